@@ -1,0 +1,89 @@
+//! The templated HTTP call to a backend that `authority` and `login` share: a method, a path, headers and a body with `{placeholders}`, filled with values that are data and never syntax.
+
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+use serde_json::Value;
+
+/// A call template, validated: every placeholder is one that exists where the call is made.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Index of the upstream in the list of upstreams.
+    pub upstream: usize,
+    /// Default POST.
+    pub method: Method,
+    /// The path (and query, where the template has one).
+    pub path: Text,
+    /// Extra headers.
+    pub headers: Vec<(HeaderName, Text)>,
+    /// Cookies sent to the backend.
+    pub cookies: Vec<(String, Text)>,
+    /// The body.
+    pub body: Body,
+    /// For the whole call.
+    pub timeout: Duration,
+}
+
+/// The body of a [`Template`].
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// `json = …`
+    Json(Json),
+    /// `form = { … }`
+    Form(Vec<(String, Text)>),
+}
+
+/// A JSON value with placeholders in its strings.
+#[derive(Clone, Debug)]
+pub enum Json {
+    /// A number, boolean, null, or text without placeholders.
+    Plain(Value),
+    /// A string that is only a placeholder: takes the value's type.
+    Value(Placeholder),
+    /// Text with placeholders in it.
+    Text(Text),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object, in the order written.
+    Object(Vec<(String, Json)>),
+}
+
+/// Text with placeholders.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Text(pub Vec<Piece>);
+
+/// A piece of a [`Text`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Piece {
+    /// As it is.
+    Literal(String),
+    /// Filled in at the call.
+    Placeholder(Placeholder),
+}
+
+/// What a template may ask for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Placeholder {
+    /// `{provider}`
+    Provider,
+    /// `{id_token}`
+    IdToken,
+    /// `{access_token}`
+    AccessToken,
+    /// `{refresh_token}`
+    RefreshToken,
+    /// `{profile}`: the provider's claims or userinfo, an object.
+    Profile,
+    /// `{email}`
+    Email,
+    /// `{password}`
+    Password,
+    /// `{device_id}`
+    DeviceId,
+    /// `{device_name}`
+    DeviceName,
+    /// `{claims.NAME}`
+    Claim(String),
+}

@@ -1,0 +1,39 @@
+//! Vestibule: an edge authentication gateway. The modules stand in the order a request meets them.
+
+pub mod cli;
+pub mod config;
+
+pub mod assemble;
+
+pub mod listen;
+
+pub mod handle;
+
+pub mod hygiene;
+
+pub mod route;
+
+pub mod session;
+
+pub mod authority;
+
+pub mod login;
+
+pub mod pages;
+
+pub mod upstream;
+
+pub mod respond;
+
+pub mod oidc;
+
+pub mod call;
+
+pub mod store;
+
+pub mod telemetry;
+
+pub mod clock;
+pub mod secret;
+
+pub mod demo;

@@ -1,0 +1,137 @@
+//! Secrets: printed as `***`, compared in constant time, wiped when dropped; and the randomness they are made of.
+
+use std::{fmt, sync::Arc};
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// A secret text. It has no `Display`, its `Debug` is `***`, and `==` takes the same time wherever two secrets differ.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `text` as a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that must send or hash it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// True where nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        ct_eq(self.0.as_bytes(), other.0.as_bytes())
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Compares two byte strings in a time that depends on their length alone.
+pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+macro_rules! token {
+    ($(#[$doc:meta] $name:ident;)*) => {$(
+        #[$doc]
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Secret);
+
+        impl $name {
+            /// Takes the token's text.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(Secret::new(text))
+            }
+
+            /// The token's text, for the one place that must send, seal or hash it.
+            pub fn expose(&self) -> &str {
+                self.0.expose()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(***)"))
+            }
+        }
+    )*};
+}
+
+token! {
+    /// An OAuth 2.0 access token (RFC 6749 section 1.4).
+    AccessToken;
+    /// An OAuth 2.0 refresh token (RFC 6749 section 1.5).
+    RefreshToken;
+    /// An OpenID Connect ID token (OpenID Connect Core section 2).
+    IdToken;
+}
+
+/// The operating system's random source, as an argument.
+#[derive(Clone)]
+pub struct Random(Arc<SystemRandom>);
+
+impl Random {
+    /// The operating system's random source.
+    pub fn system() -> Self {
+        Self(Arc::new(SystemRandom::new()))
+    }
+
+    /// `N` random bytes.
+    ///
+    /// # Panics
+    /// Where the operating system has no randomness to give: nothing safe can be done then.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.fill(&mut bytes).expect("the operating system's random source works");
+        bytes
+    }
+
+    /// A random (version 4) UUID.
+    pub fn uuid(&self) -> uuid::Uuid {
+        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+
+    /// `N` random bytes as URL-safe text without padding.
+    pub fn token<const N: usize>(&self) -> String {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        URL_SAFE_NO_PAD.encode(self.bytes::<N>())
+    }
+}
+
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Random")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_shows_itself() {
+        let secret = Secret::new("hunter2");
+        let token = AccessToken::new("hunter2");
+        assert_eq!(format!("{secret:?} {token:?}"), "*** AccessToken(***)");
+        assert_eq!(secret, Secret::new("hunter2"));
+        assert_ne!(secret, Secret::new("hunter3"));
+    }
+}
