@@ -1,10 +1,68 @@
 //! The session: what the visitor's cookies prove, how it is issued, kept fresh and ended. The last module that knows what a cookie is.
 
-use std::time::Duration;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use http::{HeaderMap, HeaderValue, header};
+use tokio::runtime::Handle;
 use url::Url;
+use uuid::Uuid;
 
-use crate::secret::Secret;
+use crate::{
+    authority::{Authority, Visitor},
+    clock::{Clock, Timestamp},
+    secret::{Random, Secret},
+    store::Store,
+    telemetry::Metrics,
+};
+
+mod attempt;
+mod check;
+mod cookies;
+pub mod device;
+mod end;
+mod grant;
+mod issue;
+mod open;
+mod outage;
+mod refresh;
+mod seal;
+mod state;
+mod visit;
+
+pub use attempt::Attempts;
+pub use cookies::{CookieChanges, Reach};
+pub use end::LoggedOut;
+pub use grant::{AccessGrant, Login, RefreshGrant, Session};
+pub use issue::{BeginError, NewLogin};
+pub use visit::{After401, Visit};
+
+/// `x-auth-status`: how the session fared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuthStatus {
+    /// Served with the access token that came in.
+    Valid,
+    /// The answer carries new cookies.
+    Refreshed,
+    /// The session is over.
+    Invalid,
+    /// There was no session.
+    Anonymous,
+    /// The authority did not answer, and the access token has expired.
+    Unavailable,
+}
+
+impl AuthStatus {
+    /// The header's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Refreshed => "refreshed",
+            Self::Invalid => "invalid",
+            Self::Anonymous => "anonymous",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
 
 /// `[session]`, validated, with what it needs of `[server]`.
 #[derive(Clone, Debug)]
@@ -35,6 +93,8 @@ pub struct Settings {
     pub roles_claim: String,
     /// Claims that `GET /session` lets out.
     pub expose_claims: Vec<String>,
+    /// Claims kept for templates and header rules, besides those exposed.
+    pub template_claims: Vec<String>,
     /// The longest timeout of any route or upstream: how long a request may be under way when its session ends.
     pub longest_timeout: Duration,
 }
@@ -69,5 +129,124 @@ impl SealKey {
     pub fn id(&self) -> String {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_slice());
         digest.as_ref()[..4].iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+/// Everything sessions need, shared by all requests.
+#[derive(Clone)]
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    jar: cookies::Jar,
+    ring: seal::KeyRing,
+    opened: open::OpenedCookies,
+    states: state::States,
+    flights: refresh::Flights,
+    outage: outage::Outage,
+    authority: Arc<Authority>,
+    store: Store,
+    clock: Clock,
+    random: Random,
+    metrics: Arc<Metrics>,
+    /// Where refreshes run: no busy core, and no visitor who hangs up, delays them.
+    background: Handle,
+}
+
+impl Sessions {
+    /// Builds the session's parts; `background` is the runtime that refreshes run on.
+    pub fn new(
+        settings: Settings,
+        authority: Arc<Authority>,
+        store: Store,
+        clock: Clock,
+        random: Random,
+        metrics: Arc<Metrics>,
+        background: Handle,
+    ) -> Self {
+        let sessions = Self {
+            inner: Arc::new(Inner {
+                jar: cookies::Jar::new(&settings),
+                ring: seal::KeyRing::new(&settings.keys, random.clone()),
+                opened: open::OpenedCookies::new(),
+                states: state::States::default(),
+                flights: refresh::Flights::default(),
+                outage: outage::Outage::default(),
+                settings,
+                authority,
+                store,
+                clock,
+                random,
+                metrics,
+                background,
+            }),
+        };
+        sessions.watch_endings();
+        sessions
+    }
+
+    /// Takes our cookies out of a request on its way upstream, except those that `keep` names.
+    pub fn strip_request(&self, headers: &mut HeaderMap, keep: &[String]) {
+        self.inner.jar.strip_request(headers, keep);
+    }
+
+    /// Takes an upstream's attempts at our cookies out of its answer.
+    pub fn strip_answer(&self, headers: &mut HeaderMap) {
+        self.inner.jar.strip_answer(headers);
+    }
+
+    /// The cookies of login attempts.
+    pub fn attempts(&self) -> Attempts<'_> {
+        Attempts::new(&self.inner)
+    }
+
+    /// The device id of a request's device cookie, where it is a UUID.
+    pub fn device_id(&self, headers: &HeaderMap) -> Option<Uuid> {
+        let value = self.inner.jar.find(headers.get_all(header::COOKIE).iter()).device?;
+        device::parse_id(std::str::from_utf8(value).ok()?)
+    }
+
+    /// The object of `GET /session` for these tokens.
+    pub fn describe(&self, access: &AccessGrant) -> serde_json::Value {
+        let user: serde_json::Map<_, _> = self
+            .inner
+            .settings
+            .expose_claims
+            .iter()
+            .filter_map(|name| Some((name.clone(), access.claims.get(name)?.clone())))
+            .collect();
+        serde_json::json!({
+            "authenticated": true,
+            "user": user,
+            "roles": access.roles,
+            "expiresAt": access.expires_at.rfc3339(),
+            "refreshAt": access.due_at.rfc3339(),
+            "deviceId": access.login.as_ref().map(|login| login.device.id),
+        })
+    }
+}
+
+/// Who sent a request, as far as the authority is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    client: IpAddr,
+    agent: Option<HeaderValue>,
+}
+
+impl Sender {
+    fn visitor(&self, login: &Login) -> Visitor {
+        Visitor {
+            client: self.client,
+            user_agent: self.agent.as_ref().and_then(|a| a.to_str().ok()).map(str::to_owned),
+            device: login.device.clone(),
+        }
+    }
+}
+
+impl Inner {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 }

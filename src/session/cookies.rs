@@ -1,0 +1,353 @@
+//! The gateway's cookies: their names and attributes, here and nowhere else. Reading them out of a request, taking them away from what the upstream sees, and the
+//! `Set-Cookie` values that change them.
+
+use http::{HeaderMap, HeaderValue, header};
+
+use super::Settings;
+
+/// Name and value of one cookie stay under the 4,096 octets that browsers keep, with room for a chunk's suffix.
+const LONGEST_COOKIE: usize = 4000;
+/// Past this many octets of session cookies no front server's header limits can be trusted: a login fails instead.
+pub(super) const MOST_SESSION_OCTETS: usize = 16 * 1024;
+/// 400 days: the longest life that browsers grant a cookie.
+const DEVICE_LIFETIME: u64 = 400 * 24 * 3600;
+/// How long a login may take.
+pub(super) const ATTEMPT_LIFETIME: u64 = 600;
+
+/// `Set-Cookie` values on their way to the answer; they are written once, when its head is.
+#[derive(Clone, Debug, Default)]
+pub struct CookieChanges(Vec<HeaderValue>);
+
+impl CookieChanges {
+    /// True where nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These changes, followed by `more`.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
+    /// Writes the changes onto an answer.
+    pub fn write(self, headers: &mut HeaderMap) {
+        for value in self.0 {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
+
+    fn push(&mut self, value: String) {
+        match HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                self.0.push(value);
+            }
+            // Names are checked with the configuration and values are base64 or checked tokens.
+            Err(_) => tracing::error!("a cookie value cannot be written in a header"),
+        }
+    }
+}
+
+/// Which of the session's two token cookies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Token {
+    /// `sb_at`.
+    Access,
+    /// `sb_rt`.
+    Refresh,
+}
+
+/// A site's reach of a login attempt's cookie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// `SameSite=Lax`: the provider sends the browser back with a navigation.
+    Lax,
+    /// `SameSite=None; Secure`: the provider's page posts a form.
+    CrossSite,
+}
+
+/// The names and attributes of this gateway's cookies.
+#[derive(Clone, Debug)]
+pub(super) struct Jar {
+    access: String,
+    refresh: String,
+    device: String,
+    attempt: String,
+    secure: bool,
+    refresh_lifetime: u64,
+}
+
+impl Jar {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let prefix = format!("{}{}", if settings.host_prefix { "__Host-" } else { "" }, settings.cookie_prefix);
+        Self {
+            access: format!("{prefix}at"),
+            refresh: format!("{prefix}rt"),
+            device: format!("{prefix}did"),
+            attempt: format!("{prefix}tx"),
+            // Browsers take `__Host-` with `Secure` alone, on http://localhost too.
+            secure: settings.public_url.scheme() == "https" || settings.host_prefix,
+            refresh_lifetime: settings.refresh_token_lifetime.as_secs(),
+        }
+    }
+
+    /// Finds our cookies in the `Cookie` headers of a request, of which there may be several.
+    pub(super) fn find<'h>(&self, headers: impl Iterator<Item = &'h HeaderValue>) -> Found<'h> {
+        let mut found = Found::default();
+        for (name, value) in headers.flat_map(|v| pairs(v.as_bytes())) {
+            match self.kind(name) {
+                Some(Kind::Access(part)) => found.access.add(part, value),
+                Some(Kind::Refresh(part)) => found.refresh.add(part, value),
+                Some(Kind::Device) => found.device = Some(value),
+                Some(Kind::Attempt(id)) => found.attempts.push((id, value)),
+                None => {}
+            }
+        }
+        found
+    }
+
+    /// Takes our cookies out of the `Cookie` headers, except the access token's where `keep` names it; foreign cookies keep their bytes and their order.
+    pub(super) fn strip_request(&self, headers: &mut HeaderMap, keep: &[String]) {
+        let dropped = |name: &[u8]| match self.kind(name) {
+            None => false,
+            Some(Kind::Access(_)) => !keep.iter().any(|k| *k == self.access),
+            Some(Kind::Device) => !keep.iter().any(|k| *k == self.device),
+            Some(Kind::Refresh(_) | Kind::Attempt(_)) => true,
+        };
+        let theirs = headers.get_all(header::COOKIE);
+        let mut values = theirs.iter();
+        let alone = (values.next(), values.next());
+        if let (Some(one), None) = alone
+            && !pairs(one.as_bytes()).any(|(name, _)| dropped(name))
+        {
+            return;
+        }
+        // HTTP/2 may bring several headers (RFC 9113 section 8.2.3): joined, as HTTP/1.1 wants one.
+        let mut left = Vec::new();
+        for value in theirs {
+            for piece in value.as_bytes().split(|b| *b == b';') {
+                let piece = piece.trim_ascii_start();
+                let name = &piece[..memchr::memchr(b'=', piece).unwrap_or(piece.len())];
+                if piece.is_empty() || dropped(name.trim_ascii()) {
+                    continue;
+                }
+                if !left.is_empty() {
+                    left.extend_from_slice(b"; ");
+                }
+                left.extend_from_slice(piece);
+            }
+        }
+        match (left.is_empty(), HeaderValue::from_maybe_shared(bytes::Bytes::from(left))) {
+            (false, Ok(value)) => drop(headers.insert(header::COOKIE, value)),
+            _ => drop(headers.remove(header::COOKIE)),
+        }
+    }
+
+    /// Removes an upstream's `Set-Cookie` of our names: nobody else sets them.
+    pub(super) fn strip_answer(&self, headers: &mut HeaderMap) {
+        let name_of = |value: &HeaderValue| {
+            let value = value.as_bytes();
+            let end = memchr::memchr2(b'=', b';', value).unwrap_or(value.len());
+            value[..end].trim_ascii().to_vec()
+        };
+        if !headers.get_all(header::SET_COOKIE).iter().any(|v| self.kind(&name_of(v)).is_some()) {
+            return;
+        }
+        if let header::Entry::Occupied(entry) = headers.entry(header::SET_COOKIE) {
+            let theirs: Vec<_> = entry.remove_entry_mult().1.filter(|v| self.kind(&name_of(v)).is_none()).collect();
+            for value in theirs {
+                headers.append(header::SET_COOKIE, value);
+            }
+        }
+    }
+
+    /// How many parts a text of `len` octets takes.
+    pub(super) fn parts(&self, len: usize) -> usize {
+        len.div_ceil(LONGEST_COOKIE - self.access.len() - 4).max(1)
+    }
+
+    /// Sets a token cookie, in as many parts as it takes; parts beyond, which the browser may hold of an earlier value, are deleted.
+    pub(super) fn set(&self, token: Token, text: &str, max_age: u64, stale_parts: usize) -> CookieChanges {
+        let mut changes = CookieChanges::default();
+        let count = self.parts(text.len());
+        let (name, attributes) = (self.name(token), self.attributes());
+        let mut rest = text;
+        for part in 0..count {
+            let (now, later) = rest.split_at(rest.len().min(LONGEST_COOKIE - self.access.len() - 4));
+            rest = later;
+            changes.push(format!("{}={now}; Max-Age={max_age}{attributes}", part_name(name, part)));
+        }
+        for part in count..stale_parts {
+            changes.push(format!("{}=; Max-Age=0{attributes}", part_name(name, part)));
+        }
+        changes
+    }
+
+    /// Deletes a token cookie: same name, path, prefix and `Secure` as it was set with, all its parts.
+    pub(super) fn clear(&self, token: Token, parts: usize) -> CookieChanges {
+        let mut changes = CookieChanges::default();
+        let (name, attributes) = (self.name(token), self.attributes());
+        for part in 0..parts.max(1) {
+            changes.push(format!("{}=; Max-Age=0{attributes}", part_name(name, part)));
+        }
+        changes
+    }
+
+    /// Sets the device cookie, which scripts may read.
+    pub(super) fn set_device(&self, id: uuid::Uuid) -> CookieChanges {
+        let mut changes = CookieChanges::default();
+        let secure = if self.secure { "; Secure" } else { "" };
+        changes.push(format!("{}={id}; Max-Age={DEVICE_LIFETIME}; Path=/{secure}; SameSite=Lax", self.device));
+        changes
+    }
+
+    /// Sets the cookie of the login attempt `id`.
+    pub(super) fn set_attempt(&self, id: &str, sealed: &str, reach: Reach) -> CookieChanges {
+        let mut changes = CookieChanges::default();
+        changes.push(format!("{}{id}={sealed}; Max-Age={ATTEMPT_LIFETIME}{}", self.attempt, self.attempt_attributes(reach)));
+        changes
+    }
+
+    /// Deletes the cookie of the login attempt `id`.
+    pub(super) fn clear_attempt(&self, id: &str, reach: Reach) -> CookieChanges {
+        let mut changes = CookieChanges::default();
+        changes.push(format!("{}{id}=; Max-Age=0{}", self.attempt, self.attempt_attributes(reach)));
+        changes
+    }
+
+    /// Lifetime of the refresh token's cookie in seconds.
+    pub(super) fn refresh_lifetime(&self) -> u64 {
+        self.refresh_lifetime
+    }
+
+    fn name(&self, token: Token) -> &str {
+        match token {
+            Token::Access => &self.access,
+            Token::Refresh => &self.refresh,
+        }
+    }
+
+    fn attributes(&self) -> &'static str {
+        if self.secure { "; Path=/; HttpOnly; Secure; SameSite=Lax" } else { "; Path=/; HttpOnly; SameSite=Lax" }
+    }
+
+    fn attempt_attributes(&self, reach: Reach) -> &'static str {
+        match reach {
+            Reach::Lax => self.attributes(),
+            Reach::CrossSite => "; Path=/; HttpOnly; Secure; SameSite=None",
+        }
+    }
+
+    fn kind<'n>(&self, name: &'n [u8]) -> Option<Kind<'n>> {
+        if let Some(suffix) = name.strip_prefix(self.access.as_bytes()) {
+            return part_number(suffix).map(Kind::Access);
+        }
+        if let Some(suffix) = name.strip_prefix(self.refresh.as_bytes()) {
+            return part_number(suffix).map(Kind::Refresh);
+        }
+        if name == self.device.as_bytes() {
+            return Some(Kind::Device);
+        }
+        let id = name.strip_prefix(self.attempt.as_bytes())?;
+        std::str::from_utf8(id).ok().map(Kind::Attempt)
+    }
+}
+
+enum Kind<'n> {
+    Access(usize),
+    Refresh(usize),
+    Device,
+    Attempt(&'n str),
+}
+
+/// Our cookies as one request brought them.
+#[derive(Debug, Default)]
+pub(super) struct Found<'h> {
+    pub(super) access: Parts<'h>,
+    pub(super) refresh: Parts<'h>,
+    pub(super) device: Option<&'h [u8]>,
+    pub(super) attempts: Vec<(&'h str, &'h [u8])>,
+}
+
+/// The parts of one token cookie; a name may stand there twice (a parent domain's shadow).
+#[derive(Debug, Default)]
+pub(super) struct Parts<'h> {
+    first: Option<&'h [u8]>,
+    others: Vec<(usize, &'h [u8])>,
+}
+
+impl<'h> Parts<'h> {
+    fn add(&mut self, part: usize, value: &'h [u8]) {
+        if part == 0 && self.first.is_none() {
+            self.first = Some(value);
+        } else {
+            self.others.push((part, value));
+        }
+    }
+
+    /// The cookie's value where it is one part and stands there once: the ordinary case.
+    pub(super) fn alone(&self) -> Option<&'h [u8]> {
+        self.others.is_empty().then_some(self.first).flatten()
+    }
+
+    pub(super) fn is_absent(&self) -> bool {
+        self.first.is_none() && self.others.is_empty()
+    }
+
+    /// One more than the highest part number: what a deletion must cover.
+    pub(super) fn extent(&self) -> usize {
+        self.others.iter().map(|(part, _)| part + 1).max().unwrap_or(0).max(usize::from(self.first.is_some()))
+    }
+
+    /// Every first part: more than one where the name stands there twice.
+    pub(super) fn firsts(&self) -> impl Iterator<Item = &'h [u8]> + '_ {
+        self.first.into_iter().chain(self.others.iter().filter(|(part, _)| *part == 0).map(|(_, v)| *v))
+    }
+
+    /// `first` and the parts after it, `count` in all, put together; `None` where one is missing.
+    pub(super) fn joined(&self, first: &'h [u8], count: usize) -> Option<Vec<u8>> {
+        let mut whole = first.to_vec();
+        for part in 1..count {
+            whole.extend_from_slice(self.others.iter().find(|(p, _)| *p == part)?.1);
+        }
+        Some(whole)
+    }
+}
+
+fn part_name(name: &str, part: usize) -> String {
+    if part == 0 { name.to_owned() } else { format!("{name}.{part}") }
+}
+
+/// `""` is part 0, `".7"` part 7.
+fn part_number(suffix: &[u8]) -> Option<usize> {
+    match suffix {
+        [] => Some(0),
+        [b'.', digits @ ..] if matches!(digits.len(), 1..=2) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(digits).ok()?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+/// The pairs of a `Cookie` header, in order (RFC 6265 section 5.4).
+fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = header;
+    std::iter::from_fn(move || {
+        loop {
+            if rest.is_empty() {
+                return None;
+            }
+            let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
+            let pair = rest[..end].trim_ascii();
+            rest = rest.get(end + 1..).unwrap_or_default();
+            if let Some(equals) = memchr::memchr(b'=', pair) {
+                return Some((&pair[..equals], &pair[equals + 1..]));
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

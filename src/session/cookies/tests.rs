@@ -1,0 +1,106 @@
+use std::time::Duration;
+
+use super::*;
+use crate::session::SealKey;
+
+pub(in crate::session) fn settings(public_url: &str) -> Settings {
+    Settings {
+        public_url: public_url.parse().unwrap(),
+        cookie_prefix: "sb_".into(),
+        host_prefix: false,
+        seal: true,
+        keys: vec![SealKey(zeroize::Zeroizing::new([7; 32]))],
+        refresh_ahead: Duration::from_secs(60),
+        refresh_grace: Duration::from_secs(60),
+        refresh_token_lifetime: Duration::from_secs(30 * 86400),
+        idle: Duration::from_secs(30 * 86400),
+        absolute: Duration::from_secs(90 * 86400),
+        leeway: Duration::from_secs(5),
+        roles_claim: "/role".into(),
+        expose_claims: vec!["sub".into(), "email".into()],
+        template_claims: Vec::new(),
+        longest_timeout: Duration::from_secs(30),
+    }
+}
+
+fn jar() -> Jar {
+    Jar::new(&settings("https://app.example"))
+}
+
+fn cookies(values: &[&str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for value in values {
+        headers.append(header::COOKIE, value.parse().unwrap());
+    }
+    headers
+}
+
+fn lines(changes: CookieChanges) -> Vec<String> {
+    changes.0.iter().map(|v| v.to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn cookies_of_ours_are_found_in_every_cookie_header() {
+    let headers = cookies(&["theme=dark; sb_at=A; sb_at.1=B", "sb_rt=R;sb_did=D; sb_tx9=T; sb_at.x=no; sb_atx=no"]);
+    let found = jar().find(headers.get_all(header::COOKIE).iter());
+    assert_eq!(found.access.joined(b"A", 2).unwrap(), b"AB");
+    assert_eq!(found.refresh.alone(), Some(&b"R"[..]));
+    assert_eq!(found.device, Some(&b"D"[..]));
+    assert_eq!(found.attempts, [("9", &b"T"[..])]);
+    assert_eq!(found.access.extent(), 2);
+}
+
+#[test]
+fn crafted_cookie_headers_are_read_without_a_fuss() {
+    for odd in ["", ";;;", "=", "a", "sb_at", "sb_at.=x", "sb_at.999999=x", "sb_at.01=x", "sb_at.-1=x", " ; = ;=;"] {
+        let headers = cookies(&[odd]);
+        assert!(jar().find(headers.get_all(header::COOKIE).iter()).access.is_absent(), "{odd:?}");
+    }
+}
+
+#[test]
+fn foreign_cookies_keep_their_bytes_and_order_and_ours_stay_behind() {
+    let stripped = |value: &[&str], keep: &[String]| {
+        let mut headers = cookies(value);
+        jar().strip_request(&mut headers, keep);
+        headers.get(header::COOKIE).map(|v| v.to_str().unwrap().to_owned())
+    };
+    let whole = "a=1; sb_at=A; b=\"x y\"; sb_rt=R; sb_tx1=t; a=2; sb_did=D";
+    assert_eq!(stripped(&[whole], &[]).unwrap(), "a=1; b=\"x y\"; a=2");
+    assert_eq!(stripped(&[whole], &["sb_at".into(), "sb_rt".into()]).unwrap(), "a=1; sb_at=A; b=\"x y\"; a=2");
+    assert_eq!(stripped(&["a=1;  b"], &[]).unwrap(), "a=1;  b");
+    assert_eq!(stripped(&["a=1", "b=2"], &[]).unwrap(), "a=1; b=2");
+    assert_eq!(stripped(&["sb_at=A"], &[]), None);
+}
+
+#[test]
+fn an_upstream_cannot_set_our_cookies() {
+    let mut headers = HeaderMap::new();
+    for value in ["a=1; Path=/", "sb_at=x", " sb_rt = y", "sb_tx1=z; Max-Age=0", "sb_at.1=q", "b=sb_at=2"] {
+        headers.append(header::SET_COOKIE, value.parse().unwrap());
+    }
+    jar().strip_answer(&mut headers);
+    let left: Vec<_> = headers.get_all(header::SET_COOKIE).iter().collect();
+    assert_eq!(left, ["a=1; Path=/", "b=sb_at=2"]);
+}
+
+#[test]
+fn a_large_value_is_split_and_stale_parts_are_deleted() {
+    let text = "x".repeat(9000);
+    let set = lines(jar().set(Token::Access, &text, 60, 5));
+    let names: Vec<_> = set.iter().map(|l| &l[..l.find('=').unwrap()]).collect();
+    assert_eq!(names, ["sb_at", "sb_at.1", "sb_at.2", "sb_at.3", "sb_at.4"]);
+    assert!(set.iter().all(|l| l.find(';').unwrap() <= 4096));
+    assert!(set[4].starts_with("sb_at.4=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax"));
+}
+
+#[test]
+fn a_deletion_repeats_the_attributes_it_was_set_with() {
+    let jar = Jar::new(&Settings { host_prefix: true, ..settings("https://app.example") });
+    assert_eq!(
+        lines(jar.clear(Token::Refresh, 1)),
+        ["__Host-sb_rt=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax"]
+    );
+    let plain = Jar::new(&settings("http://localhost:8080"));
+    assert_eq!(lines(plain.clear(Token::Access, 1)), ["sb_at=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"]);
+}

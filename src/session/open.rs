@@ -1,0 +1,227 @@
+//! Reading the session out of a request's cookies. Opened cookies are remembered by their whole value, so a live session costs one look-up.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+
+use super::{
+    AccessGrant, Inner, RefreshGrant,
+    cookies::{CookieChanges, Found, Parts, Token},
+    grant::{SealedAccess, SealedRefresh, bearer},
+    refresh,
+    seal::{OpenError, Purpose},
+    state::SessionState,
+};
+use crate::{
+    authority,
+    clock::Timestamp,
+    secret::AccessToken,
+    store::Generation,
+};
+
+/// Octets of cookies remembered: past that the least recently used are opened anew.
+const MOST_OCTETS: u64 = 64 << 20;
+/// What an entry costs beside the value itself, which it holds about twice.
+const ENTRY: usize = 600;
+const IDLE: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// An opened `sb_at`.
+#[derive(Clone, Debug)]
+pub(super) struct OpenedAccess {
+    pub(super) grant: Arc<AccessGrant>,
+    /// `None` for a raw token whose `sid` is not known.
+    pub(super) state: Option<Arc<SessionState>>,
+}
+
+/// An opened `sb_rt`.
+#[derive(Clone, Debug)]
+pub(super) struct OpenedRefresh {
+    pub(super) grant: Arc<RefreshGrant>,
+    pub(super) state: Arc<SessionState>,
+}
+
+/// The cookies opened lately.
+pub(super) struct OpenedCookies {
+    access: Cache<Box<[u8]>, OpenedAccess>,
+    refresh: Cache<Box<[u8]>, OpenedRefresh>,
+}
+
+impl OpenedCookies {
+    pub(super) fn new() -> Self {
+        Self { access: cache(), refresh: cache() }
+    }
+}
+
+fn cache<V: Clone + Send + Sync + 'static>() -> Cache<Box<[u8]>, V> {
+    Cache::builder()
+        .max_capacity(MOST_OCTETS / 2)
+        .weigher(|key: &Box<[u8]>, _| u32::try_from(key.len() * 2 + ENTRY).unwrap_or(u32::MAX))
+        .time_to_idle(IDLE)
+        .build()
+}
+
+/// What a cookie of ours turned out to be.
+pub(super) enum Reading<T> {
+    /// There is none, or one that is not ours to judge.
+    Absent,
+    /// It opened.
+    Opened(T),
+    /// It is ours and does not open: these changes clear it.
+    Spoiled(CookieChanges),
+}
+
+impl Inner {
+    /// Reads `sb_rt`.
+    pub(super) fn read_refresh(&self, found: &Found<'_>, now: Timestamp) -> Reading<OpenedRefresh> {
+        self.read(&found.refresh, Token::Refresh, |value, parts| {
+            if let Some(opened) = self.opened.refresh.get(value) {
+                return Ok(opened);
+            }
+            let plain = self.ring.open(Purpose::Refresh, value, parts)?;
+            let sealed: SealedRefresh = serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)?;
+            let grant = Arc::new(sealed.open());
+            let state = self.states.of(grant.login.sid, || self.store.refreshes.has_ended(grant.login.sid, now));
+            self.saw(&state, grant.generation, now);
+            let opened = OpenedRefresh { grant, state };
+            self.opened.refresh.insert(value.into(), opened.clone());
+            Ok(opened)
+        })
+    }
+
+    /// Reads a sealed `sb_at`.
+    pub(super) fn read_access(&self, found: &Found<'_>, now: Timestamp) -> Reading<OpenedAccess> {
+        self.read(&found.access, Token::Access, |value, parts| {
+            if let Some(opened) = self.opened.access.get(value) {
+                return Ok(opened);
+            }
+            let plain = self.ring.open(Purpose::Access, value, parts)?;
+            let sealed: SealedAccess = serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)?;
+            let grant = Arc::new(sealed.open(self.settings.refresh_ahead).ok_or(OpenError::Broken)?);
+            let state = grant.login.as_ref().map(|login| {
+                let state = self.states.of(login.sid, || self.store.refreshes.has_ended(login.sid, now));
+                self.saw(&state, grant.generation, now);
+                state
+            });
+            let opened = OpenedAccess { grant, state };
+            self.opened.access.insert(value.into(), opened.clone());
+            Ok(opened)
+        })
+    }
+
+    /// Reads a raw `sb_at`, a JWT whose signature is verified once; the session it belongs to is what `sb_rt` says.
+    pub(super) async fn read_raw_access(
+        &self,
+        found: &Found<'_>,
+        refresh: Option<&OpenedRefresh>,
+        now: Timestamp,
+    ) -> Reading<OpenedAccess> {
+        let parts = found.access.extent();
+        let Some(first) = found.access.firsts().next() else { return Reading::Absent };
+        let spoiled = || Reading::Spoiled(self.jar.clear(Token::Access, parts));
+        let joined;
+        let value = if let Some(alone) = found.access.alone() {
+            alone
+        } else {
+            let Some(whole) = found.access.joined(first, parts) else { return spoiled() };
+            joined = whole;
+            &joined
+        };
+        let grant = if let Some(known) = self.opened.access.get(value) {
+            known.grant
+        } else {
+            let Ok(text) = std::str::from_utf8(value) else { return spoiled() };
+            let claims = match self.authority.verify_access_token(text).await {
+                Ok(claims) => claims,
+                // Without its keys the gateway can neither let anyone in nor judge the cookie.
+                Err(authority::VerifyError::Unavailable) => return Reading::Absent,
+                // Past its expiry is no tampering: the refresh token may still bring a new one.
+                Err(authority::VerifyError::Expired) => return Reading::Absent,
+                Err(authority::VerifyError::Invalid) => return spoiled(),
+            };
+            let token = AccessToken::new(text);
+            let Some(bearer) = bearer(&token) else { return spoiled() };
+            let life = authority::life(&token, None, now);
+            let (claims, roles) = self.person(Some(&claims), None);
+            let grant = Arc::new(AccessGrant {
+                due_at: life.expires_at.minus(self.settings.refresh_ahead.min(life.life / 5)),
+                login: None,
+                generation: 0,
+                token,
+                bearer,
+                received_at: now,
+                // Where nothing can refresh it, a token is good for the leeway that its verification grants.
+                expires_at: life.expires_at,
+                life: life.life,
+                claims,
+                roles,
+            });
+            self.opened.access.insert(value.into(), OpenedAccess { grant: grant.clone(), state: None });
+            grant
+        };
+        Reading::Opened(OpenedAccess { grant, state: refresh.map(|r| r.state.clone()) })
+    }
+
+    /// Opens the one value that counts: the one that opens; none, where two open with different sessions.
+    fn read<T: Opened>(
+        &self,
+        parts: &Parts<'_>,
+        token: Token,
+        open: impl Fn(&[u8], usize) -> Result<T, OpenError>,
+    ) -> Reading<T> {
+        if parts.is_absent() {
+            return Reading::Absent;
+        }
+        if let Some(value) = parts.alone()
+            && let Ok(opened) = open(value, 1)
+        {
+            return Reading::Opened(opened);
+        }
+        let mut opened: Option<T> = None;
+        let mut broken = false;
+        for first in parts.firsts() {
+            let whole = self.ring.parts_of(first).and_then(|count| {
+                open(&parts.joined(first, count).ok_or(OpenError::Broken)?, count)
+            });
+            match (whole, &opened) {
+                (Ok(one), None) => opened = Some(one),
+                (Ok(one), Some(other)) if one.same_session(other) => {}
+                // Somebody planted a cookie: neither is believed, neither is cleared.
+                (Ok(_), Some(_)) => return Reading::Absent,
+                (Err(OpenError::Broken), _) => broken = true,
+                (Err(OpenError::UnknownKey), _) => self.metrics.cookies_ignored(),
+            }
+        }
+        match opened {
+            Some(opened) => Reading::Opened(opened),
+            None if broken => {
+                self.metrics.cookies_cleared();
+                Reading::Spoiled(self.jar.clear(token, parts.extent()))
+            }
+            None => Reading::Absent,
+        }
+    }
+
+    /// The visitor holds `generation`: results that led up to it are kept for the grace time only.
+    fn saw(&self, state: &Arc<SessionState>, generation: Generation, now: Timestamp) {
+        if generation > 0 && state.first_sight_of(generation) {
+            refresh::acknowledge(self, state.sid, generation, now);
+        }
+    }
+}
+
+trait Opened {
+    fn same_session(&self, other: &Self) -> bool;
+}
+
+impl Opened for OpenedAccess {
+    fn same_session(&self, other: &Self) -> bool {
+        let sid = |o: &Self| o.grant.login.as_ref().map(|l| l.sid);
+        sid(self) == sid(other)
+    }
+}
+
+impl Opened for OpenedRefresh {
+    fn same_session(&self, other: &Self) -> bool {
+        self.grant.login.sid == other.grant.login.sid
+    }
+}

@@ -1,0 +1,208 @@
+//! The seal on cookies and stored results: AES-256-GCM under a key ring, bound to purpose, format version and number of parts.
+//!
+//! Text form: `KEYID.PARTS.BASE64URL(salt ‖ ciphertext ‖ tag)`. Each seal has its own key and nonce, derived by HKDF-SHA-256 (RFC 5869) from the ring's key and a
+//! random 16-byte salt, so that the limit of 2^32 random nonces for one key does not bind the ring's keys.
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+use super::SealKey;
+use crate::secret::{Random, RefreshToken};
+
+/// Goes up when what is inside a seal changes in a way that old code would misread.
+const FORMAT: u8 = 1;
+const SALT: usize = 16;
+const TAG: usize = 16;
+
+/// What a seal is for: a value sealed for one purpose opens for no other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose<'a> {
+    /// `sb_at`.
+    Access,
+    /// `sb_rt`.
+    Refresh,
+    /// `sb_tx…`, under this id.
+    Attempt(&'a str),
+    /// A refresh result, readable with the old refresh token alone.
+    Result(&'a RefreshToken),
+    /// The nonce of `POST /{provider}/nonce`.
+    Nonce,
+}
+
+/// Why a value did not open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// Sealed by a key that is not in the ring (a rolling rotation, another deployment): to be left alone.
+    #[error("sealed with an unknown key")]
+    UnknownKey,
+    /// The key is ours and the seal is broken, or the text has no such form.
+    #[error("the seal is broken")]
+    Broken,
+}
+
+/// The session keys: the first seals, all open.
+#[derive(Clone)]
+pub(crate) struct KeyRing {
+    keys: Vec<RingKey>,
+    random: Random,
+}
+
+#[derive(Clone)]
+struct RingKey {
+    id: String,
+    key: SealKey,
+}
+
+impl KeyRing {
+    /// # Panics
+    /// Without a key: the configuration always has one.
+    pub(crate) fn new(keys: &[SealKey], random: Random) -> Self {
+        assert!(!keys.is_empty(), "the configuration holds at least one session key");
+        Self { keys: keys.iter().map(|key| RingKey { id: key.id(), key: key.clone() }).collect(), random }
+    }
+
+    /// Seals `plain`, to be split into parts whose number `parts` finds from the length of the text.
+    pub(crate) fn seal(&self, purpose: Purpose<'_>, plain: &[u8], parts: impl Fn(usize) -> usize) -> String {
+        let ring_key = &self.keys[0];
+        let sealed_len = (SALT + plain.len() + TAG).div_ceil(3) * 4;
+        // The number's own digits may tip the text over into one part more: two rounds settle it.
+        let head = |n: usize| format!("{}.{n}.", ring_key.id);
+        let count = parts(head(parts(sealed_len + ring_key.id.len() + 3)).len() + sealed_len);
+        let salt: [u8; SALT] = self.random.bytes();
+        let (key, nonce) = derive(&ring_key.key, purpose, &salt);
+        let mut sealed = Vec::with_capacity(SALT + plain.len() + TAG);
+        sealed.extend_from_slice(&salt);
+        sealed.extend_from_slice(plain);
+        let tag = key
+            .seal_in_place_separate_tag(nonce, Aad::from(associated(purpose, &ring_key.id, count)), &mut sealed[SALT..])
+            .expect("AES-GCM seals anything under 64 GiB");
+        sealed.extend_from_slice(tag.as_ref());
+        let mut text = head(count);
+        URL_SAFE_NO_PAD.encode_string(&sealed, &mut text);
+        text
+    }
+
+    /// Opens what [`KeyRing::seal`] made of `parts` parts put together.
+    pub(crate) fn open(&self, purpose: Purpose<'_>, text: &[u8], parts: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let (ring_key, rest) = self.key_of(text)?;
+        let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
+        if declared_parts(&rest[..dot]) != Some(parts) {
+            return Err(OpenError::Broken);
+        }
+        let mut sealed = Zeroizing::new(URL_SAFE_NO_PAD.decode(&rest[dot + 1..]).map_err(|_| OpenError::Broken)?);
+        if sealed.len() < SALT + TAG {
+            return Err(OpenError::Broken);
+        }
+        let (key, nonce) = derive(&ring_key.key, purpose, &sealed[..SALT]);
+        let plain = key
+            .open_in_place(nonce, Aad::from(associated(purpose, &ring_key.id, parts)), &mut sealed[SALT..])
+            .map_err(|_| OpenError::Broken)?
+            .len();
+        Ok(Zeroizing::new(sealed[SALT..SALT + plain].to_vec()))
+    }
+
+    /// How many parts the text that begins with `first` says it has.
+    pub(crate) fn parts_of(&self, first: &[u8]) -> Result<usize, OpenError> {
+        let (_, rest) = self.key_of(first)?;
+        let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
+        declared_parts(&rest[..dot]).ok_or(OpenError::Broken)
+    }
+
+    fn key_of<'t>(&self, text: &'t [u8]) -> Result<(&RingKey, &'t [u8]), OpenError> {
+        let dot = memchr::memchr(b'.', text).ok_or(OpenError::UnknownKey)?;
+        let ring_key = self.keys.iter().find(|k| k.id.as_bytes() == &text[..dot]).ok_or(OpenError::UnknownKey)?;
+        Ok((ring_key, &text[dot + 1..]))
+    }
+}
+
+fn declared_parts(digits: &[u8]) -> Option<usize> {
+    let n = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (1..=99).contains(&n).then_some(n)
+}
+
+fn associated(purpose: Purpose<'_>, key_id: &str, parts: usize) -> Vec<u8> {
+    let (name, detail) = match purpose {
+        Purpose::Access => ("access", ""),
+        Purpose::Refresh => ("refresh", ""),
+        Purpose::Attempt(id) => ("attempt", id),
+        Purpose::Result(_) => ("result", ""),
+        Purpose::Nonce => ("nonce", ""),
+    };
+    format!("vestibule {FORMAT} {key_id} {parts} {name} {detail}").into_bytes()
+}
+
+fn derive(key: &SealKey, purpose: Purpose<'_>, salt: &[u8]) -> (LessSafeKey, Nonce) {
+    struct Length;
+    impl hkdf::KeyType for Length {
+        fn len(&self) -> usize {
+            32 + NONCE_LEN
+        }
+    }
+    let mut material = Zeroizing::new(key.0.to_vec());
+    if let Purpose::Result(refresh_token) = purpose {
+        material.extend_from_slice(refresh_token.expose().as_bytes());
+    }
+    let mut out = Zeroizing::new([0; 32 + NONCE_LEN]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
+        .extract(&material)
+        .expand(&[b"vestibule seal"], Length)
+        .and_then(|okm| okm.fill(out.as_mut_slice()))
+        .expect("HKDF-SHA-256 gives up to 8,160 bytes");
+    let key = UnboundKey::new(&AES_256_GCM, &out[..32]).expect("an AES-256 key has 32 bytes");
+    let nonce = Nonce::try_assume_unique_for_key(&out[32..]).expect("a GCM nonce has 12 bytes");
+    (LessSafeKey::new(key), nonce)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(keys: &[u8]) -> KeyRing {
+        let keys: Vec<_> = keys.iter().map(|b| SealKey(Zeroizing::new([*b; 32]))).collect();
+        KeyRing::new(&keys, Random::system())
+    }
+
+    #[test]
+    fn what_one_key_sealed_opens_under_a_ring_that_still_has_it() {
+        let sealed = ring(&[1]).seal(Purpose::Access, b"token", |_| 1);
+        assert_eq!(ring(&[2, 1]).open(Purpose::Access, sealed.as_bytes(), 1).unwrap().as_slice(), b"token");
+        assert_eq!(ring(&[2]).open(Purpose::Access, sealed.as_bytes(), 1).unwrap_err(), OpenError::UnknownKey);
+    }
+
+    #[test]
+    fn a_value_opens_for_its_own_purpose_and_part_count_alone() {
+        let ring = ring(&[1]);
+        let sealed = ring.seal(Purpose::Attempt("a"), b"x", |_| 1);
+        let reads = |purpose| ring.open(purpose, sealed.as_bytes(), 1).is_ok();
+        assert!(reads(Purpose::Attempt("a")));
+        assert!(!reads(Purpose::Attempt("b")));
+        assert!(!reads(Purpose::Access));
+        assert!(!reads(Purpose::Result(&RefreshToken::new(""))));
+        let recounted = sealed.replacen(".1.", ".2.", 1);
+        assert_eq!(ring.open(Purpose::Attempt("a"), recounted.as_bytes(), 2).unwrap_err(), OpenError::Broken);
+    }
+
+    #[test]
+    fn a_result_opens_with_the_old_refresh_token_alone() {
+        let ring = ring(&[1]);
+        let sealed = ring.seal(Purpose::Result(&RefreshToken::new("old")), b"tokens", |_| 1);
+        assert!(ring.open(Purpose::Result(&RefreshToken::new("old")), sealed.as_bytes(), 1).is_ok());
+        assert!(ring.open(Purpose::Result(&RefreshToken::new("new")), sealed.as_bytes(), 1).is_err());
+    }
+
+    #[test]
+    fn every_flipped_character_and_every_truncation_is_found() {
+        let ring = ring(&[1]);
+        let sealed = ring.seal(Purpose::Refresh, b"a refresh token of some length", |_| 1).into_bytes();
+        for i in 0..sealed.len() {
+            let mut bent = sealed.clone();
+            bent[i] = if bent[i] == b'A' { b'B' } else { b'A' };
+            assert!(ring.open(Purpose::Refresh, &bent, 1).is_err(), "flip at {i}");
+            assert!(ring.open(Purpose::Refresh, &sealed[..i], 1).is_err(), "cut at {i}");
+        }
+    }
+}
