@@ -168,8 +168,8 @@ impl Jar {
         len.div_ceil(LONGEST_COOKIE - self.access.len() - 4).max(1)
     }
 
-    /// Sets a token cookie, in as many parts as it takes; parts beyond, which the browser may hold of an earlier value, are deleted.
-    pub(super) fn set(&self, token: Token, text: &str, max_age: u64, stale_parts: usize) -> CookieChanges {
+    /// Sets a token cookie, in as many parts as it takes.
+    pub(super) fn set(&self, token: Token, text: &str, max_age: u64) -> CookieChanges {
         let mut changes = CookieChanges::default();
         let count = self.parts(text.len());
         let (name, attributes) = (self.name(token), self.attributes());
@@ -179,17 +179,19 @@ impl Jar {
             rest = later;
             changes.push(format!("{}={now}; Max-Age={max_age}{attributes}", part_name(name, part)));
         }
-        for part in count..stale_parts {
-            changes.push(format!("{}=; Max-Age=0{attributes}", part_name(name, part)));
-        }
         changes
     }
 
     /// Deletes a token cookie: same name, path, prefix and `Secure` as it was set with, all its parts.
     pub(super) fn clear(&self, token: Token, parts: usize) -> CookieChanges {
+        self.clear_beyond(token, 0, parts.max(1))
+    }
+
+    /// Deletes the parts of a token cookie from number `kept` on: what a browser may still hold of a longer value.
+    pub(super) fn clear_beyond(&self, token: Token, kept: usize, extent: usize) -> CookieChanges {
         let mut changes = CookieChanges::default();
         let (name, attributes) = (self.name(token), self.attributes());
-        for part in 0..parts.max(1) {
+        for part in kept..extent {
             changes.push(format!("{}=; Max-Age=0{attributes}", part_name(name, part)));
         }
         changes

@@ -83,6 +83,14 @@ pub struct Session {
     /// When this generation was obtained from the authority.
     pub obtained_at: Timestamp,
     pub(super) cookies: CookieChanges,
+    pub(super) parts: PartCounts,
+}
+
+/// How many cookies each token takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PartCounts {
+    pub(super) access: usize,
+    pub(super) refresh: usize,
 }
 
 /// SHA-256 over length-prefixed parts, so that no two lists of parts meet.

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     authority,
     clock::Timestamp,
+    oidc::Claims,
     secret::AccessToken,
     store::Generation,
 };
@@ -66,6 +67,8 @@ pub(super) enum Reading<T> {
     Absent,
     /// It opened.
     Opened(T),
+    /// It is genuine, and past its expiry.
+    Lapsed,
     /// It is ours and does not open: these changes clear it.
     Spoiled(CookieChanges),
 }
@@ -134,14 +137,13 @@ impl Inner {
                 Ok(claims) => claims,
                 // Without its keys the gateway can neither let anyone in nor judge the cookie.
                 Err(authority::VerifyError::Unavailable) => return Reading::Absent,
-                // Past its expiry is no tampering: the refresh token may still bring a new one.
-                Err(authority::VerifyError::Expired) => return Reading::Absent,
+                Err(authority::VerifyError::Expired) => return Reading::Lapsed,
                 Err(authority::VerifyError::Invalid) => return spoiled(),
             };
             let token = AccessToken::new(text);
             let Some(bearer) = bearer(&token) else { return spoiled() };
             let life = authority::life(&token, None, now);
-            let (claims, roles) = self.person(Some(&claims), None);
+            let (claims, roles) = self.person(Some(&claims), true, &Claims::new());
             let grant = Arc::new(AccessGrant {
                 due_at: life.expires_at.minus(self.settings.refresh_ahead.min(life.life / 5)),
                 login: None,
@@ -149,8 +151,8 @@ impl Inner {
                 token,
                 bearer,
                 received_at: now,
-                // Where nothing can refresh it, a token is good for the leeway that its verification grants.
-                expires_at: life.expires_at,
+                // Where nothing refreshes it, the token is good for as long as its verification grants.
+                expires_at: life.expires_at.plus(self.settings.leeway),
                 life: life.life,
                 claims,
                 roles,

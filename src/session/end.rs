@@ -1,0 +1,136 @@
+//! The end of a session: by logout, by a new login, by refusal. Its `sid` is remembered, its results are dropped, its streams are cut.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{AuthStatus, CookieChanges, Inner, Login, Session, Sessions, Visit, refresh::Outcome};
+use crate::{
+    authority::{SignOut, SignedOut, Visitor},
+    secret::IdToken,
+};
+
+/// How long a logout waits for a refresh under way: it is told of the newest refresh token then.
+const WAIT_FOR_FLIGHT: Duration = Duration::from_secs(10);
+
+/// Why a session ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reason {
+    /// The person logged out, and the authority confirmed it (or has nothing to confirm).
+    SignedOut,
+    /// The person logged out, and the authority did not confirm it.
+    SignedOutHere,
+    /// The same browser logged in anew.
+    Replaced,
+    /// The authority refused the newest refresh token.
+    Refused,
+    /// The upstream rejected even a fresh access token.
+    Rejected,
+}
+
+/// A logout that is done.
+#[derive(Debug)]
+pub struct LoggedOut {
+    /// Deletes the session's cookies; the device's stays.
+    pub cookies: CookieChanges,
+    /// How the session stood.
+    pub status: AuthStatus,
+    /// The provider the person had logged in with.
+    pub provider: Option<Arc<str>>,
+    /// Its ID token, as a hint for RP-initiated logout.
+    pub id_token: Option<IdToken>,
+}
+
+impl Sessions {
+    /// Logs out: the session ends here whatever the authority answers; a refresh under way is joined, so that the newest refresh token is signed out.
+    pub async fn log_out(&self, visit: &mut Visit) -> LoggedOut {
+        let inner = &self.inner;
+        let cookies = visit.clearance();
+        let Some(newest) = visit.newest_refresh() else {
+            if let Some(login) = visit.login().cloned() {
+                inner.end(&login, Reason::SignedOutHere).await;
+            }
+            return LoggedOut { cookies, status: AuthStatus::Anonymous, provider: None, id_token: None };
+        };
+        let login = newest.login.clone();
+        let access = visit.access().cloned();
+        let under_way = inner.flights.of(newest.digest);
+        // First of all nobody else may use it; a flight that lands from here on signs its own tokens out.
+        inner.end(&login, Reason::SignedOutHere).await;
+        let signed_out_by_flight = match under_way {
+            Some(flight) => matches!(flight.outcome_within(WAIT_FOR_FLIGHT).await, Outcome::Ended),
+            None => false,
+        };
+        if !signed_out_by_flight {
+            let sign_out = SignOut {
+                refresh_token: Some(&newest.token),
+                access_token: access.as_ref().map(|a| &a.token),
+                provider: &login.provider,
+            };
+            let visitor = visit.sender().visitor(&login);
+            if inner.authority.sign_out(sign_out, &visitor).await != SignedOut::NotConfirmed {
+                inner.end(&login, Reason::SignedOut).await;
+            }
+        }
+        visit.is_over();
+        LoggedOut {
+            cookies,
+            status: AuthStatus::Anonymous,
+            provider: Some(login.provider.clone()),
+            id_token: newest.id_token.clone(),
+        }
+    }
+
+    /// Follows the sessions that end, here and elsewhere in the fleet.
+    pub(super) fn watch_endings(&self) {
+        let mut endings = self.inner.store.refreshes.endings();
+        let inner = Arc::downgrade(&self.inner);
+        self.inner.background.spawn(async move {
+            use tokio::sync::broadcast::error::RecvError;
+            loop {
+                let ended = match endings.recv().await {
+                    Ok(sid) => sid,
+                    // Those missed are found ended when their cookies or results are next looked at.
+                    Err(RecvError::Lagged(_)) => continue,
+                    Err(RecvError::Closed) => return,
+                };
+                let Some(inner) = inner.upgrade() else { return };
+                if let Some(state) = inner.states.known(ended) {
+                    state.end();
+                }
+            }
+        });
+    }
+}
+
+impl Inner {
+    /// Ends a session here and, through the store, everywhere.
+    pub(super) async fn end(&self, login: &Login, reason: Reason) {
+        let now = self.now();
+        let state = self.states.of(login.sid, || false);
+        let access_life = state.newest().map_or(Duration::from_secs(3600), |s| s.access.life);
+        state.end();
+        let remembered = match reason {
+            // The refresh token is dead, but an access token may be under way until it expires.
+            Reason::SignedOut | Reason::Refused => access_life + self.settings.longest_timeout,
+            Reason::SignedOutHere | Reason::Replaced | Reason::Rejected => {
+                self.settings.refresh_token_lifetime.max(access_life + self.settings.longest_timeout)
+            }
+        };
+        tracing::info!(target: "audit", sid = ?login.sid, ?reason, provider = %login.provider, "session ended");
+        if let Err(error) = self.store.refreshes.end(login.sid, now.plus(remembered), now).await {
+            tracing::error!(%error, sid = ?login.sid, "the end of a session was not stored");
+            self.metrics.store_error();
+        }
+    }
+
+    /// Signs out tokens that came too late for anyone.
+    pub(super) async fn sign_out_quietly(&self, session: &Session, visitor: Visitor) {
+        let Some(refresh) = &session.refresh else { return };
+        let sign_out = SignOut {
+            refresh_token: Some(&refresh.token),
+            access_token: Some(&session.access.token),
+            provider: &refresh.login.provider,
+        };
+        let signed_out = self.authority.sign_out(sign_out, &visitor).await;
+        tracing::info!(sid = ?refresh.login.sid, ?signed_out, "a refresh landed after its session's end");
+    }
+}

@@ -1,0 +1,493 @@
+//! One request's session from its cookies to the head of its answer: read, ensured fresh, refreshed once more after a 401, and written.
+
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderValue, header};
+
+use super::{
+    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Sender, Session, Sessions,
+    check::{self, Standing},
+    cookies::Token,
+    open::{OpenedAccess, OpenedRefresh, Reading},
+    refresh::{FRESH_RESULT, Flight, Outcome, Want},
+    state::SessionState,
+};
+use crate::{clock::Timestamp, secret::IdToken};
+
+/// How long a request waits for a refresh that it could do without.
+const WAIT_AHEAD: Duration = Duration::from_secs(1);
+/// How long a request waits for a refresh that it needs.
+const WAIT_NEEDED: Duration = Duration::from_secs(10);
+/// A stream whose session has been neither seen nor refreshed for its access token's life and this long is cut.
+const UNSEEN: Duration = Duration::from_secs(3600);
+
+/// The session side of one request.
+pub struct Visit {
+    sessions: Sessions,
+    sender: Sender,
+    brought: Brought,
+    state: Option<Arc<SessionState>>,
+    refresh: Option<OpenedRefresh>,
+    refresh_was_read: bool,
+    /// The tokens the request goes on with.
+    access: Option<Arc<AccessGrant>>,
+    /// The session they come from, where it is not the cookies' own.
+    newer: Option<Arc<Session>>,
+    flight: Option<Flight>,
+    spoiled: CookieChanges,
+    fate: Fate,
+    /// The authority gave this very request its access token.
+    refreshed_here: bool,
+}
+
+/// The `Cookie` headers of a request: values are shared, not copied.
+#[derive(Default)]
+struct Brought {
+    first: Option<HeaderValue>,
+    more: Vec<HeaderValue>,
+}
+
+impl Brought {
+    fn iter(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.first.iter().chain(&self.more)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    /// No session came in.
+    Absent,
+    /// It stands.
+    Stands,
+    /// It is over: its cookies are cleared.
+    Over,
+    /// Nobody knows: the authority did not answer within this long.
+    Unknown(Duration),
+}
+
+/// What to do with a 401 from the upstream.
+#[derive(Debug)]
+pub enum After401 {
+    /// Send the request again, with the visit's new access token.
+    Retry,
+    /// Pass it on: the session cannot or may not be refreshed for it.
+    Pass,
+    /// Pass it on: the authority refused, the session is over.
+    Over,
+}
+
+impl Sessions {
+    /// Reads the session out of a request's headers.
+    pub async fn visit(&self, headers: &HeaderMap, client: IpAddr) -> Visit {
+        let mut cookies = headers.get_all(header::COOKIE).iter();
+        let brought = Brought { first: cookies.next().cloned(), more: cookies.cloned().collect() };
+        let mut visit = Visit {
+            sessions: self.clone(),
+            sender: Sender { client, agent: headers.get(header::USER_AGENT).cloned() },
+            brought,
+            state: None,
+            refresh: None,
+            refresh_was_read: false,
+            access: None,
+            newer: None,
+            flight: None,
+            spoiled: CookieChanges::default(),
+            fate: Fate::Absent,
+            refreshed_here: false,
+        };
+        if visit.brought.first.is_some() {
+            visit.read(self.inner.now()).await;
+        }
+        visit
+    }
+}
+
+impl Visit {
+    /// Makes sure of a fresh access token: refreshes with the refresh token where it is missing, expired or due.
+    pub async fn ensure(&mut self) {
+        let inner = self.sessions.inner.clone();
+        let now = inner.now();
+        let standing = self.access.as_ref().map_or(Standing::Expired, |access| check::standing(access, now));
+        if self.fate != Fate::Stands || standing == Standing::Live {
+            return;
+        }
+        self.read_refresh(&inner, now);
+        if let Some(newest) = self.newest_beyond_own()
+            && check::standing(&newest.access, now) == Standing::Live
+        {
+            return self.adopt(newest);
+        }
+        let Some((grant, known)) = self.refreshable(now) else {
+            if standing == Standing::Expired {
+                self.access = None;
+                self.fate = Fate::Over;
+            }
+            return;
+        };
+        let flight = inner.refresh(grant, known, Want::Newer, self.access.clone(), self.sender.clone());
+        self.flight = Some(flight.clone());
+        let wait = if standing == Standing::Due { WAIT_AHEAD } else { WAIT_NEEDED };
+        match (flight.outcome_within(wait).await, standing) {
+            (Outcome::Refreshed(session), _) => {
+                self.refreshed_here = true;
+                self.adopt(session);
+            }
+            (Outcome::Ended, _) => self.is_over(),
+            (Outcome::Unavailable(_), Standing::Live | Standing::Due) => {}
+            (Outcome::Unavailable(retry_after), Standing::Expired) => {
+                self.access = None;
+                self.fate = Fate::Unknown(retry_after);
+            }
+        }
+    }
+
+    /// Refreshes whether it is due or not (`POST /refresh`).
+    pub async fn refresh_now(&mut self) {
+        let inner = self.sessions.inner.clone();
+        let now = inner.now();
+        if self.fate != Fate::Stands {
+            return;
+        }
+        self.read_refresh(&inner, now);
+        // A tab that still sends the old cookies gets what their refresh brought, however long ago that was.
+        let own = self.refresh.as_ref().map(|r| r.grant.digest);
+        if let Some(newest) = self.newest_beyond_own()
+            && check::standing(&newest.access, now) != Standing::Expired
+            && (newest.refresh.as_ref().map(|r| r.digest) != own || now.since(newest.obtained_at) <= FRESH_RESULT)
+        {
+            return self.adopt(newest);
+        }
+        let Some((grant, known)) = self.refreshable(now) else {
+            // Without a refresh token there is nothing to refresh with: what stands, stands.
+            return self.ensure().await;
+        };
+        let flight = inner.refresh(grant, known, Want::Fresh, self.access.clone(), self.sender.clone());
+        self.flight = Some(flight.clone());
+        match flight.outcome_within(WAIT_NEEDED).await {
+            Outcome::Refreshed(session) => self.adopt(session),
+            Outcome::Ended => self.is_over(),
+            Outcome::Unavailable(retry_after) => {
+                self.access = None;
+                self.fate = Fate::Unknown(retry_after);
+            }
+        }
+    }
+
+    /// The upstream answered 401 to the access token: finds a newer one, never the one just rejected.
+    pub async fn after_401(&mut self) -> After401 {
+        let inner = self.sessions.inner.clone();
+        let now = inner.now();
+        let (Some(rejected), Some(state)) = (self.access.clone(), self.state.clone()) else { return After401::Pass };
+        self.read_refresh(&inner, now);
+        if let Some(newest) = state.newest()
+            && newest.access.generation > rejected.generation
+            && newest.access.token != rejected.token
+            && check::standing(&newest.access, now) != Standing::Expired
+        {
+            self.adopt(newest);
+            return After401::Retry;
+        }
+        if self.refreshed_here {
+            return After401::Over;
+        }
+        let Some((grant, known)) = self.refreshable(now) else { return After401::Over };
+        if !state.may_refresh_after_401(now) {
+            return After401::Pass;
+        }
+        let flight = inner.refresh(grant, known, Want::Newer, Some(rejected.clone()), self.sender.clone());
+        self.flight = Some(flight.clone());
+        match flight.outcome_within(WAIT_NEEDED).await {
+            Outcome::Refreshed(session) if session.access.token != rejected.token => {
+                self.refreshed_here = true;
+                self.adopt(session);
+                After401::Retry
+            }
+            Outcome::Refreshed(session) => {
+                self.adopt(session);
+                After401::Over
+            }
+            Outcome::Ended => {
+                self.is_over();
+                After401::Over
+            }
+            Outcome::Unavailable(retry_after) => {
+                self.fate = Fate::Unknown(retry_after);
+                After401::Pass
+            }
+        }
+    }
+
+    /// Ends the session for good because the upstream rejected even a fresh token: its cookies are cleared.
+    pub async fn give_up(&mut self) {
+        if let Some(login) = self.login().cloned() {
+            self.sessions.inner.end(&login, super::end::Reason::Rejected).await;
+        }
+        self.is_over();
+    }
+
+    /// The access token the request goes on with.
+    pub fn access(&self) -> Option<&Arc<AccessGrant>> {
+        self.access.as_ref()
+    }
+
+    /// The provider's ID token, for upstreams that want it.
+    pub fn id_token(&mut self) -> Option<IdToken> {
+        let inner = self.sessions.inner.clone();
+        self.read_refresh(&inner, inner.now());
+        self.refresh_grant()?.id_token.clone()
+    }
+
+    /// True where a session came in by cookie, whatever it is worth: its requests must not be forged by other sites.
+    pub fn came_with_session(&self) -> bool {
+        self.fate != Fate::Absent
+    }
+
+    /// How long to wait before trying again, where the session's fate is unknown for want of an authority.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.fate {
+            Fate::Unknown(retry_after) => Some(retry_after),
+            Fate::Absent | Fate::Stands | Fate::Over => None,
+        }
+    }
+
+    /// What the head of the answer says and sets: the newest cookies known now; none if the session ended meanwhile.
+    pub fn head(&self) -> (AuthStatus, CookieChanges) {
+        let spoiled = || self.spoiled.clone();
+        match self.fate {
+            Fate::Absent if self.spoiled.is_empty() => (AuthStatus::Anonymous, CookieChanges::default()),
+            // What was ours and cannot be read is cleared: to the visitor the session is over.
+            Fate::Absent => (AuthStatus::Invalid, spoiled()),
+            Fate::Over => (AuthStatus::Invalid, self.clearance().and(spoiled())),
+            Fate::Unknown(_) => (AuthStatus::Unavailable, CookieChanges::default()),
+            Fate::Stands => match self.unwritten() {
+                Some(session) => (AuthStatus::Refreshed, self.cookies_of(&session)),
+                None => (AuthStatus::Valid, spoiled()),
+            },
+        }
+    }
+
+    /// Resolves when a stream of this session must end: the session did, or it was not seen for too long.
+    pub fn stream_end(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (sessions, state, access) = (self.sessions.clone(), self.state.clone(), self.access.clone());
+        async move {
+            let (Some(state), Some(access)) = (state, access) else { return std::future::pending().await };
+            let inner = &sessions.inner;
+            loop {
+                let now = inner.now();
+                let life = state.newest().map_or(access.life, |s| s.access.life);
+                let seen = state.last_seen().max(access.received_at);
+                let unseen_at = seen.plus(life).plus(UNSEEN);
+                let over_at = access.login.as_ref().map_or(unseen_at, |l| l.at.plus(inner.settings.absolute).min(unseen_at));
+                let left = over_at.since(now);
+                if left.is_zero() {
+                    return;
+                }
+                // Looked at once a minute, so that a clock that is set is noticed.
+                let look_again = left.min(Duration::from_secs(60));
+                if tokio::time::timeout(look_again, state.until_ended()).await.is_ok() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The login of the session that came in.
+    pub(super) fn login(&self) -> Option<&Login> {
+        let own = self.access.as_ref().and_then(|a| a.login.as_ref());
+        own.or_else(|| self.refresh_grant().map(|r| &r.login))
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.sessions.inner
+    }
+
+    pub(super) fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    pub(super) fn state(&self) -> Option<&Arc<SessionState>> {
+        self.state.as_ref()
+    }
+
+    pub(super) fn is_over(&mut self) {
+        self.access = None;
+        self.newer = None;
+        self.fate = Fate::Over;
+    }
+
+    /// The newest refresh token known, and the generation it belongs to.
+    pub(super) fn newest_refresh(&mut self) -> Option<Arc<RefreshGrant>> {
+        let inner = self.sessions.inner.clone();
+        self.read_refresh(&inner, inner.now());
+        let learned = self.state.as_ref().and_then(|s| s.newest()).and_then(|s| s.refresh.clone());
+        match (learned, self.refresh_grant()) {
+            (Some(learned), Some(own)) if learned.generation < own.generation => Some(own.clone()),
+            (Some(learned), _) => Some(learned),
+            (None, own) => own.cloned(),
+        }
+    }
+
+    /// Deletes every cookie of the session that came in, in all its parts; what another key sealed is left alone.
+    pub(super) fn clearance(&self) -> CookieChanges {
+        let jar = &self.inner().jar;
+        let found = jar.find(self.brought.iter());
+        let ours = |first: Option<&[u8]>| first.is_some_and(|v| self.inner().ring.parts_of(v).is_ok());
+        let mut changes = CookieChanges::default();
+        if !found.access.is_absent() && (!self.inner().settings.seal || ours(found.access.firsts().next())) {
+            changes = changes.and(jar.clear(Token::Access, found.access.extent()));
+        }
+        if !found.refresh.is_absent() && ours(found.refresh.firsts().next()) {
+            changes = changes.and(jar.clear(Token::Refresh, found.refresh.extent()));
+        }
+        changes
+    }
+
+    /// The cookies of `session`, and the deletion of parts that the request still had of a longer value.
+    pub(super) fn cookies_of(&self, session: &Session) -> CookieChanges {
+        let jar = &self.inner().jar;
+        let found = jar.find(self.brought.iter());
+        let stale = jar
+            .clear_beyond(Token::Access, session.parts.access, found.access.extent())
+            .and(jar.clear_beyond(Token::Refresh, session.parts.refresh, found.refresh.extent()));
+        session.cookies.clone().and(stale)
+    }
+
+    async fn read(&mut self, now: Timestamp) {
+        let inner = self.sessions.inner.clone();
+        let brought = std::mem::take(&mut self.brought);
+        let found = inner.jar.find(brought.iter());
+        let mut lapsed = false;
+        let access = if inner.settings.seal {
+            inner.read_access(&found, now)
+        } else {
+            self.take_refresh(&inner, inner.read_refresh(&found, now), now);
+            inner.read_raw_access(&found, self.refresh.as_ref(), now).await
+        };
+        match access {
+            Reading::Opened(opened) => self.take_access(opened),
+            Reading::Spoiled(clear) => self.spoiled = std::mem::take(&mut self.spoiled).and(clear),
+            Reading::Lapsed => lapsed = true,
+            Reading::Absent => {}
+        }
+        let needs_refresh = self.access.as_ref().is_none_or(|a| check::standing(a, now) != Standing::Live);
+        if needs_refresh && !self.refresh_was_read {
+            self.take_refresh(&inner, inner.read_refresh(&found, now), now);
+        }
+        drop(found);
+        self.brought = brought;
+        if self.access.is_some() || self.refresh.is_some() {
+            self.fate = Fate::Stands;
+            self.judge(&inner, now);
+        } else if lapsed {
+            self.is_over();
+        }
+    }
+
+    /// Ends what has ended: by logout, by age, by idling.
+    fn judge(&mut self, inner: &Inner, now: Timestamp) {
+        let ended = self.state.as_ref().is_some_and(|s| s.has_ended());
+        let aged = self.access.as_ref().and_then(|a| a.login.as_ref()).is_some_and(|l| check::is_past_absolute(l.at, now, &inner.settings));
+        let idled = self.refresh.as_ref().is_some_and(|r| check::is_over(&r.grant, now, &inner.settings));
+        if ended || aged || idled {
+            self.is_over();
+        } else if let Some(state) = &self.state {
+            state.see(now);
+        }
+    }
+
+    fn take_access(&mut self, opened: OpenedAccess) {
+        self.state = opened.state;
+        self.access = Some(opened.grant);
+    }
+
+    fn take_refresh(&mut self, inner: &Inner, reading: Reading<OpenedRefresh>, now: Timestamp) {
+        self.refresh_was_read = true;
+        match reading {
+            Reading::Opened(opened) => {
+                let own = self.access.as_ref().and_then(|a| a.login.as_ref());
+                match own {
+                    // Cookies of two logins: the later one's count.
+                    Some(own) if own.sid != opened.grant.login.sid && own.at >= opened.grant.login.at => {}
+                    Some(own) if own.sid != opened.grant.login.sid => {
+                        self.access = None;
+                        self.state = Some(opened.state.clone());
+                        self.refresh = Some(opened);
+                    }
+                    _ => {
+                        self.state = Some(opened.state.clone());
+                        self.refresh = Some(opened);
+                    }
+                }
+            }
+            Reading::Spoiled(clear) => self.spoiled = std::mem::take(&mut self.spoiled).and(clear),
+            Reading::Lapsed | Reading::Absent => {}
+        }
+        if self.fate == Fate::Stands {
+            self.judge(inner, now);
+        }
+    }
+
+    fn read_refresh(&mut self, inner: &Inner, now: Timestamp) {
+        if self.refresh_was_read {
+            return;
+        }
+        let brought = std::mem::take(&mut self.brought);
+        let reading = inner.read_refresh(&inner.jar.find(brought.iter()), now);
+        self.brought = brought;
+        self.take_refresh(inner, reading, now);
+    }
+
+    fn refresh_grant(&self) -> Option<&Arc<RefreshGrant>> {
+        match &self.newer {
+            Some(session) if session.refresh.is_some() => session.refresh.as_ref(),
+            _ => self.refresh.as_ref().map(|r| &r.grant),
+        }
+    }
+
+    /// What a refresh starts from: the newest refresh token known that the session's age allows, and the highest generation known of it.
+    fn refreshable(&mut self, now: Timestamp) -> Option<(Arc<RefreshGrant>, u32)> {
+        let grant = self.newest_refresh()?;
+        let inner = self.inner();
+        if check::is_over(&grant, now, &inner.settings) {
+            return None;
+        }
+        let of_access = self.access.as_ref().map_or(0, |a| a.generation);
+        let known = grant.generation.max(of_access);
+        Some((grant, known))
+    }
+
+    fn newest_beyond_own(&self) -> Option<Arc<Session>> {
+        let newest = self.state.as_ref()?.newest()?;
+        (self.access.is_none() || newest.access.generation > self.own_generation()).then_some(newest)
+    }
+
+    /// The generation of the tokens that came in. A raw access token does not say it: its refresh token does.
+    fn own_generation(&self) -> u32 {
+        match (&self.access, &self.refresh) {
+            (Some(access), _) if access.login.is_some() => access.generation,
+            (_, Some(refresh)) => refresh.grant.generation,
+            (_, None) => u32::MAX,
+        }
+    }
+
+    fn adopt(&mut self, session: Arc<Session>) {
+        self.access = Some(session.access.clone());
+        self.newer = Some(session);
+        self.fate = Fate::Stands;
+    }
+
+    /// The session whose cookies the answer must carry: newer than what came in, and the newest known.
+    fn unwritten(&self) -> Option<Arc<Session>> {
+        let state = self.state.as_ref()?;
+        if self.newer.is_none() && self.flight.is_none() {
+            if !state.knows_newer_than(self.own_generation()) {
+                return None;
+            }
+        }
+        if state.has_ended() {
+            return None;
+        }
+        let landed = self.flight.as_ref().and_then(Flight::landed);
+        [self.newer.clone(), landed, state.newest()].into_iter().flatten().max_by_key(|s| s.access.generation)
+    }
+}
