@@ -50,13 +50,16 @@ impl Sessions {
             }
             return LoggedOut { cookies, status: AuthStatus::Anonymous, provider: None, id_token: None };
         };
+        // Another instance may have refreshed meanwhile.
+        let stored = inner.newest_stored(&newest, newest.generation).await.ok().flatten();
+        let newest = stored.and_then(|session| session.refresh.clone()).unwrap_or(newest);
         let login = newest.login.clone();
         let access = visit.access().cloned();
         let under_way = inner.flights.of(newest.digest);
         // First of all nobody else may use it; a flight that lands from here on signs its own tokens out.
         inner.end(&login, Reason::SignedOutHere).await;
         let signed_out_by_flight = match under_way {
-            Some(flight) => matches!(flight.outcome_within(WAIT_FOR_FLIGHT).await, Outcome::Ended),
+            Some(flight) => matches!(flight.outcome_within(WAIT_FOR_FLIGHT).await, Outcome::SignedOut),
             None => false,
         };
         if !signed_out_by_flight {

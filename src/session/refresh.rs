@@ -43,6 +43,8 @@ pub(super) enum Outcome {
     Refreshed(Arc<Session>),
     /// The session is over.
     Ended,
+    /// The session ended while the authority was asked; what it gave is signed out.
+    SignedOut,
     /// Nobody knows: to be tried again after this long.
     Unavailable(Duration),
 }
@@ -74,7 +76,7 @@ impl Flight {
     pub(super) fn landed(&self) -> Option<Arc<Session>> {
         match &*self.0.borrow() {
             Some(Outcome::Refreshed(session)) => Some(session.clone()),
-            Some(Outcome::Ended | Outcome::Unavailable(_)) | None => None,
+            Some(Outcome::Ended | Outcome::SignedOut | Outcome::Unavailable(_)) | None => None,
         }
     }
 }
@@ -209,12 +211,8 @@ impl Flying {
     /// Follows stored results to the newest generation; returns its tokens where they are what the visitor needs.
     async fn follow_results(&mut self) -> Result<Option<Arc<Session>>, StoreError> {
         let inner = self.inner.clone();
-        let sid = self.grant.login.sid;
-        while let Some(result) = inner.store.refreshes.result(sid, self.grant.digest, inner.now()).await?
-            && result.generation > self.known
-            && let Some(session) = self.open(&result)
-        {
-            self.known = result.generation;
+        if let Some(session) = inner.newest_stored(&self.grant, self.known).await? {
+            self.known = session.access.generation;
             if let Some(next) = &session.refresh {
                 self.grant = next.clone();
             }
@@ -222,14 +220,6 @@ impl Flying {
         }
         let now = inner.now();
         Ok(self.candidate.clone().filter(|session| self.suffices(session, now)))
-    }
-
-    fn open(&self, result: &StoredResult) -> Option<Arc<Session>> {
-        let opened = self.inner.open_result(&self.grant, result);
-        if opened.is_none() {
-            tracing::error!(sid = ?self.grant.login.sid, "a stored result does not open: was it sealed with another key?");
-        }
-        opened
     }
 
     fn suffices(&self, session: &Session, now: Timestamp) -> bool {
@@ -326,7 +316,7 @@ impl Flying {
             Ok(Settled::Stored) => Ok(Outcome::Refreshed(session)),
             Ok(Settled::Ended) => {
                 inner.sign_out_quietly(&session, self.sender.visitor(&self.grant.login)).await;
-                Ok(Outcome::Ended)
+                Ok(Outcome::SignedOut)
             }
             // The tokens are good all the same, and whoever waits here gets them.
             Ok(Settled::Lost) => {
@@ -343,6 +333,25 @@ impl Flying {
 }
 
 impl Inner {
+    /// Follows stored results from `grant` to the newest generation beyond `known`.
+    pub(super) async fn newest_stored(&self, grant: &Arc<RefreshGrant>, known: Generation) -> Result<Option<Arc<Session>>, StoreError> {
+        let (mut grant, mut known, mut newest) = (grant.clone(), known, None);
+        while let Some(result) = self.store.refreshes.result(grant.login.sid, grant.digest, self.now()).await?
+            && result.generation > known
+        {
+            let Some(session) = self.open_result(&grant, &result) else {
+                tracing::error!(sid = ?grant.login.sid, "a stored result does not open: was it sealed with another key?");
+                break;
+            };
+            known = result.generation;
+            if let Some(next) = &session.refresh {
+                grant = next.clone();
+            }
+            newest = Some(session);
+        }
+        Ok(newest)
+    }
+
     fn seal_result(&self, from: &RefreshGrant, session: &Session) -> String {
         let result = SealedResult {
             access: super::grant::SealedAccess::of(&session.access).expect("a refreshed token knows its login"),

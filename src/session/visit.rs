@@ -132,7 +132,7 @@ impl Visit {
                 self.refreshed_here = true;
                 self.adopt(session);
             }
-            (Outcome::Ended, _) => self.is_over(),
+            (Outcome::Ended | Outcome::SignedOut, _) => self.is_over(),
             (Outcome::Unavailable(_), Standing::Live | Standing::Due) => {}
             (Outcome::Unavailable(retry_after), Standing::Expired) => {
                 self.access = None;
@@ -165,7 +165,7 @@ impl Visit {
         self.flight = Some(flight.clone());
         match flight.outcome_within(WAIT_NEEDED).await {
             Outcome::Refreshed(session) => self.adopt(session),
-            Outcome::Ended => self.is_over(),
+            Outcome::Ended | Outcome::SignedOut => self.is_over(),
             Outcome::Unavailable(retry_after) => {
                 self.access = None;
                 self.fate = Fate::Unknown(retry_after);
@@ -206,7 +206,7 @@ impl Visit {
                 self.adopt(session);
                 After401::Over
             }
-            Outcome::Ended => {
+            Outcome::Ended | Outcome::SignedOut => {
                 self.is_over();
                 After401::Over
             }
