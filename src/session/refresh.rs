@@ -194,11 +194,12 @@ impl Flying {
                 return Ok(Outcome::Refreshed(session));
             }
             let now = inner.now();
+            let change = refreshes.wait(sid, LEASE);
             match refreshes.lease(sid, self.grant.digest, self.known, now.plus(LEASE), now).await? {
                 Lease::Ended => return Ok(Outcome::Ended),
                 // Looked up again, as part of the chain.
                 Lease::Result(_) => {}
-                Lease::Held(until) => refreshes.wait(sid, until.since(now)).await,
+                Lease::Held(_) => change.await,
                 Lease::Granted(fence) => {
                     if let Some(outcome) = self.ask(fence).await? {
                         return Ok(outcome);

@@ -198,10 +198,13 @@ impl Refreshes for MemoryStore {
     }
 
     fn wait(&self, sid: Sid, at_most: Duration) -> BoxFuture<'_, ()> {
-        let change = self.sessions().get(&sid).map(|entry| entry.change.clone());
+        // Registered now, not when first polled: what settles in between must not be missed.
+        let change = self.sessions().get(&sid).map(|entry| entry.change.clone().notified_owned());
         async move {
-            let Some(change) = change else { return };
-            let _ = tokio::time::timeout(at_most, change.notified()).await;
+            if let Some(change) = change {
+                // Out of time or woken: the caller looks again either way.
+                let _ = tokio::time::timeout(at_most, change).await;
+            }
         }
         .boxed()
     }
