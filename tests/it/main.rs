@@ -1,1 +1,3 @@
+//! The integration tests: what visitors, backends and operators see of a running gateway.
 
+mod architecture;
