@@ -1,23 +1,30 @@
 //! THE ONE PAGE: hygiene → route → session → access → upstream (→ refresh → once more) → response.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts, uri::PathAndQuery,
+};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
+use serde_json::Value;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
-    hygiene::{self, Admitted, Hygiene, SameSite},
+    hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
     login::{Call, Logins},
     respond::{self, Failure, Responder},
-    route::{self, Access, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
-    session::{After401, AuthStatus, CookieChanges, Sessions, Visit},
+    route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
+    session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
     telemetry::{AccessLine, AccessLog, RequestIds},
-    upstream::{self, Authorization, Bearer, Deadlines, Forwarded, RequestBody, Upstream, replay},
+    upstream::{
+        self, Bearer, Deadlines, RequestBody, Upstream, UpgradeAnswer,
+        headers::{self, Authorization, Client, Forwarded, Proto, Purpose},
+        replay,
+    },
 };
 
 mod body;
@@ -34,10 +41,18 @@ const OWN_BODY_DEADLINE: Duration = Duration::from_secs(10);
 pub struct Peer {
     /// The address (after the PROXY protocol), IPv4-mapped forms unified.
     pub address: IpAddr,
-    /// The same, ready for a header.
-    pub address_text: HeaderValue,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// What upstreams are told of it, written once for all its requests.
+    client: Client,
+}
+
+impl Peer {
+    /// The visitor at `address`.
+    pub fn new(address: IpAddr, tls: bool) -> Self {
+        let address = address.to_canonical();
+        Self { address, tls, client: Client::new(address, if tls { Proto::Https } else { Proto::Http }) }
+    }
 }
 
 /// The gateway: everything a request needs, built once from one configuration.
@@ -50,6 +65,8 @@ pub struct Gateway {
     pub own_calls: OwnCalls,
     /// By the index that routes use.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Their names, for the log.
+    pub upstream_names: Vec<Arc<str>>,
     /// The upstream whose 401 is the authority's own word.
     pub authority_upstream: Option<usize>,
     /// Steps 5, 6, 9.
@@ -72,6 +89,8 @@ pub struct Gateway {
     pub background: Handle,
     /// Cancelled when the process begins to drain.
     pub draining: CancellationToken,
+    /// Upgraded connections, which outlive their HTTP connection.
+    pub streams: TaskTracker,
 }
 
 /// What is known of a request when its line is written.
@@ -82,6 +101,8 @@ struct Trail {
     status: Option<AuthStatus>,
     client: Option<IpAddr>,
 }
+
+static ROOT: PathAndQuery = PathAndQuery::from_static("/");
 
 impl Gateway {
     /// Answers one request.
@@ -131,20 +152,22 @@ impl Gateway {
     ) -> Result<Response<Body>, Stop> {
         let admitted = self.hygiene.admit(&mut parts, peer.address, peer.tls).map_err(Failure::Refused)?;
         trail.client = Some(admitted.client);
-        let route = match self.table.find(&parts.method, admitted.host.name(), parts.uri.path()) {
-            Found::Own(endpoint) => return self.own(endpoint.into(), admitted, parts, body, trail).await,
+        let route = match self.table.find(&parts.method, admitted.host.as_str(), parts.uri.path()) {
+            Found::Own(endpoint) => return self.own(endpoint, admitted, parts, body, trail).await,
             Found::Route(route) => route,
-            Found::WrongMethod { allow } => return Err(Failure::WrongMethod { allow }.into()),
+            Found::WrongMethod(allow) => return Err(Failure::WrongMethod { allow }.into()),
             Found::None => return Err(Failure::NoRoute.into()),
         };
         trail.route = Some(route.name.clone());
         let upstream = &self.upstreams[route.settings.upstream];
-        trail.upstream = Some(upstream.name().clone());
-        let target = route.upstream_target(&parts.uri);
+        trail.upstream = Some(self.upstream_names[route.settings.upstream].clone());
+        let target = route.upstream_path(parts.uri.path_and_query().unwrap_or(&ROOT));
         if self.own_calls.meets(route.settings.upstream, &parts.method, target.path()) {
             return Err(Failure::NoRoute.into());
         }
-        let mut passage = Passage { gateway: self, peer, admitted, route, upstream, target, parts, trail };
+        let origin = route.settings.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
+        let purpose = purpose(&parts);
+        let mut passage = Passage { gateway: self, peer, admitted, route, upstream, target, origin, purpose, parts, trail };
 
         if route.settings.access == Access::Public {
             return passage.forward_public(body).await;
@@ -259,7 +282,11 @@ struct Passage<'g> {
     admitted: Admitted,
     route: &'g Route,
     upstream: &'g Arc<Upstream>,
-    target: http::Uri,
+    target: PathAndQuery,
+    /// Where the route has `cors`.
+    origin: Option<HeaderValue>,
+    purpose: Purpose,
+    /// Its headers are taken when it is forwarded.
     parts: Parts,
     trail: &'g mut Trail,
 }
@@ -268,19 +295,18 @@ impl Passage<'_> {
     async fn forward_public(&mut self, body: Incoming) -> Result<Response<Body>, Stop> {
         let settings = &self.route.settings;
         let body = if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body, settings.body_limit) };
-        let mut head = self.take_head(Authorization::Keep, |_| None);
-        if is_upgrade(&self.parts, &head) {
-            return self.upgrade(head, std::future::pending()).await.map_err(Stop::from);
+        let mut request = self.take_head(Authorization::Keep, None);
+        if self.purpose == Purpose::Upgrade {
+            return self.upgrade(request, std::future::pending()).await.map_err(Stop::from);
         }
-        *head.body_mut() = body;
-        let answer = self.upstream.forward(head, self.deadlines(), &self.gateway.clock).await.map_err(Failure::Forward)?;
-        Ok(self.finish(answer.map(Body::from)))
+        *request.body_mut() = body;
+        Ok(self.finish(self.send(request).await?))
     }
 
     /// Step 7.
     fn decide(&self, visit: &Visit) -> Result<(), Stop> {
         let who = visit.access().map_or(Who::Nobody, |access| Who::Person { roles: &access.roles });
-        let failure = match (self.route.settings.access.decide(&who), visit.retry_after()) {
+        let failure = match (self.route.settings.access.decide(who), visit.retry_after()) {
             (Decision::Allow, _) => return Ok(()),
             (Decision::LogIn | Decision::Forbidden, Some(retry_after)) => Failure::Unavailable { retry_after },
             (Decision::LogIn, None) => Failure::LogIn { return_to: self.return_to() },
@@ -299,9 +325,8 @@ impl Passage<'_> {
         let authorization = authorization(bearer, visit);
         let carries_token = matches!(authorization, Authorization::Replace(_));
         let access = visit.access().cloned();
-        let claims = |name: &str| access.as_ref().and_then(|a| a.claims.get(name).cloned());
-        let mut request = self.take_head(authorization, claims);
-        if is_upgrade(&self.parts, &request) {
+        let mut request = self.take_head(authorization, access.as_ref().map(|a| &a.claims));
+        if self.purpose == Purpose::Upgrade {
             return self.forward_upgrade(request, visit, bearer, carries_token).await;
         }
 
@@ -319,7 +344,7 @@ impl Passage<'_> {
         };
         let has_body = !request.body().is_end_stream();
 
-        let mut answer = self.upstream.forward(request, self.deadlines(), &gateway.clock).await.map_err(Failure::Forward)?;
+        let mut answer = self.send(request).await?;
         if let Some(mut again) = again
             && is_token_trouble(&answer)
         {
@@ -339,16 +364,19 @@ impl Passage<'_> {
             if let Some(body) = replayed {
                 replace_bearer(&mut again, bearer, visit);
                 *again.body_mut() = body;
-                answer = self.upstream.forward(again, self.deadlines(), &gateway.clock).await.map_err(Failure::Forward)?;
+                answer = self.send(again).await?;
                 if is_token_trouble(&answer) {
                     self.second_401(visit).await;
                 }
             }
         }
-        if is_stream(answer.headers()) && visit.access().is_some() {
-            answer.body_mut().cut_when(Box::pin(visit.stream_end()));
+        if is_stream(answer.headers())
+            && visit.access().is_some()
+            && let Body::Upstream(body) = answer.body_mut()
+        {
+            body.cut_when(Box::pin(visit.stream_end()));
         }
-        let mut response = self.finish(answer.map(Body::from));
+        let mut response = self.finish(answer);
         if carries_token {
             keep_private(response.headers_mut());
         }
@@ -389,57 +417,70 @@ impl Passage<'_> {
         request: Request<RequestBody>,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Response<Body>, Failure> {
-        let upgraded = self.upstream.upgrade(request, self.deadlines(), &self.gateway.clock).await.map_err(Failure::Forward)?;
-        let (head, upstream_io) = match upgraded {
-            upstream::UpgradeAnswer::Refused(answer) => return Ok(self.finish(answer.map(Body::from))),
-            upstream::UpgradeAnswer::Switched(head, io) => (head, io),
+        let answer = self.upstream.upgrade(request, self.deadlines(), &self.gateway.clock).await?;
+        let (head, switched) = match answer {
+            UpgradeAnswer::Ordinary(answer) => return Ok(self.finish(answer.map(Body::from))),
+            UpgradeAnswer::Switched(head, switched) => (head, switched),
         };
         let visitor = self.parts.extensions.remove::<hyper::upgrade::OnUpgrade>().ok_or(Failure::CannotUpgrade)?;
         let (draining, idle) = (self.gateway.draining.clone(), self.route.settings.idle_timeout);
-        let end = async move {
-            tokio::select! {
-                () = end => upstream::TunnelEnd::SessionOver,
-                () = draining.cancelled() => upstream::TunnelEnd::GoingAway,
-            }
-        };
+        let streams = self.gateway.streams.token();
         tokio::spawn(async move {
+            let _running = streams;
+            let end = async move {
+                tokio::select! {
+                    () = end => upstream::TunnelEnd::SessionOver,
+                    () = draining.cancelled() => upstream::TunnelEnd::GoingAway,
+                }
+            };
             match visitor.await {
-                Ok(visitor) => upstream::tunnel(visitor, upstream_io, end, idle).await,
+                Ok(visitor) => {
+                    let outcome = upstream::tunnel(visitor, switched, end, idle).await;
+                    tracing::debug!(?outcome, "a tunnel ended");
+                }
                 Err(error) => tracing::debug!(%error, "the visitor left before the upgrade"),
             }
         });
         Ok(self.finish(head.map(|()| Body::Empty)))
     }
 
-    /// The request as the upstream gets it, without its body. What is left in `parts` are the extensions.
-    fn take_head(
-        &mut self,
-        authorization: Authorization,
-        claims: impl Fn(&str) -> Option<serde_json::Value>,
-    ) -> Request<RequestBody> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<Body>, Failure> {
+        let answer = self.upstream.forward(request, self.deadlines(), &self.gateway.clock).await?;
+        Ok(answer.map(Body::from))
+    }
+
+    /// The request as the upstream gets it, without its body. What is left in `parts` is the rest.
+    fn take_head(&mut self, authorization: Authorization, claims: Option<&Claims>) -> Request<RequestBody> {
         let mut headers = std::mem::take(&mut self.parts.headers);
-        let upgrade = upgrade_of(&self.parts.method, self.parts.version, &headers);
         self.gateway.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
-        let forwarded = Forwarded {
-            client: self.admitted.client_text.as_ref().unwrap_or(&self.peer.address_text),
-            chain: self.admitted.forwarded_for.as_ref(),
-            scheme: self.admitted.scheme.as_str(),
-            host: self.admitted.host.header(),
+        let believed;
+        let is_peer = self.admitted.client == self.peer.address && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
+        let client = if is_peer {
+            &self.peer.client
+        } else {
+            let proto = if self.admitted.scheme == Scheme::Https { Proto::Https } else { Proto::Http };
+            believed = Client::new(self.admitted.client, proto);
+            &believed
         };
-        upstream::headers::prepare_request(&mut headers, &forwarded, authorization, &self.route.settings.headers, claims, upgrade);
+        let forwarded =
+            Forwarded { client, host: self.admitted.host.header(), chain: self.admitted.forwarded_for.as_ref() };
+        let claim = |name: &str| claims?.get(name).and_then(claim_text);
+        headers::prepare_request(&mut headers, &forwarded, authorization, &self.route.settings.headers, self.purpose, claim);
         let mut request = Request::new(RequestBody::empty());
-        *request.method_mut() = self.parts.method.clone();
-        *request.uri_mut() = std::mem::take(&mut self.target);
+        request.method_mut().clone_from(&self.parts.method);
+        *request.uri_mut() = Uri::from(self.target.clone());
         *request.headers_mut() = headers;
         request
     }
 
     fn finish(&self, mut response: Response<Body>) -> Response<Body> {
+        let purpose = if response.status() == StatusCode::SWITCHING_PROTOCOLS { Purpose::Upgrade } else { Purpose::Exchange };
         let headers = response.headers_mut();
+        headers::prepare_answer(headers, &self.route.settings.headers, purpose);
         headers.remove(respond::X_AUTH_STATUS);
         self.gateway.sessions.strip_answer(headers);
         if let Some(cors) = &self.route.settings.cors {
-            respond::allow_origin(headers, self.admitted.origin.as_ref(), cors);
+            respond::allow_origin(headers, self.origin.as_ref(), cors);
         }
         response
     }
@@ -450,7 +491,7 @@ impl Passage<'_> {
     }
 
     fn same_site(&self) -> SameSite {
-        let origins = self.route.settings.cors.as_ref().map_or(&[][..], |cors| &cors.origins);
+        let origins = self.route.settings.cors.as_ref().map_or(&[][..], Cors::cookie_origins);
         hygiene::same_site(&self.parts.headers, &self.admitted.host, self.admitted.scheme, origins)
     }
 
@@ -499,6 +540,28 @@ impl Stop {
 impl<F: Into<Failure>> From<F> for Stop {
     fn from(failure: F) -> Self {
         Self { failure: failure.into(), head: None }
+    }
+}
+
+/// HTTP/1.1 alone can switch protocols; extended CONNECT is off.
+fn purpose(parts: &Parts) -> Purpose {
+    if parts.version == Version::HTTP_11 && parts.headers.contains_key(header::UPGRADE) {
+        Purpose::Upgrade
+    } else {
+        Purpose::Exchange
+    }
+}
+
+/// A claim as a header says it: lists are joined by commas; objects have no such form.
+fn claim_text(claim: &Value) -> Option<Cow<'_, str>> {
+    match claim {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(_) | Value::Bool(_) => Some(Cow::Owned(claim.to_string())),
+        Value::Array(items) => {
+            let items: Option<Vec<_>> = items.iter().map(claim_text).collect();
+            Some(Cow::Owned(items?.join(",")))
+        }
+        Value::Object(_) | Value::Null => None,
     }
 }
 
