@@ -87,7 +87,7 @@ mod tests {
         }
         for (key, ..) in &texts {
             let in_script = JS.matches(&format!("\"{key}\"")).count() > 0
-                || ["event_", "reason_", "auth_"].iter().any(|dynamic| key.starts_with(dynamic));
+                || ["event_", "reason_", "auth_", "token_"].iter().any(|dynamic| key.starts_with(dynamic));
             assert!(named.contains(key) || in_script, "{key} is never shown");
         }
     }

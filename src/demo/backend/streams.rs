@@ -70,7 +70,11 @@ pub(super) fn download(bytes: u64) -> Reply {
 /// Half of what the length promises, then the connection breaks.
 pub(super) fn cut(bytes: u64) -> Reply {
     let bytes = bytes.clamp(2, MAX_DOWNLOAD);
-    let broken = stream::once(async { Err(io::Error::from(io::ErrorKind::ConnectionReset)) });
+    let broken = stream::once(async {
+        // Where a body waits, hyper sends what it holds so far; at an error it drops that.
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
     sized(bytes, pieces(bytes / 2).map(Ok).chain(broken))
 }
 
