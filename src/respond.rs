@@ -1,1 +1,532 @@
-//! stub
+//! Errors → responses: the only status-code decisions for failures, and the one place that logs each of them, once.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::{
+    hygiene::Refusal,
+    login::{Content, LoginError},
+    pages::{ErrorPage, Language, Pages},
+    route::Cors,
+    telemetry::{Metrics, RequestId},
+    upstream::ForwardError,
+};
+
+/// How the session fared, on every answer to a route that is not public.
+pub const X_AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
+/// The number of the request, for the upstream, the visitor and the log.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// How long a browser may remember a preflight's answer.
+const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
+
+/// Everything that keeps a request from its ordinary answer; one variant for each different reaction.
+#[derive(Debug)]
+pub enum Failure {
+    /// Hygiene refused it.
+    Refused(Refusal),
+    /// No route names it.
+    NoRoute,
+    /// An endpoint of ours has other methods.
+    WrongMethod {
+        /// What it has.
+        allow: &'static str,
+    },
+    /// A foreign page's request rests on our cookie.
+    CrossOrigin,
+    /// A preflight for an origin that the route does not let in.
+    PreflightRefused,
+    /// Nobody is logged in: a navigation goes to the login page.
+    LogIn {
+        /// Path and query to come back to.
+        return_to: String,
+    },
+    /// Nobody is logged in, and no login page helps.
+    NotLoggedIn,
+    /// Somebody is logged in whom the rule does not let in.
+    Forbidden,
+    /// Somebody is logged in where only strangers belong.
+    AlreadyIn,
+    /// The authority does not answer, and without it nobody can tell.
+    Unavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The upstream did not answer.
+    Forward(ForwardError),
+    /// A login failed.
+    Login(LoginError),
+    /// The body is larger than an endpoint of ours reads.
+    BodyTooLarge,
+    /// The body is not what its head promised.
+    BodyBroken,
+    /// The body came too slowly.
+    BodyStalled,
+    /// The connection cannot be upgraded though its request asked for it (HTTP/2).
+    CannotUpgrade,
+    /// A part of the gateway failed in a way that nobody foresaw.
+    Panicked,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<ForwardError> for Failure {
+    fn from(error: ForwardError) -> Self {
+        Self::Forward(error)
+    }
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        Self::Login(error)
+    }
+}
+
+/// What kind of answer the visitor reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Wants {
+    /// A person waits for a page.
+    pub page: bool,
+    /// In this language.
+    pub language: Language,
+}
+
+impl Wants {
+    /// Reads it out of a request's headers.
+    pub fn of(headers: &HeaderMap, is_navigation: bool) -> Self {
+        let page = is_navigation
+            || headers.get(header::ACCEPT).is_some_and(|a| memchr::memmem::find(a.as_bytes(), b"text/html").is_some())
+                && headers.get("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
+        Self { page, language: Language::of(headers) }
+    }
+}
+
+/// Turns failures into answers.
+pub struct Responder {
+    pages: Arc<Pages>,
+    metrics: Arc<Metrics>,
+    /// Where a navigation without a session goes: the built-in page, or the app's own.
+    login_page: String,
+    after_login: HeaderValue,
+}
+
+struct Verdict {
+    status: StatusCode,
+    code: &'static str,
+    english: &'static str,
+    korean: &'static str,
+    /// The connection's state is not known any more.
+    close: bool,
+    retry_after: Option<Duration>,
+    allow: Option<&'static str>,
+}
+
+impl Responder {
+    /// Builds it; `login_page` is a path.
+    pub fn new(pages: Arc<Pages>, metrics: Arc<Metrics>, login_page: String, after_login: &str) -> Self {
+        let after_login = HeaderValue::from_str(after_login).unwrap_or(HeaderValue::from_static("/"));
+        Self { pages, metrics, login_page, after_login }
+    }
+
+    /// The answer to a failure.
+    pub fn answer(&self, failure: Failure, wants: &Wants, request_id: &RequestId) -> Response<Bytes> {
+        match &failure {
+            Failure::LogIn { return_to } if wants.page => return self.to_login(return_to),
+            Failure::AlreadyIn => return redirect(StatusCode::FOUND, self.after_login.clone()),
+            Failure::Refused(Refusal::ToPublicUrl(location)) => {
+                return HeaderValue::from_str(location.as_str())
+                    .map_or_else(|_| empty(StatusCode::BAD_REQUEST), |l| redirect(StatusCode::PERMANENT_REDIRECT, l));
+            }
+            Failure::Refused(Refusal::OptionsStar) => return options_star(),
+            _ => {}
+        }
+        let verdict = verdict(&failure);
+        self.log(&failure, &verdict, request_id);
+        let mut response = if wants.page { self.page(&verdict, wants) } else { problem(&verdict, wants) };
+        let headers = response.headers_mut();
+        if let Some(retry_after) = verdict.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_millis().div_ceil(1000).max(1) as u64));
+        }
+        if let Some(allow) = verdict.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if verdict.close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// An answer of an endpoint of ours.
+    pub fn content(&self, status: StatusCode, content: Content) -> Response<Bytes> {
+        let mut response = match content {
+            Content::Page(page) => {
+                let mut response = Response::new(Bytes::from(page.html));
+                *response.headers_mut() = page.headers;
+                response
+            }
+            Content::Json(value) => {
+                let mut response = Response::new(Bytes::from(value.to_string()));
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+            }
+            Content::Redirect(location) => match HeaderValue::from_str(&location) {
+                Ok(location) => redirect(StatusCode::SEE_OTHER, location),
+                Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+            },
+            Content::Empty => Response::new(Bytes::new()),
+        };
+        if response.status() == StatusCode::OK {
+            *response.status_mut() = status;
+        }
+        // What an endpoint of ours answers is about one visitor at one moment, and its address may hold a code.
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        response
+    }
+
+    fn to_login(&self, return_to: &str) -> Response<Bytes> {
+        let location = format!("{}?return_to={}", self.login_page, utf8_percent_encode(return_to, QUERY_VALUE));
+        let mut response = match HeaderValue::from_str(&location) {
+            Ok(location) => redirect(StatusCode::FOUND, location),
+            Err(_) => empty(StatusCode::UNAUTHORIZED),
+        };
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    fn page(&self, verdict: &Verdict, wants: &Wants) -> Response<Bytes> {
+        let page = self.pages.error(&ErrorPage {
+            language: wants.language,
+            status: verdict.status.as_u16(),
+            message: wants.language.choose(verdict.english, verdict.korean),
+            code: verdict.code,
+        });
+        let mut response = Response::new(Bytes::from(page.html));
+        *response.status_mut() = verdict.status;
+        *response.headers_mut() = page.headers;
+        response
+    }
+
+    fn log(&self, failure: &Failure, verdict: &Verdict, request_id: &RequestId) {
+        match failure {
+            Failure::Forward(error) => {
+                self.metrics.upstream_error(error.kind());
+                tracing::warn!(%request_id, status = verdict.status.as_u16(), error = %chain(error), "not forwarded");
+            }
+            Failure::Login(error) if verdict.status.is_server_error() => {
+                tracing::warn!(%request_id, status = verdict.status.as_u16(), error = %chain(error), "login failed");
+            }
+            Failure::Panicked => tracing::error!(%request_id, "a part of the gateway panicked"),
+            _ => tracing::debug!(%request_id, status = verdict.status.as_u16(), ?failure, "refused"),
+        }
+    }
+}
+
+/// Everything that a query's value may not hold as it is.
+const QUERY_VALUE: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'=').add(b'>').add(b'?');
+
+fn verdict(failure: &Failure) -> Verdict {
+    let v = |status, code, english, korean| Verdict {
+        status,
+        code,
+        english,
+        korean,
+        close: false,
+        retry_after: None,
+        allow: None,
+    };
+    match failure {
+        Failure::Refused(refusal) => match refusal {
+            Refusal::Misdirected => v(
+                StatusCode::MISDIRECTED_REQUEST,
+                "unknown_host",
+                "This host is not served here",
+                "이 호스트는 여기에서 제공되지 않습니다",
+            ),
+            Refusal::Method => v(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This method is not allowed",
+                "허용되지 않는 메서드입니다",
+            ),
+            Refusal::TooManyHeaders => Verdict {
+                close: true,
+                ..v(
+                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    "headers_too_large",
+                    "The request's headers are too large",
+                    "요청 헤더가 너무 큽니다",
+                )
+            },
+            Refusal::Ambiguous(_) | Refusal::ToPublicUrl(_) | Refusal::OptionsStar => Verdict {
+                close: true,
+                ..v(StatusCode::BAD_REQUEST, "bad_request", "The request is not well-formed", "잘못된 요청입니다")
+            },
+        },
+        Failure::NoRoute => v(StatusCode::NOT_FOUND, "not_found", "There is nothing here", "페이지를 찾을 수 없습니다"),
+        Failure::WrongMethod { allow } => Verdict {
+            allow: Some(allow),
+            ..v(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This method is not allowed",
+                "허용되지 않는 메서드입니다",
+            )
+        },
+        Failure::CrossOrigin => v(
+            StatusCode::FORBIDDEN,
+            "cross_origin",
+            "Requests from other sites are refused",
+            "다른 사이트에서 온 요청은 허용되지 않습니다",
+        ),
+        Failure::PreflightRefused => v(
+            StatusCode::FORBIDDEN,
+            "origin_not_allowed",
+            "This origin is not allowed",
+            "허용되지 않은 출처입니다",
+        ),
+        Failure::LogIn { .. } | Failure::NotLoggedIn => {
+            v(StatusCode::UNAUTHORIZED, "login_required", "Please log in", "로그인이 필요합니다")
+        }
+        Failure::Forbidden => {
+            v(StatusCode::FORBIDDEN, "forbidden", "You may not do this", "접근 권한이 없습니다")
+        }
+        Failure::AlreadyIn => v(StatusCode::FOUND, "already_logged_in", "You are logged in", "이미 로그인되어 있습니다"),
+        Failure::Unavailable { retry_after } => Verdict {
+            retry_after: Some(*retry_after),
+            ..v(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The login service does not answer; please try again",
+                "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
+            )
+        },
+        Failure::Forward(error) => of_forward(error, v),
+        Failure::Login(error) => of_login(error, v),
+        Failure::BodyTooLarge => Verdict {
+            close: true,
+            ..v(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request is too large", "요청이 너무 큽니다")
+        },
+        Failure::BodyBroken => Verdict {
+            close: true,
+            ..v(StatusCode::BAD_REQUEST, "bad_request", "The request is not well-formed", "잘못된 요청입니다")
+        },
+        Failure::BodyStalled => Verdict {
+            close: true,
+            ..v(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", "요청 시간이 초과되었습니다")
+        },
+        Failure::CannotUpgrade => v(
+            StatusCode::NOT_IMPLEMENTED,
+            "cannot_upgrade",
+            "This connection cannot be upgraded",
+            "이 연결은 업그레이드할 수 없습니다",
+        ),
+        Failure::Panicked => v(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong",
+            "서버 오류가 발생했습니다",
+        ),
+    }
+}
+
+fn of_forward(
+    error: &ForwardError,
+    v: impl Fn(StatusCode, &'static str, &'static str, &'static str) -> Verdict,
+) -> Verdict {
+    match error {
+        ForwardError::Unreachable { .. } | ForwardError::Broken { .. } | ForwardError::BadAnswer { .. } => v(
+            StatusCode::BAD_GATEWAY,
+            "upstream_unreachable",
+            "A network error occurred",
+            "네트워크 오류가 발생했습니다",
+        ),
+        ForwardError::Timeout { .. } => v(
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timeout",
+            "The service took too long to answer",
+            "서비스의 응답 시간이 초과되었습니다",
+        ),
+        ForwardError::RequestTooLarge => Verdict {
+            close: true,
+            ..v(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request is too large", "요청이 너무 큽니다")
+        },
+        ForwardError::RequestBroken(_) => Verdict {
+            close: true,
+            ..v(StatusCode::BAD_REQUEST, "bad_request", "The request is not well-formed", "잘못된 요청입니다")
+        },
+        ForwardError::RequestStalled => Verdict {
+            close: true,
+            ..v(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", "요청 시간이 초과되었습니다")
+        },
+    }
+}
+
+fn of_login(
+    error: &LoginError,
+    v: impl Fn(StatusCode, &'static str, &'static str, &'static str) -> Verdict,
+) -> Verdict {
+    let again = Some(Duration::from_secs(1));
+    match error {
+        LoginError::AttemptExpired => v(
+            StatusCode::BAD_REQUEST,
+            "attempt_expired",
+            "This login attempt has expired",
+            "로그인 시도가 만료되었습니다",
+        ),
+        LoginError::ProviderUnavailable => Verdict {
+            retry_after: again,
+            ..v(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "provider_unavailable",
+                "The login provider does not answer; please try again",
+                "로그인 제공자가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
+            )
+        },
+        LoginError::AuthorityUnavailable => Verdict {
+            retry_after: again,
+            ..v(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The login service does not answer; please try again",
+                "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
+            )
+        },
+        LoginError::BadCredentials => v(
+            StatusCode::UNAUTHORIZED,
+            "bad_credentials",
+            "Wrong e-mail address or password",
+            "잘못된 자격 증명입니다",
+        ),
+        LoginError::NotAllowed => v(
+            StatusCode::FORBIDDEN,
+            "not_allowed",
+            "This account may not log in here",
+            "이 계정으로는 로그인할 수 없습니다",
+        ),
+        LoginError::InvalidIdToken => v(
+            StatusCode::UNAUTHORIZED,
+            "invalid_id_token",
+            "The ID token is not valid",
+            "ID 토큰이 올바르지 않습니다",
+        ),
+        LoginError::UsedIdToken => v(
+            StatusCode::UNAUTHORIZED,
+            "used_id_token",
+            "The ID token has been used",
+            "이미 사용된 ID 토큰입니다",
+        ),
+        LoginError::NotConfigured => {
+            v(StatusCode::NOT_FOUND, "not_found", "There is nothing here", "페이지를 찾을 수 없습니다")
+        }
+        LoginError::BadRequest(code) => {
+            v(StatusCode::BAD_REQUEST, code, "The request is not well-formed", "잘못된 요청입니다")
+        }
+        LoginError::Session(_) => v(
+            StatusCode::BAD_GATEWAY,
+            "unusable_tokens",
+            "The login service's answer cannot be used",
+            "로그인 서비스의 응답을 사용할 수 없습니다",
+        ),
+        LoginError::Store(_) => Verdict {
+            retry_after: again,
+            ..v(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_unavailable",
+                "Please try again",
+                "잠시 후 다시 시도해주세요",
+            )
+        },
+    }
+}
+
+/// `application/problem+json` (RFC 9457) with a stable `code` and a localised `error`.
+fn problem(verdict: &Verdict, wants: &Wants) -> Response<Bytes> {
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": verdict.status.canonical_reason().unwrap_or_default(),
+        "status": verdict.status.as_u16(),
+        "code": verdict.code,
+        "error": wants.language.choose(verdict.english, verdict.korean),
+    });
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = verdict.status;
+    response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The answer to a preflight (Fetch standard, section 4.8), where the route lets its origin in.
+pub fn preflight(request: &HeaderMap, cors: Option<&Cors>) -> Option<Response<Bytes>> {
+    let origin = request.get(header::ORIGIN)?;
+    let cors = cors.filter(|cors| cors.origins.iter().any(|o| o.as_bytes() == origin.as_bytes()))?;
+    let mut response = empty(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    allow_origin(headers, Some(origin), cors);
+    for (asked, allowed) in [
+        (header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_ALLOW_METHODS),
+        (header::ACCESS_CONTROL_REQUEST_HEADERS, header::ACCESS_CONTROL_ALLOW_HEADERS),
+    ] {
+        if let Some(asked) = request.get(asked) {
+            headers.insert(allowed, asked.clone());
+        }
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE);
+    Some(response)
+}
+
+/// Lets a listed origin read the answer, and no other; whatever the upstream says of it is replaced.
+pub fn allow_origin(headers: &mut HeaderMap, origin: Option<&HeaderValue>, cors: &Cors) {
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    headers.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+    let Some(origin) = origin.filter(|origin| cors.origins.iter().any(|o| o.as_bytes() == origin.as_bytes())) else {
+        return;
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    if cors.credentials {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-auth-status"));
+}
+
+fn options_star() -> Response<Bytes> {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    response
+}
+
+fn redirect(status: StatusCode, location: HeaderValue) -> Response<Bytes> {
+    let mut response = empty(status);
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,1 +1,219 @@
-//! stub
+//! The HTML that people see, and its translations. Pages work without scripts, need no second request, and show nothing of a request unescaped.
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use minijinja::{Environment, UndefinedBehavior, context};
+use url::Url;
+
+mod language;
+mod notice;
+mod texts;
+
+pub use language::Language;
+pub use notice::Notice;
+pub use texts::Text;
+
+const STYLE: &str = include_str!("style.css");
+const LOGIN: &str = "login.html";
+const NOTICE: &str = "notice.html";
+
+/// The pages, compiled once.
+#[derive(Debug)]
+pub struct Pages {
+    templates: Environment<'static>,
+    content_security_policy: HeaderValue,
+}
+
+/// A page on its way out.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The document.
+    pub html: String,
+    language: Language,
+    content_security_policy: HeaderValue,
+}
+
+/// What the login page shows.
+#[derive(Debug)]
+pub struct LoginPage<'a> {
+    /// The visitor's language.
+    pub language: Language,
+    /// Why the last attempt did not work.
+    pub message: Option<Text>,
+    /// A button each.
+    pub methods: Vec<Method<'a>>,
+    /// The form for e-mail and password, where credentials are configured.
+    pub form: Option<Form<'a>>,
+}
+
+/// A login method that begins with a link.
+#[derive(Debug)]
+pub struct Method<'a> {
+    /// Where the login begins.
+    pub href: String,
+    /// What the button is painted like.
+    pub brand: Brand,
+    /// What the configuration calls it; `None`: the brand's own name, or `name`.
+    pub label: Option<&'a str>,
+    /// The provider's name in the configuration.
+    pub name: &'a str,
+}
+
+/// Whose colours a button has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Brand {
+    /// Google's.
+    Google,
+    /// Kakao's.
+    Kakao,
+    /// Naver's.
+    Naver,
+    /// None in particular.
+    Other,
+}
+
+/// The form for e-mail and password.
+#[derive(Debug)]
+pub struct Form<'a> {
+    /// Where it is posted.
+    pub action: String,
+    /// Where to go after it.
+    pub return_to: &'a str,
+}
+
+/// A page that says why something did not work.
+#[derive(Debug)]
+pub struct NoticePage<'a> {
+    /// The visitor's language.
+    pub language: Language,
+    /// What happened.
+    pub notice: Notice,
+    /// What the one button says, and where it leads.
+    pub action: Option<(Text, &'a str)>,
+}
+
+impl Pages {
+    /// Compiles the pages of the site at `public_url`, whose login form may end at one of `form_targets` (origins) besides the site itself.
+    ///
+    /// # Panics
+    /// Never: the templates are part of the program, and a test renders each.
+    pub fn new(public_url: &Url, form_targets: &[String]) -> Self {
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        templates.add_global("style", STYLE);
+        templates.add_global("site", public_url.host_str().unwrap_or_default());
+        for (name, source) in [
+            ("frame.html", include_str!("frame.html")),
+            (LOGIN, include_str!("login.html")),
+            (NOTICE, include_str!("notice.html")),
+        ] {
+            templates.add_template(name, source).expect("the embedded templates compile");
+        }
+        Self { templates, content_security_policy: content_security_policy(form_targets) }
+    }
+
+    /// The page with every login method.
+    pub fn login(&self, page: &LoginPage<'_>) -> Page {
+        let say = |text: Text| text.say(page.language);
+        let methods: Vec<_> = page
+            .methods
+            .iter()
+            .map(|method| {
+                let name = method.label.unwrap_or_else(|| method.brand.name().map_or(method.name, say));
+                context! {
+                    href => &method.href,
+                    brand => method.brand.class(),
+                    label => say(Text::ContinueWith).replace("{name}", name),
+                }
+            })
+            .collect();
+        let values = context! {
+            lang => page.language.tag(),
+            title => say(Text::LogIn),
+            message => page.message.map(say),
+            methods,
+            form => page.form.as_ref().map(|form| context! { action => &form.action, return_to => form.return_to }),
+            or => say(Text::Or),
+            email => say(Text::Email),
+            password => say(Text::Password),
+            no_method => say(Text::NoMethod),
+        };
+        self.render(LOGIN, values, page.language)
+    }
+
+    /// A page that says why something did not work.
+    pub fn notice(&self, page: &NoticePage<'_>) -> Page {
+        let say = |text: Text| text.say(page.language);
+        let values = context! {
+            lang => page.language.tag(),
+            title => say(page.notice.title()),
+            advice => say(page.notice.advice()),
+            action => page.action.map(|(label, href)| context! { label => say(label), href }),
+        };
+        self.render(NOTICE, values, page.language)
+    }
+
+    fn render(&self, name: &str, values: minijinja::Value, language: Language) -> Page {
+        let rendered = self.templates.get_template(name).and_then(|template| template.render(values));
+        Page {
+            html: rendered.expect("the embedded templates render with the values that are given here"),
+            language,
+            content_security_policy: self.content_security_policy.clone(),
+        }
+    }
+}
+
+impl Page {
+    /// The headers of our own pages: nothing is stored, framed, sniffed or told to the next site.
+    pub fn headers(&self) -> HeaderMap {
+        let fixed: [(HeaderName, &'static str); 6] = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CONTENT_LANGUAGE, self.language.tag()),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::X_FRAME_OPTIONS, "DENY"),
+        ];
+        let mut headers: HeaderMap =
+            fixed.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
+        headers
+    }
+}
+
+impl Brand {
+    const fn class(self) -> &'static str {
+        match self {
+            Self::Google => "google",
+            Self::Kakao => "kakao",
+            Self::Naver => "naver",
+            Self::Other => "other",
+        }
+    }
+
+    const fn name(self) -> Option<Text> {
+        match self {
+            Self::Google => Some(Text::Google),
+            Self::Kakao => Some(Text::Kakao),
+            Self::Naver => Some(Text::Naver),
+            Self::Other => None,
+        }
+    }
+}
+
+/// Nothing but our one style sheet, told by its hash, and forms to ourselves. Browsers hold `form-action` against the redirect that answers a form too, so the origins
+/// that a login may end at are listed.
+fn content_security_policy(form_targets: &[String]) -> HeaderValue {
+    let style = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+    let origins = form_targets.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
+    let origins = origins.filter(|origin| origin.is_tuple()).map(|origin| format!(" {}", origin.ascii_serialization()));
+    let origins: String = origins.collect();
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{origins}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    HeaderValue::try_from(policy).expect("base64 and serialised origins are visible ASCII")
+}
+
+#[cfg(test)]
+mod tests;

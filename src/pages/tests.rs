@@ -1,0 +1,120 @@
+use super::*;
+
+const EVIL: &str = r#""><script>alert(1)</script><img src=x onerror='alert(1)'>"#;
+
+fn pages() -> Pages {
+    Pages::new(&Url::parse("https://app.example.kr").unwrap(), &["https://partner.example.kr".to_owned()])
+}
+
+fn method(brand: Brand, label: Option<&'static str>, name: &'static str) -> Method<'static> {
+    Method { href: format!("/auth/login/{name}?return_to=%2Fa"), brand, label, name }
+}
+
+#[test]
+fn the_login_page_has_a_button_for_each_provider_and_the_form() {
+    let page = pages().login(&LoginPage {
+        language: Language::Korean,
+        message: None,
+        methods: vec![
+            method(Brand::Google, None, "google"),
+            method(Brand::Kakao, None, "kakao"),
+            method(Brand::Other, Some("사내 계정 시스템"), "corp"),
+            method(Brand::Other, None, "github"),
+        ],
+        form: Some(Form { action: "/auth/login".to_owned(), return_to: "/a?b=c&d" }),
+    });
+    for expected in [
+        "<html lang=\"ko\">",
+        "Google 계정으로 계속하기",
+        "카카오 계정으로 계속하기",
+        "사내 계정 시스템 계정으로 계속하기",
+        "github 계정으로 계속하기",
+        "class=\"button kakao\"",
+        "method=\"post\" action=\"&#x2f;auth&#x2f;login\"",
+        "name=\"return_to\" value=\"&#x2f;a?b=c&amp;d\"",
+        "또는",
+        "app.example.kr",
+    ] {
+        assert!(page.html.contains(expected), "{expected}\n{}", page.html);
+    }
+    assert!(!page.html.contains("role=\"alert\""));
+}
+
+#[test]
+fn the_form_stands_alone_where_there_is_no_provider_and_a_page_without_methods_says_so() {
+    let view =
+        |form| LoginPage { language: Language::English, message: Some(Text::BadCredentials), methods: vec![], form };
+    let alone = pages().login(&view(Some(Form { action: "/auth/login".to_owned(), return_to: "/" }))).html;
+    assert!(alone.contains("<form") && !alone.contains("class=\"or\"") && !alone.contains("class=\"methods\""));
+    assert!(alone.contains("role=\"alert\">The e-mail address or the password is wrong."));
+    let none = pages().login(&view(None)).html;
+    assert!(none.contains("No way to log in") && !none.contains("<form"));
+}
+
+#[test]
+fn whatever_a_visitor_brings_is_escaped() {
+    let page = pages().login(&LoginPage {
+        language: Language::English,
+        message: None,
+        methods: vec![Method { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
+        form: Some(Form { action: EVIL.to_owned(), return_to: EVIL }),
+    });
+    let notice = pages().notice(&NoticePage {
+        language: Language::English,
+        notice: Notice::AttemptExpired,
+        action: Some((Text::StartAgain, EVIL)),
+    });
+    for html in [page.html, notice.html] {
+        assert!(!html.contains("<script") && !html.contains("<img") && !html.contains(EVIL), "{html}");
+        assert!(html.contains("&lt;script&gt;"));
+    }
+}
+
+#[test]
+fn every_notice_renders_in_both_languages() {
+    let pages = pages();
+    for notice in [
+        Notice::AttemptExpired,
+        Notice::LoginLoop,
+        Notice::ProviderUnavailable,
+        Notice::AuthorityUnavailable,
+        Notice::NotAllowed,
+        Notice::SessionTooLarge,
+        Notice::BadRequest,
+        Notice::Forbidden,
+        Notice::CrossOrigin,
+        Notice::NotFound,
+        Notice::TooLarge,
+        Notice::Misdirected,
+        Notice::Internal,
+        Notice::BadGateway,
+        Notice::Unavailable,
+        Notice::GatewayTimeout,
+    ] {
+        for language in [Language::Korean, Language::English] {
+            let page = pages.notice(&NoticePage { language, notice, action: None });
+            assert!(page.html.contains(notice.title().say(language)), "{notice:?}");
+            assert!(page.html.contains(notice.advice().say(language)), "{notice:?}");
+            assert!(!page.html.contains("<a "), "{notice:?}");
+        }
+    }
+}
+
+#[test]
+fn the_style_that_the_policy_allows_is_the_one_on_the_page() {
+    let page = pages().notice(&NoticePage { language: Language::English, notice: Notice::NotFound, action: None });
+    let style = page.html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+    // A browser hashes what its parser made of the text, which turns CR LF into LF.
+    assert!(!style.contains('\r'));
+    let hash = STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()));
+    let headers = page.headers();
+    assert_eq!(
+        headers[header::CONTENT_SECURITY_POLICY],
+        format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' https://partner.example.kr; frame-ancestors 'none'; base-uri 'none'"
+        )
+    );
+    assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+    assert_eq!(headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+    assert!(!page.html.contains(" style="), "inline styles are not allowed by the policy");
+}
