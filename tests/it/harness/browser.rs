@@ -120,6 +120,23 @@ impl Browser {
         self
     }
 
+    /// The address it knows the gateway by.
+    pub fn home(&self) -> &Url {
+        &self.home
+    }
+
+    /// Where the gateway listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same tabs at another gateway.
+    pub fn at(&self, gateway: &super::Gateway) -> Self {
+        let mut other = self.clone();
+        (other.home, other.address, other.link) = (gateway.public_url().clone(), gateway.address(), Arc::default());
+        other
+    }
+
     /// Another browser with the cookies that this one has now.
     pub fn copy(&self) -> Self {
         let jar = self.jar.lock().unwrap().clone();
@@ -405,6 +422,12 @@ impl Ask {
     /// Does not send a header.
     pub fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);
+        self
+    }
+
+    /// Has another method.
+    pub fn with_method(mut self, method: Method) -> Self {
+        self.method = method;
         self
     }
 
