@@ -3,3 +3,9 @@
 mod harness;
 
 mod architecture;
+mod callback;
+mod login;
+mod refresh;
+mod retry_on_401;
+mod return_to;
+mod session;

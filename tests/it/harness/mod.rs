@@ -14,7 +14,7 @@ pub use self::{
     gateway::{Gateway, Setup, World},
     op::OpenIdProvider,
     raw::Raw,
-    upstream::{Upstream, Wire},
+    upstream::{Upstream, Wire, ok},
     websocket::WebSocket,
 };
 
