@@ -2,9 +2,13 @@
 
 mod harness;
 
+mod access;
 mod architecture;
 mod callback;
+mod cross_site;
 mod login;
+mod logout;
+mod outage;
 mod refresh;
 mod retry_on_401;
 mod return_to;

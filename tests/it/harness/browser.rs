@@ -194,7 +194,7 @@ impl Browser {
     }
 
     fn ask(&self, method: Method, url: Url, site: Site) -> Ask {
-        let ask = Ask { browser: self.clone(), method, url, site, headers: HeaderMap::new(), body: empty() };
+        let ask = Ask { browser: self.clone(), method, url, site, headers: HeaderMap::new(), body: empty(), raw_path: None };
         let site = match site {
             Site::None => "none",
             Site::SameOrigin => "same-origin",
@@ -396,6 +396,7 @@ pub struct Ask {
     site: Site,
     headers: HeaderMap,
     body: Sent,
+    raw_path: Option<String>,
 }
 
 impl Ask {
@@ -422,6 +423,12 @@ impl Ask {
     /// Does not send a header.
     pub fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);
+        self
+    }
+
+    /// Is for this path, which no part of the browser has made canonical.
+    pub fn at_path(mut self, path: &str) -> Self {
+        self.raw_path = Some(path.to_owned());
         self
     }
 
@@ -462,11 +469,11 @@ impl Ask {
 
     /// Sends it; fails where the connection ends before the answer's head.
     pub async fn try_open(self) -> Result<Opened, hyper::Error> {
-        let Self { browser, method, url, site, headers, body } = self;
+        let Self { browser, method, url, site, headers, body, raw_path } = self;
         let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
         let cookies = browser.cookies_for(&url, site, &method, navigates);
         let authority = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
-        let path = url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
+        let path = raw_path.unwrap_or_else(|| url[url::Position::BeforePath..url::Position::AfterQuery].to_owned());
         let is_http2 = browser.protocol == Protocol::Http2 && url.origin() == browser.home.origin();
         let mut request = Request::builder().method(method);
         request = if is_http2 {

@@ -3,7 +3,7 @@
 mod browser;
 mod gateway;
 mod op;
-mod raw;
+pub mod raw;
 mod upstream;
 mod websocket;
 
