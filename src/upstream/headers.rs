@@ -54,11 +54,10 @@ impl Client {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("\"[{address}]\""),
         };
-        let value = |text: String| HeaderValue::try_from(text).expect("an address is visible ASCII");
         Self {
-            address: value(address.to_string()),
+            address: ascii(address.to_string()),
             proto: HeaderValue::from_static(proto),
-            element: value(format!("for={node};proto={proto}")),
+            element: ascii(format!("for={node};proto={proto}")),
         }
     }
 
@@ -222,8 +221,8 @@ fn announce_allowed_trailers(headers: &mut HeaderMap, rules: &HeaderRules) {
     let mut allowed = BytesMut::new();
     for name in headers.get_all(header::TRAILER).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b',')) {
         let Ok(name) = HeaderName::from_bytes(name.trim_ascii()) else { continue };
-        let ruled = rules.set.iter().map(|(set, _)| set).chain(&rules.remove).any(|ruled| *ruled == name);
-        if !ruled && may_be_trailer(name.as_str()) {
+        let is_ours = rules.set.iter().map(|(set, _)| set).chain(&rules.remove).any(|ours| *ours == name);
+        if !is_ours && may_be_trailer(name.as_str()) {
             if !allowed.is_empty() {
                 allowed.put_slice(b", ");
             }
@@ -236,6 +235,10 @@ fn announce_allowed_trailers(headers: &mut HeaderMap, rules: &HeaderRules) {
     {
         headers.insert(header::TRAILER, allowed);
     }
+}
+
+fn ascii(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("an address is visible ASCII")
 }
 
 fn joined(chain: &HeaderValue, address: &HeaderValue) -> Option<HeaderValue> {

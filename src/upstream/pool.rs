@@ -119,3 +119,13 @@ pub(super) fn kept(target: u64) -> usize {
         pool.shelves.iter().find(|shelf| shelf.target == target).map_or(0, |shelf| shelf.idle.len())
     })
 }
+
+/// Lets the idle connections of this thread to `target` have been idle for `span` longer.
+#[cfg(test)]
+pub(super) fn age(target: u64, span: Duration) {
+    POOL.with_borrow_mut(|pool| {
+        for shelf in pool.shelves.iter_mut().filter(|shelf| shelf.target == target) {
+            shelf.idle.iter_mut().for_each(|idle| idle.since -= span);
+        }
+    });
+}
