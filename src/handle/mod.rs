@@ -118,12 +118,12 @@ impl Gateway {
         let mut response = match self.journey(peer, parts, body, &mut trail).await {
             Ok(response) => response,
             Err(Stop { failure, head }) => {
-                let mut response = self.responder.answer(failure, &wants, &request_id);
+                let mut response = self.responder.answer(failure, &wants, &request_id).map(Body::from);
                 if let Some((status, cookies)) = head {
                     trail.status = Some(status);
                     write_head(&mut response, status, cookies);
                 }
-                response.map(Body::from)
+                response
             }
         };
         response.headers_mut().insert(respond::X_REQUEST_ID, request_id.header());
@@ -238,10 +238,10 @@ impl Gateway {
     async fn endpoint(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<crate::login::Answer, Stop> {
         let answer = match endpoint {
             OwnEndpoint::LoginPage => self.logins.page(call).await,
-            OwnEndpoint::Start(provider) => self.logins.start(call, &provider).await,
-            OwnEndpoint::Callback(provider) => self.logins.callback(call, &provider).await,
-            OwnEndpoint::IdToken(provider) => self.logins.id_token(call, &provider).await,
-            OwnEndpoint::Nonce(provider) => self.logins.nonce(call, &provider).await,
+            OwnEndpoint::Start(provider) => self.logins.start(call, self.table.provider_name(provider)).await,
+            OwnEndpoint::Callback(provider) => self.logins.callback(call, self.table.provider_name(provider)).await,
+            OwnEndpoint::IdToken(provider) => self.logins.id_token(call, self.table.provider_name(provider)).await,
+            OwnEndpoint::Nonce(provider) => self.logins.nonce(call, self.table.provider_name(provider)).await,
             OwnEndpoint::Credentials => self.logins.credentials(call).await,
             OwnEndpoint::Logout => self.logins.logout(call).await,
             OwnEndpoint::Session => {
@@ -496,7 +496,7 @@ impl Passage<'_> {
     }
 
     fn return_to(&self) -> String {
-        self.parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned()
+        self.parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned()
     }
 
     fn deadlines(&self) -> Deadlines {

@@ -17,17 +17,17 @@ pub struct OwnPaths {
 
 /// One of the gateway's own endpoints; the comments leave `base_path` out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OwnEndpoint<'t> {
+pub enum OwnEndpoint {
     /// `GET /login`
     LoginPage,
     /// `GET /login/{provider}`
-    Start(Provider<'t>),
+    Start(Provider),
     /// `GET` and `POST /callback/{provider}`
-    Callback(Provider<'t>),
+    Callback(Provider),
     /// `POST /{provider}`
-    IdToken(Provider<'t>),
+    IdToken(Provider),
     /// `POST /{provider}/nonce`
-    Nonce(Provider<'t>),
+    Nonce(Provider),
     /// `POST /login`
     Credentials,
     /// `POST /refresh`
@@ -38,14 +38,9 @@ pub enum OwnEndpoint<'t> {
     Logout,
 }
 
-/// A configured provider.
+/// A configured provider, by its place in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Provider<'t> {
-    /// Its place in the file.
-    pub index: usize,
-    /// Its name.
-    pub name: &'t str,
-}
+pub struct Provider(usize);
 
 /// First segments that endpoints have or will have.
 const RESERVED: [&str; 13] = [
@@ -114,25 +109,28 @@ impl OwnPaths {
             .filter(|below| below.is_empty() || below.starts_with('/'))
     }
 
-    fn provider(&self, name: &str) -> Option<Provider<'_>> {
-        let index = self.providers.iter().position(|provider| provider == name && !reserved_provider_name(name))?;
-        Some(Provider { index, name: &self.providers[index] })
+    pub(super) fn provider_name(&self, provider: Provider) -> &str {
+        &self.providers[provider.0]
+    }
+
+    fn provider(&self, name: &str) -> Option<Provider> {
+        self.providers.iter().position(|provider| provider == name && !reserved_provider_name(name)).map(Provider)
     }
 }
 
-fn get<'t>(method: &Method, endpoint: OwnEndpoint<'t>) -> Found<'t> {
+fn get(method: &Method, endpoint: OwnEndpoint) -> Found<'static> {
     choose(method, "GET, HEAD", Some(endpoint), None)
 }
 
-fn post<'t>(method: &Method, endpoint: OwnEndpoint<'t>) -> Found<'t> {
+fn post(method: &Method, endpoint: OwnEndpoint) -> Found<'static> {
     choose(method, "POST", None, Some(endpoint))
 }
 
 fn choose<'t>(
     method: &Method,
     allow: &'static str,
-    get: Option<OwnEndpoint<'t>>,
-    post: Option<OwnEndpoint<'t>>,
+    get: Option<OwnEndpoint>,
+    post: Option<OwnEndpoint>,
 ) -> Found<'t> {
     let endpoint = match *method {
         Method::GET | Method::HEAD => get,
@@ -161,8 +159,8 @@ mod tests {
     #[test]
     fn each_endpoint_has_its_method_and_path() {
         let own = own(true);
-        let google = Provider { index: 0, name: "google" };
-        let corp = Provider { index: 1, name: "corp" };
+        let google = Provider(0);
+        let corp = Provider(1);
         for (method, path, endpoint) in [
             ("GET", "/login", OwnEndpoint::LoginPage),
             ("HEAD", "/login", OwnEndpoint::LoginPage),

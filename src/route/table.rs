@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use http::{Method, uri::PathAndQuery};
 
-use super::{OwnEndpoint, OwnPaths, Settings, methods::Methods, pattern::Pattern, pattern::Segment, trie::Trie};
+use super::{
+    OwnEndpoint, OwnPaths, Provider, Settings, methods::Methods, pattern::Pattern, pattern::Segment, trie::Trie};
 
 /// All routes and the gateway's own endpoints.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub struct Route {
 #[derive(Clone, Copy, Debug)]
 pub enum Found<'t> {
     /// An endpoint of the gateway.
-    Own(OwnEndpoint<'t>),
+    Own(OwnEndpoint),
     /// A route.
     Route(&'t Route),
     /// An endpoint of the gateway that does not take this method: 405, and what goes into `Allow`.
@@ -170,6 +171,11 @@ impl Table {
     /// All routes, in the order of the file.
     pub fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// The name of a provider that an endpoint was found for.
+    pub fn provider_name(&self, provider: Provider) -> &str {
+        self.own.provider_name(provider)
     }
 
     /// Whether a path is under `base_path`.

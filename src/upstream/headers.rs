@@ -74,7 +74,7 @@ pub struct Forwarded<'a> {
     pub client: &'a Client,
     /// The host the visitor asked for: the value of `Host`, or `:authority`.
     pub host: &'a HeaderValue,
-    /// What a trusted proxy reported to stand before the visitor in `X-Forwarded-For`, if that is to be passed on.
+    /// `X-Forwarded-For` as it is to be passed on, where trusted proxies reported more than the visitor.
     pub chain: Option<&'a HeaderValue>,
 }
 
@@ -128,8 +128,7 @@ pub fn prepare_request<'c>(
         headers.insert(header::HOST, forwarded.host.clone());
     }
     let client = forwarded.client;
-    let chain = forwarded.chain.and_then(|chain| joined(chain, &client.address));
-    headers.insert(&X_FORWARDED_FOR, chain.unwrap_or_else(|| client.address.clone()));
+    headers.insert(&X_FORWARDED_FOR, forwarded.chain.unwrap_or(&client.address).clone());
     headers.insert(&X_FORWARDED_PROTO, client.proto.clone());
     headers.insert(&X_FORWARDED_HOST, forwarded.host.clone());
     headers.insert(&X_REAL_IP, client.address.clone());
@@ -239,14 +238,6 @@ fn announce_allowed_trailers(headers: &mut HeaderMap, rules: &HeaderRules) {
 
 fn ascii(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("an address is visible ASCII")
-}
-
-fn joined(chain: &HeaderValue, address: &HeaderValue) -> Option<HeaderValue> {
-    let mut whole = BytesMut::with_capacity(chain.len() + 2 + address.len());
-    whole.put_slice(chain.as_bytes());
-    whole.put_slice(b", ");
-    whole.put_slice(address.as_bytes());
-    HeaderValue::from_maybe_shared(whole.freeze()).ok()
 }
 
 /// `None` where a claim is absent: half a value would say something else.

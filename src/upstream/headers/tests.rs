@@ -133,7 +133,7 @@ fn the_visitor_is_described_once_and_by_us() {
     assert_eq!(headers["x-real-ip"], "203.0.113.7");
     assert_eq!(headers.get_all("forwarded").iter().collect::<Vec<_>>(), ["for=203.0.113.7;proto=https"]);
     assert_eq!(headers["host"], "app.example", "of an HTTP/2 request, which has none");
-    let chained = Setup { chain: Some("198.51.100.1"), ..Setup::default() }.prepare(&[]);
+    let chained = Setup { chain: Some("198.51.100.1, 203.0.113.7"), ..Setup::default() }.prepare(&[]);
     assert_eq!(chained["x-forwarded-for"], "198.51.100.1, 203.0.113.7");
 }
 
