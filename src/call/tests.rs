@@ -22,7 +22,7 @@ fn text(text: &str) -> Text {
 fn template(path: &str) -> Template {
     Template {
         upstream: 0,
-        method: http::Method::POST,
+        method: Method::POST,
         path: text(path),
         headers: vec![(HeaderName::from_static("x-email"), text("{email}"))],
         cookies: vec![("rt".to_owned(), text("{refresh_token}")), ("b".to_owned(), text("2"))],
