@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{AuthStatus, CookieChanges, Inner, Login, Session, Sessions, Visit, refresh::Outcome};
 use crate::{
-    authority::{SignOut, SignedOut, Visitor},
+    authority::{SignOutRequest, SignedOut, Visitor},
     secret::IdToken,
 };
 
@@ -63,7 +63,7 @@ impl Sessions {
             None => false,
         };
         if !signed_out_by_flight {
-            let sign_out = SignOut {
+            let sign_out = SignOutRequest {
                 refresh_token: Some(&newest.token),
                 access_token: access.as_ref().map(|a| &a.token),
                 provider: &login.provider,
@@ -128,7 +128,7 @@ impl Inner {
     /// Signs out tokens that came too late for anyone.
     pub(super) async fn sign_out_quietly(&self, session: &Session, visitor: Visitor) {
         let Some(refresh) = &session.refresh else { return };
-        let sign_out = SignOut {
+        let sign_out = SignOutRequest {
             refresh_token: Some(&refresh.token),
             access_token: Some(&session.access.token),
             provider: &refresh.login.provider,

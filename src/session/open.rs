@@ -133,10 +133,10 @@ impl Inner {
             known.grant
         } else {
             let Ok(text) = std::str::from_utf8(value) else { return spoiled() };
-            let claims = match self.authority.verify_access_token(text).await {
+            let claims = match self.authority.verify_access_token(text, self.settings.leeway).await {
                 Ok(claims) => claims,
                 // Without its keys the gateway can neither let anyone in nor judge the cookie.
-                Err(authority::VerifyError::Unavailable) => return Reading::Absent,
+                Err(authority::VerifyError::Unavailable(_)) => return Reading::Absent,
                 Err(authority::VerifyError::Expired) => return Reading::Lapsed,
                 Err(authority::VerifyError::Invalid) => return spoiled(),
             };

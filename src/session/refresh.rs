@@ -244,7 +244,12 @@ impl Flying {
             return Ok(Some(Outcome::Unavailable(hold)));
         }
         let visitor = self.sender.visitor(&self.grant.login);
-        let request = authority::RefreshRequest { refresh_token: &self.grant.token, provider: &self.grant.login.provider };
+        let request = authority::RefreshRequest {
+            refresh_token: &self.grant.token,
+            access_token: self.came_in.as_ref().map(|access| &access.token),
+            provider: &self.grant.login.provider,
+            identity: Some(&self.grant.identity),
+        };
         let answer = {
             let call = inner.authority.refresh(request, &visitor);
             tokio::pin!(call);
@@ -283,9 +288,9 @@ impl Flying {
             }
             Err(error) => {
                 let failure = match &error {
-                    RefreshError::Unsent(_) => Failure::Unsent,
-                    RefreshError::Unanswered(_) => Failure::Unanswered,
-                    RefreshError::Failed { retry_after, .. } => Failure::Useless(*retry_after),
+                    RefreshError::Unsent => Failure::Unsent,
+                    RefreshError::Unanswered => Failure::Unanswered,
+                    RefreshError::Failed { retry_after } => Failure::Useless(*retry_after),
                     RefreshError::Refused => unreachable!("matched above"),
                 };
                 let wait = inner.outage.failed(rt, failure, now);
