@@ -46,7 +46,7 @@ pub fn demo() -> io::Result<Exit> {
             tracing::error!(%error, %page, "the page's address cannot be printed");
         }
     });
-    runtime.block_on(world.stop());
+    world.stop();
     exit
 }
 

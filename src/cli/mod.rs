@@ -14,9 +14,15 @@ use crate::{
 };
 
 mod check;
+mod demo;
 mod explain;
 mod keygen;
+mod reload;
+mod run;
 mod schema;
+
+pub use demo::demo;
+pub use run::run;
 
 /// An edge authentication gateway: logs people in, keeps their session, proxies with a fresh Bearer token.
 #[derive(Parser, Debug)]

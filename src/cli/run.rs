@@ -39,7 +39,15 @@ pub fn run(path: &Path, environment: &Environment) -> io::Result<Exit> {
                 },
                 Err(complaints) => {
                     for complaint in &complaints.errors {
-                        tracing::error!(cause, "the running configuration stays: {}", complaints.line(complaint));
+                        tracing::error!(
+                            cause,
+                            file = %path.display(),
+                            line = complaint.line,
+                            column = complaint.column,
+                            problem = complaint.message,
+                            help = complaint.help,
+                            "the running configuration stays"
+                        );
                     }
                 }
             }

@@ -6,7 +6,7 @@ use crate::{
     authority::Kind,
     route::{self, Access},
     secret::Random,
-    upstream::Bearer,
+    upstream::{Bearer, HeaderPiece},
 };
 
 mod authority;
@@ -183,6 +183,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
 
     let authority = authority?;
     debug_assert_eq!(matches!(authority.kind, Kind::Backend(_)), backend);
+    let session = session.map(|session| crate::session::Settings { template_claims: claims_in(&routes), ..session });
     Some(Config {
         hygiene: hygiene(&server, &routes)?,
         listen: server.listen?,
@@ -210,6 +211,21 @@ fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<crate::hygiene
     own_headers.dedup();
     let trusted_proxies = server.trusted_proxies.clone();
     Some(crate::hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers })
+}
+
+/// The claims that header rules put into requests.
+fn claims_in(routes: &[route::Settings]) -> Vec<String> {
+    let templates = routes.iter().flat_map(|route| &route.headers.set).map(|(_, template)| template);
+    let mut claims: Vec<_> = templates
+        .flat_map(|template| &template.0)
+        .filter_map(|piece| match piece {
+            HeaderPiece::Claim(name) => Some(name.clone()),
+            HeaderPiece::Literal(_) => None,
+        })
+        .collect();
+    claims.sort_unstable();
+    claims.dedup();
+    claims
 }
 
 /// Roles are read from the claims of an access token that can be verified, or of an ID token.

@@ -60,6 +60,7 @@ pub(super) fn session(
         leeway: section.read("leeway", form::delay),
         roles_claim: section.read("roles_claim", form::pointer),
         expose_claims: section.values("expose_claims", form::text),
+        template_claims: Vec::new(),
         longest_timeout,
     })
 }
