@@ -45,8 +45,7 @@ fn find(pointer: &Pointer, answer: &call::Answer) -> Option<Value> {
             .get_all(header::SET_COOKIE)
             .iter()
             .filter_map(|value| Cookie::parse(value.to_str().ok()?).ok())
-            .filter(|cookie| cookie.name() == name)
-            .last()
+            .rfind(|cookie| cookie.name() == name)
             .map(|cookie| Value::String(cookie.value().to_owned())),
     }
 }

@@ -97,7 +97,7 @@ struct Key {
     algorithm: Option<Algorithm>,
     /// What it can verify besides.
     able: &'static [Algorithm],
-    key: DecodingKey,
+    material: DecodingKey,
 }
 
 /// What keys say of a token.
@@ -140,7 +140,7 @@ impl Keys {
         }
         let mut named = false;
         for key in self.0.iter().filter(|key| key.may_verify(token)) {
-            if verifies(token, &key.key) {
+            if verifies(token, &key.material) {
                 return Verdict::Genuine;
             }
             named |= token.key_id.is_some() && token.key_id == key.id;
@@ -154,7 +154,7 @@ const MOST_KEYS: usize = 64;
 
 impl Key {
     fn of(family: AlgorithmFamily, key: DecodingKey) -> Self {
-        Self { id: None, algorithm: None, able: able(family), key }
+        Self { id: None, algorithm: None, able: able(family), material: key }
     }
 
     fn of_jwk(value: &Value) -> Option<Self> {
@@ -178,7 +178,7 @@ impl Key {
             Some("Ed25519") => Some(Algorithm::EdDSA),
             Some(name) => Some(name.parse().ok()?),
         };
-        Some(Self { id: common.key_id.clone(), algorithm, able, key: DecodingKey::from_jwk(&jwk).ok()? })
+        Some(Self { id: common.key_id.clone(), algorithm, able, material: DecodingKey::from_jwk(&jwk).ok()? })
     }
 
     fn may_verify(&self, token: &Jws<'_>) -> bool {

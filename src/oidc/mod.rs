@@ -13,9 +13,12 @@ mod id_token;
 mod jws;
 mod kept;
 mod keys;
+mod login;
+mod logout;
 mod metadata;
 pub mod presets;
 mod provider;
+mod refresh;
 mod token;
 mod userinfo;
 
@@ -25,10 +28,9 @@ pub use id_token::Flaw;
 pub(crate) use id_token::numeric_date;
 pub(crate) use jws::{ASYMMETRIC, Jws, claims_as_received};
 pub(crate) use keys::KeySource;
-pub use provider::{
-    Attempt, Authorization, CallbackParams, IdTokenError, Identity, OidcError, Provider, Reachability, RefreshError,
-    Refreshed,
-};
+pub use login::{Attempt, Authorization, CallbackParams, IdTokenError, Identity, OidcError};
+pub use provider::{Provider, Reachability};
+pub use refresh::{RefreshError, Refreshed};
 pub use token::TokenAnswer;
 pub(crate) use token::{is_token, seconds};
 
@@ -100,3 +102,6 @@ pub enum Allow {
         claims: Vec<(String, Vec<Value>)>,
     },
 }
+
+#[cfg(test)]
+mod tests;

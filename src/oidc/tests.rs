@@ -1,14 +1,17 @@
 //! A login, an app's ID token and a refresh, against a provider that is honest, hostile, slow or away.
 
+use std::time::Duration;
+
+use aws_lc_rs::digest;
 use serde_json::json;
 
-use super::*;
+use super::{
+    fake::{CLIENT, Fake, METADATA, Signer, b64},
+    *,
+};
 use crate::{
-    oidc::{
-        Preset,
-        fake::{CLIENT, Fake, METADATA, Signer, b64},
-    },
     scripted::Reply,
+    secret::{AccessToken, IdToken, RefreshToken},
 };
 
 const REDIRECT: &str = "https://app.example.kr/auth/callback/corp";
@@ -184,7 +187,7 @@ async fn bad_id_tokens_are_not_believed() {
         json!({"aud": ["other", CLIENT], "azp": CLIENT}),
         json!({"exp": now - 30}),
         json!({"iat": now + 30, "nbf": now + 30}),
-        json!({"exp": (now + 300) as f64 + 0.5}),
+        json!({"exp": 4_000_000_000.5}),
         json!({"at_hash": b64(&digest::digest(&digest::SHA256, b"at1").as_ref()[..16])}),
     ] {
         assert!(login(&fake, &provider, changes.clone()).await.is_ok(), "{changes}");
@@ -265,7 +268,7 @@ async fn no_trick_with_header_or_signature_gets_a_token_through() {
         format!("{good}."),
         format!("{good}.a.b"),
         format!(" {good}"),
-        format!("{}\n", good),
+        format!("{good}\n"),
         "a.b.c.d.e".to_owned(),
         ".".repeat(1 << 20),
         "..".to_owned(),
