@@ -210,7 +210,11 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
     })?;
     let own_calls = OwnCalls::new(&config.upstreams, own_calls(&config.authority.kind));
     let caller = Arc::new(Caller::new(
-        config.upstreams.iter().map(|u| Backend { name: u.name.clone(), targets: u.targets.clone() }).collect(),
+        config
+            .upstreams
+            .iter()
+            .map(|u| Backend { name: u.name.clone(), targets: u.targets.clone(), connect_timeout: u.connect_timeout })
+            .collect(),
     )?);
     let authority_upstream = match &config.authority.kind {
         authority::Kind::Backend(backend) => Some(backend.upstream),

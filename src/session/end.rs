@@ -14,9 +14,9 @@ const WAIT_FOR_FLIGHT: Duration = Duration::from_secs(10);
 /// Why a session ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reason {
-    /// The person logged out, and the authority confirmed it (or has nothing to confirm).
+    /// The person logged out, and the authority confirmed it.
     SignedOut,
-    /// The person logged out, and the authority did not confirm it.
+    /// The person logged out, and the authority did not confirm it: its tokens may live on.
     SignedOutHere,
     /// The same browser logged in anew.
     Replaced,
@@ -69,7 +69,7 @@ impl Sessions {
                 provider: &login.provider,
             };
             let visitor = visit.sender().visitor(&login);
-            if inner.authority.sign_out(sign_out, &visitor).await != SignedOut::NotConfirmed {
+            if inner.authority.sign_out(sign_out, &visitor).await == SignedOut::Confirmed {
                 inner.end(&login, Reason::SignedOut).await;
             }
         }
