@@ -18,14 +18,14 @@ use crate::{
     hygiene::Hygiene,
     listen::{self, Handler, Limits, Server, Served, Shutdown},
     login::Logins,
-    oidc::{self, Provider},
+    oidc::{self, Provider, Reachability},
     pages::Pages,
     respond::Responder,
     route::{CallPiece, OwnCall, OwnCalls, OwnPaths, Table},
     secret::Random,
     session::Sessions,
     store::{self, MemoryStore, Store},
-    telemetry::{AccessLog, Metrics, RequestIds},
+    telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
     upstream::{Upstream, replay},
 };
 
@@ -37,13 +37,21 @@ struct World {
     clock: Clock,
     random: Random,
     store: Store,
-    metrics: Metrics,
-    access_log: AccessLog,
+    telemetry: Telemetry,
     request_ids: RequestIds,
     replay_budget: Arc<replay::Budget>,
     background: Handle,
     shutdown: Shutdown,
     streams: TaskTracker,
+}
+
+/// Where what happens is counted and written.
+#[derive(Clone, Default)]
+pub struct Telemetry {
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The access log, if there is one.
+    pub access_log: Option<AccessLog>,
 }
 
 /// A gateway that runs. Dropping it cuts every connection; [`Running::stop`] ends it in order.
@@ -59,7 +67,7 @@ pub struct Running {
 }
 
 /// Binds the sockets of `config`, builds every part and serves. `clock` and `random` are the only ones that all parts use.
-pub fn start(config: Config, clock: Clock, random: Random, access_log: AccessLog) -> anyhow::Result<Running> {
+pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry) -> anyhow::Result<Running> {
     install_cryptography();
     let listeners = listen::bind(&config.listen)?;
     let runtime = Builder::new_multi_thread()
@@ -76,8 +84,7 @@ pub fn start(config: Config, clock: Clock, random: Random, access_log: AccessLog
         clock,
         random,
         store,
-        metrics: Metrics::new(),
-        access_log,
+        telemetry,
         replay_budget: replay::Budget::new(replay::DEFAULT_BUDGET),
         background: runtime.handle().clone(),
         shutdown: Shutdown::new(),
@@ -93,8 +100,8 @@ pub fn start(config: Config, clock: Clock, random: Random, access_log: AccessLog
         limits: Limits::default(),
         workers: Server::<Serving>::default_workers(),
         handler: Serving { live: live.clone() },
-        pages: pages(&world, &live),
-        metrics: world.metrics.clone(),
+        pages: admin_pages(&world, &live),
+        metrics: world.telemetry.metrics.clone(),
         shutdown: world.shutdown.clone(),
         background: world.background.clone(),
     };
@@ -228,7 +235,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         world.store.clone(),
         world.clock.clone(),
         world.random.clone(),
-        world.metrics.clone(),
+        world.telemetry.metrics.clone(),
         world.background.clone(),
     );
     let pages = Arc::new(Pages::new(&config.login.public_url, &[]));
@@ -236,10 +243,10 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         Some(own) => own.clone(),
         None => format!("{}/login", config.login.base_path),
     };
-    let responder = Responder::new(pages.clone(), world.metrics.clone(), login_page, &config.login.after_login);
+    let responder = Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
     let logins = Arc::new(Logins::new(
         config.login,
-        providers,
+        providers.clone(),
         authority,
         sessions.clone(),
         pages,
@@ -250,6 +257,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         hygiene: Hygiene::new(config.hygiene),
         table,
         own_calls,
+        providers: providers.clone(),
         upstream_names: upstreams.iter().map(|u| Arc::from(u.name())).collect(),
         upstreams,
         authority_upstream,
@@ -259,12 +267,32 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         replay_body: usize::try_from(config.replay_body).unwrap_or(usize::MAX),
         replay_budget: world.replay_budget.clone(),
         request_ids: world.request_ids.clone(),
-        access_log: world.access_log.clone(),
+        access_log: world.telemetry.access_log.clone(),
+        metrics: world.telemetry.metrics.clone(),
         clock: world.clock.clone(),
         background: world.background.clone(),
         draining: world.shutdown.draining(),
         streams: world.streams.clone(),
     })
+}
+
+/// What the admin and health listeners tell.
+fn admin_pages(world: &World, live: &Arc<ArcSwap<Gateway>>) -> telemetry::Pages {
+    let (live, shutdown) = (live.clone(), world.shutdown.clone());
+    let state = move || State {
+        ready: !shutdown.has_begun(),
+        providers: live.load().providers.iter().map(|p| (p.settings().name.clone(), reach(p.reachable()))).collect(),
+        store: Reach::Ok,
+    };
+    telemetry::Pages::new(world.telemetry.metrics.clone(), state)
+}
+
+fn reach(reachability: Reachability) -> Reach {
+    match reachability {
+        Reachability::Untried => Reach::Unknown,
+        Reachability::Reachable => Reach::Ok,
+        Reachability::Unreachable => Reach::Unreachable,
+    }
 }
 
 /// The calls that no visitor may make in the gateway's name.

@@ -11,7 +11,7 @@ use crate::{
     login::{Content, LoginError},
     pages::{Language, Notice, NoticePage, Page, Pages, Text},
     route::Cors,
-    telemetry::{Metrics, RequestId},
+    telemetry::{Metrics, RequestId, UpstreamFailure},
     upstream::ForwardError,
 };
 
@@ -217,14 +217,16 @@ impl Responder {
     fn log(&self, failure: &Failure, verdict: &Verdict, request_id: &RequestId) {
         match failure {
             Failure::Forward(error) => {
-                self.metrics.upstream_error(verdict.code);
-                tracing::warn!(%request_id, status = verdict.status.as_u16(), error = %chain(error), "not forwarded");
+                if let Some(kind) = upstream_failure(error) {
+                    self.metrics.upstream_failure(kind);
+                }
+                tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "not forwarded");
             }
             Failure::Login(error) if verdict.status.is_server_error() => {
-                tracing::warn!(%request_id, status = verdict.status.as_u16(), error = %chain(error), "login failed");
+                tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "login failed");
             }
-            Failure::Panicked => tracing::error!(%request_id, "a part of the gateway panicked"),
-            _ => tracing::debug!(%request_id, status = verdict.status.as_u16(), ?failure, "refused"),
+            Failure::Panicked => tracing::error!(request_id = request_id.as_str(), "a part of the gateway panicked"),
+            _ => tracing::debug!(request_id = request_id.as_str(), status = verdict.status.as_u16(), ?failure, "refused"),
         }
     }
 }
@@ -294,6 +296,17 @@ fn of_forward(error: &ForwardError) -> Verdict {
         ForwardError::RequestTooLarge => body_too_large(),
         ForwardError::RequestBroken(_) => bad_request(),
         ForwardError::RequestStalled => timeout(),
+    }
+}
+
+fn upstream_failure(error: &ForwardError) -> Option<UpstreamFailure> {
+    match error {
+        ForwardError::Unreachable(_) => Some(UpstreamFailure::Connect),
+        ForwardError::Timeout(_) => Some(UpstreamFailure::Timeout),
+        ForwardError::Broken(_) => Some(UpstreamFailure::Broken),
+        ForwardError::BadAnswer(_) => Some(UpstreamFailure::Protocol),
+        // The visitor's doing.
+        ForwardError::RequestTooLarge | ForwardError::RequestBroken(_) | ForwardError::RequestStalled => None,
     }
 }
 

@@ -3,16 +3,17 @@
 use std::{
     io::{self, Write as _},
     path::Path,
+    sync::Arc,
 };
 
 use super::{Exit, reload};
 use crate::{
-    assemble::{self, Running},
+    assemble::{self, Running, Telemetry},
     clock::Clock,
     config::{self, Config, Environment, Loaded},
     listen::shutdown,
     secret::Random,
-    telemetry,
+    telemetry::{self, Metrics},
 };
 
 /// Runs the gateway with the configuration at `path`.
@@ -58,7 +59,8 @@ pub fn run(path: &Path, environment: &Environment) -> io::Result<Exit> {
 /// Serves `config` until a signal, beside `meanwhile`.
 pub(super) fn serve(config: Config, random: Random, meanwhile: impl AsyncFnOnce(&Running)) -> io::Result<Exit> {
     let mut stderr = io::stderr();
-    let logs = match telemetry::init(&config.telemetry) {
+    let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new()));
+    let logs = match telemetry::init(&config.telemetry, &clock, &metrics) {
         Ok(logs) => logs,
         Err(error) => {
             writeln!(stderr, "{error}")?;
@@ -67,7 +69,7 @@ pub(super) fn serve(config: Config, random: Random, meanwhile: impl AsyncFnOnce(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let running = match assemble::start(config, Clock::system(), random, logs.access_log()) {
+        let running = match assemble::start(config, clock, random, Telemetry { metrics, access_log: Some(logs.access_log()) }) {
             Ok(running) => running,
             Err(error) => {
                 writeln!(stderr, "{error:#}")?;

@@ -16,10 +16,11 @@ use crate::{
     clock::Clock,
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
     login::{Call, Logins},
+    oidc::Provider,
     respond::{self, Failure, Responder},
     route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
-    telemetry::{AccessLine, AccessLog, RequestIds},
+    telemetry::{AccessLine, AccessLog, Metrics, RequestIds},
     upstream::{
         self, Bearer, Deadlines, RequestBody, Upstream, UpgradeAnswer,
         headers::{self, Authorization, Client, Forwarded, Proto, Purpose},
@@ -71,6 +72,8 @@ pub struct Gateway {
     pub authority_upstream: Option<usize>,
     /// Steps 5, 6, 9.
     pub sessions: Sessions,
+    /// Who can say who somebody is; told by `/readyz`.
+    pub providers: Vec<Arc<Provider>>,
     /// The ways in and out.
     pub logins: Arc<Logins>,
     /// Failures into answers.
@@ -82,7 +85,9 @@ pub struct Gateway {
     /// Numbers for requests.
     pub request_ids: RequestIds,
     /// One line for each.
-    pub access_log: AccessLog,
+    pub access_log: Option<AccessLog>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Now.
     pub clock: Clock,
     /// Where logins and refreshes run, whoever hangs up.
@@ -110,7 +115,7 @@ impl Gateway {
         let started = tokio::time::Instant::now();
         let request_id = self.request_ids.next();
         let (mut parts, body) = request.into_parts();
-        let (method, path, version) = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
+        let (method, target, version) = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
         let wants = respond::Wants::of(&parts.headers, hygiene::is_navigation(&parts));
         parts.headers.insert(respond::X_REQUEST_ID, request_id.header());
 
@@ -128,18 +133,24 @@ impl Gateway {
         };
         response.headers_mut().insert(respond::X_REQUEST_ID, request_id.header());
 
-        self.access_log.write(AccessLine {
-            method,
-            path,
-            version,
-            status: response.status(),
-            duration: started.elapsed(),
-            request_id,
-            route: trail.route,
-            upstream: trail.upstream,
-            auth_status: trail.status.map(AuthStatus::as_str),
-            client: trail.client.unwrap_or(peer.address),
-        });
+        let auth = trail.status.map(AuthStatus::as_str);
+        self.metrics.request(response.status(), auth);
+        if let Some(log) = &self.access_log {
+            let line = AccessLine {
+                at: self.clock.now(),
+                method,
+                version,
+                status: response.status(),
+                duration: started.elapsed(),
+                request_id,
+                route: trail.route,
+                upstream: trail.upstream,
+                auth,
+                client: trail.client.unwrap_or(peer.address),
+                bytes: response.body().size_hint().exact(),
+            };
+            log.push(target.as_ref().map_or("", PathAndQuery::path), line);
+        }
         response
     }
 
@@ -362,6 +373,11 @@ impl Passage<'_> {
                 },
             };
             if let Some(body) = replayed {
+                gateway.metrics.retries.inc();
+                if let (_, Body::Upstream(rejected)) = answer.into_parts() {
+                    // Its connection may serve the second try.
+                    rejected.discard();
+                }
                 replace_bearer(&mut again, bearer, visit);
                 *again.body_mut() = body;
                 answer = self.send(again).await?;

@@ -34,7 +34,7 @@ pub enum Unavailable {
     /// Its metadata names another issuer than the one configured (OpenID Connect Discovery section 4.3).
     #[error("the provider's metadata names another issuer than the configured one")]
     WrongIssuer,
-    /// Its metadata does not announce PKCE with S256 (RFC 8414, `code_challenge_methods_supported`).
+    /// Its metadata announces PKCE without S256 (RFC 8414, `code_challenge_methods_supported`).
     #[error("the provider's metadata does not announce PKCE with S256")]
     NoPkce,
     /// The task that asked was ended, as at shutdown.

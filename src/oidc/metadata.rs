@@ -45,7 +45,8 @@ impl Metadata {
             return Err(Unavailable::WrongIssuer);
         }
         let supported = self.code_challenge_methods_supported.as_ref();
-        let s256 = supported.is_some_and(|methods| methods.iter().any(|method| method == "S256"));
+        // Many servers that have it leave it out of their metadata; one that lists others only has said no.
+        let s256 = supported.is_none_or(|methods| methods.iter().any(|method| method == "S256"));
         if !s256 && !preset.pkce_is_certain() {
             return Err(Unavailable::NoPkce);
         }
@@ -106,8 +107,9 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_does_not_announce_s256_is_refused_unless_it_is_known_to_have_it() {
-        for methods in [json!(null), json!([]), json!(["plain"])] {
+    fn a_provider_that_announces_pkce_without_s256_is_refused_unless_it_is_known_to_have_it() {
+        assert!(check("https://id.example", changed("code_challenge_methods_supported", json!(null)), Preset::Generic).is_ok());
+        for methods in [json!([]), json!(["plain"])] {
             let document = changed("code_challenge_methods_supported", methods);
             assert!(matches!(check("https://id.example", document.clone(), Preset::Generic), Err(Unavailable::NoPkce)));
             assert!(check("https://id.example", document, Preset::Naver).is_ok());

@@ -121,7 +121,7 @@ impl Inner {
         tracing::info!(target: "audit", sid = ?login.sid, ?reason, provider = %login.provider, "session ended");
         if let Err(error) = self.store.refreshes.end(login.sid, now.plus(remembered), now).await {
             tracing::error!(%error, sid = ?login.sid, "the end of a session was not stored");
-            self.metrics.store_error();
+            self.metrics.store_errors.inc();
         }
     }
 

@@ -190,13 +190,15 @@ impl Inner {
                 // Somebody planted a cookie: neither is believed, neither is cleared.
                 (Ok(_), Some(_)) => return Reading::Absent,
                 (Err(OpenError::Broken), _) => broken = true,
-                (Err(OpenError::UnknownKey), _) => self.metrics.cookies_ignored(),
+                (Err(OpenError::UnknownKey), _) => {
+                    self.metrics.cookies_ignored.inc();
+                }
             }
         }
         match opened {
             Some(opened) => Reading::Opened(opened),
             None if broken => {
-                self.metrics.cookies_cleared();
+                self.metrics.cookies_cleared.inc();
                 Reading::Spoiled(self.jar.clear(token, parts.extent()))
             }
             None => Reading::Absent,

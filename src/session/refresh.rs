@@ -23,6 +23,7 @@ use crate::{
     authority::{self, Issued, RefreshError},
     clock::Timestamp,
     store::{Digest, Generation, Lease, Settled, Sid, StoreError, StoredResult},
+    telemetry::Refresh as Counted,
 };
 
 /// How long a lease lasts without renewal: an instance that dies with one holds its session up no longer.
@@ -123,7 +124,7 @@ impl Inner {
         let key = (grant.digest, known);
         let mut under_way = self.flights.lock();
         if let Some(flight) = under_way.get(&key) {
-            self.metrics.refresh_joined();
+            self.metrics.refresh(Counted::Joined);
             return flight.clone();
         }
         let (landing, flight) = watch::channel(None);
@@ -171,7 +172,7 @@ impl Flying {
     async fn fly(mut self) -> Outcome {
         let outcome = self.reach().await.unwrap_or_else(|error| {
             tracing::error!(%error, sid = ?self.grant.login.sid, "the store is away: no refresh");
-            self.inner.metrics.store_error();
+            self.inner.metrics.store_errors.inc();
             Outcome::Unavailable(RETRY_AFTER)
         });
         if let Outcome::Refreshed(session) = &outcome
@@ -277,9 +278,9 @@ impl Flying {
                 {
                     return Ok(None);
                 }
-                inner.metrics.refresh_refused();
+                inner.metrics.refresh(Counted::Refused);
                 if !inner.outage.believes_refusal(sid, now) {
-                    inner.metrics.brake(true);
+                    inner.metrics.brake.set(1);
                     tracing::error!("the authority refuses most sessions: refusals count as an outage until a refresh succeeds");
                     return Ok(Some(Outcome::Unavailable(RETRY_AFTER)));
                 }
@@ -294,7 +295,7 @@ impl Flying {
                     RefreshError::Refused => unreachable!("matched above"),
                 };
                 let wait = inner.outage.failed(rt, failure, now);
-                inner.metrics.refresh_outage();
+                inner.metrics.refresh(Counted::Outage);
                 tracing::warn!(%error, ?sid, "the authority did not refresh");
                 refreshes.settle(sid, rt, fence, None, now, now).await?;
                 Ok(Some(Outcome::Unavailable(wait)))
@@ -307,7 +308,7 @@ impl Flying {
         let inner = self.inner.clone();
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
         inner.outage.refreshed(rt, sid, now);
-        inner.metrics.brake(false);
+        inner.metrics.brake.set(0);
         let Some(session) = inner.successor(&self.grant, self.known, &issued, now) else {
             tracing::error!(?sid, "the authority's new tokens cannot be kept in cookies");
             inner.store.refreshes.settle(sid, rt, fence, None, now, now).await?;
@@ -317,7 +318,7 @@ impl Flying {
         let generation = session.access.generation;
         let kept_until = now.plus(UNSEEN_RESULT);
         let settled = inner.store.refreshes.settle(sid, rt, fence, Some((generation, sealed.into())), kept_until, now).await;
-        inner.metrics.refresh_ok();
+        inner.metrics.refresh(Counted::Ok);
         match settled {
             Ok(Settled::Stored) => Ok(Outcome::Refreshed(session)),
             Ok(Settled::Ended) => {
@@ -331,7 +332,7 @@ impl Flying {
             }
             Err(error) => {
                 tracing::error!(%error, ?sid, "a refresh result was not stored");
-                inner.metrics.store_error();
+                inner.metrics.store_errors.inc();
                 Ok(Outcome::Refreshed(session))
             }
         }
