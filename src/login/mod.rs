@@ -1,5 +1,9 @@
 //! The ways to prove who one is: OIDC, an ID token held by an app, credentials; and logout.
 
+mod loop_guard;
+mod return_to;
+mod state;
+
 /// What logins must know of `[session]` and `[server]`.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value, context, escape_formatter};
 use url::Url;
 
 mod language;
@@ -101,6 +101,7 @@ impl Pages {
     pub fn new(public_url: &Url, form_targets: &[String]) -> Self {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        templates.set_formatter(escape);
         templates.add_global("style", STYLE);
         templates.add_global("site", public_url.host_str().unwrap_or_default());
         for (name, source) in [
@@ -154,7 +155,7 @@ impl Pages {
         self.render(NOTICE, values, page.language)
     }
 
-    fn render(&self, name: &str, values: minijinja::Value, language: Language) -> Page {
+    fn render(&self, name: &str, values: Value, language: Language) -> Page {
         let rendered = self.templates.get_template(name).and_then(|template| template.render(values));
         Page {
             html: rendered.expect("the embedded templates render with the values that are given here"),
@@ -202,12 +203,32 @@ impl Brand {
     }
 }
 
+/// Escapes for text and for attributes in double quotes, where each value stands; unlike the engine's own it leaves the slashes of addresses readable.
+fn escape(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    let Some(text) = value.as_str().filter(|_| !value.is_safe() && *state.auto_escape() == AutoEscape::Html) else {
+        return escape_formatter(out, state, value);
+    };
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        out.write_str(&rest[..at])?;
+        out.write_str(match rest.as_bytes()[at] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            _ => "&#39;",
+        })?;
+        rest = &rest[at + 1..];
+    }
+    Ok(out.write_str(rest)?)
+}
+
 /// Nothing but our one style sheet, told by its hash, and forms to ourselves. Browsers hold `form-action` against the redirect that answers a form too, so the origins
 /// that a login may end at are listed.
 fn content_security_policy(form_targets: &[String]) -> HeaderValue {
     let style = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let origins = form_targets.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
-    let origins = origins.filter(|origin| origin.is_tuple()).map(|origin| format!(" {}", origin.ascii_serialization()));
+    let origins = origins.filter(url::Origin::is_tuple).map(|origin| format!(" {}", origin.ascii_serialization()));
     let origins: String = origins.collect();
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{origins}; frame-ancestors 'none'; base-uri 'none'"

@@ -30,8 +30,8 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
         "사내 계정 시스템 계정으로 계속하기",
         "github 계정으로 계속하기",
         "class=\"button kakao\"",
-        "method=\"post\" action=\"&#x2f;auth&#x2f;login\"",
-        "name=\"return_to\" value=\"&#x2f;a?b=c&amp;d\"",
+        "method=\"post\" action=\"/auth/login\"",
+        "name=\"return_to\" value=\"/a?b=c&amp;d\"",
         "또는",
         "app.example.kr",
     ] {
