@@ -37,3 +37,6 @@ pub mod clock;
 pub mod secret;
 
 pub mod demo;
+
+#[cfg(test)]
+mod scripted;

@@ -1,1 +1,7 @@
-fn main() {}
+//! Vestibule's binary: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vestibule::cli::main()
+}

@@ -137,6 +137,15 @@ texts! {
     GatewayTimeout: "응답 시간이 초과되었습니다", "The application took too long";
     /// What to do then.
     GatewayTimeoutWhy: "잠시 후 다시 시도해주세요.", "Please try again in a moment.";
+
+    /// 405, for scripts.
+    MethodNotAllowed: "허용되지 않는 메서드입니다", "This method is not allowed here";
+    /// 408, for scripts.
+    RequestTimeout: "요청 시간이 초과되었습니다", "The request took too long";
+    /// An ID token that does not verify.
+    InvalidIdToken: "ID 토큰이 올바르지 않습니다", "The ID token is not valid";
+    /// An ID token that was taken before.
+    UsedIdToken: "이미 사용된 ID 토큰입니다", "The ID token was used before";
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod state;
 mod visit;
 
 pub use attempt::Attempts;
+pub use crate::oidc::Claims;
 pub use cookies::{CookieChanges, Reach};
 pub use end::LoggedOut;
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};

@@ -1,8 +1,33 @@
 //! The backends: their targets, connections, balancing, and the forwarding of a request. Knows no cookie, no store, no session: it is handed a bearer value.
 
+mod alarm;
+mod answer;
+mod body;
+mod connect;
+mod forward;
+pub mod headers;
+mod link;
+mod pool;
+pub mod replay;
+mod target;
+#[cfg(test)]
+mod testing;
+mod tunnel;
+mod upgrade;
+mod websocket;
+
 use std::{path::PathBuf, time::Duration};
 
 use http::HeaderName;
+
+pub use self::{
+    answer::{AnswerBody, AnswerError},
+    body::{RequestBody, RequestError},
+    forward::{AnswerFault, Deadlines, ForwardError, Stage, Upstream},
+    target::TargetState,
+    tunnel::{TunnelEnd, TunnelOutcome, tunnel},
+    upgrade::{Switched, UpgradeAnswer},
+};
 
 /// One `[upstreams.NAME]`, validated.
 #[derive(Clone, Debug)]

@@ -5,6 +5,14 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 use serde_json::Value;
 
+mod caller;
+mod fill;
+mod parse;
+
+pub use caller::{About, Answer, Backend, CallError, Caller};
+pub use fill::{BadValue, Values};
+pub use parse::TemplateError;
+
 /// A call template, validated: every placeholder is one that exists where the call is made.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -36,7 +44,7 @@ pub enum Body {
 }
 
 /// A JSON value with placeholders in its strings.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Json {
     /// A number, boolean, null, or text without placeholders.
     Plain(Value),
@@ -87,3 +95,6 @@ pub enum Placeholder {
     /// `{claims.NAME}`
     Claim(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Sending a filled template to a backend's targets, and telling apart what never reached it from what was never answered.
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use reqwest::{Client, RequestBuilder, redirect};
+use serde_json::Value;
+use tokio::time::Instant;
+use url::Url;
+
+use super::{BadValue, Body, Template, Values};
+use crate::upstream::Target;
+
+/// Where calls to one upstream go.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// The upstream's name, for logs.
+    pub name: String,
+    /// Its targets; asked in turn.
+    pub targets: Vec<Target>,
+    /// For the connection to be made.
+    pub connect_timeout: Duration,
+}
+
+/// On whose behalf a call is made.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The visitor's address.
+    pub client: IpAddr,
+    /// What the visitor's `User-Agent` said.
+    pub user_agent: Option<String>,
+}
+
+/// A backend's complete answer. It may hold tokens, so it cannot be printed.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers, `Set-Cookie` among them.
+    pub headers: HeaderMap,
+    /// Its body, where that is JSON, whatever its media type says.
+    pub json: Option<Value>,
+    /// True where the body is a page for people: from a proxy in between or an error handler, never a backend's word on a token.
+    pub is_html: bool,
+}
+
+/// Why a call brought no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Nothing reached the backend: asking again cannot do anything twice.
+    #[error("the backend could not be reached")]
+    Unsent(#[source] reqwest::Error),
+    /// It was asked, but its answer did not come, or not to its end: it may have acted.
+    #[error("the backend did not answer")]
+    Unanswered(#[source] reqwest::Error),
+    /// Its answer is larger than any that makes sense.
+    #[error("the backend's answer is larger than {ANSWER_LIMIT} bytes")]
+    TooLarge,
+    /// The template cannot be filled with these values; nothing was sent.
+    #[error(transparent)]
+    Value(#[from] BadValue),
+}
+
+/// Calls backends.
+pub struct Caller {
+    backends: Vec<Lines>,
+}
+
+impl Caller {
+    /// A caller of these backends, in the order of the list of upstreams.
+    pub fn new(backends: Vec<Backend>) -> reqwest::Result<Self> {
+        Ok(Self { backends: backends.into_iter().map(Lines::new).collect::<reqwest::Result<_>>()? })
+    }
+
+    /// Makes the call. A target that cannot be reached is passed over for the next, for nothing was sent to it.
+    pub async fn call(&self, template: &Template, values: &Values, about: &About) -> Result<Answer, CallError> {
+        let deadline = Instant::now() + template.timeout;
+        let path = template.path.fill_path(values)?;
+        let headers = headers(template, values, about)?;
+        let lines = self.backends.get(template.upstream).expect("a template's upstream was resolved when it was read");
+        let mut unsent = None;
+        for line in lines.in_turn() {
+            // Joined as text: to resolve `//host/` as a reference would let a path name another host.
+            let url = Url::parse(&format!("{}{path}", line.base)).map_err(|_| BadValue::Syntax("path".to_owned()))?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let request = line.client.request(template.method.clone(), url).headers(headers.clone()).timeout(left);
+            match exchange(with_body(request, &template.body, values)).await {
+                Err(CallError::Unsent(error)) => {
+                    tracing::warn!(upstream = lines.name, error = %chain(&error), "call: target not reached");
+                    unsent = Some(error);
+                }
+                done => return done,
+            }
+        }
+        Err(CallError::Unsent(unsent.expect("an upstream has at least one target")))
+    }
+}
+
+/// 64 KiB: an answer is a few tokens and names.
+const ANSWER_LIMIT: usize = 64 << 10;
+
+/// Below the keep-alive of common servers (Node.js closes after 5 s), so that a call seldom meets a connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// The targets of one backend.
+struct Lines {
+    name: String,
+    lines: Vec<Line>,
+    next: AtomicUsize,
+}
+
+struct Line {
+    client: Client,
+    /// Scheme, host and port.
+    base: String,
+}
+
+impl Lines {
+    fn new(backend: Backend) -> reqwest::Result<Self> {
+        let plain = client(backend.connect_timeout, None)?;
+        let lines = backend.targets.iter().map(|target| Line::new(target, &plain, backend.connect_timeout));
+        Ok(Self { lines: lines.collect::<reqwest::Result<_>>()?, name: backend.name, next: AtomicUsize::new(0) })
+    }
+
+    /// Every target once, beginning with another one each time.
+    fn in_turn(&self) -> impl Iterator<Item = &Line> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.lines.len().max(1);
+        self.lines[first..].iter().chain(&self.lines[..first])
+    }
+}
+
+impl Line {
+    fn new(target: &Target, plain: &Client, connect_timeout: Duration) -> reqwest::Result<Self> {
+        let (client, base) = match target {
+            Target::Http { host, port } => (plain.clone(), base("http", host, *port)),
+            Target::Https { host, port } => (plain.clone(), base("https", host, *port)),
+            // The name is what the backend sees in `Host`.
+            Target::Unix(path) => (client(connect_timeout, Some(path))?, base("http", "localhost", 80)),
+        };
+        Ok(Self { client, base })
+    }
+}
+
+fn base(scheme: &str, host: &str, port: u16) -> String {
+    if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") }
+}
+
+/// No redirect is followed (it could carry a token elsewhere) and no proxy of the environment stands between us and a backend.
+fn client(connect_timeout: Duration, socket: Option<&std::path::Path>) -> reqwest::Result<Client> {
+    let builder = Client::builder()
+        .connect_timeout(connect_timeout)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .pool_idle_timeout(IDLE)
+        .no_proxy();
+    match socket {
+        Some(path) => builder.unix_socket(path),
+        None => builder,
+    }
+    .build()
+}
+
+fn headers(template: &Template, values: &Values, about: &About) -> Result<HeaderMap, BadValue> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    if let Ok(client) = HeaderValue::from_str(&about.client.to_canonical().to_string()) {
+        headers.insert(HeaderName::from_static("x-forwarded-for"), client);
+    }
+    if let Some(agent) = about.user_agent.as_deref().and_then(|agent| HeaderValue::from_str(agent).ok()) {
+        headers.insert(header::USER_AGENT, agent);
+    }
+    for (name, text) in &template.headers {
+        headers.insert(name, text.fill_header(name.as_str(), values)?);
+    }
+    let cookies: Vec<_> =
+        template.cookies.iter().map(|(name, text)| format!("{name}={}", text.fill_cookie(values))).collect();
+    if !cookies.is_empty() {
+        let cookies = HeaderValue::from_str(&cookies.join("; ")).map_err(|_| BadValue::Syntax("cookies".to_owned()))?;
+        headers.insert(header::COOKIE, cookies);
+    }
+    // Tokens and the like may stand in any of them: never indexed, never printed.
+    headers.values_mut().for_each(|value| value.set_sensitive(true));
+    Ok(headers)
+}
+
+fn with_body(request: RequestBuilder, body: &Body, values: &Values) -> RequestBuilder {
+    match body {
+        Body::Empty => request,
+        Body::Json(json) => request.json(&json.fill(values)),
+        Body::Form(fields) => {
+            let fields: Vec<_> = fields.iter().map(|(name, text)| (name, text.fill(values))).collect();
+            request.form(&fields)
+        }
+    }
+}
+
+async fn exchange(request: RequestBuilder) -> Result<Answer, CallError> {
+    let mut response = request.send().await.map_err(|error| {
+        let error = error.without_url();
+        // Whatever is not known to have failed before the connection stood may have been sent.
+        if error.is_connect() || error.is_builder() { CallError::Unsent(error) } else { CallError::Unanswered(error) }
+    })?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| CallError::Unanswered(error.without_url()))? {
+        if body.len() + chunk.len() > ANSWER_LIMIT {
+            return Err(CallError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer {
+        status: response.status(),
+        is_html: is_html(response.headers(), &body),
+        json: serde_json::from_slice(&body).ok(),
+        headers: std::mem::take(response.headers_mut()),
+    })
+}
+
+fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
+    let says_so = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.to_ascii_lowercase().contains("html"));
+    let start = body.trim_ascii_start();
+    let start = start[..start.len().min(14)].to_ascii_lowercase();
+    says_so || start.starts_with(b"<!doctype html") || start.starts_with(b"<html")
+}
+
+/// The error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

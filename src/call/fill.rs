@@ -1,0 +1,198 @@
+//! Filling a template: in JSON, forms, paths, headers and cookies alike a value stays data.
+
+use std::collections::HashMap;
+
+use http::HeaderValue;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::{Json, Piece, Placeholder, Text};
+
+/// What the placeholders of one call stand for. It holds tokens and passwords, so it cannot be printed.
+#[derive(Clone, Default)]
+pub struct Values {
+    named: HashMap<Placeholder, Value>,
+    claims: Map<String, Value>,
+}
+
+/// A value that cannot stand where the template wants it; the name is the placeholder's.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BadValue {
+    /// Empty, `.` or `..` as part of a path.
+    #[error("the value of `{0}` cannot be part of a path")]
+    Path(String),
+    /// A header, cookie or path that HTTP does not allow, from the template's own text.
+    #[error("the template's `{0}` is not valid in HTTP")]
+    Syntax(String),
+}
+
+impl Values {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one value.
+    #[must_use]
+    pub fn with(mut self, placeholder: Placeholder, value: impl Into<Value>) -> Self {
+        self.named.insert(placeholder, value.into());
+        self
+    }
+
+    /// Adds what `{claims.NAME}` reads.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Map<String, Value>) -> Self {
+        self.claims = claims;
+        self
+    }
+
+    /// The value, with its type; null where there is none.
+    fn value(&self, placeholder: &Placeholder) -> Value {
+        let value = match placeholder {
+            Placeholder::Claim(name) => self.claims.get(name),
+            named => self.named.get(named),
+        };
+        value.cloned().unwrap_or(Value::Null)
+    }
+
+    /// The value as text; empty where there is none.
+    fn text(&self, placeholder: &Placeholder) -> String {
+        match self.value(placeholder) {
+            Value::Null => String::new(),
+            Value::String(text) => text,
+            other => other.to_string(),
+        }
+    }
+}
+
+impl Json {
+    pub(super) fn fill(&self, values: &Values) -> Value {
+        match self {
+            Self::Plain(value) => value.clone(),
+            Self::Value(placeholder) => values.value(placeholder),
+            Self::Text(text) => Value::String(text.fill(values)),
+            Self::Array(items) => Value::Array(items.iter().map(|item| item.fill(values)).collect()),
+            Self::Object(members) => {
+                Value::Object(members.iter().map(|(name, member)| (name.clone(), member.fill(values))).collect())
+            }
+        }
+    }
+}
+
+impl Text {
+    /// For JSON strings and form fields, which are encoded as a whole afterwards.
+    pub(super) fn fill(&self, values: &Values) -> String {
+        self.with_each(|placeholder| values.text(placeholder))
+    }
+
+    /// For the path and query of a request target.
+    pub(super) fn fill_path(&self, values: &Values) -> Result<String, BadValue> {
+        let mut path = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(literal) => path.push_str(literal),
+                Piece::Placeholder(placeholder) => {
+                    let value = values.text(placeholder);
+                    if matches!(value.as_str(), "" | "." | "..") && !path.contains('?') {
+                        return Err(BadValue::Path(placeholder.family().to_owned()));
+                    }
+                    path.extend(utf8_percent_encode(&value, NOT_UNRESERVED));
+                }
+            }
+        }
+        if path.starts_with('/') { Ok(path) } else { Err(BadValue::Syntax("path".to_owned())) }
+    }
+
+    /// For a header's value.
+    pub(super) fn fill_header(&self, name: &str, values: &Values) -> Result<HeaderValue, BadValue> {
+        let value = self.with_each(|placeholder| utf8_percent_encode(&values.text(placeholder), INVISIBLE).to_string());
+        HeaderValue::from_str(&value).map_err(|_| BadValue::Syntax(name.to_owned()))
+    }
+
+    /// For a cookie's value (RFC 6265 section 4.1.1): what separates cookies is encoded too.
+    pub(super) fn fill_cookie(&self, values: &Values) -> String {
+        self.with_each(|placeholder| utf8_percent_encode(&values.text(placeholder), NOT_COOKIE_OCTET).to_string())
+    }
+
+    fn with_each(&self, mut value: impl FnMut(&Placeholder) -> String) -> String {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Placeholder(placeholder) => text.push_str(&value(placeholder)),
+            }
+        }
+        text
+    }
+}
+
+/// Everything but RFC 3986's unreserved characters.
+const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Everything but visible ASCII.
+const INVISIBLE: &AsciiSet = &CONTROLS.add(b' ');
+/// Everything but RFC 6265's cookie-octets.
+const NOT_COOKIE_OCTET: &AsciiSet = &INVISIBLE.add(b'"').add(b',').add(b';').add(b'\\');
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ALL: &[&str] = &["provider", "email", "profile", "device_name", "claims."];
+
+    fn text(template: &str) -> Text {
+        Text::parse(template, ALL).unwrap()
+    }
+
+    fn email(value: &str) -> Values {
+        Values::new().with(Placeholder::Email, value)
+    }
+
+    #[test]
+    fn values_keep_their_type_in_json_and_never_become_syntax() {
+        let template = json!({"p": "{profile}", "n": "{claims.age}", "e": "<{email}>", "none": "{claims.none}", "l": [1, "{email}"]});
+        let values = email("\"},{\"admin\":true")
+            .with(Placeholder::Profile, json!({"sub": "7"}))
+            .with_claims(Map::from_iter([("age".to_owned(), json!(40))]));
+        let filled = Json::from_value(&template, ALL).unwrap().fill(&values);
+        let sent: Value = serde_json::from_str(&filled.to_string()).unwrap();
+        assert_eq!(
+            sent,
+            json!({"p": {"sub": "7"}, "n": 40, "e": "<\"},{\"admin\":true>", "none": null, "l": [1, "\"},{\"admin\":true"]})
+        );
+    }
+
+    #[test]
+    fn a_path_holds_values_as_one_segment_or_fails() {
+        for (value, path) in [
+            ("a@b.kr", "/u/a%40b.kr/x"),
+            ("../admin", "/u/..%2Fadmin/x"),
+            ("%2e%2e", "/u/%252e%252e/x"),
+            ("?a=b#c", "/u/%3Fa%3Db%23c/x"),
+            ("한", "/u/%ED%95%9C/x"),
+            ("a\r\nb", "/u/a%0D%0Ab/x"),
+        ] {
+            assert_eq!(text("/u/{email}/x").fill_path(&email(value)).unwrap(), path);
+        }
+        for value in ["", ".", ".."] {
+            assert_eq!(text("/u/{email}").fill_path(&email(value)), Err(BadValue::Path("email".to_owned())));
+        }
+        assert_eq!(text("/u?e={email}").fill_path(&email("")).unwrap(), "/u?e=");
+        assert!(text("{email}").fill_path(&email("x")).is_err(), "a path begins with a slash");
+    }
+
+    #[test]
+    fn a_header_holds_visible_ascii_as_it_is_and_the_rest_encoded() {
+        for (value, header) in
+            [("a;b=c%", "x a;b=c%"), ("내 폰", "x %EB%82%B4%20%ED%8F%B0"), ("a\r\nb: c", "x a%0D%0Ab:%20c")]
+        {
+            assert_eq!(text("x {email}").fill_header("x", &email(value)).unwrap(), header);
+        }
+    }
+
+    #[test]
+    fn a_cookie_value_cannot_begin_another_cookie() {
+        assert_eq!(text("{email}").fill_cookie(&email("a=1; b=\"2\"")), "a=1%3B%20b=%222%22");
+    }
+}

@@ -1,0 +1,217 @@
+//! From the text of a template to its pieces: which `{words}` are placeholders, and which are mistakes.
+
+use serde_json::Value;
+
+use super::{Json, Piece, Placeholder, Text};
+
+/// What is wrong with a template's text.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// A `{word}` that does not exist where this call is made.
+    #[error("unknown placeholder `{{{name}}}`")]
+    Unknown {
+        /// The word between the braces.
+        name: String,
+        /// The placeholder that was probably meant, without braces.
+        suggestion: Option<String>,
+    },
+    /// A placeholder inside the text of a query: a value would become syntax there.
+    #[error("a placeholder inside a query would let a value become syntax; pass it as a variable")]
+    InsideQuery,
+}
+
+impl Text {
+    /// Reads `text`. `allowed` holds the names that exist where the call is made; `claims.` stands for every `{claims.NAME}`.
+    pub fn parse(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            literal.push_str(&rest[..open]);
+            rest = &rest[open..];
+            let Some(name) = word(rest) else {
+                literal.push('{');
+                rest = &rest[1..];
+                continue;
+            };
+            let placeholder = Placeholder::named(name).filter(|p| allowed.contains(&p.family())).ok_or_else(|| {
+                TemplateError::Unknown { name: name.to_owned(), suggestion: suggestion(name, allowed) }
+            })?;
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+            }
+            pieces.push(Piece::Placeholder(placeholder));
+            rest = &rest[name.len() + 2..];
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal));
+        }
+        Ok(Self(pieces))
+    }
+}
+
+impl Json {
+    /// Reads a template's `json`: placeholders stand in its strings, never in its names.
+    pub fn from_value(value: &Value, allowed: &[&str]) -> Result<Self, TemplateError> {
+        Ok(match value {
+            Value::String(text) => Self::from_text(text, allowed)?,
+            Value::Array(items) => {
+                Self::Array(items.iter().map(|item| Self::from_value(item, allowed)).collect::<Result<_, _>>()?)
+            }
+            Value::Object(members) => Self::Object(
+                members
+                    .iter()
+                    .map(|(name, member)| Ok((name.clone(), Self::from_value(member, allowed)?)))
+                    .collect::<Result<_, _>>()?,
+            ),
+            plain => Self::Plain(plain.clone()),
+        })
+    }
+
+    fn from_text(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
+        let Text(pieces) = Text::parse(text, allowed)?;
+        match pieces.as_slice() {
+            [] => Ok(Self::Plain(Value::String(String::new()))),
+            [Piece::Literal(literal)] => Ok(Self::Plain(Value::String(literal.clone()))),
+            [Piece::Placeholder(placeholder)] => Ok(Self::Value(placeholder.clone())),
+            [Piece::Literal(first), ..] if is_query(first) => Err(TemplateError::InsideQuery),
+            _ => Ok(Self::Text(Text(pieces))),
+        }
+    }
+}
+
+impl Placeholder {
+    /// The placeholder of this name, e.g. `email` or `claims.sub`.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "provider" => Self::Provider,
+            "id_token" => Self::IdToken,
+            "access_token" => Self::AccessToken,
+            "refresh_token" => Self::RefreshToken,
+            "profile" => Self::Profile,
+            "email" => Self::Email,
+            "password" => Self::Password,
+            "device_id" => Self::DeviceId,
+            "device_name" => Self::DeviceName,
+            _ => Self::Claim(name.strip_prefix(CLAIMS).filter(|claim| !claim.is_empty())?.to_owned()),
+        })
+    }
+
+    /// The name in lists of what is allowed: `claims.` for every claim.
+    pub(super) fn family(&self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::IdToken => "id_token",
+            Self::AccessToken => "access_token",
+            Self::RefreshToken => "refresh_token",
+            Self::Profile => "profile",
+            Self::Email => "email",
+            Self::Password => "password",
+            Self::DeviceId => "device_id",
+            Self::DeviceName => "device_name",
+            Self::Claim(_) => CLAIMS,
+        }
+    }
+}
+
+const CLAIMS: &str = "claims.";
+
+/// The word between the brace that `text` begins with and its closing one; `None` where that brace is an ordinary character.
+fn word(text: &str) -> Option<&str> {
+    let inside = text.strip_prefix('{')?;
+    let name = &inside[..inside.find('}')?];
+    let is_word = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    // Names of claims may be URLs (OpenID Connect Core section 5.1.2).
+    let is_claim = name.starts_with(CLAIMS) && !name.contains(|c: char| c == '{' || c.is_whitespace());
+    (is_word || is_claim).then_some(name)
+}
+
+fn suggestion(name: &str, allowed: &[&str]) -> Option<String> {
+    let folded = name.to_ascii_lowercase().replace('-', "_");
+    let (distance, best) = allowed
+        .iter()
+        .filter(|known| **known != CLAIMS)
+        .map(|known| (strsim::damerau_levenshtein(&folded, known).min(squeezed_distance(&folded, known)), *known))
+        .min()?;
+    (distance <= 2).then(|| best.to_owned())
+}
+
+/// `deviceId` is `device_id` with other habits.
+fn squeezed_distance(a: &str, b: &str) -> usize {
+    strsim::damerau_levenshtein(&a.replace('_', ""), &b.replace('_', ""))
+}
+
+/// True where the text looks like a GraphQL document.
+fn is_query(text: &str) -> bool {
+    let text = text.trim_start();
+    text.starts_with('{')
+        || ["query", "mutation", "subscription"].iter().any(|keyword| {
+            text.strip_prefix(keyword)
+                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ALLOWED: &[&str] = &["email", "device_id", "profile", CLAIMS];
+
+    fn literal(text: &str) -> Piece {
+        Piece::Literal(text.to_owned())
+    }
+
+    #[test]
+    fn words_in_braces_are_placeholders_and_other_braces_are_text() {
+        for (text, pieces) in [
+            ("/users/{email}", vec![literal("/users/"), Piece::Placeholder(Placeholder::Email)]),
+            ("{{}} { email } {} {0} }{", vec![literal("{{}} { email } {} {0} }{")]),
+            ("{{email}}", vec![literal("{"), Piece::Placeholder(Placeholder::Email), literal("}")]),
+            (
+                "{claims.https://x.kr/role}",
+                vec![Piece::Placeholder(Placeholder::Claim("https://x.kr/role".to_owned()))],
+            ),
+            ("{한글} {", vec![literal("{한글} {")]),
+            ("", vec![]),
+        ] {
+            assert_eq!(Text::parse(text, ALLOWED), Ok(Text(pieces)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_placeholder_here_is_an_error_with_a_suggestion() {
+        for (text, name, suggestion) in [
+            ("{emial}", "emial", Some("email")),
+            ("{deviceId}", "deviceId", Some("device_id")),
+            ("{password}", "password", None),
+            ("{claims.}", "claims.", None),
+        ] {
+            let suggestion = suggestion.map(str::to_owned);
+            assert_eq!(Text::parse(text, ALLOWED), Err(TemplateError::Unknown { name: name.to_owned(), suggestion }));
+        }
+    }
+
+    #[test]
+    fn a_string_that_is_only_a_placeholder_takes_the_values_type() {
+        let json = Json::from_value(&json!({"p": "{profile}", "t": "to {email}", "n": 1, "a": ["{email}"]}), ALLOWED);
+        let Ok(Json::Object(members)) = json else { panic!("an object") };
+        assert!(members.contains(&("p".to_owned(), Json::Value(Placeholder::Profile))));
+        assert!(members.contains(&("n".to_owned(), Json::Plain(json!(1)))));
+        assert!(members.contains(&("a".to_owned(), Json::Array(vec![Json::Value(Placeholder::Email)]))));
+        assert!(matches!(&members[3], (name, Json::Text(_)) if name == "t"));
+    }
+
+    #[test]
+    fn a_placeholder_inside_a_query_is_refused() {
+        for text in ["query { user(email: \"{email}\") }", " mutation M{ x({email}) }", "{ user(e: \"{email}\") }"] {
+            assert_eq!(Json::from_value(&json!(text), ALLOWED), Err(TemplateError::InsideQuery), "{text}");
+        }
+        for text in ["query { me { id } }", "{email} and more", "queryable {email}"] {
+            assert!(Json::from_value(&json!(text), ALLOWED).is_ok(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a backend sees of a call, and what the caller makes of its answers and failures.
+
+use std::sync::{Arc, Mutex};
+
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::*;
+use crate::{
+    scripted::{self, Reply, Server},
+    upstream::Target,
+};
+
+fn about() -> About {
+    About { client: "::ffff:192.0.2.7".parse().unwrap(), user_agent: Some("Phone/1.0".to_owned()) }
+}
+
+fn text(text: &str) -> Text {
+    Text::parse(text, &["email", "refresh_token"]).unwrap()
+}
+
+fn template(path: &str) -> Template {
+    Template {
+        upstream: 0,
+        method: http::Method::POST,
+        path: text(path),
+        headers: vec![(HeaderName::from_static("x-email"), text("{email}"))],
+        cookies: vec![("rt".to_owned(), text("{refresh_token}")), ("b".to_owned(), text("2"))],
+        body: Body::Json(Json::from_value(&json!({"email": "{email}"}), &["email"]).unwrap()),
+        timeout: Duration::from_secs(10),
+    }
+}
+
+fn values() -> Values {
+    Values::new().with(Placeholder::Email, "a@b.kr").with(Placeholder::RefreshToken, "r;1")
+}
+
+fn caller(targets: Vec<Target>) -> Caller {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Caller::new(vec![Backend { name: "api".to_owned(), targets, connect_timeout: Duration::from_secs(5) }]).unwrap()
+}
+
+fn target(address: std::net::SocketAddr) -> Target {
+    Target::Http { host: address.ip().to_string(), port: address.port() }
+}
+
+async fn call(server: &Server, template: &Template) -> Result<Answer, CallError> {
+    caller(vec![target(server.address)]).call(template, &values(), &about()).await
+}
+
+fn kind(result: &Result<Answer, CallError>) -> &'static str {
+    match result {
+        Ok(_) => "answered",
+        Err(CallError::Unsent(_)) => "unsent",
+        Err(CallError::Unanswered(_)) => "unanswered",
+        Err(CallError::TooLarge) => "too large",
+        Err(CallError::Value(_)) => "bad value",
+    }
+}
+
+#[tokio::test]
+async fn the_backend_sees_the_filled_template_and_whom_it_is_for() {
+    let server = Server::start(|_| Reply::json(201, &json!({"accessToken": "a"})).with("set-cookie", "x=1")).await;
+    let answer = call(&server, &template("/auth/{email}?e={email}")).await.unwrap();
+    assert_eq!((answer.status, answer.is_html), (StatusCode::CREATED, false));
+    assert_eq!(
+        (answer.json, &answer.headers["set-cookie"]),
+        (Some(json!({"accessToken": "a"})), &HeaderValue::from_static("x=1"))
+    );
+    let seen = &server.seen()[0];
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/auth/a%40b.kr?e=a%40b.kr"));
+    assert_eq!(seen.json(), json!({"email": "a@b.kr"}));
+    for (name, value) in [
+        ("x-forwarded-for", "192.0.2.7"),
+        ("user-agent", "Phone/1.0"),
+        ("x-email", "a@b.kr"),
+        ("cookie", "rt=r%3B1; b=2"),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(seen.header(name), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_encoded_field_by_field() {
+    let server = Server::start(|_| Reply::json(200, &json!({}))).await;
+    let form = Body::Form(vec![("e".to_owned(), text("{email}&x=1"))]);
+    call(&server, &Template { body: form, ..template("/f") }).await.unwrap();
+    assert_eq!(server.seen()[0].body, "e=a%40b.kr%26x%3D1");
+}
+
+#[tokio::test]
+async fn failures_before_and_after_sending_are_told_apart() {
+    let refused = caller(vec![target(scripted::dead_address().await)]).call(&template("/x"), &values(), &about()).await;
+    assert_eq!(kind(&refused), "unsent");
+    let unresolved = vec![Target::Http { host: "name.invalid".to_owned(), port: 80 }];
+    assert_eq!(kind(&caller(unresolved).call(&template("/x"), &values(), &about()).await), "unsent");
+
+    for (reply, expected) in [
+        (Reply::Reset, "unanswered"),
+        (Reply::Cut, "unanswered"),
+        (Reply::text(200, "text/plain", vec![b'x'; 1 << 20]), "too large"),
+        (Reply::text(200, "application/json", "{\"a\":"), "answered"),
+        (Reply::json(302, &json!({})).with("location", "/elsewhere"), "answered"),
+    ] {
+        let server = Server::start(move |_| reply.clone()).await;
+        assert_eq!(kind(&call(&server, &template("/x")).await), expected);
+        assert_eq!(server.seen().len(), 1, "asked once, no redirect followed");
+    }
+    let server = Server::start(|_| Reply::Hang).await;
+    let impatient = Template { timeout: Duration::from_millis(50), ..template("/x") };
+    assert_eq!(kind(&call(&server, &impatient).await), "unanswered");
+    assert_eq!(
+        kind(&caller(vec![target(server.address)]).call(&template("/{email}"), &Values::new(), &about()).await),
+        "bad value"
+    );
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_fails_sent_nothing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closing = Target::Https { host: "127.0.0.1".to_owned(), port: listener.local_addr().unwrap().port() };
+    let closer = tokio::spawn(async move { drop(listener.accept().await) });
+    assert_eq!(kind(&caller(vec![closing]).call(&template("/x"), &values(), &about()).await), "unsent");
+    closer.await.unwrap();
+}
+
+#[tokio::test]
+async fn targets_take_turns_and_a_dead_one_is_passed_over() {
+    let (a, b) =
+        (Server::start(|_| Reply::json(200, &json!({}))).await, Server::start(|_| Reply::json(200, &json!({}))).await);
+    let dead = scripted::dead_address().await;
+    let caller = caller(vec![target(a.address), target(dead), target(b.address)]);
+    for _ in 0..6 {
+        caller.call(&template("/x"), &values(), &about()).await.unwrap();
+    }
+    assert_eq!(a.seen().len() + b.seen().len(), 6);
+    assert!(a.seen().len() >= 2 && b.seen().len() >= 2);
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_a_target_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let record = Arc::new(Mutex::new(Vec::new()));
+    let served = Arc::clone(&record);
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        scripted::serve(&mut socket, &|_: &scripted::Seen| Reply::json(200, &json!({"ok": true})), &served).await;
+    });
+    let answer = caller(vec![Target::Unix(path)]).call(&template("/x"), &values(), &about()).await.unwrap();
+    assert_eq!(answer.json, Some(json!({"ok": true})));
+    server.await.unwrap();
+    assert_eq!(record.lock().unwrap()[0].target, "/x");
+}
+
+#[tokio::test]
+async fn a_page_is_known_by_its_media_type_or_its_beginning() {
+    for (media_type, body, html) in [
+        ("text/html; charset=utf-8", "{}", true),
+        ("application/json", " \n<!DOCTYPE HTML><p>", true),
+        ("text/plain", "<html lang=ko>", true),
+        ("application/json", "{\"error\":\"<html>\"}", false),
+        ("text/plain", "", false),
+    ] {
+        let server = Server::start(move |_| Reply::text(401, media_type, body)).await;
+        assert_eq!(call(&server, &template("/x")).await.unwrap().is_html, html, "{body}");
+    }
+}

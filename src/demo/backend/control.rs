@@ -1,0 +1,86 @@
+//! What the page's buttons do to the backend, and what the page is told. No real backend has this.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, StatusCode, header, request::Parts};
+use serde_json::json;
+
+use super::{
+    super::{
+        reply::{self, Parameters},
+        script::Fault,
+        server::{Reply, lock},
+    },
+    Event, State, streams,
+};
+
+/// Longest outage that a button makes.
+const MAX_OUTAGE: u64 = 60;
+
+impl State {
+    pub(super) fn control(self: &Arc<Self>, head: &Parts) -> Reply {
+        let query = Parameters::parse(head.uri.query().unwrap_or("").as_bytes());
+        match (&head.method, head.uri.path()) {
+            (&Method::GET, "/control/state") => self.status(),
+            (&Method::GET, "/control/events") => {
+                let last = head.headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+                let after = last.unwrap_or_else(|| query.number("after", 0));
+                let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+                if accept.is_some_and(|accept| accept.contains("text/event-stream")) {
+                    return streams::journal(self.clone(), after);
+                }
+                reply::json(StatusCode::OK, &json!({ "events": self.journal.after(after) }))
+            }
+            (&Method::POST, "/control/unauthorized") => {
+                let count = query.number("count", 1).min(1000);
+                lock(&self.knobs).unauthorized_next = count;
+                self.done("unauthorized")
+            }
+            (&Method::POST, "/control/reject-tokens") => {
+                self.families.reject_issued();
+                self.done("reject_tokens")
+            }
+            (&Method::POST, "/control/outage") => {
+                let span = Duration::from_secs(query.number("seconds", 10).min(MAX_OUTAGE));
+                let fault = match query.one("kind") {
+                    Some("hang") => Fault::Hang,
+                    Some("close") => Fault::Close,
+                    _ => Fault::Unavailable,
+                };
+                self.fault.set_for(fault, span);
+                self.done("outage")
+            }
+            (
+                _,
+                "/control/state"
+                | "/control/events"
+                | "/control/unauthorized"
+                | "/control/reject-tokens"
+                | "/control/outage",
+            ) => reply::wrong_method(),
+            _ => reply::not_found(),
+        }
+    }
+
+    fn done(&self, what: &'static str) -> Reply {
+        self.journal.push(Event::new("control").reason(what));
+        self.status()
+    }
+
+    fn status(&self) -> Reply {
+        let (fault, until) = self.fault.now();
+        let counters = self.counters.borrow().clone();
+        reply::json(
+            StatusCode::OK,
+            &json!({
+                "authority": if fault == Fault::None { "up" } else { "down" },
+                "authorityBackAt": until.map(crate::clock::Timestamp::rfc3339),
+                "accessTokenSeconds": lock(&self.knobs).access_token_life.as_secs(),
+                "refreshCalls": counters.refresh_calls, "refreshesOk": counters.refreshes_ok,
+                "reuseDetected": counters.reuse_detected, "exchanges": counters.exchanges,
+                "credentialLogins": counters.credential_logins, "signouts": counters.signouts,
+                "lastEvent": self.journal.last(), "served": counters.served, "unauthorized": counters.unauthorized, "replays": counters.replays,
+            }),
+        )
+    }
+}

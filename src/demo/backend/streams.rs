@@ -1,0 +1,104 @@
+//! Bodies that take their time: server-sent events, downloads of any length, and one that breaks off.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderValue, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+
+use super::{
+    super::{
+        reply,
+        server::{Body, Reply},
+    },
+    State,
+};
+
+/// A download comes in pieces of this size.
+const PIECE: usize = 16 * 1024;
+/// No download is longer.
+const MAX_DOWNLOAD: u64 = 16 * 1024 * 1024 * 1024;
+/// A quiet event stream says so this often, so that neither end takes it for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Server-sent events, one per interval, the first at once.
+pub(super) fn ticks(interval_ms: u64, count: u64) -> Reply {
+    let interval = Duration::from_millis(interval_ms.clamp(1, 60_000));
+    let events = stream::unfold(0, move |n| async move {
+        if n >= count {
+            return None;
+        }
+        if n > 0 {
+            tokio::time::sleep(interval).await;
+        }
+        Some((Bytes::from(format!("id: {n}\nevent: tick\ndata: {{\"n\":{n}}}\n\n")), n + 1))
+    });
+    event_stream(events)
+}
+
+/// The journal from `seq` on, as server-sent events, for as long as the reader stays.
+pub(super) fn journal(state: Arc<State>, seq: u64) -> Reply {
+    let news = state.journal.news();
+    let events = stream::unfold((state, news, seq, true), |(state, mut news, seq, first)| async move {
+        if !first {
+            let quiet = tokio::time::timeout(KEEP_ALIVE, news.wait_for(|last| *last > seq)).await.is_err();
+            if quiet {
+                return Some((Bytes::from_static(b": still here\n\n"), (state, news, seq, false)));
+            }
+        }
+        let events = state.journal.after(seq);
+        let last = events.last().map_or(seq, |event| event.seq);
+        // The first piece is never empty: it tells the browser that the stream is open.
+        let mut text = String::from(if first { "retry: 1000\n\n" } else { "" });
+        for event in &events {
+            let data = serde_json::to_string(event).unwrap_or_default();
+            text.extend(["id: ", &event.seq.to_string(), "\ndata: ", &data, "\n\n"]);
+        }
+        Some((Bytes::from(text), (state, news, last, false)))
+    });
+    event_stream(events)
+}
+
+/// So many bytes, each the low byte of its position.
+pub(super) fn download(bytes: u64) -> Reply {
+    let bytes = bytes.min(MAX_DOWNLOAD);
+    sized(bytes, pieces(bytes).map(Ok))
+}
+
+/// Half of what the length promises, then the connection breaks.
+pub(super) fn cut(bytes: u64) -> Reply {
+    let bytes = bytes.clamp(2, MAX_DOWNLOAD);
+    let broken = stream::once(async {
+        // Where a body waits, hyper sends what it holds so far; at an error it drops that.
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
+    sized(bytes, pieces(bytes / 2).map(Ok).chain(broken))
+}
+
+fn pieces(bytes: u64) -> impl stream::Stream<Item = Bytes> + Send {
+    let pattern: Bytes = (0..PIECE).map(|n| u8::try_from(n % 256).unwrap_or(0)).collect::<Vec<_>>().into();
+    stream::unfold((pattern, bytes), |(pattern, left)| async move {
+        let length = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+        (length > 0).then(|| (pattern.slice(..length), (pattern.clone(), left - length as u64)))
+    })
+}
+
+fn sized(bytes: u64, pieces: impl stream::Stream<Item = io::Result<Bytes>> + Send + 'static) -> Reply {
+    let mut reply = Reply::new(body(pieces));
+    reply.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+    reply::with(reply, header::CONTENT_TYPE, "application/octet-stream")
+}
+
+fn event_stream(events: impl stream::Stream<Item = Bytes> + Send + 'static) -> Reply {
+    let mut reply = Reply::new(body(events.map(Ok)));
+    *reply.status_mut() = StatusCode::OK;
+    let reply = reply::with(reply, header::CACHE_CONTROL, "no-store");
+    reply::with(reply, header::CONTENT_TYPE, "text/event-stream")
+}
+
+fn body(pieces: impl stream::Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
+    StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync()
+}

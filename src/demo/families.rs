@@ -1,0 +1,243 @@
+//! Rotating refresh tokens: a family per login, one live token in it, and an old one shown again ends the family (RFC 9700 section 4.14.2).
+
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::server::lock;
+use crate::{
+    clock::Timestamp,
+    secret::{Random, RefreshToken},
+};
+
+/// Most families remembered; past that the oldest is forgotten, and its tokens are unknown.
+const MAX_FAMILIES: usize = 10_000;
+
+/// All families, each with what its login granted. A token is `rt.FAMILY.GENERATION.MAC`, so that every old token of a
+/// family is recognised without a list of them.
+pub(super) struct Families<G> {
+    random: Random,
+    life: Duration,
+    inner: Mutex<Inner<G>>,
+}
+
+struct Inner<G> {
+    last: u64,
+    families: BTreeMap<u64, Family<G>>,
+}
+
+struct Family<G> {
+    key: hmac::Key,
+    /// Of the access token; grows at each refresh.
+    generation: u64,
+    /// Of the refresh token; the same, unless tokens do not rotate.
+    refresh_generation: u64,
+    /// Access tokens up to this generation are no longer taken.
+    rejected: u64,
+    expires: Timestamp,
+    revoked: bool,
+    grant: G,
+}
+
+/// A token pair's place in its family, and the new refresh token.
+#[derive(Clone, Debug)]
+pub(super) struct Issued {
+    pub(super) family: u64,
+    pub(super) generation: u64,
+    pub(super) refresh_token: RefreshToken,
+}
+
+/// What a refresh token turned out to be.
+#[derive(Debug)]
+pub(super) enum Presented<G> {
+    /// The newest of its family: here is the next.
+    Rotated(Issued, G),
+    /// An old one, shown again; the family is revoked now.
+    Reused { family: u64, generation: u64 },
+    /// Of a family that has ended.
+    Ended { family: u64, generation: u64 },
+    /// None of ours.
+    Unknown,
+}
+
+/// Whether a refresh makes the old refresh token void.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rotation {
+    On,
+    Off,
+}
+
+impl<G: Clone> Families<G> {
+    pub(super) fn new(random: Random, life: Duration) -> Self {
+        Self { random, life, inner: Mutex::new(Inner { last: 0, families: BTreeMap::new() }) }
+    }
+
+    /// A new family and its first token.
+    pub(super) fn open(&self, grant: G, now: Timestamp) -> Issued {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.random.bytes::<32>());
+        let mut inner = lock(&self.inner);
+        inner.last += 1;
+        let id = inner.last;
+        if inner.families.len() >= MAX_FAMILIES {
+            inner.families.pop_first();
+        }
+        let family = Family {
+            key,
+            generation: 1,
+            refresh_generation: 1,
+            rejected: 0,
+            expires: now.plus(self.life),
+            revoked: false,
+            grant,
+        };
+        let issued = family.issued(id);
+        inner.families.insert(id, family);
+        issued
+    }
+
+    /// Takes a refresh token: `allowed` may refuse it (as unknown) by what the family was granted.
+    pub(super) fn present(
+        &self,
+        token: &str,
+        rotation: Rotation,
+        now: Timestamp,
+        allowed: impl FnOnce(&G) -> bool,
+    ) -> Presented<G> {
+        let Some((id, generation, mac)) = parse(token) else { return Presented::Unknown };
+        let mut inner = lock(&self.inner);
+        let Some(family) = inner.families.get_mut(&id) else { return Presented::Unknown };
+        if hmac::verify(&family.key, &generation.to_be_bytes(), &mac).is_err() || !allowed(&family.grant) {
+            return Presented::Unknown;
+        }
+        if family.revoked || family.expires <= now {
+            return Presented::Ended { family: id, generation };
+        }
+        if generation != family.refresh_generation {
+            family.revoked = true;
+            return Presented::Reused { family: id, generation };
+        }
+        family.generation += 1;
+        family.expires = now.plus(self.life);
+        if rotation == Rotation::On {
+            family.refresh_generation = family.generation;
+        }
+        Presented::Rotated(family.issued(id), family.grant.clone())
+    }
+
+    /// The family and generation that a refresh token names, if it is one of ours.
+    pub(super) fn identify(&self, token: &str) -> Option<(u64, u64)> {
+        let (id, generation, mac) = parse(token)?;
+        let inner = lock(&self.inner);
+        let family = inner.families.get(&id)?;
+        hmac::verify(&family.key, &generation.to_be_bytes(), &mac).ok().map(|()| (id, generation))
+    }
+
+    /// Ends a family; false where it had ended already.
+    pub(super) fn revoke(&self, id: u64) -> bool {
+        lock(&self.inner).families.get_mut(&id).is_some_and(|f| !std::mem::replace(&mut f.revoked, true))
+    }
+
+    /// Ends every family whose grant is one of those; how many.
+    pub(super) fn revoke_where(&self, mut which: impl FnMut(&G) -> bool) -> usize {
+        let mut inner = lock(&self.inner);
+        let ended = inner.families.values_mut().filter(|f| !f.revoked && which(&f.grant));
+        ended.map(|f| f.revoked = true).count()
+    }
+
+    /// From now on no access token issued so far is taken.
+    pub(super) fn reject_issued(&self) {
+        for family in lock(&self.inner).families.values_mut() {
+            family.rejected = family.generation;
+        }
+    }
+
+    /// Whether an access token of that family and generation may still be used.
+    pub(super) fn state(&self, id: u64, generation: u64) -> FamilyState {
+        match lock(&self.inner).families.get(&id) {
+            None => FamilyState::Revoked,
+            Some(family) if family.revoked => FamilyState::Revoked,
+            Some(family) if generation <= family.rejected => FamilyState::Rejected,
+            Some(_) => FamilyState::Live,
+        }
+    }
+}
+
+/// What can be said of an access token by its family.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FamilyState {
+    Live,
+    Rejected,
+    Revoked,
+}
+
+impl<G> Family<G> {
+    fn issued(&self, id: u64) -> Issued {
+        let mac = hmac::sign(&self.key, &self.refresh_generation.to_be_bytes());
+        let mac = URL_SAFE_NO_PAD.encode(mac.as_ref());
+        let refresh_token = RefreshToken::new(format!("rt.{id}.{}.{mac}", self.refresh_generation));
+        Issued { family: id, generation: self.generation, refresh_token }
+    }
+}
+
+fn parse(token: &str) -> Option<(u64, u64, Vec<u8>)> {
+    let mut parts = token.strip_prefix("rt.")?.splitn(3, '.');
+    let (family, generation, mac) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((family.parse().ok()?, generation.parse().ok()?, URL_SAFE_NO_PAD.decode(mac).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn families() -> Families<&'static str> {
+        Families::new(Random::system(), Duration::from_secs(100))
+    }
+
+    #[test]
+    fn an_old_token_shown_again_ends_the_family() {
+        let (families, now) = (families(), Timestamp::from_secs(1000));
+        let first = families.open("mina", now);
+        let Presented::Rotated(second, "mina") =
+            families.present(first.refresh_token.expose(), Rotation::On, now, |_| true)
+        else {
+            panic!("the first token is good")
+        };
+        assert_eq!((second.family, second.generation), (first.family, 2));
+        assert!(matches!(
+            families.present(first.refresh_token.expose(), Rotation::On, now, |_| true),
+            Presented::Reused { generation: 1, .. }
+        ));
+        assert!(matches!(
+            families.present(second.refresh_token.expose(), Rotation::On, now, |_| true),
+            Presented::Ended { generation: 2, .. }
+        ));
+        assert_eq!(families.state(second.family, 2), FamilyState::Revoked);
+    }
+
+    #[test]
+    fn a_token_that_does_not_rotate_serves_again() {
+        let (families, now) = (families(), Timestamp::from_secs(1000));
+        let first = families.open("mina", now);
+        for generation in 2..5 {
+            let presented = families.present(first.refresh_token.expose(), Rotation::Off, now, |_| true);
+            let Presented::Rotated(next, _) = presented else { panic!("it serves again") };
+            assert_eq!(next.generation, generation);
+            assert_eq!(next.refresh_token, first.refresh_token);
+        }
+    }
+
+    #[test]
+    fn a_forged_token_is_unknown_and_an_expired_one_has_ended() {
+        let (families, now) = (families(), Timestamp::from_secs(1000));
+        let first = families.open("mina", now);
+        let forged = first.refresh_token.expose().replace("rt.1.1.", "rt.1.2.");
+        assert!(matches!(families.present(&forged, Rotation::On, now, |_| true), Presented::Unknown));
+        assert!(matches!(families.present("rubbish", Rotation::On, now, |_| true), Presented::Unknown));
+        let later = now.plus(Duration::from_secs(100));
+        assert!(matches!(
+            families.present(first.refresh_token.expose(), Rotation::On, later, |_| true),
+            Presented::Ended { .. }
+        ));
+    }
+}

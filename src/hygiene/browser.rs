@@ -1,0 +1,184 @@
+//! What a browser says about the page behind a request: a navigation, a foreign page, a preflight. Pure functions of a request head.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
+
+use super::{
+    HostName, Scheme,
+    host::{significant, split},
+};
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
+
+/// Whether a person waits for a page: GET or HEAD with `Sec-Fetch-Mode: navigate`, or without Sec-Fetch headers and with `text/html` in `Accept`.
+pub fn is_navigation(parts: &Parts) -> bool {
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return false;
+    }
+    if let Some(mode) = parts.headers.get(&SEC_FETCH_MODE) {
+        return mode == "navigate";
+    }
+    if [SEC_FETCH_SITE, SEC_FETCH_DEST, SEC_FETCH_USER].iter().any(|name| parts.headers.contains_key(name)) {
+        return false;
+    }
+    parts.headers.get_all(header::ACCEPT).iter().any(accepts_html)
+}
+
+/// Whether a request is a CORS preflight (Fetch standard, "CORS-preflight request").
+pub fn is_preflight(parts: &Parts) -> bool {
+    parts.method == Method::OPTIONS
+        && parts.headers.contains_key(header::ORIGIN)
+        && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Whether a request that rests on a cookie must come from our own pages: everything that may change something, and every Upgrade.
+pub fn must_be_same_site(parts: &Parts) -> bool {
+    !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) || parts.headers.contains_key(header::UPGRADE)
+}
+
+/// Whose page a request comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SameSite {
+    /// Our own, one that the route lets in, or no browser at all.
+    Yes,
+    /// Somebody else's.
+    Foreign,
+}
+
+/// Whose page a request to `host` comes from. `cors_origins` are those whose requests may carry cookies: none where the route's `cors.credentials` is off.
+///
+/// A listed origin passes whatever `Sec-Fetch-Site` says, for a browser sends `cross-site` with it. An `http` origin is foreign to an `https` host, since anybody on
+/// the way can write such a page; an `https` origin is our own also where TLS ended in front of us unseen.
+pub fn same_site(headers: &HeaderMap, host: &HostName, scheme: Scheme, cors_origins: &[String]) -> SameSite {
+    let (Ok(site), Ok(origin)) = (single(headers, &SEC_FETCH_SITE), single(headers, &header::ORIGIN)) else {
+        return SameSite::Foreign;
+    };
+    let origin = origin.map(HeaderValue::as_bytes);
+    let listed =
+        || origin.is_some_and(|origin| cors_origins.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(origin)));
+    let passes = match (site.map(HeaderValue::as_bytes), origin) {
+        (Some(b"same-origin" | b"none"), _) | (None, None) => true,
+        (None, Some(origin)) => is_own(origin, host, scheme) || listed(),
+        (Some(_), _) => listed(),
+    };
+    if passes { SameSite::Yes } else { SameSite::Foreign }
+}
+
+/// The one value of a header; `Err` where there are several, which no browser sends.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, ()> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() { Err(()) } else { Ok(first) }
+}
+
+fn is_own(origin: &[u8], host: &HostName, scheme: Scheme) -> bool {
+    let Some((theirs, authority)) = [(Scheme::Https, &b"https://"[..]), (Scheme::Http, b"http://")]
+        .into_iter()
+        .find_map(|(scheme, prefix)| Some((scheme, origin.strip_prefix(prefix)?)))
+    else {
+        return false;
+    };
+    if theirs == Scheme::Http && scheme == Scheme::Https {
+        return false;
+    }
+    let Ok((name, port)) = split(authority) else { return false };
+    let own_port = host.as_str()[host.name().len()..].strip_prefix(':').and_then(|port| port.parse().ok());
+    name == host.name() && significant(port) == own_port
+}
+
+fn accepts_html(value: &HeaderValue) -> bool {
+    value.as_bytes().windows(b"text/html".len()).any(|window| window.eq_ignore_ascii_case(b"text/html"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::hygiene::host::Hosts;
+
+    fn parts(method: &str, lines: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).uri("/");
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_navigation_is_a_page_that_somebody_waits_for() {
+        let (mode, html) = (("sec-fetch-mode", "navigate"), ("accept", "text/html,application/xhtml+xml"));
+        for (method, lines, navigation) in [
+            ("GET", &[mode][..], true),
+            ("HEAD", &[mode], true),
+            ("POST", &[mode, html], false),
+            ("GET", &[html], true),
+            ("GET", &[("accept", "*/*")], false),
+            ("GET", &[], false),
+            ("GET", &[("sec-fetch-mode", "cors"), html], false),
+            ("GET", &[("sec-fetch-site", "same-origin"), html], false),
+            ("GET", &[("accept", "application/json"), ("accept", "Text/HTML")], true),
+        ] {
+            assert_eq!(is_navigation(&parts(method, lines)), navigation, "{method} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_preflight_has_an_origin_and_asks_for_a_method() {
+        let (origin, asks) = (("origin", "https://a.example"), ("access-control-request-method", "PUT"));
+        assert!(is_preflight(&parts("OPTIONS", &[origin, asks])));
+        assert!(!is_preflight(&parts("OPTIONS", &[origin])));
+        assert!(!is_preflight(&parts("OPTIONS", &[asks])));
+        assert!(!is_preflight(&parts("GET", &[origin, asks])));
+    }
+
+    #[test]
+    fn what_may_change_something_must_come_from_us() {
+        assert!(must_be_same_site(&parts("POST", &[])));
+        assert!(must_be_same_site(&parts("PROPFIND", &[])));
+        assert!(must_be_same_site(&parts("GET", &[("upgrade", "websocket")])));
+        for method in ["GET", "HEAD", "OPTIONS"] {
+            assert!(!must_be_same_site(&parts(method, &[])));
+        }
+    }
+
+    #[test]
+    fn only_our_own_and_listed_pages_pass() {
+        let hosts = Hosts::new(&"https://app.example.kr".parse().unwrap(), &["dev.example:8080".into()]);
+        let app = hosts.find("app.example.kr", None).unwrap().0;
+        let dev = hosts.find("dev.example", Some(8080)).unwrap().0;
+        let cors = ["https://partner.example".to_owned()];
+        let (https, http) = (Scheme::Https, Scheme::Http);
+        for (host, scheme, lines, passes) in [
+            (&app, https, &[][..], true),
+            (&app, https, &[("sec-fetch-site", "same-origin")], true),
+            (&app, https, &[("sec-fetch-site", "none")], true),
+            (&app, https, &[("sec-fetch-site", "same-site")], false),
+            (&app, https, &[("sec-fetch-site", "cross-site")], false),
+            (&app, https, &[("sec-fetch-site", "Same-Origin")], false),
+            (&app, https, &[("sec-fetch-site", "")], false),
+            (&app, https, &[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")], false),
+            (&app, https, &[("sec-fetch-site", "cross-site"), ("origin", "https://app.example.kr")], false),
+            (&app, https, &[("sec-fetch-site", "cross-site"), ("origin", "https://partner.example")], true),
+            (&app, https, &[("origin", "https://app.example.kr")], true),
+            (&app, https, &[("origin", "https://app.example.kr:443")], true),
+            (&app, https, &[("origin", "http://app.example.kr")], false),
+            (&app, http, &[("origin", "https://app.example.kr")], true),
+            (&app, https, &[("origin", "https://app.example.kr:8443")], false),
+            (&app, https, &[("origin", "https://app.example.kr.evil")], false),
+            (&app, https, &[("origin", "https://evil@app.example.kr")], false),
+            (&app, https, &[("origin", "https://partner.example")], true),
+            (&app, https, &[("origin", "http://partner.example")], false),
+            (&app, https, &[("origin", "null")], false),
+            (&app, https, &[("origin", "")], false),
+            (&app, https, &[("origin", "https://app.example.kr"), ("origin", "https://evil")], false),
+            (&dev, http, &[("origin", "http://dev.example:8080")], true),
+            (&dev, http, &[("origin", "http://dev.example")], false),
+        ] {
+            let headers = parts("POST", lines).headers;
+            assert_eq!(same_site(&headers, host, scheme, &cors) == SameSite::Yes, passes, "{host} {lines:?}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What a trusted proxy says about the visitor: address and scheme.
+
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use ipnet::{IpNet, Ipv4Net};
+
+use super::Scheme;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Who is believed.
+#[derive(Debug)]
+pub(super) struct Trusted(Vec<IpNet>);
+
+/// Who is there, as far as it can be believed.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Visitor {
+    pub(super) client: IpAddr,
+    /// Client first, the peer last; `None` where the peer is the client.
+    pub(super) chain: Option<HeaderValue>,
+    pub(super) scheme: Option<Scheme>,
+}
+
+impl Trusted {
+    pub(super) fn new(nets: Vec<IpNet>) -> Self {
+        Self(nets.into_iter().map(unmapped).collect())
+    }
+
+    /// The client is the first address from the right of `X-Forwarded-For` that is not trusted; junk ends the walk at the last good one. `Forwarded` and then
+    /// `X-Real-IP` count only where there is no `X-Forwarded-For`: a proxy that writes one of them passes the visitor's own version of the others.
+    pub(super) fn visitor(&self, headers: &HeaderMap, peer: IpAddr) -> Visitor {
+        let peer = peer.to_canonical();
+        if !self.contains(peer) {
+            return Visitor { client: peer, chain: None, scheme: None };
+        }
+        let scheme = last(headers, &X_FORWARDED_PROTO).and_then(scheme);
+        if headers.contains_key(&X_FORWARDED_FOR) {
+            let chain = self.walk(elements(headers, &X_FORWARDED_FOR).map(address));
+            return told(peer, &chain, scheme);
+        }
+        if headers.contains_key(header::FORWARDED) {
+            let chain = self
+                .walk(elements(headers, &header::FORWARDED).map(|element| parameter(element, "for").and_then(address)));
+            let own_scheme = || {
+                last(headers, &header::FORWARDED).and_then(|element| parameter(element, "proto")).and_then(self::scheme)
+            };
+            return told(peer, &chain, scheme.or_else(own_scheme));
+        }
+        let chain = self.walk(last(headers, &X_REAL_IP).map(address).into_iter());
+        told(peer, &chain, scheme)
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|net| net.contains(&address))
+    }
+
+    /// The believed addresses, nearest first.
+    fn walk(&self, addresses: impl Iterator<Item = Option<IpAddr>>) -> Vec<IpAddr> {
+        let mut chain = Vec::new();
+        for address in addresses {
+            let Some(address) = address else { break };
+            chain.push(address);
+            if !self.contains(address) {
+                break;
+            }
+        }
+        chain
+    }
+}
+
+fn told(peer: IpAddr, nearest_first: &[IpAddr], scheme: Option<Scheme>) -> Visitor {
+    let Some(&client) = nearest_first.last() else { return Visitor { client: peer, chain: None, scheme } };
+    let mut text = String::with_capacity(16 * (nearest_first.len() + 1));
+    for address in nearest_first.iter().rev() {
+        write!(text, "{address}, ").expect("writing to a String cannot fail");
+    }
+    write!(text, "{peer}").expect("writing to a String cannot fail");
+    let chain = HeaderValue::try_from(text).expect("addresses, commas and blanks are visible ASCII");
+    Visitor { client, chain: Some(chain), scheme }
+}
+
+/// The elements of a list header over all its lines, from the right.
+fn elements<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    // A line that is not ASCII is one element of junk.
+    headers.get_all(name).iter().rev().flat_map(|line| line.to_str().unwrap_or("?").rsplit(',')).map(str::trim)
+}
+
+fn last<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    elements(headers, name).next()
+}
+
+/// An address with or without port, brackets, quotes.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))?;
+    Some(address.to_canonical())
+}
+
+fn scheme(text: &str) -> Option<Scheme> {
+    match text.trim_matches('"') {
+        text if text.eq_ignore_ascii_case("https") => Some(Scheme::Https),
+        text if text.eq_ignore_ascii_case("http") => Some(Scheme::Http),
+        _ => None,
+    }
+}
+
+/// A parameter of a `Forwarded` element (RFC 7239 section 4).
+fn parameter<'h>(element: &'h str, name: &str) -> Option<&'h str> {
+    element.split(';').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`: peers are compared in their unmapped form.
+fn unmapped(net: IpNet) -> IpNet {
+    let IpNet::V6(v6) = net else { return net };
+    let Some(address) = v6.network().to_ipv4_mapped() else { return net };
+    let Some(bits) = v6.prefix_len().checked_sub(96) else { return net };
+    Ipv4Net::new(address, bits).map_or(net, IpNet::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trusted() -> Trusted {
+        Trusted::new(
+            ["10.0.0.0/8", "2001:db8::/32", "::ffff:192.168.0.0/112"].iter().map(|net| net.parse().unwrap()).collect(),
+        )
+    }
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn walked(peer: &str, lines: &[(&'static str, &'static str)]) -> (String, Option<String>, Option<Scheme>) {
+        let visitor = trusted().visitor(&headers(lines), peer.parse().unwrap());
+        (visitor.client.to_string(), visitor.chain.map(|chain| chain.to_str().unwrap().to_owned()), visitor.scheme)
+    }
+
+    #[test]
+    fn an_untrusted_peer_is_the_client_whatever_it_says() {
+        let lines = [
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-proto", "https"),
+            ("forwarded", "for=1.2.3.4;proto=https"),
+            ("x-real-ip", "1.2.3.4"),
+        ];
+        assert_eq!(walked("203.0.113.9", &lines), ("203.0.113.9".into(), None, None));
+        assert_eq!(walked("::ffff:203.0.113.9", &lines), ("203.0.113.9".into(), None, None));
+    }
+
+    #[test]
+    fn the_client_is_the_first_untrusted_address_from_the_right() {
+        for (peer, list, client, chain) in [
+            ("10.0.0.1", "198.51.100.7", "198.51.100.7", "198.51.100.7, 10.0.0.1"),
+            ("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7", "198.51.100.7, 10.0.0.1"),
+            ("192.168.0.5", "198.51.100.7", "198.51.100.7", "198.51.100.7, 192.168.0.5"),
+            ("10.0.0.1", "6.6.6.6, 198.51.100.7, 10.0.0.2", "198.51.100.7", "198.51.100.7, 10.0.0.2, 10.0.0.1"),
+            ("10.0.0.1", "10.9.9.9, 10.0.0.2", "10.9.9.9", "10.9.9.9, 10.0.0.2, 10.0.0.1"),
+            ("10.0.0.1", "198.51.100.7:4711", "198.51.100.7", "198.51.100.7, 10.0.0.1"),
+            ("10.0.0.1", "[2001:dead::1]:4711", "2001:dead::1", "2001:dead::1, 10.0.0.1"),
+            ("10.0.0.1", "[2001:dead::1]", "2001:dead::1", "2001:dead::1, 10.0.0.1"),
+            ("10.0.0.1", "2001:dead::1", "2001:dead::1", "2001:dead::1, 10.0.0.1"),
+            ("2001:db8::1", "::ffff:198.51.100.7", "198.51.100.7", "198.51.100.7, 2001:db8::1"),
+            ("10.0.0.1", "1.1.1.1, junk, 10.0.0.2", "10.0.0.2", "10.0.0.2, 10.0.0.1"),
+            ("10.0.0.1", "1.1.1.1, , 10.0.0.2", "10.0.0.2", "10.0.0.2, 10.0.0.1"),
+        ] {
+            assert_eq!(
+                walked(peer, &[("x-forwarded-for", list)]),
+                (client.into(), Some(chain.into()), None),
+                "{peer} {list}"
+            );
+        }
+        assert_eq!(walked("10.0.0.1", &[("x-forwarded-for", "unknown")]), ("10.0.0.1".into(), None, None));
+        assert_eq!(walked("10.0.0.1", &[]), ("10.0.0.1".into(), None, None));
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        let lines = [
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-for", "198.51.100.7, 10.0.0.3"),
+            ("x-forwarded-for", "10.0.0.2"),
+        ];
+        assert_eq!(walked("10.0.0.1", &lines).0, "198.51.100.7");
+    }
+
+    #[test]
+    fn the_last_scheme_counts_if_it_is_one() {
+        for (value, scheme) in [
+            ("https", Some(Scheme::Https)),
+            ("HTTP", Some(Scheme::Http)),
+            ("http, https", Some(Scheme::Https)),
+            ("wss", None),
+            ("junk", None),
+            ("https,", None),
+        ] {
+            assert_eq!(walked("10.0.0.1", &[("x-forwarded-proto", value)]).2, scheme, "{value}");
+        }
+    }
+
+    #[test]
+    fn forwarded_and_real_ip_count_only_where_there_is_no_list() {
+        let forwarded = ("forwarded", "for=6.6.6.6, for=\"[2001:dead::1]:99\";proto=https, For=10.0.0.2 ;PROTO=http");
+        assert_eq!(
+            walked("10.0.0.1", &[forwarded]),
+            ("2001:dead::1".into(), Some("2001:dead::1, 10.0.0.2, 10.0.0.1".into()), Some(Scheme::Http))
+        );
+        assert_eq!(walked("10.0.0.1", &[forwarded, ("x-forwarded-for", "198.51.100.7")]).0, "198.51.100.7");
+        assert_eq!(walked("10.0.0.1", &[("forwarded", "for=_hidden")]).0, "10.0.0.1");
+        assert_eq!(walked("10.0.0.1", &[("x-real-ip", "198.51.100.7")]).0, "198.51.100.7");
+        assert_eq!(
+            walked("10.0.0.1", &[("x-real-ip", "6.6.6.6"), ("x-forwarded-for", "198.51.100.7")]).0,
+            "198.51.100.7"
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! What is refused or stripped before anything else looks at the request, and the one canonical path.
+
+mod browser;
+mod forwarded;
+mod framing;
+mod host;
+mod names;
+mod path;
+
+use std::{borrow::Cow, net::IpAddr};
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Method, Uri, header,
+    request::Parts,
+    uri::{PathAndQuery, Scheme as UriScheme},
+};
+use ipnet::IpNet;
+use url::Url;
+
+pub use self::{
+    browser::{SameSite, is_navigation, is_preflight, must_be_same_site, same_site},
+    host::HostName,
+    path::canonical as canonical_path,
+};
+use self::{
+    forwarded::Trusted,
+    host::{Hosts, Known},
+    names::OwnNames,
+};
+
+/// What hygiene must know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address visitors use.
+    pub public_url: Url,
+    /// Further accepted hosts (`host` or `host:port`, lower case): `server.hosts` and the hosts of all routes.
+    pub hosts: Vec<String>,
+    /// Whose `X-Forwarded-*` and PROXY headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Every header that any route or the gateway itself sets: removed from what comes in.
+    pub own_headers: Vec<HeaderName>,
+}
+
+/// Longest request target; a login's callback with a large `state` is far below.
+const LONGEST_TARGET: usize = 16 * 1024;
+
+/// Under which name this gateway stands in `Via`.
+pub const VIA: &str = "vestibule";
+
+/// The first step in the life of a request.
+#[derive(Debug)]
+pub struct Hygiene {
+    hosts: Hosts,
+    trusted: Trusted,
+    own_names: OwnNames,
+    public_scheme: Scheme,
+    public_origin: String,
+}
+
+/// What is known of a request that passed.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The host the visitor speaks to.
+    pub host: HostName,
+    /// The scheme as the visitor sees it.
+    pub scheme: Scheme,
+    /// The visitor's address; IPv4 also where it came as a mapped IPv6 address.
+    pub client: IpAddr,
+    /// What the upstream gets in `X-Forwarded-For`: the believed addresses, client first, the peer last. `None`: `client` alone.
+    pub forwarded_for: Option<HeaderValue>,
+}
+
+/// How the visitor reached the first of us.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Scheme {
+    /// Plain.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Why a request goes no further; each is one answer.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// 400, and the connection is closed.
+    #[error("ambiguous request: {0}")]
+    Ambiguous(&'static str),
+    /// 421: a host that is not ours.
+    #[error("a host that is not served here")]
+    Misdirected,
+    /// 308 to this address: a navigation under another name of the loopback.
+    #[error("a page under another name of the loopback")]
+    ToPublicUrl(HeaderValue),
+    /// 405: CONNECT or TRACE.
+    #[error("a method that is never served")]
+    Method,
+    /// 204 with `Allow`: `OPTIONS *` is about the gateway itself.
+    #[error("a question about the gateway itself")]
+    OptionsStar,
+    /// 414.
+    #[error("the target is too long")]
+    TargetTooLong,
+    /// 431: over 100 header lines, or over 32 KiB of them.
+    #[error("the header block is too large")]
+    TooManyHeaders,
+    /// 508: the request has been here twice.
+    #[error("the request goes in a circle")]
+    Loop,
+}
+
+impl Hygiene {
+    /// Built once per configuration.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            hosts: Hosts::new(&settings.public_url, &settings.hosts),
+            trusted: Trusted::new(settings.trusted_proxies),
+            own_names: OwnNames::new(settings.own_headers),
+            public_scheme: if settings.public_url.scheme() == "https" { Scheme::Https } else { Scheme::Http },
+            public_origin: settings.public_url.origin().ascii_serialization(),
+        }
+    }
+
+    /// Refuses the request, or leaves in `parts` exactly what may be judged and forwarded: an origin-form target with the canonical path and the raw query, one
+    /// `Host`, at most one `Cookie`, and no header that could pass for ours. A refused request is left as it came.
+    ///
+    /// `peer` is who connected (or whom the PROXY header named), `tls` whether with TLS.
+    pub fn admit(&self, parts: &mut Parts, peer: IpAddr, tls: bool) -> Result<Admitted, Refusal> {
+        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+            return Err(Refusal::Method);
+        }
+        let target = parts.uri.path_and_query().ok_or(Refusal::Ambiguous("the target is no path"))?;
+        if target.as_str().len() > LONGEST_TARGET {
+            return Err(Refusal::TargetTooLong);
+        }
+        let doomed = self.own_names.inspect(&parts.headers, target.as_str().len())?;
+        framing::check(parts.version, &parts.headers).map_err(Refusal::Ambiguous)?;
+        let (host, known) = self.host(parts)?;
+        if target == "*" {
+            return Err(if parts.method == Method::OPTIONS {
+                Refusal::OptionsStar
+            } else {
+                Refusal::Ambiguous("a star is no path")
+            });
+        }
+        let rewritten = canonical(target)?;
+        if circles(parts) {
+            return Err(Refusal::Loop);
+        }
+        let visitor = self.trusted.visitor(&parts.headers, peer);
+        let target = rewritten.as_ref().unwrap_or(target);
+        if known == Known::Alias && is_navigation(parts) {
+            let location = format!("{}{target}", self.public_origin);
+            return Err(HeaderValue::try_from(location)
+                .map_or(Refusal::Ambiguous("the target is not ASCII"), Refusal::ToPublicUrl));
+        }
+        let scheme = self.scheme(tls, visitor.scheme, known);
+
+        if rewritten.is_some() || parts.uri.authority().is_some() {
+            parts.uri = Uri::from(target.clone());
+        }
+        if parts.headers.get(header::HOST) != Some(host.header()) {
+            parts.headers.insert(header::HOST, host.header().clone());
+        }
+        for name in doomed {
+            parts.headers.remove(name);
+        }
+        names::join_cookies(&mut parts.headers);
+        Ok(Admitted { host, scheme, client: visitor.client, forwarded_for: visitor.chain })
+    }
+
+    /// Exactly one valid `Host`; an authority in the target (absolute-form, HTTP/2) goes before it, and both must be ours. In HTTP/2 `Host` may be absent, but not differ.
+    fn host(&self, parts: &Parts) -> Result<(HostName, Known), Refusal> {
+        let mut lines = parts.headers.get_all(header::HOST).iter();
+        let line = lines.next();
+        if lines.next().is_some() {
+            return Err(Refusal::Ambiguous("more than one Host"));
+        }
+        let in_header = line.map(|line| self.accepted(line.as_bytes())).transpose()?;
+        let Some(authority) = parts.uri.authority() else {
+            return in_header.ok_or(Refusal::Ambiguous("no Host"));
+        };
+        if parts.uri.scheme().is_some_and(|scheme| *scheme != UriScheme::HTTP && *scheme != UriScheme::HTTPS) {
+            return Err(Refusal::Ambiguous("the scheme of the target is not http"));
+        }
+        let in_target = self.accepted(authority.as_str().as_bytes())?;
+        match in_header {
+            None if parts.version < http::Version::HTTP_2 => Err(Refusal::Ambiguous("no Host")),
+            Some((host, _)) if parts.version >= http::Version::HTTP_2 && host != in_target.0 => {
+                Err(Refusal::Ambiguous("Host differs from :authority"))
+            }
+            _ => Ok(in_target),
+        }
+    }
+
+    fn accepted(&self, authority: &[u8]) -> Result<(HostName, Known), Refusal> {
+        let (name, port) = host::split(authority).map_err(Refusal::Ambiguous)?;
+        self.hosts.find(&name, port).ok_or(Refusal::Misdirected)
+    }
+
+    /// What TLS or a trusted proxy proves; without proof `public_url` says how its own host is reached, since TLS may end in front of us unseen.
+    fn scheme(&self, tls: bool, told: Option<Scheme>, known: Known) -> Scheme {
+        match (told, tls, known) {
+            (Some(scheme), ..) => scheme,
+            (None, true, _) => Scheme::Https,
+            (None, false, Known::Public) => self.public_scheme,
+            (None, false, Known::Listed | Known::Alias) => Scheme::Http,
+        }
+    }
+}
+
+/// The target with its canonical path, if it had another. The query stays as it is, byte for byte, but without control characters.
+fn canonical(target: &PathAndQuery) -> Result<Option<PathAndQuery>, Refusal> {
+    if !target.as_str().starts_with('/') {
+        return Err(Refusal::Ambiguous("the target does not start with a slash"));
+    }
+    let query = target.query();
+    if query.is_some_and(|query| query.bytes().any(|byte| byte.is_ascii_control() || byte == b' ' || byte == b'#')) {
+        return Err(Refusal::Ambiguous("a control character in the query"));
+    }
+    let Cow::Owned(mut text) = path::canonical(target.path()).map_err(Refusal::Ambiguous)? else { return Ok(None) };
+    if let Some(query) = query {
+        text.push('?');
+        text.push_str(query);
+    }
+    let target =
+        PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| Refusal::Ambiguous("the target is no path"))?;
+    Ok(Some(target))
+}
+
+/// Twice, because somebody else's gateway of the same name may stand in front of this one.
+fn circles(parts: &Parts) -> bool {
+    let hops = parts
+        .headers
+        .get_all(header::VIA)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','));
+    hops.filter(|hop| hop.split_ascii_whitespace().nth(1) == Some(VIA)).nth(1).is_some()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+use http::{Request, Version};
+use proptest::prelude::*;
+
+use super::*;
+
+const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
+
+fn hygiene(public_url: &str) -> Hygiene {
+    Hygiene::new(Settings {
+        public_url: public_url.parse().unwrap(),
+        hosts: vec!["other.example".into(), "vestibule:8080".into()],
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        own_headers: vec![HeaderName::from_static("x-tenant-id")],
+    })
+}
+
+fn parts(method: &str, target: &str, lines: &[(&str, &str)]) -> Parts {
+    let mut request = Request::builder().method(method).uri(target);
+    for (name, value) in lines {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+fn admitted(method: &str, target: &str, lines: &[(&str, &str)]) -> Result<(Admitted, Parts), Refusal> {
+    let mut parts = parts(method, target, lines);
+    let admitted = hygiene("https://app.example.kr").admit(&mut parts, PEER, false)?;
+    Ok((admitted, parts))
+}
+
+const HOST: (&str, &str) = ("host", "app.example.kr");
+
+#[test]
+fn a_clean_request_passes_as_it_is() {
+    let lines = [HOST, ("cookie", "a=b"), ("authorization", "Bearer x"), ("connection", "cookie, host, authorization")];
+    let (admitted, parts) = admitted("GET", "/a/b?x=%2e%2e/|", &lines).unwrap();
+    assert_eq!(admitted.host.as_str(), "app.example.kr");
+    assert_eq!(admitted.scheme, Scheme::Https);
+    assert_eq!(admitted.client, PEER);
+    assert_eq!(admitted.forwarded_for, None);
+    assert_eq!(parts.uri, "/a/b?x=%2e%2e/|");
+    assert_eq!(parts.headers.len(), 4);
+}
+
+#[test]
+fn what_was_judged_is_what_is_forwarded() {
+    for (target, forwarded) in [
+        ("/public/../admin/x?y=/../z", "/admin/x?y=/../z"),
+        ("/%41dmin", "/Admin"),
+        ("/a?x=/public/", "/a?x=/public/"),
+        ("http://app.example.kr", "/"),
+        ("http://app.example.kr/a?b", "/a?b"),
+        ("HTTPS://APP.example.kr:443/%61", "/a"),
+    ] {
+        let (_, parts) = admitted("GET", target, &[HOST]).unwrap();
+        assert_eq!(parts.uri.to_string(), forwarded, "{target}");
+        assert!(parts.uri.authority().is_none());
+    }
+}
+
+#[test]
+fn ambiguous_targets_are_refused() {
+    for (method, target) in [
+        ("GET", "*"),
+        ("GET", "admin"),
+        ("POST", "app.example.kr:443"),
+        ("GET", "//admin"),
+        ("GET", "/a%2fb"),
+        ("GET", "/public/..;/admin"),
+        ("GET", "/a%"),
+        ("GET", "ftp://app.example.kr/"),
+        ("GET", "http://user@app.example.kr/"),
+        ("GET", "http://user:pw@app.example.kr/"),
+        ("GET", "http://app.example.kr//x"),
+        ("GET", "http://app.example.kr?x"),
+    ] {
+        assert!(matches!(admitted(method, target, &[HOST]), Err(Refusal::Ambiguous(_))), "{method} {target}");
+    }
+}
+
+#[test]
+fn methods_about_the_connection_itself_are_not_served() {
+    assert_eq!(admitted("CONNECT", "app.example.kr:443", &[HOST]).unwrap_err(), Refusal::Method);
+    assert_eq!(admitted("TRACE", "/", &[HOST]).unwrap_err(), Refusal::Method);
+    assert_eq!(admitted("OPTIONS", "*", &[HOST]).unwrap_err(), Refusal::OptionsStar);
+    assert_eq!(admitted("OPTIONS", "*", &[("host", "evil")]).unwrap_err(), Refusal::Misdirected);
+    assert!(admitted("OPTIONS", "/", &[HOST]).is_ok());
+}
+
+#[test]
+fn there_is_exactly_one_host_and_it_is_ours() {
+    for (target, lines) in [
+        ("/", &[][..]),
+        ("/", &[HOST, HOST]),
+        ("/", &[("host", "")]),
+        ("/", &[("host", "app.example.kr, evil")]),
+        ("/", &[("host", "app.example.kr evil")]),
+        ("/", &[("host", "evil@app.example.kr")]),
+        ("http://app.example.kr/", &[]),
+    ] {
+        assert!(matches!(admitted("GET", target, lines), Err(Refusal::Ambiguous(_))), "{target} {lines:?}");
+    }
+    for (target, lines) in [
+        ("/", [("host", "evil")]),
+        ("http://evil/", [HOST]),
+        ("http://app.example.kr/", [("host", "evil")]),
+        ("/", [("host", "app.example.kr:8443")]),
+    ] {
+        assert_eq!(admitted("GET", target, &lines).unwrap_err(), Refusal::Misdirected, "{target} {lines:?}");
+    }
+    let (admitted, parts) = admitted("GET", "http://other.example/", &[HOST]).unwrap();
+    assert_eq!(admitted.host.as_str(), "other.example", "absolute-form goes before Host");
+    assert_eq!(parts.headers["host"], "other.example");
+}
+
+#[test]
+fn in_http2_the_authority_is_the_host() {
+    let admit = |lines: &[(&str, &str)]| {
+        let mut parts = parts("GET", "https://APP.example.kr:443/x", lines);
+        parts.version = Version::HTTP_2;
+        let admitted = hygiene("https://app.example.kr").admit(&mut parts, PEER, true);
+        admitted.map(|admitted| (admitted.host.to_string(), parts))
+    };
+    let (host, parts) = admit(&[]).unwrap();
+    assert_eq!(host, "app.example.kr");
+    assert_eq!(parts.headers["host"], "app.example.kr");
+    assert_eq!(parts.uri, "/x");
+    assert!(admit(&[HOST]).is_ok());
+    assert!(matches!(admit(&[("host", "other.example")]), Err(Refusal::Ambiguous(_))));
+    assert_eq!(admit(&[("host", "evil")]).unwrap_err(), Refusal::Misdirected);
+}
+
+#[test]
+fn a_page_under_another_name_of_the_loopback_moves_to_public_url() {
+    let hygiene = hygiene("http://localhost:8080");
+    let navigation = ("sec-fetch-mode", "navigate");
+    for host in ["127.0.0.1:8080", "[::1]:8080"] {
+        let mut page = parts("GET", "/a/../b?c=%20d", &[("host", host), navigation]);
+        assert_eq!(
+            hygiene.admit(&mut page, PEER, false).unwrap_err(),
+            Refusal::ToPublicUrl(HeaderValue::from_static("http://localhost:8080/b?c=%20d"))
+        );
+        let mut script = parts("GET", "/", &[("host", host)]);
+        assert_eq!(hygiene.admit(&mut script, PEER, false).unwrap().host.as_str(), host);
+    }
+    let mut page = parts("GET", "/", &[("host", "localhost:8080"), navigation]);
+    assert!(hygiene.admit(&mut page, PEER, false).is_ok());
+}
+
+#[test]
+fn headers_that_could_pass_for_ours_are_gone() {
+    let lines = [
+        HOST,
+        ("x-forwarded-for", "1.2.3.4"),
+        ("x-forwarded-uri", "/public/"),
+        ("x-user-name", "root"),
+        ("remote-user", "root"),
+        ("x-tenant-id", "1"),
+        ("x_auth_request_user", "root"),
+        ("any_name", "1"),
+        ("accept", "a"),
+        ("cookie", "a=1"),
+        ("cookie", "b=2"),
+    ];
+    let (admitted, parts) = admitted("GET", "/", &lines).unwrap();
+    assert_eq!(admitted.client, PEER);
+    let mut left: Vec<_> =
+        parts.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    left.sort();
+    assert_eq!(left, ["accept: a", "cookie: a=1; b=2", "host: app.example.kr"]);
+}
+
+#[test]
+fn the_scheme_is_what_the_visitor_sees() {
+    let seen = |host: &str, peer: &str, tls: bool, proto: &str| {
+        let mut parts = parts("GET", "/", &[("host", host), ("x-forwarded-proto", proto)]);
+        hygiene("https://app.example.kr").admit(&mut parts, peer.parse().unwrap(), tls).unwrap().scheme
+    };
+    for proto in ["http", "https", "wss", "junk"] {
+        assert_eq!(seen("app.example.kr", "203.0.113.9", false, proto), Scheme::Https, "{proto}");
+        assert_eq!(seen("vestibule:8080", "203.0.113.9", false, proto), Scheme::Http, "{proto}");
+        assert_eq!(seen("vestibule:8080", "203.0.113.9", true, proto), Scheme::Https, "{proto}");
+    }
+    assert_eq!(seen("app.example.kr", "10.0.0.1", false, "http"), Scheme::Http);
+    assert_eq!(seen("vestibule:8080", "10.0.0.1", false, "https"), Scheme::Https);
+}
+
+#[test]
+fn what_is_too_large_has_its_own_answers() {
+    assert_eq!(admitted("GET", &format!("/{}", "a".repeat(20_000)), &[HOST]).unwrap_err(), Refusal::TargetTooLong);
+    assert_eq!(admitted("GET", "/", &[HOST, ("x", &"a".repeat(40_000))]).unwrap_err(), Refusal::TooManyHeaders);
+}
+
+#[test]
+fn a_request_that_has_been_here_twice_goes_no_further() {
+    assert!(admitted("GET", "/", &[HOST, ("via", "1.1 vestibule, 1.1 cdn")]).is_ok());
+    assert_eq!(
+        admitted("GET", "/", &[HOST, ("via", "1.1 vestibule"), ("via", "1.1 cdn, 2 vestibule")]).unwrap_err(),
+        Refusal::Loop
+    );
+}
+
+#[test]
+fn a_refused_request_is_left_as_it_came() {
+    let mut parts = parts("GET", "/a%2fb", &[HOST, ("x-user", "root")]);
+    assert!(hygiene("https://app.example.kr").admit(&mut parts, PEER, false).is_err());
+    assert_eq!(parts.uri, "/a%2fb");
+    assert!(parts.headers.contains_key("x-user"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn whatever_comes_is_refused_or_has_one_reading(target in "(http://[a-z.@:]{0,8}|/)?[ -~]{0,40}", host in "(app\\.example\\.kr|[!-~]{0,12})", forwarded in "[!-~ ]{0,40}") {
+        let Ok(uri) = target.parse::<Uri>() else { return Ok(()) };
+        let mut parts = parts("GET", "/", &[("host", &host), ("x-forwarded-for", &forwarded), ("forwarded", &forwarded)]);
+        parts.uri = uri;
+        let peer = "10.0.0.1".parse().unwrap();
+        if hygiene("https://app.example.kr").admit(&mut parts, peer, false).is_ok() {
+            prop_assert!(parts.uri.authority().is_none());
+            let path = parts.uri.path();
+            let again = canonical_path(path);
+            prop_assert_eq!(again.as_deref(), Ok(path));
+            let before = parts.uri.clone();
+            prop_assert!(hygiene("https://app.example.kr").admit(&mut parts, peer, false).is_ok(), "once admitted, always admitted");
+            prop_assert_eq!(before, parts.uri);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A request that asks for another protocol, and what is left when it is granted: a stream of bytes.
+
+use std::{fmt, future::poll_fn};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use hyper::client::conn::http1::Parts;
+
+use super::{
+    AnswerBody, AnswerFault, Deadlines, ForwardError, RequestBody, Stage, Upstream,
+    connect::Stream,
+    forward::{passed_on, ready_to_send},
+};
+use crate::clock::Clock;
+
+/// An upstream's answer to a request that asks for another protocol.
+#[derive(Debug)]
+pub enum UpgradeAnswer {
+    /// 101: the head for the visitor, and the stream to join with the visitor's ([`super::tunnel`]).
+    Switched(Response<()>, Switched),
+    /// Any other answer.
+    Ordinary(Response<AnswerBody>),
+}
+
+/// A connection to an upstream that speaks no HTTP any more.
+pub struct Switched {
+    pub(super) stream: Stream,
+    /// What came together with the head of the answer.
+    pub(super) early: Bytes,
+    pub(super) is_websocket: bool,
+}
+
+impl Upstream {
+    /// Sends a request that asks for another protocol, over a connection of its own. Its headers are prepared for
+    /// [`super::headers::Purpose::Upgrade`].
+    pub async fn upgrade(
+        &self,
+        request: Request<RequestBody>,
+        deadlines: Deadlines,
+        clock: &Clock,
+    ) -> Result<UpgradeAnswer, ForwardError> {
+        let mut request = ready_to_send(request)?;
+        let upload = request.body_mut().watch(deadlines.idle);
+        let first = self.first(clock);
+        let (answer, link) = self.exchange_afresh(request, first, deadlines, upload.as_ref(), clock).await?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return passed_on(answer, link, deadlines, upload).map(UpgradeAnswer::Ordinary);
+        }
+        let protocol = answer.headers().get(header::UPGRADE);
+        let (Some(mut link), Some(protocol)) = (link, protocol) else {
+            return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
+        };
+        let is_websocket = protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
+        // What is left of the request is still HTTP.
+        let rest = poll_fn(|cx| link.connection.poll_without_shutdown(cx));
+        tokio::time::timeout(deadlines.first_byte, rest)
+            .await
+            .map_err(|_| ForwardError::Timeout(Stage::Send))?
+            .map_err(ForwardError::Broken)?;
+        let Parts { io, read_buf, .. } = link.connection.into_parts();
+        let mut head = answer.map(drop);
+        head.extensions_mut().clear();
+        Ok(UpgradeAnswer::Switched(head, Switched { stream: io.into_inner(), early: read_buf, is_websocket }))
+    }
+}
+
+impl fmt::Debug for Switched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Switched").field("is_websocket", &self.is_websocket).finish_non_exhaustive()
+    }
+}
