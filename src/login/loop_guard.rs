@@ -47,7 +47,7 @@ impl LoopGuard {
     pub(super) fn arrived(&self, device: Uuid, return_to: &str, now: Timestamp) {
         let arrival = Arrival { path: hash(return_to), at: now };
         self.recent.entry(device).and_upsert_with(|known| {
-            let known = known.map(|entry| entry.into_value());
+            let known = known.map(moka::Entry::into_value);
             let recent =
                 known.iter().flat_map(|arrivals| arrivals.iter()).filter(|a| now.since(a.at) < WINDOW).copied();
             std::iter::once(arrival).chain(recent).take(MOST_ARRIVALS).collect()
