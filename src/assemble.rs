@@ -238,11 +238,8 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         world.telemetry.metrics.clone(),
         world.background.clone(),
     );
-    let pages = Arc::new(Pages::new(&config.login.public_url, &[]));
-    let login_page = match &config.login.login_page {
-        Some(own) => own.clone(),
-        None => format!("{}/login", config.login.base_path),
-    };
+    let login_page = config.login.login_page();
+    let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &[]));
     let responder = Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
     let logins = Arc::new(Logins::new(
         config.login,

@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
-    login::{Call, Logins},
+    login::{self, Call, Failed, Logins},
     oidc::Provider,
     respond::{self, Failure, Responder},
     route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
@@ -246,13 +246,13 @@ impl Gateway {
         Ok(response)
     }
 
-    async fn endpoint(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<crate::login::Answer, Stop> {
+    async fn endpoint(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<login::Answer, Stop> {
         let answer = match endpoint {
             OwnEndpoint::LoginPage => self.logins.page(call).await,
             OwnEndpoint::Start(provider) => self.logins.start(call, self.table.provider_name(provider)).await,
             OwnEndpoint::Callback(provider) => self.logins.callback(call, self.table.provider_name(provider)).await,
             OwnEndpoint::IdToken(provider) => self.logins.id_token(call, self.table.provider_name(provider)).await,
-            OwnEndpoint::Nonce(provider) => self.logins.nonce(call, self.table.provider_name(provider)).await,
+            OwnEndpoint::Nonce(provider) => self.logins.nonce(&call, self.table.provider_name(provider)),
             OwnEndpoint::Credentials => self.logins.credentials(call).await,
             OwnEndpoint::Logout => self.logins.logout(call).await,
             OwnEndpoint::Session => {
@@ -267,7 +267,7 @@ impl Gateway {
         answer.map_err(Stop::from)
     }
 
-    fn describe(&self, visit: &Visit, asked: Asked) -> Result<crate::login::Answer, Stop> {
+    fn describe(&self, visit: &Visit, asked: Asked) -> Result<login::Answer, Stop> {
         if let Some(retry_after) = visit.retry_after() {
             return Err(Stop::at(Failure::Unavailable { retry_after }, visit));
         }
@@ -277,7 +277,7 @@ impl Gateway {
             (None, Asked::Refresh) => return Err(Stop::at(Failure::NotLoggedIn, visit)),
         };
         let (auth_status, cookies) = visit.head();
-        Ok(crate::login::Answer::json(StatusCode::OK, object, cookies, auth_status))
+        Ok(login::Answer::json(StatusCode::OK, object, cookies, auth_status))
     }
 }
 
@@ -541,6 +541,12 @@ impl Passage<'_> {
     }
 }
 
+impl From<Failed> for Stop {
+    fn from(failed: Failed) -> Self {
+        Self { failure: Failure::Login(failed.error), head: Some((failed.auth_status, failed.cookies)) }
+    }
+}
+
 /// Why a request goes no further, and what its head says of the session where that was looked at.
 struct Stop {
     failure: Failure,
@@ -553,9 +559,9 @@ impl Stop {
     }
 }
 
-impl<F: Into<Failure>> From<F> for Stop {
-    fn from(failure: F) -> Self {
-        Self { failure: failure.into(), head: None }
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self { failure, head: None }
     }
 }
 
