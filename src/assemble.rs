@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     handle::{Body, Gateway, Peer},
     hygiene::Hygiene,
-    listen::{self, Handler, Limits, Server, Served, Shutdown},
+    listen::{self, Handler, Limits, Served, Server, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
     pages::Pages,
@@ -227,8 +227,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         authority::Kind::Backend(backend) => Some(backend.upstream),
         authority::Kind::Provider => None,
     };
-    let authority =
-        Arc::new(Authority::new(config.authority, caller, providers.clone(), http, world.clock.clone())?);
+    let authority = Arc::new(Authority::new(config.authority, caller, providers.clone(), http, world.clock.clone())?);
     let sessions = Sessions::new(
         config.session,
         authority.clone(),
@@ -240,7 +239,8 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
     );
     let login_page = config.login.login_page();
     let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &[]));
-    let responder = Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
+    let responder =
+        Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
     let logins = Arc::new(Logins::new(
         config.login,
         providers.clone(),

@@ -152,7 +152,8 @@ impl Responder {
         let mut response = if wants.page { self.page(&verdict, wants) } else { problem(&verdict, wants) };
         let headers = response.headers_mut();
         if let Some(retry_after) = verdict.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_millis().div_ceil(1000).max(1) as u64));
+            headers
+                .insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_millis().div_ceil(1000).max(1) as u64));
         }
         if let Some(allow) = verdict.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
@@ -221,7 +222,9 @@ impl Responder {
                 tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "login failed");
             }
             Failure::Panicked => tracing::error!(request_id = request_id.as_str(), "a part of the gateway panicked"),
-            _ => tracing::debug!(request_id = request_id.as_str(), status = verdict.status.as_u16(), ?failure, "refused"),
+            _ => {
+                tracing::debug!(request_id = request_id.as_str(), status = verdict.status.as_u16(), ?failure, "refused")
+            }
         }
     }
 }
@@ -258,9 +261,12 @@ fn verdict(failure: &Failure) -> Verdict {
                 close: true,
                 ..v(StatusCode::URI_TOO_LONG, "target_too_long", "The address is too long", "주소가 너무 깁니다")
             },
-            Refusal::Loop => {
-                v(StatusCode::LOOP_DETECTED, "loop_detected", "The request goes in a circle", "요청이 순환하고 있습니다")
-            }
+            Refusal::Loop => v(
+                StatusCode::LOOP_DETECTED,
+                "loop_detected",
+                "The request goes in a circle",
+                "요청이 순환하고 있습니다",
+            ),
             Refusal::Ambiguous(_) | Refusal::ToPublicUrl(_) | Refusal::OptionsStar => Verdict {
                 close: true,
                 ..v(StatusCode::BAD_REQUEST, "bad_request", "The request is not well-formed", "잘못된 요청입니다")
@@ -282,19 +288,16 @@ fn verdict(failure: &Failure) -> Verdict {
             "Requests from other sites are refused",
             "다른 사이트에서 온 요청은 허용되지 않습니다",
         ),
-        Failure::PreflightRefused => v(
-            StatusCode::FORBIDDEN,
-            "origin_not_allowed",
-            "This origin is not allowed",
-            "허용되지 않은 출처입니다",
-        ),
+        Failure::PreflightRefused => {
+            v(StatusCode::FORBIDDEN, "origin_not_allowed", "This origin is not allowed", "허용되지 않은 출처입니다")
+        }
         Failure::LogIn { .. } | Failure::NotLoggedIn => {
             v(StatusCode::UNAUTHORIZED, "login_required", "Please log in", "로그인이 필요합니다")
         }
-        Failure::Forbidden => {
-            v(StatusCode::FORBIDDEN, "forbidden", "You may not do this", "접근 권한이 없습니다")
+        Failure::Forbidden => v(StatusCode::FORBIDDEN, "forbidden", "You may not do this", "접근 권한이 없습니다"),
+        Failure::AlreadyIn => {
+            v(StatusCode::FOUND, "already_logged_in", "You are logged in", "이미 로그인되어 있습니다")
         }
-        Failure::AlreadyIn => v(StatusCode::FOUND, "already_logged_in", "You are logged in", "이미 로그인되어 있습니다"),
         Failure::Unavailable { retry_after } => Verdict {
             retry_after: Some(*retry_after),
             ..v(
@@ -324,12 +327,9 @@ fn verdict(failure: &Failure) -> Verdict {
             "This connection cannot be upgraded",
             "이 연결은 업그레이드할 수 없습니다",
         ),
-        Failure::Panicked => v(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something went wrong",
-            "서버 오류가 발생했습니다",
-        ),
+        Failure::Panicked => {
+            v(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", "서버 오류가 발생했습니다")
+        }
     }
 }
 
@@ -393,30 +393,21 @@ fn of_login(error: &LoginError) -> Verdict {
                 "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
             )
         },
-        LoginError::BadCredentials => v(
-            StatusCode::UNAUTHORIZED,
-            "bad_credentials",
-            "Wrong e-mail address or password",
-            "잘못된 자격 증명입니다",
-        ),
+        LoginError::BadCredentials => {
+            v(StatusCode::UNAUTHORIZED, "bad_credentials", "Wrong e-mail address or password", "잘못된 자격 증명입니다")
+        }
         LoginError::NotAllowed(_) => v(
             StatusCode::FORBIDDEN,
             "not_allowed",
             "This account may not log in here",
             "이 계정으로는 로그인할 수 없습니다",
         ),
-        LoginError::InvalidIdToken(_) => v(
-            StatusCode::UNAUTHORIZED,
-            "invalid_id_token",
-            "The ID token is not valid",
-            "ID 토큰이 올바르지 않습니다",
-        ),
-        LoginError::UsedIdToken => v(
-            StatusCode::UNAUTHORIZED,
-            "used_id_token",
-            "The ID token has been used",
-            "이미 사용된 ID 토큰입니다",
-        ),
+        LoginError::InvalidIdToken(_) => {
+            v(StatusCode::UNAUTHORIZED, "invalid_id_token", "The ID token is not valid", "ID 토큰이 올바르지 않습니다")
+        }
+        LoginError::UsedIdToken => {
+            v(StatusCode::UNAUTHORIZED, "used_id_token", "The ID token has been used", "이미 사용된 ID 토큰입니다")
+        }
         LoginError::NotConfigured => {
             v(StatusCode::NOT_FOUND, "not_found", "There is nothing here", "페이지를 찾을 수 없습니다")
         }
@@ -431,12 +422,7 @@ fn of_login(error: &LoginError) -> Verdict {
         ),
         LoginError::Store(_) => Verdict {
             retry_after: again,
-            ..v(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "store_unavailable",
-                "Please try again",
-                "잠시 후 다시 시도해주세요",
-            )
+            ..v(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Please try again", "잠시 후 다시 시도해주세요")
         },
     }
 }

@@ -17,9 +17,7 @@ pub(super) fn changes(path: &Path) -> mpsc::Receiver<&'static str> {
     match signal(SignalKind::hangup()) {
         Ok(mut hangup) => {
             let cause = cause.clone();
-            tokio::spawn(async move {
-                while hangup.recv().await.is_some() && cause.send("SIGHUP").await.is_ok() {}
-            });
+            tokio::spawn(async move { while hangup.recv().await.is_some() && cause.send("SIGHUP").await.is_ok() {} });
         }
         Err(error) => tracing::error!(%error, "SIGHUP cannot be received"),
     }

@@ -36,7 +36,9 @@ pub fn run(path: &Path, environment: &Environment) -> io::Result<Exit> {
             match config::load(path, environment, &random) {
                 Ok(loaded) => match running.reload(loaded.config) {
                     Ok(()) => tracing::info!(cause, "configuration reloaded"),
-                    Err(error) => tracing::error!(cause, error = format!("{error:#}"), "the running configuration stays"),
+                    Err(error) => {
+                        tracing::error!(cause, error = format!("{error:#}"), "the running configuration stays")
+                    }
                 },
                 Err(complaints) => {
                     for complaint in &complaints.errors {
@@ -69,13 +71,14 @@ pub(super) fn serve(config: Config, random: Random, meanwhile: impl AsyncFnOnce(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let running = match assemble::start(config, clock, random, Telemetry { metrics, access_log: Some(logs.access_log()) }) {
-            Ok(running) => running,
-            Err(error) => {
-                writeln!(stderr, "{error:#}")?;
-                return Ok(Exit::Failure);
-            }
-        };
+        let running =
+            match assemble::start(config, clock, random, Telemetry { metrics, access_log: Some(logs.access_log()) }) {
+                Ok(running) => running,
+                Err(error) => {
+                    writeln!(stderr, "{error:#}")?;
+                    return Ok(Exit::Failure);
+                }
+            };
         tracing::info!(address = %running.address(), "listening");
         let stop = running.shutdown().clone();
         tokio::spawn(async move {

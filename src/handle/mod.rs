@@ -4,12 +4,13 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts, uri::PathAndQuery,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
+    uri::PathAndQuery,
 };
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use tokio::runtime::Handle;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
     telemetry::{AccessLine, AccessLog, Metrics, RequestIds},
     upstream::{
-        self, Bearer, Deadlines, RequestBody, Upstream, UpgradeAnswer,
+        self, Bearer, Deadlines, RequestBody, UpgradeAnswer, Upstream,
         headers::{self, Authorization, Client, Forwarded, Proto, Purpose},
         replay,
     },
@@ -178,7 +179,8 @@ impl Gateway {
         }
         let origin = route.settings.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
         let purpose = purpose(&parts);
-        let mut passage = Passage { gateway: self, peer, admitted, route, upstream, target, origin, purpose, parts, trail };
+        let mut passage =
+            Passage { gateway: self, peer, admitted, route, upstream, target, origin, purpose, parts, trail };
 
         if route.settings.access == Access::Public {
             return passage.forward_public(body).await;
@@ -305,7 +307,8 @@ struct Passage<'g> {
 impl Passage<'_> {
     async fn forward_public(&mut self, body: Incoming) -> Result<Response<Body>, Stop> {
         let settings = &self.route.settings;
-        let body = if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body, settings.body_limit) };
+        let body =
+            if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body, settings.body_limit) };
         let mut request = self.take_head(Authorization::Keep, None);
         if self.purpose == Purpose::Upgrade {
             return self.upgrade(request, std::future::pending()).await.map_err(Stop::from);
@@ -470,7 +473,8 @@ impl Passage<'_> {
         let mut headers = std::mem::take(&mut self.parts.headers);
         self.gateway.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
         let believed;
-        let is_peer = self.admitted.client == self.peer.address && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
+        let is_peer =
+            self.admitted.client == self.peer.address && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
         let client = if is_peer {
             &self.peer.client
         } else {
@@ -481,7 +485,14 @@ impl Passage<'_> {
         let forwarded =
             Forwarded { client, host: self.admitted.host.header(), chain: self.admitted.forwarded_for.as_ref() };
         let claim = |name: &str| claims?.get(name).and_then(claim_text);
-        headers::prepare_request(&mut headers, &forwarded, authorization, &self.route.settings.headers, self.purpose, claim);
+        headers::prepare_request(
+            &mut headers,
+            &forwarded,
+            authorization,
+            &self.route.settings.headers,
+            self.purpose,
+            claim,
+        );
         let mut request = Request::new(RequestBody::empty());
         request.method_mut().clone_from(&self.parts.method);
         *request.uri_mut() = Uri::from(self.target.clone());
@@ -490,7 +501,8 @@ impl Passage<'_> {
     }
 
     fn finish(&self, mut response: Response<Body>) -> Response<Body> {
-        let purpose = if response.status() == StatusCode::SWITCHING_PROTOCOLS { Purpose::Upgrade } else { Purpose::Exchange };
+        let purpose =
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS { Purpose::Upgrade } else { Purpose::Exchange };
         let headers = response.headers_mut();
         headers::prepare_answer(headers, &self.route.settings.headers, purpose);
         headers.remove(respond::X_AUTH_STATUS);
@@ -503,7 +515,9 @@ impl Passage<'_> {
 
     fn answer_preflight(&self) -> Result<Response<Body>, Stop> {
         let cors = self.route.settings.cors.as_ref();
-        respond::preflight(&self.parts.headers, cors).map(|r| r.map(Body::from)).ok_or_else(|| Failure::PreflightRefused.into())
+        respond::preflight(&self.parts.headers, cors)
+            .map(|r| r.map(Body::from))
+            .ok_or_else(|| Failure::PreflightRefused.into())
     }
 
     fn same_site(&self) -> SameSite {
@@ -647,7 +661,8 @@ fn write_head(response: &mut Response<Body>, status: AuthStatus, cookies: Cookie
 fn keep_private(headers: &mut HeaderMap) {
     const PRIVATE: HeaderValue = HeaderValue::from_static("private");
     let said = headers.get_all(header::CACHE_CONTROL);
-    let says = |word: &[u8]| said.iter().any(|v| memchr::memmem::find(&v.as_bytes().to_ascii_lowercase(), word).is_some());
+    let says =
+        |word: &[u8]| said.iter().any(|v| memchr::memmem::find(&v.as_bytes().to_ascii_lowercase(), word).is_some());
     if said.iter().next().is_none() {
         headers.insert(header::CACHE_CONTROL, PRIVATE);
     } else if ![&b"public"[..], b"s-maxage", b"private", b"no-store"].into_iter().any(says) {

@@ -108,7 +108,10 @@ mod tests {
 
     #[test]
     fn a_provider_that_announces_pkce_without_s256_is_refused_unless_it_is_known_to_have_it() {
-        assert!(check("https://id.example", changed("code_challenge_methods_supported", json!(null)), Preset::Generic).is_ok());
+        assert!(
+            check("https://id.example", changed("code_challenge_methods_supported", json!(null)), Preset::Generic)
+                .is_ok()
+        );
         for methods in [json!([]), json!(["plain"])] {
             let document = changed("code_challenge_methods_supported", methods);
             assert!(matches!(check("https://id.example", document.clone(), Preset::Generic), Err(Unavailable::NoPkce)));

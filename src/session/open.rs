@@ -12,13 +12,7 @@ use super::{
     seal::{OpenError, Purpose},
     state::SessionState,
 };
-use crate::{
-    authority,
-    clock::Timestamp,
-    oidc::Claims,
-    secret::AccessToken,
-    store::Generation,
-};
+use crate::{authority, clock::Timestamp, oidc::Claims, secret::AccessToken, store::Generation};
 
 /// Octets of cookies remembered: past that the least recently used are opened anew.
 const MOST_OCTETS: u64 = 64 << 20;
@@ -181,9 +175,10 @@ impl Inner {
         let mut opened: Option<T> = None;
         let mut broken = false;
         for first in parts.firsts() {
-            let whole = self.ring.parts_of(first).and_then(|count| {
-                open(&parts.joined(first, count).ok_or(OpenError::Broken)?, count)
-            });
+            let whole = self
+                .ring
+                .parts_of(first)
+                .and_then(|count| open(&parts.joined(first, count).ok_or(OpenError::Broken)?, count));
             match (whole, &opened) {
                 (Ok(one), None) => opened = Some(one),
                 (Ok(one), Some(other)) if one.same_session(other) => {}

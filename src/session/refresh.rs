@@ -133,7 +133,8 @@ impl Inner {
         let boarding = Boarding { inner: self.clone(), key };
         self.background.spawn(async move {
             let start = grant.digest;
-            let flying = Flying { inner: boarding.inner.clone(), start, grant, known, want, came_in, sender, candidate: None };
+            let flying =
+                Flying { inner: boarding.inner.clone(), start, grant, known, want, came_in, sender, candidate: None };
             let outcome = flying.fly().await;
             // Whoever comes after the landing finds the result in the session's state or the store.
             drop(boarding);
@@ -281,7 +282,9 @@ impl Flying {
                 inner.metrics.refresh(Counted::Refused);
                 if !inner.outage.believes_refusal(sid, now) {
                     inner.metrics.brake.set(1);
-                    tracing::error!("the authority refuses most sessions: refusals count as an outage until a refresh succeeds");
+                    tracing::error!(
+                        "the authority refuses most sessions: refusals count as an outage until a refresh succeeds"
+                    );
                     return Ok(Some(Outcome::Unavailable(RETRY_AFTER)));
                 }
                 inner.end(&self.grant.login, Reason::Refused).await;
@@ -317,7 +320,8 @@ impl Flying {
         let sealed = inner.seal_result(&self.grant, &session);
         let generation = session.access.generation;
         let kept_until = now.plus(UNSEEN_RESULT);
-        let settled = inner.store.refreshes.settle(sid, rt, fence, Some((generation, sealed.into())), kept_until, now).await;
+        let settled =
+            inner.store.refreshes.settle(sid, rt, fence, Some((generation, sealed.into())), kept_until, now).await;
         inner.metrics.refresh(Counted::Ok);
         match settled {
             Ok(Settled::Stored) => Ok(Outcome::Refreshed(session)),
@@ -341,7 +345,11 @@ impl Flying {
 
 impl Inner {
     /// Follows stored results from `grant` to the newest generation beyond `known`.
-    pub(super) async fn newest_stored(&self, grant: &Arc<RefreshGrant>, known: Generation) -> Result<Option<Arc<Session>>, StoreError> {
+    pub(super) async fn newest_stored(
+        &self,
+        grant: &Arc<RefreshGrant>,
+        known: Generation,
+    ) -> Result<Option<Arc<Session>>, StoreError> {
         let (mut grant, mut known, mut newest) = (grant.clone(), known, None);
         while let Some(result) = self.store.refreshes.result(grant.login.sid, grant.digest, self.now()).await?
             && result.generation > known
@@ -364,7 +372,8 @@ impl Inner {
             access: super::grant::SealedAccess::of(&session.access).expect("a refreshed token knows its login"),
             refresh: session.refresh.as_deref().map(SealedRefresh::of),
         };
-        let plain = zeroize::Zeroizing::new(serde_json::to_vec(&result).expect("a result is made of strings and numbers"));
+        let plain =
+            zeroize::Zeroizing::new(serde_json::to_vec(&result).expect("a result is made of strings and numbers"));
         self.ring.seal(Purpose::Result(&from.token), &plain, |_| 1)
     }
 
