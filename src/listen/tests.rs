@@ -110,7 +110,7 @@ fn start(settings: Settings, limits: Limits) -> Gateway {
         store: Reach::Ok,
     });
     let handler = Told { worker: 0, arrived: arrived_at, release: Arc::clone(&release), draining: shutdown.draining() };
-    let server = Server {
+    let parts = Server {
         listeners,
         settings,
         limits,
@@ -121,7 +121,7 @@ fn start(settings: Settings, limits: Limits) -> Gateway {
         shutdown: shutdown.clone(),
         background: Handle::current(),
     };
-    let served = server.serve().unwrap();
+    let served = parts.serve().unwrap();
     Gateway { address, admin, shutdown, served, arrived, release, metrics }
 }
 
