@@ -24,6 +24,7 @@ use crate::handle::Peer;
 const MOST_FIELDS: usize = 100;
 
 /// One connection's service.
+#[expect(clippy::type_complexity, reason = "a name for the future would cost a box around it, once per request")]
 pub(super) fn service<H: Handler>(
     handler: H,
     peer: Peer,

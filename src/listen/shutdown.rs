@@ -81,7 +81,8 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// Waits for SIGTERM or SIGINT and begins the shutdown; a second signal cuts at once. Never returns but on an error.
+/// Waits for SIGTERM or SIGINT and begins the shutdown; a second signal cuts at once, and this
+/// returns.
 pub async fn on_signal(shutdown: &Shutdown) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

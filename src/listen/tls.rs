@@ -105,10 +105,10 @@ impl Certificate {
 
     /// Follows the files for as long as it is polled. A bad pair keeps the one in use.
     pub(super) async fn follow(self: Arc<Self>) {
-        let (changed, mut changes) = mpsc::channel(1);
+        let (notice, mut changes) = mpsc::channel(1);
         // Kept alive by this scope. Where it cannot be had, looking again has to do.
         let _watcher = self
-            .watcher(changed)
+            .watcher(notice)
             .inspect_err(|error| tracing::warn!(%error, "cannot watch the certificate's folder, looking every minute"));
         loop {
             tokio::select! {
@@ -142,11 +142,11 @@ impl Certificate {
     }
 
     /// The folders are watched and not the files: editors rename, and Kubernetes swaps a link beside them.
-    fn watcher(&self, changed: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
+    fn watcher(&self, notice: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.is_ok_and(|event| is_write(event.kind)) {
                 // A full channel already says so.
-                let _ = changed.try_send(());
+                let _ = notice.try_send(());
             }
         })?;
         let (cert, key) = (folder(&self.files.cert), folder(&self.files.key));
