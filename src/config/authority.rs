@@ -61,11 +61,11 @@ pub(super) fn authority(
     let answer = section.section("answer");
     let backend = Backend {
         upstream: upstream?,
-        exchange: exchange,
-        credentials: credentials,
-        refresh: refresh,
+        exchange,
+        credentials,
+        refresh,
         refused: refused(&section.section("refresh")),
-        signout: signout,
+        signout,
         answer: Answer {
             access_token: answer.read("access_token", form::answer),
             refresh_token: answer.read("refresh_token", form::answer),

@@ -80,7 +80,7 @@ impl Kind {
             Self::One(form) => form.help(name),
             Self::Choice(words, _) => format!("write `{name} = \"{}\"`", words[0]),
             Self::Flag => format!("write `{name} = true` or `{name} = false`, without quotes"),
-            Self::Number(from, _) => format!("write `{name} = {from}` or more, without quotes"),
+            Self::Number(from, to) => format!("write a whole number from {from} to {to}, without quotes"),
             Self::List(Self::One(form)) => format!("write `{name} = [\"{}\"]`", form.example()),
             Self::List(_) => format!("write `{name} = […]`"),
             Self::Tables(_) => format!("write `[[{name}]]`"),

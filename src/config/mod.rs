@@ -12,6 +12,7 @@ use crate::{
 mod authority;
 mod complaint;
 mod environment;
+mod explain;
 mod form;
 mod key;
 mod keys;
@@ -33,8 +34,8 @@ mod tests;
 
 pub use complaint::{Complaint, Complaints};
 pub use environment::Environment;
+pub use explain::explain;
 pub use reference::{reference, schema};
-pub(crate) use routes::find as find_route;
 
 use complaint::Problems;
 use secrets::Surroundings;
@@ -231,7 +232,7 @@ fn claims_in(routes: &[route::Settings]) -> Vec<String> {
 /// Roles are read from the claims of an access token that can be verified, or of an ID token.
 fn check_roles(root: &Section<'_>, routes: &[route::Settings], has_claims: bool, around: &mut Surroundings<'_>) {
     for (section, route) in root.tables("routes").zip(routes) {
-        if matches!(route.access, Access::Roles(_)) && !has_claims {
+        if matches!(&route.access, Access::Roles(roles) if !roles.is_empty()) && !has_claims {
             let help = "write `[authority.verify]`, so that the roles in the backend's access token can be believed";
             around.problems.complain(section.place("access"), "there is nothing that roles could be read from", help);
         }
@@ -273,8 +274,12 @@ fn check_login_page(
         );
         return;
     }
-    match find_route(routes, &http::Method::GET, &public_url[url::Position::BeforeHost..url::Position::AfterPort], path)
-    {
+    match routes::find(
+        routes,
+        &http::Method::GET,
+        &public_url[url::Position::BeforeHost..url::Position::AfterPort],
+        path,
+    ) {
         None => around.problems.complain(
             place,
             format!("no route serves the login page `{path}`"),

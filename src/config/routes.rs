@@ -34,7 +34,7 @@ pub(super) fn conflicts(routes: &[Settings]) -> Vec<Conflict> {
 }
 
 /// The route that a request meets: the most specific path, then one that names the host, then one that names the method.
-pub(crate) fn find(routes: &[Settings], method: &Method, host: &str, path: &str) -> Option<usize> {
+pub(super) fn find(routes: &[Settings], method: &Method, host: &str, path: &str) -> Option<usize> {
     let without_port =
         host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map(|(name, _)| name);
     let fits = |route: &Settings| {
@@ -99,6 +99,8 @@ enum Rank {
     Rest,
     Name,
     Literal,
+    /// The pattern ends with the path: it beats a rest that is nothing.
+    End,
 }
 
 fn matched(pattern: &str, path: &str) -> Option<Vec<Rank>> {
@@ -116,6 +118,7 @@ fn matched(pattern: &str, path: &str) -> Option<Vec<Rank>> {
             None => return None,
         });
     }
+    ranks.push(Rank::End);
     segments.next().is_none().then_some(ranks)
 }
 
@@ -135,4 +138,82 @@ fn same_hosts(a: &Settings, b: &Settings) -> bool {
 
 fn same_methods(a: &Settings, b: &Settings) -> bool {
     (a.methods.is_empty() && b.methods.is_empty()) || a.methods.iter().any(|method| b.methods.contains(method))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(path: &str, hosts: &[&str], methods: &[Method], line: usize) -> Settings {
+        Settings {
+            path: path.to_owned(),
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            methods: methods.to_vec(),
+            strip: None,
+            upstream: 0,
+            access: Access::User,
+            headers: crate::upstream::HeaderRules::default(),
+            body_limit: None,
+            timeout: None,
+            idle_timeout: std::time::Duration::from_secs(1),
+            retry_on_401: crate::route::RetryOn401::All,
+            on_second_401: None,
+            cors: None,
+            line,
+        }
+    }
+
+    #[test]
+    fn the_most_specific_route_is_found() {
+        let routes = [
+            route("/{*rest}", &[], &[], 1),
+            route("/a/{id}", &[], &[], 2),
+            route("/a/b", &[], &[], 3),
+            route("/a/b", &["x.example"], &[], 4),
+            route("/a/b", &[], &[Method::POST], 5),
+            route("/a/{id}/{*rest}", &[], &[], 6),
+        ];
+        let found = |method, host, path| find(&routes, &method, host, path).map(|index| routes[index].line);
+        assert_eq!(found(Method::GET, "h", "/"), Some(1));
+        assert_eq!(found(Method::GET, "h", "/a/c"), Some(2));
+        assert_eq!(found(Method::GET, "h", "/a/b"), Some(3));
+        assert_eq!(found(Method::GET, "x.example:8080", "/a/b"), Some(4));
+        assert_eq!(found(Method::POST, "h", "/a/b"), Some(5));
+        assert_eq!(found(Method::GET, "h", "/a/c/d/e"), Some(6));
+        assert_eq!(found(Method::GET, "h", "/a/"), Some(1));
+        assert_eq!(find(&routes[1..], &Method::GET, "h", "/z"), None);
+    }
+
+    #[test]
+    fn the_rest_may_be_nothing() {
+        let routes = [route("/api/{*rest}", &[], &[], 1)];
+        let found = |path| find(&routes, &Method::GET, "h", path).is_some();
+        assert!(found("/api") && found("/api/") && found("/api/x/y"));
+        assert!(!found("/apix") && !found("/"));
+    }
+
+    #[test]
+    fn routes_conflict_where_no_rule_separates_them() {
+        let pair = |a: (&[&str], &[Method]), b: (&[&str], &[Method])| {
+            conflicts(&[route("/a/{x}", a.0, a.1, 1), route("/a/{y}", b.0, b.1, 2)]).len()
+        };
+        assert_eq!(pair((&[], &[]), (&[], &[])), 1);
+        assert_eq!(pair((&["h"], &[Method::GET]), (&["g", "h"], &[Method::PUT, Method::GET])), 1);
+        assert_eq!(pair((&["h"], &[]), (&[], &[])), 0);
+        assert_eq!(pair((&[], &[Method::GET]), (&[], &[Method::PUT])), 0);
+        assert_eq!(conflicts(&[route("/a/{x}", &[], &[], 1), route("/a/{*x}", &[], &[], 2)]), []);
+    }
+
+    #[test]
+    fn a_pattern_has_names_for_whole_segments() {
+        for good in ["/", "/a", "/a/", "/{id}", "/a/{id}/b", "/{*rest}", "/a.b/{*rest}", "/한글"] {
+            assert_eq!(pattern_fault(good), None, "{good}");
+        }
+        for bad in [
+            "", "a", "/a?b", "/a b", "/{id", "/x{id}", "/{*r}/b", "/{}", "/{*}", "/a//b", "/a/../b", "/*", "/{i-d}",
+            "//",
+        ] {
+            assert!(pattern_fault(bad).is_some(), "{bad}");
+        }
+    }
 }

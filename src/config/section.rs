@@ -73,7 +73,9 @@ impl<'t> Section<'t> {
 
     /// A flag, or its declared default.
     pub(super) fn flag(&self, key: &str) -> bool {
-        matches!(self.node(key).as_deref(), Some(Node { value: tree::Value::Flag(true), .. }))
+        let value = |node: &Node| if let tree::Value::Flag(flag) = node.value { Some(flag) } else { None };
+        let default = || self.default(key).as_ref().and_then(value);
+        self.entry(key).and_then(|entry| value(&entry.node)).or_else(default).unwrap_or(false)
     }
 
     /// The well-formed elements of a list, each with its place.

@@ -87,7 +87,7 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
             }
         }
         (Kind::Table(keys) | Kind::Either(_, keys), Value::Table(table)) => {
-            check(table, keys, path, key_place, problems)
+            check(table, keys, path, key_place, problems);
         }
         (Kind::Either(word, _), Value::Text(_)) => check_value(node, key_place, name, word, path, problems),
         (Kind::Named(keys), Value::Table(tables)) => {
@@ -108,7 +108,11 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
                 match &element.value {
                     Value::Table(table) => check(table, keys, path, &element.place, problems),
                     _ => {
-                        problems.complain(&element.place, format!("`{name}` must be a list of tables"), kind.help(name))
+                        problems.complain(
+                            &element.place,
+                            format!("`{name}` must be a list of tables"),
+                            kind.help(name),
+                        );
                     }
                 }
             }

@@ -146,7 +146,7 @@ fn call_headers(entries: &[Entry], known: &[&str], problems: &mut Problems) -> V
                 }
             }
             Err(help) => {
-                problems.complain(&entry.place, format!("`{}` cannot be the name of a header", entry.name), help)
+                problems.complain(&entry.place, format!("`{}` cannot be the name of a header", entry.name), help);
             }
         }
     }
@@ -251,12 +251,16 @@ fn placeholder(name: &str, known: &[&str]) -> Option<Placeholder> {
 }
 
 fn complain_of_placeholder(name: &str, known: &[&str], place: &Place, problems: &mut Problems) {
-    let help = match closest(name, known.iter().copied()).filter(|meant| *meant != name) {
-        Some(meant) => format!("did you mean `{{{meant}}}`?"),
-        None => format!(
-            "here there are {}",
-            known.iter().map(|name| format!("`{{{name}}}`")).collect::<Vec<_>>().join(", ")
-        ),
+    let claim = name.split_once('.').filter(|(space, claim)| closest(space, ["claims"]).is_some() && !claim.is_empty());
+    let help = match (claim, closest(name, known.iter().copied())) {
+        (Some((_, claim)), _) if known.contains(&"claims.NAME") => format!("did you mean `{{claims.{claim}}}`?"),
+        (_, Some(meant)) => format!("did you mean `{{{meant}}}`?"),
+        (_, None) => {
+            format!(
+                "here there are {}",
+                known.iter().map(|name| format!("`{{{name}}}`")).collect::<Vec<_>>().join(", ")
+            )
+        }
     };
     problems.complain(place, format!("there is no `{{{name}}}` here"), help);
 }
@@ -268,4 +272,27 @@ fn literal_header(pieces: &[Piece], place: &Place, problems: &mut Problems) -> O
         return None;
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(source: &str) -> Option<Vec<Piece>> {
+        text(source, &Place::Nowhere, EXCHANGE, &mut Problems::default()).map(|text| text.0)
+    }
+
+    #[test]
+    fn placeholders_are_names_in_braces_and_other_braces_are_text() {
+        let literal = |text: &str| Piece::Literal(text.to_owned());
+        let claim = |name: &str| Piece::Placeholder(Placeholder::Claim(name.to_owned()));
+        assert_eq!(read("a{email}b"), Some(vec![literal("a"), Piece::Placeholder(Placeholder::Email), literal("b")]));
+        assert_eq!(read("{claims.https://x.example/role}"), Some(vec![claim("https://x.example/role")]));
+        assert_eq!(read("query { me { id } } {} { {"), Some(vec![literal("query { me { id } } {} { {")]));
+        assert_eq!(read("{{email}}"), Some(vec![literal("{"), Piece::Placeholder(Placeholder::Email), literal("}")]));
+        assert_eq!(read(""), Some(vec![]));
+        for unknown in ["{e}", "{claims.}", "{Email}", "{address}"] {
+            assert_eq!(read(unknown), None, "{unknown}");
+        }
+    }
 }
