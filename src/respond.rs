@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::{
     hygiene::Refusal,
     login::{Content, LoginError},
-    pages::{ErrorPage, Language, Pages},
+    pages::{ErrorPage, Language, Page, Pages},
     route::Cors,
-    telemetry::{Metrics, RequestId},
+    telemetry::{Metrics, RequestId, UpstreamFailure},
     upstream::ForwardError,
 };
 
@@ -142,8 +142,7 @@ impl Responder {
             Failure::LogIn { return_to } if wants.page => return self.to_login(return_to),
             Failure::AlreadyIn => return redirect(StatusCode::FOUND, self.after_login.clone()),
             Failure::Refused(Refusal::ToPublicUrl(location)) => {
-                return HeaderValue::from_str(location.as_str())
-                    .map_or_else(|_| empty(StatusCode::BAD_REQUEST), |l| redirect(StatusCode::PERMANENT_REDIRECT, l));
+                return redirect(StatusCode::PERMANENT_REDIRECT, location.clone());
             }
             Failure::Refused(Refusal::OptionsStar) => return options_star(),
             _ => {}
@@ -153,7 +152,8 @@ impl Responder {
         let mut response = if wants.page { self.page(&verdict, wants) } else { problem(&verdict, wants) };
         let headers = response.headers_mut();
         if let Some(retry_after) = verdict.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_millis().div_ceil(1000).max(1) as u64));
+            headers
+                .insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_millis().div_ceil(1000).max(1) as u64));
         }
         if let Some(allow) = verdict.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
@@ -167,11 +167,7 @@ impl Responder {
     /// An answer of an endpoint of ours.
     pub fn content(&self, status: StatusCode, content: Content) -> Response<Bytes> {
         let mut response = match content {
-            Content::Page(page) => {
-                let mut response = Response::new(Bytes::from(page.html));
-                *response.headers_mut() = page.headers;
-                response
-            }
+            Content::Page(page) => page_response(page),
             Content::Json(value) => {
                 let mut response = Response::new(Bytes::from(value.to_string()));
                 response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -209,23 +205,26 @@ impl Responder {
             message: wants.language.choose(verdict.english, verdict.korean),
             code: verdict.code,
         });
-        let mut response = Response::new(Bytes::from(page.html));
+        let mut response = page_response(page);
         *response.status_mut() = verdict.status;
-        *response.headers_mut() = page.headers;
         response
     }
 
     fn log(&self, failure: &Failure, verdict: &Verdict, request_id: &RequestId) {
         match failure {
             Failure::Forward(error) => {
-                self.metrics.upstream_error(error.kind());
-                tracing::warn!(%request_id, status = verdict.status.as_u16(), error = %chain(error), "not forwarded");
+                if let Some(kind) = upstream_failure(error) {
+                    self.metrics.upstream_failure(kind);
+                }
+                tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "not forwarded");
             }
             Failure::Login(error) if verdict.status.is_server_error() => {
-                tracing::warn!(%request_id, status = verdict.status.as_u16(), error = %chain(error), "login failed");
+                tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "login failed");
             }
-            Failure::Panicked => tracing::error!(%request_id, "a part of the gateway panicked"),
-            _ => tracing::debug!(%request_id, status = verdict.status.as_u16(), ?failure, "refused"),
+            Failure::Panicked => tracing::error!(request_id = request_id.as_str(), "a part of the gateway panicked"),
+            _ => {
+                tracing::debug!(request_id = request_id.as_str(), status = verdict.status.as_u16(), ?failure, "refused")
+            }
         }
     }
 }
@@ -235,15 +234,6 @@ const QUERY_VALUE: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'=').add(b'>').add(b'?');
 
 fn verdict(failure: &Failure) -> Verdict {
-    let v = |status, code, english, korean| Verdict {
-        status,
-        code,
-        english,
-        korean,
-        close: false,
-        retry_after: None,
-        allow: None,
-    };
     match failure {
         Failure::Refused(refusal) => match refusal {
             Refusal::Misdirected => v(
@@ -267,6 +257,16 @@ fn verdict(failure: &Failure) -> Verdict {
                     "요청 헤더가 너무 큽니다",
                 )
             },
+            Refusal::TargetTooLong => Verdict {
+                close: true,
+                ..v(StatusCode::URI_TOO_LONG, "target_too_long", "The address is too long", "주소가 너무 깁니다")
+            },
+            Refusal::Loop => v(
+                StatusCode::LOOP_DETECTED,
+                "loop_detected",
+                "The request goes in a circle",
+                "요청이 순환하고 있습니다",
+            ),
             Refusal::Ambiguous(_) | Refusal::ToPublicUrl(_) | Refusal::OptionsStar => Verdict {
                 close: true,
                 ..v(StatusCode::BAD_REQUEST, "bad_request", "The request is not well-formed", "잘못된 요청입니다")
@@ -288,19 +288,16 @@ fn verdict(failure: &Failure) -> Verdict {
             "Requests from other sites are refused",
             "다른 사이트에서 온 요청은 허용되지 않습니다",
         ),
-        Failure::PreflightRefused => v(
-            StatusCode::FORBIDDEN,
-            "origin_not_allowed",
-            "This origin is not allowed",
-            "허용되지 않은 출처입니다",
-        ),
+        Failure::PreflightRefused => {
+            v(StatusCode::FORBIDDEN, "origin_not_allowed", "This origin is not allowed", "허용되지 않은 출처입니다")
+        }
         Failure::LogIn { .. } | Failure::NotLoggedIn => {
             v(StatusCode::UNAUTHORIZED, "login_required", "Please log in", "로그인이 필요합니다")
         }
-        Failure::Forbidden => {
-            v(StatusCode::FORBIDDEN, "forbidden", "You may not do this", "접근 권한이 없습니다")
+        Failure::Forbidden => v(StatusCode::FORBIDDEN, "forbidden", "You may not do this", "접근 권한이 없습니다"),
+        Failure::AlreadyIn => {
+            v(StatusCode::FOUND, "already_logged_in", "You are logged in", "이미 로그인되어 있습니다")
         }
-        Failure::AlreadyIn => v(StatusCode::FOUND, "already_logged_in", "You are logged in", "이미 로그인되어 있습니다"),
         Failure::Unavailable { retry_after } => Verdict {
             retry_after: Some(*retry_after),
             ..v(
@@ -310,8 +307,8 @@ fn verdict(failure: &Failure) -> Verdict {
                 "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
             )
         },
-        Failure::Forward(error) => of_forward(error, v),
-        Failure::Login(error) => of_login(error, v),
+        Failure::Forward(error) => of_forward(error),
+        Failure::Login(error) => of_login(error),
         Failure::BodyTooLarge => Verdict {
             close: true,
             ..v(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request is too large", "요청이 너무 큽니다")
@@ -330,27 +327,25 @@ fn verdict(failure: &Failure) -> Verdict {
             "This connection cannot be upgraded",
             "이 연결은 업그레이드할 수 없습니다",
         ),
-        Failure::Panicked => v(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something went wrong",
-            "서버 오류가 발생했습니다",
-        ),
+        Failure::Panicked => {
+            v(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", "서버 오류가 발생했습니다")
+        }
     }
 }
 
-fn of_forward(
-    error: &ForwardError,
-    v: impl Fn(StatusCode, &'static str, &'static str, &'static str) -> Verdict,
-) -> Verdict {
+const fn v(status: StatusCode, code: &'static str, english: &'static str, korean: &'static str) -> Verdict {
+    Verdict { status, code, english, korean, close: false, retry_after: None, allow: None }
+}
+
+fn of_forward(error: &ForwardError) -> Verdict {
     match error {
-        ForwardError::Unreachable { .. } | ForwardError::Broken { .. } | ForwardError::BadAnswer { .. } => v(
+        ForwardError::Unreachable(_) | ForwardError::Broken(_) | ForwardError::BadAnswer(_) => v(
             StatusCode::BAD_GATEWAY,
             "upstream_unreachable",
             "A network error occurred",
             "네트워크 오류가 발생했습니다",
         ),
-        ForwardError::Timeout { .. } => v(
+        ForwardError::Timeout(_) => v(
             StatusCode::GATEWAY_TIMEOUT,
             "upstream_timeout",
             "The service took too long to answer",
@@ -371,10 +366,7 @@ fn of_forward(
     }
 }
 
-fn of_login(
-    error: &LoginError,
-    v: impl Fn(StatusCode, &'static str, &'static str, &'static str) -> Verdict,
-) -> Verdict {
+fn of_login(error: &LoginError) -> Verdict {
     let again = Some(Duration::from_secs(1));
     match error {
         LoginError::AttemptExpired => v(
@@ -383,7 +375,7 @@ fn of_login(
             "This login attempt has expired",
             "로그인 시도가 만료되었습니다",
         ),
-        LoginError::ProviderUnavailable => Verdict {
+        LoginError::ProviderUnavailable(_) => Verdict {
             retry_after: again,
             ..v(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -392,7 +384,7 @@ fn of_login(
                 "로그인 제공자가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
             )
         },
-        LoginError::AuthorityUnavailable => Verdict {
+        LoginError::AuthorityUnavailable(_) => Verdict {
             retry_after: again,
             ..v(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -401,30 +393,21 @@ fn of_login(
                 "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
             )
         },
-        LoginError::BadCredentials => v(
-            StatusCode::UNAUTHORIZED,
-            "bad_credentials",
-            "Wrong e-mail address or password",
-            "잘못된 자격 증명입니다",
-        ),
-        LoginError::NotAllowed => v(
+        LoginError::BadCredentials => {
+            v(StatusCode::UNAUTHORIZED, "bad_credentials", "Wrong e-mail address or password", "잘못된 자격 증명입니다")
+        }
+        LoginError::NotAllowed(_) => v(
             StatusCode::FORBIDDEN,
             "not_allowed",
             "This account may not log in here",
             "이 계정으로는 로그인할 수 없습니다",
         ),
-        LoginError::InvalidIdToken => v(
-            StatusCode::UNAUTHORIZED,
-            "invalid_id_token",
-            "The ID token is not valid",
-            "ID 토큰이 올바르지 않습니다",
-        ),
-        LoginError::UsedIdToken => v(
-            StatusCode::UNAUTHORIZED,
-            "used_id_token",
-            "The ID token has been used",
-            "이미 사용된 ID 토큰입니다",
-        ),
+        LoginError::InvalidIdToken(_) => {
+            v(StatusCode::UNAUTHORIZED, "invalid_id_token", "The ID token is not valid", "ID 토큰이 올바르지 않습니다")
+        }
+        LoginError::UsedIdToken => {
+            v(StatusCode::UNAUTHORIZED, "used_id_token", "The ID token has been used", "이미 사용된 ID 토큰입니다")
+        }
         LoginError::NotConfigured => {
             v(StatusCode::NOT_FOUND, "not_found", "There is nothing here", "페이지를 찾을 수 없습니다")
         }
@@ -433,19 +416,25 @@ fn of_login(
         }
         LoginError::Session(_) => v(
             StatusCode::BAD_GATEWAY,
-            "unusable_tokens",
+            "session_too_large",
             "The login service's answer cannot be used",
             "로그인 서비스의 응답을 사용할 수 없습니다",
         ),
         LoginError::Store(_) => Verdict {
             retry_after: again,
-            ..v(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "store_unavailable",
-                "Please try again",
-                "잠시 후 다시 시도해주세요",
-            )
+            ..v(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Please try again", "잠시 후 다시 시도해주세요")
         },
+    }
+}
+
+fn upstream_failure(error: &ForwardError) -> Option<UpstreamFailure> {
+    match error {
+        ForwardError::Unreachable(_) => Some(UpstreamFailure::Connect),
+        ForwardError::Timeout(_) => Some(UpstreamFailure::Timeout),
+        ForwardError::Broken(_) => Some(UpstreamFailure::Broken),
+        ForwardError::BadAnswer(_) => Some(UpstreamFailure::Protocol),
+        // The visitor's doing.
+        ForwardError::RequestTooLarge | ForwardError::RequestBroken(_) | ForwardError::RequestStalled => None,
     }
 }
 
@@ -504,6 +493,12 @@ fn options_star() -> Response<Bytes> {
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    response
+}
+
+fn page_response(page: Page) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(page.html));
+    *response.headers_mut() = page.headers;
     response
 }
 

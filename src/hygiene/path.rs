@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// - Refused are a broken escape, an escaped `/`, `\`, `.` or control character, and the same escaped twice (`%252f`; `%2525` hides a third time).
 /// - Dot segments are removed as RFC 3986 section 5.2.4 says. Refused where servers differ about the result: above the root, in a path that also has `;` (a servlet
 ///   container drops what follows it) or an empty segment (others merge slashes).
-pub(super) fn canonical(path: &str) -> Result<Cow<'_, str>, &'static str> {
+pub fn canonical(path: &str) -> Result<Cow<'_, str>, &'static str> {
     let bytes = path.as_bytes();
     if bytes.first() != Some(&b'/') {
         return Err("the target does not start with a slash");

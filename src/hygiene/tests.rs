@@ -1,4 +1,5 @@
 use http::{Request, Version};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -205,4 +206,25 @@ fn a_refused_request_is_left_as_it_came() {
     assert!(hygiene("https://app.example.kr").admit(&mut parts, PEER, false).is_err());
     assert_eq!(parts.uri, "/a%2fb");
     assert!(parts.headers.contains_key("x-user"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn whatever_comes_is_refused_or_has_one_reading(target in "(http://[a-z.@:]{0,8}|/)?[ -~]{0,40}", host in "(app\\.example\\.kr|[!-~]{0,12})", forwarded in "[!-~ ]{0,40}") {
+        let Ok(uri) = target.parse::<Uri>() else { return Ok(()) };
+        let mut parts = parts("GET", "/", &[("host", &host), ("x-forwarded-for", &forwarded), ("forwarded", &forwarded)]);
+        parts.uri = uri;
+        let peer = "10.0.0.1".parse().unwrap();
+        if hygiene("https://app.example.kr").admit(&mut parts, peer, false).is_ok() {
+            prop_assert!(parts.uri.authority().is_none());
+            let path = parts.uri.path();
+            let again = canonical_path(path);
+            prop_assert_eq!(again.as_deref(), Ok(path));
+            let before = parts.uri.clone();
+            prop_assert!(hygiene("https://app.example.kr").admit(&mut parts, peer, false).is_ok(), "once admitted, always admitted");
+            prop_assert_eq!(before, parts.uri);
+        }
+    }
 }

@@ -1,4 +1,35 @@
 //! The ways to prove who one is: OIDC, an ID token held by an app, credentials; and logout.
+//!
+//! Each endpoint is a straight descent of guard clauses. What it answers is a value; statuses of failures are decided in `respond`.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::{
+    authority::{Authority, Device, IssueError, Issued, Proof, Visitor},
+    clock::Clock,
+    oidc::{self, Flaw, OidcError, Provider},
+    pages::Pages,
+    secret::Random,
+    session::{AuthStatus, BeginError, CookieChanges, NewLogin, Session, Sessions},
+    store::StoreError,
+};
+
+mod call;
+mod callback;
+mod credentials;
+mod device;
+mod id_token;
+mod logout;
+mod loop_guard;
+mod message;
+mod page;
+mod parameters;
+mod return_to;
+mod state;
+
+pub use call::{Answer, Call, Content};
 
 /// What logins must know of `[session]` and `[server]`.
 #[derive(Clone, Debug)]
@@ -15,4 +46,156 @@ pub struct Settings {
     pub after_logout: String,
     /// Origins besides `public_url`'s that `return_to` may name.
     pub return_to_origins: Vec<String>,
+}
+
+impl Settings {
+    /// Where a login begins: the built-in page, or the app's own.
+    pub fn login_page(&self) -> String {
+        self.login_page.clone().unwrap_or_else(|| format!("{}/login", self.base_path))
+    }
+}
+
+/// Why a login brought no session.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The callback belongs to no attempt of this browser, or to one that is too old or was used.
+    #[error("the login attempt is unknown, too old, or was used")]
+    AttemptExpired,
+    /// The identity provider cannot be asked now.
+    #[error("the identity provider is not available")]
+    ProviderUnavailable(#[source] Arc<oidc::Unavailable>),
+    /// Whoever issues the tokens does not answer, or nothing of use.
+    #[error("the token authority is not available")]
+    AuthorityUnavailable(#[source] IssueError),
+    /// E-mail or password are wrong.
+    #[error("bad credentials")]
+    BadCredentials,
+    /// The person is known, but may not come in.
+    #[error("the person may not log in here")]
+    NotAllowed(#[source] IssueError),
+    /// The ID token of an app proves nothing.
+    #[error("the ID token is not accepted: {0}")]
+    InvalidIdToken(Flaw),
+    /// The ID token of an app was used before.
+    #[error("the ID token was used before")]
+    UsedIdToken,
+    /// There is no login of this kind.
+    #[error("no login of this kind is configured")]
+    NotConfigured,
+    /// The request says too little, or nothing that can be read; the code says which.
+    #[error("the request cannot be used: {0}")]
+    BadRequest(&'static str),
+    /// The tokens make no session.
+    #[error("the tokens make no session")]
+    Session(#[source] BeginError),
+    /// Single use cannot be made sure of now.
+    #[error("the store does not answer")]
+    Store(#[from] StoreError),
+}
+
+impl From<IssueError> for LoginError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::BadCredentials => Self::BadCredentials,
+            IssueError::Refused(_) | IssueError::NotAllowed => Self::NotAllowed(error),
+            IssueError::Unsupported => Self::NotConfigured,
+            IssueError::Unavailable(_) => Self::AuthorityUnavailable(error),
+        }
+    }
+}
+
+impl From<OidcError> for LoginError {
+    fn from(error: OidcError) -> Self {
+        match error {
+            OidcError::Unavailable(cause) => Self::ProviderUnavailable(cause),
+            // A refusal that a login can be told of is told on the login page; for what is left one begins again.
+            OidcError::Attempt | OidcError::Refused { .. } | OidcError::Untrusted(_) => Self::AttemptExpired,
+        }
+    }
+}
+
+/// A login that failed, and what its answer says of the session that came in.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: LoginError,
+    /// How the session that came in fares: it stands.
+    pub auth_status: AuthStatus,
+    /// Its cookies where they changed, and the end of the attempt's.
+    pub cookies: CookieChanges,
+}
+
+/// The ways in and out, built once.
+pub struct Logins {
+    settings: Settings,
+    /// `Settings::login_page`.
+    login_page: String,
+    providers: Vec<Arc<Provider>>,
+    authority: Arc<Authority>,
+    sessions: Sessions,
+    pages: Arc<Pages>,
+    clock: Clock,
+    random: Random,
+    return_to: return_to::ReturnTo,
+    loops: loop_guard::LoopGuard,
+}
+
+/// A session that has just begun.
+struct Entered {
+    session: Arc<Session>,
+    cookies: CookieChanges,
+}
+
+impl Logins {
+    /// Puts the ways in and out together; the login page shows the providers in this order.
+    pub fn new(
+        settings: Settings,
+        providers: Vec<Arc<Provider>>,
+        authority: Arc<Authority>,
+        sessions: Sessions,
+        pages: Arc<Pages>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self {
+            login_page: settings.login_page(),
+            return_to: return_to::ReturnTo::new(&settings),
+            loops: loop_guard::LoopGuard::new(),
+            settings,
+            providers,
+            authority,
+            sessions,
+            pages,
+            clock,
+            random,
+        }
+    }
+
+    fn provider(&self, name: &str) -> Result<&Arc<Provider>, LoginError> {
+        self.providers.iter().find(|provider| provider.settings().name == name).ok_or(LoginError::NotConfigured)
+    }
+
+    /// Lets the authority issue tokens for `proof` and begins a session with them, in place of the one that came in.
+    async fn enter(&self, call: &mut Call, proof: Proof, method: &str, device: Device) -> Result<Entered, LoginError> {
+        let visitor = Visitor { client: call.client, user_agent: call.user_agent(), device: device.clone() };
+        let issued: Issued = self.authority.issue(proof, &visitor).await?;
+        let device_id = device.id;
+        let login = NewLogin { issued, provider: Arc::from(method), device };
+        let (session, cookies) = self.sessions.begin(login, &mut call.visit).await.map_err(LoginError::Session)?;
+        tracing::info!(target: "audit", method, device = %device_id, client = %call.client, "login succeeded");
+        Ok(Entered { session, cookies })
+    }
+
+    /// What a script gets from a login: the object of `GET /session`, with the cookies set.
+    fn entered(&self, entered: Entered) -> Answer {
+        let object = self.sessions.describe(&entered.session.access);
+        Answer::json(StatusCode::OK, object, entered.cookies, AuthStatus::Refreshed)
+    }
+
+    /// The end of a login that brought no session: written down here, answered elsewhere.
+    fn failed(call: &Call, method: &str, error: LoginError, spent: CookieChanges) -> Failed {
+        tracing::info!(target: "audit", method, client = %call.client, reason = %error, "login failed");
+        let (auth_status, cookies) = call.visit.head();
+        Failed { error, auth_status, cookies: cookies.and(spent) }
+    }
 }

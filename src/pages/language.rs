@@ -29,6 +29,14 @@ impl Language {
         best.1
     }
 
+    /// The one of two texts that is in this language.
+    pub fn choose<T>(self, english: T, korean: T) -> T {
+        match self {
+            Self::Korean => korean,
+            Self::English => english,
+        }
+    }
+
     /// The language tag (RFC 5646), for `lang` and `Content-Language`.
     pub const fn tag(self) -> &'static str {
         match self {

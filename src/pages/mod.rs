@@ -3,15 +3,13 @@
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value, context, escape_formatter};
 use url::Url;
 
 mod language;
-mod notice;
 mod texts;
 
 pub use language::Language;
-pub use notice::Notice;
 pub use texts::Text;
 
 const STYLE: &str = include_str!("style.css");
@@ -22,6 +20,7 @@ const NOTICE: &str = "notice.html";
 #[derive(Debug)]
 pub struct Pages {
     templates: Environment<'static>,
+    login_page: String,
     content_security_policy: HeaderValue,
 }
 
@@ -30,8 +29,8 @@ pub struct Pages {
 pub struct Page {
     /// The document.
     pub html: String,
-    language: Language,
-    content_security_policy: HeaderValue,
+    /// Its headers: nothing is stored, framed, sniffed or told to the next site.
+    pub headers: HeaderMap,
 }
 
 /// What the login page shows.
@@ -84,23 +83,27 @@ pub struct Form<'a> {
 
 /// A page that says why something did not work.
 #[derive(Debug)]
-pub struct NoticePage<'a> {
+pub struct ErrorPage<'a> {
     /// The visitor's language.
     pub language: Language,
-    /// What happened.
-    pub notice: Notice,
-    /// What the one button says, and where it leads.
-    pub action: Option<(Text, &'a str)>,
+    /// The answer's status.
+    pub status: u16,
+    /// What happened, in the visitor's language.
+    pub message: &'a str,
+    /// The `code` that a script gets for the same.
+    pub code: &'a str,
 }
 
 impl Pages {
-    /// Compiles the pages of the site at `public_url`, whose login form may end at one of `form_targets` (origins) besides the site itself.
+    /// Compiles the pages of the site at `public_url`. `login_page` is where a login begins; the form there may end at one of `form_targets` (origins) besides the site
+    /// itself.
     ///
     /// # Panics
     /// Never: the templates are part of the program, and a test renders each.
-    pub fn new(public_url: &Url, form_targets: &[String]) -> Self {
+    pub fn new(public_url: &Url, login_page: &str, form_targets: &[String]) -> Self {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        templates.set_formatter(escape);
         templates.add_global("style", STYLE);
         templates.add_global("site", public_url.host_str().unwrap_or_default());
         for (name, source) in [
@@ -110,7 +113,11 @@ impl Pages {
         ] {
             templates.add_template(name, source).expect("the embedded templates compile");
         }
-        Self { templates, content_security_policy: content_security_policy(form_targets) }
+        Self {
+            templates,
+            login_page: login_page.to_owned(),
+            content_security_policy: content_security_policy(form_targets),
+        }
     }
 
     /// The page with every login method.
@@ -142,34 +149,40 @@ impl Pages {
         self.render(LOGIN, values, page.language)
     }
 
-    /// A page that says why something did not work.
-    pub fn notice(&self, page: &NoticePage<'_>) -> Page {
-        let say = |text: Text| text.say(page.language);
+    /// A page that says why something did not work, and what can be done.
+    pub fn error(&self, page: &ErrorPage<'_>) -> Page {
+        let (advice, action) = remedy(page.code, page.status);
+        let link = action.map(|label| (label, self.login_page.as_str()));
+        self.notice(page.language, page.message, advice, link)
+    }
+
+    /// The page that stops logins which follow each other; `start` is where the next one would begin.
+    pub fn login_loop(&self, language: Language, start: &str) -> Page {
+        let title = Text::LoginLoop.say(language);
+        self.notice(language, title, Some(Text::LoginLoopAdvice), Some((Text::TryAgain, start)))
+    }
+
+    fn notice(&self, language: Language, title: &str, advice: Option<Text>, link: Option<(Text, &str)>) -> Page {
+        let say = |text: Text| text.say(language);
         let values = context! {
-            lang => page.language.tag(),
-            title => say(page.notice.title()),
-            advice => say(page.notice.advice()),
-            action => page.action.map(|(label, href)| context! { label => say(label), href }),
+            lang => language.tag(),
+            title,
+            advice => advice.map(say),
+            link => link.map(|(label, href)| context! { label => say(label), href }),
         };
-        self.render(NOTICE, values, page.language)
+        self.render(NOTICE, values, language)
     }
 
-    fn render(&self, name: &str, values: minijinja::Value, language: Language) -> Page {
+    fn render(&self, name: &str, values: Value, language: Language) -> Page {
         let rendered = self.templates.get_template(name).and_then(|template| template.render(values));
-        Page {
-            html: rendered.expect("the embedded templates render with the values that are given here"),
-            language,
-            content_security_policy: self.content_security_policy.clone(),
-        }
+        let html = rendered.expect("the embedded templates render with the values that are given here");
+        Page { html, headers: self.headers(language) }
     }
-}
 
-impl Page {
-    /// The headers of our own pages: nothing is stored, framed, sniffed or told to the next site.
-    pub fn headers(&self) -> HeaderMap {
+    fn headers(&self, language: Language) -> HeaderMap {
         let fixed: [(HeaderName, &'static str); 6] = [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-            (header::CONTENT_LANGUAGE, self.language.tag()),
+            (header::CONTENT_LANGUAGE, language.tag()),
             (header::CACHE_CONTROL, "no-store"),
             (header::REFERRER_POLICY, "no-referrer"),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -179,6 +192,21 @@ impl Page {
             fixed.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
         headers.insert(header::CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
         headers
+    }
+}
+
+/// What can be done about a failure, and what a link to the login says where that is it.
+fn remedy(code: &str, status: u16) -> (Option<Text>, Option<Text>) {
+    match code {
+        "attempt_expired" => (Some(Text::AttemptExpiredAdvice), Some(Text::StartAgain)),
+        "not_allowed" => (Some(Text::NotAllowedAdvice), Some(Text::StartAgain)),
+        "login_required" => (None, Some(Text::LogIn)),
+        "provider_unavailable" | "store_unavailable" => (Some(Text::LaterAdvice), Some(Text::TryAgain)),
+        "forbidden" => (Some(Text::ForbiddenAdvice), None),
+        "unusable_tokens" => (Some(Text::OperatorAdvice), None),
+        _ if status == 404 || status == 421 => (Some(Text::AddressAdvice), None),
+        _ if status >= 500 => (Some(Text::LaterAdvice), None),
+        _ => (None, None),
     }
 }
 
@@ -202,12 +230,32 @@ impl Brand {
     }
 }
 
+/// Escapes for text and for attributes in double quotes, where each value stands; unlike the engine's own it leaves the slashes of addresses readable.
+fn escape(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    let Some(text) = value.as_str().filter(|_| !value.is_safe() && *state.auto_escape() == AutoEscape::Html) else {
+        return escape_formatter(out, state, value);
+    };
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        out.write_str(&rest[..at])?;
+        out.write_str(match rest.as_bytes()[at] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            _ => "&#39;",
+        })?;
+        rest = &rest[at + 1..];
+    }
+    Ok(out.write_str(rest)?)
+}
+
 /// Nothing but our one style sheet, told by its hash, and forms to ourselves. Browsers hold `form-action` against the redirect that answers a form too, so the origins
 /// that a login may end at are listed.
 fn content_security_policy(form_targets: &[String]) -> HeaderValue {
     let style = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let origins = form_targets.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
-    let origins = origins.filter(|origin| origin.is_tuple()).map(|origin| format!(" {}", origin.ascii_serialization()));
+    let origins = origins.filter(url::Origin::is_tuple).map(|origin| format!(" {}", origin.ascii_serialization()));
     let origins: String = origins.collect();
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{origins}; frame-ancestors 'none'; base-uri 'none'"

@@ -3,7 +3,11 @@ use super::*;
 const EVIL: &str = r#""><script>alert(1)</script><img src=x onerror='alert(1)'>"#;
 
 fn pages() -> Pages {
-    Pages::new(&Url::parse("https://app.example.kr").unwrap(), &["https://partner.example.kr".to_owned()])
+    Pages::new(
+        &Url::parse("https://app.example.kr").unwrap(),
+        "/auth/login",
+        &["https://partner.example.kr".to_owned()],
+    )
 }
 
 fn method(brand: Brand, label: Option<&'static str>, name: &'static str) -> Method<'static> {
@@ -30,8 +34,8 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
         "사내 계정 시스템 계정으로 계속하기",
         "github 계정으로 계속하기",
         "class=\"button kakao\"",
-        "method=\"post\" action=\"&#x2f;auth&#x2f;login\"",
-        "name=\"return_to\" value=\"&#x2f;a?b=c&amp;d\"",
+        "method=\"post\" action=\"/auth/login\"",
+        "name=\"return_to\" value=\"/a?b=c&amp;d\"",
         "또는",
         "app.example.kr",
     ] {
@@ -59,55 +63,49 @@ fn whatever_a_visitor_brings_is_escaped() {
         methods: vec![Method { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
         form: Some(Form { action: EVIL.to_owned(), return_to: EVIL }),
     });
-    let notice = pages().notice(&NoticePage {
-        language: Language::English,
-        notice: Notice::AttemptExpired,
-        action: Some((Text::StartAgain, EVIL)),
-    });
-    for html in [page.html, notice.html] {
+    let error = ErrorPage { language: Language::English, status: 400, message: EVIL, code: EVIL };
+    for html in [page.html, pages().error(&error).html, pages().login_loop(Language::English, EVIL).html] {
         assert!(!html.contains("<script") && !html.contains("<img") && !html.contains(EVIL), "{html}");
         assert!(html.contains("&lt;script&gt;"));
     }
 }
 
 #[test]
-fn every_notice_renders_in_both_languages() {
-    let pages = pages();
-    for notice in [
-        Notice::AttemptExpired,
-        Notice::LoginLoop,
-        Notice::ProviderUnavailable,
-        Notice::AuthorityUnavailable,
-        Notice::NotAllowed,
-        Notice::SessionTooLarge,
-        Notice::BadRequest,
-        Notice::Forbidden,
-        Notice::CrossOrigin,
-        Notice::NotFound,
-        Notice::TooLarge,
-        Notice::Misdirected,
-        Notice::Internal,
-        Notice::BadGateway,
-        Notice::Unavailable,
-        Notice::GatewayTimeout,
-    ] {
-        for language in [Language::Korean, Language::English] {
-            let page = pages.notice(&NoticePage { language, notice, action: None });
-            assert!(page.html.contains(notice.title().say(language)), "{notice:?}");
-            assert!(page.html.contains(notice.advice().say(language)), "{notice:?}");
-            assert!(!page.html.contains("<a "), "{notice:?}");
-        }
+fn an_error_page_says_what_happened_and_what_can_be_done() {
+    let page = |language, status, code| {
+        pages().error(&ErrorPage { language, status, message: "이 계정으로는 로그인할 수 없습니다", code }).html
+    };
+    let not_allowed = page(Language::Korean, 403, "not_allowed");
+    assert!(not_allowed.contains("<h1>이 계정으로는 로그인할 수 없습니다</h1>"));
+    assert!(not_allowed.contains("다른 계정으로 로그인하거나"));
+    let expired = page(Language::English, 400, "attempt_expired");
+    assert!(
+        expired.contains("<a class=\"button own\" href=\"/auth/login\" rel=\"nofollow\">Log in again</a>"),
+        "{expired}"
+    );
+    assert!(page(Language::English, 404, "not_found").contains("Check the address."));
+    assert!(page(Language::English, 502, "upstream_unreachable").contains("Please try again in a moment."));
+    let plain = page(Language::English, 400, "bad_request");
+    assert!(!plain.contains("<a ") && !plain.contains("<p>"));
+}
+
+#[test]
+fn the_page_that_stops_a_loop_leads_to_where_the_next_login_begins() {
+    for language in [Language::Korean, Language::English] {
+        let html = pages().login_loop(language, "/auth/login/google?return_to=%2Fa").html;
+        assert!(html.contains(Text::LoginLoop.say(language)) && html.contains(Text::LoginLoopAdvice.say(language)));
+        assert!(html.contains("href=\"/auth/login/google?return_to=%2Fa\""));
     }
 }
 
 #[test]
 fn the_style_that_the_policy_allows_is_the_one_on_the_page() {
-    let page = pages().notice(&NoticePage { language: Language::English, notice: Notice::NotFound, action: None });
+    let page = pages().login_loop(Language::English, "/");
     let style = page.html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
     // A browser hashes what its parser made of the text, which turns CR LF into LF.
     assert!(!style.contains('\r'));
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()));
-    let headers = page.headers();
+    let headers = page.headers;
     assert_eq!(
         headers[header::CONTENT_SECURITY_POLICY],
         format!(

@@ -1,9 +1,25 @@
 //! The compiled table: request head → what it needs (own endpoint, or upstream and access rule). Pure functions.
 
+mod access;
+mod explain;
+mod methods;
+mod own;
+mod own_calls;
+mod pattern;
+mod table;
+mod trie;
+
 use std::time::Duration;
 
 use http::Method;
 
+pub use self::{
+    access::{Decision, Who},
+    explain::{Candidate, Verdict},
+    own::{OwnEndpoint, OwnPaths, Provider, reserved_provider_name},
+    own_calls::{CallPiece, OwnCall, OwnCalls},
+    table::{Conflict, Found, Route, Table},
+};
 use crate::upstream::HeaderRules;
 
 /// One `[[routes]]`, validated.
@@ -83,3 +99,13 @@ pub struct Cors {
     /// Whether their requests may carry cookies.
     pub credentials: bool,
 }
+
+impl Cors {
+    /// The origins whose requests may rest on the session's cookie: none unless `credentials` is on.
+    pub fn cookie_origins(&self) -> &[String] {
+        if self.credentials { &self.origins } else { &[] }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,7 @@ struct Visitor {
 enum Source {
     Direct(Intake),
     Recorded(Recorded),
-    Replayed(Replayed),
+    Replayed(Box<Replayed>),
 }
 
 impl RequestBody {
@@ -89,7 +89,7 @@ impl RequestBody {
     }
 
     pub(super) fn replayed(replayed: Replayed) -> Self {
-        Self::visitor(Source::Replayed(replayed))
+        Self::visitor(Source::Replayed(Box::new(replayed)))
     }
 
     fn visitor(source: Source) -> Self {

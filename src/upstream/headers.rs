@@ -54,11 +54,10 @@ impl Client {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("\"[{address}]\""),
         };
-        let value = |text: String| HeaderValue::try_from(text).expect("an address is visible ASCII");
         Self {
-            address: value(address.to_string()),
+            address: ascii(address.to_string()),
             proto: HeaderValue::from_static(proto),
-            element: value(format!("for={node};proto={proto}")),
+            element: ascii(format!("for={node};proto={proto}")),
         }
     }
 
@@ -75,7 +74,7 @@ pub struct Forwarded<'a> {
     pub client: &'a Client,
     /// The host the visitor asked for: the value of `Host`, or `:authority`.
     pub host: &'a HeaderValue,
-    /// What a trusted proxy reported to stand before the visitor in `X-Forwarded-For`, if that is to be passed on.
+    /// `X-Forwarded-For` as it is to be passed on, where trusted proxies reported more than the visitor.
     pub chain: Option<&'a HeaderValue>,
 }
 
@@ -129,8 +128,7 @@ pub fn prepare_request<'c>(
         headers.insert(header::HOST, forwarded.host.clone());
     }
     let client = forwarded.client;
-    let chain = forwarded.chain.and_then(|chain| joined(chain, &client.address));
-    headers.insert(&X_FORWARDED_FOR, chain.unwrap_or_else(|| client.address.clone()));
+    headers.insert(&X_FORWARDED_FOR, forwarded.chain.unwrap_or(&client.address).clone());
     headers.insert(&X_FORWARDED_PROTO, client.proto.clone());
     headers.insert(&X_FORWARDED_HOST, forwarded.host.clone());
     headers.insert(&X_REAL_IP, client.address.clone());
@@ -222,8 +220,8 @@ fn announce_allowed_trailers(headers: &mut HeaderMap, rules: &HeaderRules) {
     let mut allowed = BytesMut::new();
     for name in headers.get_all(header::TRAILER).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b',')) {
         let Ok(name) = HeaderName::from_bytes(name.trim_ascii()) else { continue };
-        let ruled = rules.set.iter().map(|(set, _)| set).chain(&rules.remove).any(|ruled| *ruled == name);
-        if !ruled && may_be_trailer(name.as_str()) {
+        let is_ours = rules.set.iter().map(|(set, _)| set).chain(&rules.remove).any(|ours| *ours == name);
+        if !is_ours && may_be_trailer(name.as_str()) {
             if !allowed.is_empty() {
                 allowed.put_slice(b", ");
             }
@@ -238,12 +236,8 @@ fn announce_allowed_trailers(headers: &mut HeaderMap, rules: &HeaderRules) {
     }
 }
 
-fn joined(chain: &HeaderValue, address: &HeaderValue) -> Option<HeaderValue> {
-    let mut whole = BytesMut::with_capacity(chain.len() + 2 + address.len());
-    whole.put_slice(chain.as_bytes());
-    whole.put_slice(b", ");
-    whole.put_slice(address.as_bytes());
-    HeaderValue::from_maybe_shared(whole.freeze()).ok()
+fn ascii(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("an address is visible ASCII")
 }
 
 /// `None` where a claim is absent: half a value would say something else.

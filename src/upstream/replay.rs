@@ -46,7 +46,7 @@ pub fn record(body: Incoming, limit: Option<u64>, keep: usize, budget: &Arc<Budg
     if body.is_end_stream() {
         return (RequestBody::empty(), Replay(None));
     }
-    let shared = Arc::new(Mutex::new(State::Recording(Recording {
+    let shared = Arc::new(Mutex::new(Some(Recording {
         body: Intake::new(body, limit),
         kept: Some(Kept { bytes: BytesMut::new(), trailers: None, keep, budget: Arc::clone(budget), taken: 0 }),
         ended: false,
@@ -63,10 +63,7 @@ impl Replay {
     /// kept, or the visitor's body is broken. The first try's body fails from here on.
     pub fn again(mut self) -> Option<RequestBody> {
         let Some(shared) = self.0.take() else { return Some(RequestBody::empty()) };
-        let Recording { body, kept, ended } = match mem::replace(&mut *lock(&shared), State::Taken) {
-            State::Recording(recording) => recording,
-            State::Taken => return None,
-        };
+        let Recording { body, kept, ended } = lock(&shared).take()?;
         let mut kept = kept?;
         Some(RequestBody::replayed(Replayed {
             bytes: mem::take(&mut kept.bytes).freeze(),
@@ -81,7 +78,7 @@ impl Drop for Replay {
     /// Without a second try to come nothing more need be kept.
     fn drop(&mut self) {
         if let Some(shared) = &self.0
-            && let State::Recording(recording) = &mut *lock(shared)
+            && let Some(recording) = &mut *lock(shared)
         {
             recording.kept = None;
         }
@@ -91,11 +88,8 @@ impl Drop for Replay {
 /// The body of the first try.
 pub(super) struct Recorded(Arc<Mutex<State>>);
 
-enum State {
-    Recording(Recording),
-    /// The second try has it, or it failed.
-    Taken,
-}
+/// `None` when the second try has it, or when it failed.
+type State = Option<Recording>;
 
 struct Recording {
     body: Intake,
@@ -146,7 +140,7 @@ impl Recorded {
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
         let mut state = lock(&self.0);
-        let State::Recording(recording) = &mut *state else {
+        let Some(recording) = &mut *state else {
             return Poll::Ready(Some(Err(RequestError::Taken)));
         };
         match ready!(recording.body.poll_frame(cx)) {
@@ -155,7 +149,7 @@ impl Recorded {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
-                *state = State::Taken;
+                *state = None;
                 Poll::Ready(Some(Err(error)))
             }
             None => {
@@ -166,10 +160,7 @@ impl Recorded {
     }
 
     fn look<T>(&self, taken: T, see: impl FnOnce(&Recording) -> T) -> T {
-        match &*lock(&self.0) {
-            State::Recording(recording) => see(recording),
-            State::Taken => taken,
-        }
+        lock(&self.0).as_ref().map_or(taken, see)
     }
 }
 

@@ -107,11 +107,11 @@ mod tests {
         match payload {
             0..126 => frame.push(masked | u8::try_from(payload).unwrap()),
             126..65536 => {
-                frame.push(masked | 126);
+                frame.push(masked + 126);
                 frame.extend(u16::try_from(payload).unwrap().to_be_bytes());
             }
             _ => {
-                frame.push(masked | 127);
+                frame.push(masked + 127);
                 frame.extend((payload as u64).to_be_bytes());
             }
         }

@@ -1,1 +1,194 @@
-//! Tests.
+//! What passes, what ends here, and what is set.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+
+fn map(lines: &[(&str, &str)]) -> HeaderMap {
+    lines.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())).fold(
+        HeaderMap::new(),
+        |mut map, (name, value)| {
+            map.append(name, value);
+            map
+        },
+    )
+}
+
+fn client() -> Client {
+    Client::new(Ipv4Addr::new(203, 0, 113, 7).into(), Proto::Https)
+}
+
+struct Setup<'a> {
+    chain: Option<&'a str>,
+    authorization: Authorization,
+    rules: HeaderRules,
+    purpose: Purpose,
+    claims: &'a [(&'a str, &'a str)],
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            chain: None,
+            authorization: Authorization::Remove,
+            rules: HeaderRules::default(),
+            purpose: Purpose::Exchange,
+            claims: &[],
+        }
+    }
+}
+
+impl Setup<'_> {
+    fn prepare(self, lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = map(lines);
+        let chain = self.chain.map(|chain| HeaderValue::from_str(chain).unwrap());
+        let host = HeaderValue::from_static("app.example");
+        let forwarded = Forwarded { client: &client(), host: &host, chain: chain.as_ref() };
+        prepare_request(&mut headers, &forwarded, self.authorization, &self.rules, self.purpose, |name| {
+            self.claims.iter().find(|claim| claim.0 == name).map(|claim| Cow::Borrowed(claim.1))
+        });
+        headers
+    }
+}
+
+#[test]
+fn what_belongs_to_one_hop_ends_here_in_both_directions() {
+    let lines = [
+        ("connection", "keep-alive, X-Hop , cookie,host"),
+        ("connection", "authorization, x-other"),
+        ("x-hop", "1"),
+        ("x-other", "1"),
+        ("x-kept", "1"),
+        ("cookie", "a=1"),
+        ("host", "app.example"),
+        ("set-cookie", "b=2"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-connection", "keep-alive"),
+        ("proxy-authorization", "Basic x"),
+        ("proxy-authenticate", "Basic"),
+        ("te", "gzip"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+    ];
+    let gone = [
+        "connection",
+        "x-hop",
+        "x-other",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authorization",
+        "proxy-authenticate",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let request = Setup::default().prepare(&lines);
+    let mut answer = map(&lines);
+    prepare_answer(&mut answer, &HeaderRules::default(), Purpose::Exchange);
+    for headers in [request, answer] {
+        for name in gone {
+            assert!(!headers.contains_key(name), "{name}");
+        }
+        for name in ["x-kept", "cookie", "host", "set-cookie"] {
+            assert!(headers.contains_key(name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_upgrade_keeps_the_protocol_and_names_it() {
+    let lines = [("connection", "keep-alive, Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "k")];
+    let headers = Setup { purpose: Purpose::Upgrade, ..Setup::default() }.prepare(&lines);
+    assert_eq!(headers["connection"], "upgrade");
+    assert_eq!(headers["upgrade"], "websocket");
+    assert_eq!(headers["sec-websocket-key"], "k");
+    let plain = Setup { purpose: Purpose::Upgrade, ..Setup::default() }.prepare(&[("connection", "close")]);
+    assert!(!plain.contains_key("connection"));
+}
+
+#[test]
+fn trailers_are_asked_for_and_announced_only_where_they_may_pass() {
+    let rules = HeaderRules { set: vec![("x-role".parse().unwrap(), HeaderTemplate(Vec::new()))], remove: Vec::new() };
+    let lines =
+        [("te", "gzip, Trailers"), ("trailer", "grpc-status, X-User-Id, cookie"), ("trailer", "x-role,x_b, x-c")];
+    let headers = Setup { rules, ..Setup::default() }.prepare(&lines);
+    assert_eq!(headers["te"], "trailers");
+    assert_eq!(headers["connection"], "te");
+    assert_eq!(headers["trailer"], "grpc-status, x-c");
+    assert!(!Setup::default().prepare(&[("trailer", "authorization")]).contains_key("trailer"));
+}
+
+#[test]
+fn expect_ends_here() {
+    assert!(!Setup::default().prepare(&[("expect", "100-continue")]).contains_key("expect"));
+}
+
+#[test]
+fn the_visitor_is_described_once_and_by_us() {
+    let headers =
+        Setup::default().prepare(&[("x-forwarded-for", "evil"), ("forwarded", "for=evil"), ("x-real-ip", "evil")]);
+    assert_eq!(headers.get_all("x-forwarded-for").iter().collect::<Vec<_>>(), ["203.0.113.7"]);
+    assert_eq!(headers["x-forwarded-proto"], "https");
+    assert_eq!(headers["x-forwarded-host"], "app.example");
+    assert_eq!(headers["x-real-ip"], "203.0.113.7");
+    assert_eq!(headers.get_all("forwarded").iter().collect::<Vec<_>>(), ["for=203.0.113.7;proto=https"]);
+    assert_eq!(headers["host"], "app.example", "of an HTTP/2 request, which has none");
+    let chained = Setup { chain: Some("198.51.100.1, 203.0.113.7"), ..Setup::default() }.prepare(&[]);
+    assert_eq!(chained["x-forwarded-for"], "198.51.100.1, 203.0.113.7");
+}
+
+#[test]
+fn an_ipv6_address_is_quoted_where_it_must_be_and_a_mapped_one_is_ipv4() {
+    let client = Client::new("2001:db8::1".parse().unwrap(), Proto::Http);
+    assert_eq!(client.element, "for=\"[2001:db8::1]\";proto=http");
+    assert_eq!(client.address(), "2001:db8::1");
+    assert_eq!(Client::new("::ffff:192.0.2.1".parse().unwrap(), Proto::Http).address(), "192.0.2.1");
+}
+
+#[test]
+fn authorization_is_replaced_removed_or_kept() {
+    let lines = [("authorization", "Basic visitor")];
+    let with = |authorization| Setup { authorization, ..Setup::default() }.prepare(&lines);
+    let bearer = HeaderValue::from_static("Bearer ours");
+    assert_eq!(with(Authorization::Replace(bearer))["authorization"], "Bearer ours");
+    assert!(!with(Authorization::Remove).contains_key("authorization"));
+    assert_eq!(with(Authorization::Keep)["authorization"], "Basic visitor");
+}
+
+#[test]
+fn rules_strip_then_set_and_remove_both_ways() {
+    let literal = |text: &str| HeaderPiece::Literal(text.into());
+    let claim = |name: &str| HeaderPiece::Claim(name.into());
+    let rules = HeaderRules {
+        set: vec![
+            ("x-id".parse().unwrap(), HeaderTemplate(vec![literal("user:"), claim("sub")])),
+            ("x-absent".parse().unwrap(), HeaderTemplate(vec![literal("role:"), claim("role")])),
+        ],
+        remove: vec!["server".parse().unwrap()],
+    };
+    let lines = [("x-id", "forged"), ("x-id", "twice"), ("x-absent", "forged"), ("server", "x")];
+    let headers = Setup { rules: rules.clone(), claims: &[("sub", "u1")], ..Setup::default() }.prepare(&lines);
+    assert_eq!(headers.get_all("x-id").iter().collect::<Vec<_>>(), ["user:u1"]);
+    assert!(!headers.contains_key("x-absent") && !headers.contains_key("server"));
+    let mut answer = map(&lines);
+    prepare_answer(&mut answer, &rules, Purpose::Exchange);
+    assert!(answer.contains_key("x-id") && !answer.contains_key("server"));
+}
+
+#[test]
+fn a_claim_is_visible_ascii_or_encoded() {
+    for (claim, text) in [
+        ("Gil-dong 100%", "Gil-dong 100%"),
+        ("홍길동", "%ED%99%8D%EA%B8%B8%EB%8F%99"),
+        ("é 100%", "%C3%A9%20100%25"),
+        ("a\r\nx-admin: 1", "a%0D%0Ax-admin:%201"),
+        (" lead", "%20lead"),
+        ("nul\0del\x7f", "nul%00del%7F"),
+        ("", ""),
+    ] {
+        let template = HeaderTemplate(vec![HeaderPiece::Claim("name".into())]);
+        let rules = HeaderRules { set: vec![("x-name".parse().unwrap(), template)], remove: Vec::new() };
+        let headers = Setup { rules, claims: &[("name", claim)], ..Setup::default() }.prepare(&[]);
+        assert_eq!(headers["x-name"], text);
+    }
+}

@@ -1,0 +1,103 @@
+//! `GET` and `POST /callback/{provider}`: the end of a login at a provider.
+
+use super::{
+    Answer, Call, Failed, LoginError, Logins,
+    message::Message,
+    page::Attempt,
+    parameters::{Parameters, Repeated},
+    state,
+};
+use crate::{
+    authority::Proof,
+    oidc::{CallbackParams, OidcError},
+    secret::{Secret, ct_eq},
+    session::{AuthStatus, CookieChanges},
+};
+
+/// How a callback ends, where it does not fail.
+enum End {
+    /// Logged in.
+    Entered { cookies: CookieChanges, return_to: String },
+    /// The provider said no: back to the login page.
+    Denied { message: Message, return_to: String },
+}
+
+impl From<Repeated> for LoginError {
+    fn from(_: Repeated) -> Self {
+        Self::BadRequest("repeated_parameter")
+    }
+}
+
+impl Logins {
+    /// `GET /callback/{provider}`, and `POST` where the provider answers with a form.
+    pub async fn callback(&self, mut call: Call, provider: &str) -> Result<Answer, Failed> {
+        let mut spent = CookieChanges::default();
+        match self.end_at(&mut call, provider, &mut spent).await {
+            Ok(End::Entered { cookies, return_to }) => {
+                let location = self.return_to.follow(Some(&return_to));
+                Ok(Answer::see_other(location, spent.and(cookies), AuthStatus::Refreshed))
+            }
+            Ok(End::Denied { message, return_to }) => {
+                tracing::info!(target: "audit", method = provider, client = %call.client, reason = message.code(), "login failed");
+                let (auth_status, cookies) = call.visit.head();
+                let location = self.login_page_with(message, self.return_to.follow(Some(&return_to)));
+                Ok(Answer::see_other(location, cookies.and(spent), auth_status))
+            }
+            Err(LoginError::AttemptExpired) => {
+                // The back button, or an attempt of which another tab was quicker: whoever is logged in goes on.
+                call.visit.ensure().await;
+                if call.visit.access().is_none() {
+                    return Err(Self::failed(&call, provider, LoginError::AttemptExpired, spent));
+                }
+                let (auth_status, cookies) = call.visit.head();
+                Ok(Answer::see_other(&self.settings.after_login, cookies.and(spent), auth_status))
+            }
+            Err(error) => Err(Self::failed(&call, provider, error, spent)),
+        }
+    }
+
+    async fn end_at(&self, call: &mut Call, name: &str, spent: &mut CookieChanges) -> Result<End, LoginError> {
+        let provider = self.provider(name)?;
+        let answer = if call.body.is_empty() {
+            std::mem::take(&mut call.query).unwrap_or_default().into_bytes().into()
+        } else {
+            call.body.clone()
+        };
+        let parameters = Parameters::of(&answer);
+        let state = parameters.once("state")?.ok_or(LoginError::AttemptExpired)?;
+        let id = state::attempt_of(state).ok_or(LoginError::AttemptExpired)?;
+
+        // Taken before anything of it is checked: a second try finds nothing.
+        let (attempt, cleared) = self.sessions.attempts().take::<Attempt>(&call.headers, id).await?;
+        *spent = cleared;
+        let attempt = attempt.ok_or(LoginError::AttemptExpired)?;
+        if attempt.provider != name || !ct_eq(attempt.oidc.state.expose().as_bytes(), state.as_bytes()) {
+            return Err(LoginError::AttemptExpired);
+        }
+        let return_to = attempt.return_to;
+        if let Some(error) = parameters.once("error")? {
+            return Ok(End::Denied { message: Message::of_provider(error), return_to });
+        }
+        let Some(code) = parameters.once("code")? else {
+            return Ok(End::Denied { message: Message::ProviderRefused, return_to });
+        };
+        let callback = CallbackParams {
+            code: Secret::new(code),
+            state: Secret::new(state),
+            iss: parameters.once("iss")?.map(str::to_owned),
+        };
+        let identity = match provider.redeem(callback, &attempt.oidc, &self.redirect_uri(name)).await {
+            Ok(identity) => identity,
+            Err(error @ (OidcError::Refused { .. } | OidcError::Untrusted(_))) => {
+                tracing::warn!(provider = name, %error, "the provider's answer makes no login");
+                return Ok(End::Denied { message: Message::ProviderRefused, return_to });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let device = self.device(call, attempt.device, None);
+        let device_id = device.id;
+        let entered = self.enter(call, Proof::Provider(Box::new(identity)), name, device).await?;
+        self.loops.arrived(device_id, &return_to, self.clock.now());
+        Ok(End::Entered { cookies: entered.cookies, return_to })
+    }
+}

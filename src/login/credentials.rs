@@ -1,0 +1,89 @@
+//! `POST /login`: e-mail and password, judged by the backend. A script posts JSON, the login page a form.
+
+use serde::Deserialize;
+
+use super::{
+    Answer, Call, Failed, LoginError, Logins, call::Written, device, message::Message, parameters::Parameters,
+};
+use crate::{
+    authority::Proof,
+    secret::Secret,
+    session::{AuthStatus, CookieChanges},
+};
+
+/// What a session that began here calls its provider.
+const METHOD: &str = "credentials";
+
+#[derive(Deserialize)]
+struct Request {
+    email: String,
+    password: Secret,
+    #[serde(rename = "deviceId")]
+    device_id: Option<String>,
+    #[serde(rename = "deviceName")]
+    device_name: Option<String>,
+    #[serde(skip)]
+    return_to: Option<String>,
+}
+
+impl Logins {
+    /// `POST /login`. A script gets the object of `GET /session`; a form goes on to `return_to`, or back to the login page with a message.
+    pub async fn credentials(&self, mut call: Call) -> Result<Answer, Failed> {
+        let none = CookieChanges::default();
+        let request = match self.read_credentials(&call) {
+            Ok(request) => request,
+            Err(error) => return Err(Self::failed(&call, METHOD, error, none)),
+        };
+        let return_to = self.return_to.follow(request.return_to.as_deref()).to_owned();
+        let is_form = call.is_form();
+        let device = self.device(&call, device::said(request.device_id.as_deref()), request.device_name.as_deref());
+        let email = request.email.trim().to_owned();
+        if email.is_empty() || request.password.is_empty() {
+            return self.sent_back(&call, is_form, LoginError::BadRequest("credentials_missing"), &return_to);
+        }
+        let proof = Proof::Credentials { email, password: request.password };
+        match self.enter(&mut call, proof, METHOD, device).await {
+            Ok(entered) if is_form => Ok(Answer::see_other(return_to, entered.cookies, AuthStatus::Refreshed)),
+            Ok(entered) => Ok(self.entered(entered)),
+            Err(error) => self.sent_back(&call, is_form, error, &return_to),
+        }
+    }
+
+    fn read_credentials(&self, call: &Call) -> Result<Request, LoginError> {
+        if !self.authority.takes_credentials() {
+            return Err(LoginError::NotConfigured);
+        }
+        match call.written() {
+            Written::Json => call.json(),
+            Written::Form => {
+                let form = Parameters::of(&call.body);
+                let field = |name| form.first(name).unwrap_or_default();
+                Ok(Request {
+                    email: field("email").to_owned(),
+                    password: Secret::new(field("password")),
+                    device_id: None,
+                    device_name: None,
+                    return_to: form.first("return_to").map(str::to_owned),
+                })
+            }
+            Written::Empty => Err(LoginError::BadRequest("credentials_missing")),
+            Written::Otherwise => Err(LoginError::BadRequest("json_expected")),
+        }
+    }
+
+    /// The failure; where a person can mend it in the form, the form with a message.
+    fn sent_back(&self, call: &Call, is_form: bool, error: LoginError, return_to: &str) -> Result<Answer, Failed> {
+        let message = match &error {
+            LoginError::BadCredentials => Some(Message::BadCredentials),
+            LoginError::BadRequest(_) => Some(Message::CredentialsMissing),
+            _ => None,
+        };
+        let failed = Self::failed(call, METHOD, error, CookieChanges::default());
+        match message.filter(|_| is_form) {
+            Some(message) => {
+                Ok(Answer::see_other(self.login_page_with(message, return_to), failed.cookies, failed.auth_status))
+            }
+            None => Err(failed),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The device of a login: the browser's own id, else the app's, else a new one; and a name for people.
+
+use uuid::Uuid;
+
+use super::{Call, Logins};
+use crate::{authority::Device, session};
+
+/// Longest name that an app may give.
+const LONGEST_NAME: usize = 100;
+
+impl Logins {
+    /// The device that logs in; `id` and `name` are what an app says of itself, where the browser's cookie says nothing.
+    pub(super) fn device(&self, call: &Call, id: Option<Uuid>, name: Option<&str>) -> Device {
+        let own = self.sessions.device_id(&call.headers);
+        let id = own.or(id).unwrap_or_else(|| self.random.uuid());
+        let name = name.map(visible).filter(|name| !name.is_empty());
+        Device { id, name: name.unwrap_or_else(|| session::device::name(&call.headers)) }
+    }
+}
+
+/// What an app calls its device: taken if it is a UUID.
+pub(super) fn said(id: Option<&str>) -> Option<Uuid> {
+    id.and_then(session::device::parse_id)
+}
+
+/// The first hundred visible characters.
+fn visible(name: &str) -> String {
+    let is_shown = |c: &char| !c.is_control() && !is_invisible(*c);
+    let shown: String = name.trim().chars().filter(is_shown).take(LONGEST_NAME).collect();
+    shown.trim().to_owned()
+}
+
+/// Zero-width characters, those that turn the direction of a text, and line separators: they make one name look like another.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_people_can_see_of_it() {
+        assert_eq!(visible("  철수의 Galaxy S24\r\n"), "철수의 Galaxy S24");
+        assert_eq!(visible("a\u{202e}b\u{200b}c\u{0}d"), "abcd");
+        assert_eq!(visible(&"가".repeat(500)).chars().count(), LONGEST_NAME);
+        assert_eq!(visible(" \t\u{200b} "), "");
+    }
+}

@@ -1,0 +1,100 @@
+//! `POST /{provider}` and `POST /{provider}/nonce`: a login with an ID token that an app or a page got from the provider itself (One Tap, native sign-in).
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Answer, Call, Failed, LoginError, Logins, device};
+use crate::{
+    authority::Proof,
+    oidc::{Claims, Flaw, IdTokenError, Identity},
+    secret::IdToken,
+    session::CookieChanges,
+};
+
+/// An ID token issued longer ago is refused.
+const MAX_AGE: Duration = Duration::from_secs(600);
+/// A token is remembered until none of its age would be accepted, whatever the difference of the clocks.
+const REMEMBERED: Duration = Duration::from_secs(900);
+
+#[derive(Deserialize)]
+struct Request {
+    id_token: IdToken,
+    #[serde(rename = "deviceId")]
+    device_id: Option<String>,
+    #[serde(rename = "deviceName")]
+    device_name: Option<String>,
+}
+
+impl Logins {
+    /// `POST /{provider}`, where `id_token_login` is configured.
+    pub async fn id_token(&self, mut call: Call, provider: &str) -> Result<Answer, Failed> {
+        match self.exchange(&mut call, provider).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(Self::failed(&call, provider, error, CookieChanges::default())),
+        }
+    }
+
+    /// `POST /{provider}/nonce`: the nonce that a browser's ID token must hold.
+    pub fn nonce(&self, call: &Call, provider: &str) -> Result<Answer, Failed> {
+        match self.audiences(provider) {
+            Ok(_) => {
+                let nonce = self.sessions.attempts().seal_nonce(provider);
+                let (auth_status, cookies) = call.visit.head();
+                Ok(Answer::json(StatusCode::OK, json!({ "nonce": nonce }), cookies, auth_status))
+            }
+            Err(error) => Err(Self::failed(call, provider, error, CookieChanges::default())),
+        }
+    }
+
+    async fn exchange(&self, call: &mut Call, name: &str) -> Result<Answer, LoginError> {
+        let audiences = self.audiences(name)?;
+        let request: Request = call.json()?;
+        let verified = self.provider(name)?.verify_id_token(&request.id_token, audiences, None, Some(MAX_AGE)).await;
+        let claims = verified.map_err(|error| match error {
+            IdTokenError::Invalid(flaw) => LoginError::InvalidIdToken(flaw),
+            IdTokenError::Unavailable(cause) => LoginError::ProviderUnavailable(cause),
+        })?;
+        self.take_nonce(call, name, &claims).await?;
+        self.take_token(&request.id_token).await?;
+
+        let device = self.device(call, device::said(request.device_id.as_deref()), request.device_name.as_deref());
+        let identity = Identity {
+            provider: name.to_owned(),
+            profile: claims.clone(),
+            claims,
+            id_token: request.id_token,
+            tokens: None,
+        };
+        let entered = self.enter(call, Proof::Provider(Box::new(identity)), name, device).await?;
+        Ok(self.entered(entered))
+    }
+
+    fn audiences(&self, provider: &str) -> Result<&[String], LoginError> {
+        self.provider(provider)?.settings().id_token_audiences.as_deref().ok_or(LoginError::NotConfigured)
+    }
+
+    /// A browser can be made to log in with somebody else's token: there the token must hold a nonce that we gave, unused. An app may use its own.
+    async fn take_nonce(&self, call: &Call, provider: &str, claims: &Claims) -> Result<(), LoginError> {
+        let nonce = claims.get("nonce").and_then(|nonce| nonce.as_str());
+        let own = nonce.filter(|nonce| self.sessions.attempts().is_own_nonce(provider, nonce));
+        match own {
+            Some(nonce) => self.take_once(&[b"nonce", provider.as_bytes(), nonce.as_bytes()]).await,
+            None if call.is_from_browser() => Err(LoginError::InvalidIdToken(Flaw::Nonce)),
+            None => Ok(()),
+        }
+    }
+
+    /// Known by what was signed: an ECDSA signature can be written in a second way.
+    async fn take_token(&self, token: &IdToken) -> Result<(), LoginError> {
+        let signed = token.expose().rsplit_once('.').map_or(token.expose(), |(signed, _)| signed);
+        self.take_once(&[b"id_token", signed.as_bytes()]).await
+    }
+
+    async fn take_once(&self, what: &[&[u8]]) -> Result<(), LoginError> {
+        let until = self.clock.now().plus(REMEMBERED);
+        if self.sessions.attempts().take_once(what, until).await? { Ok(()) } else { Err(LoginError::UsedIdToken) }
+    }
+}

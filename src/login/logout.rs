@@ -1,0 +1,43 @@
+//! `POST /logout`: the session ends here, at the authority and, for a browser's form, at the provider.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::{Answer, Call, Failed, Logins};
+use crate::session::LoggedOut;
+
+/// A provider whose metadata is not known by then keeps its session: ours has ended.
+const WAIT_FOR_PROVIDER: Duration = Duration::from_secs(2);
+
+impl Logins {
+    /// `POST /logout`. Ends the session whatever the authority answers; a form is sent on to the provider's own logout where there is one, else to `after_logout`.
+    pub async fn logout(&self, mut call: Call) -> Result<Answer, Failed> {
+        let device = self.sessions.device_id(&call.headers);
+        if let Some(device) = device {
+            self.loops.forget(device);
+        }
+        let is_form = call.is_form();
+        let mut ended = self.sessions.log_out(&mut call.visit).await;
+        let cookies = std::mem::take(&mut ended.cookies);
+        let method = ended.provider.as_deref().unwrap_or_default();
+        tracing::info!(target: "audit", method, device = ?device, client = %call.client, "logged out");
+        if !is_form {
+            // No address for the provider's logout: the ID token in it is for no script to read.
+            return Ok(Answer::json(StatusCode::OK, json!({ "success": true }), cookies, ended.status));
+        }
+        let at_provider = self.end_session_address(&ended).await;
+        let location = at_provider.unwrap_or_else(|| self.settings.after_logout.clone());
+        Ok(Answer::see_other(location, cookies, ended.status))
+    }
+
+    /// OIDC RP-Initiated Logout 1.0, section 2.
+    async fn end_session_address(&self, ended: &LoggedOut) -> Option<String> {
+        let provider = self.provider(ended.provider.as_deref()?).ok()?;
+        let after_logout = &self.settings.after_logout;
+        let back = if after_logout.starts_with('/') { self.public_address(after_logout) } else { after_logout.clone() };
+        let address = provider.end_session_url(ended.id_token.as_ref(), &back, None);
+        tokio::time::timeout(WAIT_FOR_PROVIDER, address).await.ok()?.map(String::from)
+    }
+}

@@ -1,0 +1,135 @@
+//! `GET /login` and `GET /login/{provider}`: the page with every login method, and the way to a provider.
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use url::form_urlencoded::Serializer;
+use uuid::Uuid;
+
+use super::{Answer, Call, Failed, LoginError, Logins, message::Message, parameters::Parameters, state};
+use crate::{
+    oidc::{self, Preset, Provider, ResponseMode},
+    pages::{Brand, Form, LoginPage, Method},
+    session::{CookieChanges, Reach},
+};
+
+/// What the cookie of an attempt knows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) provider: String,
+    pub(super) oidc: oidc::Attempt,
+    pub(super) return_to: String,
+    /// The browser's device id: a provider's form brings no cookie but the attempt's.
+    pub(super) device: Option<Uuid>,
+}
+
+impl Logins {
+    /// `GET /login`: every configured method; straight to the provider where there is one and nothing else, except after an error. Whoever is logged in goes on.
+    pub async fn page(&self, mut call: Call) -> Result<Answer, Failed> {
+        let query = call.query.take().unwrap_or_default();
+        let query = Parameters::of(query.as_bytes());
+        let return_to = self.return_to.follow(query.first("return_to"));
+        call.visit.ensure().await;
+        if call.visit.access().is_some() {
+            let (auth_status, cookies) = call.visit.head();
+            return Ok(Answer::see_other(return_to, cookies, auth_status));
+        }
+        let error = query.first("error");
+        if let ([only], false, None) = (self.providers.as_slice(), self.authority.takes_credentials(), error) {
+            return self.sent_to(&call, &only.settings().name, return_to).await;
+        }
+        let page = self.pages.login(&LoginPage {
+            language: call.language(),
+            message: error.and_then(Message::of_code).map(Message::text),
+            methods: self.providers.iter().map(|provider| self.method(provider, return_to)).collect(),
+            form: self.authority.takes_credentials().then(|| Form { action: self.at("login"), return_to }),
+        });
+        let (auth_status, cookies) = call.visit.head();
+        Ok(Answer::page(StatusCode::OK, page, cookies, auth_status))
+    }
+
+    /// `GET /login/{provider}?return_to=`: to the provider, with an attempt's cookie.
+    pub async fn start(&self, call: Call, provider: &str) -> Result<Answer, Failed> {
+        let query = Parameters::of(call.query.as_deref().unwrap_or_default().as_bytes());
+        let return_to = self.return_to.follow(query.first("return_to"));
+        self.sent_to(&call, provider, return_to).await
+    }
+
+    async fn sent_to(&self, call: &Call, provider: &str, return_to: &str) -> Result<Answer, Failed> {
+        let sent = self.send_to(call, provider, return_to).await;
+        sent.map_err(|error| Self::failed(call, provider, error, CookieChanges::default()))
+    }
+
+    async fn send_to(&self, call: &Call, name: &str, return_to: &str) -> Result<Answer, LoginError> {
+        let provider = self.provider(name)?;
+        let device = self.sessions.device_id(&call.headers);
+        if device.is_some_and(|device| self.loops.trips(device, return_to, self.clock.now())) {
+            tracing::warn!(provider = name, "three logins for one path within 30 s: shown a page");
+            let page = self.pages.login_loop(call.language(), &self.start_address(name, return_to));
+            let (auth_status, cookies) = call.visit.head();
+            return Ok(Answer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
+        }
+        let authorization = provider.authorization(&self.redirect_uri(name), &[]).await?;
+        let oidc = authorization.attempt;
+        let attempt = Attempt { provider: name.to_owned(), oidc, return_to: return_to.to_owned(), device };
+        let id = state::attempt_of(attempt.oidc.state.expose()).ok_or(LoginError::AttemptExpired)?;
+        let reach = match provider.settings().response_mode {
+            ResponseMode::Query => Reach::Lax,
+            ResponseMode::FormPost => Reach::CrossSite,
+        };
+        let kept = self.sessions.attempts().keep(&call.headers, id, &attempt, reach);
+        let (auth_status, cookies) = call.visit.head();
+        Ok(Answer::see_other(authorization.url, cookies.and(kept), auth_status))
+    }
+
+    fn method<'a>(&self, provider: &'a Provider, return_to: &str) -> Method<'a> {
+        let settings = provider.settings();
+        Method {
+            href: self.start_address(&settings.name, return_to),
+            brand: match settings.preset {
+                Preset::Google => Brand::Google,
+                Preset::Kakao => Brand::Kakao,
+                Preset::Naver => Brand::Naver,
+                Preset::Generic => Brand::Other,
+            },
+            label: settings.label.as_deref(),
+            name: &settings.name,
+        }
+    }
+
+    /// Where the login at a provider begins.
+    fn start_address(&self, provider: &str, return_to: &str) -> String {
+        self.with_return_to(&self.at(&format!("login/{provider}")), None, return_to)
+    }
+
+    /// The login page with a message.
+    pub(super) fn login_page_with(&self, message: Message, return_to: &str) -> String {
+        self.with_return_to(&self.login_page, Some(message), return_to)
+    }
+
+    /// An address with `error` and, where it says something, `return_to`.
+    fn with_return_to(&self, address: &str, message: Option<Message>, return_to: &str) -> String {
+        let mut query = Serializer::new(String::new());
+        query.extend_pairs(message.map(|message| ("error", message.code())));
+        query.extend_pairs((return_to != self.settings.after_login).then_some(("return_to", return_to)));
+        let query = query.finish();
+        if query.is_empty() {
+            return address.to_owned();
+        }
+        let join = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{join}{query}")
+    }
+
+    /// Built from the configuration alone: exactly what is registered with the provider.
+    pub(super) fn redirect_uri(&self, provider: &str) -> String {
+        self.public_address(&self.at(&format!("callback/{provider}")))
+    }
+
+    /// A path of ours as an absolute address.
+    pub(super) fn public_address(&self, path: &str) -> String {
+        format!("{}{path}", self.settings.public_url.origin().ascii_serialization())
+    }
+
+    fn at(&self, endpoint: &str) -> String {
+        format!("{}/{endpoint}", self.settings.base_path)
+    }
+}

@@ -1,0 +1,58 @@
+//! Parameters of a query or a form (`application/x-www-form-urlencoded`).
+
+use std::borrow::Cow;
+
+use url::form_urlencoded;
+
+/// More than any answer of a provider has; what comes after is not read.
+const MOST: usize = 64;
+
+/// Decoded parameters, in their order.
+#[derive(Debug)]
+pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+/// The same parameter twice (RFC 6749 section 3.1 forbids it): two readers could take different ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Repeated;
+
+impl<'a> Parameters<'a> {
+    pub(super) fn of(encoded: &'a [u8]) -> Self {
+        Self(form_urlencoded::parse(encoded).take(MOST).collect())
+    }
+
+    /// The first of this name.
+    pub(super) fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// The only one of this name; an empty one counts as absent (RFC 6749 section 3.1).
+    pub(super) fn once(&self, name: &str) -> Result<Option<&str>, Repeated> {
+        let mut named = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_ref());
+        match (named.next(), named.next()) {
+            (_, Some(_)) => Err(Repeated),
+            (value, None) => Ok(value.filter(|value| !value.is_empty())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_come_once_is_refused_when_it_comes_twice() {
+        let parameters = Parameters::of(b"code=a%2Bb+c&state=1&state=2&empty=");
+        assert_eq!(parameters.once("code"), Ok(Some("a+b c")));
+        assert_eq!(parameters.once("state"), Err(Repeated));
+        assert_eq!(parameters.once("empty"), Ok(None));
+        assert_eq!(parameters.once("absent"), Ok(None));
+        assert_eq!(parameters.first("state"), Some("1"));
+        assert_eq!(parameters.first("empty"), Some(""));
+    }
+
+    #[test]
+    fn a_flood_of_parameters_is_not_read_to_its_end() {
+        let flood = "a=b&".repeat(10_000);
+        assert_eq!(Parameters::of(flood.as_bytes()).0.len(), MOST);
+    }
+}

@@ -1,0 +1,97 @@
+//! Where a login ends: a path of ours (or an address on a listed origin) that no parser reads as another site; anything else becomes `after_login`.
+
+use percent_encoding::percent_decode_str;
+use url::{Origin, Url};
+
+use super::Settings;
+
+/// It travels in the attempt's cookie, and that must stay under what browsers keep.
+const LONGEST: usize = 2000;
+/// An address that is still encoded after so many rounds is a trick.
+const MOST_ROUNDS: usize = 3;
+
+/// Decides where logins may end.
+#[derive(Debug)]
+pub(super) struct ReturnTo {
+    own: Url,
+    origins: Vec<Origin>,
+    /// Our own endpoints that begin or end a login.
+    endpoints: [String; 2],
+    after_login: String,
+}
+
+impl ReturnTo {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let listed =
+            settings.return_to_origins.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
+        let origins = std::iter::once(settings.public_url.origin()).chain(listed).filter(Origin::is_tuple).collect();
+        let mut own = settings.public_url.clone();
+        own.set_path("/");
+        own.set_query(None);
+        own.set_fragment(None);
+        Self {
+            own,
+            origins,
+            endpoints: ["login", "callback"].map(|endpoint| format!("{}/{endpoint}", settings.base_path)),
+            after_login: settings.after_login.clone(),
+        }
+    }
+
+    /// The address to go to after the login that asks for `asked`: ready for `Location`.
+    pub(super) fn follow<'a>(&'a self, asked: Option<&'a str>) -> &'a str {
+        asked.filter(|asked| self.stays(asked)).unwrap_or(&self.after_login)
+    }
+
+    fn stays(&self, asked: &str) -> bool {
+        let is_plain = asked.len() <= LONGEST && asked.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        if !is_plain {
+            return false;
+        }
+        if asked.starts_with('/') { self.is_own_path(asked) } else { self.is_listed(asked) }
+    }
+
+    /// A path (with query and fragment) on the origin that visitors use.
+    fn is_own_path(&self, asked: &str) -> bool {
+        let Some(url) = self.own.join(asked).ok().filter(|url| url.origin() == self.own.origin()) else { return false };
+        let is_written_as_read =
+            url.as_str().strip_prefix(&self.own.as_str()[..self.own.as_str().len() - 1]) == Some(asked);
+        // A login that ends where a login begins or ends would go in circles.
+        let is_endpoint = self.endpoints.iter().any(|endpoint| {
+            url.path().strip_prefix(endpoint.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        is_written_as_read && !is_endpoint && self.is_plain_path(url.path())
+    }
+
+    /// An absolute address on an origin that the configuration names.
+    fn is_listed(&self, asked: &str) -> bool {
+        let Ok(url) = Url::parse(asked) else { return false };
+        let is_written_as_read = url.as_str() == asked || url.as_str().strip_suffix('/') == Some(asked);
+        is_written_as_read
+            && url.username().is_empty()
+            && url.password().is_none()
+            && self.origins.contains(&url.origin())
+            && self.is_plain_path(url.path())
+    }
+
+    /// True where the path means the same to whoever decodes it once too often: no empty segment, no backslash, nothing invisible, no other origin.
+    fn is_plain_path(&self, path: &str) -> bool {
+        let mut path = path.to_owned();
+        for _ in 0..MOST_ROUNDS {
+            let is_bent = path.contains("//")
+                || path.chars().any(|c| c == '\\' || c.is_control() || c.is_whitespace() && c != ' ');
+            if is_bent
+                || self.own.join(&path).is_ok_and(|url| url.origin() != self.own.origin() || url.path().contains("//"))
+            {
+                return false;
+            }
+            match percent_decode_str(&path).decode_utf8_lossy() {
+                decoded if decoded == path => return true,
+                decoded => path = decoded.into_owned(),
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;

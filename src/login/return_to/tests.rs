@@ -1,0 +1,295 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HOME: &str = "/home";
+
+fn return_to() -> ReturnTo {
+    ReturnTo::new(&Settings {
+        public_url: Url::parse("https://app.example.kr").unwrap(),
+        base_path: "/auth".to_owned(),
+        login_page: None,
+        after_login: HOME.to_owned(),
+        after_logout: "/".to_owned(),
+        return_to_origins: vec!["https://partner.example.kr".to_owned(), "https://ports.example.kr:8443".to_owned()],
+    })
+}
+
+#[test]
+fn paths_of_ours_are_kept_as_they_are() {
+    for asked in [
+        "/",
+        "/a",
+        "/a/",
+        "/a/b?c=d&e=f",
+        "/?x=1",
+        "/a?next=https%3A%2F%2Fother.example%2F",
+        "/a?next=https://other.example/",
+        "/a?q=//x",
+        "/a#part",
+        "/@someone",
+        "/a%20b",
+        "/%ED%95%9C%EA%B8%80?q=%EA%B0%80",
+        "/files/a%2Fb",
+        "/100%25",
+        "/a;b=c/d",
+        "/authors",
+        "/auth/loginsight",
+        "/auth/session",
+        "/a:b",
+        "/https:x",
+        "/..a",
+    ] {
+        assert_eq!(return_to().follow(Some(asked)), asked);
+    }
+}
+
+#[test]
+fn addresses_on_a_listed_origin_are_kept() {
+    for asked in [
+        "https://partner.example.kr/",
+        "https://partner.example.kr",
+        "https://partner.example.kr/a?b#c",
+        "https://ports.example.kr:8443/a",
+        "https://app.example.kr/a",
+    ] {
+        assert_eq!(return_to().follow(Some(asked)), asked);
+    }
+}
+
+#[test]
+fn without_an_address_a_login_ends_at_home() {
+    assert_eq!(return_to().follow(None), HOME);
+}
+
+#[test]
+fn a_path_of_any_length_that_fits_the_cookie_is_kept() {
+    let long = format!("/{}", "a".repeat(LONGEST - 1));
+    assert_eq!(return_to().follow(Some(&long)), long);
+    let longer = format!("{long}a");
+    assert_eq!(return_to().follow(Some(&longer)), HOME);
+}
+
+#[test]
+fn whatever_could_leave_the_site_ends_at_home() {
+    for asked in EVIL {
+        assert_eq!(return_to().follow(Some(asked)), HOME, "{asked:?}");
+    }
+}
+
+const EVIL: &[&str] = &[
+    // no path at all
+    "",
+    " ",
+    "evil.example",
+    "evil.example/a",
+    "www.evil.example",
+    "a",
+    "./a",
+    "../a",
+    "?a",
+    "#a",
+    ".evil.example",
+    "@evil.example",
+    ":80",
+    "%2Fa",
+    // other sites, spelt out
+    "http://evil.example",
+    "https://evil.example/",
+    "HTTPS://EVIL.EXAMPLE/",
+    "https:evil.example",
+    "https:/evil.example",
+    "https:///evil.example",
+    "https:\\\\evil.example",
+    "http:/\\evil.example",
+    "https://evil.example#app.example.kr",
+    "https://evil.example?app.example.kr",
+    "https://evil.example\\@app.example.kr",
+    "https://app.example.kr.evil.example/",
+    "https://app.example.kr@evil.example/",
+    "https://app.example.kr@@evil.example/",
+    "https://app.example.kr:pass@evil.example/",
+    "https://app.example.kr%2eevil.example/",
+    "https://app.example.kr%00.evil.example/",
+    "https://app.example.kr\u{ff0e}evil.example/",
+    "https://evilapp.example.kr/",
+    "https://badpartner.example.kr/",
+    "https://sub.partner.example.kr/",
+    "https://partner.example.kr.evil.example/",
+    "https://partner.example.kr@evil.example/",
+    "https://user@partner.example.kr/",
+    "https://user:pass@partner.example.kr/",
+    "https://:@partner.example.kr/",
+    "https://partner.example.kr:8443/",
+    "https://partner.example.kr:443/",
+    "https://ports.example.kr/",
+    "http://partner.example.kr/",
+    "http://app.example.kr/",
+    "https://PARTNER.example.kr/",
+    "https://partner.example.kr//evil.example",
+    "https://partner.example.kr\\evil.example",
+    "https://partner\u{3002}example.kr/",
+    "http://localhost.evil.example/",
+    "http://127.0.0.1.evil.example/",
+    "http://2130706433/",
+    "http://[::1]/",
+    // no scheme
+    "//evil.example",
+    "//evil.example/%2f..",
+    "///evil.example",
+    "////evil.example",
+    "//app.example.kr@evil.example",
+    "//app.example.kr/",
+    "//partner.example.kr/",
+    "//",
+    "/\\evil.example",
+    "/\\/evil.example",
+    "\\/evil.example",
+    "\\\\evil.example",
+    "\\evil.example",
+    "/a\\b",
+    "//\\evil.example",
+    "//%0devil.example",
+    // encoded separators
+    "/%2f/evil.example",
+    "/%2fevil.example",
+    "/%2F%2Fevil.example",
+    "/%5cevil.example",
+    "/%5C%5Cevil.example",
+    "/%5c/evil.example",
+    "/%252fevil.example",
+    "/%252f%252fevil.example",
+    "/%255cevil.example",
+    "/%25252fevil.example",
+    "/%2525252525252fevil.example",
+    "/a%2f%2fevil.example",
+    "/a%5cevil.example",
+    // invisible characters
+    "/\tevil.example",
+    "/\t/evil.example",
+    "\t//evil.example",
+    "/\n/evil.example",
+    "/\r\n/evil.example",
+    "/\0/evil.example",
+    "/ /evil.example",
+    " //evil.example",
+    "/a ",
+    "/%09/evil.example",
+    "/%0a/evil.example",
+    "/%0d%0aSet-Cookie:a=b",
+    "/%00/evil.example",
+    "/%0b/evil.example",
+    "/%2509/evil.example",
+    "/\u{a0}/evil.example",
+    "/\u{2028}/evil.example",
+    "/%e2%80%a8/evil.example",
+    "/%c2%85/evil.example",
+    "/\u{ff0f}evil.example",
+    "/\u{202e}elpmaxe.live",
+    // steps that end in an empty segment
+    "/.//evil.example",
+    "/..//evil.example",
+    "/a/..//evil.example",
+    "/a/../..//evil.example",
+    "/%2e//evil.example",
+    "/%2e%2e//evil.example",
+    "/.%2e//evil.example",
+    "/a/%2e%2e/%2fevil.example",
+    "/%252e%252e/%252fevil.example",
+    "/a//evil.example",
+    "/a/../b",
+    "/./a",
+    // other schemes
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "java\tscript:alert(1)",
+    "javascript://partner.example.kr/%0aalert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "vbscript:x",
+    "file:///etc/passwd",
+    "ftp://partner.example.kr/",
+    "blob:https://partner.example.kr/1",
+    "filesystem:https://partner.example.kr/1",
+    "ws://app.example.kr/",
+    "intent://evil#Intent;scheme=https;end",
+    "about:blank",
+    "mailto:a@b",
+    "kakaotalk://web/openExternal?url=https://evil.example",
+    // what no header may hold, or reads differently on the way
+    "/<script>",
+    "/a\"b",
+    "/a'\u{e9}",
+    "/a?<b>",
+    // in circles
+    "/auth/login",
+    "/auth/login?return_to=/a",
+    "/auth/login/google",
+    "/auth/callback/google?code=a&state=b",
+    "https://evil.example/auth/login",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_input_leaves_our_origins(asked in evil_text()) {
+        let return_to = return_to();
+        let followed = return_to.follow(Some(&asked));
+        let read = |text: &str| return_to.own.join(text).unwrap().origin();
+        prop_assert!(return_to.origins.contains(&read(followed)), "{followed}");
+        prop_assert!(followed.bytes().all(|b| b.is_ascii_graphic()));
+        let path = followed.split(['?', '#']).next().unwrap();
+        let once = percent_decode_str(path).decode_utf8_lossy();
+        prop_assert!(return_to.origins.contains(&read(&once)), "{followed}");
+    }
+}
+
+/// Texts of the pieces that such tricks are made of.
+fn evil_text() -> impl Strategy<Value = String> {
+    let pieces = prop::sample::select(vec![
+        "/",
+        "//",
+        "\\",
+        "%2f",
+        "%5c",
+        "%2F",
+        "%252f",
+        "%09",
+        "%0a",
+        "%00",
+        "%2e",
+        ".",
+        "..",
+        "@",
+        ":",
+        "?",
+        "#",
+        ";",
+        " ",
+        "\t",
+        "\n",
+        "\r",
+        "\0",
+        "a",
+        "evil.example",
+        "app.example.kr",
+        "partner.example.kr",
+        "https:",
+        "http:",
+        "javascript:",
+        "data:",
+        "%",
+        "%25",
+        "\u{ff0f}",
+        "\u{3002}",
+        "\u{2028}",
+        "[",
+        "]",
+        "&",
+        "=",
+    ]);
+    prop_oneof![
+        4 => prop::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat()),
+        1 => any::<String>(),
+    ]
+}

@@ -1,0 +1,212 @@
+//! Path patterns: `/api/{id}/{*rest}`, compared segment by segment.
+
+use std::cmp::Ordering;
+
+/// A pattern, in the canonical form that request paths have too.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Pattern(Vec<Segment>);
+
+/// One segment of a pattern, the most specific kind first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Segment {
+    /// These bytes.
+    Literal(Box<str>),
+    /// `{name}`: any one segment that is not empty.
+    Name,
+    /// `{*rest}`: all that is left, nothing too.
+    Rest,
+}
+
+impl Pattern {
+    pub(super) fn parse(path: &str) -> Result<Self, &'static str> {
+        let path = path.strip_prefix('/').ok_or("it must start with a slash")?;
+        let mut segments = Vec::new();
+        let mut parts = path.split('/').peekable();
+        while let Some(part) = parts.next() {
+            let last = parts.peek().is_none();
+            segments.push(match part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                Some(name) => match name.strip_prefix('*') {
+                    Some(name) if !last && is_name(name) => return Err("{*rest} can only be its end"),
+                    Some(name) if is_name(name) => Segment::Rest,
+                    None if is_name(name) => Segment::Name,
+                    _ => return Err("a placeholder is {name}, or {*rest} at the end"),
+                },
+                None if part.is_empty() && !last => {
+                    return Err("it has an empty segment, and requests with `//` match no such route");
+                }
+                None => Segment::Literal(literal(part)?.into()),
+            });
+        }
+        Ok(Self(segments))
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    pub(super) fn matches(&self, path: &str) -> bool {
+        let mut parts = path.strip_prefix('/').unwrap_or(path).split('/');
+        for segment in &self.0 {
+            let part = parts.next();
+            let fits = match segment {
+                Segment::Rest => return true,
+                Segment::Name => part.is_some_and(|part| !part.is_empty()),
+                Segment::Literal(text) => part == Some(&**text),
+            };
+            if !fits {
+                return false;
+            }
+        }
+        parts.next().is_none()
+    }
+
+    /// `Less`: more specific; among patterns that match one path, `Equal` means the same pattern.
+    pub(super) fn specificity(&self, other: &Self) -> Ordering {
+        // An end is more specific than `{*rest}`, and meets nothing else in patterns that match one path.
+        self.0.iter().map(Segment::rank).chain([2]).cmp(other.0.iter().map(Segment::rank).chain([2]))
+    }
+
+    /// How many bytes of a matching path the literal segments of `prefix` make up; `None` where this pattern does not start with them.
+    pub(super) fn prefix_len(&self, prefix: &str) -> Option<usize> {
+        let prefix = Self::parse(prefix.strip_suffix('/').unwrap_or(prefix)).ok()?;
+        let mut length = 0;
+        for (position, segment) in prefix.0.iter().enumerate() {
+            match (segment, self.0.get(position)) {
+                (Segment::Literal(text), Some(Segment::Literal(own))) if text == own && !text.is_empty() => {
+                    length += 1 + text.len();
+                }
+                _ => return None,
+            }
+        }
+        Some(length)
+    }
+}
+
+impl Segment {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Literal(_) => 0,
+            Self::Name => 1,
+            Self::Rest => 3,
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+/// The form in which a request brings this segment, or why none ever will: hygiene refuses what is refused here.
+fn literal(segment: &str) -> Result<String, &'static str> {
+    let mut out = String::with_capacity(segment.len());
+    let mut rest = segment;
+    while let Some(first) = rest.chars().next() {
+        if first == '%' {
+            let digits = rest
+                .get(1..3)
+                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+                .ok_or("it has a broken escape")?;
+            let value = u8::from_str_radix(digits, 16).map_err(|_| "it has a broken escape")?;
+            match value {
+                b'/' | b'\\' | b'.' | 0..=0x1f | 0x7f => {
+                    return Err("a request with an escaped slash, backslash, dot or control character is refused");
+                }
+                b'-' | b'_' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => out.push(char::from(value)),
+                _ => escape(&mut out, value),
+            }
+            rest = &rest[3..];
+            continue;
+        }
+        match first {
+            '{' | '}' => return Err("a placeholder takes a whole segment"),
+            '?' | '#' => return Err("a route matches paths, without query and fragment"),
+            '\\' | '\0'..='\x1f' | '\x7f' => return Err("a request with a backslash or control character is refused"),
+            _ if first.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@[]".contains(first) => out.push(first),
+            _ => first.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| escape(&mut out, byte)),
+        }
+        rest = &rest[first.len_utf8()..];
+    }
+    if matches!(&*out, "." | "..") {
+        return Err("dot segments are removed from a request before it is matched");
+    }
+    Ok(out)
+}
+
+fn escape(out: &mut String, byte: u8) {
+    out.push('%');
+    for digit in [byte >> 4, byte & 15] {
+        out.push(char::from_digit(digit.into(), 16).expect("four bits are a hex digit").to_ascii_uppercase());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_bound_to_segments_and_case() {
+        for (pattern, path, matches) in [
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("/{*rest}", "/", true),
+            ("/{*rest}", "/a/b", true),
+            ("/api/{*rest}", "/api", true),
+            ("/api/{*rest}", "/api/", true),
+            ("/api/{*rest}", "/api//x", true),
+            ("/api/{*rest}", "/apix", false),
+            ("/api/{*rest}", "/API/x", false),
+            ("/users/{id}", "/users/7", true),
+            ("/users/{id}", "/users/", false),
+            ("/users/{id}", "/users", false),
+            ("/users/{id}", "/users/7/x", false),
+            ("/users/{id}/x", "/users//x", false),
+            ("/docs/", "/docs/", true),
+            ("/docs/", "/docs", false),
+            ("/docs", "/docs/", false),
+            ("/식방", "/%EC%8B%9D%EB%B0%A9", true),
+            ("/a b/%7e%3a", "/a%20b/~%3A", true),
+        ] {
+            assert_eq!(Pattern::parse(pattern).unwrap().matches(path), matches, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn what_no_request_can_have_is_no_pattern() {
+        for pattern in [
+            "",
+            "api",
+            "/a//b",
+            "//a",
+            "/{*rest}/x",
+            "/{}",
+            "/{*}",
+            "/{a b}",
+            "/a{id}",
+            "/{id}x",
+            "/a?b",
+            "/a#b",
+            "/a\\b",
+            "/a/../b",
+            "/./a",
+            "/%2e",
+            "/%2F",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/a\n",
+        ] {
+            assert!(Pattern::parse(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_at_a_segment() {
+        let pattern = Pattern::parse("/api/proxy/{*rest}").unwrap();
+        assert_eq!(pattern.prefix_len("/api/proxy"), Some(10));
+        assert_eq!(pattern.prefix_len("/api/proxy/"), Some(10));
+        assert_eq!(pattern.prefix_len("/api"), Some(4));
+        for strip in ["/api/pro", "/proxy", "/api/proxy/x", "api", "/", "", "/api/{*rest}"] {
+            assert_eq!(pattern.prefix_len(strip), None, "{strip}");
+        }
+    }
+}
