@@ -164,9 +164,8 @@ pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
 
 /// The part of `range` that stands on its first line.
 fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
-    let start = text.floor_char_boundary(range.start);
-    let end = text.ceil_char_boundary(range.end.max(start));
-    start..text[start..end].find('\n').map_or(end, |newline| start + newline)
+    let Some(part) = text.get(range.start..range.end.min(text.len())) else { return 0..0 };
+    range.start..range.start + part.find('\n').unwrap_or(part.len())
 }
 
 /// `text` with as many `*` as there are bytes in `hidden`, so that places stay right; line ends stay too.
