@@ -1,6 +1,6 @@
 //! Settings → running parts: the only place that picks concrete types.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -94,7 +94,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         (listeners.address()?, listeners.admin_address(), listeners.health_address());
     let listen = config.listen.clone();
     let live = Arc::new(ArcSwap::from_pointee(build(config, &world)?));
-    let server = Server {
+    let parts = Server {
         listeners,
         settings: listen.clone(),
         limits: Limits::default(),
@@ -105,7 +105,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         shutdown: world.shutdown.clone(),
         background: world.background.clone(),
     };
-    let served = server.serve()?;
+    let served = parts.serve()?;
     Ok(Running {
         address,
         admin_address,

@@ -137,8 +137,8 @@ impl Responder {
     }
 
     /// The answer to a failure.
-    pub fn answer(&self, failure: Failure, wants: &Wants, request_id: &RequestId) -> Response<Bytes> {
-        match &failure {
+    pub fn answer(&self, failure: &Failure, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
+        match failure {
             Failure::LogIn { return_to } if wants.page => return self.to_login(return_to),
             Failure::AlreadyIn => return redirect(StatusCode::FOUND, self.after_login.clone()),
             Failure::Refused(Refusal::ToPublicUrl(location)) => {
@@ -147,13 +147,13 @@ impl Responder {
             Failure::Refused(Refusal::OptionsStar) => return options_star(),
             _ => {}
         }
-        let verdict = verdict(&failure);
-        self.log(&failure, &verdict, request_id);
-        let mut response = if wants.page { self.page(&verdict, wants) } else { problem(&verdict, wants) };
+        let verdict = verdict(failure);
+        self.log(failure, &verdict, request_id);
+        let mut response =
+            if wants.page { self.page(&verdict, wants.language) } else { problem(&verdict, wants.language) };
         let headers = response.headers_mut();
         if let Some(retry_after) = verdict.retry_after {
-            headers
-                .insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_millis().div_ceil(1000).max(1) as u64));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
         }
         if let Some(allow) = verdict.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
@@ -198,11 +198,11 @@ impl Responder {
         response
     }
 
-    fn page(&self, verdict: &Verdict, wants: &Wants) -> Response<Bytes> {
+    fn page(&self, verdict: &Verdict, language: Language) -> Response<Bytes> {
         let page = self.pages.error(&ErrorPage {
-            language: wants.language,
+            language,
             status: verdict.status.as_u16(),
-            message: wants.language.choose(verdict.english, verdict.korean),
+            message: language.choose(verdict.english, verdict.korean),
             code: verdict.code,
         });
         let mut response = page_response(page);
@@ -439,13 +439,13 @@ fn upstream_failure(error: &ForwardError) -> Option<UpstreamFailure> {
 }
 
 /// `application/problem+json` (RFC 9457) with a stable `code` and a localised `error`.
-fn problem(verdict: &Verdict, wants: &Wants) -> Response<Bytes> {
+fn problem(verdict: &Verdict, language: Language) -> Response<Bytes> {
     let body = serde_json::json!({
         "type": "about:blank",
         "title": verdict.status.canonical_reason().unwrap_or_default(),
         "status": verdict.status.as_u16(),
         "code": verdict.code,
-        "error": wants.language.choose(verdict.english, verdict.korean),
+        "error": language.choose(verdict.english, verdict.korean),
     });
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = verdict.status;
@@ -512,6 +512,11 @@ fn empty(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     response
+}
+
+/// `Retry-After` counts in seconds (RFC 9110 section 10.2.3); it must not say 0.
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
 }
 
 /// An error and its causes, in one line.

@@ -216,8 +216,9 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
         let (_, first) = vestibule("", &["keygen"]);
         let (_, second) = vestibule("", &["keygen"]);
         assert_ne!(first, second);
-        let key = crate::secret::Secret::new(first);
-        assert!(crate::session::SealKey::from_base64(&key).is_some());
+        let (next, said) = vestibule(&SECURE.replace("env:KEY", first.trim()), &["check"]);
+        assert_eq!(next, Next::Leave(Exit::Success));
+        assert!(!said.contains(first.trim()), "{said}");
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub fn run(path: &Path, environment: &Environment) -> io::Result<Exit> {
                 Ok(loaded) => match running.reload(loaded.config) {
                     Ok(()) => tracing::info!(cause, "configuration reloaded"),
                     Err(error) => {
-                        tracing::error!(cause, error = format!("{error:#}"), "the running configuration stays")
+                        tracing::error!(cause, error = format!("{error:#}"), "the running configuration stays");
                     }
                 },
                 Err(complaints) => {

@@ -7,7 +7,7 @@ use super::{
     secrets::Surroundings,
     section::Section,
     server,
-    template::{self, CREDENTIALS, EXCHANGE},
+    template::{self, CREDENTIALS, EXCHANGE, REFRESH, SIGN_OUT},
     tree::{Node, Place, Value},
 };
 use crate::{
@@ -56,8 +56,8 @@ pub(super) fn authority(
     };
     let exchange = call("exchange", EXCHANGE);
     let credentials = call("credentials", CREDENTIALS);
-    let refresh = call("refresh", template::SESSION);
-    let signout = call("signout", template::SESSION);
+    let refresh = call("refresh", REFRESH);
+    let signout = call("signout", SIGN_OUT);
     let answer = section.section("answer");
     let backend = Backend {
         upstream: upstream?,

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::tree::Place;
+use super::tree::{Entry, Node, Place, Table, Value};
 
 /// One thing to put right, or to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,6 +90,32 @@ impl Problems {
         }
     }
 
+    /// Never shows the texts in a value that no declaration speaks of: any of them may be a secret.
+    pub(super) fn hide_texts(&mut self, node: &Node) {
+        match &node.value {
+            Value::Text(_) => self.hide(&node.place),
+            Value::List(list) => list.iter().for_each(|element| self.hide_texts(element)),
+            Value::Table(table) => table.0.iter().for_each(|entry| self.hide_texts(&entry.node)),
+            Value::Number(_) | Value::Flag(_) | Value::Other(_) => {}
+        }
+    }
+
+    /// Never shows an address that has a password in it.
+    pub(super) fn hide_passwords(&mut self, table: &Table) {
+        for Entry { node, .. } in &table.0 {
+            self.hide_password(node);
+        }
+    }
+
+    fn hide_password(&mut self, node: &Node) {
+        match &node.value {
+            Value::Text(text) if has_password(text) => self.hide(&node.place),
+            Value::List(list) => list.iter().for_each(|element| self.hide_password(element)),
+            Value::Table(table) => self.hide_passwords(table),
+            _ => {}
+        }
+    }
+
     /// Shows everything, with the lines of `text`, which stands in the file `name`.
     pub(super) fn finish(self, name: &str, text: &str) -> Complaints {
         let text = masked(text, &self.hidden);
@@ -124,6 +150,11 @@ impl Draft {
     }
 }
 
+/// Whether a text is an address with a user in it (RFC 3986 section 3.2.1).
+pub(super) fn has_password(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+}
+
 /// Line and column, in characters, from 1.
 pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
@@ -131,12 +162,10 @@ pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// The part of `range` that stands on its first line, at least one character wide where the line has one.
+/// The part of `range` that stands on its first line.
 fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
-    let start = range.start.min(text.len());
-    let end =
-        text[start..range.end.clamp(start, text.len())].find('\n').map_or(range.end.min(text.len()), |n| start + n);
-    start..end.max(start)
+    let Some(part) = text.get(range.start..range.end.min(text.len())) else { return 0..0 };
+    range.start..range.start + part.find('\n').unwrap_or(part.len())
 }
 
 /// `text` with as many `*` as there are bytes in `hidden`, so that places stay right; line ends stay too.

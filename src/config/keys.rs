@@ -20,7 +20,7 @@ const fn later(name: &'static str) -> Key {
 
 const TEXTS: Kind = List(&One(Form::Text));
 const DURATION: Kind = One(Form::Duration);
-const FIRST_BYTE: &str = "How long to wait for the first byte of the answer";
+const FIRST_BYTE: &str = "How long to wait for the first byte of the answer.";
 
 /// The whole file.
 pub(super) const ROOT: &[Key] = &[
@@ -245,9 +245,14 @@ const AUTHORITY: &[Key] = &[
             )
         )),
         Optional,
-        "The call that refreshes. Placeholders: `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`.",
+        "The call that refreshes. Placeholders: `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.",
     ),
-    key("signout", Table(call!("\"30s\"")), Optional, "The call of a logout. Placeholders: as for `refresh`."),
+    key(
+        "signout",
+        Table(call!("\"30s\"")),
+        Optional,
+        "The call of a logout. Placeholders: as for `refresh`, without the claims.",
+    ),
     key(
         "answer",
         Table(ANSWER),

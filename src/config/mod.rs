@@ -107,6 +107,7 @@ pub fn parse(
     let mut problems = Problems::default();
     let config = match tree::read(text) {
         Ok(mut table) => {
+            problems.hide_passwords(&table);
             environment::apply(&mut table, keys::ROOT, environment, &mut problems);
             shape::check(&table, keys::ROOT, "", &START, &mut problems);
             build(&table, text, &mut Surroundings { environment, folder, problems: &mut problems }, random)
@@ -319,7 +320,8 @@ fn hide_secrets_around(at: usize, text: &str, problems: &mut Problems) {
         words.iter().filter_map(|word| Some(line.find(word)? + word.len())).min()
     };
     let line = &text[start..end];
-    if let Some(from) = word_end(line) {
+    let from = word_end(line).or_else(|| complaint::has_password(line).then_some(0));
+    if let Some(from) = from {
         problems.hide(&Place::File(start + from..end));
     } else if !line.contains('=')
         && text[..start].lines().rev().find(|line| line.contains('=')).is_some_and(|line| word_end(line).is_some())

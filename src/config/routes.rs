@@ -40,7 +40,9 @@ pub(super) fn find(routes: &[Settings], method: &Method, host: &str, path: &str)
     let fits = |route: &Settings| {
         (route.hosts.is_empty()
             || route.hosts.iter().any(|named| named == host || Some(named.as_str()) == without_port))
-            && (route.methods.is_empty() || route.methods.contains(method))
+            && (route.methods.is_empty()
+                || route.methods.contains(method)
+                || (*method == Method::HEAD && route.methods.contains(&Method::GET)))
     };
     let candidates = routes.iter().enumerate().filter(|(_, route)| fits(route));
     candidates
@@ -70,7 +72,7 @@ pub(super) fn pattern_fault(pattern: &str) -> Option<&'static str> {
             Some((Some(rest), _)) if !identifier(rest) => return Some("name the rest, e.g. `{*rest}`"),
             Some((Some(_), _)) if !last => return Some("`{*rest}` stands at the end only"),
             Some((None, name)) if !identifier(name) => {
-                return Some("a segment's name has letters, digits and `_`, e.g. `{id}`");
+                return Some("a segment's name has letters, digits, `-` and `_`, e.g. `{id}`");
             }
             None if segment.contains(['{', '}', '*']) => {
                 return Some("`{name}` stands for a whole segment, `{*rest}` for the rest of the path");
@@ -90,7 +92,7 @@ pub(super) fn strips(pattern: &str, prefix: &str) -> bool {
 }
 
 fn identifier(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
 /// How specific each segment of a match is, from the left; higher wins.
@@ -210,7 +212,7 @@ mod tests {
             assert_eq!(pattern_fault(good), None, "{good}");
         }
         for bad in [
-            "", "a", "/a?b", "/a b", "/{id", "/x{id}", "/{*r}/b", "/{}", "/{*}", "/a//b", "/a/../b", "/*", "/{i-d}",
+            "", "a", "/a?b", "/a b", "/{id", "/x{id}", "/{*r}/b", "/{}", "/{*}", "/a//b", "/a/../b", "/*", "/{i d}",
             "//",
         ] {
             assert!(pattern_fault(bad).is_some(), "{bad}");

@@ -1,7 +1,7 @@
 //! The first look at a file: are its keys known, are those that must be there, is each value of its kind? All that is wrong is said at once.
 
 use super::{
-    complaint::Problems,
+    complaint::{Problems, has_password},
     form::Form,
     key::{Key, Kind, Need, closest, quoted},
     tree::{Node, Place, Table, Value},
@@ -11,11 +11,11 @@ use super::{
 pub(super) fn check(table: &Table, keys: &'static [Key], path: &str, place: &Place, problems: &mut Problems) {
     for entry in &table.0 {
         match keys.iter().find(|key| key.name == entry.name) {
-            Some(key) if matches!(key.kind, Kind::Later) => problems.complain(
-                &entry.place,
-                format!("`{}` is not available yet in this version", entry.name),
-                "leave it out",
-            ),
+            Some(key) if matches!(key.kind, Kind::Later) => {
+                problems.hide_texts(&entry.node);
+                let message = format!("`{}` is not available yet in this version", entry.name);
+                problems.complain(&entry.place, message, "leave it out");
+            }
             Some(key) => check_value(&entry.node, &entry.place, key.name, &key.kind, &join(path, key.name), problems),
             None => complain_of_unknown(&entry.name, &entry.place, &entry.node, keys, path, problems),
         }
@@ -53,6 +53,9 @@ fn complain_of_unknown(
         || ["secret", "key", "password", "token"].iter().any(|word| name.to_ascii_lowercase().contains(word))
     {
         problems.hide(&node.place);
+    }
+    if matches!(node.value, Value::Table(_) | Value::List(_)) {
+        problems.hide_texts(node);
     }
     let message =
         if path.is_empty() { format!("unknown table `{name}`") } else { format!("unknown key `{name}` in `{path}`") };
@@ -134,12 +137,7 @@ fn check_form(form: Form, text: &str, node: &Node, name: &str, problems: &mut Pr
     let Err(help) = form.check(text) else { return };
     let example = form.help(name);
     let help = if help.is_empty() { example } else { help.to_owned() };
-    // An address with a password in it is shown as little as a secret.
-    let address = matches!(form, Form::Url | Form::Origin | Form::Target | Form::Host) && text.contains('@');
-    let shown = if form == Form::Secret || address { "this".to_owned() } else { format!("`{text}`") };
-    if address {
-        problems.hide(&node.place);
-    }
+    let shown = if form == Form::Secret || has_password(text) { "this".to_owned() } else { format!("`{text}`") };
     problems.complain(&node.place, format!("`{name}` must be {}, not {shown}", form.what()), help);
 }
 
@@ -179,10 +177,10 @@ fn hide_plain(node: &Node, problems: &mut Problems) {
 
 fn found(value: &Value) -> String {
     match value {
-        Value::Text(text) => format!("the text `{text}`"),
+        Value::Text(text) if !has_password(text) => format!("the text `{text}`"),
         Value::Number(number) => format!("the number {number}"),
         Value::Flag(flag) => flag.to_string(),
-        Value::List(_) | Value::Table(_) | Value::Other(_) => kind_of(value).to_owned(),
+        Value::Text(_) | Value::List(_) | Value::Table(_) | Value::Other(_) => kind_of(value).to_owned(),
     }
 }
 

@@ -29,8 +29,11 @@ pub(super) const EXCHANGE: &[&str] = &[
 ];
 /// What `POST {base_path}/login` brings.
 pub(super) const CREDENTIALS: &[&str] = &["email", "password", "device_id", "device_name"];
-/// What a session holds.
-pub(super) const SESSION: &[&str] = &["refresh_token", "access_token", "provider", "device_id"];
+/// What a session brings along when it is refreshed.
+pub(super) const REFRESH: &[&str] =
+    &["refresh_token", "access_token", "provider", "device_id", "device_name", "claims.NAME"];
+/// What a session brings along when it is signed out.
+pub(super) const SIGN_OUT: &[&str] = &["refresh_token", "access_token", "provider", "device_id", "device_name"];
 /// What a route's headers may ask for.
 pub(super) const HEADERS: &[&str] = &["claims.NAME"];
 

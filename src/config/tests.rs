@@ -320,6 +320,15 @@ fn a_secret_is_never_shown() {
         plain.replace("[session]", "[session]\nkeys = [\n\"a\",\n\"hunter2\",\n\"hunter2\n]"),
         plain.replace("[session]", "[session]\nkeys = [\"hunter2\"]"),
         plain.replace("[session]", "[session]\nkeys = \"hunter2\""),
+        SMALLEST.replace("[session]", "[store]\nurl = \"redis://:hunter2@localhost\"\n[session]"),
+        SMALLEST.replace("[session]", "[store]\nurl = \"redis://:hunter2@localhost\n[session]"),
+        SMALLEST.replace(
+            "[session]",
+            "[session]\nlogin_page = \"http://a:hunter2@localhost\"\nlogin_pge = \"http://a:hunter2@localhost\"",
+        ),
+        SMALLEST.replace("[session]", "otp = { sms = { key = \"hunter2\" } }\n[session]"),
+        SMALLEST.replace("[session]", "p = { google = { client_secret = \"hunter2\" } }\n[session]"),
+        SMALLEST.replace("[\"http://127.0.0.1:3000\"]", "\"http://a:hunter2@127.0.0.1:3000\""),
         plain.replace("http://127.0.0.1:3000", "http://me:hunter2@127.0.0.1:3000"),
         plain.replace("http://localhost:8080", "http://me:hunter2@localhost:8080"),
         SMALLEST.replace("client_secret = \"env:SECRET\"", "client_secret = \"file:nowhere\"\nhunter = 1"),
@@ -334,6 +343,21 @@ fn a_secret_is_never_shown() {
     assert!(
         !warnings.contains("hunter2") && !config.contains("hunter2") && config.contains("client_secret: Some(***)")
     );
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_file_is_read_or_complained_about(at in 0..BACKEND.len(), cut in 0..12_usize, put in "[ -~é가\\n\\[\\]{}\"=.]{0,6}") {
+        for base in [BACKEND, SMALLEST] {
+            let at = at.min(base.len());
+            let text = [&base[..at], &put, &base[(at + cut).min(base.len())..]].concat();
+            for text in [&text, &text.replace('\n', "\r\n"), &base[at..].to_owned(), &base[..at].to_owned()] {
+                if let Err(complaints) = read(text) {
+                    proptest::prop_assert!(!complaints.errors.is_empty() && !complaints.to_string().is_empty());
+                }
+            }
+        }
+    }
 }
 
 #[test]

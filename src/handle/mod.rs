@@ -124,7 +124,7 @@ impl Gateway {
         let mut response = match self.journey(peer, parts, body, &mut trail).await {
             Ok(response) => response,
             Err(Stop { failure, head }) => {
-                let mut response = self.responder.answer(failure, &wants, &request_id).map(Body::from);
+                let mut response = self.responder.answer(&failure, wants, &request_id).map(Body::from);
                 if let Some((status, cookies)) = head {
                     trail.status = Some(status);
                     write_head(&mut response, status, cookies);
@@ -321,12 +321,11 @@ impl Passage<'_> {
     fn decide(&self, visit: &Visit) -> Result<(), Stop> {
         let who = visit.access().map_or(Who::Nobody, |access| Who::Person { roles: &access.roles });
         let failure = match (self.route.settings.access.decide(who), visit.retry_after()) {
-            (Decision::Allow, _) => return Ok(()),
             (Decision::LogIn | Decision::Forbidden, Some(retry_after)) => Failure::Unavailable { retry_after },
             (Decision::LogIn, None) => Failure::LogIn { return_to: self.return_to() },
             (Decision::Forbidden, None) => Failure::Forbidden,
             (Decision::AlreadyIn, _) if hygiene::is_navigation(&self.parts) => Failure::AlreadyIn,
-            (Decision::AlreadyIn, _) => return Ok(()),
+            (Decision::Allow | Decision::AlreadyIn, _) => return Ok(()),
         };
         Err(Stop::at(failure, visit))
     }

@@ -35,7 +35,7 @@ pub use self::{
 use crate::handle::Peer;
 
 /// `[server]`, validated: what concerns sockets.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// Where visitors connect.
     pub listen: SocketAddr,

@@ -42,7 +42,10 @@ impl<'s> Attempts<'s> {
     pub fn keep<T: Serialize>(&self, headers: &HeaderMap, id: &str, attempt: &T, reach: Reach) -> CookieChanges {
         let now = self.inner.now();
         let sealed = Sealed { made: now, reach_is_cross_site: reach == Reach::CrossSite, attempt };
-        let plain = serde_json::to_vec(&sealed).expect("an attempt is made of strings and numbers");
+        let Ok(plain) = serde_json::to_vec(&sealed) else {
+            tracing::error!("a login attempt cannot be written down");
+            return CookieChanges::default();
+        };
         let text = self.inner.ring.seal(Purpose::Attempt(id), &plain, |_| 1);
         let mut older: Vec<_> = self
             .inner
@@ -90,9 +93,8 @@ impl<'s> Attempts<'s> {
 
     /// Seals a nonce for an app's own sign-in at `provider`, so that the gateway can tell later that it was its own.
     pub fn seal_nonce(&self, provider: &str) -> String {
-        let plain = serde_json::to_vec(&(self.inner.now(), provider, self.inner.random.token::<16>()))
-            .expect("a nonce is made of strings and numbers");
-        self.inner.ring.seal(Purpose::Nonce, &plain, |_| 1)
+        let plain = serde_json::json!([self.inner.now(), provider, self.inner.random.token::<16>()]).to_string();
+        self.inner.ring.seal(Purpose::Nonce, plain.as_bytes(), |_| 1)
     }
 
     /// True where `nonce` was made by [`Attempts::seal_nonce`] for `provider` within the last ten minutes.

@@ -39,13 +39,12 @@ impl CookieChanges {
     }
 
     fn push(&mut self, value: String) {
-        match HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                self.0.push(value);
-            }
+        if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
+            value.set_sensitive(true);
+            self.0.push(value);
+        } else {
             // Names are checked with the configuration and values are base64 or checked tokens.
-            Err(_) => tracing::error!("a cookie value cannot be written in a header"),
+            tracing::error!("a cookie value cannot be written in a header");
         }
     }
 }
@@ -112,8 +111,8 @@ impl Jar {
     pub(super) fn strip_request(&self, headers: &mut HeaderMap, keep: &[String]) {
         let dropped = |name: &[u8]| match self.kind(name) {
             None => false,
-            Some(Kind::Access(_)) => !keep.iter().any(|k| *k == self.access),
-            Some(Kind::Device) => !keep.iter().any(|k| *k == self.device),
+            Some(Kind::Access(_)) => !keep.contains(&self.access),
+            Some(Kind::Device) => !keep.contains(&self.device),
             Some(Kind::Refresh(_) | Kind::Attempt(_)) => true,
         };
         let theirs = headers.get_all(header::COOKIE);

@@ -50,9 +50,13 @@ impl OpenedCookies {
 fn cache<V: Clone + Send + Sync + 'static>() -> Cache<Box<[u8]>, V> {
     Cache::builder()
         .max_capacity(MOST_OCTETS / 2)
-        .weigher(|key: &Box<[u8]>, _| u32::try_from(key.len() * 2 + ENTRY).unwrap_or(u32::MAX))
+        .weigher(|key: &Box<_>, _| weight(key))
         .time_to_idle(IDLE)
         .build()
+}
+
+fn weight(value: &[u8]) -> u32 {
+    u32::try_from(value.len() * 2 + ENTRY).unwrap_or(u32::MAX)
 }
 
 /// What a cookie of ours turned out to be.

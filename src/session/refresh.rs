@@ -256,15 +256,13 @@ impl Flying {
             let call = inner.authority.refresh(request, &visitor);
             tokio::pin!(call);
             loop {
-                match tokio::time::timeout(RENEWAL, call.as_mut()).await {
-                    Ok(answer) => break answer,
-                    Err(_) => {
-                        let now = inner.now();
-                        // Losing the lease does not stop the call: what it brings may be the only valid token.
-                        if let Err(error) = refreshes.renew(sid, rt, fence, now.plus(LEASE), now).await {
-                            tracing::warn!(%error, ?sid, "a refresh lease was not renewed");
-                        }
-                    }
+                if let Ok(answer) = tokio::time::timeout(RENEWAL, call.as_mut()).await {
+                    break answer;
+                }
+                let now = inner.now();
+                // Losing the lease does not stop the call: what it brings may be the only valid token.
+                if let Err(error) = refreshes.renew(sid, rt, fence, now.plus(LEASE), now).await {
+                    tracing::warn!(%error, ?sid, "a refresh lease was not renewed");
                 }
             }
         };

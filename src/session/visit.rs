@@ -306,10 +306,6 @@ impl Visit {
         &self.sender
     }
 
-    pub(super) fn state(&self) -> Option<&Arc<SessionState>> {
-        self.state.as_ref()
-    }
-
     pub(super) fn is_over(&mut self) {
         self.access = None;
         self.newer = None;

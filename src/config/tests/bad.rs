@@ -107,7 +107,7 @@ bad! {
     an_unknown_placeholder: BACKEND, "\"{email}\"" => "\"{e-mail}\"",
         "11:18 there is no `{e-mail}` here → did you mean `{email}`?\n";
     a_placeholder_that_exists_elsewhere: BACKEND, "\"{refresh_token}\"" => "\"{password}\"",
-        "14:25 there is no `{password}` here → here there are `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`\n";
+        "14:25 there is no `{password}` here → here there are `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}`\n";
     a_placeholder_in_a_query: BACKEND, "{ refreshToken" => "{ query = \"mutation { x(t: {refresh_token}) }\", refreshToken",
         "14:18 a query cannot hold placeholders → use a variable of the query, and put the placeholder under `variables`\n";
     two_bodies: BACKEND, "json = { refreshToken" => "form = { a = \"b\" }\njson = { refreshToken",
