@@ -10,7 +10,7 @@ use std::{
 use toml::{Table, Value};
 use url::Url;
 use vestibule::{
-    assemble::{self, Running},
+    assemble::{self, Running, Telemetry},
     clock::Clock,
     config,
     demo::{self, Backend, BackendOptions, Provider, ProviderOptions, backend::Trust},
@@ -24,7 +24,7 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(300);
 
 /// A running gateway; it stops when it is dropped.
 pub struct Gateway {
-    running: Option<Running>,
+    running: Running,
     address: SocketAddr,
     admin: Option<SocketAddr>,
     public_url: Url,
@@ -38,9 +38,9 @@ impl Gateway {
         let loaded = config::parse(text, "gateway.toml", Path::new(""), &BTreeMap::new(), &random)
             .unwrap_or_else(|complaints| panic!("{complaints}\n{text}"));
         let public_url = loaded.config.login.public_url.clone();
-        let running = assemble::start(loaded.config, clock.clone(), random).expect("the gateway starts");
+        let running = assemble::start(loaded.config, clock.clone(), random, Telemetry::default()).expect("the gateway starts");
         let (address, admin) = (running.address(), running.admin_address());
-        Self { running: Some(running), address, admin, public_url, clock: clock.clone() }
+        Self { running, address, admin, public_url, clock: clock.clone() }
     }
 
     /// Where it listens.
@@ -63,17 +63,14 @@ impl Gateway {
         &self.public_url[url::Position::BeforeHost..url::Position::AfterPort]
     }
 
+    /// The running parts.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
     /// A browser without cookies.
     pub fn browser(&self) -> Browser {
         Browser::new(&self.public_url, self.address, self.clock.clone())
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.stop();
-        }
     }
 }
 
@@ -214,7 +211,7 @@ impl Setup {
 
     /// Starts it all.
     pub async fn start(self) -> World {
-        install_cryptography();
+        assemble::install_cryptography();
         let (clock, random) = (Clock::movable(), Random::system());
         let mut options = ProviderOptions::new(clock.clone(), random.clone());
         (self.tune_provider)(&mut options);
@@ -273,10 +270,4 @@ fn merge(into: &mut Table, changes: Table) {
 /// A port that nobody listens on: the gateway must know its own before it listens, because it is part of `public_url`.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Whoever came first installed the same.
-pub fn install_cryptography() {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
