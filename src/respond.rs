@@ -223,7 +223,12 @@ impl Responder {
             }
             Failure::Panicked => tracing::error!(request_id = request_id.as_str(), "a part of the gateway panicked"),
             _ => {
-                tracing::debug!(request_id = request_id.as_str(), status = verdict.status.as_u16(), ?failure, "refused")
+                tracing::debug!(
+                    request_id = request_id.as_str(),
+                    status = verdict.status.as_u16(),
+                    code = verdict.code,
+                    "refused"
+                );
             }
         }
     }

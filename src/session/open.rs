@@ -48,11 +48,7 @@ impl OpenedCookies {
 }
 
 fn cache<V: Clone + Send + Sync + 'static>() -> Cache<Box<[u8]>, V> {
-    Cache::builder()
-        .max_capacity(MOST_OCTETS / 2)
-        .weigher(|key: &Box<_>, _| weight(key))
-        .time_to_idle(IDLE)
-        .build()
+    Cache::builder().max_capacity(MOST_OCTETS / 2).weigher(|key: &Box<_>, _| weight(key)).time_to_idle(IDLE).build()
 }
 
 fn weight(value: &[u8]) -> u32 {

@@ -482,10 +482,8 @@ impl Visit {
     /// The session whose cookies the answer must carry: newer than what came in, and the newest known.
     fn unwritten(&self) -> Option<Arc<Session>> {
         let state = self.state.as_ref()?;
-        if self.newer.is_none() && self.flight.is_none() {
-            if !state.knows_newer_than(self.own_generation()) {
-                return None;
-            }
+        if self.newer.is_none() && self.flight.is_none() && !state.knows_newer_than(self.own_generation()) {
+            return None;
         }
         if state.has_ended() {
             return None;
