@@ -1,1 +1,318 @@
-//! stub
+//! Settings → running parts: the only place that picks concrete types.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    authority::{self, Authority},
+    call::{Backend, Caller, Piece, Template},
+    clock::Clock,
+    config::Config,
+    handle::{Body, Gateway, Peer},
+    hygiene::Hygiene,
+    listen::{self, Handler, Limits, Served, Server, Shutdown},
+    login::Logins,
+    oidc::{self, Provider, Reachability},
+    pages::Pages,
+    respond::Responder,
+    route::{CallPiece, OwnCall, OwnCalls, OwnPaths, Table},
+    secret::Random,
+    session::Sessions,
+    store::{self, MemoryStore, Store},
+    telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
+    upstream::{Upstream, replay},
+};
+
+/// Threads for what must not depend on a visitor or a busy core: refreshes, logins, the authority's answers.
+const BACKGROUND_THREADS: usize = 2;
+
+/// What outlives a reload.
+struct World {
+    clock: Clock,
+    random: Random,
+    store: Store,
+    telemetry: Telemetry,
+    request_ids: RequestIds,
+    replay_budget: Arc<replay::Budget>,
+    background: Handle,
+    shutdown: Shutdown,
+    streams: TaskTracker,
+}
+
+/// Where what happens is counted and written.
+#[derive(Clone, Default)]
+pub struct Telemetry {
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The access log, if there is one.
+    pub access_log: Option<AccessLog>,
+}
+
+/// A gateway that runs. Dropping it cuts every connection; [`Running::stop`] ends it in order.
+pub struct Running {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    health_address: Option<SocketAddr>,
+    world: World,
+    live: Arc<ArcSwap<Gateway>>,
+    listen: listen::Settings,
+    served: Option<Served>,
+    runtime: Option<Runtime>,
+}
+
+/// Binds the sockets of `config`, builds every part and serves. `clock` and `random` are the only ones that all parts use.
+pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry) -> anyhow::Result<Running> {
+    install_cryptography();
+    let listeners = listen::bind(&config.listen)?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(BACKGROUND_THREADS)
+        .thread_name("background")
+        .enable_all()
+        .build()
+        .context("the background runtime does not start")?;
+    let store = match config.store {
+        store::Settings::Memory => MemoryStore::shared(),
+    };
+    let world = World {
+        request_ids: RequestIds::new(&random),
+        clock,
+        random,
+        store,
+        telemetry,
+        replay_budget: replay::Budget::new(replay::DEFAULT_BUDGET),
+        background: runtime.handle().clone(),
+        shutdown: Shutdown::new(),
+        streams: TaskTracker::new(),
+    };
+    let (address, admin_address, health_address) =
+        (listeners.address()?, listeners.admin_address(), listeners.health_address());
+    let listen = config.listen.clone();
+    let live = Arc::new(ArcSwap::from_pointee(build(config, &world)?));
+    let server = Server {
+        listeners,
+        settings: listen.clone(),
+        limits: Limits::default(),
+        workers: Server::<Serving>::default_workers(),
+        handler: Serving { live: live.clone() },
+        pages: admin_pages(&world, &live),
+        metrics: world.telemetry.metrics.clone(),
+        shutdown: world.shutdown.clone(),
+        background: world.background.clone(),
+    };
+    let served = server.serve()?;
+    Ok(Running {
+        address,
+        admin_address,
+        health_address,
+        world,
+        live,
+        listen,
+        served: Some(served),
+        runtime: Some(runtime),
+    })
+}
+
+impl Running {
+    /// Where visitors connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where metrics are, if anywhere.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// Where health alone is, if anywhere.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health_address
+    }
+
+    /// How the gateway is told to stop.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.world.shutdown
+    }
+
+    /// Serves new requests by `config`; those under way end as they began. What was asked of the sockets stays as it is.
+    pub fn reload(&self, config: Config) -> anyhow::Result<()> {
+        if config.listen != self.listen {
+            tracing::warn!("[server] addresses, TLS files and drain times change with a restart only");
+        }
+        self.live.store(Arc::new(build(config, &self.world)?));
+        Ok(())
+    }
+
+    /// Waits for the shutdown, then until every connection is done or cut.
+    pub async fn ended(mut self) {
+        let Some(served) = self.served.take() else { return };
+        served.ended().await;
+        self.world.streams.close();
+        // Tunnels were told to go when draining began; each has two seconds to say so.
+        if tokio::time::timeout(Duration::from_secs(3), self.world.streams.wait()).await.is_err() {
+            tracing::warn!("upgraded connections were cut");
+        }
+    }
+
+    /// Stops in order.
+    pub async fn stop(self) {
+        self.world.shutdown.begin();
+        self.ended().await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.world.shutdown.cut();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Both cryptographic libraries take their provider once for the process; a second call changes nothing.
+pub fn install_cryptography() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
+/// Serves each request by the newest configuration.
+#[derive(Clone)]
+struct Serving {
+    live: Arc<ArcSwap<Gateway>>,
+}
+
+impl Handler for Serving {
+    type Body = Body;
+
+    async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+        let gateway = self.live.load_full();
+        gateway.handle(&peer, request).await
+    }
+}
+
+fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
+    let tls = Arc::new(upstream_tls()?);
+    let upstreams: Vec<_> = config.upstreams.iter().cloned().map(|s| Arc::new(Upstream::new(s, tls.clone()))).collect();
+    let http = oidc::http_client()?;
+    let providers: Vec<_> = config
+        .providers
+        .iter()
+        .cloned()
+        .map(|settings| Arc::new(Provider::new(settings, http.clone(), world.clock.clone(), world.random.clone())))
+        .collect();
+    let own = OwnPaths {
+        base_path: config.login.base_path.clone(),
+        providers: config.providers.iter().map(|p| p.name.clone()).collect(),
+        credentials: matches!(&config.authority.kind, authority::Kind::Backend(b) if b.credentials.is_some()),
+    };
+    let table = Table::build(config.routes, own).map_err(|conflicts| {
+        let all: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the routes do not fit together: {}", all.join("; "))
+    })?;
+    let own_calls = OwnCalls::new(&config.upstreams, own_calls(&config.authority.kind));
+    let caller = Arc::new(Caller::new(
+        config
+            .upstreams
+            .iter()
+            .map(|u| Backend { name: u.name.clone(), targets: u.targets.clone(), connect_timeout: u.connect_timeout })
+            .collect(),
+    )?);
+    let authority_upstream = match &config.authority.kind {
+        authority::Kind::Backend(backend) => Some(backend.upstream),
+        authority::Kind::Provider => None,
+    };
+    let authority = Arc::new(Authority::new(config.authority, caller, providers.clone(), http, world.clock.clone())?);
+    let sessions = Sessions::new(
+        config.session,
+        authority.clone(),
+        world.store.clone(),
+        world.clock.clone(),
+        world.random.clone(),
+        world.telemetry.metrics.clone(),
+        world.background.clone(),
+    );
+    let login_page = config.login.login_page();
+    let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &[]));
+    let responder =
+        Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
+    let logins = Arc::new(Logins::new(
+        config.login,
+        providers.clone(),
+        authority,
+        sessions.clone(),
+        pages,
+        world.clock.clone(),
+        world.random.clone(),
+    ));
+    Ok(Gateway {
+        hygiene: Hygiene::new(config.hygiene),
+        table,
+        own_calls,
+        providers: providers.clone(),
+        upstream_names: upstreams.iter().map(|u| Arc::from(u.name())).collect(),
+        upstreams,
+        authority_upstream,
+        sessions,
+        logins,
+        responder,
+        replay_body: usize::try_from(config.replay_body).unwrap_or(usize::MAX),
+        replay_budget: world.replay_budget.clone(),
+        request_ids: world.request_ids.clone(),
+        access_log: world.telemetry.access_log.clone(),
+        metrics: world.telemetry.metrics.clone(),
+        clock: world.clock.clone(),
+        background: world.background.clone(),
+        draining: world.shutdown.draining(),
+        streams: world.streams.clone(),
+    })
+}
+
+/// What the admin and health listeners tell.
+fn admin_pages(world: &World, live: &Arc<ArcSwap<Gateway>>) -> telemetry::Pages {
+    let (live, shutdown) = (live.clone(), world.shutdown.clone());
+    let state = move || State {
+        ready: !shutdown.has_begun(),
+        providers: live.load().providers.iter().map(|p| (p.settings().name.clone(), reach(p.reachable()))).collect(),
+        store: Reach::Ok,
+    };
+    telemetry::Pages::new(world.telemetry.metrics.clone(), state)
+}
+
+fn reach(reachability: Reachability) -> Reach {
+    match reachability {
+        Reachability::Untried => Reach::Unknown,
+        Reachability::Reachable => Reach::Ok,
+        Reachability::Unreachable => Reach::Unreachable,
+    }
+}
+
+/// The calls that no visitor may make in the gateway's name.
+fn own_calls(kind: &authority::Kind) -> Vec<OwnCall> {
+    let authority::Kind::Backend(backend) = kind else { return Vec::new() };
+    let templates = [&backend.exchange, &backend.credentials, &backend.refresh, &backend.signout];
+    templates.into_iter().flatten().map(own_call).collect()
+}
+
+fn own_call(template: &Template) -> OwnCall {
+    let piece = |piece: &Piece| match piece {
+        Piece::Literal(text) => CallPiece::Literal(text.clone()),
+        Piece::Placeholder(_) => CallPiece::Placeholder,
+    };
+    OwnCall {
+        upstream: template.upstream,
+        method: template.method.clone(),
+        path: template.path.0.iter().map(piece).collect(),
+    }
+}
+
+/// What certificates of `https` targets are checked by: the system's trust store.
+fn upstream_tls() -> anyhow::Result<rustls::ClientConfig> {
+    use rustls_platform_verifier::ConfigVerifierExt as _;
+    rustls::ClientConfig::with_platform_verifier().context("the system's trust store cannot be read")
+}

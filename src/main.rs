@@ -1,7 +1,32 @@
 //! Vestibule's binary: arguments in, exit code out.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use vestibule::{
+    cli::{self, Cli, Exit, Next},
+    config::Environment,
+    secret::Random,
+};
 
 fn main() -> ExitCode {
-    vestibule::cli::main()
+    let cli = Cli::parse();
+    let environment: Environment = std::env::vars().collect();
+    let next = cli::start(cli, &environment, &Random::system(), &mut io::stdout());
+    let exit = next.and_then(|next| match next {
+        Next::Run(path) => cli::run(&path, &environment),
+        Next::Demo => cli::demo(),
+        Next::Leave(exit) => Ok(exit),
+    });
+    match exit {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            // Nothing is left to do where standard error is closed too.
+            let _ = writeln!(io::stderr(), "vestibule: {error}");
+            Exit::Failure.into()
+        }
+    }
 }

@@ -9,9 +9,9 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::{
     hygiene::Refusal,
     login::{Content, LoginError},
-    pages::{Language, Notice, NoticePage, Page, Pages, Text},
+    pages::{ErrorPage, Language, Page, Pages},
     route::Cors,
-    telemetry::{Metrics, RequestId},
+    telemetry::{Metrics, RequestId, UpstreamFailure},
     upstream::ForwardError,
 };
 
@@ -121,10 +121,8 @@ pub struct Responder {
 struct Verdict {
     status: StatusCode,
     code: &'static str,
-    /// `error` of a problem document.
-    text: Text,
-    /// What a page says instead.
-    notice: Notice,
+    english: &'static str,
+    korean: &'static str,
     /// The connection's state is not known any more.
     close: bool,
     retry_after: Option<Duration>,
@@ -154,7 +152,8 @@ impl Responder {
         let mut response = if wants.page { self.page(&verdict, wants) } else { problem(&verdict, wants) };
         let headers = response.headers_mut();
         if let Some(retry_after) = verdict.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_millis().div_ceil(1000).max(1) as u64));
+            headers
+                .insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_millis().div_ceil(1000).max(1) as u64));
         }
         if let Some(allow) = verdict.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
@@ -200,15 +199,12 @@ impl Responder {
     }
 
     fn page(&self, verdict: &Verdict, wants: &Wants) -> Response<Bytes> {
-        let action = match verdict.notice {
-            Notice::AttemptExpired
-            | Notice::ProviderUnavailable
-            | Notice::AuthorityUnavailable
-            | Notice::NotAllowed
-            | Notice::SessionTooLarge => Some((Text::StartAgain, self.login_page.as_str())),
-            _ => None,
-        };
-        let page = self.pages.notice(&NoticePage { language: wants.language, notice: verdict.notice, action });
+        let page = self.pages.error(&ErrorPage {
+            language: wants.language,
+            status: verdict.status.as_u16(),
+            message: wants.language.choose(verdict.english, verdict.korean),
+            code: verdict.code,
+        });
         let mut response = page_response(page);
         *response.status_mut() = verdict.status;
         response
@@ -217,14 +213,18 @@ impl Responder {
     fn log(&self, failure: &Failure, verdict: &Verdict, request_id: &RequestId) {
         match failure {
             Failure::Forward(error) => {
-                self.metrics.upstream_error(verdict.code);
-                tracing::warn!(%request_id, status = verdict.status.as_u16(), error = %chain(error), "not forwarded");
+                if let Some(kind) = upstream_failure(error) {
+                    self.metrics.upstream_failure(kind);
+                }
+                tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "not forwarded");
             }
             Failure::Login(error) if verdict.status.is_server_error() => {
-                tracing::warn!(%request_id, status = verdict.status.as_u16(), error = %chain(error), "login failed");
+                tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "login failed");
             }
-            Failure::Panicked => tracing::error!(%request_id, "a part of the gateway panicked"),
-            _ => tracing::debug!(%request_id, status = verdict.status.as_u16(), ?failure, "refused"),
+            Failure::Panicked => tracing::error!(request_id = request_id.as_str(), "a part of the gateway panicked"),
+            _ => {
+                tracing::debug!(request_id = request_id.as_str(), status = verdict.status.as_u16(), ?failure, "refused")
+            }
         }
     }
 }
@@ -235,138 +235,207 @@ const QUERY_VALUE: &AsciiSet =
 
 fn verdict(failure: &Failure) -> Verdict {
     match failure {
-        Failure::Refused(refusal) => of_refusal(refusal),
-        Failure::NoRoute => v(StatusCode::NOT_FOUND, "not_found", Text::NotFound, Notice::NotFound),
-        Failure::WrongMethod { allow } => Verdict { allow: Some(allow), ..method_not_allowed() },
-        Failure::CrossOrigin => v(StatusCode::FORBIDDEN, "cross_origin", Text::CrossOrigin, Notice::CrossOrigin),
+        Failure::Refused(refusal) => match refusal {
+            Refusal::Misdirected => v(
+                StatusCode::MISDIRECTED_REQUEST,
+                "unknown_host",
+                "This host is not served here",
+                "이 호스트는 여기에서 제공되지 않습니다",
+            ),
+            Refusal::Method => v(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This method is not allowed",
+                "허용되지 않는 메서드입니다",
+            ),
+            Refusal::TooManyHeaders => Verdict {
+                close: true,
+                ..v(
+                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    "headers_too_large",
+                    "The request's headers are too large",
+                    "요청 헤더가 너무 큽니다",
+                )
+            },
+            Refusal::TargetTooLong => Verdict {
+                close: true,
+                ..v(StatusCode::URI_TOO_LONG, "target_too_long", "The address is too long", "주소가 너무 깁니다")
+            },
+            Refusal::Loop => v(
+                StatusCode::LOOP_DETECTED,
+                "loop_detected",
+                "The request goes in a circle",
+                "요청이 순환하고 있습니다",
+            ),
+            Refusal::Ambiguous(_) | Refusal::ToPublicUrl(_) | Refusal::OptionsStar => Verdict {
+                close: true,
+                ..v(StatusCode::BAD_REQUEST, "bad_request", "The request is not well-formed", "잘못된 요청입니다")
+            },
+        },
+        Failure::NoRoute => v(StatusCode::NOT_FOUND, "not_found", "There is nothing here", "페이지를 찾을 수 없습니다"),
+        Failure::WrongMethod { allow } => Verdict {
+            allow: Some(allow),
+            ..v(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This method is not allowed",
+                "허용되지 않는 메서드입니다",
+            )
+        },
+        Failure::CrossOrigin => v(
+            StatusCode::FORBIDDEN,
+            "cross_origin",
+            "Requests from other sites are refused",
+            "다른 사이트에서 온 요청은 허용되지 않습니다",
+        ),
         Failure::PreflightRefused => {
-            v(StatusCode::FORBIDDEN, "origin_not_allowed", Text::CrossOrigin, Notice::CrossOrigin)
+            v(StatusCode::FORBIDDEN, "origin_not_allowed", "This origin is not allowed", "허용되지 않은 출처입니다")
         }
         Failure::LogIn { .. } | Failure::NotLoggedIn => {
-            v(StatusCode::UNAUTHORIZED, "login_required", Text::LoginRequired, Notice::Forbidden)
+            v(StatusCode::UNAUTHORIZED, "login_required", "Please log in", "로그인이 필요합니다")
         }
-        Failure::Forbidden => v(StatusCode::FORBIDDEN, "forbidden", Text::Forbidden, Notice::Forbidden),
-        Failure::AlreadyIn => v(StatusCode::FOUND, "already_logged_in", Text::GoOn, Notice::Forbidden),
+        Failure::Forbidden => v(StatusCode::FORBIDDEN, "forbidden", "You may not do this", "접근 권한이 없습니다"),
+        Failure::AlreadyIn => {
+            v(StatusCode::FOUND, "already_logged_in", "You are logged in", "이미 로그인되어 있습니다")
+        }
         Failure::Unavailable { retry_after } => Verdict {
             retry_after: Some(*retry_after),
-            ..v(StatusCode::SERVICE_UNAVAILABLE, "unavailable", Text::UnavailableWhy, Notice::Unavailable)
+            ..v(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The login service does not answer; please try again",
+                "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
+            )
         },
         Failure::Forward(error) => of_forward(error),
         Failure::Login(error) => of_login(error),
-        Failure::BodyTooLarge => body_too_large(),
-        Failure::BodyBroken => bad_request(),
-        Failure::BodyStalled => timeout(),
-        Failure::CannotUpgrade => {
-            v(StatusCode::NOT_IMPLEMENTED, "cannot_upgrade", Text::BadRequest, Notice::BadRequest)
+        Failure::BodyTooLarge => Verdict {
+            close: true,
+            ..v(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request is too large", "요청이 너무 큽니다")
+        },
+        Failure::BodyBroken => Verdict {
+            close: true,
+            ..v(StatusCode::BAD_REQUEST, "bad_request", "The request is not well-formed", "잘못된 요청입니다")
+        },
+        Failure::BodyStalled => Verdict {
+            close: true,
+            ..v(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", "요청 시간이 초과되었습니다")
+        },
+        Failure::CannotUpgrade => v(
+            StatusCode::NOT_IMPLEMENTED,
+            "cannot_upgrade",
+            "This connection cannot be upgraded",
+            "이 연결은 업그레이드할 수 없습니다",
+        ),
+        Failure::Panicked => {
+            v(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", "서버 오류가 발생했습니다")
         }
-        Failure::Panicked => v(StatusCode::INTERNAL_SERVER_ERROR, "internal", Text::Internal, Notice::Internal),
     }
 }
 
-fn of_refusal(refusal: &Refusal) -> Verdict {
-    match refusal {
-        Refusal::Misdirected => {
-            v(StatusCode::MISDIRECTED_REQUEST, "unknown_host", Text::Misdirected, Notice::Misdirected)
-        }
-        Refusal::Method => method_not_allowed(),
-        Refusal::TargetTooLong => {
-            closing(v(StatusCode::URI_TOO_LONG, "target_too_long", Text::TooLarge, Notice::TooLarge))
-        }
-        Refusal::TooManyHeaders => closing(v(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "headers_too_large",
-            Text::TooLarge,
-            Notice::TooLarge,
-        )),
-        Refusal::Loop => v(StatusCode::LOOP_DETECTED, "loop_detected", Text::Internal, Notice::Internal),
-        Refusal::Ambiguous(_) | Refusal::ToPublicUrl(_) | Refusal::OptionsStar => bad_request(),
-    }
+const fn v(status: StatusCode, code: &'static str, english: &'static str, korean: &'static str) -> Verdict {
+    Verdict { status, code, english, korean, close: false, retry_after: None, allow: None }
 }
 
 fn of_forward(error: &ForwardError) -> Verdict {
     match error {
-        ForwardError::Unreachable(_) | ForwardError::Broken(_) | ForwardError::BadAnswer(_) => {
-            v(StatusCode::BAD_GATEWAY, "upstream_unreachable", Text::BadGateway, Notice::BadGateway)
-        }
-        ForwardError::Timeout(_) => {
-            v(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", Text::GatewayTimeout, Notice::GatewayTimeout)
-        }
-        ForwardError::RequestTooLarge => body_too_large(),
-        ForwardError::RequestBroken(_) => bad_request(),
-        ForwardError::RequestStalled => timeout(),
+        ForwardError::Unreachable(_) | ForwardError::Broken(_) | ForwardError::BadAnswer(_) => v(
+            StatusCode::BAD_GATEWAY,
+            "upstream_unreachable",
+            "A network error occurred",
+            "네트워크 오류가 발생했습니다",
+        ),
+        ForwardError::Timeout(_) => v(
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timeout",
+            "The service took too long to answer",
+            "서비스의 응답 시간이 초과되었습니다",
+        ),
+        ForwardError::RequestTooLarge => Verdict {
+            close: true,
+            ..v(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request is too large", "요청이 너무 큽니다")
+        },
+        ForwardError::RequestBroken(_) => Verdict {
+            close: true,
+            ..v(StatusCode::BAD_REQUEST, "bad_request", "The request is not well-formed", "잘못된 요청입니다")
+        },
+        ForwardError::RequestStalled => Verdict {
+            close: true,
+            ..v(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", "요청 시간이 초과되었습니다")
+        },
     }
 }
 
 fn of_login(error: &LoginError) -> Verdict {
-    let soon = |verdict: Verdict| Verdict { retry_after: Some(SOON), ..verdict };
+    let again = Some(Duration::from_secs(1));
     match error {
-        LoginError::AttemptExpired => {
-            v(StatusCode::BAD_REQUEST, "attempt_expired", Text::AttemptExpired, Notice::AttemptExpired)
-        }
-        LoginError::ProviderUnavailable => soon(v(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "provider_unavailable",
-            Text::ProviderUnavailable,
-            Notice::ProviderUnavailable,
-        )),
-        LoginError::AuthorityUnavailable => soon(v(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            Text::AuthorityUnavailable,
-            Notice::AuthorityUnavailable,
-        )),
+        LoginError::AttemptExpired => v(
+            StatusCode::BAD_REQUEST,
+            "attempt_expired",
+            "This login attempt has expired",
+            "로그인 시도가 만료되었습니다",
+        ),
+        LoginError::ProviderUnavailable(_) => Verdict {
+            retry_after: again,
+            ..v(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "provider_unavailable",
+                "The login provider does not answer; please try again",
+                "로그인 제공자가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
+            )
+        },
+        LoginError::AuthorityUnavailable(_) => Verdict {
+            retry_after: again,
+            ..v(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The login service does not answer; please try again",
+                "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
+            )
+        },
         LoginError::BadCredentials => {
-            v(StatusCode::UNAUTHORIZED, "bad_credentials", Text::BadCredentials, Notice::NotAllowed)
+            v(StatusCode::UNAUTHORIZED, "bad_credentials", "Wrong e-mail address or password", "잘못된 자격 증명입니다")
         }
-        LoginError::NotAllowed => v(StatusCode::FORBIDDEN, "not_allowed", Text::NotAllowed, Notice::NotAllowed),
-        LoginError::InvalidIdToken => {
-            v(StatusCode::UNAUTHORIZED, "invalid_id_token", Text::InvalidIdToken, Notice::NotAllowed)
+        LoginError::NotAllowed(_) => v(
+            StatusCode::FORBIDDEN,
+            "not_allowed",
+            "This account may not log in here",
+            "이 계정으로는 로그인할 수 없습니다",
+        ),
+        LoginError::InvalidIdToken(_) => {
+            v(StatusCode::UNAUTHORIZED, "invalid_id_token", "The ID token is not valid", "ID 토큰이 올바르지 않습니다")
         }
         LoginError::UsedIdToken => {
-            v(StatusCode::UNAUTHORIZED, "used_id_token", Text::UsedIdToken, Notice::NotAllowed)
+            v(StatusCode::UNAUTHORIZED, "used_id_token", "The ID token has been used", "이미 사용된 ID 토큰입니다")
         }
-        LoginError::NotConfigured => v(StatusCode::NOT_FOUND, "not_found", Text::NotFound, Notice::NotFound),
-        LoginError::BadRequest(code) => v(StatusCode::BAD_REQUEST, code, Text::BadRequest, Notice::BadRequest),
+        LoginError::NotConfigured => {
+            v(StatusCode::NOT_FOUND, "not_found", "There is nothing here", "페이지를 찾을 수 없습니다")
+        }
+        LoginError::BadRequest(code) => {
+            v(StatusCode::BAD_REQUEST, code, "The request is not well-formed", "잘못된 요청입니다")
+        }
         LoginError::Session(_) => v(
             StatusCode::BAD_GATEWAY,
             "session_too_large",
-            Text::SessionTooLarge,
-            Notice::SessionTooLarge,
+            "The login service's answer cannot be used",
+            "로그인 서비스의 응답을 사용할 수 없습니다",
         ),
-        LoginError::Store(_) => soon(v(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store_unavailable",
-            Text::AuthorityUnavailable,
-            Notice::AuthorityUnavailable,
-        )),
+        LoginError::Store(_) => Verdict {
+            retry_after: again,
+            ..v(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Please try again", "잠시 후 다시 시도해주세요")
+        },
     }
 }
 
-/// When to try again where nothing better is known.
-const SOON: Duration = Duration::from_secs(1);
-
-const fn v(status: StatusCode, code: &'static str, text: Text, notice: Notice) -> Verdict {
-    Verdict { status, code, text, notice, close: false, retry_after: None, allow: None }
-}
-
-fn closing(verdict: Verdict) -> Verdict {
-    Verdict { close: true, ..verdict }
-}
-
-fn method_not_allowed() -> Verdict {
-    v(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", Text::MethodNotAllowed, Notice::BadRequest)
-}
-
-fn bad_request() -> Verdict {
-    closing(v(StatusCode::BAD_REQUEST, "bad_request", Text::BadRequest, Notice::BadRequest))
-}
-
-fn body_too_large() -> Verdict {
-    closing(v(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", Text::TooLarge, Notice::TooLarge))
-}
-
-fn timeout() -> Verdict {
-    closing(v(StatusCode::REQUEST_TIMEOUT, "timeout", Text::RequestTimeout, Notice::BadRequest))
+fn upstream_failure(error: &ForwardError) -> Option<UpstreamFailure> {
+    match error {
+        ForwardError::Unreachable(_) => Some(UpstreamFailure::Connect),
+        ForwardError::Timeout(_) => Some(UpstreamFailure::Timeout),
+        ForwardError::Broken(_) => Some(UpstreamFailure::Broken),
+        ForwardError::BadAnswer(_) => Some(UpstreamFailure::Protocol),
+        // The visitor's doing.
+        ForwardError::RequestTooLarge | ForwardError::RequestBroken(_) | ForwardError::RequestStalled => None,
+    }
 }
 
 /// `application/problem+json` (RFC 9457) with a stable `code` and a localised `error`.
@@ -376,7 +445,7 @@ fn problem(verdict: &Verdict, wants: &Wants) -> Response<Bytes> {
         "title": verdict.status.canonical_reason().unwrap_or_default(),
         "status": verdict.status.as_u16(),
         "code": verdict.code,
-        "error": verdict.text.say(wants.language),
+        "error": wants.language.choose(verdict.english, verdict.korean),
     });
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = verdict.status;
@@ -428,9 +497,8 @@ fn options_star() -> Response<Bytes> {
 }
 
 fn page_response(page: Page) -> Response<Bytes> {
-    let headers = page.headers();
     let mut response = Response::new(Bytes::from(page.html));
-    *response.headers_mut() = headers;
+    *response.headers_mut() = page.headers;
     response
 }
 

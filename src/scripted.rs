@@ -139,7 +139,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Reply::Answer { status, headers, body } => {
             let mut head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
             for (name, value) in headers {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                head.extend([name, ": ", value.as_str(), "\r\n"]);
             }
             head.push_str("\r\n");
             let _ = socket.write_all(head.as_bytes()).await;

@@ -66,30 +66,37 @@ pub enum CallError {
 
 /// Calls backends.
 pub struct Caller {
-    backends: Vec<Lines>,
+    backends: Vec<Targets>,
 }
 
 impl Caller {
     /// A caller of these backends, in the order of the list of upstreams.
     pub fn new(backends: Vec<Backend>) -> reqwest::Result<Self> {
-        Ok(Self { backends: backends.into_iter().map(Lines::new).collect::<reqwest::Result<_>>()? })
+        Ok(Self { backends: backends.into_iter().map(Targets::new).collect::<reqwest::Result<_>>()? })
     }
 
     /// Makes the call. A target that cannot be reached is passed over for the next, for nothing was sent to it.
+    ///
+    /// # Panics
+    /// Where the template names an upstream, or the upstream a target, that was not there when the configuration was read.
     pub async fn call(&self, template: &Template, values: &Values, about: &About) -> Result<Answer, CallError> {
         let deadline = Instant::now() + template.timeout;
         let path = template.path.fill_path(values)?;
         let headers = headers(template, values, about)?;
-        let lines = self.backends.get(template.upstream).expect("a template's upstream was resolved when it was read");
+        let targets =
+            self.backends.get(template.upstream).expect("a template's upstream was resolved when it was read");
         let mut unsent = None;
-        for line in lines.in_turn() {
+        for line in targets.in_turn() {
             // Joined as text: to resolve `//host/` as a reference would let a path name another host.
             let url = Url::parse(&format!("{}{path}", line.base)).map_err(|_| BadValue::Syntax("path".to_owned()))?;
             let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() && unsent.is_some() {
+                break;
+            }
             let request = line.client.request(template.method.clone(), url).headers(headers.clone()).timeout(left);
             match exchange(with_body(request, &template.body, values)).await {
                 Err(CallError::Unsent(error)) => {
-                    tracing::warn!(upstream = lines.name, error = %chain(&error), "call: target not reached");
+                    tracing::warn!(upstream = targets.name, error = %chain(&error), "call: target not reached");
                     unsent = Some(error);
                 }
                 done => return done,
@@ -106,7 +113,7 @@ const ANSWER_LIMIT: usize = 64 << 10;
 const IDLE: Duration = Duration::from_secs(4);
 
 /// The targets of one backend.
-struct Lines {
+struct Targets {
     name: String,
     lines: Vec<Line>,
     next: AtomicUsize,
@@ -118,7 +125,7 @@ struct Line {
     base: String,
 }
 
-impl Lines {
+impl Targets {
     fn new(backend: Backend) -> reqwest::Result<Self> {
         let plain = client(backend.connect_timeout, None)?;
         let lines = backend.targets.iter().map(|target| Line::new(target, &plain, backend.connect_timeout));

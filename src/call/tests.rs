@@ -22,7 +22,7 @@ fn text(text: &str) -> Text {
 fn template(path: &str) -> Template {
     Template {
         upstream: 0,
-        method: http::Method::POST,
+        method: Method::POST,
         path: text(path),
         headers: vec![(HeaderName::from_static("x-email"), text("{email}"))],
         cookies: vec![("rt".to_owned(), text("{refresh_token}")), ("b".to_owned(), text("2"))],
@@ -145,13 +145,13 @@ async fn a_unix_socket_is_a_target_too() {
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let record = Arc::new(Mutex::new(Vec::new()));
     let served = Arc::clone(&record);
-    let server = tokio::spawn(async move {
+    let backend = tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
         scripted::serve(&mut socket, &|_: &scripted::Seen| Reply::json(200, &json!({"ok": true})), &served).await;
     });
     let answer = caller(vec![Target::Unix(path)]).call(&template("/x"), &values(), &about()).await.unwrap();
     assert_eq!(answer.json, Some(json!({"ok": true})));
-    server.await.unwrap();
+    backend.await.unwrap();
     assert_eq!(record.lock().unwrap()[0].target, "/x");
 }
 

@@ -1,1 +1,233 @@
-//! stub
+//! The command line: one file for each command that ends by itself; `run` and `demo` are handed to `main`.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{self, Environment, Loaded},
+    secret::Random,
+};
+
+mod check;
+mod demo;
+mod explain;
+mod keygen;
+mod reload;
+mod run;
+mod schema;
+
+pub use demo::demo;
+pub use run::run;
+
+/// An edge authentication gateway: logs people in, keeps their session, proxies with a fresh Bearer token.
+#[derive(Parser, Debug)]
+#[command(name = "vestibule", version)]
+pub struct Cli {
+    /// The configuration.
+    #[arg(long, global = true, value_name = "PATH", default_value = "gateway.toml")]
+    pub config: PathBuf,
+    /// What to do; without a command: run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done.
+#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Runs the gateway.
+    Run,
+    /// Runs everything on loopback, with nothing to set up: a provider, a backend, and a page that shows the session working.
+    Demo,
+    /// Reads the configuration as `run` would and prints every problem, key fingerprints, and the worst-case size of the Cookie header.
+    Check,
+    /// Says which route a request meets, who may use it, and what the upstream sees.
+    Explain(explain::Request),
+    /// Prints a new session key.
+    Keygen,
+    /// Prints the JSON Schema of the configuration.
+    Schema {
+        /// Print the reference in Markdown instead.
+        #[arg(long)]
+        reference: bool,
+    },
+}
+
+/// What is left to do for `main`.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Run the gateway with the configuration at this path.
+    Run(PathBuf),
+    /// Run the demo.
+    Demo,
+    /// Nothing: leave.
+    Leave(Exit),
+}
+
+/// How the process ends. A wrong command line ends it with 2, by clap's hand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// All went well.
+    Success,
+    /// The configuration has problems.
+    BadConfig,
+    /// Something failed that is not in the configuration.
+    Failure,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::BadConfig => 1,
+            Exit::Failure => 3,
+        })
+    }
+}
+
+/// Does what needs no runtime; writes answers to `out`.
+pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn Write) -> io::Result<Next> {
+    let load = || config::load(&cli.config, environment, random);
+    let exit = match cli.command.unwrap_or(Command::Run) {
+        Command::Run => return Ok(Next::Run(cli.config)),
+        Command::Demo => return Ok(Next::Demo),
+        Command::Check => check::check(&cli.config, load(), out)?,
+        Command::Explain(request) => {
+            with_config(&cli.config, load(), out, |loaded, out| explain::explain(&request, &loaded.config, out))?
+        }
+        Command::Keygen => keygen::keygen(random, out)?,
+        Command::Schema { reference } => schema::schema(reference, out)?,
+    };
+    Ok(Next::Leave(exit))
+}
+
+/// Goes on with a good configuration, or says what is wrong with it.
+fn with_config(
+    path: &Path,
+    loaded: Result<Loaded, config::Complaints>,
+    out: &mut dyn Write,
+    go_on: impl FnOnce(&Loaded, &mut dyn Write) -> io::Result<()>,
+) -> io::Result<Exit> {
+    match loaded {
+        Ok(loaded) => go_on(&loaded, out).map(|()| Exit::Success),
+        Err(complaints) => {
+            write!(out, "{complaints}")?;
+            writeln!(out, "{}: {}", path.display(), complaints.count())?;
+            Ok(Exit::BadConfig)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const SECURE: &str = r#"
+[server]
+listen = "0.0.0.0:8080"
+public_url = "https://app.example"
+[session]
+keys = ["env:KEY"]
+[providers.google]
+client_id = "x"
+allow = "anyone"
+[upstreams.app]
+targets = ["http://[::1]:3000", "unix:/run/app.sock"]
+bearer = "id"
+[[routes]]
+path = "/admin/{*rest}"
+strip = "/admin"
+upstream = "app"
+access = { roles = ["admin", "boss"] }
+headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
+"#;
+
+    /// What `vestibule` with these arguments says of a file, and how it ends.
+    fn vestibule(file: &str, arguments: &[&str]) -> (Next, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.toml");
+        fs::write(&path, file).unwrap();
+        let config = ["vestibule", "--config", path.to_str().unwrap()];
+        let cli = Cli::try_parse_from(config.iter().chain(arguments)).unwrap();
+        let environment = [("KEY".to_owned(), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned())].into();
+        let mut out = Vec::new();
+        let next = start(cli, &environment, &Random::system(), &mut out).unwrap();
+        let folder = format!("{}/", folder.path().display());
+        (next, String::from_utf8(out).unwrap().replace(&folder, ""))
+    }
+
+    #[test]
+    fn run_is_what_is_done_without_a_command() {
+        for arguments in [&["vestibule"][..], &["vestibule", "run"], &["vestibule", "run", "--config", "gateway.toml"]]
+        {
+            let cli = Cli::try_parse_from(arguments).unwrap();
+            let next = start(cli, &Environment::new(), &Random::system(), &mut Vec::new()).unwrap();
+            assert_eq!(next, Next::Run("gateway.toml".into()));
+        }
+    }
+
+    #[test]
+    fn check_says_that_a_good_file_is_good() {
+        let (next, said) = vestibule(SECURE, &["check"]);
+        assert_eq!(next, Next::Leave(Exit::Success));
+        assert_eq!(
+            said,
+            "key 630dcd29: seals and opens\n\
+             Cookie header at its worst: 21582 bytes (a header block may have 32768, those of many backends 8192)\n\
+             hint: one host is served by https: `host_prefix = true` keeps other hosts of the domain from setting the cookies\n\
+             gateway.toml: no problems, no warnings\n"
+        );
+    }
+
+    #[test]
+    fn check_prints_every_problem_and_fails() {
+        let (next, said) = vestibule(&SECURE.replace("bearer", "baerer").replace("/admin\"", "/adm\""), &["check"]);
+        assert_eq!(next, Next::Leave(Exit::BadConfig));
+        assert!(said.contains("did you mean `bearer`?") && said.contains(" --> gateway.toml:15:9\n"), "{said}");
+        assert!(said.ends_with("gateway.toml: 2 problems, 1 warning\n"), "{said}");
+    }
+
+    #[test]
+    fn explain_tells_what_becomes_of_a_request() {
+        let said = |arguments: &[&str]| vestibule(SECURE, arguments).1;
+        assert_eq!(
+            said(&["explain", "GET", "/admin/users?x=1", "--role", "boss"]),
+            "GET app.example/admin/users?x=1\n\
+             route     /admin/{*rest} (line 13)\n\
+             access    roles: whoever has one of admin, boss (`boss` may)\n\
+             upstream  app: http://[::1]:3000, unix:/run/app.sock\n\
+             path      /users?x=1\n\
+             headers   authorization: Bearer {ID token}\n          x-user-id: u-{claims.sub}\n          no server (the visitor does not get the upstream's either)\n"
+        );
+        assert!(said(&["explain", "GET", "/admin", "--role", "x"]).contains("(403 for these)\n"));
+        assert!(said(&["explain", "GET", "/auth/login"]).contains("the gateway's own"));
+        assert!(said(&["explain", "GET", "/other"]).contains("404"));
+        assert!(said(&["explain", "GET", "/admin", "--host", "evil.example"]).contains("421"));
+    }
+
+    #[test]
+    fn keygen_prints_a_key_that_the_configuration_takes() {
+        let (_, first) = vestibule("", &["keygen"]);
+        let (_, second) = vestibule("", &["keygen"]);
+        assert_ne!(first, second);
+        let key = crate::secret::Secret::new(first);
+        assert!(crate::session::SealKey::from_base64(&key).is_some());
+    }
+
+    #[test]
+    fn schema_knows_the_keys() {
+        let (next, said) = vestibule("", &["schema"]);
+        let schema: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let ahead = &schema["properties"]["session"]["properties"]["refresh_ahead"];
+        assert_eq!((&ahead["default"], &ahead["type"]), (&"60s".into(), &"string".into()));
+        assert_eq!(schema["properties"]["otp"], serde_json::Value::Null);
+        assert_eq!(next, Next::Leave(Exit::Success));
+        assert!(vestibule("", &["schema", "--reference"]).1.starts_with("# gateway.toml\n"));
+    }
+}

@@ -1,5 +1,48 @@
 //! `gateway.toml` → typed settings, or all complaints at once.
 
+use std::{fs, path::Path};
+
+use crate::{
+    authority::Kind,
+    route::{self, Access},
+    secret::Random,
+    upstream::{Bearer, HeaderPiece},
+};
+
+mod authority;
+mod complaint;
+mod environment;
+mod explain;
+mod form;
+mod key;
+mod keys;
+mod presets;
+mod providers;
+mod reference;
+mod routes;
+mod secrets;
+mod section;
+mod server;
+mod session;
+mod shape;
+mod template;
+mod tree;
+mod upstreams;
+
+#[cfg(test)]
+mod tests;
+
+pub use complaint::{Complaint, Complaints};
+pub use environment::Environment;
+pub use explain::explain;
+pub use reference::{reference, schema};
+
+use complaint::Problems;
+use secrets::Surroundings;
+use section::Section;
+use server::Server;
+use tree::{Place, Table};
+
 /// The whole configuration, validated: nothing invalid can be expressed in it, and no code past it reads TOML, environment or files.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -20,9 +63,267 @@ pub struct Config {
     /// Upstreams; routes and calls refer to them by index.
     pub upstreams: Vec<crate::upstream::Settings>,
     /// Routes, in the order of the file.
-    pub routes: Vec<crate::route::Settings>,
+    pub routes: Vec<route::Settings>,
     /// Store.
     pub store: crate::store::Settings,
     /// Logs.
     pub telemetry: crate::telemetry::Settings,
+}
+
+/// A configuration that can be run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What was asked for.
+    pub config: Config,
+    /// What should be known before it runs.
+    pub warnings: Vec<Complaint>,
+}
+
+/// Reads the file at `path`, with the settings and secrets of `environment`.
+pub fn load(path: &Path, environment: &Environment, random: &Random) -> Result<Loaded, Complaints> {
+    let name = path.display().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) => parse(&text, &name, path.parent().unwrap_or(Path::new("")), environment, random),
+        Err(error) => {
+            let mut problems = Problems::default();
+            problems.complain(
+                &Place::Nowhere,
+                format!("{name} cannot be read: {error}"),
+                "say where the file is: `--config PATH`",
+            );
+            Err(problems.finish(&name, ""))
+        }
+    }
+}
+
+/// Reads `text`, which stands in the file `name` in `folder`.
+pub fn parse(
+    text: &str,
+    name: &str,
+    folder: &Path,
+    environment: &Environment,
+    random: &Random,
+) -> Result<Loaded, Complaints> {
+    let mut problems = Problems::default();
+    let config = match tree::read(text) {
+        Ok(mut table) => {
+            environment::apply(&mut table, keys::ROOT, environment, &mut problems);
+            shape::check(&table, keys::ROOT, "", &START, &mut problems);
+            build(&table, text, &mut Surroundings { environment, folder, problems: &mut problems }, random)
+        }
+        Err(error) => {
+            complain_of_syntax(&error, text, &mut problems);
+            None
+        }
+    };
+    let complaints = problems.finish(name, text);
+    match config {
+        Some(config) if complaints.errors.is_empty() => Ok(Loaded { config, warnings: complaints.warnings }),
+        _ => Err(complaints),
+    }
+}
+
+/// Where a complaint about the file as a whole points.
+const START: Place = Place::File(0..0);
+
+/// Turns the tree into settings. `None` only where something was complained about; `Some` may be wrong where something was.
+fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Random) -> Option<Config> {
+    let root = Section::root(keys::ROOT, table, &START);
+    let (session_section, authority_section) = (root.section("session"), root.section("authority"));
+    let server = server::server(&root.section("server"), around);
+    let upstream_names: Vec<_> = root.named("upstreams").map(|upstream| upstream.name).collect();
+    let backend = authority::is_backend(&authority_section);
+
+    let providers: Vec<_> =
+        root.named("providers").map(|section| providers::provider(&section, &server, !backend, around)).collect();
+    let authority = authority::authority(&authority_section, &upstream_names, !providers.is_empty(), around);
+    let bearer = if backend { Bearer::Access } else { Bearer::None };
+    let cookie = |name| session::cookie_name(&session_section, name);
+    let own_cookies = [cookie("at"), cookie("did")];
+    let upstreams: Vec<_> = root
+        .named("upstreams")
+        .map(|section| upstreams::upstream(&section, bearer, &own_cookies, &cookie("rt"), around))
+        .collect();
+
+    let base_path = session_section.read("base_path", form::prefix);
+    let routes: Vec<_> = root
+        .tables("routes")
+        .map(|section| upstreams::route(&section, &base_path, &upstream_names, line(section.own_place(), text), around))
+        .collect();
+    let longest_timeout = upstreams
+        .iter()
+        .map(|upstream| upstream.timeout)
+        .chain(routes.iter().flatten().filter_map(|route| route.timeout))
+        .max();
+    let verifies = authority_section.has("verify");
+    let session =
+        session::session(&session_section, &server, verifies, longest_timeout.unwrap_or_default(), random, around);
+    let login = session::login(&session_section, &server, around);
+    let telemetry = server::telemetry(&root.section("telemetry"), around);
+
+    // From here on things are compared with one another: only where each is right by itself.
+    let routes: Vec<_> = routes.into_iter().collect::<Option<_>>()?;
+    for conflict in routes::conflicts(&routes) {
+        if let Some(section) = root.tables("routes").nth(conflict.route) {
+            around.problems.complain(section.place("path"), conflict.message, conflict.help);
+        }
+    }
+    if routes.is_empty() {
+        around.problems.warn(
+            &START,
+            "there are no routes: everything but the gateway's own pages is 404",
+            "write `[[routes]]`",
+        );
+    }
+    let has_claims = !backend || verifies || !providers.is_empty();
+    check_roles(&root, &routes, has_claims, around);
+    if !backend {
+        warn_of_unsaid_bearers(&root, &routes, around);
+    }
+    check_login_page(&session_section, &server, &routes, &base_path, around);
+
+    let authority = authority?;
+    debug_assert_eq!(matches!(authority.kind, Kind::Backend(_)), backend);
+    let session = session.map(|session| crate::session::Settings { template_claims: claims_in(&routes), ..session });
+    Some(Config {
+        hygiene: hygiene(&server, &routes)?,
+        listen: server.listen?,
+        session: session?,
+        replay_body: session_section.read("replay_body", form::size),
+        login: login?,
+        authority,
+        providers: providers.into_iter().collect::<Option<_>>()?,
+        upstreams,
+        routes,
+        store: crate::store::Settings::Memory,
+        telemetry,
+    })
+}
+
+fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<crate::hygiene::Settings> {
+    let mut hosts: Vec<String> =
+        server.hosts.iter().chain(routes.iter().flat_map(|route| &route.hosts)).cloned().collect();
+    hosts.sort();
+    hosts.dedup();
+    let ours = ["x-auth-status", "vestibule-assertion"].map(http::HeaderName::from_static);
+    let set = routes.iter().flat_map(|route| route.headers.set.iter().map(|(name, _)| name.clone()));
+    let mut own_headers: Vec<_> = ours.into_iter().chain(set).collect();
+    own_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    own_headers.dedup();
+    let trusted_proxies = server.trusted_proxies.clone();
+    Some(crate::hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers })
+}
+
+/// The claims that header rules put into requests.
+fn claims_in(routes: &[route::Settings]) -> Vec<String> {
+    let templates = routes.iter().flat_map(|route| &route.headers.set).map(|(_, template)| template);
+    let mut claims: Vec<_> = templates
+        .flat_map(|template| &template.0)
+        .filter_map(|piece| match piece {
+            HeaderPiece::Claim(name) => Some(name.clone()),
+            HeaderPiece::Literal(_) => None,
+        })
+        .collect();
+    claims.sort_unstable();
+    claims.dedup();
+    claims
+}
+
+/// Roles are read from the claims of an access token that can be verified, or of an ID token.
+fn check_roles(root: &Section<'_>, routes: &[route::Settings], has_claims: bool, around: &mut Surroundings<'_>) {
+    for (section, route) in root.tables("routes").zip(routes) {
+        if matches!(&route.access, Access::Roles(roles) if !roles.is_empty()) && !has_claims {
+            let help = "write `[authority.verify]`, so that the roles in the backend's access token can be believed";
+            around.problems.complain(section.place("access"), "there is nothing that roles could be read from", help);
+        }
+    }
+}
+
+/// A provider's tokens are for its own APIs: whether an upstream is to see them is for the file to say.
+fn warn_of_unsaid_bearers(root: &Section<'_>, routes: &[route::Settings], around: &mut Surroundings<'_>) {
+    for (index, section) in root.named("upstreams").enumerate() {
+        let used = routes.iter().any(|route| route.upstream == index && route.access != Access::Public);
+        if used && !section.has("bearer") {
+            let message = format!("the upstream `{}` gets no token", section.name);
+            around.problems.warn(
+                section.own_place(),
+                message,
+                "write `bearer = \"access\"` or `\"id\"` for it to get one, or `\"none\"` if it needs none",
+            );
+        }
+    }
+}
+
+/// A login page of the app's own must be there, for people who have not logged in.
+fn check_login_page(
+    session: &Section<'_>,
+    server: &Server,
+    routes: &[route::Settings],
+    base_path: &str,
+    around: &mut Surroundings<'_>,
+) {
+    let page = session.read("login_page", form::text);
+    let path = page.split(['?', '#']).next().unwrap_or_default();
+    let Some(public_url) = server.public_url.as_ref().filter(|_| form::path(&page).is_ok()) else { return };
+    let place = session.place("login_page");
+    if routes::strips(path, base_path) {
+        around.problems.complain(
+            place,
+            format!("`{path}` is the gateway's own"),
+            "write \"built-in\", or a path of the app",
+        );
+        return;
+    }
+    match routes::find(
+        routes,
+        &http::Method::GET,
+        &public_url[url::Position::BeforeHost..url::Position::AfterPort],
+        path,
+    ) {
+        None => around.problems.complain(
+            place,
+            format!("no route serves the login page `{path}`"),
+            "write a route for it, with `access = \"anonymous\"`",
+        ),
+        Some(index) if !routes::open(&routes[index].access) => {
+            let message = format!(
+                "the login page `{path}` itself needs a login: its route on line {} is not open",
+                routes[index].line
+            );
+            around.problems.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
+        }
+        Some(_) => {}
+    }
+}
+
+fn line(place: &Place, text: &str) -> usize {
+    if let Place::File(range) = place { complaint::position(text, range.start).0 } else { 0 }
+}
+
+fn complain_of_syntax(error: &toml::de::Error, text: &str, problems: &mut Problems) {
+    let span = error.span().unwrap_or(0..0);
+    hide_secrets_around(span.start.min(text.len()), text, problems);
+    problems.complain(
+        &Place::File(span),
+        format!("this is not TOML: {}", error.message().replace('\n', ", ")),
+        "the rest of the file is looked at when this is right",
+    );
+}
+
+/// Without a tree, what may be a secret is told by the words before it, on its line or (in a list) on the line where the list began.
+fn hide_secrets_around(at: usize, text: &str, problems: &mut Problems) {
+    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+    let word_end = |line: &str| {
+        let words = ["secret", "keys", "password", "token"];
+        words.iter().filter_map(|word| Some(line.find(word)? + word.len())).min()
+    };
+    let line = &text[start..end];
+    if let Some(from) = word_end(line) {
+        problems.hide(&Place::File(start + from..end));
+    } else if !line.contains('=')
+        && text[..start].lines().rev().find(|line| line.contains('=')).is_some_and(|line| word_end(line).is_some())
+    {
+        problems.hide(&Place::File(start..end));
+    }
 }

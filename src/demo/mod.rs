@@ -12,10 +12,10 @@ mod script;
 mod server;
 mod signing;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 pub use self::{
-    backend::{Backend, BackendOptions},
+    backend::{Backend, BackendOptions, BearerCheck, RefreshTokenVia},
     people::Person,
     provider::{Provider, ProviderOptions, StartError},
     script::{Fault, Scripted},
@@ -32,13 +32,47 @@ pub struct World {
     pub backend: Backend,
 }
 
+/// What may differ from world to world.
+#[derive(Clone, Debug)]
+pub struct WorldOptions {
+    /// Life of the backend's access tokens.
+    pub access_token_life: Duration,
+    /// Which access tokens open the backend's API.
+    pub bearer: BearerCheck,
+    /// How the backend's refresh tokens come and go.
+    pub refresh_token_via: RefreshTokenVia,
+    /// Whether the backend hides the Bearer from scripts that ask for the headers it saw.
+    pub mask_bearer: bool,
+    /// Hosts beside loopback where the provider sends people back to.
+    pub redirect_hosts: Vec<String>,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        Self {
+            access_token_life: Duration::from_secs(20),
+            bearer: BearerCheck::Own,
+            refresh_token_via: RefreshTokenVia::Body,
+            mask_bearer: true,
+            redirect_hosts: Vec::new(),
+        }
+    }
+}
+
 impl World {
-    /// Starts both. The page's scripts never see a token, so the backend does not echo them.
-    pub async fn start(clock: Clock, random: Random) -> Result<Self, StartError> {
-        let provider = Provider::start(ProviderOptions::new(clock.clone(), random.clone())).await?;
+    /// Starts both.
+    pub async fn start(clock: Clock, random: Random, options: WorldOptions) -> Result<Self, StartError> {
+        let provider = ProviderOptions::new(clock.clone(), random.clone());
+        let provider = Provider::start(ProviderOptions { redirect_hosts: options.redirect_hosts, ..provider }).await?;
         let trust = backend::Trust::Provider { issuer: provider.issuer(), audience: provider.client_id().to_owned() };
-        let options = BackendOptions { mask_bearer: true, ..BackendOptions::new(clock, random, trust) };
-        let backend = Backend::start(options).await?;
+        let backend = Backend::start(BackendOptions {
+            access_token_life: options.access_token_life,
+            bearer: options.bearer,
+            refresh_token_via: options.refresh_token_via,
+            mask_bearer: options.mask_bearer,
+            ..BackendOptions::new(clock, random, trust)
+        })
+        .await?;
         Ok(Self { provider, backend })
     }
 
@@ -122,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_gateways_file_is_toml_and_names_both_servers() {
-        let world = World::start(Clock::system(), Random::system()).await.unwrap();
+        let world = World::start(Clock::system(), Random::system(), WorldOptions::default()).await.unwrap();
         let gateway = SocketAddr::from(([127, 0, 0, 1], 8080));
         let file: toml::Table = gateway_toml(&world, gateway).parse().unwrap();
         assert_eq!(file["providers"]["demo"]["issuer"].as_str(), Some(world.provider.issuer().as_str()));

@@ -85,6 +85,14 @@ mod tests {
         for name in &named {
             assert!(texts.iter().any(|(key, ..)| key == name), "{name} is not in the table");
         }
+        for element in HTML.split("data-text=\"").skip(1) {
+            let (key, rest) = element.split_once('"').unwrap();
+            let shown = rest.split_once('>').unwrap().1.split('<').next().unwrap();
+            assert!(
+                texts.iter().any(|(k, _, english)| *k == key && english == shown),
+                "{key} is another text in the HTML"
+            );
+        }
         for (key, ..) in &texts {
             let in_script = JS.matches(&format!("\"{key}\"")).count() > 0
                 || ["event_", "reason_", "auth_", "token_"].iter().any(|dynamic| key.starts_with(dynamic));

@@ -4,24 +4,26 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts, uri::PathAndQuery,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
+    uri::PathAndQuery,
 };
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use tokio::runtime::Handle;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
-    login::{Call, Logins},
+    login::{self, Call, Failed, Logins},
+    oidc::Provider,
     respond::{self, Failure, Responder},
     route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
-    telemetry::{AccessLine, AccessLog, RequestIds},
+    telemetry::{AccessLine, AccessLog, Metrics, RequestIds},
     upstream::{
-        self, Bearer, Deadlines, RequestBody, Upstream, UpgradeAnswer,
+        self, Bearer, Deadlines, RequestBody, UpgradeAnswer, Upstream,
         headers::{self, Authorization, Client, Forwarded, Proto, Purpose},
         replay,
     },
@@ -71,6 +73,8 @@ pub struct Gateway {
     pub authority_upstream: Option<usize>,
     /// Steps 5, 6, 9.
     pub sessions: Sessions,
+    /// Who can say who somebody is; told by `/readyz`.
+    pub providers: Vec<Arc<Provider>>,
     /// The ways in and out.
     pub logins: Arc<Logins>,
     /// Failures into answers.
@@ -82,7 +86,9 @@ pub struct Gateway {
     /// Numbers for requests.
     pub request_ids: RequestIds,
     /// One line for each.
-    pub access_log: AccessLog,
+    pub access_log: Option<AccessLog>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Now.
     pub clock: Clock,
     /// Where logins and refreshes run, whoever hangs up.
@@ -110,7 +116,7 @@ impl Gateway {
         let started = tokio::time::Instant::now();
         let request_id = self.request_ids.next();
         let (mut parts, body) = request.into_parts();
-        let (method, path, version) = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
+        let (method, target, version) = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
         let wants = respond::Wants::of(&parts.headers, hygiene::is_navigation(&parts));
         parts.headers.insert(respond::X_REQUEST_ID, request_id.header());
 
@@ -128,18 +134,24 @@ impl Gateway {
         };
         response.headers_mut().insert(respond::X_REQUEST_ID, request_id.header());
 
-        self.access_log.write(AccessLine {
-            method,
-            path,
-            version,
-            status: response.status(),
-            duration: started.elapsed(),
-            request_id,
-            route: trail.route,
-            upstream: trail.upstream,
-            auth_status: trail.status.map(AuthStatus::as_str),
-            client: trail.client.unwrap_or(peer.address),
-        });
+        let auth = trail.status.map(AuthStatus::as_str);
+        self.metrics.request(response.status(), auth);
+        if let Some(log) = &self.access_log {
+            let line = AccessLine {
+                at: self.clock.now(),
+                method,
+                version,
+                status: response.status(),
+                duration: started.elapsed(),
+                request_id,
+                route: trail.route,
+                upstream: trail.upstream,
+                auth,
+                client: trail.client.unwrap_or(peer.address),
+                bytes: response.body().size_hint().exact(),
+            };
+            log.push(target.as_ref().map_or("", PathAndQuery::path), line);
+        }
         response
     }
 
@@ -167,7 +179,8 @@ impl Gateway {
         }
         let origin = route.settings.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
         let purpose = purpose(&parts);
-        let mut passage = Passage { gateway: self, peer, admitted, route, upstream, target, origin, purpose, parts, trail };
+        let mut passage =
+            Passage { gateway: self, peer, admitted, route, upstream, target, origin, purpose, parts, trail };
 
         if route.settings.access == Access::Public {
             return passage.forward_public(body).await;
@@ -235,13 +248,13 @@ impl Gateway {
         Ok(response)
     }
 
-    async fn endpoint(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<crate::login::Answer, Stop> {
+    async fn endpoint(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<login::Answer, Stop> {
         let answer = match endpoint {
             OwnEndpoint::LoginPage => self.logins.page(call).await,
             OwnEndpoint::Start(provider) => self.logins.start(call, self.table.provider_name(provider)).await,
             OwnEndpoint::Callback(provider) => self.logins.callback(call, self.table.provider_name(provider)).await,
             OwnEndpoint::IdToken(provider) => self.logins.id_token(call, self.table.provider_name(provider)).await,
-            OwnEndpoint::Nonce(provider) => self.logins.nonce(call, self.table.provider_name(provider)).await,
+            OwnEndpoint::Nonce(provider) => self.logins.nonce(&call, self.table.provider_name(provider)),
             OwnEndpoint::Credentials => self.logins.credentials(call).await,
             OwnEndpoint::Logout => self.logins.logout(call).await,
             OwnEndpoint::Session => {
@@ -256,7 +269,7 @@ impl Gateway {
         answer.map_err(Stop::from)
     }
 
-    fn describe(&self, visit: &Visit, asked: Asked) -> Result<crate::login::Answer, Stop> {
+    fn describe(&self, visit: &Visit, asked: Asked) -> Result<login::Answer, Stop> {
         if let Some(retry_after) = visit.retry_after() {
             return Err(Stop::at(Failure::Unavailable { retry_after }, visit));
         }
@@ -266,7 +279,7 @@ impl Gateway {
             (None, Asked::Refresh) => return Err(Stop::at(Failure::NotLoggedIn, visit)),
         };
         let (auth_status, cookies) = visit.head();
-        Ok(crate::login::Answer::json(StatusCode::OK, object, cookies, auth_status))
+        Ok(login::Answer::json(StatusCode::OK, object, cookies, auth_status))
     }
 }
 
@@ -294,7 +307,8 @@ struct Passage<'g> {
 impl Passage<'_> {
     async fn forward_public(&mut self, body: Incoming) -> Result<Response<Body>, Stop> {
         let settings = &self.route.settings;
-        let body = if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body, settings.body_limit) };
+        let body =
+            if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body, settings.body_limit) };
         let mut request = self.take_head(Authorization::Keep, None);
         if self.purpose == Purpose::Upgrade {
             return self.upgrade(request, std::future::pending()).await.map_err(Stop::from);
@@ -362,6 +376,11 @@ impl Passage<'_> {
                 },
             };
             if let Some(body) = replayed {
+                gateway.metrics.retries.inc();
+                if let (_, Body::Upstream(rejected)) = answer.into_parts() {
+                    // Its connection may serve the second try.
+                    rejected.discard();
+                }
                 replace_bearer(&mut again, bearer, visit);
                 *again.body_mut() = body;
                 answer = self.send(again).await?;
@@ -454,7 +473,8 @@ impl Passage<'_> {
         let mut headers = std::mem::take(&mut self.parts.headers);
         self.gateway.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
         let believed;
-        let is_peer = self.admitted.client == self.peer.address && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
+        let is_peer =
+            self.admitted.client == self.peer.address && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
         let client = if is_peer {
             &self.peer.client
         } else {
@@ -465,7 +485,14 @@ impl Passage<'_> {
         let forwarded =
             Forwarded { client, host: self.admitted.host.header(), chain: self.admitted.forwarded_for.as_ref() };
         let claim = |name: &str| claims?.get(name).and_then(claim_text);
-        headers::prepare_request(&mut headers, &forwarded, authorization, &self.route.settings.headers, self.purpose, claim);
+        headers::prepare_request(
+            &mut headers,
+            &forwarded,
+            authorization,
+            &self.route.settings.headers,
+            self.purpose,
+            claim,
+        );
         let mut request = Request::new(RequestBody::empty());
         request.method_mut().clone_from(&self.parts.method);
         *request.uri_mut() = Uri::from(self.target.clone());
@@ -474,7 +501,8 @@ impl Passage<'_> {
     }
 
     fn finish(&self, mut response: Response<Body>) -> Response<Body> {
-        let purpose = if response.status() == StatusCode::SWITCHING_PROTOCOLS { Purpose::Upgrade } else { Purpose::Exchange };
+        let purpose =
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS { Purpose::Upgrade } else { Purpose::Exchange };
         let headers = response.headers_mut();
         headers::prepare_answer(headers, &self.route.settings.headers, purpose);
         headers.remove(respond::X_AUTH_STATUS);
@@ -487,7 +515,9 @@ impl Passage<'_> {
 
     fn answer_preflight(&self) -> Result<Response<Body>, Stop> {
         let cors = self.route.settings.cors.as_ref();
-        respond::preflight(&self.parts.headers, cors).map(|r| r.map(Body::from)).ok_or_else(|| Failure::PreflightRefused.into())
+        respond::preflight(&self.parts.headers, cors)
+            .map(|r| r.map(Body::from))
+            .ok_or_else(|| Failure::PreflightRefused.into())
     }
 
     fn same_site(&self) -> SameSite {
@@ -525,6 +555,12 @@ impl Passage<'_> {
     }
 }
 
+impl From<Failed> for Stop {
+    fn from(failed: Failed) -> Self {
+        Self { failure: Failure::Login(failed.error), head: Some((failed.auth_status, failed.cookies)) }
+    }
+}
+
 /// Why a request goes no further, and what its head says of the session where that was looked at.
 struct Stop {
     failure: Failure,
@@ -537,9 +573,9 @@ impl Stop {
     }
 }
 
-impl<F: Into<Failure>> From<F> for Stop {
-    fn from(failure: F) -> Self {
-        Self { failure: failure.into(), head: None }
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self { failure, head: None }
     }
 }
 
@@ -625,7 +661,8 @@ fn write_head(response: &mut Response<Body>, status: AuthStatus, cookies: Cookie
 fn keep_private(headers: &mut HeaderMap) {
     const PRIVATE: HeaderValue = HeaderValue::from_static("private");
     let said = headers.get_all(header::CACHE_CONTROL);
-    let says = |word: &[u8]| said.iter().any(|v| memchr::memmem::find(&v.as_bytes().to_ascii_lowercase(), word).is_some());
+    let says =
+        |word: &[u8]| said.iter().any(|v| memchr::memmem::find(&v.as_bytes().to_ascii_lowercase(), word).is_some());
     if said.iter().next().is_none() {
         headers.insert(header::CACHE_CONTROL, PRIVATE);
     } else if ![&b"public"[..], b"s-maxage", b"private", b"no-store"].into_iter().any(says) {

@@ -5,6 +5,35 @@ use url::Url;
 
 use crate::secret::Secret;
 
+mod allow;
+#[cfg(test)]
+pub(crate) mod fake;
+mod fetch;
+mod id_token;
+mod jws;
+mod kept;
+mod keys;
+mod login;
+mod logout;
+mod metadata;
+pub mod presets;
+mod provider;
+mod refresh;
+mod token;
+mod userinfo;
+
+pub(crate) use fetch::retry_after;
+pub use fetch::{Unavailable, http_client};
+pub use id_token::Flaw;
+pub(crate) use id_token::numeric_date;
+pub(crate) use jws::{ASYMMETRIC, Jws, claims_as_received};
+pub(crate) use keys::KeySource;
+pub use login::{Attempt, Authorization, CallbackParams, IdTokenError, Identity, OidcError};
+pub use provider::{Provider, Reachability};
+pub use refresh::{RefreshError, Refreshed};
+pub use token::TokenAnswer;
+pub(crate) use token::{is_token, seconds};
+
 /// The verified claims of a token or the profile of a person.
 pub type Claims = Map<String, Value>;
 
@@ -73,3 +102,6 @@ pub enum Allow {
         claims: Vec<(String, Vec<Value>)>,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,12 +126,7 @@ fn post(method: &Method, endpoint: OwnEndpoint) -> Found<'static> {
     choose(method, "POST", None, Some(endpoint))
 }
 
-fn choose<'t>(
-    method: &Method,
-    allow: &'static str,
-    get: Option<OwnEndpoint>,
-    post: Option<OwnEndpoint>,
-) -> Found<'t> {
+fn choose<'t>(method: &Method, allow: &'static str, get: Option<OwnEndpoint>, post: Option<OwnEndpoint>) -> Found<'t> {
     let endpoint = match *method {
         Method::GET | Method::HEAD => get,
         Method::POST => post,

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use http::{Method, uri::PathAndQuery};
 
 use super::{
-    OwnEndpoint, OwnPaths, Provider, Settings, methods::Methods, pattern::Pattern, pattern::Segment, trie::Trie};
+    OwnEndpoint, OwnPaths, Provider, Settings, methods::Methods, pattern::Pattern, pattern::Segment, trie::Trie,
+};
 
 /// All routes and the gateway's own endpoints.
 #[derive(Debug)]

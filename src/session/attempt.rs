@@ -57,7 +57,8 @@ impl<'s> Attempts<'s> {
             })
             .collect();
         older.sort_unstable_by_key(|(made, ..)| std::cmp::Reverse(*made));
-        let evicted = older.into_iter().skip(MOST_KEPT - 1).map(|(_, id, reach)| self.inner.jar.clear_attempt(id, reach));
+        let evicted =
+            older.into_iter().skip(MOST_KEPT - 1).map(|(_, id, reach)| self.inner.jar.clear_attempt(id, reach));
         evicted.fold(self.inner.jar.set_attempt(id, &text, reach), CookieChanges::and)
     }
 

@@ -208,7 +208,11 @@ impl Jar {
     /// Sets the cookie of the login attempt `id`.
     pub(super) fn set_attempt(&self, id: &str, sealed: &str, reach: Reach) -> CookieChanges {
         let mut changes = CookieChanges::default();
-        changes.push(format!("{}{id}={sealed}; Max-Age={ATTEMPT_LIFETIME}{}", self.attempt, self.attempt_attributes(reach)));
+        changes.push(format!(
+            "{}{id}={sealed}; Max-Age={ATTEMPT_LIFETIME}{}",
+            self.attempt,
+            self.attempt_attributes(reach)
+        ));
         changes
     }
 
@@ -326,7 +330,9 @@ fn part_name(name: &str, part: usize) -> String {
 fn part_number(suffix: &[u8]) -> Option<usize> {
     match suffix {
         [] => Some(0),
-        [b'.', digits @ ..] if matches!(digits.len(), 1..=2) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit) => {
+        [b'.', digits @ ..]
+            if matches!(digits.len(), 1..=2) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit) =>
+        {
             std::str::from_utf8(digits).ok()?.parse().ok()
         }
         _ => None,

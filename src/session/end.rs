@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{AuthStatus, CookieChanges, Inner, Login, Session, Sessions, Visit, refresh::Outcome};
 use crate::{
-    authority::{SignOut, SignedOut, Visitor},
+    authority::{SignOutRequest, SignedOut, Visitor},
     secret::IdToken,
 };
 
@@ -14,9 +14,9 @@ const WAIT_FOR_FLIGHT: Duration = Duration::from_secs(10);
 /// Why a session ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reason {
-    /// The person logged out, and the authority confirmed it (or has nothing to confirm).
+    /// The person logged out, and the authority confirmed it.
     SignedOut,
-    /// The person logged out, and the authority did not confirm it.
+    /// The person logged out, and the authority did not confirm it: its tokens may live on.
     SignedOutHere,
     /// The same browser logged in anew.
     Replaced,
@@ -63,13 +63,13 @@ impl Sessions {
             None => false,
         };
         if !signed_out_by_flight {
-            let sign_out = SignOut {
+            let sign_out = SignOutRequest {
                 refresh_token: Some(&newest.token),
                 access_token: access.as_ref().map(|a| &a.token),
                 provider: &login.provider,
             };
             let visitor = visit.sender().visitor(&login);
-            if inner.authority.sign_out(sign_out, &visitor).await != SignedOut::NotConfirmed {
+            if inner.authority.sign_out(sign_out, &visitor).await == SignedOut::Confirmed {
                 inner.end(&login, Reason::SignedOut).await;
             }
         }
@@ -121,14 +121,14 @@ impl Inner {
         tracing::info!(target: "audit", sid = ?login.sid, ?reason, provider = %login.provider, "session ended");
         if let Err(error) = self.store.refreshes.end(login.sid, now.plus(remembered), now).await {
             tracing::error!(%error, sid = ?login.sid, "the end of a session was not stored");
-            self.metrics.store_error();
+            self.metrics.store_errors.inc();
         }
     }
 
     /// Signs out tokens that came too late for anyone.
     pub(super) async fn sign_out_quietly(&self, session: &Session, visitor: Visitor) {
         let Some(refresh) = &session.refresh else { return };
-        let sign_out = SignOut {
+        let sign_out = SignOutRequest {
             refresh_token: Some(&refresh.token),
             access_token: Some(&session.access.token),
             provider: &refresh.login.provider,

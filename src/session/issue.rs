@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    AccessGrant, CookieChanges, Inner, Login, RefreshGrant, Session, Sessions, Visit,
-    check,
+    AccessGrant, CookieChanges, Inner, Login, RefreshGrant, Session, Sessions, Visit, check,
     cookies::{MOST_SESSION_OCTETS, Token},
     end::Reason,
     grant::{PartCounts, SealedAccess, SealedRefresh, bearer, refresh_digest},
@@ -37,7 +36,9 @@ pub struct NewLogin {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BeginError {
     /// They take more than 16 KiB of cookies.
-    #[error("the tokens take more than 16 KiB of cookies; a session of this size needs the server store (session.store = \"server\"), which this version does not have yet")]
+    #[error(
+        "the tokens take more than 16 KiB of cookies; a session of this size needs the server store (session.store = \"server\"), which this version does not have yet"
+    )]
     TooLarge,
     /// The access token holds octets that no header or cookie may hold, or is no JWT though `seal = false`.
     #[error("the access token cannot be used: {0}")]
@@ -46,15 +47,14 @@ pub enum BeginError {
 
 impl Sessions {
     /// Begins a session in place of the one that the visit came with; the cookies go onto the answer.
-    pub async fn begin(&self, login: NewLogin, replaced: &mut Visit) -> Result<(Arc<Session>, CookieChanges), BeginError> {
+    pub async fn begin(
+        &self,
+        login: NewLogin,
+        replaced: &mut Visit,
+    ) -> Result<(Arc<Session>, CookieChanges), BeginError> {
         let inner = &self.inner;
         let now = inner.now();
-        let begun = Login {
-            sid: Sid(inner.random.bytes()),
-            at: now,
-            provider: login.provider,
-            device: login.device,
-        };
+        let begun = Login { sid: Sid(inner.random.bytes()), at: now, provider: login.provider, device: login.device };
         let device = begun.device.id;
         let session = inner.new_session(begun, login.issued, now)?;
         if let Some(old) = replaced.login().cloned() {
@@ -68,7 +68,9 @@ impl Sessions {
 impl Inner {
     fn new_session(&self, login: Login, issued: Issued, now: Timestamp) -> Result<Arc<Session>, BeginError> {
         let identity = self.kept(issued.identity.as_ref());
-        let access = self.access_grant(&login, 0, &issued, &identity, now).ok_or(BeginError::Unusable("it cannot stand in a header"))?;
+        let access = self
+            .access_grant(&login, 0, &issued, &identity, now)
+            .ok_or(BeginError::Unusable("it cannot stand in a header"))?;
         if !self.settings.seal && !is_cookie_value(access.token.expose()) {
             return Err(BeginError::Unusable("it cannot stand in a cookie unsealed"));
         }
@@ -112,7 +114,12 @@ impl Inner {
     }
 
     /// Puts tokens and the cookies that carry them together; `None` where those are too large.
-    pub(super) fn session(&self, access: AccessGrant, refresh: Option<RefreshGrant>, obtained_at: Timestamp) -> Option<Arc<Session>> {
+    pub(super) fn session(
+        &self,
+        access: AccessGrant,
+        refresh: Option<RefreshGrant>,
+        obtained_at: Timestamp,
+    ) -> Option<Arc<Session>> {
         let access_text = if self.settings.seal {
             let plain = serde_json::to_vec(&SealedAccess::of(&access)?).ok()?;
             self.ring.seal(Purpose::Access, &plain, |len| self.jar.parts(len))
@@ -137,7 +144,13 @@ impl Inner {
             parts.refresh = self.jar.parts(text.len());
             cookies = cookies.and(self.jar.set(Token::Refresh, &text, self.jar.refresh_lifetime()));
         }
-        Some(Arc::new(Session { access: Arc::new(access), refresh: refresh.map(Arc::new), obtained_at, cookies, parts }))
+        Some(Arc::new(Session {
+            access: Arc::new(access),
+            refresh: refresh.map(Arc::new),
+            obtained_at,
+            cookies,
+            parts,
+        }))
     }
 
     fn access_grant(
@@ -150,8 +163,7 @@ impl Inner {
     ) -> Option<AccessGrant> {
         let life = authority::life(&issued.access_token, issued.expires_in, now);
         // A clock that is far ahead of the authority's would otherwise refresh for ever.
-        let expires_at =
-            if life.expires_at > now { life.expires_at } else { now.plus(check::EXPIRED_ON_ARRIVAL) };
+        let expires_at = if life.expires_at > now { life.expires_at } else { now.plus(check::EXPIRED_ON_ARRIVAL) };
         let span = life.life.max(expires_at.since(now).min(check::EXPIRED_ON_ARRIVAL));
         let due_at = if life.expires_at > now {
             check::due_at(login.sid, expires_at, span, self.settings.refresh_ahead)

@@ -29,8 +29,8 @@ mod seal;
 mod state;
 mod visit;
 
-pub use attempt::Attempts;
 pub use crate::oidc::Claims;
+pub use attempt::Attempts;
 pub use cookies::{CookieChanges, Reach};
 pub use end::LoggedOut;
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};

@@ -12,13 +12,7 @@ use super::{
     seal::{OpenError, Purpose},
     state::SessionState,
 };
-use crate::{
-    authority,
-    clock::Timestamp,
-    oidc::Claims,
-    secret::AccessToken,
-    store::Generation,
-};
+use crate::{authority, clock::Timestamp, oidc::Claims, secret::AccessToken, store::Generation};
 
 /// Octets of cookies remembered: past that the least recently used are opened anew.
 const MOST_OCTETS: u64 = 64 << 20;
@@ -133,10 +127,10 @@ impl Inner {
             known.grant
         } else {
             let Ok(text) = std::str::from_utf8(value) else { return spoiled() };
-            let claims = match self.authority.verify_access_token(text).await {
+            let claims = match self.authority.verify_access_token(text, self.settings.leeway).await {
                 Ok(claims) => claims,
                 // Without its keys the gateway can neither let anyone in nor judge the cookie.
-                Err(authority::VerifyError::Unavailable) => return Reading::Absent,
+                Err(authority::VerifyError::Unavailable(_)) => return Reading::Absent,
                 Err(authority::VerifyError::Expired) => return Reading::Lapsed,
                 Err(authority::VerifyError::Invalid) => return spoiled(),
             };
@@ -181,22 +175,25 @@ impl Inner {
         let mut opened: Option<T> = None;
         let mut broken = false;
         for first in parts.firsts() {
-            let whole = self.ring.parts_of(first).and_then(|count| {
-                open(&parts.joined(first, count).ok_or(OpenError::Broken)?, count)
-            });
+            let whole = self
+                .ring
+                .parts_of(first)
+                .and_then(|count| open(&parts.joined(first, count).ok_or(OpenError::Broken)?, count));
             match (whole, &opened) {
                 (Ok(one), None) => opened = Some(one),
                 (Ok(one), Some(other)) if one.same_session(other) => {}
                 // Somebody planted a cookie: neither is believed, neither is cleared.
                 (Ok(_), Some(_)) => return Reading::Absent,
                 (Err(OpenError::Broken), _) => broken = true,
-                (Err(OpenError::UnknownKey), _) => self.metrics.cookies_ignored(),
+                (Err(OpenError::UnknownKey), _) => {
+                    self.metrics.cookies_ignored.inc();
+                }
             }
         }
         match opened {
             Some(opened) => Reading::Opened(opened),
             None if broken => {
-                self.metrics.cookies_cleared();
+                self.metrics.cookies_cleared.inc();
                 Reading::Spoiled(self.jar.clear(token, parts.extent()))
             }
             None => Reading::Absent,

@@ -23,6 +23,7 @@ use crate::{
     authority::{self, Issued, RefreshError},
     clock::Timestamp,
     store::{Digest, Generation, Lease, Settled, Sid, StoreError, StoredResult},
+    telemetry::Refresh as Counted,
 };
 
 /// How long a lease lasts without renewal: an instance that dies with one holds its session up no longer.
@@ -123,7 +124,7 @@ impl Inner {
         let key = (grant.digest, known);
         let mut under_way = self.flights.lock();
         if let Some(flight) = under_way.get(&key) {
-            self.metrics.refresh_joined();
+            self.metrics.refresh(Counted::Joined);
             return flight.clone();
         }
         let (landing, flight) = watch::channel(None);
@@ -132,7 +133,8 @@ impl Inner {
         let boarding = Boarding { inner: self.clone(), key };
         self.background.spawn(async move {
             let start = grant.digest;
-            let flying = Flying { inner: boarding.inner.clone(), start, grant, known, want, came_in, sender, candidate: None };
+            let flying =
+                Flying { inner: boarding.inner.clone(), start, grant, known, want, came_in, sender, candidate: None };
             let outcome = flying.fly().await;
             // Whoever comes after the landing finds the result in the session's state or the store.
             drop(boarding);
@@ -171,7 +173,7 @@ impl Flying {
     async fn fly(mut self) -> Outcome {
         let outcome = self.reach().await.unwrap_or_else(|error| {
             tracing::error!(%error, sid = ?self.grant.login.sid, "the store is away: no refresh");
-            self.inner.metrics.store_error();
+            self.inner.metrics.store_errors.inc();
             Outcome::Unavailable(RETRY_AFTER)
         });
         if let Outcome::Refreshed(session) = &outcome
@@ -244,7 +246,12 @@ impl Flying {
             return Ok(Some(Outcome::Unavailable(hold)));
         }
         let visitor = self.sender.visitor(&self.grant.login);
-        let request = authority::RefreshRequest { refresh_token: &self.grant.token, provider: &self.grant.login.provider };
+        let request = authority::RefreshRequest {
+            refresh_token: &self.grant.token,
+            access_token: self.came_in.as_ref().map(|access| &access.token),
+            provider: &self.grant.login.provider,
+            identity: Some(&self.grant.identity),
+        };
         let answer = {
             let call = inner.authority.refresh(request, &visitor);
             tokio::pin!(call);
@@ -272,10 +279,12 @@ impl Flying {
                 {
                     return Ok(None);
                 }
-                inner.metrics.refresh_refused();
+                inner.metrics.refresh(Counted::Refused);
                 if !inner.outage.believes_refusal(sid, now) {
-                    inner.metrics.brake(true);
-                    tracing::error!("the authority refuses most sessions: refusals count as an outage until a refresh succeeds");
+                    inner.metrics.brake.set(1);
+                    tracing::error!(
+                        "the authority refuses most sessions: refusals count as an outage until a refresh succeeds"
+                    );
                     return Ok(Some(Outcome::Unavailable(RETRY_AFTER)));
                 }
                 inner.end(&self.grant.login, Reason::Refused).await;
@@ -283,13 +292,13 @@ impl Flying {
             }
             Err(error) => {
                 let failure = match &error {
-                    RefreshError::Unsent(_) => Failure::Unsent,
-                    RefreshError::Unanswered(_) => Failure::Unanswered,
-                    RefreshError::Failed { retry_after, .. } => Failure::Useless(*retry_after),
+                    RefreshError::Unsent => Failure::Unsent,
+                    RefreshError::Unanswered => Failure::Unanswered,
+                    RefreshError::Failed { retry_after } => Failure::Useless(*retry_after),
                     RefreshError::Refused => unreachable!("matched above"),
                 };
                 let wait = inner.outage.failed(rt, failure, now);
-                inner.metrics.refresh_outage();
+                inner.metrics.refresh(Counted::Outage);
                 tracing::warn!(%error, ?sid, "the authority did not refresh");
                 refreshes.settle(sid, rt, fence, None, now, now).await?;
                 Ok(Some(Outcome::Unavailable(wait)))
@@ -302,7 +311,7 @@ impl Flying {
         let inner = self.inner.clone();
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
         inner.outage.refreshed(rt, sid, now);
-        inner.metrics.brake(false);
+        inner.metrics.brake.set(0);
         let Some(session) = inner.successor(&self.grant, self.known, &issued, now) else {
             tracing::error!(?sid, "the authority's new tokens cannot be kept in cookies");
             inner.store.refreshes.settle(sid, rt, fence, None, now, now).await?;
@@ -311,8 +320,9 @@ impl Flying {
         let sealed = inner.seal_result(&self.grant, &session);
         let generation = session.access.generation;
         let kept_until = now.plus(UNSEEN_RESULT);
-        let settled = inner.store.refreshes.settle(sid, rt, fence, Some((generation, sealed.into())), kept_until, now).await;
-        inner.metrics.refresh_ok();
+        let settled =
+            inner.store.refreshes.settle(sid, rt, fence, Some((generation, sealed.into())), kept_until, now).await;
+        inner.metrics.refresh(Counted::Ok);
         match settled {
             Ok(Settled::Stored) => Ok(Outcome::Refreshed(session)),
             Ok(Settled::Ended) => {
@@ -326,7 +336,7 @@ impl Flying {
             }
             Err(error) => {
                 tracing::error!(%error, ?sid, "a refresh result was not stored");
-                inner.metrics.store_error();
+                inner.metrics.store_errors.inc();
                 Ok(Outcome::Refreshed(session))
             }
         }
@@ -335,7 +345,11 @@ impl Flying {
 
 impl Inner {
     /// Follows stored results from `grant` to the newest generation beyond `known`.
-    pub(super) async fn newest_stored(&self, grant: &Arc<RefreshGrant>, known: Generation) -> Result<Option<Arc<Session>>, StoreError> {
+    pub(super) async fn newest_stored(
+        &self,
+        grant: &Arc<RefreshGrant>,
+        known: Generation,
+    ) -> Result<Option<Arc<Session>>, StoreError> {
         let (mut grant, mut known, mut newest) = (grant.clone(), known, None);
         while let Some(result) = self.store.refreshes.result(grant.login.sid, grant.digest, self.now()).await?
             && result.generation > known
@@ -358,7 +372,8 @@ impl Inner {
             access: super::grant::SealedAccess::of(&session.access).expect("a refreshed token knows its login"),
             refresh: session.refresh.as_deref().map(SealedRefresh::of),
         };
-        let plain = zeroize::Zeroizing::new(serde_json::to_vec(&result).expect("a result is made of strings and numbers"));
+        let plain =
+            zeroize::Zeroizing::new(serde_json::to_vec(&result).expect("a result is made of strings and numbers"));
         self.ring.seal(Purpose::Result(&from.token), &plain, |_| 1)
     }
 

@@ -87,7 +87,12 @@ impl KeyRing {
     }
 
     /// Opens what [`KeyRing::seal`] made of `parts` parts put together.
-    pub(crate) fn open(&self, purpose: Purpose<'_>, text: &[u8], parts: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub(crate) fn open(
+        &self,
+        purpose: Purpose<'_>,
+        text: &[u8],
+        parts: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (ring_key, rest) = self.key_of(text)?;
         let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
         if declared_parts(&rest[..dot]) != Some(parts) {

@@ -277,7 +277,8 @@ impl Visit {
                 let life = state.newest().map_or(access.life, |s| s.access.life);
                 let seen = state.last_seen().max(access.received_at);
                 let unseen_at = seen.plus(life).plus(UNSEEN);
-                let over_at = access.login.as_ref().map_or(unseen_at, |l| l.at.plus(inner.settings.absolute).min(unseen_at));
+                let over_at =
+                    access.login.as_ref().map_or(unseen_at, |l| l.at.plus(inner.settings.absolute).min(unseen_at));
                 let left = over_at.since(now);
                 if left.is_zero() {
                     return;
@@ -346,9 +347,11 @@ impl Visit {
     pub(super) fn cookies_of(&self, session: &Session) -> CookieChanges {
         let jar = &self.inner().jar;
         let found = jar.find(self.brought.iter());
-        let stale = jar
-            .clear_beyond(Token::Access, session.parts.access, found.access.extent())
-            .and(jar.clear_beyond(Token::Refresh, session.parts.refresh, found.refresh.extent()));
+        let stale = jar.clear_beyond(Token::Access, session.parts.access, found.access.extent()).and(jar.clear_beyond(
+            Token::Refresh,
+            session.parts.refresh,
+            found.refresh.extent(),
+        ));
         session.cookies.clone().and(stale)
     }
 
@@ -386,7 +389,11 @@ impl Visit {
     /// Ends what has ended: by logout, by age, by idling.
     fn judge(&mut self, inner: &Inner, now: Timestamp) {
         let ended = self.state.as_ref().is_some_and(|s| s.has_ended());
-        let aged = self.access.as_ref().and_then(|a| a.login.as_ref()).is_some_and(|l| check::is_past_absolute(l.at, now, &inner.settings));
+        let aged = self
+            .access
+            .as_ref()
+            .and_then(|a| a.login.as_ref())
+            .is_some_and(|l| check::is_past_absolute(l.at, now, &inner.settings));
         let idled = self.refresh.as_ref().is_some_and(|r| check::is_over(&r.grant, now, &inner.settings));
         if ended || aged || idled {
             self.is_over();

@@ -92,7 +92,14 @@ impl MemoryStore {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, until| *until > now);
     }
 
-    fn try_lease(&self, sid: Sid, rt: Digest, known: Generation, until: Timestamp, now: Timestamp) -> Result<Lease, StoreError> {
+    fn try_lease(
+        &self,
+        sid: Sid,
+        rt: Digest,
+        known: Generation,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Lease, StoreError> {
         self.sweep(now);
         let mut sessions = self.sessions();
         if self.has_ended(sid, now) {
@@ -118,13 +125,28 @@ impl MemoryStore {
 }
 
 impl Refreshes for MemoryStore {
-    fn lease(&self, sid: Sid, rt: Digest, known: Generation, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<Lease, StoreError>> {
+    fn lease(
+        &self,
+        sid: Sid,
+        rt: Digest,
+        known: Generation,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Lease, StoreError>> {
         ready(self.try_lease(sid, rt, known, until, now)).boxed()
     }
 
-    fn renew(&self, sid: Sid, rt: Digest, fence: u64, until: Timestamp, _now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn renew(
+        &self,
+        sid: Sid,
+        rt: Digest,
+        fence: u64,
+        until: Timestamp,
+        _now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
         let mut sessions = self.sessions();
-        let held = sessions.get_mut(&sid).and_then(|entry| entry.leases.get_mut(&rt)).filter(|held| held.fence == fence);
+        let held =
+            sessions.get_mut(&sid).and_then(|entry| entry.leases.get_mut(&rt)).filter(|held| held.fence == fence);
         let renewed = held.map(|held| held.until = until).is_some();
         ready(Ok(renewed)).boxed()
     }

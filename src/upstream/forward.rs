@@ -32,7 +32,7 @@ use crate::clock::{Clock, Timestamp};
 /// copy of the request's head is made, so that a busy upstream's requests are never copied.
 const DOUBTFUL: Duration = Duration::from_secs(1);
 
-/// A named group of targets. Shared by all threads; its connections are each thread's own.
+/// A named group of targets, spoken to in HTTP/1.1 alone. Shared by all threads; its connections are each thread's own.
 #[derive(Debug)]
 pub struct Upstream {
     settings: Settings,
@@ -175,7 +175,10 @@ impl Upstream {
                     request = unsent;
                 }
                 Exchange::Failed(error) => match spare {
-                    Some(spare) if matches!(error, ForwardError::Broken(_)) => request = spare,
+                    Some(spare) if matches!(error, ForwardError::Broken(_)) => {
+                        pool::forget(target.id);
+                        request = spare;
+                    }
                     _ => return Err(blamed(target, error, clock)),
                 },
             }

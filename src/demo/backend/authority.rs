@@ -114,7 +114,6 @@ impl State {
 
     /// `{refreshToken, deviceId}`, the token also as a cookie.
     async fn refresh(&self, headers: &HeaderMap, asked: &Object) -> Result<Reply, Hangup> {
-        self.counters.send_modify(|counters| counters.refresh_calls += 1);
         match self.refresh_script.take(&()) {
             Some(Scripted::Answer { status, content_type, body }) => {
                 self.journal.push(Event::new("refresh_refused").reason("scripted"));

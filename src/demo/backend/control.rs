@@ -24,7 +24,7 @@ impl State {
             (&Method::GET, "/control/state") => self.status(),
             (&Method::GET, "/control/events") => {
                 let last = head.headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-                let after = last.unwrap_or_else(|| query.number("after", 0));
+                let after = self.journal.resume(last.unwrap_or_else(|| query.number("after", 0)));
                 let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
                 if accept.is_some_and(|accept| accept.contains("text/event-stream")) {
                     return streams::journal(self.clone(), after);

@@ -132,6 +132,11 @@ impl Journal {
         lock(&self.inner).events.iter().filter(|event| event.seq > seq).cloned().collect()
     }
 
+    /// Where a reader goes on who has seen up to `seq`: one who saw more than there is saw another backend, before a restart.
+    pub(super) fn resume(&self, seq: u64) -> u64 {
+        if seq > self.last() { 0 } else { seq }
+    }
+
     /// The newest event's number.
     pub(super) fn last(&self) -> u64 {
         *self.last.borrow()

@@ -101,7 +101,7 @@ pub enum RefreshTokenVia {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct BackendCounters {
-    /// Refresh calls.
+    /// Refresh calls, those that met a fault included.
     pub refresh_calls: u64,
     /// Those that brought tokens.
     pub refreshes_ok: u64,
@@ -306,8 +306,8 @@ impl Backend {
     }
 }
 
-/// Bodies are collected up to this; `/api/upload` and `/api/echo?stream=1` take any.
-const MAX_BODY: usize = 64 * 1024 * 1024;
+/// Bodies are collected up to this, and the connection is closed on a longer one; `/api/upload` and `/api/echo?stream=1` take any.
+const MAX_BODY: usize = 16 * 1024 * 1024;
 /// Paths counted one by one.
 const MAX_PATHS: usize = 256;
 
@@ -348,6 +348,7 @@ fn split(mut request: Request<Incoming>) -> (http::request::Parts, hyper::upgrad
 
 impl BackendCounters {
     fn count(&mut self, path: &str) {
+        self.refresh_calls += u64::from(path == "/auth/refresh");
         if let Some(count) = self.requests.get_mut(path) {
             *count += 1;
         } else if self.requests.len() < MAX_PATHS {

@@ -23,7 +23,7 @@ const TEXTS = {
   unknown: ["게이트웨이가 응답하지 않습니다. 데모가 아직 실행 중인가요?", "The gateway does not answer. Is the demo still running?"],
   token: ["액세스 토큰의 남은 시간", "Time left on the access token"],
   token_none: ["세션이 없으니 토큰도 없습니다.", "No session, no token."],
-  token_live: ["이 토큰으로 바로 요청이 나갑니다. 선 왼쪽부터는 미리 갱신합니다.", "Requests go out with this token. Left of the line it is renewed ahead of time."],
+  token_live: ["요청이 이 토큰으로 나갑니다. 막대가 선 왼쪽까지 줄면 다음 요청이 미리 갱신합니다.", "Requests go out with this token. Once the bar ends left of the line, the next request renews it ahead of time."],
   token_due: ["곧 끝납니다. 다음 요청이 미리 갱신합니다.", "Nearly over: the next request renews it ahead of time."],
   token_over: ["끝났습니다. 다음 요청이 먼저 갱신하고 기다립니다.", "It has run out: the next request renews it first, and waits for that."],
   seconds: ["{n}초", "{n} s"],
@@ -40,6 +40,7 @@ const TEXTS = {
   live: ["게이트웨이가 한 일", "What the gateway did"],
   live_note: ["백엔드가 본 게이트웨이의 행동과, 이 페이지가 받은 답마다의 x-auth-status입니다. 최신이 맨 위입니다.", "What the backend saw of the gateway, and the x-auth-status that came with each answer to this page. The newest is on top."],
   empty: ["아직 아무 일도 없습니다.", "Nothing yet."],
+  legend: ["초록 동그라미: 200 · 파란 동그라미: 새 쿠키와 함께 200 · 주황 네모: 503 잠시 후 다시 · 빨간 네모: 거절", "green circle: 200; blue circle: 200 with new cookies; amber square: 503, try again; red square: refused"],
   waiting: ["기다리는 중…", "Waiting…"],
   one_result: ["답 {status}. {auth}", "Answered {status}. {auth}"],
   fifty_result: ["{ok}/{all}개 성공. 토큰 발급처가 본 갱신 요청: {refreshes}번.", "{ok} of {all} succeeded. Refreshes that the authority saw: {refreshes}."],
@@ -57,13 +58,13 @@ const TEXTS = {
   auth_invalid: ["세션이 끝났습니다. 다시 로그인하세요 (invalid).", "The session is over: log in again (invalid)."],
   auth_anonymous: ["세션이 없습니다. 먼저 로그인하세요 (anonymous).", "There was no session: log in first (anonymous)."],
   auth_unavailable: ["토큰 발급처가 답하지 않습니다. 세션은 그대로이니 다시 해보세요 (unavailable).", "The authority does not answer; the session is kept, try again (unavailable)."],
-  event_exchange: ["로그인: ID 토큰을 받고 세션 {family}을 열었습니다", "Login: an ID token was exchanged for session {family}"],
-  event_credentials: ["로그인: 이메일과 비밀번호로 세션 {family}을 열었습니다", "Login: e-mail and password opened session {family}"],
-  event_refresh: ["갱신: 세션 {family}의 {generation}번째 토큰을 발급했습니다", "Refresh: session {family} has token no. {generation}"],
+  event_exchange: ["로그인: ID 토큰을 받고 세션 {family}번을 열었습니다", "Login: an ID token was exchanged for session {family}"],
+  event_credentials: ["로그인: 이메일과 비밀번호로 세션 {family}번을 열었습니다", "Login: e-mail and password opened session {family}"],
+  event_refresh: ["갱신: 세션 {family}번의 {generation}번째 토큰을 발급했습니다", "Refresh: session {family} has token no. {generation}"],
   event_refresh_refused: ["갱신을 거절했습니다 {reason}", "A refresh was refused {reason}"],
-  event_reuse_detected: ["이미 쓰인 갱신 토큰이 다시 왔습니다: 세션 {family}을 끝냈습니다", "A spent refresh token came again: session {family} is ended"],
+  event_reuse_detected: ["이미 쓰인 갱신 토큰이 다시 왔습니다: 세션 {family}번을 끝냈습니다", "A spent refresh token came again: session {family} is ended"],
   event_unavailable: ["멈춰 있어서 503으로 답했습니다 ({path})", "Down: answered 503 ({path})"],
-  event_signout: ["로그아웃: 세션 {family}을 끝냈습니다", "Sign-out: session {family} is ended"],
+  event_signout: ["로그아웃: 세션 {family}번을 끝냈습니다", "Sign-out: session {family} is ended"],
   event_request: ["{path}: {generation}번째 토큰으로 통과", "{path} let in with token no. {generation}"],
   event_replay: ["{path}: 401 뒤 다시 왔고, {generation}번째 토큰으로 통과", "{path} came again after its 401, let in with token no. {generation}"],
   event_unauthorized: ["{path}: 401로 거절 {reason}", "{path} got 401 {reason}"],
@@ -88,6 +89,7 @@ let session = null; // what GET /auth/session said
 let tokenSeconds = 20;
 let downUntil = 0;
 let lastEvent = 0;
+let lastAt = 0;
 
 function say(key, values = {}) {
   const text = (TEXTS[key] || [key, key])[language === "ko" ? 0 : 1];
@@ -151,6 +153,7 @@ function tick() {
   $("bar").dataset.state = state;
   $("bar").setAttribute("aria-valuemax", String(tokenSeconds));
   $("bar").setAttribute("aria-valuenow", String(Math.round(left)));
+  $("bar").setAttribute("aria-valuetext", known ? say("seconds", { n: Math.round(left) }) : "–");
   const note = say(`token_${state}`);
   if ($("token-note").textContent !== note) $("token-note").textContent = note;
   const down = Math.ceil((downUntil - now) / 1000);
@@ -169,7 +172,7 @@ const explain = (answer) => (answer.auth ? say(`auth_${answer.auth}`) : "");
 function button(id, action) {
   $(id).addEventListener("click", async () => {
     $(id).disabled = true;
-    $("dots").hidden = true;
+    $("dots").hidden = $("legend").hidden = true;
     result("waiting");
     try {
       await action();
@@ -198,7 +201,7 @@ async function fifty() {
   const start = $("reject").checked ? (await control("reject-tokens")).lastEvent : lastEvent;
   const dots = Array.from({ length: 50 }, () => document.createElement("i"));
   $("dots").replaceChildren(...dots);
-  $("dots").hidden = false;
+  $("dots").hidden = $("legend").hidden = false;
   let ok = 0;
   await Promise.all(dots.map(async (dot, n) => {
     try {
@@ -280,8 +283,9 @@ function noteAnswer(what, status, auth) {
 }
 
 function noteEvent(event) {
-  if (event.seq <= lastEvent) return;
-  lastEvent = event.seq;
+  // A demo that was started anew counts from 1 again, but later.
+  if (event.seq <= lastEvent && event.at <= lastAt) return;
+  [lastEvent, lastAt] = [event.seq, event.at];
   const said = () => say(`event_${event.kind}`, { ...event, reason: event.reason ? say(`reason_${event.reason}`) : "" });
   const { seq, at, ...what } = event;
   const from = AUTHORITY.includes(event.kind) ? "from_authority" : "from_backend";

@@ -88,6 +88,7 @@ pub(super) fn asset(path: &str) -> Reply {
     let (content_type, text) = match path {
         "/login.css" => ("text/css; charset=utf-8", include_str!("../page/login.css")),
         "/form_post.js" => ("text/javascript; charset=utf-8", "document.forms[0].submit();\n"),
+        "/favicon.ico" => ("image/svg+xml", include_str!("../page/icon.svg")),
         _ => return reply::not_found(),
     };
     reply::with(reply::reply(StatusCode::OK, content_type, text), header::CACHE_CONTROL, "max-age=60")

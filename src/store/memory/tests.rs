@@ -19,17 +19,16 @@ async fn granted(store: &Store, known: Generation, now: i64) -> u64 {
 async fn store_result(store: &Store, generation: Generation, keep_until: i64, now: i64) {
     let fence = granted(store, generation - 1, now).await;
     let result = Some((generation, Bytes::from_static(b"sealed")));
-    assert_eq!(
-        store.refreshes.settle(SID, RT, fence, result, at(keep_until), at(now)).await.unwrap(),
-        Settled::Stored
-    );
+    assert_eq!(store.refreshes.settle(SID, RT, fence, result, at(keep_until), at(now)).await.unwrap(), Settled::Stored);
 }
 
 #[tokio::test]
 async fn one_holder_has_the_lease_until_it_settles_or_the_lease_runs_out() {
     let store = MemoryStore::shared();
     let fence = granted(&store, 0, 0).await;
-    assert!(matches!(store.refreshes.lease(SID, RT, 0, at(11), at(1)).await.unwrap(), Lease::Held(until) if until == at(10)));
+    assert!(
+        matches!(store.refreshes.lease(SID, RT, 0, at(11), at(1)).await.unwrap(), Lease::Held(until) if until == at(10))
+    );
     assert!(store.refreshes.renew(SID, RT, fence, at(20), at(9)).await.unwrap());
     assert!(matches!(store.refreshes.lease(SID, RT, 0, at(25), at(15)).await.unwrap(), Lease::Held(_)));
     let later = granted(&store, 0, 21).await;

@@ -1,0 +1,144 @@
+//! `[authority.verify]`: whether an access token is what the authority issued (RFC 9068 section 4).
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+use jsonwebtoken::Algorithm;
+use serde_json::Value;
+
+use super::{Authority, Verify, VerifyKeys};
+use crate::{
+    clock::{Clock, Timestamp},
+    oidc::{self, Claims, Jws, KeySource, Unavailable},
+    secret::AccessToken,
+};
+
+/// The claims of an access token.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AccessClaims {
+    /// The claims.
+    pub claims: Claims,
+    /// True if `[authority.verify]` vouches for them; else they are as they came from the authority.
+    pub verified: bool,
+}
+
+/// Why an access token is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// Its time is over. Whether the rest would have passed is not said.
+    #[error("the access token has expired")]
+    Expired,
+    /// It is not what the authority issued for us.
+    #[error("the access token is not genuine")]
+    Invalid,
+    /// The keys cannot be had now.
+    #[error("the access token cannot be verified now")]
+    Unavailable(#[source] Arc<Unavailable>),
+}
+
+/// `authority.verify.public_key` is no public key in PEM.
+#[derive(Debug, thiserror::Error)]
+#[error("authority.verify.public_key holds no RSA, EC or Ed25519 public key in PEM")]
+pub struct BadKey;
+
+impl Authority {
+    /// Whether there is a `[authority.verify]`.
+    pub fn verifies(&self) -> bool {
+        self.verifier.is_some()
+    }
+
+    /// The claims of a token that somebody showed, if it is genuine and its time is not over by more than `leeway`.
+    pub async fn verify_access_token(&self, token: &str, leeway: Duration) -> Result<Claims, VerifyError> {
+        let verifier = self.verifier.as_ref().ok_or(VerifyError::Invalid)?;
+        verifier.verify(token, Some((self.clock.now(), leeway))).await
+    }
+
+    /// The claims of a token that the authority gave earlier and that nobody could change since: out of our own seal.
+    pub fn claims_of(&self, token: &AccessToken) -> Option<Claims> {
+        oidc::claims_as_received(token.expose())
+    }
+
+    /// The claims of a token that the authority gives just now; its time may be over already, by its clock or ours.
+    pub(super) async fn claims_of_new(&self, token: &AccessToken) -> Result<Option<AccessClaims>, VerifyError> {
+        if let Some(verifier) = &self.verifier {
+            match verifier.verify(token.expose(), None).await {
+                Ok(claims) => return Ok(Some(AccessClaims { claims, verified: true })),
+                // Where the token came from vouches for it until the keys are there; it must not be lost, for it may be the only one.
+                Err(VerifyError::Unavailable(error)) => {
+                    tracing::warn!(%error, "authority: keys of [authority.verify] not available");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.claims_of(token).map(|claims| AccessClaims { claims, verified: false }))
+    }
+}
+
+pub(super) struct Verifier {
+    keys: KeySource,
+    algorithms: Vec<Algorithm>,
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
+impl Verifier {
+    pub(super) fn new(settings: Verify, http: reqwest::Client, clock: Clock) -> Result<Self, BadKey> {
+        let defaults: &[Algorithm] = match &settings.keys {
+            VerifyKeys::Secret(_) => &[Algorithm::HS256],
+            VerifyKeys::Jwks(_) | VerifyKeys::PublicKey(_) => oidc::ASYMMETRIC,
+        };
+        let keys = match settings.keys {
+            VerifyKeys::Secret(secret) => KeySource::secret(&secret),
+            VerifyKeys::PublicKey(pem) => KeySource::public_key(&pem).ok_or(BadKey)?,
+            VerifyKeys::Jwks(url) => KeySource::published("authority keys".to_owned(), http, clock, move || {
+                std::future::ready(Ok(url.clone())).boxed()
+            }),
+        };
+        let algorithms = if settings.algorithms.is_empty() { defaults.to_vec() } else { settings.algorithms };
+        Ok(Self { keys, algorithms, issuer: settings.issuer, audience: settings.audience })
+    }
+
+    /// What is cheap comes first; the time is looked at where `when` says what it is.
+    async fn verify(&self, token: &str, when: Option<(Timestamp, Duration)>) -> Result<Claims, VerifyError> {
+        let token = Jws::parse(token).ok_or(VerifyError::Invalid)?;
+        let kind = token.kind.as_deref().map(str::to_ascii_lowercase);
+        if !matches!(kind.as_deref(), None | Some("jwt" | "at+jwt" | "application/at+jwt")) {
+            return Err(VerifyError::Invalid);
+        }
+        if self.issuer.as_deref().is_some_and(|issuer| token.claims.get("iss").and_then(Value::as_str) != Some(issuer))
+        {
+            return Err(VerifyError::Invalid);
+        }
+        if self.audience.as_deref().is_some_and(|audience| !is_for(&token.claims, audience)) {
+            return Err(VerifyError::Invalid);
+        }
+        if let Some((now, leeway)) = when {
+            check_times(&token.claims, now, leeway)?;
+        }
+        match self.keys.verify(&token, &self.algorithms).await {
+            Ok(true) => Ok(token.claims),
+            Ok(false) => Err(VerifyError::Invalid),
+            Err(error) => Err(VerifyError::Unavailable(error)),
+        }
+    }
+}
+
+fn is_for(claims: &Claims, audience: &str) -> bool {
+    match claims.get("aud") {
+        Some(Value::Array(audiences)) => audiences.iter().any(|name| name == audience),
+        Some(single) => single == audience,
+        None => false,
+    }
+}
+
+fn check_times(claims: &Claims, now: Timestamp, leeway: Duration) -> Result<(), VerifyError> {
+    let expires = claims.get("exp").and_then(oidc::numeric_date).ok_or(VerifyError::Invalid)?;
+    let from = match claims.get("nbf") {
+        Some(date) => oidc::numeric_date(date).ok_or(VerifyError::Invalid)?,
+        None => now,
+    };
+    if from > now.plus(leeway) {
+        return Err(VerifyError::Invalid);
+    }
+    if expires.plus(leeway) <= now { Err(VerifyError::Expired) } else { Ok(()) }
+}

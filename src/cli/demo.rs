@@ -1,0 +1,56 @@
+//! `vestibule demo`: a provider, a backend, a page and the gateway in front of them, all on loopback.
+
+use std::{
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+};
+
+use super::{Exit, run};
+use crate::{
+    clock::Clock,
+    config::{self, Environment},
+    demo::{World, WorldOptions, gateway_toml},
+    secret::Random,
+    telemetry,
+};
+
+/// Where the page is, if nobody else is there.
+const USUAL_PORT: u16 = 8080;
+
+/// Runs the demo.
+pub fn demo() -> io::Result<Exit> {
+    crate::assemble::install_cryptography();
+    let random = Random::system();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let world = runtime.block_on(World::start(Clock::system(), random.clone(), WorldOptions::default()));
+    let world = world.map_err(io::Error::other)?;
+    let address = free_address()?;
+    let toml = gateway_toml(&world, address);
+    let mut config = match config::parse(&toml, "demo.toml", Path::new(""), &Environment::default(), &random) {
+        Ok(loaded) => loaded.config,
+        Err(complaints) => {
+            write!(io::stderr(), "{complaints}")?;
+            return Ok(Exit::Failure);
+        }
+    };
+    config.telemetry = telemetry::Settings {
+        format: telemetry::Format::Text,
+        level: "info".to_owned(),
+        output: telemetry::Output::Stderr,
+    };
+    let page = config.login.public_url.clone();
+    let exit = run::serve(config, random, async |_| {
+        let said = writeln!(io::stdout(), "{page}\nOpen this page. Ctrl-C ends the demo.");
+        if let Err(error) = said {
+            tracing::error!(%error, %page, "the page's address cannot be printed");
+        }
+    });
+    world.stop();
+    exit
+}
+
+fn free_address() -> io::Result<SocketAddr> {
+    let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, USUAL_PORT));
+    usual.or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?.local_addr()
+}

@@ -1,0 +1,54 @@
+//! When the configuration is to be read again: at SIGHUP, and when its file changes.
+
+use std::{path::Path, time::Duration};
+
+use notify::{RecursiveMode, Watcher as _};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+/// Editors write in several steps: the file is read when it has been quiet for this long.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// The causes to read the file at `path` again, as they come. They end where neither signals nor the file system can be watched.
+pub(super) fn changes(path: &Path) -> mpsc::Receiver<&'static str> {
+    let (cause, causes) = mpsc::channel(1);
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            let cause = cause.clone();
+            tokio::spawn(async move { while hangup.recv().await.is_some() && cause.send("SIGHUP").await.is_ok() {} });
+        }
+        Err(error) => tracing::error!(%error, "SIGHUP cannot be received"),
+    }
+    let path = path.to_owned();
+    tokio::spawn(async move {
+        let (event, mut events) = mpsc::channel(1);
+        let watcher = notify::recommended_watcher(move |_| {
+            // Full: somebody will look anyway.
+            let _ = event.try_send(());
+        });
+        // The folder, not the file: editors rename, and Kubernetes swaps links.
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let watching = watcher.and_then(|mut w| w.watch(folder, RecursiveMode::NonRecursive).map(|()| w));
+        let _watcher = match watching {
+            Ok(watcher) => watcher,
+            Err(error) => {
+                tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");
+                return;
+            }
+        };
+        let mut last = tokio::fs::read(&path).await.ok();
+        while events.recv().await.is_some() {
+            while tokio::time::timeout(QUIET, events.recv()).await.is_ok() {}
+            let now = tokio::fs::read(&path).await.ok();
+            if now.is_some() && now != last {
+                last = now;
+                if cause.send("the file changed").await.is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    causes
+}

@@ -1,0 +1,98 @@
+//! `vestibule run`: the gateway, until it is told to stop.
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{Exit, reload};
+use crate::{
+    assemble::{self, Running, Telemetry},
+    clock::Clock,
+    config::{self, Config, Environment, Loaded},
+    listen::shutdown,
+    secret::Random,
+    telemetry::{self, Metrics},
+};
+
+/// Runs the gateway with the configuration at `path`.
+pub fn run(path: &Path, environment: &Environment) -> io::Result<Exit> {
+    let random = Random::system();
+    let mut stderr = io::stderr();
+    let Loaded { config, warnings } = match config::load(path, environment, &random) {
+        Ok(loaded) => loaded,
+        Err(complaints) => {
+            write!(stderr, "{complaints}")?;
+            return Ok(Exit::BadConfig);
+        }
+    };
+    for warning in &warnings {
+        writeln!(stderr, "{warning}")?;
+    }
+    serve(config, random.clone(), async |running| {
+        let mut changes = reload::changes(path);
+        while let Some(cause) = changes.recv().await {
+            match config::load(path, environment, &random) {
+                Ok(loaded) => match running.reload(loaded.config) {
+                    Ok(()) => tracing::info!(cause, "configuration reloaded"),
+                    Err(error) => {
+                        tracing::error!(cause, error = format!("{error:#}"), "the running configuration stays")
+                    }
+                },
+                Err(complaints) => {
+                    for complaint in &complaints.errors {
+                        tracing::error!(
+                            cause,
+                            file = %path.display(),
+                            line = complaint.line,
+                            column = complaint.column,
+                            problem = complaint.message,
+                            help = complaint.help,
+                            "the running configuration stays"
+                        );
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Serves `config` until a signal, beside `meanwhile`.
+pub(super) fn serve(config: Config, random: Random, meanwhile: impl AsyncFnOnce(&Running)) -> io::Result<Exit> {
+    let mut stderr = io::stderr();
+    let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new()));
+    let logs = match telemetry::init(&config.telemetry, &clock, &metrics) {
+        Ok(logs) => logs,
+        Err(error) => {
+            writeln!(stderr, "{error}")?;
+            return Ok(Exit::Failure);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let running =
+            match assemble::start(config, clock, random, Telemetry { metrics, access_log: Some(logs.access_log()) }) {
+                Ok(running) => running,
+                Err(error) => {
+                    writeln!(stderr, "{error:#}")?;
+                    return Ok(Exit::Failure);
+                }
+            };
+        tracing::info!(address = %running.address(), "listening");
+        let stop = running.shutdown().clone();
+        tokio::spawn(async move {
+            if let Err(error) = shutdown::on_signal(&stop).await {
+                tracing::error!(%error, "signals cannot be received");
+            }
+        });
+        let begun = running.shutdown().begun();
+        tokio::select! {
+            () = begun.cancelled() => {}
+            () = async { meanwhile(&running).await; std::future::pending().await } => {}
+        }
+        running.ended().await;
+        tracing::info!("stopped");
+        Ok(Exit::Success)
+    })
+}

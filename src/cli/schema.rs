@@ -1,0 +1,16 @@
+//! `vestibule schema`: the configuration's keys, for editors or for people.
+
+use std::io::{self, Write};
+
+use super::Exit;
+use crate::config;
+
+/// Prints the JSON Schema, or the reference in Markdown.
+pub(super) fn schema(reference: bool, out: &mut dyn Write) -> io::Result<Exit> {
+    if reference {
+        write!(out, "{}", config::reference())?;
+    } else {
+        writeln!(out, "{:#}", config::schema())?;
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,173 @@
+//! What is wrong with a file, collected over a whole run and shown with its place; secrets are masked before anything is shown.
+
+use std::{fmt, ops::Range};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use super::tree::Place;
+
+/// One thing to put right, or to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Complaint {
+    /// Line in the file, from 1; 0 where it is not about a line.
+    pub line: usize,
+    /// Column in characters, from 1; 0 where it is not about a line.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+    shown: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// Every complaint of one run, in the order of the file.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub struct Complaints {
+    /// What must be put right.
+    pub errors: Vec<Complaint>,
+    /// What should be known.
+    pub warnings: Vec<Complaint>,
+}
+
+impl Complaints {
+    /// `2 problems, 1 warning`.
+    pub fn count(&self) -> String {
+        let count = |number: usize, what: &str| match number {
+            0 => format!("no {what}s"),
+            1 => format!("1 {what}"),
+            _ => format!("{number} {what}s"),
+        };
+        format!("{}, {}", count(self.errors.len(), "problem"), count(self.warnings.len(), "warning"))
+    }
+}
+
+impl fmt::Display for Complaints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for complaint in self.warnings.iter().chain(&self.errors) {
+            writeln!(f, "{complaint}\n")?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects while a file is read.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    errors: Vec<Draft>,
+    warnings: Vec<Draft>,
+    /// Bytes of the file that are shown as `*`.
+    hidden: Vec<Range<usize>>,
+}
+
+#[derive(Debug)]
+struct Draft {
+    place: Place,
+    message: String,
+    help: String,
+}
+
+impl Problems {
+    /// Something that must be put right.
+    pub(super) fn complain(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.errors.push(Draft { place: place.clone(), message: message.into(), help: help.into() });
+    }
+
+    /// Something that should be known.
+    pub(super) fn warn(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.warnings.push(Draft { place: place.clone(), message: message.into(), help: help.into() });
+    }
+
+    /// Never shows what stands at `place`.
+    pub(super) fn hide(&mut self, place: &Place) {
+        if let Place::File(range) = place {
+            self.hidden.push(range.clone());
+        }
+    }
+
+    /// Shows everything, with the lines of `text`, which stands in the file `name`.
+    pub(super) fn finish(self, name: &str, text: &str) -> Complaints {
+        let text = masked(text, &self.hidden);
+        let show = |mut drafts: Vec<Draft>, level: &Level<'_>| {
+            drafts.sort_by_key(|draft| if let Place::File(range) = &draft.place { range.start } else { usize::MAX });
+            drafts.into_iter().map(|draft| draft.show(level, name, &text)).collect()
+        };
+        Complaints { errors: show(self.errors, &Level::ERROR), warnings: show(self.warnings, &Level::WARNING) }
+    }
+}
+
+impl Draft {
+    fn show(self, level: &Level<'_>, name: &str, text: &str) -> Complaint {
+        let Self { place, message, help } = self;
+        let message =
+            if let Place::Environment(variable) = &place { format!("{variable}: {message}") } else { message };
+        let title = level.clone().primary_title(&message);
+        let mut group = match &place {
+            Place::File(range) => {
+                let range = first_line(text, range);
+                title.element(Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(range)))
+            }
+            Place::Environment(_) | Place::Nowhere => annotate_snippets::Group::with_title(title),
+        };
+        if !help.is_empty() {
+            group = group.element(Level::HELP.message(&help));
+        }
+        // Lines are cut past this width: wide enough that no line of a sane file is.
+        let shown = Renderer::plain().term_width(400).render(&[group]);
+        let (line, column) = if let Place::File(range) = &place { position(text, range.start) } else { (0, 0) };
+        Complaint { line, column, message, help, shown }
+    }
+}
+
+/// Line and column, in characters, from 1.
+pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The part of `range` that stands on its first line, at least one character wide where the line has one.
+fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
+    let start = range.start.min(text.len());
+    let end =
+        text[start..range.end.clamp(start, text.len())].find('\n').map_or(range.end.min(text.len()), |n| start + n);
+    start..end.max(start)
+}
+
+/// `text` with as many `*` as there are bytes in `hidden`, so that places stay right; line ends stay too.
+fn masked(text: &str, hidden: &[Range<usize>]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for byte in hidden.iter().filter_map(|range| bytes_of(range, text.len())).flatten() {
+        if bytes[byte] != b'\n' {
+            bytes[byte] = b'*';
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn bytes_of(range: &Range<usize>, len: usize) -> Option<Range<usize>> {
+    (range.start <= range.end && range.end <= len).then(|| range.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_value_is_never_shown() {
+        let mut problems = Problems::default();
+        problems.hide(&Place::File(4..13));
+        problems.complain(&Place::File(0..1), "`a` is odd", "try `b`");
+        problems.complain(&Place::Environment("X__Y".into()), "no", "");
+        let complaints = problems.finish("f.toml", "a = \"sécret\"\nb = 1\n");
+        assert_eq!(
+            complaints.to_string(),
+            "error: `a` is odd\n --> f.toml:1:1\n  |\n1 | a = *********\n  | ^\n  |\n  = help: try `b`\n\nerror: X__Y: no\n\n"
+        );
+    }
+}

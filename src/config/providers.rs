@@ -1,0 +1,214 @@
+//! `[providers.NAME]`: identity providers, and who may come in through them.
+
+use serde_json::Value as Json;
+use url::Url;
+
+use super::{
+    form, presets,
+    secrets::Surroundings,
+    section::Section,
+    server::{self, Server},
+    tree::{Entry, Node, Value},
+};
+use crate::oidc::{Allow, Preset, ResponseMode, Settings};
+
+/// First segments of the gateway's own paths under `base_path`: `POST {base_path}/NAME` must not be one of them.
+const ENDPOINTS: &[&str] = &[
+    "assets",
+    "backchannel-logout",
+    "callback",
+    "devices",
+    "email",
+    "login",
+    "logout",
+    "magic",
+    "passkey",
+    "refresh",
+    "session",
+    "sms",
+    "verify",
+];
+
+/// Reads `[providers.NAME]`; `issues` says whether the authority is `provider`, so that what it says is all that stands between a stranger and the app.
+pub(super) fn provider(
+    section: &Section<'_>,
+    server: &Server,
+    issues: bool,
+    around: &mut Surroundings<'_>,
+) -> Option<Settings> {
+    let name = section.name;
+    let preset = presets::preset(name);
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    if !name.chars().all(good) || name.is_empty() {
+        around.problems.complain(
+            section.own_place(),
+            format!("the name `{name}` cannot stand in a path"),
+            "use small letters, digits, `-` and `_`",
+        );
+    }
+    if ENDPOINTS.contains(&name) {
+        let message = format!("the name `{name}` is that of the gateway's own endpoint `{{base_path}}/{name}`");
+        around.problems.complain(section.own_place(), message, format!("choose another, e.g. `[providers.my-{name}]`"));
+    }
+    let allow = allow(section, around);
+    if issues && !server.local_url && !section.has("allow") {
+        let message = format!("who may come in through `{name}`? `public_url` is open to everyone");
+        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
+        around.problems.complain(section.place("allow"), message, help);
+    }
+    let scopes = scopes(section, preset, around);
+    let client_id = around.indirect(section, "client_id");
+    let client_secret = around.secret(section, "client_secret");
+    let id_token_login = section.section("id_token_login");
+    let audiences = id_token_login.is_present().then(|| id_token_login.values("audiences", form::text));
+    if audiences.is_some() && id_token_login.is_empty_list("audiences") {
+        around.problems.complain(
+            id_token_login.place("audiences"),
+            "without audiences no ID token could be accepted",
+            "list the client ids of the apps, or leave `id_token_login` out",
+        );
+    }
+    Some(Settings {
+        name: name.to_owned(),
+        preset,
+        issuer: issuer(section, preset, around)?,
+        client_id: client_id?,
+        client_secret,
+        scopes,
+        authorize_params: authorize_params(section, preset, issues, around),
+        response_mode: if section.read("response_mode", form::text) == "form_post" {
+            ResponseMode::FormPost
+        } else {
+            ResponseMode::Query
+        },
+        id_token_audiences: audiences,
+        allow,
+        label: section.optional("label", form::text),
+    })
+}
+
+fn issuer(section: &Section<'_>, preset: Preset, around: &mut Surroundings<'_>) -> Option<Url> {
+    if !section.has("issuer") {
+        let known = presets::issuer(preset).and_then(|issuer| form::url(issuer).ok());
+        if known.is_none() && section.read("kind", form::text) == "oidc" {
+            let help = "write `issuer = \"https://…\"`; google, kakao and naver are known by their names";
+            around.problems.complain(
+                section.place("issuer"),
+                format!("`issuer` is missing in `providers.{}`", section.name),
+                help,
+            );
+        }
+        return known;
+    }
+    let issuer = section.optional("issuer", form::url)?;
+    if issuer.query().is_some() || issuer.fragment().is_some() {
+        around.problems.complain(
+            section.place("issuer"),
+            "an issuer has no query and no fragment",
+            "write it as the provider's discovery document has it",
+        );
+    }
+    if issuer.scheme() == "http" && !server::on_loopback(&issuer) {
+        around.problems.warn(
+            section.place("issuer"),
+            "what a provider says by http can be replaced on the way",
+            "write an https address",
+        );
+    }
+    Some(issuer)
+}
+
+fn scopes(section: &Section<'_>, preset: Preset, around: &mut Surroundings<'_>) -> Vec<String> {
+    if !section.has("scopes") {
+        return presets::scopes(preset).iter().map(|scope| (*scope).to_owned()).collect();
+    }
+    let scopes = section.values("scopes", form::text);
+    if !scopes.iter().any(|scope| scope == "openid") {
+        around.problems.complain(
+            section.place("scopes"),
+            "without the scope `openid` there is no ID token",
+            "write `scopes = [\"openid\", …]`",
+        );
+    }
+    scopes
+}
+
+fn authorize_params(
+    section: &Section<'_>,
+    preset: Preset,
+    issues: bool,
+    around: &mut Surroundings<'_>,
+) -> Vec<(String, String)> {
+    const OURS: &[&str] = &[
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "nonce",
+        "redirect_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    ];
+    let mut params: Vec<_> = presets::authorize_params(preset, issues)
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    for Entry { name, place, node } in section.entries("authorize_params") {
+        if OURS.contains(&name.as_str()) {
+            around.problems.complain(place, format!("the gateway sets `{name}` itself"), "leave it out");
+        }
+        let Some(value) = node.text() else { continue };
+        params.retain(|(known, _)| known != name);
+        params.push((name.clone(), value.to_owned()));
+    }
+    params
+}
+
+fn allow(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Allow> {
+    let node = section.node("allow")?;
+    if node.text().is_some() {
+        return Some(Allow::Anyone);
+    }
+    let lists = section.section("allow");
+    let lower = |text: &str| form::text(text).map(|text| text.to_lowercase());
+    let domain = |text: &str| lower(text).map(|text| text.trim_start_matches('@').to_owned());
+    let (email_domains, emails) = (lists.values("email_domains", domain), lists.values("emails", lower));
+    let claims: Vec<_> =
+        lists.entries("claims").iter().map(|Entry { name, node, .. }| (name.clone(), accepted(node))).collect();
+    for (email, place) in lists.list("emails", form::text) {
+        if !email.contains('@') {
+            around.problems.complain(
+                &place,
+                format!("`{email}` is not an e-mail address"),
+                "domains are listed under `email_domains`",
+            );
+        }
+    }
+    if email_domains.is_empty() && emails.is_empty() && claims.is_empty() {
+        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
+        around.problems.complain(section.place_of_key("allow"), "an empty `allow` does not say who may come in", help);
+    }
+    Some(Allow::Listed { email_domains, emails, claims })
+}
+
+/// The values that a claim may have: those of a list, or the one that stands there.
+fn accepted(node: &Node) -> Vec<Json> {
+    match &node.value {
+        Value::List(list) => list.iter().map(plain).collect(),
+        _ => vec![plain(node)],
+    }
+}
+
+fn plain(node: &Node) -> Json {
+    match &node.value {
+        Value::Text(text) => Json::String(text.clone()),
+        Value::Number(number) => Json::Number(number.clone()),
+        Value::Flag(flag) => Json::Bool(*flag),
+        Value::List(list) => Json::Array(list.iter().map(plain).collect()),
+        Value::Table(table) => {
+            Json::Object(table.0.iter().map(|entry| (entry.name.clone(), plain(&entry.node))).collect())
+        }
+        Value::Other(_) => Json::Null,
+    }
+}

@@ -1,0 +1,443 @@
+//! Whole files, good and bad.
+
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
+
+use super::{
+    key::{Key, Need},
+    *,
+};
+use crate::{
+    authority::VerifyKeys,
+    call::{Body, Json, Piece, Placeholder, Text},
+    oidc::{Allow, Preset},
+};
+
+mod bad;
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+const SMALLEST: &str = r#"[server]
+listen = "127.0.0.1:8080"
+public_url = "http://localhost:8080"
+[session]
+[providers.google]
+client_id = "id"
+client_secret = "env:SECRET"
+[upstreams.app]
+targets = ["http://127.0.0.1:3000"]
+[[routes]]
+path = "/{*rest}"
+upstream = "app"
+access = "user"
+"#;
+
+const BACKEND: &str = r#"[server]
+listen = "0.0.0.0:8080"
+public_url = "https://app.example"
+[session]
+keys = ["env:KEY"]
+[authority]
+kind = "backend"
+upstream = "api"
+[authority.credentials]
+path = "/auth/login"
+json = { email = "{email}", password = "{password}" }
+[authority.refresh]
+path = "/auth/refresh"
+json = { refreshToken = "{refresh_token}" }
+[upstreams.api]
+targets = ["http://10.0.0.1:3000"]
+[[routes]]
+path = "/api/{*rest}"
+upstream = "api"
+access = "user"
+"#;
+
+fn environment(settings: &[(&str, &str)]) -> Environment {
+    let known = [("SECRET", "hunter2"), ("KEY", KEY)];
+    known.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn read_with(text: &str, settings: &[(&str, &str)]) -> Result<Loaded, Complaints> {
+    parse(text, "gateway.toml", Path::new("/nowhere"), &environment(settings), &Random::system())
+}
+
+fn read(text: &str) -> Result<Loaded, Complaints> {
+    read_with(text, &[])
+}
+
+/// Each complaint on a line: place, message, help.
+fn said(complaints: &[Complaint]) -> String {
+    complaints.iter().fold(String::new(), |mut said, c| {
+        let _ = writeln!(said, "{}:{} {} → {}", c.line, c.column, c.message, c.help);
+        said
+    })
+}
+
+#[test]
+fn the_smallest_file_loads_with_every_default() {
+    let Loaded { config, warnings } = read(SMALLEST).unwrap();
+    assert_eq!(
+        said(&warnings),
+        "4:2 no `session.keys`: one was made, and everybody is logged out at the next start → write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key\n\
+         8:12 the upstream `app` gets no token → write `bearer = \"access\"` or `\"id\"` for it to get one, or `\"none\"` if it needs none\n"
+    );
+    assert_eq!(config.login.base_path, "/auth");
+    assert_eq!(config.login.login_page, None);
+    assert_eq!((config.login.after_login.as_str(), config.login.after_logout.as_str()), ("/", "/"));
+    let session = config.session;
+    assert_eq!(
+        (session.cookie_prefix.as_str(), session.host_prefix, session.seal, session.keys.len()),
+        ("sb_", false, true, 1)
+    );
+    assert_eq!((session.refresh_ahead, session.refresh_grace), (Duration::from_mins(1), Duration::from_mins(1)));
+    assert_eq!((session.refresh_token_lifetime, session.idle), (Duration::from_hours(720), Duration::from_hours(720)));
+    assert_eq!((session.absolute, session.leeway), (Duration::from_hours(2160), Duration::from_secs(5)));
+    assert_eq!((session.roles_claim.as_str(), session.longest_timeout), ("/role", Duration::from_secs(30)));
+    assert_eq!(session.expose_claims, ["sub", "email", "name", "role"]);
+    assert_eq!(config.replay_body, 65536);
+    assert_eq!((config.listen.drain, config.listen.drain_delay), (Duration::from_secs(30), Duration::ZERO));
+    assert!(matches!(config.authority.kind, Kind::Provider));
+    let google = &config.providers[0];
+    assert_eq!((google.preset, google.issuer.as_str()), (Preset::Google, "https://accounts.google.com/"));
+    assert_eq!(google.authorize_params[0], ("access_type".to_owned(), "offline".to_owned()));
+    assert_eq!(config.upstreams[0].bearer, Bearer::None);
+    assert_eq!((config.routes[0].line, &config.routes[0].access), (10, &Access::User));
+}
+
+#[test]
+fn the_sample_of_the_repository_loads_without_a_warning() {
+    let names = [
+        "VESTIBULE_KEY",
+        "GOOGLE_CLIENT_ID",
+        "GOOGLE_CLIENT_SECRET",
+        "KAKAO_REST_API_KEY",
+        "KAKAO_CLIENT_SECRET",
+        "NAVER_CLIENT_ID",
+        "NAVER_CLIENT_SECRET",
+        "CORP_SECRET",
+    ];
+    let environment = names.iter().map(|name| ((*name).to_owned(), KEY.to_owned())).collect();
+    let loaded =
+        load(&top("gateway.toml"), &environment, &Random::system()).unwrap_or_else(|complaints| panic!("{complaints}"));
+    assert_eq!(said(&loaded.warnings), "");
+    let config = loaded.config;
+    assert_eq!(config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect::<Vec<_>>(), ["api", "web"]);
+    assert_eq!(
+        config.providers.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
+        ["google", "kakao", "naver", "corp"]
+    );
+    assert_eq!(config.routes[1].access, Access::Roles(vec!["admin".to_owned()]));
+    assert_eq!(config.session.longest_timeout, Duration::from_mins(5));
+    assert_eq!(config.hygiene.hosts, ["app.example.kr"]);
+    assert!(config.hygiene.own_headers.iter().any(|name| name == "x-user-id"));
+    let Kind::Backend(backend) = config.authority.kind else { panic!("the sample has a backend") };
+    let exchange = backend.exchange.unwrap();
+    assert_eq!(exchange.path, Text(vec![Piece::Literal("/auth/".into()), Piece::Placeholder(Placeholder::Provider)]));
+    let Body::Json(Json::Object(fields)) = exchange.body else { panic!("the sample sends an object") };
+    assert_eq!(
+        fields.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["id_token", "deviceId", "deviceName"]
+    );
+    assert!(matches!(fields[0].1, Json::Value(Placeholder::IdToken)));
+}
+
+#[test]
+fn the_file_of_the_benchmark_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap().public_key_pem();
+    fs::write(folder.path().join("es.pub.pem"), &key).unwrap();
+    let text = r#"
+[server]
+listen = "127.0.0.1:18080"
+public_url = "http://127.0.0.1:18080"
+
+[session]
+seal = false
+
+[authority]
+kind = "backend"
+upstream = "backend"
+[authority.refresh]
+path = "/auth/refresh"
+json = { refreshToken = "{refresh_token}" }
+[authority.credentials]
+path = "/auth/login"
+json = { email = "{email}", password = "{password}" }
+[authority.answer]
+access_token = "/accessToken"
+refresh_token = "/refreshToken"
+[authority.verify]
+public_key = "file:TOK/es.pub.pem"
+
+[upstreams.backend]
+targets = ["http://127.0.0.1:19001"]
+
+[upstreams.big]
+targets = ["http://127.0.0.1:19002"]
+
+[[routes]]
+path = "/big"
+upstream = "big"
+access = "user"
+
+[[routes]]
+path = "/{*rest}"
+upstream = "backend"
+access = "user"
+"#
+    .replace("TOK", folder.path().to_str().unwrap());
+    let config = read(&text).unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    assert!(matches!(config.authority.verify.unwrap().keys, VerifyKeys::PublicKey(pem) if pem == key.trim_end()));
+    assert_eq!(config.upstreams[1].bearer, Bearer::Access);
+}
+
+#[test]
+fn every_sample_of_the_documents_loads() {
+    let mut documents = vec![top("README.md")];
+    documents.extend(fs::read_dir(top("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut seen = 0;
+    for document in
+        documents.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md") && path.exists())
+    {
+        let text = fs::read_to_string(document).unwrap();
+        for sample in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let whole = completed(sample);
+            let environment = secrets_named_in(&whole);
+            if let Err(complaints) =
+                parse(&whole, &document.display().to_string(), Path::new(""), &environment, &Random::system())
+            {
+                panic!("{complaints}\nin\n{whole}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "docs/config.md has the smallest file");
+}
+
+/// A sample with the tables that it leaves to the reader's file.
+fn completed(sample: &str) -> String {
+    let mut whole: toml::Table = sample.parse().unwrap_or_else(|error| panic!("{error}\nin\n{sample}"));
+    let rest: toml::Table = SMALLEST.parse().unwrap();
+    let backend = whole.get("authority").and_then(|a| a.get("kind")?.as_str()) == Some("backend");
+    for (name, table) in rest {
+        if !(whole.contains_key(&name) || backend && name == "providers") {
+            whole.insert(name, table);
+        }
+    }
+    whole.to_string()
+}
+
+fn secrets_named_in(text: &str) -> Environment {
+    let names = text.split("\"env:").skip(1).filter_map(|rest| rest.split('"').next());
+    names.map(|name| (name.to_owned(), KEY.to_owned())).collect()
+}
+
+#[test]
+fn the_reference_is_current() {
+    let written = fs::read_to_string(top("docs/config.md")).unwrap();
+    assert!(written == reference(), "run `vestibule schema --reference > docs/config.md`");
+}
+
+#[test]
+fn the_environment_sets_single_values() {
+    let config = read_with(
+        SMALLEST,
+        &[
+            ("VESTIBULE_SERVER__LISTEN", "127.0.0.1:9000"),
+            ("VESTIBULE_SERVER__ADMIN_LISTEN", "127.0.0.1:9001"),
+            ("VESTIBULE_SERVER__PROXY_PROTOCOL", "false"),
+            ("VESTIBULE_TELEMETRY__LOG__FORMAT", "text"),
+            ("VESTIBULE_PROVIDERS__GOOGLE__CLIENT_ID", "another"),
+            ("VESTIBULE_UPSTREAMS__APP__BEARER", "id"),
+            ("VESTIBULE_KEY", "not a setting"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap()
+    .config;
+    assert_eq!(config.listen.listen, "127.0.0.1:9000".parse::<SocketAddr>().unwrap());
+    assert_eq!(config.listen.admin_listen, Some("127.0.0.1:9001".parse().unwrap()));
+    assert_eq!(config.telemetry.format, crate::telemetry::Format::Text);
+    assert_eq!(config.providers[0].client_id, "another");
+    assert_eq!(config.upstreams[0].bearer, Bearer::Id);
+}
+
+#[test]
+fn a_setting_of_the_environment_that_is_wrong_is_complained_about() {
+    let complaints = read_with(
+        SMALLEST,
+        &[
+            ("VESTIBULE_SERVER__LISTN", "x"),
+            ("VESTIBULE_SERVER__LISTEN", "x"),
+            ("VESTIBULE_SERVER__HOSTS", "x"),
+            ("VESTIBULE_SESSION__SEAL", "maybe"),
+            ("VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID", "x"),
+            ("VESTIBULE_OTP__LIFETIME", "3m"),
+            ("VESTIBULE_SERVER__LISTEN__PORT", "3"),
+        ],
+    )
+    .unwrap_err();
+    let errors: Vec<_> = complaints.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "error: VESTIBULE_OTP__LIFETIME: sets no key\n |\n = help: `otp` is not available yet in this version",
+            "error: VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID: sets no key\n |\n = help: the file has no `[providers.kakao]`",
+            "error: VESTIBULE_SERVER__HOSTS: sets no key\n |\n = help: `hosts` is not a single value: write it in the file",
+            "error: VESTIBULE_SERVER__LISTEN__PORT: sets no key\n |\n = help: `listen` has no keys of its own",
+            "error: VESTIBULE_SERVER__LISTN: sets no key\n |\n = help: did you mean `VESTIBULE_SERVER__LISTEN`?",
+            "error: VESTIBULE_SERVER__LISTEN: `listen` must be an address with a port, not `x`\n |\n = help: write an IP address and a port, e.g. \"0.0.0.0:8080\" or \"[::1]:8080\"",
+            "error: VESTIBULE_SESSION__SEAL: `seal` must be true or false, not the text `maybe`\n |\n = help: write `seal = true` or `seal = false`, without quotes",
+        ]
+    );
+}
+
+#[test]
+fn secrets_come_from_the_environment_and_from_files_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("key"), format!("{KEY}\n")).unwrap();
+    let text = SMALLEST.replace("[session]", "[session]\nkeys = [\"file:key\"]");
+    let config = parse(&text, "gateway.toml", folder.path(), &environment(&[]), &Random::system()).unwrap().config;
+    assert_eq!(config.session.keys[0].id(), "630dcd29");
+    assert_eq!(config.providers[0].client_secret.as_ref().unwrap().expose(), "hunter2");
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let plain = SMALLEST.replace("env:SECRET", "hunter2");
+    let loaded = read(&plain).unwrap();
+    let shown = |warnings: &[Complaint]| warnings.iter().map(ToString::to_string).collect::<String>();
+    assert!(shown(&loaded.warnings).contains("7 | client_secret = *********\n"), "{}", shown(&loaded.warnings));
+    let (warnings, config) = (format!("{:?}", loaded.warnings), format!("{:?}", loaded.config));
+    for bad in [
+        plain.replace("client_secret", "client_secert"),
+        plain.replace("client_secret", "hush_token"),
+        plain.replace("\"hunter2\"", "[\"hunter2\"]"),
+        plain.replace("\"hunter2\"", "\"hunter2"),
+        plain.replace("\"hunter2\"", "hunter2"),
+        plain.replace("\"hunter2\"", "\"hunter2\" x"),
+        plain.replace("[session]", "[session]\nkeys = [\n\"a\",\n\"hunter2\",\n\"hunter2\n]"),
+        plain.replace("[session]", "[session]\nkeys = [\"hunter2\"]"),
+        plain.replace("[session]", "[session]\nkeys = \"hunter2\""),
+        plain.replace("http://127.0.0.1:3000", "http://me:hunter2@127.0.0.1:3000"),
+        plain.replace("http://localhost:8080", "http://me:hunter2@localhost:8080"),
+        SMALLEST.replace("client_secret = \"env:SECRET\"", "client_secret = \"file:nowhere\"\nhunter = 1"),
+        plain.replace(
+            "[providers.google]",
+            "[providers.kakao]\nclient_id = \"x\"\n[providers]\ngoogle = { a = 1, client_secret = \"hunter2\" }\n[x]",
+        ),
+    ] {
+        let complaints = read(&bad).unwrap_err();
+        assert!(!format!("{complaints}{complaints:?}").contains("hunter2"), "{complaints}");
+    }
+    assert!(
+        !warnings.contains("hunter2") && !config.contains("hunter2") && config.contains("client_secret: Some(***)")
+    );
+}
+
+#[test]
+fn complaints_of_one_run_are_shown_together_with_their_lines() {
+    let text = SMALLEST
+        .replace("8080\"\npublic", "port\"\npublic")
+        .replace("[session]", "[session]\nrefresh_ahed = \"60s\"")
+        .replace("\"app\"\n", "\"ap\"\n");
+    let complaints = read(&text).unwrap_err();
+    let errors: Vec<_> = complaints.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors.join("\n") + "\n",
+        r#"error: `listen` must be an address with a port, not `127.0.0.1:port`
+ --> gateway.toml:2:10
+  |
+2 | listen = "127.0.0.1:port"
+  |          ^^^^^^^^^^^^^^^^
+  |
+  = help: write an IP address and a port, e.g. "0.0.0.0:8080" or "[::1]:8080"
+error: unknown key `refresh_ahed` in `session`
+ --> gateway.toml:5:1
+  |
+5 | refresh_ahed = "60s"
+  | ^^^^^^^^^^^^
+  |
+  = help: did you mean `refresh_ahead`?
+error: there is no upstream `ap`
+  --> gateway.toml:13:12
+   |
+13 | upstream = "ap"
+   |            ^^^^
+   |
+   = help: did you mean "app"?
+"#
+    );
+}
+
+#[test]
+fn who_may_come_in_is_read_with_care() {
+    let text = SMALLEST.replace(
+        "[upstreams",
+        "allow = { email_domains = [\"@Example.COM\"], claims = { dep = [\"a\", 1], ok = true } }\n[upstreams",
+    );
+    let allow = read(&text).unwrap().config.providers.remove(0).allow.unwrap();
+    let claims = vec![("dep".to_owned(), vec!["a".into(), 1.into()]), ("ok".to_owned(), vec![true.into()])];
+    assert_eq!(allow, Allow::Listed { email_domains: vec!["example.com".into()], emails: vec![], claims });
+    let text = SMALLEST.replace("[upstreams", "allow = \"anyone\"\n[upstreams");
+    assert_eq!(read(&text).unwrap().config.providers[0].allow, Some(Allow::Anyone));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_complained_about() {
+    let complaints = load(Path::new("/nowhere/gateway.toml"), &environment(&[]), &Random::system()).unwrap_err();
+    assert!(complaints.to_string().starts_with("error: /nowhere/gateway.toml cannot be read: "), "{complaints}");
+}
+
+#[test]
+fn every_declared_default_is_one_that_the_file_could_have() {
+    fn check(keys: &'static [Key]) {
+        for key in keys {
+            if let Need::Default(text) = key.need {
+                let node = tree::read_value(text).unwrap_or_else(|| panic!("{}: {text}", key.name));
+                let entry = tree::Entry { name: key.name.to_owned(), place: Place::Nowhere, node };
+                let mut problems = Problems::default();
+                let table = Table(vec![entry]);
+                let only: &'static [Key] = std::slice::from_ref(key);
+                shape::check(&table, only, "test", &Place::Nowhere, &mut problems);
+                assert_eq!(said(&problems.finish("", "").errors), "");
+            }
+            check(key.kind.keys());
+        }
+    }
+    check(keys::ROOT);
+}
+
+#[test]
+fn every_declared_key_is_read() {
+    const READERS: &[&str] = &[
+        include_str!("authority.rs"),
+        include_str!("mod.rs"),
+        include_str!("providers.rs"),
+        include_str!("server.rs"),
+        include_str!("session.rs"),
+        include_str!("template.rs"),
+        include_str!("upstreams.rs"),
+    ];
+    fn check(keys: &[Key]) {
+        use key::Kind;
+        for key in keys.iter().filter(|key| !matches!(key.kind, Kind::Later)) {
+            // One word alone is no choice: `shape` sees to it that no other stands there.
+            let no_choice =
+                matches!(key.kind, Kind::Choice([_], _) | Kind::Table([Key { kind: Kind::Choice([_], _), .. }, ..]));
+            let literal = format!("\"{}\"", key.name);
+            assert!(
+                no_choice || READERS.iter().any(|source| source.contains(&literal)),
+                "nothing reads `{}`",
+                key.name
+            );
+            check(key.kind.keys());
+        }
+    }
+    check(keys::ROOT);
+}
+
+fn top(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}

@@ -1,0 +1,184 @@
+//! What is said of files that are wrong: a piece of a good file is replaced, and every complaint is the one listed.
+
+use super::{BACKEND, SMALLEST, read, said};
+
+/// Reads `base` with `old` replaced by `new`, and compares what is said.
+fn complains(base: &str, old: &str, new: &str, expected: &str) {
+    assert!(base.contains(old), "{old}");
+    match read(&base.replacen(old, new, 1)) {
+        Err(complaints) => assert_eq!(said(&complaints.errors), expected, "{new}"),
+        Ok(_) => panic!("accepted: {new}"),
+    }
+}
+
+macro_rules! bad {
+    ($($name:ident: $base:ident, $old:literal => $new:literal, $expected:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            complains($base, $old, $new, $expected);
+        }
+    )*};
+}
+
+bad! {
+    text_that_is_not_toml: SMALLEST, "\"user\"" => "user",
+        "13:10 this is not TOML: string values must be quoted, expected literal string → the rest of the file is looked at when this is right\n";
+    an_unknown_table: SMALLEST, "[session]" => "[sesion]",
+        "4:2 unknown table `sesion` → did you mean `session`?\n";
+    an_unknown_key_that_resembles_nothing: SMALLEST, "[session]" => "[server.tls]\ncert = \"c\"\nkey = \"k\"\nxyz = 1",
+        "3:14 `public_url` is http, but `[server.tls]` has a certificate → write `public_url = \"https://…\"`, or leave out `[server.tls]`\n\
+         5:8 the file of the certificate cannot be read: entity not found → relative paths start at the folder of this file; the file must be readable for the user that vestibule runs as\n\
+         6:7 the file of the private key cannot be read: entity not found → relative paths start at the folder of this file; the file must be readable for the user that vestibule runs as\n\
+         7:1 unknown key `xyz` in `server.tls` → there are `cert`, `key`\n";
+    a_missing_table: SMALLEST, "[server]\nlisten = \"127.0.0.1:8080\"\npublic_url = \"http://localhost:8080\"\n" => "",
+        "1:1 `[server]` is missing → write `[server]` and its keys\n";
+    a_missing_key: SMALLEST, "client_id = \"id\"\n" => "",
+        "5:12 `client_id` is missing in `providers.google` → write `client_id = \"…\"`\n";
+    a_number_where_a_duration_belongs: SMALLEST, "[session]" => "[session]\nidle = 30",
+        "5:8 `idle` must be a duration, not the number 30 → write `idle = \"60s\"`\n";
+    a_duration_without_a_unit: SMALLEST, "[session]" => "[session]\nidle = \"30\"",
+        "5:8 `idle` must be a duration, not `30` → write a whole number with a unit: ms, s, m, h or d, e.g. \"60s\"\n";
+    a_duration_of_nothing: SMALLEST, "[session]" => "[session]\nidle = \"0s\"",
+        "5:8 `idle` must be a duration, not `0s` → it must be more than zero\n";
+    a_size_without_a_known_unit: SMALLEST, "[session]" => "[session]\nreplay_body = \"64kb\"",
+        "5:15 `replay_body` must be a size, not `64kb` → write a whole number with a unit: B, KiB, MiB, GiB, kB, MB or GB, e.g. \"64KiB\"\n";
+    a_flag_in_quotes: SMALLEST, "[session]" => "[session]\nhost_prefix = \"true\"",
+        "5:15 `host_prefix` must be true or false, not the text `true` → write `host_prefix = true` or `host_prefix = false`, without quotes\n";
+    a_text_where_a_list_belongs: SMALLEST, "[\"http://127.0.0.1:3000\"]" => "\"http://127.0.0.1:3000\"",
+        "9:11 `targets` must be a list, not the text `http://127.0.0.1:3000` → write `targets = [\"http://127.0.0.1:3000\"]`\n";
+    a_table_where_tables_belong: SMALLEST, "[[routes]]" => "[routes]",
+        "10:2 `routes` must be a list of tables, not a table → write `[[routes]]`\n";
+    a_provider_that_is_no_table: SMALLEST, "[session]" => "[providers]\nkakao = 1",
+        "5:1 `providers.kakao` must be a table → write `[providers.kakao]`, and the keys under it\n";
+    a_date: SMALLEST, "[session]" => "[session]\nafter_login = 2026-01-01",
+        "5:15 `after_login` must be a path or a web address, not a date → write `after_login = \"/login\"`\n";
+    a_word_that_is_none_of_the_choices: SMALLEST, "\"user\"" => "\"users\"",
+        "13:10 `access` cannot be `users` → did you mean \"user\"?\n";
+    a_public_url_with_a_path: SMALLEST, "http://localhost:8080" => "http://localhost:8080/app",
+        "3:14 `public_url` must be a web address without a path, not `http://localhost:8080/app` → leave out what stands behind the host, e.g. \"https://app.example.com\"\n";
+    a_public_url_of_another_scheme: SMALLEST, "http://localhost:8080" => "ftp://localhost",
+        "3:14 `public_url` must be a web address without a path, not `ftp://localhost` → it must begin with http:// or https://\n";
+    an_address_without_a_port: SMALLEST, "127.0.0.1:8080" => "localhost",
+        "2:10 `listen` must be an address with a port, not `localhost` → write an IP address and a port, e.g. \"0.0.0.0:8080\" or \"[::1]:8080\"\n";
+    http_in_public: SMALLEST, "http://localhost:8080" => "http://app.example",
+        "3:14 cookies over http are allowed only where `public_url` and every listen address are on loopback → write `public_url = \"https://…\"`: visitors may reach a load balancer that has the certificate\n\
+         4:2 `session.keys` is needed where something is not on loopback → write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`; `vestibule keygen` prints a key\n\
+         5:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
+    http_that_others_can_reach: SMALLEST, "127.0.0.1:8080" => "0.0.0.0:8080",
+        "3:14 cookies over http are allowed only where `public_url` and every listen address are on loopback → listen on 127.0.0.1 (admin_listen and health_listen too), or use an https address\n\
+         4:2 `session.keys` is needed where something is not on loopback → write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`; `vestibule keygen` prints a key\n";
+    no_key_in_public: BACKEND, "keys = [\"env:KEY\"]\n" => "",
+        "4:2 `session.keys` is needed where something is not on loopback → write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`; `vestibule keygen` prints a key\n";
+    a_key_that_is_too_short: BACKEND, "env:KEY" => "env:SECRET",
+        "5:9 this key is not 32 bytes in base64 → `vestibule keygen` prints a good one\n";
+    a_key_twice: BACKEND, "[\"env:KEY\"]" => "[\"env:KEY\", \"env:KEY\"]",
+        "5:20 this key is listed twice → leave one of the two out\n";
+    a_variable_that_is_not_set: SMALLEST, "env:SECRET" => "env:SECRETS",
+        "7:17 there is no environment variable `SECRETS` → set `SECRETS`\n";
+    a_secret_file_that_cannot_be_read: SMALLEST, "env:SECRET" => "file:secret.txt",
+        "7:17 the file `secret.txt` cannot be read: entity not found → relative paths start at the folder of this file; the file must be readable for the user that vestibule runs as\n";
+    no_word_on_who_may_come_in: SMALLEST, "[server]\nlisten = \"127.0.0.1:8080\"\npublic_url = \"http://localhost:8080\"\n[session]" => "[server]\nlisten = \"127.0.0.1:8080\"\npublic_url = \"https://app.example\"\n[session]\nkeys = [\"env:KEY\"]",
+        "6:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
+    an_empty_allow: SMALLEST, "[upstreams" => "allow = {}\n[upstreams",
+        "8:1 an empty `allow` does not say who may come in → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
+    a_provider_with_the_name_of_an_endpoint: SMALLEST, "[session]" => "[providers.session]\nissuer = \"https://id.example\"\nclient_id = \"x\"",
+        "4:12 the name `session` is that of the gateway's own endpoint `{base_path}/session` → choose another, e.g. `[providers.my-session]`\n";
+    a_provider_without_an_issuer: SMALLEST, "[session]" => "[providers.corp]\nclient_id = \"x\"",
+        "4:12 `issuer` is missing in `providers.corp` → write `issuer = \"https://…\"`; google, kakao and naver are known by their names\n";
+    a_provider_of_a_kind_that_comes_later: SMALLEST, "[session]" => "[providers.github]\nkind = \"oauth2\"\ntoken_url = \"https://x\"\nclient_id = \"x\"",
+        "5:8 `kind = \"oauth2\"` is not available yet in this version → it can be \"oidc\"\n\
+         6:1 `token_url` is not available yet in this version → leave it out\n";
+    scopes_without_openid: SMALLEST, "[upstreams" => "scopes = [\"email\"]\n[upstreams",
+        "8:10 without the scope `openid` there is no ID token → write `scopes = [\"openid\", …]`\n";
+    no_provider_at_all: SMALLEST, "[providers.google]\nclient_id = \"id\"\nclient_secret = \"env:SECRET\"\n" => "",
+        "1:1 authority `provider`, but there is no provider: nobody could log in → write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`\n";
+    a_backend_that_brings_no_tokens: BACKEND, "[authority.credentials]\npath = \"/auth/login\"\njson = { email = \"{email}\", password = \"{password}\" }\n" => "",
+        "7:8 authority `backend`, but no call that brings tokens: nobody could log in → write `[authority.exchange]` (after a login at a provider) or `[authority.credentials]` (e-mail and password)\n";
+    providers_whose_tokens_are_not_exchanged: BACKEND, "[upstreams" => "[providers.google]\nclient_id = \"x\"\n[upstreams",
+        "7:8 there are providers, but no `[authority.exchange]` that gives the backend's tokens for theirs → write `[authority.exchange]` with the `path` that takes a provider's tokens\n";
+    a_backend_without_an_upstream: BACKEND, "upstream = \"api\"\n[authority" => "[authority",
+        "7:8 `upstream` is missing in `authority` → write `upstream = \"NAME\"`: the backend that issues the tokens\n";
+    calls_of_an_authority_that_makes_none: SMALLEST, "[upstreams" => "[authority]\nkind = \"provider\"\nupstream = \"app\"\n[upstreams",
+        "10:1 `upstream` is for a backend that issues tokens, and the authority is `provider` → write `kind = \"backend\"` under `[authority]`, or leave this out\n";
+    an_authority_of_a_later_version: BACKEND, "\"backend\"" => "\"gateway\"",
+        "7:8 `kind = \"gateway\"` is not available yet in this version → it can be one of \"provider\", \"backend\"\n";
+    an_upstream_that_there_is_not: BACKEND, "upstream = \"api\"\naccess" => "upstream = \"web\"\naccess",
+        "19:12 there is no upstream `web` → write `[upstreams.web]`, or name one of \"api\"\n";
+    an_unknown_placeholder: BACKEND, "\"{email}\"" => "\"{e-mail}\"",
+        "11:18 there is no `{e-mail}` here → did you mean `{email}`?\n";
+    a_placeholder_that_exists_elsewhere: BACKEND, "\"{refresh_token}\"" => "\"{password}\"",
+        "14:25 there is no `{password}` here → here there are `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`\n";
+    a_placeholder_in_a_query: BACKEND, "{ refreshToken" => "{ query = \"mutation { x(t: {refresh_token}) }\", refreshToken",
+        "14:18 a query cannot hold placeholders → use a variable of the query, and put the placeholder under `variables`\n";
+    two_bodies: BACKEND, "json = { refreshToken" => "form = { a = \"b\" }\njson = { refreshToken",
+        "14:1 a call has one body: `json` or `form` → leave one of the two out\n";
+    a_call_that_sets_its_host: BACKEND, "json = { refreshToken" => "headers = { Host = \"a\" }\njson = { refreshToken",
+        "14:13 a call does not set the header `host` → leave it out; for cookies there is `cookies`\n";
+    a_status_that_is_no_refusal: BACKEND, "json = { refreshToken" => "refused = [200, \"401\"]\njson = { refreshToken",
+        "14:12 `refused` must be a number from 400 to 499, not the number 200 → write a whole number from 400 to 499, without quotes\n\
+         14:17 `refused` must be a number from 400 to 499, not the text `401` → write a whole number from 400 to 499, without quotes\n";
+    an_unsealed_token_that_nobody_verifies: BACKEND, "[session]" => "[session]\nseal = false",
+        "5:8 `seal = false` needs `[authority.verify]` → say there how the access token is verified, or write `seal = true`\n";
+    roles_from_nowhere: BACKEND, "\"user\"" => "{ roles = [\"admin\"] }",
+        "20:10 there is nothing that roles could be read from → write `[authority.verify]`, so that the roles in the backend's access token can be believed\n";
+    two_kinds_of_keys_to_verify_with: BACKEND, "[upstreams" => "[authority.verify]\nsecret = \"env:SECRET\"\njwks_url = \"https://a.example\"\n[upstreams",
+        "16:1 `[authority.verify]` needs one of `jwks_url`, `secret` and `public_key` → leave all but one out\n";
+    a_public_key_taken_for_a_secret: BACKEND, "[upstreams" => "[authority.verify]\njwks_url = \"https://a.example/jwks\"\nalgorithms = [\"HS256\"]\n[upstreams",
+        "17:15 `HS256` does not go with `jwks_url` → HS… goes with `secret`\n";
+    a_public_key_that_is_none: BACKEND, "[upstreams" => "[authority.verify]\npublic_key = \"env:SECRET\"\n[upstreams",
+        "16:14 this is not a public key in PEM → write `public_key = \"file:PATH\"` with a file that begins with `-----BEGIN PUBLIC KEY-----`\n";
+    an_upstream_that_asks_for_the_refresh_token: BACKEND, "[[routes]]" => "cookies = [\"sb_rt\", \"sb_rt.1\", \"sid\"]\n[[routes]]",
+        "17:12 `sb_rt` holds the refresh token: no upstream gets it → leave it out\n\
+         17:21 `sb_rt.1` holds the refresh token: no upstream gets it → leave it out\n\
+         17:32 `sid` is not a cookie of the gateway → there are \"sb_at\", \"sb_did\"; cookies of the app pass anyway\n";
+    a_target_with_a_path: BACKEND, "http://10.0.0.1:3000" => "http://10.0.0.1:3000/v1",
+        "16:12 `targets` must be the address of a backend, not `http://10.0.0.1:3000/v1` → leave out what stands behind the port, and any user name; `strip` of a route changes paths\n";
+    no_target: BACKEND, "[\"http://10.0.0.1:3000\"]" => "[]",
+        "16:11 an upstream needs a target → write `targets = [\"http://127.0.0.1:3000\"]`\n";
+    two_routes_that_nothing_separates: BACKEND, "[[routes]]" => "[[routes]]\npath = \"/api/{*all}\"\nupstream = \"api\"\n[[routes]]",
+        "21:8 nothing separates this route from `/api/{*all}` on line 17 → give one of them another path, `hosts` or `methods`, or leave it out\n";
+    a_route_under_the_gateways_own_paths: BACKEND, "/api/{*rest}" => "/auth/{*rest}",
+        "18:8 this route can never match: `/auth` is the gateway's own (`session.base_path`) → choose another path, or another `base_path`\n";
+    a_pattern_that_goes_on_after_the_rest: BACKEND, "/api/{*rest}" => "/api/{*rest}/x",
+        "18:8 `/api/{*rest}/x` is not a path pattern → `{*rest}` stands at the end only\n";
+    a_strip_that_cuts_a_segment: BACKEND, "access = \"user\"" => "strip = \"/ap\"",
+        "20:9 `/ap` is not the beginning of `/api/{*rest}`, up to a slash → strip whole segments with which every path of this route begins\n";
+    headers_that_are_not_a_routes_business: BACKEND, "access = \"user\"" => "headers = { set = { Authorization = \"x\", \"X-Auth-Status\" = \"x\", \"a b\" = \"x\", x-id = \"{claim.sub}\" }, remove = [\"Connection\"] }",
+        "20:21 the header `authorization` is the gateway's own business → `bearer` of the upstream decides what stands there\n\
+         20:42 the header `x-auth-status` is the gateway's own business → leave it out\n\
+         20:65 `a b` cannot be the name of a header → letters, digits and `-`, e.g. \"x-user-id\"\n\
+         20:85 there is no `{claim.sub}` here → did you mean `{claims.sub}`?\n\
+         20:112 the header `connection` is the gateway's own business → leave it out\n";
+    an_expression_of_a_later_version: BACKEND, "\"user\"" => "{ when = \"true\" }",
+        "20:1 `roles` is missing in `routes.access` → write `roles = [\"…\"]`\n\
+         20:12 `when` is not available yet in this version → leave it out\n";
+    an_origin_that_is_none: BACKEND, "access = \"user\"" => "cors = { origins = [\"*\"] }",
+        "20:21 `origins` must be a web address without a path, not `*` → write it in full, e.g. \"https://app.example.com\"\n";
+    a_login_page_that_needs_a_login: BACKEND, "[session]" => "[session]\nlogin_page = \"/api/login\"",
+        "5:14 the login page `/api/login` itself needs a login: its route on line 18 is not open → write a route for it, with `access = \"anonymous\"`\n";
+    a_login_page_that_nothing_serves: BACKEND, "[session]" => "[session]\nlogin_page = \"/login\"",
+        "5:14 no route serves the login page `/login` → write a route for it, with `access = \"anonymous\"`\n";
+    a_login_page_among_the_gateways_own: BACKEND, "[session]" => "[session]\nlogin_page = \"/auth/login\"",
+        "5:14 `/auth/login` is the gateway's own → write \"built-in\", or a path of the app\n";
+    a_proxy_protocol_that_believes_nobody: BACKEND, "[session]" => "proxy_protocol = true\n[session]",
+        "4:18 `proxy_protocol` believes `trusted_proxies` alone, and there are none → write `trusted_proxies = [\"10.0.0.7\"]` with the load balancer's address\n";
+    two_listeners_on_one_address: BACKEND, "[session]" => "health_listen = \"0.0.0.0:8080\"\n[session]",
+        "4:17 `health_listen` is the address of `listen` → give it a port of its own\n";
+    a_login_that_leads_away: BACKEND, "[session]" => "[session]\nafter_login = \"https://evil.example/\"",
+        "5:15 `after_login` leads to another origin → list its origin in `return_to_origins`, or write a path\n";
+    a_store_of_a_later_version: BACKEND, "[session]" => "[store]\nkind = \"redis\"\nurl = \"redis://x\"\n[session]",
+        "5:8 `kind = \"redis\"` is not available yet in this version → it can be \"memory\"\n\
+         6:1 `url` is not available yet in this version → leave it out\n";
+    tables_of_later_versions: BACKEND, "[session]" => "[otp]\nlifetime = \"3m\"\n[limits]\n[signing]\n[login]\n[verify]\n[session]",
+        "4:2 `otp` is not available yet in this version → leave it out\n\
+         6:2 `limits` is not available yet in this version → leave it out\n\
+         7:2 `signing` is not available yet in this version → leave it out\n\
+         8:2 `login` is not available yet in this version → leave it out\n\
+         9:2 `verify` is not available yet in this version → leave it out\n";
+    parts_of_later_versions: BACKEND, "[upstreams" => "[authority.otp]\npath = \"/x\"\n[upstreams",
+        "15:12 `otp` is not available yet in this version → leave it out\n";
+    a_session_on_the_server: BACKEND, "[session]" => "[session]\nstore = \"server\"",
+        "5:9 `store = \"server\"` is not available yet in this version → it can be \"cookie\"\n";
+    a_level_that_there_is_not: BACKEND, "[session]" => "[telemetry]\nlog = { level = \"loud\" }\n[session]",
+        "5:17 `level` must be a log level, not `loud` → write error, warn, info, debug or trace, or directives such as \"info,vestibule::session=debug\"\n";
+}

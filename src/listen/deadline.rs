@@ -1,0 +1,125 @@
+//! When a connection has waited long enough: for a request head, for a next request, for the peer to take its bytes.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{
+    Limits,
+    io::{Phase, Watch},
+};
+
+/// What came first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Expired {
+    /// A request's head is incomplete: 408.
+    Head,
+    /// No request came.
+    Idle,
+    /// The peer does not take what is ready for it.
+    Stalled,
+}
+
+/// The HTTP of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Protocol {
+    /// HTTP/1.1: bytes outside of a request are the head of the next one.
+    Http1,
+    /// HTTP/2: they may be SETTINGS or PING as well, and say nothing.
+    Http2,
+}
+
+/// The deadlines of one connection. hyper's own header timer is not used: it cannot tell an idle connection from a slow
+/// head, and it makes and drops a timer for every request. Here the timer is only set back when it fires.
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    protocol: Protocol,
+    watch: Arc<Watch>,
+    limits: Arc<Limits>,
+    /// What was last seen, and since when.
+    seen: Seen,
+    since: Instant,
+    parting: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Seen {
+    /// After so many requests.
+    Idle(usize),
+    Head,
+    Busy,
+    /// After so many bytes.
+    Stalled(u64),
+}
+
+impl Deadlines {
+    /// Of a connection of which nothing has been read, accepted at `since`.
+    pub(super) fn new(protocol: Protocol, watch: Arc<Watch>, limits: Arc<Limits>, since: Instant) -> Self {
+        Self { protocol, watch, limits, seen: Seen::Idle(0), since, parting: false, timer: None }
+    }
+
+    /// From now on an idle connection is given only as long as a request may be on its way.
+    pub(super) fn part(&mut self) {
+        self.parting = true;
+        self.since = Instant::now();
+    }
+
+    /// To be polled at the end of each poll of the connection's task, when the connection itself has nothing to do.
+    pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
+        let now_seen = self.look();
+        if now_seen != self.seen {
+            // A new connection's head has been awaited since accept, whether or not some of it is here.
+            let first_head = now_seen == Seen::Head && self.seen == Seen::Idle(0);
+            if !first_head {
+                self.since = Instant::now();
+            }
+            self.seen = now_seen;
+        }
+        let (span, expired) = match self.seen {
+            Seen::Busy => return Poll::Pending,
+            Seen::Stalled(_) => (self.limits.stalled, Expired::Stalled),
+            Seen::Head => (self.limits.head, Expired::Head),
+            Seen::Idle(served) => (self.idle(served), Expired::Idle),
+        };
+        ready!(self.poll_timer(cx, self.since + span));
+        Poll::Ready(expired)
+    }
+
+    fn look(&self) -> Seen {
+        if let Some(written) = self.watch.stalled_at() {
+            return Seen::Stalled(written);
+        }
+        match self.watch.phase() {
+            Phase::Busy => Seen::Busy,
+            Phase::Head if self.protocol == Protocol::Http1 => Seen::Head,
+            Phase::Head | Phase::Idle => Seen::Idle(self.watch.served()),
+        }
+    }
+
+    fn idle(&self, served: usize) -> Duration {
+        // A new connection owes a request within a head's time: silence must not be cheaper than slowness.
+        let idle = if served == 0 { self.limits.head } else { self.limits.idle };
+        if self.parting { idle.min(self.limits.parting) } else { idle }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        // A timer that stands too early is left alone until it fires: most requests then cost it nothing.
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,249 @@
+//! The bytes of one connection, watched: what its deadlines need to know is noted in passing.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::worker::{Load, Slot};
+
+/// Head and body of a small response are copied into one buffer of this size: one `send` is cheaper than one `writev`.
+const SMALL: usize = 4096;
+
+/// What a connection is doing. The task that serves it is the only writer (HTTP/2 streams run beside it on the same
+/// thread), so the order of the atomics is no concern.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// Requests being served.
+    streams: AtomicUsize,
+    /// Requests ever begun.
+    served: AtomicUsize,
+    /// Bytes of a next request are here, its head is not complete.
+    partial: AtomicBool,
+    /// The peer takes no more bytes at present.
+    stalled: AtomicBool,
+    /// Bytes the peer has taken.
+    written: AtomicU64,
+    /// The worker's live streams.
+    load: Load,
+}
+
+/// What [`Watch`] says now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// No request, and no byte of one.
+    Idle,
+    /// Part of a request's head.
+    Head,
+    /// A request is being served.
+    Busy,
+}
+
+impl Watch {
+    pub(super) fn new(load: Load) -> Arc<Self> {
+        Arc::new(Self {
+            streams: AtomicUsize::new(0),
+            served: AtomicUsize::new(0),
+            partial: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            load,
+        })
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        if self.streams.load(Relaxed) > 0 {
+            Phase::Busy
+        } else if self.partial.load(Relaxed) {
+            Phase::Head
+        } else {
+            Phase::Idle
+        }
+    }
+
+    pub(super) fn served(&self) -> usize {
+        self.served.load(Relaxed)
+    }
+
+    /// `Some` while bytes wait for the peer: how many it has taken so far.
+    pub(super) fn stalled_at(&self) -> Option<u64> {
+        self.stalled.load(Relaxed).then(|| self.written.load(Relaxed))
+    }
+
+    /// Notes the begin of a request; its end is the drop of what this returns.
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.partial.store(false, Relaxed);
+        self.served.fetch_add(1, Relaxed);
+        if self.streams.fetch_add(1, Relaxed) > 0 {
+            // The first stream is what the connection itself counts as.
+            self.load.add();
+        }
+        InFlight(Arc::clone(self))
+    }
+}
+
+/// A request being served.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Watch>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // What came in meanwhile was the request's body.
+        self.0.partial.store(false, Relaxed);
+        if self.0.streams.fetch_sub(1, Relaxed) > 1 {
+            self.0.load.subtract();
+        }
+    }
+}
+
+/// A stream whose [`Watch`] is kept. It goes on inside an upgraded connection, so that a tunnel holds its slot.
+#[derive(Debug)]
+pub(super) struct Watched<T> {
+    inner: T,
+    /// Bytes already read to find out which protocol this is.
+    ahead: Ahead,
+    watch: Arc<Watch>,
+    ended: bool,
+    unflushed: bool,
+    _slot: Slot,
+}
+
+impl<T> Watched<T> {
+    pub(super) fn new(inner: T, ahead: Ahead, watch: Arc<Watch>, slot: Slot) -> Self {
+        Self { inner, ahead, watch, ended: false, unflushed: false, _slot: slot }
+    }
+
+    /// Whether the peer has closed its side.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether every byte of the responses so far is on its way: only then may another response be written by hand.
+    pub(super) fn is_flushed(&self) -> bool {
+        !self.unflushed
+    }
+
+    fn note_write(&mut self, polled: &Poll<io::Result<usize>>) {
+        self.unflushed = true;
+        match polled {
+            Poll::Ready(Ok(taken)) => {
+                let taken = u64::try_from(*taken).unwrap_or(u64::MAX);
+                self.watch.written.fetch_add(taken, Relaxed);
+                self.watch.stalled.store(false, Relaxed);
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.watch.stalled.store(true, Relaxed),
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let this = &mut *self;
+        if this.ahead.give(buf) {
+            this.watch.partial.store(true, Relaxed);
+            return Poll::Ready(Ok(()));
+        }
+        let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
+        if let Poll::Ready(Ok(())) = polled {
+            if buf.filled().len() > before {
+                this.watch.partial.store(true, Relaxed);
+            } else {
+                this.ended = true;
+            }
+        }
+        polled
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.note_write(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = if bufs.len() > 1 && bufs.iter().map(|buf| buf.len()).sum::<usize>() <= SMALL {
+            let mut joined = [0; SMALL];
+            let mut end = 0;
+            for buf in bufs {
+                joined[end..end + buf.len()].copy_from_slice(buf);
+                end += buf.len();
+            }
+            Pin::new(&mut self.inner).poll_write(cx, &joined[..end])
+        } else {
+            Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        };
+        self.note_write(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        match polled {
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                self.watch.stalled.store(false, Relaxed);
+            }
+            // TLS takes bytes before the socket does.
+            Poll::Pending => self.watch.stalled.store(true, Relaxed),
+            Poll::Ready(Err(_)) => {}
+        }
+        polled
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// The first bytes of a connection, read before its protocol was known; never more than HTTP/2's preface.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Ahead {
+    bytes: [u8; Self::MOST],
+    start: u8,
+    end: u8,
+}
+
+impl Ahead {
+    pub(super) const MOST: usize = 24;
+
+    /// Where the next bytes are to be read to.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        &mut self.bytes[usize::from(self.end)..]
+    }
+
+    /// Counts `read` bytes in [`Ahead::room`] as read.
+    pub(super) fn filled(&mut self, read: usize) {
+        self.end = self.end.saturating_add(u8::try_from(read).unwrap_or(u8::MAX)).min(24);
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.bytes[usize::from(self.start)..usize::from(self.end)]
+    }
+
+    /// Gives what is left to `buf`; false where nothing is.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let given = self.as_slice().len().min(buf.remaining());
+        buf.put_slice(&self.as_slice()[..given]);
+        self.start += u8::try_from(given).unwrap_or(0);
+        given > 0
+    }
+}

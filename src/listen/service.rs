@@ -1,0 +1,99 @@
+//! From hyper's call to the [`Handler`]: the panic guard, the count of header fields, the end of a request.
+
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, service::Service};
+
+use super::{
+    Handler, Shutdown,
+    io::{InFlight, Watch},
+};
+use crate::handle::Peer;
+
+/// HTTP/1.1 has this limit in hyper's parser; HTTP/2 is brought in line with it.
+const MOST_FIELDS: usize = 100;
+
+/// One connection's service.
+#[expect(clippy::type_complexity, reason = "a name for the future would cost a box around it, once per request")]
+pub(super) fn service<H: Handler>(
+    handler: H,
+    peer: Peer,
+    watch: Arc<Watch>,
+    shutdown: Shutdown,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Answer<H::Body>>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Answer<H::Body>>, Infallible>> + Send + 'static,
+> {
+    hyper::service::service_fn(move |request: Request<Incoming>| {
+        let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
+        let in_flight = watch.begin();
+        async move {
+            let version = request.version();
+            let mut response = if request.headers().len() > MOST_FIELDS {
+                Answer::bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, in_flight)
+            } else {
+                // Nothing is shared with the handler that a panic could leave half done: its state is its own.
+                match AssertUnwindSafe(async { handler.handle(peer, request).await }).catch_unwind().await {
+                    Ok(response) => response.map(|body| Answer { body: Some(body), _in_flight: in_flight }),
+                    Err(_panic) => {
+                        tracing::error!("a handler panicked; its request is answered 500");
+                        Answer::bare(StatusCode::INTERNAL_SERVER_ERROR, in_flight)
+                    }
+                }
+            };
+            let is_http1 = version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+            if is_http1 && shutdown.has_begun() {
+                // While others are still accepting: the peer moves on by itself, and no request is lost to a close.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response)
+        }
+    })
+}
+
+/// A response's body; the request ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Answer<B> {
+    body: Option<B>,
+    _in_flight: InFlight,
+}
+
+impl<B> Answer<B> {
+    fn bare(status: StatusCode, in_flight: InFlight) -> Response<Self> {
+        let mut response = Response::new(Self { body: None, _in_flight: in_flight });
+        *response.status_mut() = status;
+        response
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}

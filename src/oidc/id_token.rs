@@ -1,0 +1,136 @@
+//! The checks of an ID token's claims (OpenID Connect Core section 3.1.3.7); its signature is another matter.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::Algorithm;
+use serde_json::Value;
+
+use super::{Claims, Preset, jws::Jws};
+use crate::{
+    clock::Timestamp,
+    secret::{self, AccessToken},
+};
+
+/// Why an ID token is not believed; for the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Flaw {
+    /// It is no signed token that we can read, or a token of another kind.
+    #[error("not a readable ID token")]
+    Form,
+    /// `iss`.
+    #[error("another issuer")]
+    Issuer,
+    /// `aud` or `azp`.
+    #[error("made for another client")]
+    Audience,
+    /// `sub`.
+    #[error("no or another subject")]
+    Subject,
+    /// `exp`, `iat` or `nbf` absent, absurd, or not now.
+    #[error("not valid at this time")]
+    Time,
+    /// `nonce`.
+    #[error("another nonce")]
+    Nonce,
+    /// `at_hash`.
+    #[error("made for another access token")]
+    AccessToken,
+    /// The signature, its key or its algorithm.
+    #[error("not signed by the issuer")]
+    Signature,
+}
+
+/// What an ID token must say.
+pub(super) struct Expected<'a> {
+    pub(super) issuer: &'a str,
+    pub(super) preset: Preset,
+    /// Those that `aud` and `azp` may name.
+    pub(super) audiences: &'a [String],
+    pub(super) nonce: Option<&'a str>,
+    /// The access token it came with.
+    pub(super) access_token: Option<&'a AccessToken>,
+    pub(super) max_age: Option<Duration>,
+    pub(super) now: Timestamp,
+}
+
+/// How far the provider's clock may be off.
+const SKEW: Duration = Duration::from_secs(60);
+
+impl Expected<'_> {
+    pub(super) fn check(&self, token: &Jws<'_>) -> Result<(), Flaw> {
+        let claims = &token.claims;
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        // An access token, logout token or event of the same issuer is no ID token (RFC 8725 section 3.11).
+        if token.kind.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("jwt")) {
+            return Err(Flaw::Form);
+        }
+        let issuer = text("iss").ok_or(Flaw::Issuer)?;
+        if issuer != self.issuer && !self.preset.also_issues_as(issuer, self.issuer) {
+            return Err(Flaw::Issuer);
+        }
+        if text("sub").is_none_or(str::is_empty) {
+            return Err(Flaw::Subject);
+        }
+        self.check_audience(claims)?;
+        self.check_times(claims)?;
+        if let Some(nonce) = self.nonce
+            && !text("nonce").is_some_and(|claimed| secret::ct_eq(claimed.as_bytes(), nonce.as_bytes()))
+        {
+            return Err(Flaw::Nonce);
+        }
+        match (claims.get("at_hash"), self.access_token) {
+            (Some(claimed), Some(access_token))
+                if claimed.as_str() != Some(&half_hash(token.algorithm, access_token)) =>
+            {
+                Err(Flaw::AccessToken)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_audience(&self, claims: &Claims) -> Result<(), Flaw> {
+        let ours = |value: &Value| value.as_str().is_some_and(|name| self.audiences.iter().any(|ours| ours == name));
+        let several = match claims.get("aud") {
+            Some(Value::Array(audiences)) if audiences.iter().any(ours) => audiences.len() > 1,
+            Some(single) if ours(single) => false,
+            _ => return Err(Flaw::Audience),
+        };
+        match claims.get("azp") {
+            Some(party) if ours(party) => Ok(()),
+            None if !several => Ok(()),
+            _ => Err(Flaw::Audience),
+        }
+    }
+
+    fn check_times(&self, claims: &Claims) -> Result<(), Flaw> {
+        let (late, early) = (self.now.minus(SKEW), self.now.plus(SKEW));
+        let issued = numeric_date(claims.get("iat").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
+        let expires = numeric_date(claims.get("exp").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
+        let from = match claims.get("nbf") {
+            Some(date) => numeric_date(date).ok_or(Flaw::Time)?,
+            None => issued,
+        };
+        let too_old = self.max_age.is_some_and(|most| self.now.since(issued) > most);
+        if expires <= late || issued > early || from > early || too_old { Err(Flaw::Time) } else { Ok(()) }
+    }
+}
+
+/// A NumericDate (RFC 7519 section 2) between 1970 and the year 9999; anything else is no date.
+pub(crate) fn numeric_date(value: &Value) -> Option<Timestamp> {
+    let seconds = value.as_f64().filter(|seconds| (0.0..253_402_300_800.0).contains(seconds))?;
+    #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
+    Some(Timestamp::from_millis((seconds * 1000.0) as i64))
+}
+
+/// `at_hash`: the left half of the hash that belongs to the token's algorithm.
+fn half_hash(algorithm: Algorithm, access_token: &AccessToken) -> String {
+    let hash = match algorithm {
+        Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 | Algorithm::HS384 => &digest::SHA384,
+        Algorithm::RS512 | Algorithm::PS512 | Algorithm::HS512 | Algorithm::EdDSA => &digest::SHA512,
+        _ => &digest::SHA256,
+    };
+    let digest = digest::digest(hash, access_token.expose().as_bytes());
+    URL_SAFE_NO_PAD.encode(&digest.as_ref()[..digest.as_ref().len() / 2])
+}

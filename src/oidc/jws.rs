@@ -1,0 +1,210 @@
+//! Signed tokens (RFC 7515, compact form): taken apart strictly, and verified with an algorithm that the key and our list allow, never the token alone.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{
+    Algorithm, AlgorithmFamily, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Claims;
+use crate::secret::Secret;
+
+/// What may sign a token by default; everything here needs a key that is public.
+pub(crate) const ASYMMETRIC: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::ES256,
+    Algorithm::PS256,
+    Algorithm::EdDSA,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::ES384,
+    Algorithm::PS384,
+    Algorithm::PS512,
+];
+
+/// A token in its parts; nothing of it is verified yet.
+pub(crate) struct Jws<'a> {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) kind: Option<String>,
+    pub(crate) claims: Claims,
+    key_id: Option<String>,
+    signed: &'a str,
+    signature: &'a str,
+}
+
+/// 64 KiB: no token that fits a header is larger.
+const TOKEN_LIMIT: usize = 64 << 10;
+
+/// A member that is there twice is an error here, for two readers could take different ones.
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    /// Extensions that must be understood (RFC 7515 section 4.1.11): we understand none.
+    crit: Option<Value>,
+}
+
+impl<'a> Jws<'a> {
+    /// Takes the token apart. `None` for anything but three parts with a header we understand and claims that are an object.
+    pub(crate) fn parse(token: &'a str) -> Option<Self> {
+        if token.len() > TOKEN_LIMIT {
+            return None;
+        }
+        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        let (first, second) = (dots.next()?, dots.next()?);
+        if dots.next().is_some() {
+            return None;
+        }
+        let (signed, signature) = (&token[..second], &token[second + 1..]);
+        let header: Header = decode(&signed[..first])?;
+        let claims = decode(&signed[first + 1..])?;
+        if header.crit.is_some() || signature.is_empty() {
+            return None;
+        }
+        let algorithm = match header.alg.as_str() {
+            // The fully specified name of RFC 9864.
+            "Ed25519" => Algorithm::EdDSA,
+            name => name.parse().ok()?,
+        };
+        Some(Self { algorithm, kind: header.typ, claims, key_id: header.kid, signed, signature })
+    }
+}
+
+/// The claims of a token that came from where it was issued, or out of our own seal: its signature is not looked at. `None` for a token that
+/// holds none, being opaque.
+pub(crate) fn claims_as_received(token: &str) -> Option<Claims> {
+    let mut parts = token.split('.');
+    let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || token.len() > TOKEN_LIMIT {
+        return None;
+    }
+    decode(claims)
+}
+
+fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+/// Keys that verify.
+pub(crate) struct Keys(Vec<Key>);
+
+struct Key {
+    id: Option<String>,
+    /// The only algorithm it is for, if it says so.
+    algorithm: Option<Algorithm>,
+    /// What it can verify besides.
+    able: &'static [Algorithm],
+    material: DecodingKey,
+}
+
+/// What keys say of a token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// Signed by one of them.
+    Genuine,
+    /// Not signed by the key it names, or by an algorithm that is not allowed.
+    Forged,
+    /// None of them is the key it was signed with; there may be newer ones.
+    UnknownKey,
+}
+
+impl Keys {
+    /// A JWK set (RFC 7517); what is not a public signature key that we know is passed over.
+    pub(crate) fn of_set(document: &Value) -> Option<Self> {
+        let keys = document.get("keys")?.as_array()?;
+        Some(Self(keys.iter().filter_map(Key::of_jwk).take(MOST_KEYS).collect()))
+    }
+
+    /// A shared secret.
+    pub(crate) fn of_secret(secret: &Secret) -> Self {
+        Self(vec![Key::of(AlgorithmFamily::Hmac, DecodingKey::from_secret(secret.expose().as_bytes()))])
+    }
+
+    /// A public key in PEM; `None` if it is none.
+    pub(crate) fn of_pem(pem: &str) -> Option<Self> {
+        let pem = pem.as_bytes();
+        let key = DecodingKey::from_rsa_pem(pem)
+            .or_else(|_| DecodingKey::from_ec_pem(pem))
+            .or_else(|_| DecodingKey::from_ed_pem(pem))
+            .ok()?;
+        Some(Self(vec![Key::of(key.family(), key)]))
+    }
+
+    /// Verifies the signature with an algorithm out of `allowed` that the key is for.
+    pub(crate) fn verdict(&self, token: &Jws<'_>, allowed: &[Algorithm]) -> Verdict {
+        if !allowed.contains(&token.algorithm) {
+            return Verdict::Forged;
+        }
+        let mut named = false;
+        for key in self.0.iter().filter(|key| key.may_verify(token)) {
+            if verifies(token, &key.material) {
+                return Verdict::Genuine;
+            }
+            named |= token.key_id.is_some() && token.key_id == key.id;
+        }
+        if named { Verdict::Forged } else { Verdict::UnknownKey }
+    }
+}
+
+/// A token without key id is tried against each of them.
+const MOST_KEYS: usize = 64;
+
+impl Key {
+    fn of(family: AlgorithmFamily, key: DecodingKey) -> Self {
+        Self { id: None, algorithm: None, able: able(family), material: key }
+    }
+
+    fn of_jwk(value: &Value) -> Option<Self> {
+        let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
+        let able: &[Algorithm] = match &jwk.algorithm {
+            AlgorithmParameters::RSA(_) => able(AlgorithmFamily::Rsa),
+            AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => &[Algorithm::ES256],
+            AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P384 => &[Algorithm::ES384],
+            AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDSA],
+            // A symmetric key that everybody can read verifies nothing.
+            _ => return None,
+        };
+        let common = &jwk.common;
+        let for_signatures = common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)
+            && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        if !for_signatures {
+            return None;
+        }
+        let algorithm = match value.get("alg").and_then(Value::as_str) {
+            None => None,
+            Some("Ed25519") => Some(Algorithm::EdDSA),
+            Some(name) => Some(name.parse().ok()?),
+        };
+        Some(Self { id: common.key_id.clone(), algorithm, able, material: DecodingKey::from_jwk(&jwk).ok()? })
+    }
+
+    fn may_verify(&self, token: &Jws<'_>) -> bool {
+        self.able.contains(&token.algorithm)
+            && self.algorithm.is_none_or(|only| only == token.algorithm)
+            && (self.id.is_none() || token.key_id.is_none() || self.id == token.key_id)
+    }
+}
+
+/// The algorithms for which a key of this family serves.
+fn able(family: AlgorithmFamily) -> &'static [Algorithm] {
+    match family {
+        AlgorithmFamily::Hmac => &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512],
+        AlgorithmFamily::Rsa => &[
+            Algorithm::RS256,
+            Algorithm::RS384,
+            Algorithm::RS512,
+            Algorithm::PS256,
+            Algorithm::PS384,
+            Algorithm::PS512,
+        ],
+        AlgorithmFamily::Ec => &[Algorithm::ES256, Algorithm::ES384],
+        AlgorithmFamily::Ed => &[Algorithm::EdDSA],
+    }
+}
+
+fn verifies(token: &Jws<'_>, key: &DecodingKey) -> bool {
+    jsonwebtoken::crypto::verify(token.signature, token.signed.as_bytes(), key, token.algorithm).unwrap_or(false)
+}

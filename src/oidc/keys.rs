@@ -1,0 +1,73 @@
+//! The published keys of a provider or backend: fetched, kept, and asked for anew when a token names one that is not there.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use jsonwebtoken::Algorithm;
+use reqwest::Client;
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    fetch::{self, Unavailable},
+    jws::{Jws, Keys, Verdict},
+    kept::Kept,
+};
+use crate::{clock::Clock, secret::Secret};
+
+/// Keys that are fetched when they are needed, or given once.
+pub(crate) enum KeySource {
+    Fixed(Keys),
+    Published(Kept<Keys>),
+}
+
+impl KeySource {
+    /// The JWK set at the address that `locate` finds.
+    pub(crate) fn published(
+        name: String,
+        http: Client,
+        clock: Clock,
+        locate: impl Fn() -> BoxFuture<'static, Result<Url, Arc<Unavailable>>> + Send + Sync + 'static,
+    ) -> Self {
+        let now = clock.clone();
+        Self::Published(Kept::new(name, clock, move || {
+            let (http, now, located) = (http.clone(), now.clone(), locate());
+            Box::pin(async move {
+                let received = fetch::exchange(http.get(located.await?), fetch::CALL, fetch::DOCUMENT).await?;
+                let document: Value = received.document("key set", now.now())?;
+                Ok(Keys::of_set(&document).ok_or(Unavailable::Malformed("key set"))?)
+            })
+        }))
+    }
+
+    /// A shared secret.
+    pub(crate) fn secret(secret: &Secret) -> Self {
+        Self::Fixed(Keys::of_secret(secret))
+    }
+
+    /// A public key in PEM; `None` if it is none.
+    pub(crate) fn public_key(pem: &str) -> Option<Self> {
+        Keys::of_pem(pem).map(Self::Fixed)
+    }
+
+    /// True if `token` was signed by one of the keys with an algorithm out of `allowed`.
+    pub(crate) async fn verify(&self, token: &Jws<'_>, allowed: &[Algorithm]) -> Result<bool, Arc<Unavailable>> {
+        // Before any fetch: such a token is no reason to ask for keys.
+        if !allowed.contains(&token.algorithm) {
+            return Ok(false);
+        }
+        let kept = match self {
+            Self::Fixed(keys) => return Ok(keys.verdict(token, allowed) == Verdict::Genuine),
+            Self::Published(kept) => kept,
+        };
+        let keys = kept.current().await?;
+        match keys.verdict(token, allowed) {
+            Verdict::Genuine => Ok(true),
+            Verdict::Forged => Ok(false),
+            Verdict::UnknownKey => match kept.other_than(&keys).await {
+                Some(newer) => Ok(newer.verdict(token, allowed) == Verdict::Genuine),
+                None => Ok(false),
+            },
+        }
+    }
+}

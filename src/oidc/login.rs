@@ -1,0 +1,227 @@
+//! A login, from the authorization request to a verified identity (OpenID Connect Core section 3.1).
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    Claims, Flaw, Provider, ResponseMode, TokenAnswer, Unavailable, fetch,
+    id_token::Expected,
+    token::{self, Failure},
+    userinfo::{self, UserinfoError},
+};
+use crate::secret::{IdToken, Secret};
+
+/// Where to send the visitor, and what to remember of it.
+#[derive(Debug)]
+pub struct Authorization {
+    /// The authorization request.
+    pub url: Url,
+    /// For the cookie of this attempt.
+    pub attempt: Attempt,
+}
+
+/// What binds a callback to the browser that began the login: made anew each time, used once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    /// `state`: 192 random bits.
+    pub state: Secret,
+    /// `nonce` of the ID token: 192 random bits.
+    pub nonce: Secret,
+    /// The PKCE verifier (RFC 7636 section 4.1): 256 random bits.
+    pub verifier: Secret,
+}
+
+/// What the callback brought.
+#[derive(Clone, Debug)]
+pub struct CallbackParams {
+    /// `code`
+    pub code: Secret,
+    /// `state`
+    pub state: Secret,
+    /// `iss` (RFC 9207)
+    pub iss: Option<String>,
+}
+
+/// Who logged in, proved by a verified ID token.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The ID token's claims.
+    pub claims: Claims,
+    /// The same and what the userinfo endpoint adds.
+    pub profile: Claims,
+    /// The ID token.
+    pub id_token: IdToken,
+    /// The provider's tokens; none where an app brought the ID token.
+    pub tokens: Option<TokenAnswer>,
+}
+
+/// Why a login did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum OidcError {
+    /// The provider is down or not what it should be: try again later.
+    #[error("the provider is not available")]
+    Unavailable(#[source] Arc<Unavailable>),
+    /// The provider refused the code, or us: begin again.
+    #[error("the provider refused: {error}")]
+    Refused {
+        /// Its error code.
+        error: String,
+    },
+    /// The callback does not belong to this attempt.
+    #[error("the callback belongs to another login attempt")]
+    Attempt,
+    /// The identity in the answer is not proved.
+    #[error("the provider's answer is not believed: {0}")]
+    Untrusted(Flaw),
+}
+
+/// Why an ID token is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum IdTokenError {
+    /// It proves nothing.
+    #[error("the ID token is not believed: {0}")]
+    Invalid(Flaw),
+    /// The provider's keys cannot be had now.
+    #[error("the ID token cannot be verified now")]
+    Unavailable(#[source] Arc<Unavailable>),
+}
+
+impl Provider {
+    /// Begins a login. `extra` are parameters of this one request, such as `prompt`; they cannot replace those that protect it.
+    pub async fn authorization(&self, redirect_uri: &str, extra: &[(&str, &str)]) -> Result<Authorization, OidcError> {
+        let metadata = self.metadata().await.map_err(OidcError::Unavailable)?;
+        let attempt = Attempt {
+            state: Secret::new(self.random.token::<24>()),
+            nonce: Secret::new(self.random.token::<24>()),
+            verifier: Secret::new(self.random.token::<32>()),
+        };
+        let challenge = digest::digest(&digest::SHA256, attempt.verifier.expose().as_bytes());
+        let challenge = URL_SAFE_NO_PAD.encode(challenge);
+        let scope = self.settings.scopes.join(" ");
+        let mut own = vec![
+            ("response_type", "code"),
+            ("client_id", &self.settings.client_id),
+            ("redirect_uri", redirect_uri),
+            ("scope", &scope),
+            ("state", attempt.state.expose()),
+            ("nonce", attempt.nonce.expose()),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ];
+        if self.settings.response_mode == ResponseMode::FormPost {
+            own.push(("response_mode", "form_post"));
+        }
+        let configured = self.settings.authorize_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let configured = configured.filter(|(name, _)| extra.iter().all(|(over, _)| over != name));
+        let others = configured.chain(extra.iter().copied()).filter(|(name, _)| !PROTECTED.contains(name));
+        let mut url = metadata.authorization_endpoint.clone();
+        url.query_pairs_mut()
+            .extend_pairs(own)
+            .extend_pairs(others.map(|(name, value)| self.settings.preset.authorize_param(name, value)));
+        Ok(Authorization { url, attempt })
+    }
+
+    /// Ends a login: the callback's code becomes an identity. `attempt` must have been taken out of its cookie for good.
+    pub async fn redeem(
+        &self,
+        callback: CallbackParams,
+        attempt: &Attempt,
+        redirect_uri: &str,
+    ) -> Result<Identity, OidcError> {
+        if attempt.state.is_empty() || callback.state != attempt.state {
+            return Err(OidcError::Attempt);
+        }
+        let metadata = self.metadata().await.map_err(OidcError::Unavailable)?;
+        match &callback.iss {
+            Some(issuer) if *issuer == metadata.issuer => {}
+            None if !metadata.authorization_response_iss_parameter_supported => {}
+            _ => return Err(OidcError::Attempt),
+        }
+        let mut fields = vec![
+            ("grant_type", "authorization_code".to_owned()),
+            ("code", callback.code.expose().to_owned()),
+            ("redirect_uri", redirect_uri.to_owned()),
+            ("code_verifier", attempt.verifier.expose().to_owned()),
+        ];
+        if self.settings.preset.state_at_exchange() {
+            fields.push(("state", callback.state.expose().to_owned()));
+        }
+        let request = token::request(&self.http, &metadata.token_endpoint, &self.settings, &metadata, fields);
+        let received = self.ask(request, fetch::CALL).await.map_err(|error| OidcError::Unavailable(Arc::new(error)))?;
+        let tokens = token::read(&received, self.clock.now()).map_err(|failure| match failure {
+            Failure::Error(error) => OidcError::Refused { error },
+            Failure::Unavailable(error) => OidcError::Unavailable(Arc::new(error)),
+        })?;
+        let id_token = tokens.id_token.clone().ok_or(OidcError::Untrusted(Flaw::Form))?;
+        let claims = self
+            .verified(
+                &id_token,
+                Expected {
+                    nonce: Some(attempt.nonce.expose()),
+                    access_token: Some(&tokens.access_token),
+                    ..self.expected(&metadata)
+                },
+            )
+            .await?;
+        let userinfo = self.userinfo(&metadata, &tokens.access_token, &claims, fetch::CALL).await?;
+        let profile = userinfo::merged(&claims, userinfo);
+        Ok(Identity { provider: self.settings.name.clone(), claims, profile, id_token, tokens: Some(tokens) })
+    }
+
+    /// Verifies an ID token that came another way than by our own login, from an app for example. `audiences` are those that `aud` and `azp`
+    /// may name; `max_age` bounds its `iat`.
+    pub async fn verify_id_token(
+        &self,
+        token: &IdToken,
+        audiences: &[String],
+        nonce: Option<&str>,
+        max_age: Option<Duration>,
+    ) -> Result<Claims, IdTokenError> {
+        let metadata = self.metadata().await.map_err(IdTokenError::Unavailable)?;
+        self.verified(token, Expected { audiences, nonce, max_age, ..self.expected(&metadata) }).await
+    }
+
+    /// The identity in an ID token that [`Provider::verify_id_token`] has verified.
+    pub fn identity(&self, id_token: IdToken, claims: Claims) -> Identity {
+        Identity { provider: self.settings.name.clone(), profile: claims.clone(), claims, id_token, tokens: None }
+    }
+}
+
+/// What a configuration or one request may not change: the login would lose a protection, or its meaning.
+const PROTECTED: [&str; 11] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "response_mode",
+    "request",
+    "request_uri",
+];
+
+impl From<IdTokenError> for OidcError {
+    fn from(error: IdTokenError) -> Self {
+        match error {
+            IdTokenError::Invalid(flaw) => Self::Untrusted(flaw),
+            IdTokenError::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}
+
+impl From<UserinfoError> for OidcError {
+    fn from(error: UserinfoError) -> Self {
+        match error {
+            UserinfoError::Subject => Self::Untrusted(Flaw::Subject),
+            UserinfoError::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The end of a provider's tokens and of its own session.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use url::Url;
+
+use super::{Provider, Unavailable, fetch, token};
+use crate::secret::{AccessToken, IdToken, RefreshToken};
+
+impl Provider {
+    /// Makes the tokens worthless at the provider (RFC 7009). `Ok(false)` where it has no way to.
+    pub async fn revoke(
+        &self,
+        refresh_token: Option<&RefreshToken>,
+        access_token: Option<&AccessToken>,
+    ) -> Result<bool, Arc<Unavailable>> {
+        let metadata = self.metadata().await?;
+        let (endpoint, fields) = if self.settings.preset.deletes_at_token_endpoint() {
+            let Some(token) = access_token else { return Ok(false) };
+            let fields = vec![
+                ("grant_type", "delete".to_owned()),
+                ("access_token", token.expose().to_owned()),
+                ("service_provider", "NAVER".to_owned()),
+            ];
+            (&metadata.token_endpoint, fields)
+        } else {
+            let Some(endpoint) = &metadata.revocation_endpoint else { return Ok(false) };
+            let (token, hint) = match (refresh_token, access_token) {
+                (Some(token), _) => (token.expose(), "refresh_token"),
+                (None, Some(token)) => (token.expose(), "access_token"),
+                (None, None) => return Ok(false),
+            };
+            (endpoint, vec![("token", token.to_owned()), ("token_type_hint", hint.to_owned())])
+        };
+        let request = token::request(&self.http, endpoint, &self.settings, &metadata, fields);
+        let received = self.ask(request, fetch::CALL).await?;
+        let error = serde_json::from_slice::<Value>(&received.body).is_ok_and(|body| body.get("error").is_some());
+        if received.status.is_success() && !error {
+            return Ok(true);
+        }
+        Err(Arc::new(received.unhelpful(self.clock.now())))
+    }
+
+    /// Where to send the visitor so that the provider's own session ends too (OpenID Connect RP-Initiated Logout), where it has that.
+    pub async fn end_session_url(
+        &self,
+        id_token_hint: Option<&IdToken>,
+        redirect_uri: &str,
+        state: Option<&str>,
+    ) -> Option<Url> {
+        let preset = self.settings.preset;
+        let mut url = match preset.logout_endpoint(&self.settings.issuer) {
+            Some(url) => url,
+            None => self.metadata().await.ok()?.end_session_endpoint.clone()?,
+        };
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair(preset.logout_redirect_param(), redirect_uri)
+            .extend_pairs(id_token_hint.map(|token| ("id_token_hint", token.expose())))
+            .extend_pairs(state.map(|state| ("state", state)));
+        Some(url)
+    }
+}

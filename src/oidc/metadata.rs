@@ -1,0 +1,129 @@
+//! A provider's metadata (OpenID Connect Discovery 1.0, RFC 8414): which endpoints it has and what it supports.
+
+use reqwest::Client;
+use serde::Deserialize;
+use url::Url;
+
+use super::{
+    Preset,
+    fetch::{self, Unavailable},
+};
+use crate::clock::Timestamp;
+
+/// The members that we use, checked.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Metadata {
+    pub(crate) issuer: String,
+    pub(crate) authorization_endpoint: Url,
+    pub(crate) token_endpoint: Url,
+    pub(crate) jwks_uri: Url,
+    pub(crate) userinfo_endpoint: Option<Url>,
+    pub(crate) revocation_endpoint: Option<Url>,
+    pub(crate) end_session_endpoint: Option<Url>,
+    pub(crate) token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    code_challenge_methods_supported: Option<Vec<String>>,
+    /// RFC 9207: the callback carries `iss`.
+    #[serde(default)]
+    pub(crate) authorization_response_iss_parameter_supported: bool,
+}
+
+/// Fetches and checks the metadata of `issuer`.
+pub(crate) async fn discover(
+    http: &Client,
+    issuer: &Url,
+    preset: Preset,
+    now: Timestamp,
+) -> Result<Metadata, Unavailable> {
+    let address = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
+    let received = fetch::exchange(http.get(address), fetch::CALL, fetch::DOCUMENT).await?;
+    received.document::<Metadata>("metadata", now)?.checked(issuer, preset)
+}
+
+impl Metadata {
+    fn checked(self, issuer: &Url, preset: Preset) -> Result<Self, Unavailable> {
+        if !names(issuer, &self.issuer) {
+            return Err(Unavailable::WrongIssuer);
+        }
+        let supported = self.code_challenge_methods_supported.as_ref();
+        // Many servers that have it leave it out of their metadata; one that lists others only has said no.
+        let s256 = supported.is_none_or(|methods| methods.iter().any(|method| method == "S256"));
+        if !s256 && !preset.pkce_is_certain() {
+            return Err(Unavailable::NoPkce);
+        }
+        // Nothing secret goes out in clear because a document says so.
+        let endpoints = [Some(&self.authorization_endpoint), Some(&self.token_endpoint), Some(&self.jwks_uri)];
+        let optional = [&self.userinfo_endpoint, &self.revocation_endpoint, &self.end_session_endpoint];
+        let all = endpoints.into_iter().chain(optional.map(Option::as_ref)).flatten();
+        let protected = |url: &Url| url.scheme() == "https" || url.scheme() == issuer.scheme();
+        if all.into_iter().all(protected) { Ok(self) } else { Err(Unavailable::Malformed("metadata")) }
+    }
+}
+
+/// Whether `text` is the issuer, character by character; but a URL without a path has lost whether a slash stood at its end.
+fn names(issuer: &Url, text: &str) -> bool {
+    issuer.as_str() == text || (issuer.path() == "/" && issuer.as_str().strip_suffix('/') == Some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn document() -> Value {
+        json!({
+            "issuer": "https://id.example", "authorization_endpoint": "https://id.example/a",
+            "token_endpoint": "https://id.example/t", "jwks_uri": "https://id.example/k",
+            "code_challenge_methods_supported": ["plain", "S256"]
+        })
+    }
+
+    fn check(issuer: &str, document: Value, preset: Preset) -> Result<Metadata, Unavailable> {
+        serde_json::from_value::<Metadata>(document).unwrap().checked(&issuer.parse().unwrap(), preset)
+    }
+
+    fn changed(name: &str, value: Value) -> Value {
+        let mut document = document();
+        document[name] = value;
+        document
+    }
+
+    #[test]
+    fn the_issuer_must_be_the_configured_one() {
+        assert!(check("https://id.example", document(), Preset::Generic).is_ok());
+        assert!(check("https://id.example", changed("issuer", json!("https://id.example/")), Preset::Generic).is_ok());
+        for other in [
+            "https://id.example.evil",
+            "https://ID.example",
+            "http://id.example",
+            "https://id.example/x",
+            "https://id.example//",
+        ] {
+            let checked = check("https://id.example", changed("issuer", json!(other)), Preset::Generic);
+            assert!(matches!(checked, Err(Unavailable::WrongIssuer)), "{other}");
+        }
+        let slash = check("https://id.example/x", changed("issuer", json!("https://id.example/x/")), Preset::Generic);
+        assert!(matches!(slash, Err(Unavailable::WrongIssuer)));
+    }
+
+    #[test]
+    fn a_provider_that_announces_pkce_without_s256_is_refused_unless_it_is_known_to_have_it() {
+        assert!(
+            check("https://id.example", changed("code_challenge_methods_supported", json!(null)), Preset::Generic)
+                .is_ok()
+        );
+        for methods in [json!([]), json!(["plain"])] {
+            let document = changed("code_challenge_methods_supported", methods);
+            assert!(matches!(check("https://id.example", document.clone(), Preset::Generic), Err(Unavailable::NoPkce)));
+            assert!(check("https://id.example", document, Preset::Naver).is_ok());
+        }
+    }
+
+    #[test]
+    fn no_endpoint_is_less_protected_than_the_issuer() {
+        for name in ["token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint"] {
+            let document = changed(name, json!("http://id.example/x"));
+            assert!(check("https://id.example", document, Preset::Generic).is_err(), "{name}");
+        }
+    }
+}

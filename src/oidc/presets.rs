@@ -1,0 +1,151 @@
+//! What is known of particular providers: defaults for the configuration, and habits that differ from the specification.
+
+use serde_json::Value;
+use url::Url;
+
+use super::{Claims, Preset};
+
+/// What a preset fills in where the file says nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Defaults {
+    /// Which habits apply.
+    pub preset: Preset,
+    /// The issuer.
+    pub issuer: &'static str,
+    /// Scopes.
+    pub scopes: &'static [&'static str],
+    /// Authorization parameters without which no refresh token comes: for the authority `provider` alone.
+    pub for_refresh: &'static [(&'static str, &'static str)],
+    /// What the login page calls it.
+    pub label: &'static str,
+}
+
+/// The defaults of the provider that is known by this name in `[providers.NAME]`.
+pub fn by_name(name: &str) -> Option<Defaults> {
+    Some(match name {
+        "google" => Defaults {
+            preset: Preset::Google,
+            issuer: "https://accounts.google.com",
+            scopes: &["openid", "email", "profile"],
+            // A refresh token comes with the first consent only, unless consent is asked for again.
+            for_refresh: &[("access_type", "offline"), ("prompt", "consent")],
+            label: "Google",
+        },
+        "kakao" => Defaults {
+            preset: Preset::Kakao,
+            issuer: "https://kauth.kakao.com",
+            // Any item that is not switched on in Kakao's console fails the login (KOE205); e-mail needs a reviewed app.
+            scopes: &["openid", "profile_nickname"],
+            for_refresh: &[],
+            label: "카카오",
+        },
+        "naver" => Defaults {
+            preset: Preset::Naver,
+            issuer: "https://nid.naver.com",
+            scopes: &["openid"],
+            for_refresh: &[],
+            label: "네이버",
+        },
+        _ => return None,
+    })
+}
+
+impl Preset {
+    /// Documented to support S256, so that its metadata need not say it.
+    pub(super) fn pkce_is_certain(self) -> bool {
+        matches!(self, Self::Google | Self::Kakao | Self::Naver)
+    }
+
+    /// Takes the client's secret in the form alone.
+    pub(super) fn secret_in_form(self) -> bool {
+        matches!(self, Self::Kakao | Self::Naver)
+    }
+
+    /// Wants `state` again when the code is exchanged.
+    pub(super) fn state_at_exchange(self) -> bool {
+        self == Self::Naver
+    }
+
+    /// Says everything that was asked for in the ID token already.
+    pub(super) fn id_token_is_complete(self) -> bool {
+        matches!(self, Self::Google | Self::Kakao)
+    }
+
+    /// Whether `iss` of an ID token may be `claimed` besides the issuer itself: Google's older tokens leave out the scheme.
+    pub(super) fn also_issues_as(self, claimed: &str, issuer: &str) -> bool {
+        self == Self::Google && issuer.strip_prefix("https://") == Some(claimed)
+    }
+
+    /// The authorization parameter under which the provider knows this one.
+    pub(super) fn authorize_param<'a>(self, name: &'a str, value: &'a str) -> (&'a str, &'a str) {
+        match (self, name, value) {
+            (Self::Naver, "prompt", "login") => ("auth_type", "reauthenticate"),
+            (Self::Naver, "prompt", "consent") => ("auth_type", "reprompt"),
+            _ => (name, value),
+        }
+    }
+
+    /// Where a logout at the provider happens, if its metadata does not say.
+    pub(super) fn logout_endpoint(self, issuer: &Url) -> Option<Url> {
+        (self == Self::Kakao).then(|| issuer.join("/oauth/logout").ok()).flatten()
+    }
+
+    /// The name of `post_logout_redirect_uri` there.
+    pub(super) fn logout_redirect_param(self) -> &'static str {
+        if self == Self::Kakao { "logout_redirect_uri" } else { "post_logout_redirect_uri" }
+    }
+
+    /// Revokes at the token endpoint with `grant_type=delete`, access tokens only.
+    pub(super) fn deletes_at_token_endpoint(self) -> bool {
+        self == Self::Naver
+    }
+
+    /// The claims in an answer of the userinfo endpoint; `None` where it is no success.
+    pub(super) fn userinfo_claims(self, answer: Value) -> Option<Claims> {
+        let Value::Object(mut members) = answer else { return None };
+        if self != Self::Naver || !members.contains_key("resultcode") {
+            return Some(members);
+        }
+        if members.get("resultcode").and_then(Value::as_str) != Some("00") {
+            return None;
+        }
+        let Some(Value::Object(mut claims)) = members.remove("response") else { return None };
+        if let Some(id) = claims.get("id").cloned() {
+            claims.entry("sub").or_insert(id);
+        }
+        Some(claims)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn defaults_are_known_by_name() {
+        for name in ["google", "kakao", "naver"] {
+            let defaults = by_name(name).unwrap();
+            assert!(defaults.scopes.contains(&"openid") && Url::parse(defaults.issuer).is_ok());
+        }
+        assert_eq!(by_name("corp"), None);
+    }
+
+    #[test]
+    fn navers_profile_counts_only_with_result_code_00() {
+        let answer =
+            |code: &str| json!({"resultcode": code, "message": "m", "response": {"id": "7", "email": "a@naver.com"}});
+        let claims = Preset::Naver.userinfo_claims(answer("00")).unwrap();
+        assert_eq!((&claims["sub"], &claims["email"]), (&json!("7"), &json!("a@naver.com")));
+        assert_eq!(Preset::Naver.userinfo_claims(answer("024")), None);
+    }
+
+    #[test]
+    fn habits_stay_with_their_provider() {
+        assert!(Preset::Google.also_issues_as("accounts.google.com", "https://accounts.google.com"));
+        assert!(!Preset::Generic.also_issues_as("id.corp.example", "https://id.corp.example"));
+        assert_eq!(Preset::Naver.authorize_param("prompt", "login"), ("auth_type", "reauthenticate"));
+        assert_eq!(Preset::Kakao.authorize_param("prompt", "login"), ("prompt", "login"));
+    }
+}

@@ -1,0 +1,181 @@
+//! The token endpoint (RFC 6749 sections 2.3, 3.2 and 5): how the client proves itself, and what an answer means.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Map, Value};
+use url::{Url, form_urlencoded};
+
+use super::{
+    Settings,
+    fetch::{Received, Unavailable},
+    metadata::Metadata,
+};
+use crate::{
+    clock::Timestamp,
+    secret::{AccessToken, IdToken, RefreshToken},
+};
+
+/// What the token endpoint gave.
+#[derive(Clone, Debug)]
+pub struct TokenAnswer {
+    /// The access token.
+    pub access_token: AccessToken,
+    /// A refresh token; none keeps the old one.
+    pub refresh_token: Option<RefreshToken>,
+    /// An ID token.
+    pub id_token: Option<IdToken>,
+    /// How long the access token lives from now.
+    pub expires_in: Option<Duration>,
+}
+
+/// What else the token endpoint may say.
+pub(crate) enum Failure {
+    /// `error=…`, well formed (RFC 6749 section 5.2).
+    Error(String),
+    /// Nothing that says anything about the grant.
+    Unavailable(Unavailable),
+}
+
+/// A POST of `fields` in the client's name.
+pub(crate) fn request(
+    http: &Client,
+    endpoint: &Url,
+    settings: &Settings,
+    metadata: &Metadata,
+    mut fields: Vec<(&str, String)>,
+) -> RequestBuilder {
+    let request = http.post(endpoint.clone()).header(http::header::ACCEPT, "application/json");
+    let methods = metadata.token_endpoint_auth_methods_supported.as_deref();
+    let lists = |method: &str| methods.is_some_and(|methods| methods.iter().any(|listed| listed == method));
+    let in_form = settings.preset.secret_in_form() || (lists("client_secret_post") && !lists("client_secret_basic"));
+    let request = match &settings.client_secret {
+        Some(secret) if !in_form => request.basic_auth(encoded(&settings.client_id), Some(encoded(secret.expose()))),
+        secret => {
+            fields.push(("client_id", settings.client_id.clone()));
+            fields.extend(secret.iter().map(|secret| ("client_secret", secret.expose().to_owned())));
+            request
+        }
+    };
+    request.form(&fields)
+}
+
+/// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1).
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// Reads an answer.
+pub(crate) fn read(received: &Received, now: Timestamp) -> Result<TokenAnswer, Failure> {
+    let body: Option<Map<String, Value>> = serde_json::from_slice(&received.body).ok();
+    let says_something = received.status.is_success()
+        || (received.status.is_client_error() && received.status != StatusCode::TOO_MANY_REQUESTS);
+    let Some(body) = body.filter(|_| says_something) else {
+        return Err(Failure::Unavailable(if received.status.is_success() {
+            MALFORMED
+        } else {
+            received.unhelpful(now)
+        }));
+    };
+    if let Some(Value::String(error)) = body.get("error") {
+        return Err(Failure::Error(error.clone()));
+    }
+    if !received.status.is_success() {
+        return Err(Failure::Unavailable(received.unhelpful(now)));
+    }
+    answer(&body).ok_or(Failure::Unavailable(MALFORMED))
+}
+
+const MALFORMED: Unavailable = Unavailable::Malformed("token answer");
+
+fn answer(body: &Map<String, Value>) -> Option<TokenAnswer> {
+    let token = |name: &str| body.get(name).and_then(Value::as_str).filter(|token| is_token(token));
+    // A token of another type would need more than to be shown (RFC 6749 section 7.1).
+    let bearer =
+        body.get("token_type").is_none_or(|kind| kind.as_str().is_some_and(|k| k.eq_ignore_ascii_case("bearer")));
+    Some(TokenAnswer {
+        access_token: AccessToken::new(token("access_token").filter(|_| bearer)?),
+        refresh_token: token("refresh_token").map(RefreshToken::new),
+        id_token: token("id_token").map(IdToken::new),
+        expires_in: body.get("expires_in").and_then(seconds),
+    })
+}
+
+/// Whether a text can be a token: it must pass through a header as it is.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A span in seconds, as a number or as text; less than none is none, and absurd ones are cut at ten years.
+pub(crate) fn seconds(value: &Value) -> Option<Duration> {
+    const LONGEST: f64 = 10.0 * 365.0 * 86400.0;
+    let seconds = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok().filter(|seconds: &f64| !seconds.is_nan()),
+        _ => None,
+    }?;
+    Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn seconds_are_read_as_number_or_text_and_bounded() {
+        let ten_years = Some(Duration::from_secs(315_360_000));
+        for (value, expected) in [
+            (json!(3600), Some(Duration::from_secs(3600))),
+            (json!("3600"), Some(Duration::from_secs(3600))),
+            (json!(" 60 "), Some(Duration::from_secs(60))),
+            (json!(1.5), Some(Duration::from_millis(1500))),
+            (json!(-5), Some(Duration::ZERO)),
+            (json!(1e300), ten_years),
+            (json!("inf"), ten_years),
+            (json!("NaN"), None),
+            (json!("soon"), None),
+            (json!(null), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(seconds(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn answers_are_sorted_into_tokens_errors_and_outages() {
+        let read = |status: u16, body: &str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let received = Received { status, headers: http::HeaderMap::new(), body: body.as_bytes().to_vec() };
+            match read(&received, Timestamp::default()) {
+                Ok(answer) => format!("tokens {:?}", answer.expires_in.map(|span| span.as_secs())),
+                Err(Failure::Error(error)) => error,
+                Err(Failure::Unavailable(Unavailable::Malformed(_))) => "malformed".to_owned(),
+                Err(Failure::Unavailable(_)) => "status".to_owned(),
+            }
+        };
+        for (status, body, meaning) in [
+            (200, r#"{"access_token":"a","token_type":"bearer","expires_in":"3600"}"#, "tokens Some(3600)"),
+            (200, r#"{"access_token":"a"}"#, "tokens None"),
+            (200, r#"{"error":"invalid_grant","access_token":"a"}"#, "invalid_grant"),
+            (400, r#"{"error":"invalid_grant"}"#, "invalid_grant"),
+            (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
+            (403, r#"{"error":"invalid_grant"}"#, "invalid_grant"),
+            (400, "<html>", "status"),
+            (401, "{}", "status"),
+            (429, r#"{"error":"invalid_grant"}"#, "status"),
+            (503, r#"{"error":"invalid_grant"}"#, "status"),
+            (302, r#"{"access_token":"a"}"#, "status"),
+            (200, r#"{"access_tok"#, "malformed"),
+            (200, "[]", "malformed"),
+            (200, r#"{"access_token":"a\r\nb: c"}"#, "malformed"),
+            (200, r#"{"access_token":""}"#, "malformed"),
+            (200, r#"{"access_token":7}"#, "malformed"),
+            (200, r#"{"access_token":"a","token_type":"DPoP"}"#, "malformed"),
+        ] {
+            assert_eq!(read(status, body), meaning, "{status} {body}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The access log's line: a value on the request's thread, text on the writer's.
+
+use std::{io::Write as _, net::IpAddr, sync::Arc, time::Duration};
+
+use http::{Method, StatusCode, Version};
+use time::OffsetDateTime;
+
+use super::{Format, RequestId, json};
+use crate::clock::Timestamp;
+
+/// What is told of a request, its path beside it.
+#[derive(Clone, Debug)]
+pub struct AccessLine {
+    /// When it was answered.
+    pub at: Timestamp,
+    /// Its method.
+    pub method: Method,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// From its head to the head of the answer.
+    pub duration: Duration,
+    /// Its id.
+    pub request_id: RequestId,
+    /// The pattern of its route.
+    pub route: Option<Arc<str>>,
+    /// The name of its upstream.
+    pub upstream: Option<Arc<str>>,
+    /// `x-auth-status`, where there is one.
+    pub auth: Option<&'static str>,
+    /// Who sent it.
+    pub client: IpAddr,
+    /// Bytes of the answer's body, where they are known.
+    pub bytes: Option<u64>,
+    /// HTTP version.
+    pub version: Version,
+}
+
+impl AccessLine {
+    /// Appends the line, its end included.
+    pub(super) fn write(&self, format: Format, path: &str, out: &mut Vec<u8>) {
+        match format {
+            Format::Json => self.write_json(path, out),
+            Format::Text => self.write_text(path, out),
+        }
+        out.push(b'\n');
+    }
+
+    fn write_json(&self, path: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"timestamp\":\"");
+        timestamp(out, self.at);
+        out.extend_from_slice(b"\",\"level\":\"INFO\",\"target\":\"access\",\"method\":");
+        json::string(out, self.method.as_str());
+        out.extend_from_slice(b",\"path\":");
+        json::string(out, path);
+        print(out, format_args!(",\"status\":{},\"duration_ms\":", self.status.as_u16()));
+        milliseconds(out, self.duration);
+        print(out, format_args!(",\"request_id\":\"{}\"", self.request_id.as_str()));
+        for (name, value) in
+            [("route", self.route.as_deref()), ("upstream", self.upstream.as_deref()), ("auth", self.auth)]
+        {
+            if let Some(value) = value {
+                print(out, format_args!(",\"{name}\":"));
+                json::string(out, value);
+            }
+        }
+        print(out, format_args!(",\"client\":\"{}\"", self.client));
+        if let Some(bytes) = self.bytes {
+            print(out, format_args!(",\"bytes\":{bytes}"));
+        }
+        print(out, format_args!(",\"version\":\"{:?}\"}}", self.version));
+    }
+
+    fn write_text(&self, path: &str, out: &mut Vec<u8>) {
+        timestamp(out, self.at);
+        print(out, format_args!("  INFO access: {} ", self.method));
+        json::one_line(out, path);
+        print(out, format_args!(" {} ", self.status.as_u16()));
+        milliseconds(out, self.duration);
+        print(out, format_args!("ms id={} client={}", self.request_id.as_str(), self.client));
+        for (name, value) in
+            [("route", self.route.as_deref()), ("upstream", self.upstream.as_deref()), ("auth", self.auth)]
+        {
+            if let Some(value) = value {
+                print(out, format_args!(" {name}="));
+                json::one_line(out, value);
+            }
+        }
+        if let Some(bytes) = self.bytes {
+            print(out, format_args!(" bytes={bytes}"));
+        }
+        print(out, format_args!(" {:?}", self.version));
+    }
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+pub(super) fn timestamp(out: &mut Vec<u8>, at: Timestamp) {
+    let Ok(t) = OffsetDateTime::from_unix_timestamp(at.as_secs()) else {
+        return out.extend_from_slice(at.rfc3339().as_bytes());
+    };
+    let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
+    let (hour, minute, second) = t.time().as_hms();
+    let milli = at.as_millis().rem_euclid(1000);
+    print(out, format_args!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"));
+}
+
+fn milliseconds(out: &mut Vec<u8>, span: Duration) {
+    print(out, format_args!("{}.{:03}", span.as_millis(), span.subsec_micros() % 1000));
+}
+
+pub(super) fn print(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("writing into memory does not fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{secret::Random, telemetry::RequestIds};
+
+    fn line() -> AccessLine {
+        AccessLine {
+            at: Timestamp::from_millis(1_700_000_000_042),
+            method: Method::GET,
+            status: StatusCode::NOT_FOUND,
+            duration: Duration::from_micros(1_234_005),
+            request_id: RequestIds::new(&Random::system()).next(),
+            route: Some("/a/{*rest}".into()),
+            upstream: None,
+            auth: Some("valid"),
+            client: "::1".parse().unwrap(),
+            bytes: Some(7),
+            version: Version::HTTP_11,
+        }
+    }
+
+    #[test]
+    fn a_json_line_is_one_line_of_json_whatever_the_path_holds() {
+        let line = line();
+        let path = "/a\"b\\\r\n{\"level\":\"ERROR\"}\u{1b}[2J";
+        let mut out = Vec::new();
+        line.write(Format::Json, path, &mut out);
+        assert_eq!(out.iter().filter(|b| **b < b' ').count(), 1, "the line's end alone");
+        let read: Value = serde_json::from_slice(&out).unwrap();
+        let expected = json!({
+            "timestamp": "2023-11-14T22:13:20.042Z", "level": "INFO", "target": "access", "method": "GET",
+            "path": path, "status": 404, "duration_ms": 1234.005, "request_id": line.request_id.as_str(),
+            "route": "/a/{*rest}", "auth": "valid", "client": "::1", "bytes": 7, "version": "HTTP/1.1",
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_text_line_is_one_line_whatever_the_path_holds() {
+        let mut out = Vec::new();
+        line().write(Format::Text, "/a\r\nERROR forged\u{1b}[2J", &mut out);
+        assert_eq!(out.iter().filter(|b| **b < b' ').count(), 1);
+        assert!(String::from_utf8(out).unwrap().contains(r" GET /a\r\nERROR forged\u001b[2J 404 1234.005ms id="));
+    }
+}

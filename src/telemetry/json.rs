@@ -1,0 +1,62 @@
+//! JSON strings, and text that stays on one line.
+
+use std::io::Write as _;
+
+/// Appends `text` as a JSON string (RFC 8259 section 7). Beyond what JSON asks for, every character that a terminal or
+/// a line-wise reader could act on is escaped.
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text;
+    while let Some((at, special)) = rest.char_indices().find(|(_, c)| matches!(c, '"' | '\\') || is_control(*c)) {
+        out.extend_from_slice(&rest.as_bytes()[..at]);
+        match special {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            _ => escape(out, special),
+        }
+        rest = &rest[at + special.len_utf8()..];
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out.push(b'"');
+}
+
+/// Appends `text` with every control character escaped as JSON would. Applied to a JSON text whose strings hold no raw
+/// controls below U+0020 (as every JSON text must be) it leaves the meaning as it was.
+pub(super) fn one_line(out: &mut Vec<u8>, text: &str) {
+    for c in text.chars() {
+        match c {
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            c if is_control(c) => escape(out, c),
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+fn escape(out: &mut Vec<u8>, c: char) {
+    // Every character of `is_control` is in the Basic Multilingual Plane, so one escape says it.
+    write!(out, "\\u{:04x}", u32::from(c)).expect("writing into memory does not fail");
+}
+
+/// C0, DEL and C1 controls, the two line separators, and the marks that turn the direction of text.
+fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_reads_back_as_it_was_and_holds_no_control_character() {
+        let text = "a\"b\\c\r\nd\u{0}\u{1b}[31m\u{7f}\u{85}\u{2028}식방\u{202e}";
+        let mut out = Vec::new();
+        string(&mut out, text);
+        let out = String::from_utf8(out).unwrap();
+        assert!(!out.contains(is_control));
+        assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+    }
+}

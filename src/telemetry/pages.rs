@@ -1,0 +1,221 @@
+//! What the admin and health listeners answer: `/livez`, `/readyz`, `/metrics`.
+
+use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN},
+    request::Parts,
+    uri::Authority,
+};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::Metrics;
+
+/// Which of the two listeners.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Surface {
+    /// `admin_listen`.
+    Admin,
+    /// `health_listen`: `/livez` and `/readyz` alone.
+    Health,
+}
+
+/// How a dependency was last seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// It answered.
+    Ok,
+    /// It did not.
+    Unreachable,
+    /// It has not been asked.
+    Unknown,
+}
+
+/// What `/readyz` tells. Dependencies are told and change nothing: a store that is down must not take every instance
+/// out of service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct State {
+    /// Sockets are bound, and shutdown has not begun.
+    pub ready: bool,
+    /// By name.
+    pub providers: BTreeMap<String, Reach>,
+    /// The store.
+    pub store: Reach,
+}
+
+/// The pages. Cheap to clone.
+#[derive(Clone)]
+pub struct Pages {
+    metrics: Arc<Metrics>,
+    state: Arc<dyn Fn() -> State + Send + Sync>,
+}
+
+impl Pages {
+    /// Pages that show `metrics` and what `state` says when asked.
+    pub fn new(metrics: Arc<Metrics>, state: impl Fn() -> State + Send + Sync + 'static) -> Self {
+        Self { metrics, state: Arc::new(state) }
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, surface: Surface, request: &Parts) -> Response<Full<Bytes>> {
+        let page = match (request.uri.path(), surface) {
+            ("/livez", _) => Page::Live,
+            ("/readyz", _) => Page::Ready,
+            ("/metrics", Surface::Admin) => Page::Metrics,
+            // What a browser could be made to fetch from here under a foreign name (DNS rebinding) is refused before
+            // it is looked up, so that no later page is open by omission.
+            (_, Surface::Admin) if !is_own(request) => {
+                return text(StatusCode::FORBIDDEN, "this host or origin is not served here\n");
+            }
+            _ => return text(StatusCode::NOT_FOUND, "not found\n"),
+        };
+        if request.method != Method::GET && request.method != Method::HEAD {
+            let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD alone\n");
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return refused;
+        }
+        match page {
+            Page::Live => text(StatusCode::OK, "ok\n"),
+            Page::Ready => ready(&(self.state)()),
+            Page::Metrics => {
+                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                response(StatusCode::OK, kind, self.metrics.text())
+            }
+        }
+    }
+}
+
+enum Page {
+    Live,
+    Ready,
+    Metrics,
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pages")
+    }
+}
+
+fn ready(state: &State) -> Response<Full<Bytes>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        status: &'a str,
+        providers: &'a BTreeMap<String, Reach>,
+        store: Reach,
+    }
+    let (code, status) =
+        if state.ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "draining") };
+    let body = serde_json::to_string(&Body { status, providers: &state.providers, store: state.store });
+    response(code, "application/json", body.expect("strings and maps of strings are JSON"))
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+    response(status, "text/plain; charset=utf-8", body)
+}
+
+fn response(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Asked for under an address or `localhost` (a foreign name needs DNS to lead here), and by no page from elsewhere.
+fn is_own(request: &Parts) -> bool {
+    let host = request.uri.authority().cloned().or_else(|| only(&request.headers, &HOST)?.parse::<Authority>().ok());
+    let Some(host) = host else { return false };
+    let name = host.host().trim_start_matches('[').trim_end_matches(']');
+    if name.parse::<IpAddr>().is_err() && !name.eq_ignore_ascii_case("localhost") {
+        return false;
+    }
+    !request.headers.contains_key(ORIGIN)
+        || only(&request.headers, &ORIGIN)
+            .and_then(|origin| origin.strip_prefix("http://"))
+            .is_some_and(|origin| origin.eq_ignore_ascii_case(host.as_str()))
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn pages(ready: bool) -> Pages {
+        Pages::new(Arc::default(), move || State {
+            ready,
+            providers: [("google".to_owned(), Reach::Unreachable)].into(),
+            store: Reach::Ok,
+        })
+    }
+
+    fn status(surface: Surface, path: &str, headers: &[(&str, &str)]) -> u16 {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(()).unwrap().into_parts().0;
+        pages(true).answer(surface, &request).status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn readiness_is_lost_by_draining_and_not_by_a_dependency() {
+        let request = Request::get("/readyz").body(()).unwrap().into_parts().0;
+        for (ready, code, word) in [(true, 200, "ready"), (false, 503, "draining")] {
+            let answer = pages(ready).answer(Surface::Health, &request);
+            assert_eq!(answer.status(), code);
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            let expected = format!(r#"{{"status":"{word}","providers":{{"google":"unreachable"}},"store":"ok"}}"#);
+            assert_eq!(body, expected);
+        }
+    }
+
+    #[test]
+    fn health_has_no_metrics_and_takes_any_host() {
+        assert_eq!(status(Surface::Health, "/livez", &[("host", "anything.example")]), 200);
+        assert_eq!(status(Surface::Health, "/metrics", &[]), 404);
+    }
+
+    #[test]
+    fn admin_pages_are_closed_to_foreign_hosts_and_origins_but_probes_are_not() {
+        let foreign = [("host", "evil.example")];
+        for probe in ["/livez", "/readyz", "/metrics"] {
+            assert_eq!(status(Surface::Admin, probe, &foreign), 200);
+        }
+        for refused in [
+            &foreign[..],
+            &[],
+            &[("host", "localhost:1"), ("host", "localhost:1")],
+            &[("host", "127.0.0.1:9090"), ("origin", "http://evil.example")],
+            &[("host", "127.0.0.1:9090"), ("origin", "null")],
+            &[("host", "localhost.evil.example")],
+        ] {
+            assert_eq!(status(Surface::Admin, "/", refused), 403, "{refused:?}");
+        }
+        for own in [
+            &[("host", "localhost:9090")][..],
+            &[("host", "[::1]:9090")],
+            &[("host", "127.0.0.1:9090"), ("origin", "http://127.0.0.1:9090")],
+        ] {
+            assert_eq!(status(Surface::Admin, "/", own), 404, "{own:?}");
+        }
+    }
+
+    #[test]
+    fn pages_are_only_read() {
+        let request = Request::post("/metrics").body(()).unwrap().into_parts().0;
+        assert_eq!(pages(true).answer(Surface::Admin, &request).status(), 405);
+    }
+}

@@ -1,0 +1,167 @@
+//! The thread that writes the log.
+
+use std::{
+    io::{self, Write},
+    mem,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    AccessLog, Format,
+    access::{print, timestamp},
+    queue::{Batch, Line, Queue},
+};
+use crate::clock::Clock;
+
+/// Lines are written in pieces of about this size.
+const PIECE: usize = 64 * 1024;
+/// How long the end of the process waits for the last lines, should nobody read them.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Keeps the log being written; dropping it writes what waits, and ends the log.
+#[derive(Debug)]
+pub struct Guard {
+    queue: Arc<Queue>,
+    ended: mpsc::Receiver<()>,
+}
+
+impl Guard {
+    /// Where access lines go.
+    pub fn access_log(&self) -> AccessLog {
+        AccessLog(Arc::clone(&self.queue))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.queue.close();
+        let _ = self.ended.recv_timeout(LAST_WORDS);
+    }
+}
+
+/// Starts the thread.
+pub(super) fn start(sink: Box<dyn Write + Send>, format: Format, clock: Clock, queue: Arc<Queue>) -> io::Result<Guard> {
+    let (end, ended) = mpsc::channel();
+    let mut writer = Writer { sink, format, clock, queue: Arc::clone(&queue), piece: Vec::with_capacity(PIECE * 2) };
+    thread::Builder::new().name("log".to_owned()).spawn(move || {
+        while let Some(batch) = writer.queue.take() {
+            writer.write(batch);
+            writer.queue.pause();
+        }
+        let _ = end.send(());
+    })?;
+    Ok(Guard { queue, ended })
+}
+
+struct Writer {
+    sink: Box<dyn Write + Send>,
+    format: Format,
+    clock: Clock,
+    queue: Arc<Queue>,
+    piece: Vec<u8>,
+}
+
+impl Writer {
+    fn write(&mut self, batch: Batch) {
+        let mut taken = 0;
+        for line in batch.lines {
+            taken += line.size();
+            match line {
+                Line::Ready(text) => self.piece.extend_from_slice(text.as_bytes()),
+                Line::Access(path, line) => line.write(self.format, &path, &mut self.piece),
+            }
+            if self.piece.len() >= PIECE {
+                self.flush(mem::take(&mut taken));
+            }
+        }
+        if batch.dropped > 0 {
+            self.tell_dropped(batch.dropped);
+        }
+        self.flush(taken);
+    }
+
+    /// A log that cannot be written has nowhere to say so: the next lines will try again.
+    fn flush(&mut self, taken: usize) {
+        let _ = self.sink.write_all(&self.piece).and_then(|()| self.sink.flush());
+        self.piece.clear();
+        self.queue.written(taken);
+    }
+
+    fn tell_dropped(&mut self, lines: u64) {
+        let (out, now) = (&mut self.piece, self.clock.now());
+        match self.format {
+            Format::Json => {
+                out.extend_from_slice(b"{\"timestamp\":\"");
+                timestamp(out, now);
+                let rest = r#"","level":"WARN","target":"vestibule::telemetry","message":"log lines dropped","#;
+                print(out, format_args!("{rest}\"lines\":{lines}}}\n"));
+            }
+            Format::Text => {
+                timestamp(out, now);
+                print(out, format_args!("  WARN vestibule::telemetry: log lines dropped lines={lines}\n"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+    use crate::telemetry::queue::Weight;
+
+    /// A pipe that nobody reads until the test does.
+    struct Blocked {
+        waits: mpsc::Sender<()>,
+        go_on: mpsc::Receiver<()>,
+        written: mpsc::Sender<Vec<u8>>,
+    }
+
+    impl Write for Blocked {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            self.waits.send(()).unwrap();
+            let _ = self.go_on.recv();
+            self.written.send(buf.to_vec()).unwrap();
+            Ok(buf.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_blocked_pipe_costs_lines_that_are_counted_and_blocks_nobody() {
+        let (waits, waiting) = mpsc::channel();
+        let (unblock, go_on) = mpsc::channel();
+        let (written, output) = mpsc::channel();
+        let dropped = Counter::default();
+        let queue = Arc::new(Queue::new(4096, dropped.clone()));
+        let sink = Box::new(Blocked { waits, go_on, written });
+        let guard = start(sink, Format::Json, Clock::system(), Arc::clone(&queue)).unwrap();
+
+        queue.push(Line::Ready("{\"first\":1}\n".into()), Weight::Ordinary);
+        waiting.recv().unwrap();
+        for _ in 0..1000 {
+            queue.push(Line::Ready("{\"next\":1}\n".into()), Weight::Ordinary);
+        }
+        let lost = dropped.get();
+        assert!(lost > 900);
+
+        drop(unblock);
+        drop(guard);
+        let output: Vec<u8> = output.iter().flatten().collect();
+        let lines: Vec<serde_json::Value> = output
+            .split(|b| *b == b'\n')
+            .filter(|l| !l.is_empty())
+            .map(|l| serde_json::from_slice(l).unwrap())
+            .collect();
+        assert_eq!(lines[0]["first"], 1);
+        assert_eq!(lines.iter().filter(|l| l["next"] == 1).count() as u64, 1000 - lost);
+        let told: u64 = lines.iter().filter_map(|l| l["lines"].as_u64()).sum();
+        assert_eq!(told, lost);
+    }
+}
