@@ -238,7 +238,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         world.background.clone(),
     );
     let login_page = config.login.login_page();
-    let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &[]));
+    let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &config.login.return_to_origins));
     let responder =
         Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
     let logins = Arc::new(Logins::new(
@@ -249,6 +249,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         pages,
         world.clock.clone(),
         world.random.clone(),
+        world.telemetry.metrics.clone(),
     ));
     Ok(Gateway {
         hygiene: Hygiene::new(config.hygiene),
