@@ -191,7 +191,8 @@ impl Visit {
             return After401::Over;
         }
         let Some((grant, known)) = self.refreshable(now) else { return After401::Over };
-        if !state.may_refresh_after_401(now) {
+        // Whoever joins a refresh under way causes none: a hundred 401s at once count as one.
+        if inner.flights.of(grant.digest).is_none() && !state.may_refresh_after_401(now) {
             return After401::Pass;
         }
         let flight = inner.refresh(grant, known, Want::Newer, Some(rejected.clone()), self.sender.clone());

@@ -1,0 +1,128 @@
+// A person at the demo page, in a real Chromium: logs in, watches a refresh, sends 50 requests at once, meets a 401 and an outage,
+// logs out. Ends with an error where anything is not as it should be; says what it saw as one JSON line.
+//
+// Environment: PAGE, the demo's address; SCREENSHOTS, the folder for pictures; CHROMIUM, the browser (default: the one on the path).
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const { PAGE: page_url, SCREENSHOTS: folder } = process.env;
+mkdirSync(folder, { recursive: true });
+const executablePath = process.env.CHROMIUM ?? execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim();
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+
+const DESKTOP = { width: 1280, height: 900 };
+const PHONE = { width: 390, height: 844 };
+const complaints = [];
+const seen = {};
+
+async function open(viewport, locale) {
+  const context = await browser.newContext({ viewport, locale, reducedMotion: 'reduce' });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    // That a request of the page's was answered 401 or 503 is what some buttons are for.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(message.text());
+  });
+  await page.goto(page_url);
+  return page;
+}
+
+const cookies = async (page) => Object.fromEntries((await page.context().cookies(page_url)).map((cookie) => [cookie.name, cookie]));
+const result = (page, text) => page.locator('#result', { hasText: text }).waitFor();
+
+async function picture(page, name) {
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(overflow <= 0, `${name}: the page is ${overflow} pixels wider than the window`);
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+}
+
+async function logIn(page, name) {
+  await page.click('#login');
+  await page.waitForURL('**/auth/login**');
+  await picture(page, `${name}-login`);
+  await page.click('a[href*="/auth/login/demo"]');
+  await page.locator('button[name="person"][value="mina"]').waitFor();
+  await picture(page, `${name}-provider`);
+  await page.click('button[name="person"][value="mina"]');
+  await page.locator('#person').waitFor();
+  assert.match(await page.textContent('#name'), /Mina/);
+}
+
+try {
+  const page = await open(DESKTOP, 'en-US');
+  await page.locator('#anonymous').waitFor();
+  assert.equal(await page.getAttribute('html', 'lang'), 'en');
+  await picture(page, 'desktop-en-anonymous');
+  await logIn(page, 'desktop-en');
+  await picture(page, 'desktop-en-logged-in');
+
+  const held = await cookies(page);
+  for (const name of ['sb_at', 'sb_rt']) {
+    assert.ok(held[name].httpOnly, `${name} is HttpOnly`);
+    assert.equal(held[name].sameSite, 'Lax');
+    assert.equal(held[name].path, '/');
+  }
+  const readable = await page.evaluate(() => document.cookie);
+  assert.ok(!readable.includes('sb_at') && !readable.includes('sb_rt'), 'no script can read a token');
+  assert.ok(readable.includes('sb_did'), 'a script can read the device id');
+
+  // The access token runs out before the person's eyes, and the next request renews it.
+  await page.locator('#bar[data-state="over"]').waitFor();
+  await page.click('#one');
+  await result(page, '200');
+  await result(page, 'refreshed');
+  await page.locator('#bar[data-state="live"]').waitFor();
+  assert.notEqual((await cookies(page)).sb_rt.value, held.sb_rt.value, 'the refresh token was rotated');
+
+  await page.check('#reject');
+  await page.click('#fifty');
+  await result(page, '50 of 50 succeeded');
+  seen.fifty = await page.textContent('#result');
+  assert.match(seen.fifty, /saw: 1\./, 'one refresh served them all');
+  await picture(page, 'desktop-en-fifty');
+
+  await page.click('#refuse');
+  await result(page, 'you got 200');
+  seen.refuse = await page.textContent('#result');
+
+  // An outage: a request without a living access token waits for better times, and the session stays.
+  await page.click('#outage');
+  await page.locator('#down').waitFor();
+  await page.context().clearCookies({ name: 'sb_at' });
+  await page.click('#one');
+  await result(page, '503');
+  await result(page, 'unavailable');
+  assert.ok((await cookies(page)).sb_rt, 'the session is kept');
+  await picture(page, 'desktop-en-outage');
+  await page.locator('#down').waitFor({ state: 'hidden' });
+  await page.click('#one');
+  await result(page, '200');
+
+  await page.click('#logout');
+  await page.locator('#anonymous').waitFor();
+  const left = Object.keys(await cookies(page));
+  assert.deepEqual(left.filter((name) => /^sb_(at|rt|tx)/.test(name)), [], 'no token is left in the jar');
+  assert.ok(left.includes('sb_did'), 'the device keeps its label');
+  seen.cookiesAfterLogout = left;
+  await page.context().close();
+
+  for (const [name, viewport, locale] of [['desktop-ko', DESKTOP, 'ko-KR'], ['phone-ko', PHONE, 'ko-KR'], ['phone-en', PHONE, 'en-US']]) {
+    const other = await open(viewport, locale);
+    await other.locator('#anonymous').waitFor();
+    assert.equal(await other.getAttribute('html', 'lang'), locale.slice(0, 2));
+    await picture(other, `${name}-anonymous`);
+    await logIn(other, name);
+    await other.click('#fifty');
+    await other.locator('#result', { hasText: '50' }).waitFor();
+    await picture(other, `${name}-fifty`);
+    await other.context().close();
+  }
+  assert.deepEqual(complaints, [], 'the browser complained');
+  console.log(JSON.stringify(seen));
+} finally {
+  await browser.close();
+}

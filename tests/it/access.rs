@@ -1,0 +1,249 @@
+//! Who gets where: routes, access rules, hosts, paths, and what stays out of reach for all.
+
+use http::Method;
+
+use crate::harness::{Raw, Setup, Upstream, World, raw};
+
+#[tokio::test]
+async fn a_navigation_without_a_session_is_sent_to_the_login_page() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let answer = browser.navigate("/api/me?a=b&c=d").await.is(302).says("anonymous");
+    assert_eq!(answer.location(), "/auth/login?return_to=/api/me%3Fa%3Db%26c%3Dd");
+    // An old browser without Sec-Fetch headers asks for a page all the same.
+    let old = browser.plain(Method::GET, "/api/me").header("accept", "text/html").await;
+    assert!(old.is(302).location().starts_with("/auth/login?return_to="));
+    browser.plain(Method::HEAD, "/api/me").header("sec-fetch-mode", "navigate").await.is(302);
+}
+
+#[tokio::test]
+async fn anything_else_without_a_session_is_401() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let asks = [
+        browser.fetch("/api/me"),
+        browser.fetch("/api/me").header("accept", "text/html"),
+        browser.plain(Method::GET, "/api/me"),
+        browser.plain(Method::GET, "/api/me").header("accept", "application/json"),
+        browser.post("/api/me").body("x"),
+        browser.post("/api/me").header("accept", "text/html").header("sec-fetch-mode", "navigate"),
+        browser.request(Method::DELETE, "/api/me"),
+    ];
+    for ask in asks {
+        let answer = ask.await.is(401).says("anonymous");
+        assert_eq!(answer.header("location"), None);
+    }
+    let korean = browser.clone().speaking("ko-KR").fetch("/api/me").await.is(401).problem("login_required");
+    assert_eq!(korean.json()["error"], "로그인이 필요합니다");
+    assert_eq!(world.backend.counters().served, 0);
+}
+
+#[tokio::test]
+async fn an_apps_own_login_page_is_where_navigations_go() {
+    let world = World::with("session.login_page = \"/login\"\n[[routes]]\npath = \"/login\"\nupstream = \"backend\"\naccess = \"anonymous\"").await;
+    let browser = world.browser();
+    assert_eq!(browser.navigate("/api/x").await.is(302).location(), "/login?return_to=/api/x");
+    assert_eq!(browser.navigate("/login").await.auth_status(), Some("anonymous"));
+    browser.login_as("mina").await;
+    assert_eq!(browser.navigate("/login").await.is(302).location(), "/");
+}
+
+#[tokio::test]
+async fn a_role_decides() {
+    let world = World::with("[[routes]]\npath = \"/admin/{*rest}\"\nupstream = \"backend\"\naccess = { roles = [\"admin\"] }\nstrip = \"/admin\"").await;
+    world.browser().fetch("/admin/public/ping").await.is(401).says("anonymous");
+    let mina = world.logged_in("mina").await;
+    let refused = mina.fetch("/admin/public/ping").await.is(403).says("valid").problem("forbidden");
+    assert!(refused.set_cookies().is_empty());
+    mina.navigate("/admin/public/ping").await.is(403);
+    world.logged_in("jun").await.fetch("/admin/public/ping").await.is(200).says("valid");
+    assert_eq!(world.backend.requests("/public/ping"), 1);
+}
+
+#[tokio::test]
+async fn an_optional_route_takes_everyone_and_no_forged_bearer() {
+    let world = World::start().await;
+    let stranger = world.browser();
+    stranger.fetch("/control/state").header("authorization", "Bearer forged").await.is(200).says("anonymous");
+    world.logged_in("mina").await.fetch("/control/state").header("authorization", "Bearer forged").await.is(200).says("valid");
+    let seen = world.backend.recorded_at("/control/state");
+    assert_eq!(seen[0].header("authorization"), None);
+    assert!(seen[1].header("authorization").unwrap().starts_with("Bearer ey"));
+}
+
+#[tokio::test]
+async fn on_a_public_route_the_visitors_own_authorization_passes() {
+    let world = World::with("[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"").await;
+    let browser = world.logged_in("mina").await;
+    let answer = browser.fetch("/public/headers").header("authorization", "Basic eDp5").await.is(200);
+    assert_eq!(answer.auth_status(), None);
+    assert_eq!(answer.json()["authorization"], "Basic eDp5");
+    assert_eq!(answer.json()["cookie"], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn what_no_route_names_does_not_exist() {
+    let world = Setup::new()
+        .without("routes")
+        .with("[[routes]]\npath = \"/api/{*rest}\"\nmethods = [\"GET\"]\nupstream = \"backend\"\naccess = \"user\"")
+        .start()
+        .await;
+    let browser = world.logged_in("mina").await;
+    browser.fetch("/").await.is(404).problem("not_found");
+    browser.fetch("/apis").await.is(404);
+    browser.fetch("/api").await.is(404).says("valid");
+    let answer = browser.post("/api/me").await;
+    assert!(matches!(answer.status.as_u16(), 404 | 405), "{answer}");
+    assert_eq!(world.backend.requests("/"), 0);
+}
+
+#[tokio::test]
+async fn the_most_specific_route_wins_whatever_the_order_of_the_file() {
+    let (rest, one, exact, post) =
+        (Upstream::saying("rest").await, Upstream::saying("one").await, Upstream::saying("exact").await, Upstream::saying("post").await);
+    let route = |path: &str, upstream: &str, more: &str| {
+        format!("[[routes]]\npath = \"{path}\"\nupstream = \"{upstream}\"\naccess = \"public\"\n{more}\n")
+    };
+    let mut file: String = [("rest", &rest), ("one", &one), ("exact", &exact), ("post", &post)]
+        .map(|(name, upstream)| format!("upstreams.{name} = {{ targets = [\"{}\"] }}\n", upstream.target()))
+        .concat();
+    file += &route("/a/{*rest}", "rest", "");
+    file += &route("/a/{id}", "one", "");
+    file += &route("/a/b", "exact", "");
+    file += &route("/a/{name}", "post", "methods = [\"POST\"]");
+    let world = World::with(&file).await;
+    let browser = world.browser();
+    for (path, expected) in [("/a", "rest"), ("/a/", "rest"), ("/a/x", "one"), ("/a/b", "exact"), ("/a/b/c", "rest"), ("/a/x/", "rest")] {
+        assert_eq!(browser.fetch(path).await.is(200).text(), expected, "{path}");
+    }
+    assert_eq!(browser.post("/a/x").await.is(200).text(), "post");
+}
+
+#[tokio::test]
+async fn a_prefix_is_stripped_and_the_query_kept() {
+    let upstream = Upstream::saying("ok").await;
+    let world = World::with(&format!(
+        "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/api/proxy/{{*rest}}\"\nstrip = \"/api/proxy\"\nupstream = \"x\"\naccess = \"public\"",
+        upstream.target()
+    ))
+    .await;
+    for (asked, heard) in [("/api/proxy/users/me?a=%2F&b", "/users/me?a=%2F&b"), ("/api/proxy", "/"), ("/api/proxy/", "/"), ("/api/proxy?x", "/?x")] {
+        world.browser().fetch(asked).await.is(200);
+        assert_eq!(upstream.last().line(), format!("GET {heard} HTTP/1.1"));
+    }
+}
+
+#[tokio::test]
+async fn nobody_speaks_to_the_backend_in_the_gateways_name() {
+    // With another base path the backend's /auth/… would be open to all through `/{*rest}`.
+    let world = Setup::new().with("session.base_path = \"/login-here\"").start().await;
+    let browser = world.browser();
+    for path in ["/auth/refresh", "/auth/signout", "/auth/login", "/auth/demo", "/auth/any-provider", "/auth/%72efresh", "/auth/x/../refresh", "//auth/refresh", "/auth/./refresh"] {
+        let answer = browser.post("/x").at_path(path).json(&serde_json::json!({ "refreshToken": "x" })).await;
+        assert!(matches!(answer.status.as_u16(), 400 | 404), "{path}: {answer}");
+    }
+    let seen = world.backend.counters();
+    assert!(!seen.requests.keys().any(|path| path.contains("auth")), "{:?}", seen.requests);
+    browser.fetch("/auth/refresh").await;
+    assert_eq!(world.backend.requests("/auth/refresh"), 1, "GET is not the gateway's call");
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_ours_is_misdirected() {
+    let world = World::with("server.hosts = [\"vestibule:8080\", \"internal.example\"]").await;
+    let address = world.gateway.address();
+    let status = |host: String| async move {
+        raw::status(&Raw::exchange(address, format!("GET /public/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await)
+    };
+    let port = address.port();
+    for host in [world.gateway.host().to_owned(), format!("localhost:{port}"), format!("[::1]:{port}"), "vestibule:8080".into(), "internal.example".into()] {
+        assert_eq!(status(host.clone()).await, 200, "{host}");
+    }
+    for host in ["evil.example", "127.0.0.1.evil.example", "vestibule", "localhost.", "127.0.0.2"] {
+        let with_port = format!("{host}:{port}");
+        assert_eq!(status(with_port.clone()).await, 421, "{with_port}");
+    }
+}
+
+#[tokio::test]
+async fn a_navigation_under_another_name_of_loopback_is_sent_to_the_public_url() {
+    let world = World::start().await;
+    let port = world.gateway.address().port();
+    let request = format!(
+        "GET /deep?x=1 HTTP/1.1\r\nhost: localhost:{port}\r\nsec-fetch-mode: navigate\r\naccept: text/html\r\nconnection: close\r\n\r\n"
+    );
+    let answer = Raw::exchange(world.gateway.address(), request).await;
+    assert_eq!(raw::status(&answer), 308, "{answer}");
+    assert!(answer.to_lowercase().contains(&format!("location: http://127.0.0.1:{port}/deep?x=1\r\n")), "{answer}");
+}
+
+#[tokio::test]
+async fn a_route_may_be_for_one_host_alone() {
+    let admin = Upstream::saying("admin").await;
+    let world = World::with(&format!(
+        "upstreams.admin = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/public/ping\"\nhosts = [\"admin.example\"]\nupstream = \"admin\"\naccess = \"public\"",
+        admin.target()
+    ))
+    .await;
+    let ask = |host: &str| format!("GET /public/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    assert!(Raw::exchange(world.gateway.address(), ask("ADMIN.example")).await.ends_with("admin"));
+    let usual = Raw::exchange(world.gateway.address(), ask(world.gateway.host())).await;
+    assert!(usual.contains("\"ok\":true"), "{usual}");
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_path_leads_around_a_rule() {
+    let (open, closed) = (Upstream::saying("open").await, Upstream::saying("closed").await);
+    let world = Setup::new()
+        .without("routes")
+        .with(&format!(
+            r#"
+            upstreams.open = {{ targets = ["{}"] }}
+            upstreams.closed = {{ targets = ["{}"] }}
+            [[routes]]
+            path = "/open/{{*rest}}"
+            upstream = "open"
+            access = "public"
+            [[routes]]
+            path = "/closed/{{*rest}}"
+            upstream = "closed"
+            access = "user"
+            "#,
+            open.target(),
+            closed.target()
+        ))
+        .start()
+        .await;
+    for path in [
+        "/closed/x",
+        "/open/../closed/x",
+        "/open/%2e%2e/closed/x",
+        "/open/%2E%2e%2fclosed/x",
+        "/open/..%2fclosed/x",
+        "/open/..%5cclosed/x",
+        "/open/..\\closed/x",
+        "/open/..;/closed/x",
+        "/open/.%2e/closed",
+        "/open/%252e%252e/closed/x",
+        "/open//../closed/x",
+        "//closed/x",
+        "/./closed/x",
+        "/%63losed/x",
+        "/closed%2fx",
+        "/open/x%00/../../closed",
+        "/open/..",
+        "/closed/..%2f..%2fopen",
+        "/open/#/../../closed/x",
+        "http://127.0.0.1/closed/x",
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", world.gateway.host());
+        let answer = Raw::exchange(world.gateway.address(), request).await;
+        assert!(matches!(raw::status(&answer), 200 | 400 | 401 | 404 | 421), "{path}: {answer}");
+    }
+    assert!(closed.heard().is_empty(), "{:?}", closed.heard());
+    for heard in open.heard() {
+        let path = heard.line().split(' ').nth(1).unwrap().to_owned();
+        let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().replace('\\', "/");
+        assert!(path.starts_with("/open") && !decoded.split('/').any(|part| part == ".."), "forwarded {path}");
+    }
+}

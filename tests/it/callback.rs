@@ -1,0 +1,225 @@
+//! The end of a login: what the callback refuses, and what it says to the person.
+
+use http::Method;
+use vestibule::demo::{
+    Fault, Scripted,
+    provider::{CallbackTamper, Endpoint, IdTokenTamper},
+};
+
+use crate::harness::{World, secs};
+
+const ID_TOKEN_TAMPERS: [IdTokenTamper; 15] = [
+    IdTokenTamper::WrongNonce,
+    IdTokenTamper::MissingNonce,
+    IdTokenTamper::WrongAudience,
+    IdTokenTamper::ForeignAuthorizedParty,
+    IdTokenTamper::WrongIssuer,
+    IdTokenTamper::Expired,
+    IdTokenTamper::IssuedInFuture,
+    IdTokenTamper::MissingExpiry,
+    IdTokenTamper::MissingSubject,
+    IdTokenTamper::AlgNone,
+    IdTokenTamper::AlgConfusion,
+    IdTokenTamper::ForeignKey,
+    IdTokenTamper::UnknownKeyId,
+    IdTokenTamper::BrokenSignature,
+    IdTokenTamper::MissingToken,
+];
+
+#[tokio::test]
+async fn a_bad_id_token_logs_nobody_in() {
+    let world = World::start().await;
+    for tamper in ID_TOKEN_TAMPERS {
+        world.provider.tamper(Some(tamper));
+        let browser = world.browser();
+        let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+        let answer = browser.follow(&callback).await;
+        assert!(answer.status.is_client_error() || answer.status.is_server_error(), "{tamper:?}: {answer}");
+        assert!(!browser.is_logged_in(), "{tamper:?}");
+    }
+    assert_eq!(world.backend.counters().exchanges, 0);
+    world.provider.tamper(None);
+    world.browser().login_as("mina").await;
+}
+
+#[tokio::test]
+async fn a_bad_authorization_response_logs_nobody_in() {
+    let world = World::start().await;
+    for tamper in [
+        CallbackTamper::WrongIssuer,
+        CallbackTamper::MissingIssuer,
+        CallbackTamper::WrongState,
+        CallbackTamper::MissingState,
+        CallbackTamper::WrongCode,
+    ] {
+        world.provider.tamper_callback(Some(tamper));
+        let browser = world.browser();
+        let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+        let answer = browser.follow(&callback).await;
+        assert!(answer.status.is_client_error() || answer.status.is_server_error(), "{tamper:?}: {answer}");
+        assert!(!browser.is_logged_in(), "{tamper:?}");
+    }
+    assert_eq!(world.backend.counters().exchanges, 0);
+}
+
+#[tokio::test]
+async fn a_wrong_absent_or_used_state_is_a_page_with_a_way_to_start_again() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let absent = browser.navigate("/auth/callback/demo?code=x").await;
+    let wrong = browser.navigate("/auth/callback/demo?code=x&state=never-given").await;
+    for page in [absent, wrong] {
+        let page = page.is(400);
+        assert!(page.text().contains("This login attempt has expired") && page.text().contains("/auth/login"), "{page}");
+        assert_eq!(page.header("cache-control"), Some("no-store"));
+        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    }
+    let korean = browser.speaking("ko").navigate("/auth/callback/demo?code=x&state=y").await.is(400);
+    assert!(korean.text().contains("로그인 시도가 만료되었습니다"), "{korean}");
+
+    let browser = world.browser();
+    let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+    let stranger = browser.copy();
+    browser.follow(&callback).await.is(303);
+    stranger.follow(&callback).await.is(400);
+    assert!(!stranger.is_logged_in());
+}
+
+#[tokio::test]
+async fn a_bad_callback_leaves_a_living_session_alone() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    let answer = browser.navigate("/auth/callback/demo?code=x&state=y").await.is(303);
+    assert_eq!(answer.location(), "/");
+    assert!(!answer.clears("sb_at") && !answer.clears("sb_rt"), "{answer}");
+    assert_eq!(browser.fetch("/api/me").await.is(200).says("valid").json()["email"], "mina@example.test");
+}
+
+#[tokio::test]
+async fn an_attempt_belongs_to_the_browser_that_began_it() {
+    let world = World::start().await;
+    let (attacker, victim) = (world.browser(), world.browser());
+    let callback = attacker.as_far_as_callback("demo", "/", "sora").await;
+    victim.follow(&callback).await.is(400);
+    assert!(!victim.is_logged_in());
+}
+
+#[tokio::test]
+async fn an_attempt_older_than_ten_minutes_has_expired() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+    let keeps_all = browser.copy();
+    let held = keeps_all.cookie_header();
+    world.advance(secs(660));
+    // Also for a browser that does not forget cookies in time.
+    for (name, value) in held.split("; ").filter_map(|pair| pair.split_once('=')) {
+        keeps_all.set_cookie(name, value);
+    }
+    keeps_all.follow(&callback).await.is(400);
+    assert!(!keeps_all.is_logged_in());
+}
+
+#[tokio::test]
+async fn tabs_that_log_in_at_once_all_succeed_and_only_the_newest_five_attempts_are_kept() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let mut callbacks = Vec::new();
+    for tab in 0..8 {
+        callbacks.push(browser.as_far_as_callback("demo", &format!("/tab/{tab}"), "mina").await);
+    }
+    let attempts = browser.cookie_names().into_iter().filter(|name| name.starts_with("sb_tx")).count();
+    assert_eq!(attempts, 5);
+    for tab in [5, 3, 7, 4, 6] {
+        let answer = browser.follow(&callbacks[tab]).await.is(303);
+        assert_eq!(answer.location(), format!("/tab/{tab}"));
+    }
+    assert!(!browser.cookie_names().iter().any(|name| name.starts_with("sb_tx")), "finished attempts are deleted");
+}
+
+#[tokio::test]
+async fn a_person_who_changes_their_mind_is_back_at_the_login_page() {
+    let world = World::start().await;
+    let browser = world.browser();
+    world.provider.next_error(Endpoint::Authorize, "access_denied");
+    let callback = browser.as_far_as_callback("demo", "/x", "mina").await;
+    let mut answer = browser.follow(&callback).await;
+    while answer.status.is_redirection() {
+        answer = browser.follow(&answer).await;
+    }
+    // A page, also where a provider is the only way in: sending them straight back would be a loop.
+    assert!(answer.text().contains("/auth/login/demo") && answer.text().contains("role=\"alert\""), "{answer}");
+    assert!(!browser.is_logged_in());
+}
+
+#[tokio::test]
+async fn a_provider_or_backend_that_is_down_is_said_and_the_next_login_works() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+    world.provider.set_down(true);
+    let answer = browser.follow(&callback).await.is(503);
+    assert!(answer.header("retry-after").is_some());
+    world.provider.set_down(false);
+    world.backend.set_authority_fault(Fault::Unavailable);
+    let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+    browser.follow(&callback).await.is(503);
+    assert!(!browser.is_logged_in());
+    world.backend.set_authority_fault(Fault::None);
+    browser.login_as("mina").await;
+}
+
+#[tokio::test]
+async fn a_provider_that_talks_rubbish_logs_nobody_in() {
+    let world = World::start().await;
+    for body in ["<html>", "{}", "[]", r#"{"access_token":5}"#, r#"{"access_token":"x","token_type":"Bearer"}"#] {
+        let scripted = Scripted::Answer { status: http::StatusCode::OK, content_type: "application/json", body: body.into() };
+        world.provider.next_answer(Endpoint::Token, scripted);
+        let browser = world.browser();
+        let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+        let answer = browser.follow(&callback).await;
+        assert!(answer.status.is_client_error() || answer.status.is_server_error(), "{body}: {answer}");
+        assert!(!browser.is_logged_in());
+    }
+}
+
+#[tokio::test]
+async fn a_login_starts_and_recovers_though_the_provider_was_down_at_first() {
+    let world = World::start().await;
+    world.provider.set_down(true);
+    let browser = world.browser();
+    browser.fetch("/public/ping").await.is(200);
+    let start = browser.navigate("/auth/login/demo").await.is(503);
+    assert!(start.header("retry-after").is_some());
+    world.provider.set_down(false);
+    world.advance(secs(30));
+    browser.login_as("mina").await;
+}
+
+#[tokio::test]
+async fn a_provider_that_posts_its_answer_finds_the_attempt() {
+    let world = World::with("providers.demo.response_mode = \"form_post\"").await;
+    let browser = world.browser();
+    let start = browser.navigate("/auth/login/demo?return_to=/x").await;
+    let attempt = start.set_cookies().into_iter().find(|line| line.starts_with("sb_tx")).unwrap().to_owned();
+    assert!(attempt.contains("SameSite=None") && attempt.contains("Secure"), "{attempt}");
+    let page = browser.visit(&format!("{}&auto=mina", start.location())).await.is(200).text();
+    let fields: Vec<_> = page
+        .split("<input type=\"hidden\" name=\"")
+        .skip(1)
+        .map(|input| {
+            let (name, rest) = input.split_once("\" value=\"").unwrap();
+            (name, rest.split('"').next().unwrap())
+        })
+        .collect();
+    let answer = browser.foreign_form("/auth/callback/demo", &world.provider.issuer()).form(&fields).await.is(303);
+    assert_eq!(answer.location(), "/x");
+    assert!(browser.is_logged_in());
+}
+
+#[tokio::test]
+async fn the_callback_takes_no_other_method() {
+    let world = World::start().await;
+    let answer = world.browser().request(Method::PUT, "/auth/callback/demo").await;
+    assert_eq!(answer.status, 405, "{answer}");
+}

@@ -1,0 +1,273 @@
+//! A gateway in front of the demo's provider and backend, made of a configuration file's text and a clock that can be moved.
+
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    time::Duration,
+};
+
+use toml::{Table, Value};
+use url::Url;
+use vestibule::{
+    assemble::{self, Running, Telemetry},
+    clock::Clock,
+    config,
+    demo::{self, Backend, BackendOptions, Provider, ProviderOptions, backend::Trust},
+    secret::Random,
+};
+
+use super::Browser;
+
+/// Life of the backend's access tokens, unless a test says otherwise: inside the margin after 225 s at the earliest.
+pub const TOKEN_LIFE: Duration = Duration::from_secs(300);
+
+/// A running gateway; it stops when it is dropped.
+pub struct Gateway {
+    running: Running,
+    address: SocketAddr,
+    admin: Option<SocketAddr>,
+    public_url: Url,
+    clock: Clock,
+}
+
+impl Gateway {
+    /// Starts a gateway as `text` says, in which `server.listen` and `server.public_url` stand.
+    pub fn start(text: &str, clock: &Clock) -> Self {
+        let random = Random::system();
+        let loaded = config::parse(text, "gateway.toml", Path::new(""), &BTreeMap::new(), &random)
+            .unwrap_or_else(|complaints| panic!("{complaints}\n{text}"));
+        let public_url = loaded.config.login.public_url.clone();
+        let running = assemble::start(loaded.config, clock.clone(), random, Telemetry::default()).expect("the gateway starts");
+        let (address, admin) = (running.address(), running.admin_address());
+        Self { running, address, admin, public_url, clock: clock.clone() }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its admin listener is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.expect("server.admin_listen is set")
+    }
+
+    /// The address that visitors use.
+    pub fn public_url(&self) -> &Url {
+        &self.public_url
+    }
+
+    /// `host:port` of the address that visitors use.
+    pub fn host(&self) -> &str {
+        &self.public_url[url::Position::BeforeHost..url::Position::AfterPort]
+    }
+
+    /// The running parts.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.public_url, self.address, self.clock.clone())
+    }
+}
+
+/// The loopback world: provider, backend, and the gateway between them and the visitor.
+pub struct World {
+    /// Everyone's clock.
+    pub clock: Clock,
+    /// The identity provider.
+    pub provider: Provider,
+    /// The backend, and in most tests the authority.
+    pub backend: Backend,
+    /// The gateway.
+    pub gateway: Gateway,
+    setup: Setup,
+}
+
+impl World {
+    /// The world of `vestibule demo`: the backend is the authority.
+    pub async fn start() -> Self {
+        Setup::new().start().await
+    }
+
+    /// The same with changes to the file.
+    pub async fn with(toml: &str) -> Self {
+        Setup::new().with(toml).start().await
+    }
+
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        self.gateway.browser()
+    }
+
+    /// A browser in which that person has logged in.
+    pub async fn logged_in(&self, name: &str) -> Browser {
+        let browser = self.browser();
+        browser.login_as(name).await;
+        browser
+    }
+
+    /// Moves everyone's clock.
+    pub fn advance(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    /// Lets the access tokens issued so far expire.
+    pub fn expire_tokens(&self) {
+        self.advance(TOKEN_LIFE + Duration::from_secs(10));
+    }
+
+    /// Another gateway in the same world, with these changes to the file.
+    pub fn gateway_beside(&self, toml: &str) -> Gateway {
+        self.setup.clone().with(toml).gateway(&self.provider, &self.backend, &self.clock)
+    }
+}
+
+/// A world about to start.
+#[derive(Clone)]
+pub struct Setup {
+    changes: Table,
+    removed: Vec<&'static str>,
+    routes: Vec<Value>,
+    public_base: String,
+    port: Option<u16>,
+    trust_anyone: bool,
+    tune_provider: fn(&mut ProviderOptions),
+    tune_backend: fn(&mut BackendOptions),
+}
+
+impl Setup {
+    /// The demo's file as it is, on `127.0.0.1`.
+    pub fn new() -> Self {
+        Self {
+            changes: Table::new(),
+            removed: Vec::new(),
+            routes: Vec::new(),
+            public_base: "http://127.0.0.1".to_owned(),
+            port: None,
+            trust_anyone: false,
+            tune_provider: |_| {},
+            tune_backend: |_| {},
+        }
+    }
+
+    /// The provider's own tokens are the session's.
+    pub fn with_provider_as_authority() -> Self {
+        Self::new()
+            .without("authority")
+            .with("[authority]\nkind = \"provider\"\n[upstreams.backend]\nbearer = \"access\"")
+            .provider(|options| options.access_token_life = TOKEN_LIFE)
+            .backend(|options| options.bearer = demo::backend::BearerCheck::Provider)
+    }
+
+    /// Changes the file: tables are merged, values replaced, routes added.
+    pub fn with(mut self, toml: &str) -> Self {
+        let mut changes: Table = toml.parse().unwrap_or_else(|error| panic!("{error}\n{toml}"));
+        if let Some(Value::Array(routes)) = changes.remove("routes") {
+            self.routes.extend(routes);
+        }
+        merge(&mut self.changes, changes);
+        self
+    }
+
+    /// Takes a section (`authority.verify`) out of the demo's file.
+    pub fn without(mut self, section: &'static str) -> Self {
+        self.removed.push(section);
+        self
+    }
+
+    /// Visitors use that scheme and host (`https://app.example.test`), with the gateway's port.
+    pub fn known_as(mut self, public_base: &str) -> Self {
+        public_base.clone_into(&mut self.public_base);
+        self
+    }
+
+    /// Visitors use exactly that address.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// The backend takes ID tokens of any issuer.
+    pub fn backend_trusts_anyone(mut self) -> Self {
+        self.trust_anyone = true;
+        self
+    }
+
+    /// Sets the provider up differently.
+    pub fn provider(mut self, tune: fn(&mut ProviderOptions)) -> Self {
+        self.tune_provider = tune;
+        self
+    }
+
+    /// Sets the backend up differently.
+    pub fn backend(mut self, tune: fn(&mut BackendOptions)) -> Self {
+        self.tune_backend = tune;
+        self
+    }
+
+    /// Starts it all.
+    pub async fn start(self) -> World {
+        assemble::install_cryptography();
+        let (clock, random) = (Clock::movable(), Random::system());
+        let mut options = ProviderOptions::new(clock.clone(), random.clone());
+        (self.tune_provider)(&mut options);
+        let provider = Provider::start(options).await.expect("the provider starts");
+        let audience = provider.client_id().to_owned();
+        let trust =
+            if self.trust_anyone { Trust::Anyone } else { Trust::Provider { issuer: provider.issuer(), audience } };
+        let mut options = BackendOptions::new(clock.clone(), random, trust);
+        options.access_token_life = TOKEN_LIFE;
+        (self.tune_backend)(&mut options);
+        let backend = Backend::start(options).await.expect("the backend starts");
+        let gateway = self.gateway(&provider, &backend, &clock);
+        World { clock, provider, backend, gateway, setup: self }
+    }
+
+    /// Starts the gateway alone.
+    fn gateway(&self, provider: &Provider, backend: &Backend, clock: &Clock) -> Gateway {
+        let port = self.port.unwrap_or_else(free_port);
+        Gateway::start(&self.file(provider, backend, port), clock)
+    }
+
+    /// The configuration file of a gateway at that port.
+    pub fn file(&self, provider: &Provider, backend: &Backend, port: u16) -> String {
+        let world = demo::World { provider: provider.clone(), backend: backend.clone() };
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut file: Table = demo::gateway_toml(&world, address).parse().unwrap();
+        for section in &self.removed {
+            let (table, name) = match section.split_once('.') {
+                Some((outer, inner)) => (file.get_mut(outer).and_then(Value::as_table_mut), inner),
+                None => (Some(&mut file), *section),
+            };
+            table.and_then(|table| table.remove(name)).unwrap_or_else(|| panic!("the demo's file has no {section}"));
+        }
+        let mut server = Table::new();
+        server.insert("public_url".to_owned(), Value::String(format!("{}:{port}", self.public_base)));
+        merge(&mut file, Table::from_iter([("server".to_owned(), Value::Table(server))]));
+        merge(&mut file, self.changes.clone());
+        // Routes of the same path are replaced.
+        let is_replaced = |route: &Value| self.routes.iter().any(|own| own.get("path") == route.get("path"));
+        let routes = file.entry("routes").or_insert_with(|| Value::Array(Vec::new())).as_array_mut().unwrap();
+        routes.retain(|route| !is_replaced(route));
+        routes.extend(self.routes.clone());
+        file.to_string()
+    }
+}
+
+fn merge(into: &mut Table, changes: Table) {
+    for (name, value) in changes {
+        match (into.get_mut(&name), value) {
+            (Some(Value::Table(into)), Value::Table(changes)) => merge(into, changes),
+            (_, value) => drop(into.insert(name, value)),
+        }
+    }
+}
+
+/// A port that nobody listens on: the gateway must know its own before it listens, because it is part of `public_url`.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,99 @@
+//! A certified OpenID provider (npm oidc-provider) as a process of its own: `tests/e2e/op.mjs`.
+
+use std::{process::Stdio, time::Duration};
+
+use http::Method;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+use url::Url;
+
+use super::{Answer, Browser, within_patience};
+
+/// The running provider; its process ends when this is dropped.
+pub struct OpenIdProvider {
+    issuer: String,
+    events: Lines<BufReader<ChildStdout>>,
+    _process: Child,
+}
+
+impl OpenIdProvider {
+    /// Starts it for the client `vestibule` at that gateway, under the provider name `corp`.
+    pub async fn start(gateway: &Url, access_token_life: Duration) -> Self {
+        let mut process = Command::new("node")
+            .arg("op.mjs")
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e"))
+            .env("GATEWAY", gateway.as_str().trim_end_matches('/'))
+            .env("AT_LIFE", access_token_life.as_secs().to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            // It warns of a Node.js version that it likes less.
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("Node.js runs: scripts/test installs what is missing");
+        let mut events = BufReader::new(process.stdout.take().unwrap()).lines();
+        let first = within_patience("the OpenID provider", events.next_line()).await.unwrap();
+        let first: Value = serde_json::from_str(&first.expect("npm ci was run in tests/e2e: scripts/test does that")).unwrap();
+        Self { issuer: first["issuer"].as_str().unwrap().to_owned(), events, _process: process }
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The gateway's configuration of it.
+    pub fn toml(&self) -> String {
+        format!(
+            r#"
+            [providers.corp]
+            issuer = "{}"
+            client_id = "vestibule"
+            client_secret = "a-secret-for-tests"
+            scopes = ["openid", "email", "profile", "offline_access"]
+            "#,
+            self.issuer
+        )
+    }
+
+    /// The next event of that name.
+    pub async fn event(&mut self, name: &str) -> Value {
+        loop {
+            let line = within_patience("an event of the OpenID provider", self.events.next_line()).await.unwrap();
+            let event: Value = serde_json::from_str(&line.expect("the OpenID provider runs")).unwrap();
+            if event["event"] == name {
+                return event;
+            }
+        }
+    }
+
+    /// Logs in with its own pages (a name and any password, then consent), and returns the answer of the gateway's callback.
+    pub async fn login(&self, browser: &Browser, name: &str, return_to: &str) -> Answer {
+        let mut answer = browser.navigate(&format!("/auth/login/corp?return_to={return_to}")).await;
+        for _ in 0..12 {
+            if answer.status.is_redirection() {
+                let is_callback = answer.location().contains("/auth/callback/");
+                answer = browser.follow(&answer).await;
+                if is_callback {
+                    return answer;
+                }
+                continue;
+            }
+            let action = attribute(&answer.text(), "action").unwrap_or_else(|| panic!("no form: {answer}"));
+            let prompt = if answer.text().contains(r#"value="login""#) { "login" } else { "consent" };
+            let fields = [("prompt", prompt), ("login", name), ("password", "any")];
+            answer = browser.visit(&action).with_method(Method::POST).form(&fields).await;
+        }
+        panic!("the provider's pages do not end: {answer}");
+    }
+}
+
+/// The first value of an attribute in a page.
+pub fn attribute(page: &str, name: &str) -> Option<String> {
+    let start = page.find(&format!("{name}=\""))? + name.len() + 2;
+    let value = &page[start..];
+    Some(value[..value.find('"')?].replace("&amp;", "&"))
+}

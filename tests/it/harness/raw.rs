@@ -1,0 +1,85 @@
+//! A connection of which every byte is the test's: for what no well-behaved client sends, and for what exactly comes back.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::within_patience;
+
+/// A TCP connection.
+pub struct Raw {
+    stream: TcpStream,
+    /// Read, and not yet taken.
+    buffer: Vec<u8>,
+}
+
+impl Raw {
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the gateway listens");
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// Sends one request on a connection of its own, and returns everything until the other side closes it.
+    pub async fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
+        let mut raw = Self::connect(address).await;
+        raw.send(request).await;
+        raw.rest().await
+    }
+
+    /// Sends bytes; that the other side has closed meanwhile is no failure.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref()).await;
+    }
+
+    /// Sends no more.
+    pub async fn finish_sending(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// The head of an answer, with the empty line.
+    pub async fn head(&mut self) -> String {
+        String::from_utf8(self.until(b"\r\n\r\n").await).expect("a head in ASCII")
+    }
+
+    /// Everything up to and with `end`.
+    pub async fn until(&mut self, end: &[u8]) -> Vec<u8> {
+        loop {
+            if let Some(at) = self.buffer.windows(end.len()).position(|window| window == end) {
+                let rest = self.buffer.split_off(at + end.len());
+                return std::mem::replace(&mut self.buffer, rest);
+            }
+            assert!(self.more().await, "closed after {:?}", String::from_utf8_lossy(&self.buffer));
+        }
+    }
+
+    /// That many bytes.
+    pub async fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.buffer.len() < length {
+            assert!(self.more().await, "closed after {:?}", String::from_utf8_lossy(&self.buffer));
+        }
+        let rest = self.buffer.split_off(length);
+        std::mem::replace(&mut self.buffer, rest)
+    }
+
+    /// Everything until the other side closes (or resets) the connection.
+    pub async fn rest(&mut self) -> String {
+        while self.more().await {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
+    }
+
+    /// Whether more came; false at the end.
+    async fn more(&mut self) -> bool {
+        let read = within_patience("bytes, or the end", self.stream.read_buf(&mut self.buffer)).await;
+        read.is_ok_and(|length| length > 0)
+    }
+}
+
+/// The status of a raw answer; 0 where there is none.
+pub fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,254 @@
+//! A scripted backend of raw bytes: it records what came, byte for byte, and answers what the test says.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+};
+
+use super::within_patience;
+
+/// A request as it came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Heard {
+    /// The request line and headers, with the empty line.
+    pub head: String,
+    /// The body as it stood on the wire: chunks and all.
+    pub body: Vec<u8>,
+    /// Which connection, from 0.
+    pub connection: usize,
+}
+
+impl Heard {
+    /// The request line.
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap_or("")
+    }
+
+    /// The values of a header.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+    }
+
+    /// The value of a header that comes once at most.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let all = self.all(name);
+        assert!(all.len() <= 1, "{name} came {} times", all.len());
+        all.first().copied()
+    }
+}
+
+/// The scripted backend; it stops when it is dropped.
+pub struct Upstream {
+    address: SocketAddr,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    news: watch::Sender<usize>,
+    connections: Arc<AtomicUsize>,
+    accepting: JoinHandle<()>,
+}
+
+impl Upstream {
+    /// Hands every connection to `serve`.
+    pub async fn start<F, Served>(serve: F) -> Self
+    where
+        F: Fn(Wire) -> Served + Send + 'static,
+        Served: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (heard, news, connections) = (Arc::default(), watch::Sender::new(0), Arc::new(AtomicUsize::new(0)));
+        let (log, tell, count) = (Arc::clone(&heard), news.clone(), Arc::clone(&connections));
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
+                let connection = count.fetch_add(1, Ordering::Relaxed);
+                let wire = Wire { stream, buffer: Vec::new(), connection, log: Arc::clone(&log), news: tell.clone() };
+                tokio::spawn(serve(wire));
+            }
+        });
+        Self { address, heard, news, connections, accepting }
+    }
+
+    /// Answers every request with these bytes.
+    pub async fn answering(answer: impl AsRef<[u8]>) -> Self {
+        let answer: Arc<[u8]> = answer.as_ref().into();
+        Self::start(move |mut wire| {
+            let answer = Arc::clone(&answer);
+            async move {
+                while wire.request().await.is_some() {
+                    wire.send(&answer).await;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Answers every request with 200 and this text.
+    pub async fn saying(text: &str) -> Self {
+        Self::answering(ok(text)).await
+    }
+
+    /// As a target in the configuration.
+    pub fn target(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What came so far.
+    pub fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    /// The latest request.
+    #[track_caller]
+    pub fn last(&self) -> Heard {
+        self.heard.lock().unwrap().last().cloned().expect("the upstream was asked")
+    }
+
+    /// Waits until that many requests came.
+    pub async fn until_heard(&self, count: usize) {
+        let mut news = self.news.subscribe();
+        within_patience("a request at the upstream", news.wait_for(|heard| *heard >= count)).await.unwrap();
+    }
+
+    /// How many connections it accepted.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// A connection from the gateway.
+pub struct Wire {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    connection: usize,
+    log: Arc<Mutex<Vec<Heard>>>,
+    news: watch::Sender<usize>,
+}
+
+impl Wire {
+    /// Reads and records a whole request; `None` where the connection ends first.
+    pub async fn request(&mut self) -> Option<Heard> {
+        let head = self.head().await?;
+        let body = self.body(&head).await?;
+        Some(self.record(head, body))
+    }
+
+    /// Reads a request's head alone.
+    pub async fn head(&mut self) -> Option<String> {
+        let head = self.until(b"\r\n\r\n").await?;
+        Some(String::from_utf8_lossy(&head).into_owned())
+    }
+
+    /// Reads the body that belongs to `head`.
+    pub async fn body(&mut self, head: &str) -> Option<Vec<u8>> {
+        let heard = Heard { head: head.to_owned(), body: Vec::new(), connection: 0 };
+        if heard.all("transfer-encoding").iter().any(|coding| coding.contains("chunked")) {
+            return self.chunks().await;
+        }
+        let length = heard.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+        self.exactly(length).await
+    }
+
+    /// Records a request.
+    pub fn record(&mut self, head: String, body: Vec<u8>) -> Heard {
+        let heard = Heard { head, body, connection: self.connection };
+        self.log.lock().unwrap().push(heard.clone());
+        self.news.send_modify(|count| *count += 1);
+        heard
+    }
+
+    /// Which connection this is, from 0.
+    pub fn number(&self) -> usize {
+        self.connection
+    }
+
+    /// Sends bytes.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref()).await;
+    }
+
+    /// Closes with a reset.
+    pub fn reset(self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    }
+
+    /// Waits until the gateway closes the connection.
+    pub async fn until_closed(&mut self) {
+        while self.more().await {}
+    }
+
+    /// Reads up to and with `end`.
+    pub async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
+        loop {
+            if let Some(at) = self.buffer.windows(end.len()).position(|window| window == end) {
+                return Some(self.take(at + end.len()));
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
+    }
+
+    /// Reads that many bytes.
+    pub async fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.buffer.len() < length {
+            if !self.more().await {
+                return None;
+            }
+        }
+        Some(self.take(length))
+    }
+
+    /// A chunked body with its framing and trailers (RFC 9112 section 7.1).
+    async fn chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.until(b"\r\n").await?;
+            let size = usize::from_str_radix(String::from_utf8_lossy(&line).trim(), 16).expect("a chunk size");
+            body.extend(line);
+            if size == 0 {
+                break;
+            }
+            body.extend(self.exactly(size + 2).await?);
+        }
+        loop {
+            let line = self.until(b"\r\n").await?;
+            let is_last = line == b"\r\n";
+            body.extend(line);
+            if is_last {
+                return Some(body);
+            }
+        }
+    }
+
+    fn take(&mut self, length: usize) -> Vec<u8> {
+        let rest = self.buffer.split_off(length);
+        std::mem::replace(&mut self.buffer, rest)
+    }
+
+    async fn more(&mut self) -> bool {
+        self.stream.read_buf(&mut self.buffer).await.is_ok_and(|length| length > 0)
+    }
+}
+
+/// An answer with status 200 and this text.
+pub fn ok(text: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}", text.len())
+}

@@ -1,0 +1,234 @@
+//! Logging in: at an identity provider, with e-mail and password, with an ID token that an app holds.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use url::Url;
+use vestibule::demo::backend::{EMAIL, PASSWORD};
+
+use crate::harness::{Setup, World, secs};
+
+fn query(location: &str) -> BTreeMap<String, String> {
+    Url::parse(location).unwrap().query_pairs().into_owned().collect()
+}
+
+const ID_TOKEN_LOGIN: &str = r#"providers.demo.id_token_login = { audiences = ["vestibule"] }"#;
+
+#[tokio::test]
+async fn a_person_logs_in_and_the_backend_gets_their_bearer() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let answer = browser.login_with("demo", "/api/me?x=1", "mina").await.says("refreshed");
+    assert_eq!(answer.location(), "/api/me?x=1");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    for name in ["sb_at", "sb_rt", "sb_did"] {
+        assert!(answer.sets(name), "{answer}");
+    }
+
+    let me = browser.fetch("/api/me").await.is(200).says("valid");
+    assert_eq!(me.json()["email"], "mina@example.test");
+    assert!(me.set_cookies().is_empty());
+    let recorded = &world.backend.recorded_at("/api/me")[0];
+    assert!(recorded.header("authorization").unwrap().starts_with("Bearer ey"));
+    assert_eq!(recorded.header("cookie"), None);
+}
+
+#[tokio::test]
+async fn the_exchange_carries_the_id_token_the_device_and_who_asks() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    let exchange = &world.backend.recorded_at("/auth/demo")[0];
+    let sent = exchange.json().unwrap();
+    assert_eq!(sent["id_token"].as_str().unwrap().split('.').count(), 3);
+    assert_eq!(sent["deviceId"], browser.cookie("sb_did").unwrap());
+    assert!(!sent["deviceName"].as_str().unwrap().is_empty());
+    assert_eq!(exchange.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert!(exchange.header("user-agent").unwrap().contains("Tests/1.0"));
+}
+
+#[tokio::test]
+async fn the_authorization_request_has_pkce_state_and_nonce_and_they_differ_each_time() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let first = browser.navigate("/auth/login/demo?return_to=/").await;
+    let second = browser.navigate("/auth/login/demo?return_to=/").await;
+    assert!(first.status.is_redirection(), "{first}");
+    let asked = query(first.location());
+    let base = world.gateway.public_url().as_str();
+    assert_eq!(asked["redirect_uri"], format!("{base}auth/callback/demo"));
+    assert_eq!(asked["response_type"], "code");
+    assert_eq!(asked["client_id"], "vestibule");
+    assert_eq!(asked["scope"], "openid email profile");
+    assert_eq!(asked["code_challenge_method"], "S256");
+    assert_eq!(asked["code_challenge"].len(), 43);
+    let again = query(second.location());
+    for name in ["state", "nonce", "code_challenge"] {
+        assert!(asked[name].len() >= 22, "{name} is {}", asked[name]);
+        assert_ne!(asked[name], again[name], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_is_kept_in_a_cookie_of_its_own_for_ten_minutes() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let start = browser.navigate("/auth/login/demo").await;
+    let attempt = start.set_cookies().into_iter().find(|line| line.starts_with("sb_tx")).expect("an attempt's cookie");
+    for attribute in ["HttpOnly", "SameSite=Lax", "Max-Age=600"] {
+        assert!(attempt.contains(attribute), "{attempt}");
+    }
+    world.advance(secs(601));
+    assert!(browser.cookie_names().is_empty());
+}
+
+#[tokio::test]
+async fn the_only_way_in_is_taken_at_once() {
+    let world = Setup::new().without("authority").with(
+        r#"
+        [authority]
+        kind = "backend"
+        upstream = "backend"
+        exchange = { path = "/auth/{provider}", json = { id_token = "{id_token}" } }
+        refresh = { path = "/auth/refresh", json = { refreshToken = "{refresh_token}" } }
+        "#,
+    );
+    let world = world.start().await;
+    let start = world.browser().navigate("/auth/login?return_to=/x").await;
+    assert!(start.status.is_redirection(), "{start}");
+    assert!(start.location().contains("/auth/login/demo") || start.location().starts_with(&world.provider.issuer()), "{start}");
+}
+
+#[tokio::test]
+async fn several_ways_in_are_shown_on_a_page_in_the_persons_language() {
+    let world = World::with(
+        r#"
+        [providers.corp]
+        issuer = "http://127.0.0.1:9"
+        client_id = "c"
+        client_secret = "s"
+        label = "Corp & Co"
+        "#,
+    )
+    .await;
+    for (language, word) in [("en", "Log in"), ("ko-KR,ko;q=0.9", "로그인")] {
+        let page = world.browser().speaking(language).navigate("/auth/login?return_to=/x").await.is(200).says("anonymous");
+        let text = page.text();
+        assert!(text.contains("/auth/login/demo?return_to=") && text.contains("/auth/login/corp?return_to="), "{page}");
+        assert!(text.contains("Corp &amp; Co") && text.contains(word) && text.contains(r#"type="password""#), "{page}");
+        assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_logged_in_is_sent_on_from_the_login_page() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    assert_eq!(browser.navigate("/auth/login?return_to=/x").await.is(303).location(), "/x");
+    assert_eq!(browser.navigate("/auth/login").await.is(303).location(), "/");
+}
+
+#[tokio::test]
+async fn e_mail_and_password_log_in_through_the_backend() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let answer = browser.post("/auth/login").json(&json!({ "email": EMAIL, "password": PASSWORD })).await;
+    let answer = answer.is(200).says("refreshed");
+    let session = answer.json();
+    assert_eq!(session["authenticated"], true);
+    assert_eq!(session["user"]["email"], EMAIL);
+    assert!(answer.sets("sb_at") && answer.sets("sb_rt"));
+    browser.fetch("/api/me").await.is(200);
+}
+
+#[tokio::test]
+async fn a_form_with_e_mail_and_password_ends_where_it_was_on_the_way_to() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let page = browser.navigate("/auth/login?return_to=/deep").await.is(200);
+    assert!(page.text().contains("/deep"));
+    let fields = [("email", EMAIL), ("password", PASSWORD), ("return_to", "/deep")];
+    let form = browser.post("/auth/login").form(&fields).header("sec-fetch-mode", "navigate").header("accept", "text/html");
+    assert_eq!(form.await.is(303).location(), "/deep");
+    assert!(browser.is_logged_in());
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_401_and_a_backend_that_is_down_is_503() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let wrong = json!({ "email": EMAIL, "password": "wrong" });
+    let answer = browser.post("/auth/login").json(&wrong).await.is(401).problem("bad_credentials");
+    assert_eq!(answer.json()["error"], "Wrong e-mail or password", "{answer}");
+    let korean = browser.clone().speaking("ko").post("/auth/login").json(&wrong).await.is(401);
+    assert_eq!(korean.json()["error"], "잘못된 자격 증명입니다");
+    world.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
+    browser.post("/auth/login").json(&wrong).await.is(503);
+    assert!(!browser.is_logged_in());
+}
+
+#[tokio::test]
+async fn a_login_begins_a_session_of_its_own_and_the_device_keeps_its_label() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    let (device, before) = (browser.cookie("sb_did").unwrap(), browser.copy());
+    let second = browser.as_far_as_callback("demo", "/", "jun").await;
+    browser.follow(&second).await.is(303);
+    assert_eq!(browser.cookie("sb_did").unwrap(), device);
+    assert_eq!(browser.fetch("/api/me").await.is(200).json()["email"], "jun@example.test");
+    before.fetch("/api/me").await.is(401).says("invalid");
+}
+
+#[tokio::test]
+async fn an_app_logs_in_with_the_id_token_it_holds_once() {
+    let world = World::with(ID_TOKEN_LOGIN).await;
+    let token = world.provider.id_token("mina", &json!({})).unwrap();
+    let body = json!({ "id_token": token, "deviceId": "6f1cbb6e-6a4f-4f6e-9f0a-1f2f3a4b5c6d", "deviceName": "Pixel" });
+    let app = world.browser();
+    let ask = |body: &serde_json::Value| app.plain(http::Method::POST, "/auth/demo").json(body);
+    let answer = ask(&body).await.is(200).says("refreshed");
+    assert_eq!(answer.json()["user"]["email"], "mina@example.test");
+    assert_eq!(answer.json()["deviceId"], "6f1cbb6e-6a4f-4f6e-9f0a-1f2f3a4b5c6d");
+    assert_eq!(world.backend.recorded_at("/auth/demo")[0].json().unwrap()["deviceName"], "Pixel");
+    ask(&body).await.is(401);
+}
+
+#[tokio::test]
+async fn an_id_token_for_another_client_or_too_old_is_refused() {
+    let world = World::with(ID_TOKEN_LOGIN).await;
+    let now = world.clock.now();
+    for claims in [
+        json!({ "aud": "another" }),
+        json!({ "aud": ["vestibule", "another"], "azp": "another" }),
+        json!({ "iat": now.minus(secs(660)).as_secs() }),
+        json!({ "iat": now.plus(secs(3600)).as_secs() }),
+        json!({ "exp": now.minus(secs(120)).as_secs() }),
+        json!({ "iss": "https://elsewhere.example.test" }),
+    ] {
+        let token = world.provider.id_token("mina", &claims).unwrap();
+        let app = world.browser();
+        let answer = app.plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token })).await;
+        assert_eq!(answer.status, 401, "{claims}: {answer}");
+        assert!(!app.is_logged_in());
+    }
+    assert_eq!(world.backend.counters().exchanges, 0);
+}
+
+#[tokio::test]
+async fn from_a_browser_an_id_token_needs_the_nonce_it_was_asked_for_with() {
+    let world = World::with(ID_TOKEN_LOGIN).await;
+    let browser = world.browser();
+    let without = world.provider.id_token("mina", &json!({})).unwrap();
+    let refused = browser.post("/auth/demo").json(&json!({ "id_token": without })).await;
+    assert!(refused.status.is_client_error(), "{refused}");
+    let nonce = browser.post("/auth/demo/nonce").await.is(200).json();
+    let with = world.provider.id_token("mina", &json!({ "nonce": nonce["nonce"] })).unwrap();
+    browser.post("/auth/demo").json(&json!({ "id_token": with })).await.is(200);
+    assert!(browser.is_logged_in());
+}
+
+#[tokio::test]
+async fn an_id_token_login_that_is_not_configured_does_not_exist() {
+    let world = World::start().await;
+    let token = world.provider.id_token("mina", &json!({})).unwrap();
+    world.browser().plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token })).await.is(404);
+}

@@ -1,0 +1,248 @@
+//! An authority that does not do its work: sessions stay, live tokens are used, and it is not asked too often.
+
+use futures_util::future::join_all;
+use http::StatusCode;
+use serde_json::json;
+use vestibule::demo::{Fault, Scripted};
+
+use crate::harness::{World, secs};
+
+/// Answers of no use, by name. None of them spends the refresh token.
+fn useless() -> Vec<(&'static str, Scripted)> {
+    let status = |code: u16| StatusCode::from_u16(code).unwrap();
+    let rubbish = |body: &str| Scripted::Answer { status: status(200), content_type: "application/json", body: body.into() };
+    vec![
+        ("500", Scripted::json(status(500), &json!({ "error": "oops" }))),
+        ("502 as a page", Scripted::html(status(502), "<html>Bad Gateway</html>")),
+        ("503", Scripted::json(status(503), &json!({}))),
+        ("429", Scripted::json(status(429), &json!({ "error": "slow down" }))),
+        ("400", Scripted::json(status(400), &json!({ "error": "bad request" }))),
+        ("403", Scripted::json(status(403), &json!({ "error": "forbidden" }))),
+        ("404 as a page", Scripted::html(status(404), "<html>Not Found</html>")),
+        ("401 as a page", Scripted::html(status(401), "<html>Log in to the corporate proxy</html>")),
+        ("a page with 200", Scripted::html(status(200), "<html>Welcome</html>")),
+        ("broken JSON", rubbish("{\"accessToken\":")),
+        ("JSON without a token", rubbish("{}")),
+        ("a token that is a number", rubbish("{\"accessToken\":5,\"refreshToken\":\"x\"}")),
+        ("an empty token", rubbish("{\"accessToken\":\"\",\"refreshToken\":\"x\"}")),
+        ("nothing", rubbish("")),
+        ("204", Scripted::Answer { status: status(204), content_type: "text/plain", body: String::new() }),
+        ("a redirect", Scripted::Answer { status: status(302), content_type: "text/plain", body: String::new() }),
+    ]
+}
+
+#[tokio::test]
+async fn an_answer_of_no_use_keeps_the_session_and_is_503_where_the_token_has_expired() {
+    for (name, scripted) in useless() {
+        let world = World::start().await;
+        let browser = world.logged_in("mina").await;
+        world.expire_tokens();
+        world.backend.next_refresh(scripted);
+        let answer = browser.fetch("/api/me").await;
+        assert_eq!((answer.status.as_u16(), answer.auth_status()), (503, Some("unavailable")), "{name}: {answer}");
+        let answer = answer.problem("unavailable");
+        let retry_after: u64 = answer.header("retry-after").expect("Retry-After").parse().unwrap();
+        assert!((1..=30).contains(&retry_after), "{name}: {answer}");
+        assert!(answer.set_cookies().is_empty(), "{name}: {answer}");
+        assert!(browser.is_logged_in(), "{name}");
+        world.advance(secs(31));
+        browser.fetch("/api/me").await.is(200).says("refreshed");
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_time_left_is_used() {
+    for (name, scripted) in useless() {
+        let world = World::start().await;
+        let browser = world.logged_in("mina").await;
+        world.advance(secs(250));
+        world.backend.next_refresh(scripted);
+        let answer = browser.fetch("/api/me").await;
+        assert_eq!((answer.status.as_u16(), answer.auth_status()), (200, Some("valid")), "{name}: {answer}");
+        assert_eq!(world.backend.refresh_calls(), 1);
+        assert!(answer.set_cookies().is_empty() && browser.is_logged_in(), "{name}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_connection_keeps_the_session() {
+    for fault in [Fault::Close, Fault::Unavailable] {
+        let world = World::start().await;
+        let browser = world.logged_in("mina").await;
+        world.expire_tokens();
+        world.backend.set_authority_fault(fault);
+        let answer = browser.fetch("/api/me").await.is(503).says("unavailable");
+        assert!(answer.set_cookies().is_empty() && answer.header("retry-after").is_some(), "{fault:?}: {answer}");
+        world.backend.set_authority_fault(Fault::None);
+        world.advance(secs(31));
+        browser.fetch("/api/me").await.is(200).says("refreshed");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_is_not_there_keeps_the_session() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    world.expire_tokens();
+    world.backend.stop();
+    let answer = browser.fetch("/api/me").await.is(503).says("unavailable");
+    assert!(answer.set_cookies().is_empty() && browser.is_logged_in(), "{answer}");
+}
+
+#[tokio::test]
+async fn a_visitor_waits_ten_seconds_at_most_and_the_answer_that_comes_later_is_not_lost() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    world.expire_tokens();
+    world.backend.set_authority_fault(Fault::Hang);
+    let answers = join_all((0..20).map(|_| browser.copy().fetch("/api/me").into_future())).await;
+    for answer in answers {
+        let answer = answer.is(503).says("unavailable");
+        assert!(answer.set_cookies().is_empty(), "{answer}");
+    }
+    world.backend.set_authority_fault(Fault::None);
+    world.backend.until(|seen| seen.refreshes_ok == 1).await;
+    browser.fetch("/api/me").await.is(200).says("refreshed");
+    assert_eq!(world.backend.refresh_calls(), 1);
+    assert_eq!(world.backend.counters().reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn a_page_that_is_opened_in_an_outage_says_so() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    world.expire_tokens();
+    world.backend.set_authority_fault(Fault::Unavailable);
+    let page = browser.navigate("/api/page").await.is(503).says("unavailable");
+    assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page}");
+    browser.speaking("ko").navigate("/api/page").await.is(503);
+}
+
+#[tokio::test]
+async fn a_public_route_knows_of_no_outage_and_an_optional_one_goes_on() {
+    let public = "[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"";
+    let world = World::with(public).await;
+    let browser = world.logged_in("mina").await;
+    world.expire_tokens();
+    world.backend.set_authority_fault(Fault::Unavailable);
+    assert_eq!(browser.fetch("/public/ping").await.is(200).auth_status(), None);
+    let answer = browser.fetch("/control/state").await.is(200).says("unavailable");
+    assert!(answer.set_cookies().is_empty());
+    assert_eq!(world.backend.recorded_at("/control/state")[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn in_an_outage_the_authority_as_a_whole_is_asked_at_most_once_a_second() {
+    let world = World::start().await;
+    let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
+    world.expire_tokens();
+    world.backend.set_authority_fault(Fault::Unavailable);
+    // The fault answers before the refresh is counted, so the paths are what tells.
+    let asked = || world.backend.requests("/auth/refresh");
+    browsers[0].fetch("/api/me").await.is(503);
+    assert_eq!(asked(), 1);
+    for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
+        answer.is(503).says("unavailable");
+    }
+    // A second of the wall clock may have passed meanwhile.
+    let first_second = asked();
+    assert!(first_second <= 4, "asked {first_second} times");
+    world.advance(secs(1));
+    for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
+        answer.is(503).says("unavailable");
+    }
+    assert!(asked() - first_second <= 4, "asked {} times", asked() - first_second);
+}
+
+#[tokio::test]
+async fn recovery_shows_within_two_seconds() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    world.expire_tokens();
+    world.backend.set_authority_fault(Fault::Unavailable);
+    for _ in 0..20 {
+        browser.fetch("/api/me").await.is(503).says("unavailable");
+        world.advance(secs(1));
+    }
+    world.backend.set_authority_fault(Fault::None);
+    world.advance(secs(2));
+    browser.fetch("/api/me").await.is(200).says("refreshed");
+}
+
+#[tokio::test]
+async fn after_an_outage_every_session_recovers() {
+    let world = World::start().await;
+    let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
+    world.expire_tokens();
+    world.backend.set_authority_fault(Fault::Unavailable);
+    for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
+        answer.is(503);
+    }
+    world.backend.set_authority_fault(Fault::None);
+    world.advance(secs(2));
+    // The first success ends the trouble for all.
+    browsers[0].fetch("/api/me").await.is(200).says("refreshed");
+    for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
+        answer.is(200);
+    }
+    assert_eq!(world.backend.counters().reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
+    let world = World::start().await;
+    let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
+    world.expire_tokens();
+    for _ in 0..29 {
+        world.backend.next_refresh(Scripted::json(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid token" })));
+    }
+    let mut statuses = Vec::new();
+    for browser in &browsers[..29] {
+        statuses.push(browser.fetch("/api/me").await.auth_status().unwrap().to_owned());
+        world.advance(secs(1));
+    }
+    assert!(statuses[..19].iter().all(|status| status == "invalid"), "{statuses:?}");
+    assert!(statuses[20..].iter().all(|status| status == "unavailable"), "{statuses:?}");
+    assert!(browsers[20..].iter().all(crate::harness::Browser::is_logged_in));
+    // The deploy is mended: one refresh that succeeds is believed, and whoever was kept goes on.
+    browsers[29].fetch("/api/me").await.is(200).says("refreshed");
+    world.advance(secs(31));
+    for browser in &browsers[20..29] {
+        browser.fetch("/api/me").await.is(200).says("refreshed");
+    }
+}
+
+#[tokio::test]
+async fn a_few_refusals_among_many_refreshes_are_believed() {
+    let world = World::start().await;
+    let good = join_all((0..30).map(|_| world.logged_in("mina"))).await;
+    let bad = join_all((0..25).map(|_| world.logged_in("sora"))).await;
+    world.backend.revoke_email("sora@example.test");
+    world.expire_tokens();
+    for browser in &good {
+        browser.fetch("/api/me").await.is(200);
+    }
+    for browser in &bad {
+        browser.fetch("/api/me").await.is(401).says("invalid");
+        assert!(!browser.is_logged_in());
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_the_authority_ends_a_session_with_invalid_grant_alone() {
+    for (name, error, ends) in [
+        ("invalid_grant", "invalid_grant", true),
+        ("invalid_client", "invalid_client", false),
+        ("temporarily_unavailable", "temporarily_unavailable", false),
+        ("server_error", "server_error", false),
+    ] {
+        let world = crate::harness::Setup::with_provider_as_authority().start().await;
+        let browser = world.logged_in("mina").await;
+        world.expire_tokens();
+        world.provider.next_error(vestibule::demo::provider::Endpoint::Token, error);
+        let answer = browser.fetch("/api/me").await;
+        let expected = if ends { (401, Some("invalid")) } else { (503, Some("unavailable")) };
+        assert_eq!((answer.status.as_u16(), answer.auth_status()), expected, "{name}: {answer}");
+        assert_eq!(browser.is_logged_in(), !ends, "{name}");
+    }
+}

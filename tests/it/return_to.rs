@@ -1,0 +1,98 @@
+//! Where a login ends: where the visitor was on the way to, and never on another site.
+
+use std::time::Duration;
+
+use crate::harness::World;
+
+/// Where a login with that `return_to` ends.
+async fn ends_at(world: &World, return_to: &str) -> String {
+    // Logins of the same moment to the same place would be taken for a loop.
+    world.advance(Duration::from_secs(31));
+    world.browser().login_with("demo", return_to, "mina").await.location().to_owned()
+}
+
+#[tokio::test]
+async fn a_path_of_our_own_is_kept_as_it_is() {
+    let world = World::start().await;
+    for path in ["/", "/a/b?c=d&e=%20f", "/a%2Fb", "/?return_to=%2Fx", "/%ED%95%9C%EA%B8%80", "/a//b", "/a:b@c"] {
+        assert_eq!(ends_at(&world, path).await, path);
+    }
+    let own = format!("{}a?b=c", world.gateway.public_url());
+    let end = ends_at(&world, &own).await;
+    assert!(end == own || end == "/a?b=c", "{end}");
+}
+
+#[tokio::test]
+async fn anything_that_may_lead_elsewhere_falls_back() {
+    let world = World::with("session.after_login = \"/home\"").await;
+    for evil in [
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/%2f/evil.example",
+        "/%2F%2Fevil.example",
+        "/%5cevil.example",
+        "/\tevil",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "/a\r\nset-cookie: x=y",
+        "\u{1}//evil.example",
+        "/\u{7f}",
+        "https://evil.example/",
+        "http:evil.example",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "http://127.0.0.1@evil.example/",
+        "http://user@127.0.0.1/",
+        "/../..//evil.example",
+        "/.//evil.example",
+        "evil.example",
+        "",
+        "/auth/logout",
+    ] {
+        let end = ends_at(&world, evil).await;
+        assert!(end == "/home" || evil == "/auth/logout" && end.starts_with('/'), "{evil:?} ended at {end:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_port_of_our_host_is_another_origin() {
+    let world = World::start().await;
+    assert_eq!(ends_at(&world, "http://127.0.0.1:1/x").await, "/");
+    assert_eq!(ends_at(&world, &world.provider.issuer()).await, "/");
+}
+
+#[tokio::test]
+async fn a_listed_origin_may_be_returned_to() {
+    let world = World::with("session.return_to_origins = [\"https://shop.example\"]").await;
+    assert_eq!(ends_at(&world, "https://shop.example/basket?x=1").await, "https://shop.example/basket?x=1");
+    for evil in ["https://shop.example.evil.example/", "https://shop.example@evil.example/", "http://shop.example/"] {
+        assert_eq!(ends_at(&world, evil).await, "/", "{evil}");
+    }
+}
+
+#[tokio::test]
+async fn logins_that_follow_each_other_too_fast_end_on_a_page() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let mut last = None;
+    for _ in 0..4 {
+        let answer = browser.navigate("/auth/login/demo?return_to=/loop").await;
+        if !answer.status.is_redirection() {
+            last = Some(answer);
+            break;
+        }
+        let back = browser.visit(&format!("{}&auto=mina", answer.location())).await;
+        let answer = browser.follow(&back).await;
+        if !answer.status.is_redirection() {
+            last = Some(answer);
+            break;
+        }
+        // An upstream that takes no token sends its visitors back to the login at once.
+        browser.remove_cookie("sb_at");
+        browser.remove_cookie("sb_rt");
+    }
+    let page = last.expect("the third or fourth login shows a page");
+    assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page}");
+}
