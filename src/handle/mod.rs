@@ -17,7 +17,6 @@ use crate::{
     clock::Clock,
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
     login::{self, Call, Failed, Logins},
-    oidc::Provider,
     respond::{self, Failure, Form, Responder, Wants},
     route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
@@ -73,8 +72,6 @@ pub struct Gateway {
     pub authority_upstream: Option<usize>,
     /// Steps 5, 6, 9.
     pub sessions: Sessions,
-    /// Who can say who somebody is; told by `/readyz`.
-    pub providers: Vec<Arc<Provider>>,
     /// The ways in and out.
     pub logins: Arc<Logins>,
     /// Failures into answers.
@@ -356,8 +353,8 @@ impl Passage<'_> {
             return self.forward_upgrade(request, visit, bearer, carries_token).await;
         }
 
-        let again = carries_token.then(|| clone_head(&request));
-        let may_retry = carries_token && self.may_retry();
+        let again = (carries_token && visit.may_be_renewed()).then(|| clone_head(&request));
+        let may_retry = again.is_some() && self.may_retry();
         let mut kept = None;
         *request.body_mut() = if body.is_end_stream() {
             RequestBody::empty()
@@ -421,7 +418,7 @@ impl Passage<'_> {
         bearer: Bearer,
         carries_token: bool,
     ) -> Result<Response<Body>, Failure> {
-        let mut again = carries_token.then(|| clone_head(&request));
+        let mut again = (carries_token && visit.may_be_renewed()).then(|| clone_head(&request));
         let mut response = self.upgrade(request, visit.stream_end()).await?;
         if let Some(again) = again.take()
             && is_token_trouble(&response)

@@ -26,7 +26,8 @@ async fn a_logout_clears_the_tokens_and_signs_out_at_the_backend() {
 async fn a_form_is_sent_on_after_its_logout() {
     let world = World::with("session.after_logout = \"/bye\"").await;
     let browser = world.logged_in("mina").await;
-    let form = browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html");
+    let form =
+        browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html");
     assert_eq!(form.await.is(303).location(), "/bye");
     assert!(!browser.is_logged_in());
 }
@@ -61,7 +62,8 @@ async fn the_backend_is_signed_out_with_the_newest_refresh_token() {
     browser.fetch("/api/me").await.is(200).says("refreshed");
     // A tab with the old cookies logs out.
     logout(&old).await;
-    let sent = world.backend.recorded_at("/auth/signout")[0].json().unwrap()["refreshToken"].as_str().unwrap().to_owned();
+    let sent =
+        world.backend.recorded_at("/auth/signout")[0].json().unwrap()["refreshToken"].as_str().unwrap().to_owned();
     assert!(sent.starts_with("rt.1.2."), "the second refresh token of the session");
     browser.fetch("/api/me").await.is(401).says("invalid");
 }
@@ -142,10 +144,14 @@ async fn a_provider_that_is_the_authority_revokes_and_ends_its_own_session() {
     let world = Setup::with_provider_as_authority().start().await;
     let browser = world.logged_in("mina").await;
     browser.fetch("/api/me").await.is(200);
-    let form = browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html");
+    let form =
+        browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html");
     let answer = form.await.is(303);
     assert!(answer.location().starts_with(&format!("{}/logout?", world.provider.issuer())), "{answer}");
-    assert!(answer.location().contains("id_token_hint=") && answer.location().contains("post_logout_redirect_uri="), "{answer}");
+    assert!(
+        answer.location().contains("id_token_hint=") && answer.location().contains("post_logout_redirect_uri="),
+        "{answer}"
+    );
     assert!(!browser.is_logged_in());
     within_patience("the revocation", world.provider.until(|seen| seen.revocation_calls >= 1)).await;
     let back = browser.follow(&answer).await;

@@ -1,3 +1,5 @@
+//! What cookies are found, stripped, set and deleted, in the bytes that browsers and upstreams see.
+
 use std::time::Duration;
 
 use super::*;
