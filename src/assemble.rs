@@ -54,13 +54,19 @@ pub struct Telemetry {
     pub access_log: Option<AccessLog>,
 }
 
+/// What one configuration made.
+struct Live {
+    gateway: Arc<Gateway>,
+    providers: Vec<Arc<Provider>>,
+}
+
 /// A gateway that runs. Dropping it cuts every connection; [`Running::stop`] ends it in order.
 pub struct Running {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
     health_address: Option<SocketAddr>,
     world: World,
-    live: Arc<ArcSwap<Gateway>>,
+    live: Arc<ArcSwap<Live>>,
     listen: listen::Settings,
     served: Option<Served>,
     runtime: Option<Runtime>,
@@ -184,19 +190,19 @@ pub fn install_cryptography() {
 /// Serves each request by the newest configuration.
 #[derive(Clone)]
 struct Serving {
-    live: Arc<ArcSwap<Gateway>>,
+    live: Arc<ArcSwap<Live>>,
 }
 
 impl Handler for Serving {
     type Body = Body;
 
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-        let gateway = self.live.load_full();
+        let gateway = self.live.load().gateway.clone();
         gateway.handle(&peer, request).await
     }
 }
 
-fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
+fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let tls = Arc::new(upstream_tls()?);
     let upstreams: Vec<_> = config.upstreams.iter().cloned().map(|s| Arc::new(Upstream::new(s, tls.clone()))).collect();
     let http = oidc::http_client()?;
@@ -238,7 +244,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         world.background.clone(),
     );
     let login_page = config.login.login_page();
-    let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &[]));
+    let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &config.login.return_to_origins));
     let responder =
         Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
     let logins = Arc::new(Logins::new(
@@ -249,12 +255,12 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         pages,
         world.clock.clone(),
         world.random.clone(),
+        world.telemetry.metrics.clone(),
     ));
-    Ok(Gateway {
+    let gateway = Gateway {
         hygiene: Hygiene::new(config.hygiene),
         table,
         own_calls,
-        providers: providers.clone(),
         upstream_names: upstreams.iter().map(|u| Arc::from(u.name())).collect(),
         upstreams,
         authority_upstream,
@@ -270,11 +276,12 @@ fn build(config: Config, world: &World) -> anyhow::Result<Gateway> {
         background: world.background.clone(),
         draining: world.shutdown.draining(),
         streams: world.streams.clone(),
-    })
+    };
+    Ok(Live { gateway: Arc::new(gateway), providers })
 }
 
 /// What the admin and health listeners tell.
-fn admin_pages(world: &World, live: &Arc<ArcSwap<Gateway>>) -> telemetry::Pages {
+fn admin_pages(world: &World, live: &Arc<ArcSwap<Live>>) -> telemetry::Pages {
     let (live, shutdown) = (live.clone(), world.shutdown.clone());
     let state = move || State {
         ready: !shutdown.has_begun(),

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::{
-    hygiene::Refusal,
+    hygiene::{self, Refusal},
     login::{Content, LoginError},
     pages::{ErrorPage, Language, Page, Pages},
     route::Cors,
@@ -93,19 +93,37 @@ impl From<LoginError> for Failure {
 /// What kind of answer the visitor reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Wants {
-    /// A person waits for a page.
-    pub page: bool,
+    /// In which form.
+    pub form: Form,
     /// In this language.
     pub language: Language,
 }
 
+/// The form of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// A person waits for a page.
+    Page,
+    /// A program reads it.
+    Problem,
+}
+
 impl Wants {
-    /// Reads it out of a request's headers.
-    pub fn of(headers: &HeaderMap, is_navigation: bool) -> Self {
-        let page = is_navigation
-            || headers.get(header::ACCEPT).is_some_and(|a| memchr::memmem::find(a.as_bytes(), b"text/html").is_some())
-                && headers.get("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
-        Self { page, language: Language::of(headers) }
+    /// For a request through a route: pages are for navigations alone.
+    pub fn through_route(parts: &Parts) -> Self {
+        let form = if hygiene::is_navigation(parts) { Form::Page } else { Form::Problem };
+        Self { form, language: Language::of(&parts.headers) }
+    }
+
+    /// For a request to an endpoint of ours, where a page may also post a form.
+    pub fn of_endpoint(parts: &Parts) -> Self {
+        let mode = parts.headers.get("sec-fetch-mode");
+        let accepts_pages = parts
+            .headers
+            .get(header::ACCEPT)
+            .is_some_and(|a| memchr::memmem::find(a.as_bytes(), b"text/html").is_some());
+        let form = if mode.map_or(accepts_pages, |mode| mode == "navigate") { Form::Page } else { Form::Problem };
+        Self { form, language: Language::of(&parts.headers) }
     }
 }
 
@@ -139,7 +157,7 @@ impl Responder {
     /// The answer to a failure.
     pub fn answer(&self, failure: &Failure, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
         match failure {
-            Failure::LogIn { return_to } if wants.page => return self.to_login(return_to),
+            Failure::LogIn { return_to } if wants.form == Form::Page => return self.to_login(return_to),
             Failure::AlreadyIn => return redirect(StatusCode::FOUND, self.after_login.clone()),
             Failure::Refused(Refusal::ToPublicUrl(location)) => {
                 return redirect(StatusCode::PERMANENT_REDIRECT, location.clone());
@@ -149,8 +167,11 @@ impl Responder {
         }
         let verdict = verdict(failure);
         self.log(failure, &verdict, request_id);
-        let mut response =
-            if wants.page { self.page(&verdict, wants.language) } else { problem(&verdict, wants.language) };
+        let mut response = if wants.form == Form::Page {
+            self.page(&verdict, wants.language)
+        } else {
+            problem(&verdict, wants.language)
+        };
         let headers = response.headers_mut();
         if let Some(retry_after) = verdict.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
@@ -223,7 +244,12 @@ impl Responder {
             }
             Failure::Panicked => tracing::error!(request_id = request_id.as_str(), "a part of the gateway panicked"),
             _ => {
-                tracing::debug!(request_id = request_id.as_str(), status = verdict.status.as_u16(), ?failure, "refused")
+                tracing::debug!(
+                    request_id = request_id.as_str(),
+                    status = verdict.status.as_u16(),
+                    code = verdict.code,
+                    "refused"
+                );
             }
         }
     }

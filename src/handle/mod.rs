@@ -17,8 +17,7 @@ use crate::{
     clock::Clock,
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
     login::{self, Call, Failed, Logins},
-    oidc::Provider,
-    respond::{self, Failure, Responder},
+    respond::{self, Failure, Form, Responder, Wants},
     route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
     telemetry::{AccessLine, AccessLog, Metrics, RequestIds},
@@ -73,8 +72,6 @@ pub struct Gateway {
     pub authority_upstream: Option<usize>,
     /// Steps 5, 6, 9.
     pub sessions: Sessions,
-    /// Who can say who somebody is; told by `/readyz`.
-    pub providers: Vec<Arc<Provider>>,
     /// The ways in and out.
     pub logins: Arc<Logins>,
     /// Failures into answers.
@@ -99,13 +96,19 @@ pub struct Gateway {
     pub streams: TaskTracker,
 }
 
-/// What is known of a request when its line is written.
-#[derive(Default)]
+/// What is known of a request when its answer and its line are written.
 struct Trail {
+    wants: Wants,
     route: Option<Arc<str>>,
     upstream: Option<Arc<str>>,
     status: Option<AuthStatus>,
     client: Option<IpAddr>,
+}
+
+impl Trail {
+    fn new(wants: Wants) -> Self {
+        Self { wants, route: None, upstream: None, status: None, client: None }
+    }
 }
 
 static ROOT: PathAndQuery = PathAndQuery::from_static("/");
@@ -117,14 +120,12 @@ impl Gateway {
         let request_id = self.request_ids.next();
         let (mut parts, body) = request.into_parts();
         let (method, target, version) = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
-        let wants = respond::Wants::of(&parts.headers, hygiene::is_navigation(&parts));
+        let mut trail = Trail::new(Wants::through_route(&parts));
         parts.headers.insert(respond::X_REQUEST_ID, request_id.header());
-
-        let mut trail = Trail::default();
         let mut response = match self.journey(peer, parts, body, &mut trail).await {
             Ok(response) => response,
             Err(Stop { failure, head }) => {
-                let mut response = self.responder.answer(&failure, wants, &request_id).map(Body::from);
+                let mut response = self.responder.answer(&failure, trail.wants, &request_id).map(Body::from);
                 if let Some((status, cookies)) = head {
                     trail.status = Some(status);
                     write_head(&mut response, status, cookies);
@@ -164,7 +165,11 @@ impl Gateway {
     ) -> Result<Response<Body>, Stop> {
         let admitted = self.hygiene.admit(&mut parts, peer.address, peer.tls).map_err(Failure::Refused)?;
         trail.client = Some(admitted.client);
-        let route = match self.table.find(&parts.method, admitted.host.as_str(), parts.uri.path()) {
+        // A preflight asks about the request that would follow it.
+        let asked_for = preflight_method(&parts);
+        let method = asked_for.as_ref().unwrap_or(&parts.method);
+        let route = match self.table.find(method, admitted.host.as_str(), parts.uri.path()) {
+            Found::Own(_) if asked_for.is_some() => return Err(Failure::PreflightRefused.into()),
             Found::Own(endpoint) => return self.own(endpoint, admitted, parts, body, trail).await,
             Found::Route(route) => route,
             Found::WrongMethod(allow) => return Err(Failure::WrongMethod { allow }.into()),
@@ -217,30 +222,35 @@ impl Gateway {
         body: Incoming,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Stop> {
-        let exempt = matches!(endpoint, OwnEndpoint::Callback(_));
-        if !exempt
+        let is_callback = matches!(endpoint, OwnEndpoint::Callback(_));
+        trail.wants = Wants::of_endpoint(&parts);
+        if is_callback {
+            // Whoever comes back from a provider is a person.
+            trail.wants.form = Form::Page;
+        }
+        let visit = self.sessions.visit(&parts.headers, admitted.client).await;
+        if !is_callback
             && hygiene::must_be_same_site(&parts)
             && hygiene::same_site(&parts.headers, &admitted.host, admitted.scheme, &[]) == SameSite::Foreign
         {
-            return Err(Failure::CrossOrigin.into());
+            return Err(Stop::at(Failure::CrossOrigin, &visit));
         }
-        let body = collect(body).await?;
-        let wants_page = respond::Wants::of(&parts.headers, hygiene::is_navigation(&parts)).page;
+        let body = match collect(body).await {
+            Ok(body) => body,
+            Err(failure) => return Err(Stop::at(failure, &visit)),
+        };
+        let call = Call {
+            query: parts.uri.query().map(str::to_owned),
+            method: parts.method,
+            headers: parts.headers,
+            body,
+            client: admitted.client,
+            visit,
+            wants_page: trail.wants.form == Form::Page,
+        };
         let gateway = self.clone();
         // What an endpoint of ours begins (a code spent, a refresh token rotated) is ended though the visitor hangs up.
-        let answer = self.background.spawn(async move {
-            let visit = gateway.sessions.visit(&parts.headers, admitted.client).await;
-            let call = Call {
-                query: parts.uri.query().map(str::to_owned),
-                method: parts.method,
-                headers: parts.headers,
-                body,
-                client: admitted.client,
-                visit,
-                wants_page,
-            };
-            gateway.endpoint(endpoint, call).await
-        });
+        let answer = self.background.spawn(async move { gateway.endpoint(endpoint, call).await });
         let answer = answer.await.map_err(|_| Stop::from(Failure::Panicked))??;
         trail.status = Some(answer.auth_status);
         let mut response = self.responder.content(answer.status, answer.content).map(Body::from);
@@ -343,8 +353,8 @@ impl Passage<'_> {
             return self.forward_upgrade(request, visit, bearer, carries_token).await;
         }
 
-        let again = carries_token.then(|| clone_head(&request));
-        let may_retry = carries_token && self.may_retry();
+        let again = (carries_token && visit.may_be_renewed()).then(|| clone_head(&request));
+        let may_retry = again.is_some() && self.may_retry();
         let mut kept = None;
         *request.body_mut() = if body.is_end_stream() {
             RequestBody::empty()
@@ -408,7 +418,7 @@ impl Passage<'_> {
         bearer: Bearer,
         carries_token: bool,
     ) -> Result<Response<Body>, Failure> {
-        let mut again = carries_token.then(|| clone_head(&request));
+        let mut again = (carries_token && visit.may_be_renewed()).then(|| clone_head(&request));
         let mut response = self.upgrade(request, visit.stream_end()).await?;
         if let Some(again) = again.take()
             && is_token_trouble(&response)
@@ -658,15 +668,28 @@ fn write_head(response: &mut Response<Body>, status: AuthStatus, cookies: Cookie
 
 /// An answer to somebody's token is theirs alone, unless the backend says that it is for all.
 fn keep_private(headers: &mut HeaderMap) {
-    const PRIVATE: HeaderValue = HeaderValue::from_static("private");
-    let said = headers.get_all(header::CACHE_CONTROL);
-    let says =
-        |word: &[u8]| said.iter().any(|v| memchr::memmem::find(&v.as_bytes().to_ascii_lowercase(), word).is_some());
-    if said.iter().next().is_none() {
-        headers.insert(header::CACHE_CONTROL, PRIVATE);
-    } else if ![&b"public"[..], b"s-maxage", b"private", b"no-store"].into_iter().any(says) {
-        headers.append(header::CACHE_CONTROL, PRIVATE);
+    let said: Vec<_> = headers.get_all(header::CACHE_CONTROL).iter().map(HeaderValue::as_bytes).collect();
+    if said.is_empty() {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        return;
     }
+    let said = said.join(&b", "[..]);
+    let lower = said.to_ascii_lowercase();
+    if [&b"public"[..], b"s-maxage", b"private"].into_iter().any(|word| memchr::memmem::find(&lower, word).is_some()) {
+        return;
+    }
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from([&said[..], b", private"].concat())) {
+        headers.insert(header::CACHE_CONTROL, value);
+    }
+}
+
+/// The method of the request that a preflight asks about.
+fn preflight_method(parts: &Parts) -> Option<Method> {
+    if !hygiene::is_preflight(parts) {
+        return None;
+    }
+    let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    Method::from_bytes(asked.as_bytes()).ok()
 }
 
 async fn collect(body: Incoming) -> Result<Bytes, Failure> {

@@ -1,5 +1,8 @@
 //! `GET` and `POST /callback/{provider}`: the end of a login at a provider.
 
+use bytes::Bytes;
+use http::Method;
+
 use super::{
     Answer, Call, Failed, LoginError, Logins,
     message::Message,
@@ -12,6 +15,7 @@ use crate::{
     oidc::{CallbackParams, OidcError},
     secret::{Secret, ct_eq},
     session::{AuthStatus, CookieChanges},
+    telemetry,
 };
 
 /// How a callback ends, where it does not fail.
@@ -39,6 +43,7 @@ impl Logins {
             }
             Ok(End::Denied { message, return_to }) => {
                 tracing::info!(target: "audit", method = provider, client = %call.client, reason = message.code(), "login failed");
+                self.metrics.login(provider, telemetry::Login::Refused);
                 let (auth_status, cookies) = call.visit.head();
                 let location = self.login_page_with(message, self.return_to.follow(Some(&return_to)));
                 Ok(Answer::see_other(location, cookies.and(spent), auth_status))
@@ -47,21 +52,21 @@ impl Logins {
                 // The back button, or an attempt of which another tab was quicker: whoever is logged in goes on.
                 call.visit.ensure().await;
                 if call.visit.access().is_none() {
-                    return Err(Self::failed(&call, provider, LoginError::AttemptExpired, spent));
+                    return Err(self.failed(&call, provider, LoginError::AttemptExpired, spent));
                 }
                 let (auth_status, cookies) = call.visit.head();
                 Ok(Answer::see_other(&self.settings.after_login, cookies.and(spent), auth_status))
             }
-            Err(error) => Err(Self::failed(&call, provider, error, spent)),
+            Err(error) => Err(self.failed(&call, provider, error, spent)),
         }
     }
 
     async fn end_at(&self, call: &mut Call, name: &str, spent: &mut CookieChanges) -> Result<End, LoginError> {
         let provider = self.provider(name)?;
-        let answer = if call.body.is_empty() {
-            std::mem::take(&mut call.query).unwrap_or_default().into_bytes().into()
-        } else {
+        let answer = if call.method == Method::POST {
             call.body.clone()
+        } else {
+            Bytes::from(std::mem::take(&mut call.query).unwrap_or_default())
         };
         let parameters = Parameters::of(&answer);
         let state = parameters.once("state")?.ok_or(LoginError::AttemptExpired)?;

@@ -32,7 +32,7 @@ impl Logins {
         let none = CookieChanges::default();
         let request = match self.read_credentials(&call) {
             Ok(request) => request,
-            Err(error) => return Err(Self::failed(&call, METHOD, error, none)),
+            Err(error) => return Err(self.failed(&call, METHOD, error, none)),
         };
         let return_to = self.return_to.follow(request.return_to.as_deref()).to_owned();
         let is_form = call.is_form();
@@ -78,7 +78,7 @@ impl Logins {
             LoginError::BadRequest(_) => Some(Message::CredentialsMissing),
             _ => None,
         };
-        let failed = Self::failed(call, METHOD, error, CookieChanges::default());
+        let failed = self.failed(call, METHOD, error, CookieChanges::default());
         match message.filter(|_| is_form) {
             Some(message) => {
                 Ok(Answer::see_other(self.login_page_with(message, return_to), failed.cookies, failed.auth_status))

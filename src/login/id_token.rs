@@ -33,7 +33,7 @@ impl Logins {
     pub async fn id_token(&self, mut call: Call, provider: &str) -> Result<Answer, Failed> {
         match self.exchange(&mut call, provider).await {
             Ok(answer) => Ok(answer),
-            Err(error) => Err(Self::failed(&call, provider, error, CookieChanges::default())),
+            Err(error) => Err(self.failed(&call, provider, error, CookieChanges::default())),
         }
     }
 
@@ -45,7 +45,7 @@ impl Logins {
                 let (auth_status, cookies) = call.visit.head();
                 Ok(Answer::json(StatusCode::OK, json!({ "nonce": nonce }), cookies, auth_status))
             }
-            Err(error) => Err(Self::failed(call, provider, error, CookieChanges::default())),
+            Err(error) => Err(self.failed(call, provider, error, CookieChanges::default())),
         }
     }
 

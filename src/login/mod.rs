@@ -14,6 +14,7 @@ use crate::{
     secret::Random,
     session::{AuthStatus, BeginError, CookieChanges, NewLogin, Session, Sessions},
     store::StoreError,
+    telemetry::{self, Metrics},
 };
 
 mod call;
@@ -93,6 +94,24 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
+impl LoginError {
+    /// How it counts.
+    fn result(&self) -> Option<telemetry::Login> {
+        match self {
+            Self::NotConfigured => None,
+            Self::AttemptExpired
+            | Self::BadCredentials
+            | Self::NotAllowed(_)
+            | Self::InvalidIdToken(_)
+            | Self::UsedIdToken
+            | Self::BadRequest(_) => Some(telemetry::Login::Refused),
+            Self::ProviderUnavailable(_) | Self::AuthorityUnavailable(_) | Self::Session(_) | Self::Store(_) => {
+                Some(telemetry::Login::Failed)
+            }
+        }
+    }
+}
+
 impl From<IssueError> for LoginError {
     fn from(error: IssueError) -> Self {
         match error {
@@ -136,6 +155,7 @@ pub struct Logins {
     pages: Arc<Pages>,
     clock: Clock,
     random: Random,
+    metrics: Arc<Metrics>,
     return_to: return_to::ReturnTo,
     loops: loop_guard::LoopGuard,
 }
@@ -148,6 +168,7 @@ struct Entered {
 
 impl Logins {
     /// Puts the ways in and out together; the login page shows the providers in this order.
+    #[expect(clippy::too_many_arguments, reason = "one caller, and each part has a type of its own")]
     pub fn new(
         settings: Settings,
         providers: Vec<Arc<Provider>>,
@@ -156,6 +177,7 @@ impl Logins {
         pages: Arc<Pages>,
         clock: Clock,
         random: Random,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             login_page: settings.login_page(),
@@ -168,6 +190,7 @@ impl Logins {
             pages,
             clock,
             random,
+            metrics,
         }
     }
 
@@ -183,6 +206,7 @@ impl Logins {
         let login = NewLogin { issued, provider: Arc::from(method), device };
         let (session, cookies) = self.sessions.begin(login, &mut call.visit).await.map_err(LoginError::Session)?;
         tracing::info!(target: "audit", method, device = %device_id, client = %call.client, "login succeeded");
+        self.metrics.login(method, telemetry::Login::Ok);
         Ok(Entered { session, cookies })
     }
 
@@ -193,9 +217,16 @@ impl Logins {
     }
 
     /// The end of a login that brought no session: written down here, answered elsewhere.
-    fn failed(call: &Call, method: &str, error: LoginError, spent: CookieChanges) -> Failed {
-        tracing::info!(target: "audit", method, client = %call.client, reason = %error, "login failed");
+    fn failed(&self, call: &Call, method: &str, error: LoginError, spent: CookieChanges) -> Failed {
+        // What is not configured is no login, and its name is the visitor's word.
+        if let Some(result) = error.result() {
+            tracing::info!(target: "audit", method, client = %call.client, reason = %error, "login failed");
+            self.metrics.login(method, result);
+        }
         let (auth_status, cookies) = call.visit.head();
         Failed { error, auth_status, cookies: cookies.and(spent) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ impl Logins {
 
     async fn sent_to(&self, call: &Call, provider: &str, return_to: &str) -> Result<Answer, Failed> {
         let sent = self.send_to(call, provider, return_to).await;
-        sent.map_err(|error| Self::failed(call, provider, error, CookieChanges::default()))
+        sent.map_err(|error| self.failed(call, provider, error, CookieChanges::default()))
     }
 
     async fn send_to(&self, call: &Call, name: &str, return_to: &str) -> Result<Answer, LoginError> {

@@ -129,7 +129,8 @@ impl SealKey {
     /// The key's name in cookies and in what `check` prints: 8 hex digits of its SHA-256.
     pub fn id(&self) -> String {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_slice());
-        digest.as_ref()[..4].iter().map(|b| format!("{b:02x}")).collect()
+        let [a, b, c, d] = [0, 1, 2, 3].map(|i| digest.as_ref()[i]);
+        format!("{a:02x}{b:02x}{c:02x}{d:02x}")
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use rustc_hash::FxBuildHasher;
 
 use super::{
     AccessGrant, Inner, RefreshGrant,
@@ -37,8 +38,8 @@ pub(super) struct OpenedRefresh {
 
 /// The cookies opened lately.
 pub(super) struct OpenedCookies {
-    access: Cache<Box<[u8]>, OpenedAccess>,
-    refresh: Cache<Box<[u8]>, OpenedRefresh>,
+    access: Cache<Box<[u8]>, OpenedAccess, FxBuildHasher>,
+    refresh: Cache<Box<[u8]>, OpenedRefresh, FxBuildHasher>,
 }
 
 impl OpenedCookies {
@@ -47,12 +48,13 @@ impl OpenedCookies {
     }
 }
 
-fn cache<V: Clone + Send + Sync + 'static>() -> Cache<Box<[u8]>, V> {
+fn cache<V: Clone + Send + Sync + 'static>() -> Cache<Box<[u8]>, V, FxBuildHasher> {
     Cache::builder()
         .max_capacity(MOST_OCTETS / 2)
         .weigher(|key: &Box<_>, _| weight(key))
         .time_to_idle(IDLE)
-        .build()
+        // Only values that opened are held, so nobody can plant keys that collide.
+        .build_with_hasher(FxBuildHasher)
 }
 
 fn weight(value: &[u8]) -> u32 {

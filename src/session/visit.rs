@@ -29,6 +29,8 @@ pub struct Visit {
     state: Option<Arc<SessionState>>,
     refresh: Option<OpenedRefresh>,
     refresh_was_read: bool,
+    /// A refresh token's cookie came in that one of our keys sealed.
+    has_refresh_cookie: bool,
     /// The tokens the request goes on with.
     access: Option<Arc<AccessGrant>>,
     /// The session they come from, where it is not the cookies' own.
@@ -88,6 +90,7 @@ impl Sessions {
             state: None,
             refresh: None,
             refresh_was_read: false,
+            has_refresh_cookie: false,
             access: None,
             newer: None,
             flight: None,
@@ -226,6 +229,11 @@ impl Visit {
         self.is_over();
     }
 
+    /// False where a rejected access token cannot be replaced: the request need not be kept for a second try then.
+    pub fn may_be_renewed(&self) -> bool {
+        self.state.is_some() && (self.has_refresh_cookie || self.newer.is_some())
+    }
+
     /// The access token the request goes on with.
     pub fn access(&self) -> Option<&Arc<AccessGrant>> {
         self.access.as_ref()
@@ -357,6 +365,7 @@ impl Visit {
         let brought = std::mem::take(&mut self.brought);
         let found = inner.jar.find(brought.iter());
         let mut lapsed = false;
+        self.has_refresh_cookie = found.refresh.firsts().any(|first| inner.ring.parts_of(first).is_ok());
         let access = if inner.settings.seal {
             inner.read_access(&found, now)
         } else {
@@ -483,10 +492,8 @@ impl Visit {
     /// The session whose cookies the answer must carry: newer than what came in, and the newest known.
     fn unwritten(&self) -> Option<Arc<Session>> {
         let state = self.state.as_ref()?;
-        if self.newer.is_none() && self.flight.is_none() {
-            if !state.knows_newer_than(self.own_generation()) {
-                return None;
-            }
+        if self.newer.is_none() && self.flight.is_none() && !state.knows_newer_than(self.own_generation()) {
+            return None;
         }
         if state.has_ended() {
             return None;

@@ -77,7 +77,7 @@ impl MemoryStore {
     }
 
     fn sweep(&self, now: Timestamp) {
-        if self.writes.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY != 0 {
+        if !self.writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
             return;
         }
         self.sessions().retain(|_, entry| {

@@ -65,7 +65,14 @@ async fn an_optional_route_takes_everyone_and_no_forged_bearer() {
     let world = World::start().await;
     let stranger = world.browser();
     stranger.fetch("/control/state").header("authorization", "Bearer forged").await.is(200).says("anonymous");
-    world.logged_in("mina").await.fetch("/control/state").header("authorization", "Bearer forged").await.is(200).says("valid");
+    world
+        .logged_in("mina")
+        .await
+        .fetch("/control/state")
+        .header("authorization", "Bearer forged")
+        .await
+        .is(200)
+        .says("valid");
     let seen = world.backend.recorded_at("/control/state");
     assert_eq!(seen[0].header("authorization"), None);
     assert!(seen[1].header("authorization").unwrap().starts_with("Bearer ey"));
@@ -73,7 +80,8 @@ async fn an_optional_route_takes_everyone_and_no_forged_bearer() {
 
 #[tokio::test]
 async fn on_a_public_route_the_visitors_own_authorization_passes() {
-    let world = World::with("[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"").await;
+    let world =
+        World::with("[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"").await;
     let browser = world.logged_in("mina").await;
     let answer = browser.fetch("/public/headers").header("authorization", "Basic eDp5").await.is(200);
     assert_eq!(answer.auth_status(), None);
@@ -99,8 +107,12 @@ async fn what_no_route_names_does_not_exist() {
 
 #[tokio::test]
 async fn the_most_specific_route_wins_whatever_the_order_of_the_file() {
-    let (rest, one, exact, post) =
-        (Upstream::saying("rest").await, Upstream::saying("one").await, Upstream::saying("exact").await, Upstream::saying("post").await);
+    let (rest, one, exact, post) = (
+        Upstream::saying("rest").await,
+        Upstream::saying("one").await,
+        Upstream::saying("exact").await,
+        Upstream::saying("post").await,
+    );
     let route = |path: &str, upstream: &str, more: &str| {
         format!("[[routes]]\npath = \"{path}\"\nupstream = \"{upstream}\"\naccess = \"public\"\n{more}\n")
     };
@@ -113,7 +125,9 @@ async fn the_most_specific_route_wins_whatever_the_order_of_the_file() {
     file += &route("/a/{name}", "post", "methods = [\"POST\"]");
     let world = World::with(&file).await;
     let browser = world.browser();
-    for (path, expected) in [("/a", "rest"), ("/a/", "rest"), ("/a/x", "one"), ("/a/b", "exact"), ("/a/b/c", "rest"), ("/a/x/", "rest")] {
+    for (path, expected) in
+        [("/a", "rest"), ("/a/", "rest"), ("/a/x", "one"), ("/a/b", "exact"), ("/a/b/c", "rest"), ("/a/x/", "rest")]
+    {
         assert_eq!(browser.fetch(path).await.is(200).text(), expected, "{path}");
     }
     assert_eq!(browser.post("/a/x").await.is(200).text(), "post");
@@ -127,7 +141,12 @@ async fn a_prefix_is_stripped_and_the_query_kept() {
         upstream.target()
     ))
     .await;
-    for (asked, heard) in [("/api/proxy/users/me?a=%2F&b", "/users/me?a=%2F&b"), ("/api/proxy", "/"), ("/api/proxy/", "/"), ("/api/proxy?x", "/?x")] {
+    for (asked, heard) in [
+        ("/api/proxy/users/me?a=%2F&b", "/users/me?a=%2F&b"),
+        ("/api/proxy", "/"),
+        ("/api/proxy/", "/"),
+        ("/api/proxy?x", "/?x"),
+    ] {
         world.browser().fetch(asked).await.is(200);
         assert_eq!(upstream.last().line(), format!("GET {heard} HTTP/1.1"));
     }
@@ -138,7 +157,17 @@ async fn nobody_speaks_to_the_backend_in_the_gateways_name() {
     // With another base path the backend's /auth/… would be open to all through `/{*rest}`.
     let world = Setup::new().with("session.base_path = \"/login-here\"").start().await;
     let browser = world.browser();
-    for path in ["/auth/refresh", "/auth/signout", "/auth/login", "/auth/demo", "/auth/any-provider", "/auth/%72efresh", "/auth/x/../refresh", "//auth/refresh", "/auth/./refresh"] {
+    for path in [
+        "/auth/refresh",
+        "/auth/signout",
+        "/auth/login",
+        "/auth/demo",
+        "/auth/any-provider",
+        "/auth/%72efresh",
+        "/auth/x/../refresh",
+        "//auth/refresh",
+        "/auth/./refresh",
+    ] {
         let answer = browser.post("/x").at_path(path).json(&serde_json::json!({ "refreshToken": "x" })).await;
         assert!(matches!(answer.status.as_u16(), 400 | 404), "{path}: {answer}");
     }
@@ -153,10 +182,19 @@ async fn a_host_that_is_not_ours_is_misdirected() {
     let world = World::with("server.hosts = [\"vestibule:8080\", \"internal.example\"]").await;
     let address = world.gateway.address();
     let status = |host: String| async move {
-        raw::status(&Raw::exchange(address, format!("GET /public/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await)
+        raw::status(
+            &Raw::exchange(address, format!("GET /public/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"))
+                .await,
+        )
     };
     let port = address.port();
-    for host in [world.gateway.host().to_owned(), format!("localhost:{port}"), format!("[::1]:{port}"), "vestibule:8080".into(), "internal.example".into()] {
+    for host in [
+        world.gateway.host().to_owned(),
+        format!("localhost:{port}"),
+        format!("[::1]:{port}"),
+        "vestibule:8080".into(),
+        "internal.example".into(),
+    ] {
         assert_eq!(status(host.clone()).await, 200, "{host}");
     }
     for host in ["evil.example", "127.0.0.1.evil.example", "vestibule", "localhost.", "127.0.0.2"] {

@@ -52,11 +52,21 @@ async fn metrics_count_and_hold_no_secret() {
 async fn a_foreign_page_reads_nothing_from_the_admin_listener() {
     let world = world().await;
     let admin = world.gateway.admin();
-    let rebound = Raw::exchange(admin, "GET /metrics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n").await;
-    assert!(matches!(raw::status(&rebound), 403 | 421) || raw::status(&rebound) == 200 && !rebound.contains("access-control"), "{rebound}");
+    let rebound =
+        Raw::exchange(admin, "GET /metrics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n").await;
+    assert!(
+        matches!(raw::status(&rebound), 403 | 421)
+            || raw::status(&rebound) == 200 && !rebound.contains("access-control"),
+        "{rebound}"
+    );
     let foreign = get(admin, "/", "origin: https://evil.example\r\n").await;
     assert_eq!(raw::status(&foreign), 403, "{foreign}");
-    assert!(!get(admin, "/metrics", "origin: https://evil.example\r\n").await.to_lowercase().contains("access-control-allow-origin"));
+    assert!(
+        !get(admin, "/metrics", "origin: https://evil.example\r\n")
+            .await
+            .to_lowercase()
+            .contains("access-control-allow-origin")
+    );
 }
 
 #[tokio::test]

@@ -13,15 +13,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "assemble",
         &[
-            "config", "listen", "handle", "hygiene", "respond", "route", "login", "session", "authority", "oidc", "pages",
-            "call", "store", "upstream", "demo",
+            "config",
+            "listen",
+            "handle",
+            "hygiene",
+            "respond",
+            "route",
+            "login",
+            "session",
+            "authority",
+            "oidc",
+            "pages",
+            "call",
+            "store",
+            "upstream",
+            "demo",
         ],
     ),
     // The types of settings, and the parsers that belong to them.
-    (
-        "config",
-        &["listen", "hygiene", "session", "login", "authority", "oidc", "upstream", "route", "store", "call"],
-    ),
+    ("config", &["listen", "hygiene", "session", "login", "authority", "oidc", "upstream", "route", "store", "call"]),
     ("listen", &["handle"]),
     ("handle", &["hygiene", "respond", "route", "login", "session", "upstream"]),
     // Pages, and the error types of what `handle` calls.
@@ -111,7 +121,8 @@ fn the_reader_of_imports_sees_every_form() {
         mod tests { use crate::listen::X; }
     "#;
     let module = ["login".to_owned(), "callback".to_owned()];
-    let found: Vec<_> = imports(&without_unit_tests(&without_comments_and_strings(text)), &module).into_iter().collect();
+    let found: Vec<_> =
+        imports(&without_unit_tests(&without_comments_and_strings(text)), &module).into_iter().collect();
     assert_eq!(found, ["clock", "login", "oidc", "pages", "session", "store"]);
 }
 
@@ -160,7 +171,8 @@ fn program(file: &Path) -> String {
 fn without_unit_tests(text: &str) -> String {
     let tests = text.match_indices("#[cfg(test)]").find(|(at, attribute)| {
         let rest = text[at + attribute.len()..].trim_start();
-        rest.trim_start_matches("pub(crate) ").starts_with("mod ") && !rest.split('{').next().unwrap_or("").contains(';')
+        rest.trim_start_matches("pub(crate) ").starts_with("mod ")
+            && !rest.split('{').next().unwrap_or("").contains(';')
     });
     text[..tests.map_or(text.len(), |(at, _)| at)].to_owned()
 }
@@ -222,7 +234,8 @@ fn char_literal(text: &str) -> Option<&str> {
 /// The top-level modules that a module's code names.
 fn imports(code: &str, module: &[String]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let words = code.char_indices().filter(|(at, c)| is_word(*c) && !code[..*at].chars().next_back().is_some_and(is_word));
+    let words =
+        code.char_indices().filter(|(at, c)| is_word(*c) && !code[..*at].chars().next_back().is_some_and(is_word));
     for (at, _) in words {
         let rest = &code[at..];
         if let Some(tree) = after_path_root(rest, "crate").or_else(|| after_path_root(rest, "vestibule")) {

@@ -28,7 +28,9 @@ const ID_TOKEN_TAMPERS: [IdTokenTamper; 15] = [
 
 /// A page that says so, or the login page with a message.
 fn is_refused(answer: &Answer) -> bool {
-    answer.status.is_client_error() || answer.status.is_server_error() || answer.location().starts_with("/auth/login?error=")
+    answer.status.is_client_error()
+        || answer.status.is_server_error()
+        || answer.location().starts_with("/auth/login?error=")
 }
 
 #[tokio::test]
@@ -75,7 +77,10 @@ async fn a_wrong_absent_or_used_state_is_a_page_with_a_way_to_start_again() {
     let wrong = browser.navigate("/auth/callback/demo?code=x&state=never-given").await;
     for page in [absent, wrong] {
         let page = page.is(400);
-        assert!(page.text().contains("This login attempt has expired") && page.text().contains("/auth/login"), "{page}");
+        assert!(
+            page.text().contains("This login attempt has expired") && page.text().contains("/auth/login"),
+            "{page}"
+        );
         assert_eq!(page.header("cache-control"), Some("no-store"));
         assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
     }
@@ -178,7 +183,8 @@ async fn a_provider_or_backend_that_is_down_is_said_and_the_next_login_works() {
 async fn a_provider_that_talks_rubbish_logs_nobody_in() {
     let world = World::start().await;
     for body in ["<html>", "{}", "[]", r#"{"access_token":5}"#, r#"{"access_token":"x","token_type":"Bearer"}"#] {
-        let scripted = Scripted::Answer { status: http::StatusCode::OK, content_type: "application/json", body: body.into() };
+        let scripted =
+            Scripted::Answer { status: http::StatusCode::OK, content_type: "application/json", body: body.into() };
         world.provider.next_answer(Endpoint::Token, scripted);
         let browser = world.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;

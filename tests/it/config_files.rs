@@ -13,7 +13,10 @@ async fn said(toml: &str, arguments: &[&str]) -> (i32, String) {
 #[tokio::test]
 async fn every_mistake_is_told_at_once_with_its_place() {
     let world = World::start().await;
-    let file = world.file(free_port(), "").replace("public_url", "publik_url").replace("upstream = \"backend\"", "upstream = \"bakend\"");
+    let file = world
+        .file(free_port(), "")
+        .replace("public_url", "publik_url")
+        .replace("upstream = \"backend\"", "upstream = \"bakend\"");
     for command in ["check", "run"] {
         let (code, output) = said(&file, &[command]).await;
         assert_eq!(code, 1, "{output}");
@@ -48,7 +51,9 @@ async fn a_changed_file_is_picked_up_and_sessions_stay() {
     let browser = world.browser_at(port);
     browser.login_as("mina").await;
     browser.fetch("/api/me").await.is(200);
-    let admins = format!("{key}[[routes]]\npath = \"/api/{{*rest}}\"\nupstream = \"backend\"\naccess = {{ roles = [\"admin\"] }}");
+    let admins = format!(
+        "{key}[[routes]]\npath = \"/api/{{*rest}}\"\nupstream = \"backend\"\naccess = {{ roles = [\"admin\"] }}"
+    );
     fs::write(process.file(), world.file(port, &admins)).unwrap();
     process.until_said("configuration reloaded").await;
     browser.fetch("/api/me").await.is(403).says("valid");

@@ -24,7 +24,10 @@ async fn each_cookie_has_its_attributes_and_its_lifetime() {
     }
     assert!(answer.set_cookie("sb_rt").unwrap().contains("; Max-Age=2592000"), "{answer}");
     let device = answer.set_cookie("sb_did").unwrap();
-    assert!(device.contains("; SameSite=Lax") && device.contains("; Path=/") && device.contains("; Max-Age=34560000"), "{device}");
+    assert!(
+        device.contains("; SameSite=Lax") && device.contains("; Path=/") && device.contains("; Max-Age=34560000"),
+        "{device}"
+    );
     assert!(!device.contains("HttpOnly"), "{device}");
     let id = device.trim_start_matches("sb_did=").split(';').next().unwrap();
     assert_eq!(uuid::Uuid::parse_str(id).unwrap().get_version_num(), 4);
@@ -168,7 +171,9 @@ async fn of_two_cookies_of_one_name_the_one_that_opens_counts_and_two_logins_can
 async fn crafted_cookie_headers_are_harmless() {
     let world = World::start().await;
     let many = "a=b; ".repeat(3000);
-    for header in [";;;", "=", "sb_at", "sb_at=", "sb_at.999999=x", "sb_at.1=x", "sb_at=x; sb_at.2=y", "sb_rt=\"", &many] {
+    for header in
+        [";;;", "=", "sb_at", "sb_at=", "sb_at.999999=x", "sb_at.1=x", "sb_at=x; sb_at.2=y", "sb_rt=\"", &many]
+    {
         let answer = world.browser().plain(Method::GET, "/api/me").header("cookie", header).await;
         assert_eq!(answer.status, 401, "{header}: {answer}");
     }
@@ -189,7 +194,10 @@ async fn ours_do_not_reach_the_upstream_and_others_pass_byte_for_byte() {
     ask.await.is(200);
     let heard = upstream.last();
     let cookie = heard.header("cookie").unwrap();
-    assert!(cookie.starts_with("a=\"b c\"; a=2;  odd") && !cookie.contains("sb_at") && !cookie.contains("sb_rt"), "{cookie}");
+    assert!(
+        cookie.starts_with("a=\"b c\"; a=2;  odd") && !cookie.contains("sb_at") && !cookie.contains("sb_rt"),
+        "{cookie}"
+    );
     assert!(heard.header("authorization").unwrap().starts_with("Bearer ey"));
 }
 
@@ -229,9 +237,12 @@ async fn long_tokens(lengths: &'static [usize]) -> (Upstream, World) {
                 continue;
             }
             let asked: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-            let turn = asked["refreshToken"].as_str().map_or(0, |token| token.trim_start_matches("rt").parse::<usize>().unwrap());
+            let turn = asked["refreshToken"]
+                .as_str()
+                .map_or(0, |token| token.trim_start_matches("rt").parse::<usize>().unwrap());
             let token = "x".repeat(lengths[turn.min(lengths.len() - 1)]);
-            let body = json!({ "accessToken": token, "refreshToken": format!("rt{}", turn + 1), "expiresIn": 300 }).to_string();
+            let body = json!({ "accessToken": token, "refreshToken": format!("rt{}", turn + 1), "expiresIn": 300 })
+                .to_string();
             wire.send(ok(&body).replace("text/plain", "application/json")).await;
         }
     })
@@ -258,7 +269,9 @@ async fn long_tokens(lengths: &'static [usize]) -> (Upstream, World) {
 async fn a_long_token_is_split_and_a_shorter_one_deletes_what_is_left_over() {
     let (_authority, world) = long_tokens(&[9000, 5000, 100]).await;
     let browser = world.logged_in("mina").await;
-    let parts = |names: std::collections::BTreeSet<String>| names.into_iter().filter(|n| n.starts_with("sb_at")).collect::<Vec<_>>();
+    let parts = |names: std::collections::BTreeSet<String>| {
+        names.into_iter().filter(|n| n.starts_with("sb_at")).collect::<Vec<_>>()
+    };
     let at_first = parts(browser.cookie_names());
     assert!(at_first.len() >= 3 && at_first[..2] == ["sb_at", "sb_at.1"], "{at_first:?}");
     assert_eq!(browser.fetch("/long").await.is(200).says("valid").text(), "9007");

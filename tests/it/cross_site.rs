@@ -117,7 +117,8 @@ async fn a_preflight_is_answered_from_the_routes_cors() {
     let world = World::with(&partner_route(&upstream, CORS)).await;
     let preflight = |origin: &str| {
         let ask = world.browser().plain(Method::OPTIONS, "/partner").header("origin", origin);
-        ask.header("access-control-request-method", "PUT").header("access-control-request-headers", "content-type, x-own")
+        ask.header("access-control-request-method", "PUT")
+            .header("access-control-request-headers", "content-type, x-own")
     };
     let answer = preflight("https://partner.example").await;
     assert!(answer.status.is_success(), "{answer}");
@@ -149,11 +150,16 @@ async fn a_preflight_to_a_route_without_cors_is_refused_and_a_public_one_is_forw
 
 #[tokio::test]
 async fn a_partners_origin_may_write_with_the_visitors_cookies() {
-    let upstream = Upstream::answering("HTTP/1.1 200 OK\r\naccess-control-allow-origin: *\r\ncontent-length: 2\r\n\r\nok").await;
+    let upstream =
+        Upstream::answering("HTTP/1.1 200 OK\r\naccess-control-allow-origin: *\r\ncontent-length: 2\r\n\r\nok").await;
     let world = World::with(&partner_route(&upstream, CORS)).await;
     let browser = world.logged_in("mina").await;
     let ask = |origin: &str| {
-        browser.plain(Method::POST, "/partner").header("sec-fetch-site", "cross-site").header("origin", origin).body("x")
+        browser
+            .plain(Method::POST, "/partner")
+            .header("sec-fetch-site", "cross-site")
+            .header("origin", origin)
+            .body("x")
     };
     let answer = ask("https://partner.example").await.is(200).says("valid");
     assert_eq!(answer.header("access-control-allow-origin"), Some("https://partner.example"));

@@ -11,7 +11,8 @@ async fn a_person_logs_in_watches_a_refresh_and_logs_out() {
     let mut demo = Process::start("", &["demo"]);
     demo.until_said("Open this page").await;
     let output = demo.output();
-    let page = output.lines().find(|line| line.starts_with("http://")).expect("the page's address, alone on its line").trim();
+    let page =
+        output.lines().find(|line| line.starts_with("http://")).expect("the page's address, alone on its line").trim();
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo");
     let visit = Command::new("node")
         .arg("demo.mjs")

@@ -86,14 +86,18 @@ async fn a_host_that_differs_from_the_authority_and_a_connect_are_refused() {
     let (mut link, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tcp)).await.unwrap();
     tokio::spawn(connection);
     let host = world.gateway.host();
-    let ask = |authority: &str| Request::builder().version(Version::HTTP_2).uri(format!("http://{authority}/public/ping"));
+    let ask =
+        |authority: &str| Request::builder().version(Version::HTTP_2).uri(format!("http://{authority}/public/ping"));
     let differs = ask(host).header("host", "evil.example").body(Full::<Bytes>::default()).unwrap();
     assert!(link.send_request(differs).await.is_ok_and(|answer| answer.status() == 400) || !link.is_closed());
     let foreign = ask("evil.example").body(Full::default()).unwrap();
     assert_eq!(link.send_request(foreign).await.unwrap().status(), 421);
-    let connect = Request::builder().method(Method::CONNECT).version(Version::HTTP_2).uri(host).body(Full::default()).unwrap();
+    let connect =
+        Request::builder().method(Method::CONNECT).version(Version::HTTP_2).uri(host).body(Full::default()).unwrap();
     let refused = link.send_request(connect).await;
-    assert!(refused.is_err() || refused.is_ok_and(|answer| answer.status().is_client_error() || answer.status() == 501));
+    assert!(
+        refused.is_err() || refused.is_ok_and(|answer| answer.status().is_client_error() || answer.status() == 501)
+    );
     let fine = ask(host).body(Full::default()).unwrap();
     assert_eq!(link.send_request(fine).await.unwrap().status(), 200);
     assert_eq!(world.backend.requests("/public/ping"), 1);

@@ -95,7 +95,10 @@ async fn the_only_way_in_is_taken_at_once() {
     let world = world.start().await;
     let start = world.browser().navigate("/auth/login?return_to=/x").await;
     assert!(start.status.is_redirection(), "{start}");
-    assert!(start.location().contains("/auth/login/demo") || start.location().starts_with(&world.provider.issuer()), "{start}");
+    assert!(
+        start.location().contains("/auth/login/demo") || start.location().starts_with(&world.provider.issuer()),
+        "{start}"
+    );
 }
 
 #[tokio::test]
@@ -111,7 +114,8 @@ async fn several_ways_in_are_shown_on_a_page_in_the_persons_language() {
     )
     .await;
     for (language, word) in [("en", "Log in"), ("ko-KR,ko;q=0.9", "로그인")] {
-        let page = world.browser().speaking(language).navigate("/auth/login?return_to=/x").await.is(200).says("anonymous");
+        let page =
+            world.browser().speaking(language).navigate("/auth/login?return_to=/x").await.is(200).says("anonymous");
         let text = page.text();
         assert!(text.contains("/auth/login/demo?return_to=") && text.contains("/auth/login/corp?return_to="), "{page}");
         assert!(text.contains("Corp &amp; Co") && text.contains(word) && text.contains(r#"type="password""#), "{page}");
@@ -147,7 +151,8 @@ async fn a_form_with_e_mail_and_password_ends_where_it_was_on_the_way_to() {
     let page = browser.navigate("/auth/login?return_to=/deep").await.is(200);
     assert!(page.text().contains("/deep"));
     let fields = [("email", EMAIL), ("password", PASSWORD), ("return_to", "/deep")];
-    let form = browser.post("/auth/login").form(&fields).header("sec-fetch-mode", "navigate").header("accept", "text/html");
+    let form =
+        browser.post("/auth/login").form(&fields).header("sec-fetch-mode", "navigate").header("accept", "text/html");
     assert_eq!(form.await.is(303).location(), "/deep");
     assert!(browser.is_logged_in());
 }

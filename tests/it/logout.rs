@@ -77,7 +77,8 @@ async fn the_backend_is_signed_out_with_the_newest_refresh_token() {
     browser.fetch("/api/me").await.is(200).says("refreshed");
     // A tab with the old cookies logs out.
     logout(&old).await;
-    let sent = world.backend.recorded_at("/auth/signout")[0].json().unwrap()["refreshToken"].as_str().unwrap().to_owned();
+    let sent =
+        world.backend.recorded_at("/auth/signout")[0].json().unwrap()["refreshToken"].as_str().unwrap().to_owned();
     assert!(sent.starts_with("rt.1.2."), "the second refresh token of the session");
     browser.fetch("/api/me").await.is(401).says("invalid");
 }
@@ -160,7 +161,10 @@ async fn a_provider_that_is_the_authority_revokes_and_ends_its_own_session() {
     browser.fetch("/api/me").await.is(200);
     let answer = logout_by_form(&browser).await;
     assert!(answer.location().starts_with(&format!("{}/logout?", world.provider.issuer())), "{answer}");
-    assert!(answer.location().contains("id_token_hint=") && answer.location().contains("post_logout_redirect_uri="), "{answer}");
+    assert!(
+        answer.location().contains("id_token_hint=") && answer.location().contains("post_logout_redirect_uri="),
+        "{answer}"
+    );
     assert!(!browser.is_logged_in());
     within_patience("the revocation", world.provider.until(|seen| seen.revocation_calls >= 1)).await;
     let back = browser.follow(&answer).await;

@@ -59,7 +59,11 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     secrets.extend(held(&app));
     let typed = world.browser_at(port);
     typed.post("/auth/login").json(&json!({ "email": EMAIL, "password": PASSWORD })).await.is(200);
-    typed.post("/auth/login").json(&json!({ "email": "someone@example.test", "password": "a-wrong-password" })).await.is(401);
+    typed
+        .post("/auth/login")
+        .json(&json!({ "email": "someone@example.test", "password": "a-wrong-password" }))
+        .await
+        .is(401);
     secrets.extend(["a-wrong-password".to_owned(), "someone@example.test".to_owned()]);
     secrets.extend(held(&typed));
     app.fetch("/api/me").header("authorization", "Bearer a-bearer-of-the-visitors").await;
@@ -67,9 +71,14 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
 
     // What went to the backend: every token in every body and header.
     for request in world.backend.recorded() {
-        secrets.extend(request.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned));
+        secrets
+            .extend(request.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned));
         let body = request.json().unwrap_or_default();
-        secrets.extend(["id_token", "refreshToken", "accessToken"].iter().filter_map(|name| body[name].as_str().map(str::to_owned)));
+        secrets.extend(
+            ["id_token", "refreshToken", "accessToken"]
+                .iter()
+                .filter_map(|name| body[name].as_str().map(str::to_owned)),
+        );
     }
 
     process.signal("TERM");
@@ -97,7 +106,8 @@ async fn every_line_is_json_and_every_request_has_one() {
     process.ended().await;
     let output = process.output();
     // What is said before the log is open is for people: warnings about the file.
-    let lines: Vec<Value> = output.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        output.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |path: &str| lines.iter().filter(|line| line.to_string().contains(path)).collect::<Vec<_>>();
     let [me] = of("\"/api/me")[..] else { panic!("one line for the request:\n{output}") };
     assert_eq!(me["status"], 200);

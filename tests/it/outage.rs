@@ -10,7 +10,8 @@ use crate::harness::{World, secs};
 /// Answers of no use, by name. None of them spends the refresh token.
 fn useless() -> Vec<(&'static str, Scripted)> {
     let status = |code: u16| StatusCode::from_u16(code).unwrap();
-    let rubbish = |body: &str| Scripted::Answer { status: status(200), content_type: "application/json", body: body.into() };
+    let rubbish =
+        |body: &str| Scripted::Answer { status: status(200), content_type: "application/json", body: body.into() };
     vec![
         ("500", Scripted::json(status(500), &json!({ "error": "oops" }))),
         ("502 as a page", Scripted::html(status(502), "<html>Bad Gateway</html>")),

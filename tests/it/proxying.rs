@@ -17,7 +17,9 @@ async fn before(upstream: &Upstream, route: &str) -> World {
 }
 
 fn toml(target: &str, access: &str, route: &str) -> String {
-    format!("upstreams.x = {{ targets = [\"{target}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"{access}\"\n{route}\n")
+    format!(
+        "upstreams.x = {{ targets = [\"{target}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"{access}\"\n{route}\n"
+    )
 }
 
 /// One raw request to the gateway under its own host; `head` has no empty line at its end.
@@ -131,17 +133,25 @@ async fn trailers_pass_to_whoever_asks_for_them() {
 #[tokio::test]
 async fn whoever_expects_100_gets_it_before_the_body_or_a_final_answer_instead() {
     let upstream = Upstream::saying("done").await;
-    let world = World::with(&(toml(&upstream.target(), "public", "") + "[[routes]]\npath = \"/closed\"\nupstream = \"x\"\naccess = \"user\"")).await;
+    let world = World::with(
+        &(toml(&upstream.target(), "public", "")
+            + "[[routes]]\npath = \"/closed\"\nupstream = \"x\"\naccess = \"user\""),
+    )
+    .await;
     let host = world.gateway.host();
     let mut visitor = Raw::connect(world.gateway.address()).await;
-    visitor.send(format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")).await;
+    visitor
+        .send(format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"))
+        .await;
     assert_eq!(raw::status(&visitor.head().await), 100);
     visitor.send("body").await;
     assert_eq!(raw::status(&visitor.head().await), 200);
     assert_eq!(upstream.last().body, b"body");
 
     let mut visitor = Raw::connect(world.gateway.address()).await;
-    visitor.send(format!("POST /closed HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")).await;
+    visitor
+        .send(format!("POST /closed HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"))
+        .await;
     assert_eq!(raw::status(&visitor.head().await), 401);
     assert_eq!(upstream.heard().len(), 1);
 }
@@ -164,8 +174,16 @@ async fn the_upstream_is_told_who_asks_and_how() {
 #[tokio::test]
 async fn a_trusted_proxy_is_believed_and_nobody_else() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(&(toml(&upstream.target(), "public", "") + "[server]\ntrusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\"]")).await;
-    exchange(&world, "GET /x/ HTTP/1.1\r\nx-forwarded-for: 6.6.6.6, 203.0.113.9, 10.0.0.7\r\nx-forwarded-proto: http", "").await;
+    let world = World::with(
+        &(toml(&upstream.target(), "public", "") + "[server]\ntrusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\"]"),
+    )
+    .await;
+    exchange(
+        &world,
+        "GET /x/ HTTP/1.1\r\nx-forwarded-for: 6.6.6.6, 203.0.113.9, 10.0.0.7\r\nx-forwarded-proto: http",
+        "",
+    )
+    .await;
     let heard = upstream.last();
     let client = heard.header("x-forwarded-for").unwrap();
     assert!(client.starts_with("203.0.113.9") || client == "203.0.113.9", "{client}");
@@ -175,10 +193,25 @@ async fn a_trusted_proxy_is_believed_and_nobody_else() {
 #[tokio::test]
 async fn headers_that_could_pass_for_ours_do_not_pass() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(&toml(&upstream.target(), "public", "headers = { set = { x-person = \"{claims.sub}\" } }")).await;
+    let world =
+        World::with(&toml(&upstream.target(), "public", "headers = { set = { x-person = \"{claims.sub}\" } }")).await;
     let forged = [
-        "X-Auth-User", "x-auth-request-email", "X_Auth_User", "x.auth.user", "Remote-User", "remote_groups", "X-User", "X-User-Id", "x_user_id",
-        "vestibule-assertion", "Vestibule_Assertion", "X-Person", "x_person", "x.person", "X-Real-IP", "some_underscore",
+        "X-Auth-User",
+        "x-auth-request-email",
+        "X_Auth_User",
+        "x.auth.user",
+        "Remote-User",
+        "remote_groups",
+        "X-User",
+        "X-User-Id",
+        "x_user_id",
+        "vestibule-assertion",
+        "Vestibule_Assertion",
+        "X-Person",
+        "x_person",
+        "x.person",
+        "X-Real-IP",
+        "some_underscore",
     ];
     let head = forged.iter().fold("GET /x/ HTTP/1.1".to_owned(), |head, name| format!("{head}\r\n{name}: forged"));
     let answer = exchange(&world, &format!("{head}\r\nx-fine: kept"), "").await;
@@ -369,7 +402,9 @@ async fn a_request_that_two_parsers_could_read_differently_is_400() {
     let world = before(&upstream, "").await;
     let host = world.gateway.host();
     let heads = [
-        format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+        format!(
+            "POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+        ),
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab"),
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1, 1\r\n\r\na"),
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: +1\r\n\r\na"),
@@ -377,7 +412,9 @@ async fn a_request_that_two_parsers_could_read_differently_is_400() {
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length:\r\n\r\n"),
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n"),
-        format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n0\r\n\r\n"),
+        format!(
+            "POST /x/ HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n0\r\n\r\n"
+        ),
         format!("POST /x/ HTTP/1.0\r\nhost: {host}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
         format!("GET /x/ HTTP/1.1\r\nhost: {host}\r\nhost: {host}\r\n\r\n"),
         "GET /x/ HTTP/1.1\r\n\r\n".to_owned(),
@@ -426,7 +463,8 @@ async fn requests_on_one_connection_are_answered_in_order() {
     visitor.send(request(80) + &request(1) + &request(20)).await;
     for ms in [80, 1, 20] {
         let head = visitor.head().await;
-        let length = head.to_lowercase().split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
+        let length =
+            head.to_lowercase().split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
         let body = String::from_utf8(visitor.exactly(length).await).unwrap();
         assert!(body.contains(&format!(":{ms}}}")), "{body}");
     }
@@ -437,7 +475,11 @@ async fn methods_that_are_no_business_of_a_gateway_are_refused() {
     let upstream = Upstream::saying("ok").await;
     let world = before(&upstream, "").await;
     let host = world.gateway.host();
-    for (line, status) in [("TRACE /x/ HTTP/1.1", 405), (&*format!("CONNECT {host} HTTP/1.1"), 405), ("CONNECT evil.example:443 HTTP/1.1", 405)] {
+    for (line, status) in [
+        ("TRACE /x/ HTTP/1.1", 405),
+        (&*format!("CONNECT {host} HTTP/1.1"), 405),
+        ("CONNECT evil.example:443 HTTP/1.1", 405),
+    ] {
         let answer = exchange(&world, line, "").await;
         assert!([status, 400, 421, 501].contains(&raw::status(&answer)), "{line}: {answer}");
     }
@@ -473,7 +515,9 @@ async fn what_belongs_to_one_person_stays_out_of_shared_caches() {
             parts
         };
         let answer = world.logged_in("mina").await.fetch("/x/").await.is(200);
-        let got = parts(&answer.headers.get_all("cache-control").iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>().join(","));
+        let got = parts(
+            &answer.headers.get_all("cache-control").iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>().join(","),
+        );
         let is_private_enough = given == Some("no-store") && got.contains(&"no-store".to_owned());
         assert!(is_private_enough || got == parts(expected.unwrap()), "{given:?}: {got:?}");
         // Without a Bearer nothing is added.
@@ -484,7 +528,8 @@ async fn what_belongs_to_one_person_stays_out_of_shared_caches() {
 
 #[tokio::test]
 async fn an_answer_with_cookies_is_stored_nowhere() {
-    let upstream = Upstream::answering("HTTP/1.1 200 OK\r\ncache-control: public, max-age=60\r\ncontent-length: 0\r\n\r\n").await;
+    let upstream =
+        Upstream::answering("HTTP/1.1 200 OK\r\ncache-control: public, max-age=60\r\ncontent-length: 0\r\n\r\n").await;
     let world = World::with(&toml(&upstream.target(), "user", "")).await;
     let browser = world.logged_in("mina").await;
     world.expire_tokens();

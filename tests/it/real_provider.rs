@@ -23,7 +23,8 @@ async fn it_proves_who_somebody_is_and_the_backend_issues() {
     world.expire_tokens();
     browser.fetch("/api/me").await.is(200).says("refreshed");
     assert_eq!(world.backend.refresh_calls(), 1);
-    let form = browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html");
+    let form =
+        browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html");
     let out = form.await.is(303);
     assert!(out.location().starts_with(provider.issuer()), "{out}");
     provider.end_session(&browser, &out).await;
@@ -69,8 +70,14 @@ async fn as_the_authority_it_is_asked_once_and_never_sees_a_token_twice() {
         world.advance(secs(61));
         let old = browser.copy();
         let answers = join_all((0..50).map(|_| browser.copy().fetch("/x").into_future())).await;
-        assert!(answers.iter().all(|answer| answer.status == 200 && answer.auth_status() == Some("refreshed")), "{round}");
-        assert_eq!(provider.event("grant.success").await["grant"], if round == 0 { "authorization_code" } else { "refresh_token" });
+        assert!(
+            answers.iter().all(|answer| answer.status == 200 && answer.auth_status() == Some("refreshed")),
+            "{round}"
+        );
+        assert_eq!(
+            provider.event("grant.success").await["grant"],
+            if round == 0 { "authorization_code" } else { "refresh_token" }
+        );
         browser.fetch("/x").await.is(200);
         old.fetch("/x").await.is(200).says("refreshed");
     }

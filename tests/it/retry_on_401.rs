@@ -10,7 +10,8 @@ fn pattern(length: usize) -> Bytes {
     (0..length).map(|n| u8::try_from(n % 251).unwrap()).collect::<Vec<_>>().into()
 }
 
-const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer error=\"invalid_token\"\r\ncontent-length: 2\r\n\r\nno";
+const UNAUTHORIZED: &str =
+    "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer error=\"invalid_token\"\r\ncontent-length: 2\r\n\r\nno";
 
 #[tokio::test]
 async fn a_rejected_token_is_refreshed_and_the_request_sent_again() {

@@ -18,7 +18,8 @@ async fn each_event_passes_at_once() {
         let gate = Arc::clone(&opened);
         async move {
             while wire.request().await.is_some() {
-                wire.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n").await;
+                wire.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+                    .await;
                 for _ in 0..3 {
                     wire.send("9\r\ndata: x\n\n\r\n").await;
                     gate.notified().await;

@@ -92,7 +92,8 @@ async fn another_sessions_logout_does_not_end_it() {
 
 #[tokio::test]
 async fn a_socket_on_an_optional_route_ends_with_the_session_it_opened_with() {
-    let world = World::with("[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"optional\"").await;
+    let world =
+        World::with("[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"optional\"").await;
     let browser = world.logged_in("mina").await;
     let mut socket = WebSocket::open(&browser, "/public/ws").await.unwrap();
     let mut strangers = WebSocket::open(&world.browser(), "/public/ws").await.unwrap();

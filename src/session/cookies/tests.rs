@@ -1,3 +1,5 @@
+//! What cookies are found, stripped, set and deleted, in the bytes that browsers and upstreams see.
+
 use std::time::Duration;
 
 use super::*;
@@ -35,7 +37,7 @@ fn cookies(values: &[&str]) -> HeaderMap {
     headers
 }
 
-fn lines(changes: CookieChanges) -> Vec<String> {
+fn lines(changes: &CookieChanges) -> Vec<String> {
     changes.0.iter().map(|v| v.to_str().unwrap().to_owned()).collect()
 }
 
@@ -87,7 +89,7 @@ fn an_upstream_cannot_set_our_cookies() {
 #[test]
 fn a_large_value_is_split_and_stale_parts_are_deleted() {
     let text = "x".repeat(9000);
-    let set = lines(jar().set(Token::Access, &text, 60).and(jar().clear_beyond(Token::Access, 3, 5)));
+    let set = lines(&jar().set(Token::Access, &text, 60).and(jar().clear_beyond(Token::Access, 3, 5)));
     let names: Vec<_> = set.iter().map(|l| &l[..l.find('=').unwrap()]).collect();
     assert_eq!(names, ["sb_at", "sb_at.1", "sb_at.2", "sb_at.3", "sb_at.4"]);
     assert!(set.iter().all(|l| l.find(';').unwrap() <= 4096));
@@ -98,9 +100,9 @@ fn a_large_value_is_split_and_stale_parts_are_deleted() {
 fn a_deletion_repeats_the_attributes_it_was_set_with() {
     let jar = Jar::new(&Settings { host_prefix: true, ..settings("https://app.example") });
     assert_eq!(
-        lines(jar.clear(Token::Refresh, 1)),
+        lines(&jar.clear(Token::Refresh, 1)),
         ["__Host-sb_rt=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax"]
     );
     let plain = Jar::new(&settings("http://localhost:8080"));
-    assert_eq!(lines(plain.clear(Token::Access, 1)), ["sb_at=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"]);
+    assert_eq!(lines(&plain.clear(Token::Access, 1)), ["sb_at=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"]);
 }

@@ -176,7 +176,8 @@ impl Browser {
         let url = self.home.join(path).unwrap();
         let origin = url.origin().ascii_serialization();
         let sends_origin = method != Method::GET && method != Method::HEAD;
-        let ask = self.ask(method, url, Site::SameOrigin).header("sec-fetch-mode", "cors").header("sec-fetch-dest", "empty");
+        let ask =
+            self.ask(method, url, Site::SameOrigin).header("sec-fetch-mode", "cors").header("sec-fetch-dest", "empty");
         if sends_origin { ask.header("origin", &origin) } else { ask }.header("accept", "*/*")
     }
 
@@ -194,7 +195,8 @@ impl Browser {
     }
 
     fn ask(&self, method: Method, url: Url, site: Site) -> Ask {
-        let ask = Ask { browser: self.clone(), method, url, site, headers: HeaderMap::new(), body: empty(), raw_path: None };
+        let ask =
+            Ask { browser: self.clone(), method, url, site, headers: HeaderMap::new(), body: empty(), raw_path: None };
         let site = match site {
             Site::None => "none",
             Site::SameOrigin => "same-origin",
@@ -220,7 +222,8 @@ impl Browser {
 
     /// Logs in at the demo's provider, and returns its redirect to the callback.
     pub async fn as_far_as_callback(&self, provider: &str, return_to: &str, name: &str) -> Answer {
-        let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
+        let query: String =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
         let start = self.navigate(&format!("/auth/login/{provider}?{query}")).await;
         assert!(start.status.is_redirection(), "the login's start: {start}");
         let mut authorize: Url = start.location().parse().unwrap();
@@ -292,9 +295,10 @@ impl Browser {
         let lax_is_sent = site != Site::CrossSite || navigates && matches!(*method, Method::GET | Method::HEAD);
         let jar = self.jar.lock().unwrap();
         let fitting = jar.iter().filter(|c| {
-            let path_fits = url.path().strip_prefix(c.path.as_str()).is_some_and(|rest| {
-                rest.is_empty() || c.path.ends_with('/') || rest.starts_with('/')
-            });
+            let path_fits = url
+                .path()
+                .strip_prefix(c.path.as_str())
+                .is_some_and(|rest| rest.is_empty() || c.path.ends_with('/') || rest.starts_with('/'));
             c.host == host && path_fits && c.lives(now) && (lax_is_sent || c.same_site == Some(SameSite::None))
         });
         fitting.map(|c| format!("{}={}", c.name, c.value)).collect()
@@ -366,7 +370,8 @@ impl Browser {
         if let Some(open) = link.as_ref().filter(|link| !link.is_closed()) {
             return Ok(open.clone());
         }
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(self.connect(url).await)).await?;
+        let (sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(self.connect(url).await)).await?;
         tokio::spawn(connection);
         *link = Some(sender.clone());
         Ok(sender)

@@ -38,7 +38,8 @@ impl Gateway {
         let loaded = config::parse(text, "gateway.toml", Path::new(""), &BTreeMap::new(), &random)
             .unwrap_or_else(|complaints| panic!("{complaints}\n{text}"));
         let public_url = loaded.config.login.public_url.clone();
-        let running = assemble::start(loaded.config, clock.clone(), random, Telemetry::default()).expect("the gateway starts");
+        let running =
+            assemble::start(loaded.config, clock.clone(), random, Telemetry::default()).expect("the gateway starts");
         let (address, admin) = (running.address(), running.admin_address());
         Self { running, address, admin, public_url, clock: clock.clone() }
     }

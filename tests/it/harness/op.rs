@@ -36,7 +36,8 @@ impl OpenIdProvider {
             .expect("Node.js runs: scripts/test installs what is missing");
         let mut events = BufReader::new(process.stdout.take().unwrap()).lines();
         let first = within_patience("the OpenID provider", events.next_line()).await.unwrap();
-        let first: Value = serde_json::from_str(&first.expect("npm ci was run in tests/e2e: scripts/test does that")).unwrap();
+        let first: Value =
+            serde_json::from_str(&first.expect("npm ci was run in tests/e2e: scripts/test does that")).unwrap();
         Self { issuer: first["issuer"].as_str().unwrap().to_owned(), events, _process: process }
     }
 

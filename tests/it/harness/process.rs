@@ -90,7 +90,11 @@ impl Process {
     }
 }
 
-fn read(stream: impl AsyncRead + Send + Unpin + 'static, output: &Arc<Mutex<String>>, news: &watch::Sender<usize>) -> JoinHandle<()> {
+fn read(
+    stream: impl AsyncRead + Send + Unpin + 'static,
+    output: &Arc<Mutex<String>>,
+    news: &watch::Sender<usize>,
+) -> JoinHandle<()> {
     let (output, news) = (Arc::clone(output), news.clone());
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();

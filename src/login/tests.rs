@@ -1,0 +1,463 @@
+//! Whole logins against a scripted provider, by a browser that keeps cookies.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use url::Url;
+
+use super::*;
+use crate::{
+    authority,
+    call::Caller,
+    oidc::fake::Fake,
+    scripted::Reply,
+    session::{self, SealKey},
+    store::MemoryStore,
+};
+
+struct World {
+    fake: Fake,
+    logins: Logins,
+    sessions: Sessions,
+}
+
+/// A browser: its cookies, by name.
+#[derive(Clone, Default)]
+struct Browser(BTreeMap<String, String>);
+
+/// What came of a call.
+struct Got {
+    answer: Result<Answer, Failed>,
+    set_cookie: Vec<String>,
+}
+
+impl World {
+    async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut oidc::Settings)) -> Self {
+        let fake = Fake::start().await;
+        let mut provider = fake.settings();
+        provider.id_token_audiences = Some(vec![provider.client_id.clone()]);
+        change(&mut provider);
+        let providers = vec![Arc::new(fake.provider_with(provider))];
+        let (clock, random, metrics) = (fake.clock.clone(), Random::system(), Arc::new(Metrics::new()));
+        let authority = Authority::new(
+            authority::Settings { kind: authority::Kind::Provider, verify: None },
+            Arc::new(Caller::new(vec![]).unwrap()),
+            providers.clone(),
+            oidc::http_client().unwrap(),
+            clock.clone(),
+        );
+        let authority = Arc::new(authority.unwrap());
+        let sessions = Sessions::new(
+            session_settings(),
+            authority.clone(),
+            MemoryStore::shared(),
+            clock.clone(),
+            random.clone(),
+            metrics.clone(),
+            Handle::current(),
+        );
+        let settings = settings();
+        let pages = Arc::new(Pages::new(&settings.public_url, &settings.login_page(), &settings.return_to_origins));
+        let logins = Logins::new(settings, providers, authority, sessions.clone(), pages, clock, random, metrics);
+        Self { fake, logins, sessions }
+    }
+
+    async fn call(&self, browser: &Browser, method: Method, query: &str, body: Bytes) -> Call {
+        let mut headers = HeaderMap::new();
+        if !browser.0.is_empty() {
+            let pairs: Vec<_> = browser.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            headers.insert(header::COOKIE, pairs.join("; ").parse().unwrap());
+        }
+        if body.first() == Some(&b'{') {
+            headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        }
+        let client = "192.0.2.7".parse().unwrap();
+        let visit = self.sessions.visit(&headers, client).await;
+        Call { method, headers, query: Some(query.to_owned()), body, client, visit, wants_page: true }
+    }
+
+    async fn page(&self, browser: &mut Browser, query: &str) -> Got {
+        let call = self.call(browser, Method::GET, query, Bytes::new()).await;
+        browser.take(self.logins.page(call).await)
+    }
+
+    async fn start_login(&self, browser: &mut Browser, query: &str) -> Url {
+        let call = self.call(browser, Method::GET, query, Bytes::new()).await;
+        browser.take(self.logins.start(call, "corp").await).location().parse().unwrap()
+    }
+
+    async fn callback(&self, browser: &mut Browser, query: &str) -> Got {
+        let call = self.call(browser, Method::GET, query, Bytes::new()).await;
+        browser.take(self.logins.callback(call, "corp").await)
+    }
+
+    /// The provider answers the code of this authorization request.
+    fn provider_agrees(&self, authorization: &Url) {
+        let nonce = parameter(authorization, "nonce");
+        let tokens = json!({
+            "access_token": "at", "refresh_token": "rt", "expires_in": 300, "token_type": "Bearer",
+            "id_token": self.fake.id_token(json!({ "nonce": nonce, "email": "a@b.kr" })).expose(),
+        });
+        self.fake.answer("/token", Reply::json(200, &tokens));
+    }
+
+    async fn log_in(&self, browser: &mut Browser, query: &str) -> Got {
+        let authorization = self.start_login(browser, query).await;
+        self.provider_agrees(&authorization);
+        let got = self.callback(browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
+        assert!(got.answer.is_ok(), "{:?}", got.answer);
+        got
+    }
+
+    async fn is_logged_in(&self, browser: &Browser) -> bool {
+        let mut visit = self.call(browser, Method::GET, "", Bytes::new()).await.visit;
+        visit.ensure().await;
+        visit.access().is_some()
+    }
+}
+
+impl Browser {
+    fn take(&mut self, answer: Result<Answer, Failed>) -> Got {
+        let mut headers = HeaderMap::new();
+        match &answer {
+            Ok(answer) => answer.cookies.clone().write(&mut headers),
+            Err(failed) => failed.cookies.clone().write(&mut headers),
+        }
+        let set_cookie: Vec<_> =
+            headers.get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+        for cookie in &set_cookie {
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            if cookie.contains("Max-Age=0") {
+                self.0.remove(name);
+            } else {
+                self.0.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Got { answer, set_cookie }
+    }
+
+    fn attempts(&self) -> usize {
+        self.0.keys().filter(|name| name.starts_with("sb_tx")).count()
+    }
+}
+
+impl Got {
+    fn location(&self) -> &str {
+        match self.answer.as_ref().map(|answer| &answer.content) {
+            Ok(Content::Redirect(location)) => location,
+            other => panic!("no redirect: {other:?}"),
+        }
+    }
+
+    fn html(&self) -> &str {
+        match self.answer.as_ref().map(|answer| &answer.content) {
+            Ok(Content::Page(page)) => &page.html,
+            other => panic!("no page: {other:?}"),
+        }
+    }
+
+    fn json(&self) -> &Value {
+        match self.answer.as_ref().map(|answer| &answer.content) {
+            Ok(Content::Json(value)) => value,
+            other => panic!("no JSON: {other:?}"),
+        }
+    }
+
+    fn error(&self) -> &LoginError {
+        match &self.answer {
+            Err(failed) => &failed.error,
+            Ok(answer) => panic!("no error: {answer:?}"),
+        }
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        public_url: "https://app.example.kr".parse().unwrap(),
+        base_path: "/auth".to_owned(),
+        login_page: None,
+        after_login: "/home".to_owned(),
+        after_logout: "/bye".to_owned(),
+        return_to_origins: vec![],
+    }
+}
+
+fn session_settings() -> session::Settings {
+    session::Settings {
+        public_url: "https://app.example.kr".parse().unwrap(),
+        cookie_prefix: "sb_".to_owned(),
+        host_prefix: false,
+        seal: true,
+        keys: vec![SealKey(zeroize::Zeroizing::new([7; 32]))],
+        refresh_ahead: Duration::from_secs(60),
+        refresh_grace: Duration::from_secs(60),
+        refresh_token_lifetime: Duration::from_secs(30 * 86_400),
+        idle: Duration::from_secs(30 * 86_400),
+        absolute: Duration::from_secs(90 * 86_400),
+        leeway: Duration::from_secs(5),
+        roles_claim: "/role".to_owned(),
+        expose_claims: vec!["sub".to_owned(), "email".to_owned()],
+        template_claims: vec![],
+        longest_timeout: Duration::from_secs(30),
+    }
+}
+
+fn parameter(url: &Url, name: &str) -> String {
+    url.query_pairs().find(|(n, _)| n == name).unwrap().1.into_owned()
+}
+
+#[tokio::test]
+async fn a_login_ends_where_it_was_asked_to_with_a_session_and_without_its_attempt() {
+    let world = World::start().await;
+    let mut browser = Browser::default();
+    let authorization = world.start_login(&mut browser, "return_to=%2Fdeep%3Fa%3Db").await;
+    assert_eq!(authorization.path(), "/authorize");
+    assert_eq!(parameter(&authorization, "redirect_uri"), "https://app.example.kr/auth/callback/corp");
+    assert_eq!(parameter(&authorization, "code_challenge_method"), "S256");
+    assert_eq!(browser.attempts(), 1);
+    world.provider_agrees(&authorization);
+    let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
+    assert_eq!(got.location(), "/deep?a=b");
+    let answer = got.answer.as_ref().unwrap();
+    assert_eq!((answer.status, answer.auth_status), (StatusCode::SEE_OTHER, AuthStatus::Refreshed));
+    assert_eq!(browser.attempts(), 0);
+    assert!(browser.0.contains_key("sb_did") && world.is_logged_in(&browser).await);
+}
+
+#[tokio::test]
+async fn the_only_provider_is_gone_to_at_once_except_after_an_error() {
+    let world = World::start().await;
+    let mut browser = Browser::default();
+    assert!(world.page(&mut browser, "return_to=/a").await.location().contains("/authorize?"));
+    let page = world.page(&mut browser, "error=access_denied&return_to=%2Fa").await;
+    assert!(page.html().contains("role=\"alert\""));
+    assert!(page.html().contains("href=\"/auth/login/corp?return_to=%2Fa\""), "{}", page.html());
+    let made_up = world.page(&mut browser, "error=%3Cb%3Ecall+1234&return_to=//evil.example").await;
+    assert!(!made_up.html().contains("1234") && !made_up.html().contains("evil"));
+}
+
+#[tokio::test]
+async fn whoever_is_logged_in_goes_on_from_the_login_page() {
+    let world = World::start().await;
+    let mut browser = Browser::default();
+    world.log_in(&mut browser, "").await;
+    assert_eq!(world.page(&mut browser, "return_to=/a").await.location(), "/a");
+    assert_eq!(world.page(&mut browser, "return_to=//evil.example").await.location(), "/home");
+}
+
+#[tokio::test]
+async fn a_state_is_good_once_and_for_its_own_browser() {
+    let world = World::start().await;
+    let mut browser = Browser::default();
+    let authorization = world.start_login(&mut browser, "").await;
+    world.provider_agrees(&authorization);
+    let query = format!("code=c&state={}", parameter(&authorization, "state"));
+    let before = browser.clone();
+
+    let stranger = world.callback(&mut Browser::default(), &query).await;
+    assert!(matches!(stranger.error(), LoginError::AttemptExpired));
+    assert!(world.callback(&mut browser, &query).await.answer.is_ok());
+    let replayed = world.callback(&mut before.clone(), &query).await;
+    assert!(matches!(replayed.error(), LoginError::AttemptExpired));
+    assert_eq!(
+        world.callback(&mut browser, &query).await.location(),
+        "/home",
+        "the back button of whoever is logged in"
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_fit_the_attempt_ends_it_without_a_question_to_the_provider() {
+    let world = World::start().await;
+    for bend in [
+        |state: String| format!("code=c&state={}x", &state[..state.len() - 1]),
+        |state: String| format!("code=c&state={state}&state={state}"),
+        |_| "code=c".to_owned(),
+        |_| "code=c&state=".to_owned(),
+        |_| String::new(),
+    ] {
+        let mut browser = Browser::default();
+        let authorization = world.start_login(&mut browser, "").await;
+        world.provider_agrees(&authorization);
+        let mut state = parameter(&authorization, "state");
+        if state.ends_with('x') {
+            state.replace_range(state.len() - 1.., "y");
+        }
+        let got = world.callback(&mut browser, &bend(state)).await;
+        assert!(matches!(got.error(), LoginError::AttemptExpired | LoginError::BadRequest(_)));
+    }
+    assert!(world.fake.server.seen().iter().all(|seen| seen.target != "/token"));
+}
+
+#[tokio::test]
+async fn an_attempt_older_than_ten_minutes_has_expired() {
+    let world = World::start().await;
+    let mut browser = Browser::default();
+    let authorization = world.start_login(&mut browser, "").await;
+    world.provider_agrees(&authorization);
+    world.fake.clock.advance(Duration::from_secs(601));
+    let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
+    assert!(matches!(got.error(), LoginError::AttemptExpired));
+}
+
+#[tokio::test]
+async fn a_provider_that_says_no_leads_to_the_login_page_in_our_words() {
+    let world = World::start().await;
+    for (error, code) in
+        [("access_denied", "access_denied"), ("login_required", "interaction_required"), ("%3Cimg%3E", "login_failed")]
+    {
+        let mut browser = Browser::default();
+        let authorization = world.start_login(&mut browser, "return_to=/a").await;
+        let state = parameter(&authorization, "state");
+        let got =
+            world.callback(&mut browser, &format!("error={error}&error_description=%3Cimg%3E&state={state}")).await;
+        assert_eq!(got.location(), format!("/auth/login?error={code}&return_to=%2Fa"));
+        assert_eq!(browser.attempts(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_answer_is_said_to_be_unavailable() {
+    let world = World::start().await;
+    let mut browser = Browser::default();
+    let authorization = world.start_login(&mut browser, "").await;
+    world.fake.answer("/token", Reply::json(503, &json!({})));
+    let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
+    assert!(matches!(got.error(), LoginError::ProviderUnavailable(_)));
+}
+
+#[tokio::test]
+async fn whom_the_provider_knows_but_the_list_does_not_is_not_let_in() {
+    let listed = oidc::Allow::Listed { email_domains: vec!["other.kr".to_owned()], emails: vec![], claims: vec![] };
+    let world = World::with(|settings| settings.allow = Some(listed)).await;
+    let mut browser = Browser::default();
+    let authorization = world.start_login(&mut browser, "").await;
+    world.provider_agrees(&authorization);
+    let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
+    assert!(matches!(got.error(), LoginError::NotAllowed(_)));
+    assert!(!world.is_logged_in(&browser).await);
+}
+
+#[tokio::test]
+async fn many_tabs_leave_five_attempts_and_the_newest_of_them_all_end() {
+    let world = World::start().await;
+    let mut browser = Browser::default();
+    let mut tabs = Vec::new();
+    for i in 0..20 {
+        world.fake.clock.advance(Duration::from_millis(10));
+        tabs.push(world.start_login(&mut browser, &format!("return_to=/{i}")).await);
+    }
+    assert_eq!(browser.attempts(), 5);
+    for (i, authorization) in tabs.iter().enumerate().rev() {
+        world.provider_agrees(authorization);
+        let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(authorization, "state"))).await;
+        assert_eq!(got.location(), if i >= 15 { format!("/{i}") } else { "/home".to_owned() });
+    }
+}
+
+#[tokio::test]
+async fn the_fourth_login_for_one_path_in_a_row_meets_a_page() {
+    let world = World::start().await;
+    let mut browser = Browser::default();
+    for _ in 0..3 {
+        world.log_in(&mut browser, "return_to=/a").await;
+    }
+    let call = world.call(&browser, Method::GET, "return_to=/a", Bytes::new()).await;
+    let got = browser.take(world.logins.start(call, "corp").await);
+    assert!(got.html().contains("href=\"/auth/login/corp?return_to=%2Fa\""));
+    world.log_in(&mut browser, "return_to=/a").await;
+}
+
+#[tokio::test]
+async fn a_provider_that_posts_its_answer_gets_a_cookie_that_comes_along_and_keeps_the_device() {
+    let world = World::with(|settings| settings.response_mode = oidc::ResponseMode::FormPost).await;
+    let mut browser = Browser::default();
+    browser.0.insert("sb_did".to_owned(), "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11".to_owned());
+    let call = world.call(&browser, Method::GET, "", Bytes::new()).await;
+    let started = browser.take(world.logins.start(call, "corp").await);
+    assert!(started.set_cookie[0].contains("SameSite=None") && started.set_cookie[0].contains("Secure"));
+    let authorization: Url = started.location().parse().unwrap();
+    world.provider_agrees(&authorization);
+    // Across sites, cookies that are Lax stay behind.
+    browser.0.remove("sb_did");
+    let form = Bytes::from(format!("code=c&state={}", parameter(&authorization, "state")));
+    let call = world.call(&browser, Method::POST, "", form).await;
+    assert_eq!(browser.take(world.logins.callback(call, "corp").await).location(), "/home");
+    assert_eq!(browser.0["sb_did"], "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11");
+}
+
+#[tokio::test]
+async fn a_form_logs_out_at_the_provider_too_and_a_script_hears_that_it_is_done() {
+    let world = World::start().await;
+    world.fake.answer("/revoke", Reply::json(200, &json!({})));
+    let mut browser = Browser::default();
+    world.log_in(&mut browser, "").await;
+    let stale = browser.clone();
+    let call = world.call(&browser, Method::POST, "", Bytes::new()).await;
+    let got = browser.take(world.logins.logout(call).await);
+    let end: Url = got.location().parse().unwrap();
+    assert_eq!(end.path(), "/end");
+    assert_eq!(parameter(&end, "post_logout_redirect_uri"), "https://app.example.kr/bye");
+    assert!(!parameter(&end, "id_token_hint").is_empty());
+    assert_eq!(browser.0.keys().collect::<Vec<_>>(), ["sb_did"]);
+    assert!(!world.is_logged_in(&stale).await, "cookies that were kept are worth nothing");
+
+    world.log_in(&mut browser, "").await;
+    let mut call = world.call(&browser, Method::POST, "", Bytes::new()).await;
+    call.headers.insert("sec-fetch-mode", "cors".parse().unwrap());
+    assert_eq!(browser.take(world.logins.logout(call).await).json(), &json!({ "success": true }));
+    let call = world.call(&browser, Method::POST, "", Bytes::new()).await;
+    assert_eq!(browser.take(world.logins.logout(call).await).location(), "/bye", "nobody was logged in");
+}
+
+#[tokio::test]
+async fn an_id_token_of_an_app_is_good_once() {
+    let world = World::start().await;
+    let token = world.fake.id_token(json!({ "email": "a@b.kr" }));
+    let body = Bytes::from(json!({ "id_token": token.expose() }).to_string());
+    // With this authority an ID token alone brings no access token: it is refused after it was taken.
+    let post = async |browser: &Browser| {
+        let call = world.call(browser, Method::POST, "", body.clone()).await;
+        Browser::default().take(world.logins.id_token(call, "corp").await)
+    };
+    assert!(matches!(post(&Browser::default()).await.error(), LoginError::NotConfigured));
+    assert!(matches!(post(&Browser::default()).await.error(), LoginError::UsedIdToken));
+}
+
+#[tokio::test]
+async fn a_browser_must_show_a_nonce_of_ours() {
+    let world = World::start().await;
+    let browser = Browser(BTreeMap::from([("a".to_owned(), "b".to_owned())]));
+    let call = world.call(&browser, Method::POST, "", Bytes::new()).await;
+    let nonce = Browser::default().take(world.logins.nonce(&call, "corp")).json()["nonce"].clone();
+    let post = async |claims: Value| {
+        let body = json!({ "id_token": world.fake.id_token(claims).expose() }).to_string();
+        let call = world.call(&browser, Method::POST, "", Bytes::from(body)).await;
+        Browser::default().take(world.logins.id_token(call, "corp").await)
+    };
+    assert!(matches!(post(json!({})).await.error(), LoginError::InvalidIdToken(Flaw::Nonce)));
+    assert!(matches!(post(json!({ "nonce": "made up" })).await.error(), LoginError::InvalidIdToken(Flaw::Nonce)));
+    assert!(matches!(post(json!({ "nonce": nonce })).await.error(), LoginError::NotConfigured));
+    assert!(matches!(post(json!({ "nonce": nonce, "email": "c@d.kr" })).await.error(), LoginError::UsedIdToken));
+}
+
+#[tokio::test]
+async fn what_is_not_configured_is_not_there() {
+    let world = World::with(|settings| settings.id_token_audiences = None).await;
+    let call = async || world.call(&Browser::default(), Method::POST, "", Bytes::from("{}")).await;
+    let errors = [
+        world.logins.start(call().await, "nobody").await.unwrap_err().error,
+        world.logins.callback(call().await, "nobody").await.unwrap_err().error,
+        world.logins.id_token(call().await, "corp").await.unwrap_err().error,
+        world.logins.nonce(&call().await, "corp").unwrap_err().error,
+        world.logins.credentials(call().await).await.unwrap_err().error,
+    ];
+    assert!(errors.iter().all(|error| matches!(error, LoginError::NotConfigured)), "{errors:?}");
+}
