@@ -226,6 +226,8 @@ impl Setup {
         assemble::install_cryptography();
         let (clock, random) = (Clock::movable(), Random::system());
         let mut options = ProviderOptions::new(clock.clone(), random.clone());
+        let host = self.public_base.parse::<Url>().unwrap();
+        options.redirect_hosts.extend(host.host_str().map(str::to_owned));
         (self.tune_provider)(&mut options);
         let provider = Provider::start(options).await.expect("the provider starts");
         let audience = provider.client_id().to_owned();

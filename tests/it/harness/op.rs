@@ -60,11 +60,21 @@ impl OpenIdProvider {
         )
     }
 
+    /// The next event.
+    pub(crate) async fn next_event(&mut self) -> Value {
+        loop {
+            let line = within_patience("an event of the OpenID provider", self.events.next_line()).await.unwrap();
+            // It has things of its own to say, too.
+            if let Ok(event) = serde_json::from_str(&line.expect("the OpenID provider runs")) {
+                return event;
+            }
+        }
+    }
+
     /// The next event of that name.
     pub(crate) async fn event(&mut self, name: &str) -> Value {
         loop {
-            let line = within_patience("an event of the OpenID provider", self.events.next_line()).await.unwrap();
-            let event: Value = serde_json::from_str(&line.expect("the OpenID provider runs")).unwrap();
+            let event = self.next_event().await;
             if event["event"] == name {
                 return event;
             }

@@ -36,11 +36,6 @@ impl Raw {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
-    /// Sends no more.
-    pub(crate) async fn finish_sending(&mut self) {
-        let _ = self.stream.shutdown().await;
-    }
-
     /// The head of an answer, with the empty line.
     pub(crate) async fn head(&mut self) -> String {
         String::from_utf8(self.until(b"\r\n\r\n").await).expect("a head in ASCII")
