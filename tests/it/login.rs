@@ -162,8 +162,7 @@ async fn wrong_credentials_are_401_and_a_backend_that_is_down_is_503() {
     let world = World::start().await;
     let browser = world.browser();
     let wrong = json!({ "email": EMAIL, "password": "wrong" });
-    let answer = browser.post("/auth/login").json(&wrong).await.is(401).problem("bad_credentials");
-    assert_eq!(answer.json()["error"], "Wrong e-mail or password", "{answer}");
+    browser.post("/auth/login").json(&wrong).await.is(401).problem("bad_credentials");
     let korean = browser.clone().speaking("ko").post("/auth/login").json(&wrong).await.is(401);
     assert_eq!(korean.json()["error"], "잘못된 자격 증명입니다");
     world.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);

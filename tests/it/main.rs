@@ -3,13 +3,25 @@
 mod harness;
 
 mod access;
+mod admin;
 mod architecture;
 mod callback;
+mod config_files;
+mod cookies;
 mod cross_site;
+mod demo_page;
+mod drain;
+mod h2;
 mod login;
 mod logout;
+mod logs;
 mod outage;
+mod proxying;
+mod real_provider;
 mod refresh;
 mod retry_on_401;
 mod return_to;
 mod session;
+mod sse;
+mod tls;
+mod websocket;

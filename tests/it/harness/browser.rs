@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -38,7 +38,7 @@ pub enum Protocol {
 }
 
 /// A body that is sent.
-pub type Sent = BoxBody<Bytes, io::Error>;
+pub type Sent = UnsyncBoxBody<Bytes, io::Error>;
 
 type Http2Link = http2::SendRequest<Sent>;
 
@@ -347,6 +347,14 @@ impl Browser {
         }
     }
 
+    /// Whether the gateway shows a certificate that this browser trusts.
+    pub async fn is_trusted(&self) -> bool {
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        let name = self.home.host_str().unwrap_or("").to_owned().try_into().expect("a host name");
+        let trusted = self.trusted.clone().expect("certificate authorities were given");
+        tokio_rustls::TlsConnector::from(trusted).connect(name, tcp).await.is_ok()
+    }
+
     async fn send(&self, url: &Url, request: Request<Sent>) -> Result<Response<Incoming>, hyper::Error> {
         let is_home = url.origin() == self.home.origin();
         if self.protocol == Protocol::Http2 && is_home {
@@ -445,7 +453,7 @@ impl Ask {
 
     /// Has a body.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = Full::new(body.into()).map_err(io::Error::other).boxed();
+        self.body = Full::new(body.into()).map_err(io::Error::other).boxed_unsync();
         self
     }
 
@@ -666,5 +674,5 @@ impl std::fmt::Display for Answer {
 }
 
 fn empty() -> Sent {
-    Full::new(Bytes::new()).map_err(io::Error::other).boxed()
+    Full::new(Bytes::new()).map_err(io::Error::other).boxed_unsync()
 }

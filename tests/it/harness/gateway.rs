@@ -121,6 +121,17 @@ impl World {
         self.advance(TOKEN_LIFE + Duration::from_secs(10));
     }
 
+    /// The file of a gateway in the same world, at that port, with these changes.
+    pub fn file(&self, port: u16, toml: &str) -> String {
+        self.setup.clone().with(toml).file(&self.provider, &self.backend, port)
+    }
+
+    /// A browser in front of a gateway of the same world at that port.
+    pub fn browser_at(&self, port: u16) -> Browser {
+        let url = format!("{}:{port}", self.setup.public_base).parse().unwrap();
+        Browser::new(&url, SocketAddr::from(([127, 0, 0, 1], port)), self.clock.clone())
+    }
+
     /// Another gateway in the same world, with these changes to the file.
     pub fn gateway_beside(&self, toml: &str) -> Gateway {
         self.setup.clone().with(toml).gateway(&self.provider, &self.backend, &self.clock)
@@ -235,7 +246,7 @@ impl Setup {
     }
 
     /// The configuration file of a gateway at that port.
-    pub fn file(&self, provider: &Provider, backend: &Backend, port: u16) -> String {
+    fn file(&self, provider: &Provider, backend: &Backend, port: u16) -> String {
         let world = demo::World { provider: provider.clone(), backend: backend.clone() };
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut file: Table = demo::gateway_toml(&world, address).parse().unwrap();

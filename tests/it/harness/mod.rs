@@ -3,6 +3,7 @@
 mod browser;
 mod gateway;
 mod op;
+mod process;
 pub mod raw;
 mod upstream;
 mod websocket;
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 pub use self::{
     browser::{Answer, Ask, Browser, Opened, Protocol},
-    gateway::{Gateway, Setup, World},
+    gateway::{Gateway, Setup, World, free_port},
     op::OpenIdProvider,
+    process::Process,
     raw::Raw,
     upstream::{Upstream, Wire, ok},
     websocket::WebSocket,

@@ -90,6 +90,16 @@ impl OpenIdProvider {
         }
         panic!("the provider's pages do not end: {answer}");
     }
+
+    /// Goes where a logout's answer leads, and says yes to the provider's question.
+    pub async fn end_session(&self, browser: &Browser, answer: &Answer) {
+        let page = browser.follow(answer).await.is(200).text();
+        let action = attribute(&page, "action").expect("a form");
+        let xsrf = page.split("name=\"xsrf\" value=\"").nth(1).expect("a token").split('"').next().unwrap().to_owned();
+        let fields = [("xsrf", xsrf.as_str()), ("logout", "yes")];
+        let back = browser.visit(&action).with_method(Method::POST).form(&fields).await;
+        assert!(back.status.is_redirection(), "{back}");
+    }
 }
 
 /// The first value of an attribute in a page.
