@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     authority::{self, Authority},
-    call::{Backend, Caller, Piece, Template},
+    call::{Backend, Caller},
     clock::Clock,
     config::Config,
     handle::{Body, Gateway, Peer},
@@ -21,7 +21,6 @@ use crate::{
     oidc::{self, Provider, Reachability},
     pages::Pages,
     respond::Responder,
-    route::{CallPiece, OwnCall, OwnCalls, OwnPaths, Table},
     secret::Random,
     session::Sessions,
     store::{self, MemoryStore, Store},
@@ -212,16 +211,11 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         .cloned()
         .map(|settings| Arc::new(Provider::new(settings, http.clone(), world.clock.clone(), world.random.clone())))
         .collect();
-    let own = OwnPaths {
-        base_path: config.login.base_path.clone(),
-        providers: config.providers.iter().map(|p| p.name.clone()).collect(),
-        credentials: matches!(&config.authority.kind, authority::Kind::Backend(b) if b.credentials.is_some()),
-    };
-    let table = Table::build(config.routes, own).map_err(|conflicts| {
+    let table = config.table().map_err(|conflicts| {
         let all: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the routes do not fit together: {}", all.join("; "))
     })?;
-    let own_calls = OwnCalls::new(&config.upstreams, own_calls(&config.authority.kind));
+    let own_calls = config.own_calls();
     let caller = Arc::new(Caller::new(
         config
             .upstreams
@@ -296,25 +290,6 @@ fn reach(reachability: Reachability) -> Reach {
         Reachability::Untried => Reach::Unknown,
         Reachability::Reachable => Reach::Ok,
         Reachability::Unreachable => Reach::Unreachable,
-    }
-}
-
-/// The calls that no visitor may make in the gateway's name.
-fn own_calls(kind: &authority::Kind) -> Vec<OwnCall> {
-    let authority::Kind::Backend(backend) = kind else { return Vec::new() };
-    let templates = [&backend.exchange, &backend.credentials, &backend.refresh, &backend.signout];
-    templates.into_iter().flatten().map(own_call).collect()
-}
-
-fn own_call(template: &Template) -> OwnCall {
-    let piece = |piece: &Piece| match piece {
-        Piece::Literal(text) => CallPiece::Literal(text.clone()),
-        Piece::Placeholder(_) => CallPiece::Placeholder,
-    };
-    OwnCall {
-        upstream: template.upstream,
-        method: template.method.clone(),
-        path: template.path.0.iter().map(piece).collect(),
     }
 }
 

@@ -6,12 +6,11 @@ use super::{
     form, key,
     secrets::Surroundings,
     section::Section,
-    server,
-    template::{self, CREDENTIALS, EXCHANGE, REFRESH, SIGN_OUT},
+    server, template,
     tree::{Node, Place, Value},
 };
 use crate::{
-    authority::{Answer, Backend, Kind, Settings, Verify, VerifyKeys},
+    authority::{Answer, Backend, CREDENTIALS, EXCHANGE, Kind, REFRESH, SIGN_OUT, Settings, Verify, VerifyKeys},
     call::Template,
 };
 

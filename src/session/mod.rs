@@ -30,7 +30,7 @@ mod state;
 mod visit;
 
 pub use crate::oidc::Claims;
-pub use attempt::Attempts;
+pub use attempt::{Attempts, MOST_ATTEMPTS};
 pub use cookies::{CookieChanges, Reach};
 pub use end::LoggedOut;
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};
