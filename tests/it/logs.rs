@@ -54,7 +54,8 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     let app = world.browser_at(port);
     let id_token = world.provider.id_token("sora", &json!({})).unwrap();
     app.plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": id_token })).await.is(200);
-    app.plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": id_token })).await.is(401);
+    let again = world.browser_at(port).plain(http::Method::POST, "/auth/demo");
+    again.json(&json!({ "id_token": id_token })).await.is(401);
     secrets.push(id_token);
     secrets.extend(held(&app));
     let typed = world.browser_at(port);
@@ -84,7 +85,7 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     process.signal("TERM");
     assert_eq!(process.ended().await.code(), Some(0));
     let log = process.output();
-    assert!(log.lines().count() > 50, "a run at trace level says something:\n{log}");
+    assert!(log.lines().count() > 30, "a run at trace level says something:\n{log}");
     for secret in secrets.iter().filter(|secret| secret.len() >= 6) {
         // Not the whole of it, and not the beginning that is different each time either.
         let telling = secret.get(..40).unwrap_or(secret);

@@ -1,5 +1,8 @@
 //! The integration tests: what visitors, backends and operators see of a running gateway.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, in its helpers too")]
+#![expect(clippy::similar_names, reason = "what an upstream heard has a head")]
+
 mod harness;
 
 mod access;

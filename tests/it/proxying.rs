@@ -401,6 +401,7 @@ async fn a_request_that_two_parsers_could_read_differently_is_400() {
     let upstream = Upstream::saying("ok").await;
     let world = before(&upstream, "").await;
     let host = world.gateway.host();
+    let mut taken = Vec::new();
     let heads = [
         format!(
             "POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
@@ -432,10 +433,12 @@ async fn a_request_that_two_parsers_could_read_differently_is_400() {
     for head in heads {
         let mut visitor = Raw::connect(world.gateway.address()).await;
         visitor.send(&head).await;
-        visitor.finish_sending().await;
         let answer = visitor.rest().await;
-        assert!(raw::status(&answer) == 400 || answer.is_empty(), "{head:?}: {answer}");
+        if raw::status(&answer) != 400 {
+            taken.push((head, answer));
+        }
     }
+    assert!(taken.is_empty(), "{taken:#?}");
     assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
 }
 
@@ -451,7 +454,7 @@ async fn what_follows_a_refused_request_is_not_read_as_another() {
     visitor.send(smuggled).await;
     let answer = visitor.rest().await;
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
-    assert!(upstream.heard().is_empty());
+    assert!(upstream.heard().is_empty(), "{answer} {:?}", upstream.heard());
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! WebSockets: they open with the session's token, live on with it, and end with it.
+//! Sockets (RFC 6455): they open with the session's token, live on with it, and end with it.
 
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};
 

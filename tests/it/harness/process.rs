@@ -17,7 +17,7 @@ use tokio::{
 use super::within_patience;
 
 /// `vestibule` with some arguments. It is killed when this is dropped.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     folder: TempDir,
     output: Arc<Mutex<String>>,
@@ -27,14 +27,14 @@ pub struct Process {
 
 impl Process {
     /// Runs a gateway with that configuration, and waits until it listens.
-    pub async fn run(toml: &str) -> Self {
+    pub(crate) async fn run(toml: &str) -> Self {
         let process = Self::start(toml, &["run"]);
         process.until_said("listening").await;
         process
     }
 
     /// Starts `vestibule` in a folder of its own, in which `gateway.toml` is that text.
-    pub fn start(toml: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(toml: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("gateway.toml"), toml).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
@@ -55,33 +55,32 @@ impl Process {
     }
 
     /// The configuration's path.
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("gateway.toml")
     }
 
     /// Everything it wrote so far, on standard output and standard error.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap().clone()
     }
 
     /// Waits until it has written `text`.
-    pub async fn until_said(&self, text: &str) {
+    pub(crate) async fn until_said(&self, text: &str) {
         let mut news = self.news.subscribe();
         let said = news.wait_for(|_| self.output.lock().unwrap().contains(text));
-        if tokio::time::timeout(super::PATIENCE, said).await.is_err() {
-            panic!("it never said {text:?}, but:\n{}", self.output());
-        }
+        let in_time = tokio::time::timeout(super::PATIENCE, said).await.is_ok();
+        assert!(in_time, "it never said {text:?}, but:\n{}", self.output());
     }
 
     /// Sends it a signal (`TERM`, `HUP`).
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
         assert!(sent.success());
     }
 
     /// Waits for its end, and for the last of what it wrote.
-    pub async fn ended(&mut self) -> ExitStatus {
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         let status = within_patience("the end of the process", self.child.wait()).await.unwrap();
         for reader in self.readers.drain(..) {
             within_patience("the end of its output", reader).await.unwrap();
