@@ -12,4 +12,5 @@ mod outage;
 mod refresh;
 mod retry_on_401;
 mod return_to;
+mod samples;
 mod session;
