@@ -22,7 +22,7 @@ use crate::{
     pages::Pages,
     respond::Responder,
     secret::Random,
-    session::Sessions,
+    session::{SealKey, Sessions},
     store::{self, MemoryStore, Store},
     telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
     upstream::{Upstream, replay},
@@ -67,6 +67,8 @@ pub struct Running {
     world: World,
     live: Arc<ArcSwap<Live>>,
     listen: listen::Settings,
+    /// The session key that was made at start, where the file names none.
+    made_keys: Option<Vec<SealKey>>,
     served: Option<Served>,
     runtime: Option<Runtime>,
 }
@@ -98,6 +100,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     let (address, admin_address, health_address) =
         (listeners.address()?, listeners.admin_address(), listeners.health_address());
     let listen = config.listen.clone();
+    let made_keys = config.session.key_was_made.then(|| config.session.keys.clone());
     let live = Arc::new(ArcSwap::from_pointee(build(config, &world)?));
     let parts = Server {
         listeners,
@@ -118,6 +121,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         world,
         live,
         listen,
+        made_keys,
         served: Some(served),
         runtime: Some(runtime),
     })
@@ -145,7 +149,10 @@ impl Running {
     }
 
     /// Serves new requests by `config`; those under way end as they began. What was asked of the sockets stays as it is.
-    pub fn reload(&self, config: Config) -> anyhow::Result<()> {
+    pub fn reload(&self, mut config: Config) -> anyhow::Result<()> {
+        if let (true, Some(keys)) = (config.session.key_was_made, &self.made_keys) {
+            config.session.keys.clone_from(keys);
+        }
         if config.listen != self.listen {
             tracing::warn!("[server] addresses, TLS files and drain times change with a restart only");
         }

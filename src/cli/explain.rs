@@ -189,25 +189,27 @@ fn address(target: &Target) -> String {
 /// What the upstream gets beside the visitor's own headers.
 fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, out: &mut dyn Write) -> io::Result<()> {
     let settings = &route.settings;
+    // Whoever comes to an `anonymous` route has no session as a rule, and a public one looks at none.
+    let with_session = !matches!(settings.access, Access::Public | Access::Anonymous);
     let (authorization, note) = match (&settings.access, upstream.bearer) {
         (Access::Public, _) => (Authorization::Keep, Some("authorization: as the visitor sent it")),
-        (_, Bearer::Access) => (bearer("Bearer {access token}"), None),
-        (_, Bearer::Id) => (bearer("Bearer {ID token}"), None),
-        (_, Bearer::None) => (Authorization::Remove, Some("no authorization")),
+        (_, Bearer::Access) if with_session => (bearer("Bearer {access token}"), None),
+        (_, Bearer::Id) if with_session => (bearer("Bearer {ID token}"), None),
+        _ => (Authorization::Remove, Some("no authorization")),
     };
     let proto = if admitted.scheme == Scheme::Https { Proto::Https } else { Proto::Http };
     let client = Client::new(VISITOR, proto);
     let forwarded = Forwarded { client: &client, host: admitted.host.header(), chain: admitted.forwarded_for.as_ref() };
-    let claim = |name: &str| Some(Cow::Owned(format!("{{claims.{name}}}")));
+    let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}")));
     let mut sent = HeaderMap::new();
     sent.insert(X_REQUEST_ID, HeaderValue::from_static("{request id}"));
     headers::prepare_request(&mut sent, &forwarded, authorization, &settings.headers, Purpose::Exchange, claim);
 
-    let set = |name: &http::HeaderName| settings.headers.set.iter().any(|(set, _)| set == name);
+    let by_rule = |name: &http::HeaderName| settings.headers.set.iter().any(|(own, _)| own == name);
     let mut lines: Vec<String> = note.map(str::to_owned).into_iter().collect();
     // What differs from route to route comes first.
     let (mut ours, rest): (Vec<_>, Vec<_>) =
-        sent.iter().partition(|(name, _)| **name == header::AUTHORIZATION || set(name));
+        sent.iter().partition(|(name, _)| **name == header::AUTHORIZATION || by_rule(name));
     ours.extend(rest);
     lines
         .extend(ours.into_iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))));
@@ -217,7 +219,12 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
     for name in &settings.headers.remove {
         lines.push(format!("no {name} (the visitor does not get the upstream's either)"));
     }
-    writeln!(out, "headers   of a visitor at {VISITOR}:")?;
+    let session = match settings.access {
+        Access::Public => "",
+        _ if with_session => " with a session",
+        _ => " without a session",
+    };
+    writeln!(out, "headers   of a visitor at {VISITOR}{session}:")?;
     lines.iter().try_for_each(|line| writeln!(out, "          {line}"))
 }
 

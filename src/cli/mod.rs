@@ -203,7 +203,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
              access    roles: whoever has one of admin, boss (boss: these may)\n\
              upstream  app: http://[::1]:3000, unix:/run/app.sock\n\
              path      /users?x=1\n\
-             headers   of a visitor at 192.0.2.1:\n          \
+             headers   of a visitor at 192.0.2.1 with a session:\n          \
              authorization: Bearer {ID token}\n          \
              x-user-id: u-{claims.sub}\n          \
              x-request-id: {request id}\n          \

@@ -1,6 +1,6 @@
 //! `gateway.toml` → typed settings, or all complaints at once.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use crate::{
     authority::Kind,
@@ -84,11 +84,12 @@ pub fn load(path: &Path, environment: &Environment, random: &Random) -> Result<L
         Ok(text) => parse(&text, &name, path.parent().unwrap_or(Path::new("")), environment, random),
         Err(error) => {
             let mut problems = Problems::default();
-            problems.complain(
-                &Place::Nowhere,
-                format!("{name} cannot be read: {error}"),
-                "say where the file is: `--config PATH`",
-            );
+            let help = match error.kind() {
+                io::ErrorKind::InvalidData => "save it as text in UTF-8",
+                io::ErrorKind::PermissionDenied => "it must be readable for the user that vestibule runs as",
+                _ => "say where the file is: `--config PATH`",
+            };
+            problems.complain(&Place::Nowhere, format!("{name} cannot be read: {error}"), help);
             Err(problems.finish(&name, ""))
         }
     }

@@ -7,10 +7,11 @@ use super::{
     form,
     secrets::Surroundings,
     section::Section,
-    server::{self, Server},
+    server::Server,
     tree::{Entry, Node, Value},
 };
 use crate::{
+    hygiene::is_loopback,
     oidc::{
         Allow, Preset, ResponseMode, Settings,
         presets::{self, Defaults},
@@ -97,7 +98,7 @@ fn issuer(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundi
             "write it as the provider's discovery document has it",
         );
     }
-    if issuer.scheme() == "http" && !server::on_loopback(&issuer) {
+    if issuer.scheme() == "http" && !is_loopback(&issuer) {
         around.problems.warn(
             section.place("issuer"),
             "what a provider says by http can be replaced on the way",

@@ -3,10 +3,11 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use ipnet::IpNet;
-use url::{Host, Url};
+use url::Url;
 
 use super::{form, secrets::Surroundings, section::Section, tree::Place};
 use crate::{
+    hygiene::is_loopback,
     listen::{self, CertificateError, TlsFiles},
     telemetry::{self, Format, Output},
 };
@@ -43,7 +44,7 @@ pub(super) fn server(section: &Section<'_>, around: &mut Surroundings<'_>) -> Se
     let listen = section.optional("listen", form::address);
     let admin_listen = section.optional("admin_listen", form::address);
     let health_listen = section.optional("health_listen", form::address);
-    let local_url = public_url.as_ref().is_none_or(on_loopback);
+    let local_url = public_url.as_ref().is_none_or(is_loopback);
     let local =
         local_url && [listen, admin_listen, health_listen].iter().flatten().all(|address| address.ip().is_loopback());
     let trusted_proxies = section.values("trusted_proxies", form::network);
@@ -115,16 +116,6 @@ pub(super) fn telemetry(section: &Section<'_>, around: &Surroundings<'_>) -> tel
     };
     let format = if log.read("format", form::text) == "text" { Format::Text } else { Format::Json };
     telemetry::Settings { format, level: log.read("level", form::level), output }
-}
-
-/// Whether a URL's host is this machine by its very name.
-pub(super) fn on_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 fn check_addresses(section: &Section<'_>, addresses: [(&str, Option<SocketAddr>); 3], around: &mut Surroundings<'_>) {

@@ -128,6 +128,7 @@ issuer = "{issuer}"
 client_id = "{client_id}"
 client_secret = "{client_secret}"
 scopes = ["openid", "email", "profile"]
+label = "Demo ID"
 
 [upstreams.backend]
 targets = ["{backend}"]
@@ -136,6 +137,11 @@ targets = ["{backend}"]
 path = "/api/{{*rest}}"
 upstream = "backend"
 access = "user"
+
+[[routes]]
+path = "/control/events"
+upstream = "backend"
+access = "public"
 
 [[routes]]
 path = "/control/{{*rest}}"
@@ -162,6 +168,6 @@ mod tests {
         assert_eq!(file["providers"]["demo"]["issuer"].as_str(), Some(world.provider.issuer().as_str()));
         assert_eq!(file["upstreams"]["backend"]["targets"][0].as_str(), Some(world.backend.origin()));
         assert_eq!(file["authority"]["exchange"]["path"].as_str(), Some("/auth/{provider}"));
-        assert_eq!(file["routes"].as_array().map(Vec::len), Some(3));
+        assert_eq!(file["routes"].as_array().map(Vec::len), Some(4));
     }
 }

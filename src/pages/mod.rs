@@ -201,7 +201,9 @@ fn remedy(code: &str, status: u16) -> (Option<Text>, Option<Text>) {
         "attempt_expired" => (Some(Text::AttemptExpiredAdvice), Some(Text::StartAgain)),
         "not_allowed" => (Some(Text::NotAllowedAdvice), Some(Text::StartAgain)),
         "login_required" => (None, Some(Text::LogIn)),
-        "provider_unavailable" | "store_unavailable" => (Some(Text::LaterAdvice), Some(Text::TryAgain)),
+        // Their messages already say to try again.
+        "provider_unavailable" | "store_unavailable" => (None, Some(Text::TryAgain)),
+        "unavailable" => (None, None),
         "forbidden" => (Some(Text::ForbiddenAdvice), None),
         "unusable_tokens" => (Some(Text::OperatorAdvice), None),
         _ if status == 404 || status == 421 => (Some(Text::AddressAdvice), None),

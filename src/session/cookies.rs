@@ -142,15 +142,20 @@ impl Jar {
         let mut left = Vec::new();
         for value in theirs {
             for piece in value.as_bytes().split(|b| *b == b';') {
-                let piece = piece.trim_ascii_start();
-                let name = &piece[..memchr::memchr(b'=', piece).unwrap_or(piece.len())];
-                if piece.is_empty() || dropped(name.trim_ascii()) {
-                    continue;
+                let pair = piece.trim_ascii();
+                let name = pair[..memchr::memchr(b'=', pair).unwrap_or(pair.len())].trim_ascii_end();
+                match (pair.is_empty() || dropped(name), left.is_empty()) {
+                    (true, _) => {}
+                    (false, true) => left.extend_from_slice(piece.trim_ascii_start()),
+                    (false, false) => {
+                        left.push(b';');
+                        // Between two headers there was no space; within one the spaces are theirs.
+                        if !piece.starts_with(b" ") {
+                            left.push(b' ');
+                        }
+                        left.extend_from_slice(piece);
+                    }
                 }
-                if !left.is_empty() {
-                    left.extend_from_slice(b"; ");
-                }
-                left.extend_from_slice(piece);
             }
         }
         match (left.is_empty(), HeaderValue::from_maybe_shared(bytes::Bytes::from(left))) {

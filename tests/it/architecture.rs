@@ -9,7 +9,7 @@ use std::{
 /// Every module of the crate and what it may import. `ARCHITECTURE.md` has the reasons.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["assemble", "cli", "config", "listen", "demo"]),
-    ("cli", &["assemble", "config", "listen", "demo", "session", "route", "hygiene", "upstream"]),
+    ("cli", &["assemble", "config", "listen", "demo", "session", "route", "hygiene", "upstream", "respond"]),
     (
         "assemble",
         &[

@@ -24,6 +24,7 @@ mod real_provider;
 mod refresh;
 mod retry_on_401;
 mod return_to;
+mod samples;
 mod session;
 mod sse;
 mod tls;

@@ -5,6 +5,7 @@
 const TEXTS = {
   skip: ["버튼으로 건너뛰기", "Skip to the buttons"],
   demo: ["데모", "demo"],
+  language: ["언어", "Language"],
   headline: ["로그인을 모르는 앱에 로그인을", "Login for apps that know nothing about login"],
   intro: ["Vestibule은 앱과 API 앞에 서서 사람을 로그인시키고, 스크립트가 읽을 수 없는 쿠키에 토큰을 보관하며, 모든 요청을 신선한 액세스 토큰과 함께 넘겨줍니다. 지금 보시는 페이지에는 토큰 코드가 전혀 없고, 뒤의 백엔드는 Bearer 토큰만 확인합니다. 여기서는 액세스 토큰이 한 시간이 아니라 20초만 살아 있어, 갱신되는 모습을 눈으로 볼 수 있습니다.", "Vestibule stands in front of an app and its API: it logs people in, keeps their tokens in cookies that no script can read, and hands every request on with a fresh access token. The page you are reading has no token code at all, and the backend behind it only checks a Bearer token. Here an access token lives 20 seconds instead of an hour, so that you can watch it being renewed."],
   box_browser: ["브라우저", "Your browser"],
@@ -12,7 +13,7 @@ const TEXTS = {
   arrow_cookie: ["쿠키", "cookie"],
   box_gateway_note: ["로그인, 갱신, 401 뒤 한 번 더", "login, refresh, one retry after a 401"],
   box_backend: ["백엔드", "Backend"],
-  box_backend_note: ["API와 토큰 발급. 갱신 토큰은 한 번만 쓰임", "API and token authority; each refresh token works once"],
+  box_backend_note: ["API와 토큰 발급. 갱신 토큰은 한 번만 쓰임", "the API, and a token service whose refresh tokens work once"],
   caption: ["로그인에 쓰는 인증 제공자까지 모두 이 컴퓨터에서 실행됩니다.", "Everything runs on this computer, an identity provider to log in with included."],
   who: ["나는 누구인가요?", "Who am I?"],
   nobody: ["아직 로그인하지 않았습니다.", "Nobody yet: you are not logged in."],
@@ -30,34 +31,35 @@ const TEXTS = {
   try: ["해보기", "Try it"],
   one: ["요청 하나", "One request"],
   one_note: ["막대가 비었을 때 누르면 게이트웨이가 먼저 토큰을 갱신합니다. 보이는 것은 200뿐입니다.", "When the bar is empty, the gateway renews the token first and you notice nothing."],
+  keep: ["그리고 2초마다 하나 더", "and one more every 2 seconds"],
   fifty: ["한꺼번에 50개", "50 at once"],
   fifty_note: ["토큰이 끝난 채 몇 개가 몰려도 갱신은 한 번입니다.", "However many requests find the token expired: one refresh serves them all."],
   reject: ["먼저 백엔드가 지금 토큰을 거부하게 하기", "first make the backend reject the current token"],
   refuse: ["401 한 번 답하기", "Answer 401 once"],
   refuse_note: ["토큰이 멀쩡해도 백엔드가 다음 요청을 거절합니다. 게이트웨이가 갱신하고 다시 보내, 결과는 200입니다.", "The backend refuses the next request although the token is good. The gateway refreshes, sends it again, and you get 200."],
-  outage: ["토큰 발급을 10초간 멈추기", "Take the authority down for 10 s"],
-  outage_note: ["살아 있는 토큰은 계속 쓰입니다. 끝난 토큰이면 503 ‘잠시 후 다시’를 받지만 로그아웃되지 않습니다.", "A living token works on. With an expired one you get 503 “try again”, and stay logged in."],
+  outage: ["토큰 발급을 10초간 멈추기", "Token outage for 10 s"],
+  outage_note: ["토큰 발급처가 503만 답합니다. 살아 있는 토큰은 계속 쓰이고, 끝난 토큰이면 503 ‘잠시 후 다시’를 받지만 로그아웃되지 않습니다.", "The token service answers nothing but 503. A living token works on; with an expired one you get 503 “try again”, and stay logged in."],
   live: ["게이트웨이가 한 일", "What the gateway did"],
   live_note: ["백엔드가 본 게이트웨이의 행동과, 이 페이지가 받은 답마다의 x-auth-status입니다. 최신이 맨 위입니다.", "What the backend saw of the gateway, and the x-auth-status that came with each answer to this page. The newest is on top."],
   empty: ["아직 아무 일도 없습니다.", "Nothing yet."],
   legend: ["초록 동그라미: 200 · 파란 동그라미: 새 쿠키와 함께 200 · 주황 네모: 503 잠시 후 다시 · 빨간 네모: 거절", "green circle: 200; blue circle: 200 with new cookies; amber square: 503, try again; red square: refused"],
   waiting: ["기다리는 중…", "Waiting…"],
   one_result: ["답 {status}. {auth}", "Answered {status}. {auth}"],
-  fifty_result: ["{ok}/{all}개 성공. 토큰 발급처가 본 갱신 요청: {refreshes}번.", "{ok} of {all} succeeded. Refreshes that the authority saw: {refreshes}."],
+  fifty_result: ["{ok}/{all}개 성공. 토큰 발급처가 본 갱신 요청: {refreshes}번.", "{ok} of {all} succeeded. Refreshes that the token service saw: {refreshes}."],
   fifty_unknown: ["{ok}/{all}개 성공.", "{ok} of {all} succeeded."],
   refuse_result: ["백엔드가 401, 그 뒤 답 {status}. {auth}", "The backend was told to say 401; you got {status}. {auth}"],
-  down_now: ["토큰 발급이 멈췄습니다. {n}초 뒤 돌아옵니다.", "The authority is down. Back in {n} s."],
+  down_now: ["토큰 발급이 멈췄습니다. {n}초 뒤 돌아옵니다.", "The token service is down. Back in {n} s."],
   logged_out: ["로그아웃되었습니다.", "You are logged out."],
   failed: ["요청이 도착하지 못했습니다.", "The request did not get through."],
   from_page: ["페이지", "page"],
   from_backend: ["백엔드", "backend"],
-  from_authority: ["토큰 발급", "authority"],
+  from_authority: ["토큰 발급", "token service"],
   answer: ["{what} → 답 {status}, x-auth-status: {auth}", "{what} → answered {status}, x-auth-status: {auth}"],
   auth_valid: ["온 토큰 그대로 쓰였습니다 (valid).", "The token that came in was used (valid)."],
   auth_refreshed: ["토큰이 새것이 되었습니다 (refreshed).", "The token is a new one now (refreshed)."],
   auth_invalid: ["세션이 끝났습니다. 다시 로그인하세요 (invalid).", "The session is over: log in again (invalid)."],
   auth_anonymous: ["세션이 없습니다. 먼저 로그인하세요 (anonymous).", "There was no session: log in first (anonymous)."],
-  auth_unavailable: ["토큰 발급처가 답하지 않습니다. 세션은 그대로이니 다시 해보세요 (unavailable).", "The authority does not answer; the session is kept, try again (unavailable)."],
+  auth_unavailable: ["토큰 발급처가 답하지 않습니다. 세션은 그대로이니 다시 해보세요 (unavailable).", "The token service does not answer; the session is kept, try again (unavailable)."],
   event_exchange: ["로그인: ID 토큰을 받고 세션 {family}번을 열었습니다", "Login: an ID token was exchanged for session {family}"],
   event_credentials: ["로그인: 이메일과 비밀번호로 세션 {family}번을 열었습니다", "Login: e-mail and password opened session {family}"],
   event_refresh: ["갱신: 세션 {family}번의 {generation}번째 토큰을 발급했습니다", "Refresh: session {family} has token no. {generation}"],
@@ -80,7 +82,7 @@ const TEXTS = {
   reason_scripted: ["(정해진 답)", "(an answer written in advance)"],
   reason_unauthorized: ["다음 요청에 401", "401 for the next request"],
   reason_reject_tokens: ["지금까지의 토큰을 거부", "reject every token issued so far"],
-  reason_outage: ["토큰 발급 10초간 멈춤", "authority down for 10 s"],
+  reason_outage: ["토큰 발급 10초간 멈춤", "token service down for 10 s"],
 };
 
 const $ = (id) => document.getElementById(id);
@@ -90,6 +92,7 @@ let tokenSeconds = 20;
 let downUntil = 0;
 let lastEvent = 0;
 let lastAt = 0;
+let lastAuth = ""; // the newest x-auth-status
 
 function say(key, values = {}) {
   const text = (TEXTS[key] || [key, key])[language === "ko" ? 0 : 1];
@@ -98,6 +101,7 @@ function say(key, values = {}) {
 
 function translate() {
   document.documentElement.lang = language;
+  document.querySelector(".languages").setAttribute("aria-label", say("language"));
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
@@ -113,6 +117,7 @@ function translate() {
 async function ask(path, options = {}) {
   const answer = await fetch(path, { cache: "no-store", ...options });
   const auth = answer.headers.get("x-auth-status");
+  if (auth) lastAuth = auth;
   if (!path.startsWith("/control/")) noteAnswer((options.method || "GET") + " " + path.split("?")[0], answer.status, auth);
   return { status: answer.status, ok: answer.ok, auth, json: () => answer.json() };
 }
@@ -181,8 +186,24 @@ function button(id, action) {
     }
     $(id).disabled = false;
     $(id).focus({ preventScroll: true });
-    await whoAmI();
+    // In an outage nothing is to be learnt of the session.
+    if (lastAuth !== "unavailable") await whoAmI();
   });
+}
+
+// Requests at a steady pace, so that the bar is seen to be filled again.
+async function keepAsking() {
+  if (!$("keep").checked || $("one").disabled || document.hidden) return;
+  if (!session || !session.authenticated) {
+    $("keep").checked = false;
+    return;
+  }
+  try {
+    await one();
+    if (lastAuth !== "valid" && lastAuth !== "unavailable") await whoAmI();
+  } catch {
+    result("failed");
+  }
 }
 
 async function control(path) {
@@ -321,5 +342,6 @@ fetch("/control/state", { cache: "no-store" })
   })
   .catch(() => {});
 setInterval(tick, 200);
+setInterval(keepAsking, 2000);
 // Coming back to the tab after a while: somebody else may be logged in by now.
 document.addEventListener("visibilitychange", () => document.hidden || whoAmI());

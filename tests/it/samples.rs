@@ -1,0 +1,183 @@
+//! Every configuration that the documentation and `deploy/` show is one that `vestibule check` takes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use toml::{Table, Value};
+use vestibule::{
+    config::{self, Environment},
+    secret::Random,
+};
+
+/// What a fragment in a document leaves out.
+const AROUND: &str = r#"
+[server]
+listen = "127.0.0.1:8080"
+public_url = "https://app.example.com"
+
+[session]
+keys = ["env:VESTIBULE_KEY"]
+
+[providers.google]
+client_id = "an-id"
+allow = "anyone"
+
+[upstreams.api]
+targets = ["http://127.0.0.1:3000"]
+
+[[routes]]
+path = "/{*rest}"
+upstream = "api"
+"#;
+
+/// 32 bytes in base64: good for a key, and for any other secret.
+const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+#[test]
+fn every_file_under_deploy_passes_the_check() {
+    let mut checked = 0;
+    for path in files(&root().join("deploy")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let samples = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => vec![text],
+            Some("yaml") => in_yaml(&text),
+            _ => Vec::new(),
+        };
+        for sample in samples {
+            check(&path.display().to_string(), &sample);
+            checked += 1;
+        }
+    }
+    assert!(checked >= 3, "{checked} samples");
+}
+
+#[test]
+fn every_sample_in_a_document_passes_the_check() {
+    let mut checked = 0;
+    let documents = files(&root().join("docs"));
+    for path in documents.iter().chain(&[root().join("README.md"), root().join("SECURITY.md")]) {
+        let text = fs::read_to_string(path).unwrap();
+        for (number, sample) in in_markdown(&text).into_iter().enumerate() {
+            check(&format!("{}, sample {}", path.display(), number + 1), &completed(&sample));
+            checked += 1;
+        }
+    }
+    assert!(checked >= 3, "{checked} samples");
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// The blocks between "```toml" and "```".
+fn in_markdown(text: &str) -> Vec<String> {
+    let blocks = text.split("```toml\n").skip(1);
+    blocks.map(|block| block.split_once("```").expect("a block has an end").0.to_owned()).collect()
+}
+
+/// The block scalars under keys that end in `.toml`.
+fn in_yaml(text: &str) -> Vec<String> {
+    let mut samples = Vec::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        if !line.trim_end().ends_with(".toml: |") {
+            continue;
+        }
+        let outer = line.len() - line.trim_start().len();
+        let mut sample = String::new();
+        while let Some(line) =
+            lines.next_if(|line| line.trim().is_empty() || line.len() - line.trim_start().len() > outer)
+        {
+            sample.push_str(line.trim_start());
+            sample.push('\n');
+        }
+        samples.push(sample);
+    }
+    samples
+}
+
+/// A fragment with the tables that it leaves out.
+fn completed(sample: &str) -> String {
+    let mut table: Table = sample.parse().unwrap_or_else(|error| panic!("{error}\n{sample}"));
+    if table.contains_key("server") {
+        return sample.to_owned();
+    }
+    let around: Table = AROUND.parse().unwrap();
+    for (name, value) in around {
+        match (table.get_mut(&name), value) {
+            (None, value) => drop(table.insert(name, value)),
+            // Other upstreams may be named beside the one that a fragment writes out.
+            (Some(Value::Table(own)), Value::Table(more)) if name != "providers" => {
+                for (key, value) in more {
+                    own.entry(key).or_insert(value);
+                }
+            }
+            (Some(_), _) => {}
+        }
+    }
+    table.to_string()
+}
+
+/// Loads `sample`, with every variable and file that it names.
+fn check(name: &str, sample: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut environment = Environment::new();
+    let mut table: Table = sample.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
+    provide(&mut table, folder.path(), &mut environment);
+    let certificate = rcgen::generate_simple_self_signed(["app.example.com".to_owned()]).unwrap();
+    if let Some(Value::Table(tls)) = table.get("server").and_then(|server| server.get("tls")) {
+        for (key, pem) in [("cert", certificate.cert.pem()), ("key", certificate.signing_key.serialize_pem())] {
+            let path = folder.path().join(tls[key].as_str().unwrap());
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, pem).unwrap();
+        }
+    }
+    let random = Random::system();
+    if let Err(complaints) = config::parse(&table.to_string(), name, folder.path(), &environment, &random) {
+        panic!("{complaints}\n{table}");
+    }
+}
+
+/// Every `env:` and `file:` that the values name gets something to hold; absolute paths move into `folder`.
+fn provide(table: &mut Table, folder: &Path, environment: &mut Environment) {
+    for (_, value) in table.iter_mut() {
+        provide_for(value, folder, environment);
+    }
+}
+
+fn provide_for(value: &mut Value, folder: &Path, environment: &mut Environment) {
+    match value {
+        Value::String(text) => {
+            if let Some(name) = text.strip_prefix("env:") {
+                environment.insert(name.to_owned(), different(environment.len()));
+            } else if let Some(path) = text.strip_prefix("file:") {
+                let path = path.trim_start_matches('/').to_owned();
+                let place = folder.join(&path);
+                fs::create_dir_all(place.parent().unwrap()).unwrap();
+                fs::write(place, different(path.len())).unwrap();
+                *text = format!("file:{path}");
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| provide_for(value, folder, environment)),
+        Value::Table(table) => provide(table, folder, environment),
+        _ => {}
+    }
+}
+
+/// A key that is another one for another `seed`: no key may be listed twice.
+fn different(seed: usize) -> String {
+    let letter = char::from(b'A' + u8::try_from(seed % 26).unwrap());
+    format!("{letter}{}", &SECRET[1..])
+}
