@@ -450,8 +450,8 @@ fn of_login(error: &LoginError) -> Verdict {
         LoginError::Session(BeginError::Unusable(_)) => v(
             StatusCode::BAD_GATEWAY,
             "unusable_tokens",
-            "The login service's answer cannot be used",
-            "로그인 서비스의 응답을 사용할 수 없습니다",
+            "This session is too large for cookies: it needs the server store (session.store = \"server\")",
+            "세션이 쿠키에 담기에는 너무 큽니다. 서버 저장소(session.store = \"server\")가 필요합니다",
         ),
         LoginError::Store(_) => Verdict {
             retry_after: again,
