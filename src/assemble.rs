@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     authority::{self, Authority},
-    call::{Backend, Caller, Piece, Template},
+    call::{Backend, Caller},
     clock::Clock,
     config::Config,
     handle::{Body, Gateway, Peer},
@@ -21,9 +21,8 @@ use crate::{
     oidc::{self, Provider, Reachability},
     pages::Pages,
     respond::Responder,
-    route::{CallPiece, OwnCall, OwnCalls, OwnPaths, Table},
     secret::Random,
-    session::Sessions,
+    session::{SealKey, Sessions},
     store::{self, MemoryStore, Store},
     telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
     upstream::{Upstream, replay},
@@ -68,6 +67,8 @@ pub struct Running {
     world: World,
     live: Arc<ArcSwap<Live>>,
     listen: listen::Settings,
+    /// The session key that was made at start, where the file names none.
+    made_keys: Option<Vec<SealKey>>,
     served: Option<Served>,
     runtime: Option<Runtime>,
 }
@@ -99,6 +100,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     let (address, admin_address, health_address) =
         (listeners.address()?, listeners.admin_address(), listeners.health_address());
     let listen = config.listen.clone();
+    let made_keys = config.session.key_was_made.then(|| config.session.keys.clone());
     let live = Arc::new(ArcSwap::from_pointee(build(config, &world)?));
     let parts = Server {
         listeners,
@@ -119,6 +121,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         world,
         live,
         listen,
+        made_keys,
         served: Some(served),
         runtime: Some(runtime),
     })
@@ -146,7 +149,10 @@ impl Running {
     }
 
     /// Serves new requests by `config`; those under way end as they began. What was asked of the sockets stays as it is.
-    pub fn reload(&self, config: Config) -> anyhow::Result<()> {
+    pub fn reload(&self, mut config: Config) -> anyhow::Result<()> {
+        if let (true, Some(keys)) = (config.session.key_was_made, &self.made_keys) {
+            config.session.keys.clone_from(keys);
+        }
         if config.listen != self.listen {
             tracing::warn!("[server] addresses, TLS files and drain times change with a restart only");
         }
@@ -212,16 +218,11 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         .cloned()
         .map(|settings| Arc::new(Provider::new(settings, http.clone(), world.clock.clone(), world.random.clone())))
         .collect();
-    let own = OwnPaths {
-        base_path: config.login.base_path.clone(),
-        providers: config.providers.iter().map(|p| p.name.clone()).collect(),
-        credentials: matches!(&config.authority.kind, authority::Kind::Backend(b) if b.credentials.is_some()),
-    };
-    let table = Table::build(config.routes, own).map_err(|conflicts| {
+    let table = config.table().map_err(|conflicts| {
         let all: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the routes do not fit together: {}", all.join("; "))
     })?;
-    let own_calls = OwnCalls::new(&config.upstreams, own_calls(&config.authority.kind));
+    let own_calls = config.own_calls();
     let caller = Arc::new(Caller::new(
         config
             .upstreams
@@ -296,25 +297,6 @@ fn reach(reachability: Reachability) -> Reach {
         Reachability::Untried => Reach::Unknown,
         Reachability::Reachable => Reach::Ok,
         Reachability::Unreachable => Reach::Unreachable,
-    }
-}
-
-/// The calls that no visitor may make in the gateway's name.
-fn own_calls(kind: &authority::Kind) -> Vec<OwnCall> {
-    let authority::Kind::Backend(backend) = kind else { return Vec::new() };
-    let templates = [&backend.exchange, &backend.credentials, &backend.refresh, &backend.signout];
-    templates.into_iter().flatten().map(own_call).collect()
-}
-
-fn own_call(template: &Template) -> OwnCall {
-    let piece = |piece: &Piece| match piece {
-        Piece::Literal(text) => CallPiece::Literal(text.clone()),
-        Piece::Placeholder(_) => CallPiece::Placeholder,
-    };
-    OwnCall {
-        upstream: template.upstream,
-        method: template.method.clone(),
-        path: template.path.0.iter().map(piece).collect(),
     }
 }
 

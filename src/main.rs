@@ -23,6 +23,8 @@ fn main() -> ExitCode {
     });
     match exit {
         Ok(exit) => exit.into(),
+        // Whoever reads the answer has had enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success.into(),
         Err(error) => {
             // Nothing is left to do where standard error is closed too.
             let _ = writeln!(io::stderr(), "vestibule: {error}");

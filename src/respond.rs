@@ -11,6 +11,7 @@ use crate::{
     login::{Content, LoginError},
     pages::{ErrorPage, Language, Page, Pages},
     route::Cors,
+    session::BeginError,
     telemetry::{Metrics, RequestId, UpstreamFailure},
     upstream::ForwardError,
 };
@@ -440,11 +441,17 @@ fn of_login(error: &LoginError) -> Verdict {
         LoginError::BadRequest(code) => {
             v(StatusCode::BAD_REQUEST, code, "The request is not well-formed", "잘못된 요청입니다")
         }
-        LoginError::Session(_) => v(
+        LoginError::Session(BeginError::TooLarge) => v(
             StatusCode::BAD_GATEWAY,
             "session_too_large",
-            "The login service's answer cannot be used",
-            "로그인 서비스의 응답을 사용할 수 없습니다",
+            "The session is too large for cookies: it needs the server store (session.store = \"server\")",
+            "세션이 너무 커서 쿠키에 담을 수 없습니다. 서버 저장소(session.store = \"server\")가 필요합니다",
+        ),
+        LoginError::Session(BeginError::Unusable(_)) => v(
+            StatusCode::BAD_GATEWAY,
+            "unusable_tokens",
+            "This session is too large for cookies: it needs the server store (session.store = \"server\")",
+            "세션이 쿠키에 담기에는 너무 큽니다. 서버 저장소(session.store = \"server\")가 필요합니다",
         ),
         LoginError::Store(_) => Verdict {
             retry_after: again,

@@ -129,6 +129,13 @@ fn word(text: &str) -> Option<&str> {
 }
 
 fn suggestion(name: &str, allowed: &[&str]) -> Option<String> {
+    if let Some((family, claim)) = name.split_once('.')
+        && allowed.contains(&CLAIMS)
+        && !claim.is_empty()
+        && strsim::damerau_levenshtein(&family.to_ascii_lowercase(), "claims") <= 2
+    {
+        return Some(format!("{CLAIMS}{claim}"));
+    }
     let folded = name.to_ascii_lowercase().replace('-', "_");
     let (distance, best) = allowed
         .iter()
@@ -143,11 +150,14 @@ fn squeezed_distance(a: &str, b: &str) -> usize {
     strsim::damerau_levenshtein(&a.replace('_', ""), &b.replace('_', ""))
 }
 
-/// True where the text looks like a GraphQL document.
+/// True where the text looks like a GraphQL document; it may begin with comments.
 fn is_query(text: &str) -> bool {
-    let text = text.trim_start();
+    let mut text = text.trim_start();
+    while let Some(comment) = text.strip_prefix('#') {
+        text = comment.split_once('\n').map_or("", |(_, rest)| rest).trim_start();
+    }
     text.starts_with('{')
-        || ["query", "mutation", "subscription"].iter().any(|keyword| {
+        || ["query", "mutation", "subscription", "fragment"].iter().any(|keyword| {
             text.strip_prefix(keyword)
                 .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
         })
@@ -189,6 +199,7 @@ mod tests {
             ("{deviceId}", "deviceId", Some("device_id")),
             ("{password}", "password", None),
             ("{claims.}", "claims.", None),
+            ("{claim.sub}", "claim.sub", Some("claims.sub")),
         ] {
             let suggestion = suggestion.map(str::to_owned);
             assert_eq!(Text::parse(text, ALLOWED), Err(TemplateError::Unknown { name: name.to_owned(), suggestion }));
@@ -207,7 +218,12 @@ mod tests {
 
     #[test]
     fn a_placeholder_inside_a_query_is_refused() {
-        for text in ["query { user(email: \"{email}\") }", " mutation M{ x({email}) }", "{ user(e: \"{email}\") }"] {
+        for text in [
+            "query { user(email: \"{email}\") }",
+            " mutation M{ x({email}) }",
+            "{ user(e: \"{email}\") }",
+            "# a\n#b\nfragment F on X { x(e: \"{email}\") }",
+        ] {
             assert_eq!(Json::from_value(&json!(text), ALLOWED), Err(TemplateError::InsideQuery), "{text}");
         }
         for text in ["query { me { id } }", "{email} and more", "queryable {email}"] {

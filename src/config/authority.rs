@@ -6,13 +6,13 @@ use super::{
     form, key,
     secrets::Surroundings,
     section::Section,
-    server,
-    template::{self, CREDENTIALS, EXCHANGE, REFRESH, SIGN_OUT},
+    template,
     tree::{Node, Place, Value},
 };
 use crate::{
-    authority::{Answer, Backend, Kind, Settings, Verify, VerifyKeys},
+    authority::{Answer, Backend, CREDENTIALS, EXCHANGE, Kind, REFRESH, SIGN_OUT, Settings, Verify, VerifyKeys},
     call::Template,
+    hygiene::is_loopback,
 };
 
 /// Whether the backend issues, as far as the file says so.
@@ -182,7 +182,7 @@ fn verify(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Verify
     let keys = match kind {
         "jwks_url" => {
             let url = section.optional("jwks_url", form::url)?;
-            if url.scheme() == "http" && !server::on_loopback(&url) {
+            if url.scheme() == "http" && !is_loopback(&url) {
                 around.problems.warn(
                     section.place(kind),
                     "keys that come by http can be replaced on the way",

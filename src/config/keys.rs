@@ -245,7 +245,7 @@ const AUTHORITY: &[Key] = &[
             )
         )),
         Optional,
-        "The call that refreshes. Placeholders: `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.",
+        "The call that refreshes. Placeholders: `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}` (what the identity provider said at the login).",
     ),
     key(
         "signout",

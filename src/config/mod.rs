@@ -1,10 +1,11 @@
 //! `gateway.toml` → typed settings, or all complaints at once.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use crate::{
     authority::Kind,
-    route::{self, Access},
+    hygiene,
+    route::{self, Access, Decision, Found, Who},
     secret::Random,
     upstream::{Bearer, HeaderPiece},
 };
@@ -12,11 +13,9 @@ use crate::{
 mod authority;
 mod complaint;
 mod environment;
-mod explain;
 mod form;
 mod key;
 mod keys;
-mod presets;
 mod providers;
 mod reference;
 mod routes;
@@ -34,7 +33,6 @@ mod tests;
 
 pub use complaint::{Complaint, Complaints};
 pub use environment::Environment;
-pub use explain::explain;
 pub use reference::{reference, schema};
 
 use complaint::Problems;
@@ -49,7 +47,7 @@ pub struct Config {
     /// Sockets.
     pub listen: crate::listen::Settings,
     /// What is refused and stripped.
-    pub hygiene: crate::hygiene::Settings,
+    pub hygiene: hygiene::Settings,
     /// Cookies, refresh.
     pub session: crate::session::Settings,
     /// Most bytes of a request body kept for a replay.
@@ -86,11 +84,12 @@ pub fn load(path: &Path, environment: &Environment, random: &Random) -> Result<L
         Ok(text) => parse(&text, &name, path.parent().unwrap_or(Path::new("")), environment, random),
         Err(error) => {
             let mut problems = Problems::default();
-            problems.complain(
-                &Place::Nowhere,
-                format!("{name} cannot be read: {error}"),
-                "say where the file is: `--config PATH`",
-            );
+            let help = match error.kind() {
+                io::ErrorKind::InvalidData => "save it as text in UTF-8",
+                io::ErrorKind::PermissionDenied => "it must be readable for the user that vestibule runs as",
+                _ => "say where the file is: `--config PATH`",
+            };
+            problems.complain(&Place::Nowhere, format!("{name} cannot be read: {error}"), help);
             Err(problems.finish(&name, ""))
         }
     }
@@ -147,14 +146,19 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         .collect();
 
     let base_path = session_section.read("base_path", form::prefix);
-    let routes: Vec<_> = root
+    let read: Vec<_> = root
         .tables("routes")
-        .map(|section| upstreams::route(&section, &base_path, &upstream_names, line(section.own_place(), text), around))
+        .map(|section| {
+            let route = upstreams::route(&section, &upstream_names, line(section.own_place(), text), around);
+            (section, route)
+        })
         .collect();
+    let all_read = read.iter().all(|(_, route)| route.is_some());
+    let routes: Vec<_> = read.into_iter().filter_map(|(section, route)| Some((section, route?))).collect();
     let longest_timeout = upstreams
         .iter()
         .map(|upstream| upstream.timeout)
-        .chain(routes.iter().flatten().filter_map(|route| route.timeout))
+        .chain(routes.iter().filter_map(|(_, route)| route.timeout))
         .max();
     let verifies = authority_section.has("verify");
     let session =
@@ -162,14 +166,8 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
     let login = session::login(&session_section, &server, around);
     let telemetry = server::telemetry(&root.section("telemetry"), around);
 
-    // From here on things are compared with one another: only where each is right by itself.
-    let routes: Vec<_> = routes.into_iter().collect::<Option<_>>()?;
-    for conflict in routes::conflicts(&routes) {
-        if let Some(section) = root.tables("routes").nth(conflict.route) {
-            around.problems.complain(section.place("path"), conflict.message, conflict.help);
-        }
-    }
-    if routes.is_empty() {
+    let table = routes::table(&routes, &base_path, around.problems);
+    if routes.is_empty() && all_read {
         around.problems.warn(
             &START,
             "there are no routes: everything but the gateway's own pages is 404",
@@ -177,15 +175,19 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         );
     }
     let has_claims = !backend || verifies || !providers.is_empty();
-    check_roles(&root, &routes, has_claims, around);
+    check_roles(&routes, has_claims, around);
     if !backend {
         warn_of_unsaid_bearers(&root, &routes, around);
     }
-    check_login_page(&session_section, &server, &routes, &base_path, around);
+    if let Some(table) = table.filter(|_| all_read) {
+        check_login_page(&session_section, &server, &table, &routes, around);
+    }
 
     let authority = authority?;
+    let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
     debug_assert_eq!(matches!(authority.kind, Kind::Backend(_)), backend);
-    let session = session.map(|session| crate::session::Settings { template_claims: claims_in(&routes), ..session });
+    let session =
+        session.map(|session| crate::session::Settings { template_claims: claims_in(&routes, &authority), ..session });
     Some(Config {
         hygiene: hygiene(&server, &routes)?,
         listen: server.listen?,
@@ -201,7 +203,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
     })
 }
 
-fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<crate::hygiene::Settings> {
+fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<hygiene::Settings> {
     let mut hosts: Vec<String> =
         server.hosts.iter().chain(routes.iter().flat_map(|route| &route.hosts)).cloned().collect();
     hosts.sort();
@@ -212,27 +214,29 @@ fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<crate::hygiene
     own_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     own_headers.dedup();
     let trusted_proxies = server.trusted_proxies.clone();
-    Some(crate::hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers })
+    Some(hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers })
 }
 
-/// The claims that header rules put into requests.
-fn claims_in(routes: &[route::Settings]) -> Vec<String> {
-    let templates = routes.iter().flat_map(|route| &route.headers.set).map(|(_, template)| template);
-    let mut claims: Vec<_> = templates
-        .flat_map(|template| &template.0)
-        .filter_map(|piece| match piece {
-            HeaderPiece::Claim(name) => Some(name.clone()),
-            HeaderPiece::Literal(_) => None,
-        })
-        .collect();
+/// The claims that a session must keep: those that header rules put into requests, and those that its refresh tells the backend.
+fn claims_in(routes: &[route::Settings], authority: &crate::authority::Settings) -> Vec<String> {
+    let set = routes.iter().flat_map(|route| &route.headers.set).flat_map(|(_, template)| &template.0);
+    let in_headers = set.filter_map(|piece| match piece {
+        HeaderPiece::Claim(name) => Some(name.clone()),
+        HeaderPiece::Literal(_) => None,
+    });
+    let refresh = match &authority.kind {
+        Kind::Backend(backend) => backend.refresh.as_ref(),
+        Kind::Provider => None,
+    };
+    let mut claims: Vec<_> = in_headers.chain(refresh.into_iter().flat_map(template::claims)).collect();
     claims.sort_unstable();
     claims.dedup();
     claims
 }
 
 /// Roles are read from the claims of an access token that can be verified, or of an ID token.
-fn check_roles(root: &Section<'_>, routes: &[route::Settings], has_claims: bool, around: &mut Surroundings<'_>) {
-    for (section, route) in root.tables("routes").zip(routes) {
+fn check_roles(routes: &[(Section<'_>, route::Settings)], has_claims: bool, around: &mut Surroundings<'_>) {
+    for (section, route) in routes {
         if matches!(&route.access, Access::Roles(roles) if !roles.is_empty()) && !has_claims {
             let help = "write `[authority.verify]`, so that the roles in the backend's access token can be believed";
             around.problems.complain(section.place("access"), "there is nothing that roles could be read from", help);
@@ -241,9 +245,13 @@ fn check_roles(root: &Section<'_>, routes: &[route::Settings], has_claims: bool,
 }
 
 /// A provider's tokens are for its own APIs: whether an upstream is to see them is for the file to say.
-fn warn_of_unsaid_bearers(root: &Section<'_>, routes: &[route::Settings], around: &mut Surroundings<'_>) {
+fn warn_of_unsaid_bearers(
+    root: &Section<'_>,
+    routes: &[(Section<'_>, route::Settings)],
+    around: &mut Surroundings<'_>,
+) {
     for (index, section) in root.named("upstreams").enumerate() {
-        let used = routes.iter().any(|route| route.upstream == index && route.access != Access::Public);
+        let used = routes.iter().any(|(_, route)| route.upstream == index && route.access != Access::Public);
         if used && !section.has("bearer") {
             let message = format!("the upstream `{}` gets no token", section.name);
             around.problems.warn(
@@ -259,15 +267,22 @@ fn warn_of_unsaid_bearers(root: &Section<'_>, routes: &[route::Settings], around
 fn check_login_page(
     session: &Section<'_>,
     server: &Server,
-    routes: &[route::Settings],
-    base_path: &str,
+    table: &route::Table,
+    routes: &[(Section<'_>, route::Settings)],
     around: &mut Surroundings<'_>,
 ) {
     let page = session.read("login_page", form::text);
     let path = page.split(['?', '#']).next().unwrap_or_default();
     let Some(public_url) = server.public_url.as_ref().filter(|_| form::path(&page).is_ok()) else { return };
     let place = session.place("login_page");
-    if routes::strips(path, base_path) {
+    let path = match hygiene::canonical_path(path) {
+        Ok(path) => path,
+        Err(problem) => {
+            around.problems.complain(place, format!("no request has the path `{path}`"), problem);
+            return;
+        }
+    };
+    if table.is_own(&path) {
         around.problems.complain(
             place,
             format!("`{path}` is the gateway's own"),
@@ -275,25 +290,20 @@ fn check_login_page(
         );
         return;
     }
-    match routes::find(
-        routes,
-        &http::Method::GET,
-        &public_url[url::Position::BeforeHost..url::Position::AfterPort],
-        path,
-    ) {
-        None => around.problems.complain(
+    let host = &public_url[url::Position::BeforeHost..url::Position::AfterPort];
+    let Found::Route(found) = table.find(&http::Method::GET, host, &path) else {
+        around.problems.complain(
             place,
             format!("no route serves the login page `{path}`"),
             "write a route for it, with `access = \"anonymous\"`",
-        ),
-        Some(index) if !routes::open(&routes[index].access) => {
-            let message = format!(
-                "the login page `{path}` itself needs a login: its route on line {} is not open",
-                routes[index].line
-            );
-            around.problems.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
-        }
-        Some(_) => {}
+        );
+        return;
+    };
+    let (_, route) = &routes[found.index];
+    if route.access.decide(Who::Nobody) != Decision::Allow {
+        let message =
+            format!("the login page `{path}` itself needs a login: its route on line {} is not open", route.line);
+        around.problems.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
     }
 }
 

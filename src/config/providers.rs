@@ -4,30 +4,20 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::{
-    form, presets,
+    form,
     secrets::Surroundings,
     section::Section,
-    server::{self, Server},
+    server::Server,
     tree::{Entry, Node, Value},
 };
-use crate::oidc::{Allow, Preset, ResponseMode, Settings};
-
-/// First segments of the gateway's own paths under `base_path`: `POST {base_path}/NAME` must not be one of them.
-const ENDPOINTS: &[&str] = &[
-    "assets",
-    "backchannel-logout",
-    "callback",
-    "devices",
-    "email",
-    "login",
-    "logout",
-    "magic",
-    "passkey",
-    "refresh",
-    "session",
-    "sms",
-    "verify",
-];
+use crate::{
+    hygiene::is_loopback,
+    oidc::{
+        Allow, Preset, ResponseMode, Settings,
+        presets::{self, Defaults},
+    },
+    route,
+};
 
 /// Reads `[providers.NAME]`; `issues` says whether the authority is `provider`, so that what it says is all that stands between a stranger and the app.
 pub(super) fn provider(
@@ -37,7 +27,7 @@ pub(super) fn provider(
     around: &mut Surroundings<'_>,
 ) -> Option<Settings> {
     let name = section.name;
-    let preset = presets::preset(name);
+    let known = presets::by_name(name);
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     if !name.chars().all(good) || name.is_empty() {
         around.problems.complain(
@@ -46,7 +36,7 @@ pub(super) fn provider(
             "use small letters, digits, `-` and `_`",
         );
     }
-    if ENDPOINTS.contains(&name) {
+    if route::reserved_provider_name(name) {
         let message = format!("the name `{name}` is that of the gateway's own endpoint `{{base_path}}/{name}`");
         around.problems.complain(section.own_place(), message, format!("choose another, e.g. `[providers.my-{name}]`"));
     }
@@ -56,7 +46,7 @@ pub(super) fn provider(
         let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
         around.problems.complain(section.place("allow"), message, help);
     }
-    let scopes = scopes(section, preset, around);
+    let scopes = scopes(section, known, around);
     let client_id = around.indirect(section, "client_id");
     let client_secret = around.secret(section, "client_secret");
     let id_token_login = section.section("id_token_login");
@@ -70,12 +60,12 @@ pub(super) fn provider(
     }
     Some(Settings {
         name: name.to_owned(),
-        preset,
-        issuer: issuer(section, preset, around)?,
+        preset: known.map_or(Preset::Generic, |known| known.preset),
+        issuer: issuer(section, known, around)?,
         client_id: client_id?,
         client_secret,
         scopes,
-        authorize_params: authorize_params(section, preset, issues, around),
+        authorize_params: authorize_params(section, known, issues, around),
         response_mode: if section.read("response_mode", form::text) == "form_post" {
             ResponseMode::FormPost
         } else {
@@ -83,13 +73,13 @@ pub(super) fn provider(
         },
         id_token_audiences: audiences,
         allow,
-        label: section.optional("label", form::text),
+        label: section.optional("label", form::text).or_else(|| known.map(|known| known.label.to_owned())),
     })
 }
 
-fn issuer(section: &Section<'_>, preset: Preset, around: &mut Surroundings<'_>) -> Option<Url> {
+fn issuer(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundings<'_>) -> Option<Url> {
     if !section.has("issuer") {
-        let known = presets::issuer(preset).and_then(|issuer| form::url(issuer).ok());
+        let known = known.and_then(|known| form::url(known.issuer).ok());
         if known.is_none() && section.read("kind", form::text) == "oidc" {
             let help = "write `issuer = \"https://…\"`; google, kakao and naver are known by their names";
             around.problems.complain(
@@ -108,7 +98,7 @@ fn issuer(section: &Section<'_>, preset: Preset, around: &mut Surroundings<'_>) 
             "write it as the provider's discovery document has it",
         );
     }
-    if issuer.scheme() == "http" && !server::on_loopback(&issuer) {
+    if issuer.scheme() == "http" && !is_loopback(&issuer) {
         around.problems.warn(
             section.place("issuer"),
             "what a provider says by http can be replaced on the way",
@@ -118,9 +108,10 @@ fn issuer(section: &Section<'_>, preset: Preset, around: &mut Surroundings<'_>) 
     Some(issuer)
 }
 
-fn scopes(section: &Section<'_>, preset: Preset, around: &mut Surroundings<'_>) -> Vec<String> {
+fn scopes(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundings<'_>) -> Vec<String> {
     if !section.has("scopes") {
-        return presets::scopes(preset).iter().map(|scope| (*scope).to_owned()).collect();
+        let scopes = known.map_or(&["openid", "email", "profile"][..], |known| known.scopes);
+        return scopes.iter().map(|scope| (*scope).to_owned()).collect();
     }
     let scopes = section.values("scopes", form::text);
     if !scopes.iter().any(|scope| scope == "openid") {
@@ -135,7 +126,7 @@ fn scopes(section: &Section<'_>, preset: Preset, around: &mut Surroundings<'_>) 
 
 fn authorize_params(
     section: &Section<'_>,
-    preset: Preset,
+    known: Option<Defaults>,
     issues: bool,
     around: &mut Surroundings<'_>,
 ) -> Vec<(String, String)> {
@@ -150,7 +141,9 @@ fn authorize_params(
         "scope",
         "state",
     ];
-    let mut params: Vec<_> = presets::authorize_params(preset, issues)
+    let mut params: Vec<_> = known
+        .filter(|_| issues)
+        .map_or(&[][..], |known| known.for_refresh)
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();

@@ -1,14 +1,14 @@
 //! `[server]` and `[telemetry]`: sockets, the public address, certificates, logs.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use ipnet::IpNet;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
-use url::{Host, Url};
+use url::Url;
 
 use super::{form, secrets::Surroundings, section::Section, tree::Place};
 use crate::{
-    listen::{self, TlsFiles},
+    hygiene::is_loopback,
+    listen::{self, CertificateError, TlsFiles},
     telemetry::{self, Format, Output},
 };
 
@@ -44,7 +44,7 @@ pub(super) fn server(section: &Section<'_>, around: &mut Surroundings<'_>) -> Se
     let listen = section.optional("listen", form::address);
     let admin_listen = section.optional("admin_listen", form::address);
     let health_listen = section.optional("health_listen", form::address);
-    let local_url = public_url.as_ref().is_none_or(on_loopback);
+    let local_url = public_url.as_ref().is_none_or(is_loopback);
     let local =
         local_url && [listen, admin_listen, health_listen].iter().flatten().all(|address| address.ip().is_loopback());
     let trusted_proxies = section.values("trusted_proxies", form::network);
@@ -118,16 +118,6 @@ pub(super) fn telemetry(section: &Section<'_>, around: &Surroundings<'_>) -> tel
     telemetry::Settings { format, level: log.read("level", form::level), output }
 }
 
-/// Whether a URL's host is this machine by its very name.
-pub(super) fn on_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 fn check_addresses(section: &Section<'_>, addresses: [(&str, Option<SocketAddr>); 3], around: &mut Surroundings<'_>) {
     for (index, (name, address)) in addresses.iter().enumerate() {
         let same =
@@ -150,34 +140,32 @@ fn check_addresses(section: &Section<'_>, addresses: [(&str, Option<SocketAddr>)
 }
 
 fn tls_files(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<TlsFiles> {
-    let read = |key| Some((around.path(&section.optional(key, form::text)?), section.place(key)));
-    let (cert, key) = (read("cert"), read("key"));
-    if let Some((path, place)) = &cert {
-        let chain = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let found = chain
-            .and_then(|chain| if chain.is_empty() { Err(rustls::pki_types::pem::Error::NoItemsFound) } else { Ok(()) });
-        complain_of_pem(found, "certificate", place, around);
+    let path = |key| section.optional(key, form::text).map(|path| around.path(&path));
+    let (cert, key) = (path("cert"), path("key"));
+    let files = TlsFiles { cert: cert?, key: key? };
+    for fault in files.faults() {
+        let of = |path: &Path| if path == files.cert { ("cert", "certificate") } else { ("key", "private key") };
+        let (key, message, help) = match &fault {
+            CertificateError::File { path, source } => {
+                let (key, what) = of(path);
+                let message = format!("the file of the {what} cannot be read: {}", source.kind());
+                (key, message, "relative paths start at the folder of this file; the file must be readable for the user that vestibule runs as".to_owned())
+            }
+            CertificateError::Pem { path, .. } => {
+                let (key, what) = of(path);
+                (
+                    key,
+                    format!("there is no {what} in this file"),
+                    format!("the file holds the {what} in PEM (`-----BEGIN …`)"),
+                )
+            }
+            CertificateError::Pair(source) => (
+                "key",
+                format!("certificate and key do not work together: {source}"),
+                "give the key that the certificate was made for".to_owned(),
+            ),
+        };
+        around.problems.complain(section.place(key), message, help);
     }
-    if let Some((path, place)) = &key {
-        complain_of_pem(PrivateKeyDer::from_pem_file(path).map(drop), "private key", place, around);
-    }
-    Some(TlsFiles { cert: cert?.0, key: key?.0 })
-}
-
-fn complain_of_pem(
-    read: Result<(), rustls::pki_types::pem::Error>,
-    what: &str,
-    place: &Place,
-    around: &mut Surroundings<'_>,
-) {
-    use rustls::pki_types::pem::Error;
-    match read {
-        Ok(()) => {}
-        Err(Error::Io(error)) => around.problems.complain(
-            place,
-            format!("the file of the {what} cannot be read: {}", error.kind()),
-            "relative paths start at the folder of this file; the file must be readable for the user that vestibule runs as",
-        ),
-        Err(_) => around.problems.complain(place, format!("there is no {what} in this file"), format!("the file holds the {what} in PEM (`-----BEGIN …`)")),
-    }
+    Some(files)
 }

@@ -44,6 +44,7 @@ pub(super) fn session(
             "write `host_prefix = true` instead",
         );
     }
+    let key_was_made = !names_keys(section);
     let keys = keys(section, server, random, around);
     let public_url = server.public_url.clone();
     public_url.map(|public_url| session::Settings {
@@ -52,6 +53,7 @@ pub(super) fn session(
         host_prefix,
         seal,
         keys,
+        key_was_made,
         refresh_ahead: section.read("refresh_ahead", form::delay),
         refresh_grace: section.read("refresh_grace", form::delay),
         refresh_token_lifetime: section.read("refresh_token_lifetime", form::duration),
@@ -88,7 +90,7 @@ fn keys(section: &Section<'_>, server: &Server, random: &Random, around: &mut Su
             ),
         }
     }
-    if !section.has("keys") || section.is_empty_list("keys") {
+    if !names_keys(section) {
         // A file without `[session]` needs keys, or does not, because of its `public_url`.
         let place = if section.is_present() { section.own_place() } else { &server.place };
         if server.local {
@@ -107,6 +109,10 @@ fn keys(section: &Section<'_>, server: &Server, random: &Random, around: &mut Su
         }
     }
     keys
+}
+
+fn names_keys(section: &Section<'_>) -> bool {
+    section.has("keys") && !section.is_empty_list("keys")
 }
 
 /// Reads what `[session]` says of logins.

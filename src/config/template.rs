@@ -6,36 +6,16 @@ use serde_json::Value as Json;
 use super::{
     complaint::Problems,
     form,
-    key::closest,
     section::Section,
     tree::{Entry, Node, Place, Value},
 };
 use crate::{
-    call::{self, Body, Piece, Placeholder, Template, Text},
+    call::{self, Body, Piece, Placeholder, Template, TemplateError, Text},
     upstream::{HeaderPiece, HeaderTemplate},
 };
 
-/// What the calls after a login at a provider may ask for.
-pub(super) const EXCHANGE: &[&str] = &[
-    "provider",
-    "id_token",
-    "access_token",
-    "refresh_token",
-    "profile",
-    "email",
-    "device_id",
-    "device_name",
-    "claims.NAME",
-];
-/// What `POST {base_path}/login` brings.
-pub(super) const CREDENTIALS: &[&str] = &["email", "password", "device_id", "device_name"];
-/// What a session brings along when it is refreshed.
-pub(super) const REFRESH: &[&str] =
-    &["refresh_token", "access_token", "provider", "device_id", "device_name", "claims.NAME"];
-/// What a session brings along when it is signed out.
-pub(super) const SIGN_OUT: &[&str] = &["refresh_token", "access_token", "provider", "device_id", "device_name"];
 /// What a route's headers may ask for.
-pub(super) const HEADERS: &[&str] = &["claims.NAME"];
+const HEADERS: &[&str] = &["claims."];
 
 /// Reads a call; `upstream` is the one it goes to, where that is known.
 pub(super) fn call(
@@ -88,6 +68,36 @@ pub(super) fn header(text: &str, place: &Place, problems: &mut Problems) -> Opti
         Piece::Placeholder(_) => None,
     };
     pieces.into_iter().map(piece).collect::<Option<_>>().map(HeaderTemplate)
+}
+
+/// The claims that a call asks for.
+pub(super) fn claims(template: &Template) -> Vec<String> {
+    fn of_text(text: &Text, claims: &mut Vec<String>) {
+        claims.extend(text.0.iter().filter_map(|piece| match piece {
+            Piece::Placeholder(Placeholder::Claim(name)) => Some(name.clone()),
+            _ => None,
+        }));
+    }
+    fn of_json(json: &call::Json, claims: &mut Vec<String>) {
+        match json {
+            call::Json::Value(Placeholder::Claim(name)) => claims.push(name.clone()),
+            call::Json::Text(text) => of_text(text, claims),
+            call::Json::Array(elements) => elements.iter().for_each(|element| of_json(element, claims)),
+            call::Json::Object(fields) => fields.iter().for_each(|(_, field)| of_json(field, claims)),
+            call::Json::Value(_) | call::Json::Plain(_) => {}
+        }
+    }
+    let mut claims = Vec::new();
+    let form = if let Body::Form(form) = &template.body { &form[..] } else { &[] };
+    let headers = template.headers.iter().map(|(_, text)| text);
+    let texts = headers.chain(template.cookies.iter().chain(form).map(|(_, text)| text));
+    for text in texts.chain([&template.path]) {
+        of_text(text, &mut claims);
+    }
+    if let Body::Json(json) = &template.body {
+        of_json(json, &mut claims);
+    }
+    claims
 }
 
 /// Headers that are not set by hand: those that say where a message ends or goes, and those that are the gateway's own.
@@ -164,13 +174,9 @@ fn entries(entries: &[Entry], known: &[&str], problems: &mut Problems) -> Vec<(S
 
 fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Option<call::Json> {
     Some(match &node.value {
-        Value::Text(string) => {
-            let mut text = text(string, &node.place, known, problems)?;
-            match text.0.as_mut_slice() {
-                [Piece::Placeholder(placeholder)] => call::Json::Value(placeholder.clone()),
-                pieces if pieces.iter().any(|piece| matches!(piece, Piece::Placeholder(_))) => call::Json::Text(text),
-                _ => call::Json::Plain(Json::String(string.clone())),
-            }
+        Value::Text(text) => {
+            let json = call::Json::from_value(&Json::String(text.clone()), known);
+            told(json, &node.place, known, problems)?
         }
         Value::Number(number) => call::Json::Plain(Json::Number(number.clone())),
         Value::Flag(flag) => call::Json::Plain(Json::Bool(*flag)),
@@ -179,93 +185,39 @@ fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Option<call::Js
             call::Json::Array(elements.into_iter().collect::<Option<_>>()?)
         }
         Value::Table(table) => {
-            let mut fields = Vec::new();
-            for Entry { name, node, .. } in &table.0 {
-                let value = json(node, known, problems);
-                if name == "query" && matches!(value, Some(call::Json::Text(_))) {
-                    // A value inside the text of a query would be syntax of it (GraphQL).
-                    problems.complain(
-                        &node.place,
-                        "a query cannot hold placeholders",
-                        "use a variable of the query, and put the placeholder under `variables`",
-                    );
-                }
-                fields.push(value.map(|value| (name.clone(), value)));
-            }
-            call::Json::Object(fields.into_iter().collect::<Option<_>>()?)
+            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, known, problems));
+            let fields: Vec<_> = table.0.iter().map(field).collect();
+            call::Json::Object(fields.into_iter().map(|(name, value)| Some((name, value?))).collect::<Option<_>>()?)
         }
         Value::Other(_) => return None,
     })
 }
 
-/// Reads text with placeholders. A brace that does not open a `{name}` is a brace.
 fn text(source: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
-    let (mut pieces, mut literal, mut good, mut rest) = (Vec::new(), String::new(), true, source);
-    while let Some(open) = rest.find('{') {
-        let (before, after) = rest.split_at(open);
-        literal.push_str(before);
-        let Some(name) = name_at(&after[1..]) else {
-            literal.push('{');
-            rest = &after[1..];
-            continue;
-        };
-        rest = &after[name.len() + 2..];
-        let Some(placeholder) = placeholder(name, known) else {
-            complain_of_placeholder(name, known, place, problems);
-            good = false;
-            continue;
-        };
-        if !literal.is_empty() {
-            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+    told(Text::parse(source, known), place, known, problems)
+}
+
+/// What was read, or a complaint of what is wrong with it.
+fn told<T>(read: Result<T, TemplateError>, place: &Place, known: &[&str], problems: &mut Problems) -> Option<T> {
+    let (message, help) = match read {
+        Ok(read) => return Some(read),
+        Err(TemplateError::Unknown { name, suggestion: Some(meant) }) => {
+            (format!("there is no `{{{name}}}` here"), format!("did you mean `{{{meant}}}`?"))
         }
-        pieces.push(Piece::Placeholder(placeholder));
-    }
-    literal.push_str(rest);
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal));
-    }
-    good.then_some(Text(pieces))
-}
-
-/// The name that stands before the next `}`, where it looks like one.
-fn name_at(after_brace: &str) -> Option<&str> {
-    let name = &after_brace[..after_brace.find('}')?];
-    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | ':' | '/');
-    (name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(word)).then_some(name)
-}
-
-fn placeholder(name: &str, known: &[&str]) -> Option<Placeholder> {
-    if let Some(claim) = name.strip_prefix("claims.") {
-        return (known.contains(&"claims.NAME") && !claim.is_empty()).then(|| Placeholder::Claim(claim.to_owned()));
-    }
-    let placeholder = match name {
-        "provider" => Placeholder::Provider,
-        "id_token" => Placeholder::IdToken,
-        "access_token" => Placeholder::AccessToken,
-        "refresh_token" => Placeholder::RefreshToken,
-        "profile" => Placeholder::Profile,
-        "email" => Placeholder::Email,
-        "password" => Placeholder::Password,
-        "device_id" => Placeholder::DeviceId,
-        "device_name" => Placeholder::DeviceName,
-        _ => return None,
-    };
-    known.contains(&name).then_some(placeholder)
-}
-
-fn complain_of_placeholder(name: &str, known: &[&str], place: &Place, problems: &mut Problems) {
-    let claim = name.split_once('.').filter(|(space, claim)| closest(space, ["claims"]).is_some() && !claim.is_empty());
-    let help = match (claim, closest(name, known.iter().copied())) {
-        (Some((_, claim)), _) if known.contains(&"claims.NAME") => format!("did you mean `{{claims.{claim}}}`?"),
-        (_, Some(meant)) => format!("did you mean `{{{meant}}}`?"),
-        (_, None) => {
-            format!(
-                "here there are {}",
-                known.iter().map(|name| format!("`{{{name}}}`")).collect::<Vec<_>>().join(", ")
-            )
+        Err(TemplateError::Unknown { name, suggestion: None }) => {
+            let spelled = |known: &&str| {
+                if known.ends_with('.') { format!("`{{{known}NAME}}`") } else { format!("`{{{known}}}`") }
+            };
+            let known: Vec<_> = known.iter().map(spelled).collect();
+            (format!("there is no `{{{name}}}` here"), format!("here there are {}", known.join(", ")))
         }
+        Err(TemplateError::InsideQuery) => (
+            "a query cannot hold placeholders: a value would become part of its syntax".to_owned(),
+            "use a variable of the query, and put the placeholder under `variables`".to_owned(),
+        ),
     };
-    problems.complain(place, format!("there is no `{{{name}}}` here"), help);
+    problems.complain(place, message, help);
+    None
 }
 
 fn literal_header(pieces: &[Piece], place: &Place, problems: &mut Problems) -> Option<()> {
@@ -275,27 +227,4 @@ fn literal_header(pieces: &[Piece], place: &Place, problems: &mut Problems) -> O
         return None;
     }
     Some(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(source: &str) -> Option<Vec<Piece>> {
-        text(source, &Place::Nowhere, EXCHANGE, &mut Problems::default()).map(|text| text.0)
-    }
-
-    #[test]
-    fn placeholders_are_names_in_braces_and_other_braces_are_text() {
-        let literal = |text: &str| Piece::Literal(text.to_owned());
-        let claim = |name: &str| Piece::Placeholder(Placeholder::Claim(name.to_owned()));
-        assert_eq!(read("a{email}b"), Some(vec![literal("a"), Piece::Placeholder(Placeholder::Email), literal("b")]));
-        assert_eq!(read("{claims.https://x.example/role}"), Some(vec![claim("https://x.example/role")]));
-        assert_eq!(read("query { me { id } } {} { {"), Some(vec![literal("query { me { id } } {} { {")]));
-        assert_eq!(read("{{email}}"), Some(vec![literal("{"), Piece::Placeholder(Placeholder::Email), literal("}")]));
-        assert_eq!(read(""), Some(vec![]));
-        for unknown in ["{e}", "{claims.}", "{Email}", "{address}"] {
-            assert_eq!(read(unknown), None, "{unknown}");
-        }
-    }
 }

@@ -396,6 +396,53 @@ error: there is no upstream `ap`
 }
 
 #[test]
+fn a_certificate_and_the_key_of_another_are_complained_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(vec!["app.example".to_owned()]).unwrap();
+        fs::write(folder.path().join(format!("{name}.pem")), made.cert.pem()).unwrap();
+        fs::write(folder.path().join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    };
+    write("a");
+    write("b");
+    let read = |cert: &str, key: &str| {
+        let text =
+            BACKEND.replace("[session]", &format!("[server.tls]\ncert = \"{cert}\"\nkey = \"{key}\"\n[session]"));
+        let read = parse(&text, "gateway.toml", folder.path(), &environment(&[]), &Random::system());
+        read.err().map_or_else(String::new, |complaints| said(&complaints.errors))
+    };
+    assert_eq!(read("a.pem", "a.key"), "");
+    let wrong = read("a.pem", "b.key");
+    assert!(wrong.starts_with("6:7 certificate and key do not work together: "), "{wrong}");
+    assert_eq!(
+        read("a.key", "a.pem"),
+        "5:8 there is no certificate in this file → the file holds the certificate in PEM (`-----BEGIN …`)\n\
+         6:7 there is no private key in this file → the file holds the private key in PEM (`-----BEGIN …`)\n"
+    );
+}
+
+#[test]
+fn routes_on_one_line_are_told_apart() {
+    let text = SMALLEST.split("[[routes]]").next().unwrap().to_owned();
+    let text = format!(
+        "routes = [{{ path = \"/a/{{x}}\", upstream = \"app\" }}, {{ path = \"/a/{{y}}\", upstream = \"app\" }}]\n{text}"
+    );
+    let complaints = read(&text).unwrap_err();
+    assert_eq!(
+        said(&complaints.errors),
+        "1:59 nothing separates this route from `/a/{x}` on line 1 → give one of them another path, `hosts` or `methods`, or leave it out\n"
+    );
+}
+
+#[test]
+fn a_session_keeps_the_claims_that_headers_and_its_refresh_ask_for() {
+    let text = BACKEND
+        .replace("\"{refresh_token}\" }", "\"{refresh_token}\", a = [{ b = \"{claims.tenant}\", c = \"is {claims.unit}\" }] }\nheaders = { x-t = \"{claims.tier}\" }")
+        .replace("access = \"user\"", "headers = { set = { x-id = \"{claims.sub}\" } }");
+    assert_eq!(read(&text).unwrap().config.session.template_claims, ["sub", "tenant", "tier", "unit"]);
+}
+
+#[test]
 fn who_may_come_in_is_read_with_care() {
     let text = SMALLEST.replace(
         "[upstreams",

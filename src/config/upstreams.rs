@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::{authority, form, routes, secrets::Surroundings, section::Section, template, tree::Place};
+use super::{authority, form, secrets::Surroundings, section::Section, template, tree::Place};
 use crate::{
     route::{self, Access, Cors, OnSecond401, RetryOn401},
     upstream::{self, Bearer, HeaderRules},
@@ -57,10 +57,9 @@ pub(super) fn upstream(
     }
 }
 
-/// Reads one of `[[routes]]`; `line` is where it stands.
+/// Reads one of `[[routes]]`; `line` is where it stands. `None` where it has no path.
 pub(super) fn route(
     section: &Section<'_>,
-    base_path: &str,
     upstreams: &[&str],
     line: usize,
     around: &mut Surroundings<'_>,
@@ -77,29 +76,12 @@ pub(super) fn route(
         }
     }
     let path = section.optional("path", form::text)?;
-    if let Some(help) = routes::pattern_fault(&path) {
-        around.problems.complain(section.place("path"), format!("`{path}` is not a path pattern"), help);
-        return None;
-    }
-    let shadowed = routes::strips(&path, base_path);
-    if shadowed {
-        let message = format!("this route can never match: `{base_path}` is the gateway's own (`session.base_path`)");
-        around.problems.complain(section.place("path"), message, "choose another path, or another `base_path`");
-    }
-    let strip = section.optional("strip", form::prefix);
-    if let Some(strip) = strip.as_deref().filter(|strip| !routes::strips(&path, strip)) {
-        let message = format!("`{strip}` is not the beginning of `{path}`, up to a slash");
-        around.problems.complain(
-            section.place("strip"),
-            message,
-            "strip whole segments with which every path of this route begins",
-        );
-    }
     Some(route::Settings {
         hosts: section.values("hosts", form::host),
         methods: section.values("methods", form::method),
-        strip,
-        upstream: upstream?,
+        strip: section.optional("strip", form::prefix),
+        // None was complained about; the route is still compared with the others.
+        upstream: upstream.unwrap_or(usize::MAX),
         access: access(section, around),
         headers,
         body_limit: section.optional("body_limit", form::size),

@@ -166,7 +166,8 @@ fn port(digits: &str) -> Result<u16, &'static str> {
     if valid { digits.parse().map_err(|_| "the port is too large") } else { Err("the port is no number") }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL's host is this machine by its very name.
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -20,7 +20,7 @@ use url::Url;
 
 pub use self::{
     browser::{SameSite, is_navigation, is_preflight, must_be_same_site, same_site},
-    host::HostName,
+    host::{HostName, is_loopback},
     path::canonical as canonical_path,
 };
 use self::{

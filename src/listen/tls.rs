@@ -165,23 +165,47 @@ enum Reload {
 
 impl Pems {
     fn read(files: &TlsFiles) -> Result<Self, CertificateError> {
-        let read =
-            |path: &Path| fs::read(path).map_err(|source| CertificateError::File { path: path.to_owned(), source });
         Ok(Self { cert: read(&files.cert)?, key: read(&files.key)?.into() })
     }
 
     fn certified(&self, files: &TlsFiles) -> Result<CertifiedKey, CertificateError> {
-        let bad = |path: &Path| {
-            let path = path.to_owned();
-            move |source| CertificateError::Pem { path, source }
-        };
-        let chain =
-            CertificateDer::pem_slice_iter(&self.cert).collect::<Result<Vec<_>, _>>().map_err(bad(&files.cert))?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(bad(&files.key))?;
-        let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(CertificateError::Pair)?;
-        certified.keys_match().map_err(CertificateError::Pair)?;
-        Ok(certified)
+        certified(chain(&self.cert, &files.cert)?, key(&self.key, &files.key)?)
     }
+}
+
+impl TlsFiles {
+    /// Everything that is wrong with the files: each by itself, then the two together.
+    pub fn faults(&self) -> Vec<CertificateError> {
+        let cert = read(&self.cert).and_then(|pem| chain(&pem, &self.cert));
+        let key = read(&self.key).and_then(|pem| key(&zeroize::Zeroizing::new(pem), &self.key));
+        match (cert, key) {
+            (Ok(cert), Ok(key)) => certified(cert, key).err().into_iter().collect(),
+            (cert, key) => cert.err().into_iter().chain(key.err()).collect(),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    fs::read(path).map_err(|source| CertificateError::File { path: path.to_owned(), source })
+}
+
+fn chain(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let chain = chain.and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) });
+    chain.map_err(|source| CertificateError::Pem { path: path.to_owned(), source })
+}
+
+fn key(pem: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|source| CertificateError::Pem { path: path.to_owned(), source })
+}
+
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, CertificateError> {
+    let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(CertificateError::Pair)?;
+    certified.keys_match().map_err(CertificateError::Pair)?;
+    Ok(certified)
 }
 
 fn provider() -> Arc<CryptoProvider> {

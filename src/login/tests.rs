@@ -196,6 +196,7 @@ fn session_settings() -> session::Settings {
         host_prefix: false,
         seal: true,
         keys: vec![SealKey(zeroize::Zeroizing::new([7; 32]))],
+        key_was_made: false,
         refresh_ahead: Duration::from_secs(60),
         refresh_grace: Duration::from_secs(60),
         refresh_token_lifetime: Duration::from_secs(30 * 86_400),

@@ -14,7 +14,7 @@ use super::{
 use crate::{clock::Timestamp, store::StoreError};
 
 /// Twenty tabs may open a login at once; each cookie travels with every request until its login ends, so only so many are kept.
-const MOST_KEPT: usize = 5;
+pub const MOST_ATTEMPTS: usize = 5;
 
 /// Login attempts, as cookies.
 pub struct Attempts<'s> {
@@ -61,7 +61,7 @@ impl<'s> Attempts<'s> {
             .collect();
         older.sort_unstable_by_key(|(made, ..)| std::cmp::Reverse(*made));
         let evicted =
-            older.into_iter().skip(MOST_KEPT - 1).map(|(_, id, reach)| self.inner.jar.clear_attempt(id, reach));
+            older.into_iter().skip(MOST_ATTEMPTS - 1).map(|(_, id, reach)| self.inner.jar.clear_attempt(id, reach));
         evicted.fold(self.inner.jar.set_attempt(id, &text, reach), CookieChanges::and)
     }
 

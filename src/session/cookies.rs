@@ -9,6 +9,8 @@ use super::Settings;
 const LONGEST_COOKIE: usize = 4000;
 /// Past this many octets of session cookies no front server's header limits can be trusted: a login fails instead.
 pub(super) const MOST_SESSION_OCTETS: usize = 16 * 1024;
+/// A login attempt's cookie, name and value: a `return_to` as long as one may be (2,000 octets), sealed, beside state, nonce and verifier.
+const LONGEST_ATTEMPT: usize = 3200;
 /// 400 days: the longest life that browsers grant a cookie.
 const DEVICE_LIFETIME: u64 = 400 * 24 * 3600;
 /// How long a login may take.
@@ -46,6 +48,19 @@ impl CookieChanges {
             // Names are checked with the configuration and values are base64 or checked tokens.
             tracing::error!("a cookie value cannot be written in a header");
         }
+    }
+}
+
+impl Settings {
+    /// The most octets that the `Cookie` header takes, with `attempts` logins under way; of those the newest [`MOST_ATTEMPTS`](super::MOST_ATTEMPTS) are kept.
+    pub fn longest_cookie_header(&self, attempts: usize) -> usize {
+        let jar = Jar::new(self);
+        let pair = |name: &str| "; ".len() + name.len() + "=".len();
+        // Each part adds its name, and its number after a dot.
+        let parts = jar.parts(MOST_SESSION_OCTETS) + 1;
+        let tokens = MOST_SESSION_OCTETS + parts * (pair(&jar.access).max(pair(&jar.refresh)) + 2);
+        let device = pair(&jar.device) + uuid::fmt::Hyphenated::LENGTH;
+        "Cookie: ".len() + tokens + device + attempts * ("; ".len() + LONGEST_ATTEMPT)
     }
 }
 
@@ -127,15 +142,20 @@ impl Jar {
         let mut left = Vec::new();
         for value in theirs {
             for piece in value.as_bytes().split(|b| *b == b';') {
-                let piece = piece.trim_ascii_start();
-                let name = &piece[..memchr::memchr(b'=', piece).unwrap_or(piece.len())];
-                if piece.is_empty() || dropped(name.trim_ascii()) {
-                    continue;
+                let pair = piece.trim_ascii();
+                let name = pair[..memchr::memchr(b'=', pair).unwrap_or(pair.len())].trim_ascii_end();
+                match (pair.is_empty() || dropped(name), left.is_empty()) {
+                    (true, _) => {}
+                    (false, true) => left.extend_from_slice(piece.trim_ascii_start()),
+                    (false, false) => {
+                        left.push(b';');
+                        // Between two headers there was no space; within one the spaces are theirs.
+                        if !piece.starts_with(b" ") {
+                            left.push(b' ');
+                        }
+                        left.extend_from_slice(piece);
+                    }
                 }
-                if !left.is_empty() {
-                    left.extend_from_slice(b"; ");
-                }
-                left.extend_from_slice(piece);
             }
         }
         match (left.is_empty(), HeaderValue::from_maybe_shared(bytes::Bytes::from(left))) {

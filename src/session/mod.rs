@@ -30,7 +30,7 @@ mod state;
 mod visit;
 
 pub use crate::oidc::Claims;
-pub use attempt::Attempts;
+pub use attempt::{Attempts, MOST_ATTEMPTS};
 pub use cookies::{CookieChanges, Reach};
 pub use end::LoggedOut;
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};
@@ -78,6 +78,8 @@ pub struct Settings {
     pub seal: bool,
     /// 32 bytes each; the first seals, all open.
     pub keys: Vec<SealKey>,
+    /// The file names no keys (on loopback): one was made, which a reload must not replace.
+    pub key_was_made: bool,
     /// Refresh this long before expiry (at most a fifth of the token's life).
     pub refresh_ahead: Duration,
     /// How long a result outlives its acknowledgement.

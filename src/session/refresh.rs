@@ -181,7 +181,8 @@ impl Flying {
         {
             state.learn(session);
             if state.has_ended() {
-                return Outcome::Ended;
+                self.inner.sign_out_quietly(session, self.sender.visitor(&self.grant.login)).await;
+                return Outcome::SignedOut;
             }
         }
         outcome

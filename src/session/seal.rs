@@ -68,10 +68,13 @@ impl KeyRing {
     /// Seals `plain`, to be split into parts whose number `parts` finds from the length of the text.
     pub(crate) fn seal(&self, purpose: Purpose<'_>, plain: &[u8], parts: impl Fn(usize) -> usize) -> String {
         let ring_key = &self.keys[0];
-        let sealed_len = (SALT + plain.len() + TAG).div_ceil(3) * 4;
-        // The number's own digits may tip the text over into one part more: two rounds settle it.
+        let body_len = ((SALT + plain.len() + TAG) * 4).div_ceil(3);
         let head = |n: usize| format!("{}.{n}.", ring_key.id);
-        let count = parts(head(parts(sealed_len + ring_key.id.len() + 3)).len() + sealed_len);
+        // The number's own digits may tip the text over into one part more.
+        let mut count = 1;
+        while parts(head(count).len() + body_len) > count {
+            count = parts(head(count).len() + body_len);
+        }
         let salt: [u8; SALT] = self.random.bytes();
         let (key, nonce) = derive(&ring_key.key, purpose, &salt);
         let mut sealed = Vec::with_capacity(SALT + plain.len() + TAG);
@@ -189,6 +192,18 @@ mod tests {
         assert!(!reads(Purpose::Result(&RefreshToken::new(""))));
         let recounted = sealed.replacen(".1.", ".2.", 1);
         assert_eq!(ring.open(Purpose::Attempt("a"), recounted.as_bytes(), 2).unwrap_err(), OpenError::Broken);
+    }
+
+    #[test]
+    fn the_declared_number_of_parts_is_the_number_the_text_takes() {
+        let ring = ring(&[1]);
+        let parts = |len: usize| len.div_ceil(100).max(1);
+        for len in 0..1200 {
+            let sealed = ring.seal(Purpose::Access, &vec![b'x'; len], parts);
+            let count = parts(sealed.len());
+            assert_eq!(ring.parts_of(sealed.as_bytes()), Ok(count), "{len}");
+            assert!(ring.open(Purpose::Access, sealed.as_bytes(), count).is_ok(), "{len}");
+        }
     }
 
     #[test]

@@ -115,6 +115,9 @@ impl Visit {
             return;
         }
         self.read_refresh(&inner, now);
+        if self.fate != Fate::Stands {
+            return;
+        }
         if let Some(newest) = self.newest_beyond_own()
             && check::standing(&newest.access, now) == Standing::Live
         {
@@ -152,6 +155,9 @@ impl Visit {
             return;
         }
         self.read_refresh(&inner, now);
+        if self.fate != Fate::Stands {
+            return;
+        }
         // A tab that still sends the old cookies gets what their refresh brought, however long ago that was.
         let own = self.refresh.as_ref().map(|r| r.grant.digest);
         if let Some(newest) = self.newest_beyond_own()
@@ -182,6 +188,9 @@ impl Visit {
         let now = inner.now();
         let (Some(rejected), Some(state)) = (self.access.clone(), self.state.clone()) else { return After401::Pass };
         self.read_refresh(&inner, now);
+        if self.fate != Fate::Stands {
+            return After401::Over;
+        }
         if let Some(newest) = state.newest()
             && newest.access.generation > rejected.generation
             && newest.access.token != rejected.token
@@ -471,7 +480,10 @@ impl Visit {
 
     fn newest_beyond_own(&self) -> Option<Arc<Session>> {
         let newest = self.state.as_ref()?.newest()?;
-        (self.access.is_none() || newest.access.generation > self.own_generation()).then_some(newest)
+        let (newest_generation, own) = (newest.access.generation, self.own_generation());
+        // The access token's cookie goes with its expiry: tokens of the same generation are as good as newer ones then.
+        let is_better = newest_generation > own || (self.access.is_none() && newest_generation == own);
+        is_better.then_some(newest)
     }
 
     /// The generation of the tokens that came in. A raw access token does not say it: its refresh token does.

@@ -6,7 +6,7 @@ use vestibule::demo::{
     provider::{CallbackTamper, Endpoint, IdTokenTamper},
 };
 
-use crate::harness::{World, secs};
+use crate::harness::{Answer, World, secs};
 
 const ID_TOKEN_TAMPERS: [IdTokenTamper; 15] = [
     IdTokenTamper::WrongNonce,
@@ -26,6 +26,13 @@ const ID_TOKEN_TAMPERS: [IdTokenTamper; 15] = [
     IdTokenTamper::MissingToken,
 ];
 
+/// A page that says so, or the login page with a message.
+fn is_refused(answer: &Answer) -> bool {
+    answer.status.is_client_error()
+        || answer.status.is_server_error()
+        || answer.location().starts_with("/auth/login?error=")
+}
+
 #[tokio::test]
 async fn a_bad_id_token_logs_nobody_in() {
     let world = World::start().await;
@@ -34,7 +41,7 @@ async fn a_bad_id_token_logs_nobody_in() {
         let browser = world.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
         let answer = browser.follow(&callback).await;
-        assert!(answer.status.is_client_error() || answer.status.is_server_error(), "{tamper:?}: {answer}");
+        assert!(is_refused(&answer), "{tamper:?}: {answer}");
         assert!(!browser.is_logged_in(), "{tamper:?}");
     }
     assert_eq!(world.backend.counters().exchanges, 0);
@@ -56,7 +63,7 @@ async fn a_bad_authorization_response_logs_nobody_in() {
         let browser = world.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
         let answer = browser.follow(&callback).await;
-        assert!(answer.status.is_client_error() || answer.status.is_server_error(), "{tamper:?}: {answer}");
+        assert!(is_refused(&answer), "{tamper:?}: {answer}");
         assert!(!browser.is_logged_in(), "{tamper:?}");
     }
     assert_eq!(world.backend.counters().exchanges, 0);
@@ -182,7 +189,7 @@ async fn a_provider_that_talks_rubbish_logs_nobody_in() {
         let browser = world.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
         let answer = browser.follow(&callback).await;
-        assert!(answer.status.is_client_error() || answer.status.is_server_error(), "{body}: {answer}");
+        assert!(is_refused(&answer), "{body}: {answer}");
         assert!(!browser.is_logged_in());
     }
 }

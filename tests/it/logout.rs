@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
-use vestibule::demo::Fault;
+use vestibule::demo::{
+    Fault,
+    backend::{EMAIL, PASSWORD},
+};
 
 use crate::harness::{Answer, Browser, Setup, World, within_patience};
 
 async fn logout(browser: &Browser) -> Answer {
     browser.post("/auth/logout").await.is(200)
+}
+
+async fn logout_by_form(browser: &Browser) -> Answer {
+    let form = browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate");
+    form.header("accept", "text/html").await.is(303)
 }
 
 #[tokio::test]
@@ -25,11 +33,18 @@ async fn a_logout_clears_the_tokens_and_signs_out_at_the_backend() {
 #[tokio::test]
 async fn a_form_is_sent_on_after_its_logout() {
     let world = World::with("session.after_logout = \"/bye\"").await;
-    let browser = world.logged_in("mina").await;
-    let form =
-        browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html");
-    assert_eq!(form.await.is(303).location(), "/bye");
+    let browser = world.browser();
+    let credentials = serde_json::json!({ "email": EMAIL, "password": PASSWORD });
+    browser.post("/auth/login").json(&credentials).await.is(200);
+    assert_eq!(logout_by_form(&browser).await.location(), "/bye");
     assert!(!browser.is_logged_in());
+
+    // Whoever came by a provider that can end its own session is sent there first.
+    browser.login_as("mina").await;
+    let answer = logout_by_form(&browser).await;
+    assert!(answer.location().starts_with(&format!("{}/logout?", world.provider.issuer())), "{answer}");
+    let back = browser.follow(&answer).await;
+    assert_eq!(back.location(), world.gateway.public_url().join("/bye").unwrap().as_str());
 }
 
 #[tokio::test]
@@ -144,9 +159,7 @@ async fn a_provider_that_is_the_authority_revokes_and_ends_its_own_session() {
     let world = Setup::with_provider_as_authority().start().await;
     let browser = world.logged_in("mina").await;
     browser.fetch("/api/me").await.is(200);
-    let form =
-        browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html");
-    let answer = form.await.is(303);
+    let answer = logout_by_form(&browser).await;
     assert!(answer.location().starts_with(&format!("{}/logout?", world.provider.issuer())), "{answer}");
     assert!(
         answer.location().contains("id_token_hint=") && answer.location().contains("post_logout_redirect_uri="),

@@ -1,16 +1,31 @@
 //! The integration tests: what visitors, backends and operators see of a running gateway.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, in its helpers too")]
+#![expect(clippy::similar_names, reason = "what an upstream heard has a head")]
+
 mod harness;
 
 mod access;
+mod admin;
 mod architecture;
 mod callback;
+mod config_files;
+mod cookies;
 mod cross_site;
+mod demo_page;
+mod drain;
+mod h2;
 mod login;
 mod logout;
+mod logs;
 mod outage;
+mod proxying;
+mod real_provider;
 mod refresh;
 mod retry_on_401;
 mod return_to;
 mod samples;
 mod session;
+mod sse;
+mod tls;
+mod websocket;

@@ -14,7 +14,7 @@ async fn ends_at(world: &World, return_to: &str) -> String {
 #[tokio::test]
 async fn a_path_of_our_own_is_kept_as_it_is() {
     let world = World::start().await;
-    for path in ["/", "/a/b?c=d&e=%20f", "/a%2Fb", "/?return_to=%2Fx", "/%ED%95%9C%EA%B8%80", "/a//b", "/a:b@c"] {
+    for path in ["/", "/a/b?c=d&e=%20f", "/a%2Fb", "/?return_to=%2Fx", "/%ED%95%9C%EA%B8%80", "/a:b@c"] {
         assert_eq!(ends_at(&world, path).await, path);
     }
     let own = format!("{}a?b=c", world.gateway.public_url());

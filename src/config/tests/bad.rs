@@ -109,7 +109,7 @@ bad! {
     a_placeholder_that_exists_elsewhere: BACKEND, "\"{refresh_token}\"" => "\"{password}\"",
         "14:25 there is no `{password}` here → here there are `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}`\n";
     a_placeholder_in_a_query: BACKEND, "{ refreshToken" => "{ query = \"mutation { x(t: {refresh_token}) }\", refreshToken",
-        "14:18 a query cannot hold placeholders → use a variable of the query, and put the placeholder under `variables`\n";
+        "14:18 a query cannot hold placeholders: a value would become part of its syntax → use a variable of the query, and put the placeholder under `variables`\n";
     two_bodies: BACKEND, "json = { refreshToken" => "form = { a = \"b\" }\njson = { refreshToken",
         "14:1 a call has one body: `json` or `form` → leave one of the two out\n";
     a_call_that_sets_its_host: BACKEND, "json = { refreshToken" => "headers = { Host = \"a\" }\njson = { refreshToken",
@@ -140,7 +140,23 @@ bad! {
     a_route_under_the_gateways_own_paths: BACKEND, "/api/{*rest}" => "/auth/{*rest}",
         "18:8 this route can never match: `/auth` is the gateway's own (`session.base_path`) → choose another path, or another `base_path`\n";
     a_pattern_that_goes_on_after_the_rest: BACKEND, "/api/{*rest}" => "/api/{*rest}/x",
-        "18:8 `/api/{*rest}/x` is not a path pattern → `{*rest}` stands at the end only\n";
+        "18:8 `/api/{*rest}/x` is not a path pattern → {*rest} can only be its end\n";
+    a_method_that_no_route_sees: BACKEND, "access = \"user\"" => "methods = [\"GET\", \"TRACE\"]",
+        "20:19 a request with the method TRACE is refused before routes are looked at → leave it out\n";
+    what_is_wrong_with_several_routes: BACKEND, "[[routes]]" => "[[routes]]\npath = \"/x{id}\"\nupstream = \"ap\"\n[[routes]]\npath = \"/api/{*all}\"\nstrip = \"/apis\"\nupstream = \"api\"\n[[routes]]",
+        "18:8 `/x{id}` is not a path pattern → a placeholder takes a whole segment\n\
+         19:12 there is no upstream `ap` → did you mean \"api\"?\n\
+         22:9 `/apis` is not the beginning of `/api/{*all}`, up to a slash → strip whole segments with which every path of this route begins\n";
+    a_base_path_that_is_everything: SMALLEST, "[session]" => "[session]\nbase_path = \"/\"",
+        "5:13 `base_path` must be the beginning of a path, not `/` → write whole segments of letters, digits, `-`, `.`, `_` and `~`, without a slash at the end, e.g. \"/api/auth\"\n";
+    a_base_path_of_nothing: SMALLEST, "[session]" => "[session]\nbase_path = \"\"",
+        "5:13 `base_path` must be the beginning of a path, not `` → it must begin with `/`\n";
+    a_base_path_that_is_not_ascii: SMALLEST, "[session]" => "[session]\nbase_path = \"/인증\"",
+        "5:13 `base_path` must be the beginning of a path, not `/인증` → write whole segments of letters, digits, `-`, `.`, `_` and `~`, without a slash at the end, e.g. \"/api/auth\"\n";
+    headers_that_a_call_does_not_set: BACKEND, "json = { refreshToken" => "headers = { content-length = \"1\", Transfer-Encoding = \"chunked\", connection = \"close\" }\njson = { refreshToken",
+        "14:13 a call does not set the header `content-length` → leave it out; for cookies there is `cookies`\n\
+         14:35 a call does not set the header `transfer-encoding` → leave it out; for cookies there is `cookies`\n\
+         14:66 a call does not set the header `connection` → leave it out; for cookies there is `cookies`\n";
     a_strip_that_cuts_a_segment: BACKEND, "access = \"user\"" => "strip = \"/ap\"",
         "20:9 `/ap` is not the beginning of `/api/{*rest}`, up to a slash → strip whole segments with which every path of this route begins\n";
     headers_that_are_not_a_routes_business: BACKEND, "access = \"user\"" => "headers = { set = { Authorization = \"x\", \"X-Auth-Status\" = \"x\", \"a b\" = \"x\", x-id = \"{claim.sub}\" }, remove = [\"Connection\"] }",

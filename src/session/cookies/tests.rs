@@ -12,6 +12,7 @@ pub(in crate::session) fn settings(public_url: &str) -> Settings {
         host_prefix: false,
         seal: true,
         keys: vec![SealKey(zeroize::Zeroizing::new([7; 32]))],
+        key_was_made: false,
         refresh_ahead: Duration::from_secs(60),
         refresh_grace: Duration::from_secs(60),
         refresh_token_lifetime: Duration::from_secs(30 * 86400),

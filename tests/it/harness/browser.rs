@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -30,7 +30,7 @@ use super::within_patience;
 
 /// What a browser speaks to the gateway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// HTTP/1.1, a connection for each request.
     Http1,
     /// HTTP/2 with prior knowledge (or by ALPN over TLS), one connection for all requests.
@@ -38,13 +38,13 @@ pub enum Protocol {
 }
 
 /// A body that is sent.
-pub type Sent = BoxBody<Bytes, io::Error>;
+pub(crate) type Sent = UnsyncBoxBody<Bytes, io::Error>;
 
 type Http2Link = http2::SendRequest<Sent>;
 
 /// A browser with its cookies. Clones share the jar, as tabs do.
 #[derive(Clone)]
-pub struct Browser {
+pub(crate) struct Browser {
     home: Url,
     address: SocketAddr,
     clock: Clock,
@@ -57,33 +57,33 @@ pub struct Browser {
 
 /// A cookie in the jar.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stored {
+pub(crate) struct Stored {
     host: String,
     path: String,
     /// The name.
-    pub name: String,
+    pub(crate) name: String,
     /// The value.
-    pub value: String,
+    pub(crate) value: String,
     expires: Option<Timestamp>,
     same_site: Option<SameSite>,
     /// Not readable by scripts.
-    pub http_only: bool,
+    pub(crate) http_only: bool,
     /// For secure connections only.
-    pub secure: bool,
+    pub(crate) secure: bool,
 }
 
 /// Where a request comes from, as `Sec-Fetch-Site` says it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Site {
     /// Typed into the address bar.
-    None,
-    SameOrigin,
-    CrossSite,
+    Typed,
+    Same,
+    Other,
 }
 
 impl Browser {
     /// A browser with an empty jar, in front of the gateway that is known as `home` and listens at `address`.
-    pub fn new(home: &Url, address: SocketAddr, clock: Clock) -> Self {
+    pub(crate) fn new(home: &Url, address: SocketAddr, clock: Clock) -> Self {
         Self {
             home: home.clone(),
             address,
@@ -97,20 +97,20 @@ impl Browser {
     }
 
     /// The same browser, speaking that protocol.
-    pub fn over(mut self, protocol: Protocol) -> Self {
+    pub(crate) fn over(mut self, protocol: Protocol) -> Self {
         self.protocol = protocol;
         self.link = Arc::default();
         self
     }
 
     /// The same browser, asking for that language.
-    pub fn speaking(mut self, language: &'static str) -> Self {
+    pub(crate) fn speaking(mut self, language: &'static str) -> Self {
         self.language = language;
         self
     }
 
     /// The same browser, trusting these certificate authorities.
-    pub fn trusting(mut self, roots: rustls::RootCertStore) -> Self {
+    pub(crate) fn trusting(mut self, roots: rustls::RootCertStore) -> Self {
         let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = match self.protocol {
             Protocol::Http1 => vec![b"http/1.1".to_vec()],
@@ -121,75 +121,74 @@ impl Browser {
     }
 
     /// The address it knows the gateway by.
-    pub fn home(&self) -> &Url {
+    pub(crate) fn home(&self) -> &Url {
         &self.home
     }
 
     /// Where the gateway listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The same tabs at another gateway.
-    pub fn at(&self, gateway: &super::Gateway) -> Self {
+    pub(crate) fn at(&self, gateway: &super::Gateway) -> Self {
         let mut other = self.clone();
         (other.home, other.address, other.link) = (gateway.public_url().clone(), gateway.address(), Arc::default());
         other
     }
 
     /// Another browser with the cookies that this one has now.
-    pub fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         let jar = self.jar.lock().unwrap().clone();
         Self { jar: Arc::new(Mutex::new(jar)), link: Arc::default(), ..self.clone() }
     }
 
     /// A page that a person opens: its own address typed, or a link on its own pages.
-    pub fn navigate(&self, path: &str) -> Ask {
-        self.ask(Method::GET, self.home.join(path).unwrap(), Site::None).as_navigation()
+    pub(crate) fn navigate(&self, path: &str) -> Ask {
+        self.ask(Method::GET, self.home.join(path).unwrap(), Site::Typed).navigating()
     }
 
     /// A page on any server.
-    pub fn visit(&self, url: &str) -> Ask {
-        self.ask(Method::GET, url.parse().unwrap(), Site::None).as_navigation()
+    pub(crate) fn visit(&self, url: &str) -> Ask {
+        self.ask(Method::GET, url.parse().unwrap(), Site::Typed).navigating()
     }
 
     /// Where an answer's `Location` leads, as a browser goes there: from another site if that is where the answer came from.
     #[track_caller]
-    pub fn follow(&self, answer: &Answer) -> Ask {
+    pub(crate) fn follow(&self, answer: &Answer) -> Ask {
         let url = answer.url.join(answer.location()).unwrap();
-        let site = if url.origin() == answer.url.origin() { Site::SameOrigin } else { Site::CrossSite };
-        self.ask(Method::GET, url, site).as_navigation()
+        let site = if url.origin() == answer.url.origin() { Site::Same } else { Site::Other };
+        self.ask(Method::GET, url, site).navigating()
     }
 
     /// A script's GET.
-    pub fn fetch(&self, path: &str) -> Ask {
+    pub(crate) fn fetch(&self, path: &str) -> Ask {
         self.request(Method::GET, path)
     }
 
     /// A script's POST.
-    pub fn post(&self, path: &str) -> Ask {
+    pub(crate) fn post(&self, path: &str) -> Ask {
         self.request(Method::POST, path)
     }
 
     /// A script's request.
-    pub fn request(&self, method: Method, path: &str) -> Ask {
+    pub(crate) fn request(&self, method: Method, path: &str) -> Ask {
         let url = self.home.join(path).unwrap();
         let origin = url.origin().ascii_serialization();
         let sends_origin = method != Method::GET && method != Method::HEAD;
-        let ask =
-            self.ask(method, url, Site::SameOrigin).header("sec-fetch-mode", "cors").header("sec-fetch-dest", "empty");
+        let ask = self.ask(method, url, Site::Same).header("sec-fetch-mode", "cors").header("sec-fetch-dest", "empty");
         if sends_origin { ask.header("origin", &origin) } else { ask }.header("accept", "*/*")
     }
 
     /// A form that a page of another site posts.
-    pub fn foreign_form(&self, path: &str, origin: &str) -> Ask {
-        let ask = self.ask(Method::POST, self.home.join(path).unwrap(), Site::CrossSite).as_navigation();
+    pub(crate) fn foreign_form(&self, path: &str, origin: &str) -> Ask {
+        let ask = self.ask(Method::POST, self.home.join(path).unwrap(), Site::Other).navigating();
         ask.header("origin", origin)
     }
 
     /// A request without any header of a browser's, as a script on a server sends it; with the jar's cookies.
-    pub fn plain(&self, method: Method, path: &str) -> Ask {
-        let mut ask = self.ask(method, self.home.join(path).unwrap(), Site::SameOrigin);
+    pub(crate) fn plain(&self, method: Method, path: &str) -> Ask {
+        let mut ask = self.ask(method, self.home.join(path).unwrap(), Site::Same);
         ask.headers.clear();
         ask
     }
@@ -198,9 +197,9 @@ impl Browser {
         let ask =
             Ask { browser: self.clone(), method, url, site, headers: HeaderMap::new(), body: empty(), raw_path: None };
         let site = match site {
-            Site::None => "none",
-            Site::SameOrigin => "same-origin",
-            Site::CrossSite => "cross-site",
+            Site::Typed => "none",
+            Site::Same => "same-origin",
+            Site::Other => "cross-site",
         };
         ask.header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) Tests/1.0")
             .header("accept-language", self.language)
@@ -208,12 +207,12 @@ impl Browser {
     }
 
     /// Logs in at the demo's provider, and returns the callback's answer.
-    pub async fn login_as(&self, name: &str) -> Answer {
+    pub(crate) async fn login_as(&self, name: &str) -> Answer {
         self.login_with("demo", "/", name).await
     }
 
     /// Logs in at the demo's provider under the name it has in the file, and returns the callback's answer.
-    pub async fn login_with(&self, provider: &str, return_to: &str, name: &str) -> Answer {
+    pub(crate) async fn login_with(&self, provider: &str, return_to: &str, name: &str) -> Answer {
         let callback = self.as_far_as_callback(provider, return_to, name).await;
         let answer = self.follow(&callback).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "the callback's answer: {answer}");
@@ -221,7 +220,7 @@ impl Browser {
     }
 
     /// Logs in at the demo's provider, and returns its redirect to the callback.
-    pub async fn as_far_as_callback(&self, provider: &str, return_to: &str, name: &str) -> Answer {
+    pub(crate) async fn as_far_as_callback(&self, provider: &str, return_to: &str, name: &str) -> Answer {
         let query: String =
             url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
         let start = self.navigate(&format!("/auth/login/{provider}?{query}")).await;
@@ -234,36 +233,36 @@ impl Browser {
     }
 
     /// The value of a live cookie of the gateway's.
-    pub fn cookie(&self, name: &str) -> Option<String> {
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
         self.stored(name).map(|cookie| cookie.value)
     }
 
     /// A live cookie of the gateway's.
-    pub fn stored(&self, name: &str) -> Option<Stored> {
+    pub(crate) fn stored(&self, name: &str) -> Option<Stored> {
         let host = self.home.host_str().unwrap_or("").to_owned();
         let now = self.clock.now();
         self.jar.lock().unwrap().iter().find(|c| c.host == host && c.name == name && c.lives(now)).cloned()
     }
 
     /// How long a cookie of the gateway's still lives.
-    pub fn time_left(&self, name: &str) -> Option<Duration> {
+    pub(crate) fn time_left(&self, name: &str) -> Option<Duration> {
         Some(self.stored(name)?.expires?.since(self.clock.now()))
     }
 
     /// The names of all live cookies of the gateway's.
-    pub fn cookie_names(&self) -> BTreeSet<String> {
+    pub(crate) fn cookie_names(&self) -> BTreeSet<String> {
         let host = self.home.host_str().unwrap_or("").to_owned();
         let now = self.clock.now();
         self.jar.lock().unwrap().iter().filter(|c| c.host == host && c.lives(now)).map(|c| c.name.clone()).collect()
     }
 
     /// Whether tokens are in the jar.
-    pub fn is_logged_in(&self) -> bool {
+    pub(crate) fn is_logged_in(&self) -> bool {
         self.cookie_names().iter().any(|name| name.starts_with("sb_at") || name.starts_with("sb_rt"))
     }
 
     /// Puts a cookie into the jar.
-    pub fn set_cookie(&self, name: &str, value: &str) {
+    pub(crate) fn set_cookie(&self, name: &str, value: &str) {
         let host = self.home.host_str().unwrap_or("").to_owned();
         self.remove_cookie(name);
         self.jar.lock().unwrap().push(Stored {
@@ -279,20 +278,20 @@ impl Browser {
     }
 
     /// Takes a cookie out of the jar.
-    pub fn remove_cookie(&self, name: &str) {
+    pub(crate) fn remove_cookie(&self, name: &str) {
         let host = self.home.host_str().unwrap_or("").to_owned();
         self.jar.lock().unwrap().retain(|c| c.host != host || c.name != name);
     }
 
     /// The `Cookie` header that a request to the gateway would have.
-    pub fn cookie_header(&self) -> String {
-        self.cookies_for(&self.home, Site::SameOrigin, &Method::GET, true).join("; ")
+    pub(crate) fn cookie_header(&self) -> String {
+        self.cookies_for(&self.home, Site::Same, &Method::GET, true).join("; ")
     }
 
     fn cookies_for(&self, url: &Url, site: Site, method: &Method, navigates: bool) -> Vec<String> {
         let now = self.clock.now();
         let host = url.host_str().unwrap_or("");
-        let lax_is_sent = site != Site::CrossSite || navigates && matches!(*method, Method::GET | Method::HEAD);
+        let lax_is_sent = site != Site::Other || navigates && matches!(*method, Method::GET | Method::HEAD);
         let jar = self.jar.lock().unwrap();
         let fitting = jar.iter().filter(|c| {
             let path_fits = url
@@ -347,6 +346,14 @@ impl Browser {
         }
     }
 
+    /// Whether the gateway shows a certificate that this browser trusts.
+    pub(crate) async fn is_trusted(&self) -> bool {
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        let name = self.home.host_str().unwrap_or("").to_owned().try_into().expect("a host name");
+        let trusted = self.trusted.clone().expect("certificate authorities were given");
+        tokio_rustls::TlsConnector::from(trusted).connect(name, tcp).await.is_ok()
+    }
+
     async fn send(&self, url: &Url, request: Request<Sent>) -> Result<Response<Incoming>, hyper::Error> {
         let is_home = url.origin() == self.home.origin();
         if self.protocol == Protocol::Http2 && is_home {
@@ -394,7 +401,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A request about to be sent: awaiting it sends it and collects the answer.
-pub struct Ask {
+pub(crate) struct Ask {
     browser: Browser,
     method: Method,
     url: Url,
@@ -405,75 +412,62 @@ pub struct Ask {
 }
 
 impl Ask {
-    fn as_navigation(self) -> Self {
+    fn navigating(self) -> Self {
         self.header("sec-fetch-mode", "navigate")
             .header("sec-fetch-dest", "document")
             .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
     }
 
     /// Sets a header.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().unwrap();
         self.headers.insert(name, HeaderValue::from_str(value).unwrap());
         self
     }
 
-    /// Adds a header, beside those of its name.
-    pub fn and_header(mut self, name: &str, value: &str) -> Self {
-        let name: HeaderName = name.parse().unwrap();
-        self.headers.append(name, HeaderValue::from_str(value).unwrap());
-        self
-    }
-
-    /// Does not send a header.
-    pub fn without(mut self, name: &str) -> Self {
-        self.headers.remove(name);
-        self
-    }
-
     /// Is for this path, which no part of the browser has made canonical.
-    pub fn at_path(mut self, path: &str) -> Self {
+    pub(crate) fn at_path(mut self, path: &str) -> Self {
         self.raw_path = Some(path.to_owned());
         self
     }
 
     /// Has another method.
-    pub fn with_method(mut self, method: Method) -> Self {
+    pub(crate) fn with_method(mut self, method: Method) -> Self {
         self.method = method;
         self
     }
 
     /// Has a body.
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = Full::new(body.into()).map_err(io::Error::other).boxed();
+    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Full::new(body.into()).map_err(io::Error::other).boxed_unsync();
         self
     }
 
     /// Has a body that comes in pieces.
-    pub fn streaming(mut self, body: Sent) -> Self {
+    pub(crate) fn streaming(mut self, body: Sent) -> Self {
         self.body = body;
         self
     }
 
     /// Has a JSON body.
-    pub fn json(self, value: &Value) -> Self {
+    pub(crate) fn json(self, value: &Value) -> Self {
         self.header("content-type", "application/json").body(value.to_string())
     }
 
     /// Has a form as its body.
-    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+    pub(crate) fn form(self, fields: &[(&str, &str)]) -> Self {
         let body: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.header("content-type", "application/x-www-form-urlencoded").body(body)
     }
 
     /// Sends it, and returns as soon as the answer's head is there.
-    pub async fn open(self) -> Opened {
+    pub(crate) async fn open(self) -> Opened {
         let what = format!("{} {}", self.method, self.url);
         self.try_open().await.unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
     /// Sends it; fails where the connection ends before the answer's head.
-    pub async fn try_open(self) -> Result<Opened, hyper::Error> {
+    pub(crate) async fn try_open(self) -> Result<Opened, hyper::Error> {
         let Self { browser, method, url, site, headers, body, raw_path } = self;
         let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
         let cookies = browser.cookies_for(&url, site, &method, navigates);
@@ -499,7 +493,7 @@ impl Ask {
     }
 
     /// Sends it; fails where the connection ends before the answer does.
-    pub async fn try_send(self) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn try_send(self) -> Result<Answer, hyper::Error> {
         self.try_open().await?.try_finish().await
     }
 }
@@ -518,24 +512,19 @@ impl IntoFuture for Ask {
 
 /// An answer whose head is here.
 #[derive(Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     url: Url,
     response: Response<Incoming>,
 }
 
 impl Opened {
     /// The status.
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.response.status()
     }
 
-    /// The headers.
-    pub fn headers(&self) -> &HeaderMap {
-        self.response.headers()
-    }
-
     /// The next piece of the body; `None` at its clean end, an error where the connection is cut.
-    pub async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
         loop {
             let frame = within_patience("a piece of a body", self.response.body_mut().frame()).await?;
             match frame.map(hyper::body::Frame::into_data) {
@@ -547,7 +536,7 @@ impl Opened {
     }
 
     /// The whole answer.
-    pub async fn try_finish(self) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn try_finish(self) -> Result<Answer, hyper::Error> {
         let (head, body) = self.response.into_parts();
         let collected = within_patience("the end of a body", body.collect()).await?;
         let trailers = collected.trailers().cloned();
@@ -564,67 +553,67 @@ impl Opened {
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     url: Url,
     /// The status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// The protocol.
-    pub version: Version,
+    pub(crate) version: Version,
     /// The headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// The body.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// The trailers.
-    pub trailers: Option<HeaderMap>,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
 impl Answer {
     /// Fails where the status is another.
     #[track_caller]
-    pub fn is(self, status: u16) -> Self {
+    pub(crate) fn is(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{self}");
         self
     }
 
     /// Fails where `x-auth-status` is another.
     #[track_caller]
-    pub fn says(self, auth_status: &str) -> Self {
+    pub(crate) fn says(self, auth_status: &str) -> Self {
         assert_eq!(self.auth_status(), Some(auth_status), "{self}");
         self
     }
 
     /// Fails where the `code` of a problem is another.
     #[track_caller]
-    pub fn problem(self, code: &str) -> Self {
+    pub(crate) fn problem(self, code: &str) -> Self {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self}");
         assert_eq!(self.json()["code"], code, "{self}");
         self
     }
 
     /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("an ASCII header"))
     }
 
     /// `x-auth-status`.
-    pub fn auth_status(&self) -> Option<&str> {
+    pub(crate) fn auth_status(&self) -> Option<&str> {
         assert!(self.headers.get_all("x-auth-status").iter().count() <= 1, "{self}");
         self.header("x-auth-status")
     }
 
     /// `Location`.
     #[track_caller]
-    pub fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.header("location").unwrap_or_else(|| panic!("an answer without Location: {self}"))
     }
 
     /// The raw `Set-Cookie` lines.
-    pub fn set_cookies(&self) -> Vec<&str> {
+    pub(crate) fn set_cookies(&self) -> Vec<&str> {
         self.headers.get_all(header::SET_COOKIE).iter().map(|line| line.to_str().expect("an ASCII header")).collect()
     }
 
     /// The raw `Set-Cookie` line of that name.
-    pub fn set_cookie(&self, name: &str) -> Option<&str> {
+    pub(crate) fn set_cookie(&self, name: &str) -> Option<&str> {
         let lines = self.set_cookies();
         let of_name: Vec<_> = lines.into_iter().filter(|line| line.split('=').next() == Some(name)).collect();
         assert!(of_name.len() <= 1, "{name} is set twice: {self}");
@@ -632,23 +621,23 @@ impl Answer {
     }
 
     /// Whether the answer sets that cookie to a value.
-    pub fn sets(&self, name: &str) -> bool {
+    pub(crate) fn sets(&self, name: &str) -> bool {
         self.set_cookie(name).is_some_and(|line| !line.contains("Max-Age=0"))
     }
 
     /// Whether the answer deletes that cookie.
-    pub fn clears(&self, name: &str) -> bool {
+    pub(crate) fn clears(&self, name: &str) -> bool {
         self.set_cookie(name).is_some_and(|line| line.contains("Max-Age=0"))
     }
 
     /// The body as JSON.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
 
     /// The body as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
@@ -666,5 +655,5 @@ impl std::fmt::Display for Answer {
 }
 
 fn empty() -> Sent {
-    Full::new(Bytes::new()).map_err(io::Error::other).boxed()
+    Full::new(Bytes::new()).map_err(io::Error::other).boxed_unsync()
 }

@@ -20,10 +20,10 @@ use vestibule::{
 use super::Browser;
 
 /// Life of the backend's access tokens, unless a test says otherwise: inside the margin after 225 s at the earliest.
-pub const TOKEN_LIFE: Duration = Duration::from_secs(300);
+pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(300);
 
 /// A running gateway; it stops when it is dropped.
-pub struct Gateway {
+pub(crate) struct Gateway {
     running: Running,
     address: SocketAddr,
     admin: Option<SocketAddr>,
@@ -33,7 +33,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a gateway as `text` says, in which `server.listen` and `server.public_url` stand.
-    pub fn start(text: &str, clock: &Clock) -> Self {
+    pub(crate) fn start(text: &str, clock: &Clock) -> Self {
         let random = Random::system();
         let loaded = config::parse(text, "gateway.toml", Path::new(""), &BTreeMap::new(), &random)
             .unwrap_or_else(|complaints| panic!("{complaints}\n{text}"));
@@ -45,91 +45,102 @@ impl Gateway {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Where its admin listener is.
-    pub fn admin(&self) -> SocketAddr {
+    pub(crate) fn admin(&self) -> SocketAddr {
         self.admin.expect("server.admin_listen is set")
     }
 
     /// The address that visitors use.
-    pub fn public_url(&self) -> &Url {
+    pub(crate) fn public_url(&self) -> &Url {
         &self.public_url
     }
 
     /// `host:port` of the address that visitors use.
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.public_url[url::Position::BeforeHost..url::Position::AfterPort]
     }
 
     /// The running parts.
-    pub fn running(&self) -> &Running {
+    pub(crate) fn running(&self) -> &Running {
         &self.running
     }
 
     /// A browser without cookies.
-    pub fn browser(&self) -> Browser {
+    pub(crate) fn browser(&self) -> Browser {
         Browser::new(&self.public_url, self.address, self.clock.clone())
     }
 }
 
 /// The loopback world: provider, backend, and the gateway between them and the visitor.
-pub struct World {
+pub(crate) struct World {
     /// Everyone's clock.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
     /// The identity provider.
-    pub provider: Provider,
+    pub(crate) provider: Provider,
     /// The backend, and in most tests the authority.
-    pub backend: Backend,
+    pub(crate) backend: Backend,
     /// The gateway.
-    pub gateway: Gateway,
+    pub(crate) gateway: Gateway,
     setup: Setup,
 }
 
 impl World {
     /// The world of `vestibule demo`: the backend is the authority.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Setup::new().start().await
     }
 
     /// The same with changes to the file.
-    pub async fn with(toml: &str) -> Self {
+    pub(crate) async fn with(toml: &str) -> Self {
         Setup::new().with(toml).start().await
     }
 
     /// A browser without cookies.
-    pub fn browser(&self) -> Browser {
+    pub(crate) fn browser(&self) -> Browser {
         self.gateway.browser()
     }
 
     /// A browser in which that person has logged in.
-    pub async fn logged_in(&self, name: &str) -> Browser {
+    pub(crate) async fn logged_in(&self, name: &str) -> Browser {
         let browser = self.browser();
         browser.login_as(name).await;
         browser
     }
 
     /// Moves everyone's clock.
-    pub fn advance(&self, span: Duration) {
+    pub(crate) fn advance(&self, span: Duration) {
         self.clock.advance(span);
     }
 
     /// Lets the access tokens issued so far expire.
-    pub fn expire_tokens(&self) {
+    pub(crate) fn expire_tokens(&self) {
         self.advance(TOKEN_LIFE + Duration::from_secs(10));
     }
 
+    /// The file of a gateway in the same world, at that port, with these changes.
+    pub(crate) fn file(&self, port: u16, toml: &str) -> String {
+        self.setup.clone().with(toml).file(&self.provider, &self.backend, port)
+    }
+
+    /// A browser in front of a gateway of the same world at that port.
+    pub(crate) fn browser_at(&self, port: u16) -> Browser {
+        let url = format!("{}:{port}", self.setup.public_base).parse().unwrap();
+        Browser::new(&url, SocketAddr::from(([127, 0, 0, 1], port)), self.clock.clone())
+    }
+
     /// Another gateway in the same world, with these changes to the file.
-    pub fn gateway_beside(&self, toml: &str) -> Gateway {
+    pub(crate) fn gateway_beside(&self, toml: &str) -> Gateway {
         self.setup.clone().with(toml).gateway(&self.provider, &self.backend, &self.clock)
     }
 }
 
 /// A world about to start.
 #[derive(Clone)]
-pub struct Setup {
+pub(crate) struct Setup {
     changes: Table,
     removed: Vec<&'static str>,
     routes: Vec<Value>,
@@ -142,7 +153,7 @@ pub struct Setup {
 
 impl Setup {
     /// The demo's file as it is, on `127.0.0.1`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             changes: Table::new(),
             removed: Vec::new(),
@@ -156,7 +167,7 @@ impl Setup {
     }
 
     /// The provider's own tokens are the session's.
-    pub fn with_provider_as_authority() -> Self {
+    pub(crate) fn with_provider_as_authority() -> Self {
         Self::new()
             .without("authority")
             .with("[authority]\nkind = \"provider\"\n[upstreams.backend]\nbearer = \"access\"")
@@ -165,7 +176,7 @@ impl Setup {
     }
 
     /// Changes the file: tables are merged, values replaced, routes added.
-    pub fn with(mut self, toml: &str) -> Self {
+    pub(crate) fn with(mut self, toml: &str) -> Self {
         let mut changes: Table = toml.parse().unwrap_or_else(|error| panic!("{error}\n{toml}"));
         if let Some(Value::Array(routes)) = changes.remove("routes") {
             self.routes.extend(routes);
@@ -175,46 +186,48 @@ impl Setup {
     }
 
     /// Takes a section (`authority.verify`) out of the demo's file.
-    pub fn without(mut self, section: &'static str) -> Self {
+    pub(crate) fn without(mut self, section: &'static str) -> Self {
         self.removed.push(section);
         self
     }
 
     /// Visitors use that scheme and host (`https://app.example.test`), with the gateway's port.
-    pub fn known_as(mut self, public_base: &str) -> Self {
+    pub(crate) fn known_as(mut self, public_base: &str) -> Self {
         public_base.clone_into(&mut self.public_base);
         self
     }
 
     /// Visitors use exactly that address.
-    pub fn port(mut self, port: u16) -> Self {
+    pub(crate) fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
     /// The backend takes ID tokens of any issuer.
-    pub fn backend_trusts_anyone(mut self) -> Self {
+    pub(crate) fn backend_trusts_anyone(mut self) -> Self {
         self.trust_anyone = true;
         self
     }
 
     /// Sets the provider up differently.
-    pub fn provider(mut self, tune: fn(&mut ProviderOptions)) -> Self {
+    pub(crate) fn provider(mut self, tune: fn(&mut ProviderOptions)) -> Self {
         self.tune_provider = tune;
         self
     }
 
     /// Sets the backend up differently.
-    pub fn backend(mut self, tune: fn(&mut BackendOptions)) -> Self {
+    pub(crate) fn backend(mut self, tune: fn(&mut BackendOptions)) -> Self {
         self.tune_backend = tune;
         self
     }
 
     /// Starts it all.
-    pub async fn start(self) -> World {
+    pub(crate) async fn start(self) -> World {
         assemble::install_cryptography();
         let (clock, random) = (Clock::movable(), Random::system());
         let mut options = ProviderOptions::new(clock.clone(), random.clone());
+        let host = self.public_base.parse::<Url>().unwrap();
+        options.redirect_hosts.extend(host.host_str().map(str::to_owned));
         (self.tune_provider)(&mut options);
         let provider = Provider::start(options).await.expect("the provider starts");
         let audience = provider.client_id().to_owned();
@@ -235,7 +248,7 @@ impl Setup {
     }
 
     /// The configuration file of a gateway at that port.
-    pub fn file(&self, provider: &Provider, backend: &Backend, port: u16) -> String {
+    fn file(&self, provider: &Provider, backend: &Backend, port: u16) -> String {
         let world = demo::World { provider: provider.clone(), backend: backend.clone() };
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut file: Table = demo::gateway_toml(&world, address).parse().unwrap();
@@ -269,6 +282,6 @@ fn merge(into: &mut Table, changes: Table) {
 }
 
 /// A port that nobody listens on: the gateway must know its own before it listens, because it is part of `public_url`.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -3,37 +3,37 @@
 mod browser;
 mod gateway;
 mod op;
-pub mod raw;
+mod process;
+pub(crate) mod raw;
 mod upstream;
 mod websocket;
 
 use std::time::Duration;
 
-pub use self::{
-    browser::{Answer, Ask, Browser, Opened, Protocol},
-    gateway::{Gateway, Setup, World},
+pub(crate) use self::{
+    browser::{Answer, Browser, Opened, Protocol},
+    gateway::{Gateway, Setup, World, free_port},
     op::OpenIdProvider,
+    process::Process,
     raw::Raw,
-    upstream::{Upstream, Wire, ok},
+    upstream::{Upstream, ok},
     websocket::WebSocket,
 };
 
 /// Nothing that a test waits for takes this long; what does is a failure and not a hang.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for `event`, and fails where it does not come.
 #[track_caller]
-pub fn within_patience<F: Future>(what: &'static str, event: F) -> impl Future<Output = F::Output> {
+pub(crate) fn within_patience<F: Future>(what: &'static str, event: F) -> impl Future<Output = F::Output> {
     let place = std::panic::Location::caller();
     async move {
-        match tokio::time::timeout(PATIENCE, event).await {
-            Ok(output) => output,
-            Err(_) => panic!("{place}: waited in vain for {what}"),
-        }
+        let output = tokio::time::timeout(PATIENCE, event).await;
+        output.unwrap_or_else(|_| panic!("{place}: waited in vain for {what}"))
     }
 }
 
 /// Seconds, as a duration.
-pub const fn secs(secs: u64) -> Duration {
+pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }

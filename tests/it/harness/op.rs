@@ -13,7 +13,7 @@ use url::Url;
 use super::{Answer, Browser, within_patience};
 
 /// The running provider; its process ends when this is dropped.
-pub struct OpenIdProvider {
+pub(crate) struct OpenIdProvider {
     issuer: String,
     events: Lines<BufReader<ChildStdout>>,
     _process: Child,
@@ -21,7 +21,7 @@ pub struct OpenIdProvider {
 
 impl OpenIdProvider {
     /// Starts it for the client `vestibule` at that gateway, under the provider name `corp`.
-    pub async fn start(gateway: &Url, access_token_life: Duration) -> Self {
+    pub(crate) async fn start(gateway: &Url, access_token_life: Duration) -> Self {
         let mut process = Command::new("node")
             .arg("op.mjs")
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e"))
@@ -42,12 +42,12 @@ impl OpenIdProvider {
     }
 
     /// The issuer.
-    pub fn issuer(&self) -> &str {
+    pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
     /// The gateway's configuration of it.
-    pub fn toml(&self) -> String {
+    pub(crate) fn toml(&self) -> String {
         format!(
             r#"
             [providers.corp]
@@ -55,16 +55,28 @@ impl OpenIdProvider {
             client_id = "vestibule"
             client_secret = "a-secret-for-tests"
             scopes = ["openid", "email", "profile", "offline_access"]
+            # What its specification asks for before it gives a refresh token (OpenID Connect Core section 11).
+            authorize_params = {{ prompt = "consent" }}
             "#,
             self.issuer
         )
     }
 
-    /// The next event of that name.
-    pub async fn event(&mut self, name: &str) -> Value {
+    /// The next event.
+    pub(crate) async fn next_event(&mut self) -> Value {
         loop {
             let line = within_patience("an event of the OpenID provider", self.events.next_line()).await.unwrap();
-            let event: Value = serde_json::from_str(&line.expect("the OpenID provider runs")).unwrap();
+            // It has things of its own to say, too.
+            if let Ok(event) = serde_json::from_str(&line.expect("the OpenID provider runs")) {
+                return event;
+            }
+        }
+    }
+
+    /// The next event of that name.
+    pub(crate) async fn event(&mut self, name: &str) -> Value {
+        loop {
+            let event = self.next_event().await;
             if event["event"] == name {
                 return event;
             }
@@ -72,7 +84,7 @@ impl OpenIdProvider {
     }
 
     /// Logs in with its own pages (a name and any password, then consent), and returns the answer of the gateway's callback.
-    pub async fn login(&self, browser: &Browser, name: &str, return_to: &str) -> Answer {
+    pub(crate) async fn login(&self, browser: &Browser, name: &str, return_to: &str) -> Answer {
         let mut answer = browser.navigate(&format!("/auth/login/corp?return_to={return_to}")).await;
         for _ in 0..12 {
             if answer.status.is_redirection() {
@@ -90,10 +102,20 @@ impl OpenIdProvider {
         }
         panic!("the provider's pages do not end: {answer}");
     }
+
+    /// Goes where a logout's answer leads, and says yes to the provider's question.
+    pub(crate) async fn end_session(&self, browser: &Browser, answer: &Answer) {
+        let page = browser.follow(answer).await.is(200).text();
+        let action = attribute(&page, "action").expect("a form");
+        let xsrf = page.split("name=\"xsrf\" value=\"").nth(1).expect("a token").split('"').next().unwrap().to_owned();
+        let fields = [("xsrf", xsrf.as_str()), ("logout", "yes")];
+        let back = browser.visit(&action).with_method(Method::POST).form(&fields).await;
+        assert!(back.status.is_redirection(), "{back}");
+    }
 }
 
 /// The first value of an attribute in a page.
-pub fn attribute(page: &str, name: &str) -> Option<String> {
+pub(crate) fn attribute(page: &str, name: &str) -> Option<String> {
     let start = page.find(&format!("{name}=\""))? + name.len() + 2;
     let value = &page[start..];
     Some(value[..value.find('"')?].replace("&amp;", "&"))

@@ -10,7 +10,7 @@ use tokio::{
 use super::within_patience;
 
 /// A TCP connection.
-pub struct Raw {
+pub(crate) struct Raw {
     stream: TcpStream,
     /// Read, and not yet taken.
     buffer: Vec<u8>,
@@ -18,36 +18,31 @@ pub struct Raw {
 
 impl Raw {
     /// Connects.
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
         stream.set_nodelay(true).unwrap();
         Self { stream, buffer: Vec::new() }
     }
 
     /// Sends one request on a connection of its own, and returns everything until the other side closes it.
-    pub async fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
+    pub(crate) async fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
         let mut raw = Self::connect(address).await;
         raw.send(request).await;
         raw.rest().await
     }
 
     /// Sends bytes; that the other side has closed meanwhile is no failure.
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
-    /// Sends no more.
-    pub async fn finish_sending(&mut self) {
-        let _ = self.stream.shutdown().await;
-    }
-
     /// The head of an answer, with the empty line.
-    pub async fn head(&mut self) -> String {
+    pub(crate) async fn head(&mut self) -> String {
         String::from_utf8(self.until(b"\r\n\r\n").await).expect("a head in ASCII")
     }
 
     /// Everything up to and with `end`.
-    pub async fn until(&mut self, end: &[u8]) -> Vec<u8> {
+    pub(crate) async fn until(&mut self, end: &[u8]) -> Vec<u8> {
         loop {
             if let Some(at) = self.buffer.windows(end.len()).position(|window| window == end) {
                 let rest = self.buffer.split_off(at + end.len());
@@ -58,7 +53,7 @@ impl Raw {
     }
 
     /// That many bytes.
-    pub async fn exactly(&mut self, length: usize) -> Vec<u8> {
+    pub(crate) async fn exactly(&mut self, length: usize) -> Vec<u8> {
         while self.buffer.len() < length {
             assert!(self.more().await, "closed after {:?}", String::from_utf8_lossy(&self.buffer));
         }
@@ -67,7 +62,7 @@ impl Raw {
     }
 
     /// Everything until the other side closes (or resets) the connection.
-    pub async fn rest(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         while self.more().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
     }
@@ -80,6 +75,6 @@ impl Raw {
 }
 
 /// The status of a raw answer; 0 where there is none.
-pub fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }

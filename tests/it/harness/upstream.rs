@@ -19,30 +19,30 @@ use super::within_patience;
 
 /// A request as it came.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// The request line and headers, with the empty line.
-    pub head: String,
+    pub(crate) head: String,
     /// The body as it stood on the wire: chunks and all.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// Which connection, from 0.
-    pub connection: usize,
+    pub(crate) connection: usize,
 }
 
 impl Heard {
     /// The request line.
-    pub fn line(&self) -> &str {
+    pub(crate) fn line(&self) -> &str {
         self.head.lines().next().unwrap_or("")
     }
 
     /// The values of a header.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
     }
 
     /// The value of a header that comes once at most.
     #[track_caller]
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
         assert!(all.len() <= 1, "{name} came {} times", all.len());
         all.first().copied()
@@ -50,7 +50,7 @@ impl Heard {
 }
 
 /// The scripted backend; it stops when it is dropped.
-pub struct Upstream {
+pub(crate) struct Upstream {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<Heard>>>,
     news: watch::Sender<usize>,
@@ -60,7 +60,7 @@ pub struct Upstream {
 
 impl Upstream {
     /// Hands every connection to `serve`.
-    pub async fn start<F, Served>(serve: F) -> Self
+    pub(crate) async fn start<F, Served>(serve: F) -> Self
     where
         F: Fn(Wire) -> Served + Send + 'static,
         Served: Future<Output = ()> + Send + 'static,
@@ -81,7 +81,7 @@ impl Upstream {
     }
 
     /// Answers every request with these bytes.
-    pub async fn answering(answer: impl AsRef<[u8]>) -> Self {
+    pub(crate) async fn answering(answer: impl AsRef<[u8]>) -> Self {
         let answer: Arc<[u8]> = answer.as_ref().into();
         Self::start(move |mut wire| {
             let answer = Arc::clone(&answer);
@@ -95,34 +95,34 @@ impl Upstream {
     }
 
     /// Answers every request with 200 and this text.
-    pub async fn saying(text: &str) -> Self {
+    pub(crate) async fn saying(text: &str) -> Self {
         Self::answering(ok(text)).await
     }
 
     /// As a target in the configuration.
-    pub fn target(&self) -> String {
+    pub(crate) fn target(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// What came so far.
-    pub fn heard(&self) -> Vec<Heard> {
+    pub(crate) fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
 
     /// The latest request.
     #[track_caller]
-    pub fn last(&self) -> Heard {
+    pub(crate) fn last(&self) -> Heard {
         self.heard.lock().unwrap().last().cloned().expect("the upstream was asked")
     }
 
     /// Waits until that many requests came.
-    pub async fn until_heard(&self, count: usize) {
+    pub(crate) async fn until_heard(&self, count: usize) {
         let mut news = self.news.subscribe();
         within_patience("a request at the upstream", news.wait_for(|heard| *heard >= count)).await.unwrap();
     }
 
     /// How many connections it accepted.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 }
@@ -134,7 +134,7 @@ impl Drop for Upstream {
 }
 
 /// A connection from the gateway.
-pub struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
     connection: usize,
@@ -144,20 +144,20 @@ pub struct Wire {
 
 impl Wire {
     /// Reads and records a whole request; `None` where the connection ends first.
-    pub async fn request(&mut self) -> Option<Heard> {
+    pub(crate) async fn request(&mut self) -> Option<Heard> {
         let head = self.head().await?;
         let body = self.body(&head).await?;
         Some(self.record(head, body))
     }
 
     /// Reads a request's head alone.
-    pub async fn head(&mut self) -> Option<String> {
+    pub(crate) async fn head(&mut self) -> Option<String> {
         let head = self.until(b"\r\n\r\n").await?;
         Some(String::from_utf8_lossy(&head).into_owned())
     }
 
     /// Reads the body that belongs to `head`.
-    pub async fn body(&mut self, head: &str) -> Option<Vec<u8>> {
+    pub(crate) async fn body(&mut self, head: &str) -> Option<Vec<u8>> {
         let heard = Heard { head: head.to_owned(), body: Vec::new(), connection: 0 };
         if heard.all("transfer-encoding").iter().any(|coding| coding.contains("chunked")) {
             return self.chunks().await;
@@ -167,7 +167,7 @@ impl Wire {
     }
 
     /// Records a request.
-    pub fn record(&mut self, head: String, body: Vec<u8>) -> Heard {
+    pub(crate) fn record(&mut self, head: String, body: Vec<u8>) -> Heard {
         let heard = Heard { head, body, connection: self.connection };
         self.log.lock().unwrap().push(heard.clone());
         self.news.send_modify(|count| *count += 1);
@@ -175,27 +175,27 @@ impl Wire {
     }
 
     /// Which connection this is, from 0.
-    pub fn number(&self) -> usize {
+    pub(crate) fn number(&self) -> usize {
         self.connection
     }
 
     /// Sends bytes.
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
     /// Closes with a reset.
-    pub fn reset(self) {
+    pub(crate) fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     }
 
     /// Waits until the gateway closes the connection.
-    pub async fn until_closed(&mut self) {
+    pub(crate) async fn until_closed(&mut self) {
         while self.more().await {}
     }
 
     /// Reads up to and with `end`.
-    pub async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
         loop {
             if let Some(at) = self.buffer.windows(end.len()).position(|window| window == end) {
                 return Some(self.take(at + end.len()));
@@ -207,7 +207,7 @@ impl Wire {
     }
 
     /// Reads that many bytes.
-    pub async fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
+    pub(crate) async fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.buffer.len() < length {
             if !self.more().await {
                 return None;
@@ -249,6 +249,6 @@ impl Wire {
 }
 
 /// An answer with status 200 and this text.
-pub fn ok(text: &str) -> String {
+pub(crate) fn ok(text: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}", text.len())
 }

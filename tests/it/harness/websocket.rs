@@ -11,11 +11,11 @@ use tokio_tungstenite::{
 use super::{Browser, within_patience};
 
 /// An open WebSocket.
-pub struct WebSocket(WebSocketStream<TcpStream>);
+pub(crate) struct WebSocket(WebSocketStream<TcpStream>);
 
 impl WebSocket {
     /// Opens one with the browser's cookies, from a page of that origin.
-    pub async fn open_from(browser: &Browser, path: &str, origin: &str) -> Result<Self, tungstenite::Error> {
+    pub(crate) async fn open_from(browser: &Browser, path: &str, origin: &str) -> Result<Self, tungstenite::Error> {
         let url = browser.home().join(path).unwrap();
         let mut request = url.as_str().replacen("http", "ws", 1).into_client_request()?;
         let headers = request.headers_mut();
@@ -31,19 +31,19 @@ impl WebSocket {
     }
 
     /// Opens one from a page of the gateway's own origin.
-    pub async fn open(browser: &Browser, path: &str) -> Result<Self, tungstenite::Error> {
+    pub(crate) async fn open(browser: &Browser, path: &str) -> Result<Self, tungstenite::Error> {
         let origin = browser.home().origin().ascii_serialization();
         Self::open_from(browser, path, &origin).await
     }
 
     /// Sends a text, and returns what comes back.
-    pub async fn echo(&mut self, text: &str) -> String {
+    pub(crate) async fn echo(&mut self, text: &str) -> String {
         self.0.send(Message::text(text)).await.unwrap();
         within_patience("an echo", self.0.next()).await.unwrap().unwrap().into_text().unwrap().to_string()
     }
 
     /// Waits for the end: the close frame, where there is one.
-    pub async fn closed(&mut self) -> Option<CloseFrame> {
+    pub(crate) async fn closed(&mut self) -> Option<CloseFrame> {
         loop {
             match within_patience("the end of a WebSocket", self.0.next()).await {
                 Some(Ok(Message::Close(frame))) => return frame,

@@ -1,0 +1,82 @@
+//! The admin and health listeners: alive, ready, metrics; and nowhere else.
+
+use crate::harness::{Raw, World, raw};
+
+async fn get(address: std::net::SocketAddr, path: &str, more: &str) -> String {
+    Raw::exchange(address, format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{more}connection: close\r\n\r\n")).await
+}
+
+async fn world() -> World {
+    World::with("server.admin_listen = \"127.0.0.1:0\"\nserver.health_listen = \"127.0.0.1:0\"").await
+}
+
+#[tokio::test]
+async fn the_admin_listener_has_health_and_metrics_and_the_health_listener_health_alone() {
+    let world = world().await;
+    let (admin, health) = (world.gateway.admin(), world.gateway.running().health_address().unwrap());
+    for address in [admin, health] {
+        assert_eq!(raw::status(&get(address, "/livez", "").await), 200);
+        let ready = get(address, "/readyz", "").await;
+        assert_eq!(raw::status(&ready), 200, "{ready}");
+    }
+    assert_eq!(raw::status(&get(admin, "/metrics", "").await), 200);
+    for path in ["/metrics", "/", "/api/me", "/auth/session"] {
+        assert_eq!(raw::status(&get(health, path, "").await), 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_is_told_and_changes_nothing() {
+    let world = world().await;
+    world.provider.set_down(true);
+    world.browser().navigate("/auth/login/demo").await.is(503);
+    let ready = get(world.gateway.admin(), "/readyz", "").await;
+    assert_eq!(raw::status(&ready), 200);
+    assert!(ready.contains("demo") && ready.contains("unreachable"), "{ready}");
+}
+
+#[tokio::test]
+async fn metrics_count_and_hold_no_secret() {
+    let world = world().await;
+    let browser = world.logged_in("mina").await;
+    world.expire_tokens();
+    browser.fetch("/api/me").await.is(200).says("refreshed");
+    let metrics = get(world.gateway.admin(), "/metrics", "").await;
+    assert!(metrics.contains("refresh") && metrics.contains("# EOF"), "{metrics}");
+    for secret in ["eyJ", "rt.1.", "mina", "sb_at=", &browser.cookie("sb_rt").unwrap()] {
+        assert!(!metrics.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_page_reads_nothing_from_the_admin_listener() {
+    let world = world().await;
+    let admin = world.gateway.admin();
+    let rebound =
+        Raw::exchange(admin, "GET /metrics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n").await;
+    assert!(
+        matches!(raw::status(&rebound), 403 | 421)
+            || raw::status(&rebound) == 200 && !rebound.contains("access-control"),
+        "{rebound}"
+    );
+    let foreign = get(admin, "/", "origin: https://evil.example\r\n").await;
+    assert_eq!(raw::status(&foreign), 403, "{foreign}");
+    assert!(
+        !get(admin, "/metrics", "origin: https://evil.example\r\n")
+            .await
+            .to_lowercase()
+            .contains("access-control-allow-origin")
+    );
+}
+
+#[tokio::test]
+async fn visitors_find_none_of_it() {
+    let world = world().await;
+    let browser = world.browser();
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let answer = browser.fetch(path).await;
+        // It goes where the routes say, here to the app.
+        assert!(!answer.text().contains("# EOF"), "{answer}");
+        assert_eq!(world.backend.requests(path), 1);
+    }
+}

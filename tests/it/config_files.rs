@@ -1,0 +1,88 @@
+//! The file as operators meet it: complaints, the commands that read it, and changes while the gateway runs.
+
+use std::fs;
+
+use crate::harness::{Process, World, free_port};
+
+async fn said(toml: &str, arguments: &[&str]) -> (i32, String) {
+    let mut process = Process::start(toml, arguments);
+    let code = process.ended().await.code().unwrap();
+    (code, process.output())
+}
+
+#[tokio::test]
+async fn every_mistake_is_told_at_once_with_its_place() {
+    let world = World::start().await;
+    let file = world
+        .file(free_port(), "")
+        .replace("public_url", "publik_url")
+        .replace("upstream = \"backend\"", "upstream = \"bakend\"");
+    for command in ["check", "run"] {
+        let (code, output) = said(&file, &[command]).await;
+        assert_eq!(code, 1, "{output}");
+        assert!(output.contains("did you mean `public_url`?"), "{output}");
+        assert!(output.contains("bakend") && output.matches("gateway.toml:").count() >= 2, "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_said_in_a_sentence() {
+    let (code, output) = said("", &["run", "--config", "nowhere.toml"]).await;
+    assert_eq!(code, 1);
+    assert!(output.contains("nowhere.toml") && output.lines().count() < 10, "{output}");
+}
+
+#[tokio::test]
+async fn a_good_file_is_good_and_a_request_can_be_explained() {
+    let world = World::start().await;
+    let file = world.file(free_port(), "");
+    let (code, output) = said(&file, &["check"]).await;
+    assert_eq!(code, 0, "{output}");
+    let (code, output) = said(&file, &["explain", "GET", "/api/users/me"]).await;
+    assert_eq!(code, 0, "{output}");
+    assert!(output.contains("/api/{*rest}") && output.contains("backend"), "{output}");
+}
+
+#[tokio::test]
+async fn a_changed_file_is_picked_up_and_sessions_stay() {
+    let world = World::start().await;
+    let (port, key) = (free_port(), "session.keys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n");
+    let process = Process::run(&world.file(port, key)).await;
+    let browser = world.browser_at(port);
+    browser.login_as("mina").await;
+    browser.fetch("/api/me").await.is(200);
+    let admins = format!(
+        "{key}[[routes]]\npath = \"/api/{{*rest}}\"\nupstream = \"backend\"\naccess = {{ roles = [\"admin\"] }}"
+    );
+    fs::write(process.file(), world.file(port, &admins)).unwrap();
+    process.until_said("configuration reloaded").await;
+    browser.fetch("/api/me").await.is(403).says("valid");
+}
+
+#[tokio::test]
+async fn a_changed_file_with_a_mistake_changes_nothing_and_is_logged_with_its_place() {
+    let world = World::start().await;
+    let port = free_port();
+    let process = Process::run(&world.file(port, "")).await;
+    let browser = world.browser_at(port);
+    browser.login_as("mina").await;
+    fs::write(process.file(), world.file(port, "").replace("access = \"user\"", "access = \"usr\"")).unwrap();
+    process.signal("HUP");
+    process.until_said("the running configuration stays").await;
+    let output = process.output();
+    let line = output.lines().find(|line| line.contains("the running configuration stays")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    let place = line.to_string();
+    assert!(place.contains("\"line\":") && place.contains("\"column\":") && place.contains("gateway.toml"), "{place}");
+    browser.fetch("/api/me").await.is(200).says("valid");
+}
+
+#[tokio::test]
+async fn a_setting_can_come_from_the_environment() {
+    let world = World::start().await;
+    let environment = [("VESTIBULE_SERVER__PUBLIC_URL".to_owned(), "not a url".to_owned())].into();
+    let text = world.file(free_port(), "");
+    let random = vestibule::secret::Random::system();
+    let complaints = vestibule::config::parse(&text, "gateway.toml", std::path::Path::new(""), &environment, &random);
+    assert!(complaints.unwrap_err().to_string().contains("VESTIBULE_SERVER__PUBLIC_URL"));
+}

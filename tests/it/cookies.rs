@@ -1,0 +1,356 @@
+//! The cookies: what they look like, who can read and change them, and what becomes of spoiled ones.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::Method;
+use serde_json::json;
+
+use crate::harness::{Setup, Upstream, World, ok, secs};
+
+fn key(byte: u8) -> String {
+    STANDARD.encode([byte; 32])
+}
+
+#[tokio::test]
+async fn each_cookie_has_its_attributes_and_its_lifetime() {
+    let world = World::start().await;
+    let answer = world.browser().login_as("mina").await;
+    for name in ["sb_at", "sb_rt"] {
+        let line = answer.set_cookie(name).unwrap();
+        for attribute in ["; HttpOnly", "; SameSite=Lax", "; Path=/"] {
+            assert!(line.contains(attribute), "{line}");
+        }
+        // On loopback without TLS.
+        assert!(!line.contains("Secure") && !line.contains("Domain"), "{line}");
+    }
+    assert!(answer.set_cookie("sb_rt").unwrap().contains("; Max-Age=2592000"), "{answer}");
+    let device = answer.set_cookie("sb_did").unwrap();
+    assert!(
+        device.contains("; SameSite=Lax") && device.contains("; Path=/") && device.contains("; Max-Age=34560000"),
+        "{device}"
+    );
+    assert!(!device.contains("HttpOnly"), "{device}");
+    let id = device.trim_start_matches("sb_did=").split(';').next().unwrap();
+    assert_eq!(uuid::Uuid::parse_str(id).unwrap().get_version_num(), 4);
+}
+
+#[tokio::test]
+async fn the_access_tokens_cookie_lives_as_long_as_the_token() {
+    let world = World::start().await;
+    world.backend.set_access_token_life(secs(1234));
+    let browser = world.logged_in("mina").await;
+    let left = browser.time_left("sb_at").unwrap().as_secs();
+    assert!((1230..=1234).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn what_is_sealed_cannot_be_read() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    for name in ["sb_at", "sb_rt"] {
+        let value = browser.cookie(name).unwrap();
+        assert!(!value.contains("eyJ") && !value.contains("rt.") && value.len() > 100, "{name}");
+    }
+    let again = world.logged_in("mina").await;
+    assert_ne!(browser.cookie("sb_rt"), again.cookie("sb_rt"));
+}
+
+#[tokio::test]
+async fn behind_https_every_cookie_is_secure_and_may_have_the_host_prefix() {
+    let https = Setup::new().known_as("https://app.example.test").with(&format!("session.keys = [\"{}\"]", key(7)));
+    let world = https.clone().start().await;
+    let answer = world.browser().login_as("mina").await;
+    for name in ["sb_at", "sb_rt", "sb_did"] {
+        assert!(answer.set_cookie(name).unwrap().contains("; Secure"), "{answer}");
+    }
+    let world = https.with("session.host_prefix = true").start().await;
+    let browser = world.browser();
+    let answer = browser.login_as("mina").await;
+    for name in ["__Host-sb_at", "__Host-sb_rt", "__Host-sb_did"] {
+        let line = answer.set_cookie(name).unwrap();
+        assert!(line.contains("; Secure") && line.contains("; Path=/") && !line.contains("Domain"), "{line}");
+    }
+    browser.fetch("/api/me").await.is(200).says("valid");
+    let gone = browser.post("/auth/logout").await.is(200);
+    assert!(gone.set_cookie("__Host-sb_rt").unwrap().contains("; Secure"), "{gone}");
+    assert_eq!(browser.cookie_names().into_iter().collect::<Vec<_>>(), ["__Host-sb_did"]);
+}
+
+#[tokio::test]
+async fn the_names_begin_as_the_file_says() {
+    let world = World::with("session.cookie_prefix = \"app_\"").await;
+    let browser = world.browser();
+    browser.login_as("mina").await;
+    assert_eq!(browser.cookie_names().into_iter().collect::<Vec<_>>(), ["app_at", "app_did", "app_rt"]);
+    browser.fetch("/api/me").await.is(200).says("valid");
+}
+
+#[tokio::test]
+async fn a_spoiled_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() {
+    let world = World::start().await;
+    let good = world.logged_in("mina").await;
+    let (at, rt) = (good.cookie("sb_at").unwrap(), good.cookie("sb_rt").unwrap());
+    let flipped = |value: &str| {
+        let mut bytes = value.as_bytes().to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] = if bytes[middle] == b'A' { b'B' } else { b'A' };
+        String::from_utf8(bytes).unwrap()
+    };
+    // A spoiled access token: the refresh token helps.
+    for spoiled in [flipped(&at), at[..at.len() - 5].to_owned(), format!("{at}AAAA")] {
+        let browser = world.logged_in("mina").await;
+        browser.set_cookie("sb_at", &spoiled);
+        browser.set_cookie("theme", "dark");
+        browser.fetch("/api/me").await.is(200).says("refreshed");
+        assert_eq!(browser.cookie("theme").as_deref(), Some("dark"));
+    }
+    // A spoiled refresh token: the access token is good for its time.
+    let browser = world.logged_in("mina").await;
+    browser.set_cookie("sb_rt", &flipped(&rt));
+    browser.fetch("/api/me").await.is(200);
+    world.expire_tokens();
+    let answer = browser.fetch("/api/me").await.is(401).says("invalid");
+    assert!(answer.clears("sb_rt"), "{answer}");
+    // Both.
+    let browser = world.browser();
+    browser.set_cookie("sb_at", &flipped(&at));
+    browser.set_cookie("sb_rt", &flipped(&rt));
+    let answer = browser.fetch("/api/me").await.is(401).says("invalid");
+    assert!(answer.clears("sb_at") && answer.clears("sb_rt"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_cookie_sealed_for_one_purpose_is_no_use_for_another() {
+    let world = World::start().await;
+    let good = world.logged_in("mina").await;
+    let browser = world.browser();
+    browser.set_cookie("sb_at", &good.cookie("sb_rt").unwrap());
+    browser.fetch("/api/me").await.is(401);
+    let browser = world.browser();
+    browser.set_cookie("sb_rt", &good.cookie("sb_at").unwrap());
+    browser.fetch("/api/me").await.is(401);
+    assert_eq!(world.backend.refresh_calls(), 0);
+}
+
+#[tokio::test]
+async fn what_an_unknown_key_sealed_is_ignored_and_never_cleared() {
+    let world = World::with(&format!("session.keys = [\"{}\"]", key(1))).await;
+    let browser = world.logged_in("mina").await;
+    let other = world.gateway_beside(&format!("session.keys = [\"{}\"]", key(2)));
+    let there = browser.at(&other);
+    let answer = there.fetch("/api/me").await.is(401);
+    assert!(answer.set_cookies().is_empty(), "{answer}");
+    browser.fetch("/api/me").await.is(200).says("valid");
+}
+
+#[tokio::test]
+async fn keys_roll_over_without_logging_anyone_out() {
+    let world = World::with(&format!("session.keys = [\"{}\"]", key(1))).await;
+    let browser = world.logged_in("mina").await;
+    let second = world.gateway_beside(&format!("session.keys = [\"{}\", \"{}\"]", key(2), key(1)));
+    browser.at(&second).fetch("/api/me").await.is(200).says("valid");
+    world.expire_tokens();
+    browser.at(&second).fetch("/api/me").await.is(200).says("refreshed");
+    let third = world.gateway_beside(&format!("session.keys = [\"{}\"]", key(2)));
+    browser.at(&third).fetch("/api/me").await.is(200).says("valid");
+}
+
+#[tokio::test]
+async fn of_two_cookies_of_one_name_the_one_that_opens_counts_and_two_logins_cancel_out() {
+    let world = World::start().await;
+    let (mina, jun) = (world.logged_in("mina").await, world.logged_in("jun").await);
+    let ask = |cookies: String| world.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);
+    let (at, other) = (mina.cookie("sb_at").unwrap(), jun.cookie("sb_at").unwrap());
+    ask(format!("sb_at={at}; sb_at=planted")).await.is(200);
+    ask(format!("sb_at=planted; sb_at={at}")).await.is(200);
+    ask(format!("sb_at={at}; sb_at={at}")).await.is(200);
+    ask(format!("sb_at={at}; sb_at={other}")).await.is(401);
+    ask(format!("sb_at={other}; sb_at={at}")).await.is(401);
+}
+
+#[tokio::test]
+async fn crafted_cookie_headers_are_harmless() {
+    let world = World::start().await;
+    let many = "a=b; ".repeat(3000);
+    for header in
+        [";;;", "=", "sb_at", "sb_at=", "sb_at.999999=x", "sb_at.1=x", "sb_at=x; sb_at.2=y", "sb_rt=\"", &many]
+    {
+        let answer = world.browser().plain(Method::GET, "/api/me").header("cookie", header).await;
+        assert_eq!(answer.status, 401, "{header}: {answer}");
+    }
+    world.logged_in("mina").await.fetch("/api/me").await.is(200);
+}
+
+#[tokio::test]
+async fn ours_do_not_reach_the_upstream_and_others_pass_byte_for_byte() {
+    let upstream = Upstream::saying("ok").await;
+    let world = World::with(&format!(
+        "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
+        upstream.target()
+    ))
+    .await;
+    let browser = world.logged_in("mina").await;
+    let own = browser.cookie_header();
+    let ask = browser.plain(Method::GET, "/x").header("cookie", &format!("a=\"b c\"; {own}; a=2; odd; sb_other=1"));
+    ask.await.is(200);
+    let heard = upstream.last();
+    let cookie = heard.header("cookie").unwrap();
+    assert!(
+        cookie.starts_with("a=\"b c\"; a=2; odd") && !cookie.contains("sb_at") && !cookie.contains("sb_rt"),
+        "{cookie}"
+    );
+    assert!(heard.header("authorization").unwrap().starts_with("Bearer ey"));
+}
+
+#[tokio::test]
+async fn an_upstream_may_be_given_the_access_tokens_cookie() {
+    let upstream = Upstream::saying("ok").await;
+    let world = World::with(&format!(
+        "upstreams.x = {{ targets = [\"{}\"], cookies = [\"sb_at\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
+        upstream.target()
+    ))
+    .await;
+    let browser = world.logged_in("mina").await;
+    browser.fetch("/x").await.is(200);
+    assert_eq!(upstream.last().header("cookie"), Some(format!("sb_at={}", browser.cookie("sb_at").unwrap()).as_str()));
+}
+
+#[tokio::test]
+async fn an_upstream_cannot_write_our_cookies_or_our_status() {
+    let answer = "HTTP/1.1 200 OK\r\nset-cookie: sb_at=evil; Path=/\r\nset-cookie: sb_rt=evil\r\nset-cookie: own=1; Path=/x\r\n\
+                  set-cookie: own2=2\r\nx-auth-status: valid\r\nX-Auth-Status: refreshed\r\ncontent-length: 2\r\n\r\nok";
+    let upstream = Upstream::answering(answer).await;
+    let world = World::with(&format!(
+        "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"optional\"",
+        upstream.target()
+    ))
+    .await;
+    let answer = world.browser().fetch("/x").await.is(200).says("anonymous");
+    assert_eq!(answer.set_cookies(), ["own=1; Path=/x", "own2=2"]);
+}
+
+/// An authority whose tokens are as long as `lengths` says, one after the other.
+async fn long_tokens(lengths: &'static [usize]) -> (Upstream, World) {
+    let authority = Upstream::start(move |mut wire| async move {
+        while let Some(request) = wire.request().await {
+            if request.line().starts_with("GET") {
+                wire.send(ok(&request.header("authorization").unwrap_or("").len().to_string())).await;
+                continue;
+            }
+            let asked: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            let turn = asked["refreshToken"]
+                .as_str()
+                .map_or(0, |token| token.trim_start_matches("rt").parse::<usize>().unwrap());
+            let token = "x".repeat(lengths[turn.min(lengths.len() - 1)]);
+            let body = json!({ "accessToken": token, "refreshToken": format!("rt{}", turn + 1), "expiresIn": 300 })
+                .to_string();
+            wire.send(ok(&body).replace("text/plain", "application/json")).await;
+        }
+    })
+    .await;
+    let setup = Setup::new().without("authority").with(&format!(
+        r#"
+        upstreams.long = {{ targets = ["{}"] }}
+        [authority]
+        kind = "backend"
+        upstream = "long"
+        exchange = {{ path = "/exchange", json = {{ id_token = "{{id_token}}" }} }}
+        refresh = {{ path = "/refresh", json = {{ refreshToken = "{{refresh_token}}" }} }}
+        [[routes]]
+        path = "/long"
+        upstream = "long"
+        access = "user"
+        "#,
+        authority.target()
+    ));
+    (authority, setup.start().await)
+}
+
+#[tokio::test]
+async fn a_long_token_is_split_and_a_shorter_one_deletes_what_is_left_over() {
+    let (_authority, world) = long_tokens(&[9000, 5000, 100]).await;
+    let browser = world.logged_in("mina").await;
+    let parts = |names: std::collections::BTreeSet<String>| {
+        names.into_iter().filter(|n| n.starts_with("sb_at")).collect::<Vec<_>>()
+    };
+    let at_first = parts(browser.cookie_names());
+    assert!(at_first.len() >= 3 && at_first[..2] == ["sb_at", "sb_at.1"], "{at_first:?}");
+    assert_eq!(browser.fetch("/long").await.is(200).says("valid").text(), "9007");
+    // The middle part is gone: the whole counts as absent.
+    let broken = browser.copy();
+    broken.remove_cookie("sb_at.1");
+    broken.fetch("/long").await.is(200).says("refreshed");
+
+    let answer = browser.post("/auth/refresh").await.is(200);
+    let then = parts(browser.cookie_names());
+    assert!(then.len() < at_first.len(), "{then:?} {answer}");
+    world.advance(secs(10));
+    browser.post("/auth/refresh").await.is(200);
+    assert_eq!(parts(browser.cookie_names()), ["sb_at"]);
+    assert_eq!(browser.fetch("/long").await.is(200).says("valid").text(), "107");
+}
+
+#[tokio::test]
+async fn a_session_too_large_for_cookies_fails_with_a_way_out() {
+    let (_authority, world) = long_tokens(&[20_000]).await;
+    let browser = world.browser();
+    let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+    let answer = browser.follow(&callback).await;
+    assert!(answer.status.is_server_error(), "{answer}");
+    assert!(!browser.is_logged_in());
+    assert!(answer.text().contains("store = &quot;server&quot;") || answer.text().contains("server"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_unsealed_access_token_is_the_raw_jwt_and_is_verified() {
+    let world = World::with("session.seal = false").await;
+    let browser = world.logged_in("mina").await;
+    let token = browser.cookie("sb_at").unwrap();
+    assert_eq!(token.split('.').count(), 3);
+    let me = browser.fetch("/api/me").await.is(200).says("valid");
+    assert_eq!(me.json()["email"], "mina@example.test");
+    assert!(!browser.cookie("sb_rt").unwrap().contains("rt."));
+
+    let (head, rest) = token.split_once('.').unwrap();
+    let (payload, signature) = rest.split_once('.').unwrap();
+    let other = world.logged_in("jun").await.cookie("sb_at").unwrap();
+    let others_payload = other.split('.').nth(1).unwrap();
+    let none = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt"}"#);
+    for forged in [
+        format!("{head}.{others_payload}.{signature}"),
+        format!("{head}.{payload}."),
+        format!("{none}.{payload}."),
+        format!("{none}.{payload}.{signature}"),
+        format!("{head}.{payload}.{}", "A".repeat(signature.len())),
+        world.provider.id_token("mina", &json!({})).unwrap(),
+    ] {
+        let browser = world.browser();
+        browser.set_cookie("sb_at", &forged);
+        browser.fetch("/api/me").await.is(401);
+    }
+    assert_eq!(world.backend.counters().unauthorized, 0, "no forged token reached the backend");
+}
+
+#[tokio::test]
+async fn an_unsealed_access_token_that_has_expired_is_refreshed() {
+    let world = World::with("session.seal = false").await;
+    let browser = world.logged_in("mina").await;
+    let expired = browser.cookie("sb_at").unwrap();
+    world.expire_tokens();
+    browser.set_cookie("sb_at", &expired);
+    browser.fetch("/api/me").await.is(200).says("refreshed");
+    assert_eq!(world.backend.refresh_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_device_id_of_the_apps_own_is_taken_if_it_is_a_uuid() {
+    let world = World::start().await;
+    let own = "0d3adb33-f00d-4bad-8bad-0123456789ab";
+    for (cookie, taken) in [(own, true), ("not-a-uuid", false), ("../../x", false)] {
+        let browser = world.browser();
+        browser.set_cookie("sb_did", cookie);
+        browser.login_as("mina").await;
+        let session = browser.fetch("/auth/session").await.json();
+        assert_eq!(session["deviceId"] == own, taken, "{cookie}");
+        assert_eq!(browser.cookie("sb_did").unwrap() == cookie, taken, "{cookie}");
+    }
+}

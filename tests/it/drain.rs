@@ -1,0 +1,52 @@
+//! The end of the process: what runs is finished, what comes is still answered, and nothing is lost.
+
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::harness::{Process, Raw, WebSocket, World, free_port, raw};
+
+#[tokio::test]
+async fn what_runs_is_finished_and_the_exit_is_clean() {
+    let world = World::start().await;
+    let port = free_port();
+    let mut process = Process::run(&world.file(port, "")).await;
+    let browser = world.browser_at(port);
+    browser.login_as("mina").await;
+    let slow = tokio::spawn(browser.fetch("/api/slow?ms=700").into_future());
+    crate::harness::within_patience("the request", world.backend.until(|seen| seen.requests.contains_key("/api/slow")))
+        .await;
+    process.signal("TERM");
+    slow.await.unwrap().is(200);
+    assert_eq!(process.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_websocket_is_told_that_the_gateway_goes() {
+    let world = World::start().await;
+    let port = free_port();
+    let mut process = Process::run(&world.file(port, "")).await;
+    let browser = world.browser_at(port);
+    browser.login_as("mina").await;
+    let mut socket = WebSocket::open(&browser, "/api/ws").await.unwrap();
+    socket.echo("hello").await;
+    process.signal("TERM");
+    assert_eq!(socket.closed().await.expect("a close frame").code, CloseCode::Away);
+    assert_eq!(process.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn while_it_drains_it_is_not_ready_and_still_answers() {
+    let world = World::start().await;
+    let (port, admin) = (free_port(), free_port());
+    let drain = format!("[server]\nadmin_listen = \"127.0.0.1:{admin}\"\ndrain_delay = \"2s\"");
+    let mut process = Process::run(&world.file(port, &drain)).await;
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], admin));
+    let ready =
+        || Raw::exchange(address, format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));
+    let first = ready().await;
+    assert_eq!(raw::status(&first), 200, "{first}\n{}", process.output());
+    process.signal("TERM");
+    crate::harness::within_patience("the end of readiness", async { while raw::status(&ready().await) == 200 {} })
+        .await;
+    world.browser_at(port).fetch("/public/ping").await.is(200);
+    assert_eq!(process.ended().await.code(), Some(0));
+}

@@ -1,0 +1,108 @@
+//! The real binary as a process of its own: for signals, exit codes, logs, and files that change.
+
+use std::{
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::watch,
+    task::JoinHandle,
+};
+
+use super::within_patience;
+
+/// `vestibule` with some arguments. It is killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    folder: TempDir,
+    output: Arc<Mutex<String>>,
+    news: watch::Sender<usize>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Runs a gateway with that configuration, and waits until it listens.
+    pub(crate) async fn run(toml: &str) -> Self {
+        let process = Self::start(toml, &["run"]);
+        process.until_said("listening").await;
+        process
+    }
+
+    /// Starts `vestibule` in a folder of its own, in which `gateway.toml` is that text.
+    pub(crate) fn start(toml: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("gateway.toml"), toml).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (output, news) = (Arc::default(), watch::Sender::new(0));
+        let readers = vec![
+            read(child.stdout.take().unwrap(), &output, &news),
+            read(child.stderr.take().unwrap(), &output, &news),
+        ];
+        Self { child, folder, output, news, readers }
+    }
+
+    /// The configuration's path.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("gateway.toml")
+    }
+
+    /// Everything it wrote so far, on standard output and standard error.
+    pub(crate) fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// Waits until it has written `text`.
+    pub(crate) async fn until_said(&self, text: &str) {
+        let mut news = self.news.subscribe();
+        let said = news.wait_for(|_| self.output.lock().unwrap().contains(text));
+        let in_time = tokio::time::timeout(super::PATIENCE, said).await.is_ok();
+        assert!(in_time, "it never said {text:?}, but:\n{}", self.output());
+    }
+
+    /// Sends it a signal (`TERM`, `HUP`).
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end, and for the last of what it wrote.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let status = within_patience("the end of the process", self.child.wait()).await.unwrap();
+        for reader in self.readers.drain(..) {
+            within_patience("the end of its output", reader).await.unwrap();
+        }
+        status
+    }
+}
+
+fn read(
+    stream: impl AsyncRead + Send + Unpin + 'static,
+    output: &Arc<Mutex<String>>,
+    news: &watch::Sender<usize>,
+) -> JoinHandle<()> {
+    let (output, news) = (Arc::clone(output), news.clone());
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut output = output.lock().unwrap();
+            output.push_str(&line);
+            output.push('\n');
+            drop(output);
+            news.send_modify(|lines| *lines += 1);
+        }
+    })
+}

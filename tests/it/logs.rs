@@ -1,0 +1,117 @@
+//! Logs: every line is JSON, and none holds a secret, however much is logged.
+
+use serde_json::{Value, json};
+use vestibule::demo::backend::{EMAIL, PASSWORD};
+
+use crate::harness::{Browser, Process, WebSocket, World, free_port};
+
+/// The secrets that a browser's cookies are made of.
+fn held(browser: &Browser) -> Vec<String> {
+    ["sb_at", "sb_rt"].into_iter().filter_map(|name| browser.cookie(name)).collect()
+}
+
+#[tokio::test]
+async fn a_whole_run_at_the_highest_level_writes_no_secret() {
+    let world = World::start().await;
+    let port = free_port();
+    let changes = "telemetry.log.level = \"trace\"\nproviders.demo.id_token_login = { audiences = [\"vestibule\"] }";
+    let mut process = Process::run(&world.file(port, changes)).await;
+    let mut secrets = vec![PASSWORD.to_owned(), world.provider.client_secret().expose().to_owned(), EMAIL.to_owned()];
+
+    // A login with everything that a callback's address holds, and a used one again.
+    let browser = world.browser_at(port);
+    let callback = browser.as_far_as_callback("demo", "/api/me?mine=1", "mina").await;
+    let query: Vec<(String, String)> =
+        url::Url::parse(callback.location()).unwrap().query_pairs().into_owned().collect();
+    secrets.extend(query.into_iter().filter(|(name, _)| name == "code" || name == "state").map(|(_, value)| value));
+    secrets.extend(browser.cookie_header().split("; ").filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())));
+    let answer = browser.follow(&callback).await.is(303);
+    browser.copy().follow(&callback).await;
+    assert!(answer.sets("sb_at"));
+    secrets.extend(held(&browser));
+
+    // Work, a refresh, a 401, an outage, a socket, a logout, and cookies that are worth nothing.
+    browser.fetch("/api/me").await.is(200);
+    browser.post("/auth/refresh").await.is(200);
+    secrets.extend(held(&browser));
+    world.backend.unauthorized_next(1);
+    browser.post("/api/echo").body("a body is nobody's business").await.is(200);
+    secrets.push("a body is nobody's business".to_owned());
+    secrets.extend(held(&browser));
+    world.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
+    browser.post("/auth/refresh").await.is(503);
+    world.backend.set_authority_fault(vestibule::demo::Fault::None);
+    WebSocket::open(&browser, "/api/ws").await.unwrap().echo("a message is nobody's business").await;
+    secrets.push("a message is nobody's business".to_owned());
+    let spoiled = browser.copy();
+    spoiled.set_cookie("sb_at", "spoiled-cookie-value");
+    spoiled.set_cookie("sb_rt", "spoiled-cookie-value");
+    spoiled.fetch("/api/me").await.is(401);
+    secrets.push("spoiled-cookie-value".to_owned());
+    browser.post("/auth/logout").await.is(200);
+
+    // The other ways in, good and bad.
+    let app = world.browser_at(port);
+    let id_token = world.provider.id_token("sora", &json!({})).unwrap();
+    app.plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": id_token })).await.is(200);
+    let again = world.browser_at(port).plain(http::Method::POST, "/auth/demo");
+    again.json(&json!({ "id_token": id_token })).await.is(401);
+    secrets.push(id_token);
+    secrets.extend(held(&app));
+    let typed = world.browser_at(port);
+    typed.post("/auth/login").json(&json!({ "email": EMAIL, "password": PASSWORD })).await.is(200);
+    typed
+        .post("/auth/login")
+        .json(&json!({ "email": "someone@example.test", "password": "a-wrong-password" }))
+        .await
+        .is(401);
+    secrets.extend(["a-wrong-password".to_owned(), "someone@example.test".to_owned()]);
+    secrets.extend(held(&typed));
+    app.fetch("/api/me").header("authorization", "Bearer a-bearer-of-the-visitors").await;
+    secrets.push("a-bearer-of-the-visitors".to_owned());
+
+    // What went to the backend: every token in every body and header.
+    for request in world.backend.recorded() {
+        secrets
+            .extend(request.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned));
+        let body = request.json().unwrap_or_default();
+        secrets.extend(
+            ["id_token", "refreshToken", "accessToken"]
+                .iter()
+                .filter_map(|name| body[name].as_str().map(str::to_owned)),
+        );
+    }
+
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(0));
+    let log = process.output();
+    assert!(log.lines().count() > 30, "a run at trace level says something:\n{log}");
+    for secret in secrets.iter().filter(|secret| secret.len() >= 6) {
+        // Not the whole of it, and not the beginning that is different each time either.
+        let telling = secret.get(..40).unwrap_or(secret);
+        let line = log.lines().find(|line| line.contains(telling));
+        assert_eq!(line, None, "{telling} stands in the log");
+    }
+}
+
+#[tokio::test]
+async fn every_line_is_json_and_every_request_has_one() {
+    let world = World::start().await;
+    let port = free_port();
+    let mut process = Process::run(&world.file(port, "")).await;
+    let browser = world.browser_at(port);
+    browser.login_as("mina").await;
+    browser.fetch("/api/me?secret=x").await.is(200);
+    browser.fetch("/api/status/500").await.is(500);
+    process.signal("TERM");
+    process.ended().await;
+    let output = process.output();
+    // What is said before the log is open is for people: warnings about the file.
+    let lines: Vec<Value> =
+        output.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |path: &str| lines.iter().filter(|line| line.to_string().contains(path)).collect::<Vec<_>>();
+    let [me] = of("\"/api/me")[..] else { panic!("one line for the request:\n{output}") };
+    assert_eq!(me["status"], 200);
+    assert!(!me.to_string().contains("secret=x"), "{me}");
+    assert_eq!(of("\"/api/status/500\"").len(), 1);
+}

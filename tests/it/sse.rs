@@ -1,0 +1,85 @@
+//! Server-sent events and other long answers: unbuffered, without a time limit, and cut when the session ends.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::harness::{Opened, Upstream, World, secs};
+
+async fn event(stream: &mut Opened) -> String {
+    String::from_utf8(stream.next().await.expect("an event").expect("no cut").to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn each_event_passes_at_once() {
+    let gate = Arc::new(Notify::new());
+    let opened = Arc::clone(&gate);
+    let upstream = Upstream::start(move |mut wire| {
+        let gate = Arc::clone(&opened);
+        async move {
+            while wire.request().await.is_some() {
+                wire.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+                    .await;
+                for _ in 0..3 {
+                    wire.send("9\r\ndata: x\n\n\r\n").await;
+                    gate.notified().await;
+                }
+            }
+        }
+    })
+    .await;
+    let world = World::with(&format!(
+        "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
+        upstream.target()
+    ))
+    .await;
+    let browser = world.logged_in("mina").await;
+    let mut stream = browser.fetch("/x").header("accept", "text/event-stream").open().await;
+    assert_eq!(stream.status(), 200);
+    for _ in 0..3 {
+        assert_eq!(event(&mut stream).await, "data: x\n\n");
+        gate.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_cut_when_the_session_ends() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    let mut stream = browser.fetch("/api/events?ms=20").open().await;
+    event(&mut stream).await;
+    browser.post("/auth/logout").await.is(200);
+    let cut = tokio::time::timeout(secs(5), async {
+        loop {
+            match stream.next().await {
+                Some(Ok(_)) => {}
+                end => return end,
+            }
+        }
+    });
+    let end = cut.await.expect("within five seconds");
+    assert!(matches!(end, Some(Err(_))), "a cut, not a clean end");
+}
+
+#[tokio::test]
+async fn a_stream_lives_on_past_the_tokens_expiry() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    let mut stream = browser.fetch("/api/events?ms=20").open().await;
+    event(&mut stream).await;
+    world.expire_tokens();
+    browser.fetch("/api/me").await.is(200).says("refreshed");
+    for _ in 0..5 {
+        event(&mut stream).await;
+    }
+}
+
+#[tokio::test]
+async fn a_strangers_stream_knows_of_no_session() {
+    let world = World::start().await;
+    let mut stream = world.browser().fetch("/public/events?ms=20").open().await;
+    world.logged_in("mina").await.post("/auth/logout").await.is(200);
+    for _ in 0..3 {
+        event(&mut stream).await;
+    }
+}

@@ -1,0 +1,68 @@
+//! TLS in front: HTTP/1.1 and HTTP/2 by ALPN, and certificates that are renewed while it runs.
+
+use std::{fs, path::Path};
+
+use http::Version;
+use rustls::RootCertStore;
+use tempfile::TempDir;
+
+use crate::harness::{Protocol, Raw, Setup, World};
+
+/// A certificate for `localhost` in that folder; whoever trusts it.
+fn certificate(folder: &Path) -> RootCertStore {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    // The key first: whoever watches the folder reads both when the certificate changes.
+    fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    roots
+}
+
+async fn world() -> (World, TempDir, RootCertStore) {
+    let folder = tempfile::tempdir().unwrap();
+    vestibule::assemble::install_cryptography();
+    let roots = certificate(folder.path());
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name).display().to_string());
+    let tls = format!("[server.tls]\ncert = \"{cert}\"\nkey = \"{key}\"");
+    let world = Setup::new().known_as("https://localhost").with(&tls).start().await;
+    (world, folder, roots)
+}
+
+#[tokio::test]
+async fn both_versions_are_spoken_and_the_cookies_are_secure() {
+    let (world, _folder, roots) = world().await;
+    for (protocol, version) in [(Protocol::Http1, Version::HTTP_11), (Protocol::Http2, Version::HTTP_2)] {
+        let browser = world.browser().over(protocol).trusting(roots.clone());
+        let answer = browser.login_as("mina").await;
+        assert_eq!(answer.version, version);
+        for name in ["sb_at", "sb_rt", "sb_did"] {
+            assert!(answer.set_cookie(name).unwrap().contains("; Secure"), "{answer}");
+        }
+        browser.fetch("/api/me").await.is(200).says("valid");
+    }
+    assert_eq!(world.backend.recorded_at("/api/me")[0].header("x-forwarded-proto"), Some("https"));
+}
+
+#[tokio::test]
+async fn whoever_speaks_without_tls_gets_nothing() {
+    let (world, _folder, _roots) = world().await;
+    let answer = Raw::exchange(world.gateway.address(), "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
+    assert_eq!(world.backend.counters().requests.len(), 0);
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_picked_up() {
+    let (world, folder, old) = world().await;
+    world.browser().trusting(old).fetch("/public/ping").await.is(200);
+    let renewed = certificate(folder.path());
+    let browser = world.browser().trusting(renewed);
+    crate::harness::within_patience("the new certificate", async {
+        while !browser.is_trusted().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    browser.fetch("/public/ping").await.is(200);
+}
