@@ -193,47 +193,6 @@ access = "user"
 }
 
 #[test]
-fn every_sample_of_the_documents_loads() {
-    let mut documents = vec![top("README.md")];
-    documents.extend(fs::read_dir(top("docs")).unwrap().map(|entry| entry.unwrap().path()));
-    let mut seen = 0;
-    for document in
-        documents.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md") && path.exists())
-    {
-        let text = fs::read_to_string(document).unwrap();
-        for sample in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-            let whole = completed(sample);
-            let environment = secrets_named_in(&whole);
-            if let Err(complaints) =
-                parse(&whole, &document.display().to_string(), Path::new(""), &environment, &Random::system())
-            {
-                panic!("{complaints}\nin\n{whole}");
-            }
-            seen += 1;
-        }
-    }
-    assert!(seen > 0, "docs/config.md has the smallest file");
-}
-
-/// A sample with the tables that it leaves to the reader's file.
-fn completed(sample: &str) -> String {
-    let mut whole: toml::Table = sample.parse().unwrap_or_else(|error| panic!("{error}\nin\n{sample}"));
-    let rest: toml::Table = SMALLEST.parse().unwrap();
-    let backend = whole.get("authority").and_then(|a| a.get("kind")?.as_str()) == Some("backend");
-    for (name, table) in rest {
-        if !(whole.contains_key(&name) || backend && name == "providers") {
-            whole.insert(name, table);
-        }
-    }
-    whole.to_string()
-}
-
-fn secrets_named_in(text: &str) -> Environment {
-    let names = text.split("\"env:").skip(1).filter_map(|rest| rest.split('"').next());
-    names.map(|name| (name.to_owned(), KEY.to_owned())).collect()
-}
-
-#[test]
 fn the_reference_is_current() {
     let written = fs::read_to_string(top("docs/config.md")).unwrap();
     assert!(written == reference(), "run `vestibule schema --reference > docs/config.md`");

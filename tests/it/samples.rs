@@ -166,7 +166,7 @@ fn provide_for(value: &mut Value, folder: &Path, environment: &mut Environment) 
                 let path = path.trim_start_matches('/').to_owned();
                 let place = folder.join(&path);
                 fs::create_dir_all(place.parent().unwrap()).unwrap();
-                fs::write(place, different(path.len())).unwrap();
+                fs::write(place, different(path.bytes().map(usize::from).sum())).unwrap();
                 *text = format!("file:{path}");
             }
         }
