@@ -511,6 +511,8 @@ impl Visit {
             return None;
         }
         let landed = self.flight.as_ref().and_then(Flight::landed);
-        [self.newer.clone(), landed, state.newest()].into_iter().flatten().max_by_key(|s| s.access.generation)
+        // A flight that brought nothing leaves what the visitor already has.
+        let newest = state.newest().filter(|s| s.access.generation > self.own_generation());
+        [self.newer.clone(), landed, newest].into_iter().flatten().max_by_key(|s| s.access.generation)
     }
 }

@@ -66,6 +66,17 @@ async fn a_token_with_time_left_is_used() {
 }
 
 #[tokio::test]
+async fn a_token_that_an_earlier_refresh_brought_is_used_and_nothing_is_written_again() {
+    let world = World::start().await;
+    let browser = world.logged_in("mina").await;
+    browser.post("/auth/refresh").await.is(200).says("refreshed");
+    world.advance(secs(250));
+    world.backend.set_authority_fault(Fault::Unavailable);
+    let answer = browser.fetch("/api/me").await.is(200).says("valid");
+    assert!(answer.set_cookies().is_empty(), "{answer}");
+}
+
+#[tokio::test]
 async fn a_lost_connection_keeps_the_session() {
     for fault in [Fault::Close, Fault::Unavailable] {
         let world = World::start().await;
