@@ -12,7 +12,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::worker::{Load, Slot};
+use super::{
+    head::HeadScan,
+    worker::{Load, Slot},
+};
 
 /// Head and body of a small response are copied into one buffer of this size: one `send` is cheaper than one `writev`.
 const SMALL: usize = 4096;
@@ -27,6 +30,8 @@ pub(super) struct Watch {
     served: AtomicUsize,
     /// Bytes of a next request are here, its head is not complete.
     partial: AtomicBool,
+    /// Two parsers could read that head differently.
+    ambiguous: AtomicBool,
     /// The peer takes no more bytes at present.
     stalled: AtomicBool,
     /// Bytes the peer has taken.
@@ -52,6 +57,7 @@ impl Watch {
             streams: AtomicUsize::new(0),
             served: AtomicUsize::new(0),
             partial: AtomicBool::new(false),
+            ambiguous: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             written: AtomicU64::new(0),
             load,
@@ -66,6 +72,11 @@ impl Watch {
         } else {
             Phase::Idle
         }
+    }
+
+    /// Whether two parsers could read the head that just came in differently. Says so once.
+    pub(super) fn take_ambiguous(&self) -> bool {
+        self.ambiguous.swap(false, Relaxed)
     }
 
     pub(super) fn served(&self) -> usize {
@@ -110,6 +121,9 @@ pub(super) struct Watched<T> {
     /// Bytes already read to find out which protocol this is.
     ahead: Ahead,
     watch: Arc<Watch>,
+    head: HeadScan,
+    /// Requests that had begun when `head` did.
+    heads: usize,
     ended: bool,
     unflushed: bool,
     _slot: Slot,
@@ -117,7 +131,7 @@ pub(super) struct Watched<T> {
 
 impl<T> Watched<T> {
     pub(super) fn new(inner: T, ahead: Ahead, watch: Arc<Watch>, slot: Slot) -> Self {
-        Self { inner, ahead, watch, ended: false, unflushed: false, _slot: slot }
+        Self { inner, ahead, watch, head: HeadScan::default(), heads: 0, ended: false, unflushed: false, _slot: slot }
     }
 
     /// Whether the peer has closed its side.
@@ -128,6 +142,20 @@ impl<T> Watched<T> {
     /// Whether every byte of the responses so far is on its way: only then may another response be written by hand.
     pub(super) fn is_flushed(&self) -> bool {
         !self.unflushed
+    }
+
+    fn note_read(&mut self, bytes: &[u8]) {
+        self.watch.partial.store(true, Relaxed);
+        if self.watch.phase() == Phase::Busy {
+            // A body, or a request that does not wait for its answer.
+            return;
+        }
+        let served = self.watch.served();
+        if self.heads != served {
+            (self.head, self.heads) = (self.head.next(), served);
+        }
+        self.head.read(bytes);
+        self.watch.ambiguous.store(self.head.is_ambiguous(), Relaxed);
     }
 
     fn note_write(&mut self, polled: &Poll<io::Result<usize>>) {
@@ -149,13 +177,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         let before = buf.filled().len();
         let this = &mut *self;
         if this.ahead.give(buf) {
-            this.watch.partial.store(true, Relaxed);
+            this.note_read(&buf.filled()[before..]);
             return Poll::Ready(Ok(()));
         }
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = polled {
             if buf.filled().len() > before {
-                this.watch.partial.store(true, Relaxed);
+                this.note_read(&buf.filled()[before..]);
             } else {
                 this.ended = true;
             }

@@ -38,10 +38,15 @@ pub(super) fn service<H: Handler>(
 > {
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
+        let is_ambiguous = watch.take_ambiguous() && request.version() < Version::HTTP_2;
         let in_flight = watch.begin();
         async move {
             let version = request.version();
-            let mut response = if request.headers().len() > MOST_FIELDS {
+            let mut response = if is_ambiguous {
+                let mut refusal = Answer::bare(StatusCode::BAD_REQUEST, in_flight);
+                refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                refusal
+            } else if request.headers().len() > MOST_FIELDS {
                 Answer::bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, in_flight)
             } else {
                 // Nothing is shared with the handler that a panic could leave half done: its state is its own.

@@ -407,6 +407,11 @@ async fn a_request_that_two_parsers_could_read_differently_is_400() {
             "POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
         ),
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab"),
+        format!(
+            "POST /x/ HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n"
+        ),
+        format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\na"),
+        format!("GET /x/#y HTTP/1.1\r\nhost: {host}\r\n\r\n"),
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1, 1\r\n\r\na"),
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: +1\r\n\r\na"),
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: -1\r\n\r\n"),
