@@ -235,3 +235,47 @@ async fn an_id_token_login_that_is_not_configured_does_not_exist() {
     let token = world.provider.id_token("mina", &json!({})).unwrap();
     world.browser().plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token })).await.is(404);
 }
+
+#[tokio::test]
+async fn a_backend_may_be_sent_the_profile_instead() {
+    let world = Setup::new()
+        .without("authority")
+        .with(
+            r#"
+            [authority]
+            kind = "backend"
+            upstream = "backend"
+            exchange = { path = "/social-login", json = { provider = "{provider}", token = "{id_token}", profile = "{profile}", deviceId = "{device_id}" } }
+            refresh = { path = "/auth/refresh", json = { refreshToken = "{refresh_token}" } }
+            "#,
+        )
+        .start()
+        .await;
+    let browser = world.logged_in("mina").await;
+    let sent = world.backend.recorded_at("/social-login")[0].json().unwrap();
+    assert_eq!(sent["provider"], "demo");
+    assert_eq!(sent["profile"]["sub"], "demo-mina");
+    assert_eq!(sent["profile"]["name"], "김미나 Mina");
+    assert_eq!(browser.fetch("/api/me").await.is(200).json()["email"], "mina@example.test");
+}
+
+#[tokio::test]
+async fn where_the_provider_is_the_authority_the_file_says_who_may_come() {
+    for (allow, comes) in [
+        ("\"anyone\"", true),
+        ("{ email_domains = [\"example.test\"] }", true),
+        ("{ emails = [\"MINA@example.test\"] }", true),
+        ("{ claims = { role = [\"user\", \"admin\"] } }", true),
+        ("{ email_domains = [\"test\"] }", false),
+        ("{ emails = [\"jun@example.test\"] }", false),
+        ("{ email_domains = [\"example.test\"], claims = { role = [\"admin\"] } }", false),
+    ] {
+        let setup = Setup::with_provider_as_authority().with(&format!("providers.demo.allow = {allow}"));
+        let world = setup.start().await;
+        let browser = world.browser();
+        let callback = browser.as_far_as_callback("demo", "/api/me", "mina").await;
+        let answer = browser.follow(&callback).await;
+        assert_eq!(browser.is_logged_in(), comes, "{allow}: {answer}");
+        assert_eq!(answer.status == 303 && answer.location() == "/api/me", comes, "{allow}: {answer}");
+    }
+}

@@ -619,3 +619,43 @@ async fn a_visitor_who_hangs_up_ends_the_request_at_the_upstream() {
     drop(answer);
     crate::harness::within_patience("the end of the upstream's connection", ends.recv()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_balancer_may_say_who_asks_with_the_proxy_protocol() {
+    let upstream = Upstream::saying("ok").await;
+    let server = "[server]\nproxy_protocol = true\ntrusted_proxies = [\"127.0.0.1/32\"]";
+    let world = World::with(&(toml(&upstream.target(), "public", "") + server)).await;
+    let head = format!("GET /x/ HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", world.gateway.host());
+    let answer =
+        Raw::exchange(world.gateway.address(), format!("PROXY TCP4 203.0.113.9 127.0.0.1 4000 80\r\n{head}")).await;
+    assert_eq!(raw::status(&answer), 200, "{answer}");
+    assert_eq!(upstream.last().header("x-forwarded-for"), Some("203.0.113.9"));
+    assert_eq!(Raw::exchange(world.gateway.address(), head).await, "", "a connection without it is not a balancer's");
+}
+
+#[tokio::test]
+async fn each_upstream_gets_the_bearer_that_the_file_says() {
+    let (access, id, none) = (Upstream::saying("ok").await, Upstream::saying("ok").await, Upstream::saying("ok").await);
+    let mut setup = Setup::new();
+    for (name, upstream) in [("access", &access), ("id", &id), ("none", &none)] {
+        setup = setup.with(&format!(
+            "upstreams.{name} = {{ targets = [\"{}\"], bearer = \"{name}\" }}\n[[routes]]\npath = \"/{name}\"\nupstream = \"{name}\"\naccess = \"user\"",
+            upstream.target()
+        ));
+    }
+    let world = setup.start().await;
+    let browser = world.logged_in("mina").await;
+    for path in ["/access", "/id", "/none"] {
+        browser.fetch(path).await.is(200);
+    }
+    let issuer = |upstream: &Upstream| {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        let heard = upstream.last();
+        let token = heard.header("authorization").unwrap().strip_prefix("Bearer ").unwrap();
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["iss"].clone()
+    };
+    assert_eq!(issuer(&access), world.backend.origin());
+    assert_eq!(issuer(&id), world.provider.issuer());
+    assert_eq!(none.last().header("authorization"), None);
+}

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
-use vestibule::demo::Scripted;
+use vestibule::demo::{Scripted, backend::RefreshTokenVia};
 
-use crate::harness::{Answer, Browser, Upstream, World, ok, secs, within_patience};
+use crate::harness::{Answer, Browser, Setup, Upstream, World, ok, secs, within_patience};
 
 async fn all_at_once(browsers: impl IntoIterator<Item = Browser>, path: &str) -> Vec<Answer> {
     join_all(browsers.into_iter().map(|browser| browser.fetch(path).into_future())).await
@@ -287,4 +287,35 @@ async fn the_loser_of_a_race_at_the_authority_clears_nothing() {
     world.backend.next_refresh(Scripted::LoseAnswer);
     browser.fetch("/api/me").await.is(503).says("unavailable");
     assert!(browser.is_logged_in());
+}
+
+#[tokio::test]
+async fn a_backend_may_keep_its_refresh_token_in_a_cookie() {
+    let world = Setup::new()
+        .backend(|options| options.refresh_token_via = RefreshTokenVia::Cookie)
+        .without("authority")
+        .with(
+            r#"
+            [authority]
+            kind = "backend"
+            upstream = "backend"
+            exchange = { path = "/auth/{provider}", json = { id_token = "{id_token}" } }
+            refresh = { path = "/auth/refresh", json = {}, cookies = { refreshToken = "{refresh_token}" } }
+            signout = { path = "/auth/signout", json = {}, cookies = { refreshToken = "{refresh_token}" } }
+            answer = { refresh_token = "cookie:refreshToken" }
+            "#,
+        )
+        .start()
+        .await;
+    let browser = world.browser();
+    let login = browser.login_as("mina").await;
+    assert_eq!(login.set_cookie("refreshToken"), None, "{login}");
+    for generation in 2..4 {
+        world.expire_tokens();
+        let answer = browser.fetch("/api/me").await.is(200).says("refreshed");
+        assert_eq!(self::generation(&answer), generation);
+    }
+    assert_eq!(world.backend.counters().reuse_detected, 0);
+    browser.post("/auth/logout").await.is(200);
+    assert_eq!(world.backend.counters().signouts, 1);
 }
