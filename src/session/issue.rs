@@ -166,7 +166,7 @@ impl Inner {
         let expires_at = if life.expires_at > now { life.expires_at } else { now.plus(check::EXPIRED_ON_ARRIVAL) };
         let span = life.life.max(expires_at.since(now).min(check::EXPIRED_ON_ARRIVAL));
         let due_at = if life.expires_at > now {
-            check::due_at(login.sid, expires_at, span, self.settings.refresh_ahead)
+            check::due_at(login.sid, now, expires_at, span, &self.settings)
         } else {
             expires_at
         };

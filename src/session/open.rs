@@ -99,7 +99,7 @@ impl Inner {
             }
             let plain = self.ring.open(Purpose::Access, value, parts)?;
             let sealed: SealedAccess = serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)?;
-            let grant = Arc::new(sealed.open(self.settings.refresh_ahead).ok_or(OpenError::Broken)?);
+            let grant = Arc::new(sealed.open(&self.settings).ok_or(OpenError::Broken)?);
             let state = grant.login.as_ref().map(|login| {
                 let state = self.states.of(login.sid, || self.store.refreshes.has_ended(login.sid, now));
                 self.saw(&state, grant.generation, now);
@@ -208,7 +208,7 @@ impl Inner {
 
     /// The visitor holds `generation`: results that led up to it are kept for the grace time only.
     fn saw(&self, state: &Arc<SessionState>, generation: Generation, now: Timestamp) {
-        if generation > 0 && state.first_sight_of(generation) {
+        if generation > 0 && state.first_sight_of(generation, now) {
             refresh::acknowledge(self, state.sid, generation, now);
         }
     }

@@ -379,7 +379,7 @@ impl Inner {
     fn open_result(&self, from: &RefreshGrant, stored: &StoredResult) -> Option<Arc<Session>> {
         let plain = self.ring.open(Purpose::Result(&from.token), &stored.sealed, 1).ok()?;
         let result: SealedResult = serde_json::from_slice(&plain).ok()?;
-        let access = result.access.open(self.settings.refresh_ahead)?;
+        let access = result.access.open(&self.settings)?;
         self.session(access, result.refresh.map(SealedRefresh::open), stored.stored_at)
     }
 }
