@@ -354,11 +354,8 @@ impl Visit {
         let brought = std::mem::take(&mut self.brought);
         let found = inner.jar.find(brought.iter());
         let refresh = self.keep(inner.read_refresh(&found, now));
-        let access = if inner.settings.seal {
-            inner.read_access(&found, now)
-        } else {
-            inner.read_raw_access(&found, refresh.as_ref(), now).await
-        };
+        let access =
+            if inner.settings.seal { inner.read_access(&found, now) } else { inner.read_raw_access(&found, now).await };
         let lapsed = matches!(access, Reading::Lapsed);
         let access = self.keep(access);
         drop(found);
@@ -394,8 +391,7 @@ impl Visit {
             _ => (true, true),
         };
         let (access, refresh) = (access.filter(|_| keep_access), refresh.filter(|_| keep_refresh));
-        self.state =
-            refresh.as_ref().map(|r| r.state.clone()).or_else(|| access.as_ref().and_then(|a| a.state.clone()));
+        self.state = refresh.as_ref().map(|r| r.state.clone()).or_else(|| access.as_ref().map(|a| a.state.clone()));
         self.access = access.map(|a| a.grant);
         self.refresh = refresh;
     }
