@@ -28,9 +28,9 @@ use super::{
 };
 use crate::clock::{Clock, Timestamp};
 
-/// A connection that has been idle for this long may have been closed by the other side's keep-alive limit, unseen. Only then a
-/// copy of the request's head is made, so that a busy upstream's requests are never copied.
-const DOUBTFUL: Duration = Duration::from_secs(1);
+/// A connection that has been idle for this long may have been closed by the other side, unseen. Only then a copy of the request's
+/// head is made, so that a busy upstream's requests are never copied.
+const DOUBTFUL: Duration = Duration::from_millis(2);
 
 /// A named group of targets, spoken to in HTTP/1.1 alone. Shared by all threads; its connections are each thread's own.
 #[derive(Debug)]
