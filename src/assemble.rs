@@ -67,6 +67,7 @@ pub struct Running {
     world: World,
     live: Arc<ArcSwap<Live>>,
     listen: listen::Settings,
+    telemetry: telemetry::Settings,
     /// The session key that was made at start, where the file names none.
     made_keys: Option<Vec<SealKey>>,
     served: Option<Served>,
@@ -100,6 +101,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     let (address, admin_address, health_address) =
         (listeners.address()?, listeners.admin_address(), listeners.health_address());
     let listen = config.listen.clone();
+    let logs = config.telemetry.clone();
     let made_keys = config.session.key_was_made.then(|| config.session.keys.clone());
     let live = Arc::new(ArcSwap::from_pointee(build(config, &world)?));
     let parts = Server {
@@ -121,6 +123,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         world,
         live,
         listen,
+        telemetry: logs,
         made_keys,
         served: Some(served),
         runtime: Some(runtime),
@@ -150,6 +153,9 @@ impl Running {
 
     /// Serves new requests by `config`; those under way end as they began. What was asked of the sockets stays as it is.
     pub fn reload(&self, mut config: Config) -> anyhow::Result<()> {
+        if config.telemetry != self.telemetry {
+            tracing::warn!("[telemetry] changes with a restart only");
+        }
         if let (true, Some(keys)) = (config.session.key_was_made, &self.made_keys) {
             config.session.keys.clone_from(keys);
         }

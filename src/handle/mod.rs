@@ -20,7 +20,7 @@ use crate::{
     respond::{self, Failure, Form, Responder, Wants},
     route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
-    telemetry::{AccessLine, AccessLog, Metrics, RequestIds},
+    telemetry::{AccessLine, AccessLog, Metrics, RequestId, RequestIds},
     upstream::{
         self, Bearer, Deadlines, RequestBody, UpgradeAnswer, Upstream,
         headers::{self, Authorization, Client, Forwarded, Proto, Purpose},
@@ -97,17 +97,84 @@ pub struct Gateway {
 }
 
 /// What is known of a request when its answer and its line are written.
-struct Trail {
+struct Trail<'g> {
+    request_id: RequestId,
     wants: Wants,
     route: Option<Arc<str>>,
     upstream: Option<Arc<str>>,
     status: Option<AuthStatus>,
-    client: Option<IpAddr>,
+    client: IpAddr,
+    /// Of the route, where it has any: its answers and ours are for these origins' scripts to read.
+    cors: Option<&'g Cors>,
+    origin: Option<HeaderValue>,
 }
 
-impl Trail {
-    fn new(wants: Wants) -> Self {
-        Self { wants, route: None, upstream: None, status: None, client: None }
+/// The line of the access log that a request gets, also when its visitor leaves before the answer.
+struct Line<'g> {
+    gateway: &'g Gateway,
+    started: tokio::time::Instant,
+    method: Method,
+    target: Option<PathAndQuery>,
+    version: Version,
+    trail: Trail<'g>,
+    is_written: bool,
+}
+
+impl<'g> Line<'g> {
+    fn begin(gateway: &'g Gateway, peer: &Peer, parts: &Parts) -> Self {
+        Self {
+            gateway,
+            started: tokio::time::Instant::now(),
+            method: parts.method.clone(),
+            target: parts.uri.path_and_query().cloned(),
+            version: parts.version,
+            trail: Trail {
+                request_id: gateway.request_ids.next(),
+                wants: Wants::through_route(parts),
+                route: None,
+                upstream: None,
+                status: None,
+                client: peer.address,
+                cors: None,
+                origin: None,
+            },
+            is_written: false,
+        }
+    }
+
+    fn end(mut self, response: &Response<Body>) {
+        self.write(response.status(), response.body().size_hint().exact());
+    }
+
+    fn write(&mut self, status: StatusCode, bytes: Option<u64>) {
+        self.is_written = true;
+        let trail = &mut self.trail;
+        let auth = trail.status.map(AuthStatus::as_str);
+        self.gateway.metrics.request(status, auth);
+        let Some(log) = &self.gateway.access_log else { return };
+        let line = AccessLine {
+            at: self.gateway.clock.now(),
+            method: self.method.clone(),
+            version: self.version,
+            status,
+            duration: self.started.elapsed(),
+            request_id: trail.request_id,
+            route: trail.route.take(),
+            upstream: trail.upstream.take(),
+            auth,
+            client: trail.client,
+            bytes,
+        };
+        log.push(self.target.as_ref().map_or("", PathAndQuery::path), line);
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if !self.is_written {
+            // 499, as nginx says it: the visitor closed the connection, and nobody saw an answer.
+            self.write(StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST), None);
+        }
     }
 }
 
@@ -116,16 +183,16 @@ static ROOT: PathAndQuery = PathAndQuery::from_static("/");
 impl Gateway {
     /// Answers one request.
     pub async fn handle(self: &Arc<Self>, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
-        let started = tokio::time::Instant::now();
-        let request_id = self.request_ids.next();
-        let (mut parts, body) = request.into_parts();
-        let (method, target, version) = (parts.method.clone(), parts.uri.path_and_query().cloned(), parts.version);
-        let mut trail = Trail::new(Wants::through_route(&parts));
-        parts.headers.insert(respond::X_REQUEST_ID, request_id.header());
-        let mut response = match self.journey(peer, parts, body, &mut trail).await {
+        let (parts, body) = request.into_parts();
+        let mut line = Line::begin(self, peer, &parts);
+        let mut response = match self.journey(peer, parts, body, &mut line.trail).await {
             Ok(response) => response,
             Err(Stop { failure, head }) => {
-                let mut response = self.responder.answer(&failure, trail.wants, &request_id).map(Body::from);
+                let trail = &mut line.trail;
+                let mut response = self.responder.answer(&failure, trail.wants, &trail.request_id).map(Body::from);
+                if let Some(cors) = trail.cors {
+                    respond::allow_origin(response.headers_mut(), trail.origin.as_ref(), cors);
+                }
                 if let Some((status, cookies)) = head {
                     trail.status = Some(status);
                     write_head(&mut response, status, cookies);
@@ -133,47 +200,38 @@ impl Gateway {
                 response
             }
         };
-        response.headers_mut().insert(respond::X_REQUEST_ID, request_id.header());
-
-        let auth = trail.status.map(AuthStatus::as_str);
-        self.metrics.request(response.status(), auth);
-        if let Some(log) = &self.access_log {
-            let line = AccessLine {
-                at: self.clock.now(),
-                method,
-                version,
-                status: response.status(),
-                duration: started.elapsed(),
-                request_id,
-                route: trail.route,
-                upstream: trail.upstream,
-                auth,
-                client: trail.client.unwrap_or(peer.address),
-                bytes: response.body().size_hint().exact(),
-            };
-            log.push(target.as_ref().map_or("", PathAndQuery::path), line);
-        }
+        response.headers_mut().insert(respond::X_REQUEST_ID, line.trail.request_id.header());
+        line.end(&response);
         response
     }
 
-    async fn journey(
-        self: &Arc<Self>,
+    async fn journey<'g>(
+        self: &'g Arc<Self>,
         peer: &Peer,
         mut parts: Parts,
         body: Incoming,
-        trail: &mut Trail,
+        trail: &mut Trail<'g>,
     ) -> Result<Response<Body>, Stop> {
         let admitted = self.hygiene.admit(&mut parts, peer.address, peer.tls).map_err(Failure::Refused)?;
-        trail.client = Some(admitted.client);
+        trail.client = admitted.client;
         // A preflight asks about the request that would follow it.
         let asked_for = preflight_method(&parts);
         let method = asked_for.as_ref().unwrap_or(&parts.method);
         let route = match self.table.find(method, admitted.host.as_str(), parts.uri.path()) {
-            Found::Own(_) if asked_for.is_some() => return Err(Failure::PreflightRefused.into()),
-            Found::Own(endpoint) => return self.own(endpoint, admitted, parts, body, trail).await,
             Found::Route(route) => route,
-            Found::WrongMethod(allow) => return Err(Failure::WrongMethod { allow }.into()),
-            Found::None => return Err(Failure::NoRoute.into()),
+            Found::Own(endpoint) if asked_for.is_none() => {
+                return self.own(endpoint, admitted, parts, body, trail).await;
+            }
+            Found::None if !self.table.is_own(parts.uri.path()) => return Err(Failure::NoRoute.into()),
+            refused => {
+                let failure = match refused {
+                    Found::WrongMethod(allow) if asked_for.is_none() => Failure::WrongMethod { allow },
+                    Found::None => Failure::NoRoute,
+                    _ => Failure::PreflightRefused,
+                };
+                let visit = self.sessions.visit(&parts.headers, admitted.client).await;
+                return Err(Stop::at(failure, &visit));
+            }
         };
         trail.route = Some(route.name.clone());
         let upstream = &self.upstreams[route.settings.upstream];
@@ -182,18 +240,18 @@ impl Gateway {
         if self.own_calls.meets(route.settings.upstream, &parts.method, target.path()) {
             return Err(Failure::NoRoute.into());
         }
-        let origin = route.settings.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
+        trail.cors = route.settings.cors.as_ref();
+        trail.origin = trail.cors.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
         let purpose = purpose(&parts);
-        let mut passage =
-            Passage { gateway: self, peer, admitted, route, upstream, target, origin, purpose, parts, trail };
+        let mut passage = Passage { gateway: self, peer, admitted, route, upstream, target, purpose, parts, trail };
 
         if route.settings.access == Access::Public {
             return passage.forward_public(body).await;
         }
-        if hygiene::is_preflight(&passage.parts) {
-            return passage.answer_preflight();
-        }
         let mut visit = self.sessions.visit(&passage.parts.headers, passage.admitted.client).await;
+        if asked_for.is_some() {
+            return passage.answer_preflight(&visit);
+        }
         if visit.came_with_session()
             && hygiene::must_be_same_site(&passage.parts)
             && passage.same_site() == SameSite::Foreign
@@ -220,7 +278,7 @@ impl Gateway {
         admitted: Admitted,
         parts: Parts,
         body: Incoming,
-        trail: &mut Trail,
+        trail: &mut Trail<'_>,
     ) -> Result<Response<Body>, Stop> {
         let is_callback = matches!(endpoint, OwnEndpoint::Callback(_));
         trail.wants = Wants::of_endpoint(&parts);
@@ -299,22 +357,20 @@ enum Asked {
 }
 
 /// One request on its way through a route.
-struct Passage<'g> {
+struct Passage<'g, 't> {
     gateway: &'g Arc<Gateway>,
     peer: &'g Peer,
     admitted: Admitted,
     route: &'g Route,
     upstream: &'g Arc<Upstream>,
     target: PathAndQuery,
-    /// Where the route has `cors`.
-    origin: Option<HeaderValue>,
     purpose: Purpose,
     /// Its headers are taken when it is forwarded.
     parts: Parts,
-    trail: &'g mut Trail,
+    trail: &'g mut Trail<'t>,
 }
 
-impl Passage<'_> {
+impl Passage<'_, '_> {
     async fn forward_public(&mut self, body: Incoming) -> Result<Response<Body>, Stop> {
         let settings = &self.route.settings;
         let body =
@@ -481,6 +537,7 @@ impl Passage<'_> {
     fn take_head(&mut self, authorization: Authorization, claims: Option<&Claims>) -> Request<RequestBody> {
         let mut headers = std::mem::take(&mut self.parts.headers);
         self.gateway.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
+        headers.insert(respond::X_REQUEST_ID, self.trail.request_id.header());
         let believed;
         let is_peer =
             self.admitted.client == self.peer.address && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
@@ -516,17 +573,18 @@ impl Passage<'_> {
         headers::prepare_answer(headers, &self.route.settings.headers, purpose);
         headers.remove(respond::X_AUTH_STATUS);
         self.gateway.sessions.strip_answer(headers);
-        if let Some(cors) = &self.route.settings.cors {
-            respond::allow_origin(headers, self.origin.as_ref(), cors);
+        if let Some(cors) = self.trail.cors {
+            respond::allow_origin(headers, self.trail.origin.as_ref(), cors);
         }
         response
     }
 
-    fn answer_preflight(&self) -> Result<Response<Body>, Stop> {
-        let cors = self.route.settings.cors.as_ref();
-        respond::preflight(&self.parts.headers, cors)
-            .map(|r| r.map(Body::from))
-            .ok_or_else(|| Failure::PreflightRefused.into())
+    fn answer_preflight(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
+        let answer = respond::preflight(&self.parts.headers, self.trail.cors);
+        let mut response = answer.ok_or_else(|| Stop::at(Failure::PreflightRefused, visit))?.map(Body::from);
+        let (status, cookies) = visit.head();
+        write_head(&mut response, status, cookies);
+        Ok(response)
     }
 
     fn same_site(&self) -> SameSite {
@@ -588,13 +646,15 @@ impl From<Failure> for Stop {
     }
 }
 
-/// HTTP/1.1 alone can switch protocols; extended CONNECT is off.
+/// A WebSocket's handshake (RFC 6455 section 4.1) is the one switch of protocols there is: any other would be a tunnel past every rule. Extended CONNECT is off.
 fn purpose(parts: &Parts) -> Purpose {
-    if parts.version == Version::HTTP_11 && parts.headers.contains_key(header::UPGRADE) {
-        Purpose::Upgrade
-    } else {
-        Purpose::Exchange
-    }
+    let is_websocket = parts.method == Method::GET
+        && parts.version == Version::HTTP_11
+        && parts.headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && parts.headers.get_all(header::CONNECTION).iter().any(|value| {
+            value.as_bytes().split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+        });
+    if is_websocket { Purpose::Upgrade } else { Purpose::Exchange }
 }
 
 /// A claim as a header says it: lists are joined by commas; objects have no such form.

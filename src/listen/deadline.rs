@@ -76,7 +76,8 @@ impl Deadlines {
         if now_seen != self.seen {
             // A new connection's head has been awaited since accept, whether or not some of it is here.
             let first_head = now_seen == Seen::Head && self.seen == Seen::Idle(0);
-            if !first_head {
+            // A busy connection has no deadline, so the clock need not be asked.
+            if !first_head && now_seen != Seen::Busy {
                 self.since = Instant::now();
             }
             self.seen = now_seen;

@@ -139,9 +139,9 @@ impl Jar {
             return;
         }
         // HTTP/2 may bring several headers (RFC 9113 section 8.2.3): joined, as HTTP/1.1 wants one.
-        let mut left = Vec::new();
+        let mut left = Vec::with_capacity(theirs.iter().map(HeaderValue::len).sum());
         for value in theirs {
-            for piece in value.as_bytes().split(|b| *b == b';') {
+            for piece in pieces(value.as_bytes()) {
                 let pair = piece.trim_ascii();
                 let name = pair[..memchr::memchr(b'=', pair).unwrap_or(pair.len())].trim_ascii_end();
                 match (pair.is_empty() || dropped(name), left.is_empty()) {
@@ -360,21 +360,23 @@ fn part_number(suffix: &[u8]) -> Option<usize> {
 
 /// The pairs of a `Cookie` header, in order (RFC 6265 section 5.4).
 fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let mut rest = header;
+    pieces(header).filter_map(|piece| {
+        let pair = piece.trim_ascii();
+        let equals = memchr::memchr(b'=', pair)?;
+        Some((&pair[..equals], &pair[equals + 1..]))
+    })
+}
+
+/// What stands between the semicolons of a `Cookie` header.
+fn pieces(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(header);
     std::iter::from_fn(move || {
-        loop {
-            if rest.is_empty() {
-                return None;
-            }
-            let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
-            let pair = rest[..end].trim_ascii();
-            rest = rest.get(end + 1..).unwrap_or_default();
-            if let Some(equals) = memchr::memchr(b'=', pair) {
-                return Some((&pair[..equals], &pair[equals + 1..]));
-            }
-        }
+        let here = rest?;
+        let end = memchr::memchr(b';', here);
+        rest = end.map(|end| &here[end + 1..]);
+        Some(&here[..end.unwrap_or(here.len())])
     })
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,10 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{AuthStatus, CookieChanges, Inner, Login, Session, Sessions, Visit, refresh::Outcome};
+use super::{
+    AccessGrant, AuthStatus, CookieChanges, Inner, Login, Session, Sessions, Visit, open::raw_sid, refresh::Outcome,
+};
 use crate::{
-    authority::{SignOutRequest, SignedOut, Visitor},
+    authority::{Issued, SignOutRequest, SignedOut, Visitor},
+    clock::Timestamp,
     secret::IdToken,
+    store::Sid,
 };
 
 /// How long a logout waits for a refresh under way: it is told of the newest refresh token then.
@@ -24,6 +28,8 @@ pub(super) enum Reason {
     Refused,
     /// The upstream rejected even a fresh access token.
     Rejected,
+    /// Its new tokens do not fit into cookies.
+    Unkept,
 }
 
 /// A logout that is done.
@@ -44,6 +50,11 @@ impl Sessions {
     pub async fn log_out(&self, visit: &mut Visit) -> LoggedOut {
         let inner = &self.inner;
         let cookies = visit.clearance();
+        if !inner.settings.seal
+            && let Some(access) = visit.access()
+        {
+            inner.end_raw(access).await;
+        }
         let Some(newest) = visit.newest_refresh() else {
             if let Some(login) = visit.login().cloned() {
                 inner.end(&login, Reason::SignedOutHere).await;
@@ -114,15 +125,38 @@ impl Inner {
         let remembered = match reason {
             // The refresh token is dead, but an access token may be under way until it expires.
             Reason::SignedOut | Reason::Refused => access_life + self.settings.longest_timeout,
-            Reason::SignedOutHere | Reason::Replaced | Reason::Rejected => {
+            Reason::SignedOutHere | Reason::Replaced | Reason::Rejected | Reason::Unkept => {
                 self.settings.refresh_token_lifetime.max(access_life + self.settings.longest_timeout)
             }
         };
         tracing::info!(target: "audit", sid = ?login.sid, ?reason, provider = %login.provider, "session ended");
-        if let Err(error) = self.store.refreshes.end(login.sid, now.plus(remembered), now).await {
-            tracing::error!(%error, sid = ?login.sid, "the end of a session was not stored");
+        self.remember_end(login.sid, now.plus(remembered), now).await;
+    }
+
+    /// Ends what a raw access token is worth without its refresh token.
+    async fn end_raw(&self, access: &AccessGrant) {
+        let now = self.now();
+        let sid = raw_sid(&access.token);
+        self.states.of(sid, || false).end();
+        self.remember_end(sid, access.expires_at.plus(self.settings.longest_timeout), now).await;
+    }
+
+    async fn remember_end(&self, sid: Sid, until: Timestamp, now: Timestamp) {
+        if let Err(error) = self.store.refreshes.end(sid, until, now).await {
+            tracing::error!(%error, ?sid, "the end of a session was not stored");
             self.metrics.store_errors.inc();
         }
+    }
+
+    /// Signs out tokens that nobody will hold.
+    pub(super) async fn sign_out_issued(&self, issued: &Issued, provider: &str, visitor: &Visitor) {
+        let sign_out = SignOutRequest {
+            refresh_token: issued.refresh_token.as_ref(),
+            access_token: Some(&issued.access_token),
+            provider,
+        };
+        let signed_out = self.authority.sign_out(sign_out, visitor).await;
+        tracing::info!(?signed_out, "tokens that could not be kept were given back");
     }
 
     /// Signs out tokens that came too late for anyone.

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::cookies::CookieChanges;
+use super::{Settings, cookies::CookieChanges};
 use crate::{
     authority::Device,
     clock::Timestamp,
@@ -236,11 +236,11 @@ impl SealedAccess {
     }
 
     /// `None` where the token cannot stand in a header.
-    pub(super) fn open(self, refresh_ahead: Duration) -> Option<AccessGrant> {
+    pub(super) fn open(self, settings: &Settings) -> Option<AccessGrant> {
         let login = Login::from(self.login);
         let life = Duration::from_millis(self.life);
         Some(AccessGrant {
-            due_at: super::check::due_at(login.sid, self.expires_at, life, refresh_ahead),
+            due_at: super::check::due_at(login.sid, self.received_at, self.expires_at, life, settings),
             bearer: bearer(&self.token)?,
             login: Some(login),
             generation: self.generation,

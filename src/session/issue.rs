@@ -12,7 +12,7 @@ use super::{
     seal::Purpose,
 };
 use crate::{
-    authority::{self, Device, Issued},
+    authority::{self, Device, Issued, Visitor},
     clock::Timestamp,
     oidc::Claims,
     store::{Generation, Sid},
@@ -56,7 +56,16 @@ impl Sessions {
         let now = inner.now();
         let begun = Login { sid: Sid(inner.random.bytes()), at: now, provider: login.provider, device: login.device };
         let device = begun.device.id;
-        let session = inner.new_session(begun, login.issued, now)?;
+        let replacing = begun.clone();
+        let session = match inner.new_session(begun, &login.issued, now) {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::error!(%error, "a login made no session");
+                let visitor = Visitor { client: replaced.sender().client, user_agent: None, device: replacing.device };
+                inner.sign_out_issued(&login.issued, &replacing.provider, &visitor).await;
+                return Err(error);
+            }
+        };
         if let Some(old) = replaced.login().cloned() {
             inner.end(&old, Reason::Replaced).await;
         }
@@ -66,7 +75,7 @@ impl Sessions {
 }
 
 impl Inner {
-    fn new_session(&self, login: Login, issued: Issued, now: Timestamp) -> Result<Arc<Session>, BeginError> {
+    fn new_session(&self, login: Login, issued: &Issued, now: Timestamp) -> Result<Arc<Session>, BeginError> {
         let identity = self.kept(issued.identity.as_ref());
         let access = self
             .access_grant(&login, 0, &issued, &identity, now)
@@ -74,14 +83,14 @@ impl Inner {
         if !self.settings.seal && !is_cookie_value(access.token.expose()) {
             return Err(BeginError::Unusable("it cannot stand in a cookie unsealed"));
         }
-        let refresh = issued.refresh_token.map(|token| RefreshGrant {
+        let refresh = issued.refresh_token.clone().map(|token| RefreshGrant {
             digest: refresh_digest(&login.provider, &token),
             login,
             generation: 0,
             token,
             issued_at: now,
             identity,
-            id_token: issued.id_token,
+            id_token: issued.id_token.clone(),
         });
         self.session(access, refresh, now).ok_or(BeginError::TooLarge)
     }
@@ -166,7 +175,7 @@ impl Inner {
         let expires_at = if life.expires_at > now { life.expires_at } else { now.plus(check::EXPIRED_ON_ARRIVAL) };
         let span = life.life.max(expires_at.since(now).min(check::EXPIRED_ON_ARRIVAL));
         let due_at = if life.expires_at > now {
-            check::due_at(login.sid, expires_at, span, self.settings.refresh_ahead)
+            check::due_at(login.sid, now, expires_at, span, &self.settings)
         } else {
             expires_at
         };

@@ -30,6 +30,9 @@ mod state;
 mod visit;
 
 pub use crate::oidc::Claims;
+#[cfg(test)]
+pub(crate) use cookies::tests::settings as test_settings;
+
 pub use attempt::{Attempts, MOST_ATTEMPTS};
 pub use cookies::{CookieChanges, Reach};
 pub use end::LoggedOut;

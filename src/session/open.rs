@@ -8,12 +8,18 @@ use rustc_hash::FxBuildHasher;
 use super::{
     AccessGrant, Inner, RefreshGrant,
     cookies::{CookieChanges, Found, Parts, Token},
-    grant::{SealedAccess, SealedRefresh, bearer},
+    grant::{SealedAccess, SealedRefresh, bearer, digest_of},
     refresh,
     seal::{OpenError, Purpose},
     state::SessionState,
 };
-use crate::{authority, clock::Timestamp, oidc::Claims, secret::AccessToken, store::Generation};
+use crate::{
+    authority,
+    clock::Timestamp,
+    oidc::Claims,
+    secret::AccessToken,
+    store::{Generation, Sid},
+};
 
 /// Octets of cookies remembered: past that the least recently used are opened anew.
 const MOST_OCTETS: u64 = 64 << 20;
@@ -25,8 +31,7 @@ const IDLE: std::time::Duration = std::time::Duration::from_secs(3600);
 #[derive(Clone, Debug)]
 pub(super) struct OpenedAccess {
     pub(super) grant: Arc<AccessGrant>,
-    /// `None` for a raw token whose `sid` is not known.
-    pub(super) state: Option<Arc<SessionState>>,
+    pub(super) state: Arc<SessionState>,
 }
 
 /// An opened `sb_rt`.
@@ -99,25 +104,18 @@ impl Inner {
             }
             let plain = self.ring.open(Purpose::Access, value, parts)?;
             let sealed: SealedAccess = serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)?;
-            let grant = Arc::new(sealed.open(self.settings.refresh_ahead).ok_or(OpenError::Broken)?);
-            let state = grant.login.as_ref().map(|login| {
-                let state = self.states.of(login.sid, || self.store.refreshes.has_ended(login.sid, now));
-                self.saw(&state, grant.generation, now);
-                state
-            });
+            let grant = Arc::new(sealed.open(&self.settings).ok_or(OpenError::Broken)?);
+            let sid = grant.login.as_ref().ok_or(OpenError::Broken)?.sid;
+            let state = self.states.of(sid, || self.store.refreshes.has_ended(sid, now));
+            self.saw(&state, grant.generation, now);
             let opened = OpenedAccess { grant, state };
             self.opened.access.insert(value.into(), opened.clone());
             Ok(opened)
         })
     }
 
-    /// Reads a raw `sb_at`, a JWT whose signature is verified once; the session it belongs to is what `sb_rt` says.
-    pub(super) async fn read_raw_access(
-        &self,
-        found: &Found<'_>,
-        refresh: Option<&OpenedRefresh>,
-        now: Timestamp,
-    ) -> Reading<OpenedAccess> {
+    /// Reads a raw `sb_at`, a JWT whose signature is verified once. The session it belongs to is what `sb_rt` says; alone it is one of its own.
+    pub(super) async fn read_raw_access(&self, found: &Found<'_>, now: Timestamp) -> Reading<OpenedAccess> {
         let parts = found.access.extent();
         let Some(first) = found.access.firsts().next() else { return Reading::Absent };
         let spoiled = || Reading::Spoiled(self.jar.clear(Token::Access, parts));
@@ -129,8 +127,8 @@ impl Inner {
             joined = whole;
             &joined
         };
-        let grant = if let Some(known) = self.opened.access.get(value) {
-            known.grant
+        let opened = if let Some(known) = self.opened.access.get(value) {
+            known
         } else {
             let Ok(text) = std::str::from_utf8(value) else { return spoiled() };
             let claims = match self.authority.verify_access_token(text, self.settings.leeway).await {
@@ -157,10 +155,13 @@ impl Inner {
                 claims,
                 roles,
             });
-            self.opened.access.insert(value.into(), OpenedAccess { grant: grant.clone(), state: None });
-            grant
+            let own = raw_sid(&grant.token);
+            let state = self.states.of(own, || self.store.refreshes.has_ended(own, now));
+            let opened = OpenedAccess { grant, state };
+            self.opened.access.insert(value.into(), opened.clone());
+            opened
         };
-        Reading::Opened(OpenedAccess { grant, state: refresh.map(|r| r.state.clone()) })
+        Reading::Opened(opened)
     }
 
     /// Opens the one value that counts: the one that opens; none, where two open with different sessions.
@@ -208,10 +209,18 @@ impl Inner {
 
     /// The visitor holds `generation`: results that led up to it are kept for the grace time only.
     fn saw(&self, state: &Arc<SessionState>, generation: Generation, now: Timestamp) {
-        if generation > 0 && state.first_sight_of(generation) {
+        if generation > 0 && state.first_sight_of(generation, now) {
             refresh::acknowledge(self, state.sid, generation, now);
         }
     }
+}
+
+/// By which a raw access token alone is remembered when it ends: it carries no `sid`.
+pub(super) fn raw_sid(token: &AccessToken) -> Sid {
+    let digest = digest_of(&[b"raw access token", token.expose().as_bytes()]);
+    let mut sid = [0; 16];
+    sid.copy_from_slice(&digest.0[..16]);
+    Sid(sid)
 }
 
 trait Opened {

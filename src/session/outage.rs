@@ -53,12 +53,23 @@ enum Verdict {
 /// How a call that brought no tokens failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Failure {
-    /// It was answered, with nothing of use (5xx, 429, rubbish); the authority may say for how long.
-    Useless(Option<Duration>),
+    /// It was answered, with nothing of use (5xx, 429, rubbish).
+    Useless,
     /// It was sent and not answered: the token may be spent.
     Unanswered,
     /// Nothing reached the authority.
     Unsent,
+}
+
+/// What to make of a refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refusal {
+    /// The session is over.
+    Believed,
+    /// With this one the brake engages: it counts as an outage.
+    BrakedNow,
+    /// The brake holds: it counts as an outage.
+    Braked,
 }
 
 impl Outage {
@@ -80,7 +91,8 @@ impl Outage {
         let unanswered = troubles.held.get(&rt).map_or(0, |held| held.unanswered);
         let (wait, unanswered) = match failure {
             Failure::Unsent => return PACE,
-            Failure::Useless(asked_for) => (asked_for.unwrap_or(PACE).clamp(PACE, LONGEST_BACKOFF), 0),
+            // Whatever the authority says of when to come back: recovery must show within two seconds.
+            Failure::Useless => (PACE, 0),
             Failure::Unanswered => {
                 ((PACE * 2_u32.saturating_pow(unanswered.min(5))).min(LONGEST_BACKOFF), unanswered + 1)
             }
@@ -95,17 +107,17 @@ impl Outage {
         wait
     }
 
-    /// Notes that the authority refreshed: the trouble is over, and refusals are believed again.
-    pub(super) fn refreshed(&self, rt: Digest, sid: Sid, now: Timestamp) {
+    /// Notes that the authority refreshed: the trouble is over for all, and refusals are believed again.
+    pub(super) fn refreshed(&self, sid: Sid, now: Timestamp) {
         let mut troubles = self.lock();
         troubles.last_asked = None;
         troubles.braked = false;
-        troubles.held.remove(&rt);
+        troubles.held.clear();
         troubles.remember(now, sid, Verdict::Refreshed);
     }
 
-    /// Notes a refusal. False where the brake holds: a broken deploy must log nobody out, so the refusal counts as an outage.
-    pub(super) fn believes_refusal(&self, sid: Sid, now: Timestamp) -> bool {
+    /// Notes a refusal, and says whether to believe it: a broken deploy must log nobody out.
+    pub(super) fn refused(&self, sid: Sid, now: Timestamp) -> Refusal {
         let mut troubles = self.lock();
         troubles.remember(now, sid, Verdict::Refused);
         let mut refused: Vec<Sid> =
@@ -113,10 +125,14 @@ impl Outage {
         let most = refused.len() * 2 > troubles.recent.len();
         refused.sort_unstable();
         refused.dedup();
-        if refused.len() >= BRAKE_SESSIONS && most {
+        if troubles.braked {
+            Refusal::Braked
+        } else if refused.len() >= BRAKE_SESSIONS && most {
             troubles.braked = true;
+            Refusal::BrakedNow
+        } else {
+            Refusal::Believed
         }
-        !troubles.braked
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Troubles> {
@@ -161,11 +177,11 @@ mod tests {
     fn a_troubled_authority_is_asked_once_a_second_whoever_asks() {
         let outage = Outage::default();
         assert_eq!(outage.hold(RT, at(0)), Duration::ZERO);
-        outage.failed(RT, Failure::Useless(None), at(0));
+        outage.failed(RT, Failure::Useless, at(0));
         assert_eq!(outage.hold(OTHER, at(400)), Duration::from_millis(600));
         assert_eq!(outage.hold(OTHER, at(1000)), Duration::ZERO);
         assert_eq!(outage.hold(RT, at(1000)), Duration::from_secs(1));
-        outage.refreshed(OTHER, sid(1), at(1001));
+        outage.refreshed(sid(1), at(1001));
         assert_eq!(outage.hold(RT, at(1001)), Duration::ZERO);
     }
 
@@ -180,20 +196,20 @@ mod tests {
     fn the_brake_holds_from_20_refused_sessions_that_are_the_majority_until_one_refresh_succeeds() {
         let outage = Outage::default();
         for n in 0..19 {
-            assert!(outage.believes_refusal(sid(n), at(0)));
+            assert_eq!(outage.refused(sid(n), at(0)), Refusal::Believed);
         }
-        assert!(!outage.believes_refusal(sid(19), at(0)));
-        assert!(!outage.believes_refusal(sid(20), at(59_000)));
-        outage.refreshed(RT, sid(99), at(59_001));
-        assert!(outage.believes_refusal(sid(21), at(61_000)));
+        assert_eq!(outage.refused(sid(19), at(0)), Refusal::BrakedNow);
+        assert_eq!(outage.refused(sid(20), at(59_000)), Refusal::Braked);
+        outage.refreshed(sid(99), at(59_001));
+        assert_eq!(outage.refused(sid(21), at(61_000)), Refusal::Believed);
     }
 
     #[test]
     fn refusals_that_are_the_minority_are_believed() {
         let outage = Outage::default();
         for n in 0..60 {
-            outage.refreshed(RT, sid(n), at(0));
+            outage.refreshed(sid(n), at(0));
         }
-        assert!((0..40).all(|n| outage.believes_refusal(sid(n), at(1))));
+        assert!((0..40).all(|n| outage.refused(sid(n), at(1)) == Refusal::Believed));
     }
 }

@@ -16,7 +16,7 @@ use super::{
     check::{self, Standing},
     end::Reason,
     grant::{SealedRefresh, SealedResult},
-    outage::Failure,
+    outage::{Failure, Refusal},
     seal::Purpose,
 };
 use crate::{
@@ -279,21 +279,26 @@ impl Flying {
                     return Ok(None);
                 }
                 inner.metrics.refresh(Counted::Refused);
-                if !inner.outage.believes_refusal(sid, now) {
-                    inner.metrics.brake.set(1);
-                    tracing::error!(
-                        "the authority refuses most sessions: refusals count as an outage until a refresh succeeds"
-                    );
-                    return Ok(Some(Outcome::Unavailable(RETRY_AFTER)));
+                match inner.outage.refused(sid, now) {
+                    Refusal::Believed => {
+                        inner.end(&self.grant.login, Reason::Refused).await;
+                        return Ok(Some(Outcome::Ended));
+                    }
+                    Refusal::BrakedNow => {
+                        inner.metrics.brake.set(1);
+                        tracing::error!(
+                            "the authority refuses most sessions: refusals count as an outage until a refresh succeeds"
+                        );
+                    }
+                    Refusal::Braked => {}
                 }
-                inner.end(&self.grant.login, Reason::Refused).await;
-                Ok(Some(Outcome::Ended))
+                Ok(Some(Outcome::Unavailable(RETRY_AFTER)))
             }
             Err(error) => {
                 let failure = match &error {
                     RefreshError::Unsent => Failure::Unsent,
                     RefreshError::Unanswered => Failure::Unanswered,
-                    RefreshError::Failed { retry_after } => Failure::Useless(*retry_after),
+                    RefreshError::Failed { .. } => Failure::Useless,
                     RefreshError::Refused => unreachable!("matched above"),
                 };
                 let wait = inner.outage.failed(rt, failure, now);
@@ -309,12 +314,19 @@ impl Flying {
     async fn land(&mut self, fence: u64, issued: Issued, now: Timestamp) -> Result<Outcome, StoreError> {
         let inner = self.inner.clone();
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
-        inner.outage.refreshed(rt, sid, now);
+        inner.outage.refreshed(sid, now);
         inner.metrics.brake.set(0);
         let Some(session) = inner.successor(&self.grant, self.known, &issued, now) else {
-            tracing::error!(?sid, "the authority's new tokens cannot be kept in cookies");
+            // The old refresh token may be spent, and the new one has no place: the session ends here, not in a reuse at the authority.
+            tracing::error!(
+                ?sid,
+                "the refreshed tokens take more than 16 KiB of cookies: a session of this size needs the server store (session.store = \"server\")"
+            );
             inner.store.refreshes.settle(sid, rt, fence, None, now, now).await?;
-            return Ok(Outcome::Unavailable(RETRY_AFTER));
+            inner.end(&self.grant.login, Reason::Unkept).await;
+            let visitor = self.sender.visitor(&self.grant.login);
+            inner.sign_out_issued(&issued, &self.grant.login.provider, &visitor).await;
+            return Ok(Outcome::SignedOut);
         };
         let sealed = inner.seal_result(&self.grant, &session);
         let generation = session.access.generation;
@@ -379,7 +391,7 @@ impl Inner {
     fn open_result(&self, from: &RefreshGrant, stored: &StoredResult) -> Option<Arc<Session>> {
         let plain = self.ring.open(Purpose::Result(&from.token), &stored.sealed, 1).ok()?;
         let result: SealedResult = serde_json::from_slice(&plain).ok()?;
-        let access = result.access.open(self.settings.refresh_ahead)?;
+        let access = result.access.open(&self.settings)?;
         self.session(access, result.refresh.map(SealedRefresh::open), stored.stored_at)
     }
 }

@@ -31,8 +31,10 @@ pub(super) struct SessionState {
     ended: AtomicBool,
     ending: Notify,
     newest: ArcSwapOption<Session>,
-    /// One more than the highest generation whose acknowledgement was sent; 0: none yet.
+    /// One more than the highest generation that a visitor showed; 0: none beyond the login's yet.
     acknowledged: AtomicU32,
+    /// When that was, in milliseconds.
+    acknowledged_at: AtomicI64,
     last_seen: AtomicI64,
     from_401: Mutex<VecDeque<Timestamp>>,
 }
@@ -45,6 +47,7 @@ impl SessionState {
             ending: Notify::new(),
             newest: ArcSwapOption::empty(),
             acknowledged: AtomicU32::new(0),
+            acknowledged_at: AtomicI64::new(0),
             last_seen: AtomicI64::new(0),
             from_401: Mutex::default(),
         }
@@ -92,9 +95,19 @@ impl SessionState {
     }
 
     /// True for the first sight of `generation` (or one above it) on this instance.
-    pub(super) fn first_sight_of(&self, generation: Generation) -> bool {
+    pub(super) fn first_sight_of(&self, generation: Generation, now: Timestamp) -> bool {
         let mark = generation.saturating_add(1);
-        self.acknowledged.fetch_max(mark, Ordering::Relaxed) < mark
+        let is_first = self.acknowledged.fetch_max(mark, Ordering::Relaxed) < mark;
+        if is_first {
+            self.acknowledged_at.store(now.as_millis(), Ordering::Relaxed);
+        }
+        is_first
+    }
+
+    /// True where a visitor showed a generation above `generation` before `moment`.
+    pub(super) fn was_succeeded(&self, generation: Generation, moment: Timestamp) -> bool {
+        self.acknowledged.load(Ordering::Relaxed) > generation.saturating_add(1)
+            && self.acknowledged_at.load(Ordering::Relaxed) < moment.as_millis()
     }
 
     pub(super) fn see(&self, now: Timestamp) {

@@ -28,9 +28,6 @@ pub struct Visit {
     brought: Brought,
     state: Option<Arc<SessionState>>,
     refresh: Option<OpenedRefresh>,
-    refresh_was_read: bool,
-    /// A refresh token's cookie came in that one of our keys sealed.
-    has_refresh_cookie: bool,
     /// The tokens the request goes on with.
     access: Option<Arc<AccessGrant>>,
     /// The session they come from, where it is not the cookies' own.
@@ -40,6 +37,8 @@ pub struct Visit {
     fate: Fate,
     /// The authority gave this very request its access token.
     refreshed_here: bool,
+    /// Newer tokens have been in use for longer than the grace time: they are not for whoever shows these.
+    is_stale: bool,
 }
 
 /// The `Cookie` headers of a request: values are shared, not copied.
@@ -89,14 +88,13 @@ impl Sessions {
             brought,
             state: None,
             refresh: None,
-            refresh_was_read: false,
-            has_refresh_cookie: false,
             access: None,
             newer: None,
             flight: None,
             spoiled: CookieChanges::default(),
             fate: Fate::Absent,
             refreshed_here: false,
+            is_stale: false,
         };
         if visit.brought.first.is_some() {
             visit.read(self.inner.now()).await;
@@ -112,10 +110,6 @@ impl Visit {
         let now = inner.now();
         let standing = self.access.as_ref().map_or(Standing::Expired, |access| check::standing(access, now));
         if self.fate != Fate::Stands || standing == Standing::Live {
-            return;
-        }
-        self.read_refresh(&inner, now);
-        if self.fate != Fate::Stands {
             return;
         }
         if let Some(newest) = self.newest_beyond_own()
@@ -154,10 +148,6 @@ impl Visit {
         if self.fate != Fate::Stands {
             return;
         }
-        self.read_refresh(&inner, now);
-        if self.fate != Fate::Stands {
-            return;
-        }
         // A tab that still sends the old cookies gets what their refresh brought, however long ago that was.
         let own = self.refresh.as_ref().map(|r| r.grant.digest);
         if let Some(newest) = self.newest_beyond_own()
@@ -187,11 +177,7 @@ impl Visit {
         let inner = self.sessions.inner.clone();
         let now = inner.now();
         let (Some(rejected), Some(state)) = (self.access.clone(), self.state.clone()) else { return After401::Pass };
-        self.read_refresh(&inner, now);
-        if self.fate != Fate::Stands {
-            return After401::Over;
-        }
-        if let Some(newest) = state.newest()
+        if let Some(newest) = self.newest_beyond_own()
             && newest.access.generation > rejected.generation
             && newest.access.token != rejected.token
             && check::standing(&newest.access, now) != Standing::Expired
@@ -223,10 +209,8 @@ impl Visit {
                 self.is_over();
                 After401::Over
             }
-            Outcome::Unavailable(retry_after) => {
-                self.fate = Fate::Unknown(retry_after);
-                After401::Pass
-            }
+            // By its times the token is good still, and the session may be: nothing is said against it.
+            Outcome::Unavailable(_) => After401::Pass,
         }
     }
 
@@ -240,7 +224,7 @@ impl Visit {
 
     /// False where a rejected access token cannot be replaced: the request need not be kept for a second try then.
     pub fn may_be_renewed(&self) -> bool {
-        self.state.is_some() && (self.has_refresh_cookie || self.newer.is_some())
+        self.refresh_grant().is_some()
     }
 
     /// The access token the request goes on with.
@@ -249,9 +233,7 @@ impl Visit {
     }
 
     /// The provider's ID token, for upstreams that want it.
-    pub fn id_token(&mut self) -> Option<IdToken> {
-        let inner = self.sessions.inner.clone();
-        self.read_refresh(&inner, inner.now());
+    pub fn id_token(&self) -> Option<IdToken> {
         self.refresh_grant()?.id_token.clone()
     }
 
@@ -275,7 +257,7 @@ impl Visit {
             Fate::Absent if self.spoiled.is_empty() => (AuthStatus::Anonymous, CookieChanges::default()),
             // What was ours and cannot be read is cleared: to the visitor the session is over.
             Fate::Absent => (AuthStatus::Invalid, spoiled()),
-            Fate::Over => (AuthStatus::Invalid, self.clearance().and(spoiled())),
+            Fate::Over => (AuthStatus::Invalid, self.clearance()),
             Fate::Unknown(_) => (AuthStatus::Unavailable, CookieChanges::default()),
             Fate::Stands => match self.unwritten() {
                 Some(session) => (AuthStatus::Refreshed, self.cookies_of(&session)),
@@ -331,9 +313,7 @@ impl Visit {
     }
 
     /// The newest refresh token known, and the generation it belongs to.
-    pub(super) fn newest_refresh(&mut self) -> Option<Arc<RefreshGrant>> {
-        let inner = self.sessions.inner.clone();
-        self.read_refresh(&inner, inner.now());
+    pub(super) fn newest_refresh(&self) -> Option<Arc<RefreshGrant>> {
         let learned = self.state.as_ref().and_then(|s| s.newest()).and_then(|s| s.refresh.clone());
         match (learned, self.refresh_grant()) {
             (Some(learned), Some(own)) if learned.generation < own.generation => Some(own.clone()),
@@ -373,26 +353,14 @@ impl Visit {
         let inner = self.sessions.inner.clone();
         let brought = std::mem::take(&mut self.brought);
         let found = inner.jar.find(brought.iter());
-        let mut lapsed = false;
-        self.has_refresh_cookie = found.refresh.firsts().any(|first| inner.ring.parts_of(first).is_ok());
-        let access = if inner.settings.seal {
-            inner.read_access(&found, now)
-        } else {
-            self.take_refresh(&inner, inner.read_refresh(&found, now), now);
-            inner.read_raw_access(&found, self.refresh.as_ref(), now).await
-        };
-        match access {
-            Reading::Opened(opened) => self.take_access(opened),
-            Reading::Spoiled(clear) => self.spoiled = std::mem::take(&mut self.spoiled).and(clear),
-            Reading::Lapsed => lapsed = true,
-            Reading::Absent => {}
-        }
-        let needs_refresh = self.access.as_ref().is_none_or(|a| check::standing(a, now) != Standing::Live);
-        if needs_refresh && !self.refresh_was_read {
-            self.take_refresh(&inner, inner.read_refresh(&found, now), now);
-        }
+        let refresh = self.keep(inner.read_refresh(&found, now));
+        let access =
+            if inner.settings.seal { inner.read_access(&found, now) } else { inner.read_raw_access(&found, now).await };
+        let lapsed = matches!(access, Reading::Lapsed);
+        let access = self.keep(access);
         drop(found);
         self.brought = brought;
+        self.take(access, refresh);
         if self.access.is_some() || self.refresh.is_some() {
             self.fate = Fate::Stands;
             self.judge(&inner, now);
@@ -401,62 +369,50 @@ impl Visit {
         }
     }
 
+    /// What was read, if it opened; what is spoiled will be cleared.
+    fn keep<T>(&mut self, reading: Reading<T>) -> Option<T> {
+        match reading {
+            Reading::Opened(opened) => Some(opened),
+            Reading::Spoiled(clear) => {
+                self.spoiled = std::mem::take(&mut self.spoiled).and(clear);
+                None
+            }
+            Reading::Lapsed | Reading::Absent => None,
+        }
+    }
+
+    /// Puts the two tokens together; of two logins the later one counts.
+    fn take(&mut self, access: Option<OpenedAccess>, refresh: Option<OpenedRefresh>) {
+        let logins = (access.as_ref().and_then(|a| a.grant.login.as_ref()), refresh.as_ref().map(|r| &r.grant.login));
+        let (keep_access, keep_refresh) = match logins {
+            (Some(of_access), Some(of_refresh)) if of_access.sid != of_refresh.sid => {
+                (of_access.at >= of_refresh.at, of_access.at < of_refresh.at)
+            }
+            _ => (true, true),
+        };
+        let (access, refresh) = (access.filter(|_| keep_access), refresh.filter(|_| keep_refresh));
+        self.state = refresh.as_ref().map(|r| r.state.clone()).or_else(|| access.as_ref().map(|a| a.state.clone()));
+        self.access = access.map(|a| a.grant);
+        self.refresh = refresh;
+    }
+
     /// Ends what has ended: by logout, by age, by idling.
     fn judge(&mut self, inner: &Inner, now: Timestamp) {
-        let ended = self.state.as_ref().is_some_and(|s| s.has_ended());
-        let aged = self
-            .access
-            .as_ref()
-            .and_then(|a| a.login.as_ref())
-            .is_some_and(|l| check::is_past_absolute(l.at, now, &inner.settings));
-        let idled = self.refresh.as_ref().is_some_and(|r| check::is_over(&r.grant, now, &inner.settings));
-        if ended || aged || idled {
-            self.is_over();
-        } else if let Some(state) = &self.state {
-            state.see(now);
+        let Some(state) = self.state.clone() else { return };
+        let settings = &inner.settings;
+        let is_over = state.has_ended()
+            || self.access.as_ref().is_some_and(|access| check::is_over_by_access(access, now, settings))
+            || self.refresh.as_ref().is_some_and(|refresh| check::is_over(&refresh.grant, now, settings));
+        if is_over {
+            return self.is_over();
         }
-    }
-
-    fn take_access(&mut self, opened: OpenedAccess) {
-        self.state = opened.state;
-        self.access = Some(opened.grant);
-    }
-
-    fn take_refresh(&mut self, inner: &Inner, reading: Reading<OpenedRefresh>, now: Timestamp) {
-        self.refresh_was_read = true;
-        match reading {
-            Reading::Opened(opened) => {
-                let own = self.access.as_ref().and_then(|a| a.login.as_ref());
-                match own {
-                    // Cookies of two logins: the later one's count.
-                    Some(own) if own.sid != opened.grant.login.sid && own.at >= opened.grant.login.at => {}
-                    Some(own) if own.sid != opened.grant.login.sid => {
-                        self.access = None;
-                        self.state = Some(opened.state.clone());
-                        self.refresh = Some(opened);
-                    }
-                    _ => {
-                        self.state = Some(opened.state.clone());
-                        self.refresh = Some(opened);
-                    }
-                }
-            }
-            Reading::Spoiled(clear) => self.spoiled = std::mem::take(&mut self.spoiled).and(clear),
-            Reading::Lapsed | Reading::Absent => {}
+        state.see(now);
+        // Whoever shows tokens whose successors were seen long ago is no late tab.
+        self.is_stale = state.was_succeeded(self.own_generation(), now.minus(settings.refresh_grace));
+        if self.is_stale {
+            inner.metrics.stale_tokens.inc();
+            tracing::warn!(target: "audit", sid = ?state.sid, "tokens were shown whose successors are in use: stolen?");
         }
-        if self.fate == Fate::Stands {
-            self.judge(inner, now);
-        }
-    }
-
-    fn read_refresh(&mut self, inner: &Inner, now: Timestamp) {
-        if self.refresh_was_read {
-            return;
-        }
-        let brought = std::mem::take(&mut self.brought);
-        let reading = inner.read_refresh(&inner.jar.find(brought.iter()), now);
-        self.brought = brought;
-        self.take_refresh(inner, reading, now);
     }
 
     fn refresh_grant(&self) -> Option<&Arc<RefreshGrant>> {
@@ -467,8 +423,8 @@ impl Visit {
     }
 
     /// What a refresh starts from: the newest refresh token known that the session's age allows, and the highest generation known of it.
-    fn refreshable(&mut self, now: Timestamp) -> Option<(Arc<RefreshGrant>, u32)> {
-        let grant = self.newest_refresh()?;
+    fn refreshable(&self, now: Timestamp) -> Option<(Arc<RefreshGrant>, u32)> {
+        let grant = self.newest_refresh().filter(|_| !self.is_stale)?;
         let inner = self.inner();
         if check::is_over(&grant, now, &inner.settings) {
             return None;
@@ -479,20 +435,18 @@ impl Visit {
     }
 
     fn newest_beyond_own(&self) -> Option<Arc<Session>> {
-        let newest = self.state.as_ref()?.newest()?;
+        let newest = self.state.as_ref()?.newest().filter(|_| !self.is_stale)?;
         let (newest_generation, own) = (newest.access.generation, self.own_generation());
         // The access token's cookie goes with its expiry: tokens of the same generation are as good as newer ones then.
         let is_better = newest_generation > own || (self.access.is_none() && newest_generation == own);
         is_better.then_some(newest)
     }
 
-    /// The generation of the tokens that came in. A raw access token does not say it: its refresh token does.
+    /// The generation of the tokens that came in, the lower where they differ: it is made whole then. A raw access token does not say its generation.
     fn own_generation(&self) -> u32 {
-        match (&self.access, &self.refresh) {
-            (Some(access), _) if access.login.is_some() => access.generation,
-            (_, Some(refresh)) => refresh.grant.generation,
-            (_, None) => u32::MAX,
-        }
+        let of_access = self.access.as_ref().filter(|access| access.login.is_some()).map(|access| access.generation);
+        let of_refresh = self.refresh.as_ref().map(|refresh| refresh.grant.generation);
+        of_access.into_iter().chain(of_refresh).min().unwrap_or(u32::MAX)
     }
 
     fn adopt(&mut self, session: Arc<Session>) {
@@ -507,7 +461,7 @@ impl Visit {
         if self.newer.is_none() && self.flight.is_none() && !state.knows_newer_than(self.own_generation()) {
             return None;
         }
-        if state.has_ended() {
+        if state.has_ended() || self.is_stale {
             return None;
         }
         let landed = self.flight.as_ref().and_then(Flight::landed);

@@ -52,20 +52,27 @@ impl AccessLine {
         json::string(out, self.method.as_str());
         out.extend_from_slice(b",\"path\":");
         json::string(out, path);
-        print(out, format_args!(",\"status\":{},\"duration_ms\":", self.status.as_u16()));
+        out.extend_from_slice(b",\"status\":");
+        decimal(out, self.status.as_u16().into(), 3);
+        out.extend_from_slice(b",\"duration_ms\":");
         milliseconds(out, self.duration);
-        print(out, format_args!(",\"request_id\":\"{}\"", self.request_id.as_str()));
-        for (name, value) in
-            [("route", self.route.as_deref()), ("upstream", self.upstream.as_deref()), ("auth", self.auth)]
-        {
+        out.extend_from_slice(b",\"request_id\":\"");
+        out.extend_from_slice(self.request_id.as_str().as_bytes());
+        out.push(b'"');
+        for (name, value) in [
+            (",\"route\":", self.route.as_deref()),
+            (",\"upstream\":", self.upstream.as_deref()),
+            (",\"auth\":", self.auth),
+        ] {
             if let Some(value) = value {
-                print(out, format_args!(",\"{name}\":"));
+                out.extend_from_slice(name.as_bytes());
                 json::string(out, value);
             }
         }
         print(out, format_args!(",\"client\":\"{}\"", self.client));
         if let Some(bytes) = self.bytes {
-            print(out, format_args!(",\"bytes\":{bytes}"));
+            out.extend_from_slice(b",\"bytes\":");
+            decimal(out, bytes, 1);
         }
         print(out, format_args!(",\"version\":\"{:?}\"}}", self.version));
     }
@@ -100,11 +107,35 @@ pub(super) fn timestamp(out: &mut Vec<u8>, at: Timestamp) {
     let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
     let (hour, minute, second) = t.time().as_hms();
     let milli = at.as_millis().rem_euclid(1000);
-    print(out, format_args!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"));
+    decimal(out, year.unsigned_abs().into(), 4);
+    let parts = [(b'-', month), (b'-', day), (b'T', hour), (b':', minute), (b':', second)];
+    for (mark, part) in parts {
+        out.push(mark);
+        decimal(out, part.into(), 2);
+    }
+    out.push(b'.');
+    decimal(out, milli.unsigned_abs(), 3);
+    out.push(b'Z');
 }
 
 fn milliseconds(out: &mut Vec<u8>, span: Duration) {
-    print(out, format_args!("{}.{:03}", span.as_millis(), span.subsec_micros() % 1000));
+    decimal(out, u64::try_from(span.as_millis()).unwrap_or(u64::MAX), 1);
+    out.push(b'.');
+    decimal(out, (span.subsec_micros() % 1000).into(), 3);
+}
+
+/// Appends `number` with at least `width` digits, up to 20. Formatting with `write!` takes several times as long, and a line has
+/// eleven numbers.
+fn decimal(out: &mut Vec<u8>, number: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    let mut rest = number;
+    while rest > 0 {
+        first -= 1;
+        digits[first] += u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+    out.extend_from_slice(&digits[first.min(digits.len() - width)..]);
 }
 
 pub(super) fn print(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {

@@ -67,6 +67,8 @@ pub struct Metrics {
     pub cookies_cleared: Counter,
     /// 1 while refusals count as an outage.
     pub brake: Gauge,
+    /// Requests with tokens whose successors were in use already.
+    pub stale_tokens: Counter,
     /// Calls to the store that failed.
     pub store_errors: Counter,
     /// Log lines for which there was no room.
@@ -104,6 +106,7 @@ impl Metrics {
             cookies_ignored: Counter::default(),
             cookies_cleared: Counter::default(),
             brake: Gauge::default(),
+            stale_tokens: Counter::default(),
             store_errors: Counter::default(),
             dropped_log_lines: Counter::default(),
             requests: CLASSES
@@ -120,6 +123,11 @@ impl Metrics {
         registry.register("cookies_ignored", "Cookies sealed with an unknown key", metrics.cookies_ignored.clone());
         registry.register("cookies_cleared", "Cookies that do not open", metrics.cookies_cleared.clone());
         registry.register("brake", "1 while refused refreshes count as an outage", metrics.brake.clone());
+        registry.register(
+            "stale_tokens",
+            "Requests with tokens whose successors are in use",
+            metrics.stale_tokens.clone(),
+        );
         registry.register("store_errors", "Calls to the store that failed", metrics.store_errors.clone());
         registry.register("log_lines_dropped", "Log lines without room", metrics.dropped_log_lines.clone());
         Self { registry, ..metrics }

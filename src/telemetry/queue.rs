@@ -109,7 +109,9 @@ impl Queue {
             waiting.writer_sleeps = true;
             waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        Some(Batch { lines: mem::take(&mut waiting.lines), dropped: mem::take(&mut waiting.dropped) })
+        // The next lines are likely to be as many: their room is made here, not by a request.
+        let room = Vec::with_capacity(waiting.lines.len());
+        Some(Batch { lines: mem::replace(&mut waiting.lines, room), dropped: mem::take(&mut waiting.dropped) })
     }
 
     /// Gives room for what has been written (or could not be).

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{alarm::after, body::Progress, link::Link, pool};
+use super::{alarm::after, body::Progress, headers, link::Link, pool};
 
 /// Frames of an unwanted answer that are read to save its connection.
 const DISCARDED_FRAMES: usize = 4;
@@ -125,8 +125,11 @@ impl Body for AnswerBody {
             return Poll::Ready(Some(Err(AnswerError::Ended)));
         }
         match this.poll_body(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 this.silent_since = None;
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::prepare_answer_trailers(trailers);
+                }
                 // Trailers are the last frame, and a server may not ask for more after them.
                 if this.body.is_end_stream() || frame.is_trailers() {
                     this.give_back();

@@ -28,9 +28,9 @@ use super::{
 };
 use crate::clock::{Clock, Timestamp};
 
-/// A connection that has been idle for this long may have been closed by the other side's keep-alive limit, unseen. Only then a
-/// copy of the request's head is made, so that a busy upstream's requests are never copied.
-const DOUBTFUL: Duration = Duration::from_secs(1);
+/// A connection that has been idle for this long may have been closed by the other side, unseen. Only then a copy of the request's
+/// head is made, so that a busy upstream's requests are never copied.
+const DOUBTFUL: Duration = Duration::from_millis(2);
 
 /// A named group of targets, spoken to in HTTP/1.1 alone. Shared by all threads; its connections are each thread's own.
 #[derive(Debug)]
@@ -163,9 +163,10 @@ impl Upstream {
         let first = self.first(clock);
         let target = &self.targets[first];
 
-        if let Some((link, idle)) = pool::take(target.id, Instant::now()) {
+        let now = Instant::now();
+        if let Some((link, idle)) = pool::take(target.id, now) {
             let spare = if idle >= DOUBTFUL { copy_of_safe(&request) } else { None };
-            match exchange(link, request, deadlines, upload.as_ref()).await {
+            match exchange(link, request, now, deadlines, upload.as_ref()).await {
                 Exchange::Answered(answer, link) => {
                     target.succeeded();
                     return passed_on(answer, link, deadlines, upload);
@@ -215,7 +216,7 @@ impl Upstream {
                 }
             };
             let exchanged = match link {
-                Ok(link) => exchange(link, request, deadlines, upload).await,
+                Ok(link) => exchange(link, request, Instant::now(), deadlines, upload).await,
                 Err(error) => {
                     target.failed(clock.now());
                     failure = ForwardError::Unreachable(error);
@@ -256,13 +257,14 @@ enum Exchange {
 async fn exchange(
     mut link: Box<Link>,
     request: Request<RequestBody>,
+    now: Instant,
     deadlines: Deadlines,
     upload: Option<&Arc<Progress>>,
 ) -> Exchange {
     // Exempt from tokio's budget: it is polled with a waker that wakes nobody, so it must not ask to be woken for its turn.
     let mut answer = pin!(unconstrained(link.sender.try_send_request(request)));
     let mut link = Some(link);
-    let mut since = Instant::now();
+    let mut since = now;
     let mut seen = 0;
     let mut is_over = false;
     let answered = poll_fn(|cx| {

@@ -153,6 +153,20 @@ pub fn prepare_answer(headers: &mut HeaderMap, rules: &HeaderRules, purpose: Pur
     }
 }
 
+/// Makes an upstream's trailers a visitor's: what would have been removed from its head does not come in after its body.
+pub(super) fn prepare_answer_trailers(trailers: &mut HeaderMap) {
+    let removed: Vec<_> = trailers
+        .keys()
+        .filter(|name| {
+            !may_be_trailer(name.as_str()) || **name == header::SET_COOKIE || **name == header::WWW_AUTHENTICATE
+        })
+        .cloned()
+        .collect();
+    for name in removed {
+        trailers.remove(name);
+    }
+}
+
 /// Whether a request's trailers may have a field of this name: no framing, no credentials, nothing that only we say
 /// (RFC 9110 section 6.5.1), in any spelling that a backend may take for the same.
 pub(super) fn may_be_trailer(name: &str) -> bool {

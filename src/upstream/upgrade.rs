@@ -39,6 +39,7 @@ impl Upstream {
         deadlines: Deadlines,
         clock: &Clock,
     ) -> Result<UpgradeAnswer, ForwardError> {
+        let asked_for = request.headers().get(header::UPGRADE).cloned();
         let mut request = ready_to_send(request)?;
         let upload = request.body_mut().watch(deadlines.idle);
         let first = self.first(clock);
@@ -50,6 +51,10 @@ impl Upstream {
         let (Some(mut link), Some(protocol)) = (link, protocol) else {
             return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
         };
+        // RFC 9110 section 7.8: to a protocol that was asked for, and no other.
+        if !asked_for.is_some_and(|asked| asked.as_bytes().eq_ignore_ascii_case(protocol.as_bytes())) {
+            return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
+        }
         let is_websocket = protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
         // What is left of the request is still HTTP.
         let rest = poll_fn(|cx| link.connection.poll_without_shutdown(cx));

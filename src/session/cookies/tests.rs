@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::session::SealKey;
 
-pub(in crate::session) fn settings(public_url: &str) -> Settings {
+pub(crate) fn settings(public_url: &str) -> Settings {
     Settings {
         public_url: public_url.parse().unwrap(),
         cookie_prefix: "sb_".into(),
