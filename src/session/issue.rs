@@ -78,7 +78,7 @@ impl Inner {
     fn new_session(&self, login: Login, issued: &Issued, now: Timestamp) -> Result<Arc<Session>, BeginError> {
         let identity = self.kept(issued.identity.as_ref());
         let access = self
-            .access_grant(&login, 0, &issued, &identity, now)
+            .access_grant(&login, 0, issued, &identity, now)
             .ok_or(BeginError::Unusable("it cannot stand in a header"))?;
         if !self.settings.seal && !is_cookie_value(access.token.expose()) {
             return Err(BeginError::Unusable("it cannot stand in a cookie unsealed"));

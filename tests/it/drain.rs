@@ -37,7 +37,7 @@ async fn a_websocket_is_told_that_the_gateway_goes() {
 async fn while_it_drains_it_is_not_ready_and_still_answers() {
     let world = World::start().await;
     let (port, admin) = (free_port(), free_port());
-    let drain = format!("[server]\nadmin_listen = \"127.0.0.1:{admin}\"\ndrain_delay = \"2s\"");
+    let drain = format!("[server]\nadmin_listen = \"127.0.0.1:{admin}\"\ndrain_delay = \"5s\"");
     let mut process = Process::run(&world.file(port, &drain)).await;
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], admin));
     let ready =
