@@ -15,7 +15,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,8 @@ pub(super) type Reply = Response<Body>;
 
 /// Enough for any test; a runaway client waits in the kernel's queue instead of in memory.
 const MAX_CONNECTIONS: usize = 4096;
+/// Connections that are not accepted yet: a gateway opens hundreds at once, and the usual 128 would make some of them wait a second.
+const BACKLOG: u32 = 4096;
 /// An idle connection is kept far longer than any gateway's pool keeps it, so that the gateway is the one to close.
 const IDLE: Duration = Duration::from_secs(300);
 
@@ -48,8 +50,11 @@ pub(super) struct Server {
 }
 
 /// A socket on 127.0.0.1, at a port of the system's choice.
+#[expect(clippy::unused_async, reason = "that it needs the runtime, and may wait one day, is its callers' business")]
 pub(super) async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let listener = socket.listen(BACKLOG)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
