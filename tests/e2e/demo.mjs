@@ -102,8 +102,12 @@ try {
   assert.ok((await cookies(page)).sb_rt, 'the session is kept');
   await picture(page, 'desktop-en-outage');
   await page.locator('#down').waitFor({ state: 'hidden' });
-  await page.click('#one');
-  await result(page, '200');
+  await page.evaluate(() => fetch('/control/outage?seconds=0', { method: 'POST' }));
+  // The authority is asked once a second while it is in trouble, so the first request after it may still be told to come again.
+  do {
+    await page.click('#one');
+    await result(page, /(200|503).*\(/s);
+  } while ((await page.textContent('#result')).includes('503'));
 
   await page.click('#logout');
   await page.locator('#anonymous').waitFor();
