@@ -215,6 +215,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
              forwarded: for=192.0.2.1;proto=https\n          \
              no server (the visitor does not get the upstream's either)\n"
         );
+        assert!(said(&["explain", "get", "/admin"]).starts_with("GET app.example/admin\nroute "), "small letters do");
         for (arguments, answer) in [
             (&["/admin", "--role", "x"][..], "(x: 403 for these)\n"),
             (&["/auth/login"], "answer    the gateway's own: the login page\n"),
