@@ -402,6 +402,14 @@ fn a_session_keeps_the_claims_that_headers_and_its_refresh_ask_for() {
 }
 
 #[test]
+fn cookies_of_https_by_http_are_warned_of_on_loopback() {
+    let text = SMALLEST.replace("[session]", "[session]\nhost_prefix = true");
+    let warnings = said(&read(&text).unwrap().warnings);
+    let expected = "5:15 not every browser accepts `__Host-` cookies from localhost by http → leave it out while `public_url` is http\n";
+    assert!(warnings.contains(expected), "{warnings}");
+}
+
+#[test]
 fn who_may_come_in_is_read_with_care() {
     let text = SMALLEST.replace(
         "[upstreams",
