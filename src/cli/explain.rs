@@ -183,7 +183,8 @@ fn access(access: &Access, roles: &[String]) -> String {
     }
 }
 
-fn address(target: &Target) -> String {
+/// The target as the file has it.
+pub(super) fn address(target: &Target) -> String {
     let bracketed = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     match target {
         Target::Http { host, port } => format!("http://{}:{port}", bracketed(host)),
