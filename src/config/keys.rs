@@ -67,7 +67,7 @@ const SERVER: &[Key] = &[
         "admin_listen",
         One(Form::Address),
         Optional,
-        "`/livez`, `/readyz`, `/metrics` and the status page; loopback as a rule. Absent: none.",
+        "`/livez`, `/readyz` and `/metrics`, by http and without a login; loopback as a rule. Absent: none.",
     ),
     key("health_listen", One(Form::Address), Optional, "`/livez` and `/readyz` alone, under any host. Absent: none."),
     key(
