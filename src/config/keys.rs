@@ -67,7 +67,7 @@ const SERVER: &[Key] = &[
         "admin_listen",
         One(Form::Address),
         Optional,
-        "`/livez`, `/readyz`, `/metrics` and the status page; loopback as a rule. Absent: none.",
+        "`/livez`, `/readyz` and `/metrics`, by http and without a login; loopback as a rule. Absent: none.",
     ),
     key("health_listen", One(Form::Address), Optional, "`/livez` and `/readyz` alone, under any host. Absent: none."),
     key(
@@ -320,7 +320,7 @@ const PROVIDER: &[Key] = &[
         "authorize_params",
         Entries(&One(Form::Text)),
         Optional,
-        "Extra parameters of the authorization request, e.g. `{ prompt = \"select_account\" }`.",
+        "Extra parameters of the authorization request, e.g. `{ prompt = \"select_account\" }`. With authority `provider`, what makes the provider give a refresh token is there already unless it is set here: `prompt=consent` with the scope `offline_access`, for `google` `access_type=offline` and `prompt=consent`.",
     ),
     key(
         "response_mode",
