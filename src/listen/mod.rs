@@ -8,6 +8,7 @@ mod admin;
 mod bind;
 mod connection;
 mod deadline;
+mod head;
 mod http1;
 mod http2;
 mod io;

@@ -41,6 +41,7 @@ pub(super) fn service<H: Handler>(
         let in_flight = watch.begin();
         async move {
             let version = request.version();
+            let is_last = in_flight.is_last();
             let mut response = if request.headers().len() > MOST_FIELDS {
                 Answer::bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, in_flight)
             } else {
@@ -54,8 +55,9 @@ pub(super) fn service<H: Handler>(
                 }
             };
             let is_http1 = version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-            if is_http1 && shutdown.has_begun() {
-                // While others are still accepting: the peer moves on by itself, and no request is lost to a close.
+            // `has_begun`, while others are still accepting: the peer moves on by itself, and no request is lost to a
+            // close. `is_last`: what came behind a request for a WebSocket that is not granted was not looked at.
+            if is_http1 && (is_last || shutdown.has_begun()) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)
