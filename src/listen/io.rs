@@ -200,7 +200,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         } else if let Poll::Ready(Ok(())) = polled {
             this.ended = true;
         }
-        // Whatever else the socket said, it says again.
+        // An end or an error behind the given bytes shows at the next read.
         if is_ahead { Poll::Ready(Ok(())) } else { polled }
     }
 }
