@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::{
     Handler, Limits, Shutdown,
     deadline::{Deadlines, Protocol},
+    head::Heads,
     http1, http2,
     io::{Ahead, Watch, Watched},
     proxy::Proxies,
@@ -94,7 +95,11 @@ impl<H: Handler> Front<H> {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let watch = Watch::new(slot.load());
-        let io = Watched::new(stream, ahead, Arc::clone(&watch), slot);
+        let heads = match protocol {
+            Protocol::Http1 => Heads::new(usize::try_from(self.limits.head_bytes).unwrap_or(usize::MAX)),
+            Protocol::Http2 => Heads::apart(),
+        };
+        let io = Watched::new(stream, ahead, heads, Arc::clone(&watch), slot);
         let connection = Connection {
             handler: self.handler.clone(),
             peer,
