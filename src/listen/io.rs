@@ -34,8 +34,6 @@ pub(super) struct Watch {
     served: AtomicUsize,
     /// Bytes of a next request are here, its head is not complete.
     partial: AtomicBool,
-    /// Two parsers could read that head differently.
-    ambiguous: AtomicBool,
     /// The peer takes no more bytes at present.
     stalled: AtomicBool,
     /// Bytes the peer has taken.
@@ -63,7 +61,6 @@ impl Watch {
             streams: AtomicUsize::new(0),
             served: AtomicUsize::new(0),
             partial: AtomicBool::new(false),
-            ambiguous: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             written: AtomicU64::new(0),
             last: AtomicUsize::new(usize::MAX),
@@ -79,11 +76,6 @@ impl Watch {
         } else {
             Phase::Idle
         }
-    }
-
-    /// Whether two parsers could read the head that just came in differently. Says so once.
-    pub(super) fn take_ambiguous(&self) -> bool {
-        self.ambiguous.swap(false, Relaxed)
     }
 
     pub(super) fn served(&self) -> usize {
@@ -138,9 +130,6 @@ pub(super) struct Watched<T> {
     /// What is left of [`SPOIL`] to be read.
     spoil: &'static [u8],
     watch: Arc<Watch>,
-    head: HeadScan,
-    /// Requests that had begun when `head` did.
-    heads: usize,
     ended: bool,
     unflushed: bool,
     _slot: Slot,

@@ -38,7 +38,6 @@ pub(super) fn service<H: Handler>(
 > {
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
-        let is_ambiguous = watch.take_ambiguous() && request.version() < Version::HTTP_2;
         let in_flight = watch.begin();
         async move {
             let version = request.version();
