@@ -148,19 +148,23 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
-        if this.ahead.give(buf) {
+        // What follows is read with it: hyper would double its buffer to go on after a few bytes.
+        this.ahead.give(buf);
+        let given = buf.filled().len();
+        if given > before && buf.remaining() == 0 {
             this.watch.partial.store(true, Relaxed);
             return Poll::Ready(Ok(()));
         }
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
-        if let Poll::Ready(Ok(())) = polled {
-            if buf.filled().len() > before {
-                this.watch.partial.store(true, Relaxed);
-            } else {
-                this.ended = true;
-            }
+        if let Poll::Ready(Ok(())) = polled
+            && buf.filled().len() == given
+        {
+            this.ended = true;
         }
-        polled
+        if buf.filled().len() > before {
+            this.watch.partial.store(true, Relaxed);
+        }
+        if given > before && polled.is_pending() { Poll::Ready(Ok(())) } else { polled }
     }
 }
 
@@ -239,11 +243,10 @@ impl Ahead {
         &self.bytes[usize::from(self.start)..usize::from(self.end)]
     }
 
-    /// Gives what is left to `buf`; false where nothing is.
-    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+    /// Gives what is left to `buf`.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
         let given = self.as_slice().len().min(buf.remaining());
         buf.put_slice(&self.as_slice()[..given]);
         self.start += u8::try_from(given).unwrap_or(0);
-        given > 0
     }
 }
