@@ -76,7 +76,8 @@ impl<H: Handler> Front<H> {
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
                 let peer = Peer::new(address, true);
-                self.serve_http(stream, Ahead::default(), protocol, peer, Instant::now(), slot).await;
+                // Boxed, so that a connection without TLS does not hold the room for one with it.
+                Box::pin(self.serve_http(stream, Ahead::default(), protocol, peer, Instant::now(), slot)).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -111,7 +112,8 @@ impl<H: Handler> Front<H> {
         };
         match protocol {
             Protocol::Http1 => http1::serve(&self.http1, io, connection).await,
-            Protocol::Http2 => http2::serve(&self.http2, io, connection).await,
+            // Boxed for the same reason: HTTP/2 takes the more room of the two.
+            Protocol::Http2 => Box::pin(http2::serve(&self.http2, io, connection)).await,
         }
     }
 }

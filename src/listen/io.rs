@@ -280,11 +280,10 @@ impl Ahead {
         &self.bytes[usize::from(self.start)..usize::from(self.end)]
     }
 
-    /// Gives what is left to `buf`; false where nothing is.
-    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+    /// Gives what is left to `buf`.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
         let given = self.as_slice().len().min(buf.remaining());
         buf.put_slice(&self.as_slice()[..given]);
         self.start += u8::try_from(given).unwrap_or(0);
-        given > 0
     }
 }
