@@ -191,7 +191,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
             this.give_spoil(buf);
             return Poll::Ready(Ok(()));
         }
-        let is_ahead = this.ahead.give(buf);
+        this.ahead.give(buf);
+        let is_ahead = buf.filled().len() > before;
         // The rest of a head whose begin is given is here already, most of the time.
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
         if buf.filled().len() > before {
