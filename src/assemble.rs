@@ -307,7 +307,7 @@ fn reach(reachability: Reachability) -> Reach {
 }
 
 /// What certificates of `https` targets are checked by: the system's trust store.
-fn upstream_tls() -> anyhow::Result<rustls::ClientConfig> {
+pub fn upstream_tls() -> anyhow::Result<rustls::ClientConfig> {
     use rustls_platform_verifier::ConfigVerifierExt as _;
     rustls::ClientConfig::with_platform_verifier().context("the system's trust store cannot be read")
 }

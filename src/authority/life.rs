@@ -21,16 +21,19 @@ pub struct Life {
 
 /// The life of a token: `exp − iat` where it is a JWT, else `expires_in`, else from receipt to `exp`, else an hour.
 ///
-/// Its end is counted from receipt where the authority said how long it lives from then: that needs no agreement of clocks. Else `exp` is
-/// taken at its word, unless `iat` lies in our future: then the authority's clock is ahead, and the life is counted from receipt.
+/// Its end is counted from receipt where the authority said how long it lives from then (though never longer than the token itself says): that
+/// needs no agreement of clocks. Where the clocks do agree, `exp` is not outlived: it has whole seconds, and so may come a little earlier. Else `exp`
+/// is taken at its word, unless `iat` lies in our future: then the authority's clock is ahead, and the life is counted from receipt.
 pub fn life(access_token: &AccessToken, expires_in: Option<Duration>, received: Timestamp) -> Life {
     let claims = oidc::claims_as_received(access_token.expose()).unwrap_or_default();
     let (issued, expires) = (date(&claims, "iat"), date(&claims, "exp"));
     let stated = issued.zip(expires).filter(|(issued, expires)| expires > issued).map(|(i, e)| e.since(i));
     let life = stated.or(expires_in).or(expires.map(|expires| expires.since(received))).unwrap_or(UNKNOWN).min(LONGEST);
     let clock_ahead = issued.is_some_and(|issued| issued > received);
-    let expires_at = match (expires_in, expires) {
-        (Some(span), _) => received.plus(span.min(LONGEST)),
+    let span = expires_in.map(|span| stated.map_or(span, |stated| span.min(stated)).min(LONGEST));
+    let expires_at = match (span.map(|span| received.plus(span)), expires) {
+        (Some(end), Some(expires)) if end.since(expires).max(expires.since(end)) <= SAME_CLOCK => end.min(expires),
+        (Some(end), _) => end,
         (None, Some(_)) if clock_ahead => received.plus(life),
         (None, Some(expires)) => expires.min(received.plus(LONGEST)),
         (None, None) => received.plus(life),
@@ -38,6 +41,8 @@ pub fn life(access_token: &AccessToken, expires_in: Option<Duration>, received: 
     Life { received, expires_at, life }
 }
 
+/// Ends that are no further apart were written by the same clock.
+const SAME_CLOCK: Duration = Duration::from_secs(5);
 /// Where nothing is said.
 const UNKNOWN: Duration = Duration::from_secs(3600);
 /// 400 days: no cookie lives longer, so no token in one does.
@@ -78,6 +83,8 @@ mod tests {
             (json!({}), None, (3600, 3600)),
             (json!({"iat": NOW, "exp": "soon"}), None, (3600, 3600)),
             (json!({"iat": NOW + 900, "exp": NOW}), Some(60), (60, 60)),
+            (json!({"iat": NOW, "exp": NOW + 20}), Some(3600), (20, 20)),
+            (json!({"iat": NOW - 1, "exp": NOW + 899}), Some(900), (899, 900)),
         ] {
             assert_eq!(of(&claims, expires_in), expected, "{claims} {expires_in:?}");
         }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt as _;
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
@@ -90,9 +89,7 @@ impl Verifier {
         let keys = match settings.keys {
             VerifyKeys::Secret(secret) => KeySource::secret(&secret),
             VerifyKeys::PublicKey(pem) => KeySource::public_key(&pem).ok_or(BadKey)?,
-            VerifyKeys::Jwks(url) => KeySource::published("authority keys".to_owned(), http, clock, move || {
-                std::future::ready(Ok(url.clone())).boxed()
-            }),
+            VerifyKeys::Jwks(url) => KeySource::at("authority keys".to_owned(), url, http, clock),
         };
         let algorithms = if settings.algorithms.is_empty() { defaults.to_vec() } else { settings.algorithms };
         Ok(Self { keys, algorithms, issuer: settings.issuer, audience: settings.audience })

@@ -12,16 +12,27 @@ use crate::{
     session::MOST_ATTEMPTS,
 };
 
-/// Prints what there is to say about the file at `path`.
-pub(super) fn check(path: &Path, loaded: Result<Loaded, Complaints>, out: &mut dyn Write) -> io::Result<Exit> {
-    super::with_config(path, loaded, out, |loaded, out| {
+/// Prints what there is to say about the file at `path`; with `probes` also whether what it names can be reached.
+pub(super) fn check(
+    path: &Path,
+    loaded: Result<Loaded, Complaints>,
+    probes: bool,
+    out: &mut dyn Write,
+) -> io::Result<Exit> {
+    let mut reached = true;
+    let exit = super::with_config(path, loaded, out, |loaded, out| {
         for warning in &loaded.warnings {
             writeln!(out, "{warning}\n")?;
         }
         describe(&loaded.config, out)?;
         let warnings = Complaints { errors: Vec::new(), warnings: loaded.warnings.clone() };
-        writeln!(out, "{}: {}", path.display(), warnings.count())
-    })
+        writeln!(out, "{}: {}", path.display(), warnings.count())?;
+        if probes {
+            reached = super::probe::probe(&loaded.config, out)?;
+        }
+        Ok(())
+    })?;
+    Ok(if reached { exit } else { Exit::BadConfig })
 }
 
 fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {

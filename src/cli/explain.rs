@@ -24,7 +24,8 @@ use crate::{
 /// The request to explain.
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
 pub struct Request {
-    /// The method, e.g. GET.
+    /// The method, e.g. GET; small letters do too.
+    #[arg(value_parser = method)]
     pub method: Method,
     /// The path, e.g. /api/users/me.
     pub path: String,
@@ -34,6 +35,11 @@ pub struct Request {
     /// A role that the visitor has; may be repeated.
     #[arg(long = "role", value_name = "ROLE")]
     pub roles: Vec<String>,
+}
+
+/// HTTP's methods are told apart by case and all have capitals; whoever types one means that.
+fn method(text: &str) -> Result<Method, http::method::InvalidMethod> {
+    text.to_ascii_uppercase().parse()
 }
 
 /// Some visitor's address: one of those that are for documentation (RFC 5737).
@@ -177,7 +183,8 @@ fn access(access: &Access, roles: &[String]) -> String {
     }
 }
 
-fn address(target: &Target) -> String {
+/// The target as the file has it.
+pub(super) fn address(target: &Target) -> String {
     let bracketed = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     match target {
         Target::Http { host, port } => format!("http://{}:{port}", bracketed(host)),

@@ -17,6 +17,7 @@ mod check;
 mod demo;
 mod explain;
 mod keygen;
+mod probe;
 mod reload;
 mod run;
 mod schema;
@@ -44,7 +45,11 @@ pub enum Command {
     /// Runs everything on loopback, with nothing to set up: a provider, a backend, and a page that shows the session working.
     Demo,
     /// Reads the configuration as `run` would and prints every problem, key fingerprints, and the worst-case size of the Cookie header.
-    Check,
+    Check {
+        /// Try also what the configuration names: providers, published keys and upstreams (15 s at most).
+        #[arg(long)]
+        probe: bool,
+    },
     /// Says which route a request meets, who may use it, and what the upstream sees.
     Explain(explain::Request),
     /// Prints a new session key.
@@ -73,7 +78,7 @@ pub enum Next {
 pub enum Exit {
     /// All went well.
     Success,
-    /// The configuration has problems.
+    /// The configuration has problems, or `check --probe` did not reach what it names.
     BadConfig,
     /// Something failed that is not in the configuration.
     Failure,
@@ -89,13 +94,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Does what needs no runtime; writes answers to `out`.
+/// Does what ends by itself; writes answers to `out`.
 pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn Write) -> io::Result<Next> {
     let load = || config::load(&cli.config, environment, random);
     let exit = match cli.command.unwrap_or(Command::Run) {
         Command::Run => return Ok(Next::Run(cli.config)),
         Command::Demo => return Ok(Next::Demo),
-        Command::Check => check::check(&cli.config, load(), out)?,
+        Command::Check { probe } => check::check(&cli.config, load(), probe, out)?,
         Command::Explain(request) => {
             with_config(&cli.config, load(), out, |loaded, out| explain::explain(&request, &loaded.config, out))?
         }
@@ -215,6 +220,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
              forwarded: for=192.0.2.1;proto=https\n          \
              no server (the visitor does not get the upstream's either)\n"
         );
+        assert!(said(&["explain", "get", "/admin"]).starts_with("GET app.example/admin\nroute "), "small letters do");
         for (arguments, answer) in [
             (&["/admin", "--role", "x"][..], "(x: 403 for these)\n"),
             (&["/auth/login"], "answer    the gateway's own: the login page\n"),

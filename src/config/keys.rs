@@ -20,13 +20,18 @@ const fn later(name: &'static str) -> Key {
 
 const TEXTS: Kind = List(&One(Form::Text));
 const DURATION: Kind = One(Form::Duration);
-const FIRST_BYTE: &str = "How long to wait for the first byte of the answer.";
+const FIRST_BYTE: &str = "How long to wait for the first byte of the answer, from the whole request sent; past it 504.";
 
 /// The whole file.
 pub(super) const ROOT: &[Key] = &[
     key("server", Table(SERVER), Required, "Where visitors connect, and the address they know."),
     key("session", Table(SESSION), Optional, "The visitor's cookies, and how tokens are kept fresh."),
-    key("store", Table(STORE), Optional, "What requests and instances must agree on."),
+    key(
+        "store",
+        Table(STORE),
+        Optional,
+        "What requests must agree on: which sessions have ended, and what has been used once.",
+    ),
     key("authority", Table(AUTHORITY), Optional, "Who issues the access and refresh tokens."),
     key(
         "providers",
@@ -50,12 +55,17 @@ pub(super) const ROOT: &[Key] = &[
 ];
 
 const SERVER: &[Key] = &[
-    key("listen", One(Form::Address), Required, "Where visitors connect."),
+    key(
+        "listen",
+        One(Form::Address),
+        Required,
+        "The IP address and port where visitors, or the load balancer, connect; `0.0.0.0` and `[::]` are all interfaces.",
+    ),
     key(
         "public_url",
         One(Form::Origin),
         Required,
-        "The address that visitors use, without a path. `http` on loopback only.",
+        "The address that visitors type, without a path: links, redirects and cookies follow it. `http` on loopback only.",
     ),
     key(
         "hosts",
@@ -67,29 +77,44 @@ const SERVER: &[Key] = &[
         "admin_listen",
         One(Form::Address),
         Optional,
-        "`/livez`, `/readyz`, `/metrics` and the status page; loopback as a rule. Absent: none.",
+        "`/livez`, `/readyz` and `/metrics`, by http and without a login; loopback as a rule. Absent: none.",
     ),
-    key("health_listen", One(Form::Address), Optional, "`/livez` and `/readyz` alone, under any host. Absent: none."),
+    key(
+        "health_listen",
+        One(Form::Address),
+        Optional,
+        "`/livez` and `/readyz` alone, for a load balancer. Absent: none.",
+    ),
     key(
         "trusted_proxies",
         List(&One(Form::Network)),
         Default("[]"),
-        "Load balancers whose `X-Forwarded-*` is believed; the client is the first address from the right of `X-Forwarded-For` that is not listed.",
+        "Load balancers whose `X-Forwarded-*` is believed; the visitor is the first address from the right of `X-Forwarded-For` that is not listed. None: whoever connects is the visitor.",
     ),
     key(
         "proxy_protocol",
         Flag,
         Default("false"),
-        "Connections from `trusted_proxies` begin with a PROXY protocol header.",
+        "Whether connections from `trusted_proxies` begin with a PROXY protocol header (version 1 or 2).",
     ),
-    key("drain", One(Form::Delay), Default("\"30s\""), "How long running requests may take after SIGTERM."),
+    key(
+        "drain",
+        One(Form::Delay),
+        Default("\"30s\""),
+        "How long running requests may go on after SIGTERM and `drain_delay`; then they are cut.",
+    ),
     key(
         "drain_delay",
         One(Form::Delay),
         Optional,
-        "How long connections are still accepted after SIGTERM. Default `\"5s\"`, and `\"0s\"` where everything is on loopback.",
+        "How long connections are still accepted after SIGTERM, while `/readyz` says 503, so that load balancers notice. Default `\"5s\"`, and `\"0s\"` where everything is on loopback.",
     ),
-    key("tls", Table(TLS), Optional, "The certificate. Absent: plain HTTP, behind a load balancer."),
+    key(
+        "tls",
+        Table(TLS),
+        Optional,
+        "The certificate. Absent: plain HTTP, for loopback or behind a load balancer that has the certificate.",
+    ),
 ];
 
 const TLS: &[Key] = &[
@@ -97,91 +122,116 @@ const TLS: &[Key] = &[
         "cert",
         One(Form::File),
         Required,
-        "The certificate chain, in PEM; relative to the folder of the file. Watched: a renewed file is picked up.",
+        "The certificate chain in PEM, the own one first; a path relative to the folder of `gateway.toml`. A renewed file is picked up without a restart.",
     ),
-    key("key", One(Form::File), Required, "The private key, in PEM."),
+    key("key", One(Form::File), Required, "The private key of the certificate, in PEM; read anew with it."),
     later("acme"),
 ];
 
 const SESSION: &[Key] = &[
-    key("base_path", One(Form::Prefix), Default("\"/auth\""), "Where the gateway's own endpoints live."),
-    key("cookie_prefix", One(Form::Cookie), Default("\"sb_\""), "What the names of the cookies begin with."),
+    key(
+        "base_path",
+        One(Form::Prefix),
+        Default("\"/auth\""),
+        "The path under which the gateway's own endpoints live (`/auth/login`, `/auth/callback/NAME`, `/auth/session` …); no route can have it.",
+    ),
+    key(
+        "cookie_prefix",
+        One(Form::Cookie),
+        Default("\"sb_\""),
+        "What the names of the cookies begin with: `sb_` makes `sb_at`, `sb_rt`, `sb_did`. A change logs everybody out.",
+    ),
     key(
         "host_prefix",
         Flag,
         Default("false"),
-        "Put `__Host-` in front of the names; for https, where one host is served.",
+        "Put `__Host-` in front of the cookies' names, so that no other host of the domain can set them. For https, where one host is served. A change logs everybody out.",
     ),
     key(
         "seal",
         Flag,
         Default("true"),
-        "Whether the access token's cookie is sealed. `false` puts the raw JWT there and needs `[authority.verify]`.",
+        "Whether the access token's cookie is encrypted. `false` puts the raw JWT there and needs `[authority.verify]`; the refresh token is always encrypted.",
     ),
     key(
         "keys",
         List(&One(Form::Secret)),
         Default("[]"),
-        "Keys that seal the cookies: 32 random bytes in base64 each, as `vestibule keygen` prints them. The first seals, all open. Needed as soon as something is not on loopback.",
+        "Keys that encrypt the cookies: 32 random bytes in base64 each, as `vestibule keygen` prints them. The first encrypts, all decrypt: put a new one in front to rotate. Needed as soon as something is not on loopback; on loopback one is made at each start where there is none.",
     ),
-    key("store", Choice(&["cookie"], &["server"]), Default("\"cookie\""), "Where the tokens are."),
+    key(
+        "store",
+        Choice(&["cookie"], &["server"]),
+        Default("\"cookie\""),
+        "Where the tokens are: encrypted in the visitor's own cookies.",
+    ),
     key(
         "refresh_ahead",
         One(Form::Delay),
         Default("\"60s\""),
-        "Refresh this long before the access token expires, at most a fifth of its life.",
+        "Refresh this long before the access token expires (a little longer in some sessions, so that not all come at once), at most a fifth of its life.",
     ),
     key(
         "refresh_grace",
         One(Form::Delay),
         Default("\"60s\""),
-        "How long the result of a refresh is kept after its successor was seen.",
+        "How long requests that still carry the cookies from before a refresh are served, counted from the first request that carries the new ones.",
     ),
     key(
         "refresh_token_lifetime",
         DURATION,
         Default("\"30d\""),
-        "Lifetime of the refresh token's cookie, renewed at each refresh.",
+        "How long a browser keeps the refresh token's cookie; counted anew from each refresh.",
     ),
-    key("idle", DURATION, Default("\"30d\""), "A session without a refresh for this long has ended."),
-    key("absolute", DURATION, Default("\"90d\""), "A session this old has ended."),
+    key(
+        "idle",
+        DURATION,
+        Default("\"30d\""),
+        "A session without a refresh for this long has ended. One in use is refreshed after half of this at the latest.",
+    ),
+    key("absolute", DURATION, Default("\"90d\""), "A session has ended this long after its login, used or not."),
     key(
         "leeway",
         One(Form::Delay),
         Default("\"5s\""),
-        "Clock difference that is tolerated where a token's times are checked.",
+        "Difference of clocks that is tolerated where a token's times are checked.",
     ),
     key(
         "replay_body",
         One(Form::Size),
         Default("\"64KiB\""),
-        "Most bytes of a request's body that are kept to send it again after a 401.",
+        "Largest request body that is kept, to send it again after a 401 (`retry_on_401`); a larger one is sent once.",
     ),
     key(
         "login_page",
         One(Form::Text),
         Default("\"built-in\""),
-        "`\"built-in\"`, or a path of the app's own, e.g. `\"/login\"`.",
+        "`\"built-in\"`, or the path of the app's own page, e.g. `\"/login\"`; that needs a route that is open without a login.",
     ),
-    key("after_login", One(Form::Place), Default("\"/\""), "Where a login goes that was not on the way anywhere."),
-    key("after_logout", One(Form::Place), Default("\"/\""), "Where a logout goes."),
+    key(
+        "after_login",
+        One(Form::Place),
+        Default("\"/\""),
+        "Where a login leads that names no `return_to`: a path, or an address at `public_url` or `return_to_origins`.",
+    ),
+    key("after_logout", One(Form::Place), Default("\"/\""), "Where a logout leads; as for `after_login`."),
     key(
         "return_to_origins",
         List(&One(Form::Origin)),
         Default("[]"),
-        "Origins besides `public_url` that `return_to` may name.",
+        "Origins besides `public_url` to which a login or logout may lead (`return_to`).",
     ),
     key(
         "roles_claim",
         One(Form::Pointer),
         Default("\"/role\""),
-        "JSON pointer to the role or roles in the claims of the access token (or ID token).",
+        "Where the role or the list of roles stands in the claims of the access token (which counts only with `[authority.verify]`), else in those of the ID token: a JSON pointer, e.g. `\"/realm_access/roles\"`.",
     ),
     key(
         "expose_claims",
         TEXTS,
         Default(r#"["sub", "email", "name", "role"]"#),
-        "Claims that `GET {base_path}/session` lets out.",
+        "Claims of the person that `GET {base_path}/session` tells the app's scripts.",
     ),
 ];
 
@@ -190,7 +240,7 @@ const STORE: &[Key] = &[
         "kind",
         Choice(&["memory"], &["file", "redis", "postgres"]),
         Default("\"memory\""),
-        "`memory`: one instance, and nothing survives it.",
+        "`memory`: in this process alone, so for one instance; a restart forgets it.",
     ),
     later("path"),
     later("store_down"),
@@ -201,14 +251,14 @@ const STORE: &[Key] = &[
 macro_rules! call {
     ($timeout:literal $(, $more:expr)*) => {
         &[
-            key("upstream", One(Form::Text), Optional, "The upstream that is called. Default: the authority's."),
-            key("method", One(Form::Method), Default("\"POST\""), "The method."),
-            key("path", One(Form::Text), Required, "The path; values are percent-encoded."),
-            key("headers", Entries(&One(Form::Text)), Optional, "Extra headers."),
-            key("json", Any, Optional, "A JSON body. A string that is only a placeholder takes the value's type."),
-            key("form", Entries(&One(Form::Text)), Optional, "A form as body, instead of `json`."),
-            key("cookies", Entries(&One(Form::Text)), Optional, "Cookies for a backend that wants them."),
-            key("timeout", DURATION, Default($timeout), "For the whole call."),
+            key("upstream", One(Form::Text), Optional, "The name of the upstream that is called. Default: `authority.upstream`."),
+            key("method", One(Form::Method), Default("\"POST\""), "The HTTP method."),
+            key("path", One(Form::Text), Required, "The path at the upstream; values of placeholders are percent-encoded in it."),
+            key("headers", Entries(&One(Form::Text)), Optional, "Headers to add, e.g. `{ x-api-version = \"2\" }`."),
+            key("json", Any, Optional, "The body as JSON, e.g. `{ device = \"{device_id}\" }`. A string that is only a placeholder takes the value's type. With neither `json` nor `form` there is no body."),
+            key("form", Entries(&One(Form::Text)), Optional, "The body as a form, instead of `json`."),
+            key("cookies", Entries(&One(Form::Text)), Optional, "Cookies to send, for a backend that reads its tokens there."),
+            key("timeout", DURATION, Default($timeout), "How long the whole call may take, from connecting to the last byte of the answer."),
             $($more,)*
         ]
     };
@@ -218,9 +268,14 @@ const AUTHORITY: &[Key] = &[
         "kind",
         Choice(&["provider", "backend"], &["gateway"]),
         Default("\"provider\""),
-        "`provider`: the identity provider's own tokens. `backend`: those that the backend gives in exchange.",
+        "Whose tokens are the session. `provider`: those of the identity provider. `backend`: those that a backend gives in exchange for them, or for e-mail and password.",
     ),
-    key("upstream", One(Form::Text), Optional, "With `backend`: the upstream that issues the tokens."),
+    key(
+        "upstream",
+        One(Form::Text),
+        Optional,
+        "With `backend`, required: the name of the upstream that issues the tokens.",
+    ),
     key(
         "exchange",
         Table(call!("\"30s\"")),
@@ -231,7 +286,7 @@ const AUTHORITY: &[Key] = &[
         "credentials",
         Table(call!("\"30s\"")),
         Optional,
-        "The call of `POST {base_path}/login`. Placeholders: `{email}`, `{password}`, `{device_id}`, `{device_name}`.",
+        "The call of `POST {base_path}/login`, the login with e-mail and password. Absent: there is none. Placeholders: `{email}`, `{password}`, `{device_id}`, `{device_name}`.",
     ),
     key(
         "refresh",
@@ -241,29 +296,29 @@ const AUTHORITY: &[Key] = &[
                 "refused",
                 List(&Number(400, 499)),
                 Default("[401]"),
-                "Statuses that end the session; anything else that is not 2xx is an outage."
+                "Statuses of the answer that end the session; any other but 2xx, and an HTML page with any status, is an outage, in which the session is kept."
             )
         )),
         Optional,
-        "The call that refreshes. Placeholders: `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}` (what the identity provider said at the login).",
+        "The call that gets a new access token. Absent: a session ends with its access token. Placeholders: `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}` (what the identity provider said at the login).",
     ),
     key(
         "signout",
         Table(call!("\"30s\"")),
         Optional,
-        "The call of a logout. Placeholders: as for `refresh`, without the claims.",
+        "The call that tells the backend of a logout. Absent: it is not told. Placeholders: as for `refresh`, without the claims.",
     ),
     key(
         "answer",
         Table(ANSWER),
         Optional,
-        "Where each field stands in the backend's answers: a JSON pointer, or `cookie:NAME` of a `Set-Cookie`.",
+        "Where each field stands in the backend's answers: a JSON pointer such as `\"/data/token\"`, or `\"cookie:NAME\"` for the value of a `Set-Cookie`.",
     ),
     key(
         "verify",
         Table(VERIFY),
         Optional,
-        "How the access token (a JWT) is verified: for `seal = false`, and for roles from it. One of the three kinds of key.",
+        "How the access token (a JWT) is verified: needed for `seal = false`, and for roles from it. Exactly one of `jwks_url`, `secret` and `public_key`.",
     ),
     later("gateway"),
     later("otp"),
@@ -271,18 +326,33 @@ const AUTHORITY: &[Key] = &[
 
 const ANSWER: &[Key] = &[
     key("access_token", One(Form::Answer), Default("\"/accessToken\""), "The access token."),
-    key("refresh_token", One(Form::Answer), Default("\"/refreshToken\""), "The refresh token."),
+    key(
+        "refresh_token",
+        One(Form::Answer),
+        Default("\"/refreshToken\""),
+        "The refresh token. An answer without one leaves the old one in use.",
+    ),
     key(
         "expires_in",
         One(Form::Answer),
         Default("\"/expiresIn\""),
-        "Seconds until the access token expires, as a number or as text.",
+        "Seconds until the access token expires, as a number or as text. Where the answer has none, the `exp` of a JWT counts, else an hour.",
     ),
 ];
 
 const VERIFY: &[Key] = &[
-    key("jwks_url", One(Form::Url), Optional, "A JWKS (RFC 7517) that is fetched."),
-    key("secret", One(Form::Secret), Optional, "A shared secret; its UTF-8 bytes count, nothing is decoded."),
+    key(
+        "jwks_url",
+        One(Form::Url),
+        Optional,
+        "The address of the key set (JWKS); fetched, and renewed every hour while it is in use.",
+    ),
+    key(
+        "secret",
+        One(Form::Secret),
+        Optional,
+        "The shared secret of HS… tokens, taken as it stands: base64 in it is not decoded.",
+    ),
     key("public_key", One(Form::Indirect), Optional, "A public key in PEM, e.g. `\"file:keys/es256.pub.pem\"`."),
     key(
         "algorithms",
@@ -294,41 +364,51 @@ const VERIFY: &[Key] = &[
             &[],
         )),
         Default("[]"),
-        "Algorithms that are accepted. None: those that the key allows, HS256 for a secret.",
+        "Signature algorithms that are accepted. None listed: all that the key allows; for `secret` HS256.",
     ),
-    key("issuer", One(Form::Text), Optional, "`iss`, checked where given."),
-    key("audience", One(Form::Text), Optional, "`aud`, checked where given."),
+    key("issuer", One(Form::Text), Optional, "What the token must have as `iss`. Absent: not checked."),
+    key("audience", One(Form::Text), Optional, "What the token must have in `aud`. Absent: not checked."),
 ];
 
 const PROVIDER: &[Key] = &[
-    key("kind", Choice(&["oidc"], &["oauth2"]), Default("\"oidc\""), "OpenID Connect, by discovery."),
+    key(
+        "kind",
+        Choice(&["oidc"], &["oauth2"]),
+        Default("\"oidc\""),
+        "`oidc`: OpenID Connect, with addresses from the discovery document.",
+    ),
     key(
         "issuer",
         One(Form::Url),
         Optional,
-        "The issuer; its discovery document is read. Needed where the name is none of the known ones.",
+        "The issuer, exactly as its discovery document (`ISSUER/.well-known/openid-configuration`) says. Required unless the name is `google`, `kakao` or `naver`.",
     ),
-    key("client_id", One(Form::Indirect), Required, "OAuth client id."),
-    key("client_secret", One(Form::Secret), Optional, "OAuth client secret. Absent: a public client."),
+    key("client_id", One(Form::Indirect), Required, "The client id that the provider gave for this app."),
+    key("client_secret", One(Form::Secret), Optional, "The client secret. Absent: a public client, which has none."),
     key(
         "scopes",
         TEXTS,
         Optional,
-        "Scopes that are asked for. Default: `[\"openid\", \"email\", \"profile\"]`, or what the known provider wants.",
+        "Scopes that are asked for; `openid` must be one. Default: `[\"openid\", \"email\", \"profile\"]`; `kakao` `[\"openid\", \"profile_nickname\"]`, `naver` `[\"openid\"]`.",
     ),
     key(
         "authorize_params",
         Entries(&One(Form::Text)),
         Optional,
-        "Extra parameters of the authorization request, e.g. `{ prompt = \"select_account\" }`.",
+        "Extra parameters of the authorization request, e.g. `{ prompt = \"select_account\" }`. With authority `provider`, what makes the provider give a refresh token is there already unless it is set here: `prompt=consent` with the scope `offline_access`, for `google` `access_type=offline` and `prompt=consent`.",
     ),
     key(
         "response_mode",
         Choice(&["query", "form_post"], &[]),
         Default("\"query\""),
-        "How the provider's answer comes back.",
+        "How the provider's answer comes back: in the address, or in a form that the browser posts (for providers that insist; needs https).",
     ),
-    key("label", One(Form::Text), Optional, "What the login page calls it."),
+    key(
+        "label",
+        One(Form::Text),
+        Optional,
+        "What the built-in login page calls it. Default: its own name where it is known, else NAME.",
+    ),
     key(
         "id_token_login",
         Table(ID_TOKEN_LOGIN),
@@ -339,7 +419,7 @@ const PROVIDER: &[Key] = &[
         "allow",
         Either(&Choice(&["anyone"], &[]), ALLOW),
         Optional,
-        "Who may come in: `\"anyone\"`, or lists that must all be met. Needed with authority `provider` as soon as `public_url` is not on loopback.",
+        "Who may come in: `\"anyone\"`, or lists of which every one that is given must be met. Needed with authority `provider` as soon as `public_url` is not on loopback.",
     ),
     later("authorize_url"),
     later("profile"),
@@ -350,8 +430,13 @@ const ID_TOKEN_LOGIN: &[Key] =
     &[key("audiences", TEXTS, Required, "Values of `aud` that are accepted: the client ids of the apps.")];
 
 const ALLOW: &[Key] = &[
-    key("email_domains", TEXTS, Default("[]"), "Domains of verified e-mail addresses."),
-    key("emails", TEXTS, Default("[]"), "Verified e-mail addresses."),
+    key(
+        "email_domains",
+        TEXTS,
+        Default("[]"),
+        "Domains of e-mail addresses, e.g. `[\"example.com\"]`; only an address that the provider calls verified counts.",
+    ),
+    key("emails", TEXTS, Default("[]"), "E-mail addresses; only one that the provider calls verified counts."),
     key(
         "claims",
         Entries(&Any),
@@ -365,7 +450,7 @@ const UPSTREAM: &[Key] = &[
         "targets",
         List(&One(Form::Target)),
         Required,
-        "Where it listens: `http://host:port`, `https://host:port` or `unix:/path`.",
+        "Where it listens: `http://host:port`, `https://host:port` (by a certificate that this machine trusts) or `unix:/path`. Several take turns.",
     ),
     key(
         "bearer",
@@ -377,9 +462,14 @@ const UPSTREAM: &[Key] = &[
         "cookies",
         List(&One(Form::Cookie)),
         Default("[]"),
-        "Cookies of ours that are let through to it, e.g. `[\"sb_at\"]`; never the refresh token's.",
+        "Cookies of the gateway that are let through to it, e.g. `[\"sb_at\"]`; never the refresh token's.",
     ),
-    key("connect_timeout", DURATION, Default("\"2s\""), "For the connection to be made."),
+    key(
+        "connect_timeout",
+        DURATION,
+        Default("\"2s\""),
+        "How long a connection may take to be made; then the next target is tried, and after the last it is 504.",
+    ),
     key("timeout", DURATION, Default("\"30s\""), FIRST_BYTE),
     later("balance"),
     later("health"),
@@ -390,12 +480,17 @@ const ROUTE: &[Key] = &[
         "path",
         One(Form::Text),
         Required,
-        "The pattern: `/users/{id}` (one segment), `/files/{*rest}` (the rest, also nothing).",
+        "The paths it is for: `/users/{id}` (one segment), `/files/{*rest}` (the rest, also nothing).",
     ),
-    key("hosts", List(&One(Form::Host)), Default("[]"), "Hosts it is for. None: every accepted host."),
-    key("methods", List(&One(Form::Method)), Default("[]"), "Methods it is for. None: all."),
-    key("strip", One(Form::Prefix), Optional, "The beginning of the path that the upstream does not see."),
-    key("upstream", One(Form::Text), Required, "The upstream it goes to."),
+    key("hosts", List(&One(Form::Host)), Optional, "Hosts it is for. Absent: every accepted host."),
+    key("methods", List(&One(Form::Method)), Optional, "Methods it is for, e.g. `[\"GET\", \"HEAD\"]`. Absent: all."),
+    key(
+        "strip",
+        One(Form::Prefix),
+        Optional,
+        "The beginning of the path that is cut off for the upstream: with `\"/api\"` it sees `/users` for `/api/users`.",
+    ),
+    key("upstream", One(Form::Text), Required, "The name of the upstream it goes to."),
     key(
         "access",
         Either(&Choice(&["public", "optional", "user", "anonymous"], &[]), ROLES),
@@ -403,22 +498,37 @@ const ROUTE: &[Key] = &[
         "`public`: anyone, no session work. `optional`: anyone, with the session where there is one. `user`: whoever is logged in. `anonymous`: whoever is not (a login page). `{ roles = […] }`: whoever has one of them.",
     ),
     key("headers", Table(HEADERS), Optional, "Headers that change on the way."),
-    key("body_limit", One(Form::Size), Optional, "Largest request body; past it 413. Absent: no limit."),
-    key("timeout", DURATION, Optional, "How long to wait for the first byte of the answer. Default: the upstream's."),
-    key("idle_timeout", DURATION, Default("\"5m\""), "Longest silence in a stream or body, either way."),
+    key(
+        "body_limit",
+        One(Form::Size),
+        Optional,
+        "Largest request body; a larger one is answered 413. Absent: no limit.",
+    ),
+    key(
+        "timeout",
+        DURATION,
+        Optional,
+        "How long to wait for the first byte of the answer; past it 504. Default: the upstream's.",
+    ),
+    key(
+        "idle_timeout",
+        DURATION,
+        Default("\"5m\""),
+        "Longest silence in a body, stream or WebSocket, either way; past it the connection is cut. There is no limit to the whole.",
+    ),
     key(
         "retry_on_401",
         Choice(&["all", "safe", "off"], &[]),
         Default("\"all\""),
-        "Which requests are sent again, after a refresh, when the upstream says 401: all, GET/HEAD/OPTIONS, none.",
+        "Which requests are sent again, once and after a refresh, when the upstream says 401: all, those with GET, HEAD or OPTIONS, or none.",
     ),
     key(
         "on_second_401",
         Choice(&["clear", "pass"], &[]),
         Optional,
-        "What a 401 to the second try means: the session is over, or the 401 passes. Default `clear` where the upstream is the authority's own, else `pass`.",
+        "What a 401 to the second try means. `clear`: the session is over. `pass`: the visitor gets the 401 and stays logged in. Default `clear` where the upstream is the authority's own, else `pass`.",
     ),
-    key("cors", Table(CORS), Optional, "Cross-origin callers."),
+    key("cors", Table(CORS), Optional, "Scripts of other origins that may call this route. Absent: none."),
 ];
 
 const ROLES: &[Key] = &[key("roles", TEXTS, Required, "Whoever has one of these."), later("when")];
@@ -430,11 +540,16 @@ const HEADERS: &[Key] = &[
         Optional,
         "Set on the request, e.g. `{ x-user-id = \"{claims.sub}\" }`. Whatever a visitor sends under these names is removed, on every route.",
     ),
-    key("remove", List(&One(Form::Header)), Default("[]"), "Removed from the request and from the answer."),
+    key(
+        "remove",
+        List(&One(Form::Header)),
+        Default("[]"),
+        "Headers that are removed from the request and from the answer, e.g. `[\"server\"]`.",
+    ),
 ];
 
 const CORS: &[Key] = &[
-    key("origins", List(&One(Form::Origin)), Required, "Exact origins that may call."),
+    key("origins", List(&One(Form::Origin)), Required, "Origins that may call, each in full."),
     key("credentials", Flag, Default("false"), "Whether their requests may carry cookies."),
 ];
 
@@ -446,12 +561,12 @@ const LOG: &[Key] = &[
         "level",
         One(Form::Level),
         Default("\"info\""),
-        "A level, or tracing directives such as `info,vestibule::session=debug`.",
+        "What is logged: `error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,vestibule::session=debug`.",
     ),
     key(
         "output",
         One(Form::Text),
         Default("\"stdout\""),
-        "`stdout`, `stderr`, or a file; relative to the folder of the configuration.",
+        "`stdout`, `stderr`, or the path of a file, relative to the folder of `gateway.toml`.",
     ),
 ];

@@ -47,6 +47,7 @@ pub(super) fn provider(
         around.problems.complain(section.place("allow"), message, help);
     }
     let scopes = scopes(section, known, around);
+    let authorize_params = authorize_params(section, known, issues.then_some(&*scopes), around);
     let client_id = around.indirect(section, "client_id");
     let client_secret = around.secret(section, "client_secret");
     let id_token_login = section.section("id_token_login");
@@ -65,7 +66,7 @@ pub(super) fn provider(
         client_id: client_id?,
         client_secret,
         scopes,
-        authorize_params: authorize_params(section, known, issues, around),
+        authorize_params,
         response_mode: if section.read("response_mode", form::text) == "form_post" {
             ResponseMode::FormPost
         } else {
@@ -124,10 +125,11 @@ fn scopes(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundi
     scopes
 }
 
+/// `lasting` are the scopes of a session that lives on this provider's refresh token.
 fn authorize_params(
     section: &Section<'_>,
     known: Option<Defaults>,
-    issues: bool,
+    lasting: Option<&[String]>,
     around: &mut Surroundings<'_>,
 ) -> Vec<(String, String)> {
     const OURS: &[&str] = &[
@@ -141,12 +143,15 @@ fn authorize_params(
         "scope",
         "state",
     ];
-    let mut params: Vec<_> = known
-        .filter(|_| issues)
-        .map_or(&[][..], |known| known.for_refresh)
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
+    let for_refresh = match (known, lasting) {
+        (_, None) => &[][..],
+        (Some(known), _) => known.for_refresh,
+        // OpenID Connect Core section 11: `offline_access` is ignored unless consent is asked for, and then no refresh token comes.
+        (None, Some(scopes)) if scopes.iter().any(|scope| scope == "offline_access") => &[("prompt", "consent")],
+        (None, Some(_)) => &[],
+    };
+    let mut params: Vec<_> =
+        for_refresh.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     for Entry { name, place, node } in section.entries("authorize_params") {
         if OURS.contains(&name.as_str()) {
             around.problems.complain(place, format!("the gateway sets `{name}` itself"), "leave it out");

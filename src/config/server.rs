@@ -132,7 +132,7 @@ fn check_addresses(section: &Section<'_>, addresses: [(&str, Option<SocketAddr>)
         if *name == "admin_listen" && address.is_some_and(|address| !address.ip().is_loopback()) {
             around.problems.warn(
                 section.place(name),
-                "whoever reaches `admin_listen` sees metrics and status without a login",
+                "whoever reaches `admin_listen` sees the metrics without a login",
                 "listen on 127.0.0.1; `health_listen` is for load balancers",
             );
         }

@@ -28,11 +28,13 @@ pub(super) fn session(
     }
     let host_prefix = section.flag("host_prefix");
     if host_prefix && !server.https() {
-        around.problems.warn(
-            section.place("host_prefix"),
-            "browsers accept `__Host-` cookies by https alone",
-            "leave it out while `public_url` is http",
-        );
+        let (place, help) = (section.place("host_prefix"), "leave it out while `public_url` is http");
+        // Such cookies are `Secure`; localhost is where some browsers take those by http too.
+        if server.local_url {
+            around.problems.warn(place, "not every browser accepts `__Host-` cookies from localhost by http", help);
+        } else {
+            around.problems.complain(place, "browsers accept `__Host-` cookies by https alone", help);
+        }
     }
     let cookie_prefix = section.read("cookie_prefix", form::cookie);
     if cookie_prefix.to_ascii_lowercase().starts_with("__host-")

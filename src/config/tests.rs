@@ -402,6 +402,33 @@ fn a_session_keeps_the_claims_that_headers_and_its_refresh_ask_for() {
 }
 
 #[test]
+fn cookies_of_https_by_http_are_warned_of_on_loopback() {
+    let text = SMALLEST.replace("[session]", "[session]\nhost_prefix = true");
+    let warnings = said(&read(&text).unwrap().warnings);
+    let expected = "5:15 not every browser accepts `__Host-` cookies from localhost by http → leave it out while `public_url` is http\n";
+    assert!(warnings.contains(expected), "{warnings}");
+}
+
+#[test]
+fn a_provider_whose_refresh_token_is_needed_is_asked_for_consent() {
+    let corp = "[providers.corp]\nissuer = \"https://id.example\"\nclient_id = \"x\"\nallow = \"anyone\"\n";
+    let offline = "scopes = [\"openid\", \"offline_access\"]\n";
+    let params = |base: &str, of_provider: &str| {
+        let text = base.replace("[upstreams", &format!("{corp}{of_provider}[upstreams"));
+        read(&text).unwrap().config.providers.pop().unwrap().authorize_params
+    };
+    let param = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(params(SMALLEST, ""), []);
+    assert_eq!(params(SMALLEST, offline), [param("prompt", "consent")]);
+    let with = |own: &str| params(SMALLEST, &format!("{offline}authorize_params = {own}\n"));
+    assert_eq!(with("{ prompt = \"login\" }"), [param("prompt", "login")]);
+    assert_eq!(with("{ hd = \"corp\" }"), [param("prompt", "consent"), param("hd", "corp")]);
+    let exchanged =
+        BACKEND.replace("[authority.refresh]", "[authority.exchange]\npath = \"/exchange\"\n[authority.refresh]");
+    assert_eq!(params(&exchanged, offline), []);
+}
+
+#[test]
 fn who_may_come_in_is_read_with_care() {
     let text = SMALLEST.replace(
         "[upstreams",

@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::{
     Handler, Limits, Shutdown,
     deadline::{Deadlines, Protocol},
+    head::Heads,
     http1, http2,
     io::{Ahead, Watch, Watched},
     proxy::Proxies,
@@ -75,7 +76,8 @@ impl<H: Handler> Front<H> {
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
                 let peer = Peer::new(address, true);
-                self.serve_http(stream, Ahead::default(), protocol, peer, Instant::now(), slot).await;
+                // Boxed, so that a connection without TLS does not hold the room for one with it.
+                Box::pin(self.serve_http(stream, Ahead::default(), protocol, peer, Instant::now(), slot)).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -94,7 +96,11 @@ impl<H: Handler> Front<H> {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let watch = Watch::new(slot.load());
-        let io = Watched::new(stream, ahead, Arc::clone(&watch), slot);
+        let heads = match protocol {
+            Protocol::Http1 => Heads::new(usize::try_from(self.limits.head_bytes).unwrap_or(usize::MAX)),
+            Protocol::Http2 => Heads::apart(),
+        };
+        let io = Watched::new(stream, ahead, heads, Arc::clone(&watch), slot);
         let connection = Connection {
             handler: self.handler.clone(),
             peer,
@@ -106,7 +112,8 @@ impl<H: Handler> Front<H> {
         };
         match protocol {
             Protocol::Http1 => http1::serve(&self.http1, io, connection).await,
-            Protocol::Http2 => http2::serve(&self.http2, io, connection).await,
+            // Boxed for the same reason: HTTP/2 takes the more room of the two.
+            Protocol::Http2 => Box::pin(http2::serve(&self.http2, io, connection)).await,
         }
     }
 }

@@ -85,7 +85,8 @@ async fn hang_up<T: AsyncRead + AsyncWrite + Unpin>(mut io: Watched<T>, expired:
         io.shutdown().await?;
         // Closing with unread bytes would send a reset, and a reset can overtake the answer just written.
         let mut discarded = 0;
-        let mut scrap = [0; 4096];
+        // On the heap: on the stack it would be part of every connection for as long as it lives.
+        let mut scrap = vec![0; 4096];
         while !io.has_ended() && discarded < LINGER_BYTES {
             discarded += io.read(&mut scrap).await?;
         }

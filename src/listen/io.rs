@@ -13,12 +13,16 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    head::HeadScan,
+    head::{Heads, Seen},
     worker::{Load, Slot},
 };
 
 /// Head and body of a small response are copied into one buffer of this size: one `send` is cheaper than one `writev`.
 const SMALL: usize = 4096;
+/// What hyper reads in place of an ambiguous head's faulty line. NUL is fatal wherever in a head it stands, and the
+/// empty line makes hyper look at once. So the refusal is hyper's own 400 with `connection: close`, written in its
+/// turn after the answers under way.
+const SPOIL: &[u8] = b"\0\r\n\r\n";
 
 /// What a connection is doing. The task that serves it is the only writer (HTTP/2 streams run beside it on the same
 /// thread), so the order of the atomics is no concern.
@@ -30,12 +34,12 @@ pub(super) struct Watch {
     served: AtomicUsize,
     /// Bytes of a next request are here, its head is not complete.
     partial: AtomicBool,
-    /// Two parsers could read that head differently.
-    ambiguous: AtomicBool,
     /// The peer takes no more bytes at present.
     stalled: AtomicBool,
     /// Bytes the peer has taken.
     written: AtomicU64,
+    /// The number of the request behind which no other can be read, if its head has been seen: it asks for a WebSocket.
+    last: AtomicUsize,
     /// The worker's live streams.
     load: Load,
 }
@@ -57,9 +61,9 @@ impl Watch {
             streams: AtomicUsize::new(0),
             served: AtomicUsize::new(0),
             partial: AtomicBool::new(false),
-            ambiguous: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             written: AtomicU64::new(0),
+            last: AtomicUsize::new(usize::MAX),
             load,
         })
     }
@@ -72,11 +76,6 @@ impl Watch {
         } else {
             Phase::Idle
         }
-    }
-
-    /// Whether two parsers could read the head that just came in differently. Says so once.
-    pub(super) fn take_ambiguous(&self) -> bool {
-        self.ambiguous.swap(false, Relaxed)
     }
 
     pub(super) fn served(&self) -> usize {
@@ -104,6 +103,13 @@ impl Watch {
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<Watch>);
 
+impl InFlight {
+    /// Whether no other request can be read behind this one, an HTTP/1.1 connection's newest.
+    pub(super) fn is_last(&self) -> bool {
+        self.0.served.load(Relaxed) == self.0.last.load(Relaxed)
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         // What came in meanwhile was the request's body.
@@ -120,18 +126,18 @@ pub(super) struct Watched<T> {
     inner: T,
     /// Bytes already read to find out which protocol this is.
     ahead: Ahead,
+    heads: Heads,
+    /// What is left of [`SPOIL`] to be read.
+    spoil: &'static [u8],
     watch: Arc<Watch>,
-    head: HeadScan,
-    /// Requests that had begun when `head` did.
-    heads: usize,
     ended: bool,
     unflushed: bool,
     _slot: Slot,
 }
 
 impl<T> Watched<T> {
-    pub(super) fn new(inner: T, ahead: Ahead, watch: Arc<Watch>, slot: Slot) -> Self {
-        Self { inner, ahead, watch, head: HeadScan::default(), heads: 0, ended: false, unflushed: false, _slot: slot }
+    pub(super) fn new(inner: T, ahead: Ahead, heads: Heads, watch: Arc<Watch>, slot: Slot) -> Self {
+        Self { inner, ahead, heads, spoil: &[], watch, ended: false, unflushed: false, _slot: slot }
     }
 
     /// Whether the peer has closed its side.
@@ -144,18 +150,23 @@ impl<T> Watched<T> {
         !self.unflushed
     }
 
-    fn note_read(&mut self, bytes: &[u8]) {
-        self.watch.partial.store(true, Relaxed);
-        if self.watch.phase() == Phase::Busy {
-            // A body, or a request that does not wait for its answer.
-            return;
+    /// Looks at what has been read to `buf` since it held `before` bytes, and cuts off what must not be served.
+    fn look(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        match self.heads.read(&buf.filled()[before..]) {
+            Seen::Fine => {}
+            Seen::Ambiguous { from } => {
+                buf.set_filled(before + from);
+                self.spoil = SPOIL;
+                self.give_spoil(buf);
+            }
+            Seen::MaySwitch { heads } => self.watch.last.store(heads, Relaxed),
         }
-        let served = self.watch.served();
-        if self.heads != served {
-            (self.head, self.heads) = (self.head.next(), served);
-        }
-        self.head.read(bytes);
-        self.watch.ambiguous.store(self.head.is_ambiguous(), Relaxed);
+    }
+
+    fn give_spoil(&mut self, buf: &mut ReadBuf<'_>) {
+        let (now, later) = self.spoil.split_at(self.spoil.len().min(buf.remaining()));
+        buf.put_slice(now);
+        self.spoil = later;
     }
 
     fn note_write(&mut self, polled: &Poll<io::Result<usize>>) {
@@ -176,19 +187,22 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
-        if this.ahead.give(buf) {
-            this.note_read(&buf.filled()[before..]);
+        if !this.spoil.is_empty() {
+            this.give_spoil(buf);
             return Poll::Ready(Ok(()));
         }
+        this.ahead.give(buf);
+        let is_ahead = buf.filled().len() > before;
+        // The rest of a head whose begin is given is here already, most of the time.
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
-        if let Poll::Ready(Ok(())) = polled {
-            if buf.filled().len() > before {
-                this.note_read(&buf.filled()[before..]);
-            } else {
-                this.ended = true;
-            }
+        if buf.filled().len() > before {
+            this.watch.partial.store(true, Relaxed);
+            this.look(buf, before);
+        } else if let Poll::Ready(Ok(())) = polled {
+            this.ended = true;
         }
-        polled
+        // An end or an error behind the given bytes shows at the next read.
+        if is_ahead { Poll::Ready(Ok(())) } else { polled }
     }
 }
 
@@ -267,11 +281,10 @@ impl Ahead {
         &self.bytes[usize::from(self.start)..usize::from(self.end)]
     }
 
-    /// Gives what is left to `buf`; false where nothing is.
-    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+    /// Gives what is left to `buf`.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
         let given = self.as_slice().len().min(buf.remaining());
         buf.put_slice(&self.as_slice()[..given]);
         self.start += u8::try_from(given).unwrap_or(0);
-        given > 0
     }
 }

@@ -38,15 +38,11 @@ pub(super) fn service<H: Handler>(
 > {
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
-        let is_ambiguous = watch.take_ambiguous() && request.version() < Version::HTTP_2;
         let in_flight = watch.begin();
         async move {
             let version = request.version();
-            let mut response = if is_ambiguous {
-                let mut refusal = Answer::bare(StatusCode::BAD_REQUEST, in_flight);
-                refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                refusal
-            } else if request.headers().len() > MOST_FIELDS {
+            let is_last = in_flight.is_last();
+            let mut response = if request.headers().len() > MOST_FIELDS {
                 Answer::bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, in_flight)
             } else {
                 // Nothing is shared with the handler that a panic could leave half done: its state is its own.
@@ -59,8 +55,9 @@ pub(super) fn service<H: Handler>(
                 }
             };
             let is_http1 = version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-            if is_http1 && shutdown.has_begun() {
-                // While others are still accepting: the peer moves on by itself, and no request is lost to a close.
+            // `has_begun`, while others are still accepting: the peer moves on by itself, and no request is lost to a
+            // close. `is_last`: what came behind a request for a WebSocket that is not granted was not looked at.
+            if is_http1 && (is_last || shutdown.has_begun()) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)

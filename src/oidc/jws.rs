@@ -133,6 +133,11 @@ impl Keys {
         Some(Self(vec![Key::of(key.family(), key)]))
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Verifies the signature with an algorithm out of `allowed` that the key is for.
     pub(crate) fn verdict(&self, token: &Jws<'_>, allowed: &[Algorithm]) -> Verdict {
         if !allowed.contains(&token.algorithm) {

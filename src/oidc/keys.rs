@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use jsonwebtoken::Algorithm;
 use reqwest::Client;
 use serde_json::Value;
@@ -40,6 +40,11 @@ impl KeySource {
         }))
     }
 
+    /// The JWK set at `url`.
+    pub(crate) fn at(name: String, url: Url, http: Client, clock: Clock) -> Self {
+        Self::published(name, http, clock, move || std::future::ready(Ok(url.clone())).boxed())
+    }
+
     /// A shared secret.
     pub(crate) fn secret(secret: &Secret) -> Self {
         Self::Fixed(Keys::of_secret(secret))
@@ -48,6 +53,14 @@ impl KeySource {
     /// A public key in PEM; `None` if it is none.
     pub(crate) fn public_key(pem: &str) -> Option<Self> {
         Keys::of_pem(pem).map(Self::Fixed)
+    }
+
+    /// How many keys there are that could verify a token.
+    pub(crate) async fn count(&self) -> Result<usize, Arc<Unavailable>> {
+        Ok(match self {
+            Self::Fixed(keys) => keys.count(),
+            Self::Published(kept) => kept.current().await?.count(),
+        })
     }
 
     /// True if `token` was signed by one of the keys with an algorithm out of `allowed`.

@@ -83,6 +83,16 @@ impl Provider {
         }
     }
 
+    /// Fetches its discovery document, unless that is there.
+    pub async fn discover(&self) -> Result<(), Arc<Unavailable>> {
+        self.metadata().await.map(drop)
+    }
+
+    /// Fetches its keys, unless they are there: how many could verify a token.
+    pub async fn count_keys(&self) -> Result<usize, Arc<Unavailable>> {
+        self.keys.count().await
+    }
+
     pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, Arc<Unavailable>> {
         let metadata = self.metadata.current().await;
         if metadata.is_err() {

@@ -33,11 +33,6 @@ impl<'s> Attempts<'s> {
         Self { inner }
     }
 
-    /// A new attempt's id, for its cookie's name and for `state`.
-    pub fn id(&self) -> String {
-        self.inner.random.token::<6>()
-    }
-
     /// Keeps `attempt` in a cookie; beyond the newest five the request's oldest are deleted.
     pub fn keep<T: Serialize>(&self, headers: &HeaderMap, id: &str, attempt: &T, reach: Reach) -> CookieChanges {
         let now = self.inner.now();

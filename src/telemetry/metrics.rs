@@ -151,7 +151,7 @@ impl Metrics {
         self.upstream_failures[kind as usize].inc();
     }
 
-    /// Counts a login; `method` is the configuration's name of it (`google`, `password`), never a visitor's words.
+    /// Counts a login; `method` is the configuration's name of it (`google`, or `credentials` for e-mail and password), never a visitor's words.
     pub fn login(&self, method: &str, result: Login) {
         let result = match result {
             Login::Ok => "ok",

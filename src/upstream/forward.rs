@@ -128,6 +128,14 @@ impl Upstream {
         &self.targets
     }
 
+    /// Makes a connection to `target` within `connect_timeout` and closes it.
+    pub async fn try_target(&self, target: &TargetState) -> io::Result<()> {
+        match tokio::time::timeout(self.settings.connect_timeout, connect(target, &self.tls)).await {
+            Ok(connected) => connected.map(drop),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
     /// The next target in turn that is not ejected. Where all are, the one that was ejected first: it is the likeliest to be back.
     pub fn pick(&self, now: Timestamp) -> &TargetState {
         &self.targets[self.pick_index(now)]

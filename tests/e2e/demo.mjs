@@ -94,19 +94,20 @@ try {
   await page.waitForFunction(() => document.querySelector('#bar').dataset.state === 'live' && parseFloat(document.querySelector('#left').textContent) < 8);
   await page.click('#outage');
   await page.locator('#down').waitFor();
+  // Longer than the button's ten seconds: on a busy machine they may be over before the next click.
+  await page.evaluate(() => fetch('/control/outage?seconds=25', { method: 'POST' }));
   await page.locator('#bar[data-state="over"]').waitFor();
-  // The gateway counts a token's life from when it came, up to a second later than the token itself says: asked in between, the backend
-  // refuses the token.
-  do {
-    await page.click('#one');
-    await result(page, 'unavailable');
-  } while ((await page.textContent('#result')).includes('401'));
-  await result(page, '503');
+  await page.click('#one');
+  await result(page, /503.*unavailable/s);
   assert.ok((await cookies(page)).sb_rt, 'the session is kept');
   await picture(page, 'desktop-en-outage');
   await page.locator('#down').waitFor({ state: 'hidden' });
-  await page.click('#one');
-  await result(page, '200');
+  await page.evaluate(() => fetch('/control/outage?seconds=0', { method: 'POST' }));
+  // The authority is asked once a second while it is in trouble, so the first request after it may still be told to come again.
+  do {
+    await page.click('#one');
+    await result(page, /(200|503).*\(/s);
+  } while ((await page.textContent('#result')).includes('503'));
 
   await page.click('#logout');
   await page.locator('#anonymous').waitFor();

@@ -9,7 +9,23 @@ use std::{
 /// Every module of the crate and what it may import. `ARCHITECTURE.md` has the reasons.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["assemble", "cli", "config", "listen", "demo"]),
-    ("cli", &["assemble", "config", "listen", "demo", "session", "route", "hygiene", "upstream", "respond"]),
+    (
+        "cli",
+        &[
+            "assemble",
+            "config",
+            "listen",
+            "demo",
+            "session",
+            "route",
+            "hygiene",
+            "upstream",
+            "respond",
+            "authority",
+            "oidc",
+            "store",
+        ],
+    ),
     (
         "assemble",
         &[

@@ -44,6 +44,24 @@ async fn a_good_file_is_good_and_a_request_can_be_explained() {
 }
 
 #[tokio::test]
+async fn what_the_file_names_is_tried_where_that_is_asked_for() {
+    let world = World::start().await;
+    let file = world.file(free_port(), "");
+    let (code, output) = said(&file, &["check", "--probe"]).await;
+    assert_eq!(code, 0, "{output}");
+    for found in ["probe store memory: ok\n", ": ok (discovery, ", "probe upstream backend http://127.0.0.1:"] {
+        assert!(output.contains(found), "{output}");
+    }
+    let dead = format!("http://127.0.0.1:{}", free_port());
+    let file = world.file(free_port(), &format!("[upstreams.gone]\ntargets = [\"{dead}\"]\n"));
+    let (code, output) = said(&file, &["check"]).await;
+    assert_eq!(code, 0, "{output}");
+    let (code, output) = said(&file, &["check", "--probe"]).await;
+    assert_eq!(code, 1, "{output}");
+    assert!(output.contains(&format!("probe upstream gone {dead}: connection refused\n")), "{output}");
+}
+
+#[tokio::test]
 async fn a_changed_file_is_picked_up_and_sessions_stay() {
     let world = World::start().await;
     let (port, key) = (free_port(), "session.keys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n");

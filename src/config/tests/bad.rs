@@ -44,6 +44,9 @@ bad! {
         "5:15 `replay_body` must be a size, not `64kb` → write a whole number with a unit: B, KiB, MiB, GiB, kB, MB or GB, e.g. \"64KiB\"\n";
     a_flag_in_quotes: SMALLEST, "[session]" => "[session]\nhost_prefix = \"true\"",
         "5:15 `host_prefix` must be true or false, not the text `true` → write `host_prefix = true` or `host_prefix = false`, without quotes\n";
+    cookies_of_https_by_http: BACKEND, "https://app.example\"\n[session]" => "http://app.example\"\n[session]\nhost_prefix = true",
+        "3:14 cookies over http are allowed only where `public_url` and every listen address are on loopback → write `public_url = \"https://…\"`: visitors may reach a load balancer that has the certificate\n\
+         5:15 browsers accept `__Host-` cookies by https alone → leave it out while `public_url` is http\n";
     a_text_where_a_list_belongs: SMALLEST, "[\"http://127.0.0.1:3000\"]" => "\"http://127.0.0.1:3000\"",
         "9:11 `targets` must be a list, not the text `http://127.0.0.1:3000` → write `targets = [\"http://127.0.0.1:3000\"]`\n";
     a_table_where_tables_belong: SMALLEST, "[[routes]]" => "[routes]",

@@ -55,8 +55,6 @@ impl OpenIdProvider {
             client_id = "vestibule"
             client_secret = "a-secret-for-tests"
             scopes = ["openid", "email", "profile", "offline_access"]
-            # What its specification asks for before it gives a refresh token (OpenID Connect Core section 11).
-            authorize_params = {{ prompt = "consent" }}
             "#,
             self.issuer
         )

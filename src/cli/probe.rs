@@ -1,0 +1,236 @@
+//! `vestibule check --probe`: whether what the configuration names can be reached from here, all of it tried at once.
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
+
+use crate::{
+    assemble,
+    authority::VerifyKeys,
+    clock::Clock,
+    config::Config,
+    oidc::{self, KeySource, Provider, Unavailable},
+    secret::Random,
+    store,
+    upstream::Upstream,
+};
+
+/// For everything: whoever waits at a terminal, or a deployment, gets an answer.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// Something to try: its name, and what becomes of it in words (a success may have none).
+struct Probe {
+    what: String,
+    tried: BoxFuture<'static, Result<String, String>>,
+}
+
+/// Prints a line for each thing that `config` names; true if all of them can be reached.
+pub(super) fn probe(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
+    assemble::install_cryptography();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tried = runtime.block_on(try_all(config, LIMIT));
+    // A resolver that is still busy is not waited for.
+    runtime.shutdown_background();
+    let mut reached = true;
+    for (what, result) in tried? {
+        reached &= result.is_ok();
+        match result {
+            Ok(about) if about.is_empty() => writeln!(out, "probe {what}: ok")?,
+            Ok(about) => writeln!(out, "probe {what}: ok ({about})")?,
+            Err(problem) => writeln!(out, "probe {what}: {problem}")?,
+        }
+    }
+    Ok(reached)
+}
+
+/// What becomes of each probe, in the order of [`probes`].
+async fn try_all(config: &Config, limit: Duration) -> io::Result<Vec<(String, Result<String, String>)>> {
+    let tried = probes(config)?.into_iter().map(async |Probe { what, tried }| {
+        let late = || Err(format!("no answer within {limit:?}"));
+        (what, tokio::time::timeout(limit, tried).await.unwrap_or_else(|_| late()))
+    });
+    Ok(join_all(tried).await)
+}
+
+fn probes(config: &Config) -> io::Result<Vec<Probe>> {
+    let http = oidc::http_client().map_err(io::Error::other)?;
+    let clock = Clock::system();
+    let mut probes = vec![match config.store {
+        store::Settings::Memory => {
+            Probe { what: "store memory".to_owned(), tried: async { Ok(String::new()) }.boxed() }
+        }
+    }];
+    for settings in &config.providers {
+        let what = format!("provider {}", settings.name);
+        let provider = Provider::new(settings.clone(), http.clone(), clock.clone(), Random::system());
+        probes.push(Probe { what, tried: published(provider).boxed() });
+    }
+    if let Some(VerifyKeys::Jwks(url)) = config.authority.verify.as_ref().map(|verify| &verify.keys) {
+        let keys = KeySource::at("authority keys".to_owned(), url.clone(), http, clock);
+        probes.push(Probe {
+            what: format!("authority.verify {url}"),
+            tried: async move { counted(keys.count().await) }.boxed(),
+        });
+    }
+    let tls = Arc::new(assemble::upstream_tls().map_err(io::Error::other)?);
+    for settings in &config.upstreams {
+        let upstream = Arc::new(Upstream::new(settings.clone(), tls.clone()));
+        for (index, target) in settings.targets.iter().enumerate() {
+            let what = format!("upstream {} {}", settings.name, super::explain::address(target));
+            let upstream = upstream.clone();
+            probes.push(Probe { what, tried: async move { connected(&upstream, index).await }.boxed() });
+        }
+    }
+    Ok(probes)
+}
+
+async fn published(provider: Provider) -> Result<String, String> {
+    provider.discover().await.map_err(|error| format!("discovery: {}", reason(&error)))?;
+    let keys = counted(provider.count_keys().await).map_err(|problem| format!("keys: {problem}"))?;
+    Ok(format!("discovery, {keys}"))
+}
+
+/// Keys of which none can verify anything are as bad as none.
+fn counted(keys: Result<usize, Arc<Unavailable>>) -> Result<String, String> {
+    match keys {
+        Ok(0) => Err("there is no key that could verify a token".to_owned()),
+        Ok(1) => Ok("1 key".to_owned()),
+        Ok(number) => Ok(format!("{number} keys")),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+async fn connected(upstream: &Upstream, index: usize) -> Result<String, String> {
+    match upstream.try_target(&upstream.targets()[index]).await {
+        Ok(()) => Ok(String::new()),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Err(format!("no connection within {:?} (`connect_timeout`)", upstream.settings().connect_timeout))
+        }
+        Err(error) => Err(plain(&error)),
+    }
+}
+
+/// What happened, and at the bottom of it why.
+fn reason(error: &Unavailable) -> String {
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(Error::source) {
+        cause = Some(deeper);
+    }
+    cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {}", plain(cause)))
+}
+
+/// Without the system's number for it.
+fn plain(error: &dyn Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt::Write as _, path::Path};
+
+    use serde_json::json;
+    use tokio::net::{TcpListener, UnixListener};
+
+    use super::*;
+    use crate::{
+        config,
+        oidc::fake::{Fake, METADATA},
+        scripted::{Reply, dead_address},
+    };
+
+    /// Longer than any test takes.
+    const PATIENT: Duration = Duration::from_secs(60);
+
+    /// A file with this provider, `[authority.verify]` and these upstreams.
+    async fn lines(issuer: &str, jwks: &str, upstreams: &str, limit: Duration) -> String {
+        let text = format!(
+            r#"
+[server]
+listen = "127.0.0.1:0"
+public_url = "http://localhost:8080"
+[authority.verify]
+jwks_url = "{jwks}"
+[providers.corp]
+issuer = "{issuer}"
+client_id = "x"
+{upstreams}
+[[routes]]
+path = "/{{*rest}}"
+upstream = "app"
+"#
+        );
+        let loaded = config::parse(&text, "gateway.toml", Path::new(""), &[].into(), &Random::system());
+        let config = loaded.unwrap_or_else(|complaints| panic!("{complaints}")).config;
+        try_all(&config, limit).await.unwrap().into_iter().fold(String::new(), |mut said, (what, result)| {
+            let _ = writeln!(said, "{what}: {result:?}");
+            said
+        })
+    }
+
+    fn app(targets: &[String]) -> String {
+        format!("[upstreams.app]\nconnect_timeout = \"50ms\"\ntargets = {targets:?}")
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_found() {
+        let fake = Fake::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("app.sock");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let (issuer, socket) = (fake.issuer(), format!("unix:{}", socket.display()));
+        let upstream = app(&[issuer.clone(), socket.clone()]).replace("50ms", "60s");
+        assert_eq!(
+            lines(&issuer, &format!("{issuer}/jwks"), &upstream, PATIENT).await,
+            format!(
+                "store memory: Ok(\"\")\n\
+                 provider corp: Ok(\"discovery, 1 key\")\n\
+                 authority.verify {issuer}/jwks: Ok(\"1 key\")\n\
+                 upstream app {issuer}: Ok(\"\")\n\
+                 upstream app {socket}: Ok(\"\")\n"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_is_said_with_its_reason() {
+        let fake = Fake::start().await;
+        let dead = format!("http://{}", dead_address().await);
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = format!("https://{}", silent.local_addr().unwrap());
+        fake.answer("/jwks", Reply::json(200, &json!({"keys": []})));
+        let upstream = app(&[dead.clone(), silent.clone(), "unix:/nowhere/app.sock".to_owned()]);
+        assert_eq!(
+            lines(&fake.issuer(), &format!("{dead}/jwks"), &upstream, PATIENT).await,
+            format!(
+                "store memory: Ok(\"\")\n\
+                 provider corp: Err(\"keys: there is no key that could verify a token\")\n\
+                 authority.verify {dead}/jwks: Err(\"the provider could not be reached: connection refused\")\n\
+                 upstream app {dead}: Err(\"connection refused\")\n\
+                 upstream app {silent}: Err(\"no connection within 50ms (`connect_timeout`)\")\n\
+                 upstream app unix:/nowhere/app.sock: Err(\"no such file or directory\")\n"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_waited_for_past_the_limit() {
+        let fake = Fake::start().await;
+        fake.answer(METADATA, Reply::Hang);
+        let issuer = fake.issuer();
+        let said =
+            lines(&issuer, &format!("{issuer}/none"), &app(std::slice::from_ref(&issuer)), Duration::from_millis(50))
+                .await;
+        assert!(said.contains("provider corp: Err(\"no answer within 50ms\")\n"), "{said}");
+    }
+}
