@@ -11,8 +11,8 @@ use tokio::{
 /// Editors write in several steps: the file is read when it has been quiet for this long.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// The causes to read the file at `path` again, as they come. They end where neither signals nor the file system can be watched.
-pub(super) fn changes(path: &Path) -> mpsc::Receiver<&'static str> {
+/// The causes to read the file at `path` again, as they come; `last` is what it held when it was read. They end where neither signals nor the file system can be watched.
+pub(super) fn changes(path: &Path, mut last: Option<Vec<u8>>) -> mpsc::Receiver<&'static str> {
     let (cause, causes) = mpsc::channel(1);
     match signal(SignalKind::hangup()) {
         Ok(mut hangup) => {
@@ -38,9 +38,8 @@ pub(super) fn changes(path: &Path) -> mpsc::Receiver<&'static str> {
                 return;
             }
         };
-        let mut last = tokio::fs::read(&path).await.ok();
-        while events.recv().await.is_some() {
-            while tokio::time::timeout(QUIET, events.recv()).await.is_ok() {}
+        // Looked at before the first event too: it may have changed before it was watched.
+        loop {
             let now = tokio::fs::read(&path).await.ok();
             if now.is_some() && now != last {
                 last = now;
@@ -48,6 +47,10 @@ pub(super) fn changes(path: &Path) -> mpsc::Receiver<&'static str> {
                     return;
                 }
             }
+            if events.recv().await.is_none() {
+                return;
+            }
+            while tokio::time::timeout(QUIET, events.recv()).await.is_ok() {}
         }
     });
     causes

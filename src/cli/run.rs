@@ -20,6 +20,7 @@ use crate::{
 pub fn run(path: &Path, environment: &Environment) -> io::Result<Exit> {
     let random = Random::system();
     let mut stderr = io::stderr();
+    let read = std::fs::read(path).ok();
     let Loaded { config, warnings } = match config::load(path, environment, &random) {
         Ok(loaded) => loaded,
         Err(complaints) => {
@@ -31,7 +32,7 @@ pub fn run(path: &Path, environment: &Environment) -> io::Result<Exit> {
         writeln!(stderr, "{warning}")?;
     }
     serve(config, random.clone(), async |running| {
-        let mut changes = reload::changes(path);
+        let mut changes = reload::changes(path, read);
         while let Some(cause) = changes.recv().await {
             match config::load(path, environment, &random) {
                 Ok(loaded) => match running.reload(loaded.config) {

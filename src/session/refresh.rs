@@ -215,15 +215,24 @@ impl Flying {
     /// Follows stored results to the newest generation; returns its tokens where they are what the visitor needs.
     async fn follow_results(&mut self) -> Result<Option<Arc<Session>>, StoreError> {
         let inner = self.inner.clone();
+        // A result that could not be stored is known in this process all the same.
+        let learned = inner.states.known(self.grant.login.sid).and_then(|state| state.newest());
+        if let Some(session) = learned.filter(|session| session.access.generation > self.known) {
+            self.follow(session);
+        }
         if let Some(session) = inner.newest_stored(&self.grant, self.known).await? {
-            self.known = session.access.generation;
-            if let Some(next) = &session.refresh {
-                self.grant = next.clone();
-            }
-            self.candidate = Some(session);
+            self.follow(session);
         }
         let now = inner.now();
         Ok(self.candidate.clone().filter(|session| self.suffices(session, now)))
+    }
+
+    fn follow(&mut self, session: Arc<Session>) {
+        self.known = session.access.generation;
+        if let Some(next) = &session.refresh {
+            self.grant = next.clone();
+        }
+        self.candidate = Some(session);
     }
 
     fn suffices(&self, session: &Session, now: Timestamp) -> bool {

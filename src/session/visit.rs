@@ -112,12 +112,13 @@ impl Visit {
         if self.fate != Fate::Stands || standing == Standing::Live {
             return;
         }
-        if let Some(newest) = self.newest_beyond_own()
+        let newest = self.newest();
+        if let Some(newest) = newest.clone().filter(|newest| self.is_beyond_own(newest))
             && check::standing(&newest.access, now) == Standing::Live
         {
             return self.adopt(newest);
         }
-        let Some((grant, known)) = self.refreshable(now) else {
+        let Some((grant, known)) = self.refreshable(newest, now) else {
             if standing == Standing::Expired {
                 self.access = None;
                 self.fate = Fate::Over;
@@ -150,13 +151,14 @@ impl Visit {
         }
         // A tab that still sends the old cookies gets what their refresh brought, however long ago that was.
         let own = self.refresh.as_ref().map(|r| r.grant.digest);
-        if let Some(newest) = self.newest_beyond_own()
+        let newest = self.newest();
+        if let Some(newest) = newest.clone().filter(|newest| self.is_beyond_own(newest))
             && check::standing(&newest.access, now) != Standing::Expired
             && (newest.refresh.as_ref().map(|r| r.digest) != own || now.since(newest.obtained_at) <= FRESH_RESULT)
         {
             return self.adopt(newest);
         }
-        let Some((grant, known)) = self.refreshable(now) else {
+        let Some((grant, known)) = self.refreshable(newest, now) else {
             // Without a refresh token there is nothing to refresh with: what stands, stands.
             return self.ensure().await;
         };
@@ -177,7 +179,8 @@ impl Visit {
         let inner = self.sessions.inner.clone();
         let now = inner.now();
         let (Some(rejected), Some(state)) = (self.access.clone(), self.state.clone()) else { return After401::Pass };
-        if let Some(newest) = self.newest_beyond_own()
+        let newest = self.newest();
+        if let Some(newest) = newest.clone().filter(|newest| self.is_beyond_own(newest))
             && newest.access.generation > rejected.generation
             && newest.access.token != rejected.token
             && check::standing(&newest.access, now) != Standing::Expired
@@ -188,7 +191,7 @@ impl Visit {
         if self.refreshed_here {
             return After401::Over;
         }
-        let Some((grant, known)) = self.refreshable(now) else { return After401::Over };
+        let Some((grant, known)) = self.refreshable(newest, now) else { return After401::Over };
         // Whoever joins a refresh under way causes none: a hundred 401s at once count as one.
         if inner.flights.of(grant.digest).is_none() && !state.may_refresh_after_401(now) {
             return After401::Pass;
@@ -312,10 +315,14 @@ impl Visit {
         self.fate = Fate::Over;
     }
 
-    /// The newest refresh token known, and the generation it belongs to.
+    /// The newest refresh token known.
     pub(super) fn newest_refresh(&self) -> Option<Arc<RefreshGrant>> {
-        let learned = self.state.as_ref().and_then(|s| s.newest()).and_then(|s| s.refresh.clone());
-        match (learned, self.refresh_grant()) {
+        self.newer_refresh(self.state.as_ref().and_then(|state| state.newest()))
+    }
+
+    /// The refresh token of `newest`, or the request's own where that is newer.
+    fn newer_refresh(&self, newest: Option<Arc<Session>>) -> Option<Arc<RefreshGrant>> {
+        match (newest.and_then(|session| session.refresh.clone()), self.refresh_grant()) {
             (Some(learned), Some(own)) if learned.generation < own.generation => Some(own.clone()),
             (Some(learned), _) => Some(learned),
             (None, own) => own.cloned(),
@@ -422,11 +429,11 @@ impl Visit {
         }
     }
 
-    /// What a refresh starts from: the newest refresh token known that the session's age allows, and the highest generation known of it.
-    fn refreshable(&self, now: Timestamp) -> Option<(Arc<RefreshGrant>, u32)> {
-        let grant = self.newest_refresh().filter(|_| !self.is_stale)?;
-        let inner = self.inner();
-        if check::is_over(&grant, now, &inner.settings) {
+    /// What a refresh starts from: the newest refresh token that the session's age allows, and the highest generation known of it. `newest` is what was just
+    /// found not good enough: looked up anew it might be what another request has brought meanwhile, and that would be refreshed for nothing.
+    fn refreshable(&self, newest: Option<Arc<Session>>, now: Timestamp) -> Option<(Arc<RefreshGrant>, u32)> {
+        let grant = self.newer_refresh(newest).filter(|_| !self.is_stale)?;
+        if check::is_over(&grant, now, &self.inner().settings) {
             return None;
         }
         let of_access = self.access.as_ref().map_or(0, |a| a.generation);
@@ -434,12 +441,15 @@ impl Visit {
         Some((grant, known))
     }
 
-    fn newest_beyond_own(&self) -> Option<Arc<Session>> {
-        let newest = self.state.as_ref()?.newest().filter(|_| !self.is_stale)?;
-        let (newest_generation, own) = (newest.access.generation, self.own_generation());
-        // The access token's cookie goes with its expiry: tokens of the same generation are as good as newer ones then.
-        let is_better = newest_generation > own || (self.access.is_none() && newest_generation == own);
-        is_better.then_some(newest)
+    /// The newest tokens known, for whoever may have them.
+    fn newest(&self) -> Option<Arc<Session>> {
+        self.state.as_ref()?.newest().filter(|_| !self.is_stale)
+    }
+
+    /// The access token's cookie goes with its expiry: tokens of the same generation are as good as newer ones then.
+    fn is_beyond_own(&self, newest: &Session) -> bool {
+        let (newest, own) = (newest.access.generation, self.own_generation());
+        newest > own || (self.access.is_none() && newest == own)
     }
 
     /// The generation of the tokens that came in, the lower where they differ: it is made whole then. A raw access token does not say its generation.
