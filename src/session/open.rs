@@ -174,7 +174,9 @@ impl Inner {
         if parts.is_absent() {
             return Reading::Absent;
         }
+        // The key's name is looked at before the cache: another deployment's cookies are not even looked up.
         if let Some(value) = parts.alone()
+            && self.ring.parts_of(value) == Ok(1)
             && let Ok(opened) = open(value, 1)
         {
             return Reading::Opened(opened);
