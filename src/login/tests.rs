@@ -9,14 +9,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::*;
-use crate::{
-    authority,
-    call::Caller,
-    oidc::fake::Fake,
-    scripted::Reply,
-    session::{self, SealKey},
-    store::MemoryStore,
-};
+use crate::{authority, call::Caller, oidc::fake::Fake, scripted::Reply, session, store::MemoryStore};
 
 struct World {
     fake: Fake,
@@ -55,7 +48,7 @@ impl World {
         );
         let authority = Arc::new(authority.unwrap());
         let sessions = Sessions::new(
-            session_settings(),
+            session::test_settings("https://app.example.kr"),
             authority.clone(),
             MemoryStore::shared(),
             clock.clone(),
@@ -186,27 +179,6 @@ fn settings() -> Settings {
         after_login: "/home".to_owned(),
         after_logout: "/bye".to_owned(),
         return_to_origins: vec![],
-    }
-}
-
-fn session_settings() -> session::Settings {
-    session::Settings {
-        public_url: "https://app.example.kr".parse().unwrap(),
-        cookie_prefix: "sb_".to_owned(),
-        host_prefix: false,
-        seal: true,
-        keys: vec![SealKey(zeroize::Zeroizing::new([7; 32]))],
-        key_was_made: false,
-        refresh_ahead: Duration::from_secs(60),
-        refresh_grace: Duration::from_secs(60),
-        refresh_token_lifetime: Duration::from_secs(30 * 86_400),
-        idle: Duration::from_secs(30 * 86_400),
-        absolute: Duration::from_secs(90 * 86_400),
-        leeway: Duration::from_secs(5),
-        roles_claim: "/role".to_owned(),
-        expose_claims: vec!["sub".to_owned(), "email".to_owned()],
-        template_claims: vec![],
-        longest_timeout: Duration::from_secs(30),
     }
 }
 

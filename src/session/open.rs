@@ -88,7 +88,7 @@ impl Inner {
             let plain = self.ring.open(Purpose::Refresh, value, parts)?;
             let sealed: SealedRefresh = serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)?;
             let grant = Arc::new(sealed.open());
-            let state = self.states.of(grant.login.sid, || self.store.refreshes.has_ended(grant.login.sid, now));
+            let state = self.state_of(grant.login.sid, now);
             self.saw(&state, grant.generation, now);
             let opened = OpenedRefresh { grant, state };
             self.opened.refresh.insert(value.into(), opened.clone());
@@ -106,7 +106,7 @@ impl Inner {
             let sealed: SealedAccess = serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)?;
             let grant = Arc::new(sealed.open(&self.settings).ok_or(OpenError::Broken)?);
             let sid = grant.login.as_ref().ok_or(OpenError::Broken)?.sid;
-            let state = self.states.of(sid, || self.store.refreshes.has_ended(sid, now));
+            let state = self.state_of(sid, now);
             self.saw(&state, grant.generation, now);
             let opened = OpenedAccess { grant, state };
             self.opened.access.insert(value.into(), opened.clone());
@@ -155,8 +155,7 @@ impl Inner {
                 claims,
                 roles,
             });
-            let own = raw_sid(&grant.token);
-            let state = self.states.of(own, || self.store.refreshes.has_ended(own, now));
+            let state = self.state_of(raw_sid(&grant.token), now);
             let opened = OpenedAccess { grant, state };
             self.opened.access.insert(value.into(), opened.clone());
             opened
@@ -207,6 +206,11 @@ impl Inner {
             }
             None => Reading::Absent,
         }
+    }
+
+    /// What is known of the session, whose end this process may have heard of before.
+    fn state_of(&self, sid: Sid, now: Timestamp) -> Arc<SessionState> {
+        self.states.of(sid, || self.store.refreshes.has_ended(sid, now))
     }
 
     /// The visitor holds `generation`: results that led up to it are kept for the grace time only.
