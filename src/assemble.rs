@@ -23,7 +23,7 @@ use crate::{
     respond::Responder,
     secret::Random,
     session::{SealKey, Sessions},
-    store::{self, MemoryStore, Store},
+    store::{self, Store},
     telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
     upstream::{Upstream, replay},
 };
@@ -84,9 +84,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         .enable_all()
         .build()
         .context("the background runtime does not start")?;
-    let store = match config.store {
-        store::Settings::Memory => MemoryStore::shared(),
-    };
+    let store = store::open(&config.store, runtime.handle()).context("[store]")?;
     let world = World {
         request_ids: RequestIds::new(&random),
         clock,

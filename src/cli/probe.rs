@@ -63,11 +63,9 @@ async fn try_all(config: &Config, limit: Duration) -> io::Result<Vec<(String, Re
 fn probes(config: &Config) -> io::Result<Vec<Probe>> {
     let http = oidc::http_client().map_err(io::Error::other)?;
     let clock = Clock::system();
-    let mut probes = vec![match config.store {
-        store::Settings::Memory => {
-            Probe { what: "store memory".to_owned(), tried: async { Ok(String::new()) }.boxed() }
-        }
-    }];
+    let store = store::open(&config.store, &tokio::runtime::Handle::current()).map_err(io::Error::other)?;
+    let reached = async move { store.health.probe().await.map(|()| String::new()).map_err(|error| error.to_string()) };
+    let mut probes = vec![Probe { what: format!("store {}", config.store.kind()), tried: reached.boxed() }];
     for settings in &config.providers {
         let what = format!("provider {}", settings.name);
         let provider = Provider::new(settings.clone(), http.clone(), clock.clone(), Random::system());

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -13,8 +13,15 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use tokio::sync::{Notify, broadcast};
 
-use super::{Digest, Generation, Lease, OneTime, Refreshes, Settled, Sid, Store, StoreError, StoredResult};
+use super::{
+    Advanced, Again, Digest, FamilyId, Generation, Health, Lease, NewCode, OneTime, Opened, Quota, Refreshes, Settled,
+    Sid, Spent, Store, StoreError, StoredResult, Tried, endings::Endings,
+};
 use crate::clock::Timestamp;
+
+mod codes;
+mod counters;
+mod families;
 
 /// Sessions with a lease or a result: about 4 KiB each at most.
 const MOST_SESSIONS: usize = 200_000;
@@ -24,17 +31,15 @@ const MOST_RESULTS: usize = 16;
 const MOST_TAKEN: usize = 1_000_000;
 /// What is past its time is swept once in so many writes.
 const SWEEP_EVERY: usize = 1024;
-/// Endings that a slow watcher may lag behind.
-const ENDINGS: usize = 4096;
 
-/// Leases, results, ended sessions and single use, in memory.
+/// Everything that instances share, in memory.
 pub struct MemoryStore {
     sessions: Mutex<HashMap<Sid, Entry>>,
-    ended: RwLock<HashMap<Sid, Timestamp>>,
-    /// How many sessions have ended: most requests need not look further than at a zero.
-    ended_count: AtomicUsize,
+    endings: Endings,
     taken: Mutex<HashMap<Digest, Timestamp>>,
-    endings: broadcast::Sender<Sid>,
+    codes: Mutex<codes::Codes>,
+    counters: Mutex<counters::Counters>,
+    families: Mutex<families::Families>,
     fences: AtomicU64,
     writes: AtomicUsize,
 }
@@ -60,20 +65,20 @@ struct Kept {
 impl MemoryStore {
     /// An empty store, as the gateway's parts share it.
     pub fn shared() -> Store {
-        let store = Arc::new(Self {
+        Store::of(Arc::new(Self {
             sessions: Mutex::default(),
-            ended: RwLock::default(),
-            ended_count: AtomicUsize::new(0),
+            endings: Endings::new(),
             taken: Mutex::default(),
-            endings: broadcast::channel(ENDINGS).0,
+            codes: Mutex::default(),
+            counters: Mutex::default(),
+            families: Mutex::default(),
             fences: AtomicU64::new(1),
             writes: AtomicUsize::new(0),
-        });
-        Store { refreshes: store.clone(), one_time: store }
+        }))
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<Sid, Entry>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        held(&self.sessions)
     }
 
     fn sweep(&self, now: Timestamp) {
@@ -85,11 +90,11 @@ impl MemoryStore {
             entry.leases.retain(|_, held| held.until > now);
             !entry.results.is_empty() || !entry.leases.is_empty() || Arc::strong_count(&entry.change) > 1
         });
-        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
-        ended.retain(|_, until| *until > now);
-        self.ended_count.store(ended.len(), Ordering::Release);
-        drop(ended);
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, until| *until > now);
+        self.endings.sweep(now);
+        held(&self.taken).retain(|_, until| *until > now);
+        held(&self.codes).sweep(now);
+        held(&self.counters).sweep(now);
+        held(&self.families).sweep(now);
     }
 
     fn try_lease(
@@ -204,18 +209,13 @@ impl Refreshes for MemoryStore {
 
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         self.sweep(now);
-        // Both locks, in the order that `lease` and `settle` look at them: no result can slip in between.
+        // Under the lock that `lease` and `settle` look under: no result can slip in between.
         let mut sessions = self.sessions();
-        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
-        ended.insert(sid, until);
-        self.ended_count.store(ended.len(), Ordering::Release);
-        drop(ended);
+        self.endings.add(sid, until);
         if let Some(entry) = sessions.remove(&sid) {
             entry.change.notify_waiters();
         }
         drop(sessions);
-        // Nobody may be watching.
-        let _ = self.endings.send(sid);
         ready(Ok(())).boxed()
     }
 
@@ -232,19 +232,18 @@ impl Refreshes for MemoryStore {
     }
 
     fn has_ended(&self, sid: Sid, now: Timestamp) -> bool {
-        self.ended_count.load(Ordering::Acquire) > 0
-            && self.ended.read().unwrap_or_else(PoisonError::into_inner).get(&sid).is_some_and(|until| *until > now)
+        self.endings.has(sid, now)
     }
 
     fn endings(&self) -> broadcast::Receiver<Sid> {
-        self.endings.subscribe()
+        self.endings.watch()
     }
 }
 
 impl OneTime for MemoryStore {
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
         self.sweep(now);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = held(&self.taken);
         let answer = match taken.get(&key) {
             Some(until) if *until > now => Ok(false),
             _ if taken.len() >= MOST_TAKEN => Err(StoreError::Full),
@@ -255,6 +254,112 @@ impl OneTime for MemoryStore {
         };
         ready(answer).boxed()
     }
+
+    fn give_back(&self, key: Digest, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        held(&self.taken).remove(&key);
+        ready(Ok(())).boxed()
+    }
+}
+
+impl super::Codes for MemoryStore {
+    fn open(
+        &self,
+        code: NewCode,
+        cooldown: Duration,
+        most_live: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Opened, StoreError>> {
+        self.sweep(now);
+        ready(held(&self.codes).open(code, cooldown, most_live, now)).boxed()
+    }
+
+    fn again(
+        &self,
+        address: Digest,
+        browser: Digest,
+        most: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Again, StoreError>> {
+        ready(Ok(held(&self.codes).again(address, browser, most, now))).boxed()
+    }
+
+    fn try_code(
+        &self,
+        address: Digest,
+        browser: Digest,
+        mac: Digest,
+        most_tries: u32,
+        claim_until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Tried, StoreError>> {
+        ready(Ok(held(&self.codes).try_code(address, browser, mac, most_tries, claim_until, now))).boxed()
+    }
+
+    fn settle_code(
+        &self,
+        address: Digest,
+        browser: Digest,
+        claim: u64,
+        spent: bool,
+        _now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        ready(Ok(held(&self.codes).settle(address, browser, claim, spent))).boxed()
+    }
+}
+
+impl super::Counters for MemoryStore {
+    fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
+        self.sweep(now);
+        ready(held(&self.counters).spend(&quotas, now)).boxed()
+    }
+
+    fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        held(&self.counters).refund(&quotas, now);
+        ready(Ok(())).boxed()
+    }
+}
+
+impl super::Families for MemoryStore {
+    fn begin(
+        &self,
+        family: FamilyId,
+        record: Bytes,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.sweep(now);
+        ready(held(&self.families).begin(family, record, until, now)).boxed()
+    }
+
+    fn advance(
+        &self,
+        family: FamilyId,
+        shown: Generation,
+        grace: Duration,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Advanced, StoreError>> {
+        ready(Ok(held(&self.families).advance(family, shown, grace, until, now))).boxed()
+    }
+
+    fn end_family(&self, family: FamilyId, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        held(&self.families).end(family);
+        ready(Ok(())).boxed()
+    }
+}
+
+impl Health for MemoryStore {
+    fn is_reachable(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        ready(Ok(())).boxed()
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,0 +1,47 @@
+//! Limits in memory.
+
+use std::collections::HashMap;
+
+use super::super::{Digest, Quota, Spent, StoreError, quota::Counted};
+use crate::clock::Timestamp;
+
+/// Keys counted; past that nothing new is admitted, because forgetting a count would double a limit.
+const MOST_KEYS: usize = 1_000_000;
+
+/// By key, with the moment from which a count weighs nothing.
+#[derive(Default)]
+pub(super) struct Counters(HashMap<Digest, (Counted, Timestamp)>);
+
+impl Counters {
+    pub(super) fn spend(&mut self, quotas: &[Quota], now: Timestamp) -> Result<Spent, StoreError> {
+        for (which, quota) in quotas.iter().enumerate() {
+            let counted = self.0.get(&quota.key).map(|(counted, _)| *counted).unwrap_or_default();
+            if let Some(again_at) = quota.refuses(counted, now) {
+                return Ok(Spent::Over { which, again_at });
+            }
+        }
+        if self.0.len() + quotas.len() > MOST_KEYS {
+            return Err(StoreError::Full);
+        }
+        for quota in quotas {
+            let (counted, until) = self.0.entry(quota.key).or_default();
+            *counted = counted.at(quota.window_of(now));
+            counted.current += 1;
+            *until = quota.forgotten_at(now);
+        }
+        Ok(Spent::Within)
+    }
+
+    pub(super) fn refund(&mut self, quotas: &[Quota], now: Timestamp) {
+        for quota in quotas {
+            if let Some((counted, _)) = self.0.get_mut(&quota.key) {
+                *counted = counted.at(quota.window_of(now));
+                counted.current = counted.current.saturating_sub(1);
+            }
+        }
+    }
+
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        self.0.retain(|_, (_, until)| *until > now);
+    }
+}
