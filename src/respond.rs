@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, req
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::{
+    endpoint::Content,
     hygiene::{self, Refusal},
-    login::{Content, LoginError},
+    login::LoginError,
     pages::{ErrorPage, Language, Page, Pages},
     route::Cors,
     session::BeginError,

@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use super::{form, secrets::Surroundings, section::Section, server::Server};
-use crate::{
-    login,
-    secret::Random,
-    session::{self, SealKey},
-};
+use crate::{login, seal::SealKey, secret::Random, session};
 
 /// Reads `[session]`; `verifies` says whether `[authority.verify]` is there, `longest_timeout` is that of any upstream or route.
 pub(super) fn session(

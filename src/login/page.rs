@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
-use super::{Answer, Call, Failed, LoginError, Logins, message::Message, parameters::Parameters, state};
+use super::{Answer, Call, Failed, LoginError, Logins, message::Message, state};
 use crate::{
+    endpoint::Parameters,
     oidc::{self, Preset, Provider, ResponseMode},
     pages::{Brand, Form, LoginPage, Method},
     session::{CookieChanges, Reach},

@@ -9,7 +9,9 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::*;
-use crate::{authority, call::Caller, oidc::fake::Fake, scripted::Reply, session, store::MemoryStore};
+use crate::{
+    authority, call::Caller, endpoint::Content, oidc::fake::Fake, scripted::Reply, session, store::MemoryStore,
+};
 
 struct World {
     fake: Fake,

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use crate::{
     authority::{Authority, Visitor},
     clock::{Clock, Timestamp},
-    secret::{Random, Secret},
+    seal::{KeyRing, SealKey},
+    secret::Random,
     store::Store,
     telemetry::Metrics,
 };
@@ -20,12 +21,12 @@ mod check;
 mod cookies;
 pub mod device;
 mod end;
+mod enter;
 mod grant;
 mod issue;
 mod open;
 mod outage;
 mod refresh;
-mod seal;
 mod state;
 mod visit;
 
@@ -36,6 +37,7 @@ pub(crate) use cookies::tests::settings as test_settings;
 pub use attempt::{Attempts, MOST_ATTEMPTS};
 pub use cookies::{CookieChanges, Reach};
 pub use end::LoggedOut;
+pub use enter::{EnterError, Entered};
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};
 pub use issue::{BeginError, NewLogin};
 pub use visit::{After401, Visit};
@@ -105,40 +107,6 @@ pub struct Settings {
     pub longest_timeout: Duration,
 }
 
-/// A sealing key: 32 random bytes.
-#[derive(Clone)]
-pub struct SealKey(pub zeroize::Zeroizing<[u8; 32]>);
-
-impl std::fmt::Debug for SealKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealKey(***)")
-    }
-}
-
-impl SealKey {
-    /// Reads 32 bytes in base64: standard or URL-safe, padded or not, white space at the ends ignored.
-    pub fn from_base64(text: &Secret) -> Option<Self> {
-        use base64::{
-            Engine as _,
-            alphabet::{STANDARD, URL_SAFE},
-            engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-        };
-        let lax = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-        let text = text.expose().trim();
-        [STANDARD, URL_SAFE].iter().find_map(|alphabet| {
-            let bytes = zeroize::Zeroizing::new(GeneralPurpose::new(alphabet, lax).decode(text).ok()?);
-            Some(Self(zeroize::Zeroizing::new(bytes.as_slice().try_into().ok()?)))
-        })
-    }
-
-    /// The key's name in cookies and in what `check` prints: 8 hex digits of its SHA-256.
-    pub fn id(&self) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_slice());
-        let [a, b, c, d] = [0, 1, 2, 3].map(|i| digest.as_ref()[i]);
-        format!("{a:02x}{b:02x}{c:02x}{d:02x}")
-    }
-}
-
 /// Everything sessions need, shared by all requests.
 #[derive(Clone)]
 pub struct Sessions {
@@ -148,7 +116,7 @@ pub struct Sessions {
 struct Inner {
     settings: Settings,
     jar: cookies::Jar,
-    ring: seal::KeyRing,
+    ring: KeyRing,
     opened: open::OpenedCookies,
     states: state::States,
     flights: refresh::Flights,
@@ -176,7 +144,7 @@ impl Sessions {
         let sessions = Self {
             inner: Arc::new(Inner {
                 jar: cookies::Jar::new(&settings),
-                ring: seal::KeyRing::new(&settings.keys, random.clone()),
+                ring: KeyRing::new(&settings.keys, random.clone()),
                 opened: open::OpenedCookies::new(),
                 states: state::States::default(),
                 flights: refresh::Flights::default(),

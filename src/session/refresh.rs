@@ -17,11 +17,11 @@ use super::{
     end::Reason,
     grant::{SealedRefresh, SealedResult},
     outage::{Failure, Refusal},
-    seal::Purpose,
 };
 use crate::{
     authority::{self, Issued, RefreshError},
     clock::Timestamp,
+    seal::Purpose,
     store::{Digest, Generation, Lease, Settled, Sid, StoreError, StoredResult},
     telemetry::Refresh as Counted,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::session::SealKey;
+use crate::seal::SealKey;
 
 pub(crate) fn settings(public_url: &str) -> Settings {
     Settings {
