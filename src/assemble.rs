@@ -250,7 +250,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         world.background.clone(),
     );
     let login_page = config.login.login_page();
-    let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &config.login.return_to_origins));
+    let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
     let responder =
         Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
     let logins = Arc::new(Logins::new(

@@ -146,6 +146,7 @@ pub(super) fn login(section: &Section<'_>, server: &Server, around: &mut Surroun
         login_page,
         after_login,
         after_logout,
+        codes: Vec::new(),
         return_to_origins: origins.iter().map(|origin| origin.origin().ascii_serialization()).collect(),
     })
 }

@@ -18,6 +18,7 @@ use crate::{
     endpoint::{Answer, Call, Failed},
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
     login::Logins,
+    pages::Asset,
     respond::{self, Failure, Form, Responder, Wants},
     route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
@@ -326,6 +327,8 @@ impl Gateway {
             OwnEndpoint::Nonce(provider) => self.logins.nonce(&call, self.table.provider_name(provider)),
             OwnEndpoint::Credentials => self.logins.credentials(call).await,
             OwnEndpoint::Logout => self.logins.logout(call).await,
+            OwnEndpoint::Script => self.logins.asset(&call, Asset::Script),
+            OwnEndpoint::Logo => self.logins.asset(&call, Asset::Logo),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
                 return self.describe(&call.visit, Asked::Session);

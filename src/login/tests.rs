@@ -59,7 +59,8 @@ impl World {
             Handle::current(),
         );
         let settings = settings();
-        let pages = Arc::new(Pages::new(&settings.public_url, &settings.login_page(), &settings.return_to_origins));
+        let pages = Pages::new(&crate::pages::Settings::default(), &settings.site(&settings.login_page())).unwrap();
+        let pages = Arc::new(pages);
         let logins = Logins::new(settings, providers, authority, sessions.clone(), pages, clock, random, metrics);
         Self { fake, logins, sessions }
     }
@@ -180,6 +181,7 @@ fn settings() -> Settings {
         login_page: None,
         after_login: "/home".to_owned(),
         after_logout: "/bye".to_owned(),
+        codes: Vec::new(),
         return_to_origins: vec![],
     }
 }
