@@ -95,7 +95,7 @@ impl Templates {
             match self.try_render(name, values.clone()) {
                 Ok(html) => return html,
                 Err(fault) => {
-                    tracing::error!(%fault, "a template of the operator's own failed: the built-in page is shown")
+                    tracing::error!(%fault, "a template of the operator's own failed: the built-in page is shown");
                 }
             }
         }
