@@ -163,7 +163,7 @@ async fn a_server_that_says_nothing_is_given_up() {
 #[tokio::test]
 async fn a_kept_connection_is_used_again_and_replaced_where_it_is_of_no_use_any_more() {
     let mut server = server_with(json!({})).await;
-    let sender = smtp(SmtpSettings { timeout: PATIENCE / 30, ..settings(server.port(), server.certificate()) });
+    let sender = smtp(SmtpSettings { timeout: PATIENCE / 10, ..settings(server.port(), server.certificate()) });
     sender.send(&letter(&sender, "000001")).await.unwrap();
     server.event("message").await;
     sender.send(&letter(&sender, "000002")).await.unwrap();

@@ -130,8 +130,8 @@ fn what_is_wrong_with_a_mail_server_is_said() {
 
 #[test]
 fn mail_without_tls_stays_on_loopback() {
-    let none = |url| smtp_is(&format!("url = \"{url}\"\ntls = \"none\""));
     const NETWORK: &str = "4: codes and the password would go through the network for all to read → leave `tls` out: \"none\" is for a mail server on loopback\n";
+    let none = |url| smtp_is(&format!("url = \"{url}\"\ntls = \"none\""));
     assert_eq!(said(LOCAL, &none("smtp://10.0.0.1")), NETWORK);
     assert_eq!(said(LOCAL, &none("smtp://localhost.example.com")), NETWORK);
     assert_eq!(

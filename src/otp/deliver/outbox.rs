@@ -84,7 +84,10 @@ async fn append(path: &PathBuf, message: &Message<'_>) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use serde_json::json;
+
     use super::*;
+    use crate::scripted::{Reply, Server};
 
     #[tokio::test]
     async fn each_message_is_a_line_that_only_its_owner_reads() {
@@ -99,6 +102,21 @@ mod tests {
              {\"channel\":\"email\",\"to\":\"a@b.c\",\"subject\":\"제목\",\"text\":\"654321\"}\n"
         );
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_server_of_this_machine_gets_each_message_as_json() {
+        let server = Server::start(|seen| match seen.json()["to"].as_str() {
+            Some("a@b.c") => Reply::text(204, "text/plain", ""),
+            _ => Reply::text(500, "text/plain", "full"),
+        })
+        .await;
+        let outbox = Outbox::new(OutboxSettings::Url(server.url("/messages")), Client::new());
+        outbox.put("email", "a@b.c", Some("제목"), "654321").await.unwrap();
+        assert_eq!(outbox.put("sms", "01012345678", None, "x").await, Err(Undelivered));
+        let seen = server.seen();
+        assert_eq!((seen[0].method.as_str(), seen[0].target.as_str()), ("POST", "/messages"));
+        assert_eq!(seen[0].json(), json!({"channel": "email", "to": "a@b.c", "subject": "제목", "text": "654321"}));
     }
 
     #[tokio::test]

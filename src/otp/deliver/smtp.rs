@@ -12,7 +12,7 @@ use lettre::{
     transport::smtp::{
         self,
         authentication::{Credentials, DEFAULT_MECHANISMS},
-        client::{AsyncSmtpConnection, Certificate, TlsParameters},
+        client::{AsyncSmtpConnection, Certificate, TlsParameters, TlsParametersBuilder},
         extension::ClientId,
     },
 };
@@ -26,7 +26,7 @@ use crate::secret::Secret;
 /// More at once would look like an attack to most mail servers; the rest wait for their turn.
 const MOST_CONNECTIONS: usize = 4;
 /// Servers end idle connections, some after a minute or two.
-const IDLE: Duration = Duration::from_mins(1);
+const IDLE: Duration = Duration::from_secs(60);
 /// Of a server's words this much is logged.
 const MOST_SAID: usize = 200;
 
@@ -106,7 +106,7 @@ impl Smtp {
         let tls = || {
             let builder = TlsParameters::builder(settings.host.clone());
             let authorities = settings.authorities.iter().cloned();
-            authorities.fold(builder, |builder, authority| builder.add_root_certificate(authority)).build()
+            authorities.fold(builder, TlsParametersBuilder::add_root_certificate).build()
         };
         let tls = if settings.security == Security::None { None } else { Some(tls()?) };
         Ok(Self { settings, tls, kept: Mutex::default(), turns: Semaphore::new(MOST_CONNECTIONS) })
@@ -228,7 +228,7 @@ fn is_tls(error: &smtp::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
             return true;
         }
         cause = error.source();
