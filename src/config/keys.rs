@@ -563,23 +563,38 @@ const SMS_SUCCESS: &[Key] = &[
 
 const EMAIL: &[Key] = channel![
     key("from", One(Form::Text), Required, "The sender, e.g. `\"Example <no-reply@example.com>\"`."),
-    key("subject", Table(TEXT), Optional, "The subject; `{code}`, `{minutes}` and `{site}` may stand in it."),
-    key("text", Table(TEXT), Optional, "The text part, with the same placeholders."),
-    key("html", Table(TEXT), Optional, "Files with the HTML part, with the same placeholders."),
+    key(
+        "subject",
+        Table(TEXT),
+        Optional,
+        "The subject; `{code}`, `{minutes}` and `{site}` may stand in it. A language that is given alone is for everybody."
+    ),
+    key("text", Table(TEXT), Optional, "The text part, with the same placeholders; `{code}` must be in it."),
+    key(
+        "html",
+        Table(TEXT),
+        Optional,
+        "Files with the HTML part, with the same placeholders; `{code}` must be in them. Default: the text part, set as HTML."
+    ),
     key("smtp", Table(SMTP), Optional, "The mail server."),
 ];
 
 const SMTP: &[Key] = &[
-    key("preset", Choice(&["naver", "gmail", "ses"], &[]), Optional, "A known mail server, instead of `url`."),
+    key(
+        "preset",
+        Choice(&["naver", "gmail", "ses"], &[]),
+        Optional,
+        "A known mail server on port 587, instead of `url`: `smtp.naver.com`, `smtp.gmail.com`, or Amazon SES in `region`.",
+    ),
     key("region", One(Form::Text), Default("\"ap-northeast-2\""), "The region of `ses`."),
     key(
         "url",
         One(Form::Text),
         Optional,
-        "`smtp://host:587` (STARTTLS is required) or `smtps://host:465` (TLS from the start).",
+        "`smtp://host:587` (STARTTLS is required) or `smtps://host:465` (TLS from the start). The certificate must be that of the host.",
     ),
-    key("user", One(Form::Indirect), Optional, "The user name."),
-    key("password", One(Form::Secret), Optional, "The password."),
+    key("user", One(Form::Indirect), Optional, "The user name. Naver: the Naver id; `from` must be its address."),
+    key("password", One(Form::Secret), Optional, "The password. Naver and Gmail: an application password."),
     key(
         "ca",
         One(Form::File),
@@ -590,9 +605,14 @@ const SMTP: &[Key] = &[
         "tls",
         Choice(&["required", "none"], &[]),
         Default("\"required\""),
-        "`none` is accepted for a server and a gateway on loopback only.",
+        "`none` is accepted only where the mail server, `public_url` and every listen address are on loopback.",
     ),
-    key("timeout", DURATION, Default("\"10s\""), "For one message, from connecting to the server's acceptance."),
+    key(
+        "timeout",
+        DURATION,
+        Default("\"10s\""),
+        "For one message, from connecting to the server's word that it has it; then it is undelivered.",
+    ),
 ];
 
 const ANSWER: &[Key] = &[

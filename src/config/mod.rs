@@ -16,6 +16,8 @@ mod environment;
 mod form;
 mod key;
 mod keys;
+mod mail;
+mod messages;
 mod pages;
 mod providers;
 mod reference;
@@ -168,6 +170,8 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         session::session(&session_section, &server, verifies, longest_timeout.unwrap_or_default(), random, around);
     let login = session::login(&session_section, &server, around);
     let telemetry = server::telemetry(&root.section("telemetry"), around);
+    // Only checked here: `[otp]` as a whole takes it.
+    let _ = mail::mail(&root.section("otp").section("email"), &server, around);
 
     let table = routes::table(&routes, &base_path, around.problems);
     if routes.is_empty() && all_read {

@@ -19,6 +19,7 @@ mod h2;
 mod login;
 mod logout;
 mod logs;
+mod mail;
 mod outage;
 mod proxying;
 mod real_provider;

@@ -1,12 +1,16 @@
 //! Getting a message to its address: who is asked, in which order, and who takes over.
 
+mod letter;
 mod mail;
 mod outbox;
 mod sms;
+mod smtp;
 
-pub use mail::{MailSender, MailSettings};
+pub use letter::{Letter, PLACEHOLDERS, Texts, fill, placeholders};
+pub use mail::{MailSender, MailSettings, MailSetupError, MailWay, parse_address};
 pub use outbox::{Outbox, OutboxSettings};
 pub use sms::{SmsSender, SmsSettings};
+pub use smtp::{Security, SmtpError, SmtpSettings};
 
 /// A text message.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ mod op;
 mod process;
 pub(crate) mod raw;
 mod servers;
+mod smtp;
 mod upstream;
 mod websocket;
 
@@ -18,6 +19,7 @@ pub(crate) use self::{
     process::Process,
     raw::Raw,
     servers::StoreServer,
+    smtp::MailServer,
     upstream::{Upstream, ok},
     websocket::WebSocket,
 };
