@@ -18,6 +18,8 @@ pub(super) struct Codes(HashMap<Digest, Address>);
 struct Address {
     sent_at: Timestamp,
     cool_until: Timestamp,
+    /// The newest claim's number, of any of its codes.
+    claims: u64,
     codes: HashMap<Digest, Code>,
 }
 
@@ -27,7 +29,8 @@ struct Code {
     expires: Timestamp,
     tries: u32,
     sent_again: u32,
-    claims: u64,
+    /// The newest claim's number; it stays when that runs out.
+    claim: u64,
     claimed_until: Option<Timestamp>,
     is_exhausted: bool,
 }
@@ -35,6 +38,10 @@ struct Code {
 impl Code {
     fn is_live(&self, now: Timestamp) -> bool {
         self.expires > now && !self.is_exhausted
+    }
+
+    fn is_claimed(&self, now: Timestamp) -> bool {
+        self.claimed_until.is_some_and(|until| until > now)
     }
 }
 
@@ -50,12 +57,12 @@ impl Codes {
             return Err(StoreError::Full);
         }
         let address = self.0.entry(code.address).or_default();
-        address.codes.retain(|_, code| code.is_live(now));
+        address.codes.retain(|_, code| code.is_live(now) || code.is_claimed(now));
         if address.cool_until > now && address.sent_at.plus(cooldown) > now {
             return Ok(Opened::TooSoon(address.sent_at.plus(cooldown)));
         }
-        let others =
-            address.codes.iter().filter(|(browser, _)| **browser != code.browser).map(|(_, code)| code.expires);
+        let others = address.codes.iter().filter(|(browser, other)| **browser != code.browser && other.is_live(now));
+        let others = others.map(|(_, other)| other.expires);
         if others.clone().count() >= most_live {
             return Ok(Opened::TooSoon(others.min().unwrap_or(now)));
         }
@@ -67,7 +74,7 @@ impl Codes {
             expires: code.expires,
             tries: 0,
             sent_again: 0,
-            claims: 0,
+            claim: 0,
             claimed_until: None,
             is_exhausted: false,
         };
@@ -93,15 +100,18 @@ impl Codes {
         claim_until: Timestamp,
         now: Timestamp,
     ) -> Tried {
-        let Some(code) = self.live(address, browser, now) else { return Tried::Gone };
-        if code.tries >= most_tries || code.claimed_until.is_some_and(|until| until > now) {
+        let Some(held) = self.0.get_mut(&address) else { return Tried::Gone };
+        let Some(code) = held.codes.get_mut(&browser).filter(|code| code.is_live(now)) else { return Tried::Gone };
+        if code.tries >= most_tries || code.is_claimed(now) {
             return Tried::Gone;
         }
         code.tries += 1;
         if ct_eq(&code.mac.0, &mac.0) {
-            code.claims += 1;
+            // Above that of any code before it, also of one that was forgotten since.
+            held.claims = (held.claims + 1).max(now.as_millis().unsigned_abs());
+            code.claim = held.claims;
             code.claimed_until = Some(claim_until);
-            return Tried::Right(code.claims);
+            return Tried::Right(code.claim);
         }
         code.is_exhausted = code.tries >= most_tries;
         Tried::Wrong
@@ -109,7 +119,7 @@ impl Codes {
 
     pub(super) fn settle(&mut self, address: Digest, browser: Digest, claim: u64, spent: bool) -> bool {
         let Some(held) = self.0.get_mut(&address) else { return false };
-        let Some(code) = held.codes.get_mut(&browser).filter(|c| c.claims == claim && c.claimed_until.is_some()) else {
+        let Some(code) = held.codes.get_mut(&browser).filter(|c| c.claim == claim && c.claimed_until.is_some()) else {
             return false;
         };
         if spent {
@@ -123,7 +133,7 @@ impl Codes {
 
     pub(super) fn sweep(&mut self, now: Timestamp) {
         self.0.retain(|_, address| {
-            address.codes.retain(|_, code| code.is_live(now));
+            address.codes.retain(|_, code| code.is_live(now) || code.is_claimed(now));
             address.cool_until > now || !address.codes.is_empty()
         });
     }
