@@ -1,6 +1,6 @@
 //! The store contract as tests: one suite for every implementation. Each case makes up its own keys, so many run at once on one shared server that is never emptied.
 //!
-//! `conformance!(make)` expands to a test per case; `make` is an `async fn() -> Option<(Store, Kept)>`, where `Kept` is whatever must live as long as the store (a temporary
+//! `conformance!(make)` expands to a test per case; `make()` is a future of `Option<(Store, Kept)>`, where `Kept` is whatever must live as long as the store (a temporary
 //! folder), and `None` skips the case (no server to test against). `shared!(make_pair)` does the same for two handles of one shared store: `Option<(Store, Store, Kept)>`.
 //!
 //! Time is passed in and starts in 2023, but a shared store may also let things go by its own clock, after as long a span as it was told: spans here are 30 s and more.

@@ -15,6 +15,7 @@ use crate::{clock::Timestamp, secret::Secret};
 #[cfg(test)]
 mod conformance;
 mod endings;
+mod file;
 mod memory;
 mod open;
 mod quota;

@@ -160,16 +160,16 @@ impl Codes {
         spent: bool,
         journal: &impl Journal,
     ) -> bool {
-        let Some(sent) = self.0.get_mut(&address) else { return false };
-        let code = sent.codes.get_mut(&browser).filter(|code| code.claim == claim && code.claimed_until.is_some());
+        let Some(held) = self.0.get_mut(&address) else { return false };
+        let code = held.codes.get_mut(&browser).filter(|code| code.claim == claim && code.claimed_until.is_some());
         let Some(code) = code else { return false };
         if spent {
-            sent.codes.remove(&browser);
+            held.codes.remove(&browser);
         } else {
             code.claimed_until = None;
             code.tries = code.tries.saturating_sub(1);
         }
-        sent.tell(address, journal);
+        held.tell(address, journal);
         true
     }
 

@@ -39,6 +39,11 @@ impl Taken {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn restore(&mut self, key: Digest, until: Timestamp) {
         self.0.insert(key, until);
     }

@@ -1,17 +1,62 @@
 //! The contract, and what memory alone must do.
 
+use std::future::{Ready, ready};
+
 use super::*;
 use crate::store::conformance;
 
-async fn memory() -> Option<(Store, ())> {
-    Some((MemoryStore::shared(), ()))
+fn memory() -> Ready<Option<(Store, ())>> {
+    ready(Some((MemoryStore::shared(), ())))
 }
 
 /// What is said of two handles holds the more for one.
-async fn same_twice() -> Option<(Store, Store, ())> {
+fn same_twice() -> Ready<Option<(Store, Store, ())>> {
     let store = MemoryStore::shared();
-    Some((store.clone(), store, ()))
+    ready(Some((store.clone(), store, ())))
 }
 
 conformance::conformance!(memory);
 conformance::shared!(same_twice);
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_700_000_000 + secs)
+}
+
+fn key(number: u32) -> Digest {
+    Digest([number.to_be_bytes(); 8].concat().try_into().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_past_its_time_is_swept_and_a_late_lease_is_not_yet() {
+    let store = MemoryStore::with(Nowhere, []);
+    let (sid, rt) = (Sid([1; 16]), key(0));
+    let Lease::Granted(fence) = store.lease(sid, rt, 0, at(30), at(0)).await.unwrap() else { panic!("it is free") };
+    store.end(Sid([2; 16]), at(60), at(0)).await.unwrap();
+    for number in 0..3000 {
+        let now = at(i64::from(number / 1000) * 60);
+        assert!(store.take(key(number), now.plus(Duration::from_secs(30)), now).await.unwrap());
+    }
+    assert!(held(&store.taken).len() < 2048);
+    assert!(store.endings.sweep(at(1000)).is_empty());
+    let late = Some((1, Bytes::from_static(b"late")));
+    assert_eq!(store.settle(sid, rt, fence, late, at(900), at(200)).await.unwrap(), Settled::Stored);
+}
+
+#[tokio::test]
+async fn one_session_holds_so_many_leases_and_results_and_loses_the_oldest() {
+    let store = MemoryStore::with(Nowhere, []);
+    let sid = Sid([1; 16]);
+    for number in 0..16 {
+        assert!(matches!(store.lease(sid, key(number), 0, at(30), at(0)).await.unwrap(), Lease::Granted(_)));
+    }
+    assert!(matches!(store.lease(sid, key(16), 0, at(30), at(1)).await, Err(StoreError::Full)));
+    for number in 0..17 {
+        let Lease::Granted(fence) = store.lease(sid, key(number), 0, at(90), at(30)).await.unwrap() else {
+            panic!("the others ran out")
+        };
+        let result = Some((1, Bytes::from_static(b"sealed")));
+        store.settle(sid, key(number), fence, result, at(900), at(31)).await.unwrap();
+    }
+    assert!(store.result(sid, key(0), at(32)).await.unwrap().is_none());
+    assert!(store.result(sid, key(1), at(32)).await.unwrap().is_some());
+}
