@@ -21,8 +21,9 @@ use crate::{
     oidc::{self, Provider, Reachability},
     pages::Pages,
     respond::Responder,
+    seal::SealKey,
     secret::Random,
-    session::{SealKey, Sessions},
+    session::Sessions,
     store::{self, Store},
     telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
     upstream::{Upstream, replay},
@@ -68,6 +69,7 @@ pub struct Running {
     live: Arc<ArcSwap<Live>>,
     listen: listen::Settings,
     telemetry: telemetry::Settings,
+    store: store::Settings,
     /// The session key that was made at start, where the file names none.
     made_keys: Option<Vec<SealKey>>,
     served: Option<Served>,
@@ -99,7 +101,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     let (address, admin_address, health_address) =
         (listeners.address()?, listeners.admin_address(), listeners.health_address());
     let listen = config.listen.clone();
-    let logs = config.telemetry.clone();
+    let (logs, store_settings) = (config.telemetry.clone(), config.store.clone());
     let made_keys = config.session.key_was_made.then(|| config.session.keys.clone());
     let live = Arc::new(ArcSwap::from_pointee(build(config, &world)?));
     let parts = Server {
@@ -122,6 +124,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         live,
         listen,
         telemetry: logs,
+        store: store_settings,
         made_keys,
         served: Some(served),
         runtime: Some(runtime),
@@ -153,6 +156,9 @@ impl Running {
     pub fn reload(&self, mut config: Config) -> anyhow::Result<()> {
         if config.telemetry != self.telemetry {
             tracing::warn!("[telemetry] changes with a restart only");
+        }
+        if config.store != self.store {
+            tracing::warn!("[store] changes with a restart only");
         }
         if let (true, Some(keys)) = (config.session.key_was_made, &self.made_keys) {
             config.session.keys.clone_from(keys);
@@ -249,7 +255,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         world.background.clone(),
     );
     let login_page = config.login.login_page();
-    let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &config.login.return_to_origins));
+    let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
     let responder =
         Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
     let logins = Arc::new(Logins::new(
@@ -287,11 +293,15 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
 
 /// What the admin and health listeners tell.
 fn admin_pages(world: &World, live: &Arc<ArcSwap<Live>>) -> telemetry::Pages {
-    let (live, shutdown) = (live.clone(), world.shutdown.clone());
+    let (live, shutdown, store) = (live.clone(), world.shutdown.clone(), world.store.clone());
     let state = move || State {
         ready: !shutdown.has_begun(),
         providers: live.load().providers.iter().map(|p| (p.settings().name.clone(), reach(p.reachable()))).collect(),
-        store: Reach::Ok,
+        store: match store.health.is_reachable() {
+            None => Reach::Unknown,
+            Some(true) => Reach::Ok,
+            Some(false) => Reach::Unreachable,
+        },
     };
     telemetry::Pages::new(world.telemetry.metrics.clone(), state)
 }

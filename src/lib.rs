@@ -17,7 +17,11 @@ pub mod session;
 
 pub mod authority;
 
+pub mod endpoint;
+
 pub mod login;
+
+pub mod otp;
 
 pub mod pages;
 
@@ -34,7 +38,9 @@ pub mod store;
 pub mod telemetry;
 
 pub mod clock;
+pub mod seal;
 pub mod secret;
+pub mod signing;
 
 pub mod demo;
 

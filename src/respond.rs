@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, req
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::{
+    endpoint::Content,
     hygiene::{self, Refusal},
-    login::{Content, LoginError},
+    login::LoginError,
     pages::{ErrorPage, Language, Page, Pages},
     route::Cors,
     session::BeginError,
@@ -22,6 +23,9 @@ pub const X_AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// The address of a file changes with its content.
+const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const NOTHING_ELSE: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
@@ -199,6 +203,16 @@ impl Responder {
                 Ok(location) => redirect(StatusCode::SEE_OTHER, location),
                 Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
             },
+            Content::File { media_type, bytes } => {
+                let mut response = Response::new(bytes);
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+                headers.insert(header::CACHE_CONTROL, FOR_GOOD);
+                headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                // A picture may hold scripts (SVG), and may be opened as a page.
+                headers.insert(header::CONTENT_SECURITY_POLICY, NOTHING_ELSE);
+                return response;
+            }
             Content::Empty => Response::new(Bytes::new()),
         };
         if response.status() == StatusCode::OK {

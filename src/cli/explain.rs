@@ -161,6 +161,8 @@ fn named(endpoint: OwnEndpoint, table: &Table) -> String {
         OwnEndpoint::Credentials => "the login with e-mail and password".to_owned(),
         OwnEndpoint::Refresh => "the refresh".to_owned(),
         OwnEndpoint::Session => "what scripts may know of the session".to_owned(),
+        OwnEndpoint::Script => "what the pages do more where scripts run".to_owned(),
+        OwnEndpoint::Logo => "the logo of the pages".to_owned(),
         OwnEndpoint::Logout => "the logout".to_owned(),
     }
 }

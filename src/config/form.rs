@@ -44,6 +44,10 @@ pub(super) enum Form {
     Cookie,
     /// A log level or tracing directives.
     Level,
+    /// So many in so long: `5/h`.
+    Rate,
+    /// A colour as CSS has it: `#rrggbb`.
+    Color,
 }
 
 impl Form {
@@ -69,6 +73,8 @@ impl Form {
             Self::Header => "the name of a header",
             Self::Cookie => "part of a cookie's name",
             Self::Level => "a log level",
+            Self::Rate => "a rate",
+            Self::Color => "a colour",
         }
     }
 
@@ -94,6 +100,8 @@ impl Form {
             Self::Header => "x-user-id",
             Self::Cookie => "sb_at",
             Self::Level => "info",
+            Self::Rate => "20/h",
+            Self::Color => "#0b6bcb",
         }
     }
 
@@ -136,6 +144,8 @@ impl Form {
             Self::Header => header(text).map(drop),
             Self::Cookie => cookie(text).map(drop),
             Self::Level => level(text).map(drop),
+            Self::Rate => rate(text).map(drop),
+            Self::Color => color(text).map(drop),
         }
     }
 }
@@ -322,6 +332,25 @@ pub(super) fn cookie(text: &str) -> Parsed<String> {
     if !text.is_empty() && text.bytes().all(token) { Ok(text.to_owned()) } else { Err("letters, digits, `-` and `_`") }
 }
 
+/// How many, and in how long: `5/h`, `100/d`, `3/10m`.
+pub(super) fn rate(text: &str) -> Parsed<(u32, Duration)> {
+    const HELP: &str = "write how many in how long, e.g. \"5/h\", \"100/d\" or \"3/10m\"";
+    let (most, window) = text.split_once('/').ok_or(HELP)?;
+    let most = most.parse().ok().filter(|most| (1..=1_000_000_000).contains(most)).ok_or(HELP)?;
+    let window =
+        if window.starts_with(|c: char| c.is_ascii_digit()) { window.to_owned() } else { format!("1{window}") };
+    let window = duration(&window).map_err(|_| HELP)?;
+    let whole = Duration::from_secs(1)..=Duration::from_secs(31 * 86_400);
+    if whole.contains(&window) { Ok((most, window)) } else { Err(HELP) }
+}
+
+/// `#rgb` or `#rrggbb`.
+pub(super) fn color(text: &str) -> Parsed<String> {
+    let digits = text.strip_prefix('#').unwrap_or_default();
+    let good = matches!(digits.len(), 3 | 6) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if good { Ok(text.to_ascii_lowercase()) } else { Err("write it as CSS has it, e.g. \"#0b6bcb\"") }
+}
+
 /// A level, or tracing directives.
 pub(super) fn level(text: &str) -> Parsed<String> {
     const HELP: &str =
@@ -355,6 +384,15 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_a_number_and_a_span() {
+        assert_eq!(rate("5/h"), Ok((5, Duration::from_hours(1))));
+        assert_eq!(rate("3/10m"), Ok((3, Duration::from_mins(10))));
+        for bad in ["", "5", "/h", "0/h", "5/", "-1/h", "5/w", "5/0s", "5/500ms", "5/h/h"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn targets_are_addresses_and_nothing_more() {
         assert_eq!(target("http://a"), Ok(Target::Http { host: "a".into(), port: 80 }));
         assert_eq!(target("https://[::1]:8443"), Ok(Target::Https { host: "::1".into(), port: 8443 }));
@@ -379,7 +417,7 @@ mod tests {
         use Form::*;
         for form in [
             Text, Indirect, Secret, File, Duration, Delay, Size, Address, Origin, Url, Target, Host, Network, Prefix,
-            Place, Pointer, Answer, Method, Header, Cookie, Level,
+            Place, Pointer, Answer, Method, Header, Cookie, Level, Rate, Color,
         ] {
             assert_eq!(form.check(form.example()), Ok(()), "{form:?}");
         }

@@ -46,11 +46,12 @@ pub(super) const ROOT: &[Key] = &[
         Optional,
         "What is proxied; the most specific match wins, and what no route names is 404.",
     ),
+    key("otp", Table(OTP), Optional, "One-time codes by SMS and e-mail."),
+    key("signing", Table(SIGNING), Optional, "The keys that the gateway signs its own JWTs with."),
+    key("login", Table(LOGIN), Optional, "What happens at logins."),
+    key("pages", Table(PAGES), Optional, "How the gateway's own pages look."),
     key("telemetry", Table(TELEMETRY), Optional, "Logs."),
     later("limits"),
-    later("login"),
-    later("otp"),
-    later("signing"),
     later("verify"),
 ];
 
@@ -266,9 +267,9 @@ macro_rules! call {
 const AUTHORITY: &[Key] = &[
     key(
         "kind",
-        Choice(&["provider", "backend"], &["gateway"]),
+        Choice(&["provider", "backend", "gateway"], &[]),
         Default("\"provider\""),
-        "Whose tokens are the session. `provider`: those of the identity provider. `backend`: those that a backend gives in exchange for them, or for e-mail and password.",
+        "Whose tokens are the session. `provider`: those of the identity provider. `backend`: those that a backend gives in exchange for them, for e-mail and password, or for a one-time code. `gateway`: the gateway's own, for a backend that has no logins at all.",
     ),
     key(
         "upstream",
@@ -320,8 +321,278 @@ const AUTHORITY: &[Key] = &[
         Optional,
         "How the access token (a JWT) is verified: needed for `seal = false`, and for roles from it. Exactly one of `jwks_url`, `secret` and `public_key`.",
     ),
-    later("gateway"),
-    later("otp"),
+    key(
+        "otp",
+        Table(call!("\"30s\"")),
+        Optional,
+        "The call after a one-time code with `purpose = \"login\"`; it carries `vestibule-assertion`. Placeholders: `{channel}` (`sms` or `email`), `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`.",
+    ),
+    key("gateway", Table(GATEWAY), Optional, "With `kind = \"gateway\"`: the tokens that the gateway issues."),
+];
+
+const GATEWAY: &[Key] = &[
+    key("issuer", One(Form::Text), Optional, "What the tokens have as `iss`. Default: `server.public_url`."),
+    key("audience", One(Form::Text), Optional, "What the tokens have as `aud`. Default: `server.public_url`."),
+    key(
+        "access_token_lifetime",
+        DURATION,
+        Default("\"10m\""),
+        "How long an access token lives. It cannot be called back: keep it short.",
+    ),
+    key("default_role", One(Form::Text), Default("\"user\""), "The role of whoever has none of `roles`."),
+    key(
+        "roles",
+        Named(ALLOW),
+        Optional,
+        "Who has which role, e.g. `roles.admin = { emails = [\"boss@example.com\"] }`; read anew at each refresh.",
+    ),
+    key(
+        "claims",
+        Entries(&Any),
+        Optional,
+        "Further claims of the access token, e.g. `{ email = \"{claims.email}\" }`; without it `email`, `email_verified`, `name`, `phone_number` and `phone_number_verified` go along where they are known.",
+    ),
+];
+
+const SIGNING: &[Key] = &[key(
+    "keys",
+    List(&One(Form::Secret)),
+    Optional,
+    "Private keys in PKCS#8 PEM (P-256 for ES256, or Ed25519 for EdDSA), e.g. `[\"file:/run/secrets/signing.pem\"]`; `vestibule keygen --signing` prints one. The first signs, all are published. Absent: one key for each of `session.keys`, derived from it.",
+)];
+
+const LOGIN: &[Key] = &[key(
+    "notify",
+    Table(call!("\"30s\"")),
+    Optional,
+    "With the authorities `provider` and `gateway`: the call at a person's first login, with `vestibule-assertion`. It must be answered 2xx for the login to go on; 401 and 403 refuse it. Placeholders: `{provider}`, `{profile}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.",
+)];
+
+const PAGES: &[Key] = &[
+    key(
+        "name",
+        One(Form::Text),
+        Optional,
+        "What the site is called on the pages and in messages. Default: the host of `public_url`.",
+    ),
+    key(
+        "logo",
+        One(Form::File),
+        Optional,
+        "A picture above the pages' title: an SVG, PNG, JPEG or WebP file of at most 256 KiB.",
+    ),
+    key("color", One(Form::Color), Optional, "The colour of buttons and links, e.g. `\"#0b6bcb\"`."),
+    key("background", One(Form::Color), Optional, "The colour behind the page."),
+    key(
+        "templates",
+        One(Form::File),
+        Optional,
+        "A folder with own templates (`frame.html`, `login.html`, `code.html`, `notice.html`, `style.css`) in place of the built-in ones of the same name.",
+    ),
+];
+
+/// A text in Korean and English.
+const TEXT: &[Key] =
+    &[key("ko", One(Form::Text), Optional, "Korean."), key("en", One(Form::Text), Optional, "English.")];
+
+const OTP: &[Key] = &[
+    key("lifetime", DURATION, Default("\"3m\""), "How long a code is valid; at most 10 minutes."),
+    key(
+        "cooldown",
+        One(Form::Delay),
+        Default("\"60s\""),
+        "How long an address waits for the next code. Sending the same code again does not wait.",
+    ),
+    key("attempts", Number(1, 10), Default("5"), "Wrong tries that end a code."),
+    key(
+        "countries",
+        TEXTS,
+        Default("[\"KR\"]"),
+        "Countries whose mobile numbers get codes (ISO 3166-1, e.g. `\"KR\"`); numbers without a country code are of the first.",
+    ),
+    key(
+        "daily_cap",
+        Number(1, 100_000_000),
+        Default("1000"),
+        "Messages on one day (UTC), whatever else is allowed: the most that an attack can cost.",
+    ),
+    key("limits", Table(OTP_LIMITS), Optional, "Messages sent: codes sent again count, verifying does not."),
+    key(
+        "proof_audience",
+        One(Form::Text),
+        Default("\"vestibule-proof\""),
+        "What the `proof` of a verified address has as `aud`.",
+    ),
+    key("sms", Table(SMS), Optional, "Codes by SMS. Absent: none."),
+    key("email", Table(EMAIL), Optional, "Codes by e-mail. Absent: none."),
+];
+
+const OTP_LIMITS: &[Key] = &[
+    key("per_address", One(Form::Rate), Default("\"5/h\""), "To one address."),
+    key("per_ip", One(Form::Rate), Default("\"20/h\""), "For one client (IPv6: a /64)."),
+    key(
+        "per_country",
+        One(Form::Rate),
+        Optional,
+        "To the numbers of one country. Default: half of `total` for each but the first of `countries`.",
+    ),
+    key(
+        "total",
+        One(Form::Rate),
+        Default("\"1000/h\""),
+        "In all; half of it is kept for whoever has a session, or a browser that has logged in before.",
+    ),
+];
+
+/// The keys that both channels have.
+macro_rules! channel {
+    ($($more:expr),* $(,)?) => {
+        &[
+            key("purpose", Choice(&["verify", "login", "prove"], &[]), Default("\"verify\""), "`verify`: whoever is logged in proves an address, and the backend is told (`notify`). `login`: the address is who they are. `prove`: a proof for a sign-up form, without a session."),
+            key("allow", Either(&Choice(&["anyone"], &[]), ALLOW), Optional, "Who may come in with `purpose = \"login\"`: `\"anyone\"`, or lists of which every one that is given must be met. Needed with authority `gateway` as soon as `public_url` is not on loopback."),
+            key("notify", Table(call!("\"30s\"")), Optional, "With `purpose = \"verify\"`: the call, as the visitor, that tells the backend of the verified address; unless it is answered 2xx the code is not spent. It carries `vestibule-assertion`. Placeholders: `{channel}`, `{address}`, `{address_e164}`, `{access_token}`, `{device_id}`, `{device_name}`, `{claims.NAME}`."),
+            key("order", TEXTS, Optional, "Who sends: the first, and the next one when it fails. Default: every one that is configured, in the order of the file."),
+            key("outbox", Table(OUTBOX), Optional, "For development on loopback only: messages are not sent but written to a file, or posted to a server of this machine."),
+            $($more,)*
+        ]
+    };
+}
+
+const OUTBOX: &[Key] = &[
+    key(
+        "path",
+        One(Form::File),
+        Default("\"outbox.jsonl\""),
+        "The file that messages are appended to, one JSON object a line.",
+    ),
+    key(
+        "url",
+        One(Form::Url),
+        Optional,
+        "An address on loopback that messages are posted to as JSON, instead of the file.",
+    ),
+];
+
+const SMS: &[Key] = channel![
+    key(
+        "text",
+        Table(TEXT),
+        Optional,
+        "The message; `{code}` is the code, `{minutes}` its life. Default: the name of the site, the code and its life."
+    ),
+    key("aligo", Table(ALIGO), Optional, "Aligo."),
+    key("solapi", Table(SOLAPI), Optional, "Solapi, or CoolSMS."),
+    key("sens", Table(SENS), Optional, "NAVER Cloud SENS."),
+    key("twilio", Table(TWILIO), Optional, "Twilio."),
+    key("http", Table(SMS_HTTP), Optional, "Any other HTTP API."),
+];
+
+const ALIGO: &[Key] = &[
+    key(
+        "url",
+        One(Form::Url),
+        Default("\"https://apis.aligo.in/send/\""),
+        "Its address: another one for a relay or a test.",
+    ),
+    key("key", One(Form::Secret), Required, "The API key."),
+    key("user_id", One(Form::Indirect), Required, "The user id."),
+    key("sender", One(Form::Indirect), Required, "The registered caller number."),
+    key("test_mode", Flag, Default("false"), "`testmode_yn=Y`: accepted and not delivered."),
+];
+
+const SOLAPI: &[Key] = &[
+    key("url", One(Form::Url), Default("\"https://api.solapi.com/messages/v4/send\""), "Its address."),
+    key("key", One(Form::Indirect), Required, "The API key."),
+    key("secret", One(Form::Secret), Required, "The API secret, which signs each call."),
+    key("sender", One(Form::Indirect), Required, "The registered caller number."),
+];
+
+const SENS: &[Key] = &[
+    key("url", One(Form::Url), Default("\"https://sens.apigw.ntruss.com\""), "Its address, without the path."),
+    key("service_id", One(Form::Indirect), Required, "The service id, e.g. `ncp:sms:kr:…`."),
+    key("key", One(Form::Indirect), Required, "The access key id."),
+    key("secret", One(Form::Secret), Required, "The secret key, which signs each call."),
+    key("sender", One(Form::Indirect), Required, "The registered caller number."),
+];
+
+const TWILIO: &[Key] = &[
+    key("url", One(Form::Url), Default("\"https://api.twilio.com\""), "Its address, without the path."),
+    key("account_sid", One(Form::Indirect), Required, "The account."),
+    key("key", One(Form::Indirect), Optional, "An API key (`SK…`). Default: the account itself."),
+    key("secret", One(Form::Secret), Required, "The secret of the key, or the account's auth token."),
+    key("sender", One(Form::Indirect), Optional, "The number in E.164. This or `messaging_service_sid`."),
+    key("messaging_service_sid", One(Form::Indirect), Optional, "The messaging service that chooses the number."),
+];
+
+const SMS_HTTP: &[Key] = &[
+    key(
+        "url",
+        One(Form::Text),
+        Required,
+        "The address, which may hold placeholders in its path and query. Placeholders of all that follows: `{address}` (Korean numbers as domestic digits), `{address_e164}`, `{text}`, `{sender}`, `{timestamp}` (milliseconds), `{date}` (RFC 3339), `{nonce}`, `{signature}`.",
+    ),
+    key("method", One(Form::Method), Default("\"POST\""), "The HTTP method."),
+    key("headers", Entries(&One(Form::Secret)), Optional, "Headers."),
+    key("json", Any, Optional, "The body as JSON."),
+    key("form", Entries(&One(Form::Text)), Optional, "The body as a form, instead of `json`."),
+    key("sender", One(Form::Indirect), Optional, "What `{sender}` is."),
+    key("user", One(Form::Indirect), Optional, "The user name of HTTP Basic authentication."),
+    key("password", One(Form::Secret), Optional, "Its password."),
+    key("hmac", Table(SMS_HMAC), Optional, "How `{signature}` is made."),
+    key(
+        "success",
+        Table(SMS_SUCCESS),
+        Optional,
+        "What an answer must be for the message to count as sent. Default: any 2xx.",
+    ),
+    key("timeout", DURATION, Default("\"5s\""), "For the whole call."),
+];
+
+const SMS_HMAC: &[Key] = &[
+    key("secret", One(Form::Secret), Required, "The key of the HMAC."),
+    key("algorithm", Choice(&["sha256", "sha1", "sha512"], &[]), Default("\"sha256\""), "Its hash."),
+    key("text", One(Form::Text), Required, "What is signed, e.g. `\"{timestamp}{nonce}\"`."),
+    key("encoding", Choice(&["hex", "base64"], &[]), Default("\"hex\""), "How it is written."),
+];
+
+const SMS_SUCCESS: &[Key] = &[
+    key("status", List(&Number(200, 599)), Optional, "Statuses. Default: 200 to 299."),
+    key("pointer", One(Form::Pointer), Optional, "A place in the JSON of the answer."),
+    key("equals", TEXTS, Optional, "Values of which it must be one; numbers are compared as text."),
+];
+
+const EMAIL: &[Key] = channel![
+    key("from", One(Form::Text), Required, "The sender, e.g. `\"Example <no-reply@example.com>\"`."),
+    key("subject", Table(TEXT), Optional, "The subject; `{code}`, `{minutes}` and `{site}` may stand in it."),
+    key("text", Table(TEXT), Optional, "The text part, with the same placeholders."),
+    key("html", Table(TEXT), Optional, "Files with the HTML part, with the same placeholders."),
+    key("smtp", Table(SMTP), Optional, "The mail server."),
+];
+
+const SMTP: &[Key] = &[
+    key("preset", Choice(&["naver", "gmail", "ses"], &[]), Optional, "A known mail server, instead of `url`."),
+    key("region", One(Form::Text), Default("\"ap-northeast-2\""), "The region of `ses`."),
+    key(
+        "url",
+        One(Form::Text),
+        Optional,
+        "`smtp://host:587` (STARTTLS is required) or `smtps://host:465` (TLS from the start).",
+    ),
+    key("user", One(Form::Indirect), Optional, "The user name."),
+    key("password", One(Form::Secret), Optional, "The password."),
+    key(
+        "ca",
+        One(Form::File),
+        Optional,
+        "A certificate authority in PEM that the server's certificate may also come from.",
+    ),
+    key(
+        "tls",
+        Choice(&["required", "none"], &[]),
+        Default("\"required\""),
+        "`none` is accepted for a server and a gateway on loopback only.",
+    ),
+    key("timeout", DURATION, Default("\"10s\""), "For one message, from connecting to the server's acceptance."),
 ];
 
 const ANSWER: &[Key] = &[

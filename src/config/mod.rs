@@ -16,6 +16,7 @@ mod environment;
 mod form;
 mod key;
 mod keys;
+mod pages;
 mod providers;
 mod reference;
 mod routes;
@@ -54,6 +55,8 @@ pub struct Config {
     pub replay_body: u64,
     /// Login pages and targets.
     pub login: crate::login::Settings,
+    /// How our own pages look.
+    pub pages: crate::pages::Settings,
     /// Who issues tokens.
     pub authority: crate::authority::Settings,
     /// Identity providers, in the order of the file.
@@ -183,6 +186,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         check_login_page(&session_section, &server, &table, &routes, around);
     }
 
+    let pages = login.as_ref().map(|login| pages::pages(&root.section("pages"), login, around));
     let authority = authority?;
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
     debug_assert_eq!(matches!(authority.kind, Kind::Backend(_)), backend);
@@ -194,6 +198,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         session: session?,
         replay_body: session_section.read("replay_body", form::size),
         login: login?,
+        pages: pages?,
         authority,
         providers: providers.into_iter().collect::<Option<_>>()?,
         upstreams,

@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use super::{form, secrets::Surroundings, section::Section, server::Server};
-use crate::{
-    login,
-    secret::Random,
-    session::{self, SealKey},
-};
+use crate::{login, seal::SealKey, secret::Random, session};
 
 /// Reads `[session]`; `verifies` says whether `[authority.verify]` is there, `longest_timeout` is that of any upstream or route.
 pub(super) fn session(
@@ -65,6 +61,7 @@ pub(super) fn session(
         roles_claim: section.read("roles_claim", form::pointer),
         expose_claims: section.values("expose_claims", form::text),
         template_claims: Vec::new(),
+        store_down: session::StoreDown::Wait,
         longest_timeout,
     })
 }
@@ -150,6 +147,7 @@ pub(super) fn login(section: &Section<'_>, server: &Server, around: &mut Surroun
         login_page,
         after_login,
         after_logout,
+        codes: Vec::new(),
         return_to_origins: origins.iter().map(|origin| origin.origin().ascii_serialization()).collect(),
     })
 }

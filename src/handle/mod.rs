@@ -15,8 +15,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
+    endpoint::{Answer, Call, Failed},
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
-    login::{self, Call, Failed, Logins},
+    login::Logins,
+    pages::Asset,
     respond::{self, Failure, Form, Responder, Wants},
     route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
@@ -316,7 +318,7 @@ impl Gateway {
         Ok(response)
     }
 
-    async fn endpoint(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<login::Answer, Stop> {
+    async fn endpoint(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<Answer, Stop> {
         let answer = match endpoint {
             OwnEndpoint::LoginPage => self.logins.page(call).await,
             OwnEndpoint::Start(provider) => self.logins.start(call, self.table.provider_name(provider)).await,
@@ -325,6 +327,8 @@ impl Gateway {
             OwnEndpoint::Nonce(provider) => self.logins.nonce(&call, self.table.provider_name(provider)),
             OwnEndpoint::Credentials => self.logins.credentials(call).await,
             OwnEndpoint::Logout => self.logins.logout(call).await,
+            OwnEndpoint::Script => self.logins.asset(&call, Asset::Script),
+            OwnEndpoint::Logo => self.logins.asset(&call, Asset::Logo),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
                 return self.describe(&call.visit, Asked::Session);
@@ -337,7 +341,7 @@ impl Gateway {
         answer.map_err(Stop::from)
     }
 
-    fn describe(&self, visit: &Visit, asked: Asked) -> Result<login::Answer, Stop> {
+    fn describe(&self, visit: &Visit, asked: Asked) -> Result<Answer, Stop> {
         if let Some(retry_after) = visit.retry_after() {
             return Err(Stop::at(Failure::Unavailable { retry_after }, visit));
         }
@@ -347,7 +351,7 @@ impl Gateway {
             (None, Asked::Refresh) => return Err(Stop::at(Failure::NotLoggedIn, visit)),
         };
         let (auth_status, cookies) = visit.head();
-        Ok(login::Answer::json(StatusCode::OK, object, cookies, auth_status))
+        Ok(Answer::json(StatusCode::OK, object, cookies, auth_status))
     }
 }
 
@@ -622,9 +626,9 @@ impl Passage<'_, '_> {
     }
 }
 
-impl From<Failed> for Stop {
-    fn from(failed: Failed) -> Self {
-        Self { failure: Failure::Login(failed.error), head: Some((failed.auth_status, failed.cookies)) }
+impl<E: Into<Failure>> From<Failed<E>> for Stop {
+    fn from(failed: Failed<E>) -> Self {
+        Self { failure: failed.error.into(), head: Some((failed.auth_status, failed.cookies)) }
     }
 }
 

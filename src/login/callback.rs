@@ -3,15 +3,10 @@
 use bytes::Bytes;
 use http::Method;
 
-use super::{
-    Answer, Call, Failed, LoginError, Logins,
-    message::Message,
-    page::Attempt,
-    parameters::{Parameters, Repeated},
-    state,
-};
+use super::{Answer, Call, Failed, LoginError, Logins, message::Message, page::Attempt, state};
 use crate::{
     authority::Proof,
+    endpoint::{Parameters, Repeated},
     oidc::{CallbackParams, OidcError},
     secret::{Secret, ct_eq},
     session::{AuthStatus, CookieChanges},
@@ -99,7 +94,7 @@ impl Logins {
             }
             Err(error) => return Err(error.into()),
         };
-        let device = self.device(call, attempt.device, None);
+        let device = call.device(&self.sessions, &self.random, attempt.device, None);
         let device_id = device.id;
         let entered = self.enter(call, Proof::Provider(Box::new(identity)), name, device).await?;
         self.loops.arrived(device_id, &return_to, self.clock.now());

@@ -2,11 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{
-    Answer, Call, Failed, LoginError, Logins, call::Written, device, message::Message, parameters::Parameters,
-};
+use super::{Answer, Call, Failed, LoginError, Logins, message::Message};
 use crate::{
     authority::Proof,
+    endpoint::{self, Parameters, Written},
     secret::Secret,
     session::{AuthStatus, CookieChanges},
 };
@@ -36,7 +35,12 @@ impl Logins {
         };
         let return_to = self.return_to.follow(request.return_to.as_deref()).to_owned();
         let is_form = call.is_form();
-        let device = self.device(&call, device::said(request.device_id.as_deref()), request.device_name.as_deref());
+        let device = call.device(
+            &self.sessions,
+            &self.random,
+            endpoint::said(request.device_id.as_deref()),
+            request.device_name.as_deref(),
+        );
         let email = request.email.trim().to_owned();
         if email.is_empty() || request.password.is_empty() {
             return self.sent_back(&call, is_form, LoginError::BadRequest("credentials_missing"), &return_to);
@@ -54,7 +58,7 @@ impl Logins {
             return Err(LoginError::NotConfigured);
         }
         match call.written() {
-            Written::Json => call.json(),
+            Written::Json => Ok(call.json()?),
             Written::Form => {
                 let form = Parameters::of(&call.body);
                 let field = |name| form.first(name).unwrap_or_default();

@@ -6,9 +6,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Call, Failed, LoginError, Logins, device};
+use super::{Answer, Call, Failed, LoginError, Logins};
 use crate::{
     authority::Proof,
+    endpoint,
     oidc::{Claims, Flaw, IdTokenError, Identity},
     secret::IdToken,
     session::CookieChanges,
@@ -60,7 +61,12 @@ impl Logins {
         self.take_nonce(call, name, &claims).await?;
         self.take_token(&request.id_token).await?;
 
-        let device = self.device(call, device::said(request.device_id.as_deref()), request.device_name.as_deref());
+        let device = call.device(
+            &self.sessions,
+            &self.random,
+            endpoint::said(request.device_id.as_deref()),
+            request.device_name.as_deref(),
+        );
         let identity = Identity {
             provider: name.to_owned(),
             profile: claims.clone(),

@@ -7,30 +7,27 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::{
-    authority::{Authority, Device, IssueError, Issued, Proof, Visitor},
+    authority::{Authority, Device, IssueError, Proof, Visitor},
     clock::Clock,
+    endpoint::{Places, ReturnTo, Unreadable},
     oidc::{self, Flaw, OidcError, Provider},
-    pages::Pages,
+    pages::{Pages, Site, To},
     secret::Random,
-    session::{AuthStatus, BeginError, CookieChanges, NewLogin, Session, Sessions},
+    session::{AuthStatus, BeginError, CookieChanges, EnterError, Entered, Sessions},
     store::StoreError,
     telemetry::{self, Metrics},
 };
 
-mod call;
 mod callback;
 mod credentials;
-mod device;
 mod id_token;
 mod logout;
 mod loop_guard;
 mod message;
 mod page;
-mod parameters;
-mod return_to;
 mod state;
 
-pub use call::{Answer, Call, Content};
+pub use crate::endpoint::{Answer, Call};
 
 /// What logins must know of `[session]` and `[server]`.
 #[derive(Clone, Debug)]
@@ -47,12 +44,34 @@ pub struct Settings {
     pub after_logout: String,
     /// Origins besides `public_url`'s that `return_to` may name.
     pub return_to_origins: Vec<String>,
+    /// Where one-time codes go that log people in.
+    pub codes: Vec<To>,
 }
 
 impl Settings {
     /// Where a login begins: the built-in page, or the app's own.
     pub fn login_page(&self) -> String {
         self.login_page.clone().unwrap_or_else(|| format!("{}/login", self.base_path))
+    }
+
+    /// Where the pages stand.
+    pub fn site<'s>(&'s self, login_page: &'s str) -> Site<'s> {
+        Site {
+            public_url: &self.public_url,
+            base_path: &self.base_path,
+            login_page,
+            form_targets: &self.return_to_origins,
+        }
+    }
+
+    /// Where logins may end.
+    pub fn places(&self) -> Places<'_> {
+        Places {
+            public_url: &self.public_url,
+            base_path: &self.base_path,
+            after_login: &self.after_login,
+            origins: &self.return_to_origins,
+        }
     }
 }
 
@@ -134,14 +153,21 @@ impl From<OidcError> for LoginError {
 }
 
 /// A login that failed, and what its answer says of the session that came in.
-#[derive(Debug)]
-pub struct Failed {
-    /// Why.
-    pub error: LoginError,
-    /// How the session that came in fares: it stands.
-    pub auth_status: AuthStatus,
-    /// Its cookies where they changed, and the end of the attempt's.
-    pub cookies: CookieChanges,
+pub type Failed = crate::endpoint::Failed<LoginError>;
+
+impl From<EnterError> for LoginError {
+    fn from(error: EnterError) -> Self {
+        match error {
+            EnterError::Issue(error) => error.into(),
+            EnterError::Begin(error) => Self::Session(error),
+        }
+    }
+}
+
+impl From<Unreadable> for LoginError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::BadRequest(unreadable.code())
+    }
 }
 
 /// The ways in and out, built once.
@@ -156,14 +182,8 @@ pub struct Logins {
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
-    return_to: return_to::ReturnTo,
+    return_to: ReturnTo,
     loops: loop_guard::LoopGuard,
-}
-
-/// A session that has just begun.
-struct Entered {
-    session: Arc<Session>,
-    cookies: CookieChanges,
 }
 
 impl Logins {
@@ -181,7 +201,7 @@ impl Logins {
     ) -> Self {
         Self {
             login_page: settings.login_page(),
-            return_to: return_to::ReturnTo::new(&settings),
+            return_to: ReturnTo::new(&settings.places()),
             loops: loop_guard::LoopGuard::new(),
             settings,
             providers,
@@ -198,16 +218,9 @@ impl Logins {
         self.providers.iter().find(|provider| provider.settings().name == name).ok_or(LoginError::NotConfigured)
     }
 
-    /// Lets the authority issue tokens for `proof` and begins a session with them, in place of the one that came in.
     async fn enter(&self, call: &mut Call, proof: Proof, method: &str, device: Device) -> Result<Entered, LoginError> {
-        let visitor = Visitor { client: call.client, user_agent: call.user_agent(), device: device.clone() };
-        let issued: Issued = self.authority.issue(proof, &visitor).await?;
-        let device_id = device.id;
-        let login = NewLogin { issued, provider: Arc::from(method), device };
-        let (session, cookies) = self.sessions.begin(login, &mut call.visit).await.map_err(LoginError::Session)?;
-        tracing::info!(target: "audit", method, device = %device_id, client = %call.client, "login succeeded");
-        self.metrics.login(method, telemetry::Login::Ok);
-        Ok(Entered { session, cookies })
+        let visitor = Visitor { client: call.client, user_agent: call.user_agent(), device };
+        Ok(self.sessions.enter(&mut call.visit, proof, method, visitor).await?)
     }
 
     /// What a script gets from a login: the object of `GET /session`, with the cookies set.
@@ -223,8 +236,7 @@ impl Logins {
             tracing::info!(target: "audit", method, client = %call.client, reason = %error, "login failed");
             self.metrics.login(method, result);
         }
-        let (auth_status, cookies) = call.visit.head();
-        Failed { error, auth_status, cookies: cookies.and(spent) }
+        Failed::new(call, error, spent)
     }
 }
 

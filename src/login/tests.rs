@@ -9,7 +9,9 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::*;
-use crate::{authority, call::Caller, oidc::fake::Fake, scripted::Reply, session, store::MemoryStore};
+use crate::{
+    authority, call::Caller, endpoint::Content, oidc::fake::Fake, scripted::Reply, session, store::MemoryStore,
+};
 
 struct World {
     fake: Fake,
@@ -57,7 +59,8 @@ impl World {
             Handle::current(),
         );
         let settings = settings();
-        let pages = Arc::new(Pages::new(&settings.public_url, &settings.login_page(), &settings.return_to_origins));
+        let pages = Pages::new(&crate::pages::Settings::default(), &settings.site(&settings.login_page())).unwrap();
+        let pages = Arc::new(pages);
         let logins = Logins::new(settings, providers, authority, sessions.clone(), pages, clock, random, metrics);
         Self { fake, logins, sessions }
     }
@@ -178,6 +181,7 @@ fn settings() -> Settings {
         login_page: None,
         after_login: "/home".to_owned(),
         after_logout: "/bye".to_owned(),
+        codes: Vec::new(),
         return_to_origins: vec![],
     }
 }

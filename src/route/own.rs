@@ -36,6 +36,10 @@ pub enum OwnEndpoint {
     Session,
     /// `POST /logout`
     Logout,
+    /// `GET /assets/page.js`: what our pages do more where scripts run
+    Script,
+    /// `GET /assets/logo`
+    Logo,
 }
 
 /// A configured provider, by its place in the file.
@@ -43,7 +47,8 @@ pub enum OwnEndpoint {
 pub struct Provider(usize);
 
 /// First segments that endpoints have or will have.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 14] = [
+    "assets",
     "login",
     "logout",
     "session",
@@ -84,6 +89,8 @@ impl OwnPaths {
             (Some("refresh"), None, _) => post(method, OwnEndpoint::Refresh),
             (Some("session"), None, _) => get(method, OwnEndpoint::Session),
             (Some("logout"), None, _) => post(method, OwnEndpoint::Logout),
+            (Some("assets"), Some("page.js"), None) => get(method, OwnEndpoint::Script),
+            (Some("assets"), Some("logo"), None) => get(method, OwnEndpoint::Logo),
             (Some("login"), Some(name), None) => {
                 provider(name).map_or(Found::None, |provider| get(method, OwnEndpoint::Start(provider)))
             }
@@ -168,6 +175,8 @@ mod tests {
             ("POST", "/refresh", OwnEndpoint::Refresh),
             ("GET", "/session", OwnEndpoint::Session),
             ("POST", "/logout", OwnEndpoint::Logout),
+            ("GET", "/assets/page.js", OwnEndpoint::Script),
+            ("HEAD", "/assets/logo", OwnEndpoint::Logo),
         ] {
             let path = format!("/api/auth{path}");
             assert_eq!(found(&own, method, &path), Some(format!("Own({endpoint:?})")), "{method} {path}");

@@ -5,13 +5,12 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{
-    CookieChanges, Inner, Reach,
-    cookies::ATTEMPT_LIFETIME,
-    grant::digest_of,
+use super::{CookieChanges, Inner, Reach, cookies::ATTEMPT_LIFETIME, grant::digest_of};
+use crate::{
+    clock::Timestamp,
     seal::{OpenError, Purpose},
+    store::StoreError,
 };
-use crate::{clock::Timestamp, store::StoreError};
 
 /// Twenty tabs may open a login at once; each cookie travels with every request until its login ends, so only so many are kept.
 pub const MOST_ATTEMPTS: usize = 5;

@@ -9,12 +9,12 @@ use super::{
     cookies::{MOST_SESSION_OCTETS, Token},
     end::Reason,
     grant::{PartCounts, SealedAccess, SealedRefresh, bearer, refresh_digest},
-    seal::Purpose,
 };
 use crate::{
     authority::{self, Device, Issued, Visitor},
     clock::Timestamp,
     oidc::Claims,
+    seal::Purpose,
     store::{Generation, Sid},
 };
 

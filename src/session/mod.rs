@@ -3,14 +3,15 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 use url::Url;
 use uuid::Uuid;
 
 use crate::{
     authority::{Authority, Visitor},
     clock::{Clock, Timestamp},
-    secret::{Random, Secret},
+    seal::{KeyRing, SealKey},
+    secret::Random,
     store::Store,
     telemetry::Metrics,
 };
@@ -20,12 +21,12 @@ mod check;
 mod cookies;
 pub mod device;
 mod end;
+mod enter;
 mod grant;
 mod issue;
 mod open;
 mod outage;
 mod refresh;
-mod seal;
 mod state;
 mod visit;
 
@@ -36,6 +37,7 @@ pub(crate) use cookies::tests::settings as test_settings;
 pub use attempt::{Attempts, MOST_ATTEMPTS};
 pub use cookies::{CookieChanges, Reach};
 pub use end::LoggedOut;
+pub use enter::{EnterError, Entered};
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};
 pub use issue::{BeginError, NewLogin};
 pub use visit::{After401, Visit};
@@ -101,42 +103,20 @@ pub struct Settings {
     pub expose_claims: Vec<String>,
     /// Claims kept for templates and header rules, besides those exposed.
     pub template_claims: Vec<String>,
+    /// What happens to refreshes while a shared store is away.
+    pub store_down: StoreDown,
     /// The longest timeout of any route or upstream: how long a request may be under way when its session ends.
     pub longest_timeout: Duration,
 }
 
-/// A sealing key: 32 random bytes.
-#[derive(Clone)]
-pub struct SealKey(pub zeroize::Zeroizing<[u8; 32]>);
-
-impl std::fmt::Debug for SealKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealKey(***)")
-    }
-}
-
-impl SealKey {
-    /// Reads 32 bytes in base64: standard or URL-safe, padded or not, white space at the ends ignored.
-    pub fn from_base64(text: &Secret) -> Option<Self> {
-        use base64::{
-            Engine as _,
-            alphabet::{STANDARD, URL_SAFE},
-            engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-        };
-        let lax = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-        let text = text.expose().trim();
-        [STANDARD, URL_SAFE].iter().find_map(|alphabet| {
-            let bytes = zeroize::Zeroizing::new(GeneralPurpose::new(alphabet, lax).decode(text).ok()?);
-            Some(Self(zeroize::Zeroizing::new(bytes.as_slice().try_into().ok()?)))
-        })
-    }
-
-    /// The key's name in cookies and in what `check` prints: 8 hex digits of its SHA-256.
-    pub fn id(&self) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_slice());
-        let [a, b, c, d] = [0, 1, 2, 3].map(|i| digest.as_ref()[i]);
-        format!("{a:02x}{b:02x}{c:02x}{d:02x}")
-    }
+/// `store.store_down`: what happens to refreshes while a shared store is away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StoreDown {
+    /// Nothing is refreshed ahead; an expired access token gets 503.
+    #[default]
+    Wait,
+    /// Each instance refreshes by itself: for an authority whose refresh tokens do not rotate.
+    Refresh,
 }
 
 /// Everything sessions need, shared by all requests.
@@ -148,7 +128,7 @@ pub struct Sessions {
 struct Inner {
     settings: Settings,
     jar: cookies::Jar,
-    ring: seal::KeyRing,
+    ring: KeyRing,
     opened: open::OpenedCookies,
     states: state::States,
     flights: refresh::Flights,
@@ -158,6 +138,7 @@ struct Inner {
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
+    unstored_ends: Arc<Semaphore>,
     /// Where refreshes run: no busy core, and no visitor who hangs up, delays them.
     background: Handle,
 }
@@ -176,7 +157,7 @@ impl Sessions {
         let sessions = Self {
             inner: Arc::new(Inner {
                 jar: cookies::Jar::new(&settings),
-                ring: seal::KeyRing::new(&settings.keys, random.clone()),
+                ring: KeyRing::new(&settings.keys, random.clone()),
                 opened: open::OpenedCookies::new(),
                 states: state::States::default(),
                 flights: refresh::Flights::default(),
@@ -187,6 +168,7 @@ impl Sessions {
                 clock,
                 random,
                 metrics,
+                unstored_ends: Arc::new(Semaphore::new(end::MOST_UNSTORED)),
                 background,
             }),
         };

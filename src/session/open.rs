@@ -10,13 +10,13 @@ use super::{
     cookies::{CookieChanges, Found, Parts, Token},
     grant::{SealedAccess, SealedRefresh, bearer, digest_of},
     refresh,
-    seal::{OpenError, Purpose},
     state::SessionState,
 };
 use crate::{
     authority,
     clock::Timestamp,
     oidc::Claims,
+    seal::{OpenError, Purpose},
     secret::AccessToken,
     store::{Generation, Sid},
 };

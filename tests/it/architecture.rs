@@ -36,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "respond",
             "route",
             "login",
+            "otp",
             "session",
             "authority",
             "oidc",
@@ -47,12 +48,31 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // The types of settings, and the parsers that belong to them.
-    ("config", &["listen", "hygiene", "session", "login", "authority", "oidc", "upstream", "route", "store", "call"]),
+    (
+        "config",
+        &[
+            "listen",
+            "hygiene",
+            "session",
+            "login",
+            "otp",
+            "pages",
+            "authority",
+            "oidc",
+            "upstream",
+            "route",
+            "store",
+            "call",
+        ],
+    ),
     ("listen", &["handle"]),
-    ("handle", &["hygiene", "respond", "route", "login", "session", "upstream"]),
+    ("handle", &["hygiene", "respond", "route", "login", "otp", "endpoint", "pages", "session", "upstream"]),
     // Pages, and the error types of what `handle` calls.
-    ("respond", &["pages", "hygiene", "login", "session", "upstream", "route"]),
-    ("login", &["session", "authority", "oidc", "pages", "call", "store"]),
+    ("respond", &["pages", "hygiene", "login", "otp", "endpoint", "session", "upstream", "route"]),
+    // These two do not know each other.
+    ("login", &["endpoint", "session", "authority", "oidc", "pages", "call", "store"]),
+    ("otp", &["endpoint", "session", "authority", "pages", "call", "store"]),
+    ("endpoint", &["session", "authority", "pages"]),
     ("session", &["authority", "store", "oidc"]),
     ("authority", &["oidc", "call", "store"]),
     ("call", &["upstream"]),
@@ -64,12 +84,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("upstream", &[]),
     ("clock", &[]),
+    ("seal", &[]),
     ("secret", &[]),
+    ("signing", &[]),
     ("telemetry", &[]),
 ];
 
 /// Open to all; `scripted` exists in unit tests only.
-const OPEN: &[&str] = &["clock", "secret", "telemetry", "scripted"];
+const OPEN: &[&str] = &["clock", "seal", "secret", "signing", "telemetry", "scripted"];
 
 #[test]
 fn imports_point_only_where_the_architecture_says() {

@@ -5,6 +5,7 @@ mod gateway;
 mod op;
 mod process;
 pub(crate) mod raw;
+mod servers;
 mod upstream;
 mod websocket;
 
@@ -16,6 +17,7 @@ pub(crate) use self::{
     op::OpenIdProvider,
     process::Process,
     raw::Raw,
+    servers::StoreServer,
     upstream::{Upstream, ok},
     websocket::WebSocket,
 };

@@ -9,24 +9,25 @@ const MOST: usize = 64;
 
 /// Decoded parameters, in their order.
 #[derive(Debug)]
-pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 /// The same parameter twice (RFC 6749 section 3.1 forbids it): two readers could take different ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Repeated;
+pub struct Repeated;
 
 impl<'a> Parameters<'a> {
-    pub(super) fn of(encoded: &'a [u8]) -> Self {
+    /// Reads them.
+    pub fn of(encoded: &'a [u8]) -> Self {
         Self(form_urlencoded::parse(encoded).take(MOST).collect())
     }
 
     /// The first of this name.
-    pub(super) fn first(&self, name: &str) -> Option<&str> {
+    pub fn first(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_ref())
     }
 
     /// The only one of this name; an empty one counts as absent (RFC 6749 section 3.1).
-    pub(super) fn once(&self, name: &str) -> Result<Option<&str>, Repeated> {
+    pub fn once(&self, name: &str) -> Result<Option<&str>, Repeated> {
         let mut named = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_ref());
         match (named.next(), named.next()) {
             (_, Some(_)) => Err(Repeated),

@@ -7,7 +7,6 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::LoginError;
 use crate::{
     pages::{Language, Page},
     session::{AuthStatus, CookieChanges, Visit},
@@ -53,13 +52,60 @@ pub enum Content {
     Json(Value),
     /// 303 (RFC 9110 section 15.4.4) to this address: the next request is a GET, whatever this one was.
     Redirect(String),
+    /// A file that is at this address for good.
+    File {
+        /// `Content-Type`.
+        media_type: &'static str,
+        /// It.
+        bytes: Bytes,
+    },
     /// Nothing.
     Empty,
 }
 
+/// A call that failed, and what its answer says of the session that came in.
+#[derive(Debug)]
+pub struct Failed<E> {
+    /// Why.
+    pub error: E,
+    /// How the session that came in fares: it stands.
+    pub auth_status: AuthStatus,
+    /// Its cookies where they changed, and what else the failure changes.
+    pub cookies: CookieChanges,
+}
+
+impl<E> Failed<E> {
+    /// The session fares as `call` found it; `more` cookies go along.
+    pub fn new(call: &Call, error: E, more: CookieChanges) -> Self {
+        let (auth_status, cookies) = call.visit.head();
+        Self { error, auth_status, cookies: cookies.and(more) }
+    }
+}
+
+/// A body that is not what the endpoint reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It says that it is something else.
+    #[error("the body is not application/json")]
+    NotJson,
+    /// It is not what it says, or lacks what it must have.
+    #[error("the body is not the JSON that is read here")]
+    Malformed,
+}
+
+impl Unreadable {
+    /// The stable `code` of the answer.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotJson => "json_expected",
+            Self::Malformed => "malformed_json",
+        }
+    }
+}
+
 /// How a body is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Written {
+pub enum Written {
     /// There is none, whatever its type says.
     Empty,
     /// `application/json`
@@ -88,15 +134,18 @@ impl Answer {
 }
 
 impl Call {
-    pub(super) fn language(&self) -> Language {
+    /// The visitor's language.
+    pub fn language(&self) -> Language {
         Language::of(&self.headers)
     }
 
-    pub(super) fn user_agent(&self) -> Option<String> {
+    /// What its `User-Agent` says.
+    pub fn user_agent(&self) -> Option<String> {
         self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned)
     }
 
-    pub(super) fn written(&self) -> Written {
+    /// How its body is written.
+    pub fn written(&self) -> Written {
         if self.body.is_empty() {
             return Written::Empty;
         }
@@ -104,15 +153,15 @@ impl Call {
     }
 
     /// The body as JSON.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, LoginError> {
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Unreadable> {
         if self.written() != Written::Json {
-            return Err(LoginError::BadRequest("json_expected"));
+            return Err(Unreadable::NotJson);
         }
-        serde_json::from_slice(&self.body).map_err(|_| LoginError::BadRequest("malformed_json"))
+        serde_json::from_slice(&self.body).map_err(|_| Unreadable::Malformed)
     }
 
     /// True where a page's form was posted, so that a browser shows what comes of it; a script gets JSON.
-    pub(super) fn is_form(&self) -> bool {
+    pub fn is_form(&self) -> bool {
         match self.headers.get("sec-fetch-mode") {
             Some(mode) => mode == "navigate",
             None => self.wants_page || self.written() == Written::Form,
@@ -120,7 +169,7 @@ impl Call {
     }
 
     /// True where a browser sent the request, not an app: browsers alone can be made to send what somebody else prepared.
-    pub(super) fn is_from_browser(&self) -> bool {
+    pub fn is_from_browser(&self) -> bool {
         is_from_browser(&self.headers)
     }
 }

@@ -5,13 +5,11 @@ use super::*;
 const HOME: &str = "/home";
 
 fn return_to() -> ReturnTo {
-    ReturnTo::new(&Settings {
-        public_url: Url::parse("https://app.example.kr").unwrap(),
-        base_path: "/auth".to_owned(),
-        login_page: None,
-        after_login: HOME.to_owned(),
-        after_logout: "/".to_owned(),
-        return_to_origins: vec!["https://partner.example.kr".to_owned(), "https://ports.example.kr:8443".to_owned()],
+    ReturnTo::new(&Places {
+        public_url: &Url::parse("https://app.example.kr").unwrap(),
+        base_path: "/auth",
+        after_login: HOME,
+        origins: &["https://partner.example.kr".to_owned(), "https://ports.example.kr:8443".to_owned()],
     })
 }
 

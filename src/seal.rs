@@ -1,4 +1,4 @@
-//! The seal on cookies and stored results: AES-256-GCM under a key ring, bound to purpose, format version and number of parts.
+//! The seal on cookies and on what the store keeps: AES-256-GCM under a key ring, bound to purpose, format version and number of parts.
 //!
 //! Text form: `KEYID.PARTS.BASE64URL(salt ‖ ciphertext ‖ tag)`. Each seal has its own key and nonce, derived by HKDF-SHA-256 (RFC 5869) from the ring's key and a
 //! random 16-byte salt, so that the limit of 2^32 random nonces for one key does not bind the ring's keys.
@@ -10,17 +10,50 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::SealKey;
-use crate::secret::{Random, RefreshToken};
+use crate::secret::{Random, RefreshToken, Secret};
 
 /// Goes up when what is inside a seal changes in a way that old code would misread.
 const FORMAT: u8 = 1;
 const SALT: usize = 16;
 const TAG: usize = 16;
 
+/// A sealing key: 32 random bytes.
+#[derive(Clone)]
+pub struct SealKey(pub Zeroizing<[u8; 32]>);
+
+impl std::fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealKey(***)")
+    }
+}
+
+impl SealKey {
+    /// Reads 32 bytes in base64: standard or URL-safe, padded or not, white space at the ends ignored.
+    pub fn from_base64(text: &Secret) -> Option<Self> {
+        use base64::{
+            Engine as _,
+            alphabet::{STANDARD, URL_SAFE},
+            engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+        };
+        let lax = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        let text = text.expose().trim();
+        [STANDARD, URL_SAFE].iter().find_map(|alphabet| {
+            let bytes = Zeroizing::new(GeneralPurpose::new(alphabet, lax).decode(text).ok()?);
+            Some(Self(Zeroizing::new(bytes.as_slice().try_into().ok()?)))
+        })
+    }
+
+    /// The key's name in cookies and in what `check` prints: 8 hex digits of its SHA-256.
+    pub fn id(&self) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_slice());
+        let [a, b, c, d] = [0, 1, 2, 3].map(|i| digest.as_ref()[i]);
+        format!("{a:02x}{b:02x}{c:02x}{d:02x}")
+    }
+}
+
 /// What a seal is for: a value sealed for one purpose opens for no other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Purpose<'a> {
+pub enum Purpose<'a> {
     /// `sb_at`.
     Access,
     /// `sb_rt`.
@@ -31,11 +64,19 @@ pub(crate) enum Purpose<'a> {
     Result(&'a RefreshToken),
     /// The nonce of `POST /{provider}/nonce`.
     Nonce,
+    /// The challenge of a browser that asked for a one-time code.
+    Challenge,
+    /// The digits of a one-time code in the store.
+    Code,
+    /// A refresh token of the gateway's own.
+    OwnRefresh,
+    /// What the store keeps with a family of those.
+    Record,
 }
 
 /// Why a value did not open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum OpenError {
+pub enum OpenError {
     /// Sealed by a key that is not in the ring (a rolling rotation, another deployment): to be left alone.
     #[error("sealed with an unknown key")]
     UnknownKey,
@@ -46,7 +87,7 @@ pub(crate) enum OpenError {
 
 /// The session keys: the first seals, all open.
 #[derive(Clone)]
-pub(crate) struct KeyRing {
+pub struct KeyRing {
     keys: Vec<RingKey>,
     random: Random,
 }
@@ -60,13 +101,16 @@ struct RingKey {
 impl KeyRing {
     /// # Panics
     /// Without a key: the configuration always has one.
-    pub(crate) fn new(keys: &[SealKey], random: Random) -> Self {
+    pub fn new(keys: &[SealKey], random: Random) -> Self {
         assert!(!keys.is_empty(), "the configuration holds at least one session key");
         Self { keys: keys.iter().map(|key| RingKey { id: key.id(), key: key.clone() }).collect(), random }
     }
 
     /// Seals `plain`, to be split into parts whose number `parts` finds from the length of the text.
-    pub(crate) fn seal(&self, purpose: Purpose<'_>, plain: &[u8], parts: impl Fn(usize) -> usize) -> String {
+    ///
+    /// # Panics
+    /// Never: AES-GCM seals anything under 64 GiB.
+    pub fn seal(&self, purpose: Purpose<'_>, plain: &[u8], parts: impl Fn(usize) -> usize) -> String {
         let ring_key = &self.keys[0];
         let body_len = ((SALT + plain.len() + TAG) * 4).div_ceil(3);
         let head = |n: usize| format!("{}.{n}.", ring_key.id);
@@ -90,12 +134,7 @@ impl KeyRing {
     }
 
     /// Opens what [`KeyRing::seal`] made of `parts` parts put together.
-    pub(crate) fn open(
-        &self,
-        purpose: Purpose<'_>,
-        text: &[u8],
-        parts: usize,
-    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn open(&self, purpose: Purpose<'_>, text: &[u8], parts: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (ring_key, rest) = self.key_of(text)?;
         let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
         if declared_parts(&rest[..dot]) != Some(parts) {
@@ -114,7 +153,7 @@ impl KeyRing {
     }
 
     /// How many parts the text that begins with `first` says it has.
-    pub(crate) fn parts_of(&self, first: &[u8]) -> Result<usize, OpenError> {
+    pub fn parts_of(&self, first: &[u8]) -> Result<usize, OpenError> {
         let (_, rest) = self.key_of(first)?;
         let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
         declared_parts(&rest[..dot]).ok_or(OpenError::Broken)
@@ -139,6 +178,10 @@ fn associated(purpose: Purpose<'_>, key_id: &str, parts: usize) -> Vec<u8> {
         Purpose::Attempt(id) => ("attempt", id),
         Purpose::Result(_) => ("result", ""),
         Purpose::Nonce => ("nonce", ""),
+        Purpose::Challenge => ("challenge", ""),
+        Purpose::Code => ("code", ""),
+        Purpose::OwnRefresh => ("own refresh", ""),
+        Purpose::Record => ("record", ""),
     };
     format!("vestibule {FORMAT} {key_id} {parts} {name} {detail}").into_bytes()
 }

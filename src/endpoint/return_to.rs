@@ -3,16 +3,27 @@
 use percent_encoding::percent_decode_str;
 use url::{Origin, Url};
 
-use super::Settings;
-
 /// It travels in the attempt's cookie, and that must stay under what browsers keep.
 const LONGEST: usize = 2000;
 /// An address that is still encoded after so many rounds is a trick.
 const MOST_ROUNDS: usize = 3;
 
+/// What the configuration says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'s> {
+    /// The address visitors use.
+    pub public_url: &'s Url,
+    /// Where our own endpoints live.
+    pub base_path: &'s str,
+    /// Where a login without `return_to` goes.
+    pub after_login: &'s str,
+    /// Origins besides `public_url`'s that `return_to` may name.
+    pub origins: &'s [String],
+}
+
 /// Decides where logins may end.
 #[derive(Debug)]
-pub(super) struct ReturnTo {
+pub struct ReturnTo {
     own: Url,
     origins: Vec<Origin>,
     /// Our own endpoints that begin or end a login.
@@ -21,24 +32,24 @@ pub(super) struct ReturnTo {
 }
 
 impl ReturnTo {
-    pub(super) fn new(settings: &Settings) -> Self {
-        let listed =
-            settings.return_to_origins.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
-        let origins = std::iter::once(settings.public_url.origin()).chain(listed).filter(Origin::is_tuple).collect();
-        let mut own = settings.public_url.clone();
+    /// As the configuration says.
+    pub fn new(places: &Places<'_>) -> Self {
+        let listed = places.origins.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
+        let origins = std::iter::once(places.public_url.origin()).chain(listed).filter(Origin::is_tuple).collect();
+        let mut own = places.public_url.clone();
         own.set_path("/");
         own.set_query(None);
         own.set_fragment(None);
         Self {
             own,
             origins,
-            endpoints: ["login", "callback"].map(|endpoint| format!("{}/{endpoint}", settings.base_path)),
-            after_login: settings.after_login.clone(),
+            endpoints: ["login", "callback"].map(|endpoint| format!("{}/{endpoint}", places.base_path)),
+            after_login: places.after_login.to_owned(),
         }
     }
 
     /// The address to go to after the login that asks for `asked`: ready for `Location`.
-    pub(super) fn follow<'a>(&'a self, asked: Option<&'a str>) -> &'a str {
+    pub fn follow<'a>(&'a self, asked: Option<&'a str>) -> &'a str {
         asked.filter(|asked| self.stays(asked)).unwrap_or(&self.after_login)
     }
 

@@ -2,24 +2,28 @@
 
 use uuid::Uuid;
 
-use super::{Call, Logins};
-use crate::{authority::Device, session};
+use super::Call;
+use crate::{
+    authority::Device,
+    secret::Random,
+    session::{self, Sessions},
+};
 
 /// Longest name that an app may give.
 const LONGEST_NAME: usize = 100;
 
-impl Logins {
+impl Call {
     /// The device that logs in; `id` and `name` are what an app says of itself, where the browser's cookie says nothing.
-    pub(super) fn device(&self, call: &Call, id: Option<Uuid>, name: Option<&str>) -> Device {
-        let own = self.sessions.device_id(&call.headers);
-        let id = own.or(id).unwrap_or_else(|| self.random.uuid());
+    pub fn device(&self, sessions: &Sessions, random: &Random, id: Option<Uuid>, name: Option<&str>) -> Device {
+        let own = sessions.device_id(&self.headers);
+        let id = own.or(id).unwrap_or_else(|| random.uuid());
         let name = name.map(visible).filter(|name| !name.is_empty());
-        Device { id, name: name.unwrap_or_else(|| session::device::name(&call.headers)) }
+        Device { id, name: name.unwrap_or_else(|| session::device::name(&self.headers)) }
     }
 }
 
 /// What an app calls its device: taken if it is a UUID.
-pub(super) fn said(id: Option<&str>) -> Option<Uuid> {
+pub fn said(id: Option<&str>) -> Option<Uuid> {
     id.and_then(session::device::parse_id)
 }
 

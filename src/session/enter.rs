@@ -1,0 +1,49 @@
+//! From the proof of who someone is to a session, for every way to log in.
+
+use std::sync::Arc;
+
+use super::{BeginError, CookieChanges, NewLogin, Session, Sessions, Visit};
+use crate::{
+    authority::{IssueError, Proof, Visitor},
+    telemetry,
+};
+
+/// A session that has just begun.
+#[derive(Debug)]
+pub struct Entered {
+    /// It.
+    pub session: Arc<Session>,
+    /// Its cookies.
+    pub cookies: CookieChanges,
+}
+
+/// Why a proof brought no session.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// The authority issued nothing.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// What it issued makes no session.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+}
+
+impl Sessions {
+    /// Lets the authority issue tokens for `proof` and begins a session with them, in place of the one that came in. `method` is what the session calls its provider.
+    pub async fn enter(
+        &self,
+        visit: &mut Visit,
+        proof: Proof,
+        method: &str,
+        visitor: Visitor,
+    ) -> Result<Entered, EnterError> {
+        let issued = self.inner.authority.issue(proof, &visitor).await?;
+        let (client, device) = (visitor.client, visitor.device);
+        let device_id = device.id;
+        let login = NewLogin { issued, provider: Arc::from(method), device };
+        let (session, cookies) = self.begin(login, visit).await?;
+        tracing::info!(target: "audit", method, device = %device_id, %client, "login succeeded");
+        self.inner.metrics.login(method, telemetry::Login::Ok);
+        Ok(Entered { session, cookies })
+    }
+}
