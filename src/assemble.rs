@@ -73,20 +73,15 @@ pub struct Running {
     /// The session key that was made at start, where the file names none.
     made_keys: Option<Vec<SealKey>>,
     served: Option<Served>,
-    runtime: Option<Runtime>,
+    runtime: Option<Background>,
 }
 
 /// Binds the sockets of `config`, builds every part and serves. `clock` and `random` are the only ones that all parts use.
 pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry) -> anyhow::Result<Running> {
     install_cryptography();
     let listeners = listen::bind(&config.listen)?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(BACKGROUND_THREADS)
-        .thread_name("background")
-        .enable_all()
-        .build()
-        .context("the background runtime does not start")?;
-    let store = store::open(&config.store, runtime.handle()).context("[store]")?;
+    let runtime = Background::start()?;
+    let store = store::open(&config.store, &runtime.handle).context("[store]")?;
     let world = World {
         request_ids: RequestIds::new(&random),
         clock,
@@ -94,7 +89,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         store,
         telemetry,
         replay_budget: replay::Budget::new(replay::DEFAULT_BUDGET),
-        background: runtime.handle().clone(),
+        background: runtime.handle.clone(),
         shutdown: Shutdown::new(),
         streams: TaskTracker::new(),
     };
@@ -191,6 +186,31 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.world.shutdown.cut();
+        // Before the parts that its tasks use.
+        self.runtime.take();
+    }
+}
+
+/// The runtime of what is no request's own. It may be dropped anywhere, also where a start fails: it waits for nothing then.
+struct Background {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Background {
+    fn start() -> anyhow::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(BACKGROUND_THREADS)
+            .thread_name("background")
+            .enable_all()
+            .build()
+            .context("the background runtime does not start")?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -318,4 +338,28 @@ fn reach(reachability: Reachability) -> Reach {
 pub fn upstream_tls() -> anyhow::Result<rustls::ClientConfig> {
     use rustls_platform_verifier::ConfigVerifierExt as _;
     rustls::ClientConfig::with_platform_verifier().context("the system's trust store cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_opened_is_told() {
+        const FILE: &str = r#"
+            server = { listen = "127.0.0.1:0", public_url = "http://localhost" }
+            store.kind = "file"
+            providers.google = { client_id = "id", client_secret = "secret" }
+            upstreams.app = { targets = ["http://127.0.0.1:3000"], bearer = "none" }
+            routes = [{ path = "/{*rest}", upstream = "app", access = "user" }]
+        "#;
+        let (folder, random) = (tempfile::tempdir().unwrap(), Random::system());
+        std::fs::write(folder.path().join("vestibule.redb"), "something else").unwrap();
+        let environment = crate::config::Environment::default();
+        let config = crate::config::parse(FILE, "gateway.toml", folder.path(), &environment, &random);
+        let config = config.unwrap_or_else(|complaints| panic!("{complaints}")).config;
+        let telemetry = Telemetry { metrics: Arc::new(Metrics::new()), access_log: None };
+        let error = start(config, Clock::system(), random, telemetry).err().unwrap();
+        assert!(format!("{error:#}").contains("the store cannot be opened"), "{error:#}");
+    }
 }

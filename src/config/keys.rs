@@ -30,7 +30,7 @@ pub(super) const ROOT: &[Key] = &[
         "store",
         Table(STORE),
         Optional,
-        "What requests must agree on: which sessions have ended, and what has been used once.",
+        "What requests must agree on: who refreshes, which sessions have ended, what has been used once, and what was counted.",
     ),
     key("authority", Table(AUTHORITY), Optional, "Who issues the access and refresh tokens."),
     key(
@@ -239,13 +239,28 @@ const SESSION: &[Key] = &[
 const STORE: &[Key] = &[
     key(
         "kind",
-        Choice(&["memory"], &["file", "redis", "postgres"]),
+        Choice(&["memory", "file", "redis", "postgres"], &[]),
         Default("\"memory\""),
-        "`memory`: in this process alone, so for one instance; a restart forgets it.",
+        "`memory`: in this process alone, so for one instance; a restart forgets it. `file`: in a file of this machine, for one instance; it survives a restart and a crash. `redis` and `postgres`: on a server that all instances share; they also share `session.keys`.",
     ),
-    later("path"),
-    later("store_down"),
-    later("url"),
+    key(
+        "path",
+        One(Form::File),
+        Default("\"vestibule.redb\""),
+        "The file, for `kind = \"file\"`: made if it is not there, in a folder that must be. One instance has it at a time.",
+    ),
+    key(
+        "url",
+        One(Form::Secret),
+        Optional,
+        "The server, for `kind = \"redis\"` or `\"postgres\"`: `redis://HOST:PORT/DB`, `redis-sentinel://HOST,HOST/SERVICE/DB`, `redis-cluster://HOST,HOST`, each with `rediss` for TLS; `postgres://USER@HOST:PORT/DATABASE`. With a password in it, say where it is: `env:NAME` or `file:PATH`.",
+    ),
+    key(
+        "store_down",
+        Choice(&["wait", "refresh"], &[]),
+        Default("\"wait\""),
+        "What happens to refreshes while the store cannot be reached. `wait`: nothing is refreshed ahead, and an expired access token gets 503 with its cookies kept. `refresh`: every instance refreshes by itself, for an authority whose refresh tokens stay the same. Codes and limits get 503 either way.",
+    ),
 ];
 
 /// The keys of a call to a backend.

@@ -27,6 +27,7 @@ mod section;
 mod server;
 mod session;
 mod shape;
+mod store;
 mod template;
 mod tree;
 mod upstreams;
@@ -190,12 +191,18 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         check_login_page(&session_section, &server, &table, &routes, around);
     }
 
+    let store_section = root.section("store");
+    let lacks_keys = server.local && session.as_ref().is_some_and(|session| session.key_was_made);
+    let store = store::store(&store_section, lacks_keys, around);
     let pages = login.as_ref().map(|login| pages::pages(&root.section("pages"), login, around));
     let authority = authority?;
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
     debug_assert_eq!(matches!(authority.kind, Kind::Backend(_)), backend);
-    let session =
-        session.map(|session| crate::session::Settings { template_claims: claims_in(&routes, &authority), ..session });
+    let session = session.map(|session| crate::session::Settings {
+        template_claims: claims_in(&routes, &authority),
+        store_down: store::store_down(&store_section),
+        ..session
+    });
     Some(Config {
         hygiene: hygiene(&server, &routes)?,
         listen: server.listen?,
@@ -207,7 +214,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         providers: providers.into_iter().collect::<Option<_>>()?,
         upstreams,
         routes,
-        store: crate::store::Settings::Memory,
+        store: store?,
         telemetry,
     })
 }

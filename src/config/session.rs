@@ -61,7 +61,7 @@ pub(super) fn session(
         roles_claim: section.read("roles_claim", form::pointer),
         expose_claims: section.values("expose_claims", form::text),
         template_claims: Vec::new(),
-        store_down: session::StoreDown::Wait,
+        store_down: session::StoreDown::default(),
         longest_timeout,
     })
 }

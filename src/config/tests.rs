@@ -10,6 +10,9 @@ use crate::{
     authority::VerifyKeys,
     call::{Body, Json, Piece, Placeholder, Text},
     oidc::{Allow, Preset},
+    secret::Secret,
+    session::StoreDown,
+    store,
 };
 
 mod bad;
@@ -196,6 +199,45 @@ access = "user"
 fn the_reference_is_current() {
     let written = fs::read_to_string(top("docs/config.md")).unwrap();
     assert!(written == reference(), "run `vestibule schema --reference > docs/config.md`");
+}
+
+#[test]
+fn each_store_is_read_with_its_address_or_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let read_store = |table: &str| {
+        let text = BACKEND.replace("[session]", &format!("[store]\n{table}\n[session]"));
+        let settings = environment(&[("STORE_URL", "rediss-sentinel://:hunter2@a,b/main/0")]);
+        let loaded = parse(&text, "gateway.toml", folder.path(), &settings, &Random::system());
+        let loaded = loaded.unwrap_or_else(|complaints| panic!("{complaints}"));
+        (loaded.config.store, loaded.config.session.store_down, said(&loaded.warnings))
+    };
+    let none = String::new;
+    assert_eq!(read_store("kind = \"memory\""), (store::Settings::Memory, StoreDown::Wait, none()));
+    let path = folder.path().join("vestibule.redb");
+    assert_eq!(read_store("kind = \"file\""), (store::Settings::File { path }, StoreDown::Wait, none()));
+    let path = folder.path().join("x");
+    assert_eq!(read_store("kind = \"file\"\npath = \"x\"").0, store::Settings::File { path });
+    let url = Secret::new("rediss-sentinel://:hunter2@a,b/main/0");
+    assert_eq!(
+        read_store("kind = \"redis\"\nurl = \"env:STORE_URL\"\nstore_down = \"refresh\""),
+        (store::Settings::Redis { url }, StoreDown::Refresh, none())
+    );
+    let url = Secret::new("postgresql://gate@db:5432/gate");
+    assert_eq!(
+        read_store("kind = \"postgres\"\nurl = \"postgresql://gate@db:5432/gate\""),
+        (store::Settings::Postgres { url }, StoreDown::Wait, none())
+    );
+    assert_eq!(
+        read_store("kind = \"postgres\"\nurl = \"postgres://gate:hunter2@db/gate\"").2,
+        "6:7 a secret stands in the file itself → write \"env:NAME\" or \"file:PATH\", and keep the secret there\n"
+    );
+}
+
+#[test]
+fn instances_that_share_a_store_share_keys() {
+    let text = SMALLEST.replace("[session]", "[store]\nkind = \"redis\"\nurl = \"redis://localhost\"\n[session]");
+    let said = said(&read(&text).unwrap().warnings);
+    assert!(said.contains("5:8 several instances share a store, but without `session.keys` none can read"), "{said}");
 }
 
 #[test]
@@ -474,6 +516,7 @@ fn every_declared_key_is_read() {
         include_str!("providers.rs"),
         include_str!("server.rs"),
         include_str!("session.rs"),
+        include_str!("store.rs"),
         include_str!("template.rs"),
         include_str!("upstreams.rs"),
     ];

@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use super::{MemoryStore, Settings, Store};
+use super::{MemoryStore, Settings, Store, file::FileStore};
 
 /// Why a store can never be used as it is configured.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum OpenError {
 pub fn open(settings: &Settings, _runtime: &Handle) -> Result<Store, OpenError> {
     match settings {
         Settings::Memory => Ok(MemoryStore::shared()),
-        Settings::File { .. } => Err(OpenError::Unusable("file".to_owned())),
+        Settings::File { path } => FileStore::open(path),
         Settings::Redis { .. } => Err(OpenError::Unusable("redis".to_owned())),
         Settings::Postgres { .. } => Err(OpenError::Unusable("postgres".to_owned())),
     }

@@ -185,9 +185,20 @@ bad! {
         "4:17 `health_listen` is the address of `listen` → give it a port of its own\n";
     a_login_that_leads_away: BACKEND, "[session]" => "[session]\nafter_login = \"https://evil.example/\"",
         "5:15 `after_login` leads to another origin → list its origin in `return_to_origins`, or write a path\n";
-    a_store_of_a_later_version: BACKEND, "[session]" => "[store]\nkind = \"redis\"\nurl = \"redis://x\"\n[session]",
-        "5:8 `kind = \"redis\"` is not available yet in this version → it can be \"memory\"\n\
-         6:1 `url` is not available yet in this version → leave it out\n";
+    a_store_on_a_server_that_is_not_named: BACKEND, "[session]" => "[store]\nkind = \"redis\"\n[session]",
+        "5:8 a store of `kind = \"redis\"` needs a `url` → write `url = \"redis://127.0.0.1:6379/0\"`; with a password in it, `url = \"env:NAME\"`\n";
+    a_store_at_an_address_of_another_kind: BACKEND, "[session]" => "[store]\nkind = \"postgres\"\nurl = \"redis://x\"\n[session]",
+        "6:7 `url` is no address that a store of `kind = \"postgres\"` can have → it begins with postgres://, postgresql://; write `url = \"postgres://vestibule@127.0.0.1:5432/vestibule\"`; with a password in it, `url = \"env:NAME\"`\n";
+    a_store_at_a_secret_that_is_no_address: BACKEND, "[session]" => "[store]\nkind = \"redis\"\nurl = \"env:SECRET\"\n[session]",
+        "6:7 `url` is no address that a store of `kind = \"redis\"` can have → it begins with redis://, rediss://, redis-sentinel://, rediss-sentinel://, redis-cluster://, rediss-cluster://; write `url = \"redis://127.0.0.1:6379/0\"`; with a password in it, `url = \"env:NAME\"`\n";
+    a_store_with_what_others_need: BACKEND, "[session]" => "[store]\npath = \"x\"\nurl = \"redis://x\"\n[session]",
+        "5:1 a store of `kind = \"memory\"` has no `path` → leave it out; `path` is for \"file\"\n\
+         6:1 a store of `kind = \"memory\"` has no `url` → leave it out; `url` is for \"redis\" and \"postgres\"\n";
+    a_store_in_no_folder: BACKEND, "[session]" => "[store]\nkind = \"file\"\npath = \"data/v.redb\"\n[session]",
+        "6:8 the folder of the store's file does not exist → make the folder, or write another `path`; relative paths start at the folder of this file\n";
+    a_store_of_no_kind: BACKEND, "[session]" => "[store]\nkind = \"mysql\"\nstore_down = \"fail\"\n[session]",
+        "5:8 `kind` cannot be `mysql` → it can be one of \"memory\", \"file\", \"redis\", \"postgres\"\n\
+         6:14 `store_down` cannot be `fail` → it can be one of \"wait\", \"refresh\"\n";
     tables_of_later_versions: BACKEND, "[session]" => "[otp]\nlifetime = \"3m\"\n[limits]\n[signing]\n[login]\n[verify]\n[session]",
         "4:2 `otp` is not available yet in this version → leave it out\n\
          6:2 `limits` is not available yet in this version → leave it out\n\
