@@ -186,7 +186,9 @@ mod tests {
 
     #[test]
     fn an_address_that_makes_no_sense_is_refused_without_repeating_it() {
-        for url in ["postgres://me:hunter2@host:port/db", "redis://:hunter2@host", "postgres:///db?password=hunter2&x=1"] {
+        for url in
+            ["postgres://me:hunter2@host:port/db", "redis://:hunter2@host", "postgres:///db?password=hunter2&x=1"]
+        {
             let error = parse(url).err().unwrap().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }

@@ -13,9 +13,9 @@ language plpgsql as $$
 declare
     -- The clocks of instances and database differ: nothing goes before both are past its time. An hour more, because a lease or a claim that ran out is
     -- still worth something to its holder while nobody else has taken it.
-    both constant timestamptz := least(p_now, clock_timestamp());
-    due constant timestamptz := both - interval '1 hour';
-    soon constant timestamptz := both - interval '10 minutes';
+    past constant timestamptz := least(p_now, clock_timestamp());
+    due constant timestamptz := past - interval '1 hour';
+    soon constant timestamptz := past - interval '10 minutes';
     gone bigint;
     most_gone bigint := 0;
 begin
