@@ -118,10 +118,12 @@ impl Listener {
 
     /// Reads what has ended by transactions from number `from` on. Returns from where to go on: the oldest one that was still running as this was read.
     async fn catch_up(&self, client: &Client, from: i64) -> Result<i64, tokio_postgres::Error> {
-        // One statement, so that both are of one snapshot: an ending is in it, or its transaction is not older than the oldest that runs.
-        let sql = "select oldest, e.sid, e.ends_at \
-                   from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as oldest) s \
-                   left join vestibule.ended e on e.tx >= $1 and e.ends_at > $2";
+        // One statement, so that all is of one snapshot: an ending is in it, or its transaction is not older than the oldest that runs. Numbers from the next one on are those of
+        // another server, from which the rows were brought here: read once, they are not looked at again.
+        let sql = "select s.oldest, e.sid, e.ends_at from ( \
+                       select pg_snapshot_xmin(now)::text::bigint as oldest, pg_snapshot_xmax(now)::text::bigint as next \
+                       from pg_current_snapshot() as now \
+                   ) s left join vestibule.ended e on e.tx >= $1 and (e.tx < s.next or $1 = 0) and e.ends_at > $2";
         let latest = self.shared.latest();
         let mut oldest = from;
         for row in client.query(sql, &[&from, &moment(latest)]).await? {
@@ -172,8 +174,8 @@ async fn hear(mut messages: Messages, shared: &Shared) -> Lost {
 
 impl Shared {
     /// `settled SID` or `ended SID UNTIL`, as the functions of the schema say it.
-    fn hear(&self, said: &str) {
-        let mut words = said.split(' ');
+    fn hear(&self, payload: &str) {
+        let mut words = payload.split(' ');
         let what = words.next();
         let sid = words.next().and_then(|hex| u128::from_str_radix(hex, 16).ok()).map(|n| Sid(n.to_be_bytes()));
         let until = words.next().and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis);

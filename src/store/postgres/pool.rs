@@ -58,9 +58,11 @@ impl Connect for Dial {
                     }
                 }
             });
-            // What nobody waits for any more must not hold its locks for longer.
+            // What nobody waits for any more must not hold its locks for longer. And what stands after a lock must see what its last holder did, whatever the database's default.
             let limit = self.limit.mul_f32(0.9).as_millis();
-            client.batch_execute(&format!("set statement_timeout = {limit}")).await?;
+            let settings =
+                format!("set statement_timeout = {limit}; set default_transaction_isolation = 'read committed'");
+            client.batch_execute(&settings).await?;
             Ok((client, carried))
         }
         .boxed()
