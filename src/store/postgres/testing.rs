@@ -147,7 +147,7 @@ pub(super) enum Gate {
     Open,
     /// Cuts them, and refuses new ones.
     Shut,
-    /// Keeps them, takes new ones, and says nothing.
+    /// Keeps them, takes new ones, and says nothing on either for as long as they are.
     Silent,
 }
 
@@ -219,16 +219,13 @@ async fn carry(server: String, port: u16, mut wants: watch::Receiver<Gate>, tell
 }
 
 async fn carry_one(mut socket: TcpStream, server: String, mut wants: watch::Receiver<Gate>) {
-    let wanted = *wants.borrow_and_update();
-    if wanted == Gate::Open {
+    if *wants.borrow_and_update() == Gate::Open {
         let mut server = TcpStream::connect(server).await.expect("the test server is there");
         tokio::select! {
             _ = tokio::io::copy_bidirectional(&mut socket, &mut server) => return,
             _ = wants.changed() => {}
         }
-        // What was silent once is never heard again.
-        let _ = wants.wait_for(|wanted| *wanted != Gate::Silent).await;
-    } else {
-        let _ = wants.wait_for(|wanted| *wanted != Gate::Silent).await;
     }
+    // What fell silent stays so, until it is cut.
+    let _ = wants.wait_for(|wanted| *wanted == Gate::Shut).await;
 }
