@@ -18,11 +18,13 @@ mod endings;
 mod file;
 mod memory;
 mod open;
+mod postgres;
 mod quota;
 mod wakes;
 
 pub use memory::MemoryStore;
 pub use open::{OpenError, open};
+pub use postgres::PostgresStore;
 
 /// The login that a session began with: 128 random bits, new at each login.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
