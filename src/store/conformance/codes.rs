@@ -1,4 +1,4 @@
-//! One-time codes.
+//! One-time codes: opened, sent again, tried, claimed and settled.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! Limits.
+//! Limits: what is counted, what is refused, and from when on it is not.
 
 use super::{
     super::{quota::Counted, *},

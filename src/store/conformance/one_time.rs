@@ -1,4 +1,4 @@
-//! Single use.
+//! Single use: the first taker of a key, and nobody else.
 
 use super::{super::*, at, at_once, digest};
 
