@@ -16,10 +16,12 @@ mod endings;
 mod memory;
 mod open;
 mod quota;
+mod redis;
 mod wakes;
 
 pub use memory::MemoryStore;
 pub use open::{OpenError, open};
+pub use redis::RedisStore;
 
 /// The login that a session began with: 128 random bits, new at each login.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
