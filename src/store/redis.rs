@@ -1,7 +1,7 @@
-//! The store in Redis: every step is one script on keys of one hash tag, so it is the same on one server, behind Sentinels and in a Cluster. Scripts compare the times they
+//! The store in Redis: every step is one script on one key, so it is the same on one server, behind Sentinels and in a Cluster. Scripts compare the times they
 //! are handed; Redis' own expiry only takes away, a good while later, what is past its time anyway.
 //!
-//! Every call has an answer within [`CALL`]. It is sent again only where the server said that it did not run: otherwise the caller learns that it may have run or not. Redis
+//! Every call has an answer within its deadline, half a second unless the address says otherwise. It is sent again only where the server said that it did not run: otherwise the caller learns that it may have run or not. Redis
 //! replicates after it has answered, so a failover can lose the last writes: a code whose record is lost is dead, a lease that is lost was fenced, a family that fell behind is
 //! unknown. What is taken once may then be taken a second time.
 
@@ -43,9 +43,9 @@ mod reply;
 mod script;
 mod servers;
 mod source;
+#[cfg(test)]
+mod testing;
 
-/// So long may a call take, with all that belongs to it.
-const CALL: Duration = Duration::from_millis(500);
 /// Redis keeps things for so long past their time, and at least so long.
 const SLACK: Duration = Duration::from_secs(60);
 /// Nothing is kept longer: what says so means for ever.
@@ -64,6 +64,7 @@ pub struct RedisStore {
 struct Shared {
     servers: Servers,
     keys: Keys,
+    timeout: Duration,
     endings: Endings,
     wakes: Wakes,
     /// Sessions that ended here while the store was away.
@@ -87,6 +88,7 @@ impl RedisStore {
         let shared = Arc::new(Shared {
             servers: Servers::new(&address, runtime)?,
             keys: Keys::new(address.prefix),
+            timeout: address.timeout,
             endings: Endings::new(),
             wakes: Wakes::default(),
             unsaid: Mutex::default(),
@@ -130,7 +132,7 @@ impl Health for RedisStore {
 
 impl Shared {
     async fn ask(&self, call: &Call) -> Result<Reply, StoreError> {
-        self.ask_by(call, deadline()).await
+        self.ask_by(call, self.deadline()).await
     }
 
     async fn ask_at(&self, call: &Call, now: Timestamp) -> Result<Reply, StoreError> {
@@ -148,6 +150,11 @@ impl Shared {
             _ => {}
         }
         Reply::of(answer?)
+    }
+
+    /// When a call that begins now has to have its answer.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
     }
 
     /// A number that no other script was given, for fences and claims: the time, then a count.
@@ -201,10 +208,6 @@ impl Shared {
     }
 }
 
-fn deadline() -> Instant {
-    Instant::now() + CALL
-}
-
 /// `moment` as scripts compute with it.
 fn millis(moment: Timestamp) -> i64 {
     moment.as_millis().clamp(-FARTHEST, FARTHEST)
@@ -219,3 +222,6 @@ fn span(span: Duration) -> i64 {
 fn time_to_live(until: Timestamp, now: Timestamp) -> i64 {
     i64::try_from((until.since(now).max(Duration::ZERO) + SLACK).as_millis()).unwrap_or(LONGEST).min(LONGEST)
 }
+
+#[cfg(test)]
+mod tests;

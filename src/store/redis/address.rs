@@ -1,6 +1,6 @@
 //! Where Redis is: what `[store] url` says.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use percent_encoding::percent_decode_str;
 
@@ -14,6 +14,8 @@ const SERVER_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 /// What every key begins with where the address does not say.
 const PREFIX: &str = "vestibule";
+/// How long a call may take where the address does not say.
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A name or IP address, and a port.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -61,6 +63,8 @@ pub(super) struct Address {
     pub(super) sentinel_login: Login,
     /// What every key begins with.
     pub(super) prefix: String,
+    /// So long may a call take, with all that belongs to it.
+    pub(super) timeout: Duration,
 }
 
 impl Address {
@@ -94,7 +98,7 @@ impl Address {
 
         let path: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let database = match (&mut kind, path.as_slice()) {
-            (Kind::One, []) | (Kind::Cluster, []) => "0",
+            (Kind::One | Kind::Cluster, []) => "0",
             (Kind::One, [database]) => database,
             (Kind::Sentinels(service), [name]) => {
                 *service = decoded(name)?;
@@ -123,8 +127,16 @@ impl Address {
             return Err(wrong("its url has too many hosts; several are for redis-sentinel and redis-cluster"));
         }
 
-        let mut address =
-            Self { kind, hosts, is_tls, ca: None, login, sentinel_login: Login::default(), prefix: PREFIX.to_owned() };
+        let mut address = Self {
+            kind,
+            hosts,
+            is_tls,
+            ca: None,
+            login,
+            sentinel_login: Login::default(),
+            prefix: PREFIX.to_owned(),
+            timeout: TIMEOUT,
+        };
         for (name, value) in
             query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         {
@@ -142,11 +154,17 @@ impl Address {
             "prefix" => {
                 return Err(wrong("the prefix in its url is not 1 to 64 letters, digits, '-', '_', '.' and ':'"));
             }
+            "timeout_ms" => {
+                let millis = value.parse().ok().filter(|millis| (50..=10_000).contains(millis));
+                let millis =
+                    millis.ok_or_else(|| wrong("the timeout_ms in its url is not a number from 50 to 10000"))?;
+                self.timeout = Duration::from_millis(millis);
+            }
             "sentinel_username" if has_sentinels => self.sentinel_login.username = some(value),
             "sentinel_password" if has_sentinels => self.sentinel_login.password = some(value).map(Secret::new),
             _ => {
                 return Err(wrong(
-                    "its url has a parameter that is not ca, prefix, sentinel_username or sentinel_password",
+                    "its url has a parameter that is not ca, prefix, timeout_ms, sentinel_username or sentinel_password",
                 ));
             }
         }
@@ -244,6 +262,7 @@ mod tests {
             "redis://:hunter2@h?ca=/x",
             "redis://:hunter2@h?timeout=3",
             "redis://:hunter2@h?prefix={a}",
+            "redis://:hunter2@h?timeout_ms=0",
             "redis://:hunter2@h?sentinel_password=hunter2",
             "redis-sentinel://:hunter2@h",
             "redis-cluster://:hunter2@h/0",

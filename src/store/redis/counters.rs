@@ -21,7 +21,7 @@ use crate::{
 impl Counters for RedisStore {
     fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
         async move {
-            let deadline = super::deadline();
+            let deadline = self.shared.deadline();
             self.shared.saw(now);
             for (which, quota) in quotas.iter().enumerate() {
                 let Some(again_at) = spend(&self.shared, quota, now, deadline).await? else { continue };
@@ -36,7 +36,7 @@ impl Counters for RedisStore {
     }
 
     fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        async move { refund(&self.shared, &quotas, now, super::deadline()).await }.boxed()
+        async move { refund(&self.shared, &quotas, now, self.shared.deadline()).await }.boxed()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The names of keys: all that one script touches has one hash tag, so that a Cluster keeps it on one node.
+//! The names of keys. A script touches one key: that is one step on one node of a Cluster, also while the key moves to another.
 
 use std::fmt::Write as _;
 
@@ -14,55 +14,39 @@ impl Keys {
         Self { prefix }
     }
 
-    /// Whether a session has ended.
-    pub(super) fn ended(&self, sid: Sid) -> String {
-        self.tagged(&sid.0, "ended")
+    /// A session's leases and results, and whether it has ended.
+    pub(super) fn session(&self, sid: Sid) -> String {
+        self.named("session", &sid.0)
     }
 
-    /// Who may refresh a session's tokens.
-    pub(super) fn leases(&self, sid: Sid) -> String {
-        self.tagged(&sid.0, "leases")
-    }
-
-    /// What is known of a session's results, and the results themselves.
-    pub(super) fn results(&self, sid: Sid) -> [String; 2] {
-        [self.tagged(&sid.0, "results"), self.tagged(&sid.0, "sealed")]
-    }
-
-    /// Everything of a session, in the order its scripts expect.
-    pub(super) fn session(&self, sid: Sid) -> [String; 4] {
-        let [results, sealed] = self.results(sid);
-        [self.ended(sid), self.leases(sid), results, sealed]
-    }
-
-    /// The endings by number, by their time, and the newest number.
-    pub(super) fn endings(&self) -> [String; 3] {
-        ["by-number", "by-until", "number"].map(|what| format!("{}:{{ended}}:{what}", self.prefix))
+    /// The sessions that have ended.
+    pub(super) fn endings(&self) -> String {
+        format!("{}:endings", self.prefix)
     }
 
     /// A thing that is used once.
-    pub(super) fn once(&self, key: Digest) -> [String; 1] {
-        [self.tagged(&key.0, "once")]
+    pub(super) fn once(&self, key: Digest) -> String {
+        self.named("once", &key.0)
     }
 
-    /// The codes of an address: their states, and what they say.
-    pub(super) fn codes(&self, address: Digest) -> [String; 2] {
-        [self.tagged(&address.0, "codes"), self.tagged(&address.0, "code-contents")]
+    /// The codes of an address.
+    pub(super) fn codes(&self, address: Digest) -> String {
+        self.named("codes", &address.0)
     }
 
     /// What is counted against a quota.
-    pub(super) fn count(&self, key: Digest) -> [String; 1] {
-        [self.tagged(&key.0, "count")]
+    pub(super) fn count(&self, key: Digest) -> String {
+        self.named("count", &key.0)
     }
 
     /// A family of refresh tokens.
-    pub(super) fn family(&self, family: FamilyId) -> [String; 1] {
-        [self.tagged(&family.0, "family")]
+    pub(super) fn family(&self, family: FamilyId) -> String {
+        self.named("family", &family.0)
     }
 
     /// What a probe writes.
-    pub(super) fn probe(&self) -> [String; 1] {
-        [format!("{}:probe", self.prefix)]
+    pub(super) fn probe(&self) -> String {
+        format!("{}:probe", self.prefix)
     }
 
     /// Where news is published.
@@ -70,8 +54,8 @@ impl Keys {
         format!("{}:news", self.prefix)
     }
 
-    fn tagged(&self, tag: &[u8], what: &str) -> String {
-        format!("{}:{{{}}}:{what}", self.prefix, hex(tag))
+    fn named(&self, what: &str, name: &[u8]) -> String {
+        format!("{}:{what}:{}", self.prefix, hex(name))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What other instances settle and end: heard as it is published, and read up on after every interruption, so that no ending is missed.
 //!
-//! An ending is written twice: a mark among the session's own keys, which its scripts see in the same step, and an entry in a list of all endings, numbered in their order.
+//! An ending is written twice: a mark in the session's own record, which its scripts see in the same step, and an entry in a list of all endings, numbered in their order.
 //! Every instance subscribes first and reads the whole list then; what it may miss while it listens (a Cluster's nodes pass messages on without promise) it finds at its
 //! next look at the newest entries.
 
@@ -157,8 +157,8 @@ async fn read_endings(shared: &Shared, cursor: &mut i64) -> Result<(), StoreErro
         let mut count = 0;
         while !reply.is_at_end() {
             let sid = Sid(reply.bytes()?.as_ref().try_into().map_err(|_| other_than_expected())?);
-            *cursor = reply.number()?;
             shared.learn_ending(sid, reply.moment()?);
+            *cursor = reply.number()?;
             count += 1;
         }
         if count < PAGE {

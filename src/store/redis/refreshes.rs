@@ -57,7 +57,7 @@ impl Refreshes for RedisStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let call = Call::new(&RENEW, [self.shared.keys.leases(sid)])
+        let call = Call::new(&RENEW, self.shared.keys.session(sid))
             .arg(rt.0)
             .arg(fence.to_string())
             .number(millis(until))
@@ -104,7 +104,7 @@ impl Refreshes for RedisStore {
     }
 
     fn result(&self, sid: Sid, rt: Digest, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredResult>, StoreError>> {
-        let call = Call::new(&RESULT, self.shared.keys.results(sid)).arg(rt.0).number(millis(now));
+        let call = Call::new(&RESULT, self.shared.keys.session(sid)).arg(rt.0).number(millis(now));
         async move {
             let mut reply = self.shared.ask_at(&call, now).await?;
             match reply.word()?.as_str() {
@@ -123,8 +123,7 @@ impl Refreshes for RedisStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        let [results, _] = self.shared.keys.results(sid);
-        let call = Call::new(&ACKNOWLEDGE, [results]).number(generation).number(millis(keep_until));
+        let call = Call::new(&ACKNOWLEDGE, self.shared.keys.session(sid)).number(generation).number(millis(keep_until));
         async move { self.shared.ask_at(&call, now).await.map(drop) }.boxed()
     }
 
@@ -156,10 +155,10 @@ impl Refreshes for RedisStore {
 }
 
 impl super::Shared {
-    /// Ends the session among its own keys first: from there on no result is stored and no lease granted, wherever it is asked for. The list that tells the others is
+    /// Ends the session in its own record first: from there on no result is stored and no lease granted, wherever it is asked for. The list that tells the others is
     /// elsewhere in a Cluster, so that is a step of its own.
     pub(super) async fn say_ending(&self, sid: Sid, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-        let deadline = super::deadline();
+        let deadline = self.deadline();
         let end = Call::new(&END, self.keys.session(sid)).number(millis(until)).number(time_to_live(until, now));
         self.saw(now);
         self.ask_by(&end, deadline).await?;

@@ -1,4 +1,4 @@
-//! The scripts: each is one atomic step on keys of one hash tag, sent by its SHA-1 and in full to a server that does not know it.
+//! The scripts: each is one atomic step on one key, sent by its SHA-1 and in full to a server that does not know it.
 
 use std::sync::LazyLock;
 
@@ -42,17 +42,17 @@ scripts! {
     PROBE "probe"
 }
 
-/// A script with its keys and arguments.
+/// A script with its key and arguments.
 pub(super) struct Call {
     script: &'static Script,
-    keys: Vec<String>,
+    key: String,
     args: Vec<Vec<u8>>,
 }
 
 impl Call {
-    /// Runs `script` on `keys`: at least one, all of one hash tag.
-    pub(super) fn new(script: &'static Script, keys: impl Into<Vec<String>>) -> Self {
-        Self { script, keys: keys.into(), args: Vec::new() }
+    /// Runs `script` on `key`.
+    pub(super) fn new(script: &'static Script, key: String) -> Self {
+        Self { script, key, args: Vec::new() }
     }
 
     pub(super) fn arg(mut self, bytes: impl AsRef<[u8]>) -> Self {
@@ -64,9 +64,9 @@ impl Call {
         self.arg(number.into().to_string())
     }
 
-    /// The hash slot of its keys.
+    /// The hash slot of its key.
     pub(super) fn slot(&self) -> u16 {
-        self.keys.first().map_or(0, |key| slot(key.as_bytes()))
+        slot(self.key.as_bytes())
     }
 
     /// By the script's digest.
@@ -81,7 +81,7 @@ impl Call {
 
     fn command(&self, name: &'static str, script: &str) -> Cmd {
         let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len()).arg(&self.keys);
+        command.arg(script).arg(1).arg(&self.key);
         for arg in &self.args {
             command.arg(arg.as_slice());
         }
@@ -89,13 +89,9 @@ impl Call {
     }
 }
 
-/// Redis Cluster specification, "Hash tags": CRC-16 of what stands between the first braces, modulo 16384.
+/// Redis Cluster specification, "Key distribution model". Our keys have no braces, so there is no hash tag to look for.
 fn slot(key: &[u8]) -> u16 {
-    let tag = key.iter().position(|b| *b == b'{').and_then(|open| {
-        let rest = &key[open + 1..];
-        rest.iter().position(|b| *b == b'}').filter(|length| *length > 0).map(|length| &rest[..length])
-    });
-    crc16(tag.unwrap_or(key)) % 16384
+    crc16(key) % 16384
 }
 
 /// CRC-16/XMODEM.
@@ -113,11 +109,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_with_one_tag_share_a_slot() {
+    fn a_key_has_the_slot_that_a_cluster_says() {
         // The specification's check value, and what CLUSTER KEYSLOT answers.
         assert_eq!(crc16(b"123456789"), 0x31C3);
         assert_eq!(slot(b"foo"), 12182);
-        assert_eq!(slot(b"vestibule:{foo}:leases"), 12182);
-        assert_eq!(slot(b"a{}b"), crc16(b"a{}b") % 16384);
     }
 }

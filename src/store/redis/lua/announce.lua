@@ -1,14 +1,11 @@
--- Tells every instance that a session has ended. KEYS: by number, by until, number. ARGV: sid, until, forgotten, time to live, channel, news.
-local before = redis.call('ZSCORE', KEYS[2], ARGV[1])
-if not before or tonumber(before) < tonumber(ARGV[2]) then redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1]) end
-redis.call('ZADD', KEYS[1], redis.call('INCR', KEYS[3]), ARGV[1])
--- Each ending takes more away than it adds, so what is past its time does not pile up.
-for _, sid in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[3], 'LIMIT', 0, 100)) do
-  redis.call('ZREM', KEYS[1], sid)
-  redis.call('ZREM', KEYS[2], sid)
+-- Tells every instance that a session has ended. KEYS: endings. ARGV: sid, until, forgotten, time to live, channel, news.
+-- The members are a sid's 16 bytes and the time until which it is remembered, scored by their number; one more, 'number', has the newest.
+local key = KEYS[1]
+redis.call('ZADD', key, redis.call('ZINCRBY', key, 1, 'number'), ARGV[1] .. ARGV[2])
+-- A few at random: whatever is past its time goes sooner or later, and more goes than comes.
+for _, member in ipairs(redis.call('ZRANDMEMBER', key, 20)) do
+  if member ~= 'number' and tonumber(string.sub(member, 17)) <= tonumber(ARGV[3]) then redis.call('ZREM', key, member) end
 end
-for i = 1, 3 do
-  if redis.call('PTTL', KEYS[i]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
-end
+if redis.call('PTTL', key) < tonumber(ARGV[4]) then redis.call('PEXPIRE', key, ARGV[4]) end
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return { 'done' }

@@ -6,7 +6,7 @@ local current, previous = 0, 0
 local counted = redis.call('GET', KEYS[1])
 if counted then
   local counted_window
-  counted_window, current, previous = string.match(counted, '^(-?%d+) (%d+) (%d+)$')
+  counted_window, current, previous = string.match(counted, '^(%-?%d+) (%d+) (%d+)$')
   counted_window, current, previous = tonumber(counted_window), tonumber(current), tonumber(previous)
   if window == counted_window + 1 then
     current, previous = 0, current
