@@ -6,9 +6,9 @@
 //! unknown. What is taken once may then be taken a second time.
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
@@ -54,6 +54,8 @@ const LONGEST: i64 = 10 * 366 * 86_400_000;
 const FARTHEST: i64 = 1 << 52;
 /// Endings that wait for the store to come back.
 const MOST_UNSAID: usize = 10_000;
+/// Of those, so many are said between two looks at what others say.
+const UNSAID_AT_ONCE: usize = 100;
 
 /// Redis, alone, behind Sentinels, or as a Cluster.
 pub struct RedisStore {
@@ -68,7 +70,7 @@ struct Shared {
     endings: Endings,
     wakes: Wakes,
     /// Sessions that ended here while the store was away.
-    unsaid: Mutex<HashMap<Sid, Timestamp>>,
+    unsaid: Mutex<VecDeque<(Sid, Timestamp)>>,
     /// The latest moment that anyone told.
     latest: AtomicI64,
     numbers: AtomicU64,
@@ -125,7 +127,7 @@ impl Health for RedisStore {
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        let call = Call::new(&PROBE, self.shared.keys.probe());
+        let call = Call::new(&PROBE, self.shared.keys.probe()).arg(self.shared.keys.channel());
         async move { self.shared.ask(&call).await.map(drop) }.boxed()
     }
 }
@@ -143,12 +145,7 @@ impl Shared {
     async fn ask_by(&self, call: &Call, deadline: Instant) -> Result<Reply, StoreError> {
         let answer = self.servers.run(call, deadline).await.map_err(StoreError::from);
         let is_away = matches!(answer, Err(StoreError::Unavailable(_)));
-        let before = self.reached.swap(if is_away { AWAY } else { REACHED }, Ordering::Relaxed);
-        match &answer {
-            Err(error) if is_away && before != AWAY => tracing::warn!(%error, "the store is away"),
-            _ if !is_away && before == AWAY => tracing::info!("the store is back"),
-            _ => {}
-        }
+        self.reached.store(if is_away { AWAY } else { REACHED }, Ordering::Relaxed);
         Reply::of(answer?)
     }
 
@@ -187,23 +184,28 @@ impl Shared {
 
     fn say_later(&self, sid: Sid, until: Timestamp) {
         let mut unsaid = self.unsaid();
-        if unsaid.len() < MOST_UNSAID || unsaid.contains_key(&sid) {
-            unsaid.insert(sid, until);
+        if unsaid.len() < MOST_UNSAID {
+            unsaid.push_back((sid, until));
+        } else {
+            tracing::error!(
+                ?sid,
+                "too many sessions ended while the store is away: the other instances will not learn of this one"
+            );
         }
     }
 
     /// Says the endings that the store could not be told when they happened, as far as it can be told now.
     async fn say_unsaid(&self) {
-        loop {
-            let Some((sid, until)) = self.unsaid().iter().next().map(|(sid, until)| (*sid, *until)) else { return };
-            if self.say_ending(sid, until, self.latest()).await.is_err() {
-                return;
+        // In a Cluster those of one node may have to wait while others can be said.
+        for _ in 0..UNSAID_AT_ONCE {
+            let Some((sid, until)) = self.unsaid().pop_front() else { return };
+            if until > self.latest() && self.say_ending(sid, until, self.latest()).await.is_err() {
+                self.say_later(sid, until);
             }
-            self.unsaid().remove(&sid);
         }
     }
 
-    fn unsaid(&self) -> std::sync::MutexGuard<'_, HashMap<Sid, Timestamp>> {
+    fn unsaid(&self) -> MutexGuard<'_, VecDeque<(Sid, Timestamp)>> {
         self.unsaid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

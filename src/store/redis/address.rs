@@ -155,9 +155,9 @@ impl Address {
                 return Err(wrong("the prefix in its url is not 1 to 64 letters, digits, '-', '_', '.' and ':'"));
             }
             "timeout_ms" => {
-                let millis = value.parse().ok().filter(|millis| (50..=10_000).contains(millis));
+                let millis = value.parse().ok().filter(|millis| (250..=10_000).contains(millis));
                 let millis =
-                    millis.ok_or_else(|| wrong("the timeout_ms in its url is not a number from 50 to 10000"))?;
+                    millis.ok_or_else(|| wrong("the timeout_ms in its url is not a number from 250 to 10000"))?;
                 self.timeout = Duration::from_millis(millis);
             }
             "sentinel_username" if has_sentinels => self.sentinel_login.username = some(value),

@@ -23,6 +23,7 @@ use super::{
 use crate::store::OpenError;
 
 /// A peer that acknowledges nothing for so long is gone.
+#[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// Is told what the server says unasked.

@@ -19,7 +19,7 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Between two attempts to connect, at last. A connection that lived so long begins anew.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A connection that leaves a call unanswered for so long is given up. Calls that got less time say nothing about it.
-const SILENCE: Duration = Duration::from_millis(250);
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// A kept connection.
 pub(super) struct Line {
@@ -134,6 +134,7 @@ async fn keep(source: Arc<Source>, state: Arc<watch::Sender<State>>) {
     let (mut number, mut pause) = (0, FIRST_PAUSE);
     // The last connection's driver: calls may still wait for answers there.
     let mut _last_driver = None;
+    let mut is_down = false;
     loop {
         let begun = Instant::now();
         let connected =
@@ -141,6 +142,9 @@ async fn keep(source: Arc<Source>, state: Arc<watch::Sender<State>>) {
         match connected {
             Ok(Connected { connection, mut driver, host }) => {
                 number += 1;
+                if std::mem::take(&mut is_down) {
+                    tracing::info!(server = %host, "Redis is reached again");
+                }
                 let mut seen = state.subscribe();
                 state.send_replace(State::Up(Up { connection, number, host: host.clone() }));
                 tokio::select! {
@@ -152,6 +156,9 @@ async fn keep(source: Arc<Source>, state: Arc<watch::Sender<State>>) {
                 _last_driver = Some(driver);
             }
             Err(reason) => {
+                if !std::mem::replace(&mut is_down, true) {
+                    tracing::warn!(%reason, "Redis cannot be reached");
+                }
                 state.send_replace(State::Down(reason.into()));
             }
         }

@@ -75,7 +75,7 @@ async fn listen(shared: &Arc<Shared>, subscribed: &Notify) {
 }
 
 async fn listen_once(shared: &Arc<Shared>, turn: usize, subscribed: &Notify) -> Result<Infallible, String> {
-    let epoch = shared.servers.epoch();
+    let mut epoch = shared.servers.epoch();
     let hears = Arc::downgrade(shared);
     let push = move |push: PushInfo| {
         if let Some(shared) = hears.upgrade() {
@@ -93,8 +93,12 @@ async fn listen_once(shared: &Arc<Shared>, turn: usize, subscribed: &Notify) -> 
             _ = &mut connected.driver => return Err("the connection broke".to_owned()),
             _ = times.tick() => {}
         }
-        if shared.servers.epoch() != epoch && epoch != 0 {
-            return Err("another server may have taken over".to_owned());
+        // 0 while nothing is known.
+        match shared.servers.epoch() {
+            0 => {}
+            now if epoch == 0 => epoch = now,
+            now if now == epoch => {}
+            _ => return Err("another server may have taken over".to_owned()),
         }
         let ping = redis::cmd("PING");
         let alive = timeout(CONNECT, ping.query_async::<Value>(&mut connected.connection)).await;

@@ -62,7 +62,7 @@ impl Servers {
         connected.unwrap_or_else(|_| Err("no connection in time".to_owned()))
     }
 
-    /// Changes whenever another server may have taken over: what was heard so far may then not be all there is.
+    /// Changes whenever another server may have taken over: what was heard so far may then not be all there is. 0 while there is none.
     pub(super) fn epoch(&self) -> u64 {
         match self {
             Self::One { line, .. } => line.number(),

@@ -71,7 +71,9 @@ impl Server {
         let client = redis::Client::open(("127.0.0.1", self.port)).unwrap();
         let mut words = command.split(' ');
         let mut command = redis::cmd(words.next().unwrap());
-        words.for_each(|word| drop(command.arg(word)));
+        for word in words {
+            command.arg(word);
+        }
         command.query(&mut client.get_connection().unwrap()).unwrap()
     }
 

@@ -8,15 +8,21 @@ mod fleet;
 
 /// The contract on one server.
 mod one {
-    use super::testing::{shared_url, store};
+    use super::{faults::comes_back, testing};
     use crate::store::{Store, conformance};
 
+    async fn store() -> Store {
+        let store = testing::store(&testing::shared_url());
+        comes_back(&store).await;
+        store
+    }
+
     async fn one() -> Option<(Store, ())> {
-        Some((store(&shared_url()), ()))
+        Some((store().await, ()))
     }
 
     async fn two() -> Option<(Store, Store, ())> {
-        Some((store(&shared_url()), store(&shared_url()), ()))
+        Some((store().await, store().await, ()))
     }
 
     conformance::conformance!(one);

@@ -1,6 +1,9 @@
 //! The contract in a Cluster, and what happens as its slots move.
 
-use super::testing::{Nodes, shared_cluster_url, store, until};
+use super::{
+    faults::comes_back,
+    testing::{Nodes, shared_cluster_url, store, until},
+};
 use crate::{
     clock::Timestamp,
     store::{
@@ -12,12 +15,18 @@ use crate::{
     },
 };
 
+async fn shared_store() -> Store {
+    let store = store(&shared_cluster_url());
+    comes_back(&store).await;
+    store
+}
+
 async fn one() -> Option<(Store, ())> {
-    Some((store(&shared_cluster_url()), ()))
+    Some((shared_store().await, ()))
 }
 
 async fn two() -> Option<(Store, Store, ())> {
-    Some((store(&shared_cluster_url()), store(&shared_cluster_url()), ()))
+    Some((shared_store().await, shared_store().await, ()))
 }
 
 conformance::conformance!(one);
@@ -84,6 +93,6 @@ async fn a_node_that_is_away_takes_only_its_own_sessions_along_and_comes_back() 
     until("the node is back among the others", || {
         nodes.0.iter().all(|node| node.says::<String>("CLUSTER INFO").contains("cluster_state:ok"))
     });
-    super::faults::comes_back(&store).await;
+    comes_back(&store).await;
     assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 
 use super::testing::{Server, certificate, store};
 use crate::{
     clock::Timestamp,
-    store::{CodeFacts, Digest, FamilyId, Lease, NewCode, Quota, Sid, Store, StoreError},
+    secret::Secret,
+    store::{CodeFacts, Digest, FamilyId, Lease, NewCode, Quota, RedisStore, Settled, Sid, Spent, Store, StoreError},
 };
 
 const SID: Sid = Sid([1; 16]);
@@ -91,7 +92,7 @@ async fn a_server_that_is_killed_makes_every_call_unavailable_until_it_is_back()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_accepts_and_says_nothing_makes_every_call_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("redis://{}?timeout_ms=50", listener.local_addr().unwrap());
+    let url = format!("redis://{}?timeout_ms=250", listener.local_addr().unwrap());
     let _accepts = tokio::spawn(async move {
         let mut held = Vec::new();
         while let Ok((connection, _)) = listener.accept().await {
@@ -172,4 +173,65 @@ async fn tls_holds_with_the_certificate_named_and_not_without() {
     assert!(complaint.contains("TLS"), "{complaint}");
     let plain = format!("redis://127.0.0.1:{}?timeout_ms=2000", server.port);
     assert!(store(&plain).health.probe().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_goes_by_itself_one_day() {
+    let server = Server::start(&[]);
+    let store = store(&server.url());
+    for answer in every_answer(&store).await {
+        answer.unwrap();
+    }
+    store.families.begin(FamilyId([4; 16]), Bytes::new(), at(60), at(0)).await.unwrap();
+    lease(&store, Sid([4; 16])).await;
+    let keys: Vec<String> = server.says("KEYS *");
+    assert!(keys.len() >= 7, "{keys:?}");
+    for key in keys {
+        assert!(key.starts_with("vestibule:") && server.says::<i64>(&format!("PTTL {key}")) > 0, "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_the_server_lost_is_not_the_next_holders() {
+    let server = Server::start(&[]);
+    let store = store(&server.url());
+    let lost = lease(&store, SID).await;
+    let _: () = server.says("FLUSHALL");
+    let fence = lease(&store, SID).await;
+    assert_ne!(lost, fence);
+    let late = Some((1, Bytes::from_static(b"late")));
+    assert_eq!(store.refreshes.settle(SID, KEY, lost, late, at(60), at(1)).await.unwrap(), Settled::Lost);
+    assert_eq!(store.refreshes.settle(SID, KEY, fence, None, at(60), at(1)).await.unwrap(), Settled::Stored);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_whose_clock_is_behind_does_not_wipe_out_what_was_counted() {
+    let server = Server::start(&[]);
+    let store = store(&server.url());
+    let quota = Quota { key: KEY, most: 2, window: Duration::from_secs(100) };
+    let (behind, ahead) = (at(99), at(101));
+    assert_eq!(store.counters.spend(vec![quota], ahead).await.unwrap(), Spent::Within);
+    assert_eq!(store.counters.spend(vec![quota], behind).await.unwrap(), Spent::Within);
+    store.counters.refund(vec![quota], behind).await.unwrap();
+    for now in [ahead, behind] {
+        assert!(matches!(store.counters.spend(vec![quota], now).await.unwrap(), Spent::Over { which: 0, .. }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_ever_work_is_said_when_it_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    for url in ["nowhere".to_owned(), "rediss://h?ca=/nowhere".to_owned(), format!("rediss://h?ca={}", empty.display())]
+    {
+        assert!(RedisStore::open(&Secret::new(url), &Handle::current()).is_err());
+    }
+}
+
+async fn lease(store: &Store, sid: Sid) -> u64 {
+    match store.refreshes.lease(sid, KEY, 0, at(60), at(0)).await.unwrap() {
+        Lease::Granted(fence) => fence,
+        other => panic!("expected a grant, got {other:?}"),
+    }
 }
