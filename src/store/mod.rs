@@ -20,11 +20,13 @@ mod memory;
 mod open;
 mod postgres;
 mod quota;
+mod redis;
 mod wakes;
 
 pub use memory::MemoryStore;
 pub use open::{OpenError, open};
 pub use postgres::PostgresStore;
+pub use redis::RedisStore;
 
 /// The login that a session began with: 128 random bits, new at each login.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use super::{MemoryStore, PostgresStore, Settings, Store, file::FileStore};
+use super::{MemoryStore, PostgresStore, RedisStore, Settings, Store, file::FileStore};
 
 /// Why a store can never be used as it is configured.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub fn open(settings: &Settings, runtime: &Handle) -> Result<Store, OpenError> {
     match settings {
         Settings::Memory => Ok(MemoryStore::shared()),
         Settings::File { path } => FileStore::open(path),
-        Settings::Redis { .. } => Err(OpenError::Unusable("redis".to_owned())),
+        Settings::Redis { url } => RedisStore::open(url, runtime),
         Settings::Postgres { url } => PostgresStore::open(url, runtime),
     }
 }
