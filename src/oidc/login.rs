@@ -46,17 +46,19 @@ pub struct CallbackParams {
     pub iss: Option<String>,
 }
 
-/// Who logged in, proved by a verified ID token.
+/// Who logged in, proved by a verified ID token, or by the profile that an access token of our own login opened.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The provider's name in the configuration.
     pub provider: String,
-    /// The ID token's claims.
+    /// The ID token's claims; without one, those that the profile makes.
     pub claims: Claims,
-    /// The same and what the userinfo endpoint adds.
+    /// The same and what the userinfo endpoint adds, under the names of OpenID Connect.
     pub profile: Claims,
-    /// The ID token.
-    pub id_token: IdToken,
+    /// The profile as the provider gave it, where its names are its own.
+    pub profile_as_given: Option<Claims>,
+    /// The ID token; none where the provider speaks OAuth 2.0 alone.
+    pub id_token: Option<IdToken>,
     /// The provider's tokens; none where an app brought the ID token.
     pub tokens: Option<TokenAnswer>,
 }
@@ -171,7 +173,14 @@ impl Provider {
             .await?;
         let userinfo = self.userinfo(&metadata, &tokens.access_token, &claims, fetch::CALL).await?;
         let profile = userinfo::merged(&claims, userinfo);
-        Ok(Identity { provider: self.settings.name.clone(), claims, profile, id_token, tokens: Some(tokens) })
+        Ok(Identity {
+            provider: self.settings.name.clone(),
+            claims,
+            profile,
+            profile_as_given: None,
+            id_token: Some(id_token),
+            tokens: Some(tokens),
+        })
     }
 
     /// Verifies an ID token that came another way than by our own login, from an app for example. `audiences` are those that `aud` and `azp`
@@ -189,7 +198,14 @@ impl Provider {
 
     /// The identity in an ID token that [`Provider::verify_id_token`] has verified.
     pub fn identity(&self, id_token: IdToken, claims: Claims) -> Identity {
-        Identity { provider: self.settings.name.clone(), profile: claims.clone(), claims, id_token, tokens: None }
+        Identity {
+            provider: self.settings.name.clone(),
+            profile: claims.clone(),
+            claims,
+            profile_as_given: None,
+            id_token: Some(id_token),
+            tokens: None,
+        }
     }
 }
 
