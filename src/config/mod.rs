@@ -16,6 +16,7 @@ mod environment;
 mod form;
 mod key;
 mod keys;
+mod oauth2;
 mod providers;
 mod reference;
 mod routes;
