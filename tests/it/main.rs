@@ -18,6 +18,7 @@ mod h2;
 mod login;
 mod logout;
 mod logs;
+mod oauth2;
 mod outage;
 mod proxying;
 mod real_provider;
