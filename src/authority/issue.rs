@@ -93,10 +93,12 @@ impl Authority {
         let mut values = visitor
             .values()
             .with(Placeholder::Provider, identity.provider.clone())
-            .with(Placeholder::IdToken, identity.id_token.expose())
-            .with(Placeholder::Profile, identity.profile.clone())
+            .with(Placeholder::Profile, identity.profile_as_given.unwrap_or_else(|| identity.profile.clone()))
             .with(Placeholder::Email, email)
             .with_claims(identity.profile.clone());
+        if let Some(token) = &identity.id_token {
+            values = values.with(Placeholder::IdToken, token.expose());
+        }
         if let Some(tokens) = &identity.tokens {
             values = values.with(Placeholder::AccessToken, tokens.access_token.expose());
             if let Some(token) = &tokens.refresh_token {
@@ -141,7 +143,7 @@ impl Authority {
         &self,
         backend: &Backend,
         answer: &Answer,
-        proved: Option<(IdToken, Claims)>,
+        proved: Option<(Option<IdToken>, Claims)>,
     ) -> Result<Issued, IssueError> {
         if !answer.status.is_success() {
             return Err(IssueError::Unavailable(Outage::Status(answer.status)));
@@ -155,14 +157,14 @@ impl Authority {
     pub(super) async fn issued(
         &self,
         tokens: Tokens,
-        proved: Option<(IdToken, Claims)>,
+        proved: Option<(Option<IdToken>, Claims)>,
     ) -> Result<Issued, VerifyError> {
         let access_claims = self.claims_of_new(&tokens.access_token).await?;
         let (id_token, identity) = proved.unzip();
         Ok(Issued {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
-            id_token,
+            id_token: id_token.flatten(),
             expires_in: tokens.expires_in,
             identity,
             access_claims,

@@ -129,7 +129,14 @@ fn identity(profile: &Value) -> Identity {
     };
     let profile = profile.as_object().unwrap().clone();
     let claims = profile.clone();
-    Identity { provider: "corp".to_owned(), claims, profile, id_token: IdToken::new("idt"), tokens: Some(tokens) }
+    Identity {
+        provider: "corp".to_owned(),
+        claims,
+        profile,
+        profile_as_given: None,
+        id_token: Some(IdToken::new("idt")),
+        tokens: Some(tokens),
+    }
 }
 
 fn refresh_token() -> RefreshToken {

@@ -679,15 +679,15 @@ const VERIFY: &[Key] = &[
 const PROVIDER: &[Key] = &[
     key(
         "kind",
-        Choice(&["oidc"], &["oauth2"]),
+        Choice(&["oidc", "oauth2"], &[]),
         Default("\"oidc\""),
-        "`oidc`: OpenID Connect, with addresses from the discovery document.",
+        "`oidc`: OpenID Connect, with addresses from the discovery document. `oauth2`: OAuth 2.0 without it, with the addresses and the profile request below; `github`, `kakao` and `naver` bring theirs along.",
     ),
     key(
         "issuer",
         One(Form::Url),
         Optional,
-        "The issuer, exactly as its discovery document (`ISSUER/.well-known/openid-configuration`) says. Required unless the name is `google`, `kakao` or `naver`.",
+        "The issuer, exactly as its discovery document (`ISSUER/.well-known/openid-configuration`) says. Required unless the name is `google`, `kakao` or `naver`. With `oauth2` it becomes the claim `iss`, and an `iss` in the callback must be it (RFC 9207); default: the origin of `authorize_url`, and that `iss` is not looked at.",
     ),
     key("client_id", One(Form::Indirect), Required, "The client id that the provider gave for this app."),
     key("client_secret", One(Form::Secret), Optional, "The client secret. Absent: a public client, which has none."),
@@ -695,7 +695,7 @@ const PROVIDER: &[Key] = &[
         "scopes",
         TEXTS,
         Optional,
-        "Scopes that are asked for; `openid` must be one. Default: `[\"openid\", \"email\", \"profile\"]`; `kakao` `[\"openid\", \"profile_nickname\"]`, `naver` `[\"openid\"]`.",
+        "Scopes that are asked for; `openid` must be one. Default: `[\"openid\", \"email\", \"profile\"]`; `kakao` `[\"openid\", \"profile_nickname\"]`, `naver` `[\"openid\"]`. With `oauth2` none is needed, and the default is none; `github` `[\"user:email\"]`.",
     ),
     key(
         "authorize_params",
@@ -727,9 +727,80 @@ const PROVIDER: &[Key] = &[
         Optional,
         "Who may come in: `\"anyone\"`, or lists of which every one that is given must be met. Needed with authority `provider` as soon as `public_url` is not on loopback.",
     ),
-    later("authorize_url"),
-    later("profile"),
-    later("token_url"),
+    key("authorize_url", One(Form::Url), Optional, "`oauth2`: the authorization endpoint, where people are sent to."),
+    key(
+        "token_url",
+        One(Form::Url),
+        Optional,
+        "`oauth2`: the token endpoint. JSON and form answers are read, and an `error` with status 200 is one.",
+    ),
+    key(
+        "revoke_url",
+        One(Form::Url),
+        Optional,
+        "`oauth2`: the revocation endpoint (RFC 7009), for logouts with authority `provider`. Absent: nothing is revoked; `naver` has its own way.",
+    ),
+    key(
+        "token_auth",
+        Choice(&["post", "basic"], &[]),
+        Default("\"post\""),
+        "`oauth2`: whether the client's id and secret go to the token endpoint as fields of the form, or as `Authorization: Basic`.",
+    ),
+    key(
+        "token_params",
+        Entries(&One(Form::Text)),
+        Optional,
+        "`oauth2`: extra fields of the requests for tokens, e.g. `{ audience = \"api\" }`.",
+    ),
+    key(
+        "pkce",
+        Flag,
+        Default("true"),
+        "`oauth2`: whether logins carry a PKCE challenge (S256). `false` only for a provider that refuses it.",
+    ),
+    key("profile", Table(PROFILE), Optional, "`oauth2`: who somebody is, as the access token's owner."),
+];
+
+const PROFILE: &[Key] = &[
+    key("url", One(Form::Url), Optional, "Where the profile is: asked for by GET with `Authorization: Bearer`."),
+    key(
+        "subject",
+        One(Form::Pointer),
+        Optional,
+        "Where the person's id at the provider stands: a text or a whole number, which becomes a text. It must never change, and never be given to somebody else: not a name, not an e-mail address.",
+    ),
+    key("email", One(Form::Pointer), Optional, "Where the e-mail address stands."),
+    key(
+        "email_verified",
+        One(Form::Pointer),
+        Optional,
+        "Where it says `true` if the address is verified. Absent: no address is, and `allow` by e-mail lets nobody in; `kakao` knows its own, unless `email` is set.",
+    ),
+    key("name", One(Form::Pointer), Optional, "Where the name stands."),
+    key("picture", One(Form::Pointer), Optional, "Where the address of a picture stands."),
+    key(
+        "emails_url",
+        One(Form::Url),
+        Optional,
+        "A list of addresses as GitHub has it (`[{\"email\", \"primary\", \"verified\"}]`), asked for beside the profile: the primary one counts before `email`. `github` knows its own, unless `url` is set to another.",
+    ),
+    key(
+        "headers",
+        Entries(&One(Form::Text)),
+        Optional,
+        "Extra headers of these requests, e.g. `{ accept = \"application/vnd.api+json\" }`.",
+    ),
+    key(
+        "success",
+        Table(SUCCESS),
+        Optional,
+        "What tells a profile from a failure that comes with status 200, e.g. `{ pointer = \"/resultcode\", equals = \"00\" }`.",
+    ),
+];
+
+const SUCCESS: &[Key] = &[
+    key("pointer", One(Form::Pointer), Required, "The place that is looked at."),
+    key("equals", Any, Required, "What stands there: a text, a number or a flag; `1` and `\"1\"` are the same."),
 ];
 
 const ID_TOKEN_LOGIN: &[Key] =

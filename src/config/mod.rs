@@ -18,6 +18,7 @@ mod key;
 mod keys;
 mod mail;
 mod messages;
+mod oauth2;
 mod pages;
 mod providers;
 mod reference;

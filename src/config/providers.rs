@@ -4,16 +4,16 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::{
-    form,
+    form, oauth2,
     secrets::Surroundings,
     section::Section,
     server::Server,
-    tree::{Entry, Node, Value},
+    tree::{Entry, Node, Place, Value},
 };
 use crate::{
     hygiene::is_loopback,
     oidc::{
-        Allow, Preset, ResponseMode, Settings,
+        Allow, Kind, Preset, ResponseMode, Settings,
         presets::{self, Defaults},
     },
     route,
@@ -27,7 +27,10 @@ pub(super) fn provider(
     around: &mut Surroundings<'_>,
 ) -> Option<Settings> {
     let name = section.name;
-    let known = presets::by_name(name);
+    let kind = section.read("kind", form::text);
+    let is_oauth2 = kind == "oauth2";
+    let known = presets::by_name(name).filter(|_| !is_oauth2);
+    let known_oauth2 = presets::oauth2_by_name(name).filter(|_| is_oauth2);
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     if !name.chars().all(good) || name.is_empty() {
         around.problems.complain(
@@ -46,23 +49,44 @@ pub(super) fn provider(
         let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
         around.problems.complain(section.place("allow"), message, help);
     }
-    let scopes = scopes(section, known, around);
-    let authorize_params = authorize_params(section, known, issues.then_some(&*scopes), around);
+    let scopes = if is_oauth2 {
+        oauth2_scopes(section, known_oauth2.map(|known| known.scopes), around)
+    } else {
+        scopes(section, known, around)
+    };
+    let authorize_params = authorize_params(section, known, (issues && !is_oauth2).then_some(&*scopes), around);
     let client_id = around.indirect(section, "client_id");
     let client_secret = around.secret(section, "client_secret");
     let id_token_login = section.section("id_token_login");
     let audiences = id_token_login.is_present().then(|| id_token_login.values("audiences", form::text));
-    if audiences.is_some() && id_token_login.is_empty_list("audiences") {
+    if audiences.is_some() && !is_oauth2 && id_token_login.is_empty_list("audiences") {
         around.problems.complain(
             id_token_login.place("audiences"),
             "without audiences no ID token could be accepted",
             "list the client ids of the apps, or leave `id_token_login` out",
         );
     }
+    let (kind, issued_by) = if is_oauth2 {
+        let oauth2 = oauth2::oauth2(section, known_oauth2, around);
+        let given = given_issuer(section, around);
+        let oauth2 = oauth2?;
+        // Where nobody says otherwise, subjects belong to whoever asks people who they are.
+        let origin = oauth2.authorize_url.origin().ascii_serialization();
+        let issued_by = if section.has("issuer") { given? } else { Url::parse(&origin).ok()? };
+        (Kind::OAuth2(Box::new(oauth2)), issued_by)
+    } else {
+        if kind == "oidc" {
+            oauth2::complain_of_keys(section, around);
+        }
+        (Kind::Oidc, issuer(section, known, around)?)
+    };
+    let preset = known.map(|known| known.preset).or(known_oauth2.map(|known| known.preset));
+    let label = known.map(|known| known.label).or(known_oauth2.map(|known| known.label));
     Some(Settings {
         name: name.to_owned(),
-        preset: known.map_or(Preset::Generic, |known| known.preset),
-        issuer: issuer(section, known, around)?,
+        preset: preset.unwrap_or(Preset::Generic),
+        kind,
+        issuer: issued_by,
         client_id: client_id?,
         client_secret,
         scopes,
@@ -74,15 +98,19 @@ pub(super) fn provider(
         },
         id_token_audiences: audiences,
         allow,
-        label: section.optional("label", form::text).or_else(|| known.map(|known| known.label.to_owned())),
+        label: section.optional("label", form::text).or_else(|| label.map(str::to_owned)),
     })
 }
 
 fn issuer(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundings<'_>) -> Option<Url> {
     if !section.has("issuer") {
         let known = known.and_then(|known| form::url(known.issuer).ok());
-        if known.is_none() && section.read("kind", form::text) == "oidc" {
-            let help = "write `issuer = \"https://…\"`; google, kakao and naver are known by their names";
+        if known.is_none() && section.read("kind", form::text) == "oidc" && !oauth2::is_meant(section) {
+            let help = if presets::oauth2_by_name(section.name).is_some() {
+                "write `kind = \"oauth2\"`: it has no OpenID Connect"
+            } else {
+                "write `issuer = \"https://…\"`; google, kakao and naver are known by their names"
+            };
             around.problems.complain(
                 section.place("issuer"),
                 format!("`issuer` is missing in `providers.{}`", section.name),
@@ -91,6 +119,10 @@ fn issuer(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundi
         }
         return known;
     }
+    given_issuer(section, around)
+}
+
+fn given_issuer(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Url> {
     let issuer = section.optional("issuer", form::url)?;
     if issuer.query().is_some() || issuer.fragment().is_some() {
         around.problems.complain(
@@ -99,14 +131,19 @@ fn issuer(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundi
             "write it as the provider's discovery document has it",
         );
     }
-    if issuer.scheme() == "http" && !is_loopback(&issuer) {
+    warn_of_http(&issuer, section.place("issuer"), around);
+    Some(issuer)
+}
+
+/// Of a provider's address that anybody in between can read and change.
+pub(super) fn warn_of_http(url: &Url, place: &Place, around: &mut Surroundings<'_>) {
+    if url.scheme() == "http" && !is_loopback(url) {
         around.problems.warn(
-            section.place("issuer"),
+            place,
             "what a provider says by http can be replaced on the way",
             "write an https address",
         );
     }
-    Some(issuer)
 }
 
 fn scopes(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundings<'_>) -> Vec<String> {
@@ -123,6 +160,21 @@ fn scopes(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundi
         );
     }
     scopes
+}
+
+fn oauth2_scopes(section: &Section<'_>, known: Option<&[&str]>, around: &mut Surroundings<'_>) -> Vec<String> {
+    if !section.has("scopes") {
+        return known.unwrap_or_default().iter().map(|scope| (*scope).to_owned()).collect();
+    }
+    let scopes = section.list("scopes", form::text);
+    for (_, place) in scopes.iter().filter(|(scope, _)| scope == "openid") {
+        around.problems.warn(
+            place,
+            "`openid` asks for an ID token, and with `kind = \"oauth2\"` nothing reads it",
+            "leave it out, or write `kind = \"oidc\"`",
+        );
+    }
+    scopes.into_iter().map(|(scope, _)| scope).collect()
 }
 
 /// `lasting` are the scopes of a session that lives on this provider's refresh token.

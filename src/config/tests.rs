@@ -9,7 +9,7 @@ use super::{
 use crate::{
     authority::VerifyKeys,
     call::{Body, Json, Piece, Placeholder, Text},
-    oidc::{Allow, Preset},
+    oidc::{self, Allow, Preset, TokenAuth},
     secret::Secret,
     session::StoreDown,
     store,
@@ -471,6 +471,63 @@ fn a_provider_whose_refresh_token_is_needed_is_asked_for_consent() {
 }
 
 #[test]
+fn oauth2_providers_are_known_by_name_or_described() {
+    let read = |provider: &str| {
+        let text = SMALLEST.replace("[upstreams", &format!("{provider}[upstreams"));
+        let Loaded { mut config, warnings } = read(&text).unwrap_or_else(|complaints| panic!("{complaints}"));
+        let settings = config.providers.pop().unwrap();
+        let oidc::Kind::OAuth2(oauth2) = settings.kind.clone() else { panic!("{provider}") };
+        (settings, *oauth2, said(&warnings))
+    };
+    let named = |name: &str, more: &str| {
+        read(&format!(
+            "[providers.{name}]\nkind = \"oauth2\"\nclient_id = \"x\"\nclient_secret = \"env:SECRET\"\n{more}"
+        ))
+    };
+    let (settings, github, _) = named("github", "");
+    assert_eq!((settings.preset, settings.issuer.as_str()), (Preset::GitHub, "https://github.com/"));
+    assert_eq!((settings.label.as_deref(), settings.scopes), (Some("GitHub"), vec!["user:email".to_owned()]));
+    assert_eq!((github.token_auth, github.pkce, github.issuer_is_given), (TokenAuth::Post, true, false));
+    assert_eq!(github.profile.emails_url.unwrap().as_str(), "https://api.github.com/user/emails");
+    let (_, own, _) = named("github", "profile = { url = \"https://ghe.example/api/v3/user\" }\n");
+    assert_eq!((own.profile.subject.as_str(), own.profile.emails_url), ("/id", None), "no token for another's address");
+
+    let (settings, naver, _) = named("naver", "authorize_params = { auth_type = \"reprompt\" }\n");
+    assert_eq!((settings.preset, settings.scopes.len(), settings.authorize_params.len()), (Preset::Naver, 0, 1));
+    let success = Some(oidc::Success { pointer: "/resultcode".to_owned(), equals: "00".to_owned() });
+    assert_eq!((naver.profile.success, naver.profile.email_verified.len()), (success, 0));
+    let (_, kakao, _) = named("kakao", "");
+    assert_eq!(kakao.profile.email_verified.len(), 2);
+    let (_, kakao, _) = named("kakao", "profile = { email = \"/kakao_account/other\" }\n");
+    assert!(kakao.profile.email_verified.is_empty(), "what is said of one address is not said of another");
+
+    let (settings, corp, warnings) = named(
+        "corp",
+        r#"issuer = "https://id.example/x"
+authorize_url = "https://id.example:8443/authorize?tenant=1"
+token_url = "http://id.example/token"
+revoke_url = "https://id.example/revoke"
+token_auth = "basic"
+token_params = { audience = "api" }
+pkce = false
+scopes = ["openid", "me"]
+profile = { url = "https://id.example/me", subject = "/id", email_verified = "/ok", headers = { X-A = "1" }, success = { pointer = "/code", equals = 0 } }
+"#,
+    );
+    assert_eq!((settings.issuer.as_str(), corp.issuer_is_given), ("https://id.example/x", true));
+    assert_eq!((corp.token_auth, corp.pkce, corp.token_params.len()), (TokenAuth::Basic, false, 1));
+    assert_eq!(corp.profile.success.unwrap().equals, "0");
+    assert_eq!((corp.profile.headers[0].0.as_str(), corp.profile.email), ("x-a", None));
+    assert!(warnings.contains("what a provider says by http can be replaced on the way"), "{warnings}");
+    assert!(warnings.contains("`openid` asks for an ID token"), "{warnings}");
+    let (settings, ..) = named(
+        "corp",
+        "authorize_url = \"https://id.example:8443/a\"\ntoken_url = \"https://id.example/t\"\nprofile = { url = \"https://id.example/me\", subject = \"/id\" }\n",
+    );
+    assert_eq!(settings.issuer.as_str(), "https://id.example:8443/");
+}
+
+#[test]
 fn who_may_come_in_is_read_with_care() {
     let text = SMALLEST.replace(
         "[upstreams",
@@ -513,6 +570,7 @@ fn every_declared_key_is_read() {
     const READERS: &[&str] = &[
         include_str!("authority.rs"),
         include_str!("mod.rs"),
+        include_str!("oauth2.rs"),
         include_str!("providers.rs"),
         include_str!("server.rs"),
         include_str!("session.rs"),

@@ -108,7 +108,7 @@ impl Logins {
                 Preset::Google => Brand::Google,
                 Preset::Kakao => Brand::Kakao,
                 Preset::Naver => Brand::Naver,
-                Preset::Generic => Brand::Other,
+                Preset::GitHub | Preset::Generic => Brand::Other,
             },
             label: settings.label.as_deref(),
             name: &settings.name,

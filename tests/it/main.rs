@@ -20,6 +20,7 @@ mod login;
 mod logout;
 mod logs;
 mod mail;
+mod oauth2;
 mod outage;
 mod proxying;
 mod real_provider;

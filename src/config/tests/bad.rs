@@ -88,9 +88,28 @@ bad! {
         "4:12 the name `session` is that of the gateway's own endpoint `{base_path}/session` → choose another, e.g. `[providers.my-session]`\n";
     a_provider_without_an_issuer: SMALLEST, "[session]" => "[providers.corp]\nclient_id = \"x\"",
         "4:12 `issuer` is missing in `providers.corp` → write `issuer = \"https://…\"`; google, kakao and naver are known by their names\n";
-    a_provider_of_a_kind_that_comes_later: SMALLEST, "[session]" => "[providers.github]\nkind = \"oauth2\"\ntoken_url = \"https://x\"\nclient_id = \"x\"",
-        "5:8 `kind = \"oauth2\"` is not available yet in this version → it can be \"oidc\"\n\
-         6:1 `token_url` is not available yet in this version → leave it out\n";
+    a_provider_that_has_no_openid_connect: SMALLEST, "[session]" => "[providers.github]\nclient_id = \"x\"",
+        "4:12 `issuer` is missing in `providers.github` → write `kind = \"oauth2\"`: it has no OpenID Connect\n";
+    an_unknown_oauth2_provider_without_addresses: SMALLEST, "[session]" => "[providers.corp]\nkind = \"oauth2\"\nclient_id = \"x\"",
+        "4:12 `authorize_url` is missing in `providers.corp` → write `authorize_url = \"https://…\"`; github, kakao and naver are known by their names\n\
+         4:12 `token_url` is missing in `providers.corp` → write `token_url = \"https://…\"`; github, kakao and naver are known by their names\n\
+         4:12 `profile` is missing in `providers.corp` → write `profile = { url = \"https://…\", subject = \"/id\" }`: where the person's profile is, and where in it the id stands\n";
+    an_oauth2_profile_that_says_too_little: SMALLEST, "[session]" => "[providers.corp]\nkind = \"oauth2\"\nclient_id = \"x\"\nauthorize_url = \"https://x/a#b\"\ntoken_url = \"https://x/t\"\nprofile = { email = \"mail\", success = { pointer = \"/ok\", equals = [1] }, headers = { authorization = \"x\", \"a b\" = \"x\", a = \"\\u0000\" } }",
+        "7:17 the authorization endpoint has no fragment → leave out what begins with `#`\n\
+         9:1 `url` is missing in `providers.corp.profile` → write `url = \"https://api.example.com/me\"`\n\
+         9:1 `subject` is missing in `providers.corp.profile` → write `subject = \"/id\"`\n\
+         9:21 `email` must be a JSON pointer, not `mail` → it begins with `/`, e.g. \"/role\" or \"/realm_access/roles\"\n\
+         9:67 `equals` must be a text, a number, true or false → write `equals = \"00\"`\n\
+         9:86 the gateway sets `authorization` itself → leave it out\n\
+         9:107 `a b` is no header's name → letters, digits and `-`, e.g. \"x-user-id\"\n\
+         9:124 no header can have the value of `a` → leave out control characters\n";
+    oauth2_with_what_is_for_openid: SMALLEST, "[session]" => "[providers.github]\nkind = \"oauth2\"\nclient_id = \"x\"\nresponse_mode = \"form_post\"\nid_token_login = { audiences = [] }\ntoken_params = { code = \"x\" }",
+        "7:1 with `kind = \"oauth2\"` answers come in the address → leave it out, or write `kind = \"oidc\"`\n\
+         8:1 `id_token_login` is for ID tokens, and with `kind = \"oauth2\"` there are none → leave it out, or write `kind = \"oidc\"`\n\
+         9:18 the gateway sets `code` itself → leave it out\n";
+    openid_with_what_is_for_oauth2: SMALLEST, "[session]" => "[providers.corp]\ntoken_url = \"https://x\"\nprofile = { url = \"https://x\" }\nclient_id = \"x\"",
+        "5:1 `token_url` is for `kind = \"oauth2\"`; an OpenID provider says this in its discovery document → write `kind = \"oauth2\"`, or leave it out and write `issuer = \"https://…\"`\n\
+         6:1 `profile` is for `kind = \"oauth2\"`; an OpenID provider says this in its discovery document → write `kind = \"oauth2\"`, or leave it out and write `issuer = \"https://…\"`\n";
     scopes_without_openid: SMALLEST, "[upstreams" => "scopes = [\"email\"]\n[upstreams",
         "8:10 without the scope `openid` there is no ID token → write `scopes = [\"openid\", …]`\n";
     no_provider_at_all: SMALLEST, "[providers.google]\nclient_id = \"id\"\nclient_secret = \"env:SECRET\"\n" => "",
