@@ -193,6 +193,9 @@ impl Flying {
     async fn without_store(&self, error: &StoreError) -> Outcome {
         let inner = &self.inner;
         inner.metrics.store_errors.inc();
+        if let Some(session) = self.candidate.clone().filter(|session| self.suffices(session, inner.now())) {
+            return Outcome::Refreshed(session);
+        }
         if inner.settings.store_down == StoreDown::Wait {
             tracing::error!(%error, sid = ?self.grant.login.sid, "the store is away: no refresh");
             return Outcome::Unavailable(RETRY_AFTER);
