@@ -10,6 +10,7 @@ mod fill;
 mod parse;
 
 pub use caller::{About, Answer, Backend, CallError, Caller};
+pub(crate) use caller::{chain, is_html};
 pub use fill::{BadValue, Values};
 pub use parse::TemplateError;
 
