@@ -28,9 +28,13 @@ mod server;
 mod session;
 mod shape;
 mod store;
+#[cfg_attr(not(test), expect(dead_code, reason = "the builder of `[otp]` calls it"))]
+mod sms;
+mod sms_http;
 mod template;
 mod tree;
 mod upstreams;
+mod ways;
 
 #[cfg(test)]
 mod tests;
