@@ -57,7 +57,7 @@ impl Reader {
         let (source, place) = (section.optional("url", form::text)?, section.place("url"));
         let host = source.find("://").map_or(0, |at| at + 3);
         let (origin, rest) = source.split_at(source[host..].find(['/', '?', '#']).map_or(source.len(), |at| host + at));
-        let Ok(url) = form::origin(origin) else {
+        let Some(url) = form::origin(origin).ok().filter(|_| !origin.contains(['{', '}'])) else {
             let help = "begin with `https://` and a host; placeholders stand in the path and the query";
             around.problems.complain(place, "`url` must be a web address", help);
             return None;

@@ -517,8 +517,11 @@ fn every_declared_key_is_read() {
         include_str!("server.rs"),
         include_str!("session.rs"),
         include_str!("store.rs"),
+        include_str!("sms.rs"),
+        include_str!("sms_http.rs"),
         include_str!("template.rs"),
         include_str!("upstreams.rs"),
+        include_str!("ways.rs"),
     ];
     fn check(keys: &[Key]) {
         use key::Kind;

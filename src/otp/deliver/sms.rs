@@ -26,7 +26,7 @@ pub struct SmsSettings {
 pub enum SmsWay {
     /// Aligo; Korean numbers only.
     Aligo(Aligo),
-    /// Solapi, or CoolSMS.
+    /// Solapi.
     Solapi(Solapi),
     /// NAVER Cloud SENS.
     Sens(Sens),

@@ -1,4 +1,4 @@
-//! Solapi, which is CoolSMS too: JSON, with a signature over the date and a salt.
+//! Solapi: JSON, with a signature over the date and a salt.
 
 use std::time::Duration;
 

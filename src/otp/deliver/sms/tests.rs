@@ -218,10 +218,8 @@ fn as_solapi(used: &std::sync::Mutex<Vec<String>>, seen: &Seen) -> Reply {
         credentials.split(", ").find_map(|part| part.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
     };
     let (date, salt) = (part("date"), part("salt"));
-    let expected = hmac_sha256("solapi secret", &format!("{date}{salt}"))
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+    let tag = hmac_sha256("solapi secret", &format!("{date}{salt}"));
+    let expected = tag.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let parsed = time::OffsetDateTime::parse(date, &time::format_description::well_known::Rfc3339);
     if part("apiKey") != "NCSKEY" || part("signature") != expected || parsed.is_err() {
         return bad("wrong");
