@@ -73,13 +73,15 @@ impl SmsSender {
         if left.is_empty() {
             tracing::warn!(country = sms.country, "sms: no way takes numbers of this country");
         }
-        while let Some(index) = self.breaker.next(&mut left, self.wire.clock.now()) {
-            let way = &self.ways[index];
-            let time = way.timeout().min(deadline.saturating_duration_since(Instant::now()));
-            if time.is_zero() {
-                tracing::warn!(provider = way.name(), "sms: no time left for this way");
+        loop {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() && !left.is_empty() {
+                tracing::warn!("sms: no time left for the other ways");
                 break;
             }
+            let Some(index) = self.breaker.next(&mut left, self.wire.clock.now()) else { break };
+            let way = &self.ways[index];
+            let time = way.timeout().min(remaining);
             let Err(failure) = timeout(time, way.send(sms, &self.wire)).await.unwrap_or(Err(Failure::TooSlow)) else {
                 self.breaker.worked(index);
                 tracing::debug!(provider = way.name(), "sms: taken");
