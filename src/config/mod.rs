@@ -34,7 +34,6 @@ mod sms_http;
 mod template;
 mod tree;
 mod upstreams;
-mod ways;
 
 #[cfg(test)]
 mod tests;
@@ -177,6 +176,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
     let telemetry = server::telemetry(&root.section("telemetry"), around);
     // Only checked here: `[otp]` as a whole takes it.
     let _ = mail::mail(&root.section("otp").section("email"), &server, around);
+    let _ = sms::sms(&root.section("otp").section("sms"), &server, around);
 
     let table = routes::table(&routes, &base_path, around.problems);
     if routes.is_empty() && all_read {

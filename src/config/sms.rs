@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{form, secrets::Surroundings, section::Section, server::Server, sms_http, tree::Place, ways};
+use super::{form, messages, secrets::Surroundings, section::Section, server::Server, sms_http, tree::Place};
 use crate::{
     hygiene::is_loopback,
     otp::deliver::{Aligo, Sens, SmsSettings, SmsWay, Solapi, Twilio, TwilioSender, euc_kr},
@@ -13,9 +13,12 @@ use crate::{
 /// The names of the ways, as in `order`.
 const WAYS: &[&str] = &["aligo", "solapi", "sens", "twilio", "http", "outbox"];
 
-/// Reads the ways of `[otp.sms]`.
+/// Reads the ways of `[otp.sms]`. `None` where there is none, too.
 pub(super) fn sms(section: &Section<'_>, server: &Server, around: &mut Surroundings<'_>) -> Option<SmsSettings> {
-    let order = ways::order(section, WAYS, around);
+    if !section.is_present() {
+        return None;
+    }
+    let order = messages::order(section, WAYS, around);
     warn_of_texts(section, &order, around);
     // All are read before any is missed.
     let ways: Vec<_> = order.iter().map(|name| way(name, &section.section(name), server, around)).collect();
@@ -38,7 +41,7 @@ fn way(name: &str, section: &Section<'_>, server: &Server, around: &mut Surround
         "sens" => SmsWay::Sens(sens(section, around)?),
         "twilio" => SmsWay::Twilio(twilio(section, around)?),
         "http" => SmsWay::Http(Box::new(sms_http::http(section, around)?)),
-        _ => SmsWay::Outbox(ways::outbox(section, server, around)?),
+        _ => SmsWay::Outbox(messages::outbox(section, server, around)?),
     })
 }
 

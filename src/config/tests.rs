@@ -521,7 +521,6 @@ fn every_declared_key_is_read() {
         include_str!("sms_http.rs"),
         include_str!("template.rs"),
         include_str!("upstreams.rs"),
-        include_str!("ways.rs"),
     ];
     fn check(keys: &[Key]) {
         use key::Kind;

@@ -507,6 +507,15 @@ async fn what_keeps_failing_is_asked_last_until_a_probe_succeeds() {
     assert_eq!((asked().await, asked().await), ((5, 7), (6, 7)), "the probe succeeds");
 }
 
+#[tokio::test]
+async fn in_development_the_outbox_gets_the_message() {
+    let server = always(200, json!({})).await;
+    let ways = vec![SmsWay::Outbox(OutboxSettings::Url(server.url("/outbox")))];
+    sender(ways).send(&sms("[식방] 042137")).await.unwrap();
+    let seen = server.seen().pop().unwrap().json();
+    assert_eq!(seen, json!({"channel": "sms", "to": "01012345678", "text": "[식방] 042137"}));
+}
+
 /// Never answers.
 struct Silent(Arc<AtomicUsize>);
 
