@@ -27,10 +27,9 @@ mod section;
 mod server;
 mod session;
 mod shape;
-mod store;
-#[cfg_attr(not(test), expect(dead_code, reason = "the builder of `[otp]` calls it"))]
 mod sms;
 mod sms_http;
+mod store;
 mod template;
 mod tree;
 mod upstreams;
