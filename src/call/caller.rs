@@ -225,7 +225,8 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, CallError> {
     })
 }
 
-fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
+/// Whether a body is a page for people, by its media type or by its beginning.
+pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
     let says_so = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -236,7 +237,7 @@ fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
 }
 
 /// The error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -66,7 +66,8 @@ impl Values {
 }
 
 impl Json {
-    pub(super) fn fill(&self, values: &Values) -> Value {
+    /// The value to send.
+    pub(crate) fn fill(&self, values: &Values) -> Value {
         match self {
             Self::Plain(value) => value.clone(),
             Self::Value(placeholder) => values.value(placeholder),
@@ -81,12 +82,12 @@ impl Json {
 
 impl Text {
     /// For JSON strings and form fields, which are encoded as a whole afterwards.
-    pub(super) fn fill(&self, values: &Values) -> String {
+    pub(crate) fn fill(&self, values: &Values) -> String {
         self.with_each(|placeholder| values.text(placeholder))
     }
 
     /// For the path and query of a request target.
-    pub(super) fn fill_path(&self, values: &Values) -> Result<String, BadValue> {
+    pub(crate) fn fill_path(&self, values: &Values) -> Result<String, BadValue> {
         let mut path = String::new();
         for piece in &self.0 {
             match piece {
@@ -104,7 +105,7 @@ impl Text {
     }
 
     /// For a header's value.
-    pub(super) fn fill_header(&self, name: &str, values: &Values) -> Result<HeaderValue, BadValue> {
+    pub(crate) fn fill_header(&self, name: &str, values: &Values) -> Result<HeaderValue, BadValue> {
         let value = self.with_each(|placeholder| utf8_percent_encode(&values.text(placeholder), INVISIBLE).to_string());
         HeaderValue::from_str(&value).map_err(|_| BadValue::Syntax(name.to_owned()))
     }

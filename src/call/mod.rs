@@ -1,4 +1,4 @@
-//! The templated HTTP call to a backend that `authority` and `login` share: a method, a path, headers and a body with `{placeholders}`, filled with values that are data and never syntax.
+//! The templated HTTP call to a backend that `authority`, `login` and `otp` share: a method, a path, headers and a body with `{placeholders}`, filled with values that are data and never syntax.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ mod fill;
 mod parse;
 
 pub use caller::{About, Answer, Backend, CallError, Caller};
+pub(crate) use caller::{chain, is_html};
 pub use fill::{BadValue, Values};
 pub use parse::TemplateError;
 
@@ -92,6 +93,22 @@ pub enum Placeholder {
     DeviceId,
     /// `{device_name}`
     DeviceName,
+    /// `{address}`: where a message goes.
+    Address,
+    /// `{address_e164}`
+    AddressE164,
+    /// `{text}`: what a message says.
+    Text,
+    /// `{sender}`
+    Sender,
+    /// `{timestamp}`
+    Timestamp,
+    /// `{date}`
+    Date,
+    /// `{nonce}`
+    Nonce,
+    /// `{signature}`
+    Signature,
     /// `{claims.NAME}`
     Claim(String),
 }

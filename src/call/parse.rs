@@ -94,6 +94,14 @@ impl Placeholder {
             "password" => Self::Password,
             "device_id" => Self::DeviceId,
             "device_name" => Self::DeviceName,
+            "address" => Self::Address,
+            "address_e164" => Self::AddressE164,
+            "text" => Self::Text,
+            "sender" => Self::Sender,
+            "timestamp" => Self::Timestamp,
+            "date" => Self::Date,
+            "nonce" => Self::Nonce,
+            "signature" => Self::Signature,
             _ => Self::Claim(name.strip_prefix(CLAIMS).filter(|claim| !claim.is_empty())?.to_owned()),
         })
     }
@@ -110,6 +118,14 @@ impl Placeholder {
             Self::Password => "password",
             Self::DeviceId => "device_id",
             Self::DeviceName => "device_name",
+            Self::Address => "address",
+            Self::AddressE164 => "address_e164",
+            Self::Text => "text",
+            Self::Sender => "sender",
+            Self::Timestamp => "timestamp",
+            Self::Date => "date",
+            Self::Nonce => "nonce",
+            Self::Signature => "signature",
             Self::Claim(_) => CLAIMS,
         }
     }

@@ -502,41 +502,58 @@ const SMS: &[Key] = channel![
     key("http", Table(SMS_HTTP), Optional, "Any other HTTP API."),
 ];
 
+const SMS_TIMEOUT: Key = key(
+    "timeout",
+    DURATION,
+    Default("\"5s\""),
+    "For the whole call; then the next way takes over. All ways together have 10 seconds.",
+);
+const KOREAN_SENDER: &str = "The caller number, registered with the provider; hyphens may stand in it.";
+
 const ALIGO: &[Key] = &[
     key(
         "url",
         One(Form::Url),
         Default("\"https://apis.aligo.in/send/\""),
-        "Its address: another one for a relay or a test.",
+        "Its address: another one for a relay or a test. Aligo serves only the IP addresses that are registered with it: behind NAT that is the egress address. Numbers that are not Korean go by the next way.",
     ),
     key("key", One(Form::Secret), Required, "The API key."),
     key("user_id", One(Form::Indirect), Required, "The user id."),
-    key("sender", One(Form::Indirect), Required, "The registered caller number."),
+    key("sender", One(Form::Indirect), Required, KOREAN_SENDER),
     key("test_mode", Flag, Default("false"), "`testmode_yn=Y`: accepted and not delivered."),
+    SMS_TIMEOUT,
 ];
 
 const SOLAPI: &[Key] = &[
     key("url", One(Form::Url), Default("\"https://api.solapi.com/messages/v4/send\""), "Its address."),
     key("key", One(Form::Indirect), Required, "The API key."),
     key("secret", One(Form::Secret), Required, "The API secret, which signs each call."),
-    key("sender", One(Form::Indirect), Required, "The registered caller number."),
+    key("sender", One(Form::Indirect), Required, KOREAN_SENDER),
+    SMS_TIMEOUT,
 ];
 
 const SENS: &[Key] = &[
-    key("url", One(Form::Url), Default("\"https://sens.apigw.ntruss.com\""), "Its address, without the path."),
+    key(
+        "url",
+        One(Form::Url),
+        Default("\"https://sens.apigw.ntruss.com\""),
+        "What stands before `/sms/v2/…`; for the public sector `\"https://sens.apigw.gov-ntruss.com\"`.",
+    ),
     key("service_id", One(Form::Indirect), Required, "The service id, e.g. `ncp:sms:kr:…`."),
     key("key", One(Form::Indirect), Required, "The access key id."),
     key("secret", One(Form::Secret), Required, "The secret key, which signs each call."),
-    key("sender", One(Form::Indirect), Required, "The registered caller number."),
+    key("sender", One(Form::Indirect), Required, KOREAN_SENDER),
+    SMS_TIMEOUT,
 ];
 
 const TWILIO: &[Key] = &[
-    key("url", One(Form::Url), Default("\"https://api.twilio.com\""), "Its address, without the path."),
-    key("account_sid", One(Form::Indirect), Required, "The account."),
+    key("url", One(Form::Url), Default("\"https://api.twilio.com\""), "What stands before `/2010-04-01/…`."),
+    key("account_sid", One(Form::Indirect), Required, "The account (`AC…`)."),
     key("key", One(Form::Indirect), Optional, "An API key (`SK…`). Default: the account itself."),
     key("secret", One(Form::Secret), Required, "The secret of the key, or the account's auth token."),
-    key("sender", One(Form::Indirect), Optional, "The number in E.164. This or `messaging_service_sid`."),
+    key("sender", One(Form::Indirect), Optional, "The number in E.164. Either this or `messaging_service_sid`."),
     key("messaging_service_sid", One(Form::Indirect), Optional, "The messaging service that chooses the number."),
+    SMS_TIMEOUT,
 ];
 
 const SMS_HTTP: &[Key] = &[
@@ -544,12 +561,22 @@ const SMS_HTTP: &[Key] = &[
         "url",
         One(Form::Text),
         Required,
-        "The address, which may hold placeholders in its path and query. Placeholders of all that follows: `{address}` (Korean numbers as domestic digits), `{address_e164}`, `{text}`, `{sender}`, `{timestamp}` (milliseconds), `{date}` (RFC 3339), `{nonce}`, `{signature}`.",
+        "The address, which may hold placeholders in its path and query. Placeholders of all that follows: `{address}` (Korean numbers as domestic digits, others in E.164), `{address_e164}`, `{text}`, `{sender}`, `{timestamp}` (milliseconds), `{date}` (RFC 3339), `{nonce}` (22 letters, digits, `-` and `_`) and `{signature}`, all of them as text.",
     ),
     key("method", One(Form::Method), Default("\"POST\""), "The HTTP method."),
-    key("headers", Entries(&One(Form::Secret)), Optional, "Headers."),
-    key("json", Any, Optional, "The body as JSON."),
-    key("form", Entries(&One(Form::Text)), Optional, "The body as a form, instead of `json`."),
+    key(
+        "headers",
+        Entries(&One(Form::Secret)),
+        Optional,
+        "Headers, e.g. `{ authorization = \"env:SMS_AUTHORIZATION\" }` where that variable is `Bearer …`. What `env:` and `file:` bring is taken as it is: placeholders stand in the file alone. The same goes for `json` and `form`.",
+    ),
+    key(
+        "json",
+        Any,
+        Optional,
+        "The body as JSON, e.g. `{ to = \"{address_e164}\", message = \"{text}\", apiKey = \"env:SMS_KEY\" }`. With neither `json` nor `form` there is no body.",
+    ),
+    key("form", Entries(&One(Form::Secret)), Optional, "The body as a form, instead of `json`."),
     key("sender", One(Form::Indirect), Optional, "What `{sender}` is."),
     key("user", One(Form::Indirect), Optional, "The user name of HTTP Basic authentication."),
     key("password", One(Form::Secret), Optional, "Its password."),
@@ -558,22 +585,42 @@ const SMS_HTTP: &[Key] = &[
         "success",
         Table(SMS_SUCCESS),
         Optional,
-        "What an answer must be for the message to count as sent. Default: any 2xx.",
+        "What an answer must be for the message to count as sent. Default: any 2xx that is not an HTML page.",
     ),
-    key("timeout", DURATION, Default("\"5s\""), "For the whole call."),
+    SMS_TIMEOUT,
 ];
 
 const SMS_HMAC: &[Key] = &[
-    key("secret", One(Form::Secret), Required, "The key of the HMAC."),
+    key("secret", One(Form::Secret), Required, "The key of the HMAC, taken as it stands: base64 in it is not decoded."),
     key("algorithm", Choice(&["sha256", "sha1", "sha512"], &[]), Default("\"sha256\""), "Its hash."),
-    key("text", One(Form::Text), Required, "What is signed, e.g. `\"{timestamp}{nonce}\"`."),
-    key("encoding", Choice(&["hex", "base64"], &[]), Default("\"hex\""), "How it is written."),
+    key(
+        "text",
+        One(Form::Text),
+        Required,
+        "What is signed, e.g. `\"{timestamp}{nonce}\"`; the placeholders are the same ones as in the call.",
+    ),
+    key(
+        "encoding",
+        Choice(&["hex", "base64"], &[]),
+        Default("\"hex\""),
+        "How it is written: small hexadecimal digits, or base64 with padding.",
+    ),
 ];
 
 const SMS_SUCCESS: &[Key] = &[
     key("status", List(&Number(200, 599)), Optional, "Statuses. Default: 200 to 299."),
-    key("pointer", One(Form::Pointer), Optional, "A place in the JSON of the answer."),
-    key("equals", TEXTS, Optional, "Values of which it must be one; numbers are compared as text."),
+    key(
+        "pointer",
+        One(Form::Pointer),
+        Optional,
+        "A place in the JSON of the answer, e.g. `\"/result_code\"`; with `equals`. The answer's media type does not matter.",
+    ),
+    key(
+        "equals",
+        Any,
+        Optional,
+        "The value there, or a list of values of which it must be one. The number 1 and the text \"1\" are the same.",
+    ),
 ];
 
 const EMAIL: &[Key] = channel![

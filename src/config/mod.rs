@@ -28,6 +28,8 @@ mod section;
 mod server;
 mod session;
 mod shape;
+mod sms;
+mod sms_http;
 mod store;
 mod template;
 mod tree;
@@ -174,6 +176,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
     let telemetry = server::telemetry(&root.section("telemetry"), around);
     // Only checked here: `[otp]` as a whole takes it.
     let _ = mail::mail(&root.section("otp").section("email"), &server, around);
+    let _ = sms::sms(&root.section("otp").section("sms"), &server, around);
 
     let table = routes::table(&routes, &base_path, around.problems);
     if routes.is_empty() && all_read {

@@ -172,7 +172,8 @@ fn entries(entries: &[Entry], known: &[&str], problems: &mut Problems) -> Vec<(S
     entries.iter().filter_map(read).collect()
 }
 
-fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Option<call::Json> {
+/// Reads a body.
+pub(super) fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Option<call::Json> {
     Some(match &node.value {
         Value::Text(text) => {
             let json = call::Json::from_value(&Json::String(text.clone()), known);
@@ -193,7 +194,8 @@ fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Option<call::Js
     })
 }
 
-fn text(source: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
+/// Reads text.
+pub(super) fn text(source: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
     told(Text::parse(source, known), place, known, problems)
 }
 
@@ -220,7 +222,8 @@ fn told<T>(read: Result<T, TemplateError>, place: &Place, known: &[&str], proble
     None
 }
 
-fn literal_header(pieces: &[Piece], place: &Place, problems: &mut Problems) -> Option<()> {
+/// `None` where a header cannot hold what stands around the placeholders; that is complained about.
+pub(super) fn literal_header(pieces: &[Piece], place: &Place, problems: &mut Problems) -> Option<()> {
     let bad = |piece: &Piece| matches!(piece, Piece::Literal(text) if !text.is_ascii() || HeaderValue::from_str(text).is_err());
     if pieces.iter().any(bad) {
         problems.complain(place, "a header holds visible ASCII characters only", "percent-encode the rest");

@@ -574,6 +574,8 @@ fn every_declared_key_is_read() {
         include_str!("providers.rs"),
         include_str!("server.rs"),
         include_str!("session.rs"),
+        include_str!("sms.rs"),
+        include_str!("sms_http.rs"),
         include_str!("store.rs"),
         include_str!("template.rs"),
         include_str!("upstreams.rs"),

@@ -3,14 +3,33 @@
 mod letter;
 mod mail;
 mod outbox;
-mod sms;
 mod smtp;
+
+mod aligo;
+mod breaker;
+pub(crate) mod euc_kr;
+mod exchange;
+mod hmac;
+mod http;
+mod said;
+mod sens;
+mod sms;
+mod solapi;
+mod twilio;
 
 pub use letter::{Letter, PLACEHOLDERS, Texts, fill, placeholders};
 pub use mail::{MailSender, MailSettings, MailSetupError, MailWay, parse_address};
 pub use outbox::{Outbox, OutboxSettings};
-pub use sms::{SmsSender, SmsSettings};
 pub use smtp::{Security, SmtpError, SmtpSettings};
+
+pub use aligo::Aligo;
+pub use exchange::http_client;
+pub use hmac::{HmacAlgorithm, HmacEncoding};
+pub use http::{Hmac, HttpApi, Success};
+pub use sens::Sens;
+pub use sms::{SmsSender, SmsSettings, SmsWay};
+pub use solapi::Solapi;
+pub use twilio::{Twilio, TwilioSender};
 
 /// A text message.
 #[derive(Clone, Debug)]
