@@ -88,6 +88,12 @@ pub enum Placeholder {
     Email,
     /// `{password}`
     Password,
+    /// `{channel}`: `sms` or `email`.
+    Channel,
+    /// `{address}`: what a code was sent to; Korean numbers as domestic digits, others in E.164.
+    Address,
+    /// `{address_e164}`: the number in E.164; for e-mail the address itself.
+    AddressE164,
     /// `{device_id}`
     DeviceId,
     /// `{device_name}`
