@@ -1,12 +1,19 @@
 //! Getting a message to its address: who is asked, in which order, and who takes over.
 
+mod letter;
 mod mail;
 mod outbox;
 mod sms;
 
-pub use mail::{MailSender, MailSettings};
+pub use letter::{Letter, PLACEHOLDERS, Texts, fill, placeholders};
+pub use mail::{MailSender, MailSettings, MailSetupError, MailWay};
 pub use outbox::{Outbox, OutboxSettings};
-pub use sms::{SmsSender, SmsSettings};
+pub use sms::{SmsSender, SmsSettings, SmsWay};
+
+/// A client fit for providers of messages.
+pub fn http_client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
+}
 
 /// A text message.
 #[derive(Clone, Debug)]
