@@ -9,7 +9,7 @@ use super::{
     section::Section,
     server::Server,
 };
-use crate::otp::deliver::{Letter, MailSettings, MailWay, PLACEHOLDERS, Texts};
+use crate::otp::deliver::{Letter, MailSettings, MailWay, PLACEHOLDERS};
 
 /// Reads `[otp.email]`. `None` where there is none, too.
 pub(super) fn mail(section: &Section<'_>, server: &Server, around: &mut Surroundings<'_>) -> Option<MailSettings> {

@@ -1,5 +1,7 @@
 //! The HTML that people see, and its translations. Pages work without scripts, need no second request, and show nothing of a request unescaped.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -15,6 +17,7 @@ pub use texts::Text;
 const STYLE: &str = include_str!("style.css");
 const LOGIN: &str = "login.html";
 const NOTICE: &str = "notice.html";
+const CODE: &str = "code.html";
 
 /// The pages, compiled once.
 #[derive(Debug)]
@@ -81,6 +84,36 @@ pub struct Form<'a> {
     pub return_to: &'a str,
 }
 
+/// What the page for one-time codes shows: the form for the address, or the one for the code that went there.
+#[derive(Debug)]
+pub struct CodePage<'a> {
+    /// The visitor's language.
+    pub language: Language,
+    /// The address is a mobile number, not an e-mail address.
+    pub is_phone: bool,
+    /// What `/send`, `/resend` and `/verify` are appended to.
+    pub action: String,
+    /// Where the form for the address is shown whatever was sent.
+    pub start: String,
+    /// The code that is on its way, if one is.
+    pub sent: Option<CodeSent<'a>>,
+    /// Why the last step did not work.
+    pub message: Option<String>,
+    /// Where to go after it.
+    pub return_to: &'a str,
+}
+
+/// A code that was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeSent<'a> {
+    /// Where it went, masked.
+    pub address: &'a str,
+    /// How long it is good still.
+    pub expires_in: Duration,
+    /// How long until a new one may be asked for; this one may be sent again at any time.
+    pub new_code_in: Duration,
+}
+
 /// A page that says why something did not work.
 #[derive(Debug)]
 pub struct ErrorPage<'a> {
@@ -110,6 +143,7 @@ impl Pages {
             ("frame.html", include_str!("frame.html")),
             (LOGIN, include_str!("login.html")),
             (NOTICE, include_str!("notice.html")),
+            (CODE, include_str!("code.html")),
         ] {
             templates.add_template(name, source).expect("the embedded templates compile");
         }
@@ -147,6 +181,32 @@ impl Pages {
             no_method => say(Text::NoMethod),
         };
         self.render(LOGIN, values, page.language)
+    }
+
+    /// The page for one-time codes.
+    pub fn code(&self, page: &CodePage<'_>) -> Page {
+        let say = |text: Text| text.say(page.language);
+        let values = context! {
+            lang => page.language.tag(),
+            title => say(Text::CodeTitle),
+            message => &page.message,
+            is_phone => page.is_phone,
+            action => &page.action,
+            start => &page.start,
+            return_to => page.return_to,
+            sent => page.sent.map(|sent| context! {
+                text => say(Text::SentTo).replace("{address}", sent.address),
+                expires_in => sent.expires_in.as_secs(),
+                new_code_in => sent.new_code_in.as_secs(),
+            }),
+            label => say(if page.is_phone { Text::Phone } else { Text::Email }),
+            code => say(Text::Code),
+            send => say(Text::SendCode),
+            again => say(Text::SendAgain),
+            verify => say(Text::Verify),
+            other => say(Text::OtherAddress),
+        };
+        self.render(CODE, values, page.language)
     }
 
     /// A page that says why something did not work, and what can be done.
