@@ -14,16 +14,22 @@ use crate::{
     call::{Backend, Caller},
     clock::Clock,
     config::Config,
+    endpoint::ReturnTo,
     handle::{Body, Gateway, Peer},
     hygiene::Hygiene,
     listen::{self, Handler, Limits, Served, Server, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
+    otp::{
+        self, Otps,
+        deliver::{MailSender, SmsSender},
+    },
     pages::Pages,
     respond::Responder,
-    seal::SealKey,
+    seal::{KeyRing, SealKey},
     secret::Random,
     session::Sessions,
+    signing::{Signer, SigningKey},
     store::{self, Store},
     telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
     upstream::{Upstream, replay},
@@ -264,7 +270,9 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         authority::Kind::Backend(backend) => Some(backend.upstream),
         authority::Kind::Provider => None,
     };
-    let authority = Arc::new(Authority::new(config.authority, caller, providers.clone(), http, world.clock.clone())?);
+    let session_keys = config.session.keys.clone();
+    let authority =
+        Arc::new(Authority::new(config.authority, caller.clone(), providers.clone(), http, world.clock.clone())?);
     let sessions = Sessions::new(
         config.session,
         authority.clone(),
@@ -276,8 +284,23 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     );
     let login_page = config.login.login_page();
     let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
+    let issuer = config.login.public_url.origin().ascii_serialization();
+    let ground = otp::Ground {
+        base_path: config.login.base_path.clone(),
+        ring: KeyRing::new(&session_keys, world.random.clone()),
+        signer: Signer::new(session_keys.iter().map(SigningKey::derived).collect(), &issuer),
+        caller,
+        sessions: sessions.clone(),
+        store: world.store.clone(),
+        pages: pages.clone(),
+        return_to: ReturnTo::new(&config.login.places()),
+        clock: world.clock.clone(),
+        random: world.random.clone(),
+        metrics: world.telemetry.metrics.clone(),
+    };
     let responder =
         Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
+    let otps = Arc::new(otps(config.otp, ground, world)?);
     let logins = Arc::new(Logins::new(
         config.login,
         providers.clone(),
@@ -297,6 +320,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         authority_upstream,
         sessions,
         logins,
+        otps,
         responder,
         replay_body: usize::try_from(config.replay_body).unwrap_or(usize::MAX),
         replay_budget: world.replay_budget.clone(),
@@ -309,6 +333,21 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         streams: world.streams.clone(),
     };
     Ok(Live { gateway: Arc::new(gateway), providers })
+}
+
+/// One-time codes, and who sends them.
+fn otps(settings: otp::Settings, ground: otp::Ground, world: &World) -> anyhow::Result<Otps> {
+    let http = otp::deliver::http_client()?;
+    let (clock, random) = (world.clock.clone(), world.random.clone());
+    let sms = settings
+        .sms
+        .as_ref()
+        .map(|sms| SmsSender::new(sms.delivery.clone(), http.clone(), clock.clone(), random.clone()));
+    let mail = settings
+        .email
+        .as_ref()
+        .map(|email| MailSender::new(email.delivery.clone(), &http, clock.clone(), random.clone()));
+    Ok(Otps::new(settings, otp::Senders { sms, mail: mail.transpose()? }, ground))
 }
 
 /// What the admin and health listeners tell.

@@ -1,15 +1,17 @@
 //! Errors → responses: the only status-code decisions for failures, and the one place that logs each of them, once.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value;
 
 use crate::{
     endpoint::Content,
     hygiene::{self, Refusal},
     login::LoginError,
+    otp::OtpError,
     pages::{ErrorPage, Language, Page, Pages},
     route::Cors,
     session::BeginError,
@@ -65,6 +67,8 @@ pub enum Failure {
     Forward(ForwardError),
     /// A login failed.
     Login(LoginError),
+    /// A one-time code was not sent or not taken.
+    Otp(OtpError),
     /// The body is larger than an endpoint of ours reads.
     BodyTooLarge,
     /// The body is not what its head promised.
@@ -92,6 +96,12 @@ impl From<ForwardError> for Failure {
 impl From<LoginError> for Failure {
     fn from(error: LoginError) -> Self {
         Self::Login(error)
+    }
+}
+
+impl From<OtpError> for Failure {
+    fn from(error: OtpError) -> Self {
+        Self::Otp(error)
     }
 }
 
@@ -144,12 +154,14 @@ pub struct Responder {
 struct Verdict {
     status: StatusCode,
     code: &'static str,
-    english: &'static str,
-    korean: &'static str,
+    english: Cow<'static, str>,
+    korean: Cow<'static, str>,
     /// The connection's state is not known any more.
     close: bool,
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
+    /// Members of a problem's JSON besides those that all have (RFC 9457 section 3.2).
+    more: Vec<(&'static str, Value)>,
 }
 
 impl Responder {
@@ -238,7 +250,7 @@ impl Responder {
         let page = self.pages.error(&ErrorPage {
             language,
             status: verdict.status.as_u16(),
-            message: language.choose(verdict.english, verdict.korean),
+            message: language.choose(&verdict.english, &verdict.korean),
             code: verdict.code,
         });
         let mut response = page_response(page);
@@ -256,6 +268,9 @@ impl Responder {
             }
             Failure::Login(error) if verdict.status.is_server_error() => {
                 tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "login failed");
+            }
+            Failure::Otp(error) if verdict.status.is_server_error() => {
+                tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "one-time code failed");
             }
             Failure::Panicked => tracing::error!(request_id = request_id.as_str(), "a part of the gateway panicked"),
             _ => {
@@ -350,6 +365,7 @@ fn verdict(failure: &Failure) -> Verdict {
         },
         Failure::Forward(error) => of_forward(error),
         Failure::Login(error) => of_login(error),
+        Failure::Otp(error) => of_otp(error),
         Failure::BodyTooLarge => Verdict {
             close: true,
             ..v(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request is too large", "요청이 너무 큽니다")
@@ -375,7 +391,16 @@ fn verdict(failure: &Failure) -> Verdict {
 }
 
 const fn v(status: StatusCode, code: &'static str, english: &'static str, korean: &'static str) -> Verdict {
-    Verdict { status, code, english, korean, close: false, retry_after: None, allow: None }
+    Verdict {
+        status,
+        code,
+        english: Cow::Borrowed(english),
+        korean: Cow::Borrowed(korean),
+        close: false,
+        retry_after: None,
+        allow: None,
+        more: Vec::new(),
+    }
 }
 
 fn of_forward(error: &ForwardError) -> Verdict {
@@ -437,12 +462,7 @@ fn of_login(error: &LoginError) -> Verdict {
         LoginError::BadCredentials => {
             v(StatusCode::UNAUTHORIZED, "bad_credentials", "Wrong e-mail address or password", "잘못된 자격 증명입니다")
         }
-        LoginError::NotAllowed(_) => v(
-            StatusCode::FORBIDDEN,
-            "not_allowed",
-            "This account may not log in here",
-            "이 계정으로는 로그인할 수 없습니다",
-        ),
+        LoginError::NotAllowed(_) => not_allowed(),
         LoginError::InvalidIdToken(_) => {
             v(StatusCode::UNAUTHORIZED, "invalid_id_token", "The ID token is not valid", "ID 토큰이 올바르지 않습니다")
         }
@@ -455,23 +475,81 @@ fn of_login(error: &LoginError) -> Verdict {
         LoginError::BadRequest(code) => {
             v(StatusCode::BAD_REQUEST, code, "The request is not well-formed", "잘못된 요청입니다")
         }
-        LoginError::Session(BeginError::TooLarge) => v(
-            StatusCode::BAD_GATEWAY,
-            "session_too_large",
-            "The session is too large for cookies: it needs the server store (session.store = \"server\")",
-            "세션이 너무 커서 쿠키에 담을 수 없습니다. 서버 저장소(session.store = \"server\")가 필요합니다",
-        ),
-        LoginError::Session(BeginError::Unusable(_)) => v(
-            StatusCode::BAD_GATEWAY,
-            "unusable_tokens",
-            "This session is too large for cookies: it needs the server store (session.store = \"server\")",
-            "세션이 쿠키에 담기에는 너무 큽니다. 서버 저장소(session.store = \"server\")가 필요합니다",
-        ),
+        LoginError::Session(error) => of_session(error),
         LoginError::Store(_) => Verdict {
             retry_after: again,
             ..v(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Please try again", "잠시 후 다시 시도해주세요")
         },
     }
+}
+
+/// Tokens that make no session.
+fn of_session(error: &BeginError) -> Verdict {
+    match error {
+        BeginError::TooLarge => v(
+            StatusCode::BAD_GATEWAY,
+            "session_too_large",
+            "The session is too large for cookies: it needs the server store (session.store = \"server\")",
+            "세션이 너무 커서 쿠키에 담을 수 없습니다. 서버 저장소(session.store = \"server\")가 필요합니다",
+        ),
+        BeginError::Unusable(_) => v(
+            StatusCode::BAD_GATEWAY,
+            "unusable_tokens",
+            "This session is too large for cookies: it needs the server store (session.store = \"server\")",
+            "세션이 쿠키에 담기에는 너무 큽니다. 서버 저장소(session.store = \"server\")가 필요합니다",
+        ),
+    }
+}
+
+fn not_allowed() -> Verdict {
+    v(StatusCode::FORBIDDEN, "not_allowed", "This account may not log in here", "이 계정으로는 로그인할 수 없습니다")
+}
+
+fn of_otp(error: &OtpError) -> Verdict {
+    let status = match error {
+        OtpError::NotConfigured => return verdict(&Failure::NoRoute),
+        OtpError::NotLoggedIn => return verdict(&Failure::NotLoggedIn),
+        OtpError::SessionUnknown { retry_after } => {
+            return verdict(&Failure::Unavailable { retry_after: *retry_after });
+        }
+        OtpError::NotAllowed(_) => return not_allowed(),
+        OtpError::Session(error) => return of_session(error),
+        OtpError::Unreadable(_)
+        | OtpError::Missing(_)
+        | OtpError::CodeForm
+        | OtpError::Address(_)
+        | OtpError::Wrong => StatusCode::BAD_REQUEST,
+        OtpError::TooSoon(_) | OtpError::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+        OtpError::NoLiveCode => StatusCode::NOT_FOUND,
+        OtpError::Undelivered(_)
+        | OtpError::NotStored(_)
+        | OtpError::Store(_)
+        | OtpError::NotNotified(_)
+        | OtpError::AuthorityUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let said = |language| error.text().map(|text| text.say(language));
+    let english = said(Language::English).unwrap_or("The request is not well-formed");
+    let korean = said(Language::Korean).unwrap_or("잘못된 요청입니다");
+    let mut verdict = v(status, error.code(), english, korean);
+    if let Some(wait) = error.retry_after() {
+        let seconds = whole_seconds(wait);
+        verdict.retry_after = Some(wait);
+        verdict.english = english.replace("{seconds}", &seconds.to_string()).into();
+        verdict.korean = korean.replace("{seconds}", &seconds.to_string()).into();
+        verdict.more.push(("retryAfter", seconds.into()));
+    }
+    match error {
+        OtpError::Undelivered(retry) => {
+            verdict.more.push(("canResend", true.into()));
+            verdict.more.push(("retryEndpoint", retry.endpoint.clone().into()));
+            verdict.more.extend(retry.challenge.clone().map(|challenge| ("challenge", challenge.into())));
+        }
+        OtpError::NotStored(_) | OtpError::Store(_) | OtpError::NotNotified(_) | OtpError::AuthorityUnavailable(_) => {
+            verdict.retry_after = Some(Duration::from_secs(1));
+        }
+        _ => {}
+    }
+    verdict
 }
 
 fn upstream_failure(error: &ForwardError) -> Option<UpstreamFailure> {
@@ -487,13 +565,16 @@ fn upstream_failure(error: &ForwardError) -> Option<UpstreamFailure> {
 
 /// `application/problem+json` (RFC 9457) with a stable `code` and a localised `error`.
 fn problem(verdict: &Verdict, language: Language) -> Response<Bytes> {
-    let body = serde_json::json!({
+    let mut body = serde_json::json!({
         "type": "about:blank",
         "title": verdict.status.canonical_reason().unwrap_or_default(),
         "status": verdict.status.as_u16(),
         "code": verdict.code,
-        "error": language.choose(verdict.english, verdict.korean),
+        "error": language.choose(&verdict.english, &verdict.korean),
     });
+    for (name, value) in &verdict.more {
+        body[*name] = value.clone();
+    }
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = verdict.status;
     response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM);

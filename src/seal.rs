@@ -5,7 +5,7 @@
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hkdf,
+    hkdf, hmac,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
@@ -159,10 +159,51 @@ impl KeyRing {
         declared_parts(&rest[..dot]).ok_or(OpenError::Broken)
     }
 
+    /// The key of keyed digests that goes with the key that seals.
+    pub fn mac_key(&self) -> MacKey {
+        MacKey::derived(&self.keys[0].key)
+    }
+
+    /// The key of keyed digests that goes with the key that sealed `text`.
+    pub fn mac_key_of(&self, text: &[u8]) -> Result<MacKey, OpenError> {
+        Ok(MacKey::derived(&self.key_of(text)?.0.key))
+    }
+
     fn key_of<'t>(&self, text: &'t [u8]) -> Result<(&RingKey, &'t [u8]), OpenError> {
         let dot = memchr::memchr(b'.', text).ok_or(OpenError::UnknownKey)?;
         let ring_key = self.keys.iter().find(|k| k.id.as_bytes() == &text[..dot]).ok_or(OpenError::UnknownKey)?;
         Ok((ring_key, &text[dot + 1..]))
+    }
+}
+
+/// A key of keyed digests, derived from a session key.
+#[derive(Clone)]
+pub struct MacKey(hmac::Key);
+
+impl MacKey {
+    fn derived(key: &SealKey) -> Self {
+        let okm = hkdf::Salt::new(hkdf::HKDF_SHA256, b"vestibule digests").extract(key.0.as_slice());
+        let key = okm.expand(&[b"hmac"], hmac::HMAC_SHA256).expect("HKDF-SHA-256 gives up to 8,160 bytes").into();
+        Self(key)
+    }
+
+    /// HMAC-SHA-256 (RFC 2104) over length-prefixed parts, so that no two lists of parts meet.
+    ///
+    /// # Panics
+    /// Never: HMAC-SHA-256 gives 32 bytes.
+    pub fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.sign().as_ref().try_into().expect("HMAC-SHA-256 gives 32 bytes")
+    }
+}
+
+impl std::fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MacKey(***)")
     }
 }
 
@@ -255,6 +296,17 @@ mod tests {
         let sealed = ring.seal(Purpose::Result(&RefreshToken::new("old")), b"tokens", |_| 1);
         assert!(ring.open(Purpose::Result(&RefreshToken::new("old")), sealed.as_bytes(), 1).is_ok());
         assert!(ring.open(Purpose::Result(&RefreshToken::new("new")), sealed.as_bytes(), 1).is_err());
+    }
+
+    #[test]
+    fn keyed_digests_follow_the_key_that_sealed_and_the_borders_of_their_parts() {
+        let (old, new) = (ring(&[1]), ring(&[2, 1]));
+        let sealed = old.seal(Purpose::Challenge, b"x", |_| 1);
+        let of_old = new.mac_key_of(sealed.as_bytes()).unwrap();
+        assert_eq!(of_old.digest(&[b"ab", b"c"]), old.mac_key().digest(&[b"ab", b"c"]));
+        assert_ne!(of_old.digest(&[b"ab", b"c"]), new.mac_key().digest(&[b"ab", b"c"]));
+        assert_ne!(of_old.digest(&[b"ab", b"c"]), of_old.digest(&[b"a", b"bc"]));
+        assert_eq!(ring(&[3]).mac_key_of(sealed.as_bytes()).unwrap_err(), OpenError::UnknownKey);
     }
 
     #[test]

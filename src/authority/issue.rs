@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{Authority, Backend, Issued, Kind, VerifyError, Visitor, answer::Tokens};
+use super::{Allow, Authority, Backend, Issued, Kind, VerifyError, Visitor, answer::Tokens};
 use crate::{
     call::{Answer, CallError, Placeholder, Template, Values},
     oidc::{Claims, Identity},
@@ -22,6 +22,21 @@ pub enum Proof {
         /// Password.
         password: Secret,
     },
+    /// By a one-time code.
+    Code(Code),
+}
+
+/// An address that a one-time code has just proved.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// `sms` or `email`.
+    pub channel: &'static str,
+    /// As templates have it: domestic digits for Korea, E.164 elsewhere; or the e-mail address.
+    pub address: String,
+    /// The number in E.164; for e-mail the address itself.
+    pub address_e164: String,
+    /// `allow` of the channel.
+    pub allow: Option<Allow>,
 }
 
 /// Why no tokens were issued.
@@ -66,7 +81,7 @@ impl Authority {
     pub async fn issue(&self, proof: Proof, visitor: &Visitor) -> Result<Issued, IssueError> {
         match (&self.kind, proof) {
             (Kind::Provider, Proof::Provider(identity)) => self.provider_tokens(*identity).await,
-            (Kind::Provider, Proof::Credentials { .. }) => Err(IssueError::Unsupported),
+            (Kind::Provider, Proof::Credentials { .. }) | (_, Proof::Code(_)) => Err(IssueError::Unsupported),
             (Kind::Backend(backend), Proof::Provider(identity)) => self.exchange(backend, *identity, visitor).await,
             (Kind::Backend(backend), Proof::Credentials { email, password }) => {
                 self.credentials(backend, email, &password, visitor).await

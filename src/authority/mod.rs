@@ -18,13 +18,13 @@ mod refresh;
 mod sign_out;
 mod verify;
 
-pub use issue::{IssueError, Outage, Proof};
+pub use issue::{Code, IssueError, Outage, Proof};
 pub use life::{Life, life};
 pub use refresh::RefreshRequest;
 pub use sign_out::{SignOutRequest, SignedOut};
 pub use verify::{AccessClaims, BadKey, VerifyError};
 
-pub use crate::oidc::RefreshError;
+pub use crate::oidc::{Allow, RefreshError};
 
 /// The placeholders of `[authority.exchange]`.
 pub const EXCHANGE: &[&str] = &[
@@ -44,6 +44,12 @@ pub const CREDENTIALS: &[&str] = &["email", "password", "device_id", "device_nam
 pub const REFRESH: &[&str] = &["refresh_token", "access_token", "provider", "device_id", "device_name", "claims."];
 /// The placeholders of `[authority.signout]`.
 pub const SIGN_OUT: &[&str] = &["refresh_token", "access_token", "provider", "device_id", "device_name"];
+
+/// The placeholders of `[authority.otp]`.
+pub const OTP: &[&str] = &["channel", "address", "address_e164", "device_id", "device_name"];
+/// The placeholders of `[otp.X.notify]`.
+pub const NOTIFY: &[&str] =
+    &["channel", "address", "address_e164", "access_token", "device_id", "device_name", "claims."];
 
 /// `[authority]`, validated.
 #[derive(Clone, Debug)]

@@ -89,14 +89,16 @@ pub enum Placeholder {
     Email,
     /// `{password}`
     Password,
+    /// `{channel}`: `sms` or `email`.
+    Channel,
+    /// `{address}`: what a code was sent to; Korean numbers as domestic digits, others in E.164.
+    Address,
+    /// `{address_e164}`: the number in E.164; for e-mail the address itself.
+    AddressE164,
     /// `{device_id}`
     DeviceId,
     /// `{device_name}`
     DeviceName,
-    /// `{address}`: where a message goes.
-    Address,
-    /// `{address_e164}`
-    AddressE164,
     /// `{text}`: what a message says.
     Text,
     /// `{sender}`

@@ -164,6 +164,10 @@ fn named(endpoint: OwnEndpoint, table: &Table) -> String {
         OwnEndpoint::Script => "what the pages do more where scripts run".to_owned(),
         OwnEndpoint::Logo => "the logo of the pages".to_owned(),
         OwnEndpoint::Logout => "the logout".to_owned(),
+        OwnEndpoint::SendCode(_) => "sends a one-time code".to_owned(),
+        OwnEndpoint::ResendCode(_) => "sends a one-time code again".to_owned(),
+        OwnEndpoint::VerifyCode(_) => "takes a one-time code".to_owned(),
+        OwnEndpoint::CodePage(_) => "the page for one-time codes".to_owned(),
     }
 }
 

@@ -95,7 +95,8 @@ pub(super) fn upstream(
     found
 }
 
-fn call(
+/// Reads a call to the upstream that it names, else to `own`.
+pub(super) fn call(
     section: &Section<'_>,
     own: Option<usize>,
     upstreams: &[&str],

@@ -19,6 +19,7 @@ mod keys;
 mod mail;
 mod messages;
 mod oauth2;
+mod otp;
 mod pages;
 mod providers;
 mod reference;
@@ -73,6 +74,8 @@ pub struct Config {
     pub routes: Vec<route::Settings>,
     /// Store.
     pub store: crate::store::Settings,
+    /// One-time codes.
+    pub otp: crate::otp::Settings,
     /// Logs.
     pub telemetry: crate::telemetry::Settings,
 }
@@ -174,9 +177,13 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         session::session(&session_section, &server, verifies, longest_timeout.unwrap_or_default(), random, around);
     let login = session::login(&session_section, &server, around);
     let telemetry = server::telemetry(&root.section("telemetry"), around);
-    // Only checked here: `[otp]` as a whole takes it.
-    let _ = mail::mail(&root.section("otp").section("email"), &server, around);
-    let _ = sms::sms(&root.section("otp").section("sms"), &server, around);
+    let context = otp::Context {
+        authority: authority_section,
+        pages: root.section("pages"),
+        server: &server,
+        upstreams: &upstream_names,
+    };
+    let otp = otp::otp(&root.section("otp"), &context, around);
 
     let table = routes::table(&routes, &base_path, around.problems);
     if routes.is_empty() && all_read {
@@ -199,11 +206,11 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
     let lacks_keys = server.local && session.as_ref().is_some_and(|session| session.key_was_made);
     let store = store::store(&store_section, lacks_keys, around);
     let pages = login.as_ref().map(|login| pages::pages(&root.section("pages"), login, around));
-    let authority = authority?;
+    let (authority, otp) = (authority?, otp?);
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
     debug_assert_eq!(matches!(authority.kind, Kind::Backend(_)), backend);
     let session = session.map(|session| crate::session::Settings {
-        template_claims: claims_in(&routes, &authority),
+        template_claims: claims_in(&routes, &authority, &otp),
         store_down: store::store_down(&store_section),
         ..session
     });
@@ -219,6 +226,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         upstreams,
         routes,
         store: store?,
+        otp,
         telemetry,
     })
 }
@@ -237,8 +245,12 @@ fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<hygiene::Setti
     Some(hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers })
 }
 
-/// The claims that a session must keep: those that header rules put into requests, and those that its refresh tells the backend.
-fn claims_in(routes: &[route::Settings], authority: &crate::authority::Settings) -> Vec<String> {
+/// The claims that a session must keep: those that header rules put into requests, and those that its refresh or a verified address tells the backend.
+fn claims_in(
+    routes: &[route::Settings],
+    authority: &crate::authority::Settings,
+    otp: &crate::otp::Settings,
+) -> Vec<String> {
     let set = routes.iter().flat_map(|route| &route.headers.set).flat_map(|(_, template)| &template.0);
     let in_headers = set.filter_map(|piece| match piece {
         HeaderPiece::Claim(name) => Some(name.clone()),
@@ -248,7 +260,8 @@ fn claims_in(routes: &[route::Settings], authority: &crate::authority::Settings)
         Kind::Backend(backend) => backend.refresh.as_ref(),
         Kind::Provider => None,
     };
-    let mut claims: Vec<_> = in_headers.chain(refresh.into_iter().flat_map(template::claims)).collect();
+    let notify = otp.channels().filter_map(|(_, channel)| channel.notify.as_ref());
+    let mut claims: Vec<_> = in_headers.chain(refresh.into_iter().chain(notify).flat_map(template::claims)).collect();
     claims.sort_unstable();
     claims.dedup();
     claims

@@ -215,7 +215,8 @@ fn authorize_params(
     params
 }
 
-fn allow(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Allow> {
+/// Reads `allow`; `None` where there is none.
+pub(super) fn allow(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Allow> {
     let node = section.node("allow")?;
     if node.text().is_some() {
         return Some(Allow::Anyone);

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     authority::{Backend, Kind},
     call::{Piece, Template},
-    route::{CallPiece, Conflict, OwnCall, OwnCalls, OwnPaths, Settings, Table},
+    otp::{Channel, ChannelSettings, Purpose},
+    route::{CallPiece, CodeChannel, Conflict, HasPage, OwnCall, OwnCalls, OwnPaths, Settings, Table},
 };
 
 impl Config {
@@ -17,13 +18,23 @@ impl Config {
     pub fn table(&self) -> Result<Table, Vec<Conflict>> {
         let providers = self.providers.iter().map(|provider| provider.name.clone()).collect();
         let credentials = self.backend().is_some_and(|backend| backend.credentials.is_some());
-        Table::build(self.routes.clone(), OwnPaths { base_path: self.login.base_path.clone(), providers, credentials })
+        let code = |(channel, settings): (Channel, &ChannelSettings)| {
+            let channel = match channel {
+                Channel::Sms => CodeChannel::Sms,
+                Channel::Email => CodeChannel::Email,
+            };
+            (channel, if settings.purpose == Purpose::Login { HasPage::Yes } else { HasPage::No })
+        };
+        let codes = self.otp.channels().map(code).collect();
+        let base_path = self.login.base_path.clone();
+        Table::build(self.routes.clone(), OwnPaths { base_path, providers, credentials, codes })
     }
 
     /// The calls that no visitor may make in the gateway's name.
     pub fn own_calls(&self) -> OwnCalls {
         let templates = self.backend().map(|b| [&b.exchange, &b.credentials, &b.refresh, &b.signout]);
-        let calls = templates.into_iter().flatten().flatten().map(own_call).collect();
+        let notify = self.otp.channels().filter_map(|(_, channel)| channel.notify.as_ref());
+        let calls = templates.into_iter().flatten().flatten().chain(notify).map(own_call).collect();
         OwnCalls::new(&self.upstreams, calls)
     }
 
@@ -39,7 +50,8 @@ impl Config {
 pub(super) fn table(routes: &[(Section<'_>, Settings)], base_path: &str, problems: &mut Problems) -> Option<Table> {
     // Two routes may stand on one line of the file: here they are told apart by their number.
     let numbered = routes.iter().enumerate().map(|(line, (_, route))| Settings { line, ..route.clone() }).collect();
-    let own = OwnPaths { base_path: base_path.to_owned(), providers: Vec::new(), credentials: false };
+    let own =
+        OwnPaths { base_path: base_path.to_owned(), providers: Vec::new(), credentials: false, codes: Vec::new() };
     Table::build(numbered, own)
         .inspect_err(|conflicts| {
             for conflict in conflicts {

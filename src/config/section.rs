@@ -78,6 +78,17 @@ impl<'t> Section<'t> {
         self.entry(key).and_then(|entry| value(&entry.node)).or_else(default).unwrap_or(false)
     }
 
+    /// A whole number, or its declared default.
+    pub(super) fn number(&self, key: &str) -> u32 {
+        let value = |node: &Node| match &node.value {
+            tree::Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+            _ => None,
+        };
+        let default = || self.default(key).as_ref().and_then(value);
+        let number = self.entry(key).and_then(|entry| value(&entry.node)).or_else(default);
+        number.expect("every key that is read so declares a default that is a number")
+    }
+
     /// The well-formed elements of a list, each with its place.
     pub(super) fn list<T, E>(&self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> Vec<(T, Place)> {
         let node = self.node(key);

@@ -18,9 +18,12 @@ use crate::{
     endpoint::{Answer, Call, Failed},
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
     login::Logins,
+    otp::{Channel, Otps},
     pages::Asset,
     respond::{self, Failure, Form, Responder, Wants},
-    route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
+    route::{
+        Access, CodeChannel, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who,
+    },
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
     telemetry::{AccessLine, AccessLog, Metrics, RequestId, RequestIds},
     upstream::{
@@ -76,6 +79,8 @@ pub struct Gateway {
     pub sessions: Sessions,
     /// The ways in and out.
     pub logins: Arc<Logins>,
+    /// One-time codes.
+    pub otps: Arc<Otps>,
     /// Failures into answers.
     pub responder: Responder,
     /// Most bytes of one body kept for a replay.
@@ -329,6 +334,10 @@ impl Gateway {
             OwnEndpoint::Logout => self.logins.logout(call).await,
             OwnEndpoint::Script => self.logins.asset(&call, Asset::Script),
             OwnEndpoint::Logo => self.logins.asset(&call, Asset::Logo),
+            OwnEndpoint::SendCode(channel) => return Ok(self.otps.send(call, of_codes(channel)).await?),
+            OwnEndpoint::ResendCode(channel) => return Ok(self.otps.resend(call, of_codes(channel)).await?),
+            OwnEndpoint::VerifyCode(channel) => return Ok(self.otps.verify(call, of_codes(channel)).await?),
+            OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, of_codes(channel)).await?),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
                 return self.describe(&call.visit, Asked::Session);
@@ -352,6 +361,14 @@ impl Gateway {
         };
         let (auth_status, cookies) = visit.head();
         Ok(Answer::json(StatusCode::OK, object, cookies, auth_status))
+    }
+}
+
+/// The same channel, as its owner calls it.
+fn of_codes(channel: CodeChannel) -> Channel {
+    match channel {
+        CodeChannel::Sms => Channel::Sms,
+        CodeChannel::Email => Channel::Email,
     }
 }
 

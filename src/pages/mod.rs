@@ -169,25 +169,32 @@ pub struct CodeForm<'a> {
     pub return_to: &'a str,
 }
 
-/// The page where a code is typed in; without an address, the one that asks for it.
+/// The page where a code is typed in; where none was sent, the one that asks for the address.
 #[derive(Debug)]
 pub struct CodePage<'a> {
     /// The visitor's language.
     pub language: Language,
     /// Where the code goes.
     pub to: To,
-    /// Why the last try did not work.
+    /// The code that is on its way, if one is.
+    pub sent: Option<CodeSent<'a>>,
+    /// Why the last step did not work.
     pub message: Option<String>,
     /// Seconds after which that message is over.
     pub retry: Option<u64>,
-    /// The address that the code went to.
-    pub address: Option<&'a str>,
-    /// The same, to be shown.
-    pub masked: &'a str,
-    /// Seconds that the code still lives.
-    pub left: u64,
+    /// Where the form for the address is shown whatever was sent.
+    pub start: String,
     /// Where to go after the login.
     pub return_to: &'a str,
+}
+
+/// A code that was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeSent<'a> {
+    /// Where it went, masked.
+    pub address: &'a str,
+    /// Seconds that it still lives.
+    pub left: u64,
 }
 
 /// A page that says why something did not work.
@@ -252,20 +259,19 @@ impl Pages {
             form: Some(Form { action: "/a".to_owned(), return_to: "/" }),
         };
         let empty = LoginPage { language, message: None, methods: vec![], codes: vec![], form: None };
-        let code = |to, address| CodePage {
+        let code = |to, sent| CodePage {
             language,
             to,
+            sent,
             message: Some("?".to_owned()),
             retry: Some(1),
-            address,
-            masked: "…",
-            left: 1,
+            start: "/".to_owned(),
             return_to: "/",
         };
         vec![
             (LOGIN, self.login_values(&full)),
             (LOGIN, self.login_values(&empty)),
-            (CODE, self.code_values(&code(To::Phone, Some("a")))),
+            (CODE, self.code_values(&code(To::Phone, Some(CodeSent { address: "a", left: 1 })))),
             (CODE, self.code_values(&code(To::Mailbox, None))),
             (NOTICE, notice_values(language, "?", None, None)),
             (NOTICE, notice_values(language, "?", Some(Text::LaterAdvice), Some((Text::TryAgain, "/")))),
@@ -340,31 +346,37 @@ impl Pages {
     fn code_values(&self, page: &CodePage<'_>) -> Value {
         let say = |text: Text| text.say(page.language);
         let at = |step: &str| format!("{}/{}/{step}", self.base_path, page.to.channel());
+        let sent = page.sent.map(|sent| {
+            context! {
+                text => say(Text::SentTo).replace("{address}", sent.address),
+                left => sent.left,
+                left_text => format!("{}:{:02}", sent.left / 60, sent.left % 60),
+            }
+        });
         context! {
             lang => page.language.tag(),
-            title => say(if page.address.is_some() { Text::EnterCode } else { Text::LogIn }),
+            title => say(if sent.is_some() { Text::EnterCode } else { Text::LogIn }),
             message => page.message.as_deref(),
             retry => page.retry,
-            address => page.address,
-            sent_to => say(Text::SentTo).replace("{address}", page.masked),
-            left => (page.left > 0).then_some(page.left),
-            left_text => format!("{}:{:02}", page.left / 60, page.left % 60),
-            expires_in => say(Text::ExpiresIn),
-            is_over => say(Text::CodeIsOver),
+            sent,
             field => page.to.field(),
             send => at("send"),
             verify => at("verify"),
             resend => at("resend"),
             return_to => page.return_to,
+            expires_in => say(Text::ExpiresIn),
+            is_over => say(Text::CodeIsOver),
             code_label => say(Text::Code),
             code_form => say(Text::CodeForm),
             confirm => say(Text::Confirm),
             send_again => say(Text::SendAgain),
+            other_address => say(Text::OtherAddress),
+            start => page.start.as_str(),
             to_label => say(page.to.label()),
             placeholder => say(Text::PhoneExample),
             send_code => say(Text::SendCode),
             other_way => say(Text::OtherWay),
-            start => self.login_page.as_str(),
+            login_page => self.login_page.as_str(),
         }
     }
 

@@ -135,32 +135,33 @@ fn the_style_that_the_policy_allows_is_the_one_on_the_page() {
 
 #[test]
 fn the_code_page_asks_for_six_digits_and_shows_no_more_of_the_address_than_it_must() {
-    let page = |address, left| CodePage {
+    let page = |sent| CodePage {
         language: Language::Korean,
         to: To::Phone,
+        sent,
         message: None,
         retry: None,
-        address,
-        masked: "010-****-5678",
-        left,
+        start: "/auth/login/sms?other=1".to_owned(),
         return_to: "/a",
     };
-    let html = pages().code(&page(Some("01012345678"), 170)).html;
+    let at = |left| Some(CodeSent { address: "010-****-5678", left });
+    let html = pages().code(&page(at(170))).html;
     for expected in [
         "autocomplete=\"one-time-code\"",
         "inputmode=\"numeric\"",
         "action=\"/auth/sms/verify\"",
         "action=\"/auth/sms/resend\"",
-        "010-****-5678(으)로",
+        "010-****-5678 ",
         "data-left=\"170\"",
         "<time>2:50</time>",
         "id=\"over\" hidden",
+        "href=\"/auth/login/sms?other=1\"",
     ] {
         assert!(html.contains(expected), "{expected}\n{html}");
     }
-    let over = pages().code(&page(Some("01012345678"), 0)).html;
+    let over = pages().code(&page(at(0))).html;
     assert!(over.contains("id=\"over\">") && !over.contains("<time>"));
-    let ask = pages().code(&page(None, 0)).html;
+    let ask = pages().code(&page(None)).html;
     assert!(ask.contains("action=\"/auth/sms/send\"") && !ask.contains("name=\"code\""));
 }
 

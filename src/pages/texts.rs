@@ -45,7 +45,7 @@ texts! {
     /// The code page's title.
     EnterCode: "인증번호 입력", "Enter the code";
     /// Where the code went; `{address}` is masked.
-    SentTo: "{address}(으)로 인증번호를 보냈습니다.", "We sent a code to {address}.";
+    SentTo: "{address} 앞으로 인증번호를 보냈습니다.", "We sent a code to {address}.";
     /// Before the time that is left.
     ExpiresIn: "남은 시간", "Time left";
     /// The code's time is over.
@@ -105,6 +105,45 @@ texts! {
     OperatorAdvice: "문제가 계속되면 관리자에게 문의해주세요.", "If this happens again, tell whoever runs this site.";
     /// Nothing is there.
     AddressAdvice: "주소를 확인해주세요.", "Check the address.";
+    /// No number that a code could be sent to.
+    BadPhone: "올바른 전화번호 형식이 아닙니다", "This is not a valid phone number";
+    /// No address that a code could be sent to.
+    BadEmail: "올바른 이메일 형식이 아닙니다", "This is not a valid e-mail address";
+    /// A field of the SMS form is empty.
+    PhoneOrCodeMissing: "전화번호와 인증번호를 입력해주세요", "Please enter the phone number and the code";
+    /// A field of the e-mail form is empty.
+    EmailOrCodeMissing: "이메일과 인증번호를 입력해주세요", "Please enter the e-mail address and the code";
+    /// Wrong, used, expired, or another browser's.
+    CodeWrong: "인증번호가 올바르지 않거나 만료되었습니다", "The code is wrong or has expired";
+    /// A cool-down or a limit; `{seconds}` is how long.
+    TryAgainIn: "{seconds}초 후에 다시 시도해주세요", "Try again in {seconds} seconds";
+    /// Nothing that could be sent again.
+    NoLiveCode: "유효한 인증번호가 없습니다. 처음부터 다시 시도해주세요.", "There is no valid code. Please start again.";
+    /// No provider took the SMS.
+    SmsUndelivered: "SMS 발송에 실패했습니다", "The SMS could not be sent";
+    /// The same, for a code that had been sent before.
+    SmsUndeliveredAgain: "SMS 재발송에 실패했습니다", "The SMS could not be sent again";
+    /// No mail server took the message.
+    MailUndelivered: "메일 전송에 실패했습니다", "The e-mail could not be sent";
+    /// The store did not take the code.
+    CodeNotStored: "인증번호 저장에 실패했습니다", "The code could not be stored";
+    /// A backend does not answer.
+    NetworkError: "네트워크 오류가 발생했습니다", "A network error occurred";
+    /// Whoever issues the tokens does not answer.
+    LoginUnavailable: "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
+        "The login service does not answer; please try again";
+    /// A code is on its way.
+    CodeSent: "인증번호가 발송되었습니다", "The code has been sent";
+    /// The same code is on its way again.
+    CodeSentAgain: "인증번호가 재발송되었습니다", "The code has been sent again";
+    /// The code was right.
+    CodeVerified: "인증이 완료되었습니다", "The code has been verified";
+    /// Title of the page for codes.
+    CodeTitle: "인증번호로 로그인", "Log in with a code";
+    /// A button.
+    Verify: "확인", "Confirm";
+    /// A link to the beginning.
+    OtherAddress: "다른 번호나 주소 사용하기", "Use another number or address";
     /// Something does not work at the moment.
     LaterAdvice: "잠시 후 다시 시도해주세요.", "Please try again in a moment.";
 }

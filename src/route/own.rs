@@ -13,6 +13,26 @@ pub struct OwnPaths {
     pub providers: Vec<String>,
     /// Whether `POST /login` exists (`authority.credentials`).
     pub credentials: bool,
+    /// The channels of one-time codes, and whether each has a page (those that log people in).
+    pub codes: Vec<(CodeChannel, HasPage)>,
+}
+
+/// A channel of one-time codes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CodeChannel {
+    /// SMS.
+    Sms,
+    /// E-mail.
+    Email,
+}
+
+/// Whether a channel of one-time codes has a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HasPage {
+    /// `GET /login/{channel}`
+    Yes,
+    /// The app has its own.
+    No,
 }
 
 /// One of the gateway's own endpoints; the comments leave `base_path` out.
@@ -40,6 +60,14 @@ pub enum OwnEndpoint {
     Script,
     /// `GET /assets/logo`
     Logo,
+    /// `POST /{channel}/send`
+    SendCode(CodeChannel),
+    /// `POST /{channel}/resend`
+    ResendCode(CodeChannel),
+    /// `POST /{channel}/verify`
+    VerifyCode(CodeChannel),
+    /// `GET /login/{channel}`
+    CodePage(CodeChannel),
 }
 
 /// A configured provider, by its place in the file.
@@ -91,8 +119,19 @@ impl OwnPaths {
             (Some("logout"), None, _) => post(method, OwnEndpoint::Logout),
             (Some("assets"), Some("page.js"), None) => get(method, OwnEndpoint::Script),
             (Some("assets"), Some("logo"), None) => get(method, OwnEndpoint::Logo),
-            (Some("login"), Some(name), None) => {
-                provider(name).map_or(Found::None, |provider| get(method, OwnEndpoint::Start(provider)))
+            (Some("login"), Some(name), None) => match self.channel(name) {
+                Some((channel, HasPage::Yes)) => get(method, OwnEndpoint::CodePage(channel)),
+                Some((_, HasPage::No)) => Found::None,
+                None => provider(name).map_or(Found::None, |provider| get(method, OwnEndpoint::Start(provider))),
+            },
+            (Some(name), Some(step), None) if self.channel(name).is_some() => {
+                let endpoint = match step {
+                    "send" => OwnEndpoint::SendCode,
+                    "resend" => OwnEndpoint::ResendCode,
+                    "verify" => OwnEndpoint::VerifyCode,
+                    _ => return Some(Found::None),
+                };
+                self.channel(name).map_or(Found::None, |(channel, _)| post(method, endpoint(channel)))
             }
             // A HEAD that some scanner sends must not use up the login attempt.
             (Some("callback"), Some(name), None) => provider(name).map_or(Found::None, |provider| match *method {
@@ -118,6 +157,15 @@ impl OwnPaths {
 
     pub(super) fn provider_name(&self, provider: Provider) -> &str {
         &self.providers[provider.0]
+    }
+
+    fn channel(&self, name: &str) -> Option<(CodeChannel, HasPage)> {
+        let named = match name {
+            "sms" => CodeChannel::Sms,
+            "email" => CodeChannel::Email,
+            _ => return None,
+        };
+        self.codes.iter().find(|(channel, _)| *channel == named).copied()
     }
 
     fn provider(&self, name: &str) -> Option<Provider> {
@@ -151,6 +199,37 @@ mod tests {
             base_path: "/api/auth".into(),
             providers: vec!["google".into(), "corp".into(), "sms".into()],
             credentials,
+            codes: vec![],
+        }
+    }
+
+    #[test]
+    fn codes_have_endpoints_for_the_channels_that_are_there_alone() {
+        let all =
+            OwnPaths { codes: vec![(CodeChannel::Sms, HasPage::No), (CodeChannel::Email, HasPage::Yes)], ..own(true) };
+        let sms = OwnPaths { codes: vec![(CodeChannel::Sms, HasPage::Yes)], ..own(true) };
+        let (phone, mail) = (CodeChannel::Sms, CodeChannel::Email);
+        for (own, method, path, expected) in [
+            (&all, "POST", "/sms/send", format!("Own({:?})", OwnEndpoint::SendCode(phone))),
+            (&all, "POST", "/sms/resend", format!("Own({:?})", OwnEndpoint::ResendCode(phone))),
+            (&all, "POST", "/sms/verify", format!("Own({:?})", OwnEndpoint::VerifyCode(phone))),
+            (&all, "POST", "/email/verify", format!("Own({:?})", OwnEndpoint::VerifyCode(mail))),
+            (&all, "GET", "/login/email", format!("Own({:?})", OwnEndpoint::CodePage(mail))),
+            (&all, "HEAD", "/login/email", format!("Own({:?})", OwnEndpoint::CodePage(mail))),
+            (&all, "POST", "/login/email", "WrongMethod(\"GET, HEAD\")".to_owned()),
+            (&all, "GET", "/sms/send", "WrongMethod(\"POST\")".to_owned()),
+            (&all, "GET", "/login/sms", "None".to_owned()),
+            (&all, "POST", "/sms", "None".to_owned()),
+            (&all, "POST", "/sms/", "None".to_owned()),
+            (&all, "POST", "/sms/send/", "None".to_owned()),
+            (&all, "POST", "/sms/nonce", "None".to_owned()),
+            (&all, "POST", "/SMS/send", "None".to_owned()),
+            (&sms, "POST", "/email/send", "None".to_owned()),
+            (&sms, "GET", "/login/email", "None".to_owned()),
+            (&sms, "GET", "/login/sms", format!("Own({:?})", OwnEndpoint::CodePage(phone))),
+        ] {
+            let path = format!("/api/auth{path}");
+            assert_eq!(found(own, method, &path).as_deref(), Some(expected.as_str()), "{method} {path}");
         }
     }
 

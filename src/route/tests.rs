@@ -23,7 +23,7 @@ fn settings(line: usize, methods: &[&str], hosts: &[&str], path: &str) -> Settin
 }
 
 fn own() -> OwnPaths {
-    OwnPaths { base_path: "/auth".into(), providers: vec!["google".into()], credentials: true }
+    OwnPaths { base_path: "/auth".into(), providers: vec!["google".into()], credentials: true, codes: vec![] }
 }
 
 /// Routes in lines 1, 2, 3 …

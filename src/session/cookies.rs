@@ -11,6 +11,10 @@ const LONGEST_COOKIE: usize = 4000;
 pub(super) const MOST_SESSION_OCTETS: usize = 16 * 1024;
 /// A login attempt's cookie, name and value: a `return_to` as long as one may be (2,000 octets), sealed, beside state, nonce and verifier.
 const LONGEST_ATTEMPT: usize = 3200;
+/// A challenge's cookie, name and value: an address, a device's name and a `return_to`, each as long as it may be, sealed.
+const LONGEST_CHALLENGE: usize = 4000;
+/// What follows the prefix in the names of the challenges' cookies: the channels of one-time codes.
+const CHALLENGES: [&str; 2] = ["sms", "email"];
 /// 400 days: the longest life that browsers grant a cookie.
 const DEVICE_LIFETIME: u64 = 400 * 24 * 3600;
 /// How long a login may take.
@@ -60,7 +64,8 @@ impl Settings {
         let parts = jar.parts(MOST_SESSION_OCTETS) + 1;
         let tokens = MOST_SESSION_OCTETS + parts * (pair(&jar.access).max(pair(&jar.refresh)) + 2);
         let device = pair(&jar.device) + uuid::fmt::Hyphenated::LENGTH;
-        "Cookie: ".len() + tokens + device + attempts * ("; ".len() + LONGEST_ATTEMPT)
+        let challenges = CHALLENGES.len() * ("; ".len() + LONGEST_CHALLENGE);
+        "Cookie: ".len() + tokens + device + challenges + attempts * ("; ".len() + LONGEST_ATTEMPT)
     }
 }
 
@@ -89,6 +94,7 @@ pub(super) struct Jar {
     refresh: String,
     device: String,
     attempt: String,
+    challenge: String,
     secure: bool,
     refresh_lifetime: u64,
 }
@@ -101,6 +107,7 @@ impl Jar {
             refresh: format!("{prefix}rt"),
             device: format!("{prefix}did"),
             attempt: format!("{prefix}tx"),
+            challenge: format!("{prefix}otp_"),
             // Browsers take `__Host-` with `Secure` alone, on http://localhost too.
             secure: settings.public_url.scheme() == "https" || settings.host_prefix,
             refresh_lifetime: settings.refresh_token_lifetime.as_secs(),
@@ -116,6 +123,7 @@ impl Jar {
                 Some(Kind::Refresh(part)) => found.refresh.add(part, value),
                 Some(Kind::Device) => found.device = Some(value),
                 Some(Kind::Attempt(id)) => found.attempts.push((id, value)),
+                Some(Kind::Challenge(channel)) => found.challenges.push((channel, value)),
                 None => {}
             }
         }
@@ -128,7 +136,7 @@ impl Jar {
             None => false,
             Some(Kind::Access(_)) => !keep.contains(&self.access),
             Some(Kind::Device) => !keep.contains(&self.device),
-            Some(Kind::Refresh(_) | Kind::Attempt(_)) => true,
+            Some(Kind::Refresh(_) | Kind::Attempt(_) | Kind::Challenge(_)) => true,
         };
         let theirs = headers.get_all(header::COOKIE);
         let mut values = theirs.iter();
@@ -242,6 +250,20 @@ impl Jar {
         changes
     }
 
+    /// Sets the cookie of the challenge of `channel`.
+    pub(super) fn set_challenge(&self, channel: &str, sealed: &str, max_age: u64) -> CookieChanges {
+        let mut changes = CookieChanges::default();
+        changes.push(format!("{}{channel}={sealed}; Max-Age={max_age}{}", self.challenge, self.attributes()));
+        changes
+    }
+
+    /// Deletes the cookie of the challenge of `channel`.
+    pub(super) fn clear_challenge(&self, channel: &str) -> CookieChanges {
+        let mut changes = CookieChanges::default();
+        changes.push(format!("{}{channel}=; Max-Age=0{}", self.challenge, self.attributes()));
+        changes
+    }
+
     /// Lifetime of the refresh token's cookie in seconds.
     pub(super) fn refresh_lifetime(&self) -> u64 {
         self.refresh_lifetime
@@ -275,6 +297,9 @@ impl Jar {
         if name == self.device.as_bytes() {
             return Some(Kind::Device);
         }
+        if let Some(suffix) = name.strip_prefix(self.challenge.as_bytes()) {
+            return CHALLENGES.into_iter().find(|channel| channel.as_bytes() == suffix).map(Kind::Challenge);
+        }
         let id = name.strip_prefix(self.attempt.as_bytes())?;
         std::str::from_utf8(id).ok().map(Kind::Attempt)
     }
@@ -285,6 +310,7 @@ enum Kind<'n> {
     Refresh(usize),
     Device,
     Attempt(&'n str),
+    Challenge(&'static str),
 }
 
 /// Our cookies as one request brought them.
@@ -294,6 +320,7 @@ pub(super) struct Found<'h> {
     pub(super) refresh: Parts<'h>,
     pub(super) device: Option<&'h [u8]>,
     pub(super) attempts: Vec<(&'h str, &'h [u8])>,
+    pub(super) challenges: Vec<(&'static str, &'h [u8])>,
 }
 
 /// The parts of one token cookie; a name may stand there twice (a parent domain's shadow).

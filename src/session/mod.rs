@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod attempt;
+mod challenge;
 mod check;
 mod cookies;
 pub mod device;
@@ -35,6 +36,7 @@ pub use crate::oidc::Claims;
 pub(crate) use cookies::tests::settings as test_settings;
 
 pub use attempt::{Attempts, MOST_ATTEMPTS};
+pub use challenge::Challenges;
 pub use cookies::{CookieChanges, Reach};
 pub use end::LoggedOut;
 pub use enter::{EnterError, Entered};
@@ -189,6 +191,11 @@ impl Sessions {
     /// The cookies of login attempts.
     pub fn attempts(&self) -> Attempts<'_> {
         Attempts::new(&self.inner)
+    }
+
+    /// The cookies of those who asked for a one-time code.
+    pub fn challenges(&self) -> Challenges<'_> {
+        Challenges::new(&self.inner)
     }
 
     /// The device id of a request's device cookie, where it is a UUID.

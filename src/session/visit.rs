@@ -12,7 +12,7 @@ use super::{
     refresh::{FRESH_RESULT, Flight, Outcome, Want},
     state::SessionState,
 };
-use crate::{clock::Timestamp, secret::IdToken};
+use crate::{clock::Timestamp, secret::IdToken, store::Sid};
 
 /// How long a request waits for a refresh that it needs.
 const WAIT_NEEDED: Duration = Duration::from_secs(10);
@@ -247,6 +247,11 @@ impl Visit {
     /// True where a session came in by cookie, whatever it is worth: its requests must not be forged by other sites.
     pub fn came_with_session(&self) -> bool {
         self.fate != Fate::Absent
+    }
+
+    /// The session that came in, where one stands.
+    pub fn sid(&self) -> Option<Sid> {
+        self.state.as_ref().filter(|_| self.fate == Fate::Stands).map(|state| state.sid)
     }
 
     /// How long to wait before trying again, where the session's fate is unknown for want of an authority.

@@ -40,6 +40,46 @@ pub enum Login {
     Failed,
 }
 
+/// What became of a one-time code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CodeEvent {
+    /// Its message was handed over.
+    Sent,
+    /// Its message was handed over again.
+    SentAgain,
+    /// Nobody took its message.
+    Undelivered,
+    /// None was sent, or none compared: a limit or the cool-down.
+    Limited,
+    /// It was right.
+    Verified,
+    /// It was wrong, used, expired, or another browser's.
+    Wrong,
+    /// It was right, and the backend did not do what it is for.
+    Unhonoured,
+}
+
+impl CodeEvent {
+    const ALL: [Self; 7] =
+        [Self::Sent, Self::SentAgain, Self::Undelivered, Self::Limited, Self::Verified, Self::Wrong, Self::Unhonoured];
+
+    /// Its name in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::SentAgain => "sent_again",
+            Self::Undelivered => "undelivered",
+            Self::Limited => "limited",
+            Self::Verified => "verified",
+            Self::Wrong => "wrong",
+            Self::Unhonoured => "unhonoured",
+        }
+    }
+}
+
+/// Channels of one-time codes, by their names in paths.
+const CHANNELS: [&str; 2] = ["sms", "email"];
+
 /// Why an upstream did not answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UpstreamFailure {
@@ -77,6 +117,7 @@ pub struct Metrics {
     refreshes: [Counter; 4],
     upstream_failures: [Counter; 5],
     logins: Family<LoginLabels, Counter>,
+    codes: [[Counter; CodeEvent::ALL.len()]; CHANNELS.len()],
     registry: Registry,
 }
 
@@ -99,6 +140,8 @@ impl Metrics {
         registry.register("upstream_failures", "Upstream requests that failed", upstream_failures.clone());
         let logins = Family::<LoginLabels, Counter>::default();
         registry.register("logins", "Logins by method and result", logins.clone());
+        let codes = Family::<Labels<2>, Counter>::default();
+        registry.register("otp", "One-time codes by channel and what became of them", codes.clone());
 
         let metrics = Self {
             connections: Gauge::default(),
@@ -116,6 +159,10 @@ impl Metrics {
             upstream_failures: ["connect", "timeout", "broken", "body", "protocol"]
                 .map(|kind| upstream_failures.get_or_create_owned(&[("kind", kind)])),
             logins,
+            codes: CHANNELS.map(|channel| {
+                CodeEvent::ALL
+                    .map(|event| codes.get_or_create_owned(&[("channel", channel), ("event", event.as_str())]))
+            }),
             registry: Registry::default(),
         };
         registry.register("connections", "Open connections of visitors", metrics.connections.clone());
@@ -161,6 +208,13 @@ impl Metrics {
         self.logins.get_or_create(&[("method", method.to_owned()), ("result", result.to_owned())]).inc();
     }
 
+    /// Counts what became of a one-time code; `channel` is its name in paths.
+    pub fn code(&self, channel: &str, event: CodeEvent) {
+        if let Some(counters) = CHANNELS.iter().position(|known| *known == channel).map(|at| &self.codes[at]) {
+            counters[event as usize].inc();
+        }
+    }
+
     /// `OpenMetrics` text.
     ///
     /// # Panics
@@ -190,6 +244,7 @@ mod tests {
         metrics.refresh(Refresh::Joined);
         metrics.upstream_failure(UpstreamFailure::Protocol);
         metrics.login("google", Login::Refused);
+        metrics.code("sms", CodeEvent::SentAgain);
         metrics.connections.inc();
         let text = metrics.text();
         for line in [
@@ -199,6 +254,8 @@ mod tests {
             r#"vestibule_refreshes_total{result="ok"} 0"#,
             r#"vestibule_upstream_failures_total{kind="protocol"} 1"#,
             r#"vestibule_logins_total{method="google",result="refused"} 1"#,
+            r#"vestibule_otp_total{channel="sms",event="sent_again"} 1"#,
+            r#"vestibule_otp_total{channel="email",event="unhonoured"} 0"#,
             "vestibule_connections 1",
             "vestibule_log_lines_dropped_total 0",
             "# EOF",

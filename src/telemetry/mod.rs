@@ -18,7 +18,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use self::{
     access::AccessLine,
-    metrics::{Login, Metrics, Refresh, UpstreamFailure},
+    metrics::{CodeEvent, Login, Metrics, Refresh, UpstreamFailure},
     pages::{Pages, Reach, State, Surface},
     queue::AccessLog,
     request_id::{RequestId, RequestIds},

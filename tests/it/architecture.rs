@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "hygiene",
             "respond",
             "route",
+            "endpoint",
             "login",
             "otp",
             "session",

@@ -78,6 +78,27 @@ fn foreign_cookies_keep_their_bytes_and_order_and_ours_stay_behind() {
 }
 
 #[test]
+fn a_challenge_is_a_cookie_of_its_channel_that_no_upstream_sees() {
+    let jar = jar();
+    assert_eq!(
+        lines(&jar.set_challenge("sms", "S", 180).and(jar.clear_challenge("email"))),
+        [
+            "sb_otp_sms=S; Max-Age=180; Path=/; HttpOnly; Secure; SameSite=Lax",
+            "sb_otp_email=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax"
+        ]
+    );
+    let mut headers = cookies(&["sb_otp_sms=S; a=1; sb_otp_email=E; sb_otp_sms=T; sb_otp_pigeon=P"]);
+    let found = jar.find(headers.get_all(header::COOKIE).iter());
+    assert_eq!(found.challenges, [("sms", &b"S"[..]), ("email", b"E"), ("sms", b"T")]);
+    jar.strip_request(&mut headers, &["sb_otp_sms".into()]);
+    assert_eq!(headers[header::COOKIE], "a=1; sb_otp_pigeon=P");
+    let mut headers = HeaderMap::new();
+    headers.append(header::SET_COOKIE, "sb_otp_sms=x; Path=/".parse().unwrap());
+    jar.strip_answer(&mut headers);
+    assert!(headers.is_empty());
+}
+
+#[test]
 fn an_upstream_cannot_set_our_cookies() {
     let mut headers = HeaderMap::new();
     for value in ["a=1; Path=/", "sb_at=x", " sb_rt = y", "sb_tx1=z; Max-Age=0", "sb_at.1=q", "b=sb_at=2"] {

@@ -1,0 +1,186 @@
+//! The six digits: made, read, sealed, and turned into what the store compares.
+
+use bytes::Bytes;
+
+use super::{Channel, Purpose};
+use crate::{
+    seal::{self, KeyRing, MacKey},
+    secret::{Random, Secret},
+    store::{Digest, Sid},
+};
+
+/// How many codes there are.
+const CODES: u32 = 1_000_000;
+
+/// Six ASCII digits.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Digits(Secret);
+
+/// What a code is bound to, besides its digits.
+#[derive(Clone, Copy)]
+pub(super) struct Bound<'b> {
+    pub(super) channel: Channel,
+    /// Canonical.
+    pub(super) address: &'b str,
+    pub(super) purpose: Purpose,
+    /// The handle of the browser that asked.
+    pub(super) handle: &'b str,
+    /// The session that asked, where the purpose needs one.
+    pub(super) sid: Option<Sid>,
+}
+
+impl Digits {
+    /// Each of 000000 to 999999 is as likely as any other: what lies beyond the last whole million of the generator is drawn again.
+    pub(super) fn random(random: &Random) -> Self {
+        let drawn = std::iter::repeat_with(|| u32::from_be_bytes(random.bytes()));
+        let number = drawn.filter_map(number_of).next().expect("the draws do not end");
+        Self(Secret::new(format!("{number:06}")))
+    }
+
+    /// Reads what a visitor typed: exactly six ASCII digits.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        (text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit())).then(|| Self(Secret::new(text)))
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// For the store, to send them again.
+    pub(super) fn sealed(&self, ring: &KeyRing) -> Bytes {
+        Bytes::from(ring.seal(seal::Purpose::Code, self.expose().as_bytes(), |_| 1))
+    }
+
+    /// Opens what the store kept; `None` where its key is gone.
+    pub(super) fn open(sealed: &[u8], ring: &KeyRing) -> Option<Self> {
+        let plain = ring.open(seal::Purpose::Code, sealed, 1).ok()?;
+        Self::parse(std::str::from_utf8(&plain).ok()?)
+    }
+}
+
+impl std::fmt::Debug for Digits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digits(***)")
+    }
+}
+
+/// The code of a draw; `None` where the draw would make the low ones likelier.
+fn number_of(draw: u32) -> Option<u32> {
+    (draw < u32::MAX - u32::MAX % CODES).then_some(draw % CODES)
+}
+
+impl Bound<'_> {
+    /// Under which the store keeps the codes of an address.
+    pub(super) fn address_digest(&self, key: &MacKey) -> Digest {
+        Digest(key.digest(&[b"code address", self.channel.as_str().as_bytes(), self.address.as_bytes()]))
+    }
+
+    /// Under which the store keeps the code of a browser.
+    pub(super) fn browser_digest(&self, key: &MacKey) -> Digest {
+        Digest(key.digest(&[b"code browser", self.purpose.as_str().as_bytes(), self.handle.as_bytes()]))
+    }
+
+    /// What the store compares.
+    pub(super) fn mac(&self, digits: &Digits, key: &MacKey) -> Digest {
+        Digest(key.digest(&[
+            b"code",
+            self.channel.as_str().as_bytes(),
+            self.address.as_bytes(),
+            self.purpose.as_str().as_bytes(),
+            self.handle.as_bytes(),
+            self.sid.as_ref().map_or(&[], |sid| &sid.0[..]),
+            digits.expose().as_bytes(),
+        ]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::SealKey;
+
+    fn ring(byte: u8) -> KeyRing {
+        KeyRing::new(&[SealKey([byte; 32].into())], Random::system())
+    }
+
+    #[test]
+    fn every_code_is_six_digits_and_each_digit_is_as_likely_as_any() {
+        let random = Random::system();
+        let mut seen = [[0_u32; 10]; 6];
+        for _ in 0..20_000 {
+            let digits = Digits::random(&random);
+            assert_eq!(Digits::parse(digits.expose()), Some(digits.clone()));
+            for (place, digit) in digits.expose().bytes().enumerate() {
+                seen[place][usize::from(digit - b'0')] += 1;
+            }
+        }
+        // Chi-square with nine degrees of freedom: above 50 in one of a hundred million runs.
+        for place in seen {
+            let chi: f64 = place.iter().map(|n| (f64::from(*n) - 2000.0).powi(2) / 2000.0).sum();
+            assert!(chi < 50.0, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn no_code_is_likelier_because_the_generator_does_not_divide_evenly() {
+        assert_eq!(number_of(0), Some(0));
+        assert_eq!(number_of(999_999), Some(999_999));
+        assert_eq!(number_of(4_293_999_999), Some(999_999));
+        assert_eq!(number_of(4_294_000_000), None);
+        assert_eq!(number_of(u32::MAX), None);
+    }
+
+    #[test]
+    fn only_six_ascii_digits_are_a_code() {
+        assert!(Digits::parse("000000").is_some());
+        for text in [
+            "",
+            "12345",
+            "1234567",
+            "12345 ",
+            " 12345",
+            "12345a",
+            "+12345",
+            "-12345",
+            "１２３４５６",
+            "١٢٣",
+            "1234\n5",
+            "123\0 5",
+        ] {
+            assert!(Digits::parse(text).is_none(), "{text:?}");
+        }
+        assert_eq!(format!("{:?}", Digits::parse("123456").unwrap()), "Digits(***)");
+    }
+
+    #[test]
+    fn sealed_digits_open_under_their_own_key_alone() {
+        let digits = Digits::parse("012345").unwrap();
+        let sealed = digits.sealed(&ring(1));
+        assert!(!sealed.windows(6).any(|window| window == b"012345"));
+        assert_eq!(Digits::open(&sealed, &ring(1)), Some(digits));
+        assert_eq!(Digits::open(&sealed, &ring(2)), None);
+    }
+
+    #[test]
+    fn the_digest_that_is_compared_holds_all_that_the_code_is_bound_to() {
+        let key = ring(1).mac_key();
+        let (digits, other) = (Digits::parse("123456").unwrap(), Digits::parse("123457").unwrap());
+        let sid = Some(Sid([1; 16]));
+        let bound =
+            Bound { channel: Channel::Sms, address: "+821012345678", purpose: Purpose::Verify, handle: "h", sid };
+        let mac = bound.mac(&digits, &key);
+        assert_eq!(mac, bound.mac(&digits, &ring(1).mac_key()));
+        for different in [
+            bound.mac(&other, &key),
+            bound.mac(&digits, &ring(2).mac_key()),
+            Bound { channel: Channel::Email, ..bound }.mac(&digits, &key),
+            Bound { address: "+821012345679", ..bound }.mac(&digits, &key),
+            Bound { purpose: Purpose::Login, ..bound }.mac(&digits, &key),
+            Bound { handle: "i", ..bound }.mac(&digits, &key),
+            Bound { sid: Some(Sid([2; 16])), ..bound }.mac(&digits, &key),
+            Bound { sid: None, ..bound }.mac(&digits, &key),
+        ] {
+            assert_ne!(mac, different);
+        }
+    }
+}

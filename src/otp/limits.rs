@@ -1,0 +1,155 @@
+//! How many messages are sent, and how many wrong codes are taken: per address, client, country and in all.
+//!
+//! The counts lie under digests keyed with the first session key: another first key begins them anew.
+
+use std::{net::IpAddr, time::Duration};
+
+use super::{Channel, OtpError, Otps, address::Address};
+use crate::{
+    clock::Timestamp,
+    endpoint::Call,
+    store::{Digest, Quota, Spent, StoreError},
+};
+
+/// So many in so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// At least one.
+    pub most: u32,
+    /// At least a second.
+    pub window: Duration,
+}
+
+/// `[otp] limits` and `daily_cap`, validated.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// To one address: against flooding a person.
+    pub per_address: Rate,
+    /// For one client: against trying many addresses.
+    pub per_ip: Rate,
+    /// To the numbers of one country: against toll fraud. `None`: half of `total` for each but the first.
+    pub per_country: Option<Rate>,
+    /// In all; half of it is kept for those who have logged in before.
+    pub total: Rate,
+    /// On one day: the most that an attack can cost.
+    pub daily_cap: u32,
+}
+
+/// Wrong codes for one address, whatever browsers they come from: what slows a guesser who asks for one code after another (NIST SP 800-63B section 5.2.2).
+const FAILURES: Rate = Rate { most: 10, window: Duration::from_secs(3600) };
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Rate {
+    /// Half as many, but one.
+    pub(super) fn half(self) -> Self {
+        Self { most: (self.most / 2).max(1), ..self }
+    }
+}
+
+impl Otps {
+    /// Counts one message under everything that limits it, or refuses it. What was counted is given back with [`Otps::refund`].
+    pub(super) async fn spend_message(
+        &self,
+        call: &Call,
+        channel: Channel,
+        address: &Address,
+        now: Timestamp,
+    ) -> Result<Vec<Quota>, SpendError> {
+        let limits = &self.settings.limits;
+        let mut quotas = vec![
+            self.quota(&[b"address", channel.as_str().as_bytes(), address.canonical().as_bytes()], limits.per_address),
+            self.quota(&[b"client", &network(call.client)], limits.per_ip),
+            self.quota(&[b"total"], limits.total),
+            self.quota(&[b"day"], Rate { most: limits.daily_cap, window: DAY }),
+        ];
+        if let Some((country, limit)) = address.country_limit(&self.settings.addresses, limits) {
+            quotas.push(self.quota(&[b"country", country.as_str().as_bytes()], limit));
+        }
+        // `sb_did` is a label that anybody can make up. A cookie that only a login brings, even one that has ended since, is none.
+        if !call.visit.came_with_session() {
+            quotas.push(self.quota(&[b"strangers"], limits.total.half()));
+        }
+        self.spend(quotas, now).await
+    }
+
+    /// Counts one failure of an address ahead of the try that may be one.
+    pub(super) async fn spend_failure(
+        &self,
+        channel: Channel,
+        address: &Address,
+        now: Timestamp,
+    ) -> Result<Vec<Quota>, SpendError> {
+        let parts: [&[u8]; 3] = [b"failures", channel.as_str().as_bytes(), address.canonical().as_bytes()];
+        self.spend(vec![self.quota(&parts, FAILURES)], now).await
+    }
+
+    /// Gives back what was counted at `now`. Where that fails somebody waits a little longer, and nobody gets more than the limits say.
+    pub(super) async fn refund(&self, quotas: Vec<Quota>, now: Timestamp) {
+        if let Err(error) = self.store.counters.refund(quotas, now).await {
+            tracing::warn!(%error, "otp: what was counted was not given back");
+        }
+    }
+
+    async fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> Result<Vec<Quota>, SpendError> {
+        match self.store.counters.spend(quotas.clone(), now).await? {
+            Spent::Within => Ok(quotas),
+            Spent::Over { again_at, .. } => Err(SpendError::Over(again_at.since(now))),
+        }
+    }
+
+    fn quota(&self, parts: &[&[u8]], rate: Rate) -> Quota {
+        let parts: Vec<_> = std::iter::once(&b"limit"[..]).chain(parts.iter().copied()).collect();
+        Quota { key: Digest(self.limit_key.digest(&parts)), most: rate.most, window: rate.window }
+    }
+}
+
+/// Why nothing was counted.
+pub(super) enum SpendError {
+    /// A limit is reached; another try is worth it after this long.
+    Over(Duration),
+    /// Nobody knows.
+    Store(StoreError),
+}
+
+impl From<StoreError> for SpendError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<SpendError> for OtpError {
+    fn from(error: SpendError) -> Self {
+        match error {
+            SpendError::Over(wait) => Self::TooMany(wait),
+            SpendError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// A client as far as it can be told from others: an IPv4 address, or the /64 that one IPv6 subscriber has.
+fn network(client: IpAddr) -> Vec<u8> {
+    match client.to_canonical() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets()[..8].to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_an_ipv4_address_or_an_ipv6_subscriber() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
+        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn half_of_a_limit_lets_somebody_through() {
+        let rate = |most| Rate { most, window: DAY };
+        assert_eq!((rate(1).half(), rate(5).half(), rate(1000).half()), (rate(1), rate(2), rate(500)));
+    }
+}

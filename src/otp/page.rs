@@ -1,0 +1,107 @@
+//! `GET /login/{channel}`: the page for codes, for channels that log people in.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use url::form_urlencoded::Serializer;
+
+use super::{Channel, Failed, Line, OtpError, Otps, Purpose};
+use crate::{
+    endpoint::{Answer, Call, Parameters},
+    pages::{CodePage, CodeSent, Language, Text, To},
+};
+
+/// No limit makes anybody wait longer.
+const LONGEST_WAIT: u64 = 86_400;
+
+impl Otps {
+    /// `GET /login/{channel}`: asks for the address, then for the code that went there. Whoever is logged in goes on.
+    pub async fn page(&self, mut call: Call, channel: Channel) -> Result<Answer, Failed> {
+        let line = self.line(channel).filter(|line| line.purpose == Purpose::Login);
+        let Some(line) = line else { return self.not_configured(&call) };
+        let query = call.query.take().unwrap_or_default();
+        let query = Parameters::of(query.as_bytes());
+        call.visit.ensure().await;
+        let shown = self.shown(&call, line, None, None);
+        let asked = query.first("return_to").map(str::to_owned);
+        let kept = || shown.held.as_ref().and_then(|held| held.challenge.return_to.clone());
+        let return_to = self.return_to.follow(asked.or_else(kept).as_deref()).to_owned();
+        let (auth_status, cookies) = call.visit.head();
+        let cookies = cookies.and(shown.spoiled);
+        if call.visit.access().is_some() {
+            return Ok(Answer::see_other(return_to, cookies, auth_status));
+        }
+        let now = self.clock.now();
+        let held = shown.held.filter(|_| query.first("other").is_none());
+        let masked = held.as_ref().map(|held| held.address.masked());
+        let sent = held
+            .as_ref()
+            .zip(masked.as_deref())
+            .map(|(held, address)| CodeSent { address, left: held.challenge.expires.since(now).as_secs() });
+        let page = self.pages.code(&CodePage {
+            language: call.language(),
+            to: match channel {
+                Channel::Sms => To::Phone,
+                Channel::Email => To::Mailbox,
+            },
+            sent,
+            message: said(&query, channel, call.language()),
+            retry: query.first("retry").and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT),
+            start: other(&self.page_address(line, None, Some(&return_to))),
+            return_to: &return_to,
+        });
+        Ok(Answer::page(StatusCode::OK, page, cookies, auth_status))
+    }
+
+    /// The page for codes, with a message.
+    pub(super) fn page_address(&self, line: &Line, error: Option<&OtpError>, return_to: Option<&str>) -> String {
+        let address = self.at(&format!("login/{}", line.channel.as_str()));
+        let mut query = Serializer::new(String::new());
+        query.extend_pairs(error.map(|error| ("error", error.code())));
+        if let Some(wait) = error.and_then(OtpError::retry_after) {
+            query.append_pair("retry", &whole_seconds(wait).to_string());
+        }
+        let kept = return_to.map(|asked| self.return_to.follow(Some(asked)));
+        query.extend_pairs(kept.filter(|kept| *kept != self.return_to.follow(None)).map(|kept| ("return_to", kept)));
+        let query = query.finish();
+        if query.is_empty() { address } else { format!("{address}?{query}") }
+    }
+}
+
+/// The same page, without the challenge that the browser has.
+fn other(page: &str) -> String {
+    let join = if page.contains('?') { '&' } else { '?' };
+    format!("{page}{join}other=1")
+}
+
+/// What `error` and `retry` say: a fixed list, so that nobody can write on our page.
+fn said(query: &Parameters<'_>, channel: Channel, language: Language) -> Option<String> {
+    let text = match (query.first("error")?, channel) {
+        ("field_missing", Channel::Sms) => Text::PhoneOrCodeMissing,
+        ("field_missing", Channel::Email) => Text::EmailOrCodeMissing,
+        ("code_form", _) => Text::CodeForm,
+        ("bad_phone", _) => Text::BadPhone,
+        ("bad_email", _) => Text::BadEmail,
+        ("code_wrong", _) => Text::CodeWrong,
+        ("too_soon" | "too_many", _) => Text::TryAgainIn,
+        ("no_live_code", _) => Text::NoLiveCode,
+        ("delivery_failed", Channel::Sms) => Text::SmsUndelivered,
+        ("delivery_failed", Channel::Email) => Text::MailUndelivered,
+        ("store_failed", _) => Text::CodeNotStored,
+        ("store_unavailable", _) => Text::LaterAdvice,
+        ("notify_failed", _) => Text::NetworkError,
+        ("unavailable", _) => Text::LoginUnavailable,
+        _ => return None,
+    };
+    let wait =
+        query.first("retry").and_then(|seconds| seconds.parse::<u64>().ok()).filter(|wait| *wait <= LONGEST_WAIT);
+    Some(match (text, wait) {
+        (Text::TryAgainIn, Some(wait)) => Text::TryAgainIn.say(language).replace("{seconds}", &wait.to_string()),
+        (Text::TryAgainIn, None) => Text::LaterAdvice.say(language).to_owned(),
+        (text, _) => text.say(language).to_owned(),
+    })
+}
+
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
+}

@@ -1,0 +1,210 @@
+//! `POST /{channel}/verify`: the digits against the code, and what a right one brings.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{
+    Channel, Failed, LONGEST_LIFETIME, Line, NotifyError, OtpError, Otps, Purpose, challenge::Held, code::Digits,
+    limits::SpendError, request::Request, send::Course,
+};
+use crate::{
+    authority::{self, Proof, Visitor},
+    call::{About, Placeholder, Template, Values},
+    clock::Timestamp,
+    endpoint::{Answer, Call},
+    pages::Text,
+    session::{AuthStatus, Entered},
+    store::Tried,
+    telemetry::{self, CodeEvent},
+};
+
+/// A right code, and what came of it.
+struct Verified {
+    held: Held,
+    /// With purpose `login`.
+    entered: Option<Entered>,
+    at: Timestamp,
+}
+
+impl Otps {
+    /// `POST /{channel}/verify`.
+    pub async fn verify(&self, mut call: Call, channel: Channel) -> Result<Answer, Failed> {
+        let Some(line) = self.line(channel) else { return self.not_configured(&call) };
+        let mut course = Course::default();
+        match self.check(&mut call, line, &mut course).await {
+            Ok(verified) => Ok(self.verified(&call, line, verified, course)),
+            Err(error) => self.failed(&call, line, error, course),
+        }
+    }
+
+    async fn check(&self, call: &mut Call, line: &Line, course: &mut Course) -> Result<Verified, OtpError> {
+        let sid = self.admit(call, line).await?;
+        let request = Request::read(call, line.channel)?;
+        course.return_to.clone_from(&request.return_to);
+        let missing = OtpError::Missing(line.channel);
+        let Some(code) = request.code.as_deref() else { return Err(missing) };
+        if request.address.is_none() && !request.is_from_page {
+            return Err(missing);
+        }
+        let digits = Digits::parse(code).ok_or(OtpError::CodeForm)?;
+        let written = request.address.as_deref();
+        let address = written.map(|written| self.address(line, Some(written))).transpose()?;
+        let shown = self.shown(call, line, request.challenge.as_deref(), sid);
+        course.cookies = shown.spoiled;
+        let Some(held) = shown.held.filter(|held| held.is_for(address.as_ref())) else {
+            self.record(call, line, address.as_ref(), CodeEvent::Wrong);
+            return Err(OtpError::Wrong);
+        };
+        if course.return_to.is_none() {
+            course.return_to.clone_from(&held.challenge.return_to);
+        }
+
+        // Counted ahead of the comparison, so that parallel guesses find the count already made.
+        let now = self.clock.now();
+        let counted = match self.spend_failure(line.channel, &held.address, now).await {
+            Ok(counted) => counted,
+            Err(SpendError::Over(wait)) => {
+                return Err(self.limited(call, line, &held.address, OtpError::TooMany(wait)));
+            }
+            Err(SpendError::Store(error)) => return Err(OtpError::Store(error)),
+        };
+        let bound = held.bound(line, sid);
+        let (address, browser) = (bound.address_digest(&held.key), bound.browser_digest(&held.key));
+        // The claim outlives every code. Were it shorter than the calls below may take, or were it not settled because the store fails, the code would be good twice.
+        let claim_until = now.plus(LONGEST_LIFETIME);
+        let mac = bound.mac(&digits, &held.key);
+        let attempts = self.settings.attempts;
+        let tried = self.store.codes.try_code(address, browser, mac, attempts, claim_until, now).await;
+        if !matches!(tried, Ok(Tried::Wrong)) {
+            self.refund(counted, now).await;
+        }
+        let claim = match tried {
+            Ok(Tried::Right(claim)) => claim,
+            Ok(Tried::Wrong | Tried::Gone) => {
+                self.record(call, line, Some(&held.address), CodeEvent::Wrong);
+                return Err(OtpError::Wrong);
+            }
+            Err(error) => return Err(OtpError::Store(error)),
+        };
+        let outcome = self.honour(call, line, &held, &request).await;
+        let is_spent = outcome.as_ref().map_or_else(OtpError::spends, |_| true);
+        if let Err(error) = self.store.codes.settle_code(address, browser, claim, is_spent, self.clock.now()).await {
+            // It stays claimed for the rest of its life: nobody uses it again.
+            tracing::warn!(%error, "otp: a code was not settled");
+        }
+        if is_spent {
+            course.cookies = self.sessions.challenges().clear(line.channel.as_str());
+        }
+        match outcome {
+            Ok(entered) => {
+                self.record(call, line, Some(&held.address), CodeEvent::Verified);
+                Ok(Verified { held, entered, at: now })
+            }
+            Err(error) => {
+                self.record(call, line, Some(&held.address), CodeEvent::Unhonoured);
+                Err(error)
+            }
+        }
+    }
+
+    /// Does what a right code is for.
+    async fn honour(
+        &self,
+        call: &mut Call,
+        line: &Line,
+        held: &Held,
+        request: &Request,
+    ) -> Result<Option<Entered>, OtpError> {
+        match (line.purpose, &line.notify) {
+            (Purpose::Verify, Some(notify)) => {
+                self.notify(call, line, held, notify).await.map_err(OtpError::NotNotified)?;
+                Ok(None)
+            }
+            (Purpose::Verify, None) | (Purpose::Prove, _) => Ok(None),
+            (Purpose::Login, _) => self.enter(call, line, held, request).await.map(Some),
+        }
+    }
+
+    async fn enter(&self, call: &mut Call, line: &Line, held: &Held, request: &Request) -> Result<Entered, OtpError> {
+        let id = request.device_id.or(held.challenge.device_id);
+        let name = request.device_name.as_deref().or(held.challenge.device_name.as_deref());
+        let device = call.device(&self.sessions, &self.random, id, name);
+        let proof = Proof::Code(authority::Code {
+            channel: line.channel.as_str(),
+            address: held.address.domestic().to_owned(),
+            address_e164: held.address.e164().to_owned(),
+            allow: line.allow.clone(),
+        });
+        let visitor = Visitor { client: call.client, user_agent: call.user_agent(), device };
+        let method = line.channel.as_str();
+        self.sessions.enter(&mut call.visit, proof, method, visitor).await.map_err(|error| {
+            let error = OtpError::from(error);
+            tracing::info!(target: "audit", method, client = %call.client, reason = %error, "login failed");
+            let result = match &error {
+                OtpError::NotAllowed(_) => telemetry::Login::Refused,
+                _ => telemetry::Login::Failed,
+            };
+            self.metrics.login(method, result);
+            error
+        })
+    }
+
+    /// Tells the backend, as the visitor.
+    async fn notify(&self, call: &Call, line: &Line, held: &Held, template: &Template) -> Result<(), NotifyError> {
+        let mut values = Values::new()
+            .with(Placeholder::Channel, line.channel.as_str())
+            .with(Placeholder::Address, held.address.domestic())
+            .with(Placeholder::AddressE164, held.address.e164());
+        if let Some(access) = call.visit.access() {
+            values = values.with(Placeholder::AccessToken, access.token.expose()).with_claims(access.claims.clone());
+            if let Some(login) = &access.login {
+                values = values
+                    .with(Placeholder::DeviceId, login.device.id.to_string())
+                    .with(Placeholder::DeviceName, login.device.name.clone());
+            }
+        }
+        let about = About { client: call.client, user_agent: call.user_agent() };
+        let answer = self.caller.call(template, &values, &about).await?;
+        if !answer.status.is_success() {
+            return Err(NotifyError::Status(answer.status));
+        }
+        let errors = answer.json.as_ref().and_then(|json| json.get("errors")?.as_array());
+        if answer.is_html || errors.is_some_and(|errors| !errors.is_empty()) {
+            return Err(NotifyError::Errors);
+        }
+        Ok(())
+    }
+
+    fn verified(&self, call: &Call, line: &Line, verified: Verified, course: Course) -> Answer {
+        let (auth_status, cookies) = match &verified.entered {
+            Some(entered) => (AuthStatus::Refreshed, entered.cookies.clone()),
+            None => call.visit.head(),
+        };
+        let cookies = cookies.and(course.cookies);
+        if Self::is_page(call, line) {
+            let location = self.return_to.follow(course.return_to.as_deref());
+            return Answer::see_other(location, cookies, auth_status);
+        }
+        let known = call.visit.access().filter(|access| access.expires_at > verified.at);
+        let access = verified.entered.as_ref().map(|entered| &entered.session.access).or(known);
+        let proof = self.proof(line, &verified.held.address, access.map(AsRef::as_ref), verified.at);
+        let mut body = json!({
+            "success": true,
+            "message": Text::CodeVerified.say(call.language()),
+            "proof": proof,
+        });
+        if let (Some(entered), Value::Object(body)) = (&verified.entered, &mut body)
+            && let Value::Object(session) = self.sessions.describe(&entered.session.access)
+        {
+            body.extend(session);
+        }
+        Answer::json(StatusCode::OK, body, cookies, auth_status)
+    }
+}
+
+impl OtpError {
+    /// Whether a right code that came to this is used up: not where somebody did not answer who may the next time.
+    const fn spends(&self) -> bool {
+        matches!(self, Self::NotAllowed(_) | Self::Session(_))
+    }
+}
