@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     authority::{self, Authority},
-    call::{Backend, Caller},
+    call::{Backend, Caller, Vouching},
     clock::Clock,
     config::Config,
     handle::{Body, Gateway, Peer},
@@ -21,9 +21,10 @@ use crate::{
     oidc::{self, Provider, Reachability},
     pages::Pages,
     respond::Responder,
-    seal::SealKey,
+    seal::{KeyRing, SealKey},
     secret::Random,
     session::Sessions,
+    signing::Signer,
     store::{self, Store},
     telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
     upstream::{Upstream, replay},
@@ -228,18 +229,30 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         anyhow::anyhow!("the routes do not fit together: {}", all.join("; "))
     })?;
     let own_calls = config.own_calls();
-    let caller = Arc::new(Caller::new(
+    let (clock, random) = (&world.clock, &world.random);
+    let signer = Signer::new(config.signing_keys(), &config.login.public_url.origin().ascii_serialization());
+    let jwks = signer.jwks().to_string().into();
+    let caller = Caller::new(
         config
             .upstreams
             .iter()
             .map(|u| Backend { name: u.name.clone(), targets: u.targets.clone(), connect_timeout: u.connect_timeout })
             .collect(),
-    )?);
-    let authority_upstream = match &config.authority.kind {
-        authority::Kind::Backend(backend) => Some(backend.upstream),
-        authority::Kind::Provider => None,
+    )?;
+    let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
+    let caller = Arc::new(caller.vouching(vouching));
+    let parts = authority::Parts {
+        caller,
+        providers: providers.clone(),
+        http,
+        store: world.store.clone(),
+        ring: KeyRing::new(&config.session.keys, random.clone()),
+        signer,
+        clock: clock.clone(),
+        random: random.clone(),
     };
-    let authority = Arc::new(Authority::new(config.authority, caller, providers.clone(), http, world.clock.clone())?);
+    let authority = Arc::new(Authority::new(config.authority, parts)?);
+    let authority_upstream = authority.upstream();
     let sessions = Sessions::new(
         config.session,
         authority.clone(),
@@ -272,6 +285,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         authority_upstream,
         sessions,
         logins,
+        jwks,
         responder,
         replay_body: usize::try_from(config.replay_body).unwrap_or(usize::MAX),
         replay_budget: world.replay_budget.clone(),

@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    call::{Body, Json, Text},
-    oidc::{self, Allow, Identity, TokenAnswer, fake::Fake, fake::Signer},
+    call::{Body, Text, Vouching},
+    oidc::{self, Identity, TokenAnswer, fake, fake::Fake},
     scripted::{self, Reply, Seen, Server},
+    seal::SealKey,
+    signing::SigningKey,
+    store::MemoryStore,
     upstream::Target,
 };
 
@@ -56,8 +59,26 @@ fn authority(
     let target = Target::Http { host: address.ip().to_string(), port: address.port() };
     let connect_timeout = Duration::from_secs(5);
     let backend = crate::call::Backend { name: "api".to_owned(), targets: vec![target], connect_timeout };
-    let caller = Arc::new(Caller::new(vec![backend]).unwrap());
-    Authority::new(settings, caller, providers, oidc::http_client().unwrap(), clock.clone()).unwrap()
+    Authority::new(settings, parts(Caller::new(vec![backend]).unwrap(), providers, clock)).unwrap()
+}
+
+/// What an authority of a test works with: a store of its own, and keys that are always the same.
+pub(crate) fn parts(caller: Caller, providers: Vec<Arc<Provider>>, clock: &Clock) -> Parts {
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let key = SealKey([7; 32].into());
+    let random = Random::system();
+    let signer = Signer::new(vec![SigningKey::derived(&key)], "https://app.example");
+    let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
+    Parts {
+        caller: Arc::new(caller.vouching(vouching)),
+        providers,
+        http: oidc::http_client().unwrap(),
+        store: MemoryStore::shared(),
+        ring: KeyRing::new(&[key], random.clone()),
+        signer,
+        clock: clock.clone(),
+        random,
+    }
 }
 
 fn good() -> Reply {
@@ -73,6 +94,7 @@ fn template(path: &str, json: &Value, allowed: &[&str]) -> Template {
         cookies: vec![],
         body: Body::Json(Json::from_value(json, allowed).unwrap()),
         timeout: Duration::from_secs(10),
+        assertion: None,
     }
 }
 
@@ -82,6 +104,7 @@ fn backend() -> Backend {
         upstream: 0,
         exchange: Some(template("/auth/{provider}", &exchange, EXCHANGE)),
         credentials: Some(template("/auth/login", &json!({"email": "{email}", "password": "{password}"}), CREDENTIALS)),
+        otp: Some(template("/auth/otp", &json!({"to": "{channel}:{address}", "e164": "{address_e164}"}), OTP)),
         refresh: Some(template(
             "/auth/refresh",
             &json!({"refreshToken": "{refresh_token}", "deviceId": "{device_id}"}),
@@ -98,17 +121,17 @@ fn backend() -> Backend {
 }
 
 fn settings() -> Settings {
-    Settings { kind: Kind::Backend(Box::new(backend())), verify: None }
+    Settings { kind: Kind::Backend(Box::new(backend())), verify: None, notify: None }
 }
 
 fn at_provider() -> Settings {
-    Settings { kind: Kind::Provider, verify: None }
+    Settings { kind: Kind::Provider, verify: None, notify: None }
 }
 
 fn with_backend(change: impl FnOnce(&mut Backend)) -> Settings {
     let mut backend = backend();
     change(&mut backend);
-    Settings { kind: Kind::Backend(Box::new(backend)), verify: None }
+    Settings { kind: Kind::Backend(Box::new(backend)), verify: None, notify: None }
 }
 
 fn visitor() -> Visitor {
@@ -375,7 +398,7 @@ fn verdict(result: &Result<Claims, VerifyError>) -> &'static str {
 #[tokio::test]
 async fn an_access_token_is_checked_for_who_made_it_for_whom_and_when() {
     let api = Api::start().await;
-    let signer = Signer::ec();
+    let signer = fake::Signer::ec();
     let authority = api.authority_with(verify(VerifyKeys::PublicKey(signer.pem())), vec![]);
     let now = api.clock.now().as_secs();
     let leeway = Duration::from_secs(5);
@@ -401,8 +424,8 @@ async fn an_access_token_is_checked_for_who_made_it_for_whom_and_when() {
     }
     let claims = access_claims(&api.clock, json!({}));
     for forged in [
-        Signer::ec().sign(r#"{"alg":"ES256"}"#, &claims),
-        Signer::Hmac(signer.pem().into_bytes()).sign(r#"{"alg":"HS256"}"#, &claims),
+        fake::Signer::ec().sign(r#"{"alg":"ES256"}"#, &claims),
+        fake::Signer::Hmac(signer.pem().into_bytes()).sign(r#"{"alg":"HS256"}"#, &claims),
         "opaque".to_owned(),
     ] {
         assert_eq!(verdict(&authority.verify_access_token(&forged, leeway).await), "invalid");
@@ -419,12 +442,12 @@ async fn a_shared_secret_means_hs256_alone() {
     let authority = api.authority_with(verify(secret), vec![]);
     let claims = access_claims(&api.clock, json!({}));
     let leeway = Duration::ZERO;
-    let good = Signer::Hmac(b"c2VjcmV0".to_vec()).sign(r#"{"alg":"HS256"}"#, &claims);
+    let good = fake::Signer::Hmac(b"c2VjcmV0".to_vec()).sign(r#"{"alg":"HS256"}"#, &claims);
     assert_eq!(verdict(&authority.verify_access_token(&good, leeway).await), "genuine");
     for (signer, header) in [
-        (Signer::Hmac(b"secret".to_vec()), r#"{"alg":"HS256"}"#),
-        (Signer::Hmac(b"c2VjcmV0".to_vec()), r#"{"alg":"HS512"}"#),
-        (Signer::ec(), r#"{"alg":"ES256"}"#),
+        (fake::Signer::Hmac(b"secret".to_vec()), r#"{"alg":"HS256"}"#),
+        (fake::Signer::Hmac(b"c2VjcmV0".to_vec()), r#"{"alg":"HS512"}"#),
+        (fake::Signer::ec(), r#"{"alg":"ES256"}"#),
     ] {
         assert_eq!(verdict(&authority.verify_access_token(&signer.sign(header, &claims), leeway).await), "invalid");
     }
@@ -433,7 +456,7 @@ async fn a_shared_secret_means_hs256_alone() {
 #[tokio::test]
 async fn new_tokens_come_with_their_claims_and_whether_these_are_verified() {
     let api = Api::start().await;
-    let (signer, fake) = (Signer::ec(), Fake::start().await);
+    let (signer, fake) = (fake::Signer::ec(), Fake::start().await);
     let token = signer.sign(r#"{"alg":"ES256","kid":"a"}"#, &access_claims(&api.clock, json!({"exp": 1})));
     api.answers(Reply::json(200, &json!({"accessToken": token})));
     let login = async |settings| api.authority_with(settings, vec![]).issue(credentials(), &visitor()).await;
@@ -448,15 +471,12 @@ async fn new_tokens_come_with_their_claims_and_whether_these_are_verified() {
     fake.answer("/api-keys", Reply::json(200, &json!({"keys": [signer.jwk("a")]})));
     assert!(claims(published()).await.verified);
 
-    let foreign = verify(VerifyKeys::PublicKey(Signer::ec().pem()));
+    let foreign = verify(VerifyKeys::PublicKey(fake::Signer::ec().pem()));
     assert_eq!(kind(&login(foreign).await), "unavailable", "an authority that is not what it should be");
     assert!(
         Authority::new(
             verify(VerifyKeys::PublicKey("no key".to_owned())),
-            Arc::new(Caller::new(vec![]).unwrap()),
-            vec![],
-            oidc::http_client().unwrap(),
-            Clock::system()
+            parts(Caller::new(vec![]).unwrap(), vec![], &Clock::system())
         )
         .is_err()
     );

@@ -182,7 +182,7 @@ fn vouching(server: &Server) -> Caller {
 }
 
 /// The claims of an assertion that the published keys verify.
-fn verified(assertion: &str) -> serde_json::Value {
+fn verified(assertion: &str) -> Value {
     let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(signer().jwks()).unwrap();
     let header = jsonwebtoken::decode_header(assertion).unwrap();
     assert_eq!(header.typ.as_deref(), Some("vestibule-assertion+jwt"));

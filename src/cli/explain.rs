@@ -162,6 +162,7 @@ fn named(endpoint: OwnEndpoint, table: &Table) -> String {
         OwnEndpoint::Refresh => "the refresh".to_owned(),
         OwnEndpoint::Session => "what scripts may know of the session".to_owned(),
         OwnEndpoint::Logout => "the logout".to_owned(),
+        OwnEndpoint::Jwks => "its public keys".to_owned(),
     }
 }
 

@@ -14,6 +14,7 @@ mod authority;
 mod complaint;
 mod environment;
 mod form;
+mod gateway;
 mod key;
 mod keys;
 mod providers;
@@ -24,6 +25,7 @@ mod section;
 mod server;
 mod session;
 mod shape;
+mod signing;
 mod template;
 mod tree;
 mod upstreams;
@@ -35,6 +37,7 @@ pub use complaint::{Complaint, Complaints};
 pub use environment::Environment;
 pub use reference::{reference, schema};
 
+use authority::Issuer;
 use complaint::Problems;
 use secrets::Surroundings;
 use section::Section;
@@ -56,6 +59,8 @@ pub struct Config {
     pub login: crate::login::Settings,
     /// Who issues tokens.
     pub authority: crate::authority::Settings,
+    /// The keys of the gateway's own signature; none: derived, see [`Config::signing_keys`].
+    pub signing: Vec<crate::signing::SigningKey>,
     /// Identity providers, in the order of the file.
     pub providers: Vec<crate::oidc::Settings>,
     /// Upstreams; routes and calls refer to them by index.
@@ -132,12 +137,14 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
     let (session_section, authority_section) = (root.section("session"), root.section("authority"));
     let server = server::server(&root.section("server"), around);
     let upstream_names: Vec<_> = root.named("upstreams").map(|upstream| upstream.name).collect();
-    let backend = authority::is_backend(&authority_section);
+    let issuer = authority::issuer(&authority_section);
 
     let providers: Vec<_> =
-        root.named("providers").map(|section| providers::provider(&section, &server, !backend, around)).collect();
-    let authority = authority::authority(&authority_section, &upstream_names, !providers.is_empty(), around);
-    let bearer = if backend { Bearer::Access } else { Bearer::None };
+        root.named("providers").map(|section| providers::provider(&section, &server, issuer, around)).collect();
+    let code_logins = gateway::code_logins(&root, issuer, &server, around);
+    let authority = authority::authority(&root, &server, &upstream_names, code_logins, around);
+    let signing = signing::signing(&root.section("signing"), around);
+    let bearer = if issuer == Issuer::Provider { Bearer::None } else { Bearer::Access };
     let cookie = |name| session::cookie_name(&session_section, name);
     let own_cookies = [cookie("at"), cookie("did")];
     let upstreams: Vec<_> = root
@@ -160,7 +167,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         .map(|upstream| upstream.timeout)
         .chain(routes.iter().filter_map(|(_, route)| route.timeout))
         .max();
-    let verifies = authority_section.has("verify");
+    let verifies = authority_section.has("verify") || issuer == Issuer::Gateway;
     let session =
         session::session(&session_section, &server, verifies, longest_timeout.unwrap_or_default(), random, around);
     let login = session::login(&session_section, &server, around);
@@ -174,9 +181,9 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
             "write `[[routes]]`",
         );
     }
-    let has_claims = !backend || verifies || !providers.is_empty();
+    let has_claims = issuer != Issuer::Backend || verifies || !providers.is_empty();
     check_roles(&routes, has_claims, around);
-    if !backend {
+    if issuer == Issuer::Provider {
         warn_of_unsaid_bearers(&root, &routes, around);
     }
     if let Some(table) = table.filter(|_| all_read) {
@@ -185,7 +192,6 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
 
     let authority = authority?;
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
-    debug_assert_eq!(matches!(authority.kind, Kind::Backend(_)), backend);
     let session =
         session.map(|session| crate::session::Settings { template_claims: claims_in(&routes, &authority), ..session });
     Some(Config {
@@ -195,6 +201,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         replay_body: session_section.read("replay_body", form::size),
         login: login?,
         authority,
+        signing,
         providers: providers.into_iter().collect::<Option<_>>()?,
         upstreams,
         routes,
@@ -226,7 +233,7 @@ fn claims_in(routes: &[route::Settings], authority: &crate::authority::Settings)
     });
     let refresh = match &authority.kind {
         Kind::Backend(backend) => backend.refresh.as_ref(),
-        Kind::Provider => None,
+        Kind::Provider | Kind::Gateway(_) => None,
     };
     let mut claims: Vec<_> = in_headers.chain(refresh.into_iter().flat_map(template::claims)).collect();
     claims.sort_unstable();

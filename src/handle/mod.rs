@@ -75,6 +75,8 @@ pub struct Gateway {
     pub sessions: Sessions,
     /// The ways in and out.
     pub logins: Arc<Logins>,
+    /// The public keys, as they are answered.
+    pub jwks: Bytes,
     /// Failures into answers.
     pub responder: Responder,
     /// Most bytes of one body kept for a replay.
@@ -281,6 +283,9 @@ impl Gateway {
         body: Incoming,
         trail: &mut Trail<'_>,
     ) -> Result<Response<Body>, Stop> {
+        if endpoint == OwnEndpoint::Jwks {
+            return Ok(self.public_keys(trail));
+        }
         let is_callback = matches!(endpoint, OwnEndpoint::Callback(_));
         trail.wants = Wants::of_endpoint(&parts);
         if is_callback {
@@ -317,6 +322,18 @@ impl Gateway {
         Ok(response)
     }
 
+    /// The same for everyone, so that anything on the way may keep it: no session is looked at.
+    fn public_keys(&self, trail: &mut Trail<'_>) -> Response<Body> {
+        let status = AuthStatus::Anonymous;
+        trail.status = Some(status);
+        let mut response = Response::new(Body::from(self.jwks.clone()));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        write_head(&mut response, status, CookieChanges::default());
+        response
+    }
+
     async fn endpoint(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<Answer, Stop> {
         let answer = match endpoint {
             OwnEndpoint::LoginPage => self.logins.page(call).await,
@@ -326,6 +343,7 @@ impl Gateway {
             OwnEndpoint::Nonce(provider) => self.logins.nonce(&call, self.table.provider_name(provider)),
             OwnEndpoint::Credentials => self.logins.credentials(call).await,
             OwnEndpoint::Logout => self.logins.logout(call).await,
+            OwnEndpoint::Jwks => return Err(Stop::at(Failure::NoRoute, &call.visit)),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
                 return self.describe(&call.visit, Asked::Session);

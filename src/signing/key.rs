@@ -158,12 +158,11 @@ impl SigningKey {
     fn works(&self) -> bool {
         // A configuration is read before anything is assembled; whoever came first installed the same provider.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
-        const TRIED: &[u8] = b"tried";
         let verified = || {
             let jwk = serde_json::from_value(self.public.clone()).ok()?;
             let public = DecodingKey::from_jwk(&jwk).ok()?;
-            let signature = jsonwebtoken::crypto::sign(TRIED, &self.private, self.algorithm).ok()?;
-            jsonwebtoken::crypto::verify(&signature, TRIED, &public, self.algorithm).ok()
+            let signature = jsonwebtoken::crypto::sign(b"tried", &self.private, self.algorithm).ok()?;
+            jsonwebtoken::crypto::verify(&signature, b"tried", &public, self.algorithm).ok()
         };
         verified() == Some(true)
     }
