@@ -123,3 +123,6 @@ impl From<StoreError> for IssueError {
         Self::Unavailable(Outage::Store(error))
     }
 }
+
+#[cfg(test)]
+mod tests;

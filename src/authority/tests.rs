@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// A backend whose answer can be replaced.
-struct Api {
-    server: Server,
+pub(super) struct Api {
+    pub(super) server: Server,
     reply: Arc<Mutex<Reply>>,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl Api {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let reply = Arc::new(Mutex::new(good()));
@@ -33,11 +33,11 @@ impl Api {
         Self { server, reply, clock: Clock::movable() }
     }
 
-    fn answers(&self, reply: Reply) {
+    pub(super) fn answers(&self, reply: Reply) {
         *self.reply.lock().unwrap() = reply;
     }
 
-    fn asked(&self) -> Seen {
+    pub(super) fn asked(&self) -> Seen {
         self.server.seen().pop().unwrap()
     }
 
@@ -46,7 +46,12 @@ impl Api {
     }
 
     fn authority_with(&self, settings: Settings, providers: Vec<Arc<Provider>>) -> Authority {
-        authority(self.server.address, settings, providers, &self.clock)
+        Authority::new(settings, self.parts(providers)).unwrap()
+    }
+
+    /// With a store that an authority can share with the next.
+    pub(super) fn parts(&self, providers: Vec<Arc<Provider>>) -> Parts {
+        parts(caller(self.server.address), providers, &self.clock)
     }
 }
 
@@ -56,10 +61,13 @@ fn authority(
     providers: Vec<Arc<Provider>>,
     clock: &Clock,
 ) -> Authority {
+    Authority::new(settings, parts(caller(address), providers, clock)).unwrap()
+}
+
+fn caller(address: std::net::SocketAddr) -> Caller {
     let target = Target::Http { host: address.ip().to_string(), port: address.port() };
     let connect_timeout = Duration::from_secs(5);
-    let backend = crate::call::Backend { name: "api".to_owned(), targets: vec![target], connect_timeout };
-    Authority::new(settings, parts(Caller::new(vec![backend]).unwrap(), providers, clock)).unwrap()
+    Caller::new(vec![crate::call::Backend { name: "api".to_owned(), targets: vec![target], connect_timeout }]).unwrap()
 }
 
 /// What an authority of a test works with: a store of its own, and keys that are always the same.
@@ -85,7 +93,7 @@ fn good() -> Reply {
     Reply::json(200, &json!({"accessToken": "at1", "refreshToken": "rt1", "expiresIn": "900"}))
 }
 
-fn template(path: &str, json: &Value, allowed: &[&str]) -> Template {
+pub(super) fn template(path: &str, json: &Value, allowed: &[&str]) -> Template {
     Template {
         upstream: 0,
         method: Method::POST,
@@ -128,22 +136,22 @@ fn at_provider() -> Settings {
     Settings { kind: Kind::Provider, verify: None, notify: None }
 }
 
-fn with_backend(change: impl FnOnce(&mut Backend)) -> Settings {
+pub(super) fn with_backend(change: impl FnOnce(&mut Backend)) -> Settings {
     let mut backend = backend();
     change(&mut backend);
     Settings { kind: Kind::Backend(Box::new(backend)), verify: None, notify: None }
 }
 
-fn visitor() -> Visitor {
+pub(super) fn visitor() -> Visitor {
     let device = Device { id: uuid::Uuid::from_u128(7), name: "내 \"폰\"".to_owned() };
     Visitor { client: "192.0.2.7".parse().unwrap(), user_agent: Some("Phone/1.0".to_owned()), device }
 }
 
-fn credentials() -> Proof {
+pub(super) fn credentials() -> Proof {
     Proof::Credentials { email: "a@b.kr".to_owned(), password: Secret::new("\"pw\"") }
 }
 
-fn identity(profile: &Value) -> Identity {
+pub(super) fn identity(profile: &Value) -> Identity {
     let tokens = TokenAnswer {
         access_token: AccessToken::new("pat"),
         refresh_token: Some(RefreshToken::new("prt")),
@@ -155,7 +163,7 @@ fn identity(profile: &Value) -> Identity {
     Identity { provider: "corp".to_owned(), claims, profile, id_token: IdToken::new("idt"), tokens: Some(tokens) }
 }
 
-fn refresh_token() -> RefreshToken {
+pub(super) fn refresh_token() -> RefreshToken {
     RefreshToken::new("rt0")
 }
 
@@ -165,7 +173,7 @@ async fn refreshed(authority: &Authority) -> Result<Issued, RefreshError> {
     authority.refresh(request, &visitor()).await
 }
 
-fn kind(result: &Result<Issued, IssueError>) -> &'static str {
+pub(super) fn kind(result: &Result<Issued, IssueError>) -> &'static str {
     match result {
         Ok(_) => "issued",
         Err(IssueError::BadCredentials) => "bad credentials",
@@ -225,6 +233,44 @@ async fn what_a_backend_answers_to_a_login_is_a_no_or_an_outage() {
     let without = api.authority_with(with_backend(|backend| backend.credentials = None), vec![]);
     assert_eq!(kind(&without.issue(credentials(), &visitor()).await), "unsupported");
     assert!(authority.takes_credentials() && !without.takes_credentials());
+}
+
+pub(super) fn code(channel: &'static str, address: &str, address_e164: &str) -> Code {
+    Code { channel, address: address.to_owned(), address_e164: address_e164.to_owned(), allow: None }
+}
+
+#[tokio::test]
+async fn a_proved_address_is_exchanged_for_the_backends_tokens() {
+    let api = Api::start().await;
+    let authority =
+        api.authority_with(with_backend(|backend| backend.otp.as_mut().unwrap().assertion = Some("otp.login")), vec![]);
+    let sms = || code("sms", "01012345678", "+821012345678");
+    let issued = authority.issue(Proof::Code(sms()), &visitor()).await.unwrap();
+    assert_eq!((issued.access_token.expose(), issued.refresh_token.unwrap().expose()), ("at1", "rt1"));
+    assert_eq!(
+        Value::Object(issued.identity.unwrap()),
+        json!({"phone_number": "+821012345678", "phone_number_verified": true})
+    );
+    let asked = api.asked();
+    assert_eq!(
+        (asked.target.as_str(), asked.json()),
+        ("/auth/otp", json!({"to": "sms:01012345678", "e164": "+821012345678"}))
+    );
+    assert!(asked.header("vestibule-assertion").is_some());
+    for (status, expected) in
+        [(400, "refused"), (401, "refused"), (403, "refused"), (404, "unavailable"), (503, "unavailable")]
+    {
+        api.answers(Reply::json(status, &json!({})));
+        assert_eq!(kind(&authority.issue(Proof::Code(sms()), &visitor()).await), expected, "{status}");
+    }
+    let stranger =
+        Code { allow: Some(Allow::Listed { email_domains: vec![], emails: vec![], claims: vec![] }), ..sms() };
+    assert_eq!(kind(&authority.issue(Proof::Code(stranger), &visitor()).await), "not allowed");
+    let without = api.authority_with(with_backend(|backend| backend.otp = None), vec![]);
+    assert_eq!(kind(&without.issue(Proof::Code(sms()), &visitor()).await), "unsupported");
+    assert!(authority.takes_codes("sms") && !without.takes_codes("sms"));
+    let provider = api.authority_with(at_provider(), vec![]);
+    assert_eq!(kind(&provider.issue(Proof::Code(sms()), &visitor()).await), "unsupported");
 }
 
 #[tokio::test]
