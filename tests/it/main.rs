@@ -14,6 +14,7 @@ mod cookies;
 mod cross_site;
 mod demo_page;
 mod drain;
+mod gateway_authority;
 mod h2;
 mod login;
 mod logout;
