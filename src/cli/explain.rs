@@ -111,7 +111,7 @@ fn proxied(
         return answer(
             out,
             &format!(
-                "404: `{} {}` at `{}` is a call that the gateway itself makes (`[authority]`), so nobody else may",
+                "404: `{} {}` at `{}` is a call that the gateway itself makes, so nobody else may",
                 parts.method,
                 target.path(),
                 upstream.name
