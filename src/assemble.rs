@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     authority::{self, Authority},
-    call::{Backend, Caller},
+    call::{Backend, Caller, Vouching},
     clock::Clock,
     config::Config,
     endpoint::ReturnTo,
@@ -29,7 +29,7 @@ use crate::{
     seal::{KeyRing, SealKey},
     secret::Random,
     session::Sessions,
-    signing::{Signer, SigningKey},
+    signing::Signer,
     store::{self, Store},
     telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
     upstream::{Upstream, replay},
@@ -259,20 +259,31 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         anyhow::anyhow!("the routes do not fit together: {}", all.join("; "))
     })?;
     let own_calls = config.own_calls();
-    let caller = Arc::new(Caller::new(
+    let (clock, random) = (&world.clock, &world.random);
+    let signer = Signer::new(config.signing_keys(), &config.login.public_url.origin().ascii_serialization());
+    let jwks = signer.jwks().to_string().into();
+    let caller = Caller::new(
         config
             .upstreams
             .iter()
             .map(|u| Backend { name: u.name.clone(), targets: u.targets.clone(), connect_timeout: u.connect_timeout })
             .collect(),
-    )?);
-    let authority_upstream = match &config.authority.kind {
-        authority::Kind::Backend(backend) => Some(backend.upstream),
-        authority::Kind::Provider => None,
+    )?;
+    let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
+    let caller = Arc::new(caller.vouching(vouching));
+    let ring = KeyRing::new(&config.session.keys, random.clone());
+    let parts = authority::Parts {
+        caller: caller.clone(),
+        providers: providers.clone(),
+        http,
+        store: world.store.clone(),
+        ring: ring.clone(),
+        signer: signer.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
     };
-    let session_keys = config.session.keys.clone();
-    let authority =
-        Arc::new(Authority::new(config.authority, caller.clone(), providers.clone(), http, world.clock.clone())?);
+    let authority = Arc::new(Authority::new(config.authority, parts)?);
+    let authority_upstream = authority.upstream();
     let sessions = Sessions::new(
         config.session,
         authority.clone(),
@@ -284,11 +295,10 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     );
     let login_page = config.login.login_page();
     let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
-    let issuer = config.login.public_url.origin().ascii_serialization();
     let ground = otp::Ground {
         base_path: config.login.base_path.clone(),
-        ring: KeyRing::new(&session_keys, world.random.clone()),
-        signer: Signer::new(session_keys.iter().map(SigningKey::derived).collect(), &issuer),
+        ring,
+        signer,
         caller,
         sessions: sessions.clone(),
         store: world.store.clone(),
@@ -321,6 +331,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         sessions,
         logins,
         otps,
+        jwks,
         responder,
         replay_body: usize::try_from(config.replay_body).unwrap_or(usize::MAX),
         replay_budget: world.replay_budget.clone(),

@@ -111,7 +111,7 @@ fn proxied(
         return answer(
             out,
             &format!(
-                "404: `{} {}` at `{}` is a call that the gateway itself makes (`[authority]`), so nobody else may",
+                "404: `{} {}` at `{}` is a call that the gateway itself makes, so nobody else may",
                 parts.method,
                 target.path(),
                 upstream.name
@@ -168,6 +168,7 @@ fn named(endpoint: OwnEndpoint, table: &Table) -> String {
         OwnEndpoint::ResendCode(_) => "sends a one-time code again".to_owned(),
         OwnEndpoint::VerifyCode(_) => "takes a one-time code".to_owned(),
         OwnEndpoint::CodePage(_) => "the page for one-time codes".to_owned(),
+        OwnEndpoint::Jwks => "its public keys".to_owned(),
     }
 }
 

@@ -152,7 +152,7 @@ const SESSION: &[Key] = &[
         "seal",
         Flag,
         Default("true"),
-        "Whether the access token's cookie is encrypted. `false` puts the raw JWT there and needs `[authority.verify]`; the refresh token is always encrypted.",
+        "Whether the access token's cookie is encrypted. `false` puts the raw JWT there and needs `[authority.verify]` (with authority `gateway` its own keys verify); the refresh token is always encrypted.",
     ),
     key(
         "keys",
@@ -226,7 +226,7 @@ const SESSION: &[Key] = &[
         "roles_claim",
         One(Form::Pointer),
         Default("\"/role\""),
-        "Where the role or the list of roles stands in the claims of the access token (which counts only with `[authority.verify]`), else in those of the ID token: a JSON pointer, e.g. `\"/realm_access/roles\"`.",
+        "Where the role or the list of roles stands in the claims of the access token (which counts only with `[authority.verify]`, and always with authority `gateway`), else in those of the ID token: a JSON pointer, e.g. `\"/realm_access/roles\"`.",
     ),
     key(
         "expose_claims",
@@ -267,7 +267,7 @@ const STORE: &[Key] = &[
 macro_rules! call {
     ($timeout:literal $(, $more:expr)*) => {
         &[
-            key("upstream", One(Form::Text), Optional, "The name of the upstream that is called. Default: `authority.upstream`."),
+            key("upstream", One(Form::Text), Optional, "The name of the upstream that is called. Default: `authority.upstream`; required where there is none."),
             key("method", One(Form::Method), Default("\"POST\""), "The HTTP method."),
             key("path", One(Form::Text), Required, "The path at the upstream; values of placeholders are percent-encoded in it."),
             key("headers", Entries(&One(Form::Text)), Optional, "Headers to add, e.g. `{ x-api-version = \"2\" }`."),
@@ -296,7 +296,7 @@ const AUTHORITY: &[Key] = &[
         "exchange",
         Table(call!("\"30s\"")),
         Optional,
-        "The call after a login at a provider. Placeholders: `{provider}`, `{id_token}`, `{access_token}`, `{refresh_token}` (the provider's), `{profile}`, `{email}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.",
+        "The call after a login at a provider. Without `{id_token}` in it, it carries `vestibule-assertion`. Placeholders: `{provider}`, `{id_token}`, `{access_token}`, `{refresh_token}` (the provider's), `{profile}`, `{email}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.",
     ),
     key(
         "credentials",
@@ -346,8 +346,18 @@ const AUTHORITY: &[Key] = &[
 ];
 
 const GATEWAY: &[Key] = &[
-    key("issuer", One(Form::Text), Optional, "What the tokens have as `iss`. Default: `server.public_url`."),
-    key("audience", One(Form::Text), Optional, "What the tokens have as `aud`. Default: `server.public_url`."),
+    key(
+        "issuer",
+        One(Form::Text),
+        Optional,
+        "What the tokens have as `iss`. Default: `server.public_url`, without a slash at its end.",
+    ),
+    key(
+        "audience",
+        One(Form::Text),
+        Optional,
+        "What the tokens have as `aud`. Default: `server.public_url`, likewise.",
+    ),
     key(
         "access_token_lifetime",
         DURATION,
@@ -359,13 +369,13 @@ const GATEWAY: &[Key] = &[
         "roles",
         Named(ALLOW),
         Optional,
-        "Who has which role, e.g. `roles.admin = { emails = [\"boss@example.com\"] }`; read anew at each refresh.",
+        "Who has which role, e.g. `roles.admin = { emails = [\"boss@example.com\"] }`; read anew at each refresh. The claim `roles` has all that are met, `role` the first in the order of the file.",
     ),
     key(
         "claims",
         Entries(&Any),
         Optional,
-        "Further claims of the access token, e.g. `{ email = \"{claims.email}\" }`; without it `email`, `email_verified`, `name`, `phone_number` and `phone_number_verified` go along where they are known.",
+        "Further claims of the access token, e.g. `{ email = \"{claims.email}\" }`; without it `email`, `email_verified`, `name`, `phone_number` and `phone_number_verified` go along where they are known. What is not known is left out. Placeholders: `{provider}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`, `{claims.NAME}`.",
     ),
 ];
 
@@ -772,7 +782,7 @@ const PROVIDER: &[Key] = &[
         "allow",
         Either(&Choice(&["anyone"], &[]), ALLOW),
         Optional,
-        "Who may come in: `\"anyone\"`, or lists of which every one that is given must be met. Needed with authority `provider` as soon as `public_url` is not on loopback.",
+        "Who may come in: `\"anyone\"`, or lists of which every one that is given must be met. Needed with the authorities `provider` and `gateway` as soon as `public_url` is not on loopback.",
     ),
     key("authorize_url", One(Form::Url), Optional, "`oauth2`: the authorization endpoint, where people are sent to."),
     key(
@@ -880,7 +890,7 @@ const UPSTREAM: &[Key] = &[
         "bearer",
         Choice(&["access", "id", "none"], &[]),
         Optional,
-        "Which token it gets in `Authorization`. Default `access` with authority `backend`; with `provider` it gets none until this says so.",
+        "Which token it gets in `Authorization`. Default `access` with the authorities `backend` and `gateway`; with `provider` it gets none until this says so.",
     ),
     key(
         "cookies",

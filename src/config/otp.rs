@@ -2,11 +2,9 @@
 
 use http::header;
 
-use super::{
-    authority, form, key, mail, messages, providers, secrets::Surroundings, section::Section, server::Server, sms,
-};
+use super::{authority, form, key, mail, messages, secrets::Surroundings, section::Section, server::Server, sms};
 use crate::{
-    authority::NOTIFY,
+    authority::{CodeLogin, OTP_NOTIFY},
     call::{Piece, Placeholder, Template, Text},
     otp::{
         ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
@@ -17,6 +15,8 @@ use crate::{
 /// What `[otp]` leans on in the rest of the file.
 pub(super) struct Context<'c, 't> {
     pub(super) authority: Section<'t>,
+    /// The channels whose codes log in, as the authority knows them.
+    pub(super) code_logins: &'c [CodeLogin],
     pub(super) pages: Section<'t>,
     pub(super) server: &'c Server,
     /// The names that calls can use.
@@ -59,7 +59,7 @@ pub(super) fn otp(section: &Section<'_>, context: &Context<'_, '_>, around: &mut
 }
 
 fn sms_channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) -> Option<SmsChannel> {
-    let channel = channel(section, context, around);
+    let channel = channel("sms", section, context, around);
     let text = messages::texts(section, "text", PLACEHOLDERS, Some("code"), around);
     let delivery = sms::sms(section, context.server, around);
     Some(SmsChannel { channel: channel?, text, delivery: delivery? })
@@ -70,12 +70,17 @@ fn email_channel(
     context: &Context<'_, '_>,
     around: &mut Surroundings<'_>,
 ) -> Option<EmailChannel> {
-    let channel = channel(section, context, around);
+    let channel = channel("email", section, context, around);
     let delivery = mail::mail(section, context.server, around);
     Some(EmailChannel { channel: channel?, delivery: delivery? })
 }
 
-fn channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) -> Option<ChannelSettings> {
+fn channel(
+    name: &str,
+    section: &Section<'_>,
+    context: &Context<'_, '_>,
+    around: &mut Surroundings<'_>,
+) -> Option<ChannelSettings> {
     let purpose = match section.read("purpose", form::text).as_str() {
         "login" => Purpose::Login,
         "prove" => Purpose::Prove,
@@ -87,10 +92,8 @@ fn channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surrou
             around.problems.complain(section.place_of_key(key), message, "leave it out, or write the other purpose");
         }
     }
-    if purpose == Purpose::Login {
-        check_login(section, context, around);
-    }
-    let allow = providers::allow(section, around);
+    // Complained about, where need be, together with the authority.
+    let allow = context.code_logins.iter().find(|login| login.channel == name).and_then(|login| login.allow.clone());
     let notify = section.section("notify");
     let notify = if notify.is_present() { Some(self::notify(&notify, context, around)?) } else { None };
     Some(ChannelSettings { purpose, allow, notify })
@@ -104,35 +107,13 @@ fn notify(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroun
         let help = format!("write `upstream = \"NAME\"`; there are {}", key::quoted(context.upstreams));
         around.problems.complain(section.own_place(), "`upstream` is missing in `notify`", help);
     }
-    let mut template = authority::call(section, own, context.upstreams, NOTIFY, around)?;
+    let mut template = authority::call(section, own, context.upstreams, OTP_NOTIFY, around)?;
+    template.assertion = Some("otp.notify");
     if template.headers.iter().all(|(name, _)| *name != header::AUTHORIZATION) {
         let bearer = vec![Piece::Literal("Bearer ".to_owned()), Piece::Placeholder(Placeholder::AccessToken)];
         template.headers.push((header::AUTHORIZATION, Text(bearer)));
     }
     Some(template)
-}
-
-/// Somebody must make a session of a code, and say whose codes are good for one.
-fn check_login(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) {
-    let authority = &context.authority;
-    match authority.read("kind", form::text).as_str() {
-        "provider" => around.problems.complain(
-            section.place("purpose"),
-            "a code brings no tokens of an identity provider",
-            "write `[authority]` with `kind = \"backend\"` or `\"gateway\"`, or another purpose",
-        ),
-        "backend" if !authority.has("otp") => around.problems.complain(
-            section.place("purpose"),
-            "there is no `[authority.otp]` that gives the backend's tokens for a code",
-            "write `[authority.otp]` with the `path` of the backend's call",
-        ),
-        "gateway" if !context.server.local_url && !section.has("allow") => {
-            let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
-            let message = "who may come in with a code? `public_url` is open to everyone";
-            around.problems.complain(section.place("allow"), message, help);
-        }
-        _ => {}
-    }
 }
 
 fn countries(section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<Country> {

@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::{
+    authority::Issuer,
     form, oauth2,
     secrets::Surroundings,
     section::Section,
@@ -19,11 +20,11 @@ use crate::{
     route,
 };
 
-/// Reads `[providers.NAME]`; `issues` says whether the authority is `provider`, so that what it says is all that stands between a stranger and the app.
+/// Reads `[providers.NAME]`. Unless the tokens are a backend's, what the provider says is all that stands between a stranger and the app.
 pub(super) fn provider(
     section: &Section<'_>,
     server: &Server,
-    issues: bool,
+    tokens_of: Issuer,
     around: &mut Surroundings<'_>,
 ) -> Option<Settings> {
     let name = section.name;
@@ -44,17 +45,16 @@ pub(super) fn provider(
         around.problems.complain(section.own_place(), message, format!("choose another, e.g. `[providers.my-{name}]`"));
     }
     let allow = allow(section, around);
-    if issues && !server.local_url && !section.has("allow") {
-        let message = format!("who may come in through `{name}`? `public_url` is open to everyone");
-        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
-        around.problems.complain(section.place("allow"), message, help);
+    if tokens_of != Issuer::Backend {
+        complain_of_unsaid_allow(section, server, around);
     }
     let scopes = if is_oauth2 {
         oauth2_scopes(section, known_oauth2.map(|known| known.scopes), around)
     } else {
         scopes(section, known, around)
     };
-    let authorize_params = authorize_params(section, known, (issues && !is_oauth2).then_some(&*scopes), around);
+    let authorize_params =
+        authorize_params(section, known, (tokens_of == Issuer::Provider && !is_oauth2).then_some(&*scopes), around);
     let client_id = around.indirect(section, "client_id");
     let client_secret = around.secret(section, "client_secret");
     let id_token_login = section.section("id_token_login");
@@ -215,13 +215,36 @@ fn authorize_params(
     params
 }
 
-/// Reads `allow`; `None` where there is none.
+/// Reads `allow` of a provider, or of a channel of one-time codes.
 pub(super) fn allow(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Allow> {
     let node = section.node("allow")?;
     if node.text().is_some() {
         return Some(Allow::Anyone);
     }
-    let lists = section.section("allow");
+    let listed = listed(&section.section("allow"), around);
+    if is_empty(&listed) {
+        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
+        around.problems.complain(section.place_of_key("allow"), "an empty `allow` does not say who may come in", help);
+    }
+    Some(listed)
+}
+
+/// Where strangers reach the login, the file must say who may come in.
+pub(super) fn complain_of_unsaid_allow(section: &Section<'_>, server: &Server, around: &mut Surroundings<'_>) {
+    if !server.local_url && !section.has("allow") {
+        let message = format!("who may come in through `{}`? `public_url` is open to everyone", section.name);
+        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
+        around.problems.complain(section.place("allow"), message, help);
+    }
+}
+
+/// Whether it lists nobody.
+pub(super) fn is_empty(allow: &Allow) -> bool {
+    matches!(allow, Allow::Listed { email_domains, emails, claims } if email_domains.is_empty() && emails.is_empty() && claims.is_empty())
+}
+
+/// Reads the lists of `allow`, or of a role.
+pub(super) fn listed(lists: &Section<'_>, around: &mut Surroundings<'_>) -> Allow {
     let lower = |text: &str| form::text(text).map(|text| text.to_lowercase());
     let domain = |text: &str| lower(text).map(|text| text.trim_start_matches('@').to_owned());
     let (email_domains, emails) = (lists.values("email_domains", domain), lists.values("emails", lower));
@@ -236,11 +259,7 @@ pub(super) fn allow(section: &Section<'_>, around: &mut Surroundings<'_>) -> Opt
             );
         }
     }
-    if email_domains.is_empty() && emails.is_empty() && claims.is_empty() {
-        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
-        around.problems.complain(section.place_of_key("allow"), "an empty `allow` does not say who may come in", help);
-    }
-    Some(Allow::Listed { email_domains, emails, claims })
+    Allow::Listed { email_domains, emails, claims }
 }
 
 /// The values that a claim may have: those of a list, or the one that stands there.

@@ -7,7 +7,7 @@ use super::{
     *,
 };
 use crate::{
-    authority::VerifyKeys,
+    authority::{CodeLogin, VerifyKeys},
     call::{Body, Json, Piece, Placeholder, Text},
     oidc::{self, Allow, Preset, TokenAuth},
     secret::Secret,
@@ -54,6 +54,29 @@ targets = ["http://10.0.0.1:3000"]
 path = "/api/{*rest}"
 upstream = "api"
 access = "user"
+"#;
+
+const GATEWAY: &str = r#"[server]
+listen = "0.0.0.0:8080"
+public_url = "https://app.example"
+[session]
+keys = ["env:KEY"]
+[authority]
+kind = "gateway"
+[authority.gateway]
+roles.admin = { emails = ["boss@example.com"] }
+[providers.google]
+client_id = "id"
+allow = "anyone"
+[otp.sms]
+purpose = "login"
+allow = { claims = { phone_number = ["+821012345678"] } }
+[upstreams.api]
+targets = ["http://10.0.0.1:3000"]
+[[routes]]
+path = "/{*rest}"
+upstream = "api"
+access = { roles = ["admin"] }
 "#;
 
 fn environment(settings: &[(&str, &str)]) -> Environment {
@@ -274,7 +297,7 @@ fn a_setting_of_the_environment_that_is_wrong_is_complained_about() {
             ("VESTIBULE_SERVER__HOSTS", "x"),
             ("VESTIBULE_SESSION__SEAL", "maybe"),
             ("VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID", "x"),
-            ("VESTIBULE_OTP__LIFETIME", "3m"),
+            ("VESTIBULE_LIMITS__CONNECTIONS", "3"),
             ("VESTIBULE_SERVER__LISTEN__PORT", "3"),
         ],
     )
@@ -283,7 +306,7 @@ fn a_setting_of_the_environment_that_is_wrong_is_complained_about() {
     assert_eq!(
         errors,
         [
-            "error: VESTIBULE_OTP__LIFETIME: sets no key\n |\n = help: `otp` is not available yet in this version",
+            "error: VESTIBULE_LIMITS__CONNECTIONS: sets no key\n |\n = help: `limits` is not available yet in this version",
             "error: VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID: sets no key\n |\n = help: the file has no `[providers.kakao]`",
             "error: VESTIBULE_SERVER__HOSTS: sets no key\n |\n = help: `hosts` is not a single value: write it in the file",
             "error: VESTIBULE_SERVER__LISTEN__PORT: sets no key\n |\n = help: `listen` has no keys of its own",
@@ -541,6 +564,94 @@ fn who_may_come_in_is_read_with_care() {
 }
 
 #[test]
+fn a_gateway_that_issues_needs_to_be_told_little() {
+    let Loaded { config, warnings } = read(GATEWAY).unwrap_or_else(|complaints| panic!("{complaints}"));
+    assert_eq!(
+        said(&warnings),
+        "7:8 the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session → write `[store]` with a `kind` that outlives the process\n"
+    );
+    let Kind::Gateway(gateway) = &config.authority.kind else { panic!("{:?}", config.authority.kind) };
+    assert_eq!((&*gateway.issuer, &*gateway.audience), ("https://app.example", "https://app.example"));
+    assert_eq!((gateway.access_token_lifetime, &*gateway.default_role), (Duration::from_mins(10), "user"));
+    assert_eq!((gateway.idle, gateway.refresh_grace), (config.session.idle, config.session.refresh_grace));
+    assert!(gateway.claims.is_none());
+    let emails = vec!["boss@example.com".to_owned()];
+    let boss = Allow::Listed { email_domains: vec![], emails, claims: vec![] };
+    assert_eq!(gateway.roles, [("admin".to_owned(), boss)]);
+    let claims = vec![("phone_number".to_owned(), vec!["+821012345678".into()])];
+    let allow = Some(Allow::Listed { email_domains: vec![], emails: vec![], claims });
+    assert_eq!(gateway.codes, [CodeLogin { channel: "sms", allow }]);
+    assert_eq!(config.upstreams[0].bearer, Bearer::Access);
+    assert_eq!(config.providers[0].authorize_params, [], "the provider's refresh token is of no use");
+    assert_eq!((config.signing.len(), config.signing_keys().len()), (0, 1));
+    let more = GATEWAY
+        .replace("roles.admin", "issuer = \"i\"\naudience = \"a\"\naccess_token_lifetime = \"5m\"\ndefault_role = \"guest\"\nclaims = { mail = \"{claims.email}\", by = { name = \"{provider}\" } }\nroles.admin")
+        .replace("[session]", "[session]\nseal = false");
+    let config = read(&more).unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    let Kind::Gateway(gateway) = config.authority.kind else { panic!("a gateway") };
+    assert_eq!((&*gateway.issuer, &*gateway.audience, &*gateway.default_role), ("i", "a", "guest"));
+    assert_eq!(gateway.claims.unwrap()[0], ("mail".to_owned(), Json::Value(Placeholder::Claim("email".into()))));
+}
+
+#[test]
+fn what_rests_on_the_gateways_word_carries_an_assertion_and_is_out_of_reach() {
+    let exchange = "[authority.exchange]\npath = \"/social\"\njson = { p = \"{profile}\" }\n[authority.otp]\npath = \"/auth/otp\"\n[authority.refresh]";
+    let text = BACKEND
+        .replace("[authority.refresh]", exchange)
+        .replace("[upstreams", "[providers.google]\nclient_id = \"x\"\n[otp.sms]\npurpose = \"login\"\n[upstreams");
+    let config = read(&text).unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    let own_calls = config.own_calls();
+    assert!(["/social", "/auth/otp", "/auth/login"].iter().all(|path| own_calls.meets(0, &http::Method::POST, path)));
+    let backend = |text: &str| match read(text).unwrap().config.authority.kind {
+        Kind::Backend(backend) => backend,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(backend(&text).otp.unwrap().assertion, Some("otp.login"));
+    assert_eq!(backend(&text).exchange.unwrap().assertion, Some("exchange"));
+    assert_eq!(backend(&text).refresh.unwrap().assertion, None);
+    let proved = text.replace("\"{profile}\"", "[\"{profile}\", \"{id_token}\"]");
+    assert_eq!(backend(&proved).exchange.unwrap().assertion, None, "the ID token proves itself");
+
+    let notify = "[login.notify]\nupstream = \"api\"\npath = \"/joined\"\njson = { who = \"{profile}\", to = \"{address_e164}\" }\n[upstreams";
+    let config =
+        read(&GATEWAY.replace("[upstreams", notify)).unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    assert!(config.own_calls().meets(0, &http::Method::POST, "/joined"));
+    assert_eq!(config.authority.notify.unwrap().assertion, Some("login.notify"));
+}
+
+#[test]
+fn signing_keys_are_read_and_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let generate = crate::signing::SigningKey::generate;
+    pem("a.pem", generate(crate::signing::SigningAlgorithm::Es256).expose());
+    pem("b.pem", generate(crate::signing::SigningAlgorithm::Ed25519).expose());
+    pem("p384.pem", &rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem());
+    pem("public.pem", &rcgen::KeyPair::generate().unwrap().public_key_pem());
+    let read = |keys: &str| {
+        let text = BACKEND.replace("[session]", &format!("[signing]\nkeys = [{keys}]\n[session]"));
+        parse(&text, "gateway.toml", folder.path(), &environment(&[]), &Random::system())
+    };
+    let config = read("\"file:a.pem\", \"file:b.pem\"").unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    assert_eq!(config.signing_keys().iter().map(|key| key.id().len()).collect::<Vec<_>>(), [43, 43]);
+    let wrong = |keys: &str| said(&read(keys).unwrap_err().errors);
+    let good_one = "`vestibule keygen --signing` prints a good one\n";
+    assert_eq!(
+        wrong("\"file:a.pem\", \"file:a.pem\", \"file:p384.pem\", \"file:public.pem\", \"env:SECRET\""),
+        format!(
+            "5:23 this key is listed twice → leave one of the two out\n\
+             5:37 this is neither a P-256 nor an Ed25519 key → {good_one}\
+             5:54 this is not a private key in PKCS#8 PEM → it begins with `-----BEGIN PRIVATE KEY-----`; {good_one}\
+             5:73 this is not a private key in PKCS#8 PEM → it begins with `-----BEGIN PRIVATE KEY-----`; {good_one}"
+        )
+    );
+    assert_eq!(
+        wrong(""),
+        "5:8 without a key nothing can be signed → leave it out for keys that are derived from `session.keys`\n"
+    );
+}
+
+#[test]
 fn a_file_that_is_not_there_is_complained_about() {
     let complaints = load(Path::new("/nowhere/gateway.toml"), &environment(&[]), &Random::system()).unwrap_err();
     assert!(complaints.to_string().starts_with("error: /nowhere/gateway.toml cannot be read: "), "{complaints}");
@@ -569,6 +680,7 @@ fn every_declared_default_is_one_that_the_file_could_have() {
 fn every_declared_key_is_read() {
     const READERS: &[&str] = &[
         include_str!("authority.rs"),
+        include_str!("gateway.rs"),
         include_str!("mod.rs"),
         include_str!("oauth2.rs"),
         include_str!("providers.rs"),
@@ -577,6 +689,7 @@ fn every_declared_key_is_read() {
         include_str!("sms.rs"),
         include_str!("sms_http.rs"),
         include_str!("store.rs"),
+        include_str!("signing.rs"),
         include_str!("template.rs"),
         include_str!("upstreams.rs"),
     ];

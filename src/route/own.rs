@@ -1,4 +1,4 @@
-//! The gateway's own endpoints, all under `base_path`.
+//! The gateway's own endpoints, all under `base_path` but its public keys.
 
 use http::Method;
 
@@ -68,7 +68,12 @@ pub enum OwnEndpoint {
     VerifyCode(CodeChannel),
     /// `GET /login/{channel}`
     CodePage(CodeChannel),
+    /// `GET /.well-known/jwks.json`, at the root
+    Jwks,
 }
+
+/// Where the gateway's public keys are, under every host (RFC 8615).
+pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
 /// A configured provider, by its place in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,11 +105,19 @@ pub fn reserved_provider_name(name: &str) -> bool {
 impl OwnPaths {
     /// Whether a path is the gateway's own, be there an endpoint or not.
     pub(super) fn covers(&self, path: &str) -> bool {
+        path == JWKS_PATH || self.owns_all_below(path)
+    }
+
+    /// Whether a path is under `base_path`.
+    pub(super) fn owns_all_below(&self, path: &str) -> bool {
         self.below(path).is_some()
     }
 
     /// `None`: not the gateway's own path.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Found<'_>> {
+        if path == JWKS_PATH {
+            return Some(get(method, OwnEndpoint::Jwks));
+        }
         let below = self.below(path)?;
         let mut segments = below.strip_prefix('/').unwrap_or(below).split('/');
         let place = (segments.next(), segments.next(), segments.next());
@@ -259,6 +272,18 @@ mod tests {
         ] {
             let path = format!("/api/auth{path}");
             assert_eq!(found(&own, method, &path), Some(format!("Own({endpoint:?})")), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn the_public_keys_are_at_the_root() {
+        let own = own(true);
+        for method in ["GET", "HEAD"] {
+            assert_eq!(found(&own, method, JWKS_PATH).as_deref(), Some("Own(Jwks)"), "{method}");
+        }
+        assert_eq!(found(&own, "POST", JWKS_PATH).as_deref(), Some("WrongMethod(\"GET, HEAD\")"));
+        for path in ["/.well-known", "/.well-known/jwks.json/", "/.well-known/JWKS.json", "/x/.well-known/jwks.json"] {
+            assert_eq!(found(&own, "GET", path), None, "{path}");
         }
     }
 

@@ -15,6 +15,7 @@ mod cross_site;
 mod demo_page;
 mod drain;
 mod fleet;
+mod gateway_authority;
 mod h2;
 mod login;
 mod logout;

@@ -1,6 +1,6 @@
 //! What is said of files that are wrong: a piece of a good file is replaced, and every complaint is the one listed.
 
-use super::{BACKEND, SMALLEST, read, said};
+use super::{BACKEND, GATEWAY, SMALLEST, read, said};
 
 /// Reads `base` with `old` replaced by `new`, and compares what is said.
 fn complains(base: &str, old: &str, new: &str, expected: &str) {
@@ -115,15 +115,46 @@ bad! {
     no_provider_at_all: SMALLEST, "[providers.google]\nclient_id = \"id\"\nclient_secret = \"env:SECRET\"\n" => "",
         "1:1 authority `provider`, but there is no provider: nobody could log in → write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`\n";
     a_backend_that_brings_no_tokens: BACKEND, "[authority.credentials]\npath = \"/auth/login\"\njson = { email = \"{email}\", password = \"{password}\" }\n" => "",
-        "7:8 authority `backend`, but no call that brings tokens: nobody could log in → write `[authority.exchange]` (after a login at a provider) or `[authority.credentials]` (e-mail and password)\n";
+        "7:8 authority `backend`, but no call that brings tokens: nobody could log in → write `[authority.exchange]` (after a login at a provider), `[authority.credentials]` (e-mail and password) or `[authority.otp]` (a one-time code)\n";
     providers_whose_tokens_are_not_exchanged: BACKEND, "[upstreams" => "[providers.google]\nclient_id = \"x\"\n[upstreams",
         "7:8 there are providers, but no `[authority.exchange]` that gives the backend's tokens for theirs → write `[authority.exchange]` with the `path` that takes a provider's tokens\n";
     a_backend_without_an_upstream: BACKEND, "upstream = \"api\"\n[authority" => "[authority",
         "7:8 `upstream` is missing in `authority` → write `upstream = \"NAME\"`: the backend that issues the tokens\n";
     calls_of_an_authority_that_makes_none: SMALLEST, "[upstreams" => "[authority]\nkind = \"provider\"\nupstream = \"app\"\n[upstreams",
         "10:1 `upstream` is for a backend that issues tokens, and the authority is `provider` → write `kind = \"backend\"` under `[authority]`, or leave this out\n";
-    an_authority_of_a_later_version: BACKEND, "\"backend\"" => "\"gateway\"",
-        "7:8 `kind = \"gateway\"` is not available yet in this version → it can be one of \"provider\", \"backend\"\n";
+    an_authority_that_there_is_not: BACKEND, "\"backend\"" => "\"gatway\"",
+        "7:8 `kind` cannot be `gatway` → did you mean \"gateway\"?\n";
+    a_gateway_to_which_nobody_comes: GATEWAY, "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n[otp.sms]\npurpose = \"login\"" => "[otp.sms]\npurpose = \"prove\"",
+        "7:8 authority `gateway`, but neither a provider nor a code that logs in: nobody could log in → write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`\n";
+    a_gateway_that_anyone_could_come_to: GATEWAY, "allow = \"anyone\"\n[otp.sms]\npurpose = \"login\"\nallow = { claims = { phone_number = [\"+821012345678\"] } }" => "[otp.sms]\npurpose = \"login\"",
+        "10:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n\
+         12:6 who may come in through `sms`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
+    a_gateway_with_keys_of_a_backend: GATEWAY, "[authority.gateway]" => "upstream = \"api\"\n[authority.refresh]\npath = \"/x\"\n[authority.verify]\nsecret = \"env:SECRET\"\n[authority.gateway]",
+        "8:1 `upstream` is for a backend that issues tokens, and the authority is `gateway` → write `kind = \"backend\"` under `[authority]`, or leave this out\n\
+         9:12 `refresh` is for a backend that issues tokens, and the authority is `gateway` → write `kind = \"backend\"` under `[authority]`, or leave this out\n\
+         11:12 the gateway knows the tokens that it issues itself → leave `[authority.verify]` out\n";
+    a_backend_with_keys_of_a_gateway: BACKEND, "[upstreams" => "[authority.gateway]\ndefault_role = \"x\"\n[upstreams",
+        "15:12 `gateway` is for tokens that the gateway issues, and the authority is `backend` → write `kind = \"gateway\"` under `[authority]`, or leave this out\n";
+    claims_that_are_the_gateways_own: GATEWAY, "roles.admin" => "claims = { sub = \"{claims.sub}\", role = \"x\", tenant = \"{claim.hd}\" }\nroles.nobody = {}\nroles.admin",
+        "9:12 the gateway sets the claim `sub` itself → leave it out\n\
+         9:34 the gateway sets the claim `role` itself → roles are given under `roles`\n\
+         9:55 there is no `{claim.hd}` here → did you mean `{claims.hd}`?\n\
+         10:7 nobody has the role `nobody` → write `roles.nobody = { emails = [\"boss@example.com\"] }`\n";
+    an_access_token_that_is_over_at_once: GATEWAY, "roles.admin" => "access_token_lifetime = \"500ms\"\nroles.admin",
+        "9:25 a token's times are whole seconds → write `access_token_lifetime = \"10m\"`\n";
+    a_code_that_logs_in_at_a_provider: SMALLEST, "[session]" => "[otp.sms]\npurpose = \"login\"\n[session]",
+        "5:11 the authority `provider` has no tokens for a code → write `[authority]` with `kind = \"backend\"` or `kind = \"gateway\"`, or another `purpose`\n";
+    a_code_that_logs_in_without_a_call: BACKEND, "[session]" => "[otp.sms]\npurpose = \"login\"\n[session]",
+        "5:11 a code logs in here, but there is no `[authority.otp]` that gives the backend's tokens for it → write `[authority.otp]` with the `path` that takes a proved address, or another `purpose`\n";
+    a_call_for_codes_without_codes: BACKEND, "[authority.credentials]\npath = \"/auth/login\"\njson = { email = \"{email}\", password = \"{password}\" }\n" => "[authority.otp]\npath = \"/auth/otp\"\n",
+        "9:12 there is `[authority.otp]`, but no code that logs in: nobody could log in → write `[otp.sms]` or `[otp.email]` with `purpose = \"login\"`\n";
+    a_backend_that_is_notified_too: BACKEND, "[upstreams" => "[login.notify]\nupstream = \"api\"\npath = \"/x\"\n[upstreams",
+        "15:8 the authority `backend` learns of every login by its own calls → leave it out, or write `kind = \"provider\"` or `kind = \"gateway\"` under `[authority]`\n";
+    a_first_login_that_nobody_is_told_of: GATEWAY, "[upstreams" => "[login.notify]\npath = \"/x\"\njson = \"{password}\"\n[upstreams",
+        "16:8 `upstream` is missing in `login.notify` → write `upstream = \"NAME\"`: the backend that is told\n\
+         18:8 there is no `{password}` here → here there are `{provider}`, `{profile}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`, `{claims.NAME}`\n";
+    a_route_for_the_gateways_public_keys: BACKEND, "/api/{*rest}" => "/.well-known/jwks.json",
+        "18:8 this route can never match: the gateway's public keys are at `/.well-known/jwks.json` → choose another path for the backend's own\n";
     an_upstream_that_there_is_not: BACKEND, "upstream = \"api\"\naccess" => "upstream = \"web\"\naccess",
         "19:12 there is no upstream `web` → write `[upstreams.web]`, or name one of \"api\"\n";
     an_unknown_placeholder: BACKEND, "\"{email}\"" => "\"{e-mail}\"",
@@ -218,14 +249,9 @@ bad! {
     a_store_of_no_kind: BACKEND, "[session]" => "[store]\nkind = \"mysql\"\nstore_down = \"fail\"\n[session]",
         "5:8 `kind` cannot be `mysql` → it can be one of \"memory\", \"file\", \"redis\", \"postgres\"\n\
          6:14 `store_down` cannot be `fail` → it can be one of \"wait\", \"refresh\"\n";
-    tables_of_later_versions: BACKEND, "[session]" => "[otp]\nlifetime = \"3m\"\n[limits]\n[signing]\n[login]\n[verify]\n[session]",
-        "4:2 `otp` is not available yet in this version → leave it out\n\
-         6:2 `limits` is not available yet in this version → leave it out\n\
-         7:2 `signing` is not available yet in this version → leave it out\n\
-         8:2 `login` is not available yet in this version → leave it out\n\
-         9:2 `verify` is not available yet in this version → leave it out\n";
-    parts_of_later_versions: BACKEND, "[upstreams" => "[authority.otp]\npath = \"/x\"\n[upstreams",
-        "15:12 `otp` is not available yet in this version → leave it out\n";
+    tables_of_later_versions: BACKEND, "[session]" => "[limits]\n[verify]\n[session]",
+        "4:2 `limits` is not available yet in this version → leave it out\n\
+         5:2 `verify` is not available yet in this version → leave it out\n";
     a_session_on_the_server: BACKEND, "[session]" => "[session]\nstore = \"server\"",
         "5:9 `store = \"server\"` is not available yet in this version → it can be \"cookie\"\n";
     a_level_that_there_is_not: BACKEND, "[session]" => "[telemetry]\nlog = { level = \"loud\" }\n[session]",
