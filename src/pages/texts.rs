@@ -53,7 +53,7 @@ texts! {
     /// The code's label.
     Code: "인증번호", "Code";
     /// What a code looks like.
-    CodeForm: "인증번호는 6자리 숫자입니다", "The code is six digits";
+    CodeForm: "인증번호는 6자리 숫자여야 합니다", "The code must be six digits";
     /// A button: tries the code.
     Confirm: "확인", "Confirm";
     /// A button: sends the same code again.
