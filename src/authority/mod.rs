@@ -48,7 +48,7 @@ pub const SIGN_OUT: &[&str] = &["refresh_token", "access_token", "provider", "de
 /// The placeholders of `[authority.otp]`.
 pub const OTP: &[&str] = &["channel", "address", "address_e164", "device_id", "device_name"];
 /// The placeholders of `[otp.X.notify]`.
-pub const NOTIFY: &[&str] =
+pub const OTP_NOTIFY: &[&str] =
     &["channel", "address", "address_e164", "access_token", "device_id", "device_name", "claims."];
 
 /// `[authority]`, validated.

@@ -6,7 +6,7 @@ use super::{
     authority, form, key, mail, messages, providers, secrets::Surroundings, section::Section, server::Server, sms,
 };
 use crate::{
-    authority::NOTIFY,
+    authority::OTP_NOTIFY,
     call::{Piece, Placeholder, Template, Text},
     otp::{
         ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
@@ -87,9 +87,6 @@ fn channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surrou
             around.problems.complain(section.place_of_key(key), message, "leave it out, or write the other purpose");
         }
     }
-    if purpose == Purpose::Login {
-        check_login(section, context, around);
-    }
     let allow = providers::allow(section, around);
     let notify = section.section("notify");
     let notify = if notify.is_present() { Some(self::notify(&notify, context, around)?) } else { None };
@@ -104,35 +101,12 @@ fn notify(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroun
         let help = format!("write `upstream = \"NAME\"`; there are {}", key::quoted(context.upstreams));
         around.problems.complain(section.own_place(), "`upstream` is missing in `notify`", help);
     }
-    let mut template = authority::call(section, own, context.upstreams, NOTIFY, around)?;
+    let mut template = authority::call(section, own, context.upstreams, OTP_NOTIFY, around)?;
     if template.headers.iter().all(|(name, _)| *name != header::AUTHORIZATION) {
         let bearer = vec![Piece::Literal("Bearer ".to_owned()), Piece::Placeholder(Placeholder::AccessToken)];
         template.headers.push((header::AUTHORIZATION, Text(bearer)));
     }
     Some(template)
-}
-
-/// Somebody must make a session of a code, and say whose codes are good for one.
-fn check_login(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) {
-    let authority = &context.authority;
-    match authority.read("kind", form::text).as_str() {
-        "provider" => around.problems.complain(
-            section.place("purpose"),
-            "a code brings no tokens of an identity provider",
-            "write `[authority]` with `kind = \"backend\"` or `\"gateway\"`, or another purpose",
-        ),
-        "backend" if !authority.has("otp") => around.problems.complain(
-            section.place("purpose"),
-            "there is no `[authority.otp]` that gives the backend's tokens for a code",
-            "write `[authority.otp]` with the `path` of the backend's call",
-        ),
-        "gateway" if !context.server.local_url && !section.has("allow") => {
-            let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
-            let message = "who may come in with a code? `public_url` is open to everyone";
-            around.problems.complain(section.place("allow"), message, help);
-        }
-        _ => {}
-    }
 }
 
 fn countries(section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<Country> {

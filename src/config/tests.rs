@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod bad;
+mod otp;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -471,9 +472,13 @@ fn every_declared_key_is_read() {
     const READERS: &[&str] = &[
         include_str!("authority.rs"),
         include_str!("mod.rs"),
+        include_str!("mail.rs"),
+        include_str!("messages.rs"),
+        include_str!("otp.rs"),
         include_str!("providers.rs"),
         include_str!("server.rs"),
         include_str!("session.rs"),
+        include_str!("sms.rs"),
         include_str!("template.rs"),
         include_str!("upstreams.rs"),
     ];

@@ -36,7 +36,6 @@ pub struct MailSender {
 
 impl MailSender {
     /// The ways of `settings`; `http` is what an outbox posts with.
-    #[expect(clippy::unnecessary_wraps, reason = "a stand-in for the branch that has the senders")]
     pub fn new(settings: MailSettings, http: &Client, _clock: Clock, _random: Random) -> Result<Self, MailSetupError> {
         let ways = settings.ways.into_iter().map(|MailWay::Outbox(outbox)| Outbox::new(outbox, http.clone())).collect();
         Ok(Self { letter: settings.letter, ways })
