@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     authority::{self, Authority},
-    call::{Backend, Caller},
+    call::{Backend, Caller, Vouching},
     clock::Clock,
     config::Config,
     endpoint::ReturnTo,
@@ -29,7 +29,7 @@ use crate::{
     seal::{KeyRing, SealKey},
     secret::Random,
     session::Sessions,
-    signing::{Signer, SigningKey},
+    signing::Signer,
     store::{self, Store},
     telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
     upstream::{Upstream, replay},
@@ -75,23 +75,19 @@ pub struct Running {
     live: Arc<ArcSwap<Live>>,
     listen: listen::Settings,
     telemetry: telemetry::Settings,
+    store: store::Settings,
     /// The session key that was made at start, where the file names none.
     made_keys: Option<Vec<SealKey>>,
     served: Option<Served>,
-    runtime: Option<Runtime>,
+    runtime: Option<Background>,
 }
 
 /// Binds the sockets of `config`, builds every part and serves. `clock` and `random` are the only ones that all parts use.
 pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry) -> anyhow::Result<Running> {
     install_cryptography();
     let listeners = listen::bind(&config.listen)?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(BACKGROUND_THREADS)
-        .thread_name("background")
-        .enable_all()
-        .build()
-        .context("the background runtime does not start")?;
-    let store = store::open(&config.store, runtime.handle()).context("[store]")?;
+    let runtime = Background::start()?;
+    let store = store::open(&config.store, &runtime.handle).context("[store]")?;
     let world = World {
         request_ids: RequestIds::new(&random),
         clock,
@@ -99,14 +95,14 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         store,
         telemetry,
         replay_budget: replay::Budget::new(replay::DEFAULT_BUDGET),
-        background: runtime.handle().clone(),
+        background: runtime.handle.clone(),
         shutdown: Shutdown::new(),
         streams: TaskTracker::new(),
     };
     let (address, admin_address, health_address) =
         (listeners.address()?, listeners.admin_address(), listeners.health_address());
     let listen = config.listen.clone();
-    let logs = config.telemetry.clone();
+    let (logs, store_settings) = (config.telemetry.clone(), config.store.clone());
     let made_keys = config.session.key_was_made.then(|| config.session.keys.clone());
     let live = Arc::new(ArcSwap::from_pointee(build(config, &world)?));
     let parts = Server {
@@ -129,6 +125,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         live,
         listen,
         telemetry: logs,
+        store: store_settings,
         made_keys,
         served: Some(served),
         runtime: Some(runtime),
@@ -161,6 +158,9 @@ impl Running {
         if config.telemetry != self.telemetry {
             tracing::warn!("[telemetry] changes with a restart only");
         }
+        if config.store != self.store {
+            tracing::warn!("[store] changes with a restart only");
+        }
         if let (true, Some(keys)) = (config.session.key_was_made, &self.made_keys) {
             config.session.keys.clone_from(keys);
         }
@@ -192,6 +192,31 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.world.shutdown.cut();
+        // Before the parts that its tasks use.
+        self.runtime.take();
+    }
+}
+
+/// The runtime of what is no request's own. It may be dropped anywhere, also where a start fails: it waits for nothing then.
+struct Background {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Background {
+    fn start() -> anyhow::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(BACKGROUND_THREADS)
+            .thread_name("background")
+            .enable_all()
+            .build()
+            .context("the background runtime does not start")?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -234,20 +259,31 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         anyhow::anyhow!("the routes do not fit together: {}", all.join("; "))
     })?;
     let own_calls = config.own_calls();
-    let caller = Arc::new(Caller::new(
+    let (clock, random) = (&world.clock, &world.random);
+    let signer = Signer::new(config.signing_keys(), &config.login.public_url.origin().ascii_serialization());
+    let jwks = signer.jwks().to_string().into();
+    let caller = Caller::new(
         config
             .upstreams
             .iter()
             .map(|u| Backend { name: u.name.clone(), targets: u.targets.clone(), connect_timeout: u.connect_timeout })
             .collect(),
-    )?);
-    let authority_upstream = match &config.authority.kind {
-        authority::Kind::Backend(backend) => Some(backend.upstream),
-        authority::Kind::Provider => None,
+    )?;
+    let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
+    let caller = Arc::new(caller.vouching(vouching));
+    let ring = KeyRing::new(&config.session.keys, random.clone());
+    let parts = authority::Parts {
+        caller: caller.clone(),
+        providers: providers.clone(),
+        http,
+        store: world.store.clone(),
+        ring: ring.clone(),
+        signer: signer.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
     };
-    let session_keys = config.session.keys.clone();
-    let authority =
-        Arc::new(Authority::new(config.authority, caller.clone(), providers.clone(), http, world.clock.clone())?);
+    let authority = Arc::new(Authority::new(config.authority, parts)?);
+    let authority_upstream = authority.upstream();
     let sessions = Sessions::new(
         config.session,
         authority.clone(),
@@ -258,12 +294,11 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         world.background.clone(),
     );
     let login_page = config.login.login_page();
-    let pages = Arc::new(Pages::new(&config.login.public_url, &login_page, &config.login.return_to_origins));
-    let issuer = config.login.public_url.origin().ascii_serialization();
+    let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
     let ground = otp::Ground {
         base_path: config.login.base_path.clone(),
-        ring: KeyRing::new(&session_keys, world.random.clone()),
-        signer: Signer::new(session_keys.iter().map(SigningKey::derived).collect(), &issuer),
+        ring,
+        signer,
         caller,
         sessions: sessions.clone(),
         store: world.store.clone(),
@@ -296,6 +331,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         sessions,
         logins,
         otps,
+        jwks,
         responder,
         replay_body: usize::try_from(config.replay_body).unwrap_or(usize::MAX),
         replay_budget: world.replay_budget.clone(),
@@ -327,11 +363,15 @@ fn otps(settings: otp::Settings, ground: otp::Ground, world: &World) -> anyhow::
 
 /// What the admin and health listeners tell.
 fn admin_pages(world: &World, live: &Arc<ArcSwap<Live>>) -> telemetry::Pages {
-    let (live, shutdown) = (live.clone(), world.shutdown.clone());
+    let (live, shutdown, store) = (live.clone(), world.shutdown.clone(), world.store.clone());
     let state = move || State {
         ready: !shutdown.has_begun(),
         providers: live.load().providers.iter().map(|p| (p.settings().name.clone(), reach(p.reachable()))).collect(),
-        store: Reach::Ok,
+        store: match store.health.is_reachable() {
+            None => Reach::Unknown,
+            Some(true) => Reach::Ok,
+            Some(false) => Reach::Unreachable,
+        },
     };
     telemetry::Pages::new(world.telemetry.metrics.clone(), state)
 }
@@ -348,4 +388,28 @@ fn reach(reachability: Reachability) -> Reach {
 pub fn upstream_tls() -> anyhow::Result<rustls::ClientConfig> {
     use rustls_platform_verifier::ConfigVerifierExt as _;
     rustls::ClientConfig::with_platform_verifier().context("the system's trust store cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_opened_is_told() {
+        const FILE: &str = r#"
+            server = { listen = "127.0.0.1:0", public_url = "http://localhost" }
+            store.kind = "file"
+            providers.google = { client_id = "id", client_secret = "secret" }
+            upstreams.app = { targets = ["http://127.0.0.1:3000"], bearer = "none" }
+            routes = [{ path = "/{*rest}", upstream = "app", access = "user" }]
+        "#;
+        let (folder, random) = (tempfile::tempdir().unwrap(), Random::system());
+        std::fs::write(folder.path().join("vestibule.redb"), "something else").unwrap();
+        let environment = crate::config::Environment::default();
+        let config = crate::config::parse(FILE, "gateway.toml", folder.path(), &environment, &random);
+        let config = config.unwrap_or_else(|complaints| panic!("{complaints}")).config;
+        let telemetry = Telemetry { metrics: Arc::new(Metrics::new()), access_log: None };
+        let error = start(config, Clock::system(), random, telemetry).err().unwrap();
+        assert!(format!("{error:#}").contains("the store cannot be opened"), "{error:#}");
+    }
 }

@@ -25,6 +25,9 @@ pub const X_AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// The address of a file changes with its content.
+const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const NOTHING_ELSE: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
@@ -212,6 +215,16 @@ impl Responder {
                 Ok(location) => redirect(StatusCode::SEE_OTHER, location),
                 Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
             },
+            Content::File { media_type, bytes } => {
+                let mut response = Response::new(bytes);
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+                headers.insert(header::CACHE_CONTROL, FOR_GOOD);
+                headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                // A picture may hold scripts (SVG), and may be opened as a page.
+                headers.insert(header::CONTENT_SECURITY_POLICY, NOTHING_ELSE);
+                return response;
+            }
             Content::Empty => Response::new(Bytes::new()),
         };
         if response.status() == StatusCode::OK {
@@ -653,12 +666,15 @@ mod tests {
         authority::IssueError,
         endpoint::Unreadable,
         otp::{Channel, NotifyError, Retry},
+        pages::Site,
         store::StoreError,
     };
 
     fn answered(error: OtpError, language: Language) -> (u16, Option<String>, Value) {
-        let pages = Arc::new(Pages::new(&"https://app.example.kr".parse().unwrap(), "/auth/login", &[]));
-        let responder = Responder::new(pages, Arc::new(Metrics::new()), "/auth/login".to_owned(), "/");
+        let public_url = "https://app.example.kr".parse().unwrap();
+        let site = Site { public_url: &public_url, base_path: "/auth", login_page: "/auth/login", form_targets: &[] };
+        let pages = Pages::new(&crate::pages::Settings::default(), &site).unwrap();
+        let responder = Responder::new(Arc::new(pages), Arc::new(Metrics::new()), "/auth/login".to_owned(), "/");
         let ids = crate::telemetry::RequestIds::new(&crate::secret::Random::system());
         let wants = Wants { form: Form::Problem, language };
         let response = responder.answer(&Failure::Otp(error), wants, &ids.next());

@@ -3,11 +3,12 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{Allow, Authority, Backend, Issued, Kind, VerifyError, Visitor, answer::Tokens};
+use super::{Authority, Backend, Code, Issued, Kind, VerifyError, Visitor, answer::Tokens, notify::Arrival};
 use crate::{
     call::{Answer, CallError, Placeholder, Template, Values},
     oidc::{Claims, Identity},
     secret::{IdToken, Secret},
+    store::StoreError,
 };
 
 /// How a visitor proved who they are.
@@ -22,21 +23,8 @@ pub enum Proof {
         /// Password.
         password: Secret,
     },
-    /// By a one-time code.
+    /// With a one-time code.
     Code(Code),
-}
-
-/// An address that a one-time code has just proved.
-#[derive(Clone, Debug)]
-pub struct Code {
-    /// `sms` or `email`.
-    pub channel: &'static str,
-    /// As templates have it: domestic digits for Korea, E.164 elsewhere; or the e-mail address.
-    pub address: String,
-    /// The number in E.164; for e-mail the address itself.
-    pub address_e164: String,
-    /// `allow` of the channel.
-    pub allow: Option<Allow>,
 }
 
 /// Why no tokens were issued.
@@ -71,6 +59,12 @@ pub enum Outage {
     /// There is no access token where `[authority.answer]` says.
     #[error("there is no access token in its answer")]
     NoAccessToken,
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(StoreError),
+    /// Another login of the same person is being told to the backend just now.
+    #[error("another first login of the same person is under way")]
+    UnderWay,
     /// Its access token does not pass `[authority.verify]`.
     #[error("its access token does not pass [authority.verify]")]
     AccessToken(#[source] VerifyError),
@@ -80,18 +74,25 @@ impl Authority {
     /// Issues tokens for `proof`.
     pub async fn issue(&self, proof: Proof, visitor: &Visitor) -> Result<Issued, IssueError> {
         match (&self.kind, proof) {
-            (Kind::Provider, Proof::Provider(identity)) => self.provider_tokens(*identity).await,
-            (Kind::Provider, Proof::Credentials { .. }) | (_, Proof::Code(_)) => Err(IssueError::Unsupported),
+            (Kind::Provider, Proof::Provider(identity)) => self.provider_tokens(*identity, visitor).await,
+            (Kind::Provider, Proof::Credentials { .. } | Proof::Code(_))
+            | (Kind::Gateway(_), Proof::Credentials { .. }) => Err(IssueError::Unsupported),
             (Kind::Backend(backend), Proof::Provider(identity)) => self.exchange(backend, *identity, visitor).await,
             (Kind::Backend(backend), Proof::Credentials { email, password }) => {
                 self.credentials(backend, email, &password, visitor).await
             }
+            (Kind::Backend(backend), Proof::Code(code)) => self.code(backend, &code, visitor).await,
+            (Kind::Gateway(gateway), Proof::Provider(identity)) => {
+                self.issue_to_identity(gateway, *identity, visitor).await
+            }
+            (Kind::Gateway(gateway), Proof::Code(code)) => self.issue_to_code(gateway, &code, visitor).await,
         }
     }
 
-    async fn provider_tokens(&self, identity: Identity) -> Result<Issued, IssueError> {
+    async fn provider_tokens(&self, mut identity: Identity, visitor: &Visitor) -> Result<Issued, IssueError> {
         self.check_allowed(&identity)?;
-        let tokens = identity.tokens.ok_or(IssueError::Unsupported)?;
+        let tokens = identity.tokens.take().ok_or(IssueError::Unsupported)?;
+        self.welcome(|| Arrival::of_identity(&identity), visitor).await?;
         let fresh = Tokens {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
@@ -108,10 +109,12 @@ impl Authority {
         let mut values = visitor
             .values()
             .with(Placeholder::Provider, identity.provider.clone())
-            .with(Placeholder::IdToken, identity.id_token.expose())
-            .with(Placeholder::Profile, identity.profile.clone())
+            .with(Placeholder::Profile, identity.profile_as_given.unwrap_or_else(|| identity.profile.clone()))
             .with(Placeholder::Email, email)
             .with_claims(identity.profile.clone());
+        if let Some(token) = &identity.id_token {
+            values = values.with(Placeholder::IdToken, token.expose());
+        }
         if let Some(tokens) = &identity.tokens {
             values = values.with(Placeholder::AccessToken, tokens.access_token.expose());
             if let Some(token) = &tokens.refresh_token {
@@ -141,8 +144,21 @@ impl Authority {
         self.read(backend, &answer, None).await
     }
 
+    async fn code(&self, backend: &Backend, code: &Code, visitor: &Visitor) -> Result<Issued, IssueError> {
+        if !code.is_permitted() {
+            return Err(IssueError::NotAllowed);
+        }
+        let template = backend.otp.as_ref().ok_or(IssueError::Unsupported)?;
+        let answer = self.ask(template, &code.values(visitor.values()), visitor).await?;
+        if means_no(answer.status) {
+            return Err(IssueError::Refused(answer.status));
+        }
+        let issued = self.read(backend, &answer, None).await?;
+        Ok(Issued { identity: Some(code.claims()), ..issued })
+    }
+
     /// `allow` counts wherever it is given.
-    fn check_allowed(&self, identity: &Identity) -> Result<(), IssueError> {
+    pub(super) fn check_allowed(&self, identity: &Identity) -> Result<(), IssueError> {
         let allow = self.provider(&identity.provider).and_then(|provider| provider.settings().allow.as_ref());
         if allow.is_none_or(|allow| allow.permits(&identity.profile)) { Ok(()) } else { Err(IssueError::NotAllowed) }
     }
@@ -156,7 +172,7 @@ impl Authority {
         &self,
         backend: &Backend,
         answer: &Answer,
-        proved: Option<(IdToken, Claims)>,
+        proved: Option<(Option<IdToken>, Claims)>,
     ) -> Result<Issued, IssueError> {
         if !answer.status.is_success() {
             return Err(IssueError::Unavailable(Outage::Status(answer.status)));
@@ -170,14 +186,14 @@ impl Authority {
     pub(super) async fn issued(
         &self,
         tokens: Tokens,
-        proved: Option<(IdToken, Claims)>,
+        proved: Option<(Option<IdToken>, Claims)>,
     ) -> Result<Issued, VerifyError> {
         let access_claims = self.claims_of_new(&tokens.access_token).await?;
         let (id_token, identity) = proved.unzip();
         Ok(Issued {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
-            id_token,
+            id_token: id_token.flatten(),
             expires_in: tokens.expires_in,
             identity,
             access_claims,

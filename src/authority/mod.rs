@@ -1,24 +1,32 @@
-//! Who issues the access and refresh tokens: the backend by exchange, or the identity provider itself.
+//! Who issues the access and refresh tokens: the backend by exchange, the identity provider itself, or the gateway.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use url::Url;
 
 use crate::{
-    call::{About, Caller, Placeholder, Template, Values},
+    call::{About, Caller, Json, Placeholder, Template, Values},
     clock::Clock,
     oidc::{Claims, Provider},
-    secret::{AccessToken, IdToken, RefreshToken, Secret},
+    seal::KeyRing,
+    secret::{AccessToken, IdToken, Random, RefreshToken, Secret},
+    signing::Signer,
+    store::Store,
 };
 
 mod answer;
+mod code;
+mod gateway;
 mod issue;
 mod life;
+mod notify;
 mod refresh;
 mod sign_out;
 mod verify;
+mod who;
 
-pub use issue::{Code, IssueError, Outage, Proof};
+pub use code::Code;
+pub use issue::{IssueError, Outage, Proof};
 pub use life::{Life, life};
 pub use refresh::RefreshRequest;
 pub use sign_out::{SignOutRequest, SignedOut};
@@ -47,17 +55,26 @@ pub const SIGN_OUT: &[&str] = &["refresh_token", "access_token", "provider", "de
 
 /// The placeholders of `[authority.otp]`.
 pub const OTP: &[&str] = &["channel", "address", "address_e164", "device_id", "device_name"];
-/// The placeholders of `[otp.X.notify]`.
+/// The placeholders of `[otp.sms.notify]` and `[otp.email.notify]`.
 pub const OTP_NOTIFY: &[&str] =
     &["channel", "address", "address_e164", "access_token", "device_id", "device_name", "claims."];
+/// The placeholders of `[login.notify]`.
+pub const LOGIN_NOTIFY: &[&str] =
+    &["provider", "profile", "email", "channel", "address", "address_e164", "device_id", "device_name", "claims."];
+/// The placeholders of `[authority.gateway] claims`.
+pub const CLAIMS: &[&str] = &["provider", "email", "channel", "address", "address_e164", "claims."];
+/// The claims of an access token that are not to be mapped: they are the gateway's own.
+pub const OWN_CLAIMS: &[&str] = &["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "role", "roles"];
 
-/// `[authority]`, validated.
+/// `[authority]`, validated, with `[login.notify]`.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Who issues.
     pub kind: Kind,
     /// How a JWT access token is verified; needed for `seal = false` and for roles from the AT.
     pub verify: Option<Verify>,
+    /// `[login.notify]`: the call at a person's first login.
+    pub notify: Option<Template>,
 }
 
 /// Who issues the tokens.
@@ -67,6 +84,8 @@ pub enum Kind {
     Provider,
     /// The backend.
     Backend(Box<Backend>),
+    /// The gateway itself.
+    Gateway(Box<Gateway>),
 }
 
 /// The calls of a backend authority.
@@ -78,6 +97,8 @@ pub struct Backend {
     pub exchange: Option<Template>,
     /// `POST {base_path}/login`.
     pub credentials: Option<Template>,
+    /// After a one-time code with `purpose = "login"`.
+    pub otp: Option<Template>,
     /// With the RT.
     pub refresh: Option<Template>,
     /// Statuses of the refresh call that end the session; default 401.
@@ -86,6 +107,40 @@ pub struct Backend {
     pub signout: Option<Template>,
     /// Where the fields stand in the answers.
     pub answer: Answer,
+}
+
+/// `[authority.gateway]`, with what it needs of `[session]` and `[otp]`.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// `iss`
+    pub issuer: String,
+    /// `aud`
+    pub audience: String,
+    /// From `iat` to `exp`; at least a second.
+    pub access_token_lifetime: Duration,
+    /// The role of whoever has none of `roles`.
+    pub default_role: String,
+    /// Roles and who has them, in the order of the file.
+    pub roles: Vec<(String, Allow)>,
+    /// Further claims; `None`: the usual ones, where they are known.
+    pub claims: Option<Vec<(String, Json)>>,
+    /// The channels whose codes log in.
+    pub codes: Vec<CodeLogin>,
+    /// How long a refresh token that was replaced still brings the one that replaced it.
+    pub refresh_grace: Duration,
+    /// A login without a refresh for this long has ended.
+    pub idle: Duration,
+    /// A login this old has ended.
+    pub absolute: Duration,
+}
+
+/// A channel with `purpose = "login"`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CodeLogin {
+    /// `sms` or `email`.
+    pub channel: &'static str,
+    /// Who may come in.
+    pub allow: Option<Allow>,
 }
 
 /// Where each field stands in the backend's answers.
@@ -135,10 +190,36 @@ pub enum VerifyKeys {
 /// The one who issues, and how to speak with it.
 pub struct Authority {
     kind: Kind,
+    notify: Option<Template>,
     verifier: Option<verify::Verifier>,
     caller: Arc<Caller>,
     providers: Vec<Arc<Provider>>,
+    store: Store,
+    ring: KeyRing,
+    signer: Signer,
     clock: Clock,
+    random: Random,
+}
+
+/// What an [`Authority`] works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// For calls to backends.
+    pub caller: Arc<Caller>,
+    /// Where people come from.
+    pub providers: Vec<Arc<Provider>>,
+    /// For the keys of `[authority.verify]`.
+    pub http: reqwest::Client,
+    /// Families of the gateway's own refresh tokens, and who has been here.
+    pub store: Store,
+    /// Seals the gateway's own refresh tokens.
+    pub ring: KeyRing,
+    /// Signs the gateway's own access tokens.
+    pub signer: Signer,
+    /// Now.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
 }
 
 /// Who asks.
@@ -179,16 +260,16 @@ pub struct Issued {
 }
 
 impl Authority {
-    /// The authority of these settings. `http` is for the keys of `[authority.verify]`.
-    pub fn new(
-        settings: Settings,
-        caller: Arc<Caller>,
-        providers: Vec<Arc<Provider>>,
-        http: reqwest::Client,
-        clock: Clock,
-    ) -> Result<Self, BadKey> {
-        let verifier = settings.verify.map(|verify| verify::Verifier::new(verify, http, clock.clone())).transpose()?;
-        Ok(Self { kind: settings.kind, verifier, caller, providers, clock })
+    /// The authority of these settings.
+    pub fn new(settings: Settings, parts: Parts) -> Result<Self, BadKey> {
+        let Parts { caller, providers, http, store, ring, signer, clock, random } = parts;
+        let verifier = match (&settings.kind, settings.verify) {
+            (Kind::Gateway(gateway), _) => Some(verify::Verifier::of_own(gateway, &signer)),
+            (_, Some(verify)) => Some(verify::Verifier::new(verify, http, clock.clone())?),
+            (_, None) => None,
+        };
+        let (kind, notify) = (settings.kind, settings.notify);
+        Ok(Self { kind, notify, verifier, caller, providers, store, ring, signer, clock, random })
     }
 
     /// Whether there is a login with e-mail and password.
@@ -199,7 +280,7 @@ impl Authority {
     /// Whether an access token can be had for a refresh token.
     pub fn refreshes(&self) -> bool {
         match &self.kind {
-            Kind::Provider => true,
+            Kind::Provider | Kind::Gateway(_) => true,
             Kind::Backend(backend) => backend.refresh.is_some(),
         }
     }
@@ -207,8 +288,17 @@ impl Authority {
     /// Index of the upstream that issues; none where that is no upstream.
     pub fn upstream(&self) -> Option<usize> {
         match &self.kind {
-            Kind::Provider => None,
+            Kind::Provider | Kind::Gateway(_) => None,
             Kind::Backend(backend) => Some(backend.upstream),
+        }
+    }
+
+    /// Whether a one-time code of this channel logs in.
+    pub fn takes_codes(&self, channel: &str) -> bool {
+        match &self.kind {
+            Kind::Provider => false,
+            Kind::Backend(backend) => backend.otp.is_some(),
+            Kind::Gateway(gateway) => gateway.codes.iter().any(|login| login.channel == channel),
         }
     }
 
@@ -224,7 +314,11 @@ impl Visitor {
 
     /// What every call to a backend may say of the visitor.
     fn values(&self) -> Values {
-        Values::new()
+        self.add_to(Values::new())
+    }
+
+    fn add_to(&self, values: Values) -> Values {
+        values
             .with(Placeholder::DeviceId, self.device.id.to_string())
             .with(Placeholder::DeviceName, self.device.name.clone())
     }
@@ -232,3 +326,5 @@ impl Visitor {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::parts as test_parts;

@@ -26,6 +26,7 @@ impl Authority {
         match &self.kind {
             Kind::Provider => self.refresh_at_provider(request).await,
             Kind::Backend(backend) => self.refresh_at_backend(backend, request, visitor).await,
+            Kind::Gateway(gateway) => self.refresh_own(gateway, request.refresh_token, visitor).await,
         }
     }
 

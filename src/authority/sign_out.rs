@@ -37,6 +37,7 @@ impl Authority {
             match &self.kind {
                 Kind::Provider => self.revoke(request).await,
                 Kind::Backend(backend) => self.sign_out_at_backend(backend, request, visitor).await,
+                Kind::Gateway(_) => self.sign_out_own(request.refresh_token).await,
             }
         };
         tokio::time::timeout(LONGEST, signed_out).await.unwrap_or(SignedOut::NotConfirmed)

@@ -7,21 +7,24 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    call::{Body, Json, Text},
-    oidc::{self, Allow, Identity, TokenAnswer, fake::Fake, fake::Signer},
+    call::{Body, Text, Vouching},
+    oidc::{self, Identity, TokenAnswer, fake, fake::Fake},
     scripted::{self, Reply, Seen, Server},
+    seal::SealKey,
+    signing::SigningKey,
+    store::MemoryStore,
     upstream::Target,
 };
 
 /// A backend whose answer can be replaced.
-struct Api {
-    server: Server,
+pub(super) struct Api {
+    pub(super) server: Server,
     reply: Arc<Mutex<Reply>>,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl Api {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let reply = Arc::new(Mutex::new(good()));
@@ -30,11 +33,11 @@ impl Api {
         Self { server, reply, clock: Clock::movable() }
     }
 
-    fn answers(&self, reply: Reply) {
+    pub(super) fn answers(&self, reply: Reply) {
         *self.reply.lock().unwrap() = reply;
     }
 
-    fn asked(&self) -> Seen {
+    pub(super) fn asked(&self) -> Seen {
         self.server.seen().pop().unwrap()
     }
 
@@ -43,7 +46,12 @@ impl Api {
     }
 
     fn authority_with(&self, settings: Settings, providers: Vec<Arc<Provider>>) -> Authority {
-        authority(self.server.address, settings, providers, &self.clock)
+        Authority::new(settings, self.parts(providers)).unwrap()
+    }
+
+    /// With a store that an authority can share with the next.
+    pub(super) fn parts(&self, providers: Vec<Arc<Provider>>) -> Parts {
+        parts(caller(self.server.address), providers, &self.clock)
     }
 }
 
@@ -53,18 +61,39 @@ fn authority(
     providers: Vec<Arc<Provider>>,
     clock: &Clock,
 ) -> Authority {
+    Authority::new(settings, parts(caller(address), providers, clock)).unwrap()
+}
+
+fn caller(address: std::net::SocketAddr) -> Caller {
     let target = Target::Http { host: address.ip().to_string(), port: address.port() };
     let connect_timeout = Duration::from_secs(5);
-    let backend = crate::call::Backend { name: "api".to_owned(), targets: vec![target], connect_timeout };
-    let caller = Arc::new(Caller::new(vec![backend]).unwrap());
-    Authority::new(settings, caller, providers, oidc::http_client().unwrap(), clock.clone()).unwrap()
+    Caller::new(vec![crate::call::Backend { name: "api".to_owned(), targets: vec![target], connect_timeout }]).unwrap()
+}
+
+/// What an authority of a test works with: a store of its own, and keys that are always the same.
+pub(crate) fn parts(caller: Caller, providers: Vec<Arc<Provider>>, clock: &Clock) -> Parts {
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let key = SealKey([7; 32].into());
+    let random = Random::system();
+    let signer = Signer::new(vec![SigningKey::derived(&key)], "https://app.example");
+    let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
+    Parts {
+        caller: Arc::new(caller.vouching(vouching)),
+        providers,
+        http: oidc::http_client().unwrap(),
+        store: MemoryStore::shared(),
+        ring: KeyRing::new(&[key], random.clone()),
+        signer,
+        clock: clock.clone(),
+        random,
+    }
 }
 
 fn good() -> Reply {
     Reply::json(200, &json!({"accessToken": "at1", "refreshToken": "rt1", "expiresIn": "900"}))
 }
 
-fn template(path: &str, json: &Value, allowed: &[&str]) -> Template {
+pub(super) fn template(path: &str, json: &Value, allowed: &[&str]) -> Template {
     Template {
         upstream: 0,
         method: Method::POST,
@@ -73,6 +102,7 @@ fn template(path: &str, json: &Value, allowed: &[&str]) -> Template {
         cookies: vec![],
         body: Body::Json(Json::from_value(json, allowed).unwrap()),
         timeout: Duration::from_secs(10),
+        assertion: None,
     }
 }
 
@@ -82,6 +112,7 @@ fn backend() -> Backend {
         upstream: 0,
         exchange: Some(template("/auth/{provider}", &exchange, EXCHANGE)),
         credentials: Some(template("/auth/login", &json!({"email": "{email}", "password": "{password}"}), CREDENTIALS)),
+        otp: Some(template("/auth/otp", &json!({"to": "{channel}:{address}", "e164": "{address_e164}"}), OTP)),
         refresh: Some(template(
             "/auth/refresh",
             &json!({"refreshToken": "{refresh_token}", "deviceId": "{device_id}"}),
@@ -98,29 +129,29 @@ fn backend() -> Backend {
 }
 
 fn settings() -> Settings {
-    Settings { kind: Kind::Backend(Box::new(backend())), verify: None }
+    Settings { kind: Kind::Backend(Box::new(backend())), verify: None, notify: None }
 }
 
 fn at_provider() -> Settings {
-    Settings { kind: Kind::Provider, verify: None }
+    Settings { kind: Kind::Provider, verify: None, notify: None }
 }
 
-fn with_backend(change: impl FnOnce(&mut Backend)) -> Settings {
+pub(super) fn with_backend(change: impl FnOnce(&mut Backend)) -> Settings {
     let mut backend = backend();
     change(&mut backend);
-    Settings { kind: Kind::Backend(Box::new(backend)), verify: None }
+    Settings { kind: Kind::Backend(Box::new(backend)), verify: None, notify: None }
 }
 
-fn visitor() -> Visitor {
+pub(super) fn visitor() -> Visitor {
     let device = Device { id: uuid::Uuid::from_u128(7), name: "내 \"폰\"".to_owned() };
     Visitor { client: "192.0.2.7".parse().unwrap(), user_agent: Some("Phone/1.0".to_owned()), device }
 }
 
-fn credentials() -> Proof {
+pub(super) fn credentials() -> Proof {
     Proof::Credentials { email: "a@b.kr".to_owned(), password: Secret::new("\"pw\"") }
 }
 
-fn identity(profile: &Value) -> Identity {
+pub(super) fn identity(profile: &Value) -> Identity {
     let tokens = TokenAnswer {
         access_token: AccessToken::new("pat"),
         refresh_token: Some(RefreshToken::new("prt")),
@@ -129,10 +160,17 @@ fn identity(profile: &Value) -> Identity {
     };
     let profile = profile.as_object().unwrap().clone();
     let claims = profile.clone();
-    Identity { provider: "corp".to_owned(), claims, profile, id_token: IdToken::new("idt"), tokens: Some(tokens) }
+    Identity {
+        provider: "corp".to_owned(),
+        claims,
+        profile,
+        profile_as_given: None,
+        id_token: Some(IdToken::new("idt")),
+        tokens: Some(tokens),
+    }
 }
 
-fn refresh_token() -> RefreshToken {
+pub(super) fn refresh_token() -> RefreshToken {
     RefreshToken::new("rt0")
 }
 
@@ -142,7 +180,7 @@ async fn refreshed(authority: &Authority) -> Result<Issued, RefreshError> {
     authority.refresh(request, &visitor()).await
 }
 
-fn kind(result: &Result<Issued, IssueError>) -> &'static str {
+pub(super) fn kind(result: &Result<Issued, IssueError>) -> &'static str {
     match result {
         Ok(_) => "issued",
         Err(IssueError::BadCredentials) => "bad credentials",
@@ -202,6 +240,44 @@ async fn what_a_backend_answers_to_a_login_is_a_no_or_an_outage() {
     let without = api.authority_with(with_backend(|backend| backend.credentials = None), vec![]);
     assert_eq!(kind(&without.issue(credentials(), &visitor()).await), "unsupported");
     assert!(authority.takes_credentials() && !without.takes_credentials());
+}
+
+pub(super) fn code(channel: &'static str, address: &str, address_e164: &str) -> Code {
+    Code { channel, address: address.to_owned(), address_e164: address_e164.to_owned(), allow: None }
+}
+
+#[tokio::test]
+async fn a_proved_address_is_exchanged_for_the_backends_tokens() {
+    let api = Api::start().await;
+    let authority =
+        api.authority_with(with_backend(|backend| backend.otp.as_mut().unwrap().assertion = Some("otp.login")), vec![]);
+    let sms = || code("sms", "01012345678", "+821012345678");
+    let issued = authority.issue(Proof::Code(sms()), &visitor()).await.unwrap();
+    assert_eq!((issued.access_token.expose(), issued.refresh_token.unwrap().expose()), ("at1", "rt1"));
+    assert_eq!(
+        Value::Object(issued.identity.unwrap()),
+        json!({"phone_number": "+821012345678", "phone_number_verified": true})
+    );
+    let asked = api.asked();
+    assert_eq!(
+        (asked.target.as_str(), asked.json()),
+        ("/auth/otp", json!({"to": "sms:01012345678", "e164": "+821012345678"}))
+    );
+    assert!(asked.header("vestibule-assertion").is_some());
+    for (status, expected) in
+        [(400, "refused"), (401, "refused"), (403, "refused"), (404, "unavailable"), (503, "unavailable")]
+    {
+        api.answers(Reply::json(status, &json!({})));
+        assert_eq!(kind(&authority.issue(Proof::Code(sms()), &visitor()).await), expected, "{status}");
+    }
+    let stranger =
+        Code { allow: Some(Allow::Listed { email_domains: vec![], emails: vec![], claims: vec![] }), ..sms() };
+    assert_eq!(kind(&authority.issue(Proof::Code(stranger), &visitor()).await), "not allowed");
+    let without = api.authority_with(with_backend(|backend| backend.otp = None), vec![]);
+    assert_eq!(kind(&without.issue(Proof::Code(sms()), &visitor()).await), "unsupported");
+    assert!(authority.takes_codes("sms") && !without.takes_codes("sms"));
+    let provider = api.authority_with(at_provider(), vec![]);
+    assert_eq!(kind(&provider.issue(Proof::Code(sms()), &visitor()).await), "unsupported");
 }
 
 #[tokio::test]
@@ -375,7 +451,7 @@ fn verdict(result: &Result<Claims, VerifyError>) -> &'static str {
 #[tokio::test]
 async fn an_access_token_is_checked_for_who_made_it_for_whom_and_when() {
     let api = Api::start().await;
-    let signer = Signer::ec();
+    let signer = fake::Signer::ec();
     let authority = api.authority_with(verify(VerifyKeys::PublicKey(signer.pem())), vec![]);
     let now = api.clock.now().as_secs();
     let leeway = Duration::from_secs(5);
@@ -401,8 +477,8 @@ async fn an_access_token_is_checked_for_who_made_it_for_whom_and_when() {
     }
     let claims = access_claims(&api.clock, json!({}));
     for forged in [
-        Signer::ec().sign(r#"{"alg":"ES256"}"#, &claims),
-        Signer::Hmac(signer.pem().into_bytes()).sign(r#"{"alg":"HS256"}"#, &claims),
+        fake::Signer::ec().sign(r#"{"alg":"ES256"}"#, &claims),
+        fake::Signer::Hmac(signer.pem().into_bytes()).sign(r#"{"alg":"HS256"}"#, &claims),
         "opaque".to_owned(),
     ] {
         assert_eq!(verdict(&authority.verify_access_token(&forged, leeway).await), "invalid");
@@ -419,12 +495,12 @@ async fn a_shared_secret_means_hs256_alone() {
     let authority = api.authority_with(verify(secret), vec![]);
     let claims = access_claims(&api.clock, json!({}));
     let leeway = Duration::ZERO;
-    let good = Signer::Hmac(b"c2VjcmV0".to_vec()).sign(r#"{"alg":"HS256"}"#, &claims);
+    let good = fake::Signer::Hmac(b"c2VjcmV0".to_vec()).sign(r#"{"alg":"HS256"}"#, &claims);
     assert_eq!(verdict(&authority.verify_access_token(&good, leeway).await), "genuine");
     for (signer, header) in [
-        (Signer::Hmac(b"secret".to_vec()), r#"{"alg":"HS256"}"#),
-        (Signer::Hmac(b"c2VjcmV0".to_vec()), r#"{"alg":"HS512"}"#),
-        (Signer::ec(), r#"{"alg":"ES256"}"#),
+        (fake::Signer::Hmac(b"secret".to_vec()), r#"{"alg":"HS256"}"#),
+        (fake::Signer::Hmac(b"c2VjcmV0".to_vec()), r#"{"alg":"HS512"}"#),
+        (fake::Signer::ec(), r#"{"alg":"ES256"}"#),
     ] {
         assert_eq!(verdict(&authority.verify_access_token(&signer.sign(header, &claims), leeway).await), "invalid");
     }
@@ -433,7 +509,7 @@ async fn a_shared_secret_means_hs256_alone() {
 #[tokio::test]
 async fn new_tokens_come_with_their_claims_and_whether_these_are_verified() {
     let api = Api::start().await;
-    let (signer, fake) = (Signer::ec(), Fake::start().await);
+    let (signer, fake) = (fake::Signer::ec(), Fake::start().await);
     let token = signer.sign(r#"{"alg":"ES256","kid":"a"}"#, &access_claims(&api.clock, json!({"exp": 1})));
     api.answers(Reply::json(200, &json!({"accessToken": token})));
     let login = async |settings| api.authority_with(settings, vec![]).issue(credentials(), &visitor()).await;
@@ -448,15 +524,12 @@ async fn new_tokens_come_with_their_claims_and_whether_these_are_verified() {
     fake.answer("/api-keys", Reply::json(200, &json!({"keys": [signer.jwk("a")]})));
     assert!(claims(published()).await.verified);
 
-    let foreign = verify(VerifyKeys::PublicKey(Signer::ec().pem()));
+    let foreign = verify(VerifyKeys::PublicKey(fake::Signer::ec().pem()));
     assert_eq!(kind(&login(foreign).await), "unavailable", "an authority that is not what it should be");
     assert!(
         Authority::new(
             verify(VerifyKeys::PublicKey("no key".to_owned())),
-            Arc::new(Caller::new(vec![]).unwrap()),
-            vec![],
-            oidc::http_client().unwrap(),
-            Clock::system()
+            parts(Caller::new(vec![]).unwrap(), vec![], &Clock::system())
         )
         .is_err()
     );

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
-use super::{Authority, Verify, VerifyKeys};
+use super::{Authority, Gateway, Verify, VerifyKeys};
 use crate::{
     clock::{Clock, Timestamp},
     oidc::{self, Claims, Jws, KeySource, Unavailable},
     secret::AccessToken,
+    signing::Signer,
 };
 
 /// The claims of an access token.
@@ -93,6 +94,16 @@ impl Verifier {
         };
         let algorithms = if settings.algorithms.is_empty() { defaults.to_vec() } else { settings.algorithms };
         Ok(Self { keys, algorithms, issuer: settings.issuer, audience: settings.audience })
+    }
+
+    /// Verifies what the gateway itself issued.
+    pub(super) fn of_own(gateway: &Gateway, signer: &Signer) -> Self {
+        Self {
+            keys: KeySource::set(&signer.jwks()).expect("what is published is a key set"),
+            algorithms: oidc::ASYMMETRIC.to_vec(),
+            issuer: Some(gateway.issuer.clone()),
+            audience: Some(gateway.audience.clone()),
+        }
     }
 
     /// What is cheap comes first; the time is looked at where `when` says what it is.

@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use reqwest::{Client, RequestBuilder, redirect};
 use serde_json::Value;
 use tokio::time::Instant;
-use url::Url;
+use url::{Position, Url};
 
-use super::{BadValue, Body, Template, Values};
+use super::{BadValue, Body, Template, Values, Vouching, assertion::Sealing};
 use crate::upstream::Target;
 
 /// Where calls to one upstream go.
@@ -67,12 +68,21 @@ pub enum CallError {
 /// Calls backends.
 pub struct Caller {
     backends: Vec<Targets>,
+    /// Absent: no call can rest on the gateway's word.
+    vouching: Option<Vouching>,
 }
 
 impl Caller {
     /// A caller of these backends, in the order of the list of upstreams.
     pub fn new(backends: Vec<Backend>) -> reqwest::Result<Self> {
-        Ok(Self { backends: backends.into_iter().map(Targets::new).collect::<reqwest::Result<_>>()? })
+        let backends = backends.into_iter().map(Targets::new).collect::<reqwest::Result<_>>()?;
+        Ok(Self { backends, vouching: None })
+    }
+
+    /// The same, able to sign the calls that rest on the gateway's word.
+    #[must_use]
+    pub fn vouching(self, vouching: Vouching) -> Self {
+        Self { vouching: Some(vouching), ..self }
     }
 
     /// Makes the call. A target that cannot be reached is passed over for the next, for nothing was sent to it.
@@ -81,20 +91,31 @@ impl Caller {
     /// Where the template names an upstream, or the upstream a target, that was not there when the configuration was read.
     pub async fn call(&self, template: &Template, values: &Values, about: &About) -> Result<Answer, CallError> {
         let deadline = Instant::now() + template.timeout;
-        let path = template.path.fill_path(values)?;
-        let headers = headers(template, values, about)?;
+        let path = on_the_wire(&template.path.fill_path(values)?)?;
+        let body = Written::of(&template.body, values);
+        let mut headers = headers(template, &body, values, about)?;
         let targets =
             self.backends.get(template.upstream).expect("a template's upstream was resolved when it was read");
+        if let Some(purpose) = template.assertion {
+            let vouching = self.vouching.as_ref().ok_or(BadValue::Unsigned)?;
+            let method = template.method.as_str();
+            let sealing = Sealing { purpose, upstream: &targets.name, method, path: &path, body: &body.bytes };
+            headers.insert(HeaderName::from_static("vestibule-assertion"), vouching.assertion(&sealing));
+        }
+        // Tokens and the like may stand in any of them: never indexed, never printed.
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
         let mut unsent = None;
         for line in targets.in_turn() {
-            // Joined as text: to resolve `//host/` as a reference would let a path name another host.
-            let url = Url::parse(&format!("{}{path}", line.base)).map_err(|_| BadValue::Syntax("path".to_owned()))?;
+            let url = address(&line.base, &path)?;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() && unsent.is_some() {
                 break;
             }
-            let request = line.client.request(template.method.clone(), url).headers(headers.clone()).timeout(left);
-            match exchange(with_body(request, &template.body, values)).await {
+            let mut request = line.client.request(template.method.clone(), url).headers(headers.clone()).timeout(left);
+            if body.media_type.is_some() {
+                request = request.body(body.bytes.clone());
+            }
+            match exchange(request).await {
                 Err(CallError::Unsent(error)) => {
                     tracing::warn!(upstream = targets.name, error = %chain(&error), "call: target not reached");
                     unsent = Some(error);
@@ -170,9 +191,44 @@ fn client(connect_timeout: Duration, socket: Option<&std::path::Path>) -> reqwes
     .build()
 }
 
-fn headers(template: &Template, values: &Values, about: &About) -> Result<HeaderMap, BadValue> {
+/// Joined as text: to resolve `//host/` as a reference would let a path name another host.
+fn address(base: &str, path: &str) -> Result<Url, BadValue> {
+    Url::parse(&format!("{base}{path}")).map_err(|_| BadValue::Syntax("path".to_owned()))
+}
+
+/// Path and query exactly as the request line will have them, whichever target is asked.
+fn on_the_wire(path: &str) -> Result<String, BadValue> {
+    let url = address("http://upstream", path)?;
+    Ok(url[Position::BeforePath..Position::AfterQuery].to_owned())
+}
+
+/// A body as it is sent: what is signed for and what is sent are the same bytes.
+struct Written {
+    media_type: Option<HeaderValue>,
+    bytes: Bytes,
+}
+
+impl Written {
+    fn of(body: &Body, values: &Values) -> Self {
+        let (media_type, text) = match body {
+            Body::Empty => return Self { media_type: None, bytes: Bytes::new() },
+            Body::Json(json) => ("application/json", json.fill(values).to_string()),
+            Body::Form(fields) => {
+                let mut form = url::form_urlencoded::Serializer::new(String::new());
+                form.extend_pairs(fields.iter().map(|(name, text)| (name, text.fill(values))));
+                ("application/x-www-form-urlencoded", form.finish())
+            }
+        };
+        Self { media_type: Some(HeaderValue::from_static(media_type)), bytes: Bytes::from(text) }
+    }
+}
+
+fn headers(template: &Template, body: &Written, values: &Values, about: &About) -> Result<HeaderMap, BadValue> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(media_type) = &body.media_type {
+        headers.insert(header::CONTENT_TYPE, media_type.clone());
+    }
     if let Ok(client) = HeaderValue::from_str(&about.client.to_canonical().to_string()) {
         headers.insert(HeaderName::from_static("x-forwarded-for"), client);
     }
@@ -188,20 +244,7 @@ fn headers(template: &Template, values: &Values, about: &About) -> Result<Header
         let cookies = HeaderValue::from_str(&cookies.join("; ")).map_err(|_| BadValue::Syntax("cookies".to_owned()))?;
         headers.insert(header::COOKIE, cookies);
     }
-    // Tokens and the like may stand in any of them: never indexed, never printed.
-    headers.values_mut().for_each(|value| value.set_sensitive(true));
     Ok(headers)
-}
-
-fn with_body(request: RequestBuilder, body: &Body, values: &Values) -> RequestBuilder {
-    match body {
-        Body::Empty => request,
-        Body::Json(json) => request.json(&json.fill(values)),
-        Body::Form(fields) => {
-            let fields: Vec<_> = fields.iter().map(|(name, text)| (name, text.fill(values))).collect();
-            request.form(&fields)
-        }
-    }
 }
 
 async fn exchange(request: RequestBuilder) -> Result<Answer, CallError> {
@@ -225,7 +268,8 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, CallError> {
     })
 }
 
-fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
+/// Whether a body is a page for people, by its media type or by its beginning.
+pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
     let says_so = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -236,7 +280,7 @@ fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
 }
 
 /// The error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

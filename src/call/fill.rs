@@ -24,6 +24,9 @@ pub enum BadValue {
     /// A header, cookie or path that HTTP does not allow, from the template's own text.
     #[error("the template's `{0}` is not valid in HTTP")]
     Syntax(String),
+    /// The call rests on the gateway's word, and there is nobody to sign it.
+    #[error("the call needs the gateway's signature, and nobody signs")]
+    Unsigned,
 }
 
 impl Values {
@@ -66,7 +69,8 @@ impl Values {
 }
 
 impl Json {
-    pub(super) fn fill(&self, values: &Values) -> Value {
+    /// The value to send.
+    pub(crate) fn fill(&self, values: &Values) -> Value {
         match self {
             Self::Plain(value) => value.clone(),
             Self::Value(placeholder) => values.value(placeholder),
@@ -79,14 +83,39 @@ impl Json {
     }
 }
 
+impl Json {
+    /// The value without what is not known: a member or element whose placeholder stands for nothing is left out, and so is the whole where it is one itself.
+    pub fn fill_known(&self, values: &Values) -> Option<Value> {
+        Some(match self {
+            Self::Plain(value) => value.clone(),
+            Self::Value(placeholder) => match values.value(placeholder) {
+                Value::Null => return None,
+                value => value,
+            },
+            Self::Text(text) => {
+                let is_known = |piece: &Piece| match piece {
+                    Piece::Literal(_) => true,
+                    Piece::Placeholder(placeholder) => !values.value(placeholder).is_null(),
+                };
+                text.0.iter().all(is_known).then(|| Value::String(text.fill(values)))?
+            }
+            Self::Array(items) => Value::Array(items.iter().filter_map(|item| item.fill_known(values)).collect()),
+            Self::Object(members) => {
+                let known = |(name, member): &(String, Self)| Some((name.clone(), member.fill_known(values)?));
+                Value::Object(members.iter().filter_map(known).collect())
+            }
+        })
+    }
+}
+
 impl Text {
     /// For JSON strings and form fields, which are encoded as a whole afterwards.
-    pub(super) fn fill(&self, values: &Values) -> String {
+    pub(crate) fn fill(&self, values: &Values) -> String {
         self.with_each(|placeholder| values.text(placeholder))
     }
 
     /// For the path and query of a request target.
-    pub(super) fn fill_path(&self, values: &Values) -> Result<String, BadValue> {
+    pub(crate) fn fill_path(&self, values: &Values) -> Result<String, BadValue> {
         let mut path = String::new();
         for piece in &self.0 {
             match piece {
@@ -104,7 +133,7 @@ impl Text {
     }
 
     /// For a header's value.
-    pub(super) fn fill_header(&self, name: &str, values: &Values) -> Result<HeaderValue, BadValue> {
+    pub(crate) fn fill_header(&self, name: &str, values: &Values) -> Result<HeaderValue, BadValue> {
         let value = self.with_each(|placeholder| utf8_percent_encode(&values.text(placeholder), INVISIBLE).to_string());
         HeaderValue::from_str(&value).map_err(|_| BadValue::Syntax(name.to_owned()))
     }
@@ -161,6 +190,14 @@ mod tests {
             sent,
             json!({"p": {"sub": "7"}, "n": 40, "e": "<\"},{\"admin\":true>", "none": null, "l": [1, "\"},{\"admin\":true"]})
         );
+    }
+
+    #[test]
+    fn what_is_not_known_can_be_left_out() {
+        let template = json!({"e": "{email}", "n": "{claims.none}", "t": "<{claims.none}>", "l": [1, "{claims.none}"], "o": {"x": "{claims.none}"}, "nul": null});
+        let filled = Json::from_value(&template, ALL).unwrap().fill_known(&email("a@b.kr"));
+        assert_eq!(filled, Some(json!({"e": "a@b.kr", "l": [1], "o": {}, "nul": null})));
+        assert_eq!(Json::from_value(&json!("{claims.none}"), ALL).unwrap().fill_known(&Values::new()), None);
     }
 
     #[test]

@@ -1,15 +1,19 @@
-//! The templated HTTP call to a backend that `authority` and `login` share: a method, a path, headers and a body with `{placeholders}`, filled with values that are data and never syntax.
+//! The templated HTTP call to a backend that `authority`, `otp` and `login` share: a method, a path, headers and a body with `{placeholders}`, filled with values that are data and never syntax.
 
 use std::time::Duration;
 
 use http::{HeaderName, Method};
 use serde_json::Value;
 
+mod assertion;
 mod caller;
 mod fill;
 mod parse;
+mod placeholders;
 
+pub use assertion::Vouching;
 pub use caller::{About, Answer, Backend, CallError, Caller};
+pub(crate) use caller::{chain, is_html};
 pub use fill::{BadValue, Values};
 pub use parse::TemplateError;
 
@@ -30,6 +34,8 @@ pub struct Template {
     pub body: Body,
     /// For the whole call.
     pub timeout: Duration,
+    /// What the call is for, where it rests on the gateway's word: it carries `vestibule-assertion` then, which says so.
+    pub assertion: Option<&'static str>,
 }
 
 /// The body of a [`Template`].
@@ -90,14 +96,26 @@ pub enum Placeholder {
     Password,
     /// `{channel}`: `sms` or `email`.
     Channel,
-    /// `{address}`: what a code was sent to; Korean numbers as domestic digits, others in E.164.
+    /// `{address}`: Korean numbers as domestic digits, others in E.164; an e-mail address as it is.
     Address,
-    /// `{address_e164}`: the number in E.164; for e-mail the address itself.
+    /// `{address_e164}`: the number in E.164; an e-mail address as it is.
     AddressE164,
     /// `{device_id}`
     DeviceId,
     /// `{device_name}`
     DeviceName,
+    /// `{text}`: what a message says.
+    Text,
+    /// `{sender}`
+    Sender,
+    /// `{timestamp}`
+    Timestamp,
+    /// `{date}`
+    Date,
+    /// `{nonce}`
+    Nonce,
+    /// `{signature}`
+    Signature,
     /// `{claims.NAME}`
     Claim(String),
 }

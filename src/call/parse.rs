@@ -97,6 +97,12 @@ impl Placeholder {
             "address_e164" => Self::AddressE164,
             "device_id" => Self::DeviceId,
             "device_name" => Self::DeviceName,
+            "text" => Self::Text,
+            "sender" => Self::Sender,
+            "timestamp" => Self::Timestamp,
+            "date" => Self::Date,
+            "nonce" => Self::Nonce,
+            "signature" => Self::Signature,
             _ => Self::Claim(name.strip_prefix(CLAIMS).filter(|claim| !claim.is_empty())?.to_owned()),
         })
     }
@@ -116,6 +122,12 @@ impl Placeholder {
             Self::AddressE164 => "address_e164",
             Self::DeviceId => "device_id",
             Self::DeviceName => "device_name",
+            Self::Text => "text",
+            Self::Sender => "sender",
+            Self::Timestamp => "timestamp",
+            Self::Date => "date",
+            Self::Nonce => "nonce",
+            Self::Signature => "signature",
             Self::Claim(_) => CLAIMS,
         }
     }

@@ -28,6 +28,7 @@ fn template(path: &str) -> Template {
         cookies: vec![("rt".to_owned(), text("{refresh_token}")), ("b".to_owned(), text("2"))],
         body: Body::Json(Json::from_value(&json!({"email": "{email}"}), &["email"]).unwrap()),
         timeout: Duration::from_secs(10),
+        assertion: None,
     }
 }
 
@@ -167,4 +168,58 @@ async fn a_page_is_known_by_its_media_type_or_its_beginning() {
         let server = Server::start(move |_| Reply::text(401, media_type, body)).await;
         assert_eq!(call(&server, &template("/x")).await.unwrap().is_html, html, "{body}");
     }
+}
+
+fn signer() -> crate::signing::Signer {
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let key = crate::seal::SealKey([7; 32].into());
+    crate::signing::Signer::new(vec![crate::signing::SigningKey::derived(&key)], "https://app.example")
+}
+
+fn vouching(server: &Server) -> Caller {
+    let (signer, clock) = (signer(), crate::clock::Clock::movable());
+    caller(vec![target(server.address)]).vouching(Vouching { signer, clock, random: crate::secret::Random::system() })
+}
+
+/// The claims of an assertion that the published keys verify.
+fn verified(assertion: &str) -> Value {
+    let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(signer().jwks()).unwrap();
+    let header = jsonwebtoken::decode_header(assertion).unwrap();
+    assert_eq!(header.typ.as_deref(), Some("vestibule-assertion+jwt"));
+    let key = jsonwebtoken::DecodingKey::from_jwk(set.find(&header.kid.unwrap()).unwrap()).unwrap();
+    let mut validation = jsonwebtoken::Validation::new(header.alg);
+    validation.set_audience(&["api"]);
+    validation.set_issuer(&["https://app.example"]);
+    jsonwebtoken::decode(assertion, &key, &validation).unwrap().claims
+}
+
+#[tokio::test]
+async fn what_rests_on_the_gateways_word_says_so_for_this_one_request() {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let server = Server::start(|_| Reply::json(200, &json!({}))).await;
+    let caller = vouching(&server);
+    let form = Body::Form(vec![("e".to_owned(), text("{email}&x=1"))]);
+    let body = template("/a").body;
+    let (claimed, mut ids) = (Some("otp.login"), std::collections::BTreeSet::new());
+    for (path, body) in [("/a//b/{email}?e={email}&f", body), ("/a/../f", form), ("/none", Body::Empty)] {
+        caller.call(&Template { body, assertion: claimed, ..template(path) }, &values(), &about()).await.unwrap();
+        let seen = server.seen().pop().unwrap();
+        let claims = verified(seen.header("vestibule-assertion").unwrap());
+        assert_eq!((claims["method"].as_str(), claims["purpose"].as_str()), (Some("POST"), claimed));
+        assert_eq!(claims["path"].as_str(), Some(seen.target.as_str()));
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, seen.body.as_bytes());
+        assert_eq!(claims["body_sha256"], URL_SAFE_NO_PAD.encode(digest), "{}", seen.body);
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
+        ids.insert(claims["jti"].to_string());
+    }
+    assert_eq!(ids.len(), 3);
+    caller.call(&template("/x"), &values(), &about()).await.unwrap();
+    assert_eq!(server.seen().pop().unwrap().header("vestibule-assertion"), None, "where nothing rests on it");
+}
+
+#[tokio::test]
+async fn without_a_signature_a_call_that_needs_one_is_not_made() {
+    let server = Server::start(|_| Reply::json(200, &json!({}))).await;
+    let unsigned = call(&server, &Template { assertion: Some("otp.login"), ..template("/x") }).await;
+    assert_eq!((kind(&unsigned), server.seen().len()), ("bad value", 0));
 }

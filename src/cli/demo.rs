@@ -40,6 +40,7 @@ pub fn demo() -> io::Result<Exit> {
         output: telemetry::Output::Stderr,
     };
     let page = config.login.public_url.clone();
+    world.backend.expect_assertions_of(&page.origin().ascii_serialization());
     let exit = run::serve(config, random, async |_| {
         let said = writeln!(io::stdout(), "{page}\nOpen this page. Ctrl-C ends the demo.");
         if let Err(error) = said {

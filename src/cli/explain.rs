@@ -111,7 +111,7 @@ fn proxied(
         return answer(
             out,
             &format!(
-                "404: `{} {}` at `{}` is a call that the gateway itself makes (`[authority]`), so nobody else may",
+                "404: `{} {}` at `{}` is a call that the gateway itself makes, so nobody else may",
                 parts.method,
                 target.path(),
                 upstream.name
@@ -161,11 +161,14 @@ fn named(endpoint: OwnEndpoint, table: &Table) -> String {
         OwnEndpoint::Credentials => "the login with e-mail and password".to_owned(),
         OwnEndpoint::Refresh => "the refresh".to_owned(),
         OwnEndpoint::Session => "what scripts may know of the session".to_owned(),
+        OwnEndpoint::Script => "what the pages do more where scripts run".to_owned(),
+        OwnEndpoint::Logo => "the logo of the pages".to_owned(),
         OwnEndpoint::Logout => "the logout".to_owned(),
         OwnEndpoint::SendCode(_) => "sends a one-time code".to_owned(),
         OwnEndpoint::ResendCode(_) => "sends a one-time code again".to_owned(),
         OwnEndpoint::VerifyCode(_) => "takes a one-time code".to_owned(),
         OwnEndpoint::CodePage(_) => "the page for one-time codes".to_owned(),
+        OwnEndpoint::Jwks => "its public keys".to_owned(),
     }
 }
 

@@ -52,8 +52,12 @@ pub enum Command {
     },
     /// Says which route a request meets, who may use it, and what the upstream sees.
     Explain(explain::Request),
-    /// Prints a new session key.
-    Keygen,
+    /// Prints a new session key, or a signing key.
+    Keygen {
+        /// A private key in PEM for `[signing] keys` instead: P-256 unless it says otherwise.
+        #[arg(long, value_name = "ALGORITHM", num_args = 0..=1, default_missing_value = "es256")]
+        signing: Option<keygen::Algorithm>,
+    },
     /// Prints the JSON Schema of the configuration.
     Schema {
         /// Print the reference in Markdown instead.
@@ -104,7 +108,7 @@ pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn
         Command::Explain(request) => {
             with_config(&cli.config, load(), out, |loaded, out| explain::explain(&request, &loaded.config, out))?
         }
-        Command::Keygen => keygen::keygen(random, out)?,
+        Command::Keygen { signing } => keygen::keygen(signing, random, out)?,
         Command::Schema { reference } => schema::schema(reference, out)?,
     };
     Ok(Next::Leave(exit))
@@ -294,12 +298,26 @@ access = "public"
     }
 
     #[test]
+    fn keygen_prints_signing_keys_that_the_configuration_takes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (es256, ed25519) = (folder.path().join("a.pem"), folder.path().join("b.pem"));
+        fs::write(&es256, vestibule("", &["keygen", "--signing"]).1).unwrap();
+        fs::write(&ed25519, vestibule("", &["keygen", "--signing", "ed25519"]).1).unwrap();
+        let (_, key) = vestibule("", &["keygen"]);
+        let (a, b) = (es256.display(), ed25519.display());
+        let file = SECURE.replace("env:KEY", key.trim()) + &format!("[signing]\nkeys = [\"file:{a}\", \"file:{b}\"]\n");
+        let (next, said) = vestibule(&file, &["check"]);
+        assert_eq!(next, Next::Leave(Exit::Success), "{said}");
+        assert!(!said.contains("PRIVATE"), "{said}");
+    }
+
+    #[test]
     fn schema_knows_the_keys() {
         let (next, said) = vestibule("", &["schema"]);
         let schema: serde_json::Value = serde_json::from_str(&said).unwrap();
         let ahead = &schema["properties"]["session"]["properties"]["refresh_ahead"];
         assert_eq!((&ahead["default"], &ahead["type"]), (&"60s".into(), &"string".into()));
-        assert_eq!(schema["properties"]["otp"], serde_json::Value::Null);
+        assert_eq!(schema["properties"]["limits"], serde_json::Value::Null);
         assert_eq!(next, Next::Leave(Exit::Success));
         assert!(vestibule("", &["schema", "--reference"]).1.starts_with("# gateway.toml\n"));
     }

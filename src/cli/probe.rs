@@ -17,7 +17,7 @@ use crate::{
     authority::VerifyKeys,
     clock::Clock,
     config::Config,
-    oidc::{self, KeySource, Provider, Unavailable},
+    oidc::{self, KeySource, Kind, Provider, Unavailable},
     secret::Random,
     store,
     upstream::Upstream,
@@ -91,6 +91,9 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
 }
 
 async fn published(provider: Provider) -> Result<String, String> {
+    if let Kind::OAuth2(_) = provider.settings().kind {
+        return provider.discover().await.map(|()| "token endpoint".to_owned()).map_err(|error| reason(&error));
+    }
     provider.discover().await.map_err(|error| format!("discovery: {}", reason(&error)))?;
     let keys = counted(provider.count_keys().await).map_err(|problem| format!("keys: {problem}"))?;
     Ok(format!("discovery, {keys}"))
@@ -198,6 +201,23 @@ upstream = "app"
                  upstream app {socket}: Ok(\"\")\n"
             )
         );
+    }
+
+    #[tokio::test]
+    async fn of_an_oauth2_provider_any_answer_of_the_token_endpoint_will_do() {
+        let (fake, dead) = (Fake::start().await, format!("http://{}", dead_address().await));
+        for (address, expected) in [
+            (fake.issuer(), "Ok(\"token endpoint\")"),
+            (dead, "Err(\"the provider could not be reached: connection refused\")"),
+        ] {
+            let github = format!(
+                "[providers.github]\nkind = \"oauth2\"\nclient_id = \"x\"\ntoken_url = \"{address}/token\"\n{}",
+                app(&[fake.issuer()]).replace("50ms", "60s")
+            );
+            let said = lines(&fake.issuer(), &format!("{}/jwks", fake.issuer()), &github, PATIENT).await;
+            assert!(said.contains(&format!("provider github: {expected}\n")), "{said}");
+        }
+        assert_eq!(fake.server.count("/token"), 1);
     }
 
     #[tokio::test]

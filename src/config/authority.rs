@@ -1,46 +1,110 @@
-//! `[authority]`: who issues the tokens, the calls to a backend that does, and how its tokens are verified.
+//! `[authority]`: who issues the tokens, the calls to a backend that does, and how its tokens are verified; and `[login.notify]`.
 
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::{
-    form, key,
+    form, gateway, key,
     secrets::Surroundings,
     section::Section,
+    server::Server,
     template,
     tree::{Node, Place, Value},
 };
 use crate::{
-    authority::{Answer, Backend, CREDENTIALS, EXCHANGE, Kind, REFRESH, SIGN_OUT, Settings, Verify, VerifyKeys},
-    call::Template,
+    authority::{
+        Answer, Backend, CREDENTIALS, CodeLogin, EXCHANGE, Kind, LOGIN_NOTIFY, OTP, REFRESH, SIGN_OUT, Settings,
+        Verify, VerifyKeys,
+    },
+    call::{Placeholder, Template},
     hygiene::is_loopback,
 };
 
-/// Whether the backend issues, as far as the file says so.
-pub(super) fn is_backend(section: &Section<'_>) -> bool {
-    section.read("kind", form::text) == "backend"
+/// Whose tokens the sessions hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Issuer {
+    Provider,
+    Backend,
+    Gateway,
 }
 
-/// Reads `[authority]`. `upstreams` are the names that calls can use.
+impl Issuer {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Backend => "backend",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// Who issues, as far as the file says so.
+pub(super) fn issuer(section: &Section<'_>) -> Issuer {
+    match section.read("kind", form::text).as_str() {
+        "backend" => Issuer::Backend,
+        "gateway" => Issuer::Gateway,
+        _ => Issuer::Provider,
+    }
+}
+
+/// A kind that there is not was complained about, and is nothing to go by.
+fn is_well_formed(section: &Section<'_>, issuer: Issuer) -> bool {
+    section.read("kind", form::text) == issuer.word()
+}
+
+/// Reads `[authority]` and `[login.notify]`. `upstreams` are the names that calls can use.
 pub(super) fn authority(
+    root: &Section<'_>,
+    server: &Server,
+    upstreams: &[&str],
+    codes: Vec<CodeLogin>,
+    around: &mut Surroundings<'_>,
+) -> Option<Settings> {
+    let section = &root.section("authority");
+    let issuer = issuer(section);
+    let has_providers = root.named("providers").next().is_some();
+    complain_of_others_keys(section, issuer, around);
+    let verify = section.section("verify");
+    let verify = if verify.is_present() && issuer != Issuer::Gateway { self::verify(&verify, around) } else { None };
+    let notify = notify(&root.section("login").section("notify"), issuer, upstreams, around);
+    let kind = match issuer {
+        Issuer::Provider => {
+            if !has_providers && is_well_formed(section, issuer) {
+                let help = "write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`";
+                let message = "authority `provider`, but there is no provider: nobody could log in";
+                around.problems.complain(section.place("kind"), message, help);
+            }
+            Kind::Provider
+        }
+        Issuer::Backend => Kind::Backend(Box::new(backend(section, upstreams, has_providers, &codes, root, around)?)),
+        Issuer::Gateway => {
+            if !has_providers && codes.is_empty() {
+                let help = "write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`";
+                let message =
+                    "authority `gateway`, but neither a provider nor a code that logs in: nobody could log in";
+                around.problems.complain(section.place("kind"), message, help);
+            }
+            if root.section("store").read("kind", form::text) == "memory" && !server.local {
+                around.problems.warn(
+                    section.place("kind"),
+                    "the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session",
+                    "write `[store]` with a `kind` that outlives the process",
+                );
+            }
+            let own = gateway::gateway(&section.section("gateway"), &root.section("session"), server, codes, around);
+            Kind::Gateway(Box::new(own?))
+        }
+    };
+    Some(Settings { kind, verify, notify })
+}
+
+fn backend(
     section: &Section<'_>,
     upstreams: &[&str],
     has_providers: bool,
+    codes: &[CodeLogin],
+    root: &Section<'_>,
     around: &mut Surroundings<'_>,
-) -> Option<Settings> {
-    let verify = section.section("verify");
-    let verify = if verify.is_present() { self::verify(&verify, around) } else { None };
-    if !is_backend(section) {
-        complain_of_calls(section, around);
-        if !has_providers && section.read("kind", form::text) == "provider" {
-            let help = "write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`";
-            around.problems.complain(
-                section.place("kind"),
-                "authority `provider`, but there is no provider: nobody could log in",
-                help,
-            );
-        }
-        return Some(Settings { kind: Kind::Provider, verify });
-    }
+) -> Option<Backend> {
     let upstream = upstream(section, "upstream", upstreams, around);
     if !section.has("upstream") {
         around.problems.complain(
@@ -49,20 +113,26 @@ pub(super) fn authority(
             "write `upstream = \"NAME\"`: the backend that issues the tokens",
         );
     }
-    complain_of_missing_calls(section, has_providers, around);
+    complain_of_missing_calls(section, has_providers, codes, root, around);
     let mut call = |name: &str, known: &[&str]| {
         let call = section.section(name);
         if call.is_present() { self::call(&call, upstream, upstreams, known, around) } else { None }
     };
-    let exchange = call("exchange", EXCHANGE);
+    // Without the ID token, which proves itself, the backend is to believe what the gateway says.
+    let exchange = call("exchange", EXCHANGE).map(|call| {
+        let proves_itself = call.placeholders().contains(&&Placeholder::IdToken);
+        Template { assertion: (!proves_itself).then_some("exchange"), ..call }
+    });
     let credentials = call("credentials", CREDENTIALS);
+    let otp = call("otp", OTP).map(|call| Template { assertion: Some("otp.login"), ..call });
     let refresh = call("refresh", REFRESH);
     let signout = call("signout", SIGN_OUT);
     let answer = section.section("answer");
-    let backend = Backend {
+    Some(Backend {
         upstream: upstream?,
         exchange,
         credentials,
+        otp,
         refresh,
         refused: refused(&section.section("refresh")),
         signout,
@@ -71,8 +141,35 @@ pub(super) fn authority(
             refresh_token: answer.read("refresh_token", form::answer),
             expires_in: answer.read("expires_in", form::answer),
         },
-    };
-    Some(Settings { kind: Kind::Backend(Box::new(backend)), verify })
+    })
+}
+
+/// Reads `[login.notify]`.
+fn notify(
+    section: &Section<'_>,
+    issuer: Issuer,
+    upstreams: &[&str],
+    around: &mut Surroundings<'_>,
+) -> Option<Template> {
+    if !section.is_present() {
+        return None;
+    }
+    if issuer == Issuer::Backend {
+        around.problems.complain(
+            section.own_place(),
+            "the authority `backend` learns of every login by its own calls",
+            "leave it out, or write `kind = \"provider\"` or `kind = \"gateway\"` under `[authority]`",
+        );
+    }
+    if !section.has("upstream") {
+        around.problems.complain(
+            section.own_place(),
+            "`upstream` is missing in `login.notify`",
+            "write `upstream = \"NAME\"`: the backend that is told",
+        );
+    }
+    let call = call(section, None, upstreams, LOGIN_NOTIFY, around)?;
+    Some(Template { assertion: Some("login.notify"), ..call })
 }
 
 /// The index of the upstream that `key` names; a name that there is not is complained about.
@@ -95,7 +192,7 @@ pub(super) fn upstream(
     found
 }
 
-/// Reads a call to the upstream that it names, else to `own`.
+/// Reads a call, to the upstream that it names or else to `own`.
 pub(super) fn call(
     section: &Section<'_>,
     own: Option<usize>,
@@ -116,40 +213,85 @@ fn refused(refresh: &Section<'_>) -> Vec<u16> {
     node.as_deref().map_or(&[][..], Node::list).iter().filter_map(status).collect()
 }
 
-fn complain_of_calls(section: &Section<'_>, around: &mut Surroundings<'_>) {
-    for key in ["upstream", "exchange", "credentials", "refresh", "signout", "answer"] {
-        if section.has(key) && section.optional("kind", form::text).as_deref() == Some("provider") {
-            let message = format!("`{key}` is for a backend that issues tokens, and the authority is `provider`");
-            around.problems.complain(
-                section.place_of_key(key),
-                message,
-                "write `kind = \"backend\"` under `[authority]`, or leave this out",
-            );
-        }
+/// Keys that the kind `backend` alone has.
+const OF_BACKEND: &[&str] = &["upstream", "exchange", "credentials", "refresh", "signout", "answer", "otp"];
+
+/// Complains of keys that another kind of authority has.
+fn complain_of_others_keys(section: &Section<'_>, issuer: Issuer, around: &mut Surroundings<'_>) {
+    if !is_well_formed(section, issuer) {
+        return;
+    }
+    let (own, others) = (issuer.word(), OF_BACKEND.iter().filter(|_| issuer != Issuer::Backend));
+    for key in others.filter(|key| section.has(key)) {
+        around.problems.complain(
+            section.place_of_key(key),
+            format!("`{key}` is for a backend that issues tokens, and the authority is `{own}`"),
+            "write `kind = \"backend\"` under `[authority]`, or leave this out",
+        );
+    }
+    if issuer != Issuer::Gateway && section.has("gateway") {
+        around.problems.complain(
+            section.place_of_key("gateway"),
+            format!("`gateway` is for tokens that the gateway issues, and the authority is `{own}`"),
+            "write `kind = \"gateway\"` under `[authority]`, or leave this out",
+        );
+    }
+    if issuer == Issuer::Gateway && section.has("verify") {
+        around.problems.complain(
+            section.place_of_key("verify"),
+            "the gateway knows the tokens that it issues itself",
+            "leave `[authority.verify]` out",
+        );
     }
 }
 
-fn complain_of_missing_calls(section: &Section<'_>, has_providers: bool, around: &mut Surroundings<'_>) {
+fn complain_of_missing_calls(
+    section: &Section<'_>,
+    has_providers: bool,
+    codes: &[CodeLogin],
+    root: &Section<'_>,
+    around: &mut Surroundings<'_>,
+) {
     let place = section.place("kind");
-    if has_providers && !section.has("exchange") {
+    let has = |call: &str| section.has(call);
+    let is_of_use = has("credentials") || (has_providers && has("exchange")) || (!codes.is_empty() && has("otp"));
+    if has_providers && !has("exchange") {
         let help = "write `[authority.exchange]` with the `path` that takes a provider's tokens";
         around.problems.complain(
             place,
             "there are providers, but no `[authority.exchange]` that gives the backend's tokens for theirs",
             help,
         );
-    } else if !section.has("exchange") && !section.has("credentials") {
-        let help = "write `[authority.exchange]` (after a login at a provider) or `[authority.credentials]` (e-mail and password)";
+    } else if !has("exchange") && !has("credentials") && !has("otp") && codes.is_empty() {
+        let help = "write `[authority.exchange]` (after a login at a provider), `[authority.credentials]` (e-mail and password) or `[authority.otp]` (a one-time code)";
         around.problems.complain(
             place,
             "authority `backend`, but no call that brings tokens: nobody could log in",
             help,
         );
-    } else if !has_providers && !section.has("credentials") {
+    } else if has("exchange") && !is_of_use && codes.is_empty() {
         let help = "write `[providers.google]` or another, or `[authority.credentials]`";
         around.problems.complain(place, "there is `[authority.exchange]`, but no provider: nobody could log in", help);
     }
-    if !section.has("refresh") {
+    if !has("otp") {
+        for CodeLogin { channel, .. } in codes {
+            around.problems.complain(
+                root.section("otp").section(channel).place("purpose"),
+                "a code logs in here, but there is no `[authority.otp]` that gives the backend's tokens for it",
+                "write `[authority.otp]` with the `path` that takes a proved address, or another `purpose`",
+            );
+        }
+    } else if codes.is_empty() {
+        let (place, help) =
+            (section.place_of_key("otp"), "write `[otp.sms]` or `[otp.email]` with `purpose = \"login\"`");
+        let message = "there is `[authority.otp]`, but no code that logs in";
+        if is_of_use {
+            around.problems.warn(place, message, help);
+        } else if !has("exchange") {
+            around.problems.complain(place, format!("{message}: nobody could log in"), help);
+        }
+    }
+    if !has("refresh") {
         let help = "write `[authority.refresh]` with the backend's call";
         around.problems.warn(place, "without `[authority.refresh]` a session ends with its first access token", help);
     }

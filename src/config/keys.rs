@@ -30,7 +30,7 @@ pub(super) const ROOT: &[Key] = &[
         "store",
         Table(STORE),
         Optional,
-        "What requests must agree on: which sessions have ended, and what has been used once.",
+        "What requests must agree on: who refreshes, which sessions have ended, what has been used once, and what was counted.",
     ),
     key("authority", Table(AUTHORITY), Optional, "Who issues the access and refresh tokens."),
     key(
@@ -152,7 +152,7 @@ const SESSION: &[Key] = &[
         "seal",
         Flag,
         Default("true"),
-        "Whether the access token's cookie is encrypted. `false` puts the raw JWT there and needs `[authority.verify]`; the refresh token is always encrypted.",
+        "Whether the access token's cookie is encrypted. `false` puts the raw JWT there and needs `[authority.verify]` (with authority `gateway` its own keys verify); the refresh token is always encrypted.",
     ),
     key(
         "keys",
@@ -226,7 +226,7 @@ const SESSION: &[Key] = &[
         "roles_claim",
         One(Form::Pointer),
         Default("\"/role\""),
-        "Where the role or the list of roles stands in the claims of the access token (which counts only with `[authority.verify]`), else in those of the ID token: a JSON pointer, e.g. `\"/realm_access/roles\"`.",
+        "Where the role or the list of roles stands in the claims of the access token (which counts only with `[authority.verify]`, and always with authority `gateway`), else in those of the ID token: a JSON pointer, e.g. `\"/realm_access/roles\"`.",
     ),
     key(
         "expose_claims",
@@ -239,20 +239,35 @@ const SESSION: &[Key] = &[
 const STORE: &[Key] = &[
     key(
         "kind",
-        Choice(&["memory"], &["file", "redis", "postgres"]),
+        Choice(&["memory", "file", "redis", "postgres"], &[]),
         Default("\"memory\""),
-        "`memory`: in this process alone, so for one instance; a restart forgets it.",
+        "`memory`: in this process alone, so for one instance; a restart forgets it. `file`: in a file of this machine, for one instance; it survives a restart and a crash. `redis` and `postgres`: on a server that all instances share; they also share `session.keys`.",
     ),
-    later("path"),
-    later("store_down"),
-    later("url"),
+    key(
+        "path",
+        One(Form::File),
+        Default("\"vestibule.redb\""),
+        "The file, for `kind = \"file\"`: made if it is not there, in a folder that must be. One instance has it at a time.",
+    ),
+    key(
+        "url",
+        One(Form::Secret),
+        Optional,
+        "The server, for `kind = \"redis\"` or `\"postgres\"`: `redis://HOST:PORT/DB`, `redis-sentinel://HOST,HOST/SERVICE/DB`, `redis-cluster://HOST,HOST`, each with `rediss` for TLS; `postgres://USER@HOST:PORT/DATABASE`. With a password in it, say where it is: `env:NAME` or `file:PATH`.",
+    ),
+    key(
+        "store_down",
+        Choice(&["wait", "refresh"], &[]),
+        Default("\"wait\""),
+        "What happens to refreshes while the store cannot be reached. `wait`: nothing is refreshed ahead, and an expired access token gets 503 with its cookies kept. `refresh`: every instance refreshes by itself, for an authority whose refresh tokens stay the same. Codes and limits get 503 either way.",
+    ),
 ];
 
 /// The keys of a call to a backend.
 macro_rules! call {
     ($timeout:literal $(, $more:expr)*) => {
         &[
-            key("upstream", One(Form::Text), Optional, "The name of the upstream that is called. Default: `authority.upstream`."),
+            key("upstream", One(Form::Text), Optional, "The name of the upstream that is called. Default: `authority.upstream`; required where there is none."),
             key("method", One(Form::Method), Default("\"POST\""), "The HTTP method."),
             key("path", One(Form::Text), Required, "The path at the upstream; values of placeholders are percent-encoded in it."),
             key("headers", Entries(&One(Form::Text)), Optional, "Headers to add, e.g. `{ x-api-version = \"2\" }`."),
@@ -281,7 +296,7 @@ const AUTHORITY: &[Key] = &[
         "exchange",
         Table(call!("\"30s\"")),
         Optional,
-        "The call after a login at a provider. Placeholders: `{provider}`, `{id_token}`, `{access_token}`, `{refresh_token}` (the provider's), `{profile}`, `{email}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.",
+        "The call after a login at a provider. Without `{id_token}` in it, it carries `vestibule-assertion`. Placeholders: `{provider}`, `{id_token}`, `{access_token}`, `{refresh_token}` (the provider's), `{profile}`, `{email}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.",
     ),
     key(
         "credentials",
@@ -331,8 +346,18 @@ const AUTHORITY: &[Key] = &[
 ];
 
 const GATEWAY: &[Key] = &[
-    key("issuer", One(Form::Text), Optional, "What the tokens have as `iss`. Default: `server.public_url`."),
-    key("audience", One(Form::Text), Optional, "What the tokens have as `aud`. Default: `server.public_url`."),
+    key(
+        "issuer",
+        One(Form::Text),
+        Optional,
+        "What the tokens have as `iss`. Default: `server.public_url`, without a slash at its end.",
+    ),
+    key(
+        "audience",
+        One(Form::Text),
+        Optional,
+        "What the tokens have as `aud`. Default: `server.public_url`, likewise.",
+    ),
     key(
         "access_token_lifetime",
         DURATION,
@@ -344,13 +369,13 @@ const GATEWAY: &[Key] = &[
         "roles",
         Named(ALLOW),
         Optional,
-        "Who has which role, e.g. `roles.admin = { emails = [\"boss@example.com\"] }`; read anew at each refresh.",
+        "Who has which role, e.g. `roles.admin = { emails = [\"boss@example.com\"] }`; read anew at each refresh. The claim `roles` has all that are met, `role` the first in the order of the file.",
     ),
     key(
         "claims",
         Entries(&Any),
         Optional,
-        "Further claims of the access token, e.g. `{ email = \"{claims.email}\" }`; without it `email`, `email_verified`, `name`, `phone_number` and `phone_number_verified` go along where they are known.",
+        "Further claims of the access token, e.g. `{ email = \"{claims.email}\" }`; without it `email`, `email_verified`, `name`, `phone_number` and `phone_number_verified` go along where they are known. What is not known is left out. Placeholders: `{provider}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`, `{claims.NAME}`.",
     ),
 ];
 
@@ -487,41 +512,58 @@ const SMS: &[Key] = channel![
     key("http", Table(SMS_HTTP), Optional, "Any other HTTP API."),
 ];
 
+const SMS_TIMEOUT: Key = key(
+    "timeout",
+    DURATION,
+    Default("\"5s\""),
+    "For the whole call; then the next way takes over. All ways together have 10 seconds.",
+);
+const KOREAN_SENDER: &str = "The caller number, registered with the provider; hyphens may stand in it.";
+
 const ALIGO: &[Key] = &[
     key(
         "url",
         One(Form::Url),
         Default("\"https://apis.aligo.in/send/\""),
-        "Its address: another one for a relay or a test.",
+        "Its address: another one for a relay or a test. Aligo serves only the IP addresses that are registered with it: behind NAT that is the egress address. Numbers that are not Korean go by the next way.",
     ),
     key("key", One(Form::Secret), Required, "The API key."),
     key("user_id", One(Form::Indirect), Required, "The user id."),
-    key("sender", One(Form::Indirect), Required, "The registered caller number."),
+    key("sender", One(Form::Indirect), Required, KOREAN_SENDER),
     key("test_mode", Flag, Default("false"), "`testmode_yn=Y`: accepted and not delivered."),
+    SMS_TIMEOUT,
 ];
 
 const SOLAPI: &[Key] = &[
     key("url", One(Form::Url), Default("\"https://api.solapi.com/messages/v4/send\""), "Its address."),
     key("key", One(Form::Indirect), Required, "The API key."),
     key("secret", One(Form::Secret), Required, "The API secret, which signs each call."),
-    key("sender", One(Form::Indirect), Required, "The registered caller number."),
+    key("sender", One(Form::Indirect), Required, KOREAN_SENDER),
+    SMS_TIMEOUT,
 ];
 
 const SENS: &[Key] = &[
-    key("url", One(Form::Url), Default("\"https://sens.apigw.ntruss.com\""), "Its address, without the path."),
+    key(
+        "url",
+        One(Form::Url),
+        Default("\"https://sens.apigw.ntruss.com\""),
+        "What stands before `/sms/v2/…`; for the public sector `\"https://sens.apigw.gov-ntruss.com\"`.",
+    ),
     key("service_id", One(Form::Indirect), Required, "The service id, e.g. `ncp:sms:kr:…`."),
     key("key", One(Form::Indirect), Required, "The access key id."),
     key("secret", One(Form::Secret), Required, "The secret key, which signs each call."),
-    key("sender", One(Form::Indirect), Required, "The registered caller number."),
+    key("sender", One(Form::Indirect), Required, KOREAN_SENDER),
+    SMS_TIMEOUT,
 ];
 
 const TWILIO: &[Key] = &[
-    key("url", One(Form::Url), Default("\"https://api.twilio.com\""), "Its address, without the path."),
-    key("account_sid", One(Form::Indirect), Required, "The account."),
+    key("url", One(Form::Url), Default("\"https://api.twilio.com\""), "What stands before `/2010-04-01/…`."),
+    key("account_sid", One(Form::Indirect), Required, "The account (`AC…`)."),
     key("key", One(Form::Indirect), Optional, "An API key (`SK…`). Default: the account itself."),
     key("secret", One(Form::Secret), Required, "The secret of the key, or the account's auth token."),
-    key("sender", One(Form::Indirect), Optional, "The number in E.164. This or `messaging_service_sid`."),
+    key("sender", One(Form::Indirect), Optional, "The number in E.164. Either this or `messaging_service_sid`."),
     key("messaging_service_sid", One(Form::Indirect), Optional, "The messaging service that chooses the number."),
+    SMS_TIMEOUT,
 ];
 
 const SMS_HTTP: &[Key] = &[
@@ -529,12 +571,22 @@ const SMS_HTTP: &[Key] = &[
         "url",
         One(Form::Text),
         Required,
-        "The address, which may hold placeholders in its path and query. Placeholders of all that follows: `{address}` (Korean numbers as domestic digits), `{address_e164}`, `{text}`, `{sender}`, `{timestamp}` (milliseconds), `{date}` (RFC 3339), `{nonce}`, `{signature}`.",
+        "The address, which may hold placeholders in its path and query. Placeholders of all that follows: `{address}` (Korean numbers as domestic digits, others in E.164), `{address_e164}`, `{text}`, `{sender}`, `{timestamp}` (milliseconds), `{date}` (RFC 3339), `{nonce}` (22 letters, digits, `-` and `_`) and `{signature}`, all of them as text.",
     ),
     key("method", One(Form::Method), Default("\"POST\""), "The HTTP method."),
-    key("headers", Entries(&One(Form::Secret)), Optional, "Headers."),
-    key("json", Any, Optional, "The body as JSON."),
-    key("form", Entries(&One(Form::Text)), Optional, "The body as a form, instead of `json`."),
+    key(
+        "headers",
+        Entries(&One(Form::Secret)),
+        Optional,
+        "Headers, e.g. `{ authorization = \"env:SMS_AUTHORIZATION\" }` where that variable is `Bearer …`. What `env:` and `file:` bring is taken as it is: placeholders stand in the file alone. The same goes for `json` and `form`.",
+    ),
+    key(
+        "json",
+        Any,
+        Optional,
+        "The body as JSON, e.g. `{ to = \"{address_e164}\", message = \"{text}\", apiKey = \"env:SMS_KEY\" }`. With neither `json` nor `form` there is no body.",
+    ),
+    key("form", Entries(&One(Form::Secret)), Optional, "The body as a form, instead of `json`."),
     key("sender", One(Form::Indirect), Optional, "What `{sender}` is."),
     key("user", One(Form::Indirect), Optional, "The user name of HTTP Basic authentication."),
     key("password", One(Form::Secret), Optional, "Its password."),
@@ -543,43 +595,78 @@ const SMS_HTTP: &[Key] = &[
         "success",
         Table(SMS_SUCCESS),
         Optional,
-        "What an answer must be for the message to count as sent. Default: any 2xx.",
+        "What an answer must be for the message to count as sent. Default: any 2xx that is not an HTML page.",
     ),
-    key("timeout", DURATION, Default("\"5s\""), "For the whole call."),
+    SMS_TIMEOUT,
 ];
 
 const SMS_HMAC: &[Key] = &[
-    key("secret", One(Form::Secret), Required, "The key of the HMAC."),
+    key("secret", One(Form::Secret), Required, "The key of the HMAC, taken as it stands: base64 in it is not decoded."),
     key("algorithm", Choice(&["sha256", "sha1", "sha512"], &[]), Default("\"sha256\""), "Its hash."),
-    key("text", One(Form::Text), Required, "What is signed, e.g. `\"{timestamp}{nonce}\"`."),
-    key("encoding", Choice(&["hex", "base64"], &[]), Default("\"hex\""), "How it is written."),
+    key(
+        "text",
+        One(Form::Text),
+        Required,
+        "What is signed, e.g. `\"{timestamp}{nonce}\"`; the placeholders are the same ones as in the call.",
+    ),
+    key(
+        "encoding",
+        Choice(&["hex", "base64"], &[]),
+        Default("\"hex\""),
+        "How it is written: small hexadecimal digits, or base64 with padding.",
+    ),
 ];
 
 const SMS_SUCCESS: &[Key] = &[
     key("status", List(&Number(200, 599)), Optional, "Statuses. Default: 200 to 299."),
-    key("pointer", One(Form::Pointer), Optional, "A place in the JSON of the answer."),
-    key("equals", TEXTS, Optional, "Values of which it must be one; numbers are compared as text."),
+    key(
+        "pointer",
+        One(Form::Pointer),
+        Optional,
+        "A place in the JSON of the answer, e.g. `\"/result_code\"`; with `equals`. The answer's media type does not matter.",
+    ),
+    key(
+        "equals",
+        Any,
+        Optional,
+        "The value there, or a list of values of which it must be one. The number 1 and the text \"1\" are the same.",
+    ),
 ];
 
 const EMAIL: &[Key] = channel![
     key("from", One(Form::Text), Required, "The sender, e.g. `\"Example <no-reply@example.com>\"`."),
-    key("subject", Table(TEXT), Optional, "The subject; `{code}`, `{minutes}` and `{site}` may stand in it."),
-    key("text", Table(TEXT), Optional, "The text part, with the same placeholders."),
-    key("html", Table(TEXT), Optional, "Files with the HTML part, with the same placeholders."),
+    key(
+        "subject",
+        Table(TEXT),
+        Optional,
+        "The subject; `{code}`, `{minutes}` and `{site}` may stand in it. A language that is given alone is for everybody."
+    ),
+    key("text", Table(TEXT), Optional, "The text part, with the same placeholders; `{code}` must be in it."),
+    key(
+        "html",
+        Table(TEXT),
+        Optional,
+        "Files with the HTML part, with the same placeholders; `{code}` must be in them. Default: the text part, set as HTML."
+    ),
     key("smtp", Table(SMTP), Optional, "The mail server."),
 ];
 
 const SMTP: &[Key] = &[
-    key("preset", Choice(&["naver", "gmail", "ses"], &[]), Optional, "A known mail server, instead of `url`."),
+    key(
+        "preset",
+        Choice(&["naver", "gmail", "ses"], &[]),
+        Optional,
+        "A known mail server on port 587, instead of `url`: `smtp.naver.com`, `smtp.gmail.com`, or Amazon SES in `region`.",
+    ),
     key("region", One(Form::Text), Default("\"ap-northeast-2\""), "The region of `ses`."),
     key(
         "url",
         One(Form::Text),
         Optional,
-        "`smtp://host:587` (STARTTLS is required) or `smtps://host:465` (TLS from the start).",
+        "`smtp://host:587` (STARTTLS is required) or `smtps://host:465` (TLS from the start). The certificate must be that of the host.",
     ),
-    key("user", One(Form::Indirect), Optional, "The user name."),
-    key("password", One(Form::Secret), Optional, "The password."),
+    key("user", One(Form::Indirect), Optional, "The user name. Naver: the Naver id; `from` must be its address."),
+    key("password", One(Form::Secret), Optional, "The password. Naver and Gmail: an application password."),
     key(
         "ca",
         One(Form::File),
@@ -590,9 +677,14 @@ const SMTP: &[Key] = &[
         "tls",
         Choice(&["required", "none"], &[]),
         Default("\"required\""),
-        "`none` is accepted for a server and a gateway on loopback only.",
+        "`none` is accepted only where the mail server, `public_url` and every listen address are on loopback.",
     ),
-    key("timeout", DURATION, Default("\"10s\""), "For one message, from connecting to the server's acceptance."),
+    key(
+        "timeout",
+        DURATION,
+        Default("\"10s\""),
+        "For one message, from connecting to the server's word that it has it; then it is undelivered.",
+    ),
 ];
 
 const ANSWER: &[Key] = &[
@@ -644,15 +736,15 @@ const VERIFY: &[Key] = &[
 const PROVIDER: &[Key] = &[
     key(
         "kind",
-        Choice(&["oidc"], &["oauth2"]),
+        Choice(&["oidc", "oauth2"], &[]),
         Default("\"oidc\""),
-        "`oidc`: OpenID Connect, with addresses from the discovery document.",
+        "`oidc`: OpenID Connect, with addresses from the discovery document. `oauth2`: OAuth 2.0 without it, with the addresses and the profile request below; `github`, `kakao` and `naver` bring theirs along.",
     ),
     key(
         "issuer",
         One(Form::Url),
         Optional,
-        "The issuer, exactly as its discovery document (`ISSUER/.well-known/openid-configuration`) says. Required unless the name is `google`, `kakao` or `naver`.",
+        "The issuer, exactly as its discovery document (`ISSUER/.well-known/openid-configuration`) says. Required unless the name is `google`, `kakao` or `naver`. With `oauth2` it becomes the claim `iss`, and an `iss` in the callback must be it (RFC 9207); default: the origin of `authorize_url`, and that `iss` is not looked at.",
     ),
     key("client_id", One(Form::Indirect), Required, "The client id that the provider gave for this app."),
     key("client_secret", One(Form::Secret), Optional, "The client secret. Absent: a public client, which has none."),
@@ -660,7 +752,7 @@ const PROVIDER: &[Key] = &[
         "scopes",
         TEXTS,
         Optional,
-        "Scopes that are asked for; `openid` must be one. Default: `[\"openid\", \"email\", \"profile\"]`; `kakao` `[\"openid\", \"profile_nickname\"]`, `naver` `[\"openid\"]`.",
+        "Scopes that are asked for; `openid` must be one. Default: `[\"openid\", \"email\", \"profile\"]`; `kakao` `[\"openid\", \"profile_nickname\"]`, `naver` `[\"openid\"]`. With `oauth2` none is needed, and the default is none; `github` `[\"user:email\"]`.",
     ),
     key(
         "authorize_params",
@@ -690,11 +782,82 @@ const PROVIDER: &[Key] = &[
         "allow",
         Either(&Choice(&["anyone"], &[]), ALLOW),
         Optional,
-        "Who may come in: `\"anyone\"`, or lists of which every one that is given must be met. Needed with authority `provider` as soon as `public_url` is not on loopback.",
+        "Who may come in: `\"anyone\"`, or lists of which every one that is given must be met. Needed with the authorities `provider` and `gateway` as soon as `public_url` is not on loopback.",
     ),
-    later("authorize_url"),
-    later("profile"),
-    later("token_url"),
+    key("authorize_url", One(Form::Url), Optional, "`oauth2`: the authorization endpoint, where people are sent to."),
+    key(
+        "token_url",
+        One(Form::Url),
+        Optional,
+        "`oauth2`: the token endpoint. JSON and form answers are read, and an `error` with status 200 is one.",
+    ),
+    key(
+        "revoke_url",
+        One(Form::Url),
+        Optional,
+        "`oauth2`: the revocation endpoint (RFC 7009), for logouts with authority `provider`. Absent: nothing is revoked; `naver` has its own way.",
+    ),
+    key(
+        "token_auth",
+        Choice(&["post", "basic"], &[]),
+        Default("\"post\""),
+        "`oauth2`: whether the client's id and secret go to the token endpoint as fields of the form, or as `Authorization: Basic`.",
+    ),
+    key(
+        "token_params",
+        Entries(&One(Form::Text)),
+        Optional,
+        "`oauth2`: extra fields of the requests for tokens, e.g. `{ audience = \"api\" }`.",
+    ),
+    key(
+        "pkce",
+        Flag,
+        Default("true"),
+        "`oauth2`: whether logins carry a PKCE challenge (S256). `false` only for a provider that refuses it.",
+    ),
+    key("profile", Table(PROFILE), Optional, "`oauth2`: who somebody is, as the access token's owner."),
+];
+
+const PROFILE: &[Key] = &[
+    key("url", One(Form::Url), Optional, "Where the profile is: asked for by GET with `Authorization: Bearer`."),
+    key(
+        "subject",
+        One(Form::Pointer),
+        Optional,
+        "Where the person's id at the provider stands: a text or a whole number, which becomes a text. It must never change, and never be given to somebody else: not a name, not an e-mail address.",
+    ),
+    key("email", One(Form::Pointer), Optional, "Where the e-mail address stands."),
+    key(
+        "email_verified",
+        One(Form::Pointer),
+        Optional,
+        "Where it says `true` if the address is verified. Absent: no address is, and `allow` by e-mail lets nobody in; `kakao` knows its own, unless `email` is set.",
+    ),
+    key("name", One(Form::Pointer), Optional, "Where the name stands."),
+    key("picture", One(Form::Pointer), Optional, "Where the address of a picture stands."),
+    key(
+        "emails_url",
+        One(Form::Url),
+        Optional,
+        "A list of addresses as GitHub has it (`[{\"email\", \"primary\", \"verified\"}]`), asked for beside the profile: the primary one counts before `email`. `github` knows its own, unless `url` is set to another.",
+    ),
+    key(
+        "headers",
+        Entries(&One(Form::Text)),
+        Optional,
+        "Extra headers of these requests, e.g. `{ accept = \"application/vnd.api+json\" }`.",
+    ),
+    key(
+        "success",
+        Table(SUCCESS),
+        Optional,
+        "What tells a profile from a failure that comes with status 200, e.g. `{ pointer = \"/resultcode\", equals = \"00\" }`.",
+    ),
+];
+
+const SUCCESS: &[Key] = &[
+    key("pointer", One(Form::Pointer), Required, "The place that is looked at."),
+    key("equals", Any, Required, "What stands there: a text, a number or a flag; `1` and `\"1\"` are the same."),
 ];
 
 const ID_TOKEN_LOGIN: &[Key] =
@@ -727,7 +890,7 @@ const UPSTREAM: &[Key] = &[
         "bearer",
         Choice(&["access", "id", "none"], &[]),
         Optional,
-        "Which token it gets in `Authorization`. Default `access` with authority `backend`; with `provider` it gets none until this says so.",
+        "Which token it gets in `Authorization`. Default `access` with the authorities `backend` and `gateway`; with `provider` it gets none until this says so.",
     ),
     key(
         "cookies",

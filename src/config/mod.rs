@@ -14,11 +14,14 @@ mod authority;
 mod complaint;
 mod environment;
 mod form;
+mod gateway;
 mod key;
 mod keys;
 mod mail;
 mod messages;
+mod oauth2;
 mod otp;
+mod pages;
 mod providers;
 mod reference;
 mod routes;
@@ -27,7 +30,10 @@ mod section;
 mod server;
 mod session;
 mod shape;
+mod signing;
 mod sms;
+mod sms_http;
+mod store;
 mod template;
 mod tree;
 mod upstreams;
@@ -39,6 +45,7 @@ pub use complaint::{Complaint, Complaints};
 pub use environment::Environment;
 pub use reference::{reference, schema};
 
+use authority::Issuer;
 use complaint::Problems;
 use secrets::Surroundings;
 use section::Section;
@@ -58,8 +65,12 @@ pub struct Config {
     pub replay_body: u64,
     /// Login pages and targets.
     pub login: crate::login::Settings,
+    /// How our own pages look.
+    pub pages: crate::pages::Settings,
     /// Who issues tokens.
     pub authority: crate::authority::Settings,
+    /// The keys of the gateway's own signature; none: derived, see [`Config::signing_keys`].
+    pub signing: Vec<crate::signing::SigningKey>,
     /// Identity providers, in the order of the file.
     pub providers: Vec<crate::oidc::Settings>,
     /// Upstreams; routes and calls refer to them by index.
@@ -138,12 +149,14 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
     let (session_section, authority_section) = (root.section("session"), root.section("authority"));
     let server = server::server(&root.section("server"), around);
     let upstream_names: Vec<_> = root.named("upstreams").map(|upstream| upstream.name).collect();
-    let backend = authority::is_backend(&authority_section);
+    let issuer = authority::issuer(&authority_section);
 
     let providers: Vec<_> =
-        root.named("providers").map(|section| providers::provider(&section, &server, !backend, around)).collect();
-    let authority = authority::authority(&authority_section, &upstream_names, !providers.is_empty(), around);
-    let bearer = if backend { Bearer::Access } else { Bearer::None };
+        root.named("providers").map(|section| providers::provider(&section, &server, issuer, around)).collect();
+    let code_logins = gateway::code_logins(&root, issuer, &server, around);
+    let authority = authority::authority(&root, &server, &upstream_names, code_logins.clone(), around);
+    let signing = signing::signing(&root.section("signing"), around);
+    let bearer = if issuer == Issuer::Provider { Bearer::None } else { Bearer::Access };
     let cookie = |name| session::cookie_name(&session_section, name);
     let own_cookies = [cookie("at"), cookie("did")];
     let upstreams: Vec<_> = root
@@ -166,13 +179,14 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         .map(|upstream| upstream.timeout)
         .chain(routes.iter().filter_map(|(_, route)| route.timeout))
         .max();
-    let verifies = authority_section.has("verify");
+    let verifies = authority_section.has("verify") || issuer == Issuer::Gateway;
     let session =
         session::session(&session_section, &server, verifies, longest_timeout.unwrap_or_default(), random, around);
     let login = session::login(&session_section, &server, around);
     let telemetry = server::telemetry(&root.section("telemetry"), around);
     let context = otp::Context {
         authority: authority_section,
+        code_logins: &code_logins,
         pages: root.section("pages"),
         server: &server,
         upstreams: &upstream_names,
@@ -187,31 +201,39 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
             "write `[[routes]]`",
         );
     }
-    let has_claims = !backend || verifies || !providers.is_empty();
+    let has_claims = issuer != Issuer::Backend || verifies || !providers.is_empty();
     check_roles(&routes, has_claims, around);
-    if !backend {
+    if issuer == Issuer::Provider {
         warn_of_unsaid_bearers(&root, &routes, around);
     }
     if let Some(table) = table.filter(|_| all_read) {
         check_login_page(&session_section, &server, &table, &routes, around);
     }
 
+    let store_section = root.section("store");
+    let lacks_keys = server.local && session.as_ref().is_some_and(|session| session.key_was_made);
+    let store = store::store(&store_section, lacks_keys, around);
+    let pages = login.as_ref().map(|login| pages::pages(&root.section("pages"), login, around));
     let (authority, otp) = (authority?, otp?);
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
-    debug_assert_eq!(matches!(authority.kind, Kind::Backend(_)), backend);
-    let session = session
-        .map(|session| crate::session::Settings { template_claims: claims_in(&routes, &authority, &otp), ..session });
+    let session = session.map(|session| crate::session::Settings {
+        template_claims: claims_in(&routes, &authority, &otp),
+        store_down: store::store_down(&store_section),
+        ..session
+    });
     Some(Config {
         hygiene: hygiene(&server, &routes)?,
         listen: server.listen?,
         session: session?,
         replay_body: session_section.read("replay_body", form::size),
         login: login?,
+        pages: pages?,
         authority,
+        signing,
         providers: providers.into_iter().collect::<Option<_>>()?,
         upstreams,
         routes,
-        store: crate::store::Settings::Memory,
+        store: store?,
         otp,
         telemetry,
     })
@@ -244,7 +266,7 @@ fn claims_in(
     });
     let refresh = match &authority.kind {
         Kind::Backend(backend) => backend.refresh.as_ref(),
-        Kind::Provider => None,
+        Kind::Provider | Kind::Gateway(_) => None,
     };
     let notify = otp.channels().filter_map(|(_, channel)| channel.notify.as_ref());
     let mut claims: Vec<_> = in_headers.chain(refresh.into_iter().chain(notify).flat_map(template::claims)).collect();

@@ -2,11 +2,9 @@
 
 use http::header;
 
-use super::{
-    authority, form, key, mail, messages, providers, secrets::Surroundings, section::Section, server::Server, sms,
-};
+use super::{authority, form, key, mail, messages, secrets::Surroundings, section::Section, server::Server, sms};
 use crate::{
-    authority::OTP_NOTIFY,
+    authority::{CodeLogin, OTP_NOTIFY},
     call::{Piece, Placeholder, Template, Text},
     otp::{
         ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
@@ -17,6 +15,8 @@ use crate::{
 /// What `[otp]` leans on in the rest of the file.
 pub(super) struct Context<'c, 't> {
     pub(super) authority: Section<'t>,
+    /// The channels whose codes log in, as the authority knows them.
+    pub(super) code_logins: &'c [CodeLogin],
     pub(super) pages: Section<'t>,
     pub(super) server: &'c Server,
     /// The names that calls can use.
@@ -59,7 +59,7 @@ pub(super) fn otp(section: &Section<'_>, context: &Context<'_, '_>, around: &mut
 }
 
 fn sms_channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) -> Option<SmsChannel> {
-    let channel = channel(section, context, around);
+    let channel = channel("sms", section, context, around);
     let text = messages::texts(section, "text", PLACEHOLDERS, Some("code"), around);
     let delivery = sms::sms(section, context.server, around);
     Some(SmsChannel { channel: channel?, text, delivery: delivery? })
@@ -70,12 +70,17 @@ fn email_channel(
     context: &Context<'_, '_>,
     around: &mut Surroundings<'_>,
 ) -> Option<EmailChannel> {
-    let channel = channel(section, context, around);
+    let channel = channel("email", section, context, around);
     let delivery = mail::mail(section, context.server, around);
     Some(EmailChannel { channel: channel?, delivery: delivery? })
 }
 
-fn channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) -> Option<ChannelSettings> {
+fn channel(
+    name: &str,
+    section: &Section<'_>,
+    context: &Context<'_, '_>,
+    around: &mut Surroundings<'_>,
+) -> Option<ChannelSettings> {
     let purpose = match section.read("purpose", form::text).as_str() {
         "login" => Purpose::Login,
         "prove" => Purpose::Prove,
@@ -87,7 +92,8 @@ fn channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surrou
             around.problems.complain(section.place_of_key(key), message, "leave it out, or write the other purpose");
         }
     }
-    let allow = providers::allow(section, around);
+    // Complained about, where need be, together with the authority.
+    let allow = context.code_logins.iter().find(|login| login.channel == name).and_then(|login| login.allow.clone());
     let notify = section.section("notify");
     let notify = if notify.is_present() { Some(self::notify(&notify, context, around)?) } else { None };
     Some(ChannelSettings { purpose, allow, notify })
@@ -102,6 +108,7 @@ fn notify(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroun
         around.problems.complain(section.own_place(), "`upstream` is missing in `notify`", help);
     }
     let mut template = authority::call(section, own, context.upstreams, OTP_NOTIFY, around)?;
+    template.assertion = Some("otp.notify");
     if template.headers.iter().all(|(name, _)| *name != header::AUTHORIZATION) {
         let bearer = vec![Piece::Literal("Bearer ".to_owned()), Piece::Placeholder(Placeholder::AccessToken)];
         template.headers.push((header::AUTHORIZATION, Text(bearer)));

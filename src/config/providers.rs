@@ -4,30 +4,34 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::{
-    form,
+    authority::Issuer,
+    form, oauth2,
     secrets::Surroundings,
     section::Section,
     server::Server,
-    tree::{Entry, Node, Value},
+    tree::{Entry, Node, Place, Value},
 };
 use crate::{
     hygiene::is_loopback,
     oidc::{
-        Allow, Preset, ResponseMode, Settings,
+        Allow, Kind, Preset, ResponseMode, Settings,
         presets::{self, Defaults},
     },
     route,
 };
 
-/// Reads `[providers.NAME]`; `issues` says whether the authority is `provider`, so that what it says is all that stands between a stranger and the app.
+/// Reads `[providers.NAME]`. Unless the tokens are a backend's, what the provider says is all that stands between a stranger and the app.
 pub(super) fn provider(
     section: &Section<'_>,
     server: &Server,
-    issues: bool,
+    tokens_of: Issuer,
     around: &mut Surroundings<'_>,
 ) -> Option<Settings> {
     let name = section.name;
-    let known = presets::by_name(name);
+    let kind = section.read("kind", form::text);
+    let is_oauth2 = kind == "oauth2";
+    let known = presets::by_name(name).filter(|_| !is_oauth2);
+    let known_oauth2 = presets::oauth2_by_name(name).filter(|_| is_oauth2);
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     if !name.chars().all(good) || name.is_empty() {
         around.problems.complain(
@@ -41,28 +45,48 @@ pub(super) fn provider(
         around.problems.complain(section.own_place(), message, format!("choose another, e.g. `[providers.my-{name}]`"));
     }
     let allow = allow(section, around);
-    if issues && !server.local_url && !section.has("allow") {
-        let message = format!("who may come in through `{name}`? `public_url` is open to everyone");
-        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
-        around.problems.complain(section.place("allow"), message, help);
+    if tokens_of != Issuer::Backend {
+        complain_of_unsaid_allow(section, server, around);
     }
-    let scopes = scopes(section, known, around);
-    let authorize_params = authorize_params(section, known, issues.then_some(&*scopes), around);
+    let scopes = if is_oauth2 {
+        oauth2_scopes(section, known_oauth2.map(|known| known.scopes), around)
+    } else {
+        scopes(section, known, around)
+    };
+    let authorize_params =
+        authorize_params(section, known, (tokens_of == Issuer::Provider && !is_oauth2).then_some(&*scopes), around);
     let client_id = around.indirect(section, "client_id");
     let client_secret = around.secret(section, "client_secret");
     let id_token_login = section.section("id_token_login");
     let audiences = id_token_login.is_present().then(|| id_token_login.values("audiences", form::text));
-    if audiences.is_some() && id_token_login.is_empty_list("audiences") {
+    if audiences.is_some() && !is_oauth2 && id_token_login.is_empty_list("audiences") {
         around.problems.complain(
             id_token_login.place("audiences"),
             "without audiences no ID token could be accepted",
             "list the client ids of the apps, or leave `id_token_login` out",
         );
     }
+    let (kind, issued_by) = if is_oauth2 {
+        let oauth2 = oauth2::oauth2(section, known_oauth2, around);
+        let given = given_issuer(section, around);
+        let oauth2 = oauth2?;
+        // Where nobody says otherwise, subjects belong to whoever asks people who they are.
+        let origin = oauth2.authorize_url.origin().ascii_serialization();
+        let issued_by = if section.has("issuer") { given? } else { Url::parse(&origin).ok()? };
+        (Kind::OAuth2(Box::new(oauth2)), issued_by)
+    } else {
+        if kind == "oidc" {
+            oauth2::complain_of_keys(section, around);
+        }
+        (Kind::Oidc, issuer(section, known, around)?)
+    };
+    let preset = known.map(|known| known.preset).or(known_oauth2.map(|known| known.preset));
+    let label = known.map(|known| known.label).or(known_oauth2.map(|known| known.label));
     Some(Settings {
         name: name.to_owned(),
-        preset: known.map_or(Preset::Generic, |known| known.preset),
-        issuer: issuer(section, known, around)?,
+        preset: preset.unwrap_or(Preset::Generic),
+        kind,
+        issuer: issued_by,
         client_id: client_id?,
         client_secret,
         scopes,
@@ -74,15 +98,19 @@ pub(super) fn provider(
         },
         id_token_audiences: audiences,
         allow,
-        label: section.optional("label", form::text).or_else(|| known.map(|known| known.label.to_owned())),
+        label: section.optional("label", form::text).or_else(|| label.map(str::to_owned)),
     })
 }
 
 fn issuer(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundings<'_>) -> Option<Url> {
     if !section.has("issuer") {
         let known = known.and_then(|known| form::url(known.issuer).ok());
-        if known.is_none() && section.read("kind", form::text) == "oidc" {
-            let help = "write `issuer = \"https://…\"`; google, kakao and naver are known by their names";
+        if known.is_none() && section.read("kind", form::text) == "oidc" && !oauth2::is_meant(section) {
+            let help = if presets::oauth2_by_name(section.name).is_some() {
+                "write `kind = \"oauth2\"`: it has no OpenID Connect"
+            } else {
+                "write `issuer = \"https://…\"`; google, kakao and naver are known by their names"
+            };
             around.problems.complain(
                 section.place("issuer"),
                 format!("`issuer` is missing in `providers.{}`", section.name),
@@ -91,6 +119,10 @@ fn issuer(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundi
         }
         return known;
     }
+    given_issuer(section, around)
+}
+
+fn given_issuer(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Url> {
     let issuer = section.optional("issuer", form::url)?;
     if issuer.query().is_some() || issuer.fragment().is_some() {
         around.problems.complain(
@@ -99,14 +131,19 @@ fn issuer(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundi
             "write it as the provider's discovery document has it",
         );
     }
-    if issuer.scheme() == "http" && !is_loopback(&issuer) {
+    warn_of_http(&issuer, section.place("issuer"), around);
+    Some(issuer)
+}
+
+/// Of a provider's address that anybody in between can read and change.
+pub(super) fn warn_of_http(url: &Url, place: &Place, around: &mut Surroundings<'_>) {
+    if url.scheme() == "http" && !is_loopback(url) {
         around.problems.warn(
-            section.place("issuer"),
+            place,
             "what a provider says by http can be replaced on the way",
             "write an https address",
         );
     }
-    Some(issuer)
 }
 
 fn scopes(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundings<'_>) -> Vec<String> {
@@ -123,6 +160,21 @@ fn scopes(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundi
         );
     }
     scopes
+}
+
+fn oauth2_scopes(section: &Section<'_>, known: Option<&[&str]>, around: &mut Surroundings<'_>) -> Vec<String> {
+    if !section.has("scopes") {
+        return known.unwrap_or_default().iter().map(|scope| (*scope).to_owned()).collect();
+    }
+    let scopes = section.list("scopes", form::text);
+    for (_, place) in scopes.iter().filter(|(scope, _)| scope == "openid") {
+        around.problems.warn(
+            place,
+            "`openid` asks for an ID token, and with `kind = \"oauth2\"` nothing reads it",
+            "leave it out, or write `kind = \"oidc\"`",
+        );
+    }
+    scopes.into_iter().map(|(scope, _)| scope).collect()
 }
 
 /// `lasting` are the scopes of a session that lives on this provider's refresh token.
@@ -163,13 +215,36 @@ fn authorize_params(
     params
 }
 
-/// Reads `allow`; `None` where there is none.
+/// Reads `allow` of a provider, or of a channel of one-time codes.
 pub(super) fn allow(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Allow> {
     let node = section.node("allow")?;
     if node.text().is_some() {
         return Some(Allow::Anyone);
     }
-    let lists = section.section("allow");
+    let listed = listed(&section.section("allow"), around);
+    if is_empty(&listed) {
+        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
+        around.problems.complain(section.place_of_key("allow"), "an empty `allow` does not say who may come in", help);
+    }
+    Some(listed)
+}
+
+/// Where strangers reach the login, the file must say who may come in.
+pub(super) fn complain_of_unsaid_allow(section: &Section<'_>, server: &Server, around: &mut Surroundings<'_>) {
+    if !server.local_url && !section.has("allow") {
+        let message = format!("who may come in through `{}`? `public_url` is open to everyone", section.name);
+        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
+        around.problems.complain(section.place("allow"), message, help);
+    }
+}
+
+/// Whether it lists nobody.
+pub(super) fn is_empty(allow: &Allow) -> bool {
+    matches!(allow, Allow::Listed { email_domains, emails, claims } if email_domains.is_empty() && emails.is_empty() && claims.is_empty())
+}
+
+/// Reads the lists of `allow`, or of a role.
+pub(super) fn listed(lists: &Section<'_>, around: &mut Surroundings<'_>) -> Allow {
     let lower = |text: &str| form::text(text).map(|text| text.to_lowercase());
     let domain = |text: &str| lower(text).map(|text| text.trim_start_matches('@').to_owned());
     let (email_domains, emails) = (lists.values("email_domains", domain), lists.values("emails", lower));
@@ -184,11 +259,7 @@ pub(super) fn allow(section: &Section<'_>, around: &mut Surroundings<'_>) -> Opt
             );
         }
     }
-    if email_domains.is_empty() && emails.is_empty() && claims.is_empty() {
-        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
-        around.problems.complain(section.place_of_key("allow"), "an empty `allow` does not say who may come in", help);
-    }
-    Some(Allow::Listed { email_domains, emails, claims })
+    Allow::Listed { email_domains, emails, claims }
 }
 
 /// The values that a claim may have: those of a list, or the one that stands there.

@@ -10,7 +10,7 @@ use crate::{
     authority::{Backend, Kind},
     call::{Piece, Template},
     otp::{Channel, ChannelSettings, Purpose},
-    route::{CallPiece, CodeChannel, Conflict, HasPage, OwnCall, OwnCalls, OwnPaths, Settings, Table},
+    route::{CallPiece, CodeChannel, Conflict, HasPage, JWKS_PATH, OwnCall, OwnCalls, OwnPaths, Settings, Table},
 };
 
 impl Config {
@@ -32,16 +32,20 @@ impl Config {
 
     /// The calls that no visitor may make in the gateway's name.
     pub fn own_calls(&self) -> OwnCalls {
-        let templates = self.backend().map(|b| [&b.exchange, &b.credentials, &b.refresh, &b.signout]);
+        OwnCalls::new(&self.upstreams, self.calls().map(own_call).collect())
+    }
+
+    /// Every call of the file, under `authority`, `otp` and `login`.
+    fn calls(&self) -> impl Iterator<Item = &Template> {
+        let issuing = self.backend().map(|b| [&b.exchange, &b.credentials, &b.otp, &b.refresh, &b.signout]);
         let notify = self.otp.channels().filter_map(|(_, channel)| channel.notify.as_ref());
-        let calls = templates.into_iter().flatten().flatten().chain(notify).map(own_call).collect();
-        OwnCalls::new(&self.upstreams, calls)
+        issuing.into_iter().flatten().flatten().chain(&self.authority.notify).chain(notify)
     }
 
     fn backend(&self) -> Option<&Backend> {
         match &self.authority.kind {
             Kind::Backend(backend) => Some(backend),
-            Kind::Provider => None,
+            Kind::Provider | Kind::Gateway(_) => None,
         }
     }
 }
@@ -76,6 +80,11 @@ fn complain(conflict: &Conflict, routes: &[(Section<'_>, Settings)], problems: &
             section.place("path"),
             format!("this route can never match: `{base_path}` is the gateway's own (`session.base_path`)"),
             "choose another path, or another `base_path`",
+        ),
+        Conflict::Jwks { .. } => problems.complain(
+            section.place("path"),
+            format!("this route can never match: the gateway's public keys are at `{JWKS_PATH}`"),
+            "choose another path for the backend's own",
         ),
         Conflict::Path { path, problem, .. } => {
             problems.complain(section.place("path"), format!("`{path}` is not a path pattern"), *problem);

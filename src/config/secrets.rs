@@ -47,7 +47,8 @@ impl Surroundings<'_> {
         self.folder.join(path)
     }
 
-    fn resolve(&mut self, text: &str, place: &Place) -> Option<String> {
+    /// The text that `text` is, or says where it is.
+    pub(super) fn resolve(&mut self, text: &str, place: &Place) -> Option<String> {
         if let Some(name) = text.strip_prefix("env:") {
             return match self.environment.get(name) {
                 Some(value) if !value.is_empty() => Some(value.clone()),

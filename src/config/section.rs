@@ -101,6 +101,11 @@ impl<'t> Section<'t> {
         self.list(key, parse).into_iter().map(|(value, _)| value).collect()
     }
 
+    /// The same under another name.
+    pub(super) fn named_as(self, name: &'t str) -> Self {
+        Self { name, ..self }
+    }
+
     /// The entries of a table whose keys the file chooses.
     pub(super) fn entries(&self, key: &str) -> &'t [Entry] {
         self.entry(key).and_then(|entry| entry.node.table()).map_or(&[], |table| &table.0)

@@ -61,6 +61,7 @@ pub(super) fn session(
         roles_claim: section.read("roles_claim", form::pointer),
         expose_claims: section.values("expose_claims", form::text),
         template_claims: Vec::new(),
+        store_down: session::StoreDown::default(),
         longest_timeout,
     })
 }
@@ -146,6 +147,7 @@ pub(super) fn login(section: &Section<'_>, server: &Server, around: &mut Surroun
         login_page,
         after_login,
         after_logout,
+        codes: Vec::new(),
         return_to_origins: origins.iter().map(|origin| origin.origin().ascii_serialization()).collect(),
     })
 }

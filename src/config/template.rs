@@ -55,6 +55,7 @@ pub(super) fn call(
         cookies,
         body,
         timeout: section.read("timeout", form::duration),
+        assertion: None,
     })
 }
 
@@ -72,32 +73,11 @@ pub(super) fn header(text: &str, place: &Place, problems: &mut Problems) -> Opti
 
 /// The claims that a call asks for.
 pub(super) fn claims(template: &Template) -> Vec<String> {
-    fn of_text(text: &Text, claims: &mut Vec<String>) {
-        claims.extend(text.0.iter().filter_map(|piece| match piece {
-            Piece::Placeholder(Placeholder::Claim(name)) => Some(name.clone()),
-            _ => None,
-        }));
-    }
-    fn of_json(json: &call::Json, claims: &mut Vec<String>) {
-        match json {
-            call::Json::Value(Placeholder::Claim(name)) => claims.push(name.clone()),
-            call::Json::Text(text) => of_text(text, claims),
-            call::Json::Array(elements) => elements.iter().for_each(|element| of_json(element, claims)),
-            call::Json::Object(fields) => fields.iter().for_each(|(_, field)| of_json(field, claims)),
-            call::Json::Value(_) | call::Json::Plain(_) => {}
-        }
-    }
-    let mut claims = Vec::new();
-    let form = if let Body::Form(form) = &template.body { &form[..] } else { &[] };
-    let headers = template.headers.iter().map(|(_, text)| text);
-    let texts = headers.chain(template.cookies.iter().chain(form).map(|(_, text)| text));
-    for text in texts.chain([&template.path]) {
-        of_text(text, &mut claims);
-    }
-    if let Body::Json(json) = &template.body {
-        of_json(json, &mut claims);
-    }
-    claims
+    let claim = |placeholder: &Placeholder| match placeholder {
+        Placeholder::Claim(name) => Some(name.clone()),
+        _ => None,
+    };
+    template.placeholders().into_iter().filter_map(claim).collect()
 }
 
 /// Headers that are not set by hand: those that say where a message ends or goes, and those that are the gateway's own.
@@ -172,7 +152,8 @@ fn entries(entries: &[Entry], known: &[&str], problems: &mut Problems) -> Vec<(S
     entries.iter().filter_map(read).collect()
 }
 
-fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Option<call::Json> {
+/// Reads JSON with placeholders in its strings.
+pub(super) fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Option<call::Json> {
     Some(match &node.value {
         Value::Text(text) => {
             let json = call::Json::from_value(&Json::String(text.clone()), known);
@@ -193,7 +174,8 @@ fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Option<call::Js
     })
 }
 
-fn text(source: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
+/// Reads text.
+pub(super) fn text(source: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
     told(Text::parse(source, known), place, known, problems)
 }
 
@@ -220,7 +202,8 @@ fn told<T>(read: Result<T, TemplateError>, place: &Place, known: &[&str], proble
     None
 }
 
-fn literal_header(pieces: &[Piece], place: &Place, problems: &mut Problems) -> Option<()> {
+/// `None` where a header cannot hold what stands around the placeholders; that is complained about.
+pub(super) fn literal_header(pieces: &[Piece], place: &Place, problems: &mut Problems) -> Option<()> {
     let bad = |piece: &Piece| matches!(piece, Piece::Literal(text) if !text.is_ascii() || HeaderValue::from_str(text).is_err());
     if pieces.iter().any(bad) {
         problems.complain(place, "a header holds visible ASCII characters only", "percent-encode the rest");

@@ -7,9 +7,12 @@ use super::{
     *,
 };
 use crate::{
-    authority::VerifyKeys,
+    authority::{CodeLogin, VerifyKeys},
     call::{Body, Json, Piece, Placeholder, Text},
-    oidc::{Allow, Preset},
+    oidc::{self, Allow, Preset, TokenAuth},
+    secret::Secret,
+    session::StoreDown,
+    store,
 };
 
 mod bad;
@@ -52,6 +55,29 @@ targets = ["http://10.0.0.1:3000"]
 path = "/api/{*rest}"
 upstream = "api"
 access = "user"
+"#;
+
+const GATEWAY: &str = r#"[server]
+listen = "0.0.0.0:8080"
+public_url = "https://app.example"
+[session]
+keys = ["env:KEY"]
+[authority]
+kind = "gateway"
+[authority.gateway]
+roles.admin = { emails = ["boss@example.com"] }
+[providers.google]
+client_id = "id"
+allow = "anyone"
+[otp.sms]
+purpose = "login"
+allow = { claims = { phone_number = ["+821012345678"] } }
+[upstreams.api]
+targets = ["http://10.0.0.1:3000"]
+[[routes]]
+path = "/{*rest}"
+upstream = "api"
+access = { roles = ["admin"] }
 "#;
 
 fn environment(settings: &[(&str, &str)]) -> Environment {
@@ -200,6 +226,45 @@ fn the_reference_is_current() {
 }
 
 #[test]
+fn each_store_is_read_with_its_address_or_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let read_store = |table: &str| {
+        let text = BACKEND.replace("[session]", &format!("[store]\n{table}\n[session]"));
+        let settings = environment(&[("STORE_URL", "rediss-sentinel://:hunter2@a,b/main/0")]);
+        let loaded = parse(&text, "gateway.toml", folder.path(), &settings, &Random::system());
+        let loaded = loaded.unwrap_or_else(|complaints| panic!("{complaints}"));
+        (loaded.config.store, loaded.config.session.store_down, said(&loaded.warnings))
+    };
+    let none = String::new;
+    assert_eq!(read_store("kind = \"memory\""), (store::Settings::Memory, StoreDown::Wait, none()));
+    let path = folder.path().join("vestibule.redb");
+    assert_eq!(read_store("kind = \"file\""), (store::Settings::File { path }, StoreDown::Wait, none()));
+    let path = folder.path().join("x");
+    assert_eq!(read_store("kind = \"file\"\npath = \"x\"").0, store::Settings::File { path });
+    let url = Secret::new("rediss-sentinel://:hunter2@a,b/main/0");
+    assert_eq!(
+        read_store("kind = \"redis\"\nurl = \"env:STORE_URL\"\nstore_down = \"refresh\""),
+        (store::Settings::Redis { url }, StoreDown::Refresh, none())
+    );
+    let url = Secret::new("postgresql://gate@db:5432/gate");
+    assert_eq!(
+        read_store("kind = \"postgres\"\nurl = \"postgresql://gate@db:5432/gate\""),
+        (store::Settings::Postgres { url }, StoreDown::Wait, none())
+    );
+    assert_eq!(
+        read_store("kind = \"postgres\"\nurl = \"postgres://gate:hunter2@db/gate\"").2,
+        "6:7 a secret stands in the file itself → write \"env:NAME\" or \"file:PATH\", and keep the secret there\n"
+    );
+}
+
+#[test]
+fn instances_that_share_a_store_share_keys() {
+    let text = SMALLEST.replace("[session]", "[store]\nkind = \"redis\"\nurl = \"redis://localhost\"\n[session]");
+    let said = said(&read(&text).unwrap().warnings);
+    assert!(said.contains("5:8 several instances share a store, but without `session.keys` none can read"), "{said}");
+}
+
+#[test]
 fn the_environment_sets_single_values() {
     let config = read_with(
         SMALLEST,
@@ -233,7 +298,7 @@ fn a_setting_of_the_environment_that_is_wrong_is_complained_about() {
             ("VESTIBULE_SERVER__HOSTS", "x"),
             ("VESTIBULE_SESSION__SEAL", "maybe"),
             ("VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID", "x"),
-            ("VESTIBULE_OTP__LIFETIME", "3m"),
+            ("VESTIBULE_LIMITS__CONNECTIONS", "3"),
             ("VESTIBULE_SERVER__LISTEN__PORT", "3"),
         ],
     )
@@ -242,7 +307,7 @@ fn a_setting_of_the_environment_that_is_wrong_is_complained_about() {
     assert_eq!(
         errors,
         [
-            "error: VESTIBULE_OTP__LIFETIME: sets no key\n |\n = help: `otp` is not available yet in this version",
+            "error: VESTIBULE_LIMITS__CONNECTIONS: sets no key\n |\n = help: `limits` is not available yet in this version",
             "error: VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID: sets no key\n |\n = help: the file has no `[providers.kakao]`",
             "error: VESTIBULE_SERVER__HOSTS: sets no key\n |\n = help: `hosts` is not a single value: write it in the file",
             "error: VESTIBULE_SERVER__LISTEN__PORT: sets no key\n |\n = help: `listen` has no keys of its own",
@@ -430,6 +495,63 @@ fn a_provider_whose_refresh_token_is_needed_is_asked_for_consent() {
 }
 
 #[test]
+fn oauth2_providers_are_known_by_name_or_described() {
+    let read = |provider: &str| {
+        let text = SMALLEST.replace("[upstreams", &format!("{provider}[upstreams"));
+        let Loaded { mut config, warnings } = read(&text).unwrap_or_else(|complaints| panic!("{complaints}"));
+        let settings = config.providers.pop().unwrap();
+        let oidc::Kind::OAuth2(oauth2) = settings.kind.clone() else { panic!("{provider}") };
+        (settings, *oauth2, said(&warnings))
+    };
+    let named = |name: &str, more: &str| {
+        read(&format!(
+            "[providers.{name}]\nkind = \"oauth2\"\nclient_id = \"x\"\nclient_secret = \"env:SECRET\"\n{more}"
+        ))
+    };
+    let (settings, github, _) = named("github", "");
+    assert_eq!((settings.preset, settings.issuer.as_str()), (Preset::GitHub, "https://github.com/"));
+    assert_eq!((settings.label.as_deref(), settings.scopes), (Some("GitHub"), vec!["user:email".to_owned()]));
+    assert_eq!((github.token_auth, github.pkce, github.issuer_is_given), (TokenAuth::Post, true, false));
+    assert_eq!(github.profile.emails_url.unwrap().as_str(), "https://api.github.com/user/emails");
+    let (_, own, _) = named("github", "profile = { url = \"https://ghe.example/api/v3/user\" }\n");
+    assert_eq!((own.profile.subject.as_str(), own.profile.emails_url), ("/id", None), "no token for another's address");
+
+    let (settings, naver, _) = named("naver", "authorize_params = { auth_type = \"reprompt\" }\n");
+    assert_eq!((settings.preset, settings.scopes.len(), settings.authorize_params.len()), (Preset::Naver, 0, 1));
+    let success = Some(oidc::Success { pointer: "/resultcode".to_owned(), equals: "00".to_owned() });
+    assert_eq!((naver.profile.success, naver.profile.email_verified.len()), (success, 0));
+    let (_, kakao, _) = named("kakao", "");
+    assert_eq!(kakao.profile.email_verified.len(), 2);
+    let (_, kakao, _) = named("kakao", "profile = { email = \"/kakao_account/other\" }\n");
+    assert!(kakao.profile.email_verified.is_empty(), "what is said of one address is not said of another");
+
+    let (settings, corp, warnings) = named(
+        "corp",
+        r#"issuer = "https://id.example/x"
+authorize_url = "https://id.example:8443/authorize?tenant=1"
+token_url = "http://id.example/token"
+revoke_url = "https://id.example/revoke"
+token_auth = "basic"
+token_params = { audience = "api" }
+pkce = false
+scopes = ["openid", "me"]
+profile = { url = "https://id.example/me", subject = "/id", email_verified = "/ok", headers = { X-A = "1" }, success = { pointer = "/code", equals = 0 } }
+"#,
+    );
+    assert_eq!((settings.issuer.as_str(), corp.issuer_is_given), ("https://id.example/x", true));
+    assert_eq!((corp.token_auth, corp.pkce, corp.token_params.len()), (TokenAuth::Basic, false, 1));
+    assert_eq!(corp.profile.success.unwrap().equals, "0");
+    assert_eq!((corp.profile.headers[0].0.as_str(), corp.profile.email), ("x-a", None));
+    assert!(warnings.contains("what a provider says by http can be replaced on the way"), "{warnings}");
+    assert!(warnings.contains("`openid` asks for an ID token"), "{warnings}");
+    let (settings, ..) = named(
+        "corp",
+        "authorize_url = \"https://id.example:8443/a\"\ntoken_url = \"https://id.example/t\"\nprofile = { url = \"https://id.example/me\", subject = \"/id\" }\n",
+    );
+    assert_eq!(settings.issuer.as_str(), "https://id.example:8443/");
+}
+
+#[test]
 fn who_may_come_in_is_read_with_care() {
     let text = SMALLEST.replace(
         "[upstreams",
@@ -440,6 +562,94 @@ fn who_may_come_in_is_read_with_care() {
     assert_eq!(allow, Allow::Listed { email_domains: vec!["example.com".into()], emails: vec![], claims });
     let text = SMALLEST.replace("[upstreams", "allow = \"anyone\"\n[upstreams");
     assert_eq!(read(&text).unwrap().config.providers[0].allow, Some(Allow::Anyone));
+}
+
+#[test]
+fn a_gateway_that_issues_needs_to_be_told_little() {
+    let Loaded { config, warnings } = read(GATEWAY).unwrap_or_else(|complaints| panic!("{complaints}"));
+    assert_eq!(
+        said(&warnings),
+        "7:8 the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session → write `[store]` with a `kind` that outlives the process\n"
+    );
+    let Kind::Gateway(gateway) = &config.authority.kind else { panic!("{:?}", config.authority.kind) };
+    assert_eq!((&*gateway.issuer, &*gateway.audience), ("https://app.example", "https://app.example"));
+    assert_eq!((gateway.access_token_lifetime, &*gateway.default_role), (Duration::from_mins(10), "user"));
+    assert_eq!((gateway.idle, gateway.refresh_grace), (config.session.idle, config.session.refresh_grace));
+    assert!(gateway.claims.is_none());
+    let emails = vec!["boss@example.com".to_owned()];
+    let boss = Allow::Listed { email_domains: vec![], emails, claims: vec![] };
+    assert_eq!(gateway.roles, [("admin".to_owned(), boss)]);
+    let claims = vec![("phone_number".to_owned(), vec!["+821012345678".into()])];
+    let allow = Some(Allow::Listed { email_domains: vec![], emails: vec![], claims });
+    assert_eq!(gateway.codes, [CodeLogin { channel: "sms", allow }]);
+    assert_eq!(config.upstreams[0].bearer, Bearer::Access);
+    assert_eq!(config.providers[0].authorize_params, [], "the provider's refresh token is of no use");
+    assert_eq!((config.signing.len(), config.signing_keys().len()), (0, 1));
+    let more = GATEWAY
+        .replace("roles.admin", "issuer = \"i\"\naudience = \"a\"\naccess_token_lifetime = \"5m\"\ndefault_role = \"guest\"\nclaims = { mail = \"{claims.email}\", by = { name = \"{provider}\" } }\nroles.admin")
+        .replace("[session]", "[session]\nseal = false");
+    let config = read(&more).unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    let Kind::Gateway(gateway) = config.authority.kind else { panic!("a gateway") };
+    assert_eq!((&*gateway.issuer, &*gateway.audience, &*gateway.default_role), ("i", "a", "guest"));
+    assert_eq!(gateway.claims.unwrap()[0], ("mail".to_owned(), Json::Value(Placeholder::Claim("email".into()))));
+}
+
+#[test]
+fn what_rests_on_the_gateways_word_carries_an_assertion_and_is_out_of_reach() {
+    let exchange = "[authority.exchange]\npath = \"/social\"\njson = { p = \"{profile}\" }\n[authority.otp]\npath = \"/auth/otp\"\n[authority.refresh]";
+    let text = BACKEND
+        .replace("[authority.refresh]", exchange)
+        .replace("[upstreams", "[providers.google]\nclient_id = \"x\"\n[otp.sms]\npurpose = \"login\"\n[upstreams");
+    let config = read(&text).unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    let own_calls = config.own_calls();
+    assert!(["/social", "/auth/otp", "/auth/login"].iter().all(|path| own_calls.meets(0, &http::Method::POST, path)));
+    let backend = |text: &str| match read(text).unwrap().config.authority.kind {
+        Kind::Backend(backend) => backend,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(backend(&text).otp.unwrap().assertion, Some("otp.login"));
+    assert_eq!(backend(&text).exchange.unwrap().assertion, Some("exchange"));
+    assert_eq!(backend(&text).refresh.unwrap().assertion, None);
+    let proved = text.replace("\"{profile}\"", "[\"{profile}\", \"{id_token}\"]");
+    assert_eq!(backend(&proved).exchange.unwrap().assertion, None, "the ID token proves itself");
+
+    let notify = "[login.notify]\nupstream = \"api\"\npath = \"/joined\"\njson = { who = \"{profile}\", to = \"{address_e164}\" }\n[upstreams";
+    let config =
+        read(&GATEWAY.replace("[upstreams", notify)).unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    assert!(config.own_calls().meets(0, &http::Method::POST, "/joined"));
+    assert_eq!(config.authority.notify.unwrap().assertion, Some("login.notify"));
+}
+
+#[test]
+fn signing_keys_are_read_and_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let generate = crate::signing::SigningKey::generate;
+    pem("a.pem", generate(crate::signing::SigningAlgorithm::Es256).expose());
+    pem("b.pem", generate(crate::signing::SigningAlgorithm::Ed25519).expose());
+    pem("p384.pem", &rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem());
+    pem("public.pem", &rcgen::KeyPair::generate().unwrap().public_key_pem());
+    let read = |keys: &str| {
+        let text = BACKEND.replace("[session]", &format!("[signing]\nkeys = [{keys}]\n[session]"));
+        parse(&text, "gateway.toml", folder.path(), &environment(&[]), &Random::system())
+    };
+    let config = read("\"file:a.pem\", \"file:b.pem\"").unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    assert_eq!(config.signing_keys().iter().map(|key| key.id().len()).collect::<Vec<_>>(), [43, 43]);
+    let wrong = |keys: &str| said(&read(keys).unwrap_err().errors);
+    let good_one = "`vestibule keygen --signing` prints a good one\n";
+    assert_eq!(
+        wrong("\"file:a.pem\", \"file:a.pem\", \"file:p384.pem\", \"file:public.pem\", \"env:SECRET\""),
+        format!(
+            "5:23 this key is listed twice → leave one of the two out\n\
+             5:37 this is neither a P-256 nor an Ed25519 key → {good_one}\
+             5:54 this is not a private key in PKCS#8 PEM → it begins with `-----BEGIN PRIVATE KEY-----`; {good_one}\
+             5:73 this is not a private key in PKCS#8 PEM → it begins with `-----BEGIN PRIVATE KEY-----`; {good_one}"
+        )
+    );
+    assert_eq!(
+        wrong(""),
+        "5:8 without a key nothing can be signed → leave it out for keys that are derived from `session.keys`\n"
+    );
 }
 
 #[test]
@@ -471,14 +681,19 @@ fn every_declared_default_is_one_that_the_file_could_have() {
 fn every_declared_key_is_read() {
     const READERS: &[&str] = &[
         include_str!("authority.rs"),
+        include_str!("gateway.rs"),
         include_str!("mod.rs"),
         include_str!("mail.rs"),
         include_str!("messages.rs"),
+        include_str!("oauth2.rs"),
         include_str!("otp.rs"),
         include_str!("providers.rs"),
         include_str!("server.rs"),
         include_str!("session.rs"),
         include_str!("sms.rs"),
+        include_str!("sms_http.rs"),
+        include_str!("store.rs"),
+        include_str!("signing.rs"),
         include_str!("template.rs"),
         include_str!("upstreams.rs"),
     ];

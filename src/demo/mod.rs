@@ -1,5 +1,5 @@
-//! The loopback world of `vestibule demo`: a small OIDC provider, a backend with short-lived rotating tokens, and a
-//! page that shows the session working. The integration tests use the same provider and backend.
+//! The loopback world of `vestibule demo`: a small OIDC provider, a backend with short-lived rotating tokens, an outbox where codes arrive, and a
+//! page that shows the session working. The integration tests use the same provider, backend and outbox.
 
 pub mod backend;
 pub mod provider;
@@ -86,6 +86,7 @@ impl World {
 /// The `gateway.toml` of a gateway at `gateway` in front of that world.
 pub fn gateway_toml(world: &World, gateway: SocketAddr) -> String {
     let (provider, backend) = (&world.provider, world.backend.origin());
+    let outbox = world.backend.outbox_url();
     let (issuer, audience) = (provider.issuer(), backend::AUDIENCE);
     let (client_id, client_secret) = (provider.client_id(), provider.client_secret().expose());
     // Token texts are base64url and the addresses are ours, so nothing here needs escaping.
@@ -110,6 +111,10 @@ json = {{ id_token = "{{id_token}}", deviceId = "{{device_id}}", deviceName = "{
 path = "/auth/login"
 json = {{ email = "{{email}}", password = "{{password}}", deviceId = "{{device_id}}" }}
 
+[authority.otp]
+path = "/auth/otp"
+json = {{ channel = "{{channel}}", address = "{{address}}", deviceId = "{{device_id}}" }}
+
 [authority.refresh]
 path = "/auth/refresh"
 json = {{ refreshToken = "{{refresh_token}}", deviceId = "{{device_id}}" }}
@@ -129,6 +134,15 @@ client_id = "{client_id}"
 client_secret = "{client_secret}"
 scopes = ["openid", "email", "profile"]
 label = "Demo ID"
+
+[otp.sms]
+purpose = "login"
+outbox = {{ url = "{outbox}" }}
+
+[otp.email]
+purpose = "login"
+from = "Vestibule <demo@example.test>"
+outbox = {{ url = "{outbox}" }}
 
 [upstreams.backend]
 targets = ["{backend}"]

@@ -52,6 +52,13 @@ pub enum Content {
     Json(Value),
     /// 303 (RFC 9110 section 15.4.4) to this address: the next request is a GET, whatever this one was.
     Redirect(String),
+    /// A file that is at this address for good.
+    File {
+        /// `Content-Type`.
+        media_type: &'static str,
+        /// It.
+        bytes: Bytes,
+    },
     /// Nothing.
     Empty,
 }

@@ -19,6 +19,7 @@ use crate::{
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
     login::Logins,
     otp::{Channel, Otps},
+    pages::Asset,
     respond::{self, Failure, Form, Responder, Wants},
     route::{
         Access, CodeChannel, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who,
@@ -80,6 +81,8 @@ pub struct Gateway {
     pub logins: Arc<Logins>,
     /// One-time codes.
     pub otps: Arc<Otps>,
+    /// The public keys, as they are answered.
+    pub jwks: Bytes,
     /// Failures into answers.
     pub responder: Responder,
     /// Most bytes of one body kept for a replay.
@@ -286,6 +289,9 @@ impl Gateway {
         body: Incoming,
         trail: &mut Trail<'_>,
     ) -> Result<Response<Body>, Stop> {
+        if endpoint == OwnEndpoint::Jwks {
+            return Ok(self.public_keys(trail));
+        }
         let is_callback = matches!(endpoint, OwnEndpoint::Callback(_));
         trail.wants = Wants::of_endpoint(&parts);
         if is_callback {
@@ -322,6 +328,18 @@ impl Gateway {
         Ok(response)
     }
 
+    /// The same for everyone, so that anything on the way may keep it: no session is looked at.
+    fn public_keys(&self, trail: &mut Trail<'_>) -> Response<Body> {
+        let status = AuthStatus::Anonymous;
+        trail.status = Some(status);
+        let mut response = Response::new(Body::from(self.jwks.clone()));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        write_head(&mut response, status, CookieChanges::default());
+        response
+    }
+
     async fn endpoint(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<Answer, Stop> {
         let answer = match endpoint {
             OwnEndpoint::LoginPage => self.logins.page(call).await,
@@ -331,10 +349,13 @@ impl Gateway {
             OwnEndpoint::Nonce(provider) => self.logins.nonce(&call, self.table.provider_name(provider)),
             OwnEndpoint::Credentials => self.logins.credentials(call).await,
             OwnEndpoint::Logout => self.logins.logout(call).await,
+            OwnEndpoint::Script => self.logins.asset(&call, Asset::Script),
+            OwnEndpoint::Logo => self.logins.asset(&call, Asset::Logo),
             OwnEndpoint::SendCode(channel) => return Ok(self.otps.send(call, of_codes(channel)).await?),
             OwnEndpoint::ResendCode(channel) => return Ok(self.otps.resend(call, of_codes(channel)).await?),
             OwnEndpoint::VerifyCode(channel) => return Ok(self.otps.verify(call, of_codes(channel)).await?),
             OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, of_codes(channel)).await?),
+            OwnEndpoint::Jwks => return Err(Stop::at(Failure::NoRoute, &call.visit)),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
                 return self.describe(&call.visit, Asked::Session);

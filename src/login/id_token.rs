@@ -10,7 +10,7 @@ use super::{Answer, Call, Failed, LoginError, Logins};
 use crate::{
     authority::Proof,
     endpoint,
-    oidc::{Claims, Flaw, IdTokenError, Identity},
+    oidc::{Claims, Flaw, IdTokenError},
     secret::IdToken,
     session::CookieChanges,
 };
@@ -53,7 +53,8 @@ impl Logins {
     async fn exchange(&self, call: &mut Call, name: &str) -> Result<Answer, LoginError> {
         let audiences = self.audiences(name)?;
         let request: Request = call.json()?;
-        let verified = self.provider(name)?.verify_id_token(&request.id_token, audiences, None, Some(MAX_AGE)).await;
+        let provider = self.provider(name)?;
+        let verified = provider.verify_id_token(&request.id_token, audiences, None, Some(MAX_AGE)).await;
         let claims = verified.map_err(|error| match error {
             IdTokenError::Invalid(flaw) => LoginError::InvalidIdToken(flaw),
             IdTokenError::Unavailable(cause) => LoginError::ProviderUnavailable(cause),
@@ -67,13 +68,7 @@ impl Logins {
             endpoint::said(request.device_id.as_deref()),
             request.device_name.as_deref(),
         );
-        let identity = Identity {
-            provider: name.to_owned(),
-            profile: claims.clone(),
-            claims,
-            id_token: request.id_token,
-            tokens: None,
-        };
+        let identity = provider.identity(request.id_token, claims);
         let entered = self.enter(call, Proof::Provider(Box::new(identity)), name, device).await?;
         Ok(self.entered(entered))
     }

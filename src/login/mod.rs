@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     endpoint::{Places, ReturnTo, Unreadable},
     oidc::{self, Flaw, OidcError, Provider},
-    pages::Pages,
+    pages::{Pages, Site, To},
     secret::Random,
     session::{AuthStatus, BeginError, CookieChanges, EnterError, Entered, Sessions},
     store::StoreError,
@@ -44,12 +44,24 @@ pub struct Settings {
     pub after_logout: String,
     /// Origins besides `public_url`'s that `return_to` may name.
     pub return_to_origins: Vec<String>,
+    /// Where one-time codes go that log people in.
+    pub codes: Vec<To>,
 }
 
 impl Settings {
     /// Where a login begins: the built-in page, or the app's own.
     pub fn login_page(&self) -> String {
         self.login_page.clone().unwrap_or_else(|| format!("{}/login", self.base_path))
+    }
+
+    /// Where the pages stand.
+    pub fn site<'s>(&'s self, login_page: &'s str) -> Site<'s> {
+        Site {
+            public_url: &self.public_url,
+            base_path: &self.base_path,
+            login_page,
+            form_targets: &self.return_to_origins,
+        }
     }
 
     /// Where logins may end.

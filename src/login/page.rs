@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::{Answer, Call, Failed, LoginError, Logins, message::Message, state};
 use crate::{
-    endpoint::Parameters,
+    endpoint::{Content, Parameters},
     oidc::{self, Preset, Provider, ResponseMode},
-    pages::{Brand, Form, LoginPage, Method},
+    pages::{Asset, Brand, CodeForm, Form, LoginPage, Method},
     session::{CookieChanges, Reach},
 };
 
@@ -35,17 +35,35 @@ impl Logins {
             return Ok(Answer::see_other(return_to, cookies, auth_status));
         }
         let error = query.first("error");
-        if let ([only], false, None) = (self.providers.as_slice(), self.authority.takes_credentials(), error) {
+        let has_forms = self.authority.takes_credentials() || !self.settings.codes.is_empty();
+        if let ([only], false, None) = (self.providers.as_slice(), has_forms, error) {
             return self.sent_to(&call, &only.settings().name, return_to).await;
         }
         let page = self.pages.login(&LoginPage {
             language: call.language(),
             message: error.and_then(Message::of_code).map(Message::text),
             methods: self.providers.iter().map(|provider| self.method(provider, return_to)).collect(),
+            codes: self.settings.codes.iter().map(|to| CodeForm { to: *to, return_to }).collect(),
             form: self.authority.takes_credentials().then(|| Form { action: self.at("login"), return_to }),
         });
         let (auth_status, cookies) = call.visit.head();
         Ok(Answer::page(StatusCode::OK, page, cookies, auth_status))
+    }
+
+    /// `GET /assets/…`: a file that the pages need.
+    pub fn asset(&self, call: &Call, asset: Asset) -> Result<Answer, Failed> {
+        match self.pages.asset(asset) {
+            Some((media_type, bytes)) => {
+                let (auth_status, cookies) = call.visit.head();
+                Ok(Answer {
+                    status: StatusCode::OK,
+                    content: Content::File { media_type, bytes },
+                    cookies,
+                    auth_status,
+                })
+            }
+            None => Err(Failed::new(call, LoginError::NotConfigured, CookieChanges::default())),
+        }
     }
 
     /// `GET /login/{provider}?return_to=`: to the provider, with an attempt's cookie.
@@ -90,7 +108,7 @@ impl Logins {
                 Preset::Google => Brand::Google,
                 Preset::Kakao => Brand::Kakao,
                 Preset::Naver => Brand::Naver,
-                Preset::Generic => Brand::Other,
+                Preset::GitHub | Preset::Generic => Brand::Other,
             },
             label: settings.label.as_deref(),
             name: &settings.name,

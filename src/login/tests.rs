@@ -42,11 +42,8 @@ impl World {
         let providers = vec![Arc::new(fake.provider_with(provider))];
         let (clock, random, metrics) = (fake.clock.clone(), Random::system(), Arc::new(Metrics::new()));
         let authority = Authority::new(
-            authority::Settings { kind: authority::Kind::Provider, verify: None },
-            Arc::new(Caller::new(vec![]).unwrap()),
-            providers.clone(),
-            oidc::http_client().unwrap(),
-            clock.clone(),
+            authority::Settings { kind: authority::Kind::Provider, verify: None, notify: None },
+            authority::test_parts(Caller::new(vec![]).unwrap(), providers.clone(), &clock),
         );
         let authority = Arc::new(authority.unwrap());
         let sessions = Sessions::new(
@@ -59,7 +56,8 @@ impl World {
             Handle::current(),
         );
         let settings = settings();
-        let pages = Arc::new(Pages::new(&settings.public_url, &settings.login_page(), &settings.return_to_origins));
+        let pages = Pages::new(&crate::pages::Settings::default(), &settings.site(&settings.login_page())).unwrap();
+        let pages = Arc::new(pages);
         let logins = Logins::new(settings, providers, authority, sessions.clone(), pages, clock, random, metrics);
         Self { fake, logins, sessions }
     }
@@ -180,6 +178,7 @@ fn settings() -> Settings {
         login_page: None,
         after_login: "/home".to_owned(),
         after_logout: "/bye".to_owned(),
+        codes: Vec::new(),
         return_to_origins: vec![],
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     secret::{self, AccessToken},
 };
 
-/// Why an ID token is not believed; for the log.
+/// Why an ID token, or the profile in its place, is not believed; for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Flaw {
     /// It is no signed token that we can read, or a token of another kind.
@@ -37,6 +37,9 @@ pub enum Flaw {
     /// `at_hash`.
     #[error("made for another access token")]
     AccessToken,
+    /// The profile, where that takes the ID token's place.
+    #[error("the provider does not give the profile")]
+    Profile,
     /// The signature, its key or its algorithm.
     #[error("not signed by the issuer")]
     Signature,

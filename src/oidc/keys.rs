@@ -55,6 +55,11 @@ impl KeySource {
         Keys::of_pem(pem).map(Self::Fixed)
     }
 
+    /// A JWK set that is at hand; `None` if it is none.
+    pub(crate) fn set(document: &Value) -> Option<Self> {
+        Keys::of_set(document).map(Self::Fixed)
+    }
+
     /// How many keys there are that could verify a token.
     pub(crate) async fn count(&self) -> Result<usize, Arc<Unavailable>> {
         Ok(match self {

@@ -10,7 +10,8 @@ use url::Url;
 use super::{
     Claims, Flaw, Provider, ResponseMode, TokenAnswer, Unavailable, fetch,
     id_token::Expected,
-    token::{self, Failure},
+    provider::{Protocol, Published},
+    token::{Endpoints, Failure},
     userinfo::{self, UserinfoError},
 };
 use crate::secret::{IdToken, Secret};
@@ -46,17 +47,19 @@ pub struct CallbackParams {
     pub iss: Option<String>,
 }
 
-/// Who logged in, proved by a verified ID token.
+/// Who logged in, proved by a verified ID token, or by the profile that an access token of our own login opened.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The provider's name in the configuration.
     pub provider: String,
-    /// The ID token's claims.
+    /// The ID token's claims; without one, those that the profile makes.
     pub claims: Claims,
-    /// The same and what the userinfo endpoint adds.
+    /// The same and what the userinfo endpoint adds, under the names of OpenID Connect.
     pub profile: Claims,
-    /// The ID token.
-    pub id_token: IdToken,
+    /// The profile as the provider gave it, where its names are its own.
+    pub profile_as_given: Option<Claims>,
+    /// The ID token; none where the provider speaks OAuth 2.0 alone.
+    pub id_token: Option<IdToken>,
     /// The provider's tokens; none where an app brought the ID token.
     pub tokens: Option<TokenAnswer>,
 }
@@ -95,7 +98,7 @@ pub enum IdTokenError {
 impl Provider {
     /// Begins a login. `extra` are parameters of this one request, such as `prompt`; they cannot replace those that protect it.
     pub async fn authorization(&self, redirect_uri: &str, extra: &[(&str, &str)]) -> Result<Authorization, OidcError> {
-        let metadata = self.metadata().await.map_err(OidcError::Unavailable)?;
+        let endpoints = self.endpoints().await.map_err(OidcError::Unavailable)?;
         let attempt = Attempt {
             state: Secret::new(self.random.token::<24>()),
             nonce: Secret::new(self.random.token::<24>()),
@@ -108,19 +111,24 @@ impl Provider {
             ("response_type", "code"),
             ("client_id", &self.settings.client_id),
             ("redirect_uri", redirect_uri),
-            ("scope", &scope),
             ("state", attempt.state.expose()),
-            ("nonce", attempt.nonce.expose()),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", "S256"),
         ];
+        if !scope.is_empty() {
+            own.push(("scope", &scope));
+        }
+        if matches!(self.protocol, Protocol::OpenId(_)) {
+            own.push(("nonce", attempt.nonce.expose()));
+        }
+        if self.uses_pkce() {
+            own.extend([("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
+        }
         if self.settings.response_mode == ResponseMode::FormPost {
             own.push(("response_mode", "form_post"));
         }
         let configured = self.settings.authorize_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let configured = configured.filter(|(name, _)| extra.iter().all(|(over, _)| over != name));
         let others = configured.chain(extra.iter().copied()).filter(|(name, _)| !PROTECTED.contains(name));
-        let mut url = metadata.authorization_endpoint.clone();
+        let mut url = endpoints.authorization;
         url.query_pairs_mut()
             .extend_pairs(own)
             .extend_pairs(others.map(|(name, value)| self.settings.preset.authorize_param(name, value)));
@@ -137,30 +145,31 @@ impl Provider {
         if attempt.state.is_empty() || callback.state != attempt.state {
             return Err(OidcError::Attempt);
         }
-        let metadata = self.metadata().await.map_err(OidcError::Unavailable)?;
+        match &self.protocol {
+            Protocol::OpenId(published) => self.redeem_by_id_token(published, callback, attempt, redirect_uri).await,
+            Protocol::OAuth2(oauth2) => self.redeem_by_profile(oauth2, callback, attempt, redirect_uri).await,
+        }
+    }
+
+    async fn redeem_by_id_token(
+        &self,
+        published: &Published,
+        callback: CallbackParams,
+        attempt: &Attempt,
+        redirect_uri: &str,
+    ) -> Result<Identity, OidcError> {
+        let metadata = self.metadata(published).await.map_err(OidcError::Unavailable)?;
         match &callback.iss {
             Some(issuer) if *issuer == metadata.issuer => {}
             None if !metadata.authorization_response_iss_parameter_supported => {}
             _ => return Err(OidcError::Attempt),
         }
-        let mut fields = vec![
-            ("grant_type", "authorization_code".to_owned()),
-            ("code", callback.code.expose().to_owned()),
-            ("redirect_uri", redirect_uri.to_owned()),
-            ("code_verifier", attempt.verifier.expose().to_owned()),
-        ];
-        if self.settings.preset.state_at_exchange() {
-            fields.push(("state", callback.state.expose().to_owned()));
-        }
-        let request = token::request(&self.http, &metadata.token_endpoint, &self.settings, &metadata, fields);
-        let received = self.ask(request, fetch::CALL).await.map_err(|error| OidcError::Unavailable(Arc::new(error)))?;
-        let tokens = token::read(&received, self.clock.now()).map_err(|failure| match failure {
-            Failure::Error(error) => OidcError::Refused { error },
-            Failure::Unavailable(error) => OidcError::Unavailable(Arc::new(error)),
-        })?;
+        let endpoints = metadata.endpoints(self.settings.preset);
+        let tokens = self.exchanged(&endpoints, &callback, attempt, redirect_uri, &[]).await?;
         let id_token = tokens.id_token.clone().ok_or(OidcError::Untrusted(Flaw::Form))?;
         let claims = self
             .verified(
+                published,
                 &id_token,
                 Expected {
                     nonce: Some(attempt.nonce.expose()),
@@ -171,7 +180,48 @@ impl Provider {
             .await?;
         let userinfo = self.userinfo(&metadata, &tokens.access_token, &claims, fetch::CALL).await?;
         let profile = userinfo::merged(&claims, userinfo);
-        Ok(Identity { provider: self.settings.name.clone(), claims, profile, id_token, tokens: Some(tokens) })
+        Ok(Identity {
+            provider: self.settings.name.clone(),
+            claims,
+            profile,
+            profile_as_given: None,
+            id_token: Some(id_token),
+            tokens: Some(tokens),
+        })
+    }
+
+    /// The tokens for the callback's code. `extra` are fields of the request besides those of the specification.
+    pub(super) async fn exchanged(
+        &self,
+        endpoints: &Endpoints,
+        callback: &CallbackParams,
+        attempt: &Attempt,
+        redirect_uri: &str,
+        extra: &[(String, String)],
+    ) -> Result<TokenAnswer, OidcError> {
+        let mut fields = vec![
+            ("grant_type", "authorization_code".to_owned()),
+            ("code", callback.code.expose().to_owned()),
+            ("redirect_uri", redirect_uri.to_owned()),
+        ];
+        if self.uses_pkce() {
+            fields.push(("code_verifier", attempt.verifier.expose().to_owned()));
+        }
+        if self.settings.preset.state_at_exchange() {
+            fields.push(("state", callback.state.expose().to_owned()));
+        }
+        fields.extend(extra.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        self.tokens(endpoints, fields, fetch::CALL).await.map_err(|failure| match failure {
+            Failure::Error(error) => OidcError::Refused { error },
+            Failure::Unavailable(error) => OidcError::Unavailable(Arc::new(error)),
+        })
+    }
+
+    fn uses_pkce(&self) -> bool {
+        match &self.protocol {
+            Protocol::OpenId(_) => true,
+            Protocol::OAuth2(oauth2) => oauth2.pkce,
+        }
     }
 
     /// Verifies an ID token that came another way than by our own login, from an app for example. `audiences` are those that `aud` and `azp`
@@ -183,13 +233,21 @@ impl Provider {
         nonce: Option<&str>,
         max_age: Option<Duration>,
     ) -> Result<Claims, IdTokenError> {
-        let metadata = self.metadata().await.map_err(IdTokenError::Unavailable)?;
-        self.verified(token, Expected { audiences, nonce, max_age, ..self.expected(&metadata) }).await
+        let Protocol::OpenId(published) = &self.protocol else { return Err(IdTokenError::Invalid(Flaw::Form)) };
+        let metadata = self.metadata(published).await.map_err(IdTokenError::Unavailable)?;
+        self.verified(published, token, Expected { audiences, nonce, max_age, ..self.expected(&metadata) }).await
     }
 
     /// The identity in an ID token that [`Provider::verify_id_token`] has verified.
     pub fn identity(&self, id_token: IdToken, claims: Claims) -> Identity {
-        Identity { provider: self.settings.name.clone(), profile: claims.clone(), claims, id_token, tokens: None }
+        Identity {
+            provider: self.settings.name.clone(),
+            profile: claims.clone(),
+            claims,
+            profile_as_given: None,
+            id_token: Some(id_token),
+            tokens: None,
+        }
     }
 }
 

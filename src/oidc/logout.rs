@@ -5,35 +5,42 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
-use super::{Provider, Unavailable, fetch, token};
+use super::{
+    Provider, Unavailable, fetch,
+    provider::Protocol,
+    token::{self, Revocation},
+};
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 
 impl Provider {
-    /// Makes the tokens worthless at the provider (RFC 7009). `Ok(false)` where it has no way to.
+    /// Makes the tokens worthless at the provider. `Ok(false)` where it has no way to.
     pub async fn revoke(
         &self,
         refresh_token: Option<&RefreshToken>,
         access_token: Option<&AccessToken>,
     ) -> Result<bool, Arc<Unavailable>> {
-        let metadata = self.metadata().await?;
-        let (endpoint, fields) = if self.settings.preset.deletes_at_token_endpoint() {
-            let Some(token) = access_token else { return Ok(false) };
-            let fields = vec![
-                ("grant_type", "delete".to_owned()),
-                ("access_token", token.expose().to_owned()),
-                ("service_provider", "NAVER".to_owned()),
-            ];
-            (&metadata.token_endpoint, fields)
-        } else {
-            let Some(endpoint) = &metadata.revocation_endpoint else { return Ok(false) };
-            let (token, hint) = match (refresh_token, access_token) {
-                (Some(token), _) => (token.expose(), "refresh_token"),
-                (None, Some(token)) => (token.expose(), "access_token"),
-                (None, None) => return Ok(false),
-            };
-            (endpoint, vec![("token", token.to_owned()), ("token_type_hint", hint.to_owned())])
+        let endpoints = self.endpoints().await?;
+        let (endpoint, fields) = match &endpoints.revocation {
+            Revocation::None => return Ok(false),
+            Revocation::At(endpoint) => {
+                let (token, hint) = match (refresh_token, access_token) {
+                    (Some(token), _) => (token.expose(), "refresh_token"),
+                    (None, Some(token)) => (token.expose(), "access_token"),
+                    (None, None) => return Ok(false),
+                };
+                (endpoint, vec![("token", token.to_owned()), ("token_type_hint", hint.to_owned())])
+            }
+            Revocation::DeleteAtTokenEndpoint => {
+                let Some(token) = access_token else { return Ok(false) };
+                let fields = vec![
+                    ("grant_type", "delete".to_owned()),
+                    ("access_token", token.expose().to_owned()),
+                    ("service_provider", "NAVER".to_owned()),
+                ];
+                (&endpoints.token, fields)
+            }
         };
-        let request = token::request(&self.http, endpoint, &self.settings, &metadata, fields);
+        let request = token::request(&self.http, endpoint, &self.settings, endpoints.token_auth, fields);
         let received = self.ask(request, fetch::CALL).await?;
         let error = serde_json::from_slice::<Value>(&received.body).is_ok_and(|body| body.get("error").is_some());
         if received.status.is_success() && !error {
@@ -49,10 +56,11 @@ impl Provider {
         redirect_uri: &str,
         state: Option<&str>,
     ) -> Option<Url> {
+        let Protocol::OpenId(published) = &self.protocol else { return None };
         let preset = self.settings.preset;
         let mut url = match preset.logout_endpoint(&self.settings.issuer) {
             Some(url) => url,
-            None => self.metadata().await.ok()?.end_session_endpoint.clone()?,
+            None => self.metadata(published).await.ok()?.end_session_endpoint.clone()?,
         };
         url.query_pairs_mut()
             .append_pair("client_id", &self.settings.client_id)

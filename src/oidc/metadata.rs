@@ -5,8 +5,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    Preset,
+    Preset, TokenAuth,
     fetch::{self, Unavailable},
+    token::{Endpoints, Revocation},
 };
 use crate::clock::Timestamp;
 
@@ -20,7 +21,7 @@ pub(crate) struct Metadata {
     pub(crate) userinfo_endpoint: Option<Url>,
     pub(crate) revocation_endpoint: Option<Url>,
     pub(crate) end_session_endpoint: Option<Url>,
-    pub(crate) token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
     /// RFC 9207: the callback carries `iss`.
     #[serde(default)]
@@ -40,6 +41,23 @@ pub(crate) async fn discover(
 }
 
 impl Metadata {
+    /// The endpoints, with the habits of `preset`.
+    pub(super) fn endpoints(&self, preset: Preset) -> Endpoints {
+        let methods = self.token_endpoint_auth_methods_supported.as_deref();
+        let lists = |method: &str| methods.is_some_and(|methods| methods.iter().any(|listed| listed == method));
+        let in_form = preset.secret_in_form() || (lists("client_secret_post") && !lists("client_secret_basic"));
+        Endpoints {
+            authorization: self.authorization_endpoint.clone(),
+            token: self.token_endpoint.clone(),
+            token_auth: if in_form { TokenAuth::Post } else { TokenAuth::Basic },
+            revocation: match &self.revocation_endpoint {
+                _ if preset.deletes_at_token_endpoint() => Revocation::DeleteAtTokenEndpoint,
+                Some(endpoint) => Revocation::At(endpoint.clone()),
+                None => Revocation::None,
+            },
+        }
+    }
+
     fn checked(self, issuer: &Url, preset: Preset) -> Result<Self, Unavailable> {
         if !names(issuer, &self.issuer) {
             return Err(Unavailable::WrongIssuer);
@@ -60,8 +78,14 @@ impl Metadata {
 }
 
 /// Whether `text` is the issuer, character by character; but a URL without a path has lost whether a slash stood at its end.
-fn names(issuer: &Url, text: &str) -> bool {
+pub(super) fn names(issuer: &Url, text: &str) -> bool {
     issuer.as_str() == text || (issuer.path() == "/" && issuer.as_str().strip_suffix('/') == Some(text))
+}
+
+/// The issuer as text: one without a path as it is usually written.
+pub(super) fn text_of(issuer: &Url) -> &str {
+    let text = issuer.as_str();
+    if issuer.path() == "/" { text.trim_end_matches('/') } else { text }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod keys;
 mod login;
 mod logout;
 mod metadata;
+mod oauth2;
 pub mod presets;
 mod provider;
 mod refresh;
@@ -29,9 +30,10 @@ pub(crate) use id_token::numeric_date;
 pub(crate) use jws::{ASYMMETRIC, Jws, claims_as_received};
 pub(crate) use keys::KeySource;
 pub use login::{Attempt, Authorization, CallbackParams, IdTokenError, Identity, OidcError};
+pub use oauth2::{OAuth2, Profile, Success};
 pub use provider::{Provider, Reachability};
 pub use refresh::{RefreshError, Refreshed};
-pub use token::TokenAnswer;
+pub use token::{TokenAnswer, TokenAuth};
 pub(crate) use token::{is_token, seconds};
 
 /// The verified claims of a token or the profile of a person.
@@ -44,7 +46,9 @@ pub struct Settings {
     pub name: String,
     /// Which provider's habits apply.
     pub preset: Preset,
-    /// The issuer whose discovery document is read.
+    /// What it speaks.
+    pub kind: Kind,
+    /// The issuer: whose discovery document is read, and to whom subjects belong.
     pub issuer: Url,
     /// OAuth client id.
     pub client_id: String,
@@ -64,6 +68,15 @@ pub struct Settings {
     pub label: Option<String>,
 }
 
+/// What a provider speaks.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// `oidc`: OpenID Connect, with discovery.
+    Oidc,
+    /// `oauth2`: OAuth 2.0 alone, with endpoints and a profile request that are configured.
+    OAuth2(Box<OAuth2>),
+}
+
 /// A provider with habits of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Preset {
@@ -71,10 +84,12 @@ pub enum Preset {
     Generic,
     /// Google.
     Google,
-    /// Kakao (OIDC).
+    /// Kakao.
     Kakao,
-    /// Naver (OIDC).
+    /// Naver.
     Naver,
+    /// GitHub, which has no OpenID Connect for logins.
+    GitHub,
 }
 
 /// `response_mode` of the authorization request (OAuth 2.0 Multiple Response Types, Form Post Response Mode).

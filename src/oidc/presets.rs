@@ -50,6 +50,104 @@ pub fn by_name(name: &str) -> Option<Defaults> {
     })
 }
 
+/// What a preset fills in for `kind = "oauth2"` where the file says nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OAuth2Defaults {
+    /// Which habits apply.
+    pub preset: Preset,
+    /// The authorization endpoint.
+    pub authorize_url: &'static str,
+    /// The token endpoint.
+    pub token_url: &'static str,
+    /// Scopes; none is what the provider's console says.
+    pub scopes: &'static [&'static str],
+    /// The profile.
+    pub profile: ProfileDefaults,
+    /// What the login page calls it.
+    pub label: &'static str,
+}
+
+/// The profile request of a preset: addresses and JSON pointers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProfileDefaults {
+    /// Where it is.
+    pub url: &'static str,
+    /// What tells a success: where, and which text.
+    pub success: Option<(&'static str, &'static str)>,
+    /// The person's id.
+    pub subject: &'static str,
+    /// The e-mail address.
+    pub email: &'static str,
+    /// What must all be true for that to be verified.
+    pub email_verified: &'static [&'static str],
+    /// The name.
+    pub name: &'static str,
+    /// The picture.
+    pub picture: &'static str,
+    /// The list of e-mail addresses.
+    pub emails_url: Option<&'static str>,
+}
+
+/// The defaults of the provider that is known by this name in `[providers.NAME]` with `kind = "oauth2"`.
+pub fn oauth2_by_name(name: &str) -> Option<OAuth2Defaults> {
+    Some(match name {
+        "github" => OAuth2Defaults {
+            preset: Preset::GitHub,
+            authorize_url: "https://github.com/login/oauth/authorize",
+            token_url: "https://github.com/login/oauth/access_token",
+            // Name and picture are public; addresses are not.
+            scopes: &["user:email"],
+            profile: ProfileDefaults {
+                url: "https://api.github.com/user",
+                success: None,
+                subject: "/id",
+                email: "/email",
+                email_verified: &[],
+                name: "/name",
+                picture: "/avatar_url",
+                emails_url: Some("https://api.github.com/user/emails"),
+            },
+            label: "GitHub",
+        },
+        "kakao" => OAuth2Defaults {
+            preset: Preset::Kakao,
+            authorize_url: "https://kauth.kakao.com/oauth/authorize",
+            token_url: "https://kauth.kakao.com/oauth/token",
+            scopes: &[],
+            profile: ProfileDefaults {
+                url: "https://kapi.kakao.com/v2/user/me",
+                success: None,
+                subject: "/id",
+                email: "/kakao_account/email",
+                email_verified: &["/kakao_account/is_email_valid", "/kakao_account/is_email_verified"],
+                name: "/kakao_account/profile/nickname",
+                picture: "/kakao_account/profile/profile_image_url",
+                emails_url: None,
+            },
+            label: "카카오",
+        },
+        "naver" => OAuth2Defaults {
+            preset: Preset::Naver,
+            // Not to be mixed with `/oauth2/…`, which is OpenID Connect.
+            authorize_url: "https://nid.naver.com/oauth2.0/authorize",
+            token_url: "https://nid.naver.com/oauth2.0/token",
+            scopes: &[],
+            profile: ProfileDefaults {
+                url: "https://openapi.naver.com/v1/nid/me",
+                success: Some(("/resultcode", "00")),
+                subject: "/response/id",
+                email: "/response/email",
+                email_verified: &[],
+                name: "/response/name",
+                picture: "/response/profile_image",
+                emails_url: None,
+            },
+            label: "네이버",
+        },
+        _ => return None,
+    })
+}
+
 impl Preset {
     /// Documented to support S256, so that its metadata need not say it.
     pub(super) fn pkce_is_certain(self) -> bool {
@@ -100,6 +198,11 @@ impl Preset {
         self == Self::Naver
     }
 
+    /// Whether `error` of the token endpoint means that the refresh token is over (RFC 6749 section 5.2, and GitHub's own word for it).
+    pub(super) fn refuses_refresh(self, error: &str) -> bool {
+        error == "invalid_grant" || (self == Self::GitHub && error == "bad_refresh_token")
+    }
+
     /// The claims in an answer of the userinfo endpoint; `None` where it is no success.
     pub(super) fn userinfo_claims(self, answer: Value) -> Option<Claims> {
         let Value::Object(mut members) = answer else { return None };
@@ -130,6 +233,12 @@ mod tests {
             assert!(defaults.scopes.contains(&"openid") && Url::parse(defaults.issuer).is_ok());
         }
         assert_eq!(by_name("corp"), None);
+        for name in ["github", "kakao", "naver"] {
+            let OAuth2Defaults { authorize_url, token_url, profile, .. } = oauth2_by_name(name).unwrap();
+            let urls = [authorize_url, token_url, profile.url].into_iter().chain(profile.emails_url);
+            assert!(urls.map(|url| Url::parse(url).unwrap()).all(|url| url.scheme() == "https"), "{name}");
+        }
+        assert_eq!(oauth2_by_name("google"), None);
     }
 
     #[test]

@@ -12,13 +12,14 @@ use futures_util::FutureExt as _;
 use reqwest::{Client, RequestBuilder};
 
 use super::{
-    Claims, Flaw, IdTokenError, Settings, Unavailable,
+    Claims, Flaw, IdTokenError, Kind, OAuth2, Settings, Unavailable,
     fetch::{self, Received},
     id_token::Expected,
     jws::{self, Jws},
     kept::Kept,
     keys::KeySource,
     metadata::{self, Metadata},
+    token::Endpoints,
     userinfo::{self, UserinfoError},
 };
 use crate::{
@@ -26,15 +27,28 @@ use crate::{
     secret::{AccessToken, IdToken, Random},
 };
 
-/// A configured provider. What it publishes is fetched when it is first needed.
+/// A configured provider.
 pub struct Provider {
     pub(super) settings: Settings,
     pub(super) http: Client,
     pub(super) clock: Clock,
     pub(super) random: Random,
+    pub(super) protocol: Protocol,
+    heard: AtomicU8,
+}
+
+/// What it speaks, and what that needs.
+pub(super) enum Protocol {
+    /// OpenID Connect: what it publishes is fetched when it is first needed.
+    OpenId(Published),
+    /// OAuth 2.0 alone: all there is to know is configured.
+    OAuth2(Box<OAuth2>),
+}
+
+/// What an OpenID provider publishes.
+pub(super) struct Published {
     metadata: Kept<Metadata>,
     keys: KeySource,
-    heard: AtomicU8,
 }
 
 /// What the last exchange with a provider showed.
@@ -52,21 +66,12 @@ pub enum Reachability {
 impl Provider {
     /// A provider that is reached through `http` (see [`super::http_client`]).
     pub fn new(settings: Settings, http: Client, clock: Clock, random: Random) -> Self {
-        let metadata = {
-            let (issuer, preset) = (settings.issuer.clone(), settings.preset);
-            let (http, now) = (http.clone(), clock.clone());
-            Kept::new(format!("{} metadata", settings.name), clock.clone(), move || {
-                let (http, issuer, now) = (http.clone(), issuer.clone(), now.now());
-                async move { metadata::discover(&http, &issuer, preset, now).await.map_err(Arc::new) }.boxed()
-            })
+        let protocol = match &settings.kind {
+            Kind::Oidc => Protocol::OpenId(Published::by(&settings, &http, &clock)),
+            Kind::OAuth2(oauth2) => Protocol::OAuth2(oauth2.clone()),
         };
-        let located = metadata.clone();
-        let keys = KeySource::published(format!("{} keys", settings.name), http.clone(), clock.clone(), move || {
-            let located = located.clone();
-            async move { Ok(located.current().await?.jwks_uri.clone()) }.boxed()
-        });
         let heard = AtomicU8::new(Reachability::Untried as u8);
-        Self { settings, http, clock, random, metadata, keys, heard }
+        Self { settings, http, clock, random, protocol, heard }
     }
 
     /// Its settings.
@@ -83,18 +88,33 @@ impl Provider {
         }
     }
 
-    /// Fetches its discovery document, unless that is there.
+    /// Fetches its discovery document, unless that is there; one that has none is only knocked at: any answer of its token endpoint will do.
     pub async fn discover(&self) -> Result<(), Arc<Unavailable>> {
-        self.metadata().await.map(drop)
+        match &self.protocol {
+            Protocol::OpenId(published) => self.metadata(published).await.map(drop),
+            Protocol::OAuth2(oauth2) => {
+                self.ask(self.http.head(oauth2.token_url.clone()), fetch::CALL).await.map(drop).map_err(Arc::new)
+            }
+        }
     }
 
-    /// Fetches its keys, unless they are there: how many could verify a token.
+    /// Fetches its keys, unless they are there: how many could verify a token; none where there is no ID token.
     pub async fn count_keys(&self) -> Result<usize, Arc<Unavailable>> {
-        self.keys.count().await
+        match &self.protocol {
+            Protocol::OpenId(published) => published.keys.count().await,
+            Protocol::OAuth2(_) => Ok(0),
+        }
     }
 
-    pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, Arc<Unavailable>> {
-        let metadata = self.metadata.current().await;
+    pub(super) async fn endpoints(&self) -> Result<Endpoints, Arc<Unavailable>> {
+        match &self.protocol {
+            Protocol::OpenId(published) => Ok(self.metadata(published).await?.endpoints(self.settings.preset)),
+            Protocol::OAuth2(oauth2) => Ok(oauth2.endpoints(self.settings.preset)),
+        }
+    }
+
+    pub(super) async fn metadata(&self, published: &Published) -> Result<Arc<Metadata>, Arc<Unavailable>> {
+        let metadata = published.metadata.current().await;
         if metadata.is_err() {
             self.hear(Reachability::Unreachable);
         }
@@ -125,10 +145,15 @@ impl Provider {
     }
 
     /// The claims are looked at first: a token that is not for us is no reason to fetch keys.
-    pub(super) async fn verified(&self, token: &IdToken, expected: Expected<'_>) -> Result<Claims, IdTokenError> {
+    pub(super) async fn verified(
+        &self,
+        published: &Published,
+        token: &IdToken,
+        expected: Expected<'_>,
+    ) -> Result<Claims, IdTokenError> {
         let token = Jws::parse(token.expose()).ok_or(IdTokenError::Invalid(Flaw::Form))?;
         expected.check(&token).map_err(IdTokenError::Invalid)?;
-        if !self.keys.verify(&token, jws::ASYMMETRIC).await.map_err(IdTokenError::Unavailable)? {
+        if !published.keys.verify(&token, jws::ASYMMETRIC).await.map_err(IdTokenError::Unavailable)? {
             return Err(IdTokenError::Invalid(Flaw::Signature));
         }
         Ok(token.claims)
@@ -151,5 +176,24 @@ impl Provider {
         let received =
             self.ask(request, deadline).await.map_err(|error| UserinfoError::Unavailable(Arc::new(error)))?;
         userinfo::read(&received, &self.settings, claims, self.clock.now())
+    }
+}
+
+impl Published {
+    fn by(settings: &Settings, http: &Client, clock: &Clock) -> Self {
+        let metadata = {
+            let (issuer, preset) = (settings.issuer.clone(), settings.preset);
+            let (http, now) = (http.clone(), clock.clone());
+            Kept::new(format!("{} metadata", settings.name), clock.clone(), move || {
+                let (http, issuer, now) = (http.clone(), issuer.clone(), now.now());
+                async move { metadata::discover(&http, &issuer, preset, now).await.map_err(Arc::new) }.boxed()
+            })
+        };
+        let located = metadata.clone();
+        let keys = KeySource::published(format!("{} keys", settings.name), http.clone(), clock.clone(), move || {
+            let located = located.clone();
+            async move { Ok(located.current().await?.jwks_uri.clone()) }.boxed()
+        });
+        Self { metadata, keys }
     }
 }

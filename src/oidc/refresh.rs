@@ -8,7 +8,8 @@ use super::{
     Claims, Flaw, IdTokenError, Provider, TokenAnswer, Unavailable, fetch,
     id_token::Expected,
     metadata::Metadata,
-    token::{self, Failure},
+    provider::{Protocol, Published},
+    token::{Endpoints, Failure},
     userinfo,
 };
 use crate::secret::RefreshToken;
@@ -43,26 +44,20 @@ pub enum RefreshError {
 }
 
 impl Provider {
-    /// Asks for new tokens. A new ID token must be of the person and client that `previous`, the claims of the session so far, names.
+    /// Asks for new tokens. A new ID token or profile must be of the person (and client) that `previous`, the claims of the session so far, names.
     pub async fn refresh(
         &self,
         refresh_token: &RefreshToken,
         previous: Option<&Claims>,
     ) -> Result<Refreshed, RefreshError> {
-        let metadata = self.metadata().await.map_err(|_| RefreshError::Unsent)?;
-        let fields =
-            vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", refresh_token.expose().to_owned())];
-        let request = token::request(&self.http, &metadata.token_endpoint, &self.settings, &metadata, fields);
-        let received = self.ask(request, fetch::REFRESH).await?;
-        let mut tokens = token::read(&received, self.clock.now()).map_err(|failure| match failure {
-            Failure::Error(error) if error == "invalid_grant" => RefreshError::Refused,
-            Failure::Error(error) => {
-                tracing::warn!(provider = self.settings.name, error, "oidc: refresh answered with an error");
-                RefreshError::Failed { retry_after: None }
-            }
-            Failure::Unavailable(error) => error.into(),
-        })?;
-        let claims = match self.refreshed_claims(&metadata, &tokens, previous).await {
+        let published = match &self.protocol {
+            Protocol::OpenId(published) => published,
+            Protocol::OAuth2(oauth2) => return self.refresh_by_profile(oauth2, refresh_token, previous).await,
+        };
+        let metadata = self.metadata(published).await.map_err(|_| RefreshError::Unsent)?;
+        let endpoints = metadata.endpoints(self.settings.preset);
+        let mut tokens = self.refreshed_tokens(&endpoints, refresh_token, &[]).await?;
+        let claims = match self.refreshed_claims(published, &metadata, &tokens, previous).await {
             Ok(claims) => claims,
             Err(IdTokenError::Invalid(flaw)) => {
                 tracing::error!(provider = self.settings.name, %flaw, "oidc: refresh brought a bad ID token");
@@ -79,16 +74,37 @@ impl Provider {
         Ok(Refreshed { tokens, profile })
     }
 
+    /// The new tokens alone. `extra` are fields of the request besides those of the specification.
+    pub(super) async fn refreshed_tokens(
+        &self,
+        endpoints: &Endpoints,
+        refresh_token: &RefreshToken,
+        extra: &[(String, String)],
+    ) -> Result<TokenAnswer, RefreshError> {
+        let mut fields =
+            vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", refresh_token.expose().to_owned())];
+        fields.extend(extra.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        self.tokens(endpoints, fields, fetch::REFRESH).await.map_err(|failure| match failure {
+            Failure::Error(error) if self.settings.preset.refuses_refresh(&error) => RefreshError::Refused,
+            Failure::Error(error) => {
+                tracing::warn!(provider = self.settings.name, error, "oidc: refresh answered with an error");
+                RefreshError::Failed { retry_after: None }
+            }
+            Failure::Unavailable(error) => error.into(),
+        })
+    }
+
     /// The claims of a refresh's ID token, if it brought one (OpenID Connect Core section 12.2).
     async fn refreshed_claims(
         &self,
+        published: &Published,
         metadata: &Metadata,
         tokens: &TokenAnswer,
         previous: Option<&Claims>,
     ) -> Result<Option<Claims>, IdTokenError> {
         let Some(token) = &tokens.id_token else { return Ok(None) };
         let expected = Expected { access_token: Some(&tokens.access_token), ..self.expected(metadata) };
-        let claims = self.verified(token, expected).await?;
+        let claims = self.verified(published, token, expected).await?;
         for (name, flaw) in [("iss", Flaw::Issuer), ("sub", Flaw::Subject), ("aud", Flaw::Audience)] {
             if let Some(before) = previous.and_then(|previous| previous.get(name))
                 && claims.get(name).map(as_list) != Some(as_list(before))
@@ -117,7 +133,7 @@ impl Provider {
             None => userinfo::about_the_login(previous?),
         };
         let is_new = tokens.id_token.is_some();
-        match self.userinfo(metadata, &tokens.access_token, &base, USERINFO_AT_REFRESH).await {
+        match self.userinfo(metadata, &tokens.access_token, &base, PROFILE_AT_REFRESH).await {
             Ok(None) => is_new.then_some(base),
             Ok(userinfo) => Some(userinfo::merged(&base, userinfo)),
             Err(error) => {
@@ -129,7 +145,7 @@ impl Provider {
 }
 
 /// At a refresh somebody waits for the tokens; the profile must not hold them up for long.
-const USERINFO_AT_REFRESH: Duration = Duration::from_secs(3);
+pub(super) const PROFILE_AT_REFRESH: Duration = Duration::from_secs(3);
 
 /// `aud` may be one name or a list of them.
 fn as_list(value: &Value) -> Vec<&Value> {

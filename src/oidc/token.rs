@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use super::{
-    Settings,
+    Provider, Settings,
     fetch::{Received, Unavailable},
-    metadata::Metadata,
 };
 use crate::{
     clock::Timestamp,
@@ -30,6 +29,35 @@ pub struct TokenAnswer {
     pub expires_in: Option<Duration>,
 }
 
+/// How the client shows its secret at the token endpoint (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenAuth {
+    /// In `Authorization: Basic`.
+    Basic,
+    /// As fields of the form.
+    Post,
+}
+
+/// Where a login begins and tokens come from and go to.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    pub(super) authorization: Url,
+    pub(super) token: Url,
+    pub(super) token_auth: TokenAuth,
+    pub(super) revocation: Revocation,
+}
+
+/// How tokens are made worthless.
+#[derive(Debug)]
+pub(super) enum Revocation {
+    /// Not at all.
+    None,
+    /// RFC 7009.
+    At(Url),
+    /// Naver's way: `grant_type=delete` at the token endpoint, access tokens only.
+    DeleteAtTokenEndpoint,
+}
+
 /// What else the token endpoint may say.
 pub(crate) enum Failure {
     /// `error=…`, well formed (RFC 6749 section 5.2).
@@ -43,15 +71,14 @@ pub(crate) fn request(
     http: &Client,
     endpoint: &Url,
     settings: &Settings,
-    metadata: &Metadata,
+    token_auth: TokenAuth,
     mut fields: Vec<(&str, String)>,
 ) -> RequestBuilder {
-    let request = http.post(endpoint.clone()).header(http::header::ACCEPT, "application/json");
-    let methods = metadata.token_endpoint_auth_methods_supported.as_deref();
-    let lists = |method: &str| methods.is_some_and(|methods| methods.iter().any(|listed| listed == method));
-    let in_form = settings.preset.secret_in_form() || (lists("client_secret_post") && !lists("client_secret_basic"));
+    let request = http.post(endpoint.clone()).header(header::ACCEPT, "application/json");
     let request = match &settings.client_secret {
-        Some(secret) if !in_form => request.basic_auth(encoded(&settings.client_id), Some(encoded(secret.expose()))),
+        Some(secret) if token_auth == TokenAuth::Basic => {
+            request.basic_auth(encoded(&settings.client_id), Some(encoded(secret.expose())))
+        }
         secret => {
             fields.push(("client_id", settings.client_id.clone()));
             fields.extend(secret.iter().map(|secret| ("client_secret", secret.expose().to_owned())));
@@ -61,6 +88,20 @@ pub(crate) fn request(
     request.form(&fields)
 }
 
+impl Provider {
+    /// Asks the token endpoint.
+    pub(super) async fn tokens(
+        &self,
+        endpoints: &Endpoints,
+        fields: Vec<(&str, String)>,
+        deadline: Duration,
+    ) -> Result<TokenAnswer, Failure> {
+        let request = request(&self.http, &endpoints.token, &self.settings, endpoints.token_auth, fields);
+        let received = self.ask(request, deadline).await.map_err(Failure::Unavailable)?;
+        read(&received, self.clock.now())
+    }
+}
+
 /// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1).
 fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
@@ -68,7 +109,7 @@ fn encoded(text: &str) -> String {
 
 /// Reads an answer.
 pub(crate) fn read(received: &Received, now: Timestamp) -> Result<TokenAnswer, Failure> {
-    let body: Option<Map<String, Value>> = serde_json::from_slice(&received.body).ok();
+    let body = members(received);
     let says_something = received.status.is_success()
         || (received.status.is_client_error() && received.status != StatusCode::TOO_MANY_REQUESTS);
     let Some(body) = body.filter(|_| says_something) else {
@@ -85,6 +126,27 @@ pub(crate) fn read(received: &Received, now: Timestamp) -> Result<TokenAnswer, F
         return Err(Failure::Unavailable(received.unhelpful(now)));
     }
     answer(&body).ok_or(Failure::Unavailable(MALFORMED))
+}
+
+/// JSON, or the form that OAuth 2.0 had in its drafts and some servers still answer with.
+fn members(received: &Received) -> Option<Map<String, Value>> {
+    if !is_form(&received.headers) {
+        return serde_json::from_slice(&received.body).ok();
+    }
+    let mut members = Map::new();
+    for (name, value) in form_urlencoded::parse(&received.body) {
+        // RFC 6749 section 3.2: no parameter comes twice.
+        if members.insert(name.into_owned(), value.into()).is_some() {
+            return None;
+        }
+    }
+    Some(members)
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 const MALFORMED: Unavailable = Unavailable::Malformed("token answer");
@@ -148,7 +210,7 @@ mod tests {
     fn answers_are_sorted_into_tokens_errors_and_outages() {
         let read = |status: u16, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();
-            let received = Received { status, headers: http::HeaderMap::new(), body: body.as_bytes().to_vec() };
+            let received = Received { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() };
             match read(&received, Timestamp::default()) {
                 Ok(answer) => format!("tokens {:?}", answer.expires_in.map(|span| span.as_secs())),
                 Err(Failure::Error(error)) => error,
@@ -174,8 +236,34 @@ mod tests {
             (200, r#"{"access_token":""}"#, "malformed"),
             (200, r#"{"access_token":7}"#, "malformed"),
             (200, r#"{"access_token":"a","token_type":"DPoP"}"#, "malformed"),
+            (200, "access_token=a&token_type=bearer", "malformed"),
         ] {
             assert_eq!(read(status, body), meaning, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_says_it_is_a_form_is_read_as_one() {
+        let meaning = |media_type: &str, body: &str| {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, media_type.parse().unwrap())]);
+            let received = Received { status: StatusCode::OK, headers, body: body.as_bytes().to_vec() };
+            match read(&received, Timestamp::default()) {
+                Ok(answer) => format!("{} {:?}", answer.access_token.expose(), answer.expires_in.map(|e| e.as_secs())),
+                Err(Failure::Error(error)) => error,
+                Err(Failure::Unavailable(_)) => "unavailable".to_owned(),
+            }
+        };
+        let form = "application/x-www-form-urlencoded; charset=utf-8";
+        for (media_type, body, expected) in [
+            (form, "access_token=a%2Bb&scope=user%3Aemail&token_type=bearer&expires_in=60", "a+b Some(60)"),
+            ("Application/X-WWW-Form-Urlencoded", "access_token=a", "a None"),
+            (form, "error=bad_verification_code&error_description=The+code", "bad_verification_code"),
+            (form, "access_token=a&access_token=b", "unavailable"),
+            (form, r#"{"access_token":"a"}"#, "unavailable"),
+            (form, "", "unavailable"),
+            ("text/html", "access_token=a", "unavailable"),
+        ] {
+            assert_eq!(meaning(media_type, body), expected, "{media_type} {body}");
         }
     }
 }

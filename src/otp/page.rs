@@ -8,7 +8,7 @@ use url::form_urlencoded::Serializer;
 use super::{Channel, Failed, Line, OtpError, Otps, Purpose};
 use crate::{
     endpoint::{Answer, Call, Parameters},
-    pages::{CodePage, CodeSent, Language, Text},
+    pages::{CodePage, CodeSent, Language, Text, To},
 };
 
 /// No limit makes anybody wait longer.
@@ -34,18 +34,20 @@ impl Otps {
         let now = self.clock.now();
         let held = shown.held.filter(|_| query.first("other").is_none());
         let masked = held.as_ref().map(|held| held.address.masked());
-        let sent = held.as_ref().zip(masked.as_deref()).map(|(held, address)| CodeSent {
-            address,
-            expires_in: held.challenge.expires.since(now),
-            new_code_in: held.challenge.made.plus(self.settings.cooldown).since(now),
-        });
+        let sent = held
+            .as_ref()
+            .zip(masked.as_deref())
+            .map(|(held, address)| CodeSent { address, left: held.challenge.expires.since(now).as_secs() });
         let page = self.pages.code(&CodePage {
             language: call.language(),
-            is_phone: channel == Channel::Sms,
-            action: self.at(channel.as_str()),
-            start: other(&self.page_address(line, None, Some(&return_to))),
+            to: match channel {
+                Channel::Sms => To::Phone,
+                Channel::Email => To::Mailbox,
+            },
             sent,
             message: said(&query, channel, call.language()),
+            retry: query.first("retry").and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT),
+            start: other(&self.page_address(line, None, Some(&return_to))),
             return_to: &return_to,
         });
         Ok(Answer::page(StatusCode::OK, page, cookies, auth_status))

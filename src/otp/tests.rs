@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -20,6 +20,7 @@ use crate::{
     authority::{self, Authority, Device, Issued},
     call::{Backend, Body, Json, Piece, Placeholder, Text as Template_},
     endpoint::{Answer, Call, Content, Places},
+    pages::Site,
     scripted::{Reply, Server, dead_address},
     seal::SealKey,
     secret::AccessToken,
@@ -134,6 +135,8 @@ impl Counters for Down {
 /// What a test wants to be different.
 struct Setup {
     purpose: Purpose,
+    allow: Option<Allow>,
+    authority: authority::Kind,
     notify: Option<Template>,
     backend: Option<Target>,
     limits: Limits,
@@ -148,6 +151,8 @@ impl Setup {
             Limits { per_address: AMPLE, per_ip: AMPLE, per_country: Some(AMPLE), total: AMPLE, daily_cap: 100_000 };
         Self {
             purpose,
+            allow: None,
+            authority: authority::Kind::Provider,
             notify: None,
             backend: None,
             limits,
@@ -164,14 +169,20 @@ impl Setup {
         let backends =
             self.backend.map(|target| Backend { name: "api".to_owned(), targets: vec![target], connect_timeout });
         let caller = Arc::new(Caller::new(backends.into_iter().collect()).unwrap());
-        let authority = Authority::new(
-            authority::Settings { kind: authority::Kind::Provider, verify: None },
-            caller.clone(),
-            vec![],
-            reqwest::Client::new(),
-            clock.clone(),
-        );
         let keys: Vec<_> = self.keys.iter().map(|byte| SealKey([*byte; 32].into())).collect();
+        let signer = Signer::new(keys.iter().map(SigningKey::derived).collect(), "https://app.example.kr");
+        let ring = KeyRing::new(&keys, random.clone());
+        let parts = authority::Parts {
+            caller: caller.clone(),
+            providers: vec![],
+            http: reqwest::Client::new(),
+            store: self.store.clone(),
+            ring: ring.clone(),
+            signer: signer.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        };
+        let authority = Authority::new(authority::Settings { kind: self.authority, verify: None, notify: None }, parts);
         let sessions = Sessions::new(
             session::Settings { keys: keys.clone(), ..session::test_settings("https://app.example.kr") },
             Arc::new(authority.unwrap()),
@@ -182,13 +193,14 @@ impl Setup {
             Handle::current(),
         );
         let public_url = "https://app.example.kr".parse().unwrap();
+        let site = Site { public_url: &public_url, base_path: "/auth", login_page: "/auth/login", form_targets: &[] };
+        let pages = Pages::new(&crate::pages::Settings::default(), &site);
         let places = Places { public_url: &public_url, base_path: "/auth", after_login: "/home", origins: &[] };
-        let signer = Signer::new(keys.iter().map(SigningKey::derived).collect(), "https://app.example.kr");
         let recorder = Arc::new(Recorder::default());
         let line = |channel| Line {
             channel,
             purpose: self.purpose,
-            allow: None,
+            allow: self.allow.clone(),
             notify: self.notify.clone(),
             sender: Sender::Recorder(recorder.clone()),
         };
@@ -208,12 +220,12 @@ impl Setup {
         };
         let ground = Ground {
             base_path: "/auth".to_owned(),
-            ring: KeyRing::new(&keys, random.clone()),
+            ring,
             signer: signer.clone(),
             caller,
             sessions: sessions.clone(),
             store: self.store.clone(),
-            pages: Arc::new(Pages::new(&public_url, "/auth/login", &[])),
+            pages: Arc::new(pages.unwrap()),
             return_to: ReturnTo::new(&places),
             clock: clock.clone(),
             random,
@@ -419,6 +431,7 @@ impl Got {
 }
 
 mod asking;
+mod entering;
 mod guessing;
 mod limiting;
 mod paging;

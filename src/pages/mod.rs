@@ -1,30 +1,70 @@
-//! The HTML that people see, and its translations. Pages work without scripts, need no second request, and show nothing of a request unescaped.
-
-use std::time::Duration;
+//! The HTML that people see, and its translations. Pages work without scripts, and show nothing of a request unescaped.
 
 use aws_lc_rs::digest;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value, context, escape_formatter};
+use minijinja::{Value, context};
 use url::Url;
 
 mod language;
+mod look;
+mod templates;
 mod texts;
 
 pub use language::Language;
+pub use look::{Color, Logo, Settings};
+pub use templates::{TemplateFault, replaceable};
 pub use texts::Text;
 
-const STYLE: &str = include_str!("style.css");
-const LOGIN: &str = "login.html";
-const NOTICE: &str = "notice.html";
-const CODE: &str = "code.html";
+use templates::{CODE, LOGIN, NOTICE, Templates};
+
+const SCRIPT: &str = include_str!("script.js");
+
+/// Where the pages stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// The address visitors use.
+    pub public_url: &'a Url,
+    /// Where our own endpoints live.
+    pub base_path: &'a str,
+    /// Where a login begins.
+    pub login_page: &'a str,
+    /// Origins besides the site itself at which a form of ours may end.
+    pub form_targets: &'a [String],
+}
 
 /// The pages, compiled once.
 #[derive(Debug)]
 pub struct Pages {
-    templates: Environment<'static>,
+    templates: Templates,
+    name: String,
+    base_path: String,
     login_page: String,
+    logo: Option<Logo>,
     content_security_policy: HeaderValue,
+}
+
+/// A file that the pages need beside themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asset {
+    /// What they do more where scripts run.
+    Script,
+    /// The operator's logo.
+    Logo,
+}
+
+impl Asset {
+    /// Its name below `{base_path}/assets/`.
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Script => "page.js",
+            Self::Logo => "logo",
+        }
+    }
 }
 
 /// A page on its way out.
@@ -45,6 +85,8 @@ pub struct LoginPage<'a> {
     pub message: Option<Text>,
     /// A button each.
     pub methods: Vec<Method<'a>>,
+    /// A form each, that sends a one-time code.
+    pub codes: Vec<CodeForm<'a>>,
     /// The form for e-mail and password, where credentials are configured.
     pub form: Option<Form<'a>>,
 }
@@ -84,22 +126,65 @@ pub struct Form<'a> {
     pub return_to: &'a str,
 }
 
-/// What the page for one-time codes shows: the form for the address, or the one for the code that went there.
+/// Where a one-time code goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum To {
+    /// To a phone.
+    Phone,
+    /// To a mailbox.
+    Mailbox,
+}
+
+impl To {
+    /// Its channel, as paths name it.
+    const fn channel(self) -> &'static str {
+        match self {
+            Self::Phone => "sms",
+            Self::Mailbox => "email",
+        }
+    }
+
+    /// The field of the address.
+    const fn field(self) -> &'static str {
+        match self {
+            Self::Phone => "phone",
+            Self::Mailbox => "email",
+        }
+    }
+
+    const fn label(self) -> Text {
+        match self {
+            Self::Phone => Text::Phone,
+            Self::Mailbox => Text::Email,
+        }
+    }
+}
+
+/// The form that asks for an address and sends a code there.
+#[derive(Debug)]
+pub struct CodeForm<'a> {
+    /// Where the code goes.
+    pub to: To,
+    /// Where to go after the login.
+    pub return_to: &'a str,
+}
+
+/// The page where a code is typed in; where none was sent, the one that asks for the address.
 #[derive(Debug)]
 pub struct CodePage<'a> {
     /// The visitor's language.
     pub language: Language,
-    /// The address is a mobile number, not an e-mail address.
-    pub is_phone: bool,
-    /// What `/send`, `/resend` and `/verify` are appended to.
-    pub action: String,
-    /// Where the form for the address is shown whatever was sent.
-    pub start: String,
+    /// Where the code goes.
+    pub to: To,
     /// The code that is on its way, if one is.
     pub sent: Option<CodeSent<'a>>,
     /// Why the last step did not work.
     pub message: Option<String>,
-    /// Where to go after it.
+    /// Seconds after which that message is over.
+    pub retry: Option<u64>,
+    /// Where the form for the address is shown whatever was sent.
+    pub start: String,
+    /// Where to go after the login.
     pub return_to: &'a str,
 }
 
@@ -108,10 +193,8 @@ pub struct CodePage<'a> {
 pub struct CodeSent<'a> {
     /// Where it went, masked.
     pub address: &'a str,
-    /// How long it is good still.
-    pub expires_in: Duration,
-    /// How long until a new one may be asked for; this one may be sent again at any time.
-    pub new_code_in: Duration,
+    /// Seconds that it still lives.
+    pub left: u64,
 }
 
 /// A page that says why something did not work.
@@ -128,34 +211,97 @@ pub struct ErrorPage<'a> {
 }
 
 impl Pages {
-    /// Compiles the pages of the site at `public_url`. `login_page` is where a login begins; the form there may end at one of `form_targets` (origins) besides the site
-    /// itself.
+    /// Compiles the pages of a site.
     ///
-    /// # Panics
-    /// Never: the templates are part of the program, and a test renders each.
-    pub fn new(public_url: &Url, login_page: &str, form_targets: &[String]) -> Self {
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        templates.set_formatter(escape);
-        templates.add_global("style", STYLE);
-        templates.add_global("site", public_url.host_str().unwrap_or_default());
-        for (name, source) in [
-            ("frame.html", include_str!("frame.html")),
-            (LOGIN, include_str!("login.html")),
-            (NOTICE, include_str!("notice.html")),
-            (CODE, include_str!("code.html")),
-        ] {
-            templates.add_template(name, source).expect("the embedded templates compile");
-        }
-        Self {
+    /// # Errors
+    /// Where a template of the operator's own does not compile.
+    pub fn new(settings: &Settings, site: &Site<'_>) -> Result<Self, TemplateFault> {
+        let name = settings.name.clone().unwrap_or_else(|| site.public_url.host_str().unwrap_or_default().to_owned());
+        // The address changes with the content, so that it can be remembered for long.
+        let address = |asset: Asset, bytes: &[u8]| {
+            let digest = URL_SAFE_NO_PAD.encode(&digest::digest(&digest::SHA256, bytes).as_ref()[..6]);
+            format!("{}/assets/{}?{digest}", site.base_path, asset.file())
+        };
+        let logo = settings.logo.as_ref().map(|logo| address(Asset::Logo, &logo.bytes));
+        let globals = [
+            ("site", Value::from(name.as_str())),
+            ("script", Value::from(address(Asset::Script, SCRIPT.as_bytes()))),
+            ("logo", logo.map_or(Value::from(false), Value::from)),
+        ];
+        let templates = Templates::compile(&settings.templates, &settings.style(), &globals)?;
+        Ok(Self {
+            content_security_policy: content_security_policy(templates.style(), site.form_targets),
             templates,
-            login_page: login_page.to_owned(),
-            content_security_policy: content_security_policy(form_targets),
+            name,
+            base_path: site.base_path.to_owned(),
+            login_page: site.login_page.to_owned(),
+            logo: settings.logo.clone(),
+        })
+    }
+
+    /// What is wrong with the operator's own templates: each is rendered with values of every kind.
+    pub fn fault(settings: &Settings, site: &Site<'_>) -> Option<TemplateFault> {
+        let pages = match Self::new(settings, site) {
+            Ok(pages) => pages,
+            Err(fault) => return Some(fault),
+        };
+        let samples = [Language::Korean, Language::English].into_iter().flat_map(|language| pages.samples(language));
+        samples.into_iter().find_map(|(name, values)| pages.templates.try_render(name, values).err())
+    }
+
+    fn samples(&self, language: Language) -> Vec<(&'static str, Value)> {
+        let method = |name| Method { href: "/a".to_owned(), brand: Brand::Other, label: None, name };
+        let full = LoginPage {
+            language,
+            message: Some(Text::BadCredentials),
+            methods: vec![method("a"), method("b")],
+            codes: [To::Phone, To::Mailbox].map(|to| CodeForm { to, return_to: "/" }).into(),
+            form: Some(Form { action: "/a".to_owned(), return_to: "/" }),
+        };
+        let empty = LoginPage { language, message: None, methods: vec![], codes: vec![], form: None };
+        let code = |to, sent| CodePage {
+            language,
+            to,
+            sent,
+            message: Some("?".to_owned()),
+            retry: Some(1),
+            start: "/".to_owned(),
+            return_to: "/",
+        };
+        vec![
+            (LOGIN, self.login_values(&full)),
+            (LOGIN, self.login_values(&empty)),
+            (CODE, self.code_values(&code(To::Phone, Some(CodeSent { address: "a", left: 1 })))),
+            (CODE, self.code_values(&code(To::Mailbox, None))),
+            (NOTICE, notice_values(language, "?", None, None)),
+            (NOTICE, notice_values(language, "?", Some(Text::LaterAdvice), Some((Text::TryAgain, "/")))),
+        ]
+    }
+
+    /// What the site is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A file that the pages need, with its media type.
+    pub fn asset(&self, asset: Asset) -> Option<(&'static str, Bytes)> {
+        match asset {
+            Asset::Script => Some(("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.as_bytes()))),
+            Asset::Logo => self.logo.as_ref().map(|logo| (logo.media_type, logo.bytes.clone())),
         }
     }
 
     /// The page with every login method.
     pub fn login(&self, page: &LoginPage<'_>) -> Page {
+        self.render(LOGIN, &self.login_values(page), page.language)
+    }
+
+    /// The page where a code is typed in.
+    pub fn code(&self, page: &CodePage<'_>) -> Page {
+        self.render(CODE, &self.code_values(page), page.language)
+    }
+
+    fn login_values(&self, page: &LoginPage<'_>) -> Value {
         let say = |text: Text| text.say(page.language);
         let methods: Vec<_> = page
             .methods
@@ -169,44 +315,69 @@ impl Pages {
                 }
             })
             .collect();
-        let values = context! {
+        let codes: Vec<_> = page
+            .codes
+            .iter()
+            .map(|form| {
+                context! {
+                    action => format!("{}/{}/send", self.base_path, form.to.channel()),
+                    return_to => form.return_to,
+                    field => form.to.field(),
+                    label => say(form.to.label()),
+                    placeholder => say(Text::PhoneExample),
+                    send => say(Text::SendCode),
+                }
+            })
+            .collect();
+        context! {
             lang => page.language.tag(),
             title => say(Text::LogIn),
             message => page.message.map(say),
             methods,
+            codes,
             form => page.form.as_ref().map(|form| context! { action => &form.action, return_to => form.return_to }),
             or => say(Text::Or),
             email => say(Text::Email),
             password => say(Text::Password),
             no_method => say(Text::NoMethod),
-        };
-        self.render(LOGIN, values, page.language)
+        }
     }
 
-    /// The page for one-time codes.
-    pub fn code(&self, page: &CodePage<'_>) -> Page {
+    fn code_values(&self, page: &CodePage<'_>) -> Value {
         let say = |text: Text| text.say(page.language);
-        let values = context! {
-            lang => page.language.tag(),
-            title => say(Text::CodeTitle),
-            message => &page.message,
-            is_phone => page.is_phone,
-            action => &page.action,
-            start => &page.start,
-            return_to => page.return_to,
-            sent => page.sent.map(|sent| context! {
+        let at = |step: &str| format!("{}/{}/{step}", self.base_path, page.to.channel());
+        let sent = page.sent.map(|sent| {
+            context! {
                 text => say(Text::SentTo).replace("{address}", sent.address),
-                expires_in => sent.expires_in.as_secs(),
-                new_code_in => sent.new_code_in.as_secs(),
-            }),
-            label => say(if page.is_phone { Text::Phone } else { Text::Email }),
-            code => say(Text::Code),
-            send => say(Text::SendCode),
-            again => say(Text::SendAgain),
-            verify => say(Text::Verify),
-            other => say(Text::OtherAddress),
-        };
-        self.render(CODE, values, page.language)
+                left => sent.left,
+                left_text => format!("{}:{:02}", sent.left / 60, sent.left % 60),
+            }
+        });
+        context! {
+            lang => page.language.tag(),
+            title => say(if sent.is_some() { Text::EnterCode } else { Text::LogIn }),
+            message => page.message.as_deref(),
+            retry => page.retry,
+            sent,
+            field => page.to.field(),
+            send => at("send"),
+            verify => at("verify"),
+            resend => at("resend"),
+            return_to => page.return_to,
+            expires_in => say(Text::ExpiresIn),
+            is_over => say(Text::CodeIsOver),
+            code_label => say(Text::Code),
+            code_form => say(Text::CodeForm),
+            confirm => say(Text::Confirm),
+            send_again => say(Text::SendAgain),
+            other_address => say(Text::OtherAddress),
+            start => page.start.as_str(),
+            to_label => say(page.to.label()),
+            placeholder => say(Text::PhoneExample),
+            send_code => say(Text::SendCode),
+            other_way => say(Text::OtherWay),
+            login_page => self.login_page.as_str(),
+        }
     }
 
     /// A page that says why something did not work, and what can be done.
@@ -223,20 +394,11 @@ impl Pages {
     }
 
     fn notice(&self, language: Language, title: &str, advice: Option<Text>, link: Option<(Text, &str)>) -> Page {
-        let say = |text: Text| text.say(language);
-        let values = context! {
-            lang => language.tag(),
-            title,
-            advice => advice.map(say),
-            link => link.map(|(label, href)| context! { label => say(label), href }),
-        };
-        self.render(NOTICE, values, language)
+        self.render(NOTICE, &notice_values(language, title, advice, link), language)
     }
 
-    fn render(&self, name: &str, values: Value, language: Language) -> Page {
-        let rendered = self.templates.get_template(name).and_then(|template| template.render(values));
-        let html = rendered.expect("the embedded templates render with the values that are given here");
-        Page { html, headers: self.headers(language) }
+    fn render(&self, name: &str, values: &Value, language: Language) -> Page {
+        Page { html: self.templates.render(name, values), headers: self.headers(language) }
     }
 
     fn headers(&self, language: Language) -> HeaderMap {
@@ -292,35 +454,25 @@ impl Brand {
     }
 }
 
-/// Escapes for text and for attributes in double quotes, where each value stands; unlike the engine's own it leaves the slashes of addresses readable.
-fn escape(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
-    let Some(text) = value.as_str().filter(|_| !value.is_safe() && *state.auto_escape() == AutoEscape::Html) else {
-        return escape_formatter(out, state, value);
-    };
-    let mut rest = text;
-    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-        out.write_str(&rest[..at])?;
-        out.write_str(match rest.as_bytes()[at] {
-            b'&' => "&amp;",
-            b'<' => "&lt;",
-            b'>' => "&gt;",
-            b'"' => "&quot;",
-            _ => "&#39;",
-        })?;
-        rest = &rest[at + 1..];
+fn notice_values(language: Language, title: &str, advice: Option<Text>, link: Option<(Text, &str)>) -> Value {
+    let say = |text: Text| text.say(language);
+    context! {
+        lang => language.tag(),
+        title,
+        advice => advice.map(say),
+        link => link.map(|(label, href)| context! { label => say(label), href }),
     }
-    Ok(out.write_str(rest)?)
 }
 
-/// Nothing but our one style sheet, told by its hash, and forms to ourselves. Browsers hold `form-action` against the redirect that answers a form too, so the origins
-/// that a login may end at are listed.
-fn content_security_policy(form_targets: &[String]) -> HeaderValue {
-    let style = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+/// Nothing but our one style sheet, told by its hash, scripts and pictures of our own, and forms to ourselves. Browsers hold `form-action` against the redirect that answers a
+/// form too, so the origins that a login may end at are listed.
+fn content_security_policy(style: &str, form_targets: &[String]) -> HeaderValue {
+    let style = STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()));
     let origins = form_targets.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
     let origins = origins.filter(url::Origin::is_tuple).map(|origin| format!(" {}", origin.ascii_serialization()));
     let origins: String = origins.collect();
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{origins}; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'sha256-{style}'; script-src 'self'; img-src 'self'; form-action 'self'{origins}; frame-ancestors 'none'; base-uri 'none'"
     );
     HeaderValue::try_from(policy).expect("base64 and serialised origins are visible ASCII")
 }

@@ -3,10 +3,18 @@ use super::*;
 const EVIL: &str = r#""><script>alert(1)</script><img src=x onerror='alert(1)'>"#;
 
 fn pages() -> Pages {
+    with(&Settings::default()).unwrap()
+}
+
+fn with(settings: &Settings) -> Result<Pages, TemplateFault> {
     Pages::new(
-        &Url::parse("https://app.example.kr").unwrap(),
-        "/auth/login",
-        &["https://partner.example.kr".to_owned()],
+        settings,
+        &Site {
+            public_url: &Url::parse("https://app.example.kr").unwrap(),
+            base_path: "/auth",
+            login_page: "/auth/login",
+            form_targets: &["https://partner.example.kr".to_owned()],
+        },
     )
 }
 
@@ -25,6 +33,7 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
             method(Brand::Other, Some("사내 계정 시스템"), "corp"),
             method(Brand::Other, None, "github"),
         ],
+        codes: vec![CodeForm { to: To::Phone, return_to: "/" }],
         form: Some(Form { action: "/auth/login".to_owned(), return_to: "/a?b=c&d" }),
     });
     for expected in [
@@ -46,8 +55,13 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
 
 #[test]
 fn the_form_stands_alone_where_there_is_no_provider_and_a_page_without_methods_says_so() {
-    let view =
-        |form| LoginPage { language: Language::English, message: Some(Text::BadCredentials), methods: vec![], form };
+    let view = |form| LoginPage {
+        language: Language::English,
+        message: Some(Text::BadCredentials),
+        methods: vec![],
+        codes: vec![],
+        form,
+    };
     let alone = pages().login(&view(Some(Form { action: "/auth/login".to_owned(), return_to: "/" }))).html;
     assert!(alone.contains("<form") && !alone.contains("class=\"or\"") && !alone.contains("class=\"methods\""));
     assert!(alone.contains("role=\"alert\">The e-mail address or the password is wrong."));
@@ -61,10 +75,12 @@ fn whatever_a_visitor_brings_is_escaped() {
         language: Language::English,
         message: None,
         methods: vec![Method { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
+        codes: vec![CodeForm { to: To::Mailbox, return_to: EVIL }],
         form: Some(Form { action: EVIL.to_owned(), return_to: EVIL }),
     });
     let error = ErrorPage { language: Language::English, status: 400, message: EVIL, code: EVIL };
     for html in [page.html, pages().error(&error).html, pages().login_loop(Language::English, EVIL).html] {
+        let html = html.replace("<script src=\"/auth/assets/page.js?", "");
         assert!(!html.contains("<script") && !html.contains("<img") && !html.contains(EVIL), "{html}");
         assert!(html.contains("&lt;script&gt;"));
     }
@@ -109,10 +125,82 @@ fn the_style_that_the_policy_allows_is_the_one_on_the_page() {
     assert_eq!(
         headers[header::CONTENT_SECURITY_POLICY],
         format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' https://partner.example.kr; frame-ancestors 'none'; base-uri 'none'"
+            "default-src 'none'; style-src 'sha256-{hash}'; script-src 'self'; img-src 'self'; form-action 'self' https://partner.example.kr; frame-ancestors 'none'; base-uri 'none'"
         )
     );
     assert_eq!(headers[header::CACHE_CONTROL], "no-store");
     assert_eq!(headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
     assert!(!page.html.contains(" style="), "inline styles are not allowed by the policy");
+}
+
+#[test]
+fn the_code_page_asks_for_six_digits_and_shows_no_more_of_the_address_than_it_must() {
+    let page = |sent| CodePage {
+        language: Language::Korean,
+        to: To::Phone,
+        sent,
+        message: None,
+        retry: None,
+        start: "/auth/login/sms?other=1".to_owned(),
+        return_to: "/a",
+    };
+    let at = |left| Some(CodeSent { address: "010-****-5678", left });
+    let html = pages().code(&page(at(170))).html;
+    for expected in [
+        "autocomplete=\"one-time-code\"",
+        "inputmode=\"numeric\"",
+        "action=\"/auth/sms/verify\"",
+        "action=\"/auth/sms/resend\"",
+        "010-****-5678 ",
+        "data-left=\"170\"",
+        "<time>2:50</time>",
+        "id=\"over\" hidden",
+        "href=\"/auth/login/sms?other=1\"",
+    ] {
+        assert!(html.contains(expected), "{expected}\n{html}");
+    }
+    let over = pages().code(&page(at(0))).html;
+    assert!(over.contains("id=\"over\">") && !over.contains("<time>"));
+    let ask = pages().code(&page(None)).html;
+    assert!(ask.contains("action=\"/auth/sms/send\"") && !ask.contains("name=\"code\""));
+}
+
+#[test]
+fn the_operators_name_logo_and_colours_are_on_every_page() {
+    let settings = Settings {
+        name: Some("식방 <b>".to_owned()),
+        logo: Some(Logo { media_type: "image/png", bytes: Bytes::from_static(b"png") }),
+        color: Color::parse("#fee500"),
+        background: Color::parse("#123"),
+        templates: Vec::new(),
+    };
+    let pages = with(&settings).unwrap();
+    let html = pages.login_loop(Language::Korean, "/").html;
+    assert!(html.contains("<img class=\"logo\" src=\"/auth/assets/logo?") && html.contains("식방 &lt;b&gt;"));
+    assert!(html.contains("--own: #fee500; --on-own: #000000;") && html.contains("background: #112233"));
+    assert_eq!(pages.asset(Asset::Logo).unwrap(), ("image/png", Bytes::from_static(b"png")));
+    assert!(self::pages().asset(Asset::Logo).is_none());
+}
+
+#[test]
+fn an_own_template_replaces_the_built_in_one_and_its_faults_are_found_beforehand() {
+    let own = |name, source: &str| Settings { templates: vec![(name, source.to_owned())], ..Settings::default() };
+    let site = Site {
+        public_url: &Url::parse("https://app.example.kr").unwrap(),
+        base_path: "/auth",
+        login_page: "/auth/login",
+        form_targets: &[],
+    };
+    let good = own("notice.html", "<!doctype html><title>{{ title }}</title>");
+    assert_eq!(Pages::fault(&good, &site), None);
+    assert_eq!(
+        with(&good).unwrap().login_loop(Language::English, "/").html,
+        "<!doctype html><title>The login keeps repeating</title>"
+    );
+    let broken = Pages::fault(&own("login.html", "a\n{% if %}"), &site).unwrap();
+    assert!(broken.name == "login.html" && broken.message.contains("line 2"), "{broken}");
+    let unknown = Pages::fault(&own("code.html", "{{ colour }}"), &site).unwrap();
+    assert!(unknown.to_string().contains("code.html"), "{unknown}");
+    assert_eq!(Pages::fault(&Settings::default(), &site), None);
+    assert!(with(&own("style.css", "</style>")).is_err());
 }

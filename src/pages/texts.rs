@@ -36,6 +36,30 @@ texts! {
     Email: "이메일", "E-mail";
     /// A field's label.
     Password: "비밀번호", "Password";
+    /// A field's label.
+    Phone: "휴대폰 번호", "Mobile number";
+    /// What a phone number looks like.
+    PhoneExample: "010-1234-5678", "010-1234-5678";
+    /// A button: sends the first code.
+    SendCode: "인증번호 받기", "Send me a code";
+    /// The code page's title.
+    EnterCode: "인증번호 입력", "Enter the code";
+    /// Where the code went; `{address}` is masked.
+    SentTo: "{address} 앞으로 인증번호를 보냈습니다.", "We sent a code to {address}.";
+    /// Before the time that is left.
+    ExpiresIn: "남은 시간", "Time left";
+    /// The code's time is over.
+    CodeIsOver: "인증번호의 유효 시간이 지났습니다. 처음부터 다시 시도해주세요.", "The code has expired. Please start again.";
+    /// The code's label.
+    Code: "인증번호", "Code";
+    /// What a code looks like.
+    CodeForm: "인증번호는 6자리 숫자여야 합니다", "The code must be six digits";
+    /// A button: tries the code.
+    Confirm: "확인", "Confirm";
+    /// A button: sends the same code again.
+    SendAgain: "인증번호 다시 받기", "Send the code again";
+    /// A link back to the login page.
+    OtherWay: "다른 방법으로 로그인", "Log in another way";
     /// A login page without any method.
     NoMethod: "사용할 수 있는 로그인 방법이 없습니다.", "No way to log in has been set up here.";
     /// Google's name.
@@ -89,8 +113,6 @@ texts! {
     PhoneOrCodeMissing: "전화번호와 인증번호를 입력해주세요", "Please enter the phone number and the code";
     /// A field of the e-mail form is empty.
     EmailOrCodeMissing: "이메일과 인증번호를 입력해주세요", "Please enter the e-mail address and the code";
-    /// Not six digits.
-    CodeForm: "인증번호는 6자리 숫자여야 합니다", "The code must be six digits";
     /// Wrong, used, expired, or another browser's.
     CodeWrong: "인증번호가 올바르지 않거나 만료되었습니다", "The code is wrong or has expired";
     /// A cool-down or a limit; `{seconds}` is how long.
@@ -118,20 +140,10 @@ texts! {
     CodeVerified: "인증이 완료되었습니다", "The code has been verified";
     /// Title of the page for codes.
     CodeTitle: "인증번호로 로그인", "Log in with a code";
-    /// A field's label.
-    Phone: "휴대전화 번호", "Mobile phone number";
-    /// A field's label.
-    Code: "인증번호", "Code";
-    /// A button.
-    SendCode: "인증번호 받기", "Send a code";
-    /// A button.
-    SendAgain: "인증번호 다시 받기", "Send the code again";
     /// A button.
     Verify: "확인", "Confirm";
     /// A link to the beginning.
     OtherAddress: "다른 번호나 주소 사용하기", "Use another number or address";
-    /// Whom the code went to; `{address}` is masked.
-    SentTo: "{address} 앞으로 인증번호를 보냈습니다.", "We sent a code to {address}.";
     /// Something does not work at the moment.
     LaterAdvice: "잠시 후 다시 시도해주세요.", "Please try again in a moment.";
 }

@@ -1,4 +1,4 @@
-//! The gateway's own endpoints, all under `base_path`.
+//! The gateway's own endpoints, all under `base_path` but its public keys.
 
 use http::Method;
 
@@ -56,6 +56,10 @@ pub enum OwnEndpoint {
     Session,
     /// `POST /logout`
     Logout,
+    /// `GET /assets/page.js`: what our pages do more where scripts run
+    Script,
+    /// `GET /assets/logo`
+    Logo,
     /// `POST /{channel}/send`
     SendCode(CodeChannel),
     /// `POST /{channel}/resend`
@@ -64,14 +68,20 @@ pub enum OwnEndpoint {
     VerifyCode(CodeChannel),
     /// `GET /login/{channel}`
     CodePage(CodeChannel),
+    /// `GET /.well-known/jwks.json`, at the root
+    Jwks,
 }
+
+/// Where the gateway's public keys are, under every host (RFC 8615).
+pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
 /// A configured provider, by its place in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Provider(usize);
 
 /// First segments that endpoints have or will have.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 14] = [
+    "assets",
     "login",
     "logout",
     "session",
@@ -95,11 +105,19 @@ pub fn reserved_provider_name(name: &str) -> bool {
 impl OwnPaths {
     /// Whether a path is the gateway's own, be there an endpoint or not.
     pub(super) fn covers(&self, path: &str) -> bool {
+        path == JWKS_PATH || self.owns_all_below(path)
+    }
+
+    /// Whether a path is under `base_path`.
+    pub(super) fn owns_all_below(&self, path: &str) -> bool {
         self.below(path).is_some()
     }
 
     /// `None`: not the gateway's own path.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Found<'_>> {
+        if path == JWKS_PATH {
+            return Some(get(method, OwnEndpoint::Jwks));
+        }
         let below = self.below(path)?;
         let mut segments = below.strip_prefix('/').unwrap_or(below).split('/');
         let place = (segments.next(), segments.next(), segments.next());
@@ -112,6 +130,8 @@ impl OwnPaths {
             (Some("refresh"), None, _) => post(method, OwnEndpoint::Refresh),
             (Some("session"), None, _) => get(method, OwnEndpoint::Session),
             (Some("logout"), None, _) => post(method, OwnEndpoint::Logout),
+            (Some("assets"), Some("page.js"), None) => get(method, OwnEndpoint::Script),
+            (Some("assets"), Some("logo"), None) => get(method, OwnEndpoint::Logo),
             (Some("login"), Some(name), None) => match self.channel(name) {
                 Some((channel, HasPage::Yes)) => get(method, OwnEndpoint::CodePage(channel)),
                 Some((_, HasPage::No)) => Found::None,
@@ -247,9 +267,23 @@ mod tests {
             ("POST", "/refresh", OwnEndpoint::Refresh),
             ("GET", "/session", OwnEndpoint::Session),
             ("POST", "/logout", OwnEndpoint::Logout),
+            ("GET", "/assets/page.js", OwnEndpoint::Script),
+            ("HEAD", "/assets/logo", OwnEndpoint::Logo),
         ] {
             let path = format!("/api/auth{path}");
             assert_eq!(found(&own, method, &path), Some(format!("Own({endpoint:?})")), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn the_public_keys_are_at_the_root() {
+        let own = own(true);
+        for method in ["GET", "HEAD"] {
+            assert_eq!(found(&own, method, JWKS_PATH).as_deref(), Some("Own(Jwks)"), "{method}");
+        }
+        assert_eq!(found(&own, "POST", JWKS_PATH).as_deref(), Some("WrongMethod(\"GET, HEAD\")"));
+        for path in ["/.well-known", "/.well-known/jwks.json/", "/.well-known/JWKS.json", "/x/.well-known/jwks.json"] {
+            assert_eq!(found(&own, "GET", path), None, "{path}");
         }
     }
 

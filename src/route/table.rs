@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use http::{Method, uri::PathAndQuery};
 
 use super::{
-    OwnEndpoint, OwnPaths, Provider, Settings, methods::Methods, pattern::Pattern, pattern::Segment, trie::Trie,
+    JWKS_PATH, OwnEndpoint, OwnPaths, Provider, Settings, methods::Methods, pattern::Pattern, pattern::Segment,
+    trie::Trie,
 };
 
 /// All routes and the gateway's own endpoints.
@@ -68,6 +69,12 @@ pub enum Conflict {
         /// The base path.
         base_path: String,
     },
+    /// A route for the one path outside `base_path` that the gateway answers itself.
+    #[error("this route can never match: the gateway's public keys are at `{JWKS_PATH}`")]
+    Jwks {
+        /// Where the route stands.
+        line: usize,
+    },
     /// A path that is no pattern, or that no request can have.
     #[error("`{path}` is no path of a route: {problem}")]
     Path {
@@ -106,6 +113,7 @@ impl Conflict {
         match self {
             Self::Same { line, .. }
             | Self::UnderBasePath { line, .. }
+            | Self::Jwks { line }
             | Self::Path { line, .. }
             | Self::Strip { line, .. }
             | Self::Method { line, .. } => *line,
@@ -179,7 +187,7 @@ impl Table {
         self.own.provider_name(provider)
     }
 
-    /// Whether a path is under `base_path`.
+    /// Whether a path is under `base_path`, or that of the public keys.
     pub fn is_own(&self, path: &str) -> bool {
         self.own.covers(path)
     }
@@ -235,8 +243,11 @@ impl Route {
                 return Err(conflicts);
             }
         };
-        if own.covers(&literal_beginning(&pattern)) {
+        if own.owns_all_below(&literal_beginning(&pattern)) {
             conflicts.push(Conflict::UnderBasePath { line, base_path: own.base_path.clone() });
+        }
+        if settings.path == JWKS_PATH {
+            conflicts.push(Conflict::Jwks { line });
         }
         let strip = match &settings.strip {
             None => 0,

@@ -15,6 +15,11 @@ use crate::{
 /// How long a logout waits for a refresh under way: it is told of the newest refresh token then.
 const WAIT_FOR_FLIGHT: Duration = Duration::from_secs(10);
 
+/// A store that is away is told of an end again after 250 ms, 500 ms … and this long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Ends that wait to be stored: past that they hold on this instance alone.
+pub(super) const MOST_UNSTORED: usize = 10_000;
+
 /// Why a session ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reason {
@@ -102,8 +107,17 @@ impl Sessions {
             loop {
                 let ended = match endings.recv().await {
                     Ok(sid) => sid,
-                    // Those missed are found ended when their cookies or results are next looked at.
-                    Err(RecvError::Lagged(_)) => continue,
+                    // Which were missed nobody can say: every session that is known here is looked up.
+                    Err(RecvError::Lagged(_)) => {
+                        let Some(inner) = inner.upgrade() else { return };
+                        let now = inner.now();
+                        for state in inner.states.all() {
+                            if inner.store.refreshes.has_ended(state.sid, now) {
+                                state.end();
+                            }
+                        }
+                        continue;
+                    }
                     Err(RecvError::Closed) => return,
                 };
                 let Some(inner) = inner.upgrade() else { return };
@@ -142,10 +156,23 @@ impl Inner {
     }
 
     async fn remember_end(&self, sid: Sid, until: Timestamp, now: Timestamp) {
-        if let Err(error) = self.store.refreshes.end(sid, until, now).await {
-            tracing::error!(%error, ?sid, "the end of a session was not stored");
-            self.metrics.store_errors.inc();
-        }
+        let Err(error) = self.store.refreshes.end(sid, until, now).await else { return };
+        tracing::error!(%error, ?sid, "the end of a session was not stored; it holds on this instance, and is tried again");
+        self.metrics.store_errors.inc();
+        let Ok(place) = self.unstored_ends.clone().try_acquire_owned() else { return };
+        let (refreshes, clock) = (self.store.refreshes.clone(), self.clock.clone());
+        self.background.spawn(async move {
+            let _place = place;
+            let mut pause = Duration::from_millis(250);
+            while clock.now() < until {
+                tokio::time::sleep(pause).await;
+                if refreshes.end(sid, until, clock.now()).await.is_ok() {
+                    tracing::info!(?sid, "the end of a session was stored at last");
+                    return;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        });
     }
 
     /// Signs out tokens that nobody will hold.

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 use url::Url;
 use uuid::Uuid;
 
@@ -105,8 +105,20 @@ pub struct Settings {
     pub expose_claims: Vec<String>,
     /// Claims kept for templates and header rules, besides those exposed.
     pub template_claims: Vec<String>,
+    /// What happens to refreshes while a shared store is away.
+    pub store_down: StoreDown,
     /// The longest timeout of any route or upstream: how long a request may be under way when its session ends.
     pub longest_timeout: Duration,
+}
+
+/// `store.store_down`: what happens to refreshes while a shared store is away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StoreDown {
+    /// Nothing is refreshed ahead; an expired access token gets 503.
+    #[default]
+    Wait,
+    /// Each instance refreshes by itself: for an authority whose refresh tokens do not rotate.
+    Refresh,
 }
 
 /// Everything sessions need, shared by all requests.
@@ -128,6 +140,7 @@ struct Inner {
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
+    unstored_ends: Arc<Semaphore>,
     /// Where refreshes run: no busy core, and no visitor who hangs up, delays them.
     background: Handle,
 }
@@ -157,6 +170,7 @@ impl Sessions {
                 clock,
                 random,
                 metrics,
+                unstored_ends: Arc::new(Semaphore::new(end::MOST_UNSTORED)),
                 background,
             }),
         };

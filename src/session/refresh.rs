@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    AccessGrant, Inner, RefreshGrant, Sender, Session,
+    AccessGrant, Inner, RefreshGrant, Sender, Session, StoreDown,
     check::{self, Standing},
     end::Reason,
     grant::{SealedRefresh, SealedResult},
@@ -34,6 +34,8 @@ const RENEWAL: Duration = Duration::from_secs(3);
 const UNSEEN_RESULT: Duration = Duration::from_secs(24 * 3600);
 /// `POST /refresh` takes a result this young for its own where the refresh token does not rotate.
 pub(super) const FRESH_RESULT: Duration = Duration::from_secs(5);
+/// How long a request waits for a refresh that it could do without.
+const WAIT_AHEAD: Duration = Duration::from_secs(1);
 /// What a visitor is told to wait where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -171,11 +173,10 @@ struct Flying {
 
 impl Flying {
     async fn fly(mut self) -> Outcome {
-        let outcome = self.reach().await.unwrap_or_else(|error| {
-            tracing::error!(%error, sid = ?self.grant.login.sid, "the store is away: no refresh");
-            self.inner.metrics.store_errors.inc();
-            Outcome::Unavailable(RETRY_AFTER)
-        });
+        let outcome = match self.reach().await {
+            Ok(outcome) => outcome,
+            Err(error) => self.without_store(&error).await,
+        };
         if let Outcome::Refreshed(session) = &outcome
             && let Some(state) = self.inner.states.known(self.grant.login.sid)
         {
@@ -186,6 +187,51 @@ impl Flying {
             }
         }
         outcome
+    }
+
+    /// The store is away, so nobody can tell whether another instance is asking, or has asked.
+    async fn without_store(&self, error: &StoreError) -> Outcome {
+        let inner = &self.inner;
+        inner.metrics.store_errors.inc();
+        if let Some(session) = self.candidate.clone().filter(|session| self.suffices(session, inner.now())) {
+            return Outcome::Refreshed(session);
+        }
+        if inner.settings.store_down == StoreDown::Wait {
+            tracing::error!(%error, sid = ?self.grant.login.sid, "the store is away: no refresh");
+            return Outcome::Unavailable(RETRY_AFTER);
+        }
+        tracing::warn!(%error, sid = ?self.grant.login.sid, "the store is away: refreshed by this instance alone");
+        let (rt, now) = (self.grant.digest, inner.now());
+        let hold = inner.outage.hold(rt, now);
+        if !hold.is_zero() {
+            return Outcome::Unavailable(hold);
+        }
+        let visitor = self.sender.visitor(&self.grant.login);
+        let answer = inner.authority.refresh(self.request(), &visitor).await;
+        let now = inner.now();
+        match answer {
+            Ok(issued) => {
+                inner.outage.refreshed(self.grant.login.sid, now);
+                inner.metrics.refresh(Counted::Ok);
+                let session = inner.successor(&self.grant, self.known, &issued, now);
+                session.map_or(Outcome::Unavailable(RETRY_AFTER), Outcome::Refreshed)
+            }
+            // Another instance may have spent the refresh token: only the store could tell.
+            Err(RefreshError::Refused) => Outcome::Unavailable(RETRY_AFTER),
+            Err(error) => {
+                inner.metrics.refresh(Counted::Outage);
+                Outcome::Unavailable(inner.outage.failed(rt, failure(&error), now))
+            }
+        }
+    }
+
+    fn request(&self) -> authority::RefreshRequest<'_> {
+        authority::RefreshRequest {
+            refresh_token: &self.grant.token,
+            access_token: self.came_in.as_ref().map(|access| &access.token),
+            provider: &self.grant.login.provider,
+            identity: Some(&self.grant.identity),
+        }
     }
 
     async fn reach(&mut self) -> Result<Outcome, StoreError> {
@@ -256,14 +302,8 @@ impl Flying {
             return Ok(Some(Outcome::Unavailable(hold)));
         }
         let visitor = self.sender.visitor(&self.grant.login);
-        let request = authority::RefreshRequest {
-            refresh_token: &self.grant.token,
-            access_token: self.came_in.as_ref().map(|access| &access.token),
-            provider: &self.grant.login.provider,
-            identity: Some(&self.grant.identity),
-        };
         let answer = {
-            let call = inner.authority.refresh(request, &visitor);
+            let call = inner.authority.refresh(self.request(), &visitor);
             tokio::pin!(call);
             loop {
                 if let Ok(answer) = tokio::time::timeout(RENEWAL, call.as_mut()).await {
@@ -304,13 +344,7 @@ impl Flying {
                 Ok(Some(Outcome::Unavailable(RETRY_AFTER)))
             }
             Err(error) => {
-                let failure = match &error {
-                    RefreshError::Unsent => Failure::Unsent,
-                    RefreshError::Unanswered => Failure::Unanswered,
-                    RefreshError::Failed { .. } => Failure::Useless,
-                    RefreshError::Refused => unreachable!("matched above"),
-                };
-                let wait = inner.outage.failed(rt, failure, now);
+                let wait = inner.outage.failed(rt, failure(&error), now);
                 inner.metrics.refresh(Counted::Outage);
                 tracing::warn!(%error, ?sid, "the authority did not refresh");
                 refreshes.settle(sid, rt, fence, None, now, now).await?;
@@ -363,7 +397,26 @@ impl Flying {
     }
 }
 
+/// What kind of outage an error is, where it is no refusal.
+fn failure(error: &RefreshError) -> Failure {
+    match error {
+        RefreshError::Unsent => Failure::Unsent,
+        RefreshError::Unanswered => Failure::Unanswered,
+        RefreshError::Refused | RefreshError::Failed { .. } => Failure::Useless,
+    }
+}
+
 impl Inner {
+    /// Whether the last exchange with the store failed.
+    pub(super) fn is_store_away(&self) -> bool {
+        self.store.health.is_reachable() == Some(false)
+    }
+
+    /// How long a request waits for a refresh that it could do without.
+    pub(super) fn patience_ahead(&self) -> Duration {
+        if self.is_store_away() { Duration::ZERO } else { WAIT_AHEAD }
+    }
+
     /// Follows stored results from `grant` to the newest generation beyond `known`.
     pub(super) async fn newest_stored(
         &self,

@@ -160,6 +160,12 @@ impl States {
         self.shard(sid).get(&sid).and_then(Weak::upgrade)
     }
 
+    /// Every session that is known here.
+    pub(super) fn all(&self) -> Vec<Arc<SessionState>> {
+        let shards = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
+        shards.flat_map(|shard| shard.values().filter_map(Weak::upgrade).collect::<Vec<_>>()).collect()
+    }
+
     fn shard(&self, sid: Sid) -> std::sync::MutexGuard<'_, HashMap<Sid, Weak<SessionState>>> {
         self.shards[usize::from(sid.0[0] & 15)].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,7 +5,7 @@ use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{
-    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Sender, Session, Sessions,
+    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Sender, Session, Sessions, StoreDown,
     check::{self, Standing},
     cookies::Token,
     open::{OpenedAccess, OpenedRefresh, Reading},
@@ -14,8 +14,6 @@ use super::{
 };
 use crate::{clock::Timestamp, secret::IdToken, store::Sid};
 
-/// How long a request waits for a refresh that it could do without.
-const WAIT_AHEAD: Duration = Duration::from_secs(1);
 /// How long a request waits for a refresh that it needs.
 const WAIT_NEEDED: Duration = Duration::from_secs(10);
 /// A stream whose session has been neither seen nor refreshed for its access token's life and this long is cut.
@@ -125,9 +123,15 @@ impl Visit {
             }
             return;
         };
+        if standing == Standing::Due && inner.is_store_away() && inner.settings.store_down == StoreDown::Wait {
+            return;
+        }
         let flight = inner.refresh(grant, known, Want::Newer, self.access.clone(), self.sender.clone());
         self.flight = Some(flight.clone());
-        let wait = if standing == Standing::Due { WAIT_AHEAD } else { WAIT_NEEDED };
+        let wait = match standing {
+            Standing::Live | Standing::Due => inner.patience_ahead(),
+            Standing::Expired => WAIT_NEEDED,
+        };
         match (flight.outcome_within(wait).await, standing) {
             (Outcome::Refreshed(session), _) => {
                 self.refreshed_here = true;

@@ -29,19 +29,19 @@ impl Endings {
         Self { ended: RwLock::default(), count: AtomicUsize::new(0), told: broadcast::channel(BEHIND).0 }
     }
 
-    /// Remembers that `sid` has ended, until `until`, and tells the watchers; the second time it does not tell them.
-    pub(super) fn add(&self, sid: Sid, until: Timestamp) {
+    /// Remembers that `sid` has ended, until `until`, and tells the watchers; the second time it does not tell them. Says until when it is remembered now.
+    pub(super) fn add(&self, sid: Sid, until: Timestamp) -> Timestamp {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
-        let before = ended.insert(sid, until);
-        if let Some(before) = before.filter(|before| *before > until) {
-            ended.insert(sid, before);
-        }
+        let before = ended.get(&sid).copied();
+        let until = before.map_or(until, |before| before.max(until));
+        ended.insert(sid, until);
         self.count.store(ended.len(), Ordering::Release);
         drop(ended);
         if before.is_none() {
             // Nobody may be watching.
             let _ = self.told.send(sid);
         }
+        until
     }
 
     /// Whether `sid` has ended and is remembered at `now`.
@@ -50,11 +50,12 @@ impl Endings {
             && self.ended.read().unwrap_or_else(PoisonError::into_inner).get(&sid).is_some_and(|until| *until > now)
     }
 
-    /// Forgets those whose time is over.
-    pub(super) fn sweep(&self, now: Timestamp) {
+    /// Forgets those whose time is over, and says which they were.
+    pub(super) fn sweep(&self, now: Timestamp) -> Vec<Sid> {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
-        ended.retain(|_, until| *until > now);
+        let forgotten = ended.extract_if(|_, until| *until <= now).map(|(sid, _)| sid).collect();
         self.count.store(ended.len(), Ordering::Release);
+        forgotten
     }
 
     /// Sessions as they end from now on.

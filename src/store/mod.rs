@@ -12,14 +12,21 @@ use futures_util::future::BoxFuture;
 
 use crate::{clock::Timestamp, secret::Secret};
 
+#[cfg(test)]
+mod conformance;
 mod endings;
+mod file;
 mod memory;
 mod open;
+mod postgres;
 mod quota;
+mod redis;
 mod wakes;
 
 pub use memory::MemoryStore;
 pub use open::{OpenError, open};
+pub use postgres::PostgresStore;
+pub use redis::RedisStore;
 
 /// The login that a session began with: 128 random bits, new at each login.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,7 +106,7 @@ pub trait Refreshes: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Lease, StoreError>>;
 
-    /// Holds a granted lease until `until`. False where it is no longer held.
+    /// Holds a granted lease until `until`. False where another holder has it by now, or it was settled.
     fn renew(
         &self,
         sid: Sid,
@@ -109,7 +116,8 @@ pub trait Refreshes: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Gives a lease back, with what the authority answered (`None`: nothing of use), and wakes those who wait. The result stays until `keep_until`.
+    /// Gives a lease back, with what the authority answered (`None`: nothing of use; an older result stays), and wakes those who wait. The result stays until `keep_until`. A lease
+    /// that ran out settles like any other while nobody else was granted it: its result may hold the only valid token.
     fn settle(
         &self,
         sid: Sid,
@@ -135,7 +143,7 @@ pub trait Refreshes: Send + Sync {
     /// Ends the session: remembered until `until`, its results dropped, whoever waits for it woken, every watcher told.
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Resolves when something settled or ended for the session since the call, or after `at_most`.
+    /// Resolves when something settled or ended for the session since the call (not since the first poll), or after `at_most`. There need not be anything stored for it.
     fn wait(&self, sid: Sid, at_most: Duration) -> BoxFuture<'_, ()>;
 
     /// The sessions that have ended, remembered in this process: asked on the request path, so it neither waits nor fails.
@@ -250,7 +258,8 @@ pub trait Codes: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Tried, StoreError>>;
 
-    /// Ends a claim: `spent`, the code is used up; otherwise it lives on, and its right try is not counted. False where the claim was lost meanwhile.
+    /// Ends a claim: `spent`, the code is used up; otherwise it lives on, and its right try is not counted. False where the claim was lost meanwhile: it ran out and another
+    /// taker has the code, or the browser was sent another code. That the code's own time is over takes no claim away.
     fn settle_code(
         &self,
         address: Digest,

@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use super::{MemoryStore, Settings, Store};
+use super::{MemoryStore, PostgresStore, RedisStore, Settings, Store, file::FileStore};
 
 /// Why a store can never be used as it is configured.
 #[derive(Debug, thiserror::Error)]
@@ -13,11 +13,11 @@ pub enum OpenError {
 }
 
 /// Opens the store without waiting for anything but a file; what it has to do beside its calls runs on `runtime`.
-pub fn open(settings: &Settings, _runtime: &Handle) -> Result<Store, OpenError> {
+pub fn open(settings: &Settings, runtime: &Handle) -> Result<Store, OpenError> {
     match settings {
         Settings::Memory => Ok(MemoryStore::shared()),
-        Settings::File { .. } => Err(OpenError::Unusable("file".to_owned())),
-        Settings::Redis { .. } => Err(OpenError::Unusable("redis".to_owned())),
-        Settings::Postgres { .. } => Err(OpenError::Unusable("postgres".to_owned())),
+        Settings::File { path } => FileStore::open(path),
+        Settings::Redis { url } => RedisStore::open(url, runtime),
+        Settings::Postgres { url } => PostgresStore::open(url, runtime),
     }
 }

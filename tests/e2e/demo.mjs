@@ -40,6 +40,53 @@ async function picture(page, name) {
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
 }
 
+// Once on the demo's page by its scripts, once on the gateway's own pages: the codes arrive in the page's outbox.
+async function logInByCode(page, name, channel) {
+  await page.check(`input[name="channel"][value="${channel}"]`);
+  await page.click('#send');
+  const letter = page.locator('#outbox li').first();
+  await letter.waitFor();
+  const code = (await letter.textContent()).match(/(?<![0-9])[0-9]{6}(?![0-9])/)[0];
+  await picture(page, `${name}-outbox`);
+  await page.fill('#code', code);
+  await page.click('#verify');
+  await page.locator('#person').waitFor();
+  await picture(page, `${name}-by-${channel}`);
+  await page.click('#logout');
+  await page.locator('#anonymous').waitFor();
+}
+
+async function logInOnThePages(page, name) {
+  const site = await page.context().newPage();
+  site.setDefaultTimeout(30_000);
+  await site.goto(new URL('/auth/login?return_to=/', page_url).href);
+  const phone = `010-${4000 + codePages}-0001`;
+  codePages += 1;
+  await site.fill('#phone-to', phone);
+  const before = await page.locator('#outbox li').count();
+  await site.locator('form[action$="/sms/send"] button').click();
+  await site.locator('#code').waitFor();
+  await picture(site, `${name}-code`);
+  assert.match(await site.textContent('[data-left] time'), /^[0-3]:[0-5][0-9]$/, 'the time that is left is shown');
+  await page.waitForFunction((count) => document.querySelectorAll('#outbox li').length > count, before);
+  const code = (await page.locator('#outbox li').first().textContent()).match(/(?<![0-9])[0-9]{6}(?![0-9])/)[0];
+  const wrong = String((Number(code) + 1) % 1_000_000).padStart(6, '0');
+  await site.fill('#code', wrong);
+  await site.locator('[role="alert"]').waitFor();
+  await picture(site, `${name}-code-wrong`);
+  // A whole message is pasted: the digits are found in it, and sent at once.
+  await site.evaluate((text) => {
+    const data = new DataTransfer();
+    data.setData('text', text);
+    document.querySelector('#code').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
+  }, `[Vestibule] 인증번호는 [${code}]입니다.`);
+  await site.waitForURL(page_url);
+  await site.locator('#person').waitFor();
+  await site.close();
+}
+
+let codePages = 0;
+
 async function logIn(page, name) {
   await page.click('#login');
   await page.waitForURL('**/auth/login**');
@@ -115,6 +162,9 @@ try {
   assert.deepEqual(left.filter((name) => /^sb_(at|rt|tx)/.test(name)), [], 'no token is left in the jar');
   assert.ok(left.includes('sb_did'), 'the device keeps its label');
   seen.cookiesAfterLogout = left;
+  await logInByCode(page, 'desktop-en', 'sms');
+  await logInByCode(page, 'desktop-en', 'email');
+  await logInOnThePages(page, 'desktop-en');
   await page.context().close();
 
   for (const [name, viewport, locale] of [['desktop-ko', DESKTOP, 'ko-KR'], ['phone-ko', PHONE, 'ko-KR'], ['phone-en', PHONE, 'en-US']]) {
@@ -126,6 +176,9 @@ try {
     await other.click('#fifty');
     await other.locator('#result', { hasText: '50' }).waitFor();
     await picture(other, `${name}-fifty`);
+    await other.click('#logout');
+    await other.locator('#anonymous').waitFor();
+    await logInOnThePages(other, name);
     await other.context().close();
   }
   assert.deepEqual(complaints, [], 'the browser complained');

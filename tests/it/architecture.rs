@@ -67,7 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("listen", &["handle"]),
-    ("handle", &["hygiene", "respond", "route", "login", "otp", "endpoint", "session", "upstream"]),
+    ("handle", &["hygiene", "respond", "route", "login", "otp", "endpoint", "pages", "session", "upstream"]),
     // Pages, and the error types of what `handle` calls.
     ("respond", &["pages", "hygiene", "login", "otp", "endpoint", "session", "upstream", "route"]),
     // These two do not know each other.

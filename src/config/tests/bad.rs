@@ -1,6 +1,6 @@
 //! What is said of files that are wrong: a piece of a good file is replaced, and every complaint is the one listed.
 
-use super::{BACKEND, SMALLEST, read, said};
+use super::{BACKEND, GATEWAY, SMALLEST, read, said};
 
 /// Reads `base` with `old` replaced by `new`, and compares what is said.
 fn complains(base: &str, old: &str, new: &str, expected: &str) {
@@ -88,23 +88,73 @@ bad! {
         "4:12 the name `session` is that of the gateway's own endpoint `{base_path}/session` → choose another, e.g. `[providers.my-session]`\n";
     a_provider_without_an_issuer: SMALLEST, "[session]" => "[providers.corp]\nclient_id = \"x\"",
         "4:12 `issuer` is missing in `providers.corp` → write `issuer = \"https://…\"`; google, kakao and naver are known by their names\n";
-    a_provider_of_a_kind_that_comes_later: SMALLEST, "[session]" => "[providers.github]\nkind = \"oauth2\"\ntoken_url = \"https://x\"\nclient_id = \"x\"",
-        "5:8 `kind = \"oauth2\"` is not available yet in this version → it can be \"oidc\"\n\
-         6:1 `token_url` is not available yet in this version → leave it out\n";
+    a_provider_that_has_no_openid_connect: SMALLEST, "[session]" => "[providers.github]\nclient_id = \"x\"",
+        "4:12 `issuer` is missing in `providers.github` → write `kind = \"oauth2\"`: it has no OpenID Connect\n";
+    an_unknown_oauth2_provider_without_addresses: SMALLEST, "[session]" => "[providers.corp]\nkind = \"oauth2\"\nclient_id = \"x\"",
+        "4:12 `authorize_url` is missing in `providers.corp` → write `authorize_url = \"https://…\"`; github, kakao and naver are known by their names\n\
+         4:12 `token_url` is missing in `providers.corp` → write `token_url = \"https://…\"`; github, kakao and naver are known by their names\n\
+         4:12 `profile` is missing in `providers.corp` → write `profile = { url = \"https://…\", subject = \"/id\" }`: where the person's profile is, and where in it the id stands\n";
+    an_oauth2_profile_that_says_too_little: SMALLEST, "[session]" => "[providers.corp]\nkind = \"oauth2\"\nclient_id = \"x\"\nauthorize_url = \"https://x/a#b\"\ntoken_url = \"https://x/t\"\nprofile = { email = \"mail\", success = { pointer = \"/ok\", equals = [1] }, headers = { authorization = \"x\", \"a b\" = \"x\", a = \"\\u0000\" } }",
+        "7:17 the authorization endpoint has no fragment → leave out what begins with `#`\n\
+         9:1 `url` is missing in `providers.corp.profile` → write `url = \"https://api.example.com/me\"`\n\
+         9:1 `subject` is missing in `providers.corp.profile` → write `subject = \"/id\"`\n\
+         9:21 `email` must be a JSON pointer, not `mail` → it begins with `/`, e.g. \"/role\" or \"/realm_access/roles\"\n\
+         9:67 `equals` must be a text, a number, true or false → write `equals = \"00\"`\n\
+         9:86 the gateway sets `authorization` itself → leave it out\n\
+         9:107 `a b` is no header's name → letters, digits and `-`, e.g. \"x-user-id\"\n\
+         9:124 no header can have the value of `a` → leave out control characters\n";
+    oauth2_with_what_is_for_openid: SMALLEST, "[session]" => "[providers.github]\nkind = \"oauth2\"\nclient_id = \"x\"\nresponse_mode = \"form_post\"\nid_token_login = { audiences = [] }\ntoken_params = { code = \"x\" }",
+        "7:1 with `kind = \"oauth2\"` answers come in the address → leave it out, or write `kind = \"oidc\"`\n\
+         8:1 `id_token_login` is for ID tokens, and with `kind = \"oauth2\"` there are none → leave it out, or write `kind = \"oidc\"`\n\
+         9:18 the gateway sets `code` itself → leave it out\n";
+    openid_with_what_is_for_oauth2: SMALLEST, "[session]" => "[providers.corp]\ntoken_url = \"https://x\"\nprofile = { url = \"https://x\" }\nclient_id = \"x\"",
+        "5:1 `token_url` is for `kind = \"oauth2\"`; an OpenID provider says this in its discovery document → write `kind = \"oauth2\"`, or leave it out and write `issuer = \"https://…\"`\n\
+         6:1 `profile` is for `kind = \"oauth2\"`; an OpenID provider says this in its discovery document → write `kind = \"oauth2\"`, or leave it out and write `issuer = \"https://…\"`\n";
     scopes_without_openid: SMALLEST, "[upstreams" => "scopes = [\"email\"]\n[upstreams",
         "8:10 without the scope `openid` there is no ID token → write `scopes = [\"openid\", …]`\n";
     no_provider_at_all: SMALLEST, "[providers.google]\nclient_id = \"id\"\nclient_secret = \"env:SECRET\"\n" => "",
         "1:1 authority `provider`, but there is no provider: nobody could log in → write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`\n";
     a_backend_that_brings_no_tokens: BACKEND, "[authority.credentials]\npath = \"/auth/login\"\njson = { email = \"{email}\", password = \"{password}\" }\n" => "",
-        "7:8 authority `backend`, but no call that brings tokens: nobody could log in → write `[authority.exchange]` (after a login at a provider) or `[authority.credentials]` (e-mail and password)\n";
+        "7:8 authority `backend`, but no call that brings tokens: nobody could log in → write `[authority.exchange]` (after a login at a provider), `[authority.credentials]` (e-mail and password) or `[authority.otp]` (a one-time code)\n";
     providers_whose_tokens_are_not_exchanged: BACKEND, "[upstreams" => "[providers.google]\nclient_id = \"x\"\n[upstreams",
         "7:8 there are providers, but no `[authority.exchange]` that gives the backend's tokens for theirs → write `[authority.exchange]` with the `path` that takes a provider's tokens\n";
     a_backend_without_an_upstream: BACKEND, "upstream = \"api\"\n[authority" => "[authority",
         "7:8 `upstream` is missing in `authority` → write `upstream = \"NAME\"`: the backend that issues the tokens\n";
     calls_of_an_authority_that_makes_none: SMALLEST, "[upstreams" => "[authority]\nkind = \"provider\"\nupstream = \"app\"\n[upstreams",
         "10:1 `upstream` is for a backend that issues tokens, and the authority is `provider` → write `kind = \"backend\"` under `[authority]`, or leave this out\n";
-    an_authority_of_a_later_version: BACKEND, "\"backend\"" => "\"gateway\"",
-        "7:8 `kind = \"gateway\"` is not available yet in this version → it can be one of \"provider\", \"backend\"\n";
+    an_authority_that_there_is_not: BACKEND, "\"backend\"" => "\"gatway\"",
+        "7:8 `kind` cannot be `gatway` → did you mean \"gateway\"?\n";
+    a_gateway_to_which_nobody_comes: GATEWAY, "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n[otp.sms]\npurpose = \"login\"" => "[otp.sms]\npurpose = \"prove\"",
+        "7:8 authority `gateway`, but neither a provider nor a code that logs in: nobody could log in → write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`\n";
+    a_gateway_that_anyone_could_come_to: GATEWAY, "allow = \"anyone\"\n[otp.sms]\npurpose = \"login\"\nallow = { claims = { phone_number = [\"+821012345678\"] } }" => "[otp.sms]\npurpose = \"login\"",
+        "10:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n\
+         12:6 who may come in through `sms`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
+    a_gateway_with_keys_of_a_backend: GATEWAY, "[authority.gateway]" => "upstream = \"api\"\n[authority.refresh]\npath = \"/x\"\n[authority.verify]\nsecret = \"env:SECRET\"\n[authority.gateway]",
+        "8:1 `upstream` is for a backend that issues tokens, and the authority is `gateway` → write `kind = \"backend\"` under `[authority]`, or leave this out\n\
+         9:12 `refresh` is for a backend that issues tokens, and the authority is `gateway` → write `kind = \"backend\"` under `[authority]`, or leave this out\n\
+         11:12 the gateway knows the tokens that it issues itself → leave `[authority.verify]` out\n";
+    a_backend_with_keys_of_a_gateway: BACKEND, "[upstreams" => "[authority.gateway]\ndefault_role = \"x\"\n[upstreams",
+        "15:12 `gateway` is for tokens that the gateway issues, and the authority is `backend` → write `kind = \"gateway\"` under `[authority]`, or leave this out\n";
+    claims_that_are_the_gateways_own: GATEWAY, "roles.admin" => "claims = { sub = \"{claims.sub}\", role = \"x\", tenant = \"{claim.hd}\" }\nroles.nobody = {}\nroles.admin",
+        "9:12 the gateway sets the claim `sub` itself → leave it out\n\
+         9:34 the gateway sets the claim `role` itself → roles are given under `roles`\n\
+         9:55 there is no `{claim.hd}` here → did you mean `{claims.hd}`?\n\
+         10:7 nobody has the role `nobody` → write `roles.nobody = { emails = [\"boss@example.com\"] }`\n";
+    an_access_token_that_is_over_at_once: GATEWAY, "roles.admin" => "access_token_lifetime = \"500ms\"\nroles.admin",
+        "9:25 a token's times are whole seconds → write `access_token_lifetime = \"10m\"`\n";
+    a_code_that_logs_in_at_a_provider: SMALLEST, "[session]" => "[otp.sms]\npurpose = \"login\"\n[session]",
+        "5:11 the authority `provider` has no tokens for a code → write `[authority]` with `kind = \"backend\"` or `kind = \"gateway\"`, or another `purpose`\n";
+    a_code_that_logs_in_without_a_call: BACKEND, "[session]" => "[otp.sms]\npurpose = \"login\"\n[session]",
+        "5:11 a code logs in here, but there is no `[authority.otp]` that gives the backend's tokens for it → write `[authority.otp]` with the `path` that takes a proved address, or another `purpose`\n";
+    a_call_for_codes_without_codes: BACKEND, "[authority.credentials]\npath = \"/auth/login\"\njson = { email = \"{email}\", password = \"{password}\" }\n" => "[authority.otp]\npath = \"/auth/otp\"\n",
+        "9:12 there is `[authority.otp]`, but no code that logs in: nobody could log in → write `[otp.sms]` or `[otp.email]` with `purpose = \"login\"`\n";
+    a_backend_that_is_notified_too: BACKEND, "[upstreams" => "[login.notify]\nupstream = \"api\"\npath = \"/x\"\n[upstreams",
+        "15:8 the authority `backend` learns of every login by its own calls → leave it out, or write `kind = \"provider\"` or `kind = \"gateway\"` under `[authority]`\n";
+    a_first_login_that_nobody_is_told_of: GATEWAY, "[upstreams" => "[login.notify]\npath = \"/x\"\njson = \"{password}\"\n[upstreams",
+        "16:8 `upstream` is missing in `login.notify` → write `upstream = \"NAME\"`: the backend that is told\n\
+         18:8 there is no `{password}` here → here there are `{provider}`, `{profile}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`, `{claims.NAME}`\n";
+    a_route_for_the_gateways_public_keys: BACKEND, "/api/{*rest}" => "/.well-known/jwks.json",
+        "18:8 this route can never match: the gateway's public keys are at `/.well-known/jwks.json` → choose another path for the backend's own\n";
     an_upstream_that_there_is_not: BACKEND, "upstream = \"api\"\naccess" => "upstream = \"web\"\naccess",
         "19:12 there is no upstream `web` → write `[upstreams.web]`, or name one of \"api\"\n";
     an_unknown_placeholder: BACKEND, "\"{email}\"" => "\"{e-mail}\"",
@@ -185,17 +235,23 @@ bad! {
         "4:17 `health_listen` is the address of `listen` → give it a port of its own\n";
     a_login_that_leads_away: BACKEND, "[session]" => "[session]\nafter_login = \"https://evil.example/\"",
         "5:15 `after_login` leads to another origin → list its origin in `return_to_origins`, or write a path\n";
-    a_store_of_a_later_version: BACKEND, "[session]" => "[store]\nkind = \"redis\"\nurl = \"redis://x\"\n[session]",
-        "5:8 `kind = \"redis\"` is not available yet in this version → it can be \"memory\"\n\
-         6:1 `url` is not available yet in this version → leave it out\n";
-    tables_of_later_versions: BACKEND, "[session]" => "[otp]\nlifetime = \"3m\"\n[limits]\n[signing]\n[login]\n[verify]\n[session]",
-        "4:2 `otp` is not available yet in this version → leave it out\n\
-         6:2 `limits` is not available yet in this version → leave it out\n\
-         7:2 `signing` is not available yet in this version → leave it out\n\
-         8:2 `login` is not available yet in this version → leave it out\n\
-         9:2 `verify` is not available yet in this version → leave it out\n";
-    parts_of_later_versions: BACKEND, "[upstreams" => "[authority.otp]\npath = \"/x\"\n[upstreams",
-        "15:12 `otp` is not available yet in this version → leave it out\n";
+    a_store_on_a_server_that_is_not_named: BACKEND, "[session]" => "[store]\nkind = \"redis\"\n[session]",
+        "5:8 a store of `kind = \"redis\"` needs a `url` → write `url = \"redis://127.0.0.1:6379/0\"`; with a password in it, `url = \"env:NAME\"`\n";
+    a_store_at_an_address_of_another_kind: BACKEND, "[session]" => "[store]\nkind = \"postgres\"\nurl = \"redis://x\"\n[session]",
+        "6:7 `url` is no address that a store of `kind = \"postgres\"` can have → it begins with postgres://, postgresql://; write `url = \"postgres://vestibule@127.0.0.1:5432/vestibule\"`; with a password in it, `url = \"env:NAME\"`\n";
+    a_store_at_a_secret_that_is_no_address: BACKEND, "[session]" => "[store]\nkind = \"redis\"\nurl = \"env:SECRET\"\n[session]",
+        "6:7 `url` is no address that a store of `kind = \"redis\"` can have → it begins with redis://, rediss://, redis-sentinel://, rediss-sentinel://, redis-cluster://, rediss-cluster://; write `url = \"redis://127.0.0.1:6379/0\"`; with a password in it, `url = \"env:NAME\"`\n";
+    a_store_with_what_others_need: BACKEND, "[session]" => "[store]\npath = \"x\"\nurl = \"redis://x\"\n[session]",
+        "5:1 a store of `kind = \"memory\"` has no `path` → leave it out; `path` is for \"file\"\n\
+         6:1 a store of `kind = \"memory\"` has no `url` → leave it out; `url` is for \"redis\" and \"postgres\"\n";
+    a_store_in_no_folder: BACKEND, "[session]" => "[store]\nkind = \"file\"\npath = \"data/v.redb\"\n[session]",
+        "6:8 the folder of the store's file does not exist → make the folder, or write another `path`; relative paths start at the folder of this file\n";
+    a_store_of_no_kind: BACKEND, "[session]" => "[store]\nkind = \"mysql\"\nstore_down = \"fail\"\n[session]",
+        "5:8 `kind` cannot be `mysql` → it can be one of \"memory\", \"file\", \"redis\", \"postgres\"\n\
+         6:14 `store_down` cannot be `fail` → it can be one of \"wait\", \"refresh\"\n";
+    tables_of_later_versions: BACKEND, "[session]" => "[limits]\n[verify]\n[session]",
+        "4:2 `limits` is not available yet in this version → leave it out\n\
+         5:2 `verify` is not available yet in this version → leave it out\n";
     a_session_on_the_server: BACKEND, "[session]" => "[session]\nstore = \"server\"",
         "5:9 `store = \"server\"` is not available yet in this version → it can be \"cookie\"\n";
     a_level_that_there_is_not: BACKEND, "[session]" => "[telemetry]\nlog = { level = \"loud\" }\n[session]",

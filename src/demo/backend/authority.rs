@@ -43,6 +43,7 @@ impl State {
         match head.uri.path() {
             "/auth/login" => Ok(self.login(&asked)),
             "/auth/refresh" => self.refresh(&head.headers, &asked).await,
+            "/auth/otp" => Ok(self.code(head, body, &asked).await),
             "/auth/signout" => Ok(self.sign_out(&head.headers, &asked)),
             "/social-login" => Ok(self.social_login(&asked).await),
             exchange => Ok(self.exchange(exchange, &asked).await),
@@ -65,6 +66,25 @@ impl State {
         };
         self.counters.send_modify(|counters| counters.credential_logins += 1);
         self.open("credentials", "/auth/login", person, asked)
+    }
+
+    /// `{channel, address, deviceId}`: the gateway's word, which it signs.
+    async fn code(&self, head: &Parts, body: &Bytes, asked: &Object) -> Reply {
+        let (Some(channel), Some(address)) = (text(asked, "channel"), text(asked, "address")) else {
+            return missing("channel and address");
+        };
+        if !self.gateway.vouches(head, body, self.options.clock.now()).await {
+            return reply::error(StatusCode::UNAUTHORIZED, "invalid_assertion", "the gateway did not sign this");
+        }
+        let email = if channel == "email" { address.to_owned() } else { format!("{address}@phone.example.test") };
+        let person = Person {
+            subject: format!("demo-{channel}-{address}"),
+            name: address.to_owned(),
+            role: Person::role_of(&email),
+            email,
+        };
+        self.counters.send_modify(|counters| counters.code_logins += 1);
+        self.open("code", "/auth/otp", person, asked)
     }
 
     /// `{id_token, deviceId, deviceName}`.

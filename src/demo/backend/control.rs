@@ -78,6 +78,7 @@ impl State {
                 "accessTokenSeconds": lock(&self.knobs).access_token_life.as_secs(),
                 "refreshCalls": counters.refresh_calls, "refreshesOk": counters.refreshes_ok,
                 "reuseDetected": counters.reuse_detected, "exchanges": counters.exchanges,
+                "codeLogins": counters.code_logins, "messages": counters.messages,
                 "credentialLogins": counters.credential_logins, "signouts": counters.signouts,
                 "lastEvent": self.journal.last(), "served": counters.served, "unauthorized": counters.unauthorized, "replays": counters.replays,
             }),

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, Uri};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::super::server::lock;
+use super::{super::server::lock, Letter};
 use crate::clock::{Clock, Timestamp};
 
 /// Most events kept.
@@ -34,7 +34,7 @@ pub struct Event {
     /// When, in milliseconds since the Unix epoch.
     pub at: i64,
     /// `exchange`, `credentials`, `refresh`, `refresh_refused`, `reuse_detected`, `unavailable`, `signout`, `request`,
-    /// `unauthorized`, `replay`, or `control`.
+    /// `unauthorized`, `replay`, `code`, `message`, or `control`.
     pub kind: &'static str,
     /// The session, as a number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,11 +48,14 @@ pub struct Event {
     /// Why, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
+    /// The message that arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub letter: Option<Letter>,
 }
 
 impl Event {
     pub(super) fn new(kind: &'static str) -> Self {
-        Self { seq: 0, at: 0, kind, family: None, generation: None, path: None, reason: None }
+        Self { seq: 0, at: 0, kind, family: None, generation: None, path: None, reason: None, letter: None }
     }
 
     pub(super) fn token(mut self, family: u64, generation: u64) -> Self {
@@ -62,6 +65,11 @@ impl Event {
 
     pub(super) fn path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
+        self
+    }
+
+    pub(super) fn letter(mut self, letter: Letter) -> Self {
+        self.letter = Some(letter);
         self
     }
 

@@ -4,6 +4,7 @@ mod api;
 mod authority;
 mod control;
 mod journal;
+mod outbox;
 mod streams;
 mod trust;
 mod websocket;
@@ -24,11 +25,12 @@ pub(super) use self::authority::AUDIENCE;
 pub use self::{
     authority::{EMAIL, PASSWORD},
     journal::{Event, Recorded},
+    outbox::Letter,
     trust::Trust,
 };
 use self::{
     journal::{Journal, Log},
-    trust::TrustedKeys,
+    trust::{TrustedGateway, TrustedKeys},
 };
 use super::{
     families::{Families, Rotation},
@@ -111,6 +113,10 @@ pub struct BackendCounters {
     pub exchanges: u64,
     /// Sessions opened with e-mail and password.
     pub credential_logins: u64,
+    /// Sessions opened for a one-time code that the gateway verified.
+    pub code_logins: u64,
+    /// Messages that arrived in the outbox.
+    pub messages: u64,
     /// Sign-outs.
     pub signouts: u64,
     /// Requests to the API that were let in.
@@ -131,6 +137,8 @@ pub struct Backend {
     address: SocketAddr,
     state: Arc<State>,
     server: Arc<Server>,
+    outbox: Arc<Server>,
+    outbox_url: Arc<str>,
 }
 
 pub(super) struct State {
@@ -138,6 +146,7 @@ pub(super) struct State {
     origin: String,
     key: SigningKey,
     trusted: TrustedKeys,
+    gateway: TrustedGateway,
     families: Families<Grant>,
     counters: watch::Sender<BackendCounters>,
     journal: Journal,
@@ -174,6 +183,7 @@ impl Backend {
             origin: format!("http://{address}"),
             key: SigningKey::generate(&options.random)?,
             trusted: TrustedKeys::new(options.trust.clone())?,
+            gateway: TrustedGateway::default(),
             families: Families::new(options.random.clone(), options.refresh_token_life),
             counters: watch::Sender::default(),
             journal: Journal::new(options.clock.clone()),
@@ -190,8 +200,11 @@ impl Backend {
             stopped: stopped.clone(),
             options,
         });
+        let (outbox_listener, outbox_address) = server::bind().await?;
+        let outbox = Server::start(outbox_listener, Arc::new(outbox::Outbox(state.clone())), stopped.clone());
         let server = Server::start(listener, state.clone(), stopped);
-        Ok(Self { address, state, server: Arc::new(server) })
+        let outbox_url = format!("http://{outbox_address}/outbox").into();
+        Ok(Self { address, state, server: Arc::new(server), outbox: Arc::new(outbox), outbox_url })
     }
 
     /// Where it listens.
@@ -202,6 +215,21 @@ impl Backend {
     /// `http://127.0.0.1:PORT`, also the issuer of its tokens.
     pub fn origin(&self) -> &str {
         &self.state.origin
+    }
+
+    /// Where SMS and e-mails are posted instead of being sent.
+    pub fn outbox_url(&self) -> &str {
+        &self.outbox_url
+    }
+
+    /// The messages that arrived lately, oldest first.
+    pub fn letters(&self) -> Vec<Letter> {
+        self.events().into_iter().filter_map(|event| event.letter).collect()
+    }
+
+    /// From now on a one-time code counts only with an assertion (`vestibule-assertion`) that the gateway at this address signed.
+    pub fn expect_assertions_of(&self, gateway: &str) {
+        self.state.gateway.set(gateway);
     }
 
     /// Its next `count` requests to the API get 401.
@@ -303,6 +331,7 @@ impl Backend {
     /// Closes the socket and every connection.
     pub fn stop(&self) {
         self.server.stop();
+        self.outbox.stop();
     }
 }
 

@@ -3,6 +3,8 @@
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::request::Parts;
 use jsonwebtoken::{DecodingKey, jwk::JwkSet};
 use serde_json::Value;
 
@@ -27,6 +29,41 @@ pub enum Trust {
     },
     /// Anyone's, unread signature and all: for tests whose ID tokens come from elsewhere.
     Anyone,
+}
+
+/// The gateway whose word on a one-time code counts; until one is named everybody's does, as for a backend that no one else can reach.
+#[derive(Default)]
+pub(super) struct TrustedGateway(Mutex<Option<String>>);
+
+impl TrustedGateway {
+    pub(super) fn set(&self, address: &str) {
+        *lock(&self.0) = Some(address.to_owned());
+    }
+
+    /// Whether the request carries an assertion of the gateway on exactly itself. The keys are fetched each time: the demo has no cache to go stale.
+    pub(super) async fn vouches(&self, head: &Parts, body: &Bytes, now: Timestamp) -> bool {
+        let Some(gateway) = lock(&self.0).clone() else { return true };
+        let assertion = head.headers.get("vestibule-assertion").and_then(|value| value.to_str().ok());
+        let Some(claims) = assertion.map(|token| claims_of(&gateway, token)) else { return false };
+        let Some(claims) = claims.await else { return false };
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
+        text("iss") == Some(&gateway)
+            && text("method") == Some(head.method.as_str())
+            && text("path") == head.uri.path_and_query().map(http::uri::PathAndQuery::as_str)
+            && text("body_sha256") == Some(&URL_SAFE_NO_PAD.encode(digest))
+            && claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| exp > now.as_secs())
+    }
+}
+
+async fn claims_of(gateway: &str, token: &str) -> Option<Claims> {
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    let is_assertion = header.typ.as_deref() == Some("vestibule-assertion+jwt");
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().ok()?;
+    let answer = client.get(format!("{gateway}/.well-known/jwks.json")).send().await.ok()?;
+    let set: JwkSet = answer.error_for_status().ok()?.json().await.ok()?;
+    let key = DecodingKey::from_jwk(set.find(&header.kid.filter(|_| is_assertion)?)?).ok()?;
+    signing::verify(token, &key)
 }
 
 /// The keys of the trusted provider, fetched when a token names one that is not known yet.

@@ -20,6 +20,16 @@ const TEXTS = {
   login: ["로그인", "Log in"],
   logout: ["로그아웃", "Log out"],
   password_hint: ["데모 제공자에서 사람을 고르거나, 이메일과 비밀번호를 쓰세요:", "Pick a person at the demo's provider, or use e-mail and password:"],
+  code_title: ["또는 인증번호로 로그인", "Or log in with a code"],
+  sms: ["문자", "SMS"],
+  mail: ["이메일", "e-mail"],
+  send: ["인증번호 받기", "Send the code"],
+  code_to: ["아무 주소나 괜찮습니다. 메시지는 이 페이지의 발신함에 도착합니다.", "Any address will do: the message arrives in the outbox on this page."],
+  verify: ["이 번호로 로그인", "Log in with it"],
+  resend: ["다시 받기", "Again"],
+  outbox: ["발신함", "Outbox"],
+  outbox_note: ["게이트웨이가 보냈을 문자와 이메일입니다. 최신이 맨 위입니다.", "SMS and e-mails that the gateway would have sent. The newest is on top."],
+  outbox_empty: ["아직 메시지가 없습니다.", "No message yet."],
   device: ["기기", "Device"],
   unknown: ["게이트웨이가 응답하지 않습니다. 데모가 아직 실행 중인가요?", "The gateway does not answer. Is the demo still running?"],
   token: ["액세스 토큰의 남은 시간", "Time left on the access token"],
@@ -62,6 +72,8 @@ const TEXTS = {
   auth_unavailable: ["토큰 발급처가 답하지 않습니다. 세션은 그대로이니 다시 해보세요 (unavailable).", "The token service does not answer; the session is kept, try again (unavailable)."],
   event_exchange: ["로그인: ID 토큰을 받고 세션 {family}번을 열었습니다", "Login: an ID token was exchanged for session {family}"],
   event_credentials: ["로그인: 이메일과 비밀번호로 세션 {family}번을 열었습니다", "Login: e-mail and password opened session {family}"],
+  event_code: ["로그인: 인증번호가 확인되어 세션 {family}번을 열었습니다", "Login: a verified code opened session {family}"],
+  event_message: ["메시지가 발신함에 도착했습니다", "A message arrived in the outbox"],
   event_refresh: ["갱신: 세션 {family}번의 {generation}번째 토큰을 발급했습니다", "Refresh: session {family} has token no. {generation}"],
   event_refresh_refused: ["갱신을 거절했습니다 {reason}", "A refresh was refused {reason}"],
   event_reuse_detected: ["이미 쓰인 갱신 토큰이 다시 왔습니다: 세션 {family}번을 끝냈습니다", "A spent refresh token came again: session {family} is ended"],
@@ -258,13 +270,56 @@ async function logout() {
   result("logged_out");
 }
 
+// ---- codes
+
+const channel = () => document.querySelector("input[name=channel]:checked").value;
+const field = () => (channel() === "sms" ? "phone" : "email");
+
+async function code(step, more = {}) {
+  const answer = await ask(`/auth/${channel()}/${step}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "accept-language": language },
+    body: JSON.stringify({ [field()]: $("address").value, ...more }),
+  });
+  const said = await answer.json();
+  $("code-result").textContent = said.message || said.error || "";
+  $("result").textContent = "";
+  return answer.ok;
+}
+
+async function send() {
+  if (await code("send")) $("code-row").hidden = false;
+  $("code").value = "";
+}
+
+async function verify() {
+  if (!(await code("verify", { code: $("code").value }))) return;
+  $("code-row").hidden = true;
+  $("code-result").textContent = "";
+}
+
+const resend = () => code("resend");
+
+function noteLetter({ channel, to, subject, text }) {
+  $("outbox-empty").hidden = true;
+  const item = document.createElement("li");
+  for (const [name, said] of [["to", `${say(channel === "sms" ? "sms" : "mail")} → ${to}`], ["subject", subject || ""], ["text", text]]) {
+    const part = document.createElement("p");
+    part.className = name;
+    part.textContent = said;
+    if (said) item.append(part);
+  }
+  $("outbox").prepend(item);
+  while ($("outbox").children.length > 10) $("outbox").lastChild.remove();
+}
+
 // ---- the live list
 
 const TONES = {
-  exchange: "good", credentials: "good", refresh: "accent", replay: "good", request: "", control: "",
+  exchange: "good", credentials: "good", code: "good", message: "", refresh: "accent", replay: "good", request: "", control: "",
   unauthorized: "warn", unavailable: "warn", signout: "", refresh_refused: "bad", reuse_detected: "bad",
 };
-const AUTHORITY = ["exchange", "credentials", "refresh", "refresh_refused", "reuse_detected", "unavailable", "signout"];
+const AUTHORITY = ["exchange", "credentials", "code", "refresh", "refresh_refused", "reuse_detected", "unavailable", "signout"];
 const SHOWN = 200;
 
 function note(key, at, from, tone, said) {
@@ -308,7 +363,8 @@ function noteEvent(event) {
   if (event.seq <= lastEvent && event.at <= lastAt) return;
   [lastEvent, lastAt] = [event.seq, event.at];
   const said = () => say(`event_${event.kind}`, { ...event, reason: event.reason ? say(`reason_${event.reason}`) : "" });
-  const { seq, at, ...what } = event;
+  if (event.letter) noteLetter(event.letter);
+  const { seq, at, letter, ...what } = event;
   const from = AUTHORITY.includes(event.kind) ? "from_authority" : "from_backend";
   note(JSON.stringify(what), at, from, TONES[event.kind] || "", said);
 }
@@ -330,7 +386,17 @@ for (const choice of document.querySelectorAll("[data-language]")) {
     translate();
   });
 }
-for (const [id, action] of Object.entries({ one, fifty, refuse, outage, logout })) button(id, action);
+for (const [id, action] of Object.entries({ one, fifty, refuse, outage, logout, send, verify, resend })) button(id, action);
+for (const choice of document.querySelectorAll("input[name=channel]")) {
+  choice.addEventListener("change", () => {
+    $("address").value = channel() === "sms" ? "010-1234-5678" : "mina@example.test";
+    $("code-row").hidden = true;
+  });
+}
+$("code-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  ($("code-row").hidden ? $("send") : $("verify")).click();
+});
 translate();
 listen();
 whoAmI();

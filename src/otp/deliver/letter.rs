@@ -176,8 +176,8 @@ fn built_in_text() -> Texts {
 mod tests {
     use super::*;
 
-    fn both(text: &str) -> Option<Texts> {
-        Some(Texts { korean: text.to_owned(), english: text.to_owned() })
+    fn both(text: &str) -> Texts {
+        Texts { korean: text.to_owned(), english: text.to_owned() }
     }
 
     #[test]
@@ -202,11 +202,11 @@ mod tests {
 
     #[test]
     fn own_templates_take_the_place_of_the_built_in_ones() {
-        let letter = Letter::new(both("{code} for {site}"), both("Hello <you>,\n{code}\n\nBye"), None);
+        let letter = Letter::new(Some(both("{code} for {site}")), Some(both("Hello <you>,\n{code}\n\nBye")), None);
         let mail = letter.compose("a@b.c", Language::English, "A & B", "123456", 3);
         assert_eq!((mail.subject.as_str(), mail.text.as_str()), ("123456 for A & B", "Hello <you>,\n123456\n\nBye"));
         assert!(mail.html.contains("Hello &lt;you&gt;,<br>\n123456</p>"), "{}", mail.html);
-        let letter = Letter::new(None, None, both("<style>b{color:red}</style><b>{code}</b> {minutes} {site}"));
+        let letter = Letter::new(None, None, Some(both("<style>b{color:red}</style><b>{code}</b> {minutes} {site}")));
         let mail = letter.compose("a@b.c", Language::Korean, "A & B", "123456", 3);
         assert_eq!(mail.html, "<style>b{color:red}</style><b>123456</b> 3 A &amp; B");
     }

@@ -1,15 +1,28 @@
 //! E-mail with a code: one message to one address, by the configured ways in their order.
 
+use std::net::Ipv4Addr;
+
+use lettre::{
+    Address, Message,
+    message::{
+        Mailbox, MultiPart,
+        header::{HeaderName, HeaderValue},
+    },
+    transport::smtp,
+};
 use reqwest::Client;
 
-use super::{Letter, Mail, Outbox, OutboxSettings, Undelivered};
+use super::{
+    Letter, Mail, Outbox, OutboxSettings, Undelivered,
+    smtp::{Smtp, SmtpError, SmtpSettings},
+};
 use crate::{clock::Clock, secret::Random};
 
 /// How e-mail goes, and what it says.
 #[derive(Clone, Debug)]
 pub struct MailSettings {
     /// The sender.
-    pub from: String,
+    pub from: Mailbox,
     /// What the message says.
     pub letter: Letter,
     /// The ways, in the order in which they are tried; at least one.
@@ -19,26 +32,43 @@ pub struct MailSettings {
 /// One way.
 #[derive(Clone, Debug)]
 pub enum MailWay {
+    /// A mail server.
+    Smtp(SmtpSettings),
     /// Development.
     Outbox(OutboxSettings),
 }
 
-/// Mail servers cannot be asked.
+/// The system's trust store could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("certificates of mail servers cannot be checked")]
-pub struct MailSetupError;
+pub struct MailSetupError(#[from] smtp::Error);
 
 /// Sends e-mail.
 pub struct MailSender {
+    from: Mailbox,
     letter: Letter,
-    ways: Vec<Outbox>,
+    ways: Vec<Way>,
+    clock: Clock,
+    random: Random,
+}
+
+enum Way {
+    Smtp(Smtp),
+    Outbox(Outbox),
 }
 
 impl MailSender {
     /// The ways of `settings`; `http` is what an outbox posts with.
-    pub fn new(settings: MailSettings, http: &Client, _clock: Clock, _random: Random) -> Result<Self, MailSetupError> {
-        let ways = settings.ways.into_iter().map(|MailWay::Outbox(outbox)| Outbox::new(outbox, http.clone())).collect();
-        Ok(Self { letter: settings.letter, ways })
+    pub fn new(settings: MailSettings, http: &Client, clock: Clock, random: Random) -> Result<Self, MailSetupError> {
+        let MailSettings { from, letter, ways } = settings;
+        let way = |way| {
+            Ok(match way {
+                MailWay::Smtp(settings) => Way::Smtp(Smtp::new(settings)?),
+                MailWay::Outbox(settings) => Way::Outbox(Outbox::new(settings, http.clone())),
+            })
+        };
+        let ways = ways.into_iter().map(way).collect::<Result<_, MailSetupError>>()?;
+        Ok(Self { from, letter, ways, clock, random })
     }
 
     /// What the messages say.
@@ -49,10 +79,153 @@ impl MailSender {
     /// Sends `mail` by the first way that takes it.
     pub async fn send(&self, mail: &Mail) -> Result<(), Undelivered> {
         for way in &self.ways {
-            if way.put("email", &mail.to, Some(&mail.subject), &mail.text).await.is_ok() {
-                return Ok(());
+            match way {
+                Way::Smtp(server) => {
+                    let message = self.message(mail)?;
+                    match server.send(message.envelope(), &message.formatted()).await {
+                        Ok(()) => return Ok(()),
+                        Err(error) => tracing::warn!(server = server.address(), %error, "otp: an e-mail was not taken"),
+                    }
+                }
+                Way::Outbox(outbox) => {
+                    if outbox.put("email", &mail.to, Some(&mail.subject), &mail.text).await.is_ok() {
+                        return Ok(());
+                    }
+                }
             }
         }
         Err(Undelivered)
+    }
+
+    /// Tries connection, certificate and login of each mail server: `host:port`, and what came of it.
+    pub async fn probe(&self) -> Vec<(String, Result<(), SmtpError>)> {
+        let mut tried = Vec::new();
+        for way in &self.ways {
+            if let Way::Smtp(server) = way {
+                tried.push((server.address(), server.probe().await));
+            }
+        }
+        tried
+    }
+
+    fn message(&self, mail: &Mail) -> Result<Message, Undelivered> {
+        let Some(to) = parse_address(&mail.to) else {
+            tracing::warn!("otp: an e-mail was not sent, its address is none");
+            return Err(Undelivered);
+        };
+        // The id says nothing of this machine, and the domain is one that the sender may speak for.
+        let id = format!("<{}@{}>", self.random.uuid(), self.from.email.domain());
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(mail.subject.replace(char::is_control, " "))
+            .date(self.clock.now().system_time())
+            .message_id(Some(id))
+            // RFC 3834 section 5: no vacation notice answers it.
+            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+            .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()));
+        message.map_err(|error| {
+            tracing::warn!(%error, "otp: an e-mail was not sent, it cannot be written down");
+            Undelivered
+        })
+    }
+}
+
+/// An address that a code is sent to: one, in plain ASCII, at a domain. Quoted local parts, lists, comments and look-alikes of `@` have
+/// taken codes to other people than the one whose account they were for; nobody has such an address.
+pub fn parse_address(text: &str) -> Option<Address> {
+    // RFC 5321 section 4.5.3.1.3, without the angle brackets.
+    const LONGEST: usize = 254;
+    let plain = |b: u8| b.is_ascii_graphic() && !b"\"(),:;<>[\\]".contains(&b);
+    if text.len() > LONGEST || !text.bytes().all(plain) {
+        return None;
+    }
+    let address: Address = text.parse().ok()?;
+    address.domain().parse::<Ipv4Addr>().is_err().then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender() -> MailSender {
+        let settings = MailSettings {
+            from: "식방 <no-reply@example.kr>".parse().unwrap(),
+            letter: Letter::default(),
+            ways: Vec::new(),
+        };
+        MailSender::new(settings, &Client::new(), Clock::system(), Random::system()).unwrap()
+    }
+
+    fn mail(to: &str) -> Mail {
+        Mail {
+            to: to.to_owned(), subject: "인증번호".to_owned(), text: "012345".to_owned(), html: "<p>".to_owned()
+        }
+    }
+
+    #[test]
+    fn only_one_plain_address_is_one() {
+        for good in ["mina@example.com", "m.i+n-a_1'!#$%&*/=?^`{|}~@mail.example.co.kr", "a@b.c"] {
+            assert_eq!(parse_address(good).unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "mina",
+            "@example.com",
+            "mina@",
+            "mina@example.com,eve@evil.example",
+            "mina@example.com;eve@evil.example",
+            "\"mina@example.com\"@evil.example",
+            "\"mi na\"@example.com",
+            "mina\u{ff20}example.com",
+            "mina\u{ff20}example.com@evil.example",
+            "mina@example.com@evil.example",
+            "<mina@example.com>",
+            "Mina <mina@example.com>",
+            "mina(x)@example.com",
+            "mina@[127.0.0.1]",
+            "mina@127.0.0.1",
+            "mina@exam ple.com",
+            "mina@example.com\r\nRCPT TO:<eve@evil.example>",
+            "mina@example.com\n",
+            "mina@example.com\0",
+            "민아@example.com",
+            ".mina@example.com",
+            "mina..x@example.com",
+            "mina@-example.com",
+        ] {
+            assert_eq!(parse_address(bad), None, "{bad:?}");
+        }
+        assert_eq!(parse_address(&format!("{}@{}.example.com", "a".repeat(64), "b".repeat(200))), None);
+    }
+
+    #[test]
+    fn a_message_has_the_headers_that_mail_servers_ask_for() {
+        let message = sender().message(&mail("mina@example.com")).unwrap();
+        assert_eq!(message.envelope().to(), [parse_address("mina@example.com").unwrap()]);
+        let text = String::from_utf8(message.formatted()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let headers: Vec<_> = head.split("\r\n").filter(|line| !line.starts_with(' ')).collect();
+        let named = |name: &str| headers.iter().find(|line| line.starts_with(name)).copied().unwrap_or_default();
+        assert!(named("From: ").ends_with(" <no-reply@example.kr>"), "{head}");
+        assert_eq!(named("To: "), "To: mina@example.com");
+        assert!(named("Message-ID: ").ends_with("@example.kr>"), "{head}");
+        assert!(named("Date: ").ends_with(" +0000"), "{head}");
+        assert_eq!(named("Auto-Submitted: "), "Auto-Submitted: auto-generated");
+        assert!(named("Content-Type: ").starts_with("Content-Type: multipart/alternative;"), "{head}");
+        assert!(head.is_ascii() && body.is_ascii());
+    }
+
+    #[test]
+    fn no_value_adds_a_header_or_a_recipient() {
+        let evil = "x\r\nBcc: eve@evil.example\r\n\r\n.\r\nMAIL FROM:<eve@evil.example>";
+        let mail =
+            Mail { subject: evil.to_owned(), text: evil.to_owned(), html: evil.to_owned(), ..mail("mina@example.com") };
+        let message = sender().message(&mail).unwrap();
+        assert_eq!(message.envelope().to().len(), 1);
+        let text = String::from_utf8(message.formatted()).unwrap();
+        let head = text.split_once("\r\n\r\n").unwrap().0;
+        assert!(!head.split("\r\n").any(|line| line.starts_with("Bcc") || line.starts_with('.')), "{head}");
+        assert!(sender().message(&self::mail(evil)).is_err());
     }
 }

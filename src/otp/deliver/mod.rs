@@ -3,17 +3,33 @@
 mod letter;
 mod mail;
 mod outbox;
+mod smtp;
+
+mod aligo;
+mod breaker;
+pub(crate) mod euc_kr;
+mod exchange;
+mod hmac;
+mod http;
+mod said;
+mod sens;
 mod sms;
+mod solapi;
+mod twilio;
 
 pub use letter::{Letter, PLACEHOLDERS, Texts, fill, placeholders};
-pub use mail::{MailSender, MailSettings, MailSetupError, MailWay};
+pub use mail::{MailSender, MailSettings, MailSetupError, MailWay, parse_address};
 pub use outbox::{Outbox, OutboxSettings};
-pub use sms::{SmsSender, SmsSettings, SmsWay};
+pub use smtp::{Security, SmtpError, SmtpSettings};
 
-/// A client fit for providers of messages.
-pub fn http_client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
-}
+pub use aligo::Aligo;
+pub use exchange::http_client;
+pub use hmac::{HmacAlgorithm, HmacEncoding};
+pub use http::{Hmac, HttpApi, Success};
+pub use sens::Sens;
+pub use sms::{SmsSender, SmsSettings, SmsWay};
+pub use solapi::Solapi;
+pub use twilio::{Twilio, TwilioSender};
 
 /// A text message.
 #[derive(Clone, Debug)]

@@ -24,9 +24,12 @@ async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
     let world = World::of(Purpose::Login);
     let mut visitor = browser();
     let first = world.page(&mut visitor, "return_to=%2Fdeep%3Fa%3Db").await;
-    for expected in
-        ["action=\"/auth/sms/send\"", "name=\"phone\"", "name=\"return_to\" value=\"/deep?a=b\"", "휴대전화"]
-    {
+    for expected in [
+        "action=\"/auth/sms/send\"",
+        "name=\"phone\"",
+        "name=\"return_to\" value=\"/deep?a=b\"",
+        "autocomplete=\"tel\"",
+    ] {
         assert!(first.html().contains(expected), "{expected}\n{}", first.html());
     }
     let sent =
@@ -81,10 +84,10 @@ async fn what_a_person_can_mend_leads_back_to_the_page() {
 async fn the_page_says_what_is_on_its_list_and_nothing_else() {
     let world = World::of(Purpose::Login);
     let page = async |query: &str| world.page(&mut browser(), query).await.html().to_owned();
-    assert!(page("error=too_soon&retry=37").await.contains("role=\"alert\">37초 후에 다시 시도해주세요<"));
-    assert!(page("error=too_many&retry=x").await.contains("role=\"alert\">잠시 후 다시 시도해주세요.<"));
-    assert!(page("error=too_many&retry=99999999").await.contains("role=\"alert\">잠시 후 다시 시도해주세요.<"));
-    assert!(page("error=code_wrong").await.contains("role=\"alert\">인증번호가 올바르지 않거나 만료되었습니다<"));
+    assert!(page("error=too_soon&retry=37").await.contains(">37초 후에 다시 시도해주세요<"));
+    assert!(page("error=too_many&retry=x").await.contains(">잠시 후 다시 시도해주세요.<"));
+    assert!(page("error=too_many&retry=99999999").await.contains(">잠시 후 다시 시도해주세요.<"));
+    assert!(page("error=code_wrong").await.contains(">인증번호가 올바르지 않거나 만료되었습니다<"));
     for query in ["", "error=", "error=<script>", "error=your+account+was+stolen", "retry=37"] {
         assert!(!page(query).await.contains("role=\"alert\""), "{query}");
     }

@@ -15,6 +15,7 @@ fn notify() -> Template {
         cookies: vec![],
         body: Body::Json(Json::from_value(&body, known).unwrap()),
         timeout: Duration::from_secs(5),
+        assertion: None,
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) fn settings(public_url: &str) -> Settings {
         roles_claim: "/role".into(),
         expose_claims: vec!["sub".into(), "email".into()],
         template_claims: Vec::new(),
+        store_down: crate::session::StoreDown::Wait,
         longest_timeout: Duration::from_secs(30),
     }
 }

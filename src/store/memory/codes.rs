@@ -1,10 +1,13 @@
 //! One-time codes in memory.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 
-use super::super::{Again, Digest, NewCode, Opened, StoreError, Tried};
+use super::{
+    super::{Again, Digest, NewCode, Opened, StoreError, Tried},
+    journal::{Journal, Key, Record},
+};
 use crate::{clock::Timestamp, secret::ct_eq};
 
 /// Addresses that codes were sent to lately; past that no more are, because forgetting one would forget its tries.
@@ -14,27 +17,52 @@ const MOST_ADDRESSES: usize = 200_000;
 #[derive(Default)]
 pub(super) struct Codes(HashMap<Digest, Address>);
 
-#[derive(Default)]
-struct Address {
-    sent_at: Timestamp,
-    cool_until: Timestamp,
-    codes: HashMap<Digest, Code>,
+/// What an address was sent.
+#[derive(Clone, Default)]
+pub(in crate::store) struct Address {
+    pub(in crate::store) sent_at: Timestamp,
+    pub(in crate::store) cool_until: Timestamp,
+    /// The newest claim's number, of any of its codes.
+    pub(in crate::store) claims: u64,
+    /// By browser.
+    pub(in crate::store) codes: HashMap<Digest, Code>,
 }
 
-struct Code {
-    mac: Digest,
-    sealed: Bytes,
-    expires: Timestamp,
-    tries: u32,
-    sent_again: u32,
-    claims: u64,
-    claimed_until: Option<Timestamp>,
-    is_exhausted: bool,
+/// One code.
+#[derive(Clone)]
+pub(in crate::store) struct Code {
+    pub(in crate::store) mac: Digest,
+    pub(in crate::store) sealed: Bytes,
+    pub(in crate::store) expires: Timestamp,
+    pub(in crate::store) tries: u32,
+    pub(in crate::store) sent_again: u32,
+    /// The newest claim's number; it stays when that runs out.
+    pub(in crate::store) claim: u64,
+    pub(in crate::store) claimed_until: Option<Timestamp>,
+    pub(in crate::store) is_exhausted: bool,
 }
 
 impl Code {
     fn is_live(&self, now: Timestamp) -> bool {
         self.expires > now && !self.is_exhausted
+    }
+
+    fn is_claimed(&self, now: Timestamp) -> bool {
+        self.claimed_until.is_some_and(|until| until > now)
+    }
+}
+
+impl Address {
+    fn drop_dead(&mut self, now: Timestamp) {
+        self.codes.retain(|_, code| code.is_live(now) || code.is_claimed(now));
+    }
+
+    fn live(&mut self, browser: Digest, now: Timestamp) -> Option<&mut Code> {
+        self.codes.get_mut(&browser).filter(|code| code.is_live(now))
+    }
+
+    fn tell(&self, address: Digest, journal: &impl Journal) {
+        journal.keeps(Record::Address(address, Cow::Borrowed(self)));
     }
 }
 
@@ -42,20 +70,21 @@ impl Codes {
     pub(super) fn open(
         &mut self,
         code: NewCode,
-        cooldown: std::time::Duration,
+        cooldown: Duration,
         most_live: usize,
         now: Timestamp,
+        journal: &impl Journal,
     ) -> Result<Opened, StoreError> {
         if self.0.len() >= MOST_ADDRESSES && !self.0.contains_key(&code.address) {
             return Err(StoreError::Full);
         }
         let address = self.0.entry(code.address).or_default();
-        address.codes.retain(|_, code| code.is_live(now));
+        address.drop_dead(now);
         if address.cool_until > now && address.sent_at.plus(cooldown) > now {
             return Ok(Opened::TooSoon(address.sent_at.plus(cooldown)));
         }
-        let others =
-            address.codes.iter().filter(|(browser, _)| **browser != code.browser).map(|(_, code)| code.expires);
+        let others = address.codes.iter().filter(|(browser, other)| **browser != code.browser && other.is_live(now));
+        let others = others.map(|(_, other)| other.expires);
         if others.clone().count() >= most_live {
             return Ok(Opened::TooSoon(others.min().unwrap_or(now)));
         }
@@ -67,68 +96,98 @@ impl Codes {
             expires: code.expires,
             tries: 0,
             sent_again: 0,
-            claims: 0,
+            claim: 0,
             claimed_until: None,
             is_exhausted: false,
         };
         address.codes.insert(code.browser, fresh);
+        address.tell(code.address, journal);
         Ok(Opened::Stored)
     }
 
-    pub(super) fn again(&mut self, address: Digest, browser: Digest, most: u32, now: Timestamp) -> Again {
-        let Some(code) = self.live(address, browser, now) else { return Again::None };
+    pub(super) fn again(
+        &mut self,
+        (address, browser): (Digest, Digest),
+        most: u32,
+        now: Timestamp,
+        journal: &impl Journal,
+    ) -> Again {
+        let Some(sent) = self.0.get_mut(&address) else { return Again::None };
+        let Some(code) = sent.live(browser, now) else { return Again::None };
         if code.sent_again >= most {
             return Again::TooOften(code.expires);
         }
         code.sent_again += 1;
-        Again::Code { sealed: code.sealed.clone(), expires: code.expires }
+        let again = Again::Code { sealed: code.sealed.clone(), expires: code.expires };
+        sent.tell(address, journal);
+        again
     }
 
     pub(super) fn try_code(
         &mut self,
-        address: Digest,
-        browser: Digest,
+        (address, browser): (Digest, Digest),
         mac: Digest,
         most_tries: u32,
         claim_until: Timestamp,
         now: Timestamp,
+        journal: &impl Journal,
     ) -> Tried {
-        let Some(code) = self.live(address, browser, now) else { return Tried::Gone };
-        if code.tries >= most_tries || code.claimed_until.is_some_and(|until| until > now) {
+        let Some(sent) = self.0.get_mut(&address) else { return Tried::Gone };
+        // Above that of any code before it, also of one that was forgotten since.
+        let claim = (sent.claims + 1).max(now.as_millis().unsigned_abs());
+        let Some(code) = sent.live(browser, now) else { return Tried::Gone };
+        if code.tries >= most_tries || code.is_claimed(now) {
             return Tried::Gone;
         }
         code.tries += 1;
-        if ct_eq(&code.mac.0, &mac.0) {
-            code.claims += 1;
+        let tried = if ct_eq(&code.mac.0, &mac.0) {
+            code.claim = claim;
             code.claimed_until = Some(claim_until);
-            return Tried::Right(code.claims);
-        }
-        code.is_exhausted = code.tries >= most_tries;
-        Tried::Wrong
+            sent.claims = claim;
+            Tried::Right(claim)
+        } else {
+            code.is_exhausted = code.tries >= most_tries;
+            Tried::Wrong
+        };
+        sent.tell(address, journal);
+        tried
     }
 
-    pub(super) fn settle(&mut self, address: Digest, browser: Digest, claim: u64, spent: bool) -> bool {
+    pub(super) fn settle(
+        &mut self,
+        (address, browser): (Digest, Digest),
+        claim: u64,
+        spent: bool,
+        journal: &impl Journal,
+    ) -> bool {
         let Some(held) = self.0.get_mut(&address) else { return false };
-        let Some(code) = held.codes.get_mut(&browser).filter(|c| c.claims == claim && c.claimed_until.is_some()) else {
-            return false;
-        };
+        let code = held.codes.get_mut(&browser).filter(|code| code.claim == claim && code.claimed_until.is_some());
+        let Some(code) = code else { return false };
         if spent {
             held.codes.remove(&browser);
         } else {
             code.claimed_until = None;
             code.tries = code.tries.saturating_sub(1);
         }
+        held.tell(address, journal);
         true
     }
 
-    pub(super) fn sweep(&mut self, now: Timestamp) {
-        self.0.retain(|_, address| {
-            address.codes.retain(|_, code| code.is_live(now));
-            address.cool_until > now || !address.codes.is_empty()
-        });
+    pub(super) fn restore(&mut self, id: Digest, address: Address) {
+        self.0.insert(id, address);
     }
 
-    fn live(&mut self, address: Digest, browser: Digest, now: Timestamp) -> Option<&mut Code> {
-        self.0.get_mut(&address)?.codes.get_mut(&browser).filter(|code| code.is_live(now))
+    pub(super) fn sweep(&mut self, now: Timestamp, journal: &impl Journal) {
+        self.0.retain(|id, address| {
+            let before = address.codes.len();
+            address.drop_dead(now);
+            let stays = address.cool_until > now || !address.codes.is_empty();
+            if !stays {
+                journal.forgets(Key::Address(*id));
+            } else if address.codes.len() < before {
+                address.tell(*id, journal);
+            }
+            stays
+        });
     }
 }

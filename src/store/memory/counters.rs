@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::super::{Digest, Quota, Spent, StoreError, quota::Counted};
+use super::{
+    super::{Digest, Quota, Spent, StoreError, quota::Counted},
+    journal::{Journal, Key, Record},
+};
 use crate::clock::Timestamp;
 
 /// Keys counted; past that nothing new is admitted, because forgetting a count would double a limit.
@@ -13,14 +16,20 @@ const MOST_KEYS: usize = 1_000_000;
 pub(super) struct Counters(HashMap<Digest, (Counted, Timestamp)>);
 
 impl Counters {
-    pub(super) fn spend(&mut self, quotas: &[Quota], now: Timestamp) -> Result<Spent, StoreError> {
+    pub(super) fn spend(
+        &mut self,
+        quotas: &[Quota],
+        now: Timestamp,
+        journal: &impl Journal,
+    ) -> Result<Spent, StoreError> {
         for (which, quota) in quotas.iter().enumerate() {
             let counted = self.0.get(&quota.key).map(|(counted, _)| *counted).unwrap_or_default();
             if let Some(again_at) = quota.refuses(counted, now) {
                 return Ok(Spent::Over { which, again_at });
             }
         }
-        if self.0.len() + quotas.len() > MOST_KEYS {
+        let new = quotas.iter().filter(|quota| !self.0.contains_key(&quota.key)).count();
+        if self.0.len() + new > MOST_KEYS {
             return Err(StoreError::Full);
         }
         for quota in quotas {
@@ -28,20 +37,32 @@ impl Counters {
             *counted = counted.at(quota.window_of(now));
             counted.current += 1;
             *until = quota.forgotten_at(now);
+            journal.keeps(Record::Counter(quota.key, *counted, *until));
         }
         Ok(Spent::Within)
     }
 
-    pub(super) fn refund(&mut self, quotas: &[Quota], now: Timestamp) {
+    pub(super) fn refund(&mut self, quotas: &[Quota], now: Timestamp, journal: &impl Journal) {
         for quota in quotas {
-            if let Some((counted, _)) = self.0.get_mut(&quota.key) {
+            if let Some((counted, until)) = self.0.get_mut(&quota.key) {
                 *counted = counted.at(quota.window_of(now));
                 counted.current = counted.current.saturating_sub(1);
+                journal.keeps(Record::Counter(quota.key, *counted, *until));
             }
         }
     }
 
-    pub(super) fn sweep(&mut self, now: Timestamp) {
-        self.0.retain(|_, (_, until)| *until > now);
+    pub(super) fn restore(&mut self, key: Digest, counted: Counted, until: Timestamp) {
+        self.0.insert(key, (counted, until));
+    }
+
+    pub(super) fn sweep(&mut self, now: Timestamp, journal: &impl Journal) {
+        self.0.retain(|key, (_, until)| {
+            let stays = *until > now;
+            if !stays {
+                journal.forgets(Key::Counter(*key));
+            }
+            stays
+        });
     }
 }

@@ -1,10 +1,13 @@
 //! Families of refresh tokens in memory.
 
-use std::{collections::HashMap, time::Duration};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 
-use super::super::{Advanced, FamilyId, Generation, StoreError};
+use super::{
+    super::{Advanced, FamilyId, Generation, StoreError},
+    journal::{Journal, Key, Record},
+};
 use crate::clock::Timestamp;
 
 /// Logins whose refresh tokens are remembered; past that nobody new can log in.
@@ -14,55 +17,74 @@ const MOST_FAMILIES: usize = 1_000_000;
 #[derive(Default)]
 pub(super) struct Families(HashMap<FamilyId, Family>);
 
-struct Family {
-    generation: Generation,
-    advanced_at: Timestamp,
-    record: Bytes,
-    until: Timestamp,
+/// The refresh tokens of one login.
+#[derive(Clone)]
+pub(in crate::store) struct Family {
+    pub(in crate::store) generation: Generation,
+    pub(in crate::store) advanced_at: Timestamp,
+    pub(in crate::store) record: Bytes,
+    pub(in crate::store) until: Timestamp,
 }
 
 impl Families {
     pub(super) fn begin(
         &mut self,
-        family: FamilyId,
+        id: FamilyId,
         record: Bytes,
         until: Timestamp,
         now: Timestamp,
+        journal: &impl Journal,
     ) -> Result<(), StoreError> {
         if self.0.len() >= MOST_FAMILIES {
             return Err(StoreError::Full);
         }
-        self.0.insert(family, Family { generation: 0, advanced_at: now, record, until });
+        let family = Family { generation: 0, advanced_at: now, record, until };
+        journal.keeps(Record::Family(id, Cow::Borrowed(&family)));
+        self.0.insert(id, family);
         Ok(())
     }
 
     pub(super) fn advance(
         &mut self,
-        family: FamilyId,
+        id: FamilyId,
         shown: Generation,
         grace: Duration,
         until: Timestamp,
         now: Timestamp,
+        journal: &impl Journal,
     ) -> Advanced {
-        let Some(held) = self.0.get_mut(&family).filter(|held| held.until > now) else { return Advanced::Unknown };
-        if shown == held.generation {
-            held.generation = held.generation.saturating_add(1);
-            held.advanced_at = now;
-            held.until = until;
-        } else if shown > held.generation {
+        let Some(family) = self.0.get_mut(&id).filter(|family| family.until > now) else { return Advanced::Unknown };
+        if shown == family.generation {
+            family.generation = family.generation.saturating_add(1);
+            family.advanced_at = now;
+            family.until = until;
+            journal.keeps(Record::Family(id, Cow::Borrowed(family)));
+        } else if shown > family.generation {
             return Advanced::Unknown;
-        } else if shown + 1 < held.generation || held.advanced_at.plus(grace) <= now {
-            self.0.remove(&family);
+        } else if shown + 1 < family.generation || family.advanced_at.plus(grace) <= now {
+            self.end(id, journal);
             return Advanced::Reused;
         }
-        Advanced::To { generation: held.generation, record: held.record.clone() }
+        Advanced::To { generation: family.generation, record: family.record.clone() }
     }
 
-    pub(super) fn end(&mut self, family: FamilyId) {
-        self.0.remove(&family);
+    pub(super) fn end(&mut self, id: FamilyId, journal: &impl Journal) {
+        if self.0.remove(&id).is_some() {
+            journal.forgets(Key::Family(id));
+        }
     }
 
-    pub(super) fn sweep(&mut self, now: Timestamp) {
-        self.0.retain(|_, family| family.until > now);
+    pub(super) fn restore(&mut self, id: FamilyId, family: Family) {
+        self.0.insert(id, family);
+    }
+
+    pub(super) fn sweep(&mut self, now: Timestamp, journal: &impl Journal) {
+        self.0.retain(|id, family| {
+            let stays = family.until > now;
+            if !stays {
+                journal.forgets(Key::Family(*id));
+            }
+            stays
+        });
     }
 }

@@ -44,6 +44,13 @@ impl Gateway {
         Self { running, address, admin, public_url, clock: clock.clone() }
     }
 
+    /// Serves new requests as `text` says.
+    pub(crate) fn reload(&self, text: &str) {
+        let loaded = config::parse(text, "gateway.toml", Path::new(""), &BTreeMap::new(), &Random::system())
+            .unwrap_or_else(|complaints| panic!("{complaints}\n{text}"));
+        self.running.reload(loaded.config).expect("the new configuration is taken");
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -124,6 +131,11 @@ impl World {
     /// The file of a gateway in the same world, at that port, with these changes.
     pub(crate) fn file(&self, port: u16, toml: &str) -> String {
         self.setup.clone().with(toml).file(&self.provider, &self.backend, port)
+    }
+
+    /// Reloads the gateway with these changes to the file that it started with.
+    pub(crate) fn reload_with(&self, toml: &str) {
+        self.gateway.reload(&self.file(self.gateway.address().port(), toml));
     }
 
     /// A browser in front of a gateway of the same world at that port.

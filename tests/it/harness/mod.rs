@@ -5,6 +5,8 @@ mod gateway;
 mod op;
 mod process;
 pub(crate) mod raw;
+mod servers;
+mod smtp;
 mod upstream;
 mod websocket;
 
@@ -16,6 +18,8 @@ pub(crate) use self::{
     op::OpenIdProvider,
     process::Process,
     raw::Raw,
+    servers::StoreServer,
+    smtp::MailServer,
     upstream::{Upstream, ok},
     websocket::WebSocket,
 };

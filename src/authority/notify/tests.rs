@@ -1,0 +1,103 @@
+//! Who is told of, how often, and what a backend's answer does to the login.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    authority::{
+        Kind, LOGIN_NOTIFY, Proof, Settings,
+        tests::{Api, identity, kind, template, visitor},
+    },
+    oidc::fake::Fake,
+    scripted::Reply,
+};
+
+/// An authority `provider` with the call, for people who come from a provider that is never asked.
+async fn authority(api: &Api) -> Authority {
+    let fake = Fake::start().await;
+    let call = json!({"by": "{provider}", "who": "{profile}", "mail": "{email}", "sub": "{claims.sub}", "to": "{address}", "dev": "{device_id}"});
+    let notify = Template { assertion: Some("login.notify"), ..template("/joined", &call, LOGIN_NOTIFY) };
+    let settings = Settings { kind: Kind::Provider, verify: None, notify: Some(notify) };
+    Authority::new(settings, api.parts(vec![Arc::new(fake.provider())])).unwrap()
+}
+
+async fn login(authority: &Authority, profile: Value) -> &'static str {
+    kind(&authority.issue(Proof::Provider(Box::new(identity(&profile))), &visitor()).await)
+}
+
+fn mina() -> Value {
+    json!({"iss": "https://id.example", "sub": "u1", "email": "a@b.kr"})
+}
+
+#[tokio::test]
+async fn a_backend_is_told_of_each_person_once() {
+    let api = Api::start().await;
+    let authority = authority(&api).await;
+    for _ in 0..3 {
+        assert_eq!(login(&authority, mina()).await, "issued");
+    }
+    let asked = api.asked();
+    assert_eq!((api.server.seen().len(), asked.target.as_str()), (1, "/joined"));
+    assert_eq!(
+        asked.json(),
+        json!({"by": "corp", "who": mina(), "mail": "a@b.kr", "sub": "u1", "to": null, "dev": "00000000-0000-0000-0000-000000000007"})
+    );
+    assert!(asked.header("vestibule-assertion").is_some());
+    for other in
+        [json!({"iss": "https://id.example", "sub": "u2"}), json!({"iss": "https://other.example", "sub": "u1"})]
+    {
+        assert_eq!(login(&authority, other).await, "issued");
+    }
+    assert_eq!(api.server.seen().len(), 3, "another subject or issuer is another person");
+    api.clock.advance(Duration::from_secs(5 * 365 * 86400));
+    assert_eq!(login(&authority, mina()).await, "issued");
+    assert_eq!(api.server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn until_the_backend_agrees_a_person_is_not_known() {
+    let api = Api::start().await;
+    let authority = authority(&api).await;
+    for (reply, expected) in [
+        (Reply::json(403, &json!({})), "refused"),
+        (Reply::json(401, &json!({})), "refused"),
+        (Reply::json(400, &json!({})), "unavailable"),
+        (Reply::json(500, &json!({})), "unavailable"),
+        (Reply::json(302, &json!({})).with("location", "/"), "unavailable"),
+        (Reply::Reset, "unavailable"),
+        (Reply::text(204, "text/plain", ""), "issued"),
+    ] {
+        api.answers(reply.clone());
+        let told = api.server.seen().len();
+        assert_eq!(login(&authority, mina()).await, expected, "{reply:?}");
+        assert_eq!(api.server.seen().len(), told + 1, "{reply:?}");
+    }
+    api.answers(Reply::json(403, &json!({})));
+    assert_eq!(login(&authority, mina()).await, "issued", "who was let in once is not asked about again");
+}
+
+#[tokio::test]
+async fn a_second_login_at_the_same_moment_does_not_pass_for_that_of_a_known_person() {
+    let api = Api::start().await;
+    let authority = Arc::new(authority(&api).await);
+    api.answers(Reply::Hang);
+    let first = tokio::spawn({
+        let authority = Arc::clone(&authority);
+        async move { login(&authority, mina()).await }
+    });
+    while api.server.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(login(&authority, mina()).await, "unavailable");
+    first.abort();
+    assert!(first.await.is_err());
+    api.answers(Reply::json(403, &json!({})));
+    api.clock.advance(Duration::from_secs(30));
+    assert_eq!(
+        login(&authority, mina()).await,
+        "refused",
+        "a login that fell over stands in nobody's way, and made nobody known"
+    );
+}

@@ -1,0 +1,212 @@
+//! A provider that speaks OAuth 2.0 without OpenID Connect: who logged in is read from a profile that the access token opens.
+//!
+//! Such a profile proves something only because the token came straight from the token endpoint, for a code of our own attempt: a token that
+//! somebody brings along would prove nothing, and is taken nowhere.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, StatusCode, header};
+use reqwest::{Client, RequestBuilder};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    Attempt, CallbackParams, Claims, Flaw, Identity, OidcError, Preset, Provider, RefreshError, Refreshed, TokenAuth,
+    Unavailable,
+    fetch::{self, Received},
+    metadata,
+    refresh::PROFILE_AT_REFRESH,
+    token::{Endpoints, Revocation},
+};
+use crate::secret::{AccessToken, RefreshToken};
+
+mod profile;
+#[cfg(test)]
+mod tests;
+
+pub use profile::{Profile, Success};
+
+/// What takes the place of a discovery document.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OAuth2 {
+    /// The authorization endpoint.
+    pub authorize_url: Url,
+    /// The token endpoint.
+    pub token_url: Url,
+    /// The revocation endpoint (RFC 7009).
+    pub revoke_url: Option<Url>,
+    /// Whether the file names the issuer: then an `iss` in the callback must be that.
+    pub issuer_is_given: bool,
+    /// How the client shows its secret.
+    pub token_auth: TokenAuth,
+    /// Whether logins are protected by PKCE (S256).
+    pub pkce: bool,
+    /// Further fields of requests for tokens.
+    pub token_params: Vec<(String, String)>,
+    /// Who somebody is.
+    pub profile: Profile,
+}
+
+/// What the profile requests brought.
+struct Told {
+    claims: Claims,
+    as_given: Claims,
+}
+
+/// Why they brought nothing.
+#[derive(Debug, thiserror::Error)]
+enum ProfileError {
+    /// Not now.
+    #[error("the profile is not available")]
+    Unavailable(#[source] Arc<Unavailable>),
+    /// The answer proves nothing.
+    #[error("the profile is not believed: {0}")]
+    Untrusted(Flaw),
+}
+
+impl OAuth2 {
+    pub(super) fn endpoints(&self, preset: Preset) -> Endpoints {
+        Endpoints {
+            authorization: self.authorize_url.clone(),
+            token: self.token_url.clone(),
+            token_auth: self.token_auth,
+            revocation: match &self.revoke_url {
+                Some(endpoint) => Revocation::At(endpoint.clone()),
+                None if preset.deletes_at_token_endpoint() => Revocation::DeleteAtTokenEndpoint,
+                None => Revocation::None,
+            },
+        }
+    }
+}
+
+impl Provider {
+    /// The callback's code becomes an identity; its `state` has been checked.
+    pub(super) async fn redeem_by_profile(
+        &self,
+        oauth2: &OAuth2,
+        callback: CallbackParams,
+        attempt: &Attempt,
+        redirect_uri: &str,
+    ) -> Result<Identity, OidcError> {
+        // RFC 9207, without metadata that announces it: only a name that is known can be compared.
+        let is_other = |issuer: &String| !metadata::names(&self.settings.issuer, issuer);
+        if oauth2.issuer_is_given && callback.iss.as_ref().is_some_and(is_other) {
+            return Err(OidcError::Attempt);
+        }
+        let endpoints = oauth2.endpoints(self.settings.preset);
+        let mut tokens = self.exchanged(&endpoints, &callback, attempt, redirect_uri, &oauth2.token_params).await?;
+        // Nothing here could verify it.
+        tokens.id_token = None;
+        let told = self.profile(oauth2, &tokens.access_token, fetch::CALL).await?;
+        Ok(Identity {
+            provider: self.settings.name.clone(),
+            claims: told.claims.clone(),
+            profile: told.claims,
+            profile_as_given: Some(told.as_given),
+            id_token: None,
+            tokens: Some(tokens),
+        })
+    }
+
+    /// New tokens, and the profile read anew with them.
+    pub(super) async fn refresh_by_profile(
+        &self,
+        oauth2: &OAuth2,
+        refresh_token: &RefreshToken,
+        previous: Option<&Claims>,
+    ) -> Result<Refreshed, RefreshError> {
+        let endpoints = oauth2.endpoints(self.settings.preset);
+        let mut tokens = self.refreshed_tokens(&endpoints, refresh_token, &oauth2.token_params).await?;
+        tokens.id_token = None;
+        let name = &self.settings.name;
+        let profile = match self.profile(oauth2, &tokens.access_token, PROFILE_AT_REFRESH).await {
+            Ok(told) => Some(told.claims),
+            Err(error) => {
+                // The refresh token may be spent: what came with it must not be lost for want of a profile.
+                tracing::warn!(provider = name, %error, "oidc: no profile at refresh, the old one is kept");
+                None
+            }
+        };
+        let before = previous.and_then(|previous| previous.get("sub"));
+        match (before, profile.as_ref().and_then(|profile| profile.get("sub"))) {
+            (Some(before), Some(now)) if before != now => {
+                tracing::error!(provider = name, "oidc: refresh brought the tokens of another person");
+                Err(RefreshError::Refused)
+            }
+            _ => Ok(Refreshed { tokens, profile }),
+        }
+    }
+
+    async fn profile(
+        &self,
+        oauth2: &OAuth2,
+        access_token: &AccessToken,
+        deadline: Duration,
+    ) -> Result<Told, ProfileError> {
+        let Profile { url, emails_url, .. } = &oauth2.profile;
+        let emails = async {
+            match emails_url {
+                Some(url) => self.emails(&oauth2.profile, url, access_token, deadline).await,
+                None => Ok(None),
+            }
+        };
+        let profile = self.ask(opened(&self.http, url, &oauth2.profile, access_token), deadline);
+        let (profile, emails) = futures_util::future::join(profile, emails).await;
+        let received = profile.map_err(|error| ProfileError::Unavailable(Arc::new(error)))?;
+        if is_refusal(received.status) {
+            return Err(ProfileError::Untrusted(Flaw::Profile));
+        }
+        let as_given: Claims = self.document(&received, "profile")?;
+        let issuer = metadata::text_of(&self.settings.issuer);
+        let said = Value::Object(as_given.clone());
+        let claims = oauth2.profile.claims(issuer, &said, emails?.as_ref()).map_err(ProfileError::Untrusted)?;
+        Ok(Told { claims, as_given })
+    }
+
+    /// The list of addresses; none where the provider does not want to tell us, for want of a scope for example.
+    async fn emails(
+        &self,
+        profile: &Profile,
+        url: &Url,
+        access_token: &AccessToken,
+        deadline: Duration,
+    ) -> Result<Option<Value>, ProfileError> {
+        let received = self.ask(opened(&self.http, url, profile, access_token), deadline).await;
+        let received = received.map_err(|error| ProfileError::Unavailable(Arc::new(error)))?;
+        if is_refusal(received.status) {
+            tracing::info!(
+                provider = self.settings.name,
+                status = received.status.as_u16(),
+                "oidc: the provider does not give the e-mail addresses"
+            );
+            return Ok(None);
+        }
+        self.document(&received, "list of e-mail addresses").map(Some)
+    }
+
+    fn document<T: DeserializeOwned>(&self, received: &Received, name: &'static str) -> Result<T, ProfileError> {
+        received.document(name, self.clock.now()).map_err(|error| ProfileError::Unavailable(Arc::new(error)))
+    }
+}
+
+/// A request that the access token opens.
+fn opened(http: &Client, url: &Url, profile: &Profile, access_token: &AccessToken) -> RequestBuilder {
+    let request = http.get(url.clone()).header(header::ACCEPT, "application/json");
+    let own: HeaderMap = profile.headers.iter().cloned().collect();
+    request.headers(own).bearer_auth(access_token.expose())
+}
+
+/// A no to this token; all else that is no success says nothing about it.
+fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+impl From<ProfileError> for OidcError {
+    fn from(error: ProfileError) -> Self {
+        match error {
+            ProfileError::Unavailable(error) => Self::Unavailable(error),
+            ProfileError::Untrusted(flaw) => Self::Untrusted(flaw),
+        }
+    }
+}

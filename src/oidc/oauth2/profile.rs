@@ -1,0 +1,213 @@
+//! A profile in a provider's own words, and the claims that it makes: where a provider speaks OAuth 2.0 alone, this is what proves who somebody is.
+
+use http::{HeaderName, HeaderValue};
+use serde_json::Value;
+use url::Url;
+
+use crate::oidc::{Claims, Flaw};
+
+/// The profile request, and where its answer says what. Places are JSON pointers (RFC 6901).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Profile {
+    /// Where it is, opened by the access token.
+    pub url: Url,
+    /// Headers of the request besides the token's.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What must stand in an answer that is a success.
+    pub success: Option<Success>,
+    /// The person's id at the provider, as text or as a whole number.
+    pub subject: String,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// All of these must be `true` for the address to be verified; none: the provider does not say.
+    pub email_verified: Vec<String>,
+    /// The person's name.
+    pub name: Option<String>,
+    /// The address of a picture.
+    pub picture: Option<String>,
+    /// A list of the person's addresses, each with `email`, `primary` and `verified`; the primary one counts before `email`.
+    pub emails_url: Option<Url>,
+}
+
+/// What tells a success from a failure that comes with status 200.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Success {
+    /// The place that is looked at.
+    pub pointer: String,
+    /// What stands there, as text.
+    pub equals: String,
+}
+
+/// The longest subject (OpenID Connect Core section 2).
+const LONGEST_SUBJECT: usize = 255;
+
+impl Profile {
+    /// The claims in an answer: `iss`, `sub`, and what there is of `email`, `email_verified`, `name` and `picture`.
+    pub(super) fn claims(&self, issuer: &str, said: &Value, emails: Option<&Value>) -> Result<Claims, Flaw> {
+        if !self.is_success(said) {
+            return Err(Flaw::Profile);
+        }
+        let at = |pointer: &Option<String>| text(said.pointer(pointer.as_ref()?)?);
+        let subject = said.pointer(&self.subject).and_then(text).filter(|subject| is_subject(subject));
+        let mut claims = Claims::new();
+        claims.insert("iss".to_owned(), issuer.into());
+        claims.insert("sub".to_owned(), subject.ok_or(Flaw::Subject)?.into());
+        for (name, value) in [("name", at(&self.name)), ("picture", at(&self.picture))] {
+            claims.extend(value.map(|value| (name.to_owned(), value.into())));
+        }
+        let (email, verified) = match emails.and_then(primary) {
+            Some((email, verified)) => (Some(email), Some(verified)),
+            None => (at(&self.email), self.vouches(said)),
+        };
+        if let Some(email) = email {
+            claims.insert("email".to_owned(), email.into());
+            claims.extend(verified.map(|verified| ("email_verified".to_owned(), verified.into())));
+        }
+        Ok(claims)
+    }
+
+    fn is_success(&self, said: &Value) -> bool {
+        let Some(Success { pointer, equals }) = &self.success else { return true };
+        match said.pointer(pointer) {
+            Some(Value::String(text)) => text == equals,
+            Some(Value::Number(number)) => number.to_string() == *equals,
+            Some(Value::Bool(flag)) => *equals == if *flag { "true" } else { "false" },
+            _ => false,
+        }
+    }
+
+    /// Whether the provider calls the address verified; `None` where it does not say.
+    fn vouches(&self, said: &Value) -> Option<bool> {
+        let says_so = |pointer: &String| said.pointer(pointer) == Some(&Value::Bool(true));
+        (!self.email_verified.is_empty()).then(|| self.email_verified.iter().all(says_so))
+    }
+}
+
+/// A text, or a whole number as text: one that was rounded on the way could be somebody else's.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn is_subject(text: &str) -> bool {
+    text.len() <= LONGEST_SUBJECT && !text.contains(char::is_control)
+}
+
+/// The primary address of a list, and whether it is verified.
+fn primary(emails: &Value) -> Option<(String, bool)> {
+    let is_true = |entry: &Value, name: &str| entry.get(name) == Some(&Value::Bool(true));
+    let entry = emails.as_array()?.iter().find(|entry| is_true(entry, "primary"))?;
+    Some((entry.get("email").and_then(text)?, is_true(entry, "verified")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn profile() -> Profile {
+        Profile {
+            url: "https://api.example/me".parse().unwrap(),
+            headers: vec![],
+            success: None,
+            subject: "/id".to_owned(),
+            email: Some("/email".to_owned()),
+            email_verified: vec![],
+            name: Some("/name".to_owned()),
+            picture: None,
+            emails_url: None,
+        }
+    }
+
+    fn subject(said: &Value) -> Result<Value, Flaw> {
+        profile().claims("https://x", said, None).map(|claims| claims["sub"].clone())
+    }
+
+    #[test]
+    fn a_subject_is_a_text_or_a_whole_number_and_nothing_else() {
+        for (id, expected) in [
+            (json!("a1"), "a1"),
+            (json!(7), "7"),
+            (json!(0), "0"),
+            (json!(-7), "-7"),
+            (json!(18_446_744_073_709_551_615_u64), "18446744073709551615"),
+        ] {
+            assert_eq!(subject(&json!({ "id": id })), Ok(json!(expected)));
+        }
+        let rounded: Value = serde_json::from_str("123456789012345678901234567890").unwrap();
+        for id in [
+            json!(null),
+            json!(""),
+            json!("  "),
+            json!("a\nb"),
+            json!("a".repeat(256)),
+            json!(1.5),
+            rounded,
+            json!(true),
+            json!([7]),
+            json!({"id": 7}),
+        ] {
+            assert_eq!(subject(&json!({ "id": id })), Err(Flaw::Subject), "{id}");
+        }
+        assert_eq!(subject(&json!({})), Err(Flaw::Subject));
+    }
+
+    #[test]
+    fn a_success_is_told_by_text_or_number() {
+        let tested = |equals: &str, said: Value| {
+            let success = Some(Success { pointer: "/code".to_owned(), equals: equals.to_owned() });
+            Profile { success, ..profile() }.claims("https://x", &said, None).map(drop)
+        };
+        for (equals, code) in [("00", json!("00")), ("0", json!(0)), ("0", json!("0")), ("true", json!(true))] {
+            assert_eq!(tested(equals, json!({"code": code, "id": 7})), Ok(()), "{equals} {code}");
+        }
+        for (equals, code) in
+            [("00", json!(0)), ("00", json!("024")), ("0", json!(null)), ("0", json!([0])), ("", json!(null))]
+        {
+            assert_eq!(tested(equals, json!({"code": code, "id": 7})), Err(Flaw::Profile), "{equals} {code}");
+        }
+        assert_eq!(tested("00", json!({"id": 7})), Err(Flaw::Profile));
+    }
+
+    #[test]
+    fn an_address_is_verified_only_where_every_place_says_true() {
+        let places = vec!["/valid".to_owned(), "/verified".to_owned()];
+        let asked = Profile { email_verified: places, ..profile() };
+        for (valid, verified, expected) in [
+            (json!(true), json!(true), true),
+            (json!(true), json!(false), false),
+            (json!(true), json!("true"), false),
+            (json!(true), json!(1), false),
+            (json!(null), json!(true), false),
+        ] {
+            let said = json!({"id": 7, "email": "a@b.kr", "valid": valid, "verified": verified});
+            assert_eq!(asked.claims("https://x", &said, None).unwrap()["email_verified"], expected, "{said}");
+        }
+        let without_address = asked.claims("https://x", &json!({"id": 7, "valid": true, "verified": true}), None);
+        assert_eq!(without_address.unwrap().get("email_verified"), None);
+        let silent = profile().claims("https://x", &json!({"id": 7, "email": "a@b.kr", "email_verified": true}), None);
+        assert_eq!(Value::Object(silent.unwrap()), json!({"iss": "https://x", "sub": "7", "email": "a@b.kr"}));
+    }
+
+    #[test]
+    fn of_a_list_the_primary_address_counts_with_its_own_word() {
+        let said = json!({"id": 7, "email": "public@b.kr"});
+        let of = |emails: Value| {
+            let mut claims = profile().claims("https://x", &said, Some(&emails)).unwrap();
+            (claims.remove("email").unwrap(), claims.remove("email_verified"))
+        };
+        let entry = |email: &str, primary: Value, verified: Value| json!({"email": email, "primary": primary, "verified": verified});
+        let list = json!([entry("a@b.kr", json!(false), json!(true)), entry("c@d.kr", json!(true), json!(true))]);
+        assert_eq!(of(list), (json!("c@d.kr"), Some(json!(true))));
+        let unverified =
+            json!([entry("c@d.kr", json!(true), json!("true")), entry("a@b.kr", json!(false), json!(true))]);
+        assert_eq!(of(unverified), (json!("c@d.kr"), Some(json!(false))));
+        for nothing in [json!([]), json!({}), json!([7, null]), json!([entry("a@b.kr", json!(1), json!(true))])] {
+            assert_eq!(of(nothing), (json!("public@b.kr"), None), "not vouched for");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The gateway's own signature (JWS, RFC 7515): on proofs of verified addresses, on assertions to backends, and on the access tokens that it issues itself.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+mod key;
+
+pub use key::{BadSigningKey, SigningAlgorithm, SigningKey};
+
+/// Signs with the first of its keys and publishes all of them.
+#[derive(Clone)]
+pub struct Signer {
+    keys: Arc<[SigningKey]>,
+    issuer: Arc<str>,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").field("issuer", &self.issuer).field("keys", &self.keys).finish()
+    }
+}
+
+impl Signer {
+    /// A signer in the name of `issuer`.
+    ///
+    /// # Panics
+    /// Without a key: the configuration always has one.
+    pub fn new(keys: Vec<SigningKey>, issuer: &str) -> Self {
+        assert!(!keys.is_empty(), "the configuration holds at least one signing key");
+        Self { keys: keys.into(), issuer: issuer.into() }
+    }
+
+    /// The `iss` of what it signs.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// A JWT of this `typ` (RFC 8725 section 3.11).
+    pub fn sign(&self, typ: &str, claims: &impl Serialize) -> String {
+        self.keys[0].sign(typ, claims)
+    }
+
+    /// The published set (RFC 7517 section 5): the key that signs first, then those whose signatures are still about.
+    pub fn jwks(&self) -> Value {
+        json!({ "keys": self.keys.iter().map(SigningKey::public).collect::<Vec<_>>() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::seal::SealKey;
+
+    fn derived(byte: u8) -> SigningKey {
+        SigningKey::derived(&SealKey(Zeroizing::new([byte; 32])))
+    }
+
+    /// The `sub` of a token, verified by a set as any client would.
+    fn verified(token: &str, set: &Value) -> Option<String> {
+        let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(set.clone()).unwrap();
+        let header = jsonwebtoken::decode_header(token).unwrap();
+        let jwk = set.find(&header.kid.unwrap())?;
+        let public = jsonwebtoken::DecodingKey::from_jwk(jwk).unwrap();
+        let read = jsonwebtoken::decode::<Value>(token, &public, &jsonwebtoken::Validation::new(header.alg));
+        Some(read.ok()?.claims["sub"].as_str()?.to_owned())
+    }
+
+    #[test]
+    fn what_any_kind_of_key_signs_is_verified_by_the_published_set() {
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        let made = |algorithm| SigningKey::from_pem(&SigningKey::generate(algorithm)).unwrap();
+        for (key, algorithm) in [
+            (derived(7), "EdDSA"),
+            (made(SigningAlgorithm::Ed25519), "EdDSA"),
+            (made(SigningAlgorithm::Es256), "ES256"),
+        ] {
+            let signer = Signer::new(vec![key, derived(1)], "https://app.example");
+            let token = signer.sign("x+jwt", &json!({ "sub": "a", "exp": 4_102_444_800u64 }));
+            assert_eq!(verified(&token, &signer.jwks()).as_deref(), Some("a"), "{algorithm}");
+            assert_eq!(jsonwebtoken::decode_header(&token).unwrap().typ.as_deref(), Some("x+jwt"));
+            let published = &signer.jwks()["keys"];
+            assert_eq!((published[0]["alg"].as_str(), published.as_array().unwrap().len()), (Some(algorithm), 2));
+            assert!(published[0].get("d").is_none(), "nothing private is published");
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_longer_signs_is_published_and_verifies_as_long_as_it_is_listed() {
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        let signer = |keys: &[u8]| Signer::new(keys.iter().map(|byte| derived(*byte)).collect(), "https://app.example");
+        let token = signer(&[1]).sign("x+jwt", &json!({ "sub": "a", "exp": 4_102_444_800u64 }));
+        assert_eq!(verified(&token, &signer(&[2, 1]).jwks()).as_deref(), Some("a"));
+        assert_eq!(verified(&token, &signer(&[2]).jwks()), None);
+    }
+}

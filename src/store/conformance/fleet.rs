@@ -1,0 +1,76 @@
+//! Two handles of one shared store, as two instances of the gateway have them.
+
+use bytes::Bytes;
+
+use super::{
+    super::*, DEADLINE, at, codes::Sent, counters, digest, families, learns_of_end, refreshes::granted, secs, sid,
+};
+
+pub(in super::super) async fn a_lease_at_one_is_held_at_the_other(one: &Store, other: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let fence = granted(one, sid, rt, 0, 0).await;
+    let held = other.refreshes.lease(sid, rt, 0, at(61), at(1)).await.unwrap();
+    assert!(matches!(held, Lease::Held(until) if until == at(60)));
+    let result = Some((1, Bytes::from_static(b"sealed")));
+    assert_eq!(one.refreshes.settle(sid, rt, fence, result, at(900), at(2)).await.unwrap(), Settled::Stored);
+    assert_eq!(other.refreshes.result(sid, rt, at(3)).await.unwrap().unwrap().generation, 1);
+    other.refreshes.acknowledge(sid, 1, at(60), at(3)).await.unwrap();
+    assert!(one.refreshes.result(sid, rt, at(60)).await.unwrap().is_none());
+}
+
+pub(in super::super) async fn a_settlement_at_one_wakes_who_waits_at_the_other(one: &Store, other: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let fence = granted(one, sid, rt, 0, 0).await;
+    let waiting = other.refreshes.wait(sid, secs(3600));
+    assert!(matches!(other.refreshes.lease(sid, rt, 0, at(61), at(1)).await.unwrap(), Lease::Held(_)));
+    one.refreshes.settle(sid, rt, fence, None, at(2), at(2)).await.unwrap();
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap();
+}
+
+pub(in super::super) async fn an_end_at_one_is_known_at_the_other_within_a_second(one: &Store, other: &Store) {
+    let sid = sid();
+    // By then both are connected, and listen.
+    assert!(matches!(other.refreshes.lease(sid, digest(), 0, at(60), at(0)).await.unwrap(), Lease::Granted(_)));
+    let mut endings = other.refreshes.endings();
+    one.refreshes.end(sid, at(500), at(1)).await.unwrap();
+    assert!(learns_of_end(other, &mut endings, sid, at(2), secs(1)).await);
+    assert!(matches!(other.refreshes.lease(sid, digest(), 0, at(62), at(2)).await.unwrap(), Lease::Ended));
+}
+
+pub(in super::super) async fn an_end_at_one_wakes_who_waits_at_the_other(one: &Store, other: &Store) {
+    let sid = sid();
+    granted(other, sid, digest(), 0, 0).await;
+    let waiting = other.refreshes.wait(sid, secs(3600));
+    one.refreshes.end(sid, at(500), at(1)).await.unwrap();
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap();
+}
+
+pub(in super::super) async fn fences_of_two_handles_never_meet(one: &Store, other: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let first = granted(one, sid, rt, 0, 0).await;
+    let second = granted(other, sid, rt, 0, 60).await;
+    assert!(second > first);
+    assert_eq!(one.refreshes.settle(sid, rt, first, None, at(61), at(61)).await.unwrap(), Settled::Lost);
+    assert_eq!(other.refreshes.settle(sid, rt, second, None, at(61), at(61)).await.unwrap(), Settled::Stored);
+}
+
+pub(in super::super) async fn codes_limits_families_and_single_use_are_shared(one: &Store, other: &Store) {
+    let sent = Sent::new();
+    assert_eq!(sent.open(one, 0).await, Opened::Stored);
+    assert_eq!(sent.guess(other, digest(), 1).await, Tried::Wrong);
+    sent.claim(one, 2).await;
+    assert_eq!(sent.guess(other, sent.mac, 3).await, Tried::Gone);
+
+    let two = counters::quota(2);
+    assert_eq!(counters::spend(one, &[two], 0).await, Spent::Within);
+    assert_eq!(counters::spend(other, &[two], 0).await, Spent::Within);
+    assert!(matches!(counters::spend(one, &[two], 0).await, Spent::Over { which: 0, .. }));
+
+    let family = families::begun(one).await;
+    assert_eq!(families::show(other, family, 0, 1).await, families::to(1));
+    assert_eq!(families::show(one, family, 0, 2).await, families::to(1));
+
+    let key = digest();
+    assert!(one.one_time.take(key, at(60), at(0)).await.unwrap());
+    assert!(!other.one_time.take(key, at(60), at(1)).await.unwrap());
+}

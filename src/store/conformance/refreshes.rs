@@ -1,0 +1,180 @@
+//! Leases, results, ended sessions.
+
+use bytes::Bytes;
+
+use super::{super::*, DEADLINE, at, at_once, digest, learns_of_end, secs, sid};
+
+async fn lease(store: &Store, sid: Sid, rt: Digest, known: Generation, now: i64) -> Lease {
+    store.refreshes.lease(sid, rt, known, at(now + 60), at(now)).await.unwrap()
+}
+
+pub(super) async fn granted(store: &Store, sid: Sid, rt: Digest, known: Generation, now: i64) -> u64 {
+    match lease(store, sid, rt, known, now).await {
+        Lease::Granted(fence) => fence,
+        other => panic!("expected a grant, got {other:?}"),
+    }
+}
+
+async fn stored(store: &Store, sid: Sid, rt: Digest, generation: Generation, keep_until: i64, now: i64) {
+    let fence = granted(store, sid, rt, generation - 1, now).await;
+    let result = Some((generation, Bytes::from(format!("sealed {generation}"))));
+    let settled = store.refreshes.settle(sid, rt, fence, result, at(keep_until), at(now)).await.unwrap();
+    assert_eq!(settled, Settled::Stored);
+}
+
+async fn generation(store: &Store, sid: Sid, rt: Digest, now: i64) -> Option<Generation> {
+    store.refreshes.result(sid, rt, at(now)).await.unwrap().map(|result| result.generation)
+}
+
+pub(in super::super) async fn one_holder_has_the_lease_until_it_settles_or_the_lease_runs_out(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let fence = granted(store, sid, rt, 0, 0).await;
+    assert!(matches!(lease(store, sid, rt, 0, 1).await, Lease::Held(until) if until == at(60)));
+    assert!(store.refreshes.renew(sid, rt, fence, at(120), at(50)).await.unwrap());
+    assert!(matches!(lease(store, sid, rt, 0, 90).await, Lease::Held(until) if until == at(120)));
+    let later = granted(store, sid, rt, 0, 120).await;
+    assert!(later > fence);
+    assert!(!store.refreshes.renew(sid, rt, fence, at(300), at(121)).await.unwrap());
+    let late = Some((1, Bytes::from_static(b"late")));
+    assert_eq!(store.refreshes.settle(sid, rt, fence, late, at(900), at(122)).await.unwrap(), Settled::Lost);
+    assert_eq!(generation(store, sid, rt, 122).await, None);
+    assert_eq!(store.refreshes.settle(sid, rt, later, None, at(123), at(123)).await.unwrap(), Settled::Stored);
+    assert_eq!(store.refreshes.settle(sid, rt, later, None, at(123), at(123)).await.unwrap(), Settled::Lost);
+    assert!(granted(store, sid, rt, 0, 124).await > later);
+}
+
+pub(in super::super) async fn a_late_result_is_kept_where_nobody_took_over(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let fence = granted(store, sid, rt, 0, 0).await;
+    let late = Some((1, Bytes::from_static(b"late")));
+    assert_eq!(store.refreshes.settle(sid, rt, fence, late, at(900), at(70)).await.unwrap(), Settled::Stored);
+    assert_eq!(generation(store, sid, rt, 71).await, Some(1));
+}
+
+pub(in super::super) async fn leases_of_two_refresh_tokens_do_not_touch(store: &Store) {
+    let (sid, old, new) = (sid(), digest(), digest());
+    let fence = granted(store, sid, old, 0, 0).await;
+    granted(store, sid, new, 1, 0).await;
+    assert_eq!(store.refreshes.settle(sid, new, fence, None, at(1), at(1)).await.unwrap(), Settled::Lost);
+    assert!(matches!(lease(store, sid, old, 0, 2).await, Lease::Held(_)));
+    assert!(matches!(lease(store, sid, new, 1, 2).await, Lease::Held(_)));
+}
+
+pub(in super::super) async fn of_a_hundred_who_ask_at_once_one_gets_the_lease(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let leases = at_once(100, store, |store, _| async move { lease(&store, sid, rt, 0, 0).await }).await;
+    assert_eq!(leases.iter().filter(|lease| matches!(lease, Lease::Granted(_))).count(), 1);
+    assert_eq!(leases.iter().filter(|lease| matches!(lease, Lease::Held(_))).count(), 99);
+}
+
+pub(in super::super) async fn a_result_is_found_by_those_who_know_less_and_asked_beyond_by_those_who_know_it(
+    store: &Store,
+) {
+    let (sid, rt) = (sid(), digest());
+    stored(store, sid, rt, 1, 1000, 0).await;
+    match lease(store, sid, rt, 0, 1).await {
+        Lease::Result(found) => {
+            assert_eq!((found.generation, &found.sealed[..], found.stored_at), (1, &b"sealed 1"[..], at(0)));
+        }
+        other => panic!("expected the result, got {other:?}"),
+    }
+    stored(store, sid, rt, 2, 1000, 1).await;
+    assert_eq!(generation(store, sid, rt, 2).await, Some(2));
+    assert_eq!(generation(store, sid, digest(), 2).await, None);
+}
+
+pub(in super::super) async fn a_settlement_without_a_result_frees_the_lease_and_keeps_what_was_stored(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    stored(store, sid, rt, 1, 1000, 0).await;
+    let fence = granted(store, sid, rt, 1, 1).await;
+    assert_eq!(store.refreshes.settle(sid, rt, fence, None, at(2), at(2)).await.unwrap(), Settled::Stored);
+    assert_eq!(generation(store, sid, rt, 3).await, Some(1));
+    granted(store, sid, rt, 1, 3).await;
+}
+
+pub(in super::super) async fn a_result_stays_as_long_as_it_was_to_be_kept(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    stored(store, sid, rt, 1, 1000, 0).await;
+    assert_eq!(generation(store, sid, rt, 999).await, Some(1));
+    assert_eq!(generation(store, sid, rt, 1000).await, None);
+    granted(store, sid, rt, 0, 1000).await;
+}
+
+pub(in super::super) async fn an_acknowledged_result_goes_after_its_grace_and_a_newer_one_stays(store: &Store) {
+    let (sid, first, second) = (sid(), digest(), digest());
+    stored(store, sid, first, 1, 1000, 0).await;
+    stored(store, sid, second, 2, 1000, 1).await;
+    store.refreshes.acknowledge(sid, 1, at(60), at(2)).await.unwrap();
+    assert_eq!(generation(store, sid, first, 59).await, Some(1));
+    assert_eq!(generation(store, sid, first, 60).await, None);
+    assert_eq!(generation(store, sid, second, 60).await, Some(2));
+    store.refreshes.acknowledge(sid, 7, at(120), at(60)).await.unwrap();
+    assert_eq!(generation(store, sid, second, 119).await, Some(2));
+    assert_eq!(generation(store, sid, second, 120).await, None);
+}
+
+pub(in super::super) async fn an_acknowledgement_never_keeps_a_result_longer(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    stored(store, sid, rt, 1, 100, 0).await;
+    store.refreshes.acknowledge(sid, 1, at(1000), at(1)).await.unwrap();
+    assert_eq!(generation(store, sid, rt, 99).await, Some(1));
+    assert_eq!(generation(store, sid, rt, 100).await, None);
+}
+
+pub(in super::super) async fn an_ended_session_has_no_results_gets_no_lease_and_stores_none(store: &Store) {
+    let (sid, rt, next) = (sid(), digest(), digest());
+    stored(store, sid, rt, 1, 1000, 0).await;
+    let fence = granted(store, sid, next, 1, 1).await;
+    let mut endings = store.refreshes.endings();
+    assert!(!store.refreshes.has_ended(sid, at(2)));
+    store.refreshes.end(sid, at(500), at(2)).await.unwrap();
+    assert!(learns_of_end(store, &mut endings, sid, at(3), secs(2)).await);
+    assert_eq!(generation(store, sid, rt, 3).await, None);
+    let late = Some((2, Bytes::from_static(b"late")));
+    assert_eq!(store.refreshes.settle(sid, next, fence, late, at(900), at(3)).await.unwrap(), Settled::Ended);
+    assert_eq!(generation(store, sid, next, 3).await, None);
+    assert!(matches!(lease(store, sid, rt, 0, 3).await, Lease::Ended));
+    assert!(store.refreshes.has_ended(sid, at(499)));
+    assert!(!store.refreshes.has_ended(sid, at(500)));
+}
+
+pub(in super::super) async fn a_session_that_ends_twice_is_remembered_for_the_longer_of_the_two(store: &Store) {
+    let sid = sid();
+    let mut endings = store.refreshes.endings();
+    store.refreshes.end(sid, at(500), at(0)).await.unwrap();
+    store.refreshes.end(sid, at(100), at(1)).await.unwrap();
+    assert!(learns_of_end(store, &mut endings, sid, at(300), secs(2)).await);
+    assert!(matches!(lease(store, sid, digest(), 0, 300).await, Lease::Ended));
+}
+
+pub(in super::super) async fn who_waits_is_woken_by_the_settlement(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let fence = granted(store, sid, rt, 0, 0).await;
+    // Not polled before the settlement: what comes between the call and the first poll must not be missed.
+    let waiting = store.refreshes.wait(sid, secs(3600));
+    let polled = store.refreshes.wait(sid, secs(3600));
+    tokio::pin!(polled);
+    assert!(futures_util::poll!(polled.as_mut()).is_pending());
+    store.refreshes.settle(sid, rt, fence, None, at(1), at(1)).await.unwrap();
+    tokio::time::timeout(DEADLINE, async { tokio::join!(waiting, polled) }).await.unwrap();
+}
+
+pub(in super::super) async fn who_waits_is_woken_by_the_end(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    granted(store, sid, rt, 0, 0).await;
+    let waiting = store.refreshes.wait(sid, secs(3600));
+    store.refreshes.end(sid, at(500), at(1)).await.unwrap();
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap();
+}
+
+pub(in super::super) async fn who_waits_for_a_session_without_entries_is_woken_too(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let waiting = store.refreshes.wait(sid, secs(3600));
+    stored(store, sid, rt, 1, 1000, 0).await;
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap();
+}
+
+pub(in super::super) async fn a_wait_ends_when_nothing_happens(store: &Store) {
+    let waiting = store.refreshes.wait(sid(), Duration::from_millis(20));
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap();
+}

@@ -1,0 +1,145 @@
+//! One-time codes: rows that stay for whoever audits them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
+
+use super::{PostgresStore, column, lock_number, moment, timestamp, unknown_answer};
+use crate::{
+    clock::Timestamp,
+    store::{Again, Codes, Digest, NewCode, Opened, StoreError, Tried},
+};
+
+impl Codes for PostgresStore {
+    fn open(
+        &self,
+        code: NewCode,
+        cooldown: Duration,
+        most_live: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Opened, StoreError>> {
+        self.shared.saw(now);
+        async move {
+            let sql = "select answer, moment \
+                       from vestibule.open_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+            let row = self
+                .row(
+                    sql,
+                    &[
+                        &lock_number(&code.address.0),
+                        &code.address.0.as_slice(),
+                        &code.browser.0.as_slice(),
+                        &code.mac.0.as_slice(),
+                        &code.sealed.as_ref(),
+                        &moment(code.expires),
+                        &code.facts.channel,
+                        &code.facts.purpose,
+                        &code.facts.masked,
+                        &moment(now.minus(cooldown)),
+                        &moment(now.plus(cooldown)),
+                        &i64::try_from(most_live).unwrap_or(i64::MAX),
+                        &moment(now),
+                    ],
+                )
+                .await?;
+            match column(&row, "answer")? {
+                "stored" => Ok(Opened::Stored),
+                "cooling" => Ok(Opened::TooSoon(timestamp(&row, "moment")?.plus(cooldown))),
+                "crowded" => Ok(Opened::TooSoon(timestamp(&row, "moment")?)),
+                other => Err(unknown_answer(other)),
+            }
+        }
+        .boxed()
+    }
+
+    fn again(
+        &self,
+        address: Digest,
+        browser: Digest,
+        most: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Again, StoreError>> {
+        self.shared.saw(now);
+        async move {
+            let sql = "select answer, moment, payload from vestibule.again_code($1, $2, $3, $4, $5)";
+            let values = (lock_number(&address.0), address.0.as_slice(), browser.0.as_slice(), i64::from(most));
+            let row = self.row(sql, &[&values.0, &values.1, &values.2, &values.3, &moment(now)]).await?;
+            match column(&row, "answer")? {
+                "code" => Ok(Again::Code {
+                    sealed: Bytes::copy_from_slice(column(&row, "payload")?),
+                    expires: timestamp(&row, "moment")?,
+                }),
+                "too often" => Ok(Again::TooOften(timestamp(&row, "moment")?)),
+                "none" => Ok(Again::None),
+                other => Err(unknown_answer(other)),
+            }
+        }
+        .boxed()
+    }
+
+    fn try_code(
+        &self,
+        address: Digest,
+        browser: Digest,
+        mac: Digest,
+        most_tries: u32,
+        claim_until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Tried, StoreError>> {
+        self.shared.saw(now);
+        async move {
+            let sql = "select answer, number from vestibule.try_code($1, $2, $3, $4, $5, $6, $7)";
+            let row = self
+                .row(
+                    sql,
+                    &[
+                        &lock_number(&address.0),
+                        &address.0.as_slice(),
+                        &browser.0.as_slice(),
+                        &mac.0.as_slice(),
+                        &i64::from(most_tries),
+                        &moment(claim_until),
+                        &moment(now),
+                    ],
+                )
+                .await?;
+            match column(&row, "answer")? {
+                "right" => Ok(Tried::Right(column::<i64>(&row, "number")?.unsigned_abs())),
+                "wrong" => Ok(Tried::Wrong),
+                "gone" => Ok(Tried::Gone),
+                other => Err(unknown_answer(other)),
+            }
+        }
+        .boxed()
+    }
+
+    fn settle_code(
+        &self,
+        address: Digest,
+        browser: Digest,
+        claim: u64,
+        spent: bool,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.shared.saw(now);
+        async move {
+            let sql = "select vestibule.settle_code($1, $2, $3, $4, $5, $6) as settled";
+            let row = self
+                .row(
+                    sql,
+                    &[
+                        &lock_number(&address.0),
+                        &address.0.as_slice(),
+                        &browser.0.as_slice(),
+                        &claim.cast_signed(),
+                        &spent,
+                        &moment(now),
+                    ],
+                )
+                .await?;
+            column(&row, "settled")
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,80 @@
+//! Limits. The database compares in the same integers as `quota.rs`; when a quota admits one more is computed here.
+
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+
+use super::{PostgresStore, column, lock_number, moment};
+use crate::{
+    clock::Timestamp,
+    store::{Counters, Quota, Spent, StoreError, quota::Counted},
+};
+
+impl Counters for PostgresStore {
+    fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
+        self.shared.saw(now);
+        async move {
+            let most: Vec<i64> = quotas.iter().map(|quota| i64::from(quota.most)).collect();
+            let lengths: Vec<i64> = quotas.iter().map(Quota::millis).collect();
+            let forgotten: Vec<_> = quotas.iter().map(|quota| moment(quota.forgotten_at(now))).collect();
+            let sql = "select which, window_number, counted, before from vestibule.spend($1, $2, $3, $4, $5, $6, $7)";
+            let row = self
+                .row(
+                    sql,
+                    &[
+                        &locks(&quotas),
+                        &keys(&quotas),
+                        &most,
+                        &lengths,
+                        &windows(&quotas, now),
+                        &forgotten,
+                        &now.as_millis(),
+                    ],
+                )
+                .await?;
+            let Some(which) = column::<Option<i32>>(&row, "which")? else { return Ok(Spent::Within) };
+            let which = usize::try_from(which).unwrap_or_default();
+            let counted = Counted {
+                window: column(&row, "window_number")?,
+                current: count(column(&row, "counted")?),
+                previous: count(column(&row, "before")?),
+            };
+            let again_at = quotas.get(which).and_then(|quota| {
+                // Counted by an instance whose clock is ahead, it counts from the start of that window.
+                let start = Timestamp::from_millis(counted.window.saturating_mul(quota.millis()));
+                quota.refuses(counted, now.max(start))
+            });
+            Ok(Spent::Over { which, again_at: again_at.unwrap_or(now.plus(Duration::from_millis(1))) })
+        }
+        .boxed()
+    }
+
+    fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.shared.saw(now);
+        async move {
+            let sql = "select vestibule.refund($1, $2, $3)";
+            self.rows(sql, &[&locks(&quotas), &keys(&quotas), &windows(&quotas, now)]).await.map(drop)
+        }
+        .boxed()
+    }
+}
+
+fn keys(quotas: &[Quota]) -> Vec<&[u8]> {
+    quotas.iter().map(|quota| quota.key.0.as_slice()).collect()
+}
+
+fn windows(quotas: &[Quota], now: Timestamp) -> Vec<i64> {
+    quotas.iter().map(|quota| quota.window_of(now)).collect()
+}
+
+/// In one order for everyone: two who count under the same keys never wait for each other.
+fn locks(quotas: &[Quota]) -> Vec<i64> {
+    let mut locks: Vec<_> = quotas.iter().map(|quota| lock_number(&quota.key.0)).collect();
+    locks.sort_unstable();
+    locks.dedup();
+    locks
+}
+
+fn count(counted: i64) -> u32 {
+    u32::try_from(counted.max(0)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,68 @@
+//! The names of keys. A script touches one key: that is one step on one node of a Cluster, also while the key moves to another.
+
+use std::fmt::Write as _;
+
+use crate::store::{Digest, FamilyId, Sid};
+
+/// Key names, all beginning with one word.
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: String) -> Self {
+        Self { prefix }
+    }
+
+    /// A session's leases and results, and whether it has ended.
+    pub(super) fn session(&self, sid: Sid) -> String {
+        self.named("session", &sid.0)
+    }
+
+    /// The sessions that have ended.
+    pub(super) fn endings(&self) -> String {
+        format!("{}:endings", self.prefix)
+    }
+
+    /// A thing that is used once.
+    pub(super) fn once(&self, key: Digest) -> String {
+        self.named("once", &key.0)
+    }
+
+    /// The codes of an address.
+    pub(super) fn codes(&self, address: Digest) -> String {
+        self.named("codes", &address.0)
+    }
+
+    /// What is counted against a quota.
+    pub(super) fn count(&self, key: Digest) -> String {
+        self.named("count", &key.0)
+    }
+
+    /// A family of refresh tokens.
+    pub(super) fn family(&self, family: FamilyId) -> String {
+        self.named("family", &family.0)
+    }
+
+    /// What a probe writes.
+    pub(super) fn probe(&self) -> String {
+        format!("{}:probe", self.prefix)
+    }
+
+    /// Where news is published.
+    pub(super) fn channel(&self) -> String {
+        format!("{}:news", self.prefix)
+    }
+
+    fn named(&self, what: &str, name: &[u8]) -> String {
+        format!("{}:{what}:{}", self.prefix, hex(name))
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

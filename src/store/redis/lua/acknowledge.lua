@@ -1,0 +1,11 @@
+-- Results up to a generation are kept until a moment at most. KEYS: session. ARGV: generation, keep until.
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 1) == 'R' then
+    local kept = redis.call('HGET', KEYS[1], field)
+    local generation, keep_until, rest = string.match(kept, '^(%d+) (%-?%d+) (.*)$')
+    if tonumber(generation) <= tonumber(ARGV[1]) and tonumber(keep_until) > tonumber(ARGV[2]) then
+      redis.call('HSET', KEYS[1], field, generation .. ' ' .. ARGV[2] .. ' ' .. rest)
+    end
+  end
+end
+return { 'done' }

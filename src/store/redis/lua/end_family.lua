@@ -1,0 +1,3 @@
+-- Ends a family. KEYS: family.
+redis.call('DEL', KEYS[1])
+return { 'done' }

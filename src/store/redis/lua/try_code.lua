@@ -1,0 +1,23 @@
+-- Counts a try, then compares. KEYS: address. ARGV: browser, mac, most tries, claim until, now, claim, time to live.
+-- The macs are keyed digests: how long comparing two of them takes tells nothing.
+local key, field, now = KEYS[1], ARGV[1] .. ':state', tonumber(ARGV[5])
+local state = redis.call('HGET', key, field)
+if not state then return { 'gone' } end
+local expires, tries, again, claim, claimed, exhausted = string.match(state, '^(%-?%d+) (%d+) (%d+) (%d+) (%S+) (%d)$')
+if tonumber(expires) <= now or exhausted == '1' then return { 'gone' } end
+if tonumber(tries) >= tonumber(ARGV[3]) then return { 'gone' } end
+if claimed ~= '-' and tonumber(claimed) > now then return { 'gone' } end
+
+tries = tonumber(tries) + 1
+local right = redis.call('HGET', key, ARGV[1] .. ':mac') == ARGV[2]
+if right then
+  claim = string.format('%.0f', math.max(tonumber(claim) + 1, tonumber(ARGV[6])))
+  claimed = ARGV[4]
+  -- A claim may outlive its code.
+  if redis.call('PTTL', key) < tonumber(ARGV[7]) then redis.call('PEXPIRE', key, ARGV[7]) end
+elseif tries >= tonumber(ARGV[3]) then
+  exhausted = '1'
+end
+redis.call('HSET', key, field, expires .. ' ' .. tries .. ' ' .. again .. ' ' .. claim .. ' ' .. claimed .. ' ' .. exhausted)
+if right then return { 'right', claim } end
+return { 'wrong' }

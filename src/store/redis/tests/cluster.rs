@@ -1,0 +1,98 @@
+//! The contract in a Cluster, and what happens as its slots move.
+
+use super::{
+    faults::comes_back,
+    testing::{Nodes, shared_cluster_url, store, until},
+};
+use crate::{
+    clock::Timestamp,
+    store::{
+        Digest, Lease, Sid, Store, conformance,
+        redis::{
+            keys::Keys,
+            script::{Call, PROBE},
+        },
+    },
+};
+
+async fn shared_store() -> Store {
+    let store = store(&shared_cluster_url());
+    comes_back(&store).await;
+    store
+}
+
+async fn one() -> Option<(Store, ())> {
+    Some((shared_store().await, ()))
+}
+
+async fn two() -> Option<(Store, Store, ())> {
+    Some((shared_store().await, shared_store().await, ()))
+}
+
+conformance::conformance!(one);
+conformance::shared!(two);
+
+const SID: Sid = Sid([7; 16]);
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_700_000_000 + secs)
+}
+
+async fn lease(store: &Store, rt: u8) -> Lease {
+    store.refreshes.lease(SID, Digest([rt; 32]), 0, at(60), at(0)).await.unwrap()
+}
+
+/// The slot of the session's keys, the index of the node that has it, and that of another.
+fn whereabouts(nodes: &Nodes) -> (u16, usize, usize) {
+    let key = Keys::new("vestibule".to_owned()).session(SID);
+    let slot = Call::new(&PROBE, key.clone()).slot();
+    assert_eq!(nodes.0[0].says::<u16>(&format!("CLUSTER KEYSLOT {key}")), slot);
+    let owner = (0..3).find(|node| nodes.0[*node].says::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")) > 0).unwrap();
+    (slot, owner, (owner + 1) % 3)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_follow_a_slot_as_it_moves_to_another_node() {
+    let nodes = Nodes::start();
+    let store = store(&nodes.url());
+    assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));
+    let (slot, from, to) = whereabouts(&nodes);
+    let id = |node: usize| nodes.0[node].says::<String>("CLUSTER MYID");
+
+    let _: () = nodes.0[to].says(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from)));
+    let _: () = nodes.0[from].says(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(to)));
+    for key in nodes.0[from].says::<Vec<String>>(&format!("CLUSTER GETKEYSINSLOT {slot} 100")) {
+        let _: () = nodes.0[from].says(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", nodes.0[to].port));
+    }
+    // The old owner sends those who ask for what it no longer has to the new one.
+    assert!(matches!(lease(&store, 1).await, Lease::Held(_)));
+    assert!(matches!(lease(&store, 2).await, Lease::Granted(_)));
+    for node in [to, from] {
+        let _: () = nodes.0[node].says(&format!("CLUSTER SETSLOT {slot} NODE {}", id(to)));
+    }
+    assert!(matches!(lease(&store, 2).await, Lease::Held(_)));
+    assert!(matches!(lease(&store, 3).await, Lease::Granted(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_away_takes_only_its_own_sessions_along_and_comes_back() {
+    let mut nodes = Nodes::start();
+    let url = nodes.url().replace("5000", "500");
+    let store = store(&url);
+    assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));
+    let (_, owner, _) = whereabouts(&nodes);
+    nodes.0[owner].kill();
+    assert!(store.refreshes.lease(SID, Digest([1; 32]), 0, at(60), at(0)).await.is_err());
+    let mut answered = 0;
+    for key in 0..30 {
+        answered += usize::from(store.one_time.take(Digest([key; 32]), at(60), at(0)).await.is_ok());
+    }
+    assert!((1..30).contains(&answered), "{answered}");
+    // Its part of the map is on its disk.
+    nodes.0[owner].restart();
+    until("the node is back among the others", || {
+        nodes.0.iter().all(|node| node.says::<String>("CLUSTER INFO").contains("cluster_state:ok"))
+    });
+    comes_back(&store).await;
+    assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));
+}

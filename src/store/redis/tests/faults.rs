@@ -1,0 +1,237 @@
+//! Servers that are away, silent, full, foreign, or no longer what they were.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::{net::TcpListener, runtime::Handle};
+
+use super::testing::{Server, certificate, store};
+use crate::{
+    clock::Timestamp,
+    secret::Secret,
+    store::{CodeFacts, Digest, FamilyId, Lease, NewCode, Quota, RedisStore, Settled, Sid, Spent, Store, StoreError},
+};
+
+const SID: Sid = Sid([1; 16]);
+const KEY: Digest = Digest([2; 32]);
+/// How long a server that is there again may stay unfound.
+const FOUND: Duration = Duration::from_secs(20);
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_700_000_000 + secs)
+}
+
+/// Waits until calls are answered again.
+pub(super) async fn comes_back(store: &Store) {
+    let probing = async {
+        while store.health.probe().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(FOUND, probing).await.expect("it comes back");
+}
+
+/// What every method answers.
+async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
+    let code = NewCode {
+        address: KEY,
+        browser: KEY,
+        mac: KEY,
+        sealed: Bytes::new(),
+        expires: at(60),
+        facts: CodeFacts { channel: "sms", purpose: "login", masked: String::new() },
+    };
+    let quota = Quota { key: KEY, most: 1, window: Duration::from_secs(60) };
+    let family = FamilyId([3; 16]);
+    let result = Some((1, Bytes::new()));
+    vec![
+        store.refreshes.lease(SID, KEY, 0, at(60), at(0)).await.map(drop),
+        store.refreshes.renew(SID, KEY, 1, at(60), at(0)).await.map(drop),
+        store.refreshes.settle(SID, KEY, 1, result, at(60), at(0)).await.map(drop),
+        store.refreshes.result(SID, KEY, at(0)).await.map(drop),
+        store.refreshes.acknowledge(SID, 1, at(60), at(0)).await,
+        store.refreshes.end(SID, at(60), at(0)).await,
+        store.one_time.take(KEY, at(60), at(0)).await.map(drop),
+        store.one_time.give_back(KEY, at(0)).await,
+        store.codes.open(code, Duration::ZERO, 1, at(0)).await.map(drop),
+        store.codes.again(KEY, KEY, 1, at(0)).await.map(drop),
+        store.codes.try_code(KEY, KEY, KEY, 1, at(60), at(0)).await.map(drop),
+        store.codes.settle_code(KEY, KEY, 1, true, at(0)).await.map(drop),
+        store.counters.spend(vec![quota, quota], at(0)).await.map(drop),
+        store.counters.refund(vec![quota], at(0)).await,
+        store.families.begin(family, Bytes::new(), at(60), at(0)).await,
+        store.families.advance(family, 0, Duration::ZERO, at(60), at(0)).await.map(drop),
+        store.families.end_family(family, at(0)).await,
+        store.health.probe().await,
+    ]
+}
+
+async fn assert_away(store: &Store) {
+    for (number, answer) in every_answer(store).await.into_iter().enumerate() {
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "method {number}: {answer:?}");
+    }
+    assert_eq!(store.health.is_reachable(), Some(false));
+    // Known here, whether or not anybody else can be told.
+    assert!(store.refreshes.has_ended(SID, at(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_makes_every_call_unavailable_until_it_is_back() {
+    let mut server = Server::start(&[]);
+    let store = store(&server.url().replace("5000", "500"));
+    store.health.probe().await.unwrap();
+    assert_eq!(store.health.is_reachable(), Some(true));
+    server.kill();
+    assert_away(&store).await;
+    server.restart();
+    comes_back(&store).await;
+    assert_eq!(store.health.is_reachable(), Some(true));
+    assert!(store.one_time.take(KEY, at(60), at(0)).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_accepts_and_says_nothing_makes_every_call_unavailable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}?timeout_ms=250", listener.local_addr().unwrap());
+    let _accepts = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            held.push(connection);
+        }
+    });
+    assert_away(&store(&url)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_makes_every_call_unavailable_until_it_speaks_again() {
+    let server = Server::start(&[]);
+    let store = store(&server.url().replace("5000", "300"));
+    store.health.probe().await.unwrap();
+    let pid = server.pid();
+    server.signal("-STOP", &pid);
+    assert_away(&store).await;
+    server.signal("-CONT", &pid);
+    comes_back(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_is_no_store() {
+    let server = Server::start(&[]);
+    let store = store(&server.url().replace("5000", "300"));
+    store.health.probe().await.unwrap();
+    let _: () = server.says("REPLICAOF 127.0.0.1 1");
+    assert!(matches!(store.one_time.take(KEY, at(60), at(0)).await, Err(StoreError::Unavailable(_))));
+    let _: () = server.says("REPLICAOF NO ONE");
+    comes_back(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_forgot_the_scripts_is_told_them_again() {
+    let server = Server::start(&[]);
+    let store = store(&server.url());
+    assert!(store.one_time.take(KEY, at(60), at(0)).await.unwrap());
+    let _: () = server.says("SCRIPT FLUSH");
+    assert!(!store.one_time.take(KEY, at(60), at(0)).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_at_its_memory_limit_is_full() {
+    let server = Server::start(&["--maxmemory-policy", "noeviction"]);
+    let store = store(&server.url());
+    store.health.probe().await.unwrap();
+    let _: () = server.says("CONFIG SET maxmemory 1");
+    assert!(matches!(store.one_time.take(KEY, at(60), at(0)).await, Err(StoreError::Full)));
+    assert_eq!(store.health.is_reachable(), Some(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_opens_the_server_and_is_in_no_complaint() {
+    let server = Server::start(&["--requirepass", "hunter2"]);
+    let url = |user_info: &str| format!("redis://{user_info}127.0.0.1:{}?timeout_ms=5000", server.port);
+    store(&url(":hunter2@")).health.probe().await.unwrap();
+    store(&url("default:hunter2@")).health.probe().await.unwrap();
+    for wrong in [url(""), url(":hunter3@"), url("nobody:hunter3@")] {
+        let complaint = store(&wrong).health.probe().await.unwrap_err().to_string();
+        assert!(complaint.contains("127.0.0.1") && !complaint.contains("hunter3"), "{complaint}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_holds_with_the_certificate_named_and_not_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate(dir.path());
+    let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+    let server = Server::start(&["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-auth-clients", "no"]);
+    let url = |rest: &str| format!("rediss://127.0.0.1:{}?timeout_ms=5000{rest}", server.port);
+    let trusting = store(&url(&format!("&ca={certificate}")));
+    assert!(matches!(trusting.refreshes.lease(SID, KEY, 0, at(60), at(0)).await.unwrap(), Lease::Granted(_)));
+    let other = store(&url(&format!("&ca={certificate}")));
+    trusting.refreshes.end(SID, at(60), at(0)).await.unwrap();
+    super::fleet::learns(&other, SID).await;
+    // The system does not know it.
+    let complaint = store(&url("")).health.probe().await.unwrap_err().to_string();
+    assert!(complaint.contains("TLS"), "{complaint}");
+    let plain = format!("redis://127.0.0.1:{}?timeout_ms=2000", server.port);
+    assert!(store(&plain).health.probe().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_goes_by_itself_one_day() {
+    let server = Server::start(&[]);
+    let store = store(&server.url());
+    for answer in every_answer(&store).await {
+        answer.unwrap();
+    }
+    store.families.begin(FamilyId([4; 16]), Bytes::new(), at(60), at(0)).await.unwrap();
+    lease(&store, Sid([4; 16])).await;
+    let keys: Vec<String> = server.says("KEYS *");
+    assert!(keys.len() >= 7, "{keys:?}");
+    for key in keys {
+        assert!(key.starts_with("vestibule:") && server.says::<i64>(&format!("PTTL {key}")) > 0, "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_the_server_lost_is_not_the_next_holders() {
+    let server = Server::start(&[]);
+    let store = store(&server.url());
+    let lost = lease(&store, SID).await;
+    let _: () = server.says("FLUSHALL");
+    let fence = lease(&store, SID).await;
+    assert_ne!(lost, fence);
+    let late = Some((1, Bytes::from_static(b"late")));
+    assert_eq!(store.refreshes.settle(SID, KEY, lost, late, at(60), at(1)).await.unwrap(), Settled::Lost);
+    assert_eq!(store.refreshes.settle(SID, KEY, fence, None, at(60), at(1)).await.unwrap(), Settled::Stored);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_whose_clock_is_behind_does_not_wipe_out_what_was_counted() {
+    let server = Server::start(&[]);
+    let store = store(&server.url());
+    let quota = Quota { key: KEY, most: 2, window: Duration::from_secs(100) };
+    let (behind, ahead) = (at(99), at(101));
+    assert_eq!(store.counters.spend(vec![quota], ahead).await.unwrap(), Spent::Within);
+    assert_eq!(store.counters.spend(vec![quota], behind).await.unwrap(), Spent::Within);
+    store.counters.refund(vec![quota], behind).await.unwrap();
+    for now in [ahead, behind] {
+        assert!(matches!(store.counters.spend(vec![quota], now).await.unwrap(), Spent::Over { which: 0, .. }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_ever_work_is_said_when_it_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    for url in ["nowhere".to_owned(), "rediss://h?ca=/nowhere".to_owned(), format!("rediss://h?ca={}", empty.display())]
+    {
+        assert!(RedisStore::open(&Secret::new(url), &Handle::current()).is_err());
+    }
+}
+
+async fn lease(store: &Store, sid: Sid) -> u64 {
+    match store.refreshes.lease(sid, KEY, 0, at(60), at(0)).await.unwrap() {
+        Lease::Granted(fence) => fence,
+        other => panic!("expected a grant, got {other:?}"),
+    }
+}

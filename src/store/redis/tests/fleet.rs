@@ -1,0 +1,114 @@
+//! What one instance learns of another's endings when something comes in between, and a change of masters.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    faults::comes_back,
+    testing::{Server, Watched, store, until},
+};
+use crate::{
+    clock::Timestamp,
+    store::{CodeFacts, Digest, Lease, NewCode, Opened, Sid, Store, Tried},
+};
+
+const SID: Sid = Sid([1; 16]);
+const KEY: Digest = Digest([2; 32]);
+const WRONG: Digest = Digest([3; 32]);
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_700_000_000 + secs)
+}
+
+async fn guess(store: &Store, mac: Digest) -> Tried {
+    store.codes.try_code(KEY, KEY, mac, 5, at(60), at(1)).await.unwrap()
+}
+
+/// Waits until `store` knows that `sid` has ended.
+pub(super) async fn learns(store: &Store, sid: Sid) {
+    let mut endings = store.refreshes.endings();
+    while !store.refreshes.has_ended(sid, at(1)) {
+        let told = tokio::time::timeout(DEADLINE, endings.recv()).await;
+        told.expect("it learns of the ending").unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_begins_later_knows_what_ended_before() {
+    let server = Server::start(&[]);
+    let one = store(&server.url());
+    for number in 0..2500_u16 {
+        let mut sid = SID;
+        sid.0[..2].copy_from_slice(&number.to_be_bytes());
+        one.refreshes.end(sid, at(500), at(0)).await.unwrap();
+    }
+    let other = store(&server.url());
+    learns(&other, Sid([[0, 0].as_slice(), &[1; 14]].concat().try_into().unwrap())).await;
+    let mut last = SID;
+    last.0[..2].copy_from_slice(&2499_u16.to_be_bytes());
+    learns(&other, last).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_while_nobody_can_listen_is_read_afterwards() {
+    let server = Server::start(&[]);
+    let (one, other) = (store(&server.url()), store(&server.url()));
+    comes_back(&other).await;
+    let _: u64 = server.says("CLIENT KILL TYPE pubsub");
+    one.refreshes.end(SID, at(500), at(0)).await.unwrap();
+    learns(&other, SID).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_while_the_server_is_away_is_told_when_it_is_back() {
+    let mut server = Server::start(&[]);
+    let url = server.url().replace("5000", "500");
+    let (one, other) = (store(&url), store(&url));
+    comes_back(&one).await;
+    server.kill();
+    one.refreshes.end(SID, at(500), at(0)).await.unwrap_err();
+    assert!(one.refreshes.has_ended(SID, at(1)) && !other.refreshes.has_ended(SID, at(1)));
+    server.restart();
+    learns(&other, SID).await;
+    comes_back(&other).await;
+    assert!(matches!(other.refreshes.lease(SID, KEY, 0, at(60), at(1)).await.unwrap(), Lease::Ended));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_master_takes_over_with_what_was_replicated() {
+    let mut servers = Watched::start();
+    let (one, other) = (store(&servers.url()), store(&servers.url()));
+    let code = NewCode {
+        address: KEY,
+        browser: KEY,
+        mac: KEY,
+        sealed: Bytes::from_static(b"sealed"),
+        expires: at(180),
+        facts: CodeFacts { channel: "sms", purpose: "login", masked: "010-****-5678".to_owned() },
+    };
+    assert_eq!(one.codes.open(code, Duration::from_secs(30), 3, at(0)).await.unwrap(), Opened::Stored);
+    for _ in 0..4 {
+        assert_eq!(guess(&one, WRONG).await, Tried::Wrong);
+    }
+    one.refreshes.end(SID, at(500), at(0)).await.unwrap();
+    learns(&other, SID).await;
+    until("the replica has it all", || {
+        let offset = |server: &Server| {
+            let info = server.says::<String>("INFO replication");
+            info.lines().find_map(|line| line.strip_prefix("master_repl_offset:")?.parse::<u64>().ok()).unwrap()
+        };
+        offset(&servers.replica) >= offset(&servers.master)
+    });
+    servers.master.kill();
+    comes_back(&one).await;
+    comes_back(&other).await;
+    // The fifth try is the last one, and the right one comes too late.
+    assert_eq!(guess(&other, WRONG).await, Tried::Wrong);
+    assert_eq!(guess(&one, KEY).await, Tried::Gone);
+    assert!(matches!(other.refreshes.lease(SID, KEY, 0, at(60), at(1)).await.unwrap(), Lease::Ended));
+    let late = Sid([9; 16]);
+    one.refreshes.end(late, at(500), at(0)).await.unwrap();
+    learns(&other, late).await;
+}

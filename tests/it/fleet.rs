@@ -1,0 +1,147 @@
+//! Several instances behind one store: what one of them does holds at all of them, and what happens while the store is away.
+
+use futures_util::future::join_all;
+
+use crate::harness::{Browser, Gateway, Setup, StoreServer, World, within_patience};
+
+const KEYS: &str = "[session]\nkeys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n";
+
+struct Fleet {
+    world: World,
+    others: Vec<Gateway>,
+    store: StoreServer,
+}
+
+impl Fleet {
+    /// Three instances.
+    async fn of(store: StoreServer, more: &str) -> Self {
+        let world = Setup::new().with(KEYS).with(&store.toml).with(more).start().await;
+        let others = (0..2).map(|_| world.gateway_beside("")).collect();
+        Self { world, others, store }
+    }
+
+    /// The same tabs at each instance.
+    fn tabs(&self, browser: &Browser) -> Vec<Browser> {
+        let mut tabs = vec![browser.clone()];
+        tabs.extend(self.others.iter().map(|gateway| browser.at(gateway)));
+        tabs
+    }
+}
+
+async fn one_refresh_serves_three_hundred_requests_at_three_instances(store: StoreServer) {
+    let fleet = Fleet::of(store, "").await;
+    let browser = fleet.world.logged_in("mina").await;
+    fleet.world.expire_tokens();
+    let before = fleet.world.backend.refresh_calls();
+    // As many browsers with the old cookies: no answer reaches another one's jar.
+    let copies = (0..100).flat_map(|_| fleet.tabs(&browser.copy()));
+    let answers = join_all(copies.map(|tab| async move { tab.fetch("/api/me").await })).await;
+    assert_eq!(answers.len(), 300);
+    for answer in answers {
+        answer.is(200).says("refreshed");
+    }
+    assert_eq!(fleet.world.backend.refresh_calls() - before, 1);
+}
+
+async fn a_logout_at_one_instance_ends_the_session_at_all(store: StoreServer) {
+    let fleet = Fleet::of(store, "").await;
+    let browser = fleet.world.logged_in("mina").await;
+    let copy = browser.copy();
+    for tab in fleet.tabs(&copy) {
+        tab.fetch("/api/me").await.is(200);
+    }
+    browser.post("/auth/logout").await.is(200);
+    for tab in fleet.tabs(&copy) {
+        within_patience("the end of the session at every instance", async {
+            while tab.copy().fetch("/api/me").await.status == 200 {}
+        })
+        .await;
+        let answer = tab.copy().fetch("/api/me").await;
+        assert_eq!((answer.status.as_u16(), answer.auth_status()), (401, Some("invalid")), "{answer}");
+    }
+    // An instance that starts afterwards knows of it too.
+    let late = fleet.world.gateway_beside("");
+    let tab = copy.at(&late);
+    within_patience("the end of the session at a new instance", async {
+        while tab.copy().fetch("/api/me").await.status == 200 {}
+    })
+    .await;
+}
+
+async fn while_the_store_is_away_live_tokens_work_and_expired_ones_wait(store: StoreServer) {
+    let mut fleet = Fleet::of(store, "").await;
+    let browser = fleet.world.logged_in("mina").await;
+    fleet.store.kill().await;
+    browser.fetch("/api/me").await.is(200).says("valid");
+    fleet.world.expire_tokens();
+    let before = fleet.world.backend.refresh_calls();
+    for tab in fleet.tabs(&browser) {
+        let answer = tab.fetch("/api/me").await;
+        assert_eq!((answer.status.as_u16(), answer.auth_status()), (503, Some("unavailable")), "{answer}");
+        assert!(answer.header("retry-after").is_some() && answer.set_cookies().is_empty());
+    }
+    assert_eq!(fleet.world.backend.refresh_calls(), before, "nobody asked the authority alone");
+    fleet.store.start_again().await;
+    within_patience("the refresh after the store is back", async {
+        while browser.fetch("/api/me").await.status != 200 {}
+    })
+    .await;
+    assert_eq!(fleet.world.backend.refresh_calls() - before, 1);
+}
+
+async fn with_store_down_refresh_each_instance_refreshes_alone(store: StoreServer) {
+    let mut fleet = Fleet::of(store, "[store]\nstore_down = \"refresh\"").await;
+    fleet.world.backend.set_rotation(false);
+    let browser = fleet.world.logged_in("mina").await;
+    fleet.store.kill().await;
+    fleet.world.expire_tokens();
+    let before = fleet.world.backend.refresh_calls();
+    for tab in fleet.tabs(&browser.copy()) {
+        let answers = join_all((0..20).map(|_| async { tab.copy().fetch("/api/me").await })).await;
+        for answer in answers {
+            answer.is(200);
+        }
+    }
+    // The first instance's new cookies were not shown to the others.
+    assert_eq!(fleet.world.backend.refresh_calls() - before, 3);
+}
+
+async fn a_login_attempt_is_ended_by_another_instance_than_began_it(store: StoreServer) {
+    let fleet = Fleet::of(store, "").await;
+    let browser = fleet.world.browser();
+    let redirect = browser.as_far_as_callback("demo", "/", "mina").await;
+    let callback = redirect.header("location").unwrap().replace(fleet.world.gateway.host(), fleet.others[0].host());
+    let tab = browser.at(&fleet.others[0]);
+    let path = callback.split_once(fleet.others[0].host()).unwrap().1.to_owned();
+    tab.navigate(&path).await;
+    // Whatever the provider makes of the other address: the attempt is used up at every instance.
+    let again = browser.navigate(&path).await;
+    assert_eq!(again.status, 400, "{again}");
+}
+
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod redis {
+            use super::*;
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(StoreServer::redis().await).await;
+            })*
+        }
+        mod postgres {
+            use super::*;
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(StoreServer::postgres().await).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    one_refresh_serves_three_hundred_requests_at_three_instances
+    a_logout_at_one_instance_ends_the_session_at_all
+    while_the_store_is_away_live_tokens_work_and_expired_ones_wait
+    with_store_down_refresh_each_instance_refreshes_alone
+    a_login_attempt_is_ended_by_another_instance_than_began_it
+}

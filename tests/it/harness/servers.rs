@@ -1,0 +1,118 @@
+//! The servers that a fleet shares: a real Redis and a real `PostgreSQL`, each on a port of its own and gone when the test is over.
+
+use std::{fs, path::PathBuf, process::Stdio};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+use super::{free_port, within_patience};
+
+/// A running server, as `[store]` names it.
+pub(crate) struct StoreServer {
+    child: Child,
+    program: String,
+    /// The table of the configuration file.
+    pub(crate) toml: String,
+    ready: &'static str,
+    // Removed after the server, which dropping the child kills.
+    _folder: TempDir,
+}
+
+impl StoreServer {
+    /// A Redis that keeps nothing on disk.
+    pub(crate) async fn redis() -> Self {
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let folder_path = folder.path().display();
+        let program = format!(
+            "exec redis-server --port {port} --bind 127.0.0.1 --save '' --appendonly no --dir '{folder_path}' --loglevel notice"
+        );
+        let toml = format!("[store]\nkind = \"redis\"\nurl = \"redis://127.0.0.1:{port}/0\"\n");
+        Self::start(program, toml, "Ready to accept connections", folder).await
+    }
+
+    /// A `PostgreSQL` with an empty database.
+    pub(crate) async fn postgres() -> Self {
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let (data, binaries) = (folder.path().join("data"), postgres_binaries());
+        // PostgreSQL does not run as root: there it is the user that its package made.
+        let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+        let become_it = if is_root { "setpriv --reuid=postgres --regid=postgres --clear-groups" } else { "" };
+        let owner = if is_root { "chown -R postgres ." } else { "true" };
+        let (data, binaries, here) = (data.display(), binaries.display(), folder.path().display());
+        let made = Command::new("sh")
+            .args(["-c", &format!("cd '{here}' && {owner} && {become_it} '{binaries}/initdb' -D '{data}' -U vestibule -A trust --no-sync --no-instructions")])
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let program = format!(
+            "cd '{here}' && exec {become_it} '{binaries}/postgres' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        );
+        let toml = format!("[store]\nkind = \"postgres\"\nurl = \"postgres://vestibule@127.0.0.1:{port}/postgres\"\n");
+        Self::start(program, toml, "ready to accept connections", folder).await
+    }
+
+    async fn start(program: String, toml: String, ready: &'static str, folder: TempDir) -> Self {
+        let child = run(&program, ready).await.unwrap_or_else(|said| panic!("it ended: {said}"));
+        Self { child, program, toml, ready, _folder: folder }
+    }
+
+    /// Kills it as a power cut would.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Starts it again where it was.
+    pub(crate) async fn start_again(&mut self) {
+        // What is left of the killed one may hold its shared memory for a moment.
+        self.child = within_patience("the store's server again", async {
+            loop {
+                if let Ok(child) = run(&self.program, self.ready).await {
+                    return child;
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// Runs it until it is ready; what it said where it ended before.
+async fn run(program: &str, ready: &'static str) -> Result<Child, String> {
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("{program} 2>&1")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut said = String::new();
+    let is_ready = within_patience("the store's server", async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains(ready) {
+                return true;
+            }
+            said += &line;
+            said.push('\n');
+        }
+        false
+    })
+    .await;
+    if !is_ready {
+        return Err(said);
+    }
+    // What it says from now on is read and forgotten, so that its pipe never fills.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    Ok(child)
+}
+
+fn postgres_binaries() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed (scripts/test does it)");
+    let mut folders: Vec<_> = versions.map(|version| version.unwrap().path().join("bin")).collect();
+    folders.sort();
+    folders.pop().expect("PostgreSQL is installed (scripts/test does it)")
+}
