@@ -72,10 +72,10 @@ impl Held {
 
 impl Otps {
     /// The challenge that a request shows: that of its body, else that of its cookie. Of two cookies (a neighbouring host may have set one) with different handles none counts.
-    pub(super) fn shown(&self, call: &Call, line: &Line, said: Option<&str>, sid: Option<Sid>) -> Shown {
+    pub(super) fn shown(&self, call: &Call, line: &Line, in_body: Option<&str>, sid: Option<Sid>) -> Shown {
         let now = self.clock.now();
-        if let Some(said) = said {
-            let held = self.open(said.as_bytes(), line).ok().flatten().filter(|held| held.is_good(line, sid, now));
+        if let Some(text) = in_body {
+            let held = self.open(text.as_bytes(), line).ok().flatten().filter(|held| held.is_good(line, sid, now));
             return Shown { held, ..Shown::default() };
         }
         let channel = line.channel.as_str();

@@ -32,8 +32,8 @@ pub(super) struct Bound<'b> {
 impl Digits {
     /// Each of 000000 to 999999 is as likely as any other: what lies beyond the last whole million of the generator is drawn again.
     pub(super) fn random(random: &Random) -> Self {
-        let drawn = std::iter::repeat_with(|| u32::from_be_bytes(random.bytes()));
-        let number = drawn.filter_map(number_of).next().expect("the draws do not end");
+        let mut drawn = std::iter::repeat_with(|| u32::from_be_bytes(random.bytes()));
+        let number = drawn.find_map(number_of).expect("the draws do not end");
         Self(Secret::new(format!("{number:06}")))
     }
 

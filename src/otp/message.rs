@@ -33,16 +33,16 @@ pub(super) fn built_in() -> Texts {
 }
 
 impl Otps {
-    /// Hands the message over; `life` is what is left of the code's.
+    /// Hands the message over; `left` is what is left of the code's life.
     pub(super) async fn deliver(
         &self,
         line: &Line,
         address: &Address,
         digits: &Digits,
-        life: Duration,
+        left: Duration,
         language: Language,
     ) -> Result<(), Undelivered> {
-        let minutes = life.as_secs().div_ceil(60).max(1);
+        let minutes = left.as_secs().div_ceil(60).max(1);
         let site = &self.settings.site;
         let delivery = async {
             match (&line.sender, address) {

@@ -61,7 +61,11 @@ impl Request {
             device_id: endpoint::said(body.device_id.as_deref()),
             device_name: said(body.device_name),
             return_to: said(body.return_to),
-            is_from_page: call.written() == Written::Form,
+            is_from_page: match call.written() {
+                Written::Form => true,
+                Written::Empty => call.is_form(),
+                Written::Json | Written::Otherwise => false,
+            },
         })
     }
 }

@@ -1,10 +1,438 @@
+//! Whole conversations: codes asked for, sent, guessed and verified, by browsers that keep cookies and apps that do not.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _, join_all, ready};
+use http::{HeaderMap, Method, StatusCode, header};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
 use super::*;
+use crate::{
+    authority::{self, Authority, Device, Issued},
+    call::{Backend, Body, Json, Piece, Placeholder, Text as Template_},
+    endpoint::{Answer, Call, Content, Places},
+    pages::Site,
+    scripted::{Reply, Server, dead_address},
+    seal::SealKey,
+    secret::AccessToken,
+    session::{self, AuthStatus, NewLogin},
+    signing::SigningKey,
+    store::{Again, Codes, Counters, Digest, MemoryStore, NewCode, Opened, Quota, Spent, Tried},
+    upstream::Target,
+};
+
+const PHONE: &str = "010-1234-5678";
+const MAIL: &str = "Kim@Example.kr";
+/// 100,000 messages of one channel: no limit but the one that a test is about.
+const AMPLE: Rate = Rate { most: 100_000, window: Duration::from_secs(3600) };
 
 /// Keeps messages for a test to read.
-pub(super) struct Recorder;
+#[derive(Default)]
+pub(super) struct Recorder {
+    sent: Mutex<Vec<(String, String)>>,
+    is_down: AtomicBool,
+}
 
 impl Recorder {
-    pub(super) fn take(&self, _to: &str, _text: &str) -> Result<(), deliver::Undelivered> {
-        Ok(())
+    pub(super) fn take(&self, to: &str, text: &str) -> Result<(), deliver::Undelivered> {
+        self.sent.lock().unwrap().push((to.to_owned(), text.to_owned()));
+        if self.is_down.load(Ordering::Relaxed) { Err(deliver::Undelivered) } else { Ok(()) }
+    }
+
+    fn count(&self) -> usize {
+        self.sent.lock().unwrap().len()
+    }
+
+    fn last(&self) -> (String, String) {
+        self.sent.lock().unwrap().last().unwrap().clone()
+    }
+
+    /// The digits of the last message.
+    fn code(&self) -> String {
+        let text = self.last().1;
+        let runs = text.split(|c: char| !c.is_ascii_digit());
+        runs.into_iter().find(|run| run.len() == 6).unwrap().to_owned()
+    }
+
+    /// Six digits that the last message does not have.
+    fn other_than_code(&self) -> String {
+        let code: u32 = self.code().parse().unwrap();
+        format!("{:06}", (code + 1) % 1_000_000)
     }
 }
+
+/// A store that is not there.
+struct Down;
+
+fn gone<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
+    ready(Err(StoreError::Unavailable("gone".to_owned()))).boxed()
+}
+
+impl Codes for Down {
+    fn open(
+        &self,
+        _: NewCode,
+        _: Duration,
+        _: usize,
+        _: crate::clock::Timestamp,
+    ) -> BoxFuture<'_, Result<Opened, StoreError>> {
+        gone()
+    }
+
+    fn again(
+        &self,
+        _: Digest,
+        _: Digest,
+        _: u32,
+        _: crate::clock::Timestamp,
+    ) -> BoxFuture<'_, Result<Again, StoreError>> {
+        gone()
+    }
+
+    fn try_code(
+        &self,
+        _: Digest,
+        _: Digest,
+        _: Digest,
+        _: u32,
+        _: crate::clock::Timestamp,
+        _: crate::clock::Timestamp,
+    ) -> BoxFuture<'_, Result<Tried, StoreError>> {
+        gone()
+    }
+
+    fn settle_code(
+        &self,
+        _: Digest,
+        _: Digest,
+        _: u64,
+        _: bool,
+        _: crate::clock::Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        gone()
+    }
+}
+
+impl Counters for Down {
+    fn spend(&self, _: Vec<Quota>, _: crate::clock::Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
+        gone()
+    }
+
+    fn refund(&self, _: Vec<Quota>, _: crate::clock::Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        gone()
+    }
+}
+
+/// What a test wants to be different.
+struct Setup {
+    purpose: Purpose,
+    allow: Option<Allow>,
+    authority: authority::Kind,
+    notify: Option<Template>,
+    backend: Option<Target>,
+    limits: Limits,
+    store: Store,
+    clock: Clock,
+    keys: Vec<u8>,
+}
+
+impl Setup {
+    fn of(purpose: Purpose) -> Self {
+        let limits =
+            Limits { per_address: AMPLE, per_ip: AMPLE, per_country: Some(AMPLE), total: AMPLE, daily_cap: 100_000 };
+        Self {
+            purpose,
+            allow: None,
+            authority: authority::Kind::Provider,
+            notify: None,
+            backend: None,
+            limits,
+            store: MemoryStore::shared(),
+            clock: midnight(),
+            keys: vec![7],
+        }
+    }
+
+    fn build(self) -> World {
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        let (clock, random, metrics) = (self.clock.clone(), Random::system(), Arc::new(Metrics::new()));
+        let connect_timeout = Duration::from_secs(2);
+        let backends =
+            self.backend.map(|target| Backend { name: "api".to_owned(), targets: vec![target], connect_timeout });
+        let caller = Arc::new(Caller::new(backends.into_iter().collect()).unwrap());
+        let keys: Vec<_> = self.keys.iter().map(|byte| SealKey([*byte; 32].into())).collect();
+        let signer = Signer::new(keys.iter().map(SigningKey::derived).collect(), "https://app.example.kr");
+        let ring = KeyRing::new(&keys, random.clone());
+        let parts = authority::Parts {
+            caller: caller.clone(),
+            providers: vec![],
+            http: reqwest::Client::new(),
+            store: self.store.clone(),
+            ring: ring.clone(),
+            signer: signer.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        };
+        let authority = Authority::new(authority::Settings { kind: self.authority, verify: None, notify: None }, parts);
+        let sessions = Sessions::new(
+            session::Settings { keys: keys.clone(), ..session::test_settings("https://app.example.kr") },
+            Arc::new(authority.unwrap()),
+            self.store.clone(),
+            clock.clone(),
+            random.clone(),
+            metrics.clone(),
+            Handle::current(),
+        );
+        let public_url = "https://app.example.kr".parse().unwrap();
+        let site = Site { public_url: &public_url, base_path: "/auth", login_page: "/auth/login", form_targets: &[] };
+        let pages = Pages::new(&crate::pages::Settings::default(), &site);
+        let places = Places { public_url: &public_url, base_path: "/auth", after_login: "/home", origins: &[] };
+        let recorder = Arc::new(Recorder::default());
+        let line = |channel| Line {
+            channel,
+            purpose: self.purpose,
+            allow: self.allow.clone(),
+            notify: self.notify.clone(),
+            sender: Sender::Recorder(recorder.clone()),
+        };
+        let settings = Settings {
+            lifetime: Duration::from_secs(180),
+            cooldown: Duration::from_secs(60),
+            attempts: 5,
+            addresses: Rules {
+                countries: ["KR", "US", "JP"].iter().filter_map(|c| Country::parse(c)).collect(),
+                bare_domains: false,
+            },
+            limits: self.limits,
+            proof_audience: "example-proof".to_owned(),
+            site: "app.example.kr".to_owned(),
+            sms: None,
+            email: None,
+        };
+        let ground = Ground {
+            base_path: "/auth".to_owned(),
+            ring,
+            signer: signer.clone(),
+            caller,
+            sessions: sessions.clone(),
+            store: self.store.clone(),
+            pages: Arc::new(pages.unwrap()),
+            return_to: ReturnTo::new(&places),
+            clock: clock.clone(),
+            random,
+            metrics: metrics.clone(),
+        };
+        let lines = vec![line(Channel::Sms), line(Channel::Email)];
+        World { otps: Otps::with_lines(settings, lines, ground), sessions, recorder, clock, signer, metrics }
+    }
+}
+
+/// The beginning of a day (UTC), so that no count falls into two.
+fn midnight() -> Clock {
+    let clock = Clock::movable();
+    let into_the_day = u64::try_from(clock.now().as_millis().rem_euclid(86_400_000)).unwrap();
+    clock.advance(Duration::from_millis(86_400_000 - into_the_day));
+    clock
+}
+
+struct World {
+    otps: Otps,
+    sessions: Sessions,
+    recorder: Arc<Recorder>,
+    clock: Clock,
+    signer: Signer,
+    metrics: Arc<Metrics>,
+}
+
+/// Which step is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    Send,
+    Resend,
+    Verify,
+}
+
+/// Whoever asks: with cookies a browser, without an app.
+#[derive(Clone)]
+struct Visitor {
+    cookies: BTreeMap<String, String>,
+    address: IpAddr,
+    is_app: bool,
+    language: &'static str,
+}
+
+/// What came of a call.
+struct Got {
+    answer: Result<Answer, Failed>,
+    set_cookie: Vec<String>,
+}
+
+impl World {
+    fn of(purpose: Purpose) -> Self {
+        Setup::of(purpose).build()
+    }
+
+    async fn call(&self, visitor: &Visitor, media_type: &str, body: impl Into<Bytes>) -> Call {
+        let mut headers = HeaderMap::new();
+        if !visitor.cookies.is_empty() {
+            let pairs: Vec<_> = visitor.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            headers.insert(header::COOKIE, pairs.join("; ").parse().unwrap());
+        }
+        if !visitor.is_app {
+            headers.insert("sec-fetch-site", "same-origin".parse().unwrap());
+            let is_form = media_type == "application/x-www-form-urlencoded";
+            headers.insert("sec-fetch-mode", if is_form { "navigate" } else { "cors" }.parse().unwrap());
+        }
+        headers.insert(header::CONTENT_TYPE, media_type.parse().unwrap());
+        headers.insert(header::ACCEPT_LANGUAGE, visitor.language.parse().unwrap());
+        let visit = self.sessions.visit(&headers, visitor.address).await;
+        let (body, client) = (body.into(), visitor.address);
+        Call { method: Method::POST, headers, query: None, body, client, visit, wants_page: false }
+    }
+
+    async fn step(&self, step: Step, channel: Channel, call: Call) -> Result<Answer, Failed> {
+        match step {
+            Step::Send => self.otps.send(call, channel).await,
+            Step::Resend => self.otps.resend(call, channel).await,
+            Step::Verify => self.otps.verify(call, channel).await,
+        }
+    }
+
+    async fn post(&self, visitor: &mut Visitor, step: Step, channel: Channel, body: Value) -> Got {
+        let call = self.call(visitor, "application/json", body.to_string()).await;
+        visitor.take(self.step(step, channel, call).await)
+    }
+
+    async fn form(&self, visitor: &mut Visitor, step: Step, channel: Channel, body: &str) -> Got {
+        let call = self.call(visitor, "application/x-www-form-urlencoded", body.to_owned()).await;
+        visitor.take(self.step(step, channel, call).await)
+    }
+
+    async fn send(&self, visitor: &mut Visitor, phone: &str) -> Got {
+        self.post(visitor, Step::Send, Channel::Sms, json!({ "phone": phone })).await
+    }
+
+    async fn resend(&self, visitor: &mut Visitor, phone: &str) -> Got {
+        self.post(visitor, Step::Resend, Channel::Sms, json!({ "phone": phone })).await
+    }
+
+    async fn verify(&self, visitor: &mut Visitor, phone: &str, code: &str) -> Got {
+        self.post(visitor, Step::Verify, Channel::Sms, json!({ "phone": phone, "code": code })).await
+    }
+
+    /// Sends a code, and fails the test where that does not work.
+    async fn send_code(&self, visitor: &mut Visitor, phone: &str) -> String {
+        let got = self.send(visitor, phone).await;
+        assert!(got.answer.is_ok(), "{:?}", got.answer);
+        self.recorder.code()
+    }
+
+    /// A browser that is logged in as `sub`.
+    async fn logged_in(&self, sub: &str) -> Visitor {
+        let mut visitor = browser();
+        let mut visit = self.sessions.visit(&HeaderMap::new(), visitor.address).await;
+        let Value::Object(identity) = json!({ "sub": sub, "email": "a@b.kr" }) else { unreachable!() };
+        let issued = Issued {
+            access_token: AccessToken::new(format!("at-{sub}")),
+            refresh_token: None,
+            id_token: None,
+            expires_in: Some(Duration::from_secs(3600)),
+            identity: Some(identity),
+            access_claims: None,
+        };
+        let device = Device { id: Random::system().uuid(), name: "Chrome on Windows".to_owned() };
+        let login = NewLogin { issued, provider: "corp".into(), device };
+        let (_, cookies) = self.sessions.begin(login, &mut visit).await.unwrap();
+        let mut headers = HeaderMap::new();
+        cookies.write(&mut headers);
+        visitor.keep(&headers);
+        visitor
+    }
+
+    fn claims(&self, proof: &str) -> Value {
+        let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(self.signer.jwks()).unwrap();
+        let header = jsonwebtoken::decode_header(proof).unwrap();
+        assert_eq!(header.typ.as_deref(), Some("vestibule-proof+jwt"));
+        let key = jsonwebtoken::DecodingKey::from_jwk(set.find(&header.kid.unwrap()).unwrap()).unwrap();
+        let mut validation = jsonwebtoken::Validation::new(header.alg);
+        validation.set_audience(&["example-proof"]);
+        // The clock of a test may be ahead of the machine's, and is never behind.
+        jsonwebtoken::decode(proof, &key, &validation).unwrap().claims
+    }
+}
+
+fn browser() -> Visitor {
+    Visitor { cookies: BTreeMap::new(), address: "192.0.2.7".parse().unwrap(), is_app: false, language: "ko" }
+}
+
+fn app() -> Visitor {
+    Visitor { is_app: true, language: "en", ..browser() }
+}
+
+impl Visitor {
+    fn take(&mut self, answer: Result<Answer, Failed>) -> Got {
+        let mut headers = HeaderMap::new();
+        match &answer {
+            Ok(answer) => answer.cookies.clone().write(&mut headers),
+            Err(failed) => failed.cookies.clone().write(&mut headers),
+        }
+        let set_cookie = self.keep(&headers);
+        Got { answer, set_cookie }
+    }
+
+    fn keep(&mut self, headers: &HeaderMap) -> Vec<String> {
+        let set: Vec<_> = headers.get_all(header::SET_COOKIE).iter().map(|v| v.to_str().unwrap().to_owned()).collect();
+        for cookie in set.iter().filter(|_| !self.is_app) {
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            if cookie.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        set
+    }
+}
+
+impl Got {
+    fn json(&self) -> &Value {
+        match self.answer.as_ref().map(|answer| &answer.content) {
+            Ok(Content::Json(value)) => value,
+            other => panic!("no JSON: {other:?}"),
+        }
+    }
+
+    fn location(&self) -> &str {
+        match self.answer.as_ref().map(|answer| &answer.content) {
+            Ok(Content::Redirect(location)) => location,
+            other => panic!("no redirect: {other:?}"),
+        }
+    }
+
+    fn error(&self) -> &OtpError {
+        match &self.answer {
+            Err(failed) => &failed.error,
+            Ok(answer) => panic!("no error: {answer:?}"),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        self.error().code()
+    }
+}
+
+mod asking;
+mod entering;
+mod guessing;
+mod limiting;
+mod paging;
+mod telling;

@@ -32,7 +32,7 @@ impl Otps {
         let Some(line) = self.line(channel) else { return self.not_configured(&call) };
         let mut course = Course::default();
         match self.check(&mut call, line, &mut course).await {
-            Ok(verified) => Ok(self.verified(&call, line, verified, course)),
+            Ok(verified) => Ok(self.verified(&call, line, &verified, course)),
             Err(error) => self.failed(&call, line, error, course),
         }
     }
@@ -175,7 +175,7 @@ impl Otps {
         Ok(())
     }
 
-    fn verified(&self, call: &Call, line: &Line, verified: Verified, course: Course) -> Answer {
+    fn verified(&self, call: &Call, line: &Line, verified: &Verified, course: Course) -> Answer {
         let (auth_status, cookies) = match &verified.entered {
             Some(entered) => (AuthStatus::Refreshed, entered.cookies.clone()),
             None => call.visit.head(),

@@ -155,7 +155,9 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
     browser.post("/auth/sms/send").body("{").header("content-type", "application/json").await.is(400);
     browser.fetch("/auth/sms/send").await.is(405);
     browser.post("/auth/sms/nothing").await.is(404);
-    browser.foreign_form("/auth/sms/send", "https://evil.example").await.is(403).problem("cross_origin");
+    browser.foreign_form("/auth/sms/send", "https://evil.example").await.is(403);
+    let foreign = browser.post("/auth/sms/send").header("origin", "https://evil.example").json(&json!({ "phone": PHONE }));
+    foreign.header("sec-fetch-site", "cross-site").await.is(403).problem("cross_origin");
 }
 
 #[tokio::test]

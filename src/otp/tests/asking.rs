@@ -1,0 +1,300 @@
+//! What is asked for and how: bodies, addresses, challenges, resending.
+
+use super::*;
+
+#[tokio::test]
+async fn a_code_is_sent_and_verified_once_and_brings_a_proof() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    let sent = world.send(&mut visitor, PHONE).await;
+    let expires = world.clock.now().plus(Duration::from_secs(180)).rfc3339();
+    assert_eq!(sent.json(), &json!({ "success": true, "message": "인증번호가 발송되었습니다", "expiresAt": expires }));
+    assert_eq!(sent.set_cookie.len(), 1);
+    assert!(sent.set_cookie[0].starts_with("sb_otp_sms="));
+    assert!(sent.set_cookie[0].ends_with("; Max-Age=180; Path=/; HttpOnly; Secure; SameSite=Lax"));
+    let (to, text) = world.recorder.last();
+    let code = world.recorder.code();
+    assert_eq!(to, "+821012345678");
+    assert_eq!(text, format!("[app.example.kr] 인증번호는 [{code}]입니다. 3분 이내에 입력해주세요."));
+
+    let verified = world.verify(&mut visitor, "+82 10 1234 5678", &code).await;
+    assert_eq!(verified.json()["success"], true);
+    assert_eq!(verified.json()["message"], "인증이 완료되었습니다");
+    assert_eq!(verified.answer.as_ref().unwrap().auth_status, AuthStatus::Anonymous);
+    let claims = world.claims(verified.json()["proof"].as_str().unwrap());
+    let now = world.clock.now().as_secs();
+    assert_eq!(claims["iss"], "https://app.example.kr");
+    assert_eq!((claims["purpose"].as_str(), claims["channel"].as_str()), (Some("prove"), Some("sms")));
+    assert_eq!(claims["address"], "+821012345678");
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 300);
+    assert!((now - 5..=now).contains(&claims["verified_at"].as_i64().unwrap()));
+    assert!(claims["jti"].as_str().unwrap().len() >= 22 && claims.get("sub").is_none());
+    assert!(visitor.cookies.is_empty(), "the challenge goes with its code");
+
+    let mut replay = visitor.clone();
+    replay
+        .cookies
+        .insert("sb_otp_sms".into(), sent.set_cookie[0]["sb_otp_sms=".len()..].split(';').next().unwrap().into());
+    assert_eq!(world.verify(&mut replay, PHONE, &code).await.code(), "code_wrong");
+}
+
+#[tokio::test]
+async fn an_e_mail_address_is_told_apart_by_letters_and_not_by_their_case() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
+    assert_eq!(world.recorder.last().0, "Kim@example.kr", "sent as typed");
+    let body = json!({ "email": "kim@EXAMPLE.kr", "code": world.recorder.code() });
+    let verified = world.post(&mut visitor, Step::Verify, Channel::Email, body).await;
+    let claims = world.claims(verified.json()["proof"].as_str().unwrap());
+    assert_eq!((claims["channel"].as_str(), claims["address"].as_str()), (Some("email"), Some("Kim@example.kr")));
+}
+
+#[tokio::test]
+async fn an_app_gets_the_challenge_and_sends_it_back() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = app();
+    let sent = world.send(&mut visitor, PHONE).await;
+    assert_eq!(sent.json()["message"], "The code has been sent");
+    let challenge = sent.json()["challenge"].as_str().unwrap().to_owned();
+    let code = world.recorder.code();
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong", "not without it");
+    let again = json!({ "phone": PHONE, "challenge": challenge });
+    let again = world.post(&mut visitor, Step::Resend, Channel::Sms, again).await;
+    assert_eq!(again.json()["message"], "The code has been sent again");
+    let body = json!({ "phone": PHONE, "code": code, "challenge": challenge });
+    let bent = json!({ "phone": PHONE, "code": code, "challenge": format!("{challenge}x") });
+    assert_eq!(world.post(&mut visitor, Step::Verify, Channel::Sms, bent).await.code(), "code_wrong");
+    let verified = world.post(&mut visitor, Step::Verify, Channel::Sms, body).await;
+    assert_eq!(verified.json()["success"], true);
+}
+
+#[tokio::test]
+async fn the_challenge_of_the_body_counts_before_that_of_the_cookie() {
+    let world = World::of(Purpose::Prove);
+    let (mut first, mut second) = (app(), browser());
+    let challenge = world.send(&mut first, PHONE).await.json()["challenge"].as_str().unwrap().to_owned();
+    let of_first = world.recorder.code();
+    world.clock.advance(Duration::from_secs(60));
+    let of_second = world.send_code(&mut second, PHONE).await;
+    let with_body = |code: &str| json!({ "phone": PHONE, "code": code, "challenge": challenge });
+    if of_first != of_second {
+        let got = world.post(&mut second, Step::Verify, Channel::Sms, with_body(&of_second)).await;
+        assert_eq!(got.code(), "code_wrong");
+    }
+    let got = world.post(&mut second, Step::Verify, Channel::Sms, with_body(&of_first)).await;
+    assert_eq!(got.json()["success"], true);
+}
+
+#[tokio::test]
+async fn every_body_that_is_not_read_here_is_400_before_anything_is_sent() {
+    let world = World::of(Purpose::Prove);
+    let visitor = browser();
+    for (step, media_type, body, code) in [
+        (Step::Send, "text/plain", r#"{"phone":"010-1234-5678"}"#, "json_expected"),
+        (Step::Send, "application/json-patch+json", r#"{"phone":"010-1234-5678"}"#, "json_expected"),
+        (Step::Send, "multipart/form-data; boundary=x", "--x--", "json_expected"),
+        (Step::Send, "application/json", r#"{"phone":"010-1234-5678""#, "malformed_json"),
+        (Step::Send, "application/json", "nonsense", "malformed_json"),
+        (Step::Send, "application/json", "\u{feff}{}", "malformed_json"),
+        (Step::Send, "application/json", "\"010-1234-5678\"", "malformed_json"),
+        (Step::Send, "application/json", "null", "malformed_json"),
+        (Step::Send, "application/json", r#"{"phone":1012345678}"#, "malformed_json"),
+        (Step::Send, "application/json", r#"{"phone":["010-1234-5678"]}"#, "malformed_json"),
+        (Step::Send, "application/json", r#"{"phone":{"$ne":null}}"#, "malformed_json"),
+        (Step::Send, "application/json", r#"{"phone":"010-1234-5678","phone":"010-8765-4321"}"#, "malformed_json"),
+        (Step::Send, "application/json", "{}", "bad_phone"),
+        (Step::Send, "application/json", "", "bad_phone"),
+        (Step::Send, "text/plain", "", "bad_phone"),
+        (Step::Send, "application/json", r#"{"phone":null}"#, "bad_phone"),
+        (Step::Send, "application/json", r#"{"phone":"  "}"#, "bad_phone"),
+        (Step::Send, "application/json", r#"{"phone":"02-123-4567"}"#, "bad_phone"),
+        (Step::Send, "application/json", r#"{"email":"a@b.kr"}"#, "bad_phone"),
+        (Step::Send, "application/json", r#"{"phone":"010-1234-5678\r\nBcc: x"}"#, "bad_phone"),
+        (Step::Send, "application/x-www-form-urlencoded", "phone=a&phone=b", "malformed_json"),
+        (Step::Resend, "application/json", "{}", "bad_phone"),
+        (Step::Resend, "application/json", r#"{"phone":"010-1234-5678"}"#, "no_live_code"),
+        (Step::Verify, "application/json", "", "field_missing"),
+        (Step::Verify, "application/json", "{}", "field_missing"),
+        (Step::Verify, "application/json", r#"{"phone":"010-1234-5678"}"#, "field_missing"),
+        (Step::Verify, "application/json", r#"{"code":"123456"}"#, "field_missing"),
+        (Step::Verify, "application/json", r#"{"phone":"","code":"123456"}"#, "field_missing"),
+        (Step::Verify, "application/json", r#"{"phone":"010-1234-5678","code":123456}"#, "malformed_json"),
+        (Step::Verify, "application/json", r#"{"phone":"x","code":"12345"}"#, "code_form"),
+        (Step::Verify, "application/json", r#"{"phone":"x","code":"１２３４５６"}"#, "code_form"),
+        (Step::Verify, "application/json", r#"{"phone":"x","code":"123456 "}"#, "code_form"),
+        (Step::Verify, "application/json", r#"{"phone":"x","code":"123456"}"#, "bad_phone"),
+        (Step::Verify, "application/json", r#"{"phone":"010-1234-5678","code":"123456"}"#, "code_wrong"),
+    ] {
+        let call = world.call(&visitor, media_type, body).await;
+        let got = visitor.clone().take(world.step(step, Channel::Sms, call).await);
+        assert_eq!(got.code(), code, "{step:?} {media_type} {body}");
+    }
+    assert_eq!(world.recorder.count(), 0);
+    let mail = world.call(&visitor, "application/json", r#"{"email":"a@b.kr,c@d.kr"}"#).await;
+    assert_eq!(world.otps.send(mail, Channel::Email).await.unwrap_err().error.code(), "bad_email");
+}
+
+#[tokio::test]
+async fn a_challenge_is_good_for_its_own_address_channel_and_time_alone() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    assert_eq!(world.verify(&mut visitor, "010-8765-4321", &code).await.code(), "code_wrong");
+    assert_eq!(world.resend(&mut visitor, "010-8765-4321").await.code(), "no_live_code");
+    let of_sms = visitor.cookies["sb_otp_sms"].clone();
+    let mut crossed = browser();
+    crossed.cookies.insert("sb_otp_email".into(), of_sms.clone());
+    let body = json!({ "email": MAIL, "code": code });
+    assert_eq!(world.post(&mut crossed, Step::Verify, Channel::Email, body).await.code(), "code_wrong");
+    assert_eq!(world.verify(&mut browser(), PHONE, &code).await.code(), "code_wrong", "another browser");
+    world.clock.advance(Duration::from_secs(179));
+    assert_eq!(world.verify(&mut visitor.clone(), PHONE, &world.recorder.other_than_code()).await.code(), "code_wrong");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong", "expired");
+    assert_eq!(world.resend(&mut visitor, PHONE).await.code(), "no_live_code");
+}
+
+#[tokio::test]
+async fn a_challenge_of_another_purpose_is_none() {
+    let setup = Setup::of(Purpose::Prove);
+    let (store, clock) = (setup.store.clone(), setup.clock.clone());
+    let prove = setup.build();
+    let login = Setup { store, clock, ..Setup::of(Purpose::Login) }.build();
+    let mut visitor = browser();
+    let code = prove.send_code(&mut visitor, PHONE).await;
+    assert_eq!(login.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong");
+    assert_eq!(login.resend(&mut visitor, PHONE).await.code(), "no_live_code");
+    assert_eq!(prove.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+}
+
+#[tokio::test]
+async fn of_two_challenges_that_were_planted_beside_each_other_none_counts() {
+    let world = World::of(Purpose::Prove);
+    let (mut visitor, mut attacker) = (browser(), browser());
+    let code = world.send_code(&mut visitor, PHONE).await;
+    world.send_code(&mut attacker, "010-8765-4321").await;
+    let both = format!("{}; sb_otp_sms={}", visitor.cookies["sb_otp_sms"], attacker.cookies["sb_otp_sms"]);
+    let own = visitor.cookies.insert("sb_otp_sms".into(), both).unwrap();
+    assert_eq!(world.verify(&mut visitor.clone(), PHONE, &code).await.code(), "code_wrong");
+    visitor.cookies.insert("sb_otp_sms".into(), format!("{own}; sb_otp_sms=rubbish; sb_otp_sms={own}"));
+    assert_eq!(
+        world.verify(&mut visitor, PHONE, &code).await.json()["success"],
+        true,
+        "rubbish beside it harms nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_challenge_that_does_not_open_is_cleared() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    let own = visitor.cookies["sb_otp_sms"].clone();
+    visitor.cookies.insert("sb_otp_sms".into(), own[..own.len() - 1].to_owned());
+    let got = world.verify(&mut visitor, PHONE, &code).await;
+    assert_eq!((got.code(), visitor.cookies.len()), ("code_wrong", 0), "{:?}", got.set_cookie);
+    visitor.cookies.insert("sb_otp_sms".into(), own.replacen(&own[..8], "00000000", 1));
+    assert!(world.verify(&mut visitor, PHONE, &code).await.set_cookie.is_empty(), "another key's is left alone");
+}
+
+#[tokio::test]
+async fn the_same_code_is_sent_again_up_to_three_times_without_waiting() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    let sent = world.send(&mut visitor, PHONE).await;
+    let code = world.recorder.code();
+    world.clock.advance(Duration::from_secs(70));
+    for _ in 0..3 {
+        let again = world.resend(&mut visitor, PHONE).await;
+        assert_eq!(again.json()["message"], "인증번호가 재발송되었습니다");
+        assert_eq!(again.json()["expiresAt"], sent.json()["expiresAt"]);
+        assert_eq!(world.recorder.code(), code);
+    }
+    assert!(world.recorder.last().1.contains("2분 이내"), "what is left of its life");
+    let refused = world.resend(&mut visitor, PHONE).await;
+    assert!(matches!(refused.error(), OtpError::TooMany(wait) if wait.as_secs() == 110 || wait.as_secs() == 109));
+    assert_eq!(world.recorder.count(), 4);
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+    assert_eq!(world.resend(&mut visitor, PHONE).await.code(), "no_live_code");
+}
+
+#[tokio::test]
+async fn a_code_outlives_the_rotation_of_the_key_that_it_was_made_with() {
+    let setup = Setup::of(Purpose::Prove);
+    let (store, clock) = (setup.store.clone(), setup.clock.clone());
+    let old = setup.build();
+    let rotated =
+        Setup { store: store.clone(), clock: clock.clone(), keys: vec![8, 7], ..Setup::of(Purpose::Prove) }.build();
+    let gone = Setup { store, clock, keys: vec![8], ..Setup::of(Purpose::Prove) }.build();
+    let mut visitor = browser();
+    let code = old.send_code(&mut visitor, PHONE).await;
+    assert_eq!(rotated.resend(&mut visitor, PHONE).await.json()["success"], true);
+    assert_eq!(rotated.recorder.code(), code);
+    assert_eq!(gone.verify(&mut visitor.clone(), PHONE, &code).await.code(), "code_wrong");
+    assert_eq!(rotated.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+}
+
+#[tokio::test]
+async fn a_message_that_was_not_delivered_leaves_a_code_that_can_be_sent_again() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    world.recorder.is_down.store(true, Ordering::Relaxed);
+    let failed = world.send(&mut visitor, PHONE).await;
+    let expected =
+        Retry { channel: Channel::Sms, again: false, endpoint: "/auth/sms/resend".to_owned(), challenge: None };
+    assert!(matches!(failed.error(), OtpError::Undelivered(retry) if *retry == expected), "{:?}", failed.answer);
+    assert!(visitor.cookies.contains_key("sb_otp_sms"));
+    let failed = world.resend(&mut visitor, PHONE).await;
+    assert!(matches!(failed.error(), OtpError::Undelivered(retry) if retry.again));
+    world.recorder.is_down.store(false, Ordering::Relaxed);
+    assert_eq!(world.resend(&mut visitor, PHONE).await.json()["success"], true);
+    let code = world.recorder.code();
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+
+    world.recorder.is_down.store(true, Ordering::Relaxed);
+    let failed = world.send(&mut app(), "010-8765-4321").await;
+    assert!(matches!(failed.error(), OtpError::Undelivered(retry) if retry.challenge.is_some()), "for an app");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_where_the_store_does_not_answer() {
+    let whole = MemoryStore::shared();
+    let without = |codes: bool, counters: bool| {
+        let mut store = whole.clone();
+        if codes {
+            store.codes = Arc::new(Down);
+        }
+        if counters {
+            store.counters = Arc::new(Down);
+        }
+        Setup { store, ..Setup::of(Purpose::Prove) }.build()
+    };
+    for world in [without(true, false), without(false, true), without(true, true)] {
+        let mut visitor = browser();
+        let failed = world.send(&mut visitor, PHONE).await;
+        assert_eq!((failed.code(), world.recorder.count(), visitor.cookies.len()), ("store_failed", 0, 0));
+    }
+    let (up, codes, counters) = (without(false, false), without(true, false), without(false, true));
+    let mut visitor = browser();
+    let code = up.send_code(&mut visitor, PHONE).await;
+    for world in [codes, counters] {
+        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "store_unavailable");
+        assert_eq!(world.resend(&mut visitor, PHONE).await.code(), "store_unavailable");
+        assert_eq!(world.recorder.count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_is_not_configured_is_404() {
+    let mut world = World::of(Purpose::Prove);
+    world.otps.lines.retain(|line| line.channel == Channel::Sms);
+    let call = world.call(&browser(), "application/json", r#"{"email":"a@b.kr"}"#).await;
+    assert_eq!(world.otps.send(call, Channel::Email).await.unwrap_err().error.code(), "not_found");
+    let call = world.call(&browser(), "application/json", "").await;
+    assert_eq!(
+        world.otps.page(call, Channel::Sms).await.unwrap_err().error.code(),
+        "not_found",
+        "no page without login"
+    );
+}

@@ -1,0 +1,151 @@
+//! Purpose `login`: a right code becomes a session.
+
+use super::*;
+use crate::oidc::fake::b64;
+
+/// A backend that gives tokens for a code, and says so in a JWT that nobody verifies here.
+async fn backend(allow: Option<Allow>, script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> (World, Server) {
+    let asked = AtomicUsize::new(0);
+    let server = Server::start(move |_| script(asked.fetch_add(1, Ordering::Relaxed))).await;
+    let body = json!({
+        "channel": "{channel}", "address": "{address}", "e164": "{address_e164}", "deviceId": "{device_id}", "device": "{device_name}"
+    });
+    let otp = Template {
+        upstream: 0,
+        method: Method::POST,
+        path: Template_(vec![Piece::Literal("/auth/otp".to_owned())]),
+        headers: vec![],
+        cookies: vec![],
+        body: Body::Json(Json::from_value(&body, authority::OTP).unwrap()),
+        timeout: Duration::from_secs(5),
+        assertion: None,
+    };
+    let at = |pointer: &str| authority::Pointer::Json(pointer.to_owned());
+    let kind = authority::Kind::Backend(Box::new(authority::Backend {
+        upstream: 0,
+        exchange: None,
+        credentials: None,
+        otp: Some(otp),
+        refresh: None,
+        refused: vec![401],
+        signout: None,
+        answer: authority::Answer {
+            access_token: at("/accessToken"),
+            refresh_token: at("/refreshToken"),
+            expires_in: at("/expiresIn"),
+        },
+    }));
+    let target = Target::Http { host: server.address.ip().to_string(), port: server.address.port() };
+    let setup = Setup { authority: kind, backend: Some(target), allow, ..Setup::of(Purpose::Login) };
+    (setup.build(), server)
+}
+
+fn tokens() -> Reply {
+    let token = format!("e30.{}.x", b64(br#"{"sub":"kim","role":"user"}"#));
+    Reply::json(200, &json!({ "accessToken": token, "refreshToken": "rt", "expiresIn": 300 }))
+}
+
+#[tokio::test]
+async fn a_right_code_is_a_session_and_what_a_script_gets_of_one() {
+    let (world, server) = backend(None, |_| tokens()).await;
+    let mut visitor = browser();
+    let sent =
+        json!({ "phone": PHONE, "deviceId": "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11", "deviceName": "Kim's phone" });
+    world.post(&mut visitor, Step::Send, Channel::Sms, sent).await;
+    assert!(server.seen().is_empty(), "whether there is an account is not asked");
+    let code = world.recorder.code();
+    let entered = world.verify(&mut visitor, PHONE, &code).await;
+    let body = entered.json();
+    assert_eq!((body["success"].as_bool(), body["authenticated"].as_bool()), (Some(true), Some(true)));
+    assert_eq!(body["user"]["sub"], "kim");
+    assert_eq!(body["deviceId"], "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11");
+    let claims = world.claims(body["proof"].as_str().unwrap());
+    assert_eq!((claims["sub"].as_str(), claims["purpose"].as_str()), (Some("kim"), Some("login")));
+    assert_eq!(entered.answer.as_ref().unwrap().auth_status, AuthStatus::Refreshed);
+    assert_eq!(visitor.cookies.keys().collect::<Vec<_>>(), ["sb_at", "sb_did", "sb_rt"]);
+    assert_eq!(
+        server.seen()[0].json(),
+        json!({
+            "channel": "sms", "address": "01012345678", "e164": "+821012345678",
+            "deviceId": "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11", "device": "Kim's phone"
+        })
+    );
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_form_goes_on_to_where_the_login_was_to_lead() {
+    let (world, _server) = backend(None, |_| tokens()).await;
+    let mut visitor = browser();
+    world.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678&return_to=%2Fdeep%3Fa%3Db").await;
+    let code = world.recorder.code();
+    let mut other = visitor.clone();
+    let entered = world.form(&mut visitor, Step::Verify, Channel::Sms, &format!("code={code}")).await;
+    assert_eq!((entered.location(), visitor.cookies.contains_key("sb_otp_sms")), ("/deep?a=b", false));
+    assert!(visitor.cookies.contains_key("sb_at"));
+    let late = world.form(&mut other, Step::Verify, Channel::Sms, &format!("code={code}")).await;
+    assert_eq!(late.location(), "/auth/login/sms?error=code_wrong&return_to=%2Fdeep%3Fa%3Db");
+}
+
+#[tokio::test]
+async fn a_code_is_not_spent_while_the_authority_does_not_answer() {
+    let (world, _server) = backend(None, |asked| if asked < 6 { Reply::json(500, &json!({})) } else { tokens() }).await;
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    for _ in 0..5 {
+        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "unavailable");
+    }
+    let form = world.form(&mut visitor, Step::Verify, Channel::Sms, &format!("code={code}")).await;
+    assert_eq!(form.location(), "/auth/login/sms?error=unavailable");
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["authenticated"], true);
+    assert!(world.metrics.text().contains("vestibule_logins_total{method=\"sms\",result=\"failed\"} 6"));
+}
+
+#[tokio::test]
+async fn whoever_may_not_come_in_has_spent_the_code() {
+    let listed = Allow::Listed { email_domains: vec![], emails: vec!["lee@example.kr".to_owned()], claims: vec![] };
+    for (allow, status, calls) in [(None, 403, 1), (None, 401, 1), (Some(listed), 200, 0)] {
+        let answer = move |_| if status == 200 { tokens() } else { Reply::json(status, &json!({})) };
+        let (world, server) = backend(allow, answer).await;
+        let mut visitor = browser();
+        world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
+        let body = json!({ "email": MAIL, "code": world.recorder.code() });
+        let refused = world.post(&mut visitor, Step::Verify, Channel::Email, body.clone()).await;
+        assert_eq!((refused.code(), server.seen().len()), ("not_allowed", calls));
+        assert!(visitor.cookies.is_empty());
+        assert_eq!(world.post(&mut visitor, Step::Verify, Channel::Email, body).await.code(), "code_wrong");
+    }
+    let listed = Allow::Listed { email_domains: vec![], emails: vec!["kim@example.kr".to_owned()], claims: vec![] };
+    let (world, _server) = backend(Some(listed), |_| tokens()).await;
+    let mut visitor = browser();
+    world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
+    let body = json!({ "email": MAIL, "code": world.recorder.code() });
+    let entered = world.post(&mut visitor, Step::Verify, Channel::Email, body).await;
+    assert_eq!(entered.json()["authenticated"], true, "in whatever case it is typed");
+}
+
+#[tokio::test]
+async fn of_parallel_right_codes_one_session_begins() {
+    let (world, server) = backend(None, |_| tokens()).await;
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    let answers = join_all((0..20).map(|_| {
+        let (mut visitor, world, code) = (visitor.clone(), &world, &code);
+        async move { world.verify(&mut visitor, PHONE, code).await.answer.is_ok() }
+    }))
+    .await;
+    assert_eq!((answers.iter().filter(|right| **right).count(), server.seen().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn another_login_takes_the_place_of_the_session_that_was_there() {
+    let (world, _server) = backend(None, |_| tokens()).await;
+    let mut visitor = world.logged_in("lee").await;
+    let before = visitor.clone();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["user"]["sub"], "kim");
+    let mut old = world.call(&before, "application/json", "").await.visit;
+    old.ensure().await;
+    assert_eq!(old.head().0, AuthStatus::Invalid);
+}

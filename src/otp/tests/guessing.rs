@@ -1,0 +1,142 @@
+//! Wrong codes: how many are compared, whose they are, and what they end.
+
+use super::*;
+
+#[tokio::test]
+async fn of_five_hundred_parallel_guesses_five_are_compared_and_the_right_one_comes_too_late() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    let right: u32 = code.parse().unwrap();
+    let mut guesses: Vec<_> = (1..=500).map(|step| format!("{:06}", (right + step) % 1_000_000)).collect();
+    guesses.push(code.clone());
+    let answers = join_all(guesses.iter().map(|guess| {
+        let (mut visitor, world) = (visitor.clone(), &world);
+        async move { world.verify(&mut visitor, PHONE, guess).await }
+    }))
+    .await;
+    assert!(answers.iter().all(|got| matches!(got.code(), "code_wrong" | "too_many")));
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong");
+    // What was compared counts against the address: five, so five more of ten are left.
+    world.clock.advance(Duration::from_secs(60));
+    world.send_code(&mut visitor, PHONE).await;
+    let wrong = world.recorder.other_than_code();
+    for _ in 0..5 {
+        assert_eq!(world.verify(&mut visitor, PHONE, &wrong).await.code(), "code_wrong");
+    }
+    world.clock.advance(Duration::from_secs(60));
+    world.send_code(&mut visitor, PHONE).await;
+    assert_eq!(world.verify(&mut visitor, PHONE, &wrong).await.code(), "too_many");
+}
+
+#[tokio::test]
+async fn the_right_code_after_two_hundred_parallel_wrong_ones_is_none() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    let wrong = world.recorder.other_than_code();
+    let guesses = std::iter::repeat_n(wrong, 200).chain([code]);
+    let answers = join_all(guesses.map(|guess| {
+        let (mut visitor, world) = (visitor.clone(), &world);
+        async move { world.verify(&mut visitor, PHONE, &guess).await.answer.is_ok() }
+    }))
+    .await;
+    assert!(answers.iter().all(|right| !right));
+}
+
+#[tokio::test]
+async fn of_a_hundred_parallel_right_codes_one_is_taken() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    let answers = join_all((0..100).map(|_| {
+        let (mut visitor, world, code) = (visitor.clone(), &world, &code);
+        async move { world.verify(&mut visitor, PHONE, code).await.answer.is_ok() }
+    }))
+    .await;
+    assert_eq!(answers.iter().filter(|right| **right).count(), 1);
+}
+
+#[tokio::test]
+async fn the_fifth_wrong_try_ends_the_code_and_sending_it_again_does_not_refill_them() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    let wrong = world.recorder.other_than_code();
+    for _ in 0..4 {
+        assert_eq!(world.verify(&mut visitor, PHONE, &wrong).await.code(), "code_wrong");
+        if world.recorder.count() < 3 {
+            assert_eq!(world.resend(&mut visitor, PHONE).await.json()["success"], true);
+        }
+    }
+    let mut lucky = visitor.clone();
+    let mut unlucky = visitor;
+    assert_eq!(world.verify(&mut unlucky, PHONE, &wrong).await.code(), "code_wrong");
+    assert_eq!(world.resend(&mut unlucky, PHONE).await.code(), "no_live_code");
+    assert_eq!(world.verify(&mut lucky, PHONE, &code).await.code(), "code_wrong");
+}
+
+#[tokio::test]
+async fn guesses_without_the_challenge_cost_the_code_nothing() {
+    let world = World::of(Purpose::Prove);
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    let wrong = world.recorder.other_than_code();
+    for _ in 0..50 {
+        assert_eq!(world.verify(&mut browser(), PHONE, &wrong).await.code(), "code_wrong");
+        assert_eq!(world.verify(&mut browser(), PHONE, &code).await.code(), "code_wrong");
+    }
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+}
+
+#[tokio::test]
+async fn ten_wrong_codes_an_hour_are_taken_for_an_address_and_right_ones_cost_nothing() {
+    let world = World::of(Purpose::Prove);
+    for _ in 0..30 {
+        let mut visitor = browser();
+        let code = world.send_code(&mut visitor, PHONE).await;
+        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+        world.clock.advance(Duration::from_secs(60));
+    }
+    let mut compared = 0;
+    for _ in 0..4 {
+        let mut attacker = browser();
+        world.send_code(&mut attacker, PHONE).await;
+        let wrong = world.recorder.other_than_code();
+        for _ in 0..5 {
+            match world.verify(&mut attacker, PHONE, &wrong).await.error() {
+                OtpError::Wrong => compared += 1,
+                OtpError::TooMany(wait) => assert!(*wait > Duration::from_secs(60)),
+                other => panic!("{other:?}"),
+            }
+        }
+        world.clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(compared, 10);
+    let mut other = browser();
+    let code = world.send_code(&mut other, "010-8765-4321").await;
+    assert_eq!(world.verify(&mut other, "010-8765-4321", &code).await.json()["success"], true, "another address");
+}
+
+#[tokio::test]
+async fn a_newer_code_of_the_same_browser_ends_the_older_and_another_browsers_never_does() {
+    let world = World::of(Purpose::Prove);
+    let (mut mine, mut stranger) = (browser(), browser());
+    let first = world.send_code(&mut mine, PHONE).await;
+    world.clock.advance(Duration::from_secs(60));
+    let theirs = world.send_code(&mut stranger, PHONE).await;
+    assert_eq!(world.verify(&mut mine.clone(), PHONE, &world.recorder.other_than_code()).await.code(), "code_wrong");
+    if theirs != first {
+        assert_eq!(world.verify(&mut mine.clone(), PHONE, &theirs).await.code(), "code_wrong", "not mine");
+    }
+    assert_eq!(world.verify(&mut mine.clone(), PHONE, &first).await.json()["success"], true, "still good");
+    world.clock.advance(Duration::from_secs(60));
+    let older = world.send_code(&mut mine, PHONE).await;
+    let before = mine.clone();
+    world.clock.advance(Duration::from_secs(60));
+    let newer = world.send_code(&mut mine, PHONE).await;
+    if older != newer {
+        assert_eq!(world.verify(&mut before.clone(), PHONE, &older).await.code(), "code_wrong", "ended");
+    }
+    assert_eq!(world.verify(&mut mine, PHONE, &newer).await.json()["success"], true);
+}

@@ -1,0 +1,163 @@
+//! How many messages are sent, to whom and for whom.
+
+use super::*;
+
+fn limits() -> Limits {
+    Limits { per_address: AMPLE, per_ip: AMPLE, per_country: None, total: AMPLE, daily_cap: 100_000 }
+}
+
+fn per_hour(most: u32) -> Rate {
+    Rate { most, window: Duration::from_secs(3600) }
+}
+
+fn world(limits: Limits) -> World {
+    Setup { limits, ..Setup::of(Purpose::Prove) }.build()
+}
+
+fn number(index: u32) -> String {
+    format!("010-{:04}-{:04}", 2000 + index / 10_000, index % 10_000)
+}
+
+fn from(address: &str) -> Visitor {
+    Visitor { address: address.parse().unwrap(), ..browser() }
+}
+
+#[tokio::test]
+async fn the_next_code_waits_for_the_cool_down_and_three_browsers_may_have_one() {
+    let world = world(limits());
+    let mut mine = browser();
+    world.send_code(&mut mine, PHONE).await;
+    world.clock.advance(Duration::from_secs(23));
+    let refused = world.send(&mut mine, PHONE).await;
+    assert!(matches!(refused.error(), OtpError::TooSoon(wait) if (36..=37).contains(&wait.as_secs())));
+    assert_eq!(world.send(&mut browser(), PHONE).await.code(), "too_soon", "whoever asks");
+    assert!(refused.set_cookie.is_empty() && world.recorder.count() == 1);
+    let setup = Setup { limits: limits(), ..Setup::of(Purpose::Prove) };
+    let mut quick = setup.build();
+    quick.otps.settings.cooldown = Duration::ZERO;
+    let mut visitors = [browser(), browser(), browser()];
+    for visitor in &mut visitors {
+        quick.send_code(visitor, PHONE).await;
+    }
+    assert_eq!(quick.send(&mut browser(), PHONE).await.code(), "too_soon", "a fourth");
+    quick.send_code(&mut visitors[0], PHONE).await;
+}
+
+#[tokio::test]
+async fn what_the_cool_down_refuses_does_not_count() {
+    let world = world(Limits { per_address: per_hour(2), ..limits() });
+    let mut visitor = browser();
+    world.send_code(&mut visitor, PHONE).await;
+    for _ in 0..20 {
+        assert_eq!(world.send(&mut visitor, PHONE).await.code(), "too_soon");
+    }
+    world.clock.advance(Duration::from_secs(60));
+    world.send_code(&mut visitor, PHONE).await;
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(world.send(&mut visitor, PHONE).await.code(), "too_many");
+}
+
+#[tokio::test]
+async fn messages_to_an_address_are_limited_those_sent_again_too_and_verifying_is_not() {
+    let world = world(Limits { per_address: per_hour(3), ..limits() });
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    assert_eq!(world.resend(&mut visitor, PHONE).await.json()["success"], true);
+    assert_eq!(world.resend(&mut visitor, PHONE).await.json()["success"], true);
+    let refused = world.resend(&mut visitor, PHONE).await;
+    assert!(matches!(refused.error(), OtpError::TooMany(_)));
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+    world.clock.advance(Duration::from_secs(60));
+    let refused = world.send(&mut visitor, "+82 10-1234-5678").await;
+    let OtpError::TooMany(wait) = refused.error() else { panic!("{:?}", refused.answer) };
+    world.clock.advance(*wait);
+    world.send_code(&mut visitor, PHONE).await;
+}
+
+#[tokio::test]
+async fn a_client_is_limited_whatever_addresses_it_tries() {
+    let world = world(Limits { per_ip: per_hour(2), ..limits() });
+    let mut index = 0;
+    let mut next = || {
+        index += 1;
+        number(index)
+    };
+    for (first, second) in [("192.0.2.1", "::ffff:192.0.2.1"), ("2001:db8::1", "2001:db8::ffff:1")] {
+        assert!(world.send(&mut from(first), &next()).await.answer.is_ok());
+        assert!(world.send(&mut from(second), &next()).await.answer.is_ok());
+        assert_eq!(world.send(&mut from(first), &next()).await.code(), "too_many");
+        assert_eq!(world.send(&mut from(second), &next()).await.code(), "too_many");
+    }
+    assert!(world.send(&mut from("192.0.2.2"), &next()).await.answer.is_ok());
+    assert!(world.send(&mut from("2001:db8:0:1::1"), &next()).await.answer.is_ok());
+}
+
+#[tokio::test]
+async fn foreign_countries_get_half_of_all_messages_each_unless_the_file_says_otherwise() {
+    let american = |index: u32| format!("+1 520 878 {index:04}");
+    // Strangers have half of the total, too, so they come as somebody known.
+    let world = world(Limits { total: per_hour(8), ..limits() });
+    let mut known = world.logged_in("kim").await;
+    for index in 0..4 {
+        assert!(world.send(&mut known, &american(2000 + index)).await.answer.is_ok());
+    }
+    assert_eq!(world.send(&mut known, &american(3000)).await.code(), "too_many");
+    assert!(world.send(&mut known, "+81 90-1234-5678").await.answer.is_ok());
+    assert!(world.send(&mut known, PHONE).await.answer.is_ok());
+
+    let world = self::world(Limits { per_country: Some(per_hour(1)), ..limits() });
+    assert!(world.send(&mut browser(), &number(1)).await.answer.is_ok());
+    assert_eq!(world.send(&mut browser(), &number(2)).await.code(), "too_many", "the first country too");
+    assert!(world.send(&mut browser(), &american(2000)).await.answer.is_ok());
+}
+
+#[tokio::test]
+async fn strangers_leave_half_of_all_messages_to_those_who_have_logged_in() {
+    let world = world(Limits { total: per_hour(10), ..limits() });
+    for index in 0..5 {
+        let client = format!("198.51.100.{index}");
+        assert!(world.send(&mut from(&client), &number(index)).await.answer.is_ok());
+    }
+    let mut stranger = browser();
+    stranger.cookies.insert("sb_did".into(), "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11".into());
+    stranger.cookies.insert("sb_at".into(), "made up".into());
+    assert_eq!(world.send(&mut stranger, &number(10)).await.code(), "too_many", "a label proves nothing");
+    let mut known = world.logged_in("kim").await;
+    for index in 20..25 {
+        assert!(world.send(&mut known, &number(index)).await.answer.is_ok());
+    }
+    assert_eq!(world.send(&mut known, &number(30)).await.code(), "too_many", "all in all");
+}
+
+#[tokio::test]
+async fn an_attack_from_everywhere_on_everybody_costs_no_more_than_the_daily_cap() {
+    let world = world(Limits { per_address: per_hour(5), per_ip: per_hour(20), daily_cap: 300, ..limits() });
+    for attempt in 0..10_000_u32 {
+        let client =
+            IpAddr::from([203, 0, u8::try_from(attempt / 250 % 250).unwrap(), u8::try_from(attempt % 250).unwrap()]);
+        let mut attacker = Visitor { address: client, ..app() };
+        world.send(&mut attacker, &number(attempt % 2000)).await;
+        if attempt % 100 == 0 {
+            world.clock.advance(Duration::from_secs(60));
+        }
+    }
+    assert_eq!(world.recorder.count(), 300);
+    let shown = world.metrics.text();
+    assert!(
+        shown.contains(&format!("vestibule_otp_total{{channel=\"sms\",event=\"sent\"}} {}", world.recorder.count()))
+    );
+}
+
+#[tokio::test]
+async fn both_channels_count_towards_the_whole_and_an_address_of_each_is_its_own() {
+    let world = world(Limits { per_address: per_hour(1), ..limits() });
+    assert!(world.send(&mut browser(), PHONE).await.answer.is_ok());
+    assert!(world.post(&mut browser(), Step::Send, Channel::Email, json!({ "email": MAIL })).await.answer.is_ok());
+    world.clock.advance(Duration::from_secs(60));
+    let again = json!({ "email": MAIL.to_lowercase() });
+    assert_eq!(world.post(&mut browser(), Step::Send, Channel::Email, again).await.code(), "too_many");
+    let small = self::world(Limits { daily_cap: 1, ..limits() });
+    assert!(small.send(&mut browser(), PHONE).await.answer.is_ok());
+    let mail = json!({ "email": MAIL });
+    assert_eq!(small.post(&mut browser(), Step::Send, Channel::Email, mail).await.code(), "too_many");
+}

@@ -1,0 +1,130 @@
+//! The page for codes, and the forms that it posts.
+
+use super::*;
+
+impl World {
+    async fn page(&self, visitor: &mut Visitor, query: &str) -> Got {
+        let mut call = self.call(visitor, "text/plain", "").await;
+        (call.method, call.query, call.wants_page) = (Method::GET, Some(query.to_owned()), true);
+        visitor.take(self.otps.page(call, Channel::Sms).await)
+    }
+}
+
+impl Got {
+    fn html(&self) -> &str {
+        match self.answer.as_ref().map(|answer| (&answer.content, answer.status)) {
+            Ok((Content::Page(page), StatusCode::OK)) => &page.html,
+            other => panic!("no page: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
+    let world = World::of(Purpose::Login);
+    let mut visitor = browser();
+    let first = world.page(&mut visitor, "return_to=%2Fdeep%3Fa%3Db").await;
+    for expected in [
+        "action=\"/auth/sms/send\"",
+        "name=\"phone\"",
+        "name=\"return_to\" value=\"/deep?a=b\"",
+        "autocomplete=\"tel\"",
+    ] {
+        assert!(first.html().contains(expected), "{expected}\n{}", first.html());
+    }
+    let sent =
+        world.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678&return_to=%2Fdeep%3Fa%3Db").await;
+    assert_eq!(sent.answer.as_ref().unwrap().status, StatusCode::SEE_OTHER);
+    assert_eq!(sent.location(), "/auth/login/sms?return_to=%2Fdeep%3Fa%3Db");
+    let second = world.page(&mut visitor, "").await;
+    for expected in [
+        "010-****-5678",
+        "action=\"/auth/sms/verify\"",
+        "action=\"/auth/sms/resend\"",
+        "value=\"/deep?a=b\"",
+        "name=\"code\"",
+    ] {
+        assert!(second.html().contains(expected), "{expected}\n{}", second.html());
+    }
+    assert!(!second.html().contains("1012345678") && !second.html().contains("1234-5678\""));
+    let again = world.form(&mut visitor, Step::Resend, Channel::Sms, "").await;
+    assert_eq!(again.location(), "/auth/login/sms");
+    assert_eq!(world.recorder.count(), 2);
+    let anew = world.page(&mut visitor, "other=1").await;
+    assert!(anew.html().contains("action=\"/auth/sms/send\""));
+}
+
+#[tokio::test]
+async fn what_a_person_can_mend_leads_back_to_the_page() {
+    let world = World::of(Purpose::Login);
+    let mut visitor = browser();
+    for (step, body, location) in [
+        (Step::Send, "phone=", "/auth/login/sms?error=bad_phone"),
+        (Step::Send, "phone=02-123-4567&return_to=%2Fa", "/auth/login/sms?error=bad_phone&return_to=%2Fa"),
+        (Step::Send, "phone=1&return_to=%2F%2Fevil.example", "/auth/login/sms?error=bad_phone"),
+        (Step::Resend, "", "/auth/login/sms?error=no_live_code"),
+        (Step::Verify, "", "/auth/login/sms?error=field_missing"),
+        (Step::Verify, "code=12345", "/auth/login/sms?error=code_form"),
+        (Step::Verify, "code=123456", "/auth/login/sms?error=code_wrong"),
+    ] {
+        let got = world.form(&mut visitor, step, Channel::Sms, body).await;
+        assert_eq!(got.location(), location, "{step:?} {body}");
+    }
+    assert!(world.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678").await.answer.is_ok());
+    let soon = world.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678").await;
+    assert_eq!(soon.location(), "/auth/login/sms?error=too_soon&retry=60");
+    let wrong = format!("code={}", world.recorder.other_than_code());
+    assert_eq!(
+        world.form(&mut visitor, Step::Verify, Channel::Sms, &wrong).await.location(),
+        "/auth/login/sms?error=code_wrong"
+    );
+}
+
+#[tokio::test]
+async fn the_page_says_what_is_on_its_list_and_nothing_else() {
+    let world = World::of(Purpose::Login);
+    let page = async |query: &str| world.page(&mut browser(), query).await.html().to_owned();
+    assert!(page("error=too_soon&retry=37").await.contains(">37초 후에 다시 시도해주세요<"));
+    assert!(page("error=too_many&retry=x").await.contains(">잠시 후 다시 시도해주세요.<"));
+    assert!(page("error=too_many&retry=99999999").await.contains(">잠시 후 다시 시도해주세요.<"));
+    assert!(page("error=code_wrong").await.contains(">인증번호가 올바르지 않거나 만료되었습니다<"));
+    for query in ["", "error=", "error=<script>", "error=your+account+was+stolen", "retry=37"] {
+        assert!(!page(query).await.contains("role=\"alert\""), "{query}");
+    }
+    let all: &[OtpError] = &[
+        OtpError::Missing(Channel::Sms),
+        OtpError::CodeForm,
+        OtpError::Address(Channel::Sms),
+        OtpError::Wrong,
+        OtpError::TooSoon(Duration::from_secs(1)),
+        OtpError::TooMany(Duration::from_secs(1)),
+        OtpError::NoLiveCode,
+        OtpError::Undelivered(Retry { channel: Channel::Sms, again: false, endpoint: String::new(), challenge: None }),
+        OtpError::NotStored(StoreError::Full),
+        OtpError::Store(StoreError::Full),
+        OtpError::NotNotified(NotifyError::Errors),
+        OtpError::AuthorityUnavailable(IssueError::Unsupported),
+    ];
+    for error in all {
+        assert!(error.text().is_some(), "{error:?}");
+        assert!(page(&format!("error={}", error.code())).await.contains("role=\"alert\""), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_logged_in_goes_on() {
+    let world = World::of(Purpose::Login);
+    let mut kim = world.logged_in("kim").await;
+    assert_eq!(world.page(&mut kim, "return_to=%2Fdeep").await.location(), "/deep");
+    assert_eq!(world.page(&mut kim, "return_to=https%3A%2F%2Fevil.example").await.location(), "/home");
+}
+
+#[tokio::test]
+async fn a_script_gets_json_and_no_redirect() {
+    let world = World::of(Purpose::Login);
+    assert_eq!(world.send(&mut browser(), "1").await.code(), "bad_phone");
+    assert_eq!(world.send(&mut browser(), PHONE).await.json()["success"], true);
+    let prove = World::of(Purpose::Prove);
+    let got = prove.form(&mut browser(), Step::Send, Channel::Sms, "phone=010-1234-5678").await;
+    assert_eq!(got.json()["success"], true, "a channel without a page answers forms with JSON, too");
+}

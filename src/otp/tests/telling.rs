@@ -1,0 +1,137 @@
+//! Purpose `verify`: the session that it needs and the backend that is told.
+
+use super::*;
+
+/// `PUT /users/phone {phone, ok, who}`, as the visitor.
+fn notify() -> Template {
+    let known = authority::OTP_NOTIFY;
+    let body = json!({ "phone": "{address}", "e164": "{address_e164}", "via": "{channel}", "who": "{claims.sub}", "ok": true });
+    let bearer = vec![Piece::Literal("Bearer ".to_owned()), Piece::Placeholder(Placeholder::AccessToken)];
+    Template {
+        upstream: 0,
+        method: Method::PUT,
+        path: Template_(vec![Piece::Literal("/users/phone".to_owned())]),
+        headers: vec![(header::AUTHORIZATION, Template_(bearer))],
+        cookies: vec![],
+        body: Body::Json(Json::from_value(&body, known).unwrap()),
+        timeout: Duration::from_secs(5),
+        assertion: None,
+    }
+}
+
+fn target(address: std::net::SocketAddr) -> Target {
+    Target::Http { host: address.ip().to_string(), port: address.port() }
+}
+
+async fn backend(script: impl Fn() -> Reply + Send + Sync + 'static) -> (World, Server) {
+    let server = Server::start(move |_| script()).await;
+    let setup = Setup { notify: Some(notify()), backend: Some(target(server.address)), ..Setup::of(Purpose::Verify) };
+    (setup.build(), server)
+}
+
+#[tokio::test]
+async fn without_a_session_nothing_is_sent_and_nothing_is_read() {
+    let world = World::of(Purpose::Verify);
+    for step in [Step::Send, Step::Resend, Step::Verify] {
+        for body in [json!({ "phone": PHONE, "code": "123456" }), json!([])] {
+            let got = world.post(&mut browser(), step, Channel::Sms, body).await;
+            assert_eq!(got.code(), "login_required");
+            assert_eq!(got.answer.unwrap_err().auth_status, AuthStatus::Anonymous);
+        }
+    }
+    assert_eq!(world.recorder.count(), 0);
+}
+
+#[tokio::test]
+async fn the_backend_is_told_as_the_visitor_and_the_proof_says_who_it_was() {
+    let (world, server) = backend(|| Reply::json(200, &json!({}))).await;
+    let mut visitor = world.logged_in("kim").await;
+    let code = world.send_code(&mut visitor, PHONE).await;
+    assert!(server.seen().is_empty());
+    let verified = world.verify(&mut visitor, PHONE, &code).await;
+    assert_eq!(verified.answer.as_ref().unwrap().auth_status, AuthStatus::Valid);
+    let claims = world.claims(verified.json()["proof"].as_str().unwrap());
+    assert_eq!((claims["sub"].as_str(), claims["purpose"].as_str()), (Some("kim"), Some("verify")));
+    let seen = &server.seen()[0];
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("PUT", "/users/phone"));
+    assert_eq!(seen.header("authorization"), Some("Bearer at-kim"));
+    assert_eq!(seen.header("x-forwarded-for"), Some("192.0.2.7"));
+    assert_eq!(
+        seen.json(),
+        json!({ "phone": "01012345678", "e164": "+821012345678", "via": "sms", "who": "kim", "ok": true })
+    );
+}
+
+#[tokio::test]
+async fn a_code_is_not_spent_while_the_backend_does_not_take_the_address() {
+    let replies = Arc::new(Mutex::new(vec![
+        Reply::json(200, &json!({ "data": null, "errors": [{ "message": "permission denied" }] })),
+        Reply::text(200, "text/html", "<!doctype html>log in"),
+        Reply::json(409, &json!({})),
+        Reply::json(500, &json!({})),
+        Reply::Reset,
+    ]));
+    let next = replies.clone();
+    let good = || Reply::json(200, &json!({ "data": {}, "errors": [] }));
+    let (world, server) = backend(move || next.lock().unwrap().pop().unwrap_or_else(good)).await;
+    let mut visitor = world.logged_in("kim").await;
+    let code = world.send_code(&mut visitor, PHONE).await;
+    let tries = replies.lock().unwrap().len();
+    for _ in 0..tries {
+        let failed = world.verify(&mut visitor, PHONE, &code).await;
+        assert_eq!(failed.code(), "notify_failed", "{:?}", failed.answer);
+        assert!(visitor.cookies.contains_key("sb_otp_sms"));
+    }
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true, "right tries do not count");
+    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong");
+    assert_eq!(server.seen().len(), tries + 1);
+}
+
+#[tokio::test]
+async fn a_backend_that_is_not_there_spends_no_code() {
+    let setup =
+        Setup { notify: Some(notify()), backend: Some(target(dead_address().await)), ..Setup::of(Purpose::Verify) };
+    let world = setup.build();
+    let mut visitor = world.logged_in("kim").await;
+    let code = world.send_code(&mut visitor, PHONE).await;
+    for _ in 0..7 {
+        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "notify_failed");
+    }
+}
+
+#[tokio::test]
+async fn another_persons_session_in_the_same_browser_cannot_use_the_code() {
+    let (world, server) = backend(|| Reply::json(200, &json!({}))).await;
+    let mut kim = world.logged_in("kim").await;
+    let code = world.send_code(&mut kim, PHONE).await;
+    let mut lee = world.logged_in("lee").await;
+    lee.cookies.insert("sb_otp_sms".into(), kim.cookies["sb_otp_sms"].clone());
+    assert_eq!(world.verify(&mut lee, PHONE, &code).await.code(), "code_wrong");
+    assert_eq!(world.resend(&mut lee, PHONE).await.code(), "no_live_code");
+    assert!(server.seen().is_empty());
+    assert_eq!(world.verify(&mut kim, PHONE, &code).await.json()["success"], true);
+}
+
+#[tokio::test]
+async fn of_parallel_right_codes_the_backend_is_told_once() {
+    let (world, server) = backend(|| Reply::json(200, &json!({}))).await;
+    let mut visitor = world.logged_in("kim").await;
+    let code = world.send_code(&mut visitor, PHONE).await;
+    let answers = join_all((0..20).map(|_| {
+        let (mut visitor, world, code) = (visitor.clone(), &world, &code);
+        async move { world.verify(&mut visitor, PHONE, code).await.answer.is_ok() }
+    }))
+    .await;
+    assert_eq!((answers.iter().filter(|right| **right).count(), server.seen().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_can_issue_spends_no_code() {
+    let world = World::of(Purpose::Login);
+    let mut visitor = browser();
+    let code = world.send_code(&mut visitor, PHONE).await;
+    for _ in 0..6 {
+        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "not_found");
+    }
+    assert!(visitor.cookies.contains_key("sb_otp_sms"));
+}
