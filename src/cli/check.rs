@@ -43,8 +43,8 @@ fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "Cookie header at its worst: {} bytes, and {} while {MOST_ATTEMPTS} logins are under way (a header block may have {}, those of many backends 8192)",
-        session.longest_cookie_header(0),
-        session.longest_cookie_header(MOST_ATTEMPTS),
+        session.longest_cookie_header(0, 0),
+        session.longest_cookie_header(MOST_ATTEMPTS, config.otp.channels().count()),
         Limits::default().head_bytes
     )?;
     if session.public_url.scheme() == "https" && !session.host_prefix && config.hygiene.hosts.is_empty() {

@@ -226,7 +226,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         listen: server.listen?,
         session: session?,
         replay_body: session_section.read("replay_body", form::size),
-        login: login?,
+        login: crate::login::Settings { codes: otp::pages(&otp), ..login? },
         pages: pages?,
         authority,
         signing,

@@ -7,9 +7,10 @@ use crate::{
     authority::{CodeLogin, OTP_NOTIFY},
     call::{Piece, Placeholder, Template, Text},
     otp::{
-        ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
-        deliver::PLACEHOLDERS,
+        Channel, ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings,
+        SmsChannel, deliver::PLACEHOLDERS,
     },
+    pages::To,
 };
 
 /// What `[otp]` leans on in the rest of the file.
@@ -56,6 +57,17 @@ pub(super) fn otp(section: &Section<'_>, context: &Context<'_, '_>, around: &mut
         sms: sms?,
         email: email?,
     })
+}
+
+/// The channels that the login page offers.
+pub(super) fn pages(settings: &Settings) -> Vec<To> {
+    let logins = settings.channels().filter(|(_, channel)| channel.purpose == Purpose::Login);
+    logins
+        .map(|(channel, _)| match channel {
+            Channel::Sms => To::Phone,
+            Channel::Email => To::Mailbox,
+        })
+        .collect()
 }
 
 fn sms_channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) -> Option<SmsChannel> {

@@ -56,15 +56,15 @@ impl CookieChanges {
 }
 
 impl Settings {
-    /// The most octets that the `Cookie` header takes, with `attempts` logins under way; of those the newest [`MOST_ATTEMPTS`](super::MOST_ATTEMPTS) are kept.
-    pub fn longest_cookie_header(&self, attempts: usize) -> usize {
+    /// The most octets that the `Cookie` header takes, with `attempts` logins under way (of those the newest [`MOST_ATTEMPTS`](super::MOST_ATTEMPTS) are kept) and one-time codes of `channels`.
+    pub fn longest_cookie_header(&self, attempts: usize, channels: usize) -> usize {
         let jar = Jar::new(self);
         let pair = |name: &str| "; ".len() + name.len() + "=".len();
         // Each part adds its name, and its number after a dot.
         let parts = jar.parts(MOST_SESSION_OCTETS) + 1;
         let tokens = MOST_SESSION_OCTETS + parts * (pair(&jar.access).max(pair(&jar.refresh)) + 2);
         let device = pair(&jar.device) + uuid::fmt::Hyphenated::LENGTH;
-        let challenges = CHALLENGES.len() * ("; ".len() + LONGEST_CHALLENGE);
+        let challenges = channels * ("; ".len() + LONGEST_CHALLENGE);
         "Cookie: ".len() + tokens + device + challenges + attempts * ("; ".len() + LONGEST_ATTEMPT)
     }
 }

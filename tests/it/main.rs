@@ -22,6 +22,7 @@ mod logout;
 mod logs;
 mod mail;
 mod oauth2;
+mod otp;
 mod outage;
 mod proxying;
 mod real_provider;

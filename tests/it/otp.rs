@@ -92,7 +92,8 @@ async fn the_pages_log_in_without_scripts() {
     let world = World::start().await;
     let browser = world.browser().speaking("ko");
     let page = browser.navigate("/auth/login?return_to=/api/me").await.is(200).text();
-    for expected in ["action=\"/auth/sms/send\"", "action=\"/auth/email/send\"", "value=\"/api/me\"", "휴대폰 번호"] {
+    for expected in ["action=\"/auth/sms/send\"", "action=\"/auth/email/send\"", "value=\"/api/me\"", "휴대폰 번호"]
+    {
         assert!(page.contains(expected), "{expected}\n{page}");
     }
     let form = |path, fields: &[(&str, &str)]| browser.navigate(path).with_method(http::Method::POST).form(fields);
@@ -120,7 +121,8 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
     let browser = world.browser();
     let post = |path: &str, body: Value| browser.post(path).header("accept-language", "ko").json(&body);
     let no_phone = "올바른 전화번호 형식이 아닙니다";
-    for phone in ["", "1", "02-123-4567", "1577-1577", "+1 415 555 2671", "０１０１２３４５６７８", "010-1234-567"] {
+    for phone in ["", "1", "02-123-4567", "1577-1577", "+1 415 555 2671", "０１０１２３４５６７８", "010-1234-567"]
+    {
         refused(send(&browser, phone).await, 400, no_phone);
     }
     let missing = "전화번호와 인증번호를 입력해주세요";

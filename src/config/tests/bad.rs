@@ -124,7 +124,7 @@ bad! {
         "10:1 `upstream` is for a backend that issues tokens, and the authority is `provider` → write `kind = \"backend\"` under `[authority]`, or leave this out\n";
     an_authority_that_there_is_not: BACKEND, "\"backend\"" => "\"gatway\"",
         "7:8 `kind` cannot be `gatway` → did you mean \"gateway\"?\n";
-    a_gateway_to_which_nobody_comes: GATEWAY, "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n[otp.sms]\npurpose = \"login\"" => "[otp.sms]\npurpose = \"prove\"",
+    a_gateway_to_which_nobody_comes: GATEWAY, "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n[otp.sms]\npurpose = \"login\"\nallow = { claims = { phone_number = [\"+821012345678\"] } }" => "[otp.sms]\npurpose = \"prove\"",
         "7:8 authority `gateway`, but neither a provider nor a code that logs in: nobody could log in → write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`\n";
     a_gateway_that_anyone_could_come_to: GATEWAY, "allow = \"anyone\"\n[otp.sms]\npurpose = \"login\"\nallow = { claims = { phone_number = [\"+821012345678\"] } }" => "[otp.sms]\npurpose = \"login\"",
         "10:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n\
@@ -142,9 +142,9 @@ bad! {
          10:7 nobody has the role `nobody` → write `roles.nobody = { emails = [\"boss@example.com\"] }`\n";
     an_access_token_that_is_over_at_once: GATEWAY, "roles.admin" => "access_token_lifetime = \"500ms\"\nroles.admin",
         "9:25 a token's times are whole seconds → write `access_token_lifetime = \"10m\"`\n";
-    a_code_that_logs_in_at_a_provider: SMALLEST, "[session]" => "[otp.sms]\npurpose = \"login\"\n[session]",
+    a_code_that_logs_in_at_a_provider: SMALLEST, "[session]" => "[otp.sms]\npurpose = \"login\"\n[otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{text}\"\n[session]",
         "5:11 the authority `provider` has no tokens for a code → write `[authority]` with `kind = \"backend\"` or `kind = \"gateway\"`, or another `purpose`\n";
-    a_code_that_logs_in_without_a_call: BACKEND, "[session]" => "[otp.sms]\npurpose = \"login\"\n[session]",
+    a_code_that_logs_in_without_a_call: BACKEND, "[session]" => "[otp.sms]\npurpose = \"login\"\n[otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{text}\"\n[session]",
         "5:11 a code logs in here, but there is no `[authority.otp]` that gives the backend's tokens for it → write `[authority.otp]` with the `path` that takes a proved address, or another `purpose`\n";
     a_call_for_codes_without_codes: BACKEND, "[authority.credentials]\npath = \"/auth/login\"\njson = { email = \"{email}\", password = \"{password}\" }\n" => "[authority.otp]\npath = \"/auth/otp\"\n",
         "9:12 there is `[authority.otp]`, but no code that logs in: nobody could log in → write `[otp.sms]` or `[otp.email]` with `purpose = \"login\"`\n";
