@@ -43,10 +43,9 @@ async function picture(page, name) {
 // Once on the demo's page by its scripts, once on the gateway's own pages: the codes arrive in the page's outbox.
 async function logInByCode(page, name, channel) {
   await page.check(`input[name="channel"][value="${channel}"]`);
+  const before = await page.locator('#outbox li').count();
   await page.click('#send');
-  const letter = page.locator('#outbox li').first();
-  await letter.waitFor();
-  const code = (await letter.textContent()).match(/(?<![0-9])[0-9]{6}(?![0-9])/)[0];
+  const code = await newestCode(page, before);
   await picture(page, `${name}-outbox`);
   await page.fill('#code', code);
   await page.click('#verify');
@@ -54,6 +53,12 @@ async function logInByCode(page, name, channel) {
   await picture(page, `${name}-by-${channel}`);
   await page.click('#logout');
   await page.locator('#anonymous').waitFor();
+}
+
+// The code in the message that follows the first `before` ones.
+async function newestCode(page, before) {
+  await page.waitForFunction((count) => document.querySelectorAll('#outbox li').length > count, before);
+  return (await page.locator('#outbox li').first().textContent()).match(/(?<![0-9])[0-9]{6}(?![0-9])/)[0];
 }
 
 async function logInOnThePages(page, name) {
@@ -68,8 +73,7 @@ async function logInOnThePages(page, name) {
   await site.locator('#code').waitFor();
   await picture(site, `${name}-code`);
   assert.match(await site.textContent('[data-left] time'), /^[0-3]:[0-5][0-9]$/, 'the time that is left is shown');
-  await page.waitForFunction((count) => document.querySelectorAll('#outbox li').length > count, before);
-  const code = (await page.locator('#outbox li').first().textContent()).match(/(?<![0-9])[0-9]{6}(?![0-9])/)[0];
+  const code = await newestCode(page, before);
   const wrong = String((Number(code) + 1) % 1_000_000).padStart(6, '0');
   await site.fill('#code', wrong);
   await site.locator('[role="alert"]').waitFor();

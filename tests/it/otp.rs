@@ -11,6 +11,11 @@ const PHONE: &str = "010-1234-5678";
 /// Codes for a proof alone, which need no session and end no login.
 const PROVE: &str = "[otp.sms]\npurpose = \"prove\"\n[otp.email]\npurpose = \"prove\"\n";
 
+/// The demo's world, with changes to the file.
+async fn codes(toml: &str) -> World {
+    Setup::with_codes().with(toml).start().await
+}
+
 fn newest(world: &World) -> Letter {
     world.backend.letters().pop().expect("a message arrived")
 }
@@ -49,7 +54,7 @@ const WRONG: &str = "인증번호가 올바르지 않거나 만료되었습니�
 
 #[tokio::test]
 async fn a_code_by_sms_logs_in() {
-    let world = World::start().await;
+    let world = codes("").await;
     world.backend.expect_assertions_of(world.gateway.public_url().as_str().trim_end_matches('/'));
     let browser = world.browser();
     let sent = send(&browser, PHONE).await.is(200).says("anonymous");
@@ -75,7 +80,7 @@ async fn a_code_by_sms_logs_in() {
 
 #[tokio::test]
 async fn a_code_by_mail_logs_in() {
-    let world = World::start().await;
+    let world = codes("").await;
     let browser = world.browser();
     let body = json!({ "email": "mina@example.test" });
     browser.post("/auth/email/send").json(&body).await.is(200);
@@ -89,7 +94,7 @@ async fn a_code_by_mail_logs_in() {
 
 #[tokio::test]
 async fn the_pages_log_in_without_scripts() {
-    let world = World::start().await;
+    let world = codes("").await;
     let browser = world.browser().speaking("ko");
     let page = browser.navigate("/auth/login?return_to=/api/me").await.is(200).text();
     for expected in ["action=\"/auth/sms/send\"", "action=\"/auth/email/send\"", "value=\"/api/me\"", "휴대폰 번호"]
@@ -117,7 +122,7 @@ async fn the_pages_log_in_without_scripts() {
 
 #[tokio::test]
 async fn every_refusal_has_its_status_its_text_and_its_code() {
-    let world = World::with(PROVE).await;
+    let world = codes(PROVE).await;
     let browser = world.browser();
     let post = |path: &str, body: Value| browser.post(path).header("accept-language", "ko").json(&body);
     let no_phone = "올바른 전화번호 형식이 아닙니다";
@@ -155,7 +160,7 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
 
 #[tokio::test]
 async fn a_code_is_for_one_browser_one_address_and_one_time() {
-    let world = World::with(&format!("{PROVE}\n[otp]\ncooldown = \"0s\"")).await;
+    let world = codes(&format!("{PROVE}\n[otp]\ncooldown = \"0s\"")).await;
     let (mine, other) = (world.browser(), world.browser());
     send(&mine, PHONE).await.is(200);
     let my_code = code(&world);
@@ -183,7 +188,7 @@ async fn a_code_is_for_one_browser_one_address_and_one_time() {
 
 #[tokio::test]
 async fn a_code_dies_after_three_minutes() {
-    let world = World::with(PROVE).await;
+    let world = codes(PROVE).await;
     let browser = world.browser();
     send(&browser, PHONE).await.is(200);
     world.advance(secs(181));
@@ -192,7 +197,7 @@ async fn a_code_dies_after_three_minutes() {
 
 #[tokio::test]
 async fn of_two_hundred_parallel_guesses_with_the_right_one_last_none_succeeds() {
-    let world = World::with(PROVE).await;
+    let world = codes(PROVE).await;
     let browser = world.browser();
     send(&browser, PHONE).await.is(200);
     let right = code(&world);
@@ -207,7 +212,7 @@ async fn of_two_hundred_parallel_guesses_with_the_right_one_last_none_succeeds()
 
 #[tokio::test]
 async fn the_same_code_is_sent_again_three_times_and_its_tries_are_not_refilled() {
-    let world = World::with(PROVE).await;
+    let world = codes(PROVE).await;
     let browser = world.browser();
     send(&browser, PHONE).await.is(200);
     let right = code(&world);
@@ -229,7 +234,7 @@ async fn the_same_code_is_sent_again_three_times_and_its_tries_are_not_refilled(
 #[tokio::test]
 async fn limits_hold_for_an_address_a_client_and_the_day() {
     let limited = "[otp]\ncooldown = \"0s\"\nlimits = { per_address = \"2/h\", per_ip = \"4/h\" }\n";
-    let world = World::with(&format!("{PROVE}{limited}")).await;
+    let world = codes(&format!("{PROVE}{limited}")).await;
     for _ in 0..2 {
         send(&world.browser(), PHONE).await.is(200);
     }
@@ -241,7 +246,7 @@ async fn limits_hold_for_an_address_a_client_and_the_day() {
     send(&world.browser(), "010-2000-0009").await.is(429);
     assert_eq!(world.backend.letters().len(), 4);
 
-    let world = World::with(&format!("{PROVE}[otp]\ndaily_cap = 3\n")).await;
+    let world = codes(&format!("{PROVE}[otp]\ndaily_cap = 3\n")).await;
     let browser = world.logged_in("mina").await;
     let mut sent = 0;
     for n in 0..8 {
@@ -253,7 +258,7 @@ async fn limits_hold_for_an_address_a_client_and_the_day() {
 #[tokio::test]
 async fn a_failed_delivery_says_where_to_try_again_and_the_code_stays_valid() {
     let dead = "http://127.0.0.1:9/outbox";
-    let world = World::with(&format!("{PROVE}[otp.sms.outbox]\nurl = \"{dead}\"\n")).await;
+    let world = codes(&format!("{PROVE}[otp.sms.outbox]\nurl = \"{dead}\"\n")).await;
     let browser = world.browser();
     let failed = send(&browser, PHONE).await;
     let problem = refused(failed, 503, "SMS 발송에 실패했습니다");
@@ -265,7 +270,7 @@ async fn a_failed_delivery_says_where_to_try_again_and_the_code_stays_valid() {
 
 #[tokio::test]
 async fn an_app_without_cookies_brings_its_challenge_in_the_body() {
-    let world = World::with(PROVE).await;
+    let world = codes(PROVE).await;
     let app = world.browser();
     let ask = |path: &str, body: Value| app.plain(http::Method::POST, path).json(&body);
     let sent = ask("/auth/sms/send", json!({ "phone": PHONE })).await.is(200).json();
@@ -290,7 +295,7 @@ json = { query = "mutation($phone: String!) { update_me(phone: $phone) { id } }"
 
 #[tokio::test]
 async fn a_verified_number_is_told_to_the_backend_as_the_visitor() {
-    let world = World::with(NOTIFY).await;
+    let world = codes(NOTIFY).await;
     let stranger = world.browser();
     refused(send(&stranger, PHONE).await.says("anonymous"), 401, "로그인이 필요합니다");
     let browser = world.logged_in("mina").await;
@@ -309,7 +314,7 @@ async fn a_verified_number_is_told_to_the_backend_as_the_visitor() {
 
 #[tokio::test]
 async fn a_code_is_not_spent_where_the_backend_was_not_told() {
-    let world = World::with(NOTIFY).await;
+    let world = codes(NOTIFY).await;
     let browser = world.logged_in("mina").await;
     send(&browser, PHONE).await.is(200);
     world.backend.set_unauthorized_always(true);
@@ -323,7 +328,7 @@ async fn a_code_is_not_spent_where_the_backend_was_not_told() {
 
 #[tokio::test]
 async fn a_code_of_one_session_is_nothing_to_another() {
-    let world = World::with(NOTIFY).await;
+    let world = codes(NOTIFY).await;
     let browser = world.logged_in("mina").await;
     send(&browser, PHONE).await.is(200);
     let right = code(&world);
@@ -333,7 +338,7 @@ async fn a_code_of_one_session_is_nothing_to_another() {
 
 #[tokio::test]
 async fn the_proof_is_verified_by_the_published_keys() {
-    let world = Setup::new().with(PROVE).with("[otp]\nproof_audience = \"signup\"").start().await;
+    let world = codes(&format!("{PROVE}[otp]\nproof_audience = \"signup\"")).await;
     let browser = world.browser();
     send(&browser, PHONE).await.is(200);
     let proof = verify(&browser, PHONE, &code(&world)).await.is(200).json()["proof"].as_str().unwrap().to_owned();

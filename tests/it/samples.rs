@@ -144,6 +144,12 @@ fn check(name: &str, sample: &str) {
             fs::write(path, pem).unwrap();
         }
     }
+    if let Some(Value::Table(pages)) = table.get("pages") {
+        fs::write(folder.path().join(pages["logo"].as_str().unwrap()), "<svg/>").unwrap();
+        let templates = folder.path().join(pages["templates"].as_str().unwrap());
+        fs::create_dir_all(&templates).unwrap();
+        fs::write(templates.join("style.css"), "main { color: red }").unwrap();
+    }
     let random = Random::system();
     if let Err(complaints) = config::parse(&table.to_string(), name, folder.path(), &environment, &random) {
         panic!("{complaints}\n{table}");

@@ -159,12 +159,13 @@ pub(crate) struct Setup {
     public_base: String,
     port: Option<u16>,
     trust_anyone: bool,
+    has_codes: bool,
     tune_provider: fn(&mut ProviderOptions),
     tune_backend: fn(&mut BackendOptions),
 }
 
 impl Setup {
-    /// The demo's file as it is, on `127.0.0.1`.
+    /// The demo's file without its one-time codes, on `127.0.0.1`.
     pub(crate) fn new() -> Self {
         Self {
             changes: Table::new(),
@@ -173,9 +174,15 @@ impl Setup {
             public_base: "http://127.0.0.1".to_owned(),
             port: None,
             trust_anyone: false,
+            has_codes: false,
             tune_provider: |_| {},
             tune_backend: |_| {},
         }
+    }
+
+    /// The demo's file as it is: codes log in, and arrive in the backend's outbox.
+    pub(crate) fn with_codes() -> Self {
+        Self { has_codes: true, ..Self::new() }
     }
 
     /// The provider's own tokens are the session's.
@@ -264,6 +271,10 @@ impl Setup {
         let world = demo::World { provider: provider.clone(), backend: backend.clone() };
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut file: Table = demo::gateway_toml(&world, address).parse().unwrap();
+        if !self.has_codes {
+            file.remove("otp");
+            file.get_mut("authority").and_then(Value::as_table_mut).and_then(|authority| authority.remove("otp"));
+        }
         for section in &self.removed {
             let (table, name) = match section.split_once('.') {
                 Some((outer, inner)) => (file.get_mut(outer).and_then(Value::as_table_mut), inner),

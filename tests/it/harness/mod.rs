@@ -13,7 +13,7 @@ mod websocket;
 use std::time::Duration;
 
 pub(crate) use self::{
-    browser::{Answer, Browser, Opened, Protocol},
+    browser::{Answer, Ask, Browser, Opened, Protocol},
     gateway::{Gateway, Setup, World, free_port},
     op::OpenIdProvider,
     process::Process,
