@@ -495,8 +495,8 @@ fn of_session(error: &BeginError) -> Verdict {
         BeginError::Unusable(_) => v(
             StatusCode::BAD_GATEWAY,
             "unusable_tokens",
-            "This session is too large for cookies: it needs the server store (session.store = \"server\")",
-            "세션이 쿠키에 담기에는 너무 큽니다. 서버 저장소(session.store = \"server\")가 필요합니다",
+            "The login service gave tokens that cannot be used",
+            "로그인 서비스가 준 토큰을 사용할 수 없습니다",
         ),
     }
 }

@@ -78,6 +78,9 @@ targets = ["http://10.0.0.1:3000"]
 path = "/{*rest}"
 upstream = "api"
 access = { roles = ["admin"] }
+[otp.sms.http]
+url = "https://sms.example/send"
+json = "{text}"
 "#;
 
 fn environment(settings: &[(&str, &str)]) -> Environment {
@@ -599,7 +602,7 @@ fn what_rests_on_the_gateways_word_carries_an_assertion_and_is_out_of_reach() {
     let exchange = "[authority.exchange]\npath = \"/social\"\njson = { p = \"{profile}\" }\n[authority.otp]\npath = \"/auth/otp\"\n[authority.refresh]";
     let text = BACKEND
         .replace("[authority.refresh]", exchange)
-        .replace("[upstreams", "[providers.google]\nclient_id = \"x\"\n[otp.sms]\npurpose = \"login\"\n[upstreams");
+        .replace("[upstreams", "[providers.google]\nclient_id = \"x\"\n[otp.sms]\npurpose = \"login\"\n[otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{text}\"\n[upstreams");
     let config = read(&text).unwrap_or_else(|complaints| panic!("{complaints}")).config;
     let own_calls = config.own_calls();
     assert!(["/social", "/auth/otp", "/auth/login"].iter().all(|path| own_calls.meets(0, &http::Method::POST, path)));
@@ -687,6 +690,7 @@ fn every_declared_key_is_read() {
         include_str!("messages.rs"),
         include_str!("oauth2.rs"),
         include_str!("otp.rs"),
+        include_str!("pages.rs"),
         include_str!("providers.rs"),
         include_str!("server.rs"),
         include_str!("session.rs"),

@@ -62,7 +62,7 @@ impl Otps {
                 (Sender::Sms { .. }, Address::Email(_)) | (Sender::Mail(_), Address::Phone(_)) => Err(Undelivered),
             }
         };
-        tokio::time::timeout(DELIVERY, delivery).await.unwrap_or(Err(Undelivered))
+        tokio::time::timeout(DELIVERY, Box::pin(delivery)).await.unwrap_or(Err(Undelivered))
     }
 }
 

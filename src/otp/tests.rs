@@ -20,6 +20,7 @@ use crate::{
     authority::{self, Authority, Device, Issued},
     call::{Backend, Body, Json, Piece, Placeholder, Text as Template_},
     endpoint::{Answer, Call, Content, Places},
+    oidc::fake::b64,
     pages::Site,
     scripted::{Reply, Server, dead_address},
     seal::SealKey,

@@ -138,10 +138,6 @@ texts! {
     CodeSentAgain: "인증번호가 재발송되었습니다", "The code has been sent again";
     /// The code was right.
     CodeVerified: "인증이 완료되었습니다", "The code has been verified";
-    /// Title of the page for codes.
-    CodeTitle: "인증번호로 로그인", "Log in with a code";
-    /// A button.
-    Verify: "확인", "Confirm";
     /// A link to the beginning.
     OtherAddress: "다른 번호나 주소 사용하기", "Use another number or address";
     /// Something does not work at the moment.

@@ -156,7 +156,8 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
     browser.fetch("/auth/sms/send").await.is(405);
     browser.post("/auth/sms/nothing").await.is(404);
     browser.foreign_form("/auth/sms/send", "https://evil.example").await.is(403);
-    let foreign = browser.post("/auth/sms/send").header("origin", "https://evil.example").json(&json!({ "phone": PHONE }));
+    let foreign =
+        browser.post("/auth/sms/send").header("origin", "https://evil.example").json(&json!({ "phone": PHONE }));
     foreign.header("sec-fetch-site", "cross-site").await.is(403).problem("cross_origin");
 }
 

@@ -3,10 +3,10 @@
 use super::*;
 use crate::otp::{Purpose, Rate};
 
-const CODES: &str = r#"
+const CODES: &str = "
 [otp.sms]
 outbox = {}
-"#;
+";
 
 /// A file on loopback with a backend that issues, and `more`.
 fn with(more: &str) -> String {

@@ -1,7 +1,6 @@
 //! Purpose `login`: a right code becomes a session.
 
 use super::*;
-use crate::oidc::fake::b64;
 
 /// A backend that gives tokens for a code, and says so in a JWT that nobody verifies here.
 async fn backend(allow: Option<Allow>, script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> (World, Server) {
