@@ -38,6 +38,9 @@ use crate::{
 /// Threads for what must not depend on a visitor or a busy core: refreshes, logins, the authority's answers.
 const BACKGROUND_THREADS: usize = 2;
 
+/// How long a start waits for the store: an instance that has not heard of the sessions that ended would take their tokens. One that is away does not keep it from starting.
+const WAIT_FOR_STORE: Duration = Duration::from_secs(1);
+
 /// What outlives a reload.
 struct World {
     clock: Clock,
@@ -88,6 +91,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     let listeners = listen::bind(&config.listen)?;
     let runtime = Background::start()?;
     let store = store::open(&config.store, &runtime.handle).context("[store]")?;
+    wait_for(&store, &runtime.handle);
     let world = World {
         request_ids: RequestIds::new(&random),
         clock,
@@ -220,6 +224,17 @@ impl Drop for Background {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+fn wait_for(store: &Store, background: &Handle) {
+    let (told, answer) = std::sync::mpsc::channel();
+    let health = store.health.clone();
+    background.spawn(async move { told.send(health.probe().await) });
+    match answer.recv_timeout(WAIT_FOR_STORE) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the store is away"),
+        Err(_) => tracing::warn!("the store does not answer yet"),
     }
 }
 
