@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     config::Config,
     oidc::{self, KeySource, Kind, Provider, Unavailable},
+    otp::deliver::{MailSender, SmtpError},
     secret::Random,
     store,
     upstream::Upstream,
@@ -63,9 +64,19 @@ async fn try_all(config: &Config, limit: Duration) -> io::Result<Vec<(String, Re
 fn probes(config: &Config) -> io::Result<Vec<Probe>> {
     let http = oidc::http_client().map_err(io::Error::other)?;
     let clock = Clock::system();
-    let store = store::open(&config.store, &tokio::runtime::Handle::current()).map_err(io::Error::other)?;
-    let reached = async move { store.health.probe().await.map(|()| String::new()).map_err(|error| error.to_string()) };
+    let store = store::open(&config.store, &tokio::runtime::Handle::current());
+    let reached = async move {
+        let store = store.map_err(|error| error.to_string())?;
+        store.health.probe().await.map(|()| String::new()).map_err(|error| error.to_string())
+    };
     let mut probes = vec![Probe { what: format!("store {}", config.store.kind()), tried: reached.boxed() }];
+    if let Some(email) = &config.otp.email {
+        let sender = MailSender::new(email.delivery.clone(), &http, clock.clone(), Random::system());
+        probes.push(Probe {
+            what: "e-mail".to_owned(),
+            tried: async move { accepted(sender.map_err(|error| error.to_string())?.probe().await) }.boxed(),
+        });
+    }
     for settings in &config.providers {
         let what = format!("provider {}", settings.name);
         let provider = Provider::new(settings.clone(), http.clone(), clock.clone(), Random::system());
@@ -97,6 +108,15 @@ async fn published(provider: Provider) -> Result<String, String> {
     provider.discover().await.map_err(|error| format!("discovery: {}", reason(&error)))?;
     let keys = counted(provider.count_keys().await).map_err(|problem| format!("keys: {problem}"))?;
     Ok(format!("discovery, {keys}"))
+}
+
+/// The mail servers that took the connection and the login; the first that did not is the problem.
+fn accepted(tried: Vec<(String, Result<(), SmtpError>)>) -> Result<String, String> {
+    let servers: Result<Vec<_>, _> = tried
+        .into_iter()
+        .map(|(server, tried)| tried.map(|()| server.clone()).map_err(|error| format!("{server}: {error}")))
+        .collect();
+    servers.map(|servers| servers.join(", "))
 }
 
 /// Keys of which none can verify anything are as bad as none.

@@ -99,6 +99,9 @@ public_url = "http://{gateway}"
 roles_claim = "/role"
 expose_claims = ["sub", "email", "name", "role"]
 
+[pages]
+name = "Vestibule demo"
+
 [authority]
 kind = "backend"
 upstream = "backend"

@@ -152,6 +152,13 @@ impl To {
         }
     }
 
+    const fn send(self) -> Text {
+        match self {
+            Self::Phone => Text::SendCodeBySms,
+            Self::Mailbox => Text::SendCodeByMail,
+        }
+    }
+
     const fn label(self) -> Text {
         match self {
             Self::Phone => Text::Phone,
@@ -325,7 +332,7 @@ impl Pages {
                     field => form.to.field(),
                     label => say(form.to.label()),
                     placeholder => say(Text::PhoneExample),
-                    send => say(Text::SendCode),
+                    send => say(form.to.send()),
                 }
             })
             .collect();
@@ -374,7 +381,7 @@ impl Pages {
             start => page.start.as_str(),
             to_label => say(page.to.label()),
             placeholder => say(Text::PhoneExample),
-            send_code => say(Text::SendCode),
+            send_code => say(page.to.send()),
             other_way => say(Text::OtherWay),
             login_page => self.login_page.as_str(),
         }

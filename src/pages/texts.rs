@@ -40,8 +40,10 @@ texts! {
     Phone: "휴대폰 번호", "Mobile number";
     /// What a phone number looks like.
     PhoneExample: "010-1234-5678", "010-1234-5678";
-    /// A button: sends the first code.
-    SendCode: "인증번호 받기", "Send me a code";
+    /// A button: sends a code to a phone.
+    SendCodeBySms: "문자로 인증번호 받기", "Text me a code";
+    /// A button: sends a code to a mailbox.
+    SendCodeByMail: "이메일로 인증번호 받기", "E-mail me a code";
     /// The code page's title.
     EnterCode: "인증번호 입력", "Enter the code";
     /// Where the code went; `{address}` is masked.

@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "respond",
             "authority",
             "oidc",
+            "otp",
             "store",
         ],
     ),
