@@ -267,9 +267,15 @@ impl Responder {
                 tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "not forwarded");
             }
             Failure::Login(error) if verdict.status.is_server_error() => {
+                if matches!(error, LoginError::Store(_)) {
+                    self.metrics.store_errors.inc();
+                }
                 tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "login failed");
             }
             Failure::Otp(error) if verdict.status.is_server_error() => {
+                if matches!(error, OtpError::Store(_) | OtpError::NotStored(_)) {
+                    self.metrics.store_errors.inc();
+                }
                 tracing::warn!(request_id = request_id.as_str(), status = verdict.status.as_u16(), error = %chain(error), "one-time code failed");
             }
             Failure::Panicked => tracing::error!(request_id = request_id.as_str(), "a part of the gateway panicked"),

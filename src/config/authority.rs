@@ -68,7 +68,7 @@ pub(super) fn authority(
     let notify = notify(&root.section("login").section("notify"), issuer, upstreams, around);
     let kind = match issuer {
         Issuer::Provider => {
-            if !has_providers && is_well_formed(section, issuer) {
+            if !has_providers && !proves(root) && is_well_formed(section, issuer) {
                 let help = "write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`";
                 let message = "authority `provider`, but there is no provider: nobody could log in";
                 around.problems.complain(section.place("kind"), message, help);
@@ -172,6 +172,12 @@ fn notify(
     Some(Template { assertion: Some("login.notify"), ..call })
 }
 
+/// Whether codes prove addresses without a session: a gateway that does nothing else needs no logins.
+fn proves(root: &Section<'_>) -> bool {
+    let channels = ["sms", "email"].map(|channel| root.section("otp").section(channel));
+    channels.iter().any(|channel| channel.is_present() && channel.read("purpose", form::text) == "prove")
+}
+
 /// The index of the upstream that `key` names; a name that there is not is complained about.
 pub(super) fn upstream(
     section: &Section<'_>,
@@ -201,7 +207,7 @@ pub(super) fn call(
     around: &mut Surroundings<'_>,
 ) -> Option<Template> {
     let upstream = if section.has("upstream") { upstream(section, "upstream", upstreams, around) } else { own };
-    template::call(section, upstream, known, around.problems)
+    template::call(section, upstream, known, around)
 }
 
 fn refused(refresh: &Section<'_>) -> Vec<u16> {

@@ -81,7 +81,7 @@ fn claims(section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<(String, 
             let help = if entry.name.starts_with("role") { "roles are given under `roles`" } else { "leave it out" };
             around.problems.complain(&entry.place, message, help);
         }
-        let template = template::json(&entry.node, CLAIMS, around.problems);
+        let template = template::json(&entry.node, CLAIMS, around);
         claims.extend(template.map(|template| (entry.name.clone(), template)));
     }
     claims

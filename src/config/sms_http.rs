@@ -125,14 +125,12 @@ impl Reader {
     fn json(&self, name: &str, node: &Node, around: &mut Surroundings<'_>) -> Option<call::Json> {
         Some(match &node.value {
             Value::Text(source) => {
-                if is_elsewhere(source) {
-                    return around.resolve(source, &node.place).map(|text| call::Json::Plain(text.into()));
-                }
-                let json = template::json(node, self.known, around.problems)?;
+                let json = template::json(node, self.known, around)?;
                 match &json {
+                    _ if template::is_elsewhere(source) => {}
                     call::Json::Value(placeholder) => self.check(placeholder, &node.place, around),
                     call::Json::Text(text) => self.check_all(text, &node.place, around),
-                    _ => warn_of_secret(name, source, &node.place, around),
+                    _ => template::warn_of_secret(name, source, &node.place, around),
                 }
                 json
             }
@@ -145,7 +143,7 @@ impl Reader {
                 let members: Vec<_> = table.0.iter().map(member).collect();
                 call::Json::Object(members.into_iter().collect::<Option<_>>()?)
             }
-            _ => template::json(node, self.known, around.problems)?,
+            _ => template::json(node, self.known, around)?,
         })
     }
 
@@ -169,21 +167,18 @@ impl Reader {
         })
     }
 
-    /// The value of a header or field. What comes from elsewhere is taken as it is: it may be a secret, of which no complaint can speak.
+    /// The value of a header or field.
     fn value(&self, entry: &Entry, around: &mut Surroundings<'_>) -> Option<Text> {
         let (source, place) = (entry.node.text()?, &entry.node.place);
-        if is_elsewhere(source) {
-            return around.resolve(source, place).map(|text| Text(vec![Piece::Literal(text)]));
-        }
         let text = self.text(source, place, around)?;
-        if !text.0.iter().any(|piece| matches!(piece, Piece::Placeholder(_))) {
-            warn_of_secret(&entry.name, source, place, around);
+        if !template::is_elsewhere(source) && !text.0.iter().any(|piece| matches!(piece, Piece::Placeholder(_))) {
+            template::warn_of_secret(&entry.name, source, place, around);
         }
         Some(text)
     }
 
     fn text(&self, source: &str, place: &Place, around: &mut Surroundings<'_>) -> Option<Text> {
-        let text = template::text(source, place, self.known, around.problems)?;
+        let text = template::text(source, place, self.known, around)?;
         self.check_all(&text, place, around);
         Some(text)
     }
@@ -264,18 +259,5 @@ fn plain(node: &Node) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Flag(flag) => Some(flag.to_string()),
         Value::List(_) | Value::Table(_) | Value::Other(_) => None,
-    }
-}
-
-fn is_elsewhere(source: &str) -> bool {
-    source.starts_with("env:") || source.starts_with("file:")
-}
-
-/// A text that stands where a secret would is hidden, and warned of.
-fn warn_of_secret(name: &str, source: &str, place: &Place, around: &mut Surroundings<'_>) {
-    let name = name.to_ascii_lowercase();
-    if ["authorization", "key", "secret", "token", "password"].iter().any(|word| name.contains(word)) {
-        around.problems.hide(place);
-        let _ = around.resolve_secret(source, place);
     }
 }

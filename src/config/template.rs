@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use super::{
     complaint::Problems,
     form,
+    secrets::Surroundings,
     section::Section,
     tree::{Entry, Node, Place, Value},
 };
@@ -22,21 +23,21 @@ pub(super) fn call(
     section: &Section<'_>,
     upstream: Option<usize>,
     known: &[&str],
-    problems: &mut Problems,
+    around: &mut Surroundings<'_>,
 ) -> Option<Template> {
     let path = section.optional("path", form::text);
-    let path = path.and_then(|path| self::path(&path, section.place("path"), known, problems));
-    let headers = call_headers(section.entries("headers"), known, problems);
-    let cookies = entries(section.entries("cookies"), known, problems);
+    let path = path.and_then(|path| self::path(&path, section.place("path"), known, around.problems));
+    let headers = call_headers(section.entries("headers"), known, around);
+    let cookies = entries(section.entries("cookies"), known, around);
     for entry in section.entries("cookies") {
         if let Err(help) = form::cookie(&entry.name) {
-            problems.complain(&entry.place, format!("`{}` cannot be the name of a cookie", entry.name), help);
+            around.problems.complain(&entry.place, format!("`{}` cannot be the name of a cookie", entry.name), help);
         }
     }
-    let form = entries(section.entries("form"), known, problems);
-    let json = section.node("json").and_then(|node| json(&node, known, problems));
+    let form = entries(section.entries("form"), known, around);
+    let json = section.node("json").and_then(|node| json(&node, known, around));
     if section.has("json") && section.has("form") {
-        problems.complain(
+        around.problems.complain(
             section.place_of_key("form"),
             "a call has one body: `json` or `form`",
             "leave one of the two out",
@@ -61,7 +62,7 @@ pub(super) fn call(
 
 /// Reads a header value of a route: text and claims.
 pub(super) fn header(text: &str, place: &Place, problems: &mut Problems) -> Option<HeaderTemplate> {
-    let pieces = self::text(text, place, HEADERS, problems)?.0;
+    let pieces = written(text, place, HEADERS, problems)?.0;
     literal_header(&pieces, place, problems)?;
     let piece = |piece| match piece {
         Piece::Literal(text) => Some(HeaderPiece::Literal(text)),
@@ -105,7 +106,7 @@ pub(super) fn forbidden_header(name: &HeaderName) -> bool {
 }
 
 fn path(path: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
-    let text = text(path, place, known, problems)?;
+    let text = written(path, place, known, problems)?;
     let literal = |piece: &Piece| match piece {
         Piece::Literal(text) => text.bytes().all(|b| b.is_ascii_graphic() && !b"{}\\#".contains(&b)),
         Piece::Placeholder(_) => true,
@@ -121,52 +122,61 @@ fn path(path: &str, place: &Place, known: &[&str], problems: &mut Problems) -> O
     None
 }
 
-fn call_headers(entries: &[Entry], known: &[&str], problems: &mut Problems) -> Vec<(HeaderName, Text)> {
+fn call_headers(entries: &[Entry], known: &[&str], around: &mut Surroundings<'_>) -> Vec<(HeaderName, Text)> {
     let mut headers = Vec::new();
     for entry in entries {
         match form::header(&entry.name) {
             Ok(name) if forbidden_header(&name) => {
-                problems.complain(
+                around.problems.complain(
                     &entry.place,
                     format!("a call does not set the header `{name}`"),
                     "leave it out; for cookies there is `cookies`",
                 );
             }
             Ok(name) => {
-                let text = entry.node.text().and_then(|t| text(t, &entry.node.place, known, problems));
-                if let Some(text) = text.filter(|text| literal_header(&text.0, &entry.node.place, problems).is_some()) {
+                let text = entry.node.text().and_then(|t| text(t, &entry.node.place, known, around));
+                if let Some(text) =
+                    text.filter(|text| literal_header(&text.0, &entry.node.place, around.problems).is_some())
+                {
                     headers.push((name, text));
                 }
             }
             Err(help) => {
-                problems.complain(&entry.place, format!("`{}` cannot be the name of a header", entry.name), help);
+                around.problems.complain(
+                    &entry.place,
+                    format!("`{}` cannot be the name of a header", entry.name),
+                    help,
+                );
             }
         }
     }
     headers
 }
 
-fn entries(entries: &[Entry], known: &[&str], problems: &mut Problems) -> Vec<(String, Text)> {
-    let read =
-        |entry: &Entry| Some((entry.name.clone(), text(entry.node.text()?, &entry.node.place, known, problems)?));
-    entries.iter().filter_map(read).collect()
+fn entries(entries: &[Entry], known: &[&str], around: &mut Surroundings<'_>) -> Vec<(String, Text)> {
+    let mut read =
+        |entry: &Entry| Some((entry.name.clone(), text(entry.node.text()?, &entry.node.place, known, around)?));
+    entries.iter().filter_map(&mut read).collect()
 }
 
 /// Reads JSON with placeholders in its strings.
-pub(super) fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Option<call::Json> {
+pub(super) fn json(node: &Node, known: &[&str], around: &mut Surroundings<'_>) -> Option<call::Json> {
     Some(match &node.value {
+        Value::Text(text) if is_elsewhere(text) => {
+            around.resolve(text, &node.place).map(|text| call::Json::Plain(text.into()))?
+        }
         Value::Text(text) => {
             let json = call::Json::from_value(&Json::String(text.clone()), known);
-            told(json, &node.place, known, problems)?
+            told(json, &node.place, known, around.problems)?
         }
         Value::Number(number) => call::Json::Plain(Json::Number(number.clone())),
         Value::Flag(flag) => call::Json::Plain(Json::Bool(*flag)),
         Value::List(list) => {
-            let elements: Vec<_> = list.iter().map(|element| json(element, known, problems)).collect();
+            let elements: Vec<_> = list.iter().map(|element| json(element, known, around)).collect();
             call::Json::Array(elements.into_iter().collect::<Option<_>>()?)
         }
         Value::Table(table) => {
-            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, known, problems));
+            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, known, around));
             let fields: Vec<_> = table.0.iter().map(field).collect();
             call::Json::Object(fields.into_iter().map(|(name, value)| Some((name, value?))).collect::<Option<_>>()?)
         }
@@ -174,8 +184,29 @@ pub(super) fn json(node: &Node, known: &[&str], problems: &mut Problems) -> Opti
     })
 }
 
-/// Reads text.
-pub(super) fn text(source: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
+/// Reads text. What comes from elsewhere is taken as it is, braces and all: it may be a secret, of which no complaint can speak.
+pub(super) fn text(source: &str, place: &Place, known: &[&str], around: &mut Surroundings<'_>) -> Option<Text> {
+    if is_elsewhere(source) {
+        return around.resolve(source, place).map(|text| Text(vec![Piece::Literal(text)]));
+    }
+    written(source, place, known, around.problems)
+}
+
+/// A text that stands where a secret would is hidden, and warned of.
+pub(super) fn warn_of_secret(name: &str, source: &str, place: &Place, around: &mut Surroundings<'_>) {
+    let name = name.to_ascii_lowercase();
+    if ["authorization", "key", "secret", "token", "password"].iter().any(|word| name.contains(word)) {
+        around.problems.hide(place);
+        let _ = around.resolve_secret(source, place);
+    }
+}
+
+/// Whether a text says where the text is.
+pub(super) fn is_elsewhere(source: &str) -> bool {
+    source.starts_with("env:") || source.starts_with("file:")
+}
+
+fn written(source: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
     told(Text::parse(source, known), place, known, problems)
 }
 

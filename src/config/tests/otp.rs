@@ -131,3 +131,18 @@ fn what_makes_no_sense_is_complained_of() {
     let idle = read(&with("[otp]\nattempts = 3\n")).unwrap();
     assert!(said(&idle.warnings).contains("codes have no way to travel"));
 }
+
+#[test]
+fn a_header_of_a_call_may_be_a_secret_from_elsewhere_and_braces_in_it_are_no_placeholder() {
+    let text = BACKEND.replace(
+        "[session]",
+        "[otp.sms]\npurpose = \"verify\"\n[otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{text}\"\n[otp.sms.notify]\npath = \"/v1/graphql\"\nheaders = { x-hasura-admin-secret = \"env:BRACES\" }\njson = { key = \"env:SECRET\" }\n[session]",
+    );
+    let loaded = read_with(&text, &[("BRACES", "a{b}c")]);
+    let config = loaded.unwrap_or_else(|complaints| panic!("{complaints}")).config;
+    let notify = config.otp.sms.unwrap().channel.notify.unwrap();
+    let header = notify.headers.iter().find(|(name, _)| name == "x-hasura-admin-secret").unwrap();
+    assert_eq!(header.1, Text(vec![Piece::Literal("a{b}c".to_owned())]));
+    let Body::Json(Json::Object(members)) = notify.body else { panic!("{:?}", notify.body) };
+    assert_eq!(members, [("key".to_owned(), Json::Plain("hunter2".into()))]);
+}
