@@ -232,7 +232,7 @@ impl Responder {
         }
         // What an endpoint of ours answers is about one visitor at one moment, and its address may hold a code.
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        response.headers_mut().entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
         response
     }
 

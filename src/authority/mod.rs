@@ -285,6 +285,11 @@ impl Authority {
         }
     }
 
+    /// Whether its refresh tokens are the gateway's own, which are good once.
+    pub fn detects_reuse(&self) -> bool {
+        matches!(self.kind, Kind::Gateway(_))
+    }
+
     /// Index of the upstream that issues; none where that is no upstream.
     pub fn upstream(&self) -> Option<usize> {
         match &self.kind {

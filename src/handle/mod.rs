@@ -795,6 +795,10 @@ async fn collect(body: Incoming) -> Result<Bytes, Failure> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
+    // Said beforehand: not one byte of it is read.
+    if body.size_hint().lower() > OWN_BODY as u64 {
+        return Err(Failure::BodyTooLarge);
+    }
     let limited = http_body_util::Limited::new(body, OWN_BODY);
     match tokio::time::timeout(OWN_BODY_DEADLINE, limited.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

@@ -46,8 +46,9 @@ impl Otps {
             },
             sent,
             message: said(&query, channel, call.language()),
+            notice: query.first("sent").map(|_| Text::CodeSentAgain),
             retry: query.first("retry").and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT),
-            start: other(&self.page_address(line, None, Some(&return_to))),
+            start: with(&self.page_address(line, None, Some(&return_to)), "other"),
             return_to: &return_to,
         });
         Ok(Answer::page(StatusCode::OK, page, cookies, auth_status))
@@ -68,10 +69,10 @@ impl Otps {
     }
 }
 
-/// The same page, without the challenge that the browser has.
-fn other(page: &str) -> String {
+/// A page's address with one more word in its query: `other` shows it without the challenge that the browser has, `sent` says that the code went out again.
+pub(super) fn with(page: &str, word: &str) -> String {
     let join = if page.contains('?') { '&' } else { '?' };
-    format!("{page}{join}other=1")
+    format!("{page}{join}{word}=1")
 }
 
 /// What `error` and `retry` say: a fixed list, so that nobody can write on our page.

@@ -10,6 +10,7 @@ use super::{
     challenge::{Challenge, Held},
     code::Digits,
     limits::SpendError,
+    page,
     request::Request,
 };
 use crate::{
@@ -171,6 +172,7 @@ impl Otps {
         let cookies = cookies.and(course.cookies);
         if Self::is_page(call, line) {
             let page = self.page_address(line, None, course.return_to.as_deref());
+            let page = if sent.message == Text::CodeSentAgain { page::with(&page, "sent") } else { page };
             return Ok(Answer::see_other(page, cookies, auth_status));
         }
         let mut body = json!({

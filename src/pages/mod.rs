@@ -189,6 +189,8 @@ pub struct CodePage<'a> {
     pub message: Option<String>,
     /// Seconds after which that message is over.
     pub retry: Option<u64>,
+    /// What went well.
+    pub notice: Option<Text>,
     /// Where the form for the address is shown whatever was sent.
     pub start: String,
     /// Where to go after the login.
@@ -272,6 +274,7 @@ impl Pages {
             sent,
             message: Some("?".to_owned()),
             retry: Some(1),
+            notice: Some(Text::CodeSentAgain),
             start: "/".to_owned(),
             return_to: "/",
         };
@@ -365,6 +368,7 @@ impl Pages {
             title => say(if sent.is_some() { Text::EnterCode } else { Text::LogIn }),
             message => page.message.as_deref(),
             retry => page.retry,
+            notice => page.notice.map(say),
             sent,
             field => page.to.field(),
             send => at("send"),
@@ -405,15 +409,17 @@ impl Pages {
     }
 
     fn render(&self, name: &str, values: &Value, language: Language) -> Page {
-        Page { html: self.templates.render(name, values), headers: self.headers(language) }
+        // Where a page has a form, browsers say `Origin: null` under `no-referrer`: the form would look like another site's.
+        let referrer = if name == NOTICE { "no-referrer" } else { "same-origin" };
+        Page { html: self.templates.render(name, values), headers: self.headers(language, referrer) }
     }
 
-    fn headers(&self, language: Language) -> HeaderMap {
+    fn headers(&self, language: Language, referrer: &'static str) -> HeaderMap {
         let fixed: [(HeaderName, &'static str); 6] = [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
             (header::CONTENT_LANGUAGE, language.tag()),
             (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, "no-referrer"),
+            (header::REFERRER_POLICY, referrer),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::X_FRAME_OPTIONS, "DENY"),
         ];

@@ -141,6 +141,7 @@ fn the_code_page_asks_for_six_digits_and_shows_no_more_of_the_address_than_it_mu
         sent,
         message: None,
         retry: None,
+        notice: None,
         start: "/auth/login/sms?other=1".to_owned(),
         return_to: "/a",
     };

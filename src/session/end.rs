@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    AccessGrant, AuthStatus, CookieChanges, Inner, Login, Session, Sessions, Visit, open::raw_sid, refresh::Outcome,
+    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Session, Sessions, Visit, open::raw_sid,
+    refresh::Outcome,
 };
 use crate::{
     authority::{Issued, SignOutRequest, SignedOut, Visitor},
@@ -17,7 +18,7 @@ const WAIT_FOR_FLIGHT: Duration = Duration::from_secs(10);
 
 /// A store that is away is told of an end again after 250 ms, 500 ms … and this long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Ends that wait to be stored: past that they hold on this instance alone.
+/// Ends and results that wait to be stored: past that they hold on this instance alone.
 pub(super) const MOST_UNSTORED: usize = 10_000;
 
 /// Why a session ends.
@@ -35,6 +36,8 @@ pub(super) enum Reason {
     Rejected,
     /// Its new tokens do not fit into cookies.
     Unkept,
+    /// A refresh token of it was used again long after it was replaced.
+    Reused,
 }
 
 /// A logout that is done.
@@ -139,12 +142,21 @@ impl Inner {
         let remembered = match reason {
             // The refresh token is dead, but an access token may be under way until it expires.
             Reason::SignedOut | Reason::Refused => access_life + self.settings.longest_timeout,
-            Reason::SignedOutHere | Reason::Replaced | Reason::Rejected | Reason::Unkept => {
+            Reason::SignedOutHere | Reason::Replaced | Reason::Rejected | Reason::Unkept | Reason::Reused => {
                 self.settings.refresh_token_lifetime.max(access_life + self.settings.longest_timeout)
             }
         };
         tracing::info!(target: "audit", sid = ?login.sid, ?reason, provider = %login.provider, "session ended");
         self.remember_end(login.sid, now.plus(remembered), now).await;
+    }
+
+    /// Ends a session that two have, here and at the authority.
+    pub(super) async fn end_reused(&self, grant: &RefreshGrant, visitor: &Visitor) {
+        self.end(&grant.login, Reason::Reused).await;
+        let sign_out =
+            SignOutRequest { refresh_token: Some(&grant.token), access_token: None, provider: &grant.login.provider };
+        let signed_out = self.authority.sign_out(sign_out, visitor).await;
+        tracing::warn!(target: "audit", sid = ?grant.login.sid, ?signed_out, "a refresh token was used again: its session is over everywhere");
     }
 
     /// Ends what a raw access token is worth without its refresh token.
@@ -159,7 +171,7 @@ impl Inner {
         let Err(error) = self.store.refreshes.end(sid, until, now).await else { return };
         tracing::error!(%error, ?sid, "the end of a session was not stored; it holds on this instance, and is tried again");
         self.metrics.store_errors.inc();
-        let Ok(place) = self.unstored_ends.clone().try_acquire_owned() else { return };
+        let Ok(place) = self.unstored.clone().try_acquire_owned() else { return };
         let (refreshes, clock) = (self.store.refreshes.clone(), self.clock.clone());
         self.background.spawn(async move {
             let _place = place;

@@ -140,7 +140,8 @@ struct Inner {
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
-    unstored_ends: Arc<Semaphore>,
+    /// Room for what the store is to be told when it is back.
+    unstored: Arc<Semaphore>,
     /// Where refreshes run: no busy core, and no visitor who hangs up, delays them.
     background: Handle,
 }
@@ -170,7 +171,7 @@ impl Sessions {
                 clock,
                 random,
                 metrics,
-                unstored_ends: Arc::new(Semaphore::new(end::MOST_UNSTORED)),
+                unstored: Arc::new(Semaphore::new(end::MOST_UNSTORED)),
                 background,
             }),
         };

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
@@ -36,6 +37,8 @@ const UNSEEN_RESULT: Duration = Duration::from_secs(24 * 3600);
 pub(super) const FRESH_RESULT: Duration = Duration::from_secs(5);
 /// How long a request waits for a refresh that it could do without.
 const WAIT_AHEAD: Duration = Duration::from_secs(1);
+/// A store that is away is told of a result again after 50 ms, 100 ms … and this long: others may wait for it.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// What a visitor is told to wait where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -374,8 +377,8 @@ impl Flying {
         let sealed = inner.seal_result(&self.grant, &session);
         let generation = session.access.generation;
         let kept_until = now.plus(UNSEEN_RESULT);
-        let settled =
-            inner.store.refreshes.settle(sid, rt, fence, Some((generation, sealed.into())), kept_until, now).await;
+        let result = (generation, Bytes::from(sealed));
+        let settled = inner.store.refreshes.settle(sid, rt, fence, Some(result.clone()), kept_until, now).await;
         inner.metrics.refresh(Counted::Ok);
         match settled {
             Ok(Settled::Stored) => Ok(Outcome::Refreshed(session)),
@@ -389,8 +392,9 @@ impl Flying {
                 Ok(Outcome::Refreshed(session))
             }
             Err(error) => {
-                tracing::error!(%error, ?sid, "a refresh result was not stored");
+                tracing::error!(%error, ?sid, "a refresh result was not stored; it is tried again");
                 inner.metrics.store_errors.inc();
+                inner.store_later(sid, rt, fence, result, kept_until);
                 Ok(Outcome::Refreshed(session))
             }
         }
@@ -415,6 +419,27 @@ impl Inner {
     /// How long a request waits for a refresh that it could do without.
     pub(super) fn patience_ahead(&self) -> Duration {
         if self.is_store_away() { Duration::ZERO } else { WAIT_AHEAD }
+    }
+
+    /// Stores a result when the store is back. The lease that nobody else took meanwhile still counts: whoever waits for it at another instance finds the result instead of a
+    /// refresh token that is spent.
+    fn store_later(&self, sid: Sid, rt: Digest, fence: u64, result: (Generation, Bytes), kept_until: Timestamp) {
+        let Ok(place) = self.unstored.clone().try_acquire_owned() else { return };
+        let (refreshes, clock) = (self.store.refreshes.clone(), self.clock.clone());
+        self.background.spawn(async move {
+            let _place = place;
+            let mut pause = Duration::from_millis(50);
+            while clock.now() < kept_until {
+                tokio::time::sleep(pause).await;
+                if let Ok(settled) =
+                    refreshes.settle(sid, rt, fence, Some(result.clone()), kept_until, clock.now()).await
+                {
+                    tracing::info!(?sid, ?settled, "a refresh result was stored at last");
+                    return;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        });
     }
 
     /// Follows stored results from `grant` to the newest generation beyond `known`.

@@ -118,6 +118,7 @@ impl Visit {
         }
         let Some((grant, known)) = self.refreshable(newest, now) else {
             if standing == Standing::Expired {
+                self.end_where_reused().await;
                 self.access = None;
                 self.fate = Fate::Over;
             }
@@ -163,6 +164,7 @@ impl Visit {
             return self.adopt(newest);
         }
         let Some((grant, known)) = self.refreshable(newest, now) else {
+            self.end_where_reused().await;
             // Without a refresh token there is nothing to refresh with: what stands, stands.
             return self.ensure().await;
         };
@@ -176,6 +178,20 @@ impl Visit {
                 self.fate = Fate::Unknown(retry_after);
             }
         }
+    }
+
+    /// Somebody would refresh with a token that was replaced long ago, so two have it. Where the refresh tokens are the gateway's own, neither keeps the session
+    /// (RFC 9700 section 4.14.2); another authority is not asked with it, for it might take an old tab for a thief.
+    async fn end_where_reused(&self) {
+        let inner = self.inner().clone();
+        let Some(grant) = self.refresh.as_ref().map(|refresh| refresh.grant.clone()) else { return };
+        if !self.is_stale || !inner.authority.detects_reuse() {
+            return;
+        }
+        let visitor = self.sender.visitor(&grant.login);
+        // To its end, though the visitor hangs up.
+        let ended = inner.clone().background.spawn(async move { inner.end_reused(&grant, &visitor).await });
+        let _ = ended.await;
     }
 
     /// The upstream answered 401 to the access token: finds a newer one, never the one just rejected.

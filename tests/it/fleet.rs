@@ -119,6 +119,29 @@ async fn a_login_attempt_is_ended_by_another_instance_than_began_it(store: Store
     assert_eq!(again.status, 400, "{again}");
 }
 
+/// The store fails while the authority is asked, so that the answer cannot be kept at once.
+#[tokio::test]
+async fn a_result_that_could_not_be_stored_is_stored_when_the_store_is_back() {
+    let mut fleet = Fleet::of(StoreServer::postgres().await, "").await;
+    let browser = fleet.world.logged_in("mina").await;
+    let old = browser.copy();
+    fleet.world.expire_tokens();
+    let before = fleet.world.backend.refresh_calls();
+    fleet.world.backend.set_refresh_delay(std::time::Duration::from_millis(500));
+    let (here, there) = (browser.clone(), old.at(&fleet.others[0]));
+    let first = tokio::spawn(async move { here.fetch("/api/me").await });
+    within_patience("the refresh", fleet.world.backend.until(|counters| counters.refresh_calls > before)).await;
+    fleet.store.kill().await;
+    first.await.unwrap().is(200).says("refreshed");
+    fleet.store.start_again().await;
+    within_patience("the result at the other instance", async {
+        while there.copy().fetch("/api/me").await.status != 200 {}
+    })
+    .await;
+    let counters = fleet.world.backend.counters();
+    assert_eq!((counters.refresh_calls - before, counters.reuse_detected), (1, 0));
+}
+
 macro_rules! on_both {
     ($($name:ident)*) => {
         mod redis {

@@ -118,9 +118,22 @@ async fn cookies_that_come_back_long_after_they_were_replaced_end_the_session_ev
     browser.fetch("/app/x").await.is(200).says("refreshed");
     browser.fetch("/app/x").await.is(200).says("valid");
     world.advance(secs(120));
-    stolen.copy().fetch("/app/x").await.is(401).says("invalid");
-    browser.fetch("/app/x").await.is(200).says("valid");
-    // An instance that never saw this session asks the authority, which knows what was replaced.
+    stolen.fetch("/app/x").await.is(401).says("invalid");
+    browser.fetch("/app/x").await.is(401).says("invalid");
+}
+
+#[tokio::test]
+async fn an_instance_that_never_saw_a_session_knows_too_that_its_refresh_token_was_replaced() {
+    let backend = Upstream::saying("hello").await;
+    let world = world(&backend).await;
+    let browser = world.logged_in("mina").await;
+    let stolen = browser.copy();
+    for _ in 0..2 {
+        world.expire_tokens();
+        browser.fetch("/app/x").await.is(200).says("refreshed");
+        browser.fetch("/app/x").await.is(200).says("valid");
+    }
+    world.advance(secs(120));
     world.reload_with("");
     stolen.fetch("/app/x").await.is(401).says("invalid");
     browser.fetch("/app/x").await.is(401).says("invalid");

@@ -113,7 +113,8 @@ async fn the_pages_log_in_without_scripts() {
     assert!(page.contains(WRONG) && page.contains("role=\"alert\""), "{page}");
 
     let again = form("/auth/sms/resend", &[("phone", "01012345678")]).await.is(303);
-    browser.follow(&again).await.is(200);
+    let page = browser.follow(&again).await.is(200).text();
+    assert!(page.contains("인증번호가 재발송되었습니다") && page.contains("role=\"status\""), "{page}");
     assert_eq!(code(&world), right);
     let done = form("/auth/sms/verify", &[("phone", "01012345678"), ("code", &right)]).await.is(303);
     assert_eq!(done.location(), "/api/me");
@@ -153,6 +154,9 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
 
     browser.post("/auth/sms/send").body("phone=1").header("content-type", "text/plain").await.is(400);
     browser.post("/auth/sms/send").body("{").header("content-type", "application/json").await.is(400);
+    let huge =
+        browser.post("/auth/sms/send").header("content-type", "application/json").body(vec![b' '; 100_000]).await;
+    huge.is(413);
     browser.fetch("/auth/sms/send").await.is(405);
     browser.post("/auth/sms/nothing").await.is(404);
     browser.foreign_form("/auth/sms/send", "https://evil.example").await.is(403);
