@@ -24,7 +24,7 @@ pub(super) const MOST_UNSTORED: usize = 10_000;
 /// Why a session ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reason {
-    /// The person logged out, and the authority confirmed it.
+    /// The person logged out; unless another reason follows, the authority confirmed it.
     SignedOut,
     /// The person logged out, and the authority did not confirm it: its tokens may live on.
     SignedOutHere,
@@ -76,21 +76,20 @@ impl Sessions {
         let access = visit.access().cloned();
         let under_way = inner.flights.of(newest.digest);
         // First of all nobody else may use it; a flight that lands from here on signs its own tokens out.
-        inner.end(&login, Reason::SignedOutHere).await;
+        inner.end(&login, Reason::SignedOut).await;
         let signed_out_by_flight = match under_way {
             Some(flight) => matches!(flight.outcome_within(WAIT_FOR_FLIGHT).await, Outcome::SignedOut),
             None => false,
         };
-        if !signed_out_by_flight {
-            let sign_out = SignOutRequest {
-                refresh_token: Some(&newest.token),
-                access_token: access.as_ref().map(|a| &a.token),
-                provider: &login.provider,
-            };
-            let visitor = visit.sender().visitor(&login);
-            if inner.authority.sign_out(sign_out, &visitor).await == SignedOut::Confirmed {
-                inner.end(&login, Reason::SignedOut).await;
-            }
+        let sign_out = SignOutRequest {
+            refresh_token: Some(&newest.token),
+            access_token: access.as_ref().map(|a| &a.token),
+            provider: &login.provider,
+        };
+        let visitor = visit.sender().visitor(&login);
+        // Unless the authority says that the refresh token is dead, the end is remembered for as long as that could live.
+        if signed_out_by_flight || inner.authority.sign_out(sign_out, &visitor).await != SignedOut::Confirmed {
+            inner.end(&login, Reason::SignedOutHere).await;
         }
         visit.is_over();
         LoggedOut {
