@@ -132,7 +132,7 @@ impl Otps {
         let proof = Proof::Code(authority::Code {
             channel: line.channel.as_str(),
             address: held.address.domestic().to_owned(),
-            address_e164: held.address.e164().to_owned(),
+            address_e164: held.address.canonical().to_owned(),
             allow: line.allow.clone(),
         });
         let visitor = Visitor { client: call.client, user_agent: call.user_agent(), device };
@@ -154,7 +154,7 @@ impl Otps {
         let mut values = Values::new()
             .with(Placeholder::Channel, line.channel.as_str())
             .with(Placeholder::Address, held.address.domestic())
-            .with(Placeholder::AddressE164, held.address.e164());
+            .with(Placeholder::AddressE164, held.address.canonical());
         if let Some(access) = call.visit.access() {
             values = values.with(Placeholder::AccessToken, access.token.expose()).with_claims(access.claims.clone());
             if let Some(login) = &access.login {

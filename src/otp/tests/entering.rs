@@ -148,3 +148,21 @@ async fn another_login_takes_the_place_of_the_session_that_was_there() {
     old.ensure().await;
     assert_eq!(old.head().0, AuthStatus::Invalid);
 }
+
+#[tokio::test]
+async fn however_an_e_mail_address_is_typed_the_authority_knows_one_and_the_message_goes_to_what_was_typed() {
+    let (world, server) = backend(None, |_| tokens()).await;
+    for typed in ["Kim@example.kr", "kim@example.kr", "KIM@example.kr"] {
+        let mut visitor = browser();
+        world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": typed })).await;
+        assert_eq!(world.recorder.last().0, typed);
+        world.post(&mut visitor, Step::Resend, Channel::Email, json!({ "email": typed })).await;
+        assert_eq!((world.recorder.last().0, world.recorder.count() % 2), (typed.to_owned(), 0));
+        let body = json!({ "email": typed, "code": world.recorder.code() });
+        let entered = world.post(&mut visitor, Step::Verify, Channel::Email, body).await;
+        assert_eq!(world.claims(entered.json()["proof"].as_str().unwrap())["address"], "kim@example.kr");
+        let told = server.seen().last().unwrap().json();
+        assert_eq!((&told["address"], &told["e164"]), (&json!("kim@example.kr"), &json!("kim@example.kr")));
+        world.clock.advance(Duration::from_secs(60));
+    }
+}

@@ -135,3 +135,14 @@ async fn a_login_that_nobody_can_issue_spends_no_code() {
     }
     assert!(visitor.cookies.contains_key("sb_otp_sms"));
 }
+
+#[tokio::test]
+async fn the_backend_is_told_an_e_mail_address_in_small_letters() {
+    let (world, server) = backend(|| Reply::json(200, &json!({}))).await;
+    let mut visitor = world.logged_in("kim").await;
+    world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
+    let body = json!({ "email": MAIL, "code": world.recorder.code() });
+    assert_eq!(world.post(&mut visitor, Step::Verify, Channel::Email, body).await.json()["success"], true);
+    let told = server.seen()[0].json();
+    assert_eq!((&told["phone"], &told["e164"]), (&json!("kim@example.kr"), &json!("kim@example.kr")));
+}
