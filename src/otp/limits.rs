@@ -72,7 +72,7 @@ impl Otps {
         self.spend(quotas, now).await
     }
 
-    /// Counts one failure of an address ahead of the try that may be one.
+    /// Counts one failure of an address; given back where the try was right.
     pub(super) async fn spend_failure(
         &self,
         channel: Channel,
