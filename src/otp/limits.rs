@@ -27,7 +27,7 @@ pub struct Limits {
     pub per_address: Rate,
     /// For one client: against trying many addresses.
     pub per_ip: Rate,
-    /// To the numbers of one country: against toll fraud. `None`: half of `total` for each but the first.
+    /// To the numbers of one country: against toll fraud. `None`: a tenth of `total` for each but the first.
     pub per_country: Option<Rate>,
     /// In all; half of it is kept for those who have logged in before.
     pub total: Rate,
@@ -43,6 +43,11 @@ impl Rate {
     /// Half as many, but one.
     pub(super) fn half(self) -> Self {
         Self { most: (self.most / 2).max(1), ..self }
+    }
+
+    /// A tenth as many, but one.
+    pub(super) fn tenth(self) -> Self {
+        Self { most: (self.most / 10).max(1), ..self }
     }
 }
 
@@ -148,8 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn half_of_a_limit_lets_somebody_through() {
+    fn a_part_of_a_limit_lets_somebody_through() {
         let rate = |most| Rate { most, window: DAY };
         assert_eq!((rate(1).half(), rate(5).half(), rate(1000).half()), (rate(1), rate(2), rate(500)));
+        assert_eq!((rate(1).tenth(), rate(25).tenth(), rate(1000).tenth()), (rate(1), rate(2), rate(100)));
     }
 }

@@ -73,7 +73,7 @@ impl Address {
     pub(super) fn country_limit(&self, rules: &Rules, limits: &Limits) -> Option<(Country, super::Rate)> {
         let Self::Phone(phone) = self else { return None };
         let is_first = rules.countries.first() == Some(&phone.country);
-        let limit = limits.per_country.or_else(|| (!is_first).then(|| limits.total.half()))?;
+        let limit = limits.per_country.or_else(|| (!is_first).then(|| limits.total.tenth()))?;
         Some((phone.country, limit))
     }
 }
