@@ -52,7 +52,8 @@ impl Rate {
 }
 
 impl Otps {
-    /// Counts one message under everything that limits it, or refuses it. What was counted is given back with [`Otps::refund`].
+    /// Counts one message under everything that limits it, or refuses it: also one to an address that no code is taken for at present. What was counted is given back with
+    /// [`Otps::refund`].
     pub(super) async fn spend_message(
         &self,
         call: &Call,
@@ -74,7 +75,13 @@ impl Otps {
         if !call.visit.came_with_session() {
             quotas.push(self.quota(&[b"strangers"], limits.total.half()));
         }
-        self.spend(quotas, now).await
+        // Asked for by counting it and giving it back: a message is no failure.
+        let failure = self.failure(channel, address);
+        let counted = self.spend(quotas.iter().copied().chain([failure]).collect(), now).await;
+        if counted.is_ok() {
+            self.refund(vec![failure], now).await;
+        }
+        counted.map(|_| quotas)
     }
 
     /// Counts one failure of an address; given back where the try was right.
@@ -84,8 +91,7 @@ impl Otps {
         address: &Address,
         now: Timestamp,
     ) -> Result<Vec<Quota>, SpendError> {
-        let parts: [&[u8]; 3] = [b"failures", channel.as_str().as_bytes(), address.canonical().as_bytes()];
-        self.spend(vec![self.quota(&parts, FAILURES)], now).await
+        self.spend(vec![self.failure(channel, address)], now).await
     }
 
     /// Gives back what was counted at `now`. Where that fails somebody waits a little longer, and nobody gets more than the limits say.
@@ -100,6 +106,10 @@ impl Otps {
             Spent::Within => Ok(quotas),
             Spent::Over { again_at, .. } => Err(SpendError::Over(again_at.since(now))),
         }
+    }
+
+    fn failure(&self, channel: Channel, address: &Address) -> Quota {
+        self.quota(&[b"failures", channel.as_str().as_bytes(), address.canonical().as_bytes()], FAILURES)
     }
 
     fn quota(&self, parts: &[&[u8]], rate: Rate) -> Quota {

@@ -161,3 +161,28 @@ async fn both_channels_count_towards_the_whole_and_an_address_of_each_is_its_own
     let mail = json!({ "email": MAIL });
     assert_eq!(small.post(&mut browser(), Step::Send, Channel::Email, mail).await.code(), "too_many");
 }
+
+#[tokio::test]
+async fn nothing_is_sent_to_an_address_that_no_code_is_taken_for() {
+    let mut world = world(limits());
+    world.otps.settings.cooldown = Duration::ZERO;
+    let mut waiting = browser();
+    for _ in 0..15 {
+        world.send_code(&mut waiting, PHONE).await;
+    }
+    for _ in 0..2 {
+        let mut guesser = browser();
+        world.send_code(&mut guesser, PHONE).await;
+        let wrong = world.recorder.other_than_code();
+        for _ in 0..5 {
+            let got = world.verify(&mut guesser, PHONE, &wrong).await;
+            assert_eq!(got.code(), "code_wrong", "messages are no failures");
+        }
+    }
+    let sent = world.recorder.count();
+    let refused = world.send(&mut browser(), PHONE).await;
+    assert!(matches!(refused.error(), OtpError::TooMany(wait) if *wait > Duration::from_secs(60)));
+    assert_eq!(world.resend(&mut waiting, PHONE).await.code(), "too_many");
+    assert_eq!(world.recorder.count(), sent);
+    assert!(world.send(&mut browser(), &number(1)).await.answer.is_ok(), "another address");
+}
