@@ -71,8 +71,8 @@ impl Otps {
         if let Some((country, limit)) = address.country_limit(&self.settings.addresses, limits) {
             quotas.push(self.quota(&[b"country", country.as_str().as_bytes()], limit));
         }
-        // `sb_did` is a label that anybody can make up. A cookie that only a login brings, even one that has ended since, is none.
-        if !call.visit.came_with_session() {
+        // `sb_did` is a label that anybody can make up, so it must be one that logged in. A cookie that only a login brings, even one that has ended since, says so itself.
+        if !call.visit.came_with_session() && !self.sessions.knows_device(&call.headers).await {
             quotas.push(self.quota(&[b"strangers"], limits.total.half()));
         }
         // Asked for by counting it and giving it back: a message is no failure.

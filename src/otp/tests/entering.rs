@@ -166,3 +166,20 @@ async fn however_an_e_mail_address_is_typed_the_authority_knows_one_and_the_mess
         world.clock.advance(Duration::from_secs(60));
     }
 }
+
+#[tokio::test]
+async fn a_browser_that_has_logged_in_is_no_stranger_after_its_logout() {
+    let (mut world, _server) = backend(None, |_| tokens()).await;
+    world.otps.settings.limits.total = Rate { most: 4, window: Duration::from_secs(3600) };
+    let mut kim = browser();
+    let code = world.send_code(&mut kim, PHONE).await;
+    assert_eq!(world.verify(&mut kim, PHONE, &code).await.json()["success"], true);
+    kim.cookies.retain(|name, _| name == "sb_did");
+    assert_eq!(kim.cookies.len(), 1);
+    world.send_code(&mut browser(), "010-2000-0001").await;
+    assert_eq!(world.send(&mut browser(), "010-2000-0002").await.code(), "too_many", "strangers have their half");
+    world.clock.advance(Duration::from_mins(1));
+    world.send_code(&mut kim, "010-2000-0003").await;
+    world.send_code(&mut kim, "010-2000-0004").await;
+    assert_eq!(world.send(&mut kim, "010-2000-0005").await.code(), "too_many", "all in all");
+}

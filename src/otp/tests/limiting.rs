@@ -1,6 +1,7 @@
 //! How many messages are sent, to whom and for whom.
 
 use super::*;
+use crate::{clock::Timestamp, store::OneTime};
 
 fn limits() -> Limits {
     Limits { per_address: AMPLE, per_ip: AMPLE, per_country: None, total: AMPLE, daily_cap: 100_000 }
@@ -185,4 +186,43 @@ async fn nothing_is_sent_to_an_address_that_no_code_is_taken_for() {
     assert_eq!(world.resend(&mut waiting, PHONE).await.code(), "too_many");
     assert_eq!(world.recorder.count(), sent);
     assert!(world.send(&mut browser(), &number(1)).await.answer.is_ok(), "another address");
+}
+
+/// Single-use keys that take a moment, as those of a shared store do.
+struct Distant(Arc<dyn OneTime>);
+
+impl OneTime for Distant {
+    fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async move {
+            tokio::task::yield_now().await;
+            let taken = self.0.take(key, until, now).await;
+            tokio::task::yield_now().await;
+            taken
+        }
+        .boxed()
+    }
+
+    fn give_back(&self, key: Digest, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            tokio::task::yield_now().await;
+            self.0.give_back(key, now).await
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_made_up_device_is_a_stranger_however_many_show_it_at_once() {
+    let mut setup = Setup { limits: Limits { total: per_hour(10), ..limits() }, ..Setup::of(Purpose::Prove) };
+    setup.store.one_time = Arc::new(Distant(setup.store.one_time.clone()));
+    let world = setup.build();
+    let mut made_up = browser();
+    made_up.cookies.insert("sb_did".into(), "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11".into());
+    let answers = join_all((0..40).map(|index| {
+        let (mut visitor, world) = (made_up.clone(), &world);
+        async move { world.send(&mut visitor, &number(index)).await.answer.is_ok() }
+    }))
+    .await;
+    assert_eq!(answers.iter().filter(|sent| **sent).count(), 5);
+    assert_eq!(world.send(&mut made_up, &number(50)).await.code(), "too_many", "asking makes nobody known");
 }
