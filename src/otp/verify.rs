@@ -180,8 +180,7 @@ impl Otps {
         if !answer.status.is_success() {
             return Err(NotifyError::Status(answer.status));
         }
-        let errors = answer.json.as_ref().and_then(|json| json.get("errors")?.as_array());
-        if answer.is_html || errors.is_some_and(|errors| !errors.is_empty()) {
+        if answer.is_html || answer.json.as_ref().is_some_and(is_graphql_failure) {
             return Err(NotifyError::Errors);
         }
         Ok(())
@@ -212,6 +211,17 @@ impl Otps {
         }
         Answer::json(StatusCode::OK, body, cookies, auth_status)
     }
+}
+
+/// A list of errors (GraphQL section 7.1.2), or no data where some is named: a mutation that found no row answers null.
+fn is_graphql_failure(answer: &Value) -> bool {
+    let has_errors = answer.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
+    let is_empty = match answer.get("data") {
+        Some(Value::Null) => true,
+        Some(Value::Object(data)) => !data.is_empty() && data.values().all(Value::is_null),
+        _ => false,
+    };
+    has_errors || is_empty
 }
 
 impl OtpError {
