@@ -42,7 +42,7 @@ impl Otps {
         left: Duration,
         language: Language,
     ) -> Result<(), Undelivered> {
-        let minutes = left.as_secs().div_ceil(60).max(1);
+        let minutes = (left.as_secs() / 60).max(1);
         let site = &self.settings.site;
         let delivery = async {
             match (&line.sender, address) {
