@@ -459,7 +459,7 @@ const OTP_LIMITS: &[Key] = &[
         "per_country",
         One(Form::Rate),
         Optional,
-        "To the numbers of one country. Default: half of `total` for each but the first of `countries`.",
+        "To the numbers of one country. Default: a tenth of `total` for each but the first of `countries`.",
     ),
     key(
         "total",

@@ -27,7 +27,7 @@ pub struct Limits {
     pub per_address: Rate,
     /// For one client: against trying many addresses.
     pub per_ip: Rate,
-    /// To the numbers of one country: against toll fraud. `None`: half of `total` for each but the first.
+    /// To the numbers of one country: against toll fraud. `None`: a tenth of `total` for each but the first.
     pub per_country: Option<Rate>,
     /// In all; half of it is kept for those who have logged in before.
     pub total: Rate,
@@ -44,10 +44,16 @@ impl Rate {
     pub(super) fn half(self) -> Self {
         Self { most: (self.most / 2).max(1), ..self }
     }
+
+    /// A tenth as many, but one.
+    pub(super) fn tenth(self) -> Self {
+        Self { most: (self.most / 10).max(1), ..self }
+    }
 }
 
 impl Otps {
-    /// Counts one message under everything that limits it, or refuses it. What was counted is given back with [`Otps::refund`].
+    /// Counts one message under everything that limits it, or refuses it: also one to an address that no code is taken for at present. What was counted is given back with
+    /// [`Otps::refund`].
     pub(super) async fn spend_message(
         &self,
         call: &Call,
@@ -65,22 +71,27 @@ impl Otps {
         if let Some((country, limit)) = address.country_limit(&self.settings.addresses, limits) {
             quotas.push(self.quota(&[b"country", country.as_str().as_bytes()], limit));
         }
-        // `sb_did` is a label that anybody can make up. A cookie that only a login brings, even one that has ended since, is none.
-        if !call.visit.came_with_session() {
+        // `sb_did` is a label that anybody can make up, so it must be one that logged in. A cookie that only a login brings, even one that has ended since, says so itself.
+        if !call.visit.came_with_session() && !self.sessions.knows_device(&call.headers).await {
             quotas.push(self.quota(&[b"strangers"], limits.total.half()));
         }
-        self.spend(quotas, now).await
+        // Asked for by counting it and giving it back: a message is no failure.
+        let failure = self.failure(channel, address);
+        let counted = self.spend(quotas.iter().copied().chain([failure]).collect(), now).await;
+        if counted.is_ok() {
+            self.refund(vec![failure], now).await;
+        }
+        counted.map(|_| quotas)
     }
 
-    /// Counts one failure of an address ahead of the try that may be one.
+    /// Counts one failure of an address; given back where the try was right.
     pub(super) async fn spend_failure(
         &self,
         channel: Channel,
         address: &Address,
         now: Timestamp,
     ) -> Result<Vec<Quota>, SpendError> {
-        let parts: [&[u8]; 3] = [b"failures", channel.as_str().as_bytes(), address.canonical().as_bytes()];
-        self.spend(vec![self.quota(&parts, FAILURES)], now).await
+        self.spend(vec![self.failure(channel, address)], now).await
     }
 
     /// Gives back what was counted at `now`. Where that fails somebody waits a little longer, and nobody gets more than the limits say.
@@ -95,6 +106,10 @@ impl Otps {
             Spent::Within => Ok(quotas),
             Spent::Over { again_at, .. } => Err(SpendError::Over(again_at.since(now))),
         }
+    }
+
+    fn failure(&self, channel: Channel, address: &Address) -> Quota {
+        self.quota(&[b"failures", channel.as_str().as_bytes(), address.canonical().as_bytes()], FAILURES)
     }
 
     fn quota(&self, parts: &[&[u8]], rate: Rate) -> Quota {
@@ -148,8 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn half_of_a_limit_lets_somebody_through() {
+    fn a_part_of_a_limit_lets_somebody_through() {
         let rate = |most| Rate { most, window: DAY };
         assert_eq!((rate(1).half(), rate(5).half(), rate(1000).half()), (rate(1), rate(2), rate(500)));
+        assert_eq!((rate(1).tenth(), rate(25).tenth(), rate(1000).tenth()), (rate(1), rate(2), rate(100)));
     }
 }

@@ -42,22 +42,22 @@ impl Otps {
         left: Duration,
         language: Language,
     ) -> Result<(), Undelivered> {
-        let minutes = left.as_secs().div_ceil(60).max(1);
+        let minutes = (left.as_secs() / 60).max(1);
         let site = &self.settings.site;
         let delivery = async {
             match (&line.sender, address) {
                 (Sender::Sms { text, sender }, Address::Phone(phone)) => {
                     let text = sms(text, language, site, digits, minutes);
-                    let (to_e164, to) = (address.e164().to_owned(), address.domestic().to_owned());
+                    let (to_e164, to) = (address.recipient().to_owned(), address.domestic().to_owned());
                     sender.send(&Sms { to_e164, to, country: phone.calling_code(), text }).await
                 }
                 (Sender::Mail(sender), Address::Email(_)) => {
                     let letter = sender.letter();
-                    sender.send(&letter.compose(address.e164(), language, site, digits.expose(), minutes)).await
+                    sender.send(&letter.compose(address.recipient(), language, site, digits.expose(), minutes)).await
                 }
                 #[cfg(test)]
                 (Sender::Recorder(recorder), _) => {
-                    recorder.take(address.e164(), &sms(&built_in(), language, site, digits, minutes))
+                    recorder.take(address.recipient(), &sms(&built_in(), language, site, digits, minutes))
                 }
                 (Sender::Sms { .. }, Address::Email(_)) | (Sender::Mail(_), Address::Phone(_)) => Err(Undelivered),
             }

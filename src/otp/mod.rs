@@ -230,7 +230,7 @@ pub enum NotifyError {
     /// It was not answered 2xx.
     #[error("it answered with status {0}")]
     Status(http::StatusCode),
-    /// 2xx, and a page for people or a list of errors (GraphQL section 7.1.2).
+    /// 2xx, and a page for people, a list of errors (GraphQL section 7.1.2), or `data` that is null or holds nothing but null.
     #[error("its answer does not say that it did anything")]
     Errors,
 }

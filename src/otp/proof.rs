@@ -24,7 +24,7 @@ struct Claims<'c> {
     sub: Option<&'c str>,
     purpose: &'static str,
     channel: &'static str,
-    /// E.164, or the e-mail address.
+    /// E.164, or the e-mail address in small letters.
     address: &'c str,
     verified_at: i64,
 }
@@ -50,7 +50,7 @@ impl Otps {
                 sub: access.and_then(|access| access.claims.get("sub")?.as_str()),
                 purpose: line.purpose.as_str(),
                 channel: line.channel.as_str(),
-                address: address.e164(),
+                address: address.canonical(),
                 verified_at: verified_at.as_secs(),
             },
         )

@@ -80,7 +80,7 @@ impl Otps {
             // The same browser keeps its name, so that its newer code ends the older one.
             handle: shown.map_or_else(|| self.random.token::<16>(), |held| held.challenge.handle),
             channel: line.channel.as_str().to_owned(),
-            address: address.e164().to_owned(),
+            address: address.recipient().to_owned(),
             purpose: line.purpose,
             made: now,
             expires: now.plus(self.settings.lifetime),

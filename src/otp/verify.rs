@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    Channel, Failed, LONGEST_LIFETIME, Line, NotifyError, OtpError, Otps, Purpose, challenge::Held, code::Digits,
-    limits::SpendError, request::Request, send::Course,
+    Channel, Failed, LONGEST_LIFETIME, Line, NotifyError, OtpError, Otps, Purpose, address::Address, challenge::Held,
+    code::Digits, limits::SpendError, request::Request, send::Course,
 };
 use crate::{
     authority::{self, Proof, Visitor},
@@ -14,7 +14,7 @@ use crate::{
     endpoint::{Answer, Call},
     pages::Text,
     session::{AuthStatus, Entered},
-    store::Tried,
+    store::{Digest, Tried},
     telemetry::{self, CodeEvent},
 };
 
@@ -59,15 +59,7 @@ impl Otps {
             course.return_to.clone_from(&held.challenge.return_to);
         }
 
-        // Counted ahead of the comparison, so that parallel guesses find the count already made.
         let now = self.clock.now();
-        let counted = match self.spend_failure(line.channel, &held.address, now).await {
-            Ok(counted) => counted,
-            Err(SpendError::Over(wait)) => {
-                return Err(self.limited(call, line, &held.address, OtpError::TooMany(wait)));
-            }
-            Err(SpendError::Store(error)) => return Err(OtpError::Store(error)),
-        };
         let bound = held.bound(line, sid);
         let (address, browser) = (bound.address_digest(&held.key), bound.browser_digest(&held.key));
         // The claim outlives every code. Were it shorter than the calls below may take, or were it not settled because the store fails, the code would be good twice.
@@ -75,23 +67,30 @@ impl Otps {
         let mac = bound.mac(&digits, &held.key);
         let attempts = self.settings.attempts;
         let tried = self.store.codes.try_code(address, browser, mac, attempts, claim_until, now).await;
-        if !matches!(tried, Ok(Tried::Wrong)) {
-            self.refund(counted, now).await;
-        }
-        let claim = match tried {
-            Ok(Tried::Right(claim)) => claim,
-            Ok(Tried::Wrong | Tried::Gone) => {
-                self.record(call, line, Some(&held.address), CodeEvent::Wrong);
-                return Err(OtpError::Wrong);
-            }
-            Err(error) => return Err(OtpError::Store(error)),
+        let claim = match tried.map_err(OtpError::Store)? {
+            Tried::Right(claim) => Some(claim),
+            Tried::Wrong => None,
+            Tried::Gone => return Err(self.wrong(call, line, &held.address)),
         };
+        // After the comparison, for what was not compared must not even for a moment count against the address. The store counts a code's own try before it compares, and a code has
+        // five, an address three live codes: a burst compares fifteen at most. Over the limit right and wrong are told the same, the right code stays, and no new one is sent.
+        let counted = match self.spend_failure(line.channel, &held.address, now).await {
+            Ok(counted) => counted,
+            Err(error) => {
+                if let Some(claim) = claim {
+                    self.settle(address, browser, claim, false).await;
+                }
+                return Err(match error {
+                    SpendError::Over(wait) => self.limited(call, line, &held.address, OtpError::TooMany(wait)),
+                    SpendError::Store(error) => OtpError::Store(error),
+                });
+            }
+        };
+        let Some(claim) = claim else { return Err(self.wrong(call, line, &held.address)) };
+        self.refund(counted, now).await;
         let outcome = self.honour(call, line, &held, &request).await;
         let is_spent = outcome.as_ref().map_or_else(OtpError::spends, |_| true);
-        if let Err(error) = self.store.codes.settle_code(address, browser, claim, is_spent, self.clock.now()).await {
-            // It stays claimed for the rest of its life: nobody uses it again.
-            tracing::warn!(%error, "otp: a code was not settled");
-        }
+        self.settle(address, browser, claim, is_spent).await;
         if is_spent {
             course.cookies = self.sessions.challenges().clear(line.channel.as_str());
         }
@@ -104,6 +103,19 @@ impl Otps {
                 self.record(call, line, Some(&held.address), CodeEvent::Unhonoured);
                 Err(error)
             }
+        }
+    }
+
+    fn wrong(&self, call: &Call, line: &Line, address: &Address) -> OtpError {
+        self.record(call, line, Some(address), CodeEvent::Wrong);
+        OtpError::Wrong
+    }
+
+    /// Ends the claim of a right code.
+    async fn settle(&self, address: Digest, browser: Digest, claim: u64, is_spent: bool) {
+        if let Err(error) = self.store.codes.settle_code(address, browser, claim, is_spent, self.clock.now()).await {
+            // It stays claimed for the rest of its life: nobody uses it again.
+            tracing::warn!(%error, "otp: a code was not settled");
         }
     }
 
@@ -132,7 +144,7 @@ impl Otps {
         let proof = Proof::Code(authority::Code {
             channel: line.channel.as_str(),
             address: held.address.domestic().to_owned(),
-            address_e164: held.address.e164().to_owned(),
+            address_e164: held.address.canonical().to_owned(),
             allow: line.allow.clone(),
         });
         let visitor = Visitor { client: call.client, user_agent: call.user_agent(), device };
@@ -154,7 +166,7 @@ impl Otps {
         let mut values = Values::new()
             .with(Placeholder::Channel, line.channel.as_str())
             .with(Placeholder::Address, held.address.domestic())
-            .with(Placeholder::AddressE164, held.address.e164());
+            .with(Placeholder::AddressE164, held.address.canonical());
         if let Some(access) = call.visit.access() {
             values = values.with(Placeholder::AccessToken, access.token.expose()).with_claims(access.claims.clone());
             if let Some(login) = &access.login {
@@ -168,8 +180,7 @@ impl Otps {
         if !answer.status.is_success() {
             return Err(NotifyError::Status(answer.status));
         }
-        let errors = answer.json.as_ref().and_then(|json| json.get("errors")?.as_array());
-        if answer.is_html || errors.is_some_and(|errors| !errors.is_empty()) {
+        if answer.is_html || answer.json.as_ref().is_some_and(is_graphql_failure) {
             return Err(NotifyError::Errors);
         }
         Ok(())
@@ -200,6 +211,17 @@ impl Otps {
         }
         Answer::json(StatusCode::OK, body, cookies, auth_status)
     }
+}
+
+/// A list of errors (GraphQL section 7.1.2), or no data where some is named: a mutation that found no row answers null.
+fn is_graphql_failure(answer: &Value) -> bool {
+    let has_errors = answer.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
+    let is_empty = match answer.get("data") {
+        Some(Value::Null) => true,
+        Some(Value::Object(data)) => !data.is_empty() && data.values().all(Value::is_null),
+        _ => false,
+    };
+    has_errors || is_empty
 }
 
 impl OtpError {

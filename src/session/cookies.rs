@@ -16,7 +16,7 @@ const LONGEST_CHALLENGE: usize = 4000;
 /// What follows the prefix in the names of the challenges' cookies: the channels of one-time codes.
 const CHALLENGES: [&str; 2] = ["sms", "email"];
 /// 400 days: the longest life that browsers grant a cookie.
-const DEVICE_LIFETIME: u64 = 400 * 24 * 3600;
+pub(super) const DEVICE_LIFETIME: u64 = 400 * 24 * 3600;
 /// How long a login may take.
 pub(super) const ATTEMPT_LIFETIME: u64 = 600;
 

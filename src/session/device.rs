@@ -1,7 +1,57 @@
-//! The device of a session: an id that the gateway makes at the first login, and a name read from the User-Agent.
+//! The device of a session: an id that the gateway makes at the first login, and a name read from the User-Agent; and which devices have logged in before.
+
+use std::time::Duration;
 
 use http::{HeaderMap, header};
 use uuid::Uuid;
+
+use super::{Sessions, grant::digest_of};
+use crate::store::{Digest, StoreError};
+
+/// As long as a browser keeps the cookie.
+const REMEMBERED: Duration = Duration::from_secs(super::cookies::DEVICE_LIFETIME);
+/// Longer than a store takes to answer, whatever the clocks of a fleet say.
+const ASKED: Duration = Duration::from_secs(10);
+/// Who asks goes first for longer than the mark that asking leaves.
+const ASKING: Duration = Duration::from_secs(60);
+
+impl Sessions {
+    /// Keeps in mind that somebody has logged in on this device. Where that fails it stays a stranger until the next login.
+    pub(crate) async fn remember_device(&self, id: Uuid) {
+        let now = self.inner.now();
+        if let Err(error) = self.inner.store.one_time.take(known(id), now.plus(REMEMBERED), now).await {
+            tracing::warn!(%error, "a device that logged in was not remembered");
+        }
+    }
+
+    /// Whether somebody has logged in on the device that a request names. No proof of who is there: scripts can read the cookie, and others can copy it. False where the store does not say.
+    pub(crate) async fn knows_device(&self, headers: &HeaderMap) -> bool {
+        let Some(id) = self.device_id(headers) else { return false };
+        self.has_logged_in(id).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether a device has logged in before is not known");
+            false
+        })
+    }
+
+    /// The store tells what it remembers by taking it alone. One request at a time may ask about a device, else another would find the mark of the first and think it remembered.
+    async fn has_logged_in(&self, id: Uuid) -> Result<bool, StoreError> {
+        let (one_time, now) = (&self.inner.store.one_time, self.inner.now());
+        let asking = digest_of(&[b"asking for device", id.as_bytes()]);
+        if !one_time.take(asking, now.plus(ASKING), now).await? {
+            return Ok(false);
+        }
+        let is_known = !one_time.take(known(id), now.plus(ASKED), now).await?;
+        if !is_known {
+            one_time.give_back(known(id), now).await?;
+        }
+        one_time.give_back(asking, now).await?;
+        Ok(is_known)
+    }
+}
+
+fn known(id: Uuid) -> Digest {
+    digest_of(&[b"known device", id.as_bytes()])
+}
 
 /// A device name for people, e.g. `Chrome on Windows`, from the User-Agent; `Unknown device` where it says nothing known.
 pub fn name(headers: &HeaderMap) -> String {

@@ -42,6 +42,7 @@ impl Sessions {
         let device_id = device.id;
         let login = NewLogin { issued, provider: Arc::from(method), device };
         let (session, cookies) = self.begin(login, visit).await?;
+        self.remember_device(device_id).await;
         tracing::info!(target: "audit", method, device = %device_id, %client, "login succeeded");
         self.inner.metrics.login(method, telemetry::Login::Ok);
         Ok(Entered { session, cookies })

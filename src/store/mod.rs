@@ -153,7 +153,7 @@ pub trait Refreshes: Send + Sync {
     fn endings(&self) -> tokio::sync::broadcast::Receiver<Sid>;
 }
 
-/// Things that may be used once: login attempts, ID tokens.
+/// Things that may be used once: login attempts, ID tokens; and what is to be remembered: people and devices that have logged in.
 pub trait OneTime: Send + Sync {
     /// True for the first taker of `key`; remembered until `until`.
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>>;

@@ -37,7 +37,7 @@ impl Address {
         }
     }
 
-    /// One text for each address, however it was written: what limits count and codes are bound to.
+    /// One text for each address, however it was written: what limits count, codes are bound to, and authorities, backends and proofs know.
     pub(super) fn canonical(&self) -> &str {
         match self {
             Self::Phone(phone) => &phone.e164,
@@ -45,19 +45,19 @@ impl Address {
         }
     }
 
-    /// As backends, senders and proofs know it, the number in E.164.
-    pub(super) fn e164(&self) -> &str {
+    /// What a message is sent to: the number in E.164, an e-mail address in the letters that were typed, which its server may tell apart.
+    pub(super) fn recipient(&self) -> &str {
         match self {
             Self::Phone(phone) => &phone.e164,
             Self::Email(email) => &email.written,
         }
     }
 
-    /// As templates have it: Korean numbers as domestic digits.
+    /// As templates have it: Korean numbers as domestic digits. Canonical like [`Address::canonical`], so that backends know one person by one text.
     pub(super) fn domestic(&self) -> &str {
         match self {
             Self::Phone(phone) => &phone.domestic,
-            Self::Email(email) => &email.written,
+            Self::Email(email) => &email.canonical,
         }
     }
 
@@ -73,7 +73,7 @@ impl Address {
     pub(super) fn country_limit(&self, rules: &Rules, limits: &Limits) -> Option<(Country, super::Rate)> {
         let Self::Phone(phone) = self else { return None };
         let is_first = rules.countries.first() == Some(&phone.country);
-        let limit = limits.per_country.or_else(|| (!is_first).then(|| limits.total.half()))?;
+        let limit = limits.per_country.or_else(|| (!is_first).then(|| limits.total.tenth()))?;
         Some((phone.country, limit))
     }
 }

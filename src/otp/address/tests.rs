@@ -9,12 +9,12 @@ fn rules() -> Rules {
 
 fn phone(text: &str) -> Option<(String, String, String)> {
     let address = Address::parse(Channel::Sms, text, &rules())?;
-    Some((address.e164().to_owned(), address.domestic().to_owned(), address.masked()))
+    Some((address.recipient().to_owned(), address.domestic().to_owned(), address.masked()))
 }
 
 fn email(text: &str) -> Option<(String, String, String)> {
     let address = Address::parse(Channel::Email, text, &rules())?;
-    Some((address.e164().to_owned(), address.canonical().to_owned(), address.masked()))
+    Some((address.recipient().to_owned(), address.canonical().to_owned(), address.masked()))
 }
 
 #[test]
@@ -126,7 +126,8 @@ fn numbers_without_a_country_code_are_of_the_first_country() {
         countries: codes.iter().filter_map(|code| Country::parse(code)).collect(),
         bare_domains: false,
     };
-    let parse = |text, codes: &[&str]| Address::parse(Channel::Sms, text, &rules(codes)).map(|a| a.e164().to_owned());
+    let parse =
+        |text, codes: &[&str]| Address::parse(Channel::Sms, text, &rules(codes)).map(|a| a.recipient().to_owned());
     assert_eq!(parse("090-1234-5678", &["JP", "KR"]).as_deref(), Some("+819012345678"));
     assert_eq!(parse("010-1234-5678", &["JP", "KR"]), None);
     assert_eq!(parse("+82 10-1234-5678", &["JP", "KR"]).as_deref(), Some("+821012345678"));

@@ -148,3 +148,38 @@ async fn another_login_takes_the_place_of_the_session_that_was_there() {
     old.ensure().await;
     assert_eq!(old.head().0, AuthStatus::Invalid);
 }
+
+#[tokio::test]
+async fn however_an_e_mail_address_is_typed_the_authority_knows_one_and_the_message_goes_to_what_was_typed() {
+    let (world, server) = backend(None, |_| tokens()).await;
+    for typed in ["Kim@example.kr", "kim@example.kr", "KIM@example.kr"] {
+        let mut visitor = browser();
+        world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": typed })).await;
+        assert_eq!(world.recorder.last().0, typed);
+        world.post(&mut visitor, Step::Resend, Channel::Email, json!({ "email": typed })).await;
+        assert_eq!((world.recorder.last().0, world.recorder.count() % 2), (typed.to_owned(), 0));
+        let body = json!({ "email": typed, "code": world.recorder.code() });
+        let entered = world.post(&mut visitor, Step::Verify, Channel::Email, body).await;
+        assert_eq!(world.claims(entered.json()["proof"].as_str().unwrap())["address"], "kim@example.kr");
+        let told = server.seen().last().unwrap().json();
+        assert_eq!((&told["address"], &told["e164"]), (&json!("kim@example.kr"), &json!("kim@example.kr")));
+        world.clock.advance(Duration::from_secs(60));
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_has_logged_in_is_no_stranger_after_its_logout() {
+    let (mut world, _server) = backend(None, |_| tokens()).await;
+    world.otps.settings.limits.total = Rate { most: 4, window: Duration::from_secs(3600) };
+    let mut kim = browser();
+    let code = world.send_code(&mut kim, PHONE).await;
+    assert_eq!(world.verify(&mut kim, PHONE, &code).await.json()["success"], true);
+    kim.cookies.retain(|name, _| name == "sb_did");
+    assert_eq!(kim.cookies.len(), 1);
+    world.send_code(&mut browser(), "010-2000-0001").await;
+    assert_eq!(world.send(&mut browser(), "010-2000-0002").await.code(), "too_many", "strangers have their half");
+    world.clock.advance(Duration::from_mins(1));
+    world.send_code(&mut kim, "010-2000-0003").await;
+    world.send_code(&mut kim, "010-2000-0004").await;
+    assert_eq!(world.send(&mut kim, "010-2000-0005").await.code(), "too_many", "all in all");
+}

@@ -15,7 +15,7 @@ async fn of_five_hundred_parallel_guesses_five_are_compared_and_the_right_one_co
         async move { world.verify(&mut visitor, PHONE, guess).await }
     }))
     .await;
-    assert!(answers.iter().all(|got| matches!(got.code(), "code_wrong" | "too_many")));
+    assert!(answers.iter().all(|got| got.code() == "code_wrong"), "all alike");
     assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong");
     // What was compared counts against the address: five, so five more of ten are left.
     world.clock.advance(Duration::from_secs(60));
@@ -25,8 +25,7 @@ async fn of_five_hundred_parallel_guesses_five_are_compared_and_the_right_one_co
         assert_eq!(world.verify(&mut visitor, PHONE, &wrong).await.code(), "code_wrong");
     }
     world.clock.advance(Duration::from_secs(60));
-    world.send_code(&mut visitor, PHONE).await;
-    assert_eq!(world.verify(&mut visitor, PHONE, &wrong).await.code(), "too_many");
+    assert_eq!(world.send(&mut visitor, PHONE).await.code(), "too_many");
 }
 
 #[tokio::test]
@@ -101,14 +100,18 @@ async fn ten_wrong_codes_an_hour_are_taken_for_an_address_and_right_ones_cost_no
     let mut compared = 0;
     for _ in 0..4 {
         let mut attacker = browser();
-        world.send_code(&mut attacker, PHONE).await;
+        match world.send(&mut attacker, PHONE).await.answer.map_err(|failed| failed.error) {
+            Ok(_) => {}
+            Err(OtpError::TooMany(wait)) => {
+                assert!(wait > Duration::from_secs(60));
+                continue;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
         let wrong = world.recorder.other_than_code();
         for _ in 0..5 {
-            match world.verify(&mut attacker, PHONE, &wrong).await.error() {
-                OtpError::Wrong => compared += 1,
-                OtpError::TooMany(wait) => assert!(*wait > Duration::from_secs(60)),
-                other => panic!("{other:?}"),
-            }
+            assert_eq!(world.verify(&mut attacker, PHONE, &wrong).await.code(), "code_wrong");
+            compared += 1;
         }
         world.clock.advance(Duration::from_secs(60));
     }
@@ -139,4 +142,63 @@ async fn a_newer_code_of_the_same_browser_ends_the_older_and_another_browsers_ne
         assert_eq!(world.verify(&mut before.clone(), PHONE, &older).await.code(), "code_wrong", "ended");
     }
     assert_eq!(world.verify(&mut mine, PHONE, &newer).await.json()["success"], true);
+}
+
+/// Three browsers, each with a live code of its own for one address, and their codes.
+async fn three_live_codes(world: &mut World) -> Vec<(Visitor, String)> {
+    world.otps.settings.cooldown = Duration::ZERO;
+    world.otps.settings.lifetime = LONGEST_LIFETIME;
+    let mut live = vec![];
+    for _ in 0..3 {
+        let mut visitor = browser();
+        let code = world.send_code(&mut visitor, PHONE).await;
+        live.push((visitor, code));
+    }
+    live
+}
+
+#[tokio::test]
+async fn of_a_burst_at_three_live_codes_fifteen_are_compared_and_whoever_is_over_the_limit_is_told_so() {
+    let mut world = World::of(Purpose::Prove);
+    let live = three_live_codes(&mut world).await;
+    let guesses = live.iter().flat_map(|(visitor, code)| {
+        let right: u32 = code.parse().unwrap();
+        (1..=20).map(move |step| (visitor.clone(), format!("{:06}", (right + step) % 1_000_000)))
+    });
+    let answers = join_all(guesses.map(|(mut visitor, guess)| {
+        let world = &world;
+        async move { world.verify(&mut visitor, PHONE, &guess).await.code() }
+    }))
+    .await;
+    let count = |code| answers.iter().filter(|answer| **answer == code).count();
+    assert_eq!(
+        (count("code_wrong"), count("too_many")),
+        (55, 5),
+        "ten failures, five over the limit, and what was gone"
+    );
+    for (mut visitor, code) in live {
+        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong");
+    }
+}
+
+#[tokio::test]
+async fn over_the_limit_of_an_address_right_and_wrong_are_told_the_same_and_the_right_code_stays() {
+    let mut world = World::of(Purpose::Prove);
+    world.clock.advance(Duration::from_mins(59));
+    let live = three_live_codes(&mut world).await;
+    let off = |code: &str| format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
+    for (visitor, code) in &live[..2] {
+        for _ in 0..5 {
+            assert_eq!(world.verify(&mut visitor.clone(), PHONE, &off(code)).await.code(), "code_wrong");
+        }
+    }
+    let (visitor, code) = &live[2];
+    for guess in [&off(code), code, code] {
+        let refused = world.verify(&mut visitor.clone(), PHONE, guess).await;
+        assert_eq!(refused.code(), "too_many");
+        assert!(refused.set_cookie.is_empty());
+    }
+    // A tenth of the window has passed, and with it the first failure.
+    world.clock.advance(Duration::from_mins(8));
+    assert_eq!(world.verify(&mut visitor.clone(), PHONE, code).await.json()["success"], true);
 }

@@ -1,6 +1,7 @@
 //! How many messages are sent, to whom and for whom.
 
 use super::*;
+use crate::{clock::Timestamp, store::OneTime};
 
 fn limits() -> Limits {
     Limits { per_address: AMPLE, per_ip: AMPLE, per_country: None, total: AMPLE, daily_cap: 100_000 }
@@ -93,17 +94,17 @@ async fn a_client_is_limited_whatever_addresses_it_tries() {
 }
 
 #[tokio::test]
-async fn foreign_countries_get_half_of_all_messages_each_unless_the_file_says_otherwise() {
+async fn foreign_countries_get_a_tenth_of_all_messages_each_unless_the_file_says_otherwise() {
     let american = |index: u32| format!("+1 520 878 {index:04}");
-    // Strangers have half of the total, too, so they come as somebody known.
-    let world = world(Limits { total: per_hour(8), ..limits() });
-    let mut known = world.logged_in("kim").await;
-    for index in 0..4 {
-        assert!(world.send(&mut known, &american(2000 + index)).await.answer.is_ok());
+    let world = world(Limits { total: per_hour(20), ..limits() });
+    for index in 0..2 {
+        assert!(world.send(&mut browser(), &american(2000 + index)).await.answer.is_ok());
     }
-    assert_eq!(world.send(&mut known, &american(3000)).await.code(), "too_many");
-    assert!(world.send(&mut known, "+81 90-1234-5678").await.answer.is_ok());
-    assert!(world.send(&mut known, PHONE).await.answer.is_ok());
+    assert_eq!(world.send(&mut browser(), &american(3000)).await.code(), "too_many");
+    assert!(world.send(&mut browser(), "+81 90-1234-5678").await.answer.is_ok());
+    for index in 0..7 {
+        assert!(world.send(&mut browser(), &number(index)).await.answer.is_ok(), "what strangers have is not used up");
+    }
 
     let world = self::world(Limits { per_country: Some(per_hour(1)), ..limits() });
     assert!(world.send(&mut browser(), &number(1)).await.answer.is_ok());
@@ -160,4 +161,68 @@ async fn both_channels_count_towards_the_whole_and_an_address_of_each_is_its_own
     assert!(small.send(&mut browser(), PHONE).await.answer.is_ok());
     let mail = json!({ "email": MAIL });
     assert_eq!(small.post(&mut browser(), Step::Send, Channel::Email, mail).await.code(), "too_many");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_an_address_that_no_code_is_taken_for() {
+    let mut world = world(limits());
+    world.otps.settings.cooldown = Duration::ZERO;
+    let mut waiting = browser();
+    for _ in 0..15 {
+        world.send_code(&mut waiting, PHONE).await;
+    }
+    for _ in 0..2 {
+        let mut guesser = browser();
+        world.send_code(&mut guesser, PHONE).await;
+        let wrong = world.recorder.other_than_code();
+        for _ in 0..5 {
+            let got = world.verify(&mut guesser, PHONE, &wrong).await;
+            assert_eq!(got.code(), "code_wrong", "messages are no failures");
+        }
+    }
+    let sent = world.recorder.count();
+    let refused = world.send(&mut browser(), PHONE).await;
+    assert!(matches!(refused.error(), OtpError::TooMany(wait) if *wait > Duration::from_secs(60)));
+    assert_eq!(world.resend(&mut waiting, PHONE).await.code(), "too_many");
+    assert_eq!(world.recorder.count(), sent);
+    assert!(world.send(&mut browser(), &number(1)).await.answer.is_ok(), "another address");
+}
+
+/// Single-use keys that take a moment, as those of a shared store do.
+struct Distant(Arc<dyn OneTime>);
+
+impl OneTime for Distant {
+    fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async move {
+            tokio::task::yield_now().await;
+            let taken = self.0.take(key, until, now).await;
+            tokio::task::yield_now().await;
+            taken
+        }
+        .boxed()
+    }
+
+    fn give_back(&self, key: Digest, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            tokio::task::yield_now().await;
+            self.0.give_back(key, now).await
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_made_up_device_is_a_stranger_however_many_show_it_at_once() {
+    let mut setup = Setup { limits: Limits { total: per_hour(10), ..limits() }, ..Setup::of(Purpose::Prove) };
+    setup.store.one_time = Arc::new(Distant(setup.store.one_time.clone()));
+    let world = setup.build();
+    let mut made_up = browser();
+    made_up.cookies.insert("sb_did".into(), "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11".into());
+    let answers = join_all((0..40).map(|index| {
+        let (mut visitor, world) = (made_up.clone(), &world);
+        async move { world.send(&mut visitor, &number(index)).await.answer.is_ok() }
+    }))
+    .await;
+    assert_eq!(answers.iter().filter(|sent| **sent).count(), 5);
+    assert_eq!(world.send(&mut made_up, &number(50)).await.code(), "too_many", "asking makes nobody known");
 }

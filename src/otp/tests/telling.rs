@@ -66,6 +66,9 @@ async fn the_backend_is_told_as_the_visitor_and_the_proof_says_who_it_was() {
 async fn a_code_is_not_spent_while_the_backend_does_not_take_the_address() {
     let replies = Arc::new(Mutex::new(vec![
         Reply::json(200, &json!({ "data": null, "errors": [{ "message": "permission denied" }] })),
+        Reply::json(200, &json!({ "data": { "update_users_by_pk": null } })),
+        Reply::json(200, &json!({ "data": { "update_users_by_pk": null, "insert_log_one": null } })),
+        Reply::json(200, &json!({ "data": null })),
         Reply::text(200, "text/html", "<!doctype html>log in"),
         Reply::json(409, &json!({})),
         Reply::json(500, &json!({})),
@@ -134,4 +137,31 @@ async fn a_login_that_nobody_can_issue_spends_no_code() {
         assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "not_found");
     }
     assert!(visitor.cookies.contains_key("sb_otp_sms"));
+}
+
+#[tokio::test]
+async fn the_backend_is_told_an_e_mail_address_in_small_letters() {
+    let (world, server) = backend(|| Reply::json(200, &json!({}))).await;
+    let mut visitor = world.logged_in("kim").await;
+    world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
+    let body = json!({ "email": MAIL, "code": world.recorder.code() });
+    assert_eq!(world.post(&mut visitor, Step::Verify, Channel::Email, body).await.json()["success"], true);
+    let told = server.seen()[0].json();
+    assert_eq!((&told["phone"], &told["e164"]), (&json!("kim@example.kr"), &json!("kim@example.kr")));
+}
+
+#[tokio::test]
+async fn an_answer_that_names_something_it_did_counts_as_done() {
+    for done in [
+        json!({}),
+        json!({ "success": true }),
+        json!({ "data": {} }),
+        json!({ "data": { "update_users_by_pk": { "id": "kim" } } }),
+        json!({ "data": { "update_users_by_pk": { "id": "kim" }, "insert_log_one": null } }),
+    ] {
+        let (world, _server) = backend(move || Reply::json(200, &done)).await;
+        let mut visitor = world.logged_in("kim").await;
+        let code = world.send_code(&mut visitor, PHONE).await;
+        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+    }
 }

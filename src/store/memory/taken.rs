@@ -1,6 +1,6 @@
 //! Single-use keys in memory.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use super::{
     super::{Digest, StoreError},
@@ -10,6 +10,9 @@ use crate::clock::Timestamp;
 
 /// Keys remembered; past that new ones are refused, because forgetting one would allow it twice.
 const MOST_TAKEN: usize = 1_000_000;
+/// The same for what is remembered for longer than a day, such as people and devices: those who log in now have the rest.
+const MOST_LASTING: usize = 900_000;
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// By key, with the moment from which it may be taken again.
 #[derive(Default)]
@@ -25,7 +28,9 @@ impl Taken {
     ) -> Result<bool, StoreError> {
         match self.0.get(&key) {
             Some(until) if *until > now => return Ok(false),
-            None if self.0.len() >= MOST_TAKEN => return Err(StoreError::Full),
+            None if self.0.len() >= if until.since(now) > DAY { MOST_LASTING } else { MOST_TAKEN } => {
+                return Err(StoreError::Full);
+            }
             _ => {}
         }
         self.0.insert(key, until);
@@ -56,5 +61,28 @@ impl Taken {
             }
             stays
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::journal::Nowhere, *};
+
+    #[test]
+    fn what_is_remembered_for_long_leaves_room_for_logins() {
+        let now = Timestamp::from_secs(1_700_000_000);
+        let (soon, late) = (now.plus(Duration::from_secs(600)), now.plus(400 * DAY));
+        let key = |number: usize| Digest([number.to_be_bytes(); 4].concat().try_into().unwrap());
+        let mut taken = Taken::default();
+        for number in 0..MOST_LASTING {
+            taken.restore(key(number), late);
+        }
+        assert!(matches!(taken.take(key(MOST_LASTING), late, now, &Nowhere), Err(StoreError::Full)));
+        assert!(taken.take(key(MOST_LASTING), soon, now, &Nowhere).unwrap());
+        assert!(!taken.take(key(0), late, now, &Nowhere).unwrap(), "what is remembered stays");
+        for number in MOST_LASTING..MOST_TAKEN {
+            taken.restore(key(number), soon);
+        }
+        assert!(matches!(taken.take(key(MOST_TAKEN), soon, now, &Nowhere), Err(StoreError::Full)));
     }
 }
