@@ -367,15 +367,19 @@ fn hide_secrets_around(at: usize, text: &str, problems: &mut Problems) {
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
     let word_end = |line: &str| {
-        let words = ["secret", "keys", "password", "token"];
-        words.iter().filter_map(|word| Some(line.find(word)? + word.len())).min()
+        let line = line.to_ascii_lowercase();
+        let words = shape::SECRET_WORDS.iter().chain(&["bearer ", "basic "]);
+        words.filter_map(|word| Some(line.find(word)? + word.len())).min()
     };
+    // The `=` at the end of a key in base64 stands in a text.
+    let assigns =
+        |line: &str| line.split_once('=').is_some_and(|(name, _)| name.matches(['"', '\'']).count().is_multiple_of(2));
     let line = &text[start..end];
     let from = word_end(line).or_else(|| complaint::has_password(line).then_some(0));
     if let Some(from) = from {
         problems.hide(&Place::File(start + from..end));
-    } else if !line.contains('=')
-        && text[..start].lines().rev().find(|line| line.contains('=')).is_some_and(|line| word_end(line).is_some())
+    } else if !assigns(line)
+        && text[..start].lines().rev().find(|line| assigns(line)).is_some_and(|line| word_end(line).is_some())
     {
         problems.hide(&Place::File(start..end));
     }

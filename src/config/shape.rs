@@ -4,8 +4,12 @@ use super::{
     complaint::{Problems, has_password},
     form::Form,
     key::{Key, Kind, Need, closest, quoted},
-    tree::{Node, Place, Table, Value},
+    tree::{Entry, Node, Place, Table, Value},
 };
+
+/// In the names of things that are secrets, where no declaration says so.
+pub(super) const SECRET_WORDS: &[&str] =
+    &["authorization", "cookie", "key", "secret", "token", "password", "credential", "signature"];
 
 /// Checks a table against its declaration. `path` is what stands in the brackets of its header; `place` is where that is.
 pub(super) fn check(table: &Table, keys: &'static [Key], path: &str, place: &Place, problems: &mut Problems) {
@@ -49,9 +53,7 @@ fn complain_of_unknown(
     let meant = closest(name, keys.iter().map(|key| key.name));
     // The value may be a secret under a misspelt name.
     let meant_secret = keys.iter().any(|key| Some(key.name) == meant && holds_secret(&key.kind));
-    if meant_secret
-        || ["secret", "key", "password", "token"].iter().any(|word| name.to_ascii_lowercase().contains(word))
-    {
+    if meant_secret || is_secret_name(name) {
         problems.hide(&node.place);
     }
     if matches!(node.value, Value::Table(_) | Value::List(_)) {
@@ -70,6 +72,9 @@ fn complain_of_unknown(
 fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, path: &str, problems: &mut Problems) {
     if holds_secret(kind) {
         hide_plain(node, problems);
+    }
+    if matches!(kind, Kind::Entries(_) | Kind::Any) {
+        hide_in_free_form(node, is_secret_name(name), problems);
     }
     match (kind, &node.value) {
         (Kind::Any, Value::Other(what)) => {
@@ -127,7 +132,8 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
         }
         (kind, value) => {
             let place = if matches!(value, Value::Table(_)) { key_place } else { &node.place };
-            let found = if holds_secret(kind) { kind_of(value).to_owned() } else { found(value) };
+            let is_hidden = holds_secret(kind) || problems.hides(&node.place);
+            let found = if is_hidden { kind_of(value).to_owned() } else { found(value) };
             problems.complain(place, format!("`{name}` must be {}, not {found}", kind.what()), kind.help(name));
         }
     }
@@ -137,7 +143,8 @@ fn check_form(form: Form, text: &str, node: &Node, name: &str, problems: &mut Pr
     let Err(help) = form.check(text) else { return };
     let example = form.help(name);
     let help = if help.is_empty() { example } else { help.to_owned() };
-    let shown = if form == Form::Secret || has_password(text) { "this".to_owned() } else { format!("`{text}`") };
+    let is_hidden = form == Form::Secret || has_password(text) || problems.hides(&node.place);
+    let shown = if is_hidden { "this".to_owned() } else { format!("`{text}`") };
     problems.complain(&node.place, format!("`{name}` must be {}, not {shown}", form.what()), help);
 }
 
@@ -173,6 +180,51 @@ fn hide_plain(node: &Node, problems: &mut Problems) {
         Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") => {}
         _ => problems.hide(&node.place),
     }
+}
+
+/// Hides what is a secret by its name, or by its look, where the file chooses the names. `is_secret` says that a name around it was one of a secret.
+fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
+    match &node.value {
+        Value::Table(table) => {
+            for Entry { name, node, .. } in &table.0 {
+                hide_in_free_form(node, is_secret || is_secret_name(name), problems);
+            }
+        }
+        Value::List(elements) => {
+            elements.iter().for_each(|element| hide_in_free_form(element, is_secret, problems));
+        }
+        Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") || is_filled_in(text) => {}
+        Value::Text(text) if is_secret || without_scheme(text).is_some() => problems.hide(&node.place),
+        Value::Number(_) if is_secret => problems.hide(&node.place),
+        Value::Text(_) | Value::Number(_) | Value::Flag(_) | Value::Other(_) => {}
+    }
+}
+
+/// Whether what has this name is likely to be nobody else's business.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Whether a text is placeholders only, perhaps behind a scheme (`Bearer {access_token}`): its secret comes later.
+fn is_filled_in(text: &str) -> bool {
+    let mut rest = without_scheme(text).unwrap_or(text);
+    if rest.is_empty() {
+        return false;
+    }
+    while let Some((name, behind)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b)) {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty()
+}
+
+/// What stands behind the scheme of credentials (RFC 9110 section 11.1), where a text begins with one.
+fn without_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.trim_start().split_once(' ')?;
+    ["bearer", "basic"].contains(&scheme.to_ascii_lowercase().as_str()).then_some(rest)
 }
 
 fn found(value: &Value) -> String {

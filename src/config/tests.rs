@@ -373,6 +373,40 @@ fn a_secret_is_never_shown() {
     );
 }
 
+#[test]
+fn secrets_under_names_that_the_file_chooses_are_never_shown() {
+    let provider = |line: &str| SMALLEST.replace("[upstreams.app]", &format!("{line}\n[upstreams.app]"));
+    let call = |line: &str| BACKEND.replace("path = \"/auth/login\"", &format!("path = \"/auth/login\"\n{line}"));
+    for bad in [
+        provider("token_params = { client_secret = \"S3cret\", x = 1 }"),
+        provider("authorize_params = { login_password = \"S3cret\", x = 1 }"),
+        provider("profile.headers = { authorization = \"Bearer S3cret\", x = 1 }"),
+        provider("profile = { headers = { X-API-Key = \"S3cret\" }, x = 1 }"),
+        call("headers = { \"x-api-key\" = \"S3cret\", authorization = \"S3cret\", x = 1 }"),
+        call("headers = { x-own = \"Bearer S3cret\", x-other = \"basic S3cret\", x = 1 }"),
+        call("headers = { authorization = \"Basic S3cret{email}\", x = 1 }"),
+        call("headers = { authorization = \"{email}S3cret\", x = 1 }"),
+        call("headers = { authorization = [\"S3cret\"] }"),
+        call("headers = { x-token = \"S3cret\\n\" }"),
+        call("cookies = { sid = \"S3cret\", x = 1 }"),
+        call("json = { a = { credentials = [{ b = \"S3cret\" }] }, Token = \"S3cret\" }"),
+        call("headers = { authorization = \"S3cret }"),
+        call("headers = { X-Own = \"Bearer S3cret\" x }"),
+        provider("sesion = { signature = \"S3cret\" }"),
+        provider("signature_of_mine = \"S3cret\""),
+        SMALLEST.replace("[session]", "[session]\nkeys = [\n\"a\"\n\"S3cret=\"\n]"),
+    ] {
+        let complaints = read(&bad).unwrap_err();
+        assert!(!complaints.errors.is_empty());
+        assert!(!format!("{complaints}{complaints:?}").contains("S3cret"), "{complaints}");
+    }
+    let number = read(&call("headers = { x-pin-key = 424242 }")).unwrap_err();
+    assert!(!number.to_string().contains("424242"), "{number}");
+    let harmless = r#"headers = { authorization = "Bearer {email}", x-key = "env:KEY", accept = "text/plain", x = 1 }"#;
+    let complaints = read(&call(harmless)).unwrap_err().to_string();
+    assert!(complaints.contains(harmless), "{complaints}");
+}
+
 proptest::proptest! {
     #[test]
     fn a_damaged_file_is_read_or_complained_about(at in 0..BACKEND.len(), cut in 0..12_usize, put in "[ -~é가\\n\\[\\]{}\"=.]{0,6}") {
