@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::{authority::Issuer, form, providers, secrets::Surroundings, section::Section, server::Server, template};
 use crate::authority::{CLAIMS, CodeLogin, Gateway, OWN_CLAIMS};
 
+/// Access tokens that live longer are warned of.
+const LONG: Duration = Duration::from_hours(24);
+
 /// The channels whose codes log in, with who may come in by them.
 pub(super) fn code_logins(
     root: &Section<'_>,
@@ -50,6 +53,18 @@ pub(super) fn gateway(
             "write `access_token_lifetime = \"10m\"`",
         );
     }
+    if access_token_lifetime > LONG {
+        around.problems.warn(
+            section.place("access_token_lifetime"),
+            "an access token cannot be called back: whoever has one keeps it this long, logged out or not",
+            "write `access_token_lifetime = \"10m\"`; it is refreshed by itself",
+        );
+    }
+    for key in ["issuer", "audience", "default_role"] {
+        if section.has(key) && section.optional(key, form::text).is_some_and(|text| text.trim().is_empty()) {
+            around.problems.complain(section.place(key), format!("`{key}` is empty"), "leave it out for the default");
+        }
+    }
     Some(Gateway {
         issuer: section.optional("issuer", form::text).unwrap_or_else(|| public_url.clone()),
         audience: section.optional("audience", form::text).unwrap_or(public_url),
@@ -65,6 +80,10 @@ pub(super) fn gateway(
 }
 
 fn role(role: &Section<'_>, around: &mut Surroundings<'_>) -> crate::oidc::Allow {
+    if role.name.trim().is_empty() {
+        let help = "write `roles.admin = { emails = [\"boss@example.com\"] }`";
+        around.problems.complain(role.own_place(), "a role needs a name", help);
+    }
     let who = providers::listed(role, around);
     if providers::is_empty(&who) {
         let help = format!("write `roles.{} = {{ emails = [\"boss@example.com\"] }}`", role.name);

@@ -206,6 +206,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
     if issuer == Issuer::Provider {
         warn_of_unsaid_bearers(&root, &routes, around);
     }
+    warn_of_missing_id_tokens(&root, around);
     if let Some(table) = table.filter(|_| all_read) {
         check_login_page(&session_section, &server, &table, &routes, around);
     }
@@ -299,6 +300,22 @@ fn warn_of_unsaid_bearers(
                 section.own_place(),
                 message,
                 "write `bearer = \"access\"` or `\"id\"` for it to get one, or `\"none\"` if it needs none",
+            );
+        }
+    }
+}
+
+/// Without OpenID Connect there is no ID token that an upstream could get.
+fn warn_of_missing_id_tokens(root: &Section<'_>, around: &mut Surroundings<'_>) {
+    if root.named("providers").any(|provider| provider.read("kind", form::text) != "oauth2") {
+        return;
+    }
+    for section in root.named("upstreams") {
+        if section.optional("bearer", form::text).as_deref() == Some("id") {
+            around.problems.warn(
+                section.place("bearer"),
+                format!("the upstream `{}` gets no token: no provider here gives ID tokens", section.name),
+                "write `bearer = \"access\"` or `\"none\"`",
             );
         }
     }

@@ -659,6 +659,37 @@ fn a_gateway_that_issues_needs_to_be_told_little() {
 }
 
 #[test]
+fn what_a_gateways_tokens_cannot_be_is_said() {
+    for (line, expected) in [
+        ("issuer = \"\"", "`issuer` is empty"),
+        ("audience = \" \"", "`audience` is empty"),
+        ("default_role = \"\"", "`default_role` is empty"),
+        ("roles.\"\" = { emails = [\"a@b.kr\"] }", "a role needs a name"),
+    ] {
+        let text = GATEWAY.replace("[authority.gateway]", &format!("[authority.gateway]\n{line}"));
+        let said = said(&read(&text).unwrap_err().errors);
+        assert!(said.contains(expected) && said.lines().count() == 1, "{line}\n{said}");
+    }
+    let warned = |line: &str| {
+        let text = GATEWAY.replace("[authority.gateway]", &format!("[authority.gateway]\n{line}"));
+        said(&read(&text).unwrap().warnings).contains("9:25 an access token cannot be called back")
+    };
+    assert!(warned("access_token_lifetime = \"25h\"") && !warned("access_token_lifetime = \"24h\""));
+}
+
+#[test]
+fn an_upstream_that_waits_for_id_tokens_of_nobody_is_warned_of() {
+    let text = GATEWAY.replace("[[routes]]", "bearer = \"id\"\n[[routes]]");
+    assert!(!said(&read(&text).unwrap().warnings).contains("ID token"));
+    let google = "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n";
+    let github = google.replace("google]", "github]\nkind = \"oauth2\"\nclient_secret = \"env:SECRET\"");
+    for providers in [github.as_str(), ""] {
+        let said = said(&read(&text.replace(google, providers)).unwrap().warnings);
+        assert!(said.contains("the upstream `api` gets no token: no provider here gives ID tokens"), "{said}");
+    }
+}
+
+#[test]
 fn what_rests_on_the_gateways_word_carries_an_assertion_and_is_out_of_reach() {
     let exchange = "[authority.exchange]\npath = \"/social\"\njson = { p = \"{profile}\" }\n[authority.otp]\npath = \"/auth/otp\"\n[authority.refresh]";
     let text = BACKEND
