@@ -21,10 +21,11 @@ pub(super) fn code_logins(
         if !section.is_present() || section.read("purpose", form::text) != "login" {
             continue;
         }
-        let allow = providers::allow(&section, around);
+        let help = if channel == "sms" { providers::PHONES } else { providers::EMAILS };
+        let allow = providers::allow(&section, help, around);
         match issuer {
             Issuer::Backend => {}
-            Issuer::Gateway => providers::complain_of_unsaid_allow(&section.named_as(channel), server, around),
+            Issuer::Gateway => providers::complain_of_unsaid_allow(&section.named_as(channel), help, server, around),
             Issuer::Provider => around.problems.complain(
                 section.place("purpose"),
                 "the authority `provider` has no tokens for a code",
