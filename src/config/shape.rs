@@ -91,7 +91,11 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
             if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)) => {}
         (Kind::List(inner), Value::List(elements)) => {
             for element in elements {
-                check_value(element, &element.place, name, inner, path, problems);
+                if fits(inner, &element.value) {
+                    check_value(element, &element.place, name, inner, path, problems);
+                } else {
+                    complain_of_element(element, name, inner, kind, problems);
+                }
             }
         }
         (Kind::Table(keys) | Kind::Either(_, keys), Value::Table(table)) => {
@@ -137,6 +141,24 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
             problems.complain(place, format!("`{name}` must be {}, not {found}", kind.what()), kind.help(name));
         }
     }
+}
+
+/// Whether an element of a list is of the type that it has to be.
+fn fits(kind: &Kind, value: &Value) -> bool {
+    match kind {
+        Kind::One(_) | Kind::Choice(..) => matches!(value, Value::Text(_)),
+        Kind::Number(from, to) => {
+            matches!(value, Value::Number(number) if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)))
+        }
+        _ => true,
+    }
+}
+
+fn complain_of_element(element: &Node, name: &str, inner: &Kind, list: &Kind, problems: &mut Problems) {
+    let is_hidden = holds_secret(inner) || problems.hides(&element.place);
+    let found = if is_hidden { kind_of(&element.value).to_owned() } else { found(&element.value) };
+    let help = if let Kind::Number(..) = inner { inner.help(name) } else { list.help(name) };
+    problems.complain(&element.place, format!("each of `{name}` must be {}, not {found}", inner.what()), help);
 }
 
 fn check_form(form: Form, text: &str, node: &Node, name: &str, problems: &mut Problems) {
@@ -191,7 +213,9 @@ fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
             }
         }
         Value::List(elements) => {
-            elements.iter().for_each(|element| hide_in_free_form(element, is_secret, problems));
+            for element in elements {
+                hide_in_free_form(element, is_secret, problems);
+            }
         }
         Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") || is_filled_in(text) => {}
         Value::Text(text) if is_secret || without_scheme(text).is_some() => problems.hide(&node.place),
