@@ -16,11 +16,10 @@ pub enum OpenError {
 /// repeats a password.
 pub fn judge(settings: &Settings) -> Result<(), OpenError> {
     match settings {
-        Settings::Memory => Ok(()),
         Settings::File { path } if path.is_dir() => {
             Err(OpenError::Unusable(format!("{}: it is a folder", path.display())))
         }
-        Settings::File { .. } => Ok(()),
+        Settings::Memory | Settings::File { .. } => Ok(()),
         Settings::Redis { url } => RedisStore::judge(url),
         Settings::Postgres { url } => PostgresStore::judge(url),
     }
