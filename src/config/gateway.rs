@@ -6,7 +6,7 @@ use super::{authority::Issuer, form, providers, secrets::Surroundings, section::
 use crate::authority::{CLAIMS, CodeLogin, Gateway, OWN_CLAIMS};
 
 /// Access tokens that live longer are warned of.
-const LONG: Duration = Duration::from_hours(24);
+const LONG: Duration = Duration::from_secs(24 * 3600);
 
 /// The channels whose codes log in, with who may come in by them.
 pub(super) fn code_logins(

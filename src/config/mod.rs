@@ -389,8 +389,7 @@ fn hide_secrets_around(at: usize, text: &str, problems: &mut Problems) {
         words.filter_map(|word| Some(line.find(word)? + word.len())).min()
     };
     // The `=` at the end of a key in base64 stands in a text.
-    let assigns =
-        |line: &str| line.split_once('=').is_some_and(|(name, _)| name.matches(['"', '\'']).count() % 2 == 0);
+    let assigns = |line: &str| line.split_once('=').is_some_and(|(name, _)| name.matches(['"', '\'']).count() % 2 == 0);
     let line = &text[start..end];
     let from = word_end(line).or_else(|| complaint::has_password(line).then_some(0));
     if let Some(from) = from {
