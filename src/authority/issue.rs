@@ -62,7 +62,7 @@ pub enum Outage {
     /// The store does not answer.
     #[error(transparent)]
     Store(StoreError),
-    /// Another login of the same person is being told to the backend just now.
+    /// Another login of the same person is being told to the backend, and that takes too long to wait for.
     #[error("another first login of the same person is under way")]
     UnderWay,
     /// Its access token does not pass `[authority.verify]`.

@@ -1,13 +1,14 @@
 //! `[login.notify]`: a backend is told of a person's first login, and may refuse it.
 //!
 //! A person counts as known only once the call was answered 2xx. Until then a second login of the same person at the same moment must not pass for that of
-//! someone who is known, or two tabs would get in whom the backend refuses; so one login of a person is under way at a time.
+//! someone who is known, or two tabs would get in whom the backend refuses; so one login of a person is under way at a time, and the others wait for it.
 
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use http::StatusCode;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use super::{Authority, Code, IssueError, Outage, Visitor, who};
 use crate::{
@@ -21,6 +22,11 @@ use crate::{
 const KNOWN: Duration = Duration::from_secs(10 * 366 * 86400);
 /// How much longer than the call a login may be under way: for the store's part in it.
 const SLACK: Duration = Duration::from_secs(10);
+
+/// How long a login waits for another of the same person: who waits for longer is better told to try again.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// How often it looks whether that one is over. It may run on another instance, of which nothing but the store can tell.
+const LOOK: Duration = Duration::from_millis(75);
 
 /// A login that may be a person's first.
 pub(super) struct Arrival {
@@ -64,13 +70,24 @@ impl Authority {
         let Some(template) = &self.notify else { return Ok(()) };
         let arrival = arrival().ok_or(IssueError::Unsupported)?;
         let under_way = under_way(arrival.key);
-        let (now, until) = self.turn(template);
-        if !self.store.one_time.take(under_way, until, now).await? {
-            return Err(IssueError::Unavailable(Outage::UnderWay));
-        }
+        self.wait_for_turn(under_way, template).await?;
         let welcomed = self.welcome_alone(template, arrival, visitor).await;
         self.forget(under_way).await;
         welcomed
+    }
+
+    async fn wait_for_turn(&self, under_way: Digest, template: &Template) -> Result<(), IssueError> {
+        let deadline = Instant::now() + LONGEST_WAIT;
+        loop {
+            let (now, until) = self.turn(template);
+            if self.store.one_time.take(under_way, until, now).await? {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(IssueError::Unavailable(Outage::UnderWay));
+            }
+            sleep(LOOK).await;
+        }
     }
 
     async fn welcome_alone(&self, template: &Template, arrival: Arrival, visitor: &Visitor) -> Result<(), IssueError> {

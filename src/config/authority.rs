@@ -15,7 +15,7 @@ use crate::{
         Answer, Backend, CREDENTIALS, CodeLogin, EXCHANGE, Kind, LOGIN_NOTIFY, OTP, REFRESH, SIGN_OUT, Settings,
         Verify, VerifyKeys,
     },
-    call::{Placeholder, Template},
+    call::Template,
     hygiene::is_loopback,
 };
 
@@ -118,11 +118,8 @@ fn backend(
         let call = section.section(name);
         if call.is_present() { self::call(&call, upstream, upstreams, known, around) } else { None }
     };
-    // Without the ID token, which proves itself, the backend is to believe what the gateway says.
-    let exchange = call("exchange", EXCHANGE).map(|call| {
-        let proves_itself = call.placeholders().contains(&&Placeholder::IdToken);
-        Template { assertion: (!proves_itself).then_some("exchange"), ..call }
-    });
+    // With `{id_token}` in it, too: a provider of `kind = "oauth2"` has none, and then nothing else proves the call.
+    let exchange = call("exchange", EXCHANGE).map(|call| Template { assertion: Some("exchange"), ..call });
     let credentials = call("credentials", CREDENTIALS);
     let otp = call("otp", OTP).map(|call| Template { assertion: Some("otp.login"), ..call });
     let refresh = call("refresh", REFRESH);

@@ -90,6 +90,11 @@ impl Problems {
         }
     }
 
+    /// Whether what stands at `place` is never shown.
+    pub(super) fn hides(&self, place: &Place) -> bool {
+        matches!(place, Place::File(range) if self.hidden.contains(range))
+    }
+
     /// Never shows the texts in a value that no declaration speaks of: any of them may be a secret.
     pub(super) fn hide_texts(&mut self, node: &Node) {
         match &node.value {

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::{authority::Issuer, form, providers, secrets::Surroundings, section::Section, server::Server, template};
 use crate::authority::{CLAIMS, CodeLogin, Gateway, OWN_CLAIMS};
 
+/// Access tokens that live longer are warned of.
+const LONG: Duration = Duration::from_secs(24 * 3600);
+
 /// The channels whose codes log in, with who may come in by them.
 pub(super) fn code_logins(
     root: &Section<'_>,
@@ -18,10 +21,11 @@ pub(super) fn code_logins(
         if !section.is_present() || section.read("purpose", form::text) != "login" {
             continue;
         }
-        let allow = providers::allow(&section, around);
+        let help = if channel == "sms" { providers::PHONES } else { providers::EMAILS };
+        let allow = providers::allow(&section, help, around);
         match issuer {
             Issuer::Backend => {}
-            Issuer::Gateway => providers::complain_of_unsaid_allow(&section.named_as(channel), server, around),
+            Issuer::Gateway => providers::complain_of_unsaid_allow(&section.named_as(channel), help, server, around),
             Issuer::Provider => around.problems.complain(
                 section.place("purpose"),
                 "the authority `provider` has no tokens for a code",
@@ -50,6 +54,18 @@ pub(super) fn gateway(
             "write `access_token_lifetime = \"10m\"`",
         );
     }
+    if access_token_lifetime > LONG {
+        around.problems.warn(
+            section.place("access_token_lifetime"),
+            "an access token cannot be called back: whoever has one keeps it this long, logged out or not",
+            "write `access_token_lifetime = \"10m\"`; it is refreshed by itself",
+        );
+    }
+    for key in ["issuer", "audience", "default_role"] {
+        if section.has(key) && section.optional(key, form::text).is_some_and(|text| text.trim().is_empty()) {
+            around.problems.complain(section.place(key), format!("`{key}` is empty"), "leave it out for the default");
+        }
+    }
     Some(Gateway {
         issuer: section.optional("issuer", form::text).unwrap_or_else(|| public_url.clone()),
         audience: section.optional("audience", form::text).unwrap_or(public_url),
@@ -65,6 +81,10 @@ pub(super) fn gateway(
 }
 
 fn role(role: &Section<'_>, around: &mut Surroundings<'_>) -> crate::oidc::Allow {
+    if role.name.trim().is_empty() {
+        let help = "write `roles.admin = { emails = [\"boss@example.com\"] }`";
+        around.problems.complain(role.own_place(), "a role needs a name", help);
+    }
     let who = providers::listed(role, around);
     if providers::is_empty(&who) {
         let help = format!("write `roles.{} = {{ emails = [\"boss@example.com\"] }}`", role.name);

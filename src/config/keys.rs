@@ -296,7 +296,7 @@ const AUTHORITY: &[Key] = &[
         "exchange",
         Table(call!("\"30s\"")),
         Optional,
-        "The call after a login at a provider. Without `{id_token}` in it, it carries `vestibule-assertion`. Placeholders: `{provider}`, `{id_token}`, `{access_token}`, `{refresh_token}` (the provider's), `{profile}`, `{email}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.",
+        "The call after a login at a provider; it carries `vestibule-assertion`. Placeholders: `{provider}`, `{id_token}`, `{access_token}`, `{refresh_token}` (the provider's), `{profile}`, `{email}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.",
     ),
     key(
         "credentials",

@@ -206,6 +206,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
     if issuer == Issuer::Provider {
         warn_of_unsaid_bearers(&root, &routes, around);
     }
+    warn_of_missing_id_tokens(&root, around);
     if let Some(table) = table.filter(|_| all_read) {
         check_login_page(&session_section, &server, &table, &routes, around);
     }
@@ -304,6 +305,22 @@ fn warn_of_unsaid_bearers(
     }
 }
 
+/// Without OpenID Connect there is no ID token that an upstream could get.
+fn warn_of_missing_id_tokens(root: &Section<'_>, around: &mut Surroundings<'_>) {
+    if root.named("providers").any(|provider| provider.read("kind", form::text) != "oauth2") {
+        return;
+    }
+    for section in root.named("upstreams") {
+        if section.optional("bearer", form::text).as_deref() == Some("id") {
+            around.problems.warn(
+                section.place("bearer"),
+                format!("the upstream `{}` gets no token: no provider here gives ID tokens", section.name),
+                "write `bearer = \"access\"` or `\"none\"`",
+            );
+        }
+    }
+}
+
 /// A login page of the app's own must be there, for people who have not logged in.
 fn check_login_page(
     session: &Section<'_>,
@@ -367,15 +384,18 @@ fn hide_secrets_around(at: usize, text: &str, problems: &mut Problems) {
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
     let word_end = |line: &str| {
-        let words = ["secret", "keys", "password", "token"];
-        words.iter().filter_map(|word| Some(line.find(word)? + word.len())).min()
+        let line = line.to_ascii_lowercase();
+        let words = shape::SECRET_WORDS.iter().chain(&["bearer ", "basic "]);
+        words.filter_map(|word| Some(line.find(word)? + word.len())).min()
     };
+    // The `=` at the end of a key in base64 stands in a text.
+    let assigns = |line: &str| line.split_once('=').is_some_and(|(name, _)| name.matches(['"', '\'']).count() % 2 == 0);
     let line = &text[start..end];
     let from = word_end(line).or_else(|| complaint::has_password(line).then_some(0));
     if let Some(from) = from {
         problems.hide(&Place::File(start + from..end));
-    } else if !line.contains('=')
-        && text[..start].lines().rev().find(|line| line.contains('=')).is_some_and(|line| word_end(line).is_some())
+    } else if !assigns(line)
+        && text[..start].lines().rev().find(|line| assigns(line)).is_some_and(|line| word_end(line).is_some())
     {
         problems.hide(&Place::File(start..end));
     }

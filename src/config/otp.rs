@@ -8,7 +8,8 @@ use crate::{
     call::{Piece, Placeholder, Template, Text},
     otp::{
         Channel, ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings,
-        SmsChannel, deliver::PLACEHOLDERS,
+        SmsChannel,
+        deliver::{PLACEHOLDERS, SmsWay},
     },
     pages::To,
 };
@@ -42,6 +43,9 @@ pub(super) fn otp(section: &Section<'_>, context: &Context<'_, '_>, around: &mut
     }
     // Both are read before either is missed.
     let sms = if sms_section.is_present() { sms_channel(&sms_section, context, around).map(Some) } else { Some(None) };
+    if let Some(Some(sms)) = &sms {
+        warn_of_korean_ways(section, sms, around);
+    }
     let email =
         if email_section.is_present() { email_channel(&email_section, context, around).map(Some) } else { Some(None) };
     let name = context.pages.optional("name", form::text);
@@ -151,6 +155,20 @@ fn countries(section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<Countr
         }
     }
     countries
+}
+
+/// A country whose numbers get codes that nobody delivers.
+fn warn_of_korean_ways(section: &Section<'_>, sms: &SmsChannel, around: &mut Surroundings<'_>) {
+    if !sms.delivery.ways.iter().all(|way| matches!(way, SmsWay::Aligo(_))) {
+        return;
+    }
+    if let Some((code, place)) = section.list("countries", form::text).into_iter().find(|(code, _)| code != "KR") {
+        around.problems.warn(
+            &place,
+            format!("Aligo sends to Korean numbers only, and nobody else sends to those of `{code}`"),
+            "leave it out, or write `[otp.sms.twilio]` or another way beside `[otp.sms.aligo]`",
+        );
+    }
 }
 
 fn limits(section: &Section<'_>) -> Limits {

@@ -25,6 +25,10 @@ const PICTURES: [(&str, &str); 6] = [
 /// Reads `[pages]`; `login` says where the pages stand.
 pub(super) fn pages(section: &Section<'_>, login: &login::Settings, around: &mut Surroundings<'_>) -> Settings {
     let color = |key| section.optional(key, form::color).and_then(|text| Color::parse(&text));
+    if section.optional("name", form::text).is_some_and(|name| name.contains(char::is_control)) {
+        let help = "write it on one line; it stands in the pages' titles and in messages";
+        around.problems.complain(section.place("name"), "`name` has control characters in it", help);
+    }
     let settings = Settings {
         name: section.optional("name", form::text).filter(|name| !name.trim().is_empty()),
         logo: logo(section, around),

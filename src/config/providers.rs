@@ -20,6 +20,12 @@ use crate::{
     route,
 };
 
+/// How `allow` is written where people have e-mail addresses.
+pub(super) const EMAILS: &str = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
+/// The same where all that is known of them is a phone number.
+pub(super) const PHONES: &str =
+    "write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`";
+
 /// Reads `[providers.NAME]`. Unless the tokens are a backend's, what the provider says is all that stands between a stranger and the app.
 pub(super) fn provider(
     section: &Section<'_>,
@@ -44,9 +50,9 @@ pub(super) fn provider(
         let message = format!("the name `{name}` is that of the gateway's own endpoint `{{base_path}}/{name}`");
         around.problems.complain(section.own_place(), message, format!("choose another, e.g. `[providers.my-{name}]`"));
     }
-    let allow = allow(section, around);
+    let allow = allow(section, EMAILS, around);
     if tokens_of != Issuer::Backend {
-        complain_of_unsaid_allow(section, server, around);
+        complain_of_unsaid_allow(section, EMAILS, server, around);
     }
     let scopes = if is_oauth2 {
         oauth2_scopes(section, known_oauth2.map(|known| known.scopes), around)
@@ -215,25 +221,28 @@ fn authorize_params(
     params
 }
 
-/// Reads `allow` of a provider, or of a channel of one-time codes.
-pub(super) fn allow(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Allow> {
+/// Reads `allow` of a provider, or of a channel of one-time codes; `help` is what to write where it lists nobody.
+pub(super) fn allow(section: &Section<'_>, help: &str, around: &mut Surroundings<'_>) -> Option<Allow> {
     let node = section.node("allow")?;
     if node.text().is_some() {
         return Some(Allow::Anyone);
     }
     let listed = listed(&section.section("allow"), around);
     if is_empty(&listed) {
-        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
         around.problems.complain(section.place_of_key("allow"), "an empty `allow` does not say who may come in", help);
     }
     Some(listed)
 }
 
-/// Where strangers reach the login, the file must say who may come in.
-pub(super) fn complain_of_unsaid_allow(section: &Section<'_>, server: &Server, around: &mut Surroundings<'_>) {
+/// Where strangers reach the login, the file must say who may come in; `help` is how.
+pub(super) fn complain_of_unsaid_allow(
+    section: &Section<'_>,
+    help: &str,
+    server: &Server,
+    around: &mut Surroundings<'_>,
+) {
     if !server.local_url && !section.has("allow") {
         let message = format!("who may come in through `{}`? `public_url` is open to everyone", section.name);
-        let help = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
         around.problems.complain(section.place("allow"), message, help);
     }
 }

@@ -4,8 +4,12 @@ use super::{
     complaint::{Problems, has_password},
     form::Form,
     key::{Key, Kind, Need, closest, quoted},
-    tree::{Node, Place, Table, Value},
+    tree::{Entry, Node, Place, Table, Value},
 };
+
+/// In the names of things that are secrets, where no declaration says so.
+pub(super) const SECRET_WORDS: &[&str] =
+    &["authorization", "cookie", "key", "secret", "token", "password", "credential", "signature"];
 
 /// Checks a table against its declaration. `path` is what stands in the brackets of its header; `place` is where that is.
 pub(super) fn check(table: &Table, keys: &'static [Key], path: &str, place: &Place, problems: &mut Problems) {
@@ -49,9 +53,7 @@ fn complain_of_unknown(
     let meant = closest(name, keys.iter().map(|key| key.name));
     // The value may be a secret under a misspelt name.
     let meant_secret = keys.iter().any(|key| Some(key.name) == meant && holds_secret(&key.kind));
-    if meant_secret
-        || ["secret", "key", "password", "token"].iter().any(|word| name.to_ascii_lowercase().contains(word))
-    {
+    if meant_secret || is_secret_name(name) {
         problems.hide(&node.place);
     }
     if matches!(node.value, Value::Table(_) | Value::List(_)) {
@@ -71,6 +73,9 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
     if holds_secret(kind) {
         hide_plain(node, problems);
     }
+    if matches!(kind, Kind::Entries(_) | Kind::Any) {
+        hide_in_free_form(node, is_secret_name(name), problems);
+    }
     match (kind, &node.value) {
         (Kind::Any, Value::Other(what)) => {
             problems.complain(
@@ -86,7 +91,11 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
             if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)) => {}
         (Kind::List(inner), Value::List(elements)) => {
             for element in elements {
-                check_value(element, &element.place, name, inner, path, problems);
+                if fits(inner, &element.value) {
+                    check_value(element, &element.place, name, inner, path, problems);
+                } else {
+                    complain_of_element(element, name, inner, kind, problems);
+                }
             }
         }
         (Kind::Table(keys) | Kind::Either(_, keys), Value::Table(table)) => {
@@ -127,17 +136,37 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
         }
         (kind, value) => {
             let place = if matches!(value, Value::Table(_)) { key_place } else { &node.place };
-            let found = if holds_secret(kind) { kind_of(value).to_owned() } else { found(value) };
+            let is_hidden = holds_secret(kind) || problems.hides(&node.place);
+            let found = if is_hidden { kind_of(value).to_owned() } else { found(value) };
             problems.complain(place, format!("`{name}` must be {}, not {found}", kind.what()), kind.help(name));
         }
     }
+}
+
+/// Whether an element of a list is of the type that it has to be.
+fn fits(kind: &Kind, value: &Value) -> bool {
+    match kind {
+        Kind::One(_) | Kind::Choice(..) => matches!(value, Value::Text(_)),
+        Kind::Number(from, to) => {
+            matches!(value, Value::Number(number) if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)))
+        }
+        _ => true,
+    }
+}
+
+fn complain_of_element(element: &Node, name: &str, inner: &Kind, list: &Kind, problems: &mut Problems) {
+    let is_hidden = holds_secret(inner) || problems.hides(&element.place);
+    let found = if is_hidden { kind_of(&element.value).to_owned() } else { found(&element.value) };
+    let help = if let Kind::Number(..) = inner { inner.help(name) } else { list.help(name) };
+    problems.complain(&element.place, format!("each of `{name}` must be {}, not {found}", inner.what()), help);
 }
 
 fn check_form(form: Form, text: &str, node: &Node, name: &str, problems: &mut Problems) {
     let Err(help) = form.check(text) else { return };
     let example = form.help(name);
     let help = if help.is_empty() { example } else { help.to_owned() };
-    let shown = if form == Form::Secret || has_password(text) { "this".to_owned() } else { format!("`{text}`") };
+    let is_hidden = form == Form::Secret || has_password(text) || problems.hides(&node.place);
+    let shown = if is_hidden { "this".to_owned() } else { format!("`{text}`") };
     problems.complain(&node.place, format!("`{name}` must be {}, not {shown}", form.what()), help);
 }
 
@@ -173,6 +202,53 @@ fn hide_plain(node: &Node, problems: &mut Problems) {
         Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") => {}
         _ => problems.hide(&node.place),
     }
+}
+
+/// Hides what is a secret by its name, or by its look, where the file chooses the names. `is_secret` says that a name around it was one of a secret.
+fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
+    match &node.value {
+        Value::Table(table) => {
+            for Entry { name, node, .. } in &table.0 {
+                hide_in_free_form(node, is_secret || is_secret_name(name), problems);
+            }
+        }
+        Value::List(elements) => {
+            for element in elements {
+                hide_in_free_form(element, is_secret, problems);
+            }
+        }
+        Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") || is_filled_in(text) => {}
+        Value::Text(text) if is_secret || without_scheme(text).is_some() => problems.hide(&node.place),
+        Value::Number(_) if is_secret => problems.hide(&node.place),
+        Value::Text(_) | Value::Number(_) | Value::Flag(_) | Value::Other(_) => {}
+    }
+}
+
+/// Whether what has this name is likely to be nobody else's business.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Whether a text is placeholders only, perhaps behind a scheme (`Bearer {access_token}`): its secret comes later.
+fn is_filled_in(text: &str) -> bool {
+    let mut rest = without_scheme(text).unwrap_or(text);
+    if rest.is_empty() {
+        return false;
+    }
+    while let Some((name, behind)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b)) {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty()
+}
+
+/// What stands behind the scheme of credentials (RFC 9110 section 11.1), where a text begins with one.
+fn without_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.trim_start().split_once(' ')?;
+    ["bearer", "basic"].contains(&scheme.to_ascii_lowercase().as_str()).then_some(rest)
 }
 
 fn found(value: &Value) -> String {

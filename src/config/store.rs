@@ -1,7 +1,11 @@
 //! `[store]`: where it is, and what happens while it is away.
 
 use super::{form, secrets::Surroundings, section::Section};
-use crate::{secret::Secret, session::StoreDown, store::Settings};
+use crate::{
+    secret::Secret,
+    session::StoreDown,
+    store::{self, Settings},
+};
 
 /// A kind of server, with the beginnings of its addresses.
 struct Server {
@@ -20,6 +24,12 @@ const POSTGRES: Server = Server {
     schemes: &["postgres", "postgresql"],
     example: "postgres://vestibule@127.0.0.1:5432/vestibule",
 };
+
+impl Server {
+    fn help(&self) -> String {
+        format!("write `url = \"{}\"`; with a password in it, `url = \"env:NAME\"`", self.example)
+    }
+}
 
 /// Reads `[store]`; `lacks_keys` says that each instance would make a session key of its own.
 pub(super) fn store(section: &Section<'_>, lacks_keys: bool, around: &mut Surroundings<'_>) -> Option<Settings> {
@@ -47,12 +57,16 @@ pub(super) fn store(section: &Section<'_>, lacks_keys: bool, around: &mut Surrou
             "write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`, with the same key for all of them",
         );
     }
-    match kind.as_str() {
-        "file" => file(section, around),
-        "redis" => url(&REDIS, section, around).map(|url| Settings::Redis { url }),
-        "postgres" => url(&POSTGRES, section, around).map(|url| Settings::Postgres { url }),
-        _ => Some(Settings::Memory),
+    let (settings, key, help) = match kind.as_str() {
+        "file" => (file(section, around)?, "path", "write another `path`".to_owned()),
+        "redis" => (Settings::Redis { url: url(&REDIS, section, around)? }, "url", REDIS.help()),
+        "postgres" => (Settings::Postgres { url: url(&POSTGRES, section, around)? }, "url", POSTGRES.help()),
+        _ => return Some(Settings::Memory),
+    };
+    if let Err(error) = store::judge(&settings) {
+        around.problems.complain(section.place(key), error.to_string(), help);
     }
+    Some(settings)
 }
 
 /// What happens to refreshes while the store is away.
@@ -81,10 +95,9 @@ fn file(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Settings
 }
 
 fn url(server: &Server, section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Secret> {
-    let example = || format!("write `url = \"{}\"`; with a password in it, `url = \"env:NAME\"`", server.example);
     let Some(text) = section.optional("url", form::text) else {
         let message = format!("a store of `kind = \"{}\"` needs a `url`", server.kind);
-        around.problems.complain(section.place("kind"), message, example());
+        around.problems.complain(section.place("kind"), message, server.help());
         return None;
     };
     let place = section.place("url");
@@ -98,7 +111,7 @@ fn url(server: &Server, section: &Section<'_>, around: &mut Surroundings<'_>) ->
     });
     if !is_known {
         let message = format!("`url` is no address that a store of `kind = \"{}\"` can have", server.kind);
-        let help = format!("it begins with {}; {}", listed(server.schemes), example());
+        let help = format!("it begins with {}; {}", listed(server.schemes), server.help());
         around.problems.complain(place, message, help);
         return None;
     }

@@ -261,6 +261,33 @@ fn each_store_is_read_with_its_address_or_path() {
 }
 
 #[test]
+fn a_store_that_could_never_be_opened_is_complained_about_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    for (kind, url, reason) in [
+        ("redis", "redis://u:hunter2@h:notaport/0", "a port that is not a number"),
+        ("redis", "REDIS://u:hunter2@h/0", "the scheme of its url is not"),
+        ("redis", "redis://u:hunter2@h/zero", "is not a number"),
+        ("redis", "rediss://u:hunter2@h?ca=/nowhere/ca.pem", "the ca file /nowhere/ca.pem: "),
+        ("postgres", "postgres://u:hunter2@h:70000/x", "not a PostgreSQL URL"),
+        ("postgres", "postgres://u:hunter2@h/x?sslmode=bogus", "sslmode must be"),
+        ("postgres", "postgres://h/x?sslmode=bogus&password=hunter2", "sslmode must be"),
+        ("postgres", "postgres://u:hunter2@h/x?sslmode=require&sslrootcert=/nowhere/ca.pem", "/nowhere/ca.pem: "),
+    ] {
+        for written in [url, "env:STORE_URL"] {
+            let text =
+                BACKEND.replace("[session]", &format!("[store]\nkind = \"{kind}\"\nurl = \"{written}\"\n[session]"));
+            let complaints = read_with(&text, &[("STORE_URL", url)]).unwrap_err();
+            let [error] = &complaints.errors[..] else { panic!("{complaints}") };
+            assert!((error.line, error.column) == (6, 7) && error.message.contains(reason), "{complaints}");
+            assert!(!format!("{complaints}{complaints:?}").contains("hunter2"), "{complaints}");
+        }
+    }
+    let text = BACKEND.replace("[session]", "[store]\nkind = \"file\"\npath = \".\"\n[session]");
+    let complaints = parse(&text, "gateway.toml", folder.path(), &environment(&[]), &Random::system()).unwrap_err();
+    assert!(said(&complaints.errors).starts_with("6:8 the store's file is a folder"), "{complaints}");
+}
+
+#[test]
 fn instances_that_share_a_store_share_keys() {
     let text = SMALLEST.replace("[session]", "[store]\nkind = \"redis\"\nurl = \"redis://localhost\"\n[session]");
     let said = said(&read(&text).unwrap().warnings);
@@ -371,6 +398,40 @@ fn a_secret_is_never_shown() {
     assert!(
         !warnings.contains("hunter2") && !config.contains("hunter2") && config.contains("client_secret: Some(***)")
     );
+}
+
+#[test]
+fn secrets_under_names_that_the_file_chooses_are_never_shown() {
+    let provider = |line: &str| SMALLEST.replace("[upstreams.app]", &format!("{line}\n[upstreams.app]"));
+    let call = |line: &str| BACKEND.replace("path = \"/auth/login\"", &format!("path = \"/auth/login\"\n{line}"));
+    for bad in [
+        provider("token_params = { client_secret = \"S3cret\", x = 1 }"),
+        provider("authorize_params = { login_password = \"S3cret\", x = 1 }"),
+        provider("profile.headers = { authorization = \"Bearer S3cret\", x = 1 }"),
+        provider("profile = { headers = { X-API-Key = \"S3cret\" }, x = 1 }"),
+        call("headers = { \"x-api-key\" = \"S3cret\", authorization = \"S3cret\", x = 1 }"),
+        call("headers = { x-own = \"Bearer S3cret\", x-other = \"basic S3cret\", x = 1 }"),
+        call("headers = { authorization = \"Basic S3cret{email}\", x = 1 }"),
+        call("headers = { authorization = \"{email}S3cret\", x = 1 }"),
+        call("headers = { authorization = [\"S3cret\"] }"),
+        call("headers = { x-token = \"S3cret\\n\" }"),
+        call("cookies = { sid = \"S3cret\", x = 1 }"),
+        call("json = { a = { credentials = [{ b = \"S3cret\" }] }, Token = \"S3cret\" }"),
+        call("headers = { authorization = \"S3cret }"),
+        call("headers = { X-Own = \"Bearer S3cret\" x }"),
+        provider("sesion = { signature = \"S3cret\" }"),
+        provider("signature_of_mine = \"S3cret\""),
+        SMALLEST.replace("[session]", "[session]\nkeys = [\n\"a\"\n\"S3cret=\"\n]"),
+    ] {
+        let complaints = read(&bad).unwrap_err();
+        assert!(!complaints.errors.is_empty());
+        assert!(!format!("{complaints}{complaints:?}").contains("S3cret"), "{complaints}");
+    }
+    let number = read(&call("headers = { x-pin-key = 424242 }")).unwrap_err();
+    assert!(!number.to_string().contains("424242"), "{number}");
+    let harmless = r#"headers = { authorization = "Bearer {email}", x-key = "env:KEY", accept = "text/plain", x = 1 }"#;
+    let complaints = read(&call(harmless)).unwrap_err().to_string();
+    assert!(complaints.contains(harmless), "{complaints}");
 }
 
 proptest::proptest! {
@@ -598,6 +659,37 @@ fn a_gateway_that_issues_needs_to_be_told_little() {
 }
 
 #[test]
+fn what_a_gateways_tokens_cannot_be_is_said() {
+    for (line, expected) in [
+        ("issuer = \"\"", "`issuer` is empty"),
+        ("audience = \" \"", "`audience` is empty"),
+        ("default_role = \"\"", "`default_role` is empty"),
+        ("roles.\"\" = { emails = [\"a@b.kr\"] }", "a role needs a name"),
+    ] {
+        let text = GATEWAY.replace("[authority.gateway]", &format!("[authority.gateway]\n{line}"));
+        let said = said(&read(&text).unwrap_err().errors);
+        assert!(said.contains(expected) && said.lines().count() == 1, "{line}\n{said}");
+    }
+    let warned = |line: &str| {
+        let text = GATEWAY.replace("[authority.gateway]", &format!("[authority.gateway]\n{line}"));
+        said(&read(&text).unwrap().warnings).contains("9:25 an access token cannot be called back")
+    };
+    assert!(warned("access_token_lifetime = \"25h\"") && !warned("access_token_lifetime = \"24h\""));
+}
+
+#[test]
+fn an_upstream_that_waits_for_id_tokens_of_nobody_is_warned_of() {
+    let text = GATEWAY.replace("[[routes]]", "bearer = \"id\"\n[[routes]]");
+    assert!(!said(&read(&text).unwrap().warnings).contains("ID token"));
+    let google = "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n";
+    let github = google.replace("google]", "github]\nkind = \"oauth2\"\nclient_secret = \"env:SECRET\"");
+    for providers in [github.as_str(), ""] {
+        let said = said(&read(&text.replace(google, providers)).unwrap().warnings);
+        assert!(said.contains("the upstream `api` gets no token: no provider here gives ID tokens"), "{said}");
+    }
+}
+
+#[test]
 fn what_rests_on_the_gateways_word_carries_an_assertion_and_is_out_of_reach() {
     let exchange = "[authority.exchange]\npath = \"/social\"\njson = { p = \"{profile}\" }\n[authority.otp]\npath = \"/auth/otp\"\n[authority.refresh]";
     let text = BACKEND
@@ -614,7 +706,7 @@ fn what_rests_on_the_gateways_word_carries_an_assertion_and_is_out_of_reach() {
     assert_eq!(backend(&text).exchange.unwrap().assertion, Some("exchange"));
     assert_eq!(backend(&text).refresh.unwrap().assertion, None);
     let proved = text.replace("\"{profile}\"", "[\"{profile}\", \"{id_token}\"]");
-    assert_eq!(backend(&proved).exchange.unwrap().assertion, None, "the ID token proves itself");
+    assert_eq!(backend(&proved).exchange.unwrap().assertion, Some("exchange"), "a provider may have no ID token");
 
     let notify = "[login.notify]\nupstream = \"api\"\npath = \"/joined\"\njson = { who = \"{profile}\", to = \"{address_e164}\" }\n[upstreams";
     let config =

@@ -24,7 +24,7 @@ mod redis;
 mod wakes;
 
 pub use memory::MemoryStore;
-pub use open::{OpenError, open};
+pub use open::{OpenError, judge, open};
 pub use postgres::PostgresStore;
 pub use redis::RedisStore;
 

@@ -12,6 +12,19 @@ pub enum OpenError {
     Unusable(String),
 }
 
+/// Whether `open` could make sense of the settings: addresses and the files that they name are read, and nothing is connected to. The reason never
+/// repeats a password.
+pub fn judge(settings: &Settings) -> Result<(), OpenError> {
+    match settings {
+        Settings::File { path } if path.is_dir() => {
+            Err(OpenError::Unusable(format!("{}: it is a folder", path.display())))
+        }
+        Settings::Memory | Settings::File { .. } => Ok(()),
+        Settings::Redis { url } => RedisStore::judge(url),
+        Settings::Postgres { url } => PostgresStore::judge(url),
+    }
+}
+
 /// Opens the store without waiting for anything but a file; what it has to do beside its calls runs on `runtime`.
 pub fn open(settings: &Settings, runtime: &Handle) -> Result<Store, OpenError> {
     match settings {

@@ -70,13 +70,17 @@ enum Ready {
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl PostgresStore {
+    /// Whether `url` makes sense, and its certificates can be read.
+    pub(super) fn judge(url: &Secret) -> Result<(), OpenError> {
+        Address::parse(url, DEADLINE).map(drop).map_err(|error| unusable(&error))
+    }
+
     /// The store at `url`, which nothing is asked of yet; `runtime` carries its connections.
     pub fn open(url: &Secret, runtime: &Handle) -> Result<Store, OpenError> {
         Self::with_deadline(url, runtime, DEADLINE).map(|store| Store::of(Arc::new(store)))
     }
 
     fn with_deadline(url: &Secret, runtime: &Handle, deadline: Duration) -> Result<Self, OpenError> {
-        let unusable = |error: &dyn std::error::Error| OpenError::Unusable(error.to_string());
         let address = Arc::new(Address::parse(url, deadline).map_err(|error| unusable(&error))?);
         let pool = pool::of(address.clone(), runtime, deadline).map_err(|error| unusable(&error))?;
         let shared = Arc::new(Shared {
@@ -116,6 +120,10 @@ impl PostgresStore {
             Ok(Ready::NotYet) | Err(_) => Err(StoreError::Unavailable("the gateway is stopping".to_owned())),
         }
     }
+}
+
+fn unusable(error: &dyn std::error::Error) -> OpenError {
+    OpenError::Unusable(error.to_string())
 }
 
 impl Drop for PostgresStore {

@@ -84,6 +84,11 @@ const REACHED: u8 = 1;
 const AWAY: u8 = 2;
 
 impl RedisStore {
+    /// Whether `url` makes sense, and its certificates can be read.
+    pub(super) fn judge(url: &Secret) -> Result<(), OpenError> {
+        dial::tls(&Address::parse(url)?).map(drop)
+    }
+
     /// The store at `url`. It connects, and follows what other instances do, on `runtime`.
     pub fn open(url: &Secret, runtime: &Handle) -> Result<Store, OpenError> {
         let address = Address::parse(url)?;

@@ -178,6 +178,7 @@ async fn the_backend_gets_the_profile_whole_and_no_id_token() {
         format!("[upstreams.other]\ntargets = [\"{}\"]\n[authority.exchange]\nupstream = \"other\"", backend.target());
     let world = exchange(&server).without("authority.verify").with(&other).start().await;
     world.browser().login_with("github", "/", "mina").await;
+    assert!(backend.last().header("vestibule-assertion").is_some(), "nothing else proves who this is");
     let heard: Value = serde_json::from_slice(&backend.last().body).unwrap();
     assert_eq!(
         heard["profile"],

@@ -130,13 +130,15 @@ impl Authority {
     }
 
     fn mint(&self, gateway: &Gateway, person: &Person, refresh: OwnRefresh, now: Timestamp) -> Issued {
-        let claims = gateway.claims_for(person, &self.random, now);
+        // Nobody has access for longer than they are logged in.
+        let until = now.plus(gateway.access_token_lifetime).min(gateway.end_of(refresh.made, now));
+        let claims = gateway.claims_for(person, &self.random, now, until);
         let sealed = self.ring.seal(Purpose::OwnRefresh, &refresh.to_bytes(), |_| 1);
         Issued {
             access_token: AccessToken::new(self.signer.sign(token::ACCESS, &claims)),
             refresh_token: Some(RefreshToken::new(sealed)),
             id_token: None,
-            expires_in: Some(gateway.access_token_lifetime),
+            expires_in: Some(until.since(now)),
             identity: None,
             access_claims: Some(AccessClaims { claims, verified: true }),
         }

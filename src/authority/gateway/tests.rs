@@ -268,6 +268,25 @@ async fn a_login_ends_when_it_is_not_used_and_at_its_absolute_end() {
 }
 
 #[tokio::test]
+async fn an_access_token_does_not_outlive_its_login() {
+    let world = World::start().await;
+    let life = |issued: &Issued| {
+        let claims = &issued.access_claims.as_ref().unwrap().claims;
+        let of = |name: &str| claims[name].as_u64().unwrap();
+        (Duration::from_secs(of("exp") - of("iat")), issued.expires_in.unwrap())
+    };
+    let short = |idle, absolute| world.with(Gateway { idle, absolute, ..gateway() }, world.provider(None));
+    let idle = login(&short(MINUTE, 90 * DAY), boss()).await;
+    assert_eq!(life(&idle), (MINUTE, MINUTE));
+    let absolute = short(30 * DAY, 12 * MINUTE);
+    let first = login(&absolute, boss()).await;
+    assert_eq!(life(&first), (10 * MINUTE, 10 * MINUTE));
+    world.advance(8 * MINUTE);
+    let (told, expires_in) = life(&refreshed(&absolute, rt(&first)).await.unwrap());
+    assert!(told <= 4 * MINUTE && expires_in <= 4 * MINUTE && expires_in > 3 * MINUTE, "{told:?} {expires_in:?}");
+}
+
+#[tokio::test]
 async fn a_sign_out_ends_the_family_alone() {
     let world = World::start().await;
     let authority = world.authority();

@@ -50,8 +50,8 @@ impl OwnRefresh {
 }
 
 impl Gateway {
-    /// What an access token says of `person`, by the configuration of now.
-    pub(super) fn claims_for(&self, person: &Person, random: &Random, now: Timestamp) -> Claims {
+    /// What an access token that ends at `until` says of `person`, by the configuration of now.
+    pub(super) fn claims_for(&self, person: &Person, random: &Random, now: Timestamp, until: Timestamp) -> Claims {
         let mut claims = self.mapped(person);
         let roles = self.roles_of(&person.claims);
         // Last: whatever is mapped, these are ours.
@@ -60,7 +60,7 @@ impl Gateway {
             ("aud", json!(self.audience)),
             ("sub", json!(person.subject)),
             ("iat", json!(now.as_secs())),
-            ("exp", json!(now.plus(self.access_token_lifetime).as_secs())),
+            ("exp", json!(until.as_secs())),
             ("jti", json!(random.token::<16>())),
             ("role", json!(roles[0])),
             ("roles", json!(roles)),

@@ -16,9 +16,13 @@ use crate::{
 
 /// An authority `provider` with the call, for people who come from a provider that is never asked.
 async fn authority(api: &Api) -> Authority {
+    authority_with(api, Duration::from_secs(10)).await
+}
+
+async fn authority_with(api: &Api, timeout: Duration) -> Authority {
     let fake = Fake::start().await;
     let call = json!({"by": "{provider}", "who": "{profile}", "mail": "{email}", "sub": "{claims.sub}", "to": "{address}", "dev": "{device_id}"});
-    let notify = Template { assertion: Some("login.notify"), ..template("/joined", &call, LOGIN_NOTIFY) };
+    let notify = Template { timeout, assertion: Some("login.notify"), ..template("/joined", &call, LOGIN_NOTIFY) };
     let settings = Settings { kind: Kind::Provider, verify: None, notify: Some(notify) };
     Authority::new(settings, api.parts(vec![Arc::new(fake.provider())])).unwrap()
 }
@@ -81,7 +85,7 @@ async fn until_the_backend_agrees_a_person_is_not_known() {
 #[tokio::test]
 async fn a_second_login_at_the_same_moment_does_not_pass_for_that_of_a_known_person() {
     let api = Api::start().await;
-    let authority = Arc::new(authority(&api).await);
+    let authority = Arc::new(authority_with(&api, Duration::from_mins(1)).await);
     api.answers(Reply::Hang);
     let first = tokio::spawn({
         let authority = Arc::clone(&authority);
@@ -90,14 +94,35 @@ async fn a_second_login_at_the_same_moment_does_not_pass_for_that_of_a_known_per
     while api.server.seen().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(login(&authority, mina()).await, "unavailable");
+    tokio::time::pause();
+    assert_eq!(login(&authority, mina()).await, "unavailable", "not even after a while");
+    tokio::time::resume();
+    assert_eq!(api.server.seen().len(), 1);
     first.abort();
     assert!(first.await.is_err());
     api.answers(Reply::json(403, &json!({})));
-    api.clock.advance(Duration::from_secs(30));
+    api.clock.advance(Duration::from_secs(90));
     assert_eq!(
         login(&authority, mina()).await,
         "refused",
         "a login that fell over stands in nobody's way, and made nobody known"
     );
+}
+
+#[tokio::test]
+async fn a_second_login_at_the_same_moment_waits_for_the_first() {
+    let api = Api::start().await;
+    let authority = authority(&api).await;
+    let person = Arrival::of_identity(&identity(&mina())).unwrap().key;
+    let now = authority.clock.now();
+    let one_time = &authority.store.one_time;
+    assert!(one_time.take(under_way(person), now.plus(KNOWN), now).await.unwrap(), "as another instance does");
+    tokio::time::pause();
+    let first = async {
+        sleep(LOOK * 20).await;
+        assert!(one_time.take(person, now.plus(KNOWN), now).await.unwrap());
+        one_time.give_back(under_way(person), now).await.unwrap();
+    };
+    let (second, ()) = tokio::join!(login(&authority, mina()), first);
+    assert_eq!((second, api.server.seen().len()), ("issued", 0));
 }

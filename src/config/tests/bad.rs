@@ -53,6 +53,10 @@ bad! {
         "10:2 `routes` must be a list of tables, not a table → write `[[routes]]`\n";
     a_provider_that_is_no_table: SMALLEST, "[session]" => "[providers]\nkakao = 1",
         "5:1 `providers.kakao` must be a table → write `[providers.kakao]`, and the keys under it\n";
+    an_element_of_another_type: SMALLEST, "client_id = \"id\"" => "client_id = \"id\"\nscopes = [\"openid\", 3]",
+        "7:21 each of `scopes` must be a text, not the number 3 → write `scopes = [\"…\"]`\n";
+    a_name_on_two_lines: SMALLEST, "[session]" => "[pages]\nname = \"a\\nb\"\n[session]",
+        "5:8 `name` has control characters in it → write it on one line; it stands in the pages' titles and in messages\n";
     a_date: SMALLEST, "[session]" => "[session]\nafter_login = 2026-01-01",
         "5:15 `after_login` must be a path or a web address, not a date → write `after_login = \"/login\"`\n";
     a_word_that_is_none_of_the_choices: SMALLEST, "\"user\"" => "\"users\"",
@@ -128,7 +132,7 @@ bad! {
         "7:8 authority `gateway`, but neither a provider nor a code that logs in: nobody could log in → write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`\n";
     a_gateway_that_anyone_could_come_to: GATEWAY, "allow = \"anyone\"\n[otp.sms]\npurpose = \"login\"\nallow = { claims = { phone_number = [\"+821012345678\"] } }" => "[otp.sms]\npurpose = \"login\"",
         "10:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n\
-         12:6 who may come in through `sms`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
+         12:6 who may come in through `sms`? `public_url` is open to everyone → write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`\n";
     a_gateway_with_keys_of_a_backend: GATEWAY, "[authority.gateway]" => "upstream = \"api\"\n[authority.refresh]\npath = \"/x\"\n[authority.verify]\nsecret = \"env:SECRET\"\n[authority.gateway]",
         "8:1 `upstream` is for a backend that issues tokens, and the authority is `gateway` → write `kind = \"backend\"` under `[authority]`, or leave this out\n\
          9:12 `refresh` is for a backend that issues tokens, and the authority is `gateway` → write `kind = \"backend\"` under `[authority]`, or leave this out\n\
@@ -168,8 +172,8 @@ bad! {
     a_call_that_sets_its_host: BACKEND, "json = { refreshToken" => "headers = { Host = \"a\" }\njson = { refreshToken",
         "14:13 a call does not set the header `host` → leave it out; for cookies there is `cookies`\n";
     a_status_that_is_no_refusal: BACKEND, "json = { refreshToken" => "refused = [200, \"401\"]\njson = { refreshToken",
-        "14:12 `refused` must be a number from 400 to 499, not the number 200 → write a whole number from 400 to 499, without quotes\n\
-         14:17 `refused` must be a number from 400 to 499, not the text `401` → write a whole number from 400 to 499, without quotes\n";
+        "14:12 each of `refused` must be a number from 400 to 499, not the number 200 → write a whole number from 400 to 499, without quotes\n\
+         14:17 each of `refused` must be a number from 400 to 499, not the text `401` → write a whole number from 400 to 499, without quotes\n";
     an_unsealed_token_that_nobody_verifies: BACKEND, "[session]" => "[session]\nseal = false",
         "5:8 `seal = false` needs `[authority.verify]` → say there how the access token is verified, or write `seal = true`\n";
     roles_from_nowhere: BACKEND, "\"user\"" => "{ roles = [\"admin\"] }",

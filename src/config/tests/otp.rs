@@ -133,6 +133,27 @@ fn what_makes_no_sense_is_complained_of() {
 }
 
 #[test]
+fn countries_that_nobody_sends_to_are_warned_of() {
+    let aligo = "[otp.sms.aligo]\nkey = \"env:SECRET\"\nuser_id = \"u\"\nsender = \"02-123-4567\"\n";
+    let twilio = "[otp.sms.twilio]\naccount_sid = \"AC1\"\nsecret = \"env:SECRET\"\nsender = \"+15005550006\"\n";
+    let warned = |more: &str| said(&read(&with(more)).unwrap().warnings).contains("Aligo sends to Korean numbers only");
+    let abroad = "[otp]\ncountries = [\"KR\", \"JP\"]\n[otp.sms]\npurpose = \"prove\"\n";
+    assert!(warned(&format!("{abroad}{aligo}")));
+    assert!(!warned(&format!("{abroad}{aligo}{twilio}")));
+    assert!(!warned(&format!("[otp.sms]\npurpose = \"prove\"\n{aligo}")));
+}
+
+#[test]
+fn who_may_come_in_by_phone_is_not_told_by_mail_addresses() {
+    let unsaid = GATEWAY.replace("allow = { claims = { phone_number = [\"+821012345678\"] } }\n", "");
+    let help = "write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`\n";
+    for text in [unsaid.clone(), unsaid.replace("purpose = \"login\"", "purpose = \"login\"\nallow = {}")] {
+        let said = said(&read(&text).unwrap_err().errors);
+        assert!(said.ends_with(help) && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
 fn a_header_of_a_call_may_be_a_secret_from_elsewhere_and_braces_in_it_are_no_placeholder() {
     let text = BACKEND.replace(
         "[session]",
