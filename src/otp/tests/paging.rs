@@ -48,7 +48,7 @@ async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
     }
     assert!(!second.html().contains("1012345678") && !second.html().contains("1234-5678\""));
     let again = world.form(&mut visitor, Step::Resend, Channel::Sms, "").await;
-    assert_eq!(again.location(), "/auth/login/sms");
+    assert_eq!(again.location(), "/auth/login/sms?sent=1");
     assert_eq!(world.recorder.count(), 2);
     let anew = world.page(&mut visitor, "other=1").await;
     assert!(anew.html().contains("action=\"/auth/sms/send\""));
