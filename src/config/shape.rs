@@ -231,7 +231,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 }
 
 /// Whether a text is placeholders only, perhaps behind a scheme (`Bearer {access_token}`): its secret comes later.
-fn is_filled_in(text: &str) -> bool {
+pub(super) fn is_filled_in(text: &str) -> bool {
     let mut rest = without_scheme(text).unwrap_or(text);
     if rest.is_empty() {
         return false;

@@ -8,6 +8,7 @@ use super::{
     form,
     secrets::Surroundings,
     section::Section,
+    shape,
     tree::{Entry, Node, Place, Value},
 };
 use crate::{
@@ -167,7 +168,7 @@ pub(super) fn json(node: &Node, known: &[&str], around: &mut Surroundings<'_>) -
         }
         Value::Text(text) => {
             let json = call::Json::from_value(&Json::String(text.clone()), known);
-            told(json, &node.place, known, around.problems)?
+            told(json, text, &node.place, known, around.problems)?
         }
         Value::Number(number) => call::Json::Plain(Json::Number(number.clone())),
         Value::Flag(flag) => call::Json::Plain(Json::Bool(*flag)),
@@ -207,13 +208,25 @@ pub(super) fn is_elsewhere(source: &str) -> bool {
 }
 
 fn written(source: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
-    told(Text::parse(source, known), place, known, problems)
+    told(Text::parse(source, known), source, place, known, problems)
 }
 
 /// What was read, or a complaint of what is wrong with it.
-fn told<T>(read: Result<T, TemplateError>, place: &Place, known: &[&str], problems: &mut Problems) -> Option<T> {
+fn told<T>(
+    read: Result<T, TemplateError>,
+    source: &str,
+    place: &Place,
+    known: &[&str],
+    problems: &mut Problems,
+) -> Option<T> {
+    let is_hidden = problems.hides(place) && !shape::is_filled_in(source);
     let (message, help) = match read {
         Ok(read) => return Some(read),
+        // Braces of a secret, it may be.
+        Err(TemplateError::Unknown { suggestion: None, .. }) if is_hidden => (
+            "there is no placeholder of this name here".to_owned(),
+            "write `\"env:NAME\"` or `\"file:PATH\"` where the braces are part of a secret".to_owned(),
+        ),
         Err(TemplateError::Unknown { name, suggestion: Some(meant) }) => {
             (format!("there is no `{{{name}}}` here"), format!("did you mean `{{{meant}}}`?"))
         }

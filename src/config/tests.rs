@@ -414,6 +414,7 @@ fn secrets_under_names_that_the_file_chooses_are_never_shown() {
         call("headers = { authorization = \"Basic S3cret{email}\", x = 1 }"),
         call("headers = { authorization = \"{email}S3cret\", x = 1 }"),
         call("headers = { authorization = [\"S3cret\"] }"),
+        call("headers = { x-token = \"abc{S3cret}\" }"),
         call("headers = { x-token = \"S3cret\\n\" }"),
         call("cookies = { sid = \"S3cret\", x = 1 }"),
         call("json = { a = { credentials = [{ b = \"S3cret\" }] }, Token = \"S3cret\" }"),
