@@ -249,9 +249,8 @@ bad! {
     a_store_of_no_kind: BACKEND, "[session]" => "[store]\nkind = \"mysql\"\nstore_down = \"fail\"\n[session]",
         "5:8 `kind` cannot be `mysql` → it can be one of \"memory\", \"file\", \"redis\", \"postgres\"\n\
          6:14 `store_down` cannot be `fail` → it can be one of \"wait\", \"refresh\"\n";
-    tables_of_later_versions: BACKEND, "[session]" => "[limits]\n[verify]\n[session]",
-        "4:2 `limits` is not available yet in this version → leave it out\n\
-         5:2 `verify` is not available yet in this version → leave it out\n";
+    tables_of_later_versions: BACKEND, "[session]" => "[verify]\n[session]",
+        "4:2 `verify` is not available yet in this version → leave it out\n";
     a_session_on_the_server: BACKEND, "[session]" => "[session]\nstore = \"server\"",
         "5:9 `store = \"server\"` is not available yet in this version → it can be \"cookie\"\n";
     a_level_that_there_is_not: BACKEND, "[session]" => "[telemetry]\nlog = { level = \"loud\" }\n[session]",
