@@ -138,6 +138,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_guess_given_back_in_a_later_window_gives_no_other_one_back() {
+        let clock = Clock::movable();
+        let guesses = guesses(&clock);
+        let slow = guesses.of_client(client("192.0.2.7")).await.unwrap();
+        clock.advance(Duration::from_secs(3600));
+        for _ in 0..2 {
+            let _wrong = guesses.of_client(client("192.0.2.7")).await.unwrap();
+        }
+        assert!(matches!(guesses.of_client(client("192.0.2.7")).await, Err(GuessError::TooMany(_))));
+        guesses.give_back(slow).await;
+        assert!(matches!(guesses.of_client(client("192.0.2.7")).await, Err(GuessError::TooMany(_))));
+    }
+
+    #[tokio::test]
     async fn an_account_is_the_same_however_its_name_is_written() {
         let guesses = guesses(&Clock::movable());
         for name in ["Mina@Example.test", " mina@example.test "] {
