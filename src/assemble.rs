@@ -14,7 +14,7 @@ use crate::{
     call::{Backend, Caller, Vouching},
     clock::Clock,
     config::Config,
-    endpoint::ReturnTo,
+    endpoint::{Guesses, ReturnTo},
     handle::{Body, Gateway, Peer},
     hygiene::Hygiene,
     listen::{self, Handler, Limits, Served, Server, Shutdown},
@@ -169,7 +169,9 @@ impl Running {
             config.session.keys.clone_from(keys);
         }
         if config.listen != self.listen {
-            tracing::warn!("[server] addresses, TLS files and drain times change with a restart only");
+            tracing::warn!(
+                "[server] addresses, TLS files and drain times, and [limits] of connections, change with a restart only"
+            );
         }
         self.live.store(Arc::new(build(config, &self.world)?));
         Ok(())
@@ -287,6 +289,8 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
     let caller = Arc::new(caller.vouching(vouching));
     let ring = KeyRing::new(&config.session.keys, random.clone());
+    let guesses = Guesses::new(config.guesses, world.store.clone(), ring.mac_key(), clock.clone());
+    let guesses = Arc::new(guesses);
     let parts = authority::Parts {
         caller: caller.clone(),
         providers: providers.clone(),
@@ -335,6 +339,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         world.clock.clone(),
         world.random.clone(),
         world.telemetry.metrics.clone(),
+        guesses.clone(),
     ));
     let gateway = Gateway {
         hygiene: Hygiene::new(config.hygiene),
@@ -346,6 +351,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         sessions,
         logins,
         otps,
+        guesses,
         jwks,
         responder,
         replay_body: usize::try_from(config.replay_body).unwrap_or(usize::MAX),

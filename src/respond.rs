@@ -12,7 +12,7 @@ use crate::{
     hygiene::{self, Refusal},
     login::LoginError,
     otp::OtpError,
-    pages::{ErrorPage, Language, Page, Pages},
+    pages::{ErrorPage, Language, Page, Pages, Text},
     route::Cors,
     session::BeginError,
     telemetry::{Metrics, RequestId, UpstreamFailure},
@@ -475,6 +475,11 @@ fn of_login(error: &LoginError) -> Verdict {
         LoginError::UsedIdToken => {
             v(StatusCode::UNAUTHORIZED, "used_id_token", "The ID token has been used", "이미 사용된 ID 토큰입니다")
         }
+        LoginError::TooMany(wait) => {
+            let text = |language| Text::TryAgainIn.say(language);
+            let limited = v(StatusCode::TOO_MANY_REQUESTS, "too_many", text(Language::English), text(Language::Korean));
+            waiting(limited, *wait)
+        }
         LoginError::NotConfigured => {
             v(StatusCode::NOT_FOUND, "not_found", "There is nothing here", "페이지를 찾을 수 없습니다")
         }
@@ -538,11 +543,7 @@ fn of_otp(error: &OtpError) -> Verdict {
     let korean = said(Language::Korean).unwrap_or("잘못된 요청입니다");
     let mut verdict = v(status, error.code(), english, korean);
     if let Some(wait) = error.retry_after() {
-        let seconds = whole_seconds(wait);
-        verdict.retry_after = Some(wait);
-        verdict.english = english.replace("{seconds}", &seconds.to_string()).into();
-        verdict.korean = korean.replace("{seconds}", &seconds.to_string()).into();
-        verdict.more.push(("retryAfter", seconds.into()));
+        verdict = waiting(verdict, wait);
     }
     match error {
         OtpError::Undelivered(retry) => {
@@ -555,6 +556,16 @@ fn of_otp(error: &OtpError) -> Verdict {
         }
         _ => {}
     }
+    verdict
+}
+
+/// Says how long to wait: in the text, in the head, and for scripts.
+fn waiting(mut verdict: Verdict, wait: Duration) -> Verdict {
+    let seconds = whole_seconds(wait);
+    verdict.retry_after = Some(wait);
+    verdict.english = verdict.english.replace("{seconds}", &seconds.to_string()).into();
+    verdict.korean = verdict.korean.replace("{seconds}", &seconds.to_string()).into();
+    verdict.more.push(("retryAfter", seconds.into()));
     verdict
 }
 

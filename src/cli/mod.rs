@@ -317,7 +317,7 @@ access = "public"
         let schema: serde_json::Value = serde_json::from_str(&said).unwrap();
         let ahead = &schema["properties"]["session"]["properties"]["refresh_ahead"];
         assert_eq!((&ahead["default"], &ahead["type"]), (&"60s".into(), &"string".into()));
-        assert_eq!(schema["properties"]["limits"], serde_json::Value::Null);
+        assert_eq!(schema["properties"]["verify"], serde_json::Value::Null);
         assert_eq!(next, Next::Leave(Exit::Success));
         assert!(vestibule("", &["schema", "--reference"]).1.starts_with("# gateway.toml\n"));
     }

@@ -51,7 +51,7 @@ pub(super) const ROOT: &[Key] = &[
     key("login", Table(LOGIN), Optional, "What happens at logins."),
     key("pages", Table(PAGES), Optional, "How the gateway's own pages look."),
     key("telemetry", Table(TELEMETRY), Optional, "Logs."),
-    later("limits"),
+    key("limits", Table(LIMITS), Optional, "Wrong guesses, and connections."),
     later("verify"),
 ];
 
@@ -985,6 +985,33 @@ const HEADERS: &[Key] = &[
 const CORS: &[Key] = &[
     key("origins", List(&One(Form::Origin)), Required, "Origins that may call, each in full."),
     key("credentials", Flag, Default("false"), "Whether their requests may carry cookies."),
+];
+
+const LIMITS: &[Key] = &[
+    key(
+        "failures_per_client",
+        One(Form::Rate),
+        Default("\"300/h\""),
+        "Wrong guesses of one IPv4 address or IPv6 /64, of everything that is checked: passwords, ID tokens, codes, callbacks of no login. What is right costs nothing. Past it 429 with `Retry-After`, also for what would be right.",
+    ),
+    key(
+        "failures_per_account",
+        One(Form::Rate),
+        Default("\"100/h\""),
+        "Wrong passwords for one e-mail address, from wherever; whether there is such an account makes no difference. Past it 429, and the backend is not asked.",
+    ),
+    key(
+        "connections",
+        Number(1, 1_000_000),
+        Default("20000"),
+        "Connections of visitors at a time, at one instance; more wait in the kernel. Changes with a restart only.",
+    ),
+    key(
+        "connections_per_client",
+        Number(1, 1_000_000),
+        Default("4096"),
+        "Of one IPv4 address or IPv6 /64, at one instance; more are closed at once. With `proxy_protocol` the address in its header counts; connections from `trusted_proxies` themselves are not counted. Changes with a restart only.",
+    ),
 ];
 
 const TELEMETRY: &[Key] = &[key("log", Table(LOG), Optional, "The log."), later("otlp")];

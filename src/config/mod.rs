@@ -17,6 +17,7 @@ mod form;
 mod gateway;
 mod key;
 mod keys;
+mod limits;
 mod mail;
 mod messages;
 mod oauth2;
@@ -81,6 +82,8 @@ pub struct Config {
     pub store: crate::store::Settings,
     /// One-time codes.
     pub otp: crate::otp::Settings,
+    /// What guessing costs.
+    pub guesses: crate::endpoint::GuessLimits,
     /// Logs.
     pub telemetry: crate::telemetry::Settings,
 }
@@ -147,7 +150,7 @@ const START: Place = Place::File(0..0);
 fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Random) -> Option<Config> {
     let root = Section::root(keys::ROOT, table, &START);
     let (session_section, authority_section) = (root.section("session"), root.section("authority"));
-    let server = server::server(&root.section("server"), around);
+    let server = server::server(&root.section("server"), limits::connections(&root.section("limits")), around);
     let upstream_names: Vec<_> = root.named("upstreams").map(|upstream| upstream.name).collect();
     let issuer = authority::issuer(&authority_section);
 
@@ -236,6 +239,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         routes,
         store: store?,
         otp,
+        guesses: limits::guesses(&root.section("limits")),
         telemetry,
     })
 }

@@ -328,7 +328,7 @@ fn a_setting_of_the_environment_that_is_wrong_is_complained_about() {
             ("VESTIBULE_SERVER__HOSTS", "x"),
             ("VESTIBULE_SESSION__SEAL", "maybe"),
             ("VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID", "x"),
-            ("VESTIBULE_LIMITS__CONNECTIONS", "3"),
+            ("VESTIBULE_VERIFY__CONNECTIONS", "3"),
             ("VESTIBULE_SERVER__LISTEN__PORT", "3"),
         ],
     )
@@ -337,11 +337,11 @@ fn a_setting_of_the_environment_that_is_wrong_is_complained_about() {
     assert_eq!(
         errors,
         [
-            "error: VESTIBULE_LIMITS__CONNECTIONS: sets no key\n |\n = help: `limits` is not available yet in this version",
             "error: VESTIBULE_PROVIDERS__KAKAO__CLIENT_ID: sets no key\n |\n = help: the file has no `[providers.kakao]`",
             "error: VESTIBULE_SERVER__HOSTS: sets no key\n |\n = help: `hosts` is not a single value: write it in the file",
             "error: VESTIBULE_SERVER__LISTEN__PORT: sets no key\n |\n = help: `listen` has no keys of its own",
             "error: VESTIBULE_SERVER__LISTN: sets no key\n |\n = help: did you mean `VESTIBULE_SERVER__LISTEN`?",
+            "error: VESTIBULE_VERIFY__CONNECTIONS: sets no key\n |\n = help: `verify` is not available yet in this version",
             "error: VESTIBULE_SERVER__LISTEN: `listen` must be an address with a port, not `x`\n |\n = help: write an IP address and a port, e.g. \"0.0.0.0:8080\" or \"[::1]:8080\"",
             "error: VESTIBULE_SESSION__SEAL: `seal` must be true or false, not the text `maybe`\n |\n = help: write `seal = true` or `seal = false`, without quotes",
         ]
@@ -779,6 +779,7 @@ fn every_declared_key_is_read() {
         include_str!("authority.rs"),
         include_str!("gateway.rs"),
         include_str!("mod.rs"),
+        include_str!("limits.rs"),
         include_str!("mail.rs"),
         include_str!("messages.rs"),
         include_str!("oauth2.rs"),

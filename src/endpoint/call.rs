@@ -41,6 +41,8 @@ pub struct Answer {
     pub cookies: CookieChanges,
     /// `x-auth-status`.
     pub auth_status: AuthStatus,
+    /// It tells a page that something was wrong: counted as [`super::Guesses`] says.
+    pub wrong_guess: bool,
 }
 
 /// What an answer holds.
@@ -119,17 +121,18 @@ pub enum Written {
 impl Answer {
     /// A JSON answer.
     pub fn json(status: StatusCode, value: Value, cookies: CookieChanges, auth_status: AuthStatus) -> Self {
-        Self { status, content: Content::Json(value), cookies, auth_status }
+        Self { status, content: Content::Json(value), cookies, auth_status, wrong_guess: false }
     }
 
     /// A page.
     pub fn page(status: StatusCode, page: Page, cookies: CookieChanges, auth_status: AuthStatus) -> Self {
-        Self { status, content: Content::Page(page), cookies, auth_status }
+        Self { status, content: Content::Page(page), cookies, auth_status, wrong_guess: false }
     }
 
     /// 303 to `location`.
     pub fn see_other(location: impl Into<String>, cookies: CookieChanges, auth_status: AuthStatus) -> Self {
-        Self { status: StatusCode::SEE_OTHER, content: Content::Redirect(location.into()), cookies, auth_status }
+        let content = Content::Redirect(location.into());
+        Self { status: StatusCode::SEE_OTHER, content, cookies, auth_status, wrong_guess: false }
     }
 }
 

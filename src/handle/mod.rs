@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
-    endpoint::{Answer, Call, Failed},
+    endpoint::{Answer, Call, Failed, Guesses},
     hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
     login::Logins,
     otp::{Channel, Otps},
@@ -34,7 +34,10 @@ use crate::{
 };
 
 mod body;
+mod guesses;
 
+/// Whom connections are counted by.
+pub use crate::endpoint::Network;
 pub use body::Body;
 
 /// An endpoint of ours reads at most this much.
@@ -81,6 +84,8 @@ pub struct Gateway {
     pub logins: Arc<Logins>,
     /// One-time codes.
     pub otps: Arc<Otps>,
+    /// What guessing costs.
+    pub guesses: Arc<Guesses>,
     /// The public keys, as they are answered.
     pub jwks: Bytes,
     /// Failures into answers.
@@ -320,7 +325,7 @@ impl Gateway {
         };
         let gateway = self.clone();
         // What an endpoint of ours begins (a code spent, a refresh token rotated) is ended though the visitor hangs up.
-        let answer = self.background.spawn(async move { gateway.endpoint(endpoint, call).await });
+        let answer = self.background.spawn(async move { gateway.guarded(endpoint, call).await });
         let answer = answer.await.map_err(|_| Stop::from(Failure::Panicked))??;
         trail.status = Some(answer.auth_status);
         let mut response = self.responder.content(answer.status, answer.content).map(Body::from);

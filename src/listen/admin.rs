@@ -58,6 +58,7 @@ pub(super) async fn serve(listener: TcpListener, pages: Pages, surface: Surface,
         http2: http2::builder(&limits),
         tls: None,
         proxies: None,
+        clients: None,
         limits,
         shutdown: end,
         // Never: readiness is asked for until the last request is done.

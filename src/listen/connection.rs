@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     Handler, Limits, Shutdown,
+    clients::Clients,
     deadline::{Deadlines, Protocol},
     head::Heads,
     http1, http2,
@@ -33,6 +34,8 @@ pub(super) struct Front<H> {
     pub(super) http2: hyper2::Builder<TokioExecutor>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) proxies: Option<Proxies>,
+    /// Counted for visitors alone.
+    pub(super) clients: Option<Arc<Clients>>,
     pub(super) limits: Arc<Limits>,
     pub(super) shutdown: Shutdown,
     /// A child of the shutdown's token, so that workers do not share a lock.
@@ -52,7 +55,7 @@ pub(super) struct Connection<H> {
 
 impl<H: Handler> Front<H> {
     /// Serves one accepted connection to its end.
-    pub(super) async fn serve(self: Arc<Self>, mut stream: TcpStream, peer: SocketAddr, slot: Slot) {
+    pub(super) async fn serve(self: Arc<Self>, mut stream: TcpStream, peer: SocketAddr, mut slot: Slot) {
         let address = match &self.proxies {
             None => peer.ip(),
             Some(proxies) => match proxies.visitor(&mut stream, peer).await {
@@ -64,6 +67,13 @@ impl<H: Handler> Front<H> {
                 }
             },
         };
+        if let Some(clients) = &self.clients {
+            let Ok(place) = clients.admit(address) else {
+                tracing::debug!(%address, "connection dropped: the client has too many");
+                return;
+            };
+            slot.hold(place);
+        }
         let accepted = Instant::now();
         let Some(tls) = &self.tls else {
             let Some((ahead, protocol)) = timeout(self.limits.head, sniff(&mut stream)).await.ok().flatten() else {

@@ -6,6 +6,7 @@
 mod accept;
 mod admin;
 mod bind;
+mod clients;
 mod connection;
 mod deadline;
 mod head;
@@ -54,6 +55,10 @@ pub struct Settings {
     pub drain: Duration,
     /// How long connections are still accepted after SIGTERM.
     pub drain_delay: Duration,
+    /// Connections of visitors at a time; more wait in the kernel's queue.
+    pub connections: u32,
+    /// Of one client; more are closed. Not counted for `trusted_proxies`.
+    pub connections_per_client: u32,
 }
 
 /// `[server.tls]`.
@@ -102,8 +107,6 @@ pub struct Limits {
     pub head_bytes: u32,
     /// Streams of an HTTP/2 connection at a time.
     pub streams: u32,
-    /// Connections at a time; more wait in the kernel's queue.
-    pub connections: usize,
 }
 
 impl Default for Limits {
@@ -118,7 +121,6 @@ impl Default for Limits {
             parting: Duration::from_secs(1),
             head_bytes: 32 * 1024,
             streams: 128,
-            connections: 20_000,
         }
     }
 }

@@ -17,6 +17,7 @@ use super::{
     Handler, Limits, Listeners, Settings, Shutdown,
     accept::{Table, accept},
     admin,
+    clients::Clients,
     connection::Front,
     http1, http2,
     proxy::Proxies,
@@ -80,18 +81,24 @@ impl<H: Handler> Server<H> {
             .settings
             .proxy_protocol
             .then(|| Proxies { trusted: self.settings.trusted_proxies.clone(), deadline: limits.proxy_header });
+        let clients = Arc::new(Clients::new(
+            self.settings.connections_per_client,
+            self.settings.trusted_proxies.clone(),
+            Arc::clone(&self.metrics),
+        ));
         let cut = self.shutdown.cutting();
         let mut workers = Vec::with_capacity(self.workers.get());
         let mut ends = Vec::with_capacity(self.workers.get());
         for index in 0..self.workers.get() {
             let (handler, limits, shutdown) = (self.handler.clone(), Arc::clone(&limits), self.shutdown.clone());
-            let (tls, proxies) = (tls.clone(), proxies.clone());
+            let (tls, proxies, clients) = (tls.clone(), proxies.clone(), Some(Arc::clone(&clients)));
             let front = move |index| Front {
                 handler: handler.for_worker(index),
                 http1: http1::builder(&limits),
                 http2: http2::builder(&limits),
                 tls,
                 proxies,
+                clients,
                 draining: shutdown.draining().child_token(),
                 limits,
                 shutdown,
@@ -103,7 +110,9 @@ impl<H: Handler> Server<H> {
         let alive = TaskTracker::new();
         let table = Table {
             workers: workers.into(),
-            permits: Arc::new(Semaphore::new(limits.connections)),
+            permits: Arc::new(Semaphore::new(
+                usize::try_from(self.settings.connections).unwrap_or(Semaphore::MAX_PERMITS),
+            )),
             alive: alive.clone(),
             metrics: Some(self.metrics),
         };

@@ -94,6 +94,8 @@ fn settings() -> Settings {
         trusted_proxies: Vec::new(),
         drain: NEVER,
         drain_delay: Duration::ZERO,
+        connections: 20_000,
+        connections_per_client: 4096,
     }
 }
 

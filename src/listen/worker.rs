@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
-use super::{Handler, connection::Front};
+use super::{Handler, clients::Place, connection::Front};
 use crate::telemetry::Metrics;
 
 /// A worker's live streams. A connection counts as its requests in flight, and as one while it has none, so that idle
@@ -43,6 +43,8 @@ impl Load {
 pub(super) struct Slot {
     load: Load,
     metrics: Option<Arc<Metrics>>,
+    /// Among its client's.
+    place: Option<Place>,
     _permit: OwnedSemaphorePermit,
     _alive: TaskTrackerToken,
 }
@@ -58,7 +60,12 @@ impl Slot {
         if let Some(metrics) = &metrics {
             metrics.connections.inc();
         }
-        Self { load, metrics, _permit: permit, _alive: alive }
+        Self { load, metrics, place: None, _permit: permit, _alive: alive }
+    }
+
+    /// Gives `place` back when it is given back itself.
+    pub(super) fn hold(&mut self, place: Option<Place>) {
+        self.place = place;
     }
 
     pub(super) fn load(&self) -> Load {

@@ -45,11 +45,31 @@ impl Logins {
         if email.is_empty() || request.password.is_empty() {
             return self.sent_back(&call, is_form, LoginError::BadRequest("credentials_missing"), &return_to);
         }
+        // The same whether or not there is such an account: only the backend knows that, and it is not asked.
+        let guess = match self.guesses.at_account(&email).await {
+            Ok(guess) => guess,
+            Err(error) => return self.sent_back(&call, is_form, error.into(), &return_to),
+        };
         let proof = Proof::Credentials { email, password: request.password };
-        match self.enter(&mut call, proof, METHOD, device).await {
+        let entered = self.enter(&mut call, proof, METHOD, device).await;
+        if !entered.as_ref().is_err_and(LoginError::is_wrong_guess) {
+            self.guesses.give_back(guess).await;
+        }
+        match entered {
             Ok(entered) if is_form => Ok(Answer::see_other(return_to, entered.cookies, AuthStatus::Refreshed)),
             Ok(entered) => Ok(self.entered(entered)),
             Err(error) => self.sent_back(&call, is_form, error, &return_to),
+        }
+    }
+
+    /// Instead of [`Logins::credentials`] where the visitor may not try: nothing is looked at but where the form leads.
+    pub fn credentials_not_tried(&self, call: &Call, error: LoginError) -> Result<Answer, Failed> {
+        match self.read_credentials(call) {
+            Ok(request) => {
+                let return_to = self.return_to.follow(request.return_to.as_deref());
+                self.sent_back(call, call.is_form(), error, return_to)
+            }
+            Err(unread) => Err(self.failed(call, METHOD, unread, CookieChanges::default())),
         }
     }
 
@@ -80,12 +100,15 @@ impl Logins {
         let message = match &error {
             LoginError::BadCredentials => Some(Message::BadCredentials),
             LoginError::BadRequest(_) => Some(Message::CredentialsMissing),
+            LoginError::TooMany(_) => Some(Message::TooMany),
             _ => None,
         };
         let failed = self.failed(call, METHOD, error, CookieChanges::default());
         match message.filter(|_| is_form) {
             Some(message) => {
-                Ok(Answer::see_other(self.login_page_with(message, return_to), failed.cookies, failed.auth_status))
+                let page = self.login_page_with(message, return_to);
+                let wrong_guess = failed.error.is_wrong_guess();
+                Ok(Answer { wrong_guess, ..Answer::see_other(page, failed.cookies, failed.auth_status) })
             }
             None => Err(failed),
         }

@@ -11,16 +11,18 @@ pub(super) enum Message {
     ProviderRefused,
     BadCredentials,
     CredentialsMissing,
+    TooMany,
 }
 
 impl Message {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::AccessDenied,
         Self::InteractionRequired,
         Self::ProviderBusy,
         Self::ProviderRefused,
         Self::BadCredentials,
         Self::CredentialsMissing,
+        Self::TooMany,
     ];
 
     /// What a provider's `error` (RFC 6749 section 4.1.2.1, OIDC Core section 3.1.2.6) means to the person. Its own words are not shown.
@@ -49,6 +51,7 @@ impl Message {
             Self::ProviderRefused => "login_failed",
             Self::BadCredentials => "bad_credentials",
             Self::CredentialsMissing => "credentials_missing",
+            Self::TooMany => "too_many",
         }
     }
 
@@ -60,6 +63,7 @@ impl Message {
             Self::ProviderRefused => Text::ProviderRefused,
             Self::BadCredentials => Text::BadCredentials,
             Self::CredentialsMissing => Text::CredentialsMissing,
+            Self::TooMany => Text::TooManyTries,
         }
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Each endpoint is a straight descent of guard clauses. What it answers is a value; statuses of failures are decided in `respond`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 
 use crate::{
     authority::{Authority, Device, IssueError, Proof, Visitor},
     clock::Clock,
-    endpoint::{Places, ReturnTo, Unreadable},
+    endpoint::{GuessError, Guesses, Places, ReturnTo, Unreadable},
     oidc::{self, Flaw, OidcError, Provider},
     pages::{Pages, Site, To},
     secret::Random,
@@ -99,6 +99,9 @@ pub enum LoginError {
     /// The ID token of an app was used before.
     #[error("the ID token was used before")]
     UsedIdToken,
+    /// Too many were wrong; another try is worth it after this long.
+    #[error("too many wrong tries")]
+    TooMany(Duration),
     /// There is no login of this kind.
     #[error("no login of this kind is configured")]
     NotConfigured,
@@ -114,6 +117,11 @@ pub enum LoginError {
 }
 
 impl LoginError {
+    /// Whether it is a guess that was wrong, and costs one. What a provider or the backend says of a person is none.
+    pub const fn is_wrong_guess(&self) -> bool {
+        matches!(self, Self::AttemptExpired | Self::BadCredentials | Self::InvalidIdToken(_) | Self::UsedIdToken)
+    }
+
     /// How it counts.
     fn result(&self) -> Option<telemetry::Login> {
         match self {
@@ -123,6 +131,7 @@ impl LoginError {
             | Self::NotAllowed(_)
             | Self::InvalidIdToken(_)
             | Self::UsedIdToken
+            | Self::TooMany(_)
             | Self::BadRequest(_) => Some(telemetry::Login::Refused),
             Self::ProviderUnavailable(_) | Self::AuthorityUnavailable(_) | Self::Session(_) | Self::Store(_) => {
                 Some(telemetry::Login::Failed)
@@ -164,6 +173,15 @@ impl From<EnterError> for LoginError {
     }
 }
 
+impl From<GuessError> for LoginError {
+    fn from(error: GuessError) -> Self {
+        match error {
+            GuessError::TooMany(wait) => Self::TooMany(wait),
+            GuessError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl From<Unreadable> for LoginError {
     fn from(unreadable: Unreadable) -> Self {
         Self::BadRequest(unreadable.code())
@@ -182,6 +200,7 @@ pub struct Logins {
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
+    guesses: Arc<Guesses>,
     return_to: ReturnTo,
     loops: loop_guard::LoopGuard,
 }
@@ -198,6 +217,7 @@ impl Logins {
         clock: Clock,
         random: Random,
         metrics: Arc<Metrics>,
+        guesses: Arc<Guesses>,
     ) -> Self {
         Self {
             login_page: settings.login_page(),
@@ -211,7 +231,13 @@ impl Logins {
             clock,
             random,
             metrics,
+            guesses,
         }
+    }
+
+    /// Instead of a login with `method` where the visitor may not try.
+    pub fn not_tried(&self, call: &Call, method: &str, error: LoginError) -> Failed {
+        self.failed(call, method, error, CookieChanges::default())
     }
 
     fn provider(&self, name: &str) -> Result<&Arc<Provider>, LoginError> {

@@ -60,6 +60,7 @@ impl Logins {
                     content: Content::File { media_type, bytes },
                     cookies,
                     auth_status,
+                    wrong_guess: false,
                 })
             }
             None => Err(Failed::new(call, LoginError::NotConfigured, CookieChanges::default())),

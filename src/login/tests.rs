@@ -10,7 +10,14 @@ use url::Url;
 
 use super::*;
 use crate::{
-    authority, call::Caller, endpoint::Content, oidc::fake::Fake, scripted::Reply, session, store::MemoryStore,
+    authority,
+    call::Caller,
+    endpoint::{Content, GuessLimits, Rate},
+    oidc::fake::Fake,
+    scripted::Reply,
+    seal::{KeyRing, SealKey},
+    session,
+    store::MemoryStore,
 };
 
 struct World {
@@ -58,7 +65,12 @@ impl World {
         let settings = settings();
         let pages = Pages::new(&crate::pages::Settings::default(), &settings.site(&settings.login_page())).unwrap();
         let pages = Arc::new(pages);
-        let logins = Logins::new(settings, providers, authority, sessions.clone(), pages, clock, random, metrics);
+        let often = Rate { most: 1000, window: Duration::from_secs(3600) };
+        let key = KeyRing::new(&[SealKey([7; 32].into())], random.clone()).mac_key();
+        let limits = GuessLimits { per_client: often, per_account: often };
+        let guesses = Arc::new(Guesses::new(limits, MemoryStore::shared(), key, clock.clone()));
+        let logins =
+            Logins::new(settings, providers, authority, sessions.clone(), pages, clock, random, metrics, guesses);
         Self { fake, logins, sessions }
     }
 

@@ -2,12 +2,12 @@
 //!
 //! The counts lie under digests keyed with the first session key: another first key begins them anew.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use super::{Channel, OtpError, Otps, address::Address};
 use crate::{
     clock::Timestamp,
-    endpoint::Call,
+    endpoint::{Call, Network},
     store::{Digest, Quota, Spent, StoreError},
 };
 
@@ -64,7 +64,7 @@ impl Otps {
         let limits = &self.settings.limits;
         let mut quotas = vec![
             self.quota(&[b"address", channel.as_str().as_bytes(), address.canonical().as_bytes()], limits.per_address),
-            self.quota(&[b"client", &network(call.client)], limits.per_ip),
+            self.quota(&[b"client", Network::of(call.client).bytes()], limits.per_ip),
             self.quota(&[b"total"], limits.total),
             self.quota(&[b"day"], Rate { most: limits.daily_cap, window: DAY }),
         ];
@@ -141,26 +141,9 @@ impl From<SpendError> for OtpError {
     }
 }
 
-/// A client as far as it can be told from others: an IPv4 address, or the /64 that one IPv6 subscriber has.
-fn network(client: IpAddr) -> Vec<u8> {
-    match client.to_canonical() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets()[..8].to_vec(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_client_is_an_ipv4_address_or_an_ipv6_subscriber() {
-        let of = |text: &str| network(text.parse().unwrap());
-        assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
-        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-    }
 
     #[test]
     fn a_part_of_a_limit_lets_somebody_through() {

@@ -11,7 +11,7 @@ use crate::{
     authority::{Allow, IssueError},
     call::{CallError, Caller, Template},
     clock::Clock,
-    endpoint::{ReturnTo, Unreadable},
+    endpoint::{GuessError, ReturnTo, Unreadable},
     pages::{Pages, Text},
     seal::{KeyRing, MacKey},
     secret::Random,
@@ -288,11 +288,25 @@ impl OtpError {
         })
     }
 
+    /// Whether it is a guess that was wrong, and costs one.
+    pub const fn is_wrong_guess(&self) -> bool {
+        matches!(self, Self::Wrong)
+    }
+
     /// How long to wait before another try.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooSoon(wait) | Self::TooMany(wait) | Self::SessionUnknown { retry_after: wait } => Some(*wait),
             _ => None,
+        }
+    }
+}
+
+impl From<GuessError> for OtpError {
+    fn from(error: GuessError) -> Self {
+        match error {
+            GuessError::TooMany(wait) => Self::TooMany(wait),
+            GuessError::Store(error) => Self::Store(error),
         }
     }
 }

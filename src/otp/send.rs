@@ -193,7 +193,18 @@ impl Otps {
             return Err(failed);
         }
         let page = self.page_address(line, Some(&failed.error), course.return_to.as_deref());
-        Ok(Answer::see_other(page, failed.cookies, failed.auth_status))
+        let wrong_guess = failed.error.is_wrong_guess();
+        Ok(Answer { wrong_guess, ..Answer::see_other(page, failed.cookies, failed.auth_status) })
+    }
+
+    /// Instead of [`Otps::verify`] where the visitor may not try: nothing is looked at but where the page leads.
+    pub fn not_tried(&self, call: &Call, channel: Channel, error: OtpError) -> Result<Answer, Failed> {
+        let Some(line) = self.line(channel) else { return self.not_configured(call) };
+        if matches!(error, OtpError::TooMany(_)) {
+            self.record(call, line, None, CodeEvent::Limited);
+        }
+        let return_to = Request::read(call, channel).ok().and_then(|request| request.return_to);
+        self.failed(call, line, error, Course { return_to, ..Course::default() })
     }
 
     #[expect(clippy::unused_self, reason = "reads as the other ways to end a call")]

@@ -91,6 +91,8 @@ texts! {
     BadCredentials: "잘못된 자격 증명입니다", "The e-mail address or the password is wrong.";
     /// A field of the login form is empty.
     CredentialsMissing: "이메일과 비밀번호를 입력해주세요", "Please enter your e-mail address and your password.";
+    /// Too many tries were wrong: of this client, or at this account.
+    TooManyTries: "잘못된 시도가 너무 많습니다. 나중에 다시 시도해주세요.", "There were too many wrong attempts. Please try again later.";
     /// Title: logins follow each other and none holds.
     LoginLoop: "로그인이 반복되고 있습니다", "The login keeps repeating";
     /// What to do then.

@@ -99,6 +99,8 @@ pub enum UpstreamFailure {
 pub struct Metrics {
     /// Open visitors' connections, tunnels included.
     pub connections: Gauge,
+    /// Connections closed because their client had too many.
+    pub connections_refused: Counter,
     /// Requests sent a second time after a 401.
     pub retries: Counter,
     /// Cookies of ours with an unknown key id, ignored.
@@ -145,6 +147,7 @@ impl Metrics {
 
         let metrics = Self {
             connections: Gauge::default(),
+            connections_refused: Counter::default(),
             retries: Counter::default(),
             cookies_ignored: Counter::default(),
             cookies_cleared: Counter::default(),
@@ -166,6 +169,11 @@ impl Metrics {
             registry: Registry::default(),
         };
         registry.register("connections", "Open connections of visitors", metrics.connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections closed because their client had too many",
+            metrics.connections_refused.clone(),
+        );
         registry.register("retries", "Requests repeated after a 401", metrics.retries.clone());
         registry.register("cookies_ignored", "Cookies sealed with an unknown key", metrics.cookies_ignored.clone());
         registry.register("cookies_cleared", "Cookies that do not open", metrics.cookies_cleared.clone());
@@ -257,6 +265,7 @@ mod tests {
             r#"vestibule_otp_total{channel="sms",event="sent_again"} 1"#,
             r#"vestibule_otp_total{channel="email",event="unhonoured"} 0"#,
             "vestibule_connections 1",
+            "vestibule_connections_refused_total 0",
             "vestibule_log_lines_dropped_total 0",
             "# EOF",
         ] {

@@ -65,6 +65,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "route",
             "store",
             "call",
+            "endpoint",
         ],
     ),
     ("listen", &["handle"]),
@@ -74,7 +75,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // These two do not know each other.
     ("login", &["endpoint", "session", "authority", "oidc", "pages", "call", "store"]),
     ("otp", &["endpoint", "session", "authority", "pages", "call", "store"]),
-    ("endpoint", &["session", "authority", "pages"]),
+    ("endpoint", &["session", "authority", "pages", "store"]),
     ("session", &["authority", "store", "oidc"]),
     ("authority", &["oidc", "call", "store"]),
     ("call", &["upstream"]),

@@ -17,6 +17,7 @@ mod drain;
 mod fleet;
 mod gateway_authority;
 mod h2;
+mod limits;
 mod login;
 mod logout;
 mod logs;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    super::{START, complaint::Problems, environment, environment::Environment, keys, server, shape, tree},
+    super::{START, complaint::Problems, environment, environment::Environment, keys, limits, server, shape, tree},
     *,
 };
 use crate::{
@@ -26,7 +26,7 @@ fn read_in(text: &str, settings: &[(&str, &str)]) -> (Option<SmsSettings>, Vec<S
     shape::check(&table, keys::ROOT, "", &START, &mut problems);
     let root = Section::root(keys::ROOT, &table, &START);
     let mut around = Surroundings { environment: &environment, folder: Path::new("/etc"), problems: &mut problems };
-    let server = server::server(&root.section("server"), &mut around);
+    let server = server::server(&root.section("server"), limits::connections(&root.section("limits")), &mut around);
     let settings = sms(&root.section("otp").section("sms"), &server, &mut around);
     let complaints = problems.finish("f.toml", text);
     assert!(!complaints.to_string().contains("hunter2"), "{complaints}");

@@ -253,9 +253,13 @@ bad! {
     a_store_of_no_kind: BACKEND, "[session]" => "[store]\nkind = \"mysql\"\nstore_down = \"fail\"\n[session]",
         "5:8 `kind` cannot be `mysql` → it can be one of \"memory\", \"file\", \"redis\", \"postgres\"\n\
          6:14 `store_down` cannot be `fail` → it can be one of \"wait\", \"refresh\"\n";
-    tables_of_later_versions: BACKEND, "[session]" => "[limits]\n[verify]\n[session]",
-        "4:2 `limits` is not available yet in this version → leave it out\n\
-         5:2 `verify` is not available yet in this version → leave it out\n";
+    limits_that_let_nobody_in: BACKEND, "[session]" => "[limits]\nfailures_per_client = \"0/h\"\nfailures_per_account = 100\nconnections = 0\nconnections_per_client = \"4096\"\n[session]",
+        "5:23 `failures_per_client` must be a rate, not `0/h` → write how many in how long, e.g. \"5/h\", \"100/d\" or \"3/10m\"\n\
+         6:24 `failures_per_account` must be a rate, not the number 100 → write `failures_per_account = \"20/h\"`\n\
+         7:15 `connections` must be a number from 1 to 1000000, not the number 0 → write a whole number from 1 to 1000000, without quotes\n\
+         8:26 `connections_per_client` must be a number from 1 to 1000000, not the text `4096` → write a whole number from 1 to 1000000, without quotes\n";
+    tables_of_later_versions: BACKEND, "[session]" => "[verify]\n[session]",
+        "4:2 `verify` is not available yet in this version → leave it out\n";
     a_session_on_the_server: BACKEND, "[session]" => "[session]\nstore = \"server\"",
         "5:9 `store = \"server\"` is not available yet in this version → it can be \"cookie\"\n";
     a_level_that_there_is_not: BACKEND, "[session]" => "[telemetry]\nlog = { level = \"loud\" }\n[session]",

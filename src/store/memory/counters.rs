@@ -44,8 +44,10 @@ impl Counters {
 
     pub(super) fn refund(&mut self, quotas: &[Quota], now: Timestamp, journal: &impl Journal) {
         for quota in quotas {
-            if let Some((counted, until)) = self.0.get_mut(&quota.key) {
-                *counted = counted.at(quota.window_of(now));
+            // Given back late, it is of a window that has passed: what the next one holds is of others.
+            if let Some((counted, until)) = self.0.get_mut(&quota.key)
+                && counted.window == quota.window_of(now)
+            {
                 counted.current = counted.current.saturating_sub(1);
                 journal.keeps(Record::Counter(quota.key, *counted, *until));
             }

@@ -1,0 +1,163 @@
+//! How many guesses may be wrong: per client at every endpoint that checks something, per account where one is named.
+//!
+//! A guess is counted ahead of the check, so that parallel ones find the count already made, and given back unless it was wrong.
+//! The counts lie under digests keyed with the first session key: another first key begins them anew.
+
+use std::{net::IpAddr, time::Duration};
+
+use super::Network;
+use crate::{
+    clock::{Clock, Timestamp},
+    seal::MacKey,
+    store::{Digest, Quota, Spent, Store, StoreError},
+};
+
+/// So many in so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// At least one.
+    pub most: u32,
+    /// At least a second.
+    pub window: Duration,
+}
+
+/// `[limits] failures_…`, validated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GuessLimits {
+    /// Of one client, whatever it guesses at.
+    pub per_client: Rate,
+    /// At the password of one account, whoever guesses.
+    pub per_account: Rate,
+}
+
+/// Why nothing is checked.
+#[derive(Debug, thiserror::Error)]
+pub enum GuessError {
+    /// Too many guesses were wrong; another is worth it after this long.
+    #[error("too many wrong guesses")]
+    TooMany(Duration),
+    /// Nobody knows how many were.
+    #[error("the store does not answer")]
+    Store(#[from] StoreError),
+}
+
+/// A guess that counts as wrong until it is given back.
+#[must_use = "a guess that was not wrong is given back with `Guesses::give_back`"]
+#[derive(Debug)]
+pub struct Guess {
+    quota: Quota,
+    /// Given back in the window that it was counted in.
+    at: Timestamp,
+}
+
+/// The counts of wrong guesses, shared by all instances.
+pub struct Guesses {
+    limits: GuessLimits,
+    store: Store,
+    key: MacKey,
+    clock: Clock,
+}
+
+impl Guesses {
+    /// Counts in `store`.
+    pub fn new(limits: GuessLimits, store: Store, key: MacKey, clock: Clock) -> Self {
+        Self { limits, store, key, clock }
+    }
+
+    /// Counts one wrong guess of a client.
+    pub async fn of_client(&self, client: IpAddr) -> Result<Guess, GuessError> {
+        self.count(&[b"failures", b"client", Network::of(client).bytes()], self.limits.per_client).await
+    }
+
+    /// Counts one wrong guess at an account. Spaces around its name and capitals make no other account.
+    pub async fn at_account(&self, name: &str) -> Result<Guess, GuessError> {
+        let name = name.trim().to_lowercase();
+        self.count(&[b"failures", b"account", name.as_bytes()], self.limits.per_account).await
+    }
+
+    /// It was not wrong, or nothing was checked. Where this fails somebody waits a little longer, and nobody gets more guesses than the limits say.
+    pub async fn give_back(&self, guess: Guess) {
+        if let Err(error) = self.store.counters.refund(vec![guess.quota], guess.at).await {
+            tracing::warn!(%error, "a guess that was not wrong was not given back");
+        }
+    }
+
+    async fn count(&self, key: &[&[u8]], rate: Rate) -> Result<Guess, GuessError> {
+        let at = self.clock.now();
+        let quota = Quota { key: Digest(self.key.digest(key)), most: rate.most, window: rate.window };
+        match self.store.counters.spend(vec![quota], at).await? {
+            Spent::Within => Ok(Guess { quota, at }),
+            Spent::Over { again_at, .. } => Err(GuessError::TooMany(again_at.since(at))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        seal::{KeyRing, SealKey},
+        secret::Random,
+        store::MemoryStore,
+    };
+
+    fn guesses(clock: &Clock) -> Guesses {
+        let key = SealKey([7; 32].into());
+        let hour = |most| Rate { most, window: Duration::from_secs(3600) };
+        let limits = GuessLimits { per_client: hour(3), per_account: hour(2) };
+        let key = KeyRing::new(&[key], Random::system()).mac_key();
+        Guesses::new(limits, MemoryStore::shared(), key, clock.clone())
+    }
+
+    fn client(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn wrong_guesses_of_a_client_end_at_the_limit_and_begin_again_later() {
+        let clock = Clock::movable();
+        let guesses = guesses(&clock);
+        for address in ["2001:db8::1", "2001:db8::2", "2001:db8::3"] {
+            let _wrong = guesses.of_client(client(address)).await.unwrap();
+        }
+        let Err(GuessError::TooMany(wait)) = guesses.of_client(client("2001:db8::4")).await else {
+            panic!("a fourth guess is counted");
+        };
+        let _other = guesses.of_client(client("2001:db8:0:1::1")).await.unwrap();
+        clock.advance(wait);
+        let _later = guesses.of_client(client("2001:db8::1")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_costs_nothing() {
+        let guesses = guesses(&Clock::movable());
+        for _ in 0..10 {
+            let guess = guesses.of_client(client("192.0.2.7")).await.unwrap();
+            guesses.give_back(guess).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guess_given_back_in_a_later_window_gives_no_other_one_back() {
+        let clock = Clock::movable();
+        let guesses = guesses(&clock);
+        let slow = guesses.of_client(client("192.0.2.7")).await.unwrap();
+        clock.advance(Duration::from_secs(3600));
+        for _ in 0..2 {
+            let _wrong = guesses.of_client(client("192.0.2.7")).await.unwrap();
+        }
+        assert!(matches!(guesses.of_client(client("192.0.2.7")).await, Err(GuessError::TooMany(_))));
+        guesses.give_back(slow).await;
+        assert!(matches!(guesses.of_client(client("192.0.2.7")).await, Err(GuessError::TooMany(_))));
+    }
+
+    #[tokio::test]
+    async fn an_account_is_the_same_however_its_name_is_written() {
+        let guesses = guesses(&Clock::movable());
+        for name in ["Mina@Example.test", " mina@example.test "] {
+            let _wrong = guesses.at_account(name).await.unwrap();
+        }
+        assert!(matches!(guesses.at_account("mina@example.test").await, Err(GuessError::TooMany(_))));
+        let _other = guesses.at_account("jun@example.test").await.unwrap();
+    }
+}

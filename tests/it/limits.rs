@@ -1,0 +1,238 @@
+//! `[limits]`: what wrong guesses cost, and how many connections one client has.
+
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
+};
+use vestibule::demo::backend::{EMAIL, PASSWORD};
+
+use crate::harness::{Answer, Ask, Browser, Raw, Setup, World, free_port, secs};
+
+/// The harness is the load balancer, so that a test can say who asks.
+const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
+
+fn log_in(browser: &Browser, client: &str, email: &str, password: &str) -> Ask {
+    let body = json!({ "email": email, "password": password });
+    browser.post("/auth/login").header("x-forwarded-for", client).header("accept-language", "ko").json(&body)
+}
+
+/// 429, as everybody is told it.
+#[track_caller]
+fn is_limited(answer: Answer) -> u64 {
+    let answer = answer.is(429).problem("too_many");
+    let wait: u64 = answer.header("retry-after").expect("Retry-After").parse().unwrap();
+    assert!((1..=7200).contains(&wait), "{answer}");
+    assert_eq!(answer.json()["retryAfter"], wait, "{answer}");
+    wait
+}
+
+#[tokio::test]
+async fn an_account_takes_so_many_wrong_passwords_and_then_the_backend_is_not_asked() {
+    let world = World::with(&format!("{BEHIND}limits.failures_per_account = \"3/h\"")).await;
+    let browser = world.browser();
+    let capitals = format!(" {} ", EMAIL.to_uppercase());
+    for (client, email) in [("192.0.2.1", EMAIL), ("192.0.2.2", &capitals), ("192.0.2.3", EMAIL)] {
+        log_in(&browser, client, email, "wrong").await.is(401).problem("bad_credentials");
+    }
+    let asked = world.backend.recorded_at("/auth/login").len();
+    let over = log_in(&browser, "192.0.2.4", EMAIL, "wrong").await.is(429);
+    let text = format!("{}초 후에 다시 시도해주세요", over.header("retry-after").unwrap());
+    assert_eq!(over.json()["error"], text);
+    is_limited(over);
+    let wait = is_limited(log_in(&browser, "192.0.2.5", EMAIL, PASSWORD).await);
+    assert_eq!(world.backend.recorded_at("/auth/login").len(), asked);
+
+    log_in(&browser, "192.0.2.1", "somebody@example.test", "wrong").await.is(401);
+    world.advance(secs(wait));
+    log_in(&browser, "192.0.2.1", EMAIL, PASSWORD).await.is(200);
+}
+
+#[tokio::test]
+async fn an_account_that_there_is_not_is_limited_like_any_other() {
+    let world = World::with("limits.failures_per_account = \"1/h\"").await;
+    let browser = world.browser();
+    for email in [EMAIL, "nobody@example.test"] {
+        log_in(&browser, "", email, "wrong").await.is(401).problem("bad_credentials");
+        is_limited(log_in(&browser, "", email, "wrong").await);
+    }
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_wrong_guesses_over_all_accounts() {
+    let world = World::with(&format!("{BEHIND}limits.failures_per_client = \"5/h\"")).await;
+    let browser = world.browser();
+    for n in 0..5 {
+        log_in(&browser, &format!("2001:db8::{n}"), &format!("p{n}@example.test"), "wrong").await.is(401);
+    }
+    is_limited(log_in(&browser, "2001:db8::99", EMAIL, PASSWORD).await);
+    log_in(&browser, "2001:db8:0:1::99", EMAIL, PASSWORD).await.is(200);
+}
+
+#[tokio::test]
+async fn what_is_right_costs_nothing_nor_does_a_backend_that_is_away() {
+    let world = World::with("limits = { failures_per_client = \"1/h\", failures_per_account = \"1/h\" }").await;
+    for _ in 0..4 {
+        log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(200);
+        world.logged_in("mina").await;
+    }
+    world.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
+    for _ in 0..3 {
+        log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(503);
+    }
+}
+
+#[tokio::test]
+async fn the_login_page_says_that_it_was_too_often() {
+    for limit in ["failures_per_client", "failures_per_account"] {
+        let world = World::with(&format!("limits.{limit} = \"1/h\"")).await;
+        let browser = world.browser().speaking("ko");
+        let fields = [("email", EMAIL), ("password", "wrong"), ("return_to", "/deep")];
+        let form = || browser.navigate("/auth/login").with_method(http::Method::POST).form(&fields);
+        let wrong = form().await.is(303);
+        assert_eq!(wrong.location(), "/auth/login?error=bad_credentials&return_to=%2Fdeep");
+        let over = form().await.is(303);
+        assert_eq!(over.location(), "/auth/login?error=too_many&return_to=%2Fdeep");
+        let page = browser.follow(&over).await.is(200).text();
+        assert!(page.contains("잘못된 시도가 너무 많습니다"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_codes_count_for_the_client_on_pages_too() {
+    let toml = format!("{BEHIND}limits.failures_per_client = \"2/h\"");
+    let world = Setup::with_codes().with(&toml).start().await;
+    let browser = world.browser();
+    let from = |client: &str, ask: Ask| ask.header("x-forwarded-for", client);
+    let verify = |client| {
+        from(client, browser.post("/auth/sms/verify").json(&json!({ "phone": "010-1234-5678", "code": "123456" })))
+    };
+    verify("192.0.2.1").await.is(400).problem("code_wrong");
+    // What cannot be a code is no guess.
+    let no_code = json!({ "phone": "010-1234-5678", "code": "x" });
+    from("192.0.2.1", browser.post("/auth/sms/verify").json(&no_code)).await.is(400).problem("code_form");
+    let page = || {
+        let fields = [("phone", "010-1234-5678"), ("code", "123456"), ("return_to", "/deep")];
+        from("192.0.2.1", browser.navigate("/auth/sms/verify").with_method(http::Method::POST).form(&fields))
+    };
+    let wrong = page().await.is(303);
+    assert!(wrong.location().contains("error=code_wrong"), "{wrong}");
+    let over = page().await.is(303);
+    assert!(over.location().contains("error=too_many&retry="), "{over}");
+    assert!(over.location().contains("return_to=%2Fdeep"), "{over}");
+    is_limited(verify("192.0.2.1").await);
+    verify("192.0.2.2").await.is(400).problem("code_wrong");
+}
+
+#[tokio::test]
+async fn id_tokens_and_callbacks_of_no_login_count_for_the_client() {
+    const ID_TOKEN_LOGIN: &str = r#"providers.demo.id_token_login = { audiences = ["vestibule"] }"#;
+    let world = World::with(&format!("{ID_TOKEN_LOGIN}\nlimits.failures_per_client = \"3/m\"")).await;
+    let token = world.provider.id_token("mina", &json!({})).unwrap();
+    let show = |token: &str| {
+        world.browser().plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token, "deviceName": "x" }))
+    };
+    show(&token).await.is(200);
+    show(&token).await.is(401).problem("used_id_token");
+    show("a.b.c").await.is(401).problem("invalid_id_token");
+    let browser = world.browser();
+    let login = browser.as_far_as_callback("demo", "/deep", "mina").await;
+    world.browser().navigate("/auth/callback/demo?state=made-up&code=x").await.is(400);
+    let other = world.provider.id_token("jun", &json!({})).unwrap();
+    is_limited(show(&other).await);
+    let over = browser.follow(&login).await.is(429);
+    let wait: u64 = over.header("retry-after").unwrap().parse().unwrap();
+    assert!(over.text().contains(&wait.to_string()) && !browser.is_logged_in(), "{over}");
+    // Nothing was looked at, so nothing was used up.
+    world.advance(secs(wait));
+    assert_eq!(browser.follow(&login).await.is(303).location(), "/deep");
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_costs_the_visitor_nothing() {
+    let world = World::with("limits.failures_per_client = \"1/h\"").await;
+    world.provider.tamper(Some(vestibule::demo::provider::IdTokenTamper::WrongNonce));
+    for _ in 0..3 {
+        let browser = world.browser();
+        let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+        assert!(browser.follow(&callback).await.is(303).location().starts_with("/auth/login?error="));
+    }
+    world.provider.tamper(None);
+    world.logged_in("mina").await;
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_nothing_is_checked_and_pages_are_shown() {
+    let toml = format!("store = {{ kind = \"redis\", url = \"redis://127.0.0.1:{}\" }}", free_port());
+    let world = World::with(&toml).await;
+    log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(503).problem("store_unavailable");
+    assert_eq!(world.backend.recorded_at("/auth/login").len(), 0);
+    world.browser().navigate("/auth/login").await.is(200);
+    world.browser().fetch("/auth/session").await.is(200).says("anonymous");
+}
+
+/// A connection that is served.
+async fn served(mut stream: TcpStream, host: &str) -> TcpStream {
+    let head = format!("GET /auth/session HTTP/1.1\r\nhost: {host}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.unwrap());
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    stream
+}
+
+async fn metrics(world: &World) -> String {
+    let head = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    Raw::exchange(world.gateway.admin(), head).await
+}
+
+async fn closed(mut stream: TcpStream) {
+    assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_connections_and_another_gets_in() {
+    let world = World::with("limits.connections_per_client = 2\nserver.admin_listen = \"127.0.0.1:0\"").await;
+    let (address, host) = (world.gateway.address(), world.gateway.host());
+    let from = |ip: &'static str| async move {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{ip}:0").parse().unwrap()).unwrap();
+        socket.connect(address).await.unwrap()
+    };
+    let _first = served(from("127.0.0.1").await, host).await;
+    let second = served(from("127.0.0.1").await, host).await;
+    closed(from("127.0.0.1").await).await;
+    let _other = served(from("127.0.0.2").await, host).await;
+    assert!(metrics(&world).await.contains("vestibule_connections_refused_total 1\n"));
+
+    drop(second);
+    while !metrics(&world).await.contains("vestibule_connections 2\n") {}
+    let _next = served(from("127.0.0.1").await, host).await;
+}
+
+#[tokio::test]
+async fn a_load_balancers_connections_are_not_one_clients() {
+    let world = World::with(&format!("{BEHIND}limits.connections_per_client = 1")).await;
+    let (address, host) = (world.gateway.address(), world.gateway.host());
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(served(TcpStream::connect(address).await.unwrap(), host).await);
+    }
+}
+
+#[tokio::test]
+async fn behind_the_proxy_protocol_the_address_in_its_header_counts() {
+    let toml = format!("{BEHIND}server.proxy_protocol = true\nlimits.connections_per_client = 1");
+    let world = World::with(&toml).await;
+    let (address, host) = (world.gateway.address(), world.gateway.host());
+    let from = |ip: &'static str| async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("PROXY TCP4 {ip} 127.0.0.1 40000 80\r\n").as_bytes()).await.unwrap();
+        stream
+    };
+    let _first = served(from("192.0.2.1").await, host).await;
+    closed(from("192.0.2.1").await).await;
+    let _other = served(from("192.0.2.2").await, host).await;
+}
