@@ -21,6 +21,20 @@ pub struct Rate {
     pub window: Duration,
 }
 
+impl Rate {
+    /// Half as many, but one.
+    #[must_use]
+    pub fn half(self) -> Self {
+        Self { most: (self.most / 2).max(1), ..self }
+    }
+
+    /// A tenth as many, but one.
+    #[must_use]
+    pub fn tenth(self) -> Self {
+        Self { most: (self.most / 10).max(1), ..self }
+    }
+}
+
 /// `[limits] failures_…`, validated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GuessLimits {

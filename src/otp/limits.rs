@@ -7,18 +7,9 @@ use std::time::Duration;
 use super::{Channel, OtpError, Otps, address::Address};
 use crate::{
     clock::Timestamp,
-    endpoint::{Call, Network},
+    endpoint::{Call, Network, Rate},
     store::{Digest, Quota, Spent, StoreError},
 };
-
-/// So many in so long.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rate {
-    /// At least one.
-    pub most: u32,
-    /// At least a second.
-    pub window: Duration,
-}
 
 /// `[otp] limits` and `daily_cap`, validated.
 #[derive(Clone, Debug)]
@@ -38,18 +29,6 @@ pub struct Limits {
 /// Wrong codes for one address, whatever browsers they come from: what slows a guesser who asks for one code after another (NIST SP 800-63B section 5.2.2).
 const FAILURES: Rate = Rate { most: 10, window: Duration::from_secs(3600) };
 const DAY: Duration = Duration::from_secs(86_400);
-
-impl Rate {
-    /// Half as many, but one.
-    pub(super) fn half(self) -> Self {
-        Self { most: (self.most / 2).max(1), ..self }
-    }
-
-    /// A tenth as many, but one.
-    pub(super) fn tenth(self) -> Self {
-        Self { most: (self.most / 10).max(1), ..self }
-    }
-}
 
 impl Otps {
     /// Counts one message under everything that limits it, or refuses it: also one to an address that no code is taken for at present. What was counted is given back with

@@ -33,8 +33,9 @@ mod request;
 mod send;
 mod verify;
 
+pub use crate::endpoint::Rate;
 pub use address::{Country, Rules};
-pub use limits::{Limits, Rate};
+pub use limits::Limits;
 
 use deliver::{MailSender, MailSettings, SmsSender, SmsSettings, Texts};
 use message::Sender;
