@@ -127,7 +127,7 @@ async fn wrong_codes_count_for_the_client_on_pages_too() {
 #[tokio::test]
 async fn id_tokens_and_callbacks_of_no_login_count_for_the_client() {
     const ID_TOKEN_LOGIN: &str = r#"providers.demo.id_token_login = { audiences = ["vestibule"] }"#;
-    let world = World::with(&format!("{ID_TOKEN_LOGIN}\nlimits.failures_per_client = \"3/m\"")).await;
+    let world = World::with(&format!("{ID_TOKEN_LOGIN}\nlimits.failures_per_client = \"3/20s\"")).await;
     let token = world.provider.id_token("mina", &json!({})).unwrap();
     let show = |token: &str| {
         world.browser().plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token, "deviceName": "x" }))
