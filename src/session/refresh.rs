@@ -323,15 +323,16 @@ impl Flying {
         match answer {
             Ok(issued) => self.land(fence, issued, now).await.map(Some),
             Err(RefreshError::Refused) => {
-                refreshes.settle(sid, rt, fence, None, now, now).await?;
                 // Another instance whose lease we overlapped may have won: its result is the truth.
                 if let Some(result) = refreshes.result(sid, rt, now).await?
                     && result.generation > self.known
                 {
+                    refreshes.settle(sid, rt, fence, None, now, now).await?;
                     return Ok(None);
                 }
                 inner.metrics.refresh(Counted::Refused);
                 match inner.outage.refused(sid, now) {
+                    // The lease goes with the session: whoever waits for it learns of the end, and does not ask once more.
                     Refusal::Believed => {
                         inner.end(&self.grant.login, Reason::Refused).await;
                         return Ok(Some(Outcome::Ended));
@@ -344,6 +345,7 @@ impl Flying {
                     }
                     Refusal::Braked => {}
                 }
+                refreshes.settle(sid, rt, fence, None, now, now).await?;
                 Ok(Some(Outcome::Unavailable(RETRY_AFTER)))
             }
             Err(error) => {

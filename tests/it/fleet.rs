@@ -106,6 +106,20 @@ async fn with_store_down_refresh_each_instance_refreshes_alone(store: StoreServe
     assert_eq!(fleet.world.backend.refresh_calls() - before, 3);
 }
 
+async fn a_refusal_at_one_instance_is_every_instances(store: StoreServer) {
+    let fleet = Fleet::of(store, "").await;
+    let browser = fleet.world.logged_in("mina").await;
+    fleet.world.expire_tokens();
+    fleet.world.backend.revoke_email("mina@example.test");
+    fleet.world.backend.set_refresh_delay(std::time::Duration::from_millis(200));
+    let before = fleet.world.backend.refresh_calls();
+    let copies = (0..10).flat_map(|_| fleet.tabs(&browser.copy()));
+    for answer in join_all(copies.map(|tab| async move { tab.fetch("/api/me").await })).await {
+        answer.is(401).says("invalid");
+    }
+    assert_eq!(fleet.world.backend.refresh_calls() - before, 1);
+}
+
 async fn a_login_attempt_is_ended_by_another_instance_than_began_it(store: StoreServer) {
     let fleet = Fleet::of(store, "").await;
     let browser = fleet.world.browser();
@@ -166,5 +180,6 @@ on_both! {
     a_logout_at_one_instance_ends_the_session_at_all
     while_the_store_is_away_live_tokens_work_and_expired_ones_wait
     with_store_down_refresh_each_instance_refreshes_alone
+    a_refusal_at_one_instance_is_every_instances
     a_login_attempt_is_ended_by_another_instance_than_began_it
 }
