@@ -36,7 +36,10 @@ pub(super) fn pages(section: &Section<'_>, login: &login::Settings, around: &mut
         background: color("background"),
         templates: templates(section, around),
     };
-    if let Some(fault) = Pages::fault(&settings, &login.site(&login.login_page())) {
+    // The built-in ones are sound, and a start need not try them.
+    if !settings.templates.is_empty()
+        && let Some(fault) = Pages::fault(&settings, &login.site(&login.login_page()))
+    {
         let help =
             "docs/pages.md lists what each template is given; the built-in ones are in the source under src/pages";
         around.problems.complain(section.place("templates"), format!("an own template does not work: {fault}"), help);

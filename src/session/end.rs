@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Session, Sessions, Visit, open::raw_sid,
-    refresh::Outcome,
+    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Session, Sessions, Visit, later::Pauses,
+    open::raw_sid, refresh::Outcome,
 };
 use crate::{
     authority::{Issued, SignOutRequest, SignedOut, Visitor},
@@ -16,10 +16,8 @@ use crate::{
 /// How long a logout waits for a refresh under way: it is told of the newest refresh token then.
 const WAIT_FOR_FLIGHT: Duration = Duration::from_secs(10);
 
-/// A store that is away is told of an end again after 250 ms, 500 ms … and this long.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Ends and results that wait to be stored: past that they hold on this instance alone.
-pub(super) const MOST_UNSTORED: usize = 10_000;
+/// Before a store that is away is told of an end again.
+const PAUSES: Pauses = Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(30) };
 
 /// Why a session ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,20 +168,12 @@ impl Inner {
         let Err(error) = self.store.refreshes.end(sid, until, now).await else { return };
         tracing::error!(%error, ?sid, "the end of a session was not stored; it holds on this instance, and is tried again");
         self.metrics.store_errors.inc();
-        let Ok(place) = self.unstored.clone().try_acquire_owned() else { return };
-        let (refreshes, clock) = (self.store.refreshes.clone(), self.clock.clone());
-        self.background.spawn(async move {
-            let _place = place;
-            let mut pause = Duration::from_millis(250);
-            while clock.now() < until {
-                tokio::time::sleep(pause).await;
-                if refreshes.end(sid, until, clock.now()).await.is_ok() {
-                    tracing::info!(?sid, "the end of a session was stored at last");
-                    return;
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-        });
+        let refreshes = self.store.refreshes.clone();
+        let end = move |now| {
+            let refreshes = refreshes.clone();
+            async move { refreshes.end(sid, until, now).await }
+        };
+        self.store_later(PAUSES, until, end, move |()| tracing::info!(?sid, "the end of a session was stored at last"));
     }
 
     /// Signs out tokens that nobody will hold.

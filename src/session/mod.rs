@@ -25,6 +25,7 @@ mod end;
 mod enter;
 mod grant;
 mod issue;
+mod later;
 mod open;
 mod outage;
 mod refresh;
@@ -171,7 +172,7 @@ impl Sessions {
                 clock,
                 random,
                 metrics,
-                unstored: Arc::new(Semaphore::new(end::MOST_UNSTORED)),
+                unstored: Arc::new(Semaphore::new(later::MOST_UNSTORED)),
                 background,
             }),
         };

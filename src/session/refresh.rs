@@ -17,6 +17,7 @@ use super::{
     check::{self, Standing},
     end::Reason,
     grant::{SealedRefresh, SealedResult},
+    later::Pauses,
     outage::{Failure, Refusal},
 };
 use crate::{
@@ -37,8 +38,8 @@ const UNSEEN_RESULT: Duration = Duration::from_secs(24 * 3600);
 pub(super) const FRESH_RESULT: Duration = Duration::from_secs(5);
 /// How long a request waits for a refresh that it could do without.
 const WAIT_AHEAD: Duration = Duration::from_secs(1);
-/// A store that is away is told of a result again after 50 ms, 100 ms … and this long: others may wait for it.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Before a store that is away is told of a result again: others may wait for it.
+const PAUSES: Pauses = Pauses { first: Duration::from_millis(50), longest: Duration::from_millis(500) };
 /// What a visitor is told to wait where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -396,7 +397,7 @@ impl Flying {
             Err(error) => {
                 tracing::error!(%error, ?sid, "a refresh result was not stored; it is tried again");
                 inner.metrics.store_errors.inc();
-                inner.store_later(sid, rt, fence, result, kept_until);
+                inner.settle_later(sid, rt, fence, result, kept_until);
                 Ok(Outcome::Refreshed(session))
             }
         }
@@ -425,22 +426,14 @@ impl Inner {
 
     /// Stores a result when the store is back. The lease that nobody else took meanwhile still counts: whoever waits for it at another instance finds the result instead of a
     /// refresh token that is spent.
-    fn store_later(&self, sid: Sid, rt: Digest, fence: u64, result: (Generation, Bytes), kept_until: Timestamp) {
-        let Ok(place) = self.unstored.clone().try_acquire_owned() else { return };
-        let (refreshes, clock) = (self.store.refreshes.clone(), self.clock.clone());
-        self.background.spawn(async move {
-            let _place = place;
-            let mut pause = Duration::from_millis(50);
-            while clock.now() < kept_until {
-                tokio::time::sleep(pause).await;
-                if let Ok(settled) =
-                    refreshes.settle(sid, rt, fence, Some(result.clone()), kept_until, clock.now()).await
-                {
-                    tracing::info!(?sid, ?settled, "a refresh result was stored at last");
-                    return;
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
+    fn settle_later(&self, sid: Sid, rt: Digest, fence: u64, result: (Generation, Bytes), kept_until: Timestamp) {
+        let refreshes = self.store.refreshes.clone();
+        let settle = move |now| {
+            let (refreshes, result) = (refreshes.clone(), result.clone());
+            async move { refreshes.settle(sid, rt, fence, Some(result), kept_until, now).await }
+        };
+        self.store_later(PAUSES, kept_until, settle, move |settled| {
+            tracing::info!(?sid, ?settled, "a refresh result was stored at last");
         });
     }
 
