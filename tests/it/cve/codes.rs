@@ -1,0 +1,1 @@
+//! One-time codes, passwords and messages: guessed, forged, sent elsewhere.

@@ -1,0 +1,1 @@
+//! The path that was judged and the path that was forwarded.

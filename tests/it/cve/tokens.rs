@@ -1,0 +1,1 @@
+//! Logins, tokens and sessions: forged, mixed up, replayed.
