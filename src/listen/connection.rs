@@ -15,10 +15,11 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::{
     Handler, Limits, Shutdown,
     clients::Clients,
-    deadline::{Deadlines, Protocol},
+    deadline::Deadlines,
+    frames::Frames,
     head::Heads,
     http1, http2,
-    io::{Ahead, Watch, Watched},
+    io::{Ahead, Inspection, Watch, Watched},
     proxy::Proxies,
     worker::Slot,
 };
@@ -26,6 +27,13 @@ use crate::handle::Peer;
 
 /// The connection preface of HTTP/2 (RFC 9113 section 3.4), which no other protocol's request line resembles.
 const PREFACE: &[u8; Ahead::MOST] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The HTTP of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Protocol {
+    Http1,
+    Http2,
+}
 
 /// What the connections of one worker share.
 pub(super) struct Front<H> {
@@ -106,15 +114,17 @@ impl<H: Handler> Front<H> {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let watch = Watch::new(slot.load());
-        let heads = match protocol {
-            Protocol::Http1 => Heads::new(usize::try_from(self.limits.head_bytes).unwrap_or(usize::MAX)),
-            Protocol::Http2 => Heads::apart(),
+        let inspection = match protocol {
+            Protocol::Http1 => {
+                Inspection::Heads(Heads::new(usize::try_from(self.limits.head_bytes).unwrap_or(usize::MAX)))
+            }
+            Protocol::Http2 => Inspection::Frames(Box::new(Frames::new(since))),
         };
-        let io = Watched::new(stream, ahead, heads, Arc::clone(&watch), slot);
+        let io = Watched::new(stream, ahead, inspection, Arc::clone(&watch), slot);
         let connection = Connection {
             handler: self.handler.clone(),
             peer,
-            deadlines: Deadlines::new(protocol, Arc::clone(&watch), Arc::clone(&self.limits), since),
+            deadlines: Deadlines::new(Arc::clone(&watch), Arc::clone(&self.limits), since),
             watch,
             draining: Draining::new(self.draining.clone(), self.shutdown.clone()),
             shutdown: self.shutdown.clone(),

@@ -17,7 +17,7 @@ use super::{
 /// What came first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Expired {
-    /// A request's head is incomplete: 408.
+    /// A request's head, or a frame, is incomplete: 408 in HTTP/1.
     Head,
     /// No request came.
     Idle,
@@ -25,25 +25,17 @@ pub(super) enum Expired {
     Stalled,
 }
 
-/// The HTTP of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Protocol {
-    /// HTTP/1.1: bytes outside of a request are the head of the next one.
-    Http1,
-    /// HTTP/2: they may be SETTINGS or PING as well, and say nothing.
-    Http2,
-}
-
 /// The deadlines of one connection. hyper's own header timer is not used: it cannot tell an idle connection from a slow
 /// head, and it makes and drops a timer for every request. Here the timer is only set back when it fires.
 #[derive(Debug)]
 pub(super) struct Deadlines {
-    protocol: Protocol,
     watch: Arc<Watch>,
     limits: Arc<Limits>,
     /// What was last seen, and since when.
     seen: Seen,
     since: Instant,
+    /// After how many requests the connection fell quiet, and when: parts of frames do not make it less so.
+    quiet: (usize, Instant),
     parting: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -52,7 +44,8 @@ pub(super) struct Deadlines {
 enum Seen {
     /// After so many requests.
     Idle(usize),
-    Head,
+    /// That frame of HTTP/2.
+    Head(usize),
     Busy,
     /// After so many bytes.
     Stalled(u64),
@@ -60,14 +53,15 @@ enum Seen {
 
 impl Deadlines {
     /// Of a connection of which nothing has been read, accepted at `since`.
-    pub(super) fn new(protocol: Protocol, watch: Arc<Watch>, limits: Arc<Limits>, since: Instant) -> Self {
-        Self { protocol, watch, limits, seen: Seen::Idle(0), since, parting: false, timer: None }
+    pub(super) fn new(watch: Arc<Watch>, limits: Arc<Limits>, since: Instant) -> Self {
+        Self { watch, limits, seen: Seen::Idle(0), since, quiet: (0, since), parting: false, timer: None }
     }
 
     /// From now on an idle connection is given only as long as a request may be on its way.
     pub(super) fn part(&mut self) {
         self.parting = true;
         self.since = Instant::now();
+        self.quiet.1 = self.since;
     }
 
     /// To be polled at the end of each poll of the connection's task, when the connection itself has nothing to do.
@@ -75,20 +69,28 @@ impl Deadlines {
         let now_seen = self.look();
         if now_seen != self.seen {
             // A new connection's head has been awaited since accept, whether or not some of it is here.
-            let first_head = now_seen == Seen::Head && self.seen == Seen::Idle(0);
+            let first_head = matches!(now_seen, Seen::Head(_)) && self.seen == Seen::Idle(0);
             // A busy connection has no deadline, so the clock need not be asked.
             if !first_head && now_seen != Seen::Busy {
                 self.since = Instant::now();
             }
+            let served = self.watch.served();
+            if self.quiet.0 != served && matches!(now_seen, Seen::Idle(_) | Seen::Head(_)) {
+                self.quiet = (served, self.since);
+            }
             self.seen = now_seen;
         }
-        let (span, expired) = match self.seen {
+        let (deadline, expired) = match self.seen {
             Seen::Busy => return Poll::Pending,
-            Seen::Stalled(_) => (self.limits.stalled, Expired::Stalled),
-            Seen::Head => (self.limits.head, Expired::Head),
-            Seen::Idle(served) => (self.idle(served), Expired::Idle),
+            Seen::Stalled(_) => (self.since + self.limits.stalled, Expired::Stalled),
+            Seen::Head(_) => {
+                // One frame after the other, each begun and none a request, is not more than silence.
+                let (served, quiet) = self.quiet;
+                (self.since.min(quiet + self.idle(served)) + self.limits.head, Expired::Head)
+            }
+            Seen::Idle(served) => (self.quiet.1 + self.idle(served), Expired::Idle),
         };
-        ready!(self.poll_timer(cx, self.since + span));
+        ready!(self.poll_timer(cx, deadline));
         Poll::Ready(expired)
     }
 
@@ -98,8 +100,8 @@ impl Deadlines {
         }
         match self.watch.phase() {
             Phase::Busy => Seen::Busy,
-            Phase::Head if self.protocol == Protocol::Http1 => Seen::Head,
-            Phase::Head | Phase::Idle => Seen::Idle(self.watch.served()),
+            Phase::Head => Seen::Head(self.watch.unfinished()),
+            Phase::Idle => Seen::Idle(self.watch.served()),
         }
     }
 

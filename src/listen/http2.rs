@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     pin::pin,
+    sync::Arc,
     task::{Poll, ready},
     time::Duration,
 };
@@ -44,7 +45,8 @@ where
     H: Handler,
 {
     let Connection { handler, peer, watch, mut deadlines, mut draining, shutdown, limits: _ } = connection;
-    let service = service(handler, peer, watch, shutdown);
+    let address = peer.address;
+    let service = service(handler, peer, Arc::clone(&watch), shutdown);
     let mut http = pin!(builder.serve_connection(TokioIo::new(io), service));
     let mut leaving = false;
     poll_fn(|cx| {
@@ -65,4 +67,7 @@ where
         }
     })
     .await;
+    if watch.is_flooded() {
+        tracing::debug!(%address, "connection closed: too many frames that do no work");
+    }
 }

@@ -10,9 +10,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 
 use super::{
+    frames::{Flood, Frames},
     head::{Heads, Seen},
     worker::{Load, Slot},
 };
@@ -32,8 +36,12 @@ pub(super) struct Watch {
     streams: AtomicUsize,
     /// Requests ever begun.
     served: AtomicUsize,
-    /// Bytes of a next request are here, its head is not complete.
+    /// HTTP/1: bytes of a next request are here, its head is not complete.
     partial: AtomicBool,
+    /// HTTP/2: [`Frames::unfinished`].
+    unfinished: AtomicUsize,
+    /// HTTP/2: the peer's frames were too many.
+    flooded: AtomicBool,
     /// The peer takes no more bytes at present.
     stalled: AtomicBool,
     /// Bytes the peer has taken.
@@ -49,7 +57,7 @@ pub(super) struct Watch {
 pub(super) enum Phase {
     /// No request, and no byte of one.
     Idle,
-    /// Part of a request's head.
+    /// Part of a request's head, or of a frame.
     Head,
     /// A request is being served.
     Busy,
@@ -61,6 +69,8 @@ impl Watch {
             streams: AtomicUsize::new(0),
             served: AtomicUsize::new(0),
             partial: AtomicBool::new(false),
+            unfinished: AtomicUsize::new(0),
+            flooded: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             written: AtomicU64::new(0),
             last: AtomicUsize::new(usize::MAX),
@@ -71,7 +81,7 @@ impl Watch {
     pub(super) fn phase(&self) -> Phase {
         if self.streams.load(Relaxed) > 0 {
             Phase::Busy
-        } else if self.partial.load(Relaxed) {
+        } else if self.partial.load(Relaxed) || self.unfinished() > 0 {
             Phase::Head
         } else {
             Phase::Idle
@@ -80,6 +90,16 @@ impl Watch {
 
     pub(super) fn served(&self) -> usize {
         self.served.load(Relaxed)
+    }
+
+    /// The number of the HTTP/2 frame or header block of which only a part is here; 0: none.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished.load(Relaxed)
+    }
+
+    /// Whether the connection ended because its peer sent frames that did no work.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.flooded.load(Relaxed)
     }
 
     /// `Some` while bytes wait for the peer: how many it has taken so far.
@@ -120,24 +140,33 @@ impl Drop for InFlight {
     }
 }
 
+/// What is looked for in a connection's bytes.
+#[derive(Debug)]
+pub(super) enum Inspection {
+    /// HTTP/1: heads with two readings.
+    Heads(Heads),
+    /// HTTP/2: frames that do no work. Boxed, so that an HTTP/1 connection does not hold the room.
+    Frames(Box<Frames>),
+}
+
 /// A stream whose [`Watch`] is kept. It goes on inside an upgraded connection, so that a tunnel holds its slot.
 #[derive(Debug)]
 pub(super) struct Watched<T> {
     inner: T,
     /// Bytes already read to find out which protocol this is.
     ahead: Ahead,
-    heads: Heads,
+    inspection: Inspection,
     /// What is left of [`SPOIL`] to be read.
     spoil: &'static [u8],
     watch: Arc<Watch>,
     ended: bool,
     unflushed: bool,
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl<T> Watched<T> {
-    pub(super) fn new(inner: T, ahead: Ahead, heads: Heads, watch: Arc<Watch>, slot: Slot) -> Self {
-        Self { inner, ahead, heads, spoil: &[], watch, ended: false, unflushed: false, _slot: slot }
+    pub(super) fn new(inner: T, ahead: Ahead, inspection: Inspection, watch: Arc<Watch>, slot: Slot) -> Self {
+        Self { inner, ahead, inspection, spoil: &[], watch, ended: false, unflushed: false, slot }
     }
 
     /// Whether the peer has closed its side.
@@ -151,16 +180,26 @@ impl<T> Watched<T> {
     }
 
     /// Looks at what has been read to `buf` since it held `before` bytes, and cuts off what must not be served.
-    fn look(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
-        match self.heads.read(&buf.filled()[before..]) {
-            Seen::Fine => {}
-            Seen::Ambiguous { from } => {
-                buf.set_filled(before + from);
-                self.spoil = SPOIL;
-                self.give_spoil(buf);
+    fn look(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Result<(), Flood> {
+        match &mut self.inspection {
+            Inspection::Heads(heads) => {
+                self.watch.partial.store(true, Relaxed);
+                match heads.read(&buf.filled()[before..]) {
+                    Seen::Fine => {}
+                    Seen::Ambiguous { from } => {
+                        buf.set_filled(before + from);
+                        self.spoil = SPOIL;
+                        self.give_spoil(buf);
+                    }
+                    Seen::MaySwitch { heads } => self.watch.last.store(heads, Relaxed),
+                }
             }
-            Seen::MaySwitch { heads } => self.watch.last.store(heads, Relaxed),
+            Inspection::Frames(frames) => {
+                frames.read(&buf.filled()[before..], Instant::now)?;
+                self.watch.unfinished.store(frames.unfinished(), Relaxed);
+            }
         }
+        Ok(())
     }
 
     fn give_spoil(&mut self, buf: &mut ReadBuf<'_>) {
@@ -169,10 +208,19 @@ impl<T> Watched<T> {
         self.spoil = later;
     }
 
-    fn note_write(&mut self, polled: &Poll<io::Result<usize>>) {
+    /// Notes what became of `bufs`.
+    fn note_write(&mut self, bufs: &[IoSlice<'_>], polled: &Poll<io::Result<usize>>) {
         self.unflushed = true;
         match polled {
             Poll::Ready(Ok(taken)) => {
+                if let Inspection::Frames(frames) = &mut self.inspection {
+                    let mut left = *taken;
+                    for buf in bufs {
+                        let (written, _) = buf.split_at(left.min(buf.len()));
+                        left -= written.len();
+                        frames.wrote(written);
+                    }
+                }
                 let taken = u64::try_from(*taken).unwrap_or(u64::MAX);
                 self.watch.written.fetch_add(taken, Relaxed);
                 self.watch.stalled.store(false, Relaxed);
@@ -183,7 +231,25 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl<T: AsyncWrite + Unpin> Watched<T> {
+    /// Counts a flood, and tells its peer where that can be done at once.
+    fn refuse(&mut self, cx: &mut Context<'_>) -> io::Error {
+        self.watch.flooded.store(true, Relaxed);
+        self.slot.count_flood();
+        let goaway = match &self.inspection {
+            Inspection::Frames(frames) => frames.goaway(),
+            Inspection::Heads(_) => None,
+        };
+        if let Some(goaway) = goaway {
+            // A peer that does not even take this will see the end of the connection.
+            let _ = Pin::new(&mut self.inner).poll_write(cx, &goaway);
+            let _ = Pin::new(&mut self.inner).poll_flush(cx);
+        }
+        io::ErrorKind::QuotaExceeded.into()
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
@@ -196,8 +262,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         // The rest of a head whose begin is given is here already, most of the time.
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
         if buf.filled().len() > before {
-            this.watch.partial.store(true, Relaxed);
-            this.look(buf, before);
+            if this.look(buf, before) == Err(Flood) {
+                buf.set_filled(before);
+                return Poll::Ready(Err(this.refuse(cx)));
+            }
         } else if let Poll::Ready(Ok(())) = polled {
             this.ended = true;
         }
@@ -209,7 +277,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.note_write(&polled);
+        self.note_write(&[IoSlice::new(buf)], &polled);
         polled
     }
 
@@ -229,7 +297,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         } else {
             Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
         };
-        self.note_write(&polled);
+        self.note_write(bufs, &polled);
         polled
     }
 

@@ -9,6 +9,7 @@ mod bind;
 mod clients;
 mod connection;
 mod deadline;
+mod frames;
 mod head;
 mod http1;
 mod http2;

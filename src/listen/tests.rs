@@ -306,6 +306,58 @@ async fn an_http2_preface_in_pieces_and_its_look_alikes_are_told_apart() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
+/// An HTTP/2 connection on which a request has been answered.
+async fn http2_after_a_request(gateway: &Gateway) -> TcpStream {
+    let mut stream = gateway.connect().await;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    stream.write_all(b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01a").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.windows(7).any(|seven| seven == b"worker=") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "closed after {answer:?}");
+    }
+    stream
+}
+
+const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0 a ping ";
+
+#[tokio::test]
+async fn a_frame_of_which_only_a_part_comes_has_a_heads_time_after_requests_too() {
+    let limits = Limits { head: Duration::from_millis(500), idle: NEVER, ..Limits::default() };
+    let gateway = start(settings(), limits);
+    let ended = |part: &'static [u8]| {
+        let gateway = &gateway;
+        async move {
+            let mut stream = http2_after_a_request(gateway).await;
+            stream.write_all(part).await.unwrap();
+            let _end_or_reset = timeout(FAR, stream.read_to_end(&mut Vec::new())).await.expect("the connection ends");
+        }
+    };
+    let open_block = b"\0\0\x01\x01\x01\0\0\0\x03\x82";
+    futures_util::join!(ended(open_block), ended(&PING[..3]), ended(&PING[..12]));
+    assert_eq!(gateway.metrics.connections_flooded.get(), 0);
+}
+
+#[tokio::test]
+async fn parts_of_frames_do_not_keep_an_idle_connection_open() {
+    let gateway = start(settings(), Limits { idle: SHORT, parting: SHORT, ..Limits::default() });
+    let mut stream = http2_after_a_request(&gateway).await;
+    let ended = async {
+        loop {
+            let sent = [&PING[..12], &PING[12..]];
+            for part in sent {
+                if stream.write_all(part).await.is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+            if !matches!(stream.read(&mut [0; 64]).await, Ok(1..)) {
+                return;
+            }
+        }
+    };
+    timeout(FAR, ended).await.expect("the connection ends");
+}
+
 #[tokio::test]
 async fn a_panic_costs_its_request_alone() {
     let gateway = defaults();
@@ -565,6 +617,12 @@ async fn handshake(
     pair: &rcgen::CertifiedKey<rcgen::KeyPair>,
     alpn: &[u8],
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("a.example").unwrap();
+    TlsConnector::from(Arc::new(trusting(pair, alpn))).connect(name, stream).await
+}
+
+fn trusting(pair: &rcgen::CertifiedKey<rcgen::KeyPair>, alpn: &[u8]) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from(pair.cert.der().to_vec())).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -574,9 +632,7 @@ async fn handshake(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(address).await?;
-    let name = ServerName::try_from("a.example").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    config
 }
 
 #[tokio::test]
@@ -588,6 +644,48 @@ async fn a_tls_handshake_that_does_not_come_has_a_deadline() {
     std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
     let gateway = start(Settings { tls: Some(files), ..settings() }, Limits { handshake: SHORT, ..Limits::default() });
     assert_eq!(gateway.raw("").await, "");
+}
+
+/// Also RUSTSEC-2024-0399; Traefik CVE-2026-22045, CVE-2026-26999,
+/// CVE-2026-32305.
+#[tokio::test]
+async fn rustsec_2024_0336_handshakes_that_stop_half_way_or_come_byte_by_byte_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    std::fs::write(&files.cert, pair.cert.pem()).unwrap();
+    std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
+    let limits = Limits { handshake: Duration::from_millis(500), ..Limits::default() };
+    let gateway = start(Settings { tls: Some(files), ..settings() }, limits);
+
+    let name = ServerName::try_from("a.example").unwrap();
+    let mut hello = Vec::new();
+    let client = rustls::ClientConnection::new(Arc::new(trusting(&pair, b"http/1.1")), name);
+    client.unwrap().write_tls(&mut hello).unwrap();
+    let mut halves = Vec::new();
+    for share in 1..=200 {
+        let mut stream = gateway.connect().await;
+        stream.write_all(&hello[..hello.len() * share / 201]).await.unwrap();
+        halves.push(stream);
+    }
+    let mut bytewise = gateway.connect().await;
+    bytewise.set_nodelay(true).unwrap();
+    let ended = async {
+        // The ClientHello says that more of it is to come than ever does.
+        for byte in hello[..5].iter().chain(std::iter::repeat(&1)) {
+            if bytewise.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        for stream in &mut halves {
+            let _end_or_reset = stream.read_to_end(&mut Vec::new()).await;
+        }
+    };
+    timeout(FAR, ended).await.expect("the connections end");
+    // As soon as the machine has the time for a whole one.
+    let alive = async { while handshake(gateway.address, &pair, b"http/1.1").await.is_err() {} };
+    timeout(FAR, alive).await.expect("others are served");
 }
 
 #[test]

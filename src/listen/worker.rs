@@ -71,6 +71,13 @@ impl Slot {
     pub(super) fn load(&self) -> Load {
         self.load.clone()
     }
+
+    /// Counts that the connection is closed for its peer's flood.
+    pub(super) fn count_flood(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.connections_flooded.inc();
+        }
+    }
 }
 
 impl Drop for Slot {

@@ -101,6 +101,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections closed because their client had too many.
     pub connections_refused: Counter,
+    /// HTTP/2 connections closed because their peer sent frames that did no work.
+    pub connections_flooded: Counter,
     /// Requests sent a second time after a 401.
     pub retries: Counter,
     /// Cookies of ours with an unknown key id, ignored.
@@ -148,6 +150,7 @@ impl Metrics {
         let metrics = Self {
             connections: Gauge::default(),
             connections_refused: Counter::default(),
+            connections_flooded: Counter::default(),
             retries: Counter::default(),
             cookies_ignored: Counter::default(),
             cookies_cleared: Counter::default(),
@@ -173,6 +176,11 @@ impl Metrics {
             "connections_refused",
             "Connections closed because their client had too many",
             metrics.connections_refused.clone(),
+        );
+        registry.register(
+            "connections_flooded",
+            "HTTP/2 connections closed for frames that did no work",
+            metrics.connections_flooded.clone(),
         );
         registry.register("retries", "Requests repeated after a 401", metrics.retries.clone());
         registry.register("cookies_ignored", "Cookies sealed with an unknown key", metrics.cookies_ignored.clone());
@@ -266,6 +274,7 @@ mod tests {
             r#"vestibule_otp_total{channel="email",event="unhonoured"} 0"#,
             "vestibule_connections 1",
             "vestibule_connections_refused_total 0",
+            "vestibule_connections_flooded_total 0",
             "vestibule_log_lines_dropped_total 0",
             "# EOF",
         ] {
