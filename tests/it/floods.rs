@@ -1,1 +1,340 @@
 //! Floods of one connection or of many: how far each comes, and what it costs.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::harness::{
+    Frames, Process, Raw, Upstream,
+    frames::{block, frame, is, ping, request, reset, settings, window},
+    free_port, ok, raw,
+};
+
+/// The gateway under attack, a process of its own, and an upstream behind it.
+struct Victim {
+    process: Process,
+    upstream: Upstream,
+    address: SocketAddr,
+    admin: SocketAddr,
+    host: String,
+    before: Usage,
+}
+
+#[derive(Clone, Copy)]
+struct Usage {
+    kib: i64,
+    cpu: Duration,
+}
+
+impl Victim {
+    async fn start() -> Self {
+        // `/x/never` is not answered, `/x/large` at length.
+        let upstream = Upstream::start(|mut wire| async move {
+            while let Some(heard) = wire.request().await {
+                if heard.line().contains("/never") {
+                    return wire.until_closed().await;
+                }
+                let large = heard.line().contains("/large");
+                wire.send(ok(&"x".repeat(if large { 100_000 } else { 10 }))).await;
+            }
+        })
+        .await;
+        let [address, admin] = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let target = upstream.target();
+        let toml = format!(
+            r#"
+            server = {{ listen = "{address}", public_url = "http://{address}", admin_listen = "{admin}" }}
+            upstreams.x.targets = ["{target}"]
+            routes = [{{ path = "/x/{{*rest}}", upstream = "x", access = "public" }}]
+            [authority]
+            kind = "backend"
+            upstream = "x"
+            credentials = {{ path = "/login", json = {{ email = "{{email}}", password = "{{password}}" }} }}
+            refresh = {{ path = "/refresh", json = {{ refresh_token = "{{refresh_token}}" }} }}
+            "#
+        );
+        let process = Process::run(&toml).await;
+        let before = Usage { kib: 0, cpu: Duration::ZERO };
+        let mut victim = Self { process, upstream, address, admin, host: address.to_string(), before };
+        // What every gateway has used after its first requests is not the flood's.
+        victim.serves_others().await;
+        let mut link = victim.connect(&[]).await;
+        link.send(victim.get(1, "/x/large")).await;
+        link.until(|frame| frame.flags & is::END_STREAM != 0).await.expect("an answer");
+        drop(link);
+        victim.before = victim.usage();
+        victim
+    }
+
+    async fn connect(&self, all: &[(u16, u32)]) -> Frames {
+        Frames::connect(self.address, all).await
+    }
+
+    /// A request without a body.
+    fn get(&self, stream: u32, path: &str) -> Vec<u8> {
+        frame(is::HEADERS, is::END_HEADERS | is::END_STREAM, stream, block(request("GET", &self.host, path)))
+    }
+
+    /// The head of a request with a body.
+    fn post(&self, stream: u32, path: &str, length: Option<&str>) -> Vec<u8> {
+        let mut fields = request("POST", &self.host, path);
+        fields.extend(length.map(|length| ("content-length", length)));
+        frame(is::HEADERS, is::END_HEADERS, stream, block(fields))
+    }
+
+    /// Another visitor is answered.
+    async fn serves_others(&self) {
+        let head = format!("GET /x/ok HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.host);
+        let answer = Raw::exchange(self.address, head).await;
+        assert_eq!(raw::status(&answer), 200, "{answer}");
+    }
+
+    async fn metrics(&self) -> String {
+        Raw::exchange(self.admin, "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await
+    }
+
+    fn usage(&self) -> Usage {
+        let proc = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).unwrap();
+        let status = proc("status");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib = kib.trim().trim_end_matches(" kB").parse().unwrap();
+        let stat = proc("stat");
+        // The name before them may hold spaces; user and system time are the 14th and 15th of all, in hundredths.
+        let ticks = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Usage { kib, cpu: Duration::from_millis(ticks * 10) }
+    }
+
+    /// Sends batch after batch, each with a PING whose answer is awaited, until the connection ends.
+    async fn closes(
+        &mut self,
+        what: &str,
+        link: &mut Frames,
+        most: usize,
+        mut batch: impl FnMut(&Self, u32) -> Vec<Vec<u8>>,
+    ) -> Option<u32> {
+        let (mut sent, mut code) = (0, None);
+        'open: for round in 0_u32.. {
+            let frames = batch(self, round);
+            sent += frames.len() + 1;
+            assert!(sent <= most, "{what}: open after {sent} frames");
+            let mark = u64::from(round).to_be_bytes();
+            link.send([frames.concat(), ping(&mark)].concat()).await;
+            if round % 8 == 0 {
+                self.serves_others().await;
+            }
+            loop {
+                let Some(frame) = link.next().await else { break 'open };
+                code = code.or_else(|| frame.code().filter(|_| frame.kind == is::GOAWAY));
+                if frame.kind == is::PING && frame.payload == mark {
+                    break;
+                }
+            }
+        }
+        self.has_withstood(what, sent, code, 5 * 1024).await;
+        code
+    }
+
+    /// Says what the flood cost, in `sent` frames, and checks that nobody else was hurt.
+    #[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
+    async fn has_withstood(&mut self, what: &str, sent: usize, code: Option<u32>, most_kib: i64) {
+        let after = self.usage();
+        let (kib, cpu) = (after.kib - self.before.kib, after.cpu.saturating_sub(self.before.cpu).as_millis());
+        let code = code.map_or("none".to_owned(), |code| code.to_string());
+        println!("| {what} | {sent} | {code} | {kib} | {cpu} |");
+        assert!(kib < most_kib, "{what}: {kib} KiB more");
+        self.serves_others().await;
+        assert!(self.process.is_running(), "{what}: {}", self.process.output());
+    }
+}
+
+/// So many of one frame at a time.
+fn fifty(frame: &[u8]) -> Vec<Vec<u8>> {
+    vec![frame.to_vec(); 50]
+}
+
+/// The credits, a batch more, and what comes back in the time that the test takes on a slow machine.
+const MOST: usize = 2500;
+
+/// A flood of frames that h2 itself answers, or notes, for ever.
+async fn is_counted(what: &str, flood: Vec<u8>) {
+    let mut victim = Victim::start().await;
+    let mut link = victim.connect(&[]).await;
+    let code = victim.closes(what, &mut link, MOST, |_, _| fifty(&flood)).await;
+    assert_eq!(code, Some(is::ENHANCE_YOUR_CALM));
+    assert!(victim.metrics().await.contains("vestibule_connections_flooded_total 1\n"));
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_ends_its_connection() {
+    is_counted("PING", ping(b" flood! ")).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_ping_answers_ends_its_connection() {
+    is_counted("PING ack", frame(is::PING, is::ACK, 0, b" flood! ")).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_settings_ends_its_connection() {
+    is_counted("SETTINGS", settings(&[(4, 65_535)])).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_empty_settings_ends_its_connection() {
+    is_counted("SETTINGS, empty", settings(&[])).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_window_updates_ends_its_connection() {
+    is_counted("WINDOW_UPDATE", window(0, 1)).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_priorities_ends_its_connection() {
+    is_counted("PRIORITY", frame(is::PRIORITY, 0, 5, [0, 0, 0, 3, 7])).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_unknown_frames_ends_its_connection() {
+    is_counted("unknown type", frame(0x42, 0xff, 9, b"whatever")).await;
+}
+
+/// A window that is opened byte by byte makes a frame of each byte.
+#[tokio::test]
+async fn cve_2019_9511_a_window_opened_byte_by_byte_ends_its_connection() {
+    let mut victim = Victim::start().await;
+    let mut link = victim.connect(&[(4, 0)]).await;
+    link.send(victim.get(1, "/x/large")).await;
+    let code = victim.closes("WINDOW_UPDATE of 1", &mut link, MOST, |_, _| fifty(&window(1, 1))).await;
+    assert_eq!(code, Some(is::ENHANCE_YOUR_CALM));
+}
+
+/// Also RUSTSEC-2026-0258 of h2.
+#[tokio::test]
+async fn cve_2019_9518_empty_data_frames_end_their_connection() {
+    for (what, empty) in [
+        ("DATA, empty", frame(is::DATA, 0, 1, b"")),
+        ("DATA, padding alone", frame(is::DATA, is::PADDED, 1, b"\x03\0\0\0")),
+    ] {
+        let mut victim = Victim::start().await;
+        let mut link = victim.connect(&[]).await;
+        link.send(victim.post(1, "/x/never", None)).await;
+        let code = victim.closes(what, &mut link, MOST, |_, _| fifty(&empty)).await;
+        assert_eq!(code, Some(is::ENHANCE_YOUR_CALM), "{what}");
+    }
+}
+
+/// Also RUSTSEC-2023-0034 and RUSTSEC-2024-0003 of h2.
+#[tokio::test]
+async fn cve_2023_44487_requests_that_are_called_back_at_once_end_their_connection() {
+    let mut victim = Victim::start().await;
+    let mut link = victim.connect(&[]).await;
+    let flood = |victim: &Victim, round: u32| {
+        let streams = (0..25).map(|n| (round * 25 + n) * 2 + 1);
+        streams.flat_map(|stream| [victim.get(stream, "/x/never"), reset(stream, is::CANCEL)]).collect()
+    };
+    let code = victim.closes("rapid reset", &mut link, 4000, flood).await;
+    assert_eq!(code, Some(is::ENHANCE_YOUR_CALM));
+}
+
+/// MadeYouReset: the client breaks a rule on each of its streams, and the server resets it.
+#[tokio::test]
+async fn cve_2025_8671_streams_that_we_are_made_to_reset_end_their_connection() {
+    type Stream = fn(&Victim, u32) -> Vec<Vec<u8>>;
+    let ways: [(&str, Stream); 5] = [
+        ("window update of 0", |victim, stream| vec![victim.get(stream, "/x/never"), window(stream, 0)]),
+        ("window too large", |victim, stream| vec![victim.get(stream, "/x/never"), window(stream, 0x7fff_ffff)]),
+        ("DATA after the end", |victim, stream| {
+            vec![victim.get(stream, "/x/never"), frame(is::DATA, 0, stream, b"more")]
+        }),
+        ("HEADERS after the end", |victim, stream| {
+            vec![victim.get(stream, "/x/never"), victim.get(stream, "/x/never")]
+        }),
+        ("DATA over the length", |victim, stream| {
+            vec![victim.post(stream, "/x/never", Some("1")), frame(is::DATA, 0, stream, b"more")]
+        }),
+    ];
+    for (what, way) in ways {
+        let mut victim = Victim::start().await;
+        let mut link = victim.connect(&[]).await;
+        let flood = |victim: &Victim, round: u32| {
+            (0..25).flat_map(|n| way(victim, (round * 25 + n) * 2 + 1)).collect::<Vec<_>>()
+        };
+        victim.closes(&format!("MadeYouReset: {what}"), &mut link, 4000, flood).await;
+    }
+}
+
+/// Within a header block nothing else may be sent, so all of the flood is, and the end awaited.
+#[tokio::test]
+async fn rustsec_2024_0332_a_header_block_without_an_end_ends_its_connection() {
+    for (what, part, count) in [
+        ("CONTINUATION, 16 KiB", block([("x", vec![b'y'; 16_000])]), 64),
+        ("CONTINUATION, small", block([("x", "y")]), 5000),
+        ("CONTINUATION, empty", Vec::new(), 5000),
+    ] {
+        let mut victim = Victim::start().await;
+        let mut link = victim.connect(&[]).await;
+        let open = frame(is::HEADERS, is::END_STREAM, 1, block(request("GET", &victim.host, "/x/ok")));
+        link.send(open).await;
+        link.send(frame(is::CONTINUATION, 0, 1, part).repeat(count)).await;
+        victim.serves_others().await;
+        let last = link.until(|frame| frame.kind == is::GOAWAY).await.expect("the connection is refused");
+        assert_eq!(link.until(|_| false).await, None);
+        victim.has_withstood(what, count, last.code(), 5 * 1024).await;
+        assert!(victim.upstream.heard().iter().all(|heard| !heard.head.contains("\r\nx:")));
+    }
+}
+
+/// Also Envoy CVE-2026-47774. A block of 16 KB refers to one crumb in the table 16,000 times, and closed windows keep
+/// what is answered.
+#[tokio::test]
+async fn cve_2026_49975_cookie_crumbs_by_reference_cost_no_memory() {
+    let mut victim = Victim::start().await;
+    let before = victim.upstream.heard().len();
+    let mut sent = 0;
+    let mut links = Vec::new();
+    for _ in 0..100 {
+        let mut link = victim.connect(&[(4, 0)]).await;
+        for stream in [1, 3, 5, 7, 9] {
+            let mut bomb = block(request("GET", &victim.host, "/x/ok"));
+            // RFC 7541 section 6.2.1: `cookie` (32) with a value that is indexed, and that entry (62) again and again.
+            bomb.extend(b"\x60\x01a");
+            bomb.resize(16_000, 0x80 | 62);
+            link.send(frame(is::HEADERS, is::END_HEADERS | is::END_STREAM, stream, bomb)).await;
+            sent += 1;
+        }
+        links.push(link);
+    }
+    victim.serves_others().await;
+    let mut code = None;
+    for link in &mut links {
+        // Refused one by one, or all of them with the connection.
+        let mut refused = 0;
+        while refused < 5 {
+            match link.next().await {
+                Some(frame) if frame.kind == is::HEADERS => {
+                    assert_eq!(frame.status(), Some(431));
+                    refused += 1;
+                }
+                Some(frame) if frame.kind == is::RST_STREAM => refused += 1,
+                Some(frame) if frame.kind == is::GOAWAY => code = frame.code(),
+                Some(_) => {}
+                None => break,
+            }
+        }
+    }
+    victim.has_withstood("cookie crumbs, 100 connections", sent, code, 20 * 1024).await;
+    let bombs = victim.upstream.heard().iter().skip(before).filter(|heard| heard.header("cookie").is_some()).count();
+    assert_eq!(bombs, 0);
+}
+
+/// Also GHSA-3h5v-q93c-6h6q of ws.
+#[tokio::test]
+async fn cve_2023_43669_a_mebibyte_of_upgrade_headers_is_431() {
+    let mut victim = Victim::start().await;
+    let start = format!("GET /x/ok HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n", victim.host);
+    for fields in ["x: y\r\n".repeat(1 << 18), format!("x: {}\r\n", "y".repeat(1 << 20)), "y".repeat(1 << 20)] {
+        let answer = Raw::exchange(victim.address, format!("{start}{fields}\r\n")).await;
+        assert_eq!(raw::status(&answer), 431, "{answer}");
+    }
+    victim.has_withstood("1 MiB of upgrade headers", 3, None, 5 * 1024).await;
+}

@@ -1,6 +1,7 @@
 //! What the tests are made of: a gateway, a browser, raw connections, and the peers on the gateway's other sides.
 
 mod browser;
+pub(crate) mod frames;
 mod gateway;
 mod op;
 mod process;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub(crate) use self::{
     browser::{Answer, Ask, Browser, Opened, Protocol},
+    frames::Frames,
     gateway::{Gateway, Setup, World, free_port},
     op::OpenIdProvider,
     process::Process,

@@ -59,6 +59,16 @@ impl Process {
         self.folder.path().join("gateway.toml")
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Everything it wrote so far, on standard output and standard error.
     pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap().clone()
@@ -74,7 +84,7 @@ impl Process {
 
     /// Sends it a signal (`TERM`, `HUP`).
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().expect("it runs").to_string();
+        let id = self.id().to_string();
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
         assert!(sent.success());
     }
