@@ -117,7 +117,7 @@ impl Victim {
             sent += frames.len() + 1;
             assert!(sent <= most, "{what}: open after {sent} frames");
             let mark = u64::from(round).to_be_bytes();
-            link.send([frames.concat(), ping(&mark)].concat()).await;
+            link.send([frames.concat(), ping(mark)].concat()).await;
             if round % 8 == 0 {
                 self.serves_others().await;
             }
@@ -165,7 +165,7 @@ async fn is_counted(what: &str, flood: Vec<u8>) {
 
 #[tokio::test]
 async fn a_flood_of_pings_ends_its_connection() {
-    is_counted("PING", ping(b" flood! ")).await;
+    is_counted("PING", ping(*b" flood! ")).await;
 }
 
 #[tokio::test]
@@ -196,6 +196,28 @@ async fn a_flood_of_priorities_ends_its_connection() {
 #[tokio::test]
 async fn a_flood_of_unknown_frames_ends_its_connection() {
     is_counted("unknown type", frame(0x42, 0xff, 9, b"whatever")).await;
+}
+
+#[tokio::test]
+async fn whoever_acknowledges_each_piece_of_an_answer_twice_is_served_on() {
+    let victim = Victim::start().await;
+    // Pieces of 500 bytes, of which each is acknowledged before the next.
+    let mut link = victim.connect(&[(4, 500)]).await;
+    let mut acknowledged = 0;
+    for stream in (1..=19).step_by(2) {
+        link.send(victim.get(stream, "/x/large")).await;
+        loop {
+            let piece = link.until(|frame| frame.kind == is::DATA).await.expect("the answer goes on");
+            if piece.flags & is::END_STREAM != 0 {
+                break;
+            }
+            let length = u32::try_from(piece.payload.len()).unwrap();
+            link.send([window(0, length), window(stream, length)].concat()).await;
+            acknowledged += 2;
+        }
+    }
+    assert!(acknowledged > 3000, "{acknowledged}");
+    assert!(victim.metrics().await.contains("vestibule_connections_flooded_total 0\n"));
 }
 
 /// A window that is opened byte by byte makes a frame of each byte.
@@ -236,7 +258,7 @@ async fn cve_2023_44487_requests_that_are_called_back_at_once_end_their_connecti
     assert_eq!(code, Some(is::ENHANCE_YOUR_CALM));
 }
 
-/// MadeYouReset: the client breaks a rule on each of its streams, and the server resets it.
+/// `MadeYouReset`: the client breaks a rule on each of its streams, and the server resets it.
 #[tokio::test]
 async fn cve_2025_8671_streams_that_we_are_made_to_reset_end_their_connection() {
     type Stream = fn(&Victim, u32) -> Vec<Vec<u8>>;
@@ -298,7 +320,7 @@ async fn cve_2026_49975_cookie_crumbs_by_reference_cost_no_memory() {
             let mut bomb = block(request("GET", &victim.host, "/x/ok"));
             // RFC 7541 section 6.2.1: `cookie` (32) with a value that is indexed, and that entry (62) again and again.
             bomb.extend(b"\x60\x01a");
-            bomb.resize(16_000, 0x80 | 62);
+            bomb.resize(16_000, 0x80 + 62);
             link.send(frame(is::HEADERS, is::END_HEADERS | is::END_STREAM, stream, bomb)).await;
             sent += 1;
         }

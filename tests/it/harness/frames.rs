@@ -28,7 +28,6 @@ pub(crate) mod is {
     pub(crate) const PADDED: u8 = 8;
     pub(crate) const PRIORITISED: u8 = 0x20;
 
-    pub(crate) const NO_ERROR: u32 = 0;
     pub(crate) const PROTOCOL_ERROR: u32 = 1;
     pub(crate) const FLOW_CONTROL_ERROR: u32 = 3;
     pub(crate) const STREAM_CLOSED: u32 = 5;
@@ -51,7 +50,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The error code of a GOAWAY or RST_STREAM.
+    /// The error code of a GOAWAY or `RST_STREAM`.
     pub(crate) fn code(&self) -> Option<u32> {
         let at = match self.kind {
             is::GOAWAY => 4,
@@ -110,18 +109,18 @@ pub(crate) fn settings(all: &[(u16, u32)]) -> Vec<u8> {
     frame(is::SETTINGS, 0, 0, payload)
 }
 
-/// RST_STREAM.
+/// `RST_STREAM`.
 pub(crate) fn reset(stream: u32, code: u32) -> Vec<u8> {
     frame(is::RST_STREAM, 0, stream, code.to_be_bytes())
 }
 
-/// WINDOW_UPDATE.
+/// `WINDOW_UPDATE`.
 pub(crate) fn window(stream: u32, increment: u32) -> Vec<u8> {
     frame(is::WINDOW_UPDATE, 0, stream, increment.to_be_bytes())
 }
 
 /// PING with that text.
-pub(crate) fn ping(text: &[u8; 8]) -> Vec<u8> {
+pub(crate) fn ping(text: [u8; 8]) -> Vec<u8> {
     frame(is::PING, 0, 0, text)
 }
 
@@ -208,24 +207,11 @@ impl Frames {
         }
     }
 
-    /// Frames that are here already, without waiting; `None` where the other side has closed.
-    pub(crate) fn here(&mut self) -> Option<Vec<Frame>> {
-        let is_open = loop {
-            match self.stream.try_read_buf(&mut self.buffer) {
-                Ok(0) => break false,
-                Ok(_) => {}
-                Err(error) => break error.kind() == std::io::ErrorKind::WouldBlock,
-            }
-        };
-        let frames: Vec<_> = std::iter::from_fn(|| self.take()).collect();
-        (is_open || !frames.is_empty()).then_some(frames)
-    }
-
     fn take(&mut self) -> Option<Frame> {
-        let [a, b, c, kind, flags, s, t, u, v] = *self.buffer.first_chunk()?;
+        let [a, b, c, kind, flags, stream @ ..]: [u8; 9] = *self.buffer.first_chunk()?;
         let end = 9 + usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap();
         let payload = self.buffer.get(9..end)?.to_vec();
         self.buffer.drain(..end);
-        Some(Frame { kind, flags, stream: u32::from_be_bytes([s, t, u, v]) & 0x7fff_ffff, payload })
+        Some(Frame { kind, flags, stream: u32::from_be_bytes(stream) & 0x7fff_ffff, payload })
     }
 }
