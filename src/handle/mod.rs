@@ -645,6 +645,7 @@ impl Passage<'_, '_> {
         Deadlines {
             first_byte: settings.timeout.unwrap_or(self.upstream.settings().timeout),
             idle: settings.idle_timeout,
+            body_rate: settings.body_rate,
         }
     }
 

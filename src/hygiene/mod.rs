@@ -40,6 +40,17 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Every header that any route or the gateway itself sets: removed from what comes in.
     pub own_headers: Vec<HeaderName>,
+    /// What a header block may be.
+    pub block: Block,
+}
+
+/// How large a header block may be: what is past it floods memory, and other servers' limits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Block {
+    /// Most bytes of target and headers.
+    pub bytes: usize,
+    /// Most header lines; `Cookie` lines count as one, because HTTP/2 splits them.
+    pub lines: usize,
 }
 
 /// Longest request target; a login's callback with a large `state` is far below.
@@ -111,7 +122,7 @@ pub enum Refusal {
     /// 414.
     #[error("the target is too long")]
     TargetTooLong,
-    /// 431: over 100 header lines, or over 32 KiB of them.
+    /// 431: over [`Block`].
     #[error("the header block is too large")]
     TooManyHeaders,
     /// 508: the request has been here twice.
@@ -125,7 +136,7 @@ impl Hygiene {
         Self {
             hosts: Hosts::new(&settings.public_url, &settings.hosts),
             trusted: Trusted::new(settings.trusted_proxies),
-            own_names: OwnNames::new(settings.own_headers),
+            own_names: OwnNames::new(settings.own_headers, settings.block),
             public_scheme: if settings.public_url.scheme() == "https" { Scheme::Https } else { Scheme::Http },
             public_origin: settings.public_url.origin().ascii_serialization(),
         }

@@ -11,6 +11,7 @@ fn hygiene(public_url: &str) -> Hygiene {
         hosts: vec!["other.example".into(), "vestibule:8080".into()],
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         own_headers: vec![HeaderName::from_static("x-tenant-id")],
+        block: Block { bytes: 32 * 1024, lines: 100 },
     })
 }
 

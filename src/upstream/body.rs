@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
+    Deadlines,
     alarm::{Alarm, after},
     headers,
     replay::{Recorded, Replayed},
@@ -32,8 +33,8 @@ pub enum RequestError {
     /// The visitor broke off, or sent what is no body.
     #[error("the request's body broke off")]
     Broken(#[source] hyper::Error),
-    /// The visitor was silent for longer than the route allows.
-    #[error("the visitor was silent for too long")]
+    /// The visitor was silent for longer than the route allows, or sends less than it asks for.
+    #[error("the visitor was too slow")]
     Stalled,
     /// Its bytes were taken for another try.
     #[error("the request's body was taken for another try")]
@@ -53,6 +54,7 @@ enum Kind {
 struct Visitor {
     source: Source,
     idle: Duration,
+    pace: Pace,
     progress: Arc<Progress>,
     /// Since when the visitor is awaited.
     silent_since: Option<Instant>,
@@ -96,6 +98,7 @@ impl RequestBody {
         Self(Kind::Visitor(Box::new(Visitor {
             source,
             idle: Duration::MAX,
+            pace: Pace::new(0),
             progress: Arc::default(),
             silent_since: None,
             alarm: Alarm::default(),
@@ -114,11 +117,12 @@ impl RequestBody {
         }
     }
 
-    /// Limits the visitor's silence to `idle`, and shows how far the body is; `None` where there is nothing to wait for.
-    pub(super) fn watch(&mut self, idle: Duration) -> Option<Arc<Progress>> {
+    /// Limits how long the visitor is waited for, and shows how far the body is; `None` where there is nothing to wait for.
+    pub(super) fn watch(&mut self, deadlines: Deadlines) -> Option<Arc<Progress>> {
         match &mut self.0 {
             Kind::Visitor(visitor) => {
-                visitor.idle = idle;
+                visitor.idle = deadlines.idle;
+                visitor.pace = Pace::new(deadlines.body_rate);
                 Some(Arc::clone(&visitor.progress))
             }
             Kind::Empty | Kind::Full(_) => None,
@@ -175,7 +179,12 @@ impl Visitor {
         };
         match polled {
             Poll::Ready(frame) => {
-                self.silent_since = None;
+                if let Some(since) = self.silent_since.take() {
+                    self.pace.waited(since.elapsed());
+                }
+                if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                    self.pace.received(data.len(), self.idle);
+                }
                 let ended = match (&frame, &self.source) {
                     (Some(Ok(frame)), _) if frame.is_trailers() => true,
                     (Some(Ok(_)), Source::Direct(intake)) => intake.is_end_stream(),
@@ -191,7 +200,9 @@ impl Visitor {
                     self.progress.moved(Phase::Waiting);
                     Instant::now()
                 });
-                ready!(self.alarm.poll_until(after(since, self.idle), cx));
+                // An answer under way may be one half of a conversation: from then on silence alone counts.
+                let patience = if self.progress.is_answered() { self.idle } else { self.pace.left().min(self.idle) };
+                ready!(self.alarm.poll_until(after(since, patience), cx));
                 self.progress.moved(Phase::Done);
                 Poll::Ready(Some(Err(RequestError::Stalled)))
             }
@@ -206,6 +217,39 @@ impl fmt::Debug for RequestBody {
             Kind::Full(_) => "RequestBody(full)",
             Kind::Visitor(_) => "RequestBody(stream)",
         })
+    }
+}
+
+/// How long the visitor may be waited for in all: so long at first, and longer with every byte that it sends.
+struct Pace {
+    /// Bytes a second; 0: no minimum.
+    rate: u64,
+    left: Duration,
+}
+
+/// A slow start is none of an attacker's: a phone that changes cells sends nothing for seconds.
+const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Pace {
+    fn new(rate: u64) -> Self {
+        Self { rate, left: FIRST_PATIENCE }
+    }
+
+    fn left(&self) -> Duration {
+        if self.rate == 0 { Duration::MAX } else { self.left }
+    }
+
+    fn waited(&mut self, span: Duration) {
+        self.left = self.left.saturating_sub(span);
+    }
+
+    /// What was sent at once buys no more than `most`: else a burst would pay for hours.
+    fn received(&mut self, bytes: usize, most: Duration) {
+        if self.rate == 0 {
+            return;
+        }
+        let micros = (bytes as u64).saturating_mul(1_000_000) / self.rate;
+        self.left = self.left.saturating_add(Duration::from_micros(micros)).min(most.max(FIRST_PATIENCE));
     }
 }
 
@@ -254,6 +298,7 @@ impl Intake {
 pub(super) struct Progress {
     moves: AtomicU64,
     phase: AtomicU8,
+    answered: AtomicBool,
 }
 
 /// Whose turn it is.
@@ -271,6 +316,15 @@ impl Progress {
     fn moved(&self, phase: Phase) {
         self.moves.fetch_add(1, Ordering::Relaxed);
         self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// The upstream's answer has begun.
+    pub(super) fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     pub(super) fn moves(&self) -> u64 {

@@ -48,6 +48,9 @@ pub struct Deadlines {
     pub first_byte: Duration,
     /// The longest silence of a body, either way, once under way. There is no limit to the whole.
     pub idle: Duration,
+    /// Bytes a second that the visitor has to send on average while its body is waited for and no answer has begun; 0: no
+    /// minimum.
+    pub body_rate: u64,
 }
 
 /// Why there is no answer: one variant for each thing that can be done about it.
@@ -68,8 +71,8 @@ pub enum ForwardError {
     /// The visitor's body broke off or is no body (400, close).
     #[error("the request's body broke off")]
     RequestBroken(#[source] hyper::Error),
-    /// The visitor was silent in the middle of its body (408, close).
-    #[error("the visitor was silent for too long")]
+    /// The visitor was silent in the middle of its body, or sent it too slowly (408, close).
+    #[error("the visitor was too slow")]
     RequestStalled,
     /// The answer is not to be passed on (502).
     #[error("the upstream's answer is not to be passed on")]
@@ -167,7 +170,7 @@ impl Upstream {
         clock: &Clock,
     ) -> Result<Response<AnswerBody>, ForwardError> {
         let mut request = ready_to_send(request)?;
-        let upload = request.body_mut().watch(deadlines.idle);
+        let upload = request.body_mut().watch(deadlines);
         let first = self.first(clock);
         let target = &self.targets[first];
 
@@ -404,6 +407,9 @@ pub(super) fn passed_on(
         return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
     }
     check_framing(&mut answer)?;
+    if let Some(upload) = &upload {
+        upload.answered();
+    }
     Ok(answer.map(|body| AnswerBody::new(body, link, deadlines.idle, upload)))
 }
 

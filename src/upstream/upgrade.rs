@@ -41,7 +41,7 @@ impl Upstream {
     ) -> Result<UpgradeAnswer, ForwardError> {
         let asked_for = request.headers().get(header::UPGRADE).cloned();
         let mut request = ready_to_send(request)?;
-        let upload = request.body_mut().watch(deadlines.idle);
+        let upload = request.body_mut().watch(deadlines);
         let first = self.first(clock);
         let (answer, link) = self.exchange_afresh(request, first, deadlines, upload.as_ref(), clock).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
