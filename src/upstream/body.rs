@@ -356,3 +356,6 @@ fn allowed(trailers: HeaderMap) -> HeaderMap {
         trailers
     })
 }
+
+#[cfg(test)]
+mod tests;
