@@ -74,9 +74,27 @@ impl Process {
 
     /// Sends it a signal (`TERM`, `HUP`).
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().expect("it runs").to_string();
+        let id = self.id().to_string();
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
+    /// Lets it have no more files and sockets open than that.
+    pub(crate) fn limit_files(&self, most: usize) {
+        let done = std::process::Command::new("prlimit")
+            .args([format!("--pid={}", self.id()), format!("--nofile={most}:")])
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+
+    fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Waits for its end, and for the last of what it wrote.
