@@ -9,6 +9,7 @@ mod bind;
 mod clients;
 mod connection;
 mod deadline;
+pub mod files;
 mod head;
 mod http1;
 mod http2;

@@ -22,8 +22,8 @@ async fn over_http2(world: &World) -> Sender {
 /// The statuses of one request with these header lines, over HTTP/1.1 and over HTTP/2.
 async fn statuses(world: &World, lines: &[(String, String)]) -> [u16; 2] {
     let host = world.gateway.host();
-    let head: String = lines.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!("GET /public/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{head}\r\n");
+    let lines_of = lines.iter().fold(String::new(), |head, (name, value)| head + name + ": " + value + "\r\n");
+    let head = format!("GET /public/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{lines_of}\r\n");
     let http1 = raw::status(&Raw::exchange(world.gateway.address(), head).await);
     let request = Request::get(format!("http://{host}/public/ping"));
     let request = lines.iter().fold(request, |request, (name, value)| request.header(name, value));

@@ -1,10 +1,10 @@
 //! Clients that hold on to connections by being slow, and the want of file descriptors: they end, and nobody else notices.
 
-use std::{process::Stdio, sync::Arc};
+use std::{net::SocketAddr, process::Stdio, sync::Arc};
 
 use tokio::{process::Command, sync::Notify};
 
-use crate::harness::{Process, Raw, Upstream, World, free_port, not_installed, raw, within_patience};
+use crate::harness::{Process, Raw, Upstream, World, free_port, not_installed, raw, report, within_patience};
 
 /// Runs `slowhttptest` against the gateway until none of its connections is left, while somebody else asks one request
 /// after the other. `None` where it is not installed.
@@ -65,9 +65,8 @@ async fn a_connection_that_idles_is_closed() {
     assert_eq!(raw::status(&idle.rest().await), 200);
 }
 
-#[tokio::test]
-async fn without_file_descriptors_the_connections_there_are_go_on_and_the_next_ones_wait() {
-    let upstream = Upstream::saying("here").await;
+/// A gateway as a process of its own, where everybody may see the upstream's `here`.
+async fn gateway(upstream: &Upstream) -> (Process, SocketAddr, String) {
     let port = free_port();
     let toml = format!(
         r#"
@@ -78,9 +77,14 @@ async fn without_file_descriptors_the_connections_there_are_go_on_and_the_next_o
         "#,
         upstream.target()
     );
-    let process = Process::run(&toml).await;
-    let address = ([127, 0, 0, 1], port).into();
     let ask = format!("GET / HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n");
+    (Process::run(&toml).await, ([127, 0, 0, 1], port).into(), ask)
+}
+
+#[tokio::test]
+async fn without_file_descriptors_the_connections_there_are_go_on_and_the_next_ones_wait() {
+    let upstream = Upstream::saying("here").await;
+    let (process, address, ask) = gateway(&upstream).await;
     let mut there = Raw::connect(address).await;
     there.send(&ask).await;
     there.until(b"here").await;
@@ -101,4 +105,25 @@ async fn without_file_descriptors_the_connections_there_are_go_on_and_the_next_o
     last.send(&ask).await;
     last.until(b"here").await;
     process.until_said("accepting connections again").await;
+}
+
+#[tokio::test]
+async fn ten_thousand_idle_connections_cost_little_memory() {
+    const COUNT: usize = 10_000;
+    vestibule::listen::files::allow_many(1);
+    let upstream = Upstream::saying("here").await;
+    let (process, address, ask) = gateway(&upstream).await;
+    let before = process.memory();
+    let mut open = Vec::with_capacity(COUNT);
+    for client in 0..COUNT {
+        // One client may have 4096.
+        let from = [127, 0, 1, u8::try_from(client / 4000).unwrap()];
+        let mut raw = Raw::connect_from(from.into(), address).await;
+        raw.send(&ask).await;
+        raw.until(b"here").await;
+        open.push(raw);
+    }
+    let each = (process.memory() - before) / COUNT;
+    report(&format!("10,000 idle connections: {each} bytes of memory each"));
+    assert!(each <= 20_000, "{each} bytes each");
 }
