@@ -36,7 +36,7 @@ pub(super) fn service<H: Handler>(
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
         let in_flight = watch.begin();
-        async move {
+        Box::pin(async move {
             let version = request.version();
             let is_last = in_flight.is_last();
             // Nothing is shared with the handler that a panic could leave half done: its state is its own.
@@ -55,7 +55,7 @@ pub(super) fn service<H: Handler>(
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)
-        }
+        })
     })
 }
 
