@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{BeginError, CookieChanges, NewLogin, Session, Sessions, Visit};
 use crate::{
     authority::{IssueError, Proof, Visitor},
@@ -43,8 +45,16 @@ impl Sessions {
         let login = NewLogin { issued, provider: Arc::from(method), device };
         let (session, cookies) = self.begin(login, visit).await?;
         self.remember_device(device_id).await;
-        tracing::info!(target: "audit", method, device = %device_id, %client, "login succeeded");
+        let sid = session.access.login.as_ref().map(|login| login.sid);
+        let subject = session.access.claims.get("sub").and_then(Value::as_str).map(masked);
+        tracing::info!(target: "audit", method, ?sid, subject, device = %device_id, %client, "login succeeded");
         self.inner.metrics.login(method, telemetry::Login::Ok);
         Ok(Entered { session, cookies })
     }
+}
+
+/// The beginning of a subject: enough to find a person again whom one knows, and not an address where it is one.
+fn masked(subject: &str) -> String {
+    let shown = (subject.chars().count() / 2).min(4);
+    format!("{}***", subject.chars().take(shown).collect::<String>())
 }
