@@ -45,9 +45,9 @@ impl Sessions {
         let login = NewLogin { issued, provider: Arc::from(method), device };
         let (session, cookies) = self.begin(login, visit).await?;
         self.remember_device(device_id).await;
-        let sid = session.access.login.as_ref().map(|login| login.sid);
+        let sid = session.access.login.as_ref().map(|login| tracing::field::debug(login.sid));
         let subject = session.access.claims.get("sub").and_then(Value::as_str).map(masked);
-        tracing::info!(target: "audit", method, ?sid, subject, device = %device_id, %client, "login succeeded");
+        tracing::info!(target: "audit", method, sid, subject, device = %device_id, %client, "login succeeded");
         self.inner.metrics.login(method, telemetry::Login::Ok);
         Ok(Entered { session, cookies })
     }

@@ -406,6 +406,44 @@ async fn an_upstream_that_is_not_there_is_502_and_the_session_stays() {
 }
 
 #[tokio::test]
+async fn of_three_targets_one_may_be_gone_and_nobody_notices() {
+    let (one, two) = (Upstream::saying("ok").await, Upstream::saying("ok").await);
+    let gone = Upstream::saying("x").await.target();
+    let world = World::with(&format!(
+        "upstreams.x = {{ targets = [\"{}\", \"{gone}\", \"{}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"",
+        one.target(),
+        two.target()
+    ))
+    .await;
+    for _ in 0..15 {
+        world.browser().fetch("/x/").await.is(200);
+        world.browser().post("/x/").body("once").await.is(200);
+    }
+    let posts = [one.heard(), two.heard()].concat().iter().filter(|heard| heard.line().starts_with("POST")).count();
+    assert_eq!(posts, 15);
+}
+
+#[tokio::test]
+async fn what_was_sent_to_a_target_that_breaks_off_is_sent_to_no_other() {
+    let breaking = Upstream::start(|mut wire| async move { drop(wire.request().await) }).await;
+    let sound = Upstream::saying("ok").await;
+    let world = World::with(&format!(
+        "upstreams.x = {{ targets = [\"{}\", \"{}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"",
+        breaking.target(),
+        sound.target()
+    ))
+    .await;
+    let mut broken = 0;
+    for _ in 0..20 {
+        let status = world.browser().post("/x/").body("once").await.status;
+        assert!(status == 200 || status == 502, "{status}");
+        broken += usize::from(status == 502);
+    }
+    assert_eq!((breaking.heard().len(), sound.heard().len()), (broken, 20 - broken));
+    assert!(broken <= 3, "after three failures in a row the target is left out: {broken}");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_no_http_is_502() {
     for rubbish in [
         "rubbish\r\n\r\n",
