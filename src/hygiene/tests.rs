@@ -142,6 +142,9 @@ fn a_page_under_another_name_of_the_loopback_moves_to_public_url() {
         );
         let mut script = parts("GET", "/", &[("host", host)]);
         assert_eq!(hygiene.admit(&mut script, PEER, false).unwrap().host.as_str(), host);
+        // 308 keeps the method and the body: a password must not go on to another address.
+        let mut form = parts("POST", "/auth/login", &[("host", host), navigation]);
+        assert!(hygiene.admit(&mut form, PEER, false).is_ok());
     }
     let mut page = parts("GET", "/", &[("host", "localhost:8080"), navigation]);
     assert!(hygiene.admit(&mut page, PEER, false).is_ok());

@@ -312,11 +312,22 @@ async fn an_answer_whose_end_is_ambiguous_is_refused() {
         "HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nok",
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
         "HTTP/1.1 200 OK\r\n folded: 1\r\n\r\n",
+        "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         "SSH-2.0-OpenSSH_9.2\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
     ] {
-        let answer = answer_of(raw).await;
+        let (listener, upstream) = one_target().await;
+        let serve = async {
+            let mut stream = accept(&listener).await;
+            read_head(&mut stream).await;
+            write(&mut stream, raw).await;
+            stream
+        };
+        let (answer, _stream) = with(&upstream, get("/"), serve).await;
         assert!(matches!(answer, Err(ForwardError::BadAnswer(_))), "{raw:?}: {answer:?}");
+        assert_eq!(pool::kept(upstream.targets()[0].id), 0, "{raw:?}");
     }
 }
 
