@@ -53,8 +53,23 @@ impl Sessions {
     }
 }
 
-/// The beginning of a subject: enough to find a person again whom one knows, and not an address where it is one.
+/// The end of a subject, which is what differs: enough to find a person again whom one knows, and no address where it is one.
 fn masked(subject: &str) -> String {
-    let shown = (subject.chars().count() / 2).min(4);
-    format!("{}***", subject.chars().take(shown).collect::<String>())
+    let length = subject.chars().count();
+    let shown = (length / 2).min(4);
+    format!("***{}", subject.chars().skip(length - shown).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_subject_at_most_half_and_four_characters_are_shown() {
+        for (subject, shown) in
+            [("", "***"), ("7", "***"), ("demo", "***mo"), ("sms|+821012345678", "***5678"), ("홍길동이다", "***이다")]
+        {
+            assert_eq!(masked(subject), shown);
+        }
+    }
 }

@@ -126,7 +126,7 @@ async fn every_login_refusal_and_logout_leaves_a_line_that_says_who_and_from_whe
     let output = process.output();
     let logins = audited(&output, "login succeeded");
     assert_eq!(logins.len(), 2, "{output}");
-    for (login, subject) in logins.iter().zip(["demo***", "demo***"]) {
+    for (login, subject) in logins.iter().zip(["***mina", "***-jun"]) {
         assert_eq!((&login["method"], &login["client"]), (&json!("demo"), &json!("127.0.0.1")));
         assert_eq!(login["subject"], subject);
         assert!(login["sid"].is_string() && login["device"].is_string(), "{login}");
