@@ -200,6 +200,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         upstreams: &upstream_names,
     };
     let otp = otp::otp(&root.section("otp"), &context, around);
+    warn_of_sms_alone(&root, &code_logins, around);
 
     let table = routes::table(&routes, &base_path, around.problems);
     if routes.is_empty() && all_read {
@@ -315,6 +316,19 @@ fn warn_of_unsaid_bearers(
                 "write `bearer = \"access\"` or `\"id\"` for it to get one, or `\"none\"` if it needs none",
             );
         }
+    }
+}
+
+/// NIST SP 800-63B section 3.1.3.3 calls codes over the telephone network restricted: people are to have another way.
+fn warn_of_sms_alone(root: &Section<'_>, code_logins: &[crate::authority::CodeLogin], around: &mut Surroundings<'_>) {
+    let by_code = matches!(code_logins, [login] if login.channel == "sms");
+    let otherwise = root.named("providers").next().is_some() || root.section("authority").has("credentials");
+    if by_code && !otherwise {
+        around.problems.warn(
+            root.section("otp").section("sms").place("purpose"),
+            "codes by SMS are the only way to log in: whoever gets a person's number gets in, and who loses it stays out",
+            "offer another way too: `[providers.NAME]`, `[authority.credentials]`, or `[otp.email]` with `purpose = \"login\"`",
+        );
     }
 }
 

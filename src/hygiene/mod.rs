@@ -3,6 +3,7 @@
 mod browser;
 mod forwarded;
 mod framing;
+mod hops;
 mod host;
 mod names;
 mod path;
@@ -11,7 +12,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Method, Uri, header,
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, header,
     request::Parts,
     uri::{PathAndQuery, Scheme as UriScheme},
 };
@@ -55,9 +56,6 @@ pub struct Block {
 
 /// Longest request target; a login's callback with a large `state` is far below.
 const LONGEST_TARGET: usize = 16 * 1024;
-
-/// Under which name this gateway stands in `Via`.
-pub const VIA: &str = "vestibule";
 
 /// The first step in the life of a request.
 #[derive(Debug)]
@@ -119,6 +117,12 @@ pub enum Refusal {
     /// 204 with `Allow`: `OPTIONS *` is about the gateway itself.
     #[error("a question about the gateway itself")]
     OptionsStar,
+    /// 204 with `Allow`: an OPTIONS request that may go no further is answered in the upstream's place.
+    #[error("a question that may go no further")]
+    LastHop,
+    /// 417: an expectation other than `100-continue`.
+    #[error("an expectation that nobody here can meet")]
+    Expectation,
     /// 414.
     #[error("the target is too long")]
     TargetTooLong,
@@ -156,6 +160,9 @@ impl Hygiene {
         }
         let doomed = self.own_names.inspect(&parts.headers, target.as_str().len())?;
         framing::check(parts.version, &parts.headers).map_err(Refusal::Ambiguous)?;
+        if !is_met(&parts.headers) {
+            return Err(Refusal::Expectation);
+        }
         let (host, known) = self.host(parts)?;
         if target == "*" {
             return Err(if parts.method == Method::OPTIONS {
@@ -165,9 +172,10 @@ impl Hygiene {
             });
         }
         let rewritten = canonical(target)?;
-        if circles(parts) {
+        if hops::circles(&parts.headers) {
             return Err(Refusal::Loop);
         }
+        let hops_left = if parts.method == Method::OPTIONS { hops::hops_left(&parts.headers)? } else { None };
         let visitor = self.trusted.visitor(&parts.headers, peer);
         let target = rewritten.as_ref().unwrap_or(target);
         if known == Known::Alias && is_navigation(parts) {
@@ -185,6 +193,9 @@ impl Hygiene {
         }
         for name in doomed {
             parts.headers.remove(name);
+        }
+        if let Some(left) = hops_left {
+            parts.headers.insert(header::MAX_FORWARDS, left);
         }
         names::join_cookies(&mut parts.headers);
         Ok(Admitted { host, scheme, client: visitor.client, forwarded_for: visitor.chain })
@@ -249,15 +260,13 @@ fn canonical(target: &PathAndQuery) -> Result<Option<PathAndQuery>, Refusal> {
     Ok(Some(target))
 }
 
-/// Twice, because somebody else's gateway of the same name may stand in front of this one.
-fn circles(parts: &Parts) -> bool {
-    let hops = parts
-        .headers
-        .get_all(header::VIA)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','));
-    hops.filter(|hop| hop.split_ascii_whitespace().nth(1) == Some(VIA)).nth(1).is_some()
+/// RFC 9110 section 10.1.1: `100-continue` is all that can be expected, and hyper answers it when the body is asked for.
+fn is_met(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::EXPECT).iter();
+    lines.all(|line| {
+        let mut expected = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        expected.all(|word| word.is_empty() || word.eq_ignore_ascii_case(b"100-continue"))
+    })
 }
 
 #[cfg(test)]

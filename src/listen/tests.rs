@@ -520,6 +520,19 @@ async fn a_proxy_header_that_does_not_come_has_a_deadline() {
     assert_eq!(gateway.raw("PROXY TCP4 192.0").await, "");
 }
 
+#[test]
+fn nothing_is_taken_before_a_handshake_is_through() {
+    // RFC 8446 section 8: what comes as early data can be sent again by whoever recorded it.
+    let folder = tempfile::tempdir().unwrap();
+    let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    std::fs::write(&files.cert, pair.cert.pem()).unwrap();
+    std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
+    let acceptor = tls::Certificate::load(files).unwrap().acceptor().unwrap();
+    assert_eq!(acceptor.config().max_early_data_size, 0);
+    assert!(!acceptor.config().send_half_rtt_data);
+}
+
 #[tokio::test]
 async fn tls_serves_both_versions_and_takes_up_a_renewed_certificate() {
     let folder = tempfile::tempdir().unwrap();

@@ -12,7 +12,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -271,17 +270,17 @@ impl Intake {
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
         let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else { return Poll::Ready(None) };
-        let frame = frame.map_err(RequestError::Broken)?;
+        let mut frame = frame.map_err(RequestError::Broken)?;
         if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
             let Some(rest) = left.checked_sub(data.len() as u64) else {
                 return Poll::Ready(Some(Err(RequestError::TooLarge)));
             };
             *left = rest;
         }
-        Poll::Ready(Some(Ok(match frame.into_trailers() {
-            Ok(trailers) => Frame::trailers(allowed(trailers)),
-            Err(data) => data,
-        })))
+        if let Some(trailers) = frame.trailers_mut() {
+            headers::prepare_trailers(trailers);
+        }
+        Poll::Ready(Some(Ok(frame)))
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
@@ -342,19 +341,6 @@ impl Progress {
     pub(super) fn is_done(&self) -> bool {
         self.phase() == Phase::Done
     }
-}
-
-/// The trailers that may pass: hyper drops framing and credentials too, but neither cookies nor identities.
-fn allowed(trailers: HeaderMap) -> HeaderMap {
-    let forbidden = |name: &HeaderName| !headers::may_be_trailer(name.as_str());
-    if !trailers.keys().any(forbidden) {
-        return trailers;
-    }
-    let names: Vec<_> = trailers.keys().filter(|name| forbidden(name)).cloned().collect();
-    names.iter().fold(trailers, |mut trailers, name| {
-        trailers.remove(name);
-        trailers
-    })
 }
 
 #[cfg(test)]

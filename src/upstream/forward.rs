@@ -171,6 +171,7 @@ impl Upstream {
     ) -> Result<Response<AnswerBody>, ForwardError> {
         let mut request = ready_to_send(request)?;
         let upload = request.body_mut().watch(deadlines);
+        let passes_trailers = asks_for_trailers(&request);
         let first = self.first(clock);
         let target = &self.targets[first];
 
@@ -180,7 +181,7 @@ impl Upstream {
             match exchange(link, request, now, deadlines, upload.as_ref()).await {
                 Exchange::Answered(answer, link) => {
                     target.succeeded();
-                    return passed_on(answer, link, deadlines, upload);
+                    return passed_on(answer, link, deadlines, upload, passes_trailers);
                 }
                 Exchange::Unsent(unsent, _) => {
                     pool::forget(target.id);
@@ -198,7 +199,7 @@ impl Upstream {
 
         // Boxed: it is seldom run, and large.
         let (answer, link) = Box::pin(self.exchange_afresh(request, first, deadlines, upload.as_ref(), clock)).await?;
-        passed_on(answer, link, deadlines, upload)
+        passed_on(answer, link, deadlines, upload, passes_trailers)
     }
 
     /// Sends `request` over a new connection to the first target, from `first` on, that takes it.
@@ -384,6 +385,11 @@ fn said_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Whether trailers are asked for: a request says `TE: trailers` here or nothing ([`super::headers::prepare_request`]).
+pub(super) fn asks_for_trailers(request: &Request<RequestBody>) -> bool {
+    request.headers().contains_key(header::TE)
+}
+
 /// A copy of a request that may be sent twice (RFC 9110 section 9.2.1), if this is one.
 fn copy_of_safe(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -402,6 +408,7 @@ pub(super) fn passed_on(
     link: Option<Box<Link>>,
     deadlines: Deadlines,
     upload: Option<Arc<Progress>>,
+    passes_trailers: bool,
 ) -> Result<Response<AnswerBody>, ForwardError> {
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
@@ -410,7 +417,7 @@ pub(super) fn passed_on(
     if let Some(upload) = &upload {
         upload.answered();
     }
-    Ok(answer.map(|body| AnswerBody::new(body, link, deadlines.idle, upload)))
+    Ok(answer.map(|body| AnswerBody::new(body, link, deadlines.idle, upload, passes_trailers)))
 }
 
 /// Refuses an answer that two parsers could read differently.
