@@ -17,7 +17,7 @@ use crate::{
     endpoint::{Guesses, ReturnTo},
     handle::{Body, Gateway, Peer},
     hygiene::Hygiene,
-    listen::{self, Handler, Limits, Served, Server, Shutdown},
+    listen::{self, Handler, Served, Server, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
     otp::{
@@ -112,7 +112,6 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     let parts = Server {
         listeners,
         settings: listen.clone(),
-        limits: Limits::default(),
         workers: Server::<Serving>::default_workers(),
         handler: Serving { live: live.clone() },
         pages: admin_pages(&world, &live),
@@ -170,7 +169,7 @@ impl Running {
         }
         if config.listen != self.listen {
             tracing::warn!(
-                "[server] addresses, TLS files and drain times, and [limits] of connections, change with a restart only"
+                "[server] addresses, TLS files and drain times, and the [limits] that say so, change with a restart only"
             );
         }
         self.live.store(Arc::new(build(config, &self.world)?));
@@ -264,7 +263,7 @@ impl Handler for Serving {
 fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let tls = Arc::new(upstream_tls()?);
     let upstreams: Vec<_> = config.upstreams.iter().cloned().map(|s| Arc::new(Upstream::new(s, tls.clone()))).collect();
-    let http = oidc::http_client()?;
+    let http = oidc::http_client(config.answers)?;
     let providers: Vec<_> = config
         .providers
         .iter()
@@ -285,6 +284,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
             .iter()
             .map(|u| Backend { name: u.name.clone(), targets: u.targets.clone(), connect_timeout: u.connect_timeout })
             .collect(),
+        config.answers.answer,
     )?;
     let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
     let caller = Arc::new(caller.vouching(vouching));

@@ -28,6 +28,8 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 /// The address of a file changes with its content.
 const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const NOTHING_ELSE: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
+/// `Allow` of the gateway as a whole: what it passes on.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
@@ -179,7 +181,7 @@ impl Responder {
             Failure::Refused(Refusal::ToPublicUrl(location)) => {
                 return redirect(StatusCode::PERMANENT_REDIRECT, location.clone());
             }
-            Failure::Refused(Refusal::OptionsStar) => return options_star(),
+            Failure::Refused(Refusal::OptionsStar | Refusal::LastHop) => return about_the_gateway(),
             _ => {}
         }
         let verdict = verdict(failure);
@@ -304,12 +306,15 @@ fn verdict(failure: &Failure) -> Verdict {
                 "This host is not served here",
                 "이 호스트는 여기에서 제공되지 않습니다",
             ),
-            Refusal::Method => v(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "This method is not allowed",
-                "허용되지 않는 메서드입니다",
-            ),
+            Refusal::Method => Verdict {
+                allow: Some(METHODS),
+                ..v(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    "This method is not allowed",
+                    "허용되지 않는 메서드입니다",
+                )
+            },
             Refusal::TooManyHeaders => Verdict {
                 close: true,
                 ..v(
@@ -329,7 +334,17 @@ fn verdict(failure: &Failure) -> Verdict {
                 "The request goes in a circle",
                 "요청이 순환하고 있습니다",
             ),
-            Refusal::Ambiguous(_) | Refusal::ToPublicUrl(_) | Refusal::OptionsStar => Verdict {
+            // Its body is neither asked for nor read.
+            Refusal::Expectation => Verdict {
+                close: true,
+                ..v(
+                    StatusCode::EXPECTATION_FAILED,
+                    "expectation_failed",
+                    "The request expects what is not offered here",
+                    "지원하지 않는 Expect 요청입니다",
+                )
+            },
+            Refusal::Ambiguous(_) | Refusal::ToPublicUrl(_) | Refusal::OptionsStar | Refusal::LastHop => Verdict {
                 close: true,
                 ..v(StatusCode::BAD_REQUEST, "bad_request", "The request is not well-formed", "잘못된 요청입니다")
             },
@@ -633,11 +648,9 @@ pub fn allow_origin(headers: &mut HeaderMap, origin: Option<&HeaderValue>, cors:
     headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-auth-status"));
 }
 
-fn options_star() -> Response<Bytes> {
+fn about_the_gateway() -> Response<Bytes> {
     let mut response = empty(StatusCode::NO_CONTENT);
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
     response
 }
 

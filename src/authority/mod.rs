@@ -209,7 +209,7 @@ pub struct Parts {
     /// Where people come from.
     pub providers: Vec<Arc<Provider>>,
     /// For the keys of `[authority.verify]`.
-    pub http: reqwest::Client,
+    pub http: crate::oidc::Http,
     /// Families of the gateway's own refresh tokens, and who has been here.
     pub store: Store,
     /// Seals the gateway's own refresh tokens.

@@ -68,7 +68,7 @@ impl Authority {
             match error {
                 CallError::Unsent(_) => RefreshError::Unsent,
                 CallError::Unanswered(_) => RefreshError::Unanswered,
-                CallError::TooLarge | CallError::Value(_) => RefreshError::Failed { retry_after: None },
+                CallError::TooLarge(_) | CallError::Value(_) => RefreshError::Failed { retry_after: None },
             }
         })?;
         // A page comes from a proxy in between or an error handler: no word of the backend's on this token.

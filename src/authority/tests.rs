@@ -67,7 +67,8 @@ fn authority(
 fn caller(address: std::net::SocketAddr) -> Caller {
     let target = Target::Http { host: address.ip().to_string(), port: address.port() };
     let connect_timeout = Duration::from_secs(5);
-    Caller::new(vec![crate::call::Backend { name: "api".to_owned(), targets: vec![target], connect_timeout }]).unwrap()
+    Caller::new(vec![crate::call::Backend { name: "api".to_owned(), targets: vec![target], connect_timeout }], 64 << 10)
+        .unwrap()
 }
 
 /// What an authority of a test works with: a store of its own, and keys that are always the same.
@@ -80,7 +81,7 @@ pub(crate) fn parts(caller: Caller, providers: Vec<Arc<Provider>>, clock: &Clock
     Parts {
         caller: Arc::new(caller.vouching(vouching)),
         providers,
-        http: oidc::http_client().unwrap(),
+        http: oidc::http_client(oidc::AnswerSizes::default()).unwrap(),
         store: MemoryStore::shared(),
         ring: KeyRing::new(&[key], random.clone()),
         signer,
@@ -529,7 +530,7 @@ async fn new_tokens_come_with_their_claims_and_whether_these_are_verified() {
     assert!(
         Authority::new(
             verify(VerifyKeys::PublicKey("no key".to_owned())),
-            parts(Caller::new(vec![]).unwrap(), vec![], &Clock::system())
+            parts(Caller::new(vec![], 64 << 10).unwrap(), vec![], &Clock::system())
         )
         .is_err()
     );

@@ -82,7 +82,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(settings: Verify, http: reqwest::Client, clock: Clock) -> Result<Self, BadKey> {
+    pub(super) fn new(settings: Verify, http: oidc::Http, clock: Clock) -> Result<Self, BadKey> {
         let defaults: &[Algorithm] = match &settings.keys {
             VerifyKeys::Secret(_) => &[Algorithm::HS256],
             VerifyKeys::Jwks(_) | VerifyKeys::PublicKey(_) => oidc::ASYMMETRIC,

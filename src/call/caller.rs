@@ -58,8 +58,8 @@ pub enum CallError {
     #[error("the backend did not answer")]
     Unanswered(#[source] reqwest::Error),
     /// Its answer is larger than any that makes sense.
-    #[error("the backend's answer is larger than {ANSWER_LIMIT} bytes")]
-    TooLarge,
+    #[error("the backend's answer is larger than {0} bytes")]
+    TooLarge(usize),
     /// The template cannot be filled with these values; nothing was sent.
     #[error(transparent)]
     Value(#[from] BadValue),
@@ -68,15 +68,17 @@ pub enum CallError {
 /// Calls backends.
 pub struct Caller {
     backends: Vec<Targets>,
+    /// Largest answer, in bytes: a few tokens and names.
+    most: usize,
     /// Absent: no call can rest on the gateway's word.
     vouching: Option<Vouching>,
 }
 
 impl Caller {
-    /// A caller of these backends, in the order of the list of upstreams.
-    pub fn new(backends: Vec<Backend>) -> reqwest::Result<Self> {
+    /// A caller of these backends, in the order of the list of upstreams. Answers may have `most` bytes.
+    pub fn new(backends: Vec<Backend>, most: usize) -> reqwest::Result<Self> {
         let backends = backends.into_iter().map(Targets::new).collect::<reqwest::Result<_>>()?;
-        Ok(Self { backends, vouching: None })
+        Ok(Self { backends, most, vouching: None })
     }
 
     /// The same, able to sign the calls that rest on the gateway's word.
@@ -115,7 +117,7 @@ impl Caller {
             if body.media_type.is_some() {
                 request = request.body(body.bytes.clone());
             }
-            match exchange(request).await {
+            match exchange(request, self.most).await {
                 Err(CallError::Unsent(error)) => {
                     tracing::warn!(upstream = targets.name, error = %chain(&error), "call: target not reached");
                     unsent = Some(error);
@@ -126,9 +128,6 @@ impl Caller {
         Err(CallError::Unsent(unsent.expect("an upstream has at least one target")))
     }
 }
-
-/// 64 KiB: an answer is a few tokens and names.
-const ANSWER_LIMIT: usize = 64 << 10;
 
 /// Below the keep-alive of common servers (Node.js closes after 5 s), so that a call seldom meets a connection that is just being closed.
 const IDLE: Duration = Duration::from_secs(4);
@@ -247,7 +246,7 @@ fn headers(template: &Template, body: &Written, values: &Values, about: &About) 
     Ok(headers)
 }
 
-async fn exchange(request: RequestBuilder) -> Result<Answer, CallError> {
+async fn exchange(request: RequestBuilder, most: usize) -> Result<Answer, CallError> {
     let mut response = request.send().await.map_err(|error| {
         let error = error.without_url();
         // Whatever is not known to have failed before the connection stood may have been sent.
@@ -255,8 +254,8 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, CallError> {
     })?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| CallError::Unanswered(error.without_url()))? {
-        if body.len() + chunk.len() > ANSWER_LIMIT {
-            return Err(CallError::TooLarge);
+        if body.len() + chunk.len() > most {
+            return Err(CallError::TooLarge(most));
         }
         body.extend_from_slice(&chunk);
     }

@@ -38,7 +38,8 @@ fn values() -> Values {
 
 fn caller(targets: Vec<Target>) -> Caller {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Caller::new(vec![Backend { name: "api".to_owned(), targets, connect_timeout: Duration::from_secs(5) }]).unwrap()
+    Caller::new(vec![Backend { name: "api".to_owned(), targets, connect_timeout: Duration::from_secs(5) }], 64 << 10)
+        .unwrap()
 }
 
 fn target(address: std::net::SocketAddr) -> Target {
@@ -54,7 +55,7 @@ fn kind(result: &Result<Answer, CallError>) -> &'static str {
         Ok(_) => "answered",
         Err(CallError::Unsent(_)) => "unsent",
         Err(CallError::Unanswered(_)) => "unanswered",
-        Err(CallError::TooLarge) => "too large",
+        Err(CallError::TooLarge(_)) => "too large",
         Err(CallError::Value(_)) => "bad value",
     }
 }

@@ -8,7 +8,6 @@ use std::{
 use super::Exit;
 use crate::{
     config::{Complaints, Config, Loaded},
-    listen::Limits,
     session::MOST_ATTEMPTS,
 };
 
@@ -45,7 +44,7 @@ fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         "Cookie header at its worst: {} bytes, and {} while {MOST_ATTEMPTS} logins are under way (a header block may have {}, those of many backends 8192)",
         session.longest_cookie_header(0, 0),
         session.longest_cookie_header(MOST_ATTEMPTS, config.otp.channels().count()),
-        Limits::default().head_bytes
+        config.listen.limits.head_bytes
     )?;
     if session.public_url.scheme() == "https" && !session.host_prefix && config.hygiene.hosts.is_empty() {
         writeln!(

@@ -222,6 +222,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
              x-forwarded-host: app.example\n          \
              x-real-ip: 192.0.2.1\n          \
              forwarded: for=192.0.2.1;proto=https\n          \
+             cdn-loop: vestibule\n          \
              no server (the visitor does not get the upstream's either)\n"
         );
         assert!(said(&["explain", "get", "/admin"]).starts_with("GET app.example/admin\nroute "), "small letters do");

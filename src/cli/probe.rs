@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     config::Config,
     oidc::{self, KeySource, Kind, Provider, Unavailable},
-    otp::deliver::{MailSender, SmtpError},
+    otp::deliver::{self, MailSender, SmtpError},
     secret::Random,
     store,
     upstream::Upstream,
@@ -62,7 +62,8 @@ async fn try_all(config: &Config, limit: Duration) -> io::Result<Vec<(String, Re
 }
 
 fn probes(config: &Config) -> io::Result<Vec<Probe>> {
-    let http = oidc::http_client().map_err(io::Error::other)?;
+    let http = oidc::http_client(config.answers).map_err(io::Error::other)?;
+    let mail_http = deliver::http_client().map_err(io::Error::other)?;
     let clock = Clock::system();
     let store = store::open(&config.store, &tokio::runtime::Handle::current());
     let reached = async move {
@@ -71,7 +72,7 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
     };
     let mut probes = vec![Probe { what: format!("store {}", config.store.kind()), tried: reached.boxed() }];
     if let Some(email) = &config.otp.email {
-        let sender = MailSender::new(email.delivery.clone(), &http, clock.clone(), Random::system());
+        let sender = MailSender::new(email.delivery.clone(), &mail_http, clock.clone(), Random::system());
         probes.push(Probe {
             what: "e-mail".to_owned(),
             tried: async move { accepted(sender.map_err(|error| error.to_string())?.probe().await) }.boxed(),

@@ -11,7 +11,7 @@ use crate::{
     assemble::{self, Running, Telemetry},
     clock::Clock,
     config::{self, Config, Environment, Loaded},
-    listen::shutdown,
+    listen::{files, shutdown},
     secret::Random,
     telemetry::{self, Metrics},
 };
@@ -70,6 +70,7 @@ pub(super) fn serve(config: Config, random: Random, meanwhile: impl AsyncFnOnce(
             return Ok(Exit::Failure);
         }
     };
+    files::allow_many(config.listen.connections);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let running =

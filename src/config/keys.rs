@@ -51,7 +51,7 @@ pub(super) const ROOT: &[Key] = &[
     key("login", Table(LOGIN), Optional, "What happens at logins."),
     key("pages", Table(PAGES), Optional, "How the gateway's own pages look."),
     key("telemetry", Table(TELEMETRY), Optional, "Logs."),
-    key("limits", Table(LIMITS), Optional, "Wrong guesses, and connections."),
+    key("limits", Table(LIMITS), Optional, "Wrong guesses, connections, sizes and deadlines: each against an attack."),
     later("verify"),
 ];
 
@@ -951,6 +951,12 @@ const ROUTE: &[Key] = &[
         "Longest silence in a body, stream or WebSocket, either way; past it the connection is cut. There is no limit to the whole.",
     ),
     key(
+        "body_rate",
+        One(Form::Size),
+        Optional,
+        "The `body_rate` of `[limits]` for this route; `\"0B\"` where clients send a body in pieces with long pauses and the answer comes at its end.",
+    ),
+    key(
         "retry_on_401",
         Choice(&["all", "safe", "off"], &[]),
         Default("\"all\""),
@@ -1011,6 +1017,66 @@ const LIMITS: &[Key] = &[
         Number(1, 1_000_000),
         Default("4096"),
         "Of one IPv4 address or IPv6 /64, at one instance; more are closed at once. With `proxy_protocol` the address in its header counts; connections from `trusted_proxies` themselves are not counted. Changes with a restart only.",
+    ),
+    key(
+        "streams",
+        Number(1, 10_000),
+        Default("128"),
+        "Requests at a time over one HTTP/2 connection; more wait. Against floods of streams that are opened and dropped. Changes with a restart only.",
+    ),
+    key(
+        "header_bytes",
+        One(Form::Size),
+        Default("\"32KiB\""),
+        "Largest head of a request, target included; past it 431. Against floods of headers and cookies. From 8KiB to 1MiB. Changes with a restart only.",
+    ),
+    key(
+        "header_lines",
+        Number(10, 10_000),
+        Default("100"),
+        "Most header lines of a request; past it 431. Over HTTP/2 all lines of `Cookie` count as one. Changes with a restart only.",
+    ),
+    key(
+        "header_timeout",
+        DURATION,
+        Default("\"10s\""),
+        "How long the head of a request may take, from its first byte (on a new connection from its acceptance) to its last, however steadily bytes come; past it 408. Against clients that send a header a minute (Slowloris). Changes with a restart only.",
+    ),
+    key(
+        "body_rate",
+        One(Form::Size),
+        Default("\"256B\""),
+        "Bytes a second that a request's body has to bring on average while it is waited for, after the first ten seconds and until the upstream's answer begins; below it 408. Against bodies that never end (R.U.D.Y.). `\"0B\"` is no minimum; a route can have its own.",
+    ),
+    key(
+        "idle_timeout",
+        DURATION,
+        Default("\"75s\""),
+        "How long a connection may be open between two requests. Longer than a load balancer keeps its own (60s as a rule), so that it is the balancer that closes. Changes with a restart only.",
+    ),
+    key(
+        "write_timeout",
+        DURATION,
+        Default("\"60s\""),
+        "How long a client may take none of the bytes that are ready for it; then the connection is cut. Against clients that read a byte a minute. Changes with a restart only.",
+    ),
+    key(
+        "tls_timeout",
+        DURATION,
+        Default("\"5s\""),
+        "How long a TLS handshake may take. Against handshakes that are begun and left. Changes with a restart only.",
+    ),
+    key(
+        "answer_bytes",
+        One(Form::Size),
+        Default("\"64KiB\""),
+        "Largest answer of the authority or a provider with tokens or a profile in it; a larger one is cut off and counts as none. Against answers without an end. From 1KiB to 64MiB.",
+    ),
+    key(
+        "document_bytes",
+        One(Form::Size),
+        Default("\"1MiB\""),
+        "The same for what a provider publishes: its metadata and keys.",
     ),
 ];
 

@@ -84,6 +84,8 @@ pub struct Config {
     pub otp: crate::otp::Settings,
     /// What guessing costs.
     pub guesses: crate::endpoint::GuessLimits,
+    /// How much is read of what providers and the authority answer.
+    pub answers: crate::oidc::AnswerSizes,
     /// Logs.
     pub telemetry: crate::telemetry::Settings,
 }
@@ -150,7 +152,9 @@ const START: Place = Place::File(0..0);
 fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Random) -> Option<Config> {
     let root = Section::root(keys::ROOT, table, &START);
     let (session_section, authority_section) = (root.section("session"), root.section("authority"));
-    let server = server::server(&root.section("server"), limits::connections(&root.section("limits")), around);
+    let limits_section = root.section("limits");
+    let sockets = limits::of_sockets(&limits_section, around);
+    let server = server::server(&root.section("server"), sockets, around);
     let upstream_names: Vec<_> = root.named("upstreams").map(|upstream| upstream.name).collect();
     let issuer = authority::issuer(&authority_section);
 
@@ -168,10 +172,11 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         .collect();
 
     let base_path = session_section.read("base_path", form::prefix);
+    let body_rate = limits::body_rate(&limits_section);
     let read: Vec<_> = root
         .tables("routes")
         .map(|section| {
-            let route = upstreams::route(&section, &upstream_names, line(section.own_place(), text), around);
+            let route = upstreams::route(&section, &upstream_names, body_rate, line(section.own_place(), text), around);
             (section, route)
         })
         .collect();
@@ -195,6 +200,7 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         upstreams: &upstream_names,
     };
     let otp = otp::otp(&root.section("otp"), &context, around);
+    warn_of_sms_alone(&root, &code_logins, around);
 
     let table = routes::table(&routes, &base_path, around.problems);
     if routes.is_empty() && all_read {
@@ -239,7 +245,8 @@ fn build(table: &Table, text: &str, around: &mut Surroundings<'_>, random: &Rand
         routes,
         store: store?,
         otp,
-        guesses: limits::guesses(&root.section("limits")),
+        guesses: limits::guesses(&limits_section),
+        answers: limits::answers(&limits_section, around),
         telemetry,
     })
 }
@@ -255,7 +262,10 @@ fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<hygiene::Setti
     own_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     own_headers.dedup();
     let trusted_proxies = server.trusted_proxies.clone();
-    Some(hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers })
+    let limits = &server.listen.as_ref()?.limits;
+    let size = |size: u32| usize::try_from(size).unwrap_or(usize::MAX);
+    let block = hygiene::Block { bytes: size(limits.head_bytes), lines: size(limits.head_lines) };
+    Some(hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers, block })
 }
 
 /// The claims that a session must keep: those that header rules put into requests, and those that its refresh or a verified address tells the backend.
@@ -306,6 +316,19 @@ fn warn_of_unsaid_bearers(
                 "write `bearer = \"access\"` or `\"id\"` for it to get one, or `\"none\"` if it needs none",
             );
         }
+    }
+}
+
+/// NIST SP 800-63B section 3.1.3.3 calls codes over the telephone network restricted: people are to have another way.
+fn warn_of_sms_alone(root: &Section<'_>, code_logins: &[crate::authority::CodeLogin], around: &mut Surroundings<'_>) {
+    let by_code = matches!(code_logins, [login] if login.channel == "sms");
+    let otherwise = root.named("providers").next().is_some() || root.section("authority").has("credentials");
+    if by_code && !otherwise {
+        around.problems.warn(
+            root.section("otp").section("sms").place("purpose"),
+            "codes by SMS are the only way to log in: whoever gets a person's number gets in, and who loses it stays out",
+            "offer another way too: `[providers.NAME]`, `[authority.credentials]`, or `[otp.email]` with `purpose = \"login\"`",
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use ipnet::IpNet;
 use url::Url;
 
-use super::{form, limits::Connections, secrets::Surroundings, section::Section, tree::Place};
+use super::{form, limits::Sockets, secrets::Surroundings, section::Section, tree::Place};
 use crate::{
     hygiene::is_loopback,
     listen::{self, CertificateError, TlsFiles},
@@ -39,7 +39,7 @@ impl Server {
 }
 
 /// Reads `[server]`.
-pub(super) fn server(section: &Section<'_>, connections: Connections, around: &mut Surroundings<'_>) -> Server {
+pub(super) fn server(section: &Section<'_>, sockets: Sockets, around: &mut Surroundings<'_>) -> Server {
     let public_url = section.optional("public_url", form::origin);
     let listen = section.optional("listen", form::address);
     let admin_listen = section.optional("admin_listen", form::address);
@@ -94,8 +94,9 @@ pub(super) fn server(section: &Section<'_>, connections: Connections, around: &m
         trusted_proxies: trusted_proxies.clone(),
         drain: section.read("drain", form::delay),
         drain_delay: section.optional("drain_delay", form::delay).unwrap_or(delay),
-        connections: connections.most,
-        connections_per_client: connections.per_client,
+        connections: sockets.connections,
+        connections_per_client: sockets.connections_per_client,
+        limits: sockets.limits,
     });
     Server {
         public_url,

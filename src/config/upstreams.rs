@@ -57,10 +57,11 @@ pub(super) fn upstream(
     }
 }
 
-/// Reads one of `[[routes]]`; `line` is where it stands. `None` where it has no path.
+/// Reads one of `[[routes]]`; `line` is where it stands, `body_rate` what `[limits]` says. `None` where it has no path.
 pub(super) fn route(
     section: &Section<'_>,
     upstreams: &[&str],
+    body_rate: u64,
     line: usize,
     around: &mut Surroundings<'_>,
 ) -> Option<route::Settings> {
@@ -87,6 +88,7 @@ pub(super) fn route(
         body_limit: section.optional("body_limit", form::size),
         timeout: section.optional("timeout", form::duration),
         idle_timeout: section.read("idle_timeout", form::duration),
+        body_rate: section.optional("body_rate", form::size).unwrap_or(body_rate),
         retry_on_401: match section.read("retry_on_401", form::text).as_str() {
             "safe" => RetryOn401::Safe,
             "off" => RetryOn401::Off,

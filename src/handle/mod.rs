@@ -421,7 +421,8 @@ impl Passage<'_, '_> {
             if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body, settings.body_limit) };
         let mut request = self.take_head(Authorization::Keep, None);
         if self.purpose == Purpose::Upgrade {
-            return self.upgrade(request, std::future::pending()).await.map_err(Stop::from);
+            // Boxed, as below: seldom run and large, it would be part of what every idle connection keeps room for.
+            return Box::pin(self.upgrade(request, std::future::pending())).await.map_err(Stop::from);
         }
         *request.body_mut() = body;
         Ok(self.finish(self.send(request).await?))
@@ -450,7 +451,7 @@ impl Passage<'_, '_> {
         let access = visit.access().cloned();
         let mut request = self.take_head(authorization, access.as_ref().map(|a| &a.claims));
         if self.purpose == Purpose::Upgrade {
-            return self.forward_upgrade(request, visit, bearer, carries_token).await;
+            return Box::pin(self.forward_upgrade(request, visit, bearer, carries_token)).await;
         }
 
         let again = (carries_token && visit.may_be_renewed()).then(|| clone_head(&request));
@@ -645,6 +646,7 @@ impl Passage<'_, '_> {
         Deadlines {
             first_byte: settings.timeout.unwrap_or(self.upstream.settings().timeout),
             idle: settings.idle_timeout,
+            body_rate: settings.body_rate,
         }
     }
 

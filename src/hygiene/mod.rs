@@ -3,6 +3,7 @@
 mod browser;
 mod forwarded;
 mod framing;
+mod hops;
 mod host;
 mod names;
 mod path;
@@ -11,7 +12,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Method, Uri, header,
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, header,
     request::Parts,
     uri::{PathAndQuery, Scheme as UriScheme},
 };
@@ -40,13 +41,21 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Every header that any route or the gateway itself sets: removed from what comes in.
     pub own_headers: Vec<HeaderName>,
+    /// What a header block may be.
+    pub block: Block,
+}
+
+/// How large a header block may be: what is past it floods memory, and other servers' limits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Block {
+    /// Most bytes of target and headers.
+    pub bytes: usize,
+    /// Most header lines; `Cookie` lines count as one, because HTTP/2 splits them.
+    pub lines: usize,
 }
 
 /// Longest request target; a login's callback with a large `state` is far below.
 const LONGEST_TARGET: usize = 16 * 1024;
-
-/// Under which name this gateway stands in `Via`.
-pub const VIA: &str = "vestibule";
 
 /// The first step in the life of a request.
 #[derive(Debug)]
@@ -108,10 +117,16 @@ pub enum Refusal {
     /// 204 with `Allow`: `OPTIONS *` is about the gateway itself.
     #[error("a question about the gateway itself")]
     OptionsStar,
+    /// 204 with `Allow`: an OPTIONS request that may go no further is answered in the upstream's place.
+    #[error("a question that may go no further")]
+    LastHop,
+    /// 417: an expectation other than `100-continue`.
+    #[error("an expectation that nobody here can meet")]
+    Expectation,
     /// 414.
     #[error("the target is too long")]
     TargetTooLong,
-    /// 431: over 100 header lines, or over 32 KiB of them.
+    /// 431: over [`Block`].
     #[error("the header block is too large")]
     TooManyHeaders,
     /// 508: the request has been here twice.
@@ -125,7 +140,7 @@ impl Hygiene {
         Self {
             hosts: Hosts::new(&settings.public_url, &settings.hosts),
             trusted: Trusted::new(settings.trusted_proxies),
-            own_names: OwnNames::new(settings.own_headers),
+            own_names: OwnNames::new(settings.own_headers, settings.block),
             public_scheme: if settings.public_url.scheme() == "https" { Scheme::Https } else { Scheme::Http },
             public_origin: settings.public_url.origin().ascii_serialization(),
         }
@@ -145,6 +160,9 @@ impl Hygiene {
         }
         let doomed = self.own_names.inspect(&parts.headers, target.as_str().len())?;
         framing::check(parts.version, &parts.headers).map_err(Refusal::Ambiguous)?;
+        if !is_met(&parts.headers) {
+            return Err(Refusal::Expectation);
+        }
         let (host, known) = self.host(parts)?;
         if target == "*" {
             return Err(if parts.method == Method::OPTIONS {
@@ -154,9 +172,10 @@ impl Hygiene {
             });
         }
         let rewritten = canonical(target)?;
-        if circles(parts) {
+        if hops::circles(&parts.headers) {
             return Err(Refusal::Loop);
         }
+        let hops_left = if parts.method == Method::OPTIONS { hops::hops_left(&parts.headers)? } else { None };
         let visitor = self.trusted.visitor(&parts.headers, peer);
         let target = rewritten.as_ref().unwrap_or(target);
         if known == Known::Alias && is_navigation(parts) {
@@ -174,6 +193,9 @@ impl Hygiene {
         }
         for name in doomed {
             parts.headers.remove(name);
+        }
+        if let Some(left) = hops_left {
+            parts.headers.insert(header::MAX_FORWARDS, left);
         }
         names::join_cookies(&mut parts.headers);
         Ok(Admitted { host, scheme, client: visitor.client, forwarded_for: visitor.chain })
@@ -238,15 +260,13 @@ fn canonical(target: &PathAndQuery) -> Result<Option<PathAndQuery>, Refusal> {
     Ok(Some(target))
 }
 
-/// Twice, because somebody else's gateway of the same name may stand in front of this one.
-fn circles(parts: &Parts) -> bool {
-    let hops = parts
-        .headers
-        .get_all(header::VIA)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','));
-    hops.filter(|hop| hop.split_ascii_whitespace().nth(1) == Some(VIA)).nth(1).is_some()
+/// RFC 9110 section 10.1.1: `100-continue` is all that can be expected, and hyper answers it when the body is asked for.
+fn is_met(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::EXPECT).iter();
+    lines.all(|line| {
+        let mut expected = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        expected.all(|word| word.is_empty() || word.eq_ignore_ascii_case(b"100-continue"))
+    })
 }
 
 #[cfg(test)]

@@ -2,12 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::Refusal;
-
-/// Most header lines; `Cookie` lines count as one, because HTTP/2 splits them.
-const MOST_LINES: usize = 100;
-/// Most bytes of target and headers.
-const MOST_BYTES: usize = 32 * 1024;
+use super::{Block, Refusal};
 
 /// Everything that begins like this is ours.
 const PREFIXES: [&str; 5] = ["x-forwarded", "x-auth-", "x-user", "remote-", "vestibule-"];
@@ -34,15 +29,16 @@ pub(super) struct OwnNames {
     names: Vec<HeaderName>,
     /// Bit n: some name has n bytes (63: or more). Most headers are told apart by this alone.
     lengths: u64,
+    block: Block,
 }
 
 impl OwnNames {
-    pub(super) fn new(names: Vec<HeaderName>) -> Self {
+    pub(super) fn new(names: Vec<HeaderName>, block: Block) -> Self {
         let mut names: Vec<_> = names.into_iter().filter(|name| !SPARED.contains(name)).collect();
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
         let lengths = names.iter().fold(0, |bits, name| bits | bit(name.as_str().len()));
-        Self { names, lengths }
+        Self { names, lengths, block }
     }
 
     /// The names to be removed, after the limits have been checked; `target` is the length of the request target.
@@ -60,7 +56,7 @@ impl OwnNames {
                 doomed.push(name.clone());
             }
         }
-        if bytes > MOST_BYTES || lines + cookies > MOST_LINES {
+        if bytes > self.block.bytes || lines + cookies > self.block.lines {
             return Err(Refusal::TooManyHeaders);
         }
         Ok(doomed)
@@ -118,12 +114,15 @@ mod tests {
     use super::*;
 
     fn own() -> OwnNames {
-        OwnNames::new(vec![
-            HeaderName::from_static("x-tenant-id"),
-            HeaderName::from_static("x_legacy"),
-            header::HOST,
-            header::COOKIE,
-        ])
+        OwnNames::new(
+            vec![
+                HeaderName::from_static("x-tenant-id"),
+                HeaderName::from_static("x_legacy"),
+                header::HOST,
+                header::COOKIE,
+            ],
+            Block { bytes: 32 * 1024, lines: 100 },
+        )
     }
 
     fn removed(name: &str) -> bool {

@@ -11,6 +11,7 @@ fn hygiene(public_url: &str) -> Hygiene {
         hosts: vec!["other.example".into(), "vestibule:8080".into()],
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         own_headers: vec![HeaderName::from_static("x-tenant-id")],
+        block: Block { bytes: 32 * 1024, lines: 100 },
     })
 }
 
@@ -142,6 +143,9 @@ fn a_page_under_another_name_of_the_loopback_moves_to_public_url() {
         );
         let mut script = parts("GET", "/", &[("host", host)]);
         assert_eq!(hygiene.admit(&mut script, PEER, false).unwrap().host.as_str(), host);
+        // 308 keeps the method and the body: a password must not go on to another address.
+        let mut form = parts("POST", "/auth/login", &[("host", host), navigation]);
+        assert!(hygiene.admit(&mut form, PEER, false).is_ok());
     }
     let mut page = parts("GET", "/", &[("host", "localhost:8080"), navigation]);
     assert!(hygiene.admit(&mut page, PEER, false).is_ok());
@@ -193,11 +197,37 @@ fn what_is_too_large_has_its_own_answers() {
 
 #[test]
 fn a_request_that_has_been_here_twice_goes_no_further() {
-    assert!(admitted("GET", "/", &[HOST, ("via", "1.1 vestibule, 1.1 cdn")]).is_ok());
+    assert!(admitted("GET", "/", &[HOST, ("cdn-loop", "vestibule, cdn.example")]).is_ok());
     assert_eq!(
-        admitted("GET", "/", &[HOST, ("via", "1.1 vestibule"), ("via", "1.1 cdn, 2 vestibule")]).unwrap_err(),
+        admitted("GET", "/", &[HOST, ("cdn-loop", "vestibule"), ("cdn-loop", "vestibule")]).unwrap_err(),
         Refusal::Loop
     );
+}
+
+#[test]
+fn a_question_goes_as_far_as_it_may() {
+    assert_eq!(admitted("OPTIONS", "/", &[HOST, ("max-forwards", "0")]).unwrap_err(), Refusal::LastHop);
+    let (_, parts) = admitted("OPTIONS", "/", &[HOST, ("max-forwards", "3")]).unwrap();
+    assert_eq!(parts.headers["max-forwards"], "2");
+    let malformed = admitted("OPTIONS", "/", &[HOST, ("max-forwards", "few")]);
+    assert!(matches!(malformed, Err(Refusal::Ambiguous(_))));
+    // For other methods it means nothing (RFC 9110 section 7.6.2).
+    let (_, parts) = admitted("GET", "/", &[HOST, ("max-forwards", "0")]).unwrap();
+    assert_eq!(parts.headers["max-forwards"], "0");
+}
+
+#[test]
+fn nothing_but_100_continue_can_be_expected() {
+    for (lines, met) in [
+        (&[HOST, ("expect", "100-continue")][..], true),
+        (&[HOST, ("expect", "100-Continue")], true),
+        (&[HOST, ("expect", "")], true),
+        (&[HOST, ("expect", "tea")], false),
+        (&[HOST, ("expect", "100-continue, tea")], false),
+        (&[HOST, ("expect", "100-continue"), ("expect", "tea=1")], false),
+    ] {
+        assert_eq!(admitted("POST", "/", lines).map(drop), if met { Ok(()) } else { Err(Refusal::Expectation) });
+    }
 }
 
 #[test]

@@ -27,16 +27,23 @@ const BUFFER: usize = 128 * 1024;
 const LINGER_BYTES: usize = 1024 * 1024;
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// The settings of every HTTP/1.1 connection. At most 100 header fields is hyper's default, which must not be set: set,
-/// it costs an allocation per request.
+/// How many header lines hyper takes unless it is told. A number that it is told costs an allocation per request.
+const USUAL_LINES: usize = 100;
+
+/// The settings of every HTTP/1.1 connection.
 pub(super) fn builder(limits: &Limits) -> http1::Builder {
+    let bytes = usize::try_from(limits.head_bytes).unwrap_or(usize::MAX);
+    let lines = usize::try_from(limits.head_lines).unwrap_or(usize::MAX);
     let mut builder = http1::Builder::new();
+    if lines > USUAL_LINES {
+        builder.max_headers(lines);
+    }
     builder
         .half_close(false)
         .title_case_headers(false)
         .header_read_timeout(None)
-        .max_header_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX))
-        .max_buf_size(BUFFER.max(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX)));
+        .max_header_size(bytes)
+        .max_buf_size(BUFFER.max(bytes));
     builder
 }
 

@@ -9,6 +9,7 @@ mod bind;
 mod clients;
 mod connection;
 mod deadline;
+pub mod files;
 mod frames;
 mod head;
 mod http1;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub connections: u32,
     /// Of one client; more are closed. Not counted for `trusted_proxies`.
     pub connections_per_client: u32,
+    /// Deadlines and sizes.
+    pub limits: Limits,
 }
 
 /// `[server.tls]`.
@@ -87,12 +90,12 @@ pub trait Handler: Clone + Send + Sync + 'static {
     }
 }
 
-/// What a peer may use up before it is cut off. The defaults are the contract; tests shorten them.
-#[derive(Clone, Debug)]
+/// What a peer may use up before it is cut off. The defaults are those of `[limits]`; each answers an attack.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// For the PROXY protocol header, from accept on.
     pub proxy_header: Duration,
-    /// For the TLS handshake.
+    /// For the TLS handshake (one that is begun and left, or comes byte by byte).
     pub handshake: Duration,
     /// For a request head, from its first byte to its last (slowloris); on a new connection from accept on.
     pub head: Duration,
@@ -106,7 +109,9 @@ pub struct Limits {
     pub parting: Duration,
     /// Bytes of a request's head (HTTP/1.1) or header list (HTTP/2).
     pub head_bytes: u32,
-    /// Streams of an HTTP/2 connection at a time.
+    /// Header lines of a request.
+    pub head_lines: u32,
+    /// Streams of an HTTP/2 connection at a time (rapid reset).
     pub streams: u32,
 }
 
@@ -114,13 +119,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             proxy_header: Duration::from_secs(5),
-            handshake: Duration::from_secs(10),
+            handshake: Duration::from_secs(5),
             head: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             stalled: Duration::from_secs(60),
             linger: Duration::from_secs(2),
             parting: Duration::from_secs(1),
             head_bytes: 32 * 1024,
+            head_lines: 100,
             streams: 128,
         }
     }

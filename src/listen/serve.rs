@@ -14,7 +14,7 @@ use tokio_util::{
 };
 
 use super::{
-    Handler, Limits, Listeners, Settings, Shutdown,
+    Handler, Listeners, Settings, Shutdown,
     accept::{Table, accept},
     admin,
     clients::Clients,
@@ -32,8 +32,6 @@ pub struct Server<H> {
     pub listeners: Listeners,
     /// What the listeners were bound for.
     pub settings: Settings,
-    /// Deadlines and sizes.
-    pub limits: Limits,
     /// How many threads serve visitors; [`Server::default_workers`] is one per core.
     pub workers: NonZeroUsize,
     /// What is done with a visitor's request.
@@ -72,7 +70,7 @@ impl<H: Handler> Server<H> {
 
     /// Starts the workers and accepts.
     pub fn serve(self) -> Result<Served, ServeError> {
-        let limits = Arc::new(self.limits);
+        let limits = Arc::new(self.settings.limits.clone());
         let tls = match &self.listeners.certificate {
             None => None,
             Some(certificate) => Some(certificate.acceptor().map_err(ServeError::Tls)?),

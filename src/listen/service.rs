@@ -1,4 +1,4 @@
-//! From hyper's call to the [`Handler`]: the panic guard, the count of header fields, the end of a request.
+//! From hyper's call to the [`Handler`]: the panic guard, the end of a request.
 
 use std::{
     convert::Infallible,
@@ -20,9 +20,6 @@ use super::{
 };
 use crate::handle::Peer;
 
-/// HTTP/1.1 has this limit in hyper's parser; HTTP/2 is brought in line with it.
-const MOST_FIELDS: usize = 100;
-
 /// One connection's service.
 #[expect(clippy::type_complexity, reason = "a name for the future would cost a box around it, once per request")]
 pub(super) fn service<H: Handler>(
@@ -39,19 +36,16 @@ pub(super) fn service<H: Handler>(
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
         let in_flight = watch.begin();
-        async move {
+        Box::pin(async move {
             let version = request.version();
             let is_last = in_flight.is_last();
-            let mut response = if request.headers().len() > MOST_FIELDS {
-                Answer::bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, in_flight)
-            } else {
-                // Nothing is shared with the handler that a panic could leave half done: its state is its own.
-                match AssertUnwindSafe(async { handler.handle(peer, request).await }).catch_unwind().await {
-                    Ok(response) => response.map(|body| Answer { body: Some(body), _in_flight: in_flight }),
-                    Err(_panic) => {
-                        tracing::error!("a handler panicked; its request is answered 500");
-                        Answer::bare(StatusCode::INTERNAL_SERVER_ERROR, in_flight)
-                    }
+            // Nothing is shared with the handler that a panic could leave half done: its state is its own.
+            let answered = AssertUnwindSafe(async { handler.handle(peer, request).await }).catch_unwind().await;
+            let mut response = match answered {
+                Ok(response) => response.map(|body| Answer { body: Some(body), _in_flight: in_flight }),
+                Err(_panic) => {
+                    tracing::error!("a handler panicked; its request is answered 500");
+                    Answer::bare(StatusCode::INTERNAL_SERVER_ERROR, in_flight)
                 }
             };
             let is_http1 = version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
@@ -61,7 +55,7 @@ pub(super) fn service<H: Handler>(
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)
-        }
+        })
     })
 }
 

@@ -74,6 +74,10 @@ impl Logins {
         if attempt.provider != name || !ct_eq(attempt.oidc.state.expose().as_bytes(), state.as_bytes()) {
             return Err(LoginError::AttemptExpired);
         }
+        if ["access_token", "id_token"].into_iter().any(|token| parameters.first(token).is_some()) {
+            // Only a code is asked for (RFC 9700 section 2.1.2): tokens have been seen by the browser's history, and prove nothing.
+            tracing::warn!(provider = name, "tokens in a callback are not read");
+        }
         let return_to = attempt.return_to;
         if let Some(error) = parameters.once("error")? {
             return Ok(End::Denied { message: Message::of_provider(error), return_to });

@@ -50,7 +50,7 @@ impl World {
         let (clock, random, metrics) = (fake.clock.clone(), Random::system(), Arc::new(Metrics::new()));
         let authority = Authority::new(
             authority::Settings { kind: authority::Kind::Provider, verify: None, notify: None },
-            authority::test_parts(Caller::new(vec![]).unwrap(), providers.clone(), &clock),
+            authority::test_parts(Caller::new(vec![], 64 << 10).unwrap(), providers.clone(), &clock),
         );
         let authority = Arc::new(authority.unwrap());
         let sessions = Sessions::new(

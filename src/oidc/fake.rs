@@ -17,7 +17,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{Kind, Preset, Provider, ResponseMode, Settings, http_client};
+use super::{AnswerSizes, Kind, Preset, Provider, ResponseMode, Settings, http_client};
 use crate::{
     clock::Clock,
     scripted::{Reply, Seen, Server},
@@ -194,7 +194,7 @@ impl Fake {
     }
 
     pub(crate) fn provider_with(&self, settings: Settings) -> Provider {
-        Provider::new(settings, http_client().unwrap(), self.clock.clone(), Random::system())
+        Provider::new(settings, http_client(AnswerSizes::default()).unwrap(), self.clock.clone(), Random::system())
     }
 }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use reqwest::{Client, RequestBuilder, redirect};
+use reqwest::{Client, IntoUrl, RequestBuilder, redirect};
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use crate::clock::Timestamp;
 
@@ -42,26 +43,69 @@ pub enum Unavailable {
     Interrupted,
 }
 
+/// How large an answer may be: one without an end must not fill our memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AnswerSizes {
+    /// Bytes of an answer that holds tokens or a profile.
+    pub answer: usize,
+    /// Bytes of metadata and key sets.
+    pub document: usize,
+}
+
+impl Default for AnswerSizes {
+    fn default() -> Self {
+        Self { answer: 64 << 10, document: 1 << 20 }
+    }
+}
+
+/// A client for providers, and how much it reads of their answers.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: Client,
+    sizes: AnswerSizes,
+}
+
+impl Http {
+    pub(super) fn get(&self, url: Url) -> RequestBuilder {
+        self.client.get(url)
+    }
+
+    pub(super) fn head(&self, url: Url) -> RequestBuilder {
+        self.client.head(url)
+    }
+
+    pub(super) fn post(&self, url: Url) -> RequestBuilder {
+        self.client.post(url)
+    }
+
+    /// Asks, and reads an answer that holds tokens or a profile.
+    pub(super) async fn answer(&self, request: RequestBuilder, deadline: Duration) -> Result<Received, Unavailable> {
+        exchange(request, deadline, self.sizes.answer).await
+    }
+
+    /// Fetches metadata or a key set.
+    pub(super) async fn document(&self, url: impl IntoUrl) -> Result<Received, Unavailable> {
+        exchange(self.client.get(url), CALL, self.sizes.document).await
+    }
+}
+
 /// A client fit for providers: redirects are not followed, connecting takes 5 s at most, and a connection that idles is soon dropped, so
 /// that a refresh seldom meets one that is just being closed.
-pub fn http_client() -> reqwest::Result<Client> {
-    Client::builder()
+pub fn http_client(sizes: AnswerSizes) -> reqwest::Result<Http> {
+    let client = Client::builder()
         .connect_timeout(Duration::from_secs(5))
         .redirect(redirect::Policy::none())
         .referer(false)
         .pool_idle_timeout(Duration::from_secs(4))
         .user_agent("vestibule")
-        .build()
+        .build()?;
+    Ok(Http { client, sizes })
 }
 
 /// For every call but a refresh.
 pub(crate) const CALL: Duration = Duration::from_secs(10);
 /// For a refresh: one that is given up early loses its answer.
 pub(crate) const REFRESH: Duration = Duration::from_secs(60);
-/// For metadata and key sets.
-pub(crate) const DOCUMENT: usize = 1 << 20;
-/// For answers that hold tokens or a profile.
-pub(crate) const ANSWER: usize = 64 << 10;
 
 /// A complete answer.
 pub(crate) struct Received {
@@ -70,12 +114,7 @@ pub(crate) struct Received {
     pub(crate) body: Vec<u8>,
 }
 
-/// Sends `request` and reads the whole answer.
-pub(crate) async fn exchange(
-    request: RequestBuilder,
-    deadline: Duration,
-    limit: usize,
-) -> Result<Received, Unavailable> {
+async fn exchange(request: RequestBuilder, deadline: Duration, limit: usize) -> Result<Received, Unavailable> {
     let mut response = request.timeout(deadline).send().await.map_err(|error| {
         let error = error.without_url();
         // Whatever is not known to have failed before the connection stood may have been sent.

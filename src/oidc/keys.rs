@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use jsonwebtoken::Algorithm;
-use reqwest::Client;
 use serde_json::Value;
 use url::Url;
 
 use super::{
-    fetch::{self, Unavailable},
+    fetch::{Http, Unavailable},
     jws::{Jws, Keys, Verdict},
     kept::Kept,
 };
@@ -25,7 +24,7 @@ impl KeySource {
     /// The JWK set at the address that `locate` finds.
     pub(crate) fn published(
         name: String,
-        http: Client,
+        http: Http,
         clock: Clock,
         locate: impl Fn() -> BoxFuture<'static, Result<Url, Arc<Unavailable>>> + Send + Sync + 'static,
     ) -> Self {
@@ -33,7 +32,7 @@ impl KeySource {
         Self::Published(Kept::new(name, clock, move || {
             let (http, now, located) = (http.clone(), now.clone(), locate());
             Box::pin(async move {
-                let received = fetch::exchange(http.get(located.await?), fetch::CALL, fetch::DOCUMENT).await?;
+                let received = http.document(located.await?).await?;
                 let document: Value = received.document("key set", now.now())?;
                 Ok(Keys::of_set(&document).ok_or(Unavailable::Malformed("key set"))?)
             })
@@ -41,7 +40,7 @@ impl KeySource {
     }
 
     /// The JWK set at `url`.
-    pub(crate) fn at(name: String, url: Url, http: Client, clock: Clock) -> Self {
+    pub(crate) fn at(name: String, url: Url, http: Http, clock: Clock) -> Self {
         Self::published(name, http, clock, move || std::future::ready(Ok(url.clone())).boxed())
     }
 

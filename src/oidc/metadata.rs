@@ -1,12 +1,11 @@
 //! A provider's metadata (OpenID Connect Discovery 1.0, RFC 8414): which endpoints it has and what it supports.
 
-use reqwest::Client;
 use serde::Deserialize;
 use url::Url;
 
 use super::{
     Preset, TokenAuth,
-    fetch::{self, Unavailable},
+    fetch::{Http, Unavailable},
     token::{Endpoints, Revocation},
 };
 use crate::clock::Timestamp;
@@ -30,13 +29,13 @@ pub(crate) struct Metadata {
 
 /// Fetches and checks the metadata of `issuer`.
 pub(crate) async fn discover(
-    http: &Client,
+    http: &Http,
     issuer: &Url,
     preset: Preset,
     now: Timestamp,
 ) -> Result<Metadata, Unavailable> {
     let address = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
-    let received = fetch::exchange(http.get(address), fetch::CALL, fetch::DOCUMENT).await?;
+    let received = http.document(address).await?;
     received.document::<Metadata>("metadata", now)?.checked(issuer, preset)
 }
 

@@ -24,7 +24,7 @@ mod token;
 mod userinfo;
 
 pub(crate) use fetch::retry_after;
-pub use fetch::{Unavailable, http_client};
+pub use fetch::{AnswerSizes, Http, Unavailable, http_client};
 pub use id_token::Flaw;
 pub(crate) use id_token::numeric_date;
 pub(crate) use jws::{ASYMMETRIC, Jws, claims_as_received};

@@ -9,11 +9,11 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 
 use super::{
     Claims, Flaw, IdTokenError, Kind, OAuth2, Settings, Unavailable,
-    fetch::{self, Received},
+    fetch::{self, Http, Received},
     id_token::Expected,
     jws::{self, Jws},
     kept::Kept,
@@ -30,7 +30,7 @@ use crate::{
 /// A configured provider.
 pub struct Provider {
     pub(super) settings: Settings,
-    pub(super) http: Client,
+    pub(super) http: Http,
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) protocol: Protocol,
@@ -65,7 +65,7 @@ pub enum Reachability {
 
 impl Provider {
     /// A provider that is reached through `http` (see [`super::http_client`]).
-    pub fn new(settings: Settings, http: Client, clock: Clock, random: Random) -> Self {
+    pub fn new(settings: Settings, http: Http, clock: Clock, random: Random) -> Self {
         let protocol = match &settings.kind {
             Kind::Oidc => Protocol::OpenId(Published::by(&settings, &http, &clock)),
             Kind::OAuth2(oauth2) => Protocol::OAuth2(oauth2.clone()),
@@ -122,7 +122,7 @@ impl Provider {
     }
 
     pub(super) async fn ask(&self, request: RequestBuilder, deadline: Duration) -> Result<Received, Unavailable> {
-        let received = fetch::exchange(request, deadline, fetch::ANSWER).await;
+        let received = self.http.answer(request, deadline).await;
         let answers = received.as_ref().is_ok_and(|received| !received.status.is_server_error());
         self.hear(if answers { Reachability::Reachable } else { Reachability::Unreachable });
         received
@@ -180,7 +180,7 @@ impl Provider {
 }
 
 impl Published {
-    fn by(settings: &Settings, http: &Client, clock: &Clock) -> Self {
+    fn by(settings: &Settings, http: &Http, clock: &Clock) -> Self {
         let metadata = {
             let (issuer, preset) = (settings.issuer.clone(), settings.preset);
             let (http, now) = (http.clone(), clock.clone());

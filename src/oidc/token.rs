@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use super::{
     Provider, Settings,
-    fetch::{Received, Unavailable},
+    fetch::{Http, Received, Unavailable},
 };
 use crate::{
     clock::Timestamp,
@@ -68,7 +68,7 @@ pub(crate) enum Failure {
 
 /// A POST of `fields` in the client's name.
 pub(crate) fn request(
-    http: &Client,
+    http: &Http,
     endpoint: &Url,
     settings: &Settings,
     token_auth: TokenAuth,

@@ -20,7 +20,7 @@ use crate::{
     authority::{self, Authority, Device, Issued},
     call::{Backend, Body, Json, Piece, Placeholder, Text as Template_},
     endpoint::{Answer, Call, Content, Places},
-    oidc::fake::b64,
+    oidc::{self, fake::b64},
     pages::Site,
     scripted::{Reply, Server, dead_address},
     seal::SealKey,
@@ -169,14 +169,14 @@ impl Setup {
         let connect_timeout = Duration::from_secs(2);
         let backends =
             self.backend.map(|target| Backend { name: "api".to_owned(), targets: vec![target], connect_timeout });
-        let caller = Arc::new(Caller::new(backends.into_iter().collect()).unwrap());
+        let caller = Arc::new(Caller::new(backends.into_iter().collect(), 64 << 10).unwrap());
         let keys: Vec<_> = self.keys.iter().map(|byte| SealKey([*byte; 32].into())).collect();
         let signer = Signer::new(keys.iter().map(SigningKey::derived).collect(), "https://app.example.kr");
         let ring = KeyRing::new(&keys, random.clone());
         let parts = authority::Parts {
             caller: caller.clone(),
             providers: vec![],
-            http: reqwest::Client::new(),
+            http: oidc::http_client(oidc::AnswerSizes::default()).unwrap(),
             store: self.store.clone(),
             ring: ring.clone(),
             signer: signer.clone(),

@@ -45,6 +45,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// Longest silence in a stream or body, either way.
     pub idle_timeout: Duration,
+    /// Bytes a second that a request's body has to bring on average; 0: no minimum.
+    pub body_rate: u64,
     /// Which requests are sent again after a 401.
     pub retry_on_401: RetryOn401,
     /// What a 401 to the second try means; `None`: clear where the upstream is the authority's own, pass elsewhere.

@@ -14,6 +14,7 @@ fn settings(line: usize, methods: &[&str], hosts: &[&str], path: &str) -> Settin
         headers: HeaderRules::default(),
         body_limit: None,
         timeout: None,
+        body_rate: 0,
         idle_timeout: Duration::from_secs(1),
         retry_on_401: RetryOn401::All,
         on_second_401: None,

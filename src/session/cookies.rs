@@ -15,8 +15,10 @@ const LONGEST_ATTEMPT: usize = 3200;
 const LONGEST_CHALLENGE: usize = 4000;
 /// What follows the prefix in the names of the challenges' cookies: the channels of one-time codes.
 const CHALLENGES: [&str; 2] = ["sms", "email"];
-/// 400 days: the longest life that browsers grant a cookie.
-pub(super) const DEVICE_LIFETIME: u64 = 400 * 24 * 3600;
+/// 400 days: the longest life that browsers grant a cookie (RFC 6265bis section 5.5); that of the device's.
+pub(super) const LONGEST_LIFETIME: u64 = 400 * 24 * 3600;
+/// What deletes a cookie; the date is for what does not know `Max-Age`.
+const GONE: &str = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
 /// How long a login may take.
 pub(super) const ATTEMPT_LIFETIME: u64 = 600;
 
@@ -199,6 +201,7 @@ impl Jar {
     pub(super) fn set(&self, token: Token, text: &str, max_age: u64) -> CookieChanges {
         let mut changes = CookieChanges::default();
         let count = self.parts(text.len());
+        let max_age = max_age.min(LONGEST_LIFETIME);
         let (name, attributes) = (self.name(token), self.attributes());
         let mut rest = text;
         for part in 0..count {
@@ -219,7 +222,7 @@ impl Jar {
         let mut changes = CookieChanges::default();
         let (name, attributes) = (self.name(token), self.attributes());
         for part in kept..extent {
-            changes.push(format!("{}=; Max-Age=0{attributes}", part_name(name, part)));
+            changes.push(format!("{}=; {GONE}{attributes}", part_name(name, part)));
         }
         changes
     }
@@ -228,7 +231,7 @@ impl Jar {
     pub(super) fn set_device(&self, id: uuid::Uuid) -> CookieChanges {
         let mut changes = CookieChanges::default();
         let secure = if self.secure { "; Secure" } else { "" };
-        changes.push(format!("{}={id}; Max-Age={DEVICE_LIFETIME}; Path=/{secure}; SameSite=Lax", self.device));
+        changes.push(format!("{}={id}; Max-Age={LONGEST_LIFETIME}; Path=/{secure}; SameSite=Lax", self.device));
         changes
     }
 
@@ -246,7 +249,7 @@ impl Jar {
     /// Deletes the cookie of the login attempt `id`.
     pub(super) fn clear_attempt(&self, id: &str, reach: Reach) -> CookieChanges {
         let mut changes = CookieChanges::default();
-        changes.push(format!("{}{id}=; Max-Age=0{}", self.attempt, self.attempt_attributes(reach)));
+        changes.push(format!("{}{id}=; {GONE}{}", self.attempt, self.attempt_attributes(reach)));
         changes
     }
 
@@ -260,7 +263,7 @@ impl Jar {
     /// Deletes the cookie of the challenge of `channel`.
     pub(super) fn clear_challenge(&self, channel: &str) -> CookieChanges {
         let mut changes = CookieChanges::default();
-        changes.push(format!("{}{channel}=; Max-Age=0{}", self.challenge, self.attributes()));
+        changes.push(format!("{}{channel}=; {GONE}{}", self.challenge, self.attributes()));
         changes
     }
 

@@ -9,7 +9,7 @@ use super::{Sessions, grant::digest_of};
 use crate::store::{Digest, StoreError};
 
 /// As long as a browser keeps the cookie.
-const REMEMBERED: Duration = Duration::from_secs(super::cookies::DEVICE_LIFETIME);
+const REMEMBERED: Duration = Duration::from_secs(super::cookies::LONGEST_LIFETIME);
 /// Longer than a store takes to answer, whatever the clocks of a fleet say.
 const ASKED: Duration = Duration::from_secs(10);
 /// Who asks goes first for longer than the mark that asking leaves.

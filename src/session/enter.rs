@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{BeginError, CookieChanges, NewLogin, Session, Sessions, Visit};
 use crate::{
     authority::{IssueError, Proof, Visitor},
@@ -43,8 +45,31 @@ impl Sessions {
         let login = NewLogin { issued, provider: Arc::from(method), device };
         let (session, cookies) = self.begin(login, visit).await?;
         self.remember_device(device_id).await;
-        tracing::info!(target: "audit", method, device = %device_id, %client, "login succeeded");
+        let sid = session.access.login.as_ref().map(|login| tracing::field::debug(login.sid));
+        let subject = session.access.claims.get("sub").and_then(Value::as_str).map(masked);
+        tracing::info!(target: "audit", method, sid, subject, device = %device_id, %client, "login succeeded");
         self.inner.metrics.login(method, telemetry::Login::Ok);
         Ok(Entered { session, cookies })
+    }
+}
+
+/// The end of a subject, which is what differs: enough to find a person again whom one knows, and no address where it is one.
+fn masked(subject: &str) -> String {
+    let length = subject.chars().count();
+    let shown = (length / 2).min(4);
+    format!("***{}", subject.chars().skip(length - shown).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_subject_at_most_half_and_four_characters_are_shown() {
+        for (subject, shown) in
+            [("", "***"), ("7", "***"), ("demo", "***mo"), ("sms|+821012345678", "***5678"), ("홍길동이다", "***이다")]
+        {
+            assert_eq!(masked(subject), shown);
+        }
     }
 }

@@ -38,6 +38,8 @@ pub struct AnswerBody {
     /// The connection, until the body has ended or broken off.
     link: Option<Box<Link>>,
     idle: Duration,
+    /// Whether the visitor asked for trailers (RFC 9110 section 6.5.1): others would not know what to do with them.
+    passes_trailers: bool,
     /// Since when nothing has come, while something is awaited.
     silent_since: Option<Instant>,
     /// The request's body, where it is still under way: its movement counts as life.
@@ -46,9 +48,15 @@ pub struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: Incoming, link: Option<Box<Link>>, idle: Duration, upload: Option<Arc<Progress>>) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        link: Option<Box<Link>>,
+        idle: Duration,
+        upload: Option<Arc<Progress>>,
+        passes_trailers: bool,
+    ) -> Self {
         let upload = upload.filter(|upload| !upload.is_done()).map(|upload| (upload, 0));
-        let mut this = Self { body, link, idle, silent_since: None, upload, end: None };
+        let mut this = Self { body, link, idle, passes_trailers, silent_since: None, upload, end: None };
         // A server does not poll a body that says it is empty.
         if this.body.is_end_stream() {
             this.give_back();
@@ -127,14 +135,17 @@ impl Body for AnswerBody {
         match this.poll_body(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 this.silent_since = None;
-                if let Some(trailers) = frame.trailers_mut() {
-                    headers::prepare_answer_trailers(trailers);
-                }
+                let Some(trailers) = frame.trailers_mut() else {
+                    if this.body.is_end_stream() {
+                        this.give_back();
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                };
+                headers::prepare_trailers(trailers);
+                let passes = this.passes_trailers && !trailers.is_empty();
                 // Trailers are the last frame, and a server may not ask for more after them.
-                if this.body.is_end_stream() || frame.is_trailers() {
-                    this.give_back();
-                }
-                Poll::Ready(Some(Ok(frame)))
+                this.give_back();
+                Poll::Ready(passes.then_some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
                 this.link = None;

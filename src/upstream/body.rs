@@ -5,19 +5,19 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
+    Deadlines,
     alarm::{Alarm, after},
     headers,
     replay::{Recorded, Replayed},
@@ -32,8 +32,8 @@ pub enum RequestError {
     /// The visitor broke off, or sent what is no body.
     #[error("the request's body broke off")]
     Broken(#[source] hyper::Error),
-    /// The visitor was silent for longer than the route allows.
-    #[error("the visitor was silent for too long")]
+    /// The visitor was silent for longer than the route allows, or sends less than it asks for.
+    #[error("the visitor was too slow")]
     Stalled,
     /// Its bytes were taken for another try.
     #[error("the request's body was taken for another try")]
@@ -53,6 +53,7 @@ enum Kind {
 struct Visitor {
     source: Source,
     idle: Duration,
+    pace: Pace,
     progress: Arc<Progress>,
     /// Since when the visitor is awaited.
     silent_since: Option<Instant>,
@@ -96,6 +97,7 @@ impl RequestBody {
         Self(Kind::Visitor(Box::new(Visitor {
             source,
             idle: Duration::MAX,
+            pace: Pace::new(0),
             progress: Arc::default(),
             silent_since: None,
             alarm: Alarm::default(),
@@ -114,11 +116,12 @@ impl RequestBody {
         }
     }
 
-    /// Limits the visitor's silence to `idle`, and shows how far the body is; `None` where there is nothing to wait for.
-    pub(super) fn watch(&mut self, idle: Duration) -> Option<Arc<Progress>> {
+    /// Limits how long the visitor is waited for, and shows how far the body is; `None` where there is nothing to wait for.
+    pub(super) fn watch(&mut self, deadlines: Deadlines) -> Option<Arc<Progress>> {
         match &mut self.0 {
             Kind::Visitor(visitor) => {
-                visitor.idle = idle;
+                visitor.idle = deadlines.idle;
+                visitor.pace = Pace::new(deadlines.body_rate);
                 Some(Arc::clone(&visitor.progress))
             }
             Kind::Empty | Kind::Full(_) => None,
@@ -175,7 +178,12 @@ impl Visitor {
         };
         match polled {
             Poll::Ready(frame) => {
-                self.silent_since = None;
+                if let Some(since) = self.silent_since.take() {
+                    self.pace.waited(since.elapsed());
+                }
+                if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                    self.pace.received(data.len(), self.idle);
+                }
                 let ended = match (&frame, &self.source) {
                     (Some(Ok(frame)), _) if frame.is_trailers() => true,
                     (Some(Ok(_)), Source::Direct(intake)) => intake.is_end_stream(),
@@ -191,7 +199,9 @@ impl Visitor {
                     self.progress.moved(Phase::Waiting);
                     Instant::now()
                 });
-                ready!(self.alarm.poll_until(after(since, self.idle), cx));
+                // An answer under way may be one half of a conversation: from then on silence alone counts.
+                let patience = if self.progress.is_answered() { self.idle } else { self.pace.left().min(self.idle) };
+                ready!(self.alarm.poll_until(after(since, patience), cx));
                 self.progress.moved(Phase::Done);
                 Poll::Ready(Some(Err(RequestError::Stalled)))
             }
@@ -206,6 +216,39 @@ impl fmt::Debug for RequestBody {
             Kind::Full(_) => "RequestBody(full)",
             Kind::Visitor(_) => "RequestBody(stream)",
         })
+    }
+}
+
+/// How long the visitor may be waited for in all: so long at first, and longer with every byte that it sends.
+struct Pace {
+    /// Bytes a second; 0: no minimum.
+    rate: u64,
+    left: Duration,
+}
+
+/// A slow start is none of an attacker's: a phone that changes cells sends nothing for seconds.
+const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Pace {
+    fn new(rate: u64) -> Self {
+        Self { rate, left: FIRST_PATIENCE }
+    }
+
+    fn left(&self) -> Duration {
+        if self.rate == 0 { Duration::MAX } else { self.left }
+    }
+
+    fn waited(&mut self, span: Duration) {
+        self.left = self.left.saturating_sub(span);
+    }
+
+    /// What was sent at once buys no more than `most`: else a burst would pay for hours.
+    fn received(&mut self, bytes: usize, most: Duration) {
+        if self.rate == 0 {
+            return;
+        }
+        let micros = (bytes as u64).saturating_mul(1_000_000) / self.rate;
+        self.left = self.left.saturating_add(Duration::from_micros(micros)).min(most.max(FIRST_PATIENCE));
     }
 }
 
@@ -227,17 +270,17 @@ impl Intake {
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
         let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else { return Poll::Ready(None) };
-        let frame = frame.map_err(RequestError::Broken)?;
+        let mut frame = frame.map_err(RequestError::Broken)?;
         if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
             let Some(rest) = left.checked_sub(data.len() as u64) else {
                 return Poll::Ready(Some(Err(RequestError::TooLarge)));
             };
             *left = rest;
         }
-        Poll::Ready(Some(Ok(match frame.into_trailers() {
-            Ok(trailers) => Frame::trailers(allowed(trailers)),
-            Err(data) => data,
-        })))
+        if let Some(trailers) = frame.trailers_mut() {
+            headers::prepare_trailers(trailers);
+        }
+        Poll::Ready(Some(Ok(frame)))
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
@@ -254,6 +297,7 @@ impl Intake {
 pub(super) struct Progress {
     moves: AtomicU64,
     phase: AtomicU8,
+    answered: AtomicBool,
 }
 
 /// Whose turn it is.
@@ -273,6 +317,15 @@ impl Progress {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
+    /// The upstream's answer has begun.
+    pub(super) fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
     pub(super) fn moves(&self) -> u64 {
         self.moves.load(Ordering::Relaxed)
     }
@@ -290,15 +343,5 @@ impl Progress {
     }
 }
 
-/// The trailers that may pass: hyper drops framing and credentials too, but neither cookies nor identities.
-fn allowed(trailers: HeaderMap) -> HeaderMap {
-    let forbidden = |name: &HeaderName| !headers::may_be_trailer(name.as_str());
-    if !trailers.keys().any(forbidden) {
-        return trailers;
-    }
-    let names: Vec<_> = trailers.keys().filter(|name| forbidden(name)).cloned().collect();
-    names.iter().fold(trailers, |mut trailers, name| {
-        trailers.remove(name);
-        trailers
-    })
-}
+#[cfg(test)]
+mod tests;

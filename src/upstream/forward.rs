@@ -48,6 +48,9 @@ pub struct Deadlines {
     pub first_byte: Duration,
     /// The longest silence of a body, either way, once under way. There is no limit to the whole.
     pub idle: Duration,
+    /// Bytes a second that the visitor has to send on average while its body is waited for and no answer has begun; 0: no
+    /// minimum.
+    pub body_rate: u64,
 }
 
 /// Why there is no answer: one variant for each thing that can be done about it.
@@ -68,8 +71,8 @@ pub enum ForwardError {
     /// The visitor's body broke off or is no body (400, close).
     #[error("the request's body broke off")]
     RequestBroken(#[source] hyper::Error),
-    /// The visitor was silent in the middle of its body (408, close).
-    #[error("the visitor was silent for too long")]
+    /// The visitor was silent in the middle of its body, or sent it too slowly (408, close).
+    #[error("the visitor was too slow")]
     RequestStalled,
     /// The answer is not to be passed on (502).
     #[error("the upstream's answer is not to be passed on")]
@@ -167,7 +170,8 @@ impl Upstream {
         clock: &Clock,
     ) -> Result<Response<AnswerBody>, ForwardError> {
         let mut request = ready_to_send(request)?;
-        let upload = request.body_mut().watch(deadlines.idle);
+        let upload = request.body_mut().watch(deadlines);
+        let passes_trailers = asks_for_trailers(&request);
         let first = self.first(clock);
         let target = &self.targets[first];
 
@@ -177,7 +181,7 @@ impl Upstream {
             match exchange(link, request, now, deadlines, upload.as_ref()).await {
                 Exchange::Answered(answer, link) => {
                     target.succeeded();
-                    return passed_on(answer, link, deadlines, upload);
+                    return passed_on(answer, link, deadlines, upload, passes_trailers);
                 }
                 Exchange::Unsent(unsent, _) => {
                     pool::forget(target.id);
@@ -195,7 +199,7 @@ impl Upstream {
 
         // Boxed: it is seldom run, and large.
         let (answer, link) = Box::pin(self.exchange_afresh(request, first, deadlines, upload.as_ref(), clock)).await?;
-        passed_on(answer, link, deadlines, upload)
+        passed_on(answer, link, deadlines, upload, passes_trailers)
     }
 
     /// Sends `request` over a new connection to the first target, from `first` on, that takes it.
@@ -381,6 +385,11 @@ fn said_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Whether trailers are asked for: a request says `TE: trailers` here or nothing ([`super::headers::prepare_request`]).
+pub(super) fn asks_for_trailers(request: &Request<RequestBody>) -> bool {
+    request.headers().contains_key(header::TE)
+}
+
 /// A copy of a request that may be sent twice (RFC 9110 section 9.2.1), if this is one.
 fn copy_of_safe(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -399,12 +408,16 @@ pub(super) fn passed_on(
     link: Option<Box<Link>>,
     deadlines: Deadlines,
     upload: Option<Arc<Progress>>,
+    passes_trailers: bool,
 ) -> Result<Response<AnswerBody>, ForwardError> {
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
     }
     check_framing(&mut answer)?;
-    Ok(answer.map(|body| AnswerBody::new(body, link, deadlines.idle, upload)))
+    if let Some(upload) = &upload {
+        upload.answered();
+    }
+    Ok(answer.map(|body| AnswerBody::new(body, link, deadlines.idle, upload, passes_trailers)))
 }
 
 /// Refuses an answer that two parsers could read differently.

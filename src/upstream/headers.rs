@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{HeaderPiece, HeaderRules, HeaderTemplate};
 
+static CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 static FORWARDED: HeaderName = header::FORWARDED;
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -18,8 +19,16 @@ static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What `Connection` may name without effect: headers that we or the upstream read whatever the visitor says, and framing,
 /// which is hyper's.
-const KEPT: [&str; 7] =
-    ["authorization", "content-length", "cookie", "host", "set-cookie", "transfer-encoding", "www-authenticate"];
+const KEPT: [&str; 8] = [
+    "authorization",
+    "cdn-loop",
+    "content-length",
+    "cookie",
+    "host",
+    "set-cookie",
+    "transfer-encoding",
+    "www-authenticate",
+];
 
 /// Kept out of an encoded claim: `%` too, so that it decodes to what it was.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
@@ -133,6 +142,8 @@ pub fn prepare_request<'c>(
     headers.insert(&X_FORWARDED_HOST, forwarded.host.clone());
     headers.insert(&X_REAL_IP, client.address.clone());
     headers.insert(&FORWARDED, client.element.clone());
+    // RFC 8586: how hygiene knows a request that comes round again. `Via` would do too, but makes nginx send uncompressed.
+    headers.append(&CDN_LOOP, HeaderValue::from_static("vestibule"));
     for name in &rules.remove {
         headers.remove(name);
     }
@@ -153,26 +164,51 @@ pub fn prepare_answer(headers: &mut HeaderMap, rules: &HeaderRules, purpose: Pur
     }
 }
 
-/// Makes an upstream's trailers a visitor's: what would have been removed from its head does not come in after its body.
-pub(super) fn prepare_answer_trailers(trailers: &mut HeaderMap) {
-    let removed: Vec<_> = trailers
-        .keys()
-        .filter(|name| {
-            !may_be_trailer(name.as_str()) || **name == header::SET_COOKIE || **name == header::WWW_AUTHENTICATE
-        })
-        .cloned()
-        .collect();
+/// Keeps the trailers that may pass, either way: what would have been removed from a head does not come in after the body.
+pub(super) fn prepare_trailers(trailers: &mut HeaderMap) {
+    let removed: Vec<_> = trailers.keys().filter(|name| !may_be_trailer(name.as_str())).cloned().collect();
     for name in removed {
         trailers.remove(name);
     }
 }
 
-/// Whether a request's trailers may have a field of this name: no framing, no credentials, nothing that only we say
-/// (RFC 9110 section 6.5.1), in any spelling that a backend may take for the same.
-pub(super) fn may_be_trailer(name: &str) -> bool {
-    const NAMES: [&str; 9] =
-        ["authorization", "cookie", "expect", "forwarded", "host", "proxy-authorization", "te", "trailer", "x-real-ip"];
-    const BEGINNINGS: [&str; 6] = ["content-", "remote-", "vestibule-", "x-auth-", "x-forwarded-", "x-user"];
+/// Whether trailers may have a field of this name: no framing, no routing, no credentials, no cookies, nothing that had to be
+/// known before the body and nothing that only we say (RFC 9110 section 6.5.1), in any spelling that a backend may take for the same.
+fn may_be_trailer(name: &str) -> bool {
+    const NAMES: [&str; 30] = [
+        "authentication-info",
+        "authorization",
+        "cache-control",
+        "cdn-loop",
+        "connection",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "location",
+        "max-forwards",
+        "pragma",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "proxy-connection",
+        "range",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "vary",
+        "via",
+        "www-authenticate",
+        "x-middleware-subrequest",
+        "x-original-url",
+        "x-real-ip",
+        "x-rewrite-url",
+    ];
+    const BEGINNINGS: [&str; 8] =
+        ["access-control-", "content-", "if-", "remote-", "vestibule-", "x-auth-", "x-forwarded", "x-user"];
     !NAMES.contains(&name)
         && !BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         && !name.bytes().any(|byte| byte == b'_' || byte == b'.')

@@ -16,7 +16,8 @@ use tokio::{
 use super::{AnswerBody, Bearer, Deadlines, RequestBody, Settings, Target, Upstream};
 
 /// Longer than any test takes.
-pub(super) const PATIENT: Deadlines = Deadlines { first_byte: Duration::from_secs(60), idle: Duration::from_secs(60) };
+pub(super) const PATIENT: Deadlines =
+    Deadlines { first_byte: Duration::from_secs(60), idle: Duration::from_secs(60), body_rate: 0 };
 
 /// Short enough to be waited for.
 pub(super) const SHORT: Duration = Duration::from_millis(30);

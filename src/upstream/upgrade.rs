@@ -9,7 +9,7 @@ use hyper::client::conn::http1::Parts;
 use super::{
     AnswerBody, AnswerFault, Deadlines, ForwardError, RequestBody, Stage, Upstream,
     connect::Stream,
-    forward::{passed_on, ready_to_send},
+    forward::{asks_for_trailers, passed_on, ready_to_send},
 };
 use crate::clock::Clock;
 
@@ -41,11 +41,12 @@ impl Upstream {
     ) -> Result<UpgradeAnswer, ForwardError> {
         let asked_for = request.headers().get(header::UPGRADE).cloned();
         let mut request = ready_to_send(request)?;
-        let upload = request.body_mut().watch(deadlines.idle);
+        let upload = request.body_mut().watch(deadlines);
+        let passes_trailers = asks_for_trailers(&request);
         let first = self.first(clock);
         let (answer, link) = self.exchange_afresh(request, first, deadlines, upload.as_ref(), clock).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return passed_on(answer, link, deadlines, upload).map(UpgradeAnswer::Ordinary);
+            return passed_on(answer, link, deadlines, upload, passes_trailers).map(UpgradeAnswer::Ordinary);
         }
         let protocol = answer.headers().get(header::UPGRADE);
         let (Some(mut link), Some(protocol)) = (link, protocol) else {

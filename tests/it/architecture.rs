@@ -152,6 +152,21 @@ fn no_file_uses_unsafe_or_silences_a_lint_without_a_reason() {
 }
 
 #[test]
+fn nothing_can_switch_the_check_of_certificates_off() {
+    // What rustls, reqwest and lettre call it.
+    let words =
+        ["dangerous", "danger_accept", "tls_danger", "dangerous_accept", "ServerCertVerifier", "Certificate::NONE"];
+    let mut found = BTreeSet::new();
+    for file in rust_files("src") {
+        let text = without_comments_and_strings(&fs::read_to_string(&file).unwrap());
+        found.extend(
+            words.iter().filter(|word| text.contains(**word)).map(|word| format!("{}: {word}", file.display())),
+        );
+    }
+    assert!(found.is_empty(), "{}", lines(&found));
+}
+
+#[test]
 fn the_reader_of_imports_sees_every_form() {
     let text = r#"
         use crate::{clock::Clock, session::{Visit, Login}}; // use crate::comment::X;

@@ -208,6 +208,64 @@ async fn a_login_starts_and_recovers_though_the_provider_was_down_at_first() {
 }
 
 #[tokio::test]
+async fn the_answer_to_a_callback_takes_its_address_nowhere() {
+    let world = World::start().await;
+    let browser = world.browser();
+    let callback = browser.as_far_as_callback("demo", "/x", "mina").await;
+    let done = browser.follow(&callback).await.is(303);
+    let denied = {
+        let browser = world.browser();
+        world.provider.next_error(Endpoint::Authorize, "server_error");
+        let callback = browser.as_far_as_callback("demo", "/x", "mina").await;
+        browser.follow(&callback).await.is(303)
+    };
+    for answer in [done, denied] {
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{answer}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer}");
+        assert!(answer.body.is_empty() && !answer.location().contains("code="), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_in_a_callbacks_address_are_not_read() {
+    let world = World::start().await;
+    let id_token = world.provider.id_token("sora", &serde_json::json!({})).unwrap();
+    let browser = world.browser();
+    let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+    let mut address = url::Url::parse(callback.location()).unwrap();
+    let state = address.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let front = [("access_token", "forged"), ("id_token", &id_token), ("token_type", "Bearer")];
+    address.query_pairs_mut().clear().append_pair("state", &state).extend_pairs(front);
+    let answer = browser.navigate(&format!("{}?{}", address.path(), address.query().unwrap())).await;
+    assert!(is_refused(&answer), "{answer}");
+    assert!(!browser.is_logged_in());
+    // Beside a code they change nothing.
+    let callback = browser.as_far_as_callback("demo", "/", "mina").await;
+    let mut address = url::Url::parse(callback.location()).unwrap();
+    address.query_pairs_mut().extend_pairs(front);
+    browser.navigate(&format!("{}?{}", address.path(), address.query().unwrap())).await.is(303);
+    assert_eq!(browser.fetch("/api/me").await.is(200).json()["email"], "mina@example.test");
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_provider_is_said_in_its_own_words_and_leads_nowhere_by_itself() {
+    let world = World::start().await;
+    let mut said = Vec::new();
+    for error in ["access_denied", "login_required", "temporarily_unavailable", "invalid_scope"] {
+        let browser = world.browser();
+        world.provider.next_error(Endpoint::Authorize, error);
+        let callback = browser.as_far_as_callback("demo", "/x", "mina").await;
+        let to_page = browser.follow(&callback).await.is(303);
+        let page = browser.follow(&to_page).await.is(200);
+        assert!(page.text().contains("role=\"alert\"") && page.header("refresh").is_none(), "{error}: {page}");
+        said.push(to_page.location().to_owned());
+    }
+    said.sort();
+    said.dedup();
+    assert_eq!(said.len(), 4, "{said:?}");
+}
+
+#[tokio::test]
 async fn a_provider_that_posts_its_answer_finds_the_attempt() {
     let world = World::with("providers.demo.response_mode = \"form_post\"").await;
     let browser = world.browser();

@@ -92,14 +92,11 @@ impl Victim {
     }
 
     fn usage(&self) -> Usage {
-        let proc = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).unwrap();
-        let status = proc("status");
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        let kib = kib.trim().trim_end_matches(" kB").parse().unwrap();
-        let stat = proc("stat");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
         // The name before them may hold spaces; user and system time are the 14th and 15th of all, in hundredths.
         let ticks = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
         let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        let kib = i64::try_from(self.process.memory() / 1024).unwrap();
         Usage { kib, cpu: Duration::from_millis(ticks * 10) }
     }
 

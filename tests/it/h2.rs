@@ -110,7 +110,7 @@ async fn cookies_in_several_fields_reach_the_upstream_as_one() {
 }
 
 #[tokio::test]
-async fn trailers_pass() {
+async fn trailers_pass_to_whoever_asks_for_them() {
     let upstream = Upstream::answering(
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: application/grpc\r\n\r\n2\r\nok\r\n0\r\ngrpc-status: 0\r\n\r\n",
     )
@@ -124,6 +124,8 @@ async fn trailers_pass() {
     let answer = browser.post("/x").header("te", "trailers").body("x").await.is(200);
     assert_eq!(answer.trailers.unwrap()["grpc-status"], "0");
     assert_eq!(upstream.last().header("te"), Some("trailers"));
+    let answer = browser.post("/x").body("x").await.is(200);
+    assert_eq!((answer.text().as_str(), answer.trailers.is_none()), ("ok", true), "RFC 9110 section 6.5.1");
 }
 
 #[tokio::test]

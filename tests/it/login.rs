@@ -158,6 +158,18 @@ async fn a_form_with_e_mail_and_password_ends_where_it_was_on_the_way_to() {
 }
 
 #[tokio::test]
+async fn a_password_reaches_the_backend_as_it_was_typed_however_long() {
+    let world = World::start().await;
+    let long = format!(" 비밀번호 \"\\ {}\u{301} ", "x".repeat(4000));
+    let browser = world.browser();
+    browser.post("/auth/login").json(&json!({ "email": EMAIL, "password": &long })).await.is(401);
+    browser.post("/auth/login").form(&[("email", EMAIL), ("password", &long)]).await;
+    let asked: Vec<_> = world.backend.recorded().iter().filter_map(vestibule::demo::backend::Recorded::json).collect();
+    let passwords: Vec<_> = asked.iter().filter_map(|body| body["password"].as_str()).collect();
+    assert_eq!(passwords, [&long, &long]);
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_401_and_a_backend_that_is_down_is_503() {
     let world = World::start().await;
     let browser = world.browser();

@@ -94,6 +94,63 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     }
 }
 
+/// The audit lines with this message, each without what differs from run to run.
+fn audited(output: &str, message: &str) -> Vec<Value> {
+    let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["target"] == "audit" && line["message"] == message).collect()
+}
+
+#[tokio::test]
+async fn every_login_refusal_and_logout_leaves_a_line_that_says_who_and_from_where() {
+    let world = crate::harness::Setup::with_codes().start().await;
+    let port = free_port();
+    let changes = "providers.demo.id_token_login = { audiences = [\"vestibule\"] }";
+    let mut process = Process::run(&world.file(port, changes)).await;
+
+    let browser = world.browser_at(port);
+    browser.login_as("mina").await;
+    browser.post("/auth/logout").await.is(200);
+    let refused = world.browser_at(port);
+    refused.post("/auth/login").json(&json!({ "email": EMAIL, "password": "wrong" })).await.is(401);
+    refused.navigate("/auth/callback/demo?code=x&state=y").await.is(400);
+    refused.plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": "a.b.c" })).await.is(401);
+    refused.post("/auth/sms/send").json(&json!({ "phone": "010-1234-5678" })).await.is(200);
+    refused.post("/auth/sms/verify").json(&json!({ "phone": "010-1234-5678", "code": "000000" })).await.is(400);
+    let ended = world.browser_at(port);
+    ended.login_as("jun").await;
+    assert_eq!(world.backend.revoke_email("jun@example.test"), 1);
+    ended.post("/auth/refresh").await.is(401);
+
+    process.signal("TERM");
+    process.ended().await;
+    let output = process.output();
+    let logins = audited(&output, "login succeeded");
+    assert_eq!(logins.len(), 2, "{output}");
+    for (login, subject) in logins.iter().zip(["***mina", "***-jun"]) {
+        assert_eq!((&login["method"], &login["client"]), (&json!("demo"), &json!("127.0.0.1")));
+        assert_eq!(login["subject"], subject);
+        assert!(login["sid"].is_string() && login["device"].is_string(), "{login}");
+    }
+    let refusals = audited(&output, "login failed");
+    let reasons: Vec<_> =
+        refusals.iter().map(|line| (line["method"].as_str().unwrap(), line["reason"].as_str().unwrap())).collect();
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert_eq!(reasons[0], ("credentials", "bad credentials"));
+    assert_eq!((reasons[1].0, reasons[2].0), ("demo", "demo"));
+    assert!(refusals.iter().all(|line| line["client"] == "127.0.0.1"), "{refusals:?}");
+    let codes = audited(&output, "one-time code");
+    let results: Vec<_> = codes.iter().map(|line| line["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["sent", "wrong"]);
+    assert!(
+        codes.iter().all(|line| line["client"] == "127.0.0.1" && !line.to_string().contains("1234-5678")),
+        "{codes:?}"
+    );
+    assert_eq!(audited(&output, "logged out")[0]["client"], "127.0.0.1");
+    let ends: Vec<_> =
+        audited(&output, "session ended").iter().map(|line| (line["sid"].clone(), line["reason"].clone())).collect();
+    assert_eq!(ends, [(logins[0]["sid"].clone(), json!("SignedOut")), (logins[1]["sid"].clone(), json!("Refused"))]);
+}
+
 #[tokio::test]
 async fn every_line_is_json_and_every_request_has_one() {
     let world = World::start().await;

@@ -26,6 +26,8 @@ fn useless() -> Vec<(&'static str, Scripted)> {
         ("JSON without a token", rubbish("{}")),
         ("a token that is a number", rubbish("{\"accessToken\":5,\"refreshToken\":\"x\"}")),
         ("an empty token", rubbish("{\"accessToken\":\"\",\"refreshToken\":\"x\"}")),
+        ("an error with 200", rubbish("{\"error\":\"invalid_grant\"}")),
+        ("more than any answer has", rubbish(&format!("{{\"accessToken\":\"{}\"}}", "x".repeat(2 << 20)))),
         ("nothing", rubbish("")),
         ("204", Scripted::Answer { status: status(204), content_type: "text/plain", body: String::new() }),
         ("a redirect", Scripted::Answer { status: status(302), content_type: "text/plain", body: String::new() }),

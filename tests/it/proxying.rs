@@ -127,7 +127,16 @@ async fn trailers_pass_to_whoever_asks_for_them() {
     assert!(answer.to_lowercase().contains("\r\nx-sum: 42\r\n"), "{answer}");
     assert!(!answer.contains("evil"), "{answer}");
     let plain = exchange(&world, "GET /x/ HTTP/1.1", "").await;
-    assert!(plain.contains("ok"), "{plain}");
+    assert!(plain.contains("ok") && !plain.to_lowercase().contains("\r\nx-sum: 42"), "{plain}");
+
+    // A request's pass where they are announced, and none that had to come before the body.
+    let head = "POST /x/ HTTP/1.1\r\ntransfer-encoding: chunked\r\ntrailer: x-sum, content-length, x-user-id, cookie";
+    let body =
+        "2\r\nok\r\n0\r\nx-sum: 42\r\ncontent-length: 9\r\nx-user-id: root\r\ncookie: a=b\r\nx-unannounced: 1\r\n\r\n";
+    exchange(&world, head, body).await;
+    let heard = upstream.last();
+    assert_eq!(heard.header("trailer"), Some("x-sum"));
+    assert_eq!(String::from_utf8(heard.body).unwrap().to_lowercase(), "2\r\nok\r\n0\r\nx-sum: 42\r\n\r\n");
 }
 
 #[tokio::test]
@@ -152,8 +161,114 @@ async fn whoever_expects_100_gets_it_before_the_body_or_a_final_answer_instead()
     visitor
         .send(format!("POST /closed HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"))
         .await;
-    assert_eq!(raw::status(&visitor.head().await), 401);
+    let refused = visitor.rest().await;
+    assert_eq!(raw::status(&refused), 401, "final, with nothing before it, and the end of the connection");
     assert_eq!(upstream.heard().len(), 1);
+
+    let unasked = exchange(&world, "POST /x/ HTTP/1.1\r\ncontent-length: 4", "body").await;
+    assert_eq!(raw::status(&unasked), 200, "no 100 for who did not ask: {unasked}");
+}
+
+#[tokio::test]
+async fn whoever_expects_anything_else_is_told_so_before_the_body() {
+    let upstream = Upstream::saying("ok").await;
+    let world = before(&upstream, "").await;
+    let host = world.gateway.host();
+    for expected in ["tea", "100-continue, tea"] {
+        let mut visitor = Raw::connect(world.gateway.address()).await;
+        let head = format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\nexpect: {expected}\r\ncontent-length: 4\r\n\r\n");
+        visitor.send(head).await;
+        let answer = visitor.rest().await;
+        assert_eq!(raw::status(&answer), 417, "{expected}: {answer}");
+    }
+    assert!(upstream.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_comes_round_again_is_stopped() {
+    let port = crate::harness::free_port();
+    let route = toml(&format!("http://127.0.0.1:{port}"), "public", "");
+    let world = Setup::new().port(port).with(&route).start().await;
+    let answer = exchange(&world, "GET /x/round HTTP/1.1\r\nconnection: cdn-loop", "").await;
+    assert_eq!(raw::status(&answer), 508, "{answer}");
+}
+
+#[tokio::test]
+async fn an_upstream_sees_which_gateways_a_request_came_through() {
+    let upstream = Upstream::saying("ok").await;
+    let world = before(&upstream, "").await;
+    exchange(&world, "GET /x/ HTTP/1.1", "").await;
+    assert_eq!(upstream.last().header("cdn-loop"), Some("vestibule"));
+    // nginx does not compress what it answers to a request with `Via`.
+    assert_eq!(upstream.last().header("via"), None);
+    exchange(&world, "GET /x/ HTTP/1.1\r\ncdn-loop: cdn.example\r\nvia: 1.1 cdn", "").await;
+    assert_eq!(upstream.last().all("cdn-loop"), ["cdn.example", "vestibule"]);
+    assert_eq!(upstream.last().header("via"), Some("1.1 cdn"));
+}
+
+#[tokio::test]
+async fn a_question_that_may_go_no_further_is_answered_here() {
+    let upstream = Upstream::saying("ok").await;
+    let world = before(&upstream, "").await;
+    let answer = exchange(&world, "OPTIONS /x/ HTTP/1.1\r\nmax-forwards: 0", "").await;
+    assert!(raw::status(&answer) == 204 && answer.contains("allow: GET, HEAD"), "{answer}");
+    assert!(upstream.heard().is_empty());
+    exchange(&world, "OPTIONS /x/ HTTP/1.1\r\nmax-forwards: 7", "").await;
+    assert_eq!(upstream.last().header("max-forwards"), Some("6"));
+    let answer = exchange(&world, "OPTIONS /x/ HTTP/1.1\r\nmax-forwards: some", "").await;
+    assert_eq!(raw::status(&answer), 400, "{answer}");
+    let answer = exchange(&world, "TRACE /x/ HTTP/1.1\r\nmax-forwards: 0", "").await;
+    assert!(raw::status(&answer) == 405 && answer.contains("allow: GET, HEAD"), "{answer}");
+    assert_eq!(upstream.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn informational_answers_of_an_upstream_end_here() {
+    let upstream = Upstream::answering(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 199 Odd\r\n\r\n\
+         HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    )
+    .await;
+    let world = before(&upstream, "").await;
+    for _ in 0..2 {
+        let answer = exchange(&world, "POST /x/ HTTP/1.1\r\ncontent-length: 4", "body").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && !answer.contains("link:"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_answers_head_with_a_body_harms_nobody_else() {
+    let upstream = Upstream::start(|mut wire| async move {
+        while let Some(heard) = wire.request().await {
+            let body =
+                if heard.line().starts_with("HEAD") { "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil" } else { "" };
+            wire.send(ok("fine") + body).await;
+        }
+    })
+    .await;
+    let world = before(&upstream, "").await;
+    for _ in 0..5 {
+        let answer = world.browser().request(Method::HEAD, "/x/").await.is(200);
+        assert!(answer.body.is_empty());
+        assert_eq!(world.browser().fetch("/x/").await.is(200).text(), "fine");
+    }
+}
+
+#[tokio::test]
+async fn the_gateways_own_answers_name_no_product_and_no_version() {
+    let upstream = Upstream::saying("ok").await;
+    let world = before(&upstream, "").await;
+    for (target, status) in
+        [("/x/", 200), ("/nothing-here", 404), ("/auth/login", 200), ("/auth/session", 200), ("/x/%00", 400)]
+    {
+        let answer = exchange(&world, &format!("GET {target} HTTP/1.1\r\naccept: text/html"), "").await;
+        assert_eq!(raw::status(&answer), status, "{answer}");
+        for name in ["server:", "via:", "x-powered-by:", "hyper", env!("CARGO_PKG_VERSION")] {
+            let head = answer.split("\r\n\r\n").next().unwrap().to_lowercase();
+            assert!(!head.contains(&format!("\r\n{name}")) && !head.contains(&format!("vestibule/{name}")), "{answer}");
+        }
+        assert!(!answer.contains(concat!("Vestibule ", env!("CARGO_PKG_VERSION"))), "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -288,6 +403,44 @@ async fn an_upstream_that_is_not_there_is_502_and_the_session_stays() {
     assert!(answer.set_cookies().is_empty());
     let page = browser.navigate("/x/").await.is(502);
     assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page}");
+}
+
+#[tokio::test]
+async fn of_three_targets_one_may_be_gone_and_nobody_notices() {
+    let (one, two) = (Upstream::saying("ok").await, Upstream::saying("ok").await);
+    let gone = Upstream::saying("x").await.target();
+    let world = World::with(&format!(
+        "upstreams.x = {{ targets = [\"{}\", \"{gone}\", \"{}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"",
+        one.target(),
+        two.target()
+    ))
+    .await;
+    for _ in 0..15 {
+        world.browser().fetch("/x/").await.is(200);
+        world.browser().post("/x/").body("once").await.is(200);
+    }
+    let posts = [one.heard(), two.heard()].concat().iter().filter(|heard| heard.line().starts_with("POST")).count();
+    assert_eq!(posts, 15);
+}
+
+#[tokio::test]
+async fn what_was_sent_to_a_target_that_breaks_off_is_sent_to_no_other() {
+    let breaking = Upstream::start(|mut wire| async move { drop(wire.request().await) }).await;
+    let sound = Upstream::saying("ok").await;
+    let world = World::with(&format!(
+        "upstreams.x = {{ targets = [\"{}\", \"{}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"",
+        breaking.target(),
+        sound.target()
+    ))
+    .await;
+    let mut broken = 0;
+    for _ in 0..20 {
+        let status = world.browser().post("/x/").body("once").await.status;
+        assert!(status == 200 || status == 502, "{status}");
+        broken += usize::from(status == 502);
+    }
+    assert_eq!((breaking.heard().len(), sound.heard().len()), (broken, 20 - broken));
+    assert!(broken <= 3, "after three failures in a row the target is left out: {broken}");
 }
 
 #[tokio::test]

@@ -21,7 +21,8 @@ fn read_at(address: &str, folder: &Path, body: &str) -> (Option<MailSettings>, S
     let table = tree::read(&text).unwrap();
     let root = Section::root(keys::ROOT, &table, &START);
     let mut around = Surroundings { environment: &environment, folder, problems: &mut problems };
-    let server = server::server(&root.section("server"), limits::connections(&root.section("limits")), &mut around);
+    let sockets = limits::of_sockets(&root.section("limits"), &mut around);
+    let server = server::server(&root.section("server"), sockets, &mut around);
     let settings = mail(&root.section("otp").section("email"), &server, &mut around);
     let complaints = problems.finish("gateway.toml", &text);
     let said = complaints.errors.iter().chain(&complaints.warnings).fold(String::new(), |mut said, c| {

@@ -26,7 +26,8 @@ fn read_in(text: &str, settings: &[(&str, &str)]) -> (Option<SmsSettings>, Vec<S
     shape::check(&table, keys::ROOT, "", &START, &mut problems);
     let root = Section::root(keys::ROOT, &table, &START);
     let mut around = Surroundings { environment: &environment, folder: Path::new("/etc"), problems: &mut problems };
-    let server = server::server(&root.section("server"), limits::connections(&root.section("limits")), &mut around);
+    let sockets = limits::of_sockets(&root.section("limits"), &mut around);
+    let server = server::server(&root.section("server"), sockets, &mut around);
     let settings = sms(&root.section("otp").section("sms"), &server, &mut around);
     let complaints = problems.finish("f.toml", text);
     assert!(!complaints.to_string().contains("hunter2"), "{complaints}");

@@ -144,6 +144,17 @@ fn countries_that_nobody_sends_to_are_warned_of() {
 }
 
 #[test]
+fn sms_as_the_only_way_in_is_warned_of() {
+    let warned = |text: &str| said(&read(text).unwrap().warnings).contains("codes by SMS are the only way to log in");
+    assert!(!warned(GATEWAY), "a provider is another way");
+    let (before, rest) = GATEWAY.split_once("[providers.google]").unwrap();
+    let alone = format!("{before}{}", &rest[rest.find("[otp.sms]").unwrap()..]);
+    assert!(warned(&alone));
+    let mail = "[otp.email]\npurpose = \"login\"\nallow = \"anyone\"\nfrom = \"a@b.example\"\n[otp.email.smtp]\nurl = \"smtp://mail.example\"\n";
+    assert!(!warned(&format!("{alone}{mail}")));
+}
+
+#[test]
 fn who_may_come_in_by_phone_is_not_told_by_mail_addresses() {
     let unsaid = GATEWAY.replace("allow = { claims = { phone_number = [\"+821012345678\"] } }\n", "");
     let help = "write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`\n";

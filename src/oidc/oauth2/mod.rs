@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode, header};
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
@@ -14,7 +14,7 @@ use url::Url;
 use super::{
     Attempt, CallbackParams, Claims, Flaw, Identity, OidcError, Preset, Provider, RefreshError, Refreshed, TokenAuth,
     Unavailable,
-    fetch::{self, Received},
+    fetch::{self, Http, Received},
     metadata,
     refresh::PROFILE_AT_REFRESH,
     token::{Endpoints, Revocation},
@@ -191,7 +191,7 @@ impl Provider {
 }
 
 /// A request that the access token opens.
-fn opened(http: &Client, url: &Url, profile: &Profile, access_token: &AccessToken) -> RequestBuilder {
+fn opened(http: &Http, url: &Url, profile: &Profile, access_token: &AccessToken) -> RequestBuilder {
     let request = http.get(url.clone()).header(header::ACCEPT, "application/json");
     let own: HeaderMap = profile.headers.iter().cloned().collect();
     request.headers(own).bearer_auth(access_token.expose())

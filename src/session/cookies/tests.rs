@@ -84,7 +84,7 @@ fn a_challenge_is_a_cookie_of_its_channel_that_no_upstream_sees() {
         lines(&jar.set_challenge("sms", "S", 180).and(jar.clear_challenge("email"))),
         [
             "sb_otp_sms=S; Max-Age=180; Path=/; HttpOnly; Secure; SameSite=Lax",
-            "sb_otp_email=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax"
+            "sb_otp_email=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; Secure; SameSite=Lax"
         ]
     );
     let mut headers = cookies(&["sb_otp_sms=S; a=1; sb_otp_email=E; sb_otp_sms=T; sb_otp_pigeon=P"]);
@@ -116,7 +116,18 @@ fn a_large_value_is_split_and_stale_parts_are_deleted() {
     let names: Vec<_> = set.iter().map(|l| &l[..l.find('=').unwrap()]).collect();
     assert_eq!(names, ["sb_at", "sb_at.1", "sb_at.2", "sb_at.3", "sb_at.4"]);
     assert!(set.iter().all(|l| l.find(';').unwrap() <= 4096));
-    assert!(set[4].starts_with("sb_at.4=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax"));
+    assert!(set[4].starts_with(
+        "sb_at.4=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; Secure; SameSite=Lax"
+    ));
+}
+
+#[test]
+fn no_cookie_is_set_for_longer_than_400_days() {
+    let long = Settings { refresh_token_lifetime: Duration::from_secs(u64::MAX), ..settings("https://app.example") };
+    let jar = Jar::new(&long);
+    let set = lines(&jar.set(Token::Refresh, "x", jar.refresh_lifetime()).and(jar.set_device(uuid::Uuid::nil())));
+    assert_eq!(set.len(), 2);
+    assert!(set.iter().all(|line| line.contains("; Max-Age=34560000;")), "{set:?}");
 }
 
 #[test]
@@ -124,8 +135,11 @@ fn a_deletion_repeats_the_attributes_it_was_set_with() {
     let jar = Jar::new(&Settings { host_prefix: true, ..settings("https://app.example") });
     assert_eq!(
         lines(&jar.clear(Token::Refresh, 1)),
-        ["__Host-sb_rt=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax"]
+        ["__Host-sb_rt=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; Secure; SameSite=Lax"]
     );
     let plain = Jar::new(&settings("http://localhost:8080"));
-    assert_eq!(lines(&plain.clear(Token::Access, 1)), ["sb_at=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"]);
+    assert_eq!(
+        lines(&plain.clear(Token::Access, 1)),
+        ["sb_at=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; SameSite=Lax"]
+    );
 }

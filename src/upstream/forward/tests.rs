@@ -312,11 +312,22 @@ async fn an_answer_whose_end_is_ambiguous_is_refused() {
         "HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nok",
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
         "HTTP/1.1 200 OK\r\n folded: 1\r\n\r\n",
+        "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         "SSH-2.0-OpenSSH_9.2\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
     ] {
-        let answer = answer_of(raw).await;
+        let (listener, upstream) = one_target().await;
+        let serve = async {
+            let mut stream = accept(&listener).await;
+            read_head(&mut stream).await;
+            write(&mut stream, raw).await;
+            stream
+        };
+        let (answer, _stream) = with(&upstream, get("/"), serve).await;
         assert!(matches!(answer, Err(ForwardError::BadAnswer(_))), "{raw:?}: {answer:?}");
+        assert_eq!(pool::kept(upstream.targets()[0].id), 0, "{raw:?}");
     }
 }
 
@@ -337,25 +348,96 @@ async fn an_answer_of_http_1_0_ends_with_its_connection_and_informational_ones_a
     assert_eq!(text(answer).await, "all of it");
 }
 
-#[tokio::test]
-async fn trailers_of_an_answer_pass_and_its_connection_is_kept() {
+/// The trailers of an answer to a GET with this `TE`; the connection must be kept in any case.
+async fn trailers_of_answer(te: Option<&'static str>) -> Option<HeaderMap> {
     let (listener, upstream) = one_target().await;
     let serve = async {
         let mut stream = accept(&listener).await;
         read_head(&mut stream).await;
-        write(
-            &mut stream,
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ngrpc-status: 0\r\n\r\n",
-        )
-        .await;
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n";
+        write(&mut stream, format!("{head}0\r\ngrpc-status: 0\r\nset-cookie: sb_at=evil\r\n\r\n")).await;
         stream
     };
-    let (answer, _stream) = with(&upstream, get("/"), serve).await;
+    let mut request = get("/");
+    if let Some(te) = te {
+        request.headers_mut().insert("te", HeaderValue::from_static(te));
+    }
+    let (answer, _stream) = with(&upstream, request, serve).await;
     let mut body = answer.unwrap().into_body();
-    assert!(body.frame().await.unwrap().unwrap().is_data());
-    let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
-    assert_eq!(trailers["grpc-status"], "0");
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "ok");
+    let trailers = body.frame().await.map(|frame| frame.unwrap().into_trailers().unwrap());
     assert_eq!(pool::kept(upstream.targets()[0].id), 1);
+    trailers
+}
+
+#[tokio::test]
+async fn trailers_of_an_answer_pass_to_whoever_asked_for_them_and_its_connection_is_kept() {
+    let trailers = trailers_of_answer(Some("trailers")).await.unwrap();
+    assert_eq!(trailers["grpc-status"], "0");
+    assert_eq!(trailers.len(), 1);
+    assert_eq!(trailers_of_answer(None).await, None);
+}
+
+#[tokio::test]
+async fn bytes_behind_an_answer_that_has_no_body_reach_nobody() {
+    for (method, raw) in [
+        (Method::HEAD, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody"),
+        (Method::HEAD, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"),
+        (Method::GET, "HTTP/1.1 204 No Content\r\n\r\nbody"),
+        (Method::GET, "HTTP/1.1 304 Not Modified\r\ncontent-length: 4\r\n\r\nbody"),
+        (Method::GET, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"),
+    ] {
+        let (listener, upstream) = one_target().await;
+        let mut request = get("/");
+        *request.method_mut() = method;
+        let serve = async {
+            let mut stream = accept(&listener).await;
+            read_head(&mut stream).await;
+            write(&mut stream, raw).await;
+            stream
+        };
+        let (answer, mut stream) = with(&upstream, request, serve).await;
+        text(answer.unwrap()).await;
+        assert_eq!(pool::kept(upstream.targets()[0].id), 0, "{raw:?}");
+        // It may be a reset, since bytes were left unread.
+        let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0]).await;
+
+        let serve = async {
+            let mut stream = accept(&listener).await;
+            read_head(&mut stream).await;
+            write(&mut stream, OK).await;
+        };
+        assert_eq!(text(with(&upstream, get("/next"), serve).await.0.unwrap()).await, "ok", "{raw:?}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_come_to_an_idle_connection_are_no_answer_to_the_next_request() {
+    let (listener, upstream) = one_target().await;
+    let serve = async {
+        let mut stream = accept(&listener).await;
+        read_head(&mut stream).await;
+        write(&mut stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+        stream
+    };
+    let (answer, mut stream) = with(&upstream, get("/"), serve).await;
+    text(answer.unwrap()).await;
+    assert_eq!(pool::kept(upstream.targets()[0].id), 1);
+    write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil").await;
+    // Another connection between two sockets of this process is made after those bytes were delivered.
+    let meanwhile = async {
+        let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+        tokio::join!(near, listener.accept())
+    };
+    drop(meanwhile.await);
+    let serve = async {
+        let mut stream = accept(&listener).await;
+        read_head(&mut stream).await;
+        write(&mut stream, OK).await;
+    };
+    // A request that must not be sent twice: nothing of it went over the first connection.
+    let (answer, ()) = with(&upstream, post(RequestBody::full("body".into())), serve).await;
+    assert_eq!(text(answer.unwrap()).await, "ok");
 }
 
 #[tokio::test]

@@ -119,6 +119,56 @@ fn trailers_are_asked_for_and_announced_only_where_they_may_pass() {
 }
 
 #[test]
+fn trailers_that_had_to_come_before_the_body_do_not_come_after_it() {
+    for forbidden in [
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "connection",
+        "host",
+        "te",
+        "trailer",
+        "upgrade",
+        "max-forwards",
+        "cdn-loop",
+        "via",
+        "authorization",
+        "proxy-authorization",
+        "www-authenticate",
+        "cookie",
+        "set-cookie",
+        "cache-control",
+        "location",
+        "vary",
+        "access-control-allow-origin",
+        "forwarded",
+        "x-forwarded-for",
+        "x-real-ip",
+        "x-auth-status",
+        "x-user-id",
+        "x_user_id",
+        "remote.user",
+        "vestibule-assertion",
+    ] {
+        let mut trailers = map(&[(forbidden, "1"), ("grpc-status", "0"), ("server-timing", "db;dur=1")]);
+        prepare_trailers(&mut trailers);
+        assert_eq!(trailers, map(&[("grpc-status", "0"), ("server-timing", "db;dur=1")]), "{forbidden}");
+    }
+}
+
+#[test]
+fn each_pass_through_the_gateway_is_written_down_behind_those_before_it() {
+    let names = |headers: &HeaderMap| {
+        headers.get_all("cdn-loop").iter().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&Setup::default().prepare(&[])), ["vestibule"]);
+    let lines = [("connection", "cdn-loop, close"), ("cdn-loop", "cdn.example; id=7"), ("cdn-loop", "vestibule")];
+    assert_eq!(names(&Setup::default().prepare(&lines)), ["cdn.example; id=7", "vestibule", "vestibule"]);
+    let rules = HeaderRules { set: Vec::new(), remove: vec![CDN_LOOP.clone()] };
+    assert!(names(&Setup { rules, ..Setup::default() }.prepare(&[])).is_empty());
+}
+
+#[test]
 fn expect_ends_here() {
     assert!(!Setup::default().prepare(&[("expect", "100-continue")]).contains_key("expect"));
 }

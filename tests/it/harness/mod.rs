@@ -39,6 +39,18 @@ pub(crate) fn within_patience<F: Future>(what: &'static str, event: F) -> impl F
     }
 }
 
+/// Tells a figure, or what could not be run; `cargo test -- --nocapture` shows it.
+#[expect(clippy::print_stdout, reason = "whoever runs the tests is to see it")]
+pub(crate) fn report(line: &str) {
+    println!("{line}");
+}
+
+/// That a program that a test needs is not installed: to be seen, and a failure where everything has to be there.
+pub(crate) fn not_installed(program: &str, error: &std::io::Error) {
+    assert!(std::env::var_os("CI").is_none(), "{program}: {error}");
+    report(&format!("NOT RUN: {program} is not installed"));
+}
+
 /// Seconds, as a duration.
 pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

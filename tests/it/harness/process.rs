@@ -89,6 +89,27 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// How many files and sockets it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
+    /// Bytes of memory that are its own at present.
+    pub(crate) fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
+    /// Lets it have no more files and sockets open than that.
+    pub(crate) fn limit_files(&self, most: usize) {
+        let done = std::process::Command::new("prlimit")
+            .args([format!("--pid={}", self.id()), format!("--nofile={most}:")])
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+
     /// Waits for its end, and for the last of what it wrote.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let status = within_patience("the end of the process", self.child.wait()).await.unwrap();

@@ -1,10 +1,10 @@
 //! A connection of which every byte is the test's: for what no well-behaved client sends, and for what exactly comes back.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use super::within_patience;
@@ -20,6 +20,15 @@ impl Raw {
     /// Connects.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// Connects from that address of the loopback.
+    pub(crate) async fn connect_from(client: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((client, 0).into()).unwrap();
+        let stream = socket.connect(address).await.expect("the gateway listens");
         stream.set_nodelay(true).unwrap();
         Self { stream, buffer: Vec::new() }
     }

@@ -1,0 +1,129 @@
+//! Clients that hold on to connections by being slow, and the want of file descriptors: they end, and nobody else notices.
+
+use std::{net::SocketAddr, process::Stdio, sync::Arc};
+
+use tokio::{process::Command, sync::Notify};
+
+use crate::harness::{Process, Raw, Upstream, World, free_port, not_installed, raw, report, within_patience};
+
+/// Runs `slowhttptest` against the gateway until none of its connections is left, while somebody else asks one request
+/// after the other. `None` where it is not installed.
+async fn attacked(world: &World, arguments: &str) -> Option<String> {
+    let url = format!("http://{}/public/ping", world.gateway.address());
+    let spawned = Command::new("slowhttptest")
+        .args(arguments.split_whitespace())
+        .args(["-u", &url])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let attack = match spawned {
+        Ok(attack) => attack,
+        Err(error) => {
+            not_installed("slowhttptest", &error);
+            return None;
+        }
+    };
+    let over = Arc::new(Notify::new());
+    let (told, browser) = (Arc::clone(&over), world.browser());
+    let somebody = async {
+        let mut asked = 0;
+        tokio::select! {
+            () = told.notified() => asked,
+            () = async { loop { browser.fetch("/public/ping").await.is(200); asked += 1; } } => unreachable!(),
+        }
+    };
+    let said = async {
+        let output = within_patience("the end of the attack", attack.wait_with_output()).await.unwrap();
+        over.notify_one();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (asked, said) = tokio::join!(somebody, said);
+    assert!(asked > 0);
+    Some(said)
+}
+
+fn world(limits: &str) -> impl Future<Output = World> {
+    let toml = format!("limits = {{ {limits} }}\nserver.admin_listen = \"127.0.0.1:0\"");
+    async move { World::with(&toml).await }
+}
+
+#[tokio::test]
+async fn a_thousand_slow_heads_are_gone_after_the_header_timeout_and_nobody_else_notices() {
+    let world = world("header_timeout = \"2s\"").await;
+    // A line a second, so that no connection is ever silent; 40 s at most.
+    let Some(said) = attacked(&world, "-H -c 1000 -r 1000 -i 1 -l 40").await else { return };
+    assert!(said.contains("No open connections left"), "{said}");
+}
+
+#[tokio::test]
+async fn a_connection_that_idles_is_closed() {
+    let world = world("idle_timeout = \"1s\"").await;
+    let mut idle = Raw::connect(world.gateway.address()).await;
+    idle.send(format!("GET /public/ping HTTP/1.1\r\nhost: {}\r\n\r\n", world.gateway.host())).await;
+    assert_eq!(raw::status(&idle.rest().await), 200);
+}
+
+/// A gateway as a process of its own, where everybody may see the upstream's `here`.
+async fn gateway(upstream: &Upstream) -> (Process, SocketAddr, String) {
+    let port = free_port();
+    let toml = format!(
+        r#"
+        server = {{ listen = "127.0.0.1:{port}", public_url = "http://127.0.0.1:{port}" }}
+        providers.none = {{ issuer = "http://127.0.0.1:1", client_id = "x", client_secret = "x" }}
+        upstreams.app = {{ targets = ["{}"], bearer = "none" }}
+        routes = [{{ path = "/{{*rest}}", upstream = "app", access = "public" }}]
+        "#,
+        upstream.target()
+    );
+    let ask = format!("GET / HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n");
+    (Process::run(&toml).await, ([127, 0, 0, 1], port).into(), ask)
+}
+
+#[tokio::test]
+async fn without_file_descriptors_the_connections_there_are_go_on_and_the_next_ones_wait() {
+    let upstream = Upstream::saying("here").await;
+    let (process, address, ask) = gateway(&upstream).await;
+    let mut there = Raw::connect(address).await;
+    there.send(&ask).await;
+    there.until(b"here").await;
+
+    process.limit_files(process.open_files() + 5);
+    let mut others = Vec::new();
+    for _ in 0..20 {
+        others.push(Raw::connect(address).await);
+    }
+    process.until_said("cannot accept connections").await;
+    for _ in 0..100 {
+        there.send(&ask).await;
+        there.until(b"here").await;
+    }
+    // With the first of them gone the last one gets its turn.
+    let mut last = others.pop().unwrap();
+    drop(others);
+    last.send(&ask).await;
+    last.until(b"here").await;
+    process.until_said("accepting connections again").await;
+}
+
+#[tokio::test]
+async fn ten_thousand_idle_connections_cost_little_memory() {
+    const COUNT: usize = 10_000;
+    vestibule::listen::files::allow_many(1);
+    let upstream = Upstream::saying("here").await;
+    let (process, address, ask) = gateway(&upstream).await;
+    let before = process.memory();
+    let mut open = Vec::with_capacity(COUNT);
+    for client in 0..COUNT {
+        // One client may have 4096.
+        let from = [127, 0, 1, u8::try_from(client / 4000).unwrap()];
+        let mut raw = Raw::connect_from(from.into(), address).await;
+        raw.send(&ask).await;
+        raw.until(b"here").await;
+        open.push(raw);
+    }
+    let each = (process.memory() - before) / COUNT;
+    report(&format!("10,000 idle connections: {each} bytes of memory each"));
+    assert!(each <= 20_000, "{each} bytes each");
+}
