@@ -304,12 +304,16 @@ fn verdict(failure: &Failure) -> Verdict {
                 "This host is not served here",
                 "이 호스트는 여기에서 제공되지 않습니다",
             ),
-            Refusal::Method => v(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "This method is not allowed",
-                "허용되지 않는 메서드입니다",
-            ),
+            // What follows a CONNECT is meant for a tunnel, and is no request.
+            Refusal::Method => Verdict {
+                close: true,
+                ..v(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    "This method is not allowed",
+                    "허용되지 않는 메서드입니다",
+                )
+            },
             Refusal::TooManyHeaders => Verdict {
                 close: true,
                 ..v(

@@ -4,6 +4,7 @@ mod browser;
 mod gateway;
 mod op;
 mod process;
+mod proxies;
 pub(crate) mod raw;
 mod servers;
 mod smtp;
@@ -17,6 +18,7 @@ pub(crate) use self::{
     gateway::{Gateway, Setup, World, free_port},
     op::OpenIdProvider,
     process::Process,
+    proxies::Product,
     raw::Raw,
     servers::StoreServer,
     smtp::MailServer,
