@@ -814,3 +814,6 @@ async fn collect(body: Incoming) -> Result<Bytes, Failure> {
         Err(_) => Err(Failure::BodyStalled),
     }
 }
+
+#[cfg(test)]
+mod tests;
