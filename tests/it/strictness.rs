@@ -179,6 +179,8 @@ async fn a_chunked_body_with_a_fault_is_400_and_never_whole_at_the_upstream() {
     let (upstream, _) = backend().await;
     let world = world(&upstream).await;
     let host = world.gateway.host();
+    let cookies = world.logged_in("mina").await.cookie_header();
+    world.backend.forget_recorded();
     let extension = format!("2;a={}\r\nab\r\n0\r\n\r\n", "y".repeat(17 * 1024));
     for body in [
         "2\t\r\nab\r\n0\r\n\r\n",
@@ -206,14 +208,18 @@ async fn a_chunked_body_with_a_fault_is_400_and_never_whole_at_the_upstream() {
         "2\r\nab\r\n00000000000000000000000000000000g\r\n\r\n",
         &extension,
     ] {
-        let mut visitor = Raw::connect(world.gateway.address()).await;
-        let request = format!("POST /x HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\n\r\n{body}");
-        visitor.send(format!("{request}GET /smuggled HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
-        let answer = visitor.rest().await;
-        assert_eq!(raw::status(&answer), 400, "{body:?}: {answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{body:?}: {answer}");
+        // An open route, one whose bodies are kept for a second try, and an endpoint of the gateway's own.
+        for (path, cookies) in [("/x", ""), ("/api/x", &*cookies), ("/auth/login", "")] {
+            let head =
+                format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookies}\r\ntransfer-encoding: chunked");
+            let request = format!("{head}\r\n\r\n{body}GET /smuggled HTTP/1.1\r\nhost: {host}\r\n\r\n");
+            let answer = Raw::exchange(world.gateway.address(), request).await;
+            assert_eq!(raw::status(&answer), 400, "{path} {body:?}: {answer}");
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{path} {body:?}: {answer}");
+        }
     }
     assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
+    assert!(world.backend.recorded().is_empty(), "{:?}", world.backend.recorded());
 }
 
 #[tokio::test]
@@ -230,4 +236,95 @@ async fn bytes_behind_the_last_chunk_are_the_next_request() {
         assert_eq!(statuses, [200, status], "{answer}");
     }
     assert_eq!(upstream.heard().len(), 3);
+}
+
+/// Numbers that are the same in every run.
+struct Seeded(u64);
+
+impl Seeded {
+    fn pick<'l>(&mut self, list: &[&'l str]) -> &'l str {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        list[usize::try_from(self.0 >> 33).unwrap() % list.len()]
+    }
+}
+
+/// The unit test is `handle::tests::the_decision_before_a_rewrite_is_the_decision_after_it`; here the bytes are looked at.
+#[tokio::test]
+async fn what_was_judged_is_what_arrives_with_a_prefix_stripped_or_not() {
+    let (plain, stripped) = (Upstream::saying("plain").await, Upstream::saying("stripped").await);
+    let world = World::with(&format!(
+        "upstreams.p = {{ targets = [\"{}\"] }}\nupstreams.s = {{ targets = [\"{}\"] }}\n\
+         [[routes]]\npath = \"/{{*rest}}\"\nupstream = \"p\"\naccess = \"public\"\n\
+         [[routes]]\npath = \"/s/{{*rest}}\"\nupstream = \"s\"\naccess = \"public\"\nstrip = \"/s\"\n",
+        plain.target(),
+        stripped.target()
+    ))
+    .await;
+    let host = world.gateway.host();
+    let mut seeded = Seeded(7);
+    let mut counts = [0, 0, 0];
+    let mut visitor = Raw::connect(world.gateway.address()).await;
+    for _ in 0..3000 {
+        let mut path = String::new();
+        for _ in 0..seeded.pick(&["1", "22", "333", "4444"]).len() {
+            path.push('/');
+            path += seeded.pick(&[
+                "s",
+                "s",
+                "%73",
+                "a",
+                "%61%2d",
+                "..",
+                ".",
+                "%ea%b0%80",
+                "x;y",
+                "",
+                "~!$&'()*+,=:@",
+                "%2e",
+                "%2f",
+                "100%25",
+                "%",
+                "S",
+                "...",
+                "%3b",
+            ]);
+        }
+        let query = seeded.pick(&["", "", "?", "?a=/../b&c=%2f%", "??/s/"]);
+        visitor.send(format!("GET {path}{query} HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
+        let head = visitor.head().await;
+        let before = (plain.heard().len(), stripped.heard().len());
+        let Ok(judged) = vestibule::hygiene::canonical_path(&path) else {
+            assert_eq!(raw::status(&head), 400, "{path}");
+            visitor = Raw::connect(world.gateway.address()).await;
+            counts[2] += 1;
+            continue;
+        };
+        let length: usize =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+        let body = String::from_utf8(visitor.exactly(length).await).unwrap();
+        let arrived = match &*body {
+            "plain" => {
+                assert!(judged != "/s" && !judged.starts_with("/s/"), "{path}");
+                counts[0] += 1;
+                (plain.last().line().to_owned(), format!("GET {judged}{query} HTTP/1.1"))
+            }
+            "stripped" => {
+                let left = judged.strip_prefix("/s").unwrap();
+                let root = if left.is_empty() { "/" } else { "" };
+                counts[1] += 1;
+                (stripped.last().line().to_owned(), format!("GET {root}{left}{query} HTTP/1.1"))
+            }
+            // Two readings, two routes: none.
+            _ => {
+                assert_eq!(
+                    (raw::status(&head), plain.heard().len(), stripped.heard().len()),
+                    (404, before.0, before.1)
+                );
+                continue;
+            }
+        };
+        assert_eq!(arrived.0, arrived.1, "{path}{query}");
+    }
+    assert_eq!((plain.heard().len(), stripped.heard().len()), (counts[0], counts[1]));
+    assert!(counts.iter().all(|count| *count > 200), "{counts:?}");
 }

@@ -203,6 +203,12 @@ async fn cve_2023_27487_what_an_inner_hop_would_say_is_not_taken_from_outside() 
     assert!(!heard.head.contains("forged"), "{}", heard.head);
     let id = heard.header("x-request-id").expect("a number of our own");
     assert!(answer.contains(id), "{answer}");
+    // Nor does a visitor take away what we say.
+    let connection = format!("GET /public/x HTTP/1.1\r\nconnection: {}", names.join(", "));
+    assert_eq!(raw::status(&ask(&world, &connection).await), 200);
+    for name in ["x-request-id", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip"] {
+        assert!(upstream.last().header(name).is_some(), "{name}");
+    }
 }
 
 /// Zitadel GHSA-93m4-mfpg-c3xf, caddy-security CVE-2024-21494 and CVE-2024-21499 too.
