@@ -185,14 +185,19 @@ impl Heads {
     fn end(&mut self) {
         self.complete += 1;
         let Draft { length, is_chunked, is_websocket, .. } = self.draft;
-        self.state = if is_websocket {
+        let length = length.unwrap_or(0);
+        // With a body it is no handshake: nothing is granted.
+        let may_switch = is_websocket && !is_chunked && length == 0;
+        self.state = if may_switch {
             State::Apart
         } else if is_chunked {
             State::Chunked(Chunk::Size, 0)
+        } else if length > 0 {
+            State::Length(length)
         } else {
-            length.filter(|length| *length > 0).map_or(State::Head, State::Length)
+            State::Head
         };
-        self.draft = Draft { is_websocket, ..Draft::default() };
+        self.draft = Draft { is_websocket: may_switch, ..Draft::default() };
     }
 }
 
@@ -481,6 +486,11 @@ mod tests {
             let expected = (Some(Seen::MaySwitch { heads }), heads);
             assert_eq!(outcome([row.as_bytes()]), expected, "{row:?}");
             assert_eq!(outcome(each_byte(row.as_bytes())), expected, "{row:?}");
+        }
+        for (framing, body) in [("content-length: 1", "x"), ("transfer-encoding: chunked", "1 \r\nx\r\n0\r\n\r\n")] {
+            let row = format!("GET / HTTP/1.1\r\nupgrade: websocket\r\n{framing}\r\n\r\n{body}\n");
+            let (seen, _) = outcome([row.as_bytes()]);
+            assert_eq!(seen, Some(Seen::Ambiguous { from: 0 }), "with a body it is none: {row:?}");
         }
         let mut heads = Heads::new(1024);
         assert_eq!(read(&mut heads, handshake.as_bytes()), Seen::MaySwitch { heads: 1 });

@@ -223,6 +223,33 @@ async fn a_chunked_body_with_a_fault_is_400_and_never_whole_at_the_upstream() {
 }
 
 #[tokio::test]
+async fn a_body_that_ends_early_is_never_whole_at_the_upstream() {
+    let (upstream, _) = backend().await;
+    let world = world(&upstream).await;
+    let host = world.gateway.host();
+    let upgrade = "connection: upgrade\r\nupgrade: websocket\r\n";
+    for (framing, body) in [
+        ("content-length: 10", "half"),
+        ("content-length: 10", ""),
+        ("transfer-encoding: chunked", "4\r\nhalf\r\n"),
+        ("transfer-encoding: chunked", "4\r\nhalf\r\n0\r\n"),
+        ("transfer-encoding: chunked", ""),
+    ] {
+        for lines in [framing.to_owned(), format!("{upgrade}{framing}")] {
+            let mut visitor = Raw::connect(world.gateway.address()).await;
+            visitor.send(format!("GET /x HTTP/1.1\r\nhost: {host}\r\n{lines}\r\n\r\n{body}")).await;
+            visitor.finish().await;
+            let answer = visitor.rest().await;
+            assert!(matches!(raw::status(&answer), 0 | 400), "{lines} {body:?}: {answer}");
+        }
+    }
+    let mut visitor = Raw::connect(world.gateway.address()).await;
+    visitor.send(format!("GET /x HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
+    assert_eq!(raw::status(&visitor.head().await), 200);
+    assert_eq!(upstream.heard().len(), 1, "{:?}", upstream.heard());
+}
+
+#[tokio::test]
 async fn bytes_behind_the_last_chunk_are_the_next_request() {
     let (upstream, _) = backend().await;
     let world = world(&upstream).await;
