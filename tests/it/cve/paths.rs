@@ -315,7 +315,7 @@ async fn cve_2026_33186_a_path_without_its_slash_is_no_path() {
 
 /// August 2026, without a number: the shortcuts for preflights, keys and callbacks.
 #[tokio::test]
-async fn mod_auth_openidc_2_4_preflights_carry_no_identity() {
+async fn mod_auth_openidc_of_august_2026_preflights_carry_no_identity() {
     let upstream = Upstream::saying("b").await;
     let cors = "cors = { origins = [\"https://partner.example\"], credentials = true }";
     let more = format!(
