@@ -306,8 +306,10 @@ fn verdict(failure: &Failure) -> Verdict {
                 "This host is not served here",
                 "이 호스트는 여기에서 제공되지 않습니다",
             ),
+            // What follows a CONNECT is meant for a tunnel, and is no request.
             Refusal::Method => Verdict {
                 allow: Some(METHODS),
+                close: true,
                 ..v(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method_not_allowed",

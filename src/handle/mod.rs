@@ -256,7 +256,7 @@ impl Gateway {
         }
         trail.cors = route.settings.cors.as_ref();
         trail.origin = trail.cors.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
-        let purpose = purpose(&parts);
+        let purpose = purpose(&parts, body.is_end_stream());
         let mut passage = Passage { gateway: self, peer, admitted, route, upstream, target, purpose, parts, trail };
 
         if route.settings.access == Access::Public {
@@ -693,8 +693,10 @@ impl From<Failure> for Stop {
 }
 
 /// A WebSocket's handshake (RFC 6455 section 4.1) is the one switch of protocols there is: any other would be a tunnel past every rule. Extended CONNECT is off.
-fn purpose(parts: &Parts) -> Purpose {
-    let is_websocket = parts.method == Method::GET
+/// With a body it is an ordinary request, whose body the upstream gets: a tunnel could begin in the middle of it.
+fn purpose(parts: &Parts, is_empty: bool) -> Purpose {
+    let is_websocket = is_empty
+        && parts.method == Method::GET
         && parts.version == Version::HTTP_11
         && parts.headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
         && parts.headers.get_all(header::CONNECTION).iter().any(|value| {
@@ -814,3 +816,6 @@ async fn collect(body: Incoming) -> Result<Bytes, Failure> {
         Err(_) => Err(Failure::BodyStalled),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,10 +23,11 @@ use super::{
 
 /// Head and body of a small response are copied into one buffer of this size: one `send` is cheaper than one `writev`.
 const SMALL: usize = 4096;
-/// What hyper reads in place of an ambiguous head's faulty line. NUL is fatal wherever in a head it stands, and the
-/// empty line makes hyper look at once. So the refusal is hyper's own 400 with `connection: close`, written in its
-/// turn after the answers under way.
-const SPOIL: &[u8] = b"\0\r\n\r\n";
+/// What hyper reads in place of an ambiguous head's or body's faulty line. NUL is fatal wherever in a head, a chunk's
+/// size or a trailer it stands, the LF behind it in a chunk's extension, and the empty line makes hyper look at once. So
+/// the refusal of a head is hyper's own 400 with `connection: close`, written in its turn after the answers under way;
+/// the body of a request being served ends with an error.
+const SPOIL: &[u8] = b"\0\n\r\n\r\n";
 
 /// What a connection is doing. The task that serves it is the only writer (HTTP/2 streams run beside it on the same
 /// thread), so the order of the atomics is no concern.
@@ -184,7 +185,7 @@ impl<T> Watched<T> {
         match &mut self.inspection {
             Inspection::Heads(heads) => {
                 self.watch.partial.store(true, Relaxed);
-                match heads.read(&buf.filled()[before..]) {
+                match heads.read(&mut buf.filled_mut()[before..]) {
                     Seen::Fine => {}
                     Seen::Ambiguous { from } => {
                         buf.set_filled(before + from);

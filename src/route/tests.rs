@@ -3,6 +3,8 @@ use proptest::{prelude::*, sample::select};
 
 use super::*;
 
+mod decision;
+
 fn settings(line: usize, methods: &[&str], hosts: &[&str], path: &str) -> Settings {
     Settings {
         path: path.to_owned(),

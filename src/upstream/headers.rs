@@ -17,9 +17,9 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// What `Connection` may name without effect: headers that we or the upstream read whatever the visitor says, and framing,
-/// which is hyper's.
-const KEPT: [&str; 8] = [
+/// What `Connection` may name without effect: headers that we or the upstream read whatever the visitor says, framing,
+/// which is hyper's, and the request's number, which is ours.
+const KEPT: [&str; 9] = [
     "authorization",
     "cdn-loop",
     "content-length",
@@ -28,6 +28,7 @@ const KEPT: [&str; 8] = [
     "set-cookie",
     "transfer-encoding",
     "www-authenticate",
+    "x-request-id",
 ];
 
 /// Kept out of an encoded claim: `%` too, so that it decodes to what it was.

@@ -5,6 +5,8 @@
 mod codes;
 mod framing;
 mod headers;
+mod http2;
 mod paths;
 mod redirects;
+mod scene;
 mod tokens;

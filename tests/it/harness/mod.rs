@@ -5,6 +5,7 @@ pub(crate) mod frames;
 mod gateway;
 mod op;
 mod process;
+mod proxies;
 pub(crate) mod raw;
 mod servers;
 mod smtp;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     gateway::{Gateway, Setup, World, free_port},
     op::OpenIdProvider,
     process::Process,
+    proxies::Product,
     raw::Raw,
     servers::StoreServer,
     smtp::MailServer,

@@ -50,6 +50,17 @@ impl Raw {
         String::from_utf8(self.until(b"\r\n\r\n").await).expect("a head in ASCII")
     }
 
+    /// The head of an answer, or what came of it before the other side closed.
+    pub(crate) async fn head_or_end(&mut self) -> String {
+        while !self.buffer.windows(4).any(|window| window == b"\r\n\r\n") && self.more().await {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
+    }
+
+    /// Says that no more will be sent.
+    pub(crate) async fn finish(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
     /// Everything up to and with `end`.
     pub(crate) async fn until(&mut self, end: &[u8]) -> Vec<u8> {
         loop {

@@ -1,0 +1,108 @@
+use http::Request;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    hygiene::Settings,
+    route::{OwnPaths, RetryOn401, Settings as RouteSettings},
+};
+
+fn hygiene() -> Hygiene {
+    Hygiene::new(Settings {
+        public_url: "https://app.example".parse().unwrap(),
+        hosts: vec!["other.example".into()],
+        trusted_proxies: Vec::new(),
+        own_headers: Vec::new(),
+        block: hygiene::Block { bytes: 32 * 1024, lines: 100 },
+    })
+}
+
+fn table() -> Table {
+    let route = |line, path: &str, strip: Option<&str>, hosts: &[&str]| RouteSettings {
+        path: path.to_owned(),
+        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        methods: Vec::new(),
+        strip: strip.map(str::to_owned),
+        upstream: 0,
+        access: Access::User,
+        headers: upstream::HeaderRules::default(),
+        body_limit: None,
+        timeout: None,
+        idle_timeout: Duration::from_secs(1),
+        body_rate: 0,
+        retry_on_401: RetryOn401::All,
+        on_second_401: None,
+        cors: None,
+        line,
+    };
+    let own = OwnPaths { base_path: "/auth".into(), providers: vec!["a".into()], credentials: true, codes: Vec::new() };
+    let routes = vec![
+        route(1, "/{*rest}", None, &[]),
+        route(2, "/a/{*rest}", Some("/a"), &[]),
+        route(3, "/a/b/{*rest}", None, &[]),
+        route(4, "/b/{id}", None, &[]),
+        route(5, "/a/b/a/{*rest}", Some("/a/b"), &["other.example"]),
+        route(6, "/%EA%B0%80/{*rest}", Some("/%EA%B0%80"), &[]),
+    ];
+    Table::build(routes, own).unwrap()
+}
+
+/// The head of a request as it comes in.
+fn head(target: &Uri, host: &str) -> Parts {
+    let (mut parts, ()) = Request::builder().header("host", host).body(()).unwrap().into_parts();
+    parts.uri = target.clone();
+    parts
+}
+
+/// Where a request leads: the route's line, or its own endpoint.
+fn decision(table: &Table, host: &str, path: &str) -> String {
+    match table.find(&Method::GET, host, path) {
+        Found::Route(route) => route.settings.line.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// CVE-2026-33494, CVE-2019-9901: rules and upstream read one and the same path, and so does whoever reads it again.
+#[test]
+fn the_decision_before_a_rewrite_is_the_decision_after_it() {
+    let (hygiene, table) = (hygiene(), table());
+    let (judged_all, routed) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    proptest!(ProptestConfig::with_cases(6_000), |(
+        path in "(/|/(a|b|%61|%62|auth|A|\\.|\\.\\.|c|;|;v=1|%EA%B0%80|%ea%b0%80|%[0-9a-fA-F]{2}|%25[0-9]{2}|[a-z.;%~!@:]{0,3})){1,6}/?",
+        query in "(\\?[a-c/.%&=?;]{0,8})?",
+        host in prop::sample::select(&["app.example", "other.example", "OTHER.example:443"][..]),
+        absolute in any::<bool>(),
+    )| {
+        let start = if absolute { format!("http://{host}") } else { String::new() };
+        let Ok(target) = format!("{start}{path}{query}").parse::<Uri>() else { return Ok(()) };
+        let mut parts = head(&target, host);
+        let peer = IpAddr::from([203, 0, 113, 9]);
+        let Ok(admitted) = hygiene.admit(&mut parts, peer, true) else { return Ok(()) };
+        let host = admitted.host.as_str();
+        let judged = decision(&table, host, parts.uri.path());
+        judged_all.update(|count| count + 1);
+
+        let canonical = hygiene::canonical_path(parts.uri.path());
+        prop_assert!(matches!(&canonical, Ok(Cow::Borrowed(same)) if *same == parts.uri.path()), "{:?}", parts.uri);
+        prop_assert_eq!(parts.uri.query().unwrap_or(""), query.strip_prefix('?').unwrap_or(""));
+
+        let text = parts.uri.to_string();
+        let mut again = head(&text.parse().unwrap(), host);
+        let admitted = hygiene.admit(&mut again, peer, true);
+        prop_assert!(admitted.is_ok(), "{}", text);
+        prop_assert_eq!(&again.uri, &parts.uri);
+        prop_assert_eq!(&decision(&table, host, again.uri.path()), &judged);
+
+        if let Found::Route(route) = table.find(&Method::GET, host, parts.uri.path()) {
+            routed.update(|count| count + 1);
+            let forwarded = route.upstream_path(parts.uri.path_and_query().unwrap());
+            let stripped = route.settings.strip.as_deref().unwrap_or("");
+            let left = text.strip_prefix(stripped).unwrap();
+            let left = if left.starts_with('/') { left.to_owned() } else { format!("/{left}") };
+            prop_assert_eq!(forwarded.as_str(), left);
+            let canonical = hygiene::canonical_path(forwarded.path());
+            prop_assert_eq!(canonical.as_deref(), Ok(forwarded.path()));
+        }
+    });
+    assert!(routed.get() > 500 && judged_all.get() > routed.get() + 100, "{judged_all:?} {routed:?}");
+}

@@ -1,0 +1,150 @@
+//! The whole decision, which route and who may, against an oracle written from the table's text: 100,000 random requests, the same in every run.
+
+use super::*;
+
+/// Path, hosts, methods, who may; the line is the place in this list, from 1.
+fn routes() -> Vec<Settings> {
+    let roles = |names: &[&str]| Access::Roles(names.iter().map(|name| (*name).to_owned()).collect());
+    let admin = &["admin.example"][..];
+    let table: [(&str, &[&str], &[&str], Access); 13] = [
+        ("/public/{*rest}", &[], &[], Access::Public),
+        ("/app/{*rest}", &[], &[], Access::User),
+        ("/app/{id}", &["GET"], &[], Access::Optional),
+        ("/app/open", &["PUT", "PURGE"], &[], Access::Public),
+        ("/admin/{*rest}", &[], &[], roles(&["admin"])),
+        ("/admin/report", &["GET"], &[], roles(&["admin", "auditor"])),
+        ("/login", &[], &[], Access::Anonymous),
+        ("/", &[], &[], Access::Optional),
+        ("/{*rest}", &[], admin, roles(&["admin"])),
+        ("/admin/{id}", &["POST"], admin, roles(&["root"])),
+        ("/admin/{*rest}", &[], &["admin.example:8080"], roles(&["root"])),
+        ("/public/{id}/admin", &[], &[], roles(&["admin"])),
+        ("/public/", &["HEAD"], &[], Access::User),
+    ];
+    let lines = table.into_iter().enumerate();
+    lines
+        .map(|(at, (path, methods, hosts, access))| Settings { access, ..settings(at + 1, methods, hosts, path) })
+        .collect()
+}
+
+/// Which line, and whom it lets in; 0: none.
+fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (usize, Option<Decision>) {
+    let parts: Vec<&str> = path[1..].split('/').collect();
+    let mut lax: Vec<&str> =
+        parts.iter().map(|part| part.split(';').next().unwrap()).filter(|part| !part.is_empty()).collect();
+    if path.ends_with('/') || lax.is_empty() {
+        lax.push("");
+    }
+    let found = place(method, host, &parts);
+    if parts[0] == "auth" || lax[0] == "auth" || found != place(method, host, &lax) {
+        return (0, None);
+    }
+    let has = |wanted: &[&str]| match roles {
+        None => Decision::LogIn,
+        Some(roles) if roles.iter().any(|role| wanted.contains(&role.as_str())) => Decision::Allow,
+        Some(_) => Decision::Forbidden,
+    };
+    let decision = match found {
+        0 => return (0, None),
+        1 | 3 | 4 | 8 => Decision::Allow,
+        2 | 13 => {
+            if roles.is_some() {
+                Decision::Allow
+            } else {
+                Decision::LogIn
+            }
+        }
+        6 => has(&["admin", "auditor"]),
+        7 => {
+            if roles.is_some() {
+                Decision::AlreadyIn
+            } else {
+                Decision::Allow
+            }
+        }
+        10 | 11 => has(&["root"]),
+        _ => has(&["admin"]),
+    };
+    (found, Some(decision))
+}
+
+/// The line that a request belongs to, read off the list from the most special to the most general.
+fn place(method: &str, host: &str, parts: &[&str]) -> usize {
+    let gets = matches!(method, "GET" | "HEAD");
+    match (host, parts) {
+        ("admin.example:8080", ["admin", ..]) => 11,
+        ("admin.example" | "admin.example:81", ["admin", id]) if method == "POST" && !id.is_empty() => 10,
+        ("admin.example" | "admin.example:8080" | "admin.example:81", _) => 9,
+        (_, ["app", "open"]) if matches!(method, "PUT" | "PURGE") => 4,
+        (_, ["app", id]) if gets && !id.is_empty() => 3,
+        (_, ["app", ..]) => 2,
+        (_, ["admin", "report"]) if gets => 6,
+        (_, ["admin", ..]) => 5,
+        (_, ["public", id, "admin"]) if !id.is_empty() => 12,
+        (_, ["public", ""]) if method == "HEAD" => 13,
+        (_, ["public", ..]) => 1,
+        (_, ["login"]) => 7,
+        (_, [""]) => 8,
+        _ => 0,
+    }
+}
+
+/// Numbers that are the same in every run.
+struct Seeded(u64);
+
+impl Seeded {
+    fn pick<'l, T: ?Sized>(&mut self, list: &[&'l T]) -> &'l T {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        list[usize::try_from(self.0 >> 33).unwrap() % list.len()]
+    }
+}
+
+#[test]
+fn cve_2026_48794_a_hundred_thousand_decisions_are_those_of_the_oracle() {
+    let table = Table::build(routes(), own()).unwrap();
+    let mut seeded = Seeded(4);
+    let roles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let people =
+        [None, Some(roles(&[])), Some(roles(&["admin"])), Some(roles(&["auditor", "x"])), Some(roles(&["x", "root"]))];
+    let people: Vec<_> = people.iter().collect();
+    let mut seen = [0; 14];
+    for _ in 0..100_000 {
+        let method = seeded.pick(&["GET", "HEAD", "POST", "PUT", "DELETE", "PURGE"]);
+        let host =
+            seeded.pick(&["app.example", "admin.example", "admin.example:8080", "admin.example:81", "xadmin.example"]);
+        let mut path = String::new();
+        for _ in 0..seeded.pick(&["x", "xx", "xx", "xxx", "xxxx"]).len() {
+            path.push('/');
+            path += seeded.pick(&[
+                "public",
+                "app",
+                "admin",
+                "admin",
+                "open",
+                "report",
+                "login",
+                "auth",
+                "Admin",
+                "adminx",
+                "",
+                "",
+                ";",
+                "admin;v=1",
+                "%61dmin",
+                "b",
+            ]);
+        }
+        let person = seeded.pick(&people).as_deref();
+        let wanted = oracle(method, host, &path, person);
+        let got = match table.find(&method.parse().unwrap(), host, &path) {
+            Found::Route(route) => {
+                let who = person.map_or(Who::Nobody, |roles| Who::Person { roles });
+                (route.settings.line, Some(route.settings.access.decide(who)))
+            }
+            Found::None | Found::Own(_) | Found::WrongMethod(_) => (0, None),
+        };
+        assert_eq!(got, wanted, "{method} {host} {path} {person:?}");
+        seen[got.0] += 1;
+    }
+    assert!(seen.iter().all(|count| *count > 20), "every route and none were met: {seen:?}");
+}
