@@ -167,6 +167,21 @@ fn nothing_can_switch_the_check_of_certificates_off() {
 }
 
 #[test]
+fn the_tests_that_the_security_page_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let code_spans = page.split('`').skip(1).step_by(2);
+    let named: BTreeSet<_> = code_spans.filter_map(|span| span.split_once(".rs: ")).collect();
+    assert!(named.len() > 300, "{} tests", named.len());
+    let missing = named.into_iter().filter(|(file, test)| {
+        let text = fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
+        !text.contains(&format!("fn {test}("))
+    });
+    let missing: BTreeSet<_> = missing.map(|(file, test)| format!("{file}.rs: {test}")).collect();
+    assert!(missing.is_empty(), "not there:\n{}", lines(&missing));
+}
+
+#[test]
 fn the_reader_of_imports_sees_every_form() {
     let text = r#"
         use crate::{clock::Clock, session::{Visit, Login}}; // use crate::comment::X;

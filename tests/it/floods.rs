@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use crate::harness::{
     Frames, Process, Raw, Upstream,
     frames::{block, frame, is, ping, request, reset, settings, window},
-    free_port, ok, raw,
+    free_port, ok, raw, report,
 };
 
 /// The gateway under attack, a process of its own, and an upstream behind it.
@@ -131,12 +131,11 @@ impl Victim {
     }
 
     /// Says what the flood cost, in `sent` frames, and checks that nobody else was hurt.
-    #[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
     async fn has_withstood(&mut self, what: &str, sent: usize, code: Option<u32>, most_kib: i64) {
         let after = self.usage();
         let (kib, cpu) = (after.kib - self.before.kib, after.cpu.saturating_sub(self.before.cpu).as_millis());
         let code = code.map_or("none".to_owned(), |code| code.to_string());
-        println!("| {what} | {sent} | {code} | {kib} | {cpu} |");
+        report(&format!("| {what} | {sent} | {code} | {kib} | {cpu} |"));
         assert!(kib < most_kib, "{what}: {kib} KiB more");
         self.serves_others().await;
         assert!(self.process.is_running(), "{what}: {}", self.process.output());

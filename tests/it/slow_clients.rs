@@ -18,12 +18,9 @@ async fn attacked(world: &World, arguments: &str) -> Option<String> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn();
-    let attack = match spawned {
-        Ok(attack) => attack,
-        Err(error) => {
-            not_installed("slowhttptest", &error);
-            return None;
-        }
+    let Ok(attack) = spawned else {
+        not_installed("slowhttptest");
+        return None;
     };
     let over = Arc::new(Notify::new());
     let (told, browser) = (Arc::clone(&over), world.browser());
