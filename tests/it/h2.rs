@@ -220,11 +220,17 @@ async fn cve_2026_42926_lengths_and_names_are_checked_before_they_become_http1()
         let status = site.ask(fields, Some(body)).await;
         assert!([0, 400].contains(&status), "{body:?}: {status}");
     }
+    for length in ["0", "+5", "5, 5"] {
+        let mut fields = request("POST", host, "/x/ok");
+        fields.push(("content-length", length));
+        let status = site.ask(fields, Some(b"hello")).await;
+        assert!([0, 400].contains(&status), "{length}: {status}");
+    }
     let mut twice = request("POST", host, "/x/ok");
     twice.extend([("content-length", "5"), ("content-length", "6")]);
     let status = site.ask(twice, Some(b"12345")).await;
     assert!([0, 400].contains(&status), "two lengths: {status}");
-    let faulty: [(&[u8], &[u8]); 17] = [
+    let faulty: [(&[u8], &[u8]); 19] = [
         (b"X-Upper", b"y"),
         (b"x y", b"z"),
         (b"x\r\ny", b"z"),
@@ -242,6 +248,8 @@ async fn cve_2026_42926_lengths_and_names_are_checked_before_they_become_http1()
         (b"proxy-connection", b"close"),
         (b"upgrade", b"websocket"),
         (b"te", b"chunked"),
+        (b":path", b"/x/other"),
+        (b":x", b"1"),
     ];
     for (name, value) in faulty {
         let status = site.get_with([(name, value)]).await;

@@ -7,10 +7,7 @@ use std::sync::{
 
 use tokio::sync::watch;
 
-use super::{
-    http2::{self, Reply},
-    scene::{ask, before, get, is_alive},
-};
+use super::scene::{ask, before, get, is_alive};
 use crate::harness::{Raw, Upstream, World, ok, raw, within_patience};
 
 /// Says which request it answers.
@@ -107,24 +104,6 @@ async fn cve_2026_71324_a_connect_never_reaches_an_upstream() {
         let answer = Raw::exchange(address, request).await;
         assert!(matches!(raw::status(&answer), 400 | 405 | 501), "{target}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{target}: {answer}");
-    }
-    for fields in [
-        &[(":method", "CONNECT"), (":authority", host)][..],
-        &[(":method", "CONNECT"), (":authority", "evil.example:443")],
-        &[(":method", "CONNECT"), (":scheme", "http"), (":authority", host), (":path", "/public/x")],
-        &[
-            (":method", "CONNECT"),
-            (":protocol", "websocket"),
-            (":scheme", "http"),
-            (":authority", host),
-            (":path", "/public/x"),
-        ],
-    ] {
-        let reply = http2::request(address, fields, None).await;
-        assert!(
-            matches!(reply, Reply::Status(400 | 405 | 501) | Reply::Reset | Reply::GoAway),
-            "{fields:?}: {reply:?}"
-        );
     }
     assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
     assert_eq!(upstream.connections(), 0);
@@ -232,78 +211,7 @@ async fn cve_2025_14523_there_is_one_host() {
     ] {
         is_refused(&world, &upstream, format!("GET /public/x HTTP/1.1\r\n{hosts}\r\n\r\n")).await;
     }
-    let ask = |host_field: Option<&'static str>| async move {
-        let mut fields = vec![(":method", "GET"), (":scheme", "http"), (":authority", host), (":path", "/public/x")];
-        fields.extend(host_field.map(|value| ("host", value)));
-        http2::request(address, &fields, None).await
-    };
-    for differing in ["other.example", "evil.example", "", "other.example, other.example"] {
-        let reply = ask(Some(differing)).await;
-        assert!(matches!(reply, Reply::Status(400 | 421) | Reply::Reset), "{differing}: {reply:?}");
-    }
-    let twice = [
-        (":method", "GET"),
-        (":scheme", "http"),
-        (":authority", host),
-        (":path", "/public/x"),
-        ("host", host),
-        ("host", host),
-    ];
-    let reply = http2::request(address, &twice, None).await;
-    assert!(matches!(reply, Reply::Status(400) | Reply::Reset), "{reply:?}");
     assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
-    assert_eq!(ask(None).await, Reply::Status(200));
-}
-
-/// Envoy CVE-2023-27491 and `HAProxy` CVE-2026-33555 too.
-#[tokio::test]
-async fn cve_2026_42926_what_http_2_declares_is_checked_before_it_is_http_1() {
-    let upstream = echo().await;
-    let world = before(&upstream, "").await;
-    let (address, host) = (world.gateway.address(), world.gateway.host());
-    let ask = |field: (&'static str, &'static str), body: Option<&'static [u8]>| async move {
-        let method = if body.is_some() { "POST" } else { "GET" };
-        let fields = [(":method", method), (":scheme", "http"), (":authority", host), (":path", "/public/x"), field];
-        http2::request(address, &fields, body).await
-    };
-    for (length, body) in [
-        ("10", &b""[..]),
-        ("10", b"short"),
-        ("10", b"twenty bytes in all!"),
-        ("0", b"x"),
-        ("+5", b"hello"),
-        ("5, 5", b"hello"),
-    ] {
-        let reply = ask(("content-length", length), Some(body)).await;
-        assert!(matches!(reply, Reply::Status(400) | Reply::Reset | Reply::GoAway), "{length} {body:?}: {reply:?}");
-        // The next one to use the upstream's connection has an answer of their own.
-        assert_eq!(get(&world, "/public/next").await, 200);
-    }
-    for field in [
-        ("X-Upper", "1"),
-        ("x-cr", "a\rb"),
-        ("x-lf", "a\nx-smuggled: 1"),
-        ("x-nul", "a\0b"),
-        ("x name", "1"),
-        ("x\r\nname", "1"),
-        ("x:name", "1"),
-        ("", "1"),
-        ("transfer-encoding", "chunked"),
-        ("connection", "close"),
-        ("keep-alive", "1"),
-        ("proxy-connection", "1"),
-        ("upgrade", "h2c"),
-        ("te", "gzip"),
-        (":path", "/public/y"),
-        (":x", "1"),
-    ] {
-        let reply = ask(field, None).await;
-        assert!(matches!(reply, Reply::Status(400) | Reply::Reset | Reply::GoAway), "{field:?}: {reply:?}");
-        assert_eq!(get(&world, "/public/next").await, 200);
-    }
-    for heard in upstream.heard() {
-        assert_eq!(heard.line(), "GET /public/next HTTP/1.1", "{heard:?}");
-    }
 }
 
 /// hyper RUSTSEC-2017-0002 too; for claims with line breaks there is `upstream::headers::tests::a_claim_is_visible_ascii_or_encoded`.

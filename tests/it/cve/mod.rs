@@ -5,7 +5,6 @@
 mod codes;
 mod framing;
 mod headers;
-mod http2;
 mod paths;
 mod redirects;
 mod scene;
