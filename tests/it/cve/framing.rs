@@ -201,7 +201,7 @@ async fn cve_2023_40225_an_empty_length_or_name_is_refused_and_an_endless_name_i
 async fn cve_2025_14523_there_is_one_host() {
     let upstream = echo().await;
     let world = before(&upstream, "server.hosts = [\"other.example\"]").await;
-    let (address, host) = (world.gateway.address(), world.gateway.host());
+    let host = world.gateway.host();
     for hosts in [
         format!("host: {host}\r\nhost: {host}"),
         format!("host: {host}\r\nhost: other.example"),
