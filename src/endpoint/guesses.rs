@@ -5,9 +5,9 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::Network;
 use crate::{
     clock::{Clock, Timestamp},
+    network::Network,
     seal::MacKey,
     store::{Digest, Quota, Spent, Store, StoreError},
 };

@@ -3,13 +3,11 @@
 mod call;
 mod device;
 mod guesses;
-mod network;
 mod parameters;
 mod return_to;
 
 pub use call::{Answer, Call, Content, Failed, Unreadable, Written};
 pub use device::said;
 pub use guesses::{Guess, GuessError, GuessLimits, Guesses, Rate};
-pub use network::Network;
 pub use parameters::{Parameters, Repeated};
 pub use return_to::{Places, ReturnTo};

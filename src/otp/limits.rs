@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{Channel, OtpError, Otps, address::Address};
 use crate::{
     clock::Timestamp,
-    endpoint::{Call, Network, Rate},
+    endpoint::{Call, Rate},
+    network::Network,
     store::{Digest, Quota, Spent, StoreError},
 };
 
@@ -51,7 +52,7 @@ impl Otps {
             quotas.push(self.quota(&[b"country", country.as_str().as_bytes()], limit));
         }
         // `sb_did` is a label that anybody can make up, so it must be one that logged in. A cookie that only a login brings, even one that has ended since, says so itself.
-        if !call.visit.came_with_session() && !self.sessions.knows_device(&call.headers).await {
+        if !call.visit.came_with_login() && !self.sessions.knows_device(&call.headers).await {
             quotas.push(self.quota(&[b"strangers"], limits.total.half()));
         }
         // Asked for by counting it and giving it back: a message is no failure.

@@ -87,6 +87,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("upstream", &[]),
     ("clock", &[]),
+    ("network", &[]),
     ("seal", &[]),
     ("secret", &[]),
     ("signing", &[]),
@@ -94,7 +95,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Open to all; `scripted` exists in unit tests only.
-const OPEN: &[&str] = &["clock", "seal", "secret", "signing", "telemetry", "scripted"];
+const OPEN: &[&str] = &["clock", "network", "seal", "secret", "signing", "telemetry", "scripted"];
 
 #[test]
 fn imports_point_only_where_the_architecture_says() {

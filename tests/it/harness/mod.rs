@@ -2,6 +2,7 @@
 
 mod browser;
 mod gateway;
+mod issuer;
 mod op;
 mod process;
 pub(crate) mod raw;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub(crate) use self::{
     browser::{Answer, Ask, Browser, Opened, Protocol},
     gateway::{Gateway, Setup, World, free_port},
+    issuer::{Issuer, b64},
     op::OpenIdProvider,
     process::Process,
     raw::Raw,
