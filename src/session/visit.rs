@@ -340,6 +340,11 @@ impl Visit {
         own.or_else(|| self.refresh_grant().map(|r| &r.login))
     }
 
+    /// The `Cookie` headers of the request.
+    pub(super) fn brought(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.brought.iter()
+    }
+
     pub(super) fn inner(&self) -> &Arc<Inner> {
         &self.sessions.inner
     }

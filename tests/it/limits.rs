@@ -285,7 +285,8 @@ async fn forged_access_tokens_are_checked_a_hundred_times_for_a_client_and_then_
             let answer = show("192.0.2.1", path, &token(tries)).await;
             if answer.status == 429 {
                 assert!(answer.set_cookies().is_empty(), "{answer}");
-                break is_limited(answer.says("unavailable"));
+                is_limited(answer.says("unavailable"));
+                break;
             }
         }
     }
