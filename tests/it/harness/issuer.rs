@@ -73,10 +73,14 @@ impl Issuer {
 
     /// Publishes its key.
     pub(crate) fn publish(&self) {
-        let point = self.key.public_key().as_ref();
-        let (x, y) = (b64(&point[1..33]), b64(&point[33..]));
-        let set = json!({"keys": [{"kid": KEY_ID, "kty": "EC", "crv": "P-256", "x": x, "y": y}]});
+        let set = json!({ "keys": [self.jwk()] });
         self.answers("/jwks", document(200, &set.to_string()));
+    }
+
+    /// Its public key.
+    pub(crate) fn jwk(&self) -> Value {
+        let point = self.key.public_key().as_ref();
+        json!({"kid": KEY_ID, "kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..])})
     }
 
     /// How often its server was asked for that path.
