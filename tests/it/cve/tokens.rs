@@ -18,10 +18,13 @@ const MANY_GUESSES: &str = "limits.failures_per_client = \"1000000/h\"\n";
 
 /// A gateway that takes raw access tokens of that issuer, with `/page` for those who have one.
 async fn takes_access_tokens(issuer: &Issuer, page: &Upstream) -> World {
+    takes_access_tokens_as(&issuer.verify_toml(), page).await
+}
+
+async fn takes_access_tokens_as(verify_toml: &str, page: &Upstream) -> World {
     let page = page.target();
     let toml = format!(
-        "{MANY_GUESSES}session.seal = false\n{}\n[upstreams.page]\ntargets = [\"{page}\"]\n[[routes]]\npath = \"/page\"\nupstream = \"page\"\naccess = \"user\"",
-        issuer.verify_toml()
+        "{MANY_GUESSES}session.seal = false\n{verify_toml}\n[upstreams.page]\ntargets = [\"{page}\"]\n[[routes]]\npath = \"/page\"\nupstream = \"page\"\naccess = \"user\""
     );
     World::with(&toml).await
 }
