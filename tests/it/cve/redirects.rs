@@ -74,9 +74,7 @@ fn all_lines() -> Vec<String> {
     let mut lines = lines();
     if let Ok(file) = std::env::var("VESTIBULE_OPENREDIRECTS") {
         let text = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
-        let read: Vec<_> = text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        println!("{} lines of the file", read.len());
-        lines.extend(read);
+        lines.extend(text.lines().filter(|line| !line.is_empty()).map(str::to_owned));
     }
     lines
 }

@@ -100,7 +100,7 @@ async fn envoy_38919_a_refresh_without_id_token_or_refresh_token_leaves_the_sess
 async fn cve_2023_28625_a_crafted_cookie_header_is_nobodys() {
     let world = World::start().await;
     let (pairs, names) = ("a=b; ".repeat(3000), "sb_at=x; ".repeat(1000));
-    let chunks: String = (0..1000).map(|n| format!("sb_at.{n}=x; ")).collect();
+    let chunks = (0..1000).map(|n| format!("sb_at.{n}=x; ")).collect::<Vec<_>>().concat();
     let crafted = [
         ";;;",
         "=",

@@ -104,7 +104,7 @@ async fn ghsa_8fpg_xm3f_6cx3_without_the_keys_no_token_is_believed() {
     for bad in [
         "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"keys\":[]}",
-        "",
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nkeys!",
     ] {
         issuer.answers("/jwks", bad);
         world.advance(std::time::Duration::from_secs(31));
