@@ -320,7 +320,7 @@ impl Browser {
             assert!(token.value.len() < 16 || !location.contains(&token.value), "a token in Location: {location}");
         }
         let parameters = location.split(['?', '&', '#', ';']).filter(|part| !part.starts_with("id_token_hint="));
-        assert!(parameters.into_iter().all(|part| !part.contains("eyJ")), "a token in Location: {location}");
+        assert!(parameters.into_iter().all(|part| !part.contains(".eyJ")), "a token in Location: {location}");
     }
 
     /// The storage rules of RFC 6265bis section 5.7, as far as they concern one host.

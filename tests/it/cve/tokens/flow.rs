@@ -108,9 +108,9 @@ async fn cve_2024_39315_no_answer_of_ours_shows_a_token() {
     answers.push(browser.post("/auth/logout").await.is(200));
     for answer in answers {
         let text = answer.text();
-        assert!(!text.contains("eyJ") && !text.contains("rt.") && !text.contains("demo-jun"), "{answer}");
+        assert!(!text.contains(".eyJ") && !text.contains("rt.") && !text.contains("demo-jun"), "{answer}");
         for line in answer.set_cookies() {
-            assert!(!line.contains("eyJ") && !line.contains("rt."), "{line}");
+            assert!(!line.contains(".eyJ") && !line.contains("rt."), "{line}");
         }
     }
 }
