@@ -289,7 +289,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
     let caller = Arc::new(caller.vouching(vouching));
     let ring = KeyRing::new(&config.session.keys, random.clone());
-    let guesses = Guesses::new(config.guesses, world.store.clone(), ring.mac_key(), clock.clone());
+    let guesses = Guesses::new(config.guesses, &world.store, ring.mac_key(), clock.clone());
     let guesses = Arc::new(guesses);
     let parts = authority::Parts {
         caller: caller.clone(),

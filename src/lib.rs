@@ -38,6 +38,7 @@ pub mod store;
 pub mod telemetry;
 
 pub mod clock;
+pub mod network;
 pub mod seal;
 pub mod secret;
 pub mod signing;

@@ -14,7 +14,7 @@ use crate::{
     otp::OtpError,
     pages::{ErrorPage, Language, Page, Pages, Text},
     route::Cors,
-    session::BeginError,
+    session::{BeginError, Undecided},
     telemetry::{Metrics, RequestId, UpstreamFailure},
     upstream::ForwardError,
 };
@@ -65,6 +65,11 @@ pub enum Failure {
         /// When to try again.
         retry_after: Duration,
     },
+    /// Too many forged access tokens came from this client for another to be checked.
+    Unchecked {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The upstream did not answer.
     Forward(ForwardError),
     /// A login failed.
@@ -81,6 +86,15 @@ pub enum Failure {
     CannotUpgrade,
     /// A part of the gateway failed in a way that nobody foresaw.
     Panicked,
+}
+
+impl From<Undecided> for Failure {
+    fn from(why: Undecided) -> Self {
+        match why {
+            Undecided::Unanswered(retry_after) => Self::Unavailable { retry_after },
+            Undecided::Unchecked(retry_after) => Self::Unchecked { retry_after },
+        }
+    }
 }
 
 impl From<Refusal> for Failure {
@@ -377,6 +391,7 @@ fn verdict(failure: &Failure) -> Verdict {
         Failure::AlreadyIn => {
             v(StatusCode::FOUND, "already_logged_in", "You are logged in", "이미 로그인되어 있습니다")
         }
+        Failure::Unchecked { retry_after } => too_many(*retry_after),
         Failure::Unavailable { retry_after } => Verdict {
             retry_after: Some(*retry_after),
             ..v(
@@ -492,11 +507,7 @@ fn of_login(error: &LoginError) -> Verdict {
         LoginError::UsedIdToken => {
             v(StatusCode::UNAUTHORIZED, "used_id_token", "The ID token has been used", "이미 사용된 ID 토큰입니다")
         }
-        LoginError::TooMany(wait) => {
-            let text = |language| Text::TryAgainIn.say(language);
-            let limited = v(StatusCode::TOO_MANY_REQUESTS, "too_many", text(Language::English), text(Language::Korean));
-            waiting(limited, *wait)
-        }
+        LoginError::TooMany(wait) => too_many(*wait),
         LoginError::NotConfigured => {
             v(StatusCode::NOT_FOUND, "not_found", "There is nothing here", "페이지를 찾을 수 없습니다")
         }
@@ -574,6 +585,12 @@ fn of_otp(error: &OtpError) -> Verdict {
         _ => {}
     }
     verdict
+}
+
+fn too_many(wait: Duration) -> Verdict {
+    let text = |language| Text::TryAgainIn.say(language);
+    let limited = v(StatusCode::TOO_MANY_REQUESTS, "too_many", text(Language::English), text(Language::Korean));
+    waiting(limited, wait)
 }
 
 /// Says how long to wait: in the text, in the head, and for scripts.

@@ -309,6 +309,19 @@ mod tests {
         assert_eq!(ring(&[3]).mac_key_of(sealed.as_bytes()).unwrap_err(), OpenError::UnknownKey);
     }
 
+    /// Release notes of Envoy 1.37.3: a wrong key opened one cookie in 256, and some of those crashed it.
+    #[test]
+    fn envoy_1_37_3_of_a_hundred_thousand_cookies_under_a_wrong_key_none_opens() {
+        let (ours, wrong) = (ring(&[1]), ring(&[2]));
+        let renamed = |sealed: &str| sealed.replacen(&wrong.keys[0].id, &ours.keys[0].id, 1);
+        for n in 0..100_000_u32 {
+            let sealed = wrong.seal(Purpose::Access, &n.to_be_bytes(), |_| 1);
+            assert_eq!(ours.open(Purpose::Access, sealed.as_bytes(), 1).unwrap_err(), OpenError::UnknownKey);
+            // Whoever knows the name of our key knows no more.
+            assert_eq!(ours.open(Purpose::Access, renamed(&sealed).as_bytes(), 1).unwrap_err(), OpenError::Broken);
+        }
+    }
+
     #[test]
     fn every_flipped_character_and_every_truncation_is_found() {
         let ring = ring(&[1]);

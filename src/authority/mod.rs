@@ -30,7 +30,7 @@ pub use issue::{IssueError, Outage, Proof};
 pub use life::{Life, life};
 pub use refresh::RefreshRequest;
 pub use sign_out::{SignOutRequest, SignedOut};
-pub use verify::{AccessClaims, BadKey, VerifyError};
+pub use verify::{AccessClaims, BadKey, ShownToken, VerifyError};
 
 pub use crate::oidc::{Allow, RefreshError};
 

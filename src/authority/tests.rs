@@ -440,11 +440,16 @@ fn access_claims(clock: &Clock, changes: Value) -> Value {
     claims
 }
 
+async fn shown(authority: &Authority, token: &str, leeway: Duration) -> Result<Claims, VerifyError> {
+    authority.read_access_token(token, leeway)?.verify().await
+}
+
 fn verdict(result: &Result<Claims, VerifyError>) -> &'static str {
     match result {
         Ok(_) => "genuine",
         Err(VerifyError::Expired) => "expired",
         Err(VerifyError::Invalid) => "invalid",
+        Err(VerifyError::Forged) => "forged",
         Err(VerifyError::Unavailable(_)) => "unavailable",
     }
 }
@@ -474,19 +479,20 @@ async fn an_access_token_is_checked_for_who_made_it_for_whom_and_when() {
         (r#"{"alg":"HS256"}"#, json!({}), "invalid"),
     ] {
         let token = signer.sign(header, &access_claims(&api.clock, changes.clone()));
-        assert_eq!(verdict(&authority.verify_access_token(&token, leeway).await), expected, "{header} {changes}");
+        assert_eq!(verdict(&shown(&authority, &token, leeway).await), expected, "{header} {changes}");
     }
     let claims = access_claims(&api.clock, json!({}));
-    for forged in [
-        fake::Signer::ec().sign(r#"{"alg":"ES256"}"#, &claims),
-        fake::Signer::Hmac(signer.pem().into_bytes()).sign(r#"{"alg":"HS256"}"#, &claims),
-        "opaque".to_owned(),
+    for (bad, expected) in [
+        (fake::Signer::ec().sign(r#"{"alg":"ES256"}"#, &claims), "forged"),
+        // No signature is looked at: these cost next to nothing.
+        (fake::Signer::Hmac(signer.pem().into_bytes()).sign(r#"{"alg":"HS256"}"#, &claims), "invalid"),
+        ("opaque".to_owned(), "invalid"),
     ] {
-        assert_eq!(verdict(&authority.verify_access_token(&forged, leeway).await), "invalid");
+        assert_eq!(verdict(&shown(&authority, &bad, leeway).await), expected);
     }
     let without = api.authority();
     let token = signer.sign(r#"{"alg":"ES256"}"#, &claims);
-    assert_eq!(verdict(&without.verify_access_token(&token, leeway).await), "invalid", "nothing vouches for it");
+    assert_eq!(verdict(&shown(&without, &token, leeway).await), "invalid", "nothing vouches for it");
 }
 
 #[tokio::test]
@@ -497,13 +503,13 @@ async fn a_shared_secret_means_hs256_alone() {
     let claims = access_claims(&api.clock, json!({}));
     let leeway = Duration::ZERO;
     let good = fake::Signer::Hmac(b"c2VjcmV0".to_vec()).sign(r#"{"alg":"HS256"}"#, &claims);
-    assert_eq!(verdict(&authority.verify_access_token(&good, leeway).await), "genuine");
-    for (signer, header) in [
-        (fake::Signer::Hmac(b"secret".to_vec()), r#"{"alg":"HS256"}"#),
-        (fake::Signer::Hmac(b"c2VjcmV0".to_vec()), r#"{"alg":"HS512"}"#),
-        (fake::Signer::ec(), r#"{"alg":"ES256"}"#),
+    assert_eq!(verdict(&shown(&authority, &good, leeway).await), "genuine");
+    for (signer, header, expected) in [
+        (fake::Signer::Hmac(b"secret".to_vec()), r#"{"alg":"HS256"}"#, "forged"),
+        (fake::Signer::Hmac(b"c2VjcmV0".to_vec()), r#"{"alg":"HS512"}"#, "invalid"),
+        (fake::Signer::ec(), r#"{"alg":"ES256"}"#, "invalid"),
     ] {
-        assert_eq!(verdict(&authority.verify_access_token(&signer.sign(header, &claims), leeway).await), "invalid");
+        assert_eq!(verdict(&shown(&authority, &signer.sign(header, &claims), leeway).await), expected);
     }
 }
 
@@ -524,6 +530,20 @@ async fn new_tokens_come_with_their_claims_and_whether_these_are_verified() {
     assert!(!claims(published()).await.verified, "a login does not fail, and no refresh is lost, for want of keys");
     fake.answer("/api-keys", Reply::json(200, &json!({"keys": [signer.jwk("a")]})));
     assert!(claims(published()).await.verified);
+    // A key that is not published is no work either; a token that names none is tried with those there are.
+    let authority = api.authority_with(published(), vec![]);
+    let shows = async |header| {
+        let token = fake::Signer::ec().sign(header, &access_claims(&api.clock, json!({})));
+        verdict(&shown(&authority, &token, Duration::ZERO).await)
+    };
+    for (header, expected) in [
+        (r#"{"alg":"ES256","kid":"a"}"#, "forged"),
+        (r#"{"alg":"ES256"}"#, "forged"),
+        (r#"{"alg":"ES256","kid":"b"}"#, "invalid"),
+        (r#"{"alg":"EdDSA","kid":"a"}"#, "invalid"),
+    ] {
+        assert_eq!(shows(header).await, expected, "{header}");
+    }
 
     let foreign = verify(VerifyKeys::PublicKey(fake::Signer::ec().pem()));
     assert_eq!(kind(&login(foreign).await), "unavailable", "an authority that is not what it should be");

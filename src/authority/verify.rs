@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Authority, Gateway, Verify, VerifyKeys};
 use crate::{
     clock::{Clock, Timestamp},
-    oidc::{self, Claims, Jws, KeySource, Unavailable},
+    oidc::{self, Claims, Jws, KeySource, Unavailable, Verdict},
     secret::AccessToken,
     signing::Signer,
 };
@@ -28,9 +28,12 @@ pub enum VerifyError {
     /// Its time is over. Whether the rest would have passed is not said.
     #[error("the access token has expired")]
     Expired,
-    /// It is not what the authority issued for us.
+    /// It is not what the authority issued for us, as a look at it shows.
     #[error("the access token is not genuine")]
     Invalid,
+    /// Its signature is none of the authority's: it took the time of checking one to know that.
+    #[error("the access token is forged")]
+    Forged,
     /// The keys cannot be had now.
     #[error("the access token cannot be verified now")]
     Unavailable(#[source] Arc<Unavailable>),
@@ -47,10 +50,10 @@ impl Authority {
         self.verifier.is_some()
     }
 
-    /// The claims of a token that somebody showed, if it is genuine and its time is not over by more than `leeway`.
-    pub async fn verify_access_token(&self, token: &str, leeway: Duration) -> Result<Claims, VerifyError> {
+    /// A token that somebody shows, if all that is cheap to check speaks for it and its time is not over by more than `leeway`.
+    pub fn read_access_token<'a>(&'a self, token: &'a str, leeway: Duration) -> Result<ShownToken<'a>, VerifyError> {
         let verifier = self.verifier.as_ref().ok_or(VerifyError::Invalid)?;
-        verifier.verify(token, Some((self.clock.now(), leeway))).await
+        verifier.read(token, Some((self.clock.now(), leeway)))
     }
 
     /// The claims of a token that the authority gave earlier and that nobody could change since: out of our own seal.
@@ -61,7 +64,11 @@ impl Authority {
     /// The claims of a token that the authority gives just now; its time may be over already, by its clock or ours.
     pub(super) async fn claims_of_new(&self, token: &AccessToken) -> Result<Option<AccessClaims>, VerifyError> {
         if let Some(verifier) = &self.verifier {
-            match verifier.verify(token.expose(), None).await {
+            let verified = match verifier.read(token.expose(), None) {
+                Ok(token) => token.verify().await,
+                Err(error) => Err(error),
+            };
+            match verified {
                 Ok(claims) => return Ok(Some(AccessClaims { claims, verified: true })),
                 // Where the token came from vouches for it until the keys are there; it must not be lost, for it may be the only one.
                 Err(VerifyError::Unavailable(error)) => {
@@ -106,9 +113,12 @@ impl Verifier {
         }
     }
 
-    /// What is cheap comes first; the time is looked at where `when` says what it is.
-    async fn verify(&self, token: &str, when: Option<(Timestamp, Duration)>) -> Result<Claims, VerifyError> {
+    /// What is cheap to check; the time is looked at where `when` says what it is.
+    fn read<'a>(&'a self, token: &'a str, when: Option<(Timestamp, Duration)>) -> Result<ShownToken<'a>, VerifyError> {
         let token = Jws::parse(token).ok_or(VerifyError::Invalid)?;
+        if !self.algorithms.contains(&token.algorithm) {
+            return Err(VerifyError::Invalid);
+        }
         let kind = token.kind.as_deref().map(str::to_ascii_lowercase);
         if !matches!(kind.as_deref(), None | Some("jwt" | "at+jwt" | "application/at+jwt")) {
             return Err(VerifyError::Invalid);
@@ -123,9 +133,23 @@ impl Verifier {
         if let Some((now, leeway)) = when {
             check_times(&token.claims, now, leeway)?;
         }
-        match self.keys.verify(&token, &self.algorithms).await {
-            Ok(true) => Ok(token.claims),
-            Ok(false) => Err(VerifyError::Invalid),
+        Ok(ShownToken { token, verifier: self })
+    }
+}
+
+/// An access token that looks like one of the authority's. Its signature is still to be checked, which costs as much as hundreds of looks.
+pub struct ShownToken<'a> {
+    token: Jws<'a>,
+    verifier: &'a Verifier,
+}
+
+impl ShownToken<'_> {
+    /// Its claims, if it is genuine.
+    pub async fn verify(self) -> Result<Claims, VerifyError> {
+        match self.verifier.keys.verify(&self.token, &self.verifier.algorithms).await {
+            Ok(Verdict::Genuine) => Ok(self.token.claims),
+            Ok(Verdict::Forged | Verdict::Unmatched) => Err(VerifyError::Forged),
+            Ok(Verdict::UnknownKey) => Err(VerifyError::Invalid),
             Err(error) => Err(VerifyError::Unavailable(error)),
         }
     }

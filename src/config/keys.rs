@@ -220,7 +220,7 @@ const SESSION: &[Key] = &[
         "return_to_origins",
         List(&One(Form::Origin)),
         Default("[]"),
-        "Origins besides `public_url` to which a login or logout may lead (`return_to`).",
+        "Origins besides `public_url` to which a login may lead (`return_to`), and `after_login` and `after_logout`.",
     ),
     key(
         "roles_claim",

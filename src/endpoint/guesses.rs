@@ -1,39 +1,16 @@
 //! How many guesses may be wrong: per client at every endpoint that checks something, per account where one is named.
 //!
 //! A guess is counted ahead of the check, so that parallel ones find the count already made, and given back unless it was wrong.
-//! The counts lie under digests keyed with the first session key: another first key begins them anew.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
-use super::Network;
+use super::{CountError, Counts, Rate};
 use crate::{
     clock::{Clock, Timestamp},
+    network::Network,
     seal::MacKey,
-    store::{Digest, Quota, Spent, Store, StoreError},
+    store::{Quota, Store},
 };
-
-/// So many in so long.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rate {
-    /// At least one.
-    pub most: u32,
-    /// At least a second.
-    pub window: Duration,
-}
-
-impl Rate {
-    /// Half as many, but one.
-    #[must_use]
-    pub fn half(self) -> Self {
-        Self { most: (self.most / 2).max(1), ..self }
-    }
-
-    /// A tenth as many, but one.
-    #[must_use]
-    pub fn tenth(self) -> Self {
-        Self { most: (self.most / 10).max(1), ..self }
-    }
-}
 
 /// `[limits] failures_…`, validated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,17 +19,6 @@ pub struct GuessLimits {
     pub per_client: Rate,
     /// At the password of one account, whoever guesses.
     pub per_account: Rate,
-}
-
-/// Why nothing is checked.
-#[derive(Debug, thiserror::Error)]
-pub enum GuessError {
-    /// Too many guesses were wrong; another is worth it after this long.
-    #[error("too many wrong guesses")]
-    TooMany(Duration),
-    /// Nobody knows how many were.
-    #[error("the store does not answer")]
-    Store(#[from] StoreError),
 }
 
 /// A guess that counts as wrong until it is given back.
@@ -67,47 +33,43 @@ pub struct Guess {
 /// The counts of wrong guesses, shared by all instances.
 pub struct Guesses {
     limits: GuessLimits,
-    store: Store,
-    key: MacKey,
+    counts: Counts,
     clock: Clock,
 }
 
 impl Guesses {
     /// Counts in `store`.
-    pub fn new(limits: GuessLimits, store: Store, key: MacKey, clock: Clock) -> Self {
-        Self { limits, store, key, clock }
+    pub fn new(limits: GuessLimits, store: &Store, key: MacKey, clock: Clock) -> Self {
+        Self { limits, counts: Counts::new(store, key), clock }
     }
 
     /// Counts one wrong guess of a client.
-    pub async fn of_client(&self, client: IpAddr) -> Result<Guess, GuessError> {
+    pub async fn of_client(&self, client: IpAddr) -> Result<Guess, CountError> {
         self.count(&[b"failures", b"client", Network::of(client).bytes()], self.limits.per_client).await
     }
 
     /// Counts one wrong guess at an account. Spaces around its name and capitals make no other account.
-    pub async fn at_account(&self, name: &str) -> Result<Guess, GuessError> {
+    pub async fn at_account(&self, name: &str) -> Result<Guess, CountError> {
         let name = name.trim().to_lowercase();
         self.count(&[b"failures", b"account", name.as_bytes()], self.limits.per_account).await
     }
 
-    /// It was not wrong, or nothing was checked. Where this fails somebody waits a little longer, and nobody gets more guesses than the limits say.
+    /// It was not wrong, or nothing was checked.
     pub async fn give_back(&self, guess: Guess) {
-        if let Err(error) = self.store.counters.refund(vec![guess.quota], guess.at).await {
-            tracing::warn!(%error, "a guess that was not wrong was not given back");
-        }
+        self.counts.give_back(vec![guess.quota], guess.at).await;
     }
 
-    async fn count(&self, key: &[&[u8]], rate: Rate) -> Result<Guess, GuessError> {
-        let at = self.clock.now();
-        let quota = Quota { key: Digest(self.key.digest(key)), most: rate.most, window: rate.window };
-        match self.store.counters.spend(vec![quota], at).await? {
-            Spent::Within => Ok(Guess { quota, at }),
-            Spent::Over { again_at, .. } => Err(GuessError::TooMany(again_at.since(at))),
-        }
+    async fn count(&self, name: &[&[u8]], rate: Rate) -> Result<Guess, CountError> {
+        let (quota, at) = (self.counts.quota(name, rate), self.clock.now());
+        self.counts.spend(vec![quota], at).await?;
+        Ok(Guess { quota, at })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{
         seal::{KeyRing, SealKey},
@@ -120,7 +82,7 @@ mod tests {
         let hour = |most| Rate { most, window: Duration::from_secs(3600) };
         let limits = GuessLimits { per_client: hour(3), per_account: hour(2) };
         let key = KeyRing::new(&[key], Random::system()).mac_key();
-        Guesses::new(limits, MemoryStore::shared(), key, clock.clone())
+        Guesses::new(limits, &MemoryStore::shared(), key, clock.clone())
     }
 
     fn client(text: &str) -> IpAddr {
@@ -134,7 +96,7 @@ mod tests {
         for address in ["2001:db8::1", "2001:db8::2", "2001:db8::3"] {
             let _wrong = guesses.of_client(client(address)).await.unwrap();
         }
-        let Err(GuessError::TooMany(wait)) = guesses.of_client(client("2001:db8::4")).await else {
+        let Err(CountError::TooMany(wait)) = guesses.of_client(client("2001:db8::4")).await else {
             panic!("a fourth guess is counted");
         };
         let _other = guesses.of_client(client("2001:db8:0:1::1")).await.unwrap();
@@ -160,9 +122,9 @@ mod tests {
         for _ in 0..2 {
             let _wrong = guesses.of_client(client("192.0.2.7")).await.unwrap();
         }
-        assert!(matches!(guesses.of_client(client("192.0.2.7")).await, Err(GuessError::TooMany(_))));
+        assert!(matches!(guesses.of_client(client("192.0.2.7")).await, Err(CountError::TooMany(_))));
         guesses.give_back(slow).await;
-        assert!(matches!(guesses.of_client(client("192.0.2.7")).await, Err(GuessError::TooMany(_))));
+        assert!(matches!(guesses.of_client(client("192.0.2.7")).await, Err(CountError::TooMany(_))));
     }
 
     #[tokio::test]
@@ -171,7 +133,7 @@ mod tests {
         for name in ["Mina@Example.test", " mina@example.test "] {
             let _wrong = guesses.at_account(name).await.unwrap();
         }
-        assert!(matches!(guesses.at_account("mina@example.test").await, Err(GuessError::TooMany(_))));
+        assert!(matches!(guesses.at_account("mina@example.test").await, Err(CountError::TooMany(_))));
         let _other = guesses.at_account("jun@example.test").await.unwrap();
     }
 }

@@ -1,15 +1,15 @@
 //! What every endpoint of ours is given and what it answers, whoever owns it.
 
 mod call;
+mod counts;
 mod device;
 mod guesses;
-mod network;
 mod parameters;
 mod return_to;
 
 pub use call::{Answer, Call, Content, Failed, Unreadable, Written};
+pub use counts::{CountError, Counts, Rate};
 pub use device::said;
-pub use guesses::{Guess, GuessError, GuessLimits, Guesses, Rate};
-pub use network::Network;
+pub use guesses::{Guess, GuessLimits, Guesses};
 pub use parameters::{Parameters, Repeated};
 pub use return_to::{Places, ReturnTo};

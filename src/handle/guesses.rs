@@ -2,7 +2,7 @@
 
 use super::{Gateway, Stop, of_codes};
 use crate::{
-    endpoint::{Answer, Call, GuessError},
+    endpoint::{Answer, Call, CountError},
     respond::Failure,
     route::OwnEndpoint,
 };
@@ -24,7 +24,7 @@ impl Gateway {
         answer
     }
 
-    fn not_tried(&self, endpoint: OwnEndpoint, call: &Call, error: GuessError) -> Result<Answer, Stop> {
+    fn not_tried(&self, endpoint: OwnEndpoint, call: &Call, error: CountError) -> Result<Answer, Stop> {
         match endpoint {
             OwnEndpoint::VerifyCode(channel) => Ok(self.otps.not_tried(call, of_codes(channel), error.into())?),
             OwnEndpoint::Callback(provider) | OwnEndpoint::IdToken(provider) => {

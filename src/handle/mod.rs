@@ -37,7 +37,7 @@ mod body;
 mod guesses;
 
 /// Whom connections are counted by.
-pub use crate::endpoint::Network;
+pub use crate::network::Network;
 pub use body::Body;
 
 /// An endpoint of ours reads at most this much.
@@ -374,8 +374,8 @@ impl Gateway {
     }
 
     fn describe(&self, visit: &Visit, asked: Asked) -> Result<Answer, Stop> {
-        if let Some(retry_after) = visit.retry_after() {
-            return Err(Stop::at(Failure::Unavailable { retry_after }, visit));
+        if let Some(why) = visit.undecided() {
+            return Err(Stop::at(why.into(), visit));
         }
         let object = match (visit.access(), asked) {
             (Some(access), _) => self.sessions.describe(access),
@@ -431,8 +431,8 @@ impl Passage<'_, '_> {
     /// Step 7.
     fn decide(&self, visit: &Visit) -> Result<(), Stop> {
         let who = visit.access().map_or(Who::Nobody, |access| Who::Person { roles: &access.roles });
-        let failure = match (self.route.settings.access.decide(who), visit.retry_after()) {
-            (Decision::LogIn | Decision::Forbidden, Some(retry_after)) => Failure::Unavailable { retry_after },
+        let failure = match (self.route.settings.access.decide(who), visit.undecided()) {
+            (Decision::LogIn | Decision::Forbidden, Some(why)) => why.into(),
             (Decision::LogIn, None) => Failure::LogIn { return_to: self.return_to() },
             (Decision::Forbidden, None) => Failure::Forbidden,
             (Decision::AlreadyIn, _) if hygiene::is_navigation(&self.parts) => Failure::AlreadyIn,

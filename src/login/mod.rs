@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::{
     authority::{Authority, Device, IssueError, Proof, Visitor},
     clock::Clock,
-    endpoint::{GuessError, Guesses, Places, ReturnTo, Unreadable},
+    endpoint::{CountError, Guesses, Places, ReturnTo, Unreadable},
     oidc::{self, Flaw, OidcError, Provider},
     pages::{Pages, Site, To},
     secret::Random,
@@ -173,11 +173,11 @@ impl From<EnterError> for LoginError {
     }
 }
 
-impl From<GuessError> for LoginError {
-    fn from(error: GuessError) -> Self {
+impl From<CountError> for LoginError {
+    fn from(error: CountError) -> Self {
         match error {
-            GuessError::TooMany(wait) => Self::TooMany(wait),
-            GuessError::Store(error) => Self::Store(error),
+            CountError::TooMany(wait) => Self::TooMany(wait),
+            CountError::Store(error) => Self::Store(error),
         }
     }
 }

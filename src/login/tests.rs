@@ -68,7 +68,7 @@ impl World {
         let often = Rate { most: 1000, window: Duration::from_secs(3600) };
         let key = KeyRing::new(&[SealKey([7; 32].into())], random.clone()).mac_key();
         let limits = GuessLimits { per_client: often, per_account: often };
-        let guesses = Arc::new(Guesses::new(limits, MemoryStore::shared(), key, clock.clone()));
+        let guesses = Arc::new(Guesses::new(limits, &MemoryStore::shared(), key, clock.clone()));
         let logins =
             Logins::new(settings, providers, authority, sessions.clone(), pages, clock, random, metrics, guesses);
         Self { fake, logins, sessions }

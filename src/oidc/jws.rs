@@ -60,7 +60,6 @@ impl<'a> Jws<'a> {
         }
         let (signed, signature) = (&token[..second], &token[second + 1..]);
         let header: Header = decode(&signed[..first])?;
-        let claims = decode(&signed[first + 1..])?;
         if header.crit.is_some() || signature.is_empty() {
             return None;
         }
@@ -69,6 +68,7 @@ impl<'a> Jws<'a> {
             "Ed25519" => Algorithm::EdDSA,
             name => name.parse().ok()?,
         };
+        let claims = decode(&signed[first + 1..])?;
         Some(Self { algorithm, kind: header.typ, claims, key_id: header.kid, signed, signature })
     }
 }
@@ -105,9 +105,11 @@ struct Key {
 pub(crate) enum Verdict {
     /// Signed by one of them.
     Genuine,
-    /// Not signed by the key it names, or by an algorithm that is not allowed.
+    /// Not signed by the key it names.
     Forged,
-    /// None of them is the key it was signed with; there may be newer ones.
+    /// It names no key, and was not signed by any of them; there may be newer ones.
+    Unmatched,
+    /// None of them can have signed it, so no signature was checked; there may be newer ones.
     UnknownKey,
 }
 
@@ -138,19 +140,19 @@ impl Keys {
         self.0.len()
     }
 
-    /// Verifies the signature with an algorithm out of `allowed` that the key is for.
-    pub(crate) fn verdict(&self, token: &Jws<'_>, allowed: &[Algorithm]) -> Verdict {
-        if !allowed.contains(&token.algorithm) {
-            return Verdict::Forged;
-        }
-        let mut named = false;
+    /// Verifies the signature with the token's algorithm, which the caller allows, where a key is for it.
+    pub(crate) fn verdict(&self, token: &Jws<'_>) -> Verdict {
+        let mut verdict = Verdict::UnknownKey;
         for key in self.0.iter().filter(|key| key.may_verify(token)) {
             if verifies(token, &key.material) {
                 return Verdict::Genuine;
             }
-            named |= token.key_id.is_some() && token.key_id == key.id;
+            let is_named = token.key_id.is_some() && token.key_id == key.id;
+            if is_named || verdict == Verdict::UnknownKey {
+                verdict = if is_named { Verdict::Forged } else { Verdict::Unmatched };
+            }
         }
-        if named { Verdict::Forged } else { Verdict::UnknownKey }
+        verdict
     }
 }
 

@@ -67,24 +67,22 @@ impl KeySource {
         })
     }
 
-    /// True if `token` was signed by one of the keys with an algorithm out of `allowed`.
-    pub(crate) async fn verify(&self, token: &Jws<'_>, allowed: &[Algorithm]) -> Result<bool, Arc<Unavailable>> {
+    /// Whether `token` was signed by one of the keys with an algorithm out of `allowed`.
+    pub(crate) async fn verify(&self, token: &Jws<'_>, allowed: &[Algorithm]) -> Result<Verdict, Arc<Unavailable>> {
         // Before any fetch: such a token is no reason to ask for keys.
         if !allowed.contains(&token.algorithm) {
-            return Ok(false);
+            return Ok(Verdict::UnknownKey);
         }
         let kept = match self {
-            Self::Fixed(keys) => return Ok(keys.verdict(token, allowed) == Verdict::Genuine),
+            Self::Fixed(keys) => return Ok(keys.verdict(token)),
             Self::Published(kept) => kept,
         };
         let keys = kept.current().await?;
-        match keys.verdict(token, allowed) {
-            Verdict::Genuine => Ok(true),
-            Verdict::Forged => Ok(false),
-            Verdict::UnknownKey => match kept.other_than(&keys).await {
-                Some(newer) => Ok(newer.verdict(token, allowed) == Verdict::Genuine),
-                None => Ok(false),
-            },
+        match keys.verdict(token) {
+            verdict @ (Verdict::Genuine | Verdict::Forged) => Ok(verdict),
+            verdict @ (Verdict::Unmatched | Verdict::UnknownKey) => {
+                Ok(kept.other_than(&keys).await.map_or(verdict, |newer| newer.verdict(token)))
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use fetch::retry_after;
 pub use fetch::{AnswerSizes, Http, Unavailable, http_client};
 pub use id_token::Flaw;
 pub(crate) use id_token::numeric_date;
-pub(crate) use jws::{ASYMMETRIC, Jws, claims_as_received};
+pub(crate) use jws::{ASYMMETRIC, Jws, Verdict, claims_as_received};
 pub(crate) use keys::KeySource;
 pub use login::{Attempt, Authorization, CallbackParams, IdTokenError, Identity, OidcError};
 pub use oauth2::{OAuth2, Profile, Success};

@@ -15,7 +15,7 @@ use super::{
     Claims, Flaw, IdTokenError, Kind, OAuth2, Settings, Unavailable,
     fetch::{self, Http, Received},
     id_token::Expected,
-    jws::{self, Jws},
+    jws::{self, Jws, Verdict},
     kept::Kept,
     keys::KeySource,
     metadata::{self, Metadata},
@@ -153,10 +153,10 @@ impl Provider {
     ) -> Result<Claims, IdTokenError> {
         let token = Jws::parse(token.expose()).ok_or(IdTokenError::Invalid(Flaw::Form))?;
         expected.check(&token).map_err(IdTokenError::Invalid)?;
-        if !published.keys.verify(&token, jws::ASYMMETRIC).await.map_err(IdTokenError::Unavailable)? {
-            return Err(IdTokenError::Invalid(Flaw::Signature));
+        match published.keys.verify(&token, jws::ASYMMETRIC).await.map_err(IdTokenError::Unavailable)? {
+            Verdict::Genuine => Ok(token.claims),
+            Verdict::Forged | Verdict::Unmatched | Verdict::UnknownKey => Err(IdTokenError::Invalid(Flaw::Signature)),
         }
-        Ok(token.claims)
     }
 
     /// What the userinfo endpoint says of the person in `claims`; none where it need not or cannot be asked.

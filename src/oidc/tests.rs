@@ -84,6 +84,18 @@ async fn the_authorization_request_is_protected_and_its_secrets_are_new_each_tim
 }
 
 #[tokio::test]
+async fn cve_2024_23647_of_ten_thousand_logins_each_has_its_own_verifier_and_none_goes_without() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..10_000 {
+        let Authorization { url, attempt } = provider.authorization(REDIRECT, &[]).await.unwrap();
+        assert!(url.as_str().contains("code_challenge_method=S256") && url.as_str().contains("code_challenge="));
+        assert!(seen.insert(attempt.verifier.expose().to_owned()));
+    }
+}
+
+#[tokio::test]
 async fn a_code_becomes_an_identity() {
     let fake = Fake::start().await;
     let provider = fake.provider();

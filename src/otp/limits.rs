@@ -1,14 +1,13 @@
 //! How many messages are sent, and how many wrong codes are taken: per address, client, country and in all.
-//!
-//! The counts lie under digests keyed with the first session key: another first key begins them anew.
 
 use std::time::Duration;
 
-use super::{Channel, OtpError, Otps, address::Address};
+use super::{Channel, Otps, address::Address};
 use crate::{
     clock::Timestamp,
-    endpoint::{Call, Network, Rate},
-    store::{Digest, Quota, Spent, StoreError},
+    endpoint::{Call, CountError, Rate},
+    network::Network,
+    store::Quota,
 };
 
 /// `[otp] limits` and `daily_cap`, validated.
@@ -32,14 +31,14 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Otps {
     /// Counts one message under everything that limits it, or refuses it: also one to an address that no code is taken for at present. What was counted is given back with
-    /// [`Otps::refund`].
+    /// [`Counts::give_back`](crate::endpoint::Counts::give_back).
     pub(super) async fn spend_message(
         &self,
         call: &Call,
         channel: Channel,
         address: &Address,
         now: Timestamp,
-    ) -> Result<Vec<Quota>, SpendError> {
+    ) -> Result<Vec<Quota>, CountError> {
         let limits = &self.settings.limits;
         let mut quotas = vec![
             self.quota(&[b"address", channel.as_str().as_bytes(), address.canonical().as_bytes()], limits.per_address),
@@ -51,16 +50,14 @@ impl Otps {
             quotas.push(self.quota(&[b"country", country.as_str().as_bytes()], limit));
         }
         // `sb_did` is a label that anybody can make up, so it must be one that logged in. A cookie that only a login brings, even one that has ended since, says so itself.
-        if !call.visit.came_with_session() && !self.sessions.knows_device(&call.headers).await {
+        if !call.visit.came_with_login() && !self.sessions.knows_device(&call.headers).await {
             quotas.push(self.quota(&[b"strangers"], limits.total.half()));
         }
         // Asked for by counting it and giving it back: a message is no failure.
         let failure = self.failure(channel, address);
-        let counted = self.spend(quotas.iter().copied().chain([failure]).collect(), now).await;
-        if counted.is_ok() {
-            self.refund(vec![failure], now).await;
-        }
-        counted.map(|_| quotas)
+        self.counts.spend(quotas.iter().copied().chain([failure]).collect(), now).await?;
+        self.counts.give_back(vec![failure], now).await;
+        Ok(quotas)
     }
 
     /// Counts one failure of an address; given back where the try was right.
@@ -69,65 +66,18 @@ impl Otps {
         channel: Channel,
         address: &Address,
         now: Timestamp,
-    ) -> Result<Vec<Quota>, SpendError> {
-        self.spend(vec![self.failure(channel, address)], now).await
-    }
-
-    /// Gives back what was counted at `now`. Where that fails somebody waits a little longer, and nobody gets more than the limits say.
-    pub(super) async fn refund(&self, quotas: Vec<Quota>, now: Timestamp) {
-        if let Err(error) = self.store.counters.refund(quotas, now).await {
-            tracing::warn!(%error, "otp: what was counted was not given back");
-        }
-    }
-
-    async fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> Result<Vec<Quota>, SpendError> {
-        match self.store.counters.spend(quotas.clone(), now).await? {
-            Spent::Within => Ok(quotas),
-            Spent::Over { again_at, .. } => Err(SpendError::Over(again_at.since(now))),
-        }
+    ) -> Result<Vec<Quota>, CountError> {
+        let failure = vec![self.failure(channel, address)];
+        self.counts.spend(failure.clone(), now).await?;
+        Ok(failure)
     }
 
     fn failure(&self, channel: Channel, address: &Address) -> Quota {
         self.quota(&[b"failures", channel.as_str().as_bytes(), address.canonical().as_bytes()], FAILURES)
     }
 
-    fn quota(&self, parts: &[&[u8]], rate: Rate) -> Quota {
-        let parts: Vec<_> = std::iter::once(&b"limit"[..]).chain(parts.iter().copied()).collect();
-        Quota { key: Digest(self.limit_key.digest(&parts)), most: rate.most, window: rate.window }
-    }
-}
-
-/// Why nothing was counted.
-pub(super) enum SpendError {
-    /// A limit is reached; another try is worth it after this long.
-    Over(Duration),
-    /// Nobody knows.
-    Store(StoreError),
-}
-
-impl From<StoreError> for SpendError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<SpendError> for OtpError {
-    fn from(error: SpendError) -> Self {
-        match error {
-            SpendError::Over(wait) => Self::TooMany(wait),
-            SpendError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_of_a_limit_lets_somebody_through() {
-        let rate = |most| Rate { most, window: DAY };
-        assert_eq!((rate(1).half(), rate(5).half(), rate(1000).half()), (rate(1), rate(2), rate(500)));
-        assert_eq!((rate(1).tenth(), rate(25).tenth(), rate(1000).tenth()), (rate(1), rate(2), rate(100)));
+    fn quota(&self, name: &[&[u8]], rate: Rate) -> Quota {
+        let name: Vec<_> = std::iter::once(&b"limit"[..]).chain(name.iter().copied()).collect();
+        self.counts.quota(&name, rate)
     }
 }

@@ -11,9 +11,9 @@ use crate::{
     authority::{Allow, IssueError},
     call::{CallError, Caller, Template},
     clock::Clock,
-    endpoint::{GuessError, ReturnTo, Unreadable},
+    endpoint::{CountError, Counts, ReturnTo, Unreadable},
     pages::{Pages, Text},
-    seal::{KeyRing, MacKey},
+    seal::KeyRing,
     secret::Random,
     session::{BeginError, EnterError, Sessions},
     signing::Signer,
@@ -303,11 +303,11 @@ impl OtpError {
     }
 }
 
-impl From<GuessError> for OtpError {
-    fn from(error: GuessError) -> Self {
+impl From<CountError> for OtpError {
+    fn from(error: CountError) -> Self {
         match error {
-            GuessError::TooMany(wait) => Self::TooMany(wait),
-            GuessError::Store(error) => Self::Store(error),
+            CountError::TooMany(wait) => Self::TooMany(wait),
+            CountError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -335,8 +335,7 @@ pub struct Otps {
     base_path: String,
     lines: Vec<Line>,
     ring: KeyRing,
-    /// Under which limits count: another first key begins them anew.
-    limit_key: MacKey,
+    counts: Counts,
     signer: Signer,
     caller: Arc<Caller>,
     sessions: Sessions,
@@ -406,7 +405,7 @@ impl Otps {
 
     fn with_lines(settings: Settings, lines: Vec<Line>, ground: Ground) -> Self {
         Self {
-            limit_key: ground.ring.mac_key(),
+            counts: Counts::new(&ground.store, ground.ring.mac_key()),
             settings,
             lines,
             base_path: ground.base_path,

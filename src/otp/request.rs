@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{Channel, Line, OtpError, Otps, Purpose};
 use crate::{
     endpoint::{self, Call, Parameters, Repeated, Unreadable, Written},
+    session::Undecided,
     store::Sid,
 };
 
@@ -86,8 +87,11 @@ impl Otps {
             return Ok(None);
         }
         call.visit.ensure().await;
-        if let Some(retry_after) = call.visit.retry_after() {
-            return Err(OtpError::SessionUnknown { retry_after });
+        if let Some(why) = call.visit.undecided() {
+            return Err(match why {
+                Undecided::Unanswered(retry_after) => OtpError::SessionUnknown { retry_after },
+                Undecided::Unchecked(wait) => OtpError::TooMany(wait),
+            });
         }
         let sid = call.visit.access().and(call.visit.sid());
         sid.map(Some).ok_or(OtpError::NotLoggedIn)

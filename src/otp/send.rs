@@ -9,13 +9,12 @@ use super::{
     address::Address,
     challenge::{Challenge, Held},
     code::Digits,
-    limits::SpendError,
     page,
     request::Request,
 };
 use crate::{
     clock::Timestamp,
-    endpoint::{Answer, Call},
+    endpoint::{Answer, Call, CountError},
     pages::Text,
     session::CookieChanges,
     store::{Again, CodeFacts, NewCode, Opened},
@@ -72,8 +71,8 @@ impl Otps {
         // Counted before anything is kept or sent: what a thousand parallel requests cost is decided here.
         let counted = match self.spend_message(call, line.channel, &address, now).await {
             Ok(counted) => counted,
-            Err(SpendError::Over(wait)) => return Err(self.limited(call, line, &address, OtpError::TooMany(wait))),
-            Err(SpendError::Store(error)) => return Err(OtpError::NotStored(error)),
+            Err(CountError::TooMany(wait)) => return Err(self.limited(call, line, &address, OtpError::TooMany(wait))),
+            Err(CountError::Store(error)) => return Err(OtpError::NotStored(error)),
         };
         let shown = self.shown(call, line, request.challenge.as_deref(), sid).held;
         let challenge = Challenge {
@@ -108,11 +107,11 @@ impl Otps {
         match self.store.codes.open(code, self.settings.cooldown, MOST_LIVE, now).await {
             Ok(Opened::Stored) => {}
             Ok(Opened::TooSoon(at)) => {
-                self.refund(counted, now).await;
+                self.counts.give_back(counted, now).await;
                 return Err(self.limited(call, line, address, OtpError::TooSoon(at.since(now))));
             }
             Err(error) => {
-                self.refund(counted, now).await;
+                self.counts.give_back(counted, now).await;
                 return Err(OtpError::NotStored(error));
             }
         }
@@ -151,8 +150,8 @@ impl Otps {
         let digits = Digits::open(&sealed, &self.ring).ok_or(OtpError::NoLiveCode)?;
         match self.spend_message(call, line.channel, address, now).await {
             Ok(_) => {}
-            Err(SpendError::Over(wait)) => return Err(self.limited(call, line, address, OtpError::TooMany(wait))),
-            Err(SpendError::Store(error)) => return Err(OtpError::Store(error)),
+            Err(CountError::TooMany(wait)) => return Err(self.limited(call, line, address, OtpError::TooMany(wait))),
+            Err(CountError::Store(error)) => return Err(OtpError::Store(error)),
         }
         let left = expires.since(now);
         if self.deliver(line, address, &digits, left, call.language()).await.is_err() {

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use super::{
     Channel, Failed, LONGEST_LIFETIME, Line, NotifyError, OtpError, Otps, Purpose, address::Address, challenge::Held,
-    code::Digits, limits::SpendError, request::Request, send::Course,
+    code::Digits, request::Request, send::Course,
 };
 use crate::{
     authority::{self, Proof, Visitor},
     call::{About, Placeholder, Template, Values},
     clock::Timestamp,
-    endpoint::{Answer, Call},
+    endpoint::{Answer, Call, CountError},
     pages::Text,
     session::{AuthStatus, Entered},
     store::{Digest, Tried},
@@ -81,13 +81,13 @@ impl Otps {
                     self.settle(address, browser, claim, false).await;
                 }
                 return Err(match error {
-                    SpendError::Over(wait) => self.limited(call, line, &held.address, OtpError::TooMany(wait)),
-                    SpendError::Store(error) => OtpError::Store(error),
+                    CountError::TooMany(wait) => self.limited(call, line, &held.address, OtpError::TooMany(wait)),
+                    CountError::Store(error) => OtpError::Store(error),
                 });
             }
         };
         let Some(claim) = claim else { return Err(self.wrong(call, line, &held.address)) };
-        self.refund(counted, now).await;
+        self.counts.give_back(counted, now).await;
         let outcome = self.honour(call, line, &held, &request).await;
         let is_spent = outcome.as_ref().map_or_else(OtpError::spends, |_| true);
         self.settle(address, browser, claim, is_spent).await;

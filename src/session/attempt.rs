@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{CookieChanges, Inner, Reach, cookies::ATTEMPT_LIFETIME, grant::digest_of};
@@ -41,18 +41,7 @@ impl<'s> Attempts<'s> {
             return CookieChanges::default();
         };
         let text = self.inner.ring.seal(Purpose::Attempt(id), &plain, |_| 1);
-        let mut older: Vec<_> = self
-            .inner
-            .jar
-            .find(headers.get_all(header::COOKIE).iter())
-            .attempts
-            .into_iter()
-            .filter_map(|(id, value)| match self.open::<serde::de::IgnoredAny>(id, value) {
-                Ok(sealed) => Some((sealed.made, id, reach_of(sealed.reach_is_cross_site))),
-                Err(OpenError::Broken) => Some((Timestamp::default(), id, Reach::Lax)),
-                Err(OpenError::UnknownKey) => None,
-            })
-            .collect();
+        let mut older = self.found(headers.get_all(header::COOKIE).iter());
         older.sort_unstable_by_key(|(made, ..)| std::cmp::Reverse(*made));
         let evicted =
             older.into_iter().skip(MOST_ATTEMPTS - 1).map(|(_, id, reach)| self.inner.jar.clear_attempt(id, reach));
@@ -80,6 +69,12 @@ impl<'s> Attempts<'s> {
         Ok((first.then_some(sealed.attempt), cleared))
     }
 
+    /// Deletes those that came with these cookies: after a logout nobody ends what was begun before it.
+    pub(super) fn clear<'c>(&self, cookies: impl Iterator<Item = &'c HeaderValue>) -> CookieChanges {
+        let cleared = self.found(cookies).into_iter().map(|(_, id, reach)| self.inner.jar.clear_attempt(id, reach));
+        cleared.fold(CookieChanges::default(), CookieChanges::and)
+    }
+
     /// Takes something that may be used once, such as an ID token, until `until`.
     pub async fn take_once(&self, what: &[&[u8]], until: Timestamp) -> Result<bool, StoreError> {
         self.inner.store.one_time.take(digest_of(what), until, self.inner.now()).await
@@ -98,6 +93,18 @@ impl<'s> Attempts<'s> {
         serde_json::from_slice::<(Timestamp, String, String)>(&plain).is_ok_and(|(made, of, _)| {
             of == provider && self.inner.now().since(made) < Duration::from_secs(ATTEMPT_LIFETIME)
         })
+    }
+
+    /// Those that are ours to delete: when they were made, their ids, and how their cookies were set.
+    fn found<'c>(&self, cookies: impl Iterator<Item = &'c HeaderValue>) -> Vec<(Timestamp, &'c str, Reach)> {
+        let attempts = self.inner.jar.find(cookies).attempts.into_iter();
+        attempts
+            .filter_map(|(id, value)| match self.open::<serde::de::IgnoredAny>(id, value) {
+                Ok(sealed) => Some((sealed.made, id, reach_of(sealed.reach_is_cross_site))),
+                Err(OpenError::Broken) => Some((Timestamp::default(), id, Reach::Lax)),
+                Err(OpenError::UnknownKey) => None,
+            })
+            .collect()
     }
 
     fn open<T: DeserializeOwned>(&self, id: &str, value: &[u8]) -> Result<Sealed<T>, OpenError> {

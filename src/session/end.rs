@@ -55,7 +55,7 @@ impl Sessions {
     /// Logs out: the session ends here whatever the authority answers; a refresh under way is joined, so that the newest refresh token is signed out.
     pub async fn log_out(&self, visit: &mut Visit) -> LoggedOut {
         let inner = &self.inner;
-        let cookies = visit.clearance();
+        let cookies = visit.clearance().and(self.attempts().clear(visit.brought()));
         if !inner.settings.seal
             && let Some(access) = visit.access()
         {

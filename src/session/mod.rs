@@ -23,6 +23,7 @@ mod cookies;
 pub mod device;
 mod end;
 mod enter;
+mod forgeries;
 mod grant;
 mod issue;
 mod later;
@@ -43,7 +44,7 @@ pub use end::LoggedOut;
 pub use enter::{EnterError, Entered};
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};
 pub use issue::{BeginError, NewLogin};
-pub use visit::{After401, Visit};
+pub use visit::{After401, Undecided, Visit};
 
 /// `x-auth-status`: how the session fared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,7 +57,7 @@ pub enum AuthStatus {
     Invalid,
     /// There was no session.
     Anonymous,
-    /// The authority did not answer, and the access token has expired.
+    /// Nobody can tell now: the authority did not answer and the access token has expired, or too many forged ones came from this client.
     Unavailable,
 }
 
@@ -133,6 +134,7 @@ struct Inner {
     jar: cookies::Jar,
     ring: KeyRing,
     opened: open::OpenedCookies,
+    forgeries: forgeries::Forgeries,
     states: state::States,
     flights: refresh::Flights,
     outage: outage::Outage,
@@ -163,6 +165,7 @@ impl Sessions {
                 jar: cookies::Jar::new(&settings),
                 ring: KeyRing::new(&settings.keys, random.clone()),
                 opened: open::OpenedCookies::new(),
+                forgeries: forgeries::Forgeries::default(),
                 states: state::States::default(),
                 flights: refresh::Flights::default(),
                 outage: outage::Outage::default(),

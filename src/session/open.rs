@@ -1,6 +1,6 @@
 //! Reading the session out of a request's cookies. Opened cookies are remembered by their whole value, so a live session costs one look-up.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 use rustc_hash::FxBuildHasher;
@@ -13,7 +13,7 @@ use super::{
     state::SessionState,
 };
 use crate::{
-    authority,
+    authority::{self, VerifyError},
     clock::Timestamp,
     oidc::Claims,
     seal::{OpenError, Purpose},
@@ -25,7 +25,7 @@ use crate::{
 const MOST_OCTETS: u64 = 64 << 20;
 /// What an entry costs beside the value itself, which it holds about twice.
 const ENTRY: usize = 600;
-const IDLE: std::time::Duration = std::time::Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// An opened `sb_at`.
 #[derive(Clone, Debug)]
@@ -74,6 +74,8 @@ pub(super) enum Reading<T> {
     Opened(T),
     /// It is genuine, and past its expiry.
     Lapsed,
+    /// So many forged ones came from its client that it is not looked at for so long.
+    Unchecked(Duration),
     /// It is ours and does not open: these changes clear it.
     Spoiled(CookieChanges),
 }
@@ -115,10 +117,18 @@ impl Inner {
     }
 
     /// Reads a raw `sb_at`, a JWT whose signature is verified once. The session it belongs to is what `sb_rt` says; alone it is one of its own.
-    pub(super) async fn read_raw_access(&self, found: &Found<'_>, now: Timestamp) -> Reading<OpenedAccess> {
+    pub(super) async fn read_raw_access(
+        &self,
+        found: &Found<'_>,
+        client: IpAddr,
+        now: Timestamp,
+    ) -> Reading<OpenedAccess> {
         let parts = found.access.extent();
         let Some(first) = found.access.firsts().next() else { return Reading::Absent };
-        let spoiled = || Reading::Spoiled(self.jar.clear(Token::Access, parts));
+        let spoiled = || {
+            self.metrics.cookies_cleared.inc();
+            Reading::Spoiled(self.jar.clear(Token::Access, parts))
+        };
         let joined;
         let value = if let Some(alone) = found.access.alone() {
             alone
@@ -131,12 +141,25 @@ impl Inner {
             known
         } else {
             let Ok(text) = std::str::from_utf8(value) else { return spoiled() };
-            let claims = match self.authority.verify_access_token(text, self.settings.leeway).await {
+            let claims = match self.authority.read_access_token(text, self.settings.leeway) {
+                Ok(shown) => {
+                    if let Some(wait) = self.forgeries.wait(client, now) {
+                        return Reading::Unchecked(wait);
+                    }
+                    shown.verify().await
+                }
+                Err(error) => Err(error),
+            };
+            let claims = match claims {
                 Ok(claims) => claims,
                 // Without its keys the gateway can neither let anyone in nor judge the cookie.
-                Err(authority::VerifyError::Unavailable(_)) => return Reading::Absent,
-                Err(authority::VerifyError::Expired) => return Reading::Lapsed,
-                Err(authority::VerifyError::Invalid) => return spoiled(),
+                Err(VerifyError::Unavailable(_)) => return Reading::Absent,
+                Err(VerifyError::Expired) => return Reading::Lapsed,
+                Err(VerifyError::Invalid) => return spoiled(),
+                Err(VerifyError::Forged) => {
+                    self.forgeries.count(client, now);
+                    return spoiled();
+                }
             };
             let token = AccessToken::new(text);
             let Some(bearer) = bearer(&token) else { return spoiled() };

@@ -60,8 +60,17 @@ enum Fate {
     Stands,
     /// It is over: its cookies are cleared.
     Over,
-    /// Nobody knows: the authority did not answer within this long.
-    Unknown(Duration),
+    /// Nobody knows.
+    Unknown(Undecided),
+}
+
+/// Why nobody can tell now what a session is worth, and when to try again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Undecided {
+    /// The authority did not answer.
+    Unanswered(Duration),
+    /// Too many forged access tokens came from this client for another to be checked.
+    Unchecked(Duration),
 }
 
 /// What to do with a 401 from the upstream.
@@ -142,7 +151,7 @@ impl Visit {
             (Outcome::Unavailable(_), Standing::Live | Standing::Due) => {}
             (Outcome::Unavailable(retry_after), Standing::Expired) => {
                 self.access = None;
-                self.fate = Fate::Unknown(retry_after);
+                self.fate = Fate::Unknown(Undecided::Unanswered(retry_after));
             }
         }
     }
@@ -175,7 +184,7 @@ impl Visit {
             Outcome::Ended | Outcome::SignedOut => self.is_over(),
             Outcome::Unavailable(retry_after) => {
                 self.access = None;
-                self.fate = Fate::Unknown(retry_after);
+                self.fate = Fate::Unknown(Undecided::Unanswered(retry_after));
             }
         }
     }
@@ -265,15 +274,20 @@ impl Visit {
         self.fate != Fate::Absent
     }
 
+    /// Whether a cookie came in that only a login brings, even if that session has ended since. One that merely looks like it (a raw access token that was not verified) does not count.
+    pub fn came_with_login(&self) -> bool {
+        self.state.is_some()
+    }
+
     /// The session that came in, where one stands.
     pub fn sid(&self) -> Option<Sid> {
         self.state.as_ref().filter(|_| self.fate == Fate::Stands).map(|state| state.sid)
     }
 
-    /// How long to wait before trying again, where the session's fate is unknown for want of an authority.
-    pub fn retry_after(&self) -> Option<Duration> {
+    /// Why the session's fate is unknown, where it is.
+    pub fn undecided(&self) -> Option<Undecided> {
         match self.fate {
-            Fate::Unknown(retry_after) => Some(retry_after),
+            Fate::Unknown(why) => Some(why),
             Fate::Absent | Fate::Stands | Fate::Over => None,
         }
     }
@@ -324,6 +338,11 @@ impl Visit {
     pub(super) fn login(&self) -> Option<&Login> {
         let own = self.access.as_ref().and_then(|a| a.login.as_ref());
         own.or_else(|| self.refresh_grant().map(|r| &r.login))
+    }
+
+    /// The `Cookie` headers of the request.
+    pub(super) fn brought(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.brought.iter()
     }
 
     pub(super) fn inner(&self) -> &Arc<Inner> {
@@ -386,9 +405,17 @@ impl Visit {
         let brought = std::mem::take(&mut self.brought);
         let found = inner.jar.find(brought.iter());
         let refresh = self.keep(inner.read_refresh(&found, now));
-        let access =
-            if inner.settings.seal { inner.read_access(&found, now) } else { inner.read_raw_access(&found, now).await };
-        let lapsed = matches!(access, Reading::Lapsed);
+        let access = if inner.settings.seal {
+            inner.read_access(&found, now)
+        } else {
+            inner.read_raw_access(&found, self.sender.client, now).await
+        };
+        // What a session is worth whose refresh token does not tell.
+        let alone = match access {
+            Reading::Lapsed => Some(Fate::Over),
+            Reading::Unchecked(wait) => Some(Fate::Unknown(Undecided::Unchecked(wait))),
+            Reading::Absent | Reading::Opened(_) | Reading::Spoiled(_) => None,
+        };
         let access = self.keep(access);
         drop(found);
         self.brought = brought;
@@ -396,8 +423,8 @@ impl Visit {
         if self.access.is_some() || self.refresh.is_some() {
             self.fate = Fate::Stands;
             self.judge(&inner, now);
-        } else if lapsed {
-            self.is_over();
+        } else if let Some(fate) = alone {
+            self.fate = fate;
         }
     }
 
@@ -409,7 +436,7 @@ impl Visit {
                 self.spoiled = std::mem::take(&mut self.spoiled).and(clear);
                 None
             }
-            Reading::Lapsed | Reading::Absent => None,
+            Reading::Lapsed | Reading::Unchecked(_) | Reading::Absent => None,
         }
     }
 

@@ -87,6 +87,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("upstream", &[]),
     ("clock", &[]),
+    ("network", &[]),
     ("seal", &[]),
     ("secret", &[]),
     ("signing", &[]),
@@ -94,7 +95,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Open to all; `scripted` exists in unit tests only.
-const OPEN: &[&str] = &["clock", "seal", "secret", "signing", "telemetry", "scripted"];
+const OPEN: &[&str] = &["clock", "network", "seal", "secret", "signing", "telemetry", "scripted"];
 
 #[test]
 fn imports_point_only_where_the_architecture_says() {
@@ -118,6 +119,27 @@ fn imports_point_only_where_the_architecture_says() {
         }
     }
     assert!(wrong.is_empty(), "arrows that the architecture does not have:\n{}", lines(&wrong));
+}
+
+/// RUSTSEC-2022-0018 of totp-rs: secrets and tokens have an `==` that takes the same time wherever two differ, and their texts are compared by `ct_eq` alone.
+#[test]
+fn rustsec_2022_0018_no_secret_is_compared_by_its_text() {
+    let mut wrong = BTreeSet::new();
+    for file in rust_files("src") {
+        for line in program(&file).lines().filter(|line| line.contains("expose()")) {
+            let compares =
+                ["==", "!=", ".eq(", ".cmp(", "starts_with(", "matches!("].iter().any(|how| line.contains(how));
+            if compares && !line.contains("ct_eq(") {
+                wrong.insert(format!("{}: {}", file.display(), line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "secrets compared in a time that depends on them:\n{}", lines(&wrong));
+    let secret = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/secret.rs")).unwrap();
+    let code = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/memory/codes.rs")).unwrap();
+    assert!(
+        secret.contains("ct_eq(self.0.as_bytes(), other.0.as_bytes())") && code.contains("ct_eq(&code.mac.0, &mac.0)")
+    );
 }
 
 #[test]

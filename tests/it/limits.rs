@@ -7,7 +7,7 @@ use tokio::{
 };
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Answer, Ask, Browser, Raw, Setup, World, free_port, secs};
+use crate::harness::{Answer, Ask, Browser, Issuer, Raw, Setup, Upstream, World, free_port, secs};
 
 /// The harness is the load balancer, so that a test can say who asks.
 const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
@@ -235,4 +235,87 @@ async fn behind_the_proxy_protocol_the_address_in_its_header_counts() {
     let _first = served(from("192.0.2.1").await, host).await;
     closed(from("192.0.2.1").await).await;
     let _other = served(from("192.0.2.2").await, host).await;
+}
+
+/// A gateway that takes raw access tokens of that issuer, with a page for those who have one.
+async fn raw_tokens(issuer: &Issuer, page: &Upstream) -> World {
+    let toml = format!(
+        "{BEHIND}session.seal = false\n{}\n[upstreams.page]\ntargets = [\"{}\"]\n[[routes]]\npath = \"/page\"\nupstream = \"page\"\naccess = \"user\"\n[[routes]]\npath = \"/open\"\nupstream = \"page\"\naccess = \"public\"",
+        issuer.verify_toml(),
+        page.target()
+    );
+    World::with(&toml).await
+}
+
+#[tokio::test]
+async fn forged_access_tokens_are_checked_a_hundred_times_for_a_client_and_then_once_a_second() {
+    let (issuer, page) = (Issuer::start().await, Upstream::saying("page").await);
+    let world = raw_tokens(&issuer, &page).await;
+    let token = |n: usize| issuer.token(&issuer.access_claims(&world.clock, &json!({ "n": n })));
+    let forged = |n: usize| {
+        let good = token(n);
+        format!("{}.{}", good.rsplit_once('.').unwrap().0, "A".repeat(86))
+    };
+    let show = |client: &str, path: &str, token: &str| {
+        let cookie = format!("sb_at={token}");
+        world.browser().plain(http::Method::GET, path).header("x-forwarded-for", client).header("cookie", &cookie)
+    };
+    // What was verified before goes on, whatever its neighbours do.
+    let live = token(0);
+    show("192.0.2.1", "/page", &live).await.is(200).says("valid");
+    let mut checked = 0;
+    let over = loop {
+        let answer = show("192.0.2.1", "/page", &forged(checked)).await;
+        if answer.status == 429 {
+            break answer.says("unavailable");
+        }
+        assert!(answer.is(401).says("invalid").clears("sb_at"));
+        checked += 1;
+        assert!(checked < 1000, "there is no end to them");
+    };
+    assert!(checked >= 100, "{checked}");
+    assert!(over.set_cookies().is_empty(), "{over}");
+    assert_eq!(is_limited(over), 1);
+    // Each second brings another check, so it may take more than one try to be told that there is none.
+    for path in ["/page", "/auth/session"] {
+        let mut tries = 0;
+        loop {
+            while show("192.0.2.1", "/page", &forged(0)).await.status != 429 {}
+            tries += 1;
+            let answer = show("192.0.2.1", path, &token(tries)).await;
+            if answer.status == 429 {
+                assert!(answer.set_cookies().is_empty(), "{answer}");
+                is_limited(answer.says("unavailable"));
+                break;
+            }
+        }
+    }
+    // What a look shows is refused as ever, and costs nothing; nor is anybody else concerned.
+    show("192.0.2.1", "/page", "made.up.token").await.is(401).says("invalid");
+    show("192.0.2.1", "/page", &live).await.is(200).says("valid");
+    show("192.0.2.1", "/open", &token(9000)).await.is(200);
+    show("192.0.2.2", "/page", &forged(0)).await.is(401);
+
+    world.advance(secs(1));
+    show("192.0.2.1", "/page", &token(9001)).await.is(200).says("valid");
+    assert_eq!(issuer.asked(), 1, "nobody but the first asked for the keys");
+}
+
+#[tokio::test]
+async fn a_session_with_a_refresh_token_goes_on_while_its_client_shows_forged_ones() {
+    let world = World::with("session.seal = false").await;
+    let mina = world.logged_in("mina").await;
+    let token = mina.cookie("sb_at").unwrap();
+    let forged = format!("{}.{}", token.rsplit_once('.').unwrap().0, "A".repeat(86));
+    let forger = world.browser();
+    loop {
+        forger.set_cookie("sb_at", &forged);
+        if forger.fetch("/api/me").await.status == 429 {
+            break;
+        }
+    }
+    // Her token was not verified here, but the other cookie says who she is.
+    let answer = mina.fetch("/api/me").await.is(200);
+    assert_eq!(answer.json()["email"], "mina@example.test");
+    assert_eq!(world.backend.counters().unauthorized, 0);
 }

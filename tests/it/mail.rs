@@ -95,8 +95,9 @@ async fn tls_from_the_start_and_the_older_login_work_too() {
     server.event("message").await;
 }
 
+/// RUSTSEC-2026-0141 of lettre: one of its TLS backends did not look at the name.
 #[tokio::test]
-async fn nothing_is_said_to_a_server_with_the_certificate_of_another() {
+async fn rustsec_2026_0141_nothing_is_said_to_a_server_with_the_certificate_of_another() {
     let mut server =
         MailServer::start("mail.example", json!({"user": "vestibule", "password": "비밀 pass word"})).await;
     let sender = smtp(settings(server.port(), server.certificate()));
@@ -204,8 +205,9 @@ async fn many_messages_at_once_go_over_a_few_connections() {
     assert!((1..=4).contains(&connections), "{connections}");
 }
 
+/// RUSTSEC-2021-0069 of lettre: what it was told to write became commands.
 #[tokio::test]
-async fn lines_that_smtp_or_headers_would_understand_stay_text() {
+async fn rustsec_2021_0069_lines_that_smtp_or_headers_would_understand_stay_text() {
     let mut server = server_with(json!({})).await;
     let sender = smtp(settings(server.port(), server.certificate()));
     let evil = "x\r\n.\r\nMAIL FROM:<eve@evil.example>\r\nRCPT TO:<eve@evil.example>\r\nDATA\r\nBcc: eve@evil.example\r\n\r\n..\r\n.";

@@ -311,6 +311,18 @@ impl Browser {
         }
     }
 
+    /// CVE-2021-29651: wherever the gateway sends a browser, no token goes along in the address. The one exception is what OpenID Connect RP-Initiated Logout says: the
+    /// provider's own ID token, back to the provider.
+    fn finds_no_token_in_location(&self, headers: &HeaderMap) {
+        let Some(location) = headers.get(header::LOCATION) else { return };
+        let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
+        for token in self.jar.lock().unwrap().iter().filter(|c| c.name.contains("sb_at") || c.name.contains("sb_rt")) {
+            assert!(token.value.len() < 16 || !location.contains(&token.value), "a token in Location: {location}");
+        }
+        let parameters = location.split(['?', '&', '#', ';']).filter(|part| !part.starts_with("id_token_hint="));
+        assert!(parameters.into_iter().all(|part| !part.contains(".eyJ")), "a token in Location: {location}");
+    }
+
     /// The storage rules of RFC 6265bis section 5.7, as far as they concern one host.
     fn keep_one(&self, url: &Url, cookie: &Cookie<'_>) {
         let (name, value) = (cookie.name(), cookie.value());
@@ -489,6 +501,9 @@ impl Ask {
         }
         let response = within_patience("the head of an answer", browser.send(&url, request)).await?;
         browser.keep(&url, response.headers());
+        if url.origin() == browser.home.origin() {
+            browser.finds_no_token_in_location(response.headers());
+        }
         Ok(Opened { url, response })
     }
 

@@ -3,6 +3,7 @@
 mod browser;
 pub(crate) mod frames;
 mod gateway;
+mod issuer;
 mod op;
 mod process;
 mod proxies;
@@ -18,6 +19,7 @@ pub(crate) use self::{
     browser::{Answer, Ask, Browser, Opened, Protocol},
     frames::Frames,
     gateway::{Gateway, Setup, World, free_port},
+    issuer::{Issuer, b64},
     op::OpenIdProvider,
     process::Process,
     proxies::Product,

@@ -61,6 +61,16 @@ impl Raw {
         let _ = self.stream.shutdown().await;
     }
 
+    /// The next answer of a connection that goes on, which must say its length: head and body.
+    pub(crate) async fn answer(&mut self) -> (String, Vec<u8>) {
+        let head = self.head().await;
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |length| length.trim().parse().expect("a length"));
+        (head, self.exactly(length).await)
+    }
+
     /// Everything up to and with `end`.
     pub(crate) async fn until(&mut self, end: &[u8]) -> Vec<u8> {
         loop {
