@@ -44,5 +44,8 @@ pub mod signing;
 
 pub mod demo;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+
 #[cfg(test)]
 mod scripted;

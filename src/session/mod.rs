@@ -23,6 +23,8 @@ mod cookies;
 pub mod device;
 mod end;
 mod enter;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grant;
 mod issue;
 mod later;
