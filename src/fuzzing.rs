@@ -255,7 +255,9 @@ mod tests {
         let words: Vec<_> = dictionary.lines().filter_map(word).collect();
         assert!(!words.is_empty(), "{target} has words");
 
-        seeds.iter().for_each(|seed| holds(seed));
+        for seed in &seeds {
+            holds(seed);
+        }
         let mut dice = Dice(0x5eed);
         for _ in 0..rounds {
             let mut input = seeds[dice.below(seeds.len())].clone();
