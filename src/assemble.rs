@@ -327,8 +327,8 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         random: world.random.clone(),
         metrics: world.telemetry.metrics.clone(),
     };
-    let responder =
-        Responder::new(pages.clone(), world.telemetry.metrics.clone(), login_page, &config.login.after_login);
+    let (metrics, login) = (world.telemetry.metrics.clone(), &config.login);
+    let responder = Responder::new(pages.clone(), metrics, &login.public_url, login_page, &login.after_login);
     let otps = Arc::new(otps(config.otp, ground, world)?);
     let logins = Arc::new(Logins::new(
         config.login,

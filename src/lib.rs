@@ -45,5 +45,8 @@ pub mod signing;
 
 pub mod demo;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+
 #[cfg(test)]
 mod scripted;

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
+use url::Url;
 
 use crate::{
     endpoint::Content,
-    hygiene::{self, Refusal},
+    hygiene::{self, Refusal, Scheme},
     login::LoginError,
     otp::OtpError,
     pages::{ErrorPage, Language, Page, Pages, Text},
@@ -27,9 +28,19 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// The address of a file changes with its content.
 const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-const NOTHING_ELSE: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
 /// `Allow` of the gateway as a whole: what it passes on.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const NOTHING_ELSE: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+);
+/// For what is no page: nothing of it is ever run, shown in a frame, or sent somewhere.
+const NO_PAGE: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+/// A year. Other names of the domain (`includeSubDomains`) are not ours to decide about.
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
 
@@ -165,6 +176,8 @@ pub struct Responder {
     /// Where a navigation without a session goes: the built-in page, or the app's own.
     login_page: String,
     after_login: HeaderValue,
+    /// The site is https, and not on this machine, where other ports are other people's.
+    is_strict: bool,
 }
 
 struct Verdict {
@@ -182,9 +195,32 @@ struct Verdict {
 
 impl Responder {
     /// Builds it; `login_page` is a path.
-    pub fn new(pages: Arc<Pages>, metrics: Arc<Metrics>, login_page: String, after_login: &str) -> Self {
+    pub fn new(
+        pages: Arc<Pages>,
+        metrics: Arc<Metrics>,
+        public_url: &Url,
+        login_page: String,
+        after_login: &str,
+    ) -> Self {
         let after_login = HeaderValue::from_str(after_login).unwrap_or(HeaderValue::from_static("/"));
-        Self { pages, metrics, login_page, after_login }
+        let is_strict = public_url.scheme() == "https" && !hygiene::is_loopback(public_url);
+        Self { pages, metrics, login_page, after_login, is_strict }
+    }
+
+    /// What every answer of the gateway's own says to browsers, where it does not say something else of its own; `scheme` is the visitor's, once that is known.
+    pub fn guard(&self, headers: &mut HeaderMap, scheme: Option<Scheme>) {
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        for (name, value) in [
+            (header::CONTENT_SECURITY_POLICY, NO_PAGE),
+            (header::REFERRER_POLICY, NO_REFERRER),
+            (header::CACHE_CONTROL, NO_STORE),
+        ] {
+            headers.entry(name).or_insert(value);
+        }
+        // Over plain HTTP it must not be sent (RFC 6797 section 7.2).
+        if self.is_strict && scheme == Some(Scheme::Https) {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+        }
     }
 
     /// The answer to a failure.
@@ -236,7 +272,6 @@ impl Responder {
                 let headers = response.headers_mut();
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
                 headers.insert(header::CACHE_CONTROL, FOR_GOOD);
-                headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
                 // A picture may hold scripts (SVG), and may be opened as a page.
                 headers.insert(header::CONTENT_SECURITY_POLICY, NOTHING_ELSE);
                 return response;
@@ -246,20 +281,17 @@ impl Responder {
         if response.status() == StatusCode::OK {
             *response.status_mut() = status;
         }
-        // What an endpoint of ours answers is about one visitor at one moment, and its address may hold a code.
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response.headers_mut().entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+        // What an endpoint of ours answers is about one visitor at one moment.
+        response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
         response
     }
 
     fn to_login(&self, return_to: &str) -> Response<Bytes> {
         let location = format!("{}?return_to={}", self.login_page, utf8_percent_encode(return_to, QUERY_VALUE));
-        let mut response = match HeaderValue::from_str(&location) {
+        match HeaderValue::from_str(&location) {
             Ok(location) => redirect(StatusCode::FOUND, location),
             Err(_) => empty(StatusCode::UNAUTHORIZED),
-        };
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        }
     }
 
     fn page(&self, verdict: &Verdict, language: Language) -> Response<Bytes> {
@@ -629,7 +661,6 @@ fn problem(verdict: &Verdict, language: Language) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = verdict.status;
     response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -723,7 +754,8 @@ mod tests {
         let public_url = "https://app.example.kr".parse().unwrap();
         let site = Site { public_url: &public_url, base_path: "/auth", login_page: "/auth/login", form_targets: &[] };
         let pages = Pages::new(&crate::pages::Settings::default(), &site).unwrap();
-        let responder = Responder::new(Arc::new(pages), Arc::new(Metrics::new()), "/auth/login".to_owned(), "/");
+        let responder =
+            Responder::new(Arc::new(pages), Arc::new(Metrics::new()), &public_url, "/auth/login".to_owned(), "/");
         let ids = crate::telemetry::RequestIds::new(&crate::secret::Random::system());
         let wants = Wants { form: Form::Problem, language };
         let response = responder.answer(&Failure::Otp(error), wants, &ids.next());

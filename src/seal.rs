@@ -207,9 +207,15 @@ impl std::fmt::Debug for MacKey {
     }
 }
 
+/// One spelling for each number: another text of the same seal would be another cookie for whoever remembers cookies by their bytes.
 fn declared_parts(digits: &[u8]) -> Option<usize> {
-    let n = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    (1..=99).contains(&n).then_some(n)
+    let digit = |byte: u8| char::from(byte).to_digit(10).map(|digit| digit as usize);
+    match digits {
+        [b'0', ..] => None,
+        [one] => digit(*one),
+        [ten, one] => Some(digit(*ten)? * 10 + digit(*one)?),
+        _ => None,
+    }
 }
 
 fn associated(purpose: Purpose<'_>, key_id: &str, parts: usize) -> Vec<u8> {
@@ -287,6 +293,17 @@ mod tests {
             let count = parts(sealed.len());
             assert_eq!(ring.parts_of(sealed.as_bytes()), Ok(count), "{len}");
             assert!(ring.open(Purpose::Access, sealed.as_bytes(), count).is_ok(), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_value_has_one_spelling() {
+        let ring = ring(&[1]);
+        let sealed = ring.seal(Purpose::Access, b"x", |_| 1);
+        for number in ["+1", "01", "001", "", "1 ", "0", "00", "-1", "100", "\u{661}"] {
+            let other = sealed.replacen(".1.", &format!(".{number}."), 1);
+            assert_eq!(ring.parts_of(other.as_bytes()), Err(OpenError::Broken), "{number}");
+            assert_eq!(ring.open(Purpose::Access, other.as_bytes(), 1).unwrap_err(), OpenError::Broken, "{number}");
         }
     }
 

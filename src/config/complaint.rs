@@ -123,10 +123,15 @@ impl Problems {
 
     /// Shows everything, with the lines of `text`, which stands in the file `name`.
     pub(super) fn finish(self, name: &str, text: &str) -> Complaints {
-        let text = masked(text, &self.hidden);
+        let masked = Masked::of(text, &self.hidden);
         let show = |mut drafts: Vec<Draft>, level: &Level<'_>| {
             drafts.sort_by_key(|draft| if let Place::File(range) = &draft.place { range.start } else { usize::MAX });
-            drafts.into_iter().map(|draft| draft.show(level, name, &text)).collect()
+            for draft in &mut drafts {
+                if let Place::File(range) = &mut draft.place {
+                    *range = masked.place(range.start)..masked.place(range.end);
+                }
+            }
+            drafts.into_iter().map(|draft| draft.show(level, name, &masked.text)).collect()
         };
         Complaints { errors: show(self.errors, &Level::ERROR), warnings: show(self.warnings, &Level::WARNING) }
     }
@@ -173,19 +178,36 @@ fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
     range.start..range.start + part.find('\n').unwrap_or(part.len())
 }
 
-/// `text` with as many `*` as there are bytes in `hidden`, so that places stay right; line ends stay too.
-fn masked(text: &str, hidden: &[Range<usize>]) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    for byte in hidden.iter().filter_map(|range| bytes_of(range, text.len())).flatten() {
-        if bytes[byte] != b'\n' {
-            bytes[byte] = b'*';
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_default()
+/// A text with one `*` for each hidden character, so that columns stay right; line ends stay too.
+struct Masked {
+    text: String,
+    /// From which octet of the original on how many octets are missing here.
+    missing: Vec<(usize, usize)>,
 }
 
-fn bytes_of(range: &Range<usize>, len: usize) -> Option<Range<usize>> {
-    (range.start <= range.end && range.end <= len).then(|| range.clone())
+impl Masked {
+    fn of(original: &str, hidden: &[Range<usize>]) -> Self {
+        let (mut text, mut missing, mut total) = (String::with_capacity(original.len()), Vec::new(), 0);
+        for (at, c) in original.char_indices() {
+            let end = at + c.len_utf8();
+            if c == '\n' || !hidden.iter().any(|range| range.start < end && at < range.end) {
+                text.push(c);
+                continue;
+            }
+            text.push('*');
+            if c.len_utf8() > 1 {
+                total += c.len_utf8() - 1;
+                missing.push((end, total));
+            }
+        }
+        Self { text, missing }
+    }
+
+    /// Where an octet of the original stands here.
+    fn place(&self, at: usize) -> usize {
+        let before = self.missing.partition_point(|(from, _)| *from <= at);
+        at - before.checked_sub(1).map_or(0, |last| self.missing[last].1)
+    }
 }
 
 #[cfg(test)]
@@ -201,7 +223,19 @@ mod tests {
         let complaints = problems.finish("f.toml", "a = \"sécret\"\nb = 1\n");
         assert_eq!(
             complaints.to_string(),
-            "error: `a` is odd\n --> f.toml:1:1\n  |\n1 | a = *********\n  | ^\n  |\n  = help: try `b`\n\nerror: X__Y: no\n\n"
+            "error: `a` is odd\n --> f.toml:1:1\n  |\n1 | a = ********\n  | ^\n  |\n  = help: try `b`\n\nerror: X__Y: no\n\n"
         );
+    }
+
+    #[test]
+    fn behind_hidden_letters_of_several_octets_a_column_is_still_right() {
+        let text = "a = [\"식방\", b]\nc = 1\n";
+        let mut problems = Problems::default();
+        problems.hide(&Place::File(5..13));
+        problems.complain(&Place::File(15..16), "`b` is odd", "");
+        problems.complain(&Place::File(18..19), "`c` is odd", "");
+        let complaints = problems.finish("f.toml", text);
+        assert_eq!(complaints.errors.iter().map(|e| (e.line, e.column)).collect::<Vec<_>>(), [(1, 12), (2, 1)]);
+        assert!(complaints.to_string().contains("1 | a = [****, b]\n  |            ^\n"), "{complaints}");
     }
 }

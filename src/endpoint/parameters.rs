@@ -9,29 +9,35 @@ const MOST: usize = 64;
 
 /// Decoded parameters, in their order.
 #[derive(Debug)]
-pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub struct Parameters<'a> {
+    read: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// There are more than were read.
+    more: bool,
+}
 
-/// The same parameter twice (RFC 6749 section 3.1 forbids it): two readers could take different ones.
+/// The same parameter twice (RFC 6749 section 3.1 forbids it), or so many that nobody looked: two readers could take different ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Repeated;
 
 impl<'a> Parameters<'a> {
     /// Reads them.
     pub fn of(encoded: &'a [u8]) -> Self {
-        Self(form_urlencoded::parse(encoded).take(MOST).collect())
+        let mut pairs = form_urlencoded::parse(encoded);
+        let read = pairs.by_ref().take(MOST).collect();
+        Self { read, more: pairs.next().is_some() }
     }
 
     /// The first of this name.
     pub fn first(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_ref())
+        self.read.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_ref())
     }
 
     /// The only one of this name; an empty one counts as absent (RFC 6749 section 3.1).
     pub fn once(&self, name: &str) -> Result<Option<&str>, Repeated> {
-        let mut named = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_ref());
+        let mut named = self.read.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_ref());
         match (named.next(), named.next()) {
-            (_, Some(_)) => Err(Repeated),
-            (value, None) => Ok(value.filter(|value| !value.is_empty())),
+            (value, None) if !self.more => Ok(value.filter(|value| !value.is_empty())),
+            _ => Err(Repeated),
         }
     }
 }
@@ -54,6 +60,14 @@ mod tests {
     #[test]
     fn a_flood_of_parameters_is_not_read_to_its_end() {
         let flood = "a=b&".repeat(10_000);
-        assert_eq!(Parameters::of(flood.as_bytes()).0.len(), MOST);
+        assert_eq!(Parameters::of(flood.as_bytes()).read.len(), MOST);
+    }
+
+    #[test]
+    fn behind_a_flood_nothing_is_known_to_have_come_once() {
+        let most = format!("code=1{}", "&a=b".repeat(MOST - 1));
+        assert_eq!(Parameters::of(most.as_bytes()).once("code"), Ok(Some("1")));
+        assert_eq!(Parameters::of(format!("{most}&code=2").as_bytes()).once("code"), Err(Repeated));
+        assert_eq!(Parameters::of(format!("{most}&code=2").as_bytes()).once("state"), Err(Repeated));
     }
 }

@@ -118,6 +118,8 @@ struct Trail<'g> {
     upstream: Option<Arc<str>>,
     status: Option<AuthStatus>,
     client: IpAddr,
+    /// As the visitor sees it, once hygiene has told.
+    scheme: Option<Scheme>,
     /// Of the route, where it has any: its answers and ours are for these origins' scripts to read.
     cors: Option<&'g Cors>,
     origin: Option<HeaderValue>,
@@ -149,6 +151,7 @@ impl<'g> Line<'g> {
                 upstream: None,
                 status: None,
                 client: peer.address,
+                scheme: None,
                 cors: None,
                 origin: None,
             },
@@ -204,6 +207,7 @@ impl Gateway {
             Err(Stop { failure, head }) => {
                 let trail = &mut line.trail;
                 let mut response = self.responder.answer(&failure, trail.wants, &trail.request_id).map(Body::from);
+                self.responder.guard(response.headers_mut(), trail.scheme);
                 if let Some(cors) = trail.cors {
                     respond::allow_origin(response.headers_mut(), trail.origin.as_ref(), cors);
                 }
@@ -227,14 +231,16 @@ impl Gateway {
         trail: &mut Trail<'g>,
     ) -> Result<Response<Body>, Stop> {
         let admitted = self.hygiene.admit(&mut parts, peer.address, peer.tls).map_err(Failure::Refused)?;
-        trail.client = admitted.client;
+        (trail.client, trail.scheme) = (admitted.client, Some(admitted.scheme));
         // A preflight asks about the request that would follow it.
         let asked_for = preflight_method(&parts);
         let method = asked_for.as_ref().unwrap_or(&parts.method);
         let route = match self.table.find(method, admitted.host.as_str(), parts.uri.path()) {
             Found::Route(route) => route,
             Found::Own(endpoint) if asked_for.is_none() => {
-                return self.own(endpoint, admitted, parts, body, trail).await;
+                let mut response = self.own(endpoint, admitted, parts, body, trail).await?;
+                self.responder.guard(response.headers_mut(), trail.scheme);
+                return Ok(response);
             }
             Found::None if !self.table.is_own(parts.uri.path()) => return Err(Failure::NoRoute.into()),
             refused => {
@@ -627,6 +633,7 @@ impl Passage<'_, '_> {
     fn answer_preflight(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
         let answer = respond::preflight(&self.parts.headers, self.trail.cors);
         let mut response = answer.ok_or_else(|| Stop::at(Failure::PreflightRefused, visit))?.map(Body::from);
+        self.gateway.responder.guard(response.headers_mut(), self.trail.scheme);
         let (status, cookies) = visit.head();
         write_head(&mut response, status, cookies);
         Ok(response)

@@ -185,8 +185,10 @@ impl Hygiene {
         }
         let scheme = self.scheme(tls, visitor.scheme, known);
 
-        if rewritten.is_some() || parts.uri.authority().is_some() {
-            parts.uri = Uri::from(target.clone());
+        if rewritten.is_some() || parts.uri.authority().is_some() || parts.uri.path().is_empty() {
+            // Before a fragment there may be nothing: `http` reads that as the root in one place and as no path in another.
+            let target = if target == "/" { PathAndQuery::from_static("/") } else { target.clone() };
+            parts.uri = Uri::from(target);
         }
         if parts.headers.get(header::HOST) != Some(host.header()) {
             parts.headers.insert(header::HOST, host.header().clone());

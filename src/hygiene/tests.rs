@@ -60,6 +60,12 @@ fn what_was_judged_is_what_is_forwarded() {
 }
 
 #[test]
+fn nothing_before_a_fragment_is_the_root_for_everybody() {
+    let (_, parts) = admitted("GET", "http://app.example.kr#/admin", &[HOST]).unwrap();
+    assert_eq!((parts.uri.path(), parts.uri.path_and_query().map(PathAndQuery::as_str)), ("/", Some("/")));
+}
+
+#[test]
 fn ambiguous_targets_are_refused() {
     for (method, target) in [
         ("GET", "*"),

@@ -20,6 +20,8 @@ use crate::{
 
 mod callback;
 mod credentials;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod id_token;
 mod logout;
 mod loop_guard;

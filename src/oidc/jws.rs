@@ -84,8 +84,10 @@ pub(crate) fn claims_as_received(token: &str) -> Option<Claims> {
     decode(claims)
 }
 
+/// JSON in UTF-8 (RFC 7515 section 2), all of it: members that nobody asks for too.
 fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Option<T> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+    serde_json::from_str(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
 /// Keys that verify.

@@ -9,6 +9,8 @@ mod allow;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod id_token;
 mod jws;
 mod kept;

@@ -144,7 +144,7 @@ impl Jar {
         let mut values = theirs.iter();
         let alone = (values.next(), values.next());
         if let (Some(one), None) = alone
-            && !pairs(one.as_bytes()).any(|(name, _)| dropped(name))
+            && !pieces(one.as_bytes()).any(|piece| dropped(named(piece).0))
         {
             return;
         }
@@ -152,9 +152,7 @@ impl Jar {
         let mut left = Vec::with_capacity(theirs.iter().map(HeaderValue::len).sum());
         for value in theirs {
             for piece in pieces(value.as_bytes()) {
-                let pair = piece.trim_ascii();
-                let name = pair[..memchr::memchr(b'=', pair).unwrap_or(pair.len())].trim_ascii_end();
-                match (pair.is_empty() || dropped(name), left.is_empty()) {
+                match (piece.trim_ascii().is_empty() || dropped(named(piece).0), left.is_empty()) {
                     (true, _) => {}
                     (false, true) => left.extend_from_slice(piece.trim_ascii_start()),
                     (false, false) => {
@@ -326,6 +324,15 @@ pub(super) struct Found<'h> {
     pub(super) challenges: Vec<(&'static str, &'h [u8])>,
 }
 
+impl Found<'_> {
+    /// None of ours came.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn is_empty(&self) -> bool {
+        let tokens = self.access.is_absent() && self.refresh.is_absent();
+        tokens && self.device.is_none() && self.attempts.is_empty() && self.challenges.is_empty()
+    }
+}
+
 /// The parts of one token cookie; a name may stand there twice (a parent domain's shadow).
 #[derive(Debug, Default)]
 pub(super) struct Parts<'h> {
@@ -391,10 +398,18 @@ fn part_number(suffix: &[u8]) -> Option<usize> {
 /// The pairs of a `Cookie` header, in order (RFC 6265 section 5.4).
 fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     pieces(header).filter_map(|piece| {
-        let pair = piece.trim_ascii();
-        let equals = memchr::memchr(b'=', pair)?;
-        Some((&pair[..equals], &pair[equals + 1..]))
+        let (name, value) = named(piece);
+        Some((name, value?))
     })
+}
+
+/// A piece's name, and what follows its `=` if it has one. White space around a name is no part of it: lax readers behind us see it so.
+fn named(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let pair = piece.trim_ascii();
+    match memchr::memchr(b'=', pair) {
+        Some(equals) => (pair[..equals].trim_ascii_end(), Some(&pair[equals + 1..])),
+        None => (pair, None),
+    }
 }
 
 /// What stands between the semicolons of a `Cookie` header.

@@ -24,6 +24,8 @@ pub mod device;
 mod end;
 mod enter;
 mod forgeries;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grant;
 mod issue;
 mod later;

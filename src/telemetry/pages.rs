@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN},
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
+        X_CONTENT_TYPE_OPTIONS,
+    },
     request::Parts,
     uri::Authority,
 };
@@ -13,6 +16,8 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::Metrics;
+
+const NOT_SERVED: &str = "this host or origin is not served here\n";
 
 /// Which of the two listeners.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,15 +67,17 @@ impl Pages {
 
     /// Answers a request.
     pub fn answer(&self, surface: Surface, request: &Parts) -> Response<Full<Bytes>> {
+        // Probes and scrapers come by any name or none, but no page elsewhere has anything to ask here.
+        if is_from_elsewhere(request) {
+            return text(StatusCode::FORBIDDEN, NOT_SERVED);
+        }
         let page = match (request.uri.path(), surface) {
             ("/livez", _) => Page::Live,
             ("/readyz", _) => Page::Ready,
             ("/metrics", Surface::Admin) => Page::Metrics,
             // What a browser could be made to fetch from here under a foreign name (DNS rebinding) is refused before
             // it is looked up, so that no later page is open by omission.
-            (_, Surface::Admin) if !is_own(request) => {
-                return text(StatusCode::FORBIDDEN, "this host or origin is not served here\n");
-            }
+            (_, Surface::Admin) if own_host(request).is_none() => return text(StatusCode::FORBIDDEN, NOT_SERVED),
             _ => return text(StatusCode::NOT_FOUND, "not found\n"),
         };
         if request.method != Method::GET && request.method != Method::HEAD {
@@ -123,22 +130,37 @@ fn response(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> R
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+        (REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 
-/// Asked for under an address or `localhost` (a foreign name needs DNS to lead here), and by no page from elsewhere.
-fn is_own(request: &Parts) -> bool {
-    let host = request.uri.authority().cloned().or_else(|| only(&request.headers, &HOST)?.parse::<Authority>().ok());
-    let Some(host) = host else { return false };
+/// The host that was asked for, where it is an address or `localhost`: a foreign name needs DNS to lead here.
+fn own_host(request: &Parts) -> Option<Authority> {
+    let host = host(request)?;
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
-    if name.parse::<IpAddr>().is_err() && !name.eq_ignore_ascii_case("localhost") {
-        return false;
-    }
-    !request.headers.contains_key(ORIGIN)
-        || only(&request.headers, &ORIGIN)
-            .and_then(|origin| origin.strip_prefix("http://"))
-            .is_some_and(|origin| origin.eq_ignore_ascii_case(host.as_str()))
+    (name.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")).then_some(host)
+}
+
+fn host(request: &Parts) -> Option<Authority> {
+    request.uri.authority().cloned().or_else(|| only(&request.headers, &HOST)?.parse().ok())
+}
+
+/// By what browsers say of it, a page of another origin asks, or leads here. Under a name of its own that DNS leads here it says nothing of the sort: that is [`own_host`]'s to tell.
+fn is_from_elsewhere(request: &Parts) -> bool {
+    let headers = &request.headers;
+    let site_is_other = headers.get_all("sec-fetch-site").iter().any(|site| site != "same-origin" && site != "none");
+    let origin_is_other = || {
+        let origin = only(headers, &ORIGIN).and_then(|origin| origin.strip_prefix("http://"));
+        !host(request).zip(origin).is_some_and(|(host, origin)| origin.eq_ignore_ascii_case(host.as_str()))
+    };
+    site_is_other || headers.contains_key(ORIGIN) && origin_is_other()
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a str> {
@@ -201,13 +223,23 @@ mod tests {
             &[("host", "127.0.0.1:9090"), ("origin", "http://evil.example")],
             &[("host", "127.0.0.1:9090"), ("origin", "null")],
             &[("host", "localhost.evil.example")],
+            &[("host", "127.0.0.1:9090"), ("sec-fetch-site", "cross-site")],
+            &[("host", "127.0.0.1:9090"), ("sec-fetch-site", "same-site")],
         ] {
             assert_eq!(status(Surface::Admin, "/", refused), 403, "{refused:?}");
+        }
+        for page_elsewhere in [("origin", "http://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+        {
+            for surface in [Surface::Admin, Surface::Health] {
+                let headers = [("host", "127.0.0.1:9090"), page_elsewhere];
+                assert_eq!(status(surface, "/readyz", &headers), 403, "{surface:?} {page_elsewhere:?}");
+            }
         }
         for own in [
             &[("host", "localhost:9090")][..],
             &[("host", "[::1]:9090")],
             &[("host", "127.0.0.1:9090"), ("origin", "http://127.0.0.1:9090")],
+            &[("host", "127.0.0.1:9090"), ("sec-fetch-site", "none")],
         ] {
             assert_eq!(status(Surface::Admin, "/", own), 404, "{own:?}");
         }

@@ -1,5 +1,7 @@
 //! The admin and health listeners: alive, ready, metrics; and nowhere else.
 
+use serde_json::json;
+
 use crate::harness::{Raw, World, raw};
 
 async fn get(address: std::net::SocketAddr, path: &str, more: &str) -> String {
@@ -67,6 +69,52 @@ async fn a_foreign_page_reads_nothing_from_the_admin_listener() {
             .to_lowercase()
             .contains("access-control-allow-origin")
     );
+}
+
+/// And CVE-2026-30852.
+#[tokio::test]
+async fn cve_2026_27589_a_page_elsewhere_reaches_no_admin_page_and_nothing_of_a_request_is_a_placeholder() {
+    let world = world().await;
+    let admin = world.gateway.admin();
+    // Nothing here can be changed, by nobody.
+    for request in ["POST /load", "PUT /config", "DELETE /metrics", "PATCH /readyz", "POST /stop"] {
+        let head = format!("{request} HTTP/1.1\r\nhost: {admin}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let answer = Raw::exchange(admin, head).await;
+        assert!(matches!(raw::status(&answer), 404 | 405), "{answer}");
+    }
+    // A name that DNS leads here, and none, are no way in; nor is a page elsewhere.
+    for host in ["host: evil.example\r\n", "", "host: localhost.evil.example\r\n", "host: 127.0.0.1.evil.example\r\n"] {
+        let answer = Raw::exchange(admin, format!("GET /config HTTP/1.0\r\n{host}\r\n")).await;
+        assert_eq!(raw::status(&answer), 403, "{host}{answer}");
+    }
+    for elsewhere in
+        ["origin: https://evil.example", "origin: null", "sec-fetch-site: cross-site", "sec-fetch-site: same-site"]
+    {
+        for path in ["/", "/config", "/readyz", "/metrics"] {
+            let answer = get(admin, path, &format!("{elsewhere}\r\n")).await;
+            assert_eq!(raw::status(&answer), 403, "{elsewhere} {path}: {answer}");
+            assert!(!answer.to_ascii_lowercase().contains("access-control-"), "{answer}");
+        }
+    }
+    // What looks like a placeholder in a request is text like any other.
+    let fields = json!({ "email": "{password}", "password": "{email}{env.HOME}", "deviceName": "{client_ip}" });
+    world.browser().post("/auth/login").json(&fields).await.is(401);
+    let heard = world.backend.recorded_at("/auth/login")[0].json().unwrap();
+    assert_eq!((&heard["email"], &heard["password"]), (&json!("{password}"), &json!("{email}{env.HOME}")), "{heard}");
+}
+
+#[tokio::test]
+async fn probes_and_scrapers_need_no_host_and_any_name_will_do() {
+    let world = world().await;
+    let (admin, health) = (world.gateway.admin(), world.gateway.running().health_address().unwrap());
+    for host in ["", "host: \r\n", "host: vestibule.monitoring.svc:9090\r\n"] {
+        for (address, path) in
+            [(admin, "/livez"), (admin, "/readyz"), (admin, "/metrics"), (health, "/livez"), (health, "/readyz")]
+        {
+            let answer = Raw::exchange(address, format!("GET {path} HTTP/1.0\r\n{host}\r\n")).await;
+            assert_eq!(raw::status(&answer), 200, "{path} {host}{answer}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -68,6 +68,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "endpoint",
         ],
     ),
+    // What must hold of the parsers that strangers feed; compiled for fuzzing and tests alone.
+    ("fuzzing", &["config", "hygiene", "session", "login", "oidc"]),
     ("listen", &["handle"]),
     ("handle", &["hygiene", "respond", "route", "login", "otp", "endpoint", "pages", "session", "upstream"]),
     // Pages, and the error types of what `handle` calls.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Browser, Process, WebSocket, World, free_port};
+use crate::harness::{Browser, Process, Raw, WebSocket, World, free_port};
 
 /// The secrets that a browser's cookies are made of.
 fn held(browser: &Browser) -> Vec<String> {
@@ -171,4 +171,29 @@ async fn every_line_is_json_and_every_request_has_one() {
     assert_eq!(me["status"], 200);
     assert!(!me.to_string().contains("secret=x"), "{me}");
     assert_eq!(of("\"/api/status/500\"").len(), 1);
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_costs_lines_that_are_counted_and_no_request() {
+    let world = World::start().await;
+    let (port, admin) = (free_port(), free_port());
+    let mut process = Process::run(&world.file(port, &format!("server.admin_listen = \"127.0.0.1:{admin}\""))).await;
+    process.stop_reading();
+    let browser = world.browser_at(port);
+    // A line of 15 kB each: the pipe and the 8 MiB behind it are full after some 600.
+    let path = format!("/api/{}", "a".repeat(15_000));
+    let scrape = "GET /metrics HTTP/1.0\r\n\r\n";
+    let mut asked = 0;
+    while Raw::exchange(([127, 0, 0, 1], admin).into(), scrape).await.contains("log_lines_dropped_total 0") {
+        for _ in 0..100 {
+            browser.fetch(&path).await.is(401);
+        }
+        asked += 100;
+        assert!(asked < 5_000, "no line was dropped");
+    }
+    browser.fetch("/public/ping").await.is(200);
+    process.read_on();
+    process.until_said("log lines dropped").await;
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(0));
 }

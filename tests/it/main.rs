@@ -29,6 +29,7 @@ mod mail;
 mod oauth2;
 mod otp;
 mod outage;
+mod own_pages;
 mod proxying;
 mod real_provider;
 mod refresh;

@@ -75,6 +75,9 @@ fn foreign_cookies_keep_their_bytes_and_order_and_ours_stay_behind() {
     assert_eq!(stripped(&["a=1;  b"], &[]).unwrap(), "a=1;  b");
     assert_eq!(stripped(&["a=1", "b=2"], &[]).unwrap(), "a=1; b=2");
     assert_eq!(stripped(&["sb_at=A"], &[]), None);
+    // However many headers there are, and without a value or with a space before it, a name of ours is ours.
+    assert_eq!(stripped(&["sb_rt; a=1"], &[]).unwrap(), "a=1");
+    assert_eq!(stripped(&["sb_rt =R; a=1"], &[]).unwrap(), "a=1");
 }
 
 #[test]

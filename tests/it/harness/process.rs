@@ -22,6 +22,8 @@ pub(crate) struct Process {
     folder: TempDir,
     output: Arc<Mutex<String>>,
     news: watch::Sender<usize>,
+    /// Whether anybody reads what it writes.
+    reading: watch::Sender<bool>,
     readers: Vec<JoinHandle<()>>,
 }
 
@@ -46,12 +48,22 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let (output, news) = (Arc::default(), watch::Sender::new(0));
+        let (output, news, reading) = (Arc::default(), watch::Sender::new(0), watch::Sender::new(true));
         let readers = vec![
-            read(child.stdout.take().unwrap(), &output, &news),
-            read(child.stderr.take().unwrap(), &output, &news),
+            read(child.stdout.take().unwrap(), &output, &news, &reading),
+            read(child.stderr.take().unwrap(), &output, &news, &reading),
         ];
-        Self { child, folder, output, news, readers }
+        Self { child, folder, output, news, reading, readers }
+    }
+
+    /// Nobody reads what it writes, until they read on.
+    pub(crate) fn stop_reading(&self) {
+        self.reading.send_replace(false);
+    }
+
+    /// Somebody reads it again.
+    pub(crate) fn read_on(&self) {
+        self.reading.send_replace(true);
     }
 
     /// The configuration's path.
@@ -124,11 +136,15 @@ fn read(
     stream: impl AsyncRead + Send + Unpin + 'static,
     output: &Arc<Mutex<String>>,
     news: &watch::Sender<usize>,
+    reading: &watch::Sender<bool>,
 ) -> JoinHandle<()> {
-    let (output, news) = (Arc::clone(output), news.clone());
+    let (output, news, mut reading) = (Arc::clone(output), news.clone(), reading.subscribe());
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
+        loop {
+            // Where the process's owner has gone nobody says stop any more.
+            let _ = reading.wait_for(|reading| *reading).await;
+            let Ok(Some(line)) = lines.next_line().await else { break };
             let mut output = output.lock().unwrap();
             output.push_str(&line);
             output.push('\n');

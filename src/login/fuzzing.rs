@@ -1,0 +1,41 @@
+//! What must hold of anything that stands where a provider's answer is expected, told by a reader that is simpler than [`Parameters`].
+
+use percent_encoding::percent_decode;
+
+use super::{message::Message, state};
+use crate::endpoint::Parameters;
+
+/// No parameter has two values, a state of ours names an attempt that fits a cookie's name, and a provider's words never become ours.
+pub(crate) fn callback_query(query: &[u8]) {
+    let parameters = Parameters::of(query);
+    let pairs = || query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    for name in ["state", "code", "error", "error_description", "iss"] {
+        let values: Vec<_> = pairs()
+            .map(|pair| {
+                pair.iter().position(|byte| *byte == b'=').map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]))
+            })
+            .filter(|(n, _)| decoded(n) == name)
+            .map(|(_, value)| decoded(value))
+            .collect();
+        match parameters.once(name) {
+            Ok(Some(value)) => assert_eq!(values, [value], "{name} came once"),
+            Ok(None) => assert!(matches!(&values[..], [] | [_]) && values.concat().is_empty(), "{name} did not come"),
+            Err(_) => assert!(values.len() > 1 || pairs().count() > 64, "{name} came twice"),
+        }
+    }
+    if let Ok(Some(state)) = parameters.once("state")
+        && let Some(id) = state::attempt_of(state)
+    {
+        assert!(id.len() == 8 && state.starts_with(id));
+        assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')), "{state}");
+    }
+    if let Ok(Some(error)) = parameters.once("error") {
+        let message = Message::of_provider(error);
+        assert_eq!(Message::of_code(message.code()), Some(message), "what is told is of our own list");
+    }
+}
+
+fn decoded(text: &[u8]) -> String {
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decode(&spaced).decode_utf8_lossy().into_owned()
+}

@@ -1,0 +1,60 @@
+//! What must hold of any `Cookie` headers, told by a reader that is simpler than [`Jar`].
+
+use http::{HeaderMap, HeaderValue, header};
+
+use super::{Settings, cookies::Jar};
+
+/// Ours are found and never forwarded but where a backend is to have them; others stay byte for byte, in their order.
+pub(crate) fn cookie_header(headers: &HeaderMap, settings: &Settings) {
+    let jar = Jar::new(settings);
+    let prefix = format!("{}{}", if settings.host_prefix { "__Host-" } else { "" }, settings.cookie_prefix);
+    let brought: Vec<_> = pieces(headers).collect();
+
+    let found = jar.find(headers.get_all(header::COOKIE).iter());
+    let ours = brought.iter().filter(|piece| piece.contains(&b'=') && own(&prefix, name(piece)).is_some()).count();
+    let access = found.access.firsts().count();
+    assert!(found.access.is_absent() == (found.access.extent() == 0) && access <= ours);
+    assert!(found.attempts.len() + found.challenges.len() + usize::from(found.device.is_some()) <= ours);
+    assert_eq!(ours == 0, found.is_empty(), "{headers:?}");
+
+    for keep in [&[][..], &["at"], &["did"], &["at", "did"]] {
+        let keep_names: Vec<_> = keep.iter().map(|kept| format!("{prefix}{kept}")).collect();
+        let mut forwarded = headers.clone();
+        jar.strip_request(&mut forwarded, &keep_names);
+        let stays = |piece: &&[u8]| own(&prefix, name(piece)).is_none_or(|kind| keep.contains(&kind));
+        let expected: Vec<_> = brought.iter().copied().filter(stays).collect();
+        let left: Vec<_> = pieces(&forwarded).collect();
+        assert_eq!(left, expected, "{headers:?} keeping {keep:?}");
+        assert!(forwarded.get_all(header::COOKIE).iter().count() <= 1, "one header, as HTTP/1.1 wants it");
+        let mut again = forwarded.clone();
+        jar.strip_request(&mut again, &keep_names);
+        assert_eq!(again, forwarded, "what was stripped once is stripped");
+        if expected.len() == brought.len() && headers.get_all(header::COOKIE).iter().count() == 1 && !brought.is_empty()
+        {
+            assert_eq!(&forwarded, headers, "a header without cookies of ours is not touched");
+        }
+    }
+}
+
+fn pieces(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    values.flat_map(|value| value.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii).filter(|piece| !piece.is_empty())
+}
+
+fn name(piece: &[u8]) -> &[u8] {
+    piece.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
+}
+
+/// Which of ours a name is, if any.
+fn own(prefix: &str, name: &[u8]) -> Option<&'static str> {
+    let rest = std::str::from_utf8(name).ok()?.strip_prefix(prefix)?;
+    if let Some(whole) = ["at", "rt", "did", "otp_sms", "otp_email"].into_iter().find(|whole| *whole == rest) {
+        return Some(whole);
+    }
+    if rest.starts_with("tx") {
+        return Some("tx");
+    }
+    let (token, part) =
+        ["at", "rt"].into_iter().find_map(|token| Some((token, rest.strip_prefix(token)?.strip_prefix('.')?)))?;
+    (1..100).any(|number| number.to_string() == part).then_some(token)
+}
