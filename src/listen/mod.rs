@@ -16,6 +16,7 @@ mod http1;
 mod http2;
 mod io;
 mod proxy;
+mod reused;
 mod serve;
 mod service;
 pub mod shutdown;

@@ -17,6 +17,7 @@ use hyper::{body::Incoming, service::Service};
 use super::{
     Handler, Shutdown,
     io::{InFlight, Watch},
+    reused::Reused,
 };
 use crate::handle::Peer;
 
@@ -36,7 +37,7 @@ pub(super) fn service<H: Handler>(
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
         let in_flight = watch.begin();
-        Box::pin(async move {
+        Reused::new(async move {
             let version = request.version();
             let is_last = in_flight.is_last();
             // Nothing is shared with the handler that a panic could leave half done: its state is its own.
