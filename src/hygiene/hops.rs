@@ -7,7 +7,7 @@ use super::Refusal;
 /// Under which name this gateway stands in `CDN-Loop` and `Via`.
 const OWN_NAME: &str = "vestibule";
 
-const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+pub(super) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// Whether the request has been here twice: once may be another gateway of this kind that stands in front.
 pub(super) fn circles(headers: &HeaderMap) -> bool {

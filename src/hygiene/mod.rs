@@ -27,7 +27,7 @@ pub use self::{
 use self::{
     forwarded::Trusted,
     host::{Hosts, Known},
-    names::OwnNames,
+    names::{Inspected, OwnNames},
 };
 
 /// What hygiene must know of the configuration.
@@ -158,10 +158,12 @@ impl Hygiene {
         if target.as_str().len() > LONGEST_TARGET {
             return Err(Refusal::TargetTooLong);
         }
-        let doomed = self.own_names.inspect(&parts.headers, target.as_str().len())?;
-        framing::check(parts.version, &parts.headers).map_err(Refusal::Ambiguous)?;
-        if !is_met(&parts.headers) {
-            return Err(Refusal::Expectation);
+        let Inspected { doomed, is_plain } = self.own_names.inspect(&parts.headers, target.as_str().len())?;
+        if !is_plain {
+            framing::check(parts.version, &parts.headers).map_err(Refusal::Ambiguous)?;
+            if !is_met(&parts.headers) {
+                return Err(Refusal::Expectation);
+            }
         }
         let (host, known) = self.host(parts)?;
         if target == "*" {
@@ -172,7 +174,7 @@ impl Hygiene {
             });
         }
         let rewritten = canonical(target)?;
-        if hops::circles(&parts.headers) {
+        if !is_plain && hops::circles(&parts.headers) {
             return Err(Refusal::Loop);
         }
         let hops_left = if parts.method == Method::OPTIONS { hops::hops_left(&parts.headers)? } else { None };

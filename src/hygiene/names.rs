@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{Block, Refusal};
+use super::{Block, Refusal, hops::CDN_LOOP};
 
 /// Everything that begins like this is ours.
 const PREFIXES: [&str; 5] = ["x-forwarded", "x-auth-", "x-user", "remote-", "vestibule-"];
@@ -23,6 +23,19 @@ const SPARED: [HeaderName; 10] = [
     header::EXPECT,
 ];
 
+/// What the first step looks into beside `Host` and `Cookie`.
+static LOOKED_INTO: [HeaderName; 5] =
+    [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT, header::VIA, CDN_LOOP];
+
+/// What [`OwnNames::inspect`] saw.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Inspected {
+    /// The names to be removed.
+    pub(super) doomed: Vec<HeaderName>,
+    /// There is none of [`LOOKED_INTO`], so that nobody need look them up.
+    pub(super) is_plain: bool,
+}
+
 /// The headers that routes and the gateway set.
 #[derive(Debug)]
 pub(super) struct OwnNames {
@@ -41,9 +54,9 @@ impl OwnNames {
         Self { names, lengths, block }
     }
 
-    /// The names to be removed, after the limits have been checked; `target` is the length of the request target.
-    pub(super) fn inspect(&self, headers: &HeaderMap, target: usize) -> Result<Vec<HeaderName>, Refusal> {
-        let mut doomed: Vec<HeaderName> = Vec::new();
+    /// What one look at each header shows, after the limits have been checked; `target` is the length of the request target.
+    pub(super) fn inspect(&self, headers: &HeaderMap, target: usize) -> Result<Inspected, Refusal> {
+        let (mut doomed, mut is_plain): (Vec<HeaderName>, _) = (Vec::new(), true);
         let (mut bytes, mut lines, mut cookies) = (target, 0, 0);
         for (name, value) in headers {
             bytes += name.as_str().len() + value.len() + 4;
@@ -52,6 +65,7 @@ impl OwnNames {
                 continue;
             }
             lines += 1;
+            is_plain &= !matches!(name.as_str().len(), 3 | 6 | 8 | 14 | 17) || !LOOKED_INTO.contains(name);
             if self.takes(name.as_str()) && doomed.last() != Some(name) {
                 doomed.push(name.clone());
             }
@@ -59,7 +73,7 @@ impl OwnNames {
         if bytes > self.block.bytes || lines + cookies > self.block.lines {
             return Err(Refusal::TooManyHeaders);
         }
-        Ok(doomed)
+        Ok(Inspected { doomed, is_plain })
     }
 
     /// `name` is in lower case, as `http` keeps it.
@@ -128,7 +142,7 @@ mod tests {
     fn removed(name: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("root"));
-        !own().inspect(&headers, 1).unwrap().is_empty()
+        !own().inspect(&headers, 1).unwrap().doomed.is_empty()
     }
 
     #[test]
@@ -205,14 +219,14 @@ mod tests {
         for n in 0..100 {
             headers.append(HeaderName::from_bytes(format!("h{n}").as_bytes()).unwrap(), HeaderValue::from_static("v"));
         }
-        assert_eq!(own.inspect(&headers, 1), Ok(vec![]));
+        assert!(own.inspect(&headers, 1).is_ok());
         headers.append("one-more", HeaderValue::from_static("v"));
         assert_eq!(own.inspect(&headers, 1), Err(Refusal::TooManyHeaders));
         let mut headers = HeaderMap::new();
         for _ in 0..300 {
             headers.append(header::COOKIE, HeaderValue::from_static("a=b"));
         }
-        assert_eq!(own.inspect(&headers, 1), Ok(vec![]), "HTTP/2 splits cookies");
+        assert!(own.inspect(&headers, 1).is_ok(), "HTTP/2 splits cookies");
         headers.insert("big", HeaderValue::from_str(&"v".repeat(32 * 1024)).unwrap());
         assert_eq!(own.inspect(&headers, 1), Err(Refusal::TooManyHeaders));
     }

@@ -10,8 +10,8 @@ use super::{HeaderPiece, HeaderRules, HeaderTemplate};
 
 static CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 static FORWARDED: HeaderName = header::FORWARDED;
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -118,16 +118,18 @@ pub fn prepare_request<'c>(
     purpose: Purpose,
     claims: impl Fn(&str) -> Option<Cow<'c, str>>,
 ) {
-    let trailers = headers.get_all(header::TE).iter().any(accepts_trailers);
-    remove_hop_by_hop(headers, purpose);
-    headers.remove(header::EXPECT);
-    if trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        // RFC 9110 section 10.1.4: TE is itself of one hop, and says so.
-        headers.append(header::CONNECTION, HeaderValue::from_static("te"));
-    }
-    if headers.contains_key(header::TRAILER) {
-        announce_allowed_trailers(headers, rules);
+    if is_about_hops(headers) {
+        let trailers = headers.get_all(header::TE).iter().any(accepts_trailers);
+        remove_hop_by_hop(headers, purpose);
+        headers.remove(header::EXPECT);
+        if trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+            // RFC 9110 section 10.1.4: TE is itself of one hop, and says so.
+            headers.append(header::CONNECTION, HeaderValue::from_static("te"));
+        }
+        if headers.contains_key(header::TRAILER) {
+            announce_allowed_trailers(headers, rules);
+        }
     }
     match authorization {
         Authorization::Replace(value) => drop(headers.insert(header::AUTHORIZATION, value)),
@@ -159,7 +161,9 @@ pub fn prepare_request<'c>(
 
 /// Makes an upstream's headers a visitor's.
 pub fn prepare_answer(headers: &mut HeaderMap, rules: &HeaderRules, purpose: Purpose) {
-    remove_hop_by_hop(headers, purpose);
+    if is_about_hops(headers) {
+        remove_hop_by_hop(headers, purpose);
+    }
     for name in &rules.remove {
         headers.remove(name);
     }
@@ -213,6 +217,23 @@ fn may_be_trailer(name: &str) -> bool {
     !NAMES.contains(&name)
         && !BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         && !name.bytes().any(|byte| byte == b'_' || byte == b'.')
+}
+
+/// Whether there is anything to be looked up by name: one look at each header costs less than a look-up of each of these.
+fn is_about_hops(headers: &HeaderMap) -> bool {
+    static NAMES: [HeaderName; 10] = [
+        header::CONNECTION,
+        header::UPGRADE,
+        header::TE,
+        header::TRAILER,
+        header::EXPECT,
+        header::TRANSFER_ENCODING,
+        header::PROXY_AUTHORIZATION,
+        header::PROXY_AUTHENTICATE,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ];
+    headers.keys().any(|name| matches!(name.as_str().len(), 2 | 6 | 7 | 10 | 16..=19) && NAMES.contains(name))
 }
 
 /// RFC 9110 section 7.6.1.
