@@ -282,6 +282,27 @@ async fn cve_2026_33186_a_path_without_a_slash_is_refused() {
     site.serves().await;
 }
 
+/// No path has a fragment (RFC 9113 section 8.3.1). hyper cuts it off before anybody sees it; what is left is judged and forwarded.
+#[tokio::test]
+async fn a_fragment_in_a_path_leads_nowhere_else() {
+    let site = Site::start().await;
+    let host = site.world.gateway.host();
+    for path in ["/x/ok#", "/x/ok#/../../admin", "/x/ok#?y"] {
+        let status = site.ask(request("GET", host, path), None).await;
+        assert!([0, 200, 400].contains(&status), "{path:?}: {status}");
+    }
+    for path in ["#/x/ok", "#"] {
+        let status = site.ask(request("GET", host, path), None).await;
+        assert!([0, 400, 404].contains(&status), "{path:?}: {status}");
+    }
+    assert!(
+        site.upstream.heard().iter().all(|heard| heard.line() == "GET /x/ok HTTP/1.1"),
+        "{:?}",
+        site.upstream.heard()
+    );
+    site.serves().await;
+}
+
 /// RFC 9113 section 8.1 calls such a request malformed. h2 lets it through without that field, which is as good.
 #[tokio::test]
 async fn a_pseudo_header_field_in_trailers_is_not_forwarded() {
