@@ -287,13 +287,9 @@ async fn cve_2026_33186_a_path_without_a_slash_is_refused() {
 async fn a_fragment_in_a_path_leads_nowhere_else() {
     let site = Site::start().await;
     let host = site.world.gateway.host();
-    for path in ["/x/ok#", "/x/ok#/../../admin", "/x/ok#?y"] {
+    for path in ["/x/ok#", "/x/ok#/../../admin", "/x/ok#?y", "#/x/other", "#"] {
         let status = site.ask(request("GET", host, path), None).await;
         assert!([0, 200, 400].contains(&status), "{path:?}: {status}");
-    }
-    for path in ["#/x/ok", "#"] {
-        let status = site.ask(request("GET", host, path), None).await;
-        assert!([0, 400, 404].contains(&status), "{path:?}: {status}");
     }
     assert!(
         site.upstream.heard().iter().all(|heard| heard.line() == "GET /x/ok HTTP/1.1"),
