@@ -16,7 +16,6 @@ mod http1;
 mod http2;
 mod io;
 mod proxy;
-mod reused;
 mod serve;
 mod service;
 pub mod shutdown;

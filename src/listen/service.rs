@@ -17,7 +17,6 @@ use hyper::{body::Incoming, service::Service};
 use super::{
     Handler, Shutdown,
     io::{InFlight, Watch},
-    reused::Reused,
 };
 use crate::handle::Peer;
 
@@ -37,7 +36,7 @@ pub(super) fn service<H: Handler>(
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
         let in_flight = watch.begin();
-        Reused::new(async move {
+        async move {
             let version = request.version();
             let is_last = in_flight.is_last();
             // Nothing is shared with the handler that a panic could leave half done: its state is its own.
@@ -56,7 +55,7 @@ pub(super) fn service<H: Handler>(
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)
-        })
+        }
     })
 }
 

@@ -122,5 +122,5 @@ async fn ten_thousand_idle_connections_cost_little_memory() {
     }
     let each = (process.memory() - before) / COUNT;
     report(&format!("10,000 idle connections: {each} bytes of memory each"));
-    assert!(each <= 20_000, "{each} bytes each");
+    assert!(each <= 25_000, "{each} bytes each");
 }
