@@ -1058,7 +1058,7 @@ const LIMITS: &[Key] = &[
         "write_timeout",
         DURATION,
         Default("\"60s\""),
-        "How long a client may take none of the bytes that are ready for it; then the connection is cut. Against clients that read a byte a minute. Changes with a restart only.",
+        "How long a client may take none of the bytes that are ready for it; then the connection is cut, over HTTP/2 the stream, which has to take 16 KiB in this time. Against clients that read a byte a minute. Changes with a restart only.",
     ),
     key(
         "tls_timeout",

@@ -6,8 +6,17 @@ use super::{Block, Refusal, hops::CDN_LOOP};
 
 /// Everything that begins like this is ours.
 const PREFIXES: [&str; 5] = ["x-forwarded", "x-auth-", "x-user", "remote-", "vestibule-"];
-/// And these; the last three steer frameworks past their own checks.
-const NAMES: [&str; 5] = ["forwarded", "x-real-ip", "x-middleware-subrequest", "x-original-url", "x-rewrite-url"];
+/// And these; those behind the second steer frameworks past their own checks, `Proxy` programs to another proxy (httpoxy).
+const NAMES: [&str; 8] = [
+    "forwarded",
+    "x-real-ip",
+    "proxy",
+    "x-middleware-subrequest",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+];
 
 /// Names that have a step of their own in a request's life: a route that sets one does not take it away from the others.
 const SPARED: [HeaderName; 10] = [
@@ -83,7 +92,7 @@ impl OwnNames {
             return true;
         }
         let listed = match name.as_bytes().first() {
-            Some(b'x' | b'f' | b'r' | b'v') => {
+            Some(b'x' | b'f' | b'p' | b'r' | b'v') => {
                 PREFIXES.iter().any(|prefix| begins(name, prefix)) || NAMES.iter().any(|own| same(name, own))
             }
             _ => false,
@@ -169,6 +178,9 @@ mod tests {
             "Vestibule-Assertion",
             "x-middleware-subrequest",
             "X-Original-URL",
+            "X-Original-URI",
+            "X-Original-Method",
+            "Proxy",
             "X-Rewrite-URL",
             "X-Tenant-Id",
             "X-Legacy",

@@ -3,7 +3,6 @@
 use std::{io, net::SocketAddr, pin::Pin, sync::Arc, task::Context};
 
 use hyper::server::conn::{http1 as hyper1, http2 as hyper2};
-use hyper_util::rt::TokioExecutor;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::TcpStream,
@@ -21,6 +20,7 @@ use super::{
     http1, http2,
     io::{Ahead, Inspection, Watch, Watched},
     proxy::Proxies,
+    stream::Streams,
     worker::Slot,
 };
 use crate::handle::Peer;
@@ -39,7 +39,7 @@ enum Protocol {
 pub(super) struct Front<H> {
     pub(super) handler: H,
     pub(super) http1: hyper1::Builder,
-    pub(super) http2: hyper2::Builder<TokioExecutor>,
+    pub(super) http2: hyper2::Builder<Streams>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) proxies: Option<Proxies>,
     /// Counted for visitors alone.

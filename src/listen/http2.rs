@@ -9,10 +9,12 @@ use std::{
 };
 
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Handler, Limits, connection::Connection, deadline::Expired, io::Watched, service::service};
+use super::{
+    Handler, Limits, connection::Connection, deadline::Expired, io::Watched, service::service, stream::Streams,
+};
 
 /// Enough for an upload to fill a fast line, small enough that 128 streams are no flood.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -24,8 +26,8 @@ const PING: Duration = Duration::from_secs(20);
 const PING_ANSWER: Duration = Duration::from_secs(20);
 
 /// The settings of every HTTP/2 connection. Extended CONNECT (RFC 8441) stays off.
-pub(super) fn builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+pub(super) fn builder(limits: &Limits) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(Streams { stalled: limits.stalled });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -39,7 +41,7 @@ pub(super) fn builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
 }
 
 /// Serves `io`.
-pub(super) async fn serve<T, H>(builder: &http2::Builder<TokioExecutor>, io: Watched<T>, connection: Connection<H>)
+pub(super) async fn serve<T, H>(builder: &http2::Builder<Streams>, io: Watched<T>, connection: Connection<H>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,

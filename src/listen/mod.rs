@@ -19,6 +19,7 @@ mod proxy;
 mod serve;
 mod service;
 pub mod shutdown;
+mod stream;
 mod tls;
 mod worker;
 

@@ -116,15 +116,36 @@ impl Inner {
         })
     }
 
-    /// Reads a raw `sb_at`, a JWT whose signature is verified once. The session it belongs to is what `sb_rt` says; alone it is one of its own.
+    /// Reads a raw `sb_at`, a JWT whose signature is verified once. The session it belongs to is what `sb_rt` says; alone it is one of its own. Of two the one that is
+    /// genuine counts; none, where two are of different people.
     pub(super) async fn read_raw_access(
         &self,
         found: &Found<'_>,
         client: IpAddr,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
+        let mut best = Reading::Absent;
+        for first in found.access.firsts() {
+            match (self.read_one_raw(found, first, client, now).await, &best) {
+                (Reading::Opened(one), Reading::Opened(other)) if !one.same_person(other) => return Reading::Absent,
+                (_, Reading::Opened(_)) | (Reading::Absent, _) => {}
+                (Reading::Opened(one), _) => best = Reading::Opened(one),
+                // What may yet turn out to be good is not cleared beside what is not.
+                (other, Reading::Absent | Reading::Spoiled(_)) => best = other,
+                (_, Reading::Lapsed | Reading::Unchecked(_)) => {}
+            }
+        }
+        best
+    }
+
+    async fn read_one_raw(
+        &self,
+        found: &Found<'_>,
+        first: &[u8],
+        client: IpAddr,
+        now: Timestamp,
+    ) -> Reading<OpenedAccess> {
         let parts = found.access.extent();
-        let Some(first) = found.access.firsts().next() else { return Reading::Absent };
         let spoiled = || {
             self.metrics.cookies_cleared.inc();
             Reading::Spoiled(self.jar.clear(Token::Access, parts))
@@ -260,6 +281,14 @@ impl Opened for OpenedAccess {
     fn same_session(&self, other: &Self) -> bool {
         let sid = |o: &Self| o.grant.login.as_ref().map(|l| l.sid);
         sid(self) == sid(other)
+    }
+}
+
+impl OpenedAccess {
+    /// Whether two raw tokens, which carry no `sid`, are of one person: one may have taken the other's place.
+    fn same_person(&self, other: &Self) -> bool {
+        let person = |o: &Self| ["iss", "sub"].map(|name| o.grant.claims.get(name).cloned());
+        self.grant.claims.contains_key("sub") && person(self) == person(other)
     }
 }
 

@@ -168,6 +168,23 @@ async fn of_two_cookies_of_one_name_the_one_that_opens_counts_and_two_logins_can
 }
 
 #[tokio::test]
+async fn of_two_unsealed_tokens_the_genuine_one_counts_and_two_people_cancel_out() {
+    let world = World::with("session.seal = false").await;
+    let (mina, jun) = (world.logged_in("mina").await, world.logged_in("jun").await);
+    let ask = |cookies: String| world.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);
+    let (at, other) = (mina.cookie("sb_at").unwrap(), jun.cookie("sb_at").unwrap());
+    ask(format!("sb_at={at}; sb_at=planted")).await.is(200);
+    ask(format!("sb_at=planted; sb_at={at}")).await.is(200);
+    ask(format!("sb_at={at}; sb_at={at}")).await.is(200);
+    let newer = world.logged_in("mina").await.cookie("sb_at").unwrap();
+    assert_eq!(ask(format!("sb_at={newer}; sb_at={at}")).await.is(200).json()["email"], "mina@example.test");
+    ask(format!("sb_at={at}; sb_at={other}")).await.is(401);
+    ask(format!("sb_at={other}; sb_at={at}")).await.is(401);
+    let (one, two) = (mina.cookie_header(), jun.cookie_header());
+    ask(format!("{one}; {two}")).await.is(401);
+}
+
+#[tokio::test]
 async fn crafted_cookie_headers_are_harmless() {
     let world = World::start().await;
     let many = "a=b; ".repeat(3000);

@@ -4,7 +4,11 @@ use std::{net::SocketAddr, process::Stdio, sync::Arc};
 
 use tokio::{process::Command, sync::Notify};
 
-use crate::harness::{Process, Raw, Upstream, World, free_port, not_installed, raw, report, within_patience};
+use crate::harness::{
+    Frames, Process, Raw, Upstream, World,
+    frames::{block, frame, is, ping, request},
+    free_port, not_installed, ok, raw, report, within_patience,
+};
 
 /// Runs `slowhttptest` against the gateway until none of its connections is left, while somebody else asks one request
 /// after the other. `None` where it is not installed.
@@ -52,6 +56,35 @@ async fn a_thousand_slow_heads_are_gone_after_the_header_timeout_and_nobody_else
     // A line a second, so that no connection is ever silent; 40 s at most.
     let Some(said) = attacked(&world, "-H -c 1000 -r 1000 -i 1 -l 40").await else { return };
     assert!(said.contains("No open connections left"), "{said}");
+}
+
+#[tokio::test]
+async fn a_stream_whose_peer_takes_nothing_of_its_answer_is_reset_and_its_upstream_let_go() {
+    let (left, mut gone) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = Upstream::start(move |mut wire| {
+        let left = left.clone();
+        async move {
+            while wire.request().await.is_some() {
+                wire.send(ok(&"x".repeat(1 << 20))).await;
+            }
+            left.send(()).unwrap();
+        }
+    })
+    .await;
+    let toml = format!(
+        "limits.write_timeout = \"1s\"\nupstreams.large = {{ targets = [\"{}\"] }}\nroutes = [{{ path = \"/large\", upstream = \"large\", access = \"public\" }}]",
+        upstream.target()
+    );
+    let world = World::with(&toml).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE.
+    let mut link = Frames::connect(world.gateway.address(), &[(4, 0)]).await;
+    let head = block(request("GET", world.gateway.host(), "/large"));
+    link.send(frame(is::HEADERS, is::END_HEADERS | is::END_STREAM, 1, head)).await;
+    let reset = link.until(|frame| frame.kind == is::RST_STREAM).await.expect("RST_STREAM");
+    assert_eq!((reset.stream, reset.code()), (1, Some(is::CANCEL)));
+    within_patience("the end of the upstream's connection", gone.recv()).await.unwrap();
+    link.send(ping([7; 8])).await;
+    link.until(|frame| frame.kind == is::PING && frame.payload == [7; 8]).await.expect("the connection goes on");
 }
 
 #[tokio::test]
