@@ -37,6 +37,7 @@ pub mod store;
 
 pub mod telemetry;
 
+pub mod alarm;
 pub mod clock;
 pub mod network;
 pub mod seal;

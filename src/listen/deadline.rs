@@ -1,18 +1,18 @@
 //! When a connection has waited long enough: for a request head, for a next request, for the peer to take its bytes.
 
 use std::{
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::{
     Limits,
     io::{Phase, Watch},
 };
+use crate::alarm::Alarm;
 
 /// What came first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Deadlines {
     /// After how many requests the connection fell quiet, and when: parts of frames do not make it less so.
     quiet: (usize, Instant),
     parting: bool,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +54,7 @@ enum Seen {
 impl Deadlines {
     /// Of a connection of which nothing has been read, accepted at `since`.
     pub(super) fn new(watch: Arc<Watch>, limits: Arc<Limits>, since: Instant) -> Self {
-        Self { watch, limits, seen: Seen::Idle(0), since, quiet: (0, since), parting: false, timer: None }
+        Self { watch, limits, seen: Seen::Idle(0), since, quiet: (0, since), parting: false, alarm: Alarm::default() }
     }
 
     /// From now on an idle connection is given only as long as a request may be on its way.
@@ -90,7 +90,7 @@ impl Deadlines {
             }
             Seen::Idle(served) => (self.quiet.1 + self.idle(served), Expired::Idle),
         };
-        ready!(self.poll_timer(cx, deadline));
+        ready!(self.alarm.poll_until(deadline, cx));
         Poll::Ready(expired)
     }
 
@@ -109,20 +109,5 @@ impl Deadlines {
         // A new connection owes a request within a head's time: silence must not be cheaper than slowness.
         let idle = if served == 0 { self.limits.head } else { self.limits.idle };
         if self.parting { idle.min(self.limits.parting) } else { idle }
-    }
-
-    fn poll_timer(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
-        }
-        // A timer that stands too early is left alone until it fires: most requests then cost it nothing.
-        while timer.as_mut().poll(cx).is_ready() {
-            if timer.deadline() >= deadline {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(deadline);
-        }
-        Poll::Pending
     }
 }

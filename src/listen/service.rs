@@ -89,6 +89,10 @@ impl<B> Answer<B> {
         *response.status_mut() = status;
         response
     }
+
+    fn rest(&self) -> u64 {
+        self.stream.as_ref().map_or(0, |(_, rest)| rest.len() as u64)
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
@@ -127,11 +131,5 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
             hint.set_lower(hint.lower() + rest);
         }
         hint
-    }
-}
-
-impl<B> Answer<B> {
-    fn rest(&self) -> u64 {
-        self.stream.as_ref().map_or(0, |(_, rest)| rest.len() as u64)
     }
 }

@@ -6,16 +6,18 @@
 use std::{
     cell::RefCell,
     future::poll_fn,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
-    task::Poll,
+    task::{Poll, ready},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
+
+use crate::alarm::{Alarm, after};
 
 thread_local! {
     /// Of the stream that is being polled.
@@ -36,7 +38,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
             let taking = Arc::new(Taking::default());
             let mut stream = pin!(stream);
             let (mut seen, mut since) = (0, Instant::now());
-            let mut timer: Option<Pin<Box<Sleep>>> = None;
+            let mut alarm = Alarm::default();
             poll_fn(|cx| {
                 let current = Current::enter(Arc::clone(&taking));
                 if stream.as_mut().poll(cx).is_ready() {
@@ -47,17 +49,9 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
                 if given != seen {
                     (seen, since) = (given, Instant::now());
                 }
-                let deadline = since + stalled;
-                let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-                // A timer that stands too early is left alone until it fires.
-                while timer.as_mut().poll(cx).is_ready() {
-                    if timer.deadline() >= deadline {
-                        tracing::debug!("a stream was reset: its peer takes nothing");
-                        return Poll::Ready(());
-                    }
-                    timer.as_mut().reset(deadline);
-                }
-                Poll::Pending
+                ready!(alarm.poll_until(after(since, stalled), cx));
+                tracing::debug!("a stream was reset: its peer takes nothing");
+                Poll::Ready(())
             })
             .await;
         });

@@ -13,7 +13,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{alarm::after, body::Progress, headers, link::Link, pool};
+use super::{body::Progress, headers, link::Link, pool};
+use crate::alarm::after;
 
 /// Frames of an unwanted answer that are read to save its connection.
 const DISCARDED_FRAMES: usize = 4;

@@ -17,11 +17,10 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
-    Deadlines,
-    alarm::{Alarm, after},
-    headers,
+    Deadlines, headers,
     replay::{Recorded, Replayed},
 };
+use crate::alarm::{Alarm, after};
 
 /// What is wrong with a visitor's body.
 #[derive(Debug, thiserror::Error)]

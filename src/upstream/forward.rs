@@ -20,13 +20,15 @@ use tokio::{task::coop::unconstrained, time::Instant};
 
 use super::{
     AnswerBody, RequestBody, RequestError, Settings, Target, TargetState,
-    alarm::after,
     body::{Phase, Progress},
     connect::connect,
     link::Link,
     pool,
 };
-use crate::clock::{Clock, Timestamp};
+use crate::{
+    alarm::after,
+    clock::{Clock, Timestamp},
+};
 
 /// A connection that has been idle for this long may have been closed by the other side, unseen. Only then a copy of the request's
 /// head is made, so that a busy upstream's requests are never copied.

@@ -8,7 +8,8 @@ use std::{
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::{RequestBody, alarm::Alarm, connect::Stream};
+use super::{RequestBody, connect::Stream};
+use crate::alarm::Alarm;
 
 /// Both ends of hyper's connection, and the timer of whoever waits for it.
 pub(super) struct Link {

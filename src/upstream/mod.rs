@@ -1,6 +1,5 @@
 //! The backends: their targets, connections, balancing, and the forwarding of a request. Knows no cookie, no store, no session: it is handed a bearer value.
 
-mod alarm;
 mod answer;
 mod body;
 mod connect;

@@ -18,10 +18,10 @@ use tokio::{
 
 use super::{
     Switched,
-    alarm::{Alarm, after},
     connect::Stream,
     websocket::{Frames, close_frame},
 };
+use crate::alarm::{Alarm, after};
 
 /// Bytes on the way in one direction: with both directions a WebSocket stays well under 40 kB.
 const BUFFER: usize = 8192;

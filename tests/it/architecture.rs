@@ -88,6 +88,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("oidc", &[]),
     ("store", &[]),
     ("upstream", &[]),
+    ("alarm", &[]),
     ("clock", &[]),
     ("network", &[]),
     ("seal", &[]),
@@ -97,7 +98,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Open to all; `scripted` exists in unit tests only.
-const OPEN: &[&str] = &["clock", "network", "seal", "secret", "signing", "telemetry", "scripted"];
+const OPEN: &[&str] = &["alarm", "clock", "network", "seal", "secret", "signing", "telemetry", "scripted"];
 
 #[test]
 fn imports_point_only_where_the_architecture_says() {

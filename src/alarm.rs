@@ -13,12 +13,12 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A timer that is left standing when the deadline moves away from it: when it rings early it is set anew. So a
 /// connection that serves a thousand requests a second touches the runtime's timer wheel once a timeout.
-#[derive(Default)]
-pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+#[derive(Default, Debug)]
+pub struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
     /// Ready once `deadline` has passed.
-    pub(super) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if deadline < sleep.deadline() {
             sleep.as_mut().reset(deadline);
@@ -34,6 +34,6 @@ impl Alarm {
 }
 
 /// The moment `span` after `start`, for spans of any length.
-pub(super) fn after(start: Instant, span: Duration) -> Instant {
+pub fn after(start: Instant, span: Duration) -> Instant {
     start + span.min(NEVER)
 }
