@@ -33,6 +33,8 @@ pub mod oidc;
 
 pub mod call;
 
+pub mod outbound;
+
 pub mod store;
 
 pub mod telemetry;

@@ -21,7 +21,7 @@ pub(super) struct Tokens {
 
 impl Answer {
     /// Reads them; `None` where there is no access token that could pass through a header.
-    pub(super) fn tokens(&self, answer: &call::Answer) -> Option<Tokens> {
+    pub(super) fn tokens(&self, answer: &call::BackendAnswer) -> Option<Tokens> {
         let text = |pointer| match find(pointer, answer) {
             Some(Value::String(text)) => Some(text),
             _ => None,
@@ -36,7 +36,7 @@ impl Answer {
     }
 }
 
-fn find(pointer: &Pointer, answer: &call::Answer) -> Option<Value> {
+fn find(pointer: &Pointer, answer: &call::BackendAnswer) -> Option<Value> {
     match pointer {
         Pointer::Json(pointer) => answer.json.as_ref()?.pointer(pointer).cloned(),
         // The last one is the one that a browser would keep.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Authority, Backend, Code, Issued, Kind, VerifyError, Visitor, answer::Tokens, notify::Arrival};
 use crate::{
-    call::{Answer, CallError, Placeholder, Template, Values},
+    call::{BackendAnswer, CallError, Placeholder, Template, Values},
     oidc::{Claims, Identity},
     secret::{IdToken, Secret},
     store::StoreError,
@@ -163,7 +163,7 @@ impl Authority {
         if allow.is_none_or(|allow| allow.permits(&identity.profile)) { Ok(()) } else { Err(IssueError::NotAllowed) }
     }
 
-    async fn ask(&self, template: &Template, values: &Values, visitor: &Visitor) -> Result<Answer, IssueError> {
+    async fn ask(&self, template: &Template, values: &Values, visitor: &Visitor) -> Result<BackendAnswer, IssueError> {
         let answer = self.caller.call(template, values, &visitor.about()).await;
         answer.map_err(|error| IssueError::Unavailable(error.into()))
     }
@@ -171,7 +171,7 @@ impl Authority {
     async fn read(
         &self,
         backend: &Backend,
-        answer: &Answer,
+        answer: &BackendAnswer,
         proved: Option<(Option<IdToken>, Claims)>,
     ) -> Result<Issued, IssueError> {
         if !answer.status.is_success() {

@@ -265,7 +265,7 @@ impl Authority {
         let Parts { caller, providers, http, store, ring, signer, clock, random } = parts;
         let verifier = match (&settings.kind, settings.verify) {
             (Kind::Gateway(gateway), _) => Some(verify::Verifier::of_own(gateway, &signer)),
-            (_, Some(verify)) => Some(verify::Verifier::new(verify, http, clock.clone())?),
+            (_, Some(verify)) => Some(verify::Verifier::new(verify, http, clock.clone(), random.clone())?),
             (_, None) => None,
         };
         let (kind, notify) = (settings.kind, settings.notify);

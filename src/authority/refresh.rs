@@ -66,9 +66,8 @@ impl Authority {
         let answer = self.caller.call(template, &values, &visitor.about()).await.map_err(|error| {
             tracing::warn!(%error, "authority: refresh call failed");
             match error {
-                CallError::Unsent(_) => RefreshError::Unsent,
-                CallError::Unanswered(_) => RefreshError::Unanswered,
-                CallError::TooLarge(_) | CallError::Value(_) => RefreshError::Failed { retry_after: None },
+                CallError::NoAnswer(error) => error.into(),
+                CallError::Value(_) => RefreshError::Failed { retry_after: None },
             }
         })?;
         // A page comes from a proxy in between or an error handler: no word of the backend's on this token.
@@ -77,7 +76,7 @@ impl Authority {
         }
         if !answer.status.is_success() {
             tracing::warn!(status = answer.status.as_u16(), "authority: refresh call of no use");
-            let retry_after = oidc::retry_after(&answer.headers, self.clock.now());
+            let retry_after = answer.retry_after(self.clock.now());
             return Err(RefreshError::Failed { retry_after });
         }
         let Some(tokens) = backend.answer.tokens(&answer) else {

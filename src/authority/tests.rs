@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    call::{Body, Text, Vouching},
+    call::{AssertionSigner, Body, Text},
     oidc::{self, Identity, TokenAnswer, fake, fake::Fake},
     scripted::{self, Reply, Seen, Server},
     seal::SealKey,
@@ -77,9 +77,9 @@ pub(crate) fn parts(caller: Caller, providers: Vec<Arc<Provider>>, clock: &Clock
     let key = SealKey([7; 32].into());
     let random = Random::system();
     let signer = Signer::new(vec![SigningKey::derived(&key)], "https://app.example");
-    let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
+    let assertions = AssertionSigner { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
     Parts {
-        caller: Arc::new(caller.vouching(vouching)),
+        caller: Arc::new(caller.with_assertions(assertions)),
         providers,
         http: oidc::http_client(oidc::AnswerSizes::default()).unwrap(),
         store: MemoryStore::shared(),

@@ -9,7 +9,7 @@ use super::{Authority, Gateway, Verify, VerifyKeys};
 use crate::{
     clock::{Clock, Timestamp},
     oidc::{self, Claims, Jws, KeySource, Unavailable, Verdict},
-    secret::AccessToken,
+    secret::{AccessToken, Random},
     signing::Signer,
 };
 
@@ -89,7 +89,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(settings: Verify, http: oidc::Http, clock: Clock) -> Result<Self, BadKey> {
+    pub(super) fn new(settings: Verify, http: oidc::Http, clock: Clock, random: Random) -> Result<Self, BadKey> {
         let defaults: &[Algorithm] = match &settings.keys {
             VerifyKeys::Secret(_) => &[Algorithm::HS256],
             VerifyKeys::Jwks(_) | VerifyKeys::PublicKey(_) => oidc::ASYMMETRIC,
@@ -97,7 +97,7 @@ impl Verifier {
         let keys = match settings.keys {
             VerifyKeys::Secret(secret) => KeySource::secret(&secret),
             VerifyKeys::PublicKey(pem) => KeySource::public_key(&pem).ok_or(BadKey)?,
-            VerifyKeys::Jwks(url) => KeySource::at("authority keys".to_owned(), url, http, clock),
+            VerifyKeys::Jwks(url) => KeySource::at("authority keys".to_owned(), url, http, clock, random),
         };
         let algorithms = if settings.algorithms.is_empty() { defaults.to_vec() } else { settings.algorithms };
         Ok(Self { keys, algorithms, issuer: settings.issuer, audience: settings.audience })

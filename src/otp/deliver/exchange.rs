@@ -1,29 +1,27 @@
-//! One bounded exchange with a provider of SMS, and why a message was not taken.
+//! A call to a provider of SMS, and why a message was not taken.
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
-use reqwest::{Client, RequestBuilder, redirect};
+use http::StatusCode;
+use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use crate::{
-    call::{BadValue, is_html},
+    call::BadValue,
     clock::Clock,
+    outbound::{self, HttpAnswer, Limits, Network, NoAnswer, Outbound},
     secret::Random,
 };
 
 /// Why a way did not take a message. All of them mean: the next one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// It could not be reached, or gave no complete answer.
-    #[error("no answer")]
-    Unanswered(#[source] reqwest::Error),
+    /// It could not be reached, or gave no complete answer of a size that makes sense.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// It was given up.
     #[error("no answer in time")]
     TooSlow,
-    /// Its answer is larger than any that makes sense.
-    #[error("an answer of more than {ANSWER} bytes")]
-    TooLarge,
     /// Its answer is not JSON, so nothing in it says that the message was taken.
     #[error("status {0}, and an answer that is not JSON")]
     Malformed(StatusCode),
@@ -48,53 +46,33 @@ pub(super) enum Failure {
 
 /// What every call needs.
 pub(super) struct Wire {
-    pub(super) http: Client,
+    pub(super) http: Outbound,
     pub(super) clock: Clock,
     pub(super) random: Random,
 }
 
-/// A client fit for providers of messages: redirects are not followed (they could carry a key elsewhere), connecting takes 2 s at most, and a
-/// connection that idles is soon dropped, so that a message seldom meets one that is just being closed.
-pub fn http_client() -> reqwest::Result<Client> {
-    Client::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .pool_idle_timeout(Duration::from_secs(4))
-        .user_agent("vestibule")
-        .build()
+/// A client for providers of messages; connecting takes 2 s at most.
+pub fn http_client() -> reqwest::Result<Outbound> {
+    let connect_timeout = Duration::from_secs(2);
+    Outbound::new(outbound::Settings { peer: "message provider", connect_timeout, network: Network::Internet })
 }
 
 /// 64 KiB: an answer is a number and a sentence.
-const ANSWER: usize = 64 << 10;
+pub(super) const LARGEST_ANSWER: usize = 64 << 10;
 
+/// Sends `request` and reads the whole answer.
+pub(super) async fn exchange(http: &Outbound, request: RequestBuilder, deadline: Duration) -> Result<Answer, Failure> {
+    Ok(Answer(http.send(request, Limits { deadline, answer: LARGEST_ANSWER }).await?))
+}
 /// A complete answer.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-/// Sends `request` and reads the whole answer; whoever calls sets the deadline.
-pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Failure> {
-    let unanswered = |error: reqwest::Error| Failure::Unanswered(error.without_url());
-    let mut response = request.send().await.map_err(unanswered)?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
-        if body.len() + chunk.len() > ANSWER {
-            return Err(Failure::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
-}
+pub(super) struct Answer(pub(super) HttpAnswer);
 
 impl Answer {
     /// The body as JSON, whatever its media type says. A message in another charset must not turn a success into a failure, nor a byte order
     /// mark.
     pub(super) fn json(&self) -> Result<Value, Failure> {
-        let text = String::from_utf8_lossy(&self.body);
-        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|_| Failure::Malformed(self.status))
+        let text = String::from_utf8_lossy(&self.0.body);
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|_| Failure::Malformed(self.0.status))
     }
 
     /// This answer as a failure, with what stands at `pointers` as the provider's words.
@@ -104,12 +82,7 @@ impl Answer {
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         });
-        Failure::Refused { status: self.status, said: words.collect::<Vec<_>>().join(": ") }
-    }
-
-    /// Whether it is a page for people, as from a proxy in between.
-    pub(super) fn is_page(&self) -> bool {
-        is_html(&self.headers, &self.body)
+        Failure::Refused { status: self.0.status, said: words.collect::<Vec<_>>().join(": ") }
     }
 }
 

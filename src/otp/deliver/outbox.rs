@@ -2,15 +2,16 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use reqwest::Client;
+use http::{Method, StatusCode};
 use serde::Serialize;
 use tokio::{fs::OpenOptions, io::AsyncWriteExt as _};
 use url::Url;
 
-use super::Undelivered;
+use super::{Undelivered, exchange::LARGEST_ANSWER};
+use crate::outbound::{Limits, NoAnswer, Outbound, chain};
 
-/// A server of this machine that takes longer is not there.
-const LIMIT: Duration = Duration::from_secs(5);
+/// For a server of this machine to take a message.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// `[otp.X.outbox]`, validated.
 #[derive(Clone, Debug)]
@@ -24,12 +25,12 @@ pub enum OutboxSettings {
 /// Where messages end instead of at their addresses.
 pub struct Outbox {
     settings: OutboxSettings,
-    http: Client,
+    http: Outbound,
 }
 
 impl Outbox {
     /// The outbox of `settings`; `http` posts, where it is an address.
-    pub fn new(settings: OutboxSettings, http: Client) -> Self {
+    pub fn new(settings: OutboxSettings, http: Outbound) -> Self {
         Self { settings, http }
     }
 
@@ -41,14 +42,15 @@ impl Outbox {
             OutboxSettings::Url(url) => self.post(url, &message).await,
         };
         put.map_err(|error| {
-            tracing::warn!(channel, %error, "otp: the outbox did not take a message");
+            tracing::warn!(channel, error = chain(&error), "otp: the outbox did not take a message");
             Undelivered
         })
     }
 
     async fn post(&self, url: &Url, message: &Message<'_>) -> Result<(), Trouble> {
-        let answer = self.http.post(url.clone()).timeout(LIMIT).json(message).send().await?;
-        if answer.status().is_success() { Ok(()) } else { Err(Trouble::Status(answer.status().as_u16())) }
+        let request = self.http.request(Method::POST, url.clone()).json(message);
+        let answer = self.http.send(request, Limits { deadline: DEADLINE, answer: LARGEST_ANSWER }).await?;
+        if answer.status.is_success() { Ok(()) } else { Err(Trouble::Status(answer.status)) }
     }
 }
 
@@ -63,12 +65,12 @@ struct Message<'m> {
 
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("its file cannot be written: {0}")]
+    #[error("its file cannot be written")]
     File(#[source] io::Error),
-    #[error("its server cannot be reached: {0}")]
-    Unreachable(#[from] reqwest::Error),
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     #[error("its server answered {0}")]
-    Status(u16),
+    Status(StatusCode),
 }
 
 /// One write for the whole line: whoever reads along, and other writers, see lines.
@@ -86,14 +88,14 @@ mod tests {
 
     use serde_json::json;
 
-    use super::*;
+    use super::{super::http_client, *};
     use crate::scripted::{Reply, Server};
 
     #[tokio::test]
     async fn each_message_is_a_line_that_only_its_owner_reads() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("outbox.jsonl");
-        let outbox = Outbox::new(OutboxSettings::File(path.clone()), Client::new());
+        let outbox = Outbox::new(OutboxSettings::File(path.clone()), http_client().unwrap());
         outbox.put("sms", "01012345678", None, "코드 123456\n끝").await.unwrap();
         outbox.put("email", "a@b.c", Some("제목"), "654321").await.unwrap();
         assert_eq!(
@@ -111,7 +113,7 @@ mod tests {
             _ => Reply::text(500, "text/plain", "full"),
         })
         .await;
-        let outbox = Outbox::new(OutboxSettings::Url(server.url("/messages")), Client::new());
+        let outbox = Outbox::new(OutboxSettings::Url(server.url("/messages")), http_client().unwrap());
         outbox.put("email", "a@b.c", Some("제목"), "654321").await.unwrap();
         assert_eq!(outbox.put("sms", "01012345678", None, "x").await, Err(Undelivered));
         let seen = server.seen();
@@ -121,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_folder_that_is_not_there_takes_no_message() {
-        let outbox = Outbox::new(OutboxSettings::File("/nowhere/outbox.jsonl".into()), Client::new());
+        let outbox = Outbox::new(OutboxSettings::File("/nowhere/outbox.jsonl".into()), http_client().unwrap());
         assert_eq!(outbox.put("sms", "01012345678", None, "x").await, Err(Undelivered));
     }
 }
