@@ -41,8 +41,10 @@ pub mod telemetry;
 
 pub mod alarm;
 pub mod backoff;
+pub mod channel;
+pub mod client;
 pub mod clock;
-pub mod network;
+pub mod scheme;
 pub mod seal;
 pub mod secret;
 pub mod signing;

@@ -1,7 +1,6 @@
 //! Sends a filled template to a backend's targets, one after the other until one is reached.
 
 use std::{
-    net::IpAddr,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -19,6 +18,7 @@ use super::{
     template::{Body, Template},
 };
 use crate::{
+    client::Client,
     clock::Timestamp,
     outbound::{self, HttpAnswer, Limits, Network, NoAnswer, Outbound, chain},
     upstream::Target,
@@ -33,15 +33,6 @@ pub struct Backend {
     pub targets: Vec<Target>,
     /// For a connection to be made.
     pub connect_timeout: Duration,
-}
-
-/// The client on whose behalf a call is made.
-#[derive(Clone, Debug)]
-pub struct About {
-    /// Its address, sent as `X-Forwarded-For`.
-    pub client: IpAddr,
-    /// Its `User-Agent`.
-    pub user_agent: Option<String>,
 }
 
 /// A backend's complete answer. It may hold tokens, so it cannot be printed.
@@ -89,15 +80,15 @@ impl Caller {
         Self { assertions: Some(signer), ..self }
     }
 
-    /// Makes the call. After a target that was not reached, and so got nothing, the next one is tried.
+    /// Makes the call on behalf of `client`, whose address and `User-Agent` it tells. After a target that was not reached, and so got nothing, the next one is tried.
     ///
     /// # Panics
     /// If the template's upstream is not one of the backends, or that one has no target.
-    pub async fn call(&self, template: &Template, values: &Values, about: &About) -> Result<BackendAnswer, CallError> {
+    pub async fn call(&self, template: &Template, values: &Values, client: &Client) -> Result<BackendAnswer, CallError> {
         let deadline = Instant::now() + template.timeout;
         let path = on_the_wire(&template.path.fill_path(values)?)?;
         let body = EncodedBody::of(&template.body, values);
-        let mut headers = headers(template, &body, values, about)?;
+        let mut headers = headers(template, &body, values, client)?;
         let targets =
             self.backends.get(template.upstream).expect("a template's upstream was resolved when it was read");
         if let Some(purpose) = template.assertion {
@@ -148,18 +139,18 @@ struct TargetClient {
 impl Targets {
     fn new(backend: Backend) -> reqwest::Result<Self> {
         let Backend { name, targets, connect_timeout } = backend;
-        let client = |socket: Option<&Path>| {
+        let outbound = |socket: Option<&Path>| {
             let network = Network::Internal { socket };
             Outbound::new(outbound::Settings { peer: "backend", connect_timeout, network })
         };
-        let over_tcp = client(None)?;
+        let over_tcp = outbound(None)?;
         let over_tcp = |scheme, host, port| (over_tcp.clone(), base(scheme, host, port));
         let targets = targets.iter().map(|target| {
             let (outbound, base) = match target {
                 Target::Http { host, port } => over_tcp("http", host, *port),
                 Target::Https { host, port } => over_tcp("https", host, *port),
                 // The name is what the backend sees in `Host`.
-                Target::Unix(path) => (client(Some(path))?, base("http", "localhost", 80)),
+                Target::Unix(path) => (outbound(Some(path))?, base("http", "localhost", 80)),
             };
             Ok(TargetClient { outbound, base })
         });
@@ -209,16 +200,16 @@ impl EncodedBody {
     }
 }
 
-fn headers(template: &Template, body: &EncodedBody, values: &Values, about: &About) -> Result<HeaderMap, BadValue> {
+fn headers(template: &Template, body: &EncodedBody, values: &Values, client: &Client) -> Result<HeaderMap, BadValue> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     if let Some(media_type) = &body.media_type {
         headers.insert(header::CONTENT_TYPE, media_type.clone());
     }
-    if let Ok(address) = HeaderValue::from_str(&about.client.to_canonical().to_string()) {
+    if let Ok(address) = HeaderValue::from_str(&client.address().to_string()) {
         headers.insert(HeaderName::from_static("x-forwarded-for"), address);
     }
-    if let Some(agent) = about.user_agent.as_deref().and_then(|agent| HeaderValue::from_str(agent).ok()) {
+    if let Some(agent) = client.user_agent().and_then(|agent| HeaderValue::from_str(agent).ok()) {
         headers.insert(header::USER_AGENT, agent);
     }
     for (name, text) in &template.headers {

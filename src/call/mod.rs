@@ -11,7 +11,7 @@ mod template;
 mod tests;
 
 pub use assertion::AssertionSigner;
-pub use caller::{About, Backend, BackendAnswer, CallError, Caller};
+pub use caller::{Backend, BackendAnswer, CallError, Caller};
 pub use fill::{BadValue, Values};
 pub use parse::TemplateError;
 pub use template::{Body, Json, Piece, Placeholder, Template, Text};

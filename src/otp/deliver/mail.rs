@@ -15,7 +15,7 @@ use super::{
     Letter, Mail, Outbox, OutboxSettings, Undelivered,
     smtp::{Smtp, SmtpError, SmtpSettings},
 };
-use crate::{clock::Clock, outbound::Outbound, secret::Random};
+use crate::{channel::Channel, clock::Clock, outbound::Outbound, secret::Random};
 
 /// How e-mail goes, and what it says.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl MailSender {
                     }
                 }
                 Way::Outbox(outbox) => {
-                    if outbox.put("email", &mail.to, Some(&mail.subject), &mail.text).await.is_ok() {
+                    if outbox.put(Channel::Email, &mail.to, Some(&mail.subject), &mail.text).await.is_ok() {
                         return Ok(());
                     }
                 }

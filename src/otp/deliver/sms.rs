@@ -12,6 +12,7 @@ use super::{
     said,
 };
 use crate::{
+    channel::Channel,
     clock::Clock,
     outbound::{Outbound, chain},
     secret::Random,
@@ -125,7 +126,7 @@ impl Way for Outbox {
     }
 
     fn send<'a>(&'a self, sms: &'a Sms, _wire: &'a Wire) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async { self.put("sms", &sms.to, None, &sms.text).await.map_err(|Undelivered| Failure::Outbox) })
+        Box::pin(async { self.put(Channel::Sms, &sms.to, None, &sms.text).await.map_err(|Undelivered| Failure::Outbox) })
     }
 }
 
