@@ -163,7 +163,12 @@ impl Authority {
         if allow.is_none_or(|allow| allow.permits(&identity.profile)) { Ok(()) } else { Err(IssueError::NotAllowed) }
     }
 
-    async fn ask(&self, template: &Template, values: &Values, from: &ClientDevice) -> Result<BackendAnswer, IssueError> {
+    async fn ask(
+        &self,
+        template: &Template,
+        values: &Values,
+        from: &ClientDevice,
+    ) -> Result<BackendAnswer, IssueError> {
         let answer = self.caller.call(template, values, &from.client).await;
         answer.map_err(|error| IssueError::Unavailable(error.into()))
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Authority, Gateway, Verify, VerifyKeys};
 use crate::{
     clock::{Clock, Timestamp},
-    oidc::{self, Claims, Jws, KeySource, Unavailable, Verdict},
+    oidc::{self, Claims, Jws, KeySource, SignatureVerdict, Unavailable},
     secret::{AccessToken, Random},
     signing::Signer,
 };
@@ -147,9 +147,9 @@ impl ShownToken<'_> {
     /// Its claims, if it is genuine.
     pub async fn verify(self) -> Result<Claims, VerifyError> {
         match self.verifier.keys.verify(&self.token, &self.verifier.algorithms).await {
-            Ok(Verdict::Genuine) => Ok(self.token.claims),
-            Ok(Verdict::Forged | Verdict::Unmatched) => Err(VerifyError::Forged),
-            Ok(Verdict::UnknownKey) => Err(VerifyError::Invalid),
+            Ok(SignatureVerdict::Genuine) => Ok(self.token.claims),
+            Ok(SignatureVerdict::Forged | SignatureVerdict::Unmatched) => Err(VerifyError::Forged),
+            Ok(SignatureVerdict::UnknownKey) => Err(VerifyError::Invalid),
             Err(error) => Err(VerifyError::Unavailable(error)),
         }
     }
