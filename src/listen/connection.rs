@@ -19,7 +19,7 @@ use super::{
     head::Heads,
     http1, http2,
     io::{Ahead, Inspection, Watch, Watched},
-    proxy::Proxies,
+    proxy_protocol::Proxies,
     stream::Streams,
     worker::Slot,
 };

@@ -15,7 +15,7 @@ mod head;
 mod http1;
 mod http2;
 mod io;
-mod proxy;
+mod proxy_protocol;
 mod serve;
 mod service;
 pub mod shutdown;

@@ -20,7 +20,7 @@ use super::{
     clients::Clients,
     connection::Front,
     http1, http2,
-    proxy::Proxies,
+    proxy_protocol::Proxies,
     worker,
 };
 use crate::telemetry::{Metrics, Pages, Surface};

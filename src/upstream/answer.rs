@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{body::Progress, headers, link::Link, pool};
+use super::{body::Progress, headers, connection::Link, pool};
 use crate::alarm::after;
 
 /// Frames of an unwanted answer that are read to save its connection.

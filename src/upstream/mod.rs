@@ -5,7 +5,7 @@ mod body;
 mod connect;
 mod forward;
 pub mod headers;
-mod link;
+mod connection;
 mod pool;
 pub mod replay;
 mod target;

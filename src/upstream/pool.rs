@@ -4,7 +4,7 @@ use std::{cell::RefCell, mem, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::link::Link;
+use super::connection::Link;
 
 /// Idle connections kept to one target by one thread. Above what a thread has in flight to it at once: with fewer, every burst
 /// closes connections and makes them anew, which costs more than the requests do.

@@ -22,7 +22,7 @@ use super::{
     AnswerBody, RequestBody, RequestError, Settings, Target, TargetState,
     body::{Phase, Progress},
     connect::connect,
-    link::Link,
+    connection::Link,
     pool,
 };
 use crate::{
