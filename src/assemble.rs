@@ -1,6 +1,10 @@
 //! Settings → running parts: the only place that picks concrete types.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -17,7 +21,7 @@ use crate::{
     endpoint::{Guesses, ReturnTo},
     handle::{Body, Gateway, Peer},
     hygiene::Hygiene,
-    listen::{self, Handler, Served, Server, Shutdown},
+    listen::{self, Handler, RunningServer, Server, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
     otp::{
@@ -81,7 +85,7 @@ pub struct Running {
     store: store::Settings,
     /// The session key that was made at start, where the file names none.
     made_keys: Option<Vec<SealKey>>,
-    served: Option<Served>,
+    served: Option<RunningServer>,
     runtime: Option<Background>,
 }
 
@@ -252,7 +256,12 @@ struct Serving {
 }
 
 impl Handler for Serving {
+    type Peer = Peer;
     type Body = Body;
+
+    fn peer(&self, address: IpAddr, tls: bool) -> Peer {
+        Peer::new(address, tls)
+    }
 
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
         let gateway = self.live.load().gateway.clone();

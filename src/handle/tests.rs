@@ -106,3 +106,9 @@ fn the_decision_before_a_rewrite_is_the_decision_after_it() {
     });
     assert!(routed.get() > 500 && judged_all.get() > routed.get() + 100, "{judged_all:?} {routed:?}");
 }
+
+#[test]
+fn a_peer_mapped_into_ipv6_is_given_as_ipv4() {
+    let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+    assert_eq!(Peer::new(mapped, false).address, "192.0.2.1".parse::<IpAddr>().unwrap());
+}
