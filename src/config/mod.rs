@@ -258,7 +258,8 @@ fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<hygiene::Setti
     hosts.dedup();
     let ours = ["x-auth-status", "vestibule-assertion"].map(http::HeaderName::from_static);
     let set = routes.iter().flat_map(|route| route.headers.set.iter().map(|(name, _)| name.clone()));
-    let mut own_headers: Vec<_> = ours.into_iter().chain(set).collect();
+    let on_every_request = crate::upstream::headers::removed_on_arrival().cloned();
+    let mut own_headers: Vec<_> = ours.into_iter().chain(on_every_request).chain(set).collect();
     own_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     own_headers.dedup();
     let trusted_proxies = server.trusted_proxies.clone();

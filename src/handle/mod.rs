@@ -28,7 +28,7 @@ use crate::{
     telemetry::{AccessLine, AccessLog, Metrics, RequestId, RequestIds},
     upstream::{
         self, Bearer, Deadlines, RequestBody, UpgradeAnswer, Upstream,
-        headers::{self, Authorization, Client, Forwarded, Proto, Purpose},
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource, Proto},
         replay,
     },
 };
@@ -36,8 +36,6 @@ use crate::{
 mod body;
 mod guesses;
 
-/// Whom connections are counted by.
-pub use crate::network::Network;
 pub use body::Body;
 
 /// An endpoint of ours reads at most this much.
@@ -53,14 +51,14 @@ pub struct Peer {
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// What upstreams are told of it, written once for all its requests.
-    client: Client,
+    client: ClientHeaders,
 }
 
 impl Peer {
     /// The visitor at `address`.
     pub fn new(address: IpAddr, tls: bool) -> Self {
         let address = address.to_canonical();
-        Self { address, tls, client: Client::new(address, if tls { Proto::Https } else { Proto::Http }) }
+        Self { address, tls, client: ClientHeaders::new(address, if tls { Proto::Https } else { Proto::Http }) }
     }
 }
 
@@ -414,7 +412,7 @@ struct Passage<'g, 't> {
     route: &'g Route,
     upstream: &'g Arc<Upstream>,
     target: PathAndQuery,
-    purpose: Purpose,
+    purpose: ExchangeKind,
     /// Its headers are taken when it is forwarded.
     parts: Parts,
     trail: &'g mut Trail<'t>,
@@ -426,7 +424,7 @@ impl Passage<'_, '_> {
         let body =
             if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body, settings.body_limit) };
         let mut request = self.take_head(Authorization::Keep, None);
-        if self.purpose == Purpose::Upgrade {
+        if self.purpose == ExchangeKind::Upgrade {
             // Boxed, as below: seldom run and large, it would be part of what every idle connection keeps room for.
             return Box::pin(self.upgrade(request, std::future::pending())).await.map_err(Stop::from);
         }
@@ -456,7 +454,7 @@ impl Passage<'_, '_> {
         let carries_token = matches!(authorization, Authorization::Replace(_));
         let access = visit.access().cloned();
         let mut request = self.take_head(authorization, access.as_ref().map(|a| &a.claims));
-        if self.purpose == Purpose::Upgrade {
+        if self.purpose == ExchangeKind::Upgrade {
             return Box::pin(self.forward_upgrade(request, visit, bearer, carries_token)).await;
         }
 
@@ -588,7 +586,6 @@ impl Passage<'_, '_> {
     fn take_head(&mut self, authorization: Authorization, claims: Option<&Claims>) -> Request<RequestBody> {
         let mut headers = std::mem::take(&mut self.parts.headers);
         self.gateway.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
-        headers.insert(respond::X_REQUEST_ID, self.trail.request_id.header());
         let believed;
         let is_peer =
             self.admitted.client == self.peer.address && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
@@ -596,15 +593,19 @@ impl Passage<'_, '_> {
             &self.peer.client
         } else {
             let proto = if self.admitted.scheme == Scheme::Https { Proto::Https } else { Proto::Http };
-            believed = Client::new(self.admitted.client, proto);
+            believed = ClientHeaders::new(self.admitted.client, proto);
             &believed
         };
-        let forwarded =
-            Forwarded { client, host: self.admitted.host.header(), chain: self.admitted.forwarded_for.as_ref() };
+        let source = HeaderSource {
+            request_id: self.trail.request_id.as_str(),
+            client,
+            host: self.admitted.host.header(),
+            chain: self.admitted.forwarded_for.as_ref(),
+        };
         let claim = |name: &str| claims?.get(name).and_then(claim_text);
         headers::prepare_request(
             &mut headers,
-            &forwarded,
+            &source,
             authorization,
             &self.route.settings.headers,
             self.purpose,
@@ -618,8 +619,11 @@ impl Passage<'_, '_> {
     }
 
     fn finish(&self, mut response: Response<Body>) -> Response<Body> {
-        let purpose =
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS { Purpose::Upgrade } else { Purpose::Exchange };
+        let purpose = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            ExchangeKind::Upgrade
+        } else {
+            ExchangeKind::RequestResponse
+        };
         let headers = response.headers_mut();
         headers::prepare_answer(headers, &self.route.settings.headers, purpose);
         headers.remove(respond::X_AUTH_STATUS);
@@ -701,7 +705,7 @@ impl From<Failure> for Stop {
 
 /// A WebSocket's handshake (RFC 6455 section 4.1) is the one switch of protocols there is: any other would be a tunnel past every rule. Extended CONNECT is off.
 /// With a body it is an ordinary request, whose body the upstream gets: a tunnel could begin in the middle of it.
-fn purpose(parts: &Parts, is_empty: bool) -> Purpose {
+fn purpose(parts: &Parts, is_empty: bool) -> ExchangeKind {
     let is_websocket = is_empty
         && parts.method == Method::GET
         && parts.version == Version::HTTP_11
@@ -709,7 +713,7 @@ fn purpose(parts: &Parts, is_empty: bool) -> Purpose {
         && parts.headers.get_all(header::CONNECTION).iter().any(|value| {
             value.as_bytes().split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
         });
-    if is_websocket { Purpose::Upgrade } else { Purpose::Exchange }
+    if is_websocket { ExchangeKind::Upgrade } else { ExchangeKind::RequestResponse }
 }
 
 /// A claim as a header says it: lists are joined by commas; objects have no such form.

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 connection to a target, driven by whichever task has it in hand; nothing is spawned for it.
+//! An HTTP/1.1 connection to a target, driven by the task that uses it; no task is spawned for it.
 
 use std::{
     pin::Pin,
@@ -8,32 +8,33 @@ use std::{
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::{RequestBody, connect::Stream};
+use super::{body::RequestBody, connect::UpstreamStream};
 use crate::alarm::Alarm;
 
-/// Both ends of hyper's connection, and the timer of whoever waits for it.
-pub(super) struct Link {
+/// hyper's two halves of a connection, and a timer for the task that waits for it.
+pub(super) struct UpstreamConnection {
+    /// The id of its target.
     pub(super) target: u64,
     pub(super) sender: SendRequest<RequestBody>,
-    pub(super) connection: Connection<TokioIo<Stream>, RequestBody>,
+    pub(super) connection: Connection<TokioIo<UpstreamStream>, RequestBody>,
     pub(super) alarm: Alarm,
 }
 
-impl Link {
-    /// Puts HTTP/1.1 on a fresh stream.
-    pub(super) async fn new(target: u64, stream: Stream) -> hyper::Result<Box<Self>> {
+impl UpstreamConnection {
+    /// Begins HTTP/1.1 on a new stream.
+    pub(super) async fn new(target: u64, stream: UpstreamStream) -> hyper::Result<Box<Self>> {
         let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
         Ok(Box::new(Self { target, sender, connection, alarm: Alarm::default() }))
     }
 
-    /// Moves bytes both ways; ready when the connection has come to its end. What it ended with reaches the request or the
-    /// answer's body by itself.
+    /// Moves bytes in both directions; ready when the connection has ended. An error is reported by hyper to the request
+    /// or to the body of its answer.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.connection).poll(cx).map(drop)
     }
 
-    /// Whether another request may be sent. Takes this task's waker out of the connection, so that its next user does not
-    /// wake a task that has nothing to do with it.
+    /// Whether another request may be sent. Also replaces this task's waker in the connection, so that its next use does
+    /// not wake this task.
     pub(super) fn settle(&mut self) -> bool {
         self.poll(&mut Context::from_waker(Waker::noop())).is_pending() && self.sender.is_ready()
     }

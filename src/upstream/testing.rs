@@ -1,4 +1,4 @@
-//! What the tests of this module share: upstreams and visitors that speak raw bytes.
+//! Shared by the tests of this module: upstreams and visitors that speak raw bytes.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -1,12 +1,15 @@
-//! The body of a request on its way to an upstream: streamed, limited, timed, and told how far it is.
+//! The body of a request to an upstream: streamed, limited in bytes and time, and observable while under way.
+
+mod budget;
+mod limited;
+mod pace;
+mod progress;
+mod recording;
 
 use std::{
     fmt, mem,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,64 +19,55 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{
-    Deadlines, headers,
-    replay::{Recorded, Replayed},
+use self::pace::Pace;
+pub use self::{
+    budget::{Budget, DEFAULT_BUDGET},
+    limited::RequestError,
 };
+pub(super) use self::{
+    limited::LimitedBody,
+    progress::{UploadPhase, UploadProgress},
+    recording::{FirstTry, SecondTry, SharedRecording},
+};
+use super::settings::Deadlines;
 use crate::alarm::{Alarm, after};
 
-/// What is wrong with a visitor's body.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    /// It is longer than the route allows.
-    #[error("the request's body is over the limit")]
-    TooLarge,
-    /// The visitor broke off, or sent what is no body.
-    #[error("the request's body broke off")]
-    Broken(#[source] hyper::Error),
-    /// The visitor was silent for longer than the route allows, or sends less than it asks for.
-    #[error("the visitor was too slow")]
-    Stalled,
-    /// Its bytes were taken for another try.
-    #[error("the request's body was taken for another try")]
-    Taken,
-}
-
 /// The body of a request to an upstream.
-pub struct RequestBody(Kind);
+pub struct RequestBody(BodySource);
 
-enum Kind {
+enum BodySource {
     Empty,
     Full(Bytes),
-    /// Boxed, so that a request without a body is not moved around with the room for one.
-    Visitor(Box<Visitor>),
+    /// Boxed, so that moving a request without a body does not move the size of one with a body.
+    Streamed(Box<StreamedBody>),
 }
 
-struct Visitor {
-    source: Source,
+/// A visitor's body, with the deadlines for the visitor.
+struct StreamedBody {
+    source: StreamSource,
     idle: Duration,
     pace: Pace,
-    progress: Arc<Progress>,
-    /// Since when the visitor is awaited.
+    progress: Arc<UploadProgress>,
+    /// Since when the visitor is waited for.
     silent_since: Option<Instant>,
     alarm: Alarm,
 }
 
-enum Source {
-    Direct(Intake),
-    Recorded(Recorded),
-    Replayed(Box<Replayed>),
+enum StreamSource {
+    Direct(LimitedBody),
+    FirstTry(FirstTry),
+    SecondTry(Box<SecondTry>),
 }
 
 impl RequestBody {
     /// No body.
     pub const fn empty() -> Self {
-        Self(Kind::Empty)
+        Self(BodySource::Empty)
     }
 
-    /// These bytes.
+    /// A body of these bytes.
     pub fn full(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::empty() } else { Self(Kind::Full(bytes)) }
+        if bytes.is_empty() { Self::empty() } else { Self(BodySource::Full(bytes)) }
     }
 
     /// A visitor's body as it comes, up to `limit` bytes.
@@ -81,19 +75,19 @@ impl RequestBody {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self::visitor(Source::Direct(Intake::new(body, limit)))
+        Self::streamed(StreamSource::Direct(LimitedBody::new(body, limit)))
     }
 
-    pub(super) fn recorded(recorded: Recorded) -> Self {
-        Self::visitor(Source::Recorded(recorded))
+    pub(super) fn first_try(body: FirstTry) -> Self {
+        Self::streamed(StreamSource::FirstTry(body))
     }
 
-    pub(super) fn replayed(replayed: Replayed) -> Self {
-        Self::visitor(Source::Replayed(Box::new(replayed)))
+    pub(super) fn second_try(body: SecondTry) -> Self {
+        Self::streamed(StreamSource::SecondTry(Box::new(body)))
     }
 
-    fn visitor(source: Source) -> Self {
-        Self(Kind::Visitor(Box::new(Visitor {
+    fn streamed(source: StreamSource) -> Self {
+        Self(BodySource::Streamed(Box::new(StreamedBody {
             source,
             idle: Duration::MAX,
             pace: Pace::new(0),
@@ -103,27 +97,27 @@ impl RequestBody {
         })))
     }
 
-    /// Whether it says of itself that it is longer than its limit.
+    /// Whether the body announces more bytes than its limit allows.
     pub(super) fn is_too_large(&self) -> bool {
         match &self.0 {
-            Kind::Visitor(visitor) => match &visitor.source {
-                Source::Direct(intake) => intake.is_too_large(),
-                Source::Recorded(recorded) => recorded.is_too_large(),
-                Source::Replayed(_) => false,
+            BodySource::Streamed(body) => match &body.source {
+                StreamSource::Direct(body) => body.is_too_large(),
+                StreamSource::FirstTry(body) => body.is_too_large(),
+                StreamSource::SecondTry(_) => false,
             },
-            Kind::Empty | Kind::Full(_) => false,
+            BodySource::Empty | BodySource::Full(_) => false,
         }
     }
 
-    /// Limits how long the visitor is waited for, and shows how far the body is; `None` where there is nothing to wait for.
-    pub(super) fn watch(&mut self, deadlines: Deadlines) -> Option<Arc<Progress>> {
+    /// Sets the deadlines for the visitor and returns the body's progress; `None` if nothing is waited for.
+    pub(super) fn watch(&mut self, deadlines: Deadlines) -> Option<Arc<UploadProgress>> {
         match &mut self.0 {
-            Kind::Visitor(visitor) => {
-                visitor.idle = deadlines.idle;
-                visitor.pace = Pace::new(deadlines.body_rate);
-                Some(Arc::clone(&visitor.progress))
+            BodySource::Streamed(body) => {
+                body.idle = deadlines.idle;
+                body.pace = Pace::new(deadlines.body_rate);
+                Some(Arc::clone(&body.progress))
             }
-            Kind::Empty | Kind::Full(_) => None,
+            BodySource::Empty | BodySource::Full(_) => None,
         }
     }
 }
@@ -134,48 +128,57 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
         match &mut self.get_mut().0 {
-            Kind::Empty => Poll::Ready(None),
-            Kind::Full(bytes) => {
+            BodySource::Empty => Poll::Ready(None),
+            BodySource::Full(bytes) => {
                 let bytes = mem::take(bytes);
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Kind::Visitor(visitor) => visitor.poll_frame(cx),
+            BodySource::Streamed(body) => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
-            Kind::Full(bytes) => bytes.is_empty(),
-            Kind::Visitor(visitor) => match &visitor.source {
-                Source::Direct(intake) => intake.is_end_stream(),
-                Source::Recorded(recorded) => recorded.is_end_stream(),
-                Source::Replayed(replayed) => replayed.is_end_stream(),
-            },
+            BodySource::Empty => true,
+            BodySource::Full(bytes) => bytes.is_empty(),
+            BodySource::Streamed(body) => body.source.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
-            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Visitor(visitor) => match &visitor.source {
-                Source::Direct(intake) => intake.size_hint(),
-                Source::Recorded(recorded) => recorded.size_hint(),
-                Source::Replayed(replayed) => replayed.size_hint(),
+            BodySource::Empty => SizeHint::with_exact(0),
+            BodySource::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodySource::Streamed(body) => match &body.source {
+                StreamSource::Direct(body) => body.size_hint(),
+                StreamSource::FirstTry(body) => body.size_hint(),
+                StreamSource::SecondTry(body) => body.size_hint(),
             },
         }
     }
 }
 
-impl Visitor {
+impl StreamSource {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
-        let polled = match &mut self.source {
-            Source::Direct(intake) => intake.poll_frame(cx),
-            Source::Recorded(recorded) => recorded.poll_frame(cx),
-            Source::Replayed(replayed) => replayed.poll_frame(cx),
-        };
-        match polled {
+        match self {
+            Self::Direct(body) => body.poll_frame(cx),
+            Self::FirstTry(body) => body.poll_frame(cx),
+            Self::SecondTry(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Direct(body) => body.is_end_stream(),
+            Self::FirstTry(body) => body.is_end_stream(),
+            Self::SecondTry(body) => body.is_end_stream(),
+        }
+    }
+}
+
+impl StreamedBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
+        match self.source.poll_frame(cx) {
             Poll::Ready(frame) => {
                 if let Some(since) = self.silent_since.take() {
                     self.pace.waited(since.elapsed());
@@ -183,25 +186,22 @@ impl Visitor {
                 if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
                     self.pace.received(data.len(), self.idle);
                 }
-                let ended = match (&frame, &self.source) {
-                    (Some(Ok(frame)), _) if frame.is_trailers() => true,
-                    (Some(Ok(_)), Source::Direct(intake)) => intake.is_end_stream(),
-                    (Some(Ok(_)), Source::Recorded(recorded)) => recorded.is_end_stream(),
-                    (Some(Ok(_)), Source::Replayed(replayed)) => replayed.is_end_stream(),
-                    (Some(Err(_)) | None, _) => true,
+                let has_ended = match &frame {
+                    Some(Ok(frame)) => frame.is_trailers() || self.source.is_end_stream(),
+                    Some(Err(_)) | None => true,
                 };
-                self.progress.moved(if ended { Phase::Done } else { Phase::Sending });
+                self.progress.moved(if has_ended { UploadPhase::Done } else { UploadPhase::WaitingForUpstream });
                 Poll::Ready(frame)
             }
             Poll::Pending => {
                 let since = *self.silent_since.get_or_insert_with(|| {
-                    self.progress.moved(Phase::Waiting);
+                    self.progress.moved(UploadPhase::WaitingForVisitor);
                     Instant::now()
                 });
-                // An answer under way may be one half of a conversation: from then on silence alone counts.
+                // Once the answer has begun the body may be one side of a conversation: then only silence counts.
                 let patience = if self.progress.is_answered() { self.idle } else { self.pace.left().min(self.idle) };
                 ready!(self.alarm.poll_until(after(since, patience), cx));
-                self.progress.moved(Phase::Done);
+                self.progress.moved(UploadPhase::Done);
                 Poll::Ready(Some(Err(RequestError::Stalled)))
             }
         }
@@ -211,134 +211,10 @@ impl Visitor {
 impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Kind::Empty => "RequestBody(empty)",
-            Kind::Full(_) => "RequestBody(full)",
-            Kind::Visitor(_) => "RequestBody(stream)",
+            BodySource::Empty => "RequestBody(empty)",
+            BodySource::Full(_) => "RequestBody(full)",
+            BodySource::Streamed(_) => "RequestBody(stream)",
         })
-    }
-}
-
-/// How long the visitor may be waited for in all: so long at first, and longer with every byte that it sends.
-struct Pace {
-    /// Bytes a second; 0: no minimum.
-    rate: u64,
-    left: Duration,
-}
-
-/// A slow start is none of an attacker's: a phone that changes cells sends nothing for seconds.
-const FIRST_PATIENCE: Duration = Duration::from_secs(10);
-
-impl Pace {
-    fn new(rate: u64) -> Self {
-        Self { rate, left: FIRST_PATIENCE }
-    }
-
-    fn left(&self) -> Duration {
-        if self.rate == 0 { Duration::MAX } else { self.left }
-    }
-
-    fn waited(&mut self, span: Duration) {
-        self.left = self.left.saturating_sub(span);
-    }
-
-    /// What was sent at once buys no more than `most`: else a burst would pay for hours.
-    fn received(&mut self, bytes: usize, most: Duration) {
-        if self.rate == 0 {
-            return;
-        }
-        let micros = (bytes as u64).saturating_mul(1_000_000) / self.rate;
-        self.left = self.left.saturating_add(Duration::from_micros(micros)).min(most.max(FIRST_PATIENCE));
-    }
-}
-
-/// A visitor's body with its limit.
-pub(super) struct Intake {
-    body: Incoming,
-    /// Bytes that may still come.
-    left: Option<u64>,
-}
-
-impl Intake {
-    pub(super) fn new(body: Incoming, limit: Option<u64>) -> Self {
-        Self { body, left: limit }
-    }
-
-    pub(super) fn is_too_large(&self) -> bool {
-        self.left.is_some_and(|left| self.body.size_hint().lower() > left)
-    }
-
-    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
-        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else { return Poll::Ready(None) };
-        let mut frame = frame.map_err(RequestError::Broken)?;
-        if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
-            let Some(rest) = left.checked_sub(data.len() as u64) else {
-                return Poll::Ready(Some(Err(RequestError::TooLarge)));
-            };
-            *left = rest;
-        }
-        if let Some(trailers) = frame.trailers_mut() {
-            headers::prepare_trailers(trailers);
-        }
-        Poll::Ready(Some(Ok(frame)))
-    }
-
-    pub(super) fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    pub(super) fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// How far a request's body is, seen by the task that waits for the answer.
-#[derive(Default)]
-pub(super) struct Progress {
-    moves: AtomicU64,
-    phase: AtomicU8,
-    answered: AtomicBool,
-}
-
-/// Whose turn it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The upstream is to take more.
-    Sending = 0,
-    /// The visitor is to send more; the body itself holds the deadline.
-    Waiting = 1,
-    /// The whole body has been handed over, or it failed.
-    Done = 2,
-}
-
-impl Progress {
-    fn moved(&self, phase: Phase) {
-        self.moves.fetch_add(1, Ordering::Relaxed);
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    /// The upstream's answer has begun.
-    pub(super) fn answered(&self) {
-        self.answered.store(true, Ordering::Relaxed);
-    }
-
-    fn is_answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn moves(&self) -> u64 {
-        self.moves.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Relaxed) {
-            0 => Phase::Sending,
-            1 => Phase::Waiting,
-            _ => Phase::Done,
-        }
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.phase() == Phase::Done
     }
 }
 
