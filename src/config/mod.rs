@@ -265,8 +265,14 @@ fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<hygiene::Setti
     let trusted_proxies = server.trusted_proxies.clone();
     let limits = &server.listen.as_ref()?.limits;
     let size = |size: u32| usize::try_from(size).unwrap_or(usize::MAX);
-    let block = hygiene::Block { bytes: size(limits.head_bytes), lines: size(limits.head_lines) };
-    Some(hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers, block })
+    let header_limits = hygiene::HeaderLimits { bytes: size(limits.head_bytes), lines: size(limits.head_lines) };
+    Some(hygiene::Settings {
+        public_url: server.public_url.clone()?,
+        hosts,
+        trusted_proxies,
+        own_headers,
+        header_limits,
+    })
 }
 
 /// The claims that a session must keep: those that header rules put into requests, and those that its refresh or a verified address tells the backend.

@@ -32,9 +32,9 @@ const REQUEST: u32 = 4;
 
 /// Both directions of a connection, and its credits.
 ///
-/// The h2 crate bounds the frames that make it keep state (resets, CONTINUATION, empty DATA), but not those that it only
-/// answers or notes (PING, SETTINGS, `WINDOW_UPDATE`, PRIORITY, unknown types), which cost CPU time. Here each of those
-/// costs a credit, and work earns credits: requests, bodies, and most of all the data sent, so that a peer may
+/// The h2 crate bounds the frames that make it keep state (resets, CONTINUATION, empty DATA), but not those that it
+/// only answers or notes (PING, SETTINGS, `WINDOW_UPDATE`, PRIORITY, unknown types), which cost CPU time. Here each of
+/// those costs a credit, and work earns credits: requests, bodies, and most of all the data sent, so that a peer may
 /// acknowledge each frame of an answer twice, however small it is. Frames sent in answer to the flood earn nothing.
 #[derive(Debug)]
 pub(super) struct Http2Frames {

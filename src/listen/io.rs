@@ -23,9 +23,9 @@ use super::{
 /// Head and body of a small response are copied into one buffer of this size: one `send` is cheaper than one `writev`.
 const SMALL: usize = 4096;
 /// What hyper reads instead of the faulty line of an ambiguous head or body. hyper refuses NUL anywhere in a head, a
-/// chunk size or a trailer, and the LF after it in a chunk extension; the empty line makes hyper parse at once. So hyper
-/// itself answers an ambiguous head with 400 and `connection: close`, in turn after the answers under way, and ends an
-/// ambiguous body with an error.
+/// chunk size or a trailer, and the LF after it in a chunk extension; the empty line makes hyper parse at once. So
+/// hyper itself answers an ambiguous head with 400 and `connection: close`, in turn after the answers under way, and
+/// ends an ambiguous body with an error.
 const INVALID_LINE: &[u8] = b"\0\n\r\n\r\n";
 
 /// What is inspected in the bytes of a connection.

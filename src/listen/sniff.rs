@@ -17,8 +17,8 @@ pub(super) enum HttpVersion {
     Http2,
 }
 
-/// Reads until it is certain whether the peer speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3). Done here, once
-/// per connection, so that HTTP/1.1 pays nothing later. `None`: the peer has closed the connection.
+/// Reads until it is certain whether the peer speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3). Done here,
+/// once per connection, so that HTTP/1.1 pays nothing later. `None`: the peer has closed the connection.
 pub(super) async fn sniff(stream: &mut TcpStream) -> Option<(ReadAhead, HttpVersion)> {
     let mut ahead = ReadAhead::default();
     while HTTP2_PREFACE.starts_with(ahead.as_slice()) {

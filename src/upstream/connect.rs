@@ -15,8 +15,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{settings::Target, target::TargetState};
 
-/// Most bytes of a head and its body that are copied into one buffer and sent by one `send`, which costs the kernel less
-/// than `writev`; for more bytes the copy would cost more than it saves.
+/// Most bytes of a head and its body that are copied into one buffer and sent by one `send`, which costs the kernel
+/// less than `writev`; for more bytes the copy would cost more than it saves.
 const COALESCED_BYTES: usize = 4096;
 
 /// The bytes to and from a target.

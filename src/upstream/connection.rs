@@ -27,14 +27,14 @@ impl UpstreamConnection {
         Ok(Box::new(Self { target, sender, connection, alarm: Alarm::default() }))
     }
 
-    /// Moves bytes in both directions; ready when the connection has ended. An error is reported by hyper to the request
-    /// or to the body of its answer.
+    /// Moves bytes in both directions; ready when the connection has ended. An error is reported by hyper to the
+    /// request or to the body of its answer.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.connection).poll(cx).map(drop)
     }
 
-    /// Whether another request may be sent. Also replaces this task's waker in the connection, so that its next use does
-    /// not wake this task.
+    /// Whether another request may be sent. Also replaces this task's waker in the connection, so that its next use
+    /// does not wake this task.
     pub(super) fn settle(&mut self) -> bool {
         self.poll(&mut Context::from_waker(Waker::noop())).is_pending() && self.sender.is_ready()
     }

@@ -6,8 +6,8 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::UpstreamConnection;
 
-/// Most idle connections that one thread keeps to one target. More than a thread has in flight to a target at once: with
-/// fewer, each burst would close connections and open new ones, which costs more than the requests.
+/// Most idle connections that one thread keeps to one target. More than a thread has in flight to a target at once:
+/// with fewer, each burst would close connections and open new ones, which costs more than the requests.
 const MAX_IDLE_PER_TARGET: usize = 512;
 
 /// Time after which an idle connection is closed; shorter than the 75 s of nginx. If a server closes sooner, that is

@@ -15,8 +15,8 @@ use crate::clock::Timestamp;
 /// Failures in a row that eject a target: one can be caused by a restart, three mean an outage.
 const FAILURES: u32 = 3;
 
-/// How long a target stays ejected. During an outage one request in this time is tried on it in vain; a recovered target
-/// gets requests again after at most this time.
+/// How long a target stays ejected. During an outage one request in this time is tried on it in vain; a recovered
+/// target gets requests again after at most this time.
 const EJECTION: Duration = Duration::from_secs(10);
 
 /// Targets are told apart by number, so that after a reload no idle connection is used for another target at the same

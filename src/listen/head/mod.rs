@@ -1,4 +1,5 @@
-//! Finds request heads and chunked bodies that two parsers could read differently, in the bytes before hyper parses them.
+//! Finds request heads and chunked bodies that two parsers could read differently, in the bytes before hyper parses
+//! them.
 
 mod chunked;
 

@@ -45,8 +45,8 @@ impl SharedRecording {
         Self(Arc::new(Mutex::new(Some(Recording { body, kept: Some(kept), has_ended: false }))))
     }
 
-    /// The body of the second try: first what was kept, then what the visitor has yet to send. `None` if a part that was
-    /// read was not kept, or if the body has failed.
+    /// The body of the second try: first what was kept, then what the visitor has yet to send. `None` if a part that
+    /// was read was not kept, or if the body has failed.
     pub(in crate::upstream) fn take(&self) -> Option<SecondTry> {
         let Recording { body, kept, has_ended } = self.lock().take()?;
         let mut kept = kept?;

@@ -7,8 +7,8 @@ use super::kind::ExchangeKind;
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Names that `Connection` cannot remove: headers that we or the upstream read whatever the visitor says, framing, which
-/// hyper handles, and the request id, which we set.
+/// Names that `Connection` cannot remove: headers that we or the upstream read whatever the visitor says, framing,
+/// which hyper handles, and the request id, which we set.
 const NOT_REMOVABLE: [&str; 9] = [
     "authorization",
     "cdn-loop",

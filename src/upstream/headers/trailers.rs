@@ -15,8 +15,8 @@ pub(in crate::upstream) fn prepare_trailers(trailers: &mut HeaderMap) {
 }
 
 /// Whether a trailer of this name may pass (RFC 9110 section 6.5.1): no framing, routing, credentials or cookies,
-/// nothing that is needed before the body, and nothing that only the gateway may say, in any spelling that a backend may
-/// take for the same name.
+/// nothing that is needed before the body, and nothing that only the gateway may say, in any spelling that a backend
+/// may take for the same name.
 fn may_be_trailer(name: &str) -> bool {
     const NAMES: [&str; 27] = [
         "authentication-info",
@@ -60,8 +60,8 @@ pub(super) fn accepts_trailers(value: &HeaderValue) -> bool {
     value.as_bytes().split(|&byte| byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
-/// Reduces `Trailer` to the names that may pass and that no rule of the route sets or removes. hyper sends only trailers
-/// that `Trailer` announces, so this also keeps the route's own headers out of the trailers.
+/// Reduces `Trailer` to the names that may pass and that no rule of the route sets or removes. hyper sends only
+/// trailers that `Trailer` announces, so this also keeps the route's own headers out of the trailers.
 pub(super) fn announce_allowed_trailers(headers: &mut HeaderMap, rules: &HeaderRules) {
     let mut allowed = BytesMut::new();
     for name in headers.get_all(header::TRAILER).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b',')) {

@@ -23,8 +23,8 @@ pub fn record(body: Incoming, limit: Option<u64>, keep: usize, budget: &Arc<Budg
 pub struct Replay(Option<SharedRecording>);
 
 impl Replay {
-    /// The same body once more: what was kept, then what the visitor has yet to send. `None` if a part that was read was
-    /// not kept, or if the body has failed. The first try's body fails from here on.
+    /// The same body once more: what was kept, then what the visitor has yet to send. `None` if a part that was read
+    /// was not kept, or if the body has failed. The first try's body fails from here on.
     pub fn again(mut self) -> Option<RequestBody> {
         match self.0.take() {
             Some(recording) => recording.take().map(RequestBody::second_try),
