@@ -30,6 +30,7 @@ use crate::{
     },
     pages::Pages,
     respond::Responder,
+    scheme::Scheme,
     seal::{KeyRing, SealKey},
     secret::Random,
     session::Sessions,
@@ -259,8 +260,8 @@ impl Handler for Serving {
     type Peer = Peer;
     type Body = Body;
 
-    fn peer(&self, address: IpAddr, tls: bool) -> Peer {
-        Peer::new(address, tls)
+    fn peer(&self, address: IpAddr, scheme: Scheme) -> Peer {
+        Peer::new(address, scheme == Scheme::Https)
     }
 
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {

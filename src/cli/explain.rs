@@ -12,11 +12,11 @@ use url::Position;
 
 use crate::{
     config::Config,
-    hygiene::{Admitted, Hygiene, Refusal, Scheme},
+    hygiene::{Admitted, Hygiene, Refusal},
     route::{Access, Candidate, Decision, Found, OwnEndpoint, Route, Table, Verdict, Who},
     upstream::{
         self, Bearer, Target,
-        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource, Proto},
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
     },
 };
 
@@ -211,8 +211,7 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
         (_, Bearer::Id) if with_session => (bearer("Bearer {ID token}"), None),
         _ => (Authorization::Remove, Some("no authorization")),
     };
-    let proto = if admitted.scheme == Scheme::Https { Proto::Https } else { Proto::Http };
-    let client = ClientHeaders::new(VISITOR, proto);
+    let client = ClientHeaders::new(VISITOR, admitted.scheme);
     let source = HeaderSource {
         request_id: "{request id}",
         client: &client,

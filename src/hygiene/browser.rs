@@ -3,10 +3,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 
-use super::{
-    host::{HostName, significant, split},
-    settings::Scheme,
-};
+use super::host::{HostName, significant, split};
+use crate::scheme::Scheme;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::{IpNet, Ipv4Net};
 
-use super::settings::Scheme;
+use crate::scheme::Scheme;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -105,11 +105,7 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 fn scheme(text: &str) -> Option<Scheme> {
-    match text.trim_matches('"') {
-        text if text.eq_ignore_ascii_case("https") => Some(Scheme::Https),
-        text if text.eq_ignore_ascii_case("http") => Some(Scheme::Http),
-        _ => None,
-    }
+    Scheme::named(text.trim_matches('"'))
 }
 
 /// A parameter of a `Forwarded` element (RFC 7239 section 4).

@@ -24,13 +24,14 @@ pub use self::{
     host::{HostName, is_loopback},
     path::canonical as canonical_path,
     refusal::Refusal,
-    settings::{HeaderLimits, Scheme, Settings},
+    settings::{HeaderLimits, Settings},
 };
 use self::{
     forwarded::TrustedProxies,
     host::{AcceptedHosts, HostSource},
     names::{Inspected, ReservedHeaders},
 };
+use crate::{client::Client, scheme::Scheme};
 
 /// Most bytes of a request target; the callback of a login with a large `state` has far fewer.
 const MAX_TARGET: usize = 16 * 1024;
@@ -52,8 +53,8 @@ pub struct Admitted {
     pub host: HostName,
     /// The scheme as the visitor sees it.
     pub scheme: Scheme,
-    /// The visitor's address; an IPv4-mapped IPv6 address is IPv4 here.
-    pub client: IpAddr,
+    /// The client, at the address that trusted proxies reported.
+    pub client: Client,
     /// The value of `X-Forwarded-For` for the upstream: the believed addresses, client first, peer last. `None`: only
     /// `client`.
     pub forwarded_for: Option<HeaderValue>,
@@ -105,14 +106,14 @@ impl Hygiene {
             return Err(Refusal::Loop);
         }
         let hops_left = if parts.method == Method::OPTIONS { hops::hops_left(&parts.headers)? } else { None };
-        let client = self.trusted_proxies.client(&parts.headers, peer);
+        let reported = self.trusted_proxies.client(&parts.headers, peer);
         let target = rewritten.as_ref().unwrap_or(target);
         if host_source == HostSource::LoopbackAlias && is_navigation(parts) {
             let location = format!("{}{target}", self.public_origin);
             return Err(HeaderValue::try_from(location)
                 .map_or(Refusal::Ambiguous("the target is not ASCII"), Refusal::ToPublicUrl));
         }
-        let scheme = self.scheme(tls, client.scheme, host_source);
+        let scheme = self.scheme(tls, reported.scheme, host_source);
 
         if rewritten.is_some() || parts.uri.authority().is_some() || parts.uri.path().is_empty() {
             // A target may be empty before its fragment: the `http` crate gives `/` for its path and nothing for its
@@ -130,7 +131,8 @@ impl Hygiene {
             parts.headers.insert(header::MAX_FORWARDS, left);
         }
         names::join_cookies(&mut parts.headers);
-        Ok(Admitted { host, scheme, client: client.address, forwarded_for: client.chain })
+        let client = Client::of_request(reported.address, &parts.headers);
+        Ok(Admitted { host, scheme, client, forwarded_for: reported.chain })
     }
 
     /// The host of the request. There must be exactly one valid `Host`; an authority in the target (absolute-form,

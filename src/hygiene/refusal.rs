@@ -12,27 +12,27 @@ pub enum Refusal {
     #[error("a host that is not served here")]
     Misdirected,
     /// A page was asked for under another name of the loopback: redirected to this address (308).
-    #[error("a page under another name of the loopback")]
+    #[error("a page under another name of the loopback than that of public_url")]
     ToPublicUrl(HeaderValue),
     /// CONNECT or TRACE (405).
     #[error("a method that is never served")]
     Method,
     /// `OPTIONS *`, which is about the gateway itself (204 with `Allow`).
-    #[error("a question about the gateway itself")]
+    #[error("OPTIONS * asks about the gateway itself")]
     OptionsStar,
     /// OPTIONS with `Max-Forwards: 0`, answered in the upstream's place (204 with `Allow`).
-    #[error("a question that may go no further")]
+    #[error("OPTIONS with Max-Forwards: 0 is not forwarded")]
     LastHop,
     /// An expectation other than `100-continue` (417).
-    #[error("an expectation that nobody here can meet")]
+    #[error("an expectation other than 100-continue")]
     Expectation,
     /// The target is too long (414).
     #[error("the target is too long")]
     TargetTooLong,
     /// The headers are over [`super::HeaderLimits`] (431).
-    #[error("the header block is too large")]
+    #[error("the headers are too large")]
     TooManyHeaders,
     /// The request has passed this gateway, or gateways of its kind, twice before (508).
-    #[error("the request goes in a circle")]
+    #[error("the request has passed this gateway twice before")]
     Loop,
 }

@@ -27,22 +27,3 @@ pub struct HeaderLimits {
     /// Most header lines; all `Cookie` lines count as one, because HTTP/2 splits them.
     pub lines: usize,
 }
-
-/// The scheme by which the visitor reached us, or the first proxy that we trust.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Scheme {
-    /// Without TLS.
-    Http,
-    /// With TLS.
-    Https,
-}
-
-impl Scheme {
-    /// As in a URL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-}

@@ -24,7 +24,10 @@ use super::{
     slot::WorkerLoad,
     worker::{AcceptedConnection, Worker},
 };
-use crate::telemetry::{Pages, Surface};
+use crate::{
+    scheme::Scheme,
+    telemetry::{Pages, Surface},
+};
 
 /// Connections at a time to one of these addresses. A probe and a scraper need two; more must not take the visitors'
 /// file descriptors.
@@ -41,7 +44,7 @@ impl Handler for PagesHandler {
     type Peer = ();
     type Body = Full<Bytes>;
 
-    fn peer(&self, _address: IpAddr, _tls: bool) {}
+    fn peer(&self, _address: IpAddr, _scheme: Scheme) {}
 
     async fn handle(&self, (): (), request: Request<Incoming>) -> Response<Self::Body> {
         self.pages.answer(self.surface, &request.into_parts().0)

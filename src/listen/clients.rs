@@ -9,7 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::{network::Network, telemetry::Metrics};
+use crate::{client::ClientKey, telemetry::Metrics};
 
 /// The number of connections of each client that has any; so there are never more entries than connections.
 pub(super) struct ClientConnections {
@@ -17,14 +17,14 @@ pub(super) struct ClientConnections {
     max_per_client: u32,
     /// Networks of load balancers: all visitors behind one come from its address.
     uncounted: Vec<IpNet>,
-    open: Mutex<HashMap<Network, NonZeroU32>>,
+    open: Mutex<HashMap<ClientKey, NonZeroU32>>,
     metrics: Arc<Metrics>,
 }
 
 /// One counted connection of a client, until it is dropped.
 pub(super) struct ClientSlot {
     clients: Arc<ClientConnections>,
-    network: Network,
+    key: ClientKey,
 }
 
 /// The client has as many connections as it may have.
@@ -42,35 +42,35 @@ impl ClientConnections {
         if self.uncounted.iter().any(|net| net.contains(&address)) {
             return Ok(None);
         }
-        let network = Network::of(address);
-        if !self.add(network) {
+        let key = ClientKey::of(address);
+        if !self.add(key) {
             self.metrics.connections_refused.inc();
             return Err(TooManyConnections);
         }
-        Ok(Some(ClientSlot { clients: Arc::clone(self), network }))
+        Ok(Some(ClientSlot { clients: Arc::clone(self), key }))
     }
 
-    fn add(&self, network: Network) -> bool {
+    fn add(&self, key: ClientKey) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.get(&network).copied();
+        let count = open.get(&key).copied();
         let more = count.map_or(Some(NonZeroU32::MIN), |count| count.checked_add(1));
         let Some(more) = more.filter(|more| more.get() <= self.max_per_client) else { return false };
-        open.insert(network, more);
+        open.insert(key, more);
         true
     }
 
-    fn remove(&self, network: Network) {
+    fn remove(&self, key: ClientKey) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        match open.get(&network).and_then(|count| NonZeroU32::new(count.get() - 1)) {
-            Some(fewer) => drop(open.insert(network, fewer)),
-            None => drop(open.remove(&network)),
+        match open.get(&key).and_then(|count| NonZeroU32::new(count.get() - 1)) {
+            Some(fewer) => drop(open.insert(key, fewer)),
+            None => drop(open.remove(&key)),
         }
     }
 }
 
 impl Drop for ClientSlot {
     fn drop(&mut self) {
-        self.clients.remove(self.network);
+        self.clients.remove(self.key);
     }
 }
 

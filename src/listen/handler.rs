@@ -7,6 +7,8 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 
+use crate::scheme::Scheme;
+
 /// Answers requests. The listener has one handler per worker and asks it once per connection for a [`Self::Peer`].
 pub trait Handler: Clone + Send + Sync + 'static {
     /// What the handler keeps about a connection; it gets a clone of it with each request of that connection.
@@ -16,8 +18,8 @@ pub trait Handler: Clone + Send + Sync + 'static {
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
 
     /// Called once per connection, after TLS: `address` is the client's (from the PROXY protocol header where there is
-    /// one), with IPv4-mapped IPv6 addresses as IPv4; `tls` says whether the connection is encrypted.
-    fn peer(&self, address: IpAddr, tls: bool) -> Self::Peer;
+    /// one), with IPv4-mapped IPv6 addresses as IPv4; `scheme` says whether the connection has TLS.
+    fn peer(&self, address: IpAddr, scheme: Scheme) -> Self::Peer;
 
     /// Answers one request.
     fn handle(&self, peer: Self::Peer, request: Request<Incoming>)

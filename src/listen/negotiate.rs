@@ -31,6 +31,7 @@ use super::{
     sniff::{HttpVersion, ReadAhead, sniff},
     stream::StreamExecutor,
 };
+use crate::scheme::Scheme;
 
 /// What the connections of one worker share.
 pub(super) struct WorkerContext<H> {
@@ -48,9 +49,9 @@ pub(super) struct WorkerContext<H> {
 }
 
 /// An accepted connection once its client and its encryption are known.
-struct Client {
+struct NegotiatedClient {
     address: IpAddr,
-    tls: bool,
+    scheme: Scheme,
     /// Since when its first request is awaited.
     since: Instant,
     slot: ConnectionSlot,
@@ -83,13 +84,15 @@ impl<H: Handler> WorkerContext<H> {
             let Some((ahead, version)) = timeout(self.limits.head, sniff(&mut stream)).await.ok().flatten() else {
                 return;
             };
-            return self.serve_http(stream, ahead, version, Client { address, tls: false, since, slot }).await;
+            return self
+                .serve_http(stream, ahead, version, NegotiatedClient { address, scheme: Scheme::Http, since, slot })
+                .await;
         };
         match timeout(self.limits.handshake, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let version = if is_http2 { HttpVersion::Http2 } else { HttpVersion::Http1 };
-                let client = Client { address, tls: true, since: Instant::now(), slot };
+                let client = NegotiatedClient { address, scheme: Scheme::Https, since: Instant::now(), slot };
                 // Boxed, so that the future of a connection without TLS is not as large as one with TLS.
                 Box::pin(self.serve_http(stream, ReadAhead::default(), version, client)).await;
             }
@@ -98,11 +101,11 @@ impl<H: Handler> WorkerContext<H> {
         }
     }
 
-    async fn serve_http<T>(self: Arc<Self>, stream: T, ahead: ReadAhead, version: HttpVersion, client: Client)
+    async fn serve_http<T>(self: Arc<Self>, stream: T, ahead: ReadAhead, version: HttpVersion, client: NegotiatedClient)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Client { address, tls, since, slot } = client;
+        let NegotiatedClient { address, scheme, since, slot } = client;
         let activity = Activity::new(slot.load());
         let inspection = match version {
             HttpVersion::Http1 => {
@@ -114,7 +117,7 @@ impl<H: Handler> WorkerContext<H> {
         let io = InspectedIo::new(stream, ahead, inspection, Arc::clone(&activity), slot);
         let connection = ConnectionContext {
             handler: self.handler.clone(),
-            peer: self.handler.peer(address, tls),
+            peer: self.handler.peer(address, scheme),
             address,
             deadlines: Deadlines::new(Arc::clone(&activity), Arc::clone(&self.limits), since),
             activity,

@@ -19,17 +19,17 @@ use crate::alarm::after;
 /// Most frames of a discarded answer that are read to keep its connection.
 const DISCARDED_FRAMES: usize = 4;
 
-/// Why the body of an answer broke off. The visitor must see an incomplete answer, never a clean end.
+/// Why the body of an answer is incomplete. The visitor must see an incomplete answer, never a clean end.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     /// The upstream closed the connection, or what it sent is malformed.
-    #[error("the upstream broke off in the middle of its answer")]
+    #[error("the upstream's answer ended early or is malformed")]
     Upstream(#[source] hyper::Error),
     /// Nothing was sent in either direction for longer than the route allows.
-    #[error("the upstream was silent for too long")]
+    #[error("the upstream sent nothing of its answer for too long")]
     Idle,
     /// The future given to [`AnswerBody::cut_when`] completed.
-    #[error("the answer was cut with its session")]
+    #[error("the answer was cut because its session ended")]
     Ended,
 }
 

@@ -6,10 +6,10 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
     /// No target took the request; nothing was sent (502).
-    #[error("no target of the upstream took the request")]
+    #[error("no target of the upstream could be reached")]
     Unreachable(#[source] io::Error),
     /// The target closed the connection before its answer; it may have acted on the request (502).
-    #[error("the upstream broke off before its answer")]
+    #[error("the upstream closed the connection before its answer")]
     Broken(#[source] hyper::Error),
     /// The target was too slow (504).
     #[error("the upstream was too slow: {0:?}")]
@@ -18,13 +18,13 @@ pub enum ForwardError {
     #[error("the request's body is over the limit")]
     RequestTooLarge,
     /// The visitor's body ended early or is malformed (400, and the connection is closed).
-    #[error("the request's body broke off")]
+    #[error("the request's body ended early or is malformed")]
     RequestBroken(#[source] hyper::Error),
     /// The visitor sent nothing of its body for too long, or sent it too slowly (408, and the connection is closed).
-    #[error("the visitor was too slow")]
+    #[error("the visitor sent its body too slowly")]
     RequestStalled,
     /// The answer must not be passed on (502).
-    #[error("the upstream's answer is not to be passed on")]
+    #[error("the upstream's answer cannot be passed on")]
     BadAnswer(#[source] AnswerFault),
 }
 
@@ -49,6 +49,6 @@ pub enum AnswerFault {
     #[error("its framing is ambiguous")]
     Framing,
     /// It switches protocols without having been asked, or not to the protocol that was asked for.
-    #[error("it switches protocols")]
+    #[error("it switches to a protocol that was not asked for")]
     Upgrade,
 }

@@ -27,7 +27,10 @@ use tokio::{
 };
 
 use super::{Handler, Limits, RunningServer, Server, Settings, Shutdown, TlsFiles, bind};
-use crate::telemetry::{Metrics, Pages, Reach, State};
+use crate::{
+    scheme::Scheme,
+    telemetry::{Metrics, Pages, Reach, State},
+};
 
 /// A test fails after this; nothing is measured by it.
 const FAR: Duration = Duration::from_secs(20);
@@ -49,8 +52,8 @@ impl Handler for EchoHandler {
     type Peer = (IpAddr, bool);
     type Body = Full<Bytes>;
 
-    fn peer(&self, address: IpAddr, tls: bool) -> (IpAddr, bool) {
-        (address, tls)
+    fn peer(&self, address: IpAddr, scheme: Scheme) -> (IpAddr, bool) {
+        (address, scheme == Scheme::Https)
     }
 
     async fn handle(&self, (address, tls): (IpAddr, bool), mut request: Request<Incoming>) -> Response<Self::Body> {

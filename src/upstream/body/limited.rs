@@ -18,13 +18,13 @@ pub enum RequestError {
     #[error("the request's body is over the limit")]
     TooLarge,
     /// It ended early, or is malformed.
-    #[error("the request's body broke off")]
+    #[error("the request's body ended early or is malformed")]
     Broken(#[source] hyper::Error),
     /// The visitor sent nothing for longer than the route allows, or sends more slowly than it demands.
-    #[error("the visitor was too slow")]
+    #[error("the visitor sent its body too slowly")]
     Stalled,
     /// The second try has it.
-    #[error("the request's body was taken for another try")]
+    #[error("the request's body is being sent to the upstream a second time")]
     Taken,
 }
 

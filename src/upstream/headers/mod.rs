@@ -18,7 +18,7 @@ use self::{
 pub use self::{
     kind::ExchangeKind,
     rules::{HeaderPiece, HeaderRules, HeaderTemplate},
-    set::{ClientHeaders, HeaderSource, Incoming, Proto, SET_ON_EVERY_REQUEST, SetHeader, removed_on_arrival},
+    set::{ClientHeaders, HeaderSource, Incoming, SET_ON_EVERY_REQUEST, SetHeader, removed_on_arrival},
 };
 
 /// What an upstream gets in `Authorization`.

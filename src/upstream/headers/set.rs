@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::scheme::Scheme;
+
 /// One header that is set on every forwarded request.
 pub struct SetHeader {
     /// Its name.
@@ -117,23 +119,11 @@ pub struct ClientHeaders {
     forwarded: HeaderValue,
 }
 
-/// How the visitor reached us, or the first proxy that we trust.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Proto {
-    /// Without TLS.
-    Http,
-    /// With TLS.
-    Https,
-}
-
 impl ClientHeaders {
     /// For the client at `address`.
-    pub fn new(address: IpAddr, proto: Proto) -> Self {
+    pub fn new(address: IpAddr, scheme: Scheme) -> Self {
         let address = address.to_canonical();
-        let proto = match proto {
-            Proto::Http => "http",
-            Proto::Https => "https",
-        };
+        let proto = scheme.as_str();
         let node = match address {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("\"[{address}]\""),

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use http::HeaderName;
 
 use super::*;
+use crate::scheme::Scheme;
 
 fn map(lines: &[(&str, &str)]) -> HeaderMap {
     lines.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())).fold(
@@ -17,7 +18,7 @@ fn map(lines: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn client() -> ClientHeaders {
-    ClientHeaders::new(Ipv4Addr::new(203, 0, 113, 7).into(), Proto::Https)
+    ClientHeaders::new(Ipv4Addr::new(203, 0, 113, 7).into(), Scheme::Https)
 }
 
 struct Setup<'a> {
@@ -191,10 +192,10 @@ fn forwarded_headers_are_set_once_and_replace_the_visitors() {
 
 #[test]
 fn an_ipv6_address_is_quoted_where_it_must_be_and_a_mapped_one_is_ipv4() {
-    let client = ClientHeaders::new("2001:db8::1".parse().unwrap(), Proto::Http);
+    let client = ClientHeaders::new("2001:db8::1".parse().unwrap(), Scheme::Http);
     assert_eq!(client.forwarded(), "for=\"[2001:db8::1]\";proto=http");
     assert_eq!(client.address(), "2001:db8::1");
-    assert_eq!(ClientHeaders::new("::ffff:192.0.2.1".parse().unwrap(), Proto::Http).address(), "192.0.2.1");
+    assert_eq!(ClientHeaders::new("::ffff:192.0.2.1".parse().unwrap(), Scheme::Http).address(), "192.0.2.1");
 }
 
 #[test]

@@ -67,7 +67,7 @@ async fn an_answer_is_cut_when_its_session_ends() {
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "event");
     end.send(()).unwrap();
     assert!(matches!(body.frame().await, Some(Err(AnswerError::Ended))));
-    assert_eq!(read_to_end(&mut stream).await, "", "the upstream is let go too");
+    assert_eq!(read_to_end(&mut stream).await, "", "the connection to the upstream is closed too");
 }
 
 #[tokio::test]

@@ -236,8 +236,8 @@ async fn the_certificate_of_an_https_target_is_checked_and_alpn_is_http_1_1() {
     roots.add(certified.cert.der().clone()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let trusting = upstream_with(vec![Target::Https { host: "localhost".into(), port }], roots);
-    let wary = upstream_of(vec![Target::Https { host: "localhost".into(), port }]);
+    let with_root = upstream_with(vec![Target::Https { host: "localhost".into(), port }], roots);
+    let without_root = upstream_of(vec![Target::Https { host: "localhost".into(), port }]);
 
     let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
     let mut server = rustls::ServerConfig::builder()
@@ -254,10 +254,10 @@ async fn the_certificate_of_an_https_target_is_checked_and_alpn_is_http_1_1() {
         write(&mut stream, OK).await;
         stream
     };
-    let (answer, _stream) = with(&trusting, get("/"), serve).await;
+    let (answer, _stream) = with(&with_root, get("/"), serve).await;
     assert_eq!(text(answer.unwrap()).await, "ok");
 
     let refused = async { acceptor.accept(accept(&listener).await).await.is_err() };
-    let (answer, was_refused) = with(&wary, get("/"), refused).await;
+    let (answer, was_refused) = with(&without_root, get("/"), refused).await;
     assert!(matches!(answer, Err(ForwardError::Unreachable(_))) && was_refused);
 }
