@@ -117,6 +117,6 @@ impl Deadlines {
     fn idle(&self, served: usize) -> Duration {
         // On a new connection silence is given no longer than a slow head, else silence would be the better attack.
         let idle = if served == 0 { self.limits.head } else { self.limits.idle };
-        if self.is_draining { idle.min(self.limits.parting) } else { idle }
+        if self.is_draining { idle.min(self.limits.idle_while_draining) } else { idle }
     }
 }

@@ -57,7 +57,7 @@ pub struct Limits {
     /// How long a connection that we closed is still read, so that the peer sees our last answer and not a reset.
     pub linger: Duration,
     /// How long an idle connection stays open after draining began, for a request that may be under way.
-    pub parting: Duration,
+    pub idle_while_draining: Duration,
     /// Bytes of a request's head (HTTP/1.1) or header list (HTTP/2).
     pub head_bytes: u32,
     /// Header lines of a request.
@@ -75,7 +75,7 @@ impl Default for Limits {
             idle: Duration::from_secs(75),
             stalled: Duration::from_secs(60),
             linger: Duration::from_secs(2),
-            parting: Duration::from_secs(1),
+            idle_while_draining: Duration::from_secs(1),
             head_bytes: 32 * 1024,
             head_lines: 100,
             streams: 128,

@@ -68,7 +68,7 @@ async fn an_incomplete_frame_ends_its_connection_after_the_time_for_a_head() {
 
 #[tokio::test]
 async fn parts_of_frames_do_not_keep_an_idle_connection_open() {
-    let gateway = start(settings(), Limits { idle: SHORT, parting: SHORT, ..Limits::default() });
+    let gateway = start(settings(), Limits { idle: SHORT, idle_while_draining: SHORT, ..Limits::default() });
     let mut stream = http2_after_a_request(&gateway).await;
     let ended = async {
         loop {

@@ -35,7 +35,7 @@ async fn answers_say_connection_close_during_the_drain_delay() {
 
 #[tokio::test]
 async fn a_request_to_an_idle_connection_is_answered_while_draining() {
-    let gateway = start(settings(), Limits { parting: NEVER, ..Limits::default() });
+    let gateway = start(settings(), Limits { idle_while_draining: NEVER, ..Limits::default() });
     let mut idle = gateway.connect().await;
     idle.write_all(GET.as_bytes()).await.unwrap();
     until(&mut idle, "]").await;
