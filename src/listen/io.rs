@@ -20,8 +20,9 @@ use super::{
     sniff::ReadAhead,
 };
 
-/// Head and body of a small response are copied into one buffer of this size: one `send` is cheaper than one `writev`.
-const SMALL: usize = 4096;
+/// Most bytes of a head and its body that are copied into one buffer: one `send` costs the kernel less than one
+/// `writev`.
+const COALESCED_BYTES: usize = 4096;
 /// What hyper reads instead of the faulty line of an ambiguous head or body. hyper refuses NUL anywhere in a head, a
 /// chunk size or a trailer, and the LF after it in a chunk extension; the empty line makes hyper parse at once. So
 /// hyper itself answers an ambiguous head with 400 and `connection: close`, in turn after the answers under way, and
@@ -181,8 +182,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for InspectedIo<T> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = if bufs.len() > 1 && bufs.iter().map(|buf| buf.len()).sum::<usize>() <= SMALL {
-            let mut joined = [0; SMALL];
+        let polled = if bufs.len() > 1 && bufs.iter().map(|buf| buf.len()).sum::<usize>() <= COALESCED_BYTES {
+            let mut joined = [0; COALESCED_BYTES];
             let mut end = 0;
             for buf in bufs {
                 joined[end..end + buf.len()].copy_from_slice(buf);

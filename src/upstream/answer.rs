@@ -83,7 +83,7 @@ impl AnswerBody {
 
     fn return_connection(&mut self) {
         if let Some(mut connection) = self.connection.take()
-            && connection.settle()
+            && connection.prepare_for_reuse()
         {
             pool::put(connection);
         }

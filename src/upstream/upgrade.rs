@@ -63,12 +63,12 @@ impl Upstream {
         }
         let is_websocket = protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
         // The rest of the request is still HTTP.
-        let rest = poll_fn(|cx| connection.connection.poll_without_shutdown(cx));
+        let rest = poll_fn(|cx| connection.driver.poll_without_shutdown(cx));
         tokio::time::timeout(deadlines.first_byte, rest)
             .await
             .map_err(|_| ForwardError::Timeout(Stage::Send))?
             .map_err(ForwardError::Broken)?;
-        let Parts { io, read_buf, .. } = connection.connection.into_parts();
+        let Parts { io, read_buf, .. } = connection.driver.into_parts();
         let mut head = answer.map(drop);
         head.extensions_mut().clear();
         Ok(UpgradeAnswer::Switched(head, SwitchedConnection { stream: io.into_inner(), early: read_buf, is_websocket }))
