@@ -205,6 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn what_the_gateway_sets_on_every_request_is_removed_on_arrival_in_four_spellings() {
+        let names: Vec<_> = crate::upstream::headers::removed_on_arrival().cloned().collect();
+        assert!(!names.is_empty());
+        let reserved = ReservedHeaders::new(names.clone(), HeaderLimits { bytes: 1024, lines: 10 });
+        for name in names.iter().map(HeaderName::as_str) {
+            for spelling in [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")] {
+                let mut headers = HeaderMap::new();
+                headers
+                    .insert(HeaderName::from_bytes(spelling.as_bytes()).unwrap(), HeaderValue::from_static("forged"));
+                assert_eq!(reserved.inspect(&headers, 1).unwrap().to_remove.len(), 1, "{spelling}");
+            }
+        }
+    }
+
+    #[test]
     fn other_names_are_kept() {
         for name in [
             "Host",
