@@ -272,7 +272,12 @@ impl Handler for Serving {
 
 fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let tls = Arc::new(upstream_tls()?);
-    let upstreams: Vec<_> = config.upstreams.iter().cloned().map(|s| Arc::new(Upstream::new(s, tls.clone()))).collect();
+    let upstreams: Vec<_> = config
+        .upstreams
+        .iter()
+        .cloned()
+        .map(|s| Arc::new(Upstream::new(s, tls.clone(), world.random.clone())))
+        .collect();
     let http = oidc::http_client(config.answers)?;
     let providers: Vec<_> = config
         .providers

@@ -13,7 +13,10 @@ use super::{
     settings::{Settings, Target},
     target::TargetState,
 };
-use crate::clock::{Clock, Timestamp};
+use crate::{
+    clock::{Clock, Timestamp},
+    secret::Random,
+};
 
 /// A named group of targets that speak HTTP/1.1. Shared by all threads; each thread has its own connections to it.
 #[derive(Debug)]
@@ -22,18 +25,20 @@ pub struct Upstream {
     targets: Vec<TargetState>,
     next: AtomicUsize,
     pub(super) tls: Arc<rustls::ClientConfig>,
+    /// For the jitter of ejections.
+    pub(super) random: Random,
 }
 
 impl Upstream {
     /// An upstream with no connections yet. `tls` checks the certificates of `https` targets.
-    pub fn new(settings: Settings, tls: Arc<rustls::ClientConfig>) -> Self {
+    pub fn new(settings: Settings, tls: Arc<rustls::ClientConfig>, random: Random) -> Self {
         let mut tls = tls;
         if settings.targets.iter().any(|target| matches!(target, Target::Https { .. })) {
             // No other version is spoken to upstreams.
             Arc::make_mut(&mut tls).alpn_protocols = vec![b"http/1.1".to_vec()];
         }
         let targets = settings.targets.iter().cloned().map(TargetState::new).collect();
-        Self { settings, targets, next: AtomicUsize::new(0), tls }
+        Self { settings, targets, next: AtomicUsize::new(0), tls, random }
     }
 
     /// The settings it was made from.
@@ -99,14 +104,14 @@ mod tests {
         let (one, two, three) = ("http://192.0.2.1:1", "http://192.0.2.1:2", "http://192.0.2.1:3");
         assert_eq!(turns(4, now), [one, two, three, one]);
         for _ in 0..3 {
-            upstream.targets()[1].failed(now);
+            upstream.targets()[1].failed(now, &upstream.random);
         }
         assert!(!turns(6, now).contains(&two));
         assert!(turns(3, now.plus(Duration::from_secs(10))).contains(&two));
         let later = now.plus(Duration::from_secs(1));
         for target in [0, 2] {
             for _ in 0..3 {
-                upstream.targets()[target].failed(later);
+                upstream.targets()[target].failed(later, &upstream.random);
             }
         }
         assert_eq!(turns(2, later), [two, two], "if all are ejected the first ejected one is tried");

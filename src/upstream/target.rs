@@ -3,20 +3,20 @@
 use std::{
     net::IpAddr,
     path::Path,
-    sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use rustls::pki_types::ServerName;
 
 use super::settings::Target;
-use crate::clock::Timestamp;
+use crate::{backoff::Suspension, clock::Timestamp, secret::Random};
 
 /// Failures in a row that eject a target: one can be caused by a restart, three mean an outage.
 const FAILURES: u32 = 3;
 
-/// How long a target stays ejected. During an outage one request in this time is tried on it in vain; a recovered
-/// target gets requests again after at most this time.
+/// The longest time a target stays ejected; it is shortened by up to a quarter at random. During an outage one request
+/// in this time is tried on the target in vain; a recovered target gets requests again after at most this time.
 const EJECTION: Duration = Duration::from_secs(10);
 
 /// Targets are told apart by number, so that after a reload no idle connection is used for another target at the same
@@ -33,9 +33,7 @@ pub struct TargetState {
     /// The name that the certificate must have.
     pub(super) server_name: Option<ServerName<'static>>,
     base_url: String,
-    failures: AtomicU32,
-    /// The end of the ejection, in milliseconds since the Unix epoch.
-    ejected_until: AtomicI64,
+    ejection: Suspension,
 }
 
 impl TargetState {
@@ -55,8 +53,7 @@ impl TargetState {
             address,
             server_name,
             base_url,
-            failures: AtomicU32::new(0),
-            ejected_until: AtomicI64::new(0),
+            ejection: Suspension::new(FAILURES, EJECTION),
         }
     }
 
@@ -76,28 +73,22 @@ impl TargetState {
 
     /// Notes that the target answered, with any status.
     pub fn succeeded(&self) {
-        // Read first: a store on every request would move the cache line between cores.
-        if self.failures.load(Ordering::Relaxed) != 0 {
-            self.failures.store(0, Ordering::Relaxed);
-        }
+        self.ejection.succeeded();
     }
 
     /// Notes that the target took no connection, or closed it before it answered. The third failure in a row ejects the
     /// target; after that each further failure does, until it answers again.
-    pub fn failed(&self, now: Timestamp) {
-        let before = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_add(1)));
-        if before.unwrap_or(0).saturating_add(1) >= FAILURES {
-            self.ejected_until.fetch_max(now.plus(EJECTION).as_millis(), Ordering::Relaxed);
-        }
+    pub fn failed(&self, now: Timestamp, random: &Random) {
+        self.ejection.failed(now, random);
     }
 
     /// Whether the target is ejected at `now`.
     pub fn is_ejected(&self, now: Timestamp) -> bool {
-        self.ejected_until() > now.as_millis()
+        self.ejection.is_suspended(now)
     }
 
-    pub(super) fn ejected_until(&self) -> i64 {
-        self.ejected_until.load(Ordering::Relaxed)
+    pub(super) fn ejected_until(&self) -> Timestamp {
+        self.ejection.until()
     }
 }
 
@@ -113,18 +104,18 @@ mod tests {
     fn three_failures_in_a_row_eject_for_ten_seconds_and_an_answer_resets_the_count() {
         let target = TargetState::new(Target::Http { host: "::1".into(), port: 1 });
         assert_eq!(target.base_url(), "http://[::1]:1");
-        let now = Timestamp::from_secs(1000);
-        target.failed(now);
-        target.failed(now);
+        let (now, random) = (Timestamp::from_secs(1000), Random::repeated(255));
+        target.failed(now, &random);
+        target.failed(now, &random);
         target.succeeded();
-        target.failed(now);
-        target.failed(now);
+        target.failed(now, &random);
+        target.failed(now, &random);
         assert!(!target.is_ejected(now));
-        target.failed(now);
+        target.failed(now, &random);
         assert!(target.is_ejected(now));
         let later = now.plus(EJECTION);
         assert!(!target.is_ejected(later));
-        target.failed(later);
+        target.failed(later, &random);
         assert!(target.is_ejected(later), "one more failure after an ejection is enough");
     }
 }

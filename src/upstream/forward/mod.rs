@@ -68,7 +68,7 @@ impl Upstream {
                         pool::forget(target.id);
                         request = copy;
                     }
-                    _ => return Err(count_failure(target, error, clock)),
+                    _ => return Err(self.count_failure(target, error, clock)),
                 },
             }
         }
@@ -99,7 +99,7 @@ impl Upstream {
                 Ok(Ok(stream)) => UpstreamConnection::new(target.id, stream).await.map_err(io::Error::other),
                 Ok(Err(error)) => Err(error),
                 Err(_) => {
-                    target.failed(clock.now());
+                    target.failed(clock.now(), &self.random);
                     failure = ForwardError::Timeout(Stage::Connect);
                     continue;
                 }
@@ -107,7 +107,7 @@ impl Upstream {
             let outcome = match connection {
                 Ok(connection) => exchange(connection, request, Instant::now(), deadlines, upload).await,
                 Err(error) => {
-                    target.failed(clock.now());
+                    target.failed(clock.now(), &self.random);
                     failure = ForwardError::Unreachable(error);
                     continue;
                 }
@@ -118,23 +118,23 @@ impl Upstream {
                     return Ok((answer, connection));
                 }
                 ExchangeOutcome::Unsent(unsent, error) => {
-                    target.failed(clock.now());
+                    target.failed(clock.now(), &self.random);
                     failure = ForwardError::Unreachable(io::Error::other(error));
                     request = unsent;
                 }
-                ExchangeOutcome::Failed(error) => return Err(count_failure(target, error, clock)),
+                ExchangeOutcome::Failed(error) => return Err(self.count_failure(target, error, clock)),
             }
         }
         Err(failure)
     }
-}
 
-/// Counts a failure against the target, if the failure is the target's.
-fn count_failure(target: &TargetState, error: ForwardError, clock: &Clock) -> ForwardError {
-    if matches!(error, ForwardError::Broken(_)) {
-        target.failed(clock.now());
+    /// Counts a failure against the target, if the failure is the target's.
+    fn count_failure(&self, target: &TargetState, error: ForwardError, clock: &Clock) -> ForwardError {
+        if matches!(error, ForwardError::Broken(_)) {
+            target.failed(clock.now(), &self.random);
+        }
+        error
     }
-    error
 }
 
 /// A copy of the request, if it is safe to send twice (RFC 9110 section 9.2.1) and has no body.
