@@ -39,6 +39,7 @@ pub mod telemetry;
 
 pub mod alarm;
 pub mod clock;
+pub mod failures;
 pub mod network;
 pub mod seal;
 pub mod secret;

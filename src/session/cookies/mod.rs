@@ -1,68 +1,43 @@
-//! The gateway's cookies: their names and attributes, here and nowhere else. Reading them out of a request, taking them away from what the upstream sees, and the
-//! `Set-Cookie` values that change them.
+//! The gateway's cookies: their names and attributes stand here and nowhere else. Finds them in a request, removes them
+//! from what goes to and comes from upstreams, and makes the `Set-Cookie` values that set and delete them.
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::Settings;
+use super::settings::Settings;
 
-/// Name and value of one cookie stay under the 4,096 octets that browsers keep, with room for a chunk's suffix.
+mod changes;
+mod found;
+
+pub use changes::CookieChanges;
+pub(super) use found::{Found, Parts};
+use found::{named, pairs, pieces};
+
+/// Longest name and value of one cookie in octets: browsers keep 4,096, and a part number must fit too.
 const LONGEST_COOKIE: usize = 4000;
-/// Past this many octets of session cookies no front server's header limits can be trusted: a login fails instead.
+/// Most octets of both token cookies. Servers in front of the gateway may refuse longer headers, so a login fails instead.
 pub(super) const MOST_SESSION_OCTETS: usize = 16 * 1024;
-/// A login attempt's cookie, name and value: a `return_to` as long as one may be (2,000 octets), sealed, beside state, nonce and verifier.
+/// Longest name and value of a login attempt's cookie in octets: the longest `return_to` (2,000 octets), state, nonce and
+/// verifier, sealed.
 const LONGEST_ATTEMPT: usize = 3200;
-/// A challenge's cookie, name and value: an address, a device's name and a `return_to`, each as long as it may be, sealed.
+/// Longest name and value of a challenge's cookie in octets: the longest address, device name and `return_to`, sealed.
 const LONGEST_CHALLENGE: usize = 4000;
-/// What follows the prefix in the names of the challenges' cookies: the channels of one-time codes.
+/// The channels of one-time codes: the last part of the names of challenge cookies.
 const CHALLENGES: [&str; 2] = ["sms", "email"];
-/// 400 days: the longest life that browsers grant a cookie (RFC 6265bis section 5.5); that of the device's.
+/// 400 days in seconds: the longest lifetime that browsers grant a cookie (RFC 6265bis section 5.5), and that of the
+/// device cookie.
 pub(super) const LONGEST_LIFETIME: u64 = 400 * 24 * 3600;
-/// What deletes a cookie; the date is for what does not know `Max-Age`.
-const GONE: &str = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
-/// How long a login may take.
+/// The attributes that delete a cookie. The date is for clients that do not know `Max-Age`.
+const DELETED: &str = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+/// How long a login may take, in seconds.
 pub(super) const ATTEMPT_LIFETIME: u64 = 600;
 
-/// `Set-Cookie` values on their way to the answer; they are written once, when its head is.
-#[derive(Clone, Debug, Default)]
-pub struct CookieChanges(Vec<HeaderValue>);
-
-impl CookieChanges {
-    /// True where nothing changes.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// These changes, followed by `more`.
-    #[must_use]
-    pub fn and(mut self, more: Self) -> Self {
-        self.0.extend(more.0);
-        self
-    }
-
-    /// Writes the changes onto an answer.
-    pub fn write(self, headers: &mut HeaderMap) {
-        for value in self.0 {
-            headers.append(header::SET_COOKIE, value);
-        }
-    }
-
-    fn push(&mut self, value: String) {
-        if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
-            value.set_sensitive(true);
-            self.0.push(value);
-        } else {
-            // Names are checked with the configuration and values are base64 or checked tokens.
-            tracing::error!("a cookie value cannot be written in a header");
-        }
-    }
-}
-
 impl Settings {
-    /// The most octets that the `Cookie` header takes, with `attempts` logins under way (of those the newest [`MOST_ATTEMPTS`](super::MOST_ATTEMPTS) are kept) and one-time codes of `channels`.
+    /// Longest `Cookie` header in octets, with `attempts` logins under way (at most
+    /// [`MOST_ATTEMPTS`](super::MOST_ATTEMPTS)) and challenges of as many `channels`.
     pub fn longest_cookie_header(&self, attempts: usize, channels: usize) -> usize {
         let jar = Jar::new(self);
         let pair = |name: &str| "; ".len() + name.len() + "=".len();
-        // Each part adds its name, and its number after a dot.
+        // Each part adds the cookie's name, a dot and the part's number.
         let parts = jar.parts(MOST_SESSION_OCTETS) + 1;
         let tokens = MOST_SESSION_OCTETS + parts * (pair(&jar.access).max(pair(&jar.refresh)) + 2);
         let device = pair(&jar.device) + uuid::fmt::Hyphenated::LENGTH;
@@ -71,7 +46,7 @@ impl Settings {
     }
 }
 
-/// Which of the session's two token cookies.
+/// One of the session's two token cookies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Token {
     /// `sb_at`.
@@ -80,16 +55,16 @@ pub(super) enum Token {
     Refresh,
 }
 
-/// A site's reach of a login attempt's cookie.
+/// From which sites a browser sends a login attempt's cookie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
-    /// `SameSite=Lax`: the provider sends the browser back with a navigation.
+    /// `SameSite=Lax`: the provider redirects the browser back (a top-level navigation).
     Lax,
-    /// `SameSite=None; Secure`: the provider's page posts a form.
+    /// `SameSite=None; Secure`: the provider's page posts a form back.
     CrossSite,
 }
 
-/// The names and attributes of this gateway's cookies.
+/// The names and attributes of the gateway's cookies under one configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Jar {
     access: String,
@@ -110,92 +85,92 @@ impl Jar {
             device: format!("{prefix}did"),
             attempt: format!("{prefix}tx"),
             challenge: format!("{prefix}otp_"),
-            // Browsers take `__Host-` with `Secure` alone, on http://localhost too.
+            // Browsers accept `__Host-` only with `Secure`, on http://localhost too.
             secure: settings.public_url.scheme() == "https" || settings.host_prefix,
             refresh_lifetime: settings.refresh_token_lifetime.as_secs(),
         }
     }
 
-    /// Finds our cookies in the `Cookie` headers of a request, of which there may be several.
+    /// Finds our cookies in a request's `Cookie` headers.
     pub(super) fn find<'h>(&self, headers: impl Iterator<Item = &'h HeaderValue>) -> Found<'h> {
         let mut found = Found::default();
         for (name, value) in headers.flat_map(|v| pairs(v.as_bytes())) {
-            match self.kind(name) {
-                Some(Kind::Access(part)) => found.access.add(part, value),
-                Some(Kind::Refresh(part)) => found.refresh.add(part, value),
-                Some(Kind::Device) => found.device = Some(value),
-                Some(Kind::Attempt(id)) => found.attempts.push((id, value)),
-                Some(Kind::Challenge(channel)) => found.challenges.push((channel, value)),
+            match self.classify(name) {
+                Some(OurCookie::Access(part)) => found.access.add(part, value),
+                Some(OurCookie::Refresh(part)) => found.refresh.add(part, value),
+                Some(OurCookie::Device) => found.device = Some(value),
+                Some(OurCookie::Attempt(id)) => found.attempts.push((id, value)),
+                Some(OurCookie::Challenge(channel)) => found.challenges.push((channel, value)),
                 None => {}
             }
         }
         found
     }
 
-    /// Takes our cookies out of the `Cookie` headers, except the access token's where `keep` names it; foreign cookies keep their bytes and their order.
+    /// Removes our cookies from the `Cookie` headers, except the access token's and the device's if `keep` names them. Other
+    /// cookies keep their bytes and their order.
     pub(super) fn strip_request(&self, headers: &mut HeaderMap, keep: &[String]) {
-        let dropped = |name: &[u8]| match self.kind(name) {
+        let dropped = |name: &[u8]| match self.classify(name) {
             None => false,
-            Some(Kind::Access(_)) => !keep.contains(&self.access),
-            Some(Kind::Device) => !keep.contains(&self.device),
-            Some(Kind::Refresh(_) | Kind::Attempt(_) | Kind::Challenge(_)) => true,
+            Some(OurCookie::Access(_)) => !keep.contains(&self.access),
+            Some(OurCookie::Device) => !keep.contains(&self.device),
+            Some(OurCookie::Refresh(_) | OurCookie::Attempt(_) | OurCookie::Challenge(_)) => true,
         };
-        let theirs = headers.get_all(header::COOKIE);
-        let mut values = theirs.iter();
-        let alone = (values.next(), values.next());
-        if let (Some(one), None) = alone
+        let values = headers.get_all(header::COOKIE);
+        let mut first_two = values.iter();
+        if let (Some(one), None) = (first_two.next(), first_two.next())
             && !pieces(one.as_bytes()).any(|piece| dropped(named(piece).0))
         {
             return;
         }
-        // HTTP/2 may bring several headers (RFC 9113 section 8.2.3): joined, as HTTP/1.1 wants one.
-        let mut left = Vec::with_capacity(theirs.iter().map(HeaderValue::len).sum());
-        for value in theirs {
+        // HTTP/2 may bring several headers (RFC 9113 section 8.2.3); HTTP/1.1 allows one, so they are joined.
+        let mut kept = Vec::with_capacity(values.iter().map(HeaderValue::len).sum());
+        for value in values {
             for piece in pieces(value.as_bytes()) {
-                match (piece.trim_ascii().is_empty() || dropped(named(piece).0), left.is_empty()) {
+                match (piece.trim_ascii().is_empty() || dropped(named(piece).0), kept.is_empty()) {
                     (true, _) => {}
-                    (false, true) => left.extend_from_slice(piece.trim_ascii_start()),
+                    (false, true) => kept.extend_from_slice(piece.trim_ascii_start()),
                     (false, false) => {
-                        left.push(b';');
-                        // Between two headers there was no space; within one the spaces are theirs.
+                        kept.push(b';');
+                        // A piece that began a header has no space before it; the spaces within a header are kept.
                         if !piece.starts_with(b" ") {
-                            left.push(b' ');
+                            kept.push(b' ');
                         }
-                        left.extend_from_slice(piece);
+                        kept.extend_from_slice(piece);
                     }
                 }
             }
         }
-        match (left.is_empty(), HeaderValue::from_maybe_shared(bytes::Bytes::from(left))) {
+        match (kept.is_empty(), HeaderValue::from_maybe_shared(bytes::Bytes::from(kept))) {
             (false, Ok(value)) => drop(headers.insert(header::COOKIE, value)),
             _ => drop(headers.remove(header::COOKIE)),
         }
     }
 
-    /// Removes an upstream's `Set-Cookie` of our names: nobody else sets them.
+    /// Removes `Set-Cookie` of our names from an upstream's answer.
     pub(super) fn strip_answer(&self, headers: &mut HeaderMap) {
         let name_of = |value: &HeaderValue| {
             let value = value.as_bytes();
             let end = memchr::memchr2(b'=', b';', value).unwrap_or(value.len());
             value[..end].trim_ascii().to_vec()
         };
-        if !headers.get_all(header::SET_COOKIE).iter().any(|v| self.kind(&name_of(v)).is_some()) {
+        if !headers.get_all(header::SET_COOKIE).iter().any(|v| self.classify(&name_of(v)).is_some()) {
             return;
         }
         if let header::Entry::Occupied(entry) = headers.entry(header::SET_COOKIE) {
-            let theirs: Vec<_> = entry.remove_entry_mult().1.filter(|v| self.kind(&name_of(v)).is_none()).collect();
-            for value in theirs {
+            let others: Vec<_> = entry.remove_entry_mult().1.filter(|v| self.classify(&name_of(v)).is_none()).collect();
+            for value in others {
                 headers.append(header::SET_COOKIE, value);
             }
         }
     }
 
-    /// How many parts a text of `len` octets takes.
+    /// Number of cookies that a value of `len` octets is split into.
     pub(super) fn parts(&self, len: usize) -> usize {
         len.div_ceil(LONGEST_COOKIE - self.access.len() - 4).max(1)
     }
 
-    /// Sets a token cookie, in as many parts as it takes.
+    /// Sets a token cookie, split into parts. `max_age` is in seconds and cut to 400 days.
     pub(super) fn set(&self, token: Token, text: &str, max_age: u64) -> CookieChanges {
         let mut changes = CookieChanges::default();
         let count = self.parts(text.len());
@@ -203,29 +178,29 @@ impl Jar {
         let (name, attributes) = (self.name(token), self.attributes());
         let mut rest = text;
         for part in 0..count {
-            let (now, later) = rest.split_at(rest.len().min(LONGEST_COOKIE - self.access.len() - 4));
-            rest = later;
-            changes.push(format!("{}={now}; Max-Age={max_age}{attributes}", part_name(name, part)));
+            let (value, remaining) = rest.split_at(rest.len().min(LONGEST_COOKIE - self.access.len() - 4));
+            rest = remaining;
+            changes.push(format!("{}={value}; Max-Age={max_age}{attributes}", part_name(name, part)));
         }
         changes
     }
 
-    /// Deletes a token cookie: same name, path, prefix and `Secure` as it was set with, all its parts.
+    /// Deletes all parts of a token cookie, with the name, path, prefix and `Secure` that it was set with.
     pub(super) fn clear(&self, token: Token, parts: usize) -> CookieChanges {
         self.clear_beyond(token, 0, parts.max(1))
     }
 
-    /// Deletes the parts of a token cookie from number `kept` on: what a browser may still hold of a longer value.
+    /// Deletes the parts `kept`..`extent` of a token cookie, which a browser may still have of a longer value.
     pub(super) fn clear_beyond(&self, token: Token, kept: usize, extent: usize) -> CookieChanges {
         let mut changes = CookieChanges::default();
         let (name, attributes) = (self.name(token), self.attributes());
         for part in kept..extent {
-            changes.push(format!("{}=; {GONE}{attributes}", part_name(name, part)));
+            changes.push(format!("{}=; {DELETED}{attributes}", part_name(name, part)));
         }
         changes
     }
 
-    /// Sets the device cookie, which scripts may read.
+    /// Sets the device cookie. It is not `HttpOnly`, so that scripts can read it.
     pub(super) fn set_device(&self, id: uuid::Uuid) -> CookieChanges {
         let mut changes = CookieChanges::default();
         let secure = if self.secure { "; Secure" } else { "" };
@@ -247,21 +222,21 @@ impl Jar {
     /// Deletes the cookie of the login attempt `id`.
     pub(super) fn clear_attempt(&self, id: &str, reach: Reach) -> CookieChanges {
         let mut changes = CookieChanges::default();
-        changes.push(format!("{}{id}=; {GONE}{}", self.attempt, self.attempt_attributes(reach)));
+        changes.push(format!("{}{id}=; {DELETED}{}", self.attempt, self.attempt_attributes(reach)));
         changes
     }
 
-    /// Sets the cookie of the challenge of `channel`.
+    /// Sets the challenge cookie of `channel`. `max_age` is in seconds.
     pub(super) fn set_challenge(&self, channel: &str, sealed: &str, max_age: u64) -> CookieChanges {
         let mut changes = CookieChanges::default();
         changes.push(format!("{}{channel}={sealed}; Max-Age={max_age}{}", self.challenge, self.attributes()));
         changes
     }
 
-    /// Deletes the cookie of the challenge of `channel`.
+    /// Deletes the challenge cookie of `channel`.
     pub(super) fn clear_challenge(&self, channel: &str) -> CookieChanges {
         let mut changes = CookieChanges::default();
-        changes.push(format!("{}{channel}=; {GONE}{}", self.challenge, self.attributes()));
+        changes.push(format!("{}{channel}=; {DELETED}{}", self.challenge, self.attributes()));
         changes
     }
 
@@ -288,25 +263,26 @@ impl Jar {
         }
     }
 
-    fn kind<'n>(&self, name: &'n [u8]) -> Option<Kind<'n>> {
+    fn classify<'n>(&self, name: &'n [u8]) -> Option<OurCookie<'n>> {
         if let Some(suffix) = name.strip_prefix(self.access.as_bytes()) {
-            return part_number(suffix).map(Kind::Access);
+            return part_number(suffix).map(OurCookie::Access);
         }
         if let Some(suffix) = name.strip_prefix(self.refresh.as_bytes()) {
-            return part_number(suffix).map(Kind::Refresh);
+            return part_number(suffix).map(OurCookie::Refresh);
         }
         if name == self.device.as_bytes() {
-            return Some(Kind::Device);
+            return Some(OurCookie::Device);
         }
         if let Some(suffix) = name.strip_prefix(self.challenge.as_bytes()) {
-            return CHALLENGES.into_iter().find(|channel| channel.as_bytes() == suffix).map(Kind::Challenge);
+            return CHALLENGES.into_iter().find(|channel| channel.as_bytes() == suffix).map(OurCookie::Challenge);
         }
         let id = name.strip_prefix(self.attempt.as_bytes())?;
-        std::str::from_utf8(id).ok().map(Kind::Attempt)
+        std::str::from_utf8(id).ok().map(OurCookie::Attempt)
     }
 }
 
-enum Kind<'n> {
+/// One of our cookies, as its name says.
+enum OurCookie<'n> {
     Access(usize),
     Refresh(usize),
     Device,
@@ -314,75 +290,11 @@ enum Kind<'n> {
     Challenge(&'static str),
 }
 
-/// Our cookies as one request brought them.
-#[derive(Debug, Default)]
-pub(super) struct Found<'h> {
-    pub(super) access: Parts<'h>,
-    pub(super) refresh: Parts<'h>,
-    pub(super) device: Option<&'h [u8]>,
-    pub(super) attempts: Vec<(&'h str, &'h [u8])>,
-    pub(super) challenges: Vec<(&'static str, &'h [u8])>,
-}
-
-impl Found<'_> {
-    /// None of ours came.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn is_empty(&self) -> bool {
-        let tokens = self.access.is_absent() && self.refresh.is_absent();
-        tokens && self.device.is_none() && self.attempts.is_empty() && self.challenges.is_empty()
-    }
-}
-
-/// The parts of one token cookie; a name may stand there twice (a parent domain's shadow).
-#[derive(Debug, Default)]
-pub(super) struct Parts<'h> {
-    first: Option<&'h [u8]>,
-    others: Vec<(usize, &'h [u8])>,
-}
-
-impl<'h> Parts<'h> {
-    fn add(&mut self, part: usize, value: &'h [u8]) {
-        if part == 0 && self.first.is_none() {
-            self.first = Some(value);
-        } else {
-            self.others.push((part, value));
-        }
-    }
-
-    /// The cookie's value where it is one part and stands there once: the ordinary case.
-    pub(super) fn alone(&self) -> Option<&'h [u8]> {
-        self.others.is_empty().then_some(self.first).flatten()
-    }
-
-    pub(super) fn is_absent(&self) -> bool {
-        self.first.is_none() && self.others.is_empty()
-    }
-
-    /// One more than the highest part number: what a deletion must cover.
-    pub(super) fn extent(&self) -> usize {
-        self.others.iter().map(|(part, _)| part + 1).max().unwrap_or(0).max(usize::from(self.first.is_some()))
-    }
-
-    /// Every first part: more than one where the name stands there twice.
-    pub(super) fn firsts(&self) -> impl Iterator<Item = &'h [u8]> + '_ {
-        self.first.into_iter().chain(self.others.iter().filter(|(part, _)| *part == 0).map(|(_, v)| *v))
-    }
-
-    /// `first` and the parts after it, `count` in all, put together; `None` where one is missing.
-    pub(super) fn joined(&self, first: &'h [u8], count: usize) -> Option<Vec<u8>> {
-        let mut whole = first.to_vec();
-        for part in 1..count {
-            whole.extend_from_slice(self.others.iter().find(|(p, _)| *p == part)?.1);
-        }
-        Some(whole)
-    }
-}
-
 fn part_name(name: &str, part: usize) -> String {
     if part == 0 { name.to_owned() } else { format!("{name}.{part}") }
 }
 
-/// `""` is part 0, `".7"` part 7.
+/// The part number that follows a token cookie's name: `""` is part 0, `".7"` is part 7. At most two digits.
 fn part_number(suffix: &[u8]) -> Option<usize> {
     match suffix {
         [] => Some(0),
@@ -393,34 +305,6 @@ fn part_number(suffix: &[u8]) -> Option<usize> {
         }
         _ => None,
     }
-}
-
-/// The pairs of a `Cookie` header, in order (RFC 6265 section 5.4).
-fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    pieces(header).filter_map(|piece| {
-        let (name, value) = named(piece);
-        Some((name, value?))
-    })
-}
-
-/// A piece's name, and what follows its `=` if it has one. White space around a name is no part of it: lax readers behind us see it so.
-fn named(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let pair = piece.trim_ascii();
-    match memchr::memchr(b'=', pair) {
-        Some(equals) => (pair[..equals].trim_ascii_end(), Some(&pair[equals + 1..])),
-        None => (pair, None),
-    }
-}
-
-/// What stands between the semicolons of a `Cookie` header.
-fn pieces(header: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(header);
-    std::iter::from_fn(move || {
-        let here = rest?;
-        let end = memchr::memchr(b';', here);
-        rest = end.map(|end| &here[end + 1..]);
-        Some(&here[..end.unwrap_or(here.len())])
-    })
 }
 
 #[cfg(test)]

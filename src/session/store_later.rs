@@ -1,22 +1,22 @@
-//! What the store has to be told and could not be: told again until it takes it, or until it matters to nobody.
+//! Writes that the store did not take: they are tried again until it takes them, or until they no longer matter.
 
 use std::time::Duration;
 
-use super::Inner;
+use super::shared::Shared;
 use crate::{clock::Timestamp, store::StoreError};
 
-/// Ends and results that wait to be stored: past that they hold on this instance alone.
-pub(super) const MOST_UNSTORED: usize = 10_000;
+/// Writes that are tried again at one time. Further ones are dropped: what they say then holds on this instance alone.
+pub(super) const MOST_PENDING: usize = 10_000;
 
-/// How long to wait before a try: each time twice as long as before.
+/// The pause before each try: it doubles from `first` to `longest`.
 #[derive(Clone, Copy)]
 pub(super) struct Pauses {
     pub(super) first: Duration,
     pub(super) longest: Duration,
 }
 
-impl Inner {
-    /// Calls `store`, with the time at which it does, until it succeeds or `until` has come; what was stored goes to `done`.
+impl Shared {
+    /// Calls `store` with the current time until it succeeds or `until` has passed. Its result goes to `done`.
     pub(super) fn store_later<T, F>(
         &self,
         pauses: Pauses,
@@ -27,10 +27,10 @@ impl Inner {
         F: Future<Output = Result<T, StoreError>> + Send,
         T: Send,
     {
-        let Ok(place) = self.unstored.clone().try_acquire_owned() else { return };
+        let Ok(permit) = self.pending_writes.clone().try_acquire_owned() else { return };
         let clock = self.clock.clone();
         self.background.spawn(async move {
-            let _place = place;
+            let _permit = permit;
             let mut pause = pauses.first;
             while clock.now() < until {
                 tokio::time::sleep(pause).await;
