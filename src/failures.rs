@@ -1,4 +1,5 @@
-//! Consecutive failures of one peer (a target, a sender, a refresh token's call), and until when the peer is left alone.
+//! Consecutive failures of one peer (a target, a sender, a refresh token's call), and until when the peer is left
+//! alone.
 
 use std::{
     sync::atomic::{AtomicI64, AtomicU32, Ordering},

@@ -16,8 +16,8 @@ use crate::{
     store::StoreError,
 };
 
-/// Login attempts that a browser keeps. Each cookie travels with every request until its login ends, and many tabs may open
-/// a login at once.
+/// Login attempts that a browser keeps. Each cookie travels with every request until its login ends, and many tabs may
+/// open a login at once.
 pub const MOST_ATTEMPTS: usize = 5;
 
 /// Keeps login attempts in cookies.
@@ -81,8 +81,8 @@ impl<'s> Attempts<'s> {
         cleared.fold(CookieChanges::default(), CookieChanges::and)
     }
 
-    /// Takes something that may be used once, such as an ID token. False if it was taken before; the store forgets it at
-    /// `until`.
+    /// Takes something that may be used once, such as an ID token. False if it was taken before; the store forgets it
+    /// at `until`.
     pub async fn take_once(&self, what: &[&[u8]], until: Timestamp) -> Result<bool, StoreError> {
         self.shared.store.one_time.take(digest_of(what), until, self.shared.now()).await
     }

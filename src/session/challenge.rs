@@ -16,7 +16,8 @@ impl<'s> Challenges<'s> {
         Self { shared }
     }
 
-    /// The values of the challenge cookie of `channel`. There may be more than one: other hosts of the site can set it too.
+    /// The values of the challenge cookie of `channel`. There may be more than one: other hosts of the site can set it
+    /// too.
     pub fn find<'h>(&self, headers: &'h HeaderMap, channel: &str) -> Vec<&'h [u8]> {
         let found = self.shared.jar.find(headers.get_all(header::COOKIE).iter());
         found.challenges.into_iter().filter(|(found, _)| *found == channel).map(|(_, value)| value).collect()

@@ -1,4 +1,5 @@
-//! Whether a session's tokens are fresh, due or expired at a given moment. Pure functions of sealed times and that moment.
+//! Whether a session's tokens are fresh, due or expired at a given moment. Pure functions of sealed times and that
+//! moment.
 
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ pub(super) fn freshness(grant: &AccessGrant, now: Timestamp) -> Freshness {
 
 /// From when on an access token is refreshed ahead: its expiry minus margin × (1 + j), where margin is the lesser of
 /// `refresh_ahead` and a fifth of its lifetime. j lies in 0…0.25 and is derived from the `sid`, so that sessions issued
-/// together are not refreshed together. At the latest after half of `idle`: the refresh seals a new time, without which a
-/// short `idle` would end a session that is in use.
+/// together are not refreshed together. At the latest after half of `idle`: the refresh seals a new time, without which
+/// a short `idle` would end a session that is in use.
 pub(super) fn due_at(
     sid: Sid,
     received_at: Timestamp,

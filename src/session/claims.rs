@@ -9,8 +9,8 @@ use crate::oidc::Claims;
 const ALWAYS_KEPT: [&str; 2] = ["iss", "sub"];
 
 impl Shared {
-    /// The claims that the session keeps, and the person's roles. Claims of the access token win over those of the ID token;
-    /// its roles count only if its signature was verified.
+    /// The claims that the session keeps, and the person's roles. Claims of the access token win over those of the ID
+    /// token; its roles count only if its signature was verified.
     pub(super) fn person(&self, access: Option<&Claims>, verified: bool, identity: &Claims) -> (Claims, Vec<String>) {
         let mut claims = self.kept(Some(identity));
         claims.extend(self.kept(access));

@@ -1,5 +1,5 @@
-//! The device of a session: an id that the gateway makes at the first login, a name that it reads from the User-Agent, and
-//! whether somebody has logged in on the device before.
+//! The device of a session: an id that the gateway makes at the first login, a name that it reads from the User-Agent,
+//! and whether somebody has logged in on the device before.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::store::{Digest, StoreError};
 
 /// How long a device is known: as long as browsers keep its cookie.
 const KNOWN: Duration = Duration::from_secs(LONGEST_LIFETIME);
-/// How long the mark that a look-up leaves stays if it is not given back: longer than the store takes to answer, also if the
-/// clocks of the instances differ.
+/// How long the mark that a look-up leaves stays if it is not given back: longer than the store takes to answer, also
+/// if the clocks of the instances differ.
 const PROBE: Duration = Duration::from_secs(10);
 /// How long other look-ups of the same device are kept off: longer than [`PROBE`].
 const LOOK_UP: Duration = Duration::from_secs(60);
@@ -32,8 +32,8 @@ impl Sessions {
         }
     }
 
-    /// Whether somebody has logged in on the device that the request's cookie names. It proves nothing about the person:
-    /// scripts can read the cookie, and others can copy it. False on a store error.
+    /// Whether somebody has logged in on the device that the request's cookie names. It proves nothing about the
+    /// person: scripts can read the cookie, and others can copy it. False on a store error.
     pub(crate) async fn knows_device(&self, headers: &HeaderMap) -> bool {
         let Some(id) = self.device_id(headers) else { return false };
         self.has_logged_in(id).await.unwrap_or_else(|error| {
@@ -42,8 +42,9 @@ impl Sessions {
         })
     }
 
-    /// The store has no look-up, only [`take`](crate::store::OneTime::take): a device is known if its mark cannot be taken.
-    /// One request at a time may try, because a second one would find the mark of the first and take the device for known.
+    /// The store has no look-up, only [`take`](crate::store::OneTime::take): a device is known if its mark cannot be
+    /// taken. One request at a time may try, because a second one would find the mark of the first and take the device
+    /// for known.
     async fn has_logged_in(&self, id: Uuid) -> Result<bool, StoreError> {
         let (one_time, now) = (&self.shared.store.one_time, self.shared.now());
         let look_up = digest_of(&[b"asking for device", id.as_bytes()]);
@@ -63,8 +64,8 @@ fn known_mark(id: Uuid) -> Digest {
     digest_of(&[b"known device", id.as_bytes()])
 }
 
-/// A device name for people, for example `Chrome on Windows`, from the User-Agent; `Unknown device` if that names neither a
-/// known browser nor a known system.
+/// A device name for people, for example `Chrome on Windows`, from the User-Agent; `Unknown device` if that names
+/// neither a known browser nor a known system.
 pub fn name(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let first =

@@ -1,4 +1,5 @@
-//! The end of a session: its `sid` is remembered, its results are dropped, its streams are cut, its tokens are signed out.
+//! The end of a session: its `sid` is remembered, its results are dropped, its streams are cut, its tokens are signed
+//! out.
 
 use std::{sync::Arc, time::Duration};
 
@@ -46,7 +47,8 @@ impl Sessions {
             loop {
                 let ended = match endings.recv().await {
                     Ok(sid) => sid,
-                    // Announcements were lost, and it is unknown which: every session that has a state here is looked up.
+                    // Announcements were lost, and it is unknown which: every session that has a state here is looked
+                    // up.
                     Err(RecvError::Lagged(_)) => {
                         let Some(shared) = shared.upgrade() else { return };
                         let now = shared.now();

@@ -1,5 +1,5 @@
-//! A login becomes a session: the authority issues tokens for a proof, and a session begins with them. All login methods
-//! end here.
+//! A login becomes a session: the authority issues tokens for a proof, and a session begins with them. All login
+//! methods end here.
 
 use std::sync::Arc;
 
@@ -51,8 +51,8 @@ pub enum EnterError {
 }
 
 impl Sessions {
-    /// Has the authority issue tokens for `proof` and begins a session with them, in place of the one that `visit` brought.
-    /// `method` is the name of the login method: the session's `provider`.
+    /// Has the authority issue tokens for `proof` and begins a session with them, in place of the one that `visit`
+    /// brought. `method` is the name of the login method: the session's `provider`.
     pub async fn enter(
         &self,
         visit: &mut Visit,
@@ -101,8 +101,8 @@ impl Sessions {
     }
 }
 
-/// The end of a subject, at most half of it and 4 characters: enough to recognise a known person in the log, and not the
-/// whole address if the subject is one.
+/// The end of a subject, at most half of it and 4 characters: enough to recognise a known person in the log, and not
+/// the whole address if the subject is one.
 fn masked(subject: &str) -> String {
     let length = subject.chars().count();
     let shown = (length / 2).min(4);

@@ -1,9 +1,9 @@
 //! Forged access tokens: limits how many of each client's this instance checks the signature of. A client can only show
 //! one with `seal = false`.
 //!
-//! The budgets live in memory, not in the store: counting must cost less than the signature check that it saves. A client
-//! whose budget is spent keeps its cookies, because behind the same address there may be people whose tokens are genuine;
-//! tokens that were verified before are still accepted.
+//! The budgets live in memory, not in the store: counting must cost less than the signature check that it saves. A
+//! client whose budget is spent keeps its cookies, because behind the same address there may be people whose tokens are
+//! genuine; tokens that were verified before are still accepted.
 
 use std::{
     collections::HashMap,

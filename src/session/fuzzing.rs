@@ -4,7 +4,8 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::{cookies::Jar, settings::Settings};
 
-/// Our cookies are found, and forwarded only if `keep` names them; others are forwarded byte for byte and in their order.
+/// Our cookies are found, and forwarded only if `keep` names them; others are forwarded byte for byte and in their
+/// order.
 pub(crate) fn cookie_header(headers: &HeaderMap, settings: &Settings) {
     let jar = Jar::new(settings);
     let prefix = format!("{}{}", if settings.host_prefix { "__Host-" } else { "" }, settings.cookie_prefix);

@@ -58,8 +58,8 @@ impl Shared {
         self.session(access, refresh, now).ok_or(BeginError::TooLarge)
     }
 
-    /// The session after a refresh of `grant`; `None` if its tokens do not fit into cookies or headers. A refresh token or
-    /// ID token that the authority did not replace is kept.
+    /// The session after a refresh of `grant`; `None` if its tokens do not fit into cookies or headers. A refresh token
+    /// or ID token that the authority did not replace is kept.
     pub(super) fn successor(
         &self,
         grant: &RefreshGrant,
@@ -135,7 +135,8 @@ impl Shared {
         now: Timestamp,
     ) -> Option<AccessGrant> {
         let token_life = authority::life(&issued.access_token, issued.expires_in, now);
-        // If our clock is ahead of the authority's, a token may arrive expired; without this it would be refreshed for ever.
+        // If our clock is ahead of the authority's, a token may arrive expired; without this it would be refreshed for
+        // ever.
         let expires_at =
             if token_life.expires_at > now { token_life.expires_at } else { now.plus(check::EXPIRED_ON_ARRIVAL) };
         let life = token_life.life.max(expires_at.since(now).min(check::EXPIRED_ON_ARRIVAL));

@@ -28,8 +28,8 @@ pub struct LoggedOut {
 }
 
 impl Sessions {
-    /// Logs out. The session ends here first, whatever the authority answers. Then the newest refresh token is signed out at
-    /// the authority: by this logout, or by a refresh that is in flight and sees the end.
+    /// Logs out. The session ends here first, whatever the authority answers. Then the newest refresh token is signed
+    /// out at the authority: by this logout, or by a refresh that is in flight and sees the end.
     pub async fn log_out(&self, visit: &mut Visit) -> LoggedOut {
         let shared = &self.shared;
         let cookies = visit.clearance().and(Attempts::new(shared).clear(visit.cookies()));
@@ -62,7 +62,8 @@ impl Sessions {
             provider: &login.provider,
         };
         let visitor = visit.sender().visitor(&login);
-        // Unless the authority confirms the sign-out, the end is remembered for as long as the refresh token may be valid.
+        // Unless the authority confirms the sign-out, the end is remembered for as long as the refresh token may be
+        // valid.
         if signed_out_by_refresh || shared.authority.sign_out(sign_out, &visitor).await != SignedOut::Confirmed {
             shared.end(&login, EndReason::SignedOutUnconfirmed).await;
         }

@@ -70,9 +70,9 @@ impl Shared {
         })
     }
 
-    /// Reads an unsealed `sb_at`: a JWT, whose signature is verified once. It belongs to the session of `sb_rt`; without an
-    /// `sb_rt` it is a session of its own. If there are two cookies of the name, the genuine one counts; if both are genuine
-    /// and of different people, neither.
+    /// Reads an unsealed `sb_at`: a JWT, whose signature is verified once. It belongs to the session of `sb_rt`;
+    /// without an `sb_rt` it is a session of its own. If there are two cookies of the name, the genuine one counts; if
+    /// both are genuine and of different people, neither.
     pub(super) async fn read_unsealed_access(
         &self,
         found: &Found<'_>,

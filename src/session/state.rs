@@ -1,7 +1,8 @@
-//! What this instance knows of a session beyond the cookies of one request: whether it has ended, its newest tokens, and
-//! how often upstreams answered 401 to its access token.
+//! What this instance knows of a session beyond the cookies of one request: whether it has ended, its newest tokens,
+//! and how often upstreams answered 401 to its access token.
 //!
-//! There is one [`SessionState`] for each `sid` while anything holds it (an opened cookie, a request, a stream, a refresh).
+//! There is one [`SessionState`] for each `sid` while anything holds it (an opened cookie, a request, a stream, a
+//! refresh).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,8 +22,8 @@ use crate::{
     store::{Generation, Sid},
 };
 
-/// Refreshes that 401s may cause in [`WINDOW_OF_401`]: a backend that answers 401 to every request must not cause a refresh
-/// for each of them.
+/// Refreshes that 401s may cause in [`WINDOW_OF_401`]: a backend that answers 401 to every request must not cause a
+/// refresh for each of them.
 const REFRESHES_FROM_401: usize = 5;
 const WINDOW_OF_401: Duration = Duration::from_secs(60);
 

@@ -14,10 +14,11 @@ use found::{named, pairs, pieces};
 
 /// Longest name and value of one cookie in octets: browsers keep 4,096, and a part number must fit too.
 const LONGEST_COOKIE: usize = 4000;
-/// Most octets of both token cookies. Servers in front of the gateway may refuse longer headers, so a login fails instead.
+/// Most octets of both token cookies. Servers in front of the gateway may refuse longer headers, so a login fails
+/// instead.
 pub(super) const MOST_SESSION_OCTETS: usize = 16 * 1024;
-/// Longest name and value of a login attempt's cookie in octets: the longest `return_to` (2,000 octets), state, nonce and
-/// verifier, sealed.
+/// Longest name and value of a login attempt's cookie in octets: the longest `return_to` (2,000 octets), state, nonce
+/// and verifier, sealed.
 const LONGEST_ATTEMPT: usize = 3200;
 /// Longest name and value of a challenge's cookie in octets: the longest address, device name and `return_to`, sealed.
 const LONGEST_CHALLENGE: usize = 4000;
@@ -107,8 +108,8 @@ impl Jar {
         found
     }
 
-    /// Removes our cookies from the `Cookie` headers, except the access token's and the device's if `keep` names them. Other
-    /// cookies keep their bytes and their order.
+    /// Removes our cookies from the `Cookie` headers, except the access token's and the device's if `keep` names them.
+    /// Other cookies keep their bytes and their order.
     pub(super) fn strip_request(&self, headers: &mut HeaderMap, keep: &[String]) {
         let dropped = |name: &[u8]| match self.classify(name) {
             None => false,

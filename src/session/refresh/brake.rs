@@ -1,5 +1,5 @@
-//! The refusal brake: when most sessions are refused, the cause is taken for a fault of the authority (a broken deploy),
-//! and refusals end no session until a refresh succeeds.
+//! The refusal brake: when most sessions are refused, the cause is taken for a fault of the authority (a broken
+//! deploy), and refusals end no session until a refresh succeeds.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,5 @@
-//! The refreshes that this process is running. There is one for a refresh token and a generation; later requests join it.
+//! The refreshes that this process is running. There is one for a refresh token and a generation; later requests join
+//! it.
 
 use std::{
     collections::HashMap,
@@ -35,8 +36,8 @@ pub(super) enum Joined {
     Begun { pending: PendingRefresh, guard: InFlightGuard, publish: watch::Sender<Option<RefreshOutcome>> },
 }
 
-/// Removes the refresh from the in-flight map when it ends, also on panic. After a panic its waiters see that the sender
-/// of the outcome is gone.
+/// Removes the refresh from the in-flight map when it ends, also on panic. After a panic its waiters see that the
+/// sender of the outcome is gone.
 pub(super) struct InFlightGuard {
     in_flight: InFlight,
     key: Key,

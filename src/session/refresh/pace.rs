@@ -16,7 +16,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Refresh tokens whose waits are remembered. While it is full, further ones are held to the common pace alone.
 const MOST_TOKENS: usize = 100_000;
 
-/// Holds refreshes back during an outage of the authority. It is in an outage from a failed call until a successful one.
+/// Holds refreshes back during an outage of the authority. It is in an outage from a failed call until a successful
+/// one.
 #[derive(Debug, Default)]
 pub(in crate::session) struct AuthorityPace {
     outage: Mutex<Outage>,

@@ -1,5 +1,5 @@
-//! One refresh from its begin to its outcome, as a task on the background runtime. The module's documentation has the order
-//! of its steps.
+//! One refresh from its begin to its outcome, as a task on the background runtime. The module's documentation has the
+//! order of its steps.
 
 use std::{sync::Arc, time::Duration};
 
@@ -67,8 +67,8 @@ impl RefreshTask {
             Ok(outcome) => outcome,
             Err(error) => self.without_store(&error).await,
         };
-        // This instance learns of the tokens before the waiters do. If it has heard of the session's end meanwhile, nobody
-        // gets them.
+        // This instance learns of the tokens before the waiters do. If it has heard of the session's end meanwhile,
+        // nobody gets them.
         if let RefreshOutcome::Refreshed(session) = &outcome
             && let Some(state) = self.shared.states.known(self.grant.login.sid)
         {
@@ -179,7 +179,8 @@ impl RefreshTask {
         self.candidate = Some(session);
     }
 
-    /// True if these tokens are what the request needs: not the access token that it brought, recent enough, not expired.
+    /// True if these tokens are what the request needs: not the access token that it brought, recent enough, not
+    /// expired.
     fn serves(&self, session: &Session, now: Timestamp) -> bool {
         let is_other = self.shown.as_ref().is_none_or(|shown| shown.token != session.access.token);
         let is_recent = match self.want {
@@ -234,8 +235,8 @@ impl RefreshTask {
         }
     }
 
-    /// The authority refused the refresh token. That ends the session, unless another instance has refreshed it meanwhile
-    /// (`None`) or the brake is engaged.
+    /// The authority refused the refresh token. That ends the session, unless another instance has refreshed it
+    /// meanwhile (`None`) or the brake is engaged.
     async fn judge_refusal(&self, fence: u64, now: Timestamp) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = &self.shared;
         let refreshes = &shared.store.refreshes;
@@ -249,8 +250,8 @@ impl RefreshTask {
         }
         shared.metrics.refresh(Counted::Refused);
         match shared.brake.refused(sid, now) {
-            // Ending the session also ends the lease: other instances that wait for it learn of the end and do not ask the
-            // authority again.
+            // Ending the session also ends the lease: other instances that wait for it learn of the end and do not ask
+            // the authority again.
             Refusal::Believed => {
                 shared.end(&self.grant.login, EndReason::Refused).await;
                 return Ok(Some(RefreshOutcome::Ended));
@@ -275,8 +276,8 @@ impl RefreshTask {
         self.record_success(now);
         shared.metrics.brake.set(0);
         let Some(session) = shared.successor(&self.grant, self.known, &issued, now) else {
-            // The old refresh token may be spent and the new one cannot be kept. The session ends here; otherwise the old
-            // token would be used again, which the authority may take for theft.
+            // The old refresh token may be spent and the new one cannot be kept. The session ends here; otherwise the
+            // old token would be used again, which the authority may take for theft.
             tracing::error!(
                 ?sid,
                 "the refreshed tokens take more than 16 KiB of cookies: a session of this size needs the server store (session.store = \"server\")"

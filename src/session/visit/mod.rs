@@ -1,5 +1,5 @@
-//! The session of one request: read from its cookies (`read`), given fresh tokens (`renew`), and written onto the head of
-//! the answer.
+//! The session of one request: read from its cookies (`read`), given fresh tokens (`renew`), and written onto the head
+//! of the answer.
 
 use std::sync::Arc;
 
@@ -101,8 +101,8 @@ impl Visit {
         self.outcome != SessionOutcome::Absent
     }
 
-    /// True if the request brought a cookie that only a login can make, even if that session has ended. An unsealed access
-    /// token that was not verified does not count.
+    /// True if the request brought a cookie that only a login can make, even if that session has ended. An unsealed
+    /// access token that was not verified does not count.
     pub fn came_with_login(&self) -> bool {
         self.state.is_some()
     }
@@ -120,8 +120,8 @@ impl Visit {
         }
     }
 
-    /// What the head of the answer says and sets: the newest cookies known at this moment, none if the session has ended
-    /// meanwhile.
+    /// What the head of the answer says and sets: the newest cookies known at this moment, none if the session has
+    /// ended meanwhile.
     pub fn head(&self) -> (AuthStatus, CookieChanges) {
         let deletions = || self.deletions.clone();
         match self.outcome {

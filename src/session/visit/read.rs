@@ -98,7 +98,8 @@ impl Visit {
         self.refresh = refresh;
     }
 
-    /// Marks the session as ended if it has: by logout, by age or without a refresh. Otherwise records that it was seen.
+    /// Marks the session as ended if it has: by logout, by age or without a refresh. Otherwise records that it was
+    /// seen.
     fn check_ended(&mut self, shared: &Shared, now: Timestamp) {
         let Some(state) = self.state.clone() else { return };
         let settings = &shared.settings;
@@ -109,8 +110,8 @@ impl Visit {
             return self.mark_ended();
         }
         state.see(now);
-        // A browser tab may be late by the grace time. After it, older tokens come from somebody else or from a very old
-        // tab.
+        // A browser tab may be late by the grace time. After it, older tokens come from somebody else or from a very
+        // old tab.
         self.is_stale = state.was_succeeded(self.own_generation(), now.minus(settings.refresh_grace));
         if self.is_stale {
             shared.metrics.stale_tokens.inc();

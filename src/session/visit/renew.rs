@@ -144,9 +144,9 @@ impl Visit {
         self.mark_ended();
     }
 
-    /// Ends the session if its refresh token was replaced longer than the grace time ago: two parties hold it then. Only if
-    /// the gateway issues the refresh tokens (RFC 9700 section 4.14.2). Another authority is not asked with an old refresh
-    /// token, because it might take an old tab for theft.
+    /// Ends the session if its refresh token was replaced longer than the grace time ago: two parties hold it then.
+    /// Only if the gateway issues the refresh tokens (RFC 9700 section 4.14.2). Another authority is not asked with an
+    /// old refresh token, because it might take an old tab for theft.
     async fn end_if_reused(&self) {
         let shared = self.sessions.shared.clone();
         let Some(grant) = self.refresh.as_ref().map(|refresh| refresh.grant.clone()) else { return };
@@ -171,9 +171,9 @@ impl Visit {
         refresh
     }
 
-    /// What a refresh starts from: the newest refresh token, unless the session is past its age, and the highest generation
-    /// known. `newest` are the tokens that the caller has found not to serve. They are not looked up again here, because
-    /// another request may have brought newer ones meanwhile, which must not be refreshed at once.
+    /// What a refresh starts from: the newest refresh token, unless the session is past its age, and the highest
+    /// generation known. `newest` are the tokens that the caller has found not to serve. They are not looked up again
+    /// here, because another request may have brought newer ones meanwhile, which must not be refreshed at once.
     fn refreshable(&self, newest: Option<Arc<Session>>, now: Timestamp) -> Option<(Arc<RefreshGrant>, Generation)> {
         let grant = self.newer_refresh(newest).filter(|_| !self.is_stale)?;
         if check::has_ended_by_refresh(&grant, now, &self.sessions.shared.settings) {
@@ -189,8 +189,8 @@ impl Visit {
         self.state.as_ref()?.newest().filter(|_| !self.is_stale)
     }
 
-    /// True if these tokens give the request something: a higher generation, or the access token of its own generation if
-    /// the cookie of that has expired.
+    /// True if these tokens give the request something: a higher generation, or the access token of its own generation
+    /// if the cookie of that has expired.
     fn goes_beyond_own(&self, newest: &Session) -> bool {
         let (newest, own) = (newest.access.generation, self.own_generation());
         newest > own || (self.access.is_none() && newest == own)

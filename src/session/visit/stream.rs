@@ -10,8 +10,8 @@ const UNSEEN: Duration = Duration::from_secs(3600);
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
 impl Visit {
-    /// Resolves when a stream of this session must end: the session has ended, is past its absolute age, or no request of it
-    /// was seen for too long. Never resolves without a session.
+    /// Resolves when a stream of this session must end: the session has ended, is past its absolute age, or no request
+    /// of it was seen for too long. Never resolves without a session.
     pub fn stream_end(&self) -> impl Future<Output = ()> + Send + 'static {
         let (sessions, state, access) = (self.sessions.clone(), self.state.clone(), self.access.clone());
         async move {
