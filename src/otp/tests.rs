@@ -137,7 +137,7 @@ impl Counters for Down {
 struct Setup {
     purpose: Purpose,
     allow: Option<Allow>,
-    authority: authority::Kind,
+    authority: authority::AuthorityKind,
     notify: Option<Template>,
     backend: Option<Target>,
     limits: Limits,
@@ -153,7 +153,7 @@ impl Setup {
         Self {
             purpose,
             allow: None,
-            authority: authority::Kind::Provider,
+            authority: authority::AuthorityKind::Provider,
             notify: None,
             backend: None,
             limits,
@@ -173,7 +173,7 @@ impl Setup {
         let keys: Vec<_> = self.keys.iter().map(|byte| SealKey([*byte; 32].into())).collect();
         let signer = Signer::new(keys.iter().map(SigningKey::derived).collect(), "https://app.example.kr");
         let ring = KeyRing::new(&keys, random.clone());
-        let parts = authority::Parts {
+        let parts = authority::Deps {
             caller: caller.clone(),
             providers: vec![],
             http: oidc::http_client(oidc::AnswerSizes::default()).unwrap(),

@@ -134,13 +134,13 @@ impl Shared {
         identity: &Claims,
         now: Timestamp,
     ) -> Option<AccessGrant> {
-        let token_life = authority::life(&issued.access_token, issued.expires_in, now);
+        let lifetime = authority::lifetime(&issued.access_token, issued.expires_in, now);
         // If our clock is ahead of the authority's, a token may arrive expired; without this it would be refreshed for
         // ever.
         let expires_at =
-            if token_life.expires_at > now { token_life.expires_at } else { now.plus(check::EXPIRED_ON_ARRIVAL) };
-        let life = token_life.life.max(expires_at.since(now).min(check::EXPIRED_ON_ARRIVAL));
-        let due_at = if token_life.expires_at > now {
+            if lifetime.expires_at > now { lifetime.expires_at } else { now.plus(check::EXPIRED_ON_ARRIVAL) };
+        let life = lifetime.total.max(expires_at.since(now).min(check::EXPIRED_ON_ARRIVAL));
+        let due_at = if lifetime.expires_at > now {
             check::due_at(login.sid, now, expires_at, life, &self.settings)
         } else {
             expires_at

@@ -139,18 +139,18 @@ impl Shared {
             };
             let token = AccessToken::new(text);
             let Some(bearer) = bearer(&token) else { return broken() };
-            let life = authority::life(&token, None, now);
+            let lifetime = authority::lifetime(&token, None, now);
             let (claims, roles) = self.person(Some(&claims), true, &Claims::new());
             let grant = Arc::new(AccessGrant {
-                due_at: life.expires_at.minus(self.settings.refresh_ahead.min(life.life / 5)),
+                due_at: lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5)),
                 login: None,
                 generation: 0,
                 token,
                 bearer,
                 received_at: now,
                 // Without a refresh token the access token is accepted as long as its verification accepts it.
-                expires_at: life.expires_at.plus(self.settings.leeway),
-                life: life.life,
+                expires_at: lifetime.expires_at.plus(self.settings.leeway),
+                life: lifetime.total,
                 claims,
                 roles,
             });
