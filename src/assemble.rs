@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     authority::{self, Authority},
-    call::{Backend, Caller, Vouching},
+    call::{AssertionSigner, Backend, Caller},
     clock::Clock,
     config::Config,
     endpoint::{Guesses, ReturnTo},
@@ -286,8 +286,8 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
             .collect(),
         config.answers.answer,
     )?;
-    let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
-    let caller = Arc::new(caller.vouching(vouching));
+    let assertions = AssertionSigner { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
+    let caller = Arc::new(caller.with_assertions(assertions));
     let ring = KeyRing::new(&config.session.keys, random.clone());
     let guesses = Guesses::new(config.guesses, &world.store, ring.mac_key(), clock.clone());
     let guesses = Arc::new(guesses);

@@ -33,14 +33,18 @@ pub mod oidc;
 
 pub mod call;
 
+pub mod outbound;
+
 pub mod store;
 
 pub mod telemetry;
 
 pub mod alarm;
+pub mod backoff;
+pub mod channel;
+pub mod client;
 pub mod clock;
-pub mod failures;
-pub mod network;
+pub mod scheme;
 pub mod seal;
 pub mod secret;
 pub mod signing;

@@ -1,29 +1,30 @@
-//! Secrets: printed as `***`, compared in constant time, wiped when dropped; and the randomness they are made of.
+//! Secrets, which are printed as `***`, compared in constant time and wiped when dropped; and the source of randomness.
 
-use std::{fmt, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use rand::TryRng;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A secret text. It has no `Display`, its `Debug` is `***`, and `==` takes the same time wherever two secrets differ.
+/// A secret text. It has no `Display`, its `Debug` is `***`, and `==` takes a time that depends on the lengths only.
 #[derive(Clone, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `text` as a secret.
+    /// Makes `text` a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that must send or hash it.
+    /// The text, for the place that must send or hash it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// True where nothing was given.
+    /// True if the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -43,7 +44,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Compares two byte strings in a time that depends on their length alone.
+/// Compares two byte strings in a time that depends on their lengths only.
 pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
@@ -56,12 +57,12 @@ macro_rules! token {
         pub struct $name(Secret);
 
         impl $name {
-            /// Takes the token's text.
+            /// The token with this text.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(Secret::new(text))
             }
 
-            /// The token's text, for the one place that must send, seal or hash it.
+            /// The token's text, for the place that must send, seal or hash it.
             pub fn expose(&self) -> &str {
                 self.0.expose()
             }
@@ -84,24 +85,47 @@ token! {
     IdToken;
 }
 
-/// The operating system's random source, as an argument.
+/// A source of randomness, as an argument. It is a `rand` generator too, for what is chosen and not secret, such as
+/// the jitter of [`crate::backoff`].
 #[derive(Clone)]
-pub struct Random(Arc<SystemRandom>);
+pub struct Random(Source);
+
+#[derive(Clone)]
+enum Source {
+    System(Arc<SystemRandom>),
+    /// This byte and no other.
+    #[cfg(test)]
+    Repeated(u8),
+}
 
 impl Random {
     /// The operating system's random source.
     pub fn system() -> Self {
-        Self(Arc::new(SystemRandom::new()))
+        Self(Source::System(Arc::new(SystemRandom::new())))
+    }
+
+    /// A source whose every byte is `byte`: 0 makes each choice the lowest, 255 the highest.
+    #[cfg(test)]
+    pub(crate) fn repeated(byte: u8) -> Self {
+        Self(Source::Repeated(byte))
     }
 
     /// `N` random bytes.
     ///
     /// # Panics
-    /// Where the operating system has no randomness to give: nothing safe can be done then.
+    /// If the operating system's random source fails: nothing can be done safely then.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
-        self.0.fill(&mut bytes).expect("the operating system's random source works");
+        self.fill(&mut bytes);
         bytes
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        match &self.0 {
+            Source::System(system) => system.fill(bytes).expect("the operating system's random source works"),
+            #[cfg(test)]
+            Source::Repeated(byte) => bytes.fill(*byte),
+        }
     }
 
     /// A random (version 4) UUID.
@@ -116,6 +140,23 @@ impl Random {
     }
 }
 
+impl TryRng for Random {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_ne_bytes(self.bytes()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_ne_bytes(self.bytes()))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.fill(bytes);
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Random {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Random")
@@ -127,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_never_shows_itself() {
+    fn a_secret_is_printed_as_stars_and_compared_by_its_text() {
         let secret = Secret::new("hunter2");
         let token = AccessToken::new("hunter2");
         assert_eq!(format!("{secret:?} {token:?}"), "*** AccessToken(***)");

@@ -87,15 +87,11 @@ pub(super) struct FreshTokens {
 
 impl FreshTokens {
     pub(super) fn of_provider(tokens: TokenAnswer) -> Self {
-        Self {
-            access_token: tokens.access_token,
-            refresh_token: tokens.refresh_token,
-            expires_in: tokens.expires_in,
-        }
+        Self { access_token: tokens.access_token, refresh_token: tokens.refresh_token, expires_in: tokens.expires_in }
     }
 
-    /// The tokens of a login: the claims of the access token are read, and what the provider proved (its ID token and its
-    /// claims) is added.
+    /// The tokens of a login: the claims of the access token are read, and what the provider proved (its ID token and
+    /// its claims) is added.
     pub(super) async fn for_login(
         self,
         checks: &AccessTokenChecks,

@@ -17,18 +17,19 @@ pub struct Lifetime {
     pub total: Duration,
 }
 
-/// The lifetime of a token received at `received`: `exp − iat` if it is a JWT, else `expires_in`, else the time from receipt
-/// to `exp`, else one hour.
+/// The lifetime of a token received at `received`: `exp − iat` if it is a JWT, else `expires_in`, else the time from
+/// receipt to `exp`, else one hour.
 ///
-/// If the authority sent `expires_in`, the token expires that long after receipt, and not later than `exp − iat` after it:
-/// this needs no agreement of clocks. If the two ends differ by at most 5 s, the clocks agree and the earlier one counts,
-/// because `exp` has whole seconds. Without `expires_in`, `exp` counts as it is, unless `iat` lies in our future: then the
-/// authority's clock is ahead of ours, and the lifetime is counted from receipt.
+/// If the authority sent `expires_in`, the token expires that long after receipt, and not later than `exp − iat` after
+/// it: this needs no agreement of clocks. If the two ends differ by at most 5 s, the clocks agree and the earlier one
+/// counts, because `exp` has whole seconds. Without `expires_in`, `exp` counts as it is, unless `iat` lies in our
+/// future: then the authority's clock is ahead of ours, and the lifetime is counted from receipt.
 pub fn lifetime(access_token: &AccessToken, expires_in: Option<Duration>, received: Timestamp) -> Lifetime {
     let claims = oidc::claims_as_received(access_token.expose()).unwrap_or_default();
     let (issued, expires) = (date(&claims, "iat"), date(&claims, "exp"));
     let stated = issued.zip(expires).filter(|(issued, expires)| expires > issued).map(|(i, e)| e.since(i));
-    let total = stated.or(expires_in).or(expires.map(|expires| expires.since(received))).unwrap_or(UNKNOWN).min(LONGEST);
+    let total =
+        stated.or(expires_in).or(expires.map(|expires| expires.since(received))).unwrap_or(UNKNOWN).min(LONGEST);
     let clock_ahead = issued.is_some_and(|issued| issued > received);
     let span = expires_in.map(|span| stated.map_or(span, |stated| span.min(stated)).min(LONGEST));
     let expires_at = match (span.map(|span| received.plus(span)), expires) {

@@ -1,8 +1,8 @@
-//! The authority: it issues the access and refresh tokens. There are three kinds, each in a file or folder of its own: a
-//! backend (`backend`), the identity provider (`provider`), and the gateway itself (`gateway`).
+//! The authority: it issues the access and refresh tokens. There are three kinds, each in a file or folder of its own:
+//! a backend (`backend`), the identity provider (`provider`), and the gateway itself (`gateway`).
 //!
-//! Each kind has three verbs: issue tokens for a proof of who somebody is, refresh them, and sign out. To add a kind, add its
-//! file and a variant of [`AuthorityKind`]; the compiler then names every place that has to decide for it.
+//! Each kind has three verbs: issue tokens for a proof of who somebody is, refresh them, and sign out. To add a kind,
+//! add its file and a variant of [`AuthorityKind`]; the compiler then names every place that has to decide for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,6 +16,7 @@ use self::{
 };
 use crate::{
     call::{Caller, Template},
+    channel::Channel,
     clock::Clock,
     oidc::Provider,
     seal::KeyRing,
@@ -25,6 +26,7 @@ use crate::{
 };
 
 mod backend;
+mod client_device;
 mod first_login;
 mod gateway;
 mod issued;
@@ -36,21 +38,18 @@ mod provider;
 mod providers;
 mod requests;
 mod verify;
-mod visitor;
 
 pub use backend::{AnswerFields, BackendSettings, Pointer};
+pub use client_device::{ClientDevice, Device};
 pub use gateway::{CodeLogin, GatewaySettings};
 pub use issued::{AuthorityOutage, IssueError, Issued};
 pub use lifetime::{Lifetime, lifetime};
-pub use placeholders::{
-    CLAIMS, CREDENTIALS, EXCHANGE, LOGIN_NOTIFY, OTP, OTP_NOTIFY, OWN_CLAIMS, REFRESH, SIGN_OUT,
-};
+pub use placeholders::{CLAIMS, CREDENTIALS, EXCHANGE, LOGIN_NOTIFY, OTP, OTP_NOTIFY, OWN_CLAIMS, REFRESH, SIGN_OUT};
 pub use proof::{Proof, ProvedAddress};
 pub use requests::{RefreshRequest, SignOutRequest, SignedOut};
 pub use verify::{AccessClaims, BadKey, ShownToken, VerifyError, VerifyKeys, VerifySettings};
-pub use visitor::{Device, Visitor};
 
-pub use crate::oidc::{Allow, RefreshError};
+pub use crate::oidc::{Allow, Claims, RefreshError};
 
 /// The longest that a logout waits for the authority.
 const LONGEST_SIGN_OUT: Duration = Duration::from_secs(10);
@@ -60,8 +59,8 @@ const LONGEST_SIGN_OUT: Duration = Duration::from_secs(10);
 pub struct Settings {
     /// Which kind of authority issues the tokens.
     pub kind: AuthorityKind,
-    /// `[authority.verify]`: how a JWT access token is verified. Needed for `seal = false` and for roles from the access
-    /// token.
+    /// `[authority.verify]`: how a JWT access token is verified. Needed for `seal = false` and for roles from the
+    /// access token.
     pub verify: Option<VerifySettings>,
     /// `[login.notify]`: the call at a person's first login.
     pub notify: Option<Template>,
@@ -117,11 +116,9 @@ impl Authority {
     pub fn new(settings: Settings, deps: Deps) -> Result<Self, BadKey> {
         let Deps { caller, providers, http, store, ring, signer, clock, random } = deps;
         let verifier = match (&settings.kind, settings.verify) {
-            (AuthorityKind::Gateway(gateway), _) => {
-                Some(Verifier::of_own(&gateway.issuer, &gateway.audience, &signer))
-            }
+            (AuthorityKind::Gateway(gateway), _) => Some(Verifier::of_own(&gateway.issuer, &gateway.audience, &signer)),
             (AuthorityKind::Provider | AuthorityKind::Backend(_), Some(verify)) => {
-                Some(Verifier::new(verify, http, clock.clone())?)
+                Some(Verifier::new(verify, http, clock.clone(), random.clone())?)
             }
             (AuthorityKind::Provider | AuthorityKind::Backend(_), None) => None,
         };
@@ -134,7 +131,8 @@ impl Authority {
                 TokenIssuer::Provider(ProviderAuthority { providers, first_logins, checks: checks.clone() })
             }
             AuthorityKind::Backend(settings) => {
-                let backend = BackendAuthority { settings: *settings, caller, providers, checks: checks.clone(), clock };
+                let backend =
+                    BackendAuthority { settings: *settings, caller, providers, checks: checks.clone(), clock };
                 TokenIssuer::Backend(Box::new(backend))
             }
             AuthorityKind::Gateway(settings) => {
@@ -155,7 +153,7 @@ impl Authority {
     }
 
     /// Issues tokens for `proof`.
-    pub async fn issue(&self, proof: Proof, from: &Visitor) -> Result<Issued, IssueError> {
+    pub async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
         match &self.issuer {
             TokenIssuer::Provider(provider) => provider.issue(proof, from).await,
             TokenIssuer::Backend(backend) => backend.issue(proof, from).await,
@@ -166,7 +164,7 @@ impl Authority {
     /// Exchanges a refresh token for new tokens. Only [`RefreshError::Refused`] ends the session.
     ///
     /// The caller must run this to its end: the answer may hold the only valid tokens.
-    pub async fn refresh(&self, request: RefreshRequest<'_>, from: &Visitor) -> Result<Issued, RefreshError> {
+    pub async fn refresh(&self, request: RefreshRequest<'_>, from: &ClientDevice) -> Result<Issued, RefreshError> {
         match &self.issuer {
             TokenIssuer::Provider(provider) => provider.refresh(request).await,
             TokenIssuer::Backend(backend) => backend.refresh(request, from).await,
@@ -175,7 +173,7 @@ impl Authority {
     }
 
     /// Tells the authority that a session has ended. Takes 10 s at most; a failure does not fail the logout.
-    pub async fn sign_out(&self, request: SignOutRequest<'_>, from: &Visitor) -> SignedOut {
+    pub async fn sign_out(&self, request: SignOutRequest<'_>, from: &ClientDevice) -> SignedOut {
         let signed_out = async {
             match &self.issuer {
                 TokenIssuer::Provider(provider) => provider.sign_out(request).await,
@@ -195,7 +193,7 @@ impl Authority {
     }
 
     /// True if a one-time code of this channel logs in.
-    pub fn takes_codes(&self, channel: &str) -> bool {
+    pub fn takes_codes(&self, channel: Channel) -> bool {
         match &self.issuer {
             TokenIssuer::Provider(_) => false,
             TokenIssuer::Backend(backend) => backend.settings.otp.is_some(),

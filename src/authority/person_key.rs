@@ -16,8 +16,8 @@ pub(super) fn subject(identity: &Identity) -> Option<String> {
     }
 }
 
-/// The key of a person who logged in at a provider. It holds the issuer and not the provider's name in the configuration,
-/// which may be changed.
+/// The key of a person who logged in at a provider. It holds the issuer and not the provider's name in the
+/// configuration, which may be changed.
 pub(super) fn of_identity(identity: &Identity) -> Option<Digest> {
     let issuer = identity.claims.get("iss").and_then(Value::as_str).unwrap_or(&identity.provider);
     Some(key(&["identity", issuer, &subject(identity)?]))
@@ -25,7 +25,7 @@ pub(super) fn of_identity(identity: &Identity) -> Option<Digest> {
 
 /// The key of a person who proved an address.
 pub(super) fn of_address(address: &ProvedAddress) -> Digest {
-    key(&["address", address.channel, &address.address_e164])
+    key(&["address", address.channel.as_str(), &address.address_e164])
 }
 
 /// SHA-256 over length-prefixed parts, so that different lists of parts never give the same input.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     call::{Placeholder, Values},
+    channel::Channel,
     oidc::{Allow, Claims, Identity},
     secret::Secret,
 };
@@ -27,8 +28,8 @@ pub enum Proof {
 /// An address that a person proved with a one-time code.
 #[derive(Clone, Debug)]
 pub struct ProvedAddress {
-    /// `sms` or `email`.
-    pub channel: &'static str,
+    /// The channel that brought the code.
+    pub channel: Channel,
     /// The address as templates use it: a Korean number in domestic digits, other numbers in E.164, an e-mail address
     /// unchanged.
     pub address: String,
@@ -41,10 +42,9 @@ pub struct ProvedAddress {
 impl ProvedAddress {
     /// The claims that an identity provider would give about this address (OpenID Connect Core section 5.1).
     pub(super) fn claims(&self) -> Claims {
-        let claims = if self.channel == "email" {
-            json!({ "email": self.address_e164, "email_verified": true })
-        } else {
-            json!({ "phone_number": self.address_e164, "phone_number_verified": true })
+        let claims = match self.channel {
+            Channel::Email => json!({ "email": self.address_e164, "email_verified": true }),
+            Channel::Sms => json!({ "phone_number": self.address_e164, "phone_number_verified": true }),
         };
         if let Value::Object(claims) = claims { claims } else { Claims::new() }
     }
@@ -52,7 +52,7 @@ impl ProvedAddress {
     /// Adds to `values` what a call may say about the address.
     pub(super) fn values(&self, values: Values) -> Values {
         values
-            .with(Placeholder::Channel, self.channel)
+            .with(Placeholder::Channel, self.channel.as_str())
             .with(Placeholder::Address, self.address.clone())
             .with(Placeholder::AddressE164, self.address_e164.clone())
     }

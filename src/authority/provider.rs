@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{
+    client_device::ClientDevice,
     first_login::{FirstLogins, PersonLogin},
     issued::{FreshTokens, IssueError, Issued},
     proof::Proof,
     providers::Providers,
     requests::{RefreshRequest, SignOutRequest, SignedOut},
     verify::AccessTokenChecks,
-    visitor::Visitor,
 };
 use crate::oidc::{Identity, RefreshError, Refreshed};
 
@@ -21,14 +21,14 @@ pub(super) struct ProviderAuthority {
 }
 
 impl ProviderAuthority {
-    pub(super) async fn issue(&self, proof: Proof, from: &Visitor) -> Result<Issued, IssueError> {
+    pub(super) async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
         match proof {
             Proof::Provider(identity) => self.take_over_tokens(*identity, from).await,
             Proof::Credentials { .. } | Proof::Code(_) => Err(IssueError::Unsupported),
         }
     }
 
-    async fn take_over_tokens(&self, mut identity: Identity, from: &Visitor) -> Result<Issued, IssueError> {
+    async fn take_over_tokens(&self, mut identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
         self.providers.check_allowed(&identity)?;
         let tokens = identity.tokens.take().ok_or(IssueError::Unsupported)?;
         self.first_logins.tell_backend(|| PersonLogin::of_identity(&identity), from).await?;

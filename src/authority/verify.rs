@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     clock::{Clock, Timestamp},
     oidc::{self, Claims, Jws, KeySource, Unavailable, Verdict},
-    secret::{AccessToken, Secret},
+    secret::{AccessToken, Random, Secret},
     signing::Signer,
 };
 
@@ -90,8 +90,8 @@ impl AccessTokenChecks {
         verifier.read(token, Some((self.clock.now(), leeway)))
     }
 
-    /// The claims of a token that the authority has just issued; `None` if it is no JWT. Its times are not checked, because
-    /// the authority's clock may differ from ours.
+    /// The claims of a token that the authority has just issued; `None` if it is no JWT. Its times are not checked,
+    /// because the authority's clock may differ from ours.
     pub(super) async fn claims_of_new(&self, token: &AccessToken) -> Result<Option<AccessClaims>, VerifyError> {
         if let Some(verifier) = &self.verifier {
             let verified = match verifier.read(token.expose(), None) {
@@ -100,8 +100,8 @@ impl AccessTokenChecks {
             };
             match verified {
                 Ok(claims) => return Ok(Some(AccessClaims { claims, verified: true })),
-                // Without the keys the token is accepted unverified, because it came from the authority itself. Refusing it
-                // could lose the only valid tokens.
+                // Without the keys the token is accepted unverified, because it came from the authority itself.
+                // Refusing it could lose the only valid tokens.
                 Err(VerifyError::Unavailable(error)) => {
                     tracing::warn!(%error, "authority: the keys of [authority.verify] are not available");
                 }
@@ -121,7 +121,12 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(settings: VerifySettings, http: oidc::Http, clock: Clock) -> Result<Self, BadKey> {
+    pub(super) fn new(
+        settings: VerifySettings,
+        http: oidc::Http,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, BadKey> {
         let defaults: &[Algorithm] = match &settings.keys {
             VerifyKeys::Secret(_) => &[Algorithm::HS256],
             VerifyKeys::Jwks(_) | VerifyKeys::PublicKey(_) => oidc::ASYMMETRIC,
@@ -129,7 +134,7 @@ impl Verifier {
         let keys = match settings.keys {
             VerifyKeys::Secret(secret) => KeySource::secret(&secret),
             VerifyKeys::PublicKey(pem) => KeySource::public_key(&pem).ok_or(BadKey)?,
-            VerifyKeys::Jwks(url) => KeySource::at("authority keys".to_owned(), url, http, clock),
+            VerifyKeys::Jwks(url) => KeySource::at("authority keys".to_owned(), url, http, clock, random),
         };
         let algorithms = if settings.algorithms.is_empty() { defaults.to_vec() } else { settings.algorithms };
         Ok(Self { keys, algorithms, issuer: settings.issuer, audience: settings.audience })

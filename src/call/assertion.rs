@@ -1,4 +1,4 @@
-//! `vestibule-assertion`: a call that rests on the gateway's word carries that word, signed, for this one request.
+//! The `vestibule-assertion` header: a signed JWT by which a backend checks that a call was made by this gateway.
 
 use std::time::Duration;
 
@@ -9,36 +9,36 @@ use serde_json::json;
 
 use crate::{clock::Clock, secret::Random, signing::Signer};
 
-/// What it takes to vouch for a call.
+/// Signs assertions.
 #[derive(Clone)]
-pub struct Vouching {
-    /// Who signs.
+pub struct AssertionSigner {
+    /// The gateway's signing key.
     pub signer: Signer,
-    /// When.
+    /// For `iat` and `exp`.
     pub clock: Clock,
-    /// Where `jti` comes from.
+    /// For `jti`.
     pub random: Random,
 }
 
-/// What an assertion is bound to.
-pub(super) struct Sealing<'c> {
-    /// What the call is for.
+/// The request that an assertion is bound to.
+pub(super) struct SignedRequest<'c> {
+    /// `purpose`: what the call is for, e.g. `otp.login`.
     pub(super) purpose: &'static str,
-    /// The name of the upstream.
+    /// `aud`: the name of the upstream.
     pub(super) upstream: &'c str,
     pub(super) method: &'c str,
-    /// As on the wire, with the query.
+    /// `path`: as on the wire, with the query.
     pub(super) path: &'c str,
-    /// As on the wire.
+    /// As on the wire; `body_sha256` is its hash.
     pub(super) body: &'c [u8],
 }
 
-/// Long enough for clocks that are a little off, too short to be of use to who reads a log.
+/// Long enough for clocks that differ a little, too short to be of use to whoever finds one in a log.
 const LIFE: Duration = Duration::from_secs(60);
 
-impl Vouching {
-    /// A JWT that is good for one request alone: this method, path and body, at this upstream, within a minute.
-    pub(super) fn assertion(&self, call: &Sealing<'_>) -> HeaderValue {
+impl AssertionSigner {
+    /// A JWT that is valid for this method, path and body, at this upstream, for 60 s.
+    pub(super) fn assertion(&self, call: &SignedRequest<'_>) -> HeaderValue {
         let now = self.clock.now();
         let claims = json!({
             "iss": self.signer.issuer(),

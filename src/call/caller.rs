@@ -1,65 +1,58 @@
-//! Sending a filled template to a backend's targets, and telling apart what never reached it from what was never answered.
+//! Sends a filled template to a backend's targets, one after the other until one is reached.
 
 use std::{
-    net::IpAddr,
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use reqwest::{Client, RequestBuilder, redirect};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::{Position, Url};
 
-use super::{BadValue, Body, Template, Values, Vouching, assertion::Sealing};
-use crate::upstream::Target;
+use super::{
+    assertion::{AssertionSigner, SignedRequest},
+    fill::{BadValue, Values},
+    template::{Body, Template},
+};
+use crate::{
+    client::Client,
+    clock::Timestamp,
+    outbound::{self, HttpAnswer, Limits, Network, NoAnswer, Outbound, chain},
+    upstream::Target,
+};
 
-/// Where calls to one upstream go.
+/// An upstream that calls are made to.
 #[derive(Clone, Debug)]
 pub struct Backend {
     /// The upstream's name, for logs.
     pub name: String,
-    /// Its targets; asked in turn.
+    /// Its targets; each call begins with the next one.
     pub targets: Vec<Target>,
-    /// For the connection to be made.
+    /// For a connection to be made.
     pub connect_timeout: Duration,
 }
 
-/// On whose behalf a call is made.
-#[derive(Clone, Debug)]
-pub struct About {
-    /// The visitor's address.
-    pub client: IpAddr,
-    /// What the visitor's `User-Agent` said.
-    pub user_agent: Option<String>,
-}
-
 /// A backend's complete answer. It may hold tokens, so it cannot be printed.
-pub struct Answer {
+pub struct BackendAnswer {
     /// Its status.
     pub status: StatusCode,
     /// Its headers, `Set-Cookie` among them.
     pub headers: HeaderMap,
     /// Its body, where that is JSON, whatever its media type says.
     pub json: Option<Value>,
-    /// True where the body is a page for people: from a proxy in between or an error handler, never a backend's word on a token.
+    /// Whether the body is an HTML page ([`HttpAnswer::is_page`]): never a backend's word on a token.
     pub is_html: bool,
 }
 
 /// Why a call brought no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Nothing reached the backend: asking again cannot do anything twice.
-    #[error("the backend could not be reached")]
-    Unsent(#[source] reqwest::Error),
-    /// It was asked, but its answer did not come, or not to its end: it may have acted.
-    #[error("the backend did not answer")]
-    Unanswered(#[source] reqwest::Error),
-    /// Its answer is larger than any that makes sense.
-    #[error("the backend's answer is larger than {0} bytes")]
-    TooLarge(usize),
+    /// No complete answer came; [`NoAnswer`] tells whether the backend may have acted.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// The template cannot be filled with these values; nothing was sent.
     #[error(transparent)]
     Value(#[from] BadValue),
@@ -68,106 +61,106 @@ pub enum CallError {
 /// Calls backends.
 pub struct Caller {
     backends: Vec<Targets>,
-    /// Largest answer, in bytes: a few tokens and names.
-    most: usize,
-    /// Absent: no call can rest on the gateway's word.
-    vouching: Option<Vouching>,
+    /// In bytes: a few tokens and names.
+    largest_answer: usize,
+    /// Without one, calls that need an assertion fail with [`BadValue::Unsigned`].
+    assertions: Option<AssertionSigner>,
 }
 
 impl Caller {
-    /// A caller of these backends, in the order of the list of upstreams. Answers may have `most` bytes.
-    pub fn new(backends: Vec<Backend>, most: usize) -> reqwest::Result<Self> {
+    /// A caller of these backends, in the order of the list of upstreams. Answers may have `largest_answer` bytes.
+    pub fn new(backends: Vec<Backend>, largest_answer: usize) -> reqwest::Result<Self> {
         let backends = backends.into_iter().map(Targets::new).collect::<reqwest::Result<_>>()?;
-        Ok(Self { backends, most, vouching: None })
+        Ok(Self { backends, largest_answer, assertions: None })
     }
 
-    /// The same, able to sign the calls that rest on the gateway's word.
+    /// The same with a signer for the calls that need an assertion.
     #[must_use]
-    pub fn vouching(self, vouching: Vouching) -> Self {
-        Self { vouching: Some(vouching), ..self }
+    pub fn with_assertions(self, signer: AssertionSigner) -> Self {
+        Self { assertions: Some(signer), ..self }
     }
 
-    /// Makes the call. A target that cannot be reached is passed over for the next, for nothing was sent to it.
+    /// Makes the call on behalf of `client`, whose address and `User-Agent` it tells. After a target that was not reached, and so got nothing, the next one is tried.
     ///
     /// # Panics
-    /// Where the template names an upstream, or the upstream a target, that was not there when the configuration was read.
-    pub async fn call(&self, template: &Template, values: &Values, about: &About) -> Result<Answer, CallError> {
+    /// If the template's upstream is not one of the backends, or that one has no target.
+    pub async fn call(&self, template: &Template, values: &Values, client: &Client) -> Result<BackendAnswer, CallError> {
         let deadline = Instant::now() + template.timeout;
         let path = on_the_wire(&template.path.fill_path(values)?)?;
-        let body = Written::of(&template.body, values);
-        let mut headers = headers(template, &body, values, about)?;
+        let body = EncodedBody::of(&template.body, values);
+        let mut headers = headers(template, &body, values, client)?;
         let targets =
             self.backends.get(template.upstream).expect("a template's upstream was resolved when it was read");
         if let Some(purpose) = template.assertion {
-            let vouching = self.vouching.as_ref().ok_or(BadValue::Unsigned)?;
+            let signer = self.assertions.as_ref().ok_or(BadValue::Unsigned)?;
             let method = template.method.as_str();
-            let sealing = Sealing { purpose, upstream: &targets.name, method, path: &path, body: &body.bytes };
-            headers.insert(HeaderName::from_static("vestibule-assertion"), vouching.assertion(&sealing));
+            let request = SignedRequest { purpose, upstream: &targets.name, method, path: &path, body: &body.bytes };
+            headers.insert(HeaderName::from_static("vestibule-assertion"), signer.assertion(&request));
         }
-        // Tokens and the like may stand in any of them: never indexed, never printed.
+        // Any of them may hold a token: kept out of HTTP/2's header table and of debug output.
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let mut unsent = None;
-        for line in targets.in_turn() {
-            let url = address(&line.base, &path)?;
+        for target in targets.in_turn() {
+            let url = address(&target.base, &path)?;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() && unsent.is_some() {
                 break;
             }
-            let mut request = line.client.request(template.method.clone(), url).headers(headers.clone()).timeout(left);
+            let mut request = target.outbound.request(template.method.clone(), url).headers(headers.clone());
             if body.media_type.is_some() {
                 request = request.body(body.bytes.clone());
             }
-            match exchange(request, self.most).await {
-                Err(CallError::Unsent(error)) => {
+            match target.outbound.send(request, Limits { deadline: left, answer: self.largest_answer }).await {
+                Err(error @ NoAnswer::Unsent { .. }) => {
                     tracing::warn!(upstream = targets.name, error = %chain(&error), "call: target not reached");
                     unsent = Some(error);
                 }
-                done => return done,
+                answer => return Ok(answer?.into()),
             }
         }
-        Err(CallError::Unsent(unsent.expect("an upstream has at least one target")))
+        Err(unsent.expect("an upstream has at least one target").into())
     }
 }
-
-/// Below the keep-alive of common servers (Node.js closes after 5 s), so that a call seldom meets a connection that is just being closed.
-const IDLE: Duration = Duration::from_secs(4);
 
 /// The targets of one backend.
 struct Targets {
     name: String,
-    lines: Vec<Line>,
+    targets: Vec<TargetClient>,
+    /// Index of the target to ask first next time, modulo their number.
     next: AtomicUsize,
 }
 
-struct Line {
-    client: Client,
+struct TargetClient {
+    outbound: Outbound,
     /// Scheme, host and port.
     base: String,
 }
 
 impl Targets {
     fn new(backend: Backend) -> reqwest::Result<Self> {
-        let plain = client(backend.connect_timeout, None)?;
-        let lines = backend.targets.iter().map(|target| Line::new(target, &plain, backend.connect_timeout));
-        Ok(Self { lines: lines.collect::<reqwest::Result<_>>()?, name: backend.name, next: AtomicUsize::new(0) })
+        let Backend { name, targets, connect_timeout } = backend;
+        let outbound = |socket: Option<&Path>| {
+            let network = Network::Internal { socket };
+            Outbound::new(outbound::Settings { peer: "backend", connect_timeout, network })
+        };
+        let over_tcp = outbound(None)?;
+        let over_tcp = |scheme, host, port| (over_tcp.clone(), base(scheme, host, port));
+        let targets = targets.iter().map(|target| {
+            let (outbound, base) = match target {
+                Target::Http { host, port } => over_tcp("http", host, *port),
+                Target::Https { host, port } => over_tcp("https", host, *port),
+                // The name is what the backend sees in `Host`.
+                Target::Unix(path) => (outbound(Some(path))?, base("http", "localhost", 80)),
+            };
+            Ok(TargetClient { outbound, base })
+        });
+        Ok(Self { name, targets: targets.collect::<reqwest::Result<_>>()?, next: AtomicUsize::new(0) })
     }
 
     /// Every target once, beginning with another one each time.
-    fn in_turn(&self) -> impl Iterator<Item = &Line> {
-        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.lines.len().max(1);
-        self.lines[first..].iter().chain(&self.lines[..first])
-    }
-}
-
-impl Line {
-    fn new(target: &Target, plain: &Client, connect_timeout: Duration) -> reqwest::Result<Self> {
-        let (client, base) = match target {
-            Target::Http { host, port } => (plain.clone(), base("http", host, *port)),
-            Target::Https { host, port } => (plain.clone(), base("https", host, *port)),
-            // The name is what the backend sees in `Host`.
-            Target::Unix(path) => (client(connect_timeout, Some(path))?, base("http", "localhost", 80)),
-        };
-        Ok(Self { client, base })
+    fn in_turn(&self) -> impl Iterator<Item = &TargetClient> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.targets.len().max(1);
+        self.targets[first..].iter().chain(&self.targets[..first])
     }
 }
 
@@ -175,39 +168,24 @@ fn base(scheme: &str, host: &str, port: u16) -> String {
     if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") }
 }
 
-/// No redirect is followed (it could carry a token elsewhere) and no proxy of the environment stands between us and a backend.
-fn client(connect_timeout: Duration, socket: Option<&std::path::Path>) -> reqwest::Result<Client> {
-    let builder = Client::builder()
-        .connect_timeout(connect_timeout)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .pool_idle_timeout(IDLE)
-        .no_proxy();
-    match socket {
-        Some(path) => builder.unix_socket(path),
-        None => builder,
-    }
-    .build()
-}
-
-/// Joined as text: to resolve `//host/` as a reference would let a path name another host.
+/// Joined as text: resolving a path `//host/` as a reference would name another host.
 fn address(base: &str, path: &str) -> Result<Url, BadValue> {
     Url::parse(&format!("{base}{path}")).map_err(|_| BadValue::Syntax("path".to_owned()))
 }
 
-/// Path and query exactly as the request line will have them, whichever target is asked.
+/// Path and query exactly as the request line will have them, whichever target is called.
 fn on_the_wire(path: &str) -> Result<String, BadValue> {
     let url = address("http://upstream", path)?;
     Ok(url[Position::BeforePath..Position::AfterQuery].to_owned())
 }
 
-/// A body as it is sent: what is signed for and what is sent are the same bytes.
-struct Written {
+/// A body as it is sent: the same bytes are hashed for the assertion and sent.
+struct EncodedBody {
     media_type: Option<HeaderValue>,
     bytes: Bytes,
 }
 
-impl Written {
+impl EncodedBody {
     fn of(body: &Body, values: &Values) -> Self {
         let (media_type, text) = match body {
             Body::Empty => return Self { media_type: None, bytes: Bytes::new() },
@@ -222,16 +200,16 @@ impl Written {
     }
 }
 
-fn headers(template: &Template, body: &Written, values: &Values, about: &About) -> Result<HeaderMap, BadValue> {
+fn headers(template: &Template, body: &EncodedBody, values: &Values, client: &Client) -> Result<HeaderMap, BadValue> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     if let Some(media_type) = &body.media_type {
         headers.insert(header::CONTENT_TYPE, media_type.clone());
     }
-    if let Ok(client) = HeaderValue::from_str(&about.client.to_canonical().to_string()) {
-        headers.insert(HeaderName::from_static("x-forwarded-for"), client);
+    if let Ok(address) = HeaderValue::from_str(&client.address().to_string()) {
+        headers.insert(HeaderName::from_static("x-forwarded-for"), address);
     }
-    if let Some(agent) = about.user_agent.as_deref().and_then(|agent| HeaderValue::from_str(agent).ok()) {
+    if let Some(agent) = client.user_agent().and_then(|agent| HeaderValue::from_str(agent).ok()) {
         headers.insert(header::USER_AGENT, agent);
     }
     for (name, text) in &template.headers {
@@ -246,40 +224,20 @@ fn headers(template: &Template, body: &Written, values: &Values, about: &About) 
     Ok(headers)
 }
 
-async fn exchange(request: RequestBuilder, most: usize) -> Result<Answer, CallError> {
-    let mut response = request.send().await.map_err(|error| {
-        let error = error.without_url();
-        // Whatever is not known to have failed before the connection stood may have been sent.
-        if error.is_connect() || error.is_builder() { CallError::Unsent(error) } else { CallError::Unanswered(error) }
-    })?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| CallError::Unanswered(error.without_url()))? {
-        if body.len() + chunk.len() > most {
-            return Err(CallError::TooLarge(most));
+impl From<HttpAnswer> for BackendAnswer {
+    fn from(answer: HttpAnswer) -> Self {
+        Self {
+            status: answer.status,
+            is_html: answer.is_page(),
+            json: serde_json::from_slice(&answer.body).ok(),
+            headers: answer.headers,
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(Answer {
-        status: response.status(),
-        is_html: is_html(response.headers(), &body),
-        json: serde_json::from_slice(&body).ok(),
-        headers: std::mem::take(response.headers_mut()),
-    })
 }
 
-/// Whether a body is a page for people, by its media type or by its beginning.
-pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
-    let says_so = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.to_ascii_lowercase().contains("html"));
-    let start = body.trim_ascii_start();
-    let start = start[..start.len().min(14)].to_ascii_lowercase();
-    says_so || start.starts_with(b"<!doctype html") || start.starts_with(b"<html")
-}
-
-/// The error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+impl BackendAnswer {
+    /// What its `Retry-After` says; an hour at most.
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        outbound::retry_after(&self.headers, now)
+    }
 }

@@ -1,4 +1,4 @@
-//! Filling a template: in JSON, forms, paths, headers and cookies alike a value stays data.
+//! Fills a template: each value is encoded for where it stands, so that it stays data.
 
 use std::collections::HashMap;
 
@@ -6,31 +6,31 @@ use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-use super::{Json, Piece, Placeholder, Text};
+use super::template::{Json, Piece, Placeholder, Text};
 
-/// What the placeholders of one call stand for. It holds tokens and passwords, so it cannot be printed.
+/// The values of one call's placeholders. It holds tokens and passwords, so it has no `Debug`.
 #[derive(Clone, Default)]
 pub struct Values {
     named: HashMap<Placeholder, Value>,
     claims: Map<String, Value>,
 }
 
-/// A value that cannot stand where the template wants it; the name is the placeholder's.
+/// Why a template cannot be filled. Nothing is sent then.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadValue {
-    /// Empty, `.` or `..` as part of a path.
+    /// The value of this placeholder is empty, `.` or `..`, which cannot be a segment of a path.
     #[error("the value of `{0}` cannot be part of a path")]
     Path(String),
-    /// A header, cookie or path that HTTP does not allow, from the template's own text.
+    /// The template's own text makes this header, cookie or path invalid in HTTP.
     #[error("the template's `{0}` is not valid in HTTP")]
     Syntax(String),
-    /// The call rests on the gateway's word, and there is nobody to sign it.
-    #[error("the call needs the gateway's signature, and nobody signs")]
+    /// The call needs a signed assertion, and the caller has no [`AssertionSigner`](super::AssertionSigner).
+    #[error("the call needs the gateway's signature, and no signer is set")]
     Unsigned,
 }
 
 impl Values {
-    /// Nothing yet.
+    /// No values.
     pub fn new() -> Self {
         Self::default()
     }
@@ -84,7 +84,7 @@ impl Json {
 }
 
 impl Json {
-    /// The value without what is not known: a member or element whose placeholder stands for nothing is left out, and so is the whole where it is one itself.
+    /// The JSON without the members and elements whose placeholders have no value; `None` where the whole has none.
     pub fn fill_known(&self, values: &Values) -> Option<Value> {
         Some(match self {
             Self::Plain(value) => value.clone(),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_can_be_left_out() {
+    fn members_without_a_value_can_be_left_out() {
         let template = json!({"e": "{email}", "n": "{claims.none}", "t": "<{claims.none}>", "l": [1, "{claims.none}"], "o": {"x": "{claims.none}"}, "nul": null});
         let filled = Json::from_value(&template, ALL).unwrap().fill_known(&email("a@b.kr"));
         assert_eq!(filled, Some(json!({"e": "a@b.kr", "l": [1], "o": {}, "nul": null})));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_holds_values_as_one_segment_or_fails() {
+    fn a_value_in_a_path_stays_one_segment_or_is_refused() {
         for (value, path) in [
             ("a@b.kr", "/u/a%40b.kr/x"),
             ("../admin", "/u/..%2Fadmin/x"),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_holds_visible_ascii_as_it_is_and_the_rest_encoded() {
+    fn a_value_in_a_header_is_percent_encoded_unless_it_is_visible_ascii() {
         for (value, header) in
             [("a;b=c%", "x a;b=c%"), ("내 폰", "x %EB%82%B4%20%ED%8F%B0"), ("a\r\nb: c", "x a%0D%0Ab:%20c")]
         {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_value_cannot_begin_another_cookie() {
+    fn a_value_in_a_cookie_cannot_begin_another_cookie() {
         assert_eq!(text("{email}").fill_cookie(&email("a=1; b=\"2\"")), "a=1%3B%20b=%222%22");
     }
 }

@@ -1,13 +1,13 @@
-//! From the text of a template to its pieces: which `{words}` are placeholders, and which are mistakes.
+//! Parses the text of a template: which `{words}` are placeholders, and which are mistakes.
 
 use serde_json::Value;
 
-use super::{Json, Piece, Placeholder, Text};
+use super::template::{Json, Piece, Placeholder, Text};
 
-/// What is wrong with a template's text.
+/// A mistake in a template's text.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// A `{word}` that does not exist where this call is made.
+    /// A `{word}` that is no placeholder of this call.
     #[error("unknown placeholder `{{{name}}}`")]
     Unknown {
         /// The word between the braces.
@@ -15,13 +15,13 @@ pub enum TemplateError {
         /// The placeholder that was probably meant, without braces.
         suggestion: Option<String>,
     },
-    /// A placeholder inside the text of a query: a value would become syntax there.
+    /// A placeholder inside the text of a GraphQL query, where its value would become syntax.
     #[error("a placeholder inside a query would let a value become syntax; pass it as a variable")]
     InsideQuery,
 }
 
 impl Text {
-    /// Reads `text`. `allowed` holds the names that exist where the call is made; `claims.` stands for every `{claims.NAME}`.
+    /// Parses `text`. `allowed` has the names of this call's placeholders; `claims.` stands for every `{claims.NAME}`.
     pub fn parse(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
@@ -52,7 +52,7 @@ impl Text {
 }
 
 impl Json {
-    /// Reads a template's `json`: placeholders stand in its strings, never in its names.
+    /// Parses a template's `json`: placeholders may stand in its strings, not in its names.
     pub fn from_value(value: &Value, allowed: &[&str]) -> Result<Self, TemplateError> {
         Ok(match value {
             Value::String(text) => Self::from_text(text, allowed)?,
@@ -107,7 +107,7 @@ impl Placeholder {
         })
     }
 
-    /// The name in lists of what is allowed: `claims.` for every claim.
+    /// The name in lists of allowed placeholders: `claims.` for every claim.
     pub(super) fn family(&self) -> &'static str {
         match self {
             Self::Provider => "provider",
@@ -135,7 +135,7 @@ impl Placeholder {
 
 const CLAIMS: &str = "claims.";
 
-/// The word between the brace that `text` begins with and its closing one; `None` where that brace is an ordinary character.
+/// The name between the braces that `text` begins with; `None` where that brace is ordinary text.
 fn word(text: &str) -> Option<&str> {
     let inside = text.strip_prefix('{')?;
     let name = &inside[..inside.find('}')?];
@@ -163,7 +163,7 @@ fn suggestion(name: &str, allowed: &[&str]) -> Option<String> {
     (distance <= 2).then(|| best.to_owned())
 }
 
-/// `deviceId` is `device_id` with other habits.
+/// The distance without underscores: `deviceId` is meant to be `device_id`.
 fn squeezed_distance(a: &str, b: &str) -> usize {
     strsim::damerau_levenshtein(&a.replace('_', ""), &b.replace('_', ""))
 }

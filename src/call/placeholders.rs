@@ -1,9 +1,9 @@
-//! What a template asks for, wherever in it that stands.
+//! Lists the placeholders of a template.
 
-use super::{Body, Json, Piece, Placeholder, Template, Text};
+use super::template::{Body, Json, Piece, Placeholder, Template, Text};
 
 impl Template {
-    /// Every placeholder of the call, as often as it stands there.
+    /// Every placeholder in any part of the call, as often as it occurs.
     pub fn placeholders(&self) -> Vec<&Placeholder> {
         let form = if let Body::Form(form) = &self.body { &form[..] } else { &[] };
         let headers = self.headers.iter().map(|(_, text)| text);

@@ -1,18 +1,23 @@
-//! What a backend sees of a call, and what the caller makes of its answers and failures.
+//! Tests of calls against a scripted backend: what it sees, and what its answers and failures become.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use http::{HeaderValue, StatusCode};
-use serde_json::json;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    client::Client,
+    outbound::NoAnswer,
     scripted::{self, Reply, Server},
     upstream::Target,
 };
 
-fn about() -> About {
-    About { client: "::ffff:192.0.2.7".parse().unwrap(), user_agent: Some("Phone/1.0".to_owned()) }
+fn client() -> Client {
+    Client::named("::ffff:192.0.2.7", "Phone/1.0")
 }
 
 fn text(text: &str) -> Text {
@@ -46,22 +51,22 @@ fn target(address: std::net::SocketAddr) -> Target {
     Target::Http { host: address.ip().to_string(), port: address.port() }
 }
 
-async fn call(server: &Server, template: &Template) -> Result<Answer, CallError> {
-    caller(vec![target(server.address)]).call(template, &values(), &about()).await
+async fn call(server: &Server, template: &Template) -> Result<BackendAnswer, CallError> {
+    caller(vec![target(server.address)]).call(template, &values(), &client()).await
 }
 
-fn kind(result: &Result<Answer, CallError>) -> &'static str {
+fn kind(result: &Result<BackendAnswer, CallError>) -> &'static str {
     match result {
         Ok(_) => "answered",
-        Err(CallError::Unsent(_)) => "unsent",
-        Err(CallError::Unanswered(_)) => "unanswered",
-        Err(CallError::TooLarge(_)) => "too large",
+        Err(CallError::NoAnswer(NoAnswer::Unsent { .. })) => "unsent",
+        Err(CallError::NoAnswer(NoAnswer::Unanswered { .. })) => "unanswered",
+        Err(CallError::NoAnswer(NoAnswer::TooLarge { .. })) => "too large",
         Err(CallError::Value(_)) => "bad value",
     }
 }
 
 #[tokio::test]
-async fn the_backend_sees_the_filled_template_and_whom_it_is_for() {
+async fn the_backend_sees_the_filled_template_and_the_clients_address_and_user_agent() {
     let server = Server::start(|_| Reply::json(201, &json!({"accessToken": "a"})).with("set-cookie", "x=1")).await;
     let answer = call(&server, &template("/auth/{email}?e={email}")).await.unwrap();
     assert_eq!((answer.status, answer.is_html), (StatusCode::CREATED, false));
@@ -84,7 +89,7 @@ async fn the_backend_sees_the_filled_template_and_whom_it_is_for() {
 }
 
 #[tokio::test]
-async fn a_form_is_encoded_field_by_field() {
+async fn a_value_in_a_form_cannot_add_a_field() {
     let server = Server::start(|_| Reply::json(200, &json!({}))).await;
     let form = Body::Form(vec![("e".to_owned(), text("{email}&x=1"))]);
     call(&server, &Template { body: form, ..template("/f") }).await.unwrap();
@@ -93,10 +98,10 @@ async fn a_form_is_encoded_field_by_field() {
 
 #[tokio::test]
 async fn failures_before_and_after_sending_are_told_apart() {
-    let refused = caller(vec![target(scripted::dead_address().await)]).call(&template("/x"), &values(), &about()).await;
+    let refused = caller(vec![target(scripted::dead_address().await)]).call(&template("/x"), &values(), &client()).await;
     assert_eq!(kind(&refused), "unsent");
     let unresolved = vec![Target::Http { host: "name.invalid".to_owned(), port: 80 }];
-    assert_eq!(kind(&caller(unresolved).call(&template("/x"), &values(), &about()).await), "unsent");
+    assert_eq!(kind(&caller(unresolved).call(&template("/x"), &values(), &client()).await), "unsent");
 
     for (reply, expected) in [
         (Reply::Reset, "unanswered"),
@@ -113,7 +118,7 @@ async fn failures_before_and_after_sending_are_told_apart() {
     let impatient = Template { timeout: Duration::from_millis(50), ..template("/x") };
     assert_eq!(kind(&call(&server, &impatient).await), "unanswered");
     assert_eq!(
-        kind(&caller(vec![target(server.address)]).call(&template("/{email}"), &Values::new(), &about()).await),
+        kind(&caller(vec![target(server.address)]).call(&template("/{email}"), &Values::new(), &client()).await),
         "bad value"
     );
 }
@@ -123,25 +128,25 @@ async fn a_tls_handshake_that_fails_sent_nothing() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closing = Target::Https { host: "127.0.0.1".to_owned(), port: listener.local_addr().unwrap().port() };
     let closer = tokio::spawn(async move { drop(listener.accept().await) });
-    assert_eq!(kind(&caller(vec![closing]).call(&template("/x"), &values(), &about()).await), "unsent");
+    assert_eq!(kind(&caller(vec![closing]).call(&template("/x"), &values(), &client()).await), "unsent");
     closer.await.unwrap();
 }
 
 #[tokio::test]
-async fn targets_take_turns_and_a_dead_one_is_passed_over() {
+async fn targets_take_turns_and_one_that_is_down_is_skipped() {
     let (a, b) =
         (Server::start(|_| Reply::json(200, &json!({}))).await, Server::start(|_| Reply::json(200, &json!({}))).await);
     let dead = scripted::dead_address().await;
     let caller = caller(vec![target(a.address), target(dead), target(b.address)]);
     for _ in 0..6 {
-        caller.call(&template("/x"), &values(), &about()).await.unwrap();
+        caller.call(&template("/x"), &values(), &client()).await.unwrap();
     }
     assert_eq!(a.seen().len() + b.seen().len(), 6);
     assert!(a.seen().len() >= 2 && b.seen().len() >= 2);
 }
 
 #[tokio::test]
-async fn a_unix_socket_is_a_target_too() {
+async fn a_target_may_be_a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.sock");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
@@ -151,14 +156,14 @@ async fn a_unix_socket_is_a_target_too() {
         let (mut socket, _) = listener.accept().await.unwrap();
         scripted::serve(&mut socket, &|_: &scripted::Seen| Reply::json(200, &json!({"ok": true})), &served).await;
     });
-    let answer = caller(vec![Target::Unix(path)]).call(&template("/x"), &values(), &about()).await.unwrap();
+    let answer = caller(vec![Target::Unix(path)]).call(&template("/x"), &values(), &client()).await.unwrap();
     assert_eq!(answer.json, Some(json!({"ok": true})));
     backend.await.unwrap();
     assert_eq!(record.lock().unwrap()[0].target, "/x");
 }
 
 #[tokio::test]
-async fn a_page_is_known_by_its_media_type_or_its_beginning() {
+async fn an_html_page_is_known_by_its_media_type_or_its_beginning() {
     for (media_type, body, html) in [
         ("text/html; charset=utf-8", "{}", true),
         ("application/json", " \n<!DOCTYPE HTML><p>", true),
@@ -177,9 +182,9 @@ fn signer() -> crate::signing::Signer {
     crate::signing::Signer::new(vec![crate::signing::SigningKey::derived(&key)], "https://app.example")
 }
 
-fn vouching(server: &Server) -> Caller {
+fn signing_caller(server: &Server) -> Caller {
     let (signer, clock) = (signer(), crate::clock::Clock::movable());
-    caller(vec![target(server.address)]).vouching(Vouching { signer, clock, random: crate::secret::Random::system() })
+    caller(vec![target(server.address)]).with_assertions(AssertionSigner { signer, clock, random: crate::secret::Random::system() })
 }
 
 /// The claims of an assertion that the published keys verify.
@@ -195,15 +200,15 @@ fn verified(assertion: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_rests_on_the_gateways_word_says_so_for_this_one_request() {
+async fn an_assertion_is_signed_for_one_method_path_and_body() {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let server = Server::start(|_| Reply::json(200, &json!({}))).await;
-    let caller = vouching(&server);
+    let caller = signing_caller(&server);
     let form = Body::Form(vec![("e".to_owned(), text("{email}&x=1"))]);
     let body = template("/a").body;
     let (claimed, mut ids) = (Some("otp.login"), std::collections::BTreeSet::new());
     for (path, body) in [("/a//b/{email}?e={email}&f", body), ("/a/../f", form), ("/none", Body::Empty)] {
-        caller.call(&Template { body, assertion: claimed, ..template(path) }, &values(), &about()).await.unwrap();
+        caller.call(&Template { body, assertion: claimed, ..template(path) }, &values(), &client()).await.unwrap();
         let seen = server.seen().pop().unwrap();
         let claims = verified(seen.header("vestibule-assertion").unwrap());
         assert_eq!((claims["method"].as_str(), claims["purpose"].as_str()), (Some("POST"), claimed));
@@ -214,12 +219,12 @@ async fn what_rests_on_the_gateways_word_says_so_for_this_one_request() {
         ids.insert(claims["jti"].to_string());
     }
     assert_eq!(ids.len(), 3);
-    caller.call(&template("/x"), &values(), &about()).await.unwrap();
+    caller.call(&template("/x"), &values(), &client()).await.unwrap();
     assert_eq!(server.seen().pop().unwrap().header("vestibule-assertion"), None, "where nothing rests on it");
 }
 
 #[tokio::test]
-async fn without_a_signature_a_call_that_needs_one_is_not_made() {
+async fn without_a_signer_a_call_that_needs_an_assertion_is_not_made() {
     let server = Server::start(|_| Reply::json(200, &json!({}))).await;
     let unsigned = call(&server, &Template { assertion: Some("otp.login"), ..template("/x") }).await;
     assert_eq!((kind(&unsigned), server.seen().len()), ("bad value", 0));

@@ -84,7 +84,7 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
         probes.push(Probe { what, tried: published(provider).boxed() });
     }
     if let Some(VerifyKeys::Jwks(url)) = config.authority.verify.as_ref().map(|verify| &verify.keys) {
-        let keys = KeySource::at("authority keys".to_owned(), url.clone(), http, clock);
+        let keys = KeySource::at("authority keys".to_owned(), url.clone(), http, clock, Random::system());
         probes.push(Probe {
             what: format!("authority.verify {url}"),
             tried: async move { counted(keys.count().await) }.boxed(),

@@ -1,11 +1,11 @@
-//! `allow`: who may come in, where the gateway's word is what counts.
+//! `allow`: which people may log in, where the gateway itself decides that (authorities `provider` and `gateway`).
 
 use serde_json::Value;
 
 use super::{Allow, Claims};
 
 impl Allow {
-    /// True if a person with these claims may come in.
+    /// Whether a person with these claims may log in.
     pub fn permits(&self, claims: &Claims) -> bool {
         let Self::Listed { email_domains, emails, claims: listed } = self else { return true };
         if email_domains.is_empty() && emails.is_empty() && listed.is_empty() {
@@ -20,15 +20,15 @@ impl Allow {
     }
 }
 
-/// The e-mail's local part and domain in lower case, if the provider vouches for it with `true` and nothing but `true`, and it can be read in
-/// one way only.
+/// The e-mail's local part and domain in lower case, if `email_verified` is the boolean `true` and no two readers could
+/// split the address differently.
 fn verified_email(claims: &Claims) -> Option<(String, String)> {
     if claims.get("email_verified") != Some(&Value::Bool(true)) {
         return None;
     }
     let email = claims.get("email")?.as_str()?;
     let (local, domain) = email.split_once('@')?;
-    // RFC 5322's atext and dots: no quotes, comments, lists or second `@`.
+    // RFC 5322's atext (section 3.2.3) and dots: no quotes, comments, lists or second `@`.
     let plain = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     let is_plain = !local.is_empty() && local.chars().all(plain);
     let is_name = !domain.is_empty() && domain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_counts_exactly_and_only_if_the_address_is_verified() {
+    fn an_email_domain_must_match_exactly_and_the_address_be_verified() {
         let corp = allow(&["corp.com"], &["guest@else.kr"], vec![]);
         for (email, verified, expected) in [
             ("a@corp.com", json!(true), true),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn every_listed_claim_must_be_met() {
+    fn every_listed_claim_must_have_one_of_its_listed_values() {
         let both = allow(
             &[],
             &[],
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn anyone_means_anyone_and_an_empty_list_nobody() {
+    fn allow_anyone_permits_everybody_and_empty_lists_nobody() {
         assert!(permits(&Allow::Anyone, &json!({})));
         assert!(!permits(&allow(&[], &[], vec![]), &json!({"email": "a@b.kr", "email_verified": true})));
     }

@@ -1,4 +1,4 @@
-//! An identity provider for unit tests, played by the scripted server: everything it publishes and answers can be replaced.
+//! An identity provider for unit tests, on the scripted server: everything it publishes and answers can be replaced.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use crate::{
     secret::{IdToken, Random, Secret},
 };
 
-/// A key that signs whatever it is given.
+/// A key, or a constant signature.
 pub(crate) enum Signer {
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
@@ -77,7 +77,7 @@ impl Signer {
         format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
     }
 
-    /// A token of this header and these claims, whatever they are.
+    /// A signed token with this header and these claims, valid or not.
     pub(crate) fn sign(&self, header: &str, claims: &Value) -> String {
         let signed = format!("{}.{}", b64(header.as_bytes()), b64(claims.to_string().as_bytes()));
         let signature = match self {
@@ -101,7 +101,7 @@ pub(crate) fn b64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The provider's side.
+/// The running provider.
 pub(crate) struct Fake {
     pub(crate) server: Server,
     pub(crate) signer: Signer,
@@ -136,12 +136,12 @@ impl Fake {
         self.replies.lock().unwrap().insert(path, reply);
     }
 
-    /// Back to what is usual at a path.
+    /// Answers as by default at a path from now on.
     pub(crate) fn usual(&self, path: &'static str) {
         self.replies.lock().unwrap().remove(path);
     }
 
-    /// The usual metadata with some members replaced.
+    /// The default metadata with some members replaced.
     pub(crate) fn metadata_with(&self, members: Value) -> Reply {
         let mut metadata = metadata(&self.server.address.to_string());
         let Value::Object(members) = members else { panic!("an object") };
@@ -153,7 +153,7 @@ impl Fake {
         format!("http://{}", self.server.address)
     }
 
-    /// Good claims with some replaced; null removes one.
+    /// Valid claims with some replaced; null removes one.
     pub(crate) fn claims(&self, changes: Value) -> Value {
         let now = self.clock.now().as_secs();
         let mut claims = json!({"iss": self.issuer(), "sub": "u1", "aud": CLIENT, "iat": now, "exp": now + 300});

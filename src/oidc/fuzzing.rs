@@ -1,4 +1,4 @@
-//! What must hold of any text that stands where a signed token is expected.
+//! The invariants of the token parser, for the fuzz target and its unit test.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
@@ -13,7 +13,8 @@ use crate::{clock::Timestamp, secret::Secret};
 
 const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
-/// What is taken apart is what was signed, it names an algorithm of ours and nothing twice, and without its key it is never genuine.
+/// Parses `token` as an ID token. What is parsed must be what was signed, with an algorithm of ours and no member twice;
+/// without the right key it must never be genuine.
 pub(crate) fn id_token(token: &str) {
     let Some(jws) = Jws::parse(token) else { return };
     let parts: Vec<_> = token.split('.').collect();

@@ -1,4 +1,4 @@
-//! The checks of an ID token's claims (OpenID Connect Core section 3.1.3.7); its signature is another matter.
+//! The checks of an ID token's claims (OpenID Connect Core section 3.1.3.7); [`super::jws`] checks its signature.
 
 use std::time::Duration;
 
@@ -13,47 +13,48 @@ use crate::{
     secret::{self, AccessToken},
 };
 
-/// Why an ID token, or the profile in its place, is not believed; for the log.
+/// Why an ID token, or the profile that takes its place in OAuth 2.0, proves nothing; for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Flaw {
-    /// It is no signed token that we can read, or a token of another kind.
+    /// It is not a signed token that we can read, or `typ` says that it is a token of another kind.
     #[error("not a readable ID token")]
     Form,
-    /// `iss`.
+    /// `iss` is absent or another's.
     #[error("another issuer")]
     Issuer,
-    /// `aud` or `azp`.
+    /// `aud` or `azp` does not name this client.
     #[error("made for another client")]
     Audience,
-    /// `sub`.
+    /// `sub` is absent or another person's.
     #[error("no or another subject")]
     Subject,
-    /// `exp`, `iat` or `nbf` absent, absurd, or not now.
+    /// `exp` or `iat` is absent, or one of `exp`, `iat` and `nbf` is no date or excludes this moment.
     #[error("not valid at this time")]
     Time,
-    /// `nonce`.
+    /// `nonce` is absent or of another login.
     #[error("another nonce")]
     Nonce,
-    /// `at_hash`.
+    /// `at_hash` is of another access token.
     #[error("made for another access token")]
     AccessToken,
-    /// The profile, where that takes the ID token's place.
+    /// OAuth 2.0: the profile request was refused, or its answer says that it failed.
     #[error("the provider does not give the profile")]
     Profile,
-    /// The signature, its key or its algorithm.
+    /// The signature is wrong, or its key or algorithm is not one of the issuer's.
     #[error("not signed by the issuer")]
     Signature,
 }
 
-/// What an ID token must say.
+/// What the claims of an ID token must say.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) preset: Preset,
-    /// Those that `aud` and `azp` may name.
+    /// The values of which `aud` and `azp` may name any.
     pub(super) audiences: &'a [String],
     pub(super) nonce: Option<&'a str>,
-    /// The access token it came with.
+    /// The access token it came with, for `at_hash`.
     pub(super) access_token: Option<&'a AccessToken>,
+    /// Longest time since `iat`.
     pub(super) max_age: Option<Duration>,
     pub(super) now: Timestamp,
 }
@@ -120,14 +121,14 @@ impl Expected<'_> {
     }
 }
 
-/// A NumericDate (RFC 7519 section 2) between 1970 and the year 9999; anything else is no date.
+/// A NumericDate (RFC 7519 section 2) between 1970 and the year 9999; `None` for anything else.
 pub(crate) fn numeric_date(value: &Value) -> Option<Timestamp> {
     let seconds = value.as_f64().filter(|seconds| (0.0..253_402_300_800.0).contains(seconds))?;
     #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
     Some(Timestamp::from_millis((seconds * 1000.0) as i64))
 }
 
-/// `at_hash`: the left half of the hash that belongs to the token's algorithm.
+/// `at_hash` (OpenID Connect Core section 3.1.3.6): the left half of the hash that the token's algorithm uses.
 fn half_hash(algorithm: Algorithm, access_token: &AccessToken) -> String {
     let hash = match algorithm {
         Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 | Algorithm::HS384 => &digest::SHA384,

@@ -1,4 +1,5 @@
-//! Signed tokens (RFC 7515, compact form): taken apart strictly, and verified with an algorithm that the key and our list allow, never the token alone.
+//! Signed tokens (RFC 7515 section 7.1, compact form): parsed strictly, and verified only with an algorithm that both
+//! the key and our list allow.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
@@ -11,7 +12,7 @@ use serde_json::Value;
 use super::Claims;
 use crate::secret::Secret;
 
-/// What may sign a token by default; everything here needs a key that is public.
+/// The algorithms accepted by default: those with a public key.
 pub(crate) const ASYMMETRIC: &[Algorithm] = &[
     Algorithm::RS256,
     Algorithm::ES256,
@@ -24,9 +25,10 @@ pub(crate) const ASYMMETRIC: &[Algorithm] = &[
     Algorithm::PS512,
 ];
 
-/// A token in its parts; nothing of it is verified yet.
+/// A parsed token; its signature is not verified yet.
 pub(crate) struct Jws<'a> {
     pub(crate) algorithm: Algorithm,
+    /// `typ` of the header.
     pub(crate) kind: Option<String>,
     pub(crate) claims: Claims,
     key_id: Option<String>,
@@ -34,10 +36,10 @@ pub(crate) struct Jws<'a> {
     signature: &'a str,
 }
 
-/// 64 KiB: no token that fits a header is larger.
+/// In bytes: no token that fits a header is larger.
 const TOKEN_LIMIT: usize = 64 << 10;
 
-/// A member that is there twice is an error here, for two readers could take different ones.
+/// A member that occurs twice is an error: two readers could take different ones.
 #[derive(Deserialize)]
 struct Header {
     alg: String,
@@ -48,7 +50,7 @@ struct Header {
 }
 
 impl<'a> Jws<'a> {
-    /// Takes the token apart. `None` for anything but three parts with a header we understand and claims that are an object.
+    /// Parses the token. `None` for anything but three parts with a header we understand and claims that are an object.
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
         if token.len() > TOKEN_LIMIT {
             return None;
@@ -73,8 +75,8 @@ impl<'a> Jws<'a> {
     }
 }
 
-/// The claims of a token that came from where it was issued, or out of our own seal: its signature is not looked at. `None` for a token that
-/// holds none, being opaque.
+/// The claims of a token that came straight from its issuer, or out of our own sealed cookie: its signature is not
+/// verified. `None` for an opaque token.
 pub(crate) fn claims_as_received(token: &str) -> Option<Claims> {
     let mut parts = token.split('.');
     let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
@@ -84,50 +86,51 @@ pub(crate) fn claims_as_received(token: &str) -> Option<Claims> {
     decode(claims)
 }
 
-/// JSON in UTF-8 (RFC 7515 section 2), all of it: members that nobody asks for too.
+/// JSON in UTF-8 (RFC 7515 section 2); text that is not UTF-8 is an error also in members that are not read.
 fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Option<T> {
     let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
     serde_json::from_str(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
-/// Keys that verify.
+/// Keys that verify signatures.
 pub(crate) struct Keys(Vec<Key>);
 
 struct Key {
     id: Option<String>,
-    /// The only algorithm it is for, if it says so.
+    /// The only algorithm it may be used with, if its JWK names one (RFC 7517 section 4.4).
     algorithm: Option<Algorithm>,
-    /// What it can verify besides.
+    /// The algorithms that its type can verify.
     able: &'static [Algorithm],
     material: DecodingKey,
 }
 
-/// What keys say of a token.
+/// What a set of keys says of a token's signature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// Signed by one of them.
+    /// Signed by one of the keys.
     Genuine,
-    /// Not signed by the key it names.
+    /// Not signed by the key that its `kid` names.
     Forged,
-    /// It names no key, and was not signed by any of them; there may be newer ones.
+    /// It has no `kid`, and none of the keys signed it; there may be newer keys.
     Unmatched,
-    /// None of them can have signed it, so no signature was checked; there may be newer ones.
+    /// No key has its `kid` and algorithm, so no signature was checked; there may be newer keys.
     UnknownKey,
 }
 
 impl Keys {
-    /// A JWK set (RFC 7517); what is not a public signature key that we know is passed over.
+    /// The keys of a JWK set (RFC 7517 section 5); entries that are not public signature keys of a type we know are
+    /// skipped. `None` if `document` is no JWK set.
     pub(crate) fn of_set(document: &Value) -> Option<Self> {
         let keys = document.get("keys")?.as_array()?;
         Some(Self(keys.iter().filter_map(Key::of_jwk).take(MOST_KEYS).collect()))
     }
 
-    /// A shared secret.
+    /// A shared secret, for HMAC.
     pub(crate) fn of_secret(secret: &Secret) -> Self {
         Self(vec![Key::of(AlgorithmFamily::Hmac, DecodingKey::from_secret(secret.expose().as_bytes()))])
     }
 
-    /// A public key in PEM; `None` if it is none.
+    /// A public key in PEM; `None` if `pem` is none.
     pub(crate) fn of_pem(pem: &str) -> Option<Self> {
         let pem = pem.as_bytes();
         let key = DecodingKey::from_rsa_pem(pem)
@@ -137,12 +140,12 @@ impl Keys {
         Some(Self(vec![Key::of(key.family(), key)]))
     }
 
-    /// How many there are.
+    /// The number of keys.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// Verifies the signature with the token's algorithm, which the caller allows, where a key is for it.
+    /// Verifies the signature with the token's algorithm, which the caller must have allowed, and the keys that fit it.
     pub(crate) fn verdict(&self, token: &Jws<'_>) -> Verdict {
         let mut verdict = Verdict::UnknownKey;
         for key in self.0.iter().filter(|key| key.may_verify(token)) {
@@ -158,7 +161,7 @@ impl Keys {
     }
 }
 
-/// A token without key id is tried against each of them.
+/// Keys used of a set: a token without `kid` is tried against each of them.
 const MOST_KEYS: usize = 64;
 
 impl Key {
@@ -173,7 +176,7 @@ impl Key {
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => &[Algorithm::ES256],
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P384 => &[Algorithm::ES384],
             AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDSA],
-            // A symmetric key that everybody can read verifies nothing.
+            // A published symmetric key proves nothing: everybody can sign with it.
             _ => return None,
         };
         let common = &jwk.common;
@@ -197,7 +200,7 @@ impl Key {
     }
 }
 
-/// The algorithms for which a key of this family serves.
+/// The algorithms that a key of this family can verify.
 fn able(family: AlgorithmFamily) -> &'static [Algorithm] {
     match family {
         AlgorithmFamily::Hmac => &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512],

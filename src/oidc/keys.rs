@@ -1,4 +1,5 @@
-//! The published keys of a provider or backend: fetched, kept, and asked for anew when a token names one that is not there.
+//! The keys that verify a provider's or backend's tokens: configured, or published, cached and fetched anew when a token
+//! names an unknown one.
 
 use std::sync::Arc;
 
@@ -8,80 +9,84 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    fetch::{Http, Unavailable},
+    document_cache::DocumentCache,
+    fetch::{self, Http, Unavailable},
     jws::{Jws, Keys, Verdict},
-    kept::Kept,
 };
-use crate::{clock::Clock, secret::Secret};
+use crate::{
+    clock::Clock,
+    secret::{Random, Secret},
+};
 
-/// Keys that are fetched when they are needed, or given once.
+/// Where keys come from.
 pub(crate) enum KeySource {
     Fixed(Keys),
-    Published(Kept<Keys>),
+    Published(DocumentCache<Keys>),
 }
 
 impl KeySource {
-    /// The JWK set at the address that `locate` finds.
+    /// The JWK set at the address that `locate` gives; `name` is for logs.
     pub(crate) fn published(
         name: String,
         http: Http,
         clock: Clock,
+        random: Random,
         locate: impl Fn() -> BoxFuture<'static, Result<Url, Arc<Unavailable>>> + Send + Sync + 'static,
     ) -> Self {
         let now = clock.clone();
-        Self::Published(Kept::new(name, clock, move || {
+        Self::Published(DocumentCache::new(name, clock, random, move || {
             let (http, now, located) = (http.clone(), now.clone(), locate());
             Box::pin(async move {
-                let received = http.document(located.await?).await?;
-                let document: Value = received.document("key set", now.now())?;
+                let answer = http.document(located.await?).await.map_err(Unavailable::from)?;
+                let document: Value = fetch::read_json(&answer, "key set", now.now())?;
                 Ok(Keys::of_set(&document).ok_or(Unavailable::Malformed("key set"))?)
             })
         }))
     }
 
-    /// The JWK set at `url`.
-    pub(crate) fn at(name: String, url: Url, http: Http, clock: Clock) -> Self {
-        Self::published(name, http, clock, move || std::future::ready(Ok(url.clone())).boxed())
+    /// The JWK set at `url`; `name` is for logs.
+    pub(crate) fn at(name: String, url: Url, http: Http, clock: Clock, random: Random) -> Self {
+        Self::published(name, http, clock, random, move || std::future::ready(Ok(url.clone())).boxed())
     }
 
-    /// A shared secret.
+    /// A shared secret, for HMAC.
     pub(crate) fn secret(secret: &Secret) -> Self {
         Self::Fixed(Keys::of_secret(secret))
     }
 
-    /// A public key in PEM; `None` if it is none.
+    /// A public key in PEM; `None` if `pem` is none.
     pub(crate) fn public_key(pem: &str) -> Option<Self> {
         Keys::of_pem(pem).map(Self::Fixed)
     }
 
-    /// A JWK set that is at hand; `None` if it is none.
+    /// The JWK set `document`; `None` if it is none.
     pub(crate) fn set(document: &Value) -> Option<Self> {
         Keys::of_set(document).map(Self::Fixed)
     }
 
-    /// How many keys there are that could verify a token.
+    /// The number of keys that could verify a token.
     pub(crate) async fn count(&self) -> Result<usize, Arc<Unavailable>> {
         Ok(match self {
             Self::Fixed(keys) => keys.count(),
-            Self::Published(kept) => kept.current().await?.count(),
+            Self::Published(cache) => cache.current().await?.count(),
         })
     }
 
-    /// Whether `token` was signed by one of the keys with an algorithm out of `allowed`.
+    /// Whether one of the keys signed `token`, with an algorithm out of `allowed`.
     pub(crate) async fn verify(&self, token: &Jws<'_>, allowed: &[Algorithm]) -> Result<Verdict, Arc<Unavailable>> {
-        // Before any fetch: such a token is no reason to ask for keys.
+        // Before any fetch: a token with another algorithm must not make us fetch keys.
         if !allowed.contains(&token.algorithm) {
             return Ok(Verdict::UnknownKey);
         }
-        let kept = match self {
+        let cache = match self {
             Self::Fixed(keys) => return Ok(keys.verdict(token)),
-            Self::Published(kept) => kept,
+            Self::Published(cache) => cache,
         };
-        let keys = kept.current().await?;
+        let keys = cache.current().await?;
         match keys.verdict(token) {
             verdict @ (Verdict::Genuine | Verdict::Forged) => Ok(verdict),
             verdict @ (Verdict::Unmatched | Verdict::UnknownKey) => {
-                Ok(kept.other_than(&keys).await.map_or(verdict, |newer| newer.verdict(token)))
+                Ok(cache.other_than(&keys).await.map_or(verdict, |newer| newer.verdict(token)))
             }
         }
     }

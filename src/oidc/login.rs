@@ -11,21 +11,21 @@ use super::{
     Claims, Flaw, Provider, ResponseMode, TokenAnswer, Unavailable, fetch,
     id_token::Expected,
     provider::{Protocol, Published},
-    token::{Endpoints, Failure},
+    token::{Endpoints, TokenError},
     userinfo::{self, UserinfoError},
 };
 use crate::secret::{IdToken, Secret};
 
-/// Where to send the visitor, and what to remember of it.
+/// An authorization request, and what its callback must match.
 #[derive(Debug)]
 pub struct Authorization {
-    /// The authorization request.
+    /// Where to send the browser.
     pub url: Url,
-    /// For the cookie of this attempt.
+    /// To be kept in a cookie of this attempt.
     pub attempt: Attempt,
 }
 
-/// What binds a callback to the browser that began the login: made anew each time, used once.
+/// What binds a callback to the browser that began the login. New for each attempt and used once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attempt {
     /// `state`: 192 random bits.
@@ -36,50 +36,50 @@ pub struct Attempt {
     pub verifier: Secret,
 }
 
-/// What the callback brought.
+/// The parameters of a callback.
 #[derive(Clone, Debug)]
 pub struct CallbackParams {
-    /// `code`
+    /// `code`: the authorization code.
     pub code: Secret,
-    /// `state`
+    /// `state`: that of the authorization request.
     pub state: Secret,
-    /// `iss` (RFC 9207)
+    /// `iss`: the issuer (RFC 9207).
     pub iss: Option<String>,
 }
 
-/// Who logged in, proved by a verified ID token, or by the profile that an access token of our own login opened.
+/// Who logged in: proved by a verified ID token, or by a profile read with an access token of our own login.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The provider's name in the configuration.
     pub provider: String,
-    /// The ID token's claims; without one, those that the profile makes.
+    /// The ID token's claims; without an ID token, those made from the profile.
     pub claims: Claims,
-    /// The same and what the userinfo endpoint adds, under the names of OpenID Connect.
+    /// These and what the userinfo endpoint adds, under OpenID Connect's names.
     pub profile: Claims,
-    /// The profile as the provider gave it, where its names are its own.
+    /// The profile as the provider gave it, where it uses names of its own.
     pub profile_as_given: Option<Claims>,
     /// The ID token; none where the provider speaks OAuth 2.0 alone.
     pub id_token: Option<IdToken>,
-    /// The provider's tokens; none where an app brought the ID token.
+    /// The provider's tokens; none where an app sent the ID token.
     pub tokens: Option<TokenAnswer>,
 }
 
-/// Why a login did not come to its end.
+/// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
-    /// The provider is down or not what it should be: try again later.
+    /// The provider is down, or its answer breaks the specification: try again later.
     #[error("the provider is not available")]
     Unavailable(#[source] Arc<Unavailable>),
-    /// The provider refused the code, or us: begin again.
+    /// The provider refused the code or the client: begin a new login.
     #[error("the provider refused: {error}")]
     Refused {
-        /// Its error code.
+        /// The code in `error` (RFC 6749 section 5.2).
         error: String,
     },
     /// The callback does not belong to this attempt.
     #[error("the callback belongs to another login attempt")]
     Attempt,
-    /// The identity in the answer is not proved.
+    /// The ID token or profile proves nothing.
     #[error("the provider's answer is not believed: {0}")]
     Untrusted(Flaw),
 }
@@ -87,16 +87,17 @@ pub enum OidcError {
 /// Why an ID token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum IdTokenError {
-    /// It proves nothing.
+    /// The token proves nothing.
     #[error("the ID token is not believed: {0}")]
     Invalid(Flaw),
-    /// The provider's keys cannot be had now.
+    /// The provider's keys could not be fetched.
     #[error("the ID token cannot be verified now")]
     Unavailable(#[source] Arc<Unavailable>),
 }
 
 impl Provider {
-    /// Begins a login. `extra` are parameters of this one request, such as `prompt`; they cannot replace those that protect it.
+    /// Begins a login. `extra` are parameters of this one request, such as `prompt`; those that protect the login cannot be
+    /// replaced.
     pub async fn authorization(&self, redirect_uri: &str, extra: &[(&str, &str)]) -> Result<Authorization, OidcError> {
         let endpoints = self.endpoints().await.map_err(OidcError::Unavailable)?;
         let attempt = Attempt {
@@ -135,7 +136,7 @@ impl Provider {
         Ok(Authorization { url, attempt })
     }
 
-    /// Ends a login: the callback's code becomes an identity. `attempt` must have been taken out of its cookie for good.
+    /// Ends a login: exchanges the callback's code for an identity. The caller has removed `attempt` from its cookie.
     pub async fn redeem(
         &self,
         callback: CallbackParams,
@@ -190,7 +191,7 @@ impl Provider {
         })
     }
 
-    /// The tokens for the callback's code. `extra` are fields of the request besides those of the specification.
+    /// The tokens for the callback's code. `extra` are form fields besides those of the specification.
     pub(super) async fn exchanged(
         &self,
         endpoints: &Endpoints,
@@ -211,9 +212,9 @@ impl Provider {
             fields.push(("state", callback.state.expose().to_owned()));
         }
         fields.extend(extra.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        self.tokens(endpoints, fields, fetch::CALL).await.map_err(|failure| match failure {
-            Failure::Error(error) => OidcError::Refused { error },
-            Failure::Unavailable(error) => OidcError::Unavailable(Arc::new(error)),
+        self.tokens(endpoints, fields, fetch::CALL).await.map_err(|error| match error {
+            TokenError::Refused(error) => OidcError::Refused { error },
+            TokenError::Unavailable(error) => OidcError::Unavailable(Arc::new(error)),
         })
     }
 
@@ -224,8 +225,8 @@ impl Provider {
         }
     }
 
-    /// Verifies an ID token that came another way than by our own login, from an app for example. `audiences` are those that `aud` and `azp`
-    /// may name; `max_age` bounds its `iat`.
+    /// Verifies an ID token that did not come from our own login but from an app, for example. `audiences` are the values
+    /// that `aud` and `azp` may have; `max_age` is the longest time since its `iat`.
     pub async fn verify_id_token(
         &self,
         token: &IdToken,
@@ -251,7 +252,8 @@ impl Provider {
     }
 }
 
-/// What a configuration or one request may not change: the login would lose a protection, or its meaning.
+/// Parameters that neither the configuration nor one request may set: the login would lose a protection, or mean
+/// something else.
 const PROTECTED: [&str; 11] = [
     "response_type",
     "client_id",

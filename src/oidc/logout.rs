@@ -1,4 +1,4 @@
-//! The end of a provider's tokens and of its own session.
+//! Logout at a provider: revoking its tokens (RFC 7009), and the address that ends its own session.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 
 impl Provider {
-    /// Makes the tokens worthless at the provider. `Ok(false)` where it has no way to.
+    /// Revokes the tokens. `Ok(false)` where the provider has no revocation for them.
     pub async fn revoke(
         &self,
         refresh_token: Option<&RefreshToken>,
@@ -41,15 +41,16 @@ impl Provider {
             }
         };
         let request = token::request(&self.http, endpoint, &self.settings, endpoints.token_auth, fields);
-        let received = self.ask(request, fetch::CALL).await?;
-        let error = serde_json::from_slice::<Value>(&received.body).is_ok_and(|body| body.get("error").is_some());
-        if received.status.is_success() && !error {
+        let answer = self.ask(request, fetch::CALL).await?;
+        let error = serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body.get("error").is_some());
+        if answer.status.is_success() && !error {
             return Ok(true);
         }
-        Err(Arc::new(received.unhelpful(self.clock.now())))
+        Err(Arc::new(Unavailable::status_of(&answer, self.clock.now())))
     }
 
-    /// Where to send the visitor so that the provider's own session ends too (OpenID Connect RP-Initiated Logout), where it has that.
+    /// Where to send the browser to end the provider's own session (OpenID Connect RP-Initiated Logout 1.0); `None` where
+    /// the provider has no such endpoint.
     pub async fn end_session_url(
         &self,
         id_token_hint: Option<&IdToken>,

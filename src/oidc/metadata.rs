@@ -1,16 +1,16 @@
-//! A provider's metadata (OpenID Connect Discovery 1.0, RFC 8414): which endpoints it has and what it supports.
+//! A provider's metadata (OpenID Connect Discovery 1.0, RFC 8414): its endpoints and what it supports.
 
 use serde::Deserialize;
 use url::Url;
 
 use super::{
     Preset, TokenAuth,
-    fetch::{Http, Unavailable},
+    fetch::{self, Http, Unavailable},
     token::{Endpoints, Revocation},
 };
 use crate::clock::Timestamp;
 
-/// The members that we use, checked.
+/// The members that we use.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) issuer: String,
@@ -34,13 +34,14 @@ pub(crate) async fn discover(
     preset: Preset,
     now: Timestamp,
 ) -> Result<Metadata, Unavailable> {
-    let address = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
-    let received = http.document(address).await?;
-    received.document::<Metadata>("metadata", now)?.checked(issuer, preset)
+    let url = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
+    let url = Url::parse(&url).map_err(|_| Unavailable::WrongIssuer)?;
+    let answer = http.document(url).await?;
+    fetch::read_json::<Metadata>(&answer, "metadata", now)?.checked(issuer, preset)
 }
 
 impl Metadata {
-    /// The endpoints, with the habits of `preset`.
+    /// The endpoints, and how `preset` differs from what the metadata says.
     pub(super) fn endpoints(&self, preset: Preset) -> Endpoints {
         let methods = self.token_endpoint_auth_methods_supported.as_deref();
         let lists = |method: &str| methods.is_some_and(|methods| methods.iter().any(|listed| listed == method));
@@ -62,12 +63,12 @@ impl Metadata {
             return Err(Unavailable::WrongIssuer);
         }
         let supported = self.code_challenge_methods_supported.as_ref();
-        // Many servers that have it leave it out of their metadata; one that lists others only has said no.
+        // Many servers support S256 without saying so in their metadata; one that lists other methods only does not.
         let s256 = supported.is_none_or(|methods| methods.iter().any(|method| method == "S256"));
         if !s256 && !preset.pkce_is_certain() {
             return Err(Unavailable::NoPkce);
         }
-        // Nothing secret goes out in clear because a document says so.
+        // No document may make us send secrets without TLS.
         let endpoints = [Some(&self.authorization_endpoint), Some(&self.token_endpoint), Some(&self.jwks_uri)];
         let optional = [&self.userinfo_endpoint, &self.revocation_endpoint, &self.end_session_endpoint];
         let all = endpoints.into_iter().chain(optional.map(Option::as_ref)).flatten();
@@ -76,12 +77,13 @@ impl Metadata {
     }
 }
 
-/// Whether `text` is the issuer, character by character; but a URL without a path has lost whether a slash stood at its end.
+/// Whether `text` is the issuer, character by character. For an issuer without a path a final slash does not matter: `Url`
+/// adds one.
 pub(super) fn names(issuer: &Url, text: &str) -> bool {
     issuer.as_str() == text || (issuer.path() == "/" && issuer.as_str().strip_suffix('/') == Some(text))
 }
 
-/// The issuer as text: one without a path as it is usually written.
+/// The issuer as text; without a final slash where it has no path, as issuers are usually written.
 pub(super) fn text_of(issuer: &Url) -> &str {
     let text = issuer.as_str();
     if issuer.path() == "/" { text.trim_end_matches('/') } else { text }
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_issuer_must_be_the_configured_one() {
+    fn metadata_of_another_issuer_is_refused() {
         assert!(check("https://id.example", document(), Preset::Generic).is_ok());
         assert!(check("https://id.example", changed("issuer", json!("https://id.example/")), Preset::Generic).is_ok());
         for other in [
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_announces_pkce_without_s256_is_refused_unless_it_is_known_to_have_it() {
+    fn metadata_with_pkce_methods_but_not_s256_is_refused_unless_the_preset_supports_it() {
         assert!(
             check("https://id.example", changed("code_challenge_methods_supported", json!(null)), Preset::Generic)
                 .is_ok()
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn no_endpoint_is_less_protected_than_the_issuer() {
+    fn an_http_endpoint_of_an_https_issuer_is_refused() {
         for name in ["token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint"] {
             let document = changed(name, json!("http://id.example/x"));
             assert!(check("https://id.example", document, Preset::Generic).is_err(), "{name}");

@@ -8,12 +8,12 @@ use crate::secret::Secret;
 mod allow;
 #[cfg(test)]
 pub(crate) mod fake;
+mod document_cache;
 mod fetch;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod id_token;
 mod jws;
-mod kept;
 mod keys;
 mod login;
 mod logout;
@@ -25,7 +25,6 @@ mod refresh;
 mod token;
 mod userinfo;
 
-pub(crate) use fetch::retry_after;
 pub use fetch::{AnswerSizes, Http, Unavailable, http_client};
 pub use id_token::Flaw;
 pub(crate) use id_token::numeric_date;

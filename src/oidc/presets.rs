@@ -1,4 +1,4 @@
-//! What is known of particular providers: defaults for the configuration, and habits that differ from the specification.
+//! Known providers: defaults for the configuration, and where they differ from the specification.
 
 use serde_json::Value;
 use url::Url;
@@ -8,19 +8,20 @@ use super::{Claims, Preset};
 /// What a preset fills in where the file says nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Defaults {
-    /// Which habits apply.
+    /// The preset that the name selects.
     pub preset: Preset,
     /// The issuer.
     pub issuer: &'static str,
     /// Scopes.
     pub scopes: &'static [&'static str],
-    /// Authorization parameters without which no refresh token comes: for the authority `provider` alone.
+    /// Authorization parameters without which the provider gives no refresh token; used with the authority `provider`
+    /// alone.
     pub for_refresh: &'static [(&'static str, &'static str)],
-    /// What the login page calls it.
+    /// Its name on the login page.
     pub label: &'static str,
 }
 
-/// The defaults of the provider that is known by this name in `[providers.NAME]`.
+/// The defaults for `[providers.NAME]`, where NAME is that of a known provider.
 pub fn by_name(name: &str) -> Option<Defaults> {
     Some(match name {
         "google" => Defaults {
@@ -53,42 +54,42 @@ pub fn by_name(name: &str) -> Option<Defaults> {
 /// What a preset fills in for `kind = "oauth2"` where the file says nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OAuth2Defaults {
-    /// Which habits apply.
+    /// The preset that the name selects.
     pub preset: Preset,
     /// The authorization endpoint.
     pub authorize_url: &'static str,
     /// The token endpoint.
     pub token_url: &'static str,
-    /// Scopes; none is what the provider's console says.
+    /// Scopes; none where the provider's console says what is given.
     pub scopes: &'static [&'static str],
-    /// The profile.
+    /// The profile request.
     pub profile: ProfileDefaults,
-    /// What the login page calls it.
+    /// Its name on the login page.
     pub label: &'static str,
 }
 
 /// The profile request of a preset: addresses and JSON pointers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProfileDefaults {
-    /// Where it is.
+    /// Its address.
     pub url: &'static str,
-    /// What tells a success: where, and which text.
+    /// Place and text that a successful answer has.
     pub success: Option<(&'static str, &'static str)>,
-    /// The person's id.
+    /// Place of the person's id.
     pub subject: &'static str,
-    /// The e-mail address.
+    /// Place of the e-mail address.
     pub email: &'static str,
-    /// What must all be true for that to be verified.
+    /// Places that must all hold `true` for the address to be verified.
     pub email_verified: &'static [&'static str],
-    /// The name.
+    /// Place of the person's name.
     pub name: &'static str,
-    /// The picture.
+    /// Place of the address of a picture.
     pub picture: &'static str,
-    /// The list of e-mail addresses.
+    /// Address of the list of e-mail addresses.
     pub emails_url: Option<&'static str>,
 }
 
-/// The defaults of the provider that is known by this name in `[providers.NAME]` with `kind = "oauth2"`.
+/// The defaults for `[providers.NAME]` with `kind = "oauth2"`, where NAME is that of a known provider.
 pub fn oauth2_by_name(name: &str) -> Option<OAuth2Defaults> {
     Some(match name {
         "github" => OAuth2Defaults {
@@ -128,7 +129,7 @@ pub fn oauth2_by_name(name: &str) -> Option<OAuth2Defaults> {
         },
         "naver" => OAuth2Defaults {
             preset: Preset::Naver,
-            // Not to be mixed with `/oauth2/…`, which is OpenID Connect.
+            // Naver's `/oauth2/…` is OpenID Connect; this is its older service.
             authorize_url: "https://nid.naver.com/oauth2.0/authorize",
             token_url: "https://nid.naver.com/oauth2.0/token",
             scopes: &[],
@@ -149,32 +150,32 @@ pub fn oauth2_by_name(name: &str) -> Option<OAuth2Defaults> {
 }
 
 impl Preset {
-    /// Documented to support S256, so that its metadata need not say it.
+    /// Whether the provider documents that it supports PKCE with S256, so that its metadata need not say it.
     pub(super) fn pkce_is_certain(self) -> bool {
         matches!(self, Self::Google | Self::Kakao | Self::Naver)
     }
 
-    /// Takes the client's secret in the form alone.
+    /// Whether the provider takes the client secret only as a form field.
     pub(super) fn secret_in_form(self) -> bool {
         matches!(self, Self::Kakao | Self::Naver)
     }
 
-    /// Wants `state` again when the code is exchanged.
+    /// Whether the provider wants `state` again when the code is exchanged.
     pub(super) fn state_at_exchange(self) -> bool {
         self == Self::Naver
     }
 
-    /// Says everything that was asked for in the ID token already.
+    /// Whether the ID token holds all claims that were asked for, so that userinfo need not be asked.
     pub(super) fn id_token_is_complete(self) -> bool {
         matches!(self, Self::Google | Self::Kakao)
     }
 
-    /// Whether `iss` of an ID token may be `claimed` besides the issuer itself: Google's older tokens leave out the scheme.
+    /// Whether `iss` of an ID token may also be `claimed`: Google's older tokens leave out the scheme.
     pub(super) fn also_issues_as(self, claimed: &str, issuer: &str) -> bool {
         self == Self::Google && issuer.strip_prefix("https://") == Some(claimed)
     }
 
-    /// The authorization parameter under which the provider knows this one.
+    /// Name and value that the provider has for this authorization parameter.
     pub(super) fn authorize_param<'a>(self, name: &'a str, value: &'a str) -> (&'a str, &'a str) {
         match (self, name, value) {
             (Self::Naver, "prompt", "login") => ("auth_type", "reauthenticate"),
@@ -183,27 +184,28 @@ impl Preset {
         }
     }
 
-    /// Where a logout at the provider happens, if its metadata does not say.
+    /// The provider's logout endpoint, where its metadata does not name it.
     pub(super) fn logout_endpoint(self, issuer: &Url) -> Option<Url> {
         (self == Self::Kakao).then(|| issuer.join("/oauth/logout").ok()).flatten()
     }
 
-    /// The name of `post_logout_redirect_uri` there.
+    /// The provider's name for the parameter `post_logout_redirect_uri`.
     pub(super) fn logout_redirect_param(self) -> &'static str {
         if self == Self::Kakao { "logout_redirect_uri" } else { "post_logout_redirect_uri" }
     }
 
-    /// Revokes at the token endpoint with `grant_type=delete`, access tokens only.
+    /// Whether tokens are revoked at the token endpoint with `grant_type=delete`, access tokens only.
     pub(super) fn deletes_at_token_endpoint(self) -> bool {
         self == Self::Naver
     }
 
-    /// Whether `error` of the token endpoint means that the refresh token is over (RFC 6749 section 5.2, and GitHub's own word for it).
+    /// Whether `error` of the token endpoint says that the refresh token is not valid any more (RFC 6749 section 5.2;
+    /// GitHub has a code of its own).
     pub(super) fn refuses_refresh(self, error: &str) -> bool {
         error == "invalid_grant" || (self == Self::GitHub && error == "bad_refresh_token")
     }
 
-    /// The claims in an answer of the userinfo endpoint; `None` where it is no success.
+    /// The claims in an answer of the userinfo endpoint; `None` where the answer says that it failed.
     pub(super) fn userinfo_claims(self, answer: Value) -> Option<Claims> {
         let Value::Object(mut members) = answer else { return None };
         if self != Self::Naver || !members.contains_key("resultcode") {
@@ -227,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_known_by_name() {
+    fn known_providers_have_defaults_with_valid_urls() {
         for name in ["google", "kakao", "naver"] {
             let defaults = by_name(name).unwrap();
             assert!(defaults.scopes.contains(&"openid") && Url::parse(defaults.issuer).is_ok());
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn navers_profile_counts_only_with_result_code_00() {
+    fn naver_userinfo_without_result_code_00_is_no_profile() {
         let answer =
             |code: &str| json!({"resultcode": code, "message": "m", "response": {"id": "7", "email": "a@naver.com"}});
         let claims = Preset::Naver.userinfo_claims(answer("00")).unwrap();
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn habits_stay_with_their_provider() {
+    fn what_differs_at_one_provider_is_not_applied_to_others() {
         assert!(Preset::Google.also_issues_as("accounts.google.com", "https://accounts.google.com"));
         assert!(!Preset::Generic.also_issues_as("id.corp.example", "https://id.corp.example"));
         assert_eq!(Preset::Naver.authorize_param("prompt", "login"), ("auth_type", "reauthenticate"));

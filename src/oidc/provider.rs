@@ -1,4 +1,4 @@
-//! One identity provider: what it publishes, and the ways in which everything else asks it.
+//! One identity provider: its metadata and keys, and the requests that logins, refreshes and logouts share.
 
 use std::{
     sync::{
@@ -9,14 +9,15 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use http::Method;
 use reqwest::RequestBuilder;
 
 use super::{
     Claims, Flaw, IdTokenError, Kind, OAuth2, Settings, Unavailable,
-    fetch::{self, Http, Received},
+    document_cache::DocumentCache,
+    fetch::{self, Http},
     id_token::Expected,
     jws::{self, Jws, Verdict},
-    kept::Kept,
     keys::KeySource,
     metadata::{self, Metadata},
     token::Endpoints,
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    outbound::HttpAnswer,
     secret::{AccessToken, IdToken, Random},
 };
 
@@ -34,71 +36,75 @@ pub struct Provider {
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) protocol: Protocol,
-    heard: AtomicU8,
+    /// A [`Reachability`].
+    reachability: AtomicU8,
 }
 
-/// What it speaks, and what that needs.
+/// The protocol that a provider speaks, and what it takes to speak it.
 pub(super) enum Protocol {
-    /// OpenID Connect: what it publishes is fetched when it is first needed.
+    /// OpenID Connect.
     OpenId(Published),
-    /// OAuth 2.0 alone: all there is to know is configured.
+    /// OAuth 2.0 alone: everything is configured, nothing is fetched.
     OAuth2(Box<OAuth2>),
 }
 
-/// What an OpenID provider publishes.
+/// What an OpenID provider publishes; fetched when it is first needed.
 pub(super) struct Published {
-    metadata: Kept<Metadata>,
+    metadata: DocumentCache<Metadata>,
     keys: KeySource,
 }
 
-/// What the last exchange with a provider showed.
+/// Whether the last request to a provider was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Reachability {
-    /// There was none yet.
+    /// None was made yet.
     Untried,
-    /// It answers.
+    /// It was answered with a status below 500.
     Reachable,
-    /// It does not.
+    /// It was not, or with a status of 500 or more.
     Unreachable,
 }
 
 impl Provider {
     /// A provider that is reached through `http` (see [`super::http_client`]).
     pub fn new(settings: Settings, http: Http, clock: Clock, random: Random) -> Self {
+        let http = http.for_another_provider();
         let protocol = match &settings.kind {
-            Kind::Oidc => Protocol::OpenId(Published::by(&settings, &http, &clock)),
+            Kind::Oidc => Protocol::OpenId(Published::by(&settings, &http, &clock, &random)),
             Kind::OAuth2(oauth2) => Protocol::OAuth2(oauth2.clone()),
         };
-        let heard = AtomicU8::new(Reachability::Untried as u8);
-        Self { settings, http, clock, random, protocol, heard }
+        let reachability = AtomicU8::new(Reachability::Untried as u8);
+        Self { settings, http, clock, random, protocol, reachability }
     }
 
-    /// Its settings.
+    /// The provider's settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// What the last exchange showed.
+    /// Whether the last request was answered.
     pub fn reachable(&self) -> Reachability {
-        match self.heard.load(Ordering::Relaxed) {
-            heard if heard == Reachability::Reachable as u8 => Reachability::Reachable,
-            heard if heard == Reachability::Unreachable as u8 => Reachability::Unreachable,
+        match self.reachability.load(Ordering::Relaxed) {
+            last if last == Reachability::Reachable as u8 => Reachability::Reachable,
+            last if last == Reachability::Unreachable as u8 => Reachability::Unreachable,
             _ => Reachability::Untried,
         }
     }
 
-    /// Fetches its discovery document, unless that is there; one that has none is only knocked at: any answer of its token endpoint will do.
+    /// Fetches the discovery document, unless it is cached. An OAuth 2.0 provider has none: any answer of its token endpoint
+    /// will do.
     pub async fn discover(&self) -> Result<(), Arc<Unavailable>> {
         match &self.protocol {
             Protocol::OpenId(published) => self.metadata(published).await.map(drop),
             Protocol::OAuth2(oauth2) => {
-                self.ask(self.http.head(oauth2.token_url.clone()), fetch::CALL).await.map(drop).map_err(Arc::new)
+                let request = self.http.request(Method::HEAD, oauth2.token_url.clone());
+                self.ask(request, fetch::CALL).await.map(drop).map_err(Arc::new)
             }
         }
     }
 
-    /// Fetches its keys, unless they are there: how many could verify a token; none where there is no ID token.
+    /// The number of keys that could verify an ID token; fetched unless they are cached. 0 for an OAuth 2.0 provider.
     pub async fn count_keys(&self) -> Result<usize, Arc<Unavailable>> {
         match &self.protocol {
             Protocol::OpenId(published) => published.keys.count().await,
@@ -116,20 +122,20 @@ impl Provider {
     pub(super) async fn metadata(&self, published: &Published) -> Result<Arc<Metadata>, Arc<Unavailable>> {
         let metadata = published.metadata.current().await;
         if metadata.is_err() {
-            self.hear(Reachability::Unreachable);
+            self.note(Reachability::Unreachable);
         }
         metadata
     }
 
-    pub(super) async fn ask(&self, request: RequestBuilder, deadline: Duration) -> Result<Received, Unavailable> {
-        let received = self.http.answer(request, deadline).await;
-        let answers = received.as_ref().is_ok_and(|received| !received.status.is_server_error());
-        self.hear(if answers { Reachability::Reachable } else { Reachability::Unreachable });
-        received
+    pub(super) async fn ask(&self, request: RequestBuilder, deadline: Duration) -> Result<HttpAnswer, Unavailable> {
+        let answer = self.http.answer(request, deadline).await;
+        let is_up = answer.as_ref().is_ok_and(|answer| !answer.status.is_server_error());
+        self.note(if is_up { Reachability::Reachable } else { Reachability::Unreachable });
+        Ok(answer?)
     }
 
-    fn hear(&self, reachability: Reachability) {
-        self.heard.store(reachability as u8, Ordering::Relaxed);
+    fn note(&self, reachability: Reachability) {
+        self.reachability.store(reachability as u8, Ordering::Relaxed);
     }
 
     pub(super) fn expected<'a>(&'a self, metadata: &'a Metadata) -> Expected<'a> {
@@ -144,7 +150,8 @@ impl Provider {
         }
     }
 
-    /// The claims are looked at first: a token that is not for us is no reason to fetch keys.
+    /// The claims of an ID token whose claims are as expected and whose signature is right. The claims are checked first: a
+    /// token that is not for us must not make us fetch keys.
     pub(super) async fn verified(
         &self,
         published: &Published,
@@ -159,7 +166,8 @@ impl Provider {
         }
     }
 
-    /// What the userinfo endpoint says of the person in `claims`; none where it need not or cannot be asked.
+    /// The userinfo of the person in `claims`; none where the provider has no such endpoint, refuses it, or puts everything
+    /// into the ID token.
     pub(super) async fn userinfo(
         &self,
         metadata: &Metadata,
@@ -172,25 +180,26 @@ impl Provider {
         else {
             return Ok(None);
         };
-        let request = self.http.get(endpoint.clone()).bearer_auth(access_token.expose());
-        let received =
-            self.ask(request, deadline).await.map_err(|error| UserinfoError::Unavailable(Arc::new(error)))?;
-        userinfo::read(&received, &self.settings, claims, self.clock.now())
+        let request = self.http.request(Method::GET, endpoint.clone()).bearer_auth(access_token.expose());
+        let answer = self.ask(request, deadline).await.map_err(|error| UserinfoError::Unavailable(Arc::new(error)))?;
+        userinfo::read(&answer, &self.settings, claims, self.clock.now())
     }
 }
 
 impl Published {
-    fn by(settings: &Settings, http: &Http, clock: &Clock) -> Self {
+    fn by(settings: &Settings, http: &Http, clock: &Clock, random: &Random) -> Self {
         let metadata = {
             let (issuer, preset) = (settings.issuer.clone(), settings.preset);
             let (http, now) = (http.clone(), clock.clone());
-            Kept::new(format!("{} metadata", settings.name), clock.clone(), move || {
+            let name = format!("{} metadata", settings.name);
+            DocumentCache::new(name, clock.clone(), random.clone(), move || {
                 let (http, issuer, now) = (http.clone(), issuer.clone(), now.now());
                 async move { metadata::discover(&http, &issuer, preset, now).await.map_err(Arc::new) }.boxed()
             })
         };
         let located = metadata.clone();
-        let keys = KeySource::published(format!("{} keys", settings.name), http.clone(), clock.clone(), move || {
+        let name = format!("{} keys", settings.name);
+        let keys = KeySource::published(name, http.clone(), clock.clone(), random.clone(), move || {
             let located = located.clone();
             async move { Ok(located.current().await?.jwks_uri.clone()) }.boxed()
         });

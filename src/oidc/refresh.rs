@@ -9,42 +9,43 @@ use super::{
     id_token::Expected,
     metadata::Metadata,
     provider::{Protocol, Published},
-    token::{Endpoints, Failure},
+    token::{Endpoints, TokenError},
     userinfo,
 };
-use crate::secret::RefreshToken;
+use crate::{outbound::NoAnswer, secret::RefreshToken};
 
-/// What a refresh brought.
+/// The result of a refresh.
 #[derive(Clone, Debug)]
 pub struct Refreshed {
     /// The new tokens; an ID token among them is verified.
     pub tokens: TokenAnswer,
-    /// The profile as it is now; none keeps the old one.
+    /// The profile as it is now; none if the old one stays.
     pub profile: Option<Claims>,
 }
 
-/// Why a refresh brought nothing.
+/// Why a refresh failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// A well-formed refusal (`invalid_grant`, or what a backend says instead): this refresh token is over.
+    /// A well-formed refusal (`invalid_grant`, or what a backend says instead): this refresh token is not valid any more.
     #[error("the refresh token was refused")]
     Refused,
-    /// Nothing reached the one who issues.
+    /// The request was not sent.
     #[error("the authority could not be reached")]
     Unsent,
-    /// It was asked and may have acted, but its answer did not come.
+    /// The request may have arrived and the refresh token be spent, but the answer did not come.
     #[error("the authority did not answer")]
     Unanswered,
-    /// It answered something useless.
+    /// The answer is neither tokens nor a refusal.
     #[error("the authority's answer is of no use")]
     Failed {
-        /// What it said about trying again.
+        /// What its `Retry-After` says; an hour at most.
         retry_after: Option<Duration>,
     },
 }
 
 impl Provider {
-    /// Asks for new tokens. A new ID token or profile must be of the person (and client) that `previous`, the claims of the session so far, names.
+    /// Asks for new tokens. A new ID token or profile must be of the person and client that `previous`, the claims of the
+    /// session so far, names.
     pub async fn refresh(
         &self,
         refresh_token: &RefreshToken,
@@ -64,7 +65,8 @@ impl Provider {
                 return Err(RefreshError::Failed { retry_after: None });
             }
             Err(IdTokenError::Unavailable(error)) => {
-                // The refresh token is spent: what came with it must not be lost for want of a key. An answer without ID token is legal.
+                // The refresh token is spent, so the tokens it brought must not be lost because a key cannot be fetched. An
+                // answer without ID token is legal.
                 tracing::warn!(provider = self.settings.name, %error, "oidc: ID token of a refresh not verifiable now");
                 tokens.id_token = None;
                 None
@@ -74,7 +76,7 @@ impl Provider {
         Ok(Refreshed { tokens, profile })
     }
 
-    /// The new tokens alone. `extra` are fields of the request besides those of the specification.
+    /// The new tokens, no claim verified. `extra` are form fields besides those of the specification.
     pub(super) async fn refreshed_tokens(
         &self,
         endpoints: &Endpoints,
@@ -84,17 +86,17 @@ impl Provider {
         let mut fields =
             vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", refresh_token.expose().to_owned())];
         fields.extend(extra.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        self.tokens(endpoints, fields, fetch::REFRESH).await.map_err(|failure| match failure {
-            Failure::Error(error) if self.settings.preset.refuses_refresh(&error) => RefreshError::Refused,
-            Failure::Error(error) => {
+        self.tokens(endpoints, fields, fetch::REFRESH).await.map_err(|error| match error {
+            TokenError::Refused(error) if self.settings.preset.refuses_refresh(&error) => RefreshError::Refused,
+            TokenError::Refused(error) => {
                 tracing::warn!(provider = self.settings.name, error, "oidc: refresh answered with an error");
                 RefreshError::Failed { retry_after: None }
             }
-            Failure::Unavailable(error) => error.into(),
+            TokenError::Unavailable(error) => error.into(),
         })
     }
 
-    /// The claims of a refresh's ID token, if it brought one (OpenID Connect Core section 12.2).
+    /// The verified claims of a refresh's ID token, if there is one (OpenID Connect Core section 12.2).
     async fn refreshed_claims(
         &self,
         published: &Published,
@@ -119,7 +121,7 @@ impl Provider {
         }
     }
 
-    /// The profile after a refresh; none where it cannot be had whole, for half of one could lack a role.
+    /// The profile after a refresh. None where a part of it cannot be fetched: an incomplete one could lack a role.
     async fn refreshed_profile(
         &self,
         metadata: &Metadata,
@@ -129,7 +131,7 @@ impl Provider {
     ) -> Option<Claims> {
         let base = match claims {
             Some(claims) => claims,
-            // Without a new ID token the old one's facts about the login stand; what it said of the person may be out of date.
+            // Without a new ID token, the old claims about the login stay valid; those about the person may be out of date.
             None => userinfo::about_the_login(previous?),
         };
         let is_new = tokens.id_token.is_some();
@@ -144,7 +146,7 @@ impl Provider {
     }
 }
 
-/// At a refresh somebody waits for the tokens; the profile must not hold them up for long.
+/// For the profile at a refresh: requests wait for the tokens, so the profile must not delay them for long.
 pub(super) const PROFILE_AT_REFRESH: Duration = Duration::from_secs(3);
 
 /// `aud` may be one name or a list of them.
@@ -158,10 +160,19 @@ fn as_list(value: &Value) -> Vec<&Value> {
 impl From<Unavailable> for RefreshError {
     fn from(error: Unavailable) -> Self {
         match error {
-            Unavailable::Unsent(_) => Self::Unsent,
-            Unavailable::Unanswered(_) => Self::Unanswered,
+            Unavailable::NoAnswer(error) => error.into(),
             Unavailable::Status { retry_after, .. } => Self::Failed { retry_after },
             _ => Self::Failed { retry_after: None },
+        }
+    }
+}
+
+impl From<NoAnswer> for RefreshError {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::Unsent { .. } => Self::Unsent,
+            NoAnswer::Unanswered { .. } => Self::Unanswered,
+            NoAnswer::TooLarge { .. } => Self::Failed { retry_after: None },
         }
     }
 }

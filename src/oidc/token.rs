@@ -1,35 +1,36 @@
-//! The token endpoint (RFC 6749 sections 2.3, 3.2 and 5): how the client proves itself, and what an answer means.
+//! The token endpoint (RFC 6749 sections 2.3, 3.2 and 5): how the client authenticates, and what an answer means.
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::RequestBuilder;
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use super::{
     Provider, Settings,
-    fetch::{Http, Received, Unavailable},
+    fetch::{Http, Unavailable},
 };
 use crate::{
     clock::Timestamp,
+    outbound::HttpAnswer,
     secret::{AccessToken, IdToken, RefreshToken},
 };
 
-/// What the token endpoint gave.
+/// The tokens in an answer of the token endpoint.
 #[derive(Clone, Debug)]
 pub struct TokenAnswer {
     /// The access token.
     pub access_token: AccessToken,
-    /// A refresh token; none keeps the old one.
+    /// The refresh token; without one the old one stays valid.
     pub refresh_token: Option<RefreshToken>,
-    /// An ID token.
+    /// The ID token; not verified yet.
     pub id_token: Option<IdToken>,
-    /// How long the access token lives from now.
+    /// Lifetime of the access token from now; ten years at most.
     pub expires_in: Option<Duration>,
 }
 
-/// How the client shows its secret at the token endpoint (RFC 6749 section 2.3.1).
+/// How the client sends its secret to the token endpoint (RFC 6749 section 2.3.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TokenAuth {
     /// In `Authorization: Basic`.
@@ -38,7 +39,7 @@ pub enum TokenAuth {
     Post,
 }
 
-/// Where a login begins and tokens come from and go to.
+/// A provider's endpoints.
 #[derive(Debug)]
 pub(super) struct Endpoints {
     pub(super) authorization: Url,
@@ -47,26 +48,26 @@ pub(super) struct Endpoints {
     pub(super) revocation: Revocation,
 }
 
-/// How tokens are made worthless.
+/// How tokens are revoked.
 #[derive(Debug)]
 pub(super) enum Revocation {
     /// Not at all.
     None,
     /// RFC 7009.
     At(Url),
-    /// Naver's way: `grant_type=delete` at the token endpoint, access tokens only.
+    /// As at Naver: `grant_type=delete` at the token endpoint, access tokens only.
     DeleteAtTokenEndpoint,
 }
 
-/// What else the token endpoint may say.
-pub(crate) enum Failure {
+/// Why the token endpoint gave no tokens.
+pub(crate) enum TokenError {
     /// `error=…`, well formed (RFC 6749 section 5.2).
-    Error(String),
-    /// Nothing that says anything about the grant.
+    Refused(String),
+    /// No answer, or one that says nothing about the grant.
     Unavailable(Unavailable),
 }
 
-/// A POST of `fields` in the client's name.
+/// A POST of `fields` that authenticates the client.
 pub(crate) fn request(
     http: &Http,
     endpoint: &Url,
@@ -74,7 +75,7 @@ pub(crate) fn request(
     token_auth: TokenAuth,
     mut fields: Vec<(&str, String)>,
 ) -> RequestBuilder {
-    let request = http.post(endpoint.clone()).header(header::ACCEPT, "application/json");
+    let request = http.request(Method::POST, endpoint.clone()).header(header::ACCEPT, "application/json");
     let request = match &settings.client_secret {
         Some(secret) if token_auth == TokenAuth::Basic => {
             request.basic_auth(encoded(&settings.client_id), Some(encoded(secret.expose())))
@@ -95,46 +96,46 @@ impl Provider {
         endpoints: &Endpoints,
         fields: Vec<(&str, String)>,
         deadline: Duration,
-    ) -> Result<TokenAnswer, Failure> {
+    ) -> Result<TokenAnswer, TokenError> {
         let request = request(&self.http, &endpoints.token, &self.settings, endpoints.token_auth, fields);
-        let received = self.ask(request, deadline).await.map_err(Failure::Unavailable)?;
-        read(&received, self.clock.now())
+        let answer = self.ask(request, deadline).await.map_err(TokenError::Unavailable)?;
+        read(&answer, self.clock.now())
     }
 }
 
-/// Id and secret are form-encoded before they are joined (RFC 6749 section 2.3.1).
+/// Client id and secret are form-encoded before HTTP Basic joins them (RFC 6749 section 2.3.1).
 fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 /// Reads an answer.
-pub(crate) fn read(received: &Received, now: Timestamp) -> Result<TokenAnswer, Failure> {
-    let body = members(received);
-    let says_something = received.status.is_success()
-        || (received.status.is_client_error() && received.status != StatusCode::TOO_MANY_REQUESTS);
-    let Some(body) = body.filter(|_| says_something) else {
-        return Err(Failure::Unavailable(if received.status.is_success() {
+pub(crate) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenAnswer, TokenError> {
+    let body = members(answer);
+    let is_about_the_grant = answer.status.is_success()
+        || (answer.status.is_client_error() && answer.status != StatusCode::TOO_MANY_REQUESTS);
+    let Some(body) = body.filter(|_| is_about_the_grant) else {
+        return Err(TokenError::Unavailable(if answer.status.is_success() {
             MALFORMED
         } else {
-            received.unhelpful(now)
+            Unavailable::status_of(answer, now)
         }));
     };
     if let Some(Value::String(error)) = body.get("error") {
-        return Err(Failure::Error(error.clone()));
+        return Err(TokenError::Refused(error.clone()));
     }
-    if !received.status.is_success() {
-        return Err(Failure::Unavailable(received.unhelpful(now)));
+    if !answer.status.is_success() {
+        return Err(TokenError::Unavailable(Unavailable::status_of(answer, now)));
     }
-    answer(&body).ok_or(Failure::Unavailable(MALFORMED))
+    tokens(&body).ok_or(TokenError::Unavailable(MALFORMED))
 }
 
-/// JSON, or the form that OAuth 2.0 had in its drafts and some servers still answer with.
-fn members(received: &Received) -> Option<Map<String, Value>> {
-    if !is_form(&received.headers) {
-        return serde_json::from_slice(&received.body).ok();
+/// The members of a JSON answer, or of a form: OAuth 2.0 had that in its drafts, and GitHub still answers so.
+fn members(answer: &HttpAnswer) -> Option<Map<String, Value>> {
+    if !is_form(&answer.headers) {
+        return serde_json::from_slice(&answer.body).ok();
     }
     let mut members = Map::new();
-    for (name, value) in form_urlencoded::parse(&received.body) {
+    for (name, value) in form_urlencoded::parse(&answer.body) {
         // RFC 6749 section 3.2: no parameter comes twice.
         if members.insert(name.into_owned(), value.into()).is_some() {
             return None;
@@ -151,9 +152,9 @@ fn is_form(headers: &HeaderMap) -> bool {
 
 const MALFORMED: Unavailable = Unavailable::Malformed("token answer");
 
-fn answer(body: &Map<String, Value>) -> Option<TokenAnswer> {
+fn tokens(body: &Map<String, Value>) -> Option<TokenAnswer> {
     let token = |name: &str| body.get(name).and_then(Value::as_str).filter(|token| is_token(token));
-    // A token of another type would need more than to be shown (RFC 6749 section 7.1).
+    // A token of another type cannot be used as a Bearer token (RFC 6749 section 7.1).
     let bearer =
         body.get("token_type").is_none_or(|kind| kind.as_str().is_some_and(|k| k.eq_ignore_ascii_case("bearer")));
     Some(TokenAnswer {
@@ -164,12 +165,12 @@ fn answer(body: &Map<String, Value>) -> Option<TokenAnswer> {
     })
 }
 
-/// Whether a text can be a token: it must pass through a header as it is.
+/// Whether a text can be a token: visible ASCII, which a header can carry unchanged.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A span in seconds, as a number or as text; less than none is none, and absurd ones are cut at ten years.
+/// A span in seconds, given as a number or as text; from 0 to ten years, and what is outside is cut to that.
 pub(crate) fn seconds(value: &Value) -> Option<Duration> {
     const LONGEST: f64 = 10.0 * 365.0 * 86400.0;
     let seconds = match value {
@@ -210,12 +211,12 @@ mod tests {
     fn answers_are_sorted_into_tokens_errors_and_outages() {
         let read = |status: u16, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();
-            let received = Received { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() };
+            let received = HttpAnswer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() };
             match read(&received, Timestamp::default()) {
                 Ok(answer) => format!("tokens {:?}", answer.expires_in.map(|span| span.as_secs())),
-                Err(Failure::Error(error)) => error,
-                Err(Failure::Unavailable(Unavailable::Malformed(_))) => "malformed".to_owned(),
-                Err(Failure::Unavailable(_)) => "status".to_owned(),
+                Err(TokenError::Refused(error)) => error,
+                Err(TokenError::Unavailable(Unavailable::Malformed(_))) => "malformed".to_owned(),
+                Err(TokenError::Unavailable(_)) => "status".to_owned(),
             }
         };
         for (status, body, meaning) in [
@@ -246,11 +247,11 @@ mod tests {
     fn an_answer_that_says_it_is_a_form_is_read_as_one() {
         let meaning = |media_type: &str, body: &str| {
             let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, media_type.parse().unwrap())]);
-            let received = Received { status: StatusCode::OK, headers, body: body.as_bytes().to_vec() };
+            let received = HttpAnswer { status: StatusCode::OK, headers, body: body.as_bytes().to_vec() };
             match read(&received, Timestamp::default()) {
                 Ok(answer) => format!("{} {:?}", answer.access_token.expose(), answer.expires_in.map(|e| e.as_secs())),
-                Err(Failure::Error(error)) => error,
-                Err(Failure::Unavailable(_)) => "unavailable".to_owned(),
+                Err(TokenError::Refused(error)) => error,
+                Err(TokenError::Unavailable(_)) => "unavailable".to_owned(),
             }
         };
         let form = "application/x-www-form-urlencoded; charset=utf-8";

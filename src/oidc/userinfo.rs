@@ -1,41 +1,41 @@
-//! The userinfo endpoint's answer (OpenID Connect Core section 5.3), and how it joins the ID token's claims.
+//! The userinfo endpoint's answer (OpenID Connect Core section 5.3), and its merge with the ID token's claims.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Claims, Preset, Settings, Unavailable, fetch::Received};
-use crate::clock::Timestamp;
+use super::{Claims, Preset, Settings, Unavailable};
+use crate::{clock::Timestamp, outbound::HttpAnswer};
 
 /// Why there is no userinfo.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UserinfoError {
-    /// Not now.
+    /// The endpoint is down.
     #[error("userinfo is not available")]
     Unavailable(#[source] Arc<Unavailable>),
-    /// It speaks of somebody else (section 5.3.2).
+    /// Its `sub` is another's (section 5.3.2).
     #[error("userinfo is about another subject")]
     Subject,
 }
 
-/// Reads an answer about the person in `claims`; `None` where the provider does not want to tell us.
+/// The profile in an answer about the person in `claims`; `None` where the provider refuses to give one.
 pub(super) fn read(
-    received: &Received,
+    answer: &HttpAnswer,
     settings: &Settings,
     claims: &Claims,
     now: Timestamp,
 ) -> Result<Option<Claims>, UserinfoError> {
-    if received.status.is_server_error() {
-        return Err(UserinfoError::Unavailable(Arc::new(received.unhelpful(now))));
+    if answer.status.is_server_error() {
+        return Err(UserinfoError::Unavailable(Arc::new(Unavailable::status_of(answer, now))));
     }
-    let answer: Option<Value> = serde_json::from_slice(&received.body).ok().filter(|_| received.status.is_success());
-    let Some(userinfo) = answer.and_then(|answer| settings.preset.userinfo_claims(answer)) else {
-        tracing::warn!(provider = settings.name, status = received.status.as_u16(), "oidc: userinfo not usable");
+    let body: Option<Value> = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status.is_success());
+    let Some(userinfo) = body.and_then(|body| settings.preset.userinfo_claims(body)) else {
+        tracing::warn!(provider = settings.name, status = answer.status.as_u16(), "oidc: userinfo not usable");
         return Ok(None);
     };
     match userinfo.get("sub") {
         Some(subject) if Some(subject) == claims.get("sub") => Ok(Some(userinfo)),
-        // Naver's profile has an id of its own kind; one that differs is no proof of a mix-up, but no profile for us either.
+        // Naver's profile ids are not its subjects: another id does not prove another person, but the profile is not used.
         _ if settings.preset == Preset::Naver => {
             tracing::warn!(provider = settings.name, "oidc: profile has another id than the ID token, not used");
             Ok(None)
@@ -44,7 +44,7 @@ pub(super) fn read(
     }
 }
 
-/// The ID token's claims and what userinfo adds to them. An e-mail and the word that it is verified stay together.
+/// The ID token's claims and what userinfo adds to them. `email_verified` always comes from where `email` comes from.
 pub(super) fn merged(claims: &Claims, userinfo: Option<Claims>) -> Claims {
     let mut merged = claims.clone();
     let Some(mut userinfo) = userinfo else { return merged };
@@ -63,7 +63,7 @@ pub(super) fn merged(claims: &Claims, userinfo: Option<Claims>) -> Claims {
     merged
 }
 
-/// The claims of an ID token that are about the login and not about the person.
+/// The claims of an ID token that are about the login, not about the person.
 pub(super) fn about_the_login(claims: &Claims) -> Claims {
     const NAMES: [&str; 7] = ["iss", "sub", "aud", "azp", "auth_time", "acr", "amr"];
     claims.iter().filter(|(name, _)| NAMES.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect()
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_verified_mark_never_passes_to_another_address() {
+    fn email_verified_is_never_merged_onto_another_address() {
         for (claims, userinfo, expected) in [
             (json!({"email": "a"}), json!({"email": "b", "email_verified": true}), json!({"email": "a"})),
             (json!({"email": "a"}), json!({"email_verified": true}), json!({"email": "a"})),

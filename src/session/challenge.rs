@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 
 use super::{cookies::CookieChanges, shared::Shared};
+use crate::channel::Channel;
 
 /// Keeps challenges in cookies.
 pub struct Challenges<'s> {
@@ -18,19 +19,19 @@ impl<'s> Challenges<'s> {
 
     /// The values of the challenge cookie of `channel`. There may be more than one: other hosts of the site can set it
     /// too.
-    pub fn find<'h>(&self, headers: &'h HeaderMap, channel: &str) -> Vec<&'h [u8]> {
+    pub fn find<'h>(&self, headers: &'h HeaderMap, channel: Channel) -> Vec<&'h [u8]> {
         let found = self.shared.jar.find(headers.get_all(header::COOKIE).iter());
         found.challenges.into_iter().filter(|(found, _)| *found == channel).map(|(_, value)| value).collect()
     }
 
     /// Keeps a sealed challenge in a cookie for `span`, rounded up to whole seconds.
-    pub fn keep(&self, channel: &str, sealed: &str, span: Duration) -> CookieChanges {
+    pub fn keep(&self, channel: Channel, sealed: &str, span: Duration) -> CookieChanges {
         let max_age = span.as_secs() + u64::from(span.subsec_nanos() > 0);
         self.shared.jar.set_challenge(channel, sealed, max_age)
     }
 
     /// Deletes the challenge cookie of `channel`.
-    pub fn clear(&self, channel: &str) -> CookieChanges {
+    pub fn clear(&self, channel: Channel) -> CookieChanges {
         self.shared.jar.clear_challenge(channel)
     }
 }

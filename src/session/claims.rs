@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::shared::Shared;
-use crate::oidc::Claims;
+use crate::authority::Claims;
 
 /// Claims that are kept even if the configuration does not use them: issuer and subject identify the person.
 const ALWAYS_KEPT: [&str; 2] = ["iss", "sub"];

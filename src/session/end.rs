@@ -7,16 +7,16 @@ use super::{
     digest::unsealed_sid,
     grant::{AccessGrant, Login, RefreshGrant, Session},
     shared::{Sessions, Shared},
-    store_later::Pauses,
 };
 use crate::{
-    authority::{Issued, SignOutRequest, Visitor},
+    authority::{ClientDevice, Issued, SignOutRequest},
+    backoff::Backoff,
     clock::Timestamp,
     store::Sid,
 };
 
-/// The pauses between the tries to store an end.
-const PAUSES: Pauses = Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(30) };
+/// The waits before the tries to store an end.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 
 /// Why a session ends. The audit log names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,12 +94,15 @@ impl Shared {
     }
 
     /// Ends a session whose refresh token was reused, here and at the authority.
-    pub(super) async fn end_reused(&self, grant: &RefreshGrant, visitor: &Visitor) {
+    pub(super) async fn end_reused(&self, grant: &RefreshGrant, from: &ClientDevice) {
         self.end(&grant.login, EndReason::Reused).await;
         let sign_out =
             SignOutRequest { refresh_token: Some(&grant.token), access_token: None, provider: &grant.login.provider };
-        let signed_out = self.authority.sign_out(sign_out, visitor).await;
-        tracing::warn!(target: "audit", sid = ?grant.login.sid, ?signed_out, "a refresh token was used again: its session has ended on all devices");
+        let signed_out = self.authority.sign_out(sign_out, from).await;
+        tracing::warn!(
+            target: "audit", sid = ?grant.login.sid, ?signed_out,
+            "a refresh token was used again after its grace time: its session has ended"
+        );
     }
 
     /// Remembers the end of an unsealed access token, which could be shown without its refresh token.
@@ -112,38 +115,41 @@ impl Shared {
 
     async fn remember_end(&self, sid: Sid, until: Timestamp, now: Timestamp) {
         let Err(error) = self.store.refreshes.end(sid, until, now).await else { return };
-        tracing::error!(%error, ?sid, "the end of a session was not stored; it holds on this instance, and storing it is tried again");
+        tracing::error!(
+            %error, ?sid,
+            "the end of a session was not stored; it holds on this instance, and storing it is tried again"
+        );
         self.metrics.store_errors.inc();
         let refreshes = self.store.refreshes.clone();
         let end = move |now| {
             let refreshes = refreshes.clone();
             async move { refreshes.end(sid, until, now).await }
         };
-        self.store_later(PAUSES, until, end, move |()| {
+        self.store_later(BACKOFF, until, end, move |()| {
             tracing::info!(?sid, "the end of a session was stored at a later try")
         });
     }
 
     /// Signs out tokens that make no session.
-    pub(super) async fn sign_out_issued(&self, issued: &Issued, provider: &str, visitor: &Visitor) {
+    pub(super) async fn sign_out_issued(&self, issued: &Issued, provider: &str, from: &ClientDevice) {
         let sign_out = SignOutRequest {
             refresh_token: issued.refresh_token.as_ref(),
             access_token: Some(&issued.access_token),
             provider,
         };
-        let signed_out = self.authority.sign_out(sign_out, visitor).await;
+        let signed_out = self.authority.sign_out(sign_out, from).await;
         tracing::info!(?signed_out, "tokens that make no session were signed out");
     }
 
     /// Signs out tokens of a refresh whose session ended meanwhile.
-    pub(super) async fn sign_out_late(&self, session: &Session, visitor: Visitor) {
+    pub(super) async fn sign_out_late(&self, session: &Session, from: ClientDevice) {
         let Some(refresh) = &session.refresh else { return };
         let sign_out = SignOutRequest {
             refresh_token: Some(&refresh.token),
             access_token: Some(&session.access.token),
             provider: &refresh.login.provider,
         };
-        let signed_out = self.authority.sign_out(sign_out, &visitor).await;
+        let signed_out = self.authority.sign_out(sign_out, &from).await;
         tracing::info!(sid = ?refresh.login.sid, ?signed_out, "a refresh ended after its session; its tokens were signed out");
     }
 }

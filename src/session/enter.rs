@@ -14,7 +14,8 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    authority::{Device, IssueError, Issued, Proof, Visitor},
+    authority::{ClientDevice, Device, IssueError, Issued, Proof},
+    client::Client,
     store::Sid,
     telemetry,
 };
@@ -58,10 +59,10 @@ impl Sessions {
         visit: &mut Visit,
         proof: Proof,
         method: &str,
-        visitor: Visitor,
+        from: ClientDevice,
     ) -> Result<Entered, EnterError> {
-        let issued = self.shared.authority.issue(proof, &visitor).await?;
-        let (client, device) = (visitor.client, visitor.device);
+        let issued = self.shared.authority.issue(proof, &from).await?;
+        let (client, device) = (from.client.address(), from.device);
         let device_id = device.id;
         let login = NewLogin { issued, provider: Arc::from(method), device };
         let (session, cookies) = self.begin(login, visit).await?;
@@ -88,8 +89,9 @@ impl Sessions {
             Ok(session) => session,
             Err(error) => {
                 tracing::error!(%error, "a login made no session");
-                let visitor = Visitor { client: replaced.sender().client, user_agent: None, device: replacing.device };
-                shared.sign_out_issued(&login.issued, &replacing.provider, &visitor).await;
+                let client = Client::at(replaced.client().address());
+                let from = ClientDevice { client, device: replacing.device };
+                shared.sign_out_issued(&login.issued, &replacing.provider, &from).await;
                 return Err(error);
             }
         };

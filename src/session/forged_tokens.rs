@@ -8,12 +8,11 @@
 use std::{
     collections::HashMap,
     mem,
-    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use crate::{clock::Timestamp, network::Network};
+use crate::{client::ClientKey, clock::Timestamp};
 
 /// Forged tokens that one client may show at once.
 const BUDGET: u32 = 100;
@@ -32,26 +31,25 @@ pub(super) struct ForgedTokens {
 /// `older` are forgotten.
 #[derive(Default)]
 struct Budgets {
-    recent: HashMap<Network, Timestamp>,
-    older: HashMap<Network, Timestamp>,
+    recent: HashMap<ClientKey, Timestamp>,
+    older: HashMap<ClientKey, Timestamp>,
 }
 
 impl ForgedTokens {
     /// How long no token of `client` is checked; `None` if one may be checked now.
-    pub(super) fn wait(&self, client: IpAddr, now: Timestamp) -> Option<Duration> {
-        let wait = self.budgets().time_to_full(Network::of(client), now).saturating_sub(REFILL * (BUDGET - 1));
+    pub(super) fn wait(&self, client: ClientKey, now: Timestamp) -> Option<Duration> {
+        let wait = self.budgets().time_to_full(client, now).saturating_sub(REFILL * (BUDGET - 1));
         (!wait.is_zero()).then_some(wait)
     }
 
     /// Records that `client` has shown a forged token.
-    pub(super) fn count(&self, client: IpAddr, now: Timestamp) {
+    pub(super) fn count(&self, client: ClientKey, now: Timestamp) {
         let mut budgets = self.budgets();
-        let network = Network::of(client);
-        let full_at = now.plus(budgets.time_to_full(network, now) + REFILL);
-        if budgets.recent.len() >= MOST_CLIENTS && !budgets.recent.contains_key(&network) {
+        let full_at = now.plus(budgets.time_to_full(client, now) + REFILL);
+        if budgets.recent.len() >= MOST_CLIENTS && !budgets.recent.contains_key(&client) {
             budgets.older = mem::take(&mut budgets.recent);
         }
-        budgets.recent.insert(network, full_at);
+        budgets.recent.insert(client, full_at);
     }
 
     fn budgets(&self) -> std::sync::MutexGuard<'_, Budgets> {
@@ -61,8 +59,8 @@ impl ForgedTokens {
 
 impl Budgets {
     /// Time until this client's budget is full again; capped, so that a clock that is set back cannot lock it out.
-    fn time_to_full(&self, network: Network, now: Timestamp) -> Duration {
-        let full_at = self.recent.get(&network).or_else(|| self.older.get(&network));
+    fn time_to_full(&self, client: ClientKey, now: Timestamp) -> Duration {
+        let full_at = self.recent.get(&client).or_else(|| self.older.get(&client));
         full_at.map_or(Duration::ZERO, |at| at.since(now)).min(REFILL * BUDGET)
     }
 }
@@ -75,8 +73,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-    fn client(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn client(text: &str) -> ClientKey {
+        ClientKey::of(text.parse().unwrap())
     }
 
     #[test]
@@ -106,7 +104,7 @@ mod tests {
     fn the_addresses_of_one_ipv6_64_share_one_budget() {
         let tokens = ForgedTokens::default();
         for host in 0..u16::try_from(BUDGET).unwrap() {
-            tokens.count(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host)), NOW);
+            tokens.count(ClientKey::of(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host).into()), NOW);
         }
         assert!(tokens.wait(client("2001:db8:0:1:ffff::"), NOW).is_some());
         assert!(tokens.wait(client("2001:db8:0:2::"), NOW).is_none());
@@ -122,7 +120,7 @@ mod tests {
     #[test]
     fn the_number_of_remembered_clients_is_bounded_and_the_latest_are_kept() {
         let tokens = ForgedTokens::default();
-        let subscriber = |n: u32| IpAddr::V6(Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(n) << 64));
+        let subscriber = |n: u32| ClientKey::of(Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(n) << 64).into());
         for n in 0..200_000 {
             tokens.count(subscriber(n), NOW);
             // A client that goes on is never forgotten.
@@ -132,7 +130,7 @@ mod tests {
         assert!(budgets.recent.len() <= MOST_CLIENTS && budgets.older.len() <= MOST_CLIENTS);
         drop(budgets);
         assert!(tokens.wait(subscriber(u32::MAX), NOW).is_some());
-        assert_eq!(tokens.budgets().time_to_full(Network::of(subscriber(199_999)), NOW), REFILL);
-        assert_eq!(tokens.budgets().time_to_full(Network::of(subscriber(0)), NOW), Duration::ZERO);
+        assert_eq!(tokens.budgets().time_to_full(subscriber(199_999), NOW), REFILL);
+        assert_eq!(tokens.budgets().time_to_full(subscriber(0), NOW), Duration::ZERO);
     }
 }

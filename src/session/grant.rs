@@ -6,9 +6,8 @@ use http::HeaderValue;
 
 use super::cookies::CookieChanges;
 use crate::{
-    authority::Device,
+    authority::{Claims, Device},
     clock::Timestamp,
-    oidc::Claims,
     secret::{AccessToken, IdToken, RefreshToken},
     store::{Digest, Generation, Sid},
 };

@@ -11,9 +11,8 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    authority::{self, Issued},
+    authority::{self, Claims, Issued},
     clock::Timestamp,
-    oidc::Claims,
     seal::Purpose,
     store::Generation,
 };

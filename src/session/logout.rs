@@ -7,7 +7,7 @@ use super::{
     status::AuthStatus, visit::Visit,
 };
 use crate::{
-    authority::{SignOutRequest, SignedOut},
+    authority::{ClientDevice, SignOutRequest, SignedOut},
     secret::IdToken,
 };
 
@@ -61,10 +61,10 @@ impl Sessions {
             access_token: access.as_ref().map(|a| &a.token),
             provider: &login.provider,
         };
-        let visitor = visit.sender().visitor(&login);
+        let from = ClientDevice::of(visit.client(), &login.device);
         // Unless the authority confirms the sign-out, the end is remembered for as long as the refresh token may be
         // valid.
-        if signed_out_by_refresh || shared.authority.sign_out(sign_out, &visitor).await != SignedOut::Confirmed {
+        if signed_out_by_refresh || shared.authority.sign_out(sign_out, &from).await != SignedOut::Confirmed {
             shared.end(&login, EndReason::SignedOutUnconfirmed).await;
         }
         visit.mark_ended();

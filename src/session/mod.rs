@@ -35,7 +35,6 @@ mod open;
 mod opened;
 mod refresh;
 mod sealed;
-mod sender;
 mod settings;
 mod shared;
 mod state;
@@ -43,7 +42,7 @@ mod status;
 mod store_later;
 mod visit;
 
-pub use crate::oidc::Claims;
+pub use crate::authority::Claims;
 #[cfg(test)]
 pub(crate) use cookies::tests::settings as test_settings;
 

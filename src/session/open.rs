@@ -1,6 +1,6 @@
 //! Reads the session out of a request's cookies. What opened is remembered, so a live session costs one look-up.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     cookies::{CookieChanges, Found, Parts, Token},
@@ -12,9 +12,9 @@ use super::{
     state::SessionState,
 };
 use crate::{
-    authority::{self, VerifyError},
+    authority::{self, Claims, VerifyError},
+    client::ClientKey,
     clock::Timestamp,
-    oidc::Claims,
     seal::{OpenError, Purpose},
     secret::AccessToken,
     store::{Generation, Sid},
@@ -76,7 +76,7 @@ impl Shared {
     pub(super) async fn read_unsealed_access(
         &self,
         found: &Found<'_>,
-        client: IpAddr,
+        client: ClientKey,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
         let mut best = Reading::Absent;
@@ -97,7 +97,7 @@ impl Shared {
         &self,
         found: &Found<'_>,
         first: &[u8],
-        client: IpAddr,
+        client: ClientKey,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
         let parts = found.access.extent();

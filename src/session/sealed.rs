@@ -13,9 +13,8 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    authority::Device,
+    authority::{Claims, Device},
     clock::Timestamp,
-    oidc::Claims,
     secret::{AccessToken, IdToken, RefreshToken},
     store::{Generation, Sid},
 };

@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 use vestibule::{
     clock::Clock,
     otp::deliver::{
-        Letter, Mail, MailSender, MailSettings, MailWay, OutboxSettings, Security, SmtpError, SmtpSettings, Undelivered,
+        Letter, Mail, MailSender, MailSettings, MailWay, OutboxSettings, Security, SmtpError, SmtpSettings,
+        Undelivered, http_client,
     },
     pages::Language,
     secret::{Random, Secret},
@@ -32,7 +33,7 @@ fn sender(ways: Vec<MailWay>) -> MailSender {
     vestibule::assemble::install_cryptography();
     let from = "식방 <no-reply@example.kr>".parse().unwrap();
     let settings = MailSettings { from, letter: Letter::default(), ways };
-    MailSender::new(settings, &reqwest::Client::new(), Clock::system(), Random::system()).unwrap()
+    MailSender::new(settings, &http_client().unwrap(), Clock::system(), Random::system()).unwrap()
 }
 
 fn smtp(settings: SmtpSettings) -> MailSender {

@@ -32,7 +32,7 @@ pub enum Pointer {
 
 impl AnswerFields {
     /// The tokens in an answer; `None` if there is no access token, or one that a header value cannot hold.
-    pub(super) fn tokens(&self, answer: &call::Answer) -> Option<FreshTokens> {
+    pub(super) fn tokens(&self, answer: &call::BackendAnswer) -> Option<FreshTokens> {
         let text = |pointer| match find(pointer, answer) {
             Some(Value::String(text)) => Some(text),
             _ => None,
@@ -47,7 +47,7 @@ impl AnswerFields {
     }
 }
 
-fn find(pointer: &Pointer, answer: &call::Answer) -> Option<Value> {
+fn find(pointer: &Pointer, answer: &call::BackendAnswer) -> Option<Value> {
     match pointer {
         Pointer::Json(pointer) => answer.json.as_ref()?.pointer(pointer).cloned(),
         // Of several cookies of the name a browser keeps the last one.

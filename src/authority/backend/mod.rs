@@ -6,17 +6,17 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::{
+    client_device::ClientDevice,
     issued::{AuthorityOutage, IssueError, Issued},
     proof::{Proof, ProvedAddress},
     providers::Providers,
     requests::{RefreshRequest, SignOutRequest, SignedOut},
     verify::AccessTokenChecks,
-    visitor::Visitor,
 };
 use crate::{
     call::{self, CallError, Caller, Placeholder, Template, Values},
     clock::Clock,
-    oidc::{self, Claims, Identity, RefreshError},
+    oidc::{Claims, Identity, RefreshError},
     secret::{IdToken, Secret},
 };
 
@@ -55,7 +55,7 @@ pub(super) struct BackendAuthority {
 }
 
 impl BackendAuthority {
-    pub(super) async fn issue(&self, proof: Proof, from: &Visitor) -> Result<Issued, IssueError> {
+    pub(super) async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
         match proof {
             Proof::Provider(identity) => self.exchange(*identity, from).await,
             Proof::Credentials { email, password } => self.check_credentials(email, &password, from).await,
@@ -63,7 +63,7 @@ impl BackendAuthority {
         }
     }
 
-    async fn exchange(&self, identity: Identity, from: &Visitor) -> Result<Issued, IssueError> {
+    async fn exchange(&self, identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
         self.providers.check_allowed(&identity)?;
         let template = self.settings.exchange.as_ref().ok_or(IssueError::Unsupported)?;
         let email = identity.profile.get("email").cloned().unwrap_or(Value::Null);
@@ -89,7 +89,12 @@ impl BackendAuthority {
         self.read(&answer, Some((identity.id_token, identity.profile))).await
     }
 
-    async fn check_credentials(&self, email: String, password: &Secret, from: &Visitor) -> Result<Issued, IssueError> {
+    async fn check_credentials(
+        &self,
+        email: String,
+        password: &Secret,
+        from: &ClientDevice,
+    ) -> Result<Issued, IssueError> {
         let template = self.settings.credentials.as_ref().ok_or(IssueError::Unsupported)?;
         let values = from.values().with(Placeholder::Email, email).with(Placeholder::Password, password.expose());
         let answer = self.ask(template, &values, from).await?;
@@ -99,7 +104,7 @@ impl BackendAuthority {
         self.read(&answer, None).await
     }
 
-    async fn exchange_address(&self, address: &ProvedAddress, from: &Visitor) -> Result<Issued, IssueError> {
+    async fn exchange_address(&self, address: &ProvedAddress, from: &ClientDevice) -> Result<Issued, IssueError> {
         if !address.is_permitted() {
             return Err(IssueError::NotAllowed);
         }
@@ -112,14 +117,19 @@ impl BackendAuthority {
         Ok(Issued { identity: Some(address.claims()), ..issued })
     }
 
-    async fn ask(&self, template: &Template, values: &Values, from: &Visitor) -> Result<call::Answer, IssueError> {
-        let answer = self.caller.call(template, values, &from.about()).await;
+    async fn ask(
+        &self,
+        template: &Template,
+        values: &Values,
+        from: &ClientDevice,
+    ) -> Result<call::BackendAnswer, IssueError> {
+        let answer = self.caller.call(template, values, &from.client).await;
         answer.map_err(|error| IssueError::Unavailable(error.into()))
     }
 
     async fn read(
         &self,
-        answer: &call::Answer,
+        answer: &call::BackendAnswer,
         proved: Option<(Option<IdToken>, Claims)>,
     ) -> Result<Issued, IssueError> {
         if !answer.status.is_success() {
@@ -130,7 +140,11 @@ impl BackendAuthority {
         tokens.for_login(&self.checks, proved).await
     }
 
-    pub(super) async fn refresh(&self, request: RefreshRequest<'_>, from: &Visitor) -> Result<Issued, RefreshError> {
+    pub(super) async fn refresh(
+        &self,
+        request: RefreshRequest<'_>,
+        from: &ClientDevice,
+    ) -> Result<Issued, RefreshError> {
         let template = self.settings.refresh.as_ref().ok_or(RefreshError::Refused)?;
         let mut values = from
             .values()
@@ -142,15 +156,15 @@ impl BackendAuthority {
         if let Some(claims) = request.identity {
             values = values.with_claims(claims.clone());
         }
-        let answer = self.caller.call(template, &values, &from.about()).await.map_err(|error| {
+        let answer = self.caller.call(template, &values, &from.client).await.map_err(|error| {
             tracing::warn!(%error, "authority: the refresh call failed");
             match error {
-                CallError::Unsent(_) => RefreshError::Unsent,
-                CallError::Unanswered(_) => RefreshError::Unanswered,
-                CallError::TooLarge(_) | CallError::Value(_) => RefreshError::Failed { retry_after: None },
+                CallError::NoAnswer(error) => error.into(),
+                CallError::Value(_) => RefreshError::Failed { retry_after: None },
             }
         })?;
-        // An HTML page comes from a proxy in between or from an error handler: it does not say that the token is refused.
+        // An HTML page comes from a proxy in between or from an error handler: it does not say that the token is
+        // refused.
         if self.settings.refused.contains(&answer.status.as_u16()) && !answer.is_html {
             return Err(RefreshError::Refused);
         }
@@ -159,7 +173,7 @@ impl BackendAuthority {
                 status = answer.status.as_u16(),
                 "authority: the answer to the refresh call neither refreshes nor refuses"
             );
-            let retry_after = oidc::retry_after(&answer.headers, self.clock.now());
+            let retry_after = answer.retry_after(self.clock.now());
             return Err(RefreshError::Failed { retry_after });
         }
         let Some(tokens) = self.settings.answer.tokens(&answer) else {
@@ -169,7 +183,7 @@ impl BackendAuthority {
         tokens.for_refresh(&self.checks).await
     }
 
-    pub(super) async fn sign_out(&self, request: SignOutRequest<'_>, from: &Visitor) -> SignedOut {
+    pub(super) async fn sign_out(&self, request: SignOutRequest<'_>, from: &ClientDevice) -> SignedOut {
         let Some(template) = &self.settings.signout else { return SignedOut::NothingToDo };
         let mut values = from.values().with(Placeholder::Provider, request.provider);
         if let Some(token) = request.refresh_token {
@@ -178,7 +192,7 @@ impl BackendAuthority {
         if let Some(token) = request.access_token {
             values = values.with(Placeholder::AccessToken, token.expose());
         }
-        match self.caller.call(template, &values, &from.about()).await {
+        match self.caller.call(template, &values, &from.client).await {
             Ok(answer) if answer.status.is_success() => SignedOut::Confirmed,
             Ok(answer) => {
                 tracing::warn!(status = answer.status.as_u16(), "authority: sign-out not confirmed");

@@ -1,8 +1,8 @@
 //! `[login.notify]`: a backend is told of a person's first login, and may refuse it.
 //!
-//! A person counts as known only when the call was answered with 2xx. Until then a second login of the same person must not
-//! pass as that of a known person, or a second tab would let in a person whom the backend refuses. So one login of a person
-//! is handled at a time, and the others wait for it.
+//! A person counts as known only when the call was answered with 2xx. Until then a second login of the same person must
+//! not pass as that of a known person, or a second tab would let in a person whom the backend refuses. So one login of
+//! a person is handled at a time, and the others wait for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +12,10 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    client_device::ClientDevice,
     issued::{AuthorityOutage, IssueError},
     person_key,
     proof::ProvedAddress,
-    visitor::Visitor,
 };
 use crate::{
     call::{Caller, Placeholder, Template, Values},
@@ -80,7 +80,7 @@ impl FirstLogins {
     pub(super) async fn tell_backend(
         &self,
         login: impl FnOnce() -> Option<PersonLogin>,
-        from: &Visitor,
+        from: &ClientDevice,
     ) -> Result<(), IssueError> {
         let Some(template) = &self.notify else { return Ok(()) };
         let login = login().ok_or(IssueError::Unsupported)?;
@@ -105,7 +105,12 @@ impl FirstLogins {
         }
     }
 
-    async fn tell_in_turn(&self, template: &Template, login: PersonLogin, from: &Visitor) -> Result<(), IssueError> {
+    async fn tell_in_turn(
+        &self,
+        template: &Template,
+        login: PersonLogin,
+        from: &ClientDevice,
+    ) -> Result<(), IssueError> {
         // First for a short time only: if this process ends in the middle, the person is not known.
         let (now, until) = self.mark_times(template);
         if !self.store.one_time.take(login.person, until, now).await? {
@@ -116,13 +121,16 @@ impl FirstLogins {
         told?;
         let now = self.clock.now();
         if let Err(error) = self.store.one_time.take(login.person, now.plus(KNOWN), now).await {
-            tracing::warn!(%error, "login: a person was not recorded as known; the backend will be told of their next login again");
+            tracing::warn!(
+                %error,
+                "login: a person was not recorded as known; the backend will be told of their next login again"
+            );
         }
         Ok(())
     }
 
-    async fn call_backend(&self, template: &Template, values: Values, from: &Visitor) -> Result<(), IssueError> {
-        let answer = self.caller.call(template, &from.add_to(values), &from.about()).await;
+    async fn call_backend(&self, template: &Template, values: Values, from: &ClientDevice) -> Result<(), IssueError> {
+        let answer = self.caller.call(template, &from.add_to(values), &from.client).await;
         match answer.map_err(|error| IssueError::Unavailable(error.into()))?.status {
             status if status.is_success() => Ok(()),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(IssueError::Refused(status)),
@@ -138,7 +146,10 @@ impl FirstLogins {
 
     async fn give_back(&self, key: Digest) {
         if let Err(error) = self.store.one_time.give_back(key, self.clock.now()).await {
-            tracing::warn!(%error, "login: the mark of a first login was not removed; further logins of this person wait until it expires");
+            tracing::warn!(
+                %error,
+                "login: the mark of a first login was not removed; further logins of this person wait until it expires"
+            );
         }
     }
 }

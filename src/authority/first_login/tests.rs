@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     authority::{
         Authority, AuthorityKind, Deps, LOGIN_NOTIFY, Proof, Settings,
-        tests::{ScriptedBackend, identity, outcome_of, template, visitor},
+        tests::{ScriptedBackend, client_device, identity, outcome_of, template},
     },
     oidc::fake::Fake,
     scripted::Reply,
@@ -28,7 +28,7 @@ async fn authority_with(deps: Deps, timeout: Duration) -> Authority {
 }
 
 async fn login(authority: &Authority, profile: Value) -> &'static str {
-    outcome_of(&authority.issue(Proof::Provider(Box::new(identity(&profile))), &visitor()).await)
+    outcome_of(&authority.issue(Proof::Provider(Box::new(identity(&profile))), &client_device()).await)
 }
 
 fn mina() -> Value {

@@ -46,8 +46,7 @@ impl GatewaySettings {
             return known.filter(|(_, value)| !value.is_null()).collect();
         };
         let values = person.values();
-        let filled =
-            |(name, template): &(String, Json)| Some((name.clone(), template.fill_known(&values)?));
+        let filled = |(name, template): &(String, Json)| Some((name.clone(), template.fill_known(&values)?));
         templates.iter().filter_map(filled).collect()
     }
 

@@ -1,7 +1,8 @@
 //! The gateway as the authority: it issues short-lived JWTs, which backends verify by its published keys, and opaque
 //! rotating refresh tokens, whose reuse it detects (RFC 9700 section 4.14.2).
 //!
-//! All refresh tokens of one login are a family. The store keeps the family's newest generation and, sealed, the person.
+//! All refresh tokens of one login are a family. The store keeps the family's newest generation and, sealed, the
+//! person.
 
 use std::sync::Arc;
 
@@ -12,15 +13,16 @@ use self::{
     refresh_token::OwnRefresh,
 };
 use super::{
+    client_device::ClientDevice,
     first_login::{FirstLogins, PersonLogin},
     issued::{IssueError, Issued},
     proof::{Proof, ProvedAddress},
     providers::Providers,
     requests::SignedOut,
     verify::AccessClaims,
-    visitor::Visitor,
 };
 use crate::{
+    channel::Channel,
     clock::{Clock, Timestamp},
     oidc::{Identity, RefreshError},
     seal::{KeyRing, Purpose},
@@ -49,7 +51,7 @@ pub(super) struct GatewayAuthority {
 }
 
 impl GatewayAuthority {
-    pub(super) async fn issue(&self, proof: Proof, from: &Visitor) -> Result<Issued, IssueError> {
+    pub(super) async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
         match proof {
             Proof::Provider(identity) => self.issue_to_identity(*identity, from).await,
             Proof::Credentials { .. } => Err(IssueError::Unsupported),
@@ -57,7 +59,7 @@ impl GatewayAuthority {
         }
     }
 
-    async fn issue_to_identity(&self, identity: Identity, from: &Visitor) -> Result<Issued, IssueError> {
+    async fn issue_to_identity(&self, identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
         self.providers.check_allowed(&identity)?;
         let Some(person) = Person::of_identity(&identity) else {
             tracing::error!(provider = identity.provider, "authority: the provider names no subject");
@@ -67,7 +69,7 @@ impl GatewayAuthority {
         self.begin_family(person, identity.id_token).await
     }
 
-    async fn issue_to_address(&self, address: &ProvedAddress, from: &Visitor) -> Result<Issued, IssueError> {
+    async fn issue_to_address(&self, address: &ProvedAddress, from: &ClientDevice) -> Result<Issued, IssueError> {
         if !self.takes_codes(address.channel) {
             return Err(IssueError::Unsupported);
         }
@@ -80,7 +82,7 @@ impl GatewayAuthority {
     }
 
     /// Issues the next tokens of a family. The person's permission and roles are read anew from the configuration.
-    pub(super) async fn refresh(&self, shown: &RefreshToken, from: &Visitor) -> Result<Issued, RefreshError> {
+    pub(super) async fn refresh(&self, shown: &RefreshToken, from: &ClientDevice) -> Result<Issued, RefreshError> {
         let Some(shown) = self.open_refresh_token(shown) else { return Err(RefreshError::Refused) };
         let now = self.clock.now();
         let (family, until) = (shown.family, self.settings.end_of(shown.made, now));
@@ -94,10 +96,10 @@ impl GatewayAuthority {
             Advanced::To { generation, record } => (generation, record),
             Advanced::Unknown => return Err(RefreshError::Refused),
             Advanced::Reused => {
-                let (client, device) = (from.client, from.device.id);
+                let (client, device) = (from.client.address(), from.device.id);
                 tracing::warn!(
                     target: "audit", %client, %device,
-                    "a refresh token was used again after its grace time: its session has ended on all devices"
+                    "a refresh token was used again after its grace time: its session has ended"
                 );
                 return Err(RefreshError::Refused);
             }
@@ -110,7 +112,7 @@ impl GatewayAuthority {
             return Err(RefreshError::Refused);
         };
         if !self.is_still_permitted(&person) {
-            let (provider, client) = (person.from.name(), from.client);
+            let (provider, client) = (person.from.name(), from.client.address());
             tracing::info!(target: "audit", provider, %client, "a person is no longer permitted to log in");
             self.try_end_family(family, now).await;
             return Err(RefreshError::Refused);
@@ -133,7 +135,7 @@ impl GatewayAuthority {
     }
 
     /// True if one-time codes of this channel log in.
-    pub(super) fn takes_codes(&self, channel: &str) -> bool {
+    pub(super) fn takes_codes(&self, channel: Channel) -> bool {
         self.settings.takes_codes(channel)
     }
 
@@ -153,7 +155,7 @@ impl GatewayAuthority {
                 self.providers.named(name).map(|provider| provider.settings().allow.as_ref())
             }
             ProofSource::Code { channel, .. } => {
-                self.settings.codes.iter().find(|login| login.channel == channel).map(|login| login.allow.as_ref())
+                self.settings.codes.iter().find(|login| login.channel == *channel).map(|login| login.allow.as_ref())
             }
         };
         allow.is_some_and(|allow| allow.is_none_or(|allow| allow.permits(&person.claims)))
@@ -197,8 +199,8 @@ impl GatewayAuthority {
     }
 }
 
-/// A store error ends no session. If the store has advanced the family and its answer was lost, the refresh token can be used
-/// again within the grace time, so the next try need not wait.
+/// A store error ends no session. If the store has advanced the family and its answer was lost, the refresh token can
+/// be used again within the grace time, so the next try need not wait.
 fn store_failure(error: &StoreError) -> RefreshError {
     tracing::error!(%error, "authority: the store did not answer; the session was not refreshed");
     match error {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     authority::{person_key, proof::ProvedAddress},
+    channel::Channel,
     oidc::{Claims, Identity},
 };
 
@@ -24,7 +25,7 @@ pub(super) enum ProofSource {
     /// An identity provider, by its name in the configuration.
     Provider(String),
     /// A one-time code.
-    Code { channel: String, address: String, address_e164: String },
+    Code { channel: Channel, address: String, address_e164: String },
 }
 
 impl ProofSource {
@@ -32,7 +33,7 @@ impl ProofSource {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Provider(name) => name,
-            Self::Code { channel, .. } => channel,
+            Self::Code { channel, .. } => channel.as_str(),
         }
     }
 }
@@ -54,7 +55,7 @@ impl Person {
             subject: format!("{}|{}", address.channel, address.address_e164),
             claims: address.claims(),
             from: ProofSource::Code {
-                channel: address.channel.to_owned(),
+                channel: address.channel,
                 address: address.address.clone(),
                 address_e164: address.address_e164.clone(),
             },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{call::Json, clock::Timestamp, oidc::Allow};
+use crate::{call::Json, channel::Channel, clock::Timestamp, oidc::Allow};
 
 /// `[authority.gateway]`, with what it needs of `[session]` and `[otp]`.
 #[derive(Clone, Debug)]
@@ -33,8 +33,8 @@ pub struct GatewaySettings {
 /// A channel with `purpose = "login"`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeLogin {
-    /// `sms` or `email`.
-    pub channel: &'static str,
+    /// The channel.
+    pub channel: Channel,
     /// Which addresses may log in; `None`: all.
     pub allow: Option<Allow>,
 }
@@ -45,7 +45,7 @@ impl GatewaySettings {
         now.plus(self.idle).min(made.plus(self.absolute))
     }
 
-    pub(super) fn takes_codes(&self, channel: &str) -> bool {
+    pub(super) fn takes_codes(&self, channel: Channel) -> bool {
         self.codes.iter().any(|login| login.channel == channel)
     }
 }

@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     authority::{
-        Authority, AuthorityKind, CLAIMS, Deps, Proof, ProvedAddress, RefreshRequest, Settings, SignOutRequest, VerifyError,
-        tests::{ScriptedBackend, credentials, identity, outcome_of, proved, visitor},
+        Authority, AuthorityKind, CLAIMS, Deps, Proof, ProvedAddress, RefreshRequest, Settings, SignOutRequest,
+        VerifyError,
+        tests::{ScriptedBackend, client_device, credentials, identity, outcome_of, proved},
     },
     call::Json,
+    channel::Channel,
     oidc::{self, Allow, Claims, Provider, fake::Fake},
     seal::{KeyRing, SealKey},
     secret::Random,
@@ -62,7 +64,7 @@ fn gateway() -> GatewaySettings {
         default_role: "user".to_owned(),
         roles: vec![("admin".to_owned(), emails(&["boss@b.kr"])), ("staff".to_owned(), domains(&["b.kr"]))],
         claims: None,
-        codes: vec![CodeLogin { channel: "sms", allow: None }],
+        codes: vec![CodeLogin { channel: Channel::Sms, allow: None }],
         refresh_grace: MINUTE,
         idle: 30 * DAY,
         absolute: 90 * DAY,
@@ -88,12 +90,12 @@ fn boss() -> Proof {
 }
 
 async fn login(authority: &Authority, proof: Proof) -> Issued {
-    authority.issue(proof, &visitor()).await.unwrap()
+    authority.issue(proof, &client_device()).await.unwrap()
 }
 
 async fn refreshed(authority: &Authority, token: &RefreshToken) -> Result<Issued, RefreshError> {
     let request = RefreshRequest { refresh_token: token, access_token: None, provider: "corp", identity: None };
-    authority.refresh(request, &visitor()).await
+    authority.refresh(request, &client_device()).await
 }
 
 /// The claims of an access token, verified by the gateway's own keys.
@@ -131,19 +133,19 @@ async fn after_a_provider_login_the_access_token_is_a_jwt_with_the_identitys_cla
     assert_eq!(issued.identity.unwrap()["hd"], "b.kr");
     assert!(authority.refreshes() && authority.verifies() && !authority.takes_credentials());
     assert_eq!(authority.upstream(), None);
-    assert_eq!(outcome_of(&authority.issue(credentials(), &visitor()).await), "unsupported");
+    assert_eq!(outcome_of(&authority.issue(credentials(), &client_device()).await), "unsupported");
 }
 
 #[tokio::test]
 async fn after_a_one_time_code_the_access_token_names_the_verified_address() {
     let setup = Setup::start().await;
-    let codes = ["sms", "email"].map(|channel| CodeLogin { channel, allow: None }).to_vec();
+    let codes = Channel::ALL.map(|channel| CodeLogin { channel, allow: None }).to_vec();
     let authority = setup.with(GatewaySettings { codes, ..gateway() }, vec![]);
-    let sms = login(&authority, Proof::Code(proved("sms", "01012345678", "+821012345678"))).await;
+    let sms = login(&authority, Proof::Code(proved(Channel::Sms, "01012345678", "+821012345678"))).await;
     let claims = read(&authority, &sms).await;
     assert_eq!((claims["sub"].as_str(), claims["role"].as_str()), (Some("sms|+821012345678"), Some("user")));
     assert_eq!((&claims["phone_number"], &claims["phone_number_verified"]), (&json!("+821012345678"), &json!(true)));
-    let email = login(&authority, Proof::Code(proved("email", "a@b.kr", "a@b.kr"))).await;
+    let email = login(&authority, Proof::Code(proved(Channel::Email, "a@b.kr", "a@b.kr"))).await;
     let claims = read(&authority, &email).await;
     assert_eq!((claims["sub"].as_str(), &claims["roles"]), (Some("email|a@b.kr"), &json!(["staff"])));
     assert_eq!(claims["email_verified"], true);
@@ -164,13 +166,13 @@ async fn configured_claims_replace_the_usual_ones_but_not_the_gateways_own() {
         claim("fixed", json!(true)),
         claim("sub", json!("somebody else")),
     ];
-    let codes = vec![CodeLogin { channel: "sms", allow: None }];
+    let codes = vec![CodeLogin { channel: Channel::Sms, allow: None }];
     let authority = setup.with(GatewaySettings { claims: Some(claims), codes, ..gateway() }, setup.provider(None));
     let said = read(&authority, &login(&authority, boss()).await).await;
     assert_eq!((&said["tenant"], &said["n"], &said["fixed"]), (&json!("b.kr"), &json!(7), &json!(true)));
     assert_eq!(said["by"], json!({"provider": "corp", "mail": "<boss@b.kr>"}), "unknown values are left out");
     assert_eq!((said.get("none"), said.get("email"), &said["sub"]), (None, None, &json!("corp|u1")));
-    let sms = Proof::Code(proved("sms", "01012345678", "+821012345678"));
+    let sms = Proof::Code(proved(Channel::Sms, "01012345678", "+821012345678"));
     let said = read(&authority, &login(&authority, sms).await).await;
     assert_eq!(said["by"], json!({"to": "01012345678"}));
 }
@@ -178,7 +180,7 @@ async fn configured_claims_replace_the_usual_ones_but_not_the_gateways_own() {
 #[tokio::test]
 async fn only_persons_that_allow_lets_in_get_tokens() {
     let setup = Setup::start().await;
-    let sms = || proved("sms", "01012345678", "+821012345678");
+    let sms = || proved(Channel::Sms, "01012345678", "+821012345678");
     let number = |number: &str| {
         let claims = vec![("phone_number".to_owned(), vec![json!(number)])];
         Some(Allow::Listed { email_domains: vec![], emails: vec![], claims })
@@ -189,16 +191,20 @@ async fn only_persons_that_allow_lets_in_get_tokens() {
         (None, Proof::Code(ProvedAddress { allow: number("+821012345678"), ..sms() }), "issued"),
         (None, Proof::Code(ProvedAddress { allow: number("+821000000000"), ..sms() }), "not allowed"),
         (None, Proof::Code(ProvedAddress { allow: Some(emails(&["boss@b.kr"])), ..sms() }), "not allowed"),
-        (None, Proof::Code(proved("email", "a@b.kr", "a@b.kr")), "unsupported"),
+        (None, Proof::Code(proved(Channel::Email, "a@b.kr", "a@b.kr")), "unsupported"),
     ] {
         let authority = setup.with(gateway(), setup.provider(allow));
-        assert_eq!(outcome_of(&authority.issue(proof.clone(), &visitor()).await), expected, "{proof:?}");
+        assert_eq!(outcome_of(&authority.issue(proof.clone(), &client_device()).await), expected, "{proof:?}");
     }
-    let codes = vec![CodeLogin { channel: "sms", allow: number("+821000000000") }];
+    let codes = vec![CodeLogin { channel: Channel::Sms, allow: number("+821000000000") }];
     let authority = setup.with(GatewaySettings { codes, ..gateway() }, vec![]);
-    assert_eq!(outcome_of(&authority.issue(Proof::Code(sms()), &visitor()).await), "not allowed", "by the configuration alone");
+    assert_eq!(
+        outcome_of(&authority.issue(Proof::Code(sms()), &client_device()).await),
+        "not allowed",
+        "by the configuration alone"
+    );
     let without_subject = Proof::Provider(Box::new(identity(&json!({"email": "a@b.kr"}))));
-    assert_eq!(outcome_of(&setup.authority().issue(without_subject, &visitor()).await), "unsupported");
+    assert_eq!(outcome_of(&setup.authority().issue(without_subject, &client_device()).await), "unsupported");
 }
 
 #[tokio::test]
@@ -247,7 +253,7 @@ async fn permission_and_roles_are_read_anew_at_each_refresh() {
         assert_eq!(back.err(), Some(RefreshError::Refused), "the family has ended for good");
     }
 
-    let sms = login(&setup.authority(), Proof::Code(proved("sms", "01012345678", "+821012345678"))).await;
+    let sms = login(&setup.authority(), Proof::Code(proved(Channel::Sms, "01012345678", "+821012345678"))).await;
     let second = refreshed(&setup.authority(), rt(&sms)).await.unwrap();
     let without = setup.with(GatewaySettings { codes: vec![], ..gateway() }, setup.provider(None));
     assert_eq!(refreshed(&without, rt(&second)).await.err(), Some(RefreshError::Refused));
@@ -293,12 +299,12 @@ async fn a_sign_out_ends_only_the_family_of_its_refresh_token() {
     let authority = setup.authority();
     let (ended, other) = (login(&authority, boss()).await, login(&authority, boss()).await);
     let request = |token| SignOutRequest { refresh_token: token, access_token: None, provider: "corp" };
-    assert_eq!(authority.sign_out(request(Some(rt(&ended))), &visitor()).await, SignedOut::Confirmed);
+    assert_eq!(authority.sign_out(request(Some(rt(&ended))), &client_device()).await, SignedOut::Confirmed);
     assert_eq!(refreshed(&authority, rt(&ended)).await.err(), Some(RefreshError::Refused));
     assert!(refreshed(&authority, rt(&other)).await.is_ok());
-    assert_eq!(authority.sign_out(request(None), &visitor()).await, SignedOut::NothingToDo);
+    assert_eq!(authority.sign_out(request(None), &client_device()).await, SignedOut::NothingToDo);
     let foreign = RefreshToken::new("rt0");
-    assert_eq!(authority.sign_out(request(Some(&foreign)), &visitor()).await, SignedOut::NothingToDo);
+    assert_eq!(authority.sign_out(request(Some(&foreign)), &client_device()).await, SignedOut::NothingToDo);
 }
 
 #[tokio::test]
@@ -366,10 +372,10 @@ async fn while_the_store_fails_nobody_logs_in_and_no_session_ends() {
     ] {
         setup.deps.store.families = Arc::new(FailingFamilies(error));
         let authority = setup.authority();
-        assert_eq!(outcome_of(&authority.issue(boss(), &visitor()).await), "unavailable");
+        assert_eq!(outcome_of(&authority.issue(boss(), &client_device()).await), "unavailable");
         assert_eq!(refreshed(&authority, rt(&issued)).await.err(), Some(expected));
         let request = SignOutRequest { refresh_token: Some(rt(&issued)), access_token: None, provider: "corp" };
-        assert_eq!(authority.sign_out(request, &visitor()).await, SignedOut::NotConfirmed);
+        assert_eq!(authority.sign_out(request, &client_device()).await, SignedOut::NotConfirmed);
     }
     setup.deps.store.families = good;
     assert!(refreshed(&setup.authority(), rt(&issued)).await.is_ok());

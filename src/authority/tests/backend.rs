@@ -13,7 +13,7 @@ use crate::{
 async fn an_identity_is_exchanged_for_tokens_of_the_backend() {
     let api = ScriptedBackend::start().await;
     let proof = Proof::Provider(Box::new(identity(&json!({"sub": "u1", "email": "a@b.kr"}))));
-    let issued = api.authority().issue(proof, &visitor()).await.unwrap();
+    let issued = api.authority().issue(proof, &client_device()).await.unwrap();
     assert_eq!((issued.access_token.expose(), issued.refresh_token.unwrap().expose()), ("at1", "rt1"));
     assert_eq!((issued.expires_in, issued.access_claims), (Some(Duration::from_secs(900)), None));
     assert_eq!((issued.identity.unwrap()["sub"].as_str(), issued.id_token.unwrap().expose()), (Some("u1"), "idt"));
@@ -50,13 +50,13 @@ async fn a_login_that_the_backend_answers_with_400_401_or_403_is_refused_and_oth
         (Reply::Cut, "unavailable", "unavailable"),
     ] {
         api.answers(reply.clone());
-        assert_eq!(outcome_of(&authority.issue(credentials(), &visitor()).await), of_credentials, "{reply:?}");
+        assert_eq!(outcome_of(&authority.issue(credentials(), &client_device()).await), of_credentials, "{reply:?}");
         assert_eq!(api.asked().json(), json!({"email": "a@b.kr", "password": "\"pw\""}));
         let proof = Proof::Provider(Box::new(identity(&json!({"sub": "u1"}))));
-        assert_eq!(outcome_of(&authority.issue(proof, &visitor()).await), of_exchange, "{reply:?}");
+        assert_eq!(outcome_of(&authority.issue(proof, &client_device()).await), of_exchange, "{reply:?}");
     }
     let without = api.authority_with(with_backend(|backend| backend.credentials = None), vec![]);
-    assert_eq!(outcome_of(&without.issue(credentials(), &visitor()).await), "unsupported");
+    assert_eq!(outcome_of(&without.issue(credentials(), &client_device()).await), "unsupported");
     assert!(authority.takes_credentials() && !without.takes_credentials());
 }
 
@@ -65,8 +65,8 @@ async fn a_proved_address_is_exchanged_for_tokens_of_the_backend() {
     let api = ScriptedBackend::start().await;
     let authority =
         api.authority_with(with_backend(|backend| backend.otp.as_mut().unwrap().assertion = Some("otp.login")), vec![]);
-    let sms = || proved("sms", "01012345678", "+821012345678");
-    let issued = authority.issue(Proof::Code(sms()), &visitor()).await.unwrap();
+    let sms = || proved(Channel::Sms, "01012345678", "+821012345678");
+    let issued = authority.issue(Proof::Code(sms()), &client_device()).await.unwrap();
     assert_eq!((issued.access_token.expose(), issued.refresh_token.unwrap().expose()), ("at1", "rt1"));
     assert_eq!(
         Value::Object(issued.identity.unwrap()),
@@ -82,16 +82,16 @@ async fn a_proved_address_is_exchanged_for_tokens_of_the_backend() {
         [(400, "refused"), (401, "refused"), (403, "refused"), (404, "unavailable"), (503, "unavailable")]
     {
         api.answers(Reply::json(status, &json!({})));
-        assert_eq!(outcome_of(&authority.issue(Proof::Code(sms()), &visitor()).await), expected, "{status}");
+        assert_eq!(outcome_of(&authority.issue(Proof::Code(sms()), &client_device()).await), expected, "{status}");
     }
     let not_permitted =
         ProvedAddress { allow: Some(Allow::Listed { email_domains: vec![], emails: vec![], claims: vec![] }), ..sms() };
-    assert_eq!(outcome_of(&authority.issue(Proof::Code(not_permitted), &visitor()).await), "not allowed");
+    assert_eq!(outcome_of(&authority.issue(Proof::Code(not_permitted), &client_device()).await), "not allowed");
     let without = api.authority_with(with_backend(|backend| backend.otp = None), vec![]);
-    assert_eq!(outcome_of(&without.issue(Proof::Code(sms()), &visitor()).await), "unsupported");
-    assert!(authority.takes_codes("sms") && !without.takes_codes("sms"));
+    assert_eq!(outcome_of(&without.issue(Proof::Code(sms()), &client_device()).await), "unsupported");
+    assert!(authority.takes_codes(Channel::Sms) && !without.takes_codes(Channel::Sms));
     let provider = api.authority_with(at_provider(), vec![]);
-    assert_eq!(outcome_of(&provider.issue(Proof::Code(sms()), &visitor()).await), "unsupported");
+    assert_eq!(outcome_of(&provider.issue(Proof::Code(sms()), &client_device()).await), "unsupported");
 }
 
 #[tokio::test]
@@ -127,7 +127,8 @@ async fn only_a_configured_status_without_an_html_body_refuses_a_refresh() {
     assert_eq!(refreshed(&wider).await.err(), Some(RefreshError::Refused));
 
     api.answers(Reply::Hang);
-    let with_short_timeout = with_backend(|backend| backend.refresh.as_mut().unwrap().timeout = Duration::from_millis(50));
+    let with_short_timeout =
+        with_backend(|backend| backend.refresh.as_mut().unwrap().timeout = Duration::from_millis(50));
     assert_eq!(refreshed(&api.authority_with(with_short_timeout, vec![])).await.err(), Some(RefreshError::Unanswered));
     let unreachable = unreachable_authority(&api.clock).await;
     assert_eq!(refreshed(&unreachable).await.err(), Some(RefreshError::Unsent));
@@ -190,9 +191,9 @@ async fn a_sign_out_is_confirmed_only_by_a_2xx() {
         (Reply::Reset, SignedOut::NotConfirmed),
     ] {
         api.answers(reply);
-        assert_eq!(api.authority().sign_out(request, &visitor()).await, expected);
+        assert_eq!(api.authority().sign_out(request, &client_device()).await, expected);
         assert_eq!(api.asked().json(), json!({"refreshToken": "rt0"}));
     }
     let without = api.authority_with(with_backend(|backend| backend.signout = None), vec![]);
-    assert_eq!(without.sign_out(request, &visitor()).await, SignedOut::NothingToDo);
+    assert_eq!(without.sign_out(request, &client_device()).await, SignedOut::NothingToDo);
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    call::{Body, Json, Text, Vouching},
+    call::{AssertionSigner, Body, Json, Text},
+    client::Client,
     oidc::{self, Identity, TokenAnswer},
     scripted::{Reply, Seen, Server},
     seal::SealKey,
@@ -22,14 +23,14 @@ mod provider;
 mod verify;
 
 /// A backend whose answer a test can replace.
-pub(in crate::authority) struct ScriptedBackend {
-    pub(in crate::authority) server: Server,
+pub(crate) struct ScriptedBackend {
+    pub(crate) server: Server,
     reply: Arc<Mutex<Reply>>,
-    pub(in crate::authority) clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 impl ScriptedBackend {
-    pub(in crate::authority) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let reply = Arc::new(Mutex::new(good()));
@@ -38,29 +39,29 @@ impl ScriptedBackend {
         Self { server, reply, clock: Clock::movable() }
     }
 
-    pub(in crate::authority) fn answers(&self, reply: Reply) {
+    pub(crate) fn answers(&self, reply: Reply) {
         *self.reply.lock().unwrap() = reply;
     }
 
-    pub(in crate::authority) fn asked(&self) -> Seen {
+    pub(crate) fn asked(&self) -> Seen {
         self.server.seen().pop().unwrap()
     }
 
-    pub(in crate::authority) fn authority(&self) -> Authority {
+    pub(crate) fn authority(&self) -> Authority {
         self.authority_with(settings(), vec![])
     }
 
-    pub(in crate::authority) fn authority_with(&self, settings: Settings, providers: Vec<Arc<Provider>>) -> Authority {
+    pub(crate) fn authority_with(&self, settings: Settings, providers: Vec<Arc<Provider>>) -> Authority {
         Authority::new(settings, self.deps(providers)).unwrap()
     }
 
     /// What an authority of this backend is built from; the store is new.
-    pub(in crate::authority) fn deps(&self, providers: Vec<Arc<Provider>>) -> Deps {
+    pub(crate) fn deps(&self, providers: Vec<Arc<Provider>>) -> Deps {
         deps(caller(self.server.address), providers, &self.clock)
     }
 }
 
-pub(in crate::authority) fn authority(
+pub(crate) fn authority(
     address: std::net::SocketAddr,
     settings: Settings,
     providers: Vec<Arc<Provider>>,
@@ -82,9 +83,9 @@ pub(crate) fn deps(caller: Caller, providers: Vec<Arc<Provider>>, clock: &Clock)
     let key = SealKey([7; 32].into());
     let random = Random::system();
     let signer = Signer::new(vec![SigningKey::derived(&key)], "https://app.example");
-    let vouching = Vouching { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
+    let assertions = AssertionSigner { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
     Deps {
-        caller: Arc::new(caller.vouching(vouching)),
+        caller: Arc::new(caller.with_assertions(assertions)),
         providers,
         http: oidc::http_client(oidc::AnswerSizes::default()).unwrap(),
         store: MemoryStore::shared(),
@@ -95,11 +96,11 @@ pub(crate) fn deps(caller: Caller, providers: Vec<Arc<Provider>>, clock: &Clock)
     }
 }
 
-pub(in crate::authority) fn good() -> Reply {
+pub(crate) fn good() -> Reply {
     Reply::json(200, &json!({"accessToken": "at1", "refreshToken": "rt1", "expiresIn": "900"}))
 }
 
-pub(in crate::authority) fn template(path: &str, json: &Value, allowed: &[&str]) -> Template {
+pub(crate) fn template(path: &str, json: &Value, allowed: &[&str]) -> Template {
     Template {
         upstream: 0,
         method: Method::POST,
@@ -134,30 +135,30 @@ fn backend() -> BackendSettings {
     }
 }
 
-pub(in crate::authority) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings { kind: AuthorityKind::Backend(Box::new(backend())), verify: None, notify: None }
 }
 
-pub(in crate::authority) fn at_provider() -> Settings {
+pub(crate) fn at_provider() -> Settings {
     Settings { kind: AuthorityKind::Provider, verify: None, notify: None }
 }
 
-pub(in crate::authority) fn with_backend(change: impl FnOnce(&mut BackendSettings)) -> Settings {
+pub(crate) fn with_backend(change: impl FnOnce(&mut BackendSettings)) -> Settings {
     let mut backend = backend();
     change(&mut backend);
     Settings { kind: AuthorityKind::Backend(Box::new(backend)), verify: None, notify: None }
 }
 
-pub(in crate::authority) fn visitor() -> Visitor {
+pub(crate) fn client_device() -> ClientDevice {
     let device = Device { id: uuid::Uuid::from_u128(7), name: "내 \"폰\"".to_owned() };
-    Visitor { client: "192.0.2.7".parse().unwrap(), user_agent: Some("Phone/1.0".to_owned()), device }
+    ClientDevice { client: Client::named("192.0.2.7", "Phone/1.0"), device }
 }
 
-pub(in crate::authority) fn credentials() -> Proof {
+pub(crate) fn credentials() -> Proof {
     Proof::Credentials { email: "a@b.kr".to_owned(), password: Secret::new("\"pw\"") }
 }
 
-pub(in crate::authority) fn identity(profile: &Value) -> Identity {
+pub(crate) fn identity(profile: &Value) -> Identity {
     let tokens = TokenAnswer {
         access_token: AccessToken::new("pat"),
         refresh_token: Some(RefreshToken::new("prt")),
@@ -176,17 +177,17 @@ pub(in crate::authority) fn identity(profile: &Value) -> Identity {
     }
 }
 
-pub(in crate::authority) fn refresh_token() -> RefreshToken {
+pub(crate) fn refresh_token() -> RefreshToken {
     RefreshToken::new("rt0")
 }
 
-pub(in crate::authority) async fn refreshed(authority: &Authority) -> Result<Issued, RefreshError> {
+pub(crate) async fn refreshed(authority: &Authority) -> Result<Issued, RefreshError> {
     let request =
         RefreshRequest { refresh_token: &refresh_token(), access_token: None, provider: "corp", identity: None };
-    authority.refresh(request, &visitor()).await
+    authority.refresh(request, &client_device()).await
 }
 
-pub(in crate::authority) fn outcome_of(result: &Result<Issued, IssueError>) -> &'static str {
+pub(crate) fn outcome_of(result: &Result<Issued, IssueError>) -> &'static str {
     match result {
         Ok(_) => "issued",
         Err(IssueError::BadCredentials) => "bad credentials",
@@ -197,6 +198,6 @@ pub(in crate::authority) fn outcome_of(result: &Result<Issued, IssueError>) -> &
     }
 }
 
-pub(in crate::authority) fn proved(channel: &'static str, address: &str, address_e164: &str) -> ProvedAddress {
+pub(crate) fn proved(channel: Channel, address: &str, address_e164: &str) -> ProvedAddress {
     ProvedAddress { channel, address: address.to_owned(), address_e164: address_e164.to_owned(), allow: None }
 }

@@ -105,11 +105,14 @@ async fn claims_of_new_tokens_say_whether_their_signature_was_verified() {
     let (signer, fake) = (fake::Signer::ec(), Fake::start().await);
     let token = signer.sign(r#"{"alg":"ES256","kid":"a"}"#, &access_claims(&api.clock, json!({"exp": 1})));
     api.answers(Reply::json(200, &json!({"accessToken": token})));
-    let login = async |settings| api.authority_with(settings, vec![]).issue(credentials(), &visitor()).await;
+    let login = async |settings| api.authority_with(settings, vec![]).issue(credentials(), &client_device()).await;
     let claims = async |settings| login(settings).await.unwrap().access_claims.unwrap();
     assert!(!claims(settings()).await.verified);
     let checked = claims(verify(VerifyKeys::PublicKey(signer.pem()))).await;
-    assert!(checked.verified && checked.claims["role"] == "admin", "a new token is accepted although it arrives expired");
+    assert!(
+        checked.verified && checked.claims["role"] == "admin",
+        "a new token is accepted although it arrives expired"
+    );
 
     let published = || verify(VerifyKeys::Jwks(fake.server.url("/api-keys")));
     fake.answer("/api-keys", Reply::json(503, &json!({})));

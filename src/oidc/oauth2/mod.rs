@@ -1,11 +1,11 @@
-//! A provider that speaks OAuth 2.0 without OpenID Connect: who logged in is read from a profile that the access token opens.
+//! A provider that speaks OAuth 2.0 without OpenID Connect: who logged in is read from a profile, with the access token.
 //!
-//! Such a profile proves something only because the token came straight from the token endpoint, for a code of our own attempt: a token that
-//! somebody brings along would prove nothing, and is taken nowhere.
+//! The profile is a proof only because the token came straight from the token endpoint, for a code of our own login. A token
+//! that a client sends would prove nothing, and is accepted nowhere.
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,12 +14,15 @@ use url::Url;
 use super::{
     Attempt, CallbackParams, Claims, Flaw, Identity, OidcError, Preset, Provider, RefreshError, Refreshed, TokenAuth,
     Unavailable,
-    fetch::{self, Http, Received},
+    fetch::{self, Http},
     metadata,
     refresh::PROFILE_AT_REFRESH,
     token::{Endpoints, Revocation},
 };
-use crate::secret::{AccessToken, RefreshToken};
+use crate::{
+    outbound::HttpAnswer,
+    secret::{AccessToken, RefreshToken},
+};
 
 mod profile;
 #[cfg(test)]
@@ -27,7 +30,7 @@ mod tests;
 
 pub use profile::{Profile, Success};
 
-/// What takes the place of a discovery document.
+/// The settings that take the place of a discovery document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OAuth2 {
     /// The authorization endpoint.
@@ -36,31 +39,31 @@ pub struct OAuth2 {
     pub token_url: Url,
     /// The revocation endpoint (RFC 7009).
     pub revoke_url: Option<Url>,
-    /// Whether the file names the issuer: then an `iss` in the callback must be that.
+    /// Whether the file names the issuer: an `iss` in the callback must then equal it.
     pub issuer_is_given: bool,
-    /// How the client shows its secret.
+    /// How the client sends its secret.
     pub token_auth: TokenAuth,
     /// Whether logins are protected by PKCE (S256).
     pub pkce: bool,
-    /// Further fields of requests for tokens.
+    /// Further form fields of token requests.
     pub token_params: Vec<(String, String)>,
-    /// Who somebody is.
+    /// The profile request.
     pub profile: Profile,
 }
 
-/// What the profile requests brought.
-struct Told {
+/// The answer of the profile request, with the primary e-mail address.
+struct ProfileAnswer {
     claims: Claims,
     as_given: Claims,
 }
 
-/// Why they brought nothing.
+/// Why there is no profile.
 #[derive(Debug, thiserror::Error)]
 enum ProfileError {
-    /// Not now.
+    /// The provider is down, or its answer cannot be read.
     #[error("the profile is not available")]
     Unavailable(#[source] Arc<Unavailable>),
-    /// The answer proves nothing.
+    /// The answer is a refusal, or proves nothing.
     #[error("the profile is not believed: {0}")]
     Untrusted(Flaw),
 }
@@ -81,7 +84,7 @@ impl OAuth2 {
 }
 
 impl Provider {
-    /// The callback's code becomes an identity; its `state` has been checked.
+    /// Exchanges the callback's code for an identity; the caller has checked `state`.
     pub(super) async fn redeem_by_profile(
         &self,
         oauth2: &OAuth2,
@@ -89,27 +92,27 @@ impl Provider {
         attempt: &Attempt,
         redirect_uri: &str,
     ) -> Result<Identity, OidcError> {
-        // RFC 9207, without metadata that announces it: only a name that is known can be compared.
+        // RFC 9207. Without metadata the issuer is known only where it is configured.
         let is_other = |issuer: &String| !metadata::names(&self.settings.issuer, issuer);
         if oauth2.issuer_is_given && callback.iss.as_ref().is_some_and(is_other) {
             return Err(OidcError::Attempt);
         }
         let endpoints = oauth2.endpoints(self.settings.preset);
         let mut tokens = self.exchanged(&endpoints, &callback, attempt, redirect_uri, &oauth2.token_params).await?;
-        // Nothing here could verify it.
+        // Without a key set nothing can verify it.
         tokens.id_token = None;
-        let told = self.profile(oauth2, &tokens.access_token, fetch::CALL).await?;
+        let profile = self.profile(oauth2, &tokens.access_token, fetch::CALL).await?;
         Ok(Identity {
             provider: self.settings.name.clone(),
-            claims: told.claims.clone(),
-            profile: told.claims,
-            profile_as_given: Some(told.as_given),
+            claims: profile.claims.clone(),
+            profile: profile.claims,
+            profile_as_given: Some(profile.as_given),
             id_token: None,
             tokens: Some(tokens),
         })
     }
 
-    /// New tokens, and the profile read anew with them.
+    /// New tokens, and the profile fetched with them.
     pub(super) async fn refresh_by_profile(
         &self,
         oauth2: &OAuth2,
@@ -121,9 +124,9 @@ impl Provider {
         tokens.id_token = None;
         let name = &self.settings.name;
         let profile = match self.profile(oauth2, &tokens.access_token, PROFILE_AT_REFRESH).await {
-            Ok(told) => Some(told.claims),
+            Ok(profile) => Some(profile.claims),
             Err(error) => {
-                // The refresh token may be spent: what came with it must not be lost for want of a profile.
+                // The refresh token may be spent, so the tokens it brought must not be lost because there is no profile.
                 tracing::warn!(provider = name, %error, "oidc: no profile at refresh, the old one is kept");
                 None
             }
@@ -143,7 +146,7 @@ impl Provider {
         oauth2: &OAuth2,
         access_token: &AccessToken,
         deadline: Duration,
-    ) -> Result<Told, ProfileError> {
+    ) -> Result<ProfileAnswer, ProfileError> {
         let Profile { url, emails_url, .. } = &oauth2.profile;
         let emails = async {
             match emails_url {
@@ -151,7 +154,7 @@ impl Provider {
                 None => Ok(None),
             }
         };
-        let profile = self.ask(opened(&self.http, url, &oauth2.profile, access_token), deadline);
+        let profile = self.ask(profile_request(&self.http, url, &oauth2.profile, access_token), deadline);
         let (profile, emails) = futures_util::future::join(profile, emails).await;
         let received = profile.map_err(|error| ProfileError::Unavailable(Arc::new(error)))?;
         if is_refusal(received.status) {
@@ -161,10 +164,10 @@ impl Provider {
         let issuer = metadata::text_of(&self.settings.issuer);
         let said = Value::Object(as_given.clone());
         let claims = oauth2.profile.claims(issuer, &said, emails?.as_ref()).map_err(ProfileError::Untrusted)?;
-        Ok(Told { claims, as_given })
+        Ok(ProfileAnswer { claims, as_given })
     }
 
-    /// The list of addresses; none where the provider does not want to tell us, for want of a scope for example.
+    /// The list of addresses; none where the provider refuses it, for example because a scope is missing.
     async fn emails(
         &self,
         profile: &Profile,
@@ -172,7 +175,7 @@ impl Provider {
         access_token: &AccessToken,
         deadline: Duration,
     ) -> Result<Option<Value>, ProfileError> {
-        let received = self.ask(opened(&self.http, url, profile, access_token), deadline).await;
+        let received = self.ask(profile_request(&self.http, url, profile, access_token), deadline).await;
         let received = received.map_err(|error| ProfileError::Unavailable(Arc::new(error)))?;
         if is_refusal(received.status) {
             tracing::info!(
@@ -185,19 +188,19 @@ impl Provider {
         self.document(&received, "list of e-mail addresses").map(Some)
     }
 
-    fn document<T: DeserializeOwned>(&self, received: &Received, name: &'static str) -> Result<T, ProfileError> {
-        received.document(name, self.clock.now()).map_err(|error| ProfileError::Unavailable(Arc::new(error)))
+    fn document<T: DeserializeOwned>(&self, answer: &HttpAnswer, name: &'static str) -> Result<T, ProfileError> {
+        fetch::read_json(answer, name, self.clock.now()).map_err(|error| ProfileError::Unavailable(Arc::new(error)))
     }
 }
 
-/// A request that the access token opens.
-fn opened(http: &Http, url: &Url, profile: &Profile, access_token: &AccessToken) -> RequestBuilder {
-    let request = http.get(url.clone()).header(header::ACCEPT, "application/json");
+/// A GET with the access token as Bearer token.
+fn profile_request(http: &Http, url: &Url, profile: &Profile, access_token: &AccessToken) -> RequestBuilder {
+    let request = http.request(Method::GET, url.clone()).header(header::ACCEPT, "application/json");
     let own: HeaderMap = profile.headers.iter().cloned().collect();
     request.headers(own).bearer_auth(access_token.expose())
 }
 
-/// A no to this token; all else that is no success says nothing about it.
+/// Whether a status refuses this token; any other failure says nothing about it.
 fn is_refusal(status: StatusCode) -> bool {
     status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }

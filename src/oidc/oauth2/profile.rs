@@ -1,4 +1,5 @@
-//! A profile in a provider's own words, and the claims that it makes: where a provider speaks OAuth 2.0 alone, this is what proves who somebody is.
+//! The profile of an OAuth 2.0 provider, and the claims made from it: it takes the ID token's place as proof of who
+//! somebody is.
 
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
@@ -6,39 +7,40 @@ use url::Url;
 
 use crate::oidc::{Claims, Flaw};
 
-/// The profile request, and where its answer says what. Places are JSON pointers (RFC 6901).
+/// The profile request, and where the claims are in its answer. Places are JSON pointers (RFC 6901).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Profile {
-    /// Where it is, opened by the access token.
+    /// Its address; the access token is sent as a Bearer token.
     pub url: Url,
-    /// Headers of the request besides the token's.
+    /// Headers of the request besides `Authorization`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// What must stand in an answer that is a success.
+    /// What a successful answer must hold; `None`: status 200 is enough.
     pub success: Option<Success>,
-    /// The person's id at the provider, as text or as a whole number.
+    /// Place of the person's id at the provider: text or a whole number.
     pub subject: String,
-    /// The e-mail address.
+    /// Place of the e-mail address.
     pub email: Option<String>,
-    /// All of these must be `true` for the address to be verified; none: the provider does not say.
+    /// Places that must all hold `true` for the address to be verified; none: the provider does not say.
     pub email_verified: Vec<String>,
-    /// The person's name.
+    /// Place of the person's name.
     pub name: Option<String>,
-    /// The address of a picture.
+    /// Place of the address of a picture.
     pub picture: Option<String>,
-    /// A list of the person's addresses, each with `email`, `primary` and `verified`; the primary one counts before `email`.
+    /// Address of a list of the person's e-mail addresses, each with `email`, `primary` and `verified`; the primary one is
+    /// used instead of [`Profile::email`].
     pub emails_url: Option<Url>,
 }
 
-/// What tells a success from a failure that comes with status 200.
+/// What tells a success from a failure that has status 200 too.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Success {
-    /// The place that is looked at.
+    /// The place in the answer.
     pub pointer: String,
-    /// What stands there, as text.
+    /// The text, number or boolean there, as text.
     pub equals: String,
 }
 
-/// The longest subject (OpenID Connect Core section 2).
+/// The longest subject, in bytes (OpenID Connect Core section 2).
 const LONGEST_SUBJECT: usize = 255;
 
 impl Profile {
@@ -57,7 +59,7 @@ impl Profile {
         }
         let (email, verified) = match emails.and_then(primary) {
             Some((email, verified)) => (Some(email), Some(verified)),
-            None => (at(&self.email), self.vouches(said)),
+            None => (at(&self.email), self.is_verified(said)),
         };
         if let Some(email) = email {
             claims.insert("email".to_owned(), email.into());
@@ -76,14 +78,14 @@ impl Profile {
         }
     }
 
-    /// Whether the provider calls the address verified; `None` where it does not say.
-    fn vouches(&self, said: &Value) -> Option<bool> {
+    /// Whether the provider says that the address is verified; `None` where it does not say.
+    fn is_verified(&self, said: &Value) -> Option<bool> {
         let says_so = |pointer: &String| said.pointer(pointer) == Some(&Value::Bool(true));
         (!self.email_verified.is_empty()).then(|| self.email_verified.iter().all(says_so))
     }
 }
 
-/// A text, or a whole number as text: one that was rounded on the way could be somebody else's.
+/// A text, or a whole number as text. Other numbers are refused: a rounded id could be another person's.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_is_told_by_text_or_number() {
+    fn a_success_value_may_be_text_number_or_boolean() {
         let tested = |equals: &str, said: Value| {
             let success = Some(Success { pointer: "/code".to_owned(), equals: equals.to_owned() });
             Profile { success, ..profile() }.claims("https://x", &said, None).map(drop)
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_the_primary_address_counts_with_its_own_word() {
+    fn the_primary_address_of_a_list_is_used_with_its_own_verified_flag() {
         let said = json!({"id": 7, "email": "public@b.kr"});
         let of = |emails: Value| {
             let mut claims = profile().claims("https://x", &said, Some(&emails)).unwrap();

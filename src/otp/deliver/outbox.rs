@@ -2,15 +2,19 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use reqwest::Client;
+use http::{Method, StatusCode};
 use serde::Serialize;
 use tokio::{fs::OpenOptions, io::AsyncWriteExt as _};
 use url::Url;
 
-use super::Undelivered;
+use super::{Undelivered, exchange::LARGEST_ANSWER};
+use crate::{
+    channel::Channel,
+    outbound::{Limits, NoAnswer, Outbound, chain},
+};
 
-/// A server of this machine that takes longer is not there.
-const LIMIT: Duration = Duration::from_secs(5);
+/// For a server of this machine to take a message.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// `[otp.X.outbox]`, validated.
 #[derive(Clone, Debug)]
@@ -24,37 +28,38 @@ pub enum OutboxSettings {
 /// Where messages end instead of at their addresses.
 pub struct Outbox {
     settings: OutboxSettings,
-    http: Client,
+    http: Outbound,
 }
 
 impl Outbox {
     /// The outbox of `settings`; `http` posts, where it is an address.
-    pub fn new(settings: OutboxSettings, http: Client) -> Self {
+    pub fn new(settings: OutboxSettings, http: Outbound) -> Self {
         Self { settings, http }
     }
 
-    /// Puts a message there; `channel` is `sms` or `email`, and only an e-mail has a subject.
-    pub async fn put(&self, channel: &str, to: &str, subject: Option<&str>, text: &str) -> Result<(), Undelivered> {
+    /// Puts a message there; only an e-mail has a subject.
+    pub async fn put(&self, channel: Channel, to: &str, subject: Option<&str>, text: &str) -> Result<(), Undelivered> {
         let message = Message { channel, to, subject, text };
         let put = match &self.settings {
             OutboxSettings::File(path) => append(path, &message).await.map_err(Trouble::File),
             OutboxSettings::Url(url) => self.post(url, &message).await,
         };
         put.map_err(|error| {
-            tracing::warn!(channel, %error, "otp: the outbox did not take a message");
+            tracing::warn!(channel = channel.as_str(), error = chain(&error), "otp: the outbox did not take a message");
             Undelivered
         })
     }
 
     async fn post(&self, url: &Url, message: &Message<'_>) -> Result<(), Trouble> {
-        let answer = self.http.post(url.clone()).timeout(LIMIT).json(message).send().await?;
-        if answer.status().is_success() { Ok(()) } else { Err(Trouble::Status(answer.status().as_u16())) }
+        let request = self.http.request(Method::POST, url.clone()).json(message);
+        let answer = self.http.send(request, Limits { deadline: DEADLINE, answer: LARGEST_ANSWER }).await?;
+        if answer.status.is_success() { Ok(()) } else { Err(Trouble::Status(answer.status)) }
     }
 }
 
 #[derive(Serialize)]
 struct Message<'m> {
-    channel: &'m str,
+    channel: Channel,
     to: &'m str,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'m str>,
@@ -63,12 +68,12 @@ struct Message<'m> {
 
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("its file cannot be written: {0}")]
+    #[error("its file cannot be written")]
     File(#[source] io::Error),
-    #[error("its server cannot be reached: {0}")]
-    Unreachable(#[from] reqwest::Error),
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     #[error("its server answered {0}")]
-    Status(u16),
+    Status(StatusCode),
 }
 
 /// One write for the whole line: whoever reads along, and other writers, see lines.
@@ -86,16 +91,16 @@ mod tests {
 
     use serde_json::json;
 
-    use super::*;
+    use super::{super::http_client, *};
     use crate::scripted::{Reply, Server};
 
     #[tokio::test]
     async fn each_message_is_a_line_that_only_its_owner_reads() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("outbox.jsonl");
-        let outbox = Outbox::new(OutboxSettings::File(path.clone()), Client::new());
-        outbox.put("sms", "01012345678", None, "코드 123456\n끝").await.unwrap();
-        outbox.put("email", "a@b.c", Some("제목"), "654321").await.unwrap();
+        let outbox = Outbox::new(OutboxSettings::File(path.clone()), http_client().unwrap());
+        outbox.put(Channel::Sms, "01012345678", None, "코드 123456\n끝").await.unwrap();
+        outbox.put(Channel::Email, "a@b.c", Some("제목"), "654321").await.unwrap();
         assert_eq!(
             std::fs::read_to_string(&path).unwrap(),
             "{\"channel\":\"sms\",\"to\":\"01012345678\",\"text\":\"코드 123456\\n끝\"}\n\
@@ -111,9 +116,9 @@ mod tests {
             _ => Reply::text(500, "text/plain", "full"),
         })
         .await;
-        let outbox = Outbox::new(OutboxSettings::Url(server.url("/messages")), Client::new());
-        outbox.put("email", "a@b.c", Some("제목"), "654321").await.unwrap();
-        assert_eq!(outbox.put("sms", "01012345678", None, "x").await, Err(Undelivered));
+        let outbox = Outbox::new(OutboxSettings::Url(server.url("/messages")), http_client().unwrap());
+        outbox.put(Channel::Email, "a@b.c", Some("제목"), "654321").await.unwrap();
+        assert_eq!(outbox.put(Channel::Sms, "01012345678", None, "x").await, Err(Undelivered));
         let seen = server.seen();
         assert_eq!((seen[0].method.as_str(), seen[0].target.as_str()), ("POST", "/messages"));
         assert_eq!(seen[0].json(), json!({"channel": "email", "to": "a@b.c", "subject": "제목", "text": "654321"}));
@@ -121,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_folder_that_is_not_there_takes_no_message() {
-        let outbox = Outbox::new(OutboxSettings::File("/nowhere/outbox.jsonl".into()), Client::new());
-        assert_eq!(outbox.put("sms", "01012345678", None, "x").await, Err(Undelivered));
+        let outbox = Outbox::new(OutboxSettings::File("/nowhere/outbox.jsonl".into()), http_client().unwrap());
+        assert_eq!(outbox.put(Channel::Sms, "01012345678", None, "x").await, Err(Undelivered));
     }
 }

@@ -1,19 +1,21 @@
 //! Our cookies as a request's `Cookie` headers bring them.
 
+use crate::channel::Channel;
+
 /// Our cookies in one request.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Found<'h> {
-    pub(in crate::session) access: Parts<'h>,
-    pub(in crate::session) refresh: Parts<'h>,
-    pub(in crate::session) device: Option<&'h [u8]>,
-    pub(in crate::session) attempts: Vec<(&'h str, &'h [u8])>,
-    pub(in crate::session) challenges: Vec<(&'static str, &'h [u8])>,
+pub(crate) struct Found<'h> {
+    pub(crate) access: Parts<'h>,
+    pub(crate) refresh: Parts<'h>,
+    pub(crate) device: Option<&'h [u8]>,
+    pub(crate) attempts: Vec<(&'h str, &'h [u8])>,
+    pub(crate) challenges: Vec<(Channel, &'h [u8])>,
 }
 
 impl Found<'_> {
     /// True if the request brought no cookie of ours.
     #[cfg(any(test, fuzzing))]
-    pub(in crate::session) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let tokens = self.access.is_absent() && self.refresh.is_absent();
         tokens && self.device.is_none() && self.attempts.is_empty() && self.challenges.is_empty()
     }
@@ -21,7 +23,7 @@ impl Found<'_> {
 
 /// The parts of one token cookie. A name may occur twice: a cookie of a parent domain has the same name.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Parts<'h> {
+pub(crate) struct Parts<'h> {
     first: Option<&'h [u8]>,
     others: Vec<(usize, &'h [u8])>,
 }
@@ -36,26 +38,26 @@ impl<'h> Parts<'h> {
     }
 
     /// The cookie's value, if it has one part and occurs once: the ordinary case.
-    pub(in crate::session) fn alone(&self) -> Option<&'h [u8]> {
+    pub(crate) fn alone(&self) -> Option<&'h [u8]> {
         self.others.is_empty().then_some(self.first).flatten()
     }
 
-    pub(in crate::session) fn is_absent(&self) -> bool {
+    pub(crate) fn is_absent(&self) -> bool {
         self.first.is_none() && self.others.is_empty()
     }
 
     /// One more than the highest part number: a deletion must cover as many parts.
-    pub(in crate::session) fn extent(&self) -> usize {
+    pub(crate) fn extent(&self) -> usize {
         self.others.iter().map(|(part, _)| part + 1).max().unwrap_or(0).max(usize::from(self.first.is_some()))
     }
 
     /// Every first part: more than one if the name occurs more than once.
-    pub(in crate::session) fn firsts(&self) -> impl Iterator<Item = &'h [u8]> + '_ {
+    pub(crate) fn firsts(&self) -> impl Iterator<Item = &'h [u8]> + '_ {
         self.first.into_iter().chain(self.others.iter().filter(|(part, _)| *part == 0).map(|(_, v)| *v))
     }
 
     /// `first` and the parts after it, `count` in all, joined; `None` if one is missing.
-    pub(in crate::session) fn joined(&self, first: &'h [u8], count: usize) -> Option<Vec<u8>> {
+    pub(crate) fn joined(&self, first: &'h [u8], count: usize) -> Option<Vec<u8>> {
         let mut whole = first.to_vec();
         for part in 1..count {
             whole.extend_from_slice(self.others.iter().find(|(p, _)| *p == part)?.1);

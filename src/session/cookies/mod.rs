@@ -4,6 +4,7 @@
 use http::{HeaderMap, HeaderValue, header};
 
 use super::settings::Settings;
+use crate::channel::Channel;
 
 mod changes;
 mod found;
@@ -22,8 +23,6 @@ pub(super) const MOST_SESSION_OCTETS: usize = 16 * 1024;
 const LONGEST_ATTEMPT: usize = 3200;
 /// Longest name and value of a challenge's cookie in octets: the longest address, device name and `return_to`, sealed.
 const LONGEST_CHALLENGE: usize = 4000;
-/// The channels of one-time codes: the last part of the names of challenge cookies.
-const CHALLENGES: [&str; 2] = ["sms", "email"];
 /// 400 days in seconds: the longest lifetime that browsers grant a cookie (RFC 6265bis section 5.5), and that of the
 /// device cookie.
 pub(super) const LONGEST_LIFETIME: u64 = 400 * 24 * 3600;
@@ -228,14 +227,14 @@ impl Jar {
     }
 
     /// Sets the challenge cookie of `channel`. `max_age` is in seconds.
-    pub(super) fn set_challenge(&self, channel: &str, sealed: &str, max_age: u64) -> CookieChanges {
+    pub(super) fn set_challenge(&self, channel: Channel, sealed: &str, max_age: u64) -> CookieChanges {
         let mut changes = CookieChanges::default();
         changes.push(format!("{}{channel}={sealed}; Max-Age={max_age}{}", self.challenge, self.attributes()));
         changes
     }
 
     /// Deletes the challenge cookie of `channel`.
-    pub(super) fn clear_challenge(&self, channel: &str) -> CookieChanges {
+    pub(super) fn clear_challenge(&self, channel: Channel) -> CookieChanges {
         let mut changes = CookieChanges::default();
         changes.push(format!("{}{channel}=; {DELETED}{}", self.challenge, self.attributes()));
         changes
@@ -275,7 +274,10 @@ impl Jar {
             return Some(OurCookie::Device);
         }
         if let Some(suffix) = name.strip_prefix(self.challenge.as_bytes()) {
-            return CHALLENGES.into_iter().find(|channel| channel.as_bytes() == suffix).map(OurCookie::Challenge);
+            return Channel::ALL
+                .into_iter()
+                .find(|channel| channel.as_str().as_bytes() == suffix)
+                .map(OurCookie::Challenge);
         }
         let id = name.strip_prefix(self.attempt.as_bytes())?;
         std::str::from_utf8(id).ok().map(OurCookie::Attempt)
@@ -288,7 +290,7 @@ enum OurCookie<'n> {
     Refresh(usize),
     Device,
     Attempt(&'n str),
-    Challenge(&'static str),
+    Challenge(Channel),
 }
 
 fn part_name(name: &str, part: usize) -> String {

@@ -18,7 +18,7 @@ const MOST_REMEMBERED: usize = 60_000;
 
 /// Remembers how recent refreshes ended, and decides whether a refusal ends its session.
 #[derive(Debug, Default)]
-pub(in crate::session) struct RefusalBrake {
+pub(crate) struct RefusalBrake {
     recent: Mutex<Recent>,
 }
 
@@ -36,7 +36,7 @@ enum RefreshResult {
 
 /// What a refusal means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::session) enum Refusal {
+pub(crate) enum Refusal {
     /// The session has ended.
     Believed,
     /// The brake engages with this refusal, which counts as an outage.

@@ -20,13 +20,13 @@ type Key = (Digest, Generation);
 
 /// The refreshes in flight.
 #[derive(Clone, Debug, Default)]
-pub(in crate::session) struct InFlight {
+pub(crate) struct InFlight {
     pending: Arc<Mutex<HashMap<Key, PendingRefresh>>>,
 }
 
 /// A refresh that is running or has ended. Clones wait for the same refresh.
 #[derive(Clone, Debug)]
-pub(in crate::session) struct PendingRefresh(watch::Receiver<Option<RefreshOutcome>>);
+pub(crate) struct PendingRefresh(watch::Receiver<Option<RefreshOutcome>>);
 
 /// What the caller of [`InFlight::join_or_begin`] has to do.
 pub(super) enum Joined {
@@ -45,7 +45,7 @@ pub(super) struct InFlightGuard {
 
 impl InFlight {
     /// The running refresh that starts from `rt`, whatever generation its waiters need.
-    pub(in crate::session) fn find(&self, rt: Digest) -> Option<PendingRefresh> {
+    pub(crate) fn find(&self, rt: Digest) -> Option<PendingRefresh> {
         self.lock().iter().find(|((digest, _), _)| *digest == rt).map(|(_, pending)| pending.clone())
     }
 
@@ -75,7 +75,7 @@ impl Drop for InFlightGuard {
 
 impl PendingRefresh {
     /// Waits for the outcome. `Unavailable` if that takes longer than `patience`; the refresh goes on.
-    pub(in crate::session) async fn outcome_within(&self, patience: Duration) -> RefreshOutcome {
+    pub(crate) async fn outcome_within(&self, patience: Duration) -> RefreshOutcome {
         let mut outcome = self.0.clone();
         match tokio::time::timeout(patience, outcome.wait_for(Option::is_some)).await {
             Ok(Ok(ended)) => ended.clone().unwrap_or(RefreshOutcome::Unavailable(RETRY_AFTER)),
@@ -84,7 +84,7 @@ impl PendingRefresh {
     }
 
     /// The tokens that the refresh brought, if it has ended and brought any.
-    pub(in crate::session) fn tokens(&self) -> Option<Arc<Session>> {
+    pub(crate) fn tokens(&self) -> Option<Arc<Session>> {
         match &*self.0.borrow() {
             Some(RefreshOutcome::Refreshed(session)) => Some(session.clone()),
             Some(RefreshOutcome::Ended | RefreshOutcome::SignedOut | RefreshOutcome::Unavailable(_)) | None => None,

@@ -25,10 +25,14 @@ use self::{
 };
 use super::{
     grant::{AccessGrant, RefreshGrant},
-    sender::Sender,
     shared::Shared,
 };
-use crate::{clock::Timestamp, store::Generation, store::Sid, telemetry::Refresh as Counted};
+use crate::{
+    client::Client,
+    clock::Timestamp,
+    store::{Generation, Sid},
+    telemetry::Refresh as Counted,
+};
 
 pub(super) mod brake;
 pub(super) mod in_flight;
@@ -49,7 +53,7 @@ impl Shared {
         known: Generation,
         want: Want,
         shown: Option<Arc<AccessGrant>>,
-        sender: Sender,
+        client: Client,
     ) -> PendingRefresh {
         let (pending, guard, publish) = match self.in_flight.join_or_begin(grant.digest, known) {
             Joined::Running(pending) => {
@@ -58,7 +62,7 @@ impl Shared {
             }
             Joined::Begun { pending, guard, publish } => (pending, guard, publish),
         };
-        let task = RefreshTask::new(self.clone(), grant, known, want, shown, sender);
+        let task = RefreshTask::new(self.clone(), grant, known, want, shown, client);
         self.background.spawn(async move {
             let outcome = task.run().await;
             // First out of the map, then to the waiters: a request that comes after this finds the tokens in the

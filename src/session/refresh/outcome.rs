@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use crate::session::grant::Session;
 
 /// What a client is told to wait if nothing better is known.
-pub(in crate::session) const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// If the refresh token does not rotate, `POST /refresh` accepts tokens that were obtained within this time.
-pub(in crate::session) const FRESH_RESULT: Duration = Duration::from_secs(5);
+pub(crate) const FRESH_RESULT: Duration = Duration::from_secs(5);
 
 /// Which tokens a request needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::session) enum Want {
+pub(crate) enum Want {
     /// Tokens newer than those that the request brought.
     Newer,
     /// Tokens of this moment (`POST /refresh`): if the refresh token does not rotate, a result older than
@@ -21,7 +21,7 @@ pub(in crate::session) enum Want {
 
 /// How a refresh ended.
 #[derive(Clone, Debug)]
-pub(in crate::session) enum RefreshOutcome {
+pub(crate) enum RefreshOutcome {
     /// The session's newest tokens.
     Refreshed(Arc<Session>),
     /// The session has ended.

@@ -1,5 +1,6 @@
 //! How often the authority is asked while it does not refresh: once a second in all, and for each refresh token after a
-//! wait that doubles while its calls stay unanswered.
+//! wait that doubles while its calls stay unanswered. These waits have jitter, so that the instances of a fleet do not
+//! ask at the same moment.
 
 use std::{
     collections::HashMap,
@@ -7,19 +8,19 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Timestamp, failures::FailureCount, store::Digest};
+use crate::{backoff::Backoff, clock::Timestamp, secret::Random, store::Digest};
 
 /// An authority in an outage is asked at most this often in all; a refresh token whose call failed as often.
 const PACE: Duration = Duration::from_secs(1);
-/// The longest wait before a refresh token whose call was not answered is sent again: the authority may have spent it.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The waits before a refresh token whose call was not answered is sent again: the authority may have spent it.
+const BACKOFF: Backoff = Backoff::new(PACE, Duration::from_secs(30));
 /// Refresh tokens whose waits are remembered. While it is full, further ones are held to the common pace alone.
 const MOST_TOKENS: usize = 100_000;
 
 /// Holds refreshes back during an outage of the authority. It is in an outage from a failed call until a successful
 /// one.
 #[derive(Debug, Default)]
-pub(in crate::session) struct AuthorityPace {
+pub(crate) struct AuthorityPace {
     outage: Mutex<Outage>,
 }
 
@@ -27,7 +28,15 @@ pub(in crate::session) struct AuthorityPace {
 struct Outage {
     /// When the authority was last asked since the outage began; `None`: there is no outage.
     last_asked: Option<Timestamp>,
-    tokens: HashMap<Digest, FailureCount>,
+    tokens: HashMap<Digest, TokenWait>,
+}
+
+/// The wait of one refresh token.
+#[derive(Clone, Copy, Debug)]
+struct TokenWait {
+    until: Timestamp,
+    /// Number of calls in a row that were not answered.
+    unanswered: u32,
 }
 
 /// Why a call brought no tokens, refusals apart.
@@ -45,7 +54,7 @@ impl AuthorityPace {
     /// How long `rt` must wait before the authority may be asked. Zero: it may be asked now, and the next one waits.
     pub(super) fn wait(&self, rt: Digest, now: Timestamp) -> Duration {
         let mut outage = self.outage();
-        let own = outage.tokens.get(&rt).map_or(Duration::ZERO, |count| count.rest_left(now));
+        let own = outage.tokens.get(&rt).map_or(Duration::ZERO, |token| token.until.since(now));
         let all = outage.last_asked.map_or(Duration::ZERO, |asked| asked.plus(PACE).since(now));
         let wait = own.max(all);
         if wait.is_zero() && outage.last_asked.is_some() {
@@ -55,26 +64,21 @@ impl AuthorityPace {
     }
 
     /// Records a failed call; returns how long to wait before the next one.
-    pub(super) fn failed(&self, rt: Digest, failure: CallFailure, now: Timestamp) -> Duration {
-        if failure == CallFailure::Unsent {
-            return PACE;
-        }
+    pub(super) fn failed(&self, rt: Digest, failure: CallFailure, now: Timestamp, random: &Random) -> Duration {
         let mut outage = self.outage();
-        outage.last_asked = Some(now);
-        let mut count = outage.tokens.remove(&rt).unwrap_or_default();
-        match failure {
+        let unanswered = outage.tokens.get(&rt).map_or(0, |token| token.unanswered);
+        let (wait, unanswered) = match failure {
+            CallFailure::Unsent => return PACE,
             // Whatever `Retry-After` the authority sends: its recovery must show within two seconds.
-            CallFailure::Unsent | CallFailure::Useless => count = FailureCount::resting_until(now.plus(PACE)),
-            CallFailure::Unanswered => {
-                count.failed(now, |n| (PACE * 2_u32.saturating_pow((n - 1).min(5))).min(LONGEST_WAIT));
-            }
-        }
-        let wait = count.rest_left(now);
+            CallFailure::Useless => (PACE, 0),
+            CallFailure::Unanswered => (BACKOFF.wait(unanswered, random), unanswered.saturating_add(1)),
+        };
+        outage.last_asked = Some(now);
         if outage.tokens.len() >= MOST_TOKENS {
-            outage.tokens.retain(|_, count| count.is_resting(now));
+            outage.tokens.retain(|_, token| token.until > now);
         }
         if outage.tokens.len() < MOST_TOKENS {
-            outage.tokens.insert(rt, count);
+            outage.tokens.insert(rt, TokenWait { until: now.plus(wait), unanswered });
         }
         wait
     }
@@ -101,17 +105,22 @@ mod tests {
     }
 
     #[test]
-    fn a_token_asked_about_without_an_answer_waits_1_2_4_up_to_30_seconds() {
-        let pace = AuthorityPace::default();
-        let waits: Vec<_> = (0..7).map(|_| pace.failed(RT, CallFailure::Unanswered, at(0)).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
+    fn a_token_whose_calls_stay_unanswered_waits_1_2_4_up_to_30_seconds_less_a_quarter_at_most() {
+        for (random, expected) in [
+            (Random::repeated(255), [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]),
+            (Random::repeated(0), [750, 1500, 3000, 6000, 12_000, 22_500, 22_500]),
+        ] {
+            let pace = AuthorityPace::default();
+            let waits = [(); 7].map(|()| pace.failed(RT, CallFailure::Unanswered, at(0), &random).as_millis());
+            assert_eq!(waits, expected);
+        }
     }
 
     #[test]
     fn an_authority_in_an_outage_is_asked_once_a_second_for_all_refresh_tokens() {
         let pace = AuthorityPace::default();
         assert_eq!(pace.wait(RT, at(0)), Duration::ZERO);
-        pace.failed(RT, CallFailure::Useless, at(0));
+        pace.failed(RT, CallFailure::Useless, at(0), &Random::system());
         assert_eq!(pace.wait(OTHER, at(400)), Duration::from_millis(600));
         assert_eq!(pace.wait(OTHER, at(1000)), Duration::ZERO);
         assert_eq!(pace.wait(RT, at(1000)), Duration::from_secs(1));
@@ -122,7 +131,7 @@ mod tests {
     #[test]
     fn after_a_call_that_was_not_sent_the_next_is_made_at_once() {
         let pace = AuthorityPace::default();
-        pace.failed(RT, CallFailure::Unsent, at(0));
+        pace.failed(RT, CallFailure::Unsent, at(0), &Random::system());
         assert_eq!(pace.wait(RT, at(0)), Duration::ZERO);
     }
 }

@@ -6,23 +6,23 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
+    backoff::Backoff,
     clock::Timestamp,
     seal::Purpose,
     session::{
         grant::{RefreshGrant, Session},
         sealed::{SealedAccess, SealedRefresh, SealedResult},
         shared::Shared,
-        store_later::Pauses,
     },
     store::{Digest, Generation, Sid, StoreError, StoredResult},
 };
 
-/// The pauses between the tries to store a result. They are short because other instances may wait for it.
-const PAUSES: Pauses = Pauses { first: Duration::from_millis(50), longest: Duration::from_millis(500) };
+/// The waits before the tries to store a result. They are short because other instances may wait for it.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
 
 impl Shared {
     /// Follows the results in the store from `grant` to the newest generation above `known`. `None` if there is none.
-    pub(in crate::session) async fn newest_stored(
+    pub(crate) async fn newest_stored(
         &self,
         grant: &Arc<RefreshGrant>,
         known: Generation,
@@ -62,7 +62,7 @@ impl Shared {
             let (refreshes, result) = (refreshes.clone(), result.clone());
             async move { refreshes.settle(sid, rt, fence, Some(result), kept_until, now).await }
         };
-        self.store_later(PAUSES, kept_until, settle, move |settled| {
+        self.store_later(BACKOFF, kept_until, settle, move |settled| {
             tracing::info!(?sid, ?settled, "a refresh result was stored at a later try");
         });
     }

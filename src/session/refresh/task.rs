@@ -11,13 +11,13 @@ use super::{
     pace::CallFailure,
 };
 use crate::{
-    authority::{self, Issued, RefreshError},
+    authority::{self, ClientDevice, Issued, RefreshError},
+    client::Client,
     clock::Timestamp,
     session::{
         check::{self, Freshness},
         end::EndReason,
         grant::{AccessGrant, RefreshGrant, Session},
-        sender::Sender,
         settings::StoreDown,
         shared::Shared,
     },
@@ -44,7 +44,7 @@ pub(super) struct RefreshTask {
     want: Want,
     /// The access token that does not serve the request: due, expired, or rejected by an upstream.
     shown: Option<Arc<AccessGrant>>,
-    sender: Sender,
+    client: Client,
     /// The newest tokens found so far, if any are newer than the request's.
     candidate: Option<Arc<Session>>,
 }
@@ -56,9 +56,9 @@ impl RefreshTask {
         known: Generation,
         want: Want,
         shown: Option<Arc<AccessGrant>>,
-        sender: Sender,
+        client: Client,
     ) -> Self {
-        Self { shared, start: grant.digest, grant, known, want, shown, sender, candidate: None }
+        Self { shared, start: grant.digest, grant, known, want, shown, client, candidate: None }
     }
 
     /// Runs the refresh to its end.
@@ -74,7 +74,7 @@ impl RefreshTask {
         {
             state.learn(session);
             if state.has_ended() {
-                self.shared.sign_out_late(session, self.sender.visitor(&self.grant.login)).await;
+                self.shared.sign_out_late(session, self.client_device()).await;
                 return RefreshOutcome::SignedOut;
             }
         }
@@ -128,8 +128,8 @@ impl RefreshTask {
         if !wait.is_zero() {
             return RefreshOutcome::Unavailable(wait);
         }
-        let visitor = self.sender.visitor(&self.grant.login);
-        let answer = shared.authority.refresh(self.request(), &visitor).await;
+        let from = self.client_device();
+        let answer = shared.authority.refresh(self.request(), &from).await;
         let now = shared.now();
         match answer {
             Ok(issued) => {
@@ -142,9 +142,13 @@ impl RefreshTask {
             Err(RefreshError::Refused) => RefreshOutcome::Unavailable(RETRY_AFTER),
             Err(error) => {
                 shared.metrics.refresh(Counted::Outage);
-                RefreshOutcome::Unavailable(shared.pace.failed(rt, call_failure(&error), now))
+                RefreshOutcome::Unavailable(shared.pace.failed(rt, call_failure(&error), now, &shared.random))
             }
         }
+    }
+
+    fn client_device(&self) -> ClientDevice {
+        ClientDevice::of(&self.client, &self.grant.login.device)
     }
 
     fn request(&self) -> authority::RefreshRequest<'_> {
@@ -207,7 +211,7 @@ impl RefreshTask {
             Ok(issued) => self.store_result(fence, issued, now).await.map(Some),
             Err(RefreshError::Refused) => self.judge_refusal(fence, now).await,
             Err(error) => {
-                let wait = shared.pace.failed(rt, call_failure(&error), now);
+                let wait = shared.pace.failed(rt, call_failure(&error), now, &shared.random);
                 shared.metrics.refresh(Counted::Outage);
                 tracing::warn!(%error, ?sid, "the authority did not refresh the session");
                 refreshes.settle(sid, rt, fence, None, now, now).await?;
@@ -220,8 +224,8 @@ impl RefreshTask {
     async fn call_under_lease(&self, fence: u64) -> Result<Issued, RefreshError> {
         let shared = &self.shared;
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
-        let visitor = self.sender.visitor(&self.grant.login);
-        let call = shared.authority.refresh(self.request(), &visitor);
+        let from = self.client_device();
+        let call = shared.authority.refresh(self.request(), &from);
         tokio::pin!(call);
         loop {
             if let Ok(answer) = tokio::time::timeout(RENEWAL, call.as_mut()).await {
@@ -284,8 +288,8 @@ impl RefreshTask {
             );
             shared.store.refreshes.settle(sid, rt, fence, None, now, now).await?;
             shared.end(&self.grant.login, EndReason::TooLarge).await;
-            let visitor = self.sender.visitor(&self.grant.login);
-            shared.sign_out_issued(&issued, &self.grant.login.provider, &visitor).await;
+            let from = self.client_device();
+            shared.sign_out_issued(&issued, &self.grant.login.provider, &from).await;
             return Ok(RefreshOutcome::SignedOut);
         };
         let sealed = shared.seal_result(&self.grant, &session);
@@ -296,7 +300,7 @@ impl RefreshTask {
         match settled {
             Ok(Settled::Stored) => Ok(RefreshOutcome::Refreshed(session)),
             Ok(Settled::Ended) => {
-                shared.sign_out_late(&session, self.sender.visitor(&self.grant.login)).await;
+                shared.sign_out_late(&session, self.client_device()).await;
                 Ok(RefreshOutcome::SignedOut)
             }
             // The tokens are valid although they are not stored: the requests that wait here get them.

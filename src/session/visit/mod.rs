@@ -10,12 +10,12 @@ use super::{
     grant::{AccessGrant, Login, RefreshGrant, Session},
     opened::OpenedRefresh,
     refresh::in_flight::PendingRefresh,
-    sender::Sender,
     shared::{Sessions, Shared},
     state::SessionState,
     status::{AuthStatus, SessionOutcome, Undecided},
 };
 use crate::{
+    client::Client,
     secret::IdToken,
     store::{Generation, Sid},
 };
@@ -27,7 +27,7 @@ mod stream;
 /// The session of one request.
 pub struct Visit {
     sessions: Sessions,
-    sender: Sender,
+    client: Client,
     cookies: RequestCookies,
     state: Option<Arc<SessionState>>,
     /// The refresh token that the request brought.
@@ -148,8 +148,8 @@ impl Visit {
         self.cookies.iter()
     }
 
-    pub(super) fn sender(&self) -> &Sender {
-        &self.sender
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(super) fn mark_ended(&mut self) {

@@ -1,18 +1,16 @@
 //! Reads a request's session out of its cookies, and ends it if its time is over.
 
-use std::net::IpAddr;
-
-use http::{HeaderMap, header};
+use http::HeaderMap;
 
 use super::{RequestCookies, Visit};
 use crate::{
+    client::Client,
     clock::Timestamp,
     session::{
         check,
         cookies::CookieChanges,
         open::Reading,
         opened::{OpenedAccess, OpenedRefresh},
-        sender::Sender,
         shared::{Sessions, Shared},
         status::{SessionOutcome, Undecided},
     },
@@ -20,10 +18,10 @@ use crate::{
 
 impl Sessions {
     /// Reads the session out of a request's headers.
-    pub async fn visit(&self, headers: &HeaderMap, client: IpAddr) -> Visit {
+    pub async fn visit(&self, headers: &HeaderMap, client: &Client) -> Visit {
         let mut visit = Visit {
             sessions: self.clone(),
-            sender: Sender { client, agent: headers.get(header::USER_AGENT).cloned() },
+            client: client.clone(),
             cookies: RequestCookies::of(headers),
             state: None,
             refresh: None,
@@ -51,7 +49,7 @@ impl Visit {
         let access = if shared.settings.seal {
             shared.read_access(&found, now)
         } else {
-            shared.read_unsealed_access(&found, self.sender.client, now).await
+            shared.read_unsealed_access(&found, self.client.key(), now).await
         };
         // What the access token alone decides, if the request brings no refresh token.
         let without_refresh = match access {

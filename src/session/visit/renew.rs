@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{After401, Visit};
 use crate::{
+    authority::ClientDevice,
     clock::Timestamp,
     session::{
         check::{self, Freshness},
@@ -153,9 +154,9 @@ impl Visit {
         if !self.is_stale || !shared.authority.detects_reuse() {
             return;
         }
-        let visitor = self.sender.visitor(&grant.login);
+        let from = ClientDevice::of(&self.client, &grant.login.device);
         // A task of its own, so that it also completes if the client disconnects.
-        let ended = shared.clone().background.spawn(async move { shared.end_reused(&grant, &visitor).await });
+        let ended = shared.clone().background.spawn(async move { shared.end_reused(&grant, &from).await });
         let _ = ended.await;
     }
 
@@ -166,7 +167,7 @@ impl Visit {
         want: Want,
         shown: Option<Arc<AccessGrant>>,
     ) -> PendingRefresh {
-        let refresh = self.sessions.shared.refresh(grant, known, want, shown, self.sender.clone());
+        let refresh = self.sessions.shared.refresh(grant, known, want, shown, self.client.clone());
         self.joined_refresh = Some(refresh.clone());
         refresh
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
@@ -56,8 +56,8 @@ impl Way for Twilio {
                 TwilioSender::MessagingService(sid) => ("MessagingServiceSid", sid),
             };
             let form = [("To", &sms.to_e164), sender, ("Body", &sms.text)];
-            let request = wire.http.post(self.address()).basic_auth(&self.user, Some(self.secret.expose()));
-            taken(&exchange(request.form(&form)).await?)
+            let request = wire.http.request(Method::POST, self.address()).basic_auth(&self.user, Some(self.secret.expose()));
+            taken(&exchange(&wire.http, request.form(&form), self.timeout).await?)
         })
     }
 }
@@ -76,7 +76,7 @@ impl Twilio {
 fn taken(answer: &Answer) -> Result<(), Failure> {
     let json = answer.json()?;
     let accepted = json.get("sid").is_some_and(Value::is_string) && json.get("error_code").is_none_or(Value::is_null);
-    if answer.status == StatusCode::CREATED && accepted {
+    if answer.0.status == StatusCode::CREATED && accepted {
         return Ok(());
     }
     Err(answer.refused(&json, &["/code", "/message", "/error_code", "/error_message"]))

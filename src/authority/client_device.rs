@@ -1,16 +1,15 @@
 //! The client and the device for which the authority is asked.
 
-use std::net::IpAddr;
-
-use crate::call::{About, Placeholder, Values};
+use crate::{
+    call::{Placeholder, Values},
+    client::Client,
+};
 
 /// The client and the device for which the authority is asked.
 #[derive(Clone, Debug)]
-pub struct Visitor {
-    /// The visitor's address.
-    pub client: IpAddr,
-    /// What its `User-Agent` said.
-    pub user_agent: Option<String>,
+pub struct ClientDevice {
+    /// The client.
+    pub client: Client,
     /// The device: with a session, the one that is sealed in it.
     pub device: Device,
 }
@@ -24,9 +23,10 @@ pub struct Device {
     pub name: String,
 }
 
-impl Visitor {
-    pub(super) fn about(&self) -> About {
-        About { client: self.client, user_agent: self.user_agent.clone() }
+impl ClientDevice {
+    /// This client with this device.
+    pub fn of(client: &Client, device: &Device) -> Self {
+        Self { client: client.clone(), device: device.clone() }
     }
 
     /// The values that every call to a backend may use.

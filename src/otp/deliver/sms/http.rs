@@ -106,7 +106,7 @@ impl Way for HttpApi {
                 Some((user, password)) => request.basic_auth(user, Some(password.expose())),
                 None => request,
             };
-            self.success.taken(&exchange(request).await?)
+            self.success.taken(&exchange(&wire.http, request, self.timeout).await?)
         })
     }
 }
@@ -136,12 +136,12 @@ impl HttpApi {
 impl Success {
     fn taken(&self, answer: &Answer) -> Result<(), Failure> {
         let status = if self.statuses.is_empty() {
-            answer.status.is_success()
+            answer.0.status.is_success()
         } else {
-            self.statuses.contains(&answer.status.as_u16())
+            self.statuses.contains(&answer.0.status.as_u16())
         };
         let Some((pointer, accepted)) = &self.field else {
-            if status && !answer.is_page() {
+            if status && !answer.0.is_page() {
                 return Ok(());
             }
             return Err(answer.refused(&answer.json().unwrap_or_default(), WORDS));

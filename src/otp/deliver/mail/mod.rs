@@ -10,13 +10,12 @@ use lettre::{
     },
     transport::smtp,
 };
-use reqwest::Client;
 
 use super::{
     Letter, Mail, Outbox, OutboxSettings, Undelivered,
     smtp::{Smtp, SmtpError, SmtpSettings},
 };
-use crate::{clock::Clock, secret::Random};
+use crate::{channel::Channel, clock::Clock, outbound::Outbound, secret::Random};
 
 /// How e-mail goes, and what it says.
 #[derive(Clone, Debug)]
@@ -59,7 +58,7 @@ enum Way {
 
 impl MailSender {
     /// The ways of `settings`; `http` is what an outbox posts with.
-    pub fn new(settings: MailSettings, http: &Client, clock: Clock, random: Random) -> Result<Self, MailSetupError> {
+    pub fn new(settings: MailSettings, http: &Outbound, clock: Clock, random: Random) -> Result<Self, MailSetupError> {
         let MailSettings { from, letter, ways } = settings;
         let way = |way| {
             Ok(match way {
@@ -88,7 +87,7 @@ impl MailSender {
                     }
                 }
                 Way::Outbox(outbox) => {
-                    if outbox.put("email", &mail.to, Some(&mail.subject), &mail.text).await.is_ok() {
+                    if outbox.put(Channel::Email, &mail.to, Some(&mail.subject), &mail.text).await.is_ok() {
                         return Ok(());
                     }
                 }
@@ -154,7 +153,7 @@ mod tests {
             letter: Letter::default(),
             ways: Vec::new(),
         };
-        MailSender::new(settings, &Client::new(), Clock::system(), Random::system()).unwrap()
+        MailSender::new(settings, &super::super::http_client().unwrap(), Clock::system(), Random::system()).unwrap()
     }
 
     fn mail(to: &str) -> Mail {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::Client;
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -12,7 +11,12 @@ use super::{
     exchange::{Failure, Wire},
     said,
 };
-use crate::{call::chain, clock::Clock, secret::Random};
+use crate::{
+    channel::Channel,
+    clock::Clock,
+    outbound::{Outbound, chain},
+    secret::Random,
+};
 
 /// The ways that SMS go, in the order in which they are tried.
 #[derive(Clone, Debug)]
@@ -50,7 +54,7 @@ const TOTAL: Duration = Duration::from_secs(10);
 
 impl SmsSender {
     /// Sends as `settings` say; `http` is one of [`super::http_client`].
-    pub fn new(settings: SmsSettings, http: Client, clock: Clock, random: Random) -> Self {
+    pub fn new(settings: SmsSettings, http: Outbound, clock: Clock, random: Random) -> Self {
         let way = |way| -> Box<dyn Way> {
             match way {
                 SmsWay::Aligo(aligo) => Box::new(aligo),
@@ -122,7 +126,7 @@ impl Way for Outbox {
     }
 
     fn send<'a>(&'a self, sms: &'a Sms, _wire: &'a Wire) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async { self.put("sms", &sms.to, None, &sms.text).await.map_err(|Undelivered| Failure::Outbox) })
+        Box::pin(async { self.put(Channel::Sms, &sms.to, None, &sms.text).await.map_err(|Undelivered| Failure::Outbox) })
     }
 }
 

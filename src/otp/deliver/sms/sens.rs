@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use url::{Position, Url};
 
@@ -71,11 +71,11 @@ impl Way for Sens {
             let key = HeaderValue::from_str(&self.key).map_err(|_| BadValue::Syntax("key".to_owned()))?;
             let request = wire
                 .http
-                .post(url)
+                .request(Method::POST, url)
                 .header("x-ncp-apigw-timestamp", timestamp)
                 .header("x-ncp-iam-access-key", key)
                 .header("x-ncp-apigw-signature-v2", signature);
-            taken(&exchange(request.json(&body)).await?)
+            taken(&exchange(&wire.http, request.json(&body), self.timeout).await?)
         })
     }
 }
@@ -93,7 +93,7 @@ impl Sens {
 
 fn taken(answer: &Answer) -> Result<(), Failure> {
     let json = answer.json()?;
-    if answer.status == StatusCode::ACCEPTED && json.get("requestId").is_some_and(Value::is_string) {
+    if answer.0.status == StatusCode::ACCEPTED && json.get("requestId").is_some_and(Value::is_string) {
         return Ok(());
     }
     let words = ["/error/errorCode", "/error/message", "/error/details", "/statusCode", "/statusName", "/errorMessage"];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -54,8 +54,9 @@ impl Way for Solapi {
             let mut authorization =
                 HeaderValue::from_str(&authorization).map_err(|_| crate::call::BadValue::Syntax("key".to_owned()))?;
             authorization.set_sensitive(true);
-            let request = wire.http.post(self.url.clone()).header(header::AUTHORIZATION, authorization);
-            taken(&exchange(request.json(&json!({ "message": message }))).await?)
+            let request = wire.http.request(Method::POST, self.url.clone()).header(header::AUTHORIZATION, authorization);
+            let request = request.json(&json!({ "message": message }));
+            taken(&exchange(&wire.http, request, self.timeout).await?)
         })
     }
 }
@@ -66,7 +67,7 @@ fn taken(answer: &Answer) -> Result<(), Failure> {
         Some(code) => integer(code) == Some(2000),
         None => json.get("messageId").or_else(|| json.get("groupId")).is_some_and(Value::is_string),
     };
-    if answer.status.is_success() && queued && json.get("errorCode").is_none_or(Value::is_null) {
+    if answer.0.status.is_success() && queued && json.get("errorCode").is_none_or(Value::is_null) {
         return Ok(());
     }
     Err(answer.refused(&json, &["/errorCode", "/errorMessage", "/statusCode", "/statusMessage"]))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use http::Method;
 use serde_json::Value;
 use url::Url;
 
@@ -70,7 +71,8 @@ impl Way for Aligo {
             if self.test_mode {
                 form.push(("testmode_yn", "Y"));
             }
-            taken(&exchange(wire.http.post(self.url.clone()).form(&form)).await?)
+            let request = wire.http.request(Method::POST, self.url.clone()).form(&form);
+            taken(&exchange(&wire.http, request, self.timeout).await?)
         })
     }
 }
@@ -80,7 +82,7 @@ fn taken(answer: &Answer) -> Result<(), Failure> {
     let json = answer.json()?;
     let code = json.get("result_code").and_then(integer);
     let no_errors = json.get("error_cnt").is_none_or(|count| integer(count) == Some(0));
-    if answer.status.is_success() && code == Some(1) && no_errors {
+    if answer.0.status.is_success() && code == Some(1) && no_errors {
         return Ok(());
     }
     let message = json.get("message").and_then(Value::as_str).unwrap_or_default();

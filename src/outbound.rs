@@ -1,0 +1,311 @@
+//! One HTTP client for every call of ours to another server: a deadline, limits on the answer's size and on calls at
+//! once, no redirects, and one trace event for each call.
+
+use std::{
+    path::Path,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, StatusCode, header};
+use reqwest::{Client, Request, RequestBuilder, Response, redirect};
+use tokio::time::{Instant, timeout_at};
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _, layer::layer_fn, limit::ConcurrencyLimit};
+use url::Url;
+
+use crate::{alarm, clock::Timestamp};
+
+/// Calls to one peer at once. Each holds a socket, and a peer that never answers must not use up the file descriptors
+/// that visitors need. The next call waits, within its deadline.
+const MOST_AT_ONCE: usize = 1000;
+/// Below the keep-alive of common servers (Node.js closes after 5 s), so that a call seldom meets a connection that is
+/// just being closed.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// How a kind of peer is reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// What errors and traces call the peer: `provider`, `backend`.
+    pub peer: &'static str,
+    /// For the connection to be made, TLS handshake included.
+    pub connect_timeout: Duration,
+    /// Where the peer is.
+    pub network: Network<'a>,
+}
+
+/// Where a peer is.
+#[derive(Clone, Copy, Debug)]
+pub enum Network<'a> {
+    /// On the Internet: reached through the HTTP proxy of the environment, if that names one, and told `vestibule` as
+    /// `User-Agent`.
+    Internet,
+    /// In the operator's network: never through a proxy of the environment. `User-Agent` is left to the caller.
+    Internal {
+        /// The path of the Unix socket to connect to, whatever host a request names. `None`: TCP.
+        socket: Option<&'a Path>,
+    },
+}
+
+/// What a call may use up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For the whole call: from waiting for its turn to the last byte of the answer.
+    pub deadline: Duration,
+    /// Largest body of the answer, in bytes.
+    pub answer: usize,
+}
+
+/// A complete answer.
+pub struct HttpAnswer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// Why a call brought no complete answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// Nothing was sent: asking again cannot do anything twice.
+    #[error("the {peer} could not be reached")]
+    Unsent {
+        /// [`Settings::peer`].
+        peer: &'static str,
+        /// The error of the connection, or [`Busy`].
+        source: BoxError,
+    },
+    /// The request may have arrived, but its answer did not come, or not to its end. The peer may have acted.
+    #[error("the {peer} did not answer")]
+    Unanswered {
+        /// [`Settings::peer`].
+        peer: &'static str,
+        /// What ended the call.
+        source: reqwest::Error,
+    },
+    /// The body of the answer is larger than [`Limits::answer`].
+    #[error("the {peer}'s answer is larger than {limit} bytes")]
+    TooLarge {
+        /// [`Settings::peer`].
+        peer: &'static str,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+}
+
+/// The deadline passed while as many calls to this peer were under way as may be at once.
+#[derive(Debug, thiserror::Error)]
+#[error("{MOST_AT_ONCE} calls to it are under way already")]
+pub struct Busy;
+
+/// A client for one peer, or for several of one kind. Clones share connections and the limit on calls at once.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    peer: &'static str,
+    client: Client,
+    stack: Stack,
+}
+
+/// From the outside in: what is traced includes the wait for a turn, which the deadline includes too.
+type Stack = Trace<Deadline<ConcurrencyLimit<SizeLimit<Client>>>>;
+
+impl Outbound {
+    /// A client that follows no redirect (it could carry a token elsewhere) and says of no request where it came from.
+    pub fn new(settings: Settings<'_>) -> reqwest::Result<Self> {
+        let builder = Client::builder()
+            .connect_timeout(settings.connect_timeout)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .pool_idle_timeout(IDLE);
+        let builder = match settings.network {
+            Network::Internet => builder.user_agent("vestibule"),
+            Network::Internal { socket: None } => builder.no_proxy(),
+            Network::Internal { socket: Some(path) } => builder.no_proxy().unix_socket(path),
+        };
+        Ok(Self::of(settings.peer, builder.build()?))
+    }
+
+    fn of(peer: &'static str, client: Client) -> Self {
+        let stack = ServiceBuilder::new()
+            .layer(layer_fn(Trace))
+            .layer(layer_fn(Deadline))
+            .concurrency_limit(MOST_AT_ONCE)
+            .layer(layer_fn(SizeLimit))
+            .service(client.clone());
+        Self { peer, client, stack }
+    }
+
+    /// The same connections with a limit of its own on calls at once, so that one peer that does not answer uses up
+    /// nothing of another's.
+    #[must_use]
+    pub fn for_another_peer(&self) -> Self {
+        Self::of(self.peer, self.client.clone())
+    }
+
+    /// Begins a request, to be sent by [`Outbound::send`].
+    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Sends `request` and reads the whole answer.
+    pub async fn send(&self, request: RequestBuilder, limits: Limits) -> Result<HttpAnswer, NoAnswer> {
+        let peer = self.peer;
+        let request = request.build().map_err(|error| no_answer(peer, error))?;
+        self.stack.clone().oneshot(Call { peer, request, limits }).await
+    }
+}
+
+/// What passes through the layers.
+struct Call {
+    peer: &'static str,
+    request: Request,
+    limits: Limits,
+}
+
+/// Tells at level `debug` what each call came to. Path, query, headers and body may hold secrets and are left out.
+#[derive(Clone, Debug)]
+struct Trace<S>(S);
+
+impl<S> Service<Call> for Trace<S>
+where
+    S: Service<Call, Response = HttpAnswer, Error = NoAnswer, Future: Send + 'static>,
+{
+    type Response = HttpAnswer;
+    type Error = NoAnswer;
+    type Future = BoxFuture<'static, Result<HttpAnswer, NoAnswer>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let (peer, method, begun) = (call.peer, call.request.method().clone(), Instant::now());
+        let host = call.request.url().host_str().unwrap_or_default().to_owned();
+        let answer = self.0.call(call);
+        Box::pin(async move {
+            let answer = answer.await;
+            let ms = begun.elapsed().as_millis();
+            match &answer {
+                Ok(HttpAnswer { status, .. }) => {
+                    tracing::debug!(peer, %method, host, status = status.as_u16(), ms, "outbound: answered");
+                }
+                Err(error) => tracing::debug!(peer, %method, host, %error, ms, "outbound: no answer"),
+            }
+            answer
+        })
+    }
+}
+
+/// Ends a call at its deadline: [`NoAnswer::Unsent`] while it waits for its turn, else [`NoAnswer::Unanswered`].
+#[derive(Clone, Debug)]
+struct Deadline<S>(S);
+
+impl<S> Service<Call> for Deadline<S>
+where
+    S: Service<Call, Response = HttpAnswer, Error = NoAnswer, Future: Send> + Clone + Send + 'static,
+{
+    type Response = HttpAnswer;
+    type Error = NoAnswer;
+    type Future = BoxFuture<'static, Result<HttpAnswer, NoAnswer>>;
+
+    /// Always: the inner service is waited for in `call`, where the deadline is known.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut call: Call) -> Self::Future {
+        let mut inner = self.0.clone();
+        Box::pin(async move {
+            let deadline = alarm::after(Instant::now(), call.limits.deadline);
+            let Ok(ready) = timeout_at(deadline, inner.ready()).await else {
+                return Err(NoAnswer::Unsent { peer: call.peer, source: Busy.into() });
+            };
+            // reqwest's own: it covers the body too.
+            *call.request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
+            ready?.call(call).await
+        })
+    }
+}
+
+/// Reads the answer's body, as far as it is allowed to go.
+#[derive(Clone, Debug)]
+struct SizeLimit<S>(S);
+
+impl<S> Service<Call> for SizeLimit<S>
+where
+    S: Service<Request, Response = Response, Error = reqwest::Error, Future: Send + 'static>,
+{
+    type Response = HttpAnswer;
+    type Error = NoAnswer;
+    type Future = BoxFuture<'static, Result<HttpAnswer, NoAnswer>>;
+
+    /// Always: a client is always ready.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, Call { peer, request, limits }: Call) -> Self::Future {
+        let response = self.0.call(request);
+        Box::pin(async move {
+            let mut response = response.await.map_err(|error| no_answer(peer, error))?;
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(peer, error))? {
+                if body.len() + chunk.len() > limits.answer {
+                    return Err(NoAnswer::TooLarge { peer, limit: limits.answer });
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(HttpAnswer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+        })
+    }
+}
+
+/// Whatever is not known to have failed before the connection stood may have been sent.
+fn no_answer(peer: &'static str, error: reqwest::Error) -> NoAnswer {
+    if error.is_connect() || error.is_builder() {
+        NoAnswer::Unsent { peer, source: error.without_url().into() }
+    } else {
+        unanswered(peer, error)
+    }
+}
+
+/// Without the address, whose path and query may hold secrets.
+fn unanswered(peer: &'static str, error: reqwest::Error) -> NoAnswer {
+    NoAnswer::Unanswered { peer, source: error.without_url() }
+}
+
+impl HttpAnswer {
+    /// `Retry-After` in either of its forms (RFC 9110 section 10.2.3); an hour at most.
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        retry_after(&self.headers, now)
+    }
+
+    /// Whether the body is an HTML page, by its media type or by its beginning: the answer of a proxy in between or of
+    /// an error handler, never an API's.
+    pub fn is_page(&self) -> bool {
+        let media_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let start = self.body.trim_ascii_start();
+        let start = start[..start.len().min(14)].to_ascii_lowercase();
+        media_type.is_some_and(|value| value.to_ascii_lowercase().contains("html"))
+            || start.starts_with(b"<!doctype html")
+            || start.starts_with(b"<html")
+    }
+}
+
+/// The wait that `Retry-After` asks for, in either of its forms (RFC 9110 section 10.2.3); an hour at most.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match value.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now.system_time()).unwrap_or_default(),
+    };
+    Some(wait.min(Duration::from_secs(3600)))
+}
+
+/// An error and its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
