@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::{
     clock::{Clock, Timestamp},
-    oidc::{self, Claims, Jws, KeySource, Unavailable, Verdict},
+    oidc::{self, Claims, Jws, KeySource, SignatureVerdict, Unavailable},
     secret::{AccessToken, Random, Secret},
     signing::Signer,
 };
@@ -184,9 +184,9 @@ impl ShownToken<'_> {
     /// Checks the signature and returns the claims.
     pub async fn verify(self) -> Result<Claims, VerifyError> {
         match self.verifier.keys.verify(&self.token, &self.verifier.algorithms).await {
-            Ok(Verdict::Genuine) => Ok(self.token.claims),
-            Ok(Verdict::Forged | Verdict::Unmatched) => Err(VerifyError::Forged),
-            Ok(Verdict::UnknownKey) => Err(VerifyError::Invalid),
+            Ok(SignatureVerdict::Genuine) => Ok(self.token.claims),
+            Ok(SignatureVerdict::Forged | SignatureVerdict::Unmatched) => Err(VerifyError::Forged),
+            Ok(SignatureVerdict::UnknownKey) => Err(VerifyError::Invalid),
             Err(error) => Err(VerifyError::Unavailable(error)),
         }
     }

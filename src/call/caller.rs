@@ -84,7 +84,12 @@ impl Caller {
     ///
     /// # Panics
     /// If the template's upstream is not one of the backends, or that one has no target.
-    pub async fn call(&self, template: &Template, values: &Values, client: &Client) -> Result<BackendAnswer, CallError> {
+    pub async fn call(
+        &self,
+        template: &Template,
+        values: &Values,
+        client: &Client,
+    ) -> Result<BackendAnswer, CallError> {
         let deadline = Instant::now() + template.timeout;
         let path = on_the_wire(&template.path.fill_path(values)?)?;
         let body = EncodedBody::of(&template.body, values);

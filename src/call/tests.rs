@@ -98,7 +98,8 @@ async fn a_value_in_a_form_cannot_add_a_field() {
 
 #[tokio::test]
 async fn failures_before_and_after_sending_are_told_apart() {
-    let refused = caller(vec![target(scripted::dead_address().await)]).call(&template("/x"), &values(), &client()).await;
+    let refused =
+        caller(vec![target(scripted::dead_address().await)]).call(&template("/x"), &values(), &client()).await;
     assert_eq!(kind(&refused), "unsent");
     let unresolved = vec![Target::Http { host: "name.invalid".to_owned(), port: 80 }];
     assert_eq!(kind(&caller(unresolved).call(&template("/x"), &values(), &client()).await), "unsent");
@@ -184,7 +185,11 @@ fn signer() -> crate::signing::Signer {
 
 fn signing_caller(server: &Server) -> Caller {
     let (signer, clock) = (signer(), crate::clock::Clock::movable());
-    caller(vec![target(server.address)]).with_assertions(AssertionSigner { signer, clock, random: crate::secret::Random::system() })
+    caller(vec![target(server.address)]).with_assertions(AssertionSigner {
+        signer,
+        clock,
+        random: crate::secret::Random::system(),
+    })
 }
 
 /// The claims of an assertion that the published keys verify.

@@ -17,7 +17,7 @@ use crate::{
     authority::VerifyKeys,
     clock::Clock,
     config::Config,
-    oidc::{self, KeySource, Kind, Provider, Unavailable},
+    oidc::{self, KeySource, Provider, ProviderKind, Unavailable},
     otp::deliver::{self, MailSender, SmtpError},
     secret::Random,
     store,
@@ -103,7 +103,7 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
 }
 
 async fn published(provider: Provider) -> Result<String, String> {
-    if let Kind::OAuth2(_) = provider.settings().kind {
+    if let ProviderKind::OAuth2(_) = provider.settings().kind {
         return provider.discover().await.map(|()| "token endpoint".to_owned()).map_err(|error| reason(&error));
     }
     provider.discover().await.map_err(|error| format!("discovery: {}", reason(&error)))?;

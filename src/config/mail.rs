@@ -20,7 +20,7 @@ use super::{
     server::Server,
 };
 use crate::{
-    otp::deliver::{Letter, MailSettings, MailWay, PLACEHOLDERS, Security, SmtpSettings, parse_address},
+    otp::deliver::{Letter, MailSettings, MailTransport, PLACEHOLDERS, Security, SmtpSettings, parse_address},
     secret::Secret,
 };
 
@@ -34,12 +34,12 @@ pub(super) fn mail(section: &Section<'_>, server: &Server, around: &mut Surround
     let ways = order(section, &["smtp", "outbox"], around)
         .into_iter()
         .map(|way| match way {
-            "smtp" => smtp(&section.section("smtp"), server, around).map(MailWay::Smtp),
-            _ => outbox(&section.section("outbox"), server, around).map(MailWay::Outbox),
+            "smtp" => smtp(&section.section("smtp"), server, around).map(MailTransport::Smtp),
+            _ => outbox(&section.section("outbox"), server, around).map(MailTransport::Outbox),
         })
         // All are read before any is missed.
         .collect::<Vec<_>>();
-    Some(MailSettings { from: from?, letter: letter?, ways: ways.into_iter().collect::<Option<_>>()? })
+    Some(MailSettings { from: from?, letter: letter?, transports: ways.into_iter().collect::<Option<_>>()? })
 }
 
 fn from(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Mailbox> {

@@ -11,7 +11,7 @@ use super::{
     tree::{Entry, Node, Place, Value},
 };
 use crate::oidc::{
-    OAuth2, Profile, Success, TokenAuth,
+    OAuth2, Profile, ProfileSuccess, TokenAuth,
     presets::{OAuth2Defaults, ProfileDefaults},
 };
 
@@ -158,7 +158,7 @@ fn profile(section: &Section<'_>, known: Option<ProfileDefaults>, around: &mut S
         success(&profile.section("success"), around)
     } else {
         let known = known.and_then(|known| known.success);
-        known.map(|(pointer, equals)| Success { pointer: pointer.to_owned(), equals: equals.to_owned() })
+        known.map(|(pointer, equals)| ProfileSuccess { pointer: pointer.to_owned(), equals: equals.to_owned() })
     };
     Some(Profile {
         url: address?,
@@ -173,7 +173,7 @@ fn profile(section: &Section<'_>, known: Option<ProfileDefaults>, around: &mut S
     })
 }
 
-fn success(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Success> {
+fn success(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<ProfileSuccess> {
     let scalar = |node: &Node| match &node.value {
         Value::Text(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -189,7 +189,7 @@ fn success(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Succe
             "write `equals = \"00\"`",
         );
     }
-    Some(Success { pointer: section.optional("pointer", form::pointer)?, equals: text? })
+    Some(ProfileSuccess { pointer: section.optional("pointer", form::pointer)?, equals: text? })
 }
 
 fn headers(profile: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<(HeaderName, HeaderValue)> {

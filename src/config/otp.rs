@@ -9,7 +9,7 @@ use crate::{
     channel::Channel,
     otp::{
         ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
-        deliver::{PLACEHOLDERS, SmsWay},
+        deliver::{PLACEHOLDERS, SmsProviderSettings},
     },
 };
 
@@ -153,7 +153,7 @@ fn countries(section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<Countr
 
 /// A country whose numbers get codes that nobody delivers.
 fn warn_of_korean_ways(section: &Section<'_>, sms: &SmsChannel, around: &mut Surroundings<'_>) {
-    if !sms.delivery.ways.iter().all(|way| matches!(way, SmsWay::Aligo(_))) {
+    if !sms.delivery.providers.iter().all(|way| matches!(way, SmsProviderSettings::Aligo(_))) {
         return;
     }
     if let Some((code, place)) = section.list("countries", form::text).into_iter().find(|(code, _)| code != "KR") {

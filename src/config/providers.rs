@@ -14,7 +14,7 @@ use super::{
 use crate::{
     hygiene::is_loopback,
     oidc::{
-        Allow, Kind, Preset, ResponseMode, Settings,
+        Allow, Preset, ProviderKind, ResponseMode, Settings,
         presets::{self, Defaults},
     },
     route,
@@ -79,12 +79,12 @@ pub(super) fn provider(
         // Where nobody says otherwise, subjects belong to whoever asks people who they are.
         let origin = oauth2.authorize_url.origin().ascii_serialization();
         let issued_by = if section.has("issuer") { given? } else { Url::parse(&origin).ok()? };
-        (Kind::OAuth2(Box::new(oauth2)), issued_by)
+        (ProviderKind::OAuth2(Box::new(oauth2)), issued_by)
     } else {
         if kind == "oidc" {
             oauth2::complain_of_keys(section, around);
         }
-        (Kind::Oidc, issuer(section, known, around)?)
+        (ProviderKind::Oidc, issuer(section, known, around)?)
     };
     let preset = known.map(|known| known.preset).or(known_oauth2.map(|known| known.preset));
     let label = known.map(|known| known.label).or(known_oauth2.map(|known| known.label));

@@ -7,7 +7,7 @@ use url::Url;
 use super::{form, messages, secrets::Surroundings, section::Section, server::Server, sms_http, tree::Place};
 use crate::{
     hygiene::is_loopback,
-    otp::deliver::{Aligo, Sens, SmsSettings, SmsWay, Solapi, Twilio, TwilioSender, euc_kr},
+    otp::deliver::{Aligo, Sens, SmsProviderSettings, SmsSettings, Solapi, Twilio, TwilioSender, euc_kr},
 };
 
 /// The names of the ways, as in `order`.
@@ -22,8 +22,8 @@ pub(super) fn sms(section: &Section<'_>, server: &Server, around: &mut Surroundi
     warn_of_texts(section, &order, around);
     // All are read before any is missed.
     let ways: Vec<_> = order.iter().map(|name| way(name, &section.section(name), server, around)).collect();
-    let settings = SmsSettings { ways: ways.into_iter().collect::<Option<_>>()? };
-    (!settings.ways.is_empty()).then_some(settings)
+    let settings = SmsSettings { providers: ways.into_iter().collect::<Option<_>>()? };
+    (!settings.providers.is_empty()).then_some(settings)
 }
 
 /// Warns of an address to which keys would go readable.
@@ -34,14 +34,19 @@ pub(super) fn warn_of_http(url: &Url, place: &Place, around: &mut Surroundings<'
     }
 }
 
-fn way(name: &str, section: &Section<'_>, server: &Server, around: &mut Surroundings<'_>) -> Option<SmsWay> {
+fn way(
+    name: &str,
+    section: &Section<'_>,
+    server: &Server,
+    around: &mut Surroundings<'_>,
+) -> Option<SmsProviderSettings> {
     Some(match name {
-        "aligo" => SmsWay::Aligo(aligo(section, around)?),
-        "solapi" => SmsWay::Solapi(solapi(section, around)?),
-        "sens" => SmsWay::Sens(sens(section, around)?),
-        "twilio" => SmsWay::Twilio(twilio(section, around)?),
-        "http" => SmsWay::Http(Box::new(sms_http::http(section, around)?)),
-        _ => SmsWay::Outbox(messages::outbox(section, server, around)?),
+        "aligo" => SmsProviderSettings::Aligo(aligo(section, around)?),
+        "solapi" => SmsProviderSettings::Solapi(solapi(section, around)?),
+        "sens" => SmsProviderSettings::Sens(sens(section, around)?),
+        "twilio" => SmsProviderSettings::Twilio(twilio(section, around)?),
+        "http" => SmsProviderSettings::Http(Box::new(sms_http::http(section, around)?)),
+        _ => SmsProviderSettings::Outbox(messages::outbox(section, server, around)?),
     })
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     call::{self, Body, Piece, Placeholder, Text},
-    otp::deliver::{Hmac, HmacAlgorithm, HmacEncoding, HttpApi, Success},
+    otp::deliver::{Hmac, HmacAlgorithm, HmacEncoding, HttpApi, SuccessRule},
 };
 
 /// Reads the call.
@@ -228,7 +228,7 @@ fn basic(
     Some((user?, password?))
 }
 
-fn success(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Success> {
+fn success(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<SuccessRule> {
     let status = |node: &Node| match &node.value {
         Value::Number(number) => u16::try_from(number.as_u64()?).ok(),
         _ => None,
@@ -240,7 +240,7 @@ fn success(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Succe
         around.problems.complain(section.place_of_key(there), format!("`{there}` without `{missing}`"), help);
         return None;
     }
-    let Some(node) = section.node("equals") else { return Some(Success { statuses, field: None }) };
+    let Some(node) = section.node("equals") else { return Some(SuccessRule { statuses, field: None }) };
     let values = match &node.value {
         Value::List(list) => list.iter().map(plain).collect::<Option<Vec<_>>>().filter(|values| !values.is_empty()),
         _ => plain(&node).map(|value| vec![value]),
@@ -250,7 +250,7 @@ fn success(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Succe
         around.problems.complain(section.place("equals"), message, "write e.g. `equals = 1`");
         return None;
     };
-    Some(Success { statuses, field: Some((section.optional("pointer", form::pointer)?, values)) })
+    Some(SuccessRule { statuses, field: Some((section.optional("pointer", form::pointer)?, values)) })
 }
 
 fn plain(node: &Node) -> Option<String> {

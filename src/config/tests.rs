@@ -565,7 +565,7 @@ fn oauth2_providers_are_known_by_name_or_described() {
         let text = SMALLEST.replace("[upstreams", &format!("{provider}[upstreams"));
         let Loaded { mut config, warnings } = read(&text).unwrap_or_else(|complaints| panic!("{complaints}"));
         let settings = config.providers.pop().unwrap();
-        let oidc::Kind::OAuth2(oauth2) = settings.kind.clone() else { panic!("{provider}") };
+        let oidc::ProviderKind::OAuth2(oauth2) = settings.kind.clone() else { panic!("{provider}") };
         (settings, *oauth2, said(&warnings))
     };
     let named = |name: &str, more: &str| {
@@ -583,7 +583,7 @@ fn oauth2_providers_are_known_by_name_or_described() {
 
     let (settings, naver, _) = named("naver", "authorize_params = { auth_type = \"reprompt\" }\n");
     assert_eq!((settings.preset, settings.scopes.len(), settings.authorize_params.len()), (Preset::Naver, 0, 1));
-    let success = Some(oidc::Success { pointer: "/resultcode".to_owned(), equals: "00".to_owned() });
+    let success = Some(oidc::ProfileSuccess { pointer: "/resultcode".to_owned(), equals: "00".to_owned() });
     assert_eq!((naver.profile.success, naver.profile.email_verified.len()), (success, 0));
     let (_, kakao, _) = named("kakao", "");
     assert_eq!(kakao.profile.email_verified.len(), 2);

@@ -2,7 +2,23 @@
 
 use serde_json::Value;
 
-use super::{Allow, Claims};
+use super::claims::Claims;
+
+/// Who may log in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Allow {
+    /// `allow = "anyone"`.
+    Anyone,
+    /// A person must have a listed e-mail address or domain, if any is listed, and a listed value of every listed claim.
+    Listed {
+        /// E-mail domains, in lower case.
+        email_domains: Vec<String>,
+        /// E-mail addresses, in lower case.
+        emails: Vec<String>,
+        /// Claims and their accepted values: the claim equals one of them, or is an array that holds one.
+        claims: Vec<(String, Vec<Value>)>,
+    },
+}
 
 impl Allow {
     /// Whether a person with these claims may log in.

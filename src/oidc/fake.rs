@@ -17,7 +17,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{AnswerSizes, Kind, Preset, Provider, ResponseMode, Settings, http_client};
+use super::{AnswerSizes, Preset, Provider, ProviderKind, ResponseMode, Settings, http_client};
 use crate::{
     clock::Clock,
     scripted::{Reply, Seen, Server},
@@ -176,7 +176,7 @@ impl Fake {
         Settings {
             name: "corp".to_owned(),
             preset: Preset::Generic,
-            kind: Kind::Oidc,
+            kind: ProviderKind::Oidc,
             issuer: self.issuer().parse().unwrap(),
             client_id: CLIENT.to_owned(),
             client_secret: Some(Secret::new("s&cret")),

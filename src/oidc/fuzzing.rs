@@ -5,9 +5,9 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::{
-    ASYMMETRIC, Jws, Preset, claims_as_received,
     id_token::Expected,
-    jws::{Keys, Verdict},
+    jws::{ASYMMETRIC, Jws, Keys, SignatureVerdict, claims_as_received},
+    presets::Preset,
 };
 use crate::{clock::Timestamp, secret::Secret};
 
@@ -37,7 +37,7 @@ pub(crate) fn id_token(token: &str) {
     assert!(named == "Ed25519" || format!("{:?}", jws.algorithm) == named, "{named}");
 
     let keys = Keys::of_secret(&Secret::new("a secret that no seed was signed with"));
-    assert_ne!(keys.verdict(&jws), Verdict::Genuine);
+    assert_ne!(keys.verdict(&jws), SignatureVerdict::Genuine);
 
     let audiences = ["client".to_owned()];
     let expected = Expected {

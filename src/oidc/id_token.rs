@@ -1,13 +1,18 @@
 //! The checks of an ID token's claims (OpenID Connect Core section 3.1.3.7); [`super::jws`] checks its signature.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
-use super::{Claims, Preset, jws::Jws};
+use super::{
+    claims::{Claims, numeric_date},
+    fetch::Unavailable,
+    jws::Jws,
+    presets::Preset,
+};
 use crate::{
     clock::Timestamp,
     secret::{self, AccessToken},
@@ -43,6 +48,17 @@ pub enum Flaw {
     /// The signature is wrong, or its key or algorithm is not one of the issuer's.
     #[error("not signed by the issuer")]
     Signature,
+}
+
+/// Why an ID token is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum IdTokenError {
+    /// The token proves nothing.
+    #[error("the ID token is not believed: {0}")]
+    Invalid(Flaw),
+    /// The provider's keys could not be fetched.
+    #[error("the ID token cannot be verified now")]
+    Unavailable(#[source] Arc<Unavailable>),
 }
 
 /// What the claims of an ID token must say.
@@ -119,13 +135,6 @@ impl Expected<'_> {
         let too_old = self.max_age.is_some_and(|most| self.now.since(issued) > most);
         if expires <= late || issued > early || from > early || too_old { Err(Flaw::Time) } else { Ok(()) }
     }
-}
-
-/// A NumericDate (RFC 7519 section 2) between 1970 and the year 9999; `None` for anything else.
-pub(crate) fn numeric_date(value: &Value) -> Option<Timestamp> {
-    let seconds = value.as_f64().filter(|seconds| (0.0..253_402_300_800.0).contains(seconds))?;
-    #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
-    Some(Timestamp::from_millis((seconds * 1000.0) as i64))
 }
 
 /// `at_hash` (OpenID Connect Core section 3.1.3.6): the left half of the hash that the token's algorithm uses.

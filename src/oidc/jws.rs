@@ -9,7 +9,7 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Claims;
+use super::claims::Claims;
 use crate::secret::Secret;
 
 /// The algorithms accepted by default: those with a public key.
@@ -106,7 +106,7 @@ struct Key {
 
 /// What a set of keys says of a token's signature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum SignatureVerdict {
     /// Signed by one of the keys.
     Genuine,
     /// Not signed by the key that its `kid` names.
@@ -146,15 +146,15 @@ impl Keys {
     }
 
     /// Verifies the signature with the token's algorithm, which the caller must have allowed, and the keys that fit it.
-    pub(crate) fn verdict(&self, token: &Jws<'_>) -> Verdict {
-        let mut verdict = Verdict::UnknownKey;
+    pub(crate) fn verdict(&self, token: &Jws<'_>) -> SignatureVerdict {
+        let mut verdict = SignatureVerdict::UnknownKey;
         for key in self.0.iter().filter(|key| key.may_verify(token)) {
             if verifies(token, &key.material) {
-                return Verdict::Genuine;
+                return SignatureVerdict::Genuine;
             }
             let is_named = token.key_id.is_some() && token.key_id == key.id;
-            if is_named || verdict == Verdict::UnknownKey {
-                verdict = if is_named { Verdict::Forged } else { Verdict::Unmatched };
+            if is_named || verdict == SignatureVerdict::UnknownKey {
+                verdict = if is_named { SignatureVerdict::Forged } else { SignatureVerdict::Unmatched };
             }
         }
         verdict

@@ -11,7 +11,7 @@ use url::Url;
 use super::{
     document_cache::DocumentCache,
     fetch::{self, Http, Unavailable},
-    jws::{Jws, Keys, Verdict},
+    jws::{Jws, Keys, SignatureVerdict},
 };
 use crate::{
     clock::Clock,
@@ -73,10 +73,14 @@ impl KeySource {
     }
 
     /// Whether one of the keys signed `token`, with an algorithm out of `allowed`.
-    pub(crate) async fn verify(&self, token: &Jws<'_>, allowed: &[Algorithm]) -> Result<Verdict, Arc<Unavailable>> {
+    pub(crate) async fn verify(
+        &self,
+        token: &Jws<'_>,
+        allowed: &[Algorithm],
+    ) -> Result<SignatureVerdict, Arc<Unavailable>> {
         // Before any fetch: a token with another algorithm must not make us fetch keys.
         if !allowed.contains(&token.algorithm) {
-            return Ok(Verdict::UnknownKey);
+            return Ok(SignatureVerdict::UnknownKey);
         }
         let cache = match self {
             Self::Fixed(keys) => return Ok(keys.verdict(token)),
@@ -84,8 +88,8 @@ impl KeySource {
         };
         let keys = cache.current().await?;
         match keys.verdict(token) {
-            verdict @ (Verdict::Genuine | Verdict::Forged) => Ok(verdict),
-            verdict @ (Verdict::Unmatched | Verdict::UnknownKey) => {
+            verdict @ (SignatureVerdict::Genuine | SignatureVerdict::Forged) => Ok(verdict),
+            verdict @ (SignatureVerdict::Unmatched | SignatureVerdict::UnknownKey) => {
                 Ok(cache.other_than(&keys).await.map_or(verdict, |newer| newer.verdict(token)))
             }
         }

@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    Claims, Flaw, Provider, ResponseMode, TokenAnswer, Unavailable, fetch,
-    id_token::Expected,
-    provider::{Protocol, Published},
-    token::{Endpoints, TokenError},
+    claims::Claims,
+    endpoints::Endpoints,
+    fetch::{self, Unavailable},
+    id_token::{Expected, Flaw, IdTokenError},
+    provider::{Protocol, Provider, Published},
+    settings::ResponseMode,
+    token::{TokenAnswer, TokenError},
     userinfo::{self, UserinfoError},
 };
 use crate::secret::{IdToken, Secret};
@@ -82,17 +85,6 @@ pub enum OidcError {
     /// The ID token or profile proves nothing.
     #[error("the provider's answer is not believed: {0}")]
     Untrusted(Flaw),
-}
-
-/// Why an ID token is not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum IdTokenError {
-    /// The token proves nothing.
-    #[error("the ID token is not believed: {0}")]
-    Invalid(Flaw),
-    /// The provider's keys could not be fetched.
-    #[error("the ID token cannot be verified now")]
-    Unavailable(#[source] Arc<Unavailable>),
 }
 
 impl Provider {

@@ -6,9 +6,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Provider, Unavailable, fetch,
-    provider::Protocol,
-    token::{self, Revocation},
+    endpoints::Revocation,
+    fetch::{self, Unavailable},
+    provider::{Protocol, Provider},
+    token,
 };
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    Preset, TokenAuth,
+    endpoints::{Endpoints, Revocation, TokenAuth},
     fetch::{self, Http, Unavailable},
-    token::{Endpoints, Revocation},
+    presets::Preset,
 };
 use crate::clock::Timestamp;
 

@@ -3,7 +3,22 @@
 use serde_json::Value;
 use url::Url;
 
-use super::{Claims, Preset};
+use super::claims::Claims;
+
+/// A known provider that differs from the specification.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Preset {
+    /// Any other provider.
+    Generic,
+    /// Google.
+    Google,
+    /// Kakao.
+    Kakao,
+    /// Naver.
+    Naver,
+    /// GitHub, which has no OpenID Connect for logins.
+    GitHub,
+}
 
 /// What a preset fills in where the file says nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,14 +13,16 @@ use http::Method;
 use reqwest::RequestBuilder;
 
 use super::{
-    Claims, Flaw, IdTokenError, Kind, OAuth2, Settings, Unavailable,
+    claims::Claims,
     document_cache::DocumentCache,
-    fetch::{self, Http},
-    id_token::Expected,
-    jws::{self, Jws, Verdict},
+    endpoints::Endpoints,
+    fetch::{self, Http, Unavailable},
+    id_token::{Expected, Flaw, IdTokenError},
+    jws::{self, Jws, SignatureVerdict},
     keys::KeySource,
     metadata::{self, Metadata},
-    token::Endpoints,
+    oauth2::settings::OAuth2,
+    settings::{ProviderKind, Settings},
     userinfo::{self, UserinfoError},
 };
 use crate::{
@@ -71,8 +73,8 @@ impl Provider {
     pub fn new(settings: Settings, http: Http, clock: Clock, random: Random) -> Self {
         let http = http.for_another_provider();
         let protocol = match &settings.kind {
-            Kind::Oidc => Protocol::OpenId(Published::by(&settings, &http, &clock, &random)),
-            Kind::OAuth2(oauth2) => Protocol::OAuth2(oauth2.clone()),
+            ProviderKind::Oidc => Protocol::OpenId(Published::by(&settings, &http, &clock, &random)),
+            ProviderKind::OAuth2(oauth2) => Protocol::OAuth2(oauth2.clone()),
         };
         let reachability = AtomicU8::new(Reachability::Untried as u8);
         Self { settings, http, clock, random, protocol, reachability }
@@ -161,8 +163,10 @@ impl Provider {
         let token = Jws::parse(token.expose()).ok_or(IdTokenError::Invalid(Flaw::Form))?;
         expected.check(&token).map_err(IdTokenError::Invalid)?;
         match published.keys.verify(&token, jws::ASYMMETRIC).await.map_err(IdTokenError::Unavailable)? {
-            Verdict::Genuine => Ok(token.claims),
-            Verdict::Forged | Verdict::Unmatched | Verdict::UnknownKey => Err(IdTokenError::Invalid(Flaw::Signature)),
+            SignatureVerdict::Genuine => Ok(token.claims),
+            SignatureVerdict::Forged | SignatureVerdict::Unmatched | SignatureVerdict::UnknownKey => {
+                Err(IdTokenError::Invalid(Flaw::Signature))
+            }
         }
     }
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    Claims, Flaw, IdTokenError, Provider, TokenAnswer, Unavailable, fetch,
-    id_token::Expected,
+    claims::Claims,
+    endpoints::Endpoints,
+    fetch::{self, Unavailable},
+    id_token::{Expected, Flaw, IdTokenError},
     metadata::Metadata,
-    provider::{Protocol, Published},
-    token::{Endpoints, TokenError},
+    provider::{Protocol, Provider, Published},
+    token::{TokenAnswer, TokenError},
     userinfo,
 };
 use crate::{outbound::NoAnswer, secret::RefreshToken};

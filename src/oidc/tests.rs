@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     fake::{CLIENT, Fake, METADATA, Signer, b64},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     scripted::Reply,
-    secret::{AccessToken, IdToken, RefreshToken},
+    secret::{AccessToken, IdToken, RefreshToken, Secret},
 };
 
 const REDIRECT: &str = "https://app.example.kr/auth/callback/corp";

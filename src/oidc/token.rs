@@ -8,8 +8,11 @@ use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use super::{
-    Provider, Settings,
+    claims::seconds,
+    endpoints::{Endpoints, TokenAuth},
     fetch::{Http, Unavailable},
+    provider::Provider,
+    settings::Settings,
 };
 use crate::{
     clock::Timestamp,
@@ -28,35 +31,6 @@ pub struct TokenAnswer {
     pub id_token: Option<IdToken>,
     /// Lifetime of the access token from now; ten years at most.
     pub expires_in: Option<Duration>,
-}
-
-/// How the client sends its secret to the token endpoint (RFC 6749 section 2.3.1).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TokenAuth {
-    /// In `Authorization: Basic`.
-    Basic,
-    /// As fields of the form.
-    Post,
-}
-
-/// A provider's endpoints.
-#[derive(Debug)]
-pub(super) struct Endpoints {
-    pub(super) authorization: Url,
-    pub(super) token: Url,
-    pub(super) token_auth: TokenAuth,
-    pub(super) revocation: Revocation,
-}
-
-/// How tokens are revoked.
-#[derive(Debug)]
-pub(super) enum Revocation {
-    /// Not at all.
-    None,
-    /// RFC 7009.
-    At(Url),
-    /// As at Naver: `grant_type=delete` at the token endpoint, access tokens only.
-    DeleteAtTokenEndpoint,
 }
 
 /// Why the token endpoint gave no tokens.
@@ -170,42 +144,9 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A span in seconds, given as a number or as text; from 0 to ten years, and what is outside is cut to that.
-pub(crate) fn seconds(value: &Value) -> Option<Duration> {
-    const LONGEST: f64 = 10.0 * 365.0 * 86400.0;
-    let seconds = match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|seconds: &f64| !seconds.is_nan()),
-        _ => None,
-    }?;
-    Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST)))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn seconds_are_read_as_number_or_text_and_bounded() {
-        let ten_years = Some(Duration::from_secs(315_360_000));
-        for (value, expected) in [
-            (json!(3600), Some(Duration::from_secs(3600))),
-            (json!("3600"), Some(Duration::from_secs(3600))),
-            (json!(" 60 "), Some(Duration::from_secs(60))),
-            (json!(1.5), Some(Duration::from_millis(1500))),
-            (json!(-5), Some(Duration::ZERO)),
-            (json!(1e300), ten_years),
-            (json!("inf"), ten_years),
-            (json!("NaN"), None),
-            (json!("soon"), None),
-            (json!(null), None),
-            (json!(true), None),
-        ] {
-            assert_eq!(seconds(&value), expected, "{value}");
-        }
-    }
 
     #[test]
     fn answers_are_sorted_into_tokens_errors_and_outages() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Claims, Preset, Settings, Unavailable};
+use super::{claims::Claims, fetch::Unavailable, presets::Preset, settings::Settings};
 use crate::{clock::Timestamp, outbound::HttpAnswer};
 
 /// Why there is no userinfo.

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use vestibule::{
     clock::Clock,
     otp::deliver::{
-        Letter, Mail, MailSender, MailSettings, MailWay, OutboxSettings, Security, SmtpError, SmtpSettings,
+        Letter, Mail, MailSender, MailSettings, MailTransport, OutboxSettings, Security, SmtpError, SmtpSettings,
         Undelivered, http_client,
     },
     pages::Language,
@@ -29,15 +29,15 @@ fn settings(port: u16, authority: Vec<u8>) -> SmtpSettings {
     }
 }
 
-fn sender(ways: Vec<MailWay>) -> MailSender {
+fn sender(ways: Vec<MailTransport>) -> MailSender {
     vestibule::assemble::install_cryptography();
     let from = "식방 <no-reply@example.kr>".parse().unwrap();
-    let settings = MailSettings { from, letter: Letter::default(), ways };
+    let settings = MailSettings { from, letter: Letter::default(), transports: ways };
     MailSender::new(settings, &http_client().unwrap(), Clock::system(), Random::system()).unwrap()
 }
 
 fn smtp(settings: SmtpSettings) -> MailSender {
-    sender(vec![MailWay::Smtp(settings)])
+    sender(vec![MailTransport::Smtp(settings)])
 }
 
 fn letter(sender: &MailSender, code: &str) -> Mail {
@@ -240,8 +240,8 @@ async fn the_next_way_takes_what_the_first_does_not() {
     let path = folder.path().join("outbox.jsonl");
     let server = server_with(json!({"refuse": 550})).await;
     let ways = vec![
-        MailWay::Smtp(settings(server.port(), server.certificate())),
-        MailWay::Outbox(OutboxSettings::File(path.clone())),
+        MailTransport::Smtp(settings(server.port(), server.certificate())),
+        MailTransport::Outbox(OutboxSettings::File(path.clone())),
     ];
     let sender = sender(ways);
     sender.send(&letter(&sender, "012345")).await.unwrap();

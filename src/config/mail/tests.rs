@@ -51,8 +51,8 @@ fn smtp_is(smtp: &str) -> String {
 }
 
 fn server_of(settings: &MailSettings) -> &SmtpSettings {
-    match &settings.ways[..] {
-        [MailWay::Smtp(server)] => server,
+    match &settings.transports[..] {
+        [MailTransport::Smtp(server)] => server,
         ways => panic!("{ways:?}"),
     }
 }
@@ -218,7 +218,8 @@ fn own_letters_have_the_code_and_known_placeholders() {
 #[test]
 fn the_ways_are_tried_in_the_order_of_the_file_or_in_the_one_that_is_given() {
     const BOTH: &str = "[otp.email.outbox]\n[otp.email.smtp]\nurl = \"smtps://a\"";
-    let outbox_first = |settings: &MailSettings| matches!(settings.ways[..], [MailWay::Outbox(_), MailWay::Smtp(_)]);
+    let outbox_first =
+        |settings: &MailSettings| matches!(settings.transports[..], [MailTransport::Outbox(_), MailTransport::Smtp(_)]);
     assert!(outbox_first(&good(LOCAL, &format!("from = \"a@b.c\"\n{BOTH}"))));
     let order = |order: &str| format!("from = \"a@b.c\"\norder = {order}\n{BOTH}");
     assert!(!outbox_first(&good(LOCAL, &order("[\"smtp\", \"outbox\"]"))));
@@ -241,11 +242,11 @@ fn the_ways_are_tried_in_the_order_of_the_file_or_in_the_one_that_is_given() {
 #[test]
 fn an_outbox_is_for_development_on_this_machine() {
     let outbox = |outbox: &str| format!("from = \"a@b.c\"\n[otp.email.outbox]\n{outbox}");
-    let way = |body: &str| good(LOCAL, &outbox(body)).ways.remove(0);
+    let way = |body: &str| good(LOCAL, &outbox(body)).transports.remove(0);
     assert!(
-        matches!(way(""), MailWay::Outbox(OutboxSettings::File(path)) if path == Path::new("/nowhere/outbox.jsonl"))
+        matches!(way(""), MailTransport::Outbox(OutboxSettings::File(path)) if path == Path::new("/nowhere/outbox.jsonl"))
     );
-    assert!(matches!(way("url = \"http://127.0.0.1:8025/x\""), MailWay::Outbox(OutboxSettings::Url(_))));
+    assert!(matches!(way("url = \"http://127.0.0.1:8025/x\""), MailTransport::Outbox(OutboxSettings::Url(_))));
     for (address, body, expected) in [
         (
             PUBLIC,

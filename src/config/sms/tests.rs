@@ -45,20 +45,20 @@ fn good(text: &str) -> (SmsSettings, Vec<String>) {
 
 fn http(text: &str) -> (crate::otp::deliver::HttpApi, Vec<String>) {
     let (settings, warnings) = good(text);
-    let [SmsWay::Http(api)] = <[_; 1]>::try_from(settings.ways).unwrap() else { panic!("one way") };
+    let [SmsProviderSettings::Http(api)] = <[_; 1]>::try_from(settings.providers).unwrap() else { panic!("one way") };
     (*api, warnings)
 }
 
 fn names(settings: &SmsSettings) -> Vec<&'static str> {
-    let name = |way: &SmsWay| match way {
-        SmsWay::Aligo(_) => "aligo",
-        SmsWay::Solapi(_) => "solapi",
-        SmsWay::Sens(_) => "sens",
-        SmsWay::Twilio(_) => "twilio",
-        SmsWay::Http(_) => "http",
-        SmsWay::Outbox(_) => "outbox",
+    let name = |way: &SmsProviderSettings| match way {
+        SmsProviderSettings::Aligo(_) => "aligo",
+        SmsProviderSettings::Solapi(_) => "solapi",
+        SmsProviderSettings::Sens(_) => "sens",
+        SmsProviderSettings::Twilio(_) => "twilio",
+        SmsProviderSettings::Http(_) => "http",
+        SmsProviderSettings::Outbox(_) => "outbox",
     };
-    settings.ways.iter().map(name).collect()
+    settings.providers.iter().map(name).collect()
 }
 
 #[test]
@@ -86,13 +86,13 @@ timeout = "2s"
     assert_eq!(names(&settings), ["outbox", "sens", "twilio", "solapi", "http", "aligo"]);
     assert_eq!(warnings, Vec::<String>::new());
     let [
-        SmsWay::Outbox(OutboxSettings::File(path)),
-        SmsWay::Sens(sens),
-        SmsWay::Twilio(twilio),
-        SmsWay::Solapi(solapi),
-        SmsWay::Http(_),
-        SmsWay::Aligo(aligo),
-    ] = &settings.ways[..]
+        SmsProviderSettings::Outbox(OutboxSettings::File(path)),
+        SmsProviderSettings::Sens(sens),
+        SmsProviderSettings::Twilio(twilio),
+        SmsProviderSettings::Solapi(solapi),
+        SmsProviderSettings::Http(_),
+        SmsProviderSettings::Aligo(aligo),
+    ] = &settings.providers[..]
     else {
         panic!("{settings:?}")
     };
@@ -121,7 +121,7 @@ fn order_says_who_sends_and_the_environment_can_add_a_way() {
     assert_eq!(errors, Vec::<String>::new());
     let settings = settings.unwrap();
     assert_eq!(names(&settings), ["aligo", "outbox"]);
-    assert!(matches!(&settings.ways[0], SmsWay::Aligo(aligo) if aligo.test_mode));
+    assert!(matches!(&settings.providers[0], SmsProviderSettings::Aligo(aligo) if aligo.test_mode));
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn what_env_brings_is_taken_as_it_is_and_never_told() {
     let text = format!("{PUBLIC}{HTTP}headers = {{ x-key = \"env:BRACES\" }}\n");
     let (settings, errors, _) = read_in(&text, &[("BRACES", "{hunter2}")]);
     assert_eq!(errors, Vec::<String>::new());
-    let SmsWay::Http(api) = &settings.unwrap().ways[0] else { panic!("http") };
+    let SmsProviderSettings::Http(api) = &settings.unwrap().providers[0] else { panic!("http") };
     assert_eq!(api.headers[0].1, Text(vec![Piece::Literal("{hunter2}".to_owned())]));
     let (_, errors, _) = read_in(&text, &[("BRACES", "hunter2\nx")]);
     assert_eq!(errors, ["6: a header holds visible ASCII characters only → percent-encode the rest"]);

@@ -12,12 +12,13 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Attempt, CallbackParams, Claims, Flaw, Identity, OidcError, Preset, Provider, RefreshError, Refreshed, TokenAuth,
-    Unavailable,
-    fetch::{self, Http},
+    claims::Claims,
+    fetch::{self, Http, Unavailable},
+    id_token::Flaw,
+    login::{Attempt, CallbackParams, Identity, OidcError},
     metadata,
-    refresh::PROFILE_AT_REFRESH,
-    token::{Endpoints, Revocation},
+    provider::Provider,
+    refresh::{PROFILE_AT_REFRESH, RefreshError, Refreshed},
 };
 use crate::{
     outbound::HttpAnswer,
@@ -25,31 +26,12 @@ use crate::{
 };
 
 mod profile;
+pub(super) mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use profile::{Profile, Success};
-
-/// The settings that take the place of a discovery document.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OAuth2 {
-    /// The authorization endpoint.
-    pub authorize_url: Url,
-    /// The token endpoint.
-    pub token_url: Url,
-    /// The revocation endpoint (RFC 7009).
-    pub revoke_url: Option<Url>,
-    /// Whether the file names the issuer: an `iss` in the callback must then equal it.
-    pub issuer_is_given: bool,
-    /// How the client sends its secret.
-    pub token_auth: TokenAuth,
-    /// Whether logins are protected by PKCE (S256).
-    pub pkce: bool,
-    /// Further form fields of token requests.
-    pub token_params: Vec<(String, String)>,
-    /// The profile request.
-    pub profile: Profile,
-}
+pub use profile::{Profile, ProfileSuccess};
+pub use settings::OAuth2;
 
 /// The answer of the profile request, with the primary e-mail address.
 struct ProfileAnswer {
@@ -66,21 +48,6 @@ enum ProfileError {
     /// The answer is a refusal, or proves nothing.
     #[error("the profile is not believed: {0}")]
     Untrusted(Flaw),
-}
-
-impl OAuth2 {
-    pub(super) fn endpoints(&self, preset: Preset) -> Endpoints {
-        Endpoints {
-            authorization: self.authorize_url.clone(),
-            token: self.token_url.clone(),
-            token_auth: self.token_auth,
-            revocation: match &self.revoke_url {
-                Some(endpoint) => Revocation::At(endpoint.clone()),
-                None if preset.deletes_at_token_endpoint() => Revocation::DeleteAtTokenEndpoint,
-                None => Revocation::None,
-            },
-        }
-    }
 }
 
 impl Provider {

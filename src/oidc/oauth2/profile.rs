@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
-use crate::oidc::{Claims, Flaw};
+use crate::oidc::{claims::Claims, id_token::Flaw};
 
 /// The profile request, and where the claims are in its answer. Places are JSON pointers (RFC 6901).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,7 +15,7 @@ pub struct Profile {
     /// Headers of the request besides `Authorization`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What a successful answer must hold; `None`: status 200 is enough.
-    pub success: Option<Success>,
+    pub success: Option<ProfileSuccess>,
     /// Place of the person's id at the provider: text or a whole number.
     pub subject: String,
     /// Place of the e-mail address.
@@ -33,7 +33,7 @@ pub struct Profile {
 
 /// What tells a success from a failure that has status 200 too.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Success {
+pub struct ProfileSuccess {
     /// The place in the answer.
     pub pointer: String,
     /// The text, number or boolean there, as text.
@@ -69,7 +69,7 @@ impl Profile {
     }
 
     fn is_success(&self, said: &Value) -> bool {
-        let Some(Success { pointer, equals }) = &self.success else { return true };
+        let Some(ProfileSuccess { pointer, equals }) = &self.success else { return true };
         match said.pointer(pointer) {
             Some(Value::String(text)) => text == equals,
             Some(Value::Number(number)) => number.to_string() == *equals,
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_success_value_may_be_text_number_or_boolean() {
         let tested = |equals: &str, said: Value| {
-            let success = Some(Success { pointer: "/code".to_owned(), equals: equals.to_owned() });
+            let success = Some(ProfileSuccess { pointer: "/code".to_owned(), equals: equals.to_owned() });
             Profile { success, ..profile() }.claims("https://x", &said, None).map(drop)
         };
         for (equals, code) in [("00", json!("00")), ("0", json!(0)), ("0", json!("0")), ("true", json!(true))] {

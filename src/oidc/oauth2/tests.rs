@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    oidc::{Kind, Reachability, Settings, fake::Fake, presets},
+    oidc::{ProviderKind, Reachability, Settings, TokenAuth, fake::Fake, presets},
     scripted::{Reply, Seen},
     secret::Secret,
 };
@@ -18,7 +18,9 @@ fn settings(fake: &Fake, name: &str) -> Settings {
     let profile = Profile {
         url: fake.server.url("/me"),
         headers: vec![],
-        success: said.success.map(|(pointer, equals)| Success { pointer: pointer.into(), equals: equals.into() }),
+        success: said
+            .success
+            .map(|(pointer, equals)| ProfileSuccess { pointer: pointer.into(), equals: equals.into() }),
         subject: said.subject.to_owned(),
         email: text(said.email),
         email_verified: said.email_verified.iter().map(|&at| at.to_owned()).collect(),
@@ -37,13 +39,13 @@ fn settings(fake: &Fake, name: &str) -> Settings {
         profile,
     };
     let scopes = known.scopes.iter().map(|&scope| scope.to_owned()).collect();
-    let kind = Kind::OAuth2(Box::new(oauth2));
+    let kind = ProviderKind::OAuth2(Box::new(oauth2));
     Settings { name: name.to_owned(), preset: known.preset, kind, scopes, ..fake.settings() }
 }
 
 fn provider(fake: &Fake, name: &str, change: impl FnOnce(&mut OAuth2)) -> Provider {
     let mut settings = settings(fake, name);
-    if let Kind::OAuth2(oauth2) = &mut settings.kind {
+    if let ProviderKind::OAuth2(oauth2) = &mut settings.kind {
         change(oauth2);
     }
     fake.provider_with(settings)

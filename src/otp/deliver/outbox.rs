@@ -1,4 +1,4 @@
-//! The outbox of development: messages are not sent but written to a file, or posted to a server of this machine.
+//! The outbox, for development: messages are not sent but written to a file, or posted to a server on this machine.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::{fs::OpenOptions, io::AsyncWriteExt as _};
 use url::Url;
 
-use super::{Undelivered, exchange::LARGEST_ANSWER};
+use super::{client::LARGEST_ANSWER, message::Undelivered};
 use crate::{
     channel::Channel,
     outbound::{Limits, NoAnswer, Outbound, chain},
@@ -25,14 +25,14 @@ pub enum OutboxSettings {
     Url(Url),
 }
 
-/// Where messages end instead of at their addresses.
+/// Keeps messages instead of sending them.
 pub struct Outbox {
     settings: OutboxSettings,
     http: Outbound,
 }
 
 impl Outbox {
-    /// The outbox of `settings`; `http` posts, where it is an address.
+    /// An outbox with these settings; `http` posts to an address.
     pub fn new(settings: OutboxSettings, http: Outbound) -> Self {
         Self { settings, http }
     }
@@ -41,7 +41,7 @@ impl Outbox {
     pub async fn put(&self, channel: Channel, to: &str, subject: Option<&str>, text: &str) -> Result<(), Undelivered> {
         let message = Message { channel, to, subject, text };
         let put = match &self.settings {
-            OutboxSettings::File(path) => append(path, &message).await.map_err(Trouble::File),
+            OutboxSettings::File(path) => append(path, &message).await.map_err(OutboxError::File),
             OutboxSettings::Url(url) => self.post(url, &message).await,
         };
         put.map_err(|error| {
@@ -50,10 +50,10 @@ impl Outbox {
         })
     }
 
-    async fn post(&self, url: &Url, message: &Message<'_>) -> Result<(), Trouble> {
+    async fn post(&self, url: &Url, message: &Message<'_>) -> Result<(), OutboxError> {
         let request = self.http.request(Method::POST, url.clone()).json(message);
         let answer = self.http.send(request, Limits { deadline: DEADLINE, answer: LARGEST_ANSWER }).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(Trouble::Status(answer.status)) }
+        if answer.status.is_success() { Ok(()) } else { Err(OutboxError::Status(answer.status)) }
     }
 }
 
@@ -67,7 +67,7 @@ struct Message<'m> {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum OutboxError {
     #[error("its file cannot be written")]
     File(#[source] io::Error),
     #[error(transparent)]
@@ -76,7 +76,7 @@ enum Trouble {
     Status(StatusCode),
 }
 
-/// One write for the whole line: whoever reads along, and other writers, see lines.
+/// Writes the whole line at once, so that readers and other writers see whole lines.
 async fn append(path: &PathBuf, message: &Message<'_>) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
@@ -95,7 +95,7 @@ mod tests {
     use crate::scripted::{Reply, Server};
 
     #[tokio::test]
-    async fn each_message_is_a_line_that_only_its_owner_reads() {
+    async fn each_message_is_a_line_of_a_file_that_only_its_owner_can_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("outbox.jsonl");
         let outbox = Outbox::new(OutboxSettings::File(path.clone()), http_client().unwrap());
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_of_this_machine_gets_each_message_as_json() {
+    async fn a_server_on_this_machine_gets_each_message_as_json() {
         let server = Server::start(|seen| match seen.json()["to"].as_str() {
             Some("a@b.c") => Reply::text(204, "text/plain", ""),
             _ => Reply::text(500, "text/plain", "full"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_is_not_there_takes_no_message() {
+    async fn a_file_in_a_folder_that_does_not_exist_takes_no_message() {
         let outbox = Outbox::new(OutboxSettings::File("/nowhere/outbox.jsonl".into()), http_client().unwrap());
         assert_eq!(outbox.put(Channel::Sms, "01012345678", None, "x").await, Err(Undelivered));
     }

@@ -1,16 +1,15 @@
-//! What an e-mail with a code says, in Korean and English: the built-in letter, or the operator's own.
+//! The text of an e-mail with a code, in Korean and English: built in, or the operator's own.
 
 use std::fmt::Write as _;
 
-use super::Mail;
-use crate::pages::Language;
+use crate::{otp::deliver::message::Mail, pages::Language};
 
-/// What may stand in a letter, in braces.
+/// The placeholders of a letter; they stand in braces.
 pub const PLACEHOLDERS: &[&str] = &["code", "minutes", "site"];
 
 const FRAME: &str = include_str!("letter.html");
 
-/// A template in both languages.
+/// One template in each language.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Texts {
     /// The Korean one.
@@ -26,23 +25,23 @@ impl Texts {
     }
 }
 
-/// A letter with gaps for the code, its life and the site's name.
+/// Templates of subject and text, with placeholders for the code, its lifetime and the site's name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Letter {
     subject: Texts,
     text: Texts,
-    /// `None`: the text, set as HTML.
+    /// `None`: made from `text`.
     html: Option<Texts>,
 }
 
 impl Letter {
-    /// The operator's own templates, and the built-in ones for what is not given. A text without HTML is set as HTML too:
-    /// what most people see must not differ from it.
+    /// The operator's templates, and the built-in ones for what is not given. Without `html` the HTML part is made from the
+    /// text: most people see the HTML part, and it must not say something else.
     pub fn new(subject: Option<Texts>, text: Option<Texts>, html: Option<Texts>) -> Self {
         Self { subject: subject.unwrap_or_else(built_in_subject), text: text.unwrap_or_else(built_in_text), html }
     }
 
-    /// The letter to `to`, filled.
+    /// The e-mail to `to`; `minutes` is the lifetime of `code`.
     pub fn compose(&self, to: &str, language: Language, site: &str, code: &str, minutes: u64) -> Mail {
         let (site, minutes) = (on_one_line(site), minutes.to_string());
         let values = [("code", code), ("minutes", &minutes), ("site", &site)];
@@ -71,7 +70,7 @@ impl Default for Letter {
     }
 }
 
-/// `template` with the values in place of their names in braces. A value is never looked into, and other braces stay.
+/// `template` with each `{name}` replaced by its value. Braces in values and other braces in the template stay.
 pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len() + 64);
     for piece in pieces(template) {
@@ -86,7 +85,7 @@ pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     filled
 }
 
-/// The names in braces, in order.
+/// The names in braces, in the order of the template.
 pub fn placeholders(template: &str) -> impl Iterator<Item = &str> {
     pieces(template).filter_map(|piece| if let Piece::Placeholder(name) = piece { Some(name) } else { None })
 }
@@ -106,7 +105,7 @@ fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
             rest = &rest[name.len() + 2..];
             return Some(Piece::Placeholder(name));
         }
-        // An ordinary brace goes with what follows it.
+        // A brace that begins no placeholder belongs to the literal after it.
         let first = rest.chars().next().map_or(0, char::len_utf8);
         let end = rest[first..].find('{').map_or(rest.len(), |at| first + at);
         let (literal, after) = rest.split_at(end);
@@ -115,7 +114,7 @@ fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// The word in the braces that `text` begins with. Style sheets have braces, too, with more than a word between them.
+/// The name in the braces that `text` begins with. In style sheets there is more than a name between braces.
 fn word(text: &str) -> Option<&str> {
     let inside = text.strip_prefix('{')?;
     let name = &inside[..inside.find('}')?];
@@ -124,7 +123,7 @@ fn word(text: &str) -> Option<&str> {
     is_word.then_some(name)
 }
 
-/// A text's paragraphs; the one that is the code alone stands out.
+/// The paragraphs of a text as HTML; the one that is only the code is large.
 fn set_as_html(text: &str) -> String {
     let normal = text.replace("\r\n", "\n");
     let paragraphs = normal.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
@@ -156,7 +155,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Nothing ends a line of a header: neither CR and LF, nor what Unicode has besides.
+/// The text on one line, without control characters and Unicode's line separators: it goes into a header.
 fn on_one_line(text: &str) -> String {
     let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     text.split(ends).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn own_templates_take_the_place_of_the_built_in_ones() {
+    fn the_operators_templates_replace_the_built_in_ones() {
         let letter = Letter::new(Some(both("{code} for {site}")), Some(both("Hello <you>,\n{code}\n\nBye")), None);
         let mail = letter.compose("a@b.c", Language::English, "A & B", "123456", 3);
         assert_eq!((mail.subject.as_str(), mail.text.as_str()), ("123456 for A & B", "Hello <you>,\n123456\n\nBye"));
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_neither_looked_into_nor_able_to_end_a_line_of_a_header() {
+    fn placeholders_in_a_value_stay_and_a_value_cannot_end_a_header_line() {
         let letter = Letter::default();
         let mail = letter.compose("a@b.c", Language::English, "x\r\nBcc: eve@evil.example\u{2028}{code}", "123456", 3);
         assert_eq!(mail.subject, "[x Bcc: eve@evil.example {code}] Your verification code");
@@ -222,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn only_words_in_braces_are_placeholders() {
+    fn only_names_in_braces_are_placeholders() {
         let found = |template| placeholders(template).collect::<Vec<_>>();
         assert_eq!(found("{code}{{minutes}} 한{site}글 {"), ["code", "minutes", "site"]);
         assert_eq!(found("a{color:red} {} { code } {코드} {1}"), Vec::<&str>::new());

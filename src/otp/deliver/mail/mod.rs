@@ -1,4 +1,4 @@
-//! E-mail with a code: one message to one address, by the configured ways in their order.
+//! Sends e-mail, one message to one address, by the configured transports in their order.
 
 use std::net::Ipv4Addr;
 
@@ -8,85 +8,91 @@ use lettre::{
         Mailbox, MultiPart,
         header::{HeaderName, HeaderValue},
     },
-    transport::smtp,
+    transport,
 };
 
 use super::{
-    Letter, Mail, Outbox, OutboxSettings, Undelivered,
-    smtp::{Smtp, SmtpError, SmtpSettings},
+    message::{Mail, Undelivered},
+    outbox::{Outbox, OutboxSettings},
 };
 use crate::{channel::Channel, clock::Clock, outbound::Outbound, secret::Random};
 
-/// How e-mail goes, and what it says.
+pub(super) mod letter;
+pub(super) mod smtp;
+
+use letter::Letter;
+use smtp::{Smtp, SmtpError, SmtpSettings};
+
+/// How e-mail is sent, and its text.
 #[derive(Clone, Debug)]
 pub struct MailSettings {
     /// The sender.
     pub from: Mailbox,
-    /// What the message says.
+    /// Subject and text.
     pub letter: Letter,
-    /// The ways, in the order in which they are tried; at least one.
-    pub ways: Vec<MailWay>,
+    /// The transports, in the order in which they are tried; at least one.
+    pub transports: Vec<MailTransport>,
 }
 
-/// One way.
+/// A way for an e-mail to leave the gateway.
 #[derive(Clone, Debug)]
-pub enum MailWay {
+pub enum MailTransport {
     /// A mail server.
     Smtp(SmtpSettings),
-    /// Development.
+    /// For development: not sent.
     Outbox(OutboxSettings),
 }
 
-/// The system's trust store could not be read.
+/// The system's trust store could not be read, so certificates of mail servers cannot be checked.
 #[derive(Debug, thiserror::Error)]
 #[error("certificates of mail servers cannot be checked")]
-pub struct MailSetupError(#[from] smtp::Error);
+pub struct MailSetupError(#[from] transport::smtp::Error);
 
 /// Sends e-mail.
 pub struct MailSender {
     from: Mailbox,
     letter: Letter,
-    ways: Vec<Way>,
+    transports: Vec<Transport>,
     clock: Clock,
     random: Random,
 }
 
-enum Way {
+enum Transport {
     Smtp(Smtp),
     Outbox(Outbox),
 }
 
 impl MailSender {
-    /// The ways of `settings`; `http` is what an outbox posts with.
+    /// A sender with these settings; an outbox posts with `http`.
     pub fn new(settings: MailSettings, http: &Outbound, clock: Clock, random: Random) -> Result<Self, MailSetupError> {
-        let MailSettings { from, letter, ways } = settings;
-        let way = |way| {
-            Ok(match way {
-                MailWay::Smtp(settings) => Way::Smtp(Smtp::new(settings)?),
-                MailWay::Outbox(settings) => Way::Outbox(Outbox::new(settings, http.clone())),
+        let MailSettings { from, letter, transports } = settings;
+        let transport = |transport| {
+            Ok(match transport {
+                MailTransport::Smtp(settings) => Transport::Smtp(Smtp::new(settings)?),
+                MailTransport::Outbox(settings) => Transport::Outbox(Outbox::new(settings, http.clone())),
             })
         };
-        let ways = ways.into_iter().map(way).collect::<Result<_, MailSetupError>>()?;
-        Ok(Self { from, letter, ways, clock, random })
+        let transports = transports.into_iter().map(transport).collect::<Result<_, MailSetupError>>()?;
+        Ok(Self { from, letter, transports, clock, random })
     }
 
-    /// What the messages say.
+    /// Subject and text of the messages.
     pub fn letter(&self) -> &Letter {
         &self.letter
     }
 
-    /// Sends `mail` by the first way that takes it.
+    /// Sends `mail` by the first transport that takes it.
     pub async fn send(&self, mail: &Mail) -> Result<(), Undelivered> {
-        for way in &self.ways {
-            match way {
-                Way::Smtp(server) => {
+        for transport in &self.transports {
+            match transport {
+                Transport::Smtp(server) => {
                     let message = self.message(mail)?;
                     match server.send(message.envelope(), &message.formatted()).await {
                         Ok(()) => return Ok(()),
                         Err(error) => tracing::warn!(server = server.address(), %error, "otp: an e-mail was not taken"),
                     }
                 }
-                Way::Outbox(outbox) => {
+                Transport::Outbox(outbox) => {
                     if outbox.put(Channel::Email, &mail.to, Some(&mail.subject), &mail.text).await.is_ok() {
                         return Ok(());
                     }
@@ -96,11 +102,11 @@ impl MailSender {
         Err(Undelivered)
     }
 
-    /// Tries connection, certificate and login of each mail server: `host:port`, and what came of it.
+    /// Tries connection, certificate and login of each mail server; `host:port` and the result of each.
     pub async fn probe(&self) -> Vec<(String, Result<(), SmtpError>)> {
         let mut tried = Vec::new();
-        for way in &self.ways {
-            if let Way::Smtp(server) = way {
+        for transport in &self.transports {
+            if let Transport::Smtp(server) = transport {
                 tried.push((server.address(), server.probe().await));
             }
         }
@@ -112,7 +118,7 @@ impl MailSender {
             tracing::warn!("otp: an e-mail was not sent, its address is none");
             return Err(Undelivered);
         };
-        // The id says nothing of this machine, and the domain is one that the sender may speak for.
+        // The id tells nothing about this machine; its domain is the sender's.
         let id = format!("<{}@{}>", self.random.uuid(), self.from.email.domain());
         let message = Message::builder()
             .from(self.from.clone())
@@ -120,7 +126,7 @@ impl MailSender {
             .subject(mail.subject.replace(char::is_control, " "))
             .date(self.clock.now().system_time())
             .message_id(Some(id))
-            // RFC 3834 section 5: no vacation notice answers it.
+            // RFC 3834 section 5: keeps vacation notices from answering.
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
             .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()));
         message.map_err(|error| {
@@ -130,8 +136,8 @@ impl MailSender {
     }
 }
 
-/// An address that a code is sent to: one, in plain ASCII, at a domain. Quoted local parts, lists, comments and look-alikes of `@` have
-/// taken codes to other people than the one whose account they were for; nobody has such an address.
+/// Parses an address that a code may be sent to: exactly one, in plain ASCII, at a domain name. Quoted local parts, lists,
+/// comments and look-alikes of `@` have sent codes to other people than the account's owner, and nobody needs them.
 pub fn parse_address(text: &str) -> Option<Address> {
     // RFC 5321 section 4.5.3.1.3, without the angle brackets.
     const LONGEST: usize = 254;
@@ -151,9 +157,10 @@ mod tests {
         let settings = MailSettings {
             from: "식방 <no-reply@example.kr>".parse().unwrap(),
             letter: Letter::default(),
-            ways: Vec::new(),
+            transports: Vec::new(),
         };
-        MailSender::new(settings, &super::super::http_client().unwrap(), Clock::system(), Random::system()).unwrap()
+        MailSender::new(settings, &crate::otp::deliver::http_client().unwrap(), Clock::system(), Random::system())
+            .unwrap()
     }
 
     fn mail(to: &str) -> Mail {
@@ -163,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_plain_address_is_one() {
+    fn an_address_is_exactly_one_in_plain_ascii_at_a_domain_name() {
         for good in ["mina@example.com", "m.i+n-a_1'!#$%&*/=?^`{|}~@mail.example.co.kr", "a@b.c"] {
             assert_eq!(parse_address(good).unwrap().to_string(), good);
         }
@@ -216,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_adds_a_header_or_a_recipient() {
+    fn no_value_can_add_a_header_or_a_recipient() {
         let evil = "x\r\nBcc: eve@evil.example\r\n\r\n.\r\nMAIL FROM:<eve@evil.example>";
         let mail =
             Mail { subject: evil.to_owned(), text: evil.to_owned(), html: evil.to_owned(), ..mail("mina@example.com") };

@@ -1,4 +1,4 @@
-//! One mail server by SMTP (RFC 5321): encrypted, authenticated, over a few connections that are kept for a while.
+//! A mail server by SMTP (RFC 5321): encrypted, authenticated, over a small pool of connections.
 
 use std::{
     error::Error as _,
@@ -23,85 +23,85 @@ use tokio::{
 
 use crate::secret::Secret;
 
-/// More at once would look like an attack to most mail servers; the rest wait for their turn.
+/// Messages in transmission at once; the others wait. Most mail servers take more connections for an attack.
 const MOST_CONNECTIONS: usize = 4;
-/// Servers end idle connections, some after a minute or two.
+/// Idle connections this old are not used: some servers close them after a minute or two.
 const IDLE: Duration = Duration::from_secs(60);
-/// Of a server's words this much is logged.
+/// Characters of a server's error text that are logged.
 const MOST_SAID: usize = 200;
 
 /// `[otp.email.smtp]`, validated.
 #[derive(Clone, Debug)]
 pub struct SmtpSettings {
-    /// A name, or an IP address without brackets; the certificate must be its.
+    /// A name, or an IP address without brackets; the server's certificate must be for it.
     pub host: String,
     /// The port.
     pub port: u16,
     /// How the connection is encrypted.
     pub security: Security,
-    /// Authorities that the server's certificate may come from besides the system's.
+    /// Certificate authorities trusted besides the system's.
     pub authorities: Vec<Certificate>,
     /// User name and password.
     pub login: Option<(String, Secret)>,
-    /// What the gateway calls itself.
+    /// The name in `EHLO`.
     pub hello: ClientId,
-    /// For a message, from connecting to the server's word that it has it.
+    /// For one message, from connecting to the server's acceptance.
     pub timeout: Duration,
 }
 
 /// How a connection is encrypted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Security {
-    /// By STARTTLS (RFC 3207), without which nothing is said.
+    /// By STARTTLS (RFC 3207); a server that does not offer it gets no message.
     StartTls,
     /// From the start (RFC 8314).
     FromStart,
-    /// Not at all: loopback.
+    /// Not at all; on loopback only.
     None,
 }
 
-/// Why a message was not taken. The words of the server in it are fit for a log.
+/// Why a message was not taken. `Display` masks addresses and codes in the server's words, so that it can be logged.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpError {
     /// No connection, or one that ended.
-    #[error("no connection: {}", fit(.0))]
+    #[error("no connection: {}", for_log(.0))]
     Connection(smtp::Error),
-    /// No encrypted connection: a certificate of someone else, for example.
-    #[error("no TLS: {}", fit(.0))]
+    /// No encrypted connection, for example because the certificate is for another name.
+    #[error("no TLS: {}", for_log(.0))]
     Tls(smtp::Error),
-    /// A server that does not encrypt, or someone between who hides that it does.
+    /// The server offers no STARTTLS, or somebody on the way removed the offer.
     #[error("no TLS: the server offers no STARTTLS")]
     NoStartTls,
     /// User name and password were not accepted.
-    #[error("no login: {}", fit(.0))]
+    #[error("no login: {}", for_log(.0))]
     Login(smtp::Error),
-    /// Said no for good (5xx).
-    #[error("refused: {}", fit(.0))]
+    /// A permanent refusal (5xx).
+    #[error("refused: {}", for_log(.0))]
     Refused(smtp::Error),
-    /// Said not now (4xx).
-    #[error("put off: {}", fit(.0))]
+    /// A temporary refusal (4xx).
+    #[error("put off: {}", for_log(.0))]
     PutOff(smtp::Error),
-    /// Nothing came of it in time.
+    /// [`SmtpSettings::timeout`] passed.
     #[error("no end within {0:?}")]
     Late(Duration),
 }
 
-/// A mail server. Its own few lines of pool, for two reasons: a message that is given up half-way must take its connection along,
-/// and one that a kept connection does not get through must go by a new one.
+/// A mail server. The pool is our own for two reasons: when a message is given up half-way, its connection must be closed
+/// too, and a message that fails on an idle connection must be tried on a new one.
 pub(super) struct Smtp {
     settings: SmtpSettings,
     tls: Option<TlsParameters>,
-    kept: Mutex<Vec<Kept>>,
-    turns: Semaphore,
+    idle: Mutex<Vec<IdleConnection>>,
+    places: Semaphore,
 }
 
-struct Kept {
+struct IdleConnection {
     connection: AsyncSmtpConnection,
     since: Instant,
 }
 
 impl Smtp {
-    /// The server of `settings`; fails where the system's trust store cannot be read.
+    /// The server of `settings`. Fails if the system's trust store cannot be read.
     pub(super) fn new(settings: SmtpSettings) -> Result<Self, smtp::Error> {
         let tls = || {
             let builder = TlsParameters::builder(settings.host.clone());
@@ -109,7 +109,7 @@ impl Smtp {
             authorities.fold(builder, TlsParametersBuilder::add_root_certificate).build()
         };
         let tls = if settings.security == Security::None { None } else { Some(tls()?) };
-        Ok(Self { settings, tls, kept: Mutex::default(), turns: Semaphore::new(MOST_CONNECTIONS) })
+        Ok(Self { settings, tls, idle: Mutex::default(), places: Semaphore::new(MOST_CONNECTIONS) })
     }
 
     /// `host:port`, for logs.
@@ -117,15 +117,15 @@ impl Smtp {
         format!("{}:{}", self.settings.host, self.settings.port)
     }
 
-    /// Gives the server a message.
+    /// Sends a message.
     pub(super) async fn send(&self, envelope: &Envelope, message: &[u8]) -> Result<(), SmtpError> {
         self.in_time(async {
-            let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
-            if let Some(connection) = self.kept().await {
+            let _place = self.places.acquire().await.expect("the semaphore is never closed");
+            if let Some(connection) = self.idle_connection().await {
                 match self.send_by(connection, envelope, message).await {
-                    // It may have had enough of this connection, or ended it. At worst the message comes twice.
+                    // The server may have closed this connection, or limit messages for each. At worst the message arrives twice.
                     Err(error) if !matches!(error, SmtpError::Refused(_)) => {
-                        tracing::debug!(server = self.address(), %error, "otp: a kept connection was of no use");
+                        tracing::debug!(server = self.address(), %error, "otp: an idle connection failed, trying a new one");
                     }
                     result => return result,
                 }
@@ -135,10 +135,10 @@ impl Smtp {
         .await
     }
 
-    /// Tries all that comes before a message: connection, certificate, login.
+    /// Tries everything before a message: connection, certificate, login.
     pub(super) async fn probe(&self) -> Result<(), SmtpError> {
         self.in_time(async {
-            // What becomes of a goodbye says nothing.
+            // Whether the server answers QUIT does not matter.
             let _ = self.connect().await?.quit().await;
             Ok(())
         })
@@ -157,22 +157,22 @@ impl Smtp {
         message: &[u8],
     ) -> Result<(), SmtpError> {
         connection.send(envelope, message).await.map_err(SmtpError::of)?;
-        self.lock().push(Kept { connection, since: Instant::now() });
+        self.lock().push(IdleConnection { connection, since: Instant::now() });
         Ok(())
     }
 
-    /// A kept connection on which the server answers.
-    async fn kept(&self) -> Option<AsyncSmtpConnection> {
-        let look = async {
+    /// An idle connection on which the server still answers.
+    async fn idle_connection(&self) -> Option<AsyncSmtpConnection> {
+        let search = async {
             loop {
-                let Kept { mut connection, since } = self.lock().pop()?;
+                let IdleConnection { mut connection, since } = self.lock().pop()?;
                 if since.elapsed() < IDLE && connection.test_connected().await {
                     return Some(connection);
                 }
             }
         };
-        // Where a firewall forgot one silently it forgot them all, and there must be time for a new one.
-        timeout(self.settings.timeout / 4, look).await.unwrap_or_else(|_| {
+        // A firewall that silently dropped one has dropped all, and time must be left for a new one.
+        timeout(self.settings.timeout / 4, search).await.unwrap_or_else(|_| {
             self.lock().clear();
             None
         })
@@ -181,10 +181,10 @@ impl Smtp {
     async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
         let SmtpSettings { host, port, security, login, hello, timeout, .. } = &self.settings;
         let from_start = self.tls.clone().filter(|_| *security == Security::FromStart);
-        // Each of a name's addresses gets its chance.
-        let patience = Some(*timeout / 3);
+        // A name may have several addresses; each is tried this long.
+        let for_each_address = Some(*timeout / 3);
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), patience, hello, from_start, None)
+            AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), for_each_address, hello, from_start, None)
                 .await
                 .map_err(SmtpError::of)?;
         if let (Security::StartTls, Some(tls)) = (security, &self.tls) {
@@ -200,8 +200,8 @@ impl Smtp {
         Ok(connection)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<IdleConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -219,7 +219,7 @@ impl SmtpError {
     }
 
     fn of_login(error: smtp::Error) -> Self {
-        // No mechanism in common is the client's own finding.
+        // A client error means that there is no mechanism in common.
         if error.status().is_some() || error.is_client() { Self::Login(error) } else { Self::of(error) }
     }
 }
@@ -236,8 +236,8 @@ fn is_tls(error: &smtp::Error) -> bool {
     false
 }
 
-/// What is at the bottom of it, fit for a log: without addresses and codes, on one line, and short. A server may answer with anything.
-fn fit(error: &smtp::Error) -> String {
+/// The root cause for the log: without addresses and codes, on one line, at most 200 characters.
+fn for_log(error: &smtp::Error) -> String {
     let mut bottom: &dyn std::error::Error = error;
     while let Some(cause) = bottom.source() {
         bottom = cause;
@@ -252,13 +252,13 @@ fn without_content(said: &str) -> String {
     words.collect::<Vec<_>>().join(" ").chars().take(MOST_SAID).collect()
 }
 
-/// Control characters, and those that change how others are shown.
+/// Control characters, and those that change how others are displayed.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// A server may quote a subject or a line that it dislikes.
+/// Masks runs of six digits: a server may quote the subject or a line of the message.
 fn without_code(word: &str) -> String {
     let digits = |run: &&str| run.len() == 6;
     let codes: Vec<_> = word.split(|c: char| !c.is_ascii_digit()).filter(digits).collect();
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_says_is_logged_without_addresses_codes_and_tricks() {
+    fn server_errors_are_logged_without_addresses_codes_and_control_characters() {
         for (said, logged) in [
             ("5.1.1 <mina@example.com>: user unknown", "5.1.1 *** user unknown"),
             (

@@ -1,4 +1,4 @@
-//! The HMAC (RFC 2104) that signs a call to a provider.
+//! The HMAC (RFC 2104) that signs a request to a provider.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::secret::Secret;
 
-/// Its hash.
+/// The hash function of an HMAC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HmacAlgorithm {
-    /// SHA-1, which some providers still ask for.
+    /// SHA-1, which some providers still demand.
     Sha1,
     /// SHA-256.
     Sha256,
@@ -18,16 +18,16 @@ pub enum HmacAlgorithm {
     Sha512,
 }
 
-/// How it is written.
+/// How an HMAC is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HmacEncoding {
-    /// Small hexadecimal digits.
+    /// Lower-case hexadecimal digits.
     Hex,
     /// Base64 with padding.
     Base64,
 }
 
-/// The HMAC of `text`, written down.
+/// The HMAC of `text`.
 pub(super) fn sign(algorithm: HmacAlgorithm, secret: &Secret, text: &str, encoding: HmacEncoding) -> String {
     let algorithm = match algorithm {
         HmacAlgorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vectors_of_rfc_2202_and_rfc_4231_come_out() {
+    fn hmacs_equal_the_test_vectors_of_rfc_2202_and_rfc_4231() {
         let of = |algorithm, encoding| sign(algorithm, &Secret::new("Jefe"), "what do ya want for nothing?", encoding);
         assert_eq!(of(HmacAlgorithm::Sha1, HmacEncoding::Hex), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
         assert_eq!(

@@ -1,25 +1,25 @@
-//! What went wrong in a provider's own words, made fit for a log: no code, no number, no key, one short line.
+//! Masks what providers say in errors, for the log: no code, no phone number, no key, one short line.
 
-use super::Sms;
+use crate::otp::deliver::message::Sms;
 
-/// `text` without the message, long runs of digits (a code, a phone number; with the separators that people put in) and long words (a key, a
-/// signature), of which providers like to repeat what they were sent.
-pub(super) fn for_log(text: &str, sms: &Sms) -> String {
+/// `text` without what a provider may repeat of a request: the message, runs of at least 6 digits (a code, a phone number,
+/// also with separators) and words of at least 20 characters (a key, a signature). At most 200 characters.
+pub(super) fn masked(text: &str, sms: &Sms) -> String {
     let text = if sms.text.is_empty() { text.to_owned() } else { text.replace(&sms.text, MASK) };
     let line = text.replace(char::is_control, " ");
-    let masked = without_digits(&without_long_words(&line));
-    match masked.char_indices().nth(LENGTH) {
-        Some((end, _)) => format!("{}…", &masked[..end]),
-        None => masked,
+    let line = without_digits(&without_long_words(&line));
+    match line.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 
 const MASK: &str = "***";
-/// In characters.
+/// Most characters of a line.
 const LENGTH: usize = 200;
-/// Codes have six digits; what providers call their errors has fewer.
+/// A run of digits this long is masked: codes have six digits, error codes of providers fewer.
 const DIGITS: usize = 6;
-/// Keys are longer than any word of a sentence.
+/// A word this long is masked: keys are longer than words of a sentence.
 const WORD: usize = 20;
 
 fn without_long_words(text: &str) -> String {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neither_code_nor_number_nor_key_gets_into_a_log() {
+    fn codes_numbers_and_keys_are_masked_in_log_texts() {
         let sms = Sms {
             to_e164: "+821012345678".to_owned(),
             to: "01012345678".to_owned(),
@@ -71,8 +71,8 @@ mod tests {
             ("a\r\nforged: line\u{0}", "a  forged: line "),
             ("", ""),
         ] {
-            assert_eq!(for_log(said, &sms), logged);
+            assert_eq!(masked(said, &sms), logged);
         }
-        assert_eq!(for_log(&"가".repeat(10_000), &sms), "가".repeat(200) + "…");
+        assert_eq!(masked(&"가".repeat(10_000), &sms), "가".repeat(200) + "…");
     }
 }

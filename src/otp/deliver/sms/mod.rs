@@ -1,4 +1,4 @@
-//! SMS: the configured ways in their order; the next takes over when one fails.
+//! Sends SMS by the configured providers in their order; the next one is tried when one fails.
 
 use std::time::Duration;
 
@@ -6,10 +6,8 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Aligo, HttpApi, Outbox, OutboxSettings, Sens, Sms, Solapi, Twilio, Undelivered,
-    breaker::Breaker,
-    exchange::{Failure, Wire},
-    said,
+    message::{Sms, Undelivered},
+    outbox::{Outbox, OutboxSettings},
 };
 use crate::{
     channel::Channel,
@@ -18,16 +16,37 @@ use crate::{
     secret::Random,
 };
 
-/// The ways that SMS go, in the order in which they are tried.
+pub(super) mod aligo;
+pub(crate) mod euc_kr;
+mod failover;
+pub(super) mod hmac;
+pub(super) mod http_api;
+mod log_text;
+mod provider;
+pub(super) mod sens;
+pub(super) mod solapi;
+#[cfg(test)]
+mod tests;
+pub(super) mod twilio;
+
+use aligo::Aligo;
+use failover::Failover;
+use http_api::HttpApi;
+use provider::{Deps, NotTaken, Provider, SmsProvider};
+use sens::Sens;
+use solapi::Solapi;
+use twilio::Twilio;
+
+/// How SMS are sent.
 #[derive(Clone, Debug)]
 pub struct SmsSettings {
-    /// At least one.
-    pub ways: Vec<SmsWay>,
+    /// The providers, in the order in which they are tried; at least one.
+    pub providers: Vec<SmsProviderSettings>,
 }
 
-/// One way.
+/// A provider of SMS.
 #[derive(Clone, Debug)]
-pub enum SmsWay {
+pub enum SmsProviderSettings {
     /// Aligo; Korean numbers only.
     Aligo(Aligo),
     /// Solapi.
@@ -38,85 +57,69 @@ pub enum SmsWay {
     Twilio(Twilio),
     /// Any other HTTP API.
     Http(Box<HttpApi>),
-    /// Development.
+    /// For development: not sent.
     Outbox(OutboxSettings),
 }
 
 /// Sends SMS.
 pub struct SmsSender {
-    ways: Vec<Box<dyn Way>>,
-    breaker: Breaker,
-    wire: Wire,
+    providers: Vec<Box<dyn SmsProvider>>,
+    failover: Failover,
+    deps: Deps,
 }
 
-/// For all ways together: whoever waits for a code is told within this.
+/// For all providers together: a person waits for the code.
 const TOTAL: Duration = Duration::from_secs(10);
 
 impl SmsSender {
-    /// Sends as `settings` say; `http` is one of [`super::http_client`].
+    /// A sender with these settings; `http` is one of [`super::http_client`].
     pub fn new(settings: SmsSettings, http: Outbound, clock: Clock, random: Random) -> Self {
-        let way = |way| -> Box<dyn Way> {
-            match way {
-                SmsWay::Aligo(aligo) => Box::new(aligo),
-                SmsWay::Solapi(solapi) => Box::new(solapi),
-                SmsWay::Sens(sens) => Box::new(sens),
-                SmsWay::Twilio(twilio) => Box::new(twilio),
-                SmsWay::Http(api) => api,
-                SmsWay::Outbox(settings) => Box::new(Outbox::new(settings, http.clone())),
+        let provider = |settings| -> Box<dyn SmsProvider> {
+            match settings {
+                SmsProviderSettings::Aligo(aligo) => Box::new(aligo),
+                SmsProviderSettings::Solapi(solapi) => Box::new(solapi),
+                SmsProviderSettings::Sens(sens) => Box::new(sens),
+                SmsProviderSettings::Twilio(twilio) => Box::new(twilio),
+                SmsProviderSettings::Http(api) => api,
+                SmsProviderSettings::Outbox(settings) => Box::new(Outbox::new(settings, http.clone())),
             }
         };
-        let ways: Vec<_> = settings.ways.into_iter().map(way).collect();
-        Self { breaker: Breaker::new(ways.len()), ways, wire: Wire { http, clock, random } }
+        let providers: Vec<_> = settings.providers.into_iter().map(provider).collect();
+        let failover = Failover::new(providers.len(), random.clone());
+        Self { providers, failover, deps: Deps { http, clock, random } }
     }
 
-    /// Sends `sms` by the first way that takes it. One that was asked and gave no answer may have sent it too: a message twice is better than
-    /// none.
+    /// Sends `sms` by the first provider that takes it. One that gave no answer may have sent it too: a message that
+    /// arrives twice is better than none.
     pub async fn send(&self, sms: &Sms) -> Result<(), Undelivered> {
         let deadline = Instant::now() + TOTAL;
-        let mut left: Vec<_> = (0..self.ways.len()).filter(|way| self.ways[*way].takes(sms)).collect();
+        let mut left: Vec<_> = (0..self.providers.len()).filter(|index| self.providers[*index].serves(sms)).collect();
         if left.is_empty() {
-            tracing::warn!(country = sms.country, "sms: no way takes numbers of this country");
+            tracing::warn!(country = sms.country, "sms: no provider serves numbers of this country");
         }
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() && !left.is_empty() {
-                tracing::warn!("sms: no time left for the other ways");
+                tracing::warn!("sms: no time left for the other providers");
                 break;
             }
-            let Some(index) = self.breaker.next(&mut left, self.wire.clock.now()) else { break };
-            let way = &self.ways[index];
-            let time = way.timeout().min(remaining);
-            let Err(failure) = timeout(time, way.send(sms, &self.wire)).await.unwrap_or(Err(Failure::TooSlow)) else {
-                self.breaker.worked(index);
-                tracing::debug!(provider = way.name(), "sms: taken");
+            let Some(index) = self.failover.next(&mut left, self.deps.clock.now()) else { break };
+            let provider = &self.providers[index];
+            let sent = timeout(provider.timeout().min(remaining), provider.send(sms, &self.deps)).await;
+            let Err(reason) = sent.unwrap_or(Err(NotTaken::TooSlow)) else {
+                self.failover.succeeded(index);
+                tracing::debug!(provider = provider.name(), "sms: taken");
                 return Ok(());
             };
-            let last = self.breaker.failed(index, self.wire.clock.now());
-            let error = said::for_log(&chain(&failure), sms);
-            tracing::warn!(provider = way.name(), error, stands_last = last, "sms: not taken");
+            let stands_last = self.failover.failed(index, self.deps.clock.now());
+            let error = log_text::masked(&chain(&reason), sms);
+            tracing::warn!(provider = provider.name(), error, stands_last, "sms: not taken");
         }
         Err(Undelivered)
     }
 }
 
-/// A way that SMS go.
-pub(super) trait Way: Send + Sync {
-    /// Its name in `order` and in logs.
-    fn name(&self) -> &'static str;
-
-    /// How long one message may take.
-    fn timeout(&self) -> Duration;
-
-    /// Whether it is for this number at all.
-    fn takes(&self, _sms: &Sms) -> bool {
-        true
-    }
-
-    /// Hands `sms` over. The future may be dropped when its time is up.
-    fn send<'a>(&'a self, sms: &'a Sms, wire: &'a Wire) -> BoxFuture<'a, Result<(), Failure>>;
-}
-
-impl Way for Outbox {
+impl Provider for Outbox {
     fn name(&self) -> &'static str {
         "outbox"
     }
@@ -124,26 +127,12 @@ impl Way for Outbox {
     fn timeout(&self) -> Duration {
         Duration::from_secs(5)
     }
-
-    fn send<'a>(&'a self, sms: &'a Sms, _wire: &'a Wire) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async { self.put(Channel::Sms, &sms.to, None, &sms.text).await.map_err(|Undelivered| Failure::Outbox) })
-    }
 }
 
-/// The calling code of Korea.
-pub(super) const KOREA: u16 = 82;
-
-impl Sms {
-    /// The digits without a calling code: in Korea with the domestic zero.
-    pub(super) fn national(&self) -> &str {
-        if self.country == KOREA {
-            return &self.to;
-        }
-        let code = self.country.to_string();
-        let digits = self.to_e164.trim_start_matches('+');
-        digits.strip_prefix(&code).unwrap_or(digits)
+impl SmsProvider for Outbox {
+    fn send<'a>(&'a self, sms: &'a Sms, _: &'a Deps) -> BoxFuture<'a, Result<(), NotTaken>> {
+        Box::pin(async {
+            self.put(Channel::Sms, &sms.to, None, &sms.text).await.map_err(|Undelivered| NotTaken::Outbox)
+        })
     }
 }
-
-#[cfg(test)]
-mod tests;

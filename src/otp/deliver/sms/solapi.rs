@@ -1,24 +1,26 @@
-//! Solapi: JSON, with a signature over the date and a salt.
+//! Solapi: JSON, with a signature of the date and a salt.
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, header};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    Sms,
-    exchange::{Answer, Failure, Wire, exchange, integer},
     hmac::{self, HmacAlgorithm, HmacEncoding},
-    sms::{KOREA, Way},
+    provider::{Deps, HttpProvider, NotTaken, Provider, ProviderAnswer, integer},
 };
-use crate::secret::Secret;
+use crate::{
+    call::BadValue,
+    otp::deliver::message::{KOREA, Sms},
+    secret::Secret,
+};
 
 /// `[otp.sms.solapi]`, validated.
 #[derive(Clone, Debug)]
 pub struct Solapi {
-    /// Where it is asked.
+    /// The address of its API.
     pub url: Url,
     /// The API key; visible ASCII.
     pub key: String,
@@ -30,7 +32,7 @@ pub struct Solapi {
     pub timeout: Duration,
 }
 
-impl Way for Solapi {
+impl Provider for Solapi {
     fn name(&self) -> &'static str {
         "solapi"
     }
@@ -38,37 +40,34 @@ impl Way for Solapi {
     fn timeout(&self) -> Duration {
         self.timeout
     }
-
-    fn send<'a>(&'a self, sms: &'a Sms, wire: &'a Wire) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move {
-            let mut message = json!({ "to": sms.national(), "from": self.sender, "text": sms.text });
-            if sms.country != KOREA {
-                message["country"] = Value::String(sms.country.to_string());
-            }
-            // A signature works once, so each call has a salt of its own.
-            let (date, salt) = (wire.clock.now().rfc3339(), wire.random.token::<16>());
-            let signature =
-                hmac::sign(HmacAlgorithm::Sha256, &self.secret, &format!("{date}{salt}"), HmacEncoding::Hex);
-            let authorization =
-                format!("HMAC-SHA256 apiKey={}, date={date}, salt={salt}, signature={signature}", self.key);
-            let mut authorization =
-                HeaderValue::from_str(&authorization).map_err(|_| crate::call::BadValue::Syntax("key".to_owned()))?;
-            authorization.set_sensitive(true);
-            let request = wire.http.request(Method::POST, self.url.clone()).header(header::AUTHORIZATION, authorization);
-            let request = request.json(&json!({ "message": message }));
-            taken(&exchange(&wire.http, request, self.timeout).await?)
-        })
-    }
 }
 
-fn taken(answer: &Answer) -> Result<(), Failure> {
-    let json = answer.json()?;
-    let queued = match json.get("statusCode") {
-        Some(code) => integer(code) == Some(2000),
-        None => json.get("messageId").or_else(|| json.get("groupId")).is_some_and(Value::is_string),
-    };
-    if answer.0.status.is_success() && queued && json.get("errorCode").is_none_or(Value::is_null) {
-        return Ok(());
+impl HttpProvider for Solapi {
+    fn request(&self, sms: &Sms, deps: &Deps) -> Result<RequestBuilder, NotTaken> {
+        let mut message = json!({ "to": sms.national(), "from": self.sender, "text": sms.text });
+        if sms.country != KOREA {
+            message["country"] = Value::String(sms.country.to_string());
+        }
+        // Solapi accepts a signature once, so each call has another salt.
+        let (date, salt) = (deps.clock.now().rfc3339(), deps.random.token::<16>());
+        let signature = hmac::sign(HmacAlgorithm::Sha256, &self.secret, &format!("{date}{salt}"), HmacEncoding::Hex);
+        let authorization = format!("HMAC-SHA256 apiKey={}, date={date}, salt={salt}, signature={signature}", self.key);
+        let mut authorization =
+            HeaderValue::from_str(&authorization).map_err(|_| BadValue::Syntax("key".to_owned()))?;
+        authorization.set_sensitive(true);
+        let request = deps.http.request(Method::POST, self.url.clone()).header(header::AUTHORIZATION, authorization);
+        Ok(request.json(&json!({ "message": message })))
     }
-    Err(answer.refused(&json, &["/errorCode", "/errorMessage", "/statusCode", "/statusMessage"]))
+
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
+        let json = answer.json()?;
+        let queued = match json.get("statusCode") {
+            Some(code) => integer(code) == Some(2000),
+            None => json.get("messageId").or_else(|| json.get("groupId")).is_some_and(Value::is_string),
+        };
+        if answer.0.status.is_success() && queued && json.get("errorCode").is_none_or(Value::is_null) {
+            return Ok(());
+        }
+        Err(answer.refused(&json, &["/errorCode", "/errorMessage", "/statusCode", "/statusMessage"]))
+    }
 }

@@ -2,45 +2,41 @@
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
+use reqwest::RequestBuilder;
 use serde_json::Value;
 use url::Url;
 
-use super::{
-    Sms,
-    exchange::{Answer, Failure, Wire, exchange},
-    sms::Way,
-};
-use crate::secret::Secret;
+use super::provider::{Deps, HttpProvider, NotTaken, Provider, ProviderAnswer};
+use crate::{otp::deliver::message::Sms, secret::Secret};
 
 /// `[otp.sms.twilio]`, validated.
 #[derive(Clone, Debug)]
 pub struct Twilio {
-    /// What stands before `/2010-04-01/…`.
+    /// The address without `/2010-04-01/…`.
     pub url: Url,
-    /// The account, which stands in the path.
+    /// The account, a part of the path.
     pub account_sid: String,
-    /// Who authenticates: an API key, or the account.
+    /// The user of HTTP Basic authentication: an API key, or the account.
     pub user: String,
     /// The key's secret, or the account's auth token.
     pub secret: Secret,
-    /// From whom messages come.
+    /// The sender of the messages.
     pub sender: TwilioSender,
     /// For the whole call.
     pub timeout: Duration,
 }
 
-/// From whom a message of Twilio's comes.
+/// The sender of a message.
 #[derive(Clone, Debug)]
 pub enum TwilioSender {
     /// A number in E.164, or a name.
     From(String),
-    /// A service that chooses the number.
+    /// A messaging service, which chooses the number.
     MessagingService(String),
 }
 
-impl Way for Twilio {
+impl Provider for Twilio {
     fn name(&self) -> &'static str {
         "twilio"
     }
@@ -48,22 +44,33 @@ impl Way for Twilio {
     fn timeout(&self) -> Duration {
         self.timeout
     }
+}
 
-    fn send<'a>(&'a self, sms: &'a Sms, wire: &'a Wire) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move {
-            let sender = match &self.sender {
-                TwilioSender::From(number) => ("From", number),
-                TwilioSender::MessagingService(sid) => ("MessagingServiceSid", sid),
-            };
-            let form = [("To", &sms.to_e164), sender, ("Body", &sms.text)];
-            let request = wire.http.request(Method::POST, self.address()).basic_auth(&self.user, Some(self.secret.expose()));
-            taken(&exchange(&wire.http, request.form(&form), self.timeout).await?)
-        })
+impl HttpProvider for Twilio {
+    fn request(&self, sms: &Sms, deps: &Deps) -> Result<RequestBuilder, NotTaken> {
+        let sender = match &self.sender {
+            TwilioSender::From(number) => ("From", number),
+            TwilioSender::MessagingService(sid) => ("MessagingServiceSid", sid),
+        };
+        let form = [("To", &sms.to_e164), sender, ("Body", &sms.text)];
+        let request =
+            deps.http.request(Method::POST, self.address()).basic_auth(&self.user, Some(self.secret.expose()));
+        Ok(request.form(&form))
+    }
+
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
+        let json = answer.json()?;
+        let accepted =
+            json.get("sid").is_some_and(Value::is_string) && json.get("error_code").is_none_or(Value::is_null);
+        if answer.0.status == StatusCode::CREATED && accepted {
+            return Ok(());
+        }
+        Err(answer.refused(&json, &["/code", "/message", "/error_code", "/error_message"]))
     }
 }
 
 impl Twilio {
-    /// Without `.json` the answer would be XML.
+    /// Ends in `.json`: without it the answer would be XML.
     fn address(&self) -> Url {
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -71,13 +78,4 @@ impl Twilio {
         }
         url
     }
-}
-
-fn taken(answer: &Answer) -> Result<(), Failure> {
-    let json = answer.json()?;
-    let accepted = json.get("sid").is_some_and(Value::is_string) && json.get("error_code").is_none_or(Value::is_null);
-    if answer.0.status == StatusCode::CREATED && accepted {
-        return Ok(());
-    }
-    Err(answer.refused(&json, &["/code", "/message", "/error_code", "/error_message"]))
 }

@@ -1,67 +1,66 @@
-//! Any HTTP API by template: the message's parts are data in its address, headers and body, never syntax.
+//! Any HTTP API by template: the parts of the message stay data in address, headers and body.
 
 use std::{fmt, time::Duration};
 
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, Method};
+use reqwest::RequestBuilder;
 use serde_json::Value;
 use url::Url;
 
 use super::{
-    Sms,
-    exchange::{Answer, Failure, Wire, exchange},
     hmac::{self, HmacAlgorithm, HmacEncoding},
-    sms::Way,
+    provider::{Deps, HttpProvider, NotTaken, Provider, ProviderAnswer},
 };
 use crate::{
     call::{BadValue, Body, Placeholder, Text, Values},
+    otp::deliver::message::Sms,
     secret::Secret,
 };
 
-/// `[otp.sms.http]`, validated. Keys may stand in any of its texts, so it is printed without them.
+/// `[otp.sms.http]`, validated. `Debug` leaves out the texts: any of them may hold a key.
 #[derive(Clone)]
 pub struct HttpApi {
     /// Scheme, host and port.
     pub origin: String,
     /// Path and query.
     pub target: Text,
-    /// Default POST.
+    /// The method; POST by default.
     pub method: Method,
     /// Headers.
     pub headers: Vec<(HeaderName, Text)>,
     /// The body.
     pub body: Body,
-    /// What `{sender}` is.
+    /// The value of `{sender}`.
     pub sender: String,
     /// User and password of HTTP Basic authentication (RFC 7617).
     pub basic: Option<(String, Secret)>,
-    /// How `{signature}` is made.
+    /// How `{signature}` is computed.
     pub hmac: Option<Hmac>,
-    /// When a message counts as sent.
-    pub success: Success,
+    /// When a message counts as taken.
+    pub success: SuccessRule,
     /// For the whole call.
     pub timeout: Duration,
 }
 
-/// How `{signature}` is made.
+/// How `{signature}` is computed.
 #[derive(Clone)]
 pub struct Hmac {
-    /// The key.
+    /// The key of the HMAC.
     pub secret: Secret,
-    /// The hash.
+    /// The hash function.
     pub algorithm: HmacAlgorithm,
     /// What is signed.
     pub text: Text,
-    /// How it is written.
+    /// How the HMAC is written.
     pub encoding: HmacEncoding,
 }
 
-/// What an answer must be for the message to count as sent.
+/// What an answer must be for the message to count as taken.
 #[derive(Clone, Default, Debug)]
-pub struct Success {
-    /// Statuses; none: any 2xx.
+pub struct SuccessRule {
+    /// Accepted statuses; none: any 2xx.
     pub statuses: Vec<u16>,
-    /// A place in the JSON (RFC 6901), and the values of which it must be one, as text. `None`: any body that is no page.
+    /// A place in the JSON (RFC 6901), and the values accepted there, as text. `None`: any body but an HTML page.
     pub field: Option<(String, Vec<String>)>,
 }
 
@@ -71,7 +70,7 @@ impl fmt::Debug for HttpApi {
     }
 }
 
-impl Way for HttpApi {
+impl Provider for HttpApi {
     fn name(&self) -> &'static str {
         "http"
     }
@@ -79,42 +78,45 @@ impl Way for HttpApi {
     fn timeout(&self) -> Duration {
         self.timeout
     }
+}
 
-    fn send<'a>(&'a self, sms: &'a Sms, wire: &'a Wire) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move {
-            let values = self.values(sms, wire);
-            // Joined as text: to resolve `//host/` as a reference would let a path name another host.
-            let url = format!("{}{}", self.origin, self.target.fill_path(&values)?);
-            let url = Url::parse(&url).map_err(|_| BadValue::Syntax("url".to_owned()))?;
-            let mut headers = HeaderMap::new();
-            for (name, text) in &self.headers {
-                let mut value = text.fill_header(name.as_str(), &values)?;
-                value.set_sensitive(true);
-                headers.insert(name, value);
+impl HttpProvider for HttpApi {
+    fn request(&self, sms: &Sms, deps: &Deps) -> Result<RequestBuilder, NotTaken> {
+        let values = self.values(sms, deps);
+        // Joined as text: resolving a path `//host/` as a reference would name another host.
+        let url = format!("{}{}", self.origin, self.target.fill_path(&values)?);
+        let url = Url::parse(&url).map_err(|_| BadValue::Syntax("url".to_owned()))?;
+        let mut headers = HeaderMap::new();
+        for (name, text) in &self.headers {
+            let mut value = text.fill_header(name.as_str(), &values)?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        let request = deps.http.request(self.method.clone(), url);
+        let request = match &self.body {
+            Body::Empty => request,
+            Body::Json(json) => request.json(&json.fill(&values)),
+            Body::Form(fields) => {
+                request.form(&fields.iter().map(|(name, text)| (name, text.fill(&values))).collect::<Vec<_>>())
             }
-            let request = wire.http.request(self.method.clone(), url);
-            let request = match &self.body {
-                Body::Empty => request,
-                Body::Json(json) => request.json(&json.fill(&values)),
-                Body::Form(fields) => {
-                    request.form(&fields.iter().map(|(name, text)| (name, text.fill(&values))).collect::<Vec<_>>())
-                }
-            };
-            // After the body, whose media type a header of the file may replace.
-            let request = request.headers(headers);
-            let request = match &self.basic {
-                Some((user, password)) => request.basic_auth(user, Some(password.expose())),
-                None => request,
-            };
-            self.success.taken(&exchange(&wire.http, request, self.timeout).await?)
+        };
+        // After the body: a configured header may replace its media type.
+        let request = request.headers(headers);
+        Ok(match &self.basic {
+            Some((user, password)) => request.basic_auth(user, Some(password.expose())),
+            None => request,
         })
+    }
+
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
+        self.success.read(answer)
     }
 }
 
 impl HttpApi {
-    /// Made anew for each call: no nonce is used twice.
-    fn values(&self, sms: &Sms, wire: &Wire) -> Values {
-        let now = wire.clock.now();
+    /// New for each call, so that no nonce is used twice.
+    fn values(&self, sms: &Sms, deps: &Deps) -> Values {
+        let now = deps.clock.now();
         let values = Values::new()
             .with(Placeholder::Address, &*sms.to)
             .with(Placeholder::AddressE164, &*sms.to_e164)
@@ -122,7 +124,7 @@ impl HttpApi {
             .with(Placeholder::Sender, &*self.sender)
             .with(Placeholder::Timestamp, now.as_millis().to_string())
             .with(Placeholder::Date, now.rfc3339())
-            .with(Placeholder::Nonce, wire.random.token::<16>());
+            .with(Placeholder::Nonce, deps.random.token::<16>());
         match &self.hmac {
             Some(Hmac { secret, algorithm, text, encoding }) => {
                 let signature = hmac::sign(*algorithm, secret, &text.fill(&values), *encoding);
@@ -133,8 +135,8 @@ impl HttpApi {
     }
 }
 
-impl Success {
-    fn taken(&self, answer: &Answer) -> Result<(), Failure> {
+impl SuccessRule {
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
         let status = if self.statuses.is_empty() {
             answer.0.status.is_success()
         } else {
@@ -155,11 +157,11 @@ impl Success {
     }
 }
 
-/// Where APIs put their words.
+/// Where APIs have the reason of a refusal.
 const WORDS: &[&str] =
     &["/code", "/error", "/message", "/error/code", "/error/message", "/errorCode", "/errorMessage", "/result_code"];
 
-/// `1` and `"1"` are the same.
+/// A text, number or boolean as text, so that `1` and `"1"` are the same.
 fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,0 +1,32 @@
+//! The endpoints that a provider has, from its metadata or from the configuration.
+
+use url::Url;
+
+/// How the client sends its secret to the token endpoint (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenAuth {
+    /// In `Authorization: Basic`.
+    Basic,
+    /// As fields of the form.
+    Post,
+}
+
+/// A provider's endpoints.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    pub(super) authorization: Url,
+    pub(super) token: Url,
+    pub(super) token_auth: TokenAuth,
+    pub(super) revocation: Revocation,
+}
+
+/// How tokens are revoked.
+#[derive(Debug)]
+pub(super) enum Revocation {
+    /// Not at all.
+    None,
+    /// RFC 7009.
+    At(Url),
+    /// As at Naver: `grant_type=delete` at the token endpoint, access tokens only.
+    DeleteAtTokenEndpoint,
+}
