@@ -106,7 +106,7 @@ pub struct Authority {
 
 /// An authority of one kind, with what it works with.
 enum TokenIssuer {
-    Provider(ProviderAuthority),
+    Provider(Box<ProviderAuthority>),
     Backend(Box<BackendAuthority>),
     Gateway(Box<GatewayAuthority>),
 }
@@ -128,7 +128,8 @@ impl Authority {
             FirstLogins { notify: settings.notify, caller: caller.clone(), store: store.clone(), clock: clock.clone() };
         let issuer = match settings.kind {
             AuthorityKind::Provider => {
-                TokenIssuer::Provider(ProviderAuthority { providers, first_logins, checks: checks.clone() })
+                let provider = ProviderAuthority { providers, first_logins, checks: checks.clone() };
+                TokenIssuer::Provider(Box::new(provider))
             }
             AuthorityKind::Backend(settings) => {
                 let backend =

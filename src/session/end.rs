@@ -126,7 +126,7 @@ impl Shared {
             async move { refreshes.end(sid, until, now).await }
         };
         self.store_later(BACKOFF, until, end, move |()| {
-            tracing::info!(?sid, "the end of a session was stored at a later try")
+            tracing::info!(?sid, "the end of a session was stored at a later try");
         });
     }
 
