@@ -124,14 +124,14 @@ impl Outbound {
             Network::Internal { socket: None } => builder.no_proxy(),
             Network::Internal { socket: Some(path) } => builder.no_proxy().unix_socket(path),
         };
-        Ok(Self::of(settings.peer, builder.build()?))
+        Ok(Self::of(settings.peer, builder.build()?, MOST_AT_ONCE))
     }
 
-    fn of(peer: &'static str, client: Client) -> Self {
+    fn of(peer: &'static str, client: Client, at_once: usize) -> Self {
         let stack = ServiceBuilder::new()
             .layer(layer_fn(Trace))
             .layer(layer_fn(Deadline))
-            .concurrency_limit(MOST_AT_ONCE)
+            .concurrency_limit(at_once)
             .layer(layer_fn(SizeLimit))
             .service(client.clone());
         Self { peer, client, stack }
@@ -141,7 +141,7 @@ impl Outbound {
     /// nothing of another's.
     #[must_use]
     pub fn for_another_peer(&self) -> Self {
-        Self::of(self.peer, self.client.clone())
+        Self::of(self.peer, self.client.clone(), MOST_AT_ONCE)
     }
 
     /// Begins a request, to be sent by [`Outbound::send`].
@@ -308,4 +308,88 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scripted::{Reply, Server, dead_address};
+
+    /// Long enough for a request to arrive, on a busy machine too.
+    const SHORT: Duration = Duration::from_secs(1);
+
+    fn outbound() -> Outbound {
+        let network = Network::Internal { socket: None };
+        Outbound::new(Settings { peer: "peer", connect_timeout: Duration::from_secs(5), network }).unwrap()
+    }
+
+    async fn get(outbound: &Outbound, url: Url, deadline: Duration) -> Result<HttpAnswer, NoAnswer> {
+        outbound.send(outbound.request(Method::GET, url), Limits { deadline, answer: 100 }).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_be_as_large_as_its_limit_and_no_larger() {
+        let bodies = std::sync::Mutex::new(vec![101, 100]);
+        let server =
+            Server::start(move |_| Reply::text(200, "text/plain", vec![b'x'; bodies.lock().unwrap().pop().unwrap()]))
+                .await;
+        let deadline = Duration::from_secs(5);
+        assert_eq!(get(&outbound(), server.url("/"), deadline).await.unwrap().body.len(), 100);
+        let larger = get(&outbound(), server.url("/"), deadline).await;
+        assert!(matches!(larger, Err(NoAnswer::TooLarge { peer: "peer", limit: 100 })));
+    }
+
+    #[tokio::test]
+    async fn a_call_without_connection_is_unsent_and_one_without_answer_unanswered() {
+        let dead = Url::parse(&format!("http://{}/", dead_address().await)).unwrap();
+        assert!(matches!(get(&outbound(), dead, Duration::from_secs(5)).await, Err(NoAnswer::Unsent { .. })));
+        for reply in [Reply::Hang, Reply::Cut, Reply::Reset] {
+            let server = Server::start(move |_| reply.clone()).await;
+            let answer = get(&outbound(), server.url("/"), SHORT).await;
+            assert!(matches!(answer, Err(NoAnswer::Unanswered { .. })), "{:?}", answer.err());
+            assert_eq!(server.seen().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_for_its_turn_until_its_deadline_is_unsent_and_keeps_no_other_peer_waiting() {
+        let server = Server::start(|_| Reply::Hang).await;
+        let outbound = Outbound::of("peer", outbound().client, 1);
+        let (first, url) = (outbound.clone(), server.url("/"));
+        let first = tokio::spawn(async move { get(&first, url, Duration::from_secs(60)).await });
+        while server.seen().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let waiting = get(&outbound, server.url("/"), SHORT / 20).await;
+        assert!(matches!(waiting, Err(NoAnswer::Unsent { .. })), "{:?}", waiting.err());
+        let other = get(&outbound.for_another_peer(), server.url("/"), SHORT).await;
+        assert!(matches!(other, Err(NoAnswer::Unanswered { .. })), "{:?}", other.err());
+        assert_eq!(server.seen().len(), 2);
+        first.abort();
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_is_not_followed() {
+        let server = Server::start(|_| Reply::json(302, &json!({})).with("location", "/elsewhere")).await;
+        let answer = get(&outbound(), server.url("/"), Duration::from_secs(5)).await.unwrap();
+        assert_eq!((answer.status, server.seen().len()), (StatusCode::FOUND, 1));
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_at_most_an_hour() {
+        let now = Timestamp::from_secs(784_111_747);
+        for (value, seconds) in [
+            ("120", Some(120)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("99999999999", Some(3600)),
+            ("-1", None),
+            ("soon", None),
+        ] {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
+            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{value}");
+        }
+    }
 }

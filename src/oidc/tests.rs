@@ -1,4 +1,4 @@
-//! A login, an app's ID token and a refresh, against a provider that is honest, hostile, slow or away.
+//! A login, an app's ID token and a refresh, against a provider that is honest, hostile, slow or unreachable.
 
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ async fn a_code_becomes_an_identity() {
 }
 
 #[tokio::test]
-async fn naver_gets_its_secret_in_the_form_and_the_state_again_and_its_profile_is_unwrapped() {
+async fn naver_receives_secret_and_state_as_form_fields_and_its_wrapped_profile_is_read() {
     let fake = Fake::start().await;
     let provider = fake.provider_with(Settings { preset: Preset::Naver, ..fake.settings() });
     fake.answer(
@@ -161,7 +161,7 @@ async fn a_callback_of_another_attempt_or_issuer_is_refused_before_any_token_req
 }
 
 #[tokio::test]
-async fn bad_id_tokens_are_not_believed() {
+async fn an_id_token_with_a_wrong_claim_is_refused() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     let now = fake.clock.now().as_secs();
@@ -220,7 +220,7 @@ async fn accepted(provider: &Provider, token: &str) -> bool {
 }
 
 #[tokio::test]
-async fn no_trick_with_header_or_signature_gets_a_token_through() {
+async fn tokens_with_a_forged_header_or_signature_are_refused_and_make_nothing_be_fetched() {
     let fake = Fake::start().await;
     let (rsa, other) = (Signer::rsa(), Signer::ec());
     let oct = json!({"kid": "oct", "kty": "oct", "k": b64(b"public knowledge")});
@@ -294,7 +294,7 @@ async fn no_trick_with_header_or_signature_gets_a_token_through() {
 }
 
 #[tokio::test]
-async fn ed25519_is_known_under_both_its_names() {
+async fn an_ed25519_signature_is_accepted_under_both_names_of_its_algorithm() {
     let fake = Fake::start().await;
     let ed = Signer::ed();
     fake.answer("/jwks", Reply::json(200, &json!({"keys": [ed.jwk("e")]})));
@@ -306,7 +306,7 @@ async fn ed25519_is_known_under_both_its_names() {
 }
 
 #[tokio::test]
-async fn an_apps_token_must_be_fresh_and_for_a_listed_audience() {
+async fn an_id_token_of_an_app_must_be_recent_and_have_a_listed_audience() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     let listed = ["web".to_owned(), "android".to_owned()];
@@ -415,7 +415,7 @@ async fn userinfo_adds_to_the_identity_and_must_be_about_the_same_person() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_is_no_use_is_an_outage_at_login() {
+async fn a_useless_answer_of_the_token_endpoint_is_an_outage_at_login() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     let attempt = attempt(&provider).await;
@@ -434,7 +434,7 @@ async fn a_token_endpoint_that_is_no_use_is_an_outage_at_login() {
 }
 
 #[tokio::test]
-async fn a_refresh_keeps_to_person_and_client_and_needs_no_id_token() {
+async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_refused() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     let previous = fake.claims(json!({"auth_time": 1000, "role": "admin"}));
@@ -467,7 +467,7 @@ async fn a_refresh_keeps_to_person_and_client_and_needs_no_id_token() {
 }
 
 #[tokio::test]
-async fn a_refresh_is_not_lost_for_want_of_keys() {
+async fn refreshed_tokens_are_kept_when_no_key_can_be_fetched_to_verify_the_id_token() {
     let fake = Fake::start().await;
     fake.answer("/jwks", Reply::json(503, &json!({})));
     fake.answer("/token", tokens(&fake.id_token(json!({}))));
@@ -510,7 +510,7 @@ async fn only_invalid_grant_refuses_a_refresh_token() {
 }
 
 #[tokio::test]
-async fn logout_revokes_and_knows_where_the_providers_own_session_ends() {
+async fn logout_revokes_the_tokens_and_gives_the_address_of_the_providers_own_logout() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     fake.answer("/revoke", Reply::json(200, &json!({})));

@@ -1,4 +1,5 @@
-//! Logins, refreshes and revocations at servers that answer as GitHub, Naver (classic) and Kakao do, and at some that should not be believed.
+//! Logins, refreshes and revocations at servers that answer as GitHub, Naver (OAuth 2.0) and Kakao do, and at servers
+//! whose answers prove nothing.
 
 use serde_json::json;
 
@@ -123,7 +124,7 @@ async fn github_is_asked_with_pkce_for_a_profile_and_the_verified_address() {
 }
 
 #[tokio::test]
-async fn github_may_answer_in_json_and_keep_the_addresses_to_itself() {
+async fn github_may_answer_in_json_and_refuse_the_list_of_addresses() {
     let fake = Fake::start().await;
     github_answers(&fake);
     let tokens = json!({"access_token": "ghu_1", "token_type": "bearer", "expires_in": 28800, "refresh_token": "ghr_1", "scope": ""});
@@ -151,7 +152,7 @@ fn naver_answers(fake: &Fake) {
 }
 
 #[tokio::test]
-async fn naver_gets_the_state_again_and_its_access_token_back() {
+async fn naver_receives_the_state_again_and_revokes_by_grant_type_delete() {
     let fake = Fake::start().await;
     naver_answers(&fake);
     let provider = provider(&fake, "naver", |_| {});
@@ -182,7 +183,7 @@ async fn naver_gets_the_state_again_and_its_access_token_back() {
 }
 
 #[tokio::test]
-async fn kakaos_address_is_verified_if_it_is_valid_too() {
+async fn an_address_at_kakao_is_verified_only_if_it_is_valid_too() {
     let fake = Fake::start().await;
     let tokens = json!({
         "access_token": "a", "refresh_token": "r", "token_type": "bearer", "expires_in": 21599,
@@ -262,7 +263,7 @@ async fn a_profile_that_proves_nothing_logs_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_issuer_in_the_callback_is_compared_where_one_is_configured() {
+async fn an_issuer_in_the_callback_must_be_the_configured_one_if_there_is_one() {
     let fake = Fake::start().await;
     github_answers(&fake);
     let unknown = provider(&fake, "github", |_| {});
@@ -287,7 +288,7 @@ async fn a_callback_of_another_attempt_is_refused_before_any_request() {
 }
 
 #[tokio::test]
-async fn what_is_configured_is_what_is_sent() {
+async fn configured_parameters_headers_and_authentication_are_sent() {
     let fake = Fake::start().await;
     github_answers(&fake);
     fake.answer("/revoke", Reply::json(200, &json!({})));
@@ -316,7 +317,7 @@ async fn what_is_configured_is_what_is_sent() {
 }
 
 #[tokio::test]
-async fn a_refresh_reads_the_profile_anew_and_keeps_to_the_person() {
+async fn a_refresh_fetches_the_profile_again_and_one_of_another_person_is_refused() {
     let fake = Fake::start().await;
     naver_answers(&fake);
     let provider = provider(&fake, "naver", |_| {});
@@ -345,7 +346,7 @@ async fn a_refresh_reads_the_profile_anew_and_keeps_to_the_person() {
 }
 
 #[tokio::test]
-async fn githubs_word_for_a_refresh_token_that_is_over_is_githubs_alone() {
+async fn the_error_bad_refresh_token_is_a_refusal_at_github_only() {
     let fake = Fake::start().await;
     fake.answer("/token", form("error=bad_refresh_token"));
     for (name, expected) in [("github", RefreshError::Refused), ("naver", RefreshError::Failed { retry_after: None })] {
@@ -358,7 +359,7 @@ async fn githubs_word_for_a_refresh_token_that_is_over_is_githubs_alone() {
 }
 
 #[tokio::test]
-async fn nothing_is_discovered_and_no_id_token_is_taken() {
+async fn an_oauth2_provider_is_not_discovered_and_its_id_tokens_are_refused() {
     let fake = Fake::start().await;
     let provider = provider(&fake, "github", |_| {});
     provider.discover().await.unwrap();
