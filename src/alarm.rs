@@ -1,4 +1,4 @@
-//! A deadline that moves with every request, for the price of one timer entry a timeout rather than one a request.
+//! A timer for a deadline that moves with every request. It is set once for each timeout, not once for each request.
 
 use std::{
     pin::Pin,
@@ -8,11 +8,11 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Far enough to be never, near enough not to overflow a timer.
+/// Longer spans are cut to this: a timer cannot hold any span, and no connection lives that long.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A timer that is left standing when the deadline moves away from it: when it rings early it is set anew. So a
-/// connection that serves a thousand requests a second touches the runtime's timer wheel once a timeout.
+/// A timer that is not changed when its deadline moves to a later time. It then fires early and is set again. So a
+/// connection with a thousand requests a second sets a timer once for each timeout.
 #[derive(Default, Debug)]
 pub struct Alarm(Option<Pin<Box<Sleep>>>);
 

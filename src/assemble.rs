@@ -306,7 +306,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let ring = KeyRing::new(&config.session.keys, random.clone());
     let guesses = Guesses::new(config.guesses, &world.store, ring.mac_key(), clock.clone());
     let guesses = Arc::new(guesses);
-    let parts = authority::Parts {
+    let parts = authority::Deps {
         caller: caller.clone(),
         providers: providers.clone(),
         http,

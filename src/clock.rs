@@ -1,4 +1,4 @@
-//! Now, as an argument: one clock decides every expiry, and a test can move it.
+//! The clock that decides all expiry. It is passed as an argument, so that a test can move it.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// A point in time: milliseconds since the Unix epoch. Arithmetic saturates.
+/// A point in time: milliseconds since the Unix epoch, possibly negative. Arithmetic saturates.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -23,7 +23,7 @@ impl Timestamp {
         Self(millis)
     }
 
-    /// The moment `secs` seconds after the Unix epoch, as a JWT's NumericDate (RFC 7519 section 2) says it.
+    /// The moment `secs` seconds after the Unix epoch, the unit of NumericDate (RFC 7519 section 2).
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
@@ -38,13 +38,13 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// This moment and `span` more.
+    /// The moment `span` later.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(millis(span)))
     }
 
-    /// This moment, `span` earlier.
+    /// The moment `span` earlier.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(millis(span)))
@@ -55,7 +55,7 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// RFC 3339 in UTC, to the second.
+    /// RFC 3339 in UTC, in whole seconds. A moment after the year 9999 is written as the end of that year.
     pub fn rfc3339(self) -> String {
         OffsetDateTime::from_unix_timestamp(self.as_secs())
             .ok()
@@ -63,7 +63,7 @@ impl Timestamp {
             .unwrap_or_else(|| "9999-12-31T23:59:59Z".to_owned())
     }
 
-    /// The same moment as the standard library's type (for HTTP dates).
+    /// The same moment as the standard library's type, for HTTP dates.
     pub fn system_time(self) -> SystemTime {
         let from_epoch = Duration::from_millis(self.0.unsigned_abs());
         let time = if self.0 >= 0 { UNIX_EPOCH.checked_add(from_epoch) } else { UNIX_EPOCH.checked_sub(from_epoch) };
@@ -75,10 +75,10 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The source of now. Cheap to clone; clones of a manual clock move together.
+/// A clock. Cheap to clone; clones of a movable clock move together.
 #[derive(Clone)]
 pub struct Clock {
-    /// How far a manual clock stands from the system's, in milliseconds.
+    /// How far a movable clock is ahead of the system's, in milliseconds.
     ahead: Option<Arc<AtomicI64>>,
 }
 
@@ -93,14 +93,14 @@ impl Clock {
         Self { ahead: Some(Arc::new(AtomicI64::new(0))) }
     }
 
-    /// Now.
+    /// The current time.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn now(&self) -> Timestamp {
         let system = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
         Timestamp(system.saturating_add(self.ahead.as_ref().map_or(0, |a| a.load(Ordering::Relaxed))))
     }
 
-    /// Moves a movable clock forward; a system clock stays as it is.
+    /// Moves a movable clock forward. Has no effect on the system's clock.
     pub fn advance(&self, span: Duration) {
         if let Some(ahead) = &self.ahead {
             ahead.fetch_add(millis(span), Ordering::Relaxed);

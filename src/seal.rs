@@ -1,7 +1,9 @@
-//! The seal on cookies and on what the store keeps: AES-256-GCM under a key ring, bound to purpose, format version and number of parts.
+//! Seals cookies and records of the store: AES-256-GCM under a key ring, bound to purpose, format version and number of
+//! parts.
 //!
-//! Text form: `KEYID.PARTS.BASE64URL(salt ‖ ciphertext ‖ tag)`. Each seal has its own key and nonce, derived by HKDF-SHA-256 (RFC 5869) from the ring's key and a
-//! random 16-byte salt, so that the limit of 2^32 random nonces for one key does not bind the ring's keys.
+//! Text form: `KEYID.PARTS.BASE64URL(salt ‖ ciphertext ‖ tag)`. Each sealed value has its own key and nonce, derived by
+//! HKDF-SHA-256 (RFC 5869) from a key of the ring and a random 16-byte salt. So the limit of 2^32 random nonces for one
+//! key does not apply to the keys of the ring.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -12,9 +14,11 @@ use zeroize::Zeroizing;
 
 use crate::secret::{Random, RefreshToken, Secret};
 
-/// Goes up when what is inside a seal changes in a way that old code would misread.
+/// Version of the sealed contents. It is raised when older code would misread them.
 const FORMAT: u8 = 1;
+/// Octets of the salt.
 const SALT: usize = 16;
+/// Octets of the AES-GCM tag.
 const TAG: usize = 16;
 
 /// A sealing key: 32 random bytes.
@@ -28,7 +32,8 @@ impl std::fmt::Debug for SealKey {
 }
 
 impl SealKey {
-    /// Reads 32 bytes in base64: standard or URL-safe, padded or not, white space at the ends ignored.
+    /// Reads 32 bytes in base64 (RFC 4648): standard or URL-safe alphabet, padded or not. White space at the ends is
+    /// ignored. `None` if it is anything else.
     pub fn from_base64(text: &Secret) -> Option<Self> {
         use base64::{
             Engine as _,
@@ -43,7 +48,7 @@ impl SealKey {
         })
     }
 
-    /// The key's name in cookies and in what `check` prints: 8 hex digits of its SHA-256.
+    /// The key's id in sealed values and in the output of `check`: 8 hex digits of its SHA-256.
     pub fn id(&self) -> String {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_slice());
         let [a, b, c, d] = [0, 1, 2, 3].map(|i| digest.as_ref()[i]);
@@ -51,16 +56,16 @@ impl SealKey {
     }
 }
 
-/// What a seal is for: a value sealed for one purpose opens for no other.
+/// What a value is sealed for. It opens for this purpose only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose<'a> {
     /// `sb_at`.
     Access,
     /// `sb_rt`.
     Refresh,
-    /// `sb_tx…`, under this id.
+    /// `sb_tx…`: the login attempt with this id.
     Attempt(&'a str),
-    /// A refresh result, readable with the old refresh token alone.
+    /// A refresh result in the store. It opens only with the old refresh token.
     Result(&'a RefreshToken),
     /// The nonce of `POST /{provider}/nonce`.
     Nonce,
@@ -68,24 +73,25 @@ pub enum Purpose<'a> {
     Challenge,
     /// The digits of a one-time code in the store.
     Code,
-    /// A refresh token of the gateway's own.
+    /// A refresh token that the gateway issued.
     OwnRefresh,
-    /// What the store keeps with a family of those.
+    /// The record that the store keeps with a family of the gateway's own refresh tokens.
     Record,
 }
 
 /// Why a value did not open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Sealed by a key that is not in the ring (a rolling rotation, another deployment): to be left alone.
+    /// Sealed with a key that is not in the ring: by an instance with newer keys, or by another deployment. A cookie
+    /// that does not open for this reason must not be deleted.
     #[error("sealed with an unknown key")]
     UnknownKey,
-    /// The key is ours and the seal is broken, or the text has no such form.
+    /// Sealed with a key of the ring but changed since, or the text does not have the form of a sealed value.
     #[error("the seal is broken")]
     Broken,
 }
 
-/// The session keys: the first seals, all open.
+/// The session keys. The first seals, all open.
 #[derive(Clone)]
 pub struct KeyRing {
     keys: Vec<RingKey>,
@@ -99,14 +105,17 @@ struct RingKey {
 }
 
 impl KeyRing {
+    /// A ring of these keys.
+    ///
     /// # Panics
-    /// Without a key: the configuration always has one.
+    /// If there is no key. The configuration always has one.
     pub fn new(keys: &[SealKey], random: Random) -> Self {
         assert!(!keys.is_empty(), "the configuration holds at least one session key");
         Self { keys: keys.iter().map(|key| RingKey { id: key.id(), key: key.clone() }).collect(), random }
     }
 
-    /// Seals `plain`, to be split into parts whose number `parts` finds from the length of the text.
+    /// Seals `plain`. The text will be split into parts; `parts` gives their number for a text of this length in
+    /// octets.
     ///
     /// # Panics
     /// Never: AES-GCM seals anything under 64 GiB.
@@ -114,7 +123,7 @@ impl KeyRing {
         let ring_key = &self.keys[0];
         let body_len = ((SALT + plain.len() + TAG) * 4).div_ceil(3);
         let head = |n: usize| format!("{}.{n}.", ring_key.id);
-        // The number's own digits may tip the text over into one part more.
+        // The text contains the number of parts, so a longer number may need one part more.
         let mut count = 1;
         while parts(head(count).len() + body_len) > count {
             count = parts(head(count).len() + body_len);
@@ -133,7 +142,7 @@ impl KeyRing {
         text
     }
 
-    /// Opens what [`KeyRing::seal`] made of `parts` parts put together.
+    /// Opens a text of [`KeyRing::seal`] whose `parts` parts have been joined.
     pub fn open(&self, purpose: Purpose<'_>, text: &[u8], parts: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (ring_key, rest) = self.key_of(text)?;
         let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
@@ -152,19 +161,19 @@ impl KeyRing {
         Ok(Zeroizing::new(sealed[SALT..SALT + plain].to_vec()))
     }
 
-    /// How many parts the text that begins with `first` says it has.
+    /// The number of parts that a sealed text declares; `first` is its first part.
     pub fn parts_of(&self, first: &[u8]) -> Result<usize, OpenError> {
         let (_, rest) = self.key_of(first)?;
         let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
         declared_parts(&rest[..dot]).ok_or(OpenError::Broken)
     }
 
-    /// The key of keyed digests that goes with the key that seals.
+    /// The key for keyed digests, derived from the key that seals.
     pub fn mac_key(&self) -> MacKey {
         MacKey::derived(&self.keys[0].key)
     }
 
-    /// The key of keyed digests that goes with the key that sealed `text`.
+    /// The key for keyed digests, derived from the key that sealed `text`.
     pub fn mac_key_of(&self, text: &[u8]) -> Result<MacKey, OpenError> {
         Ok(MacKey::derived(&self.key_of(text)?.0.key))
     }
@@ -176,7 +185,7 @@ impl KeyRing {
     }
 }
 
-/// A key of keyed digests, derived from a session key.
+/// A key for keyed digests, derived from a session key.
 #[derive(Clone)]
 pub struct MacKey(hmac::Key);
 
@@ -187,7 +196,7 @@ impl MacKey {
         Self(key)
     }
 
-    /// HMAC-SHA-256 (RFC 2104) over length-prefixed parts, so that no two lists of parts meet.
+    /// HMAC-SHA-256 (RFC 2104) over length-prefixed parts, so that different lists of parts never give the same input.
     ///
     /// # Panics
     /// Never: HMAC-SHA-256 gives 32 bytes.
@@ -207,7 +216,8 @@ impl std::fmt::Debug for MacKey {
     }
 }
 
-/// One spelling for each number: another text of the same seal would be another cookie for whoever remembers cookies by their bytes.
+/// Reads the number of parts, 1 to 99. Each number has one spelling only: with a second one, one sealed value could be
+/// sent as two different cookies, and caches go by the cookie's octets.
 fn declared_parts(digits: &[u8]) -> Option<usize> {
     let digit = |byte: u8| char::from(byte).to_digit(10).map(|digit| digit as usize);
     match digits {
@@ -265,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn what_one_key_sealed_opens_under_a_ring_that_still_has_it() {
+    fn a_value_opens_with_any_ring_that_has_the_key_that_sealed_it() {
         let sealed = ring(&[1]).seal(Purpose::Access, b"token", |_| 1);
         assert_eq!(ring(&[2, 1]).open(Purpose::Access, sealed.as_bytes(), 1).unwrap().as_slice(), b"token");
         assert_eq!(ring(&[2]).open(Purpose::Access, sealed.as_bytes(), 1).unwrap_err(), OpenError::UnknownKey);
     }
 
     #[test]
-    fn a_value_opens_for_its_own_purpose_and_part_count_alone() {
+    fn a_value_opens_only_for_its_own_purpose_and_number_of_parts() {
         let ring = ring(&[1]);
         let sealed = ring.seal(Purpose::Attempt("a"), b"x", |_| 1);
         let reads = |purpose| ring.open(purpose, sealed.as_bytes(), 1).is_ok();
@@ -285,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_declared_number_of_parts_is_the_number_the_text_takes() {
+    fn the_declared_number_of_parts_is_the_number_that_the_text_needs() {
         let ring = ring(&[1]);
         let parts = |len: usize| len.div_ceil(100).max(1);
         for len in 0..1200 {
@@ -297,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_value_has_one_spelling() {
+    fn another_spelling_of_the_number_of_parts_does_not_open() {
         let ring = ring(&[1]);
         let sealed = ring.seal(Purpose::Access, b"x", |_| 1);
         for number in ["+1", "01", "001", "", "1 ", "0", "00", "-1", "100", "\u{661}"] {
@@ -308,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_opens_with_the_old_refresh_token_alone() {
+    fn a_result_opens_only_with_the_old_refresh_token() {
         let ring = ring(&[1]);
         let sealed = ring.seal(Purpose::Result(&RefreshToken::new("old")), b"tokens", |_| 1);
         assert!(ring.open(Purpose::Result(&RefreshToken::new("old")), sealed.as_bytes(), 1).is_ok());
@@ -316,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn keyed_digests_follow_the_key_that_sealed_and_the_borders_of_their_parts() {
+    fn keyed_digests_differ_by_key_and_by_the_borders_of_their_parts() {
         let (old, new) = (ring(&[1]), ring(&[2, 1]));
         let sealed = old.seal(Purpose::Challenge, b"x", |_| 1);
         let of_old = new.mac_key_of(sealed.as_bytes()).unwrap();
@@ -334,13 +344,13 @@ mod tests {
         for n in 0..100_000_u32 {
             let sealed = wrong.seal(Purpose::Access, &n.to_be_bytes(), |_| 1);
             assert_eq!(ours.open(Purpose::Access, sealed.as_bytes(), 1).unwrap_err(), OpenError::UnknownKey);
-            // Whoever knows the name of our key knows no more.
+            // The id of our key alone opens nothing.
             assert_eq!(ours.open(Purpose::Access, renamed(&sealed).as_bytes(), 1).unwrap_err(), OpenError::Broken);
         }
     }
 
     #[test]
-    fn every_flipped_character_and_every_truncation_is_found() {
+    fn no_changed_character_and_no_truncation_opens() {
         let ring = ring(&[1]);
         let sealed = ring.seal(Purpose::Refresh, b"a refresh token of some length", |_| 1).into_bytes();
         for i in 0..sealed.len() {

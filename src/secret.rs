@@ -1,4 +1,4 @@
-//! Secrets: printed as `***`, compared in constant time, wiped when dropped; and the randomness they are made of.
+//! Secrets, which are printed as `***`, compared in constant time and wiped when dropped; and the source of randomness.
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A secret text. It has no `Display`, its `Debug` is `***`, and `==` takes the same time wherever two secrets differ.
+/// A secret text. It has no `Display`, its `Debug` is `***`, and `==` takes a time that depends on the lengths only.
 #[derive(Clone, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `text` as a secret.
+    /// Makes `text` a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that must send or hash it.
+    /// The text, for the place that must send or hash it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// True where nothing was given.
+    /// True if the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -44,7 +44,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Compares two byte strings in a time that depends on their length alone.
+/// Compares two byte strings in a time that depends on their lengths only.
 pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
@@ -57,12 +57,12 @@ macro_rules! token {
         pub struct $name(Secret);
 
         impl $name {
-            /// Takes the token's text.
+            /// The token with this text.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(Secret::new(text))
             }
 
-            /// The token's text, for the one place that must send, seal or hash it.
+            /// The token's text, for the place that must send, seal or hash it.
             pub fn expose(&self) -> &str {
                 self.0.expose()
             }
@@ -113,7 +113,7 @@ impl Random {
     /// `N` random bytes.
     ///
     /// # Panics
-    /// Where the operating system has no randomness to give: nothing safe can be done then.
+    /// If the operating system's random source fails: nothing can be done safely then.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.fill(&mut bytes);
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_never_shows_itself() {
+    fn a_secret_is_printed_as_stars_and_compared_by_its_text() {
         let secret = Secret::new("hunter2");
         let token = AccessToken::new("hunter2");
         assert_eq!(format!("{secret:?} {token:?}"), "*** AccessToken(***)");

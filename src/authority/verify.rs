@@ -1,67 +1,97 @@
-//! `[authority.verify]`: whether an access token is what the authority issued (RFC 9068 section 4).
+//! `[authority.verify]`: verifies that an access token was issued by the authority (RFC 9068 section 4).
 
 use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
+use url::Url;
 
-use super::{Authority, Gateway, Verify, VerifyKeys};
 use crate::{
     clock::{Clock, Timestamp},
     oidc::{self, Claims, Jws, KeySource, SignatureVerdict, Unavailable},
-    secret::{AccessToken, Random},
+    secret::{AccessToken, Random, Secret},
     signing::Signer,
 };
+
+/// `[authority.verify]`.
+#[derive(Clone, Debug)]
+pub struct VerifySettings {
+    /// Where the keys are.
+    pub keys: VerifyKeys,
+    /// Accepted algorithms. Empty: HS256 for a shared secret, otherwise all asymmetric ones.
+    pub algorithms: Vec<Algorithm>,
+    /// The expected `iss`; `None`: not checked.
+    pub issuer: Option<String>,
+    /// The expected `aud`; `None`: not checked.
+    pub audience: Option<String>,
+}
+
+/// Where the keys of access tokens come from.
+#[derive(Clone, Debug)]
+pub enum VerifyKeys {
+    /// The URL of a JWK set (RFC 7517 section 5).
+    Jwks(Url),
+    /// A shared secret: its UTF-8 bytes are the key.
+    Secret(Secret),
+    /// A public key in PEM.
+    PublicKey(String),
+}
 
 /// The claims of an access token.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AccessClaims {
     /// The claims.
     pub claims: Claims,
-    /// True if `[authority.verify]` vouches for them; else they are as they came from the authority.
+    /// True if the signature was verified. False: the token came straight from the authority.
     pub verified: bool,
 }
 
 /// Why an access token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// Its time is over. Whether the rest would have passed is not said.
+    /// It has expired. The signature was not checked.
     #[error("the access token has expired")]
     Expired,
-    /// It is not what the authority issued for us, as a look at it shows.
+    /// It is no token of this authority for this audience. The signature was not checked.
     #[error("the access token is not genuine")]
     Invalid,
-    /// Its signature is none of the authority's: it took the time of checking one to know that.
+    /// Its signature was checked and is not the authority's.
     #[error("the access token is forged")]
     Forged,
-    /// The keys cannot be had now.
+    /// The keys are not available at this moment.
     #[error("the access token cannot be verified now")]
     Unavailable(#[source] Arc<Unavailable>),
 }
 
-/// `authority.verify.public_key` is no public key in PEM.
+/// `authority.verify.public_key` is no RSA, EC or Ed25519 public key in PEM.
 #[derive(Debug, thiserror::Error)]
 #[error("authority.verify.public_key holds no RSA, EC or Ed25519 public key in PEM")]
 pub struct BadKey;
 
-impl Authority {
-    /// Whether there is a `[authority.verify]`.
-    pub fn verifies(&self) -> bool {
+/// What an authority's access tokens are checked with.
+pub(super) struct AccessTokenChecks {
+    verifier: Option<Verifier>,
+    clock: Clock,
+}
+
+impl AccessTokenChecks {
+    pub(super) fn new(verifier: Option<Verifier>, clock: Clock) -> Self {
+        Self { verifier, clock }
+    }
+
+    /// True if signatures are verified.
+    pub(super) fn verify_signatures(&self) -> bool {
         self.verifier.is_some()
     }
 
-    /// A token that somebody shows, if all that is cheap to check speaks for it and its time is not over by more than `leeway`.
-    pub fn read_access_token<'a>(&'a self, token: &'a str, leeway: Duration) -> Result<ShownToken<'a>, VerifyError> {
+    /// Checks what is cheap to check of a shown token, and that it has not expired by more than `leeway`.
+    pub(super) fn read<'a>(&'a self, token: &'a str, leeway: Duration) -> Result<ShownToken<'a>, VerifyError> {
         let verifier = self.verifier.as_ref().ok_or(VerifyError::Invalid)?;
         verifier.read(token, Some((self.clock.now(), leeway)))
     }
 
-    /// The claims of a token that the authority gave earlier and that nobody could change since: out of our own seal.
-    pub fn claims_of(&self, token: &AccessToken) -> Option<Claims> {
-        oidc::claims_as_received(token.expose())
-    }
-
-    /// The claims of a token that the authority gives just now; its time may be over already, by its clock or ours.
+    /// The claims of a token that the authority has just issued; `None` if it is no JWT. Its times are not checked,
+    /// because the authority's clock may differ from ours.
     pub(super) async fn claims_of_new(&self, token: &AccessToken) -> Result<Option<AccessClaims>, VerifyError> {
         if let Some(verifier) = &self.verifier {
             let verified = match verifier.read(token.expose(), None) {
@@ -70,17 +100,19 @@ impl Authority {
             };
             match verified {
                 Ok(claims) => return Ok(Some(AccessClaims { claims, verified: true })),
-                // Where the token came from vouches for it until the keys are there; it must not be lost, for it may be the only one.
+                // Without the keys the token is accepted unverified, because it came from the authority itself.
+                // Refusing it could lose the only valid tokens.
                 Err(VerifyError::Unavailable(error)) => {
-                    tracing::warn!(%error, "authority: keys of [authority.verify] not available");
+                    tracing::warn!(%error, "authority: the keys of [authority.verify] are not available");
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(self.claims_of(token).map(|claims| AccessClaims { claims, verified: false }))
+        Ok(oidc::claims_as_received(token.expose()).map(|claims| AccessClaims { claims, verified: false }))
     }
 }
 
+/// Verifies access tokens by their keys, algorithms, issuer and audience.
 pub(super) struct Verifier {
     keys: KeySource,
     algorithms: Vec<Algorithm>,
@@ -89,7 +121,12 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(settings: Verify, http: oidc::Http, clock: Clock, random: Random) -> Result<Self, BadKey> {
+    pub(super) fn new(
+        settings: VerifySettings,
+        http: oidc::Http,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, BadKey> {
         let defaults: &[Algorithm] = match &settings.keys {
             VerifyKeys::Secret(_) => &[Algorithm::HS256],
             VerifyKeys::Jwks(_) | VerifyKeys::PublicKey(_) => oidc::ASYMMETRIC,
@@ -103,24 +140,24 @@ impl Verifier {
         Ok(Self { keys, algorithms, issuer: settings.issuer, audience: settings.audience })
     }
 
-    /// Verifies what the gateway itself issued.
-    pub(super) fn of_own(gateway: &Gateway, signer: &Signer) -> Self {
+    /// Verifies the gateway's own access tokens.
+    pub(super) fn of_own(issuer: &str, audience: &str, signer: &Signer) -> Self {
         Self {
-            keys: KeySource::set(&signer.jwks()).expect("what is published is a key set"),
+            keys: KeySource::set(&signer.jwks()).expect("the published keys are a JWK set"),
             algorithms: oidc::ASYMMETRIC.to_vec(),
-            issuer: Some(gateway.issuer.clone()),
-            audience: Some(gateway.audience.clone()),
+            issuer: Some(issuer.to_owned()),
+            audience: Some(audience.to_owned()),
         }
     }
 
-    /// What is cheap to check; the time is looked at where `when` says what it is.
+    /// Checks what is cheap to check. Times are checked if `when` gives the current time and the leeway.
     fn read<'a>(&'a self, token: &'a str, when: Option<(Timestamp, Duration)>) -> Result<ShownToken<'a>, VerifyError> {
         let token = Jws::parse(token).ok_or(VerifyError::Invalid)?;
         if !self.algorithms.contains(&token.algorithm) {
             return Err(VerifyError::Invalid);
         }
-        let kind = token.kind.as_deref().map(str::to_ascii_lowercase);
-        if !matches!(kind.as_deref(), None | Some("jwt" | "at+jwt" | "application/at+jwt")) {
+        let typ = token.kind.as_deref().map(str::to_ascii_lowercase);
+        if !matches!(typ.as_deref(), None | Some("jwt" | "at+jwt" | "application/at+jwt")) {
             return Err(VerifyError::Invalid);
         }
         if self.issuer.as_deref().is_some_and(|issuer| token.claims.get("iss").and_then(Value::as_str) != Some(issuer))
@@ -137,14 +174,14 @@ impl Verifier {
     }
 }
 
-/// An access token that looks like one of the authority's. Its signature is still to be checked, which costs as much as hundreds of looks.
+/// An access token that passed the cheap checks. Checking its signature costs several hundred times as much.
 pub struct ShownToken<'a> {
     token: Jws<'a>,
     verifier: &'a Verifier,
 }
 
 impl ShownToken<'_> {
-    /// Its claims, if it is genuine.
+    /// Checks the signature and returns the claims.
     pub async fn verify(self) -> Result<Claims, VerifyError> {
         match self.verifier.keys.verify(&self.token, &self.verifier.algorithms).await {
             Ok(SignatureVerdict::Genuine) => Ok(self.token.claims),

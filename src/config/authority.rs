@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     authority::{
-        Answer, Backend, CREDENTIALS, CodeLogin, EXCHANGE, Kind, LOGIN_NOTIFY, OTP, REFRESH, SIGN_OUT, Settings,
-        Verify, VerifyKeys,
+        AnswerFields, AuthorityKind, BackendSettings, CREDENTIALS, CodeLogin, EXCHANGE, LOGIN_NOTIFY, OTP, REFRESH,
+        SIGN_OUT, Settings, VerifyKeys, VerifySettings,
     },
     call::Template,
     channel::Channel,
@@ -74,9 +74,9 @@ pub(super) fn authority(
                 let message = "authority `provider`, but there is no provider: nobody could log in";
                 around.problems.complain(section.place("kind"), message, help);
             }
-            Kind::Provider
+            AuthorityKind::Provider
         }
-        Issuer::Backend => Kind::Backend(Box::new(backend(section, upstreams, has_providers, &codes, root, around)?)),
+        Issuer::Backend => AuthorityKind::Backend(Box::new(backend(section, upstreams, has_providers, &codes, root, around)?)),
         Issuer::Gateway => {
             if !has_providers && codes.is_empty() {
                 let help = "write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`";
@@ -92,7 +92,7 @@ pub(super) fn authority(
                 );
             }
             let own = gateway::gateway(&section.section("gateway"), &root.section("session"), server, codes, around);
-            Kind::Gateway(Box::new(own?))
+            AuthorityKind::Gateway(Box::new(own?))
         }
     };
     Some(Settings { kind, verify, notify })
@@ -105,7 +105,7 @@ fn backend(
     codes: &[CodeLogin],
     root: &Section<'_>,
     around: &mut Surroundings<'_>,
-) -> Option<Backend> {
+) -> Option<BackendSettings> {
     let upstream = upstream(section, "upstream", upstreams, around);
     if !section.has("upstream") {
         around.problems.complain(
@@ -126,7 +126,7 @@ fn backend(
     let refresh = call("refresh", REFRESH);
     let signout = call("signout", SIGN_OUT);
     let answer = section.section("answer");
-    Some(Backend {
+    Some(BackendSettings {
         upstream: upstream?,
         exchange,
         credentials,
@@ -134,7 +134,7 @@ fn backend(
         refresh,
         refused: refused(&section.section("refresh")),
         signout,
-        answer: Answer {
+        answer: AnswerFields {
             access_token: answer.read("access_token", form::answer),
             refresh_token: answer.read("refresh_token", form::answer),
             expires_in: answer.read("expires_in", form::answer),
@@ -301,7 +301,7 @@ fn complain_of_missing_calls(
     }
 }
 
-fn verify(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Verify> {
+fn verify(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<VerifySettings> {
     let given: Vec<_> = ["jwks_url", "secret", "public_key"].into_iter().filter(|key| section.has(key)).collect();
     let [kind] = given[..] else {
         let message = "`[authority.verify]` needs one of `jwks_url`, `secret` and `public_key`";
@@ -341,7 +341,7 @@ fn verify(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Verify
         "secret" => VerifyKeys::Secret(around.secret(section, "secret")?),
         _ => VerifyKeys::PublicKey(public_key(section, around)?),
     };
-    Some(Verify {
+    Some(VerifySettings {
         keys,
         algorithms: algorithms.into_iter().map(|(algorithm, _)| algorithm).collect(),
         issuer: section.optional("issuer", form::text),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{authority::Issuer, form, providers, secrets::Surroundings, section::Section, server::Server, template};
 use crate::{
-    authority::{CLAIMS, CodeLogin, Gateway, OWN_CLAIMS},
+    authority::{CLAIMS, CodeLogin, GatewaySettings, OWN_CLAIMS},
     channel::Channel,
 };
 
@@ -52,7 +52,7 @@ pub(super) fn gateway(
     server: &Server,
     codes: Vec<CodeLogin>,
     around: &mut Surroundings<'_>,
-) -> Option<Gateway> {
+) -> Option<GatewaySettings> {
     let public_url = server.public_url.as_ref()?.origin().ascii_serialization();
     let access_token_lifetime = section.read("access_token_lifetime", form::duration);
     if access_token_lifetime < Duration::from_secs(1) {
@@ -74,7 +74,7 @@ pub(super) fn gateway(
             around.problems.complain(section.place(key), format!("`{key}` is empty"), "leave it out for the default");
         }
     }
-    Some(Gateway {
+    Some(GatewaySettings {
         issuer: section.optional("issuer", form::text).unwrap_or_else(|| public_url.clone()),
         audience: section.optional("audience", form::text).unwrap_or(public_url),
         access_token_lifetime,

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use crate::{
-    authority::Kind,
+    authority::AuthorityKind,
     channel::Channel,
     hygiene,
     route::{self, Access, Decision, Found, Who},
@@ -288,8 +288,8 @@ fn claims_in(
         HeaderPiece::Literal(_) => None,
     });
     let refresh = match &authority.kind {
-        Kind::Backend(backend) => backend.refresh.as_ref(),
-        Kind::Provider | Kind::Gateway(_) => None,
+        AuthorityKind::Backend(backend) => backend.refresh.as_ref(),
+        AuthorityKind::Provider | AuthorityKind::Gateway(_) => None,
     };
     let notify = otp.channels().filter_map(|(_, channel)| channel.notify.as_ref());
     let mut claims: Vec<_> = in_headers.chain(refresh.into_iter().chain(notify).flat_map(template::claims)).collect();

@@ -7,7 +7,7 @@ use super::{
     tree::{Node, Place},
 };
 use crate::{
-    authority::{Backend, Kind},
+    authority::{AuthorityKind, BackendSettings},
     call::{Piece, Template},
     channel::Channel,
     otp::{ChannelSettings, Purpose},
@@ -39,10 +39,10 @@ impl Config {
         issuing.into_iter().flatten().flatten().chain(&self.authority.notify).chain(notify)
     }
 
-    fn backend(&self) -> Option<&Backend> {
+    fn backend(&self) -> Option<&BackendSettings> {
         match &self.authority.kind {
-            Kind::Backend(backend) => Some(backend),
-            Kind::Provider | Kind::Gateway(_) => None,
+            AuthorityKind::Backend(backend) => Some(backend),
+            AuthorityKind::Provider | AuthorityKind::Gateway(_) => None,
         }
     }
 }

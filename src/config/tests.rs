@@ -127,7 +127,7 @@ fn the_smallest_file_loads_with_every_default() {
     assert_eq!(session.expose_claims, ["sub", "email", "name", "role"]);
     assert_eq!(config.replay_body, 65536);
     assert_eq!((config.listen.drain, config.listen.drain_delay), (Duration::from_secs(30), Duration::ZERO));
-    assert!(matches!(config.authority.kind, Kind::Provider));
+    assert!(matches!(config.authority.kind, AuthorityKind::Provider));
     let google = &config.providers[0];
     assert_eq!((google.preset, google.issuer.as_str()), (Preset::Google, "https://accounts.google.com/"));
     assert_eq!(google.authorize_params[0], ("access_type".to_owned(), "offline".to_owned()));
@@ -161,7 +161,7 @@ fn the_sample_of_the_repository_loads_without_a_warning() {
     assert_eq!(config.session.longest_timeout, Duration::from_mins(5));
     assert_eq!(config.hygiene.hosts, ["app.example.kr"]);
     assert!(config.hygiene.own_headers.iter().any(|name| name == "x-user-id"));
-    let Kind::Backend(backend) = config.authority.kind else { panic!("the sample has a backend") };
+    let AuthorityKind::Backend(backend) = config.authority.kind else { panic!("the sample has a backend") };
     let exchange = backend.exchange.unwrap();
     assert_eq!(exchange.path, Text(vec![Piece::Literal("/auth/".into()), Piece::Placeholder(Placeholder::Provider)]));
     let Body::Json(Json::Object(fields)) = exchange.body else { panic!("the sample sends an object") };
@@ -636,7 +636,7 @@ fn a_gateway_that_issues_needs_to_be_told_little() {
         said(&warnings),
         "7:8 the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session → write `[store]` with a `kind` that outlives the process\n"
     );
-    let Kind::Gateway(gateway) = &config.authority.kind else { panic!("{:?}", config.authority.kind) };
+    let AuthorityKind::Gateway(gateway) = &config.authority.kind else { panic!("{:?}", config.authority.kind) };
     assert_eq!((&*gateway.issuer, &*gateway.audience), ("https://app.example", "https://app.example"));
     assert_eq!((gateway.access_token_lifetime, &*gateway.default_role), (Duration::from_mins(10), "user"));
     assert_eq!((gateway.idle, gateway.refresh_grace), (config.session.idle, config.session.refresh_grace));
@@ -654,7 +654,7 @@ fn a_gateway_that_issues_needs_to_be_told_little() {
         .replace("roles.admin", "issuer = \"i\"\naudience = \"a\"\naccess_token_lifetime = \"5m\"\ndefault_role = \"guest\"\nclaims = { mail = \"{claims.email}\", by = { name = \"{provider}\" } }\nroles.admin")
         .replace("[session]", "[session]\nseal = false");
     let config = read(&more).unwrap_or_else(|complaints| panic!("{complaints}")).config;
-    let Kind::Gateway(gateway) = config.authority.kind else { panic!("a gateway") };
+    let AuthorityKind::Gateway(gateway) = config.authority.kind else { panic!("a gateway") };
     assert_eq!((&*gateway.issuer, &*gateway.audience, &*gateway.default_role), ("i", "a", "guest"));
     assert_eq!(gateway.claims.unwrap()[0], ("mail".to_owned(), Json::Value(Placeholder::Claim("email".into()))));
 }
@@ -700,7 +700,7 @@ fn what_rests_on_the_gateways_word_carries_an_assertion_and_is_out_of_reach() {
     let own_calls = config.own_calls();
     assert!(["/social", "/auth/otp", "/auth/login"].iter().all(|path| own_calls.meets(0, &http::Method::POST, path)));
     let backend = |text: &str| match read(text).unwrap().config.authority.kind {
-        Kind::Backend(backend) => backend,
+        AuthorityKind::Backend(backend) => backend,
         other => panic!("{other:?}"),
     };
     assert_eq!(backend(&text).otp.unwrap().assertion, Some("otp.login"));

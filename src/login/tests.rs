@@ -50,8 +50,8 @@ impl World {
         let providers = vec![Arc::new(fake.provider_with(provider))];
         let (clock, random, metrics) = (fake.clock.clone(), Random::system(), Arc::new(Metrics::new()));
         let authority = Authority::new(
-            authority::Settings { kind: authority::Kind::Provider, verify: None, notify: None },
-            authority::test_parts(Caller::new(vec![], 64 << 10).unwrap(), providers.clone(), &clock),
+            authority::Settings { kind: authority::AuthorityKind::Provider, verify: None, notify: None },
+            authority::test_deps(Caller::new(vec![], 64 << 10).unwrap(), providers.clone(), &clock),
         );
         let authority = Arc::new(authority.unwrap());
         let sessions = Sessions::new(

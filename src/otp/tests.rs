@@ -138,7 +138,7 @@ impl Counters for Down {
 struct Setup {
     purpose: Purpose,
     allow: Option<Allow>,
-    authority: authority::Kind,
+    authority: authority::AuthorityKind,
     notify: Option<Template>,
     backend: Option<Target>,
     limits: Limits,
@@ -154,7 +154,7 @@ impl Setup {
         Self {
             purpose,
             allow: None,
-            authority: authority::Kind::Provider,
+            authority: authority::AuthorityKind::Provider,
             notify: None,
             backend: None,
             limits,
@@ -174,7 +174,7 @@ impl Setup {
         let keys: Vec<_> = self.keys.iter().map(|byte| SealKey([*byte; 32].into())).collect();
         let signer = Signer::new(keys.iter().map(SigningKey::derived).collect(), "https://app.example.kr");
         let ring = KeyRing::new(&keys, random.clone());
-        let parts = authority::Parts {
+        let parts = authority::Deps {
             caller: caller.clone(),
             providers: vec![],
             http: oidc::http_client(oidc::AnswerSizes::default()).unwrap(),

@@ -142,7 +142,7 @@ impl Otps {
         let id = request.device_id.or(held.challenge.device_id);
         let name = request.device_name.as_deref().or(held.challenge.device_name.as_deref());
         let device = call.device(&self.sessions, &self.random, id, name);
-        let proof = Proof::Code(authority::Code {
+        let proof = Proof::Code(authority::ProvedAddress {
             channel: line.channel,
             address: held.address.domestic().to_owned(),
             address_e164: held.address.canonical().to_owned(),

@@ -1,36 +1,37 @@
-//! The cookies of those who asked for a one-time code: one for each channel, whose sealed value is the business of `otp`.
+//! The cookies of one-time code challenges: one for each channel. `otp` seals and opens their values.
 
 use std::time::Duration;
 
 use http::{HeaderMap, header};
 
-use super::{CookieChanges, Inner};
+use super::{cookies::CookieChanges, shared::Shared};
 use crate::channel::Channel;
 
-/// Challenges, as cookies.
+/// Keeps challenges in cookies.
 pub struct Challenges<'s> {
-    inner: &'s Inner,
+    shared: &'s Shared,
 }
 
 impl<'s> Challenges<'s> {
-    pub(super) fn new(inner: &'s Inner) -> Self {
-        Self { inner }
+    pub(super) fn new(shared: &'s Shared) -> Self {
+        Self { shared }
     }
 
-    /// The values of the cookie of `channel`: more than one where a neighbouring host set one too.
+    /// The values of the challenge cookie of `channel`. There may be more than one: other hosts of the site can set it
+    /// too.
     pub fn find<'h>(&self, headers: &'h HeaderMap, channel: Channel) -> Vec<&'h [u8]> {
-        let found = self.inner.jar.find(headers.get_all(header::COOKIE).iter());
+        let found = self.shared.jar.find(headers.get_all(header::COOKIE).iter());
         found.challenges.into_iter().filter(|(found, _)| *found == channel).map(|(_, value)| value).collect()
     }
 
-    /// Keeps a sealed challenge for `span`, rounded up to whole seconds.
+    /// Keeps a sealed challenge in a cookie for `span`, rounded up to whole seconds.
     pub fn keep(&self, channel: Channel, sealed: &str, span: Duration) -> CookieChanges {
         let max_age = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-        self.inner.jar.set_challenge(channel, sealed, max_age)
+        self.shared.jar.set_challenge(channel, sealed, max_age)
     }
 
-    /// Deletes the challenge of `channel`.
+    /// Deletes the challenge cookie of `channel`.
     pub fn clear(&self, channel: Channel) -> CookieChanges {
-        self.inner.jar.clear_challenge(channel)
+        self.shared.jar.clear_challenge(channel)
     }
 }

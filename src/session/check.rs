@@ -1,36 +1,43 @@
-//! What a session's tokens are worth at a moment: pure functions of sealed times and now.
+//! Whether a session's tokens are fresh, due or expired at a given moment. Pure functions of sealed times and that
+//! moment.
 
 use std::time::Duration;
 
-use super::{AccessGrant, RefreshGrant, Settings};
+use super::{
+    grant::{AccessGrant, RefreshGrant},
+    settings::Settings,
+};
 use crate::{clock::Timestamp, store::Sid};
 
-/// An access token that arrives already expired (a skewed clock) is used, and not refreshed again, for this long.
+/// An access token that arrives already expired (the authority's clock differs) is used for this long before it is
+/// refreshed.
 pub(super) const EXPIRED_ON_ARRIVAL: Duration = Duration::from_secs(5);
 
-/// What an access token is worth now.
+/// How fresh an access token is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Standing {
-    /// Good, and not to be refreshed yet.
-    Live,
-    /// Good, inside its margin: to be refreshed ahead.
+pub(super) enum Freshness {
+    /// Valid, and not to be refreshed yet.
+    Fresh,
+    /// Valid, and to be refreshed ahead of its expiry.
     Due,
     /// Past its expiry.
     Expired,
 }
 
-pub(super) fn standing(grant: &AccessGrant, now: Timestamp) -> Standing {
+pub(super) fn freshness(grant: &AccessGrant, now: Timestamp) -> Freshness {
     if now < grant.due_at {
-        Standing::Live
+        Freshness::Fresh
     } else if now < grant.expires_at {
-        Standing::Due
+        Freshness::Due
     } else {
-        Standing::Expired
+        Freshness::Expired
     }
 }
 
-/// Expiry − margin × (1 + j), margin = min(`refresh_ahead`, life / 5); j in 0…0.25 is stable for a `sid`, so that sessions issued together do not refresh together. A
-/// session in use is refreshed after half of `idle` at the latest, which seals a new time: else a short `idle` would end it in the middle of its use.
+/// From when on an access token is refreshed ahead: its expiry minus margin × (1 + j), where margin is the lesser of
+/// `refresh_ahead` and a fifth of its lifetime. j lies in 0…0.25 and is derived from the `sid`, so that sessions issued
+/// together are not refreshed together. At the latest after half of `idle`: the refresh seals a new time, without which
+/// a short `idle` would end a session that is in use.
 pub(super) fn due_at(
     sid: Sid,
     received_at: Timestamp,
@@ -44,22 +51,22 @@ pub(super) fn due_at(
     expires_at.minus(margin.mul_f64(1.0 + jitter)).min(received_at.plus(settings.idle / 2))
 }
 
-/// True where the session is past `absolute` since its login.
+/// True if the login is `absolute` ago or longer.
 pub(super) fn is_past_absolute(logged_in_at: Timestamp, now: Timestamp, settings: &Settings) -> bool {
     now.since(logged_in_at) >= settings.absolute
 }
 
-/// True where the session has lived, or gone without a refresh, for too long by what its access token says.
-pub(super) fn is_over_by_access(grant: &AccessGrant, now: Timestamp, settings: &Settings) -> bool {
-    // A raw token does not tell when it was received; its refresh token does.
+/// True if the session has ended by age (`absolute`) or without a refresh (`idle`), judged by its access token.
+pub(super) fn has_ended_by_access(grant: &AccessGrant, now: Timestamp, settings: &Settings) -> bool {
+    // An unsealed token does not carry its login and time of receipt; these are judged by the refresh token.
     grant
         .login
         .as_ref()
         .is_some_and(|login| is_past_absolute(login.at, now, settings) || now.since(grant.received_at) >= settings.idle)
 }
 
-/// True where the refresh token has been idle, or the session has lived, for too long.
-pub(super) fn is_over(grant: &RefreshGrant, now: Timestamp, settings: &Settings) -> bool {
+/// True if the session has ended by age (`absolute`) or without a refresh (`idle`), judged by its refresh token.
+pub(super) fn has_ended_by_refresh(grant: &RefreshGrant, now: Timestamp, settings: &Settings) -> bool {
     is_past_absolute(grant.login.at, now, settings) || now.since(grant.issued_at) >= settings.idle
 }
 
@@ -80,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_margin_is_a_fifth_of_a_short_life_and_a_minute_of_a_long_one() {
+    fn the_margin_is_a_fifth_of_a_short_lifetime_and_a_minute_of_a_long_one() {
         let ahead = |life: u64| {
             let expires = Timestamp::from_secs(100_000);
             expires
@@ -91,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_in_use_is_refreshed_before_it_would_have_idled() {
+    fn a_session_is_refreshed_after_half_of_idle_at_the_latest() {
         let (received, expires) = (Timestamp::from_secs(0), Timestamp::from_secs(86_400));
         let short = Settings { idle: Duration::from_secs(900), ..settings() };
         assert_eq!(

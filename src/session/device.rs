@@ -1,63 +1,75 @@
-//! The device of a session: an id that the gateway makes at the first login, and a name read from the User-Agent; and which devices have logged in before.
+//! The device of a session: an id that the gateway makes at the first login, a name that it reads from the User-Agent,
+//! and whether somebody has logged in on the device before.
 
 use std::time::Duration;
 
 use http::{HeaderMap, header};
 use uuid::Uuid;
 
-use super::{Sessions, grant::digest_of};
+use super::{cookies::LONGEST_LIFETIME, digest::digest_of, shared::Sessions};
 use crate::store::{Digest, StoreError};
 
-/// As long as a browser keeps the cookie.
-const REMEMBERED: Duration = Duration::from_secs(super::cookies::LONGEST_LIFETIME);
-/// Longer than a store takes to answer, whatever the clocks of a fleet say.
-const ASKED: Duration = Duration::from_secs(10);
-/// Who asks goes first for longer than the mark that asking leaves.
-const ASKING: Duration = Duration::from_secs(60);
+/// How long a device is known: as long as browsers keep its cookie.
+const KNOWN: Duration = Duration::from_secs(LONGEST_LIFETIME);
+/// How long the mark that a look-up leaves stays if it is not given back: longer than the store takes to answer, also
+/// if the clocks of the instances differ.
+const PROBE: Duration = Duration::from_secs(10);
+/// How long other look-ups of the same device are kept off: longer than [`PROBE`].
+const LOOK_UP: Duration = Duration::from_secs(60);
 
 impl Sessions {
-    /// Keeps in mind that somebody has logged in on this device. Where that fails it stays a stranger until the next login.
+    /// The device id in a request's device cookie; `None` if it is no UUID.
+    pub fn device_id(&self, headers: &HeaderMap) -> Option<Uuid> {
+        let value = self.shared.jar.find(headers.get_all(header::COOKIE).iter()).device?;
+        parse_id(std::str::from_utf8(value).ok()?)
+    }
+
+    /// Records this device as known. On a store error it counts as unknown until the next login.
     pub(crate) async fn remember_device(&self, id: Uuid) {
-        let now = self.inner.now();
-        if let Err(error) = self.inner.store.one_time.take(known(id), now.plus(REMEMBERED), now).await {
-            tracing::warn!(%error, "a device that logged in was not remembered");
+        let now = self.shared.now();
+        if let Err(error) = self.shared.store.one_time.take(known_mark(id), now.plus(KNOWN), now).await {
+            tracing::warn!(%error, "a device was not recorded as known; it counts as unknown until its next login");
         }
     }
 
-    /// Whether somebody has logged in on the device that a request names. No proof of who is there: scripts can read the cookie, and others can copy it. False where the store does not say.
+    /// Whether somebody has logged in on the device that the request's cookie names. It proves nothing about the
+    /// person: scripts can read the cookie, and others can copy it. False on a store error.
     pub(crate) async fn knows_device(&self, headers: &HeaderMap) -> bool {
         let Some(id) = self.device_id(headers) else { return false };
         self.has_logged_in(id).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "whether a device has logged in before is not known");
+            tracing::warn!(%error, "the store did not tell whether a device is known; it counts as unknown");
             false
         })
     }
 
-    /// The store tells what it remembers by taking it alone. One request at a time may ask about a device, else another would find the mark of the first and think it remembered.
+    /// The store has no look-up, only [`take`](crate::store::OneTime::take): a device is known if its mark cannot be
+    /// taken. One request at a time may try, because a second one would find the mark of the first and take the device
+    /// for known.
     async fn has_logged_in(&self, id: Uuid) -> Result<bool, StoreError> {
-        let (one_time, now) = (&self.inner.store.one_time, self.inner.now());
-        let asking = digest_of(&[b"asking for device", id.as_bytes()]);
-        if !one_time.take(asking, now.plus(ASKING), now).await? {
+        let (one_time, now) = (&self.shared.store.one_time, self.shared.now());
+        let look_up = digest_of(&[b"asking for device", id.as_bytes()]);
+        if !one_time.take(look_up, now.plus(LOOK_UP), now).await? {
             return Ok(false);
         }
-        let is_known = !one_time.take(known(id), now.plus(ASKED), now).await?;
+        let is_known = !one_time.take(known_mark(id), now.plus(PROBE), now).await?;
         if !is_known {
-            one_time.give_back(known(id), now).await?;
+            one_time.give_back(known_mark(id), now).await?;
         }
-        one_time.give_back(asking, now).await?;
+        one_time.give_back(look_up, now).await?;
         Ok(is_known)
     }
 }
 
-fn known(id: Uuid) -> Digest {
+fn known_mark(id: Uuid) -> Digest {
     digest_of(&[b"known device", id.as_bytes()])
 }
 
-/// A device name for people, e.g. `Chrome on Windows`, from the User-Agent; `Unknown device` where it says nothing known.
+/// A device name for people, for example `Chrome on Windows`, from the User-Agent; `Unknown device` if that names
+/// neither a known browser nor a known system.
 pub fn name(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let first =
-        |table: &[(&str, &'static str)]| table.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
+        |table: &[(&str, &'static str)]| table.iter().find(|(token, _)| agent.contains(token)).map(|(_, name)| *name);
     match (first(BROWSERS), first(SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(browser), None) => browser.to_owned(),
@@ -66,12 +78,12 @@ pub fn name(headers: &HeaderMap) -> String {
     }
 }
 
-/// A device id that an app or a cookie brings along: taken if it is a UUID.
+/// The device id that an app or a cookie sends; `None` if it is no hyphenated UUID.
 pub fn parse_id(text: &str) -> Option<Uuid> {
     (text.len() == 36).then(|| Uuid::parse_str(text).ok()).flatten()
 }
 
-// Order matters: each browser also names those it descends from.
+// The first match counts: each browser also names those that it descends from.
 const BROWSERS: &[(&str, &str)] = &[
     ("KAKAOTALK", "KakaoTalk"),
     ("NAVER(", "NAVER app"),
@@ -121,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_uuid_is_taken_as_a_device_id() {
+    fn a_device_id_that_is_no_hyphenated_uuid_is_ignored() {
         assert!(parse_id("7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11").is_some());
         assert!(parse_id("7b0e7c0e3a534c8b9d0e0a4b7a2f8c11").is_none());
         assert!(parse_id("root").is_none());

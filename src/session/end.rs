@@ -1,118 +1,59 @@
-//! The end of a session: by logout, by a new login, by refusal. Its `sid` is remembered, its results are dropped, its streams are cut.
+//! The end of a session: its `sid` is remembered, its results are dropped, its streams are cut, its tokens are signed
+//! out.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Session, Sessions, Visit, later::Pauses,
-    open::raw_sid, refresh::Outcome,
+    digest::unsealed_sid,
+    grant::{AccessGrant, Login, RefreshGrant, Session},
+    shared::{Sessions, Shared},
 };
 use crate::{
-    authority::{ClientDevice, Issued, SignOutRequest, SignedOut},
+    authority::{ClientDevice, Issued, SignOutRequest},
+    backoff::Backoff,
     clock::Timestamp,
-    secret::IdToken,
     store::Sid,
 };
 
-/// How long a logout waits for a refresh under way: it is told of the newest refresh token then.
-const WAIT_FOR_FLIGHT: Duration = Duration::from_secs(10);
+/// The waits before the tries to store an end.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 
-/// Before a store that is away is told of an end again.
-const PAUSES: Pauses = Pauses { first: Duration::from_millis(250), longest: Duration::from_secs(30) };
-
-/// Why a session ends.
+/// Why a session ends. The audit log names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Reason {
-    /// The person logged out; unless another reason follows, the authority confirmed it.
+pub(super) enum EndReason {
+    /// The person logged out. Unless `SignedOutUnconfirmed` follows, the authority confirmed the sign-out.
     SignedOut,
-    /// The person logged out, and the authority did not confirm it: its tokens may live on.
-    SignedOutHere,
-    /// The same browser logged in anew.
+    /// The person logged out and the authority did not confirm the sign-out: its tokens may still be valid there.
+    SignedOutUnconfirmed,
+    /// The same browser logged in again.
     Replaced,
     /// The authority refused the newest refresh token.
     Refused,
-    /// The upstream rejected even a fresh access token.
+    /// The upstream answered 401 even to a new access token.
     Rejected,
-    /// Its new tokens do not fit into cookies.
-    Unkept,
-    /// A refresh token of it was used again long after it was replaced.
+    /// Its refreshed tokens do not fit into cookies.
+    TooLarge,
+    /// A refresh token was used again after its grace time: it may be stolen.
     Reused,
 }
 
-/// A logout that is done.
-#[derive(Debug)]
-pub struct LoggedOut {
-    /// Deletes the session's cookies; the device's stays.
-    pub cookies: CookieChanges,
-    /// How the session stood.
-    pub status: AuthStatus,
-    /// The provider the person had logged in with.
-    pub provider: Option<Arc<str>>,
-    /// Its ID token, as a hint for RP-initiated logout.
-    pub id_token: Option<IdToken>,
-}
-
 impl Sessions {
-    /// Logs out: the session ends here whatever the authority answers; a refresh under way is joined, so that the newest refresh token is signed out.
-    pub async fn log_out(&self, visit: &mut Visit) -> LoggedOut {
-        let inner = &self.inner;
-        let cookies = visit.clearance().and(self.attempts().clear(visit.brought()));
-        if !inner.settings.seal
-            && let Some(access) = visit.access()
-        {
-            inner.end_raw(access).await;
-        }
-        let Some(newest) = visit.newest_refresh() else {
-            if let Some(login) = visit.login().cloned() {
-                inner.end(&login, Reason::SignedOutHere).await;
-            }
-            return LoggedOut { cookies, status: AuthStatus::Anonymous, provider: None, id_token: None };
-        };
-        // Another instance may have refreshed meanwhile.
-        let stored = inner.newest_stored(&newest, newest.generation).await.ok().flatten();
-        let newest = stored.and_then(|session| session.refresh.clone()).unwrap_or(newest);
-        let login = newest.login.clone();
-        let access = visit.access().cloned();
-        let under_way = inner.flights.of(newest.digest);
-        // First of all nobody else may use it; a flight that lands from here on signs its own tokens out.
-        inner.end(&login, Reason::SignedOut).await;
-        let signed_out_by_flight = match under_way {
-            Some(flight) => matches!(flight.outcome_within(WAIT_FOR_FLIGHT).await, Outcome::SignedOut),
-            None => false,
-        };
-        let sign_out = SignOutRequest {
-            refresh_token: Some(&newest.token),
-            access_token: access.as_ref().map(|a| &a.token),
-            provider: &login.provider,
-        };
-        let from = ClientDevice::of(visit.client(), &login.device);
-        // Unless the authority says that the refresh token is dead, the end is remembered for as long as that could live.
-        if signed_out_by_flight || inner.authority.sign_out(sign_out, &from).await != SignedOut::Confirmed {
-            inner.end(&login, Reason::SignedOutHere).await;
-        }
-        visit.is_over();
-        LoggedOut {
-            cookies,
-            status: AuthStatus::Anonymous,
-            provider: Some(login.provider.clone()),
-            id_token: newest.id_token.clone(),
-        }
-    }
-
-    /// Follows the sessions that end, here and elsewhere in the fleet.
-    pub(super) fn watch_endings(&self) {
-        let mut endings = self.inner.store.refreshes.endings();
-        let inner = Arc::downgrade(&self.inner);
-        self.inner.background.spawn(async move {
+    /// Marks the states of sessions as ended when the store announces an end, from this instance or another one.
+    pub(super) fn follow_endings(&self) {
+        let mut endings = self.shared.store.refreshes.endings();
+        let shared = Arc::downgrade(&self.shared);
+        self.shared.background.spawn(async move {
             use tokio::sync::broadcast::error::RecvError;
             loop {
                 let ended = match endings.recv().await {
                     Ok(sid) => sid,
-                    // Which were missed nobody can say: every session that is known here is looked up.
+                    // Announcements were lost, and it is unknown which: every session that has a state here is looked
+                    // up.
                     Err(RecvError::Lagged(_)) => {
-                        let Some(inner) = inner.upgrade() else { return };
-                        let now = inner.now();
-                        for state in inner.states.all() {
-                            if inner.store.refreshes.has_ended(state.sid, now) {
+                        let Some(shared) = shared.upgrade() else { return };
+                        let now = shared.now();
+                        for state in shared.states.all() {
+                            if shared.store.refreshes.has_ended(state.sid, now) {
                                 state.end();
                             }
                         }
@@ -120,8 +61,8 @@ impl Sessions {
                     }
                     Err(RecvError::Closed) => return,
                 };
-                let Some(inner) = inner.upgrade() else { return };
-                if let Some(state) = inner.states.known(ended) {
+                let Some(shared) = shared.upgrade() else { return };
+                if let Some(state) = shared.states.known(ended) {
                     state.end();
                 }
             }
@@ -129,17 +70,22 @@ impl Sessions {
     }
 }
 
-impl Inner {
+impl Shared {
     /// Ends a session here and, through the store, everywhere.
-    pub(super) async fn end(&self, login: &Login, reason: Reason) {
+    pub(super) async fn end(&self, login: &Login, reason: EndReason) {
         let now = self.now();
         let state = self.states.of(login.sid, || false);
         let access_life = state.newest().map_or(Duration::from_secs(3600), |s| s.access.life);
         state.end();
+        // The end is remembered for as long as a token of the session may still be valid somewhere.
         let remembered = match reason {
-            // The refresh token is dead, but an access token may be under way until it expires.
-            Reason::SignedOut | Reason::Refused => access_life + self.settings.longest_timeout,
-            Reason::SignedOutHere | Reason::Replaced | Reason::Rejected | Reason::Unkept | Reason::Reused => {
+            // The refresh token is invalid at the authority; an access token may be used until it expires.
+            EndReason::SignedOut | EndReason::Refused => access_life + self.settings.longest_timeout,
+            EndReason::SignedOutUnconfirmed
+            | EndReason::Replaced
+            | EndReason::Rejected
+            | EndReason::TooLarge
+            | EndReason::Reused => {
                 self.settings.refresh_token_lifetime.max(access_life + self.settings.longest_timeout)
             }
         };
@@ -147,36 +93,44 @@ impl Inner {
         self.remember_end(login.sid, now.plus(remembered), now).await;
     }
 
-    /// Ends a session that two have, here and at the authority.
+    /// Ends a session whose refresh token was reused, here and at the authority.
     pub(super) async fn end_reused(&self, grant: &RefreshGrant, from: &ClientDevice) {
-        self.end(&grant.login, Reason::Reused).await;
+        self.end(&grant.login, EndReason::Reused).await;
         let sign_out =
             SignOutRequest { refresh_token: Some(&grant.token), access_token: None, provider: &grant.login.provider };
         let signed_out = self.authority.sign_out(sign_out, from).await;
-        tracing::warn!(target: "audit", sid = ?grant.login.sid, ?signed_out, "a refresh token was used again: its session is over everywhere");
+        tracing::warn!(
+            target: "audit", sid = ?grant.login.sid, ?signed_out,
+            "a refresh token was used again after its grace time: its session has ended"
+        );
     }
 
-    /// Ends what a raw access token is worth without its refresh token.
-    async fn end_raw(&self, access: &AccessGrant) {
+    /// Remembers the end of an unsealed access token, which could be shown without its refresh token.
+    pub(super) async fn end_unsealed(&self, access: &AccessGrant) {
         let now = self.now();
-        let sid = raw_sid(&access.token);
+        let sid = unsealed_sid(&access.token);
         self.states.of(sid, || false).end();
         self.remember_end(sid, access.expires_at.plus(self.settings.longest_timeout), now).await;
     }
 
     async fn remember_end(&self, sid: Sid, until: Timestamp, now: Timestamp) {
         let Err(error) = self.store.refreshes.end(sid, until, now).await else { return };
-        tracing::error!(%error, ?sid, "the end of a session was not stored; it holds on this instance, and is tried again");
+        tracing::error!(
+            %error, ?sid,
+            "the end of a session was not stored; it holds on this instance, and storing it is tried again"
+        );
         self.metrics.store_errors.inc();
         let refreshes = self.store.refreshes.clone();
         let end = move |now| {
             let refreshes = refreshes.clone();
             async move { refreshes.end(sid, until, now).await }
         };
-        self.store_later(PAUSES, until, end, move |()| tracing::info!(?sid, "the end of a session was stored at last"));
+        self.store_later(BACKOFF, until, end, move |()| {
+            tracing::info!(?sid, "the end of a session was stored at a later try");
+        });
     }
 
-    /// Signs out tokens that nobody will hold.
+    /// Signs out tokens that make no session.
     pub(super) async fn sign_out_issued(&self, issued: &Issued, provider: &str, from: &ClientDevice) {
         let sign_out = SignOutRequest {
             refresh_token: issued.refresh_token.as_ref(),
@@ -184,11 +138,11 @@ impl Inner {
             provider,
         };
         let signed_out = self.authority.sign_out(sign_out, from).await;
-        tracing::info!(?signed_out, "tokens that could not be kept were given back");
+        tracing::info!(?signed_out, "tokens that make no session were signed out");
     }
 
-    /// Signs out tokens that came too late for anyone.
-    pub(super) async fn sign_out_quietly(&self, session: &Session, from: ClientDevice) {
+    /// Signs out tokens of a refresh whose session ended meanwhile.
+    pub(super) async fn sign_out_late(&self, session: &Session, from: ClientDevice) {
         let Some(refresh) = &session.refresh else { return };
         let sign_out = SignOutRequest {
             refresh_token: Some(&refresh.token),
@@ -196,6 +150,6 @@ impl Inner {
             provider: &refresh.login.provider,
         };
         let signed_out = self.authority.sign_out(sign_out, &from).await;
-        tracing::info!(sid = ?refresh.login.sid, ?signed_out, "a refresh landed after its session's end");
+        tracing::info!(sid = ?refresh.login.sid, ?signed_out, "a refresh ended after its session; its tokens were signed out");
     }
 }

@@ -1,37 +1,59 @@
-//! From the proof of who someone is to a session, for every way to log in.
+//! A login becomes a session: the authority issues tokens for a proof, and a session begins with them. All login
+//! methods end here.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{BeginError, CookieChanges, NewLogin, Session, Sessions, Visit};
+use super::{
+    cookies::CookieChanges,
+    end::EndReason,
+    grant::{Login, Session},
+    issue::BeginError,
+    shared::Sessions,
+    visit::Visit,
+};
 use crate::{
-    authority::{ClientDevice, IssueError, Proof},
+    authority::{ClientDevice, Device, IssueError, Issued, Proof},
+    client::Client,
+    store::Sid,
     telemetry,
 };
+
+/// A login that succeeded.
+#[derive(Debug)]
+pub struct NewLogin {
+    /// The tokens that the authority issued.
+    pub issued: Issued,
+    /// The provider's name, or `credentials`.
+    pub provider: Arc<str>,
+    /// The device that the authority was told.
+    pub device: Device,
+}
 
 /// A session that has just begun.
 #[derive(Debug)]
 pub struct Entered {
-    /// It.
+    /// The new session.
     pub session: Arc<Session>,
-    /// Its cookies.
+    /// Cookies for the answer: the session's, and the device's.
     pub cookies: CookieChanges,
 }
 
 /// Why a proof brought no session.
 #[derive(Debug, thiserror::Error)]
 pub enum EnterError {
-    /// The authority issued nothing.
+    /// The authority issued no tokens.
     #[error(transparent)]
     Issue(#[from] IssueError),
-    /// What it issued makes no session.
+    /// The tokens that it issued make no session.
     #[error(transparent)]
     Begin(#[from] BeginError),
 }
 
 impl Sessions {
-    /// Lets the authority issue tokens for `proof` and begins a session with them, in place of the one that came in. `method` is what the session calls its provider.
+    /// Has the authority issue tokens for `proof` and begins a session with them, in place of the one that `visit`
+    /// brought. `method` is the name of the login method: the session's `provider`.
     pub async fn enter(
         &self,
         visit: &mut Visit,
@@ -39,7 +61,7 @@ impl Sessions {
         method: &str,
         from: ClientDevice,
     ) -> Result<Entered, EnterError> {
-        let issued = self.inner.authority.issue(proof, &from).await?;
+        let issued = self.shared.authority.issue(proof, &from).await?;
         let (client, device) = (from.client.address(), from.device);
         let device_id = device.id;
         let login = NewLogin { issued, provider: Arc::from(method), device };
@@ -48,12 +70,41 @@ impl Sessions {
         let sid = session.access.login.as_ref().map(|login| tracing::field::debug(login.sid));
         let subject = session.access.claims.get("sub").and_then(Value::as_str).map(masked);
         tracing::info!(target: "audit", method, sid, subject, device = %device_id, %client, "login succeeded");
-        self.inner.metrics.login(method, telemetry::Login::Ok);
+        self.shared.metrics.login(method, telemetry::Login::Ok);
         Ok(Entered { session, cookies })
+    }
+
+    /// Begins a session in place of the one that `replaced` brought. The cookies go onto the answer.
+    pub async fn begin(
+        &self,
+        login: NewLogin,
+        replaced: &mut Visit,
+    ) -> Result<(Arc<Session>, CookieChanges), BeginError> {
+        let shared = &self.shared;
+        let now = shared.now();
+        let begun = Login { sid: Sid(shared.random.bytes()), at: now, provider: login.provider, device: login.device };
+        let device = begun.device.id;
+        let replacing = begun.clone();
+        let session = match shared.new_session(begun, &login.issued, now) {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::error!(%error, "a login made no session");
+                let client = Client::at(replaced.client().address());
+                let from = ClientDevice { client, device: replacing.device };
+                shared.sign_out_issued(&login.issued, &replacing.provider, &from).await;
+                return Err(error);
+            }
+        };
+        if let Some(old) = replaced.login().cloned() {
+            shared.end(&old, EndReason::Replaced).await;
+        }
+        let cookies = replaced.cookies_of(&session).and(shared.jar.set_device(device));
+        Ok((session, cookies))
     }
 }
 
-/// The end of a subject, which is what differs: enough to find a person again whom one knows, and no address where it is one.
+/// The end of a subject, at most half of it and 4 characters: enough to recognise a known person in the log, and not
+/// the whole address if the subject is one.
 fn masked(subject: &str) -> String {
     let length = subject.chars().count();
     let shown = (length / 2).min(4);
@@ -65,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_subject_at_most_half_and_four_characters_are_shown() {
+    fn at_most_half_and_four_characters_of_a_subject_are_logged() {
         for (subject, shown) in
             [("", "***"), ("7", "***"), ("demo", "***mo"), ("sms|+821012345678", "***5678"), ("홍길동이다", "***이다")]
         {

@@ -1,10 +1,11 @@
-//! What must hold of any `Cookie` headers, told by a reader that is simpler than [`Jar`].
+//! What must hold for any `Cookie` headers, checked against a simpler parser than [`Jar`]'s.
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{Settings, cookies::Jar};
+use super::{cookies::Jar, settings::Settings};
 
-/// Ours are found and never forwarded but where a backend is to have them; others stay byte for byte, in their order.
+/// Our cookies are found, and forwarded only if `keep` names them; others are forwarded byte for byte and in their
+/// order.
 pub(crate) fn cookie_header(headers: &HeaderMap, settings: &Settings) {
     let jar = Jar::new(settings);
     let prefix = format!("{}{}", if settings.host_prefix { "__Host-" } else { "" }, settings.cookie_prefix);
@@ -25,13 +26,13 @@ pub(crate) fn cookie_header(headers: &HeaderMap, settings: &Settings) {
         let expected: Vec<_> = brought.iter().copied().filter(stays).collect();
         let left: Vec<_> = pieces(&forwarded).collect();
         assert_eq!(left, expected, "{headers:?} keeping {keep:?}");
-        assert!(forwarded.get_all(header::COOKIE).iter().count() <= 1, "one header, as HTTP/1.1 wants it");
+        assert!(forwarded.get_all(header::COOKIE).iter().count() <= 1, "HTTP/1.1 allows one header");
         let mut again = forwarded.clone();
         jar.strip_request(&mut again, &keep_names);
-        assert_eq!(again, forwarded, "what was stripped once is stripped");
+        assert_eq!(again, forwarded, "removing twice changes nothing");
         if expected.len() == brought.len() && headers.get_all(header::COOKIE).iter().count() == 1 && !brought.is_empty()
         {
-            assert_eq!(&forwarded, headers, "a header without cookies of ours is not touched");
+            assert_eq!(&forwarded, headers, "a header without cookies of ours stays as it is");
         }
     }
 }
@@ -45,7 +46,7 @@ fn name(piece: &[u8]) -> &[u8] {
     piece.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
 }
 
-/// Which of ours a name is, if any.
+/// Which of our cookies a name is, if any.
 fn own(prefix: &str, name: &[u8]) -> Option<&'static str> {
     let rest = std::str::from_utf8(name).ok()?.strip_prefix(prefix)?;
     if let Some(whole) = ["at", "rt", "did", "otp_sms", "otp_email"].into_iter().find(|whole| *whole == rest) {

@@ -1,87 +1,40 @@
-//! Reading the session out of a request's cookies. Opened cookies are remembered by their whole value, so a live session costs one look-up.
+//! Reads the session out of a request's cookies. What opened is remembered, so a live session costs one look-up.
 
 use std::{sync::Arc, time::Duration};
 
-use moka::sync::Cache;
-use rustc_hash::FxBuildHasher;
-
 use super::{
-    AccessGrant, Inner, RefreshGrant,
     cookies::{CookieChanges, Found, Parts, Token},
-    grant::{SealedAccess, SealedRefresh, bearer, digest_of},
-    refresh,
+    digest::unsealed_sid,
+    grant::{AccessGrant, bearer},
+    opened::{Opened, OpenedAccess, OpenedRefresh},
+    sealed::{SealedAccess, SealedRefresh},
+    shared::Shared,
     state::SessionState,
 };
 use crate::{
-    authority::{self, VerifyError},
+    authority::{self, Claims, VerifyError},
     client::ClientKey,
     clock::Timestamp,
-    oidc::Claims,
     seal::{OpenError, Purpose},
     secret::AccessToken,
     store::{Generation, Sid},
 };
 
-/// Octets of cookies remembered: past that the least recently used are opened anew.
-const MOST_OCTETS: u64 = 64 << 20;
-/// What an entry costs beside the value itself, which it holds about twice.
-const ENTRY: usize = 600;
-const IDLE: Duration = Duration::from_secs(3600);
-
-/// An opened `sb_at`.
-#[derive(Clone, Debug)]
-pub(super) struct OpenedAccess {
-    pub(super) grant: Arc<AccessGrant>,
-    pub(super) state: Arc<SessionState>,
-}
-
-/// An opened `sb_rt`.
-#[derive(Clone, Debug)]
-pub(super) struct OpenedRefresh {
-    pub(super) grant: Arc<RefreshGrant>,
-    pub(super) state: Arc<SessionState>,
-}
-
-/// The cookies opened lately.
-pub(super) struct OpenedCookies {
-    access: Cache<Box<[u8]>, OpenedAccess, FxBuildHasher>,
-    refresh: Cache<Box<[u8]>, OpenedRefresh, FxBuildHasher>,
-}
-
-impl OpenedCookies {
-    pub(super) fn new() -> Self {
-        Self { access: cache(), refresh: cache() }
-    }
-}
-
-fn cache<V: Clone + Send + Sync + 'static>() -> Cache<Box<[u8]>, V, FxBuildHasher> {
-    Cache::builder()
-        .max_capacity(MOST_OCTETS / 2)
-        .weigher(|key: &Box<_>, _| weight(key))
-        .time_to_idle(IDLE)
-        // Only values that opened are held, so nobody can plant keys that collide.
-        .build_with_hasher(FxBuildHasher)
-}
-
-fn weight(value: &[u8]) -> u32 {
-    u32::try_from(value.len() * 2 + ENTRY).unwrap_or(u32::MAX)
-}
-
-/// What a cookie of ours turned out to be.
+/// What reading a cookie of ours came to.
 pub(super) enum Reading<T> {
-    /// There is none, or one that is not ours to judge.
+    /// There is none, or one that another key sealed.
     Absent,
-    /// It opened.
+    /// It opened, or its signature was verified.
     Opened(T),
-    /// It is genuine, and past its expiry.
-    Lapsed,
-    /// So many forged ones came from its client that it is not looked at for so long.
+    /// It is genuine, but past its expiry.
+    Expired,
+    /// It is not checked for this long, because its client has shown too many forged ones.
     Unchecked(Duration),
-    /// It is ours and does not open: these changes clear it.
-    Spoiled(CookieChanges),
+    /// It is ours and does not open. These changes delete it.
+    Broken(CookieChanges),
 }
 
-impl Inner {
+impl Shared {
     /// Reads `sb_rt`.
     pub(super) fn read_refresh(&self, found: &Found<'_>, now: Timestamp) -> Reading<OpenedRefresh> {
         self.read(&found.refresh, Token::Refresh, |value, parts| {
@@ -92,7 +45,7 @@ impl Inner {
             let sealed: SealedRefresh = serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)?;
             let grant = Arc::new(sealed.open());
             let state = self.state_of(grant.login.sid, now);
-            self.saw(&state, grant.generation, now);
+            self.record_shown(&state, grant.generation, now);
             let opened = OpenedRefresh { grant, state };
             self.opened.refresh.insert(value.into(), opened.clone());
             Ok(opened)
@@ -110,16 +63,17 @@ impl Inner {
             let grant = Arc::new(sealed.open(&self.settings).ok_or(OpenError::Broken)?);
             let sid = grant.login.as_ref().ok_or(OpenError::Broken)?.sid;
             let state = self.state_of(sid, now);
-            self.saw(&state, grant.generation, now);
+            self.record_shown(&state, grant.generation, now);
             let opened = OpenedAccess { grant, state };
             self.opened.access.insert(value.into(), opened.clone());
             Ok(opened)
         })
     }
 
-    /// Reads a raw `sb_at`, a JWT whose signature is verified once. The session it belongs to is what `sb_rt` says; alone it is one of its own. Of two the one that is
-    /// genuine counts; none, where two are of different people.
-    pub(super) async fn read_raw_access(
+    /// Reads an unsealed `sb_at`: a JWT, whose signature is verified once. It belongs to the session of `sb_rt`;
+    /// without an `sb_rt` it is a session of its own. If there are two cookies of the name, the genuine one counts; if
+    /// both are genuine and of different people, neither.
+    pub(super) async fn read_unsealed_access(
         &self,
         found: &Found<'_>,
         client: ClientKey,
@@ -127,19 +81,19 @@ impl Inner {
     ) -> Reading<OpenedAccess> {
         let mut best = Reading::Absent;
         for first in found.access.firsts() {
-            match (self.read_one_raw(found, first, client, now).await, &best) {
+            match (self.read_one_unsealed(found, first, client, now).await, &best) {
                 (Reading::Opened(one), Reading::Opened(other)) if !one.same_person(other) => return Reading::Absent,
                 (_, Reading::Opened(_)) | (Reading::Absent, _) => {}
                 (Reading::Opened(one), _) => best = Reading::Opened(one),
-                // What may yet turn out to be good is not cleared beside what is not.
-                (other, Reading::Absent | Reading::Spoiled(_)) => best = other,
-                (_, Reading::Lapsed | Reading::Unchecked(_)) => {}
+                // A cookie that may turn out to be genuine later is not deleted together with a broken one.
+                (other, Reading::Absent | Reading::Broken(_)) => best = other,
+                (_, Reading::Expired | Reading::Unchecked(_)) => {}
             }
         }
         best
     }
 
-    async fn read_one_raw(
+    async fn read_one_unsealed(
         &self,
         found: &Found<'_>,
         first: &[u8],
@@ -147,25 +101,25 @@ impl Inner {
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
         let parts = found.access.extent();
-        let spoiled = || {
+        let broken = || {
             self.metrics.cookies_cleared.inc();
-            Reading::Spoiled(self.jar.clear(Token::Access, parts))
+            Reading::Broken(self.jar.clear(Token::Access, parts))
         };
         let joined;
         let value = if let Some(alone) = found.access.alone() {
             alone
         } else {
-            let Some(whole) = found.access.joined(first, parts) else { return spoiled() };
+            let Some(whole) = found.access.joined(first, parts) else { return broken() };
             joined = whole;
             &joined
         };
         let opened = if let Some(known) = self.opened.access.get(value) {
             known
         } else {
-            let Ok(text) = std::str::from_utf8(value) else { return spoiled() };
+            let Ok(text) = std::str::from_utf8(value) else { return broken() };
             let claims = match self.authority.read_access_token(text, self.settings.leeway) {
                 Ok(shown) => {
-                    if let Some(wait) = self.forgeries.wait(client, now) {
+                    if let Some(wait) = self.forged_tokens.wait(client, now) {
                         return Reading::Unchecked(wait);
                     }
                     shown.verify().await
@@ -174,33 +128,33 @@ impl Inner {
             };
             let claims = match claims {
                 Ok(claims) => claims,
-                // Without its keys the gateway can neither let anyone in nor judge the cookie.
+                // Without the keys the gateway cannot judge the cookie: it neither accepts nor deletes it.
                 Err(VerifyError::Unavailable(_)) => return Reading::Absent,
-                Err(VerifyError::Expired) => return Reading::Lapsed,
-                Err(VerifyError::Invalid) => return spoiled(),
+                Err(VerifyError::Expired) => return Reading::Expired,
+                Err(VerifyError::Invalid) => return broken(),
                 Err(VerifyError::Forged) => {
-                    self.forgeries.count(client, now);
-                    return spoiled();
+                    self.forged_tokens.count(client, now);
+                    return broken();
                 }
             };
             let token = AccessToken::new(text);
-            let Some(bearer) = bearer(&token) else { return spoiled() };
-            let life = authority::life(&token, None, now);
+            let Some(bearer) = bearer(&token) else { return broken() };
+            let lifetime = authority::lifetime(&token, None, now);
             let (claims, roles) = self.person(Some(&claims), true, &Claims::new());
             let grant = Arc::new(AccessGrant {
-                due_at: life.expires_at.minus(self.settings.refresh_ahead.min(life.life / 5)),
+                due_at: lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5)),
                 login: None,
                 generation: 0,
                 token,
                 bearer,
                 received_at: now,
-                // Where nothing refreshes it, the token is good for as long as its verification grants.
-                expires_at: life.expires_at.plus(self.settings.leeway),
-                life: life.life,
+                // Without a refresh token the access token is accepted as long as its verification accepts it.
+                expires_at: lifetime.expires_at.plus(self.settings.leeway),
+                life: lifetime.total,
                 claims,
                 roles,
             });
-            let state = self.state_of(raw_sid(&grant.token), now);
+            let state = self.state_of(unsealed_sid(&grant.token), now);
             let opened = OpenedAccess { grant, state };
             self.opened.access.insert(value.into(), opened.clone());
             opened
@@ -208,7 +162,7 @@ impl Inner {
         Reading::Opened(opened)
     }
 
-    /// Opens the one value that counts: the one that opens; none, where two open with different sessions.
+    /// Opens the value that counts: the one that opens. If two open and belong to different sessions, neither counts.
     fn read<T: Opened>(
         &self,
         parts: &Parts<'_>,
@@ -218,7 +172,7 @@ impl Inner {
         if parts.is_absent() {
             return Reading::Absent;
         }
-        // The key's name is looked at before the cache: another deployment's cookies are not even looked up.
+        // The id of the key is compared first: cookies of another deployment cost no look-up.
         if let Some(value) = parts.alone()
             && self.ring.parts_of(value) == Ok(1)
             && let Ok(opened) = open(value, 1)
@@ -235,7 +189,7 @@ impl Inner {
             match (whole, &opened) {
                 (Ok(one), None) => opened = Some(one),
                 (Ok(one), Some(other)) if one.same_session(other) => {}
-                // Somebody planted a cookie: neither is believed, neither is cleared.
+                // One of them was planted by somebody else: neither is accepted, neither is deleted.
                 (Ok(_), Some(_)) => return Reading::Absent,
                 (Err(OpenError::Broken), _) => broken = true,
                 (Err(OpenError::UnknownKey), _) => {
@@ -247,54 +201,21 @@ impl Inner {
             Some(opened) => Reading::Opened(opened),
             None if broken => {
                 self.metrics.cookies_cleared.inc();
-                Reading::Spoiled(self.jar.clear(token, parts.extent()))
+                Reading::Broken(self.jar.clear(token, parts.extent()))
             }
             None => Reading::Absent,
         }
     }
 
-    /// What is known of the session, whose end this process may have heard of before.
+    /// The state of the session. A new state begins as ended if the store says so.
     fn state_of(&self, sid: Sid, now: Timestamp) -> Arc<SessionState> {
         self.states.of(sid, || self.store.refreshes.has_ended(sid, now))
     }
 
-    /// The visitor holds `generation`: results that led up to it are kept for the grace time only.
-    fn saw(&self, state: &Arc<SessionState>, generation: Generation, now: Timestamp) {
-        if generation > 0 && state.first_sight_of(generation, now) {
-            refresh::acknowledge(self, state.sid, generation, now);
+    /// Records that the request shows `generation`, and acknowledges that to the store the first time.
+    fn record_shown(&self, state: &Arc<SessionState>, generation: Generation, now: Timestamp) {
+        if generation > 0 && state.show(generation, now) {
+            self.acknowledge(state.sid, generation, now);
         }
-    }
-}
-
-/// By which a raw access token alone is remembered when it ends: it carries no `sid`.
-pub(super) fn raw_sid(token: &AccessToken) -> Sid {
-    let digest = digest_of(&[b"raw access token", token.expose().as_bytes()]);
-    let mut sid = [0; 16];
-    sid.copy_from_slice(&digest.0[..16]);
-    Sid(sid)
-}
-
-trait Opened {
-    fn same_session(&self, other: &Self) -> bool;
-}
-
-impl Opened for OpenedAccess {
-    fn same_session(&self, other: &Self) -> bool {
-        let sid = |o: &Self| o.grant.login.as_ref().map(|l| l.sid);
-        sid(self) == sid(other)
-    }
-}
-
-impl OpenedAccess {
-    /// Whether two raw tokens, which carry no `sid`, are of one person: one may have taken the other's place.
-    fn same_person(&self, other: &Self) -> bool {
-        let person = |o: &Self| ["iss", "sub"].map(|name| o.grant.claims.get(name).cloned());
-        self.grant.claims.contains_key("sub") && person(self) == person(other)
-    }
-}
-
-impl Opened for OpenedRefresh {
-    fn same_session(&self, other: &Self) -> bool {
-        self.grant.login.sid == other.grant.login.sid
     }
 }

@@ -1,6 +1,8 @@
-//! What this instance knows of a session beyond the cookies of one request: whether it has ended, its newest tokens, and how often its access token was refused.
+//! What this instance knows of a session beyond the cookies of one request: whether it has ended, its newest tokens,
+//! and how often upstreams answered 401 to its access token.
 //!
-//! There is one [`SessionState`] for a `sid` as long as anything holds it (an opened cookie, a request, a stream, a refresh).
+//! There is one [`SessionState`] for each `sid` while anything holds it (an opened cookie, a request, a stream, a
+//! refresh).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,13 +16,14 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 
-use super::Session;
+use super::grant::Session;
 use crate::{
     clock::Timestamp,
     store::{Generation, Sid},
 };
 
-/// A backend that answers 401 to everything must not turn into a refresh for each request.
+/// Refreshes that 401s may cause in [`WINDOW_OF_401`]: a backend that answers 401 to every request must not cause a
+/// refresh for each of them.
 const REFRESHES_FROM_401: usize = 5;
 const WINDOW_OF_401: Duration = Duration::from_secs(60);
 
@@ -31,12 +34,13 @@ pub(super) struct SessionState {
     ended: AtomicBool,
     ending: Notify,
     newest: ArcSwapOption<Session>,
-    /// One more than the highest generation that a visitor showed; 0: none beyond the login's yet.
-    acknowledged: AtomicU32,
-    /// When that was, in milliseconds.
-    acknowledged_at: AtomicI64,
+    /// One more than the highest generation that a request has shown; 0 if none has shown a generation above 0.
+    highest_shown: AtomicU32,
+    /// When that generation was first shown, in milliseconds since the Unix epoch.
+    shown_at: AtomicI64,
+    /// When a request of the session was last seen, in milliseconds since the Unix epoch.
     last_seen: AtomicI64,
-    from_401: Mutex<VecDeque<Timestamp>>,
+    refreshes_from_401: Mutex<VecDeque<Timestamp>>,
 }
 
 impl SessionState {
@@ -46,10 +50,10 @@ impl SessionState {
             ended: AtomicBool::new(false),
             ending: Notify::new(),
             newest: ArcSwapOption::empty(),
-            acknowledged: AtomicU32::new(0),
-            acknowledged_at: AtomicI64::new(0),
+            highest_shown: AtomicU32::new(0),
+            shown_at: AtomicI64::new(0),
             last_seen: AtomicI64::new(0),
-            from_401: Mutex::default(),
+            refreshes_from_401: Mutex::default(),
         }
     }
 
@@ -78,12 +82,12 @@ impl SessionState {
         self.newest.load_full()
     }
 
-    /// True where tokens of a generation above `generation` are known. Cheap: asked for every request.
+    /// True if tokens of a generation above `generation` are known. Cheap, because every request asks.
     pub(super) fn knows_newer_than(&self, generation: Generation) -> bool {
         self.newest.load().as_ref().is_some_and(|s| s.access.generation > generation)
     }
 
-    /// Takes `session` as the newest unless a newer one is known, or the session has ended.
+    /// Keeps `session` as the newest tokens, unless newer ones are known or the session has ended.
     pub(super) fn learn(&self, session: &Arc<Session>) {
         if self.has_ended() {
             return;
@@ -94,22 +98,24 @@ impl SessionState {
         });
     }
 
-    /// True for the first sight of `generation` (or one above it) on this instance.
-    pub(super) fn first_sight_of(&self, generation: Generation, now: Timestamp) -> bool {
+    /// Records that a request has shown `generation`. True if it is the first with this or a higher generation on this
+    /// instance.
+    pub(super) fn show(&self, generation: Generation, now: Timestamp) -> bool {
         let mark = generation.saturating_add(1);
-        let is_first = self.acknowledged.fetch_max(mark, Ordering::Relaxed) < mark;
+        let is_first = self.highest_shown.fetch_max(mark, Ordering::Relaxed) < mark;
         if is_first {
-            self.acknowledged_at.store(now.as_millis(), Ordering::Relaxed);
+            self.shown_at.store(now.as_millis(), Ordering::Relaxed);
         }
         is_first
     }
 
-    /// True where a visitor showed a generation above `generation` before `moment`.
+    /// True if a request has shown a generation above `generation` before `moment`.
     pub(super) fn was_succeeded(&self, generation: Generation, moment: Timestamp) -> bool {
-        self.acknowledged.load(Ordering::Relaxed) > generation.saturating_add(1)
-            && self.acknowledged_at.load(Ordering::Relaxed) < moment.as_millis()
+        self.highest_shown.load(Ordering::Relaxed) > generation.saturating_add(1)
+            && self.shown_at.load(Ordering::Relaxed) < moment.as_millis()
     }
 
+    /// Records that a request of the session was seen at `now`.
     pub(super) fn see(&self, now: Timestamp) {
         self.last_seen.store(now.as_millis(), Ordering::Relaxed);
     }
@@ -118,9 +124,9 @@ impl SessionState {
         Timestamp::from_millis(self.last_seen.load(Ordering::Relaxed))
     }
 
-    /// True while a 401 may still cause a refresh; counts it.
+    /// True if a 401 may cause a refresh now; counts that refresh.
     pub(super) fn may_refresh_after_401(&self, now: Timestamp) -> bool {
-        let mut times = self.from_401.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = self.refreshes_from_401.lock().unwrap_or_else(PoisonError::into_inner);
         while times.front().is_some_and(|t| now.since(*t) >= WINDOW_OF_401) {
             times.pop_front();
         }
@@ -132,20 +138,20 @@ impl SessionState {
     }
 }
 
-/// Finds the state of a session. Holds it weakly: what nothing refers to any more is forgotten.
+/// The session states of this process, by `sid`. They are held weakly: a state that nothing else holds is dropped.
 #[derive(Debug, Default)]
-pub(super) struct States {
+pub(super) struct SessionStates {
     shards: [Mutex<HashMap<Sid, Weak<SessionState>>>; 16],
 }
 
-impl States {
-    /// The state of `sid`, made where there is none; `ended` says whether a new one begins as ended.
+impl SessionStates {
+    /// The state of `sid`. If there is none it is created, and `ended` says whether it begins as ended.
     pub(super) fn of(&self, sid: Sid, ended: impl FnOnce() -> bool) -> Arc<SessionState> {
         let mut shard = self.shard(sid);
         if let Some(state) = shard.get(&sid).and_then(Weak::upgrade) {
             return state;
         }
-        // Dead entries are swept when the map would grow: its size stays within twice the live ones.
+        // Dropped states are removed when the map would grow, so it holds at most twice as many entries as live states.
         if shard.len() == shard.capacity() {
             shard.retain(|_, state| state.strong_count() > 0);
         }
@@ -155,12 +161,12 @@ impl States {
         state
     }
 
-    /// The state of `sid`, where something still refers to it.
+    /// The state of `sid`, if anything holds it.
     pub(super) fn known(&self, sid: Sid) -> Option<Arc<SessionState>> {
         self.shard(sid).get(&sid).and_then(Weak::upgrade)
     }
 
-    /// Every session that is known here.
+    /// The states of all sessions that anything holds.
     pub(super) fn all(&self) -> Vec<Arc<SessionState>> {
         let shards = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
         shards.flat_map(|shard| shard.values().filter_map(Weak::upgrade).collect::<Vec<_>>()).collect()
@@ -178,8 +184,8 @@ mod tests {
     const SID: Sid = Sid([3; 16]);
 
     #[test]
-    fn there_is_one_state_for_a_session_while_anything_holds_it() {
-        let states = States::default();
+    fn a_session_has_one_state_while_anything_holds_it() {
+        let states = SessionStates::default();
         let first = states.of(SID, || false);
         assert!(Arc::ptr_eq(&first, &states.of(SID, || true)));
         drop(first);
@@ -188,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn five_401s_a_minute_may_refresh() {
+    fn five_401s_a_minute_may_cause_a_refresh() {
         let state = SessionState::new(SID);
         let start = Timestamp::from_secs(1_000);
         assert_eq!((0..9).filter(|_| state.may_refresh_after_401(start)).count(), 5);
@@ -196,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_the_end_is_told_even_when_it_came_before() {
+    async fn waiting_for_the_end_of_a_session_that_has_ended_returns_at_once() {
         let state = SessionState::new(SID);
         state.end();
         state.until_ended().await;

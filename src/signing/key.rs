@@ -1,4 +1,4 @@
-//! A private key that signs JWTs: derived from a session key, read from PEM, or made anew.
+//! A private key that signs JWTs: derived from a session key, read from PEM, or generated.
 
 use aws_lc_rs::{
     digest, hkdf,
@@ -19,33 +19,33 @@ use crate::{seal::SealKey, secret::Secret};
 /// A private key.
 #[derive(Clone)]
 pub struct SigningKey {
-    /// Its name in JWTs and in the published set: the JWK thumbprint (RFC 7638).
+    /// `kid`: the JWK thumbprint (RFC 7638).
     id: String,
     algorithm: Algorithm,
     private: EncodingKey,
-    /// As a JWK (RFC 7517).
+    /// The public key as a JWK (RFC 7517).
     public: Value,
 }
 
-/// What a new key is for.
+/// The algorithm of a generated key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SigningAlgorithm {
-    /// ES256: P-256, which every JWT library knows.
+    /// ES256: ECDSA with P-256, which every JWT library supports.
     Es256,
     /// `EdDSA` with Ed25519.
     Ed25519,
 }
 
-/// Why a text is no key.
+/// Why a text is no signing key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadSigningKey {
-    /// It is not PKCS#8 in PEM.
+    /// The text is not PKCS#8 in PEM.
     #[error("this is not a private key in PKCS#8 PEM")]
     Form,
-    /// It is a key of another kind.
+    /// The key is neither P-256 nor Ed25519.
     #[error("this is neither a P-256 nor an Ed25519 key")]
     Kind,
-    /// It is of the right kind, but what it signs does not pass its own public key.
+    /// Its signatures do not verify with its own public key.
     #[error("this key does not sign")]
     Broken,
 }
@@ -57,7 +57,8 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// The Ed25519 key that belongs to a session key: whoever has the one has the other, so a fleet agrees without another secret.
+    /// The Ed25519 key derived from a session key. Instances with the same session key have the same signing key,
+    /// without a second secret.
     ///
     /// # Panics
     /// Never: HKDF gives 32 bytes, and any 32 bytes are an Ed25519 seed.
@@ -78,7 +79,7 @@ impl SigningKey {
         Self::ed25519(&pair)
     }
 
-    /// Reads PKCS#8 in PEM, and tries the key: what it signs must pass its own public key.
+    /// Reads a key in PKCS#8 PEM (RFC 5958). A signature is tried: it must verify with the key's own public key.
     pub fn from_pem(pem: &Secret) -> Result<Self, BadSigningKey> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| BadSigningKey::Form)?;
         let der = der.secret_pkcs8_der();
@@ -92,16 +93,16 @@ impl SigningKey {
         if key.works() { Ok(key) } else { Err(BadSigningKey::Broken) }
     }
 
-    /// A new key as PKCS#8 in PEM.
+    /// A new key in PKCS#8 PEM.
     ///
     /// # Panics
-    /// Where the operating system has no randomness to give: nothing safe can be done then.
+    /// If the operating system's random source fails: nothing can be done safely then.
     pub fn generate(algorithm: SigningAlgorithm) -> Secret {
         let der = match algorithm {
             SigningAlgorithm::Es256 => {
                 EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).and_then(|pair| pair.to_pkcs8v1())
             }
-            // Version 1, as OpenSSL writes it: others do not read version 2.
+            // PKCS#8 version 1, which OpenSSL writes too: some programs do not read version 2.
             SigningAlgorithm::Ed25519 => Ed25519KeyPair::generate().and_then(|pair| pair.to_pkcs8v1()),
         }
         .expect("the operating system's random source works");
@@ -116,17 +117,17 @@ impl SigningKey {
         Secret::new(pem + "\n-----END PRIVATE KEY-----\n")
     }
 
-    /// Its name: `kid`.
+    /// The key's `kid`.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Its public half, as it is published.
+    /// The public key as a JWK.
     pub(super) fn public(&self) -> &Value {
         &self.public
     }
 
-    /// A JWT.
+    /// A signed JWT with these claims and this `typ`.
     ///
     /// # Panics
     /// Never: the key was tried when it was read, and claims are JSON.
@@ -140,14 +141,14 @@ impl SigningKey {
     fn ed25519(pair: &Ed25519KeyPair) -> Self {
         let private = pair.to_pkcs8().expect("an Ed25519 key can be written down");
         let x = URL_SAFE_NO_PAD.encode(pair.public_key());
-        // RFC 8037 section 2: the members of the thumbprint, in this order.
+        // The members of the thumbprint in this order: RFC 8037 section 2.
         let id = thumbprint(&format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
         let public = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "use": "sig", "alg": "EdDSA", "kid": id });
         Self { id, algorithm: Algorithm::EdDSA, private: EncodingKey::from_ed_der(private.as_ref()), public }
     }
 
     fn p256(pair: &EcdsaKeyPair, pkcs8: &[u8]) -> Self {
-        // SEC 1 section 2.3.3: 0x04, then x and y.
+        // An uncompressed point is 0x04, x, y: SEC 1 section 2.3.3.
         let point = pair.public_key().as_ref();
         let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
         let id = thumbprint(&format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
@@ -156,7 +157,8 @@ impl SigningKey {
     }
 
     fn works(&self) -> bool {
-        // A configuration is read before anything is assembled; whoever came first installed the same provider.
+        // The configuration is read before the provider is installed. If another caller was first, it installed the
+        // same one.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let verified = || {
             let jwk = serde_json::from_value(self.public.clone()).ok()?;
@@ -168,7 +170,7 @@ impl SigningKey {
     }
 }
 
-/// RFC 7638 section 3.1, of the canonical members.
+/// The JWK thumbprint (RFC 7638 section 3.1) of the canonical members.
 fn thumbprint(canonical: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, canonical.as_bytes()))
 }
@@ -177,7 +179,7 @@ fn thumbprint(canonical: &str) -> String {
 mod tests {
     use super::*;
 
-    /// As `openssl genpkey -algorithm ed25519` writes it: without the public key.
+    /// Made by `openssl genpkey -algorithm ed25519`, which leaves the public key out.
     const OPENSSL_ED25519: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
 
     fn read(pem: &str) -> Result<SigningKey, BadSigningKey> {
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_id_is_the_thumbprint_that_rfc_8037_has() {
+    fn the_key_id_is_the_thumbprint_of_rfc_8037_appendix_a() {
         // RFC 8037 appendix A.1 and A.3.
         assert_eq!(read(OPENSSL_ED25519).unwrap().id(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_p_256_or_ed25519_key_is_refused() {
+    fn a_text_that_is_no_p_256_or_ed25519_key_is_refused() {
         let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
         for (pem, expected) in [
             ("", BadSigningKey::Form),
@@ -209,11 +211,11 @@ mod tests {
         ] {
             assert_eq!(read(pem).unwrap_err(), expected, "{pem}");
         }
-        assert!(read(&rcgen::KeyPair::generate().unwrap().serialize_pem()).is_ok(), "as others write P-256");
+        assert!(read(&rcgen::KeyPair::generate().unwrap().serialize_pem()).is_ok(), "a P-256 key of another program");
     }
 
     #[test]
-    fn a_new_key_is_another_each_time_and_never_shown() {
+    fn each_generated_key_is_different_and_debug_shows_only_its_id() {
         for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::Ed25519] {
             let (one, other) = (SigningKey::generate(algorithm), SigningKey::generate(algorithm));
             assert_ne!(one, other);

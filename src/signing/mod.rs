@@ -1,4 +1,5 @@
-//! The gateway's own signature (JWS, RFC 7515): on proofs of verified addresses, on assertions to backends, and on the access tokens that it issues itself.
+//! The gateway's own signatures (JWS, RFC 7515): on proofs of verified addresses, on assertions to backends, and on the
+//! access tokens that it issues itself.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ mod key;
 
 pub use key::{BadSigningKey, SigningAlgorithm, SigningKey};
 
-/// Signs with the first of its keys and publishes all of them.
+/// Signs with the first of its keys and publishes all of them. Cheap to clone.
 #[derive(Clone)]
 pub struct Signer {
     keys: Arc<[SigningKey]>,
@@ -23,26 +24,27 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// A signer in the name of `issuer`.
+    /// A signer for `issuer`.
     ///
     /// # Panics
-    /// Without a key: the configuration always has one.
+    /// If there is no key. The configuration always has one.
     pub fn new(keys: Vec<SigningKey>, issuer: &str) -> Self {
         assert!(!keys.is_empty(), "the configuration holds at least one signing key");
         Self { keys: keys.into(), issuer: issuer.into() }
     }
 
-    /// The `iss` of what it signs.
+    /// The `iss` of the JWTs that the gateway signs.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// A JWT of this `typ` (RFC 8725 section 3.11).
+    /// A signed JWT with these claims and this `typ` (RFC 8725 section 3.11).
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> String {
         self.keys[0].sign(typ, claims)
     }
 
-    /// The published set (RFC 7517 section 5): the key that signs first, then those whose signatures are still about.
+    /// The published JWK set (RFC 7517 section 5): first the key that signs, then those whose signatures are still in
+    /// use.
     pub fn jwks(&self) -> Value {
         json!({ "keys": self.keys.iter().map(SigningKey::public).collect::<Vec<_>>() })
     }
@@ -59,7 +61,7 @@ mod tests {
         SigningKey::derived(&SealKey(Zeroizing::new([byte; 32])))
     }
 
-    /// The `sub` of a token, verified by a set as any client would.
+    /// The `sub` of a token, verified with a JWK set as a client does it.
     fn verified(token: &str, set: &Value) -> Option<String> {
         let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(set.clone()).unwrap();
         let header = jsonwebtoken::decode_header(token).unwrap();
@@ -70,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_any_kind_of_key_signs_is_verified_by_the_published_set() {
+    fn signatures_of_every_kind_of_key_verify_with_the_published_set() {
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let made = |algorithm| SigningKey::from_pem(&SigningKey::generate(algorithm)).unwrap();
         for (key, algorithm) in [
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_no_longer_signs_is_published_and_verifies_as_long_as_it_is_listed() {
+    fn an_older_key_is_published_and_verifies_as_long_as_it_is_listed() {
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let signer = |keys: &[u8]| Signer::new(keys.iter().map(|byte| derived(*byte)).collect(), "https://app.example");
         let token = signer(&[1]).sign("x+jwt", &json!({ "sub": "a", "exp": 4_102_444_800u64 }));

@@ -1,101 +1,131 @@
-//! The gateway as the authority: short-lived JWTs that the backend verifies by the published keys, and opaque rotating refresh tokens with reuse detection.
+//! The gateway as the authority: it issues short-lived JWTs, which backends verify by its published keys, and opaque
+//! rotating refresh tokens, whose reuse it detects (RFC 9700 section 4.14.2).
+//!
+//! All refresh tokens of one login are a family. The store keeps the family's newest generation and, sealed, the
+//! person.
+
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use self::{
+    person::{Person, ProofSource},
+    refresh_token::OwnRefresh,
+};
 use super::{
-    AccessClaims, Authority, ClientDevice, Code, Gateway, IssueError, Issued, RefreshError, SignedOut, notify::Arrival,
+    client_device::ClientDevice,
+    first_login::{FirstLogins, PersonLogin},
+    issued::{IssueError, Issued},
+    proof::{Proof, ProvedAddress},
+    providers::Providers,
+    requests::SignedOut,
+    verify::AccessClaims,
 };
 use crate::{
-    clock::Timestamp,
-    oidc::Identity,
-    seal::Purpose,
-    secret::{AccessToken, IdToken, RefreshToken},
-    store::{Advanced, FamilyId, StoreError},
+    channel::Channel,
+    clock::{Clock, Timestamp},
+    oidc::{Identity, RefreshError},
+    seal::{KeyRing, Purpose},
+    secret::{AccessToken, IdToken, Random, RefreshToken},
+    signing::Signer,
+    store::{Advanced, Families, FamilyId, StoreError},
 };
 
+mod claims;
 mod person;
-mod token;
+mod refresh_token;
+mod settings;
 
-use person::Person;
-use token::OwnRefresh;
+pub use settings::{CodeLogin, GatewaySettings};
 
-impl Authority {
-    /// Issues tokens to who came from a provider.
-    pub(super) async fn issue_to_identity(
-        &self,
-        gateway: &Gateway,
-        identity: Identity,
-        from: &ClientDevice,
-    ) -> Result<Issued, IssueError> {
-        self.check_allowed(&identity)?;
+/// The gateway as the authority.
+pub(super) struct GatewayAuthority {
+    pub(super) settings: GatewaySettings,
+    pub(super) providers: Providers,
+    pub(super) first_logins: FirstLogins,
+    pub(super) families: Arc<dyn Families>,
+    pub(super) ring: KeyRing,
+    pub(super) signer: Signer,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+}
+
+impl GatewayAuthority {
+    pub(super) async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
+        match proof {
+            Proof::Provider(identity) => self.issue_to_identity(*identity, from).await,
+            Proof::Credentials { .. } => Err(IssueError::Unsupported),
+            Proof::Code(address) => self.issue_to_address(&address, from).await,
+        }
+    }
+
+    async fn issue_to_identity(&self, identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
+        self.providers.check_allowed(&identity)?;
         let Some(person) = Person::of_identity(&identity) else {
             tracing::error!(provider = identity.provider, "authority: the provider names no subject");
             return Err(IssueError::Unsupported);
         };
-        self.welcome(|| Arrival::of_identity(&identity), from).await?;
-        self.begin_family(gateway, person, identity.id_token).await
+        self.first_logins.tell_backend(|| PersonLogin::of_identity(&identity), from).await?;
+        self.begin_family(person, identity.id_token).await
     }
 
-    /// Issues tokens to who proved an address.
-    pub(super) async fn issue_to_code(
-        &self,
-        gateway: &Gateway,
-        code: &Code,
-        from: &ClientDevice,
-    ) -> Result<Issued, IssueError> {
-        if !gateway.codes.iter().any(|login| login.channel == code.channel) {
+    async fn issue_to_address(&self, address: &ProvedAddress, from: &ClientDevice) -> Result<Issued, IssueError> {
+        if !self.takes_codes(address.channel) {
             return Err(IssueError::Unsupported);
         }
-        let person = Person::of_code(code);
-        if !code.is_permitted() || !self.may_still_come(gateway, &person) {
+        let person = Person::of_address(address);
+        if !address.is_permitted() || !self.is_still_permitted(&person) {
             return Err(IssueError::NotAllowed);
         }
-        self.welcome(|| Some(Arrival::of_code(code)), from).await?;
-        self.begin_family(gateway, person, None).await
+        self.first_logins.tell_backend(|| Some(PersonLogin::of_address(address)), from).await?;
+        self.begin_family(person, None).await
     }
 
-    /// The next tokens of a family. Who may come and who has which role is read anew.
-    pub(super) async fn refresh_own(
-        &self,
-        gateway: &Gateway,
-        shown: &RefreshToken,
-        from: &ClientDevice,
-    ) -> Result<Issued, RefreshError> {
-        let Some(shown) = self.open_own(shown) else { return Err(RefreshError::Refused) };
+    /// Issues the next tokens of a family. The person's permission and roles are read anew from the configuration.
+    pub(super) async fn refresh(&self, shown: &RefreshToken, from: &ClientDevice) -> Result<Issued, RefreshError> {
+        let Some(shown) = self.open_refresh_token(shown) else { return Err(RefreshError::Refused) };
         let now = self.clock.now();
-        let (family, until) = (shown.family, gateway.end_of(shown.made, now));
+        let (family, until) = (shown.family, self.settings.end_of(shown.made, now));
         if until <= now {
-            self.end_family_quietly(family, now).await;
+            self.try_end_family(family, now).await;
             return Err(RefreshError::Refused);
         }
-        let advanced = self.store.families.advance(family, shown.generation, gateway.refresh_grace, until, now).await;
-        let (generation, record) = match advanced.map_err(|error| outage(&error))? {
+        let grace = self.settings.refresh_grace;
+        let advanced = self.families.advance(family, shown.generation, grace, until, now).await;
+        let (generation, record) = match advanced.map_err(|error| store_failure(&error))? {
             Advanced::To { generation, record } => (generation, record),
             Advanced::Unknown => return Err(RefreshError::Refused),
             Advanced::Reused => {
                 let (client, device) = (from.client.address(), from.device.id);
-                tracing::warn!(target: "audit", %client, %device, "a refresh token was used again long after it was replaced: its session is over everywhere");
+                tracing::warn!(
+                    target: "audit", %client, %device,
+                    "a refresh token was used again after its grace time: its session has ended"
+                );
                 return Err(RefreshError::Refused);
             }
         };
         let Some(person) = self.open_record(&record) else {
-            tracing::error!("authority: what is kept of a login does not open: was its session key taken out?");
-            self.end_family_quietly(family, now).await;
+            tracing::error!(
+                "authority: the record of a login does not open, so the login has ended: was its session key removed?"
+            );
+            self.try_end_family(family, now).await;
             return Err(RefreshError::Refused);
         };
-        if !self.may_still_come(gateway, &person) {
+        if !self.is_still_permitted(&person) {
             let (provider, client) = (person.from.name(), from.client.address());
-            tracing::info!(target: "audit", provider, %client, "a person may no longer come in");
-            self.end_family_quietly(family, now).await;
+            tracing::info!(target: "audit", provider, %client, "a person is no longer permitted to log in");
+            self.try_end_family(family, now).await;
             return Err(RefreshError::Refused);
         }
-        Ok(self.mint(gateway, &person, OwnRefresh { generation, ..shown }, now))
+        Ok(self.mint(&person, OwnRefresh { generation, ..shown }, now))
     }
 
     /// Ends the family of a refresh token.
-    pub(super) async fn sign_out_own(&self, shown: Option<&RefreshToken>) -> SignedOut {
-        let Some(shown) = shown.and_then(|shown| self.open_own(shown)) else { return SignedOut::NothingToDo };
-        match self.store.families.end_family(shown.family, self.clock.now()).await {
+    pub(super) async fn sign_out(&self, shown: Option<&RefreshToken>) -> SignedOut {
+        let Some(shown) = shown.and_then(|shown| self.open_refresh_token(shown)) else {
+            return SignedOut::NothingToDo;
+        };
+        match self.families.end_family(shown.family, self.clock.now()).await {
             Ok(()) => SignedOut::Confirmed,
             Err(error) => {
                 tracing::warn!(%error, "authority: sign-out not confirmed");
@@ -104,38 +134,40 @@ impl Authority {
         }
     }
 
-    async fn begin_family(
-        &self,
-        gateway: &Gateway,
-        person: Person,
-        id_token: Option<IdToken>,
-    ) -> Result<Issued, IssueError> {
+    /// True if one-time codes of this channel log in.
+    pub(super) fn takes_codes(&self, channel: Channel) -> bool {
+        self.settings.takes_codes(channel)
+    }
+
+    async fn begin_family(&self, person: Person, id_token: Option<IdToken>) -> Result<Issued, IssueError> {
         let now = self.clock.now();
         let family = FamilyId(self.random.bytes());
         let record = self.seal_record(&person).into();
-        self.store.families.begin(family, record, gateway.end_of(now, now), now).await?;
-        let issued = self.mint(gateway, &person, OwnRefresh { family, generation: 0, made: now }, now);
+        self.families.begin(family, record, self.settings.end_of(now, now), now).await?;
+        let issued = self.mint(&person, OwnRefresh { family, generation: 0, made: now }, now);
         Ok(Issued { id_token, identity: Some(person.claims), ..issued })
     }
 
-    /// Whether the configuration of now still lets somebody in who came in by that of then.
-    fn may_still_come(&self, gateway: &Gateway, person: &Person) -> bool {
+    /// True if the current configuration lets the person in, who logged in under an earlier one.
+    fn is_still_permitted(&self, person: &Person) -> bool {
         let allow = match &person.from {
-            person::From::Provider(name) => self.provider(name).map(|provider| provider.settings().allow.as_ref()),
-            person::From::Code { channel, .. } => {
-                gateway.codes.iter().find(|login| login.channel == *channel).map(|login| login.allow.as_ref())
+            ProofSource::Provider(name) => {
+                self.providers.named(name).map(|provider| provider.settings().allow.as_ref())
+            }
+            ProofSource::Code { channel, .. } => {
+                self.settings.codes.iter().find(|login| login.channel == *channel).map(|login| login.allow.as_ref())
             }
         };
         allow.is_some_and(|allow| allow.is_none_or(|allow| allow.permits(&person.claims)))
     }
 
-    fn mint(&self, gateway: &Gateway, person: &Person, refresh: OwnRefresh, now: Timestamp) -> Issued {
-        // Nobody has access for longer than they are logged in.
-        let until = now.plus(gateway.access_token_lifetime).min(gateway.end_of(refresh.made, now));
-        let claims = gateway.claims_for(person, &self.random, now, until);
+    fn mint(&self, person: &Person, refresh: OwnRefresh, now: Timestamp) -> Issued {
+        // An access token must not outlive its login.
+        let until = now.plus(self.settings.access_token_lifetime).min(self.settings.end_of(refresh.made, now));
+        let claims = self.settings.claims_for(person, &self.random, now, until);
         let sealed = self.ring.seal(Purpose::OwnRefresh, &refresh.to_bytes(), |_| 1);
         Issued {
-            access_token: AccessToken::new(self.signer.sign(token::ACCESS, &claims)),
+            access_token: AccessToken::new(self.signer.sign(claims::ACCESS_TOKEN_TYPE, &claims)),
             refresh_token: Some(RefreshToken::new(sealed)),
             id_token: None,
             expires_in: Some(until.since(now)),
@@ -144,8 +176,8 @@ impl Authority {
         }
     }
 
-    /// `None`: not one of ours, or sealed by a key that is no longer ours.
-    fn open_own(&self, token: &RefreshToken) -> Option<OwnRefresh> {
+    /// `None` if the gateway did not make the token, or the key that sealed it is no longer configured.
+    fn open_refresh_token(&self, token: &RefreshToken) -> Option<OwnRefresh> {
         let plain = self.ring.open(Purpose::OwnRefresh, token.expose().as_bytes(), 1).ok()?;
         OwnRefresh::from_bytes(&plain)
     }
@@ -159,27 +191,21 @@ impl Authority {
         serde_json::from_slice(&self.ring.open(Purpose::Record, sealed, 1).ok()?).ok()
     }
 
-    /// A family that cannot be ended now ends by itself, and is refused until then.
-    async fn end_family_quietly(&self, family: FamilyId, now: Timestamp) {
-        if let Err(error) = self.store.families.end_family(family, now).await {
+    /// Ends a family. On a store error it is refused at each refresh until its time is over.
+    async fn try_end_family(&self, family: FamilyId, now: Timestamp) {
+        if let Err(error) = self.families.end_family(family, now).await {
             tracing::warn!(%error, "authority: a family of refresh tokens was not ended");
         }
     }
 }
 
-/// Nothing but its family's own word ends a session. What the store may have done unheard is done again within the grace time, so there is no need to wait.
-fn outage(error: &StoreError) -> RefreshError {
-    tracing::error!(%error, "authority: the store is away");
+/// A store error ends no session. If the store has advanced the family and its answer was lost, the refresh token can
+/// be used again within the grace time, so the next try need not wait.
+fn store_failure(error: &StoreError) -> RefreshError {
+    tracing::error!(%error, "authority: the store did not answer; the session was not refreshed");
     match error {
         StoreError::Unavailable(_) => RefreshError::Unsent,
         StoreError::Full => RefreshError::Failed { retry_after: None },
-    }
-}
-
-impl Gateway {
-    /// When a login made at `made` ends, if it is not used after `now`.
-    fn end_of(&self, made: Timestamp, now: Timestamp) -> Timestamp {
-        now.plus(self.idle).min(made.plus(self.absolute))
     }
 }
 

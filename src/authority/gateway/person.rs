@@ -1,9 +1,9 @@
-//! Whom the gateway issues tokens to: what was proved at the login. The store keeps it, sealed, for the refreshes.
+//! The person to whom the gateway issues tokens, as proved at the login. The store keeps it, sealed, for the refreshes.
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Code, who};
 use crate::{
+    authority::{person_key, proof::ProvedAddress},
     channel::Channel,
     oidc::{Claims, Identity},
 };
@@ -11,25 +11,25 @@ use crate::{
 /// A person as proved at the login.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Person {
-    pub(super) from: From,
+    pub(super) from: ProofSource,
     /// `sub` of the access token: `google|1234`, `sms|+821012345678`, `email|a@b.kr`.
     pub(super) subject: String,
-    /// What the provider said; or of an address that was proved, what a provider would have said.
+    /// The provider's claims, or those that a provider would give about the proved address.
     pub(super) claims: Claims,
 }
 
-/// Where the proof came from.
+/// Where the proof of a person comes from.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum From {
+pub(super) enum ProofSource {
     /// An identity provider, by its name in the configuration.
     Provider(String),
     /// A one-time code.
     Code { channel: Channel, address: String, address_e164: String },
 }
 
-impl From {
-    /// A provider's name or a channel.
+impl ProofSource {
+    /// The provider's name or the channel.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Provider(name) => name,
@@ -39,25 +39,25 @@ impl From {
 }
 
 impl Person {
-    /// `None` where the provider names no subject.
+    /// `None` if the provider names no subject.
     pub(super) fn of_identity(identity: &Identity) -> Option<Self> {
-        let subject = who::subject(identity)?;
+        let subject = person_key::subject(identity)?;
         Some(Self {
-            // A provider's name has no `|` in it, and cannot be that of a channel.
+            // A provider's name has no `|` and is not the name of a channel, so no two subjects can be equal.
             subject: format!("{}|{subject}", identity.provider),
-            from: From::Provider(identity.provider.clone()),
+            from: ProofSource::Provider(identity.provider.clone()),
             claims: identity.profile.clone(),
         })
     }
 
-    pub(super) fn of_code(code: &Code) -> Self {
+    pub(super) fn of_address(address: &ProvedAddress) -> Self {
         Self {
-            subject: format!("{}|{}", code.channel, code.address_e164),
-            claims: code.claims(),
-            from: From::Code {
-                channel: code.channel,
-                address: code.address.clone(),
-                address_e164: code.address_e164.clone(),
+            subject: format!("{}|{}", address.channel, address.address_e164),
+            claims: address.claims(),
+            from: ProofSource::Code {
+                channel: address.channel,
+                address: address.address.clone(),
+                address_e164: address.address_e164.clone(),
             },
         }
     }

@@ -20,7 +20,7 @@ async fn backend(allow: Option<Allow>, script: impl Fn(usize) -> Reply + Send + 
         assertion: None,
     };
     let at = |pointer: &str| authority::Pointer::Json(pointer.to_owned());
-    let kind = authority::Kind::Backend(Box::new(authority::Backend {
+    let kind = authority::AuthorityKind::Backend(Box::new(authority::BackendSettings {
         upstream: 0,
         exchange: None,
         credentials: None,
@@ -28,7 +28,7 @@ async fn backend(allow: Option<Allow>, script: impl Fn(usize) -> Reply + Send + 
         refresh: None,
         refused: vec![401],
         signout: None,
-        answer: authority::Answer {
+        answer: authority::AnswerFields {
             access_token: at("/accessToken"),
             refresh_token: at("/refreshToken"),
             expires_in: at("/expiresIn"),

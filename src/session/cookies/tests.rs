@@ -1,4 +1,4 @@
-//! What cookies are found, stripped, set and deleted, in the bytes that browsers and upstreams see.
+//! Which cookies are found, removed, set and deleted, in the bytes that browsers and upstreams see.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn lines(changes: &CookieChanges) -> Vec<String> {
 }
 
 #[test]
-fn cookies_of_ours_are_found_in_every_cookie_header() {
+fn our_cookies_are_found_in_every_cookie_header() {
     let headers = cookies(&["theme=dark; sb_at=A; sb_at.1=B", "sb_rt=R;sb_did=D; sb_tx9=T; sb_at.x=no; sb_atx=no"]);
     let found = jar().find(headers.get_all(header::COOKIE).iter());
     assert_eq!(found.access.joined(b"A", 2).unwrap(), b"AB");
@@ -55,7 +55,7 @@ fn cookies_of_ours_are_found_in_every_cookie_header() {
 }
 
 #[test]
-fn crafted_cookie_headers_are_read_without_a_fuss() {
+fn malformed_cookie_headers_hold_no_cookie_of_ours() {
     for odd in ["", ";;;", "=", "a", "sb_at", "sb_at.=x", "sb_at.999999=x", "sb_at.01=x", "sb_at.-1=x", " ; = ;=;"] {
         let headers = cookies(&[odd]);
         assert!(jar().find(headers.get_all(header::COOKIE).iter()).access.is_absent(), "{odd:?}");
@@ -63,7 +63,7 @@ fn crafted_cookie_headers_are_read_without_a_fuss() {
 }
 
 #[test]
-fn foreign_cookies_keep_their_bytes_and_order_and_ours_stay_behind() {
+fn other_cookies_reach_the_upstream_unchanged_and_ours_are_removed() {
     let stripped = |value: &[&str], keep: &[String]| {
         let mut headers = cookies(value);
         jar().strip_request(&mut headers, keep);
@@ -75,13 +75,13 @@ fn foreign_cookies_keep_their_bytes_and_order_and_ours_stay_behind() {
     assert_eq!(stripped(&["a=1;  b"], &[]).unwrap(), "a=1;  b");
     assert_eq!(stripped(&["a=1", "b=2"], &[]).unwrap(), "a=1; b=2");
     assert_eq!(stripped(&["sb_at=A"], &[]), None);
-    // However many headers there are, and without a value or with a space before it, a name of ours is ours.
+    // A cookie is ours by its name, also without a value and with a space before the `=`.
     assert_eq!(stripped(&["sb_rt; a=1"], &[]).unwrap(), "a=1");
     assert_eq!(stripped(&["sb_rt =R; a=1"], &[]).unwrap(), "a=1");
 }
 
 #[test]
-fn a_challenge_is_a_cookie_of_its_channel_that_no_upstream_sees() {
+fn each_channel_has_a_challenge_cookie_that_no_upstream_sees() {
     let jar = jar();
     assert_eq!(
         lines(&jar.set_challenge(Channel::Sms, "S", 180).and(jar.clear_challenge(Channel::Email))),

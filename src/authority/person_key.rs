@@ -1,12 +1,12 @@
-//! Who somebody is, whatever else is said of them: (issuer, subject), or the address that they proved.
+//! The key under which a person is remembered: issuer and subject, or the address that they proved.
 
 use aws_lc_rs::digest;
 use serde_json::Value;
 
-use super::Code;
+use super::proof::ProvedAddress;
 use crate::{oidc::Identity, store::Digest};
 
-/// The provider's own name for the person; `None` where it has none.
+/// The provider's own id of the person (`sub`); `None` if it gives none.
 pub(super) fn subject(identity: &Identity) -> Option<String> {
     let subject = identity.claims.get("sub").or_else(|| identity.profile.get("sub"))?;
     match subject {
@@ -16,18 +16,19 @@ pub(super) fn subject(identity: &Identity) -> Option<String> {
     }
 }
 
-/// What a person who comes from a provider is remembered by. The issuer, not the name in the file: that may change, and who people are does not.
-pub(super) fn key_of_identity(identity: &Identity) -> Option<Digest> {
+/// The key of a person who logged in at a provider. It holds the issuer and not the provider's name in the
+/// configuration, which may be changed.
+pub(super) fn of_identity(identity: &Identity) -> Option<Digest> {
     let issuer = identity.claims.get("iss").and_then(Value::as_str).unwrap_or(&identity.provider);
     Some(key(&["identity", issuer, &subject(identity)?]))
 }
 
-/// What a person who proved an address is remembered by.
-pub(super) fn key_of_code(code: &Code) -> Digest {
-    key(&["address", code.channel.as_str(), &code.address_e164])
+/// The key of a person who proved an address.
+pub(super) fn of_address(address: &ProvedAddress) -> Digest {
+    key(&["address", address.channel.as_str(), &address.address_e164])
 }
 
-/// SHA-256 over length-prefixed parts, so that no two lists of parts meet.
+/// SHA-256 over length-prefixed parts, so that different lists of parts never give the same input.
 fn key(parts: &[&str]) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(b"vestibule person");

@@ -1,4 +1,4 @@
-//! Who is told of, how often, and what a backend's answer does to the login.
+//! Of which logins a backend is told, and what its answer does to the login.
 
 use std::sync::Arc;
 
@@ -7,28 +7,28 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     authority::{
-        Kind, LOGIN_NOTIFY, Proof, Settings,
-        tests::{Api, identity, kind, template, visitor},
+        Authority, AuthorityKind, Deps, LOGIN_NOTIFY, Proof, Settings,
+        tests::{ScriptedBackend, client_device, identity, outcome_of, template},
     },
     oidc::fake::Fake,
     scripted::Reply,
 };
 
-/// An authority `provider` with the call, for people who come from a provider that is never asked.
-async fn authority(api: &Api) -> Authority {
-    authority_with(api, Duration::from_secs(10)).await
+/// An authority of kind `provider` with `[login.notify]`. Its provider is never asked.
+async fn authority(api: &ScriptedBackend) -> Authority {
+    authority_with(api.deps(vec![]), Duration::from_secs(10)).await
 }
 
-async fn authority_with(api: &Api, timeout: Duration) -> Authority {
+async fn authority_with(deps: Deps, timeout: Duration) -> Authority {
     let fake = Fake::start().await;
     let call = json!({"by": "{provider}", "who": "{profile}", "mail": "{email}", "sub": "{claims.sub}", "to": "{address}", "dev": "{device_id}"});
     let notify = Template { timeout, assertion: Some("login.notify"), ..template("/joined", &call, LOGIN_NOTIFY) };
-    let settings = Settings { kind: Kind::Provider, verify: None, notify: Some(notify) };
-    Authority::new(settings, api.parts(vec![Arc::new(fake.provider())])).unwrap()
+    let settings = Settings { kind: AuthorityKind::Provider, verify: None, notify: Some(notify) };
+    Authority::new(settings, Deps { providers: vec![Arc::new(fake.provider())], ..deps }).unwrap()
 }
 
 async fn login(authority: &Authority, profile: Value) -> &'static str {
-    kind(&authority.issue(Proof::Provider(Box::new(identity(&profile))), &visitor()).await)
+    outcome_of(&authority.issue(Proof::Provider(Box::new(identity(&profile))), &client_device()).await)
 }
 
 fn mina() -> Value {
@@ -37,7 +37,7 @@ fn mina() -> Value {
 
 #[tokio::test]
 async fn a_backend_is_told_of_each_person_once() {
-    let api = Api::start().await;
+    let api = ScriptedBackend::start().await;
     let authority = authority(&api).await;
     for _ in 0..3 {
         assert_eq!(login(&authority, mina()).await, "issued");
@@ -61,8 +61,8 @@ async fn a_backend_is_told_of_each_person_once() {
 }
 
 #[tokio::test]
-async fn until_the_backend_agrees_a_person_is_not_known() {
-    let api = Api::start().await;
+async fn a_person_is_known_only_after_the_backend_answered_2xx() {
+    let api = ScriptedBackend::start().await;
     let authority = authority(&api).await;
     for (reply, expected) in [
         (Reply::json(403, &json!({})), "refused"),
@@ -79,13 +79,13 @@ async fn until_the_backend_agrees_a_person_is_not_known() {
         assert_eq!(api.server.seen().len(), told + 1, "{reply:?}");
     }
     api.answers(Reply::json(403, &json!({})));
-    assert_eq!(login(&authority, mina()).await, "issued", "who was let in once is not asked about again");
+    assert_eq!(login(&authority, mina()).await, "issued", "the backend is not told again of a known person");
 }
 
 #[tokio::test]
-async fn a_second_login_at_the_same_moment_does_not_pass_for_that_of_a_known_person() {
-    let api = Api::start().await;
-    let authority = Arc::new(authority_with(&api, Duration::from_mins(1)).await);
+async fn a_second_login_during_the_call_is_not_taken_for_that_of_a_known_person() {
+    let api = ScriptedBackend::start().await;
+    let authority = Arc::new(authority_with(api.deps(vec![]), Duration::from_mins(1)).await);
     api.answers(Reply::Hang);
     let first = tokio::spawn({
         let authority = Arc::clone(&authority);
@@ -95,7 +95,7 @@ async fn a_second_login_at_the_same_moment_does_not_pass_for_that_of_a_known_per
         tokio::task::yield_now().await;
     }
     tokio::time::pause();
-    assert_eq!(login(&authority, mina()).await, "unavailable", "not even after a while");
+    assert_eq!(login(&authority, mina()).await, "unavailable", "also after the longest wait");
     tokio::time::resume();
     assert_eq!(api.server.seen().len(), 1);
     first.abort();
@@ -105,23 +105,24 @@ async fn a_second_login_at_the_same_moment_does_not_pass_for_that_of_a_known_per
     assert_eq!(
         login(&authority, mina()).await,
         "refused",
-        "a login that fell over stands in nobody's way, and made nobody known"
+        "a login that was aborted blocks nobody and made nobody known"
     );
 }
 
 #[tokio::test]
-async fn a_second_login_at_the_same_moment_waits_for_the_first() {
-    let api = Api::start().await;
-    let authority = authority(&api).await;
-    let person = Arrival::of_identity(&identity(&mina())).unwrap().key;
-    let now = authority.clock.now();
-    let one_time = &authority.store.one_time;
-    assert!(one_time.take(under_way(person), now.plus(KNOWN), now).await.unwrap(), "as another instance does");
+async fn a_second_login_of_the_same_person_waits_for_the_first() {
+    let api = ScriptedBackend::start().await;
+    let deps = api.deps(vec![]);
+    let authority = authority_with(deps.clone(), Duration::from_secs(10)).await;
+    let person = PersonLogin::of_identity(&identity(&mina())).unwrap().person;
+    let now = deps.clock.now();
+    let one_time = &deps.store.one_time;
+    assert!(one_time.take(turn_of(person), now.plus(KNOWN), now).await.unwrap(), "as another instance does");
     tokio::time::pause();
     let first = async {
-        sleep(LOOK * 20).await;
+        sleep(POLL * 20).await;
         assert!(one_time.take(person, now.plus(KNOWN), now).await.unwrap());
-        one_time.give_back(under_way(person), now).await.unwrap();
+        one_time.give_back(turn_of(person), now).await.unwrap();
     };
     let (second, ()) = tokio::join!(login(&authority, mina()), first);
     assert_eq!((second, api.server.seen().len()), ("issued", 0));

@@ -1,32 +1,43 @@
-//! The fields of a backend's answer, wherever the configuration says they stand.
-
-use std::time::Duration;
+//! Where the configuration says that a backend's answer has the tokens, and reading them there.
 
 use cookie::Cookie;
 use http::header;
 use serde_json::Value;
 
-use super::{Answer, Pointer};
 use crate::{
+    authority::issued::FreshTokens,
     call, oidc,
     secret::{AccessToken, RefreshToken},
 };
 
-/// The tokens in an answer.
-pub(super) struct Tokens {
-    pub(super) access_token: AccessToken,
-    pub(super) refresh_token: Option<RefreshToken>,
-    pub(super) expires_in: Option<Duration>,
+/// Where each field stands in the backend's answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AnswerFields {
+    /// Default `/accessToken`.
+    pub access_token: Pointer,
+    /// Default `/refreshToken`.
+    pub refresh_token: Pointer,
+    /// Lifetime in seconds, as a number or as text; default `/expiresIn`.
+    pub expires_in: Pointer,
 }
 
-impl Answer {
-    /// Reads them; `None` where there is no access token that could pass through a header.
-    pub(super) fn tokens(&self, answer: &call::BackendAnswer) -> Option<Tokens> {
+/// A place in an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Pointer {
+    /// A JSON pointer (RFC 6901) into the body.
+    Json(String),
+    /// `cookie:NAME`: the value of a `Set-Cookie` of the answer.
+    Cookie(String),
+}
+
+impl AnswerFields {
+    /// The tokens in an answer; `None` if there is no access token, or one that a header value cannot hold.
+    pub(super) fn tokens(&self, answer: &call::BackendAnswer) -> Option<FreshTokens> {
         let text = |pointer| match find(pointer, answer) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
-        Some(Tokens {
+        Some(FreshTokens {
             access_token: AccessToken::new(text(&self.access_token).filter(|token| oidc::is_token(token))?),
             refresh_token: text(&self.refresh_token)
                 .filter(|token| !token.is_empty() && !token.contains(char::is_control))
@@ -39,7 +50,7 @@ impl Answer {
 fn find(pointer: &Pointer, answer: &call::BackendAnswer) -> Option<Value> {
     match pointer {
         Pointer::Json(pointer) => answer.json.as_ref()?.pointer(pointer).cloned(),
-        // The last one is the one that a browser would keep.
+        // Of several cookies of the name a browser keeps the last one.
         Pointer::Cookie(name) => answer
             .headers
             .get_all(header::SET_COOKIE)

@@ -1,4 +1,4 @@
-//! How long an access token lives, by our clock: whatever the authority's clock says, and however absurd its figures are.
+//! The lifetime of an access token by our clock, also if the authority's clock differs or its figures are absurd.
 
 use std::time::Duration;
 
@@ -8,47 +8,48 @@ use crate::{
     secret::AccessToken,
 };
 
-/// The life of an access token.
+/// The lifetime of an access token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Life {
-    /// When it was received.
-    pub received: Timestamp,
-    /// When it is over, by our clock; not before `received` minus what it was late, so possibly in the past.
+pub struct Lifetime {
+    /// When it expires, by our clock. In the past if the token arrived expired.
     pub expires_at: Timestamp,
-    /// How long it lives in all.
-    pub life: Duration,
+    /// Its whole lifetime, at most 400 days.
+    pub total: Duration,
 }
 
-/// The life of a token: `exp − iat` where it is a JWT, else `expires_in`, else from receipt to `exp`, else an hour.
+/// The lifetime of a token received at `received`: `exp − iat` if it is a JWT, else `expires_in`, else the time from
+/// receipt to `exp`, else one hour.
 ///
-/// Its end is counted from receipt where the authority said how long it lives from then (though never longer than the token itself says): that
-/// needs no agreement of clocks. Where the clocks do agree, `exp` is not outlived: it has whole seconds, and so may come a little earlier. Else `exp`
-/// is taken at its word, unless `iat` lies in our future: then the authority's clock is ahead, and the life is counted from receipt.
-pub fn life(access_token: &AccessToken, expires_in: Option<Duration>, received: Timestamp) -> Life {
+/// If the authority sent `expires_in`, the token expires that long after receipt, and not later than `exp − iat` after
+/// it: this needs no agreement of clocks. If the two ends differ by at most 5 s, the clocks agree and the earlier one
+/// counts, because `exp` has whole seconds. Without `expires_in`, `exp` counts as it is, unless `iat` lies in our
+/// future: then the authority's clock is ahead of ours, and the lifetime is counted from receipt.
+pub fn lifetime(access_token: &AccessToken, expires_in: Option<Duration>, received: Timestamp) -> Lifetime {
     let claims = oidc::claims_as_received(access_token.expose()).unwrap_or_default();
     let (issued, expires) = (date(&claims, "iat"), date(&claims, "exp"));
     let stated = issued.zip(expires).filter(|(issued, expires)| expires > issued).map(|(i, e)| e.since(i));
-    let life = stated.or(expires_in).or(expires.map(|expires| expires.since(received))).unwrap_or(UNKNOWN).min(LONGEST);
+    let total =
+        stated.or(expires_in).or(expires.map(|expires| expires.since(received))).unwrap_or(UNKNOWN).min(LONGEST);
     let clock_ahead = issued.is_some_and(|issued| issued > received);
     let span = expires_in.map(|span| stated.map_or(span, |stated| span.min(stated)).min(LONGEST));
     let expires_at = match (span.map(|span| received.plus(span)), expires) {
         (Some(end), Some(expires)) if end.since(expires).max(expires.since(end)) <= SAME_CLOCK => end.min(expires),
         (Some(end), _) => end,
-        (None, Some(_)) if clock_ahead => received.plus(life),
+        (None, Some(_)) if clock_ahead => received.plus(total),
         (None, Some(expires)) => expires.min(received.plus(LONGEST)),
-        (None, None) => received.plus(life),
+        (None, None) => received.plus(total),
     };
-    Life { received, expires_at, life }
+    Lifetime { expires_at, total }
 }
 
-/// Ends that are no further apart were written by the same clock.
+/// If two ends differ by no more than this, they come from clocks that agree.
 const SAME_CLOCK: Duration = Duration::from_secs(5);
-/// Where nothing is said.
+/// The lifetime of a token about which nothing is said.
 const UNKNOWN: Duration = Duration::from_secs(3600);
-/// 400 days: no cookie lives longer, so no token in one does.
+/// 400 days: browsers keep no cookie longer, and the token travels in one.
 const LONGEST: Duration = Duration::from_secs(400 * 86400);
 
-/// A NumericDate; one beyond any calendar is the nearest that can be said.
+/// A NumericDate (RFC 7519 section 2). One that is out of range is cut to the range.
 fn date(claims: &Claims, name: &str) -> Option<Timestamp> {
     let value = claims.get(name)?;
     oidc::numeric_date(value).or_else(|| match value.as_f64()? {
@@ -68,12 +69,12 @@ mod tests {
 
     fn of(claims: &Value, expires_in: Option<u64>) -> (i64, u64) {
         let token = AccessToken::new(format!("e30.{}.x", b64(claims.to_string().as_bytes())));
-        let life = life(&token, expires_in.map(Duration::from_secs), Timestamp::from_secs(NOW));
-        (life.expires_at.as_secs() - NOW, life.life.as_secs())
+        let lifetime = lifetime(&token, expires_in.map(Duration::from_secs), Timestamp::from_secs(NOW));
+        (lifetime.expires_at.as_secs() - NOW, lifetime.total.as_secs())
     }
 
     #[test]
-    fn the_first_of_the_figures_that_is_there_counts() {
+    fn the_lifetime_is_the_first_figure_that_the_token_or_the_answer_has() {
         for (claims, expires_in, expected) in [
             (json!({"iat": NOW, "exp": NOW + 900}), Some(900), (900, 900)),
             (json!({"iat": NOW, "exp": NOW + 900}), None, (900, 900)),
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_off_does_not_shorten_or_lengthen_a_life_that_is_known() {
+    fn a_wrong_clock_does_not_change_a_lifetime_that_the_authority_states() {
         for skew in [-3600, -300, 300, 3600] {
             let claims = json!({"iat": NOW + skew, "exp": NOW + skew + 900});
             assert_eq!(of(&claims, Some(900)), (900, 900), "{skew}");
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_figures_are_cut() {
+    fn absurd_figures_are_cut_to_400_days() {
         let longest = LONGEST.as_secs();
         let end = i64::try_from(longest).unwrap();
         assert_eq!(of(&json!({"exp": 1e300}), None), (end, longest));
@@ -114,10 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn an_opaque_token_has_no_claims() {
+    fn an_opaque_token_lives_for_an_hour() {
         for text in ["opaque", "a.b.c", "..", "a.b.c.d"] {
-            let life = life(&AccessToken::new(text), None, Timestamp::from_secs(NOW));
-            assert_eq!(life.life, UNKNOWN, "{text}");
+            let lifetime = lifetime(&AccessToken::new(text), None, Timestamp::from_secs(NOW));
+            assert_eq!(lifetime.total, UNKNOWN, "{text}");
         }
     }
 }

@@ -1,0 +1,212 @@
+//! A backend as the authority: each verb is a configured call to it.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{
+    client_device::ClientDevice,
+    issued::{AuthorityOutage, IssueError, Issued},
+    proof::{Proof, ProvedAddress},
+    providers::Providers,
+    requests::{RefreshRequest, SignOutRequest, SignedOut},
+    verify::AccessTokenChecks,
+};
+use crate::{
+    call::{self, CallError, Caller, Placeholder, Template, Values},
+    clock::Clock,
+    oidc::{Claims, Identity, RefreshError},
+    secret::{IdToken, Secret},
+};
+
+mod answer;
+
+pub use answer::{AnswerFields, Pointer};
+
+/// The calls of a backend authority.
+#[derive(Clone, Debug)]
+pub struct BackendSettings {
+    /// Index of the authority's own upstream.
+    pub upstream: usize,
+    /// `[authority.exchange]`: the call after an OIDC login.
+    pub exchange: Option<Template>,
+    /// `[authority.credentials]`: the call of `POST {base_path}/login`.
+    pub credentials: Option<Template>,
+    /// `[authority.otp]`: the call after a one-time code with `purpose = "login"`.
+    pub otp: Option<Template>,
+    /// `[authority.refresh]`: the call that refreshes. Without it a session ends with its access token.
+    pub refresh: Option<Template>,
+    /// Statuses of the refresh call that end the session; default 401.
+    pub refused: Vec<u16>,
+    /// `[authority.signout]`: the call at logout.
+    pub signout: Option<Template>,
+    /// `[authority.answer]`: where the answers have their fields.
+    pub answer: AnswerFields,
+}
+
+/// A backend as the authority.
+pub(super) struct BackendAuthority {
+    pub(super) settings: BackendSettings,
+    pub(super) caller: Arc<Caller>,
+    pub(super) providers: Providers,
+    pub(super) checks: Arc<AccessTokenChecks>,
+    pub(super) clock: Clock,
+}
+
+impl BackendAuthority {
+    pub(super) async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
+        match proof {
+            Proof::Provider(identity) => self.exchange(*identity, from).await,
+            Proof::Credentials { email, password } => self.check_credentials(email, &password, from).await,
+            Proof::Code(address) => self.exchange_address(&address, from).await,
+        }
+    }
+
+    async fn exchange(&self, identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
+        self.providers.check_allowed(&identity)?;
+        let template = self.settings.exchange.as_ref().ok_or(IssueError::Unsupported)?;
+        let email = identity.profile.get("email").cloned().unwrap_or(Value::Null);
+        let mut values = from
+            .values()
+            .with(Placeholder::Provider, identity.provider.clone())
+            .with(Placeholder::Profile, identity.profile_as_given.unwrap_or_else(|| identity.profile.clone()))
+            .with(Placeholder::Email, email)
+            .with_claims(identity.profile.clone());
+        if let Some(token) = &identity.id_token {
+            values = values.with(Placeholder::IdToken, token.expose());
+        }
+        if let Some(tokens) = &identity.tokens {
+            values = values.with(Placeholder::AccessToken, tokens.access_token.expose());
+            if let Some(token) = &tokens.refresh_token {
+                values = values.with(Placeholder::RefreshToken, token.expose());
+            }
+        }
+        let answer = self.ask(template, &values, from).await?;
+        if is_refusal(answer.status) {
+            return Err(IssueError::Refused(answer.status));
+        }
+        self.read(&answer, Some((identity.id_token, identity.profile))).await
+    }
+
+    async fn check_credentials(
+        &self,
+        email: String,
+        password: &Secret,
+        from: &ClientDevice,
+    ) -> Result<Issued, IssueError> {
+        let template = self.settings.credentials.as_ref().ok_or(IssueError::Unsupported)?;
+        let values = from.values().with(Placeholder::Email, email).with(Placeholder::Password, password.expose());
+        let answer = self.ask(template, &values, from).await?;
+        if is_refusal(answer.status) {
+            return Err(IssueError::BadCredentials);
+        }
+        self.read(&answer, None).await
+    }
+
+    async fn exchange_address(&self, address: &ProvedAddress, from: &ClientDevice) -> Result<Issued, IssueError> {
+        if !address.is_permitted() {
+            return Err(IssueError::NotAllowed);
+        }
+        let template = self.settings.otp.as_ref().ok_or(IssueError::Unsupported)?;
+        let answer = self.ask(template, &address.values(from.values()), from).await?;
+        if is_refusal(answer.status) {
+            return Err(IssueError::Refused(answer.status));
+        }
+        let issued = self.read(&answer, None).await?;
+        Ok(Issued { identity: Some(address.claims()), ..issued })
+    }
+
+    async fn ask(
+        &self,
+        template: &Template,
+        values: &Values,
+        from: &ClientDevice,
+    ) -> Result<call::BackendAnswer, IssueError> {
+        let answer = self.caller.call(template, values, &from.client).await;
+        answer.map_err(|error| IssueError::Unavailable(error.into()))
+    }
+
+    async fn read(
+        &self,
+        answer: &call::BackendAnswer,
+        proved: Option<(Option<IdToken>, Claims)>,
+    ) -> Result<Issued, IssueError> {
+        if !answer.status.is_success() {
+            return Err(IssueError::Unavailable(AuthorityOutage::Status(answer.status)));
+        }
+        let tokens = self.settings.answer.tokens(answer);
+        let tokens = tokens.ok_or(IssueError::Unavailable(AuthorityOutage::NoAccessToken))?;
+        tokens.for_login(&self.checks, proved).await
+    }
+
+    pub(super) async fn refresh(
+        &self,
+        request: RefreshRequest<'_>,
+        from: &ClientDevice,
+    ) -> Result<Issued, RefreshError> {
+        let template = self.settings.refresh.as_ref().ok_or(RefreshError::Refused)?;
+        let mut values = from
+            .values()
+            .with(Placeholder::RefreshToken, request.refresh_token.expose())
+            .with(Placeholder::Provider, request.provider);
+        if let Some(token) = request.access_token {
+            values = values.with(Placeholder::AccessToken, token.expose());
+        }
+        if let Some(claims) = request.identity {
+            values = values.with_claims(claims.clone());
+        }
+        let answer = self.caller.call(template, &values, &from.client).await.map_err(|error| {
+            tracing::warn!(%error, "authority: the refresh call failed");
+            match error {
+                CallError::NoAnswer(error) => error.into(),
+                CallError::Value(_) => RefreshError::Failed { retry_after: None },
+            }
+        })?;
+        // An HTML page comes from a proxy in between or from an error handler: it does not say that the token is
+        // refused.
+        if self.settings.refused.contains(&answer.status.as_u16()) && !answer.is_html {
+            return Err(RefreshError::Refused);
+        }
+        if !answer.status.is_success() {
+            tracing::warn!(
+                status = answer.status.as_u16(),
+                "authority: the answer to the refresh call neither refreshes nor refuses"
+            );
+            let retry_after = answer.retry_after(self.clock.now());
+            return Err(RefreshError::Failed { retry_after });
+        }
+        let Some(tokens) = self.settings.answer.tokens(&answer) else {
+            tracing::error!("authority: the refreshed access token is not where [authority.answer] says");
+            return Err(RefreshError::Failed { retry_after: None });
+        };
+        tokens.for_refresh(&self.checks).await
+    }
+
+    pub(super) async fn sign_out(&self, request: SignOutRequest<'_>, from: &ClientDevice) -> SignedOut {
+        let Some(template) = &self.settings.signout else { return SignedOut::NothingToDo };
+        let mut values = from.values().with(Placeholder::Provider, request.provider);
+        if let Some(token) = request.refresh_token {
+            values = values.with(Placeholder::RefreshToken, token.expose());
+        }
+        if let Some(token) = request.access_token {
+            values = values.with(Placeholder::AccessToken, token.expose());
+        }
+        match self.caller.call(template, &values, &from.client).await {
+            Ok(answer) if answer.status.is_success() => SignedOut::Confirmed,
+            Ok(answer) => {
+                tracing::warn!(status = answer.status.as_u16(), "authority: sign-out not confirmed");
+                SignedOut::NotConfirmed
+            }
+            Err(error) => {
+                tracing::warn!(%error, "authority: sign-out not confirmed");
+                SignedOut::NotConfirmed
+            }
+        }
+    }
+}
+
+/// The statuses by which a backend refuses a person. All others that are not 2xx count as an outage.
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}

@@ -1,0 +1,51 @@
+//! `[authority.gateway]`, validated.
+
+use std::time::Duration;
+
+use crate::{call::Json, channel::Channel, clock::Timestamp, oidc::Allow};
+
+/// `[authority.gateway]`, with what it needs of `[session]` and `[otp]`.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// `iss` of the access tokens.
+    pub issuer: String,
+    /// `aud` of the access tokens.
+    pub audience: String,
+    /// From `iat` to `exp`; at least one second.
+    pub access_token_lifetime: Duration,
+    /// The role of a person who has none of `roles`.
+    pub default_role: String,
+    /// The roles and who has them, in the order of the file.
+    pub roles: Vec<(String, Allow)>,
+    /// Further claims of the access tokens; `None`: e-mail, name and telephone number, as far as
+    /// the identity has them.
+    pub claims: Option<Vec<(String, Json)>>,
+    /// The channels whose one-time codes log in.
+    pub codes: Vec<CodeLogin>,
+    /// How long a replaced refresh token can still be exchanged for its successor.
+    pub refresh_grace: Duration,
+    /// A login that was not refreshed for this long has ended.
+    pub idle: Duration,
+    /// A login ends this long after it began, whether it is used or not.
+    pub absolute: Duration,
+}
+
+/// A channel with `purpose = "login"`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CodeLogin {
+    /// The channel.
+    pub channel: Channel,
+    /// Which addresses may log in; `None`: all.
+    pub allow: Option<Allow>,
+}
+
+impl GatewaySettings {
+    /// When a login that began at `made` ends, if it is not refreshed after `now`.
+    pub(super) fn end_of(&self, made: Timestamp, now: Timestamp) -> Timestamp {
+        now.plus(self.idle).min(made.plus(self.absolute))
+    }
+
+    pub(super) fn takes_codes(&self, channel: Channel) -> bool {
+        self.codes.iter().any(|login| login.channel == channel)
+    }
+}

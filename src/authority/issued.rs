@@ -1,0 +1,128 @@
+//! The tokens that an authority issues, and why it issues none.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::verify::{AccessClaims, AccessTokenChecks, VerifyError};
+use crate::{
+    call::CallError,
+    oidc::{Claims, RefreshError, TokenAnswer},
+    secret::{AccessToken, IdToken, RefreshToken},
+    store::StoreError,
+};
+
+/// The tokens that the authority issued.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The access token.
+    pub access_token: AccessToken,
+    /// The refresh token. At a refresh, `None` keeps the old one.
+    pub refresh_token: Option<RefreshToken>,
+    /// A verified ID token. At a refresh, `None` keeps the old one.
+    pub id_token: Option<IdToken>,
+    /// Lifetime of the access token, if the authority said it.
+    pub expires_in: Option<Duration>,
+    /// The identity provider's claims about the person. At a refresh, `None` keeps the old ones.
+    pub identity: Option<Claims>,
+    /// The claims of the access token, if it is a JWT.
+    pub access_claims: Option<AccessClaims>,
+}
+
+/// Why no tokens were issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The backend does not know this e-mail with this password.
+    #[error("bad credentials")]
+    BadCredentials,
+    /// The backend does not let this person in.
+    #[error("the backend refused the login with status {0}")]
+    Refused(StatusCode),
+    /// `allow` of the provider or the channel does not let this person in.
+    #[error("not on the list of who may come in")]
+    NotAllowed,
+    /// This authority has no login with this kind of proof.
+    #[error("no login of this kind is configured")]
+    Unsupported,
+    /// The authority does not answer, or its answer is of no use: another try may succeed later.
+    #[error("the authority is not available")]
+    Unavailable(#[source] AuthorityOutage),
+}
+
+/// Why an authority is not available; for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityOutage {
+    /// The call brought no answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The status of its answer neither accepts nor refuses the login.
+    #[error("it answered with status {0}")]
+    Status(StatusCode),
+    /// The answer has no access token where `[authority.answer]` says.
+    #[error("there is no access token in its answer")]
+    NoAccessToken,
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(StoreError),
+    /// Another login of the same person is being told to the backend, and waiting for it took too long.
+    #[error("another first login of the same person is under way")]
+    UnderWay,
+    /// The access token does not pass `[authority.verify]`.
+    #[error("its access token does not pass [authority.verify]")]
+    AccessToken(#[source] VerifyError),
+}
+
+impl From<StoreError> for IssueError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(AuthorityOutage::Store(error))
+    }
+}
+
+/// New tokens, before the access token's claims are read.
+pub(super) struct FreshTokens {
+    pub(super) access_token: AccessToken,
+    pub(super) refresh_token: Option<RefreshToken>,
+    pub(super) expires_in: Option<Duration>,
+}
+
+impl FreshTokens {
+    pub(super) fn of_provider(tokens: TokenAnswer) -> Self {
+        Self { access_token: tokens.access_token, refresh_token: tokens.refresh_token, expires_in: tokens.expires_in }
+    }
+
+    /// The tokens of a login: the claims of the access token are read, and what the provider proved (its ID token and
+    /// its claims) is added.
+    pub(super) async fn for_login(
+        self,
+        checks: &AccessTokenChecks,
+        proved: Option<(Option<IdToken>, Claims)>,
+    ) -> Result<Issued, IssueError> {
+        let issued = self.checked(checks, proved).await;
+        issued.map_err(|error| IssueError::Unavailable(AuthorityOutage::AccessToken(error)))
+    }
+
+    /// The tokens of a refresh: the claims of the access token are read.
+    pub(super) async fn for_refresh(self, checks: &AccessTokenChecks) -> Result<Issued, RefreshError> {
+        self.checked(checks, None).await.map_err(|error| {
+            tracing::error!(%error, "authority: the refreshed access token does not pass [authority.verify]");
+            RefreshError::Failed { retry_after: None }
+        })
+    }
+
+    async fn checked(
+        self,
+        checks: &AccessTokenChecks,
+        proved: Option<(Option<IdToken>, Claims)>,
+    ) -> Result<Issued, VerifyError> {
+        let access_claims = checks.claims_of_new(&self.access_token).await?;
+        let (id_token, identity) = proved.unzip();
+        Ok(Issued {
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            id_token: id_token.flatten(),
+            expires_in: self.expires_in,
+            identity,
+            access_claims,
+        })
+    }
+}

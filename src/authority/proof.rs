@@ -1,0 +1,64 @@
+//! How a person proved who they are.
+
+use serde_json::{Value, json};
+
+use crate::{
+    call::{Placeholder, Values},
+    channel::Channel,
+    oidc::{Allow, Claims, Identity},
+    secret::Secret,
+};
+
+/// A proof of who a person is.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A login at an identity provider.
+    Provider(Box<Identity>),
+    /// E-mail and password, which the backend has to check.
+    Credentials {
+        /// The e-mail address as typed.
+        email: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A correct one-time code.
+    Code(ProvedAddress),
+}
+
+/// An address that a person proved with a one-time code.
+#[derive(Clone, Debug)]
+pub struct ProvedAddress {
+    /// The channel that brought the code.
+    pub channel: Channel,
+    /// The address as templates use it: a Korean number in domestic digits, other numbers in E.164, an e-mail address
+    /// unchanged.
+    pub address: String,
+    /// A number in E.164; an e-mail address unchanged.
+    pub address_e164: String,
+    /// `allow` of the channel: which addresses may log in.
+    pub allow: Option<Allow>,
+}
+
+impl ProvedAddress {
+    /// The claims that an identity provider would give about this address (OpenID Connect Core section 5.1).
+    pub(super) fn claims(&self) -> Claims {
+        let claims = match self.channel {
+            Channel::Email => json!({ "email": self.address_e164, "email_verified": true }),
+            Channel::Sms => json!({ "phone_number": self.address_e164, "phone_number_verified": true }),
+        };
+        if let Value::Object(claims) = claims { claims } else { Claims::new() }
+    }
+
+    /// Adds to `values` what a call may say about the address.
+    pub(super) fn values(&self, values: Values) -> Values {
+        values
+            .with(Placeholder::Channel, self.channel.as_str())
+            .with(Placeholder::Address, self.address.clone())
+            .with(Placeholder::AddressE164, self.address_e164.clone())
+    }
+
+    /// True if `allow` of the channel lets the address in, or there is none.
+    pub(super) fn is_permitted(&self) -> bool {
+        self.allow.as_ref().is_none_or(|allow| allow.permits(&self.claims()))
+    }
+}

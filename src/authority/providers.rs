@@ -1,0 +1,26 @@
+//! The identity providers of the configuration, and whom they let in.
+
+use std::sync::Arc;
+
+use super::issued::IssueError;
+use crate::oidc::{Identity, Provider};
+
+/// The identity providers of the configuration.
+pub(super) struct Providers(Vec<Arc<Provider>>);
+
+impl Providers {
+    pub(super) fn new(providers: Vec<Arc<Provider>>) -> Self {
+        Self(providers)
+    }
+
+    /// The provider of this name; `None` if the configuration has none.
+    pub(super) fn named(&self, name: &str) -> Option<&Provider> {
+        self.0.iter().find(|provider| provider.settings().name == name).map(AsRef::as_ref)
+    }
+
+    /// Checks that `allow` of the person's provider, if it has one, lets the person in.
+    pub(super) fn check_allowed(&self, identity: &Identity) -> Result<(), IssueError> {
+        let allow = self.named(&identity.provider).and_then(|provider| provider.settings().allow.as_ref());
+        if allow.is_none_or(|allow| allow.permits(&identity.profile)) { Ok(()) } else { Err(IssueError::NotAllowed) }
+    }
+}

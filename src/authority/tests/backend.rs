@@ -1,0 +1,199 @@
+//! A backend as the authority: what each of its answers does to a login, a refresh and a sign-out.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    call::{Body, Text},
+    scripted::{self, Reply},
+    secret::RefreshToken,
+};
+
+#[tokio::test]
+async fn an_identity_is_exchanged_for_tokens_of_the_backend() {
+    let api = ScriptedBackend::start().await;
+    let proof = Proof::Provider(Box::new(identity(&json!({"sub": "u1", "email": "a@b.kr"}))));
+    let issued = api.authority().issue(proof, &client_device()).await.unwrap();
+    assert_eq!((issued.access_token.expose(), issued.refresh_token.unwrap().expose()), ("at1", "rt1"));
+    assert_eq!((issued.expires_in, issued.access_claims), (Some(Duration::from_secs(900)), None));
+    assert_eq!((issued.identity.unwrap()["sub"].as_str(), issued.id_token.unwrap().expose()), (Some("u1"), "idt"));
+    let asked = api.asked();
+    assert_eq!((asked.method.as_str(), asked.target.as_str()), ("POST", "/auth/corp"));
+    assert_eq!(
+        asked.json(),
+        json!({
+            "id_token": "idt", "deviceId": "00000000-0000-0000-0000-000000000007", "deviceName": "내 \"폰\"",
+            "who": {"sub": "u1", "email": "a@b.kr"}, "pt": "pat"
+        })
+    );
+    assert_eq!((asked.header("x-forwarded-for"), asked.header("user-agent")), (Some("192.0.2.7"), Some("Phone/1.0")));
+}
+
+#[tokio::test]
+async fn a_login_that_the_backend_answers_with_400_401_or_403_is_refused_and_other_errors_are_an_outage() {
+    let api = ScriptedBackend::start().await;
+    let authority = api.authority();
+    for (reply, of_credentials, of_exchange) in [
+        (good(), "issued", "issued"),
+        (Reply::json(400, &json!({})), "bad credentials", "refused"),
+        (Reply::json(401, &json!({})), "bad credentials", "refused"),
+        (Reply::json(403, &json!({})), "bad credentials", "refused"),
+        (Reply::json(404, &json!({})), "unavailable", "unavailable"),
+        (Reply::json(429, &json!({})), "unavailable", "unavailable"),
+        (Reply::json(500, &json!({})), "unavailable", "unavailable"),
+        (Reply::json(302, &json!({})).with("location", "/"), "unavailable", "unavailable"),
+        (Reply::json(200, &json!({"token": "x"})), "unavailable", "unavailable"),
+        (Reply::json(200, &json!({"accessToken": ""})), "unavailable", "unavailable"),
+        (Reply::json(200, &json!({"accessToken": "a\r\nx: y"})), "unavailable", "unavailable"),
+        (Reply::text(200, "text/html", "<html>"), "unavailable", "unavailable"),
+        (Reply::Reset, "unavailable", "unavailable"),
+        (Reply::Cut, "unavailable", "unavailable"),
+    ] {
+        api.answers(reply.clone());
+        assert_eq!(outcome_of(&authority.issue(credentials(), &client_device()).await), of_credentials, "{reply:?}");
+        assert_eq!(api.asked().json(), json!({"email": "a@b.kr", "password": "\"pw\""}));
+        let proof = Proof::Provider(Box::new(identity(&json!({"sub": "u1"}))));
+        assert_eq!(outcome_of(&authority.issue(proof, &client_device()).await), of_exchange, "{reply:?}");
+    }
+    let without = api.authority_with(with_backend(|backend| backend.credentials = None), vec![]);
+    assert_eq!(outcome_of(&without.issue(credentials(), &client_device()).await), "unsupported");
+    assert!(authority.takes_credentials() && !without.takes_credentials());
+}
+
+#[tokio::test]
+async fn a_proved_address_is_exchanged_for_tokens_of_the_backend() {
+    let api = ScriptedBackend::start().await;
+    let authority =
+        api.authority_with(with_backend(|backend| backend.otp.as_mut().unwrap().assertion = Some("otp.login")), vec![]);
+    let sms = || proved(Channel::Sms, "01012345678", "+821012345678");
+    let issued = authority.issue(Proof::Code(sms()), &client_device()).await.unwrap();
+    assert_eq!((issued.access_token.expose(), issued.refresh_token.unwrap().expose()), ("at1", "rt1"));
+    assert_eq!(
+        Value::Object(issued.identity.unwrap()),
+        json!({"phone_number": "+821012345678", "phone_number_verified": true})
+    );
+    let asked = api.asked();
+    assert_eq!(
+        (asked.target.as_str(), asked.json()),
+        ("/auth/otp", json!({"to": "sms:01012345678", "e164": "+821012345678"}))
+    );
+    assert!(asked.header("vestibule-assertion").is_some());
+    for (status, expected) in
+        [(400, "refused"), (401, "refused"), (403, "refused"), (404, "unavailable"), (503, "unavailable")]
+    {
+        api.answers(Reply::json(status, &json!({})));
+        assert_eq!(outcome_of(&authority.issue(Proof::Code(sms()), &client_device()).await), expected, "{status}");
+    }
+    let not_permitted =
+        ProvedAddress { allow: Some(Allow::Listed { email_domains: vec![], emails: vec![], claims: vec![] }), ..sms() };
+    assert_eq!(outcome_of(&authority.issue(Proof::Code(not_permitted), &client_device()).await), "not allowed");
+    let without = api.authority_with(with_backend(|backend| backend.otp = None), vec![]);
+    assert_eq!(outcome_of(&without.issue(Proof::Code(sms()), &client_device()).await), "unsupported");
+    assert!(authority.takes_codes(Channel::Sms) && !without.takes_codes(Channel::Sms));
+    let provider = api.authority_with(at_provider(), vec![]);
+    assert_eq!(outcome_of(&provider.issue(Proof::Code(sms()), &client_device()).await), "unsupported");
+}
+
+#[tokio::test]
+async fn only_a_configured_status_without_an_html_body_refuses_a_refresh() {
+    let api = ScriptedBackend::start().await;
+    let authority = api.authority();
+    let failed = |seconds: Option<u64>| RefreshError::Failed { retry_after: seconds.map(Duration::from_secs) };
+    for (reply, expected) in [
+        (Reply::json(401, &json!({"error": "expired"})), RefreshError::Refused),
+        (Reply::text(401, "text/plain", ""), RefreshError::Refused),
+        (Reply::text(401, "text/html", "no"), failed(None)),
+        (Reply::text(401, "text/plain", "<!doctype html>"), failed(None)),
+        (Reply::json(400, &json!({"error": "invalid_grant"})), failed(None)),
+        (Reply::json(403, &json!({})), failed(None)),
+        (Reply::text(403, "text/html", "<html>"), failed(None)),
+        (Reply::json(404, &json!({})), failed(None)),
+        (Reply::json(429, &json!({})).with("retry-after", "5"), failed(Some(5))),
+        (Reply::json(500, &json!({})), failed(None)),
+        (Reply::json(502, &json!({})), failed(None)),
+        (Reply::json(302, &json!({})).with("location", "/login"), failed(None)),
+        (Reply::text(200, "application/json", "{\"accessToken\":"), failed(None)),
+        (Reply::json(200, &json!({"error": "x"})), failed(None)),
+        (Reply::text(200, "application/json", vec![b'x'; 1 << 20]), failed(None)),
+        (Reply::Reset, RefreshError::Unanswered),
+        (Reply::Cut, RefreshError::Unanswered),
+    ] {
+        api.answers(reply.clone());
+        assert_eq!(refreshed(&authority).await.err(), Some(expected), "{reply:?}");
+        assert_eq!(api.asked().json()["refreshToken"], "rt0");
+    }
+    api.answers(Reply::json(400, &json!({})));
+    let wider = api.authority_with(with_backend(|backend| backend.refused = vec![400, 401]), vec![]);
+    assert_eq!(refreshed(&wider).await.err(), Some(RefreshError::Refused));
+
+    api.answers(Reply::Hang);
+    let with_short_timeout =
+        with_backend(|backend| backend.refresh.as_mut().unwrap().timeout = Duration::from_millis(50));
+    assert_eq!(refreshed(&api.authority_with(with_short_timeout, vec![])).await.err(), Some(RefreshError::Unanswered));
+    let unreachable = unreachable_authority(&api.clock).await;
+    assert_eq!(refreshed(&unreachable).await.err(), Some(RefreshError::Unsent));
+}
+
+async fn unreachable_authority(clock: &Clock) -> Authority {
+    authority(scripted::dead_address().await, settings(), vec![], clock)
+}
+
+#[tokio::test]
+async fn a_refresh_without_a_new_refresh_token_keeps_the_old_one() {
+    let api = ScriptedBackend::start().await;
+    for (answer, expected) in [
+        (json!({"accessToken": "at2"}), None),
+        (json!({"accessToken": "at2", "refreshToken": null}), None),
+        (json!({"accessToken": "at2", "refreshToken": ""}), None),
+        (json!({"accessToken": "at2", "refreshToken": "rt2"}), Some("rt2")),
+    ] {
+        api.answers(Reply::json(200, &answer));
+        let issued = refreshed(&api.authority()).await.unwrap();
+        assert_eq!(issued.refresh_token.as_ref().map(RefreshToken::expose), expected, "{answer}");
+        assert_eq!((issued.identity, issued.id_token), (None, None));
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_can_be_received_and_sent_as_a_cookie() {
+    let api = ScriptedBackend::start().await;
+    let in_cookie = with_backend(|backend| {
+        backend.answer.refresh_token = Pointer::Cookie("refreshToken".to_owned());
+        let refresh = backend.refresh.as_mut().unwrap();
+        refresh.body = Body::Empty;
+        refresh.cookies = vec![("refreshToken".to_owned(), Text::parse("{refresh_token}", REFRESH).unwrap())];
+    });
+    let authority = api.authority_with(in_cookie, vec![]);
+    let answer = Reply::json(200, &json!({"accessToken": "at2"}));
+    for (cookies, expected) in [
+        (vec!["other=1; Path=/", "refreshToken=r%3D2.x; HttpOnly; Path=/auth"], Some("r%3D2.x")),
+        (vec!["refreshToken=old; Max-Age=0", "refreshToken=new"], Some("new")),
+        (vec!["refreshToken=; Max-Age=0"], None),
+        (vec!["RefreshToken=r"], None),
+        (vec![], None),
+    ] {
+        api.answers(cookies.iter().fold(answer.clone(), |reply, cookie| reply.with("set-cookie", *cookie)));
+        let issued = refreshed(&authority).await.unwrap();
+        assert_eq!(issued.refresh_token.as_ref().map(RefreshToken::expose), expected, "{cookies:?}");
+        assert_eq!(api.asked().header("cookie"), Some("refreshToken=rt0"));
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_is_confirmed_only_by_a_2xx() {
+    let api = ScriptedBackend::start().await;
+    let token = refresh_token();
+    let request = SignOutRequest { refresh_token: Some(&token), access_token: None, provider: "" };
+    for (reply, expected) in [
+        (Reply::text(204, "text/plain", ""), SignedOut::Confirmed),
+        (Reply::json(401, &json!({})), SignedOut::NotConfirmed),
+        (Reply::json(500, &json!({})), SignedOut::NotConfirmed),
+        (Reply::Reset, SignedOut::NotConfirmed),
+    ] {
+        api.answers(reply);
+        assert_eq!(api.authority().sign_out(request, &client_device()).await, expected);
+        assert_eq!(api.asked().json(), json!({"refreshToken": "rt0"}));
+    }
+    let without = api.authority_with(with_backend(|backend| backend.signout = None), vec![]);
+    assert_eq!(without.sign_out(request, &client_device()).await, SignedOut::NothingToDo);
+}

@@ -1,0 +1,136 @@
+//! Forged access tokens: limits how many of each client's this instance checks the signature of. A client can only show
+//! one with `seal = false`.
+//!
+//! The budgets live in memory, not in the store: counting must cost less than the signature check that it saves. A
+//! client whose budget is spent keeps its cookies, because behind the same address there may be people whose tokens are
+//! genuine; tokens that were verified before are still accepted.
+
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{client::ClientKey, clock::Timestamp};
+
+/// Forged tokens that one client may show at once.
+const BUDGET: u32 = 100;
+/// After this long one more forged token may be shown.
+const REFILL: Duration = Duration::from_secs(1);
+/// Clients in each of the two generations of the memory.
+const MOST_CLIENTS: usize = 16 << 10;
+
+/// The budget of forged tokens of each client.
+#[derive(Default)]
+pub(super) struct ForgedTokens {
+    budgets: Mutex<Budgets>,
+}
+
+/// When each client's budget is full again. Once `recent` holds [`MOST_CLIENTS`] it becomes `older`, and the clients of
+/// `older` are forgotten.
+#[derive(Default)]
+struct Budgets {
+    recent: HashMap<ClientKey, Timestamp>,
+    older: HashMap<ClientKey, Timestamp>,
+}
+
+impl ForgedTokens {
+    /// How long no token of `client` is checked; `None` if one may be checked now.
+    pub(super) fn wait(&self, client: ClientKey, now: Timestamp) -> Option<Duration> {
+        let wait = self.budgets().time_to_full(client, now).saturating_sub(REFILL * (BUDGET - 1));
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Records that `client` has shown a forged token.
+    pub(super) fn count(&self, client: ClientKey, now: Timestamp) {
+        let mut budgets = self.budgets();
+        let full_at = now.plus(budgets.time_to_full(client, now) + REFILL);
+        if budgets.recent.len() >= MOST_CLIENTS && !budgets.recent.contains_key(&client) {
+            budgets.older = mem::take(&mut budgets.recent);
+        }
+        budgets.recent.insert(client, full_at);
+    }
+
+    fn budgets(&self) -> std::sync::MutexGuard<'_, Budgets> {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Budgets {
+    /// Time until this client's budget is full again; capped, so that a clock that is set back cannot lock it out.
+    fn time_to_full(&self, client: ClientKey, now: Timestamp) -> Duration {
+        let full_at = self.recent.get(&client).or_else(|| self.older.get(&client));
+        full_at.map_or(Duration::ZERO, |at| at.since(now)).min(REFILL * BUDGET)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn client(text: &str) -> ClientKey {
+        ClientKey::of(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_client_may_show_a_hundred_forged_tokens_and_then_one_each_second() {
+        let tokens = ForgedTokens::default();
+        let (full, other) = (client("192.0.2.7"), client("192.0.2.8"));
+        for _ in 0..BUDGET {
+            assert_eq!(tokens.wait(full, NOW), None);
+            tokens.count(full, NOW);
+        }
+        assert_eq!(tokens.wait(full, NOW), Some(REFILL));
+        assert_eq!(tokens.wait(client("::ffff:192.0.2.7"), NOW), Some(REFILL), "the same client");
+        assert_eq!(tokens.wait(other, NOW), None);
+        let mut checked = 0;
+        for tenth in 0..600 {
+            let now = NOW.plus(Duration::from_millis(100 * tenth));
+            if tokens.wait(full, now).is_none() {
+                checked += 1;
+                tokens.count(full, now);
+            }
+        }
+        assert_eq!(checked, 59);
+        assert_eq!(tokens.wait(full, NOW.plus(Duration::from_secs(200))), None);
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_64_share_one_budget() {
+        let tokens = ForgedTokens::default();
+        for host in 0..u16::try_from(BUDGET).unwrap() {
+            tokens.count(ClientKey::of(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host).into()), NOW);
+        }
+        assert!(tokens.wait(client("2001:db8:0:1:ffff::"), NOW).is_some());
+        assert!(tokens.wait(client("2001:db8:0:2::"), NOW).is_none());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_no_client_out() {
+        let tokens = ForgedTokens::default();
+        tokens.count(client("192.0.2.7"), NOW.plus(Duration::from_secs(86400)));
+        assert!(tokens.wait(client("192.0.2.7"), NOW).is_some_and(|wait| wait <= REFILL));
+    }
+
+    #[test]
+    fn the_number_of_remembered_clients_is_bounded_and_the_latest_are_kept() {
+        let tokens = ForgedTokens::default();
+        let subscriber = |n: u32| ClientKey::of(Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(n) << 64).into());
+        for n in 0..200_000 {
+            tokens.count(subscriber(n), NOW);
+            // A client that goes on is never forgotten.
+            tokens.count(subscriber(u32::MAX), NOW);
+        }
+        let budgets = tokens.budgets();
+        assert!(budgets.recent.len() <= MOST_CLIENTS && budgets.older.len() <= MOST_CLIENTS);
+        drop(budgets);
+        assert!(tokens.wait(subscriber(u32::MAX), NOW).is_some());
+        assert_eq!(tokens.budgets().time_to_full(subscriber(199_999), NOW), REFILL);
+        assert_eq!(tokens.budgets().time_to_full(subscriber(0), NOW), Duration::ZERO);
+    }
+}

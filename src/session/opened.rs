@@ -1,0 +1,83 @@
+//! Opened cookies, and the cache of those that were opened recently.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+use rustc_hash::FxBuildHasher;
+
+use super::{
+    grant::{AccessGrant, RefreshGrant},
+    state::SessionState,
+};
+
+/// Octets of cookie values remembered in all. Beyond that the least recently used are forgotten and opened again.
+const MOST_OCTETS: u64 = 64 << 20;
+/// Octets that an entry takes beside the value itself, which it holds about twice.
+const ENTRY: usize = 600;
+/// A value that was not shown for this long is forgotten.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// An opened `sb_at`.
+#[derive(Clone, Debug)]
+pub(super) struct OpenedAccess {
+    pub(super) grant: Arc<AccessGrant>,
+    pub(super) state: Arc<SessionState>,
+}
+
+/// An opened `sb_rt`.
+#[derive(Clone, Debug)]
+pub(super) struct OpenedRefresh {
+    pub(super) grant: Arc<RefreshGrant>,
+    pub(super) state: Arc<SessionState>,
+}
+
+/// Recently opened cookies, by their whole value: a live session then costs one look-up for each request.
+pub(super) struct OpenedCookies {
+    pub(super) access: Cache<Box<[u8]>, OpenedAccess, FxBuildHasher>,
+    pub(super) refresh: Cache<Box<[u8]>, OpenedRefresh, FxBuildHasher>,
+}
+
+impl OpenedCookies {
+    pub(super) fn new() -> Self {
+        Self { access: cache(), refresh: cache() }
+    }
+}
+
+fn cache<V: Clone + Send + Sync + 'static>() -> Cache<Box<[u8]>, V, FxBuildHasher> {
+    Cache::builder()
+        .max_capacity(MOST_OCTETS / 2)
+        .weigher(|key: &Box<_>, _| weight(key))
+        .time_to_idle(IDLE)
+        // Only values that opened are keys, so nobody can choose keys that collide; a fast hash is safe.
+        .build_with_hasher(FxBuildHasher)
+}
+
+fn weight(value: &[u8]) -> u32 {
+    u32::try_from(value.len() * 2 + ENTRY).unwrap_or(u32::MAX)
+}
+
+/// An opened cookie that can be compared with another one of the same name.
+pub(super) trait Opened {
+    fn same_session(&self, other: &Self) -> bool;
+}
+
+impl Opened for OpenedAccess {
+    fn same_session(&self, other: &Self) -> bool {
+        let sid = |o: &Self| o.grant.login.as_ref().map(|l| l.sid);
+        sid(self) == sid(other)
+    }
+}
+
+impl OpenedAccess {
+    /// True if two unsealed tokens, which carry no `sid`, belong to one person: then one may have replaced the other.
+    pub(super) fn same_person(&self, other: &Self) -> bool {
+        let person = |o: &Self| ["iss", "sub"].map(|name| o.grant.claims.get(name).cloned());
+        self.grant.claims.contains_key("sub") && person(self) == person(other)
+    }
+}
+
+impl Opened for OpenedRefresh {
+    fn same_session(&self, other: &Self) -> bool {
+        self.grant.login.sid == other.grant.login.sid
+    }
+}

@@ -1,0 +1,93 @@
+//! The refreshes that this process is running. There is one for a refresh token and a generation; later requests join
+//! it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::outcome::{RETRY_AFTER, RefreshOutcome};
+use crate::{
+    session::grant::Session,
+    store::{Digest, Generation},
+};
+
+/// The refresh token that a refresh starts from, and the generation that its waiters need to go beyond.
+type Key = (Digest, Generation);
+
+/// The refreshes in flight.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InFlight {
+    pending: Arc<Mutex<HashMap<Key, PendingRefresh>>>,
+}
+
+/// A refresh that is running or has ended. Clones wait for the same refresh.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingRefresh(watch::Receiver<Option<RefreshOutcome>>);
+
+/// What the caller of [`InFlight::join_or_begin`] has to do.
+pub(super) enum Joined {
+    /// Wait: the refresh is already running.
+    Running(PendingRefresh),
+    /// Run the refresh; when it has ended, drop the guard and then send the outcome.
+    Begun { pending: PendingRefresh, guard: InFlightGuard, publish: watch::Sender<Option<RefreshOutcome>> },
+}
+
+/// Removes the refresh from the in-flight map when it ends, also on panic. After a panic its waiters see that the
+/// sender of the outcome is gone.
+pub(super) struct InFlightGuard {
+    in_flight: InFlight,
+    key: Key,
+}
+
+impl InFlight {
+    /// The running refresh that starts from `rt`, whatever generation its waiters need.
+    pub(crate) fn find(&self, rt: Digest) -> Option<PendingRefresh> {
+        self.lock().iter().find(|((digest, _), _)| *digest == rt).map(|(_, pending)| pending.clone())
+    }
+
+    /// Joins the refresh from `rt` to beyond generation `known`, or enters a new one into the map.
+    pub(super) fn join_or_begin(&self, rt: Digest, known: Generation) -> Joined {
+        let key = (rt, known);
+        let mut running = self.lock();
+        if let Some(pending) = running.get(&key) {
+            return Joined::Running(pending.clone());
+        }
+        let (publish, outcome) = watch::channel(None);
+        let pending = PendingRefresh(outcome);
+        running.insert(key, pending.clone());
+        Joined::Begun { pending, guard: InFlightGuard { in_flight: self.clone(), key }, publish }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, PendingRefresh>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        self.in_flight.lock().remove(&self.key);
+    }
+}
+
+impl PendingRefresh {
+    /// Waits for the outcome. `Unavailable` if that takes longer than `patience`; the refresh goes on.
+    pub(crate) async fn outcome_within(&self, patience: Duration) -> RefreshOutcome {
+        let mut outcome = self.0.clone();
+        match tokio::time::timeout(patience, outcome.wait_for(Option::is_some)).await {
+            Ok(Ok(ended)) => ended.clone().unwrap_or(RefreshOutcome::Unavailable(RETRY_AFTER)),
+            Ok(Err(_)) | Err(_) => RefreshOutcome::Unavailable(RETRY_AFTER),
+        }
+    }
+
+    /// The tokens that the refresh brought, if it has ended and brought any.
+    pub(crate) fn tokens(&self) -> Option<Arc<Session>> {
+        match &*self.0.borrow() {
+            Some(RefreshOutcome::Refreshed(session)) => Some(session.clone()),
+            Some(RefreshOutcome::Ended | RefreshOutcome::SignedOut | RefreshOutcome::Unavailable(_)) | None => None,
+        }
+    }
+}

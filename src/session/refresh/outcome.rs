@@ -1,0 +1,33 @@
+//! What a request asks of a refresh, and what the refresh comes to.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::session::grant::Session;
+
+/// What a client is told to wait if nothing better is known.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// If the refresh token does not rotate, `POST /refresh` accepts tokens that were obtained within this time.
+pub(crate) const FRESH_RESULT: Duration = Duration::from_secs(5);
+
+/// Which tokens a request needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Want {
+    /// Tokens newer than those that the request brought.
+    Newer,
+    /// Tokens of this moment (`POST /refresh`): if the refresh token does not rotate, a result older than
+    /// [`FRESH_RESULT`] does not serve.
+    Fresh,
+}
+
+/// How a refresh ended.
+#[derive(Clone, Debug)]
+pub(crate) enum RefreshOutcome {
+    /// The session's newest tokens.
+    Refreshed(Arc<Session>),
+    /// The session has ended.
+    Ended,
+    /// The session ended while the authority was asked; the tokens that it issued are signed out.
+    SignedOut,
+    /// No tokens, and the session may be alive: try again after this long.
+    Unavailable(Duration),
+}

@@ -1,0 +1,333 @@
+//! One refresh from its begin to its outcome, as a task on the background runtime. The module's documentation has the
+//! order of its steps.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{
+    brake::Refusal,
+    outcome::{FRESH_RESULT, RETRY_AFTER, RefreshOutcome, Want},
+    pace::CallFailure,
+};
+use crate::{
+    authority::{self, ClientDevice, Issued, RefreshError},
+    client::Client,
+    clock::Timestamp,
+    session::{
+        check::{self, Freshness},
+        end::EndReason,
+        grant::{AccessGrant, RefreshGrant, Session},
+        settings::StoreDown,
+        shared::Shared,
+    },
+    store::{Digest, Generation, Lease, Settled, StoreError},
+    telemetry::Refresh as Counted,
+};
+
+/// How long a lease lasts without renewal: so long an instance that dies with a lease holds its session up.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often the lease is renewed while the authority is asked.
+const RENEWAL: Duration = Duration::from_secs(3);
+/// How long the store keeps a result until a request shows its tokens.
+const UNSEEN_RESULT: Duration = Duration::from_secs(24 * 3600);
+
+/// One refresh.
+pub(super) struct RefreshTask {
+    shared: Arc<Shared>,
+    /// The refresh token that the request brought.
+    start: Digest,
+    /// The newest refresh token found so far.
+    grant: Arc<RefreshGrant>,
+    /// The highest generation found so far.
+    known: Generation,
+    want: Want,
+    /// The access token that does not serve the request: due, expired, or rejected by an upstream.
+    shown: Option<Arc<AccessGrant>>,
+    client: Client,
+    /// The newest tokens found so far, if any are newer than the request's.
+    candidate: Option<Arc<Session>>,
+}
+
+impl RefreshTask {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        grant: Arc<RefreshGrant>,
+        known: Generation,
+        want: Want,
+        shown: Option<Arc<AccessGrant>>,
+        client: Client,
+    ) -> Self {
+        Self { shared, start: grant.digest, grant, known, want, shown, client, candidate: None }
+    }
+
+    /// Runs the refresh to its end.
+    pub(super) async fn run(mut self) -> RefreshOutcome {
+        let outcome = match self.with_store().await {
+            Ok(outcome) => outcome,
+            Err(error) => self.without_store(&error).await,
+        };
+        // This instance learns of the tokens before the waiters do. If it has heard of the session's end meanwhile,
+        // nobody gets them.
+        if let RefreshOutcome::Refreshed(session) = &outcome
+            && let Some(state) = self.shared.states.known(self.grant.login.sid)
+        {
+            state.learn(session);
+            if state.has_ended() {
+                self.shared.sign_out_late(session, self.client_device()).await;
+                return RefreshOutcome::SignedOut;
+            }
+        }
+        outcome
+    }
+
+    /// Looks into the store, takes the lease, asks the authority; begins again when the store knows something newer.
+    async fn with_store(&mut self) -> Result<RefreshOutcome, StoreError> {
+        let shared = self.shared.clone();
+        let refreshes = &shared.store.refreshes;
+        let sid = self.grant.login.sid;
+        loop {
+            if let Some(session) = self.follow_results().await? {
+                return Ok(RefreshOutcome::Refreshed(session));
+            }
+            let now = shared.now();
+            // Subscribed before the lease is asked for, so that no change is missed between the two.
+            let change = refreshes.wait(sid, LEASE);
+            match refreshes.lease(sid, self.grant.digest, self.known, now.plus(LEASE), now).await? {
+                Lease::Ended => return Ok(RefreshOutcome::Ended),
+                // Read again from the store, because further results may follow this one.
+                Lease::Result(_) => {}
+                Lease::Held(_) => change.await,
+                Lease::Granted(fence) => {
+                    if let Some(outcome) = self.ask_authority(fence).await? {
+                        return Ok(outcome);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The store does not answer, so it is unknown whether another instance asks the authority, or has asked it. With
+    /// `store_down = "wait"` the authority is not asked.
+    async fn without_store(&self, error: &StoreError) -> RefreshOutcome {
+        let shared = &self.shared;
+        shared.metrics.store_errors.inc();
+        if let Some(session) = self.candidate.clone().filter(|session| self.serves(session, shared.now())) {
+            return RefreshOutcome::Refreshed(session);
+        }
+        if shared.settings.store_down == StoreDown::Wait {
+            tracing::error!(%error, sid = ?self.grant.login.sid, "the store is unreachable: the session was not refreshed");
+            return RefreshOutcome::Unavailable(RETRY_AFTER);
+        }
+        tracing::warn!(
+            %error, sid = ?self.grant.login.sid,
+            "the store is unreachable: this instance refreshes the session without a lease"
+        );
+        let (rt, now) = (self.grant.digest, shared.now());
+        let wait = shared.pace.wait(rt, now);
+        if !wait.is_zero() {
+            return RefreshOutcome::Unavailable(wait);
+        }
+        let from = self.client_device();
+        let answer = shared.authority.refresh(self.request(), &from).await;
+        let now = shared.now();
+        match answer {
+            Ok(issued) => {
+                self.record_success(now);
+                shared.metrics.refresh(Counted::Ok);
+                let session = shared.successor(&self.grant, self.known, &issued, now);
+                session.map_or(RefreshOutcome::Unavailable(RETRY_AFTER), RefreshOutcome::Refreshed)
+            }
+            // Another instance may have spent the refresh token, which only the store could tell: this ends no session.
+            Err(RefreshError::Refused) => RefreshOutcome::Unavailable(RETRY_AFTER),
+            Err(error) => {
+                shared.metrics.refresh(Counted::Outage);
+                RefreshOutcome::Unavailable(shared.pace.failed(rt, call_failure(&error), now, &shared.random))
+            }
+        }
+    }
+
+    fn client_device(&self) -> ClientDevice {
+        ClientDevice::of(&self.client, &self.grant.login.device)
+    }
+
+    fn request(&self) -> authority::RefreshRequest<'_> {
+        authority::RefreshRequest {
+            refresh_token: &self.grant.token,
+            access_token: self.shown.as_ref().map(|access| &access.token),
+            provider: &self.grant.login.provider,
+            identity: Some(&self.grant.identity),
+        }
+    }
+
+    /// Follows the results in the store to the newest generation. Returns its tokens if they serve the request.
+    async fn follow_results(&mut self) -> Result<Option<Arc<Session>>, StoreError> {
+        let shared = self.shared.clone();
+        // This process also knows results that could not be stored.
+        let learned = shared.states.known(self.grant.login.sid).and_then(|state| state.newest());
+        if let Some(session) = learned.filter(|session| session.access.generation > self.known) {
+            self.follow(session);
+        }
+        if let Some(session) = shared.newest_stored(&self.grant, self.known).await? {
+            self.follow(session);
+        }
+        let now = shared.now();
+        Ok(self.candidate.clone().filter(|session| self.serves(session, now)))
+    }
+
+    fn follow(&mut self, session: Arc<Session>) {
+        self.known = session.access.generation;
+        if let Some(next) = &session.refresh {
+            self.grant = next.clone();
+        }
+        self.candidate = Some(session);
+    }
+
+    /// True if these tokens are what the request needs: not the access token that it brought, recent enough, not
+    /// expired.
+    fn serves(&self, session: &Session, now: Timestamp) -> bool {
+        let is_other = self.shown.as_ref().is_none_or(|shown| shown.token != session.access.token);
+        let is_recent = match self.want {
+            Want::Newer => true,
+            Want::Fresh => self.grant.digest != self.start || now.since(session.obtained_at) <= FRESH_RESULT,
+        };
+        is_other && is_recent && check::freshness(&session.access, now) != Freshness::Expired
+    }
+
+    /// Asks the authority, holding the lease while the call runs. `None`: the store has a newer result, look again.
+    async fn ask_authority(&mut self, fence: u64) -> Result<Option<RefreshOutcome>, StoreError> {
+        let shared = self.shared.clone();
+        let refreshes = &shared.store.refreshes;
+        let (sid, rt) = (self.grant.login.sid, self.grant.digest);
+        let now = shared.now();
+        let wait = shared.pace.wait(rt, now);
+        if !wait.is_zero() {
+            refreshes.settle(sid, rt, fence, None, now, now).await?;
+            return Ok(Some(RefreshOutcome::Unavailable(wait)));
+        }
+        let answer = self.call_under_lease(fence).await;
+        let now = shared.now();
+        match answer {
+            Ok(issued) => self.store_result(fence, issued, now).await.map(Some),
+            Err(RefreshError::Refused) => self.judge_refusal(fence, now).await,
+            Err(error) => {
+                let wait = shared.pace.failed(rt, call_failure(&error), now, &shared.random);
+                shared.metrics.refresh(Counted::Outage);
+                tracing::warn!(%error, ?sid, "the authority did not refresh the session");
+                refreshes.settle(sid, rt, fence, None, now, now).await?;
+                Ok(Some(RefreshOutcome::Unavailable(wait)))
+            }
+        }
+    }
+
+    /// Calls the authority and renews the lease every [`RENEWAL`] until it answers.
+    async fn call_under_lease(&self, fence: u64) -> Result<Issued, RefreshError> {
+        let shared = &self.shared;
+        let (sid, rt) = (self.grant.login.sid, self.grant.digest);
+        let from = self.client_device();
+        let call = shared.authority.refresh(self.request(), &from);
+        tokio::pin!(call);
+        loop {
+            if let Ok(answer) = tokio::time::timeout(RENEWAL, call.as_mut()).await {
+                return answer;
+            }
+            let now = shared.now();
+            // A lost lease does not stop the call: its answer may hold the only valid tokens.
+            if let Err(error) = shared.store.refreshes.renew(sid, rt, fence, now.plus(LEASE), now).await {
+                tracing::warn!(%error, ?sid, "the lease of a refresh was not renewed");
+            }
+        }
+    }
+
+    /// The authority refused the refresh token. That ends the session, unless another instance has refreshed it
+    /// meanwhile (`None`) or the brake is engaged.
+    async fn judge_refusal(&self, fence: u64, now: Timestamp) -> Result<Option<RefreshOutcome>, StoreError> {
+        let shared = &self.shared;
+        let refreshes = &shared.store.refreshes;
+        let (sid, rt) = (self.grant.login.sid, self.grant.digest);
+        // If this lease ran out, another instance may have used the refresh token: then its result counts.
+        if let Some(result) = refreshes.result(sid, rt, now).await?
+            && result.generation > self.known
+        {
+            refreshes.settle(sid, rt, fence, None, now, now).await?;
+            return Ok(None);
+        }
+        shared.metrics.refresh(Counted::Refused);
+        match shared.brake.refused(sid, now) {
+            // Ending the session also ends the lease: other instances that wait for it learn of the end and do not ask
+            // the authority again.
+            Refusal::Believed => {
+                shared.end(&self.grant.login, EndReason::Refused).await;
+                return Ok(Some(RefreshOutcome::Ended));
+            }
+            Refusal::EngagesBrake => {
+                shared.metrics.brake.set(1);
+                tracing::error!(
+                    "the authority refuses most sessions: refusals end no session until a refresh succeeds; \
+                     check the authority"
+                );
+            }
+            Refusal::Braked => {}
+        }
+        refreshes.settle(sid, rt, fence, None, now, now).await?;
+        Ok(Some(RefreshOutcome::Unavailable(RETRY_AFTER)))
+    }
+
+    /// The authority issued new tokens: they are stored before any request gets them.
+    async fn store_result(&self, fence: u64, issued: Issued, now: Timestamp) -> Result<RefreshOutcome, StoreError> {
+        let shared = &self.shared;
+        let (sid, rt) = (self.grant.login.sid, self.grant.digest);
+        self.record_success(now);
+        shared.metrics.brake.set(0);
+        let Some(session) = shared.successor(&self.grant, self.known, &issued, now) else {
+            // The old refresh token may be spent and the new one cannot be kept. The session ends here; otherwise the
+            // old token would be used again, which the authority may take for theft.
+            tracing::error!(
+                ?sid,
+                "the refreshed tokens take more than 16 KiB of cookies: a session of this size needs the server store (session.store = \"server\")"
+            );
+            shared.store.refreshes.settle(sid, rt, fence, None, now, now).await?;
+            shared.end(&self.grant.login, EndReason::TooLarge).await;
+            let from = self.client_device();
+            shared.sign_out_issued(&issued, &self.grant.login.provider, &from).await;
+            return Ok(RefreshOutcome::SignedOut);
+        };
+        let sealed = shared.seal_result(&self.grant, &session);
+        let kept_until = now.plus(UNSEEN_RESULT);
+        let result = (session.access.generation, Bytes::from(sealed));
+        let settled = shared.store.refreshes.settle(sid, rt, fence, Some(result.clone()), kept_until, now).await;
+        shared.metrics.refresh(Counted::Ok);
+        match settled {
+            Ok(Settled::Stored) => Ok(RefreshOutcome::Refreshed(session)),
+            Ok(Settled::Ended) => {
+                shared.sign_out_late(&session, self.client_device()).await;
+                Ok(RefreshOutcome::SignedOut)
+            }
+            // The tokens are valid although they are not stored: the requests that wait here get them.
+            Ok(Settled::Lost) => {
+                tracing::warn!(?sid, "a refresh took longer than its lease");
+                Ok(RefreshOutcome::Refreshed(session))
+            }
+            Err(error) => {
+                tracing::error!(%error, ?sid, "a refresh result was not stored; storing it is tried again");
+                shared.metrics.store_errors.inc();
+                shared.settle_later(sid, rt, fence, result, kept_until);
+                Ok(RefreshOutcome::Refreshed(session))
+            }
+        }
+    }
+
+    fn record_success(&self, now: Timestamp) {
+        self.shared.pace.refreshed();
+        self.shared.brake.refreshed(self.grant.login.sid, now);
+    }
+}
+
+/// How a call that brought no tokens failed, for the pace.
+fn call_failure(error: &RefreshError) -> CallFailure {
+    match error {
+        RefreshError::Unsent => CallFailure::Unsent,
+        RefreshError::Unanswered => CallFailure::Unanswered,
+        RefreshError::Refused | RefreshError::Failed { .. } => CallFailure::Useless,
+    }
+}

@@ -1,0 +1,61 @@
+//! What all sessions of the process share: settings, keys, cookie names, the store, the authority and the caches.
+
+use std::sync::Arc;
+
+use tokio::{runtime::Handle, sync::Semaphore};
+
+use super::{
+    cookies::Jar,
+    forged_tokens::ForgedTokens,
+    opened::OpenedCookies,
+    refresh::{brake::RefusalBrake, in_flight::InFlight, pace::AuthorityPace},
+    settings::Settings,
+    state::SessionStates,
+};
+use crate::{
+    authority::Authority,
+    clock::{Clock, Timestamp},
+    seal::KeyRing,
+    secret::Random,
+    store::Store,
+    telemetry::Metrics,
+};
+
+/// The sessions of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What all sessions share.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) jar: Jar,
+    pub(super) ring: KeyRing,
+    pub(super) opened: OpenedCookies,
+    pub(super) forged_tokens: ForgedTokens,
+    pub(super) states: SessionStates,
+    pub(super) in_flight: InFlight,
+    pub(super) pace: AuthorityPace,
+    pub(super) brake: RefusalBrake,
+    pub(super) authority: Arc<Authority>,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+    pub(super) metrics: Arc<Metrics>,
+    /// One permit for each write that is tried again because the store did not take it.
+    pub(super) pending_writes: Arc<Semaphore>,
+    /// The runtime of refreshes: neither a busy core nor a client that disconnects delays them.
+    pub(super) background: Handle,
+}
+
+impl Shared {
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// True if the last exchange with the store failed.
+    pub(super) fn is_store_unreachable(&self) -> bool {
+        self.store.health.is_reachable() == Some(false)
+    }
+}

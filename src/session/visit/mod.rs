@@ -1,0 +1,235 @@
+//! The session of one request: read from its cookies (`read`), given fresh tokens (`renew`), and written onto the head
+//! of the answer.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, header};
+
+use super::{
+    cookies::{CookieChanges, Token},
+    grant::{AccessGrant, Login, RefreshGrant, Session},
+    opened::OpenedRefresh,
+    refresh::in_flight::PendingRefresh,
+    shared::{Sessions, Shared},
+    state::SessionState,
+    status::{AuthStatus, SessionOutcome, Undecided},
+};
+use crate::{
+    client::Client,
+    secret::IdToken,
+    store::{Generation, Sid},
+};
+
+mod read;
+mod renew;
+mod stream;
+
+/// The session of one request.
+pub struct Visit {
+    sessions: Sessions,
+    client: Client,
+    cookies: RequestCookies,
+    state: Option<Arc<SessionState>>,
+    /// The refresh token that the request brought.
+    refresh: Option<OpenedRefresh>,
+    /// The access token that the request goes on with.
+    access: Option<Arc<AccessGrant>>,
+    /// The tokens that the request goes on with, if they are newer than its cookies.
+    newer: Option<Arc<Session>>,
+    /// The last refresh that the request has joined or begun.
+    joined_refresh: Option<PendingRefresh>,
+    /// Deletes cookies of ours that do not open.
+    deletions: CookieChanges,
+    outcome: SessionOutcome,
+    /// True if a refresh for this request brought its access token.
+    refreshed_here: bool,
+    /// True if newer tokens have been in use for longer than the grace time: the sender of these must not get them.
+    is_stale: bool,
+}
+
+/// The `Cookie` headers of a request. The values are shared, not copied.
+#[derive(Default)]
+struct RequestCookies {
+    first: Option<HeaderValue>,
+    more: Vec<HeaderValue>,
+}
+
+impl RequestCookies {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut cookies = headers.get_all(header::COOKIE).iter();
+        Self { first: cookies.next().cloned(), more: cookies.cloned().collect() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.first.iter().chain(&self.more)
+    }
+}
+
+/// What to do with a 401 from an upstream.
+#[derive(Debug)]
+pub enum After401 {
+    /// Send the request again, with the new access token of the visit.
+    Retry,
+    /// Pass the 401 on: the session could not be refreshed, or too many 401s have caused refreshes already.
+    Pass,
+    /// Pass the 401 on: no newer access token can be had, or the session has ended.
+    Over,
+}
+
+impl Visit {
+    /// True if a rejected access token could be replaced. If not, the request's body need not be kept for a second try.
+    pub fn may_be_renewed(&self) -> bool {
+        self.refresh_grant().is_some()
+    }
+
+    /// The access token that the request goes on with.
+    pub fn access(&self) -> Option<&Arc<AccessGrant>> {
+        self.access.as_ref()
+    }
+
+    /// The provider's ID token, for upstreams that ask for it.
+    pub fn id_token(&self) -> Option<IdToken> {
+        self.refresh_grant()?.id_token.clone()
+    }
+
+    /// True if the request brought a session, whatever came of it: the cross-site rule applies to it.
+    pub fn came_with_session(&self) -> bool {
+        self.outcome != SessionOutcome::Absent
+    }
+
+    /// True if the request brought a cookie that only a login can make, even if that session has ended. An unsealed
+    /// access token that was not verified does not count.
+    pub fn came_with_login(&self) -> bool {
+        self.state.is_some()
+    }
+
+    /// The id of the request's session, if that is alive.
+    pub fn sid(&self) -> Option<Sid> {
+        self.state.as_ref().filter(|_| self.outcome == SessionOutcome::Alive).map(|state| state.sid)
+    }
+
+    /// Why the session could not be judged, if so.
+    pub fn undecided(&self) -> Option<Undecided> {
+        match self.outcome {
+            SessionOutcome::Unknown(why) => Some(why),
+            SessionOutcome::Absent | SessionOutcome::Alive | SessionOutcome::Ended => None,
+        }
+    }
+
+    /// What the head of the answer says and sets: the newest cookies known at this moment, none if the session has
+    /// ended meanwhile.
+    pub fn head(&self) -> (AuthStatus, CookieChanges) {
+        let deletions = || self.deletions.clone();
+        match self.outcome {
+            SessionOutcome::Absent if self.deletions.is_empty() => (AuthStatus::Anonymous, CookieChanges::default()),
+            // The cookies were ours and do not open: for the browser its session has ended.
+            SessionOutcome::Absent => (AuthStatus::Invalid, deletions()),
+            SessionOutcome::Ended => (AuthStatus::Invalid, self.clearance()),
+            SessionOutcome::Unknown(_) => (AuthStatus::Unavailable, CookieChanges::default()),
+            SessionOutcome::Alive => match self.unwritten() {
+                Some(session) => (AuthStatus::Refreshed, self.cookies_of(&session)),
+                None => (AuthStatus::Valid, deletions()),
+            },
+        }
+    }
+
+    /// The login of the request's session.
+    pub(super) fn login(&self) -> Option<&Login> {
+        let own = self.access.as_ref().and_then(|a| a.login.as_ref());
+        own.or_else(|| self.refresh_grant().map(|r| &r.login))
+    }
+
+    /// The `Cookie` headers of the request.
+    pub(super) fn cookies(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.cookies.iter()
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn mark_ended(&mut self) {
+        self.access = None;
+        self.newer = None;
+        self.outcome = SessionOutcome::Ended;
+    }
+
+    /// The newest refresh token that this instance knows.
+    pub(super) fn newest_refresh(&self) -> Option<Arc<RefreshGrant>> {
+        self.newer_refresh(self.state.as_ref().and_then(|state| state.newest()))
+    }
+
+    /// The refresh token of `newest`, or the request's own if that is newer.
+    fn newer_refresh(&self, newest: Option<Arc<Session>>) -> Option<Arc<RefreshGrant>> {
+        match (newest.and_then(|session| session.refresh.clone()), self.refresh_grant()) {
+            (Some(learned), Some(own)) if learned.generation < own.generation => Some(own.clone()),
+            (Some(learned), _) => Some(learned),
+            (None, own) => own.cloned(),
+        }
+    }
+
+    /// Deletes all parts of the request's token cookies, except those that another key sealed.
+    pub(super) fn clearance(&self) -> CookieChanges {
+        let jar = &self.shared().jar;
+        let found = jar.find(self.cookies.iter());
+        let ours = |first: Option<&[u8]>| first.is_some_and(|v| self.shared().ring.parts_of(v).is_ok());
+        let mut changes = CookieChanges::default();
+        if !found.access.is_absent() && (!self.shared().settings.seal || ours(found.access.firsts().next())) {
+            changes = changes.and(jar.clear(Token::Access, found.access.extent()));
+        }
+        if !found.refresh.is_absent() && ours(found.refresh.firsts().next()) {
+            changes = changes.and(jar.clear(Token::Refresh, found.refresh.extent()));
+        }
+        changes
+    }
+
+    /// Sets the cookies of `session`, and deletes the parts that the request has of a longer value.
+    pub(super) fn cookies_of(&self, session: &Session) -> CookieChanges {
+        let jar = &self.shared().jar;
+        let found = jar.find(self.cookies.iter());
+        let stale = jar.clear_beyond(Token::Access, session.parts.access, found.access.extent()).and(jar.clear_beyond(
+            Token::Refresh,
+            session.parts.refresh,
+            found.refresh.extent(),
+        ));
+        session.cookies.clone().and(stale)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.sessions.shared
+    }
+
+    fn refresh_grant(&self) -> Option<&Arc<RefreshGrant>> {
+        match &self.newer {
+            Some(session) if session.refresh.is_some() => session.refresh.as_ref(),
+            _ => self.refresh.as_ref().map(|r| &r.grant),
+        }
+    }
+
+    /// The generation of the tokens that the request brought. If they differ, the lower one: then both are replaced. An
+    /// unsealed access token has none.
+    fn own_generation(&self) -> Generation {
+        let of_access = self.access.as_ref().filter(|access| access.login.is_some()).map(|access| access.generation);
+        let of_refresh = self.refresh.as_ref().map(|refresh| refresh.grant.generation);
+        of_access.into_iter().chain(of_refresh).min().unwrap_or(u32::MAX)
+    }
+
+    /// The session whose cookies the answer sets: the newest known, if it is newer than the request's cookies.
+    fn unwritten(&self) -> Option<Arc<Session>> {
+        let state = self.state.as_ref()?;
+        if self.newer.is_none() && self.joined_refresh.is_none() && !state.knows_newer_than(self.own_generation()) {
+            return None;
+        }
+        if state.has_ended() || self.is_stale {
+            return None;
+        }
+        let refreshed = self.joined_refresh.as_ref().and_then(PendingRefresh::tokens);
+        // If the refresh brought nothing, the browser keeps what it has.
+        let newest = state.newest().filter(|s| s.access.generation > self.own_generation());
+        [self.newer.clone(), refreshed, newest].into_iter().flatten().max_by_key(|s| s.access.generation)
+    }
+}

@@ -1,0 +1,122 @@
+//! Reads a request's session out of its cookies, and ends it if its time is over.
+
+use http::HeaderMap;
+
+use super::{RequestCookies, Visit};
+use crate::{
+    client::Client,
+    clock::Timestamp,
+    session::{
+        check,
+        cookies::CookieChanges,
+        open::Reading,
+        opened::{OpenedAccess, OpenedRefresh},
+        shared::{Sessions, Shared},
+        status::{SessionOutcome, Undecided},
+    },
+};
+
+impl Sessions {
+    /// Reads the session out of a request's headers.
+    pub async fn visit(&self, headers: &HeaderMap, client: &Client) -> Visit {
+        let mut visit = Visit {
+            sessions: self.clone(),
+            client: client.clone(),
+            cookies: RequestCookies::of(headers),
+            state: None,
+            refresh: None,
+            access: None,
+            newer: None,
+            joined_refresh: None,
+            deletions: CookieChanges::default(),
+            outcome: SessionOutcome::Absent,
+            refreshed_here: false,
+            is_stale: false,
+        };
+        if !visit.cookies.is_empty() {
+            visit.read(self.shared.now()).await;
+        }
+        visit
+    }
+}
+
+impl Visit {
+    async fn read(&mut self, now: Timestamp) {
+        let shared = self.sessions.shared.clone();
+        let cookies = std::mem::take(&mut self.cookies);
+        let found = shared.jar.find(cookies.iter());
+        let refresh = self.keep(shared.read_refresh(&found, now));
+        let access = if shared.settings.seal {
+            shared.read_access(&found, now)
+        } else {
+            shared.read_unsealed_access(&found, self.client.key(), now).await
+        };
+        // What the access token alone decides, if the request brings no refresh token.
+        let without_refresh = match access {
+            Reading::Expired => Some(SessionOutcome::Ended),
+            Reading::Unchecked(wait) => Some(SessionOutcome::Unknown(Undecided::Unchecked(wait))),
+            Reading::Absent | Reading::Opened(_) | Reading::Broken(_) => None,
+        };
+        let access = self.keep(access);
+        drop(found);
+        self.cookies = cookies;
+        self.combine(access, refresh);
+        if self.access.is_some() || self.refresh.is_some() {
+            self.outcome = SessionOutcome::Alive;
+            self.check_ended(&shared, now);
+        } else if let Some(outcome) = without_refresh {
+            self.outcome = outcome;
+        }
+    }
+
+    /// What was read, if it opened. A broken cookie is deleted with the answer.
+    fn keep<T>(&mut self, reading: Reading<T>) -> Option<T> {
+        match reading {
+            Reading::Opened(opened) => Some(opened),
+            Reading::Broken(deletion) => {
+                self.deletions = std::mem::take(&mut self.deletions).and(deletion);
+                None
+            }
+            Reading::Expired | Reading::Unchecked(_) | Reading::Absent => None,
+        }
+    }
+
+    /// Combines the two tokens. If they come from two logins, only the token of the later login counts.
+    fn combine(&mut self, access: Option<OpenedAccess>, refresh: Option<OpenedRefresh>) {
+        let logins = (access.as_ref().and_then(|a| a.grant.login.as_ref()), refresh.as_ref().map(|r| &r.grant.login));
+        let (keep_access, keep_refresh) = match logins {
+            (Some(of_access), Some(of_refresh)) if of_access.sid != of_refresh.sid => {
+                (of_access.at >= of_refresh.at, of_access.at < of_refresh.at)
+            }
+            _ => (true, true),
+        };
+        let (access, refresh) = (access.filter(|_| keep_access), refresh.filter(|_| keep_refresh));
+        self.state = refresh.as_ref().map(|r| r.state.clone()).or_else(|| access.as_ref().map(|a| a.state.clone()));
+        self.access = access.map(|a| a.grant);
+        self.refresh = refresh;
+    }
+
+    /// Marks the session as ended if it has: by logout, by age or without a refresh. Otherwise records that it was
+    /// seen.
+    fn check_ended(&mut self, shared: &Shared, now: Timestamp) {
+        let Some(state) = self.state.clone() else { return };
+        let settings = &shared.settings;
+        let has_ended = state.has_ended()
+            || self.access.as_ref().is_some_and(|access| check::has_ended_by_access(access, now, settings))
+            || self.refresh.as_ref().is_some_and(|refresh| check::has_ended_by_refresh(&refresh.grant, now, settings));
+        if has_ended {
+            return self.mark_ended();
+        }
+        state.see(now);
+        // A browser tab may be late by the grace time. After it, older tokens come from somebody else or from a very
+        // old tab.
+        self.is_stale = state.was_succeeded(self.own_generation(), now.minus(settings.refresh_grace));
+        if self.is_stale {
+            shared.metrics.stale_tokens.inc();
+            tracing::warn!(
+                target: "audit", sid = ?state.sid,
+                "tokens were shown whose successors are in use: they may be stolen"
+            );
+        }
+    }
+}
