@@ -14,14 +14,14 @@ use crate::{clock::Timestamp, secret::Secret};
 
 #[cfg(test)]
 mod conformance;
-mod endings;
+mod contract;
+mod ended_sessions;
 mod file;
 mod memory;
 mod open;
 mod postgres;
-mod quota;
 mod redis;
-mod wakes;
+mod waiters;
 
 pub use memory::MemoryStore;
 pub use open::{OpenError, judge, open};

@@ -1,7 +1,7 @@
 //! Limits: what is counted, what is refused, and from when on it is not.
 
 use super::{
-    super::{quota::Counted, *},
+    super::{contract::quota::Counted, *},
     at, at_once, digest,
 };
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{Digest, Quota, Spent, StoreError, quota::Counted},
+    super::{Digest, Quota, Spent, StoreError, contract::quota::Counted},
     journal::{Journal, Key, Record},
 };
 use crate::clock::Timestamp;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    super::{Digest, FamilyId, Sid, StoreError, quota::Counted},
+    super::{Digest, FamilyId, Sid, StoreError, contract::quota::Counted},
     codes::Address,
     families::Family,
     sessions::Kept,

@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use super::{PostgresStore, column, lock_number, moment};
 use crate::{
     clock::Timestamp,
-    store::{Counters, Quota, Spent, StoreError, quota::Counted},
+    store::{Counters, Quota, Spent, StoreError, contract::quota::Counted},
 };
 
 impl Counters for PostgresStore {

@@ -19,10 +19,10 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A name or IP address, and a port.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Host {
+pub(in crate::store::redis) struct Host {
     /// Without the brackets of an IPv6 address.
-    pub(super) name: String,
-    pub(super) port: u16,
+    pub(in crate::store::redis) name: String,
+    pub(in crate::store::redis) port: u16,
 }
 
 impl fmt::Display for Host {
@@ -33,7 +33,7 @@ impl fmt::Display for Host {
 
 /// How the servers stand to one another.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(in crate::store::redis) enum Kind {
     /// One server.
     One,
     /// The hosts are Sentinels; they know the server by this name.
@@ -44,32 +44,32 @@ pub(super) enum Kind {
 
 /// Who we are to a server.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Login {
-    pub(super) username: Option<String>,
-    pub(super) password: Option<Secret>,
-    pub(super) database: i64,
+pub(in crate::store::redis) struct Login {
+    pub(in crate::store::redis) username: Option<String>,
+    pub(in crate::store::redis) password: Option<Secret>,
+    pub(in crate::store::redis) database: i64,
 }
 
 /// `[store] url`, understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Address {
-    pub(super) kind: Kind,
+pub(in crate::store::redis) struct Address {
+    pub(in crate::store::redis) kind: Kind,
     /// At least one.
-    pub(super) hosts: Vec<Host>,
-    pub(super) is_tls: bool,
+    pub(in crate::store::redis) hosts: Vec<Host>,
+    pub(in crate::store::redis) is_tls: bool,
     /// Certificates to trust in place of the system's.
-    pub(super) ca: Option<PathBuf>,
-    pub(super) login: Login,
-    pub(super) sentinel_login: Login,
+    pub(in crate::store::redis) ca: Option<PathBuf>,
+    pub(in crate::store::redis) login: Login,
+    pub(in crate::store::redis) sentinel_login: Login,
     /// What every key begins with.
-    pub(super) prefix: String,
+    pub(in crate::store::redis) prefix: String,
     /// So long may a call take, with all that belongs to it.
-    pub(super) timeout: Duration,
+    pub(in crate::store::redis) timeout: Duration,
 }
 
 impl Address {
     /// Understands `url`. What it complains of never repeats the address: it may hold a password.
-    pub(super) fn parse(url: &Secret) -> Result<Self, OpenError> {
+    pub(in crate::store::redis) fn parse(url: &Secret) -> Result<Self, OpenError> {
         let (scheme, rest) = url.expose().split_once("://").ok_or_else(|| wrong("its url has no scheme"))?;
         let (is_tls, mut kind) = match scheme {
             "redis" => (false, Kind::One),
@@ -174,7 +174,7 @@ impl Address {
 
 impl Host {
     /// `name`, `name:port`, `[::1]` or `[::1]:port`.
-    pub(super) fn parse(text: &str, default_port: u16) -> Option<Self> {
+    pub(in crate::store::redis) fn parse(text: &str, default_port: u16) -> Option<Self> {
         let (name, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (name, port) = rest.split_once(']')?;
@@ -204,7 +204,7 @@ fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-pub(super) fn wrong(what: &str) -> OpenError {
+pub(in crate::store::redis) fn wrong(what: &str) -> OpenError {
     OpenError::Unusable(format!("redis: {what}"))
 }
 

@@ -8,7 +8,7 @@ use super::{
     RedisStore,
     keys::hex,
     millis,
-    reply::other_than_expected,
+    answer::other_than_expected,
     script::{Call, OPEN_CODE, SEND_AGAIN, SETTLE_CODE, TRY_CODE},
     time_to_live,
 };

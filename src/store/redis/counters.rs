@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     RedisStore, Shared, millis,
-    reply::other_than_expected,
+    answer::other_than_expected,
     script::{Call, REFUND, SPEND},
     time_to_live,
 };

@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 
 use super::{
     RedisStore, millis,
-    reply::other_than_expected,
+    answer::other_than_expected,
     script::{ADVANCE_FAMILY, BEGIN_FAMILY, Call, END_FAMILY},
     span, time_to_live,
 };

@@ -7,8 +7,8 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::broadcast;
 
 use super::{
-    RedisStore, millis, news,
-    reply::{Reply, other_than_expected},
+    RedisStore, follow, millis,
+    answer::{Reply, other_than_expected},
     script::{ACKNOWLEDGE, Call, END, LEASE, RENEW, RESULT, SETTLE},
     time_to_live,
 };
@@ -79,7 +79,7 @@ impl Refreshes for RedisStore {
             .arg(fence.to_string())
             .number(millis(now))
             .arg(self.shared.keys.channel())
-            .arg(news::settled(sid));
+            .arg(follow::settled(sid));
         if let Some((generation, sealed)) = result {
             call = call
                 .number(MOST_RESULTS)
@@ -162,7 +162,7 @@ impl super::Shared {
         let end = Call::new(&END, self.keys.session(sid)).number(millis(until)).number(time_to_live(until, now));
         self.saw(now);
         self.ask_by(&end, deadline).await?;
-        self.ask_by(&news::announce(self, sid, until, now), deadline).await?;
+        self.ask_by(&follow::announce(self, sid, until, now), deadline).await?;
         Ok(())
     }
 }

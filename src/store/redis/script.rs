@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use redis::{Cmd, Script as Hashed};
 
 /// One script.
-pub(super) struct Script {
+pub(in crate::store::redis) struct Script {
     body: &'static str,
     sha: LazyLock<String>,
 }
 
 macro_rules! scripts {
     ($($name:ident $file:literal)*) => {$(
-        pub(super) static $name: Script = Script {
+        pub(in crate::store::redis) static $name: Script = Script {
             body: include_str!(concat!("lua/", $file, ".lua")),
             sha: LazyLock::new(|| Hashed::new(include_str!(concat!("lua/", $file, ".lua"))).get_hash().to_owned()),
         };
@@ -43,7 +43,7 @@ scripts! {
 }
 
 /// A script with its key and arguments.
-pub(super) struct Call {
+pub(in crate::store::redis) struct Call {
     script: &'static Script,
     key: String,
     args: Vec<Vec<u8>>,
@@ -51,31 +51,31 @@ pub(super) struct Call {
 
 impl Call {
     /// Runs `script` on `key`.
-    pub(super) fn new(script: &'static Script, key: String) -> Self {
+    pub(in crate::store::redis) fn new(script: &'static Script, key: String) -> Self {
         Self { script, key, args: Vec::new() }
     }
 
-    pub(super) fn arg(mut self, bytes: impl AsRef<[u8]>) -> Self {
+    pub(in crate::store::redis) fn arg(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.args.push(bytes.as_ref().to_vec());
         self
     }
 
-    pub(super) fn number(self, number: impl Into<i64>) -> Self {
+    pub(in crate::store::redis) fn number(self, number: impl Into<i64>) -> Self {
         self.arg(number.into().to_string())
     }
 
     /// The hash slot of its key.
-    pub(super) fn slot(&self) -> u16 {
+    pub(in crate::store::redis) fn slot(&self) -> u16 {
         slot(self.key.as_bytes())
     }
 
     /// By the script's digest.
-    pub(super) fn by_sha(&self) -> Cmd {
+    pub(in crate::store::redis) fn by_sha(&self) -> Cmd {
         self.command("EVALSHA", &self.script.sha)
     }
 
     /// With the script itself.
-    pub(super) fn in_full(&self) -> Cmd {
+    pub(in crate::store::redis) fn in_full(&self) -> Cmd {
         self.command("EVAL", self.script.body)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     faults::comes_back,
-    testing::{Nodes, shared_cluster_url, store, until},
+    real_servers::{Nodes, shared_cluster_url, store, until},
 };
 use crate::{
     clock::Timestamp,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::{net::TcpListener, runtime::Handle};
 
-use super::testing::{Server, certificate, store};
+use super::real_servers::{Server, certificate, store};
 use crate::{
     clock::Timestamp,
     secret::Secret,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     faults::comes_back,
-    testing::{Server, Watched, store, until},
+    real_servers::{Server, Watched, store, until},
 };
 use crate::{
     clock::Timestamp,

@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 
 use super::{
     Advanced, Again, Digest, FamilyId, Generation, Health, Lease, NewCode, OneTime, Opened, Quota, Refreshes, Settled,
-    Sid, Spent, Store, StoreError, StoredResult, Tried, endings::Endings, wakes::Wakes,
+    Sid, Spent, Store, StoreError, StoredResult, Tried, ended_sessions::Endings, waiters::Wakes,
 };
 use crate::clock::Timestamp;
 use journal::{Journal, Key, Nowhere, Record};

@@ -10,19 +10,19 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{address::Host, dial::Connected, fault::Fault, script::Call, source::Source};
+use super::{super::address::Host, connect::Connected, failure::Fault, super::script::Call, sentinel::Source};
 
 /// So long may connecting take.
-pub(super) const CONNECT: Duration = Duration::from_secs(1);
+pub(in crate::store::redis) const CONNECT: Duration = Duration::from_secs(1);
 /// Between two attempts to connect, at first.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(in crate::store::redis) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Between two attempts to connect, at last. A connection that lived so long begins anew.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+pub(in crate::store::redis) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A connection that leaves a call unanswered for so long is given up. Calls that got less time say nothing about it.
 const SILENCE: Duration = Duration::from_millis(200);
 
 /// A kept connection.
-pub(super) struct Line {
+pub(in crate::store::redis) struct Line {
     state: Arc<watch::Sender<State>>,
     _keeper: AbortOnDropHandle<()>,
 }
@@ -46,14 +46,14 @@ struct Up {
 
 impl Line {
     /// Connects to `source` from now on, on `runtime`.
-    pub(super) fn keep(source: Arc<Source>, runtime: &Handle) -> Self {
+    pub(in crate::store::redis) fn keep(source: Arc<Source>, runtime: &Handle) -> Self {
         let state = Arc::new(watch::Sender::new(State::Connecting));
         let keeper = runtime.spawn(keep(source, state.clone()));
         Self { state, _keeper: AbortOnDropHandle::new(keeper) }
     }
 
     /// Runs a script. `asks`: on a node that does not own the key yet.
-    pub(super) async fn run(&self, call: &Call, asks: bool, deadline: Instant) -> Result<Value, Fault> {
+    pub(in crate::store::redis) async fn run(&self, call: &Call, asks: bool, deadline: Instant) -> Result<Value, Fault> {
         match self.exchange(&call.by_sha(), asks, deadline).await {
             Err(Fault::NoScript) => self.exchange(&call.in_full(), asks, deadline).await,
             answer => answer,
@@ -61,7 +61,7 @@ impl Line {
     }
 
     /// Sends one command and waits for its answer.
-    pub(super) async fn exchange(&self, command: &Cmd, asks: bool, deadline: Instant) -> Result<Value, Fault> {
+    pub(in crate::store::redis) async fn exchange(&self, command: &Cmd, asks: bool, deadline: Instant) -> Result<Value, Fault> {
         let mut up = self.up(deadline).await?;
         let sent = Instant::now();
         let answered = async {
@@ -97,7 +97,7 @@ impl Line {
     }
 
     /// Which connection this is, counted from 1; 0 while there is none.
-    pub(super) fn number(&self) -> u64 {
+    pub(in crate::store::redis) fn number(&self) -> u64 {
         match &*self.state.borrow() {
             State::Up(up) => up.number,
             State::Connecting | State::Down(_) => 0,

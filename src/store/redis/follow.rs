@@ -14,9 +14,9 @@ use tokio::{
 
 use super::{
     Shared,
-    line::{CONNECT, FIRST_PAUSE, LONGEST_PAUSE},
-    reply::other_than_expected,
+    answer::other_than_expected,
     script::{ANNOUNCE, Call, ENDINGS},
+    servers::{failure::spoken, kept::{CONNECT, FIRST_PAUSE, LONGEST_PAUSE}},
     time_to_live,
 };
 use crate::{
@@ -85,7 +85,7 @@ async fn listen_once(shared: &Arc<Shared>, turn: usize, subscribed: &Notify) -> 
     let mut connected = shared.servers.listen(turn, Box::new(push)).await?;
     let subscribing = connected.connection.subscribe(shared.keys.channel());
     let is_subscribed = timeout(CONNECT, subscribing).await;
-    is_subscribed.map_err(|_| "no answer in time")?.map_err(|error| super::fault::spoken(&error))?;
+    is_subscribed.map_err(|_| "no answer in time")?.map_err(|error| spoken(&error))?;
     subscribed.notify_one();
     let mut times = interval(HEARTBEAT);
     loop {
@@ -102,7 +102,7 @@ async fn listen_once(shared: &Arc<Shared>, turn: usize, subscribed: &Notify) -> 
         }
         let ping = redis::cmd("PING");
         let alive = timeout(CONNECT, ping.query_async::<Value>(&mut connected.connection)).await;
-        alive.map_err(|_| "no answer in time")?.map_err(|error| super::fault::spoken(&error))?;
+        alive.map_err(|_| "no answer in time")?.map_err(|error| spoken(&error))?;
     }
 }
 

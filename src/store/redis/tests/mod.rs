@@ -1,18 +1,17 @@
 //! The contract on real servers, and what only shared servers can do.
 
-use super::testing;
-
 mod cluster;
 mod faults;
 mod fleet;
+mod real_servers;
 
 /// The contract on one server.
 mod one {
-    use super::{faults::comes_back, testing};
+    use super::{faults::comes_back, real_servers};
     use crate::store::{Store, conformance};
 
     async fn store() -> Store {
-        let store = testing::store(&testing::shared_url());
+        let store = real_servers::store(&real_servers::shared_url());
         comes_back(&store).await;
         store
     }

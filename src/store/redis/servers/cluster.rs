@@ -15,12 +15,12 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    address::Host,
-    dial::Dialer,
-    fault::Fault,
-    line::{FIRST_PAUSE, LONGEST_PAUSE, Line},
-    script::Call,
-    source::Source,
+    super::address::Host,
+    connect::Dialer,
+    failure::Fault,
+    kept::{FIRST_PAUSE, LONGEST_PAUSE, Line},
+    super::script::Call,
+    sentinel::Source,
 };
 
 /// How long a node may think about the map.
@@ -31,7 +31,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const MOST_HOPS: usize = 4;
 
 /// A Cluster.
-pub(super) struct Cluster {
+pub(in crate::store::redis) struct Cluster {
     nodes: Arc<Nodes>,
     _keeper: AbortOnDropHandle<()>,
 }
@@ -65,7 +65,7 @@ impl Map {
 
 impl Cluster {
     /// Reads the map from one of `seeds`, and from the nodes it names later on.
-    pub(super) fn new(dialer: Arc<Dialer>, seeds: Vec<Host>, runtime: &Handle) -> Self {
+    pub(in crate::store::redis) fn new(dialer: Arc<Dialer>, seeds: Vec<Host>, runtime: &Handle) -> Self {
         let nodes = Arc::new(Nodes {
             dialer,
             seeds,
@@ -78,7 +78,7 @@ impl Cluster {
         Self { nodes, _keeper: AbortOnDropHandle::new(keeper) }
     }
 
-    pub(super) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, Fault> {
+    pub(in crate::store::redis) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, Fault> {
         let (nodes, slot) = (&self.nodes, call.slot());
         let mut map = nodes.map_after(0, deadline).await?;
         let mut target = map.owner(slot);
@@ -122,13 +122,13 @@ impl Cluster {
     }
 
     /// One of the nodes, another each `turn`.
-    pub(super) fn some_node(&self, turn: usize) -> Source {
+    pub(in crate::store::redis) fn some_node(&self, turn: usize) -> Source {
         let hosts = self.nodes.hosts();
         Source::Fixed { dialer: self.nodes.dialer.clone(), host: hosts[turn % hosts.len()].clone() }
     }
 
     /// Changes when what was heard so far may not be all there was.
-    pub(super) fn epoch(&self) -> u64 {
+    pub(in crate::store::redis) fn epoch(&self) -> u64 {
         self.nodes.map.borrow().changed
     }
 }

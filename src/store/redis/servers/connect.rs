@@ -17,8 +17,8 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    address::{Address, Host, Login, wrong},
-    fault::spoken,
+    super::address::{Address, Host, Login, wrong},
+    failure::spoken,
 };
 use crate::store::OpenError;
 
@@ -27,23 +27,23 @@ use crate::store::OpenError;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// Is told what the server says unasked.
-pub(super) type Push = Box<dyn Fn(PushInfo) + Send + Sync>;
+pub(in crate::store::redis) type Push = Box<dyn Fn(PushInfo) + Send + Sync>;
 
 /// How servers of one kind are connected to.
-pub(super) struct Dialer {
+pub(in crate::store::redis) struct Dialer {
     tls: Option<Arc<ClientConfig>>,
     login: RedisConnectionInfo,
 }
 
 /// A connection that has answered, and the task that drives it.
-pub(super) struct Connected {
-    pub(super) connection: MultiplexedConnection,
-    pub(super) driver: AbortOnDropHandle<()>,
-    pub(super) host: Host,
+pub(in crate::store::redis) struct Connected {
+    pub(in crate::store::redis) connection: MultiplexedConnection,
+    pub(in crate::store::redis) driver: AbortOnDropHandle<()>,
+    pub(in crate::store::redis) host: Host,
 }
 
 impl Dialer {
-    pub(super) fn new(tls: Option<Arc<ClientConfig>>, login: &Login) -> Self {
+    pub(in crate::store::redis) fn new(tls: Option<Arc<ClientConfig>>, login: &Login) -> Self {
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name().set_db(login.database);
         if let Some(username) = &login.username {
             info = info.set_username(username);
@@ -55,7 +55,7 @@ impl Dialer {
     }
 
     /// Connects to `host` and waits for its first answer. The caller sets the deadline.
-    pub(super) async fn dial(&self, host: &Host, push: Option<Push>) -> Result<Connected, String> {
+    pub(in crate::store::redis) async fn dial(&self, host: &Host, push: Option<Push>) -> Result<Connected, String> {
         let io = |error: std::io::Error| format!("{host}: {}", error.kind());
         let tcp = TcpStream::connect((host.name.as_str(), host.port)).await.map_err(io)?;
         tcp.set_nodelay(true).map_err(io)?;
@@ -93,7 +93,7 @@ impl Dialer {
 }
 
 /// How certificates are checked: by those in `ca`, else by the system's trust store. `None` without TLS.
-pub(super) fn tls(address: &Address) -> Result<Option<Arc<ClientConfig>>, OpenError> {
+pub(in crate::store::redis) fn tls(address: &Address) -> Result<Option<Arc<ClientConfig>>, OpenError> {
     if !address.is_tls {
         return Ok(None);
     }

@@ -8,27 +8,35 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use self::{
+    cluster::Cluster,
+    connect::{Connected, Dialer, Push},
+    failure::Fault,
+    kept::{CONNECT, Line},
+    sentinel::Source,
+};
 use super::{
     address::{Address, Kind},
-    cluster::Cluster,
-    dial::{self, Connected, Dialer, Push},
-    fault::Fault,
-    line::{CONNECT, Line},
     script::Call,
-    source::Source,
 };
 use crate::store::OpenError;
 
+mod cluster;
+pub(super) mod connect;
+pub(super) mod failure;
+pub(super) mod kept;
+mod sentinel;
+
 /// One server that takes all calls, or a Cluster.
-pub(super) enum Servers {
+pub(in crate::store::redis) enum Servers {
     One { source: Arc<Source>, line: Line },
     Cluster(Cluster),
 }
 
 impl Servers {
     /// Connects from now on, on `runtime`.
-    pub(super) fn new(address: &Address, runtime: &Handle) -> Result<Self, OpenError> {
-        let tls = dial::tls(address)?;
+    pub(in crate::store::redis) fn new(address: &Address, runtime: &Handle) -> Result<Self, OpenError> {
+        let tls = connect::tls(address)?;
         let dialer = Arc::new(Dialer::new(tls.clone(), &address.login));
         let source = match &address.kind {
             Kind::Cluster => return Ok(Self::Cluster(Cluster::new(dialer, address.hosts.clone(), runtime))),
@@ -43,7 +51,7 @@ impl Servers {
     }
 
     /// Runs a script where its keys are. It is sent again, once a better connection is there, only where it certainly did not run.
-    pub(super) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, Fault> {
+    pub(in crate::store::redis) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, Fault> {
         match self {
             Self::Cluster(cluster) => cluster.run(call, deadline).await,
             Self::One { line, .. } => match line.run(call, false, deadline).await {
@@ -54,7 +62,7 @@ impl Servers {
     }
 
     /// A connection of its own to hear what is published; `turn` counts the attempts.
-    pub(super) async fn listen(&self, turn: usize, push: Push) -> Result<Connected, String> {
+    pub(in crate::store::redis) async fn listen(&self, turn: usize, push: Push) -> Result<Connected, String> {
         let connected = match self {
             Self::One { source, .. } => timeout(CONNECT, source.connect(Some(push))).await,
             Self::Cluster(cluster) => timeout(CONNECT, cluster.some_node(turn).connect(Some(push))).await,
@@ -63,7 +71,7 @@ impl Servers {
     }
 
     /// Changes whenever another server may have taken over: what was heard so far may then not be all there is. 0 while there is none.
-    pub(super) fn epoch(&self) -> u64 {
+    pub(in crate::store::redis) fn epoch(&self) -> u64 {
         match self {
             Self::One { line, .. } => line.number(),
             Self::Cluster(cluster) => cluster.epoch(),

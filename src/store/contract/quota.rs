@@ -3,38 +3,37 @@
 
 use std::time::Duration;
 
-use super::Quota;
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, store::Quota};
 
 /// What was counted under one key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Counted {
+pub(in crate::store) struct Counted {
     /// The number of its window, from the epoch.
-    pub(super) window: i64,
+    pub(in crate::store) window: i64,
     /// In that window.
-    pub(super) current: u32,
+    pub(in crate::store) current: u32,
     /// In the window before.
-    pub(super) previous: u32,
+    pub(in crate::store) previous: u32,
 }
 
 impl Quota {
     /// Milliseconds of its window.
-    pub(super) fn millis(&self) -> i64 {
+    pub(in crate::store) fn millis(&self) -> i64 {
         i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX).max(1)
     }
 
     /// The number of the window that `now` is in.
-    pub(super) fn window_of(&self, now: Timestamp) -> i64 {
+    pub(in crate::store) fn window_of(&self, now: Timestamp) -> i64 {
         now.as_millis().div_euclid(self.millis())
     }
 
     /// When nothing of what is counted in the window of `now` weighs any more.
-    pub(super) fn forgotten_at(&self, now: Timestamp) -> Timestamp {
+    pub(in crate::store) fn forgotten_at(&self, now: Timestamp) -> Timestamp {
         Timestamp::from_millis((self.window_of(now) + 2) * self.millis())
     }
 
     /// `None` where one more is within the quota; else when it will be.
-    pub(super) fn refuses(&self, counted: Counted, now: Timestamp) -> Option<Timestamp> {
+    pub(in crate::store) fn refuses(&self, counted: Counted, now: Timestamp) -> Option<Timestamp> {
         let (length, most) = (self.millis(), i64::from(self.most));
         let counted = counted.at(self.window_of(now));
         let (current, previous) = (i64::from(counted.current), i64::from(counted.previous));
@@ -56,7 +55,7 @@ impl Quota {
 
 impl Counted {
     /// The same, as it counts in `window`.
-    pub(super) fn at(self, window: i64) -> Self {
+    pub(in crate::store) fn at(self, window: i64) -> Self {
         match window - self.window {
             0 => self,
             1 => Self { window, current: 0, previous: self.current },

@@ -10,9 +10,9 @@ use tokio::{
 };
 
 use super::{
-    address::Host,
-    dial::{Connected, Dialer, Push},
-    line::Line,
+    super::address::Host,
+    connect::{Connected, Dialer, Push},
+    kept::Line,
 };
 
 /// A Sentinel that has not answered by then is left out.
@@ -21,14 +21,14 @@ const SENTINEL_ANSWER: Duration = Duration::from_millis(300);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whom to connect to.
-pub(super) enum Source {
+pub(in crate::store::redis) enum Source {
     Fixed { dialer: Arc<Dialer>, host: Host },
     Sentinels { dialer: Arc<Dialer>, sentinels: Vec<Line>, service: String },
 }
 
 impl Source {
     /// The master called `service`, as the Sentinels at `hosts` know it.
-    pub(super) fn behind(
+    pub(in crate::store::redis) fn behind(
         hosts: &[Host],
         sentinel_dialer: &Arc<Dialer>,
         dialer: Arc<Dialer>,
@@ -41,7 +41,7 @@ impl Source {
     }
 
     /// Connects once. The caller sets the deadline.
-    pub(super) async fn connect(&self, push: Option<Push>) -> Result<Connected, String> {
+    pub(in crate::store::redis) async fn connect(&self, push: Option<Push>) -> Result<Connected, String> {
         match self {
             Self::Fixed { dialer, host } => dialer.dial(host, push).await,
             Self::Sentinels { dialer, sentinels, service } => {
@@ -58,7 +58,7 @@ impl Source {
     }
 
     /// Resolves when `host` is no longer the one to talk to.
-    pub(super) async fn is_elsewhere(&self, host: &Host) {
+    pub(in crate::store::redis) async fn is_elsewhere(&self, host: &Host) {
         match self {
             Self::Fixed { .. } => std::future::pending().await,
             Self::Sentinels { sentinels, service, .. } => {

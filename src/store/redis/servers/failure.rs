@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use super::address::Host;
+use super::super::address::Host;
 use crate::store::StoreError;
 
 /// Why a call brought no answer.
 #[derive(Clone, Debug)]
-pub(super) enum Fault {
+pub(in crate::store::redis) enum Fault {
     /// It was not sent: there is no connection.
     NotSent(Arc<str>),
     /// It did not run: another node has the key, for good.
@@ -28,7 +28,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// What `error`, which `from` sent or which came up on the way there, means.
-    pub(super) fn of(error: &RedisError, from: &Host) -> Self {
+    pub(in crate::store::redis) fn of(error: &RedisError, from: &Host) -> Self {
         let reason = || format!("{from}: {}", spoken(error)).into();
         match error.kind() {
             ErrorKind::Server(ServerErrorKind::Moved) => {
@@ -67,7 +67,7 @@ impl From<Fault> for StoreError {
 }
 
 /// What can be said of `error` to a person. A server's own words are left out: they may repeat what it was sent.
-pub(super) fn spoken(error: &RedisError) -> String {
+pub(in crate::store::redis) fn spoken(error: &RedisError) -> String {
     if error.is_connection_dropped() {
         return "the connection broke".to_owned();
     }

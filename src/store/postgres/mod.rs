@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_postgres::{Row, error::SqlState, types::FromSql, types::ToSql};
 
-use super::{Health, OpenError, Store, StoreError, endings::Endings, wakes::Wakes};
+use super::{Health, OpenError, Store, StoreError, ended_sessions::Endings, waiters::Wakes};
 use crate::{clock::Timestamp, secret::Secret};
 use address::Address;
 
@@ -247,7 +247,5 @@ fn timestamp(row: &Row, name: &str) -> Result<Timestamp, StoreError> {
     })
 }
 
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod tests;

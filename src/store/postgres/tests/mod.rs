@@ -6,13 +6,13 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use url::Url;
 
-use super::{
-    testing::{Gate, Gated, certificate, client, database, secret, shared_database},
-    *,
-};
+use self::real_server::{Gate, Gated, certificate, client, database, secret, shared_database};
+use super::*;
 use crate::store::{
     Again, CodeFacts, Digest, FamilyId, Lease, NewCode, Opened, Quota, Settled, Sid, Spent, Tried, conformance,
 };
+
+mod real_server;
 
 /// How long an event may take to get around before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);

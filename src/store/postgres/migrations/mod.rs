@@ -7,12 +7,12 @@ use tokio_postgres::{Client, Error, Transaction};
 
 /// In their order; the first is number 1.
 const MIGRATIONS: [(&str, &str); 6] = [
-    ("sessions", include_str!("migrations/0001_sessions.sql")),
-    ("taken", include_str!("migrations/0002_taken.sql")),
-    ("codes", include_str!("migrations/0003_codes.sql")),
-    ("counters", include_str!("migrations/0004_counters.sql")),
-    ("families", include_str!("migrations/0005_families.sql")),
-    ("upkeep", include_str!("migrations/0006_upkeep.sql")),
+    ("sessions", include_str!("0001_sessions.sql")),
+    ("taken", include_str!("0002_taken.sql")),
+    ("codes", include_str!("0003_codes.sql")),
+    ("counters", include_str!("0004_counters.sql")),
+    ("families", include_str!("0005_families.sql")),
+    ("upkeep", include_str!("0006_upkeep.sql")),
 ];
 
 /// The number of the lock that is held for a step: "vestibul" in ASCII.

@@ -12,7 +12,7 @@ use super::super::{
         journal::{Key, Record},
         sessions::Kept,
     },
-    quota::Counted,
+    contract::quota::Counted,
 };
 use crate::clock::Timestamp;
 

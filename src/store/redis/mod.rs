@@ -21,30 +21,23 @@ use tokio_util::task::AbortOnDropHandle;
 use self::{
     address::Address,
     keys::Keys,
-    reply::Reply,
+    answer::Reply,
     script::{Call, GIVE_BACK, PROBE, TAKE},
     servers::Servers,
 };
-use super::{Digest, Health, OneTime, OpenError, Sid, Store, StoreError, endings::Endings, wakes::Wakes};
+use super::{Digest, Health, OneTime, OpenError, Sid, Store, StoreError, ended_sessions::Endings, waiters::Wakes};
 use crate::{clock::Timestamp, secret::Secret};
 
 mod address;
-mod cluster;
+mod answer;
 mod codes;
 mod counters;
-mod dial;
 mod families;
-mod fault;
+mod follow;
 mod keys;
-mod line;
-mod news;
 mod refreshes;
-mod reply;
 mod script;
 mod servers;
-mod source;
-#[cfg(test)]
-mod testing;
 
 /// Redis keeps things for so long past their time, and at least so long.
 const SLACK: Duration = Duration::from_secs(60);
@@ -86,7 +79,7 @@ const AWAY: u8 = 2;
 impl RedisStore {
     /// Whether `url` makes sense, and its certificates can be read.
     pub(super) fn judge(url: &Secret) -> Result<(), OpenError> {
-        dial::tls(&Address::parse(url)?).map(drop)
+        servers::connect::tls(&Address::parse(url)?).map(drop)
     }
 
     /// The store at `url`. It connects, and follows what other instances do, on `runtime`.
@@ -103,7 +96,7 @@ impl RedisStore {
             numbers: AtomicU64::new(u64::from(std::process::id())),
             reached: AtomicU8::new(UNTRIED),
         });
-        let news = AbortOnDropHandle::new(runtime.spawn(news::follow(shared.clone())));
+        let news = AbortOnDropHandle::new(runtime.spawn(follow::follow(shared.clone())));
         Ok(Store::of(Arc::new(Self { shared, _news: news })))
     }
 }

@@ -13,8 +13,10 @@ use std::{
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
-use super::RedisStore;
-use crate::{secret::Secret, store::Store};
+use crate::{
+    secret::Secret,
+    store::{RedisStore, Store},
+};
 
 /// Ends the server when its own standard input does: also where the tests are killed.
 const UNTIL_STDIN_ENDS: &str = r#""$@" & server=$!; cat >/dev/null; kill -9 $server; wait $server"#;

@@ -1,0 +1,3 @@
+//! The arithmetic that every store computes alike.
+
+pub(super) mod quota;
