@@ -1,4 +1,5 @@
-//! The sessions that have ended, as this process remembers them: asked on the request path, so it neither waits nor fails. Every store keeps one beside what it shares.
+//! The sessions that have ended, as this process remembers them. They are looked up for every request, so a look-up
+//! neither waits nor fails. Every store has this map beside what it shares.
 
 use std::{
     collections::HashMap,
@@ -10,26 +11,27 @@ use std::{
 
 use tokio::sync::broadcast;
 
-use super::Sid;
+use super::contract::Sid;
 use crate::clock::Timestamp;
 
-/// Endings that a slow watcher may lag behind.
-const BEHIND: usize = 4096;
+/// Endings that a slow receiver may be behind before it loses the oldest.
+const MOST_UNRECEIVED: usize = 4096;
 
-/// Ended sessions, and those who watch for more.
-pub(super) struct Endings {
+/// Ended sessions, and the receivers of further ones.
+pub(super) struct EndedSessions {
     ended: RwLock<HashMap<Sid, Timestamp>>,
-    /// How many: most requests need not look further than at a zero.
+    /// The number of entries: while it is 0 no look-up takes the lock.
     count: AtomicUsize,
-    told: broadcast::Sender<Sid>,
+    receivers: broadcast::Sender<Sid>,
 }
 
-impl Endings {
+impl EndedSessions {
     pub(super) fn new() -> Self {
-        Self { ended: RwLock::default(), count: AtomicUsize::new(0), told: broadcast::channel(BEHIND).0 }
+        Self { ended: RwLock::default(), count: AtomicUsize::new(0), receivers: broadcast::channel(MOST_UNRECEIVED).0 }
     }
 
-    /// Remembers that `sid` has ended, until `until`, and tells the watchers; the second time it does not tell them. Says until when it is remembered now.
+    /// Remembers until `until` that `sid` has ended, and tells the receivers unless they were told before. Returns
+    /// until when it is remembered: the later of the two moments.
     pub(super) fn add(&self, sid: Sid, until: Timestamp) -> Timestamp {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         let before = ended.get(&sid).copied();
@@ -38,8 +40,8 @@ impl Endings {
         self.count.store(ended.len(), Ordering::Release);
         drop(ended);
         if before.is_none() {
-            // Nobody may be watching.
-            let _ = self.told.send(sid);
+            // An error says that there is no receiver.
+            let _ = self.receivers.send(sid);
         }
         until
     }
@@ -50,7 +52,7 @@ impl Endings {
             && self.ended.read().unwrap_or_else(PoisonError::into_inner).get(&sid).is_some_and(|until| *until > now)
     }
 
-    /// Forgets those whose time is over, and says which they were.
+    /// Forgets the sessions that are remembered until `now` or earlier, and returns them.
     pub(super) fn sweep(&self, now: Timestamp) -> Vec<Sid> {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         let forgotten = ended.extract_if(|_, until| *until <= now).map(|(sid, _)| sid).collect();
@@ -59,7 +61,7 @@ impl Endings {
     }
 
     /// Sessions as they end from now on.
-    pub(super) fn watch(&self) -> broadcast::Receiver<Sid> {
-        self.told.subscribe()
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Sid> {
+        self.receivers.subscribe()
     }
 }

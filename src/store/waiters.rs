@@ -1,4 +1,5 @@
-//! Those in this process who wait for something to settle, by session. Whoever learns of a change wakes them; they look again.
+//! The tasks of this process that wait for a session's lease to be settled. They are woken by what settles it or learns
+//! of it, and ask the store again.
 
 use std::{
     collections::HashMap,
@@ -9,23 +10,23 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::Notify;
 
-use super::Sid;
+use super::contract::Sid;
 
-/// Below this many entries those that nobody waits on any more are left where they are.
+/// Entries without waiters are removed only above this number of entries.
 const SWEEP_ABOVE: usize = 1024;
 
-/// Who waits for which session.
+/// The waiting tasks, by session.
 #[derive(Default)]
-pub(super) struct Wakes(Mutex<Waiting>);
+pub(super) struct Waiters(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
     by_sid: HashMap<Sid, Arc<Notify>>,
-    /// How many the last sweep left: the next comes at twice as many, so that sweeping costs each wait little.
+    /// Entries after the last sweep. The next one comes at twice as many, so that sweeps cost each wait little.
     left: usize,
 }
 
-impl Wakes {
+impl Waiters {
     /// Resolves when `sid` is woken after this call, or after `at_most`.
     pub(super) fn wait(&self, sid: Sid, at_most: Duration) -> BoxFuture<'static, ()> {
         let mut waiting = self.waiting();
@@ -34,16 +35,16 @@ impl Wakes {
             waiting.left = waiting.by_sid.len();
         }
         let change = waiting.by_sid.entry(sid).or_default().clone();
-        // Registered now, not when first polled: what settles in between must not be missed.
+        // Registered now, not at the first poll: a settlement in between must not be missed.
         let woken = change.notified_owned();
         async move {
-            // Out of time or woken: the caller looks again either way.
+            // Woken or out of time: the caller asks the store again either way.
             let _ = tokio::time::timeout(at_most, woken).await;
         }
         .boxed()
     }
 
-    /// Wakes those who wait for `sid`.
+    /// Wakes the tasks that wait for `sid`.
     pub(super) fn wake(&self, sid: Sid) {
         let change = self.waiting().by_sid.remove(&sid);
         if let Some(change) = change {
@@ -51,7 +52,7 @@ impl Wakes {
         }
     }
 
-    /// Wakes everyone: something may have been missed.
+    /// Wakes every waiting task: a settlement may have been missed.
     pub(super) fn wake_all(&self) {
         for (_, change) in self.waiting().by_sid.drain() {
             change.notify_waiters();
@@ -68,23 +69,23 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_nobody_waits_for_any_more_is_forgotten_and_who_waits_is_not() {
-        let wakes = Wakes::default();
+    async fn entries_without_waiters_are_removed_and_a_waiter_is_still_woken() {
+        let waiters = Waiters::default();
         let sid = |number: u32| Sid([number.to_be_bytes(); 4].concat().try_into().unwrap());
-        let still = wakes.wait(sid(u32::MAX), Duration::from_secs(3600));
+        let still = waiters.wait(sid(u32::MAX), Duration::from_secs(3600));
         for number in 0..10_000 {
-            wakes.wait(sid(number), Duration::from_millis(1)).await;
+            waiters.wait(sid(number), Duration::from_millis(1)).await;
         }
-        assert!(wakes.waiting().by_sid.len() <= SWEEP_ABOVE + 1);
-        wakes.wake(sid(u32::MAX));
+        assert!(waiters.waiting().by_sid.len() <= SWEEP_ABOVE + 1);
+        waiters.wake(sid(u32::MAX));
         assert!(still.now_or_never().is_some());
     }
 
     #[tokio::test]
-    async fn everyone_is_woken_where_something_may_have_been_missed() {
-        let wakes = Wakes::default();
-        let waiting = [1, 2].map(|number| wakes.wait(Sid([number; 16]), Duration::from_secs(3600)));
-        wakes.wake_all();
+    async fn wake_all_wakes_the_waiters_of_every_session() {
+        let waiters = Waiters::default();
+        let waiting = [1, 2].map(|number| waiters.wait(Sid([number; 16]), Duration::from_secs(3600)));
+        waiters.wake_all();
         assert!(waiting.into_iter().all(|waiting| waiting.now_or_never().is_some()));
     }
 }

@@ -1,23 +1,29 @@
-//! The arithmetic of limits: windows aligned to the epoch, the last one weighing in by the share of it that is less than a window ago. Every store computes the same, this one in
-//! integers without rounding: `previous × (window − elapsed) + (current + 1) × window ≤ most × window`, all times in milliseconds.
+//! The arithmetic of limits, which every store computes alike. Windows are aligned to the epoch, and the window before
+//! weighs in by the share of it that is less than a window ago. One more is admitted if, in integers without rounding and
+//! all times in milliseconds:
+//!
+//! `previous × (window − elapsed) + (current + 1) × window ≤ most × window`
+//!
+//! `redis/lua/spend.lua` and `vestibule.spend` (`postgres/migrations/0004_counters.sql`) have the same formula.
 
 use std::time::Duration;
 
-use crate::{clock::Timestamp, store::Quota};
+use super::Quota;
+use crate::clock::Timestamp;
 
-/// What was counted under one key.
+/// The count under one key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(in crate::store) struct Counted {
     /// The number of its window, from the epoch.
     pub(in crate::store) window: i64,
-    /// In that window.
+    /// The count of that window.
     pub(in crate::store) current: u32,
-    /// In the window before.
+    /// The count of the window before.
     pub(in crate::store) previous: u32,
 }
 
 impl Quota {
-    /// Milliseconds of its window.
+    /// The length of its window in milliseconds; at least 1.
     pub(in crate::store) fn millis(&self) -> i64 {
         i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX).max(1)
     }
@@ -27,12 +33,12 @@ impl Quota {
         now.as_millis().div_euclid(self.millis())
     }
 
-    /// When nothing of what is counted in the window of `now` weighs any more.
+    /// From this moment on, what is counted in the window of `now` weighs nothing.
     pub(in crate::store) fn forgotten_at(&self, now: Timestamp) -> Timestamp {
         Timestamp::from_millis((self.window_of(now) + 2) * self.millis())
     }
 
-    /// `None` where one more is within the quota; else when it will be.
+    /// `None` if one more is within the quota; otherwise the moment from which it is.
     pub(in crate::store) fn refuses(&self, counted: Counted, now: Timestamp) -> Option<Timestamp> {
         let (length, most) = (self.millis(), i64::from(self.most));
         let counted = counted.at(self.window_of(now));
@@ -43,10 +49,10 @@ impl Quota {
             return None;
         }
         let at = if current < most {
-            // Within this window, as the previous one fades.
+            // Within this window: the weight of the previous one goes down.
             start + length - ((most - current - 1) * length).div_euclid(previous.max(1)).min(length)
         } else {
-            // In the next one, as this one fades.
+            // Within the next window: the weight of this one goes down.
             start + 2 * length - ((most - 1) * length).div_euclid(current).min(length)
         };
         Some(Timestamp::from_millis(at).max(now.plus(Duration::from_millis(1))))
@@ -54,7 +60,7 @@ impl Quota {
 }
 
 impl Counted {
-    /// The same, as it counts in `window`.
+    /// The same count, as it weighs in `window`.
     pub(in crate::store) fn at(self, window: i64) -> Self {
         match window - self.window {
             0 => self,
@@ -66,8 +72,7 @@ impl Counted {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::store::Digest;
+    use super::{super::Digest, *};
 
     fn quota(most: u32) -> Quota {
         Quota { key: Digest([0; 32]), most, window: Duration::from_secs(100) }
@@ -78,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_window_weighs_in_the_next_one_by_what_is_left_of_it() {
+    fn a_full_window_weighs_in_the_next_one_by_the_share_that_is_less_than_a_window_ago() {
         let full = Counted { window: 0, current: 5, previous: 0 };
         let five = quota(5);
         assert_eq!(five.refuses(full, at(99)), Some(at(120)));
@@ -91,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn no_aligned_window_holds_more_than_its_quota_and_the_promised_moment_is_kept() {
+    fn no_aligned_window_holds_more_than_its_quota_and_one_more_is_admitted_at_the_moment_named() {
         for most in [1, 2, 5, 20] {
             let quota = quota(most);
             let (mut counted, mut now, mut in_window) = (Counted::default(), 0, std::collections::BTreeMap::new());

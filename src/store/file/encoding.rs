@@ -1,22 +1,19 @@
-//! Records as bytes: numbers big-endian, texts after their length. The version of the form stands in the name of each table.
+//! Records as bytes: numbers are big-endian, texts follow their length. The version of the encoding stands in the name
+//! of each table.
 
 use std::{borrow::Cow, collections::HashMap};
 
 use bytes::Bytes;
 
-use super::super::{
-    Digest, FamilyId, Sid, StoredResult,
-    memory::{
-        codes::{Address, Code},
-        families::Family,
-        journal::{Key, Record},
-        sessions::Kept,
+use crate::{
+    clock::Timestamp,
+    store::{
+        contract::{Digest, FamilyId, Sid, StoredResult, quota::Counted},
+        memory::records::{AddressCodes, Family, KeptResult, LiveCode, Record, RecordKey},
     },
-    contract::quota::Counted,
 };
-use crate::clock::Timestamp;
 
-/// A kind of record.
+/// The table of a kind of record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Table {
     Results,
@@ -46,28 +43,28 @@ impl Table {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }
 
-    pub(super) fn of(key: &Key) -> Self {
+    pub(super) fn of(key: &RecordKey) -> Self {
         match key {
-            Key::Result(..) => Self::Results,
-            Key::Ended(_) => Self::Ended,
-            Key::Taken(_) => Self::Taken,
-            Key::Address(_) => Self::Addresses,
-            Key::Counter(_) => Self::Counters,
-            Key::Family(_) => Self::Families,
+            RecordKey::Result(..) => Self::Results,
+            RecordKey::Ended(_) => Self::Ended,
+            RecordKey::Taken(_) => Self::Taken,
+            RecordKey::Address(_) => Self::Addresses,
+            RecordKey::Counter(_) => Self::Counters,
+            RecordKey::Family(_) => Self::Families,
         }
     }
 }
 
-/// A key as it stands in its table.
-pub(super) fn key(key: &Key) -> Vec<u8> {
+/// A key as it is stored in its table.
+pub(super) fn key(key: &RecordKey) -> Vec<u8> {
     match key {
-        Key::Result(sid, rt) => [&sid.0[..], &rt.0[..]].concat(),
-        Key::Ended(Sid(id)) | Key::Family(FamilyId(id)) => id.to_vec(),
-        Key::Taken(digest) | Key::Address(digest) | Key::Counter(digest) => digest.0.to_vec(),
+        RecordKey::Result(sid, rt) => [&sid.0[..], &rt.0[..]].concat(),
+        RecordKey::Ended(Sid(id)) | RecordKey::Family(FamilyId(id)) => id.to_vec(),
+        RecordKey::Taken(digest) | RecordKey::Address(digest) | RecordKey::Counter(digest) => digest.0.to_vec(),
     }
 }
 
-/// What stands beside its key.
+/// The value that is stored under its key.
 pub(super) fn value(record: &Record<'_>) -> Vec<u8> {
     let mut bytes = Writer::default();
     match record {
@@ -96,7 +93,7 @@ pub(super) fn value(record: &Record<'_>) -> Vec<u8> {
     bytes.0
 }
 
-/// The record that `key` and `value` were made from; `None` where they make no sense.
+/// The record that `key` and `value` encode; `None` if they encode none.
 pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'static>> {
     let (mut key, mut value) = (Reader(key), Reader(value));
     let record = match table {
@@ -104,7 +101,7 @@ pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'s
             let (sid, rt) = (Sid(key.array()?), key.digest()?);
             let (keep_until, generation, stored_at) = (value.time()?, value.u32()?, value.time()?);
             let result = StoredResult { generation, sealed: value.text()?, stored_at };
-            Record::Result(sid, Cow::Owned(Kept { rt, keep_until, result }))
+            Record::Result(sid, Cow::Owned(KeptResult { rt, keep_until, result }))
         }
         Table::Ended => Record::Ended(Sid(key.array()?), value.time()?),
         Table::Taken => Record::Taken(key.digest()?, value.time()?),
@@ -114,7 +111,7 @@ pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'s
             while !value.0.is_empty() {
                 codes.insert(value.digest()?, code(&mut value)?);
             }
-            Record::Address(key.digest()?, Cow::Owned(Address { sent_at, cool_until, claims, codes }))
+            Record::Address(key.digest()?, Cow::Owned(AddressCodes { sent_at, cool_until, claims, codes }))
         }
         Table::Counters => {
             let counted = Counted { window: value.i64()?, current: value.u32()?, previous: value.u32()? };
@@ -129,11 +126,11 @@ pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'s
     (key.0.is_empty() && value.0.is_empty()).then_some(record)
 }
 
-fn code(value: &mut Reader<'_>) -> Option<Code> {
+fn code(value: &mut Reader<'_>) -> Option<LiveCode> {
     let (mac, sealed, expires, tries) = (value.digest()?, value.text()?, value.time()?, value.u32()?);
     let (sent_again, claim, is_exhausted, is_claimed) = (value.u32()?, value.u64()?, value.flag()?, value.flag()?);
     let claimed_until = Some(value.time()?).filter(|_| is_claimed);
-    Some(Code { mac, sealed, expires, tries, sent_again, claim, claimed_until, is_exhausted })
+    Some(LiveCode { mac, sealed, expires, tries, sent_again, claim, claimed_until, is_exhausted })
 }
 
 #[derive(Default)]
@@ -231,7 +228,7 @@ mod tests {
 
     fn samples() -> Vec<Record<'static>> {
         let (sid, digest) = (Sid([7; 16]), Digest([9; 32]));
-        let code = |claimed_until| Code {
+        let code = |claimed_until| LiveCode {
             mac: digest,
             sealed: Bytes::from_static(b"digits"),
             expires: at(180),
@@ -244,10 +241,10 @@ mod tests {
         let codes = HashMap::from([(digest, code(None)), (Digest([1; 32]), code(Some(at(-1))))]);
         let result = StoredResult { generation: 5, sealed: Bytes::new(), stored_at: at(1) };
         vec![
-            Record::Result(sid, Cow::Owned(Kept { rt: digest, keep_until: at(9), result })),
+            Record::Result(sid, Cow::Owned(KeptResult { rt: digest, keep_until: at(9), result })),
             Record::Ended(sid, at(1)),
             Record::Taken(digest, Timestamp::from_millis(i64::MAX)),
-            Record::Address(digest, Cow::Owned(Address { sent_at: at(1), cool_until: at(2), claims: 3, codes })),
+            Record::Address(digest, Cow::Owned(AddressCodes { sent_at: at(1), cool_until: at(2), claims: 3, codes })),
             Record::Counter(digest, Counted { window: -4, current: 2, previous: u32::MAX }, at(3)),
             Record::Family(
                 FamilyId([3; 16]),
@@ -262,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_what_was_written_and_nothing_shorter_or_longer_is_read() {
+    fn an_encoded_record_is_decoded_as_it_was_and_a_byte_more_or_less_is_refused() {
         for sample in samples() {
             let (table, key, bytes) = (Table::of(&sample.key()), key(&sample.key()), value(&sample));
             let read = record(table, &key, &bytes).unwrap();
@@ -280,7 +277,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(table in 0..6_usize, key: Vec<u8>, value: Vec<u8>) {
+        fn no_bytes_make_the_decoder_panic(table in 0..6_usize, key: Vec<u8>, value: Vec<u8>) {
             let _ = record(Table::ALL[table], &key, &value);
         }
     }

@@ -1,5 +1,5 @@
-//! The store in a file of this machine, for one instance: it survives a crash. Memory does the work; every change that must not be forgotten is written before its call answers.
-//! Calls that come together share one write.
+//! The store in a file of this machine, for one instance: it survives a crash. Memory answers the calls; every change
+//! that a restart must not lose is written before its call answers. Calls at the same time share one write.
 
 use std::{
     io,
@@ -8,41 +8,44 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use self::queue::{Changes, Queue};
 use super::{
-    OpenError, Store, StoreError,
+    OpenStoreError,
+    contract::{Store, StoreError},
     memory::{
         MemoryStore,
-        journal::{Journal, Key, Record},
+        journal::Journal,
+        records::{Record, RecordKey},
     },
 };
-use queue::{Changes, Queue};
 
 mod database;
+mod encoding;
 mod queue;
-mod records;
 mod writer;
 
 /// A store in memory whose journal is a file.
 pub(super) struct FileStore;
 
 impl FileStore {
-    /// Opens the file, or makes a new one, and reads back what it holds. What is past its time goes with the first write.
-    pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
+    /// Opens the file, or creates it, and reads the records in it. Those that are past their time are removed with the
+    /// first write.
+    pub(super) fn open(path: &Path) -> Result<Store, OpenStoreError> {
         let (mut database, records) = database::open(path)?;
-        let written = Written::by(move |changes| database.write(changes))
-            .map_err(|error| OpenError::Unusable(format!("nothing can write {}: {error}", path.display())))?;
-        Ok(Store::of(Arc::new(MemoryStore::with(written, records))))
+        let journal = FileJournal::by(move |changes| database.write(changes))
+            .map_err(|error| OpenStoreError(format!("nothing can write {}: {error}", path.display())))?;
+        Ok(Store::of(Arc::new(MemoryStore::with(journal, records))))
     }
 }
 
-/// The journal that is a file. When it is dropped, what it was told of is written.
-struct Written {
+/// The journal in the file. When it is dropped, everything that it was told is written.
+struct FileJournal {
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
 }
 
-impl Written {
-    /// A journal that `write` writes, on a thread of its own.
+impl FileJournal {
+    /// A journal whose changes are written by `write`, on a thread of its own.
     fn by(write: impl FnMut(&Changes) -> Result<(), String> + Send + 'static) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let writer = {
@@ -53,16 +56,16 @@ impl Written {
     }
 }
 
-impl Journal for Written {
+impl Journal for FileJournal {
     fn admits(&self) -> Result<(), StoreError> {
         self.queue.admits()
     }
 
     fn keeps(&self, record: Record<'_>) {
-        self.queue.push(record.key(), Some(records::value(&record)));
+        self.queue.push(record.key(), Some(encoding::value(&record)));
     }
 
-    fn forgets(&self, key: Key) {
+    fn forgets(&self, key: RecordKey) {
         self.queue.push(key, None);
     }
 
@@ -71,20 +74,20 @@ impl Journal for Written {
     }
 
     fn is_reachable(&self) -> bool {
-        self.queue.is_well()
+        self.queue.is_writable()
     }
 
-    fn tried(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
-        self.queue.try_out();
+    fn probe(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        self.queue.push_nothing();
         self.queue.written()
     }
 }
 
-impl Drop for Written {
+impl Drop for FileJournal {
     fn drop(&mut self) {
         self.queue.close();
         if let Some(writer) = self.writer.take() {
-            // It has nothing to say but that it panicked, which it has said already.
+            // An error says that the thread panicked, which was logged then.
             let _ = writer.join();
         }
     }

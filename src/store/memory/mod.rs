@@ -1,5 +1,5 @@
-//! The store in this process. Locks are held for a few map operations; everything in it is bounded by count and by age. What it holds ends with the process, unless a journal
-//! keeps it elsewhere.
+//! The store in this process. Locks are held for a few map operations, and everything in it is bounded by count and by
+//! age. What it holds ends with the process, unless a journal keeps it (the store in a file does).
 
 use std::{
     sync::{
@@ -13,29 +13,37 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::broadcast;
 
+use self::{
+    journal::{Journal, NoJournal},
+    records::{Record, RecordKey},
+};
 use super::{
-    Advanced, Again, Digest, FamilyId, Generation, Health, Lease, NewCode, OneTime, Opened, Quota, Refreshes, Settled,
-    Sid, Spent, Store, StoreError, StoredResult, Tried, ended_sessions::Endings, waiters::Wakes,
+    contract::{
+        Advanced, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Lease, NewCode, OneTime, Opened,
+        Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
+    },
+    ended_sessions::EndedSessions,
+    waiters::Waiters,
 };
 use crate::clock::Timestamp;
-use journal::{Journal, Key, Nowhere, Record};
 
-pub(super) mod codes;
+mod codes;
 mod counters;
-pub(super) mod families;
+mod families;
 pub(super) mod journal;
-pub(super) mod sessions;
+pub(super) mod records;
+mod sessions;
 mod taken;
 
-/// What is past its time is swept once in so many writes.
+/// Writes between two removals of what is past its time.
 const SWEEP_EVERY: usize = 1024;
 
-/// Everything that instances share, in memory.
-pub struct MemoryStore<J = Nowhere> {
-    /// Endings are changed under this lock too: no result can slip in beside one.
+/// Everything that requests share, in memory.
+pub struct MemoryStore<J = NoJournal> {
+    /// Sessions are ended under this lock too, so no result is stored for a session that ends.
     sessions: Mutex<sessions::Sessions>,
-    endings: Endings,
-    wakes: Wakes,
+    ended: EndedSessions,
+    waiters: Waiters,
     taken: Mutex<taken::Taken>,
     codes: Mutex<codes::Codes>,
     counters: Mutex<counters::Counters>,
@@ -46,20 +54,20 @@ pub struct MemoryStore<J = Nowhere> {
 }
 
 impl MemoryStore {
-    /// An empty store, as the gateway's parts share it.
+    /// An empty store.
     pub fn shared() -> Store {
-        Store::of(Arc::new(Self::with(Nowhere, [])))
+        Store::of(Arc::new(Self::with(NoJournal, [])))
     }
 }
 
-#[expect(private_bounds, reason = "what is told to a journal is no concern of anything outside the store")]
+#[expect(private_bounds, reason = "a journal is told of records, which nothing outside the store knows")]
 impl<J: Journal> MemoryStore<J> {
-    /// A store that holds `records`, and tells `journal` of every change.
+    /// A store that begins with `records`, and tells `journal` of every change.
     pub(super) fn with(journal: J, records: impl IntoIterator<Item = Record<'static>>) -> Self {
         let store = Self {
             sessions: Mutex::default(),
-            endings: Endings::new(),
-            wakes: Wakes::default(),
+            ended: EndedSessions::new(),
+            waiters: Waiters::default(),
             taken: Mutex::default(),
             codes: Mutex::default(),
             counters: Mutex::default(),
@@ -70,14 +78,14 @@ impl<J: Journal> MemoryStore<J> {
         };
         for record in records {
             match record {
-                Record::Result(sid, kept) => held(&store.sessions).restore(sid, kept.into_owned()),
+                Record::Result(sid, kept) => locked(&store.sessions).restore(sid, kept.into_owned()),
                 Record::Ended(sid, until) => {
-                    store.endings.add(sid, until);
+                    store.ended.add(sid, until);
                 }
-                Record::Taken(key, until) => held(&store.taken).restore(key, until),
-                Record::Address(id, address) => held(&store.codes).restore(id, address.into_owned()),
-                Record::Counter(key, counted, until) => held(&store.counters).restore(key, counted, until),
-                Record::Family(id, family) => held(&store.families).restore(id, family.into_owned()),
+                Record::Taken(key, until) => locked(&store.taken).restore(key, until),
+                Record::Address(id, address) => locked(&store.codes).restore(id, address.into_owned()),
+                Record::Counter(key, counted, until) => locked(&store.counters).restore(key, counted, until),
+                Record::Family(id, family) => locked(&store.families).restore(id, family.into_owned()),
             }
         }
         store
@@ -87,26 +95,26 @@ impl<J: Journal> MemoryStore<J> {
         if !self.writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
             return;
         }
-        let mut sessions = held(&self.sessions);
+        let mut sessions = locked(&self.sessions);
         sessions.sweep(now, &self.journal);
-        for sid in self.endings.sweep(now) {
-            self.journal.forgets(Key::Ended(sid));
+        for sid in self.ended.sweep(now) {
+            self.journal.forgets(RecordKey::Ended(sid));
         }
         drop(sessions);
-        held(&self.taken).sweep(now, &self.journal);
-        held(&self.codes).sweep(now, &self.journal);
-        held(&self.counters).sweep(now, &self.journal);
-        held(&self.families).sweep(now, &self.journal);
+        locked(&self.taken).sweep(now, &self.journal);
+        locked(&self.codes).sweep(now, &self.journal);
+        locked(&self.counters).sweep(now, &self.journal);
+        locked(&self.families).sweep(now, &self.journal);
     }
 
-    /// Before something is added.
+    /// Called before something is added.
     fn admit(&self, now: Timestamp) -> Result<(), StoreError> {
         self.journal.admits()?;
         self.sweep(now);
         Ok(())
     }
 
-    /// The answer, as soon as nothing that it rests on can be lost: neither what this call changed nor what it saw.
+    /// The answer, as soon as it survives a crash: both what the call changed and what it saw are written.
     fn once_written<'s, T: Send + 's>(&self, answer: Result<T, StoreError>) -> BoxFuture<'s, Result<T, StoreError>> {
         let written = self.journal.written();
         async move {
@@ -126,8 +134,8 @@ impl<J: Journal> MemoryStore<J> {
         now: Timestamp,
     ) -> Result<Lease, StoreError> {
         self.admit(now)?;
-        let mut sessions = held(&self.sessions);
-        if self.endings.has(sid, now) {
+        let mut sessions = locked(&self.sessions);
+        if self.ended.has(sid, now) {
             return Ok(Lease::Ended);
         }
         let fence = self.fences.fetch_add(1, Ordering::Relaxed);
@@ -155,8 +163,8 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let mut sessions = held(&self.sessions);
-        let renewed = !self.endings.has(sid, now) && sessions.renew(sid, rt, fence, until);
+        let mut sessions = locked(&self.sessions);
+        let renewed = !self.ended.has(sid, now) && sessions.renew(sid, rt, fence, until);
         drop(sessions);
         self.once_written(Ok(renewed))
     }
@@ -171,21 +179,21 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Settled, StoreError>> {
         self.sweep(now);
-        let mut sessions = held(&self.sessions);
-        let settled = if self.endings.has(sid, now) {
+        let mut sessions = locked(&self.sessions);
+        let settled = if self.ended.has(sid, now) {
             Settled::Ended
         } else {
             sessions.settle((sid, rt, fence), result, keep_until, now, &self.journal)
         };
         drop(sessions);
         if settled == Settled::Stored {
-            self.wakes.wake(sid);
+            self.waiters.wake(sid);
         }
         self.once_written(Ok(settled))
     }
 
     fn result(&self, sid: Sid, rt: Digest, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredResult>, StoreError>> {
-        let result = held(&self.sessions).result(sid, rt, now);
+        let result = locked(&self.sessions).result(sid, rt, now);
         self.once_written(Ok(result))
     }
 
@@ -196,47 +204,47 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
         keep_until: Timestamp,
         _now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        held(&self.sessions).acknowledge(sid, generation, keep_until, &self.journal);
+        locked(&self.sessions).acknowledge(sid, generation, keep_until, &self.journal);
         self.once_written(Ok(()))
     }
 
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         self.sweep(now);
-        let mut sessions = held(&self.sessions);
-        let until = self.endings.add(sid, until);
+        let mut sessions = locked(&self.sessions);
+        let until = self.ended.add(sid, until);
         self.journal.keeps(Record::Ended(sid, until));
         sessions.end(sid, &self.journal);
         drop(sessions);
-        self.wakes.wake(sid);
+        self.waiters.wake(sid);
         self.once_written(Ok(()))
     }
 
     fn wait(&self, sid: Sid, at_most: Duration) -> BoxFuture<'_, ()> {
-        self.wakes.wait(sid, at_most)
+        self.waiters.wait(sid, at_most)
     }
 
     fn has_ended(&self, sid: Sid, now: Timestamp) -> bool {
-        self.endings.has(sid, now)
+        self.ended.has(sid, now)
     }
 
     fn endings(&self) -> broadcast::Receiver<Sid> {
-        self.endings.watch()
+        self.ended.subscribe()
     }
 }
 
 impl<J: Journal> OneTime for MemoryStore<J> {
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let answer = self.admit(now).and_then(|()| held(&self.taken).take(key, until, now, &self.journal));
+        let answer = self.admit(now).and_then(|()| locked(&self.taken).take(key, until, now, &self.journal));
         self.once_written(answer)
     }
 
     fn give_back(&self, key: Digest, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        held(&self.taken).give_back(key, &self.journal);
+        locked(&self.taken).give_back(key, &self.journal);
         self.once_written(Ok(()))
     }
 }
 
-impl<J: Journal> super::Codes for MemoryStore<J> {
+impl<J: Journal> Codes for MemoryStore<J> {
     fn open(
         &self,
         code: NewCode,
@@ -245,19 +253,19 @@ impl<J: Journal> super::Codes for MemoryStore<J> {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Opened, StoreError>> {
         let opened =
-            self.admit(now).and_then(|()| held(&self.codes).open(code, cooldown, most_live, now, &self.journal));
+            self.admit(now).and_then(|()| locked(&self.codes).open(code, cooldown, most_live, now, &self.journal));
         self.once_written(opened)
     }
 
-    fn again(
+    fn resend(
         &self,
         address: Digest,
         browser: Digest,
         most: u32,
         now: Timestamp,
-    ) -> BoxFuture<'_, Result<Again, StoreError>> {
-        let again = self.admit(now).map(|()| held(&self.codes).again((address, browser), most, now, &self.journal));
-        self.once_written(again)
+    ) -> BoxFuture<'_, Result<Resent, StoreError>> {
+        let resent = self.admit(now).map(|()| locked(&self.codes).resend((address, browser), most, now, &self.journal));
+        self.once_written(resent)
     }
 
     fn try_code(
@@ -269,9 +277,9 @@ impl<J: Journal> super::Codes for MemoryStore<J> {
         claim_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Tried, StoreError>> {
-        let tried = self
-            .admit(now)
-            .map(|()| held(&self.codes).try_code((address, browser), mac, most_tries, claim_until, now, &self.journal));
+        let tried = self.admit(now).map(|()| {
+            locked(&self.codes).try_code((address, browser), mac, most_tries, claim_until, now, &self.journal)
+        });
         self.once_written(tried)
     }
 
@@ -283,24 +291,24 @@ impl<J: Journal> super::Codes for MemoryStore<J> {
         spent: bool,
         _now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let settled = held(&self.codes).settle((address, browser), claim, spent, &self.journal);
+        let settled = locked(&self.codes).settle((address, browser), claim, spent, &self.journal);
         self.once_written(Ok(settled))
     }
 }
 
-impl<J: Journal> super::Counters for MemoryStore<J> {
+impl<J: Journal> Counters for MemoryStore<J> {
     fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
-        let spent = self.admit(now).and_then(|()| held(&self.counters).spend(&quotas, now, &self.journal));
+        let spent = self.admit(now).and_then(|()| locked(&self.counters).spend(&quotas, now, &self.journal));
         self.once_written(spent)
     }
 
     fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        held(&self.counters).refund(&quotas, now, &self.journal);
+        locked(&self.counters).refund(&quotas, now, &self.journal);
         self.once_written(Ok(()))
     }
 }
 
-impl<J: Journal> super::Families for MemoryStore<J> {
+impl<J: Journal> Families for MemoryStore<J> {
     fn begin(
         &self,
         family: FamilyId,
@@ -309,7 +317,7 @@ impl<J: Journal> super::Families for MemoryStore<J> {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         let begun =
-            self.admit(now).and_then(|()| held(&self.families).begin(family, record, until, now, &self.journal));
+            self.admit(now).and_then(|()| locked(&self.families).begin(family, record, until, now, &self.journal));
         self.once_written(begun)
     }
 
@@ -322,12 +330,12 @@ impl<J: Journal> super::Families for MemoryStore<J> {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Advanced, StoreError>> {
         let advanced =
-            self.admit(now).map(|()| held(&self.families).advance(family, shown, grace, until, now, &self.journal));
+            self.admit(now).map(|()| locked(&self.families).advance(family, shown, grace, until, now, &self.journal));
         self.once_written(advanced)
     }
 
     fn end_family(&self, family: FamilyId, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        held(&self.families).end(family, &self.journal);
+        locked(&self.families).end(family, &self.journal);
         self.once_written(Ok(()))
     }
 }
@@ -338,11 +346,11 @@ impl<J: Journal> Health for MemoryStore<J> {
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.journal.tried().boxed()
+        self.journal.probe().boxed()
     }
 }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,11 +1,12 @@
-//! The schema, in numbered steps. Every instance brings it up to date when it connects, one at a time and each step whole or not at all.
+//! The schema, in numbered steps. Every instance brings it up to date when it connects. One instance at a time does a
+//! step, and each step is done completely or not at all.
 //!
-//! A step that has been released is never changed. While a fleet is being updated instances of two versions share the schema, so a step leaves alone what the version before it
-//! calls; what nobody calls any more goes one release later.
+//! A step that has been released is never changed. While a fleet is updated, instances of two versions share the
+//! schema: a step keeps what the version before it calls. What no version calls any more is removed one release later.
 
 use tokio_postgres::{Client, Error, Transaction};
 
-/// In their order; the first is number 1.
+/// The steps in their order; the first is number 1.
 const MIGRATIONS: [(&str, &str); 6] = [
     ("sessions", include_str!("0001_sessions.sql")),
     ("taken", include_str!("0002_taken.sql")),
@@ -15,7 +16,7 @@ const MIGRATIONS: [(&str, &str); 6] = [
     ("upkeep", include_str!("0006_upkeep.sql")),
 ];
 
-/// The number of the lock that is held for a step: "vestibul" in ASCII.
+/// The number of the advisory lock that is held for a step: "vestibul" in ASCII.
 const LOCK: i64 = i64::from_be_bytes(*b"vestibul");
 
 /// Why the schema could not be brought up to date.
@@ -27,12 +28,12 @@ pub(super) enum MigrateError {
     Database(#[from] Error),
 }
 
-/// Brings the schema up to date; does nothing where it is.
+/// Brings the schema up to date.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), MigrateError> {
     let known = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
     loop {
         let step = client.transaction().await?;
-        // To the end of the transaction: that of a session would outlast it behind a PgBouncer.
+        // Held to the end of the transaction: a lock of the session would outlast it behind a PgBouncer.
         step.execute("select pg_advisory_xact_lock($1)", &[&LOCK]).await?;
         let found = version(&step).await?;
         if found > known {
@@ -50,9 +51,10 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), MigrateError> {
     }
 }
 
-/// The number of the last step that was done. Asked under the lock, in a statement of its own: it sees what the last holder did.
+/// The number of the last step that was done. Asked under the lock, in a statement of its own, so it sees what the last
+/// holder did.
 async fn version(step: &Transaction<'_>) -> Result<i32, Error> {
-    // Not "if not exists": that asks for the right to create one even where there is one.
+    // Not "create schema if not exists": that needs the right to create one even if it exists.
     let row = step.query_one("select to_regnamespace('vestibule') is null", &[]).await?;
     if row.try_get(0)? {
         step.batch_execute("create schema vestibule").await?;

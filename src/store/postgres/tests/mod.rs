@@ -1,20 +1,26 @@
-//! The contract against a real server, and what this store must do beyond it.
+//! The contract on a real server, and what this store must do beyond it.
 
-use std::{collections::BTreeMap, future::Future};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, FutureExt as _, join_all};
+use tokio::runtime::Handle;
 use url::Url;
 
 use self::real_server::{Gate, Gated, certificate, client, database, secret, shared_database};
-use super::*;
-use crate::store::{
-    Again, CodeFacts, Digest, FamilyId, Lease, NewCode, Opened, Quota, Settled, Sid, Spent, Tried, conformance,
+use super::{store::PostgresStore, values::moment};
+use crate::{
+    clock::Timestamp,
+    secret::Random,
+    store::{
+        CodeFacts, Digest, FamilyId, Lease, NewCode, Opened, Quota, Resent, Settled, Sid, Spent, Store, StoreError,
+        Tried, conformance,
+    },
 };
 
 mod real_server;
 
-/// How long an event may take to get around before a test fails.
+/// How long an event may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const SID: Sid = Sid([1; 16]);
@@ -36,14 +42,16 @@ async fn pair() -> Option<(Store, Store, ())> {
     Some((patient(&url), patient(&url), ()))
 }
 
-/// For hundreds of calls at once on a machine that has other things to do.
+/// A store with a long deadline: for hundreds of calls at once on a busy machine.
 fn patient(url: &Url) -> Store {
-    Store::of(Arc::new(PostgresStore::with_deadline(&secret(url), &Handle::current(), PATIENCE).unwrap()))
+    Store::of(Arc::new(
+        PostgresStore::with_deadline(&secret(url), &Handle::current(), &Random::system(), PATIENCE).unwrap(),
+    ))
 }
 
-/// As the gateway has it.
+/// A store as the gateway opens it.
 fn opened(url: &Url) -> Store {
-    PostgresStore::open(&secret(url), &Handle::current()).unwrap()
+    PostgresStore::open(&secret(url), &Handle::current(), &Random::system()).unwrap()
 }
 
 fn at(secs: i64) -> Timestamp {
@@ -68,8 +76,8 @@ async fn answers(store: &Store) {
     .await;
 }
 
-/// Waits until the store no longer answers.
-async fn is_away(store: &Store) {
+/// Waits until calls fail.
+async fn fails(store: &Store) {
     in_time(async { while store.health.probe().await.is_ok() {} }).await;
 }
 
@@ -109,7 +117,7 @@ async fn every_call(store: &Store) -> BTreeMap<&'static str, Result<(), StoreErr
         ("take", one_time.take(RT, later, now).map(|r| r.map(drop)).boxed()),
         ("give_back", one_time.give_back(RT, now)),
         ("open", codes.open(code(BROWSER, 180), secs(60), 3, now).map(|r| r.map(drop)).boxed()),
-        ("again", codes.again(ADDRESS, BROWSER, 3, now).map(|r| r.map(drop)).boxed()),
+        ("again", codes.resend(ADDRESS, BROWSER, 3, now).map(|r| r.map(drop)).boxed()),
         ("try_code", codes.try_code(ADDRESS, BROWSER, MAC, 5, later, now).map(|r| r.map(drop)).boxed()),
         ("settle_code", codes.settle_code(ADDRESS, BROWSER, 1, true, now).map(|r| r.map(drop)).boxed()),
         ("spend", counters.spend(quota(), now).map(|r| r.map(drop)).boxed()),
@@ -122,7 +130,7 @@ async fn every_call(store: &Store) -> BTreeMap<&'static str, Result<(), StoreErr
     in_time(join_all(calls.into_iter().map(async |(name, call)| (name, call.await)))).await.into_iter().collect()
 }
 
-/// Waits until each call is answered: on a busy machine not each of them is at the first try.
+/// Waits until every call is answered in one round: on a busy machine the first rounds may fail.
 async fn all_answer(store: &Store) {
     in_time(async { while !every_call(store).await.values().all(Result::is_ok) {} }).await;
 }
@@ -134,7 +142,7 @@ fn assert_all_unavailable(answers: BTreeMap<&'static str, Result<(), StoreError>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn instances_that_start_at_once_make_the_schema_once() {
+async fn instances_that_start_at_once_create_the_schema_once() {
     let url = database().await;
     let stores = [opened(&url), opened(&url), opened(&url)];
     for probed in in_time(join_all(stores.iter().map(|store| store.health.probe()))).await {
@@ -147,7 +155,7 @@ async fn instances_that_start_at_once_make_the_schema_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schema_newer_than_the_program_is_left_alone() {
+async fn a_schema_newer_than_the_program_is_not_used_and_not_changed() {
     let url = database().await;
     answers(&opened(&url)).await;
     let newer = "insert into vestibule.migrations (number, name) values (999, 'to come')";
@@ -159,9 +167,9 @@ async fn a_schema_newer_than_the_program_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_may_only_use_a_schema_made_for_it_makes_its_tables_there() {
+async fn a_role_that_owns_only_the_schema_creates_its_tables_there() {
     let url = database().await;
-    let role = format!("gateway_{}", crate::secret::Random::system().uuid().simple());
+    let role = format!("gateway_{}", Random::system().uuid().simple());
     let made = format!("create role {role} login; create schema vestibule authorization {role}");
     client(&url).await.batch_execute(&made).await.unwrap();
     let mut url = url;
@@ -170,7 +178,7 @@ async fn a_role_that_may_only_use_a_schema_made_for_it_makes_its_tables_there() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_server_is_away_every_call_says_so_and_what_ended_meanwhile_is_learned_afterwards() {
+async fn while_the_server_is_unreachable_every_call_fails_and_what_ended_meanwhile_is_learned_afterwards() {
     let url = database().await;
     let gated = Gated::at(&url, Gate::Open).await;
     let (behind, direct) = (opened(&gated.url), opened(&url));
@@ -178,10 +186,10 @@ async fn while_the_server_is_away_every_call_says_so_and_what_ended_meanwhile_is
     assert_eq!(behind.health.is_reachable(), Some(true));
 
     gated.turn(Gate::Shut).await;
-    is_away(&behind).await;
+    fails(&behind).await;
     assert_all_unavailable(every_call(&behind).await);
     assert_eq!(behind.health.is_reachable(), Some(false));
-    // Something may have settled that was not heard.
+    // A settlement may have been missed, so this has to be woken.
     let waits = behind.refreshes.wait(Sid([20; 16]), secs(3600));
     direct.refreshes.end(SID, at(500), at(0)).await.unwrap();
     assert!(!behind.refreshes.has_ended(SID, at(0)));
@@ -194,7 +202,7 @@ async fn while_the_server_is_away_every_call_says_so_and_what_ended_meanwhile_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_falls_silent_hangs_no_call() {
+async fn a_server_that_falls_silent_makes_every_call_unavailable_within_its_deadline() {
     let url = database().await;
     let gated = Gated::at(&url, Gate::Open).await;
     let store = opened(&gated.url);
@@ -208,7 +216,7 @@ async fn a_server_that_falls_silent_hangs_no_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_yet_does_not_keep_the_gateway_from_starting() {
+async fn a_store_whose_server_starts_later_is_opened_and_answers_as_soon_as_it_is_there() {
     let url = database().await;
     let mut gated = Gated::at(&url, Gate::Shut).await;
     gated.url.set_password(Some("hunter2")).unwrap();
@@ -223,8 +231,8 @@ async fn a_server_that_is_not_there_yet_does_not_keep_the_gateway_from_starting(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_talked_to_in_tls_where_its_certificate_can_be_trusted_and_not_at_all_where_not() {
-    // A server of one's own may have any.
+async fn tls_connects_with_a_trusted_certificate_and_fails_with_another_one_or_another_name() {
+    // The certificate of a server that these tests did not start is not known.
     let Some(certificate) = certificate() else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root.pem");
@@ -261,7 +269,7 @@ async fn connections_that_the_server_ended_are_replaced() {
     let observer = client(&url).await;
     assert!(observer.query(kill, &[]).await.unwrap().len() >= 2);
     answers(&store).await;
-    // The listening one, too.
+    // Also the one that listens.
     opened(&url).refreshes.end(SID, at(500), at(0)).await.unwrap();
     knows_end(&store, SID).await;
 }
@@ -284,7 +292,7 @@ async fn an_ending_without_notification_that_commits_after_later_ones_is_found()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endings_brought_from_another_server_are_known_and_do_not_hide_new_ones() {
+async fn endings_copied_from_another_server_are_known_and_do_not_hide_new_ones() {
     let url = database().await;
     answers(&opened(&url)).await;
     let observer = client(&url).await;
@@ -309,7 +317,7 @@ async fn a_new_instance_knows_what_ended_before_it_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_auditor_sees_what_became_of_each_code_and_nothing_to_try() {
+async fn an_audit_shows_the_outcome_of_each_code_and_no_digits() {
     let url = database().await;
     let store = opened(&url);
     let codes = &store.codes;
@@ -321,7 +329,7 @@ async fn an_auditor_sees_what_became_of_each_code_and_nothing_to_try() {
     };
     assert!(codes.settle_code(ADDRESS, BROWSER, claim, true, at(13)).await.unwrap());
     assert_eq!(codes.open(code(BROWSER, 280), secs(60), 3, at(100)).await.unwrap(), Opened::Stored);
-    assert!(matches!(codes.again(ADDRESS, BROWSER, 3, at(110)).await.unwrap(), Again::Code { .. }));
+    assert!(matches!(codes.resend(ADDRESS, BROWSER, 3, at(110)).await.unwrap(), Resent::Code { .. }));
     assert_eq!(codes.open(code(BROWSER, 380), secs(60), 3, at(200)).await.unwrap(), Opened::Stored);
 
     let observer = client(&url).await;
@@ -345,7 +353,7 @@ async fn an_auditor_sees_what_became_of_each_code_and_nothing_to_try() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_past_its_time_goes_and_codes_stay_thirty_days_for_the_audit() {
+async fn what_is_past_its_time_is_removed_and_codes_are_kept_30_days_for_audits() {
     const DAY: i64 = 24 * 3600;
     let url = database().await;
     let store = opened(&url);
@@ -386,19 +394,19 @@ async fn what_is_past_its_time_goes_and_codes_stay_thirty_days_for_the_audit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_step_sees_what_the_one_before_it_did_whatever_the_isolation_that_the_database_prefers() {
+async fn calls_are_atomic_also_if_the_databases_default_isolation_is_serializable() {
     let url = database().await;
     let prefers = format!("alter database {} set default_transaction_isolation = 'serializable'", &url.path()[1..]);
     client(&url).await.batch_execute(&prefers).await.unwrap();
     let store = patient(&url);
-    conformance::counters::of_two_hundred_at_once_a_quota_of_twenty_admits_twenty(&store).await;
-    conformance::codes::of_a_hundred_openings_at_once_one_is_stored(&store).await;
+    conformance::counters::of_200_at_once_a_quota_of_20_admits_20(&store).await;
+    conformance::codes::of_100_openings_at_once_one_is_stored(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_keeps_its_newest_results_when_it_has_too_many() {
+async fn a_session_with_20_results_keeps_its_newest_16() {
     let store = patient(&shared_database().await);
-    let sid = Sid(crate::secret::Random::system().bytes());
+    let sid = Sid(Random::system().bytes());
     for generation in 1..=20_u8 {
         let rt = Digest([generation; 32]);
         let now = at(generation.into());
@@ -414,9 +422,9 @@ async fn a_session_keeps_its_newest_results_when_it_has_too_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_whose_clock_is_a_little_behind_does_not_wipe_what_others_counted() {
+async fn an_instance_whose_clock_is_behind_does_not_overwrite_the_count_of_others() {
     let store = patient(&shared_database().await);
-    let quota = vec![Quota { key: Digest(crate::secret::Random::system().bytes()), most: 2, window: secs(100) }];
+    let quota = vec![Quota { key: Digest(Random::system().bytes()), most: 2, window: secs(100) }];
     let spend = async |millis: i64| {
         store.counters.spend(quota.clone(), Timestamp::from_millis(1_700_000_000_000 + millis)).await.unwrap()
     };
@@ -428,9 +436,9 @@ async fn an_instance_whose_clock_is_a_little_behind_does_not_wipe_what_others_co
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_who_count_under_the_same_keys_in_another_order_do_not_block_each_other() {
+async fn callers_with_the_same_keys_in_another_order_do_not_block_each_other() {
     let store = patient(&shared_database().await);
-    let keys: Vec<_> = (0..4).map(|_| Digest(crate::secret::Random::system().bytes())).collect();
+    let keys: Vec<_> = (0..4).map(|_| Digest(Random::system().bytes())).collect();
     let all = (0..40).map(|number| {
         let mut quotas: Vec<_> = keys.iter().map(|key| Quota { key: *key, most: 30, window: secs(3600) }).collect();
         quotas.rotate_left(number % 4);

@@ -1,5 +1,5 @@
-//! A real server for the tests: one for the whole process, started when the first test asks for it, a database for each test that wants one of its own, and a gate in front of
-//! it that can be shut.
+//! A real server for the tests: one for the whole process, started when the first test needs it; a database for each
+//! test that needs one of its own; and a gate in front of it that can be shut.
 //!
 //! `VESTIBULE_TEST_POSTGRES`, the URL of a superuser on a server to throw away, is used instead where it is set.
 

@@ -1,4 +1,5 @@
-//! A Redis Cluster: which node has which slot, and a connection to each node. A call is sent again only where the node said that it did not run.
+//! A Redis Cluster: which node has which slot, and a connection to each node. A call is sent again only if the node
+//! said that it did not run.
 
 use std::{
     collections::HashMap,
@@ -15,45 +16,48 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    super::address::Host,
-    connect::Dialer,
-    failure::Fault,
-    kept::{FIRST_PAUSE, LONGEST_PAUSE, Line},
-    super::script::Call,
-    sentinel::Source,
+    super::{address::Host, script::Call},
+    connect::Connector,
+    failure::CallFailure,
+    kept::{FixedHost, KeptConnection},
+};
+use crate::{
+    secret::Random,
+    store::reconnect::{Backoff, LONGEST_PAUSE},
 };
 
-/// How long a node may think about the map.
+/// How long a node may take to answer with the map of slots.
 const MAP_ANSWER: Duration = Duration::from_millis(300);
-/// The map is looked at again after so long, without an occasion.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// How often one call is sent on.
+/// The map is read again after this time even if nothing says that it changed.
+const READ_AGAIN: Duration = Duration::from_secs(30);
+/// Nodes that one call is sent to.
 const MOST_HOPS: usize = 4;
 
 /// A Cluster.
-pub(in crate::store::redis) struct Cluster {
+pub(super) struct Cluster {
     nodes: Arc<Nodes>,
-    _keeper: AbortOnDropHandle<()>,
+    _map_reader: AbortOnDropHandle<()>,
 }
 
 struct Nodes {
-    dialer: Arc<Dialer>,
+    connector: Arc<Connector>,
     seeds: Vec<Host>,
     runtime: Handle,
+    random: Random,
     map: watch::Sender<Map>,
     /// One for each master that is talked to.
-    lines: Mutex<HashMap<Host, Arc<Line>>>,
-    /// The map is wrong, as far as somebody saw.
+    connections: Mutex<HashMap<Host, Arc<KeptConnection>>>,
+    /// Notified by a call that found the map to be wrong.
     is_stale: Notify,
 }
 
 #[derive(Clone, Default)]
 struct Map {
-    /// First slot, last slot, and who has them.
+    /// First slot, last slot, and the master that has them.
     ranges: Arc<[(u16, u16, Host)]>,
     /// How often it was read.
     read: u64,
-    /// How often it had changed.
+    /// How often it had changed when it was read.
     changed: u64,
 }
 
@@ -64,91 +68,95 @@ impl Map {
 }
 
 impl Cluster {
-    /// Reads the map from one of `seeds`, and from the nodes it names later on.
-    pub(in crate::store::redis) fn new(dialer: Arc<Dialer>, seeds: Vec<Host>, runtime: &Handle) -> Self {
+    /// Reads the map from one of `seeds`, and later from the nodes in it.
+    pub(super) fn new(connector: Arc<Connector>, seeds: Vec<Host>, runtime: &Handle, random: &Random) -> Self {
         let nodes = Arc::new(Nodes {
-            dialer,
+            connector,
             seeds,
             runtime: runtime.clone(),
+            random: random.clone(),
             map: watch::Sender::new(Map::default()),
-            lines: Mutex::default(),
+            connections: Mutex::default(),
             is_stale: Notify::new(),
         });
-        let keeper = runtime.spawn(keep(nodes.clone()));
-        Self { nodes, _keeper: AbortOnDropHandle::new(keeper) }
+        let reader = runtime.spawn(keep_reading(nodes.clone()));
+        Self { nodes, _map_reader: AbortOnDropHandle::new(reader) }
     }
 
-    pub(in crate::store::redis) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, Fault> {
+    /// Runs a script on the node that has its key.
+    pub(super) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, CallFailure> {
         let (nodes, slot) = (&self.nodes, call.slot());
         let mut map = nodes.map_after(0, deadline).await?;
         let mut target = map.owner(slot);
-        let mut asks = false;
-        let mut fault = Fault::NotSent(format!("no node has slot {slot}").into());
+        let mut asking = false;
+        let mut failure = CallFailure::NotSent(format!("no node has slot {slot}").into());
         for _ in 0..MOST_HOPS {
             if let Some(host) = &target {
-                fault = match nodes.line(host).run(call, asks, deadline).await {
+                failure = match nodes.connection(host).run(call, asking, deadline).await {
                     Ok(answer) => return Ok(answer),
-                    Err(fault) => fault,
+                    Err(failure) => failure,
                 };
             }
-            asks = matches!(fault, Fault::Ask(_));
-            match &fault {
-                Fault::Ask(host) => {
+            asking = matches!(failure, CallFailure::Ask(_));
+            match &failure {
+                CallFailure::Ask(host) => {
                     target = Some(host.clone());
                     continue;
                 }
-                Fault::Moved(host) => {
+                CallFailure::Moved(host) => {
                     nodes.is_stale.notify_one();
                     target = Some(host.clone());
                     continue;
                 }
-                Fault::Full | Fault::NoScript => return Err(fault),
-                Fault::Unsure(_) => {
+                CallFailure::Full | CallFailure::NoScript => return Err(failure),
+                CallFailure::Unknown(_) => {
                     nodes.is_stale.notify_one();
-                    return Err(fault);
+                    return Err(failure);
                 }
-                Fault::Stale(_) | Fault::NotSent(_) => {}
+                CallFailure::Refused(_) | CallFailure::NotSent(_) => {}
             }
-            // It did not run; whether it can elsewhere the next reading of the map shows.
+            // It did not run. The next reading of the map says whether another node can run it.
             nodes.is_stale.notify_one();
-            let Ok(newer) = nodes.map_after(map.read, deadline).await else { return Err(fault) };
+            let Ok(newer) = nodes.map_after(map.read, deadline).await else { return Err(failure) };
             let owner = newer.owner(slot);
-            if owner == target && matches!(fault, Fault::NotSent(_)) {
-                return Err(fault);
+            if owner == target && matches!(failure, CallFailure::NotSent(_)) {
+                return Err(failure);
             }
             (map, target) = (newer, owner);
         }
-        Err(fault)
+        Err(failure)
     }
 
-    /// One of the nodes, another each `turn`.
-    pub(in crate::store::redis) fn some_node(&self, turn: usize) -> Source {
+    /// One of the nodes; another one for each `turn`.
+    pub(super) fn some_node(&self, turn: usize) -> FixedHost {
         let hosts = self.nodes.hosts();
-        Source::Fixed { dialer: self.nodes.dialer.clone(), host: hosts[turn % hosts.len()].clone() }
+        FixedHost { connector: self.nodes.connector.clone(), host: hosts[turn % hosts.len()].clone() }
     }
 
-    /// Changes when what was heard so far may not be all there was.
-    pub(in crate::store::redis) fn epoch(&self) -> u64 {
+    /// Changes with each change of the map: messages may have been missed.
+    pub(super) fn epoch(&self) -> u64 {
         self.nodes.map.borrow().changed
     }
 }
 
 impl Nodes {
-    /// The map, read more often than `read` times.
-    async fn map_after(&self, read: u64, deadline: Instant) -> Result<Map, Fault> {
+    /// The map, once it was read more often than `read` times.
+    async fn map_after(&self, read: u64, deadline: Instant) -> Result<Map, CallFailure> {
         let mut map = self.map.subscribe();
         let known = timeout_at(deadline, map.wait_for(|map| map.read > read)).await;
-        let Ok(Ok(map)) = known else { return Err(Fault::NotSent("no node says who has which slots".into())) };
+        let Ok(Ok(map)) = known else {
+            return Err(CallFailure::NotSent("no node answers with the map of slots".into()));
+        };
         Ok(map.clone())
     }
 
-    fn line(&self, host: &Host) -> Arc<Line> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = lines.entry(host.clone()).or_insert_with(|| {
-            let source = Source::Fixed { dialer: self.dialer.clone(), host: host.clone() };
-            Arc::new(Line::keep(Arc::new(source), &self.runtime))
+    fn connection(&self, host: &Host) -> Arc<KeptConnection> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = connections.entry(host.clone()).or_insert_with(|| {
+            let target = FixedHost { connector: self.connector.clone(), host: host.clone() };
+            Arc::new(KeptConnection::keep(Arc::new(target), &self.runtime, &self.random))
         });
-        line.clone()
+        connection.clone()
     }
 
     /// The masters, then the seeds; at least one.
@@ -170,7 +178,7 @@ impl Nodes {
         for step in 0..hosts.len() {
             let host = &hosts[(turn + step) % hosts.len()];
             let deadline = Instant::now() + MAP_ANSWER;
-            if let Ok(answer) = self.line(host).exchange(&command, false, deadline).await
+            if let Ok(answer) = self.connection(host).exchange(&command, false, deadline).await
                 && let Some(ranges) = ranges(answer, host)
             {
                 return Some(ranges);
@@ -189,30 +197,31 @@ impl Nodes {
         });
         let masters = self.map.borrow().ranges.clone();
         let is_master = |host: &Host| masters.iter().any(|(_, _, master)| master == host);
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).retain(|host, _| is_master(host));
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).retain(|host, _| is_master(host));
     }
 }
 
-async fn keep(nodes: Arc<Nodes>) {
-    let (mut turn, mut pause) = (0, FIRST_PAUSE);
+async fn keep_reading(nodes: Arc<Nodes>) {
+    let mut backoff = Backoff::up_to(LONGEST_PAUSE / 4, nodes.random.clone());
+    let mut turn = 0;
     loop {
         let begun = Instant::now();
         if let Some(ranges) = nodes.read_map(turn).await {
             nodes.learn(ranges);
-            // Out of time or called: it is read again either way.
-            let _ = timeout(LOOK_AGAIN, nodes.is_stale.notified()).await;
+            // It is read again after the time or the notification, whichever comes first.
+            let _ = timeout(READ_AGAIN, nodes.is_stale.notified()).await;
         }
         turn += 1;
         if begun.elapsed() >= LONGEST_PAUSE {
-            pause = FIRST_PAUSE;
+            backoff.reset();
         } else {
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE / 4);
+            sleep(backoff.pause()).await;
         }
     }
 }
 
-/// The answer to CLUSTER SLOTS: for each range its first and last slot, its master, its replicas; a node is its name, its port, and more.
+/// The answer to CLUSTER SLOTS: for each range its first and last slot, its master, and its replicas. A node is its
+/// name, its port, and more.
 fn ranges(answer: Value, asked: &Host) -> Option<Vec<(u16, u16, Host)>> {
     let Value::Array(ranges) = answer else { return None };
     let mut known = Vec::with_capacity(ranges.len());
@@ -222,12 +231,12 @@ fn ranges(answer: Value, asked: &Host) -> Option<Vec<(u16, u16, Host)>> {
         let [name, Value::Int(port), ..] = master.as_slice() else { return None };
         let name = match name {
             Value::BulkString(name) if !name.is_empty() && name != b"?" => String::from_utf8(name.clone()).ok()?,
-            // It does not know how it is called: as we called it.
+            // A node that does not know its own name is the one that was asked.
             _ => asked.name.clone(),
         };
         let host = Host { name, port: u16::try_from(*port).ok()? };
         known.push((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, host));
     }
-    // A node that has been forgotten by the others knows of no slots.
+    // A node that the others have removed from the Cluster knows no slots.
     (!known.is_empty()).then_some(known)
 }

@@ -1,6 +1,8 @@
-//! A connection that is kept up: one task connects, again and again where it must; calls wait for it, until their deadline, only while nobody knows better.
+//! A connection that is kept: one task connects, and connects again whenever the connection breaks, falls silent or
+//! leads to a server that is no longer the right one. While the first attempt is under way calls wait for it, until
+//! their deadline; while attempts fail, calls fail at once with the reason of the last failure.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use redis::{Cmd, Value, aio::MultiplexedConnection};
 use tokio::{
@@ -10,164 +12,189 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{super::address::Host, connect::Connected, failure::Fault, super::script::Call, sentinel::Source};
+use super::{
+    super::{address::Host, script::Call},
+    connect::{Connected, Connector, Push},
+    failure::CallFailure,
+};
+use crate::{secret::Random, store::reconnect::Backoff};
 
-/// So long may connecting take.
+/// How long one attempt to connect may take.
 pub(in crate::store::redis) const CONNECT: Duration = Duration::from_secs(1);
-/// Between two attempts to connect, at first.
-pub(in crate::store::redis) const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// Between two attempts to connect, at last. A connection that lived so long begins anew.
-pub(in crate::store::redis) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A connection that leaves a call unanswered for so long is given up. Calls that got less time say nothing about it.
+/// A connection that lived this long was good: the next attempt follows without a pause.
+pub(in crate::store::redis) const GOOD_AFTER: Duration = Duration::from_secs(2);
+/// A connection that leaves a call without an answer for this long is replaced. A call with less time until its
+/// deadline says nothing about the connection.
 const SILENCE: Duration = Duration::from_millis(200);
 
+/// Where a kept connection leads.
+pub(super) trait Target: Send + Sync + 'static {
+    /// Connects once. The caller sets the deadline.
+    fn connect(&self, push: Option<Push>) -> impl Future<Output = Result<Connected, String>> + Send;
+
+    /// Resolves when `host` is no longer the server to talk to.
+    fn has_moved_from(&self, host: &Host) -> impl Future<Output = ()> + Send;
+}
+
+/// A server that stays the same.
+pub(super) struct FixedHost {
+    pub(super) connector: Arc<Connector>,
+    pub(super) host: Host,
+}
+
+impl Target for FixedHost {
+    async fn connect(&self, push: Option<Push>) -> Result<Connected, String> {
+        self.connector.connect(&self.host, push).await
+    }
+
+    async fn has_moved_from(&self, _host: &Host) {
+        std::future::pending().await
+    }
+}
+
 /// A kept connection.
-pub(in crate::store::redis) struct Line {
-    state: Arc<watch::Sender<State>>,
+pub(super) struct KeptConnection {
+    state: Arc<watch::Sender<ConnectionState>>,
     _keeper: AbortOnDropHandle<()>,
 }
 
 #[derive(Clone)]
-enum State {
-    /// Nothing is known yet.
+enum ConnectionState {
+    /// An attempt is under way, and its outcome is not known.
     Connecting,
-    Up(Up),
-    /// The last attempt failed; the next one is under way.
-    Down(Arc<str>),
+    /// Calls can be sent.
+    Live(Live),
+    /// The last attempt failed, for this reason; the next one follows or is under way.
+    Failed(Arc<str>),
 }
 
 #[derive(Clone)]
-struct Up {
+struct Live {
     connection: MultiplexedConnection,
     /// Which connection this is, counted from 1.
     number: u64,
     host: Host,
 }
 
-impl Line {
-    /// Connects to `source` from now on, on `runtime`.
-    pub(in crate::store::redis) fn keep(source: Arc<Source>, runtime: &Handle) -> Self {
-        let state = Arc::new(watch::Sender::new(State::Connecting));
-        let keeper = runtime.spawn(keep(source, state.clone()));
+impl KeptConnection {
+    /// Connects to `target` from now on, on `runtime`.
+    pub(super) fn keep(target: Arc<impl Target>, runtime: &Handle, random: &Random) -> Self {
+        let state = Arc::new(watch::Sender::new(ConnectionState::Connecting));
+        let keeper = runtime.spawn(keep(target, state.clone(), Backoff::new(random.clone())));
         Self { state, _keeper: AbortOnDropHandle::new(keeper) }
     }
 
-    /// Runs a script. `asks`: on a node that does not own the key yet.
-    pub(in crate::store::redis) async fn run(&self, call: &Call, asks: bool, deadline: Instant) -> Result<Value, Fault> {
-        match self.exchange(&call.by_sha(), asks, deadline).await {
-            Err(Fault::NoScript) => self.exchange(&call.in_full(), asks, deadline).await,
+    /// Runs a script. With `asking` on a node of a Cluster that the key is being moved to.
+    pub(super) async fn run(&self, call: &Call, asking: bool, deadline: Instant) -> Result<Value, CallFailure> {
+        match self.exchange(&call.by_sha(), asking, deadline).await {
+            Err(CallFailure::NoScript) => self.exchange(&call.in_full(), asking, deadline).await,
             answer => answer,
         }
     }
 
     /// Sends one command and waits for its answer.
-    pub(in crate::store::redis) async fn exchange(&self, command: &Cmd, asks: bool, deadline: Instant) -> Result<Value, Fault> {
-        let mut up = self.up(deadline).await?;
+    pub(super) async fn exchange(&self, command: &Cmd, asking: bool, deadline: Instant) -> Result<Value, CallFailure> {
+        let mut live = self.live(deadline).await?;
         let sent = Instant::now();
         let answered = async {
-            if asks {
+            if asking {
                 let mut both = redis::pipe();
                 both.cmd("ASKING").ignore().add_command(command.clone());
-                let (answer,) = both.query_async::<(Value,)>(&mut up.connection).await?;
+                let (answer,) = both.query_async::<(Value,)>(&mut live.connection).await?;
                 return Ok(answer);
             }
-            command.query_async(&mut up.connection).await
+            command.query_async(&mut live.connection).await
         };
         match timeout_at(deadline, answered).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                let fault = Fault::of(&error, &up.host);
-                // Neither of these gets better on this connection; a Cluster in trouble does.
-                let is_of_cluster = error.is_cluster_error();
-                if error.is_unrecoverable_error()
-                    || error.is_io_error()
-                    || (matches!(fault, Fault::Stale(_)) && !is_of_cluster)
-                {
-                    self.give_up(up.number);
+                let failure = CallFailure::of(&error, &live.host);
+                // A server that is alone and may not run scripts is to be looked for again. A node of a Cluster is not:
+                // the map of slots says where to go.
+                let is_wrong_server = matches!(failure, CallFailure::Refused(_)) && !error.is_cluster_error();
+                if error.is_unrecoverable_error() || error.is_io_error() || is_wrong_server {
+                    give_up(&self.state, live.number);
                 }
-                Err(fault)
+                Err(failure)
             }
             Err(_) => {
                 if sent.elapsed() >= SILENCE {
-                    self.give_up(up.number);
+                    give_up(&self.state, live.number);
                 }
-                Err(Fault::Unsure(format!("{}: no answer in time", up.host).into()))
+                Err(CallFailure::Unknown(format!("{}: no answer in time", live.host).into()))
             }
         }
     }
 
     /// Which connection this is, counted from 1; 0 while there is none.
-    pub(in crate::store::redis) fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         match &*self.state.borrow() {
-            State::Up(up) => up.number,
-            State::Connecting | State::Down(_) => 0,
+            ConnectionState::Live(live) => live.number,
+            ConnectionState::Connecting | ConnectionState::Failed(_) => 0,
         }
     }
 
-    async fn up(&self, deadline: Instant) -> Result<Up, Fault> {
+    async fn live(&self, deadline: Instant) -> Result<Live, CallFailure> {
         let mut state = self.state.subscribe();
-        let known = timeout_at(deadline, state.wait_for(|state| !matches!(state, State::Connecting))).await;
-        let Ok(Ok(state)) = known else { return Err(Fault::NotSent("no connection in time".into())) };
+        let known = state.wait_for(|state| !matches!(state, ConnectionState::Connecting));
+        let Ok(Ok(state)) = timeout_at(deadline, known).await else {
+            return Err(CallFailure::NotSent("no connection in time".into()));
+        };
         match &*state {
-            State::Up(up) => Ok(up.clone()),
-            State::Down(reason) => Err(Fault::NotSent(reason.clone())),
-            State::Connecting => Err(Fault::NotSent("no connection yet".into())),
+            ConnectionState::Live(live) => Ok(live.clone()),
+            ConnectionState::Failed(reason) => Err(CallFailure::NotSent(reason.clone())),
+            ConnectionState::Connecting => Err(CallFailure::NotSent("no connection yet".into())),
         }
-    }
-
-    fn give_up(&self, number: u64) {
-        give_up(&self.state, number);
     }
 }
 
-fn give_up(state: &watch::Sender<State>, number: u64) {
+/// Has connection `number` replaced, unless it was already.
+fn give_up(state: &watch::Sender<ConnectionState>, number: u64) {
     state.send_if_modified(|state| {
-        let is_it = matches!(state, State::Up(up) if up.number == number);
-        if is_it {
-            *state = State::Connecting;
+        let is_current = matches!(state, ConnectionState::Live(live) if live.number == number);
+        if is_current {
+            *state = ConnectionState::Connecting;
         }
-        is_it
+        is_current
     });
 }
 
-async fn keep(source: Arc<Source>, state: Arc<watch::Sender<State>>) {
-    let (mut number, mut pause) = (0, FIRST_PAUSE);
-    // The last connection's driver: calls may still wait for answers there.
+async fn keep(target: Arc<impl Target>, state: Arc<watch::Sender<ConnectionState>>, mut backoff: Backoff) {
+    let mut number = 0;
+    // The task that drives the connection before the current one: calls may still wait for answers on it.
     let mut _last_driver = None;
-    let mut is_down = false;
+    let mut is_failing = false;
     loop {
         let begun = Instant::now();
         let connected =
-            timeout(CONNECT, source.connect(None)).await.unwrap_or_else(|_| Err("no connection in time".to_owned()));
+            timeout(CONNECT, target.connect(None)).await.unwrap_or_else(|_| Err("no connection in time".to_owned()));
         match connected {
             Ok(Connected { connection, mut driver, host }) => {
                 number += 1;
-                if std::mem::take(&mut is_down) {
+                if std::mem::take(&mut is_failing) {
                     tracing::info!(server = %host, "Redis is reached again");
                 }
                 let mut seen = state.subscribe();
-                state.send_replace(State::Up(Up { connection, number, host: host.clone() }));
+                state.send_replace(ConnectionState::Live(Live { connection, number, host: host.clone() }));
                 tokio::select! {
                     _ = &mut driver => {}
-                    () = async { drop(seen.wait_for(|state| !matches!(state, State::Up(_))).await) } => {}
-                    () = source.is_elsewhere(&host) => {}
+                    () = async { drop(seen.wait_for(|state| !matches!(state, ConnectionState::Live(_))).await) } => {}
+                    () = target.has_moved_from(&host) => {}
                 }
                 give_up(&state, number);
                 _last_driver = Some(driver);
             }
             Err(reason) => {
-                if !std::mem::replace(&mut is_down, true) {
+                if !std::mem::replace(&mut is_failing, true) {
                     tracing::warn!(%reason, "Redis cannot be reached");
                 }
-                state.send_replace(State::Down(reason.into()));
+                state.send_replace(ConnectionState::Failed(reason.into()));
             }
         }
-        // What held for a while is replaced at once; what fails at once is left alone for longer and longer.
-        if begun.elapsed() >= LONGEST_PAUSE + CONNECT {
-            pause = FIRST_PAUSE;
+        if begun.elapsed() >= GOOD_AFTER {
+            backoff.reset();
         } else {
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(backoff.pause()).await;
         }
     }
 }

@@ -1,4 +1,6 @@
-//! The servers, however many they are, as what runs scripts and can be listened to.
+//! The servers: one, one behind Sentinels, or a Cluster. They run scripts, and can be listened to.
+//!
+//! `redis` has managers of its own. `tests/managers.rs` shows what they get wrong for this store.
 
 use std::sync::Arc;
 
@@ -10,16 +12,16 @@ use tokio::{
 
 use self::{
     cluster::Cluster,
-    connect::{Connected, Dialer, Push},
-    failure::Fault,
-    kept::{CONNECT, Line},
-    sentinel::Source,
+    connect::{Connected, Connector, Push},
+    failure::CallFailure,
+    kept::{CONNECT, FixedHost, KeptConnection, Target},
+    sentinel::SentinelMaster,
 };
 use super::{
-    address::{Address, Kind},
+    address::{self, Address},
     script::Call,
 };
-use crate::store::OpenError;
+use crate::{secret::Random, store::OpenStoreError};
 
 mod cluster;
 pub(super) mod connect;
@@ -27,54 +29,68 @@ pub(super) mod failure;
 pub(super) mod kept;
 mod sentinel;
 
-/// One server that takes all calls, or a Cluster.
-pub(in crate::store::redis) enum Servers {
-    One { source: Arc<Source>, line: Line },
+/// The servers of one address.
+pub(super) struct Servers(Topology);
+
+enum Topology {
+    Single { target: Arc<FixedHost>, connection: KeptConnection },
+    Sentinels { target: Arc<SentinelMaster>, connection: KeptConnection },
     Cluster(Cluster),
 }
 
 impl Servers {
     /// Connects from now on, on `runtime`.
-    pub(in crate::store::redis) fn new(address: &Address, runtime: &Handle) -> Result<Self, OpenError> {
+    pub(super) fn new(address: &Address, runtime: &Handle, random: &Random) -> Result<Self, OpenStoreError> {
         let tls = connect::tls(address)?;
-        let dialer = Arc::new(Dialer::new(tls.clone(), &address.login));
-        let source = match &address.kind {
-            Kind::Cluster => return Ok(Self::Cluster(Cluster::new(dialer, address.hosts.clone(), runtime))),
-            Kind::Sentinels(service) => {
-                let to_sentinels = Arc::new(Dialer::new(tls, &address.sentinel_login));
-                Source::behind(&address.hosts, &to_sentinels, dialer, service.clone(), runtime)
+        let connector = Arc::new(Connector::new(tls.clone(), &address.credentials));
+        Ok(Self(match &address.topology {
+            address::Topology::Single => {
+                let target = Arc::new(FixedHost { connector, host: address.hosts[0].clone() });
+                Topology::Single { connection: KeptConnection::keep(target.clone(), runtime, random), target }
             }
-            Kind::One => Source::Fixed { dialer, host: address.hosts[0].clone() },
-        };
-        let source = Arc::new(source);
-        Ok(Self::One { line: Line::keep(source.clone(), runtime), source })
+            address::Topology::Sentinels(service) => {
+                let sentinel_connector = Arc::new(Connector::new(tls, &address.sentinel_credentials));
+                let hosts = &address.hosts;
+                let target =
+                    SentinelMaster::new(hosts, &sentinel_connector, connector, service.clone(), runtime, random);
+                let target = Arc::new(target);
+                Topology::Sentinels { connection: KeptConnection::keep(target.clone(), runtime, random), target }
+            }
+            address::Topology::Cluster => {
+                Topology::Cluster(Cluster::new(connector, address.hosts.clone(), runtime, random))
+            }
+        }))
     }
 
-    /// Runs a script where its keys are. It is sent again, once a better connection is there, only where it certainly did not run.
-    pub(in crate::store::redis) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, Fault> {
-        match self {
-            Self::Cluster(cluster) => cluster.run(call, deadline).await,
-            Self::One { line, .. } => match line.run(call, false, deadline).await {
-                Err(Fault::Stale(_)) => line.run(call, false, deadline).await,
-                answer => answer,
-            },
+    /// Runs a script on the server that has its key. It is sent again, on a better connection, only if it certainly did
+    /// not run.
+    pub(super) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, CallFailure> {
+        match &self.0 {
+            Topology::Cluster(cluster) => cluster.run(call, deadline).await,
+            Topology::Single { connection, .. } | Topology::Sentinels { connection, .. } => {
+                match connection.run(call, false, deadline).await {
+                    Err(CallFailure::Refused(_)) => connection.run(call, false, deadline).await,
+                    answer => answer,
+                }
+            }
         }
     }
 
-    /// A connection of its own to hear what is published; `turn` counts the attempts.
-    pub(in crate::store::redis) async fn listen(&self, turn: usize, push: Push) -> Result<Connected, String> {
-        let connected = match self {
-            Self::One { source, .. } => timeout(CONNECT, source.connect(Some(push))).await,
-            Self::Cluster(cluster) => timeout(CONNECT, cluster.some_node(turn).connect(Some(push))).await,
+    /// A connection of its own to receive messages on; `turn` counts the attempts.
+    pub(super) async fn listen(&self, turn: usize, push: Push) -> Result<Connected, String> {
+        let connected = match &self.0 {
+            Topology::Single { target, .. } => timeout(CONNECT, target.connect(Some(push))).await,
+            Topology::Sentinels { target, .. } => timeout(CONNECT, target.connect(Some(push))).await,
+            Topology::Cluster(cluster) => timeout(CONNECT, cluster.some_node(turn).connect(Some(push))).await,
         };
         connected.unwrap_or_else(|_| Err("no connection in time".to_owned()))
     }
 
-    /// Changes whenever another server may have taken over: what was heard so far may then not be all there is. 0 while there is none.
-    pub(in crate::store::redis) fn epoch(&self) -> u64 {
-        match self {
-            Self::One { line, .. } => line.number(),
-            Self::Cluster(cluster) => cluster.epoch(),
+    /// Changes whenever another server may have taken over: messages may have been missed. 0 while no server is known.
+    pub(super) fn epoch(&self) -> u64 {
+        match &self.0 {
+            Topology::Single { connection, .. } | Topology::Sentinels { connection, .. } => connection.number(),
+            Topology::Cluster(cluster) => cluster.epoch(),
         }
     }
 }

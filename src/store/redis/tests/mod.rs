@@ -3,6 +3,7 @@
 mod cluster;
 mod faults;
 mod fleet;
+mod managers;
 mod real_servers;
 
 /// The contract on one server.
