@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::fixtures::{at, at_once, digest};
-use crate::store::contract::{CodeFacts, Digest, NewCode, Opened, Resent, Store, Tried};
+use crate::{
+    channel::Channel,
+    store::contract::{CodeFacts, Digest, NewCode, Opened, Resent, Store, Tried},
+};
 
 const MOST_TRIES: u32 = 5;
 const COOLDOWN: Duration = Duration::from_secs(30);
@@ -36,7 +39,7 @@ impl Sent {
             mac: self.mac,
             sealed: Bytes::from_static(b"sealed digits"),
             expires: at(now + 180),
-            facts: CodeFacts { channel: "sms", purpose: "verify", masked: "010-****-5678".to_owned() },
+            facts: CodeFacts { channel: Channel::Sms, purpose: "verify", masked: "010-****-5678".to_owned() },
         };
         store.codes.open(code, COOLDOWN, 3, at(now)).await.unwrap()
     }

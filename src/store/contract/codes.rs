@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::{Digest, StoreError};
-use crate::clock::Timestamp;
+use crate::{channel::Channel, clock::Timestamp};
 
 /// A one-time code about to be sent. `address` and `browser` name it: there is one code for each pair.
 #[derive(Clone, Debug)]
@@ -29,8 +29,8 @@ pub struct NewCode {
 /// What a code's record says in clear text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeFacts {
-    /// `sms` or `email`.
-    pub channel: &'static str,
+    /// The channel of the address.
+    pub channel: Channel,
     /// `verify`, `login` or `prove`.
     pub purpose: &'static str,
     /// The address, masked.

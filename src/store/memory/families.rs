@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    store::contract::{Advanced, FamilyId, Generation, StoreError, families::LAST_GENERATION},
+    store::contract::{Advanced, FamilyId, Generation, StoreError},
 };
 
 /// Logins whose refresh tokens are remembered. Beyond this no new login succeeds.
@@ -49,7 +49,7 @@ impl Families {
     ) -> Advanced {
         let Some(family) = self.0.get_mut(&id).filter(|family| family.until > now) else { return Advanced::Unknown };
         if shown == family.generation {
-            family.generation = family.generation.saturating_add(1).min(LAST_GENERATION);
+            family.generation = family.generation.saturating_add(1);
             family.advanced_at = now;
             family.until = until;
             journal.keeps(Record::Family(id, Cow::Borrowed(family)));

@@ -162,7 +162,7 @@ impl Address {
             }
             "sentinel_username" if has_sentinels => self.sentinel_credentials.username = unless_empty(value),
             "sentinel_password" if has_sentinels => {
-                self.sentinel_credentials.password = unless_empty(value).map(Secret::new)
+                self.sentinel_credentials.password = unless_empty(value).map(Secret::new);
             }
             _ => {
                 return Err(unusable(

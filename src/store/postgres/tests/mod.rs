@@ -10,6 +10,7 @@ use url::Url;
 use self::real_server::{Gate, Gated, certificate, client, database, secret, shared_database};
 use super::{store::PostgresStore, values::moment};
 use crate::{
+    channel::Channel,
     clock::Timestamp,
     secret::Random,
     store::{
@@ -98,7 +99,7 @@ fn code(browser: Digest, expires: i64) -> NewCode {
         mac: MAC,
         sealed: Bytes::from_static(b"sealed digits"),
         expires: at(expires),
-        facts: CodeFacts { channel: "sms", purpose: "verify", masked: "010-****-5678".to_owned() },
+        facts: CodeFacts { channel: Channel::Sms, purpose: "verify", masked: "010-****-5678".to_owned() },
     }
 }
 

@@ -48,7 +48,7 @@ impl Target for FixedHost {
     }
 
     async fn has_moved_from(&self, _host: &Host) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
