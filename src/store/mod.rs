@@ -18,7 +18,7 @@ mod words;
 
 pub use contract::{
     Advanced, CodeFacts, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Lease, NewCode, OneTime,
-    Opened, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
+    OpenStoreError, Opened, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
 };
 pub use memory::MemoryStore;
-pub use open::{OpenStoreError, Settings, check, open};
+pub use open::{Settings, check, open};

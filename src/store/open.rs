@@ -5,7 +5,13 @@ use std::path::PathBuf;
 
 use tokio::runtime::Handle;
 
-use super::{Store, file::FileStore, memory::MemoryStore, postgres::PostgresStore, redis::RedisStore};
+use super::{
+    contract::{OpenStoreError, Store},
+    file::FileStore,
+    memory::MemoryStore,
+    postgres::PostgresStore,
+    redis::RedisStore,
+};
 use crate::secret::{Random, Secret};
 
 /// `[store]`, validated.
@@ -42,12 +48,6 @@ impl Settings {
         }
     }
 }
-
-/// Why a store can never be used as it is configured: its address cannot be parsed, or a file that the settings name
-/// cannot be opened. The reason never repeats a password.
-#[derive(Debug, thiserror::Error)]
-#[error("the store cannot be opened: {0}")]
-pub struct OpenStoreError(pub(super) String);
 
 /// Whether [`open`] would accept the settings: addresses are parsed and the files that they name are read; nothing is
 /// connected to.

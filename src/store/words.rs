@@ -105,3 +105,89 @@ pub(super) fn unknown(word: &str) -> StoreError {
 pub(super) fn incomplete() -> StoreError {
     StoreError::Unavailable("its answer lacks a value".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer of one word, with any values.
+    struct Word(String);
+
+    impl Answer for Word {
+        fn word(&mut self) -> Result<String, StoreError> {
+            Ok(self.0.clone())
+        }
+
+        fn number<N: TryFrom<i64>>(&mut self) -> Result<N, StoreError> {
+            N::try_from(1).map_err(|_| incomplete())
+        }
+
+        fn moment(&mut self) -> Result<Timestamp, StoreError> {
+            Ok(Timestamp::default())
+        }
+
+        fn bytes(&mut self) -> Result<Bytes, StoreError> {
+            Ok(Bytes::new())
+        }
+    }
+
+    type Decoder = fn(&mut Word) -> Result<(), StoreError>;
+
+    /// The words that stand between `before` and a quotation mark.
+    fn words<'t>(text: &'t str, before: &str) -> Vec<&'t str> {
+        text.split(before).skip(1).map(|rest| rest.split('\'').next().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_word_that_a_script_or_a_function_answers_is_decoded() {
+        let answers: [(Decoder, &str, &str, &str); 6] = [
+            (
+                |word| lease(word).map(drop),
+                include_str!("redis/lua/lease.lua"),
+                include_str!("postgres/migrations/0001_sessions.sql"),
+                "lease",
+            ),
+            (
+                |word| settled(word).map(drop),
+                include_str!("redis/lua/settle.lua"),
+                include_str!("postgres/migrations/0001_sessions.sql"),
+                "settle",
+            ),
+            (
+                |word| opened(word, Duration::ZERO).map(drop),
+                include_str!("redis/lua/open_code.lua"),
+                include_str!("postgres/migrations/0003_codes.sql"),
+                "open_code",
+            ),
+            (
+                |word| resent(word).map(drop),
+                include_str!("redis/lua/send_again.lua"),
+                include_str!("postgres/migrations/0003_codes.sql"),
+                "again_code",
+            ),
+            (
+                |word| tried(word).map(drop),
+                include_str!("redis/lua/try_code.lua"),
+                include_str!("postgres/migrations/0003_codes.sql"),
+                "try_code",
+            ),
+            (
+                |word| advanced(word).map(drop),
+                include_str!("redis/lua/advance_family.lua"),
+                include_str!("postgres/migrations/0005_families.sql"),
+                "advance",
+            ),
+        ];
+        for (decode, script, migration, function) in answers {
+            let begin = format!("create function vestibule.{function}(");
+            let function = migration.split(&begin).nth(1).unwrap().split("end $$").next().unwrap();
+            for answered in [words(script, "return { '"), words(function, "answer := '")] {
+                assert!(answered.len() >= 3, "{begin}: {answered:?}");
+                for word in answered {
+                    decode(&mut Word(word.to_owned())).unwrap();
+                }
+            }
+            assert!(decode(&mut Word("else".to_owned())).is_err());
+        }
+    }
+}

@@ -278,7 +278,7 @@ pub(in crate::store) async fn a_code_is_sent_again_3_times_and_keeps_its_tries(s
         assert_eq!(sent.resend(store, now).await, code);
     }
     assert_eq!(sent.resend(store, 5).await, Resent::TooOften(at(180)));
-    // Neither the tries nor the cool-down began anew.
+    // Neither the tries nor the cool-down began again.
     assert_eq!(sent.guess(store, digest(), 6).await, Tried::Wrong);
     assert_eq!(sent.guess(store, sent.mac, 6).await, Tried::Gone);
     let next = Sent { mac: digest(), ..sent };

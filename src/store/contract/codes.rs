@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{Digest, StoreError};
+use super::{errors::StoreError, ids::Digest};
 use crate::{channel::Channel, clock::Timestamp};
 
 /// A one-time code about to be sent. `address` and `browser` name it: there is one code for each pair.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::{Digest, StoreError};
+use super::{errors::StoreError, ids::Digest};
 use crate::clock::Timestamp;
 
 /// At most `most` in `window`, counted under one key.

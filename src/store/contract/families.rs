@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{FamilyId, Generation, StoreError};
+use super::{
+    errors::StoreError,
+    ids::{FamilyId, Generation},
+};
 use crate::clock::Timestamp;
 
 /// A family that has come so far is not advanced any further: its newest token stays valid.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 mod codes;
 mod counters;
+mod errors;
 pub(super) mod families;
 mod health;
 mod ids;
@@ -21,8 +22,9 @@ pub(super) mod refreshes;
 
 pub use codes::{CodeFacts, Codes, NewCode, Opened, Resent, Tried};
 pub use counters::{Counters, Quota, Spent};
+pub use errors::{OpenStoreError, StoreError};
 pub use families::{Advanced, Families};
-pub use health::{Health, StoreError};
+pub use health::Health;
 pub use ids::{Digest, FamilyId, Generation, Sid};
 pub use one_time::OneTime;
 pub use refreshes::{Lease, Refreshes, Settled, StoredResult};

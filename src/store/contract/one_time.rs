@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::{Digest, StoreError};
+use super::{errors::StoreError, ids::Digest};
 use crate::clock::Timestamp;
 
 /// Keys of what may be used once (login attempts, ID tokens) and of what is remembered (people and devices that have

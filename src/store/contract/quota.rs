@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::Quota;
+use super::counters::Quota;
 use crate::clock::Timestamp;
 
 /// The count under one key.
@@ -72,7 +72,7 @@ impl Counted {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Digest, *};
+    use super::{super::ids::Digest, *};
 
     fn quota(most: u32) -> Quota {
         Quota { key: Digest([0; 32]), most, window: Duration::from_secs(100) }

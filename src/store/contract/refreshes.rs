@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::{Digest, Generation, Sid, StoreError};
+use super::{
+    errors::StoreError,
+    ids::{Digest, Generation, Sid},
+};
 use crate::clock::Timestamp;
 
 /// Results that are kept for one session. A session whose browser has not shown any of more results than this loses the

@@ -14,7 +14,7 @@ use super::{
     encoding::{self, Table},
     queue::Changes,
 };
-use crate::store::{OpenStoreError, memory::records::Record};
+use crate::store::{contract::OpenStoreError, memory::records::Record};
 
 /// Bytes of pages that are kept in memory. Everything is read once, when the file is opened.
 const CACHE: usize = 8 << 20;

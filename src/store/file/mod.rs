@@ -10,8 +10,7 @@ use std::{
 
 use self::queue::{Changes, Queue};
 use super::{
-    OpenStoreError,
-    contract::{Store, StoreError},
+    contract::{OpenStoreError, Store, StoreError},
     memory::{
         MemoryStore,
         journal::Journal,

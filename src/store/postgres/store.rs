@@ -23,8 +23,7 @@ use crate::{
     clock::Timestamp,
     secret::{Random, Secret},
     store::{
-        OpenStoreError,
-        contract::{Health, Store, StoreError},
+        contract::{Health, OpenStoreError, Store, StoreError},
         local::Local,
     },
 };

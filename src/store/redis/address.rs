@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use percent_encoding::percent_decode_str;
 
-use crate::{secret::Secret, store::OpenStoreError};
+use crate::{secret::Secret, store::contract::OpenStoreError};
 
 /// Hosts in one address.
 const MOST_HOSTS: usize = 64;

@@ -24,8 +24,7 @@ use crate::{
     clock::Timestamp,
     secret::Random,
     store::{
-        OpenStoreError,
-        contract::{Sid, StoreError},
+        contract::{OpenStoreError, Sid, StoreError},
         local::Local,
     },
 };

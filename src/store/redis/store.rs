@@ -15,10 +15,7 @@ use super::{
 };
 use crate::{
     secret::{Random, Secret},
-    store::{
-        OpenStoreError,
-        contract::{Health, Store, StoreError},
-    },
+    store::contract::{Health, OpenStoreError, Store, StoreError},
 };
 
 /// Redis: one server, a server behind Sentinels, or a Cluster.

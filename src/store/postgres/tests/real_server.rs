@@ -147,7 +147,7 @@ pub(super) enum Gate {
     Open,
     /// Cuts them, and refuses new ones.
     Shut,
-    /// Keeps them, takes new ones, and says nothing on either for as long as they are.
+    /// Keeps them and accepts new ones, but passes nothing on.
     Silent,
 }
 

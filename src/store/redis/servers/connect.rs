@@ -18,7 +18,7 @@ use super::{
     super::address::{Address, Credentials, Host, unusable},
     failure::description,
 };
-use crate::store::{OpenStoreError, tls};
+use crate::store::{contract::OpenStoreError, tls};
 
 /// A peer that acknowledges nothing for this long is gone.
 #[cfg(target_os = "linux")]

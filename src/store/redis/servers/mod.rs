@@ -21,7 +21,7 @@ use super::{
     address::{self, Address},
     script::Call,
 };
-use crate::{secret::Random, store::OpenStoreError};
+use crate::{secret::Random, store::contract::OpenStoreError};
 
 mod cluster;
 pub(super) mod connect;
