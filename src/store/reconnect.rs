@@ -1,45 +1,42 @@
-//! How long a store waits between two attempts to connect: longer after each failure, and of random length, so that the
-//! instances of a fleet do not all ask at the same moment.
+//! How long a store waits between two attempts to connect.
 
 use std::time::Duration;
 
-use crate::secret::Random;
+use crate::{backoff::Backoff, secret::Random};
 
-/// The pause after the first failure.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The wait after the first failure.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The longest wait.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The pauses between attempts: each up to twice as long as the one before it.
-pub(super) struct Backoff {
+/// The waits between attempts: doubled by every failure in a row, with jitter.
+pub(super) struct Reconnect {
+    backoff: Backoff,
+    failures: u32,
     random: Random,
-    longest: Duration,
-    /// The upper bound of the next pause.
-    next: Duration,
 }
 
-impl Backoff {
-    /// Pauses of up to [`LONGEST_PAUSE`].
+impl Reconnect {
+    /// Waits of [`LONGEST_WAIT`] at most.
     pub(super) fn new(random: Random) -> Self {
-        Self::up_to(LONGEST_PAUSE, random)
+        Self::up_to(LONGEST_WAIT, random)
     }
 
-    /// Pauses of up to `longest`.
+    /// Waits of `longest` at most.
     pub(super) fn up_to(longest: Duration, random: Random) -> Self {
-        Self { random, longest, next: FIRST_PAUSE }
+        Self { backoff: Backoff::new(FIRST_WAIT, longest), failures: 0, random }
     }
 
-    /// The next pause: between a half and the whole of its upper bound.
-    pub(super) fn pause(&mut self) -> Duration {
-        let bound = self.next;
-        self.next = (bound * 2).min(self.longest);
-        let [share] = self.random.bytes();
-        bound / 2 + bound / 2 * u32::from(share) / u32::from(u8::MAX)
+    /// The wait after one more failure.
+    pub(super) fn wait(&mut self) -> Duration {
+        let wait = self.backoff.wait(self.failures, &self.random);
+        self.failures = self.failures.saturating_add(1);
+        wait
     }
 
-    /// Begins again with the shortest pause: the last attempt succeeded.
-    pub(super) fn reset(&mut self) {
-        self.next = FIRST_PAUSE;
+    /// The last attempt succeeded: the next wait is the shortest.
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
     }
 }
 
@@ -48,22 +45,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_a_reset_begins_again() {
-        let mut backoff = Backoff::new(Random::system());
-        for bound in [50, 100, 200, 400, 800, 1000, 1000] {
-            let (pause, bound) = (backoff.pause(), Duration::from_millis(bound));
-            assert!(bound / 2 <= pause && pause <= bound, "{pause:?} of {bound:?}");
+    fn waits_double_up_to_the_longest_and_begin_again_after_a_success() {
+        let mut reconnect = Reconnect::new(Random::repeated(255));
+        for wait in [50, 100, 200, 400, 800, 1000, 1000] {
+            assert_eq!(reconnect.wait(), Duration::from_millis(wait));
         }
-        backoff.reset();
-        assert!(backoff.pause() <= FIRST_PAUSE);
-    }
-
-    #[test]
-    fn two_instances_do_not_pause_in_step() {
-        let pauses = || {
-            let mut backoff = Backoff::new(Random::system());
-            [(); 16].map(|()| backoff.pause())
-        };
-        assert_ne!(pauses(), pauses());
+        reconnect.succeeded();
+        assert_eq!(reconnect.wait(), FIRST_WAIT);
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     store::{
         contract::{Sid, refreshes::END_KNOWN_WITHIN},
         local::Local,
-        reconnect::Backoff,
+        reconnect::Reconnect,
     },
 };
 
@@ -83,11 +83,11 @@ pub(super) async fn keep_listening(
     readiness: watch::Sender<Readiness>,
     random: Random,
 ) {
-    let mut listener = Listener { address, local, readiness, backoff: Backoff::new(random), logged: None };
+    let mut listener = Listener { address, local, readiness, reconnect: Reconnect::new(random), logged: None };
     loop {
         let Err(lost) = listener.listen().await;
         listener.note_lost(&lost);
-        sleep(listener.backoff.pause()).await;
+        sleep(listener.reconnect.wait()).await;
     }
 }
 
@@ -95,7 +95,7 @@ struct Listener {
     address: Arc<Address>,
     local: Arc<Local>,
     readiness: watch::Sender<Readiness>,
-    backoff: Backoff,
+    reconnect: Reconnect,
     /// The reason that was logged last: the same one is not logged again each second.
     logged: Option<String>,
 }
@@ -129,7 +129,7 @@ impl Listener {
         if self.logged.take().is_some() {
             tracing::info!("the store is reached again");
         }
-        self.backoff.reset();
+        self.reconnect.succeeded();
         let mut until_sweep = 0;
         loop {
             sleep(READ_EVERY).await;

@@ -27,7 +27,7 @@ use crate::{
     secret::Random,
     store::{
         contract::{Sid, StoreError, refreshes::END_KNOWN_WITHIN},
-        reconnect::Backoff,
+        reconnect::Reconnect,
         words::{Answer as _, incomplete, unknown},
     },
 };
@@ -42,18 +42,18 @@ const PAGE: i64 = 1000;
 /// Follows messages and the list of endings, until it is aborted.
 pub(super) async fn follow(instance: Arc<Instance>, random: Random) {
     let subscribed = Notify::new();
-    tokio::join!(listen(&instance, &subscribed, Backoff::new(random)), read(&instance, &subscribed));
+    tokio::join!(listen(&instance, &subscribed, Reconnect::new(random)), read(&instance, &subscribed));
 }
 
-async fn listen(instance: &Arc<Instance>, subscribed: &Notify, mut backoff: Backoff) {
+async fn listen(instance: &Arc<Instance>, subscribed: &Notify, mut reconnect: Reconnect) {
     for turn in 0.. {
         let begun = Instant::now();
         let Err(reason) = listen_once(instance, turn, subscribed).await;
         tracing::debug!(%reason, "the store's messages are not received for a moment");
         if begun.elapsed() >= GOOD_AFTER {
-            backoff.reset();
+            reconnect.succeeded();
         }
-        sleep(backoff.pause()).await;
+        sleep(reconnect.wait()).await;
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     secret::Random,
-    store::reconnect::{Backoff, LONGEST_PAUSE},
+    store::reconnect::{LONGEST_WAIT, Reconnect},
 };
 
 /// How long a node may take to answer with the map of slots.
@@ -202,7 +202,7 @@ impl Nodes {
 }
 
 async fn keep_reading(nodes: Arc<Nodes>) {
-    let mut backoff = Backoff::up_to(LONGEST_PAUSE / 4, nodes.random.clone());
+    let mut reconnect = Reconnect::up_to(LONGEST_WAIT / 4, nodes.random.clone());
     let mut turn = 0;
     loop {
         let begun = Instant::now();
@@ -212,10 +212,10 @@ async fn keep_reading(nodes: Arc<Nodes>) {
             let _ = timeout(READ_AGAIN, nodes.is_stale.notified()).await;
         }
         turn += 1;
-        if begun.elapsed() >= LONGEST_PAUSE {
-            backoff.reset();
+        if begun.elapsed() >= LONGEST_WAIT {
+            reconnect.succeeded();
         } else {
-            sleep(backoff.pause()).await;
+            sleep(reconnect.wait()).await;
         }
     }
 }

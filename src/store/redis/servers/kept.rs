@@ -17,7 +17,7 @@ use super::{
     connect::{Connected, Connector, Push},
     failure::CallFailure,
 };
-use crate::{secret::Random, store::reconnect::Backoff};
+use crate::{secret::Random, store::reconnect::Reconnect};
 
 /// How long one attempt to connect may take.
 pub(in crate::store::redis) const CONNECT: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ impl KeptConnection {
     /// Connects to `target` from now on, on `runtime`.
     pub(super) fn keep(target: Arc<impl Target>, runtime: &Handle, random: &Random) -> Self {
         let state = Arc::new(watch::Sender::new(ConnectionState::Connecting));
-        let keeper = runtime.spawn(keep(target, state.clone(), Backoff::new(random.clone())));
+        let keeper = runtime.spawn(keep(target, state.clone(), Reconnect::new(random.clone())));
         Self { state, _keeper: AbortOnDropHandle::new(keeper) }
     }
 
@@ -159,7 +159,7 @@ fn give_up(state: &watch::Sender<ConnectionState>, number: u64) {
     });
 }
 
-async fn keep(target: Arc<impl Target>, state: Arc<watch::Sender<ConnectionState>>, mut backoff: Backoff) {
+async fn keep(target: Arc<impl Target>, state: Arc<watch::Sender<ConnectionState>>, mut reconnect: Reconnect) {
     let mut number = 0;
     // The task that drives the connection before the current one: calls may still wait for answers on it.
     let mut _last_driver = None;
@@ -192,9 +192,9 @@ async fn keep(target: Arc<impl Target>, state: Arc<watch::Sender<ConnectionState
             }
         }
         if begun.elapsed() >= GOOD_AFTER {
-            backoff.reset();
+            reconnect.succeeded();
         } else {
-            sleep(backoff.pause()).await;
+            sleep(reconnect.wait()).await;
         }
     }
 }
