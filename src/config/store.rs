@@ -63,7 +63,7 @@ pub(super) fn store(section: &Section<'_>, lacks_keys: bool, around: &mut Surrou
         "postgres" => (Settings::Postgres { url: url(&POSTGRES, section, around)? }, "url", POSTGRES.help()),
         _ => return Some(Settings::Memory),
     };
-    if let Err(error) = store::judge(&settings) {
+    if let Err(error) = store::check(&settings) {
         around.problems.complain(section.place(key), error.to_string(), help);
     }
     Some(settings)
