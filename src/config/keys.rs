@@ -1,7 +1,7 @@
 //! Every key of `gateway.toml`, declared once: name, kind, default, meaning. The reader, the environment's overrides, the JSON Schema and `docs/config.md` follow
 //! this declaration, so they cannot differ.
 
-use super::{
+use crate::config::{
     form::Form,
     key::{
         Key,
@@ -23,7 +23,7 @@ const DURATION: Kind = One(Form::Duration);
 const FIRST_BYTE: &str = "How long to wait for the first byte of the answer, from the whole request sent; past it 504.";
 
 /// The whole file.
-pub(super) const ROOT: &[Key] = &[
+pub(crate) const ROOT: &[Key] = &[
     key("server", Table(SERVER), Required, "Where visitors connect, and the address they know."),
     key("session", Table(SESSION), Optional, "The visitor's cookies, and how tokens are kept fresh."),
     key(

@@ -10,34 +10,10 @@ use crate::{
     upstream::{Bearer, HeaderPiece},
 };
 
-mod authority;
-mod complaint;
-mod environment;
-mod form;
-mod gateway;
-mod key;
+mod derived;
 mod keys;
-mod limits;
-mod mail;
-mod messages;
-mod oauth2;
-mod otp;
-mod pages;
-mod providers;
-mod reference;
-mod routes;
-mod secrets;
-mod section;
-mod server;
-mod session;
-mod shape;
-mod signing;
-mod sms;
-mod sms_http;
-mod store;
-mod template;
-mod tree;
-mod upstreams;
+mod schema;
+mod sections;
 
 #[cfg(test)]
 mod tests;
@@ -48,8 +24,15 @@ pub use reference::{reference, schema};
 
 use authority::Issuer;
 use complaint::Problems;
+use derived as routes;
+use schema::{complaint, context as secrets, environment, form, kind as key, reference, section, shape, tree};
 use secrets::Surroundings;
 use section::Section;
+use sections::{
+    authority, authority::gateway, call as template, limits, otp, otp::channel as messages, otp::email as mail,
+    otp::sms, otp::sms::http as sms_http, pages, providers, providers::oauth2, routes as upstreams, server, session,
+    signing, store,
+};
 use server::Server;
 use tree::{Place, Table};
 

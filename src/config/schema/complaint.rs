@@ -1,0 +1,241 @@
+//! What is wrong with a file, collected over a whole run and shown with its place; secrets are masked before anything is shown.
+
+use std::{fmt, ops::Range};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use crate::config::tree::{Entry, Node, Place, Table, Value};
+
+/// One thing to put right, or to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Complaint {
+    /// Line in the file, from 1; 0 where it is not about a line.
+    pub line: usize,
+    /// Column in characters, from 1; 0 where it is not about a line.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+    shown: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// Every complaint of one run, in the order of the file.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub struct Complaints {
+    /// What must be put right.
+    pub errors: Vec<Complaint>,
+    /// What should be known.
+    pub warnings: Vec<Complaint>,
+}
+
+impl Complaints {
+    /// `2 problems, 1 warning`.
+    pub fn count(&self) -> String {
+        let count = |number: usize, what: &str| match number {
+            0 => format!("no {what}s"),
+            1 => format!("1 {what}"),
+            _ => format!("{number} {what}s"),
+        };
+        format!("{}, {}", count(self.errors.len(), "problem"), count(self.warnings.len(), "warning"))
+    }
+}
+
+impl fmt::Display for Complaints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for complaint in self.warnings.iter().chain(&self.errors) {
+            writeln!(f, "{complaint}\n")?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects while a file is read.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    errors: Vec<Draft>,
+    warnings: Vec<Draft>,
+    /// Bytes of the file that are shown as `*`.
+    hidden: Vec<Range<usize>>,
+}
+
+#[derive(Debug)]
+struct Draft {
+    place: Place,
+    message: String,
+    help: String,
+}
+
+impl Problems {
+    /// Something that must be put right.
+    pub(crate) fn complain(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.errors.push(Draft { place: place.clone(), message: message.into(), help: help.into() });
+    }
+
+    /// Something that should be known.
+    pub(crate) fn warn(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.warnings.push(Draft { place: place.clone(), message: message.into(), help: help.into() });
+    }
+
+    /// Never shows what stands at `place`.
+    pub(crate) fn hide(&mut self, place: &Place) {
+        if let Place::File(range) = place {
+            self.hidden.push(range.clone());
+        }
+    }
+
+    /// Whether what stands at `place` is never shown.
+    pub(crate) fn hides(&self, place: &Place) -> bool {
+        matches!(place, Place::File(range) if self.hidden.contains(range))
+    }
+
+    /// Never shows the texts in a value that no declaration speaks of: any of them may be a secret.
+    pub(crate) fn hide_texts(&mut self, node: &Node) {
+        match &node.value {
+            Value::Text(_) => self.hide(&node.place),
+            Value::List(list) => list.iter().for_each(|element| self.hide_texts(element)),
+            Value::Table(table) => table.0.iter().for_each(|entry| self.hide_texts(&entry.node)),
+            Value::Number(_) | Value::Flag(_) | Value::Other(_) => {}
+        }
+    }
+
+    /// Never shows an address that has a password in it.
+    pub(crate) fn hide_passwords(&mut self, table: &Table) {
+        for Entry { node, .. } in &table.0 {
+            self.hide_password(node);
+        }
+    }
+
+    fn hide_password(&mut self, node: &Node) {
+        match &node.value {
+            Value::Text(text) if has_password(text) => self.hide(&node.place),
+            Value::List(list) => list.iter().for_each(|element| self.hide_password(element)),
+            Value::Table(table) => self.hide_passwords(table),
+            _ => {}
+        }
+    }
+
+    /// Shows everything, with the lines of `text`, which stands in the file `name`.
+    pub(crate) fn finish(self, name: &str, text: &str) -> Complaints {
+        let masked = Masked::of(text, &self.hidden);
+        let show = |mut drafts: Vec<Draft>, level: &Level<'_>| {
+            drafts.sort_by_key(|draft| if let Place::File(range) = &draft.place { range.start } else { usize::MAX });
+            for draft in &mut drafts {
+                if let Place::File(range) = &mut draft.place {
+                    *range = masked.place(range.start)..masked.place(range.end);
+                }
+            }
+            drafts.into_iter().map(|draft| draft.show(level, name, &masked.text)).collect()
+        };
+        Complaints { errors: show(self.errors, &Level::ERROR), warnings: show(self.warnings, &Level::WARNING) }
+    }
+}
+
+impl Draft {
+    fn show(self, level: &Level<'_>, name: &str, text: &str) -> Complaint {
+        let Self { place, message, help } = self;
+        let message =
+            if let Place::Environment(variable) = &place { format!("{variable}: {message}") } else { message };
+        let title = level.clone().primary_title(&message);
+        let mut group = match &place {
+            Place::File(range) => {
+                let range = first_line(text, range);
+                title.element(Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(range)))
+            }
+            Place::Environment(_) | Place::Nowhere => annotate_snippets::Group::with_title(title),
+        };
+        if !help.is_empty() {
+            group = group.element(Level::HELP.message(&help));
+        }
+        // Lines are cut past this width: wide enough that no line of a sane file is.
+        let shown = Renderer::plain().term_width(400).render(&[group]);
+        let (line, column) = if let Place::File(range) = &place { position(text, range.start) } else { (0, 0) };
+        Complaint { line, column, message, help, shown }
+    }
+}
+
+/// Whether a text is an address with a user in it (RFC 3986 section 3.2.1).
+pub(crate) fn has_password(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+}
+
+/// Line and column, in characters, from 1.
+pub(crate) fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The part of `range` that stands on its first line.
+fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
+    let Some(part) = text.get(range.start..range.end.min(text.len())) else { return 0..0 };
+    range.start..range.start + part.find('\n').unwrap_or(part.len())
+}
+
+/// A text with one `*` for each hidden character, so that columns stay right; line ends stay too.
+struct Masked {
+    text: String,
+    /// From which octet of the original on how many octets are missing here.
+    missing: Vec<(usize, usize)>,
+}
+
+impl Masked {
+    fn of(original: &str, hidden: &[Range<usize>]) -> Self {
+        let (mut text, mut missing, mut total) = (String::with_capacity(original.len()), Vec::new(), 0);
+        for (at, c) in original.char_indices() {
+            let end = at + c.len_utf8();
+            if c == '\n' || !hidden.iter().any(|range| range.start < end && at < range.end) {
+                text.push(c);
+                continue;
+            }
+            text.push('*');
+            if c.len_utf8() > 1 {
+                total += c.len_utf8() - 1;
+                missing.push((end, total));
+            }
+        }
+        Self { text, missing }
+    }
+
+    /// Where an octet of the original stands here.
+    fn place(&self, at: usize) -> usize {
+        let before = self.missing.partition_point(|(from, _)| *from <= at);
+        at - before.checked_sub(1).map_or(0, |last| self.missing[last].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_value_is_never_shown() {
+        let mut problems = Problems::default();
+        problems.hide(&Place::File(4..13));
+        problems.complain(&Place::File(0..1), "`a` is odd", "try `b`");
+        problems.complain(&Place::Environment("X__Y".into()), "no", "");
+        let complaints = problems.finish("f.toml", "a = \"sécret\"\nb = 1\n");
+        assert_eq!(
+            complaints.to_string(),
+            "error: `a` is odd\n --> f.toml:1:1\n  |\n1 | a = ********\n  | ^\n  |\n  = help: try `b`\n\nerror: X__Y: no\n\n"
+        );
+    }
+
+    #[test]
+    fn behind_hidden_letters_of_several_octets_a_column_is_still_right() {
+        let text = "a = [\"식방\", b]\nc = 1\n";
+        let mut problems = Problems::default();
+        problems.hide(&Place::File(5..13));
+        problems.complain(&Place::File(15..16), "`b` is odd", "");
+        problems.complain(&Place::File(18..19), "`c` is odd", "");
+        let complaints = problems.finish("f.toml", text);
+        assert_eq!(complaints.errors.iter().map(|e| (e.line, e.column)).collect::<Vec<_>>(), [(1, 12), (2, 1)]);
+        assert!(complaints.to_string().contains("1 | a = [****, b]\n  |            ^\n"), "{complaints}");
+    }
+}
