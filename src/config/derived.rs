@@ -1,16 +1,12 @@
-//! The table of routes that the settings make: the checks, `explain` and the running gateway look into the same one.
+//! What follows from a whole configuration: the table of routes, the calls that visitors may not make, the signing keys.
 
-use crate::config::{
-    Config,
-    complaint::Problems,
-    section::Section,
-    tree::{Node, Place},
-};
+use super::Config;
 use crate::{
     authority::{Backend, Kind},
     call::{Piece, Template},
     otp::{Channel, ChannelSettings, Purpose},
-    route::{CallPiece, CodeChannel, Conflict, HasPage, JWKS_PATH, OwnCall, OwnCalls, OwnPaths, Settings, Table},
+    route::{CallPiece, CodeChannel, Conflict, HasPage, OwnCall, OwnCalls, OwnPaths, Table},
+    signing::SigningKey,
 };
 
 impl Config {
@@ -48,65 +44,14 @@ impl Config {
             Kind::Provider | Kind::Gateway(_) => None,
         }
     }
-}
 
-/// The table of the routes that are well-formed, each with the section that it was read from; `None` where something was complained about.
-pub(crate) fn table(routes: &[(Section<'_>, Settings)], base_path: &str, problems: &mut Problems) -> Option<Table> {
-    // Two routes may stand on one line of the file: here they are told apart by their number.
-    let numbered = routes.iter().enumerate().map(|(line, (_, route))| Settings { line, ..route.clone() }).collect();
-    let own =
-        OwnPaths { base_path: base_path.to_owned(), providers: Vec::new(), credentials: false, codes: Vec::new() };
-    Table::build(numbered, own)
-        .inspect_err(|conflicts| {
-            for conflict in conflicts {
-                complain(conflict, routes, problems);
-            }
-        })
-        .ok()
-}
-
-fn complain(conflict: &Conflict, routes: &[(Section<'_>, Settings)], problems: &mut Problems) {
-    let (section, _) = &routes[conflict.line()];
-    match conflict {
-        Conflict::Same { other, .. } => {
-            let (_, other) = &routes[*other];
-            problems.complain(
-                section.place("path"),
-                format!("nothing separates this route from `{}` on line {}", other.path, other.line),
-                "give one of them another path, `hosts` or `methods`, or leave it out",
-            );
+    /// The keys of the gateway's own signature, never none: those that are listed, else one for each session key.
+    pub fn signing_keys(&self) -> Vec<SigningKey> {
+        if self.signing.is_empty() {
+            return self.session.keys.iter().map(SigningKey::derived).collect();
         }
-        Conflict::UnderBasePath { base_path, .. } => problems.complain(
-            section.place("path"),
-            format!("this route can never match: `{base_path}` is the gateway's own (`session.base_path`)"),
-            "choose another path, or another `base_path`",
-        ),
-        Conflict::Jwks { .. } => problems.complain(
-            section.place("path"),
-            format!("this route can never match: the gateway's public keys are at `{JWKS_PATH}`"),
-            "choose another path for the backend's own",
-        ),
-        Conflict::Path { path, problem, .. } => {
-            problems.complain(section.place("path"), format!("`{path}` is not a path pattern"), *problem);
-        }
-        Conflict::Strip { strip, path, .. } => problems.complain(
-            section.place("strip"),
-            format!("`{strip}` is not the beginning of `{path}`, up to a slash"),
-            "strip whole segments with which every path of this route begins",
-        ),
-        Conflict::Method { method, .. } => problems.complain(
-            &place_of(section, "methods", method.as_str()),
-            format!("a request with the method {method} is refused before routes are looked at"),
-            "leave it out",
-        ),
+        self.signing.clone()
     }
-}
-
-/// Where `word` stands in the list under `key`.
-fn place_of(section: &Section<'_>, key: &str, word: &str) -> Place {
-    let list = section.node(key);
-    let element = list.as_deref().map_or(&[][..], Node::list).iter().find(|element| element.text() == Some(word));
-    element.map_or_else(|| section.place(key).clone(), |element| element.place.clone())
 }
 
 fn own_call(template: &Template) -> OwnCall {

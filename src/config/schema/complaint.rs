@@ -1,12 +1,13 @@
-//! What is wrong with a file, collected over a whole run and shown with its place; secrets are masked before anything is shown.
+//! What is wrong with a file, collected over a whole run and shown with its place; secrets are masked before anything is
+//! shown.
 
-use std::{fmt, ops::Range};
+use std::{collections::BTreeSet, fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use crate::config::tree::{Entry, Node, Place, Table, Value};
+use super::tree::{Entry, Node, Place, Table, Value};
 
-/// One thing to put right, or to know.
+/// One mistake, or one warning.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Complaint {
     /// Line in the file, from 1; 0 where it is not about a line.
@@ -56,13 +57,13 @@ impl fmt::Display for Complaints {
     }
 }
 
-/// Collects while a file is read.
+/// Mistakes and warnings, as they are found.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     errors: Vec<Draft>,
     warnings: Vec<Draft>,
-    /// Bytes of the file that are shown as `*`.
-    hidden: Vec<Range<usize>>,
+    /// From which byte to which the file is shown as `*`.
+    hidden: BTreeSet<(usize, usize)>,
 }
 
 #[derive(Debug)]
@@ -86,16 +87,16 @@ impl Problems {
     /// Never shows what stands at `place`.
     pub(crate) fn hide(&mut self, place: &Place) {
         if let Place::File(range) = place {
-            self.hidden.push(range.clone());
+            self.hidden.insert((range.start, range.end));
         }
     }
 
     /// Whether what stands at `place` is never shown.
     pub(crate) fn hides(&self, place: &Place) -> bool {
-        matches!(place, Place::File(range) if self.hidden.contains(range))
+        matches!(place, Place::File(range) if self.hidden.contains(&(range.start, range.end)))
     }
 
-    /// Never shows the texts in a value that no declaration speaks of: any of them may be a secret.
+    /// Never shows the texts of a value that is not declared: any of them may be a secret.
     pub(crate) fn hide_texts(&mut self, node: &Node) {
         match &node.value {
             Value::Text(_) => self.hide(&node.place),
@@ -121,9 +122,10 @@ impl Problems {
         }
     }
 
-    /// Shows everything, with the lines of `text`, which stands in the file `name`.
+    /// Everything found, in the order of the file, printed with the lines of `text`, the content of the file `name`.
     pub(crate) fn finish(self, name: &str, text: &str) -> Complaints {
         let masked = Masked::of(text, &self.hidden);
+        let lines = Lines::of(&masked.text);
         let show = |mut drafts: Vec<Draft>, level: &Level<'_>| {
             drafts.sort_by_key(|draft| if let Place::File(range) = &draft.place { range.start } else { usize::MAX });
             for draft in &mut drafts {
@@ -131,14 +133,14 @@ impl Problems {
                     *range = masked.place(range.start)..masked.place(range.end);
                 }
             }
-            drafts.into_iter().map(|draft| draft.show(level, name, &masked.text)).collect()
+            drafts.into_iter().map(|draft| draft.show(level, name, &masked.text, &lines)).collect()
         };
         Complaints { errors: show(self.errors, &Level::ERROR), warnings: show(self.warnings, &Level::WARNING) }
     }
 }
 
 impl Draft {
-    fn show(self, level: &Level<'_>, name: &str, text: &str) -> Complaint {
+    fn show(self, level: &Level<'_>, name: &str, text: &str, lines: &Lines) -> Complaint {
         let Self { place, message, help } = self;
         let message =
             if let Place::Environment(variable) = &place { format!("{variable}: {message}") } else { message };
@@ -146,7 +148,11 @@ impl Draft {
         let mut group = match &place {
             Place::File(range) => {
                 let range = first_line(text, range);
-                title.element(Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(range)))
+                let (number, line) = lines.around(text, range.start);
+                let source = &text[line.clone()];
+                let span = range.start - line.start..range.end - line.start;
+                let snippet = Snippet::source(source).line_start(number).path(name);
+                title.element(snippet.annotation(AnnotationKind::Primary.span(span)))
             }
             Place::Environment(_) | Place::Nowhere => annotate_snippets::Group::with_title(title),
         };
@@ -155,7 +161,7 @@ impl Draft {
         }
         // Lines are cut past this width: wide enough that no line of a sane file is.
         let shown = Renderer::plain().term_width(400).render(&[group]);
-        let (line, column) = if let Place::File(range) = &place { position(text, range.start) } else { (0, 0) };
+        let (line, column) = if let Place::File(range) = &place { lines.position(text, range.start) } else { (0, 0) };
         Complaint { line, column, message, help, shown }
     }
 }
@@ -165,11 +171,33 @@ pub(crate) fn has_password(text: &str) -> bool {
     text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
-/// Line and column, in characters, from 1.
-pub(crate) fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+/// Where the lines of a text begin, so that no place is counted from the top: that took seconds for thousands of routes.
+#[derive(Debug)]
+pub(crate) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(crate) fn of(text: &str) -> Self {
+        Self([0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The line of a byte, from 1.
+    pub(crate) fn number(&self, at: usize) -> usize {
+        self.0.partition_point(|start| *start <= at)
+    }
+
+    /// The number of the line around a byte, and its bytes, with the line end.
+    fn around(&self, text: &str, at: usize) -> (usize, Range<usize>) {
+        let number = self.number(at);
+        let end = self.0.get(number).copied().unwrap_or(text.len());
+        (number, self.0[number - 1]..end)
+    }
+
+    /// Line and column of a byte, in characters, from 1.
+    fn position(&self, text: &str, at: usize) -> (usize, usize) {
+        let (number, line) = self.around(text, at);
+        let before = text.get(line.start..at).unwrap_or(&text[line]);
+        (number, before.chars().count() + 1)
+    }
 }
 
 /// The part of `range` that stands on its first line.
@@ -178,19 +206,23 @@ fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
     range.start..range.start + part.find('\n').unwrap_or(part.len())
 }
 
-/// A text with one `*` for each hidden character, so that columns stay right; line ends stay too.
+/// A text with one `*` for each hidden character, so that columns stay right; line ends are kept.
 struct Masked {
     text: String,
-    /// From which octet of the original on how many octets are missing here.
+    /// From which byte of the original on how many bytes are missing here.
     missing: Vec<(usize, usize)>,
 }
 
 impl Masked {
-    fn of(original: &str, hidden: &[Range<usize>]) -> Self {
+    fn of(original: &str, hidden: &BTreeSet<(usize, usize)>) -> Self {
         let (mut text, mut missing, mut total) = (String::with_capacity(original.len()), Vec::new(), 0);
+        let (mut hidden, mut hidden_to) = (hidden.iter().peekable(), 0);
         for (at, c) in original.char_indices() {
             let end = at + c.len_utf8();
-            if c == '\n' || !hidden.iter().any(|range| range.start < end && at < range.end) {
+            while let Some((_, to)) = hidden.next_if(|(from, _)| *from < end) {
+                hidden_to = hidden_to.max(*to);
+            }
+            if c == '\n' || hidden_to <= at {
                 text.push(c);
                 continue;
             }
@@ -203,7 +235,7 @@ impl Masked {
         Self { text, missing }
     }
 
-    /// Where an octet of the original stands here.
+    /// Where a byte of the original is here.
     fn place(&self, at: usize) -> usize {
         let before = self.missing.partition_point(|(from, _)| *from <= at);
         at - before.checked_sub(1).map_or(0, |last| self.missing[last].1)

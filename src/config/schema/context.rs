@@ -1,39 +1,81 @@
-//! Text that is not in the file but said to be elsewhere: `env:NAME`, `file:PATH`. What comes from there is never part of a complaint.
+//! What readers of tables are given besides their table: where complaints go, and where `env:NAME` and `file:PATH` are
+//! looked up. What comes from there is never part of a complaint.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::config::{complaint::Problems, environment::Environment, form, section::Section, tree::Place};
+use super::{
+    Environment,
+    complaint::{Lines, Problems},
+    form::{Indirect, Secret as SecretForm},
+    key::{Includes, Key, Maybe},
+    section::Section,
+    tree::Place,
+};
 use crate::secret::Secret;
 
-/// Where secrets are looked up, and where complaints about them go.
-pub(crate) struct Surroundings<'s> {
-    pub(crate) environment: &'s Environment,
+/// One reading of a file.
+pub(crate) struct Context<'c> {
+    pub(crate) problems: Problems,
+    environment: &'c Environment,
     /// The folder of the file.
-    pub(crate) folder: &'s Path,
-    pub(crate) problems: &'s mut Problems,
+    folder: &'c Path,
+    lines: &'c Lines,
+    /// What the program is called in help texts.
+    program: &'static str,
 }
 
-impl Surroundings<'_> {
-    /// The secret under `key`.
-    pub(crate) fn secret(&mut self, section: &Section<'_>, key: &str) -> Option<Secret> {
-        let text = section.optional(key, form::text)?;
-        self.resolve_secret(&text, section.place(key))
+impl<'c> Context<'c> {
+    pub(crate) fn new(environment: &'c Environment, folder: &'c Path, lines: &'c Lines, program: &'static str) -> Self {
+        Self { problems: Problems::default(), environment, folder, lines, program }
     }
 
-    /// The text under `key`, wherever it is, where it is no secret.
-    pub(crate) fn indirect(&mut self, section: &Section<'_>, key: &str) -> Option<String> {
-        let text = section.optional(key, form::text)?;
-        self.resolve(&text, section.place(key))
+    /// Something that must be put right.
+    pub(crate) fn complain(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.complain(place, message, help);
     }
 
-    /// A secret of the file at `place`; plain text brings a warning, except where it came from the environment in the first place.
+    /// Something that should be known.
+    pub(crate) fn warn(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.warn(place, message, help);
+    }
+
+    /// The line of a place, from 1; 0 where it is not in the file.
+    pub(crate) fn line(&self, place: &Place) -> usize {
+        if let Place::File(range) = place { self.lines.number(range.start) } else { 0 }
+    }
+
+    /// A path of the file, relative to its folder.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The secret under `key`. Plain text brings a warning.
+    pub(crate) fn secret<S, B>(&mut self, section: &Section<'_, S>, key: &Key<B, SecretForm, Maybe>) -> Option<Secret>
+    where
+        S: Includes<B>,
+    {
+        let source = section.optional(key)?;
+        self.resolve_secret(&source.0, section.place(key))
+    }
+
+    /// The text under `key`, which is no secret, or the text that it refers to.
+    pub(crate) fn indirect<S, B>(&mut self, section: &Section<'_, S>, key: &Key<B, Indirect, Maybe>) -> Option<String>
+    where
+        S: Includes<B>,
+    {
+        let source = section.optional(key)?;
+        self.resolve(&source.0, section.place(key))
+    }
+
+    /// The secret that `text` is or refers to. Plain text in the file brings a warning; in a variable that sets a key it
+    /// is where it belongs.
     pub(crate) fn resolve_secret(&mut self, text: &str, place: &Place) -> Option<Secret> {
         let plain = !text.starts_with("env:") && !text.starts_with("file:");
         if plain && matches!(place, Place::File(_)) {
-            self.problems.warn(
+            self.warn(
                 place,
                 "a secret stands in the file itself",
                 "write \"env:NAME\" or \"file:PATH\", and keep the secret there",
@@ -42,38 +84,37 @@ impl Surroundings<'_> {
         self.resolve(text, place).map(Secret::new)
     }
 
-    /// A file's path, relative to the folder of the configuration.
-    pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
-    }
-
-    /// The text that `text` is, or says where it is.
+    /// The text that `text` is, or refers to by `env:NAME` or `file:PATH`.
     pub(crate) fn resolve(&mut self, text: &str, place: &Place) -> Option<String> {
         if let Some(name) = text.strip_prefix("env:") {
-            return match self.environment.get(name) {
-                Some(value) if !value.is_empty() => Some(value.clone()),
-                Some(_) => {
-                    self.missing(place, format!("the environment variable `{name}` is empty"), format!("set `{name}`"))
-                }
-                None => {
-                    self.missing(place, format!("there is no environment variable `{name}`"), format!("set `{name}`"))
-                }
+            let fault = match self.environment.get(name) {
+                Some(value) if !value.is_empty() => return Some(value.clone()),
+                Some(_) => format!("the environment variable `{name}` is empty"),
+                None => format!("there is no environment variable `{name}`"),
             };
+            self.complain(place, fault, format!("set `{name}`"));
+            return None;
         }
         let Some(path) = text.strip_prefix("file:") else { return Some(text.to_owned()) };
         match fs::read_to_string(self.path(path)).map(|content| content.trim_end_matches(['\r', '\n']).to_owned()) {
-            Ok(content) if content.is_empty() => self.missing(place, format!("the file `{path}` is empty"), "put the secret there"),
+            Ok(content) if content.is_empty() => {
+                self.complain(place, format!("the file `{path}` is empty"), "put the secret there");
+                None
+            }
             Ok(content) => Some(content),
-            Err(error) => self.missing(
-                place,
-                format!("the file `{path}` cannot be read: {}", error.kind()),
-                "relative paths start at the folder of this file; the file must be readable for the user that vestibule runs as",
-            ),
+            Err(error) => {
+                self.complain_of_unreadable(place, &format!("the file `{path}`"), &error);
+                None
+            }
         }
     }
 
-    fn missing<T>(&mut self, place: &Place, message: String, help: impl Into<String>) -> Option<T> {
-        self.problems.complain(place, message, help);
-        None
+    /// Complains that `file`, as it is called in a sentence, cannot be read.
+    pub(crate) fn complain_of_unreadable(&mut self, place: &Place, file: &str, error: &io::Error) {
+        let help = format!(
+            "relative paths start at the folder of this file; the file must be readable for the user that {} runs as",
+            self.program
+        );
+        self.complain(place, format!("{file} cannot be read: {}", error.kind()), help);
     }
 }

@@ -1,35 +1,31 @@
-//! Settings from the environment: `VESTIBULE_SERVER__LISTEN` sets `server.listen`, before the file is looked at further.
+//! Single values from environment variables: with the prefix `APP_`, `APP_SERVER__LISTEN` sets `server.listen`, before the
+//! file is checked.
 
-use std::collections::BTreeMap;
-
-use crate::config::{
+use super::{
+    Environment,
     complaint::Problems,
-    key::{Key, Kind, closest},
+    kind::{Kind, Rows, closest},
     tree::{Entry, Node, Place, Table, Value},
 };
 
-/// The process's environment, as an argument.
-pub type Environment = BTreeMap<String, String>;
-
-const PREFIX: &str = "VESTIBULE_";
 const SEPARATOR: &str = "__";
 
-/// Puts every setting of the environment into the tree of the file.
-pub(crate) fn apply(table: &mut Table, keys: &'static [Key], environment: &Environment, problems: &mut Problems) {
+/// Puts the values of all variables that begin with `prefix` and have a separator into the tree of the file.
+pub(super) fn apply(table: &mut Table, rows: Rows, prefix: &str, environment: &Environment, problems: &mut Problems) {
     for (variable, value) in environment {
-        let Some(name) = variable.strip_prefix(PREFIX).filter(|name| name.contains(SEPARATOR)) else { continue };
+        let Some(name) = variable.strip_prefix(prefix).filter(|name| name.contains(SEPARATOR)) else { continue };
         let names: Vec<_> = name.split(SEPARATOR).map(str::to_lowercase).collect();
-        if let Err(help) = set(table, keys, &names, variable, value) {
+        if let Err(help) = set(table, rows, &names, variable, value) {
             problems.complain(&Place::Environment(variable.clone()), "sets no key", help);
         }
     }
 }
 
 /// Follows `names` down the declaration and sets the last; the error is what to write instead.
-fn set(table: &mut Table, keys: &'static [Key], names: &[String], variable: &str, value: &str) -> Result<(), String> {
+fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &str) -> Result<(), String> {
     let [name, below @ ..] = names else { return Err("name a single key, not a whole table".to_owned()) };
-    let Some(key) = keys.iter().find(|key| key.name == name) else {
-        let known = || keys.iter().filter(|key| !matches!(key.kind, Kind::Later)).map(|key| key.name);
+    let Some(row) = rows.find(name) else {
+        let known = || rows.known().map(|row| row.name);
         return Err(match closest(name, known()) {
             Some(meant) => format!("did you mean `{}`?", variable.replace(&name.to_uppercase(), &meant.to_uppercase())),
             None => format!(
@@ -40,25 +36,25 @@ fn set(table: &mut Table, keys: &'static [Key], names: &[String], variable: &str
         });
     };
     let place = Place::Environment(variable.to_owned());
-    match (&key.kind, below) {
+    match (&row.kind, below) {
         (Kind::Later, _) => Err(format!("`{name}` is not available yet in this version")),
-        (Kind::Table(keys), _) => {
-            let inner = inner_table(table, key.name, &place)?;
-            set(inner, keys, below, variable, value)
+        (Kind::Table(rows), _) => {
+            let inner = inner_table(table, row.name, &place)?;
+            set(inner, *rows, below, variable, value)
         }
-        (Kind::Named(keys), [chosen, below @ ..]) => {
-            let inner = inner_table(table, key.name, &place)?;
+        (Kind::Named(rows), [chosen, below @ ..]) => {
+            let inner = inner_table(table, row.name, &place)?;
             let entry = inner.0.iter_mut().find(|entry| entry.name.to_lowercase().replace('-', "_") == *chosen);
             match entry.map(|entry| &mut entry.node.value) {
-                Some(Value::Table(inner)) => set(inner, keys, below, variable, value),
-                _ => Err(format!("the file has no `[{}.{chosen}]`", key.name)),
+                Some(Value::Table(inner)) => set(inner, *rows, below, variable, value),
+                _ => Err(format!("the file has no `[{}.{chosen}]`", row.name)),
             }
         }
         (Kind::One(_) | Kind::Choice(..) | Kind::Flag | Kind::Number(..) | Kind::Either(..), []) => {
-            let node = Node { place: place.clone(), value: scalar(&key.kind, value) };
-            match table.0.iter_mut().find(|entry| entry.name == key.name) {
+            let node = Node { place: place.clone(), value: scalar(&row.kind, value) };
+            match table.0.iter_mut().find(|entry| entry.name == row.name) {
                 Some(entry) => entry.node = node,
-                None => table.0.push(Entry { name: key.name.to_owned(), place, node }),
+                None => table.0.push(Entry { name: row.name.to_owned(), place, node }),
             }
             Ok(())
         }
@@ -82,7 +78,7 @@ fn inner_table<'t>(table: &'t mut Table, name: &str, place: &Place) -> Result<&'
     }
 }
 
-/// The environment knows text only: what the key takes decides what the text says. What it cannot say is left to `shape` to refuse.
+/// The text of a variable as a value of the key's kind; text that is no such value is left to the shape check to refuse.
 fn scalar(kind: &Kind, value: &str) -> Value {
     match kind {
         Kind::Flag => value.parse().map_or_else(|_| Value::Text(value.to_owned()), Value::Flag),

@@ -1,22 +1,24 @@
-//! What a key of the file can be: the types of the declaration in `keys.rs`, which the reader, the JSON Schema and the reference all follow.
+//! The declaration of a key without its Rust types, which the shape check, the environment, the JSON Schema and the
+//! reference go through.
 
-use crate::config::form::Form;
+use super::form::AnyForm;
 
 /// One key, declared.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Key {
+pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) need: Need,
+    /// What the key means, in Markdown, for the reference.
     pub(crate) doc: &'static str,
 }
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    /// A string of a certain form.
-    One(Form),
-    /// One of these words; the second list comes with later versions.
+    /// A text of a certain form.
+    One(AnyForm),
+    /// One of these words; the second list are words of later versions.
     Choice(&'static [&'static str], &'static [&'static str]),
     /// `true` or `false`.
     Flag,
@@ -25,17 +27,17 @@ pub(crate) enum Kind {
     /// An array.
     List(&'static Kind),
     /// A table with these keys.
-    Table(&'static [Key]),
-    /// Tables of a name that the file chooses: `[providers.NAME]`.
-    Named(&'static [Key]),
-    /// An array of tables: `[[routes]]`.
-    Tables(&'static [Key]),
+    Table(Rows),
+    /// Tables under names that the file chooses: `[table.NAME]`.
+    Named(Rows),
+    /// An array of tables: `[[table]]`.
+    Tables(Rows),
     /// A table whose keys the file chooses; their values are all of one kind.
     Entries(&'static Kind),
     /// Any value.
     Any,
-    /// A word or text in the first form, or a table with these keys.
-    Either(&'static Kind, &'static [Key]),
+    /// A text of the first kind, or a table with these keys.
+    Either(&'static Kind, Rows),
     /// A key of a later version.
     Later,
 }
@@ -45,23 +47,55 @@ pub(crate) enum Kind {
 pub(crate) enum Need {
     Required,
     Optional,
-    /// Absent is the same as this, written as in the file.
+    /// Absent is the same as this value, written as in the file.
     Default(&'static str),
+}
+
+/// All keys of a table: its own, and those that it shares with other tables.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows(pub(crate) &'static [Group]);
+
+/// The keys of one declaration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    /// The Rust type that the keys belong to.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test looks for the readers of every key by this name"))]
+    pub(crate) table: &'static str,
+    pub(crate) rows: &'static [Row],
+}
+
+impl Rows {
+    const NONE: Self = Self(&[]);
+
+    /// All keys, those of later versions too, in the order of the reference.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'static Row> {
+        self.0.iter().flat_map(|group| group.rows)
+    }
+
+    /// The keys that this version has.
+    pub(crate) fn known(self) -> impl Iterator<Item = &'static Row> {
+        self.iter().filter(|row| !matches!(row.kind, Kind::Later))
+    }
+
+    /// The key called `name`.
+    pub(crate) fn find(self, name: &str) -> Option<&'static Row> {
+        self.iter().find(|row| row.name == name)
+    }
 }
 
 impl Kind {
     /// The keys below, where the declaration knows them.
-    pub(crate) fn keys(&self) -> &'static [Key] {
+    pub(crate) fn rows(&self) -> Rows {
         match self {
-            Self::Table(keys) | Self::Named(keys) | Self::Tables(keys) | Self::Either(_, keys) => keys,
-            _ => &[],
+            Self::Table(rows) | Self::Named(rows) | Self::Tables(rows) | Self::Either(_, rows) => *rows,
+            _ => Rows::NONE,
         }
     }
 
-    /// What to call it in a sentence: "must be …".
+    /// What completes the sentence "must be …".
     pub(crate) fn what(&self) -> String {
         match self {
-            Self::One(form) => form.what().to_owned(),
+            Self::One(form) => form.what.to_owned(),
             Self::Choice(words, _) if words.len() == 1 => format!("\"{}\"", words[0]),
             Self::Choice(words, _) => format!("one of {}", quoted(words)),
             Self::Flag => "true or false".to_owned(),
@@ -81,13 +115,16 @@ impl Kind {
             Self::Choice(words, _) => format!("write `{name} = \"{}\"`", words[0]),
             Self::Flag => format!("write `{name} = true` or `{name} = false`, without quotes"),
             Self::Number(from, to) => format!("write a whole number from {from} to {to}, without quotes"),
-            Self::List(Self::One(form)) => format!("write `{name} = [\"{}\"]`", form.example()),
+            Self::List(Self::One(form)) => format!("write `{name} = [\"{}\"]`", form.example),
             Self::List(_) => format!("write `{name} = […]`"),
             Self::Tables(_) => format!("write `[[{name}]]`"),
             Self::Table(_) => format!("write its keys under `[{name}]`, or `{name} = {{ … }}`"),
             Self::Named(_) => format!("write `[{name}.NAME]`"),
             Self::Entries(_) => format!("write `{name} = {{ NAME = \"…\" }}`"),
-            Self::Either(kind, keys) => format!("{}, or `{name} = {{ {} = … }}`", kind.help(name), keys[0].name),
+            Self::Either(kind, rows) => {
+                let first = rows.iter().next().map_or("", |row| row.name);
+                format!("{}, or `{name} = {{ {first} = … }}`", kind.help(name))
+            }
             Self::Any | Self::Later => String::new(),
         }
     }
@@ -98,7 +135,7 @@ pub(crate) fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// The closest of `known` to a misspelt `name`, where one is close enough to be meant.
+/// The closest of `known` to a misspelt `name`, at most a third of its letters away.
 pub(crate) fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()

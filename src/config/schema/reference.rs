@@ -1,35 +1,33 @@
-//! The declaration of the keys as others read it: a JSON Schema for editors, and the reference in `docs/config.md` for people.
+//! The declarations as others read them: a JSON Schema for editors, and a reference page in Markdown for people.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{
-    form::Form,
-    key::{Key, Kind, Need, quoted},
-    keys::ROOT,
+use super::{
+    form::AnyForm,
+    kind::{Kind, Need, Row, Rows, quoted},
     tree::{self, Node},
 };
 
-/// The JSON Schema of the file. Draft 7 is what the TOML plugins of editors understand.
-pub fn schema() -> Value {
-    let mut schema = object(ROOT);
+/// The JSON Schema of a file (draft 7).
+pub(super) fn schema(title: &str, rows: Rows) -> Value {
+    let mut schema = object(rows);
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
-    schema["title"] = json!("gateway.toml of Vestibule");
+    schema["title"] = json!(title);
     schema
 }
 
-fn object(keys: &[Key]) -> Value {
-    let known = || keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
-    let properties: Map<_, _> = known().map(|key| (key.name.to_owned(), property(key))).collect();
-    let required: Vec<_> = known().filter(|key| key.need == Need::Required).map(|key| key.name).collect();
+fn object(rows: Rows) -> Value {
+    let properties: Map<_, _> = rows.known().map(|row| (row.name.to_owned(), property(row))).collect();
+    let required: Vec<_> = rows.known().filter(|row| row.need == Need::Required).map(|row| row.name).collect();
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-fn property(key: &Key) -> Value {
-    let mut property = of_kind(&key.kind);
-    property["description"] = json!(key.doc);
-    if let Need::Default(text) = key.need {
+fn property(row: &Row) -> Value {
+    let mut property = of_kind(&row.kind);
+    property["description"] = json!(row.doc);
+    if let Need::Default(text) = row.need {
         property["default"] = tree::read_value(text).map_or(Value::Null, |node| as_json(&node));
     }
     property
@@ -37,30 +35,25 @@ fn property(key: &Key) -> Value {
 
 fn of_kind(kind: &Kind) -> Value {
     match kind {
-        Kind::One(form) => of_form(*form),
+        Kind::One(form) => of_form(form),
         Kind::Choice(words, _) => json!({ "enum": words }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Number(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
         Kind::List(inner) => json!({ "type": "array", "items": of_kind(inner) }),
-        Kind::Table(keys) => object(keys),
-        Kind::Named(keys) => json!({ "type": "object", "additionalProperties": object(keys) }),
-        Kind::Tables(keys) => json!({ "type": "array", "items": object(keys) }),
+        Kind::Table(rows) => object(*rows),
+        Kind::Named(rows) => json!({ "type": "object", "additionalProperties": object(*rows) }),
+        Kind::Tables(rows) => json!({ "type": "array", "items": object(*rows) }),
         Kind::Entries(inner) => json!({ "type": "object", "additionalProperties": of_kind(inner) }),
-        Kind::Either(word, keys) => json!({ "anyOf": [of_kind(word), object(keys)] }),
+        Kind::Either(text, rows) => json!({ "anyOf": [of_kind(text), object(*rows)] }),
         Kind::Any | Kind::Later => json!({}),
     }
 }
 
-fn of_form(form: Form) -> Value {
-    let pattern = match form {
-        Form::Duration | Form::Delay => "^[0-9]+(ms|s|m|h|d)$",
-        Form::Size => "^[0-9]+(B|kB|KB|MB|GB|KiB|MiB|GiB)?$",
-        Form::Origin | Form::Url => "^https?://",
-        Form::Target => "^(https?://|unix:/)",
-        Form::Prefix | Form::Pointer => "^/",
-        _ => return json!({ "type": "string" }),
-    };
-    json!({ "type": "string", "pattern": pattern, "examples": [form.example()] })
+fn of_form(form: &AnyForm) -> Value {
+    match form.pattern {
+        Some(pattern) => json!({ "type": "string", "pattern": pattern, "examples": [form.example] }),
+        None => json!({ "type": "string" }),
+    }
 }
 
 fn as_json(node: &Node) -> Value {
@@ -73,39 +66,36 @@ fn as_json(node: &Node) -> Value {
     }
 }
 
-/// The reference in Markdown: `docs/config.md`.
-pub fn reference() -> String {
-    let mut text = INTRODUCTION.to_owned();
-    section(&mut text, ROOT, "");
+/// The reference in Markdown: the introduction, then a section for each table.
+pub(super) fn reference(introduction: &str, rows: Rows) -> String {
+    let mut text = introduction.to_owned();
+    section(&mut text, rows, "");
     text
 }
 
-const INTRODUCTION: &str = include_str!("../introduction.md");
-
 /// A table's keys, then the tables in it.
-fn section(text: &mut String, keys: &[Key], path: &str) {
-    let known = || keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
-    if !path.is_empty() && known().any(|key| !has_section(&key.kind)) {
+fn section(text: &mut String, rows: Rows, path: &str) {
+    if !path.is_empty() && rows.known().any(|row| !has_section(&row.kind)) {
         text.push_str("\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
-        for key in known().filter(|key| !has_section(&key.kind)) {
-            let default = match key.need {
+        for row in rows.known().filter(|row| !has_section(&row.kind)) {
+            let default = match row.need {
                 Need::Required => "required".to_owned(),
                 Need::Optional => String::new(),
                 Need::Default(default) => format!("`{default}`"),
             };
-            let _ = writeln!(text, "| `{}` | {} | {default} | {} |", key.name, value(&key.kind), key.doc);
+            let _ = writeln!(text, "| `{}` | {} | {default} | {} |", row.name, value(&row.kind), row.doc);
         }
     }
-    for key in known().filter(|key| has_section(&key.kind)) {
-        let path = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
-        let header = match key.kind {
+    for row in rows.known().filter(|row| has_section(&row.kind)) {
+        let path = if path.is_empty() { row.name.to_owned() } else { format!("{path}.{}", row.name) };
+        let header = match row.kind {
             Kind::Named(_) => format!("[{path}.NAME]"),
             Kind::Tables(_) => format!("[[{path}]]"),
             _ => format!("[{path}]"),
         };
-        let _ = write!(text, "\n## `{header}`\n\n{}\n", key.doc);
-        let path = if matches!(key.kind, Kind::Named(_)) { format!("{path}.NAME") } else { path };
-        section(text, key.kind.keys(), &path);
+        let _ = write!(text, "\n## `{header}`\n\n{}\n", row.doc);
+        let path = if matches!(row.kind, Kind::Named(_)) { format!("{path}.NAME") } else { path };
+        section(text, row.kind.rows(), &path);
     }
 }
 
@@ -113,27 +103,21 @@ fn has_section(kind: &Kind) -> bool {
     matches!(kind, Kind::Table(_) | Kind::Named(_) | Kind::Tables(_))
 }
 
-/// What stands behind the `=`, for a cell of the reference.
+/// The column "value" of the reference.
 fn value(kind: &Kind) -> String {
     match kind {
-        Kind::One(form) => match form {
-            Form::Text => "text".to_owned(),
-            Form::Indirect => "text, `\"env:NAME\"` or `\"file:PATH\"`".to_owned(),
-            Form::Secret => "`\"env:NAME\"` or `\"file:PATH\"`".to_owned(),
-            form => format!("{}: `\"{}\"`", form.what(), form.example()),
+        Kind::One(form) => match form.reference {
+            Some(reference) => reference.to_owned(),
+            None => format!("{}: `\"{}\"`", form.what, form.example),
         },
         Kind::Choice(words, _) => format!("`{}`", quoted(words).replace(", ", "` · `")),
         Kind::Flag => "`true` · `false`".to_owned(),
         Kind::Number(from, to) => format!("a number from {from} to {to}"),
         Kind::List(inner) => format!("a list; each {}", value(inner)),
         Kind::Entries(inner) => format!("a table; each {}", value(inner)),
-        Kind::Either(word, keys) => {
-            let keys: Vec<_> = keys
-                .iter()
-                .filter(|key| !matches!(key.kind, Kind::Later))
-                .map(|key| format!("`{}`", key.name))
-                .collect();
-            format!("{} · a table of {}", value(word), keys.join(", "))
+        Kind::Either(text, rows) => {
+            let keys: Vec<_> = rows.known().map(|row| format!("`{}`", row.name)).collect();
+            format!("{} · a table of {}", value(text), keys.join(", "))
         }
         Kind::Any => "any value".to_owned(),
         Kind::Table(_) | Kind::Named(_) | Kind::Tables(_) | Kind::Later => "a table".to_owned(),

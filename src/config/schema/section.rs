@@ -1,151 +1,207 @@
-//! A table of the file beside its declared keys: what a builder of settings reads from. What is missing or malformed was complained about by `shape`, so reading is quiet.
+//! One table of the file, read through the declarations of its keys. Reading never complains: what is missing or malformed
+//! was told by the shape check.
 
-use std::borrow::Cow;
+use std::marker::PhantomData;
 
-use crate::config::{
-    key::{Key, Kind, Need},
-    tree::{self, Entry, Node, Place, Table},
+use super::{
+    key::{Always, AnyKey, Entries, Form, HasTable, Includes, Key, Keys, List, Maybe, Named, Read, Tables},
+    kind::Need,
+    tree::{self, Entry, Node, Place},
 };
 
-/// A table and its declaration.
-#[derive(Clone, Copy)]
-pub(crate) struct Section<'t> {
-    keys: &'static [Key],
-    table: Option<&'t Table>,
-    /// Where a complaint about the table as a whole points.
+/// A table with the keys of `S`, present or not.
+pub(crate) struct Section<'t, S> {
+    table: Option<&'t tree::Table>,
+    /// The header of the table; where there is none, that of the table around it.
     place: &'t Place,
-    /// The name its maker gave it, in `[providers.NAME]`.
+    /// The name that the file chose, in `[table.NAME]`.
     pub(crate) name: &'t str,
+    keys: PhantomData<fn() -> S>,
 }
 
-impl<'t> Section<'t> {
-    /// The whole file.
-    pub(crate) fn root(keys: &'static [Key], table: &'t Table, place: &'t Place) -> Self {
-        Self { keys, table: Some(table), place, name: "" }
+impl<S> Clone for Section<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Section<'_, S> {}
+
+impl<'t, S> Section<'t, S> {
+    fn new(table: Option<&'t tree::Table>, place: &'t Place, name: &'t str) -> Self {
+        Self { table, place, name, keys: PhantomData }
     }
 
-    /// Whether the file has it.
+    /// The whole file.
+    pub(crate) fn root(table: &'t tree::Table, place: &'t Place) -> Self {
+        Self::new(Some(table), place, "")
+    }
+
+    /// The same table with the keys that it shares with others.
+    pub(crate) fn shared<B>(&self) -> Section<'t, B>
+    where
+        S: Includes<B>,
+    {
+        Section::new(self.table, self.place, self.name)
+    }
+
+    /// Whether the file has this table.
     pub(crate) fn is_present(&self) -> bool {
         self.table.is_some()
     }
 
-    /// Whether the file has this key.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.entry(key).is_some()
-    }
-
-    /// Where to point for the table as a whole.
+    /// Where a complaint about the table as a whole points.
     pub(crate) fn own_place(&self) -> &'t Place {
         self.place
     }
 
-    /// Whether the file says `key = []`, which may mean more than nothing.
-    pub(crate) fn is_empty_list(&self, key: &str) -> bool {
-        self.entry(key).is_some_and(|entry| matches!(&entry.node.value, tree::Value::List(list) if list.is_empty()))
+    /// Whether the file has this key.
+    pub(crate) fn has<K: AnyKey + ?Sized>(&self, key: &K) -> bool
+    where
+        S: Includes<K::Table>,
+    {
+        self.entry(key).is_some()
     }
 
-    /// Where to point for `key`: its value, else the table.
-    pub(crate) fn place(&self, key: &str) -> &'t Place {
+    /// The place of the key's value, else of the table.
+    pub(crate) fn place<K: AnyKey + ?Sized>(&self, key: &K) -> &'t Place
+    where
+        S: Includes<K::Table>,
+    {
         self.entry(key).map_or(self.place, |entry| &entry.node.place)
     }
 
-    /// Where to point for the name of `key`, else the table.
-    pub(crate) fn place_of_key(&self, key: &str) -> &'t Place {
+    /// The place of the key's name, else of the table.
+    pub(crate) fn place_of_key<K: AnyKey + ?Sized>(&self, key: &K) -> &'t Place
+    where
+        S: Includes<K::Table>,
+    {
         self.entry(key).map_or(self.place, |entry| &entry.place)
     }
 
-    /// The value, or the declared default.
-    pub(crate) fn node(&self, key: &str) -> Option<Cow<'t, Node>> {
-        self.entry(key).map(|entry| Cow::Borrowed(&entry.node)).or_else(|| self.default(key).map(Cow::Owned))
+    /// The value as the file has it, whatever its form.
+    pub(crate) fn node<K: AnyKey + ?Sized>(&self, key: &K) -> Option<&'t Node>
+    where
+        S: Includes<K::Table>,
+    {
+        self.entry(key).map(|entry| &entry.node)
     }
 
-    /// The value read by `parse`. `None` where it is absent without a default, or malformed.
-    pub(crate) fn optional<T, E>(&self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
-        self.node(key)?.text().and_then(|text| parse(text).ok())
+    /// Whether the file says `key = []`, which may not mean the same as leaving it out.
+    pub(crate) fn is_empty_list<K: AnyKey + ?Sized>(&self, key: &K) -> bool
+    where
+        S: Includes<K::Table>,
+    {
+        self.node(key).is_some_and(|node| matches!(&node.value, tree::Value::List(list) if list.is_empty()))
     }
 
-    /// The value read by `parse`, or the declared default.
-    pub(crate) fn read<T, E>(&self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> T {
-        self.optional(key, &parse)
-            .or_else(|| parse(self.default(key)?.text()?).ok())
-            .expect("every key that is read so declares a default of its own form")
+    /// Whether the file has a value of another form: it was complained about, and nothing follows from it.
+    pub(crate) fn is_malformed<B, F: Read, N>(&self, key: &Key<B, F, N>) -> bool
+    where
+        S: Includes<B>,
+    {
+        self.node(key).is_some_and(|node| F::read(node).is_none())
     }
 
-    /// A flag, or its declared default.
-    pub(crate) fn flag(&self, key: &str) -> bool {
-        let value = |node: &Node| if let tree::Value::Flag(flag) = node.value { Some(flag) } else { None };
-        let default = || self.default(key).as_ref().and_then(value);
-        self.entry(key).and_then(|entry| value(&entry.node)).or_else(default).unwrap_or(false)
+    /// The value; `None` where it is absent or malformed.
+    pub(crate) fn optional<B, F: Read>(&self, key: &Key<B, F, Maybe>) -> Option<F::Value>
+    where
+        S: Includes<B>,
+    {
+        self.node(key).and_then(F::read)
     }
 
-    /// A whole number, or its declared default.
-    pub(crate) fn number(&self, key: &str) -> u32 {
-        let value = |node: &Node| match &node.value {
-            tree::Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
-            _ => None,
-        };
-        let default = || self.default(key).as_ref().and_then(value);
-        let number = self.entry(key).and_then(|entry| value(&entry.node)).or_else(default);
-        number.expect("every key that is read so declares a default that is a number")
+    /// The value, or the declared default where it is absent or malformed.
+    pub(crate) fn read<B, F: Read>(&self, key: &Key<B, F, Always>) -> F::Value
+    where
+        S: Includes<B>,
+    {
+        self.node(key)
+            .and_then(F::read)
+            .or_else(|| F::read(&default(key)?))
+            .expect("a test checks every declared default against its form")
     }
 
     /// The well-formed elements of a list, each with its place.
-    pub(crate) fn list<T, E>(&self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> Vec<(T, Place)> {
-        let node = self.node(key);
-        let elements = node.as_deref().map_or(&[][..], Node::list);
-        elements.iter().filter_map(|element| Some((parse(element.text()?).ok()?, element.place.clone()))).collect()
-    }
-
-    /// The same, without places.
-    pub(crate) fn values<T, E>(&self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
-        self.list(key, parse).into_iter().map(|(value, _)| value).collect()
-    }
-
-    /// The same under another name.
-    pub(crate) fn named_as(self, name: &'t str) -> Self {
-        Self { name, ..self }
-    }
-
-    /// The entries of a table whose keys the file chooses.
-    pub(crate) fn entries(&self, key: &str) -> &'t [Entry] {
-        self.entry(key).and_then(|entry| entry.node.table()).map_or(&[], |table| &table.0)
-    }
-
-    /// The table under `key`, present or not.
-    pub(crate) fn section(&self, key: &str) -> Self {
-        let entry = self.entry(key);
-        Self {
-            keys: self.declared(key).kind.keys(),
-            table: entry.and_then(|entry| entry.node.table()),
-            place: entry.map_or(self.place, |entry| &entry.place),
-            name: self.name,
+    pub(crate) fn list<B, F: Read, N>(&self, key: &Key<B, List<F>, N>) -> Vec<(F::Value, Place)>
+    where
+        S: Includes<B>,
+    {
+        let read = |node: &Node| {
+            let elements = node.list().iter();
+            elements.filter_map(|element| Some((F::read(element)?, element.place.clone()))).collect()
+        };
+        match self.node(key) {
+            Some(node) => read(node),
+            None => default(key).as_ref().map(read).unwrap_or_default(),
         }
     }
 
+    /// The well-formed elements of a list.
+    pub(crate) fn values<B, F: Read, N>(&self, key: &Key<B, List<F>, N>) -> Vec<F::Value>
+    where
+        S: Includes<B>,
+    {
+        self.list(key).into_iter().map(|(value, _)| value).collect()
+    }
+
+    /// The entries of a table whose keys the file chooses.
+    pub(crate) fn entries<B, F, N>(&self, key: &Key<B, Entries<F>, N>) -> &'t [Entry]
+    where
+        S: Includes<B>,
+    {
+        self.entries_below(key)
+    }
+
+    /// The table under `key`, present or not.
+    pub(crate) fn section<B, F: HasTable, N>(&self, key: &Key<B, F, N>) -> Section<'t, F::Table>
+    where
+        S: Includes<B>,
+    {
+        let entry = self.entry(key);
+        let table = entry.and_then(|entry| entry.node.table());
+        Section::new(table, entry.map_or(self.place, |entry| &entry.place), self.name)
+    }
+
     /// The tables of `[key.NAME]`.
-    pub(crate) fn named(&self, key: &str) -> impl Iterator<Item = Self> + use<'t> {
-        let keys = self.declared(key).kind.keys();
-        let tables = self.entries(key).iter().filter_map(|entry| Some((entry, entry.node.table()?)));
-        tables.map(move |(entry, table)| Self { keys, table: Some(table), place: &entry.place, name: &entry.name })
+    pub(crate) fn named<B, T: Keys, N>(
+        &self,
+        key: &Key<B, Named<T>, N>,
+    ) -> impl Iterator<Item = Section<'t, T>> + use<'t, S, B, T, N>
+    where
+        S: Includes<B>,
+    {
+        let tables = self.entries_below(key).iter();
+        tables.filter_map(|entry| Some(Section::new(Some(entry.node.table()?), &entry.place, &entry.name)))
     }
 
     /// The tables of `[[key]]`.
-    pub(crate) fn tables(&self, key: &str) -> impl Iterator<Item = Self> + use<'t> {
-        let keys = self.declared(key).kind.keys();
-        let nodes = self.entry(key).map_or(&[][..], |entry| entry.node.list()).iter();
-        nodes.filter_map(move |node| Some(Self { keys, table: Some(node.table()?), place: &node.place, name: "" }))
+    pub(crate) fn tables<B, T: Keys, N>(
+        &self,
+        key: &Key<B, Tables<T>, N>,
+    ) -> impl Iterator<Item = Section<'t, T>> + use<'t, S, B, T, N>
+    where
+        S: Includes<B>,
+    {
+        let nodes = self.node(key).map_or(&[][..], Node::list).iter();
+        nodes.filter_map(|node| Some(Section::new(Some(node.table()?), &node.place, "")))
     }
 
-    fn entry(&self, key: &str) -> Option<&'t Entry> {
-        debug_assert!(!matches!(self.declared(key).kind, Kind::Later), "nothing reads a key of a later version");
-        self.table?.entry(key)
+    fn entries_below<K: AnyKey + ?Sized>(&self, key: &K) -> &'t [Entry]
+    where
+        S: Includes<K::Table>,
+    {
+        self.node(key).and_then(Node::table).map_or(&[], |table| &table.0)
     }
 
-    fn default(&self, key: &str) -> Option<Node> {
-        if let Need::Default(text) = self.declared(key).need { tree::read_value(text) } else { None }
+    fn entry<K: AnyKey + ?Sized>(&self, key: &K) -> Option<&'t Entry>
+    where
+        S: Includes<K::Table>,
+    {
+        self.table?.entry(key.name())
     }
+}
 
-    fn declared(&self, key: &str) -> &'static Key {
-        self.keys.iter().find(|declared| declared.name == key).expect("only declared keys are read")
-    }
+fn default<S, F: Form, N>(key: &Key<S, F, N>) -> Option<Node> {
+    if let Need::Default(text) = key.row.need { tree::read_value(text) } else { None }
 }

@@ -1,58 +1,51 @@
-//! The first look at a file: are its keys known, are those that must be there, is each value of its kind? All that is wrong is said at once.
+//! The shape check: whether all keys are known, required ones are there, and each value is of its kind. Everything that is
+//! wrong is complained about at once.
 
-use crate::config::{
+use super::{
     complaint::{Problems, has_password},
-    form::Form,
-    key::{Key, Kind, Need, closest, quoted},
+    form::AnyForm,
+    kind::{Kind, Need, Row, Rows, closest, quoted},
     tree::{Entry, Node, Place, Table, Value},
 };
 
-/// In the names of things that are secrets, where no declaration says so.
-pub(crate) const SECRET_WORDS: &[&str] =
+/// Words in the names of values that are likely to be secrets, where no declaration decides.
+pub(super) const SECRET_WORDS: &[&str] =
     &["authorization", "cookie", "key", "secret", "token", "password", "credential", "signature"];
 
-/// Checks a table against its declaration. `path` is what stands in the brackets of its header; `place` is where that is.
-pub(crate) fn check(table: &Table, keys: &'static [Key], path: &str, place: &Place, problems: &mut Problems) {
+/// Checks a table against its declaration. `path` is the name in its header (`server.tls`), `place` the place of that.
+pub(crate) fn check(table: &Table, rows: Rows, path: &str, place: &Place, problems: &mut Problems) {
     for entry in &table.0 {
-        match keys.iter().find(|key| key.name == entry.name) {
-            Some(key) if matches!(key.kind, Kind::Later) => {
+        match rows.find(&entry.name) {
+            Some(row) if matches!(row.kind, Kind::Later) => {
                 problems.hide_texts(&entry.node);
                 let message = format!("`{}` is not available yet in this version", entry.name);
                 problems.complain(&entry.place, message, "leave it out");
             }
-            Some(key) => check_value(&entry.node, &entry.place, key.name, &key.kind, &join(path, key.name), problems),
-            None => complain_of_unknown(&entry.name, &entry.place, &entry.node, keys, path, problems),
+            Some(row) => check_value(&entry.node, &entry.place, row.name, &row.kind, &join(path, row.name), problems),
+            None => complain_of_unknown(&entry.name, &entry.place, &entry.node, rows, path, problems),
         }
     }
-    for key in keys.iter().filter(|key| key.need == Need::Required && table.entry(key.name).is_none()) {
+    for row in rows.iter().filter(|row| row.need == Need::Required && table.entry(row.name).is_none()) {
         let message = if path.is_empty() {
-            format!("`[{}]` is missing", key.name)
+            format!("`[{}]` is missing", row.name)
         } else {
-            format!("`{}` is missing in `{path}`", key.name)
+            format!("`{}` is missing in `{path}`", row.name)
         };
-        problems.complain(place, message, missing_help(key));
+        problems.complain(place, message, missing_help(row));
     }
 }
 
-fn missing_help(key: &Key) -> String {
-    match key.kind {
-        Kind::Table(_) => format!("write `[{}]` and its keys", key.name),
-        _ => key.kind.help(key.name),
+fn missing_help(row: &Row) -> String {
+    match row.kind {
+        Kind::Table(_) => format!("write `[{}]` and its keys", row.name),
+        _ => row.kind.help(row.name),
     }
 }
 
-fn complain_of_unknown(
-    name: &str,
-    place: &Place,
-    node: &Node,
-    keys: &'static [Key],
-    path: &str,
-    problems: &mut Problems,
-) {
-    let known = || keys.iter().filter(|key| !matches!(key.kind, Kind::Later)).map(|key| key.name);
-    let meant = closest(name, keys.iter().map(|key| key.name));
+fn complain_of_unknown(name: &str, place: &Place, node: &Node, rows: Rows, path: &str, problems: &mut Problems) {
+    let meant = closest(name, rows.iter().map(|row| row.name));
     // The value may be a secret under a misspelt name.
-    let meant_secret = keys.iter().any(|key| Some(key.name) == meant && holds_secret(&key.kind));
+    let meant_secret = rows.iter().any(|row| Some(row.name) == meant && holds_secret(&row.kind));
     if meant_secret || is_secret_name(name) {
         problems.hide(&node.place);
     }
@@ -63,12 +56,14 @@ fn complain_of_unknown(
         if path.is_empty() { format!("unknown table `{name}`") } else { format!("unknown key `{name}` in `{path}`") };
     let help = match meant {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("there are {}", known().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
+        None => {
+            format!("there are {}", rows.known().map(|row| format!("`{}`", row.name)).collect::<Vec<_>>().join(", "))
+        }
     };
     problems.complain(place, message, help);
 }
 
-/// Checks one value. `key_place` is where its name stands: complaints about a whole table point there.
+/// Checks one value. `key_place` is the place of its name: complaints about a whole table point there.
 fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, path: &str, problems: &mut Problems) {
     if holds_secret(kind) {
         hide_plain(node, problems);
@@ -85,7 +80,7 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
             );
         }
         (Kind::Flag, Value::Flag(_)) | (Kind::Any, _) => {}
-        (Kind::One(form), Value::Text(text)) => check_form(*form, text, node, name, problems),
+        (Kind::One(form), Value::Text(text)) => check_form(form, text, node, name, problems),
         (Kind::Choice(words, later), Value::Text(text)) => check_choice(words, later, text, node, name, problems),
         (Kind::Number(from, to), Value::Number(number))
             if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)) => {}
@@ -98,15 +93,15 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
                 }
             }
         }
-        (Kind::Table(keys) | Kind::Either(_, keys), Value::Table(table)) => {
-            check(table, keys, path, key_place, problems);
+        (Kind::Table(rows) | Kind::Either(_, rows), Value::Table(table)) => {
+            check(table, *rows, path, key_place, problems);
         }
         (Kind::Either(word, _), Value::Text(_)) => check_value(node, key_place, name, word, path, problems),
-        (Kind::Named(keys), Value::Table(tables)) => {
+        (Kind::Named(rows), Value::Table(tables)) => {
             for entry in &tables.0 {
                 let path = join(path, &entry.name);
                 match &entry.node.value {
-                    Value::Table(table) => check(table, keys, &path, &entry.place, problems),
+                    Value::Table(table) => check(table, *rows, &path, &entry.place, problems),
                     _ => problems.complain(
                         &entry.place,
                         format!("`{path}` must be a table"),
@@ -115,10 +110,10 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
                 }
             }
         }
-        (Kind::Tables(keys), Value::List(elements)) => {
+        (Kind::Tables(rows), Value::List(elements)) => {
             for element in elements {
                 match &element.value {
-                    Value::Table(table) => check(table, keys, path, &element.place, problems),
+                    Value::Table(table) => check(table, *rows, path, &element.place, problems),
                     _ => {
                         problems.complain(
                             &element.place,
@@ -161,13 +156,13 @@ fn complain_of_element(element: &Node, name: &str, inner: &Kind, list: &Kind, pr
     problems.complain(&element.place, format!("each of `{name}` must be {}, not {found}", inner.what()), help);
 }
 
-fn check_form(form: Form, text: &str, node: &Node, name: &str, problems: &mut Problems) {
-    let Err(help) = form.check(text) else { return };
+fn check_form(form: &AnyForm, text: &str, node: &Node, name: &str, problems: &mut Problems) {
+    let Err(help) = (form.check)(text) else { return };
     let example = form.help(name);
     let help = if help.is_empty() { example } else { help.to_owned() };
-    let is_hidden = form == Form::Secret || has_password(text) || problems.hides(&node.place);
+    let is_hidden = form.is_secret || has_password(text) || problems.hides(&node.place);
     let shown = if is_hidden { "this".to_owned() } else { format!("`{text}`") };
-    problems.complain(&node.place, format!("`{name}` must be {}, not {shown}", form.what()), help);
+    problems.complain(&node.place, format!("`{name}` must be {}, not {shown}", form.what), help);
 }
 
 fn check_choice(words: &[&str], later: &[&str], text: &str, node: &Node, name: &str, problems: &mut Problems) {
@@ -189,13 +184,13 @@ fn check_choice(words: &[&str], later: &[&str], text: &str, node: &Node, name: &
 
 fn holds_secret(kind: &Kind) -> bool {
     match kind {
-        Kind::One(form) => *form == Form::Secret,
+        Kind::One(form) => form.is_secret,
         Kind::List(inner) => holds_secret(inner),
         _ => false,
     }
 }
 
-/// Hides what stands where a secret belongs, whatever its type, unless it says where the secret is.
+/// Hides the value of a secret key, whatever its type, unless it refers to the secret by `env:` or `file:`.
 fn hide_plain(node: &Node, problems: &mut Problems) {
     match &node.value {
         Value::List(elements) => elements.iter().for_each(|element| hide_plain(element, problems)),
@@ -204,7 +199,8 @@ fn hide_plain(node: &Node, problems: &mut Problems) {
     }
 }
 
-/// Hides what is a secret by its name, or by its look, where the file chooses the names. `is_secret` says that a name around it was one of a secret.
+/// Hides values that are secrets by their name, or because they begin like credentials, where the file chooses the names.
+/// `is_secret` says that the name of a table around the value is that of a secret.
 fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
     match &node.value {
         Value::Table(table) => {
@@ -224,13 +220,13 @@ fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
     }
 }
 
-/// Whether what has this name is likely to be nobody else's business.
-pub(crate) fn is_secret_name(name: &str) -> bool {
+/// Whether a value of this name is likely to be a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Whether a text is placeholders only, perhaps behind a scheme (`Bearer {access_token}`): its secret comes later.
+/// Whether a text is placeholders only, perhaps behind a scheme (`Bearer {access_token}`), and so holds no secret itself.
 pub(crate) fn is_filled_in(text: &str) -> bool {
     let mut rest = without_scheme(text).unwrap_or(text);
     if rest.is_empty() {

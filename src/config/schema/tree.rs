@@ -1,4 +1,4 @@
-//! The file as a tree in which everything knows its place, in the order of the file.
+//! The file as a tree in which each key and value knows its place, in the order of the file.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(crate) enum Place {
     File(Range<usize>),
     /// This environment variable.
     Environment(String),
-    /// Nowhere: a declared default, or something that is missing from the whole file.
+    /// None: a declared default, or a mistake that is not about a place.
     Nowhere,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Node {
     pub(crate) value: Value,
 }
 
-/// What TOML can say.
+/// A value of TOML.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Text(String),
@@ -34,7 +34,7 @@ pub(crate) enum Value {
     Flag(bool),
     List(Vec<Node>),
     Table(Table),
-    /// What no key of ours takes: dates, infinities.
+    /// A value that JSON does not have, as it is called in a sentence: a date, an infinity.
     Other(&'static str),
 }
 

@@ -1,70 +1,140 @@
-//! Templates of calls and headers: text with `{placeholders}`, checked against those that exist where the call is made.
+//! Calls to a backend, and the templates of their texts: `{placeholders}`, checked against those that exist where the call is
+//! made.
+
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
-use crate::config::{
-    complaint::Problems,
-    form,
-    secrets::Surroundings,
-    section::Section,
-    shape,
-    tree::{Entry, Node, Place, Value},
-};
+use super::upstreams;
 use crate::{
     call::{self, Body, Piece, Placeholder, Template, TemplateError, Text},
+    config::schema::{
+        context::Context,
+        form,
+        key::{Any, Entries, Includes, List, Number, table},
+        section::Section,
+        shape::is_filled_in,
+        tree::{Entry, Node, Place, Value},
+    },
     upstream::{HeaderPiece, HeaderTemplate},
 };
 
-/// What a route's headers may ask for.
+table! {
+    /// The keys of all calls to a backend.
+    pub(crate) struct CallTable {
+        /// The name of the upstream that is called. Default: `authority.upstream`; required where there is none.
+        UPSTREAM: form::Text = optional("upstream");
+        /// The HTTP method.
+        METHOD: form::Method = default("method", "\"POST\"");
+        /// The path at the upstream; values of placeholders are percent-encoded in it.
+        PATH: form::Text = required("path");
+        /// Headers to add, e.g. `{ x-api-version = "2" }`. A value may be `"env:NAME"` or `"file:PATH"`; so may texts
+        /// of the body.
+        HEADERS: Entries<form::Text> = optional("headers");
+        /// The body as JSON, e.g. `{ device = "{device_id}" }`. A string that is only a placeholder takes the value's
+        /// type. With neither `json` nor `form` there is no body.
+        JSON: Any = optional("json");
+        /// The body as a form, instead of `json`.
+        FORM: Entries<form::Text> = optional("form");
+        /// Cookies to send, for a backend that reads its tokens there.
+        COOKIES: Entries<form::Text> = optional("cookies");
+    }
+}
+
+table! {
+    /// A call with the usual timeout.
+    pub(crate) struct PlainCallTable: CallTable {
+        /// How long the whole call may take, from connecting to the last byte of the answer.
+        TIMEOUT: form::Duration = default("timeout", "\"30s\"");
+    }
+}
+
+table! {
+    /// `[authority.refresh]`
+    pub(crate) struct RefreshTable: CallTable {
+        /// How long the whole call may take, from connecting to the last byte of the answer.
+        TIMEOUT: form::Duration = default("timeout", "\"60s\"");
+        /// Statuses of the answer that end the session; any other but 2xx, and an HTML page with any status, is an outage,
+        /// in which the session is kept.
+        REFUSED: List<Number<u16, 400, 499>> = default("refused", "[401]");
+    }
+}
+
+/// The placeholders of a route's headers.
 const HEADERS: &[&str] = &["claims."];
 
-/// Reads a call; `upstream` is the one it goes to, where that is known.
-pub(crate) fn call(
-    section: &Section<'_>,
-    upstream: Option<usize>,
+/// The upstreams that a call can go to.
+#[derive(Clone, Copy)]
+pub(crate) struct Upstreams<'u> {
+    /// All names, in the order of their indices.
+    pub(crate) names: &'u [&'u str],
+    /// The upstream of a call that names none.
+    pub(crate) own: Option<usize>,
+}
+
+/// Reads a call with the usual timeout; `known` are the placeholders that it may have.
+pub(crate) fn plain(
+    section: &Section<'_, PlainCallTable>,
+    upstreams: Upstreams<'_>,
     known: &[&str],
-    around: &mut Surroundings<'_>,
+    cx: &mut Context<'_>,
 ) -> Option<Template> {
-    let path = section.optional("path", form::text);
-    let path = path.and_then(|path| self::path(&path, section.place("path"), known, around.problems));
-    let headers = call_headers(section.entries("headers"), known, around);
-    let cookies = entries(section.entries("cookies"), known, around);
-    for entry in section.entries("cookies") {
+    call(section, section.read(&PlainCallTable::TIMEOUT), upstreams, known, cx)
+}
+
+/// Reads a call; `known` are the placeholders that it may have.
+pub(crate) fn call<S: Includes<CallTable>>(
+    section: &Section<'_, S>,
+    timeout: Duration,
+    upstreams: Upstreams<'_>,
+    known: &[&str],
+    cx: &mut Context<'_>,
+) -> Option<Template> {
+    let upstream = if section.has(&CallTable::UPSTREAM) {
+        upstreams::index(section, &CallTable::UPSTREAM, upstreams.names, cx)
+    } else {
+        upstreams.own
+    };
+    let path = section.optional(&CallTable::PATH);
+    let path = path.and_then(|path| self::path(&path, section.place(&CallTable::PATH), known, cx));
+    let headers = call_headers(section.entries(&CallTable::HEADERS), known, cx);
+    let cookies = entries(section.entries(&CallTable::COOKIES), known, cx);
+    for entry in section.entries(&CallTable::COOKIES) {
         if let Err(help) = form::cookie(&entry.name) {
-            around.problems.complain(&entry.place, format!("`{}` cannot be the name of a cookie", entry.name), help);
+            cx.complain(&entry.place, format!("`{}` cannot be the name of a cookie", entry.name), help);
         }
     }
-    let form = entries(section.entries("form"), known, around);
-    let json = section.node("json").and_then(|node| json(&node, known, around));
-    if section.has("json") && section.has("form") {
-        around.problems.complain(
-            section.place_of_key("form"),
+    let form = entries(section.entries(&CallTable::FORM), known, cx);
+    let json = section.node(&CallTable::JSON).and_then(|node| json(node, known, cx));
+    if section.has(&CallTable::JSON) && section.has(&CallTable::FORM) {
+        cx.complain(
+            section.place_of_key(&CallTable::FORM),
             "a call has one body: `json` or `form`",
             "leave one of the two out",
         );
     }
     let body = match json {
         Some(json) => Body::Json(json),
-        None if section.has("form") => Body::Form(form),
+        None if section.has(&CallTable::FORM) => Body::Form(form),
         None => Body::Empty,
     };
     Some(Template {
         upstream: upstream?,
-        method: section.read("method", form::method),
+        method: section.read(&CallTable::METHOD),
         path: path?,
         headers,
         cookies,
         body,
-        timeout: section.read("timeout", form::duration),
+        timeout,
         assertion: None,
     })
 }
 
 /// Reads a header value of a route: text and claims.
-pub(crate) fn header(text: &str, place: &Place, problems: &mut Problems) -> Option<HeaderTemplate> {
-    let pieces = written(text, place, HEADERS, problems)?.0;
-    literal_header(&pieces, place, problems)?;
+pub(crate) fn header(text: &str, place: &Place, cx: &mut Context<'_>) -> Option<HeaderTemplate> {
+    let pieces = written(text, place, HEADERS, cx)?.0;
+    literal_header(&pieces, place, cx)?;
     let piece = |piece| match piece {
         Piece::Literal(text) => Some(HeaderPiece::Literal(text)),
         Piece::Placeholder(Placeholder::Claim(name)) => Some(HeaderPiece::Claim(name)),
@@ -106,8 +176,8 @@ pub(crate) fn forbidden_header(name: &HeaderName) -> bool {
         || ["x-forwarded-", "vestibule-", "sec-websocket-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn path(path: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
-    let text = written(path, place, known, problems)?;
+fn path(path: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {
+    let text = written(path, place, known, cx)?;
     let literal = |piece: &Piece| match piece {
         Piece::Literal(text) => text.bytes().all(|b| b.is_ascii_graphic() && !b"{}\\#".contains(&b)),
         Piece::Placeholder(_) => true,
@@ -115,7 +185,7 @@ fn path(path: &str, place: &Place, known: &[&str], problems: &mut Problems) -> O
     if path.starts_with('/') && !path.starts_with("//") && text.0.iter().all(literal) {
         return Some(text);
     }
-    problems.complain(
+    cx.complain(
         place,
         "`path` must be the path of a call",
         "begin with one `/`, and leave out spaces and single braces, e.g. \"/auth/{provider}\"",
@@ -123,61 +193,54 @@ fn path(path: &str, place: &Place, known: &[&str], problems: &mut Problems) -> O
     None
 }
 
-fn call_headers(entries: &[Entry], known: &[&str], around: &mut Surroundings<'_>) -> Vec<(HeaderName, Text)> {
+fn call_headers(entries: &[Entry], known: &[&str], cx: &mut Context<'_>) -> Vec<(HeaderName, Text)> {
     let mut headers = Vec::new();
     for entry in entries {
         match form::header(&entry.name) {
             Ok(name) if forbidden_header(&name) => {
-                around.problems.complain(
+                cx.complain(
                     &entry.place,
                     format!("a call does not set the header `{name}`"),
                     "leave it out; for cookies there is `cookies`",
                 );
             }
             Ok(name) => {
-                let text = entry.node.text().and_then(|t| text(t, &entry.node.place, known, around));
-                if let Some(text) =
-                    text.filter(|text| literal_header(&text.0, &entry.node.place, around.problems).is_some())
-                {
+                let text = entry.node.text().and_then(|t| text(t, &entry.node.place, known, cx));
+                if let Some(text) = text.filter(|text| literal_header(&text.0, &entry.node.place, cx).is_some()) {
                     headers.push((name, text));
                 }
             }
             Err(help) => {
-                around.problems.complain(
-                    &entry.place,
-                    format!("`{}` cannot be the name of a header", entry.name),
-                    help,
-                );
+                cx.complain(&entry.place, format!("`{}` cannot be the name of a header", entry.name), help);
             }
         }
     }
     headers
 }
 
-fn entries(entries: &[Entry], known: &[&str], around: &mut Surroundings<'_>) -> Vec<(String, Text)> {
-    let mut read =
-        |entry: &Entry| Some((entry.name.clone(), text(entry.node.text()?, &entry.node.place, known, around)?));
+fn entries(entries: &[Entry], known: &[&str], cx: &mut Context<'_>) -> Vec<(String, Text)> {
+    let mut read = |entry: &Entry| Some((entry.name.clone(), text(entry.node.text()?, &entry.node.place, known, cx)?));
     entries.iter().filter_map(&mut read).collect()
 }
 
 /// Reads JSON with placeholders in its strings.
-pub(crate) fn json(node: &Node, known: &[&str], around: &mut Surroundings<'_>) -> Option<call::Json> {
+pub(crate) fn json(node: &Node, known: &[&str], cx: &mut Context<'_>) -> Option<call::Json> {
     Some(match &node.value {
         Value::Text(text) if is_elsewhere(text) => {
-            around.resolve(text, &node.place).map(|text| call::Json::Plain(text.into()))?
+            cx.resolve(text, &node.place).map(|text| call::Json::Plain(text.into()))?
         }
         Value::Text(text) => {
             let json = call::Json::from_value(&Json::String(text.clone()), known);
-            told(json, text, &node.place, known, around.problems)?
+            or_complain(json, text, &node.place, known, cx)?
         }
         Value::Number(number) => call::Json::Plain(Json::Number(number.clone())),
         Value::Flag(flag) => call::Json::Plain(Json::Bool(*flag)),
         Value::List(list) => {
-            let elements: Vec<_> = list.iter().map(|element| json(element, known, around)).collect();
+            let elements: Vec<_> = list.iter().map(|element| json(element, known, cx)).collect();
             call::Json::Array(elements.into_iter().collect::<Option<_>>()?)
         }
         Value::Table(table) => {
-            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, known, around));
+            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, known, cx));
             let fields: Vec<_> = table.0.iter().map(field).collect();
             call::Json::Object(fields.into_iter().map(|(name, value)| Some((name, value?))).collect::<Option<_>>()?)
         }
@@ -186,19 +249,19 @@ pub(crate) fn json(node: &Node, known: &[&str], around: &mut Surroundings<'_>) -
 }
 
 /// Reads text. What comes from elsewhere is taken as it is, braces and all: it may be a secret, of which no complaint can speak.
-pub(crate) fn text(source: &str, place: &Place, known: &[&str], around: &mut Surroundings<'_>) -> Option<Text> {
+pub(crate) fn text(source: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {
     if is_elsewhere(source) {
-        return around.resolve(source, place).map(|text| Text(vec![Piece::Literal(text)]));
+        return cx.resolve(source, place).map(|text| Text(vec![Piece::Literal(text)]));
     }
-    written(source, place, known, around.problems)
+    written(source, place, known, cx)
 }
 
 /// A text that stands where a secret would is hidden, and warned of.
-pub(crate) fn warn_of_secret(name: &str, source: &str, place: &Place, around: &mut Surroundings<'_>) {
+pub(crate) fn warn_of_secret(name: &str, source: &str, place: &Place, cx: &mut Context<'_>) {
     let name = name.to_ascii_lowercase();
     if ["authorization", "key", "secret", "token", "password"].iter().any(|word| name.contains(word)) {
-        around.problems.hide(place);
-        let _ = around.resolve_secret(source, place);
+        cx.problems.hide(place);
+        let _ = cx.resolve_secret(source, place);
     }
 }
 
@@ -207,19 +270,19 @@ pub(crate) fn is_elsewhere(source: &str) -> bool {
     source.starts_with("env:") || source.starts_with("file:")
 }
 
-fn written(source: &str, place: &Place, known: &[&str], problems: &mut Problems) -> Option<Text> {
-    told(Text::parse(source, known), source, place, known, problems)
+fn written(source: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {
+    or_complain(Text::parse(source, known), source, place, known, cx)
 }
 
 /// What was read, or a complaint of what is wrong with it.
-fn told<T>(
+fn or_complain<T>(
     read: Result<T, TemplateError>,
     source: &str,
     place: &Place,
     known: &[&str],
-    problems: &mut Problems,
+    cx: &mut Context<'_>,
 ) -> Option<T> {
-    let is_hidden = problems.hides(place) && !shape::is_filled_in(source);
+    let is_hidden = cx.problems.hides(place) && !is_filled_in(source);
     let (message, help) = match read {
         Ok(read) => return Some(read),
         // Braces of a secret, it may be.
@@ -242,15 +305,15 @@ fn told<T>(
             "use a variable of the query, and put the placeholder under `variables`".to_owned(),
         ),
     };
-    problems.complain(place, message, help);
+    cx.complain(place, message, help);
     None
 }
 
-/// `None` where a header cannot hold what stands around the placeholders; that is complained about.
-pub(crate) fn literal_header(pieces: &[Piece], place: &Place, problems: &mut Problems) -> Option<()> {
+/// `None` where a header cannot hold what stands cx the placeholders; that is complained about.
+pub(crate) fn literal_header(pieces: &[Piece], place: &Place, cx: &mut Context<'_>) -> Option<()> {
     let bad = |piece: &Piece| matches!(piece, Piece::Literal(text) if !text.is_ascii() || HeaderValue::from_str(text).is_err());
     if pieces.iter().any(bad) {
-        problems.complain(place, "a header holds visible ASCII characters only", "percent-encode the rest");
+        cx.complain(place, "a header holds visible ASCII characters only", "percent-encode the rest");
         return None;
     }
     Some(())

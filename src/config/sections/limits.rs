@@ -2,12 +2,67 @@
 
 use std::ops::RangeInclusive;
 
-use crate::config::{complaint::Problems, form, secrets::Surroundings, section::Section};
 use crate::{
+    config::schema::{
+        context::Context,
+        form,
+        key::{Always, Key, Number, table},
+        section::Section,
+    },
     endpoint::{GuessLimits, Rate},
     listen::Limits,
     oidc::AnswerSizes,
 };
+
+table! {
+    /// `[limits]`
+    pub(crate) struct LimitsTable {
+        /// Wrong guesses of one IPv4 address or IPv6 /64, of everything that is checked: passwords, ID tokens, codes,
+        /// callbacks of no login. What is right costs nothing. Past it 429 with `Retry-After`, also for what would be
+        /// right.
+        FAILURES_PER_CLIENT: form::Rate = default("failures_per_client", "\"300/h\"");
+        /// Wrong passwords for one e-mail address, from wherever; whether there is such an account makes no difference.
+        /// Past it 429, and the backend is not asked.
+        FAILURES_PER_ACCOUNT: form::Rate = default("failures_per_account", "\"100/h\"");
+        /// Connections of visitors at a time, at one instance; more wait in the kernel. Changes with a restart only.
+        CONNECTIONS: Number<u32, 1, 1_000_000> = default("connections", "20000");
+        /// Of one IPv4 address or IPv6 /64, at one instance; more are closed at once. With `proxy_protocol` the address
+        /// in its header counts; connections from `trusted_proxies` themselves are not counted. Changes with a restart
+        /// only.
+        CONNECTIONS_PER_CLIENT: Number<u32, 1, 1_000_000> = default("connections_per_client", "4096");
+        /// Requests at a time over one HTTP/2 connection; more wait. Against floods of streams that are opened and
+        /// dropped. Changes with a restart only.
+        STREAMS: Number<u32, 1, 10_000> = default("streams", "128");
+        /// Largest head of a request, target included; past it 431. Against floods of headers and cookies. From 8KiB to
+        /// 1MiB. Changes with a restart only.
+        HEADER_BYTES: form::Size = default("header_bytes", "\"32KiB\"");
+        /// Most header lines of a request; past it 431. Over HTTP/2 all lines of `Cookie` count as one. Changes with a
+        /// restart only.
+        HEADER_LINES: Number<u32, 10, 10_000> = default("header_lines", "100");
+        /// How long the head of a request may take, from its first byte (on a new connection from its acceptance) to
+        /// its last, however steadily bytes come; past it 408. Against clients that send a header a minute (Slowloris).
+        /// Changes with a restart only.
+        HEADER_TIMEOUT: form::Duration = default("header_timeout", "\"10s\"");
+        /// Bytes a second that a request's body has to bring on average while it is waited for, after the first ten
+        /// seconds and until the upstream's answer begins; below it 408. Against bodies that never end (R.U.D.Y.).
+        /// `"0B"` is no minimum; a route can have its own.
+        BODY_RATE: form::Size = default("body_rate", "\"256B\"");
+        /// How long a connection may be open between two requests. Longer than a load balancer keeps its own (60s as a
+        /// rule), so that it is the balancer that closes. Changes with a restart only.
+        IDLE_TIMEOUT: form::Duration = default("idle_timeout", "\"75s\"");
+        /// How long a client may take none of the bytes that are ready for it; then the connection is cut, over HTTP/2
+        /// the stream, which has to take 16 KiB in this time. Against clients that read a byte a minute. Changes with a
+        /// restart only.
+        WRITE_TIMEOUT: form::Duration = default("write_timeout", "\"60s\"");
+        /// How long a TLS handshake may take. Against handshakes that are begun and left. Changes with a restart only.
+        TLS_TIMEOUT: form::Duration = default("tls_timeout", "\"5s\"");
+        /// Largest answer of the authority or a provider with tokens or a profile in it; a larger one is cut off and
+        /// counts as none. Against answers without an end. From 1KiB to 64MiB.
+        ANSWER_BYTES: form::Size = default("answer_bytes", "\"64KiB\"");
+        /// The same for what a provider publishes: its metadata and keys.
+        DOCUMENT_BYTES: form::Size = default("document_bytes", "\"1MiB\"");
+    }
+}
 
 /// What concerns sockets: how many there may be, in all and of one client, and what each may use up.
 pub(crate) struct Sockets {
@@ -17,56 +72,64 @@ pub(crate) struct Sockets {
 }
 
 /// Reads the limits of guesses.
-pub(crate) fn guesses(section: &Section<'_>) -> GuessLimits {
+pub(crate) fn guesses(section: &Section<'_, LimitsTable>) -> GuessLimits {
     let rate = |key| {
-        let (most, window) = section.read(key, form::rate);
+        let (most, window) = section.read(key);
         Rate { most, window }
     };
-    GuessLimits { per_client: rate("failures_per_client"), per_account: rate("failures_per_account") }
+    GuessLimits {
+        per_client: rate(&LimitsTable::FAILURES_PER_CLIENT),
+        per_account: rate(&LimitsTable::FAILURES_PER_ACCOUNT),
+    }
 }
 
 /// Reads the limits of connections.
-pub(crate) fn of_sockets(section: &Section<'_>, around: &mut Surroundings<'_>) -> Sockets {
-    let span = |key| section.read(key, form::duration);
-    let head_bytes = size(section, "header_bytes", 8 << 10..=1 << 20, around.problems);
+pub(crate) fn of_sockets(section: &Section<'_, LimitsTable>, cx: &mut Context<'_>) -> Sockets {
+    let period = |key| section.read(key);
+    let head_bytes = size(section, &LimitsTable::HEADER_BYTES, 8 << 10..=1 << 20, cx);
     Sockets {
-        connections: section.number("connections"),
-        connections_per_client: section.number("connections_per_client"),
+        connections: section.read(&LimitsTable::CONNECTIONS),
+        connections_per_client: section.read(&LimitsTable::CONNECTIONS_PER_CLIENT),
         limits: Limits {
-            handshake: span("tls_timeout"),
-            head: span("header_timeout"),
-            idle: span("idle_timeout"),
-            stalled: span("write_timeout"),
+            handshake: period(&LimitsTable::TLS_TIMEOUT),
+            head: period(&LimitsTable::HEADER_TIMEOUT),
+            idle: period(&LimitsTable::IDLE_TIMEOUT),
+            stalled: period(&LimitsTable::WRITE_TIMEOUT),
             head_bytes: u32::try_from(head_bytes).unwrap_or(u32::MAX),
-            head_lines: section.number("header_lines"),
-            streams: section.number("streams"),
+            head_lines: section.read(&LimitsTable::HEADER_LINES),
+            streams: section.read(&LimitsTable::STREAMS),
             ..Limits::default()
         },
     }
 }
 
 /// Reads how large the answers of providers and backends may be.
-pub(crate) fn answers(section: &Section<'_>, around: &mut Surroundings<'_>) -> AnswerSizes {
+pub(crate) fn answers(section: &Section<'_, LimitsTable>, cx: &mut Context<'_>) -> AnswerSizes {
     let mut read = |key| {
-        let size = size(section, key, 1 << 10..=64 << 20, around.problems);
+        let size = size(section, key, 1 << 10..=64 << 20, cx);
         usize::try_from(size).unwrap_or(usize::MAX)
     };
-    AnswerSizes { answer: read("answer_bytes"), document: read("document_bytes") }
+    AnswerSizes { answer: read(&LimitsTable::ANSWER_BYTES), document: read(&LimitsTable::DOCUMENT_BYTES) }
 }
 
 /// Reads the least number of bytes a second that a request's body has to bring; 0 is no minimum.
-pub(crate) fn body_rate(section: &Section<'_>) -> u64 {
-    section.read("body_rate", form::size)
+pub(crate) fn body_rate(section: &Section<'_, LimitsTable>) -> u64 {
+    section.read(&LimitsTable::BODY_RATE)
 }
 
-fn size(section: &Section<'_>, key: &str, range: RangeInclusive<u64>, problems: &mut Problems) -> u64 {
-    let size = section.read(key, form::size);
+fn size(
+    section: &Section<'_, LimitsTable>,
+    key: &Key<LimitsTable, form::Size, Always>,
+    range: RangeInclusive<u64>,
+    cx: &mut Context<'_>,
+) -> u64 {
+    let size = section.read(key);
     if !range.contains(&size) {
-        let (least, most) = (range.start() >> 10, range.end() >> 10);
-        problems.complain(
+        let (name, least, most) = (key.row.name, range.start() >> 10, range.end() >> 10);
+        cx.complain(
             section.place(key),
-            format!("`{key}` must be a size from {least}KiB to {most}KiB"),
-            format!("write a size in this range, or leave out `{key}`"),
+            format!("`{name}` must be a size from {least}KiB to {most}KiB"),
+            format!("write a size in this range, or leave out `{name}`"),
         );
     }
     size
@@ -77,16 +140,16 @@ mod tests {
     use std::{path::Path, time::Duration};
 
     use super::*;
-    use crate::config::{Environment, START, keys, tree};
+    use crate::config::{Environment, sections::RootTable, tests::read_tables};
 
     fn read(text: &str) -> (GuessLimits, Sockets, u64, AnswerSizes, String) {
-        let table = tree::read(text).unwrap();
-        let section = Section::root(keys::ROOT, &table, &START).section("limits");
-        let (environment, mut problems) = (Environment::new(), Problems::default());
-        let mut around = Surroundings { environment: &environment, folder: Path::new(""), problems: &mut problems };
-        let (sockets, answers) = (of_sockets(&section, &mut around), answers(&section, &mut around));
-        let (guesses, body_rate) = (guesses(&section), body_rate(&section));
-        (guesses, sockets, body_rate, answers, problems.finish("gateway.toml", text).to_string())
+        let (read, complaints) = read_tables(text, Path::new(""), &Environment::new(), |root, cx| {
+            let section = root.section(&RootTable::LIMITS);
+            let (sockets, answers) = (of_sockets(&section, cx), answers(&section, cx));
+            (guesses(&section), sockets, body_rate(&section), answers)
+        });
+        let (guesses, sockets, body_rate, answers) = read;
+        (guesses, sockets, body_rate, answers, complaints.to_string())
     }
 
     #[test]

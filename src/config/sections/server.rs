@@ -1,16 +1,64 @@
-//! `[server]` and `[telemetry]`: sockets, the public address, certificates, logs.
+//! `[server]`: sockets, the public address, certificates.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use ipnet::IpNet;
 use url::Url;
 
-use crate::config::{form, limits::Sockets, secrets::Surroundings, section::Section, tree::Place};
+use super::{forms, limits::Sockets};
 use crate::{
+    config::schema::{
+        context::Context,
+        form,
+        key::{Flag, Key, List, Table, table},
+        section::Section,
+        tree::Place,
+    },
     hygiene::is_loopback,
     listen::{self, CertificateError, TlsFiles},
-    telemetry::{self, Format, Output},
 };
+
+table! {
+    /// `[server]`
+    pub(crate) struct ServerTable {
+        /// The IP address and port where visitors, or the load balancer, connect; `0.0.0.0` and `[::]` are all
+        /// interfaces.
+        LISTEN: form::Address = required("listen");
+        /// The address that visitors type, without a path: links, redirects and cookies follow it. `http` on loopback
+        /// only.
+        PUBLIC_URL: form::Origin = required("public_url");
+        /// Further hosts that are accepted, e.g. `"vestibule:8080"`; any other is answered 421.
+        HOSTS: List<forms::Host> = default("hosts", "[]");
+        /// `/livez`, `/readyz` and `/metrics`, by http and without a login; loopback as a rule. Absent: none.
+        ADMIN_LISTEN: form::Address = optional("admin_listen");
+        /// `/livez` and `/readyz` alone, for a load balancer. Absent: none.
+        HEALTH_LISTEN: form::Address = optional("health_listen");
+        /// Load balancers whose `X-Forwarded-*` is believed; the visitor is the first address from the right of
+        /// `X-Forwarded-For` that is not listed. None: whoever connects is the visitor.
+        TRUSTED_PROXIES: List<form::Network> = default("trusted_proxies", "[]");
+        /// Whether connections from `trusted_proxies` begin with a PROXY protocol header (version 1 or 2).
+        PROXY_PROTOCOL: Flag = default("proxy_protocol", "false");
+        /// How long running requests may go on after SIGTERM and `drain_delay`; then they are cut.
+        DRAIN: form::Delay = default("drain", "\"30s\"");
+        /// How long connections are still accepted after SIGTERM, while `/readyz` says 503, so that load balancers
+        /// notice. Default `"5s"`, and `"0s"` where everything is on loopback.
+        DRAIN_DELAY: form::Delay = optional("drain_delay");
+        /// The certificate. Absent: plain HTTP, for loopback or behind a load balancer that has the certificate.
+        TLS: Table<TlsTable> = optional("tls");
+    }
+}
+
+table! {
+    /// `[server.tls]`
+    pub(crate) struct TlsTable {
+        /// The certificate chain in PEM, the own one first; a path relative to the folder of `gateway.toml`. A renewed
+        /// file is picked up without a restart.
+        CERT: forms::File = required("cert");
+        /// The private key of the certificate, in PEM; read anew with it.
+        KEY: forms::File = required("key");
+        later "acme";
+    }
+}
 
 /// What `[server]` says, as far as it is well-formed.
 pub(crate) struct Server {
@@ -39,26 +87,27 @@ impl Server {
 }
 
 /// Reads `[server]`.
-pub(crate) fn server(section: &Section<'_>, sockets: Sockets, around: &mut Surroundings<'_>) -> Server {
-    let public_url = section.optional("public_url", form::origin);
-    let listen = section.optional("listen", form::address);
-    let admin_listen = section.optional("admin_listen", form::address);
-    let health_listen = section.optional("health_listen", form::address);
+pub(crate) fn server(section: &Section<'_, ServerTable>, sockets: Sockets, cx: &mut Context<'_>) -> Server {
+    let public_url = section.optional(&ServerTable::PUBLIC_URL);
+    let listen = section.optional(&ServerTable::LISTEN);
+    let admin_listen = section.optional(&ServerTable::ADMIN_LISTEN);
+    let health_listen = section.optional(&ServerTable::HEALTH_LISTEN);
     let local_url = public_url.as_ref().is_none_or(is_loopback);
     let local =
         local_url && [listen, admin_listen, health_listen].iter().flatten().all(|address| address.ip().is_loopback());
-    let trusted_proxies = section.values("trusted_proxies", form::network);
-    let proxy_protocol = section.flag("proxy_protocol");
+    let trusted_proxies = section.values(&ServerTable::TRUSTED_PROXIES);
+    let proxy_protocol = section.read(&ServerTable::PROXY_PROTOCOL);
 
-    check_addresses(
-        section,
-        [("listen", listen), ("admin_listen", admin_listen), ("health_listen", health_listen)],
-        around,
-    );
+    let addresses = [
+        (ServerTable::LISTEN, listen),
+        (ServerTable::ADMIN_LISTEN, admin_listen),
+        (ServerTable::HEALTH_LISTEN, health_listen),
+    ];
+    check_addresses(section, addresses, cx);
     let http = public_url.as_ref().is_some_and(|url| url.scheme() == "http");
     if http && !local {
-        around.problems.complain(
-            section.place("public_url"),
+        cx.complain(
+            section.place(&ServerTable::PUBLIC_URL),
             "cookies over http are allowed only where `public_url` and every listen address are on loopback",
             if local_url {
                 "listen on 127.0.0.1 (admin_listen and health_listen too), or use an https address"
@@ -67,24 +116,24 @@ pub(crate) fn server(section: &Section<'_>, sockets: Sockets, around: &mut Surro
             },
         );
     }
-    if http && section.has("tls") {
-        around.problems.complain(
-            section.place("public_url"),
+    if http && section.has(&ServerTable::TLS) {
+        cx.complain(
+            section.place(&ServerTable::PUBLIC_URL),
             "`public_url` is http, but `[server.tls]` has a certificate",
             "write `public_url = \"https://…\"`, or leave out `[server.tls]`",
         );
     }
     if proxy_protocol && trusted_proxies.is_empty() {
-        around.problems.complain(
-            section.place("proxy_protocol"),
+        cx.complain(
+            section.place(&ServerTable::PROXY_PROTOCOL),
             "`proxy_protocol` believes `trusted_proxies` alone, and there are none",
             "write `trusted_proxies = [\"10.0.0.7\"]` with the load balancer's address",
         );
     }
 
     let delay = if local { Duration::ZERO } else { Duration::from_secs(5) };
-    let tls = section.section("tls");
-    let files = tls.is_present().then(|| tls_files(&tls, around)).flatten();
+    let tls = section.section(&ServerTable::TLS);
+    let files = tls.is_present().then(|| tls_files(&tls, cx)).flatten();
     let listen = listen.map(|listen| listen::Settings {
         listen,
         tls: files,
@@ -92,16 +141,16 @@ pub(crate) fn server(section: &Section<'_>, sockets: Sockets, around: &mut Surro
         health_listen,
         proxy_protocol,
         trusted_proxies: trusted_proxies.clone(),
-        drain: section.read("drain", form::delay),
-        drain_delay: section.optional("drain_delay", form::delay).unwrap_or(delay),
+        drain: section.read(&ServerTable::DRAIN),
+        drain_delay: section.optional(&ServerTable::DRAIN_DELAY).unwrap_or(delay),
         connections: sockets.connections,
         connections_per_client: sockets.connections_per_client,
         limits: sockets.limits,
     });
     Server {
         public_url,
-        place: section.place("public_url").clone(),
-        hosts: section.values("hosts", form::host),
+        place: section.place(&ServerTable::PUBLIC_URL).clone(),
+        hosts: section.values(&ServerTable::HOSTS),
         trusted_proxies,
         listen,
         local_url,
@@ -109,32 +158,24 @@ pub(crate) fn server(section: &Section<'_>, sockets: Sockets, around: &mut Surro
     }
 }
 
-/// Reads `[telemetry]`.
-pub(crate) fn telemetry(section: &Section<'_>, around: &Surroundings<'_>) -> telemetry::Settings {
-    let log = section.section("log");
-    let output = match log.read("output", form::text).as_str() {
-        "stdout" => Output::Stdout,
-        "stderr" => Output::Stderr,
-        path => Output::File(around.path(path)),
-    };
-    let format = if log.read("format", form::text) == "text" { Format::Text } else { Format::Json };
-    telemetry::Settings { format, level: log.read("level", form::level), output }
-}
-
-fn check_addresses(section: &Section<'_>, addresses: [(&str, Option<SocketAddr>); 3], around: &mut Surroundings<'_>) {
-    for (index, (name, address)) in addresses.iter().enumerate() {
-        let same =
-            |(_, other): &&(&str, Option<SocketAddr>)| address.is_some_and(|a| a.port() != 0) && other == address;
-        if let Some((other, _)) = addresses[..index].iter().find(same) {
-            around.problems.complain(
-                section.place(name),
-                format!("`{name}` is the address of `{other}`"),
+fn check_addresses(
+    section: &Section<'_, ServerTable>,
+    addresses: [(Key<ServerTable, form::Address>, Option<SocketAddr>); 3],
+    cx: &mut Context<'_>,
+) {
+    for (index, (key, address)) in addresses.iter().enumerate() {
+        let name = key.row.name;
+        let is_same = |other: &Option<SocketAddr>| address.is_some_and(|a| a.port() != 0) && other == address;
+        if let Some((other, _)) = addresses[..index].iter().find(|(_, other)| is_same(other)) {
+            cx.complain(
+                section.place(key),
+                format!("`{name}` is the address of `{}`", other.row.name),
                 "give it a port of its own",
             );
         }
-        if *name == "admin_listen" && address.is_some_and(|address| !address.ip().is_loopback()) {
-            around.problems.warn(
-                section.place(name),
+        if name == ServerTable::ADMIN_LISTEN.row.name && address.is_some_and(|address| !address.ip().is_loopback()) {
+            cx.warn(
+                section.place(key),
                 "whoever reaches `admin_listen` sees the metrics without a login",
                 "listen on 127.0.0.1; `health_listen` is for load balancers",
             );
@@ -142,33 +183,33 @@ fn check_addresses(section: &Section<'_>, addresses: [(&str, Option<SocketAddr>)
     }
 }
 
-fn tls_files(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<TlsFiles> {
-    let path = |key| section.optional(key, form::text).map(|path| around.path(&path));
-    let (cert, key) = (path("cert"), path("key"));
+fn tls_files(section: &Section<'_, TlsTable>, cx: &mut Context<'_>) -> Option<TlsFiles> {
+    let path = |key: &Key<_, forms::File>| section.optional(key).map(|path| cx.path(&path));
+    let (cert, key) = (path(&TlsTable::CERT), path(&TlsTable::KEY));
     let files = TlsFiles { cert: cert?, key: key? };
+    let of = |path: &Path| {
+        if path == files.cert { (&TlsTable::CERT, "certificate") } else { (&TlsTable::KEY, "private key") }
+    };
     for fault in files.faults() {
-        let of = |path: &Path| if path == files.cert { ("cert", "certificate") } else { ("key", "private key") };
-        let (key, message, help) = match &fault {
+        match &fault {
             CertificateError::File { path, source } => {
                 let (key, what) = of(path);
-                let message = format!("the file of the {what} cannot be read: {}", source.kind());
-                (key, message, "relative paths start at the folder of this file; the file must be readable for the user that vestibule runs as".to_owned())
+                cx.complain_of_unreadable(section.place(key), &format!("the file of the {what}"), source);
             }
             CertificateError::Pem { path, .. } => {
                 let (key, what) = of(path);
-                (
-                    key,
+                cx.complain(
+                    section.place(key),
                     format!("there is no {what} in this file"),
                     format!("the file holds the {what} in PEM (`-----BEGIN …`)"),
-                )
+                );
             }
-            CertificateError::Pair(source) => (
-                "key",
+            CertificateError::Pair(source) => cx.complain(
+                section.place(&TlsTable::KEY),
                 format!("certificate and key do not work together: {source}"),
-                "give the key that the certificate was made for".to_owned(),
+                "give the key that the certificate was made for",
             ),
-        };
-        around.problems.complain(section.place(key), message, help);
+        }
     }
     Some(files)
 }

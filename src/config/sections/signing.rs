@@ -1,16 +1,33 @@
 //! `[signing]`: the private keys of the gateway's own JWTs.
 
-use crate::config::{Config, form, secrets::Surroundings, section::Section};
-use crate::signing::{BadSigningKey, SigningKey};
+use crate::{
+    config::schema::{
+        context::Context,
+        form,
+        key::{List, table},
+        section::Section,
+    },
+    signing::{BadSigningKey, SigningKey},
+};
+
+table! {
+    /// `[signing]`
+    pub(crate) struct SigningTable {
+        /// Private keys in PKCS#8 PEM (P-256 for ES256, or Ed25519 for EdDSA), e.g.
+        /// `["file:/run/secrets/signing.pem"]`; `vestibule keygen --signing` prints one. The first signs, all are
+        /// published. Absent: one key for each of `session.keys`, derived from it.
+        KEYS: List<form::Secret> = optional("keys");
+    }
+}
 
 /// Reads `[signing] keys`; none where they are derived.
-pub(crate) fn signing(section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<SigningKey> {
+pub(crate) fn signing(section: &Section<'_, SigningTable>, cx: &mut Context<'_>) -> Vec<SigningKey> {
     let mut keys: Vec<SigningKey> = Vec::new();
-    for (text, place) in section.list("keys", form::text) {
-        let Some(pem) = around.resolve_secret(&text, &place) else { continue };
+    for (source, place) in section.list(&SigningTable::KEYS) {
+        let Some(pem) = cx.resolve_secret(&source.0, &place) else { continue };
         match SigningKey::from_pem(&pem) {
             Ok(key) if keys.iter().any(|other| other.id() == key.id()) => {
-                around.problems.complain(&place, "this key is listed twice", "leave one of the two out");
+                cx.complain(&place, "this key is listed twice", "leave one of the two out");
             }
             Ok(key) => keys.push(key),
             Err(error) => {
@@ -20,23 +37,13 @@ pub(crate) fn signing(section: &Section<'_>, around: &mut Surroundings<'_>) -> V
                     }
                     BadSigningKey::Kind | BadSigningKey::Broken => "`vestibule keygen --signing` prints a good one",
                 };
-                around.problems.complain(&place, error.to_string(), help);
+                cx.complain(&place, error.to_string(), help);
             }
         }
     }
-    if section.is_empty_list("keys") {
+    if section.is_empty_list(&SigningTable::KEYS) {
         let help = "leave it out for keys that are derived from `session.keys`";
-        around.problems.complain(section.place("keys"), "without a key nothing can be signed", help);
+        cx.complain(section.place(&SigningTable::KEYS), "without a key nothing can be signed", help);
     }
     keys
-}
-
-impl Config {
-    /// The keys of the gateway's own signature, never none: those that are listed, else one for each session key.
-    pub fn signing_keys(&self) -> Vec<SigningKey> {
-        if self.signing.is_empty() {
-            return self.session.keys.iter().map(SigningKey::derived).collect();
-        }
-        self.signing.clone()
-    }
 }

@@ -1,26 +1,79 @@
-//! `[store]`: where it is, and what happens while it is away.
+//! `[store]`: which store, where it is, and what happens while it cannot be reached.
 
-use crate::config::{form, secrets::Surroundings, section::Section};
+use super::forms;
 use crate::{
+    config::schema::{
+        context::Context,
+        form,
+        key::{AnyKey, Choice, Word as _, table, words},
+        section::Section,
+    },
     secret::Secret,
     session::StoreDown,
     store::{self, Settings},
 };
 
-/// A kind of server, with the beginnings of its addresses.
+table! {
+    /// `[store]`
+    pub(crate) struct StoreTable {
+        /// `memory`: in this process alone, so for one instance; a restart forgets it. `file`: in a file of this
+        /// machine, for one instance; it survives a restart and a crash. `redis` and `postgres`: on a server that all
+        /// instances share; they also share `session.keys`.
+        KIND: Choice<StoreKind> = default("kind", "\"memory\"");
+        /// The file, for `kind = "file"`: made if it is not there, in a folder that must be. One instance has it at a
+        /// time.
+        PATH: forms::File = default("path", "\"vestibule.redb\"");
+        /// The server, for `kind = "redis"` or `"postgres"`: `redis://HOST:PORT/DB`,
+        /// `redis-sentinel://HOST,HOST/SERVICE/DB`, `redis-cluster://HOST,HOST`, each with `rediss` for TLS;
+        /// `postgres://USER@HOST:PORT/DATABASE`. With a password in it, say where it is: `env:NAME` or `file:PATH`.
+        URL: form::Secret = optional("url");
+        /// What happens to refreshes while the store cannot be reached. `wait`: nothing is refreshed ahead, and an
+        /// expired access token gets 503 with its cookies kept. `refresh`: every instance refreshes by itself, for an
+        /// authority whose refresh tokens stay the same. Codes and limits get 503 either way.
+        STORE_DOWN: Choice<StoreDown> = default("store_down", "\"wait\"");
+    }
+}
+
+/// Where the counters, leases and ended sessions are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StoreKind {
+    Memory,
+    File,
+    Redis,
+    Postgres,
+}
+
+words! {
+    StoreKind:
+    "memory" => Self::Memory,
+    "file" => Self::File,
+    "redis" => Self::Redis,
+    "postgres" => Self::Postgres,
+}
+
+words! { StoreDown: "wait" => Self::Wait, "refresh" => Self::Refresh }
+
+impl StoreKind {
+    /// Whether several instances can share it.
+    pub(crate) fn is_shared(self) -> bool {
+        matches!(self, Self::Redis | Self::Postgres)
+    }
+}
+
+/// How the addresses of a kind of server are written.
 struct Server {
-    kind: &'static str,
+    kind: StoreKind,
     schemes: &'static [&'static str],
     example: &'static str,
 }
 
 const REDIS: Server = Server {
-    kind: "redis",
+    kind: StoreKind::Redis,
     schemes: &["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"],
     example: "redis://127.0.0.1:6379/0",
 };
 const POSTGRES: Server = Server {
-    kind: "postgres",
+    kind: StoreKind::Postgres,
     schemes: &["postgres", "postgresql"],
     example: "postgres://vestibule@127.0.0.1:5432/vestibule",
 };
@@ -31,51 +84,44 @@ impl Server {
     }
 }
 
-/// Reads `[store]`; `lacks_keys` says that each instance would make a session key of its own.
-pub(crate) fn store(section: &Section<'_>, lacks_keys: bool, around: &mut Surroundings<'_>) -> Option<Settings> {
-    let kind = section.read("kind", form::text);
-    if !["memory", "file", "redis", "postgres"].contains(&kind.as_str()) {
+/// Reads `[store]`.
+pub(crate) fn store(section: &Section<'_, StoreTable>, cx: &mut Context<'_>) -> Option<Settings> {
+    if section.is_malformed(&StoreTable::KIND) {
         return None;
     }
-    let is_server = [REDIS, POSTGRES].iter().any(|server| server.kind == kind);
-    for (key, is_used, whose) in
-        [("path", kind == "file", "\"file\""), ("url", is_server, "\"redis\" and \"postgres\"")]
-    {
-        if section.has(key) && !is_used {
-            let message = format!("a store of `kind = \"{kind}\"` has no `{key}`");
-            around.problems.complain(
+    let kind = section.read(&StoreTable::KIND);
+    let needless: [(&dyn AnyKey<Table = StoreTable>, _, _); 2] = [
+        (&StoreTable::PATH, kind != StoreKind::File, "\"file\""),
+        (&StoreTable::URL, !kind.is_shared(), "\"redis\" and \"postgres\""),
+    ];
+    for (key, is_needless, whose) in needless {
+        if section.has(key) && is_needless {
+            let name = key.name();
+            cx.complain(
                 section.place_of_key(key),
-                message,
-                format!("leave it out; `{key}` is for {whose}"),
+                format!("a store of `kind = \"{}\"` has no `{name}`", kind.word()),
+                format!("leave it out; `{name}` is for {whose}"),
             );
         }
     }
-    if is_server && lacks_keys {
-        around.problems.warn(
-            section.place("kind"),
-            "several instances share a store, but without `session.keys` none can read the cookies of another",
-            "write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`, with the same key for all of them",
-        );
-    }
-    let (settings, key, help) = match kind.as_str() {
-        "file" => (file(section, around)?, "path", "write another `path`".to_owned()),
-        "redis" => (Settings::Redis { url: url(&REDIS, section, around)? }, "url", REDIS.help()),
-        "postgres" => (Settings::Postgres { url: url(&POSTGRES, section, around)? }, "url", POSTGRES.help()),
-        _ => return Some(Settings::Memory),
+    let (settings, place, help) = match kind {
+        StoreKind::Memory => return Some(Settings::Memory),
+        StoreKind::File => (file(section, cx)?, section.place(&StoreTable::PATH), "write another `path`".to_owned()),
+        StoreKind::Redis => {
+            (Settings::Redis { url: url(&REDIS, section, cx)? }, section.place(&StoreTable::URL), REDIS.help())
+        }
+        StoreKind::Postgres => {
+            (Settings::Postgres { url: url(&POSTGRES, section, cx)? }, section.place(&StoreTable::URL), POSTGRES.help())
+        }
     };
     if let Err(error) = store::judge(&settings) {
-        around.problems.complain(section.place(key), error.to_string(), help);
+        cx.complain(place, error.to_string(), help);
     }
     Some(settings)
 }
 
-/// What happens to refreshes while the store is away.
-pub(crate) fn store_down(section: &Section<'_>) -> StoreDown {
-    if section.read("store_down", form::text) == "refresh" { StoreDown::Refresh } else { StoreDown::Wait }
-}
-
-fn file(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Settings> {
-    let path = around.path(&section.read("path", form::text));
+fn file(section: &Section<'_, StoreTable>, cx: &mut Context<'_>) -> Option<Settings> {
+    let path = cx.path(&section.read(&StoreTable::PATH));
     let fault = if path.is_dir() {
         Some("the store's file is a folder")
     } else if path.parent().is_none_or(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
@@ -84,8 +130,8 @@ fn file(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Settings
         None
     };
     if let Some(fault) = fault {
-        around.problems.complain(
-            section.place("path"),
+        cx.complain(
+            section.place(&StoreTable::PATH),
             fault,
             "make the folder, or write another `path`; relative paths start at the folder of this file",
         );
@@ -94,31 +140,32 @@ fn file(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Settings
     Some(Settings::File { path })
 }
 
-fn url(server: &Server, section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Secret> {
-    let Some(text) = section.optional("url", form::text) else {
-        let message = format!("a store of `kind = \"{}\"` needs a `url`", server.kind);
-        around.problems.complain(section.place("kind"), message, server.help());
+fn url(server: &Server, section: &Section<'_, StoreTable>, cx: &mut Context<'_>) -> Option<Secret> {
+    let Some(source) = section.optional(&StoreTable::URL) else {
+        let message = format!("a store of `kind = \"{}\"` needs a `url`", server.kind.word());
+        cx.complain(section.place(&StoreTable::KIND), message, server.help());
         return None;
     };
-    let place = section.place("url");
-    let url = if has_password(&text) {
-        around.resolve_secret(&text, place)?
+    let place = section.place(&StoreTable::URL);
+    // An address without a password is no secret, and may stand in the file.
+    let url = if has_password(&source.0) {
+        cx.resolve_secret(&source.0, place)?
     } else {
-        Secret::new(around.indirect(section, "url")?)
+        Secret::new(cx.resolve(&source.0, place)?)
     };
     let is_known = url.expose().split_once("://").is_some_and(|(scheme, rest)| {
         !rest.is_empty() && server.schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme))
     });
     if !is_known {
-        let message = format!("`url` is no address that a store of `kind = \"{}\"` can have", server.kind);
+        let message = format!("`url` is no address that a store of `kind = \"{}\"` can have", server.kind.word());
         let help = format!("it begins with {}; {}", listed(server.schemes), server.help());
-        around.problems.complain(place, message, help);
+        cx.complain(place, message, help);
         return None;
     }
     Some(url)
 }
 
-/// Whether an address has a password in it: behind its user, or as a parameter.
+/// Whether an address has a password in it, after its user or as a parameter.
 fn has_password(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let behind_user = rest.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));

@@ -3,13 +3,19 @@
 use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
 use super::{
-    key::{Key, Need},
+    schema::{
+        complaint::Lines,
+        key::Keys as _,
+        kind::{Kind as KeyKind, Need, Row, Rows},
+        shape, tree,
+    },
     *,
 };
 use crate::{
     authority::{CodeLogin, VerifyKeys},
     call::{Body, Json, Piece, Placeholder, Text},
     oidc::{self, Allow, Preset, TokenAuth},
+    route::Access,
     secret::Secret,
     session::StoreDown,
     store,
@@ -754,63 +760,98 @@ fn a_file_that_is_not_there_is_complained_about() {
     assert!(complaints.to_string().starts_with("error: /nowhere/gateway.toml cannot be read: "), "{complaints}");
 }
 
+/// What `read` makes of the tables of `text`, without looking at unknown or malformed keys first, and what is said.
+pub(super) fn read_tables<T>(
+    text: &str,
+    folder: &Path,
+    environment: &Environment,
+    read: impl FnOnce(&Section<'_, RootTable>, &mut Context<'_>) -> T,
+) -> (T, Complaints) {
+    read_prepared(text, folder, environment, |_, _| {}, read)
+}
+
+/// The same, with the settings of the environment and after the shape check.
+pub(super) fn read_checked_tables<T>(
+    text: &str,
+    folder: &Path,
+    environment: &Environment,
+    read: impl FnOnce(&Section<'_, RootTable>, &mut Context<'_>) -> T,
+) -> (T, Complaints) {
+    let prepare = |table: &mut tree::Table, problems: &mut Problems| {
+        FORMAT.prepare::<RootTable>(table, environment, problems);
+    };
+    read_prepared(text, folder, environment, prepare, read)
+}
+
+fn read_prepared<T>(
+    text: &str,
+    folder: &Path,
+    environment: &Environment,
+    prepare: impl FnOnce(&mut tree::Table, &mut Problems),
+    read: impl FnOnce(&Section<'_, RootTable>, &mut Context<'_>) -> T,
+) -> (T, Complaints) {
+    let lines = Lines::of(text);
+    let mut cx = Context::new(environment, folder, &lines, FORMAT.program);
+    let mut table = tree::read(text).unwrap();
+    prepare(&mut table, &mut cx.problems);
+    let read = read(&Section::root(&table, &schema::START), &mut cx);
+    (read, cx.problems.finish("gateway.toml", text))
+}
+
 #[test]
 fn every_declared_default_is_one_that_the_file_could_have() {
-    fn check(keys: &'static [Key]) {
-        for key in keys {
-            if let Need::Default(text) = key.need {
-                let node = tree::read_value(text).unwrap_or_else(|| panic!("{}: {text}", key.name));
-                let entry = tree::Entry { name: key.name.to_owned(), place: Place::Nowhere, node };
+    fn check(rows: Rows) {
+        for row in rows.iter() {
+            if let Need::Default(text) = row.need {
+                let node = tree::read_value(text).unwrap_or_else(|| panic!("{}: {text}", row.name));
+                let entry = tree::Entry { name: row.name.to_owned(), place: Place::Nowhere, node };
                 let mut problems = Problems::default();
-                let table = Table(vec![entry]);
-                let only: &'static [Key] = std::slice::from_ref(key);
-                shape::check(&table, only, "test", &Place::Nowhere, &mut problems);
+                shape::check(&tree::Table(vec![entry]), only(row), "test", &Place::Nowhere, &mut problems);
                 assert_eq!(said(&problems.finish("", "").errors), "");
             }
-            check(key.kind.keys());
+            check(row.kind.rows());
         }
     }
-    check(keys::ROOT);
+    check(RootTable::ROWS);
 }
 
 #[test]
 fn every_declared_key_is_read() {
-    const READERS: &[&str] = &[
-        include_str!("../sections/authority/mod.rs"),
-        include_str!("../sections/authority/gateway.rs"),
-        include_str!("../mod.rs"),
-        include_str!("../sections/limits.rs"),
-        include_str!("../sections/otp/email/mod.rs"),
-        include_str!("../sections/otp/channel.rs"),
-        include_str!("../sections/providers/oauth2.rs"),
-        include_str!("../sections/otp/mod.rs"),
-        include_str!("../sections/pages.rs"),
-        include_str!("../sections/providers/mod.rs"),
-        include_str!("../sections/server.rs"),
-        include_str!("../sections/session.rs"),
-        include_str!("../sections/otp/sms/mod.rs"),
-        include_str!("../sections/otp/sms/http.rs"),
-        include_str!("../sections/store.rs"),
-        include_str!("../sections/signing.rs"),
-        include_str!("../sections/call.rs"),
-        include_str!("../sections/routes.rs"),
-    ];
-    fn check(keys: &[Key]) {
-        use key::Kind;
-        for key in keys.iter().filter(|key| !matches!(key.kind, Kind::Later)) {
-            // One word alone is no choice: `shape` sees to it that no other stands there.
-            let no_choice =
-                matches!(key.kind, Kind::Choice([_], _) | Kind::Table([Key { kind: Kind::Choice([_], _), .. }, ..]));
-            let literal = format!("\"{}\"", key.name);
-            assert!(
-                no_choice || READERS.iter().any(|source| source.contains(&literal)),
-                "nothing reads `{}`",
-                key.name
-            );
-            check(key.kind.keys());
+    /// Read by nobody: one word alone is no choice, and the shape check allows no other.
+    const NO_CHOICE: &str = "SessionTable::STORE";
+    let readers: String = source_files().iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    fn check(rows: Rows, readers: &str) {
+        for group in rows.0 {
+            for row in group.rows.iter().filter(|row| !matches!(row.kind, KeyKind::Later)) {
+                let key = format!("{}::{}", group.table, row.name.to_uppercase());
+                assert!(key == NO_CHOICE || readers.contains(&key), "nothing reads `{key}`");
+                check(row.kind.rows(), readers);
+            }
         }
     }
-    check(keys::ROOT);
+    check(RootTable::ROWS, &readers);
+}
+
+/// A table with this key alone.
+fn only(row: &'static Row) -> Rows {
+    let group = schema::kind::Group { table: "only", rows: std::slice::from_ref(row) };
+    Rows(Vec::leak(vec![group]))
+}
+
+/// The program's files of this module.
+fn source_files() -> Vec<std::path::PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![top("src/config")]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true if path.ends_with("tests") => {}
+                true => folders.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    files
 }
 
 fn top(path: &str) -> std::path::PathBuf {

@@ -1,109 +1,120 @@
-//! `[authority.gateway]`: the tokens that the gateway issues itself, and the channels whose codes log in.
+//! `[authority.gateway]`: the tokens that the gateway issues itself.
 
 use std::time::Duration;
 
-use crate::authority::{CLAIMS, CodeLogin, Gateway, OWN_CLAIMS};
-use crate::config::{
-    authority::Issuer, form, providers, secrets::Surroundings, section::Section, server::Server, template,
+use super::super::{
+    allow::{self, AllowTable},
+    call,
+    server::Server,
+    session::Lifetimes,
 };
+use crate::{
+    authority::{CLAIMS, CodeLogin, Gateway, OWN_CLAIMS},
+    config::schema::{
+        context::Context,
+        form,
+        key::{Any, AnyKey, Entries, Named, table},
+        section::Section,
+    },
+};
+
+table! {
+    /// `[authority.gateway]`
+    pub(crate) struct GatewayTable {
+        /// What the tokens have as `iss`. Default: `server.public_url`, without a slash at its end.
+        ISSUER: form::Text = optional("issuer");
+        /// What the tokens have as `aud`. Default: `server.public_url`, likewise.
+        AUDIENCE: form::Text = optional("audience");
+        /// How long an access token lives. It cannot be called back: keep it short.
+        ACCESS_TOKEN_LIFETIME: form::Duration = default("access_token_lifetime", "\"10m\"");
+        /// The role of whoever has none of `roles`.
+        DEFAULT_ROLE: form::Text = default("default_role", "\"user\"");
+        /// Who has which role, e.g. `roles.admin = { emails = ["boss@example.com"] }`; read anew at each refresh. The
+        /// claim `roles` has all that are met, `role` the first in the order of the file.
+        ROLES: Named<AllowTable> = optional("roles");
+        /// Further claims of the access token, e.g. `{ email = "{claims.email}" }`; without it `email`,
+        /// `email_verified`, `name`, `phone_number` and `phone_number_verified` go along where they are known. What is
+        /// not known is left out. Placeholders: `{provider}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`,
+        /// `{claims.NAME}`.
+        CLAIMS: Entries<Any> = optional("claims");
+    }
+}
 
 /// Access tokens that live longer are warned of.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
-/// The channels whose codes log in, with who may come in by them.
-pub(crate) fn code_logins(
-    root: &Section<'_>,
-    issuer: Issuer,
-    server: &Server,
-    around: &mut Surroundings<'_>,
-) -> Vec<CodeLogin> {
-    let mut logins = Vec::new();
-    for channel in ["sms", "email"] {
-        let section = root.section("otp").section(channel);
-        if !section.is_present() || section.read("purpose", form::text) != "login" {
-            continue;
-        }
-        let help = if channel == "sms" { providers::PHONES } else { providers::EMAILS };
-        let allow = providers::allow(&section, help, around);
-        match issuer {
-            Issuer::Backend => {}
-            Issuer::Gateway => providers::complain_of_unsaid_allow(&section.named_as(channel), help, server, around),
-            Issuer::Provider => around.problems.complain(
-                section.place("purpose"),
-                "the authority `provider` has no tokens for a code",
-                "write `[authority]` with `kind = \"backend\"` or `kind = \"gateway\"`, or another `purpose`",
-            ),
-        }
-        logins.push(CodeLogin { channel, allow });
-    }
-    logins
-}
-
 /// Reads `[authority.gateway]`.
-pub(crate) fn gateway(
-    section: &Section<'_>,
-    session: &Section<'_>,
+pub(super) fn gateway(
+    section: &Section<'_, GatewayTable>,
+    lifetimes: Lifetimes,
     server: &Server,
     codes: Vec<CodeLogin>,
-    around: &mut Surroundings<'_>,
+    cx: &mut Context<'_>,
 ) -> Option<Gateway> {
     let public_url = server.public_url.as_ref()?.origin().ascii_serialization();
-    let access_token_lifetime = section.read("access_token_lifetime", form::duration);
+    let access_token_lifetime = section.read(&GatewayTable::ACCESS_TOKEN_LIFETIME);
     if access_token_lifetime < Duration::from_secs(1) {
-        around.problems.complain(
-            section.place("access_token_lifetime"),
+        cx.complain(
+            section.place(&GatewayTable::ACCESS_TOKEN_LIFETIME),
             "a token's times are whole seconds",
             "write `access_token_lifetime = \"10m\"`",
         );
     }
     if access_token_lifetime > LONG {
-        around.problems.warn(
-            section.place("access_token_lifetime"),
+        cx.warn(
+            section.place(&GatewayTable::ACCESS_TOKEN_LIFETIME),
             "an access token cannot be called back: whoever has one keeps it this long, logged out or not",
             "write `access_token_lifetime = \"10m\"`; it is refreshed by itself",
         );
     }
-    for key in ["issuer", "audience", "default_role"] {
-        if section.has(key) && section.optional(key, form::text).is_some_and(|text| text.trim().is_empty()) {
-            around.problems.complain(section.place(key), format!("`{key}` is empty"), "leave it out for the default");
+    let texts = [
+        section.optional(&GatewayTable::ISSUER),
+        section.optional(&GatewayTable::AUDIENCE),
+        section.has(&GatewayTable::DEFAULT_ROLE).then(|| section.read(&GatewayTable::DEFAULT_ROLE)),
+    ];
+    let keys: [&dyn AnyKey<Table = GatewayTable>; 3] =
+        [&GatewayTable::ISSUER, &GatewayTable::AUDIENCE, &GatewayTable::DEFAULT_ROLE];
+    for (key, text) in keys.into_iter().zip(texts) {
+        if text.is_some_and(|text| text.trim().is_empty()) {
+            cx.complain(section.place(key), format!("`{}` is empty", key.name()), "leave it out for the default");
         }
     }
     Some(Gateway {
-        issuer: section.optional("issuer", form::text).unwrap_or_else(|| public_url.clone()),
-        audience: section.optional("audience", form::text).unwrap_or(public_url),
+        issuer: section.optional(&GatewayTable::ISSUER).unwrap_or_else(|| public_url.clone()),
+        audience: section.optional(&GatewayTable::AUDIENCE).unwrap_or(public_url),
         access_token_lifetime,
-        default_role: section.read("default_role", form::text),
-        roles: section.named("roles").map(|role| (role.name.to_owned(), self::role(&role, around))).collect(),
-        claims: section.has("claims").then(|| claims(section, around)),
+        default_role: section.read(&GatewayTable::DEFAULT_ROLE),
+        roles: section.named(&GatewayTable::ROLES).map(|role| (role.name.to_owned(), self::role(&role, cx))).collect(),
+        claims: section.has(&GatewayTable::CLAIMS).then(|| claims(section, cx)),
         codes,
-        refresh_grace: session.read("refresh_grace", form::delay),
-        idle: session.read("idle", form::duration),
-        absolute: session.read("absolute", form::duration),
+        refresh_grace: lifetimes.refresh_grace,
+        idle: lifetimes.idle,
+        absolute: lifetimes.absolute,
     })
 }
 
-fn role(role: &Section<'_>, around: &mut Surroundings<'_>) -> crate::oidc::Allow {
+fn role(role: &Section<'_, AllowTable>, cx: &mut Context<'_>) -> crate::oidc::Allow {
     if role.name.trim().is_empty() {
         let help = "write `roles.admin = { emails = [\"boss@example.com\"] }`";
-        around.problems.complain(role.own_place(), "a role needs a name", help);
+        cx.complain(role.own_place(), "a role needs a name", help);
     }
-    let who = providers::listed(role, around);
-    if providers::is_empty(&who) {
+    let who = allow::listed(role, cx);
+    if allow::is_empty(&who) {
         let help = format!("write `roles.{} = {{ emails = [\"boss@example.com\"] }}`", role.name);
-        around.problems.complain(role.own_place(), format!("nobody has the role `{}`", role.name), help);
+        cx.complain(role.own_place(), format!("nobody has the role `{}`", role.name), help);
     }
     who
 }
 
-fn claims(section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<(String, crate::call::Json)> {
+fn claims(section: &Section<'_, GatewayTable>, cx: &mut Context<'_>) -> Vec<(String, crate::call::Json)> {
     let mut claims = Vec::new();
-    for entry in section.entries("claims") {
+    for entry in section.entries(&GatewayTable::CLAIMS) {
         if OWN_CLAIMS.contains(&entry.name.as_str()) {
             let message = format!("the gateway sets the claim `{}` itself", entry.name);
             let help = if entry.name.starts_with("role") { "roles are given under `roles`" } else { "leave it out" };
-            around.problems.complain(&entry.place, message, help);
+            cx.complain(&entry.place, message, help);
         }
-        let template = template::json(&entry.node, CLAIMS, around);
+        let template = call::json(&entry.node, CLAIMS, cx);
         claims.extend(template.map(|template| (entry.name.clone(), template)));
     }
     claims

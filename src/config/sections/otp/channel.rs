@@ -1,164 +1,177 @@
-//! What `[otp.sms]` and `[otp.email]` share: the order of their ways, their texts in two languages, and the outbox.
+//! What `[otp.sms]` and `[otp.email]` share: what codes are for, who may log in by them, the call that tells the backend,
+//! and the order of senders.
 
-use crate::config::{
-    form,
-    key::{closest, quoted},
-    secrets::Surroundings,
-    section::Section,
-    server::Server,
-    tree::Place,
+use super::{
+    super::{
+        allow::{self, AllowTable, Anyone, EMAILS, PHONES},
+        authority::Issuer,
+        call::{self, CallTable, PlainCallTable, Upstreams},
+        server::Server,
+    },
+    outbox::OutboxTable,
 };
 use crate::{
-    hygiene::is_loopback,
-    otp::deliver::{OutboxSettings, Texts, placeholders},
+    authority::{CodeLogin, OTP_NOTIFY},
+    call::{Piece, Placeholder, Template, Text},
+    config::schema::{
+        context::Context,
+        form,
+        key::{AnyKey, Choice, Either, Includes, List, Table, Word as _, table, words},
+        kind::{closest, quoted},
+        section::Section,
+        tree::Place,
+    },
+    otp::{ChannelSettings, Purpose},
 };
 
-/// The ways of a channel that are configured, in the order in which they are tried. `names` are the tables that can be ways.
-pub(crate) fn order(section: &Section<'_>, names: &[&'static str], around: &mut Surroundings<'_>) -> Vec<&'static str> {
-    let start = |name: &&&'static str| match section.place_of_key(name) {
+table! {
+    /// What both channels have.
+    pub(crate) struct ChannelTable {
+        /// `verify`: whoever is logged in proves an address, and the backend is told (`notify`). `login`: the address
+        /// is who they are. `prove`: a proof for a sign-up form, without a session.
+        PURPOSE: Choice<Purpose> = default("purpose", "\"verify\"");
+        /// Who may come in with `purpose = "login"`: `"anyone"`, or lists of which every one that is given must be met.
+        /// Needed with authority `gateway` as soon as `public_url` is not on loopback.
+        ALLOW: Either<Choice<Anyone>, AllowTable> = optional("allow");
+        /// With `purpose = "verify"`: the call, as the visitor, that tells the backend of the verified address; unless
+        /// it is answered 2xx the code is not spent. It carries `vestibule-assertion`. Placeholders: `{channel}`,
+        /// `{address}`, `{address_e164}`, `{access_token}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.
+        NOTIFY: Table<PlainCallTable> = optional("notify");
+        /// Who sends: the first, and the next one when it fails. Default: every one that is configured, in the order of
+        /// the file.
+        ORDER: List<form::Text> = optional("order");
+        /// For development on loopback only: messages are not sent but written to a file, or posted to a server of this
+        /// machine.
+        OUTBOX: Table<OutboxTable> = optional("outbox");
+    }
+}
+
+words! { Purpose: "verify" => Self::Verify, "login" => Self::Login, "prove" => Self::Prove }
+
+/// Reads who may log in by codes of this channel; `None` where its codes do not log in.
+pub(super) fn login(
+    channel: &'static str,
+    section: &Section<'_, ChannelTable>,
+    issuer: Issuer,
+    server: &Server,
+    cx: &mut Context<'_>,
+) -> Option<CodeLogin> {
+    if !section.is_present() || section.read(&ChannelTable::PURPOSE) != Purpose::Login {
+        return None;
+    }
+    let help = if channel == "sms" { PHONES } else { EMAILS };
+    let allow = allow::allow(section, &ChannelTable::ALLOW, help, cx);
+    match issuer {
+        Issuer::Backend => {}
+        Issuer::Gateway => allow::complain_of_missing((section, &ChannelTable::ALLOW), channel, help, server, cx),
+        Issuer::Provider => cx.complain(
+            section.place(&ChannelTable::PURPOSE),
+            "the authority `provider` has no tokens for a code",
+            "write `[authority]` with `kind = \"backend\"` or `kind = \"gateway\"`, or another `purpose`",
+        ),
+    }
+    Some(CodeLogin { channel, allow })
+}
+
+/// Reads what both channels have, but for the order and the outbox. `login` is what [`login`] read.
+pub(super) fn channel(
+    section: &Section<'_, ChannelTable>,
+    login: Option<&CodeLogin>,
+    upstreams: Upstreams<'_>,
+    cx: &mut Context<'_>,
+) -> Option<ChannelSettings> {
+    let purpose = section.read(&ChannelTable::PURPOSE);
+    let bound: [(&dyn AnyKey<Table = ChannelTable>, _); 2] =
+        [(&ChannelTable::ALLOW, Purpose::Login), (&ChannelTable::NOTIFY, Purpose::Verify)];
+    for (key, wanted) in bound {
+        if section.has(key) && purpose != wanted {
+            let (name, wanted) = (key.name(), wanted.word());
+            let message = format!("`{name}` is for `purpose = \"{wanted}\"`, and this one is \"{}\"", purpose.word());
+            cx.complain(section.place_of_key(key), message, "leave it out, or write the other purpose");
+        }
+    }
+    let notify = section.section(&ChannelTable::NOTIFY);
+    let notify = if notify.is_present() { Some(self::notify(&notify, upstreams, cx)?) } else { None };
+    Some(ChannelSettings { purpose, allow: login.and_then(|login| login.allow.clone()), notify })
+}
+
+/// The call as the visitor: it carries the visitor's access token, unless the file sets the header.
+fn notify(section: &Section<'_, PlainCallTable>, upstreams: Upstreams<'_>, cx: &mut Context<'_>) -> Option<Template> {
+    if upstreams.own.is_none() && !section.has(&CallTable::UPSTREAM) {
+        let help = format!("write `upstream = \"NAME\"`; there are {}", quoted(upstreams.names));
+        cx.complain(section.own_place(), "`upstream` is missing in `notify`", help);
+    }
+    let mut template = call::plain(section, upstreams, OTP_NOTIFY, cx)?;
+    template.assertion = Some("otp.notify");
+    if template.headers.iter().all(|(name, _)| *name != http::header::AUTHORIZATION) {
+        let bearer = vec![Piece::Literal("Bearer ".to_owned()), Piece::Placeholder(Placeholder::AccessToken)];
+        template.headers.push((http::header::AUTHORIZATION, Text(bearer)));
+    }
+    Some(template)
+}
+
+/// A table that configures a sender `T`.
+pub(super) struct Candidate<'t, T> {
+    sender: T,
+    name: &'static str,
+    is_in_file: bool,
+    is_table: bool,
+    place: &'t Place,
+}
+
+impl<'t, T> Candidate<'t, T> {
+    /// The table under `key`, present or not.
+    pub(super) fn new<S: Includes<K::Table>, K: AnyKey>(section: &Section<'t, S>, key: &K, sender: T) -> Self {
+        let name = key.name();
+        let node = section.node(key);
+        let is_table = node.is_some_and(|node| node.table().is_some());
+        Self { sender, name, is_in_file: node.is_some(), is_table, place: section.place_of_key(key) }
+    }
+}
+
+/// The configured senders of a channel, in the order in which they are tried: that of `order`, else of the file.
+pub(super) fn order<T: Copy>(
+    section: &Section<'_, ChannelTable>,
+    candidates: &[Candidate<'_, T>],
+    cx: &mut Context<'_>,
+) -> Vec<T> {
+    let start = |candidate: &&Candidate<'_, T>| match candidate.place {
         Place::File(range) => range.start,
         Place::Environment(_) | Place::Nowhere => usize::MAX,
     };
-    let mut configured: Vec<_> = names.iter().filter(|name| section.section(name).is_present()).collect();
+    let names: Vec<_> = candidates.iter().map(|candidate| candidate.name).collect();
+    let mut configured: Vec<_> = candidates.iter().filter(|candidate| candidate.is_table).collect();
     configured.sort_by_key(start);
-    if configured.is_empty() && names.iter().all(|name| !section.has(name)) {
-        let message = "there is nothing that could send the codes";
+    if candidates.iter().all(|candidate| !candidate.is_in_file) {
         let tables: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         let help = format!("write one of the tables {} below this one", tables.join(", "));
-        around.problems.complain(section.own_place(), message, help);
+        cx.complain(section.own_place(), "there is nothing that could send the codes", help);
     }
-    if !section.has("order") {
-        return configured.into_iter().copied().collect();
+    if !section.has(&ChannelTable::ORDER) {
+        return configured.iter().map(|candidate| candidate.sender).collect();
     }
-    let mut ordered: Vec<&'static str> = Vec::new();
-    for (name, place) in section.list("order", form::text) {
-        let help = match closest(&name, names.iter().copied()) {
-            Some(meant) => format!("did you mean \"{meant}\"?"),
-            None => format!("there are {}", quoted(names)),
+    let mut ordered: Vec<&Candidate<'_, T>> = Vec::new();
+    for (name, place) in section.list(&ChannelTable::ORDER) {
+        let Some(known) = candidates.iter().find(|candidate| candidate.name == name) else {
+            let help = match closest(&name, names.iter().copied()) {
+                Some(meant) => format!("did you mean \"{meant}\"?"),
+                None => format!("there are {}", quoted(&names)),
+            };
+            cx.complain(&place, format!("nothing is called `{name}` here"), help);
+            continue;
         };
-        match names.iter().find(|known| **known == name) {
-            None => around.problems.complain(&place, format!("nothing is called `{name}` here"), help),
-            Some(known) if ordered.contains(known) => {
-                around.problems.complain(&place, format!("`{name}` is listed twice"), "leave one of the two out");
-            }
-            Some(known) if !section.has(known) => {
-                let help = format!("write its table, or leave \"{name}\" out");
-                around.problems.complain(&place, format!("`{name}` is not configured"), help);
-            }
-            Some(known) => ordered.push(known),
+        if ordered.iter().any(|listed| listed.name == name) {
+            cx.complain(&place, format!("`{name}` is listed twice"), "leave one of the two out");
+        } else if known.is_in_file {
+            ordered.push(known);
+        } else {
+            let help = format!("write its table, or leave \"{name}\" out");
+            cx.complain(&place, format!("`{name}` is not configured"), help);
         }
     }
-    for unused in configured.iter().filter(|name| !ordered.contains(*name)) {
-        let message = format!("`{unused}` is never used: it is not in `order`");
-        around.problems.complain(section.place_of_key(unused), message, "add it to `order`, or leave it out");
+    for unused in configured.iter().filter(|candidate| ordered.iter().all(|listed| listed.name != candidate.name)) {
+        let message = format!("`{}` is never used: it is not in `order`", unused.name);
+        cx.complain(unused.place, message, "add it to `order`, or leave it out");
     }
-    ordered
-}
-
-/// Reads an `outbox`, which both channels have.
-pub(crate) fn outbox(section: &Section<'_>, server: &Server, around: &mut Surroundings<'_>) -> Option<OutboxSettings> {
-    if !server.local {
-        around.problems.complain(
-            section.own_place(),
-            "an outbox shows codes to whoever can read it: it is for development, with `public_url` and every listen address on loopback",
-            "leave it out, and write how messages are really sent",
-        );
-        return None;
-    }
-    if !section.has("url") {
-        return Some(OutboxSettings::File(around.path(&section.read("path", form::text))));
-    }
-    if section.has("path") {
-        around.problems.complain(
-            section.place_of_key("path"),
-            "an outbox is a file (`path`) or a server (`url`)",
-            "leave one of the two out",
-        );
-    }
-    let url = section.optional("url", form::url)?;
-    if !is_loopback(&url) {
-        around.problems.complain(
-            section.place("url"),
-            "an outbox is on this machine",
-            "write an address on loopback, e.g. \"http://127.0.0.1:8025/\"",
-        );
-        return None;
-    }
-    Some(OutboxSettings::Url(url))
-}
-
-/// Reads a text in Korean and English under `key`; one that is given alone is for everybody. `must` is a placeholder that has to be in it.
-/// `None` where there is none, too.
-pub(crate) fn texts(
-    section: &Section<'_>,
-    key: &str,
-    known: &[&str],
-    must: Option<&str>,
-    around: &mut Surroundings<'_>,
-) -> Option<Texts> {
-    pair(section, key, around, |text, place, around| {
-        check_template(&text, place, known, must, around)?;
-        Some(text)
-    })
-}
-
-/// The texts under `key`, each made of what the file says by `read`.
-pub(crate) fn pair(
-    section: &Section<'_>,
-    key: &str,
-    around: &mut Surroundings<'_>,
-    mut read: impl FnMut(String, &Place, &mut Surroundings<'_>) -> Option<String>,
-) -> Option<Texts> {
-    let section = section.section(key);
-    if !section.is_present() {
-        return None;
-    }
-    if !section.has("ko") && !section.has("en") {
-        around.problems.complain(
-            section.own_place(),
-            format!("`{key}` has no text"),
-            format!("write `{key} = {{ ko = \"…\", en = \"…\" }}`, or one of the two, or leave it out"),
-        );
-        return None;
-    }
-    let mut language = |language| {
-        let text = section.optional(language, form::text)?;
-        read(text, section.place(language), around)
-    };
-    let (korean, english) = (language("ko"), language("en"));
-    if korean.is_none() && section.has("ko") || english.is_none() && section.has("en") {
-        return None;
-    }
-    let first = korean.clone().or_else(|| english.clone())?;
-    Some(Texts { korean: korean.unwrap_or_else(|| first.clone()), english: english.unwrap_or(first) })
-}
-
-/// Checks that the placeholders of a template are `known`, and that `must` is among them.
-pub(crate) fn check_template(
-    template: &str,
-    place: &Place,
-    known: &[&str],
-    must: Option<&str>,
-    around: &mut Surroundings<'_>,
-) -> Option<()> {
-    let mut good = true;
-    let mut complain = |message: String, help: String| {
-        good = false;
-        around.problems.complain(place, message, help);
-    };
-    for name in placeholders(template).filter(|name| !known.contains(name)) {
-        let all: Vec<_> = known.iter().map(|name| format!("`{{{name}}}`")).collect();
-        let help = match closest(name, known.iter().copied()) {
-            Some(meant) => format!("did you mean `{{{meant}}}`?"),
-            None => format!("here there are {}", all.join(", ")),
-        };
-        complain(format!("there is no `{{{name}}}` here"), help);
-    }
-    if let Some(must) = must.filter(|must| placeholders(template).all(|name| name != *must)) {
-        complain(
-            format!("this message does not have the {must} in it"),
-            format!("write `{{{must}}}` where it belongs"),
-        );
-    }
-    good.then_some(())
+    ordered.iter().map(|candidate| candidate.sender).collect()
 }

@@ -1,67 +1,133 @@
-//! `[otp]`: one-time codes, how many are sent, and what those of each channel are for.
+//! `[otp]`: one-time codes, how many are sent, and their two channels.
 
-use http::header;
-
-use crate::config::{authority, form, key, mail, messages, secrets::Surroundings, section::Section, server::Server};
+use super::{authority::Issuer, call::Upstreams, server::Server};
 use crate::{
-    authority::{CodeLogin, OTP_NOTIFY},
-    call::{Piece, Placeholder, Template, Text},
+    authority::CodeLogin,
+    config::schema::{
+        context::Context,
+        form,
+        key::{List, Number, Table, table},
+        section::Section,
+    },
     otp::{
-        Channel, ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings,
-        SmsChannel,
+        Channel, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
         deliver::{PLACEHOLDERS, SmsWay},
     },
     pages::To,
 };
 
-pub(crate) mod channel;
-pub(crate) mod email;
-pub(crate) mod sms;
+mod channel;
+mod email;
+mod outbox;
+mod sms;
+mod texts;
 
-/// What `[otp]` leans on in the rest of the file.
-pub(crate) struct Context<'c, 't> {
-    pub(crate) authority: Section<'t>,
-    /// The channels whose codes log in, as the authority knows them.
-    pub(crate) code_logins: &'c [CodeLogin],
-    pub(crate) pages: Section<'t>,
+pub(crate) use channel::ChannelTable;
+use email::EmailTable;
+use sms::SmsTable;
+
+table! {
+    /// `[otp]`
+    pub(crate) struct OtpTable {
+        /// How long a code is valid; at most 10 minutes.
+        LIFETIME: form::Duration = default("lifetime", "\"3m\"");
+        /// How long an address waits for the next code. Sending the same code again does not wait.
+        COOLDOWN: form::Delay = default("cooldown", "\"60s\"");
+        /// Wrong tries that end a code.
+        ATTEMPTS: Number<u32, 1, 10> = default("attempts", "5");
+        /// Countries whose mobile numbers get codes (ISO 3166-1, e.g. `"KR"`); numbers without a country code are of
+        /// the first.
+        COUNTRIES: List<form::Text> = default("countries", "[\"KR\"]");
+        /// Messages on one day (UTC), whatever else is allowed: the most that an attack can cost.
+        DAILY_CAP: Number<u32, 1, 100_000_000> = default("daily_cap", "1000");
+        /// Messages sent: codes sent again count, verifying does not.
+        LIMITS: Table<OtpLimitsTable> = optional("limits");
+        /// What the `proof` of a verified address has as `aud`.
+        PROOF_AUDIENCE: form::Text = default("proof_audience", "\"vestibule-proof\"");
+        /// Codes by SMS. Absent: none.
+        SMS: Table<SmsTable> = optional("sms");
+        /// Codes by e-mail. Absent: none.
+        EMAIL: Table<EmailTable> = optional("email");
+    }
+}
+
+table! {
+    /// `[otp.limits]`
+    pub(crate) struct OtpLimitsTable {
+        /// To one address.
+        PER_ADDRESS: form::Rate = default("per_address", "\"5/h\"");
+        /// For one client (IPv6: a /64).
+        PER_IP: form::Rate = default("per_ip", "\"20/h\"");
+        /// To the numbers of one country. Default: a tenth of `total` for each but the first of `countries`.
+        PER_COUNTRY: form::Rate = optional("per_country");
+        /// In all; half of it is kept for whoever has a session, or a browser that has logged in before.
+        TOTAL: form::Rate = default("total", "\"1000/h\"");
+    }
+}
+
+/// What `[otp]` needs of the rest of the file.
+pub(crate) struct Rest<'c> {
     pub(crate) server: &'c Server,
-    /// The names that calls can use.
-    pub(crate) upstreams: &'c [&'c str],
+    /// `pages.name`.
+    pub(crate) site: Option<String>,
+    /// The channels whose codes log in.
+    pub(crate) logins: &'c [CodeLogin],
+    /// The upstreams of calls; the authority's own is where a call goes that names none.
+    pub(crate) upstreams: Upstreams<'c>,
+}
+
+impl Rest<'_> {
+    fn login(&self, channel: &str) -> Option<&CodeLogin> {
+        self.logins.iter().find(|login| login.channel == channel)
+    }
+}
+
+/// Both channels, present or not, each with what the file calls it.
+pub(crate) fn channels<'t>(section: &Section<'t, OtpTable>) -> [(&'static str, Section<'t, ChannelTable>); 2] {
+    [("sms", section.section(&OtpTable::SMS).shared()), ("email", section.section(&OtpTable::EMAIL).shared())]
+}
+
+/// The channels whose codes log in, with who may log in by them.
+pub(crate) fn logins(
+    section: &Section<'_, OtpTable>,
+    issuer: Issuer,
+    server: &Server,
+    cx: &mut Context<'_>,
+) -> Vec<CodeLogin> {
+    let logins = channels(section).into_iter();
+    logins.filter_map(|(name, section)| channel::login(name, &section, issuer, server, cx)).collect()
 }
 
 /// Reads `[otp]`; where there is none it has no channels.
-pub(crate) fn otp(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) -> Option<Settings> {
-    let lifetime = section.read("lifetime", form::duration);
+pub(crate) fn otp(section: &Section<'_, OtpTable>, rest: &Rest<'_>, cx: &mut Context<'_>) -> Option<Settings> {
+    let lifetime = section.read(&OtpTable::LIFETIME);
     if lifetime > LONGEST_LIFETIME {
-        around.problems.complain(
-            section.place("lifetime"),
+        cx.complain(
+            section.place(&OtpTable::LIFETIME),
             "a code that lives longer than 10 minutes can be found out or overheard",
             "write `lifetime = \"3m\"`",
         );
     }
-    let countries = countries(section, around);
-    check_audience(section, context, around);
-    let (sms_section, email_section) = (section.section("sms"), section.section("email"));
-    if section.is_present() && !sms_section.is_present() && !email_section.is_present() {
-        around.problems.warn(section.own_place(), "codes have no way to travel", "write `[otp.sms]` or `[otp.email]`");
+    let countries = countries(section, cx);
+    let (sms, email) = (section.section(&OtpTable::SMS), section.section(&OtpTable::EMAIL));
+    if section.is_present() && !sms.is_present() && !email.is_present() {
+        cx.warn(section.own_place(), "codes have no way to travel", "write `[otp.sms]` or `[otp.email]`");
     }
-    // Both are read before either is missed.
-    let sms = if sms_section.is_present() { sms_channel(&sms_section, context, around).map(Some) } else { Some(None) };
+    // Both channels are read before one that failed ends this.
+    let sms = if sms.is_present() { sms_channel(&sms, rest, cx).map(Some) } else { Some(None) };
     if let Some(Some(sms)) = &sms {
-        warn_of_korean_ways(section, sms, around);
+        warn_of_foreign_countries(section, sms, cx);
     }
-    let email =
-        if email_section.is_present() { email_channel(&email_section, context, around).map(Some) } else { Some(None) };
-    let name = context.pages.optional("name", form::text);
-    let host = || context.server.public_url.as_ref()?.host_str().map(str::to_owned);
+    let email = if email.is_present() { email_channel(&email, rest, cx).map(Some) } else { Some(None) };
+    let host = || rest.server.public_url.as_ref()?.host_str().map(str::to_owned);
     Some(Settings {
         lifetime,
-        cooldown: section.read("cooldown", form::delay),
-        attempts: section.number("attempts"),
-        addresses: Rules { countries, bare_domains: context.server.local },
+        cooldown: section.read(&OtpTable::COOLDOWN),
+        attempts: section.read(&OtpTable::ATTEMPTS),
+        addresses: Rules { countries, bare_domains: rest.server.local },
         limits: limits(section),
-        proof_audience: section.read("proof_audience", form::text),
-        site: name.or_else(host).unwrap_or_default(),
+        proof_audience: section.read(&OtpTable::PROOF_AUDIENCE),
+        site: rest.site.clone().or_else(host).unwrap_or_default(),
         sms: sms?,
         email: email?,
     })
@@ -78,80 +144,35 @@ pub(crate) fn pages(settings: &Settings) -> Vec<To> {
         .collect()
 }
 
-fn sms_channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) -> Option<SmsChannel> {
-    let channel = channel("sms", section, context, around);
-    let text = messages::texts(section, "text", PLACEHOLDERS, Some("code"), around);
-    let delivery = sms::sms(section, context.server, around);
+fn sms_channel(section: &Section<'_, SmsTable>, rest: &Rest<'_>, cx: &mut Context<'_>) -> Option<SmsChannel> {
+    let channel = channel::channel(&section.shared(), rest.login("sms"), rest.upstreams, cx);
+    let text = texts::texts(section, &SmsTable::TEXT, PLACEHOLDERS, Some("code"), cx);
+    let delivery = sms::sms(section, rest.server, cx);
     Some(SmsChannel { channel: channel?, text, delivery: delivery? })
 }
 
-fn email_channel(
-    section: &Section<'_>,
-    context: &Context<'_, '_>,
-    around: &mut Surroundings<'_>,
-) -> Option<EmailChannel> {
-    let channel = channel("email", section, context, around);
-    let delivery = mail::mail(section, context.server, around);
+fn email_channel(section: &Section<'_, EmailTable>, rest: &Rest<'_>, cx: &mut Context<'_>) -> Option<EmailChannel> {
+    let channel = channel::channel(&section.shared(), rest.login("email"), rest.upstreams, cx);
+    let delivery = email::mail(section, rest.server, cx);
     Some(EmailChannel { channel: channel?, delivery: delivery? })
 }
 
-fn channel(
-    name: &str,
-    section: &Section<'_>,
-    context: &Context<'_, '_>,
-    around: &mut Surroundings<'_>,
-) -> Option<ChannelSettings> {
-    let purpose = match section.read("purpose", form::text).as_str() {
-        "login" => Purpose::Login,
-        "prove" => Purpose::Prove,
-        _ => Purpose::Verify,
-    };
-    for (key, of, wanted) in [("allow", "login", Purpose::Login), ("notify", "verify", Purpose::Verify)] {
-        if section.has(key) && purpose != wanted {
-            let message = format!("`{key}` is for `purpose = \"{of}\"`, and this one is \"{}\"", purpose.as_str());
-            around.problems.complain(section.place_of_key(key), message, "leave it out, or write the other purpose");
-        }
-    }
-    // Complained about, where need be, together with the authority.
-    let allow = context.code_logins.iter().find(|login| login.channel == name).and_then(|login| login.allow.clone());
-    let notify = section.section("notify");
-    let notify = if notify.is_present() { Some(self::notify(&notify, context, around)?) } else { None };
-    Some(ChannelSettings { purpose, allow, notify })
-}
-
-/// The call as the visitor: it carries the visitor's access token, unless the file says what stands there.
-fn notify(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) -> Option<Template> {
-    let of_authority = context.authority.optional("upstream", form::text);
-    let own = of_authority.and_then(|name| context.upstreams.iter().position(|upstream| *upstream == name));
-    if own.is_none() && !section.has("upstream") {
-        let help = format!("write `upstream = \"NAME\"`; there are {}", key::quoted(context.upstreams));
-        around.problems.complain(section.own_place(), "`upstream` is missing in `notify`", help);
-    }
-    let mut template = authority::call(section, own, context.upstreams, OTP_NOTIFY, around)?;
-    template.assertion = Some("otp.notify");
-    if template.headers.iter().all(|(name, _)| *name != header::AUTHORIZATION) {
-        let bearer = vec![Piece::Literal("Bearer ".to_owned()), Piece::Placeholder(Placeholder::AccessToken)];
-        template.headers.push((header::AUTHORIZATION, Text(bearer)));
-    }
-    Some(template)
-}
-
-fn countries(section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<Country> {
-    if section.is_empty_list("countries") {
-        around.problems.complain(
-            section.place("countries"),
+fn countries(section: &Section<'_, OtpTable>, cx: &mut Context<'_>) -> Vec<Country> {
+    if section.is_empty_list(&OtpTable::COUNTRIES) {
+        cx.complain(
+            section.place(&OtpTable::COUNTRIES),
             "without a country no number gets a code",
             "write `countries = [\"KR\"]`, or leave it out",
         );
     }
     let mut countries: Vec<Country> = Vec::new();
-    for (code, place) in section.list("countries", form::text) {
+    for (code, place) in section.list(&OtpTable::COUNTRIES) {
         match Country::parse(&code) {
             Some(country) if countries.contains(&country) => {
-                around.problems.complain(&place, format!("`{code}` is listed twice"), "leave one of the two out");
+                cx.complain(&place, format!("`{code}` is listed twice"), "leave one of the two out");
             }
             Some(country) => countries.push(country),
-            None => around.problems.complain(
+            None => cx.complain(
                 &place,
                 format!("there is no country `{code}`"),
                 "write its ISO 3166-1 code of two capitals, e.g. \"KR\"",
@@ -161,13 +182,13 @@ fn countries(section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<Countr
     countries
 }
 
-/// A country whose numbers get codes that nobody delivers.
-fn warn_of_korean_ways(section: &Section<'_>, sms: &SmsChannel, around: &mut Surroundings<'_>) {
+/// Warns of a country whose numbers get codes, where every sender delivers to Korean numbers only.
+fn warn_of_foreign_countries(section: &Section<'_, OtpTable>, sms: &SmsChannel, cx: &mut Context<'_>) {
     if !sms.delivery.ways.iter().all(|way| matches!(way, SmsWay::Aligo(_))) {
         return;
     }
-    if let Some((code, place)) = section.list("countries", form::text).into_iter().find(|(code, _)| code != "KR") {
-        around.problems.warn(
+    if let Some((code, place)) = section.list(&OtpTable::COUNTRIES).into_iter().find(|(code, _)| code != "KR") {
+        cx.warn(
             &place,
             format!("Aligo sends to Korean numbers only, and nobody else sends to those of `{code}`"),
             "leave it out, or write `[otp.sms.twilio]` or another way beside `[otp.sms.aligo]`",
@@ -175,28 +196,14 @@ fn warn_of_korean_ways(section: &Section<'_>, sms: &SmsChannel, around: &mut Sur
     }
 }
 
-fn limits(section: &Section<'_>) -> Limits {
-    let limits = section.section("limits");
+fn limits(section: &Section<'_, OtpTable>) -> Limits {
+    let limits = section.section(&OtpTable::LIMITS);
     let rate = |(most, window)| Rate { most, window };
     Limits {
-        per_address: rate(limits.read("per_address", form::rate)),
-        per_ip: rate(limits.read("per_ip", form::rate)),
-        per_country: limits.optional("per_country", form::rate).map(rate),
-        total: rate(limits.read("total", form::rate)),
-        daily_cap: section.number("daily_cap"),
-    }
-}
-
-/// A proof that passes for an access token would be one: the audience of the one is never that of the other.
-fn check_audience(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) {
-    let audience = section.read("proof_audience", form::text);
-    let said = |key: &str| context.authority.section(key).optional("audience", form::text);
-    let public_url = context.server.public_url.as_ref().map(|url| url.origin().ascii_serialization());
-    if [said("verify"), said("gateway"), public_url].iter().flatten().any(|other| *other == audience) {
-        around.problems.complain(
-            section.place("proof_audience"),
-            "access tokens have this audience: a proof could pass for one",
-            "write another, e.g. `proof_audience = \"example-proof\"`",
-        );
+        per_address: rate(limits.read(&OtpLimitsTable::PER_ADDRESS)),
+        per_ip: rate(limits.read(&OtpLimitsTable::PER_IP)),
+        per_country: limits.optional(&OtpLimitsTable::PER_COUNTRY).map(rate),
+        total: rate(limits.read(&OtpLimitsTable::TOTAL)),
+        daily_cap: section.read(&OtpTable::DAILY_CAP),
     }
 }

@@ -1,48 +1,44 @@
-//! `[providers.NAME]`: identity providers, and who may come in through them.
+//! `[providers.NAME]`: identity providers.
 
-use serde_json::Value as Json;
 use url::Url;
 
-use crate::config::{
+use super::{
+    allow::{self, EMAILS},
     authority::Issuer,
-    form,
-    secrets::Surroundings,
-    section::Section,
     server::Server,
-    tree::{Entry, Node, Place, Value},
 };
 use crate::{
-    hygiene::is_loopback,
+    config::schema::{context::Context, form, section::Section, tree::Entry},
     oidc::{
-        Allow, Kind, Preset, ResponseMode, Settings,
+        Kind, Preset, Settings,
         presets::{self, Defaults},
     },
     route,
 };
 
-pub(crate) mod oauth2;
+mod address;
+mod oauth2;
+mod profile;
+mod table;
 
-/// How `allow` is written where people have e-mail addresses.
-pub(crate) const EMAILS: &str = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
-/// The same where all that is known of them is a phone number.
-pub(crate) const PHONES: &str =
-    "write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`";
+use address::warn_of_http;
+use table::IdTokenLoginTable;
+pub(crate) use table::{Protocol, ProviderTable};
 
 /// Reads `[providers.NAME]`. Unless the tokens are a backend's, what the provider says is all that stands between a stranger and the app.
 pub(crate) fn provider(
-    section: &Section<'_>,
+    section: &Section<'_, ProviderTable>,
     server: &Server,
     tokens_of: Issuer,
-    around: &mut Surroundings<'_>,
+    cx: &mut Context<'_>,
 ) -> Option<Settings> {
     let name = section.name;
-    let kind = section.read("kind", form::text);
-    let is_oauth2 = kind == "oauth2";
+    let is_oauth2 = section.read(&ProviderTable::KIND) == Protocol::OAuth2;
     let known = presets::by_name(name).filter(|_| !is_oauth2);
     let known_oauth2 = presets::oauth2_by_name(name).filter(|_| is_oauth2);
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     if !name.chars().all(good) || name.is_empty() {
-        around.problems.complain(
+        cx.complain(
             section.own_place(),
             format!("the name `{name}` cannot stand in a path"),
             "use small letters, digits, `-` and `_`",
@@ -50,43 +46,43 @@ pub(crate) fn provider(
     }
     if route::reserved_provider_name(name) {
         let message = format!("the name `{name}` is that of the gateway's own endpoint `{{base_path}}/{name}`");
-        around.problems.complain(section.own_place(), message, format!("choose another, e.g. `[providers.my-{name}]`"));
+        cx.complain(section.own_place(), message, format!("choose another, e.g. `[providers.my-{name}]`"));
     }
-    let allow = allow(section, EMAILS, around);
+    let allow = allow::allow(section, &ProviderTable::ALLOW, EMAILS, cx);
     if tokens_of != Issuer::Backend {
-        complain_of_unsaid_allow(section, EMAILS, server, around);
+        allow::complain_of_missing((section, &ProviderTable::ALLOW), name, EMAILS, server, cx);
     }
     let scopes = if is_oauth2 {
-        oauth2_scopes(section, known_oauth2.map(|known| known.scopes), around)
+        oauth2_scopes(section, known_oauth2.map(|known| known.scopes), cx)
     } else {
-        scopes(section, known, around)
+        scopes(section, known, cx)
     };
     let authorize_params =
-        authorize_params(section, known, (tokens_of == Issuer::Provider && !is_oauth2).then_some(&*scopes), around);
-    let client_id = around.indirect(section, "client_id");
-    let client_secret = around.secret(section, "client_secret");
-    let id_token_login = section.section("id_token_login");
-    let audiences = id_token_login.is_present().then(|| id_token_login.values("audiences", form::text));
-    if audiences.is_some() && !is_oauth2 && id_token_login.is_empty_list("audiences") {
-        around.problems.complain(
-            id_token_login.place("audiences"),
+        authorize_params(section, known, (tokens_of == Issuer::Provider && !is_oauth2).then_some(&*scopes), cx);
+    let client_id = cx.indirect(section, &ProviderTable::CLIENT_ID);
+    let client_secret = cx.secret(section, &ProviderTable::CLIENT_SECRET);
+    let id_token_login = section.section(&ProviderTable::ID_TOKEN_LOGIN);
+    let audiences = id_token_login.is_present().then(|| id_token_login.values(&IdTokenLoginTable::AUDIENCES));
+    if audiences.is_some() && !is_oauth2 && id_token_login.is_empty_list(&IdTokenLoginTable::AUDIENCES) {
+        cx.complain(
+            id_token_login.place(&IdTokenLoginTable::AUDIENCES),
             "without audiences no ID token could be accepted",
             "list the client ids of the apps, or leave `id_token_login` out",
         );
     }
     let (kind, issued_by) = if is_oauth2 {
-        let oauth2 = oauth2::oauth2(section, known_oauth2, around);
-        let given = given_issuer(section, around);
+        let oauth2 = oauth2::oauth2(section, known_oauth2, cx);
+        let given = given_issuer(section, cx);
         let oauth2 = oauth2?;
         // Where nobody says otherwise, subjects belong to whoever asks people who they are.
         let origin = oauth2.authorize_url.origin().ascii_serialization();
-        let issued_by = if section.has("issuer") { given? } else { Url::parse(&origin).ok()? };
+        let issued_by = if section.has(&ProviderTable::ISSUER) { given? } else { Url::parse(&origin).ok()? };
         (Kind::OAuth2(Box::new(oauth2)), issued_by)
     } else {
-        if kind == "oidc" {
-            oauth2::complain_of_keys(section, around);
+        if !section.is_malformed(&ProviderTable::KIND) {
+            oauth2::complain_of_keys(section, cx);
         }
-        (Kind::Oidc, issuer(section, known, around)?)
+        (Kind::Oidc, issuer(section, known, cx)?)
     };
     let preset = known.map(|known| known.preset).or(known_oauth2.map(|known| known.preset));
     let label = known.map(|known| known.label).or(known_oauth2.map(|known| known.label));
@@ -99,70 +95,55 @@ pub(crate) fn provider(
         client_secret,
         scopes,
         authorize_params,
-        response_mode: if section.read("response_mode", form::text) == "form_post" {
-            ResponseMode::FormPost
-        } else {
-            ResponseMode::Query
-        },
+        response_mode: section.read(&ProviderTable::RESPONSE_MODE),
         id_token_audiences: audiences,
         allow,
-        label: section.optional("label", form::text).or_else(|| label.map(str::to_owned)),
+        label: section.optional(&ProviderTable::LABEL).or_else(|| label.map(str::to_owned)),
     })
 }
 
-fn issuer(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundings<'_>) -> Option<Url> {
-    if !section.has("issuer") {
+fn issuer(section: &Section<'_, ProviderTable>, known: Option<Defaults>, cx: &mut Context<'_>) -> Option<Url> {
+    if !section.has(&ProviderTable::ISSUER) {
         let known = known.and_then(|known| form::url(known.issuer).ok());
-        if known.is_none() && section.read("kind", form::text) == "oidc" && !oauth2::is_meant(section) {
+        if known.is_none() && !section.is_malformed(&ProviderTable::KIND) && !oauth2::has_keys(section) {
             let help = if presets::oauth2_by_name(section.name).is_some() {
                 "write `kind = \"oauth2\"`: it has no OpenID Connect"
             } else {
                 "write `issuer = \"https://…\"`; google, kakao and naver are known by their names"
             };
-            around.problems.complain(
-                section.place("issuer"),
+            cx.complain(
+                section.place(&ProviderTable::ISSUER),
                 format!("`issuer` is missing in `providers.{}`", section.name),
                 help,
             );
         }
         return known;
     }
-    given_issuer(section, around)
+    given_issuer(section, cx)
 }
 
-fn given_issuer(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Url> {
-    let issuer = section.optional("issuer", form::url)?;
+fn given_issuer(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) -> Option<Url> {
+    let issuer = section.optional(&ProviderTable::ISSUER)?;
     if issuer.query().is_some() || issuer.fragment().is_some() {
-        around.problems.complain(
-            section.place("issuer"),
+        cx.complain(
+            section.place(&ProviderTable::ISSUER),
             "an issuer has no query and no fragment",
             "write it as the provider's discovery document has it",
         );
     }
-    warn_of_http(&issuer, section.place("issuer"), around);
+    warn_of_http(&issuer, section.place(&ProviderTable::ISSUER), cx);
     Some(issuer)
 }
 
-/// Of a provider's address that anybody in between can read and change.
-pub(crate) fn warn_of_http(url: &Url, place: &Place, around: &mut Surroundings<'_>) {
-    if url.scheme() == "http" && !is_loopback(url) {
-        around.problems.warn(
-            place,
-            "what a provider says by http can be replaced on the way",
-            "write an https address",
-        );
-    }
-}
-
-fn scopes(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundings<'_>) -> Vec<String> {
-    if !section.has("scopes") {
+fn scopes(section: &Section<'_, ProviderTable>, known: Option<Defaults>, cx: &mut Context<'_>) -> Vec<String> {
+    if !section.has(&ProviderTable::SCOPES) {
         let scopes = known.map_or(&["openid", "email", "profile"][..], |known| known.scopes);
         return scopes.iter().map(|scope| (*scope).to_owned()).collect();
     }
-    let scopes = section.values("scopes", form::text);
+    let scopes = section.values(&ProviderTable::SCOPES);
     if !scopes.iter().any(|scope| scope == "openid") {
-        around.problems.complain(
-            section.place("scopes"),
+        cx.complain(
+            section.place(&ProviderTable::SCOPES),
             "without the scope `openid` there is no ID token",
             "write `scopes = [\"openid\", …]`",
         );
@@ -170,13 +151,13 @@ fn scopes(section: &Section<'_>, known: Option<Defaults>, around: &mut Surroundi
     scopes
 }
 
-fn oauth2_scopes(section: &Section<'_>, known: Option<&[&str]>, around: &mut Surroundings<'_>) -> Vec<String> {
-    if !section.has("scopes") {
+fn oauth2_scopes(section: &Section<'_, ProviderTable>, known: Option<&[&str]>, cx: &mut Context<'_>) -> Vec<String> {
+    if !section.has(&ProviderTable::SCOPES) {
         return known.unwrap_or_default().iter().map(|scope| (*scope).to_owned()).collect();
     }
-    let scopes = section.list("scopes", form::text);
+    let scopes = section.list(&ProviderTable::SCOPES);
     for (_, place) in scopes.iter().filter(|(scope, _)| scope == "openid") {
-        around.problems.warn(
+        cx.warn(
             place,
             "`openid` asks for an ID token, and with `kind = \"oauth2\"` nothing reads it",
             "leave it out, or write `kind = \"oidc\"`",
@@ -187,10 +168,10 @@ fn oauth2_scopes(section: &Section<'_>, known: Option<&[&str]>, around: &mut Sur
 
 /// `lasting` are the scopes of a session that lives on this provider's refresh token.
 fn authorize_params(
-    section: &Section<'_>,
+    section: &Section<'_, ProviderTable>,
     known: Option<Defaults>,
     lasting: Option<&[String]>,
-    around: &mut Surroundings<'_>,
+    cx: &mut Context<'_>,
 ) -> Vec<(String, String)> {
     const OURS: &[&str] = &[
         "client_id",
@@ -212,84 +193,13 @@ fn authorize_params(
     };
     let mut params: Vec<_> =
         for_refresh.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    for Entry { name, place, node } in section.entries("authorize_params") {
+    for Entry { name, place, node } in section.entries(&ProviderTable::AUTHORIZE_PARAMS) {
         if OURS.contains(&name.as_str()) {
-            around.problems.complain(place, format!("the gateway sets `{name}` itself"), "leave it out");
+            cx.complain(place, format!("the gateway sets `{name}` itself"), "leave it out");
         }
         let Some(value) = node.text() else { continue };
         params.retain(|(known, _)| known != name);
         params.push((name.clone(), value.to_owned()));
     }
     params
-}
-
-/// Reads `allow` of a provider, or of a channel of one-time codes; `help` is what to write where it lists nobody.
-pub(crate) fn allow(section: &Section<'_>, help: &str, around: &mut Surroundings<'_>) -> Option<Allow> {
-    let node = section.node("allow")?;
-    if node.text().is_some() {
-        return Some(Allow::Anyone);
-    }
-    let listed = listed(&section.section("allow"), around);
-    if is_empty(&listed) {
-        around.problems.complain(section.place_of_key("allow"), "an empty `allow` does not say who may come in", help);
-    }
-    Some(listed)
-}
-
-/// Where strangers reach the login, the file must say who may come in; `help` is how.
-pub(crate) fn complain_of_unsaid_allow(
-    section: &Section<'_>,
-    help: &str,
-    server: &Server,
-    around: &mut Surroundings<'_>,
-) {
-    if !server.local_url && !section.has("allow") {
-        let message = format!("who may come in through `{}`? `public_url` is open to everyone", section.name);
-        around.problems.complain(section.place("allow"), message, help);
-    }
-}
-
-/// Whether it lists nobody.
-pub(crate) fn is_empty(allow: &Allow) -> bool {
-    matches!(allow, Allow::Listed { email_domains, emails, claims } if email_domains.is_empty() && emails.is_empty() && claims.is_empty())
-}
-
-/// Reads the lists of `allow`, or of a role.
-pub(crate) fn listed(lists: &Section<'_>, around: &mut Surroundings<'_>) -> Allow {
-    let lower = |text: &str| form::text(text).map(|text| text.to_lowercase());
-    let domain = |text: &str| lower(text).map(|text| text.trim_start_matches('@').to_owned());
-    let (email_domains, emails) = (lists.values("email_domains", domain), lists.values("emails", lower));
-    let claims: Vec<_> =
-        lists.entries("claims").iter().map(|Entry { name, node, .. }| (name.clone(), accepted(node))).collect();
-    for (email, place) in lists.list("emails", form::text) {
-        if !email.contains('@') {
-            around.problems.complain(
-                &place,
-                format!("`{email}` is not an e-mail address"),
-                "domains are listed under `email_domains`",
-            );
-        }
-    }
-    Allow::Listed { email_domains, emails, claims }
-}
-
-/// The values that a claim may have: those of a list, or the one that stands there.
-fn accepted(node: &Node) -> Vec<Json> {
-    match &node.value {
-        Value::List(list) => list.iter().map(plain).collect(),
-        _ => vec![plain(node)],
-    }
-}
-
-fn plain(node: &Node) -> Json {
-    match &node.value {
-        Value::Text(text) => Json::String(text.clone()),
-        Value::Number(number) => Json::Number(number.clone()),
-        Value::Flag(flag) => Json::Bool(*flag),
-        Value::List(list) => Json::Array(list.iter().map(plain).collect()),
-        Value::Table(table) => {
-            Json::Object(table.0.iter().map(|entry| (entry.name.clone(), plain(&entry.node))).collect())
-        }
-        Value::Other(_) => Json::Null,
-    }
 }

@@ -2,10 +2,16 @@
 
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
+use lettre::transport::smtp::extension::ClientId;
+
 use super::*;
 use crate::{
-    config::{Environment, START, complaint::Problems, keys, limits, server, tree},
-    otp::deliver::OutboxSettings,
+    config::{
+        Environment,
+        sections::{RootTable, limits, otp::OtpTable, server},
+        tests::read_tables,
+    },
+    otp::deliver::{OutboxSettings, Security, SmtpSettings},
     pages::Language,
 };
 
@@ -17,14 +23,11 @@ fn read_at(address: &str, folder: &Path, body: &str) -> (Option<MailSettings>, S
     let text = format!("[server]\nlisten = \"{address}\"\n[otp.email]\n{body}");
     let environment: Environment =
         [("USER", "id"), ("PASSWORD", "hunter2")].map(|(a, b)| (a.to_owned(), b.to_owned())).into_iter().collect();
-    let mut problems = Problems::default();
-    let table = tree::read(&text).unwrap();
-    let root = Section::root(keys::ROOT, &table, &START);
-    let mut around = Surroundings { environment: &environment, folder, problems: &mut problems };
-    let sockets = limits::of_sockets(&root.section("limits"), &mut around);
-    let server = server::server(&root.section("server"), sockets, &mut around);
-    let settings = mail(&root.section("otp").section("email"), &server, &mut around);
-    let complaints = problems.finish("gateway.toml", &text);
+    let (settings, complaints) = read_tables(&text, folder, &environment, |root, cx| {
+        let sockets = limits::of_sockets(&root.section(&RootTable::LIMITS), cx);
+        let server = server::server(&root.section(&RootTable::SERVER), sockets, cx);
+        mail(&root.section(&RootTable::OTP).section(&OtpTable::EMAIL), &server, cx)
+    });
     let said = complaints.errors.iter().chain(&complaints.warnings).fold(String::new(), |mut said, c| {
         let _ = writeln!(said, "{}: {} → {}", c.line - 4, c.message, c.help);
         said

@@ -2,41 +2,107 @@
 
 use http::HeaderName;
 
-use crate::config::{
-    form,
-    secrets::Surroundings,
-    section::Section,
-    sms, template,
-    tree::{Entry, Node, Place, Value},
+use super::{
+    super::super::call,
+    providers::{SenderTimeoutTable, warn_of_http},
+    success::{SmsSuccessTable, success},
 };
 use crate::{
-    call::{self, Body, Piece, Placeholder, Text},
-    otp::deliver::{Hmac, HmacAlgorithm, HmacEncoding, HttpApi, Success},
+    call::{self as templates, Body, Piece, Placeholder, Text},
+    config::schema::{
+        context::Context,
+        form,
+        key::{Any, AnyKey, Choice, Entries, Table, table, words},
+        section::Section,
+        tree::{Entry, Node, Place, Value},
+    },
+    otp::deliver::{Hmac, HmacAlgorithm, HmacEncoding, HttpApi},
+    secret::Secret,
 };
 
+table! {
+    /// `[otp.sms.http]`
+    pub(crate) struct SmsHttpTable {
+        /// The address, which may hold placeholders in its path and query. Placeholders of all that follows:
+        /// `{address}` (Korean numbers as domestic digits, others in E.164), `{address_e164}`, `{text}`, `{sender}`,
+        /// `{timestamp}` (milliseconds), `{date}` (RFC 3339), `{nonce}` (22 letters, digits, `-` and `_`) and
+        /// `{signature}`, all of them as text.
+        URL: form::Text = required("url");
+        /// The HTTP method.
+        METHOD: form::Method = default("method", "\"POST\"");
+        /// Headers, e.g. `{ authorization = "env:SMS_AUTHORIZATION" }` where that variable is `Bearer …`. What `env:`
+        /// and `file:` bring is taken as it is: placeholders stand in the file alone. The same goes for `json` and
+        /// `form`.
+        HEADERS: Entries<form::Secret> = optional("headers");
+        /// The body as JSON, e.g. `{ to = "{address_e164}", message = "{text}", apiKey = "env:SMS_KEY" }`. With neither
+        /// `json` nor `form` there is no body.
+        JSON: Any = optional("json");
+        /// The body as a form, instead of `json`.
+        FORM: Entries<form::Secret> = optional("form");
+        /// What `{sender}` is.
+        SENDER: form::Indirect = optional("sender");
+        /// The user name of HTTP Basic authentication.
+        USER: form::Indirect = optional("user");
+        /// Its password.
+        PASSWORD: form::Secret = optional("password");
+        /// How `{signature}` is made.
+        HMAC: Table<SmsHmacTable> = optional("hmac");
+        /// What an answer must be for the message to count as sent. Default: any 2xx that is not an HTML page.
+        SUCCESS: Table<SmsSuccessTable> = optional("success");
+    }
+    then SenderTimeoutTable
+}
+
+table! {
+    /// `hmac` of `[otp.sms.http]`
+    pub(crate) struct SmsHmacTable {
+        /// The key of the HMAC, taken as it stands: base64 in it is not decoded.
+        SECRET: form::Secret = required("secret");
+        /// Its hash.
+        ALGORITHM: Choice<HmacAlgorithm> = default("algorithm", "\"sha256\"");
+        /// What is signed, e.g. `"{timestamp}{nonce}"`; the placeholders are the same ones as in the call.
+        TEXT: form::Text = required("text");
+        /// How it is written: small hexadecimal digits, or base64 with padding.
+        ENCODING: Choice<HmacEncoding> = default("encoding", "\"hex\"");
+    }
+}
+
+words! {
+    HmacAlgorithm:
+    "sha256" => Self::Sha256,
+    "sha1" => Self::Sha1,
+    "sha512" => Self::Sha512,
+}
+
+words! { HmacEncoding: "hex" => Self::Hex, "base64" => Self::Base64 }
+
 /// Reads the call.
-pub(crate) fn http(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<HttpApi> {
-    let reader = Reader { known: KNOWN, has_sender: section.has("sender"), has_hmac: section.has("hmac") };
-    let address = reader.address(section, around);
-    let headers = reader.headers(section, around);
-    let body = reader.body(section, around);
-    let basic = basic(section, &headers, around);
-    let hmac_section = section.section("hmac");
-    let hmac = hmac_section.is_present().then(|| reader.hmac(&hmac_section, around));
-    let sender = around.indirect(section, "sender");
-    let success = success(&section.section("success"), around);
+pub(super) fn http(section: &Section<'_, SmsHttpTable>, cx: &mut Context<'_>) -> Option<HttpApi> {
+    let reader = Reader {
+        known: KNOWN,
+        has_sender: section.has(&SmsHttpTable::SENDER),
+        has_hmac: section.has(&SmsHttpTable::HMAC),
+    };
+    let address = reader.address(section, cx);
+    let headers = reader.headers(section, cx);
+    let body = reader.body(section, cx);
+    let basic = basic(section, &headers, cx);
+    let hmac_section = section.section(&SmsHttpTable::HMAC);
+    let hmac = hmac_section.is_present().then(|| reader.hmac(&hmac_section, cx));
+    let sender = cx.indirect(section, &SmsHttpTable::SENDER);
+    let success = success(&section.section(&SmsHttpTable::SUCCESS), cx);
     let (origin, target) = address?;
     Some(HttpApi {
         origin,
         target,
-        method: section.read("method", form::method),
+        method: section.read(&SmsHttpTable::METHOD),
         headers,
         body: body?,
         sender: sender.unwrap_or_default(),
-        basic: if section.has("user") { Some(basic?) } else { None },
+        basic: if section.has(&SmsHttpTable::USER) { Some(basic?) } else { None },
         hmac: if let Some(hmac) = hmac { Some(hmac?) } else { None },
         success: success?,
-        timeout: section.read("timeout", form::duration),
+        timeout: section.read(&SenderTimeoutTable::TIMEOUT),
     })
 }
 
@@ -53,157 +119,143 @@ struct Reader {
 
 impl Reader {
     /// The origin as it is, and what stands behind it as a template.
-    fn address(&self, section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<(String, Text)> {
-        let (source, place) = (section.optional("url", form::text)?, section.place("url"));
+    fn address(&self, section: &Section<'_, SmsHttpTable>, cx: &mut Context<'_>) -> Option<(String, Text)> {
+        let (source, place) = (section.optional(&SmsHttpTable::URL)?, section.place(&SmsHttpTable::URL));
         let host = source.find("://").map_or(0, |at| at + 3);
         let (origin, rest) = source.split_at(source[host..].find(['/', '?', '#']).map_or(source.len(), |at| host + at));
         let Some(url) = form::origin(origin).ok().filter(|_| !origin.contains(['{', '}'])) else {
             let help = "begin with `https://` and a host; placeholders stand in the path and the query";
-            around.problems.complain(place, "`url` must be a web address", help);
+            cx.complain(place, "`url` must be a web address", help);
             return None;
         };
-        sms::warn_of_http(&url, place, around);
-        let text =
-            self.text(&if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") }, place, around)?;
+        warn_of_http(&url, place, cx);
+        let text = self.text(&if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") }, place, cx)?;
         let plain = |piece: &Piece| match piece {
             Piece::Literal(text) => text.bytes().all(|b| b.is_ascii_graphic() && !b"{}\\#".contains(&b)),
             Piece::Placeholder(_) => true,
         };
         if !text.0.iter().all(plain) {
             let help = "leave out spaces, single braces and `#`, and percent-encode what is not ASCII";
-            around.problems.complain(place, "`url` must be a web address", help);
+            cx.complain(place, "`url` must be a web address", help);
             return None;
         }
         Some((url.as_str().trim_end_matches('/').to_owned(), text))
     }
 
-    fn headers(&self, section: &Section<'_>, around: &mut Surroundings<'_>) -> Vec<(HeaderName, Text)> {
+    fn headers(&self, section: &Section<'_, SmsHttpTable>, cx: &mut Context<'_>) -> Vec<(HeaderName, Text)> {
         let mut headers = Vec::new();
-        for entry in section.entries("headers") {
+        for entry in section.entries(&SmsHttpTable::HEADERS) {
             match form::header(&entry.name) {
-                Ok(name) if template::forbidden_header(&name) => {
+                Ok(name) if call::forbidden_header(&name) => {
                     let message = format!("a call does not set the header `{name}`");
-                    around.problems.complain(&entry.place, message, "leave it out");
+                    cx.complain(&entry.place, message, "leave it out");
                 }
                 Ok(name) => {
-                    let value = self.value(entry, around);
+                    let value = self.value(entry, cx);
                     let place = &entry.node.place;
-                    if let Some(value) =
-                        value.filter(|text| template::literal_header(&text.0, place, around.problems).is_some())
-                    {
+                    if let Some(value) = value.filter(|text| call::literal_header(&text.0, place, cx).is_some()) {
                         headers.push((name, value));
                     }
                 }
                 Err(help) => {
                     let message = format!("`{}` cannot be the name of a header", entry.name);
-                    around.problems.complain(&entry.place, message, help);
+                    cx.complain(&entry.place, message, help);
                 }
             }
         }
         headers
     }
 
-    fn body(&self, section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Body> {
-        if section.has("json") && section.has("form") {
+    fn body(&self, section: &Section<'_, SmsHttpTable>, cx: &mut Context<'_>) -> Option<Body> {
+        if section.has(&SmsHttpTable::JSON) && section.has(&SmsHttpTable::FORM) {
             let message = "a call has one body: `json` or `form`";
-            around.problems.complain(section.place_of_key("form"), message, "leave one of the two out");
+            cx.complain(section.place_of_key(&SmsHttpTable::FORM), message, "leave one of the two out");
         }
-        if let Some(node) = section.node("json") {
-            return self.json("", &node, around).map(Body::Json);
+        if let Some(node) = section.node(&SmsHttpTable::JSON) {
+            return self.json("", &node, cx).map(Body::Json);
         }
-        if !section.has("form") {
+        if !section.has(&SmsHttpTable::FORM) {
             return Some(Body::Empty);
         }
         let fields: Vec<_> = section
-            .entries("form")
+            .entries(&SmsHttpTable::FORM)
             .iter()
-            .map(|entry| Some((entry.name.clone(), self.value(entry, around)?)))
+            .map(|entry| Some((entry.name.clone(), self.value(entry, cx)?)))
             .collect();
         fields.into_iter().collect::<Option<_>>().map(Body::Form)
     }
 
-    fn json(&self, name: &str, node: &Node, around: &mut Surroundings<'_>) -> Option<call::Json> {
+    fn json(&self, name: &str, node: &Node, cx: &mut Context<'_>) -> Option<templates::Json> {
         Some(match &node.value {
             Value::Text(source) => {
-                let json = template::json(node, self.known, around)?;
+                let json = call::json(node, self.known, cx)?;
                 match &json {
-                    _ if template::is_elsewhere(source) => {}
-                    call::Json::Value(placeholder) => self.check(placeholder, &node.place, around),
-                    call::Json::Text(text) => self.check_all(text, &node.place, around),
-                    _ => template::warn_of_secret(name, source, &node.place, around),
+                    _ if call::is_elsewhere(source) => {}
+                    templates::Json::Value(placeholder) => self.check(placeholder, &node.place, cx),
+                    templates::Json::Text(text) => self.check_all(text, &node.place, cx),
+                    _ => call::warn_of_secret(name, source, &node.place, cx),
                 }
                 json
             }
             Value::List(list) => {
-                let elements: Vec<_> = list.iter().map(|element| self.json(name, element, around)).collect();
-                call::Json::Array(elements.into_iter().collect::<Option<_>>()?)
+                let elements: Vec<_> = list.iter().map(|element| self.json(name, element, cx)).collect();
+                templates::Json::Array(elements.into_iter().collect::<Option<_>>()?)
             }
             Value::Table(table) => {
-                let member = |entry: &Entry| Some((entry.name.clone(), self.json(&entry.name, &entry.node, around)?));
+                let member = |entry: &Entry| Some((entry.name.clone(), self.json(&entry.name, &entry.node, cx)?));
                 let members: Vec<_> = table.0.iter().map(member).collect();
-                call::Json::Object(members.into_iter().collect::<Option<_>>()?)
+                templates::Json::Object(members.into_iter().collect::<Option<_>>()?)
             }
-            _ => template::json(node, self.known, around)?,
+            _ => call::json(node, self.known, cx)?,
         })
     }
 
-    fn hmac(&self, section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Hmac> {
-        let secret = around.secret(section, "secret");
-        let text = section.optional("text", form::text);
+    fn hmac(&self, section: &Section<'_, SmsHmacTable>, cx: &mut Context<'_>) -> Option<Hmac> {
+        let secret = cx.secret(section, &SmsHmacTable::SECRET);
+        let text = section.optional(&SmsHmacTable::TEXT);
         let reader = Self { known: SIGNED, ..*self };
-        let text = text.and_then(|text| reader.text(&text, section.place("text"), around));
+        let text = text.and_then(|text| reader.text(&text, section.place(&SmsHmacTable::TEXT), cx));
         Some(Hmac {
             secret: secret?,
             text: text?,
-            algorithm: match section.read("algorithm", form::text).as_str() {
-                "sha1" => HmacAlgorithm::Sha1,
-                "sha512" => HmacAlgorithm::Sha512,
-                _ => HmacAlgorithm::Sha256,
-            },
-            encoding: match section.read("encoding", form::text).as_str() {
-                "base64" => HmacEncoding::Base64,
-                _ => HmacEncoding::Hex,
-            },
+            algorithm: section.read(&SmsHmacTable::ALGORITHM),
+            encoding: section.read(&SmsHmacTable::ENCODING),
         })
     }
 
     /// The value of a header or field.
-    fn value(&self, entry: &Entry, around: &mut Surroundings<'_>) -> Option<Text> {
+    fn value(&self, entry: &Entry, cx: &mut Context<'_>) -> Option<Text> {
         let (source, place) = (entry.node.text()?, &entry.node.place);
-        let text = self.text(source, place, around)?;
-        if !template::is_elsewhere(source) && !text.0.iter().any(|piece| matches!(piece, Piece::Placeholder(_))) {
-            template::warn_of_secret(&entry.name, source, place, around);
+        let text = self.text(source, place, cx)?;
+        if !call::is_elsewhere(source) && !text.0.iter().any(|piece| matches!(piece, Piece::Placeholder(_))) {
+            call::warn_of_secret(&entry.name, source, place, cx);
         }
         Some(text)
     }
 
-    fn text(&self, source: &str, place: &Place, around: &mut Surroundings<'_>) -> Option<Text> {
-        let text = template::text(source, place, self.known, around)?;
-        self.check_all(&text, place, around);
+    fn text(&self, source: &str, place: &Place, cx: &mut Context<'_>) -> Option<Text> {
+        let text = call::text(source, place, self.known, cx)?;
+        self.check_all(&text, place, cx);
         Some(text)
     }
 
-    fn check_all(&self, text: &Text, place: &Place, around: &mut Surroundings<'_>) {
+    fn check_all(&self, text: &Text, place: &Place, cx: &mut Context<'_>) {
         for piece in &text.0 {
             if let Piece::Placeholder(placeholder) = piece {
-                self.check(placeholder, place, around);
+                self.check(placeholder, place, cx);
             }
         }
     }
 
     /// Complains of a placeholder for which there is nothing.
-    fn check(&self, placeholder: &Placeholder, place: &Place, around: &mut Surroundings<'_>) {
+    fn check(&self, placeholder: &Placeholder, place: &Place, cx: &mut Context<'_>) {
         match placeholder {
             Placeholder::Sender if !self.has_sender => {
-                around.problems.complain(
-                    place,
-                    "there is no sender for `{sender}`",
-                    "write `sender = \"…\"` beside `url`",
-                );
+                cx.complain(place, "there is no sender for `{sender}`", "write `sender = \"…\"` beside `url`");
             }
             Placeholder::Signature if !self.has_hmac => {
                 let help = "write `hmac = { secret = \"env:NAME\", text = \"{timestamp}{nonce}\" }` beside `url`";
-                around.problems.complain(place, "nothing says how `{signature}` is made", help);
+                cx.complain(place, "nothing says how `{signature}` is made", help);
             }
             _ => {}
         }
@@ -211,53 +263,21 @@ impl Reader {
 }
 
 fn basic(
-    section: &Section<'_>,
+    section: &Section<'_, SmsHttpTable>,
     headers: &[(HeaderName, Text)],
-    around: &mut Surroundings<'_>,
-) -> Option<(String, crate::secret::Secret)> {
-    if section.has("user") != section.has("password") {
-        let (there, missing) = if section.has("user") { ("user", "password") } else { ("password", "user") };
-        let help = format!("write `{missing}` too, or leave `{there}` out");
-        around.problems.complain(section.place_of_key(there), format!("`{there}` without `{missing}`"), help);
+    cx: &mut Context<'_>,
+) -> Option<(String, Secret)> {
+    if section.has(&SmsHttpTable::USER) != section.has(&SmsHttpTable::PASSWORD) {
+        let keys: [&dyn AnyKey<Table = SmsHttpTable>; 2] = [&SmsHttpTable::USER, &SmsHttpTable::PASSWORD];
+        let [there, missing] = if section.has(&SmsHttpTable::USER) { keys } else { [keys[1], keys[0]] };
+        let help = format!("write `{}` too, or leave `{}` out", missing.name(), there.name());
+        let message = format!("`{}` without `{}`", there.name(), missing.name());
+        cx.complain(section.place_of_key(there), message, help);
     }
-    if section.has("user") && headers.iter().any(|(name, _)| name == http::header::AUTHORIZATION) {
+    if section.has(&SmsHttpTable::USER) && headers.iter().any(|(name, _)| name == http::header::AUTHORIZATION) {
         let message = "`user` and `password` are sent as the header `authorization`, which `headers` sets too";
-        around.problems.complain(section.place_of_key("user"), message, "leave one of the two out");
+        cx.complain(section.place_of_key(&SmsHttpTable::USER), message, "leave one of the two out");
     }
-    let (user, password) = (around.indirect(section, "user"), around.secret(section, "password"));
+    let (user, password) = (cx.indirect(section, &SmsHttpTable::USER), cx.secret(section, &SmsHttpTable::PASSWORD));
     Some((user?, password?))
-}
-
-fn success(section: &Section<'_>, around: &mut Surroundings<'_>) -> Option<Success> {
-    let status = |node: &Node| match &node.value {
-        Value::Number(number) => u16::try_from(number.as_u64()?).ok(),
-        _ => None,
-    };
-    let statuses = section.node("status").as_deref().map_or(&[][..], Node::list).iter().filter_map(status).collect();
-    if section.has("pointer") != section.has("equals") {
-        let (there, missing) = if section.has("pointer") { ("pointer", "equals") } else { ("equals", "pointer") };
-        let help = "write both, e.g. `success = { pointer = \"/result_code\", equals = 1 }`";
-        around.problems.complain(section.place_of_key(there), format!("`{there}` without `{missing}`"), help);
-        return None;
-    }
-    let Some(node) = section.node("equals") else { return Some(Success { statuses, field: None }) };
-    let values = match &node.value {
-        Value::List(list) => list.iter().map(plain).collect::<Option<Vec<_>>>().filter(|values| !values.is_empty()),
-        _ => plain(&node).map(|value| vec![value]),
-    };
-    let Some(values) = values else {
-        let message = "`equals` must be a text, a number or a flag, or a list of them";
-        around.problems.complain(section.place("equals"), message, "write e.g. `equals = 1`");
-        return None;
-    };
-    Some(Success { statuses, field: Some((section.optional("pointer", form::pointer)?, values)) })
-}
-
-fn plain(node: &Node) -> Option<String> {
-    match &node.value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Flag(flag) => Some(flag.to_string()),
-        Value::List(_) | Value::Table(_) | Value::Other(_) => None,
-    }
 }

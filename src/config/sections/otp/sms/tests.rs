@@ -1,12 +1,16 @@
 //! `[otp.sms]`, good and bad.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::*;
 use crate::{
     call::{Body, Json, Piece, Text},
-    config::{START, complaint::Problems, environment, environment::Environment, keys, limits, server, shape, tree},
-    otp::deliver::{HmacAlgorithm, HmacEncoding, OutboxSettings},
+    config::{
+        Complaint, Environment,
+        sections::{RootTable, limits, otp::OtpTable, server},
+        tests::read_checked_tables,
+    },
+    otp::deliver::{HmacAlgorithm, HmacEncoding, OutboxSettings, TwilioSender},
 };
 
 const LOCAL: &str = "[server]\nlisten = \"127.0.0.1:8080\"\npublic_url = \"http://localhost:8080\"\n";
@@ -18,18 +22,13 @@ const HTTP: &str = "[otp.sms.http]\nurl = \"https://sms.example/{address}\"\n";
 fn read_in(text: &str, settings: &[(&str, &str)]) -> (Option<SmsSettings>, Vec<String>, Vec<String>) {
     let mut environment: Environment = BTreeMap::from([("KEY".to_owned(), "hunter2".to_owned())]);
     environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let mut problems = Problems::default();
-    let mut table = tree::read(text).unwrap();
-    environment::apply(&mut table, keys::ROOT, &environment, &mut problems);
-    shape::check(&table, keys::ROOT, "", &START, &mut problems);
-    let root = Section::root(keys::ROOT, &table, &START);
-    let mut around = Surroundings { environment: &environment, folder: Path::new("/etc"), problems: &mut problems };
-    let sockets = limits::of_sockets(&root.section("limits"), &mut around);
-    let server = server::server(&root.section("server"), sockets, &mut around);
-    let settings = sms(&root.section("otp").section("sms"), &server, &mut around);
-    let complaints = problems.finish("f.toml", text);
+    let (settings, complaints) = read_checked_tables(text, Path::new("/etc"), &environment, |root, cx| {
+        let sockets = limits::of_sockets(&root.section(&RootTable::LIMITS), cx);
+        let server = server::server(&root.section(&RootTable::SERVER), sockets, cx);
+        sms(&root.section(&RootTable::OTP).section(&OtpTable::SMS), &server, cx)
+    });
     assert!(!complaints.to_string().contains("hunter2"), "{complaints}");
-    let told = |complaints: Vec<crate::config::Complaint>| {
+    let told = |complaints: Vec<Complaint>| {
         complaints.into_iter().map(|told| format!("{}: {} → {}", told.line, told.message, told.help)).collect()
     };
     (settings, told(complaints.errors), told(complaints.warnings))
