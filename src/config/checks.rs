@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     authority::CodeLogin,
+    channel::Channel,
     hygiene,
     otp::Purpose,
     route::{self, Access, Conflict, Decision, Found, JWKS_PATH, OwnPaths, Who},
@@ -167,7 +168,7 @@ impl Checks<'_, '_> {
         if !authority.has(&AuthorityTable::OTP) {
             let channels = channels(&self.root.section(&RootTable::OTP));
             for (_, channel) in
-                channels.iter().filter(|(name, _)| self.logins.iter().any(|login| login.channel == *name))
+                channels.iter().filter(|(channel, _)| self.logins.iter().any(|login| login.channel == *channel))
             {
                 cx.complain(
                     channel.place(&ChannelTable::PURPOSE),
@@ -228,7 +229,7 @@ impl Checks<'_, '_> {
 
     /// NIST SP 800-63B section 3.1.3.3 restricts codes over the telephone network: there has to be an alternative.
     fn sms_alone(&self, cx: &mut Context<'_>) {
-        let by_code = matches!(self.logins, [login] if login.channel == "sms");
+        let by_code = matches!(self.logins, [login] if login.channel == Channel::Sms);
         if by_code && !self.has_providers() && !self.authority().has(&AuthorityTable::CREDENTIALS) {
             let sms = self.root.section(&RootTable::OTP).section(&OtpTable::SMS);
             cx.warn(

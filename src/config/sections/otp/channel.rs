@@ -13,6 +13,7 @@ use super::{
 use crate::{
     authority::{CodeLogin, OTP_NOTIFY},
     call::{Piece, Placeholder, Template, Text},
+    channel::Channel,
     config::schema::{
         context::Context,
         form,
@@ -50,7 +51,7 @@ words! { Purpose: "verify" => Self::Verify, "login" => Self::Login, "prove" => S
 
 /// Reads who may log in by codes of this channel; `None` where its codes do not log in.
 pub(super) fn login(
-    channel: &'static str,
+    channel: Channel,
     section: &Section<'_, ChannelTable>,
     issuer: Issuer,
     server: &Server,
@@ -59,11 +60,16 @@ pub(super) fn login(
     if !section.is_present() || section.read(&ChannelTable::PURPOSE) != Purpose::Login {
         return None;
     }
-    let help = if channel == "sms" { PHONES } else { EMAILS };
+    let help = match channel {
+        Channel::Sms => PHONES,
+        Channel::Email => EMAILS,
+    };
     let allow = allow::allow(section, &ChannelTable::ALLOW, help, cx);
     match issuer {
         Issuer::Backend => {}
-        Issuer::Gateway => allow::complain_of_missing((section, &ChannelTable::ALLOW), channel, help, server, cx),
+        Issuer::Gateway => {
+            allow::complain_of_missing((section, &ChannelTable::ALLOW), channel.as_str(), help, server, cx)
+        }
         Issuer::Provider => cx.complain(
             section.place(&ChannelTable::PURPOSE),
             "the authority `provider` has no tokens for a code",

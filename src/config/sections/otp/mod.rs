@@ -3,6 +3,7 @@
 use super::{authority::Issuer, call::Upstreams, server::Server};
 use crate::{
     authority::CodeLogin,
+    channel::Channel,
     config::schema::{
         context::Context,
         form,
@@ -10,10 +11,9 @@ use crate::{
         section::Section,
     },
     otp::{
-        Channel, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
+        Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
         deliver::{PLACEHOLDERS, SmsWay},
     },
-    pages::To,
 };
 
 mod channel;
@@ -77,14 +77,17 @@ pub(crate) struct Rest<'c> {
 }
 
 impl Rest<'_> {
-    fn login(&self, channel: &str) -> Option<&CodeLogin> {
+    fn login(&self, channel: Channel) -> Option<&CodeLogin> {
         self.logins.iter().find(|login| login.channel == channel)
     }
 }
 
-/// Both channels, present or not, each with what the file calls it.
-pub(crate) fn channels<'t>(section: &Section<'t, OtpTable>) -> [(&'static str, Section<'t, ChannelTable>); 2] {
-    [("sms", section.section(&OtpTable::SMS).shared()), ("email", section.section(&OtpTable::EMAIL).shared())]
+/// Both channels, present or not.
+pub(crate) fn channels<'t>(section: &Section<'t, OtpTable>) -> [(Channel, Section<'t, ChannelTable>); 2] {
+    [
+        (Channel::Sms, section.section(&OtpTable::SMS).shared()),
+        (Channel::Email, section.section(&OtpTable::EMAIL).shared()),
+    ]
 }
 
 /// The channels whose codes log in, with who may log in by them.
@@ -95,7 +98,7 @@ pub(crate) fn logins(
     cx: &mut Context<'_>,
 ) -> Vec<CodeLogin> {
     let logins = channels(section).into_iter();
-    logins.filter_map(|(name, section)| channel::login(name, &section, issuer, server, cx)).collect()
+    logins.filter_map(|(channel, section)| channel::login(channel, &section, issuer, server, cx)).collect()
 }
 
 /// Reads `[otp]`; where there is none it has no channels.
@@ -134,25 +137,20 @@ pub(crate) fn otp(section: &Section<'_, OtpTable>, rest: &Rest<'_>, cx: &mut Con
 }
 
 /// The channels that the login page offers.
-pub(crate) fn pages(settings: &Settings) -> Vec<To> {
-    let logins = settings.channels().filter(|(_, channel)| channel.purpose == Purpose::Login);
-    logins
-        .map(|(channel, _)| match channel {
-            Channel::Sms => To::Phone,
-            Channel::Email => To::Mailbox,
-        })
-        .collect()
+pub(crate) fn pages(settings: &Settings) -> Vec<Channel> {
+    let logins = settings.channels().filter(|(_, settings)| settings.purpose == Purpose::Login);
+    logins.map(|(channel, _)| channel).collect()
 }
 
 fn sms_channel(section: &Section<'_, SmsTable>, rest: &Rest<'_>, cx: &mut Context<'_>) -> Option<SmsChannel> {
-    let channel = channel::channel(&section.shared(), rest.login("sms"), rest.upstreams, cx);
+    let channel = channel::channel(&section.shared(), rest.login(Channel::Sms), rest.upstreams, cx);
     let text = texts::texts(section, &SmsTable::TEXT, PLACEHOLDERS, Some("code"), cx);
     let delivery = sms::sms(section, rest.server, cx);
     Some(SmsChannel { channel: channel?, text, delivery: delivery? })
 }
 
 fn email_channel(section: &Section<'_, EmailTable>, rest: &Rest<'_>, cx: &mut Context<'_>) -> Option<EmailChannel> {
-    let channel = channel::channel(&section.shared(), rest.login("email"), rest.upstreams, cx);
+    let channel = channel::channel(&section.shared(), rest.login(Channel::Email), rest.upstreams, cx);
     let delivery = email::mail(section, rest.server, cx);
     Some(EmailChannel { channel: channel?, delivery: delivery? })
 }
