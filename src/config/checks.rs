@@ -1,4 +1,4 @@
-//! Checks that look across tables.
+//! Checks that compare tables with each other.
 
 use url::Position;
 
@@ -35,7 +35,7 @@ use crate::{
 /// A route with the table that it was read from.
 pub(super) type ReadRoute<'t> = (Section<'t, RouteTable>, route::Settings);
 
-/// What was read, as far as it is well-formed.
+/// What the checks compare, as far as it is well-formed.
 pub(super) struct Checks<'c, 't> {
     pub(super) root: &'c Section<'t, RootTable>,
     pub(super) server: &'c Server,
@@ -44,16 +44,16 @@ pub(super) struct Checks<'c, 't> {
     pub(super) logins: &'c [CodeLogin],
     /// The routes that have a path.
     pub(super) routes: &'c [ReadRoute<'t>],
-    /// Whether those are all of the file's.
+    /// Whether these are all routes of the file.
     pub(super) all_routes: bool,
-    /// Whether a session key was made at this start, for want of one in the file.
+    /// Whether a session key was made at this start, because the file has none.
     pub(super) key_was_made: bool,
 }
 
 impl Checks<'_, '_> {
-    /// Complains and warns of what does not go together.
+    /// Runs all checks.
     pub(super) fn run(&self, cx: &mut Context<'_>) {
-        self.notify(cx);
+        self.notify_without_need(cx);
         self.ways_to_log_in(cx);
         self.gateway_in_memory(cx);
         self.unsealed_tokens(cx);
@@ -61,7 +61,7 @@ impl Checks<'_, '_> {
         self.sms_alone(cx);
         self.route_table(cx);
         self.roles(cx);
-        self.unsaid_bearers(cx);
+        self.missing_bearers(cx);
         self.missing_id_tokens(cx);
         self.shared_store(cx);
     }
@@ -79,7 +79,7 @@ impl Checks<'_, '_> {
         self.authority().has(&AuthorityTable::VERIFY) || self.issuer == Issuer::Gateway
     }
 
-    fn notify(&self, cx: &mut Context<'_>) {
+    fn notify_without_need(&self, cx: &mut Context<'_>) {
         let notify = self.root.section(&RootTable::LOGIN).section(&LoginTable::NOTIFY);
         if notify.is_present() && self.issuer == Issuer::Backend {
             cx.complain(
@@ -121,7 +121,7 @@ impl Checks<'_, '_> {
         }
     }
 
-    /// Whether codes prove addresses without a session: a gateway that does nothing else needs no logins.
+    /// Whether codes prove addresses without a session; a gateway that does nothing else needs no logins.
     fn proves(&self) -> bool {
         let channels = channels(&self.root.section(&RootTable::OTP));
         channels
@@ -210,7 +210,7 @@ impl Checks<'_, '_> {
         }
     }
 
-    /// A proof that passes for an access token would be one: their audiences must differ.
+    /// A proof must not be accepted as an access token: their audiences have to differ.
     fn proof_audience(&self, cx: &mut Context<'_>) {
         let otp = self.root.section(&RootTable::OTP);
         let audience = otp.read(&OtpTable::PROOF_AUDIENCE);
@@ -258,7 +258,7 @@ impl Checks<'_, '_> {
         }
     }
 
-    /// A login page of the app's own has to be reachable without a login.
+    /// The app's own login page has to be reachable without a login.
     fn login_page(&self, table: &route::Table, cx: &mut Context<'_>) {
         let session = self.root.section(&RootTable::SESSION);
         let page = session.read(&SessionTable::LOGIN_PAGE);
@@ -307,8 +307,8 @@ impl Checks<'_, '_> {
         }
     }
 
-    /// A provider's tokens are for its own APIs: whether an upstream gets them is for the file to say.
-    fn unsaid_bearers(&self, cx: &mut Context<'_>) {
+    /// A provider's tokens are for its own APIs, so the file has to say whether an upstream gets them.
+    fn missing_bearers(&self, cx: &mut Context<'_>) {
         if self.issuer != Issuer::Provider {
             return;
         }

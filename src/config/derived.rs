@@ -1,4 +1,5 @@
-//! What follows from a whole configuration: the table of routes, the calls that visitors may not make, the signing keys.
+//! What follows from the whole configuration: the table of routes, the calls that clients may not make themselves, the
+//! signing keys.
 
 use super::Config;
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 };
 
 impl Config {
-    /// All routes and the gateway's own endpoints, as requests meet them.
+    /// All routes and the gateway's own endpoints.
     pub fn table(&self) -> Result<Table, Vec<Conflict>> {
         let providers = self.providers.iter().map(|provider| provider.name.clone()).collect();
         let credentials = self.backend().is_some_and(|backend| backend.credentials.is_some());
@@ -23,7 +24,7 @@ impl Config {
         Table::build(self.routes.clone(), OwnPaths { base_path, providers, credentials, codes })
     }
 
-    /// The calls that no visitor may make in the gateway's name.
+    /// The gateway's calls to backends: a client's request must not be one of them.
     pub fn own_calls(&self) -> OwnCalls {
         OwnCalls::new(&self.upstreams, self.calls().map(own_call).collect())
     }

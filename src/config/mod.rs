@@ -1,6 +1,7 @@
 //! `gateway.toml` → typed settings, or all complaints at once.
 //!
-//! A key of the file is declared in `sections/`, beside its reader; `schema/` is the engine that reads such declarations.
+//! `sections/` declares each key beside its reader, `checks.rs` compares tables with each other, and `schema/` is the
+//! engine for such files, which knows nothing of Vestibule.
 
 use std::{fs, io, path::Path};
 
@@ -38,24 +39,25 @@ use crate::{
     upstream::{Bearer, HeaderPiece},
 };
 
-/// The whole configuration, validated: nothing invalid can be expressed in it, and no code past it reads TOML, environment or files.
+/// The whole configuration, validated: it cannot hold invalid values, and no code past it reads TOML, environment or
+/// files.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Sockets.
+    /// Sockets, their limits, and the drain at the end.
     pub listen: crate::listen::Settings,
-    /// What is refused and stripped.
+    /// Which requests are refused, and which headers are stripped.
     pub hygiene: hygiene::Settings,
-    /// Cookies, refresh.
+    /// Cookies, refreshes and lifetimes.
     pub session: crate::session::Settings,
-    /// Most bytes of a request body kept for a replay.
+    /// Largest request body in bytes that is kept for a replay after 401.
     pub replay_body: u64,
-    /// Login pages and targets.
+    /// Login page, and where logins and logouts lead.
     pub login: crate::login::Settings,
-    /// How our own pages look.
+    /// How the gateway's own pages look.
     pub pages: crate::pages::Settings,
     /// Who issues tokens.
     pub authority: crate::authority::Settings,
-    /// The keys of the gateway's own signature; none: derived, see [`Config::signing_keys`].
+    /// The listed keys of the gateway's own signature; where there are none, [`Config::signing_keys`] derives them.
     pub signing: Vec<crate::signing::SigningKey>,
     /// Identity providers, in the order of the file.
     pub providers: Vec<crate::oidc::Settings>,
@@ -63,13 +65,13 @@ pub struct Config {
     pub upstreams: Vec<crate::upstream::Settings>,
     /// Routes, in the order of the file.
     pub routes: Vec<route::Settings>,
-    /// Store.
+    /// Which store, and where it is.
     pub store: crate::store::Settings,
     /// One-time codes.
     pub otp: crate::otp::Settings,
-    /// What guessing costs.
+    /// How many wrong guesses are allowed.
     pub guesses: crate::endpoint::GuessLimits,
-    /// How much is read of what providers and the authority answer.
+    /// Largest answers of providers and the authority, in bytes.
     pub answers: crate::oidc::AnswerSizes,
     /// Logs.
     pub telemetry: crate::telemetry::Settings,
@@ -78,9 +80,9 @@ pub struct Config {
 /// A configuration that can be run.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What was asked for.
+    /// The settings.
     pub config: Config,
-    /// What should be known before it runs.
+    /// What operators should know before it runs.
     pub warnings: Vec<Complaint>,
 }
 
@@ -132,8 +134,8 @@ pub fn parse(
     read.map(|(config, warnings)| Loaded { config, warnings })
 }
 
-/// Reads the tables into settings, in the order in which they need each other. `None` only where something was complained
-/// about; `Some` may be wrong where something was.
+/// Reads the tables into settings, in the order in which they need each other. `None` only where something was
+/// complained about; `Some` may be wrong where something was.
 fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -> Option<Config> {
     let limits = root.section(&RootTable::LIMITS);
     let sessions = root.section(&RootTable::SESSION);
@@ -149,14 +151,14 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
         root.named(&RootTable::PROVIDERS).map(|section| providers::provider(&section, &server, issuer, cx)).collect();
     let logins = otp::logins(&otp, issuer, &server, cx);
     let calls = call::Upstreams { names: &upstream_names, own: authority::upstream(&authority, &upstream_names) };
-    let rest = authority::Rest {
+    let inputs = authority::Inputs {
         server: &server,
         lifetimes: session::lifetimes(&sessions),
         upstreams: &upstream_names,
         codes: logins.clone(),
         notify: login::notify(&root.section(&RootTable::LOGIN), &upstream_names, cx),
     };
-    let authority = authority::authority(&authority, rest, cx);
+    let authority = authority::authority(&authority, inputs, cx);
     let signing = signing::signing(&root.section(&RootTable::SIGNING), cx);
 
     let bearer = if issuer == Issuer::Provider { Bearer::None } else { Bearer::Access };
@@ -181,7 +183,7 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
     let telemetry = telemetry::telemetry(&root.section(&RootTable::TELEMETRY), cx);
     let page_section = root.section(&RootTable::PAGES);
     let site = page_section.optional(&PagesTable::NAME);
-    let otp = otp::otp(&otp, &otp::Rest { server: &server, site, logins: &logins, upstreams: calls }, cx);
+    let otp = otp::otp(&otp, &otp::Inputs { server: &server, site, logins: &logins, upstreams: calls }, cx);
     let key_was_made = session.as_ref().is_some_and(|session| session.key_was_made);
     Checks { root, server: &server, issuer, logins: &logins, routes: &routes, all_routes, key_was_made }.run(cx);
     let store = store::store(&stores, cx);
@@ -231,7 +233,8 @@ fn hygiene(server: &server::Server, routes: &[route::Settings]) -> Option<hygien
     Some(hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers, block })
 }
 
-/// The claims that a session must keep: those that header rules put into requests, and those that its refresh or a verified address tells the backend.
+/// The claims that a session keeps: those of header rules, of the refresh call and of the calls that tell the backend
+/// of a verified address.
 fn claims_in(
     routes: &[route::Settings],
     authority: &crate::authority::Settings,

@@ -1,5 +1,5 @@
-//! What readers of tables are given besides their table: where complaints go, and where `env:NAME` and `file:PATH` are
-//! looked up. What comes from there is never part of a complaint.
+//! What readers of tables need besides their table: complaints, and the values of `env:NAME` and `file:PATH`, which are
+//! never part of a complaint.
 
 use std::{
     fs, io,
@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Environment,
     complaint::{Lines, Problems},
+    environment::Environment,
     form::{Indirect, Secret as SecretForm},
     key::{Includes, Key, Maybe},
     section::Section,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::secret::Secret;
 
-/// One reading of a file.
+/// The state of one reading of a file.
 pub(crate) struct Context<'c> {
     pub(crate) problems: Problems,
     environment: &'c Environment,
@@ -32,12 +32,12 @@ impl<'c> Context<'c> {
         Self { problems: Problems::default(), environment, folder, lines, program }
     }
 
-    /// Something that must be put right.
+    /// Adds a mistake, which the program cannot start with.
     pub(crate) fn complain(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
         self.problems.complain(place, message, help);
     }
 
-    /// Something that should be known.
+    /// Adds a warning.
     pub(crate) fn warn(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
         self.problems.warn(place, message, help);
     }
@@ -70,8 +70,8 @@ impl<'c> Context<'c> {
         self.resolve(&source.0, section.place(key))
     }
 
-    /// The secret that `text` is or refers to. Plain text in the file brings a warning; in a variable that sets a key it
-    /// is where it belongs.
+    /// The secret that `text` is or refers to. Plain text in the file brings a warning, in an environment variable
+    /// none.
     pub(crate) fn resolve_secret(&mut self, text: &str, place: &Place) -> Option<Secret> {
         let plain = !text.starts_with("env:") && !text.starts_with("file:");
         if plain && matches!(place, Place::File(_)) {

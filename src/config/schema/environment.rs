@@ -1,16 +1,19 @@
-//! Single values from environment variables: with the prefix `APP_`, `APP_SERVER__LISTEN` sets `server.listen`, before the
-//! file is checked.
+//! Values from environment variables: with the prefix `APP_`, the variable `APP_SERVER__LISTEN` sets `server.listen`.
+
+use std::collections::BTreeMap;
 
 use super::{
-    Environment,
     complaint::Problems,
     kind::{Kind, Rows, closest},
     tree::{Entry, Node, Place, Table, Value},
 };
 
+/// The process's environment variables, as an argument.
+pub type Environment = BTreeMap<String, String>;
+
 const SEPARATOR: &str = "__";
 
-/// Puts the values of all variables that begin with `prefix` and have a separator into the tree of the file.
+/// Puts the values of the variables that begin with `prefix` and have a separator into the tree of the file.
 pub(super) fn apply(table: &mut Table, rows: Rows, prefix: &str, environment: &Environment, problems: &mut Problems) {
     for (variable, value) in environment {
         let Some(name) = variable.strip_prefix(prefix).filter(|name| name.contains(SEPARATOR)) else { continue };
@@ -65,7 +68,7 @@ fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &
     }
 }
 
-/// The table under `name`, made where the file has none.
+/// The table under `name`; it is made where the file has none.
 fn inner_table<'t>(table: &'t mut Table, name: &str, place: &Place) -> Result<&'t mut Table, String> {
     let at = table.0.iter().position(|entry| entry.name == name).unwrap_or_else(|| {
         let node = Node { place: place.clone(), value: Value::Table(Table::default()) };
@@ -78,7 +81,7 @@ fn inner_table<'t>(table: &'t mut Table, name: &str, place: &Place) -> Result<&'
     }
 }
 
-/// The text of a variable as a value of the key's kind; text that is no such value is left to the shape check to refuse.
+/// The text of a variable as a value of the key's kind. Text that is none stays text, and the shape check complains.
 fn scalar(kind: &Kind, value: &str) -> Value {
     match kind {
         Kind::Flag => value.parse().map_or_else(|_| Value::Text(value.to_owned()), Value::Flag),

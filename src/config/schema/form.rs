@@ -1,5 +1,5 @@
-//! The forms that a text of the file can have, each with its one parser. A parser's error is the help text: what to write
-//! instead.
+//! The forms that a text of the file can have, each with one parser. The error of a parser is the help of the
+//! complaint: what to write instead.
 
 use std::{net::SocketAddr, time};
 
@@ -20,7 +20,7 @@ pub(crate) trait TextForm {
     const PATTERN: Option<&'static str> = None;
     /// What the reference says of the value; by default `WHAT` with the example.
     const REFERENCE: Option<&'static str> = None;
-    /// Whether such a text is never shown.
+    /// Whether the text is masked in complaints.
     const IS_SECRET: bool = false;
 
     /// The error says what to write; it is empty where the example says enough.
@@ -93,12 +93,12 @@ text_forms! {
         what "a text", example "…", reference "text",
         parse text
     }
-    /// A text, or where it is: `env:NAME`, `file:PATH`.
+    /// A text, or a reference to it: `env:NAME`, `file:PATH`.
     Indirect -> Source {
         what "a text", example "…", reference "text, `\"env:NAME\"` or `\"file:PATH\"`",
         parse source
     }
-    /// A secret, or where it is.
+    /// A secret, or a reference to it.
     Secret -> Source {
         what "a secret as text", example "env:NAME", reference "`\"env:NAME\"` or `\"file:PATH\"`", is_secret true,
         parse source
@@ -123,7 +123,7 @@ text_forms! {
         what "an address with a port", example "0.0.0.0:8080",
         parse address
     }
-    /// A web address with nothing behind the host.
+    /// A web address without path, query and fragment.
     Origin -> url::Url {
         what "a web address without a path", example "https://app.example.com", pattern "^https?://",
         parse origin
@@ -163,7 +163,7 @@ text_forms! {
         what "the name of a header", example "x-user-id",
         parse header
     }
-    /// So many in so long.
+    /// A number of events per period: `5/h`.
     Rate -> (u32, time::Duration) {
         what "a rate", example "20/h",
         parse rate
@@ -181,7 +181,8 @@ fn text(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
-/// A text of the file that is a value, or says where the value is; [`Context`](super::context::Context) resolves it.
+/// A text of the file that is the value, or refers to it by `env:NAME` or `file:PATH`;
+/// [`Context`](super::context::Context) resolves it.
 pub(crate) struct Source(pub(crate) String);
 
 fn source(text: &str) -> Parsed<Source> {
@@ -198,7 +199,7 @@ pub(crate) fn duration(text: &str) -> Parsed<time::Duration> {
     if duration.is_zero() { Err("it must be more than zero") } else { Ok(duration) }
 }
 
-/// `60s`, zero too.
+/// `60s`, or zero.
 pub(crate) fn delay(text: &str) -> Parsed<time::Duration> {
     const HELP: &str = "write a whole number with a unit: ms, s, m, h or d, e.g. \"60s\"";
     let (number, unit) = split_number(text).ok_or(HELP)?;
@@ -210,7 +211,7 @@ pub(crate) fn delay(text: &str) -> Parsed<time::Duration> {
         "d" => 86_400_000,
         _ => return Err(HELP),
     };
-    // A hundred years is past every use, and far from where sums of times overflow.
+    // No use needs a hundred years, and sums of such times do not overflow.
     let millis = number.checked_mul(millis).filter(|millis| *millis <= 3_153_600_000_000);
     millis.map(time::Duration::from_millis).ok_or("at most a hundred years")
 }
@@ -306,7 +307,7 @@ pub(crate) fn pointer(text: &str) -> Parsed<String> {
     }
 }
 
-/// An HTTP method, in capitals as the wire has it.
+/// An HTTP method, in capitals.
 pub(crate) fn method(text: &str) -> Parsed<http::Method> {
     const HELP: &str = "write it in capitals, e.g. \"GET\"";
     if text.bytes().all(|b| b.is_ascii_uppercase()) { text.parse().map_err(|_| HELP) } else { Err(HELP) }
@@ -323,7 +324,7 @@ pub(crate) fn cookie(text: &str) -> Parsed<String> {
     if !text.is_empty() && text.bytes().all(token) { Ok(text.to_owned()) } else { Err("letters, digits, `-` and `_`") }
 }
 
-/// How many, and in how long: `5/h`, `100/d`, `3/10m`.
+/// `5/h`, `100/d`, `3/10m`: a number from 1 to 1,000,000,000, and a period from one second to 31 days.
 pub(crate) fn rate(text: &str) -> Parsed<(u32, time::Duration)> {
     const HELP: &str = "write how many in how long, e.g. \"5/h\", \"100/d\" or \"3/10m\"";
     let (most, window) = text.split_once('/').ok_or(HELP)?;
@@ -362,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_a_number_and_a_span() {
+    fn rates_are_a_number_and_a_period() {
         assert_eq!(rate("5/h"), Ok((5, time::Duration::from_hours(1))));
         assert_eq!(rate("3/10m"), Ok((3, time::Duration::from_mins(10))));
         for bad in ["", "5", "/h", "0/h", "5/", "-1/h", "5/w", "5/0s", "5/500ms", "5/h/h"] {

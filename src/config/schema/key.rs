@@ -1,5 +1,5 @@
-//! Typed declarations: a key's Rust type carries its table and its form, so that a key that does not exist, or belongs to
-//! another table, does not compile.
+//! Typed declarations: the Rust type of a key has its table and its form, so that reading a key that does not exist, or
+//! that another table has, does not compile.
 //!
 //! ```ignore
 //! table! {
@@ -28,7 +28,7 @@ pub(crate) struct Key<S, F, N = Maybe> {
     types: PhantomData<fn() -> (S, F, N)>,
 }
 
-/// A key that may be absent, or is required and complained about.
+/// A key without a default: it may be absent, or its absence is complained about.
 pub(crate) enum Maybe {}
 
 /// A key with a default.
@@ -59,7 +59,7 @@ impl<S, F: Form, N> Key<S, F, N> {
     }
 }
 
-/// A key of any form, for what concerns its presence and its place alone.
+/// A key of any form, to ask for its presence and its place.
 pub(crate) trait AnyKey {
     /// The table that it belongs to.
     type Table;
@@ -142,7 +142,7 @@ impl<T: TryFrom<i64>, const FROM: i64, const TO: i64> Read for Number<T, FROM, T
     }
 }
 
-/// A type with a word in the file for each of its values; implemented by [`words`].
+/// A type whose values the file spells as words; implemented by [`words`].
 pub(crate) trait Word: Copy + PartialEq + 'static {
     const WORDS: &'static [&'static str];
     /// In the order of `WORDS`.
@@ -269,8 +269,8 @@ pub(crate) const fn doc(comment: &'static str) -> &'static str {
     }
 }
 
-/// Declares a table: a type, and a constant of it for each key. `: First` puts the keys of another table before its own,
-/// `then Last` behind them; those tables share no keys themselves.
+/// Declares a table: a type with a constant for each key. `: First` puts the keys of another table before its own, and
+/// `then Last` behind them; `First` and `Last` include no tables themselves.
 macro_rules! table {
     (
         $(#[$about:meta])*

@@ -1,5 +1,4 @@
-//! The declaration of a key without its Rust types, which the shape check, the environment, the JSON Schema and the
-//! reference go through.
+//! Declarations without Rust types, for the shape check, the environment, the JSON Schema and the reference.
 
 use super::form::AnyForm;
 
@@ -18,11 +17,11 @@ pub(crate) struct Row {
 pub(crate) enum Kind {
     /// A text of a certain form.
     One(AnyForm),
-    /// One of these words; the second list are words of later versions.
+    /// One of the words of the first list; the second has the words of later versions.
     Choice(&'static [&'static str], &'static [&'static str]),
     /// `true` or `false`.
     Flag,
-    /// An integer from … to ….
+    /// An integer from the first to the second number, both inclusive.
     Number(i64, i64),
     /// An array.
     List(&'static Kind),
@@ -47,7 +46,7 @@ pub(crate) enum Kind {
 pub(crate) enum Need {
     Required,
     Optional,
-    /// Absent is the same as this value, written as in the file.
+    /// The value where the key is absent, written as in the file.
     Default(&'static str),
 }
 
@@ -84,7 +83,7 @@ impl Rows {
 }
 
 impl Kind {
-    /// The keys below, where the declaration knows them.
+    /// The keys of the tables that this kind has.
     pub(crate) fn rows(&self) -> Rows {
         match self {
             Self::Table(rows) | Self::Named(rows) | Self::Tables(rows) | Self::Either(_, rows) => *rows,
@@ -135,7 +134,7 @@ pub(crate) fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// The closest of `known` to a misspelt `name`, at most a third of its letters away.
+/// The name in `known` that is closest to a misspelt `name`, where no more than a third of its letters differ.
 pub(crate) fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()

@@ -1,21 +1,21 @@
-//! An engine for configuration files in TOML: a table is declared once, as keys with type, default and meaning
-//! ([`key::table`]), and read through these declarations. It reads the file into a tree with places, lets environment
-//! variables override single values, fetches `env:` and `file:` secrets, collects all mistakes of one run with line,
-//! column and help, and prints the JSON Schema and the reference page. It knows nothing of the program whose file it is.
+//! An engine for configuration files in TOML, which knows nothing of the program. Each key is declared once, with type,
+//! default and meaning ([`key::table`]), and read through its declaration. The engine reads the file into a tree with
+//! places, puts values of environment variables into it, resolves `env:` and `file:` references, collects all mistakes
+//! with line, column and help, and prints the JSON Schema and the reference page.
 //!
 //! # Why not serde and schemars
-//! The parser is `toml`'s (`DeTable`, whose keys and values carry spans), and `annotate-snippets` prints complaints. What
-//! derived types would take over makes something worse that operators see:
-//! - `serde` stops at the first mistake; here all mistakes of a file are told at once, also of tables that another table
-//!   is compared with. Its messages hold the value that was found, which may be a secret.
-//! - `toml::Spanned` works neither inside `#[serde(flatten)]` (the keys that all calls to a backend share) nor in untagged
-//!   enums (`allow = "anyone"` or a table), because serde buffers both without spans.
-//! - Values from environment variables have no span in the file: they would have to be merged into a tree before
-//!   deserializing, and that tree, its places and the declaration of its keys are most of this engine.
-//! - `schemars` would replace about 60 lines of `reference.rs`, but patterns and examples are per form and would be written
-//!   by hand all the same, and the reference page needs the declarations anyway.
+//! `toml` parses (its `DeTable` has a span for each key and value), and `annotate-snippets` prints complaints. Types
+//! derived for `serde` and `schemars` would make something worse that operators see:
+//! - `serde` stops at the first mistake; this engine reports all mistakes of a file at once. The messages of `serde`
+//!   have the value that was found, which may be a secret.
+//! - `toml::Spanned` works neither inside `#[serde(flatten)]` (the keys that all calls to a backend share) nor in
+//!   untagged enums (`allow = "anyone"`, or a table), because `serde` buffers both without spans.
+//! - Values of environment variables have no span. They would have to be merged into a tree before deserializing; the
+//!   tree with its places and the declarations of its keys are most of this engine.
+//! - `schemars` would replace 60 lines of `reference.rs`. Patterns and examples belong to each form and would be
+//!   written by hand all the same, and the reference page needs the declarations.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 pub(crate) mod complaint;
 pub(crate) mod context;
@@ -29,14 +29,13 @@ pub(crate) mod shape;
 mod syntax;
 pub(crate) mod tree;
 
+pub use environment::Environment;
+
 use complaint::{Complaint, Complaints, Lines, Problems};
 use context::Context;
 use key::Keys;
 use section::Section;
 use tree::Place;
-
-/// The process's environment variables, as an argument.
-pub type Environment = BTreeMap<String, String>;
 
 /// Where a complaint about the file as a whole points.
 pub(crate) const START: Place = Place::File(0..0);
@@ -50,7 +49,7 @@ pub(crate) struct FileFormat {
     pub(crate) introduction: &'static str,
     /// What the program is called in help texts.
     pub(crate) program: &'static str,
-    /// What the environment variables begin with that set a key.
+    /// The prefix of the environment variables that set a key.
     pub(crate) variables: &'static str,
 }
 

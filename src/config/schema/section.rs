@@ -1,5 +1,5 @@
-//! One table of the file, read through the declarations of its keys. Reading never complains: what is missing or malformed
-//! was told by the shape check.
+//! One table of the file, read through the declarations of its keys. Reading never complains: the shape check has
+//! complained about everything that is missing or malformed.
 
 use std::marker::PhantomData;
 
@@ -12,7 +12,7 @@ use super::{
 /// A table with the keys of `S`, present or not.
 pub(crate) struct Section<'t, S> {
     table: Option<&'t tree::Table>,
-    /// The header of the table; where there is none, that of the table around it.
+    /// The place of the table's header; where there is none, of the header of the table around it.
     place: &'t Place,
     /// The name that the file chose, in `[table.NAME]`.
     pub(crate) name: &'t str,
@@ -87,7 +87,7 @@ impl<'t, S> Section<'t, S> {
         self.entry(key).map(|entry| &entry.node)
     }
 
-    /// Whether the file says `key = []`, which may not mean the same as leaving it out.
+    /// Whether the file says `key = []`.
     pub(crate) fn is_empty_list<K: AnyKey + ?Sized>(&self, key: &K) -> bool
     where
         S: Includes<K::Table>,
@@ -95,7 +95,7 @@ impl<'t, S> Section<'t, S> {
         self.node(key).is_some_and(|node| matches!(&node.value, tree::Value::List(list) if list.is_empty()))
     }
 
-    /// Whether the file has a value of another form: it was complained about, and nothing follows from it.
+    /// Whether the file has a value of another form, which the shape check has complained about.
     pub(crate) fn is_malformed<B, F: Read, N>(&self, key: &Key<B, F, N>) -> bool
     where
         S: Includes<B>,

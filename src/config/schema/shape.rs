@@ -1,5 +1,4 @@
-//! The shape check: whether all keys are known, required ones are there, and each value is of its kind. Everything that is
-//! wrong is complained about at once.
+//! The shape check: all keys are known, required keys are there, and each value is of its kind.
 
 use super::{
     complaint::{Problems, has_password},
@@ -199,7 +198,8 @@ fn hide_plain(node: &Node, problems: &mut Problems) {
     }
 }
 
-/// Hides values that are secrets by their name, or because they begin like credentials, where the file chooses the names.
+/// Hides values that are secrets by their name, or because they begin like credentials, where the file chooses the
+/// names.
 /// `is_secret` says that the name of a table around the value is that of a secret.
 fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
     match &node.value {
@@ -226,7 +226,8 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Whether a text is placeholders only, perhaps behind a scheme (`Bearer {access_token}`), and so holds no secret itself.
+/// Whether a text is placeholders only, perhaps behind a scheme (`Bearer {access_token}`), and so holds no secret
+/// itself.
 pub(crate) fn is_filled_in(text: &str) -> bool {
     let mut rest = without_scheme(text).unwrap_or(text);
     if rest.is_empty() {
@@ -241,7 +242,7 @@ pub(crate) fn is_filled_in(text: &str) -> bool {
     rest.is_empty()
 }
 
-/// What stands behind the scheme of credentials (RFC 9110 section 11.1), where a text begins with one.
+/// The text behind the scheme of credentials (RFC 9110 section 11.1), where a text begins with one.
 fn without_scheme(text: &str) -> Option<&str> {
     let (scheme, rest) = text.trim_start().split_once(' ')?;
     ["bearer", "basic"].contains(&scheme.to_ascii_lowercase().as_str()).then_some(rest)

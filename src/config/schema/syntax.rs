@@ -17,8 +17,8 @@ pub(super) fn complain(error: &toml::de::Error, text: &str, problems: &mut Probl
     );
 }
 
-/// Hides what may be a secret on the line of the error. There is no tree, so the words before the value decide: those on
-/// its line or, inside a list, those on the line where the list begins.
+/// Hides what may be a secret on the line of the error. There is no tree, so the words before the value decide: those
+/// on its line or, inside a list, those on the line where the list begins.
 fn hide_secrets_around(at: usize, text: &str, problems: &mut Problems) {
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);

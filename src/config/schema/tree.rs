@@ -15,7 +15,7 @@ pub(crate) enum Place {
     File(Range<usize>),
     /// This environment variable.
     Environment(String),
-    /// None: a declared default, or a mistake that is not about a place.
+    /// No place: a declared default, or a mistake of the whole file.
     Nowhere,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Table(pub(crate) Vec<Entry>);
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
-    /// The key's place, not the value's.
+    /// The place of the key; `node` has that of the value.
     pub(crate) place: Place,
     pub(crate) node: Node,
 }
@@ -76,7 +76,7 @@ pub(crate) fn read(text: &str) -> Result<Table, toml::de::Error> {
     DeTable::parse(text).map(|table| from_table(table.into_inner()))
 }
 
-/// Reads one value, as it would stand behind `=`; for the declared defaults.
+/// Reads one value, as the file has it behind `=`; for declared defaults.
 pub(crate) fn read_value(text: &str) -> Option<Node> {
     let mut node = from_value(DeValue::parse(text).ok()?);
     node.place = Place::Nowhere;

@@ -36,13 +36,13 @@ words! { Anyone: "anyone" => Self }
 /// The key `allow` of a table.
 pub(crate) type AllowKey<S> = Key<S, Either<Choice<Anyone>, AllowTable>>;
 
-/// Help where people have e-mail addresses.
+/// Help for logins that bring an e-mail address.
 pub(crate) const EMAILS: &str = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
-/// Help where a phone number is all that is known of people.
+/// Help for logins that bring a phone number only.
 pub(crate) const PHONES: &str =
     "write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`";
 
-/// Reads `allow` of a provider, or of a channel of one-time codes; `help` is what to write where it lists nobody.
+/// Reads `allow` of a provider or a channel of one-time codes; `help` is for one that lists nobody.
 pub(crate) fn allow<S, B>(
     section: &Section<'_, S>,
     key: &AllowKey<B>,
@@ -62,7 +62,7 @@ where
     Some(listed)
 }
 
-/// Where strangers reach the login, the file must say who may come in through `name`; `help` is how.
+/// Complains that `allow` is missing where everyone can reach the login through `name`.
 pub(crate) fn complain_of_missing<S, B>(
     (section, key): (&Section<'_, S>, &AllowKey<B>),
     name: &str,
@@ -105,7 +105,7 @@ pub(crate) fn listed(lists: &Section<'_, AllowTable>, cx: &mut Context<'_>) -> A
     Allow::Listed { email_domains, emails, claims }
 }
 
-/// The values that a claim may have: those of a list, or the one that stands there.
+/// The accepted values of a claim: the elements of a list, or the one value.
 fn accepted(node: &Node) -> Vec<Json> {
     match &node.value {
         Value::List(list) => list.iter().map(plain).collect(),

@@ -1,5 +1,4 @@
-//! Calls to a backend, and the templates of their texts: `{placeholders}`, checked against those that exist where the call is
-//! made.
+//! Calls to a backend, and the templates of their texts: each call has its own set of `{placeholders}`.
 
 use std::time::Duration;
 
@@ -55,8 +54,8 @@ table! {
     pub(crate) struct RefreshTable: CallTable {
         /// How long the whole call may take, from connecting to the last byte of the answer.
         TIMEOUT: form::Duration = default("timeout", "\"60s\"");
-        /// Statuses of the answer that end the session; any other but 2xx, and an HTML page with any status, is an outage,
-        /// in which the session is kept.
+        /// Statuses of the answer that end the session; any other but 2xx, and an HTML page with any status, is an
+        /// outage, in which the session is kept.
         REFUSED: List<Number<u16, 400, 499>> = default("refused", "[401]");
     }
 }
@@ -152,7 +151,7 @@ pub(crate) fn claims(template: &Template) -> Vec<String> {
     template.placeholders().into_iter().filter_map(claim).collect()
 }
 
-/// Headers that are not set by hand: those that say where a message ends or goes, and those that are the gateway's own.
+/// Whether a header must not be set by the file: message framing, connection and host headers, and the gateway's own.
 pub(crate) fn forbidden_header(name: &HeaderName) -> bool {
     const OURS: &[&str] = &[
         "connection",
@@ -226,7 +225,7 @@ fn entries(entries: &[Entry], known: &[&str], cx: &mut Context<'_>) -> Vec<(Stri
 /// Reads JSON with placeholders in its strings.
 pub(crate) fn json(node: &Node, known: &[&str], cx: &mut Context<'_>) -> Option<call::Json> {
     Some(match &node.value {
-        Value::Text(text) if is_elsewhere(text) => {
+        Value::Text(text) if is_reference(text) => {
             cx.resolve(text, &node.place).map(|text| call::Json::Plain(text.into()))?
         }
         Value::Text(text) => {
@@ -248,15 +247,16 @@ pub(crate) fn json(node: &Node, known: &[&str], cx: &mut Context<'_>) -> Option<
     })
 }
 
-/// Reads text. What comes from elsewhere is taken as it is, braces and all: it may be a secret, of which no complaint can speak.
+/// Reads text. The value of `env:` or `file:` is taken as it is, without placeholders: it may be a secret, which must
+/// not appear in a complaint.
 pub(crate) fn text(source: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {
-    if is_elsewhere(source) {
+    if is_reference(source) {
         return cx.resolve(source, place).map(|text| Text(vec![Piece::Literal(text)]));
     }
     written(source, place, known, cx)
 }
 
-/// A text that stands where a secret would is hidden, and warned of.
+/// Masks a text whose name is that of a secret, and warns of it.
 pub(crate) fn warn_of_secret(name: &str, source: &str, place: &Place, cx: &mut Context<'_>) {
     let name = name.to_ascii_lowercase();
     if ["authorization", "key", "secret", "token", "password"].iter().any(|word| name.contains(word)) {
@@ -265,8 +265,8 @@ pub(crate) fn warn_of_secret(name: &str, source: &str, place: &Place, cx: &mut C
     }
 }
 
-/// Whether a text says where the text is.
-pub(crate) fn is_elsewhere(source: &str) -> bool {
+/// Whether a text refers to its value by `env:` or `file:`.
+pub(crate) fn is_reference(source: &str) -> bool {
     source.starts_with("env:") || source.starts_with("file:")
 }
 
@@ -274,7 +274,7 @@ fn written(source: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) ->
     or_complain(Text::parse(source, known), source, place, known, cx)
 }
 
-/// What was read, or a complaint of what is wrong with it.
+/// What was read; `None` after a complaint.
 fn or_complain<T>(
     read: Result<T, TemplateError>,
     source: &str,
@@ -285,7 +285,7 @@ fn or_complain<T>(
     let is_hidden = cx.problems.hides(place) && !is_filled_in(source);
     let (message, help) = match read {
         Ok(read) => return Some(read),
-        // Braces of a secret, it may be.
+        // The braces may be part of a secret.
         Err(TemplateError::Unknown { suggestion: None, .. }) if is_hidden => (
             "there is no placeholder of this name here".to_owned(),
             "write `\"env:NAME\"` or `\"file:PATH\"` where the braces are part of a secret".to_owned(),
@@ -309,7 +309,7 @@ fn or_complain<T>(
     None
 }
 
-/// `None` where a header cannot hold what stands cx the placeholders; that is complained about.
+/// Complains and returns `None` where a header cannot hold the text around the placeholders.
 pub(crate) fn literal_header(pieces: &[Piece], place: &Place, cx: &mut Context<'_>) -> Option<()> {
     let bad = |piece: &Piece| matches!(piece, Piece::Literal(text) if !text.is_ascii() || HeaderValue::from_str(text).is_err());
     if pieces.iter().any(bad) {

@@ -1,4 +1,4 @@
-//! The forms of texts that this program knows besides the engine's: files, hosts, targets, places in answers, log levels.
+//! The forms of texts that only this program has: files, hosts, targets, places in answers, cookies, log levels.
 
 use url::Url;
 

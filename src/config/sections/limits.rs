@@ -1,4 +1,4 @@
-//! `[limits]`: wrong guesses, connections, sizes and deadlines. Each answers an attack.
+//! `[limits]`: wrong guesses, connections, sizes and times. Each limit answers an attack.
 
 use std::ops::RangeInclusive;
 
@@ -17,18 +17,17 @@ use crate::{
 table! {
     /// `[limits]`
     pub(crate) struct LimitsTable {
-        /// Wrong guesses of one IPv4 address or IPv6 /64, of everything that is checked: passwords, ID tokens, codes,
-        /// callbacks of no login. What is right costs nothing. Past it 429 with `Retry-After`, also for what would be
-        /// right.
+        /// Wrong guesses of one IPv4 address or IPv6 /64: passwords, ID tokens, codes, and callbacks that belong to no
+        /// login. Correct values are not counted. Past it 429 with `Retry-After`, also for correct values.
         FAILURES_PER_CLIENT: form::Rate = default("failures_per_client", "\"300/h\"");
-        /// Wrong passwords for one e-mail address, from wherever; whether there is such an account makes no difference.
-        /// Past it 429, and the backend is not asked.
+        /// Wrong passwords for one e-mail address, from all clients together; whether there is such an account makes no
+        /// difference. Past it 429, and the backend is not asked.
         FAILURES_PER_ACCOUNT: form::Rate = default("failures_per_account", "\"100/h\"");
         /// Connections of visitors at a time, at one instance; more wait in the kernel. Changes with a restart only.
         CONNECTIONS: Number<u32, 1, 1_000_000> = default("connections", "20000");
-        /// Of one IPv4 address or IPv6 /64, at one instance; more are closed at once. With `proxy_protocol` the address
-        /// in its header counts; connections from `trusted_proxies` themselves are not counted. Changes with a restart
-        /// only.
+        /// Connections of one IPv4 address or IPv6 /64 at a time, at one instance; more are closed at once. With
+        /// `proxy_protocol` the address in its header counts; connections from `trusted_proxies` themselves are not
+        /// counted. Changes with a restart only.
         CONNECTIONS_PER_CLIENT: Number<u32, 1, 1_000_000> = default("connections_per_client", "4096");
         /// Requests at a time over one HTTP/2 connection; more wait. Against floods of streams that are opened and
         /// dropped. Changes with a restart only.
@@ -47,24 +46,25 @@ table! {
         /// seconds and until the upstream's answer begins; below it 408. Against bodies that never end (R.U.D.Y.).
         /// `"0B"` is no minimum; a route can have its own.
         BODY_RATE: form::Size = default("body_rate", "\"256B\"");
-        /// How long a connection may be open between two requests. Longer than a load balancer keeps its own (60s as a
-        /// rule), so that it is the balancer that closes. Changes with a restart only.
+        /// How long a connection may be open between two requests. Longer than a load balancer keeps its own
+        /// connections (usually 60s), so that the balancer closes first. Changes with a restart only.
         IDLE_TIMEOUT: form::Duration = default("idle_timeout", "\"75s\"");
-        /// How long a client may take none of the bytes that are ready for it; then the connection is cut, over HTTP/2
-        /// the stream, which has to take 16 KiB in this time. Against clients that read a byte a minute. Changes with a
-        /// restart only.
+        /// How long a client may accept none of the bytes that are ready for it; after that the connection is cut. Over
+        /// HTTP/2 the stream is cut; it has to accept 16 KiB in this time. Against clients that read a byte a minute.
+        /// Changes with a restart only.
         WRITE_TIMEOUT: form::Duration = default("write_timeout", "\"60s\"");
-        /// How long a TLS handshake may take. Against handshakes that are begun and left. Changes with a restart only.
+        /// How long a TLS handshake may take. Against handshakes that are begun and abandoned. Changes with a restart
+        /// only.
         TLS_TIMEOUT: form::Duration = default("tls_timeout", "\"5s\"");
         /// Largest answer of the authority or a provider with tokens or a profile in it; a larger one is cut off and
-        /// counts as none. Against answers without an end. From 1KiB to 64MiB.
+        /// counts as none. Against endless answers. From 1KiB to 64MiB.
         ANSWER_BYTES: form::Size = default("answer_bytes", "\"64KiB\"");
-        /// The same for what a provider publishes: its metadata and keys.
+        /// The same for the documents that a provider publishes: its metadata and its keys.
         DOCUMENT_BYTES: form::Size = default("document_bytes", "\"1MiB\"");
     }
 }
 
-/// What concerns sockets: how many there may be, in all and of one client, and what each may use up.
+/// Limits of connections: how many in all and per client, and what each may use.
 pub(crate) struct Sockets {
     pub(crate) connections: u32,
     pub(crate) connections_per_client: u32,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_as_it_is_documented() {
+    fn absent_limits_have_the_documented_defaults() {
         const ALL: &str = r#"
             [limits]
             failures_per_client = "300/h"
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_taken() {
+    fn given_limits_are_read() {
         let (guesses, sockets, body_rate, answers, _) = read(
             r#"
             [limits]
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_nothing_could_work_with_are_complaints() {
+    fn sizes_out_of_range_are_complaints() {
         let (.., said) = read("limits = { header_bytes = \"1KiB\", answer_bytes = \"100GiB\" }");
         assert!(said.contains("`header_bytes` must be a size from 8KiB to 1024KiB"), "{said}");
         assert!(said.contains("`answer_bytes` must be a size from 1KiB to 65536KiB"), "{said}");

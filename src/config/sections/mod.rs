@@ -1,5 +1,5 @@
-//! The tables of `gateway.toml`, one file for each: its keys with type, default and meaning, its reader, and the checks that
-//! need no other table.
+//! The tables of `gateway.toml`, one file for each: its keys with type, default and meaning, its reader, and the checks
+//! that need no other table.
 
 use authority::AuthorityTable;
 use limits::LimitsTable;
@@ -41,8 +41,8 @@ table! {
         SERVER: Table<ServerTable> = required("server");
         /// The visitor's cookies, and how tokens are kept fresh.
         SESSION: Table<SessionTable> = optional("session");
-        /// What requests must agree on: who refreshes, which sessions have ended, what has been used once, and what was
-        /// counted.
+        /// The state that all requests share: who refreshes, which sessions have ended, what has been used once, and
+        /// all counts.
         STORE: Table<StoreTable> = optional("store");
         /// Who issues the access and refresh tokens.
         AUTHORITY: Table<AuthorityTable> = optional("authority");
@@ -57,13 +57,13 @@ table! {
         OTP: Table<OtpTable> = optional("otp");
         /// The keys that the gateway signs its own JWTs with.
         SIGNING: Table<SigningTable> = optional("signing");
-        /// What happens at logins.
+        /// Calls at logins.
         LOGIN: Table<LoginTable> = optional("login");
         /// How the gateway's own pages look.
         PAGES: Table<PagesTable> = optional("pages");
-        /// Logs.
+        /// The gateway's logs.
         TELEMETRY: Table<TelemetryTable> = optional("telemetry");
-        /// Wrong guesses, connections, sizes and deadlines: each against an attack.
+        /// Limits of wrong guesses, connections, sizes and times; each answers an attack.
         LIMITS: Table<LimitsTable> = optional("limits");
         later "verify";
     }

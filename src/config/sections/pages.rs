@@ -34,9 +34,9 @@ table! {
     }
 }
 
-/// Larger pictures make the login slow on a phone.
+/// Largest logo in bytes; a larger one makes the login page slow on phones.
 const LARGEST_LOGO: usize = 256 << 10;
-/// By the end of the file's name.
+/// Media types by the extension of the file.
 const PICTURES: [(&str, &str); 6] = [
     ("svg", "image/svg+xml"),
     ("png", "image/png"),
@@ -46,7 +46,7 @@ const PICTURES: [(&str, &str); 6] = [
     ("gif", "image/gif"),
 ];
 
-/// Reads `[pages]`; `login` says where the pages stand.
+/// Reads `[pages]`; templates are tried with the paths of `login`.
 pub(crate) fn pages(section: &Section<'_, PagesTable>, login: &login::Settings, cx: &mut Context<'_>) -> Settings {
     let color = |key: &Key<_, form::Color>| section.optional(key).and_then(|text| Color::parse(&text));
     if section.optional(&PagesTable::NAME).is_some_and(|name| name.contains(char::is_control)) {
@@ -60,7 +60,7 @@ pub(crate) fn pages(section: &Section<'_, PagesTable>, login: &login::Settings, 
         background: color(&PagesTable::BACKGROUND),
         templates: templates(section, cx),
     };
-    // The built-in ones are sound, and a start need not try them.
+    // Tests try the built-in templates.
     if !settings.templates.is_empty()
         && let Some(fault) = Pages::fault(&settings, &login.site(&login.login_page()))
     {
@@ -73,8 +73,8 @@ pub(crate) fn pages(section: &Section<'_, PagesTable>, login: &login::Settings, 
 
 fn logo(section: &Section<'_, PagesTable>, cx: &mut Context<'_>) -> Option<Logo> {
     let path = cx.path(&section.optional(&PagesTable::LOGO)?);
-    let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let Some((_, media_type)) = PICTURES.iter().find(|(known, _)| *known == end) else {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let Some((_, media_type)) = PICTURES.iter().find(|(known, _)| *known == extension) else {
         let help = "give an SVG, PNG, JPEG, WebP or GIF file, with that ending";
         cx.complain(section.place(&PagesTable::LOGO), "the logo is no picture that browsers show", help);
         return None;

@@ -28,17 +28,18 @@ table! {
         STRIP: form::Prefix = optional("strip");
         /// The name of the upstream it goes to.
         UPSTREAM: form::Text = required("upstream");
-        /// `public`: anyone, no session work. `optional`: anyone, with the session where there is one. `user`: whoever
-        /// is logged in. `anonymous`: whoever is not (a login page). `{ roles = […] }`: whoever has one of them.
+        /// `public`: anyone; sessions are not looked at. `optional`: anyone, with the session where there is one.
+        /// `user`: people who are logged in. `anonymous`: people who are not (a login page). `{ roles = […] }`: people
+        /// who have one of these roles.
         ACCESS: Either<Choice<AccessWord>, RolesTable> = default("access", "\"user\"");
-        /// Headers that change on the way.
+        /// Changes to the headers of requests and answers.
         HEADERS: Table<HeadersTable> = optional("headers");
         /// Largest request body; a larger one is answered 413. Absent: no limit.
         BODY_LIMIT: form::Size = optional("body_limit");
         /// How long to wait for the first byte of the answer; past it 504. Default: the upstream's.
         TIMEOUT: form::Duration = optional("timeout");
-        /// Longest silence in a body, stream or WebSocket, either way; past it the connection is cut. There is no limit
-        /// to the whole.
+        /// Longest time without a byte in a body, stream or WebSocket, in either direction; after that the connection
+        /// is cut. The exchange as a whole has no time limit.
         IDLE_TIMEOUT: form::Duration = default("idle_timeout", "\"5m\"");
         /// The `body_rate` of `[limits]` for this route; `"0B"` where clients send a body in pieces with long pauses
         /// and the answer comes at its end.
@@ -57,7 +58,7 @@ table! {
 table! {
     /// `access = { roles = […] }`
     pub(crate) struct RolesTable {
-        /// Whoever has one of these.
+        /// The roles of which a person must have one.
         ROLES: List<form::Text> = required("roles");
         later "when";
     }
@@ -129,7 +130,7 @@ pub(crate) fn route(
         hosts: section.values(&RouteTable::HOSTS),
         methods: section.values(&RouteTable::METHODS),
         strip: section.optional(&RouteTable::STRIP),
-        // None was complained about; the route is still compared with the others.
+        // A missing upstream was complained about; the route is still compared with the others.
         upstream: upstream.unwrap_or(usize::MAX),
         access: access(section, cx),
         headers,
@@ -189,13 +190,13 @@ fn headers(section: &Section<'_, HeadersTable>, cx: &mut Context<'_>) -> HeaderR
     rules
 }
 
-/// Whether a header is one that a route's rules may not change; that is complained about.
+/// Complains of a header that the rules of routes must not change, and returns whether it is one.
 fn complain_of_own(name: &HeaderName, place: &Place, cx: &mut Context<'_>) -> bool {
     let authorization = name == http::header::AUTHORIZATION;
     let own = authorization || call::forbidden_header(name);
     if own {
         let help = if authorization { "`bearer` of the upstream decides what stands there" } else { "leave it out" };
-        cx.complain(place, format!("the header `{name}` is the gateway's own business"), help);
+        cx.complain(place, format!("the header `{name}` is set by the gateway alone"), help);
     }
     own
 }

@@ -24,7 +24,7 @@ table! {
         /// The IP address and port where visitors, or the load balancer, connect; `0.0.0.0` and `[::]` are all
         /// interfaces.
         LISTEN: form::Address = required("listen");
-        /// The address that visitors type, without a path: links, redirects and cookies follow it. `http` on loopback
+        /// The address that visitors type, without a path. Links, redirects and cookies use it. `http` on loopback
         /// only.
         PUBLIC_URL: form::Origin = required("public_url");
         /// Further hosts that are accepted, e.g. `"vestibule:8080"`; any other is answered 421.
@@ -60,27 +60,27 @@ table! {
     }
 }
 
-/// What `[server]` says, as far as it is well-formed.
+/// The settings of `[server]`, as far as they are well-formed.
 pub(crate) struct Server {
     pub(crate) public_url: Option<Url>,
-    /// Where the file says it.
+    /// The place of `public_url` in the file.
     pub(crate) place: Place,
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) listen: Option<listen::Settings>,
-    /// `public_url` is on loopback, as far as can be told.
+    /// Whether `public_url` is on loopback; also where it is malformed.
     pub(crate) local_url: bool,
-    /// `public_url` and every listen address are on loopback, as far as can be told.
+    /// Whether `public_url` and every listen address are on loopback; also where they are malformed.
     pub(crate) local: bool,
 }
 
 impl Server {
-    /// Whether visitors come by https.
+    /// Whether `public_url` is https; also where it is malformed.
     pub(crate) fn https(&self) -> bool {
         self.public_url.as_ref().is_none_or(|url| url.scheme() == "https")
     }
 
-    /// Whether `origin` is the public one.
+    /// Whether `url` has the origin of `public_url`.
     pub(crate) fn is_own(&self, url: &Url) -> bool {
         self.public_url.as_ref().is_none_or(|own| own.origin() == url.origin())
     }

@@ -50,7 +50,7 @@ table! {
         IDLE: form::Duration = default("idle", "\"30d\"");
         /// A session has ended this long after its login, used or not.
         ABSOLUTE: form::Duration = default("absolute", "\"90d\"");
-        /// Difference of clocks that is tolerated where a token's times are checked.
+        /// Tolerated difference between clocks, where the times of a token are checked.
         LEEWAY: form::Delay = default("leeway", "\"5s\"");
         /// Largest request body that is kept, to send it again after a 401 (`retry_on_401`); a larger one is sent once.
         REPLAY_BODY: form::Size = default("replay_body", "\"64KiB\"");
@@ -67,12 +67,12 @@ table! {
         /// `[authority.verify]`, and always with authority `gateway`), else in those of the ID token: a JSON pointer,
         /// e.g. `"/realm_access/roles"`.
         ROLES_CLAIM: form::Pointer = default("roles_claim", "\"/role\"");
-        /// Claims of the person that `GET {base_path}/session` tells the app's scripts.
+        /// Claims of the person that `GET {base_path}/session` returns to the app's scripts.
         EXPOSE_CLAIMS: List<form::Text> = default("expose_claims", r#"["sub", "email", "name", "role"]"#);
     }
 }
 
-/// Where tokens are kept: in cookies, so far.
+/// The one place of tokens: cookies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct InCookies;
 
@@ -89,7 +89,7 @@ pub(crate) fn session(
     let host_prefix = section.read(&SessionTable::HOST_PREFIX);
     if host_prefix && !server.https() {
         let (place, help) = (section.place(&SessionTable::HOST_PREFIX), "leave it out while `public_url` is http");
-        // Such cookies are `Secure`; localhost is where some browsers take those by http too.
+        // `__Host-` cookies are `Secure`; some browsers accept those from localhost by http, too.
         if server.local_url {
             cx.warn(place, "not every browser accepts `__Host-` cookies from localhost by http", help);
         } else {
@@ -106,7 +106,7 @@ pub(crate) fn session(
             "write `host_prefix = true` instead",
         );
     }
-    let key_was_made = !names_keys(section);
+    let key_was_made = !lists_keys(section);
     let keys = keys(section, server, random, cx);
     let public_url = server.public_url.clone();
     public_url.map(|public_url| session::Settings {
@@ -130,7 +130,7 @@ pub(crate) fn session(
     })
 }
 
-/// The name of one of our cookies.
+/// The full name of a cookie: `name` is `at`, `rt` or `did`.
 pub(crate) fn cookie_name(section: &Section<'_, SessionTable>, name: &str) -> String {
     let host_prefix = if section.read(&SessionTable::HOST_PREFIX) { "__Host-" } else { "" };
     format!("{host_prefix}{}{name}", section.read(&SessionTable::COOKIE_PREFIX))
@@ -148,8 +148,8 @@ fn keys(section: &Section<'_, SessionTable>, server: &Server, random: &Random, c
             None => cx.complain(place, "this key is not 32 bytes in base64", "`vestibule keygen` prints a good one"),
         }
     }
-    if !names_keys(section) {
-        // A file without `[session]` needs keys, or does not, because of its `public_url`.
+    if !lists_keys(section) {
+        // Without `[session]` the complaint points to `public_url`, which decides whether keys are needed.
         let place = if section.is_present() { section.own_place() } else { &server.place };
         if server.local {
             keys.push(SealKey(random.bytes().into()));
@@ -169,7 +169,7 @@ fn keys(section: &Section<'_, SessionTable>, server: &Server, random: &Random, c
     keys
 }
 
-fn names_keys(section: &Section<'_, SessionTable>) -> bool {
+fn lists_keys(section: &Section<'_, SessionTable>) -> bool {
     section.has(&SessionTable::KEYS) && !section.is_empty_list(&SessionTable::KEYS)
 }
 

@@ -34,7 +34,7 @@ table! {
     }
 }
 
-/// Where the counters, leases and ended sessions are.
+/// The kind of store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum StoreKind {
     Memory,
@@ -54,13 +54,13 @@ words! {
 words! { StoreDown: "wait" => Self::Wait, "refresh" => Self::Refresh }
 
 impl StoreKind {
-    /// Whether several instances can share it.
+    /// Whether several instances can share this store.
     pub(crate) fn is_shared(self) -> bool {
         matches!(self, Self::Redis | Self::Postgres)
     }
 }
 
-/// How the addresses of a kind of server are written.
+/// A store on a server, and the addresses it can have.
 struct Server {
     kind: StoreKind,
     schemes: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! `[telemetry]`: logs.
+//! `[telemetry]`: the log, its level and its format.
 
 use super::forms;
 use crate::{

@@ -15,8 +15,8 @@ use crate::{
 table! {
     /// `[upstreams.NAME]`
     pub(crate) struct UpstreamTable {
-        /// Where it listens: `http://host:port`, `https://host:port` (by a certificate that this machine trusts) or
-        /// `unix:/path`. Several take turns.
+        /// Where it listens: `http://host:port`, `https://host:port` (with a certificate that this machine trusts) or
+        /// `unix:/path`. Several targets are used in turn.
         TARGETS: List<forms::Target> = required("targets");
         /// Which token it gets in `Authorization`. Default `access` with the authorities `backend` and `gateway`; with
         /// `provider` it gets none until this says so.
@@ -33,7 +33,8 @@ table! {
 
 words! { Bearer: "access" => Self::Access, "id" => Self::Id, "none" => Self::None }
 
-/// Reads `[upstreams.NAME]`. `own_cookies` are the names that it may ask for, `refresh_cookie` the one that it never gets.
+/// Reads `[upstreams.NAME]`. `own_cookies` are the cookies that it may ask for, `refresh_cookie` is the one that no
+/// upstream gets.
 pub(crate) fn upstream(
     section: &Section<'_, UpstreamTable>,
     default_bearer: Bearer,

@@ -21,13 +21,13 @@ use crate::{
 table! {
     /// `[authority.gateway]`
     pub(crate) struct GatewayTable {
-        /// What the tokens have as `iss`. Default: `server.public_url`, without a slash at its end.
+        /// The claim `iss` of the tokens. Default: `server.public_url`, without a slash at its end.
         ISSUER: form::Text = optional("issuer");
-        /// What the tokens have as `aud`. Default: `server.public_url`, likewise.
+        /// The claim `aud` of the tokens. Default: as for `issuer`.
         AUDIENCE: form::Text = optional("audience");
-        /// How long an access token lives. It cannot be called back: keep it short.
+        /// How long an access token is valid. It cannot be revoked: keep this short.
         ACCESS_TOKEN_LIFETIME: form::Duration = default("access_token_lifetime", "\"10m\"");
-        /// The role of whoever has none of `roles`.
+        /// The role of people who have none of `roles`.
         DEFAULT_ROLE: form::Text = default("default_role", "\"user\"");
         /// Who has which role, e.g. `roles.admin = { emails = ["boss@example.com"] }`; read anew at each refresh. The
         /// claim `roles` has all that are met, `role` the first in the order of the file.
@@ -40,8 +40,8 @@ table! {
     }
 }
 
-/// Access tokens that live longer are warned of.
-const LONG: Duration = Duration::from_secs(24 * 3600);
+/// Longer lifetimes of access tokens bring a warning.
+const LONG_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads `[authority.gateway]`.
 pub(super) fn gateway(
@@ -60,7 +60,7 @@ pub(super) fn gateway(
             "write `access_token_lifetime = \"10m\"`",
         );
     }
-    if access_token_lifetime > LONG {
+    if access_token_lifetime > LONG_LIFETIME {
         cx.warn(
             section.place(&GatewayTable::ACCESS_TOKEN_LIFETIME),
             "an access token cannot be called back: whoever has one keeps it this long, logged out or not",

@@ -83,8 +83,8 @@ pub(crate) enum Issuer {
 
 words! { Issuer: "provider" => Self::Provider, "backend" => Self::Backend, "gateway" => Self::Gateway }
 
-/// What `[authority]` needs of the rest of the file.
-pub(crate) struct Rest<'c> {
+/// What the reader needs of other tables.
+pub(crate) struct Inputs<'c> {
     pub(crate) server: &'c Server,
     pub(crate) lifetimes: Lifetimes,
     /// The names that calls can use.
@@ -98,7 +98,7 @@ pub(crate) struct Rest<'c> {
 /// Reads `[authority]`.
 pub(crate) fn authority(
     section: &Section<'_, AuthorityTable>,
-    rest: Rest<'_>,
+    inputs: Inputs<'_>,
     cx: &mut Context<'_>,
 ) -> Option<Settings> {
     let issuer = section.read(&AuthorityTable::KIND);
@@ -107,16 +107,16 @@ pub(crate) fn authority(
     let verify = if verify.is_present() && issuer != Issuer::Gateway { verify::verify(&verify, cx) } else { None };
     let kind = match issuer {
         Issuer::Provider => Kind::Provider,
-        Issuer::Backend => Kind::Backend(Box::new(backend(section, rest.upstreams, cx)?)),
+        Issuer::Backend => Kind::Backend(Box::new(backend(section, inputs.upstreams, cx)?)),
         Issuer::Gateway => {
             let gateway = section.section(&AuthorityTable::GATEWAY);
-            Kind::Gateway(Box::new(gateway::gateway(&gateway, rest.lifetimes, rest.server, rest.codes, cx)?))
+            Kind::Gateway(Box::new(gateway::gateway(&gateway, inputs.lifetimes, inputs.server, inputs.codes, cx)?))
         }
     };
-    Some(Settings { kind, verify, notify: rest.notify })
+    Some(Settings { kind, verify, notify: inputs.notify })
 }
 
-/// The index of the upstream that issues the tokens, where the file names one that it has.
+/// The index of the upstream that issues the tokens; `None` where there is none of that name.
 pub(crate) fn upstream(section: &Section<'_, AuthorityTable>, upstreams: &[&str]) -> Option<usize> {
     let name = section.optional(&AuthorityTable::UPSTREAM)?;
     upstreams.iter().position(|upstream| *upstream == name)
@@ -136,8 +136,8 @@ fn backend(section: &Section<'_, AuthorityTable>, upstreams: &[&str], cx: &mut C
         let call = section.section(key);
         if call.is_present() { call::plain(&call, targets, known, cx) } else { None }
     };
-    // An assertion goes with `{id_token}`, too: a provider of `kind = "oauth2"` has none, and then nothing else proves the
-    // call.
+    // Also with `{id_token}` in the call: a provider of `kind = "oauth2"` has none, and then only the assertion proves
+    // that the gateway calls.
     let exchange =
         call(&AuthorityTable::EXCHANGE, EXCHANGE).map(|call| Template { assertion: Some("exchange"), ..call });
     let credentials = call(&AuthorityTable::CREDENTIALS, CREDENTIALS);

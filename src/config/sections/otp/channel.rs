@@ -1,5 +1,5 @@
-//! What `[otp.sms]` and `[otp.email]` share: what codes are for, who may log in by them, the call that tells the backend,
-//! and the order of senders.
+//! The keys that `[otp.sms]` and `[otp.email]` share: purpose, who may log in, the call that tells the backend, and the
+//! order of senders.
 
 use super::{
     super::{
@@ -28,18 +28,18 @@ use crate::{
 table! {
     /// What both channels have.
     pub(crate) struct ChannelTable {
-        /// `verify`: whoever is logged in proves an address, and the backend is told (`notify`). `login`: the address
-        /// is who they are. `prove`: a proof for a sign-up form, without a session.
+        /// `verify`: a person who is logged in proves an address, and the backend is told (`notify`). `login`: the
+        /// address is the identity that logs in. `prove`: a proof for a sign-up form, without a session.
         PURPOSE: Choice<Purpose> = default("purpose", "\"verify\"");
-        /// Who may come in with `purpose = "login"`: `"anyone"`, or lists of which every one that is given must be met.
-        /// Needed with authority `gateway` as soon as `public_url` is not on loopback.
+        /// Who may log in with `purpose = "login"`: `"anyone"`, or lists, of which a person must meet every one that is
+        /// given. Required with authority `gateway` as soon as `public_url` is not on loopback.
         ALLOW: Either<Choice<Anyone>, AllowTable> = optional("allow");
         /// With `purpose = "verify"`: the call, as the visitor, that tells the backend of the verified address; unless
         /// it is answered 2xx the code is not spent. It carries `vestibule-assertion`. Placeholders: `{channel}`,
         /// `{address}`, `{address_e164}`, `{access_token}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.
         NOTIFY: Table<PlainCallTable> = optional("notify");
-        /// Who sends: the first, and the next one when it fails. Default: every one that is configured, in the order of
-        /// the file.
+        /// The senders in the order in which they are tried, each when the one before it failed. Default: all that are
+        /// configured, in the order of the file.
         ORDER: List<form::Text> = optional("order");
         /// For development on loopback only: messages are not sent but written to a file, or posted to a server of this
         /// machine.
@@ -79,7 +79,7 @@ pub(super) fn login(
     Some(CodeLogin { channel, allow })
 }
 
-/// Reads what both channels have, but for the order and the outbox. `login` is what [`login`] read.
+/// Reads the shared keys but for the order and the outbox; `login` is the result of [`login`].
 pub(super) fn channel(
     section: &Section<'_, ChannelTable>,
     login: Option<&CodeLogin>,
@@ -101,7 +101,7 @@ pub(super) fn channel(
     Some(ChannelSettings { purpose, allow: login.and_then(|login| login.allow.clone()), notify })
 }
 
-/// The call as the visitor: it carries the visitor's access token, unless the file sets the header.
+/// Reads the call that tells the backend. It carries the person's access token, unless the file sets the header.
 fn notify(section: &Section<'_, PlainCallTable>, upstreams: Upstreams<'_>, cx: &mut Context<'_>) -> Option<Template> {
     if upstreams.own.is_none() && !section.has(&CallTable::UPSTREAM) {
         let help = format!("write `upstream = \"NAME\"`; there are {}", quoted(upstreams.names));
@@ -116,7 +116,7 @@ fn notify(section: &Section<'_, PlainCallTable>, upstreams: Upstreams<'_>, cx: &
     Some(template)
 }
 
-/// A table that configures a sender `T`.
+/// A table that configures the sender `T`.
 pub(super) struct Candidate<'t, T> {
     sender: T,
     name: &'static str,

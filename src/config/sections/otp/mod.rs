@@ -33,7 +33,7 @@ table! {
         LIFETIME: form::Duration = default("lifetime", "\"3m\"");
         /// How long an address waits for the next code. Sending the same code again does not wait.
         COOLDOWN: form::Delay = default("cooldown", "\"60s\"");
-        /// Wrong tries that end a code.
+        /// The number of wrong tries after which a code is no longer valid.
         ATTEMPTS: Number<u32, 1, 10> = default("attempts", "5");
         /// Countries whose mobile numbers get codes (ISO 3166-1, e.g. `"KR"`); numbers without a country code are of
         /// the first.
@@ -54,29 +54,30 @@ table! {
 table! {
     /// `[otp.limits]`
     pub(crate) struct OtpLimitsTable {
-        /// To one address.
+        /// Messages to one address.
         PER_ADDRESS: form::Rate = default("per_address", "\"5/h\"");
-        /// For one client (IPv6: a /64).
+        /// Messages for one client (an IPv4 address or an IPv6 /64).
         PER_IP: form::Rate = default("per_ip", "\"20/h\"");
-        /// To the numbers of one country. Default: a tenth of `total` for each but the first of `countries`.
+        /// Messages to the numbers of one country. Default: a tenth of `total` for each but the first of `countries`.
         PER_COUNTRY: form::Rate = optional("per_country");
-        /// In all; half of it is kept for whoever has a session, or a browser that has logged in before.
+        /// Messages in all; half of them are kept for clients with a session, or with a browser that has logged in
+        /// before.
         TOTAL: form::Rate = default("total", "\"1000/h\"");
     }
 }
 
-/// What `[otp]` needs of the rest of the file.
-pub(crate) struct Rest<'c> {
+/// What the reader needs of other tables.
+pub(crate) struct Inputs<'c> {
     pub(crate) server: &'c Server,
     /// `pages.name`.
     pub(crate) site: Option<String>,
     /// The channels whose codes log in.
     pub(crate) logins: &'c [CodeLogin],
-    /// The upstreams of calls; the authority's own is where a call goes that names none.
+    /// The upstreams of calls; a call that names none goes to the authority's.
     pub(crate) upstreams: Upstreams<'c>,
 }
 
-impl Rest<'_> {
+impl Inputs<'_> {
     fn login(&self, channel: Channel) -> Option<&CodeLogin> {
         self.logins.iter().find(|login| login.channel == channel)
     }
@@ -101,8 +102,8 @@ pub(crate) fn logins(
     logins.filter_map(|(channel, section)| channel::login(channel, &section, issuer, server, cx)).collect()
 }
 
-/// Reads `[otp]`; where there is none it has no channels.
-pub(crate) fn otp(section: &Section<'_, OtpTable>, rest: &Rest<'_>, cx: &mut Context<'_>) -> Option<Settings> {
+/// Reads `[otp]`; an absent table has no channels.
+pub(crate) fn otp(section: &Section<'_, OtpTable>, inputs: &Inputs<'_>, cx: &mut Context<'_>) -> Option<Settings> {
     let lifetime = section.read(&OtpTable::LIFETIME);
     if lifetime > LONGEST_LIFETIME {
         cx.complain(
@@ -114,23 +115,27 @@ pub(crate) fn otp(section: &Section<'_, OtpTable>, rest: &Rest<'_>, cx: &mut Con
     let countries = countries(section, cx);
     let (sms, email) = (section.section(&OtpTable::SMS), section.section(&OtpTable::EMAIL));
     if section.is_present() && !sms.is_present() && !email.is_present() {
-        cx.warn(section.own_place(), "codes have no way to travel", "write `[otp.sms]` or `[otp.email]`");
+        cx.warn(
+            section.own_place(),
+            "`[otp]` has no channel: no code can be sent",
+            "write `[otp.sms]` or `[otp.email]`",
+        );
     }
-    // Both channels are read before one that failed ends this.
-    let sms = if sms.is_present() { sms_channel(&sms, rest, cx).map(Some) } else { Some(None) };
+    // Both channels are read before `?`, so that the mistakes of both are found.
+    let sms = if sms.is_present() { sms_channel(&sms, inputs, cx).map(Some) } else { Some(None) };
     if let Some(Some(sms)) = &sms {
         warn_of_foreign_countries(section, sms, cx);
     }
-    let email = if email.is_present() { email_channel(&email, rest, cx).map(Some) } else { Some(None) };
-    let host = || rest.server.public_url.as_ref()?.host_str().map(str::to_owned);
+    let email = if email.is_present() { email_channel(&email, inputs, cx).map(Some) } else { Some(None) };
+    let host = || inputs.server.public_url.as_ref()?.host_str().map(str::to_owned);
     Some(Settings {
         lifetime,
         cooldown: section.read(&OtpTable::COOLDOWN),
         attempts: section.read(&OtpTable::ATTEMPTS),
-        addresses: Rules { countries, bare_domains: rest.server.local },
+        addresses: Rules { countries, bare_domains: inputs.server.local },
         limits: limits(section),
         proof_audience: section.read(&OtpTable::PROOF_AUDIENCE),
-        site: rest.site.clone().or_else(host).unwrap_or_default(),
+        site: inputs.site.clone().or_else(host).unwrap_or_default(),
         sms: sms?,
         email: email?,
     })
@@ -142,16 +147,16 @@ pub(crate) fn pages(settings: &Settings) -> Vec<Channel> {
     logins.map(|(channel, _)| channel).collect()
 }
 
-fn sms_channel(section: &Section<'_, SmsTable>, rest: &Rest<'_>, cx: &mut Context<'_>) -> Option<SmsChannel> {
-    let channel = channel::channel(&section.shared(), rest.login(Channel::Sms), rest.upstreams, cx);
+fn sms_channel(section: &Section<'_, SmsTable>, inputs: &Inputs<'_>, cx: &mut Context<'_>) -> Option<SmsChannel> {
+    let channel = channel::channel(&section.shared(), inputs.login(Channel::Sms), inputs.upstreams, cx);
     let text = texts::texts(section, &SmsTable::TEXT, PLACEHOLDERS, Some("code"), cx);
-    let delivery = sms::sms(section, rest.server, cx);
+    let delivery = sms::sms(section, inputs.server, cx);
     Some(SmsChannel { channel: channel?, text, delivery: delivery? })
 }
 
-fn email_channel(section: &Section<'_, EmailTable>, rest: &Rest<'_>, cx: &mut Context<'_>) -> Option<EmailChannel> {
-    let channel = channel::channel(&section.shared(), rest.login(Channel::Email), rest.upstreams, cx);
-    let delivery = email::mail(section, rest.server, cx);
+fn email_channel(section: &Section<'_, EmailTable>, inputs: &Inputs<'_>, cx: &mut Context<'_>) -> Option<EmailChannel> {
+    let channel = channel::channel(&section.shared(), inputs.login(Channel::Email), inputs.upstreams, cx);
+    let delivery = email::mail(section, inputs.server, cx);
     Some(EmailChannel { channel: channel?, delivery: delivery? })
 }
 
@@ -189,7 +194,7 @@ fn warn_of_foreign_countries(section: &Section<'_, OtpTable>, sms: &SmsChannel, 
         cx.warn(
             &place,
             format!("Aligo sends to Korean numbers only, and nobody else sends to those of `{code}`"),
-            "leave it out, or write `[otp.sms.twilio]` or another way beside `[otp.sms.aligo]`",
+            "leave it out, or write `[otp.sms.twilio]` or another sender beside `[otp.sms.aligo]`",
         );
     }
 }

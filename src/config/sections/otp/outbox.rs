@@ -17,7 +17,7 @@ table! {
     }
 }
 
-/// Reads an `outbox`, which both channels have.
+/// Reads the `outbox` of a channel.
 pub(crate) fn outbox(
     section: &Section<'_, OutboxTable>,
     server: &Server,

@@ -22,8 +22,8 @@ table! {
     }
 }
 
-/// Reads a text in Korean and English under `key`; one that is given alone is for everybody. `must` is a placeholder that has to be in it.
-/// `None` where there is none, too.
+/// Reads the texts under `key`; a language that is given alone is used for both. `must` is a required placeholder.
+/// `None` also where the table is absent.
 pub(crate) fn texts<S: Includes<S>>(
     section: &Section<'_, S>,
     key: &Key<S, Table<TextTable>>,
@@ -37,7 +37,7 @@ pub(crate) fn texts<S: Includes<S>>(
     })
 }
 
-/// The texts under `key`, each made of what the file says by `read`.
+/// Reads the texts under `key`, each through `read`.
 pub(crate) fn pair<S: Includes<S>>(
     section: &Section<'_, S>,
     key: &Key<S, Table<TextTable>>,
@@ -68,7 +68,7 @@ pub(crate) fn pair<S: Includes<S>>(
     Some(Texts { korean: korean.unwrap_or_else(|| first.clone()), english: english.unwrap_or(first) })
 }
 
-/// Checks that the placeholders of a template are `known`, and that `must` is among them.
+/// Complains of placeholders that are not `known`, and where `must` is not among them.
 pub(crate) fn check_template(
     template: &str,
     place: &Place,

@@ -13,14 +13,14 @@ use crate::{
     hygiene::is_loopback,
 };
 
-/// Warns of a provider's address that anybody on the network can read and change.
+/// Warns of a provider's address without TLS, whose answers can be read and changed on the network.
 pub(super) fn warn_of_http(url: &Url, place: &Place, cx: &mut Context<'_>) {
     if url.scheme() == "http" && !is_loopback(url) {
         cx.warn(place, "what a provider says by http can be replaced on the way", "write an https address");
     }
 }
 
-/// The address under `key`; one that anybody on the network can change is warned of.
+/// The address under `key`; one without TLS brings a warning.
 pub(super) fn url<S: Includes<S>>(
     section: &Section<'_, S>,
     key: &Key<S, form::Url>,

@@ -25,7 +25,8 @@ use address::warn_of_http;
 use table::IdTokenLoginTable;
 pub(crate) use table::{Protocol, ProviderTable};
 
-/// Reads `[providers.NAME]`. Unless the tokens are a backend's, what the provider says is all that stands between a stranger and the app.
+/// Reads `[providers.NAME]`. Unless a backend issues the tokens, the provider alone decides who gets in, so `allow` is
+/// required.
 pub(crate) fn provider(
     section: &Section<'_, ProviderTable>,
     server: &Server,
@@ -74,7 +75,7 @@ pub(crate) fn provider(
         let oauth2 = oauth2::oauth2(section, known_oauth2, cx);
         let given = given_issuer(section, cx);
         let oauth2 = oauth2?;
-        // Where nobody says otherwise, subjects belong to whoever asks people who they are.
+        // Without `issuer`, the origin of the authorization endpoint is the issuer of subjects.
         let origin = oauth2.authorize_url.origin().ascii_serialization();
         let issued_by = if section.has(&ProviderTable::ISSUER) { given? } else { Url::parse(&origin).ok()? };
         (Kind::OAuth2(Box::new(oauth2)), issued_by)
@@ -166,7 +167,7 @@ fn oauth2_scopes(section: &Section<'_, ProviderTable>, known: Option<&[&str]>, c
     scopes.into_iter().map(|(scope, _)| scope).collect()
 }
 
-/// `lasting` are the scopes of a session that lives on this provider's refresh token.
+/// `lasting` has the scopes where the session uses this provider's refresh token.
 fn authorize_params(
     section: &Section<'_, ProviderTable>,
     known: Option<Defaults>,
@@ -187,7 +188,8 @@ fn authorize_params(
     let for_refresh = match (known, lasting) {
         (_, None) => &[][..],
         (Some(known), _) => known.for_refresh,
-        // OpenID Connect Core section 11: `offline_access` is ignored unless consent is asked for, and then no refresh token comes.
+        // OpenID Connect Core section 11: without a prompt for consent, `offline_access` is ignored and there is no
+        // refresh token.
         (None, Some(scopes)) if scopes.iter().any(|scope| scope == "offline_access") => &[("prompt", "consent")],
         (None, Some(_)) => &[],
     };

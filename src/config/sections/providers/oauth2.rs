@@ -29,12 +29,12 @@ const KEYS: [&dyn AnyKey<Table = ProviderTable>; 7] = [
     &ProviderTable::PROFILE,
 ];
 
-/// Whether the file has any of them.
+/// Whether the file has any of these keys.
 pub(super) fn has_keys(section: &Section<'_, ProviderTable>) -> bool {
     KEYS.iter().any(|key| section.has(*key))
 }
 
-/// Complains of them where the provider speaks OpenID Connect.
+/// Complains of these keys, where the provider speaks OpenID Connect.
 pub(super) fn complain_of_keys(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) {
     for key in KEYS.into_iter().filter(|key| section.has(*key)) {
         let message = format!(
@@ -46,7 +46,7 @@ pub(super) fn complain_of_keys(section: &Section<'_, ProviderTable>, cx: &mut Co
     }
 }
 
-/// Reads what is particular to such a provider.
+/// Reads the keys that only such a provider has.
 pub(super) fn oauth2(
     section: &Section<'_, ProviderTable>,
     known: Option<OAuth2Defaults>,
@@ -94,7 +94,7 @@ pub(super) fn oauth2(
     })
 }
 
-/// An address that must be in the file or be known of the provider.
+/// A required address: in the file, or known of the provider.
 fn endpoint(
     section: &Section<'_, ProviderTable>,
     key: &Key<ProviderTable, form::Url>,

@@ -24,15 +24,15 @@ table! {
         SUBJECT: form::Pointer = optional("subject");
         /// Where the e-mail address stands.
         EMAIL: form::Pointer = optional("email");
-        /// Where it says `true` if the address is verified. Absent: no address is, and `allow` by e-mail lets nobody
-        /// in; `kakao` knows its own, unless `email` is set.
+        /// Where it says `true` if the address is verified. Absent: no address counts as verified, and `allow` by
+        /// e-mail lets nobody in; `kakao` has a default, unless `email` is set.
         EMAIL_VERIFIED: form::Pointer = optional("email_verified");
         /// Where the name stands.
         NAME: form::Pointer = optional("name");
         /// Where the address of a picture stands.
         PICTURE: form::Pointer = optional("picture");
-        /// A list of addresses as GitHub has it (`[{"email", "primary", "verified"}]`), asked for beside the profile:
-        /// the primary one counts before `email`. `github` knows its own, unless `url` is set to another.
+        /// A list of addresses as GitHub has it (`[{"email", "primary", "verified"}]`), fetched besides the profile:
+        /// its primary address takes precedence over `email`. `github` has a default, unless `url` is set to another.
         EMAILS_URL: form::Url = optional("emails_url");
         /// Extra headers of these requests, e.g. `{ accept = "application/vnd.api+json" }`.
         HEADERS: Entries<form::Text> = optional("headers");
@@ -52,7 +52,7 @@ table! {
     }
 }
 
-/// Reads `profile`; `known` is that of a provider which is known by its name.
+/// Reads `profile`; `known` has the defaults of a provider that is known by its name.
 pub(super) fn profile(
     section: &Section<'_, ProfileTable>,
     known: Option<ProfileDefaults>,
@@ -78,8 +78,8 @@ pub(super) fn profile(
             complain_of_missing(section.own_place(), key, &table, format!("write `{key} = \"{example}\"`"), cx);
         }
     }
-    // Defaults belong to the known profile alone: with another `url` the token is sent to no address that the file does not
-    // name.
+    // With another `url`, the defaults of the known profile do not apply: the token must not be sent to an address that
+    // the file does not name.
     let is_known_profile = address == known_url;
     let known_emails = known.and_then(|known| known.emails_url).filter(|_| is_known_profile);
     let email_verified = match own(&ProfileTable::EMAIL_VERIFIED) {

@@ -37,11 +37,11 @@ table! {
         /// How the provider's answer comes back: in the address, or in a form that the browser posts (for providers
         /// that insist; needs https).
         RESPONSE_MODE: Choice<ResponseMode> = default("response_mode", "\"query\"");
-        /// What the built-in login page calls it. Default: its own name where it is known, else NAME.
+        /// The provider's name on the built-in login page. Default: the usual name of a known provider, else NAME.
         LABEL: form::Text = optional("label");
         /// Lets an app log in with an ID token that it holds, at `POST {base_path}/NAME`. Absent: off.
         ID_TOKEN_LOGIN: Table<IdTokenLoginTable> = optional("id_token_login");
-        /// Who may come in: `"anyone"`, or lists of which every one that is given must be met. Needed with the
+        /// Who may log in: `"anyone"`, or lists, of which a person must meet every one that is given. Required with the
         /// authorities `provider` and `gateway` as soon as `public_url` is not on loopback.
         ALLOW: Either<Choice<Anyone>, AllowTable> = optional("allow");
         /// `oauth2`: the authorization endpoint, where people are sent to.
@@ -58,7 +58,7 @@ table! {
         TOKEN_PARAMS: Entries<form::Text> = optional("token_params");
         /// `oauth2`: whether logins carry a PKCE challenge (S256). `false` only for a provider that refuses it.
         PKCE: Flag = default("pkce", "true");
-        /// `oauth2`: who somebody is, as the access token's owner.
+        /// `oauth2`: the request that tells who logged in.
         PROFILE: Table<ProfileTable> = optional("profile");
     }
 }
@@ -71,7 +71,7 @@ table! {
     }
 }
 
-/// What a provider speaks.
+/// The protocol of a provider.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Protocol {
     Oidc,

@@ -1,4 +1,4 @@
-//! `[otp.email]`: the sender, the letter, and who delivers it.
+//! `[otp.email]`: the sender's address, the texts, and how messages are delivered.
 
 use std::fs;
 
@@ -42,14 +42,14 @@ table! {
     }
 }
 
-/// Who can deliver.
+/// How a message is delivered.
 #[derive(Clone, Copy, Debug)]
 enum Carrier {
     Smtp,
     Outbox,
 }
 
-/// Reads `[otp.email]`. `None` where there is none, too.
+/// Reads `[otp.email]`; `None` also where the table is absent.
 pub(super) fn mail(section: &Section<'_, EmailTable>, server: &Server, cx: &mut Context<'_>) -> Option<MailSettings> {
     if !section.is_present() {
         return None;
@@ -66,7 +66,7 @@ pub(super) fn mail(section: &Section<'_, EmailTable>, server: &Server, cx: &mut 
             Carrier::Smtp => smtp::smtp(&section.section(&EmailTable::SMTP), server, cx).map(MailWay::Smtp),
             Carrier::Outbox => outbox::outbox(&section.section(&ChannelTable::OUTBOX), server, cx).map(MailWay::Outbox),
         })
-        // All are read before one that failed ends this.
+        // Collected first, so that the mistakes of all tables are found.
         .collect();
     Some(MailSettings { from: from?, letter: letter?, ways: ways.into_iter().collect::<Option<_>>()? })
 }

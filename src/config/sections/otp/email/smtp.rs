@@ -40,12 +40,13 @@ table! {
         CA: forms::File = optional("ca");
         /// `none` is accepted only where the mail server, `public_url` and every listen address are on loopback.
         TLS: Choice<Encryption> = default("tls", "\"required\"");
-        /// For one message, from connecting to the server's word that it has it; then it is undelivered.
+        /// How long one message may take, from connecting until the server accepts it; after that it counts as
+        /// undelivered.
         TIMEOUT: form::Duration = default("timeout", "\"10s\"");
     }
 }
 
-/// A mail server that is known by a word.
+/// A mail server whose address is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Preset {
     Naver,
@@ -97,6 +98,7 @@ pub(super) fn smtp(section: &Section<'_, SmtpTable>, server: &Server, cx: &mut C
     })
 }
 
+/// Host, port, and how TLS begins.
 type Reached = (Host, u16, Security);
 
 /// Where the server is: by `preset`, or by `url`.
@@ -241,7 +243,7 @@ fn authorities(
     read.into_iter().map(|der| Certificate::from_der(der.to_vec()).ok()).collect()
 }
 
-/// User name and password, both or neither; the outer `None` where something was complained about.
+/// Reads user name and password, both or neither; the outer `None` means a mistake.
 #[expect(clippy::option_option, reason = "no login is a setting, and not the same as a bad one")]
 fn login(section: &Section<'_, SmtpTable>, cx: &mut Context<'_>) -> Option<Option<(String, Secret)>> {
     let missing = |one: &dyn AnyKey<Table = SmtpTable>, other: &dyn AnyKey<Table = SmtpTable>, cx: &mut Context<'_>| {

@@ -109,7 +109,7 @@ fn a_mail_server_has_a_preset_or_an_address() {
 }
 
 #[test]
-fn what_is_wrong_with_a_mail_server_is_said() {
+fn each_mistake_of_a_mail_server_is_a_complaint() {
     const ADDRESS: &str = "3: `url` must be the address of a mail server";
     for (smtp, expected) in [
         ("", "2: where is the mail server? → write `url = \"smtp://mail.example.com:587\"`, or `preset = \"naver\"`, \"gmail\" or \"ses\"\n".to_owned()),

@@ -43,7 +43,7 @@ table! {
         SENDER: form::Indirect = optional("sender");
         /// The user name of HTTP Basic authentication.
         USER: form::Indirect = optional("user");
-        /// Its password.
+        /// The password of HTTP Basic authentication.
         PASSWORD: form::Secret = optional("password");
         /// How `{signature}` is made.
         HMAC: Table<SmsHmacTable> = optional("hmac");
@@ -58,11 +58,11 @@ table! {
     pub(crate) struct SmsHmacTable {
         /// The key of the HMAC, taken as it stands: base64 in it is not decoded.
         SECRET: form::Secret = required("secret");
-        /// Its hash.
+        /// The hash function.
         ALGORITHM: Choice<HmacAlgorithm> = default("algorithm", "\"sha256\"");
         /// What is signed, e.g. `"{timestamp}{nonce}"`; the placeholders are the same ones as in the call.
         TEXT: form::Text = required("text");
-        /// How it is written: small hexadecimal digits, or base64 with padding.
+        /// How the signature is written: lower-case hexadecimal digits, or base64 with padding.
         ENCODING: Choice<HmacEncoding> = default("encoding", "\"hex\"");
     }
 }
@@ -106,11 +106,12 @@ pub(super) fn http(section: &Section<'_, SmsHttpTable>, cx: &mut Context<'_>) ->
     })
 }
 
+/// The placeholders of the call.
 const KNOWN: &[&str] = &["address", "address_e164", "text", "sender", "timestamp", "date", "nonce", "signature"];
-/// What a signature can be of.
+/// The placeholders of the text that is signed.
 const SIGNED: &[&str] = &["address", "address_e164", "text", "sender", "timestamp", "date", "nonce"];
 
-/// Reads texts of one call.
+/// Reads the texts of the call.
 struct Reader {
     known: &'static [&'static str],
     has_sender: bool,
@@ -118,7 +119,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// The origin as it is, and what stands behind it as a template.
+    /// The origin, and the rest of the address as a template.
     fn address(&self, section: &Section<'_, SmsHttpTable>, cx: &mut Context<'_>) -> Option<(String, Text)> {
         let (source, place) = (section.optional(&SmsHttpTable::URL)?, section.place(&SmsHttpTable::URL));
         let host = source.find("://").map_or(0, |at| at + 3);
@@ -190,7 +191,7 @@ impl Reader {
             Value::Text(source) => {
                 let json = call::json(node, self.known, cx)?;
                 match &json {
-                    _ if call::is_elsewhere(source) => {}
+                    _ if call::is_reference(source) => {}
                     templates::Json::Value(placeholder) => self.check(placeholder, &node.place, cx),
                     templates::Json::Text(text) => self.check_all(text, &node.place, cx),
                     _ => call::warn_of_secret(name, source, &node.place, cx),
@@ -227,7 +228,7 @@ impl Reader {
     fn value(&self, entry: &Entry, cx: &mut Context<'_>) -> Option<Text> {
         let (source, place) = (entry.node.text()?, &entry.node.place);
         let text = self.text(source, place, cx)?;
-        if !call::is_elsewhere(source) && !text.0.iter().any(|piece| matches!(piece, Piece::Placeholder(_))) {
+        if !call::is_reference(source) && !text.0.iter().any(|piece| matches!(piece, Piece::Placeholder(_))) {
             call::warn_of_secret(&entry.name, source, place, cx);
         }
         Some(text)
@@ -247,7 +248,7 @@ impl Reader {
         }
     }
 
-    /// Complains of a placeholder for which there is nothing.
+    /// Complains of a placeholder that has no value.
     fn check(&self, placeholder: &Placeholder, place: &Place, cx: &mut Context<'_>) {
         match placeholder {
             Placeholder::Sender if !self.has_sender => {

@@ -41,7 +41,7 @@ table! {
     }
 }
 
-/// Who can send.
+/// A sender of SMS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Sender {
     Aligo,
@@ -52,7 +52,7 @@ enum Sender {
     Outbox,
 }
 
-/// Reads the senders of `[otp.sms]`. `None` where there is none, too.
+/// Reads the senders of `[otp.sms]`; `None` also where the table is absent.
 pub(super) fn sms(section: &Section<'_, SmsTable>, server: &Server, cx: &mut Context<'_>) -> Option<SmsSettings> {
     if !section.is_present() {
         return None;
@@ -67,7 +67,7 @@ pub(super) fn sms(section: &Section<'_, SmsTable>, server: &Server, cx: &mut Con
     ];
     let senders = order(&section.shared(), &candidates, cx);
     warn_of_texts(section, &senders, cx);
-    // All are read before one that failed ends this.
+    // Collected first, so that the mistakes of all tables are found.
     let ways: Vec<_> = senders.iter().map(|sender| way(*sender, section, server, cx)).collect();
     let settings = SmsSettings { ways: ways.into_iter().collect::<Option<_>>()? };
     (!settings.ways.is_empty()).then_some(settings)

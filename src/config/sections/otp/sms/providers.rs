@@ -1,4 +1,4 @@
-//! `[otp.sms.aligo]`, `solapi`, `sens` and `twilio`: the providers of SMS that are known.
+//! `[otp.sms.aligo]`, `solapi`, `sens` and `twilio`: providers of SMS.
 
 use url::Url;
 
@@ -17,7 +17,7 @@ use crate::{
 table! {
     /// What all senders of SMS have.
     pub(crate) struct SenderTimeoutTable {
-        /// For the whole call; then the next way takes over. All ways together have 10 seconds.
+        /// How long the whole call may take; then the next sender is tried. All senders together have 10 seconds.
         TIMEOUT: form::Duration = default("timeout", "\"5s\"");
     }
 }
@@ -25,8 +25,9 @@ table! {
 table! {
     /// `[otp.sms.aligo]`
     pub(crate) struct AligoTable {
-        /// Its address: another one for a relay or a test. Aligo serves only the IP addresses that are registered with
-        /// it: behind NAT that is the egress address. Numbers that are not Korean go by the next way.
+        /// The address of its API; another one for a relay or a test. Aligo serves only the IP addresses that are
+        /// registered with it: behind NAT that is the egress address. Messages to numbers that are not Korean go to the
+        /// next sender.
         URL: form::Url = default("url", "\"https://apis.aligo.in/send/\"");
         /// The API key.
         KEY: form::Secret = required("key");
@@ -43,7 +44,7 @@ table! {
 table! {
     /// `[otp.sms.solapi]`
     pub(crate) struct SolapiTable {
-        /// Its address.
+        /// The address of its API.
         URL: form::Url = default("url", "\"https://api.solapi.com/messages/v4/send\"");
         /// The API key.
         KEY: form::Indirect = required("key");
@@ -58,7 +59,7 @@ table! {
 table! {
     /// `[otp.sms.sens]`
     pub(crate) struct SensTable {
-        /// What stands before `/sms/v2/…`; for the public sector `"https://sens.apigw.gov-ntruss.com"`.
+        /// The address before `/sms/v2/…`; for the public sector `"https://sens.apigw.gov-ntruss.com"`.
         URL: form::Url = default("url", "\"https://sens.apigw.ntruss.com\"");
         /// The service id, e.g. `ncp:sms:kr:…`.
         SERVICE_ID: form::Indirect = required("service_id");
@@ -75,11 +76,11 @@ table! {
 table! {
     /// `[otp.sms.twilio]`
     pub(crate) struct TwilioTable {
-        /// What stands before `/2010-04-01/…`.
+        /// The address before `/2010-04-01/…`.
         URL: form::Url = default("url", "\"https://api.twilio.com\"");
         /// The account (`AC…`).
         ACCOUNT_SID: form::Indirect = required("account_sid");
-        /// An API key (`SK…`). Default: the account itself.
+        /// An API key (`SK…`). Default: `account_sid`.
         KEY: form::Indirect = optional("key");
         /// The secret of the key, or the account's auth token.
         SECRET: form::Secret = required("secret");
