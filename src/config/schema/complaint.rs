@@ -278,81 +278,29 @@ mod tests {
         assert_eq!(complaints.errors.iter().map(|e| (e.line, e.column)).collect::<Vec<_>>(), [(1, 12), (2, 1)]);
         assert!(complaints.to_string().contains("1 | a = [****, b]\n  |            ^\n"), "{complaints}");
     }
-}
 
-#[cfg(test)]
-mod temporary {
-    use super::*;
-
-    fn whole(text: &str, range: Range<usize>, name: &str) -> String {
-        let range = first_line(text, &range);
-        let title = Level::ERROR.primary_title("m");
-        let group = title.element(Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(range)));
+    fn shown(source: &str, number: usize, span: Range<usize>) -> String {
+        let snippet = Snippet::source(source).line_start(number).path("f.toml");
+        let group = Level::ERROR.primary_title("x").element(snippet.annotation(AnnotationKind::Primary.span(span)));
         Renderer::plain().term_width(400).render(&[group])
-    }
-
-    fn single(text: &str, range: Range<usize>, name: &str) -> String {
-        let lines = Lines::of(text);
-        let range = first_line(text, &range);
-        let (number, line) = lines.shown(text, range.start);
-        let title = Level::ERROR.primary_title("m");
-        let source = &text[line.clone()];
-        let span = range.start - line.start..range.end - line.start;
-        let snippet = Snippet::source(source).line_start(number).path(name);
-        Renderer::plain()
-            .term_width(400)
-            .render(&[title.element(snippet.annotation(AnnotationKind::Primary.span(span)))])
     }
 
     proptest::proptest! {
         #[test]
-        fn a_line_is_shown_like_the_whole(text in "([ -~é가]{0,8}(\\n|\\r\\n|\\t|)){0,14}", a in 0..140_usize, b in 0..12_usize) {
-            let (mut a, mut b) = (a.min(text.len()), (a + b).min(text.len()));
-            while !text.is_char_boundary(a) { a -= 1; }
-            while b > a && !text.is_char_boundary(b) { b -= 1; }
-            b = b.max(a);
-            let before = text.get(..a).unwrap_or(&text);
-            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-            let old = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
-            proptest::prop_assert_eq!(Lines::of(&text).position(&text, a), old);
-            proptest::prop_assert_eq!(whole(&text, a..b, "f"), single(&text, a..b, "f"));
+        fn a_complaint_shows_its_line_as_the_whole_file_would(
+            text in "([ -~é가]{0,8}(\\n|\\r\\n|\\t|)){0,14}",
+            at in 0..140_usize,
+            length in 0..12_usize,
+        ) {
+            let boundary = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+            let range = first_line(&text, &(boundary(at)..boundary(at + length)));
+            let lines = Lines::of(&text);
+            let (number, line) = lines.shown(&text, range.start);
+            let span = range.start - line.start..range.end - line.start;
+            proptest::prop_assert_eq!(shown(&text[line], number, span), shown(&text, 1, range.clone()));
+            let before = &text[..range.start];
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            proptest::prop_assert_eq!(lines.position(&text, range.start), (before.matches('\n').count() + 1, column));
         }
-    }
-
-    #[test]
-    fn dump() {
-        std::fs::write("/tmp/cfg/schema.after.json", format!("{:#}\n", crate::config::schema())).unwrap();
-        std::fs::write("/tmp/cfg/config.after.md", crate::config::reference()).unwrap();
-        let mut text = String::from(
-            "[server]\nlisten = \"127.0.0.1:1\"\npublic_url = \"http://localhost:1\"\n[session]\n[otp.sms]\npurpose=\"prove\"\noutbox={}\n[upstreams.app]\ntargets = [\"http://127.0.0.1:3000\"]\n",
-        );
-        for i in 0..10000 {
-            text += &format!(
-                "[[routes]]\npath = \"/a{i}/{{*rest}}\"\nupstream = \"app\"\nheaders.set = {{ x-a = \"b\" }}\naccess = \"public\"\n"
-            );
-        }
-        let t = std::time::Instant::now();
-        let r = crate::config::parse(
-            &text,
-            "x",
-            std::path::Path::new(""),
-            &Default::default(),
-            &crate::secret::Random::system(),
-        );
-        let good = t.elapsed();
-        let bad = text.replace("x-a = \"b\"", "x-a = \"{b}\"");
-        let t = std::time::Instant::now();
-        let e = crate::config::parse(
-            &bad,
-            "x",
-            std::path::Path::new(""),
-            &Default::default(),
-            &crate::secret::Random::system(),
-        );
-        std::fs::write(
-            "/tmp/cfg/times.txt",
-            format!("{:?} {good:?} {:?} {:?}", r.is_ok(), e.map_err(|e| e.errors.len()).err(), t.elapsed()),
-        )
-        .unwrap();
     }
 }

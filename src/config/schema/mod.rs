@@ -103,3 +103,6 @@ impl FileFormat {
         reference::reference(self.introduction, Root::ROWS)
     }
 }
+
+#[cfg(test)]
+mod tests;
