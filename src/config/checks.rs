@@ -93,14 +93,13 @@ impl Checks<'_, '_> {
     fn ways_to_log_in(&self, cx: &mut Context<'_>) {
         let authority = self.authority();
         let place = authority.place(&AuthorityTable::KIND);
+        let is_malformed = authority.is_malformed(&AuthorityTable::KIND);
         match self.issuer {
-            Issuer::Provider if authority.is_malformed(&AuthorityTable::KIND) => {}
-            Issuer::Provider if !self.has_providers() && !self.proves() => cx.complain(
+            Issuer::Provider if !self.has_providers() && !self.proves() && !is_malformed => cx.complain(
                 place,
                 "authority `provider`, but there is no provider: nobody could log in",
                 "write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`",
             ),
-            Issuer::Provider => {}
             Issuer::Backend => {
                 self.calls_that_bring_tokens(cx);
                 self.calls_for_codes(cx);
@@ -117,7 +116,7 @@ impl Checks<'_, '_> {
                 "authority `gateway`, but neither a provider nor a code that logs in: nobody could log in",
                 "write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`",
             ),
-            Issuer::Gateway => {}
+            Issuer::Provider | Issuer::Gateway => {}
         }
     }
 
