@@ -84,7 +84,7 @@ bad! {
         "7:17 there is no environment variable `SECRETS` → set `SECRETS`\n";
     a_secret_file_that_cannot_be_read: SMALLEST, "env:SECRET" => "file:secret.txt",
         "7:17 the file `secret.txt` cannot be read: entity not found → relative paths start at the folder of this file; the file must be readable for the user that vestibule runs as\n";
-    no_word_on_who_may_come_in: SMALLEST, "[server]\nlisten = \"127.0.0.1:8080\"\npublic_url = \"http://localhost:8080\"\n[session]" => "[server]\nlisten = \"127.0.0.1:8080\"\npublic_url = \"https://app.example\"\n[session]\nkeys = [\"env:KEY\"]",
+    a_provider_in_public_without_allow: SMALLEST, "[server]\nlisten = \"127.0.0.1:8080\"\npublic_url = \"http://localhost:8080\"\n[session]" => "[server]\nlisten = \"127.0.0.1:8080\"\npublic_url = \"https://app.example\"\n[session]\nkeys = [\"env:KEY\"]",
         "6:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
     an_empty_allow: SMALLEST, "[upstreams" => "allow = {}\n[upstreams",
         "8:1 an empty `allow` does not say who may come in → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n";
@@ -128,9 +128,9 @@ bad! {
         "10:1 `upstream` is for a backend that issues tokens, and the authority is `provider` → write `kind = \"backend\"` under `[authority]`, or leave this out\n";
     an_authority_that_there_is_not: BACKEND, "\"backend\"" => "\"gatway\"",
         "7:8 `kind` cannot be `gatway` → did you mean \"gateway\"?\n";
-    a_gateway_to_which_nobody_comes: GATEWAY, "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n[otp.sms]\npurpose = \"login\"\nallow = { claims = { phone_number = [\"+821012345678\"] } }" => "[otp.sms]\npurpose = \"prove\"",
+    authority_gateway_without_logins: GATEWAY, "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n[otp.sms]\npurpose = \"login\"\nallow = { claims = { phone_number = [\"+821012345678\"] } }" => "[otp.sms]\npurpose = \"prove\"",
         "7:8 authority `gateway`, but neither a provider nor a code that logs in: nobody could log in → write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`\n";
-    a_gateway_that_anyone_could_come_to: GATEWAY, "allow = \"anyone\"\n[otp.sms]\npurpose = \"login\"\nallow = { claims = { phone_number = [\"+821012345678\"] } }" => "[otp.sms]\npurpose = \"login\"",
+    authority_gateway_in_public_without_allow: GATEWAY, "allow = \"anyone\"\n[otp.sms]\npurpose = \"login\"\nallow = { claims = { phone_number = [\"+821012345678\"] } }" => "[otp.sms]\npurpose = \"login\"",
         "10:12 who may come in through `google`? `public_url` is open to everyone → write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`\n\
          12:6 who may come in through `sms`? `public_url` is open to everyone → write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`\n";
     a_gateway_with_keys_of_a_backend: GATEWAY, "[authority.gateway]" => "upstream = \"api\"\n[authority.refresh]\npath = \"/x\"\n[authority.verify]\nsecret = \"env:SECRET\"\n[authority.gateway]",
@@ -146,15 +146,15 @@ bad! {
          10:7 nobody has the role `nobody` → write `roles.nobody = { emails = [\"boss@example.com\"] }`\n";
     an_access_token_that_is_over_at_once: GATEWAY, "roles.admin" => "access_token_lifetime = \"500ms\"\nroles.admin",
         "9:25 a token's times are whole seconds → write `access_token_lifetime = \"10m\"`\n";
-    a_code_that_logs_in_at_a_provider: SMALLEST, "[session]" => "[otp.sms]\npurpose = \"login\"\n[otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{text}\"\n[session]",
+    a_code_that_logs_in_with_authority_provider: SMALLEST, "[session]" => "[otp.sms]\npurpose = \"login\"\n[otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{text}\"\n[session]",
         "5:11 the authority `provider` has no tokens for a code → write `[authority]` with `kind = \"backend\"` or `kind = \"gateway\"`, or another `purpose`\n";
-    a_code_that_logs_in_without_a_call: BACKEND, "[session]" => "[otp.sms]\npurpose = \"login\"\n[otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{text}\"\n[session]",
+    a_code_that_logs_in_without_authority_otp: BACKEND, "[session]" => "[otp.sms]\npurpose = \"login\"\n[otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{text}\"\n[session]",
         "5:11 a code logs in here, but there is no `[authority.otp]` that gives the backend's tokens for it → write `[authority.otp]` with the `path` that takes a proved address, or another `purpose`\n";
-    a_call_for_codes_without_codes: BACKEND, "[authority.credentials]\npath = \"/auth/login\"\njson = { email = \"{email}\", password = \"{password}\" }\n" => "[authority.otp]\npath = \"/auth/otp\"\n",
+    authority_otp_without_codes_that_log_in: BACKEND, "[authority.credentials]\npath = \"/auth/login\"\njson = { email = \"{email}\", password = \"{password}\" }\n" => "[authority.otp]\npath = \"/auth/otp\"\n",
         "9:12 there is `[authority.otp]`, but no code that logs in: nobody could log in → write `[otp.sms]` or `[otp.email]` with `purpose = \"login\"`\n";
-    a_backend_that_is_notified_too: BACKEND, "[upstreams" => "[login.notify]\nupstream = \"api\"\npath = \"/x\"\n[upstreams",
+    login_notify_with_authority_backend: BACKEND, "[upstreams" => "[login.notify]\nupstream = \"api\"\npath = \"/x\"\n[upstreams",
         "15:8 the authority `backend` learns of every login by its own calls → leave it out, or write `kind = \"provider\"` or `kind = \"gateway\"` under `[authority]`\n";
-    a_first_login_that_nobody_is_told_of: GATEWAY, "[upstreams" => "[login.notify]\npath = \"/x\"\njson = \"{password}\"\n[upstreams",
+    login_notify_without_an_upstream: GATEWAY, "[upstreams" => "[login.notify]\npath = \"/x\"\njson = \"{password}\"\n[upstreams",
         "16:8 `upstream` is missing in `login.notify` → write `upstream = \"NAME\"`: the backend that is told\n\
          18:8 there is no `{password}` here → here there are `{provider}`, `{profile}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`, `{claims.NAME}`\n";
     a_route_for_the_gateways_public_keys: BACKEND, "/api/{*rest}" => "/.well-known/jwks.json",
@@ -176,7 +176,7 @@ bad! {
          14:17 each of `refused` must be a number from 400 to 499, not the text `401` → write a whole number from 400 to 499, without quotes\n";
     an_unsealed_token_that_nobody_verifies: BACKEND, "[session]" => "[session]\nseal = false",
         "5:8 `seal = false` needs `[authority.verify]` → say there how the access token is verified, or write `seal = true`\n";
-    roles_from_nowhere: BACKEND, "\"user\"" => "{ roles = [\"admin\"] }",
+    roles_without_tokens_that_can_be_verified: BACKEND, "\"user\"" => "{ roles = [\"admin\"] }",
         "20:10 there is nothing that roles could be read from → write `[authority.verify]`, so that the roles in the backend's access token can be believed\n";
     two_kinds_of_keys_to_verify_with: BACKEND, "[upstreams" => "[authority.verify]\nsecret = \"env:SECRET\"\njwks_url = \"https://a.example\"\n[upstreams",
         "16:1 `[authority.verify]` needs one of `jwks_url`, `secret` and `public_key` → leave all but one out\n";
@@ -216,12 +216,12 @@ bad! {
          14:66 a call does not set the header `connection` → leave it out; for cookies there is `cookies`\n";
     a_strip_that_cuts_a_segment: BACKEND, "access = \"user\"" => "strip = \"/ap\"",
         "20:9 `/ap` is not the beginning of `/api/{*rest}`, up to a slash → strip whole segments with which every path of this route begins\n";
-    headers_that_are_not_a_routes_business: BACKEND, "access = \"user\"" => "headers = { set = { Authorization = \"x\", \"X-Auth-Status\" = \"x\", \"a b\" = \"x\", x-id = \"{claim.sub}\" }, remove = [\"Connection\"] }",
-        "20:21 the header `authorization` is the gateway's own business → `bearer` of the upstream decides what stands there\n\
-         20:42 the header `x-auth-status` is the gateway's own business → leave it out\n\
+    headers_that_only_the_gateway_sets: BACKEND, "access = \"user\"" => "headers = { set = { Authorization = \"x\", \"X-Auth-Status\" = \"x\", \"a b\" = \"x\", x-id = \"{claim.sub}\" }, remove = [\"Connection\"] }",
+        "20:21 the header `authorization` is set by the gateway alone → `bearer` of the upstream decides what stands there\n\
+         20:42 the header `x-auth-status` is set by the gateway alone → leave it out\n\
          20:65 `a b` cannot be the name of a header → letters, digits and `-`, e.g. \"x-user-id\"\n\
          20:85 there is no `{claim.sub}` here → did you mean `{claims.sub}`?\n\
-         20:112 the header `connection` is the gateway's own business → leave it out\n";
+         20:112 the header `connection` is set by the gateway alone → leave it out\n";
     an_expression_of_a_later_version: BACKEND, "\"user\"" => "{ when = \"true\" }",
         "20:1 `roles` is missing in `routes.access` → write `roles = [\"…\"]`\n\
          20:12 `when` is not available yet in this version → leave it out\n";
@@ -253,7 +253,7 @@ bad! {
     a_store_of_no_kind: BACKEND, "[session]" => "[store]\nkind = \"mysql\"\nstore_down = \"fail\"\n[session]",
         "5:8 `kind` cannot be `mysql` → it can be one of \"memory\", \"file\", \"redis\", \"postgres\"\n\
          6:14 `store_down` cannot be `fail` → it can be one of \"wait\", \"refresh\"\n";
-    limits_that_let_nobody_in: BACKEND, "[session]" => "[limits]\nfailures_per_client = \"0/h\"\nfailures_per_account = 100\nconnections = 0\nconnections_per_client = \"4096\"\n[session]",
+    limits_of_zero_or_of_the_wrong_type: BACKEND, "[session]" => "[limits]\nfailures_per_client = \"0/h\"\nfailures_per_account = 100\nconnections = 0\nconnections_per_client = \"4096\"\n[session]",
         "5:23 `failures_per_client` must be a rate, not `0/h` → write how many in how long, e.g. \"5/h\", \"100/d\" or \"3/10m\"\n\
          6:24 `failures_per_account` must be a rate, not the number 100 → write `failures_per_account = \"20/h\"`\n\
          7:15 `connections` must be a number from 1 to 1000000, not the number 0 → write a whole number from 1 to 1000000, without quotes\n\

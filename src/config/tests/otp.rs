@@ -100,7 +100,7 @@ json = { phone = "{address}", tenant = "{claims.tenant}" }
 }
 
 #[test]
-fn what_makes_no_sense_is_complained_of() {
+fn wrong_values_of_otp_are_complaints() {
     for (more, expected) in [
         ("[otp]\nlifetime = \"11m\"\n", "a code that lives longer than 10 minutes"),
         ("[otp]\ncountries = []\n", "without a country no number gets a code"),
@@ -129,7 +129,7 @@ fn what_makes_no_sense_is_complained_of() {
     );
     assert!(said(&told.unwrap_err().errors).contains("`upstream` is missing in `notify`"));
     let idle = read(&with("[otp]\nattempts = 3\n")).unwrap();
-    assert!(said(&idle.warnings).contains("codes have no way to travel"));
+    assert!(said(&idle.warnings).contains("`[otp]` has no channel: no code can be sent"));
 }
 
 #[test]

@@ -1,0 +1,401 @@
+//! Checks that compare tables with each other.
+
+use url::Position;
+
+use super::{
+    schema::{
+        START,
+        context::Context,
+        form,
+        section::Section,
+        tree::{Node, Place},
+    },
+    sections::{
+        RootTable,
+        authority::{AuthorityTable, GatewayTable, Issuer, VerifyTable},
+        login::LoginTable,
+        otp::{ChannelTable, OtpTable, channels},
+        providers::{Protocol, ProviderTable},
+        routes::RouteTable,
+        server::Server,
+        session::SessionTable,
+        store::{StoreKind, StoreTable},
+        upstreams::UpstreamTable,
+    },
+};
+use crate::{
+    authority::CodeLogin,
+    channel::Channel,
+    hygiene,
+    otp::Purpose,
+    route::{self, Access, Conflict, Decision, Found, JWKS_PATH, OwnPaths, Who},
+    upstream::Bearer,
+};
+
+/// A route with the table that it was read from.
+pub(super) type ReadRoute<'t> = (Section<'t, RouteTable>, route::Settings);
+
+/// What the checks compare, as far as it is well-formed.
+pub(super) struct Checks<'c, 't> {
+    pub(super) root: &'c Section<'t, RootTable>,
+    pub(super) server: &'c Server,
+    pub(super) issuer: Issuer,
+    /// The channels whose codes log in.
+    pub(super) logins: &'c [CodeLogin],
+    /// The routes that have a path.
+    pub(super) routes: &'c [ReadRoute<'t>],
+    /// Whether these are all routes of the file.
+    pub(super) all_routes: bool,
+    /// Whether a session key was made at this start, because the file has none.
+    pub(super) key_was_made: bool,
+}
+
+impl Checks<'_, '_> {
+    /// Runs all checks.
+    pub(super) fn run(&self, cx: &mut Context<'_>) {
+        self.notify_without_need(cx);
+        self.ways_to_log_in(cx);
+        self.gateway_in_memory(cx);
+        self.unsealed_tokens(cx);
+        self.proof_audience(cx);
+        self.sms_alone(cx);
+        self.route_table(cx);
+        self.roles(cx);
+        self.missing_bearers(cx);
+        self.missing_id_tokens(cx);
+        self.shared_store(cx);
+    }
+
+    fn authority(&self) -> Section<'_, AuthorityTable> {
+        self.root.section(&RootTable::AUTHORITY)
+    }
+
+    fn has_providers(&self) -> bool {
+        self.root.named(&RootTable::PROVIDERS).next().is_some()
+    }
+
+    /// Whether access tokens are verified.
+    fn verifies(&self) -> bool {
+        self.authority().has(&AuthorityTable::VERIFY) || self.issuer == Issuer::Gateway
+    }
+
+    fn notify_without_need(&self, cx: &mut Context<'_>) {
+        let notify = self.root.section(&RootTable::LOGIN).section(&LoginTable::NOTIFY);
+        if notify.is_present() && self.issuer == Issuer::Backend {
+            cx.complain(
+                notify.own_place(),
+                "the authority `backend` learns of every login by its own calls",
+                "leave it out, or write `kind = \"provider\"` or `kind = \"gateway\"` under `[authority]`",
+            );
+        }
+    }
+
+    fn ways_to_log_in(&self, cx: &mut Context<'_>) {
+        let authority = self.authority();
+        let place = authority.place(&AuthorityTable::KIND);
+        match self.issuer {
+            Issuer::Provider if authority.is_malformed(&AuthorityTable::KIND) => {}
+            Issuer::Provider if !self.has_providers() && !self.proves() => cx.complain(
+                place,
+                "authority `provider`, but there is no provider: nobody could log in",
+                "write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`",
+            ),
+            Issuer::Provider => {}
+            Issuer::Backend => {
+                self.calls_that_bring_tokens(cx);
+                self.calls_for_codes(cx);
+                if !authority.has(&AuthorityTable::REFRESH) {
+                    cx.warn(
+                        place,
+                        "without `[authority.refresh]` a session ends with its first access token",
+                        "write `[authority.refresh]` with the backend's call",
+                    );
+                }
+            }
+            Issuer::Gateway if !self.has_providers() && self.logins.is_empty() => cx.complain(
+                place,
+                "authority `gateway`, but neither a provider nor a code that logs in: nobody could log in",
+                "write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`",
+            ),
+            Issuer::Gateway => {}
+        }
+    }
+
+    /// Whether codes prove addresses without a session; a gateway that does nothing else needs no logins.
+    fn proves(&self) -> bool {
+        let channels = channels(&self.root.section(&RootTable::OTP));
+        channels
+            .iter()
+            .any(|(_, channel)| channel.is_present() && channel.read(&ChannelTable::PURPOSE) == Purpose::Prove)
+    }
+
+    fn calls_that_bring_tokens(&self, cx: &mut Context<'_>) {
+        let authority = self.authority();
+        let place = authority.place(&AuthorityTable::KIND);
+        let (has_exchange, has_otp) = (authority.has(&AuthorityTable::EXCHANGE), authority.has(&AuthorityTable::OTP));
+        let has_credentials = authority.has(&AuthorityTable::CREDENTIALS);
+        if self.has_providers() && !has_exchange {
+            cx.complain(
+                place,
+                "there are providers, but no `[authority.exchange]` that gives the backend's tokens for theirs",
+                "write `[authority.exchange]` with the `path` that takes a provider's tokens",
+            );
+        } else if !has_exchange && !has_credentials && !has_otp && self.logins.is_empty() {
+            cx.complain(
+                place,
+                "authority `backend`, but no call that brings tokens: nobody could log in",
+                "write `[authority.exchange]` (after a login at a provider), `[authority.credentials]` (e-mail and password) or `[authority.otp]` (a one-time code)",
+            );
+        } else if has_exchange && !self.has_usable_call() && self.logins.is_empty() {
+            cx.complain(
+                place,
+                "there is `[authority.exchange]`, but no provider: nobody could log in",
+                "write `[providers.google]` or another, or `[authority.credentials]`",
+            );
+        }
+    }
+
+    /// Whether somebody can log in by one of the backend's calls.
+    fn has_usable_call(&self) -> bool {
+        let authority = self.authority();
+        authority.has(&AuthorityTable::CREDENTIALS)
+            || (self.has_providers() && authority.has(&AuthorityTable::EXCHANGE))
+            || (!self.logins.is_empty() && authority.has(&AuthorityTable::OTP))
+    }
+
+    fn calls_for_codes(&self, cx: &mut Context<'_>) {
+        let authority = self.authority();
+        if !authority.has(&AuthorityTable::OTP) {
+            let channels = channels(&self.root.section(&RootTable::OTP));
+            for (_, channel) in
+                channels.iter().filter(|(channel, _)| self.logins.iter().any(|login| login.channel == *channel))
+            {
+                cx.complain(
+                    channel.place(&ChannelTable::PURPOSE),
+                    "a code logs in here, but there is no `[authority.otp]` that gives the backend's tokens for it",
+                    "write `[authority.otp]` with the `path` that takes a proved address, or another `purpose`",
+                );
+            }
+        } else if self.logins.is_empty() {
+            let place = authority.place_of_key(&AuthorityTable::OTP);
+            let message = "there is `[authority.otp]`, but no code that logs in";
+            let help = "write `[otp.sms]` or `[otp.email]` with `purpose = \"login\"`";
+            if self.has_usable_call() {
+                cx.warn(place, message, help);
+            } else if !authority.has(&AuthorityTable::EXCHANGE) {
+                cx.complain(place, format!("{message}: nobody could log in"), help);
+            }
+        }
+    }
+
+    fn gateway_in_memory(&self, cx: &mut Context<'_>) {
+        let store = self.root.section(&RootTable::STORE).read(&StoreTable::KIND);
+        if self.issuer == Issuer::Gateway && store == StoreKind::Memory && !self.server.local {
+            cx.warn(
+                self.authority().place(&AuthorityTable::KIND),
+                "the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session",
+                "write `[store]` with a `kind` that outlives the process",
+            );
+        }
+    }
+
+    fn unsealed_tokens(&self, cx: &mut Context<'_>) {
+        let session = self.root.section(&RootTable::SESSION);
+        if !session.read(&SessionTable::SEAL) && !self.verifies() {
+            cx.complain(
+                session.place(&SessionTable::SEAL),
+                "`seal = false` needs `[authority.verify]`",
+                "say there how the access token is verified, or write `seal = true`",
+            );
+        }
+    }
+
+    /// A proof must not be accepted as an access token: their audiences have to differ.
+    fn proof_audience(&self, cx: &mut Context<'_>) {
+        let otp = self.root.section(&RootTable::OTP);
+        let audience = otp.read(&OtpTable::PROOF_AUDIENCE);
+        let authority = self.authority();
+        let verified = authority.section(&AuthorityTable::VERIFY).optional(&VerifyTable::AUDIENCE);
+        let issued = authority.section(&AuthorityTable::GATEWAY).optional(&GatewayTable::AUDIENCE);
+        let public_url = self.server.public_url.as_ref().map(|url| url.origin().ascii_serialization());
+        if [verified, issued, public_url].iter().flatten().any(|other| *other == audience) {
+            cx.complain(
+                otp.place(&OtpTable::PROOF_AUDIENCE),
+                "access tokens have this audience: a proof could pass for one",
+                "write another, e.g. `proof_audience = \"example-proof\"`",
+            );
+        }
+    }
+
+    /// NIST SP 800-63B section 3.1.3.3 restricts codes over the telephone network: there has to be an alternative.
+    fn sms_alone(&self, cx: &mut Context<'_>) {
+        let by_code = matches!(self.logins, [login] if login.channel == Channel::Sms);
+        if by_code && !self.has_providers() && !self.authority().has(&AuthorityTable::CREDENTIALS) {
+            let sms = self.root.section(&RootTable::OTP).section(&OtpTable::SMS);
+            cx.warn(
+                sms.place(&ChannelTable::PURPOSE),
+                "codes by SMS are the only way to log in: whoever gets a person's number gets in, and who loses it stays out",
+                "offer another way too: `[providers.NAME]`, `[authority.credentials]`, or `[otp.email]` with `purpose = \"login\"`",
+            );
+        }
+    }
+
+    fn route_table(&self, cx: &mut Context<'_>) {
+        let base_path = self.root.section(&RootTable::SESSION).read(&SessionTable::BASE_PATH);
+        // Two routes may be on one line of the file: here they are told apart by their number.
+        let routes = self.routes.iter().enumerate();
+        let numbered = routes.map(|(line, (_, route))| route::Settings { line, ..route.clone() }).collect();
+        let own = OwnPaths { base_path, providers: Vec::new(), credentials: false, codes: Vec::new() };
+        let table = route::Table::build(numbered, own);
+        for conflict in table.as_ref().err().into_iter().flatten() {
+            complain_of_conflict(conflict, self.routes, cx);
+        }
+        if self.routes.is_empty() && self.all_routes {
+            cx.warn(&START, "there are no routes: everything but the gateway's own pages is 404", "write `[[routes]]`");
+        }
+        if let (Ok(table), true) = (table, self.all_routes) {
+            self.login_page(&table, cx);
+        }
+    }
+
+    /// The app's own login page has to be reachable without a login.
+    fn login_page(&self, table: &route::Table, cx: &mut Context<'_>) {
+        let session = self.root.section(&RootTable::SESSION);
+        let page = session.read(&SessionTable::LOGIN_PAGE);
+        let path = page.split(['?', '#']).next().unwrap_or_default();
+        let Some(public_url) = self.server.public_url.as_ref().filter(|_| form::path(&page).is_ok()) else { return };
+        let place = session.place(&SessionTable::LOGIN_PAGE);
+        let path = match hygiene::canonical_path(path) {
+            Ok(path) => path,
+            Err(problem) => {
+                cx.complain(place, format!("no request has the path `{path}`"), problem);
+                return;
+            }
+        };
+        if table.is_own(&path) {
+            let message = format!("`{path}` is the gateway's own");
+            cx.complain(place, message, "write \"built-in\", or a path of the app");
+            return;
+        }
+        let host = &public_url[Position::BeforeHost..Position::AfterPort];
+        let Found::Route(found) = table.find(&http::Method::GET, host, &path) else {
+            let message = format!("no route serves the login page `{path}`");
+            cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
+            return;
+        };
+        let (_, route) = &self.routes[found.index];
+        if route.access.decide(Who::Nobody) != Decision::Allow {
+            let message =
+                format!("the login page `{path}` itself needs a login: its route on line {} is not open", route.line);
+            cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
+        }
+    }
+
+    /// Roles are read from the claims of an access token that can be verified, or of an ID token.
+    fn roles(&self, cx: &mut Context<'_>) {
+        if self.issuer != Issuer::Backend || self.verifies() || self.has_providers() {
+            return;
+        }
+        for (section, route) in self.routes {
+            if matches!(&route.access, Access::Roles(roles) if !roles.is_empty()) {
+                cx.complain(
+                    section.place(&RouteTable::ACCESS),
+                    "there is nothing that roles could be read from",
+                    "write `[authority.verify]`, so that the roles in the backend's access token can be believed",
+                );
+            }
+        }
+    }
+
+    /// A provider's tokens are for its own APIs, so the file has to say whether an upstream gets them.
+    fn missing_bearers(&self, cx: &mut Context<'_>) {
+        if self.issuer != Issuer::Provider {
+            return;
+        }
+        for (index, section) in self.root.named(&RootTable::UPSTREAMS).enumerate() {
+            let is_used =
+                self.routes.iter().any(|(_, route)| route.upstream == index && route.access != Access::Public);
+            if is_used && !section.has(&UpstreamTable::BEARER) {
+                cx.warn(
+                    section.own_place(),
+                    format!("the upstream `{}` gets no token", section.name),
+                    "write `bearer = \"access\"` or `\"id\"` for it to get one, or `\"none\"` if it needs none",
+                );
+            }
+        }
+    }
+
+    /// Without OpenID Connect there is no ID token that an upstream could get.
+    fn missing_id_tokens(&self, cx: &mut Context<'_>) {
+        let speaks_oidc = |provider: Section<'_, ProviderTable>| {
+            provider.is_malformed(&ProviderTable::KIND) || provider.read(&ProviderTable::KIND) == Protocol::Oidc
+        };
+        if self.root.named(&RootTable::PROVIDERS).any(speaks_oidc) {
+            return;
+        }
+        for section in self.root.named(&RootTable::UPSTREAMS) {
+            if section.optional(&UpstreamTable::BEARER) == Some(Bearer::Id) {
+                cx.warn(
+                    section.place(&UpstreamTable::BEARER),
+                    format!("the upstream `{}` gets no token: no provider here gives ID tokens", section.name),
+                    "write `bearer = \"access\"` or `\"none\"`",
+                );
+            }
+        }
+    }
+
+    fn shared_store(&self, cx: &mut Context<'_>) {
+        let store = self.root.section(&RootTable::STORE);
+        if store.read(&StoreTable::KIND).is_shared() && self.server.local && self.key_was_made {
+            cx.warn(
+                store.place(&StoreTable::KIND),
+                "several instances share a store, but without `session.keys` none can read the cookies of another",
+                "write `keys = [\"env:VESTIBULE_KEY\"]` under `[session]`, with the same key for all of them",
+            );
+        }
+    }
+}
+
+fn complain_of_conflict(conflict: &Conflict, routes: &[ReadRoute<'_>], cx: &mut Context<'_>) {
+    let (section, _) = &routes[conflict.line()];
+    match conflict {
+        Conflict::Same { other, .. } => {
+            let (_, other) = &routes[*other];
+            cx.complain(
+                section.place(&RouteTable::PATH),
+                format!("nothing separates this route from `{}` on line {}", other.path, other.line),
+                "give one of them another path, `hosts` or `methods`, or leave it out",
+            );
+        }
+        Conflict::UnderBasePath { base_path, .. } => cx.complain(
+            section.place(&RouteTable::PATH),
+            format!("this route can never match: `{base_path}` is the gateway's own (`session.base_path`)"),
+            "choose another path, or another `base_path`",
+        ),
+        Conflict::Jwks { .. } => cx.complain(
+            section.place(&RouteTable::PATH),
+            format!("this route can never match: the gateway's public keys are at `{JWKS_PATH}`"),
+            "choose another path for the backend's own",
+        ),
+        Conflict::Path { path, problem, .. } => {
+            cx.complain(section.place(&RouteTable::PATH), format!("`{path}` is not a path pattern"), *problem);
+        }
+        Conflict::Strip { strip, path, .. } => cx.complain(
+            section.place(&RouteTable::STRIP),
+            format!("`{strip}` is not the beginning of `{path}`, up to a slash"),
+            "strip whole segments with which every path of this route begins",
+        ),
+        Conflict::Method { method, .. } => cx.complain(
+            place_of_method(section, method.as_str()),
+            format!("a request with the method {method} is refused before routes are looked at"),
+            "leave it out",
+        ),
+    }
+}
+
+/// The place of `method` in the list `methods`.
+fn place_of_method<'t>(section: &Section<'t, RouteTable>, method: &str) -> &'t Place {
+    let list = section.node(&RouteTable::METHODS).map_or(&[][..], Node::list);
+    let element = list.iter().find(|element| element.text() == Some(method));
+    element.map_or_else(|| section.place(&RouteTable::METHODS), |element| &element.place)
+}

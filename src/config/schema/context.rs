@@ -1,0 +1,120 @@
+//! What readers of tables need besides their table: complaints, and the values of `env:NAME` and `file:PATH`, which are
+//! never part of a complaint.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    complaint::{Lines, Problems},
+    environment::Environment,
+    form::{Indirect, Secret as SecretForm},
+    key::{Includes, Key, Maybe},
+    section::Section,
+    tree::Place,
+};
+use crate::secret::Secret;
+
+/// The state of one reading of a file.
+pub(crate) struct Context<'c> {
+    pub(crate) problems: Problems,
+    environment: &'c Environment,
+    /// The folder of the file.
+    folder: &'c Path,
+    lines: &'c Lines,
+    /// What the program is called in help texts.
+    program: &'static str,
+}
+
+impl<'c> Context<'c> {
+    pub(crate) fn new(environment: &'c Environment, folder: &'c Path, lines: &'c Lines, program: &'static str) -> Self {
+        Self { problems: Problems::default(), environment, folder, lines, program }
+    }
+
+    /// Adds a mistake, which the program cannot start with.
+    pub(crate) fn complain(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.complain(place, message, help);
+    }
+
+    /// Adds a warning.
+    pub(crate) fn warn(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.warn(place, message, help);
+    }
+
+    /// The line of a place, from 1; 0 where it is not in the file.
+    pub(crate) fn line(&self, place: &Place) -> usize {
+        if let Place::File(range) = place { self.lines.number(range.start) } else { 0 }
+    }
+
+    /// A path of the file, relative to its folder.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The secret under `key`. Plain text brings a warning.
+    pub(crate) fn secret<S, B>(&mut self, section: &Section<'_, S>, key: &Key<B, SecretForm, Maybe>) -> Option<Secret>
+    where
+        S: Includes<B>,
+    {
+        let source = section.optional(key)?;
+        self.resolve_secret(&source.0, section.place(key))
+    }
+
+    /// The text under `key`, which is no secret, or the text that it refers to.
+    pub(crate) fn indirect<S, B>(&mut self, section: &Section<'_, S>, key: &Key<B, Indirect, Maybe>) -> Option<String>
+    where
+        S: Includes<B>,
+    {
+        let source = section.optional(key)?;
+        self.resolve(&source.0, section.place(key))
+    }
+
+    /// The secret that `text` is or refers to. Plain text in the file brings a warning, in an environment variable
+    /// none.
+    pub(crate) fn resolve_secret(&mut self, text: &str, place: &Place) -> Option<Secret> {
+        let plain = !text.starts_with("env:") && !text.starts_with("file:");
+        if plain && matches!(place, Place::File(_)) {
+            self.warn(
+                place,
+                "a secret stands in the file itself",
+                "write \"env:NAME\" or \"file:PATH\", and keep the secret there",
+            );
+        }
+        self.resolve(text, place).map(Secret::new)
+    }
+
+    /// The text that `text` is, or refers to by `env:NAME` or `file:PATH`.
+    pub(crate) fn resolve(&mut self, text: &str, place: &Place) -> Option<String> {
+        if let Some(name) = text.strip_prefix("env:") {
+            let fault = match self.environment.get(name) {
+                Some(value) if !value.is_empty() => return Some(value.clone()),
+                Some(_) => format!("the environment variable `{name}` is empty"),
+                None => format!("there is no environment variable `{name}`"),
+            };
+            self.complain(place, fault, format!("set `{name}`"));
+            return None;
+        }
+        let Some(path) = text.strip_prefix("file:") else { return Some(text.to_owned()) };
+        match fs::read_to_string(self.path(path)).map(|content| content.trim_end_matches(['\r', '\n']).to_owned()) {
+            Ok(content) if content.is_empty() => {
+                self.complain(place, format!("the file `{path}` is empty"), "put the secret there");
+                None
+            }
+            Ok(content) => Some(content),
+            Err(error) => {
+                self.complain_of_unreadable(place, &format!("the file `{path}`"), &error);
+                None
+            }
+        }
+    }
+
+    /// Complains that `file`, as it is called in a sentence, cannot be read.
+    pub(crate) fn complain_of_unreadable(&mut self, place: &Place, file: &str, error: &io::Error) {
+        let help = format!(
+            "relative paths start at the folder of this file; the file must be readable for the user that {} runs as",
+            self.program
+        );
+        self.complain(place, format!("{file} cannot be read: {}", error.kind()), help);
+    }
+}

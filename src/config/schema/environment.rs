@@ -1,0 +1,98 @@
+//! Values from environment variables: with the prefix `APP_`, the variable `APP_SERVER__LISTEN` sets `server.listen`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    complaint::Problems,
+    kind::{Kind, Rows, closest},
+    tree::{Entry, Node, Place, Table, Value},
+};
+
+/// The process's environment variables, as an argument.
+pub type Environment = BTreeMap<String, String>;
+
+const SEPARATOR: &str = "__";
+
+/// Puts the values of the variables that begin with `prefix` and have a separator into the tree of the file.
+pub(super) fn apply(table: &mut Table, rows: Rows, prefix: &str, environment: &Environment, problems: &mut Problems) {
+    for (variable, value) in environment {
+        let Some(name) = variable.strip_prefix(prefix).filter(|name| name.contains(SEPARATOR)) else { continue };
+        let names: Vec<_> = name.split(SEPARATOR).map(str::to_lowercase).collect();
+        if let Err(help) = set(table, rows, &names, variable, value) {
+            problems.complain(&Place::Environment(variable.clone()), "sets no key", help);
+        }
+    }
+}
+
+/// Follows `names` down the declaration and sets the last; the error is what to write instead.
+fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &str) -> Result<(), String> {
+    let [name, below @ ..] = names else { return Err("name a single key, not a whole table".to_owned()) };
+    let Some(row) = rows.find(name) else {
+        let known = || rows.known().map(|row| row.name);
+        return Err(match closest(name, known()) {
+            Some(meant) => format!("did you mean `{}`?", variable.replace(&name.to_uppercase(), &meant.to_uppercase())),
+            None => format!(
+                "after `{}` there are {}",
+                spelled_before(variable, names),
+                known().map(str::to_uppercase).collect::<Vec<_>>().join(", ")
+            ),
+        });
+    };
+    let place = Place::Environment(variable.to_owned());
+    match (&row.kind, below) {
+        (Kind::Later, _) => Err(format!("`{name}` is not available yet in this version")),
+        (Kind::Table(rows), _) => {
+            let inner = inner_table(table, row.name, &place)?;
+            set(inner, *rows, below, variable, value)
+        }
+        (Kind::Named(rows), [chosen, below @ ..]) => {
+            let inner = inner_table(table, row.name, &place)?;
+            let entry = inner.0.iter_mut().find(|entry| entry.name.to_lowercase().replace('-', "_") == *chosen);
+            match entry.map(|entry| &mut entry.node.value) {
+                Some(Value::Table(inner)) => set(inner, *rows, below, variable, value),
+                _ => Err(format!("the file has no `[{}.{chosen}]`", row.name)),
+            }
+        }
+        (Kind::One(_) | Kind::Choice(..) | Kind::Flag | Kind::Number(..) | Kind::Either(..), []) => {
+            let node = Node { place: place.clone(), value: scalar(&row.kind, value) };
+            match table.0.iter_mut().find(|entry| entry.name == row.name) {
+                Some(entry) => entry.node = node,
+                None => table.0.push(Entry { name: row.name.to_owned(), place, node }),
+            }
+            Ok(())
+        }
+        (Kind::One(_) | Kind::Choice(..) | Kind::Flag | Kind::Number(..), _) => {
+            Err(format!("`{name}` has no keys of its own"))
+        }
+        _ => Err(format!("`{name}` is not a single value: write it in the file")),
+    }
+}
+
+/// The table under `name`; it is made where the file has none.
+fn inner_table<'t>(table: &'t mut Table, name: &str, place: &Place) -> Result<&'t mut Table, String> {
+    let at = table.0.iter().position(|entry| entry.name == name).unwrap_or_else(|| {
+        let node = Node { place: place.clone(), value: Value::Table(Table::default()) };
+        table.0.push(Entry { name: name.to_owned(), place: place.clone(), node });
+        table.0.len() - 1
+    });
+    match &mut table.0[at].node.value {
+        Value::Table(inner) => Ok(inner),
+        _ => Err(format!("the file has no table `[{name}]`")),
+    }
+}
+
+/// The text of a variable as a value of the key's kind. Text that is none stays text, and the shape check complains.
+fn scalar(kind: &Kind, value: &str) -> Value {
+    match kind {
+        Kind::Flag => value.parse().map_or_else(|_| Value::Text(value.to_owned()), Value::Flag),
+        Kind::Number(..) => {
+            value.parse::<i64>().map_or_else(|_| Value::Text(value.to_owned()), |number| Value::Number(number.into()))
+        }
+        _ => Value::Text(value.to_owned()),
+    }
+}
+
+fn spelled_before(variable: &str, names: &[String]) -> String {
+    let rest: usize = names.iter().map(|name| name.len() + SEPARATOR.len()).sum();
+    variable[..variable.len().saturating_sub(rest)].to_owned() + SEPARATOR
+}

@@ -1,0 +1,273 @@
+//! The shape check: all keys are known, required keys are there, and each value is of its kind.
+
+use super::{
+    complaint::{Problems, has_password},
+    form::AnyForm,
+    kind::{Kind, Need, Row, Rows, closest, quoted},
+    tree::{Entry, Node, Place, Table, Value},
+};
+
+/// Words in the names of values that are likely to be secrets, where no declaration decides.
+pub(super) const SECRET_WORDS: &[&str] =
+    &["authorization", "cookie", "key", "secret", "token", "password", "credential", "signature"];
+
+/// Checks a table against its declaration. `path` is the name in its header (`server.tls`), `place` the place of that.
+pub(crate) fn check(table: &Table, rows: Rows, path: &str, place: &Place, problems: &mut Problems) {
+    for entry in &table.0 {
+        match rows.find(&entry.name) {
+            Some(row) if matches!(row.kind, Kind::Later) => {
+                problems.hide_texts(&entry.node);
+                let message = format!("`{}` is not available yet in this version", entry.name);
+                problems.complain(&entry.place, message, "leave it out");
+            }
+            Some(row) => check_value(&entry.node, &entry.place, row.name, &row.kind, &join(path, row.name), problems),
+            None => complain_of_unknown(&entry.name, &entry.place, &entry.node, rows, path, problems),
+        }
+    }
+    for row in rows.iter().filter(|row| row.need == Need::Required && table.entry(row.name).is_none()) {
+        let message = if path.is_empty() {
+            format!("`[{}]` is missing", row.name)
+        } else {
+            format!("`{}` is missing in `{path}`", row.name)
+        };
+        problems.complain(place, message, missing_help(row));
+    }
+}
+
+fn missing_help(row: &Row) -> String {
+    match row.kind {
+        Kind::Table(_) => format!("write `[{}]` and its keys", row.name),
+        _ => row.kind.help(row.name),
+    }
+}
+
+fn complain_of_unknown(name: &str, place: &Place, node: &Node, rows: Rows, path: &str, problems: &mut Problems) {
+    let meant = closest(name, rows.iter().map(|row| row.name));
+    // The value may be a secret under a misspelt name.
+    let meant_secret = rows.iter().any(|row| Some(row.name) == meant && holds_secret(&row.kind));
+    if meant_secret || is_secret_name(name) {
+        problems.hide(&node.place);
+    }
+    if matches!(node.value, Value::Table(_) | Value::List(_)) {
+        problems.hide_texts(node);
+    }
+    let message =
+        if path.is_empty() { format!("unknown table `{name}`") } else { format!("unknown key `{name}` in `{path}`") };
+    let help = match meant {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => {
+            format!("there are {}", rows.known().map(|row| format!("`{}`", row.name)).collect::<Vec<_>>().join(", "))
+        }
+    };
+    problems.complain(place, message, help);
+}
+
+/// Checks one value. `key_place` is the place of its name: complaints about a whole table point there.
+fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, path: &str, problems: &mut Problems) {
+    if holds_secret(kind) {
+        hide_plain(node, problems);
+    }
+    if matches!(kind, Kind::Entries(_) | Kind::Any) {
+        hide_in_free_form(node, is_secret_name(name), problems);
+    }
+    match (kind, &node.value) {
+        (Kind::Any, Value::Other(what)) => {
+            problems.complain(
+                &node.place,
+                format!("`{name}` cannot be {what}"),
+                "JSON has no such thing: write it as text",
+            );
+        }
+        (Kind::Flag, Value::Flag(_)) | (Kind::Any, _) => {}
+        (Kind::One(form), Value::Text(text)) => check_form(form, text, node, name, problems),
+        (Kind::Choice(words, later), Value::Text(text)) => check_choice(words, later, text, node, name, problems),
+        (Kind::Number(from, to), Value::Number(number))
+            if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)) => {}
+        (Kind::List(inner), Value::List(elements)) => {
+            for element in elements {
+                if fits(inner, &element.value) {
+                    check_value(element, &element.place, name, inner, path, problems);
+                } else {
+                    complain_of_element(element, name, inner, kind, problems);
+                }
+            }
+        }
+        (Kind::Table(rows) | Kind::Either(_, rows), Value::Table(table)) => {
+            check(table, *rows, path, key_place, problems);
+        }
+        (Kind::Either(word, _), Value::Text(_)) => check_value(node, key_place, name, word, path, problems),
+        (Kind::Named(rows), Value::Table(tables)) => {
+            for entry in &tables.0 {
+                let path = join(path, &entry.name);
+                match &entry.node.value {
+                    Value::Table(table) => check(table, *rows, &path, &entry.place, problems),
+                    _ => problems.complain(
+                        &entry.place,
+                        format!("`{path}` must be a table"),
+                        format!("write `[{path}]`, and the keys under it"),
+                    ),
+                }
+            }
+        }
+        (Kind::Tables(rows), Value::List(elements)) => {
+            for element in elements {
+                match &element.value {
+                    Value::Table(table) => check(table, *rows, path, &element.place, problems),
+                    _ => {
+                        problems.complain(
+                            &element.place,
+                            format!("`{name}` must be a list of tables"),
+                            kind.help(name),
+                        );
+                    }
+                }
+            }
+        }
+        (Kind::Entries(inner), Value::Table(table)) => {
+            for entry in &table.0 {
+                check_value(&entry.node, &entry.place, &entry.name, inner, path, problems);
+            }
+        }
+        (kind, value) => {
+            let place = if matches!(value, Value::Table(_)) { key_place } else { &node.place };
+            let is_hidden = holds_secret(kind) || problems.hides(&node.place);
+            let found = if is_hidden { kind_of(value).to_owned() } else { found(value) };
+            problems.complain(place, format!("`{name}` must be {}, not {found}", kind.what()), kind.help(name));
+        }
+    }
+}
+
+/// Whether an element of a list is of the type that it has to be.
+fn fits(kind: &Kind, value: &Value) -> bool {
+    match kind {
+        Kind::One(_) | Kind::Choice(..) => matches!(value, Value::Text(_)),
+        Kind::Number(from, to) => {
+            matches!(value, Value::Number(number) if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)))
+        }
+        _ => true,
+    }
+}
+
+fn complain_of_element(element: &Node, name: &str, inner: &Kind, list: &Kind, problems: &mut Problems) {
+    let is_hidden = holds_secret(inner) || problems.hides(&element.place);
+    let found = if is_hidden { kind_of(&element.value).to_owned() } else { found(&element.value) };
+    let help = if let Kind::Number(..) = inner { inner.help(name) } else { list.help(name) };
+    problems.complain(&element.place, format!("each of `{name}` must be {}, not {found}", inner.what()), help);
+}
+
+fn check_form(form: &AnyForm, text: &str, node: &Node, name: &str, problems: &mut Problems) {
+    let Err(help) = (form.check)(text) else { return };
+    let example = form.help(name);
+    let help = if help.is_empty() { example } else { help.to_owned() };
+    let is_hidden = form.is_secret || has_password(text) || problems.hides(&node.place);
+    let shown = if is_hidden { "this".to_owned() } else { format!("`{text}`") };
+    problems.complain(&node.place, format!("`{name}` must be {}, not {shown}", form.what), help);
+}
+
+fn check_choice(words: &[&str], later: &[&str], text: &str, node: &Node, name: &str, problems: &mut Problems) {
+    if words.contains(&text) {
+        return;
+    }
+    let message = if later.contains(&text) {
+        format!("`{name} = \"{text}\"` is not available yet in this version")
+    } else {
+        format!("`{name}` cannot be `{text}`")
+    };
+    let help = match closest(text, words.iter().copied()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None if words.len() == 1 => format!("it can be {}", quoted(words)),
+        None => format!("it can be one of {}", quoted(words)),
+    };
+    problems.complain(&node.place, message, help);
+}
+
+fn holds_secret(kind: &Kind) -> bool {
+    match kind {
+        Kind::One(form) => form.is_secret,
+        Kind::List(inner) => holds_secret(inner),
+        _ => false,
+    }
+}
+
+/// Hides the value of a secret key, whatever its type, unless it refers to the secret by `env:` or `file:`.
+fn hide_plain(node: &Node, problems: &mut Problems) {
+    match &node.value {
+        Value::List(elements) => elements.iter().for_each(|element| hide_plain(element, problems)),
+        Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") => {}
+        _ => problems.hide(&node.place),
+    }
+}
+
+/// Hides values that are secrets by their name, or because they begin like credentials, where the file chooses the
+/// names.
+/// `is_secret` says that the name of a table around the value is that of a secret.
+fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
+    match &node.value {
+        Value::Table(table) => {
+            for Entry { name, node, .. } in &table.0 {
+                hide_in_free_form(node, is_secret || is_secret_name(name), problems);
+            }
+        }
+        Value::List(elements) => {
+            for element in elements {
+                hide_in_free_form(element, is_secret, problems);
+            }
+        }
+        Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") || is_filled_in(text) => {}
+        Value::Text(text) if is_secret || without_scheme(text).is_some() => problems.hide(&node.place),
+        Value::Number(_) if is_secret => problems.hide(&node.place),
+        Value::Text(_) | Value::Number(_) | Value::Flag(_) | Value::Other(_) => {}
+    }
+}
+
+/// Whether a value of this name is likely to be a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Whether a text is placeholders only, perhaps behind a scheme (`Bearer {access_token}`), and so holds no secret
+/// itself.
+pub(crate) fn is_filled_in(text: &str) -> bool {
+    let mut rest = without_scheme(text).unwrap_or(text);
+    if rest.is_empty() {
+        return false;
+    }
+    while let Some((name, behind)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b)) {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty()
+}
+
+/// The text behind the scheme of credentials (RFC 9110 section 11.1), where a text begins with one.
+fn without_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.trim_start().split_once(' ')?;
+    ["bearer", "basic"].contains(&scheme.to_ascii_lowercase().as_str()).then_some(rest)
+}
+
+fn found(value: &Value) -> String {
+    match value {
+        Value::Text(text) if !has_password(text) => format!("the text `{text}`"),
+        Value::Number(number) => format!("the number {number}"),
+        Value::Flag(flag) => flag.to_string(),
+        Value::Text(_) | Value::List(_) | Value::Table(_) | Value::Other(_) => kind_of(value).to_owned(),
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Text(_) => "text",
+        Value::Number(_) => "a number",
+        Value::Flag(_) => "a flag",
+        Value::List(_) => "a list",
+        Value::Table(_) => "a table",
+        Value::Other(what) => what,
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}

@@ -1,0 +1,127 @@
+//! `allow` and roles: who may come in, by e-mail address, domain or claims.
+
+use serde_json::Value as Json;
+
+use super::server::Server;
+use crate::{
+    config::schema::{
+        context::Context,
+        form,
+        key::{Any, Choice, Either, Entries, Includes, Key, List, table, words},
+        section::Section,
+        tree::{Entry, Node, Value},
+    },
+    oidc::Allow,
+};
+
+table! {
+    /// The lists of `allow` or of a role, of which every one that is given must be met.
+    pub(crate) struct AllowTable {
+        /// Domains of e-mail addresses, e.g. `["example.com"]`; only an address that the provider calls verified
+        /// counts.
+        EMAIL_DOMAINS: List<form::Text> = default("email_domains", "[]");
+        /// E-mail addresses; only one that the provider calls verified counts.
+        EMAILS: List<form::Text> = default("emails", "[]");
+        /// Claims and the values that are accepted, e.g. `{ department = ["sales", "support"] }`.
+        CLAIMS: Entries<Any> = optional("claims");
+    }
+}
+
+/// `allow = "anyone"`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Anyone;
+
+words! { Anyone: "anyone" => Self }
+
+/// The key `allow` of a table.
+pub(crate) type AllowKey<S> = Key<S, Either<Choice<Anyone>, AllowTable>>;
+
+/// Help for logins that bring an e-mail address.
+pub(crate) const EMAILS: &str = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
+/// Help for logins that bring a phone number only.
+pub(crate) const PHONES: &str =
+    "write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`";
+
+/// Reads `allow` of a provider or a channel of one-time codes; `help` is for one that lists nobody.
+pub(crate) fn allow<S, B>(
+    section: &Section<'_, S>,
+    key: &AllowKey<B>,
+    help: &str,
+    cx: &mut Context<'_>,
+) -> Option<Allow>
+where
+    S: Includes<B>,
+{
+    if section.node(key)?.text().is_some() {
+        return Some(Allow::Anyone);
+    }
+    let listed = listed(&section.section(key), cx);
+    if is_empty(&listed) {
+        cx.complain(section.place_of_key(key), "an empty `allow` does not say who may come in", help);
+    }
+    Some(listed)
+}
+
+/// Complains that `allow` is missing where everyone can reach the login through `name`.
+pub(crate) fn complain_of_missing<S, B>(
+    (section, key): (&Section<'_, S>, &AllowKey<B>),
+    name: &str,
+    help: &str,
+    server: &Server,
+    cx: &mut Context<'_>,
+) where
+    S: Includes<B>,
+{
+    if !server.local_url && !section.has(key) {
+        let message = format!("who may come in through `{name}`? `public_url` is open to everyone");
+        cx.complain(section.place(key), message, help);
+    }
+}
+
+/// Whether no list has an element.
+pub(crate) fn is_empty(allow: &Allow) -> bool {
+    matches!(allow, Allow::Listed { email_domains, emails, claims } if email_domains.is_empty() && emails.is_empty() && claims.is_empty())
+}
+
+/// Reads the lists of `allow`, or of a role.
+pub(crate) fn listed(lists: &Section<'_, AllowTable>, cx: &mut Context<'_>) -> Allow {
+    let domains = lists.values(&AllowTable::EMAIL_DOMAINS).into_iter();
+    let email_domains = domains.map(|domain| domain.to_lowercase().trim_start_matches('@').to_owned()).collect();
+    let emails = lists.values(&AllowTable::EMAILS).into_iter().map(|email| email.to_lowercase()).collect();
+    let claims: Vec<_> = lists
+        .entries(&AllowTable::CLAIMS)
+        .iter()
+        .map(|Entry { name, node, .. }| (name.clone(), accepted(node)))
+        .collect();
+    for (email, place) in lists.list(&AllowTable::EMAILS) {
+        if !email.contains('@') {
+            cx.complain(
+                &place,
+                format!("`{email}` is not an e-mail address"),
+                "domains are listed under `email_domains`",
+            );
+        }
+    }
+    Allow::Listed { email_domains, emails, claims }
+}
+
+/// The accepted values of a claim: the elements of a list, or the one value.
+fn accepted(node: &Node) -> Vec<Json> {
+    match &node.value {
+        Value::List(list) => list.iter().map(plain).collect(),
+        _ => vec![plain(node)],
+    }
+}
+
+fn plain(node: &Node) -> Json {
+    match &node.value {
+        Value::Text(text) => Json::String(text.clone()),
+        Value::Number(number) => Json::Number(number.clone()),
+        Value::Flag(flag) => Json::Bool(*flag),
+        Value::List(list) => Json::Array(list.iter().map(plain).collect()),
+        Value::Table(table) => {
+            Json::Object(table.0.iter().map(|entry| (entry.name.clone(), plain(&entry.node))).collect())
+        }
+        Value::Other(_) => Json::Null,
+    }
+}

@@ -1,0 +1,214 @@
+//! `[authority]`: who issues the tokens, and the calls to a backend that does.
+
+use super::{
+    call::{self, PlainCallTable, RefreshTable, Upstreams},
+    server::Server,
+    session::Lifetimes,
+    upstreams,
+};
+use crate::{
+    authority::{
+        AnswerFields, AuthorityKind, BackendSettings, CREDENTIALS, CodeLogin, EXCHANGE, OTP, REFRESH, SIGN_OUT,
+        Settings,
+    },
+    call::Template,
+    config::schema::{
+        context::Context,
+        form,
+        key::{AnyKey, Choice, Key, Table, Word as _, table, words},
+        section::Section,
+    },
+};
+
+mod gateway;
+mod verify;
+
+pub(crate) use gateway::GatewayTable;
+pub(crate) use verify::VerifyTable;
+
+table! {
+    /// `[authority]`
+    pub(crate) struct AuthorityTable {
+        /// Whose tokens are the session. `provider`: those of the identity provider. `backend`: those that a backend
+        /// gives in exchange for them, for e-mail and password, or for a one-time code. `gateway`: the gateway's own,
+        /// for a backend that has no logins at all.
+        KIND: Choice<Issuer> = default("kind", "\"provider\"");
+        /// With `backend`, required: the name of the upstream that issues the tokens.
+        UPSTREAM: form::Text = optional("upstream");
+        /// The call after a login at a provider; it carries `vestibule-assertion`. Placeholders: `{provider}`,
+        /// `{id_token}`, `{access_token}`, `{refresh_token}` (the provider's), `{profile}`, `{email}`, `{device_id}`,
+        /// `{device_name}`, `{claims.NAME}`.
+        EXCHANGE: Table<PlainCallTable> = optional("exchange");
+        /// The call of `POST {base_path}/login`, the login with e-mail and password. Absent: there is none.
+        /// Placeholders: `{email}`, `{password}`, `{device_id}`, `{device_name}`.
+        CREDENTIALS: Table<PlainCallTable> = optional("credentials");
+        /// The call that gets a new access token. Absent: a session ends with its access token. Placeholders:
+        /// `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}` (what the
+        /// identity provider said at the login).
+        REFRESH: Table<RefreshTable> = optional("refresh");
+        /// The call that tells the backend of a logout. Absent: it is not told. Placeholders: as for `refresh`, without
+        /// the claims.
+        SIGNOUT: Table<PlainCallTable> = optional("signout");
+        /// Where each field stands in the backend's answers: a JSON pointer such as `"/data/token"`, or `"cookie:NAME"`
+        /// for the value of a `Set-Cookie`.
+        ANSWER: Table<AnswerTable> = optional("answer");
+        /// How the access token (a JWT) is verified: needed for `seal = false`, and for roles from it. Exactly one of
+        /// `jwks_url`, `secret` and `public_key`.
+        VERIFY: Table<VerifyTable> = optional("verify");
+        /// The call after a one-time code with `purpose = "login"`; it carries `vestibule-assertion`. Placeholders:
+        /// `{channel}` (`sms` or `email`), `{address}`, `{address_e164}`, `{device_id}`, `{device_name}`.
+        OTP: Table<PlainCallTable> = optional("otp");
+        /// With `kind = "gateway"`: the tokens that the gateway issues.
+        GATEWAY: Table<GatewayTable> = optional("gateway");
+    }
+}
+
+table! {
+    /// `[authority.answer]`
+    pub(crate) struct AnswerTable {
+        /// The access token.
+        ACCESS_TOKEN: super::forms::AnswerPlace = default("access_token", "\"/accessToken\"");
+        /// The refresh token. An answer without one leaves the old one in use.
+        REFRESH_TOKEN: super::forms::AnswerPlace = default("refresh_token", "\"/refreshToken\"");
+        /// Seconds until the access token expires, as a number or as text. Where the answer has none, the `exp` of a
+        /// JWT counts, else an hour.
+        EXPIRES_IN: super::forms::AnswerPlace = default("expires_in", "\"/expiresIn\"");
+    }
+}
+
+/// Whose tokens the sessions hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Issuer {
+    Provider,
+    Backend,
+    Gateway,
+}
+
+words! { Issuer: "provider" => Self::Provider, "backend" => Self::Backend, "gateway" => Self::Gateway }
+
+/// What the reader needs of other tables.
+pub(crate) struct Inputs<'c> {
+    pub(crate) server: &'c Server,
+    pub(crate) lifetimes: Lifetimes,
+    /// The names that calls can use.
+    pub(crate) upstreams: &'c [&'c str],
+    /// The channels whose codes log in.
+    pub(crate) codes: Vec<CodeLogin>,
+    /// The call of `[login.notify]`.
+    pub(crate) notify: Option<Template>,
+}
+
+/// Reads `[authority]`.
+pub(crate) fn authority(
+    section: &Section<'_, AuthorityTable>,
+    inputs: Inputs<'_>,
+    cx: &mut Context<'_>,
+) -> Option<Settings> {
+    let issuer = section.read(&AuthorityTable::KIND);
+    complain_of_needless_keys(section, issuer, cx);
+    let verify = section.section(&AuthorityTable::VERIFY);
+    let verify = if verify.is_present() && issuer != Issuer::Gateway { verify::verify(&verify, cx) } else { None };
+    let kind = match issuer {
+        Issuer::Provider => AuthorityKind::Provider,
+        Issuer::Backend => AuthorityKind::Backend(Box::new(backend(section, inputs.upstreams, cx)?)),
+        Issuer::Gateway => {
+            let gateway = section.section(&AuthorityTable::GATEWAY);
+            AuthorityKind::Gateway(Box::new(gateway::gateway(
+                &gateway,
+                inputs.lifetimes,
+                inputs.server,
+                inputs.codes,
+                cx,
+            )?))
+        }
+    };
+    Some(Settings { kind, verify, notify: inputs.notify })
+}
+
+/// The index of the upstream that issues the tokens; `None` where there is none of that name.
+pub(crate) fn upstream(section: &Section<'_, AuthorityTable>, upstreams: &[&str]) -> Option<usize> {
+    let name = section.optional(&AuthorityTable::UPSTREAM)?;
+    upstreams.iter().position(|upstream| *upstream == name)
+}
+
+fn backend(section: &Section<'_, AuthorityTable>, upstreams: &[&str], cx: &mut Context<'_>) -> Option<BackendSettings> {
+    let upstream = upstreams::index(section, &AuthorityTable::UPSTREAM, upstreams, cx);
+    if !section.has(&AuthorityTable::UPSTREAM) {
+        cx.complain(
+            section.place(&AuthorityTable::KIND),
+            "`upstream` is missing in `authority`",
+            "write `upstream = \"NAME\"`: the backend that issues the tokens",
+        );
+    }
+    let targets = Upstreams { names: upstreams, own: upstream };
+    let mut call = |key: &Key<AuthorityTable, Table<PlainCallTable>>, known: &[&str]| {
+        let call = section.section(key);
+        if call.is_present() { call::plain(&call, targets, known, cx) } else { None }
+    };
+    // Also with `{id_token}` in the call: a provider of `kind = "oauth2"` has none, and then only the assertion proves
+    // that the gateway calls.
+    let exchange =
+        call(&AuthorityTable::EXCHANGE, EXCHANGE).map(|call| Template { assertion: Some("exchange"), ..call });
+    let credentials = call(&AuthorityTable::CREDENTIALS, CREDENTIALS);
+    let otp = call(&AuthorityTable::OTP, OTP).map(|call| Template { assertion: Some("otp.login"), ..call });
+    let signout = call(&AuthorityTable::SIGNOUT, SIGN_OUT);
+    let refresh = section.section(&AuthorityTable::REFRESH);
+    let timeout = refresh.read(&RefreshTable::TIMEOUT);
+    let refused = refresh.values(&RefreshTable::REFUSED);
+    let refresh = if refresh.is_present() { call::call(&refresh, timeout, targets, REFRESH, cx) } else { None };
+    let answer = section.section(&AuthorityTable::ANSWER);
+    Some(BackendSettings {
+        upstream: upstream?,
+        exchange,
+        credentials,
+        otp,
+        refresh,
+        refused,
+        signout,
+        answer: AnswerFields {
+            access_token: answer.read(&AnswerTable::ACCESS_TOKEN),
+            refresh_token: answer.read(&AnswerTable::REFRESH_TOKEN),
+            expires_in: answer.read(&AnswerTable::EXPIRES_IN),
+        },
+    })
+}
+
+/// The keys that only `kind = "backend"` has.
+const OF_BACKEND: [&dyn AnyKey<Table = AuthorityTable>; 7] = [
+    &AuthorityTable::UPSTREAM,
+    &AuthorityTable::EXCHANGE,
+    &AuthorityTable::CREDENTIALS,
+    &AuthorityTable::REFRESH,
+    &AuthorityTable::SIGNOUT,
+    &AuthorityTable::ANSWER,
+    &AuthorityTable::OTP,
+];
+
+/// Complains of keys that only another kind of authority has.
+fn complain_of_needless_keys(section: &Section<'_, AuthorityTable>, issuer: Issuer, cx: &mut Context<'_>) {
+    if section.is_malformed(&AuthorityTable::KIND) {
+        return;
+    }
+    let kind = issuer.word();
+    for key in OF_BACKEND.into_iter().filter(|key| issuer != Issuer::Backend && section.has(*key)) {
+        cx.complain(
+            section.place_of_key(key),
+            format!("`{}` is for a backend that issues tokens, and the authority is `{kind}`", key.name()),
+            "write `kind = \"backend\"` under `[authority]`, or leave this out",
+        );
+    }
+    if issuer != Issuer::Gateway && section.has(&AuthorityTable::GATEWAY) {
+        cx.complain(
+            section.place_of_key(&AuthorityTable::GATEWAY),
+            format!("`gateway` is for tokens that the gateway issues, and the authority is `{kind}`"),
+            "write `kind = \"gateway\"` under `[authority]`, or leave this out",
+        );
+    }
+    if issuer == Issuer::Gateway && section.has(&AuthorityTable::VERIFY) {
+        cx.complain(
+            section.place_of_key(&AuthorityTable::VERIFY),
+            "the gateway knows the tokens that it issues itself",
+            "leave `[authority.verify]` out",
+        );
+    }
+}

@@ -1,0 +1,320 @@
+//! Calls to a backend, and the templates of their texts: each call has its own set of `{placeholders}`.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use serde_json::Value as Json;
+
+use super::upstreams;
+use crate::{
+    call::{self, Body, Piece, Placeholder, Template, TemplateError, Text},
+    config::schema::{
+        context::Context,
+        form,
+        key::{Any, Entries, Includes, List, Number, table},
+        section::Section,
+        shape::is_filled_in,
+        tree::{Entry, Node, Place, Value},
+    },
+    upstream::{HeaderPiece, HeaderTemplate},
+};
+
+table! {
+    /// The keys of all calls to a backend.
+    pub(crate) struct CallTable {
+        /// The name of the upstream that is called. Default: `authority.upstream`; required where there is none.
+        UPSTREAM: form::Text = optional("upstream");
+        /// The HTTP method.
+        METHOD: form::Method = default("method", "\"POST\"");
+        /// The path at the upstream; values of placeholders are percent-encoded in it.
+        PATH: form::Text = required("path");
+        /// Headers to add, e.g. `{ x-api-version = "2" }`. A value may be `"env:NAME"` or `"file:PATH"`; so may texts
+        /// of the body.
+        HEADERS: Entries<form::Text> = optional("headers");
+        /// The body as JSON, e.g. `{ device = "{device_id}" }`. A string that is only a placeholder takes the value's
+        /// type. With neither `json` nor `form` there is no body.
+        JSON: Any = optional("json");
+        /// The body as a form, instead of `json`.
+        FORM: Entries<form::Text> = optional("form");
+        /// Cookies to send, for a backend that reads its tokens there.
+        COOKIES: Entries<form::Text> = optional("cookies");
+    }
+}
+
+table! {
+    /// A call with the usual timeout.
+    pub(crate) struct PlainCallTable: CallTable {
+        /// How long the whole call may take, from connecting to the last byte of the answer.
+        TIMEOUT: form::Duration = default("timeout", "\"30s\"");
+    }
+}
+
+table! {
+    /// `[authority.refresh]`
+    pub(crate) struct RefreshTable: CallTable {
+        /// How long the whole call may take, from connecting to the last byte of the answer.
+        TIMEOUT: form::Duration = default("timeout", "\"60s\"");
+        /// Statuses of the answer that end the session; any other but 2xx, and an HTML page with any status, is an
+        /// outage, in which the session is kept.
+        REFUSED: List<Number<u16, 400, 499>> = default("refused", "[401]");
+    }
+}
+
+/// The placeholders of a route's headers.
+const HEADERS: &[&str] = &["claims."];
+
+/// The upstreams that a call can go to.
+#[derive(Clone, Copy)]
+pub(crate) struct Upstreams<'u> {
+    /// All names, in the order of their indices.
+    pub(crate) names: &'u [&'u str],
+    /// The upstream of a call that names none.
+    pub(crate) own: Option<usize>,
+}
+
+/// Reads a call with the usual timeout; `known` are the placeholders that it may have.
+pub(crate) fn plain(
+    section: &Section<'_, PlainCallTable>,
+    upstreams: Upstreams<'_>,
+    known: &[&str],
+    cx: &mut Context<'_>,
+) -> Option<Template> {
+    call(section, section.read(&PlainCallTable::TIMEOUT), upstreams, known, cx)
+}
+
+/// Reads a call; `known` are the placeholders that it may have.
+pub(crate) fn call<S: Includes<CallTable>>(
+    section: &Section<'_, S>,
+    timeout: Duration,
+    upstreams: Upstreams<'_>,
+    known: &[&str],
+    cx: &mut Context<'_>,
+) -> Option<Template> {
+    let upstream = if section.has(&CallTable::UPSTREAM) {
+        upstreams::index(section, &CallTable::UPSTREAM, upstreams.names, cx)
+    } else {
+        upstreams.own
+    };
+    let path = section.optional(&CallTable::PATH);
+    let path = path.and_then(|path| self::path(&path, section.place(&CallTable::PATH), known, cx));
+    let headers = call_headers(section.entries(&CallTable::HEADERS), known, cx);
+    let cookies = entries(section.entries(&CallTable::COOKIES), known, cx);
+    for entry in section.entries(&CallTable::COOKIES) {
+        if let Err(help) = form::cookie(&entry.name) {
+            cx.complain(&entry.place, format!("`{}` cannot be the name of a cookie", entry.name), help);
+        }
+    }
+    let form = entries(section.entries(&CallTable::FORM), known, cx);
+    let json = section.node(&CallTable::JSON).and_then(|node| json(node, known, cx));
+    if section.has(&CallTable::JSON) && section.has(&CallTable::FORM) {
+        cx.complain(
+            section.place_of_key(&CallTable::FORM),
+            "a call has one body: `json` or `form`",
+            "leave one of the two out",
+        );
+    }
+    let body = match json {
+        Some(json) => Body::Json(json),
+        None if section.has(&CallTable::FORM) => Body::Form(form),
+        None => Body::Empty,
+    };
+    Some(Template {
+        upstream: upstream?,
+        method: section.read(&CallTable::METHOD),
+        path: path?,
+        headers,
+        cookies,
+        body,
+        timeout,
+        assertion: None,
+    })
+}
+
+/// Reads a header value of a route: text and claims.
+pub(crate) fn header(text: &str, place: &Place, cx: &mut Context<'_>) -> Option<HeaderTemplate> {
+    let pieces = written(text, place, HEADERS, cx)?.0;
+    literal_header(&pieces, place, cx)?;
+    let piece = |piece| match piece {
+        Piece::Literal(text) => Some(HeaderPiece::Literal(text)),
+        Piece::Placeholder(Placeholder::Claim(name)) => Some(HeaderPiece::Claim(name)),
+        Piece::Placeholder(_) => None,
+    };
+    pieces.into_iter().map(piece).collect::<Option<_>>().map(HeaderTemplate)
+}
+
+/// The claims that a call asks for.
+pub(crate) fn claims(template: &Template) -> Vec<String> {
+    let claim = |placeholder: &Placeholder| match placeholder {
+        Placeholder::Claim(name) => Some(name.clone()),
+        _ => None,
+    };
+    template.placeholders().into_iter().filter_map(claim).collect()
+}
+
+/// Whether a header must not be set by the file: message framing, connection and host headers, and the gateway's own.
+pub(crate) fn forbidden_header(name: &HeaderName) -> bool {
+    const OURS: &[&str] = &[
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-length",
+        "host",
+        "cookie",
+        "forwarded",
+        "x-auth-status",
+        "x-real-ip",
+    ];
+    let name = name.as_str();
+    OURS.contains(&name)
+        || ["x-forwarded-", "vestibule-", "sec-websocket-"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn path(path: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {
+    let text = written(path, place, known, cx)?;
+    let literal = |piece: &Piece| match piece {
+        Piece::Literal(text) => text.bytes().all(|b| b.is_ascii_graphic() && !b"{}\\#".contains(&b)),
+        Piece::Placeholder(_) => true,
+    };
+    if path.starts_with('/') && !path.starts_with("//") && text.0.iter().all(literal) {
+        return Some(text);
+    }
+    cx.complain(
+        place,
+        "`path` must be the path of a call",
+        "begin with one `/`, and leave out spaces and single braces, e.g. \"/auth/{provider}\"",
+    );
+    None
+}
+
+fn call_headers(entries: &[Entry], known: &[&str], cx: &mut Context<'_>) -> Vec<(HeaderName, Text)> {
+    let mut headers = Vec::new();
+    for entry in entries {
+        match form::header(&entry.name) {
+            Ok(name) if forbidden_header(&name) => {
+                cx.complain(
+                    &entry.place,
+                    format!("a call does not set the header `{name}`"),
+                    "leave it out; for cookies there is `cookies`",
+                );
+            }
+            Ok(name) => {
+                let text = entry.node.text().and_then(|t| text(t, &entry.node.place, known, cx));
+                if let Some(text) = text.filter(|text| literal_header(&text.0, &entry.node.place, cx).is_some()) {
+                    headers.push((name, text));
+                }
+            }
+            Err(help) => {
+                cx.complain(&entry.place, format!("`{}` cannot be the name of a header", entry.name), help);
+            }
+        }
+    }
+    headers
+}
+
+fn entries(entries: &[Entry], known: &[&str], cx: &mut Context<'_>) -> Vec<(String, Text)> {
+    let mut read = |entry: &Entry| Some((entry.name.clone(), text(entry.node.text()?, &entry.node.place, known, cx)?));
+    entries.iter().filter_map(&mut read).collect()
+}
+
+/// Reads JSON with placeholders in its strings.
+pub(crate) fn json(node: &Node, known: &[&str], cx: &mut Context<'_>) -> Option<call::Json> {
+    Some(match &node.value {
+        Value::Text(text) if is_reference(text) => {
+            cx.resolve(text, &node.place).map(|text| call::Json::Plain(text.into()))?
+        }
+        Value::Text(text) => {
+            let json = call::Json::from_value(&Json::String(text.clone()), known);
+            or_complain(json, text, &node.place, known, cx)?
+        }
+        Value::Number(number) => call::Json::Plain(Json::Number(number.clone())),
+        Value::Flag(flag) => call::Json::Plain(Json::Bool(*flag)),
+        Value::List(list) => {
+            let elements: Vec<_> = list.iter().map(|element| json(element, known, cx)).collect();
+            call::Json::Array(elements.into_iter().collect::<Option<_>>()?)
+        }
+        Value::Table(table) => {
+            let field = |entry: &Entry| (entry.name.clone(), json(&entry.node, known, cx));
+            let fields: Vec<_> = table.0.iter().map(field).collect();
+            call::Json::Object(fields.into_iter().map(|(name, value)| Some((name, value?))).collect::<Option<_>>()?)
+        }
+        Value::Other(_) => return None,
+    })
+}
+
+/// Reads text. The value of `env:` or `file:` is taken as it is, without placeholders: it may be a secret, which must
+/// not appear in a complaint.
+pub(crate) fn text(source: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {
+    if is_reference(source) {
+        return cx.resolve(source, place).map(|text| Text(vec![Piece::Literal(text)]));
+    }
+    written(source, place, known, cx)
+}
+
+/// Masks a text whose name is that of a secret, and warns of it.
+pub(crate) fn warn_of_secret(name: &str, source: &str, place: &Place, cx: &mut Context<'_>) {
+    let name = name.to_ascii_lowercase();
+    if ["authorization", "key", "secret", "token", "password"].iter().any(|word| name.contains(word)) {
+        cx.problems.hide(place);
+        let _ = cx.resolve_secret(source, place);
+    }
+}
+
+/// Whether a text refers to its value by `env:` or `file:`.
+pub(crate) fn is_reference(source: &str) -> bool {
+    source.starts_with("env:") || source.starts_with("file:")
+}
+
+fn written(source: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {
+    or_complain(Text::parse(source, known), source, place, known, cx)
+}
+
+/// What was read; `None` after a complaint.
+fn or_complain<T>(
+    read: Result<T, TemplateError>,
+    source: &str,
+    place: &Place,
+    known: &[&str],
+    cx: &mut Context<'_>,
+) -> Option<T> {
+    let is_hidden = cx.problems.hides(place) && !is_filled_in(source);
+    let (message, help) = match read {
+        Ok(read) => return Some(read),
+        // The braces may be part of a secret.
+        Err(TemplateError::Unknown { suggestion: None, .. }) if is_hidden => (
+            "there is no placeholder of this name here".to_owned(),
+            "write `\"env:NAME\"` or `\"file:PATH\"` where the braces are part of a secret".to_owned(),
+        ),
+        Err(TemplateError::Unknown { name, suggestion: Some(meant) }) => {
+            (format!("there is no `{{{name}}}` here"), format!("did you mean `{{{meant}}}`?"))
+        }
+        Err(TemplateError::Unknown { name, suggestion: None }) => {
+            let spelled = |known: &&str| {
+                if known.ends_with('.') { format!("`{{{known}NAME}}`") } else { format!("`{{{known}}}`") }
+            };
+            let known: Vec<_> = known.iter().map(spelled).collect();
+            (format!("there is no `{{{name}}}` here"), format!("here there are {}", known.join(", ")))
+        }
+        Err(TemplateError::InsideQuery) => (
+            "a query cannot hold placeholders: a value would become part of its syntax".to_owned(),
+            "use a variable of the query, and put the placeholder under `variables`".to_owned(),
+        ),
+    };
+    cx.complain(place, message, help);
+    None
+}
+
+/// Complains and returns `None` where a header cannot hold the text around the placeholders.
+pub(crate) fn literal_header(pieces: &[Piece], place: &Place, cx: &mut Context<'_>) -> Option<()> {
+    let bad = |piece: &Piece| matches!(piece, Piece::Literal(text) if !text.is_ascii() || HeaderValue::from_str(text).is_err());
+    if pieces.iter().any(bad) {
+        cx.complain(place, "a header holds visible ASCII characters only", "percent-encode the rest");
+        return None;
+    }
+    Some(())
+}

@@ -1,0 +1,70 @@
+//! The tables of `gateway.toml`, one file for each: its keys with type, default and meaning, its reader, and the checks
+//! that need no other table.
+
+use authority::AuthorityTable;
+use limits::LimitsTable;
+use login::LoginTable;
+use otp::OtpTable;
+use pages::PagesTable;
+use providers::ProviderTable;
+use routes::RouteTable;
+use server::ServerTable;
+use session::SessionTable;
+use signing::SigningTable;
+use store::StoreTable;
+use telemetry::TelemetryTable;
+use upstreams::UpstreamTable;
+
+use crate::config::schema::key::{Named, Table, Tables, table};
+
+mod allow;
+pub(crate) mod authority;
+pub(crate) mod call;
+mod forms;
+pub(crate) mod limits;
+pub(crate) mod login;
+pub(crate) mod otp;
+pub(crate) mod pages;
+pub(crate) mod providers;
+pub(crate) mod routes;
+pub(crate) mod server;
+pub(crate) mod session;
+pub(crate) mod signing;
+pub(crate) mod store;
+pub(crate) mod telemetry;
+pub(crate) mod upstreams;
+
+table! {
+    /// The whole file.
+    pub(crate) struct RootTable {
+        /// Where visitors connect, and the address they know.
+        SERVER: Table<ServerTable> = required("server");
+        /// The visitor's cookies, and how tokens are kept fresh.
+        SESSION: Table<SessionTable> = optional("session");
+        /// The state that all requests share: who refreshes, which sessions have ended, what has been used once, and
+        /// all counts.
+        STORE: Table<StoreTable> = optional("store");
+        /// Who issues the access and refresh tokens.
+        AUTHORITY: Table<AuthorityTable> = optional("authority");
+        /// Identity providers. The name stands in paths (`{base_path}/login/NAME`); `google`, `kakao` and `naver` bring
+        /// their issuer and scopes along.
+        PROVIDERS: Named<ProviderTable> = optional("providers");
+        /// The backends that are protected; routes and calls name them.
+        UPSTREAMS: Named<UpstreamTable> = optional("upstreams");
+        /// What is proxied; the most specific match wins, and what no route names is 404.
+        ROUTES: Tables<RouteTable> = optional("routes");
+        /// One-time codes by SMS and e-mail.
+        OTP: Table<OtpTable> = optional("otp");
+        /// The keys that the gateway signs its own JWTs with.
+        SIGNING: Table<SigningTable> = optional("signing");
+        /// Calls at logins.
+        LOGIN: Table<LoginTable> = optional("login");
+        /// How the gateway's own pages look.
+        PAGES: Table<PagesTable> = optional("pages");
+        /// The gateway's logs.
+        TELEMETRY: Table<TelemetryTable> = optional("telemetry");
+        /// Limits of wrong guesses, connections, sizes and times; each answers an attack.
+        LIMITS: Table<LimitsTable> = optional("limits");
+        later "verify";
+    }
+}

@@ -1,0 +1,207 @@
+//! `[providers.NAME]`: identity providers.
+
+use url::Url;
+
+use super::{
+    allow::{self, EMAILS},
+    authority::Issuer,
+    server::Server,
+};
+use crate::{
+    config::schema::{context::Context, form, section::Section, tree::Entry},
+    oidc::{
+        Preset, ProviderKind, Settings,
+        presets::{self, Defaults},
+    },
+    route,
+};
+
+mod address;
+mod oauth2;
+mod profile;
+mod table;
+
+use address::warn_of_http;
+use table::IdTokenLoginTable;
+pub(crate) use table::{Protocol, ProviderTable};
+
+/// Reads `[providers.NAME]`. Unless a backend issues the tokens, the provider alone decides who gets in, so `allow` is
+/// required.
+pub(crate) fn provider(
+    section: &Section<'_, ProviderTable>,
+    server: &Server,
+    tokens_of: Issuer,
+    cx: &mut Context<'_>,
+) -> Option<Settings> {
+    let name = section.name;
+    let is_oauth2 = section.read(&ProviderTable::KIND) == Protocol::OAuth2;
+    let known = presets::by_name(name).filter(|_| !is_oauth2);
+    let known_oauth2 = presets::oauth2_by_name(name).filter(|_| is_oauth2);
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    if !name.chars().all(good) || name.is_empty() {
+        cx.complain(
+            section.own_place(),
+            format!("the name `{name}` cannot stand in a path"),
+            "use small letters, digits, `-` and `_`",
+        );
+    }
+    if route::reserved_provider_name(name) {
+        let message = format!("the name `{name}` is that of the gateway's own endpoint `{{base_path}}/{name}`");
+        cx.complain(section.own_place(), message, format!("choose another, e.g. `[providers.my-{name}]`"));
+    }
+    let allow = allow::allow(section, &ProviderTable::ALLOW, EMAILS, cx);
+    if tokens_of != Issuer::Backend {
+        allow::complain_of_missing((section, &ProviderTable::ALLOW), name, EMAILS, server, cx);
+    }
+    let scopes = if is_oauth2 {
+        oauth2_scopes(section, known_oauth2.map(|known| known.scopes), cx)
+    } else {
+        scopes(section, known, cx)
+    };
+    let authorize_params =
+        authorize_params(section, known, (tokens_of == Issuer::Provider && !is_oauth2).then_some(&*scopes), cx);
+    let client_id = cx.indirect(section, &ProviderTable::CLIENT_ID);
+    let client_secret = cx.secret(section, &ProviderTable::CLIENT_SECRET);
+    let id_token_login = section.section(&ProviderTable::ID_TOKEN_LOGIN);
+    let audiences = id_token_login.is_present().then(|| id_token_login.values(&IdTokenLoginTable::AUDIENCES));
+    if audiences.is_some() && !is_oauth2 && id_token_login.is_empty_list(&IdTokenLoginTable::AUDIENCES) {
+        cx.complain(
+            id_token_login.place(&IdTokenLoginTable::AUDIENCES),
+            "without audiences no ID token could be accepted",
+            "list the client ids of the apps, or leave `id_token_login` out",
+        );
+    }
+    let (kind, issued_by) = if is_oauth2 {
+        let oauth2 = oauth2::oauth2(section, known_oauth2, cx);
+        let given = given_issuer(section, cx);
+        let oauth2 = oauth2?;
+        // Without `issuer`, the origin of the authorization endpoint is the issuer of subjects.
+        let origin = oauth2.authorize_url.origin().ascii_serialization();
+        let issued_by = if section.has(&ProviderTable::ISSUER) { given? } else { Url::parse(&origin).ok()? };
+        (ProviderKind::OAuth2(Box::new(oauth2)), issued_by)
+    } else {
+        if !section.is_malformed(&ProviderTable::KIND) {
+            oauth2::complain_of_keys(section, cx);
+        }
+        (ProviderKind::Oidc, issuer(section, known, cx)?)
+    };
+    let preset = known.map(|known| known.preset).or(known_oauth2.map(|known| known.preset));
+    let label = known.map(|known| known.label).or(known_oauth2.map(|known| known.label));
+    Some(Settings {
+        name: name.to_owned(),
+        preset: preset.unwrap_or(Preset::Generic),
+        kind,
+        issuer: issued_by,
+        client_id: client_id?,
+        client_secret,
+        scopes,
+        authorize_params,
+        response_mode: section.read(&ProviderTable::RESPONSE_MODE),
+        id_token_audiences: audiences,
+        allow,
+        label: section.optional(&ProviderTable::LABEL).or_else(|| label.map(str::to_owned)),
+    })
+}
+
+fn issuer(section: &Section<'_, ProviderTable>, known: Option<Defaults>, cx: &mut Context<'_>) -> Option<Url> {
+    if !section.has(&ProviderTable::ISSUER) {
+        let known = known.and_then(|known| form::url(known.issuer).ok());
+        if known.is_none() && !section.is_malformed(&ProviderTable::KIND) && !oauth2::has_keys(section) {
+            let help = if presets::oauth2_by_name(section.name).is_some() {
+                "write `kind = \"oauth2\"`: it has no OpenID Connect"
+            } else {
+                "write `issuer = \"https://…\"`; google, kakao and naver are known by their names"
+            };
+            cx.complain(
+                section.place(&ProviderTable::ISSUER),
+                format!("`issuer` is missing in `providers.{}`", section.name),
+                help,
+            );
+        }
+        return known;
+    }
+    given_issuer(section, cx)
+}
+
+fn given_issuer(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) -> Option<Url> {
+    let issuer = section.optional(&ProviderTable::ISSUER)?;
+    if issuer.query().is_some() || issuer.fragment().is_some() {
+        cx.complain(
+            section.place(&ProviderTable::ISSUER),
+            "an issuer has no query and no fragment",
+            "write it as the provider's discovery document has it",
+        );
+    }
+    warn_of_http(&issuer, section.place(&ProviderTable::ISSUER), cx);
+    Some(issuer)
+}
+
+fn scopes(section: &Section<'_, ProviderTable>, known: Option<Defaults>, cx: &mut Context<'_>) -> Vec<String> {
+    if !section.has(&ProviderTable::SCOPES) {
+        let scopes = known.map_or(&["openid", "email", "profile"][..], |known| known.scopes);
+        return scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    }
+    let scopes = section.values(&ProviderTable::SCOPES);
+    if !scopes.iter().any(|scope| scope == "openid") {
+        cx.complain(
+            section.place(&ProviderTable::SCOPES),
+            "without the scope `openid` there is no ID token",
+            "write `scopes = [\"openid\", …]`",
+        );
+    }
+    scopes
+}
+
+fn oauth2_scopes(section: &Section<'_, ProviderTable>, known: Option<&[&str]>, cx: &mut Context<'_>) -> Vec<String> {
+    if !section.has(&ProviderTable::SCOPES) {
+        return known.unwrap_or_default().iter().map(|scope| (*scope).to_owned()).collect();
+    }
+    let scopes = section.list(&ProviderTable::SCOPES);
+    for (_, place) in scopes.iter().filter(|(scope, _)| scope == "openid") {
+        cx.warn(
+            place,
+            "`openid` asks for an ID token, and with `kind = \"oauth2\"` nothing reads it",
+            "leave it out, or write `kind = \"oidc\"`",
+        );
+    }
+    scopes.into_iter().map(|(scope, _)| scope).collect()
+}
+
+/// `lasting` has the scopes where the session uses this provider's refresh token.
+fn authorize_params(
+    section: &Section<'_, ProviderTable>,
+    known: Option<Defaults>,
+    lasting: Option<&[String]>,
+    cx: &mut Context<'_>,
+) -> Vec<(String, String)> {
+    const OURS: &[&str] = &[
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "nonce",
+        "redirect_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    ];
+    let for_refresh = match (known, lasting) {
+        (_, None) => &[][..],
+        (Some(known), _) => known.for_refresh,
+        // OpenID Connect Core section 11: without a prompt for consent, `offline_access` is ignored and there is no
+        // refresh token.
+        (None, Some(scopes)) if scopes.iter().any(|scope| scope == "offline_access") => &[("prompt", "consent")],
+        (None, Some(_)) => &[],
+    };
+    let mut params: Vec<_> =
+        for_refresh.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    for Entry { name, place, node } in section.entries(&ProviderTable::AUTHORIZE_PARAMS) {
+        if OURS.contains(&name.as_str()) {
+            cx.complain(place, format!("the gateway sets `{name}` itself"), "leave it out");
+        }
+        let Some(value) = node.text() else { continue };
+        params.retain(|(known, _)| known != name);
+        params.push((name.clone(), value.to_owned()));
+    }
+    params
+}

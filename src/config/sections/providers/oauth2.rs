@@ -1,0 +1,134 @@
+//! `[providers.NAME]` with `kind = "oauth2"`: endpoints and a profile request where there is no discovery document.
+
+use url::Url;
+
+use super::{
+    address::{complain_of_missing, url},
+    profile::profile,
+    table::ProviderTable,
+};
+use crate::{
+    config::schema::{
+        context::Context,
+        form,
+        key::{AnyKey, Key},
+        section::Section,
+        tree::Entry,
+    },
+    oidc::{OAuth2, ResponseMode, presets::OAuth2Defaults},
+};
+
+/// The keys that only `kind = "oauth2"` has.
+const KEYS: [&dyn AnyKey<Table = ProviderTable>; 7] = [
+    &ProviderTable::AUTHORIZE_URL,
+    &ProviderTable::TOKEN_URL,
+    &ProviderTable::REVOKE_URL,
+    &ProviderTable::TOKEN_AUTH,
+    &ProviderTable::TOKEN_PARAMS,
+    &ProviderTable::PKCE,
+    &ProviderTable::PROFILE,
+];
+
+/// Whether the file has any of these keys.
+pub(super) fn has_keys(section: &Section<'_, ProviderTable>) -> bool {
+    KEYS.iter().any(|key| section.has(*key))
+}
+
+/// Complains of these keys, where the provider speaks OpenID Connect.
+pub(super) fn complain_of_keys(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) {
+    for key in KEYS.into_iter().filter(|key| section.has(*key)) {
+        let message = format!(
+            "`{}` is for `kind = \"oauth2\"`; an OpenID provider says this in its discovery document",
+            key.name()
+        );
+        let help = "write `kind = \"oauth2\"`, or leave it out and write `issuer = \"https://…\"`";
+        cx.complain(section.place_of_key(key), message, help);
+    }
+}
+
+/// Reads the keys that only such a provider has.
+pub(super) fn oauth2(
+    section: &Section<'_, ProviderTable>,
+    known: Option<OAuth2Defaults>,
+    cx: &mut Context<'_>,
+) -> Option<OAuth2> {
+    let asks_for_form = section.is_malformed(&ProviderTable::RESPONSE_MODE)
+        || section.read(&ProviderTable::RESPONSE_MODE) == ResponseMode::FormPost;
+    let needless: [(&dyn AnyKey<Table = ProviderTable>, _, _); 2] = [
+        (
+            &ProviderTable::ID_TOKEN_LOGIN,
+            section.has(&ProviderTable::ID_TOKEN_LOGIN),
+            "`id_token_login` is for ID tokens, and with `kind = \"oauth2\"` there are none",
+        ),
+        (&ProviderTable::RESPONSE_MODE, asks_for_form, "with `kind = \"oauth2\"` answers come in the address"),
+    ];
+    for (key, _, message) in needless.into_iter().filter(|(_, is_there, _)| *is_there) {
+        cx.complain(section.place_of_key(key), message, "leave it out, or write `kind = \"oidc\"`");
+    }
+    let pkce = section.read(&ProviderTable::PKCE);
+    if !pkce && !section.has(&ProviderTable::CLIENT_SECRET) {
+        let message = "with neither PKCE nor a client secret, whoever gets hold of a code can use it";
+        cx.warn(section.place(&ProviderTable::PKCE), message, "leave `pkce` out, or write `client_secret`");
+    }
+    let authorize_url = endpoint(section, &ProviderTable::AUTHORIZE_URL, known.map(|known| known.authorize_url), cx);
+    if authorize_url.as_ref().is_some_and(|url| url.fragment().is_some()) {
+        cx.complain(
+            section.place(&ProviderTable::AUTHORIZE_URL),
+            "the authorization endpoint has no fragment",
+            "leave out what begins with `#`",
+        );
+    }
+    let token_url = endpoint(section, &ProviderTable::TOKEN_URL, known.map(|known| known.token_url), cx);
+    let revoke_url = url(section, &ProviderTable::REVOKE_URL, cx);
+    let token_params = token_params(section, cx);
+    let profile = profile(&section.section(&ProviderTable::PROFILE), known.map(|known| known.profile), cx);
+    Some(OAuth2 {
+        authorize_url: authorize_url?,
+        token_url: token_url?,
+        revoke_url,
+        issuer_is_given: section.has(&ProviderTable::ISSUER),
+        token_auth: section.read(&ProviderTable::TOKEN_AUTH),
+        pkce,
+        token_params,
+        profile: profile?,
+    })
+}
+
+/// A required address: in the file, or known of the provider.
+fn endpoint(
+    section: &Section<'_, ProviderTable>,
+    key: &Key<ProviderTable, form::Url>,
+    known: Option<&str>,
+    cx: &mut Context<'_>,
+) -> Option<Url> {
+    if section.has(key) {
+        return url(section, key, cx);
+    }
+    if known.is_none() {
+        let name = key.row.name;
+        let help = format!("write `{name} = \"https://…\"`; github, kakao and naver are known by their names");
+        complain_of_missing(section.own_place(), name, &format!("providers.{}", section.name), help, cx);
+    }
+    form::url(known?).ok()
+}
+
+fn token_params(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) -> Vec<(String, String)> {
+    const OURS: &[&str] = &[
+        "client_id",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "grant_type",
+        "redirect_uri",
+        "refresh_token",
+        "state",
+    ];
+    let mut params = Vec::new();
+    for Entry { name, place, node } in section.entries(&ProviderTable::TOKEN_PARAMS) {
+        if OURS.contains(&name.as_str()) {
+            cx.complain(place, format!("the gateway sets `{name}` itself"), "leave it out");
+        }
+        params.extend(node.text().map(|value| (name.clone(), value.to_owned())));
+    }
+    params
+}
