@@ -1,5 +1,5 @@
-//! When something that failed is tried again: waits that double, and peers that are left alone for a while. Each wait is
-//! shortened at random, so that the instances of a fleet do not try again at the same moment.
+//! When something that failed is tried again: waits that double, and peers that are left alone for a while. Each wait
+//! is shortened at random, so that the instances of a fleet do not try again at the same moment.
 
 use std::{
     sync::atomic::{AtomicI64, AtomicU32, Ordering},
@@ -52,8 +52,8 @@ pub struct Suspension {
 }
 
 impl Suspension {
-    /// The peer is suspended by failure number `limit` in a row, and by every one after that until it succeeds; each time
-    /// for `span` with [jitter](jittered).
+    /// The peer is suspended by failure number `limit` in a row, and by every one after that until it succeeds; each
+    /// time for `span` with [jitter](jittered).
     pub const fn new(limit: u32, span: Duration) -> Self {
         Self { limit, span, failures: AtomicU32::new(0), until: AtomicI64::new(i64::MIN) }
     }
@@ -92,8 +92,8 @@ impl Suspension {
         Timestamp::from_millis(self.until.load(Ordering::Relaxed))
     }
 
-    /// Whether the caller may try the peer. After a suspension one caller may, as a probe; for the others the suspension
-    /// begins anew, and ends when the probe [restores](Self::restored) the peer.
+    /// Whether the caller may try the peer. After a suspension one caller may, as a probe; for the others the
+    /// suspension begins anew, and ends when the probe [restores](Self::restored) the peer.
     pub fn admits(&self, now: Timestamp, random: &Random) -> bool {
         if self.failures.load(Ordering::Relaxed) < self.limit {
             return true;

@@ -33,7 +33,7 @@ pub(super) struct SignedRequest<'c> {
     pub(super) body: &'c [u8],
 }
 
-/// Long enough for clocks that differ a little, too short to be of use to whoever finds one in a log.
+/// Long enough for clocks that differ a little, too short for an assertion found in a log to be of use.
 const LIFE: Duration = Duration::from_secs(60);
 
 impl AssertionSigner {

@@ -47,7 +47,7 @@ pub struct BackendAnswer {
     pub is_html: bool,
 }
 
-/// Why a call brought no answer.
+/// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// No complete answer came; [`NoAnswer`] tells whether the backend may have acted.
@@ -60,7 +60,7 @@ pub enum CallError {
 
 /// Calls backends.
 pub struct Caller {
-    backends: Vec<Targets>,
+    backends: Vec<BackendClient>,
     /// In bytes: a few tokens and names.
     largest_answer: usize,
     /// Without one, calls that need an assertion fail with [`BadValue::Unsigned`].
@@ -70,7 +70,7 @@ pub struct Caller {
 impl Caller {
     /// A caller of these backends, in the order of the list of upstreams. Answers may have `largest_answer` bytes.
     pub fn new(backends: Vec<Backend>, largest_answer: usize) -> reqwest::Result<Self> {
-        let backends = backends.into_iter().map(Targets::new).collect::<reqwest::Result<_>>()?;
+        let backends = backends.into_iter().map(BackendClient::new).collect::<reqwest::Result<_>>()?;
         Ok(Self { backends, largest_answer, assertions: None })
     }
 
@@ -80,7 +80,8 @@ impl Caller {
         Self { assertions: Some(signer), ..self }
     }
 
-    /// Makes the call on behalf of `client`, whose address and `User-Agent` it tells. After a target that was not reached, and so got nothing, the next one is tried.
+    /// Makes the call on behalf of `client`, whose address and `User-Agent` it tells. After a target that was not
+    /// reached, and so got nothing, the next one is tried.
     ///
     /// # Panics
     /// If the template's upstream is not one of the backends, or that one has no target.
@@ -94,18 +95,18 @@ impl Caller {
         let path = on_the_wire(&template.path.fill_path(values)?)?;
         let body = EncodedBody::of(&template.body, values);
         let mut headers = headers(template, &body, values, client)?;
-        let targets =
+        let backend =
             self.backends.get(template.upstream).expect("a template's upstream was resolved when it was read");
         if let Some(purpose) = template.assertion {
             let signer = self.assertions.as_ref().ok_or(BadValue::Unsigned)?;
             let method = template.method.as_str();
-            let request = SignedRequest { purpose, upstream: &targets.name, method, path: &path, body: &body.bytes };
+            let request = SignedRequest { purpose, upstream: &backend.name, method, path: &path, body: &body.bytes };
             headers.insert(HeaderName::from_static("vestibule-assertion"), signer.assertion(&request));
         }
         // Any of them may hold a token: kept out of HTTP/2's header table and of debug output.
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let mut unsent = None;
-        for target in targets.in_turn() {
+        for target in backend.in_turn() {
             let url = address(&target.base, &path)?;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() && unsent.is_some() {
@@ -117,7 +118,7 @@ impl Caller {
             }
             match target.outbound.send(request, Limits { deadline: left, answer: self.largest_answer }).await {
                 Err(error @ NoAnswer::Unsent { .. }) => {
-                    tracing::warn!(upstream = targets.name, error = %chain(&error), "call: target not reached");
+                    tracing::warn!(upstream = backend.name, error = %chain(&error), "call: target not reached");
                     unsent = Some(error);
                 }
                 answer => return Ok(answer?.into()),
@@ -127,8 +128,8 @@ impl Caller {
     }
 }
 
-/// The targets of one backend.
-struct Targets {
+/// The clients of one backend's targets.
+struct BackendClient {
     name: String,
     targets: Vec<TargetClient>,
     /// Index of the target to ask first next time, modulo their number.
@@ -141,7 +142,7 @@ struct TargetClient {
     base: String,
 }
 
-impl Targets {
+impl BackendClient {
     fn new(backend: Backend) -> reqwest::Result<Self> {
         let Backend { name, targets, connect_timeout } = backend;
         let outbound = |socket: Option<&Path>| {

@@ -1,5 +1,5 @@
-//! The templated HTTP call to a backend that `authority`, `otp` and `login` share: a method, a path, headers and a body with
-//! `{placeholders}`, filled with values that stay data and never become syntax.
+//! The templated HTTP call to a backend that `authority`, `otp` and `login` share: a method, a path, headers and a body
+//! with `{placeholders}`, filled with values that stay data and never become syntax.
 
 mod assertion;
 mod caller;

@@ -22,8 +22,8 @@ pub struct Template {
     pub body: Body,
     /// For the whole call, over all targets.
     pub timeout: Duration,
-    /// The purpose that a signed `vestibule-assertion` header names. `None`: the call needs none, because the backend can
-    /// check for itself what it is told.
+    /// The purpose that a signed `vestibule-assertion` header names. `None`: the call needs none, because the backend
+    /// can check for itself what it is told.
     pub assertion: Option<&'static str>,
 }
 

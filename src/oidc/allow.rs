@@ -9,7 +9,8 @@ use super::claims::Claims;
 pub enum Allow {
     /// `allow = "anyone"`.
     Anyone,
-    /// A person must have a listed e-mail address or domain, if any is listed, and a listed value of every listed claim.
+    /// A person must have a listed e-mail address or domain, if any is listed, and a listed value of every listed
+    /// claim.
     Listed {
         /// E-mail domains, in lower case.
         email_domains: Vec<String>,

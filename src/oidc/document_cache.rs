@@ -55,7 +55,7 @@ struct CachedDocument<T> {
 
 struct Attempt {
     began: Timestamp,
-    /// When the next may begin if this one brings no document and there is none.
+    /// When the next attempt may begin if there is no document then.
     again_at: Timestamp,
 }
 
@@ -115,7 +115,8 @@ impl<T: Send + Sync + 'static> DocumentCache<T> {
 impl<T: Send + Sync + 'static> SharedCache<T> {
     /// The fetch under way, or a new one unless the last is too recent.
     fn fetch(self: &Arc<Self>, state: &mut CacheState<T>) -> Option<FetchInFlight<T>> {
-        // One that is over and still here belongs to a runtime that ended before it could clear it away.
+        // A finished fetch that is still here was begun on a runtime that was shut down before the fetch could be
+        // removed.
         if let Some(fetch) = state.in_flight.as_ref().filter(|fetch| fetch.peek().is_none()) {
             return Some(fetch.clone());
         }

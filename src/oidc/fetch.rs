@@ -1,4 +1,4 @@
-//! Requests to identity providers: for how long, how large an answer may be, and why one is of no use.
+//! Requests to identity providers: their deadlines, the limits on answers, and why a provider counts as unavailable.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ pub(crate) const REFRESH: Duration = Duration::from_secs(60);
 
 impl Http {
     /// For one provider: its calls at once are limited apart from the others'.
-    pub(super) fn for_another_provider(&self) -> Self {
+    pub(super) fn for_another_provider(self) -> Self {
         Self { outbound: self.outbound.for_another_peer(), sizes: self.sizes }
     }
 
@@ -110,7 +110,7 @@ pub(super) fn read_json<T: DeserializeOwned>(
 }
 
 impl Unavailable {
-    /// An answer whose status says that it is of no use.
+    /// An answer with a status that is neither success nor a refusal.
     pub(super) fn status_of(answer: &HttpAnswer, now: Timestamp) -> Self {
         Self::Status { status: answer.status, retry_after: answer.retry_after(now) }
     }

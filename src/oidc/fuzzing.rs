@@ -13,8 +13,8 @@ use crate::{clock::Timestamp, secret::Secret};
 
 const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
-/// Parses `token` as an ID token. What is parsed must be what was signed, with an algorithm of ours and no member twice;
-/// without the right key it must never be genuine.
+/// Parses `token` as an ID token. What is parsed must be what was signed, with an algorithm of ours and no member
+/// twice; without the right key it must never be genuine.
 pub(crate) fn id_token(token: &str) {
     let Some(jws) = Jws::parse(token) else { return };
     let parts: Vec<_> = token.split('.').collect();

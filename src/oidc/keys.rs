@@ -1,5 +1,5 @@
-//! The keys that verify a provider's or backend's tokens: configured, or published, cached and fetched anew when a token
-//! names an unknown one.
+//! The keys that verify a provider's or backend's tokens: configured, or published, cached and fetched anew when a
+//! token names an unknown one.
 
 use std::sync::Arc;
 

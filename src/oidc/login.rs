@@ -88,8 +88,8 @@ pub enum OidcError {
 }
 
 impl Provider {
-    /// Begins a login. `extra` are parameters of this one request, such as `prompt`; those that protect the login cannot be
-    /// replaced.
+    /// Begins a login. `extra` are parameters of this one request, such as `prompt`; those that protect the login
+    /// cannot be replaced.
     pub async fn authorization(&self, redirect_uri: &str, extra: &[(&str, &str)]) -> Result<Authorization, OidcError> {
         let endpoints = self.endpoints().await.map_err(OidcError::Unavailable)?;
         let attempt = Attempt {
@@ -217,8 +217,8 @@ impl Provider {
         }
     }
 
-    /// Verifies an ID token that did not come from our own login but from an app, for example. `audiences` are the values
-    /// that `aud` and `azp` may have; `max_age` is the longest time since its `iat`.
+    /// Verifies an ID token that did not come from our own login but from an app, for example. `audiences` are the
+    /// values that `aud` and `azp` may have; `max_age` is the longest time since its `iat`.
     pub async fn verify_id_token(
         &self,
         token: &IdToken,

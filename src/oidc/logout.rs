@@ -50,8 +50,8 @@ impl Provider {
         Err(Arc::new(Unavailable::status_of(&answer, self.clock.now())))
     }
 
-    /// Where to send the browser to end the provider's own session (OpenID Connect RP-Initiated Logout 1.0); `None` where
-    /// the provider has no such endpoint.
+    /// Where to send the browser to end the provider's own session (OpenID Connect RP-Initiated Logout 1.0); `None`
+    /// where the provider has no such endpoint.
     pub async fn end_session_url(
         &self,
         id_token_hint: Option<&IdToken>,

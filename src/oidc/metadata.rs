@@ -77,8 +77,8 @@ impl Metadata {
     }
 }
 
-/// Whether `text` is the issuer, character by character. For an issuer without a path a final slash does not matter: `Url`
-/// adds one.
+/// Whether `text` is the issuer, character by character. For an issuer without a path a final slash does not matter:
+/// `Url` adds one.
 pub(super) fn names(issuer: &Url, text: &str) -> bool {
     issuer.as_str() == text || (issuer.path() == "/" && issuer.as_str().strip_suffix('/') == Some(text))
 }

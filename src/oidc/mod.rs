@@ -1,5 +1,5 @@
-//! The client's side of OAuth 2.0 and OpenID Connect: discovery, keys, PKCE, the token endpoint, ID tokens, and presets of
-//! known providers.
+//! The client's side of OAuth 2.0 and OpenID Connect: discovery, keys, PKCE, the token endpoint, ID tokens, and presets
+//! of known providers.
 
 mod allow;
 mod claims;

@@ -50,7 +50,8 @@ pub fn by_name(name: &str) -> Option<Defaults> {
         "kakao" => Defaults {
             preset: Preset::Kakao,
             issuer: "https://kauth.kakao.com",
-            // Any item that is not switched on in Kakao's console fails the login (KOE205); e-mail needs a reviewed app.
+            // Any item that is not switched on in Kakao's console fails the login (KOE205); e-mail needs a reviewed
+            // app.
             scopes: &["openid", "profile_nickname"],
             for_refresh: &[],
             label: "카카오",

@@ -42,7 +42,7 @@ pub struct Provider {
     reachability: AtomicU8,
 }
 
-/// The protocol that a provider speaks, and what it takes to speak it.
+/// The protocol that a provider speaks, and what is needed for it.
 pub(super) enum Protocol {
     /// OpenID Connect.
     OpenId(Published),
@@ -94,8 +94,8 @@ impl Provider {
         }
     }
 
-    /// Fetches the discovery document, unless it is cached. An OAuth 2.0 provider has none: any answer of its token endpoint
-    /// will do.
+    /// Fetches the discovery document, unless it is cached. An OAuth 2.0 provider has none: any answer of its token
+    /// endpoint will do.
     pub async fn discover(&self) -> Result<(), Arc<Unavailable>> {
         match &self.protocol {
             Protocol::OpenId(published) => self.metadata(published).await.map(drop),
@@ -152,8 +152,8 @@ impl Provider {
         }
     }
 
-    /// The claims of an ID token whose claims are as expected and whose signature is right. The claims are checked first: a
-    /// token that is not for us must not make us fetch keys.
+    /// The claims of an ID token whose claims are as expected and whose signature is right. The claims are checked
+    /// first: a token that is not for us must not make us fetch keys.
     pub(super) async fn verified(
         &self,
         published: &Published,
@@ -170,8 +170,8 @@ impl Provider {
         }
     }
 
-    /// The userinfo of the person in `claims`; none where the provider has no such endpoint, refuses it, or puts everything
-    /// into the ID token.
+    /// The userinfo of the person in `claims`; none where the provider has no such endpoint, refuses it, or puts
+    /// everything into the ID token.
     pub(super) async fn userinfo(
         &self,
         metadata: &Metadata,

@@ -28,7 +28,8 @@ pub struct Refreshed {
 /// Why a refresh failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// A well-formed refusal (`invalid_grant`, or what a backend says instead): this refresh token is not valid any more.
+    /// A well-formed refusal (`invalid_grant`, or what a backend says instead): this refresh token is not valid any
+    /// more.
     #[error("the refresh token was refused")]
     Refused,
     /// The request was not sent.
@@ -46,8 +47,8 @@ pub enum RefreshError {
 }
 
 impl Provider {
-    /// Asks for new tokens. A new ID token or profile must be of the person and client that `previous`, the claims of the
-    /// session so far, names.
+    /// Asks for new tokens. A new ID token or profile must be of the person and client that `previous`, the claims of
+    /// the session so far, names.
     pub async fn refresh(
         &self,
         refresh_token: &RefreshToken,
@@ -67,8 +68,8 @@ impl Provider {
                 return Err(RefreshError::Failed { retry_after: None });
             }
             Err(IdTokenError::Unavailable(error)) => {
-                // The refresh token is spent, so the tokens it brought must not be lost because a key cannot be fetched. An
-                // answer without ID token is legal.
+                // The refresh token is spent, so the tokens it brought must not be lost because a key cannot be
+                // fetched. An answer without ID token is legal.
                 tracing::warn!(provider = self.settings.name, %error, "oidc: ID token of a refresh not verifiable now");
                 tokens.id_token = None;
                 None
@@ -133,7 +134,8 @@ impl Provider {
     ) -> Option<Claims> {
         let base = match claims {
             Some(claims) => claims,
-            // Without a new ID token, the old claims about the login stay valid; those about the person may be out of date.
+            // Without a new ID token, the old claims about the login stay valid; those about the person may be out of
+            // date.
             None => userinfo::about_the_login(previous?),
         };
         let is_new = tokens.id_token.is_some();

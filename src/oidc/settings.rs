@@ -24,9 +24,10 @@ pub struct Settings {
     pub scopes: Vec<String>,
     /// Extra parameters of the authorization request.
     pub authorize_params: Vec<(String, String)>,
-    /// How the browser brings the callback's parameters.
+    /// How the browser sends the callback's parameters.
     pub response_mode: ResponseMode,
-    /// `id_token_login`: the audiences of ID tokens accepted at `POST {base_path}/{provider}`; `None`: none are accepted.
+    /// `id_token_login`: the audiences of ID tokens accepted at `POST {base_path}/{provider}`; `None`: none are
+    /// accepted.
     pub id_token_audiences: Option<Vec<String>>,
     /// `allow`: who may log in, where the gateway decides that.
     pub allow: Option<Allow>,

@@ -35,7 +35,8 @@ pub(super) fn read(
     };
     match userinfo.get("sub") {
         Some(subject) if Some(subject) == claims.get("sub") => Ok(Some(userinfo)),
-        // Naver's profile ids are not its subjects: another id does not prove another person, but the profile is not used.
+        // Naver's profile ids are not its subjects: another id does not prove another person, but the profile is not
+        // used.
         _ if settings.preset == Preset::Naver => {
             tracing::warn!(provider = settings.name, "oidc: profile has another id than the ID token, not used");
             Ok(None)

@@ -1,7 +1,8 @@
-//! A provider that speaks OAuth 2.0 without OpenID Connect: who logged in is read from a profile, with the access token.
+//! A provider that speaks OAuth 2.0 without OpenID Connect: who logged in is read from a profile, with the access
+//! token.
 //!
-//! The profile is a proof only because the token came straight from the token endpoint, for a code of our own login. A token
-//! that a client sends would prove nothing, and is accepted nowhere.
+//! The profile is a proof only because the token came straight from the token endpoint, for a code of our own login. A
+//! token that a client sends would prove nothing, and is accepted nowhere.
 
 use std::{sync::Arc, time::Duration};
 
@@ -93,7 +94,8 @@ impl Provider {
         let profile = match self.profile(oauth2, &tokens.access_token, PROFILE_AT_REFRESH).await {
             Ok(profile) => Some(profile.claims),
             Err(error) => {
-                // The refresh token may be spent, so the tokens it brought must not be lost because there is no profile.
+                // The refresh token may be spent, so the tokens it brought must not be lost because there is no
+                // profile.
                 tracing::warn!(provider = name, %error, "oidc: no profile at refresh, the old one is kept");
                 None
             }
@@ -129,8 +131,8 @@ impl Provider {
         }
         let as_given: Claims = self.document(&received, "profile")?;
         let issuer = metadata::text_of(&self.settings.issuer);
-        let said = Value::Object(as_given.clone());
-        let claims = oauth2.profile.claims(issuer, &said, emails?.as_ref()).map_err(ProfileError::Untrusted)?;
+        let answer = Value::Object(as_given.clone());
+        let claims = oauth2.profile.claims(issuer, &answer, emails?.as_ref()).map_err(ProfileError::Untrusted)?;
         Ok(ProfileAnswer { claims, as_given })
     }
 

@@ -26,8 +26,8 @@ pub struct Profile {
     pub name: Option<String>,
     /// Place of the address of a picture.
     pub picture: Option<String>,
-    /// Address of a list of the person's e-mail addresses, each with `email`, `primary` and `verified`; the primary one is
-    /// used instead of [`Profile::email`].
+    /// Address of a list of the person's e-mail addresses, each with `email`, `primary` and `verified`; the primary one
+    /// is used instead of [`Profile::email`].
     pub emails_url: Option<Url>,
 }
 
@@ -45,12 +45,12 @@ const LONGEST_SUBJECT: usize = 255;
 
 impl Profile {
     /// The claims in an answer: `iss`, `sub`, and what there is of `email`, `email_verified`, `name` and `picture`.
-    pub(super) fn claims(&self, issuer: &str, said: &Value, emails: Option<&Value>) -> Result<Claims, Flaw> {
-        if !self.is_success(said) {
+    pub(super) fn claims(&self, issuer: &str, answer: &Value, emails: Option<&Value>) -> Result<Claims, Flaw> {
+        if !self.is_success(answer) {
             return Err(Flaw::Profile);
         }
-        let at = |pointer: &Option<String>| text(said.pointer(pointer.as_ref()?)?);
-        let subject = said.pointer(&self.subject).and_then(text).filter(|subject| is_subject(subject));
+        let at = |pointer: &Option<String>| text(answer.pointer(pointer.as_ref()?)?);
+        let subject = answer.pointer(&self.subject).and_then(text).filter(|subject| is_subject(subject));
         let mut claims = Claims::new();
         claims.insert("iss".to_owned(), issuer.into());
         claims.insert("sub".to_owned(), subject.ok_or(Flaw::Subject)?.into());
@@ -59,7 +59,7 @@ impl Profile {
         }
         let (email, verified) = match emails.and_then(primary) {
             Some((email, verified)) => (Some(email), Some(verified)),
-            None => (at(&self.email), self.is_verified(said)),
+            None => (at(&self.email), self.is_verified(answer)),
         };
         if let Some(email) = email {
             claims.insert("email".to_owned(), email.into());
@@ -68,9 +68,9 @@ impl Profile {
         Ok(claims)
     }
 
-    fn is_success(&self, said: &Value) -> bool {
+    fn is_success(&self, answer: &Value) -> bool {
         let Some(ProfileSuccess { pointer, equals }) = &self.success else { return true };
-        match said.pointer(pointer) {
+        match answer.pointer(pointer) {
             Some(Value::String(text)) => text == equals,
             Some(Value::Number(number)) => number.to_string() == *equals,
             Some(Value::Bool(flag)) => *equals == if *flag { "true" } else { "false" },
@@ -79,8 +79,8 @@ impl Profile {
     }
 
     /// Whether the provider says that the address is verified; `None` where it does not say.
-    fn is_verified(&self, said: &Value) -> Option<bool> {
-        let says_so = |pointer: &String| said.pointer(pointer) == Some(&Value::Bool(true));
+    fn is_verified(&self, answer: &Value) -> Option<bool> {
+        let says_so = |pointer: &String| answer.pointer(pointer) == Some(&Value::Bool(true));
         (!self.email_verified.is_empty()).then(|| self.email_verified.iter().all(says_so))
     }
 }
@@ -125,8 +125,8 @@ mod tests {
         }
     }
 
-    fn subject(said: &Value) -> Result<Value, Flaw> {
-        profile().claims("https://x", said, None).map(|claims| claims["sub"].clone())
+    fn subject(answer: &Value) -> Result<Value, Flaw> {
+        profile().claims("https://x", answer, None).map(|claims| claims["sub"].clone())
     }
 
     #[test]
@@ -160,9 +160,9 @@ mod tests {
 
     #[test]
     fn a_success_value_may_be_text_number_or_boolean() {
-        let tested = |equals: &str, said: Value| {
+        let tested = |equals: &str, answer: Value| {
             let success = Some(ProfileSuccess { pointer: "/code".to_owned(), equals: equals.to_owned() });
-            Profile { success, ..profile() }.claims("https://x", &said, None).map(drop)
+            Profile { success, ..profile() }.claims("https://x", &answer, None).map(drop)
         };
         for (equals, code) in [("00", json!("00")), ("0", json!(0)), ("0", json!("0")), ("true", json!(true))] {
             assert_eq!(tested(equals, json!({"code": code, "id": 7})), Ok(()), "{equals} {code}");
@@ -186,8 +186,8 @@ mod tests {
             (json!(true), json!(1), false),
             (json!(null), json!(true), false),
         ] {
-            let said = json!({"id": 7, "email": "a@b.kr", "valid": valid, "verified": verified});
-            assert_eq!(asked.claims("https://x", &said, None).unwrap()["email_verified"], expected, "{said}");
+            let answer = json!({"id": 7, "email": "a@b.kr", "valid": valid, "verified": verified});
+            assert_eq!(asked.claims("https://x", &answer, None).unwrap()["email_verified"], expected, "{answer}");
         }
         let without_address = asked.claims("https://x", &json!({"id": 7, "valid": true, "verified": true}), None);
         assert_eq!(without_address.unwrap().get("email_verified"), None);
@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn the_primary_address_of_a_list_is_used_with_its_own_verified_flag() {
-        let said = json!({"id": 7, "email": "public@b.kr"});
+        let answer = json!({"id": 7, "email": "public@b.kr"});
         let of = |emails: Value| {
-            let mut claims = profile().claims("https://x", &said, Some(&emails)).unwrap();
+            let mut claims = profile().claims("https://x", &answer, Some(&emails)).unwrap();
             (claims.remove("email").unwrap(), claims.remove("email_verified"))
         };
         let entry = |email: &str, primary: Value, verified: Value| json!({"email": email, "primary": primary, "verified": verified});

@@ -35,8 +35,8 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// The operator's templates, and the built-in ones for what is not given. Without `html` the HTML part is made from the
-    /// text: most people see the HTML part, and it must not say something else.
+    /// The operator's templates, and the built-in ones for what is not given. Without `html` the HTML part is made from
+    /// the text: most people see the HTML part, and it must not say something else.
     pub fn new(subject: Option<Texts>, text: Option<Texts>, html: Option<Texts>) -> Self {
         Self { subject: subject.unwrap_or_else(built_in_subject), text: text.unwrap_or_else(built_in_text), html }
     }

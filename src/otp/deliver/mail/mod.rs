@@ -136,8 +136,9 @@ impl MailSender {
     }
 }
 
-/// Parses an address that a code may be sent to: exactly one, in plain ASCII, at a domain name. Quoted local parts, lists,
-/// comments and look-alikes of `@` have sent codes to other people than the account's owner, and nobody needs them.
+/// Parses an address that a code may be sent to: exactly one, in plain ASCII, at a domain name. Quoted local parts,
+/// lists, comments and look-alikes of `@` have sent codes to other people than the account's owner, and nobody needs
+/// them.
 pub fn parse_address(text: &str) -> Option<Address> {
     // RFC 5321 section 4.5.3.1.3, without the angle brackets.
     const LONGEST: usize = 254;

@@ -86,8 +86,8 @@ pub enum SmtpError {
     Late(Duration),
 }
 
-/// A mail server. The pool is our own for two reasons: when a message is given up half-way, its connection must be closed
-/// too, and a message that fails on an idle connection must be tried on a new one.
+/// A mail server. The pool is our own for two reasons: when a message is given up half-way, its connection must be
+/// closed too, and a message that fails on an idle connection must be tried on a new one.
 pub(super) struct Smtp {
     settings: SmtpSettings,
     tls: Option<TlsParameters>,
@@ -123,7 +123,8 @@ impl Smtp {
             let _place = self.places.acquire().await.expect("the semaphore is never closed");
             if let Some(connection) = self.idle_connection().await {
                 match self.send_by(connection, envelope, message).await {
-                    // The server may have closed this connection, or limit messages for each. At worst the message arrives twice.
+                    // The server may have closed this connection, or limit messages for each. At worst the message
+                    // arrives twice.
                     Err(error) if !matches!(error, SmtpError::Refused(_)) => {
                         tracing::debug!(server = self.address(), %error, "otp: an idle connection failed, trying a new one");
                     }

@@ -2,8 +2,8 @@
 
 use crate::otp::deliver::message::Sms;
 
-/// `text` without what a provider may repeat of a request: the message, runs of at least 6 digits (a code, a phone number,
-/// also with separators) and words of at least 20 characters (a key, a signature). At most 200 characters.
+/// `text` without what a provider may repeat of a request: the message, runs of at least 6 digits (a code, a phone
+/// number, also with separators) and words of at least 20 characters (a key, a signature). At most 200 characters.
 pub(super) fn masked(text: &str, sms: &Sms) -> String {
     let text = if sms.text.is_empty() { text.to_owned() } else { text.replace(&sms.text, MASK) };
     let line = text.replace(char::is_control, " ");

@@ -96,8 +96,8 @@ pub(super) enum NotTaken {
 pub(super) struct ProviderAnswer(pub(super) HttpAnswer);
 
 impl ProviderAnswer {
-    /// The body as JSON, whatever its media type says. Neither a message in another charset nor a byte order mark may turn a
-    /// success into a failure.
+    /// The body as JSON, whatever its media type says. Neither a message in another charset nor a byte order mark may
+    /// turn a success into a failure.
     pub(super) fn json(&self) -> Result<Value, NotTaken> {
         let text = String::from_utf8_lossy(&self.0.body);
         serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|_| NotTaken::Malformed(self.0.status))

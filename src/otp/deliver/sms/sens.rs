@@ -89,8 +89,8 @@ impl HttpProvider for Sens {
 }
 
 impl Sens {
-    /// The address that is signed and asked. Colons stay as they are in a path (RFC 3986 section 3.3); what is not allowed
-    /// there is percent-encoded.
+    /// The address that is signed and asked. Colons stay as they are in a path (RFC 3986 section 3.3); what is not
+    /// allowed there is percent-encoded.
     fn address(&self) -> Url {
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {

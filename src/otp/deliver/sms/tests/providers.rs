@@ -1,4 +1,5 @@
-//! What each known provider receives, checked as it would check it, and which of its answers mean that it took the message.
+//! What each known provider receives, checked as it would check it, and which of its answers mean that it took the
+//! message.
 
 use std::sync::Arc;
 

@@ -1,0 +1,238 @@
+//! A login, an app's ID token and a refresh, against a provider that is honest, hostile, slow or unreachable.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use serde_json::{Value, json};
+
+use super::{
+    fake::{CLIENT, Fake, METADATA, Signer, b64},
+    *,
+};
+use crate::{
+    scripted::Reply,
+    secret::{AccessToken, IdToken, RefreshToken, Secret},
+};
+
+mod id_tokens;
+mod refresh;
+
+const REDIRECT: &str = "https://app.example.kr/auth/callback/corp";
+
+async fn attempt(provider: &Provider) -> Attempt {
+    provider.authorization(REDIRECT, &[]).await.unwrap().attempt
+}
+
+fn callback(attempt: &Attempt) -> CallbackParams {
+    CallbackParams { code: Secret::new("code+1"), state: attempt.state.clone(), iss: None }
+}
+
+fn tokens(id_token: &IdToken) -> Reply {
+    Reply::json(
+        200,
+        &json!({"access_token": "at1", "refresh_token": "rt1", "token_type": "Bearer", "expires_in": "3600", "id_token": id_token.expose()}),
+    )
+}
+
+/// Logs in with an ID token of these claims (the attempt's nonce is put in unless they have one).
+async fn login(fake: &Fake, provider: &Provider, mut claims: Value) -> Result<Identity, OidcError> {
+    let attempt = attempt(provider).await;
+    if claims.get("nonce").is_none() {
+        claims["nonce"] = json!(attempt.nonce.expose());
+    }
+    fake.answer("/token", tokens(&fake.id_token(claims)));
+    provider.redeem(callback(&attempt), &attempt, REDIRECT).await
+}
+
+#[tokio::test]
+async fn the_authorization_request_is_protected_and_its_secrets_are_new_each_time() {
+    let fake = Fake::start().await;
+    let mut settings = fake.settings();
+    settings.authorize_params = vec![
+        ("access_type".to_owned(), "offline".to_owned()),
+        ("prompt".to_owned(), "consent".to_owned()),
+        ("code_challenge_method".to_owned(), "plain".to_owned()),
+    ];
+    settings.response_mode = ResponseMode::FormPost;
+    let provider = fake.provider_with(settings);
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let Authorization { url, attempt } =
+            provider.authorization(REDIRECT, &[("prompt", "login"), ("state", "mine")]).await.unwrap();
+        let mut query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        query.sort();
+        let challenge = b64(digest::digest(&digest::SHA256, attempt.verifier.expose().as_bytes()).as_ref());
+        let mut expected = vec![
+            ("access_type", "offline"),
+            ("client_id", CLIENT),
+            ("code_challenge", challenge.as_str()),
+            ("code_challenge_method", "S256"),
+            ("nonce", attempt.nonce.expose()),
+            ("prompt", "login"),
+            ("redirect_uri", REDIRECT),
+            ("response_mode", "form_post"),
+            ("response_type", "code"),
+            ("scope", "openid email"),
+            ("state", attempt.state.expose()),
+            ("tenant", "1"),
+        ];
+        expected.sort_unstable();
+        assert_eq!(query, expected.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect::<Vec<_>>());
+        assert!((43..=128).contains(&attempt.verifier.expose().len()));
+        for secret in [&attempt.state, &attempt.nonce, &attempt.verifier] {
+            assert!(secret.expose().len() >= 22 && seen.insert(secret.expose().to_owned()));
+        }
+    }
+    assert_eq!(fake.server.count(METADATA), 1, "discovery is asked once");
+}
+
+#[tokio::test]
+async fn cve_2024_23647_of_ten_thousand_logins_each_has_its_own_verifier_and_none_goes_without() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..10_000 {
+        let Authorization { url, attempt } = provider.authorization(REDIRECT, &[]).await.unwrap();
+        assert!(url.as_str().contains("code_challenge_method=S256") && url.as_str().contains("code_challenge="));
+        assert!(seen.insert(attempt.verifier.expose().to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_code_becomes_an_identity() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    assert_eq!(provider.reachable(), Reachability::Untried);
+    let identity = login(&fake, &provider, json!({"email": "a@b.kr"})).await.unwrap();
+    assert_eq!((&identity.claims["sub"], &identity.profile["email"]), (&json!("u1"), &json!("a@b.kr")));
+    let got = identity.tokens.unwrap();
+    assert_eq!((got.access_token.expose(), got.refresh_token.unwrap().expose()), ("at1", "rt1"));
+    assert_eq!(got.expires_in, Some(Duration::from_secs(3600)));
+    let asked = fake.server.seen().into_iter().find(|seen| seen.target == "/token").unwrap();
+    assert_eq!(asked.header("authorization"), Some("Basic Y2xpZW50JTNBMTpzJTI2Y3JldA=="), "both parts form-encoded");
+    assert_eq!(asked.field("grant_type").as_deref(), Some("authorization_code"));
+    assert_eq!(asked.field("code").as_deref(), Some("code+1"));
+    assert_eq!(asked.field("redirect_uri").as_deref(), Some(REDIRECT));
+    assert_eq!(asked.field("code_verifier").map(|verifier| verifier.len()), Some(43));
+    assert_eq!((asked.field("client_secret"), asked.field("state")), (None, None));
+    assert_eq!(provider.reachable(), Reachability::Reachable);
+}
+
+#[tokio::test]
+async fn naver_receives_secret_and_state_as_form_fields_and_its_wrapped_profile_is_read() {
+    let fake = Fake::start().await;
+    let provider = fake.provider_with(Settings { preset: Preset::Naver, ..fake.settings() });
+    fake.answer(
+        METADATA,
+        fake.metadata_with(json!({
+            "code_challenge_methods_supported": null, "userinfo_endpoint": fake.server.url("/me")
+        })),
+    );
+    fake.answer(
+        "/me",
+        Reply::json(200, &json!({"resultcode": "00", "response": {"id": "u1", "email": "a@naver.com"}})),
+    );
+    let identity = login(&fake, &provider, json!({})).await.unwrap();
+    assert_eq!(identity.profile["email"], "a@naver.com");
+    let asked = fake.server.seen().into_iter().find(|seen| seen.target == "/token").unwrap();
+    assert_eq!((asked.header("authorization"), asked.field("client_secret").as_deref()), (None, Some("s&cret")));
+    assert!(asked.field("state").is_some());
+    fake.answer("/token", Reply::json(200, &json!({"error": "invalid_request"})));
+    assert!(provider.revoke(None, Some(&AccessToken::new("a"))).await.is_err(), "an error is one with status 200 too");
+    assert_eq!(fake.server.seen().last().unwrap().field("grant_type").as_deref(), Some("delete"));
+}
+
+#[tokio::test]
+async fn a_callback_of_another_attempt_or_issuer_is_refused_before_any_token_request() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let (attempt, other) = (attempt(&provider).await, attempt(&provider).await);
+    let wrong_state = provider.redeem(callback(&other), &attempt, REDIRECT).await;
+    assert!(matches!(wrong_state, Err(OidcError::Attempt)));
+    let mixed_up = CallbackParams { iss: Some("https://evil.example".to_owned()), ..callback(&attempt) };
+    assert!(matches!(provider.redeem(mixed_up, &attempt, REDIRECT).await, Err(OidcError::Attempt)));
+    assert_eq!(fake.server.count("/token"), 0);
+
+    fake.answer(METADATA, fake.metadata_with(json!({"authorization_response_iss_parameter_supported": true})));
+    let announced = fake.provider();
+    let missing = announced.redeem(callback(&attempt), &attempt, REDIRECT).await;
+    assert!(matches!(missing, Err(OidcError::Attempt)));
+    fake.answer("/token", Reply::json(400, &json!({"error": "invalid_grant"})));
+    let right = CallbackParams { iss: Some(fake.issuer()), ..callback(&attempt) };
+    let refused = announced.redeem(right, &attempt, REDIRECT).await;
+    assert!(matches!(refused, Err(OidcError::Refused { error }) if error == "invalid_grant"));
+}
+
+#[tokio::test]
+async fn discovery_fails_closed_is_asked_once_a_second_and_recovers() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    for (reply, expected) in [
+        (fake.metadata_with(json!({"issuer": "https://evil.example"})), "another issuer"),
+        (fake.metadata_with(json!({"code_challenge_methods_supported": ["plain"]})), "S256"),
+        (Reply::text(200, "text/html", "<html>"), "cannot be read"),
+        (Reply::text(200, "application/json", vec![b' '; (1 << 20) + 1]), "larger"),
+        (Reply::json(302, &json!({})).with("location", "/elsewhere"), "302"),
+        (Reply::Reset, "did not answer"),
+    ] {
+        fake.answer(METADATA, reply);
+        let before = fake.server.count(METADATA);
+        for _ in 0..5 {
+            let Err(OidcError::Unavailable(error)) = provider.authorization(REDIRECT, &[]).await else {
+                panic!("{expected}")
+            };
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        assert_eq!(fake.server.count(METADATA), before + 1);
+        assert_eq!(provider.reachable(), Reachability::Unreachable);
+        fake.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(fake.server.count("/elsewhere"), 0);
+    fake.usual(METADATA);
+    assert!(provider.authorization(REDIRECT, &[]).await.is_ok());
+}
+
+#[tokio::test]
+async fn userinfo_adds_to_the_identity_and_must_be_about_the_same_person() {
+    let fake = Fake::start().await;
+    fake.answer(METADATA, fake.metadata_with(json!({"userinfo_endpoint": fake.server.url("/me")})));
+    let provider = fake.provider();
+    fake.answer("/me", Reply::json(200, &json!({"sub": "u1", "email": "a@b.kr", "iss": "https://evil.example"})));
+    let identity = login(&fake, &provider, json!({})).await.unwrap();
+    assert_eq!((&identity.profile["email"], &identity.profile["iss"]), (&json!("a@b.kr"), &json!(fake.issuer())));
+    assert!(!identity.claims.contains_key("email"), "what is not in the ID token is not its word");
+    assert_eq!(fake.server.seen().last().unwrap().header("authorization"), Some("Bearer at1"));
+
+    for other in [json!({"sub": "u2"}), json!({"email": "a@b.kr"}), json!({"sub": 1})] {
+        fake.answer("/me", Reply::json(200, &other));
+        assert!(
+            matches!(login(&fake, &provider, json!({})).await, Err(OidcError::Untrusted(Flaw::Subject))),
+            "{other}"
+        );
+    }
+    fake.answer("/me", Reply::json(403, &json!({})));
+    assert!(login(&fake, &provider, json!({})).await.is_ok(), "not wanting to tell is no outage");
+    for down in [Reply::json(503, &json!({})), Reply::Reset, Reply::Cut] {
+        fake.answer("/me", down);
+        assert!(matches!(login(&fake, &provider, json!({})).await, Err(OidcError::Unavailable(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_useless_answer_of_the_token_endpoint_is_an_outage_at_login() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let attempt = attempt(&provider).await;
+    for reply in [
+        Reply::json(500, &json!({"error": "server_error"})),
+        Reply::json(429, &json!({})),
+        Reply::text(200, "text/html", "<html>"),
+        Reply::text(200, "application/json", vec![b'x'; 1 << 20]),
+        Reply::Reset,
+        Reply::Cut,
+    ] {
+        fake.answer("/token", reply.clone());
+        let result = provider.redeem(callback(&attempt), &attempt, REDIRECT).await;
+        assert!(matches!(result, Err(OidcError::Unavailable(_))), "{reply:?}");
+    }
+}

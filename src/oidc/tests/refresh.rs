@@ -1,0 +1,110 @@
+//! Refresh and logout: which answers are tokens, refusals or outages.
+
+use super::*;
+
+#[tokio::test]
+async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_refused() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let previous = fake.claims(json!({"auth_time": 1000, "role": "admin"}));
+    let previous = previous.as_object().unwrap();
+    let refresh = async |reply: Reply| {
+        fake.answer("/token", reply);
+        provider.refresh(&RefreshToken::new("rt0"), Some(previous)).await
+    };
+    let plain = refresh(Reply::json(200, &json!({"access_token": "at2", "expires_in": 60}))).await.unwrap();
+    assert_eq!((plain.tokens.access_token.expose(), plain.tokens.refresh_token, plain.profile), ("at2", None, None));
+    let asked = fake.server.seen().pop().unwrap();
+    assert_eq!(
+        (asked.field("grant_type"), asked.field("refresh_token")),
+        (Some("refresh_token".to_owned()), Some("rt0".to_owned()))
+    );
+
+    let fresh =
+        refresh(tokens(&fake.id_token(json!({"auth_time": 1000, "role": "user", "aud": [CLIENT]})))).await.unwrap();
+    assert_eq!(fresh.profile.unwrap()["role"], "user", "what it says is read anew");
+    for changes in [
+        json!({"sub": "u2"}),
+        json!({"aud": "other"}),
+        json!({"iss": "x"}),
+        json!({"aud": [CLIENT, "b"], "azp": CLIENT}),
+        json!({"auth_time": 999}),
+    ] {
+        let result = refresh(tokens(&fake.id_token(changes.clone()))).await;
+        assert_eq!(result.err(), Some(RefreshError::Failed { retry_after: None }), "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn refreshed_tokens_are_kept_when_no_key_can_be_fetched_to_verify_the_id_token() {
+    let fake = Fake::start().await;
+    fake.answer("/jwks", Reply::json(503, &json!({})));
+    fake.answer("/token", tokens(&fake.id_token(json!({}))));
+    let refreshed = fake.provider().refresh(&RefreshToken::new("rt0"), None).await.unwrap();
+    assert_eq!(
+        (refreshed.tokens.access_token.expose(), refreshed.tokens.id_token, refreshed.profile),
+        ("at1", None, None)
+    );
+}
+
+#[tokio::test]
+async fn only_invalid_grant_refuses_a_refresh_token() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let failed = |seconds: Option<u64>| RefreshError::Failed { retry_after: seconds.map(Duration::from_secs) };
+    for (reply, expected) in [
+        (Reply::json(400, &json!({"error": "invalid_grant"})), RefreshError::Refused),
+        (Reply::json(401, &json!({"error": "invalid_grant", "error_code": "KOE322"})), RefreshError::Refused),
+        (Reply::json(400, &json!({"error": "invalid_request"})), failed(None)),
+        (Reply::json(401, &json!({"error": "invalid_client"})), failed(None)),
+        (Reply::json(401, &json!({})), failed(None)),
+        (Reply::text(403, "text/html", "<html>invalid_grant"), failed(None)),
+        (Reply::json(429, &json!({"error": "invalid_grant"})).with("retry-after", "7"), failed(Some(7))),
+        (Reply::json(500, &json!({"error": "invalid_grant"})), failed(None)),
+        (Reply::json(503, &json!({})).with("retry-after", "99999"), failed(Some(3600))),
+        (Reply::json(302, &json!({})).with("location", "/login"), failed(None)),
+        (Reply::json(200, &json!({"error": "server_error"})), failed(None)),
+        (Reply::text(200, "application/json", "{\"access_token\":"), failed(None)),
+        (Reply::text(200, "application/json", vec![b'x'; 1 << 20]), failed(None)),
+        (Reply::Reset, RefreshError::Unanswered),
+        (Reply::Cut, RefreshError::Unanswered),
+    ] {
+        fake.answer("/token", reply.clone());
+        let result = provider.refresh(&RefreshToken::new("rt0"), None).await;
+        assert_eq!(result.err(), Some(expected), "{reply:?}");
+    }
+    fake.answer(METADATA, Reply::json(503, &json!({})));
+    let unknown = fake.provider();
+    assert_eq!(unknown.refresh(&RefreshToken::new("rt0"), None).await.err(), Some(RefreshError::Unsent));
+}
+
+#[tokio::test]
+async fn logout_revokes_the_tokens_and_gives_the_address_of_the_providers_own_logout() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    fake.answer("/revoke", Reply::json(200, &json!({})));
+    let (access, refresh) = (AccessToken::new("a"), RefreshToken::new("r"));
+    assert!(provider.revoke(Some(&refresh), Some(&access)).await.unwrap());
+    let asked = fake.server.seen().pop().unwrap();
+    assert_eq!(
+        (asked.field("token"), asked.field("token_type_hint")),
+        (Some("r".to_owned()), Some("refresh_token".to_owned()))
+    );
+    fake.answer("/revoke", Reply::json(503, &json!({})));
+    assert!(provider.revoke(Some(&refresh), None).await.is_err());
+
+    let url = provider.end_session_url(Some(&IdToken::new("i")), "https://app/", Some("s")).await.unwrap();
+    let query = "client_id=client%3A1&post_logout_redirect_uri=https%3A%2F%2Fapp%2F&id_token_hint=i&state=s";
+    assert_eq!((url.path(), url.query()), ("/end", Some(query)));
+    let kakao = fake.provider_with(Settings { preset: Preset::Kakao, ..fake.settings() });
+    let url = kakao.end_session_url(None, "https://app/", None).await.unwrap();
+    assert_eq!(
+        (url.path(), url.query()),
+        ("/oauth/logout", Some("client_id=client%3A1&logout_redirect_uri=https%3A%2F%2Fapp%2F"))
+    );
+
+    fake.answer(METADATA, fake.metadata_with(json!({"revocation_endpoint": null, "end_session_endpoint": null})));
+    let without = fake.provider();
+    assert!(!without.revoke(Some(&refresh), None).await.unwrap());
+    assert_eq!(without.end_session_url(None, "https://app/", None).await, None);
+}
