@@ -95,7 +95,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     install_cryptography();
     let listeners = listen::bind(&config.listen)?;
     let runtime = Background::start()?;
-    let store = store::open(&config.store, &runtime.handle).context("[store]")?;
+    let store = store::open(&config.store, &runtime.handle, &random).context("[store]")?;
     wait_for(&store, &runtime.handle);
     let world = World {
         request_ids: RequestIds::new(&random),

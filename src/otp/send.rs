@@ -18,7 +18,7 @@ use crate::{
     endpoint::{Answer, Call, CountError},
     pages::Text,
     session::CookieChanges,
-    store::{Again, CodeFacts, NewCode, Opened},
+    store::{CodeFacts, NewCode, Opened, Resent},
     telemetry::CodeEvent,
 };
 
@@ -138,11 +138,11 @@ impl Otps {
         let held = shown.held.filter(|held| held.is_for(address.as_ref())).ok_or(OtpError::NoLiveCode)?;
         let (bound, address) = (held.bound(line, sid), &held.address);
         let (of_address, of_browser) = (bound.address_digest(&held.key), bound.browser_digest(&held.key));
-        let again = self.store.codes.again(of_address, of_browser, MOST_AGAIN, now).await.map_err(OtpError::Store)?;
+        let again = self.store.codes.resend(of_address, of_browser, MOST_AGAIN, now).await.map_err(OtpError::Store)?;
         let (sealed, expires) = match again {
-            Again::Code { sealed, expires } => (sealed, expires),
-            Again::TooOften(at) => return Err(self.limited(call, line, address, OtpError::TooMany(at.since(now)))),
-            Again::None => return Err(OtpError::NoLiveCode),
+            Resent::Code { sealed, expires } => (sealed, expires),
+            Resent::TooOften(at) => return Err(self.limited(call, line, address, OtpError::TooMany(at.since(now)))),
+            Resent::None => return Err(OtpError::NoLiveCode),
         };
         let digits = Digits::open(&sealed, &self.ring).ok_or(OtpError::NoLiveCode)?;
         match self.spend_message(call, line.channel, address, now).await {

@@ -28,7 +28,7 @@ use crate::{
     secret::AccessToken,
     session::{self, AuthStatus, NewLogin},
     signing::SigningKey,
-    store::{Again, Codes, Counters, Digest, MemoryStore, NewCode, Opened, Quota, Spent, Tried},
+    store::{Codes, Counters, Digest, MemoryStore, NewCode, Opened, Quota, Resent, Spent, Tried},
     upstream::Target,
 };
 
@@ -90,13 +90,13 @@ impl Codes for Down {
         gone()
     }
 
-    fn again(
+    fn resend(
         &self,
         _: Digest,
         _: Digest,
         _: u32,
         _: crate::clock::Timestamp,
-    ) -> BoxFuture<'_, Result<Again, StoreError>> {
+    ) -> BoxFuture<'_, Result<Resent, StoreError>> {
         gone()
     }
 

@@ -1,36 +1,71 @@
-//! From `[store]` to a store. One that cannot be reached does not keep the gateway from starting: it is asked again until it can.
+//! From `[store]` to a store. An unreachable one does not keep the gateway from starting: connecting is tried again
+//! until it succeeds.
+
+use std::path::PathBuf;
 
 use tokio::runtime::Handle;
 
-use super::{MemoryStore, PostgresStore, RedisStore, Settings, Store, file::FileStore};
+use super::{
+    contract::{OpenStoreError, Store},
+    file::FileStore,
+    memory::MemoryStore,
+    postgres::PostgresStore,
+    redis::RedisStore,
+};
+use crate::secret::{Random, Secret};
 
-/// Why a store can never be used as it is configured.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Its address makes no sense, or its file cannot be opened.
-    #[error("the store cannot be opened: {0}")]
-    Unusable(String),
+/// `[store]`, validated.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Settings {
+    /// In this process: nothing survives a restart.
+    #[default]
+    Memory,
+    /// In a file of this machine: it survives a crash.
+    File {
+        /// The file.
+        path: PathBuf,
+    },
+    /// In Redis (or a server that speaks its protocol): one server, a server behind Sentinels, or a Cluster.
+    Redis {
+        /// Its address, which may hold a password.
+        url: Secret,
+    },
+    /// In `PostgreSQL`.
+    Postgres {
+        /// Its address, which may hold a password.
+        url: Secret,
+    },
 }
 
-/// Whether `open` could make sense of the settings: addresses and the files that they name are read, and nothing is connected to. The reason never
-/// repeats a password.
-pub fn judge(settings: &Settings) -> Result<(), OpenError> {
-    match settings {
-        Settings::File { path } if path.is_dir() => {
-            Err(OpenError::Unusable(format!("{}: it is a folder", path.display())))
+impl Settings {
+    /// The value of `kind` in the configuration file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::File { .. } => "file",
+            Self::Redis { .. } => "redis",
+            Self::Postgres { .. } => "postgres",
         }
-        Settings::Memory | Settings::File { .. } => Ok(()),
-        Settings::Redis { url } => RedisStore::judge(url),
-        Settings::Postgres { url } => PostgresStore::judge(url),
     }
 }
 
-/// Opens the store without waiting for anything but a file; what it has to do beside its calls runs on `runtime`.
-pub fn open(settings: &Settings, runtime: &Handle) -> Result<Store, OpenError> {
+/// Whether [`open`] would accept the settings: addresses are parsed and the files that they name are read; nothing is
+/// connected to.
+pub fn check(settings: &Settings) -> Result<(), OpenStoreError> {
+    match settings {
+        Settings::File { path } if path.is_dir() => Err(OpenStoreError(format!("{}: it is a folder", path.display()))),
+        Settings::Memory | Settings::File { .. } => Ok(()),
+        Settings::Redis { url } => RedisStore::check(url),
+        Settings::Postgres { url } => PostgresStore::check(url),
+    }
+}
+
+/// Opens the store. It waits for nothing but a file; connections are made and kept by tasks on `runtime`.
+pub fn open(settings: &Settings, runtime: &Handle, random: &Random) -> Result<Store, OpenStoreError> {
     match settings {
         Settings::Memory => Ok(MemoryStore::shared()),
         Settings::File { path } => FileStore::open(path),
-        Settings::Redis { url } => RedisStore::open(url, runtime),
-        Settings::Postgres { url } => PostgresStore::open(url, runtime),
+        Settings::Redis { url } => RedisStore::open(url, runtime, random),
+        Settings::Postgres { url } => PostgresStore::open(url, runtime, random),
     }
 }

@@ -114,7 +114,7 @@ pub(crate) fn store(section: &Section<'_, StoreTable>, cx: &mut Context<'_>) -> 
             (Settings::Postgres { url: url(&POSTGRES, section, cx)? }, section.place(&StoreTable::URL), POSTGRES.help())
         }
     };
-    if let Err(error) = store::judge(&settings) {
+    if let Err(error) = store::check(&settings) {
         cx.complain(place, error.to_string(), help);
     }
     Some(settings)

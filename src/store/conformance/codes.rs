@@ -1,8 +1,14 @@
 //! One-time codes: opened, sent again, tried, claimed and settled.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use super::{super::*, at, at_once, digest};
+use super::fixtures::{at, at_once, digest};
+use crate::{
+    channel::Channel,
+    store::contract::{CodeFacts, Digest, NewCode, Opened, Resent, Store, Tried},
+};
 
 const MOST_TRIES: u32 = 5;
 const COOLDOWN: Duration = Duration::from_secs(30);
@@ -53,8 +59,8 @@ impl Sent {
         store.codes.settle_code(self.address, self.browser, claim, spent, at(now)).await.unwrap()
     }
 
-    async fn again(self, store: &Store, now: i64) -> Again {
-        store.codes.again(self.address, self.browser, 3, at(now)).await.unwrap()
+    async fn resend(self, store: &Store, now: i64) -> Resent {
+        store.codes.resend(self.address, self.browser, 3, at(now)).await.unwrap()
     }
 }
 
@@ -64,7 +70,7 @@ async fn opened(store: &Store) -> Sent {
     sent
 }
 
-pub(in super::super) async fn a_right_code_is_claimed_and_no_second_taker_gets_it(store: &Store) {
+pub(in crate::store) async fn a_right_code_is_claimed_and_no_second_taker_gets_it(store: &Store) {
     let sent = opened(store).await;
     assert_eq!(sent.guess(store, digest(), 1).await, Tried::Wrong);
     let claim = sent.claim(store, 2).await;
@@ -74,18 +80,18 @@ pub(in super::super) async fn a_right_code_is_claimed_and_no_second_taker_gets_i
     assert!(sent.settle(store, claim, true, 4).await);
 }
 
-pub(in super::super) async fn a_code_spent_is_gone_for_ever(store: &Store) {
+pub(in crate::store) async fn a_spent_code_is_gone(store: &Store) {
     let sent = opened(store).await;
     let claim = sent.claim(store, 1).await;
     assert!(sent.settle(store, claim, true, 2).await);
     assert_eq!(sent.guess(store, sent.mac, 3).await, Tried::Gone);
     assert_eq!(sent.guess(store, sent.mac, 40).await, Tried::Gone);
-    assert_eq!(sent.again(store, 40).await, Again::None);
+    assert_eq!(sent.resend(store, 40).await, Resent::None);
     assert!(!sent.settle(store, claim, false, 40).await);
     assert_eq!(sent.guess(store, sent.mac, 41).await, Tried::Gone);
 }
 
-pub(in super::super) async fn a_claim_given_up_leaves_the_code_and_its_tries_as_they_were(store: &Store) {
+pub(in crate::store) async fn a_claim_given_up_leaves_the_code_and_its_tries_as_they_were(store: &Store) {
     let sent = opened(store).await;
     for now in 0..10 {
         let claim = sent.claim(store, now).await;
@@ -101,7 +107,7 @@ pub(in super::super) async fn a_claim_given_up_leaves_the_code_and_its_tries_as_
     assert_eq!(sent.guess(store, sent.mac, 15).await, Tried::Gone);
 }
 
-pub(in super::super) async fn a_claim_that_runs_out_can_be_taken_again_and_its_holder_has_lost_it(store: &Store) {
+pub(in crate::store) async fn a_claim_that_runs_out_can_be_taken_again_and_its_holder_has_lost_it(store: &Store) {
     let sent = opened(store).await;
     let lost = sent.claim(store, 0).await;
     assert_eq!(sent.guess(store, sent.mac, 29).await, Tried::Gone);
@@ -113,7 +119,7 @@ pub(in super::super) async fn a_claim_that_runs_out_can_be_taken_again_and_its_h
     assert!(sent.settle(store, claim, true, 33).await);
 }
 
-pub(in super::super) async fn a_claim_holds_past_the_death_of_its_code(store: &Store) {
+pub(in crate::store) async fn a_claim_outlives_the_expiry_of_its_code(store: &Store) {
     let (spent, given_up) = (opened(store).await, opened(store).await);
     let (first, second) = (spent.claim(store, 179).await, given_up.claim(store, 179).await);
     assert!(spent.settle(store, first, true, 181).await);
@@ -121,7 +127,7 @@ pub(in super::super) async fn a_claim_holds_past_the_death_of_its_code(store: &S
     assert_eq!(given_up.guess(store, given_up.mac, 182).await, Tried::Gone);
 }
 
-pub(in super::super) async fn a_claim_is_lost_when_the_browser_asks_for_another_code(store: &Store) {
+pub(in crate::store) async fn a_claim_is_lost_when_the_browser_asks_for_another_code(store: &Store) {
     let sent = opened(store).await;
     let lost = sent.claim(store, 20).await;
     let next = Sent { mac: digest(), ..sent };
@@ -131,29 +137,29 @@ pub(in super::super) async fn a_claim_is_lost_when_the_browser_asks_for_another_
     assert!(next.settle(store, claim, true, 42).await);
 }
 
-pub(in super::super) async fn wrong_tries_use_a_code_up_and_the_right_one_comes_too_late(store: &Store) {
+pub(in crate::store) async fn after_5_wrong_tries_the_right_one_is_gone(store: &Store) {
     let sent = opened(store).await;
     for _ in 0..MOST_TRIES {
         assert_eq!(sent.guess(store, digest(), 1).await, Tried::Wrong);
     }
     assert_eq!(sent.guess(store, sent.mac, 2).await, Tried::Gone);
-    assert_eq!(sent.again(store, 2).await, Again::None);
+    assert_eq!(sent.resend(store, 2).await, Resent::None);
 }
 
-pub(in super::super) async fn an_expired_code_is_gone_though_right(store: &Store) {
+pub(in crate::store) async fn the_right_try_of_an_expired_code_is_gone(store: &Store) {
     let (in_time, late) = (opened(store).await, opened(store).await);
     in_time.claim(store, 179).await;
     assert_eq!(late.guess(store, late.mac, 180).await, Tried::Gone);
 }
 
-pub(in super::super) async fn another_browser_or_address_finds_nothing_and_counts_nothing(store: &Store) {
+pub(in crate::store) async fn a_try_of_another_browser_or_address_is_gone_and_not_counted(store: &Store) {
     let sent = opened(store).await;
     for _ in 0..10 {
         let stranger = Sent { browser: digest(), ..sent };
         assert_eq!(stranger.guess(store, sent.mac, 1).await, Tried::Gone);
         let elsewhere = Sent { address: digest(), ..sent };
         assert_eq!(elsewhere.guess(store, sent.mac, 1).await, Tried::Gone);
-        assert_eq!(stranger.again(store, 1).await, Again::None);
+        assert_eq!(stranger.resend(store, 1).await, Resent::None);
     }
     for _ in 0..MOST_TRIES - 1 {
         assert_eq!(sent.guess(store, digest(), 2).await, Tried::Wrong);
@@ -161,14 +167,14 @@ pub(in super::super) async fn another_browser_or_address_finds_nothing_and_count
     sent.claim(store, 3).await;
 }
 
-pub(in super::super) async fn of_five_hundred_wrong_tries_at_once_five_are_compared(store: &Store) {
+pub(in crate::store) async fn of_500_wrong_tries_at_once_5_are_compared(store: &Store) {
     let sent = opened(store).await;
     let tried = at_once(500, store, |store, _| async move { sent.guess(&store, digest(), 1).await }).await;
     assert_eq!(tried.iter().filter(|tried| **tried == Tried::Wrong).count(), 5);
     assert_eq!(tried.iter().filter(|tried| **tried == Tried::Gone).count(), 495);
 }
 
-pub(in super::super) async fn a_right_guess_after_two_hundred_wrong_ones_finds_nothing(store: &Store) {
+pub(in crate::store) async fn a_right_try_after_200_wrong_ones_is_gone(store: &Store) {
     let sent = opened(store).await;
     let (answered, mut answers) = tokio::sync::mpsc::channel(200);
     for _ in 0..200 {
@@ -189,14 +195,14 @@ pub(in super::super) async fn a_right_guess_after_two_hundred_wrong_ones_finds_n
     assert_eq!((right, wrong), (Tried::Gone, 5));
 }
 
-pub(in super::super) async fn one_of_many_right_tries_at_once_gets_the_claim(store: &Store) {
+pub(in crate::store) async fn of_100_right_tries_at_once_one_gets_the_claim(store: &Store) {
     let sent = opened(store).await;
     let tried = at_once(100, store, |store, _| async move { sent.guess(&store, sent.mac, 1).await }).await;
     assert_eq!(tried.iter().filter(|tried| matches!(tried, Tried::Right(_))).count(), 1);
     assert_eq!(tried.iter().filter(|tried| **tried == Tried::Gone).count(), 99);
 }
 
-pub(in super::super) async fn an_address_cools_down_between_two_codes(store: &Store) {
+pub(in crate::store) async fn an_address_cools_down_between_two_codes(store: &Store) {
     let sent = opened(store).await;
     let next = Sent { mac: digest(), ..sent };
     assert_eq!(next.open(store, 7).await, Opened::TooSoon(at(30)));
@@ -208,7 +214,7 @@ pub(in super::super) async fn an_address_cools_down_between_two_codes(store: &St
     assert_eq!(next.open(store, 30).await, Opened::Stored);
 }
 
-pub(in super::super) async fn of_a_hundred_openings_at_once_one_is_stored(store: &Store) {
+pub(in crate::store) async fn of_100_openings_at_once_one_is_stored(store: &Store) {
     let address = digest();
     let opened = at_once(100, store, |store, _| async move { Sent { address, ..Sent::new() }.open(&store, 0).await });
     let opened = opened.await;
@@ -216,7 +222,7 @@ pub(in super::super) async fn of_a_hundred_openings_at_once_one_is_stored(store:
     assert_eq!(opened.iter().filter(|opened| **opened == Opened::TooSoon(at(30))).count(), 99);
 }
 
-pub(in super::super) async fn a_browser_has_one_code_for_an_address_and_leaves_those_of_others_alone(store: &Store) {
+pub(in crate::store) async fn a_browser_has_one_code_for_an_address_and_leaves_those_of_others_alone(store: &Store) {
     let sent = opened(store).await;
     let other = sent.elsewhere();
     assert_eq!(other.open(store, 30).await, Opened::Stored);
@@ -232,7 +238,7 @@ pub(in super::super) async fn a_browser_has_one_code_for_an_address_and_leaves_t
     other.claim(store, 63).await;
 }
 
-pub(in super::super) async fn an_address_has_so_many_live_codes_until_one_dies(store: &Store) {
+pub(in crate::store) async fn an_address_with_3_live_codes_gets_another_when_one_dies(store: &Store) {
     let first = opened(store).await;
     for now in [30, 60] {
         assert_eq!(first.elsewhere().open(store, now).await, Opened::Stored);
@@ -247,7 +253,7 @@ pub(in super::super) async fn an_address_has_so_many_live_codes_until_one_dies(s
     fourth.claim(store, 211).await;
 }
 
-pub(in super::super) async fn codes_that_are_dead_before_their_time_make_room(store: &Store) {
+pub(in crate::store) async fn spent_and_exhausted_codes_do_not_count_as_live(store: &Store) {
     let spent = opened(store).await;
     let exhausted = spent.elsewhere();
     assert_eq!(exhausted.open(store, 30).await, Opened::Stored);
@@ -262,28 +268,28 @@ pub(in super::super) async fn codes_that_are_dead_before_their_time_make_room(st
     assert_eq!(spent.elsewhere().open(store, 122).await, Opened::Stored);
 }
 
-pub(in super::super) async fn a_code_is_sent_again_so_many_times_and_its_tries_stay(store: &Store) {
+pub(in crate::store) async fn a_code_is_sent_again_3_times_and_keeps_its_tries(store: &Store) {
     let sent = opened(store).await;
     for _ in 0..MOST_TRIES - 1 {
         assert_eq!(sent.guess(store, digest(), 1).await, Tried::Wrong);
     }
     for now in 2..5 {
-        let code = Again::Code { sealed: Bytes::from_static(b"sealed digits"), expires: at(180) };
-        assert_eq!(sent.again(store, now).await, code);
+        let code = Resent::Code { sealed: Bytes::from_static(b"sealed digits"), expires: at(180) };
+        assert_eq!(sent.resend(store, now).await, code);
     }
-    assert_eq!(sent.again(store, 5).await, Again::TooOften(at(180)));
-    // Neither the tries nor the cool-down began anew.
+    assert_eq!(sent.resend(store, 5).await, Resent::TooOften(at(180)));
+    // Neither the tries nor the cool-down began again.
     assert_eq!(sent.guess(store, digest(), 6).await, Tried::Wrong);
     assert_eq!(sent.guess(store, sent.mac, 6).await, Tried::Gone);
     let next = Sent { mac: digest(), ..sent };
     assert_eq!(next.open(store, 30).await, Opened::Stored);
-    assert!(matches!(next.again(store, 31).await, Again::Code { .. }));
+    assert!(matches!(next.resend(store, 31).await, Resent::Code { .. }));
 }
 
-pub(in super::super) async fn a_dead_code_is_not_sent_again(store: &Store) {
+pub(in crate::store) async fn a_dead_code_is_not_sent_again(store: &Store) {
     let sent = opened(store).await;
-    assert!(matches!(sent.again(store, 179).await, Again::Code { .. }));
-    assert_eq!(sent.again(store, 180).await, Again::None);
-    assert_eq!(Sent::new().again(store, 1).await, Again::None);
-    assert_eq!(store.codes.again(sent.address, sent.browser, 0, at(1)).await.unwrap(), Again::TooOften(at(180)));
+    assert!(matches!(sent.resend(store, 179).await, Resent::Code { .. }));
+    assert_eq!(sent.resend(store, 180).await, Resent::None);
+    assert_eq!(Sent::new().resend(store, 1).await, Resent::None);
+    assert_eq!(store.codes.resend(sent.address, sent.browser, 0, at(1)).await.unwrap(), Resent::TooOften(at(180)));
 }

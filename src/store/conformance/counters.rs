@@ -1,9 +1,9 @@
 //! Limits: what is counted, what is refused, and from when on it is not.
 
-use super::{
-    super::{quota::Counted, *},
-    at, at_once, digest,
-};
+use std::time::Duration;
+
+use super::fixtures::{at, at_once, digest};
+use crate::store::contract::{Quota, Spent, Store, quota::Counted};
 
 /// The base of all times here begins a window of this length.
 const WINDOW: i64 = 100;
@@ -28,7 +28,7 @@ fn over(which: usize, quota: Quota, current: u32, previous: u32, now: i64) -> Sp
     Spent::Over { which, again_at: quota.refuses(counted, at(now)).expect("the quota is used up") }
 }
 
-pub(in super::super) async fn a_quota_admits_so_many_and_says_when_it_admits_one_more(store: &Store) {
+pub(in crate::store) async fn a_quota_admits_its_number_and_answers_when_it_admits_one_more(store: &Store) {
     let five = quota(5);
     within(store, &[five], 5, 3).await;
     assert_eq!(spend(store, &[five], 4).await, over(0, five, 5, 0, 4));
@@ -41,7 +41,7 @@ pub(in super::super) async fn a_quota_admits_so_many_and_says_when_it_admits_one
     assert_eq!(spend(store, &[], 51).await, Spent::Within);
 }
 
-pub(in super::super) async fn what_is_over_one_quota_is_counted_under_none(store: &Store) {
+pub(in crate::store) async fn what_is_over_one_quota_is_counted_under_none(store: &Store) {
     let (wide, narrow) = (quota(5), quota(1));
     within(store, &[wide, narrow], 1, 0).await;
     for _ in 0..5 {
@@ -52,7 +52,7 @@ pub(in super::super) async fn what_is_over_one_quota_is_counted_under_none(store
     assert_eq!(spend(store, &[quota(1), wide], 3).await, over(1, wide, 5, 0, 3));
 }
 
-pub(in super::super) async fn what_was_refunded_can_be_spent_again(store: &Store) {
+pub(in crate::store) async fn what_was_refunded_can_be_spent_again(store: &Store) {
     let (three, four) = (quota(3), quota(4));
     within(store, &[three, four], 3, 0).await;
     store.counters.refund(vec![three, four], at(1)).await.unwrap();
@@ -62,7 +62,7 @@ pub(in super::super) async fn what_was_refunded_can_be_spent_again(store: &Store
     assert_eq!(spend(store, &[four], 3).await, over(0, four, 4, 0, 3));
 }
 
-pub(in super::super) async fn a_refund_never_goes_below_nothing_nor_into_another_window(store: &Store) {
+pub(in crate::store) async fn a_refund_never_goes_below_zero_nor_into_another_window(store: &Store) {
     let four = quota(4);
     store.counters.refund(vec![four], at(0)).await.unwrap();
     within(store, &[four], 4, 1).await;
@@ -71,7 +71,9 @@ pub(in super::super) async fn a_refund_never_goes_below_nothing_nor_into_another
     assert_eq!(spend(store, &[four], WINDOW).await, over(0, four, 0, 4, WINDOW));
 }
 
-pub(in super::super) async fn a_window_weighs_in_the_next_one_by_what_is_left_of_it(store: &Store) {
+pub(in crate::store) async fn a_window_weighs_in_the_next_one_by_the_share_that_is_less_than_a_window_ago(
+    store: &Store,
+) {
     let four = quota(4);
     within(store, &[four], 4, 10).await;
     within(store, &[four], 2, 150).await;
@@ -84,7 +86,7 @@ pub(in super::super) async fn a_window_weighs_in_the_next_one_by_what_is_left_of
     within(store, &[four], 4, 1000).await;
 }
 
-pub(in super::super) async fn of_two_hundred_at_once_a_quota_of_twenty_admits_twenty(store: &Store) {
+pub(in crate::store) async fn of_200_at_once_a_quota_of_20_admits_20(store: &Store) {
     let (twenty, plenty) = (quota(20), quota(1000));
     let spent = at_once(200, store, |store, _| async move { spend(&store, &[plenty, twenty], 0).await }).await;
     assert_eq!(spent.iter().filter(|spent| **spent == Spent::Within).count(), 20);

@@ -3,10 +3,14 @@
 use bytes::Bytes;
 
 use super::{
-    super::*, DEADLINE, at, codes::Sent, counters, digest, families, learns_of_end, refreshes::granted, secs, sid,
+    codes::Sent,
+    counters, families,
+    fixtures::{DEADLINE, at, digest, learns_of_end, secs, sid},
+    refreshes::granted,
 };
+use crate::store::contract::{Lease, Opened, Settled, Spent, Store, Tried, refreshes::END_KNOWN_WITHIN};
 
-pub(in super::super) async fn a_lease_at_one_is_held_at_the_other(one: &Store, other: &Store) {
+pub(in crate::store) async fn a_lease_at_one_is_held_at_the_other(one: &Store, other: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(one, sid, rt, 0, 0).await;
     let held = other.refreshes.lease(sid, rt, 0, at(61), at(1)).await.unwrap();
@@ -18,7 +22,7 @@ pub(in super::super) async fn a_lease_at_one_is_held_at_the_other(one: &Store, o
     assert!(one.refreshes.result(sid, rt, at(60)).await.unwrap().is_none());
 }
 
-pub(in super::super) async fn a_settlement_at_one_wakes_who_waits_at_the_other(one: &Store, other: &Store) {
+pub(in crate::store) async fn a_settlement_at_one_wakes_the_tasks_that_wait_at_the_other(one: &Store, other: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(one, sid, rt, 0, 0).await;
     let waiting = other.refreshes.wait(sid, secs(3600));
@@ -27,17 +31,17 @@ pub(in super::super) async fn a_settlement_at_one_wakes_who_waits_at_the_other(o
     tokio::time::timeout(DEADLINE, waiting).await.unwrap();
 }
 
-pub(in super::super) async fn an_end_at_one_is_known_at_the_other_within_a_second(one: &Store, other: &Store) {
+pub(in crate::store) async fn an_end_at_one_is_known_at_the_other_within_a_second(one: &Store, other: &Store) {
     let sid = sid();
     // By then both are connected, and listen.
     assert!(matches!(other.refreshes.lease(sid, digest(), 0, at(60), at(0)).await.unwrap(), Lease::Granted(_)));
     let mut endings = other.refreshes.endings();
     one.refreshes.end(sid, at(500), at(1)).await.unwrap();
-    assert!(learns_of_end(other, &mut endings, sid, at(2), secs(1)).await);
+    assert!(learns_of_end(other, &mut endings, sid, at(2), END_KNOWN_WITHIN).await);
     assert!(matches!(other.refreshes.lease(sid, digest(), 0, at(62), at(2)).await.unwrap(), Lease::Ended));
 }
 
-pub(in super::super) async fn an_end_at_one_wakes_who_waits_at_the_other(one: &Store, other: &Store) {
+pub(in crate::store) async fn an_end_at_one_wakes_the_tasks_that_wait_at_the_other(one: &Store, other: &Store) {
     let sid = sid();
     granted(other, sid, digest(), 0, 0).await;
     let waiting = other.refreshes.wait(sid, secs(3600));
@@ -45,7 +49,7 @@ pub(in super::super) async fn an_end_at_one_wakes_who_waits_at_the_other(one: &S
     tokio::time::timeout(DEADLINE, waiting).await.unwrap();
 }
 
-pub(in super::super) async fn fences_of_two_handles_never_meet(one: &Store, other: &Store) {
+pub(in crate::store) async fn two_handles_never_grant_the_same_fence(one: &Store, other: &Store) {
     let (sid, rt) = (sid(), digest());
     let first = granted(one, sid, rt, 0, 0).await;
     let second = granted(other, sid, rt, 0, 60).await;
@@ -54,7 +58,7 @@ pub(in super::super) async fn fences_of_two_handles_never_meet(one: &Store, othe
     assert_eq!(other.refreshes.settle(sid, rt, second, None, at(61), at(61)).await.unwrap(), Settled::Stored);
 }
 
-pub(in super::super) async fn codes_limits_families_and_single_use_are_shared(one: &Store, other: &Store) {
+pub(in crate::store) async fn codes_limits_families_and_single_use_are_shared(one: &Store, other: &Store) {
     let sent = Sent::new();
     assert_eq!(sent.open(one, 0).await, Opened::Stored);
     assert_eq!(sent.guess(other, digest(), 1).await, Tried::Wrong);

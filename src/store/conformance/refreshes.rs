@@ -1,8 +1,11 @@
 //! Leases, results, ended sessions.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use super::{super::*, DEADLINE, at, at_once, digest, learns_of_end, secs, sid};
+use super::fixtures::{DEADLINE, at, at_once, digest, learns_of_end, secs, sid};
+use crate::store::contract::{Digest, Generation, Lease, Settled, Sid, Store};
 
 async fn lease(store: &Store, sid: Sid, rt: Digest, known: Generation, now: i64) -> Lease {
     store.refreshes.lease(sid, rt, known, at(now + 60), at(now)).await.unwrap()
@@ -26,7 +29,7 @@ async fn generation(store: &Store, sid: Sid, rt: Digest, now: i64) -> Option<Gen
     store.refreshes.result(sid, rt, at(now)).await.unwrap().map(|result| result.generation)
 }
 
-pub(in super::super) async fn one_holder_has_the_lease_until_it_settles_or_the_lease_runs_out(store: &Store) {
+pub(in crate::store) async fn one_holder_has_the_lease_until_it_settles_or_the_lease_runs_out(store: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(store, sid, rt, 0, 0).await;
     assert!(matches!(lease(store, sid, rt, 0, 1).await, Lease::Held(until) if until == at(60)));
@@ -43,7 +46,7 @@ pub(in super::super) async fn one_holder_has_the_lease_until_it_settles_or_the_l
     assert!(granted(store, sid, rt, 0, 124).await > later);
 }
 
-pub(in super::super) async fn a_late_result_is_kept_where_nobody_took_over(store: &Store) {
+pub(in crate::store) async fn a_lapsed_lease_is_settled_if_nobody_else_was_granted_it(store: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(store, sid, rt, 0, 0).await;
     let late = Some((1, Bytes::from_static(b"late")));
@@ -51,7 +54,7 @@ pub(in super::super) async fn a_late_result_is_kept_where_nobody_took_over(store
     assert_eq!(generation(store, sid, rt, 71).await, Some(1));
 }
 
-pub(in super::super) async fn leases_of_two_refresh_tokens_do_not_touch(store: &Store) {
+pub(in crate::store) async fn leases_of_two_refresh_tokens_are_independent(store: &Store) {
     let (sid, old, new) = (sid(), digest(), digest());
     let fence = granted(store, sid, old, 0, 0).await;
     granted(store, sid, new, 1, 0).await;
@@ -60,14 +63,14 @@ pub(in super::super) async fn leases_of_two_refresh_tokens_do_not_touch(store: &
     assert!(matches!(lease(store, sid, new, 1, 2).await, Lease::Held(_)));
 }
 
-pub(in super::super) async fn of_a_hundred_who_ask_at_once_one_gets_the_lease(store: &Store) {
+pub(in crate::store) async fn of_100_lease_calls_at_once_one_is_granted(store: &Store) {
     let (sid, rt) = (sid(), digest());
     let leases = at_once(100, store, |store, _| async move { lease(&store, sid, rt, 0, 0).await }).await;
     assert_eq!(leases.iter().filter(|lease| matches!(lease, Lease::Granted(_))).count(), 1);
     assert_eq!(leases.iter().filter(|lease| matches!(lease, Lease::Held(_))).count(), 99);
 }
 
-pub(in super::super) async fn a_result_is_found_by_those_who_know_less_and_asked_beyond_by_those_who_know_it(
+pub(in crate::store) async fn a_result_is_answered_to_a_caller_that_knows_less_and_one_that_knows_it_gets_the_lease(
     store: &Store,
 ) {
     let (sid, rt) = (sid(), digest());
@@ -83,7 +86,7 @@ pub(in super::super) async fn a_result_is_found_by_those_who_know_less_and_asked
     assert_eq!(generation(store, sid, digest(), 2).await, None);
 }
 
-pub(in super::super) async fn a_settlement_without_a_result_frees_the_lease_and_keeps_what_was_stored(store: &Store) {
+pub(in crate::store) async fn a_settlement_without_a_result_frees_the_lease_and_keeps_what_was_stored(store: &Store) {
     let (sid, rt) = (sid(), digest());
     stored(store, sid, rt, 1, 1000, 0).await;
     let fence = granted(store, sid, rt, 1, 1).await;
@@ -92,7 +95,7 @@ pub(in super::super) async fn a_settlement_without_a_result_frees_the_lease_and_
     granted(store, sid, rt, 1, 3).await;
 }
 
-pub(in super::super) async fn a_result_stays_as_long_as_it_was_to_be_kept(store: &Store) {
+pub(in crate::store) async fn a_result_is_found_until_its_keep_until(store: &Store) {
     let (sid, rt) = (sid(), digest());
     stored(store, sid, rt, 1, 1000, 0).await;
     assert_eq!(generation(store, sid, rt, 999).await, Some(1));
@@ -100,7 +103,7 @@ pub(in super::super) async fn a_result_stays_as_long_as_it_was_to_be_kept(store:
     granted(store, sid, rt, 0, 1000).await;
 }
 
-pub(in super::super) async fn an_acknowledged_result_goes_after_its_grace_and_a_newer_one_stays(store: &Store) {
+pub(in crate::store) async fn an_acknowledged_result_is_removed_after_its_grace_and_a_newer_one_stays(store: &Store) {
     let (sid, first, second) = (sid(), digest(), digest());
     stored(store, sid, first, 1, 1000, 0).await;
     stored(store, sid, second, 2, 1000, 1).await;
@@ -113,7 +116,7 @@ pub(in super::super) async fn an_acknowledged_result_goes_after_its_grace_and_a_
     assert_eq!(generation(store, sid, second, 120).await, None);
 }
 
-pub(in super::super) async fn an_acknowledgement_never_keeps_a_result_longer(store: &Store) {
+pub(in crate::store) async fn an_acknowledgement_never_keeps_a_result_longer(store: &Store) {
     let (sid, rt) = (sid(), digest());
     stored(store, sid, rt, 1, 100, 0).await;
     store.refreshes.acknowledge(sid, 1, at(1000), at(1)).await.unwrap();
@@ -121,7 +124,7 @@ pub(in super::super) async fn an_acknowledgement_never_keeps_a_result_longer(sto
     assert_eq!(generation(store, sid, rt, 100).await, None);
 }
 
-pub(in super::super) async fn an_ended_session_has_no_results_gets_no_lease_and_stores_none(store: &Store) {
+pub(in crate::store) async fn an_ended_session_has_no_results_gets_no_lease_and_stores_none(store: &Store) {
     let (sid, rt, next) = (sid(), digest(), digest());
     stored(store, sid, rt, 1, 1000, 0).await;
     let fence = granted(store, sid, next, 1, 1).await;
@@ -138,7 +141,7 @@ pub(in super::super) async fn an_ended_session_has_no_results_gets_no_lease_and_
     assert!(!store.refreshes.has_ended(sid, at(500)));
 }
 
-pub(in super::super) async fn a_session_that_ends_twice_is_remembered_for_the_longer_of_the_two(store: &Store) {
+pub(in crate::store) async fn a_session_that_ends_twice_is_remembered_for_the_longer_of_the_two(store: &Store) {
     let sid = sid();
     let mut endings = store.refreshes.endings();
     store.refreshes.end(sid, at(500), at(0)).await.unwrap();
@@ -147,7 +150,7 @@ pub(in super::super) async fn a_session_that_ends_twice_is_remembered_for_the_lo
     assert!(matches!(lease(store, sid, digest(), 0, 300).await, Lease::Ended));
 }
 
-pub(in super::super) async fn who_waits_is_woken_by_the_settlement(store: &Store) {
+pub(in crate::store) async fn a_waiting_task_is_woken_by_the_settlement(store: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(store, sid, rt, 0, 0).await;
     // Not polled before the settlement: what comes between the call and the first poll must not be missed.
@@ -159,7 +162,7 @@ pub(in super::super) async fn who_waits_is_woken_by_the_settlement(store: &Store
     tokio::time::timeout(DEADLINE, async { tokio::join!(waiting, polled) }).await.unwrap();
 }
 
-pub(in super::super) async fn who_waits_is_woken_by_the_end(store: &Store) {
+pub(in crate::store) async fn a_waiting_task_is_woken_by_the_end(store: &Store) {
     let (sid, rt) = (sid(), digest());
     granted(store, sid, rt, 0, 0).await;
     let waiting = store.refreshes.wait(sid, secs(3600));
@@ -167,14 +170,14 @@ pub(in super::super) async fn who_waits_is_woken_by_the_end(store: &Store) {
     tokio::time::timeout(DEADLINE, waiting).await.unwrap();
 }
 
-pub(in super::super) async fn who_waits_for_a_session_without_entries_is_woken_too(store: &Store) {
+pub(in crate::store) async fn a_task_that_waits_for_a_session_without_entries_is_woken(store: &Store) {
     let (sid, rt) = (sid(), digest());
     let waiting = store.refreshes.wait(sid, secs(3600));
     stored(store, sid, rt, 1, 1000, 0).await;
     tokio::time::timeout(DEADLINE, waiting).await.unwrap();
 }
 
-pub(in super::super) async fn a_wait_ends_when_nothing_happens(store: &Store) {
+pub(in crate::store) async fn a_wait_ends_after_its_time_if_nothing_happens(store: &Store) {
     let waiting = store.refreshes.wait(sid(), Duration::from_millis(20));
     tokio::time::timeout(DEADLINE, waiting).await.unwrap();
 }

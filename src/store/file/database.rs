@@ -11,27 +11,27 @@ use std::{
 use redb::{DatabaseError, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _};
 
 use super::{
-    super::{OpenError, memory::journal::Record},
+    encoding::{self, Table},
     queue::Changes,
-    records::{self, Table},
 };
+use crate::store::{contract::OpenStoreError, memory::records::Record};
 
-/// Pages kept in memory: everything is read once, at the start.
+/// Bytes of pages that are kept in memory. Everything is read once, when the file is opened.
 const CACHE: usize = 8 << 20;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
-/// The open file; closed between a failure and the next attempt, because redb must be opened anew after one.
+/// The file. It is closed between a failed write and the next one: after a failure redb must be opened again.
 pub(super) struct Database {
     path: PathBuf,
     open: Option<redb::Database>,
 }
 
-/// Opens or makes the file at `path`, and reads all that it holds.
-pub(super) fn open(path: &Path) -> Result<(Database, Vec<Record<'static>>), OpenError> {
-    let unusable = |why: String| OpenError::Unusable(format!("{}: {why}", path.display()));
+/// Opens or creates the file at `path`, and reads all records in it.
+pub(super) fn open(path: &Path) -> Result<(Database, Vec<Record<'static>>), OpenStoreError> {
+    let unusable = |why: String| OpenStoreError(format!("{}: {why}", path.display()));
     let file = create(path).map_err(|error| unusable(error.to_string()))?;
-    let opened = unpanicked(|| {
+    let opened = catching_panics(|| {
         let database = attach(file).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => {
                 "another process has it open; a file is for one instance, several need `kind = \"redis\"` or \"postgres\""
@@ -47,13 +47,13 @@ pub(super) fn open(path: &Path) -> Result<(Database, Vec<Record<'static>>), Open
 }
 
 impl Database {
-    /// Makes all of `changes` in one step that survives a crash as soon as this returns.
+    /// Makes all of `changes` in one step. They survive a crash as soon as this returns.
     pub(super) fn write(&mut self, changes: &Changes) -> Result<(), String> {
-        let written = unpanicked(|| {
+        let written = catching_panics(|| {
             let database = if let Some(database) = self.open.take() {
                 database
             } else {
-                // Never made anew here: what is only in the old file would be missing in it.
+                // Never created here: a new file would lack what is only in the old one.
                 let file = OpenOptions::new().read(true).write(true).open(&self.path);
                 attach(file.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?
             };
@@ -64,7 +64,8 @@ impl Database {
     }
 }
 
-/// Only the gateway's own user may read it. The folder is synced with it: a file that a crash takes out of its folder survives nothing.
+/// Only the gateway's own user may read the file. Its folder is synced too: otherwise a crash could lose the new file's
+/// name.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
@@ -92,8 +93,8 @@ fn read(database: &redb::Database) -> Result<Vec<Record<'static>>, String> {
         let opened = transaction.open_table(definition(table)).map_err(|error| damaged(error.into()))?;
         for entry in opened.iter().map_err(|error| damaged(error.into()))? {
             let (key, value) = entry.map_err(|error| damaged(error.into()))?;
-            let record = records::record(table, key.value(), value.value());
-            records.push(record.ok_or("it is damaged (a record that makes no sense)")?);
+            let record = encoding::record(table, key.value(), value.value());
+            records.push(record.ok_or("it is damaged (a record that cannot be read)")?);
         }
     }
     Ok(records)
@@ -103,14 +104,14 @@ fn commit(database: &redb::Database, changes: &Changes) -> Result<(), redb::Erro
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     for table in Table::ALL {
-        // Sorted by table already, and by key within it.
+        // The changes are sorted by table, and by key within a table.
         let mut of_table = changes.iter().filter(|(key, _)| Table::of(key) == table).peekable();
         if of_table.peek().is_none() {
             continue;
         }
         let mut table = transaction.open_table(definition(table))?;
         for (key, value) in of_table {
-            let key = records::key(key);
+            let key = encoding::key(key);
             match value {
                 Some(value) => drop(table.insert(&key[..], &value[..])?),
                 None => drop(table.remove(&key[..])?),
@@ -125,7 +126,7 @@ fn definition(table: Table) -> Definition {
     Definition::new(table.name())
 }
 
-/// redb does not promise that a damaged file never makes it panic.
-fn unpanicked<T>(open: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+/// Turns a panic into an error: redb may panic on a damaged file.
+fn catching_panics<T>(open: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err("it is damaged".to_owned()))
 }

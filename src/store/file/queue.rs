@@ -1,4 +1,4 @@
-//! What is to be written, in order, from the calls that changed something to the one thread that writes.
+//! The changes that wait to be written, in order: calls push them, and the one thread that writes takes them.
 
 use std::{
     collections::BTreeMap,
@@ -10,20 +10,21 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::super::{StoreError, memory::journal::Key};
+use crate::store::{contract::StoreError, memory::records::RecordKey};
 
-/// Records that may wait to be written; past that nothing new is begun. Deletions do not count: there are at most as many as there is in memory.
+/// Records that may wait to be written. Beyond this nothing new is admitted. Removals do not count: there are at most
+/// as many as records in memory.
 const MOST_WAITING: usize = 65_536;
-/// How long a call waits for its write before it gives up on it.
+/// How long a call waits for its changes to be written.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The newest value of each key that changed; `None`: it is no longer.
-pub(super) type Changes = BTreeMap<Key, Option<Vec<u8>>>;
+/// The newest value of each key that changed; `None` if the record was removed.
+pub(super) type Changes = BTreeMap<RecordKey, Option<Vec<u8>>>;
 
-/// Between the calls and the writer.
+/// The queue between the calls and the writer.
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
-    came: Condvar,
+    has_changes: Condvar,
     progress: watch::Sender<Progress>,
 }
 
@@ -31,73 +32,77 @@ pub(super) struct Queue {
 struct Waiting {
     changes: Changes,
     records: usize,
-    /// How often something was pushed.
+    /// The number of pushes so far.
     pushed: u64,
-    /// How much of that the writer has taken.
+    /// How many of them the writer has taken.
     taken: u64,
     closed: bool,
 }
 
-/// How far the writer is, in pushes.
+/// How far the writer is, in numbers of pushes.
 #[derive(Clone, Copy, Default)]
 struct Progress {
     written: u64,
     attempted: u64,
 }
 
-/// What the writer takes at once.
+/// The changes that the writer takes at once.
 pub(super) struct Batch {
     pub(super) changes: Changes,
     /// The number of its last push.
     upto: u64,
-    /// Nothing comes after it.
+    /// Whether the queue is closed: no batch follows.
     pub(super) is_last: bool,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), came: Condvar::new(), progress: watch::Sender::new(Progress::default()) }
+        Self {
+            waiting: Mutex::default(),
+            has_changes: Condvar::new(),
+            progress: watch::Sender::new(Progress::default()),
+        }
     }
 }
 
 impl Queue {
-    pub(super) fn push(&self, key: Key, value: Option<Vec<u8>>) {
+    pub(super) fn push(&self, key: RecordKey, value: Option<Vec<u8>>) {
         let mut waiting = self.waiting();
         waiting.records += usize::from(value.is_some());
         waiting.changes.insert(key, value);
         waiting.pushed += 1;
         drop(waiting);
-        self.came.notify_one();
+        self.has_changes.notify_one();
     }
 
-    /// Has the writer write, be it nothing.
-    pub(super) fn try_out(&self) {
+    /// Has the writer write even if nothing changed.
+    pub(super) fn push_nothing(&self) {
         self.waiting().pushed += 1;
-        self.came.notify_one();
+        self.has_changes.notify_one();
     }
 
     pub(super) fn close(&self) {
         self.waiting().closed = true;
-        self.came.notify_one();
+        self.has_changes.notify_one();
     }
 
     /// Whether the last attempt to write succeeded.
-    pub(super) fn is_well(&self) -> bool {
+    pub(super) fn is_writable(&self) -> bool {
         let progress = *self.progress.borrow();
         progress.written >= progress.attempted
     }
 
     pub(super) fn admits(&self) -> Result<(), StoreError> {
-        if !self.is_well() {
-            return Err(away("the file cannot be written"));
+        if !self.is_writable() {
+            return Err(unavailable("the file cannot be written"));
         }
         if self.waiting().records >= MOST_WAITING {
-            return Err(away("the file is too slow"));
+            return Err(unavailable("the file is too slow"));
         }
         Ok(())
     }
 
-    /// Resolves when all that has been pushed so far was written, or an attempt at it failed.
+    /// Resolves when everything that was pushed before this call is written, or could not be written.
     pub(super) fn written(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
         let upto = self.waiting().pushed;
         let mut progress = self.progress.subscribe();
@@ -105,21 +110,21 @@ impl Queue {
             let attempt = async { progress.wait_for(|progress| progress.attempted >= upto).await.map(|p| *p) };
             match tokio::time::timeout(DEADLINE, attempt).await {
                 Ok(Ok(progress)) if progress.written >= upto => Ok(()),
-                Ok(Ok(_)) => Err(away("the file cannot be written")),
-                Ok(Err(_)) => Err(away("the file was closed")),
-                Err(_) => Err(away("the file is too slow")),
+                Ok(Ok(_)) => Err(unavailable("the file cannot be written")),
+                Ok(Err(_)) => Err(unavailable("the file was closed")),
+                Err(_) => Err(unavailable("the file is too slow")),
             }
         }
     }
 
-    /// Waits for something to write; no longer than `at_most`, where that is given.
+    /// Waits for something to write, but no longer than `at_most`.
     pub(super) fn next(&self, at_most: Option<Duration>) -> Batch {
         let is_idle = |waiting: &mut Waiting| waiting.pushed == waiting.taken && !waiting.closed;
         let waiting = self.waiting();
         let mut waiting = match at_most {
-            None => self.came.wait_while(waiting, is_idle).unwrap_or_else(PoisonError::into_inner),
+            None => self.has_changes.wait_while(waiting, is_idle).unwrap_or_else(PoisonError::into_inner),
             Some(at_most) => {
-                self.came.wait_timeout_while(waiting, at_most, is_idle).unwrap_or_else(PoisonError::into_inner).0
+                self.has_changes.wait_timeout_while(waiting, at_most, is_idle).unwrap_or_else(PoisonError::into_inner).0
             }
         };
         waiting.taken = waiting.pushed;
@@ -127,7 +132,7 @@ impl Queue {
         Batch { changes: mem::take(&mut waiting.changes), upto: waiting.pushed, is_last: waiting.closed }
     }
 
-    /// Tells those who wait how an attempt went that covered everything up to `batch`.
+    /// Tells the calls that wait the outcome of an attempt to write everything up to `batch`.
     pub(super) fn attempted(&self, batch: &Batch, is_written: bool) {
         self.progress.send_modify(|progress| {
             progress.attempted = batch.upto;
@@ -142,6 +147,6 @@ impl Queue {
     }
 }
 
-fn away(why: &str) -> StoreError {
+fn unavailable(why: &str) -> StoreError {
     StoreError::Unavailable(why.to_owned())
 }

@@ -1,4 +1,4 @@
-//! The contract, and what a file adds to it: what was answered is still there.
+//! The contract, and what a file adds to it: what was answered is still there after a restart.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ use crate::{
     clock::Timestamp,
     secret::Random,
     store::{
-        Advanced, Again, CodeFacts, Digest, FamilyId, Lease, NewCode, Opened, Quota, Settled, Sid, Spent, Tried,
+        Advanced, CodeFacts, Digest, FamilyId, Lease, NewCode, Opened, Quota, Resent, Settled, Sid, Spent, Tried,
         conformance,
     },
 };
@@ -55,7 +55,7 @@ fn records(folder: &TempDir) -> usize {
 }
 
 #[tokio::test]
-async fn results_and_endings_are_there_after_a_restart_and_leases_are_not() {
+async fn results_and_endings_survive_a_restart_and_leases_do_not() {
     let folder = tempfile::tempdir().unwrap();
     let (kept, ended, rt) = (Sid([1; 16]), Sid([2; 16]), digest());
     let store = open(&folder);
@@ -82,7 +82,7 @@ async fn results_and_endings_are_there_after_a_restart_and_leases_are_not() {
 }
 
 #[tokio::test]
-async fn single_use_limits_and_families_go_on_where_they_were_after_a_restart() {
+async fn taken_keys_limits_and_families_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let (taken, given_back, family, ended) = (digest(), digest(), FamilyId([1; 16]), FamilyId([2; 16]));
     let quota = Quota { key: digest(), most: 3, window: Duration::from_secs(100) };
@@ -134,12 +134,12 @@ async fn a_restart_gives_nobody_more_tries_or_another_claim_or_an_earlier_code()
     assert_eq!(opening(store.clone(), 0).await, Opened::Stored);
     for _ in 0..3 {
         assert_eq!(guess(store.clone(), digest(), 1).await, Tried::Wrong);
-        assert!(matches!(store.codes.again(address, browser, 3, at(1)).await.unwrap(), Again::Code { .. }));
+        assert!(matches!(store.codes.resend(address, browser, 3, at(1)).await.unwrap(), Resent::Code { .. }));
     }
     drop(store);
 
     let store = open(&folder);
-    assert_eq!(store.codes.again(address, browser, 3, at(2)).await.unwrap(), Again::TooOften(at(180)));
+    assert_eq!(store.codes.resend(address, browser, 3, at(2)).await.unwrap(), Resent::TooOften(at(180)));
     assert_eq!(opening(store.clone(), 2).await, Opened::TooSoon(at(60)));
     let Tried::Right(claim) = guess(store.clone(), mac, 3).await else { panic!("it is right") };
     drop(store);
@@ -155,7 +155,7 @@ async fn a_restart_gives_nobody_more_tries_or_another_claim_or_an_earlier_code()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_past_its_time_leaves_the_file_and_the_file_stays_small() {
+async fn what_is_past_its_time_is_removed_and_the_file_stays_small() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     for round in 0..40 {
@@ -183,14 +183,14 @@ fn a_file_has_one_user_at_a_time() {
 }
 
 #[test]
-fn nobody_else_may_read_a_new_file() {
+fn a_new_file_can_be_read_by_its_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     open(&folder);
     assert_eq!(fs::metadata(folder.path().join(NAME)).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
-fn a_file_in_no_folder_and_a_file_of_something_else_are_refused() {
+fn a_file_in_a_missing_folder_and_a_file_of_another_kind_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = FileStore::open(&folder.path().join("absent").join(NAME)).err().unwrap().to_string();
     assert!(error.contains("absent"), "{error}");
@@ -215,7 +215,7 @@ fn a_file_of_another_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_refused_or_read_but_brings_nobody_down() {
+async fn a_damaged_file_is_refused_or_read_without_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(NAME);
     let store = open(&folder);
@@ -250,12 +250,12 @@ fn failing() -> (Store, Arc<AtomicBool>, Arc<Mutex<Changes>>) {
             Ok(())
         }
     };
-    let store = MemoryStore::with(Written::by(write).unwrap(), []);
+    let store = MemoryStore::with(FileJournal::by(write).unwrap(), []);
     (Store::of(Arc::new(store)), fails, on_disk)
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_not_answered_and_is_written_as_soon_as_it_can_be() {
+async fn a_call_whose_change_cannot_be_written_fails_and_the_change_is_written_later() {
     let (store, fails, on_disk) = failing();
     let ended = Sid([1; 16]);
     assert_eq!(store.health.is_reachable(), Some(true));
@@ -270,12 +270,12 @@ async fn what_cannot_be_written_is_not_answered_and_is_written_as_soon_as_it_can
     fails.store(false, Ordering::SeqCst);
     store.health.probe().await.unwrap();
     assert_eq!(store.health.is_reachable(), Some(true));
-    assert!(on_disk.lock().unwrap().contains_key(&Key::Ended(ended)));
+    assert!(on_disk.lock().unwrap().contains_key(&RecordKey::Ended(ended)));
     assert!(store.one_time.take(key, at(60), at(2)).await.unwrap());
 }
 
 #[tokio::test]
-async fn what_was_seen_but_not_written_is_not_answered_either() {
+async fn a_call_that_read_an_unwritten_change_fails() {
     let (store, fails, _) = failing();
     let (sid, rt) = (Sid([1; 16]), digest());
     let Lease::Granted(fence) = store.refreshes.lease(sid, rt, 0, at(30), at(0)).await.unwrap() else {
@@ -293,7 +293,7 @@ async fn what_was_seen_but_not_written_is_not_answered_either() {
 const CHILD: &str = "VESTIBULE_TEST_STORE_FILE";
 
 #[test]
-fn everything_that_was_answered_is_there_after_a_kill() {
+fn everything_that_was_answered_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(NAME);
     let mut known = Vec::new();
@@ -335,9 +335,9 @@ impl Drop for Killed {
     }
 }
 
-fn hex(key: &Key) -> String {
+fn hex(key: &RecordKey) -> String {
     match key {
-        Key::Taken(Digest(bytes)) | Key::Address(Digest(bytes)) | Key::Counter(Digest(bytes)) => {
+        RecordKey::Taken(Digest(bytes)) | RecordKey::Address(Digest(bytes)) | RecordKey::Counter(Digest(bytes)) => {
             bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
         }
         _ => String::new(),
@@ -345,7 +345,7 @@ fn hex(key: &Key) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the other half of the test with the kill, which runs it in a process of its own"]
+#[ignore = "run by the test with the kill, in a process of its own"]
 async fn a_child_that_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let store = FileStore::open(Path::new(&path)).unwrap();
@@ -361,7 +361,7 @@ async fn a_child_that_writes_until_it_is_killed() {
                     let quota = Quota { key, most: 5, window: Duration::from_secs(100) };
                     assert_eq!(store.counters.spend(vec![quota], at(0)).await.unwrap(), Spent::Within);
                 }
-                println!("answered {}", hex(&Key::Taken(key)));
+                println!("answered {}", hex(&RecordKey::Taken(key)));
             }
         });
     }

@@ -1,18 +1,19 @@
-//! The one thread that writes: everything that has come is one transaction, and what failed is tried again with what comes next.
+//! The one thread that writes. All changes that wait are one transaction; what could not be written is tried again with
+//! the next changes.
 
 use std::time::Duration;
 
 use super::queue::{Changes, Queue};
 
-/// What could not be written is tried again after so long, if nothing comes before.
-const AGAIN: Duration = Duration::from_secs(1);
+/// What could not be written is tried again after this time if no change comes before.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Has `write` make all changes that `queue` brings, until that is closed; each time in one step.
+/// Writes all changes of `queue` until it is closed. `write` makes the changes that it is given in one step.
 pub(super) fn run(queue: &Queue, mut write: impl FnMut(&Changes) -> Result<(), String>) {
     let mut unwritten = Changes::new();
     let mut failed = false;
     loop {
-        let mut batch = queue.next(failed.then_some(AGAIN));
+        let mut batch = queue.next(failed.then_some(RETRY_AFTER));
         unwritten.append(&mut batch.changes);
         match write(&unwritten) {
             Ok(()) => {

@@ -2,47 +2,25 @@
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
-use bytes::Bytes;
-
 use super::{
-    super::{Again, Digest, NewCode, Opened, StoreError, Tried},
-    journal::{Journal, Key, Record},
+    journal::Journal,
+    records::{AddressCodes, LiveCode, Record, RecordKey},
 };
-use crate::{clock::Timestamp, secret::ct_eq};
+use crate::{
+    clock::Timestamp,
+    secret::ct_eq,
+    store::contract::{Digest, NewCode, Opened, Resent, StoreError, Tried},
+};
 
-/// Addresses that codes were sent to lately; past that no more are, because forgetting one would forget its tries.
+/// Addresses with codes or a cool-down. Beyond this no code is opened for another address: to forget one would forget
+/// its tries.
 const MOST_ADDRESSES: usize = 200_000;
 
-/// By address.
+/// The codes, by address.
 #[derive(Default)]
-pub(super) struct Codes(HashMap<Digest, Address>);
+pub(super) struct Codes(HashMap<Digest, AddressCodes>);
 
-/// What an address was sent.
-#[derive(Clone, Default)]
-pub(in crate::store) struct Address {
-    pub(in crate::store) sent_at: Timestamp,
-    pub(in crate::store) cool_until: Timestamp,
-    /// The newest claim's number, of any of its codes.
-    pub(in crate::store) claims: u64,
-    /// By browser.
-    pub(in crate::store) codes: HashMap<Digest, Code>,
-}
-
-/// One code.
-#[derive(Clone)]
-pub(in crate::store) struct Code {
-    pub(in crate::store) mac: Digest,
-    pub(in crate::store) sealed: Bytes,
-    pub(in crate::store) expires: Timestamp,
-    pub(in crate::store) tries: u32,
-    pub(in crate::store) sent_again: u32,
-    /// The newest claim's number; it stays when that runs out.
-    pub(in crate::store) claim: u64,
-    pub(in crate::store) claimed_until: Option<Timestamp>,
-    pub(in crate::store) is_exhausted: bool,
-}
-
-impl Code {
+impl LiveCode {
     fn is_live(&self, now: Timestamp) -> bool {
         self.expires > now && !self.is_exhausted
     }
@@ -52,16 +30,16 @@ impl Code {
     }
 }
 
-impl Address {
-    fn drop_dead(&mut self, now: Timestamp) {
+impl AddressCodes {
+    fn remove_dead(&mut self, now: Timestamp) {
         self.codes.retain(|_, code| code.is_live(now) || code.is_claimed(now));
     }
 
-    fn live(&mut self, browser: Digest, now: Timestamp) -> Option<&mut Code> {
+    fn live(&mut self, browser: Digest, now: Timestamp) -> Option<&mut LiveCode> {
         self.codes.get_mut(&browser).filter(|code| code.is_live(now))
     }
 
-    fn tell(&self, address: Digest, journal: &impl Journal) {
+    fn record(&self, address: Digest, journal: &impl Journal) {
         journal.keeps(Record::Address(address, Cow::Borrowed(self)));
     }
 }
@@ -79,7 +57,7 @@ impl Codes {
             return Err(StoreError::Full);
         }
         let address = self.0.entry(code.address).or_default();
-        address.drop_dead(now);
+        address.remove_dead(now);
         if address.cool_until > now && address.sent_at.plus(cooldown) > now {
             return Ok(Opened::TooSoon(address.sent_at.plus(cooldown)));
         }
@@ -90,7 +68,7 @@ impl Codes {
         }
         address.sent_at = now;
         address.cool_until = now.plus(cooldown);
-        let fresh = Code {
+        let fresh = LiveCode {
             mac: code.mac,
             sealed: code.sealed,
             expires: code.expires,
@@ -101,26 +79,26 @@ impl Codes {
             is_exhausted: false,
         };
         address.codes.insert(code.browser, fresh);
-        address.tell(code.address, journal);
+        address.record(code.address, journal);
         Ok(Opened::Stored)
     }
 
-    pub(super) fn again(
+    pub(super) fn resend(
         &mut self,
         (address, browser): (Digest, Digest),
         most: u32,
         now: Timestamp,
         journal: &impl Journal,
-    ) -> Again {
-        let Some(sent) = self.0.get_mut(&address) else { return Again::None };
-        let Some(code) = sent.live(browser, now) else { return Again::None };
+    ) -> Resent {
+        let Some(sent) = self.0.get_mut(&address) else { return Resent::None };
+        let Some(code) = sent.live(browser, now) else { return Resent::None };
         if code.sent_again >= most {
-            return Again::TooOften(code.expires);
+            return Resent::TooOften(code.expires);
         }
         code.sent_again += 1;
-        let again = Again::Code { sealed: code.sealed.clone(), expires: code.expires };
-        sent.tell(address, journal);
-        again
+        let resent = Resent::Code { sealed: code.sealed.clone(), expires: code.expires };
+        sent.record(address, journal);
+        resent
     }
 
     pub(super) fn try_code(
@@ -133,7 +111,7 @@ impl Codes {
         journal: &impl Journal,
     ) -> Tried {
         let Some(sent) = self.0.get_mut(&address) else { return Tried::Gone };
-        // Above that of any code before it, also of one that was forgotten since.
+        // Above the number of every earlier claim, also of a record that was removed since.
         let claim = (sent.claims + 1).max(now.as_millis().unsigned_abs());
         let Some(code) = sent.live(browser, now) else { return Tried::Gone };
         if code.tries >= most_tries || code.is_claimed(now) {
@@ -149,7 +127,7 @@ impl Codes {
             code.is_exhausted = code.tries >= most_tries;
             Tried::Wrong
         };
-        sent.tell(address, journal);
+        sent.record(address, journal);
         tried
     }
 
@@ -169,23 +147,23 @@ impl Codes {
             code.claimed_until = None;
             code.tries = code.tries.saturating_sub(1);
         }
-        held.tell(address, journal);
+        held.record(address, journal);
         true
     }
 
-    pub(super) fn restore(&mut self, id: Digest, address: Address) {
+    pub(super) fn restore(&mut self, id: Digest, address: AddressCodes) {
         self.0.insert(id, address);
     }
 
     pub(super) fn sweep(&mut self, now: Timestamp, journal: &impl Journal) {
         self.0.retain(|id, address| {
             let before = address.codes.len();
-            address.drop_dead(now);
+            address.remove_dead(now);
             let stays = address.cool_until > now || !address.codes.is_empty();
             if !stays {
-                journal.forgets(Key::Address(*id));
+                journal.forgets(RecordKey::Address(*id));
             } else if address.codes.len() < before {
-                address.tell(*id, journal);
+                address.record(*id, journal);
             }
             stays
         });

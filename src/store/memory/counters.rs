@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{Digest, Quota, Spent, StoreError, quota::Counted},
-    journal::{Journal, Key, Record},
+    journal::Journal,
+    records::{Record, RecordKey},
 };
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    store::contract::{Digest, Quota, Spent, StoreError, quota::Counted},
+};
 
-/// Keys counted; past that nothing new is admitted, because forgetting a count would double a limit.
+/// Keys that are counted. Beyond this nothing new is admitted: to forget a count would double a limit.
 const MOST_KEYS: usize = 1_000_000;
 
-/// By key, with the moment from which a count weighs nothing.
+/// The counts, by key, each with the moment from which it weighs nothing.
 #[derive(Default)]
 pub(super) struct Counters(HashMap<Digest, (Counted, Timestamp)>);
 
@@ -44,7 +47,7 @@ impl Counters {
 
     pub(super) fn refund(&mut self, quotas: &[Quota], now: Timestamp, journal: &impl Journal) {
         for quota in quotas {
-            // Given back late, it is of a window that has passed: what the next one holds is of others.
+            // A late refund is of a window that has passed: the count of the next one belongs to others.
             if let Some((counted, until)) = self.0.get_mut(&quota.key)
                 && counted.window == quota.window_of(now)
             {
@@ -62,7 +65,7 @@ impl Counters {
         self.0.retain(|key, (_, until)| {
             let stays = *until > now;
             if !stays {
-                journal.forgets(Key::Counter(*key));
+                journal.forgets(RecordKey::Counter(*key));
             }
             stays
         });

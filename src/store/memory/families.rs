@@ -5,26 +5,20 @@ use std::{borrow::Cow, collections::HashMap, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    super::{Advanced, FamilyId, Generation, StoreError},
-    journal::{Journal, Key, Record},
+    journal::Journal,
+    records::{Family, Record, RecordKey},
 };
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    store::contract::{Advanced, FamilyId, Generation, StoreError},
+};
 
-/// Logins whose refresh tokens are remembered; past that nobody new can log in.
+/// Logins whose refresh tokens are remembered. Beyond this no new login succeeds.
 const MOST_FAMILIES: usize = 1_000_000;
 
-/// By id.
+/// The families, by id.
 #[derive(Default)]
 pub(super) struct Families(HashMap<FamilyId, Family>);
-
-/// The refresh tokens of one login.
-#[derive(Clone)]
-pub(in crate::store) struct Family {
-    pub(in crate::store) generation: Generation,
-    pub(in crate::store) advanced_at: Timestamp,
-    pub(in crate::store) record: Bytes,
-    pub(in crate::store) until: Timestamp,
-}
 
 impl Families {
     pub(super) fn begin(
@@ -70,7 +64,7 @@ impl Families {
 
     pub(super) fn end(&mut self, id: FamilyId, journal: &impl Journal) {
         if self.0.remove(&id).is_some() {
-            journal.forgets(Key::Family(id));
+            journal.forgets(RecordKey::Family(id));
         }
     }
 
@@ -82,7 +76,7 @@ impl Families {
         self.0.retain(|id, family| {
             let stays = family.until > now;
             if !stays {
-                journal.forgets(Key::Family(*id));
+                journal.forgets(RecordKey::Family(*id));
             }
             stays
         });

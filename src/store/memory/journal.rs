@@ -1,85 +1,43 @@
-//! What a store in memory tells of its changes, so that another place can keep what it must not forget. Leases are not among them: whoever held one is gone after a restart.
+//! What a store in memory tells of its changes, so that a file can keep what a restart must not lose. Leases are not
+//! among them: after a restart their holders are gone.
 
-use std::{
-    borrow::Cow,
-    future::{Future, ready},
-};
+use std::future::{Future, ready};
 
-use super::{
-    super::{Digest, FamilyId, Sid, StoreError, quota::Counted},
-    codes::Address,
-    families::Family,
-    sessions::Kept,
-};
-use crate::clock::Timestamp;
+use super::records::{Record, RecordKey};
+use crate::store::contract::StoreError;
 
-/// Who is told.
+/// What is told of every change.
 pub(in crate::store) trait Journal: Send + Sync + 'static {
-    /// Whether it can take more. What only adds to memory is not begun where it cannot; what ends something is.
+    /// Whether it can take more. Without that nothing is added to memory; ends and removals always are.
     fn admits(&self) -> Result<(), StoreError>;
 
-    /// Is told of a record, new or changed. Called under the lock of what changed, so the order is that of the changes.
+    /// Takes a record, new or changed. Called under the lock of what changed, so in the order of the changes.
     fn keeps(&self, record: Record<'_>);
 
-    /// Is told that a record is no longer.
-    fn forgets(&self, key: Key);
+    /// Takes the removal of a record.
+    fn forgets(&self, key: RecordKey);
 
-    /// Resolves when everything it was told of before this call cannot be lost any more.
+    /// Resolves when everything that it was told before this call survives a crash.
     fn written(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static;
 
-    /// What the last writing showed.
+    /// Whether the last write succeeded.
     fn is_reachable(&self) -> bool;
 
-    /// Resolves when it has been tried out.
-    fn tried(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static;
+    /// Writes now, even if there is nothing to write, and resolves with the outcome.
+    fn probe(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static;
 }
 
-/// Something that is remembered.
-pub(in crate::store) enum Record<'r> {
-    Result(Sid, Cow<'r, Kept>),
-    Ended(Sid, Timestamp),
-    Taken(Digest, Timestamp),
-    Address(Digest, Cow<'r, Address>),
-    /// With the moment from which it weighs nothing.
-    Counter(Digest, Counted, Timestamp),
-    Family(FamilyId, Cow<'r, Family>),
-}
+/// No journal: what is in memory ends with the process.
+pub struct NoJournal;
 
-/// What a record is found by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::store) enum Key {
-    Result(Sid, Digest),
-    Ended(Sid),
-    Taken(Digest),
-    Address(Digest),
-    Counter(Digest),
-    Family(FamilyId),
-}
-
-impl Record<'_> {
-    pub(in crate::store) fn key(&self) -> Key {
-        match self {
-            Self::Result(sid, kept) => Key::Result(*sid, kept.rt),
-            Self::Ended(sid, _) => Key::Ended(*sid),
-            Self::Taken(key, _) => Key::Taken(*key),
-            Self::Address(address, _) => Key::Address(*address),
-            Self::Counter(key, ..) => Key::Counter(*key),
-            Self::Family(family, _) => Key::Family(*family),
-        }
-    }
-}
-
-/// Nobody is told: what is in memory ends with the process.
-pub struct Nowhere;
-
-impl Journal for Nowhere {
+impl Journal for NoJournal {
     fn admits(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
     fn keeps(&self, _record: Record<'_>) {}
 
-    fn forgets(&self, _key: Key) {}
+    fn forgets(&self, _key: RecordKey) {}
 
     fn written(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
         ready(Ok(()))
@@ -89,7 +47,7 @@ impl Journal for Nowhere {
         true
     }
 
-    fn tried(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+    fn probe(&self) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
         ready(Ok(()))
     }
 }

@@ -5,41 +5,35 @@ use std::{borrow::Cow, collections::HashMap, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    super::{Digest, Generation, Lease, Settled, Sid, StoreError, StoredResult},
-    journal::{Journal, Key, Record},
+    journal::Journal,
+    records::{KeptResult, Record, RecordKey},
 };
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    store::contract::{
+        Digest, Generation, Lease, Settled, Sid, StoreError, StoredResult,
+        refreshes::{LAPSED_LEASE_KEPT, MOST_LEASES, MOST_RESULTS},
+    },
+};
 
-/// Sessions with a lease or a result: about 4 KiB each at most.
+/// Sessions with a lease or a result; each takes 4 KiB at most.
 const MOST_SESSIONS: usize = 200_000;
-/// Results of one session: an unseen chain longer than this loses its oldest links.
-const MOST_RESULTS: usize = 16;
-/// Refresh tokens of one session that are asked about at once; more have no use.
-const MOST_LEASES: usize = 16;
-/// A lease that ran out can still be settled for so long.
-const LATE: Duration = Duration::from_secs(300);
+/// A lease that ran out can still be settled for this long.
+const LATE_SETTLEMENT: Duration = LAPSED_LEASE_KEPT.saturating_mul(5);
 
-/// By session.
+/// Leases and results, by session.
 #[derive(Default)]
 pub(super) struct Sessions(HashMap<Sid, Session>);
 
 #[derive(Default)]
 struct Session {
-    leases: HashMap<Digest, Held>,
-    results: Vec<Kept>,
+    leases: HashMap<Digest, StoredLease>,
+    results: Vec<KeptResult>,
 }
 
-struct Held {
+struct StoredLease {
     fence: u64,
     until: Timestamp,
-}
-
-/// A result, and for how long.
-#[derive(Clone)]
-pub(in crate::store) struct Kept {
-    pub(in crate::store) rt: Digest,
-    pub(in crate::store) keep_until: Timestamp,
-    pub(in crate::store) result: StoredResult,
 }
 
 impl Sessions {
@@ -62,14 +56,14 @@ impl Sessions {
         if let Some(other) = session.leases.get(&rt).filter(|other| other.until > now) {
             return Ok(Lease::Held(other.until));
         }
-        if session.leases.len() >= MOST_LEASES {
+        if session.leases.len() >= usize::from(MOST_LEASES) {
             session.leases.retain(|_, held| held.until > now);
-            if session.leases.len() >= MOST_LEASES {
+            if session.leases.len() >= usize::from(MOST_LEASES) {
                 return Err(StoreError::Full);
             }
         }
         let (fence, until) = held;
-        session.leases.insert(rt, Held { fence, until });
+        session.leases.insert(rt, StoredLease { fence, until });
         Ok(Lease::Granted(fence))
     }
 
@@ -93,13 +87,13 @@ impl Sessions {
         session.leases.remove(&rt);
         if let Some((generation, sealed)) = result {
             session.forget(sid, journal, |kept| kept.rt == rt || kept.keep_until <= now);
-            if session.results.len() >= MOST_RESULTS {
+            if session.results.len() >= usize::from(MOST_RESULTS) {
                 let oldest = session.results.remove(0);
-                journal.forgets(Key::Result(sid, oldest.rt));
+                journal.forgets(RecordKey::Result(sid, oldest.rt));
             }
             session.keep(
                 sid,
-                Kept { rt, keep_until, result: StoredResult { generation, sealed, stored_at: now } },
+                KeptResult { rt, keep_until, result: StoredResult { generation, sealed, stored_at: now } },
                 journal,
             );
         }
@@ -127,14 +121,14 @@ impl Sessions {
         }
     }
 
-    /// Drops everything of the session.
+    /// Removes everything of the session.
     pub(super) fn end(&mut self, sid: Sid, journal: &impl Journal) {
         if let Some(mut session) = self.0.remove(&sid) {
             session.forget(sid, journal, |_| true);
         }
     }
 
-    pub(super) fn restore(&mut self, sid: Sid, kept: Kept) {
+    pub(super) fn restore(&mut self, sid: Sid, kept: KeptResult) {
         let session = self.0.entry(sid).or_default();
         session.results.push(kept);
         session.results.sort_by_key(|kept| kept.result.stored_at);
@@ -143,23 +137,23 @@ impl Sessions {
     pub(super) fn sweep(&mut self, now: Timestamp, journal: &impl Journal) {
         self.0.retain(|sid, session| {
             session.forget(*sid, journal, |kept| kept.keep_until <= now);
-            session.leases.retain(|_, held| held.until.plus(LATE) > now);
+            session.leases.retain(|_, held| held.until.plus(LATE_SETTLEMENT) > now);
             !session.results.is_empty() || !session.leases.is_empty()
         });
     }
 }
 
 impl Session {
-    fn keep(&mut self, sid: Sid, kept: Kept, journal: &impl Journal) {
+    fn keep(&mut self, sid: Sid, kept: KeptResult, journal: &impl Journal) {
         journal.keeps(Record::Result(sid, Cow::Borrowed(&kept)));
         self.results.push(kept);
     }
 
-    fn forget(&mut self, sid: Sid, journal: &impl Journal, goes: impl Fn(&Kept) -> bool) {
+    fn forget(&mut self, sid: Sid, journal: &impl Journal, goes: impl Fn(&KeptResult) -> bool) {
         self.results.retain(|kept| {
             let goes = goes(kept);
             if goes {
-                journal.forgets(Key::Result(sid, kept.rt));
+                journal.forgets(RecordKey::Result(sid, kept.rt));
             }
             !goes
         });

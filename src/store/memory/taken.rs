@@ -3,18 +3,21 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    super::{Digest, StoreError},
-    journal::{Journal, Key, Record},
+    journal::Journal,
+    records::{Record, RecordKey},
 };
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    store::contract::{Digest, StoreError},
+};
 
-/// Keys remembered; past that new ones are refused, because forgetting one would allow it twice.
+/// Keys that are remembered. Beyond this new ones are refused: to forget one would allow it twice.
 const MOST_TAKEN: usize = 1_000_000;
-/// The same for what is remembered for longer than a day, such as people and devices: those who log in now have the rest.
+/// Keys of those that are remembered for longer than a day, such as people and devices: the rest is for logins.
 const MOST_LASTING: usize = 900_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// By key, with the moment from which it may be taken again.
+/// The keys, each with the moment from which it can be taken again.
 #[derive(Default)]
 pub(super) struct Taken(HashMap<Digest, Timestamp>);
 
@@ -40,7 +43,7 @@ impl Taken {
 
     pub(super) fn give_back(&mut self, key: Digest, journal: &impl Journal) {
         if self.0.remove(&key).is_some() {
-            journal.forgets(Key::Taken(key));
+            journal.forgets(RecordKey::Taken(key));
         }
     }
 
@@ -57,7 +60,7 @@ impl Taken {
         self.0.retain(|key, until| {
             let stays = *until > now;
             if !stays {
-                journal.forgets(Key::Taken(*key));
+                journal.forgets(RecordKey::Taken(*key));
             }
             stays
         });
@@ -66,10 +69,10 @@ impl Taken {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::journal::Nowhere, *};
+    use super::{super::journal::NoJournal, *};
 
     #[test]
-    fn what_is_remembered_for_long_leaves_room_for_logins() {
+    fn keys_remembered_for_more_than_a_day_leave_room_for_logins() {
         let now = Timestamp::from_secs(1_700_000_000);
         let (soon, late) = (now.plus(Duration::from_secs(600)), now.plus(400 * DAY));
         let key = |number: usize| Digest([number.to_be_bytes(); 4].concat().try_into().unwrap());
@@ -77,12 +80,12 @@ mod tests {
         for number in 0..MOST_LASTING {
             taken.restore(key(number), late);
         }
-        assert!(matches!(taken.take(key(MOST_LASTING), late, now, &Nowhere), Err(StoreError::Full)));
-        assert!(taken.take(key(MOST_LASTING), soon, now, &Nowhere).unwrap());
-        assert!(!taken.take(key(0), late, now, &Nowhere).unwrap(), "what is remembered stays");
+        assert!(matches!(taken.take(key(MOST_LASTING), late, now, &NoJournal), Err(StoreError::Full)));
+        assert!(taken.take(key(MOST_LASTING), soon, now, &NoJournal).unwrap());
+        assert!(!taken.take(key(0), late, now, &NoJournal).unwrap(), "what is remembered stays");
         for number in MOST_LASTING..MOST_TAKEN {
             taken.restore(key(number), soon);
         }
-        assert!(matches!(taken.take(key(MOST_TAKEN), soon, now, &Nowhere), Err(StoreError::Full)));
+        assert!(matches!(taken.take(key(MOST_TAKEN), soon, now, &NoJournal), Err(StoreError::Full)));
     }
 }

@@ -1,4 +1,4 @@
-//! The contract, and what memory alone must do.
+//! The contract, and the bounds of memory.
 
 use std::future::{Ready, ready};
 
@@ -9,7 +9,7 @@ fn memory() -> Ready<Option<(Store, ())>> {
     ready(Some((MemoryStore::shared(), ())))
 }
 
-/// What is said of two handles holds the more for one.
+/// Two handles of one store, which are the same store.
 fn same_twice() -> Ready<Option<(Store, Store, ())>> {
     let store = MemoryStore::shared();
     ready(Some((store.clone(), store, ())))
@@ -27,8 +27,8 @@ fn key(number: u32) -> Digest {
 }
 
 #[tokio::test]
-async fn what_is_past_its_time_is_swept_and_a_late_lease_is_not_yet() {
-    let store = MemoryStore::with(Nowhere, []);
+async fn what_is_past_its_time_is_removed_and_a_lapsed_lease_can_still_be_settled() {
+    let store = MemoryStore::with(NoJournal, []);
     let (sid, rt) = (Sid([1; 16]), key(0));
     let Lease::Granted(fence) = store.lease(sid, rt, 0, at(30), at(0)).await.unwrap() else { panic!("it is free") };
     store.end(Sid([2; 16]), at(60), at(0)).await.unwrap();
@@ -36,15 +36,15 @@ async fn what_is_past_its_time_is_swept_and_a_late_lease_is_not_yet() {
         let now = at(i64::from(number / 1000) * 60);
         assert!(store.take(key(number), now.plus(Duration::from_secs(30)), now).await.unwrap());
     }
-    assert!(held(&store.taken).len() < 2048);
-    assert!(store.endings.sweep(at(1000)).is_empty());
+    assert!(locked(&store.taken).len() < 2048);
+    assert!(store.ended.sweep(at(1000)).is_empty());
     let late = Some((1, Bytes::from_static(b"late")));
     assert_eq!(store.settle(sid, rt, fence, late, at(900), at(200)).await.unwrap(), Settled::Stored);
 }
 
 #[tokio::test]
-async fn one_session_holds_so_many_leases_and_results_and_loses_the_oldest() {
-    let store = MemoryStore::with(Nowhere, []);
+async fn a_session_holds_16_leases_and_loses_its_oldest_result_after_16() {
+    let store = MemoryStore::with(NoJournal, []);
     let sid = Sid([1; 16]);
     for number in 0..16 {
         assert!(matches!(store.lease(sid, key(number), 0, at(30), at(0)).await.unwrap(), Lease::Granted(_)));

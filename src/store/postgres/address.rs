@@ -1,35 +1,34 @@
-//! Where the database is: its URL, and by what its certificate is checked.
+//! The address of the database: its URL, parsed, and how its certificate is checked.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use futures_util::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
 use percent_encoding::percent_decode_str;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem, pem::PemObject as _},
-};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use rustls::{ClientConfig, pki_types::pem};
 use tokio_postgres::{
     AsyncMessage, Client, Config, Error,
     config::{Host, SslMode, TargetSessionAttrs},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::secret::Secret;
+use crate::{
+    secret::Secret,
+    store::tls::{self, TlsError},
+};
 
-/// What a connection must be driven for: its end, and what the server says unasked.
+/// The messages of a connection that are no answers. Polling them drives the connection.
 pub(super) type Messages = BoxStream<'static, Result<AsyncMessage, Error>>;
 
-/// A database's address, ready to connect to.
+/// A database's address.
 pub(super) struct Address {
     config: Config,
     tls: MakeRustlsConnect,
 }
 
-/// Why an address can never be connected to. None of these repeats a part of it that may be a password.
+/// Why an address can never be connected to. No message repeats a part of the address that may be a password.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AddressError {
     #[error("the address must begin with postgres:// or postgresql://")]
@@ -47,23 +46,23 @@ pub(super) enum AddressError {
     #[error("sslrootcert {}: no certificate that can be trusted", .0.display())]
     NoRootCertificate(PathBuf),
     #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
+    Tls(TlsError),
 }
 
 impl Address {
-    /// Understands `url`; connecting to all of its hosts one after the other takes less than `limit`.
+    /// Parses `url`. Connecting to all of its hosts one after the other takes less than `limit`.
     pub(super) fn parse(url: &Secret, limit: Duration) -> Result<Self, AddressError> {
         let url = url.expose();
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(AddressError::Scheme);
         }
-        let (plain, ours) = take_ours(url);
+        let (plain, tls_options) = take_tls_options(url);
         let mut config: Config = plain.parse().map_err(AddressError::Syntax)?;
         let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
         if hosts == 0 {
             return Err(AddressError::NoHost);
         }
-        let mode = match ours.mode.as_deref() {
+        let mode = match tls_options.mode.as_deref() {
             None if is_local(&config) => SslMode::Disable,
             None | Some("prefer") => SslMode::Prefer,
             Some("disable") => SslMode::Disable,
@@ -80,49 +79,50 @@ impl Address {
             config.connect_timeout(each);
         }
         if hosts > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
-            // Of several, the one that is not a standby.
+            // Of several hosts, the one that is not a standby.
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
-        Ok(Self { config, tls: MakeRustlsConnect::new(tls(mode, ours.root)?) })
+        Ok(Self { config, tls: MakeRustlsConnect::new(tls_config(mode, tls_options.root)?) })
     }
 
-    /// A new connection. It does nothing while its messages are not polled.
+    /// A new connection. It does nothing unless its messages are polled.
     pub(super) async fn connect(&self) -> Result<(Client, Messages), Error> {
         let (client, mut connection) = self.config.connect(self.tls.clone()).await?;
         Ok((client, stream::poll_fn(move |context| connection.poll_message(context)).boxed()))
     }
 
-    /// How the pool is to see it.
+    /// The address as the pool has it.
     pub(super) fn config(&self) -> Config {
         self.config.clone()
     }
 }
 
-/// The options that `tokio-postgres` does not know, or knows less of.
+/// The options that `tokio-postgres` does not know, or knows fewer values of.
 #[derive(Default)]
-struct Ours {
+struct TlsOptions {
     mode: Option<String>,
     root: Option<PathBuf>,
 }
 
 /// The URL without `sslmode` and `sslrootcert`, and these.
-fn take_ours(url: &str) -> (String, Ours) {
-    let mut ours = Ours::default();
-    let Some((start, query)) = url.split_once('?') else { return (url.to_owned(), ours) };
+fn take_tls_options(url: &str) -> (String, TlsOptions) {
+    let mut tls_options = TlsOptions::default();
+    let Some((start, query)) = url.split_once('?') else { return (url.to_owned(), tls_options) };
     let mut rest = Vec::new();
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = || percent_decode_str(value).decode_utf8_lossy().into_owned();
         match name {
-            "sslmode" => ours.mode = Some(value()),
-            "sslrootcert" => ours.root = Some(PathBuf::from(value())),
+            "sslmode" => tls_options.mode = Some(value()),
+            "sslrootcert" => tls_options.root = Some(PathBuf::from(value())),
             _ => rest.push(pair),
         }
     }
-    (if rest.is_empty() { start.to_owned() } else { format!("{start}?{}", rest.join("&")) }, ours)
+    (if rest.is_empty() { start.to_owned() } else { format!("{start}?{}", rest.join("&")) }, tls_options)
 }
 
-/// Whether nothing of it leaves this machine: TLS is then for those who ask for it, because a server as it is installed has a certificate that nobody trusts.
+/// Whether no host is on another machine. TLS is then used only on request, because a server as it is installed has a
+/// certificate that nobody trusts.
 fn is_local(config: &Config) -> bool {
     let is_local = |host: &Host| match host {
         Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
@@ -131,24 +131,15 @@ fn is_local(config: &Config) -> bool {
     config.get_hosts().iter().all(is_local) && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
 }
 
-fn tls(mode: SslMode, root: Option<PathBuf>) -> Result<ClientConfig, AddressError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let Some(path) = root else {
-        if mode == SslMode::Disable {
-            return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
-        }
-        return Ok(builder.with_platform_verifier()?.with_no_client_auth());
-    };
-    let unreadable = |source| AddressError::RootCertificates { path: path.clone(), source };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&path).map_err(unreadable)? {
-        roots.add(certificate.map_err(unreadable)?)?;
+fn tls_config(mode: SslMode, root: Option<PathBuf>) -> Result<ClientConfig, AddressError> {
+    if root.is_none() && mode == SslMode::Disable {
+        return tls::none().map_err(AddressError::Tls);
     }
-    if roots.is_empty() {
-        return Err(AddressError::NoRootCertificate(path));
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    tls::client_config(root.as_deref()).map_err(|error| match (error, root) {
+        (TlsError::Unreadable(source), Some(path)) => AddressError::RootCertificates { path, source },
+        (TlsError::NoCertificate, Some(path)) => AddressError::NoRootCertificate(path),
+        (error, _) => AddressError::Tls(error),
+    })
 }
 
 #[cfg(test)]
@@ -164,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_asked_for_where_the_connection_leaves_the_machine() {
+    fn tls_is_asked_for_if_a_host_is_on_another_machine() {
         assert_eq!(mode("postgres://me@localhost/db"), SslMode::Disable);
         assert_eq!(mode("postgres://me@[::1]:5433/db"), SslMode::Disable);
         assert_eq!(mode("postgresql:///db?host=/var/run/postgresql"), SslMode::Disable);
@@ -177,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn several_hosts_share_the_time_to_connect_and_the_one_that_can_be_written_to_is_found() {
+    fn several_hosts_share_the_time_to_connect_and_the_one_that_takes_writes_is_looked_for() {
         let address = parse("postgres://me@one,two:5433,three/db").unwrap();
         assert!(*address.config.get_connect_timeout().unwrap() <= Duration::from_millis(300));
         assert_eq!(address.config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
@@ -185,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_makes_no_sense_is_refused_without_repeating_it() {
+    fn an_address_that_cannot_be_used_is_refused_without_repeating_the_password() {
         for url in
             ["postgres://me:hunter2@host:port/db", "redis://:hunter2@host", "postgres:///db?password=hunter2&x=1"]
         {
@@ -196,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_of_ones_own_are_read_from_the_file_that_sslrootcert_names() {
+    fn certificates_are_read_from_the_file_that_sslrootcert_names() {
         let folder = tempfile::tempdir().unwrap();
         let own = rcgen::generate_simple_self_signed(["db.internal".to_owned()]).unwrap();
         let (there, empty) = (folder.path().join("own ca.pem"), folder.path().join("empty.pem"));

@@ -1,14 +1,20 @@
-//! One-time codes: rows that stay for whoever audits them.
+//! One-time codes in `PostgreSQL`: rows that are kept for audits.
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
-use super::{PostgresStore, column, lock_number, moment, timestamp, unknown_answer};
+use super::{
+    answer::{RowAnswer, column},
+    store::PostgresStore,
+    values::{lock_number, moment},
+};
 use crate::{
     clock::Timestamp,
-    store::{Again, Codes, Digest, NewCode, Opened, StoreError, Tried},
+    store::{
+        contract::{Codes, Digest, NewCode, Opened, Resent, StoreError, Tried},
+        words,
+    },
 };
 
 impl Codes for PostgresStore {
@@ -19,7 +25,7 @@ impl Codes for PostgresStore {
         most_live: usize,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Opened, StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "select answer, moment \
                        from vestibule.open_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
@@ -43,37 +49,24 @@ impl Codes for PostgresStore {
                     ],
                 )
                 .await?;
-            match column(&row, "answer")? {
-                "stored" => Ok(Opened::Stored),
-                "cooling" => Ok(Opened::TooSoon(timestamp(&row, "moment")?.plus(cooldown))),
-                "crowded" => Ok(Opened::TooSoon(timestamp(&row, "moment")?)),
-                other => Err(unknown_answer(other)),
-            }
+            words::opened(&mut RowAnswer(&row), cooldown)
         }
         .boxed()
     }
 
-    fn again(
+    fn resend(
         &self,
         address: Digest,
         browser: Digest,
         most: u32,
         now: Timestamp,
-    ) -> BoxFuture<'_, Result<Again, StoreError>> {
-        self.shared.saw(now);
+    ) -> BoxFuture<'_, Result<Resent, StoreError>> {
+        self.note_time(now);
         async move {
             let sql = "select answer, moment, payload from vestibule.again_code($1, $2, $3, $4, $5)";
             let values = (lock_number(&address.0), address.0.as_slice(), browser.0.as_slice(), i64::from(most));
             let row = self.row(sql, &[&values.0, &values.1, &values.2, &values.3, &moment(now)]).await?;
-            match column(&row, "answer")? {
-                "code" => Ok(Again::Code {
-                    sealed: Bytes::copy_from_slice(column(&row, "payload")?),
-                    expires: timestamp(&row, "moment")?,
-                }),
-                "too often" => Ok(Again::TooOften(timestamp(&row, "moment")?)),
-                "none" => Ok(Again::None),
-                other => Err(unknown_answer(other)),
-            }
+            words::resent(&mut RowAnswer(&row))
         }
         .boxed()
     }
@@ -87,7 +80,7 @@ impl Codes for PostgresStore {
         claim_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Tried, StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "select answer, number from vestibule.try_code($1, $2, $3, $4, $5, $6, $7)";
             let row = self
@@ -104,12 +97,7 @@ impl Codes for PostgresStore {
                     ],
                 )
                 .await?;
-            match column(&row, "answer")? {
-                "right" => Ok(Tried::Right(column::<i64>(&row, "number")?.unsigned_abs())),
-                "wrong" => Ok(Tried::Wrong),
-                "gone" => Ok(Tried::Gone),
-                other => Err(unknown_answer(other)),
-            }
+            words::tried(&mut RowAnswer(&row))
         }
         .boxed()
     }
@@ -122,7 +110,7 @@ impl Codes for PostgresStore {
         spent: bool,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "select vestibule.settle_code($1, $2, $3, $4, $5, $6) as settled";
             let row = self

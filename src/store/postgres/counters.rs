@@ -1,18 +1,23 @@
-//! Limits. The database compares in the same integers as `quota.rs`; when a quota admits one more is computed here.
+//! Limits in `PostgreSQL`. The database compares in the same integers as `contract/quota.rs`; the moment from which a
+//! quota admits one more is computed here.
 
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 
-use super::{PostgresStore, column, lock_number, moment};
+use super::{
+    answer::column,
+    store::PostgresStore,
+    values::{lock_number, moment},
+};
 use crate::{
     clock::Timestamp,
-    store::{Counters, Quota, Spent, StoreError, quota::Counted},
+    store::contract::{Counters, Quota, Spent, StoreError, quota::Counted},
 };
 
 impl Counters for PostgresStore {
     fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let most: Vec<i64> = quotas.iter().map(|quota| i64::from(quota.most)).collect();
             let lengths: Vec<i64> = quotas.iter().map(Quota::millis).collect();
@@ -40,7 +45,7 @@ impl Counters for PostgresStore {
                 previous: count(column(&row, "before")?),
             };
             let again_at = quotas.get(which).and_then(|quota| {
-                // Counted by an instance whose clock is ahead, it counts from the start of that window.
+                // If an instance whose clock is ahead began the window, it counts from the start of that window.
                 let start = Timestamp::from_millis(counted.window.saturating_mul(quota.millis()));
                 quota.refuses(counted, now.max(start))
             });
@@ -50,7 +55,7 @@ impl Counters for PostgresStore {
     }
 
     fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "select vestibule.refund($1, $2, $3)";
             self.rows(sql, &[&locks(&quotas), &keys(&quotas), &windows(&quotas, now)]).await.map(drop)
@@ -67,7 +72,7 @@ fn windows(quotas: &[Quota], now: Timestamp) -> Vec<i64> {
     quotas.iter().map(|quota| quota.window_of(now)).collect()
 }
 
-/// In one order for everyone: two who count under the same keys never wait for each other.
+/// In ascending order for every caller: two callers with the same keys cannot block each other.
 fn locks(quotas: &[Quota]) -> Vec<i64> {
     let mut locks: Vec<_> = quotas.iter().map(|quota| lock_number(&quota.key.0)).collect();
     locks.sort_unstable();

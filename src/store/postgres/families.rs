@@ -1,14 +1,17 @@
-//! Families of the gateway's own refresh tokens.
+//! Families of refresh tokens in `PostgreSQL`.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
-use super::{PostgresStore, column, moment, unknown_answer};
+use super::{answer::RowAnswer, store::PostgresStore, values::moment};
 use crate::{
     clock::Timestamp,
-    store::{Advanced, Families, FamilyId, Generation, StoreError},
+    store::{
+        contract::{Advanced, Families, FamilyId, Generation, StoreError, families::LAST_GENERATION},
+        words,
+    },
 };
 
 impl Families for PostgresStore {
@@ -19,7 +22,7 @@ impl Families for PostgresStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "insert into vestibule.families (id, generation, advanced_at, record, ends_at) \
                        values ($1, 0, $2, $3, $4) on conflict (id) do update set generation = 0, \
@@ -38,7 +41,7 @@ impl Families for PostgresStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Advanced, StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "select answer, number, payload from vestibule.advance($1, $2, $3, $4, $5, $6)";
             let row = self
@@ -49,26 +52,18 @@ impl Families for PostgresStore {
                         &i64::from(shown),
                         &moment(now.minus(grace)),
                         &moment(until),
-                        &i64::from(Generation::MAX),
+                        &i64::from(LAST_GENERATION),
                         &moment(now),
                     ],
                 )
                 .await?;
-            match column(&row, "answer")? {
-                "advanced" => Ok(Advanced::To {
-                    generation: Generation::try_from(column::<i64>(&row, "number")?).unwrap_or(Generation::MAX),
-                    record: Bytes::copy_from_slice(column(&row, "payload")?),
-                }),
-                "reused" => Ok(Advanced::Reused),
-                "unknown" => Ok(Advanced::Unknown),
-                other => Err(unknown_answer(other)),
-            }
+            words::advanced(&mut RowAnswer(&row))
         }
         .boxed()
     }
 
     fn end_family(&self, family: FamilyId, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move { self.rows("delete from vestibule.families where id = $1", &[&family.0.as_slice()]).await.map(drop) }
             .boxed()
     }

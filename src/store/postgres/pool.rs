@@ -1,4 +1,4 @@
-//! Connections that calls share.
+//! The connections that calls share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,16 +12,17 @@ use futures_util::{
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_postgres::{Client, Config, Error};
 
-use super::{StoreError, address::Address, reason};
+use super::{address::Address, reason::reason};
+use crate::store::contract::StoreError;
 
-/// Connections for calls; one more listens.
+/// Connections for calls. One more connection listens.
 const MOST_CONNECTIONS: usize = 8;
 
-/// A pool of connections to `address`, none of which is made yet.
+/// A pool of connections to `address`. Each is made when it is first needed, by a task on `runtime`, within `limit`.
 pub(super) fn of(address: Arc<Address>, runtime: &Handle, limit: Duration) -> Result<Pool, BuildError> {
     let config = address.config();
-    let connect = Dial { address, runtime: runtime.clone(), limit };
-    // Connections are as they were made: nothing sets anything on them. So one that is open is as good as new.
+    let connect = Connector { address, runtime: runtime.clone(), limit };
+    // Calls change no setting of a connection, so an open one is as good as a new one.
     let manager = Manager::from_connect(config, connect, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let limit = Some(limit);
     Pool::builder(manager)
@@ -31,7 +32,7 @@ pub(super) fn of(address: Arc<Address>, runtime: &Handle, limit: Duration) -> Re
         .build()
 }
 
-/// Why the pool gave no connection.
+/// The error of a call that got no connection from the pool.
 pub(super) fn refused(error: &PoolError) -> StoreError {
     StoreError::Unavailable(match error {
         PoolError::Backend(error) => reason(error),
@@ -40,17 +41,17 @@ pub(super) fn refused(error: &PoolError) -> StoreError {
     })
 }
 
-struct Dial {
+struct Connector {
     address: Arc<Address>,
     runtime: Handle,
     limit: Duration,
 }
 
-impl Connect for Dial {
+impl Connect for Connector {
     fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
         async move {
             let (client, mut messages) = self.address.connect().await?;
-            let carried = self.runtime.spawn(async move {
+            let driver = self.runtime.spawn(async move {
                 while let Some(message) = messages.next().await {
                     if let Err(error) = message {
                         tracing::debug!(error = reason(&error), "a connection to the store broke");
@@ -58,12 +59,13 @@ impl Connect for Dial {
                     }
                 }
             });
-            // What nobody waits for any more must not hold its locks for longer. And what stands after a lock must see what its last holder did, whatever the database's default.
+            // A statement that nobody waits for any more must not hold its locks. What follows a lock must see what its
+            // last holder did, whatever isolation is the database's default.
             let limit = self.limit.mul_f32(0.9).as_millis();
             let settings =
                 format!("set statement_timeout = {limit}; set default_transaction_isolation = 'read committed'");
             client.batch_execute(&settings).await?;
-            Ok((client, carried))
+            Ok((client, driver))
         }
         .boxed()
     }

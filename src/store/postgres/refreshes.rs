@@ -1,20 +1,25 @@
-//! Leases, results and ended sessions.
+//! Leases, results and ended sessions in `PostgreSQL`.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::broadcast;
-use tokio_postgres::Row;
 
-use super::{PostgresStore, column, lock_number, moment, timestamp, unknown_answer};
+use super::{
+    answer::RowAnswer,
+    store::PostgresStore,
+    values::{lock_number, moment},
+};
 use crate::{
     clock::Timestamp,
-    store::{Digest, Generation, Lease, Refreshes, Settled, Sid, StoreError, StoredResult},
+    store::{
+        contract::{
+            Digest, Generation, Lease, Refreshes, Settled, Sid, StoreError, StoredResult, refreshes::MOST_RESULTS,
+        },
+        words::{self, Answer as _},
+    },
 };
-
-/// Results of one session: an unseen chain longer than this loses its oldest links.
-const MOST_RESULTS: i64 = 16;
 
 impl Refreshes for PostgresStore {
     fn lease(
@@ -25,7 +30,7 @@ impl Refreshes for PostgresStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "select answer, number, moment, payload from vestibule.lease($1, $2, $3, $4, $5, $6)";
             let row = self
@@ -41,16 +46,12 @@ impl Refreshes for PostgresStore {
                     ],
                 )
                 .await?;
-            match column(&row, "answer")? {
-                "granted" => Ok(Lease::Granted(column::<i64>(&row, "number")?.unsigned_abs())),
-                "held" => Ok(Lease::Held(timestamp(&row, "moment")?)),
-                "result" => Ok(Lease::Result(stored(&row)?)),
-                "ended" => {
-                    self.shared.ended(sid, timestamp(&row, "moment")?);
-                    Ok(Lease::Ended)
-                }
-                other => Err(unknown_answer(other)),
+            let mut answer = RowAnswer(&row);
+            let lease = words::lease(&mut answer)?;
+            if matches!(lease, Lease::Ended) {
+                self.local.note_end(sid, answer.moment()?);
             }
+            Ok(lease)
         }
         .boxed()
     }
@@ -63,7 +64,7 @@ impl Refreshes for PostgresStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "update vestibule.leases set ends_at = $4 where sid = $1 and rt = $2 and fence = $3 returning 1";
             let values = (sid.0.as_slice(), rt.0.as_slice(), fence.cast_signed(), moment(until));
@@ -82,7 +83,7 @@ impl Refreshes for PostgresStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Settled, StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "select answer, moment from vestibule.settle($1, $2, $3, $4, $5, $6, $7, $8, $9)";
             let generation = result.as_ref().map(|(generation, _)| i64::from(*generation));
@@ -98,34 +99,30 @@ impl Refreshes for PostgresStore {
                         &generation,
                         &sealed,
                         &moment(keep_until),
-                        &MOST_RESULTS,
+                        &i64::from(MOST_RESULTS),
                         &moment(now),
                     ],
                 )
                 .await?;
-            match column(&row, "answer")? {
-                "stored" => {
-                    self.shared.wakes.wake(sid);
-                    Ok(Settled::Stored)
-                }
-                "lost" => Ok(Settled::Lost),
-                "ended" => {
-                    self.shared.ended(sid, timestamp(&row, "moment")?);
-                    Ok(Settled::Ended)
-                }
-                other => Err(unknown_answer(other)),
+            let mut answer = RowAnswer(&row);
+            let settled = words::settled(&mut answer)?;
+            match settled {
+                Settled::Stored => self.local.waiters.wake(sid),
+                Settled::Ended => self.local.note_end(sid, answer.moment()?),
+                Settled::Lost => {}
             }
+            Ok(settled)
         }
         .boxed()
     }
 
     fn result(&self, sid: Sid, rt: Digest, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredResult>, StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "select generation as number, stored_at as moment, sealed as payload \
                        from vestibule.results where sid = $1 and rt = $2 and keep_until > $3";
             let rows = self.rows(sql, &[&sid.0.as_slice(), &rt.0.as_slice(), &moment(now)]).await?;
-            rows.first().map(stored).transpose()
+            rows.first().map(|row| words::stored_result(&mut RowAnswer(row))).transpose()
         }
         .boxed()
     }
@@ -137,7 +134,7 @@ impl Refreshes for PostgresStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.shared.saw(now);
+        self.note_time(now);
         async move {
             let sql = "select vestibule.acknowledge($1, $2, $3, $4)";
             let values = (lock_number(&sid.0), sid.0.as_slice(), i64::from(generation), moment(keep_until));
@@ -147,36 +144,28 @@ impl Refreshes for PostgresStore {
     }
 
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.shared.saw(now);
-        // Here it has ended even where the others cannot be told.
-        self.shared.ended(sid, until);
+        self.note_time(now);
+        // On this instance it has ended even if the others cannot be told.
+        self.local.note_end(sid, until);
         async move {
             let sql = "select vestibule.end_session($1, $2, $3)";
             self.rows(sql, &[&lock_number(&sid.0), &sid.0.as_slice(), &moment(until)]).await?;
-            // Again: who began to wait in between saw what was there before.
-            self.shared.wakes.wake(sid);
+            // Once more: a task that began to wait in between saw the state before the end.
+            self.local.waiters.wake(sid);
             Ok(())
         }
         .boxed()
     }
 
     fn wait(&self, sid: Sid, at_most: Duration) -> BoxFuture<'_, ()> {
-        self.shared.wakes.wait(sid, at_most)
+        self.local.waiters.wait(sid, at_most)
     }
 
     fn has_ended(&self, sid: Sid, now: Timestamp) -> bool {
-        self.shared.endings.has(sid, now)
+        self.local.ended.has(sid, now)
     }
 
     fn endings(&self) -> broadcast::Receiver<Sid> {
-        self.shared.endings.watch()
+        self.local.ended.subscribe()
     }
-}
-
-fn stored(row: &Row) -> Result<StoredResult, StoreError> {
-    Ok(StoredResult {
-        generation: Generation::try_from(column::<i64>(row, "number")?).unwrap_or(Generation::MAX),
-        sealed: Bytes::copy_from_slice(column(row, "payload")?),
-        stored_at: timestamp(row, "moment")?,
-    })
 }

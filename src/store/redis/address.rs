@@ -1,21 +1,21 @@
-//! Where Redis is: what `[store] url` says.
+//! The address of Redis: `[store] url`, parsed.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 use percent_encoding::percent_decode_str;
 
-use crate::{secret::Secret, store::OpenError};
+use crate::{secret::Secret, store::contract::OpenStoreError};
 
-/// More hosts than this are a mistake.
+/// Hosts in one address.
 const MOST_HOSTS: usize = 64;
-/// A server's port where none is given.
+/// The port of a server, if the address has none.
 const SERVER_PORT: u16 = 6379;
-/// A Sentinel's port where none is given.
+/// The port of a Sentinel, if the address has none.
 const SENTINEL_PORT: u16 = 26379;
-/// What every key begins with where the address does not say.
-const PREFIX: &str = "vestibule";
-/// How long a call may take where the address does not say.
-const TIMEOUT: Duration = Duration::from_millis(500);
+/// What every key begins with, if the address has no `prefix`.
+const DEFAULT_PREFIX: &str = "vestibule";
+/// How long a call may take, if the address has no `timeout_ms`.
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A name or IP address, and a port.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -31,111 +31,111 @@ impl fmt::Display for Host {
     }
 }
 
-/// How the servers stand to one another.
+/// How the servers belong together.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum Topology {
     /// One server.
-    One,
-    /// The hosts are Sentinels; they know the server by this name.
+    Single,
+    /// The hosts are Sentinels, which watch the service of this name.
     Sentinels(String),
     /// The hosts are some nodes of a Cluster.
     Cluster,
 }
 
-/// Who we are to a server.
+/// The credentials for a server, and the database to use there.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Login {
+pub(super) struct Credentials {
     pub(super) username: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) database: i64,
 }
 
-/// `[store] url`, understood.
+/// `[store] url`, parsed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Address {
-    pub(super) kind: Kind,
+    pub(super) topology: Topology,
     /// At least one.
     pub(super) hosts: Vec<Host>,
     pub(super) is_tls: bool,
-    /// Certificates to trust in place of the system's.
+    /// A PEM file of certificates to trust in place of the system's.
     pub(super) ca: Option<PathBuf>,
-    pub(super) login: Login,
-    pub(super) sentinel_login: Login,
+    pub(super) credentials: Credentials,
+    pub(super) sentinel_credentials: Credentials,
     /// What every key begins with.
     pub(super) prefix: String,
-    /// So long may a call take, with all that belongs to it.
+    /// How long a call may take, with everything that belongs to it; 250 ms to 10 s.
     pub(super) timeout: Duration,
 }
 
 impl Address {
-    /// Understands `url`. What it complains of never repeats the address: it may hold a password.
-    pub(super) fn parse(url: &Secret) -> Result<Self, OpenError> {
-        let (scheme, rest) = url.expose().split_once("://").ok_or_else(|| wrong("its url has no scheme"))?;
-        let (is_tls, mut kind) = match scheme {
-            "redis" => (false, Kind::One),
-            "rediss" => (true, Kind::One),
-            "redis-sentinel" => (false, Kind::Sentinels(String::new())),
-            "rediss-sentinel" => (true, Kind::Sentinels(String::new())),
-            "redis-cluster" => (false, Kind::Cluster),
-            "rediss-cluster" => (true, Kind::Cluster),
+    /// Parses `url`. The error never repeats the address, because it may hold a password.
+    pub(super) fn parse(url: &Secret) -> Result<Self, OpenStoreError> {
+        let (scheme, rest) = url.expose().split_once("://").ok_or_else(|| unusable("its url has no scheme"))?;
+        let (is_tls, mut topology) = match scheme {
+            "redis" => (false, Topology::Single),
+            "rediss" => (true, Topology::Single),
+            "redis-sentinel" => (false, Topology::Sentinels(String::new())),
+            "rediss-sentinel" => (true, Topology::Sentinels(String::new())),
+            "redis-cluster" => (false, Topology::Cluster),
+            "rediss-cluster" => (true, Topology::Cluster),
             _ => {
-                return Err(wrong(
+                return Err(unusable(
                     "the scheme of its url is not redis, redis-sentinel, redis-cluster, or one of these with rediss for TLS",
                 ));
             }
         };
         if rest.contains('#') {
-            return Err(wrong("its url has a '#'; in a password write %23"));
+            return Err(unusable("its url has a '#'; in a password write %23"));
         }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user_info, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
 
-        let mut login = Login::default();
+        let mut credentials = Credentials::default();
         let (username, password) = user_info.split_once(':').unwrap_or((user_info, ""));
-        login.username = some(decoded(username)?);
-        login.password = some(decoded(password)?).map(Secret::new);
+        credentials.username = unless_empty(decoded(username)?);
+        credentials.password = unless_empty(decoded(password)?).map(Secret::new);
 
         let path: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let database = match (&mut kind, path.as_slice()) {
-            (Kind::One | Kind::Cluster, []) => "0",
-            (Kind::One, [database]) => database,
-            (Kind::Sentinels(service), [name]) => {
+        let database = match (&mut topology, path.as_slice()) {
+            (Topology::Single | Topology::Cluster, []) => "0",
+            (Topology::Single, [database]) => database,
+            (Topology::Sentinels(service), [name]) => {
                 *service = decoded(name)?;
                 "0"
             }
-            (Kind::Sentinels(service), [name, database]) => {
+            (Topology::Sentinels(service), [name, database]) => {
                 *service = decoded(name)?;
                 database
             }
-            (Kind::Sentinels(_), []) => {
-                return Err(wrong("its url does not name the service: redis-sentinel://host:port/SERVICE"));
+            (Topology::Sentinels(_), []) => {
+                return Err(unusable("its url does not name the service: redis-sentinel://host:port/SERVICE"));
             }
-            (Kind::Cluster, _) => return Err(wrong("its url has a path; a Cluster has no databases")),
-            _ => return Err(wrong("the path of its url is too long")),
+            (Topology::Cluster, _) => return Err(unusable("its url has a path; a Cluster has no databases")),
+            _ => return Err(unusable("the path of its url is too long")),
         };
-        login.database = database
+        credentials.database = database
             .parse()
             .ok()
             .filter(|number| *number >= 0)
-            .ok_or_else(|| wrong("the database in its url is not a number"))?;
+            .ok_or_else(|| unusable("the database in its url is not a number"))?;
 
-        let port = if matches!(kind, Kind::Sentinels(_)) { SENTINEL_PORT } else { SERVER_PORT };
+        let port = if matches!(topology, Topology::Sentinels(_)) { SENTINEL_PORT } else { SERVER_PORT };
         let hosts = hosts.split(',').map(|host| Host::parse(host, port)).collect::<Option<Vec<_>>>();
-        let hosts = hosts.ok_or_else(|| wrong("its url has no host, or a port that is not a number"))?;
-        if hosts.len() > MOST_HOSTS || (kind == Kind::One && hosts.len() > 1) {
-            return Err(wrong("its url has too many hosts; several are for redis-sentinel and redis-cluster"));
+        let hosts = hosts.ok_or_else(|| unusable("its url has no host, or a port that is not a number"))?;
+        if hosts.len() > MOST_HOSTS || (topology == Topology::Single && hosts.len() > 1) {
+            return Err(unusable("its url has too many hosts; several are for redis-sentinel and redis-cluster"));
         }
 
         let mut address = Self {
-            kind,
+            topology,
             hosts,
             is_tls,
             ca: None,
-            login,
-            sentinel_login: Login::default(),
-            prefix: PREFIX.to_owned(),
-            timeout: TIMEOUT,
+            credentials,
+            sentinel_credentials: Credentials::default(),
+            prefix: DEFAULT_PREFIX.to_owned(),
+            timeout: DEFAULT_TIMEOUT,
         };
         for (name, value) in
             query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
@@ -145,25 +145,27 @@ impl Address {
         Ok(address)
     }
 
-    fn set(&mut self, name: &str, value: String) -> Result<(), OpenError> {
-        let has_sentinels = matches!(self.kind, Kind::Sentinels(_));
+    fn set(&mut self, name: &str, value: String) -> Result<(), OpenStoreError> {
+        let has_sentinels = matches!(self.topology, Topology::Sentinels(_));
         match name {
-            "ca" if self.is_tls => self.ca = some(value).map(PathBuf::from),
-            "ca" => return Err(wrong("its url has a ca but no TLS: write rediss")),
+            "ca" if self.is_tls => self.ca = unless_empty(value).map(PathBuf::from),
+            "ca" => return Err(unusable("its url has a ca but no TLS: write rediss")),
             "prefix" if is_prefix(&value) => self.prefix = value,
             "prefix" => {
-                return Err(wrong("the prefix in its url is not 1 to 64 letters, digits, '-', '_', '.' and ':'"));
+                return Err(unusable("the prefix in its url is not 1 to 64 letters, digits, '-', '_', '.' and ':'"));
             }
             "timeout_ms" => {
                 let millis = value.parse().ok().filter(|millis| (250..=10_000).contains(millis));
                 let millis =
-                    millis.ok_or_else(|| wrong("the timeout_ms in its url is not a number from 250 to 10000"))?;
+                    millis.ok_or_else(|| unusable("the timeout_ms in its url is not a number from 250 to 10000"))?;
                 self.timeout = Duration::from_millis(millis);
             }
-            "sentinel_username" if has_sentinels => self.sentinel_login.username = some(value),
-            "sentinel_password" if has_sentinels => self.sentinel_login.password = some(value).map(Secret::new),
+            "sentinel_username" if has_sentinels => self.sentinel_credentials.username = unless_empty(value),
+            "sentinel_password" if has_sentinels => {
+                self.sentinel_credentials.password = unless_empty(value).map(Secret::new);
+            }
             _ => {
-                return Err(wrong(
+                return Err(unusable(
                     "its url has a parameter that is not ca, prefix, timeout_ms, sentinel_username or sentinel_password",
                 ));
             }
@@ -191,21 +193,21 @@ impl Host {
 }
 
 fn is_prefix(text: &str) -> bool {
-    // No braces: they would decide which node of a Cluster holds a key.
+    // No braces: they are a hash tag, which decides the node of a Cluster that holds a key.
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }
 
-fn decoded(text: &str) -> Result<String, OpenError> {
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| wrong("its url is not UTF-8"))?;
+fn decoded(text: &str) -> Result<String, OpenStoreError> {
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| unusable("its url is not UTF-8"))?;
     Ok(decoded.into_owned())
 }
 
-fn some(text: String) -> Option<String> {
+fn unless_empty(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-pub(super) fn wrong(what: &str) -> OpenError {
-    OpenError::Unusable(format!("redis: {what}"))
+pub(super) fn unusable(why: &str) -> OpenStoreError {
+    OpenStoreError(format!("redis: {why}"))
 }
 
 #[cfg(test)]
@@ -221,33 +223,34 @@ mod tests {
     }
 
     #[test]
-    fn one_server_with_everything_and_with_nothing() {
+    fn the_address_of_one_server_with_every_part_and_with_none() {
         let bare = parsed("redis://localhost").unwrap();
-        assert_eq!((bare.kind, bare.hosts, bare.is_tls), (Kind::One, vec![host("localhost", 6379)], false));
-        assert_eq!((bare.login, bare.prefix.as_str(), bare.ca), (Login::default(), "vestibule", None));
+        assert_eq!((bare.topology, bare.hosts, bare.is_tls), (Topology::Single, vec![host("localhost", 6379)], false));
+        assert_eq!((bare.credentials, bare.prefix.as_str(), bare.ca), (Credentials::default(), "vestibule", None));
         let full = parsed("rediss://gate:p%40ss%23@[::1]:7000/3?ca=/etc/ca.pem&prefix=shop:edge").unwrap();
         assert_eq!((full.hosts, full.is_tls), (vec![host("::1", 7000)], true));
-        let login = Login { username: Some("gate".into()), password: Some(Secret::new("p@ss#")), database: 3 };
-        assert_eq!((full.login, full.prefix.as_str()), (login, "shop:edge"));
+        let credentials =
+            Credentials { username: Some("gate".into()), password: Some(Secret::new("p@ss#")), database: 3 };
+        assert_eq!((full.credentials, full.prefix.as_str()), (credentials, "shop:edge"));
         assert_eq!(full.ca, Some(PathBuf::from("/etc/ca.pem")));
-        assert_eq!(parsed("redis://:only@h").unwrap().login.username, None);
+        assert_eq!(parsed("redis://:only@h").unwrap().credentials.username, None);
     }
 
     #[test]
-    fn sentinels_and_clusters_have_several_hosts() {
+    fn addresses_of_sentinels_and_clusters_have_several_hosts() {
         let behind = parsed("redis-sentinel://u:p@a:1,b,c:3/main/2?sentinel_password=s").unwrap();
-        assert_eq!(behind.kind, Kind::Sentinels("main".into()));
+        assert_eq!(behind.topology, Topology::Sentinels("main".into()));
         assert_eq!(behind.hosts, [host("a", 1), host("b", 26379), host("c", 3)]);
-        assert_eq!((behind.login.database, behind.sentinel_login.password), (2, Some(Secret::new("s"))));
+        assert_eq!((behind.credentials.database, behind.sentinel_credentials.password), (2, Some(Secret::new("s"))));
         let cluster = parsed("rediss-cluster://a:1,b/").unwrap();
         assert_eq!(
-            (cluster.kind, cluster.hosts, cluster.is_tls),
-            (Kind::Cluster, vec![host("a", 1), host("b", 6379)], true)
+            (cluster.topology, cluster.hosts, cluster.is_tls),
+            (Topology::Cluster, vec![host("a", 1), host("b", 6379)], true)
         );
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_without_repeating_the_password() {
+    fn an_address_that_cannot_be_used_is_refused_without_repeating_the_password() {
         for url in [
             "hunter2",
             "http://:hunter2@h",
@@ -268,8 +271,8 @@ mod tests {
             "redis-cluster://:hunter2@h/0",
             "redis://:hunter2%ff@h",
         ] {
-            let complaint = parsed(url).unwrap_err();
-            assert!(complaint.contains("redis: ") && !complaint.contains("hunter2"), "{url}: {complaint}");
+            let error = parsed(url).unwrap_err();
+            assert!(error.contains("redis: ") && !error.contains("hunter2"), "{url}: {error}");
         }
     }
 }

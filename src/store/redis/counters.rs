@@ -1,31 +1,34 @@
 //! Limits in Redis.
 //!
-//! Each key is a hash slot of its own in a Cluster, so several quotas are not one step: they are spent one after the other, and where a later one is used up, the earlier
-//! ones are given back. Each of these steps keeps its own quota, and in between a count is only ever too high: at worst somebody else is refused for a moment, or, where the
-//! giving back is lost, one fewer is admitted in that window. Never one more.
+//! Each key may be on another node of a Cluster, so several quotas are not one step. They are spent one after the
+//! other; if a later one is used up, the earlier ones are refunded. Each step keeps its own quota, and in between a
+//! count is only ever too high. At worst another caller is refused for a moment, or, if the refund is lost, one fewer
+//! is admitted in that window. Never one more.
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::time::Instant;
 
 use super::{
-    RedisStore, Shared, millis,
-    reply::other_than_expected,
+    instance::Instance,
     script::{Call, REFUND, SPEND},
-    time_to_live,
+    store::RedisStore,
 };
 use crate::{
     clock::Timestamp,
-    store::{Counters, Quota, Spent, StoreError},
+    store::{
+        contract::{Counters, Quota, Spent, StoreError},
+        words::{Answer as _, unknown},
+    },
 };
 
 impl Counters for RedisStore {
     fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
         async move {
-            let deadline = self.shared.deadline();
-            self.shared.saw(now);
+            let deadline = self.instance.deadline();
+            self.instance.local.note_time(now);
             for (which, quota) in quotas.iter().enumerate() {
-                let Some(again_at) = spend(&self.shared, quota, now, deadline).await? else { continue };
-                if let Err(error) = refund(&self.shared, &quotas[..which], now, deadline).await {
+                let Some(again_at) = spend(&self.instance, quota, now, deadline).await? else { continue };
+                if let Err(error) = refund(&self.instance, &quotas[..which], now, deadline).await {
                     tracing::warn!(%error, "what was counted for a request that was refused was not given back");
                 }
                 return Ok(Spent::Over { which, again_at });
@@ -36,36 +39,34 @@ impl Counters for RedisStore {
     }
 
     fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        async move { refund(&self.shared, &quotas, now, self.shared.deadline()).await }.boxed()
+        async move { refund(&self.instance, &quotas, now, self.instance.deadline()).await }.boxed()
     }
 }
 
-/// `None` where one more was within the quota.
+/// `None` if one more was within the quota.
 async fn spend(
-    shared: &Shared,
+    instance: &Instance,
     quota: &Quota,
     now: Timestamp,
     deadline: Instant,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let call = Call::new(&SPEND, shared.keys.count(quota.key))
-        .number(super::span(quota.window).max(1))
+    let call = Call::new(&SPEND, instance.keys.count(quota.key))
+        .number(quota.millis())
         .number(quota.most)
-        .number(millis(now))
-        .number(time_to_live(quota.forgotten_at(now), now));
-    let mut reply = shared.ask_by(&call, deadline).await?;
-    match reply.word()?.as_str() {
+        .moment(now)
+        .time_to_live(quota.forgotten_at(now), now);
+    let mut answer = instance.ask_by(&call, deadline).await?;
+    match answer.word()?.as_str() {
         "within" => Ok(None),
-        "over" => reply.moment().map(Some),
-        _ => Err(other_than_expected()),
+        "over" => answer.moment().map(Some),
+        word => Err(unknown(word)),
     }
 }
 
-async fn refund(shared: &Shared, quotas: &[Quota], now: Timestamp, deadline: Instant) -> Result<(), StoreError> {
+async fn refund(instance: &Instance, quotas: &[Quota], now: Timestamp, deadline: Instant) -> Result<(), StoreError> {
     for quota in quotas {
-        let call = Call::new(&REFUND, shared.keys.count(quota.key))
-            .number(super::span(quota.window).max(1))
-            .number(millis(now));
-        shared.ask_by(&call, deadline).await?;
+        let call = Call::new(&REFUND, instance.keys.count(quota.key)).number(quota.millis()).moment(now);
+        instance.ask_by(&call, deadline).await?;
     }
     Ok(())
 }

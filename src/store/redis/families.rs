@@ -6,14 +6,15 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use super::{
-    RedisStore, millis,
-    reply::other_than_expected,
     script::{ADVANCE_FAMILY, BEGIN_FAMILY, Call, END_FAMILY},
-    span, time_to_live,
+    store::RedisStore,
 };
 use crate::{
     clock::Timestamp,
-    store::{Advanced, Families, FamilyId, Generation, StoreError},
+    store::{
+        contract::{Advanced, Families, FamilyId, Generation, StoreError, families::LAST_GENERATION},
+        words,
+    },
 };
 
 impl Families for RedisStore {
@@ -24,12 +25,12 @@ impl Families for RedisStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        let call = Call::new(&BEGIN_FAMILY, self.shared.keys.family(family))
+        let call = Call::new(&BEGIN_FAMILY, self.instance.keys.family(family))
             .arg(record)
-            .number(millis(until))
-            .number(millis(now))
-            .number(time_to_live(until, now));
-        async move { self.shared.ask_at(&call, now).await.map(drop) }.boxed()
+            .moment(until)
+            .moment(now)
+            .time_to_live(until, now);
+        async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
     }
 
     fn advance(
@@ -40,26 +41,18 @@ impl Families for RedisStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Advanced, StoreError>> {
-        let call = Call::new(&ADVANCE_FAMILY, self.shared.keys.family(family))
+        let call = Call::new(&ADVANCE_FAMILY, self.instance.keys.family(family))
             .number(shown)
-            .number(span(grace))
-            .number(millis(until))
-            .number(millis(now))
-            .number(time_to_live(until, now));
-        async move {
-            let mut reply = self.shared.ask_at(&call, now).await?;
-            match reply.word()?.as_str() {
-                "to" => Ok(Advanced::To { generation: reply.number()?, record: reply.bytes()? }),
-                "reused" => Ok(Advanced::Reused),
-                "unknown" => Ok(Advanced::Unknown),
-                _ => Err(other_than_expected()),
-            }
-        }
-        .boxed()
+            .span(grace)
+            .moment(until)
+            .moment(now)
+            .time_to_live(until, now)
+            .number(LAST_GENERATION);
+        async move { words::advanced(&mut self.instance.ask_at(&call, now).await?) }.boxed()
     }
 
     fn end_family(&self, family: FamilyId, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        let call = Call::new(&END_FAMILY, self.shared.keys.family(family));
-        async move { self.shared.ask_at(&call, now).await.map(drop) }.boxed()
+        let call = Call::new(&END_FAMILY, self.instance.keys.family(family));
+        async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
     }
 }

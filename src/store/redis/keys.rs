@@ -1,10 +1,11 @@
-//! The names of keys. A script touches one key: that is one step on one node of a Cluster, also while the key moves to another.
+//! The names of keys. A script touches one key, so it is one step on one node of a Cluster, also while the key is moved
+//! to another node.
 
 use std::fmt::Write as _;
 
-use crate::store::{Digest, FamilyId, Sid};
+use crate::store::contract::{Digest, FamilyId, Sid};
 
-/// Key names, all beginning with one word.
+/// Key names that begin with the same prefix.
 pub(super) struct Keys {
     prefix: String,
 }
@@ -19,12 +20,12 @@ impl Keys {
         self.named("session", &sid.0)
     }
 
-    /// The sessions that have ended.
+    /// The list of the sessions that have ended.
     pub(super) fn endings(&self) -> String {
         format!("{}:endings", self.prefix)
     }
 
-    /// A thing that is used once.
+    /// A key that can be taken once.
     pub(super) fn once(&self, key: Digest) -> String {
         self.named("once", &key.0)
     }
@@ -34,7 +35,7 @@ impl Keys {
         self.named("codes", &address.0)
     }
 
-    /// What is counted against a quota.
+    /// The count of a quota.
     pub(super) fn count(&self, key: Digest) -> String {
         self.named("count", &key.0)
     }
@@ -44,12 +45,12 @@ impl Keys {
         self.named("family", &family.0)
     }
 
-    /// What a probe writes.
+    /// The key that a probe writes.
     pub(super) fn probe(&self) -> String {
         format!("{}:probe", self.prefix)
     }
 
-    /// Where news is published.
+    /// The channel on which messages are published.
     pub(super) fn channel(&self) -> String {
         format!("{}:news", self.prefix)
     }
@@ -59,9 +60,10 @@ impl Keys {
     }
 }
 
+/// `bytes` in lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

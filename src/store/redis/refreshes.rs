@@ -1,4 +1,4 @@
-//! Leases, results and endings in Redis.
+//! Leases, results and ended sessions in Redis.
 
 use std::time::Duration;
 
@@ -7,18 +7,23 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::broadcast;
 
 use super::{
-    RedisStore, millis, news,
-    reply::{Reply, other_than_expected},
-    script::{ACKNOWLEDGE, Call, END, LEASE, RENEW, RESULT, SETTLE},
-    time_to_live,
+    message::Message,
+    script::{ACKNOWLEDGE, Call, LEASE, RENEW, RESULT, SETTLE},
+    store::RedisStore,
 };
 use crate::{
     clock::Timestamp,
-    store::{Digest, Generation, Lease, Refreshes, Settled, Sid, StoreError, StoredResult},
+    store::{
+        contract::{
+            Digest, Generation, Lease, Refreshes, Settled, Sid, StoreError, StoredResult,
+            refreshes::{MOST_LEASES, MOST_RESULTS},
+        },
+        words::{self, Answer as _, unknown},
+    },
 };
 
-/// Results of one session: an unseen chain longer than this loses its oldest links.
-const MOST_RESULTS: i64 = 16;
+/// Fields of a session's record above which leases that ran out are removed: one for each lease, two for each result.
+const MOST_FIELDS: u16 = MOST_LEASES + 2 * MOST_RESULTS;
 
 impl Refreshes for RedisStore {
     fn lease(
@@ -29,24 +34,15 @@ impl Refreshes for RedisStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
-        let call = Call::new(&LEASE, self.shared.keys.session(sid))
+        let call = Call::new(&LEASE, self.instance.keys.session(sid))
             .arg(rt.0)
             .number(known)
-            .number(millis(until))
-            .number(millis(now))
-            .number(self.shared.fresh_number(now))
-            .number(time_to_live(until, now));
-        async move {
-            let mut reply = self.shared.ask_at(&call, now).await?;
-            match reply.word()?.as_str() {
-                "granted" => Ok(Lease::Granted(reply.number()?)),
-                "held" => Ok(Lease::Held(reply.moment()?)),
-                "result" => Ok(Lease::Result(stored_result(&mut reply)?)),
-                "ended" => Ok(Lease::Ended),
-                _ => Err(other_than_expected()),
-            }
-        }
-        .boxed()
+            .moment(until)
+            .moment(now)
+            .number(self.instance.fresh_number(now))
+            .time_to_live(until, now)
+            .number(MOST_FIELDS);
+        async move { words::lease(&mut self.instance.ask_at(&call, now).await?) }.boxed()
     }
 
     fn renew(
@@ -57,12 +53,12 @@ impl Refreshes for RedisStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let call = Call::new(&RENEW, self.shared.keys.session(sid))
+        let call = Call::new(&RENEW, self.instance.keys.session(sid))
             .arg(rt.0)
             .arg(fence.to_string())
-            .number(millis(until))
-            .number(time_to_live(until, now));
-        async move { Ok(self.shared.ask_at(&call, now).await?.word()? == "held") }.boxed()
+            .moment(until)
+            .time_to_live(until, now);
+        async move { Ok(self.instance.ask_at(&call, now).await?.word()? == "held") }.boxed()
     }
 
     fn settle(
@@ -74,29 +70,24 @@ impl Refreshes for RedisStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Settled, StoreError>> {
-        let mut call = Call::new(&SETTLE, self.shared.keys.session(sid))
+        let mut call = Call::new(&SETTLE, self.instance.keys.session(sid))
             .arg(rt.0)
             .arg(fence.to_string())
-            .number(millis(now))
-            .arg(self.shared.keys.channel())
-            .arg(news::settled(sid));
+            .moment(now)
+            .arg(self.instance.keys.channel())
+            .arg(Message::Settled(sid).encode());
         if let Some((generation, sealed)) = result {
             call = call
                 .number(MOST_RESULTS)
                 .number(generation)
-                .number(millis(keep_until))
+                .moment(keep_until)
                 .arg(sealed)
-                .number(time_to_live(keep_until, now));
+                .time_to_live(keep_until, now);
         }
         async move {
-            let settled = match self.shared.ask_at(&call, now).await?.word()?.as_str() {
-                "stored" => Settled::Stored,
-                "ended" => Settled::Ended,
-                "lost" => Settled::Lost,
-                _ => return Err(other_than_expected()),
-            };
+            let settled = words::settled(&mut self.instance.ask_at(&call, now).await?)?;
             if settled == Settled::Stored {
-                self.shared.wakes.wake(sid);
+                self.instance.local.waiters.wake(sid);
             }
             Ok(settled)
         }
@@ -104,13 +95,13 @@ impl Refreshes for RedisStore {
     }
 
     fn result(&self, sid: Sid, rt: Digest, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredResult>, StoreError>> {
-        let call = Call::new(&RESULT, self.shared.keys.session(sid)).arg(rt.0).number(millis(now));
+        let call = Call::new(&RESULT, self.instance.keys.session(sid)).arg(rt.0).moment(now);
         async move {
-            let mut reply = self.shared.ask_at(&call, now).await?;
-            match reply.word()?.as_str() {
-                "result" => stored_result(&mut reply).map(Some),
+            let mut answer = self.instance.ask_at(&call, now).await?;
+            match answer.word()?.as_str() {
+                "result" => words::stored_result(&mut answer).map(Some),
                 "none" => Ok(None),
-                _ => Err(other_than_expected()),
+                word => Err(unknown(word)),
             }
         }
         .boxed()
@@ -123,17 +114,17 @@ impl Refreshes for RedisStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        let call = Call::new(&ACKNOWLEDGE, self.shared.keys.session(sid)).number(generation).number(millis(keep_until));
-        async move { self.shared.ask_at(&call, now).await.map(drop) }.boxed()
+        let call = Call::new(&ACKNOWLEDGE, self.instance.keys.session(sid)).number(generation).moment(keep_until);
+        async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
     }
 
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        // Here it has ended whether or not the store can be told just now.
-        self.shared.learn_ending(sid, until);
+        // On this instance it has ended even if the store cannot be told.
+        self.instance.note_end(sid, until);
         async move {
-            let ended = self.shared.say_ending(sid, until, now).await;
+            let ended = self.instance.end(sid, until, now).await;
             if ended.is_err() {
-                self.shared.say_later(sid, until);
+                self.instance.announce_later(sid, until);
             }
             ended
         }
@@ -141,32 +132,15 @@ impl Refreshes for RedisStore {
     }
 
     fn wait(&self, sid: Sid, at_most: Duration) -> BoxFuture<'_, ()> {
-        self.shared.wakes.wait(sid, at_most)
+        self.instance.local.waiters.wait(sid, at_most)
     }
 
     fn has_ended(&self, sid: Sid, now: Timestamp) -> bool {
-        self.shared.saw(now);
-        self.shared.endings.has(sid, now)
+        self.instance.local.note_time(now);
+        self.instance.local.ended.has(sid, now)
     }
 
     fn endings(&self) -> broadcast::Receiver<Sid> {
-        self.shared.endings.watch()
+        self.instance.local.ended.subscribe()
     }
-}
-
-impl super::Shared {
-    /// Ends the session in its own record first: from there on no result is stored and no lease granted, wherever it is asked for. The list that tells the others is
-    /// elsewhere in a Cluster, so that is a step of its own.
-    pub(super) async fn say_ending(&self, sid: Sid, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-        let deadline = self.deadline();
-        let end = Call::new(&END, self.keys.session(sid)).number(millis(until)).number(time_to_live(until, now));
-        self.saw(now);
-        self.ask_by(&end, deadline).await?;
-        self.ask_by(&news::announce(self, sid, until, now), deadline).await?;
-        Ok(())
-    }
-}
-
-fn stored_result(reply: &mut Reply) -> Result<StoredResult, StoreError> {
-    Ok(StoredResult { generation: reply.number()?, stored_at: reply.moment()?, sealed: reply.bytes()? })
 }

@@ -1,10 +1,19 @@
 //! The scripts: each is one atomic step on one key, sent by its SHA-1 and in full to a server that does not know it.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
-use redis::{Cmd, Script as Hashed};
+use redis::Cmd;
 
-/// One script.
+use crate::{clock::Timestamp, store::contract::refreshes::LAPSED_LEASE_KEPT};
+
+/// Redis keeps a key for this long after what is in it became invalid: a lease that ran out can still be settled.
+const KEPT_LONGER: Duration = LAPSED_LEASE_KEPT;
+/// Redis keeps no key for longer than this many milliseconds: 10 years.
+const LONGEST_TIME_TO_LIVE: i64 = 10 * 366 * 86_400_000;
+/// Numbers beyond this one are not exact in a script: Lua computes with doubles. Also the last moment, in milliseconds.
+const LARGEST_EXACT: i64 = 1 << 52;
+
+/// A script, and its SHA-1.
 pub(super) struct Script {
     body: &'static str,
     sha: LazyLock<String>,
@@ -14,7 +23,9 @@ macro_rules! scripts {
     ($($name:ident $file:literal)*) => {$(
         pub(super) static $name: Script = Script {
             body: include_str!(concat!("lua/", $file, ".lua")),
-            sha: LazyLock::new(|| Hashed::new(include_str!(concat!("lua/", $file, ".lua"))).get_hash().to_owned()),
+            sha: LazyLock::new(|| {
+                redis::Script::new(include_str!(concat!("lua/", $file, ".lua"))).get_hash().to_owned()
+            }),
         };
     )*};
 }
@@ -50,7 +61,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Runs `script` on `key`.
+    /// Runs `script` on `key`; its arguments follow in their order.
     pub(super) fn new(script: &'static Script, key: String) -> Self {
         Self { script, key, args: Vec::new() }
     }
@@ -64,17 +75,33 @@ impl Call {
         self.arg(number.into().to_string())
     }
 
+    /// A moment, in milliseconds.
+    pub(super) fn moment(self, moment: Timestamp) -> Self {
+        self.number(exact(moment))
+    }
+
+    /// A span, in milliseconds.
+    pub(super) fn span(self, span: Duration) -> Self {
+        self.number(i64::try_from(span.as_millis()).unwrap_or(LARGEST_EXACT).min(LARGEST_EXACT))
+    }
+
+    /// For how long Redis keeps what is valid until `until`, in milliseconds.
+    pub(super) fn time_to_live(self, until: Timestamp, now: Timestamp) -> Self {
+        let kept = (until.since(now) + KEPT_LONGER).as_millis();
+        self.number(i64::try_from(kept).unwrap_or(LONGEST_TIME_TO_LIVE).min(LONGEST_TIME_TO_LIVE))
+    }
+
     /// The hash slot of its key.
     pub(super) fn slot(&self) -> u16 {
         slot(self.key.as_bytes())
     }
 
-    /// By the script's digest.
+    /// The command that names the script by its SHA-1.
     pub(super) fn by_sha(&self) -> Cmd {
         self.command("EVALSHA", &self.script.sha)
     }
 
-    /// With the script itself.
+    /// The command that holds the script.
     pub(super) fn in_full(&self) -> Cmd {
         self.command("EVAL", self.script.body)
     }
@@ -89,9 +116,21 @@ impl Call {
     }
 }
 
-/// Redis Cluster specification, "Key distribution model". Our keys have no braces, so there is no hash tag to look for.
+/// The slot of a key (Redis Cluster specification, "Key distribution model"). Our keys have no braces, so there is no
+/// hash tag.
 fn slot(key: &[u8]) -> u16 {
     crc16(key) % 16384
+}
+
+/// `moment` in milliseconds, as far as scripts compute exactly.
+pub(super) fn exact(moment: Timestamp) -> i64 {
+    moment.as_millis().clamp(-LARGEST_EXACT, LARGEST_EXACT)
+}
+
+/// A number for a fence or a claim that no other call of this instance was given: 42 bits of time in milliseconds, then
+/// 10 bits of `count`. It stays exact in a script.
+pub(super) fn dated_number(now: Timestamp, count: u64) -> i64 {
+    (now.as_millis().clamp(0, LARGEST_EXACT >> 10) << 10) | i64::try_from(count % 1024).unwrap_or_default()
 }
 
 /// CRC-16/XMODEM.
@@ -109,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_the_slot_that_a_cluster_says() {
+    fn a_key_has_the_slot_that_cluster_keyslot_answers() {
         // The specification's check value, and what CLUSTER KEYSLOT answers.
         assert_eq!(crc16(b"123456789"), 0x31C3);
         assert_eq!(slot(b"foo"), 12182);

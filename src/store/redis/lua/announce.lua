@@ -1,8 +1,9 @@
--- Tells every instance that a session has ended. KEYS: endings. ARGV: sid, until, forgotten, time to live, channel, news.
--- The members are a sid's 16 bytes and the time until which it is remembered, scored by their number; one more, 'number', has the newest.
+-- Tells every instance that a session has ended. KEYS: endings. ARGV: sid, until, forgotten, time to live, channel,
+-- message. A member is the 16 bytes of a sid and the time until which its end is remembered; its score is its number.
+-- The score of the member 'number' is the newest number.
 local key = KEYS[1]
 redis.call('ZADD', key, redis.call('ZINCRBY', key, 1, 'number'), ARGV[1] .. ARGV[2])
--- A few at random: whatever is past its time goes sooner or later, and more goes than comes.
+-- Looks at 20 random members and removes those that are past their time: more can be removed than are added.
 for _, member in ipairs(redis.call('ZRANDMEMBER', key, 20)) do
   if member ~= 'number' and tonumber(string.sub(member, 17)) <= tonumber(ARGV[3]) then redis.call('ZREM', key, member) end
 end

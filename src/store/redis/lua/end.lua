@@ -1,4 +1,4 @@
--- Ends a session where its record is. KEYS: session. ARGV: until, time to live.
+-- Ends a session in its record. KEYS: session. ARGV: until, time to live.
 local before = redis.call('HGET', KEYS[1], 'ended')
 local live = math.max(redis.call('PTTL', KEYS[1]), tonumber(ARGV[2]))
 local ended = ARGV[1]

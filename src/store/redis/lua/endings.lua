@@ -1,4 +1,4 @@
--- The sessions that ended after a number, in their order. KEYS: endings. ARGV: after, limit.
+-- The ended sessions with numbers above a number, in their order. KEYS: endings. ARGV: after, limit.
 local reply = { 'endings', redis.call('ZSCORE', KEYS[1], 'number') or '0' }
 local found = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
 for i = 1, #found, 2 do

@@ -1,5 +1,6 @@
--- Takes the right to refresh. KEYS: session. ARGV: rt, known, until, now, fence, time to live.
--- A session's fields: ended (until), last (fence), L<rt> (fence, until), R<rt> (generation, keep until, stored at, fence), S<rt> (sealed).
+-- Leases a refresh token. KEYS: session. ARGV: rt, known, until, now, fence, time to live, most fields. A session's
+-- fields: ended (until), last (fence), L<rt> (fence, until), R<rt> (generation, keep until, stored at, fence), S<rt>
+-- (sealed).
 local key, rt, now = KEYS[1], ARGV[1], tonumber(ARGV[4])
 local ended = redis.call('HGET', key, 'ended')
 if ended and tonumber(ended) > now then return { 'ended' } end
@@ -18,8 +19,8 @@ if held then
   if tonumber(held_until) > now then return { 'held', held_until } end
 end
 
--- Leases that nobody settled; a session has no more than a few.
-if redis.call('HLEN', key) > 48 then
+-- Remove leases that ran out and that nobody settled.
+if redis.call('HLEN', key) > tonumber(ARGV[7]) then
   for _, field in ipairs(redis.call('HKEYS', key)) do
     if string.sub(field, 1, 1) == 'L' and tonumber(string.match(redis.call('HGET', key, field), ' (%-?%d+)$')) <= now then
       redis.call('HDEL', key, field)
@@ -27,7 +28,7 @@ if redis.call('HLEN', key) > 48 then
   end
 end
 
--- Above every fence of this session, also where the record was lost: the caller's number begins with the time.
+-- Above every fence of this session, also if the record was lost: the caller's number begins with the time.
 local last = tonumber(redis.call('HGET', key, 'last') or '0')
 local fence = string.format('%.0f', math.max(last + 1, tonumber(ARGV[5])))
 redis.call('HSET', key, 'L' .. rt, fence .. ' ' .. ARGV[3], 'last', fence)

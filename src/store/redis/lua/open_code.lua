@@ -1,7 +1,6 @@
--- Keeps a code. KEYS: address.
--- ARGV: browser, mac, sealed, facts, expires, cooldown, most live, now, cool until, time to live.
--- An address's fields: sent (at, cool until), and for each browser <browser>:mac, :sealed, :facts and
--- :state: expires, tries, times sent again, claim, claimed until ('-' for no claim), exhausted (0 or 1).
+-- Stores a code. KEYS: address. ARGV: browser, mac, sealed, facts, expires, cooldown, most live, now, cool until, time
+-- to live. An address's fields: sent (at, cool until), and for each browser <browser>:mac, :sealed, :facts and :state:
+-- expires, tries, times sent again, claim, claimed until ('-' for no claim), exhausted (0 or 1).
 local key, browser, now = KEYS[1], ARGV[1], tonumber(ARGV[8])
 local others, first = 0, nil
 for _, field in ipairs(redis.call('HKEYS', key)) do
@@ -10,7 +9,7 @@ for _, field in ipairs(redis.call('HKEYS', key)) do
     local state = redis.call('HGET', key, field)
     local expires, claimed, exhausted = string.match(state, '^(%-?%d+) %d+ %d+ %d+ (%S+) (%d)$')
     if tonumber(expires) <= now or exhausted == '1' then
-      -- A claim may outlive its code.
+      -- A claim can outlive its code.
       if claimed == '-' or tonumber(claimed) <= now then
         redis.call('HDEL', key, field, other .. ':mac', other .. ':sealed', other .. ':facts')
       end

@@ -1,4 +1,4 @@
--- Whether it can be written to and published at. KEYS: probe. ARGV: channel.
-redis.call('SET', KEYS[1], '1', 'PX', 60000)
+-- Checks that the server takes writes and publishes. KEYS: probe. ARGV: channel, time to live.
+redis.call('SET', KEYS[1], '1', 'PX', ARGV[2])
 redis.call('PUBLISH', ARGV[1], 'p')
 return { 'done' }

@@ -1,4 +1,4 @@
--- Holds a lease longer. KEYS: session. ARGV: rt, fence, until, time to live.
+-- Prolongs a lease. KEYS: session. ARGV: rt, fence, until, time to live.
 local held = redis.call('HGET', KEYS[1], 'L' .. ARGV[1])
 if not held or string.match(held, '^%d+') ~= ARGV[2] then return { 'lost' } end
 redis.call('HSET', KEYS[1], 'L' .. ARGV[1], ARGV[2] .. ' ' .. ARGV[3])

@@ -1,4 +1,4 @@
--- The live code of a browser, to be sent once more. KEYS: address. ARGV: browser, most, now.
+-- The live code of a browser, to be sent again. KEYS: address. ARGV: browser, most, now.
 local field = ARGV[1] .. ':state'
 local state = redis.call('HGET', KEYS[1], field)
 if not state then return { 'none' } end

@@ -1,5 +1,5 @@
--- Counts one more, or says when there is room. KEYS: count. ARGV: window length, most, now, time to live.
--- The formula of quota.rs. Numbers are doubles: exact while most × length stays below 2^53.
+-- Counts one more, or answers when the quota admits one more. KEYS: count. ARGV: window length, most, now, time to
+-- live. The formula of contract/quota.rs. Numbers are doubles: exact while most × length stays below 2^53.
 local length, most, now = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local window = math.floor(now / length)
 local current, previous = 0, 0
@@ -13,7 +13,7 @@ if counted then
   elseif window > counted_window then
     current, previous = 0, 0
   elseif window < counted_window then
-    -- An instance whose clock is behind must not wipe out what one ahead of it counted.
+    -- An instance whose clock is behind must not overwrite the count of one that is ahead.
     window = counted_window
     now = window * length
   end

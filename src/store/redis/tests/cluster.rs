@@ -1,8 +1,8 @@
-//! The contract in a Cluster, and what happens as its slots move.
+//! The contract in a Cluster, and calls while its slots move.
 
 use super::{
     faults::comes_back,
-    testing::{Nodes, shared_cluster_url, store, until},
+    real_servers::{Nodes, shared_cluster_url, store, until},
 };
 use crate::{
     clock::Timestamp,
@@ -42,12 +42,12 @@ async fn lease(store: &Store, rt: u8) -> Lease {
     store.refreshes.lease(SID, Digest([rt; 32]), 0, at(60), at(0)).await.unwrap()
 }
 
-/// The slot of the session's keys, the index of the node that has it, and that of another.
+/// The slot of the session's key, the index of the node that has it, and the index of another node.
 fn whereabouts(nodes: &Nodes) -> (u16, usize, usize) {
     let key = Keys::new("vestibule".to_owned()).session(SID);
     let slot = Call::new(&PROBE, key.clone()).slot();
-    assert_eq!(nodes.0[0].says::<u16>(&format!("CLUSTER KEYSLOT {key}")), slot);
-    let owner = (0..3).find(|node| nodes.0[*node].says::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")) > 0).unwrap();
+    assert_eq!(nodes.0[0].run::<u16>(&format!("CLUSTER KEYSLOT {key}")), slot);
+    let owner = (0..3).find(|node| nodes.0[*node].run::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")) > 0).unwrap();
     (slot, owner, (owner + 1) % 3)
 }
 
@@ -57,25 +57,25 @@ async fn calls_follow_a_slot_as_it_moves_to_another_node() {
     let store = store(&nodes.url());
     assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));
     let (slot, from, to) = whereabouts(&nodes);
-    let id = |node: usize| nodes.0[node].says::<String>("CLUSTER MYID");
+    let id = |node: usize| nodes.0[node].run::<String>("CLUSTER MYID");
 
-    let _: () = nodes.0[to].says(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from)));
-    let _: () = nodes.0[from].says(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(to)));
-    for key in nodes.0[from].says::<Vec<String>>(&format!("CLUSTER GETKEYSINSLOT {slot} 100")) {
-        let _: () = nodes.0[from].says(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", nodes.0[to].port));
+    let _: () = nodes.0[to].run(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from)));
+    let _: () = nodes.0[from].run(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(to)));
+    for key in nodes.0[from].run::<Vec<String>>(&format!("CLUSTER GETKEYSINSLOT {slot} 100")) {
+        let _: () = nodes.0[from].run(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", nodes.0[to].port));
     }
-    // The old owner sends those who ask for what it no longer has to the new one.
+    // The old owner redirects calls for keys that it no longer has to the new one.
     assert!(matches!(lease(&store, 1).await, Lease::Held(_)));
     assert!(matches!(lease(&store, 2).await, Lease::Granted(_)));
     for node in [to, from] {
-        let _: () = nodes.0[node].says(&format!("CLUSTER SETSLOT {slot} NODE {}", id(to)));
+        let _: () = nodes.0[node].run(&format!("CLUSTER SETSLOT {slot} NODE {}", id(to)));
     }
     assert!(matches!(lease(&store, 2).await, Lease::Held(_)));
     assert!(matches!(lease(&store, 3).await, Lease::Granted(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_away_takes_only_its_own_sessions_along_and_comes_back() {
+async fn while_a_node_is_down_only_calls_for_its_keys_fail() {
     let mut nodes = Nodes::start();
     let url = nodes.url().replace("5000", "500");
     let store = store(&url);
@@ -88,10 +88,10 @@ async fn a_node_that_is_away_takes_only_its_own_sessions_along_and_comes_back() 
         answered += usize::from(store.one_time.take(Digest([key; 32]), at(60), at(0)).await.is_ok());
     }
     assert!((1..30).contains(&answered), "{answered}");
-    // Its part of the map is on its disk.
+    // It reads its slots from its disk.
     nodes.0[owner].restart();
     until("the node is back among the others", || {
-        nodes.0.iter().all(|node| node.says::<String>("CLUSTER INFO").contains("cluster_state:ok"))
+        nodes.0.iter().all(|node| node.run::<String>("CLUSTER INFO").contains("cluster_state:ok"))
     });
     comes_back(&store).await;
     assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));

@@ -1,22 +1,24 @@
-//! Servers that are away, silent, full, foreign, or no longer what they were.
+//! Servers that are down, silent, full, not trusted, or no longer masters.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::{net::TcpListener, runtime::Handle};
 
-use super::testing::{Server, certificate, store};
+use super::real_servers::{Server, certificate, store};
 use crate::{
     channel::Channel,
     clock::Timestamp,
-    secret::Secret,
-    store::{CodeFacts, Digest, FamilyId, Lease, NewCode, Quota, RedisStore, Settled, Sid, Spent, Store, StoreError},
+    secret::{Random, Secret},
+    store::{
+        CodeFacts, Digest, FamilyId, Lease, NewCode, Quota, Settled, Sid, Spent, Store, StoreError, redis::RedisStore,
+    },
 };
 
 const SID: Sid = Sid([1; 16]);
 const KEY: Digest = Digest([2; 32]);
-/// How long a server that is there again may stay unfound.
-const FOUND: Duration = Duration::from_secs(20);
+/// How long it may take until a server that is up again is found.
+const FOUND_WITHIN: Duration = Duration::from_secs(20);
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_700_000_000 + secs)
@@ -29,10 +31,10 @@ pub(super) async fn comes_back(store: &Store) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(FOUND, probing).await.expect("it comes back");
+    tokio::time::timeout(FOUND_WITHIN, probing).await.expect("it comes back");
 }
 
-/// What every method answers.
+/// The answer of every method.
 async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
     let code = NewCode {
         address: KEY,
@@ -55,7 +57,7 @@ async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
         store.one_time.take(KEY, at(60), at(0)).await.map(drop),
         store.one_time.give_back(KEY, at(0)).await,
         store.codes.open(code, Duration::ZERO, 1, at(0)).await.map(drop),
-        store.codes.again(KEY, KEY, 1, at(0)).await.map(drop),
+        store.codes.resend(KEY, KEY, 1, at(0)).await.map(drop),
         store.codes.try_code(KEY, KEY, KEY, 1, at(60), at(0)).await.map(drop),
         store.codes.settle_code(KEY, KEY, 1, true, at(0)).await.map(drop),
         store.counters.spend(vec![quota, quota], at(0)).await.map(drop),
@@ -67,12 +69,12 @@ async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
     ]
 }
 
-async fn assert_away(store: &Store) {
+async fn assert_unavailable(store: &Store) {
     for (number, answer) in every_answer(store).await.into_iter().enumerate() {
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "method {number}: {answer:?}");
     }
     assert_eq!(store.health.is_reachable(), Some(false));
-    // Known here, whether or not anybody else can be told.
+    // Known on this instance even if the others cannot be told.
     assert!(store.refreshes.has_ended(SID, at(1)));
 }
 
@@ -83,7 +85,7 @@ async fn a_server_that_is_killed_makes_every_call_unavailable_until_it_is_back()
     store.health.probe().await.unwrap();
     assert_eq!(store.health.is_reachable(), Some(true));
     server.kill();
-    assert_away(&store).await;
+    assert_unavailable(&store).await;
     server.restart();
     comes_back(&store).await;
     assert_eq!(store.health.is_reachable(), Some(true));
@@ -100,7 +102,7 @@ async fn a_server_that_accepts_and_says_nothing_makes_every_call_unavailable() {
             held.push(connection);
         }
     });
-    assert_away(&store(&url)).await;
+    assert_unavailable(&store(&url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,55 +112,55 @@ async fn a_server_that_falls_silent_makes_every_call_unavailable_until_it_speaks
     store.health.probe().await.unwrap();
     let pid = server.pid();
     server.signal("-STOP", &pid);
-    assert_away(&store).await;
+    assert_unavailable(&store).await;
     server.signal("-CONT", &pid);
     comes_back(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_is_no_store() {
+async fn a_replica_makes_calls_unavailable_until_it_is_a_master() {
     let server = Server::start(&[]);
     let store = store(&server.url().replace("5000", "300"));
     store.health.probe().await.unwrap();
-    let _: () = server.says("REPLICAOF 127.0.0.1 1");
+    let _: () = server.run("REPLICAOF 127.0.0.1 1");
     assert!(matches!(store.one_time.take(KEY, at(60), at(0)).await, Err(StoreError::Unavailable(_))));
-    let _: () = server.says("REPLICAOF NO ONE");
+    let _: () = server.run("REPLICAOF NO ONE");
     comes_back(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_forgot_the_scripts_is_told_them_again() {
+async fn a_server_that_lost_the_scripts_is_sent_them_again() {
     let server = Server::start(&[]);
     let store = store(&server.url());
     assert!(store.one_time.take(KEY, at(60), at(0)).await.unwrap());
-    let _: () = server.says("SCRIPT FLUSH");
+    let _: () = server.run("SCRIPT FLUSH");
     assert!(!store.one_time.take(KEY, at(60), at(0)).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_at_its_memory_limit_is_full() {
+async fn a_server_at_its_memory_limit_answers_full() {
     let server = Server::start(&["--maxmemory-policy", "noeviction"]);
     let store = store(&server.url());
     store.health.probe().await.unwrap();
-    let _: () = server.says("CONFIG SET maxmemory 1");
+    let _: () = server.run("CONFIG SET maxmemory 1");
     assert!(matches!(store.one_time.take(KEY, at(60), at(0)).await, Err(StoreError::Full)));
     assert_eq!(store.health.is_reachable(), Some(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_opens_the_server_and_is_in_no_complaint() {
+async fn a_password_logs_in_and_is_in_no_error() {
     let server = Server::start(&["--requirepass", "hunter2"]);
     let url = |user_info: &str| format!("redis://{user_info}127.0.0.1:{}?timeout_ms=5000", server.port);
     store(&url(":hunter2@")).health.probe().await.unwrap();
     store(&url("default:hunter2@")).health.probe().await.unwrap();
     for wrong in [url(""), url(":hunter3@"), url("nobody:hunter3@")] {
-        let complaint = store(&wrong).health.probe().await.unwrap_err().to_string();
-        assert!(complaint.contains("127.0.0.1") && !complaint.contains("hunter3"), "{complaint}");
+        let error = store(&wrong).health.probe().await.unwrap_err().to_string();
+        assert!(error.contains("127.0.0.1") && !error.contains("hunter3"), "{error}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_holds_with_the_certificate_named_and_not_without() {
+async fn tls_connects_with_the_ca_in_the_address_and_fails_without_it() {
     let dir = tempfile::tempdir().unwrap();
     let (certificate, key) = certificate(dir.path());
     let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
@@ -169,15 +171,15 @@ async fn tls_holds_with_the_certificate_named_and_not_without() {
     let other = store(&url(&format!("&ca={certificate}")));
     trusting.refreshes.end(SID, at(60), at(0)).await.unwrap();
     super::fleet::learns(&other, SID).await;
-    // The system does not know it.
-    let complaint = store(&url("")).health.probe().await.unwrap_err().to_string();
-    assert!(complaint.contains("TLS"), "{complaint}");
+    // The system does not trust it.
+    let error = store(&url("")).health.probe().await.unwrap_err().to_string();
+    assert!(error.contains("TLS"), "{error}");
     let plain = format!("redis://127.0.0.1:{}?timeout_ms=2000", server.port);
     assert!(store(&plain).health.probe().await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_written_goes_by_itself_one_day() {
+async fn every_key_expires_by_itself() {
     let server = Server::start(&[]);
     let store = store(&server.url());
     for answer in every_answer(&store).await {
@@ -185,19 +187,19 @@ async fn what_is_written_goes_by_itself_one_day() {
     }
     store.families.begin(FamilyId([4; 16]), Bytes::new(), at(60), at(0)).await.unwrap();
     lease(&store, Sid([4; 16])).await;
-    let keys: Vec<String> = server.says("KEYS *");
+    let keys: Vec<String> = server.run("KEYS *");
     assert!(keys.len() >= 7, "{keys:?}");
     for key in keys {
-        assert!(key.starts_with("vestibule:") && server.says::<i64>(&format!("PTTL {key}")) > 0, "{key}");
+        assert!(key.starts_with("vestibule:") && server.run::<i64>(&format!("PTTL {key}")) > 0, "{key}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lease_that_the_server_lost_is_not_the_next_holders() {
+async fn a_fence_is_not_granted_twice_though_the_server_lost_its_data() {
     let server = Server::start(&[]);
     let store = store(&server.url());
     let lost = lease(&store, SID).await;
-    let _: () = server.says("FLUSHALL");
+    let _: () = server.run("FLUSHALL");
     let fence = lease(&store, SID).await;
     assert_ne!(lost, fence);
     let late = Some((1, Bytes::from_static(b"late")));
@@ -206,7 +208,7 @@ async fn a_lease_that_the_server_lost_is_not_the_next_holders() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_whose_clock_is_behind_does_not_wipe_out_what_was_counted() {
+async fn an_instance_whose_clock_is_behind_does_not_overwrite_a_count() {
     let server = Server::start(&[]);
     let store = store(&server.url());
     let quota = Quota { key: KEY, most: 2, window: Duration::from_secs(100) };
@@ -220,13 +222,13 @@ async fn an_instance_whose_clock_is_behind_does_not_wipe_out_what_was_counted() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_ever_work_is_said_when_it_is_opened() {
+async fn an_address_that_can_never_work_is_refused_when_the_store_is_opened() {
     let dir = tempfile::tempdir().unwrap();
     let empty = dir.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
     for url in ["nowhere".to_owned(), "rediss://h?ca=/nowhere".to_owned(), format!("rediss://h?ca={}", empty.display())]
     {
-        assert!(RedisStore::open(&Secret::new(url), &Handle::current()).is_err());
+        assert!(RedisStore::open(&Secret::new(url), &Handle::current(), &Random::system()).is_err());
     }
 }
 

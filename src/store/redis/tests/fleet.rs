@@ -1,4 +1,4 @@
-//! What one instance learns of another's endings when something comes in between, and a change of masters.
+//! What an instance learns of the sessions that another one ends, also after interruptions and a failover.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     faults::comes_back,
-    testing::{Server, Watched, store, until},
+    real_servers::{Server, Watched, store, until},
 };
 use crate::{
     channel::Channel,
@@ -37,7 +37,7 @@ pub(super) async fn learns(store: &Store, sid: Sid) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_that_begins_later_knows_what_ended_before() {
+async fn an_instance_that_starts_later_knows_what_ended_before() {
     let server = Server::start(&[]);
     let one = store(&server.url());
     for number in 0..2500_u16 {
@@ -53,17 +53,17 @@ async fn an_instance_that_begins_later_knows_what_ended_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ends_while_nobody_can_listen_is_read_afterwards() {
+async fn a_session_that_ends_while_nobody_is_subscribed_is_learned_of_afterwards() {
     let server = Server::start(&[]);
     let (one, other) = (store(&server.url()), store(&server.url()));
     comes_back(&other).await;
-    let _: u64 = server.says("CLIENT KILL TYPE pubsub");
+    let _: u64 = server.run("CLIENT KILL TYPE pubsub");
     one.refreshes.end(SID, at(500), at(0)).await.unwrap();
     learns(&other, SID).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ends_while_the_server_is_away_is_told_when_it_is_back() {
+async fn a_session_that_ends_while_the_server_is_down_is_announced_when_it_is_up() {
     let mut server = Server::start(&[]);
     let url = server.url().replace("5000", "500");
     let (one, other) = (store(&url), store(&url));
@@ -78,7 +78,7 @@ async fn what_ends_while_the_server_is_away_is_told_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_master_takes_over_with_what_was_replicated() {
+async fn after_a_failover_everything_that_was_replicated_holds() {
     let mut servers = Watched::start();
     let (one, other) = (store(&servers.url()), store(&servers.url()));
     let code = NewCode {
@@ -97,7 +97,7 @@ async fn another_master_takes_over_with_what_was_replicated() {
     learns(&other, SID).await;
     until("the replica has it all", || {
         let offset = |server: &Server| {
-            let info = server.says::<String>("INFO replication");
+            let info = server.run::<String>("INFO replication");
             info.lines().find_map(|line| line.strip_prefix("master_repl_offset:")?.parse::<u64>().ok()).unwrap()
         };
         offset(&servers.replica) >= offset(&servers.master)
@@ -105,7 +105,7 @@ async fn another_master_takes_over_with_what_was_replicated() {
     servers.master.kill();
     comes_back(&one).await;
     comes_back(&other).await;
-    // The fifth try is the last one, and the right one comes too late.
+    // The fifth try was the last one, so the right digits are too late.
     assert_eq!(guess(&other, WRONG).await, Tried::Wrong);
     assert_eq!(guess(&one, KEY).await, Tried::Gone);
     assert!(matches!(other.refreshes.lease(SID, KEY, 0, at(60), at(1)).await.unwrap(), Lease::Ended));

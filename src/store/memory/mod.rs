@@ -1,0 +1,358 @@
+//! The store in this process. Locks are held for a few map operations, and everything in it is bounded by count and by
+//! age. What it holds ends with the process, unless a journal keeps it (the store in a file does).
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use tokio::sync::broadcast;
+
+use self::{
+    journal::{Journal, NoJournal},
+    records::{Record, RecordKey},
+};
+use super::{
+    contract::{
+        Advanced, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Lease, NewCode, OneTime, Opened,
+        Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
+    },
+    ended_sessions::EndedSessions,
+    waiters::Waiters,
+};
+use crate::clock::Timestamp;
+
+mod codes;
+mod counters;
+mod families;
+pub(super) mod journal;
+pub(super) mod records;
+mod sessions;
+mod taken;
+
+/// Writes between two removals of what is past its time.
+const SWEEP_EVERY: usize = 1024;
+
+/// Everything that requests share, in memory.
+pub struct MemoryStore<J = NoJournal> {
+    /// Sessions are ended under this lock too, so no result is stored for a session that ends.
+    sessions: Mutex<sessions::Sessions>,
+    ended: EndedSessions,
+    waiters: Waiters,
+    taken: Mutex<taken::Taken>,
+    codes: Mutex<codes::Codes>,
+    counters: Mutex<counters::Counters>,
+    families: Mutex<families::Families>,
+    fences: AtomicU64,
+    writes: AtomicUsize,
+    journal: J,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn shared() -> Store {
+        Store::of(Arc::new(Self::with(NoJournal, [])))
+    }
+}
+
+#[expect(private_bounds, reason = "a journal is told of records, which nothing outside the store knows")]
+impl<J: Journal> MemoryStore<J> {
+    /// A store that begins with `records`, and tells `journal` of every change.
+    pub(super) fn with(journal: J, records: impl IntoIterator<Item = Record<'static>>) -> Self {
+        let store = Self {
+            sessions: Mutex::default(),
+            ended: EndedSessions::new(),
+            waiters: Waiters::default(),
+            taken: Mutex::default(),
+            codes: Mutex::default(),
+            counters: Mutex::default(),
+            families: Mutex::default(),
+            fences: AtomicU64::new(1),
+            writes: AtomicUsize::new(0),
+            journal,
+        };
+        for record in records {
+            match record {
+                Record::Result(sid, kept) => locked(&store.sessions).restore(sid, kept.into_owned()),
+                Record::Ended(sid, until) => {
+                    store.ended.add(sid, until);
+                }
+                Record::Taken(key, until) => locked(&store.taken).restore(key, until),
+                Record::Address(id, address) => locked(&store.codes).restore(id, address.into_owned()),
+                Record::Counter(key, counted, until) => locked(&store.counters).restore(key, counted, until),
+                Record::Family(id, family) => locked(&store.families).restore(id, family.into_owned()),
+            }
+        }
+        store
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        if !self.writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
+            return;
+        }
+        let mut sessions = locked(&self.sessions);
+        sessions.sweep(now, &self.journal);
+        for sid in self.ended.sweep(now) {
+            self.journal.forgets(RecordKey::Ended(sid));
+        }
+        drop(sessions);
+        locked(&self.taken).sweep(now, &self.journal);
+        locked(&self.codes).sweep(now, &self.journal);
+        locked(&self.counters).sweep(now, &self.journal);
+        locked(&self.families).sweep(now, &self.journal);
+    }
+
+    /// Called before something is added.
+    fn admit(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.journal.admits()?;
+        self.sweep(now);
+        Ok(())
+    }
+
+    /// The answer, as soon as it survives a crash: both what the call changed and what it saw are written.
+    fn once_written<'s, T: Send + 's>(&self, answer: Result<T, StoreError>) -> BoxFuture<'s, Result<T, StoreError>> {
+        let written = self.journal.written();
+        async move {
+            let answer = answer?;
+            written.await?;
+            Ok(answer)
+        }
+        .boxed()
+    }
+
+    fn try_lease(
+        &self,
+        sid: Sid,
+        rt: Digest,
+        known: Generation,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Lease, StoreError> {
+        self.admit(now)?;
+        let mut sessions = locked(&self.sessions);
+        if self.ended.has(sid, now) {
+            return Ok(Lease::Ended);
+        }
+        let fence = self.fences.fetch_add(1, Ordering::Relaxed);
+        sessions.lease(sid, rt, known, (fence, until), now)
+    }
+}
+
+impl<J: Journal> Refreshes for MemoryStore<J> {
+    fn lease(
+        &self,
+        sid: Sid,
+        rt: Digest,
+        known: Generation,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Lease, StoreError>> {
+        self.once_written(self.try_lease(sid, rt, known, until, now))
+    }
+
+    fn renew(
+        &self,
+        sid: Sid,
+        rt: Digest,
+        fence: u64,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let mut sessions = locked(&self.sessions);
+        let renewed = !self.ended.has(sid, now) && sessions.renew(sid, rt, fence, until);
+        drop(sessions);
+        self.once_written(Ok(renewed))
+    }
+
+    fn settle(
+        &self,
+        sid: Sid,
+        rt: Digest,
+        fence: u64,
+        result: Option<(Generation, Bytes)>,
+        keep_until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Settled, StoreError>> {
+        self.sweep(now);
+        let mut sessions = locked(&self.sessions);
+        let settled = if self.ended.has(sid, now) {
+            Settled::Ended
+        } else {
+            sessions.settle((sid, rt, fence), result, keep_until, now, &self.journal)
+        };
+        drop(sessions);
+        if settled == Settled::Stored {
+            self.waiters.wake(sid);
+        }
+        self.once_written(Ok(settled))
+    }
+
+    fn result(&self, sid: Sid, rt: Digest, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredResult>, StoreError>> {
+        let result = locked(&self.sessions).result(sid, rt, now);
+        self.once_written(Ok(result))
+    }
+
+    fn acknowledge(
+        &self,
+        sid: Sid,
+        generation: Generation,
+        keep_until: Timestamp,
+        _now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        locked(&self.sessions).acknowledge(sid, generation, keep_until, &self.journal);
+        self.once_written(Ok(()))
+    }
+
+    fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.sweep(now);
+        let mut sessions = locked(&self.sessions);
+        let until = self.ended.add(sid, until);
+        self.journal.keeps(Record::Ended(sid, until));
+        sessions.end(sid, &self.journal);
+        drop(sessions);
+        self.waiters.wake(sid);
+        self.once_written(Ok(()))
+    }
+
+    fn wait(&self, sid: Sid, at_most: Duration) -> BoxFuture<'_, ()> {
+        self.waiters.wait(sid, at_most)
+    }
+
+    fn has_ended(&self, sid: Sid, now: Timestamp) -> bool {
+        self.ended.has(sid, now)
+    }
+
+    fn endings(&self) -> broadcast::Receiver<Sid> {
+        self.ended.subscribe()
+    }
+}
+
+impl<J: Journal> OneTime for MemoryStore<J> {
+    fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let answer = self.admit(now).and_then(|()| locked(&self.taken).take(key, until, now, &self.journal));
+        self.once_written(answer)
+    }
+
+    fn give_back(&self, key: Digest, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        locked(&self.taken).give_back(key, &self.journal);
+        self.once_written(Ok(()))
+    }
+}
+
+impl<J: Journal> Codes for MemoryStore<J> {
+    fn open(
+        &self,
+        code: NewCode,
+        cooldown: Duration,
+        most_live: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Opened, StoreError>> {
+        let opened =
+            self.admit(now).and_then(|()| locked(&self.codes).open(code, cooldown, most_live, now, &self.journal));
+        self.once_written(opened)
+    }
+
+    fn resend(
+        &self,
+        address: Digest,
+        browser: Digest,
+        most: u32,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Resent, StoreError>> {
+        let resent = self.admit(now).map(|()| locked(&self.codes).resend((address, browser), most, now, &self.journal));
+        self.once_written(resent)
+    }
+
+    fn try_code(
+        &self,
+        address: Digest,
+        browser: Digest,
+        mac: Digest,
+        most_tries: u32,
+        claim_until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Tried, StoreError>> {
+        let tried = self.admit(now).map(|()| {
+            locked(&self.codes).try_code((address, browser), mac, most_tries, claim_until, now, &self.journal)
+        });
+        self.once_written(tried)
+    }
+
+    fn settle_code(
+        &self,
+        address: Digest,
+        browser: Digest,
+        claim: u64,
+        spent: bool,
+        _now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let settled = locked(&self.codes).settle((address, browser), claim, spent, &self.journal);
+        self.once_written(Ok(settled))
+    }
+}
+
+impl<J: Journal> Counters for MemoryStore<J> {
+    fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
+        let spent = self.admit(now).and_then(|()| locked(&self.counters).spend(&quotas, now, &self.journal));
+        self.once_written(spent)
+    }
+
+    fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        locked(&self.counters).refund(&quotas, now, &self.journal);
+        self.once_written(Ok(()))
+    }
+}
+
+impl<J: Journal> Families for MemoryStore<J> {
+    fn begin(
+        &self,
+        family: FamilyId,
+        record: Bytes,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let begun =
+            self.admit(now).and_then(|()| locked(&self.families).begin(family, record, until, now, &self.journal));
+        self.once_written(begun)
+    }
+
+    fn advance(
+        &self,
+        family: FamilyId,
+        shown: Generation,
+        grace: Duration,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Advanced, StoreError>> {
+        let advanced =
+            self.admit(now).map(|()| locked(&self.families).advance(family, shown, grace, until, now, &self.journal));
+        self.once_written(advanced)
+    }
+
+    fn end_family(&self, family: FamilyId, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        locked(&self.families).end(family, &self.journal);
+        self.once_written(Ok(()))
+    }
+}
+
+impl<J: Journal> Health for MemoryStore<J> {
+    fn is_reachable(&self) -> Option<bool> {
+        Some(self.journal.is_reachable())
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.journal.probe().boxed()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The records that memory holds and a journal keeps.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use bytes::Bytes;
+
+use crate::{
+    clock::Timestamp,
+    store::contract::{Digest, FamilyId, Generation, Sid, StoredResult, quota::Counted},
+};
+
+/// The result of a refresh, and for how long it is kept.
+#[derive(Clone)]
+pub(in crate::store) struct KeptResult {
+    pub(in crate::store) rt: Digest,
+    pub(in crate::store) keep_until: Timestamp,
+    pub(in crate::store) result: StoredResult,
+}
+
+/// The codes that an address was sent.
+#[derive(Clone, Default)]
+pub(in crate::store) struct AddressCodes {
+    pub(in crate::store) sent_at: Timestamp,
+    pub(in crate::store) cool_until: Timestamp,
+    /// The newest claim's number, of any of its codes.
+    pub(in crate::store) claims: u64,
+    /// By browser.
+    pub(in crate::store) codes: HashMap<Digest, LiveCode>,
+}
+
+/// One code.
+#[derive(Clone)]
+pub(in crate::store) struct LiveCode {
+    pub(in crate::store) mac: Digest,
+    pub(in crate::store) sealed: Bytes,
+    pub(in crate::store) expires: Timestamp,
+    pub(in crate::store) tries: u32,
+    pub(in crate::store) sent_again: u32,
+    /// The newest claim's number; it stays when that claim runs out.
+    pub(in crate::store) claim: u64,
+    pub(in crate::store) claimed_until: Option<Timestamp>,
+    pub(in crate::store) is_exhausted: bool,
+}
+
+/// The refresh tokens of one login.
+#[derive(Clone)]
+pub(in crate::store) struct Family {
+    pub(in crate::store) generation: Generation,
+    pub(in crate::store) advanced_at: Timestamp,
+    pub(in crate::store) record: Bytes,
+    pub(in crate::store) until: Timestamp,
+}
+
+/// A record with its key.
+pub(in crate::store) enum Record<'r> {
+    Result(Sid, Cow<'r, KeptResult>),
+    /// With the moment until which the end is remembered.
+    Ended(Sid, Timestamp),
+    /// With the moment from which the key can be taken again.
+    Taken(Digest, Timestamp),
+    Address(Digest, Cow<'r, AddressCodes>),
+    /// With the moment from which the count weighs nothing.
+    Counter(Digest, Counted, Timestamp),
+    Family(FamilyId, Cow<'r, Family>),
+}
+
+/// What a record is found by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::store) enum RecordKey {
+    Result(Sid, Digest),
+    Ended(Sid),
+    Taken(Digest),
+    Address(Digest),
+    Counter(Digest),
+    Family(FamilyId),
+}
+
+impl Record<'_> {
+    pub(in crate::store) fn key(&self) -> RecordKey {
+        match self {
+            Self::Result(sid, kept) => RecordKey::Result(*sid, kept.rt),
+            Self::Ended(sid, _) => RecordKey::Ended(*sid),
+            Self::Taken(key, _) => RecordKey::Taken(*key),
+            Self::Address(address, _) => RecordKey::Address(*address),
+            Self::Counter(key, ..) => RecordKey::Counter(*key),
+            Self::Family(family, _) => RecordKey::Family(*family),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Values as statements have them: moments, and the numbers of advisory locks.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio_postgres::types::ToSql;
+
+use crate::clock::Timestamp;
+
+/// The values of a statement, in the order of its `$n`.
+pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// The first millisecond of the year 1 and the last one of the year 9999: `timestamptz` has no room for what saturated.
+const MOMENTS: (i64, i64) = (-62_135_596_800_000, 253_402_300_799_999);
+
+/// The number of the advisory lock on what `key` names: its first 8 bytes. Two keys with the same number wait for each
+/// other, and nothing else.
+pub(super) fn lock_number(key: &[u8]) -> i64 {
+    let mut start = [0; 8];
+    for (to, from) in start.iter_mut().zip(key) {
+        *to = *from;
+    }
+    i64::from_be_bytes(start)
+}
+
+/// A moment as the database keeps it.
+pub(super) fn moment(at: Timestamp) -> SystemTime {
+    Timestamp::from_millis(at.as_millis().clamp(MOMENTS.0, MOMENTS.1)).system_time()
+}
+
+/// A moment that the database kept.
+pub(super) fn timestamp(time: SystemTime) -> Timestamp {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => Timestamp::default().plus(after),
+        Err(before) => Timestamp::default().minus(before.duration()),
+    }
+}

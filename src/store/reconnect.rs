@@ -1,0 +1,56 @@
+//! How long a store waits between two attempts to connect.
+
+use std::time::Duration;
+
+use crate::{backoff::Backoff, secret::Random};
+
+/// The wait after the first failure.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The longest wait.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The waits between attempts: doubled by every failure in a row, with jitter.
+pub(super) struct Reconnect {
+    backoff: Backoff,
+    failures: u32,
+    random: Random,
+}
+
+impl Reconnect {
+    /// Waits of [`LONGEST_WAIT`] at most.
+    pub(super) fn new(random: Random) -> Self {
+        Self::up_to(LONGEST_WAIT, random)
+    }
+
+    /// Waits of `longest` at most.
+    pub(super) fn up_to(longest: Duration, random: Random) -> Self {
+        Self { backoff: Backoff::new(FIRST_WAIT, longest), failures: 0, random }
+    }
+
+    /// The wait after one more failure.
+    pub(super) fn wait(&mut self) -> Duration {
+        let wait = self.backoff.wait(self.failures, &self.random);
+        self.failures = self.failures.saturating_add(1);
+        wait
+    }
+
+    /// The last attempt succeeded: the next wait is the shortest.
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_begin_again_after_a_success() {
+        let mut reconnect = Reconnect::new(Random::repeated(255));
+        for wait in [50, 100, 200, 400, 800, 1000, 1000] {
+            assert_eq!(reconnect.wait(), Duration::from_millis(wait));
+        }
+        reconnect.succeeded();
+        assert_eq!(reconnect.wait(), FIRST_WAIT);
+    }
+}

@@ -1,0 +1,151 @@
+//! Follows what other instances settle and end. Messages are received as they are published, and the list of endings is
+//! read after every interruption, so that no ending is missed.
+//!
+//! An end is written twice: as a mark in the session's own record, which its scripts see in the same step, and as an
+//! entry in a list of all endings, numbered in their order. Every instance subscribes first and then reads the whole
+//! list. A message that is lost while it listens (the nodes of a Cluster pass messages on without a guarantee) is made
+//! up for by reading the newest entries of the list.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use redis::{PushInfo, PushKind, Value};
+use tokio::{
+    sync::Notify,
+    time::{Instant, interval, sleep, timeout},
+};
+
+use super::{
+    instance::Instance,
+    message::Message,
+    script::{Call, ENDINGS},
+    servers::{
+        failure::description,
+        kept::{CONNECT, GOOD_AFTER},
+    },
+};
+use crate::{
+    secret::Random,
+    store::{
+        contract::{Sid, StoreError, refreshes::END_KNOWN_WITHIN},
+        reconnect::Reconnect,
+        words::{Answer as _, incomplete, unknown},
+    },
+};
+
+/// Between two looks at the newest endings. A look may begin just before an end, so two fit into the time.
+const READ_AGAIN: Duration = END_KNOWN_WITHIN.checked_div(2).expect("2 is not 0");
+/// Between two PINGs on the connection that listens.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Endings that one call reads.
+const PAGE: i64 = 1000;
+
+/// Follows messages and the list of endings, until it is aborted.
+pub(super) async fn follow(instance: Arc<Instance>, random: Random) {
+    let subscribed = Notify::new();
+    tokio::join!(listen(&instance, &subscribed, Reconnect::new(random)), read(&instance, &subscribed));
+}
+
+async fn listen(instance: &Arc<Instance>, subscribed: &Notify, mut reconnect: Reconnect) {
+    for turn in 0.. {
+        let begun = Instant::now();
+        let Err(reason) = listen_once(instance, turn, subscribed).await;
+        tracing::debug!(%reason, "the store's messages are not received for a moment");
+        if begun.elapsed() >= GOOD_AFTER {
+            reconnect.succeeded();
+        }
+        sleep(reconnect.wait()).await;
+    }
+}
+
+async fn listen_once(instance: &Arc<Instance>, turn: usize, subscribed: &Notify) -> Result<Infallible, String> {
+    let mut epoch = instance.servers.epoch();
+    let receiver = Arc::downgrade(instance);
+    let push = move |push: PushInfo| {
+        if let Some(instance) = receiver.upgrade() {
+            receive(&instance, &push);
+        }
+    };
+    let mut connected = instance.servers.listen(turn, Box::new(push)).await?;
+    let subscribing = connected.connection.subscribe(instance.keys.channel());
+    let is_subscribed = timeout(CONNECT, subscribing).await;
+    is_subscribed.map_err(|_| "no answer in time")?.map_err(|error| description(&error))?;
+    subscribed.notify_one();
+    let mut times = interval(HEARTBEAT);
+    loop {
+        tokio::select! {
+            _ = &mut connected.driver => return Err("the connection broke".to_owned()),
+            _ = times.tick() => {}
+        }
+        // 0 while no server is known.
+        match instance.servers.epoch() {
+            0 => {}
+            now if epoch == 0 => epoch = now,
+            now if now == epoch => {}
+            _ => return Err("another server may have taken over".to_owned()),
+        }
+        let ping = redis::cmd("PING");
+        let alive = timeout(CONNECT, ping.query_async::<Value>(&mut connected.connection)).await;
+        alive.map_err(|_| "no answer in time")?.map_err(|error| description(&error))?;
+    }
+}
+
+fn receive(instance: &Instance, push: &PushInfo) {
+    let (PushKind::Message, [_, Value::BulkString(bytes)]) = (&push.kind, push.data.as_slice()) else { return };
+    match Message::decode(bytes) {
+        Some(Message::Settled(sid)) => instance.local.waiters.wake(sid),
+        Some(Message::Ended(sid, until)) => instance.note_end(sid, until),
+        None => {}
+    }
+}
+
+async fn read(instance: &Instance, subscribed: &Notify) {
+    let mut cursor = 0;
+    let mut epoch = 0;
+    let mut is_new = false;
+    let mut times = interval(READ_AGAIN);
+    loop {
+        tokio::select! {
+            () = subscribed.notified() => is_new = true,
+            _ = times.tick() => {}
+        }
+        if is_new || instance.servers.epoch() != epoch {
+            (cursor, epoch) = (0, instance.servers.epoch());
+        }
+        instance.announce_unannounced().await;
+        match read_endings(instance, &mut cursor).await {
+            // A settlement that was published while nobody listened is not published again: waiting tasks ask the store
+            // themselves.
+            Ok(()) if std::mem::take(&mut is_new) => instance.local.waiters.wake_all(),
+            Ok(()) => drop(instance.local.ended.sweep(instance.local.latest())),
+            Err(error) => tracing::debug!(%error, "the endings of sessions were not read"),
+        }
+    }
+}
+
+/// Reads the endings after number `cursor`, and moves it.
+async fn read_endings(instance: &Instance, cursor: &mut i64) -> Result<(), StoreError> {
+    loop {
+        let call = Call::new(&ENDINGS, instance.keys.endings()).number(*cursor).number(PAGE);
+        let mut answer = instance.ask(&call).await?;
+        let word = answer.word()?;
+        if word != "endings" {
+            return Err(unknown(&word));
+        }
+        let newest: i64 = answer.number()?;
+        if newest < *cursor {
+            // The list is younger than what was read of it: the server has lost its data.
+            *cursor = 0;
+            continue;
+        }
+        let mut count = 0;
+        while !answer.is_at_end() {
+            let sid = Sid(answer.bytes()?.as_ref().try_into().map_err(|_| incomplete())?);
+            instance.note_end(sid, answer.moment()?);
+            *cursor = answer.number()?;
+            count += 1;
+        }
+        if count < PAGE {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The servers: one, one behind Sentinels, or a Cluster. They run scripts, and can be listened to.
+//!
+//! `redis` has managers of its own. `tests/managers.rs` shows what they get wrong for this store.
+
+use std::sync::Arc;
+
+use redis::Value;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout},
+};
+
+use self::{
+    cluster::Cluster,
+    connect::{Connected, Connector, Push},
+    failure::CallFailure,
+    kept::{CONNECT, FixedHost, KeptConnection, Target},
+    sentinel::SentinelMaster,
+};
+use super::{
+    address::{self, Address},
+    script::Call,
+};
+use crate::{secret::Random, store::contract::OpenStoreError};
+
+mod cluster;
+pub(super) mod connect;
+pub(super) mod failure;
+pub(super) mod kept;
+mod sentinel;
+
+/// The servers of one address.
+pub(super) struct Servers(Topology);
+
+enum Topology {
+    Single { target: Arc<FixedHost>, connection: KeptConnection },
+    Sentinels { target: Arc<SentinelMaster>, connection: KeptConnection },
+    Cluster(Cluster),
+}
+
+impl Servers {
+    /// Connects from now on, on `runtime`.
+    pub(super) fn new(address: &Address, runtime: &Handle, random: &Random) -> Result<Self, OpenStoreError> {
+        let tls = connect::tls(address)?;
+        let connector = Arc::new(Connector::new(tls.clone(), &address.credentials));
+        Ok(Self(match &address.topology {
+            address::Topology::Single => {
+                let target = Arc::new(FixedHost { connector, host: address.hosts[0].clone() });
+                Topology::Single { connection: KeptConnection::keep(target.clone(), runtime, random), target }
+            }
+            address::Topology::Sentinels(service) => {
+                let sentinel_connector = Arc::new(Connector::new(tls, &address.sentinel_credentials));
+                let hosts = &address.hosts;
+                let target =
+                    SentinelMaster::new(hosts, &sentinel_connector, connector, service.clone(), runtime, random);
+                let target = Arc::new(target);
+                Topology::Sentinels { connection: KeptConnection::keep(target.clone(), runtime, random), target }
+            }
+            address::Topology::Cluster => {
+                Topology::Cluster(Cluster::new(connector, address.hosts.clone(), runtime, random))
+            }
+        }))
+    }
+
+    /// Runs a script on the server that has its key. It is sent again, on a better connection, only if it certainly did
+    /// not run.
+    pub(super) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, CallFailure> {
+        match &self.0 {
+            Topology::Cluster(cluster) => cluster.run(call, deadline).await,
+            Topology::Single { connection, .. } | Topology::Sentinels { connection, .. } => {
+                match connection.run(call, false, deadline).await {
+                    Err(CallFailure::Refused(_)) => connection.run(call, false, deadline).await,
+                    answer => answer,
+                }
+            }
+        }
+    }
+
+    /// A connection of its own to receive messages on; `turn` counts the attempts.
+    pub(super) async fn listen(&self, turn: usize, push: Push) -> Result<Connected, String> {
+        let connected = match &self.0 {
+            Topology::Single { target, .. } => timeout(CONNECT, target.connect(Some(push))).await,
+            Topology::Sentinels { target, .. } => timeout(CONNECT, target.connect(Some(push))).await,
+            Topology::Cluster(cluster) => timeout(CONNECT, cluster.some_node(turn).connect(Some(push))).await,
+        };
+        connected.unwrap_or_else(|_| Err("no connection in time".to_owned()))
+    }
+
+    /// Changes whenever another server may have taken over: messages may have been missed. 0 while no server is known.
+    pub(super) fn epoch(&self) -> u64 {
+        match &self.0 {
+            Topology::Single { connection, .. } | Topology::Sentinels { connection, .. } => connection.number(),
+            Topology::Cluster(cluster) => cluster.epoch(),
+        }
+    }
+}
