@@ -139,7 +139,7 @@ fn the_smallest_file_loads_with_every_default() {
     assert_eq!(session.expose_claims, ["sub", "email", "name", "role"]);
     assert_eq!(config.replay_body, 65536);
     assert_eq!((config.listen.drain, config.listen.drain_delay), (Duration::from_secs(30), Duration::ZERO));
-    assert!(matches!(config.authority.kind, Kind::Provider));
+    assert!(matches!(config.authority.kind, AuthorityKind::Provider));
     let google = &config.providers[0];
     assert_eq!((google.preset, google.issuer.as_str()), (Preset::Google, "https://accounts.google.com/"));
     assert_eq!(google.authorize_params[0], ("access_type".to_owned(), "offline".to_owned()));
@@ -173,7 +173,7 @@ fn the_sample_of_the_repository_loads_without_a_warning() {
     assert_eq!(config.session.longest_timeout, Duration::from_mins(5));
     assert_eq!(config.hygiene.hosts, ["app.example.kr"]);
     assert!(config.hygiene.own_headers.iter().any(|name| name == "x-user-id"));
-    let Kind::Backend(backend) = config.authority.kind else { panic!("the sample has a backend") };
+    let AuthorityKind::Backend(backend) = config.authority.kind else { panic!("the sample has a backend") };
     let exchange = backend.exchange.unwrap();
     assert_eq!(exchange.path, Text(vec![Piece::Literal("/auth/".into()), Piece::Placeholder(Placeholder::Provider)]));
     let Body::Json(Json::Object(fields)) = exchange.body else { panic!("the sample sends an object") };
