@@ -13,7 +13,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn the_admin_listener_has_health_and_metrics_and_the_health_listener_health_alone() {
+async fn the_admin_listener_has_health_and_metrics_and_the_health_listener_only_health() {
     let world = world().await;
     let (admin, health) = (world.gateway.admin(), world.gateway.running().health_address().unwrap());
     for address in [admin, health] {
@@ -28,7 +28,7 @@ async fn the_admin_listener_has_health_and_metrics_and_the_health_listener_healt
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_is_told_and_changes_nothing() {
+async fn readyz_names_a_provider_that_is_down_and_stays_200() {
     let world = world().await;
     world.provider.set_down(true);
     world.browser().navigate("/auth/login/demo").await.is(503);
@@ -104,7 +104,7 @@ async fn cve_2026_27589_a_page_elsewhere_reaches_no_admin_page_and_nothing_of_a_
 }
 
 #[tokio::test]
-async fn probes_and_scrapers_need_no_host_and_any_name_will_do() {
+async fn probes_and_scrapers_may_send_any_host_or_none() {
     let world = world().await;
     let (admin, health) = (world.gateway.admin(), world.gateway.running().health_address().unwrap());
     for host in ["", "host: \r\n", "host: vestibule.monitoring.svc:9090\r\n"] {
@@ -118,7 +118,7 @@ async fn probes_and_scrapers_need_no_host_and_any_name_will_do() {
 }
 
 #[tokio::test]
-async fn visitors_find_none_of_it() {
+async fn the_public_listener_has_no_admin_pages() {
     let world = world().await;
     let browser = world.browser();
     for path in ["/livez", "/readyz", "/metrics"] {

@@ -43,7 +43,7 @@ async fn the_access_tokens_cookie_lives_as_long_as_the_token() {
 }
 
 #[tokio::test]
-async fn what_is_sealed_cannot_be_read() {
+async fn a_sealed_cookie_does_not_show_its_content() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     for name in ["sb_at", "sb_rt"] {
@@ -76,7 +76,7 @@ async fn behind_https_every_cookie_is_secure_and_may_have_the_host_prefix() {
 }
 
 #[tokio::test]
-async fn the_names_begin_as_the_file_says() {
+async fn cookie_names_begin_with_the_configured_prefix() {
     let world = World::with("session.cookie_prefix = \"app_\"").await;
     let browser = world.browser();
     browser.login_as("mina").await;
@@ -85,7 +85,7 @@ async fn the_names_begin_as_the_file_says() {
 }
 
 #[tokio::test]
-async fn a_spoiled_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() {
+async fn a_damaged_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() {
     let world = World::start().await;
     let good = world.logged_in("mina").await;
     let (at, rt) = (good.cookie("sb_at").unwrap(), good.cookie("sb_rt").unwrap());
@@ -132,7 +132,7 @@ async fn a_cookie_sealed_for_one_purpose_is_no_use_for_another() {
 }
 
 #[tokio::test]
-async fn what_an_unknown_key_sealed_is_ignored_and_never_cleared() {
+async fn a_cookie_sealed_with_an_unknown_key_is_ignored_and_never_cleared() {
     let world = World::with(&format!("session.keys = [\"{}\"]", key(1))).await;
     let browser = world.logged_in("mina").await;
     let other = world.gateway_beside(&format!("session.keys = [\"{}\"]", key(2)));
@@ -198,7 +198,7 @@ async fn crafted_cookie_headers_are_harmless() {
 }
 
 #[tokio::test]
-async fn ours_do_not_reach_the_upstream_and_others_pass_byte_for_byte() {
+async fn session_cookies_do_not_reach_the_upstream_and_other_cookies_pass_byte_for_byte() {
     let upstream = Upstream::saying("ok").await;
     let world = World::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
@@ -219,7 +219,7 @@ async fn ours_do_not_reach_the_upstream_and_others_pass_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn an_upstream_may_be_given_the_access_tokens_cookie() {
+async fn a_route_can_forward_the_access_tokens_cookie() {
     let upstream = Upstream::saying("ok").await;
     let world = World::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"], cookies = [\"sb_at\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
@@ -307,7 +307,7 @@ async fn a_long_token_is_split_and_a_shorter_one_deletes_what_is_left_over() {
 }
 
 #[tokio::test]
-async fn a_session_too_large_for_cookies_fails_with_a_way_out() {
+async fn a_session_too_large_for_cookies_fails_and_the_page_names_the_server_store() {
     let (_authority, world) = long_tokens(&[20_000]).await;
     let browser = world.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;

@@ -154,7 +154,7 @@ async fn roles_are_read_anew_after_a_reload() {
 }
 
 #[tokio::test]
-async fn who_may_no_longer_come_is_out_at_the_next_refresh() {
+async fn a_person_who_is_no_longer_allowed_is_logged_out_at_the_next_refresh() {
     let backend = Upstream::saying("hello").await;
     let world = world(&backend).await;
     let browser = world.logged_in("mina").await;

@@ -110,7 +110,7 @@ async fn cookies_in_several_fields_reach_the_upstream_as_one() {
 }
 
 #[tokio::test]
-async fn trailers_pass_to_whoever_asks_for_them() {
+async fn trailers_pass_with_te_trailers_and_not_without() {
     let upstream = Upstream::answering(
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: application/grpc\r\n\r\n2\r\nok\r\n0\r\ngrpc-status: 0\r\n\r\n",
     )
@@ -137,7 +137,7 @@ async fn an_answer_that_breaks_off_resets_the_stream() {
 }
 
 #[tokio::test]
-async fn a_length_that_is_not_kept_resets_the_stream_and_nothing_else() {
+async fn a_body_that_differs_from_its_content_length_resets_only_its_stream() {
     let upstream = Upstream::saying("ok").await;
     let world = World::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"public\"",

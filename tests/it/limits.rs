@@ -28,7 +28,7 @@ fn is_limited(answer: Answer) -> u64 {
 }
 
 #[tokio::test]
-async fn an_account_takes_so_many_wrong_passwords_and_then_the_backend_is_not_asked() {
+async fn an_account_over_its_limit_gets_429_and_the_backend_is_not_asked() {
     let world = World::with(&format!("{BEHIND}limits.failures_per_account = \"3/h\"")).await;
     let browser = world.browser();
     let capitals = format!(" {} ", EMAIL.to_uppercase());
@@ -49,7 +49,7 @@ async fn an_account_takes_so_many_wrong_passwords_and_then_the_backend_is_not_as
 }
 
 #[tokio::test]
-async fn an_account_that_there_is_not_is_limited_like_any_other() {
+async fn an_unknown_account_is_limited_like_any_other() {
     let world = World::with("limits.failures_per_account = \"1/h\"").await;
     let browser = world.browser();
     for email in [EMAIL, "nobody@example.test"] {
@@ -59,7 +59,7 @@ async fn an_account_that_there_is_not_is_limited_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_client_has_so_many_wrong_guesses_over_all_accounts() {
+async fn a_client_is_limited_over_all_accounts() {
     let world = World::with(&format!("{BEHIND}limits.failures_per_client = \"5/h\"")).await;
     let browser = world.browser();
     for n in 0..5 {
@@ -70,7 +70,7 @@ async fn a_client_has_so_many_wrong_guesses_over_all_accounts() {
 }
 
 #[tokio::test]
-async fn what_is_right_costs_nothing_nor_does_a_backend_that_is_away() {
+async fn right_guesses_and_an_unreachable_backend_are_not_counted() {
     let world = World::with("limits = { failures_per_client = \"1/h\", failures_per_account = \"1/h\" }").await;
     for _ in 0..4 {
         log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(200);
@@ -83,7 +83,7 @@ async fn what_is_right_costs_nothing_nor_does_a_backend_that_is_away() {
 }
 
 #[tokio::test]
-async fn the_login_page_says_that_it_was_too_often() {
+async fn the_login_page_shows_that_there_were_too_many_attempts() {
     for limit in ["failures_per_client", "failures_per_account"] {
         let world = World::with(&format!("limits.{limit} = \"1/h\"")).await;
         let browser = world.browser().speaking("ko");
@@ -149,9 +149,9 @@ async fn id_tokens_and_callbacks_of_no_login_count_for_the_client() {
 }
 
 #[tokio::test]
-async fn a_provider_that_refuses_costs_the_visitor_nothing() {
+async fn a_refusal_of_a_provider_does_not_count_as_a_guess() {
     let world = World::with("limits.failures_per_client = \"1/h\"").await;
-    world.provider.tamper(Some(vestibule::demo::provider::IdTokenTamper::WrongNonce));
+    world.provider.tamper(Some(crate::harness::IdTokenTamper::WrongNonce));
     for _ in 0..3 {
         let browser = world.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
@@ -162,7 +162,7 @@ async fn a_provider_that_refuses_costs_the_visitor_nothing() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_nothing_is_checked_and_pages_are_shown() {
+async fn while_the_store_is_unreachable_guesses_get_503_and_pages_are_shown() {
     let toml = format!("store = {{ kind = \"redis\", url = \"redis://127.0.0.1:{}\" }}", free_port());
     let world = World::with(&toml).await;
     log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(503).problem("store_unavailable");
@@ -193,7 +193,7 @@ async fn closed(mut stream: TcpStream) {
 }
 
 #[tokio::test]
-async fn a_client_has_so_many_connections_and_another_gets_in() {
+async fn a_client_over_its_connection_limit_is_closed_and_another_is_served() {
     let world = World::with("limits.connections_per_client = 2\nserver.admin_listen = \"127.0.0.1:0\"").await;
     let (address, host) = (world.gateway.address(), world.gateway.host());
     let from = |ip: &'static str| async move {
@@ -213,7 +213,7 @@ async fn a_client_has_so_many_connections_and_another_gets_in() {
 }
 
 #[tokio::test]
-async fn a_load_balancers_connections_are_not_one_clients() {
+async fn connections_of_a_trusted_load_balancer_are_not_limited_per_client() {
     let world = World::with(&format!("{BEHIND}limits.connections_per_client = 1")).await;
     let (address, host) = (world.gateway.address(), world.gateway.host());
     let mut open = Vec::new();

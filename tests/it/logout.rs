@@ -100,7 +100,7 @@ async fn the_tokens_go_whatever_the_backend_answers() {
 }
 
 #[tokio::test]
-async fn a_logout_without_a_session_is_a_logout() {
+async fn a_logout_without_a_session_succeeds() {
     let world = World::start().await;
     let answer = logout(&world.browser()).await.says("anonymous");
     assert_eq!(answer.json()["success"], true);

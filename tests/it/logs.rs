@@ -174,7 +174,7 @@ async fn every_line_is_json_and_every_request_has_one() {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_costs_lines_that_are_counted_and_no_request() {
+async fn while_nobody_reads_the_log_lines_are_dropped_and_counted_and_requests_go_on() {
     let world = World::start().await;
     let (port, admin) = (free_port(), free_port());
     let mut process = Process::run(&world.file(port, &format!("server.admin_listen = \"127.0.0.1:{admin}\""))).await;

@@ -64,7 +64,7 @@ async fn probed(sender: &MailSender) -> Result<(), SmtpError> {
 }
 
 #[tokio::test]
-async fn a_letter_arrives_encrypted_at_one_recipient_and_both_parts_can_be_read() {
+async fn a_message_arrives_encrypted_at_one_recipient_and_both_parts_can_be_read() {
     let mut server = server_with(json!({})).await;
     let sender = smtp(settings(server.port(), server.certificate()));
     let letter = letter(&sender, "012345");
@@ -110,7 +110,7 @@ async fn rustsec_2026_0141_nothing_is_said_to_a_server_with_the_certificate_of_a
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_authority_is_none() {
+async fn a_certificate_of_an_unknown_authority_is_refused() {
     let mut server = server_with(json!({})).await;
     let sender = smtp(SmtpSettings { authorities: Vec::new(), ..settings(server.port(), server.certificate()) });
     assert!(matches!(probed(&sender).await, Err(SmtpError::Tls(_))));
@@ -129,7 +129,7 @@ async fn a_server_without_starttls_gets_neither_password_nor_code() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_without_what_it_was() {
+async fn a_wrong_smtp_password_is_reported_without_the_password() {
     let mut server = server_with(json!({})).await;
     let settings = settings(server.port(), server.certificate());
     let sender = smtp(SmtpSettings { login: Some(("vestibule".to_owned(), Secret::new("hunter2"))), ..settings });
@@ -151,7 +151,7 @@ async fn a_refused_recipient_is_an_undelivered_message() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn a_silent_server_is_given_up_after_a_time() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.der().to_vec();
@@ -234,7 +234,7 @@ async fn rustsec_2021_0069_lines_that_smtp_or_headers_would_understand_stay_text
 }
 
 #[tokio::test]
-async fn the_next_way_takes_what_the_first_does_not() {
+async fn the_next_sender_takes_over_when_the_first_fails() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("outbox.jsonl");
     let server = server_with(json!({"refuse": 550})).await;

@@ -15,6 +15,7 @@ mod cookies;
 mod cross_site;
 mod cve;
 mod demo_page;
+mod demo_servers;
 mod drain;
 mod fleet;
 mod floods;

@@ -189,7 +189,7 @@ async fn the_backend_gets_the_profile_whole_and_no_id_token() {
 }
 
 #[tokio::test]
-async fn what_proves_nothing_logs_nobody_in() {
+async fn an_unusable_profile_or_token_answer_logs_nobody_in() {
     let server = github().await;
     let world = exchanging(&server).await;
     let html = |status| raw_reply(status, "text/html", "<html>sign in</html>");
@@ -226,7 +226,7 @@ async fn what_proves_nothing_logs_nobody_in() {
 }
 
 #[tokio::test]
-async fn who_may_come_in_is_told_by_the_verified_address() {
+async fn allow_decides_by_the_verified_e_mail_address() {
     let server = github().await;
     let app = Upstream::saying("ok").await;
     let world = as_authority(&github_toml(&server, r#"allow = { email_domains = ["corp.example"] }"#), &app).await;

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use vestibule::demo::backend::Letter;
+use vestibule::demo::backend::Message;
 
 use crate::harness::{Answer, Ask, Browser, Setup, World, secs};
 
@@ -16,8 +16,8 @@ async fn codes(toml: &str) -> World {
     Setup::with_codes().with(toml).start().await
 }
 
-fn newest(world: &World) -> Letter {
-    world.backend.letters().pop().expect("a message arrived")
+fn newest(world: &World) -> Message {
+    world.backend.messages().pop().expect("a message arrived")
 }
 
 fn code(world: &World) -> String {
@@ -141,7 +141,7 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
     refused(verify(&browser, PHONE, "123456").await, 400, WRONG);
     let resend = post("/auth/sms/resend", json!({ "phone": PHONE })).await;
     refused(resend, 404, "유효한 인증번호가 없습니다. 처음부터 다시 시도해주세요.");
-    assert_eq!(world.backend.letters(), vec![]);
+    assert_eq!(world.backend.messages(), vec![]);
 
     send(&browser, PHONE).await.is(200);
     let other_jar = world.browser();
@@ -150,7 +150,7 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
     assert!((1..=60).contains(&seconds));
     let problem = refused(soon, 429, &format!("{seconds}초 후에 다시 시도해주세요"));
     assert_eq!(problem["retryAfter"], seconds);
-    assert_eq!(world.backend.letters().len(), 1);
+    assert_eq!(world.backend.messages().len(), 1);
 
     browser.post("/auth/sms/send").body("phone=1").header("content-type", "text/plain").await.is(400);
     browser.post("/auth/sms/send").body("{").header("content-type", "application/json").await.is(400);
@@ -251,7 +251,7 @@ async fn limits_hold_for_an_address_a_client_and_the_day() {
         send(&world.browser(), &format!("010-2000-000{n}")).await.is(200);
     }
     send(&world.browser(), "010-2000-0009").await.is(429);
-    assert_eq!(world.backend.letters().len(), 4);
+    assert_eq!(world.backend.messages().len(), 4);
 
     let world = codes(&format!("{PROVE}[otp]\ndaily_cap = 3\n")).await;
     let browser = world.logged_in("mina").await;
@@ -259,7 +259,7 @@ async fn limits_hold_for_an_address_a_client_and_the_day() {
     for n in 0..8 {
         sent += u16::from(send(&browser, &format!("010-3000-000{n}")).await.status == 200);
     }
-    assert_eq!((sent, world.backend.letters().len()), (3, 3));
+    assert_eq!((sent, world.backend.messages().len()), (3, 3));
 }
 
 #[tokio::test]
@@ -301,7 +301,7 @@ json = { query = "mutation($phone: String!) { update_me(phone: $phone) { id } }"
 "#;
 
 #[tokio::test]
-async fn a_verified_number_is_told_to_the_backend_as_the_visitor() {
+async fn the_backend_is_told_of_a_verified_number_with_the_visitors_bearer() {
     let world = codes(NOTIFY).await;
     let stranger = world.browser();
     refused(send(&stranger, PHONE).await.says("anonymous"), 401, "로그인이 필요합니다");
@@ -334,7 +334,7 @@ async fn a_code_is_not_spent_where_the_backend_was_not_told() {
 }
 
 #[tokio::test]
-async fn a_code_of_one_session_is_nothing_to_another() {
+async fn a_code_of_one_session_is_refused_in_another() {
     let world = codes(NOTIFY).await;
     let browser = world.logged_in("mina").await;
     send(&browser, PHONE).await.is(200);

@@ -3,25 +3,28 @@
 use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::json;
-use vestibule::demo::{Fault, Scripted};
+use vestibule::demo::{Fault, hook::ScriptedAnswer};
 
-use crate::harness::{World, secs};
+use crate::harness::{World, html_answer, json_answer, secs};
 
 /// Answers of no use, by name. None of them spends the refresh token.
-fn useless() -> Vec<(&'static str, Scripted)> {
+fn useless() -> Vec<(&'static str, ScriptedAnswer)> {
     let status = |code: u16| StatusCode::from_u16(code).unwrap();
-    let rubbish =
-        |body: &str| Scripted::Answer { status: status(200), content_type: "application/json", body: body.into() };
+    let rubbish = |body: &str| ScriptedAnswer::Answer {
+        status: status(200),
+        content_type: "application/json",
+        body: body.into(),
+    };
     vec![
-        ("500", Scripted::json(status(500), &json!({ "error": "oops" }))),
-        ("502 as a page", Scripted::html(status(502), "<html>Bad Gateway</html>")),
-        ("503", Scripted::json(status(503), &json!({}))),
-        ("429", Scripted::json(status(429), &json!({ "error": "slow down" }))),
-        ("400", Scripted::json(status(400), &json!({ "error": "bad request" }))),
-        ("403", Scripted::json(status(403), &json!({ "error": "forbidden" }))),
-        ("404 as a page", Scripted::html(status(404), "<html>Not Found</html>")),
-        ("401 as a page", Scripted::html(status(401), "<html>Log in to the corporate proxy</html>")),
-        ("a page with 200", Scripted::html(status(200), "<html>Welcome</html>")),
+        ("500", json_answer(status(500), &json!({ "error": "oops" }))),
+        ("502 as a page", html_answer(status(502), "<html>Bad Gateway</html>")),
+        ("503", json_answer(status(503), &json!({}))),
+        ("429", json_answer(status(429), &json!({ "error": "slow down" }))),
+        ("400", json_answer(status(400), &json!({ "error": "bad request" }))),
+        ("403", json_answer(status(403), &json!({ "error": "forbidden" }))),
+        ("404 as a page", html_answer(status(404), "<html>Not Found</html>")),
+        ("401 as a page", html_answer(status(401), "<html>Log in to the corporate proxy</html>")),
+        ("a page with 200", html_answer(status(200), "<html>Welcome</html>")),
         ("broken JSON", rubbish("{\"accessToken\":")),
         ("JSON without a token", rubbish("{}")),
         ("a token that is a number", rubbish("{\"accessToken\":5,\"refreshToken\":\"x\"}")),
@@ -29,13 +32,13 @@ fn useless() -> Vec<(&'static str, Scripted)> {
         ("an error with 200", rubbish("{\"error\":\"invalid_grant\"}")),
         ("more than any answer has", rubbish(&format!("{{\"accessToken\":\"{}\"}}", "x".repeat(2 << 20)))),
         ("nothing", rubbish("")),
-        ("204", Scripted::Answer { status: status(204), content_type: "text/plain", body: String::new() }),
-        ("a redirect", Scripted::Answer { status: status(302), content_type: "text/plain", body: String::new() }),
+        ("204", ScriptedAnswer::Answer { status: status(204), content_type: "text/plain", body: String::new() }),
+        ("a redirect", ScriptedAnswer::Answer { status: status(302), content_type: "text/plain", body: String::new() }),
     ]
 }
 
 #[tokio::test]
-async fn an_answer_of_no_use_keeps_the_session_and_is_503_where_the_token_has_expired() {
+async fn an_unusable_answer_keeps_the_session_and_is_503_once_the_token_has_expired() {
     for (name, scripted) in useless() {
         let world = World::start().await;
         let browser = world.logged_in("mina").await;
@@ -94,7 +97,7 @@ async fn a_lost_connection_keeps_the_session() {
 }
 
 #[tokio::test]
-async fn an_authority_that_is_not_there_keeps_the_session() {
+async fn an_unreachable_authority_keeps_the_session() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     world.expire_tokens();
@@ -122,7 +125,7 @@ async fn a_visitor_waits_ten_seconds_at_most_and_the_answer_that_comes_later_is_
 }
 
 #[tokio::test]
-async fn a_page_that_is_opened_in_an_outage_says_so() {
+async fn a_navigation_in_an_outage_gets_a_page_that_says_so() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     world.expire_tokens();
@@ -133,7 +136,7 @@ async fn a_page_that_is_opened_in_an_outage_says_so() {
 }
 
 #[tokio::test]
-async fn a_public_route_knows_of_no_outage_and_an_optional_one_goes_on() {
+async fn in_an_outage_public_and_optional_routes_are_served() {
     let public = "[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"";
     let world = World::with(public).await;
     let browser = world.logged_in("mina").await;
@@ -208,7 +211,7 @@ async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
     let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
     world.expire_tokens();
     for _ in 0..29 {
-        world.backend.next_refresh(Scripted::json(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid token" })));
+        world.backend.next_refresh(json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid token" })));
     }
     let mut statuses = Vec::new();
     for browser in &browsers[..29] {

@@ -74,7 +74,7 @@ fn said(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn every_answer_of_ours_is_for_its_browser_alone_and_for_no_frame() {
+async fn own_answers_are_not_cached_and_cannot_be_framed() {
     let world = world("https://app.example.test").await;
     let mut answers: Vec<Answer> = Vec::new();
     for (ask, status, _) in own_answers(&world) {
@@ -106,7 +106,7 @@ async fn every_answer_of_ours_is_for_its_browser_alone_and_for_no_frame() {
 }
 
 #[tokio::test]
-async fn https_is_asked_for_on_our_own_answers_over_https_and_in_no_other_case() {
+async fn hsts_is_sent_only_on_own_answers_over_https() {
     const STRICT: Option<&str> = Some("max-age=31536000");
     let header = "strict-transport-security";
     let https = world("https://app.example.test").await;
@@ -132,7 +132,7 @@ async fn https_is_asked_for_on_our_own_answers_over_https_and_in_no_other_case()
 const MARKER: &str = "zqx9";
 
 #[tokio::test]
-async fn nothing_of_a_request_is_in_an_answer_of_ours() {
+async fn no_part_of_a_request_is_in_the_gateways_own_answers() {
     let admin_listen = "server.admin_listen = \"127.0.0.1:0\"\nserver.health_listen = \"127.0.0.1:0\"\n";
     let world = Setup::with_codes().with(&format!("{admin_listen}{ROUTES}")).start().await;
     let (visitors, admin) = (world.gateway.address(), world.gateway.admin());
@@ -263,7 +263,7 @@ async fn nothing_of_a_request_is_in_an_answer_of_ours() {
 }
 
 #[tokio::test]
-async fn a_providers_words_are_not_ours() {
+async fn the_error_description_of_a_provider_is_not_shown() {
     let world = World::start().await;
     let browser = world.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
@@ -279,7 +279,7 @@ async fn a_providers_words_are_not_ours() {
 }
 
 #[tokio::test]
-async fn where_a_login_leads_is_text_in_a_page_and_nothing_more() {
+async fn return_to_is_escaped_in_pages() {
     let world = World::start().await;
     let odd = "/x%22%3E%3Cscript%3Ealert(1)%3C/script%3E'";
     let page = world.browser().navigate(&format!("/auth/login?return_to={}", odd.replace('%', "%25"))).await.is(200);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
-use vestibule::demo::{Scripted, backend::RefreshTokenVia};
+use vestibule::demo::{RefreshTokenVia, hook::ScriptedAnswer};
 
 use crate::harness::{Answer, Browser, Setup, Upstream, World, ok, secs, within_patience};
 
@@ -274,7 +274,7 @@ async fn a_refusal_sends_a_page_to_the_login() {
 }
 
 #[tokio::test]
-async fn where_a_session_is_optional_a_refused_one_goes_on_without() {
+async fn on_an_optional_route_a_refused_session_continues_as_anonymous() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     world.backend.revoke_email("mina@example.test");
@@ -290,7 +290,7 @@ async fn the_loser_of_a_race_at_the_authority_clears_nothing() {
     let browser = world.logged_in("mina").await;
     world.expire_tokens();
     // The authority rotates, and the answer is lost on the way: the old token is asked with again, and refused as reused.
-    world.backend.next_refresh(Scripted::LoseAnswer);
+    world.backend.next_refresh(ScriptedAnswer::LoseAnswer);
     browser.fetch("/api/me").await.is(503).says("unavailable");
     assert!(browser.is_logged_in());
 }

@@ -23,7 +23,7 @@ async fn a_path_of_our_own_is_kept_as_it_is() {
 }
 
 #[tokio::test]
-async fn anything_that_may_lead_elsewhere_falls_back() {
+async fn an_address_that_may_lead_elsewhere_is_replaced_by_the_fallback() {
     let world = World::with("session.after_login = \"/home\"").await;
     for evil in [
         "//evil.example",

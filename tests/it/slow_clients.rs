@@ -88,7 +88,7 @@ async fn a_stream_whose_peer_takes_nothing_of_its_answer_is_reset_and_its_upstre
 }
 
 #[tokio::test]
-async fn a_connection_that_idles_is_closed() {
+async fn an_idle_connection_is_closed_after_its_timeout() {
     let world = world("idle_timeout = \"1s\"").await;
     let mut idle = Raw::connect(world.gateway.address()).await;
     idle.send(format!("GET /public/ping HTTP/1.1\r\nhost: {}\r\n\r\n", world.gateway.host())).await;

@@ -45,7 +45,7 @@ async fn both_versions_are_spoken_and_the_cookies_are_secure() {
 }
 
 #[tokio::test]
-async fn whoever_speaks_without_tls_gets_nothing() {
+async fn plain_http_on_a_tls_port_gets_no_answer() {
     let (world, _folder, _roots) = world().await;
     let answer = Raw::exchange(world.gateway.address(), "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(!answer.contains("HTTP/1.1 200"), "{answer}");

@@ -300,7 +300,7 @@ async function verify() {
 
 const resend = () => code("resend");
 
-function noteLetter({ channel, to, subject, text }) {
+function showMessage({ channel, to, subject, text }) {
   $("outbox-empty").hidden = true;
   const item = document.createElement("li");
   for (const [name, said] of [["to", `${say(channel === "sms" ? "sms" : "mail")} → ${to}`], ["subject", subject || ""], ["text", text]]) {
@@ -363,8 +363,8 @@ function noteEvent(event) {
   if (event.seq <= lastEvent && event.at <= lastAt) return;
   [lastEvent, lastAt] = [event.seq, event.at];
   const said = () => say(`event_${event.kind}`, { ...event, reason: event.reason ? say(`reason_${event.reason}`) : "" });
-  if (event.letter) noteLetter(event.letter);
-  const { seq, at, letter, ...what } = event;
+  if (event.message) showMessage(event.message);
+  const { seq, at, message, ...what } = event;
   const from = AUTHORITY.includes(event.kind) ? "from_authority" : "from_backend";
   note(JSON.stringify(what), at, from, TONES[event.kind] || "", said);
 }

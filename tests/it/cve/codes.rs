@@ -22,7 +22,7 @@ async fn codes(toml: &str) -> World {
 }
 
 fn code(world: &World) -> String {
-    let letter = world.backend.letters().pop().expect("a message arrived");
+    let letter = world.backend.messages().pop().expect("a message arrived");
     letter.code().expect("a code in it").to_owned()
 }
 
@@ -191,9 +191,9 @@ async fn ghsa_7rqj_j65f_68wh_an_address_that_two_would_read_differently_is_sent_
         let answer = send(&world.browser(), phone).await;
         assert_eq!(answer.status, 400, "{phone:?}: {answer}");
     }
-    assert_eq!(world.backend.letters().len(), 0);
+    assert_eq!(world.backend.messages().len(), 0);
     world.browser().post("/auth/email/send").json(&json!({ "email": "mina@example.test" })).await.is(200);
-    assert_eq!(world.backend.letters().len(), 1);
+    assert_eq!(world.backend.messages().len(), 1);
 }
 
 /// What an answer tells, but for what is another each time.
@@ -339,7 +339,7 @@ async fn cve_2024_21493_no_body_makes_an_endpoint_fail() {
 
 /// Not published: with `seal = false` anybody can make up an access token that has expired, and its signature is not looked at. It is no sign of an earlier login.
 #[tokio::test]
-async fn a_made_up_access_token_makes_nobody_less_of_a_stranger() {
+async fn a_forged_access_token_does_not_lift_the_limits_for_anonymous_clients() {
     let limits = "otp.limits = { total = \"2/h\", per_ip = \"100/h\" }";
     let world = codes(&format!("session.seal = false\n{limits}")).await;
     let mina = world.logged_in("mina").await;

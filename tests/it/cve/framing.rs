@@ -198,7 +198,7 @@ async fn cve_2023_40225_an_empty_length_or_name_is_refused_and_an_endless_name_i
 }
 
 #[tokio::test]
-async fn cve_2025_14523_there_is_one_host() {
+async fn cve_2025_14523_a_request_with_several_hosts_is_refused() {
     let upstream = echo().await;
     let world = before(&upstream, "server.hosts = [\"other.example\"]").await;
     let host = world.gateway.host();

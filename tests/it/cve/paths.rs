@@ -262,7 +262,7 @@ async fn cve_2026_44574_another_representation_of_a_page_is_closed_by_default() 
 
 /// The open issue 649 of the same project too.
 #[tokio::test]
-async fn cve_2026_34457_no_user_agent_is_a_pass() {
+async fn cve_2026_34457_no_user_agent_opens_a_route() {
     let upstream = Upstream::saying("b").await;
     let world = before(&upstream, "server.admin_listen = \"127.0.0.1:0\"").await;
     for line in [
@@ -293,7 +293,7 @@ async fn cve_2026_34457_no_user_agent_is_a_pass() {
 }
 
 #[tokio::test]
-async fn cve_2026_33186_a_path_without_its_slash_is_no_path() {
+async fn cve_2026_33186_a_path_without_its_slash_is_refused() {
     let upstream = Upstream::saying("b").await;
     let world = before(&upstream, "").await;
     for target in ["admin", "public/x", "admin/x", "?x", "x:y"] {

@@ -182,7 +182,7 @@ async fn cve_2021_21291_a_listed_origin_lists_no_other_that_ends_like_it() {
 
 /// Also issues 449, 453 and 565 of `mod_auth_openidc`.
 #[tokio::test]
-async fn cve_2022_23527_a_logout_target_without_a_host_is_no_path_of_ours() {
+async fn cve_2022_23527_a_logout_target_without_a_host_is_not_followed() {
     let world = World::with(PLACES).await;
     fall_back(
         &world,
@@ -211,7 +211,7 @@ async fn cve_2021_29651_no_location_carries_a_token() {
 }
 
 #[tokio::test]
-async fn cve_2025_27143_an_address_without_a_scheme_is_no_path() {
+async fn cve_2025_27143_a_return_address_without_a_scheme_is_not_followed() {
     let world = World::with(PLACES).await;
     fall_back(
         &world,
@@ -222,7 +222,7 @@ async fn cve_2025_27143_an_address_without_a_scheme_is_no_path() {
 
 /// Also CVE-2024-8883 (Keycloak).
 #[tokio::test]
-async fn cve_2026_7504_no_userinfo_and_no_lookalike_of_loopback_is_ours() {
+async fn cve_2026_7504_userinfo_and_lookalikes_of_loopback_are_not_followed() {
     let world = World::with(PLACES).await;
     let ours = world.gateway.host().to_owned();
     for evil in
@@ -269,7 +269,7 @@ async fn cve_2026_33525_nothing_that_a_request_says_stands_in_a_page() {
 
 /// Issue 936 of klangk: the place to go to lay in a cookie that anybody could write.
 #[tokio::test]
-async fn klangk_936_a_flow_cookie_with_any_character_changed_is_none() {
+async fn klangk_936_a_flow_cookie_with_any_character_changed_is_refused() {
     let world = World::with("limits.failures_per_client = \"100000/h\"").await;
     let browser = world.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;

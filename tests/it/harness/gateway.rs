@@ -13,11 +13,11 @@ use vestibule::{
     assemble::{self, Running, Telemetry},
     clock::Clock,
     config,
-    demo::{self, Backend, BackendOptions, Provider, ProviderOptions, backend::Trust},
+    demo::{self, BackendOptions, DemoServers, ProviderOptions, TrustedProvider},
     secret::Random,
 };
 
-use super::Browser;
+use super::{Backend, Browser, Provider};
 
 /// Life of the backend's access tokens, unless a test says otherwise: inside the margin after 225 s at the earliest.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(300);
@@ -191,7 +191,7 @@ impl Setup {
             .without("authority")
             .with("[authority]\nkind = \"provider\"\n[upstreams.backend]\nbearer = \"access\"")
             .provider(|options| options.access_token_life = TOKEN_LIFE)
-            .backend(|options| options.bearer = demo::backend::BearerCheck::Provider)
+            .backend(|options| options.bearer = demo::BearerCheck::Provider)
     }
 
     /// Changes the file: tables are merged, values replaced, routes added.
@@ -249,13 +249,13 @@ impl Setup {
         options.redirect_hosts.extend(host.host_str().map(str::to_owned));
         (self.tune_provider)(&mut options);
         let provider = Provider::start(options).await.expect("the provider starts");
-        let audience = provider.client_id().to_owned();
-        let trust =
-            if self.trust_anyone { Trust::Anyone } else { Trust::Provider { issuer: provider.issuer(), audience } };
-        let mut options = BackendOptions::new(clock.clone(), random, trust);
+        let trusted = TrustedProvider { issuer: provider.issuer(), audience: provider.client_id().to_owned() };
+        let mut options = BackendOptions::new(clock.clone(), random, trusted);
         options.access_token_life = TOKEN_LIFE;
         (self.tune_backend)(&mut options);
-        let backend = Backend::start(options).await.expect("the backend starts");
+        let backend =
+            if self.trust_anyone { Backend::trusting_anyone(options).await } else { Backend::start(options).await };
+        let backend = backend.expect("the backend starts");
         let gateway = self.gateway(&provider, &backend, &clock);
         World { clock, provider, backend, gateway, setup: self }
     }
@@ -268,9 +268,9 @@ impl Setup {
 
     /// The configuration file of a gateway at that port.
     fn file(&self, provider: &Provider, backend: &Backend, port: u16) -> String {
-        let world = demo::World { provider: provider.clone(), backend: backend.clone() };
+        let servers = DemoServers { provider: (**provider).clone(), backend: (**backend).clone() };
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut file: Table = demo::gateway_toml(&world, address).parse().unwrap();
+        let mut file: Table = demo::gateway_toml(&servers, address).parse().unwrap();
         if !self.has_codes {
             file.remove("otp");
             file.get_mut("authority").and_then(Value::as_table_mut).and_then(|authority| authority.remove("otp"));

@@ -1,11 +1,13 @@
 //! What the tests are made of: a gateway, a browser, raw connections, and the peers on the gateway's other sides.
 
+mod backend;
 mod browser;
 pub(crate) mod frames;
 mod gateway;
 mod issuer;
 mod op;
 mod process;
+mod provider;
 mod proxies;
 pub(crate) mod raw;
 mod servers;
@@ -16,12 +18,14 @@ mod websocket;
 use std::time::Duration;
 
 pub(crate) use self::{
+    backend::Backend,
     browser::{Answer, Ask, Browser, Opened, Protocol},
     frames::Frames,
     gateway::{Gateway, Setup, World, free_port},
     issuer::{Issuer, b64},
     op::OpenIdProvider,
     process::Process,
+    provider::{CallbackTamper, IdTokenTamper, Provider, html_answer, json_answer},
     proxies::Product,
     raw::Raw,
     servers::StoreServer,

@@ -11,7 +11,7 @@ fn far(seconds: i64, clock: &vestibule::clock::Clock) -> Value {
 
 /// Also GHSA-wxg7-w2v3-w38g (Zitadel) and GHSA-wcvh-g65p-v576 (`mod_auth_openidc`).
 #[tokio::test]
-async fn cve_2026_55669_a_token_for_others_or_for_another_time_is_none() {
+async fn cve_2026_55669_a_token_for_another_audience_or_time_is_refused() {
     let (issuer, page) = (Issuer::start().await, Upstream::saying("page").await);
     let world = takes_access_tokens(&issuer, &page).await;
     let clock = &world.clock;

@@ -7,17 +7,17 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 use vestibule::{
-    demo::{Provider, ProviderOptions, Scripted, provider::Endpoint},
+    demo::{ProviderOptions, provider::Endpoint},
     secret::Random,
 };
 
 use super::{asks, heads, log_in, takes_id_tokens};
-use crate::harness::{Issuer, Protocol, Setup, StoreServer, World};
+use crate::harness::{Issuer, Protocol, Provider, Setup, StoreServer, World, json_answer};
 
 const EVIL: &str = "https://evil.example";
 
 #[tokio::test]
-async fn ghsa_59jp_rwph_878r_whoever_is_not_logged_in_gets_a_page_of_ours_alone() {
+async fn ghsa_59jp_rwph_878r_without_a_session_only_the_gateways_own_page_is_sent() {
     let world = World::start().await;
     let asks = [
         world.browser().post("/api/me").body("x=y"),
@@ -86,7 +86,7 @@ async fn cve_2021_41230_a_role_that_was_taken_away_is_gone_with_the_next_refresh
     world.expire_tokens();
     let id_token = world.provider.id_token("jun", &json!({ "role": "user" }));
     let tokens = json!({ "access_token": "at", "token_type": "Bearer", "expires_in": 300, "id_token": id_token });
-    world.provider.next_answer(Endpoint::Token, Scripted::json(StatusCode::OK, &tokens));
+    world.provider.next_answer(Endpoint::Token, json_answer(StatusCode::OK, &tokens));
     jun.fetch("/public/ping").await.is(403).says("refreshed");
 }
 
@@ -137,7 +137,7 @@ async fn cve_2021_29652_no_foreign_page_logs_anybody_out_or_sends_codes() {
     // A GET of it does nothing at all.
     browser.navigate("/auth/logout").header("sec-fetch-site", "cross-site").await.is(405);
     browser.fetch("/api/me").await.is(200).says("valid");
-    assert_eq!((world.backend.letters().len(), world.backend.counters().signouts), (0, 0));
+    assert_eq!((world.backend.messages().len(), world.backend.counters().signouts), (0, 0));
 }
 
 /// Also CVE-2024-21492 (caddy-security). That it holds at every instance of a fleet is `fleet::a_logout_at_one_instance_ends_the_session_at_all`.

@@ -84,7 +84,7 @@ async fn tried(address: SocketAddr, case: &Case, upstream: &Upstream) -> Outcome
 }
 
 #[tokio::test]
-async fn fifty_of_fifty_and_what_others_do_with_the_same_bytes() {
+async fn all_fifty_cases_are_answered_as_expected_and_other_proxies_are_reported() {
     let (upstream, heads) = backend().await;
     let world = world(&upstream).await;
     let battery = cases(world.gateway.host());
@@ -146,7 +146,7 @@ async fn fifty_of_fifty_and_what_others_do_with_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn what_is_taken_arrives_in_the_one_form_that_there_is() {
+async fn an_accepted_request_arrives_in_canonical_form() {
     let (upstream, _) = backend().await;
     let world = world(&upstream).await;
     let host = world.gateway.host();
@@ -276,7 +276,7 @@ impl Seeded {
 
 /// The unit test is `handle::tests::the_decision_before_a_rewrite_is_the_decision_after_it`; here the bytes are looked at.
 #[tokio::test]
-async fn what_was_judged_is_what_arrives_with_a_prefix_stripped_or_not() {
+async fn the_path_that_was_checked_is_the_path_that_arrives_with_a_prefix_stripped_or_not() {
     let (plain, stripped) = (Upstream::saying("plain").await, Upstream::saying("stripped").await);
     let world = World::with(&format!(
         "upstreams.p = {{ targets = [\"{}\"] }}\nupstreams.s = {{ targets = [\"{}\"] }}\n\
