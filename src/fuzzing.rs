@@ -1,4 +1,5 @@
-//! Invariants of the parsers that read untrusted bytes. The fuzz targets of `fuzz/` and ordinary tests over the same seeds check them.
+//! Invariants of the parsers that read untrusted bytes. The fuzz targets of `fuzz/` and ordinary tests over the same
+//! seeds check them.
 
 use std::{path::Path, sync::LazyLock};
 
@@ -182,8 +183,8 @@ pub fn id_token(input: &[u8]) {
 const SEALED: &str = "4bb06f8e.1.2x-403ofit8UgR3jTLP0anU-wuMC5TfWDyL-oU0bFSTjAAtsLPcPpJr5ULlxSDJ_B0A1zn-P_Cmp-YefHu1oyyhvV6NsQEY0-bFJNDbKoQ";
 const PLAIN: &[u8] = br#"{"sid":"AAAAAAAAAAAAAAAAAAAAAA","generation":3}"#;
 
-/// Checks that no bytes but the sealed value itself can be opened. The input is used as a sealed value, and as a list of edits
-/// of a valid one.
+/// Checks that no bytes but the sealed value itself can be opened. The input is used as a sealed value, and as a list
+/// of edits of a valid one.
 ///
 /// # Panics
 /// If an invariant does not hold.

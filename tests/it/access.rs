@@ -1,4 +1,4 @@
-//! Who gets where: routes, access rules, hosts, paths, and what stays out of reach for all.
+//! Which requests reach which upstream: routes, access rules, hosts, paths, and paths that are closed to all.
 
 use http::Method;
 

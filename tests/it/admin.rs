@@ -1,4 +1,4 @@
-//! The admin and health listeners: alive, ready, metrics; and nowhere else.
+//! The admin and health listeners: their pages, and that no other listener has them.
 
 use serde_json::json;
 

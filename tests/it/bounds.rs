@@ -1,4 +1,4 @@
-//! How large a head and an answer may be, and how much one connection may ask at a time, as `[limits]` says.
+//! Limits of `[limits]` for the size of heads and answers, and for the streams of one connection.
 
 use http::{Request, StatusCode};
 use http_body_util::Empty;

@@ -1,4 +1,4 @@
-//! The end of a login: what the callback refuses, and what it says to the person.
+//! The callback of a login: which ones are refused, and what the person is told.
 
 use http::Method;
 use vestibule::demo::{Fault, hook::ScriptedAnswer, provider::Endpoint};

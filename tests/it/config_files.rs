@@ -1,4 +1,4 @@
-//! The file as operators meet it: complaints, the commands that read it, and changes while the gateway runs.
+//! The configuration file: its errors, the commands that read it, and changes while the gateway runs.
 
 use std::fs;
 

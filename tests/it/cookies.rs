@@ -1,4 +1,4 @@
-//! The cookies: what they look like, who can read and change them, and what becomes of spoiled ones.
+//! The session's cookies: attributes, sealing, splitting, and damaged ones.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;

@@ -1,4 +1,4 @@
-//! Requests that another site makes a visitor's browser send, and cross-origin callers that are welcome.
+//! Cross-site requests: which are refused, and which CORS or the absence of a session allows.
 
 use http::Method;
 

@@ -1,4 +1,4 @@
-//! What tests change in the demo's provider and backend: each change shows in their answers.
+//! The levers of the harness: each changes the answers of the demo's provider and backend.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -1,4 +1,4 @@
-//! The end of the process: what runs is finished, what comes is still answered, and nothing is lost.
+//! The end of the process: requests under way are finished, and the exit code is 0.
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 

@@ -1,4 +1,4 @@
-//! Several instances behind one store: what one of them does holds at all of them, and what happens while the store is away.
+//! Several instances with one store: what one instance does takes effect at all, also after the store was unreachable.
 
 use futures_util::future::join_all;
 

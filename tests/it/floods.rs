@@ -1,4 +1,4 @@
-//! Floods of one connection or of many: how far each comes, and what it costs.
+//! Floods on one connection or on many: when the connection ends, and what the flood costs.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The gateway as the authority: a backend without any logins gets a Bearer that it can verify by the published keys.
+//! The gateway as the authority: the backend gets a Bearer that the published keys verify.
 
 use std::fs;
 
@@ -48,7 +48,8 @@ async fn published(world: &World) -> Value {
     world.browser().plain(Method::GET, "/.well-known/jwks.json").await.is(200).json()
 }
 
-/// The claims of a JWT as a backend verifies it: by the published set, its type, issuer and audience; times by the test's clock.
+/// The claims of a JWT as a backend verifies it: by the published set, its type, issuer and audience; times by the
+/// test's clock.
 async fn verified(world: &World, token: &str, typ: &str, audience: &str) -> Option<Value> {
     let set: JwkSet = serde_json::from_value(published(world).await).unwrap();
     let header = jsonwebtoken::decode_header(token).unwrap();

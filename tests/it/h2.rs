@@ -1,4 +1,4 @@
-//! HTTP/2 in front: many requests on one connection, each cookie in a field of its own, trailers.
+//! HTTP/2 from the visitor: many requests on one connection, cookies in several fields, trailers.
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -282,7 +282,8 @@ async fn cve_2026_33186_a_path_without_a_slash_is_refused() {
     site.serves().await;
 }
 
-/// No path has a fragment (RFC 9113 section 8.3.1). hyper cuts it off before anybody sees it; what is left is judged and forwarded.
+/// No path has a fragment (RFC 9113 section 8.3.1). hyper cuts it off before anybody sees it; what is left is judged
+/// and forwarded.
 #[tokio::test]
 async fn a_fragment_in_a_path_leads_nowhere_else() {
     let site = Site::start().await;

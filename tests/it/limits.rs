@@ -1,4 +1,4 @@
-//! `[limits]`: what wrong guesses cost, and how many connections one client has.
+//! `[limits]`: how many wrong guesses a client and an account have, and how many connections a client has.
 
 use serde_json::json;
 use tokio::{

@@ -1,4 +1,4 @@
-//! Logging in: at an identity provider, with e-mail and password, with an ID token that an app holds.
+//! Logins: at an identity provider, with e-mail and password, with the ID token of an app.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The end of a session: here, at the authority, and for whoever kept a copy of its cookies.
+//! Logouts: at the gateway, at the authority, and for copies of the cookies.
 
 use std::time::Duration;
 

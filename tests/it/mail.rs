@@ -1,4 +1,4 @@
-//! E-mail with codes, against a real mail server and a real reader of mail.
+//! E-mails with codes, against a real mail server and read by a real mail parser.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Logins at providers that speak OAuth 2.0 without OpenID Connect: whole journeys through the gateway, with servers that answer as GitHub and Naver do.
+//! Logins at OAuth 2.0 providers without OpenID Connect, through the gateway.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! One-time codes by SMS and e-mail: what visitors, apps and the backend see of them.
+//! One-time codes by SMS and e-mail, as visitors, apps and the backend get them.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};

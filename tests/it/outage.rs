@@ -1,4 +1,4 @@
-//! An authority that does not do its work: sessions stay, live tokens are used, and it is not asked too often.
+//! Outages of the authority: sessions stay, valid tokens are used, and the authority is called rarely.
 
 use futures_util::future::join_all;
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! The gateway's own answers: what they tell browsers, and that nothing of a request is in them.
+//! The gateway's own answers: their headers, and that no part of a request is in them.
 
 use http::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! A certified OpenID provider (npm oidc-provider) instead of our own: in front of a backend's tokens, and as the authority.
+//! A certified OpenID provider (npm oidc-provider): with a backend's tokens, and as the authority.
 
 use futures_util::future::join_all;
 use url::Url;

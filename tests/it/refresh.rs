@@ -1,4 +1,4 @@
-//! Tokens kept fresh: one refresh for any number of requests, ahead of expiry, and nobody left with old cookies.
+//! Refreshes: one for any number of requests, ahead of expiry, and the newest cookies for every browser.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -289,7 +289,8 @@ async fn the_loser_of_a_race_at_the_authority_clears_nothing() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     world.expire_tokens();
-    // The authority rotates, and the answer is lost on the way: the old token is asked with again, and refused as reused.
+    // The authority rotates, and the answer is lost on the way: the old token is asked with again, and refused as
+    // reused.
     world.backend.next_refresh(ScriptedAnswer::LoseAnswer);
     browser.fetch("/api/me").await.is(503).says("unavailable");
     assert!(browser.is_logged_in());

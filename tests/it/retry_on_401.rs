@@ -1,4 +1,4 @@
-//! A 401 from the upstream: one refresh, one retry, and the visitor notices nothing.
+//! A 401 of the upstream: one refresh and one retry.
 
 use bytes::Bytes;
 use futures_util::future::join_all;

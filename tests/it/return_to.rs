@@ -1,4 +1,4 @@
-//! Where a login ends: where the visitor was on the way to, and never on another site.
+//! `return_to`: where a login ends, and that it never ends on another site.
 
 use std::time::Duration;
 

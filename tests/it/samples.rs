@@ -1,4 +1,4 @@
-//! Every configuration that the documentation and `deploy/` show is one that `vestibule check` takes.
+//! Every configuration in the documentation and in `deploy/` passes `vestibule check`.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! The session as scripts see it: `GET /session`, `POST /refresh`, and how long it lasts.
+//! `GET /session` and `POST /refresh`, and how long a session lasts.
 
 use http::Method;
 

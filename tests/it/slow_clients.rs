@@ -1,4 +1,4 @@
-//! Clients that hold on to connections by being slow, and the want of file descriptors: they end, and nobody else notices.
+//! Slow clients and missing file descriptors: slow connections end, and other clients are served.
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! TLS in front: HTTP/1.1 and HTTP/2 by ALPN, and certificates that are renewed while it runs.
+//! TLS: HTTP/1.1 and HTTP/2 by ALPN, and certificates that are renewed while the gateway runs.
 
 use std::{fs, path::Path};
 

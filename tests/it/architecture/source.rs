@@ -1,4 +1,4 @@
-//! Reads Rust source without a compiler: code without comments, strings and unit tests, its `use` declarations and its paths.
+//! Reads Rust source without a compiler: its `use` declarations and its paths.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! One-time codes, passwords and messages: guessed, forged, sent elsewhere.
+//! One-time codes, passwords and messages that are guessed, forged or sent to a wrong address.
 
 use std::collections::BTreeSet;
 
@@ -118,8 +118,8 @@ async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account
     password(&world.browser(), "2001:db8::ffff", EMAIL, PASSWORD).await.is(429);
 }
 
-/// The documented policy: what a client guessed wrong bars it from every way in; what was guessed at an account bars its password alone, or whoever knows an address
-/// could lock its owner out.
+/// The documented policy: what a client guessed wrong bars it from every way in; what was guessed at an account bars
+/// its password alone, or whoever knows an address could lock its owner out.
 #[tokio::test]
 async fn cve_2026_9798_a_client_that_guessed_too_often_is_barred_from_every_way_in() {
     let id_tokens = "providers.demo.id_token_login = { audiences = [\"vestibule\"] }\n";
@@ -152,7 +152,8 @@ async fn cve_2026_9798_a_client_that_guessed_too_often_is_barred_from_every_way_
     browser.post("/auth/email/verify").json(&body).await.is(200);
 }
 
-/// Also GHSA-xv97-c62v-4587 (Auth.js), and nodemailer before 7.0.7. What the mail server is told is in `mail::rustsec_2021_0069_…`.
+/// Also GHSA-xv97-c62v-4587 (Auth.js), and nodemailer before 7.0.7. What the mail server is told is in
+/// `mail::rustsec_2021_0069_…`.
 #[tokio::test]
 async fn ghsa_7rqj_j65f_68wh_an_address_that_two_would_read_differently_is_sent_nothing() {
     let world = codes(MANY_MESSAGES).await;
@@ -211,7 +212,8 @@ fn told(answer: &Answer) -> (u16, BTreeSet<String>, Value) {
     (answer.status.as_u16(), names.collect(), body)
 }
 
-/// Also CVE-2026-32595 and CVE-2026-41263 (Traefik). The time is a measurement and no test: see the note on known and unknown accounts.
+/// Also CVE-2026-32595 and CVE-2026-41263 (Traefik). The time is a measurement and no test: see the note on known and
+/// unknown accounts.
 #[tokio::test]
 async fn cve_2026_23511_nothing_but_time_could_tell_an_account_that_exists() {
     let world = codes(&format!("{MANY_GUESSES}{MANY_MESSAGES}")).await;
@@ -337,7 +339,8 @@ async fn cve_2024_21493_no_body_makes_an_endpoint_fail() {
     assert_eq!(issuer.asked_for("/jwks"), 0, "nothing of it looked like a token");
 }
 
-/// Not published: with `seal = false` anybody can make up an access token that has expired, and its signature is not looked at. It is no sign of an earlier login.
+/// Not published: with `seal = false` anybody can make up an access token that has expired, and its signature is not
+/// looked at. It is no sign of an earlier login.
 #[tokio::test]
 async fn a_forged_access_token_does_not_lift_the_limits_for_anonymous_clients() {
     let limits = "otp.limits = { total = \"2/h\", per_ip = \"100/h\" }";

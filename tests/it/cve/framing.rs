@@ -1,4 +1,4 @@
-//! Messages that two parsers would cut differently, and what a pooled connection carries over.
+//! Messages whose end two parsers would see in different places, and what stays on a pooled connection.
 
 use std::sync::{
     Arc,
@@ -180,7 +180,8 @@ async fn cve_2023_40225_an_empty_length_or_name_is_refused_and_an_endless_name_i
     let answer = Raw::exchange(world.gateway.address(), post(&world, &endless(70_000), "hello")).await;
     assert_eq!(raw::status(&answer), 431, "{answer}");
     assert!(upstream.heard().is_empty());
-    // 255 bytes were one too many elsewhere; here it is a name like any other, and the length is what its own line says.
+    // 255 bytes were one too many elsewhere; here it is a name like any other, and the length is what its own line
+    // says.
     for length in [240, 255, 256, 270] {
         let host = world.gateway.host();
         let rest = format!("helloGET /public/next HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
@@ -214,7 +215,8 @@ async fn cve_2025_14523_a_request_with_several_hosts_is_refused() {
     assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
 }
 
-/// hyper RUSTSEC-2017-0002 too; for claims with line breaks there is `upstream::headers::tests::a_claim_is_visible_ascii_or_encoded`.
+/// hyper RUSTSEC-2017-0002 too; for claims with line breaks there is
+/// `upstream::headers::tests::a_claim_is_visible_ascii_or_encoded`.
 #[tokio::test]
 async fn cve_2023_25690_nothing_decoded_splits_a_message() {
     let upstream = echo().await;

@@ -1,4 +1,4 @@
-//! Headers that say who somebody is or where they came from, written by a visitor.
+//! Forged headers that state who or where the client is.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -252,7 +252,8 @@ async fn cve_2025_64101_links_and_redirects_have_the_configured_origin() {
     assert!(!letters.contains("evil") && letters.contains("mina@example.test"), "{letters}");
 }
 
-/// Envoy CVE-2024-45808 too; that no secret is logged at trace level is `logs::a_whole_run_at_the_highest_level_writes_no_secret`.
+/// Envoy CVE-2024-45808 too; that no secret is logged at trace level is
+/// `logs::a_whole_run_at_the_highest_level_writes_no_secret`.
 #[tokio::test]
 async fn cve_2022_23469_a_request_is_one_line_of_the_log() {
     let world = World::start().await;

@@ -1,4 +1,4 @@
-//! The path that was judged and the path that was forwarded.
+//! The path that was checked is the path that is forwarded.
 
 use http::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Redirects that would lead off the site, and pages that would repeat what a request says.
+//! Redirects that would lead to another site, and pages that would repeat parts of a request.
 
 use std::fs;
 
@@ -11,7 +11,8 @@ use crate::harness::{Answer, Browser, Raw, Setup, World, raw};
 /// As many as `testdata/openredirects.txt` of oauth2-proxy has.
 const LINES: usize = 558;
 
-/// Lines of the kinds in that list: what stands before the host, who pretends to be a user, how the host is written, what comes after.
+/// Lines of the kinds in that list: what stands before the host, who pretends to be a user, how the host is written,
+/// what comes after.
 fn lines() -> Vec<String> {
     let before = [
         "//",
@@ -191,7 +192,8 @@ async fn cve_2022_23527_a_logout_target_without_a_host_is_not_followed() {
     .await;
 }
 
-/// Also CVE-2024-21497 (caddy-security) and CVE-2022-28923 (Caddy). The tests' browser looks at every `Location` of the whole suite; here at those that a login has.
+/// Also CVE-2024-21497 (caddy-security) and CVE-2022-28923 (Caddy). The tests' browser looks at every `Location` of the
+/// whole suite; here at those that a login has.
 #[tokio::test]
 async fn cve_2021_29651_no_location_carries_a_token() {
     let world = World::with(PLACES).await;

@@ -1,4 +1,4 @@
-//! What RFC 9113 refuses, and how; its section numbers are those of RFC 7540, as in h2spec.
+//! Cases that RFC 9113 requires to be refused, with its error; section numbers are those of RFC 7540, as in h2spec.
 
 use super::{
     Case,

@@ -1,4 +1,4 @@
-//! The demo's backend with what a test changes in it: answers to refreshes, delays, rotation, refusals.
+//! The demo's backend with the harness's levers: scripted answers, delays, rotation, refusals.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! The demo's provider with what a test changes in it: outages, answers of the test's own, bad ID tokens and bad callbacks.
+//! The demo's provider with the harness's levers: outages, scripted answers, bad ID tokens and callbacks.
 
 use std::{
     collections::VecDeque,

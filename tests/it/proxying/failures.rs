@@ -1,4 +1,4 @@
-//! Connections and refusals: upstreams that are down, slow or broken, requests that are refused, and connections that are reused.
+//! Failures and connections: upstreams that are down, slow or broken, refused requests, and reused connections.
 
 use super::{exchange, in_front_of, toml};
 use crate::harness::{Raw, Setup, Upstream, World, ok, raw};

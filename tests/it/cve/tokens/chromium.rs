@@ -1,4 +1,4 @@
-//! What a real Chromium keeps of a session after its logout.
+//! Which cookies a real Chromium keeps after a logout.
 
 use std::{fs, path::Path, process::Stdio};
 

@@ -1,4 +1,4 @@
-//! What a token must say of whom it is from, for whom, until when, and of whom.
+//! Claims of tokens: issuer, audience, times and subject.
 
 use serde_json::{Value, json};
 

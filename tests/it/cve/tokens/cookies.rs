@@ -1,4 +1,4 @@
-//! Cookies that belong to different moments, and cookies that no browser would send.
+//! Cookies of different generations, and cookies that no browser sends.
 
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -16,7 +16,8 @@ async fn world(page: &Upstream) -> World {
     Setup::with_provider_as_authority().with(&toml).start().await
 }
 
-/// How a navigation ends: the redirects of our own before it, and whether the page is there or the provider asks who it is.
+/// How a navigation ends: the redirects of our own before it, and whether the page is there or the provider asks who it
+/// is.
 async fn goes(world: &World, browser: &Browser) -> (usize, bool) {
     let mut answer = browser.navigate("/page").await;
     let mut redirects = 0;
@@ -65,7 +66,8 @@ async fn envoy_38919_no_mix_of_old_and_new_cookies_causes_a_redirect_loop() {
                 }
                 let (redirects, is_in) = goes(&world, &browser).await;
                 assert!(redirects <= 2, "{redirects} redirects with {access:?} {refresh:?} {flow:?}");
-                // Whatever is good in either cookie is enough; what the old ones are worth depends on when the new ones were seen.
+                // Whatever is good in either cookie is enough; what the old ones are worth depends on when the new ones
+                // were seen.
                 if access != Some(&old) && refresh != Some(&old) {
                     let is_good = |set| set == Some(&new) || set == Some(&other);
                     assert_eq!(is_in, is_good(refresh) || is_good(access), "{access:?} {refresh:?}");

@@ -1,4 +1,4 @@
-//! The way of a login, from its start to what is left after the logout.
+//! Logins from their start to the time after the logout.
 
 use std::collections::HashSet;
 
@@ -140,7 +140,8 @@ async fn cve_2021_29652_no_foreign_page_logs_anybody_out_or_sends_codes() {
     assert_eq!((world.backend.messages().len(), world.backend.counters().signouts), (0, 0));
 }
 
-/// Also CVE-2024-21492 (caddy-security). That it holds at every instance of a fleet is `fleet::a_logout_at_one_instance_ends_the_session_at_all`.
+/// Also CVE-2024-21492 (caddy-security). That it holds at every instance of a fleet is
+/// `fleet::a_logout_at_one_instance_ends_the_session_at_all`.
 #[tokio::test]
 async fn cve_2026_34454_after_a_logout_kept_cookies_are_worth_nothing() {
     let world = World::start().await;

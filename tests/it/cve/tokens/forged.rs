@@ -1,4 +1,4 @@
-//! Tokens that nobody issued: no algorithm or another, a key of their own, no signature, no end.
+//! Forged tokens: other algorithms, other keys, no signature, unlimited length.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A secret, a certificate, a store or a provider that is not there: nothing opens for want of it.
+//! Without a secret, a certificate, a store or a provider nothing opens.
 
 use std::{collections::BTreeMap, path::Path};
 

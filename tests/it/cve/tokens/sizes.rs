@@ -1,4 +1,4 @@
-//! Providers whose answers do not end.
+//! Answers of providers without an end.
 
 use std::sync::{
     Arc,

@@ -142,7 +142,8 @@ impl Browser {
         self.ask(Method::GET, url.parse().unwrap(), Site::Typed).navigating()
     }
 
-    /// Where an answer's `Location` leads, as a browser goes there: from another site if that is where the answer came from.
+    /// Where an answer's `Location` leads, as a browser goes there: from another site if that is where the answer came
+    /// from.
     #[track_caller]
     pub(crate) fn follow(&self, answer: &Answer) -> Ask {
         let url = answer.url.join(answer.location()).unwrap();
@@ -271,8 +272,8 @@ impl Browser {
         jar.for_request(url, site == Site::Other, method, navigates, self.clock.now())
     }
 
-    /// CVE-2021-29651: no redirect of the gateway has a token in its address. The only exception is the ID token in `id_token_hint`,
-    /// which goes back to its provider (OpenID Connect RP-Initiated Logout 1.0).
+    /// CVE-2021-29651: no redirect of the gateway has a token in its address. The only exception is the ID token in
+    /// `id_token_hint`, which goes back to its provider (OpenID Connect RP-Initiated Logout 1.0).
     fn finds_no_token_in_location(&self, headers: &HeaderMap) {
         let Some(location) = headers.get(header::LOCATION) else { return };
         let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
