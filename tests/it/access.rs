@@ -10,7 +10,7 @@ async fn a_navigation_without_a_session_is_sent_to_the_login_page() {
     let browser = world.browser();
     let answer = browser.navigate("/api/me?a=b&c=d").await.is(302).says("anonymous");
     assert_eq!(answer.location(), "/auth/login?return_to=/api/me%3Fa%3Db%26c%3Dd");
-    // An old browser without Sec-Fetch headers asks for a page all the same.
+    // A browser without Sec-Fetch headers also navigates.
     let old = browser.plain(Method::GET, "/api/me").header("accept", "text/html").await;
     assert!(old.is(302).location().starts_with("/auth/login?return_to="));
     browser.plain(Method::HEAD, "/api/me").header("sec-fetch-mode", "navigate").await.is(302);
@@ -154,7 +154,7 @@ async fn a_prefix_is_stripped_and_the_query_kept() {
 
 #[tokio::test]
 async fn the_backends_authority_endpoints_are_not_reachable_through_the_gateway() {
-    // With another base path the backend's /auth/… would be open to all through `/{*rest}`.
+    // With another base path, `/{*rest}` would forward requests for the backend's /auth/….
     let world = Setup::new().with("session.base_path = \"/login-here\"").start().await;
     let browser = world.browser();
     for path in [

@@ -39,7 +39,7 @@ fn one(bytes: usize) -> Vec<(String, String)> {
     vec![("x-large".to_owned(), "y".repeat(bytes))]
 }
 
-/// A gateway with these limits, before an upstream that takes any head.
+/// A gateway with these limits, in front of an upstream that accepts any head.
 async fn world_with(limits: &str) -> (World, Upstream) {
     let upstream = Upstream::saying("here").await;
     let toml = format!(
@@ -88,7 +88,7 @@ async fn a_client_is_told_how_many_streams_it_may_open() {
     assert_eq!(streams[2..], [0, 0, 0, 7]);
 }
 
-/// Whether a login begins, where the provider's metadata have about so many bytes.
+/// Whether a login starts if the provider's metadata have about that many bytes.
 async fn login_begins(document: usize, limits: &str) -> bool {
     let provider = Upstream::start(move |mut wire| async move {
         while let Some(heard) = wire.request().await {

@@ -23,7 +23,7 @@ const ID_TOKEN_TAMPERS: [IdTokenTamper; 15] = [
     IdTokenTamper::MissingToken,
 ];
 
-/// A page that says so, or the login page with a message.
+/// An error page, or the login page with a message.
 fn is_refused(answer: &Answer) -> bool {
     answer.status.is_client_error()
         || answer.status.is_server_error()
@@ -119,7 +119,7 @@ async fn an_attempt_older_than_ten_minutes_has_expired() {
     let keeps_all = browser.copy();
     let held = keeps_all.cookie_header();
     world.advance(secs(660));
-    // Also for a browser that does not forget cookies in time.
+    // Also for a browser that keeps expired cookies.
     for (name, value) in held.split("; ").filter_map(|pair| pair.split_once('=')) {
         keeps_all.set_cookie(name, value);
     }
@@ -154,7 +154,7 @@ async fn access_denied_at_the_provider_leads_back_to_the_login_page() {
     while answer.status.is_redirection() {
         answer = browser.follow(&answer).await;
     }
-    // A page, also where a provider is the only way in: sending them straight back would be a loop.
+    // A page, also if a provider is the only login method: a redirect to the provider would be a loop.
     assert!(answer.text().contains("/auth/login/demo") && answer.text().contains("role=\"alert\""), "{answer}");
     assert!(!browser.is_logged_in());
 }
@@ -239,7 +239,7 @@ async fn tokens_in_a_callbacks_address_are_not_read() {
     let answer = browser.navigate(&format!("{}?{}", address.path(), address.query().unwrap())).await;
     assert!(is_refused(&answer), "{answer}");
     assert!(!browser.is_logged_in());
-    // Beside a code they change nothing.
+    // Together with a code they are ignored.
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     let mut address = url::Url::parse(callback.location()).unwrap();
     address.query_pairs_mut().extend_pairs(front);

@@ -95,7 +95,7 @@ async fn a_damaged_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() 
         bytes[middle] = if bytes[middle] == b'A' { b'B' } else { b'A' };
         String::from_utf8(bytes).unwrap()
     };
-    // A spoiled access token: the refresh token helps.
+    // A damaged access token: the refresh token is used.
     for spoiled in [flipped(&at), at[..at.len() - 5].to_owned(), format!("{at}AAAA")] {
         let browser = world.logged_in("mina").await;
         browser.set_cookie("sb_at", &spoiled);
@@ -103,14 +103,14 @@ async fn a_damaged_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() 
         browser.fetch("/api/me").await.is(200).says("refreshed");
         assert_eq!(browser.cookie("theme").as_deref(), Some("dark"));
     }
-    // A spoiled refresh token: the access token is good for its time.
+    // A damaged refresh token: the access token is used until it expires.
     let browser = world.logged_in("mina").await;
     browser.set_cookie("sb_rt", &flipped(&rt));
     let answer = browser.fetch("/api/me").await.is(200).says("valid");
     assert!(answer.clears("sb_rt") && !answer.clears("sb_at"), "{answer}");
     world.expire_tokens();
     browser.fetch("/api/me").await.is(401).says("anonymous");
-    // Both.
+    // Both are damaged.
     let browser = world.browser();
     browser.set_cookie("sb_at", &flipped(&at));
     browser.set_cookie("sb_rt", &flipped(&rt));
@@ -245,7 +245,7 @@ async fn an_upstream_cannot_write_our_cookies_or_our_status() {
     assert_eq!(answer.set_cookies(), ["own=1; Path=/x", "own2=2"]);
 }
 
-/// An authority whose tokens are as long as `lengths` says, one after the other.
+/// An authority whose tokens have these lengths, one after the other.
 async fn long_tokens(lengths: &'static [usize]) -> (Upstream, World) {
     let authority = Upstream::start(move |mut wire| async move {
         while let Some(request) = wire.request().await {
@@ -292,7 +292,7 @@ async fn a_long_token_is_split_and_a_shorter_one_deletes_what_is_left_over() {
     let at_first = parts(browser.cookie_names());
     assert!(at_first.len() >= 3 && at_first[..2] == ["sb_at", "sb_at.1"], "{at_first:?}");
     assert_eq!(browser.fetch("/long").await.is(200).says("valid").text(), "9007");
-    // The middle part is gone: the whole counts as absent.
+    // Without its middle part the token counts as absent.
     let broken = browser.copy();
     broken.remove_cookie("sb_at.1");
     broken.fetch("/long").await.is(200).says("refreshed");

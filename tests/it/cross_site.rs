@@ -18,7 +18,7 @@ async fn a_foreign_pages_write_is_refused_before_anything_happens() {
         post().header("sec-fetch-site", "same-site").header("origin", "https://other.example.kr"),
         post().header("sec-fetch-site", "cross-site"),
         post().header("sec-fetch-site", "nonsense"),
-        // The one that browsers set counts, whatever else is said.
+        // `Sec-Fetch-Site`, which browsers set, has priority.
         post().header("sec-fetch-site", "cross-site").header("origin", &own),
         post().header("origin", EVIL),
         post().header("origin", "null"),

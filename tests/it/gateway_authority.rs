@@ -38,7 +38,7 @@ async fn world(backend: &Upstream) -> World {
     setup(backend).start().await
 }
 
-/// What the backend was sent as a Bearer with its latest request.
+/// The Bearer of the latest request to the backend.
 fn bearer(backend: &Upstream) -> String {
     let heard = backend.last();
     heard.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).expect("a Bearer").to_owned()

@@ -43,7 +43,7 @@ fn letter(sender: &MailSender, code: &str) -> Mail {
     sender.letter().compose("mina@example.com", Language::Korean, "식방", code, 3)
 }
 
-/// A server that wants the login of [`settings`].
+/// A server that requires the login of [`settings`].
 async fn server_with(more: Value) -> MailServer {
     let mut options = json!({"user": "vestibule", "password": "비밀 pass word"});
     for (name, value) in more.as_object().unwrap() {
@@ -52,7 +52,7 @@ async fn server_with(more: Value) -> MailServer {
     MailServer::start("localhost", options).await
 }
 
-/// Lines end with CR and LF on their way.
+/// On the wire, lines end with CR LF.
 fn lines(part: &Value) -> String {
     part.as_str().unwrap().replace("\r\n", "\n").trim_end().to_owned()
 }
@@ -95,7 +95,7 @@ async fn tls_from_the_start_and_the_older_login_work_too() {
     server.event("message").await;
 }
 
-/// RUSTSEC-2026-0141 of lettre: one of its TLS backends did not look at the name.
+/// RUSTSEC-2026-0141 of lettre: one of its TLS backends did not check the host name.
 #[tokio::test]
 async fn rustsec_2026_0141_nothing_is_said_to_a_server_with_the_certificate_of_another() {
     let mut server =
@@ -205,7 +205,7 @@ async fn many_messages_at_once_go_over_a_few_connections() {
     assert!((1..=4).contains(&connections), "{connections}");
 }
 
-/// RUSTSEC-2021-0069 of lettre: what it was told to write became commands.
+/// RUSTSEC-2021-0069 of lettre: message text was read as SMTP commands.
 #[tokio::test]
 async fn rustsec_2021_0069_lines_that_smtp_or_headers_would_understand_stay_text() {
     let mut server = server_with(json!({})).await;

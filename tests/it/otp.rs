@@ -8,10 +8,10 @@ use crate::harness::{Answer, Ask, Browser, Setup, World, secs};
 
 const PHONE: &str = "010-1234-5678";
 
-/// Codes for a proof alone, which need no session and end no login.
+/// Codes with purpose `prove`, which need no session and open none.
 const PROVE: &str = "[otp.sms]\npurpose = \"prove\"\n[otp.email]\npurpose = \"prove\"\n";
 
-/// The demo's world, with changes to the file.
+/// The demo's servers, with changes to the configuration.
 async fn codes(toml: &str) -> World {
     Setup::with_codes().with(toml).start().await
 }
@@ -25,7 +25,7 @@ fn code(world: &World) -> String {
     letter.code().unwrap_or_else(|| panic!("no code in {letter:?}")).to_owned()
 }
 
-/// Another code than that one.
+/// A code that differs from that one.
 fn other_than(code: &str) -> String {
     let number: u32 = code.parse().unwrap();
     format!("{:06}", (number + 1) % 1_000_000)
@@ -173,7 +173,7 @@ async fn a_code_is_for_one_browser_one_address_and_one_time() {
     let my_code = code(&world);
     refused(verify(&other, PHONE, &my_code).await, 400, WRONG);
     refused(verify(&mine, "010-8765-4321", &my_code).await, 400, WRONG);
-    // Another browser's code for the same address stands beside mine.
+    // Another browser has a code of its own for the same address.
     send(&other, PHONE).await.is(200);
     let their_code = code(&world);
     if their_code != my_code {
@@ -211,7 +211,7 @@ async fn of_two_hundred_parallel_guesses_with_the_right_one_last_none_succeeds()
     let start: u32 = right.parse().unwrap();
     let wrong = (1..=200).map(|n| format!("{:06}", (start + n) % 1_000_000));
     let mut tries: Vec<_> = wrong.map(|guess| verify(&browser, PHONE, &guess)).collect();
-    // The right one comes when the wrong ones are under way.
+    // The right code is sent while the wrong ones are under way.
     let guesses = join_all(tries.drain(..).map(IntoFuture::into_future)).await;
     assert!(guesses.iter().all(|answer| !answer.status.is_success()));
     assert!(!verify(&browser, PHONE, &right).await.status.is_success());
@@ -289,7 +289,7 @@ async fn an_app_without_cookies_brings_its_challenge_in_the_body() {
     ask("/auth/sms/verify", body(&challenge)).await.is(200);
 }
 
-/// A backend that knows nothing of SMS: the gateway tells it of the verified number, as a GraphQL mutation.
+/// A backend without SMS: the gateway sends it the verified number in a GraphQL mutation.
 const NOTIFY: &str = r#"
 [otp.sms]
 purpose = "verify"
@@ -315,7 +315,7 @@ async fn the_backend_is_told_of_a_verified_number_with_the_visitors_bearer() {
     assert!(told.header("authorization").unwrap().starts_with("Bearer ey"));
     assert_eq!(told.header("x-hasura-role"), Some("user"));
     assert!(told.header("vestibule-assertion").is_some());
-    // Nobody makes that call through the gateway.
+    // Visitors cannot make that call through the gateway.
     browser.post("/api/echo").json(&json!({})).await.is(404);
 }
 

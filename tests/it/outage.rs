@@ -7,7 +7,7 @@ use vestibule::demo::{Fault, hook::ScriptedAnswer};
 
 use crate::harness::{World, html_answer, json_answer, secs};
 
-/// Answers of no use, by name. None of them spends the refresh token.
+/// Unusable answers, by name. None of them spends the refresh token.
 fn useless() -> Vec<(&'static str, ScriptedAnswer)> {
     let status = |code: u16| StatusCode::from_u16(code).unwrap();
     let rubbish = |body: &str| ScriptedAnswer::Answer {
@@ -154,14 +154,14 @@ async fn in_an_outage_the_authority_as_a_whole_is_asked_at_most_once_a_second() 
     let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
     world.expire_tokens();
     world.backend.set_authority_fault(Fault::Unavailable);
-    // The fault answers before the refresh is counted, so the paths are what tells.
+    // During the fault refreshes are not counted, but requests by path are.
     let asked = || world.backend.requests("/auth/refresh");
     browsers[0].fetch("/api/me").await.is(503);
     assert_eq!(asked(), 1);
     for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
         answer.is(503).says("unavailable");
     }
-    // A second of the wall clock may have passed meanwhile.
+    // A second of real time may have passed.
     let first_second = asked();
     assert!(first_second <= 4, "asked {first_second} times");
     world.advance(secs(1));
@@ -197,7 +197,7 @@ async fn after_an_outage_every_session_recovers() {
     }
     world.backend.set_authority_fault(Fault::None);
     world.advance(secs(2));
-    // The first success ends the trouble for all.
+    // The first success ends the outage for all sessions.
     browsers[0].fetch("/api/me").await.is(200).says("refreshed");
     for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
         answer.is(200);
@@ -221,7 +221,7 @@ async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
     assert!(statuses[..19].iter().all(|status| status == "invalid"), "{statuses:?}");
     assert!(statuses[20..].iter().all(|status| status == "unavailable"), "{statuses:?}");
     assert!(browsers[20..].iter().all(crate::harness::Browser::is_logged_in));
-    // The deploy is mended: one refresh that succeeds is believed, and whoever was kept goes on.
+    // After one successful refresh, refusals count again, and the kept sessions continue.
     browsers[29].fetch("/api/me").await.is(200).says("refreshed");
     world.advance(secs(31));
     for browser in &browsers[20..29] {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::{Answer, Ask, Raw, Setup, World, raw};
 
 const KEY: &str = "session.keys = [\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"]\n";
-/// A backend that is not there, and a route that an app elsewhere may use.
+/// An unreachable backend, and a route with CORS.
 const ROUTES: &str = r#"
     server.trusted_proxies = ["127.0.0.1"]
     [upstreams.gone]
@@ -26,7 +26,7 @@ async fn world(public_base: &str) -> World {
     Setup::new().known_as(public_base).with(&format!("{KEY}{ROUTES}")).start().await
 }
 
-/// Whether the site's host was known when the answer was made.
+/// Whether the request's host was known when the answer was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Host {
     Known,
@@ -68,7 +68,7 @@ fn own_answers(world: &World) -> Vec<(Ask, u16, Host)> {
     known.chain(unknown.into_iter().map(|(ask, status)| (ask, status, Host::Unknown))).collect()
 }
 
-/// The whole answer, without what the test asked.
+/// The whole answer without values of the request.
 fn said(answer: &Answer) -> String {
     format!("{:?}\n{}", answer.headers, answer.text()).to_lowercase()
 }
@@ -115,12 +115,12 @@ async fn hsts_is_sent_only_on_own_answers_over_https() {
         assert_eq!(answer.header(header), STRICT.filter(|_| host == Host::Known), "{answer}");
     }
     let browser = https.browser();
-    // What a backend says of it is the backend's affair.
+    // The backend's own header is forwarded.
     assert_eq!(browser.fetch("/public/ping").await.is(200).header(header), None);
-    // The load balancer says that this visitor came without TLS.
+    // According to the load balancer the visitor's connection has no TLS.
     let plain = browser.fetch("/auth/session").header("x-forwarded-proto", "http").await.is(200);
     assert_eq!(plain.header(header), None);
-    // On this machine other ports are other people's, and the header is for all ports of a host.
+    // HSTS applies to all ports of a host, and on loopback other ports belong to other programs.
     for public_base in ["http://127.0.0.1", "https://localhost"] {
         let world = world(public_base).await;
         let answer = world.browser().fetch("/auth/session").header("x-forwarded-proto", "https").await.is(200);
@@ -128,7 +128,7 @@ async fn hsts_is_sent_only_on_own_answers_over_https() {
     }
 }
 
-/// No letter of it is ever escaped, in no text.
+/// A marker whose letters are not escaped in any format.
 const MARKER: &str = "zqx9";
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn no_part_of_a_request_is_in_the_gateways_own_answers() {
         say(address, "GET /zqx9?zqx9", "host: zqx9.example\r\n", "");
         say(address, "GET /zqx9", "host: 127.0.0.1\r\norigin: https://zqx9.example\r\n", "");
         say(address, "ZQX9 /livez", "host: localhost\r\nuser-agent: zqx9\r\n", "");
-        // What hyper answers itself, and what is refused before it.
+        // Answers of hyper itself, and refusals before hyper.
         say(address, "GET /auth/session", "host: zqx9<b>\r\n", "");
         say(address, "GET /auth/session", "host: a\r\nzqx9 : zqx9\r\n", "");
         say(address, "GET /auth/session", "host: a\r\ntransfer-encoding: zqx9\r\n", "");

@@ -81,6 +81,6 @@ async fn as_the_authority_a_real_provider_gets_one_refresh_and_never_a_used_toke
     assert_ne!(upstream.last().header("authorization").unwrap(), first);
     let out = browser.post("/auth/logout").await.is(200);
     assert_eq!(out.json()["success"], true);
-    // Nothing was asked in between: neither one refresh too many nor a refused one.
+    // There was no other refresh in between, neither a superfluous nor a refused one.
     assert_eq!(provider.next_event().await["event"], "grant.revoked");
 }

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 
 use crate::harness::{Protocol, Raw, Setup, World};
 
-/// A certificate for `localhost` in that folder; whoever trusts it.
+/// Writes a certificate for `localhost` into that folder; returns the roots that trust it.
 fn certificate(folder: &Path) -> RootCertStore {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    // The key first: whoever watches the folder reads both when the certificate changes.
+    // The key first: the gateway reads both files when the certificate changes.
     fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
     let mut roots = RootCertStore::empty();

@@ -8,10 +8,10 @@ use vestibule::demo::backend::EMAIL;
 use super::scene::{ask, before, is_alive};
 use crate::harness::{Process, Raw, Setup, Upstream, World, free_port, raw};
 
-/// The harness is the load balancer, so that a test can say who asks.
+/// The harness is the load balancer, so that a test can set the client's address.
 const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
 
-/// Its open issue 3506 too: by default nobody is trusted.
+/// Its open issue 3506 too: by default no proxy is trusted.
 #[tokio::test]
 async fn cve_2026_40575_x_forwarded_uri_decides_nothing() {
     let upstream = Upstream::saying("b").await;
@@ -40,7 +40,7 @@ async fn cve_2026_40575_x_forwarded_uri_decides_nothing() {
     }
 }
 
-/// What of an answer must not depend on what a stranger says of the scheme.
+/// The parts of an answer that must not depend on the scheme that an untrusted client sends.
 fn fixed(answer: &str) -> (u16, Vec<String>, Vec<String>) {
     let fields = |name: &'static str| {
         answer
@@ -165,7 +165,7 @@ async fn cve_2026_30851_a_header_of_a_claim_that_is_not_there_is_not_the_visitor
     assert_eq!((heard.header("x-user-name"), heard.header("x-person")), (None, None));
     assert_eq!(heard.header("x-subject"), Some("demo-mina"));
     assert!(!heard.head.contains("root"), "{}", heard.head);
-    // What one route sets is taken from the requests to all.
+    // A header that one route sets is removed from requests to all routes.
     mina.fetch("/app/x").header("x-person", "root").await.is(200);
     assert!(!upstream.last().head.contains("root"));
 }
@@ -203,7 +203,7 @@ async fn cve_2023_27487_what_an_inner_hop_would_say_is_not_taken_from_outside() 
     assert!(!heard.head.contains("forged"), "{}", heard.head);
     let id = heard.header("x-request-id").expect("a number of our own");
     assert!(answer.contains(id), "{answer}");
-    // Nor does a visitor take away what we say.
+    // A visitor cannot remove the gateway's headers.
     let connection = format!("GET /public/x HTTP/1.1\r\nconnection: {}", names.join(", "));
     assert_eq!(raw::status(&ask(&world, &connection).await), 200);
     for name in ["x-request-id", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip"] {
@@ -306,7 +306,7 @@ async fn cve_2026_45364_a_subscribers_addresses_are_one_client_however_they_are_
     let asked = world.backend.recorded_at("/auth/login").len();
     assert_eq!(asked, 6);
 
-    // A thousand connections' worth of addresses, ten tries over each.
+    // A thousand addresses, ten tries from each.
     let body = json!({ "email": EMAIL, "password": "wrong" }).to_string();
     let host = world.gateway.host();
     let mut visitor = Raw::connect(world.gateway.address()).await;

@@ -111,6 +111,6 @@ async fn ghsa_g38m_r43w_p2q7_the_same_address_at_another_issuer_is_another_perso
         assert_ne!(answer["user"]["sub"], subjects[0], "{answer}");
         subjects.push(answer["user"]["sub"].clone());
     }
-    // Whatever the address is worth there, it is one and the same person: issuer and subject say who.
+    // Verified or not, the address does not decide: issuer and subject identify the person.
     assert!(subjects[1..].iter().all(|subject| *subject == subjects[1]), "{subjects:?}");
 }

@@ -16,8 +16,7 @@ async fn world(page: &Upstream) -> World {
     Setup::with_provider_as_authority().with(&toml).start().await
 }
 
-/// How a navigation ends: the redirects of our own before it, and whether the page is there or the provider asks who it
-/// is.
+/// The end of a navigation: the number of the gateway's redirects, and whether it is the page or the provider's login.
 async fn goes(world: &World, browser: &Browser) -> (usize, bool) {
     let mut answer = browser.navigate("/page").await;
     let mut redirects = 0;
@@ -66,8 +65,7 @@ async fn envoy_38919_no_mix_of_old_and_new_cookies_causes_a_redirect_loop() {
                 }
                 let (redirects, is_in) = goes(&world, &browser).await;
                 assert!(redirects <= 2, "{redirects} redirects with {access:?} {refresh:?} {flow:?}");
-                // Whatever is good in either cookie is enough; what the old ones are worth depends on when the new ones
-                // were seen.
+                // One valid cookie is enough; whether the old ones are accepted depends on when the new ones were used.
                 if access != Some(&old) && refresh != Some(&old) {
                     let is_good = |set| set == Some(&new) || set == Some(&other);
                     assert_eq!(is_in, is_good(refresh) || is_good(access), "{access:?} {refresh:?}");
@@ -91,7 +89,7 @@ async fn envoy_38919_a_refresh_without_id_token_or_refresh_token_leaves_the_sess
         assert_eq!(goes(&world, &browser).await, (0, true));
         assert_eq!(page.last().header("authorization"), Some(format!("Bearer at-{n}").as_str()));
     }
-    // What the provider then no longer takes is one clean login.
+    // If the provider refuses the token, one login follows.
     world.expire_tokens();
     world.provider.revoke_subject("demo-mina");
     assert_eq!(goes(&world, &browser).await, (2, false));

@@ -134,7 +134,7 @@ async fn cve_2021_29652_no_foreign_page_logs_anybody_out_or_sends_codes() {
         let same_site = browser.plain(Method::POST, path).header("sec-fetch-site", "same-site").json(&json!({}));
         same_site.await.is(403).problem("cross_origin");
     }
-    // A GET of it does nothing at all.
+    // A GET changes nothing.
     browser.navigate("/auth/logout").header("sec-fetch-site", "cross-site").await.is(405);
     browser.fetch("/api/me").await.is(200).says("valid");
     assert_eq!((world.backend.messages().len(), world.backend.counters().signouts), (0, 0));
@@ -147,7 +147,7 @@ async fn cve_2026_34454_after_a_logout_kept_cookies_are_worth_nothing() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     let kept = browser.copy();
-    // Its page is only a page: it makes and leaves no session.
+    // The GET shows a page and changes no session.
     let page = world.browser().navigate("/auth/login?error=denied").await.is(200);
     assert!(page.set_cookies().is_empty(), "{page}");
     browser.post("/auth/logout").await.is(200);
@@ -186,7 +186,7 @@ async fn cve_2024_23647_every_login_has_a_challenge_of_its_own() {
             "{location}"
         );
     }
-    // Without the verifier the code is worth nothing: the provider of the tests refuses it, as RFC 7636 says.
+    // Without the verifier the provider refuses the code (RFC 7636).
     assert_eq!(challenges.len(), 1000);
 }
 
@@ -231,7 +231,7 @@ async fn cve_2024_21498_nothing_in_a_request_says_whom_the_gateway_asks() {
     browser.plain(Method::POST, "/auth/kit").json(&body).await.is(401);
     assert_eq!(attacker.asked(), 0);
 
-    // Nor does a document say that its issuer is another than the one that was configured.
+    // A discovery document with another issuer than the configured one is refused.
     let liar = Issuer::start().await;
     let metadata =
         json!({ "issuer": to, "authorization_endpoint": to, "token_endpoint": to, "jwks_uri": format!("{to}/jwks") })
@@ -246,7 +246,7 @@ async fn cve_2024_21498_nothing_in_a_request_says_whom_the_gateway_asks() {
     assert_eq!(attacker.asked(), 0);
 }
 
-/// The object of `GET /session` lists nothing but what the file lets out.
+/// The object of `GET /session` has only the claims of `expose_claims`.
 #[tokio::test]
 async fn cve_2024_39315_the_object_of_a_session_has_the_claims_that_the_file_lists() {
     let world = World::with("session.expose_claims = [\"name\"]").await;
