@@ -1,8 +1,10 @@
-//! Where the integration tests change what the demo's servers answer. `vestibule demo` uses [`NoHook`].
+//! Hooks of the demo's servers, through which the integration tests change their answers and see their requests.
+//! `vestibule demo` uses [`NoHook`].
 
 use std::{fmt, time::Duration};
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::{
     fault::FaultSwitch,
@@ -61,8 +63,11 @@ pub trait ProviderHook: fmt::Debug + Send + Sync {
     }
 }
 
-/// What a test can change at the backend.
+/// What a test can see and change at the backend.
 pub trait BackendHook: fmt::Debug + Send + Sync {
+    /// Sees each request before it is handled; the body is empty for a streamed one.
+    fn received(&self, _method: &Method, _uri: &Uri, _headers: &HeaderMap, _body: &Bytes) {}
+
     /// The answer to send to a refresh instead of the backend's own.
     fn refresh_answer(&self) -> Option<ScriptedAnswer> {
         None

@@ -95,7 +95,7 @@ pub enum UpstreamFailure {
 
 /// The values of `/metrics`. Shared by `Arc`.
 pub struct Metrics {
-    /// Open connections of visitors, WebSockets included.
+    /// Open connections of visitors, upgraded ones (`WebSocket`) included.
     pub connections: Gauge,
     /// Connections closed because their client had `connections_per_client`.
     pub connections_refused: Counter,

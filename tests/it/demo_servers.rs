@@ -240,3 +240,16 @@ async fn a_lost_refresh_answer_has_spent_the_refresh_token() {
     assert_eq!(servers.refresh(&tokens).await.unwrap().status(), 401);
     assert_eq!(servers.backend.counters().reuse_detected, 1);
 }
+
+#[tokio::test]
+async fn a_recorded_request_has_body_and_headers_and_its_debug_output_has_no_token() {
+    let servers = Servers::start().await;
+    let tokens = servers.backend_login().await;
+    let body: Vec<u8> = (0..=255).collect();
+    let request = servers.client.post(format!("{}/api/echo", servers.backend.origin())).body(body.clone());
+    request.bearer_auth(tokens["accessToken"].as_str().unwrap()).send().await.unwrap();
+    let recorded = servers.backend.recorded_at("/api/echo");
+    assert_eq!(recorded.first().unwrap().body, body);
+    assert!(recorded[0].header("authorization").unwrap().starts_with("Bearer ey"));
+    assert!(!format!("{recorded:?}").contains("ey"));
+}

@@ -164,7 +164,7 @@ async fn a_password_reaches_the_backend_as_it_was_typed_however_long() {
     let browser = world.browser();
     browser.post("/auth/login").json(&json!({ "email": EMAIL, "password": &long })).await.is(401);
     browser.post("/auth/login").form(&[("email", EMAIL), ("password", &long)]).await;
-    let asked: Vec<_> = world.backend.recorded().iter().filter_map(vestibule::demo::backend::Recorded::json).collect();
+    let asked: Vec<_> = world.backend.recorded().iter().filter_map(crate::harness::RecordedRequest::json).collect();
     let passwords: Vec<_> = asked.iter().filter_map(|body| body["password"].as_str()).collect();
     assert_eq!(passwords, [&long, &long]);
 }

@@ -1,14 +1,11 @@
-//! What happened at the backend: events for the page's live list, and recorded requests for tests.
+//! What happened at the backend: the events of the page's live list.
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
     sync::Mutex,
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Uri};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -17,10 +14,6 @@ use crate::clock::{Clock, Timestamp};
 
 /// Most events kept.
 const MAX_EVENTS: usize = 500;
-/// Most requests kept whole.
-const MAX_RECORDED: usize = 1000;
-/// Most bytes of a recorded body.
-const MAX_RECORDED_BODY: usize = 64 * 1024;
 /// Most different requests whose 401 is kept.
 const MAX_REFUSED: usize = 256;
 /// A request counts as a repetition if it comes within this time after its 401.
@@ -153,69 +146,5 @@ impl Journal {
     /// Receives the newest event's number, now and whenever it changes.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
-    }
-}
-
-/// A recorded request.
-#[derive(Clone)]
-pub struct Recorded {
-    /// The method.
-    pub method: Method,
-    /// The path.
-    pub path: String,
-    /// The query, without `?`.
-    pub query: Option<String>,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body's first 64 KiB; empty for a streamed body.
-    pub body: Bytes,
-}
-
-impl Recorded {
-    /// A header's value as text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// The body as JSON.
-    pub fn json(&self) -> Option<serde_json::Value> {
-        serde_json::from_slice(&self.body).ok()
-    }
-}
-
-/// Leaves out headers and body, which hold tokens.
-impl fmt::Debug for Recorded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({} headers, {} bytes)", self.method, self.path, self.headers.len(), self.body.len())
-    }
-}
-
-/// The latest requests.
-#[derive(Default)]
-pub(super) struct RequestRecorder(Mutex<VecDeque<Recorded>>);
-
-impl RequestRecorder {
-    pub(super) fn push(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) {
-        let recorded = Recorded {
-            method: method.clone(),
-            path: uri.path().to_owned(),
-            query: uri.query().map(str::to_owned),
-            headers: headers.clone(),
-            // A copy, so that a slice does not keep a large body alive.
-            body: Bytes::copy_from_slice(body.get(..MAX_RECORDED_BODY).unwrap_or(body)),
-        };
-        let mut requests = lock(&self.0);
-        if requests.len() >= MAX_RECORDED {
-            requests.pop_front();
-        }
-        requests.push_back(recorded);
-    }
-
-    pub(super) fn all(&self) -> Vec<Recorded> {
-        lock(&self.0).iter().cloned().collect()
-    }
-
-    pub(super) fn clear(&self) {
-        lock(&self.0).clear();
     }
 }

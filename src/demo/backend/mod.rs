@@ -26,12 +26,12 @@ use tokio_util::sync::CancellationToken;
 pub(super) use self::authority::AUDIENCE;
 pub use self::{
     authority::{EMAIL, PASSWORD},
-    journal::{Event, Recorded},
+    journal::Event,
     message::Message,
     trust::TrustedProvider,
 };
 use self::{
-    journal::{Journal, RequestRecorder},
+    journal::Journal,
     trust::{TrustedGateway, TrustedKeys},
 };
 use super::{
@@ -156,7 +156,6 @@ pub(super) struct State {
     families: Families<Grant>,
     counters: watch::Sender<BackendCounters>,
     journal: Journal,
-    recorder: RequestRecorder,
     /// Of the authority's endpoints, not of the API.
     fault: FaultSwitch,
     /// How many of the next requests to the API get 401.
@@ -184,7 +183,6 @@ impl Backend {
             families: Families::new(options.random.clone(), options.refresh_token_life),
             counters: watch::Sender::default(),
             journal: Journal::new(options.clock.clone()),
-            recorder: RequestRecorder::default(),
             fault: FaultSwitch::new(options.clock.clone()),
             unauthorized_next: Mutex::new(0),
             stopped: stopped.clone(),
@@ -269,21 +267,6 @@ impl Backend {
         let _ = self.state.counters.subscribe().wait_for(|counters| reached(counters)).await;
     }
 
-    /// The latest requests (at most 1000), oldest first.
-    pub fn recorded(&self) -> Vec<Recorded> {
-        self.state.recorder.all()
-    }
-
-    /// The latest requests to that path, oldest first.
-    pub fn recorded_at(&self, path: &str) -> Vec<Recorded> {
-        self.recorded().into_iter().filter(|request| request.path == path).collect()
-    }
-
-    /// Deletes the recorded requests.
-    pub fn forget_recorded(&self) {
-        self.state.recorder.clear();
-    }
-
     /// The latest events (at most 500), oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.state.journal.after(0)
@@ -312,12 +295,12 @@ impl server::Service for State {
         let path = request.uri().path().to_owned();
         self.counters.send_modify(|counters| counters.count(&path));
         if api::streams_its_body(&request) {
-            self.recorder.push(request.method(), request.uri(), request.headers(), &bytes::Bytes::new());
+            self.options.hook.received(request.method(), request.uri(), request.headers(), &bytes::Bytes::new());
             return self.api_streaming(request).await;
         }
         let (head, upgrade, body) = split(request);
         let Ok(body) = reply::collect(body, MAX_BODY).await else { return Err(Hangup) };
-        self.recorder.push(&head.method, &head.uri, &head.headers, &body);
+        self.options.hook.received(&head.method, &head.uri, &head.headers, &body);
         match path.split('/').nth(1) {
             Some("api" | "public") => self.api(&head, upgrade, body).await,
             Some("control") => Ok(self.control(&head)),

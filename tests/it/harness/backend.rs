@@ -1,17 +1,25 @@
-//! The demo's backend with the harness's levers: scripted answers, delays, rotation, refusals.
+//! The demo's backend with the harness's levers: scripted answers, delays, rotation, refusals, recorded requests.
 
 use std::{
     collections::VecDeque,
+    fmt,
     ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
 use vestibule::demo::{
     self, BackendOptions, Claims, StartError,
     hook::{BackendHook, ScriptedAnswer},
 };
+
+/// Most recorded requests kept.
+const MAX_RECORDED: usize = 1000;
+/// Most bytes of a recorded body.
+const MAX_RECORDED_BODY: usize = 64 * 1024;
 
 /// A running backend. Clones are the same backend.
 #[derive(Clone)]
@@ -43,6 +51,21 @@ impl Backend {
         let levers = Arc::new(levers);
         options.hook = levers.clone();
         Ok(Self { backend: demo::Backend::start(options).await?, levers })
+    }
+
+    /// The latest requests (at most 1000), oldest first.
+    pub(crate) fn recorded(&self) -> Vec<RecordedRequest> {
+        self.levers.state.lock().unwrap().requests.iter().cloned().collect()
+    }
+
+    /// The latest requests to that path, oldest first.
+    pub(crate) fn recorded_at(&self, path: &str) -> Vec<RecordedRequest> {
+        self.recorded().into_iter().filter(|request| request.path == path).collect()
+    }
+
+    /// Deletes the recorded requests.
+    pub(crate) fn forget_recorded(&self) {
+        self.levers.change(|state| state.requests.clear());
     }
 
     /// The next refresh gets this answer; further ones queue behind it.
@@ -79,6 +102,7 @@ struct Levers {
 
 #[derive(Default, Debug)]
 struct LeverState {
+    requests: VecDeque<RecordedRequest>,
     refresh_answers: VecDeque<ScriptedAnswer>,
     refresh_delay: Duration,
     keeps_refresh_token: bool,
@@ -93,6 +117,23 @@ impl Levers {
 }
 
 impl BackendHook for Levers {
+    fn received(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) {
+        let request = RecordedRequest {
+            method: method.clone(),
+            path: uri.path().to_owned(),
+            query: uri.query().map(str::to_owned),
+            headers: headers.clone(),
+            // A copy, so that a slice does not keep a large body in memory.
+            body: Bytes::copy_from_slice(body.get(..MAX_RECORDED_BODY).unwrap_or(body)),
+        };
+        self.change(|state| {
+            if state.requests.len() >= MAX_RECORDED {
+                state.requests.pop_front();
+            }
+            state.requests.push_back(request);
+        });
+    }
+
     fn refresh_answer(&self) -> Option<ScriptedAnswer> {
         self.state.lock().unwrap().refresh_answers.pop_front()
     }
@@ -116,5 +157,39 @@ impl BackendHook for Levers {
     fn accept_id_token(&self, token: &str) -> Option<Claims> {
         let payload = token.split('.').nth(1).filter(|_| self.trusts_anyone)?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+    }
+}
+
+/// A recorded request.
+#[derive(Clone)]
+pub(crate) struct RecordedRequest {
+    /// The method.
+    pub(crate) method: Method,
+    /// The path.
+    pub(crate) path: String,
+    /// The query, without `?`.
+    pub(crate) query: Option<String>,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// The body's first 64 KiB; empty for a streamed body.
+    pub(crate) body: Bytes,
+}
+
+impl RecordedRequest {
+    /// A header's value as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+/// Leaves out headers and body, which hold tokens.
+impl fmt::Debug for RecordedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({} headers, {} bytes)", self.method, self.path, self.headers.len(), self.body.len())
     }
 }

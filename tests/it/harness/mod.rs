@@ -18,7 +18,7 @@ mod websocket;
 use std::time::Duration;
 
 pub(crate) use self::{
-    backend::Backend,
+    backend::{Backend, RecordedRequest},
     browser::{Answer, Ask, Browser, Opened, Protocol},
     frames::Frames,
     gateway::{Gateway, Setup, World, free_port},
