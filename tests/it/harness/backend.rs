@@ -121,7 +121,6 @@ impl BackendHook for Levers {
         let request = RecordedRequest {
             method: method.clone(),
             path: uri.path().to_owned(),
-            query: uri.query().map(str::to_owned),
             headers: headers.clone(),
             // A copy, so that a slice does not keep a large body in memory.
             body: Bytes::copy_from_slice(body.get(..MAX_RECORDED_BODY).unwrap_or(body)),
@@ -167,8 +166,6 @@ pub(crate) struct RecordedRequest {
     pub(crate) method: Method,
     /// The path.
     pub(crate) path: String,
-    /// The query, without `?`.
-    pub(crate) query: Option<String>,
     /// The headers.
     pub(crate) headers: HeaderMap,
     /// The body's first 64 KiB; empty for a streamed body.
