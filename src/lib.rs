@@ -38,6 +38,7 @@ pub mod store;
 pub mod telemetry;
 
 pub mod alarm;
+pub mod backoff;
 pub mod channel;
 pub mod client;
 pub mod clock;

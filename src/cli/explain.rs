@@ -13,12 +13,10 @@ use url::Position;
 use crate::{
     config::Config,
     hygiene::{Admitted, Hygiene, Refusal},
-    respond::X_REQUEST_ID,
     route::{Access, Candidate, Decision, Found, OwnEndpoint, Route, Table, Verdict, Who},
-    scheme::Scheme,
     upstream::{
         self, Bearer, Target,
-        headers::{self, Authorization, ClientHeaders, Forwarded, Purpose},
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
     },
 };
 
@@ -213,13 +211,23 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
         (_, Bearer::Id) if with_session => (bearer("Bearer {ID token}"), None),
         _ => (Authorization::Remove, Some("no authorization")),
     };
-    let proto = if admitted.scheme == Scheme::Https { Scheme::Https } else { Scheme::Http };
-    let client = ClientHeaders::new(VISITOR, proto);
-    let forwarded = Forwarded { client: &client, host: admitted.host.header(), chain: admitted.forwarded_for.as_ref() };
+    let client = ClientHeaders::new(VISITOR, admitted.scheme);
+    let source = HeaderSource {
+        request_id: "{request id}",
+        client: &client,
+        host: admitted.host.header(),
+        chain: admitted.forwarded_for.as_ref(),
+    };
     let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}")));
     let mut sent = HeaderMap::new();
-    sent.insert(X_REQUEST_ID, HeaderValue::from_static("{request id}"));
-    headers::prepare_request(&mut sent, &forwarded, authorization, &settings.headers, Purpose::Exchange, claim);
+    headers::prepare_request(
+        &mut sent,
+        &source,
+        authorization,
+        &settings.headers,
+        ExchangeKind::RequestResponse,
+        claim,
+    );
 
     let by_rule = |name: &http::HeaderName| settings.headers.set.iter().any(|(own, _)| own == name);
     let mut lines: Vec<String> = note.map(str::to_owned).into_iter().collect();

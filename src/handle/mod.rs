@@ -27,7 +27,7 @@ use crate::{
     telemetry::{AccessLine, AccessLog, Metrics, RequestId, RequestIds},
     upstream::{
         self, Bearer, Deadlines, RequestBody, UpgradeAnswer, Upstream,
-        headers::{self, Authorization, ClientHeaders, Forwarded, Purpose},
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
         replay,
     },
 };
@@ -403,7 +403,7 @@ struct Passage<'g, 't> {
     route: &'g Route,
     upstream: &'g Arc<Upstream>,
     target: PathAndQuery,
-    purpose: Purpose,
+    purpose: ExchangeKind,
     /// Its headers are taken when it is forwarded.
     parts: Parts,
     trail: &'g mut Trail<'t>,
@@ -415,7 +415,7 @@ impl Passage<'_, '_> {
         let body =
             if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body, settings.body_limit) };
         let mut request = self.take_head(Authorization::Keep, None);
-        if self.purpose == Purpose::Upgrade {
+        if self.purpose == ExchangeKind::Upgrade {
             // Boxed, as below: seldom run and large, it would be part of what every idle connection keeps room for.
             return Box::pin(self.upgrade(request, std::future::pending())).await.map_err(Stop::from);
         }
@@ -445,7 +445,7 @@ impl Passage<'_, '_> {
         let carries_token = matches!(authorization, Authorization::Replace(_));
         let access = visit.access().cloned();
         let mut request = self.take_head(authorization, access.as_ref().map(|a| &a.claims));
-        if self.purpose == Purpose::Upgrade {
+        if self.purpose == ExchangeKind::Upgrade {
             return Box::pin(self.forward_upgrade(request, visit, bearer, carries_token)).await;
         }
 
@@ -577,7 +577,6 @@ impl Passage<'_, '_> {
     fn take_head(&mut self, authorization: Authorization, claims: Option<&Claims>) -> Request<RequestBody> {
         let mut headers = std::mem::take(&mut self.parts.headers);
         self.gateway.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
-        headers.insert(respond::X_REQUEST_ID, self.trail.request_id.header());
         let believed;
         let is_peer = self.admitted.client.address() == self.peer.address
             && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
@@ -587,12 +586,16 @@ impl Passage<'_, '_> {
             believed = ClientHeaders::new(self.admitted.client.address(), self.admitted.scheme);
             &believed
         };
-        let forwarded =
-            Forwarded { client, host: self.admitted.host.header(), chain: self.admitted.forwarded_for.as_ref() };
+        let source = HeaderSource {
+            request_id: self.trail.request_id.as_str(),
+            client,
+            host: self.admitted.host.header(),
+            chain: self.admitted.forwarded_for.as_ref(),
+        };
         let claim = |name: &str| claims?.get(name).and_then(claim_text);
         headers::prepare_request(
             &mut headers,
-            &forwarded,
+            &source,
             authorization,
             &self.route.settings.headers,
             self.purpose,
@@ -606,8 +609,11 @@ impl Passage<'_, '_> {
     }
 
     fn finish(&self, mut response: Response<Body>) -> Response<Body> {
-        let purpose =
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS { Purpose::Upgrade } else { Purpose::Exchange };
+        let purpose = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            ExchangeKind::Upgrade
+        } else {
+            ExchangeKind::RequestResponse
+        };
         let headers = response.headers_mut();
         headers::prepare_answer(headers, &self.route.settings.headers, purpose);
         headers.remove(respond::X_AUTH_STATUS);
@@ -689,7 +695,7 @@ impl From<Failure> for Stop {
 
 /// A WebSocket's handshake (RFC 6455 section 4.1) is the one switch of protocols there is: any other would be a tunnel past every rule. Extended CONNECT is off.
 /// With a body it is an ordinary request, whose body the upstream gets: a tunnel could begin in the middle of it.
-fn purpose(parts: &Parts, is_empty: bool) -> Purpose {
+fn purpose(parts: &Parts, is_empty: bool) -> ExchangeKind {
     let is_websocket = is_empty
         && parts.method == Method::GET
         && parts.version == Version::HTTP_11
@@ -697,7 +703,7 @@ fn purpose(parts: &Parts, is_empty: bool) -> Purpose {
         && parts.headers.get_all(header::CONNECTION).iter().any(|value| {
             value.as_bytes().split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
         });
-    if is_websocket { Purpose::Upgrade } else { Purpose::Exchange }
+    if is_websocket { ExchangeKind::Upgrade } else { ExchangeKind::RequestResponse }
 }
 
 /// A claim as a header says it: lists are joined by commas; objects have no such form.

@@ -13,7 +13,7 @@ fn hygiene() -> Hygiene {
         hosts: vec!["other.example".into()],
         trusted_proxies: Vec::new(),
         own_headers: Vec::new(),
-        block: hygiene::Block { bytes: 32 * 1024, lines: 100 },
+        header_limits: hygiene::HeaderLimits { bytes: 32 * 1024, lines: 100 },
     })
 }
 
@@ -105,4 +105,10 @@ fn the_decision_before_a_rewrite_is_the_decision_after_it() {
         }
     });
     assert!(routed.get() > 500 && judged_all.get() > routed.get() + 100, "{judged_all:?} {routed:?}");
+}
+
+#[test]
+fn a_peer_mapped_into_ipv6_is_given_as_ipv4() {
+    let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+    assert_eq!(Peer::new(mapped, false).address, "192.0.2.1".parse::<IpAddr>().unwrap());
 }
