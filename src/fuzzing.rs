@@ -1,4 +1,5 @@
-//! What must hold of any bytes at all, for each parser that strangers feed: the fuzz targets of `fuzz/` and, over the same seeds, ordinary tests.
+//! Invariants of the parsers that read untrusted bytes. The fuzz targets of `fuzz/` and ordinary tests over the same
+//! seeds check them.
 
 use std::{path::Path, sync::LazyLock};
 
@@ -17,8 +18,8 @@ use crate::{
 
 const KEY: [u8; 32] = [7; 32];
 
-/// An ordinary gateway, for what needs settings.
-static GATEWAY: LazyLock<Config> = LazyLock::new(|| {
+/// A typical configuration, for parsers that need settings.
+static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     let text = r#"
         [server]
         listen = "127.0.0.1:8080"
@@ -43,10 +44,10 @@ static GATEWAY: LazyLock<Config> = LazyLock::new(|| {
     }
 });
 
-/// The `Cookie` headers of a request, one a line.
+/// Checks the parser of `Cookie` headers; the input has one header per line.
 ///
 /// # Panics
-/// Where an invariant does not hold; so do all functions here.
+/// If an invariant does not hold.
 pub fn cookie_header(input: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in input.split(|byte| *byte == b'\n') {
@@ -54,17 +55,17 @@ pub fn cookie_header(input: &[u8]) {
             headers.append(header::COOKIE, value);
         }
     }
-    session::fuzzing::cookie_header(&headers, &GATEWAY.session);
-    let host_prefix = session::Settings { host_prefix: true, ..GATEWAY.session.clone() };
+    session::fuzzing::cookie_header(&headers, &CONFIG.session);
+    let host_prefix = session::Settings { host_prefix: true, ..CONFIG.session.clone() };
     session::fuzzing::cookie_header(&headers, &host_prefix);
 }
 
-/// The target of a request.
+/// Checks the parser of request targets.
 ///
 /// # Panics
-/// Where an invariant does not hold.
+/// If an invariant does not hold.
 pub fn path(input: &[u8]) {
-    static HYGIENE: LazyLock<Hygiene> = LazyLock::new(|| Hygiene::new(GATEWAY.hygiene.clone()));
+    static HYGIENE: LazyLock<Hygiene> = LazyLock::new(|| Hygiene::new(CONFIG.hygiene.clone()));
 
     let Ok(text) = std::str::from_utf8(input) else { return };
     if let Ok(path) = canonical_path(text) {
@@ -85,8 +86,8 @@ pub fn path(input: &[u8]) {
 }
 
 fn path_is_canonical(path: &str) {
-    assert_eq!(canonical_path(path).as_deref(), Ok(path), "it is its own canonical form");
-    let parsed = PathAndQuery::try_from(path).expect("it is a path for the next parser");
+    assert_eq!(canonical_path(path).as_deref(), Ok(path), "a canonical path is its own canonical form");
+    let parsed = PathAndQuery::try_from(path).expect("a canonical path parses as a path");
     assert_eq!((parsed.path(), parsed.query()), (path, None));
     let lower = path.to_ascii_lowercase();
     for escape in ["%2f", "%5c", "%2e", "%00", "%0d", "%0a", "%7f"] {
@@ -94,7 +95,7 @@ fn path_is_canonical(path: &str) {
     }
     assert!(path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'?' | b'#')), "{path}");
     assert!(path.starts_with('/') && !path.starts_with("//"), "{path}");
-    // A backend that decodes, be it twice, sees the same segments, and no dots among them.
+    // A backend that decodes once or twice sees the same segments, and none of them is `.` or `..`.
     let once: Vec<u8> = percent_decode(path.as_bytes()).collect();
     let twice: Vec<u8> = percent_decode(&once).collect();
     assert!(std::str::from_utf8(&once).is_ok(), "{path}");
@@ -103,89 +104,90 @@ fn path_is_canonical(path: &str) {
         assert_eq!(segments().count(), path.split('/').count(), "{path}");
         for segment in segments() {
             let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
-            // What a servlet container makes of `..;x`.
+            // A servlet container reads `..;x` as `..`.
             assert!(!matches!(name, b"." | b".."), "{path}");
         }
     }
 }
 
-/// What a provider sends back with the browser.
+/// Checks the parser of a callback's query.
 ///
 /// # Panics
-/// Where an invariant does not hold.
+/// If an invariant does not hold.
 pub fn callback_query(input: &[u8]) {
     login::fuzzing::callback_query(input);
 }
 
-/// A secret of the environment.
-const ELSEWHERE: &str = "correct horse battery";
+/// The value of a secret in the environment.
+const ENVIRONMENT_SECRET: &str = "correct horse battery";
 
-/// The text of a configuration file.
+/// Checks the reader of configuration files.
 ///
 /// # Panics
-/// Where an invariant does not hold.
+/// If an invariant does not hold.
 pub fn config(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    // A device as a secret's file never ends; what that costs is the operator's own.
+    // Reading a device as a secret file would not end; only an operator can configure that.
     if ["/dev", "/proc", "/sys"].iter().any(|folder| text.contains(folder)) {
         return;
     }
-    let environment: Environment = [("KEY", STANDARD.encode(KEY)), ("SECRET", ELSEWHERE.to_owned())]
+    let environment: Environment = [("KEY", STANDARD.encode(KEY)), ("SECRET", ENVIRONMENT_SECRET.to_owned())]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
     let parse = || config::parse(text, "fuzz.toml", Path::new("/nonexistent"), &environment, &Random::system());
     match (parse(), parse()) {
         (Ok(first), Ok(second)) => {
-            assert_eq!(format!("{first:?}"), format!("{second:?}"), "a good file is read alike each time");
+            assert_eq!(format!("{first:?}"), format!("{second:?}"), "a valid file is read alike each time");
             let complaints = Complaints { errors: Vec::new(), warnings: first.warnings };
-            complaints_point_into(text, &complaints);
-            // What was accepted can be built.
+            assert_positions_exist(text, &complaints);
+            // An accepted configuration can be built.
             let _ = Hygiene::new(first.config.hygiene);
         }
         (Err(first), Err(second)) => {
-            assert_eq!(first, second, "a bad file is judged alike each time");
-            assert!(!first.errors.is_empty(), "a file is refused for a reason");
-            complaints_point_into(text, &first);
+            assert_eq!(first, second, "an invalid file gets the same complaints each time");
+            assert!(!first.errors.is_empty(), "an invalid file has a complaint");
+            assert_positions_exist(text, &first);
         }
-        _ => panic!("a file is good or bad"),
+        _ => panic!("a file is valid or invalid each time"),
     }
 }
 
-fn complaints_point_into(text: &str, complaints: &Complaints) {
+fn assert_positions_exist(text: &str, complaints: &Complaints) {
     for complaint in complaints.errors.iter().chain(&complaints.warnings) {
         assert!(!complaint.message.is_empty());
         assert!(
-            !complaint.to_string().contains(ELSEWHERE) || text.contains(ELSEWHERE),
+            !complaint.to_string().contains(ENVIRONMENT_SECRET) || text.contains(ENVIRONMENT_SECRET),
             "a secret is shown: {complaint}"
         );
         if (complaint.line, complaint.column) == (0, 0) {
             continue;
         }
-        // The end of the text may be meant, and with it the line after its last line end.
+        // A position may be the end of the text, also on the line after the last line feed.
         let line = text.split('\n').nth(complaint.line - 1);
         let columns = line.map(|line| 1..=line.chars().count() + 1);
         assert!(columns.is_some_and(|columns| columns.contains(&complaint.column)), "{complaint}");
     }
 }
 
-/// A signed token, up to its signature.
+/// Checks the parser of ID tokens; no input has a valid signature.
 ///
 /// # Panics
-/// Where an invariant does not hold.
+/// If an invariant does not hold.
 pub fn id_token(input: &[u8]) {
     if let Ok(token) = std::str::from_utf8(input) {
         oidc::fuzzing::id_token(token);
     }
 }
 
-/// `KEY` sealed this.
+/// [`PLAIN`], sealed with [`KEY`].
 const SEALED: &str = "4bb06f8e.1.2x-403ofit8UgR3jTLP0anU-wuMC5TfWDyL-oU0bFSTjAAtsLPcPpJr5ULlxSDJ_B0A1zn-P_Cmp-YefHu1oyyhvV6NsQEY0-bFJNDbKoQ";
 const PLAIN: &[u8] = br#"{"sid":"AAAAAAAAAAAAAAAAAAAAAA","generation":3}"#;
 
-/// Bytes where a sealed value should be; and, read as a list of edits, a good one that was changed.
+/// Checks that no bytes but the sealed value itself can be opened. The input is used as a sealed value, and as a list
+/// of edits of a valid one.
 ///
 /// # Panics
-/// Where an invariant does not hold.
+/// If an invariant does not hold.
 pub fn sealed_cookie(input: &[u8]) {
     static RING: LazyLock<KeyRing> = LazyLock::new(|| {
         KeyRing::new(&[[9; 32], KEY].map(|key| SealKey(zeroize::Zeroizing::new(key))), Random::system())
@@ -215,13 +217,13 @@ pub fn sealed_cookie(input: &[u8]) {
             }
         }
     }
-    // A key in the file is as much a stranger's text as a cookie.
+    // Keys in the configuration are parsed too.
     if let Ok(text) = std::str::from_utf8(input) {
         let _ = SealKey::from_base64(&Secret::new(text));
     }
 }
 
-/// `text` after the edits that `input` lists, three bytes each: what, where, which byte.
+/// `text` after the edits in `input`, three bytes each: the kind, the position, the new byte.
 fn edited(text: &[u8], input: &[u8]) -> Vec<u8> {
     let mut text = text.to_vec();
     for edit in input.chunks_exact(3) {
@@ -243,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    /// Each seed as it is, and `rounds` changed ones in all, the same in every run.
+    /// Runs `holds` on each seed and on `rounds` mutated seeds, the same in every run.
     fn try_all(target: &str, rounds: usize, holds: fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         let mut files: Vec<_> =
@@ -298,7 +300,7 @@ mod tests {
         Some(bytes)
     }
 
-    /// Marsaglia's xorshift: all that this randomness has to be is the same each time.
+    /// Marsaglia's xorshift: random numbers that are the same in every run.
     struct Dice(u64);
 
     impl Dice {

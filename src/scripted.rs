@@ -1,4 +1,4 @@
-//! A scripted HTTP/1.1 server on port 0 for unit tests: it records what it was asked, and can answer, hang, cut an answer short or reset.
+//! A scripted HTTP/1.1 server for unit tests: it records requests, and can answer, hang, cut an answer short or reset.
 
 use std::{
     net::SocketAddr,
@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -36,7 +36,7 @@ impl Seen {
     }
 }
 
-/// What the server does with a request.
+/// How the server answers a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Answer {
@@ -46,7 +46,7 @@ pub(crate) enum Reply {
     },
     /// Never answers.
     Hang,
-    /// Announces more than it sends.
+    /// Sends less than its content-length says.
     Cut,
     /// Resets the connection.
     Reset,
@@ -73,7 +73,7 @@ impl Reply {
     }
 }
 
-/// The server; it ends when dropped.
+/// The server; dropping it stops it.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -109,7 +109,7 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
-    /// How often a path was asked for.
+    /// Number of requests with that target.
     pub(crate) fn count(&self, path: &str) -> usize {
         self.seen().iter().filter(|seen| seen.target == path).count()
     }

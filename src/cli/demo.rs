@@ -10,7 +10,7 @@ use super::{Exit, run};
 use crate::{
     clock::Clock,
     config::{self, Environment},
-    demo::{World, WorldOptions, gateway_toml},
+    demo::{DemoServers, gateway_toml},
     secret::Random,
     telemetry,
 };
@@ -23,10 +23,9 @@ pub fn demo() -> io::Result<Exit> {
     crate::assemble::install_cryptography();
     let random = Random::system();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let world = runtime.block_on(World::start(Clock::system(), random.clone(), WorldOptions::default()));
-    let world = world.map_err(io::Error::other)?;
+    let servers = runtime.block_on(DemoServers::start(Clock::system(), random.clone())).map_err(io::Error::other)?;
     let address = free_address()?;
-    let toml = gateway_toml(&world, address);
+    let toml = gateway_toml(&servers, address);
     let mut config = match config::parse(&toml, "demo.toml", Path::new(""), &Environment::default(), &random) {
         Ok(loaded) => loaded.config,
         Err(complaints) => {
@@ -40,14 +39,14 @@ pub fn demo() -> io::Result<Exit> {
         output: telemetry::Output::Stderr,
     };
     let page = config.login.public_url.clone();
-    world.backend.expect_assertions_of(&page.origin().ascii_serialization());
+    servers.backend.expect_assertions_of(&page.origin().ascii_serialization());
     let exit = run::serve(config, random, async |_| {
         let said = writeln!(io::stdout(), "{page}\nOpen this page. Ctrl-C ends the demo.");
         if let Err(error) = said {
             tracing::error!(%error, %page, "the page's address cannot be printed");
         }
     });
-    world.stop();
+    servers.stop();
     exit
 }
 

@@ -1,4 +1,5 @@
-//! Rotating refresh tokens: a family per login, one live token in it, and an old one shown again ends the family (RFC 9700 section 4.14.2).
+//! Rotating refresh tokens: each login has a family with one valid token; use of an older one ends the family
+//! (RFC 9700 section 4.14.2).
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
@@ -11,29 +12,30 @@ use crate::{
     secret::{Random, RefreshToken},
 };
 
-/// Most families remembered; past that the oldest is forgotten, and its tokens are unknown.
+/// Most families kept; a new one replaces the oldest, whose tokens are unknown from then on.
 const MAX_FAMILIES: usize = 10_000;
 
-/// All families, each with what its login granted. A token is `rt.FAMILY.GENERATION.MAC`, so that every old token of a
-/// family is recognised without a list of them.
+/// All families, each with what its login granted. A token is `rt.FAMILY.GENERATION.MAC`, so that old tokens of a
+/// family are recognised without being stored.
 pub(super) struct Families<G> {
     random: Random,
     life: Duration,
-    inner: Mutex<Inner<G>>,
+    table: Mutex<Table<G>>,
 }
 
-struct Inner<G> {
+struct Table<G> {
+    /// The number of the newest family.
     last: u64,
     families: BTreeMap<u64, Family<G>>,
 }
 
 struct Family<G> {
     key: hmac::Key,
-    /// Of the access token; grows at each refresh.
+    /// Generation of the newest access token; grows with each refresh.
     generation: u64,
-    /// Of the refresh token; the same, unless tokens do not rotate.
+    /// Generation of the valid refresh token; smaller than `generation` if tokens do not rotate.
     refresh_generation: u64,
-    /// Access tokens up to this generation are no longer taken.
+    /// Access tokens up to this generation are refused.
     rejected: u64,
     expires: Timestamp,
     revoked: bool,
@@ -48,16 +50,16 @@ pub(super) struct Issued {
     pub(super) refresh_token: RefreshToken,
 }
 
-/// What a refresh token turned out to be.
+/// The result of presenting a refresh token.
 #[derive(Debug)]
 pub(super) enum Presented<G> {
-    /// The newest of its family: here is the next.
+    /// The token was valid; this is the next.
     Rotated(Issued, G),
-    /// An old one, shown again; the family is revoked now.
+    /// The token was used before; the family is revoked now.
     Reused { family: u64, generation: u64 },
-    /// Of a family that has ended.
+    /// The token's family was revoked or has expired.
     Ended { family: u64, generation: u64 },
-    /// None of ours.
+    /// The token was not issued here.
     Unknown,
 }
 
@@ -70,17 +72,17 @@ pub(super) enum Rotation {
 
 impl<G: Clone> Families<G> {
     pub(super) fn new(random: Random, life: Duration) -> Self {
-        Self { random, life, inner: Mutex::new(Inner { last: 0, families: BTreeMap::new() }) }
+        Self { random, life, table: Mutex::new(Table { last: 0, families: BTreeMap::new() }) }
     }
 
-    /// A new family and its first token.
+    /// Opens a family and issues its first token.
     pub(super) fn open(&self, grant: G, now: Timestamp) -> Issued {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.random.bytes::<32>());
-        let mut inner = lock(&self.inner);
-        inner.last += 1;
-        let id = inner.last;
-        if inner.families.len() >= MAX_FAMILIES {
-            inner.families.pop_first();
+        let mut table = lock(&self.table);
+        table.last += 1;
+        let id = table.last;
+        if table.families.len() >= MAX_FAMILIES {
+            table.families.pop_first();
         }
         let family = Family {
             key,
@@ -92,11 +94,12 @@ impl<G: Clone> Families<G> {
             grant,
         };
         let issued = family.issued(id);
-        inner.families.insert(id, family);
+        table.families.insert(id, family);
         issued
     }
 
-    /// Takes a refresh token: `allowed` may refuse it (as unknown) by what the family was granted.
+    /// Exchanges a refresh token for the next. If `allowed` is false for the family's grant, the token counts as
+    /// unknown.
     pub(super) fn present(
         &self,
         token: &str,
@@ -105,8 +108,8 @@ impl<G: Clone> Families<G> {
         allowed: impl FnOnce(&G) -> bool,
     ) -> Presented<G> {
         let Some((id, generation, mac)) = parse(token) else { return Presented::Unknown };
-        let mut inner = lock(&self.inner);
-        let Some(family) = inner.families.get_mut(&id) else { return Presented::Unknown };
+        let mut table = lock(&self.table);
+        let Some(family) = table.families.get_mut(&id) else { return Presented::Unknown };
         if hmac::verify(&family.key, &generation.to_be_bytes(), &mac).is_err() || !allowed(&family.grant) {
             return Presented::Unknown;
         }
@@ -125,36 +128,36 @@ impl<G: Clone> Families<G> {
         Presented::Rotated(family.issued(id), family.grant.clone())
     }
 
-    /// The family and generation that a refresh token names, if it is one of ours.
+    /// Family and generation of a refresh token, if it was issued here.
     pub(super) fn identify(&self, token: &str) -> Option<(u64, u64)> {
         let (id, generation, mac) = parse(token)?;
-        let inner = lock(&self.inner);
-        let family = inner.families.get(&id)?;
+        let table = lock(&self.table);
+        let family = table.families.get(&id)?;
         hmac::verify(&family.key, &generation.to_be_bytes(), &mac).ok().map(|()| (id, generation))
     }
 
-    /// Ends a family; false where it had ended already.
+    /// Revokes a family; false if it was revoked already.
     pub(super) fn revoke(&self, id: u64) -> bool {
-        lock(&self.inner).families.get_mut(&id).is_some_and(|f| !std::mem::replace(&mut f.revoked, true))
+        lock(&self.table).families.get_mut(&id).is_some_and(|f| !std::mem::replace(&mut f.revoked, true))
     }
 
-    /// Ends every family whose grant is one of those; how many.
+    /// Revokes every family whose grant matches; returns their number.
     pub(super) fn revoke_where(&self, mut which: impl FnMut(&G) -> bool) -> usize {
-        let mut inner = lock(&self.inner);
-        let ended = inner.families.values_mut().filter(|f| !f.revoked && which(&f.grant));
+        let mut table = lock(&self.table);
+        let ended = table.families.values_mut().filter(|f| !f.revoked && which(&f.grant));
         ended.map(|f| f.revoked = true).count()
     }
 
-    /// From now on no access token issued so far is taken.
+    /// Refuses all access tokens issued so far.
     pub(super) fn reject_issued(&self) {
-        for family in lock(&self.inner).families.values_mut() {
+        for family in lock(&self.table).families.values_mut() {
             family.rejected = family.generation;
         }
     }
 
-    /// Whether an access token of that family and generation may still be used.
+    /// The state of an access token of that family and generation.
     pub(super) fn state(&self, id: u64, generation: u64) -> FamilyState {
-        match lock(&self.inner).families.get(&id) {
+        match lock(&self.table).families.get(&id) {
             None => FamilyState::Revoked,
             Some(family) if family.revoked => FamilyState::Revoked,
             Some(family) if generation <= family.rejected => FamilyState::Rejected,
@@ -163,7 +166,7 @@ impl<G: Clone> Families<G> {
     }
 }
 
-/// What can be said of an access token by its family.
+/// The state of an access token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum FamilyState {
     Live,

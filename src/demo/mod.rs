@@ -1,95 +1,62 @@
-//! The loopback world of `vestibule demo`: a small OIDC provider, a backend with short-lived rotating tokens, an outbox where codes arrive, and a
-//! page that shows the session working. The integration tests use the same provider, backend and outbox.
+//! The servers of `vestibule demo`, all on loopback: a small OIDC provider, a backend with short-lived rotating tokens,
+//! an outbox that receives one-time codes, and a page that shows the session. The integration tests use the same
+//! servers; what they change in them goes through [`hook`].
 
 pub mod backend;
+pub mod hook;
 pub mod provider;
 
 mod families;
+mod fault;
 mod page;
 mod people;
 mod reply;
-mod script;
 mod server;
 mod signing;
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 pub use self::{
-    backend::{Backend, BackendOptions, BearerCheck, RefreshTokenVia},
+    backend::{Backend, BackendOptions, BearerCheck, RefreshTokenVia, TrustedProvider},
+    fault::{Fault, FaultSwitch},
     people::Person,
     provider::{Provider, ProviderOptions, StartError},
-    script::{Fault, Scripted},
-    signing::KeyError,
+    signing::{Claims, KeyError, SigningKey},
 };
 use crate::{clock::Clock, secret::Random};
 
-/// The provider and the backend, which trusts it.
+/// The provider, and the backend that accepts its ID tokens.
 #[derive(Clone)]
-pub struct World {
-    /// Who says who people are.
+pub struct DemoServers {
+    /// The identity provider.
     pub provider: Provider,
-    /// Who issues tokens and is protected.
+    /// The backend: token authority and protected API.
     pub backend: Backend,
 }
 
-/// What may differ from world to world.
-#[derive(Clone, Debug)]
-pub struct WorldOptions {
-    /// Life of the backend's access tokens.
-    pub access_token_life: Duration,
-    /// Which access tokens open the backend's API.
-    pub bearer: BearerCheck,
-    /// How the backend's refresh tokens come and go.
-    pub refresh_token_via: RefreshTokenVia,
-    /// Whether the backend hides the Bearer from scripts that ask for the headers it saw.
-    pub mask_bearer: bool,
-    /// Hosts beside loopback where the provider sends people back to.
-    pub redirect_hosts: Vec<String>,
-}
-
-impl Default for WorldOptions {
-    fn default() -> Self {
-        Self {
-            access_token_life: Duration::from_secs(20),
-            bearer: BearerCheck::Own,
-            refresh_token_via: RefreshTokenVia::Body,
-            mask_bearer: true,
-            redirect_hosts: Vec::new(),
-        }
-    }
-}
-
-impl World {
-    /// Starts both.
-    pub async fn start(clock: Clock, random: Random, options: WorldOptions) -> Result<Self, StartError> {
-        let provider = ProviderOptions::new(clock.clone(), random.clone());
-        let provider = Provider::start(ProviderOptions { redirect_hosts: options.redirect_hosts, ..provider }).await?;
-        let trust = backend::Trust::Provider { issuer: provider.issuer(), audience: provider.client_id().to_owned() };
-        let backend = Backend::start(BackendOptions {
-            access_token_life: options.access_token_life,
-            bearer: options.bearer,
-            refresh_token_via: options.refresh_token_via,
-            mask_bearer: options.mask_bearer,
-            ..BackendOptions::new(clock, random, trust)
-        })
-        .await?;
-        Ok(Self { provider, backend })
+impl DemoServers {
+    /// Starts both servers.
+    pub async fn start(clock: Clock, random: Random) -> Result<Self, StartError> {
+        let provider = Provider::start(ProviderOptions::new(clock.clone(), random.clone())).await?;
+        let trusted = TrustedProvider { issuer: provider.issuer(), audience: provider.client_id().to_owned() };
+        let options = BackendOptions { mask_bearer: true, ..BackendOptions::new(clock, random, trusted) };
+        Ok(Self { provider, backend: Backend::start(options).await? })
     }
 
-    /// Closes both.
+    /// Stops both servers.
     pub fn stop(&self) {
         self.provider.stop();
         self.backend.stop();
     }
 }
 
-/// The `gateway.toml` of a gateway at `gateway` in front of that world.
-pub fn gateway_toml(world: &World, gateway: SocketAddr) -> String {
-    let (provider, backend) = (&world.provider, world.backend.origin());
-    let outbox = world.backend.outbox_url();
+/// The `gateway.toml` of a gateway that listens at `gateway`, in front of these servers.
+pub fn gateway_toml(servers: &DemoServers, gateway: SocketAddr) -> String {
+    let (provider, backend) = (&servers.provider, servers.backend.origin());
+    let outbox = servers.backend.outbox_url();
     let (issuer, audience) = (provider.issuer(), backend::AUDIENCE);
     let (client_id, client_secret) = (provider.client_id(), provider.client_secret().expose());
-    // Token texts are base64url and the addresses are ours, so nothing here needs escaping.
+    // Secrets are base64url and addresses are host and port, so no value needs escaping.
     format!(
         r#"[server]
 listen = "{gateway}"
@@ -178,12 +145,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_gateways_file_is_toml_and_names_both_servers() {
-        let world = World::start(Clock::system(), Random::system(), WorldOptions::default()).await.unwrap();
+    async fn the_demos_gateway_toml_is_valid_and_names_both_servers() {
+        let servers = DemoServers::start(Clock::system(), Random::system()).await.unwrap();
         let gateway = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let file: toml::Table = gateway_toml(&world, gateway).parse().unwrap();
-        assert_eq!(file["providers"]["demo"]["issuer"].as_str(), Some(world.provider.issuer().as_str()));
-        assert_eq!(file["upstreams"]["backend"]["targets"][0].as_str(), Some(world.backend.origin()));
+        let file: toml::Table = gateway_toml(&servers, gateway).parse().unwrap();
+        assert_eq!(file["providers"]["demo"]["issuer"].as_str(), Some(servers.provider.issuer().as_str()));
+        assert_eq!(file["upstreams"]["backend"]["targets"][0].as_str(), Some(servers.backend.origin()));
         assert_eq!(file["authority"]["exchange"]["path"].as_str(), Some("/auth/{provider}"));
         assert_eq!(file["routes"].as_array().map(Vec::len), Some(4));
     }

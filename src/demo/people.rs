@@ -1,4 +1,4 @@
-//! The people who live in the demo.
+//! The people who can log in at the demo's provider.
 
 use serde_json::json;
 
@@ -17,35 +17,35 @@ pub struct Person {
     pub role: &'static str,
 }
 
-/// The three to pick from: id, name, role.
-pub(super) const RESIDENTS: [(&str, &str, &str); 3] =
+/// The people on the login page: id, name, role.
+pub(super) const LISTED: [(&str, &str, &str); 3] =
     [("mina", "김미나 Mina", "user"), ("jun", "이준 Jun", "admin"), ("sora", "박소라 Sora", "user")];
 
 /// Longest name that can be typed.
 const MAX_NAME: usize = 40;
 
 impl Person {
-    /// The resident with that id, or a guest with that name; `None` for a name of nothing but spaces.
+    /// The listed person with that id, or a guest with that name; `None` for a blank name.
     pub fn named(name: &str) -> Option<Self> {
         let name: String = name.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
         if name.is_empty() {
             return None;
         }
         let id = name.to_lowercase();
-        if let Some((id, name, role)) = RESIDENTS.into_iter().find(|(resident, ..)| *resident == id) {
+        if let Some((id, name, role)) = LISTED.into_iter().find(|(listed, ..)| *listed == id) {
             let (subject, email) = (format!("demo-{id}"), format!("{id}@example.test"));
             return Some(Self { subject, name: name.to_owned(), email, role });
         }
-        // One guest per name, also where the name has no ASCII letter in it.
+        // The id is a digest of the name, because a name may have no ASCII letter.
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, id.as_bytes());
         let tag = digest.as_ref().iter().take(5).fold(String::new(), |tag, byte| format!("{tag}{byte:02x}"));
         Some(Self { subject: format!("guest-{tag}"), email: format!("guest-{tag}@example.test"), name, role: "user" })
     }
 
-    /// The role that goes with an address: the backend decides roles, whatever the provider says.
+    /// The role of the person with that e-mail address: the backend decides roles, not the provider.
     pub(super) fn role_of(email: &str) -> &'static str {
-        let resident = RESIDENTS.into_iter().find(|(id, ..)| email.strip_suffix("@example.test") == Some(id));
-        resident.map_or("user", |(_, _, role)| role)
+        let listed = LISTED.into_iter().find(|(id, ..)| email.strip_suffix("@example.test") == Some(id));
+        listed.map_or("user", |(_, _, role)| role)
     }
 
     /// The claims of OIDC Core section 5.1, and the role.
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn residents_are_found_by_id_and_anyone_else_is_a_guest() {
+    fn a_listed_id_gives_that_person_and_any_other_name_a_guest() {
         assert_eq!(Person::named("Jun").map(|p| p.role), Some("admin"));
         assert_eq!(Person::role_of("jun@example.test"), "admin");
         let (hana, again) = (Person::named("하나"), Person::named(" 하나 "));

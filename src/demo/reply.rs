@@ -1,4 +1,4 @@
-//! Answers as both servers make them, and request bodies as both read them.
+//! Builds the answers of both servers and reads their request bodies.
 
 use std::{borrow::Cow, io};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::server::{Body, Reply};
 
-/// A body that is known whole.
+/// A body of those bytes.
 pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
@@ -23,19 +23,19 @@ pub(super) fn reply(status: StatusCode, content_type: &'static str, body: impl I
     reply
 }
 
-/// A JSON answer that nobody may store.
+/// A JSON answer with `cache-control: no-store`.
 pub(super) fn json(status: StatusCode, value: &Value) -> Reply {
     with(reply(status, "application/json", value.to_string()), header::CACHE_CONTROL, "no-store")
 }
 
-/// A JSON error in the words of RFC 6749 section 5.2.
+/// A JSON error (RFC 6749 section 5.2).
 pub(super) fn error(status: StatusCode, code: &str, description: &str) -> Reply {
     json(status, &json!({ "error": code, "error_description": description }))
 }
 
-/// An HTML answer that loads nothing but what its own server has.
+/// An HTML answer that loads nothing from other origins.
 pub(super) fn html(status: StatusCode, body: String) -> Reply {
-    // No form-action: browsers apply it to the redirect after a form too, and that one leads to the client.
+    // No form-action: browsers apply it also to the redirect after the form, which leads to the client's origin.
     let policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'";
     let reply = with(reply(status, "text/html; charset=utf-8", body), header::CONTENT_SECURITY_POLICY, policy);
     with(reply, header::CACHE_CONTROL, "no-store")
@@ -67,7 +67,7 @@ pub(super) fn with(mut reply: Reply, name: HeaderName, value: &'static str) -> R
     reply
 }
 
-/// A request body, whole; an error is a broken connection or a body over `limit`.
+/// Reads a whole request body of at most `limit` bytes; an error is a longer body or a broken connection.
 pub(super) async fn collect(body: Incoming, limit: usize) -> io::Result<Bytes> {
     Limited::new(body, limit).collect().await.map(http_body_util::Collected::to_bytes).map_err(io::Error::other)
 }

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server on loopback: one accept loop, one task per connection, and an end that leaves nothing running.
+//! A small HTTP/1.1 server on loopback: one accept loop, one task per connection; stopping it ends them all.
 
 use std::{
     io,
@@ -20,37 +20,39 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// What an answer's body is made of; an error in it cuts the connection.
+/// The body of an answer; an error in it closes the connection.
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// An answer.
 pub(super) type Reply = Response<Body>;
 
-/// Enough for any test; a runaway client waits in the kernel's queue instead of in memory.
+/// Most open connections; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
-/// Connections that are not accepted yet: a gateway opens hundreds at once, and the usual 128 would make some of them wait a second.
+/// Most connections that wait to be accepted. A gateway opens hundreds at once; with the usual 128 some would be
+/// retried after a second.
 const BACKLOG: u32 = 4096;
-/// An idle connection is kept far longer than any gateway's pool keeps it, so that the gateway is the one to close.
+/// Time limit for a request's head: longer than a gateway's pool keeps a connection, so that the gateway closes it
+/// first.
 const IDLE: Duration = Duration::from_secs(300);
 
-/// The peer finds its connection closed instead of an answer.
+/// The connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is closed without an answer")]
 pub(super) struct Hangup;
 
-/// What a server does with a request.
+/// Answers the requests of a server.
 pub(super) trait Service: Send + Sync + 'static {
-    /// Answers, or hangs up.
+    /// The answer to a request, or [`Hangup`] to close the connection.
     fn answer(self: Arc<Self>, request: Request<Incoming>) -> impl Future<Output = Result<Reply, Hangup>> + Send;
 }
 
-/// A running server; it stops when this is dropped.
+/// A running server; dropping it stops the server.
 pub(super) struct Server {
     stopped: CancellationToken,
     connections: Arc<AtomicU64>,
 }
 
-/// A socket on 127.0.0.1, at a port of the system's choice.
-#[expect(clippy::unused_async, reason = "that it needs the runtime, and may wait one day, is its callers' business")]
+/// A listening socket on 127.0.0.1, at a port of the system's choice.
+#[expect(clippy::unused_async, reason = "it must be called within a tokio runtime")]
 pub(super) async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
@@ -60,7 +62,7 @@ pub(super) async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
 }
 
 impl Server {
-    /// Starts serving. `stopped` ends the server and whatever else waits for it (upgraded connections, held requests).
+    /// Starts serving. `stopped` ends the server, its connections and upgraded connections.
     pub(super) fn start<S: Service>(listener: TcpListener, service: Arc<S>, stopped: CancellationToken) -> Self {
         let connections = Arc::new(AtomicU64::new(0));
         tokio::spawn(accept(listener, service, stopped.clone(), connections.clone()));
@@ -72,7 +74,7 @@ impl Server {
         self.stopped.cancel();
     }
 
-    /// How many connections were accepted.
+    /// Number of accepted connections.
     pub(super) fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
@@ -84,7 +86,7 @@ impl Drop for Server {
     }
 }
 
-/// The data is plain values: a thread that panicked while it held the lock leaves nothing half done.
+/// Locks a mutex. A poisoned one is used as it is: its data are plain values that a panic cannot leave inconsistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -103,7 +105,7 @@ async fn accept<S: Service>(
                     connections.fetch_add(1, Ordering::Relaxed);
                     tokio::spawn(connection(stream, service.clone(), stopped.clone(), permit));
                 }
-                // Out of descriptors: accepting again at once would spin.
+                // For example no file descriptors left: without a pause this would be a busy loop.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
@@ -117,13 +119,13 @@ async fn connection<S: Service>(
     stopped: CancellationToken,
     _permit: OwnedSemaphorePermit,
 ) {
-    // Without this small answers wait for the peer's delayed acknowledgement; where it fails the socket is gone anyway.
+    // Without TCP_NODELAY small answers wait for the peer's delayed acknowledgement. It fails only on a closed socket.
     let _ = stream.set_nodelay(true);
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), service_fn(move |request| service.clone().answer(request)))
         .with_upgrades();
-    // A connection that breaks is the peer's affair: there is nobody to tell.
+    // A broken connection needs no report.
     let _ = stopped.run_until_cancelled(serving).await;
 }

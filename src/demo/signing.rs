@@ -1,4 +1,4 @@
-//! An ES256 key made at start: signs the demo's tokens, checks them, and says itself as a JWKS (RFC 7517).
+//! An ES256 key made at start: signs and verifies the demo's tokens, and is published as a JWKS (RFC 7517).
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -8,15 +8,15 @@ use serde_json::{Map, Value, json};
 use crate::secret::Random;
 
 /// The claims of a token.
-pub(super) type Claims = Map<String, Value>;
+pub type Claims = Map<String, Value>;
 
-/// The system's library made no key.
+/// The cryptographic library could not make a key.
 #[derive(Debug, thiserror::Error)]
 #[error("no signing key could be made")]
 pub struct KeyError;
 
-/// A signing key and its public half.
-pub(super) struct SigningKey {
+/// An ES256 key pair.
+pub struct SigningKey {
     kid: String,
     encoding: EncodingKey,
     decoding: DecodingKey,
@@ -25,7 +25,7 @@ pub(super) struct SigningKey {
 
 impl SigningKey {
     pub(super) fn generate(random: &Random) -> Result<Self, KeyError> {
-        // Whoever came first installed the same provider.
+        // An error means that it is installed already.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| KeyError)?;
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError)?;
@@ -42,34 +42,34 @@ impl SigningKey {
         })
     }
 
-    /// A signed token; `typ` as RFC 8725 section 3.11 advises.
-    pub(super) fn sign(&self, typ: &str, claims: &Claims) -> String {
-        self.sign_as(typ, &self.kid, claims)
-    }
-
-    /// The same under another key id, which is a lie.
-    pub(super) fn sign_as(&self, typ: &str, kid: &str, claims: &Claims) -> String {
+    /// A signed token; `typ` as RFC 8725 section 3.11 recommends.
+    ///
+    /// # Panics
+    /// Never: a new P-256 key signs any JSON object.
+    pub fn sign(&self, typ: &str, claims: &Claims) -> String {
         let mut header = Header::new(Algorithm::ES256);
         header.typ = Some(typ.to_owned());
-        header.kid = Some(kid.to_owned());
-        jsonwebtoken::encode(&header, claims, &self.encoding).expect("a fresh P-256 key signs a JSON object")
+        header.kid = Some(self.kid.clone());
+        jsonwebtoken::encode(&header, claims, &self.encoding).expect("a new P-256 key signs a JSON object")
     }
 
-    /// The claims of a token that this key signed; its times are the caller's to judge, by the demo's clock.
+    /// The claims of a token that this key signed. The caller checks its times, by the demo's clock.
     pub(super) fn verify(&self, token: &str) -> Option<Claims> {
         verify(token, &self.decoding)
     }
 
-    pub(super) fn kid(&self) -> &str {
+    /// The key's id.
+    pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    pub(super) fn jwks(&self) -> Value {
+    /// The JWK set with the public key.
+    pub fn jwks(&self) -> Value {
         json!({ "keys": [self.jwk] })
     }
 }
 
-/// The claims of a token with a good ES256 or `EdDSA` signature, whichever the key is for; nothing else is checked.
+/// The claims of a token with a good ES256 or `EdDSA` signature of that key; nothing else is checked.
 pub(super) fn verify(token: &str, key: &DecodingKey) -> Option<Claims> {
     let algorithm = jsonwebtoken::decode_header(token).ok()?.alg;
     if !matches!(algorithm, Algorithm::ES256 | Algorithm::EdDSA) {

@@ -1,4 +1,4 @@
-//! The access log's line: a value on the request's thread, text on the writer's.
+//! A line of the access log: built as a value on the request's thread, formatted on the log's thread.
 
 use std::{io::Write as _, net::IpAddr, sync::Arc, time::Duration};
 
@@ -8,35 +8,35 @@ use time::OffsetDateTime;
 use super::{Format, RequestId, json};
 use crate::clock::Timestamp;
 
-/// What is told of a request, its path beside it.
+/// The fields of a line, without the request's path.
 #[derive(Clone, Debug)]
 pub struct AccessLine {
-    /// When it was answered.
+    /// When the request was answered.
     pub at: Timestamp,
-    /// Its method.
+    /// The request's method.
     pub method: Method,
     /// The answer's status.
     pub status: StatusCode,
-    /// From its head to the head of the answer.
+    /// Time from the request's head to the answer's head.
     pub duration: Duration,
-    /// Its id.
+    /// The request's id.
     pub request_id: RequestId,
-    /// The pattern of its route.
+    /// The pattern of the matched route.
     pub route: Option<Arc<str>>,
-    /// The name of its upstream.
+    /// The name of the route's upstream.
     pub upstream: Option<Arc<str>>,
-    /// `x-auth-status`, where there is one.
+    /// The answer's `x-auth-status`, if any.
     pub auth: Option<&'static str>,
-    /// Who sent it.
+    /// The client's address.
     pub client: IpAddr,
-    /// Bytes of the answer's body, where they are known.
+    /// Size of the answer's body in bytes, if known.
     pub bytes: Option<u64>,
-    /// HTTP version.
+    /// The request's HTTP version.
     pub version: Version,
 }
 
 impl AccessLine {
-    /// Appends the line, its end included.
+    /// Appends the line and a line feed.
     pub(super) fn write(&self, format: Format, path: &str, out: &mut Vec<u8>) {
         match format {
             Format::Json => self.write_json(path, out),
@@ -99,7 +99,7 @@ impl AccessLine {
     }
 }
 
-/// RFC 3339 in UTC, to the millisecond.
+/// Appends a time in UTC with milliseconds (RFC 3339).
 pub(super) fn timestamp(out: &mut Vec<u8>, at: Timestamp) {
     let Ok(t) = OffsetDateTime::from_unix_timestamp(at.as_secs()) else {
         return out.extend_from_slice(at.rfc3339().as_bytes());
@@ -124,7 +124,7 @@ fn milliseconds(out: &mut Vec<u8>, span: Duration) {
     decimal(out, (span.subsec_micros() % 1000).into(), 3);
 }
 
-/// Appends `number` with at least `width` digits, up to 20. Formatting with `write!` takes several times as long, and a line has
+/// Appends `number` with at least `width` digits (at most 20). `write!` takes several times as long, and a line has
 /// eleven numbers.
 fn decimal(out: &mut Vec<u8>, number: u64, width: usize) {
     let mut digits = [b'0'; 20];

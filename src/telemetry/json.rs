@@ -1,12 +1,12 @@
-//! JSON strings, and text that stays on one line.
+//! Escapes text for log lines: JSON strings, and text without line breaks.
 
 use std::io::Write as _;
 
-/// Appends `text` as a JSON string (RFC 8259 section 7). Beyond what JSON asks for, every character that a terminal or
-/// a line-wise reader could act on is escaped.
+/// Appends `text` as a JSON string (RFC 8259 section 7). Control characters are escaped too where JSON does not require
+/// it, because a terminal or a line reader could act on them.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    // Most texts are plain, which is quicker told by bytes than by characters.
+    // Most texts have no special characters; a look at the bytes is faster than at the characters.
     let is_plain = text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'));
     let mut rest = text;
     while !is_plain
@@ -27,8 +27,8 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Appends `text` with every control character escaped as JSON would. Applied to a JSON text whose strings hold no raw
-/// controls below U+0020 (as every JSON text must be) it leaves the meaning as it was.
+/// Appends `text` with control characters escaped as in JSON. In a JSON text, whose strings have no raw control
+/// characters below U+0020, this does not change any value.
 pub(super) fn one_line(out: &mut Vec<u8>, text: &str) {
     for c in text.chars() {
         match c {
@@ -41,11 +41,12 @@ pub(super) fn one_line(out: &mut Vec<u8>, text: &str) {
 }
 
 fn escape(out: &mut Vec<u8>, c: char) {
-    // Every character of `is_control` is in the Basic Multilingual Plane, so one escape says it.
+    // All characters of `is_control` are in the Basic Multilingual Plane and need one `\u` escape.
     write!(out, "\\u{:04x}", u32::from(c)).expect("writing into memory does not fail");
 }
 
-/// C0, DEL and C1 controls, the two line separators, and the marks that turn the direction of text.
+/// C0, DEL and C1 control characters, the line and paragraph separators, and the marks that change the direction of
+/// text.
 fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,4 +1,4 @@
-//! From tracing's events to lines in the queue.
+//! Turns tracing events into lines of the queue.
 
 use std::{
     io::{self, Write},
@@ -18,13 +18,13 @@ use super::{
     Format, InitError, Settings,
     access::timestamp,
     json,
-    queue::{Line, Queue, Weight},
+    queue::{LogLine, Priority, Queue},
 };
 use crate::clock::Clock;
 
-/// Below `warn` these write what they read and send into their events: whole requests with their `Cookie`,
-/// `Authorization`, `Set-Cookie` and bodies. Whatever level the configuration asks for, it does not get that.
-const CLAMPED: &[&str] = &[
+/// Crates that are logged at `warn` and above only, whatever the configured level is: below `warn` their events hold
+/// whole requests with `Cookie`, `Authorization`, `Set-Cookie` and bodies.
+const WARN_ONLY: &[&str] = &[
     "h2",
     "hyper",
     "hyper_rustls",
@@ -40,10 +40,10 @@ const CLAMPED: &[&str] = &[
     "want",
 ];
 
-/// The target of what is kept when other lines are dropped.
+/// The target of lines that are dropped last.
 const AUDIT: &str = "audit";
 
-/// What tracing is to do, as `settings` say.
+/// The subscriber that `settings` describe.
 pub(super) fn subscriber(
     settings: &Settings,
     clock: &Clock,
@@ -52,23 +52,24 @@ pub(super) fn subscriber(
     let level = EnvFilter::builder()
         .parse(&settings.level)
         .map_err(|source| InitError::Level { level: settings.level.clone(), source })?;
-    let clamp = filter_fn(|event| *event.level() <= Level::WARN || !is_clamped(event.target()));
-    let lines = fmt::layer().with_writer(Lines(queue)).with_timer(Now(clock.clone())).with_ansi(false);
+    let redaction = filter_fn(|event| *event.level() <= Level::WARN || !is_warn_only(event.target()));
+    let lines = fmt::layer().with_writer(LineWriters(queue)).with_timer(ClockTime(clock.clone())).with_ansi(false);
     let lines = match settings.format {
         Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         Format::Text => lines.boxed(),
     };
-    Ok(registry().with(lines.with_filter(level.and(clamp))))
+    Ok(registry().with(lines.with_filter(level.and(redaction))))
 }
 
-fn is_clamped(target: &str) -> bool {
+fn is_warn_only(target: &str) -> bool {
     let krate = target.split("::").next().unwrap_or(target);
-    CLAMPED.contains(&krate)
+    WARN_ONLY.contains(&krate)
 }
 
-struct Now(Clock);
+/// The time of an event, by our clock.
+struct ClockTime(Clock);
 
-impl FormatTime for Now {
+impl FormatTime for ClockTime {
     fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
         let mut text = Vec::with_capacity(24);
         timestamp(&mut text, self.0.now());
@@ -76,29 +77,30 @@ impl FormatTime for Now {
     }
 }
 
-/// Makes a [`Line`] of each event.
-struct Lines(Arc<Queue>);
+/// Makes a [`LineWriter`] for each event.
+struct LineWriters(Arc<Queue>);
 
-struct OneLine<'a> {
+/// Puts one event into the queue as one line.
+struct LineWriter<'a> {
     queue: &'a Queue,
-    weight: Weight,
+    priority: Priority,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = OneLine<'a>;
+impl<'a> MakeWriter<'a> for LineWriters {
+    type Writer = LineWriter<'a>;
 
-    fn make_writer(&'a self) -> OneLine<'a> {
-        OneLine { queue: &self.0, weight: Weight::Ordinary }
+    fn make_writer(&'a self) -> LineWriter<'a> {
+        LineWriter { queue: &self.0, priority: Priority::Ordinary }
     }
 
-    fn make_writer_for(&'a self, event: &Metadata<'_>) -> OneLine<'a> {
-        let weight = if event.target() == AUDIT { Weight::Audit } else { Weight::Ordinary };
-        OneLine { queue: &self.0, weight }
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> LineWriter<'a> {
+        let priority = if event.target() == AUDIT { Priority::Audit } else { Priority::Ordinary };
+        LineWriter { queue: &self.0, priority }
     }
 }
 
-impl Write for OneLine<'_> {
-    /// tracing-subscriber writes an event with one call.
+impl Write for LineWriter<'_> {
+    /// tracing-subscriber writes each event with one call.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -106,7 +108,7 @@ impl Write for OneLine<'_> {
         json::one_line(&mut line, text);
         line.push(b'\n');
         let line = String::from_utf8(line).unwrap_or_default();
-        self.queue.push(Line::Ready(line.into()), self.weight);
+        self.queue.push(LogLine::Ready(line.into()), self.priority);
         Ok(event.len())
     }
 
@@ -132,8 +134,8 @@ mod tests {
         lines
             .into_iter()
             .map(|line| match line {
-                Line::Ready(text) => text.into(),
-                Line::Access(..) => panic!("no access lines here"),
+                LogLine::Ready(text) => text.into(),
+                LogLine::Access(..) => panic!("no access lines here"),
             })
             .collect()
     }
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn crates_that_see_cookies_stay_at_warn_even_when_named() {
+    fn crates_that_log_cookies_stay_at_warn_even_when_a_lower_level_is_configured() {
         let lines = logged(Format::Text, "trace,hyper::proto=trace,h2=debug", || {
             tracing::trace!(target: "hyper::proto::h1", "Cookie: sb_at=secret");
             tracing::debug!(target: "h2", "Cookie: sb_at=secret");
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_is_none_is_refused() {
+    fn an_invalid_level_is_an_error() {
         let settings = Settings { format: Format::Text, level: "a=b=c".to_owned(), output: Output::Stdout };
         let queue = Arc::new(Queue::new(0, Counter::default()));
         assert!(matches!(subscriber(&settings, &Clock::system(), queue), Err(InitError::Level { .. })));

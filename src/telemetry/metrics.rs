@@ -1,4 +1,4 @@
-//! Counters and gauges: plain atomics, found when the process starts and never looked up by a request.
+//! Counters and gauges: atomics that are looked up once, when the process starts.
 
 use std::fmt;
 
@@ -10,53 +10,53 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// The value of `x-auth-status` by its place in [`Metrics::requests`]; `none` where there is no such header.
+/// The values of the label `auth`, by index in [`Metrics::requests`]: `x-auth-status`, or `none` without that header.
 const AUTH: [&str; 6] = ["valid", "refreshed", "invalid", "anonymous", "unavailable", "none"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type LoginLabels = [(&'static str, String); 2];
 
-/// How a refresh ended for the request that wanted it.
+/// The result of a refresh for the request that needed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refresh {
-    /// New tokens.
+    /// There are new tokens.
     Ok,
-    /// The authority refused: the session is over.
+    /// The authority refused; the session has ended.
     Refused,
     /// The authority did not answer.
     Outage,
-    /// Another request's refresh was waited for.
+    /// The request waited for the refresh of another request.
     Joined,
 }
 
-/// How a login ended.
+/// The result of a login.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Login {
-    /// There is a session.
+    /// A session was opened.
     Ok,
-    /// The visitor could not prove who they are.
+    /// The proof of identity was wrong, or the login is not allowed.
     Refused,
-    /// Something did not answer.
+    /// A server that is needed for the login did not answer.
     Failed,
 }
 
-/// What became of a one-time code.
+/// What happened to a one-time code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CodeEvent {
-    /// Its message was handed over.
+    /// Its message was accepted for delivery.
     Sent,
-    /// Its message was handed over again.
+    /// Its message was accepted for delivery again.
     SentAgain,
-    /// Nobody took its message.
+    /// No provider accepted its message.
     Undelivered,
-    /// None was sent, or none compared: a limit or the cool-down.
+    /// No code was sent or compared, because of a limit or the cool-down.
     Limited,
-    /// It was right.
+    /// The code was right.
     Verified,
-    /// It was wrong, used, expired, or another browser's.
+    /// The code was wrong, used, expired, or of another browser.
     Wrong,
-    /// It was right, and the backend did not do what it is for.
+    /// The code was right, but the backend did not carry out the action.
     Unhonoured,
 }
 
@@ -64,7 +64,7 @@ impl CodeEvent {
     const ALL: [Self; 7] =
         [Self::Sent, Self::SentAgain, Self::Undelivered, Self::Limited, Self::Verified, Self::Wrong, Self::Unhonoured];
 
-    /// Its name in metrics and logs.
+    /// The event's name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -81,39 +81,39 @@ impl CodeEvent {
 /// Why an upstream did not answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UpstreamFailure {
-    /// No connection.
+    /// No connection could be opened.
     Connect,
-    /// No answer in time.
+    /// There was no answer in time.
     Timeout,
     /// The connection broke before the answer.
     Broken,
-    /// It broke within the answer's body.
+    /// The connection broke within the answer's body.
     Body,
-    /// What came is not HTTP.
+    /// The answer is not valid HTTP.
     Protocol,
 }
 
-/// What `/metrics` shows. Shared by `Arc`.
+/// The values of `/metrics`. Shared by `Arc`.
 pub struct Metrics {
-    /// Open visitors' connections, tunnels included.
+    /// Open connections of visitors, upgraded ones (`WebSocket`) included.
     pub connections: Gauge,
-    /// Connections closed because their client had too many.
+    /// Connections closed because their client had `connections_per_client`.
     pub connections_refused: Counter,
-    /// HTTP/2 connections closed because their peer sent frames that did no work.
+    /// HTTP/2 connections closed because of too many frames that do no work.
     pub connections_flooded: Counter,
     /// Requests sent a second time after a 401.
     pub retries: Counter,
-    /// Cookies of ours with an unknown key id, ignored.
+    /// Session cookies ignored because their key id is unknown.
     pub cookies_ignored: Counter,
-    /// Cookies of ours that do not open, cleared.
+    /// Session cookies cleared because they cannot be opened.
     pub cookies_cleared: Counter,
-    /// 1 while refusals count as an outage.
+    /// 1 while refused refreshes count as an outage, else 0.
     pub brake: Gauge,
-    /// Requests with tokens whose successors were in use already.
+    /// Requests with tokens whose successors are in use.
     pub stale_tokens: Counter,
     /// Calls to the store that failed.
     pub store_errors: Counter,
-    /// Log lines for which there was no room.
+    /// Log lines dropped because the queue was full.
     pub dropped_log_lines: Counter,
     requests: [[Counter; AUTH.len()]; CLASSES.len()],
     refreshes: [Counter; 4],
@@ -130,7 +130,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// All values zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("vestibule");
 
@@ -207,12 +207,13 @@ impl Metrics {
         self.refreshes[result as usize].inc();
     }
 
-    /// Counts an upstream request without an answer.
+    /// Counts a failed upstream request.
     pub fn upstream_failure(&self, kind: UpstreamFailure) {
         self.upstream_failures[kind as usize].inc();
     }
 
-    /// Counts a login; `method` is the configuration's name of it (`google`, or `credentials` for e-mail and password), never a visitor's words.
+    /// Counts a login. `method` is its name in the configuration (`google`, or `credentials` for e-mail and password)
+    /// and never text from a request.
     pub fn login(&self, method: &str, result: Login) {
         let result = match result {
             Login::Ok => "ok",
@@ -222,7 +223,7 @@ impl Metrics {
         self.logins.get_or_create(&[("method", method.to_owned()), ("result", result.to_owned())]).inc();
     }
 
-    /// Counts what became of a one-time code.
+    /// Counts an event of a one-time code.
     pub fn code(&self, channel: Channel, event: CodeEvent) {
         if let Some(counters) = Channel::ALL.iter().position(|known| *known == channel).map(|at| &self.codes[at]) {
             counters[event as usize].inc();
@@ -251,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_is_shown() {
+    fn counted_values_are_in_the_openmetrics_text() {
         let metrics = Metrics::new();
         metrics.request(StatusCode::OK, Some("valid"));
         metrics.request(StatusCode::NOT_FOUND, None);

@@ -1,7 +1,7 @@
 //! Logs with redaction, metrics, and the admin listener's pages.
 //!
-//! A log line, an access line too, is put into a bounded queue and written by a thread of its own: a blocked pipe or a
-//! full disk costs lines, which are counted, and never a request.
+//! Log lines, access lines included, go through a bounded queue to a thread that writes them. While the output is
+//! blocked or the disk is full, lines are dropped and counted; requests do not wait.
 
 mod access;
 mod json;
@@ -37,16 +37,16 @@ pub struct Settings {
     pub output: Output,
 }
 
-/// Form of a log line.
+/// Format of a log line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Text for reading in a terminal.
     Text,
 }
 
-/// Where log lines go.
+/// Where log lines are written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
     /// Standard output.
@@ -57,15 +57,15 @@ pub enum Output {
     File(PathBuf),
 }
 
-/// Why there is no log.
+/// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The level is neither a level nor a list of directives.
     #[error("`{level}` is no log level")]
     Level {
-        /// What was configured.
+        /// The configured level.
         level: String,
-        /// What is wrong with it.
+        /// The parser's error.
         source: tracing_subscriber::filter::ParseError,
     },
     /// The log file cannot be opened.
@@ -73,18 +73,18 @@ pub enum InitError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The writer's thread cannot be started.
     #[error("cannot start the log's thread")]
     Thread(#[source] io::Error),
-    /// Something in this process logs already.
+    /// The log of this process is set up already.
     #[error("the log is set up already")]
     Twice(#[source] TryInitError),
 }
 
-/// Sets up the log of this process. Lines are written until the guard is dropped.
+/// Sets up the log of this process. It ends when the guard is dropped.
 pub fn init(settings: &Settings, clock: &Clock, metrics: &Metrics) -> Result<Guard, InitError> {
     let sink: Box<dyn io::Write + Send> = match &settings.output {
         Output::Stdout => Box::new(io::stdout()),

@@ -1,4 +1,4 @@
-//! What the admin and health listeners answer: `/livez`, `/readyz`, `/metrics`.
+//! The pages of the admin and health listeners: `/livez`, `/readyz`, `/metrics`.
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
@@ -19,34 +19,34 @@ use super::Metrics;
 
 const NOT_SERVED: &str = "this host or origin is not served here\n";
 
-/// Which of the two listeners.
+/// The listener that received a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Surface {
     /// `admin_listen`.
     Admin,
-    /// `health_listen`: `/livez` and `/readyz` alone.
+    /// `health_listen`: only `/livez` and `/readyz`.
     Health,
 }
 
-/// How a dependency was last seen.
+/// The result of the latest call to a dependency.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
     /// It answered.
     Ok,
-    /// It did not.
+    /// It did not answer.
     Unreachable,
-    /// It has not been asked.
+    /// It was not called yet.
     Unknown,
 }
 
-/// What `/readyz` tells. Dependencies are told and change nothing: a store that is down must not take every instance
+/// The content of `/readyz`. Dependencies do not change its status: a store that is down must not take every instance
 /// out of service.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
     /// Sockets are bound, and shutdown has not begun.
     pub ready: bool,
-    /// By name.
+    /// Providers by name.
     pub providers: BTreeMap<String, Reach>,
     /// The store.
     pub store: Reach,
@@ -60,23 +60,23 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Pages that show `metrics` and what `state` says when asked.
+    /// Pages that show `metrics` and the result of `state`, which is called for each request to `/readyz`.
     pub fn new(metrics: Arc<Metrics>, state: impl Fn() -> State + Send + Sync + 'static) -> Self {
         Self { metrics, state: Arc::new(state) }
     }
 
     /// Answers a request.
     pub fn answer(&self, surface: Surface, request: &Parts) -> Response<Full<Bytes>> {
-        // Probes and scrapers come by any name or none, but no page elsewhere has anything to ask here.
-        if is_from_elsewhere(request) {
+        // Probes and scrapers may use any host or none, but a page of another origin may not ask.
+        if is_cross_origin(request) {
             return text(StatusCode::FORBIDDEN, NOT_SERVED);
         }
         let page = match (request.uri.path(), surface) {
             ("/livez", _) => Page::Live,
             ("/readyz", _) => Page::Ready,
             ("/metrics", Surface::Admin) => Page::Metrics,
-            // What a browser could be made to fetch from here under a foreign name (DNS rebinding) is refused before
-            // it is looked up, so that no later page is open by omission.
+            // DNS rebinding makes a browser send a foreign host name. It is refused before the path is looked up, so
+            // that a page added later is protected too.
             (_, Surface::Admin) if own_host(request).is_none() => return text(StatusCode::FORBIDDEN, NOT_SERVED),
             _ => return text(StatusCode::NOT_FOUND, "not found\n"),
         };
@@ -141,7 +141,7 @@ fn response(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> R
     response
 }
 
-/// The host that was asked for, where it is an address or `localhost`: a foreign name needs DNS to lead here.
+/// The request's host if it is an IP address or `localhost`: with DNS rebinding it is a name.
 fn own_host(request: &Parts) -> Option<Authority> {
     let host = host(request)?;
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
@@ -152,8 +152,9 @@ fn host(request: &Parts) -> Option<Authority> {
     request.uri.authority().cloned().or_else(|| only(&request.headers, &HOST)?.parse().ok())
 }
 
-/// By what browsers say of it, a page of another origin asks, or leads here. Under a name of its own that DNS leads here it says nothing of the sort: that is [`own_host`]'s to tell.
-fn is_from_elsewhere(request: &Parts) -> bool {
+/// Whether a browser says that the request comes from a page of another origin (`sec-fetch-site`, `origin`). With DNS
+/// rebinding the browser does not say so: [`own_host`] recognises that.
+fn is_cross_origin(request: &Parts) -> bool {
     let headers = &request.headers;
     let site_is_other = headers.get_all("sec-fetch-site").iter().any(|site| site != "same-origin" && site != "none");
     let origin_is_other = || {
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readiness_is_lost_by_draining_and_not_by_a_dependency() {
+    async fn draining_makes_readyz_503_and_an_unreachable_dependency_does_not() {
         let request = Request::get("/readyz").body(()).unwrap().into_parts().0;
         for (ready, code, word) in [(true, 200, "ready"), (false, 503, "draining")] {
             let answer = pages(ready).answer(Surface::Health, &request);
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn health_has_no_metrics_and_takes_any_host() {
+    fn the_health_listener_has_no_metrics_and_accepts_any_host() {
         assert_eq!(status(Surface::Health, "/livez", &[("host", "anything.example")]), 200);
         assert_eq!(status(Surface::Health, "/metrics", &[]), 404);
     }
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_only_read() {
+    fn a_post_to_a_page_gets_405() {
         let request = Request::post("/metrics").body(()).unwrap().into_parts().0;
         assert_eq!(pages(true).answer(Surface::Admin, &request).status(), 405);
     }

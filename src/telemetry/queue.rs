@@ -1,4 +1,4 @@
-//! The bounded queue between those who log and the one who writes.
+//! The bounded queue between the threads that log and the thread that writes.
 
 use std::{
     mem,
@@ -10,58 +10,58 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::AccessLine;
 
-/// Bytes that wait to be written. What is dropped beyond them is counted.
+/// Most bytes of waiting lines; further lines are dropped and counted.
 pub(super) const LIMIT: usize = 8 * 1024 * 1024;
-/// After a batch the writer lets lines gather for this long: a wake-up per line would cost its request more than the
-/// line does.
-const GATHER: Duration = Duration::from_millis(10);
+/// Pause of the writer after a batch, in which lines collect: waking the writer for each line would cost a request more
+/// than the line itself.
+const BATCH_PAUSE: Duration = Duration::from_millis(10);
 
-/// One line to be written.
+/// A line that waits to be written.
 #[derive(Debug)]
-pub(super) enum Line {
-    /// Written as it is.
+pub(super) enum LogLine {
+    /// Formatted text.
     Ready(Box<str>),
-    /// Formatted by the writer.
+    /// Path and fields of an access line; the writer formats it.
     Access(Box<str>, AccessLine),
 }
 
-/// How much a line matters when there is no room for all.
+/// Which lines are dropped first when the queue is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Weight {
+pub(super) enum Priority {
     Ordinary,
-    /// Who logged in and who was refused: dropped last.
+    /// Logins and refusals: an eighth of the queue is kept for them.
     Audit,
 }
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
+    state: Mutex<QueueState>,
     wake: Condvar,
     limit: usize,
     dropped: Counter,
 }
 
 #[derive(Default, Debug)]
-struct Waiting {
-    lines: Vec<Line>,
-    /// Of `lines`, and of those the writer has taken and not yet written.
+struct QueueState {
+    lines: Vec<LogLine>,
+    /// Size of `lines` and of the lines that the writer has taken and not yet written.
     bytes: usize,
-    /// Since the writer last asked.
+    /// Lines dropped since the writer last took a batch.
     dropped: u64,
     writer_sleeps: bool,
     closed: bool,
 }
 
-/// What the writer takes at a time.
+/// The lines that the writer takes at once.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) lines: Vec<Line>,
-    /// Lines dropped before these.
+    pub(super) lines: Vec<LogLine>,
+    /// Number of lines dropped since the batch before.
     pub(super) dropped: u64,
 }
 
-impl Line {
-    /// Bytes of memory, near enough to bound them.
+impl LogLine {
+    /// Approximate size in memory, in bytes.
     pub(super) fn size(&self) -> usize {
         let own = size_of::<Self>();
         match self {
@@ -73,27 +73,27 @@ impl Line {
 
 impl Queue {
     pub(super) fn new(limit: usize, dropped: Counter) -> Self {
-        Self { waiting: Mutex::default(), wake: Condvar::new(), limit, dropped }
+        Self { state: Mutex::default(), wake: Condvar::new(), limit, dropped }
     }
 
-    /// Never waits for room.
-    pub(super) fn push(&self, line: Line, weight: Weight) {
+    /// Adds a line, or drops and counts it if the queue is full. Never blocks.
+    pub(super) fn push(&self, line: LogLine, priority: Priority) {
         let size = line.size();
-        let limit = match weight {
-            Weight::Ordinary => self.limit - self.limit / 8,
-            Weight::Audit => self.limit,
+        let limit = match priority {
+            Priority::Ordinary => self.limit - self.limit / 8,
+            Priority::Audit => self.limit,
         };
-        let mut waiting = self.lock();
-        if waiting.closed || waiting.bytes + size > limit {
-            waiting.dropped += 1;
-            drop(waiting);
+        let mut state = self.lock();
+        if state.closed || state.bytes + size > limit {
+            state.dropped += 1;
+            drop(state);
             self.dropped.inc();
             return;
         }
-        waiting.bytes += size;
-        waiting.lines.push(line);
-        let wake = mem::take(&mut waiting.writer_sleeps);
-        drop(waiting);
+        state.bytes += size;
+        state.lines.push(line);
+        let wake = mem::take(&mut state.writer_sleeps);
+        drop(state);
         if wake {
             self.wake.notify_one();
         }
@@ -101,53 +101,52 @@ impl Queue {
 
     /// Waits for lines; `None` once the queue is closed and empty.
     pub(super) fn take(&self) -> Option<Batch> {
-        let mut waiting = self.lock();
-        while waiting.lines.is_empty() && waiting.dropped == 0 {
-            if waiting.closed {
+        let mut state = self.lock();
+        while state.lines.is_empty() && state.dropped == 0 {
+            if state.closed {
                 return None;
             }
-            waiting.writer_sleeps = true;
-            waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            state.writer_sleeps = true;
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        // The next lines are likely to be as many: their room is made here, not by a request.
-        let room = Vec::with_capacity(waiting.lines.len());
-        Some(Batch { lines: mem::replace(&mut waiting.lines, room), dropped: mem::take(&mut waiting.dropped) })
+        // The next batch is probably as large: its memory is allocated here and not on a request's thread.
+        let room = Vec::with_capacity(state.lines.len());
+        Some(Batch { lines: mem::replace(&mut state.lines, room), dropped: mem::take(&mut state.dropped) })
     }
 
-    /// Gives room for what has been written (or could not be).
+    /// Frees the space of lines that were written, or could not be written.
     pub(super) fn written(&self, bytes: usize) {
-        let mut waiting = self.lock();
-        waiting.bytes = waiting.bytes.saturating_sub(bytes);
+        let mut state = self.lock();
+        state.bytes = state.bytes.saturating_sub(bytes);
     }
 
-    /// Lets lines gather.
+    /// Waits while lines collect.
     pub(super) fn pause(&self) {
-        let waiting = self.lock();
-        if !waiting.closed {
-            let _woken = self.wake.wait_timeout(waiting, GATHER).unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
+        if !state.closed {
+            let _woken = self.wake.wait_timeout(state, BATCH_PAUSE).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// No more lines are taken in; what waits is still written.
+    /// Refuses further lines; those in the queue are still written.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.wake.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where access lines go.
+/// The access log. Clones write to the same log.
 #[derive(Clone, Debug)]
 pub struct AccessLog(pub(super) Arc<Queue>);
 
 impl AccessLog {
-    /// Puts a line in: it is formatted elsewhere. `path` is the request's path without its query, and without what is
-    /// secret in it (the token of a magic link).
+    /// Adds a line. `path` is the request's path without its query and without secrets (the token of a magic link).
     pub fn push(&self, path: &str, line: AccessLine) {
-        self.0.push(Line::Access(path.into(), line), Weight::Ordinary);
+        self.0.push(LogLine::Access(path.into(), line), Priority::Ordinary);
     }
 }
 
@@ -155,37 +154,37 @@ impl AccessLog {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
-        Line::Ready(text.into())
+    fn line(text: &str) -> LogLine {
+        LogLine::Ready(text.into())
     }
 
     #[test]
-    fn what_does_not_fit_is_dropped_and_counted_and_audit_lines_last() {
+    fn lines_that_do_not_fit_are_dropped_and_counted_and_audit_lines_are_dropped_last() {
         let dropped = Counter::default();
         let size = line("0123456789").size();
         let queue = Queue::new(size * 8, dropped.clone());
         for _ in 0..9 {
-            queue.push(line("0123456789"), Weight::Ordinary);
+            queue.push(line("0123456789"), Priority::Ordinary);
         }
         assert_eq!(dropped.get(), 2, "seven of eight places are for ordinary lines");
-        queue.push(line("0123456789"), Weight::Audit);
+        queue.push(line("0123456789"), Priority::Audit);
         assert_eq!(dropped.get(), 2, "the last place is for audit lines");
-        queue.push(line("0123456789"), Weight::Audit);
+        queue.push(line("0123456789"), Priority::Audit);
         assert_eq!(dropped.get(), 3);
 
         let batch = queue.take().expect("open");
         assert_eq!((batch.lines.len(), batch.dropped), (8, 3));
-        queue.push(line("0123456789"), Weight::Ordinary);
+        queue.push(line("0123456789"), Priority::Ordinary);
         assert_eq!(dropped.get(), 4, "taken is not yet written");
         queue.written(size * 8);
-        queue.push(line("0123456789"), Weight::Ordinary);
+        queue.push(line("0123456789"), Priority::Ordinary);
         assert_eq!(dropped.get(), 4);
     }
 
     #[test]
-    fn a_closed_queue_gives_what_waits_and_then_ends() {
+    fn a_closed_queue_returns_the_waiting_lines_and_then_none() {
         let queue = Queue::new(LIMIT, Counter::default());
-        queue.push(line("last words"), Weight::Ordinary);
+        queue.push(line("last words"), Priority::Ordinary);
         queue.close();
         assert_eq!(queue.take().map(|batch| batch.lines.len()), Some(1));
         assert!(queue.take().is_none());

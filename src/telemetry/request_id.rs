@@ -1,4 +1,4 @@
-//! Request ids: unique over instances and restarts, cheap, and no secret.
+//! Request ids: unique across instances and restarts. They are no secret.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use crate::secret::Random;
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// A request's id: 32 hexadecimal digits, the process's 16 and the request's.
+/// A request's id: 16 hexadecimal digits of the process, then 16 of the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId([u8; 32]);
 
@@ -24,12 +24,12 @@ impl RequestId {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The id as a header's value.
+    /// The id as a header value.
     ///
     /// # Panics
-    /// Never: hexadecimal digits are a header's value.
+    /// Never: hexadecimal digits are a valid header value.
     pub fn header(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.0).expect("hexadecimal digits are a header's value")
+        HeaderValue::from_bytes(&self.0).expect("hexadecimal digits are a valid header value")
     }
 }
 
@@ -45,7 +45,7 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Where request ids come from. Clones go on from the same count.
+/// Makes request ids. Clones share the same count.
 #[derive(Clone, Debug)]
 pub struct RequestIds {
     process: [u8; 16],
@@ -53,7 +53,7 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    /// The source for this process.
+    /// Makes ids with a new random prefix.
     pub fn new(random: &Random) -> Self {
         let mut process = [0; 16];
         hexadecimal(u64::from_be_bytes(random.bytes()), &mut process);

@@ -11,16 +11,16 @@ use std::{
 use super::{
     AccessLog, Format,
     access::{print, timestamp},
-    queue::{Batch, Line, Queue},
+    queue::{Batch, LogLine, Queue},
 };
 use crate::clock::Clock;
 
-/// Lines are written in pieces of about this size.
-const PIECE: usize = 64 * 1024;
-/// How long the end of the process waits for the last lines, should nobody read them.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Lines are written in chunks of about this size, in bytes.
+const CHUNK: usize = 64 * 1024;
+/// How long the end of the process waits for the last lines to be written.
+const FINAL_FLUSH: Duration = Duration::from_secs(2);
 
-/// Keeps the log being written; dropping it writes what waits, and ends the log.
+/// Keeps the log open; dropping it writes the waiting lines and ends the log.
 #[derive(Debug)]
 pub struct Guard {
     queue: Arc<Queue>,
@@ -28,7 +28,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Where access lines go.
+    /// The access log.
     pub fn access_log(&self) -> AccessLog {
         AccessLog(Arc::clone(&self.queue))
     }
@@ -37,14 +37,14 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.queue.close();
-        let _ = self.ended.recv_timeout(LAST_WORDS);
+        let _ = self.ended.recv_timeout(FINAL_FLUSH);
     }
 }
 
-/// Starts the thread.
+/// Starts the thread that writes the log.
 pub(super) fn start(sink: Box<dyn Write + Send>, format: Format, clock: Clock, queue: Arc<Queue>) -> io::Result<Guard> {
     let (end, ended) = mpsc::channel();
-    let mut writer = Writer { sink, format, clock, queue: Arc::clone(&queue), piece: Vec::with_capacity(PIECE * 2) };
+    let mut writer = Writer { sink, format, clock, queue: Arc::clone(&queue), chunk: Vec::with_capacity(CHUNK * 2) };
     thread::Builder::new().name("log".to_owned()).spawn(move || {
         while let Some(batch) = writer.queue.take() {
             writer.write(batch);
@@ -60,7 +60,7 @@ struct Writer {
     format: Format,
     clock: Clock,
     queue: Arc<Queue>,
-    piece: Vec<u8>,
+    chunk: Vec<u8>,
 }
 
 impl Writer {
@@ -69,28 +69,28 @@ impl Writer {
         for line in batch.lines {
             taken += line.size();
             match line {
-                Line::Ready(text) => self.piece.extend_from_slice(text.as_bytes()),
-                Line::Access(path, line) => line.write(self.format, &path, &mut self.piece),
+                LogLine::Ready(text) => self.chunk.extend_from_slice(text.as_bytes()),
+                LogLine::Access(path, line) => line.write(self.format, &path, &mut self.chunk),
             }
-            if self.piece.len() >= PIECE {
+            if self.chunk.len() >= CHUNK {
                 self.flush(mem::take(&mut taken));
             }
         }
         if batch.dropped > 0 {
-            self.tell_dropped(batch.dropped);
+            self.report_dropped(batch.dropped);
         }
         self.flush(taken);
     }
 
-    /// A log that cannot be written has nowhere to say so: the next lines will try again.
+    /// A write error is not reported, because the log is where it would be reported; the next chunk is tried again.
     fn flush(&mut self, taken: usize) {
-        let _ = self.sink.write_all(&self.piece).and_then(|()| self.sink.flush());
-        self.piece.clear();
+        let _ = self.sink.write_all(&self.chunk).and_then(|()| self.sink.flush());
+        self.chunk.clear();
         self.queue.written(taken);
     }
 
-    fn tell_dropped(&mut self, lines: u64) {
-        let (out, now) = (&mut self.piece, self.clock.now());
+    fn report_dropped(&mut self, lines: u64) {
+        let (out, now) = (&mut self.chunk, self.clock.now());
         match self.format {
             Format::Json => {
                 out.extend_from_slice(b"{\"timestamp\":\"");
@@ -111,16 +111,16 @@ mod tests {
     use prometheus_client::metrics::counter::Counter;
 
     use super::*;
-    use crate::telemetry::queue::Weight;
+    use crate::telemetry::queue::Priority;
 
-    /// A pipe that nobody reads until the test does.
-    struct Blocked {
+    /// A pipe that blocks until the test reads it.
+    struct BlockedPipe {
         waits: mpsc::Sender<()>,
         go_on: mpsc::Receiver<()>,
         written: mpsc::Sender<Vec<u8>>,
     }
 
-    impl Write for Blocked {
+    impl Write for BlockedPipe {
         fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
             self.waits.send(()).unwrap();
             let _ = self.go_on.recv();
@@ -134,19 +134,19 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_pipe_costs_lines_that_are_counted_and_blocks_nobody() {
+    fn while_the_pipe_is_blocked_lines_are_dropped_and_counted_and_logging_does_not_block() {
         let (waits, waiting) = mpsc::channel();
         let (unblock, go_on) = mpsc::channel();
         let (written, output) = mpsc::channel();
         let dropped = Counter::default();
         let queue = Arc::new(Queue::new(4096, dropped.clone()));
-        let sink = Box::new(Blocked { waits, go_on, written });
+        let sink = Box::new(BlockedPipe { waits, go_on, written });
         let guard = start(sink, Format::Json, Clock::system(), Arc::clone(&queue)).unwrap();
 
-        queue.push(Line::Ready("{\"first\":1}\n".into()), Weight::Ordinary);
+        queue.push(LogLine::Ready("{\"first\":1}\n".into()), Priority::Ordinary);
         waiting.recv().unwrap();
         for _ in 0..1000 {
-            queue.push(Line::Ready("{\"next\":1}\n".into()), Weight::Ordinary);
+            queue.push(LogLine::Ready("{\"next\":1}\n".into()), Priority::Ordinary);
         }
         let lost = dropped.get();
         assert!(lost > 900);

@@ -1,5 +1,5 @@
 // A person at the demo page, in a real Chromium: logs in, watches a refresh, sends 50 requests at once, meets a 401 and an outage,
-// logs out. Ends with an error where anything is not as it should be; says what it saw as one JSON line.
+// logs out. Ends with an error if anything is not as expected; prints the result as one JSON line.
 //
 // Environment: PAGE, the demo's address; SCREENSHOTS, the folder for pictures; CHROMIUM, the browser (default: the one on the path).
 import assert from 'node:assert/strict';
@@ -24,7 +24,7 @@ async function open(viewport, locale) {
   page.setDefaultTimeout(30_000);
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
-    // That a request of the page's was answered 401 or 503 is what some buttons are for.
+    // Some buttons cause a 401 or 503 on purpose.
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(message.text());
   });
   await page.goto(page_url);
@@ -40,7 +40,7 @@ async function picture(page, name) {
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
 }
 
-// Once on the demo's page by its scripts, once on the gateway's own pages: the codes arrive in the page's outbox.
+// Once on the demo's page with its scripts, once on the gateway's own pages: the codes arrive in the page's outbox.
 async function logInByCode(page, name, channel) {
   await page.check(`input[name="channel"][value="${channel}"]`);
   const before = await page.locator('#outbox li').count();
@@ -55,7 +55,7 @@ async function logInByCode(page, name, channel) {
   await page.locator('#anonymous').waitFor();
 }
 
-// The code in the message that follows the first `before` ones.
+// The code in the message after the first `before` messages.
 async function newestCode(page, before) {
   await page.waitForFunction((count) => document.querySelectorAll('#outbox li').length > count, before);
   return (await page.locator('#outbox li').first().textContent()).match(/(?<![0-9])[0-9]{6}(?![0-9])/)[0];
@@ -78,7 +78,7 @@ async function logInOnThePages(page, name) {
   await site.fill('#code', wrong);
   await site.locator('[role="alert"]').waitFor();
   await picture(site, `${name}-code-wrong`);
-  // A whole message is pasted: the digits are found in it, and sent at once.
+  // A whole message is pasted: the page finds the digits in it and submits them.
   await site.evaluate((text) => {
     const data = new DataTransfer();
     data.setData('text', text);
@@ -121,7 +121,7 @@ try {
   assert.ok(!readable.includes('sb_at') && !readable.includes('sb_rt'), 'no script can read a token');
   assert.ok(readable.includes('sb_did'), 'a script can read the device id');
 
-  // The access token runs out before the person's eyes, and the next request renews it.
+  // The access token expires while the page shows it, and the next request refreshes it.
   await page.locator('#bar[data-state="over"]').waitFor();
   await page.click('#one');
   await result(page, '200');
@@ -140,8 +140,8 @@ try {
   await result(page, 'you got 200');
   seen.refuse = await page.textContent('#result');
 
-  // An outage that begins before the token is due and outlasts it (the button's own request would renew one that is due): a request
-  // without a living access token is told to come again, and the session stays.
+  // The outage begins before the token is due for a refresh (the button's own request would refresh a due one) and lasts longer than
+  // the token: a request without a valid access token gets 503, and the session stays.
   await page.waitForFunction(() => document.querySelector('#bar').dataset.state === 'live' && parseFloat(document.querySelector('#left').textContent) < 8);
   await page.click('#outage');
   await page.locator('#down').waitFor();
@@ -154,7 +154,7 @@ try {
   await picture(page, 'desktop-en-outage');
   await page.locator('#down').waitFor({ state: 'hidden' });
   await page.evaluate(() => fetch('/control/outage?seconds=0', { method: 'POST' }));
-  // The authority is asked once a second while it is in trouble, so the first request after it may still be told to come again.
+  // During an outage the authority is called once a second, so the first request after it may still get 503.
   do {
     await page.click('#one');
     await result(page, /(200|503).*\(/s);

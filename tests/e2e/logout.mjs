@@ -1,4 +1,5 @@
-// A person in a real Chromium logs in, begins another login in a second tab and leaves it there, and logs out: what is in the cookie jar at each step, as one JSON line.
+// A person in a real Chromium logs in, begins another login in a second tab without finishing it, and logs out. Prints the cookies at
+// each step as one JSON line.
 //
 // Environment: HOME_URL, the gateway's address; CHROMIUM, the browser (default: the one on the path). The provider logs people in without a page.
 import { execFileSync } from 'node:child_process';
@@ -16,7 +17,7 @@ await page.goto(new URL('/auth/login/demo?return_to=/public/ping', home).href);
 const loggedIn = await jar();
 const me = await page.evaluate(async () => (await fetch('/api/me')).status);
 
-// Chromium follows no redirect of a fetch that it may not read, so the second attempt stays where it is.
+// Chromium does not follow a redirect of a fetch to another origin, so the second login attempt is not finished.
 await page.evaluate(async () => fetch('/auth/login/demo', { redirect: 'manual' }));
 const inFlight = await jar();
 const logout = await page.evaluate(async () => (await fetch('/auth/logout', { method: 'POST' })).status);

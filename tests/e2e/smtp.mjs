@@ -19,7 +19,7 @@ const server = new SMTPServer({
   cert: process.env.CERT,
   authMethods: options.methods ?? ['PLAIN', 'LOGIN'],
   authOptional: options.user === undefined,
-  // Whoever logs in without encryption shall be seen to do it.
+  // A login without encryption is allowed, so that a test can see it.
   allowInsecureAuth: true,
   hideSTARTTLS: options.startTls === false,
   disabledCommands: options.user === undefined ? ['AUTH'] : [],
@@ -62,7 +62,7 @@ const server = new SMTPServer({
     say({ event: 'close', id: session.id });
   },
 });
-// Clients that hang up in the middle are what some tests are about.
+// Some tests close the connection in the middle of a message.
 server.on('error', (error) => say({ event: 'error', error: error.message }));
 server.listen(0, '127.0.0.1', () => say({ event: 'listening', port: server.server.address().port }));
 

@@ -1,4 +1,4 @@
-//! Who gets where: routes, access rules, hosts, paths, and what stays out of reach for all.
+//! Which requests reach which upstream: routes, access rules, hosts, paths, and paths that are closed to all.
 
 use http::Method;
 
@@ -10,14 +10,14 @@ async fn a_navigation_without_a_session_is_sent_to_the_login_page() {
     let browser = world.browser();
     let answer = browser.navigate("/api/me?a=b&c=d").await.is(302).says("anonymous");
     assert_eq!(answer.location(), "/auth/login?return_to=/api/me%3Fa%3Db%26c%3Dd");
-    // An old browser without Sec-Fetch headers asks for a page all the same.
+    // A browser without Sec-Fetch headers also navigates.
     let old = browser.plain(Method::GET, "/api/me").header("accept", "text/html").await;
     assert!(old.is(302).location().starts_with("/auth/login?return_to="));
     browser.plain(Method::HEAD, "/api/me").header("sec-fetch-mode", "navigate").await.is(302);
 }
 
 #[tokio::test]
-async fn anything_else_without_a_session_is_401() {
+async fn another_request_without_a_session_gets_401() {
     let world = World::start().await;
     let browser = world.browser();
     let asks = [
@@ -39,7 +39,7 @@ async fn anything_else_without_a_session_is_401() {
 }
 
 #[tokio::test]
-async fn an_apps_own_login_page_is_where_navigations_go() {
+async fn a_navigation_without_a_session_goes_to_the_apps_own_login_page() {
     let world = World::with("session.login_page = \"/login\"\n[[routes]]\npath = \"/login\"\nupstream = \"backend\"\naccess = \"anonymous\"").await;
     let browser = world.browser();
     assert_eq!(browser.navigate("/api/x").await.is(302).location(), "/login?return_to=/api/x");
@@ -49,7 +49,7 @@ async fn an_apps_own_login_page_is_where_navigations_go() {
 }
 
 #[tokio::test]
-async fn a_role_decides() {
+async fn a_route_with_a_role_admits_only_people_who_have_it() {
     let world = World::with("[[routes]]\npath = \"/admin/{*rest}\"\nupstream = \"backend\"\naccess = { roles = [\"admin\"] }\nstrip = \"/admin\"").await;
     world.browser().fetch("/admin/public/ping").await.is(401).says("anonymous");
     let mina = world.logged_in("mina").await;
@@ -61,7 +61,7 @@ async fn a_role_decides() {
 }
 
 #[tokio::test]
-async fn an_optional_route_takes_everyone_and_no_forged_bearer() {
+async fn an_optional_route_admits_everyone_and_removes_a_forged_bearer() {
     let world = World::start().await;
     let stranger = world.browser();
     stranger.fetch("/control/state").header("authorization", "Bearer forged").await.is(200).says("anonymous");
@@ -90,7 +90,7 @@ async fn on_a_public_route_the_visitors_own_authorization_passes() {
 }
 
 #[tokio::test]
-async fn what_no_route_names_does_not_exist() {
+async fn a_path_without_a_route_gets_404() {
     let world = Setup::new()
         .without("routes")
         .with("[[routes]]\npath = \"/api/{*rest}\"\nmethods = [\"GET\"]\nupstream = \"backend\"\naccess = \"user\"")
@@ -153,8 +153,8 @@ async fn a_prefix_is_stripped_and_the_query_kept() {
 }
 
 #[tokio::test]
-async fn nobody_speaks_to_the_backend_in_the_gateways_name() {
-    // With another base path the backend's /auth/… would be open to all through `/{*rest}`.
+async fn the_backends_authority_endpoints_are_not_reachable_through_the_gateway() {
+    // With another base path, `/{*rest}` would forward requests for the backend's /auth/….
     let world = Setup::new().with("session.base_path = \"/login-here\"").start().await;
     let browser = world.browser();
     for path in [
@@ -178,7 +178,7 @@ async fn nobody_speaks_to_the_backend_in_the_gateways_name() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_ours_is_misdirected() {
+async fn a_request_for_an_unknown_host_gets_421() {
     let world = World::with("server.hosts = [\"vestibule:8080\", \"internal.example\"]").await;
     let address = world.gateway.address();
     let status = |host: String| async move {

@@ -1,4 +1,4 @@
-//! The admin and health listeners: alive, ready, metrics; and nowhere else.
+//! The admin and health listeners: their pages, and that no other listener has them.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn the_admin_listener_has_health_and_metrics_and_the_health_listener_health_alone() {
+async fn the_admin_listener_has_health_and_metrics_and_the_health_listener_only_health() {
     let world = world().await;
     let (admin, health) = (world.gateway.admin(), world.gateway.running().health_address().unwrap());
     for address in [admin, health] {
@@ -28,7 +28,7 @@ async fn the_admin_listener_has_health_and_metrics_and_the_health_listener_healt
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_is_told_and_changes_nothing() {
+async fn readyz_names_a_provider_that_is_down_and_stays_200() {
     let world = world().await;
     world.provider.set_down(true);
     world.browser().navigate("/auth/login/demo").await.is(503);
@@ -71,18 +71,18 @@ async fn a_foreign_page_reads_nothing_from_the_admin_listener() {
     );
 }
 
-/// And CVE-2026-30852.
+/// Also CVE-2026-30852.
 #[tokio::test]
 async fn cve_2026_27589_a_page_elsewhere_reaches_no_admin_page_and_nothing_of_a_request_is_a_placeholder() {
     let world = world().await;
     let admin = world.gateway.admin();
-    // Nothing here can be changed, by nobody.
+    // No admin page accepts a write.
     for request in ["POST /load", "PUT /config", "DELETE /metrics", "PATCH /readyz", "POST /stop"] {
         let head = format!("{request} HTTP/1.1\r\nhost: {admin}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         let answer = Raw::exchange(admin, head).await;
         assert!(matches!(raw::status(&answer), 404 | 405), "{answer}");
     }
-    // A name that DNS leads here, and none, are no way in; nor is a page elsewhere.
+    // Neither a foreign host name (DNS rebinding), nor no host, nor a page of another origin is accepted.
     for host in ["host: evil.example\r\n", "", "host: localhost.evil.example\r\n", "host: 127.0.0.1.evil.example\r\n"] {
         let answer = Raw::exchange(admin, format!("GET /config HTTP/1.0\r\n{host}\r\n")).await;
         assert_eq!(raw::status(&answer), 403, "{host}{answer}");
@@ -96,7 +96,7 @@ async fn cve_2026_27589_a_page_elsewhere_reaches_no_admin_page_and_nothing_of_a_
             assert!(!answer.to_ascii_lowercase().contains("access-control-"), "{answer}");
         }
     }
-    // What looks like a placeholder in a request is text like any other.
+    // A placeholder in a request is not replaced.
     let fields = json!({ "email": "{password}", "password": "{email}{env.HOME}", "deviceName": "{client_ip}" });
     world.browser().post("/auth/login").json(&fields).await.is(401);
     let heard = world.backend.recorded_at("/auth/login")[0].json().unwrap();
@@ -104,7 +104,7 @@ async fn cve_2026_27589_a_page_elsewhere_reaches_no_admin_page_and_nothing_of_a_
 }
 
 #[tokio::test]
-async fn probes_and_scrapers_need_no_host_and_any_name_will_do() {
+async fn probes_and_scrapers_may_send_any_host_or_none() {
     let world = world().await;
     let (admin, health) = (world.gateway.admin(), world.gateway.running().health_address().unwrap());
     for host in ["", "host: \r\n", "host: vestibule.monitoring.svc:9090\r\n"] {
@@ -118,12 +118,12 @@ async fn probes_and_scrapers_need_no_host_and_any_name_will_do() {
 }
 
 #[tokio::test]
-async fn visitors_find_none_of_it() {
+async fn the_public_listener_has_no_admin_pages() {
     let world = world().await;
     let browser = world.browser();
     for path in ["/livez", "/readyz", "/metrics"] {
         let answer = browser.fetch(path).await;
-        // It goes where the routes say, here to the app.
+        // The routes send it to the app.
         assert!(!answer.text().contains("# EOF"), "{answer}");
         assert_eq!(world.backend.requests(path), 1);
     }

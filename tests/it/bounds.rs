@@ -1,4 +1,4 @@
-//! How large a head and an answer may be, and how much one connection may ask at a time, as `[limits]` says.
+//! Limits of `[limits]` for the size of heads and answers, and for the streams of one connection.
 
 use http::{Request, StatusCode};
 use http_body_util::Empty;
@@ -39,7 +39,7 @@ fn one(bytes: usize) -> Vec<(String, String)> {
     vec![("x-large".to_owned(), "y".repeat(bytes))]
 }
 
-/// A gateway with these limits, before an upstream that takes any head.
+/// A gateway with these limits, in front of an upstream that accepts any head.
 async fn world_with(limits: &str) -> (World, Upstream) {
     let upstream = Upstream::saying("here").await;
     let toml = format!(
@@ -68,7 +68,7 @@ async fn a_head_of_more_lines_or_bytes_than_allowed_is_431() {
 }
 
 #[tokio::test]
-async fn a_cookie_in_many_pieces_is_one_line() {
+async fn cookie_fields_of_http2_count_as_one_header_line() {
     let world = World::start().await;
     let request = Request::get(format!("http://{}/public/ping", world.gateway.host()));
     let request = (0..200).fold(request, |request, n| request.header("cookie", format!("c{n}=v")));
@@ -88,7 +88,7 @@ async fn a_client_is_told_how_many_streams_it_may_open() {
     assert_eq!(streams[2..], [0, 0, 0, 7]);
 }
 
-/// Whether a login begins, where the provider's metadata have about so many bytes.
+/// Whether a login starts if the provider's metadata have about that many bytes.
 async fn login_begins(document: usize, limits: &str) -> bool {
     let provider = Upstream::start(move |mut wire| async move {
         while let Some(heard) = wire.request().await {
@@ -113,7 +113,7 @@ async fn login_begins(document: usize, limits: &str) -> bool {
 }
 
 #[tokio::test]
-async fn of_a_provider_no_more_is_read_than_allowed() {
+async fn an_answer_of_a_provider_is_read_up_to_its_limit() {
     assert!(login_begins(900 << 10, "").await);
     assert!(!login_begins(2 << 20, "").await);
     assert!(!login_begins(5 << 10, "document_bytes = \"4KiB\"").await);
@@ -121,7 +121,7 @@ async fn of_a_provider_no_more_is_read_than_allowed() {
 }
 
 #[tokio::test]
-async fn of_the_authority_no_more_is_read_than_allowed() {
+async fn an_answer_of_the_authority_is_read_up_to_its_limit() {
     let answer = serde_json::json!({ "accessToken": "x".repeat(2000), "refreshToken": "y", "expiresIn": 300 });
     let authority = Upstream::answering(ok(&answer.to_string())).await;
     for (limits, status) in [("", 200), ("limits.answer_bytes = \"1KiB\"", 503)] {

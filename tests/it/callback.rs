@@ -1,12 +1,9 @@
-//! The end of a login: what the callback refuses, and what it says to the person.
+//! The callback of a login: which ones are refused, and what the person is told.
 
 use http::Method;
-use vestibule::demo::{
-    Fault, Scripted,
-    provider::{CallbackTamper, Endpoint, IdTokenTamper},
-};
+use vestibule::demo::{Fault, hook::ScriptedAnswer, provider::Endpoint};
 
-use crate::harness::{Answer, World, secs};
+use crate::harness::{Answer, CallbackTamper, IdTokenTamper, World, secs};
 
 const ID_TOKEN_TAMPERS: [IdTokenTamper; 15] = [
     IdTokenTamper::WrongNonce,
@@ -26,7 +23,7 @@ const ID_TOKEN_TAMPERS: [IdTokenTamper; 15] = [
     IdTokenTamper::MissingToken,
 ];
 
-/// A page that says so, or the login page with a message.
+/// An error page, or the login page with a message.
 fn is_refused(answer: &Answer) -> bool {
     answer.status.is_client_error()
         || answer.status.is_server_error()
@@ -122,7 +119,7 @@ async fn an_attempt_older_than_ten_minutes_has_expired() {
     let keeps_all = browser.copy();
     let held = keeps_all.cookie_header();
     world.advance(secs(660));
-    // Also for a browser that does not forget cookies in time.
+    // Also for a browser that keeps expired cookies.
     for (name, value) in held.split("; ").filter_map(|pair| pair.split_once('=')) {
         keeps_all.set_cookie(name, value);
     }
@@ -148,7 +145,7 @@ async fn tabs_that_log_in_at_once_all_succeed_and_only_the_newest_five_attempts_
 }
 
 #[tokio::test]
-async fn a_person_who_changes_their_mind_is_back_at_the_login_page() {
+async fn access_denied_at_the_provider_leads_back_to_the_login_page() {
     let world = World::start().await;
     let browser = world.browser();
     world.provider.next_error(Endpoint::Authorize, "access_denied");
@@ -157,13 +154,13 @@ async fn a_person_who_changes_their_mind_is_back_at_the_login_page() {
     while answer.status.is_redirection() {
         answer = browser.follow(&answer).await;
     }
-    // A page, also where a provider is the only way in: sending them straight back would be a loop.
+    // A page, also if a provider is the only login method: a redirect to the provider would be a loop.
     assert!(answer.text().contains("/auth/login/demo") && answer.text().contains("role=\"alert\""), "{answer}");
     assert!(!browser.is_logged_in());
 }
 
 #[tokio::test]
-async fn a_provider_or_backend_that_is_down_is_said_and_the_next_login_works() {
+async fn while_the_provider_or_the_backend_is_down_a_login_fails_and_the_next_one_works() {
     let world = World::start().await;
     let browser = world.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
@@ -180,11 +177,14 @@ async fn a_provider_or_backend_that_is_down_is_said_and_the_next_login_works() {
 }
 
 #[tokio::test]
-async fn a_provider_that_talks_rubbish_logs_nobody_in() {
+async fn a_malformed_token_answer_logs_nobody_in() {
     let world = World::start().await;
     for body in ["<html>", "{}", "[]", r#"{"access_token":5}"#, r#"{"access_token":"x","token_type":"Bearer"}"#] {
-        let scripted =
-            Scripted::Answer { status: http::StatusCode::OK, content_type: "application/json", body: body.into() };
+        let scripted = ScriptedAnswer::Answer {
+            status: http::StatusCode::OK,
+            content_type: "application/json",
+            body: body.into(),
+        };
         world.provider.next_answer(Endpoint::Token, scripted);
         let browser = world.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
@@ -195,7 +195,7 @@ async fn a_provider_that_talks_rubbish_logs_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_login_starts_and_recovers_though_the_provider_was_down_at_first() {
+async fn a_login_works_after_the_provider_was_down_at_first() {
     let world = World::start().await;
     world.provider.set_down(true);
     let browser = world.browser();
@@ -208,7 +208,7 @@ async fn a_login_starts_and_recovers_though_the_provider_was_down_at_first() {
 }
 
 #[tokio::test]
-async fn the_answer_to_a_callback_takes_its_address_nowhere() {
+async fn the_answer_to_a_callback_has_no_referrer_and_is_not_stored() {
     let world = World::start().await;
     let browser = world.browser();
     let callback = browser.as_far_as_callback("demo", "/x", "mina").await;
@@ -239,7 +239,7 @@ async fn tokens_in_a_callbacks_address_are_not_read() {
     let answer = browser.navigate(&format!("{}?{}", address.path(), address.query().unwrap())).await;
     assert!(is_refused(&answer), "{answer}");
     assert!(!browser.is_logged_in());
-    // Beside a code they change nothing.
+    // Together with a code they are ignored.
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     let mut address = url::Url::parse(callback.location()).unwrap();
     address.query_pairs_mut().extend_pairs(front);
@@ -248,7 +248,7 @@ async fn tokens_in_a_callbacks_address_are_not_read() {
 }
 
 #[tokio::test]
-async fn each_refusal_of_a_provider_is_said_in_its_own_words_and_leads_nowhere_by_itself() {
+async fn each_error_of_a_provider_has_its_own_text_on_a_page_without_a_redirect() {
     let world = World::start().await;
     let mut said = Vec::new();
     for error in ["access_denied", "login_required", "temporarily_unavailable", "invalid_scope"] {
@@ -266,7 +266,7 @@ async fn each_refusal_of_a_provider_is_said_in_its_own_words_and_leads_nowhere_b
 }
 
 #[tokio::test]
-async fn a_provider_that_posts_its_answer_finds_the_attempt() {
+async fn a_callback_by_form_post_finds_its_attempt() {
     let world = World::with("providers.demo.response_mode = \"form_post\"").await;
     let browser = world.browser();
     let start = browser.navigate("/auth/login/demo?return_to=/x").await;
@@ -287,7 +287,7 @@ async fn a_provider_that_posts_its_answer_finds_the_attempt() {
 }
 
 #[tokio::test]
-async fn the_callback_takes_no_other_method() {
+async fn the_callback_refuses_other_methods() {
     let world = World::start().await;
     let answer = world.browser().request(Method::PUT, "/auth/callback/demo").await;
     assert_eq!(answer.status, 405, "{answer}");

@@ -1,4 +1,4 @@
-//! The file as operators meet it: complaints, the commands that read it, and changes while the gateway runs.
+//! The configuration file: its errors, the commands that read it, and changes while the gateway runs.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ async fn said(toml: &str, arguments: &[&str]) -> (i32, String) {
 }
 
 #[tokio::test]
-async fn every_mistake_is_told_at_once_with_its_place() {
+async fn all_mistakes_are_reported_at_once_with_line_and_column() {
     let world = World::start().await;
     let file = world
         .file(free_port(), "")
@@ -26,14 +26,14 @@ async fn every_mistake_is_told_at_once_with_its_place() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_said_in_a_sentence() {
+async fn a_missing_file_is_reported_in_one_sentence() {
     let (code, output) = said("", &["run", "--config", "nowhere.toml"]).await;
     assert_eq!(code, 1);
     assert!(output.contains("nowhere.toml") && output.lines().count() < 10, "{output}");
 }
 
 #[tokio::test]
-async fn a_good_file_is_good_and_a_request_can_be_explained() {
+async fn a_valid_file_passes_check_and_explain_describes_a_request() {
     let world = World::start().await;
     let file = world.file(free_port(), "");
     let (code, output) = said(&file, &["check"]).await;
@@ -44,7 +44,7 @@ async fn a_good_file_is_good_and_a_request_can_be_explained() {
 }
 
 #[tokio::test]
-async fn what_the_file_names_is_tried_where_that_is_asked_for() {
+async fn check_with_probe_contacts_what_the_file_names() {
     let world = World::start().await;
     let file = world.file(free_port(), "");
     let (code, output) = said(&file, &["check", "--probe"]).await;
@@ -78,7 +78,7 @@ async fn a_changed_file_is_picked_up_and_sessions_stay() {
 }
 
 #[tokio::test]
-async fn a_changed_file_with_a_mistake_changes_nothing_and_is_logged_with_its_place() {
+async fn a_changed_file_with_a_mistake_changes_nothing_and_is_logged_with_line_and_column() {
     let world = World::start().await;
     let port = free_port();
     let process = Process::run(&world.file(port, "")).await;

@@ -1,4 +1,4 @@
-//! The cookies: what they look like, who can read and change them, and what becomes of spoiled ones.
+//! The session's cookies: attributes, sealing, splitting, and damaged ones.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
@@ -43,7 +43,7 @@ async fn the_access_tokens_cookie_lives_as_long_as_the_token() {
 }
 
 #[tokio::test]
-async fn what_is_sealed_cannot_be_read() {
+async fn a_sealed_cookie_does_not_show_its_content() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     for name in ["sb_at", "sb_rt"] {
@@ -76,7 +76,7 @@ async fn behind_https_every_cookie_is_secure_and_may_have_the_host_prefix() {
 }
 
 #[tokio::test]
-async fn the_names_begin_as_the_file_says() {
+async fn cookie_names_begin_with_the_configured_prefix() {
     let world = World::with("session.cookie_prefix = \"app_\"").await;
     let browser = world.browser();
     browser.login_as("mina").await;
@@ -85,7 +85,7 @@ async fn the_names_begin_as_the_file_says() {
 }
 
 #[tokio::test]
-async fn a_spoiled_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() {
+async fn a_damaged_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() {
     let world = World::start().await;
     let good = world.logged_in("mina").await;
     let (at, rt) = (good.cookie("sb_at").unwrap(), good.cookie("sb_rt").unwrap());
@@ -95,7 +95,7 @@ async fn a_spoiled_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() 
         bytes[middle] = if bytes[middle] == b'A' { b'B' } else { b'A' };
         String::from_utf8(bytes).unwrap()
     };
-    // A spoiled access token: the refresh token helps.
+    // A damaged access token: the refresh token is used.
     for spoiled in [flipped(&at), at[..at.len() - 5].to_owned(), format!("{at}AAAA")] {
         let browser = world.logged_in("mina").await;
         browser.set_cookie("sb_at", &spoiled);
@@ -103,14 +103,14 @@ async fn a_spoiled_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() 
         browser.fetch("/api/me").await.is(200).says("refreshed");
         assert_eq!(browser.cookie("theme").as_deref(), Some("dark"));
     }
-    // A spoiled refresh token: the access token is good for its time.
+    // A damaged refresh token: the access token is used until it expires.
     let browser = world.logged_in("mina").await;
     browser.set_cookie("sb_rt", &flipped(&rt));
     let answer = browser.fetch("/api/me").await.is(200).says("valid");
     assert!(answer.clears("sb_rt") && !answer.clears("sb_at"), "{answer}");
     world.expire_tokens();
     browser.fetch("/api/me").await.is(401).says("anonymous");
-    // Both.
+    // Both are damaged.
     let browser = world.browser();
     browser.set_cookie("sb_at", &flipped(&at));
     browser.set_cookie("sb_rt", &flipped(&rt));
@@ -132,7 +132,7 @@ async fn a_cookie_sealed_for_one_purpose_is_no_use_for_another() {
 }
 
 #[tokio::test]
-async fn what_an_unknown_key_sealed_is_ignored_and_never_cleared() {
+async fn a_cookie_sealed_with_an_unknown_key_is_ignored_and_never_cleared() {
     let world = World::with(&format!("session.keys = [\"{}\"]", key(1))).await;
     let browser = world.logged_in("mina").await;
     let other = world.gateway_beside(&format!("session.keys = [\"{}\"]", key(2)));
@@ -198,7 +198,7 @@ async fn crafted_cookie_headers_are_harmless() {
 }
 
 #[tokio::test]
-async fn ours_do_not_reach_the_upstream_and_others_pass_byte_for_byte() {
+async fn session_cookies_do_not_reach_the_upstream_and_other_cookies_pass_byte_for_byte() {
     let upstream = Upstream::saying("ok").await;
     let world = World::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
@@ -219,7 +219,7 @@ async fn ours_do_not_reach_the_upstream_and_others_pass_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn an_upstream_may_be_given_the_access_tokens_cookie() {
+async fn a_route_can_forward_the_access_tokens_cookie() {
     let upstream = Upstream::saying("ok").await;
     let world = World::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"], cookies = [\"sb_at\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
@@ -245,7 +245,7 @@ async fn an_upstream_cannot_write_our_cookies_or_our_status() {
     assert_eq!(answer.set_cookies(), ["own=1; Path=/x", "own2=2"]);
 }
 
-/// An authority whose tokens are as long as `lengths` says, one after the other.
+/// An authority whose tokens have these lengths, one after the other.
 async fn long_tokens(lengths: &'static [usize]) -> (Upstream, World) {
     let authority = Upstream::start(move |mut wire| async move {
         while let Some(request) = wire.request().await {
@@ -292,7 +292,7 @@ async fn a_long_token_is_split_and_a_shorter_one_deletes_what_is_left_over() {
     let at_first = parts(browser.cookie_names());
     assert!(at_first.len() >= 3 && at_first[..2] == ["sb_at", "sb_at.1"], "{at_first:?}");
     assert_eq!(browser.fetch("/long").await.is(200).says("valid").text(), "9007");
-    // The middle part is gone: the whole counts as absent.
+    // Without its middle part the token counts as absent.
     let broken = browser.copy();
     broken.remove_cookie("sb_at.1");
     broken.fetch("/long").await.is(200).says("refreshed");
@@ -307,7 +307,7 @@ async fn a_long_token_is_split_and_a_shorter_one_deletes_what_is_left_over() {
 }
 
 #[tokio::test]
-async fn a_session_too_large_for_cookies_fails_with_a_way_out() {
+async fn a_session_too_large_for_cookies_fails_and_the_page_names_the_server_store() {
     let (_authority, world) = long_tokens(&[20_000]).await;
     let browser = world.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;

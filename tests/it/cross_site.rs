@@ -1,4 +1,4 @@
-//! Requests that another site makes a visitor's browser send, and cross-origin callers that are welcome.
+//! Cross-site requests: which are refused, and which CORS or the absence of a session allows.
 
 use http::Method;
 
@@ -18,7 +18,7 @@ async fn a_foreign_pages_write_is_refused_before_anything_happens() {
         post().header("sec-fetch-site", "same-site").header("origin", "https://other.example.kr"),
         post().header("sec-fetch-site", "cross-site"),
         post().header("sec-fetch-site", "nonsense"),
-        // The one that browsers set counts, whatever else is said.
+        // `Sec-Fetch-Site`, which browsers set, has priority.
         post().header("sec-fetch-site", "cross-site").header("origin", &own),
         post().header("origin", EVIL),
         post().header("origin", "null"),
@@ -53,7 +53,7 @@ async fn the_visitors_own_pages_and_scripts_without_a_browser_may_write() {
 }
 
 #[tokio::test]
-async fn reading_is_not_forging() {
+async fn a_cross_site_get_or_head_is_forwarded_with_the_session() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     for method in [Method::GET, Method::HEAD] {
@@ -62,7 +62,7 @@ async fn reading_is_not_forging() {
 }
 
 #[tokio::test]
-async fn without_a_session_there_is_nothing_to_forge() {
+async fn a_cross_site_post_without_a_session_is_not_refused_as_cross_site() {
     let world = World::start().await;
     let stranger = world.browser();
     stranger.plain(Method::POST, "/api/echo").header("origin", EVIL).await.is(401).says("anonymous");
@@ -70,7 +70,7 @@ async fn without_a_session_there_is_nothing_to_forge() {
 }
 
 #[tokio::test]
-async fn the_gateways_own_endpoints_take_no_foreign_posts() {
+async fn own_endpoints_refuse_cross_site_posts() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     for path in ["/auth/logout", "/auth/refresh", "/auth/login"] {

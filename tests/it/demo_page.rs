@@ -1,4 +1,4 @@
-//! The demo as a newcomer meets it: `vestibule demo`, its page in a real Chromium, and a look at the pictures afterwards.
+//! `vestibule demo` and its page in a real Chromium, with screenshots.
 
 use std::{path::Path, process::Stdio};
 

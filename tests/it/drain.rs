@@ -1,11 +1,11 @@
-//! The end of the process: what runs is finished, what comes is still answered, and nothing is lost.
+//! The end of the process: requests under way are finished, and the exit code is 0.
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::harness::{Process, Raw, WebSocket, World, free_port, raw};
 
 #[tokio::test]
-async fn what_runs_is_finished_and_the_exit_is_clean() {
+async fn requests_under_way_are_finished_and_the_exit_code_is_0() {
     let world = World::start().await;
     let port = free_port();
     let mut process = Process::run(&world.file(port, "")).await;
@@ -20,7 +20,7 @@ async fn what_runs_is_finished_and_the_exit_is_clean() {
 }
 
 #[tokio::test]
-async fn a_websocket_is_told_that_the_gateway_goes() {
+async fn a_websocket_gets_close_code_1001_when_the_gateway_stops() {
     let world = World::start().await;
     let port = free_port();
     let mut process = Process::run(&world.file(port, "")).await;
@@ -34,7 +34,7 @@ async fn a_websocket_is_told_that_the_gateway_goes() {
 }
 
 #[tokio::test]
-async fn while_it_drains_it_is_not_ready_and_still_answers() {
+async fn a_draining_gateway_is_not_ready_and_still_answers() {
     let world = World::start().await;
     let (port, admin) = (free_port(), free_port());
     let drain = format!("[server]\nadmin_listen = \"127.0.0.1:{admin}\"\ndrain_delay = \"5s\"");

@@ -1,4 +1,4 @@
-//! Several instances behind one store: what one of them does holds at all of them, and what happens while the store is away.
+//! Several instances with one store: what one instance does takes effect at all, also after the store was unreachable.
 
 use futures_util::future::join_all;
 
@@ -20,7 +20,7 @@ impl Fleet {
         Self { world, others, store }
     }
 
-    /// The same tabs at each instance.
+    /// A browser at each instance, with one cookie jar.
     fn tabs(&self, browser: &Browser) -> Vec<Browser> {
         let mut tabs = vec![browser.clone()];
         tabs.extend(self.others.iter().map(|gateway| browser.at(gateway)));
@@ -33,7 +33,7 @@ async fn one_refresh_serves_three_hundred_requests_at_three_instances(store: Sto
     let browser = fleet.world.logged_in("mina").await;
     fleet.world.expire_tokens();
     let before = fleet.world.backend.refresh_calls();
-    // As many browsers with the old cookies: no answer reaches another one's jar.
+    // Browsers with the old cookies: no answer reaches the jar of another.
     let copies = (0..100).flat_map(|_| fleet.tabs(&browser.copy()));
     let answers = join_all(copies.map(|tab| async move { tab.fetch("/api/me").await })).await;
     assert_eq!(answers.len(), 300);
@@ -59,7 +59,7 @@ async fn a_logout_at_one_instance_ends_the_session_at_all(store: StoreServer) {
         let answer = tab.copy().fetch("/api/me").await;
         assert_eq!((answer.status.as_u16(), answer.auth_status()), (401, Some("invalid")), "{answer}");
     }
-    // An instance that starts afterwards knows of it too.
+    // An instance that starts later knows it too.
     let late = fleet.world.gateway_beside("");
     let tab = copy.at(&late);
     within_patience("the end of the session at a new instance", async {
@@ -128,7 +128,7 @@ async fn a_login_attempt_is_ended_by_another_instance_than_began_it(store: Store
     let tab = browser.at(&fleet.others[0]);
     let path = callback.split_once(fleet.others[0].host()).unwrap().1.to_owned();
     tab.navigate(&path).await;
-    // Whatever the provider makes of the other address: the attempt is used up at every instance.
+    // The provider may refuse the other address; in any case the attempt is used at every instance.
     let again = browser.navigate(&path).await;
     assert_eq!(again.status, 400, "{again}");
 }

@@ -1,4 +1,4 @@
-//! Floods of one connection or of many: how far each comes, and what it costs.
+//! Floods on one connection or on many: when the connection ends, and what the flood costs.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::harness::{
     free_port, ok, raw, report,
 };
 
-/// The gateway under attack, a process of its own, and an upstream behind it.
+/// The gateway under attack, as a process, and its upstream.
 struct Victim {
     process: Process,
     upstream: Upstream,
@@ -54,7 +54,7 @@ impl Victim {
         let process = Process::run(&toml).await;
         let before = Usage { kib: 0, cpu: Duration::ZERO };
         let mut victim = Self { process, upstream, address, admin, host: address.to_string(), before };
-        // What every gateway has used after its first requests is not the flood's.
+        // Memory that the first requests need does not count as the flood's.
         victim.serves_others().await;
         let mut link = victim.connect(&[]).await;
         link.send(victim.get(1, "/x/large")).await;
@@ -80,7 +80,7 @@ impl Victim {
         frame(is::HEADERS, is::END_HEADERS, stream, block(fields))
     }
 
-    /// Another visitor is answered.
+    /// Checks that another visitor is served.
     async fn serves_others(&self) {
         let head = format!("GET /x/ok HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.host);
         let answer = Raw::exchange(self.address, head).await;
@@ -93,7 +93,7 @@ impl Victim {
 
     fn usage(&self) -> Usage {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        // The name before them may hold spaces; user and system time are the 14th and 15th of all, in hundredths.
+        // The process name may contain spaces; user and system time are fields 14 and 15, in hundredths of a second.
         let ticks = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
         let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
         let kib = i64::try_from(self.process.memory() / 1024).unwrap();
@@ -130,7 +130,7 @@ impl Victim {
         code
     }
 
-    /// Says what the flood cost, in `sent` frames, and checks that nobody else was hurt.
+    /// Reports the cost of a flood of `sent` frames, and checks that others are served.
     async fn has_withstood(&mut self, what: &str, sent: usize, code: Option<u32>, most_kib: i64) {
         let after = self.usage();
         let (kib, cpu) = (after.kib - self.before.kib, after.cpu.saturating_sub(self.before.cpu).as_millis());
@@ -142,15 +142,15 @@ impl Victim {
     }
 }
 
-/// So many of one frame at a time.
+/// Number of frames in a batch.
 fn fifty(frame: &[u8]) -> Vec<Vec<u8>> {
     vec![frame.to_vec(); 50]
 }
 
-/// The credits, a batch more, and what comes back in the time that the test takes on a slow machine.
+/// Upper bound of frames: the credits, one batch, and the credits gained while the test runs on a slow machine.
 const MOST: usize = 2500;
 
-/// A flood of frames that h2 itself answers, or notes, for ever.
+/// A flood of frames that h2 itself answers or records without a limit.
 async fn is_counted(what: &str, flood: Vec<u8>) {
     let mut victim = Victim::start().await;
     let mut link = victim.connect(&[]).await;
@@ -197,7 +197,7 @@ async fn a_flood_of_unknown_frames_ends_its_connection() {
 #[tokio::test]
 async fn whoever_acknowledges_each_piece_of_an_answer_twice_is_served_on() {
     let victim = Victim::start().await;
-    // Pieces of 500 bytes, of which each is acknowledged before the next.
+    // Each 500 bytes are acknowledged before the next are sent.
     let mut link = victim.connect(&[(4, 500)]).await;
     let mut acknowledged = 0;
     for stream in (1..=19).step_by(2) {
@@ -281,7 +281,7 @@ async fn cve_2025_8671_streams_that_we_are_made_to_reset_end_their_connection() 
     }
 }
 
-/// Within a header block nothing else may be sent, so all of the flood is, and the end awaited.
+/// Within a header block no PING may be sent, so the whole flood is sent and the end is awaited.
 #[tokio::test]
 async fn rustsec_2024_0332_a_header_block_without_an_end_ends_its_connection() {
     for (what, part, count) in [
@@ -325,7 +325,7 @@ async fn cve_2026_49975_cookie_crumbs_by_reference_cost_no_memory() {
     victim.serves_others().await;
     let mut code = None;
     for link in &mut links {
-        // Refused one by one, or all of them with the connection.
+        // Either each request is refused, or the connection is closed.
         let mut refused = 0;
         while refused < 5 {
             match link.next().await {

@@ -1,4 +1,4 @@
-//! The gateway as the authority: a backend without any logins gets a Bearer that it can verify by the published keys.
+//! The gateway as the authority: the backend gets a Bearer that the published keys verify.
 
 use std::fs;
 
@@ -38,7 +38,7 @@ async fn world(backend: &Upstream) -> World {
     setup(backend).start().await
 }
 
-/// What the backend was sent as a Bearer with its latest request.
+/// The Bearer of the latest request to the backend.
 fn bearer(backend: &Upstream) -> String {
     let heard = backend.last();
     heard.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).expect("a Bearer").to_owned()
@@ -48,7 +48,8 @@ async fn published(world: &World) -> Value {
     world.browser().plain(Method::GET, "/.well-known/jwks.json").await.is(200).json()
 }
 
-/// The claims of a JWT as a backend verifies it: by the published set, its type, issuer and audience; times by the test's clock.
+/// The claims of a JWT as a backend verifies it: by the published set, its type, issuer and audience; times by the
+/// test's clock.
 async fn verified(world: &World, token: &str, typ: &str, audience: &str) -> Option<Value> {
     let set: JwkSet = serde_json::from_value(published(world).await).unwrap();
     let header = jsonwebtoken::decode_header(token).unwrap();
@@ -154,7 +155,7 @@ async fn roles_are_read_anew_after_a_reload() {
 }
 
 #[tokio::test]
-async fn who_may_no_longer_come_is_out_at_the_next_refresh() {
+async fn a_person_who_is_no_longer_allowed_is_logged_out_at_the_next_refresh() {
     let backend = Upstream::saying("hello").await;
     let world = world(&backend).await;
     let browser = world.logged_in("mina").await;

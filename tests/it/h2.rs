@@ -1,4 +1,4 @@
-//! HTTP/2 in front: many requests on one connection, each cookie in a field of its own, trailers.
+//! HTTP/2 from the visitor: many requests on one connection, cookies in several fields, trailers.
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -13,7 +13,7 @@ use crate::harness::{
     frames::{block, frame, is, request},
 };
 
-/// An upstream for anyone under `/x/…`, and raw frames for the gateway before it.
+/// A public route `/x/…` to an upstream, and a connection with raw frames.
 struct Site {
     world: World,
     upstream: Upstream,
@@ -30,7 +30,7 @@ impl Site {
         Self { world, upstream }
     }
 
-    /// What becomes of a request: its status; 0 where its stream or connection is refused.
+    /// The status of the answer; 0 if the stream or connection is refused.
     async fn ask<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         fields: impl IntoIterator<Item = (N, V)>,
@@ -55,7 +55,7 @@ impl Site {
         self.ask(all, None).await
     }
 
-    /// The next user of the connections to the upstream finds them as they should be.
+    /// Checks that the pooled connections to the upstream are in order.
     async fn serves(&self) {
         let before = self.upstream.heard().len();
         let answer = self.world.browser().over(Protocol::Http2).fetch("/x/next").await.is(200);
@@ -110,7 +110,7 @@ async fn cookies_in_several_fields_reach_the_upstream_as_one() {
 }
 
 #[tokio::test]
-async fn trailers_pass_to_whoever_asks_for_them() {
+async fn trailers_pass_with_te_trailers_and_not_without() {
     let upstream = Upstream::answering(
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: application/grpc\r\n\r\n2\r\nok\r\n0\r\ngrpc-status: 0\r\n\r\n",
     )
@@ -137,7 +137,7 @@ async fn an_answer_that_breaks_off_resets_the_stream() {
 }
 
 #[tokio::test]
-async fn a_length_that_is_not_kept_resets_the_stream_and_nothing_else() {
+async fn a_body_that_differs_from_its_content_length_resets_only_its_stream() {
     let upstream = Upstream::saying("ok").await;
     let world = World::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"public\"",
@@ -179,7 +179,7 @@ async fn cve_2026_71324_a_connect_does_not_reach_the_upstream() {
     site.serves().await;
 }
 
-/// The HTTP/2 half: `:authority` says where a request goes, and nothing else may say otherwise.
+/// The HTTP/2 part: only `:authority` decides the host.
 #[tokio::test]
 async fn cve_2025_14523_a_host_beside_another_authority_is_refused() {
     let site = Site::start().await;
@@ -208,7 +208,7 @@ async fn cve_2025_14523_a_host_beside_another_authority_is_refused() {
     );
 }
 
-/// Also Envoy CVE-2023-27491 and `HAProxy` CVE-2026-33555: from HTTP/2 to HTTP/1.1 nothing is taken on trust.
+/// Also Envoy CVE-2023-27491 and `HAProxy` CVE-2026-33555: values of HTTP/2 are checked before they go into HTTP/1.1.
 #[tokio::test]
 async fn cve_2026_42926_lengths_and_names_are_checked_before_they_become_http1() {
     let site = Site::start().await;
@@ -269,7 +269,7 @@ async fn cve_2026_42926_lengths_and_names_are_checked_before_they_become_http1()
     site.serves().await;
 }
 
-/// Hit Traefik as well: a rule for `/admin` does not match `admin`, and the backend takes it for the same.
+/// Also in Traefik: a rule for `/admin` does not match `admin`, but the backend treats both alike.
 #[tokio::test]
 async fn cve_2026_33186_a_path_without_a_slash_is_refused() {
     let site = Site::start().await;
@@ -282,7 +282,8 @@ async fn cve_2026_33186_a_path_without_a_slash_is_refused() {
     site.serves().await;
 }
 
-/// No path has a fragment (RFC 9113 section 8.3.1). hyper cuts it off before anybody sees it; what is left is judged and forwarded.
+/// No path has a fragment (RFC 9113 section 8.3.1). hyper removes it before the gateway sees the path; the rest is
+/// checked and forwarded.
 #[tokio::test]
 async fn a_fragment_in_a_path_leads_nowhere_else() {
     let site = Site::start().await;
@@ -299,7 +300,7 @@ async fn a_fragment_in_a_path_leads_nowhere_else() {
     site.serves().await;
 }
 
-/// RFC 9113 section 8.1 calls such a request malformed. h2 lets it through without that field, which is as good.
+/// RFC 9113 section 8.1 calls such a request malformed. h2 forwards it without that field, which is safe too.
 #[tokio::test]
 async fn a_pseudo_header_field_in_trailers_is_not_forwarded() {
     let site = Site::start().await;

@@ -1,4 +1,4 @@
-//! `[limits]`: what wrong guesses cost, and how many connections one client has.
+//! `[limits]`: how many wrong guesses a client and an account have, and how many connections a client has.
 
 use serde_json::json;
 use tokio::{
@@ -9,7 +9,7 @@ use vestibule::demo::backend::{EMAIL, PASSWORD};
 
 use crate::harness::{Answer, Ask, Browser, Issuer, Raw, Setup, Upstream, World, free_port, secs};
 
-/// The harness is the load balancer, so that a test can say who asks.
+/// The harness is the load balancer, so that a test can set the client's address.
 const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
 
 fn log_in(browser: &Browser, client: &str, email: &str, password: &str) -> Ask {
@@ -17,7 +17,7 @@ fn log_in(browser: &Browser, client: &str, email: &str, password: &str) -> Ask {
     browser.post("/auth/login").header("x-forwarded-for", client).header("accept-language", "ko").json(&body)
 }
 
-/// 429, as everybody is told it.
+/// Checks the answer 429.
 #[track_caller]
 fn is_limited(answer: Answer) -> u64 {
     let answer = answer.is(429).problem("too_many");
@@ -28,7 +28,7 @@ fn is_limited(answer: Answer) -> u64 {
 }
 
 #[tokio::test]
-async fn an_account_takes_so_many_wrong_passwords_and_then_the_backend_is_not_asked() {
+async fn an_account_over_its_limit_gets_429_and_the_backend_is_not_asked() {
     let world = World::with(&format!("{BEHIND}limits.failures_per_account = \"3/h\"")).await;
     let browser = world.browser();
     let capitals = format!(" {} ", EMAIL.to_uppercase());
@@ -49,7 +49,7 @@ async fn an_account_takes_so_many_wrong_passwords_and_then_the_backend_is_not_as
 }
 
 #[tokio::test]
-async fn an_account_that_there_is_not_is_limited_like_any_other() {
+async fn an_unknown_account_is_limited_like_any_other() {
     let world = World::with("limits.failures_per_account = \"1/h\"").await;
     let browser = world.browser();
     for email in [EMAIL, "nobody@example.test"] {
@@ -59,7 +59,7 @@ async fn an_account_that_there_is_not_is_limited_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_client_has_so_many_wrong_guesses_over_all_accounts() {
+async fn a_client_is_limited_over_all_accounts() {
     let world = World::with(&format!("{BEHIND}limits.failures_per_client = \"5/h\"")).await;
     let browser = world.browser();
     for n in 0..5 {
@@ -70,7 +70,7 @@ async fn a_client_has_so_many_wrong_guesses_over_all_accounts() {
 }
 
 #[tokio::test]
-async fn what_is_right_costs_nothing_nor_does_a_backend_that_is_away() {
+async fn right_guesses_and_an_unreachable_backend_are_not_counted() {
     let world = World::with("limits = { failures_per_client = \"1/h\", failures_per_account = \"1/h\" }").await;
     for _ in 0..4 {
         log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(200);
@@ -83,7 +83,7 @@ async fn what_is_right_costs_nothing_nor_does_a_backend_that_is_away() {
 }
 
 #[tokio::test]
-async fn the_login_page_says_that_it_was_too_often() {
+async fn the_login_page_shows_that_there_were_too_many_attempts() {
     for limit in ["failures_per_client", "failures_per_account"] {
         let world = World::with(&format!("limits.{limit} = \"1/h\"")).await;
         let browser = world.browser().speaking("ko");
@@ -108,7 +108,7 @@ async fn wrong_codes_count_for_the_client_on_pages_too() {
         from(client, browser.post("/auth/sms/verify").json(&json!({ "phone": "010-1234-5678", "code": "123456" })))
     };
     verify("192.0.2.1").await.is(400).problem("code_wrong");
-    // What cannot be a code is no guess.
+    // Text that cannot be a code does not count as a guess.
     let no_code = json!({ "phone": "010-1234-5678", "code": "x" });
     from("192.0.2.1", browser.post("/auth/sms/verify").json(&no_code)).await.is(400).problem("code_form");
     let page = || {
@@ -143,15 +143,15 @@ async fn id_tokens_and_callbacks_of_no_login_count_for_the_client() {
     let over = browser.follow(&login).await.is(429);
     let wait: u64 = over.header("retry-after").unwrap().parse().unwrap();
     assert!(over.text().contains(&wait.to_string()) && !browser.is_logged_in(), "{over}");
-    // Nothing was looked at, so nothing was used up.
+    // The code was not compared, so it is not used.
     world.advance(secs(wait));
     assert_eq!(browser.follow(&login).await.is(303).location(), "/deep");
 }
 
 #[tokio::test]
-async fn a_provider_that_refuses_costs_the_visitor_nothing() {
+async fn a_refusal_of_a_provider_does_not_count_as_a_guess() {
     let world = World::with("limits.failures_per_client = \"1/h\"").await;
-    world.provider.tamper(Some(vestibule::demo::provider::IdTokenTamper::WrongNonce));
+    world.provider.tamper(Some(crate::harness::IdTokenTamper::WrongNonce));
     for _ in 0..3 {
         let browser = world.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
@@ -162,7 +162,7 @@ async fn a_provider_that_refuses_costs_the_visitor_nothing() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_nothing_is_checked_and_pages_are_shown() {
+async fn while_the_store_is_unreachable_guesses_get_503_and_pages_are_shown() {
     let toml = format!("store = {{ kind = \"redis\", url = \"redis://127.0.0.1:{}\" }}", free_port());
     let world = World::with(&toml).await;
     log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(503).problem("store_unavailable");
@@ -171,7 +171,7 @@ async fn while_the_store_is_away_nothing_is_checked_and_pages_are_shown() {
     world.browser().fetch("/auth/session").await.is(200).says("anonymous");
 }
 
-/// A connection that is served.
+/// Checks that the connection is served.
 async fn served(mut stream: TcpStream, host: &str) -> TcpStream {
     let head = format!("GET /auth/session HTTP/1.1\r\nhost: {host}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -193,7 +193,7 @@ async fn closed(mut stream: TcpStream) {
 }
 
 #[tokio::test]
-async fn a_client_has_so_many_connections_and_another_gets_in() {
+async fn a_client_over_its_connection_limit_is_closed_and_another_is_served() {
     let world = World::with("limits.connections_per_client = 2\nserver.admin_listen = \"127.0.0.1:0\"").await;
     let (address, host) = (world.gateway.address(), world.gateway.host());
     let from = |ip: &'static str| async move {
@@ -213,7 +213,7 @@ async fn a_client_has_so_many_connections_and_another_gets_in() {
 }
 
 #[tokio::test]
-async fn a_load_balancers_connections_are_not_one_clients() {
+async fn connections_of_a_trusted_load_balancer_are_not_limited_per_client() {
     let world = World::with(&format!("{BEHIND}limits.connections_per_client = 1")).await;
     let (address, host) = (world.gateway.address(), world.gateway.host());
     let mut open = Vec::new();
@@ -237,7 +237,7 @@ async fn behind_the_proxy_protocol_the_address_in_its_header_counts() {
     let _other = served(from("192.0.2.2").await, host).await;
 }
 
-/// A gateway that takes raw access tokens of that issuer, with a page for those who have one.
+/// A gateway that accepts raw access tokens of that issuer, with a page for those who have one.
 async fn raw_tokens(issuer: &Issuer, page: &Upstream) -> World {
     let toml = format!(
         "{BEHIND}session.seal = false\n{}\n[upstreams.page]\ntargets = [\"{}\"]\n[[routes]]\npath = \"/page\"\nupstream = \"page\"\naccess = \"user\"\n[[routes]]\npath = \"/open\"\nupstream = \"page\"\naccess = \"public\"",
@@ -260,7 +260,7 @@ async fn forged_access_tokens_are_checked_a_hundred_times_for_a_client_and_then_
         let cookie = format!("sb_at={token}");
         world.browser().plain(http::Method::GET, path).header("x-forwarded-for", client).header("cookie", &cookie)
     };
-    // What was verified before goes on, whatever its neighbours do.
+    // A token that was verified before is accepted, whatever other clients send.
     let live = token(0);
     show("192.0.2.1", "/page", &live).await.is(200).says("valid");
     let mut checked = 0;
@@ -276,7 +276,7 @@ async fn forged_access_tokens_are_checked_a_hundred_times_for_a_client_and_then_
     assert!(checked >= 100, "{checked}");
     assert!(over.set_cookies().is_empty(), "{over}");
     assert_eq!(is_limited(over), 1);
-    // Each second brings another check, so it may take more than one try to be told that there is none.
+    // One check is added each second, so it may take several tries until there is none left.
     for path in ["/page", "/auth/session"] {
         let mut tries = 0;
         loop {
@@ -290,7 +290,7 @@ async fn forged_access_tokens_are_checked_a_hundred_times_for_a_client_and_then_
             }
         }
     }
-    // What a look shows is refused as ever, and costs nothing; nor is anybody else concerned.
+    // A token that is refused before its signature is checked is not counted, and other clients are not affected.
     show("192.0.2.1", "/page", "made.up.token").await.is(401).says("invalid");
     show("192.0.2.1", "/page", &live).await.is(200).says("valid");
     show("192.0.2.1", "/open", &token(9000)).await.is(200);
@@ -314,7 +314,7 @@ async fn a_session_with_a_refresh_token_goes_on_while_its_client_shows_forged_on
             break;
         }
     }
-    // Her token was not verified here, but the other cookie says who she is.
+    // Her access token was not verified here, but the refresh token opens her session.
     let answer = mina.fetch("/api/me").await.is(200);
     assert_eq!(answer.json()["email"], "mina@example.test");
     assert_eq!(world.backend.counters().unauthorized, 0);

@@ -1,4 +1,4 @@
-//! Logging in: at an identity provider, with e-mail and password, with an ID token that an app holds.
+//! Logins: at an identity provider, with e-mail and password, with the ID token of an app.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ async fn an_attempt_is_kept_in_a_cookie_of_its_own_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn the_only_way_in_is_taken_at_once() {
+async fn a_single_login_method_starts_without_a_page() {
     let world = Setup::new().without("authority").with(
         r#"
         [authority]
@@ -102,7 +102,7 @@ async fn the_only_way_in_is_taken_at_once() {
 }
 
 #[tokio::test]
-async fn several_ways_in_are_shown_on_a_page_in_the_persons_language() {
+async fn several_login_methods_are_shown_on_a_page_in_the_persons_language() {
     let world = World::with(
         r#"
         [providers.corp]
@@ -145,7 +145,7 @@ async fn e_mail_and_password_log_in_through_the_backend() {
 }
 
 #[tokio::test]
-async fn a_form_with_e_mail_and_password_ends_where_it_was_on_the_way_to() {
+async fn a_login_with_the_password_form_ends_at_return_to() {
     let world = World::start().await;
     let browser = world.browser();
     let page = browser.navigate("/auth/login?return_to=/deep").await.is(200);
@@ -164,7 +164,7 @@ async fn a_password_reaches_the_backend_as_it_was_typed_however_long() {
     let browser = world.browser();
     browser.post("/auth/login").json(&json!({ "email": EMAIL, "password": &long })).await.is(401);
     browser.post("/auth/login").form(&[("email", EMAIL), ("password", &long)]).await;
-    let asked: Vec<_> = world.backend.recorded().iter().filter_map(vestibule::demo::backend::Recorded::json).collect();
+    let asked: Vec<_> = world.backend.recorded().iter().filter_map(crate::harness::RecordedRequest::json).collect();
     let passwords: Vec<_> = asked.iter().filter_map(|body| body["password"].as_str()).collect();
     assert_eq!(passwords, [&long, &long]);
 }
@@ -272,7 +272,7 @@ async fn a_backend_may_be_sent_the_profile_instead() {
 }
 
 #[tokio::test]
-async fn where_the_provider_is_the_authority_the_file_says_who_may_come() {
+async fn with_the_provider_as_authority_allow_decides_who_may_log_in() {
     for (allow, comes) in [
         ("\"anyone\"", true),
         ("{ email_domains = [\"example.test\"] }", true),

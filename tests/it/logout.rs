@@ -1,4 +1,4 @@
-//! The end of a session: here, at the authority, and for whoever kept a copy of its cookies.
+//! Logouts: at the gateway, at the authority, and for copies of the cookies.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn a_form_is_sent_on_after_its_logout() {
     assert_eq!(logout_by_form(&browser).await.location(), "/bye");
     assert!(!browser.is_logged_in());
 
-    // Whoever came by a provider that can end its own session is sent there first.
+    // A provider with a logout of its own is visited first.
     browser.login_as("mina").await;
     let answer = logout_by_form(&browser).await;
     assert!(answer.location().starts_with(&format!("{}/logout?", world.provider.issuer())), "{answer}");
@@ -93,14 +93,14 @@ async fn the_tokens_go_whatever_the_backend_answers() {
         logout(&browser).await;
         assert!(!browser.is_logged_in());
         world.backend.set_authority_fault(Fault::None);
-        // The authority did not hear of it; the gateway remembers for as long as the refresh token lives.
+        // The authority did not get the sign-out; the gateway remembers it as long as the refresh token is valid.
         world.expire_tokens();
         copy.fetch("/api/me").await.is(401).says("invalid");
     }
 }
 
 #[tokio::test]
-async fn a_logout_without_a_session_is_a_logout() {
+async fn a_logout_without_a_session_succeeds() {
     let world = World::start().await;
     let answer = logout(&world.browser()).await.says("anonymous");
     assert_eq!(answer.json()["success"], true);
@@ -130,7 +130,7 @@ async fn a_refresh_in_flight_is_joined_signed_out_and_writes_no_cookie() {
     logout(&browser).await;
     let answer = request.await.unwrap().is(401).says("invalid");
     assert!(!answer.sets("sb_at") && !answer.sets("sb_rt"), "{answer}");
-    // What the refresh brought is void at the authority, too.
+    // The refreshed tokens are revoked at the authority too.
     within_patience("the sign-out", world.backend.until(|seen| seen.signouts >= 1)).await;
     let signed_out = world.backend.recorded_at("/auth/signout");
     let tokens: Vec<_> = signed_out.iter().map(|request| request.json().unwrap()["refreshToken"].to_string()).collect();

@@ -5,7 +5,7 @@ use vestibule::demo::backend::{EMAIL, PASSWORD};
 
 use crate::harness::{Browser, Process, Raw, WebSocket, World, free_port};
 
-/// The secrets that a browser's cookies are made of.
+/// The secret parts of a browser's cookies.
 fn held(browser: &Browser) -> Vec<String> {
     ["sb_at", "sb_rt"].into_iter().filter_map(|name| browser.cookie(name)).collect()
 }
@@ -18,7 +18,7 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     let mut process = Process::run(&world.file(port, changes)).await;
     let mut secrets = vec![PASSWORD.to_owned(), world.provider.client_secret().expose().to_owned(), EMAIL.to_owned()];
 
-    // A login with everything that a callback's address holds, and a used one again.
+    // A login with all parameters of a callback, and the same callback again.
     let browser = world.browser_at(port);
     let callback = browser.as_far_as_callback("demo", "/api/me?mine=1", "mina").await;
     let query: Vec<(String, String)> =
@@ -30,7 +30,7 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     assert!(answer.sets("sb_at"));
     secrets.extend(held(&browser));
 
-    // Work, a refresh, a 401, an outage, a socket, a logout, and cookies that are worth nothing.
+    // Requests, a refresh, a 401, an outage, a WebSocket, a logout, and invalid cookies.
     browser.fetch("/api/me").await.is(200);
     browser.post("/auth/refresh").await.is(200);
     secrets.extend(held(&browser));
@@ -50,7 +50,7 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     secrets.push("spoiled-cookie-value".to_owned());
     browser.post("/auth/logout").await.is(200);
 
-    // The other ways in, good and bad.
+    // The other login methods, successful and not.
     let app = world.browser_at(port);
     let id_token = world.provider.id_token("sora", &json!({})).unwrap();
     app.plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": id_token })).await.is(200);
@@ -70,7 +70,7 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     app.fetch("/api/me").header("authorization", "Bearer a-bearer-of-the-visitors").await;
     secrets.push("a-bearer-of-the-visitors".to_owned());
 
-    // What went to the backend: every token in every body and header.
+    // All tokens in bodies and headers that the backend received.
     for request in world.backend.recorded() {
         secrets
             .extend(request.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned));
@@ -87,14 +87,14 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     let log = process.output();
     assert!(log.lines().count() > 30, "a run at trace level says something:\n{log}");
     for secret in secrets.iter().filter(|secret| secret.len() >= 6) {
-        // Not the whole of it, and not the beginning that is different each time either.
+        // Neither the whole secret nor its unique beginning.
         let telling = secret.get(..40).unwrap_or(secret);
         let line = log.lines().find(|line| line.contains(telling));
         assert_eq!(line, None, "{telling} stands in the log");
     }
 }
 
-/// The audit lines with this message, each without what differs from run to run.
+/// The audit lines with this message, without the fields that differ from run to run.
 fn audited(output: &str, message: &str) -> Vec<Value> {
     let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["target"] == "audit" && line["message"] == message).collect()
@@ -163,7 +163,7 @@ async fn every_line_is_json_and_every_request_has_one() {
     process.signal("TERM");
     process.ended().await;
     let output = process.output();
-    // What is said before the log is open is for people: warnings about the file.
+    // Warnings about the file are printed before the log is open, as text.
     let lines: Vec<Value> =
         output.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |path: &str| lines.iter().filter(|line| line.to_string().contains(path)).collect::<Vec<_>>();
@@ -174,13 +174,13 @@ async fn every_line_is_json_and_every_request_has_one() {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_costs_lines_that_are_counted_and_no_request() {
+async fn while_nobody_reads_the_log_lines_are_dropped_and_counted_and_requests_go_on() {
     let world = World::start().await;
     let (port, admin) = (free_port(), free_port());
     let mut process = Process::run(&world.file(port, &format!("server.admin_listen = \"127.0.0.1:{admin}\""))).await;
     process.stop_reading();
     let browser = world.browser_at(port);
-    // A line of 15 kB each: the pipe and the 8 MiB behind it are full after some 600.
+    // Lines of 15 kB: the pipe and the queue of 8 MiB are full after about 600.
     let path = format!("/api/{}", "a".repeat(15_000));
     let scrape = "GET /metrics HTTP/1.0\r\n\r\n";
     let mut asked = 0;

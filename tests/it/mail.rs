@@ -1,4 +1,4 @@
-//! E-mail with codes, against a real mail server and a real reader of mail.
+//! E-mails with codes, against a real mail server and read by a real mail parser.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn letter(sender: &MailSender, code: &str) -> Mail {
     sender.letter().compose("mina@example.com", Language::Korean, "식방", code, 3)
 }
 
-/// A server that wants the login of [`settings`].
+/// A server that requires the login of [`settings`].
 async fn server_with(more: Value) -> MailServer {
     let mut options = json!({"user": "vestibule", "password": "비밀 pass word"});
     for (name, value) in more.as_object().unwrap() {
@@ -53,7 +53,7 @@ async fn server_with(more: Value) -> MailServer {
     MailServer::start("localhost", options).await
 }
 
-/// Lines end with CR and LF on their way.
+/// On the wire, lines end with CR LF.
 fn lines(part: &Value) -> String {
     part.as_str().unwrap().replace("\r\n", "\n").trim_end().to_owned()
 }
@@ -65,7 +65,7 @@ async fn probed(sender: &MailSender) -> Result<(), SmtpError> {
 }
 
 #[tokio::test]
-async fn a_letter_arrives_encrypted_at_one_recipient_and_both_parts_can_be_read() {
+async fn a_message_arrives_encrypted_at_one_recipient_and_both_parts_can_be_read() {
     let mut server = server_with(json!({})).await;
     let sender = smtp(settings(server.port(), server.certificate()));
     let letter = letter(&sender, "012345");
@@ -96,7 +96,7 @@ async fn tls_from_the_start_and_the_older_login_work_too() {
     server.event("message").await;
 }
 
-/// RUSTSEC-2026-0141 of lettre: one of its TLS backends did not look at the name.
+/// RUSTSEC-2026-0141 of lettre: one of its TLS backends did not check the host name.
 #[tokio::test]
 async fn rustsec_2026_0141_nothing_is_said_to_a_server_with_the_certificate_of_another() {
     let mut server =
@@ -111,7 +111,7 @@ async fn rustsec_2026_0141_nothing_is_said_to_a_server_with_the_certificate_of_a
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_authority_is_none() {
+async fn a_certificate_of_an_unknown_authority_is_refused() {
     let mut server = server_with(json!({})).await;
     let sender = smtp(SmtpSettings { authorities: Vec::new(), ..settings(server.port(), server.certificate()) });
     assert!(matches!(probed(&sender).await, Err(SmtpError::Tls(_))));
@@ -130,7 +130,7 @@ async fn a_server_without_starttls_gets_neither_password_nor_code() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_without_what_it_was() {
+async fn a_wrong_smtp_password_is_reported_without_the_password() {
     let mut server = server_with(json!({})).await;
     let settings = settings(server.port(), server.certificate());
     let sender = smtp(SmtpSettings { login: Some(("vestibule".to_owned(), Secret::new("hunter2"))), ..settings });
@@ -152,7 +152,7 @@ async fn a_refused_recipient_is_an_undelivered_message() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn a_silent_server_is_given_up_after_a_time() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.der().to_vec();
@@ -206,7 +206,7 @@ async fn many_messages_at_once_go_over_a_few_connections() {
     assert!((1..=4).contains(&connections), "{connections}");
 }
 
-/// RUSTSEC-2021-0069 of lettre: what it was told to write became commands.
+/// RUSTSEC-2021-0069 of lettre: message text was read as SMTP commands.
 #[tokio::test]
 async fn rustsec_2021_0069_lines_that_smtp_or_headers_would_understand_stay_text() {
     let mut server = server_with(json!({})).await;
@@ -235,7 +235,7 @@ async fn rustsec_2021_0069_lines_that_smtp_or_headers_would_understand_stay_text
 }
 
 #[tokio::test]
-async fn the_next_way_takes_what_the_first_does_not() {
+async fn the_next_sender_takes_over_when_the_first_fails() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("outbox.jsonl");
     let server = server_with(json!({"refuse": 550})).await;

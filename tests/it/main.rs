@@ -1,7 +1,7 @@
 //! The integration tests: what visitors, backends and operators see of a running gateway.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, in its helpers too")]
-#![expect(clippy::similar_names, reason = "what an upstream heard has a head")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed, in its helpers too")]
+#![expect(clippy::similar_names, reason = "`heard` and `head` are both the harness's words")]
 
 mod harness;
 
@@ -15,6 +15,7 @@ mod cookies;
 mod cross_site;
 mod cve;
 mod demo_page;
+mod demo_servers;
 mod drain;
 mod fleet;
 mod floods;

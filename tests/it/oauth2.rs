@@ -1,4 +1,4 @@
-//! Logins at providers that speak OAuth 2.0 without OpenID Connect: whole journeys through the gateway, with servers that answer as GitHub and Naver do.
+//! Logins at OAuth 2.0 providers without OpenID Connect, through the gateway.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use url::{Url, form_urlencoded};
 
 use crate::harness::{Answer, Browser, Raw, Setup, Upstream, World, secs};
 
-/// A scripted provider: it sends people straight back with a code, and answers at every path what the test says.
+/// A scripted provider: it redirects back with a code at once, and answers at every path as the test says.
 struct OAuthServer {
     server: Upstream,
     answers: Arc<Mutex<BTreeMap<&'static str, String>>>,
@@ -43,12 +43,12 @@ impl OAuthServer {
         Self { server, answers }
     }
 
-    /// What is answered at a path from now on.
+    /// Sets the answer at a path.
     fn answer(&self, path: &'static str, answer: String) {
         self.answers.lock().unwrap().insert(path, answer);
     }
 
-    /// Its table in the file, under a name that is known or not; `more` goes below.
+    /// Its table in the configuration, under a preset name or another; `more` is appended.
     fn toml(&self, name: &str, more: &str) -> String {
         let at = self.server.target();
         format!(
@@ -64,13 +64,13 @@ impl OAuthServer {
         )
     }
 
-    /// The latest form that it was sent at a path.
+    /// The latest form received at a path.
     fn form(&self, path: &str) -> BTreeMap<String, String> {
         let heard = self.server.heard().into_iter().rfind(|heard| heard.line() == format!("POST {path} HTTP/1.1"));
         form_urlencoded::parse(&heard.expect("it was asked").body).into_owned().collect()
     }
 
-    /// How often a path was asked for.
+    /// Number of requests for a path.
     fn count(&self, start: &str) -> usize {
         self.server.heard().iter().filter(|heard| heard.line().starts_with(start)).count()
     }
@@ -91,7 +91,7 @@ fn raw_reply(status: u16, media_type: &str, body: &str) -> String {
     format!("HTTP/1.1 {status} X\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// An access token that the demo's backend reads, with nobody's signature.
+/// An unsigned access token that the demo's backend accepts.
 fn readable_token(claims: &Value) -> String {
     format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
@@ -123,7 +123,7 @@ fn github_toml(server: &OAuthServer, more: &str) -> String {
     server.toml("github", &format!("{profile}\n{more}"))
 }
 
-/// A world whose backend gives its own tokens for the provider's token and profile.
+/// A gateway whose backend issues its own tokens for the provider's token and profile.
 async fn exchanging(server: &OAuthServer) -> World {
     exchange(server).backend_trusts_anyone().start().await
 }
@@ -189,7 +189,7 @@ async fn the_backend_gets_the_profile_whole_and_no_id_token() {
 }
 
 #[tokio::test]
-async fn what_proves_nothing_logs_nobody_in() {
+async fn an_unusable_profile_or_token_answer_logs_nobody_in() {
     let server = github().await;
     let world = exchanging(&server).await;
     let html = |status| raw_reply(status, "text/html", "<html>sign in</html>");
@@ -226,7 +226,7 @@ async fn what_proves_nothing_logs_nobody_in() {
 }
 
 #[tokio::test]
-async fn who_may_come_in_is_told_by_the_verified_address() {
+async fn allow_decides_by_the_verified_e_mail_address() {
     let server = github().await;
     let app = Upstream::saying("ok").await;
     let world = as_authority(&github_toml(&server, r#"allow = { email_domains = ["corp.example"] }"#), &app).await;
@@ -244,7 +244,7 @@ async fn who_may_come_in_is_told_by_the_verified_address() {
     }
 }
 
-/// A world in which the provider's own tokens are the session's, and `app` gets them.
+/// A gateway with the provider as authority; its tokens go to `app`.
 async fn as_authority(provider: &str, app: &Upstream) -> World {
     let authority = format!(
         r#"
@@ -265,7 +265,7 @@ async fn as_authority(provider: &str, app: &Upstream) -> World {
     Setup::new().without("authority").without("routes").with(&authority).with(provider).start().await
 }
 
-/// Naver's answers, its classic ones.
+/// The answers of Naver classic.
 async fn naver() -> (OAuthServer, Upstream, World) {
     let server = OAuthServer::start().await;
     server.answer("/token", naver_tokens("at-1", json!("rt-1")));
@@ -306,7 +306,7 @@ async fn the_providers_tokens_are_refreshed_and_given_back() {
     let start = server.form("/token");
     assert!(start.contains_key("state"), "Naver wants it again");
 
-    // No refresh token in the answer keeps the old one; the person is read anew.
+    // An answer without a refresh token keeps the old one; the profile is read again.
     server.answer("/token", naver_tokens("at-2", Value::Null));
     server.answer("/me", naver_profile("32742776", "미나 김"));
     world.advance(secs(310));
@@ -316,7 +316,7 @@ async fn the_providers_tokens_are_refreshed_and_given_back() {
     assert_eq!(app.last().header("authorization"), Some("Bearer at-2"));
     assert_eq!(name(&browser).await, "미나 김");
 
-    // Without a profile the tokens are good all the same, and the person is who it was.
+    // Without a profile the tokens are used, and the claims stay as they were.
     server.answer("/token", naver_tokens("at-3", Value::Null));
     server.answer("/me", raw_reply(503, "text/html", "<html>"));
     world.advance(secs(310));

@@ -1,23 +1,23 @@
-//! One-time codes by SMS and e-mail: what visitors, apps and the backend see of them.
+//! One-time codes by SMS and e-mail, as visitors, apps and the backend get them.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use vestibule::demo::backend::Letter;
+use vestibule::demo::backend::Message;
 
 use crate::harness::{Answer, Ask, Browser, Setup, World, secs};
 
 const PHONE: &str = "010-1234-5678";
 
-/// Codes for a proof alone, which need no session and end no login.
+/// Codes with purpose `prove`, which need no session and open none.
 const PROVE: &str = "[otp.sms]\npurpose = \"prove\"\n[otp.email]\npurpose = \"prove\"\n";
 
-/// The demo's world, with changes to the file.
+/// The demo's servers, with changes to the configuration.
 async fn codes(toml: &str) -> World {
     Setup::with_codes().with(toml).start().await
 }
 
-fn newest(world: &World) -> Letter {
-    world.backend.letters().pop().expect("a message arrived")
+fn newest(world: &World) -> Message {
+    world.backend.messages().pop().expect("a message arrived")
 }
 
 fn code(world: &World) -> String {
@@ -25,7 +25,7 @@ fn code(world: &World) -> String {
     letter.code().unwrap_or_else(|| panic!("no code in {letter:?}")).to_owned()
 }
 
-/// Another code than that one.
+/// A code that differs from that one.
 fn other_than(code: &str) -> String {
     let number: u32 = code.parse().unwrap();
     format!("{:06}", (number + 1) % 1_000_000)
@@ -141,7 +141,7 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
     refused(verify(&browser, PHONE, "123456").await, 400, WRONG);
     let resend = post("/auth/sms/resend", json!({ "phone": PHONE })).await;
     refused(resend, 404, "유효한 인증번호가 없습니다. 처음부터 다시 시도해주세요.");
-    assert_eq!(world.backend.letters(), vec![]);
+    assert_eq!(world.backend.messages(), vec![]);
 
     send(&browser, PHONE).await.is(200);
     let other_jar = world.browser();
@@ -150,7 +150,7 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
     assert!((1..=60).contains(&seconds));
     let problem = refused(soon, 429, &format!("{seconds}초 후에 다시 시도해주세요"));
     assert_eq!(problem["retryAfter"], seconds);
-    assert_eq!(world.backend.letters().len(), 1);
+    assert_eq!(world.backend.messages().len(), 1);
 
     browser.post("/auth/sms/send").body("phone=1").header("content-type", "text/plain").await.is(400);
     browser.post("/auth/sms/send").body("{").header("content-type", "application/json").await.is(400);
@@ -173,7 +173,7 @@ async fn a_code_is_for_one_browser_one_address_and_one_time() {
     let my_code = code(&world);
     refused(verify(&other, PHONE, &my_code).await, 400, WRONG);
     refused(verify(&mine, "010-8765-4321", &my_code).await, 400, WRONG);
-    // Another browser's code for the same address stands beside mine.
+    // Another browser has a code of its own for the same address.
     send(&other, PHONE).await.is(200);
     let their_code = code(&world);
     if their_code != my_code {
@@ -211,7 +211,7 @@ async fn of_two_hundred_parallel_guesses_with_the_right_one_last_none_succeeds()
     let start: u32 = right.parse().unwrap();
     let wrong = (1..=200).map(|n| format!("{:06}", (start + n) % 1_000_000));
     let mut tries: Vec<_> = wrong.map(|guess| verify(&browser, PHONE, &guess)).collect();
-    // The right one comes when the wrong ones are under way.
+    // The right code is sent while the wrong ones are under way.
     let guesses = join_all(tries.drain(..).map(IntoFuture::into_future)).await;
     assert!(guesses.iter().all(|answer| !answer.status.is_success()));
     assert!(!verify(&browser, PHONE, &right).await.status.is_success());
@@ -251,7 +251,7 @@ async fn limits_hold_for_an_address_a_client_and_the_day() {
         send(&world.browser(), &format!("010-2000-000{n}")).await.is(200);
     }
     send(&world.browser(), "010-2000-0009").await.is(429);
-    assert_eq!(world.backend.letters().len(), 4);
+    assert_eq!(world.backend.messages().len(), 4);
 
     let world = codes(&format!("{PROVE}[otp]\ndaily_cap = 3\n")).await;
     let browser = world.logged_in("mina").await;
@@ -259,7 +259,7 @@ async fn limits_hold_for_an_address_a_client_and_the_day() {
     for n in 0..8 {
         sent += u16::from(send(&browser, &format!("010-3000-000{n}")).await.status == 200);
     }
-    assert_eq!((sent, world.backend.letters().len()), (3, 3));
+    assert_eq!((sent, world.backend.messages().len()), (3, 3));
 }
 
 #[tokio::test]
@@ -289,7 +289,7 @@ async fn an_app_without_cookies_brings_its_challenge_in_the_body() {
     ask("/auth/sms/verify", body(&challenge)).await.is(200);
 }
 
-/// A backend that knows nothing of SMS: the gateway tells it of the verified number, as a GraphQL mutation.
+/// A backend without SMS: the gateway sends it the verified number in a GraphQL mutation.
 const NOTIFY: &str = r#"
 [otp.sms]
 purpose = "verify"
@@ -301,7 +301,7 @@ json = { query = "mutation($phone: String!) { update_me(phone: $phone) { id } }"
 "#;
 
 #[tokio::test]
-async fn a_verified_number_is_told_to_the_backend_as_the_visitor() {
+async fn the_backend_is_told_of_a_verified_number_with_the_visitors_bearer() {
     let world = codes(NOTIFY).await;
     let stranger = world.browser();
     refused(send(&stranger, PHONE).await.says("anonymous"), 401, "로그인이 필요합니다");
@@ -315,7 +315,7 @@ async fn a_verified_number_is_told_to_the_backend_as_the_visitor() {
     assert!(told.header("authorization").unwrap().starts_with("Bearer ey"));
     assert_eq!(told.header("x-hasura-role"), Some("user"));
     assert!(told.header("vestibule-assertion").is_some());
-    // Nobody makes that call through the gateway.
+    // Visitors cannot make that call through the gateway.
     browser.post("/api/echo").json(&json!({})).await.is(404);
 }
 
@@ -334,7 +334,7 @@ async fn a_code_is_not_spent_where_the_backend_was_not_told() {
 }
 
 #[tokio::test]
-async fn a_code_of_one_session_is_nothing_to_another() {
+async fn a_code_of_one_session_is_refused_in_another() {
     let world = codes(NOTIFY).await;
     let browser = world.logged_in("mina").await;
     send(&browser, PHONE).await.is(200);

@@ -1,27 +1,30 @@
-//! An authority that does not do its work: sessions stay, live tokens are used, and it is not asked too often.
+//! Outages of the authority: sessions stay, valid tokens are used, and the authority is called rarely.
 
 use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::json;
-use vestibule::demo::{Fault, Scripted};
+use vestibule::demo::{Fault, hook::ScriptedAnswer};
 
-use crate::harness::{World, secs};
+use crate::harness::{World, html_answer, json_answer, secs};
 
-/// Answers of no use, by name. None of them spends the refresh token.
-fn useless() -> Vec<(&'static str, Scripted)> {
+/// Unusable answers, by name. None of them spends the refresh token.
+fn useless() -> Vec<(&'static str, ScriptedAnswer)> {
     let status = |code: u16| StatusCode::from_u16(code).unwrap();
-    let rubbish =
-        |body: &str| Scripted::Answer { status: status(200), content_type: "application/json", body: body.into() };
+    let rubbish = |body: &str| ScriptedAnswer::Answer {
+        status: status(200),
+        content_type: "application/json",
+        body: body.into(),
+    };
     vec![
-        ("500", Scripted::json(status(500), &json!({ "error": "oops" }))),
-        ("502 as a page", Scripted::html(status(502), "<html>Bad Gateway</html>")),
-        ("503", Scripted::json(status(503), &json!({}))),
-        ("429", Scripted::json(status(429), &json!({ "error": "slow down" }))),
-        ("400", Scripted::json(status(400), &json!({ "error": "bad request" }))),
-        ("403", Scripted::json(status(403), &json!({ "error": "forbidden" }))),
-        ("404 as a page", Scripted::html(status(404), "<html>Not Found</html>")),
-        ("401 as a page", Scripted::html(status(401), "<html>Log in to the corporate proxy</html>")),
-        ("a page with 200", Scripted::html(status(200), "<html>Welcome</html>")),
+        ("500", json_answer(status(500), &json!({ "error": "oops" }))),
+        ("502 as a page", html_answer(status(502), "<html>Bad Gateway</html>")),
+        ("503", json_answer(status(503), &json!({}))),
+        ("429", json_answer(status(429), &json!({ "error": "slow down" }))),
+        ("400", json_answer(status(400), &json!({ "error": "bad request" }))),
+        ("403", json_answer(status(403), &json!({ "error": "forbidden" }))),
+        ("404 as a page", html_answer(status(404), "<html>Not Found</html>")),
+        ("401 as a page", html_answer(status(401), "<html>Log in to the corporate proxy</html>")),
+        ("a page with 200", html_answer(status(200), "<html>Welcome</html>")),
         ("broken JSON", rubbish("{\"accessToken\":")),
         ("JSON without a token", rubbish("{}")),
         ("a token that is a number", rubbish("{\"accessToken\":5,\"refreshToken\":\"x\"}")),
@@ -29,13 +32,13 @@ fn useless() -> Vec<(&'static str, Scripted)> {
         ("an error with 200", rubbish("{\"error\":\"invalid_grant\"}")),
         ("more than any answer has", rubbish(&format!("{{\"accessToken\":\"{}\"}}", "x".repeat(2 << 20)))),
         ("nothing", rubbish("")),
-        ("204", Scripted::Answer { status: status(204), content_type: "text/plain", body: String::new() }),
-        ("a redirect", Scripted::Answer { status: status(302), content_type: "text/plain", body: String::new() }),
+        ("204", ScriptedAnswer::Answer { status: status(204), content_type: "text/plain", body: String::new() }),
+        ("a redirect", ScriptedAnswer::Answer { status: status(302), content_type: "text/plain", body: String::new() }),
     ]
 }
 
 #[tokio::test]
-async fn an_answer_of_no_use_keeps_the_session_and_is_503_where_the_token_has_expired() {
+async fn an_unusable_answer_keeps_the_session_and_is_503_once_the_token_has_expired() {
     for (name, scripted) in useless() {
         let world = World::start().await;
         let browser = world.logged_in("mina").await;
@@ -94,7 +97,7 @@ async fn a_lost_connection_keeps_the_session() {
 }
 
 #[tokio::test]
-async fn an_authority_that_is_not_there_keeps_the_session() {
+async fn an_unreachable_authority_keeps_the_session() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     world.expire_tokens();
@@ -122,7 +125,7 @@ async fn a_visitor_waits_ten_seconds_at_most_and_the_answer_that_comes_later_is_
 }
 
 #[tokio::test]
-async fn a_page_that_is_opened_in_an_outage_says_so() {
+async fn a_navigation_in_an_outage_gets_a_page_that_says_so() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     world.expire_tokens();
@@ -133,7 +136,7 @@ async fn a_page_that_is_opened_in_an_outage_says_so() {
 }
 
 #[tokio::test]
-async fn a_public_route_knows_of_no_outage_and_an_optional_one_goes_on() {
+async fn in_an_outage_public_and_optional_routes_are_served() {
     let public = "[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"";
     let world = World::with(public).await;
     let browser = world.logged_in("mina").await;
@@ -151,14 +154,14 @@ async fn in_an_outage_the_authority_as_a_whole_is_asked_at_most_once_a_second() 
     let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
     world.expire_tokens();
     world.backend.set_authority_fault(Fault::Unavailable);
-    // The fault answers before the refresh is counted, so the paths are what tells.
+    // During the fault refreshes are not counted, but requests by path are.
     let asked = || world.backend.requests("/auth/refresh");
     browsers[0].fetch("/api/me").await.is(503);
     assert_eq!(asked(), 1);
     for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
         answer.is(503).says("unavailable");
     }
-    // A second of the wall clock may have passed meanwhile.
+    // A second of real time may have passed.
     let first_second = asked();
     assert!(first_second <= 4, "asked {first_second} times");
     world.advance(secs(1));
@@ -194,7 +197,7 @@ async fn after_an_outage_every_session_recovers() {
     }
     world.backend.set_authority_fault(Fault::None);
     world.advance(secs(2));
-    // The first success ends the trouble for all.
+    // The first success ends the outage for all sessions.
     browsers[0].fetch("/api/me").await.is(200).says("refreshed");
     for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
         answer.is(200);
@@ -208,7 +211,7 @@ async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
     let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
     world.expire_tokens();
     for _ in 0..29 {
-        world.backend.next_refresh(Scripted::json(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid token" })));
+        world.backend.next_refresh(json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid token" })));
     }
     let mut statuses = Vec::new();
     for browser in &browsers[..29] {
@@ -218,7 +221,7 @@ async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
     assert!(statuses[..19].iter().all(|status| status == "invalid"), "{statuses:?}");
     assert!(statuses[20..].iter().all(|status| status == "unavailable"), "{statuses:?}");
     assert!(browsers[20..].iter().all(crate::harness::Browser::is_logged_in));
-    // The deploy is mended: one refresh that succeeds is believed, and whoever was kept goes on.
+    // After one successful refresh, refusals count again, and the kept sessions continue.
     browsers[29].fetch("/api/me").await.is(200).says("refreshed");
     world.advance(secs(31));
     for browser in &browsers[20..29] {

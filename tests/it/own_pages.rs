@@ -1,4 +1,4 @@
-//! The gateway's own answers: what they tell browsers, and that nothing of a request is in them.
+//! The gateway's own answers: their headers, and that no part of a request is in them.
 
 use http::Method;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::{Answer, Ask, Raw, Setup, World, raw};
 
 const KEY: &str = "session.keys = [\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"]\n";
-/// A backend that is not there, and a route that an app elsewhere may use.
+/// An unreachable backend, and a route with CORS.
 const ROUTES: &str = r#"
     server.trusted_proxies = ["127.0.0.1"]
     [upstreams.gone]
@@ -26,7 +26,7 @@ async fn world(public_base: &str) -> World {
     Setup::new().known_as(public_base).with(&format!("{KEY}{ROUTES}")).start().await
 }
 
-/// Whether the site's host was known when the answer was made.
+/// Whether the request's host was known when the answer was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Host {
     Known,
@@ -68,13 +68,13 @@ fn own_answers(world: &World) -> Vec<(Ask, u16, Host)> {
     known.chain(unknown.into_iter().map(|(ask, status)| (ask, status, Host::Unknown))).collect()
 }
 
-/// The whole answer, without what the test asked.
+/// The whole answer without values of the request.
 fn said(answer: &Answer) -> String {
     format!("{:?}\n{}", answer.headers, answer.text()).to_lowercase()
 }
 
 #[tokio::test]
-async fn every_answer_of_ours_is_for_its_browser_alone_and_for_no_frame() {
+async fn own_answers_are_not_cached_and_cannot_be_framed() {
     let world = world("https://app.example.test").await;
     let mut answers: Vec<Answer> = Vec::new();
     for (ask, status, _) in own_answers(&world) {
@@ -106,7 +106,7 @@ async fn every_answer_of_ours_is_for_its_browser_alone_and_for_no_frame() {
 }
 
 #[tokio::test]
-async fn https_is_asked_for_on_our_own_answers_over_https_and_in_no_other_case() {
+async fn hsts_is_sent_only_on_own_answers_over_https() {
     const STRICT: Option<&str> = Some("max-age=31536000");
     let header = "strict-transport-security";
     let https = world("https://app.example.test").await;
@@ -115,12 +115,12 @@ async fn https_is_asked_for_on_our_own_answers_over_https_and_in_no_other_case()
         assert_eq!(answer.header(header), STRICT.filter(|_| host == Host::Known), "{answer}");
     }
     let browser = https.browser();
-    // What a backend says of it is the backend's affair.
+    // The backend's own header is forwarded.
     assert_eq!(browser.fetch("/public/ping").await.is(200).header(header), None);
-    // The load balancer says that this visitor came without TLS.
+    // According to the load balancer the visitor's connection has no TLS.
     let plain = browser.fetch("/auth/session").header("x-forwarded-proto", "http").await.is(200);
     assert_eq!(plain.header(header), None);
-    // On this machine other ports are other people's, and the header is for all ports of a host.
+    // HSTS applies to all ports of a host, and on loopback other ports belong to other programs.
     for public_base in ["http://127.0.0.1", "https://localhost"] {
         let world = world(public_base).await;
         let answer = world.browser().fetch("/auth/session").header("x-forwarded-proto", "https").await.is(200);
@@ -128,11 +128,11 @@ async fn https_is_asked_for_on_our_own_answers_over_https_and_in_no_other_case()
     }
 }
 
-/// No letter of it is ever escaped, in no text.
+/// A marker whose letters are not escaped in any format.
 const MARKER: &str = "zqx9";
 
 #[tokio::test]
-async fn nothing_of_a_request_is_in_an_answer_of_ours() {
+async fn no_part_of_a_request_is_in_the_gateways_own_answers() {
     let admin_listen = "server.admin_listen = \"127.0.0.1:0\"\nserver.health_listen = \"127.0.0.1:0\"\n";
     let world = Setup::with_codes().with(&format!("{admin_listen}{ROUTES}")).start().await;
     let (visitors, admin) = (world.gateway.address(), world.gateway.admin());
@@ -236,7 +236,7 @@ async fn nothing_of_a_request_is_in_an_answer_of_ours() {
         say(address, "GET /zqx9?zqx9", "host: zqx9.example\r\n", "");
         say(address, "GET /zqx9", "host: 127.0.0.1\r\norigin: https://zqx9.example\r\n", "");
         say(address, "ZQX9 /livez", "host: localhost\r\nuser-agent: zqx9\r\n", "");
-        // What hyper answers itself, and what is refused before it.
+        // Answers of hyper itself, and refusals before hyper.
         say(address, "GET /auth/session", "host: zqx9<b>\r\n", "");
         say(address, "GET /auth/session", "host: a\r\nzqx9 : zqx9\r\n", "");
         say(address, "GET /auth/session", "host: a\r\ntransfer-encoding: zqx9\r\n", "");
@@ -263,7 +263,7 @@ async fn nothing_of_a_request_is_in_an_answer_of_ours() {
 }
 
 #[tokio::test]
-async fn a_providers_words_are_not_ours() {
+async fn the_error_description_of_a_provider_is_not_shown() {
     let world = World::start().await;
     let browser = world.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
@@ -279,7 +279,7 @@ async fn a_providers_words_are_not_ours() {
 }
 
 #[tokio::test]
-async fn where_a_login_leads_is_text_in_a_page_and_nothing_more() {
+async fn return_to_is_escaped_in_pages() {
     let world = World::start().await;
     let odd = "/x%22%3E%3Cscript%3Ealert(1)%3C/script%3E'";
     let page = world.browser().navigate(&format!("/auth/login?return_to={}", odd.replace('%', "%25"))).await.is(200);

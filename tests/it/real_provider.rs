@@ -1,4 +1,4 @@
-//! A certified OpenID provider (npm oidc-provider) instead of our own: in front of a backend's tokens, and as the authority.
+//! A certified OpenID provider (npm oidc-provider): with a backend's tokens, and as the authority.
 
 use futures_util::future::join_all;
 use url::Url;
@@ -10,7 +10,7 @@ fn public_url(port: u16) -> Url {
 }
 
 #[tokio::test]
-async fn it_proves_who_somebody_is_and_the_backend_issues() {
+async fn a_login_at_a_real_provider_opens_a_session_with_the_backends_tokens() {
     let port = free_port();
     let mut provider = OpenIdProvider::start(&public_url(port), secs(600)).await;
     let world = Setup::new().with(&provider.toml()).backend_trusts_anyone().port(port).start().await;
@@ -34,7 +34,7 @@ async fn it_proves_who_somebody_is_and_the_backend_issues() {
 }
 
 #[tokio::test]
-async fn as_the_authority_it_is_asked_once_and_never_sees_a_token_twice() {
+async fn as_the_authority_a_real_provider_gets_one_refresh_and_never_a_used_token() {
     let port = free_port();
     let mut provider = OpenIdProvider::start(&public_url(port), secs(60)).await;
     let upstream = Upstream::saying("ok").await;
@@ -81,6 +81,6 @@ async fn as_the_authority_it_is_asked_once_and_never_sees_a_token_twice() {
     assert_ne!(upstream.last().header("authorization").unwrap(), first);
     let out = browser.post("/auth/logout").await.is(200);
     assert_eq!(out.json()["success"], true);
-    // Nothing was asked in between: neither one refresh too many nor a refused one.
+    // There was no other refresh in between, neither a superfluous nor a refused one.
     assert_eq!(provider.next_event().await["event"], "grant.revoked");
 }

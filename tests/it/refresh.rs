@@ -1,10 +1,10 @@
-//! Tokens kept fresh: one refresh for any number of requests, ahead of expiry, and nobody left with old cookies.
+//! Refreshes: one for any number of requests, ahead of expiry, and the newest cookies for every browser.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
-use vestibule::demo::{Scripted, backend::RefreshTokenVia};
+use vestibule::demo::{RefreshTokenVia, hook::ScriptedAnswer};
 
 use crate::harness::{Answer, Browser, Setup, Upstream, World, ok, secs, within_patience};
 
@@ -20,7 +20,7 @@ fn all_are_200(answers: &[Answer]) {
     assert_eq!(others.count(), 0, "of {}: {kinds:?}", answers.len());
 }
 
-/// Which of its session's tokens the backend saw, from 1.
+/// The generation of the access token that the backend received, from 1.
 fn generation(answer: &Answer) -> u64 {
     answer.json()["gen"].as_u64().expect("the backend tells the token's generation")
 }
@@ -110,7 +110,7 @@ async fn a_browser_that_never_got_the_answer_finds_it_hours_later() {
     world.expire_tokens();
     let lost = browser.copy();
     lost.fetch("/api/me").await.is(200);
-    // Nobody has shown the new cookies; the token they hold runs out, too.
+    // No request has used the new cookies; their token expires too.
     world.advance(secs(20 * 3600));
     let answer = browser.fetch("/api/me").await.is(200).says("refreshed");
     assert_eq!(generation(&answer), 3);
@@ -200,7 +200,8 @@ async fn a_refresh_ahead_that_takes_long_does_not_hold_the_request_up() {
     while answer.auth_status() == Some("valid") {
         answer = browser.fetch("/api/me").await.is(200);
     }
-    // The refresh may have landed while the request was at the backend with the old token: the next one has the new.
+    // The refresh may have ended while the request was at the backend with the old token; the next request has the new
+    // one.
     answer.says("refreshed");
     assert_eq!(generation(&browser.fetch("/api/me").await.is(200).says("valid")), 2);
     assert_eq!(world.backend.refresh_calls(), 1);
@@ -274,7 +275,7 @@ async fn a_refusal_sends_a_page_to_the_login() {
 }
 
 #[tokio::test]
-async fn where_a_session_is_optional_a_refused_one_goes_on_without() {
+async fn on_an_optional_route_a_refused_session_continues_as_anonymous() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     world.backend.revoke_email("mina@example.test");
@@ -289,8 +290,9 @@ async fn the_loser_of_a_race_at_the_authority_clears_nothing() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     world.expire_tokens();
-    // The authority rotates, and the answer is lost on the way: the old token is asked with again, and refused as reused.
-    world.backend.next_refresh(Scripted::LoseAnswer);
+    // The authority rotates and its answer is lost: the old token is sent again, and refused as
+    // reused.
+    world.backend.next_refresh(ScriptedAnswer::LoseAnswer);
     browser.fetch("/api/me").await.is(503).says("unavailable");
     assert!(browser.is_logged_in());
 }

@@ -1,4 +1,4 @@
-//! A 401 from the upstream: one refresh, one retry, and the visitor notices nothing.
+//! A 401 of the upstream: one refresh and one retry.
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -54,7 +54,7 @@ async fn a_body_larger_than_the_replay_keeps_gets_the_401_with_new_cookies() {
 }
 
 #[tokio::test]
-async fn how_much_is_kept_for_a_replay_is_a_setting() {
+async fn replay_body_limits_the_size_of_bodies_that_are_sent_again() {
     let world = World::with("session.replay_body = \"10B\"").await;
     let browser = world.logged_in("mina").await;
     world.backend.unauthorized_next(1);
@@ -151,7 +151,7 @@ async fn at_most_five_refreshes_a_minute_come_from_401s() {
 }
 
 #[tokio::test]
-async fn a_token_that_lacks_a_scope_is_no_token_problem() {
+async fn a_401_with_insufficient_scope_causes_no_refresh() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     browser.fetch("/api/status/401?scope=1").await.is(401).says("valid");
@@ -215,7 +215,7 @@ async fn an_upstream_that_answers_401_before_the_body_is_through_is_retried_with
 }
 
 #[tokio::test]
-async fn a_public_route_keeps_its_401_to_itself() {
+async fn a_401_of_a_public_route_causes_no_refresh() {
     let world = Setup::new()
         .with("[[routes]]\npath = \"/api/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"")
         .start()

@@ -1,4 +1,4 @@
-//! Where a login ends: where the visitor was on the way to, and never on another site.
+//! `return_to`: where a login ends, and that it never ends on another site.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::harness::World;
 
 /// Where a login with that `return_to` ends.
 async fn ends_at(world: &World, return_to: &str) -> String {
-    // Logins of the same moment to the same place would be taken for a loop.
+    // Logins with the same return_to within a short time would count as a loop.
     world.advance(Duration::from_secs(31));
     world.browser().login_with("demo", return_to, "mina").await.location().to_owned()
 }
@@ -23,7 +23,7 @@ async fn a_path_of_our_own_is_kept_as_it_is() {
 }
 
 #[tokio::test]
-async fn anything_that_may_lead_elsewhere_falls_back() {
+async fn an_address_that_may_lead_elsewhere_is_replaced_by_the_fallback() {
     let world = World::with("session.after_login = \"/home\"").await;
     for evil in [
         "//evil.example",
@@ -89,7 +89,7 @@ async fn logins_that_follow_each_other_too_fast_end_on_a_page() {
             last = Some(answer);
             break;
         }
-        // An upstream that takes no token sends its visitors back to the login at once.
+        // An upstream that accepts no token redirects to the login at once.
         browser.remove_cookie("sb_at");
         browser.remove_cookie("sb_rt");
     }

@@ -1,4 +1,4 @@
-//! Every configuration that the documentation and `deploy/` show is one that `vestibule check` takes.
+//! Every configuration in the documentation and in `deploy/` passes `vestibule check`.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use vestibule::{
     secret::Random,
 };
 
-/// What a fragment in a document leaves out.
+/// The sections that fragments in documents omit.
 const AROUND: &str = r#"
 [server]
 listen = "127.0.0.1:8080"
@@ -32,7 +32,7 @@ path = "/{*rest}"
 upstream = "api"
 "#;
 
-/// 32 bytes in base64: good for a key, and for any other secret.
+/// 32 bytes in base64: a valid key and a valid value for other secrets.
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 #[test]
@@ -108,7 +108,7 @@ fn in_yaml(text: &str) -> Vec<String> {
     samples
 }
 
-/// A fragment with the tables that it leaves out.
+/// A fragment completed with the tables that it omits.
 fn completed(sample: &str) -> String {
     let mut table: Table = sample.parse().unwrap_or_else(|error| panic!("{error}\n{sample}"));
     if table.contains_key("server") {
@@ -118,7 +118,7 @@ fn completed(sample: &str) -> String {
     for (name, value) in around {
         match (table.get_mut(&name), value) {
             (None, value) => drop(table.insert(name, value)),
-            // Other upstreams may be named beside the one that a fragment writes out.
+            // A fragment may refer to upstreams that it does not define.
             (Some(Value::Table(own)), Value::Table(more)) if name != "providers" => {
                 for (key, value) in more {
                     own.entry(key).or_insert(value);
@@ -156,7 +156,7 @@ fn check(name: &str, sample: &str) {
     }
 }
 
-/// Every `env:` and `file:` that the values name gets something to hold; absolute paths move into `folder`.
+/// Gives every `env:` and `file:` value a content; absolute paths move into `folder`.
 fn provide(table: &mut Table, folder: &Path, environment: &mut Environment) {
     for (_, value) in table.iter_mut() {
         provide_for(value, folder, environment);
@@ -182,7 +182,7 @@ fn provide_for(value: &mut Value, folder: &Path, environment: &mut Environment) 
     }
 }
 
-/// A key that is another one for another `seed`: no key may be listed twice.
+/// A key that depends on `seed`, because no key may be listed twice.
 fn different(seed: usize) -> String {
     let letter = char::from(b'A' + u8::try_from(seed % 26).unwrap());
     format!("{letter}{}", &SECRET[1..])

@@ -1,4 +1,4 @@
-//! The session as scripts see it: `GET /session`, `POST /refresh`, and how long it lasts.
+//! `GET /session` and `POST /refresh`, and how long a session lasts.
 
 use http::Method;
 
@@ -7,7 +7,7 @@ use crate::harness::{Setup, World, secs};
 const DAY: u64 = 24 * 3600;
 
 #[tokio::test]
-async fn without_a_session_there_is_nobody() {
+async fn without_a_session_the_session_endpoint_says_so_and_refresh_gets_401() {
     let world = World::start().await;
     let answer = world.browser().fetch("/auth/session").await.is(200).says("anonymous");
     assert_eq!(answer.json(), serde_json::json!({ "authenticated": false }));
@@ -111,7 +111,7 @@ async fn the_endpoints_move_with_their_base_path() {
 }
 
 #[tokio::test]
-async fn the_endpoints_have_their_own_methods() {
+async fn an_own_endpoint_refuses_other_methods() {
     let world = World::start().await;
     let browser = world.browser();
     for (method, path, allowed) in [

@@ -1,4 +1,4 @@
-//! Clients that hold on to connections by being slow, and the want of file descriptors: they end, and nobody else notices.
+//! Slow clients and missing file descriptors: slow connections end, and other clients are served.
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc};
 
@@ -10,8 +10,8 @@ use crate::harness::{
     free_port, not_installed, ok, raw, report, within_patience,
 };
 
-/// Runs `slowhttptest` against the gateway until none of its connections is left, while somebody else asks one request
-/// after the other. `None` where it is not installed.
+/// Runs `slowhttptest` against the gateway until none of its connections is left, while another client sends one
+/// request after the other. `None` if it is not installed.
 async fn attacked(world: &World, arguments: &str) -> Option<String> {
     let url = format!("http://{}/public/ping", world.gateway.address());
     let spawned = Command::new("slowhttptest")
@@ -53,7 +53,7 @@ fn world(limits: &str) -> impl Future<Output = World> {
 #[tokio::test]
 async fn a_thousand_slow_heads_are_gone_after_the_header_timeout_and_nobody_else_notices() {
     let world = world("header_timeout = \"2s\"").await;
-    // A line a second, so that no connection is ever silent; 40 s at most.
+    // One line per second, so that no connection is idle; 40 s at most.
     let Some(said) = attacked(&world, "-H -c 1000 -r 1000 -i 1 -l 40").await else { return };
     assert!(said.contains("No open connections left"), "{said}");
 }
@@ -88,14 +88,14 @@ async fn a_stream_whose_peer_takes_nothing_of_its_answer_is_reset_and_its_upstre
 }
 
 #[tokio::test]
-async fn a_connection_that_idles_is_closed() {
+async fn an_idle_connection_is_closed_after_its_timeout() {
     let world = world("idle_timeout = \"1s\"").await;
     let mut idle = Raw::connect(world.gateway.address()).await;
     idle.send(format!("GET /public/ping HTTP/1.1\r\nhost: {}\r\n\r\n", world.gateway.host())).await;
     assert_eq!(raw::status(&idle.rest().await), 200);
 }
 
-/// A gateway as a process of its own, where everybody may see the upstream's `here`.
+/// A gateway as a process, with a public route to an upstream that answers `here`.
 async fn gateway(upstream: &Upstream) -> (Process, SocketAddr, String) {
     let port = free_port();
     let toml = format!(
@@ -129,7 +129,7 @@ async fn without_file_descriptors_the_connections_there_are_go_on_and_the_next_o
         there.send(&ask).await;
         there.until(b"here").await;
     }
-    // With the first of them gone the last one gets its turn.
+    // When the first connection closes, the last one is accepted.
     let mut last = others.pop().unwrap();
     drop(others);
     last.send(&ask).await;

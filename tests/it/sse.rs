@@ -75,7 +75,7 @@ async fn a_stream_lives_on_past_the_tokens_expiry() {
 }
 
 #[tokio::test]
-async fn a_strangers_stream_knows_of_no_session() {
+async fn a_stream_without_a_session_is_not_cut_by_a_logout() {
     let world = World::start().await;
     let mut stream = world.browser().fetch("/public/events?ms=20").open().await;
     world.logged_in("mina").await.post("/auth/logout").await.is(200);

@@ -1,4 +1,4 @@
-//! TLS in front: HTTP/1.1 and HTTP/2 by ALPN, and certificates that are renewed while it runs.
+//! TLS: HTTP/1.1 and HTTP/2 by ALPN, and certificates that are renewed while the gateway runs.
 
 use std::{fs, path::Path};
 
@@ -8,10 +8,10 @@ use tempfile::TempDir;
 
 use crate::harness::{Protocol, Raw, Setup, World};
 
-/// A certificate for `localhost` in that folder; whoever trusts it.
+/// Writes a certificate for `localhost` into that folder; returns the roots that trust it.
 fn certificate(folder: &Path) -> RootCertStore {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    // The key first: whoever watches the folder reads both when the certificate changes.
+    // The key first: the gateway reads both files when the certificate changes.
     fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
     let mut roots = RootCertStore::empty();
@@ -45,7 +45,7 @@ async fn both_versions_are_spoken_and_the_cookies_are_secure() {
 }
 
 #[tokio::test]
-async fn whoever_speaks_without_tls_gets_nothing() {
+async fn plain_http_on_a_tls_port_gets_no_answer() {
     let (world, _folder, _roots) = world().await;
     let answer = Raw::exchange(world.gateway.address(), "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(!answer.contains("HTTP/1.1 200"), "{answer}");

@@ -1,4 +1,4 @@
-//! Sockets (RFC 6455): they open with the session's token, live on with it, and end with it.
+//! Upgraded connections (RFC 6455): they open with the session's token, stay open past its expiry, and end with the session.
 
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};
 
@@ -17,7 +17,7 @@ async fn messages_pass_both_ways_and_the_upstream_gets_the_bearer() {
 }
 
 #[tokio::test]
-async fn without_a_session_none_opens() {
+async fn without_a_session_no_socket_opens() {
     let world = World::start().await;
     let Err(Error::Http(refusal)) = WebSocket::open(&world.browser(), "/api/ws").await else { panic!("it opened") };
     assert_eq!(refusal.status(), 401);
@@ -26,7 +26,7 @@ async fn without_a_session_none_opens() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_refreshed_before_it_opens() {
+async fn an_expired_token_is_refreshed_before_the_socket_opens() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     world.expire_tokens();
@@ -46,7 +46,7 @@ async fn a_rejected_token_is_refreshed_and_the_upgrade_tried_again() {
 }
 
 #[tokio::test]
-async fn it_ends_with_4401_within_five_seconds_of_the_logout() {
+async fn a_socket_ends_with_4401_within_five_seconds_of_the_logout() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     let mut socket = WebSocket::open(&browser, "/api/ws").await.unwrap();
@@ -57,7 +57,7 @@ async fn it_ends_with_4401_within_five_seconds_of_the_logout() {
 }
 
 #[tokio::test]
-async fn it_ends_when_the_authority_refuses_the_session() {
+async fn a_socket_ends_when_the_authority_refuses_the_session() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     let mut socket = WebSocket::open(&browser, "/api/ws").await.unwrap();
@@ -70,7 +70,7 @@ async fn it_ends_when_the_authority_refuses_the_session() {
 }
 
 #[tokio::test]
-async fn it_lives_on_past_the_tokens_expiry_and_through_refreshes() {
+async fn a_socket_lives_on_past_the_tokens_expiry_and_through_refreshes() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     let mut socket = WebSocket::open(&browser, "/api/ws").await.unwrap();
@@ -82,7 +82,7 @@ async fn it_lives_on_past_the_tokens_expiry_and_through_refreshes() {
 }
 
 #[tokio::test]
-async fn another_sessions_logout_does_not_end_it() {
+async fn the_logout_of_another_session_does_not_end_a_socket() {
     let world = World::start().await;
     let (mina, jun) = (world.logged_in("mina").await, world.logged_in("jun").await);
     let mut socket = WebSocket::open(&mina, "/api/ws").await.unwrap();

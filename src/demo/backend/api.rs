@@ -1,4 +1,4 @@
-//! The API behind Bearer, under `/api`; the same without any check under `/public`.
+//! The API that needs a Bearer token, under `/api`; the same without a check under `/public`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use super::{
     BearerCheck, Event, State, streams, websocket,
 };
 
-/// Longest that `/api/slow` waits.
+/// Longest time that `/api/slow` waits.
 const MAX_SLOW: Duration = Duration::from_secs(600);
 
-/// Whether the body is dealt with while it comes in.
+/// Whether the body is handled while it arrives.
 pub(super) fn streams_its_body(request: &Request<Incoming>) -> bool {
     matches!(request.uri().path(), "/api/upload" | "/public/upload")
         || request.uri().path().ends_with("/echo") && request.uri().query() == Some("stream=1")
@@ -54,7 +54,7 @@ impl State {
             }
             ("events", None) => streams::ticks(query.number("ms", 1000), query.number("count", u64::MAX)),
             ("download", None) => streams::download(query.number("bytes", 1024)),
-            // Promises more than it sends, then the connection dies.
+            // Sends less than its content-length says, then closes the connection.
             ("cut", None) => streams::cut(query.number("bytes", 1024)),
             ("close", None) => return Err(Hangup),
             ("ws", None) => websocket::accept(head, upgrade, self.stopped.clone()),
@@ -82,7 +82,7 @@ impl State {
         Ok(reply::json(StatusCode::OK, &json!({ "bytes": bytes })))
     }
 
-    /// The Bearer's claims, or the 401; under `/public` no claims and no check.
+    /// The claims of the Bearer token, or the 401 answer; under `/public` no check and no claims.
     async fn admit(&self, head: &Parts) -> Result<Claims, Box<Reply>> {
         if head.uri.path().starts_with("/public") {
             return Ok(Claims::new());
@@ -90,10 +90,10 @@ impl State {
         let what = format!("{} {}", head.method, head.uri.path());
         let bearer = self.bearer(&head.headers).await;
         let place = bearer.as_ref().ok().and_then(place);
-        match self.refusal(bearer) {
+        match self.accept_claims(bearer) {
             Ok(claims) => {
                 self.counters.send_modify(|counters| counters.served += 1);
-                let again = place.is_some_and(|(family, _)| self.journal.comes_again(family, &what));
+                let again = place.is_some_and(|(family, _)| self.journal.is_repeated(family, &what));
                 if again {
                     self.counters.send_modify(|counters| counters.replays += 1);
                 }
@@ -113,7 +113,7 @@ impl State {
         }
     }
 
-    /// The claims of a well signed token, or why there are none.
+    /// The claims of a token with a good signature, or the reason why there are none.
     async fn bearer(&self, headers: &HeaderMap) -> Result<Claims, &'static str> {
         let authorization = headers.get(header::AUTHORIZATION).ok_or("no_token")?;
         let token = authorization.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or("no_token")?;
@@ -124,8 +124,8 @@ impl State {
         .ok_or("bad_token")
     }
 
-    /// Whether those claims are let in.
-    fn refusal(&self, bearer: Result<Claims, &'static str>) -> Result<Claims, &'static str> {
+    /// The claims, unless the token has expired or was revoked, or a 401 was asked for.
+    fn accept_claims(&self, bearer: Result<Claims, &'static str>) -> Result<Claims, &'static str> {
         let claims = bearer?;
         let now = self.options.clock.now().as_secs();
         if claims.get("exp").and_then(Value::as_i64).is_none_or(|exp| exp <= now) {
@@ -139,18 +139,18 @@ impl State {
                 FamilyState::Revoked => return Err("revoked"),
             }
         }
-        let mut knobs = lock(&self.knobs);
-        if knobs.unauthorized_always {
+        if self.options.hook.refuses_all_requests() {
             return Err("told_to");
         }
-        if knobs.unauthorized_next > 0 {
-            knobs.unauthorized_next -= 1;
+        let mut unauthorized_next = lock(&self.unauthorized_next);
+        if *unauthorized_next > 0 {
+            *unauthorized_next -= 1;
             return Err("told_to");
         }
         Ok(claims)
     }
 
-    /// The body as it came, and in `x-echo-headers` the headers that came with it.
+    /// Sends back the body, and in `x-echo-headers` the request's headers.
     fn echo(&self, head: &Parts, body: super::super::server::Body) -> Reply {
         let mut reply = Reply::new(body);
         let headers = reply.headers_mut();
@@ -163,7 +163,7 @@ impl State {
         reply
     }
 
-    /// Headers as an object: a name that came more than once has an array.
+    /// Headers as an object; a name with several values has an array.
     fn seen(&self, headers: &HeaderMap) -> Value {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let values = |name: &http::HeaderName| {
@@ -177,7 +177,7 @@ impl State {
     }
 }
 
-/// Session and generation of a token.
+/// Family and generation of a token.
 fn place(claims: &Claims) -> Option<(u64, u64)> {
     claims.get("fam").and_then(Value::as_u64).zip(claims.get("gen").and_then(Value::as_u64))
 }
@@ -194,7 +194,7 @@ fn me(mut claims: Claims) -> Claims {
     claims
 }
 
-/// Any final status; `?scope=1` says that the token lacks a scope (RFC 6750 section 3.1), `?to=` is a redirect's target.
+/// An answer with any final status. `?scope=1` adds `insufficient_scope` (RFC 6750 section 3.1), `?to=` a `Location`.
 fn status(code: &str, query: &Parameters) -> Reply {
     let status = code.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
     let Some(status) = status.filter(|status| !status.is_informational()) else { return reply::not_found() };

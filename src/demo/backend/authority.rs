@@ -7,19 +7,19 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{
         families::{Issued, Presented, Rotation},
+        hook::ScriptedAnswer,
         people::Person,
         reply,
-        script::Scripted,
-        server::{Hangup, Reply, lock},
+        server::{Hangup, Reply},
         signing::Claims,
     },
     Event, Grant, RefreshTokenVia, State,
 };
 use crate::secret::ct_eq;
 
-/// The e-mail address that can log in with a password.
+/// The only e-mail address that can log in with a password.
 pub const EMAIL: &str = "demo@example.test";
-/// Its password, shown on the page.
+/// The password of [`EMAIL`], shown on the page.
 pub const PASSWORD: &str = "demo1234";
 
 /// The name of the refresh token's cookie.
@@ -27,7 +27,7 @@ const COOKIE: &str = "refreshToken";
 
 type Object = Map<String, Value>;
 
-/// Whether that path is the authority's.
+/// Whether that path is an endpoint of the authority.
 pub(super) fn is_endpoint(path: &str) -> bool {
     path == "/social-login" || path.strip_prefix("/auth/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
@@ -68,12 +68,12 @@ impl State {
         self.open("credentials", "/auth/login", person, asked)
     }
 
-    /// `{channel, address, deviceId}`: the gateway's word, which it signs.
+    /// `{channel, address, deviceId}`, with an assertion signed by the gateway.
     async fn code(&self, head: &Parts, body: &Bytes, asked: &Object) -> Reply {
         let (Some(channel), Some(address)) = (text(asked, "channel"), text(asked, "address")) else {
             return missing("channel and address");
         };
-        if !self.gateway.vouches(head, body, self.options.clock.now()).await {
+        if !self.gateway.has_signed(head, body, self.options.clock.now()).await {
             return reply::error(StatusCode::UNAUTHORIZED, "invalid_assertion", "the gateway did not sign this");
         }
         let email = if channel == "email" { address.to_owned() } else { format!("{address}@phone.example.test") };
@@ -90,18 +90,18 @@ impl State {
     /// `{id_token, deviceId, deviceName}`.
     async fn exchange(&self, path: &str, asked: &Object) -> Reply {
         let Some(id_token) = text(asked, "id_token") else { return missing("id_token") };
-        let Some(claims) = self.trusted.verify(id_token, self.options.clock.now()).await else {
+        let Some(claims) = self.id_token_claims(id_token).await else {
             return reply::error(StatusCode::UNAUTHORIZED, "invalid_id_token", "the ID token is not good");
         };
         self.open_for(path, &claims, asked)
     }
 
-    /// `{provider, token, profile}`: the token is an access or ID token, and the profile has to be of the same person.
+    /// `{provider, token, profile}`: `token` is an access or ID token, `profile` must have the same `sub`.
     async fn social_login(&self, asked: &Object) -> Reply {
         let (Some(_), Some(token)) = (text(asked, "provider"), text(asked, "token")) else {
             return missing("provider and token");
         };
-        let Some(claims) = self.trusted.verify(token, self.options.clock.now()).await else {
+        let Some(claims) = self.id_token_claims(token).await else {
             return reply::error(StatusCode::UNAUTHORIZED, "invalid_token", "the provider's token is not good");
         };
         let profile = asked.get("profile").and_then(Value::as_object);
@@ -109,6 +109,12 @@ impl State {
             return reply::error(StatusCode::UNAUTHORIZED, "invalid_profile", "the profile is not the token's");
         }
         self.open_for("/social-login", &claims, asked)
+    }
+
+    /// The claims of an accepted ID token.
+    async fn id_token_claims(&self, token: &str) -> Option<Claims> {
+        let accepted = self.options.hook.accept_id_token(token);
+        if accepted.is_some() { accepted } else { self.trusted.verify(token, self.options.clock.now()).await }
     }
 
     fn open_for(&self, path: &str, claims: &Claims, asked: &Object) -> Reply {
@@ -132,21 +138,21 @@ impl State {
         self.tokens(&issued, &grant, Rotation::On)
     }
 
-    /// `{refreshToken, deviceId}`, the token also as a cookie.
+    /// `{refreshToken, deviceId}`; the token can be a cookie instead.
     async fn refresh(&self, headers: &HeaderMap, asked: &Object) -> Result<Reply, Hangup> {
-        match self.refresh_script.take(&()) {
-            Some(Scripted::Answer { status, content_type, body }) => {
+        match self.options.hook.refresh_answer() {
+            Some(ScriptedAnswer::Answer { status, content_type, body }) => {
                 self.journal.push(Event::new("refresh_refused").reason("scripted"));
                 return Ok(reply::reply(status, content_type, body));
             }
-            Some(Scripted::LoseAnswer) => {
+            Some(ScriptedAnswer::LoseAnswer) => {
                 self.rotate(headers, asked);
                 return Err(Hangup);
             }
             None => {}
         }
         let answer = self.rotate(headers, asked);
-        let delay = lock(&self.knobs).refresh_delay;
+        let delay = self.options.hook.refresh_delay();
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
@@ -156,10 +162,10 @@ impl State {
     fn rotate(&self, headers: &HeaderMap, asked: &Object) -> Reply {
         let Some(token) = refresh_token(headers, asked) else { return missing("refreshToken") };
         let device_id = text(asked, "deviceId");
-        // A refresh token belongs to the device that it was issued to.
+        // A refresh token is accepted only from the device that it was issued to.
         let allowed =
             |grant: &Grant| device_id.is_none() || grant.device_id.is_none() || grant.device_id.as_deref() == device_id;
-        let rotation = lock(&self.knobs).rotation;
+        let rotation = if self.options.hook.rotates_refresh_tokens() { Rotation::On } else { Rotation::Off };
         let refuse = |event: Event| {
             self.journal.push(event);
             reply::error(StatusCode::UNAUTHORIZED, "invalid_refresh_token", "the refresh token is not good")
@@ -181,7 +187,7 @@ impl State {
         }
     }
 
-    /// `{refreshToken}`; done also for a token that is none of ours.
+    /// `{refreshToken}`; an unknown token is no error.
     fn sign_out(&self, headers: &HeaderMap, asked: &Object) -> Reply {
         let Some(token) = refresh_token(headers, asked) else { return missing("refreshToken") };
         self.counters.send_modify(|counters| counters.signouts += 1);
@@ -194,7 +200,7 @@ impl State {
 
     fn tokens(&self, issued: &Issued, grant: &Grant, rotation: Rotation) -> Reply {
         let now = self.options.clock.now();
-        let life = lock(&self.knobs).access_token_life;
+        let life = self.options.hook.access_token_life(self.options.access_token_life);
         let mut claims = grant.person.claims();
         let own = json!({
             "iss": self.origin, "aud": AUDIENCE, "iat": now.as_secs(), "exp": now.plus(life).as_secs(),

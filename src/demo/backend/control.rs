@@ -1,4 +1,5 @@
-//! What the page's buttons do to the backend, and what the page is told. No real backend has this.
+//! The endpoints behind the demo page's buttons, and the state that the page shows. A real backend has no such
+//! endpoints.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,14 +8,14 @@ use serde_json::json;
 
 use super::{
     super::{
+        fault::Fault,
         reply::{self, Parameters},
-        script::Fault,
         server::{Reply, lock},
     },
     Event, State, streams,
 };
 
-/// Longest outage that a button makes.
+/// Longest outage that a button can start, in seconds.
 const MAX_OUTAGE: u64 = 60;
 
 impl State {
@@ -33,7 +34,7 @@ impl State {
             }
             (&Method::POST, "/control/unauthorized") => {
                 let count = query.number("count", 1).min(1000);
-                lock(&self.knobs).unauthorized_next = count;
+                *lock(&self.unauthorized_next) = count;
                 self.done("unauthorized")
             }
             (&Method::POST, "/control/reject-tokens") => {
@@ -70,17 +71,19 @@ impl State {
     fn status(&self) -> Reply {
         let (fault, until) = self.fault.now();
         let counters = self.counters.borrow().clone();
+        let access_token_life = self.options.hook.access_token_life(self.options.access_token_life);
         reply::json(
             StatusCode::OK,
             &json!({
                 "authority": if fault == Fault::None { "up" } else { "down" },
                 "authorityBackAt": until.map(crate::clock::Timestamp::rfc3339),
-                "accessTokenSeconds": lock(&self.knobs).access_token_life.as_secs(),
+                "accessTokenSeconds": access_token_life.as_secs(),
                 "refreshCalls": counters.refresh_calls, "refreshesOk": counters.refreshes_ok,
                 "reuseDetected": counters.reuse_detected, "exchanges": counters.exchanges,
                 "codeLogins": counters.code_logins, "messages": counters.messages,
                 "credentialLogins": counters.credential_logins, "signouts": counters.signouts,
-                "lastEvent": self.journal.last(), "served": counters.served, "unauthorized": counters.unauthorized, "replays": counters.replays,
+                "lastEvent": self.journal.last(), "served": counters.served, "unauthorized": counters.unauthorized,
+                "replays": counters.replays,
             }),
         )
     }

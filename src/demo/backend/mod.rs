@@ -1,9 +1,11 @@
-//! The backend that a team has today: it issues short-lived tokens, rotates refresh tokens, and has an API behind Bearer.
+//! A backend as a team has it without the gateway: it issues short-lived access tokens, rotates refresh tokens, and has
+//! an API that needs a Bearer token.
 
 mod api;
 mod authority;
 mod control;
 mod journal;
+mod message;
 mod outbox;
 mod streams;
 mod trust;
@@ -24,21 +26,22 @@ use tokio_util::sync::CancellationToken;
 pub(super) use self::authority::AUDIENCE;
 pub use self::{
     authority::{EMAIL, PASSWORD},
-    journal::{Event, Recorded},
-    outbox::Letter,
-    trust::Trust,
+    journal::Event,
+    message::Message,
+    trust::TrustedProvider,
 };
 use self::{
-    journal::{Journal, Log},
+    journal::Journal,
     trust::{TrustedGateway, TrustedKeys},
 };
 use super::{
-    families::{Families, Rotation},
+    families::Families,
+    fault::{Fault, FaultSwitch, Outage},
+    hook::{BackendHook, NoHook},
     page,
     people::Person,
     provider::StartError,
     reply,
-    script::{Fault, FaultSwitch, Outage, Script, Scripted},
     server::{self, Hangup, Reply, Server, lock},
     signing::SigningKey,
 };
@@ -47,67 +50,70 @@ use crate::{clock::Clock, secret::Random};
 /// How the backend is set up.
 #[derive(Clone, Debug)]
 pub struct BackendOptions {
-    /// Now.
+    /// The clock that decides all expiry.
     pub clock: Clock,
-    /// Randomness.
+    /// The source of tokens and keys.
     pub random: Random,
-    /// Whose ID tokens count at the exchange.
-    pub trust: Trust,
-    /// Which access tokens open the API.
+    /// The provider whose ID tokens are accepted.
+    pub trusted_provider: TrustedProvider,
+    /// Which access tokens the API accepts.
     pub bearer: BearerCheck,
-    /// Life of an access token at first; [`Backend::set_access_token_life`] changes it.
+    /// Life of an access token.
     pub access_token_life: Duration,
     /// Life of a refresh token.
     pub refresh_token_life: Duration,
-    /// How refresh tokens come and go.
+    /// How refresh tokens are sent and received.
     pub refresh_token_via: RefreshTokenVia,
     /// Whether `/api/headers` and `/api/echo` show the Bearer as `Bearer ***`, so that the page's scripts never see it.
     pub mask_bearer: bool,
+    /// What a test changes.
+    pub hook: Arc<dyn BackendHook>,
 }
 
 impl BackendOptions {
     /// Access tokens of 20 s, rotating refresh tokens in the body, its own Bearer check.
-    pub fn new(clock: Clock, random: Random, trust: Trust) -> Self {
+    pub fn new(clock: Clock, random: Random, trusted_provider: TrustedProvider) -> Self {
         Self {
             clock,
             random,
-            trust,
+            trusted_provider,
             bearer: BearerCheck::Own,
             access_token_life: Duration::from_secs(20),
             refresh_token_life: Duration::from_secs(30 * 24 * 3600),
             refresh_token_via: RefreshTokenVia::Body,
             mask_bearer: false,
+            hook: Arc::new(NoHook),
         }
     }
 }
 
-/// Which access tokens open the API.
+/// Which access tokens the API accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BearerCheck {
-    /// The backend's own.
+    /// Those that the backend issued.
     Own,
     /// Those of the trusted provider (for a gateway whose authority is the provider).
     Provider,
 }
 
-/// How a refresh token is brought and given.
+/// How a refresh token is sent and received.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RefreshTokenVia {
     /// `refreshToken` in the JSON body.
     Body,
-    /// The cookie `refreshToken`, and a `Set-Cookie` with the next.
+    /// The cookie `refreshToken`; the answer sets the next with `Set-Cookie`.
     Cookie,
 }
 
-/// What the backend was asked, and what came of it.
+/// How often the backend was asked for what, and with which result.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct BackendCounters {
-    /// Refresh calls, those that met a fault included.
+    /// Refresh calls, including those that met a fault.
     pub refresh_calls: u64,
-    /// Those that brought tokens.
+    /// Those that were answered with tokens.
     pub refreshes_ok: u64,
-    /// Void refresh tokens shown again.
+    /// Refresh calls with a token that was used before.
     pub reuse_detected: u64,
     /// Sessions opened for an ID token or a profile.
     pub exchanges: u64,
@@ -119,13 +125,13 @@ pub struct BackendCounters {
     pub messages: u64,
     /// Sign-outs.
     pub signouts: u64,
-    /// Requests to the API that were let in.
+    /// Requests to the API with an accepted token.
     pub served: u64,
     /// Requests to the API that got 401.
     pub unauthorized: u64,
-    /// Requests seen to come again with a newer token after a 401.
+    /// Requests repeated with a newer token after a 401.
     pub replays: u64,
-    /// Bytes that uploads brought.
+    /// Bytes received in uploads.
     pub uploaded: u64,
     /// All requests by path, without the query (at most 256 paths).
     pub requests: BTreeMap<String, u64>,
@@ -150,21 +156,11 @@ pub(super) struct State {
     families: Families<Grant>,
     counters: watch::Sender<BackendCounters>,
     journal: Journal,
-    log: Log,
     /// Of the authority's endpoints, not of the API.
     fault: FaultSwitch,
-    refresh_script: Script<()>,
-    knobs: Mutex<Knobs>,
+    /// How many of the next requests to the API get 401.
+    unauthorized_next: Mutex<u64>,
     stopped: CancellationToken,
-}
-
-/// What tests and the page's buttons turn.
-struct Knobs {
-    access_token_life: Duration,
-    refresh_delay: Duration,
-    rotation: Rotation,
-    unauthorized_next: u64,
-    unauthorized_always: bool,
 }
 
 /// What a login granted.
@@ -182,21 +178,13 @@ impl Backend {
         let state = Arc::new(State {
             origin: format!("http://{address}"),
             key: SigningKey::generate(&options.random)?,
-            trusted: TrustedKeys::new(options.trust.clone())?,
+            trusted: TrustedKeys::new(options.trusted_provider.clone())?,
             gateway: TrustedGateway::default(),
             families: Families::new(options.random.clone(), options.refresh_token_life),
             counters: watch::Sender::default(),
             journal: Journal::new(options.clock.clone()),
-            log: Log::default(),
             fault: FaultSwitch::new(options.clock.clone()),
-            refresh_script: Script::new(),
-            knobs: Mutex::new(Knobs {
-                access_token_life: options.access_token_life,
-                refresh_delay: Duration::ZERO,
-                rotation: Rotation::On,
-                unauthorized_next: 0,
-                unauthorized_always: false,
-            }),
+            unauthorized_next: Mutex::new(0),
             stopped: stopped.clone(),
             options,
         });
@@ -212,7 +200,7 @@ impl Backend {
         self.address
     }
 
-    /// `http://127.0.0.1:PORT`, also the issuer of its tokens.
+    /// `http://127.0.0.1:PORT`, which is also the issuer of its tokens.
     pub fn origin(&self) -> &str {
         &self.state.origin
     }
@@ -222,67 +210,43 @@ impl Backend {
         &self.outbox_url
     }
 
-    /// The messages that arrived lately, oldest first.
-    pub fn letters(&self) -> Vec<Letter> {
-        self.events().into_iter().filter_map(|event| event.letter).collect()
+    /// The latest messages, oldest first.
+    pub fn messages(&self) -> Vec<Message> {
+        self.events().into_iter().filter_map(|event| event.message).collect()
     }
 
-    /// From now on a one-time code counts only with an assertion (`vestibule-assertion`) that the gateway at this address signed.
+    /// From now on a login with a one-time code needs an assertion (`vestibule-assertion`) signed by the gateway at
+    /// this origin.
     pub fn expect_assertions_of(&self, gateway: &str) {
         self.state.gateway.set(gateway);
     }
 
-    /// Its next `count` requests to the API get 401.
+    /// The next `count` requests to the API get 401.
     pub fn unauthorized_next(&self, count: u64) {
-        lock(&self.state.knobs).unauthorized_next = count;
+        *lock(&self.state.unauthorized_next) = count;
     }
 
-    /// Every request to the API gets 401, or no longer.
-    pub fn set_unauthorized_always(&self, always: bool) {
-        lock(&self.state.knobs).unauthorized_always = always;
-    }
-
-    /// Every access token issued so far gets 401 from now on; newer ones are good.
+    /// Every access token issued so far gets 401 from now on.
     pub fn reject_issued_tokens(&self) {
         self.state.families.reject_issued();
     }
 
-    /// How the authority (login, exchange, refresh, sign-out) fails from now on.
+    /// How the authority (login, exchange, refresh, sign-out) fails until the next call.
     pub fn set_authority_fault(&self, fault: Fault) {
         self.state.fault.set(fault);
     }
 
-    /// The same, for so long by the demo's clock.
+    /// How the authority fails during `span`, by the demo's clock.
     pub fn set_authority_fault_for(&self, fault: Fault, span: Duration) {
         self.state.fault.set_for(fault, span);
     }
 
-    /// A refresh is answered so much later; its token is void at once.
-    pub fn set_refresh_delay(&self, delay: Duration) {
-        lock(&self.state.knobs).refresh_delay = delay;
-    }
-
-    /// The next refresh gets this answer; further ones queue behind it.
-    pub fn next_refresh(&self, scripted: Scripted) {
-        self.state.refresh_script.push((), scripted);
-    }
-
-    /// Whether a refresh makes the old refresh token void; without rotation the answer carries none.
-    pub fn set_rotation(&self, rotates: bool) {
-        lock(&self.state.knobs).rotation = if rotates { Rotation::On } else { Rotation::Off };
-    }
-
-    /// Life of the access tokens issued from now on.
-    pub fn set_access_token_life(&self, life: Duration) {
-        lock(&self.state.knobs).access_token_life = life;
-    }
-
-    /// Ends all of a person's sessions at the backend, by e-mail address; how many there were.
+    /// Ends all sessions of the person with that e-mail address; returns their number.
     pub fn revoke_email(&self, email: &str) -> usize {
         self.state.families.revoke_where(|grant| grant.person.email == email)
     }
 
-    /// What was asked so far.
+    /// The counters so far.
     pub fn counters(&self) -> BackendCounters {
         self.state.counters.borrow().clone()
     }
@@ -297,33 +261,18 @@ impl Backend {
         self.state.counters.borrow().requests.get(path).copied().unwrap_or(0)
     }
 
-    /// Waits until the counters say so.
-    pub async fn until(&self, mut said: impl FnMut(&BackendCounters) -> bool) {
-        // The sender lives in this backend's own state, so the channel is open.
-        let _ = self.state.counters.subscribe().wait_for(|counters| said(counters)).await;
+    /// Waits until `reached` holds for the counters.
+    pub async fn until(&self, mut reached: impl FnMut(&BackendCounters) -> bool) {
+        // Never an error: the sender is in this backend's own state.
+        let _ = self.state.counters.subscribe().wait_for(|counters| reached(counters)).await;
     }
 
-    /// The latest requests (at most 1000), oldest first.
-    pub fn recorded(&self) -> Vec<Recorded> {
-        self.state.log.all()
-    }
-
-    /// The latest requests to that path, oldest first.
-    pub fn recorded_at(&self, path: &str) -> Vec<Recorded> {
-        self.recorded().into_iter().filter(|request| request.path == path).collect()
-    }
-
-    /// Forgets the recorded requests.
-    pub fn forget_recorded(&self) {
-        self.state.log.clear();
-    }
-
-    /// What happened lately (at most 500 events), oldest first.
+    /// The latest events (at most 500), oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.state.journal.after(0)
     }
 
-    /// How many connections it accepted.
+    /// Number of accepted connections.
     pub fn connections(&self) -> u64 {
         self.server.connections()
     }
@@ -335,9 +284,10 @@ impl Backend {
     }
 }
 
-/// Bodies are collected up to this, and the connection is closed on a longer one; `/api/upload` and `/api/echo?stream=1` take any.
+/// Longest request body, in bytes; on a longer one the connection is closed. `/api/upload` and `/api/echo?stream=1`
+/// have no limit.
 const MAX_BODY: usize = 16 * 1024 * 1024;
-/// Paths counted one by one.
+/// Most paths counted.
 const MAX_PATHS: usize = 256;
 
 impl server::Service for State {
@@ -345,12 +295,12 @@ impl server::Service for State {
         let path = request.uri().path().to_owned();
         self.counters.send_modify(|counters| counters.count(&path));
         if api::streams_its_body(&request) {
-            self.log.push(request.method(), request.uri(), request.headers(), &bytes::Bytes::new());
+            self.options.hook.received(request.method(), request.uri(), request.headers(), &bytes::Bytes::new());
             return self.api_streaming(request).await;
         }
         let (head, upgrade, body) = split(request);
         let Ok(body) = reply::collect(body, MAX_BODY).await else { return Err(Hangup) };
-        self.log.push(&head.method, &head.uri, &head.headers, &body);
+        self.options.hook.received(&head.method, &head.uri, &head.headers, &body);
         match path.split('/').nth(1) {
             Some("api" | "public") => self.api(&head, upgrade, body).await,
             Some("control") => Ok(self.control(&head)),
@@ -368,7 +318,7 @@ impl server::Service for State {
     }
 }
 
-/// Taking the upgrade out of the head lets the body be read first.
+/// Takes the upgrade out of the request, so that the body can be read before the upgrade is answered.
 fn split(mut request: Request<Incoming>) -> (http::request::Parts, hyper::upgrade::OnUpgrade, Incoming) {
     let upgrade = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();

@@ -1,4 +1,4 @@
-//! Bodies that take their time: server-sent events, downloads of any length, and one that breaks off.
+//! Streamed bodies: server-sent events, downloads of any length, and a download that is cut off.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -16,11 +16,11 @@ use super::{
     State,
 };
 
-/// A download comes in pieces of this size.
+/// Size of a download's frames, in bytes.
 const PIECE: usize = 16 * 1024;
-/// No download is longer.
+/// Longest download, in bytes.
 const MAX_DOWNLOAD: u64 = 16 * 1024 * 1024 * 1024;
-/// A quiet event stream says so this often, so that neither end takes it for dead.
+/// Interval of comments in an event stream without events, so that neither end times out.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Server-sent events, one per interval, the first at once.
@@ -38,14 +38,14 @@ pub(super) fn ticks(interval_ms: u64, count: u64) -> Reply {
     event_stream(events)
 }
 
-/// The journal from `seq` on, as server-sent events, for as long as the reader stays.
+/// The journal after event `seq` as server-sent events, until the reader closes the stream.
 pub(super) fn journal(state: Arc<State>, seq: u64) -> Reply {
-    let news = state.journal.news();
-    let events = stream::unfold((state, news, seq, true), |(state, mut news, seq, first)| async move {
+    let changes = state.journal.changes();
+    let events = stream::unfold((state, changes, seq, true), |(state, mut changes, seq, first)| async move {
         if !first {
-            let quiet = tokio::time::timeout(KEEP_ALIVE, news.wait_for(|last| *last > seq)).await.is_err();
+            let quiet = tokio::time::timeout(KEEP_ALIVE, changes.wait_for(|last| *last > seq)).await.is_err();
             if quiet {
-                return Some((Bytes::from_static(b": still here\n\n"), (state, news, seq, false)));
+                return Some((Bytes::from_static(b": still here\n\n"), (state, changes, seq, false)));
             }
         }
         let events = state.journal.after(seq);
@@ -56,22 +56,22 @@ pub(super) fn journal(state: Arc<State>, seq: u64) -> Reply {
             let data = serde_json::to_string(event).unwrap_or_default();
             text.extend(["id: ", &event.seq.to_string(), "\ndata: ", &data, "\n\n"]);
         }
-        Some((Bytes::from(text), (state, news, last, false)))
+        Some((Bytes::from(text), (state, changes, last, false)))
     });
     event_stream(events)
 }
 
-/// So many bytes, each the low byte of its position.
+/// A body of that many bytes; each is the low byte of its position.
 pub(super) fn download(bytes: u64) -> Reply {
     let bytes = bytes.min(MAX_DOWNLOAD);
     sized(bytes, pieces(bytes).map(Ok))
 }
 
-/// Half of what the length promises, then the connection breaks.
+/// Half of the bytes that `content-length` says, then the connection is closed.
 pub(super) fn cut(bytes: u64) -> Reply {
     let bytes = bytes.clamp(2, MAX_DOWNLOAD);
     let broken = stream::once(async {
-        // Where a body waits, hyper sends what it holds so far; at an error it drops that.
+        // hyper flushes its buffer while the body is pending; after an error it drops the buffer.
         tokio::task::yield_now().await;
         Err(io::Error::from(io::ErrorKind::ConnectionReset))
     });

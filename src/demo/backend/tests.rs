@@ -1,7 +1,6 @@
-//! The backend as a gateway meets it, over HTTP.
+//! The backend's answers over HTTP, as a gateway gets them.
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::StatusCode;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest as _};
@@ -9,19 +8,19 @@ use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest as _};
 use super::*;
 use crate::demo::provider::{Provider, ProviderOptions};
 
-struct Team {
+struct Servers {
     provider: Provider,
     backend: Backend,
     client: Client,
     clock: Clock,
 }
 
-impl Team {
+impl Servers {
     async fn new(change: impl FnOnce(&mut BackendOptions)) -> Self {
         let (clock, random) = (Clock::movable(), Random::system());
         let provider = Provider::start(ProviderOptions::new(clock.clone(), random.clone())).await.unwrap();
-        let trust = Trust::Provider { issuer: provider.issuer(), audience: provider.client_id().to_owned() };
-        let mut options = BackendOptions::new(clock.clone(), random, trust);
+        let trusted = TrustedProvider { issuer: provider.issuer(), audience: provider.client_id().to_owned() };
+        let mut options = BackendOptions::new(clock.clone(), random, trusted);
         change(&mut options);
         let backend = Backend::start(options).await.unwrap();
         let client = Client::builder().no_proxy().build().unwrap();
@@ -55,71 +54,71 @@ impl Team {
 }
 
 #[tokio::test]
-async fn an_id_token_is_exchanged_for_tokens_that_open_the_api_until_they_expire() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
+async fn an_id_token_is_exchanged_for_tokens_that_the_api_accepts_until_they_expire() {
+    let servers = Servers::new(|_| {}).await;
+    let tokens = servers.login().await;
     assert_eq!(tokens["expiresIn"], 20);
-    let me: Value = team.get("/api/me", &tokens).await.json().await.unwrap();
+    let me: Value = servers.get("/api/me", &tokens).await.json().await.unwrap();
     assert_eq!((&me["email"], &me["role"], &me["gen"]), (&json!("jun@example.test"), &json!("admin"), &json!(1)));
     let jwks: jsonwebtoken::jwk::JwkSet =
-        team.client.get(team.url("/.well-known/jwks.json")).send().await.unwrap().json().await.unwrap();
+        servers.client.get(servers.url("/.well-known/jwks.json")).send().await.unwrap().json().await.unwrap();
     let key = jsonwebtoken::DecodingKey::from_jwk(&jwks.keys[0]).unwrap();
     let claims = crate::demo::signing::verify(tokens["accessToken"].as_str().unwrap(), &key).unwrap();
     assert_eq!(claims["aud"], AUDIENCE);
-    team.clock.advance(Duration::from_secs(20));
-    let late = team.get("/api/me", &tokens).await;
+    servers.clock.advance(Duration::from_secs(20));
+    let late = servers.get("/api/me", &tokens).await;
     assert_eq!(late.status(), 401);
     assert_eq!(late.headers()["www-authenticate"], r#"Bearer error="invalid_token""#);
 }
 
 #[tokio::test]
-async fn a_bad_id_token_opens_nothing() {
-    let team = Team::new(|_| {}).await;
+async fn a_bad_id_token_gets_401_and_no_session() {
+    let servers = Servers::new(|_| {}).await;
     for claims in [json!({ "aud": "another" }), json!({ "iss": "https://evil.example.test" }), json!({ "exp": 1 })] {
-        let id_token = team.provider.id_token("jun", &claims).unwrap();
-        assert_eq!(team.post("/auth/demo", json!({ "id_token": id_token })).await.status(), 401, "{claims}");
+        let id_token = servers.provider.id_token("jun", &claims).unwrap();
+        assert_eq!(servers.post("/auth/demo", json!({ "id_token": id_token })).await.status(), 401, "{claims}");
     }
-    assert_eq!(team.post("/auth/demo", json!({ "id_token": "rubbish" })).await.status(), 401);
-    assert_eq!(team.post("/auth/demo", json!({})).await.status(), 400);
-    assert_eq!(team.backend.counters().exchanges, 0);
+    assert_eq!(servers.post("/auth/demo", json!({ "id_token": "rubbish" })).await.status(), 401);
+    assert_eq!(servers.post("/auth/demo", json!({})).await.status(), 400);
+    assert_eq!(servers.backend.counters().exchanges, 0);
 }
 
 #[tokio::test]
-async fn the_second_shape_takes_a_token_and_its_profile() {
-    let team = Team::new(|_| {}).await;
-    let token = team.provider.id_token("mina", &json!({})).unwrap();
+async fn a_social_login_needs_a_token_and_the_profile_of_the_same_person() {
+    let servers = Servers::new(|_| {}).await;
+    let token = servers.provider.id_token("mina", &json!({})).unwrap();
     let good = json!({ "provider": "demo", "token": token, "profile": { "sub": "demo-mina" } });
-    assert_eq!(team.post("/social-login", good).await.status(), 200);
+    assert_eq!(servers.post("/social-login", good).await.status(), 200);
     let other = json!({ "provider": "demo", "token": token, "profile": { "sub": "demo-jun" } });
-    assert_eq!(team.post("/social-login", other).await.status(), 401);
+    assert_eq!(servers.post("/social-login", other).await.status(), 401);
 }
 
 #[tokio::test]
 async fn a_password_logs_in_and_a_wrong_one_does_not() {
-    let team = Team::new(|_| {}).await;
-    let good = team.post("/auth/login", json!({ "email": EMAIL, "password": PASSWORD })).await;
+    let servers = Servers::new(|_| {}).await;
+    let good = servers.post("/auth/login", json!({ "email": EMAIL, "password": PASSWORD })).await;
     let tokens: Value = good.json().await.unwrap();
-    assert_eq!(team.get("/api/ping", &tokens).await.status(), 200);
-    let wrong = team.post("/auth/login", json!({ "email": EMAIL, "password": "no" })).await;
+    assert_eq!(servers.get("/api/ping", &tokens).await.status(), 200);
+    let wrong = servers.post("/auth/login", json!({ "email": EMAIL, "password": "no" })).await;
     assert_eq!(wrong.status(), 401);
     assert_eq!(wrong.json::<Value>().await.unwrap()["error"], "invalid_credentials");
 }
 
 #[tokio::test]
 async fn refresh_tokens_rotate_belong_to_a_device_and_reuse_ends_the_session() {
-    let team = Team::new(|_| {}).await;
-    let first = team.login().await;
+    let servers = Servers::new(|_| {}).await;
+    let first = servers.login().await;
     let other = json!({ "refreshToken": first["refreshToken"], "deviceId": "d2" });
-    assert_eq!(team.post("/auth/refresh", other).await.status(), 401);
-    let second: Value = team.refresh(&first).await.json().await.unwrap();
+    assert_eq!(servers.post("/auth/refresh", other).await.status(), 401);
+    let second: Value = servers.refresh(&first).await.json().await.unwrap();
     assert_ne!(first["refreshToken"], second["refreshToken"]);
-    assert_eq!(team.get("/api/me", &second).await.status(), 200);
-    assert_eq!(team.refresh(&first).await.status(), 401);
-    assert_eq!(team.get("/api/me", &second).await.status(), 401);
-    assert_eq!(team.refresh(&second).await.status(), 401);
-    let counters = team.backend.counters();
+    assert_eq!(servers.get("/api/me", &second).await.status(), 200);
+    assert_eq!(servers.refresh(&first).await.status(), 401);
+    assert_eq!(servers.get("/api/me", &second).await.status(), 401);
+    assert_eq!(servers.refresh(&second).await.status(), 401);
+    let counters = servers.backend.counters();
     assert_eq!((counters.refresh_calls, counters.refreshes_ok, counters.reuse_detected), (4, 1, 1));
-    let kinds: Vec<_> = team.backend.events().into_iter().map(|event| event.kind).collect();
+    let kinds: Vec<_> = servers.backend.events().into_iter().map(|event| event.kind).collect();
     let story =
         ["exchange", "refresh_refused", "refresh", "request", "reuse_detected", "unauthorized", "refresh_refused"];
     assert_eq!(kinds, story);
@@ -127,152 +126,123 @@ async fn refresh_tokens_rotate_belong_to_a_device_and_reuse_ends_the_session() {
 
 #[tokio::test]
 async fn the_refresh_token_can_travel_as_a_cookie() {
-    let team = Team::new(|options| options.refresh_token_via = RefreshTokenVia::Cookie).await;
-    let id_token = team.provider.id_token("mina", &json!({})).unwrap();
-    let answer = team.post("/auth/demo", json!({ "id_token": id_token })).await;
+    let servers = Servers::new(|options| options.refresh_token_via = RefreshTokenVia::Cookie).await;
+    let id_token = servers.provider.id_token("mina", &json!({})).unwrap();
+    let answer = servers.post("/auth/demo", json!({ "id_token": id_token })).await;
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     assert!(cookie.starts_with("refreshToken=rt."));
     assert!(answer.json::<Value>().await.unwrap().get("refreshToken").is_none());
-    let refresh = || team.client.post(team.url("/auth/refresh")).header("cookie", &cookie).json(&json!({})).send();
+    let refresh =
+        || servers.client.post(servers.url("/auth/refresh")).header("cookie", &cookie).json(&json!({})).send();
     let refreshed = refresh().await.unwrap();
     assert!(!refreshed.headers()["set-cookie"].to_str().unwrap().starts_with(&cookie));
     assert_eq!(refresh().await.unwrap().status(), 401);
 }
 
 #[tokio::test]
-async fn without_rotation_the_answer_has_no_refresh_token_and_the_old_one_serves_on() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
-    team.backend.set_rotation(false);
-    team.backend.set_access_token_life(Duration::from_secs(90));
-    for _ in 0..2 {
-        let answer: Value = team.refresh(&tokens).await.json().await.unwrap();
-        assert_eq!((answer.get("refreshToken"), &answer["expiresIn"]), (None, &json!(90)));
-    }
-}
-
-#[tokio::test]
 async fn sign_out_and_revocation_end_a_session() {
-    let team = Team::new(|_| {}).await;
-    let (one, two) = (team.login().await, team.login().await);
-    let signout = team.post("/auth/signout", json!({ "refreshToken": one["refreshToken"] })).await;
+    let servers = Servers::new(|_| {}).await;
+    let (one, two) = (servers.login().await, servers.login().await);
+    let signout = servers.post("/auth/signout", json!({ "refreshToken": one["refreshToken"] })).await;
     assert_eq!(signout.status(), 200);
-    assert_eq!(team.refresh(&one).await.status(), 401);
-    assert_eq!(team.get("/api/ping", &two).await.status(), 200);
-    assert_eq!(team.backend.revoke_email("jun@example.test"), 1);
-    assert_eq!(team.get("/api/ping", &two).await.status(), 401);
+    assert_eq!(servers.refresh(&one).await.status(), 401);
+    assert_eq!(servers.get("/api/ping", &two).await.status(), 200);
+    assert_eq!(servers.backend.revoke_email("jun@example.test"), 1);
+    assert_eq!(servers.get("/api/ping", &two).await.status(), 401);
 }
 
 #[tokio::test]
-async fn a_request_that_got_401_and_comes_again_with_a_newer_token_is_seen_as_a_replay() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
-    team.backend.unauthorized_next(1);
-    assert_eq!(team.get("/api/ping", &tokens).await.status(), 401);
-    let newer = team.refresh(&tokens).await.json().await.unwrap();
-    assert_eq!(team.get("/api/ping", &newer).await.status(), 200);
-    assert_eq!(team.get("/api/ping", &newer).await.status(), 200);
-    let counters = team.backend.counters();
+async fn a_request_repeated_with_a_newer_token_after_a_401_counts_as_a_replay() {
+    let servers = Servers::new(|_| {}).await;
+    let tokens = servers.login().await;
+    servers.backend.unauthorized_next(1);
+    assert_eq!(servers.get("/api/ping", &tokens).await.status(), 401);
+    let newer = servers.refresh(&tokens).await.json().await.unwrap();
+    assert_eq!(servers.get("/api/ping", &newer).await.status(), 200);
+    assert_eq!(servers.get("/api/ping", &newer).await.status(), 200);
+    let counters = servers.backend.counters();
     assert_eq!((counters.unauthorized, counters.replays, counters.served), (1, 1, 2));
-    team.backend.reject_issued_tokens();
-    assert_eq!(team.get("/api/ping", &newer).await.status(), 401);
-    let newest = team.refresh(&newer).await.json().await.unwrap();
-    assert_eq!(team.get("/api/ping", &newest).await.status(), 200);
-    team.backend.set_unauthorized_always(true);
-    assert_eq!(team.get("/api/ping", &newest).await.status(), 401);
+    servers.backend.reject_issued_tokens();
+    assert_eq!(servers.get("/api/ping", &newer).await.status(), 401);
+    let newest = servers.refresh(&newer).await.json().await.unwrap();
+    assert_eq!(servers.get("/api/ping", &newest).await.status(), 200);
 }
 
 #[tokio::test]
-async fn the_authority_fails_as_told_and_the_api_does_not() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
-    team.backend.set_authority_fault_for(Fault::Unavailable, Duration::from_secs(10));
-    assert_eq!(team.refresh(&tokens).await.status(), 503);
-    assert_eq!(team.get("/api/ping", &tokens).await.status(), 200);
-    team.clock.advance(Duration::from_secs(10));
-    team.backend.next_refresh(Scripted::html(StatusCode::INTERNAL_SERVER_ERROR, "<h1>500</h1>"));
-    assert_eq!(team.refresh(&tokens).await.status(), 500);
-    team.backend.set_authority_fault(Fault::Close);
-    let refresh = team.client.post(team.url("/auth/refresh")).json(&json!({ "refreshToken": tokens["refreshToken"] }));
+async fn a_fault_of_the_authority_does_not_concern_the_api() {
+    let servers = Servers::new(|_| {}).await;
+    let tokens = servers.login().await;
+    servers.backend.set_authority_fault_for(Fault::Unavailable, Duration::from_secs(10));
+    assert_eq!(servers.refresh(&tokens).await.status(), 503);
+    assert_eq!(servers.get("/api/ping", &tokens).await.status(), 200);
+    servers.clock.advance(Duration::from_secs(10));
+    servers.backend.set_authority_fault(Fault::Close);
+    let refresh =
+        servers.client.post(servers.url("/auth/refresh")).json(&json!({ "refreshToken": tokens["refreshToken"] }));
     assert!(refresh.send().await.is_err());
-    team.backend.set_authority_fault(Fault::None);
-    assert_eq!(team.refresh(&tokens).await.status(), 200);
+    servers.backend.set_authority_fault(Fault::None);
+    assert_eq!(servers.refresh(&tokens).await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_held_request_is_answered_when_the_fault_is_lifted() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
-    team.backend.set_authority_fault(Fault::Hang);
+async fn a_held_request_is_answered_when_the_fault_ends() {
+    let servers = Servers::new(|_| {}).await;
+    let tokens = servers.login().await;
+    servers.backend.set_authority_fault(Fault::Hang);
     let lifted = async {
-        team.backend.until(|counters| counters.requests.contains_key("/auth/refresh")).await;
-        assert_eq!(team.backend.counters().refreshes_ok, 0);
-        team.backend.set_authority_fault(Fault::None);
+        servers.backend.until(|counters| counters.requests.contains_key("/auth/refresh")).await;
+        assert_eq!(servers.backend.counters().refreshes_ok, 0);
+        servers.backend.set_authority_fault(Fault::None);
     };
-    let (answer, ()) = tokio::join!(team.refresh(&tokens), lifted);
+    let (answer, ()) = tokio::join!(servers.refresh(&tokens), lifted);
     assert_eq!(answer.status(), 200);
 }
 
 #[tokio::test]
-async fn a_lost_answer_has_spent_the_token() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
-    team.backend.next_refresh(Scripted::LoseAnswer);
-    let refresh = team.client.post(team.url("/auth/refresh")).json(&json!({ "refreshToken": tokens["refreshToken"] }));
-    assert!(refresh.send().await.is_err());
-    assert_eq!(team.refresh(&tokens).await.status(), 401);
-    assert_eq!(team.backend.counters().reuse_detected, 1);
-}
-
-#[tokio::test]
-async fn the_api_echoes_bytes_and_says_which_headers_it_saw() {
-    let team = Team::new(|options| options.mask_bearer = true).await;
-    let tokens = team.login().await;
+async fn the_api_echoes_the_body_and_the_headers() {
+    let servers = Servers::new(|options| options.mask_bearer = true).await;
+    let tokens = servers.login().await;
     let body: Vec<u8> = (0..=255).collect();
     for query in ["", "?stream=1"] {
-        let request = team.client.post(team.url(&format!("/api/echo{query}"))).body(body.clone());
+        let request = servers.client.post(servers.url(&format!("/api/echo{query}"))).body(body.clone());
         let answer =
             request.bearer_auth(tokens["accessToken"].as_str().unwrap()).header("x-a", "b").send().await.unwrap();
         let seen: Value = serde_json::from_str(answer.headers()["x-echo-headers"].to_str().unwrap()).unwrap();
         assert_eq!((&seen["x-a"], &seen["authorization"]), (&json!("b"), &json!("Bearer ***")));
         assert_eq!(answer.bytes().await.unwrap(), body);
     }
-    let seen: Value = team.get("/api/headers", &tokens).await.json().await.unwrap();
+    let seen: Value = servers.get("/api/headers", &tokens).await.json().await.unwrap();
     assert_eq!(seen["authorization"], "Bearer ***");
-    let recorded = team.backend.recorded_at("/api/echo");
-    assert_eq!(recorded.first().unwrap().body, body);
-    assert!(recorded[0].header("authorization").unwrap().starts_with("Bearer ey"));
-    assert!(!format!("{recorded:?}").contains("ey"));
-    assert_eq!(team.client.get(team.url("/public/headers")).send().await.unwrap().status(), 200);
-    assert_eq!(team.client.get(team.url("/api/headers")).send().await.unwrap().status(), 401);
+    assert_eq!(servers.client.get(servers.url("/public/headers")).send().await.unwrap().status(), 200);
+    assert_eq!(servers.client.get(servers.url("/api/headers")).send().await.unwrap().status(), 401);
 }
 
 #[tokio::test]
-async fn the_api_streams() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
-    let ticks = team.get("/api/events?ms=1&count=3", &tokens).await;
+async fn the_api_streams_uploads_downloads_and_events() {
+    let servers = Servers::new(|_| {}).await;
+    let tokens = servers.login().await;
+    let ticks = servers.get("/api/events?ms=1&count=3", &tokens).await;
     assert_eq!(ticks.headers()["content-type"], "text/event-stream");
     assert_eq!(ticks.text().await.unwrap().matches("event: tick").count(), 3);
-    assert_eq!(team.get("/api/download?bytes=100000", &tokens).await.bytes().await.unwrap().len(), 100_000);
-    let cut = team.get("/api/cut?bytes=100000", &tokens).await;
+    assert_eq!(servers.get("/api/download?bytes=100000", &tokens).await.bytes().await.unwrap().len(), 100_000);
+    let cut = servers.get("/api/cut?bytes=100000", &tokens).await;
     assert_eq!(cut.content_length(), Some(100_000));
     assert!(cut.bytes().await.is_err());
-    let upload = team.client.post(team.url("/api/upload")).bearer_auth(tokens["accessToken"].as_str().unwrap());
+    let upload = servers.client.post(servers.url("/api/upload")).bearer_auth(tokens["accessToken"].as_str().unwrap());
     let upload = upload.body(vec![7; 300_000]).send().await.unwrap();
     assert_eq!(upload.json::<Value>().await.unwrap()["bytes"], 300_000);
-    assert_eq!(team.backend.counters().uploaded, 300_000);
-    assert_eq!(team.get("/api/slow?ms=1", &tokens).await.status(), 200);
-    assert_eq!(team.get("/api/status/418", &tokens).await.status(), 418);
-    assert_eq!(team.get("/api/status/204", &tokens).await.status(), 204);
-    assert_eq!(team.get("/api/status/101", &tokens).await.status(), 404);
+    assert_eq!(servers.backend.counters().uploaded, 300_000);
+    assert_eq!(servers.get("/api/slow?ms=1", &tokens).await.status(), 200);
+    assert_eq!(servers.get("/api/status/418", &tokens).await.status(), 418);
+    assert_eq!(servers.get("/api/status/204", &tokens).await.status(), 204);
+    assert_eq!(servers.get("/api/status/101", &tokens).await.status(), 404);
 }
 
 #[tokio::test]
 async fn a_websocket_sends_every_message_back() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
-    let mut request = format!("ws://{}/api/ws", team.backend.address()).into_client_request().unwrap();
+    let servers = Servers::new(|_| {}).await;
+    let tokens = servers.login().await;
+    let mut request = format!("ws://{}/api/ws", servers.backend.address()).into_client_request().unwrap();
     let bearer = format!("Bearer {}", tokens["accessToken"].as_str().unwrap());
     request.headers_mut().insert("authorization", bearer.parse().unwrap());
     let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
@@ -285,38 +255,38 @@ async fn a_websocket_sends_every_message_back() {
     assert_eq!(socket.next().await.unwrap().unwrap(), tungstenite::Message::Pong("p".into()));
     socket.close(None).await.unwrap();
     assert!(matches!(socket.next().await, Some(Ok(tungstenite::Message::Close(_)))));
-    assert_eq!(team.get("/api/ws", &tokens).await.status(), 426);
+    assert_eq!(servers.get("/api/ws", &tokens).await.status(), 426);
 }
 
 #[tokio::test]
-async fn the_pages_buttons_do_what_they_say() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
-    team.post("/control/unauthorized", json!({})).await;
-    assert_eq!(team.get("/api/ping", &tokens).await.status(), 401);
-    assert_eq!(team.get("/api/ping", &tokens).await.status(), 200);
-    team.post("/control/reject-tokens", json!({})).await;
-    assert_eq!(team.get("/api/ping", &tokens).await.status(), 401);
-    let state: Value = team.post("/control/outage?seconds=10", json!({})).await.json().await.unwrap();
+async fn each_control_endpoint_changes_the_backend() {
+    let servers = Servers::new(|_| {}).await;
+    let tokens = servers.login().await;
+    servers.post("/control/unauthorized", json!({})).await;
+    assert_eq!(servers.get("/api/ping", &tokens).await.status(), 401);
+    assert_eq!(servers.get("/api/ping", &tokens).await.status(), 200);
+    servers.post("/control/reject-tokens", json!({})).await;
+    assert_eq!(servers.get("/api/ping", &tokens).await.status(), 401);
+    let state: Value = servers.post("/control/outage?seconds=10", json!({})).await.json().await.unwrap();
     assert_eq!(state["authority"], "down");
     assert!(state["authorityBackAt"].is_string());
-    assert_eq!(team.refresh(&tokens).await.status(), 503);
-    team.clock.advance(Duration::from_secs(10));
-    let state: Value = team.client.get(team.url("/control/state")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(servers.refresh(&tokens).await.status(), 503);
+    servers.clock.advance(Duration::from_secs(10));
+    let state: Value = servers.client.get(servers.url("/control/state")).send().await.unwrap().json().await.unwrap();
     assert_eq!((&state["authority"], &state["accessTokenSeconds"]), (&json!("up"), &json!(20)));
-    assert_eq!(team.client.get(team.url("/control/outage")).send().await.unwrap().status(), 405);
-    assert_eq!(team.client.get(team.url("/control/other")).send().await.unwrap().status(), 404);
+    assert_eq!(servers.client.get(servers.url("/control/outage")).send().await.unwrap().status(), 405);
+    assert_eq!(servers.client.get(servers.url("/control/other")).send().await.unwrap().status(), 404);
 }
 
 #[tokio::test]
-async fn the_live_list_is_a_stream_that_goes_on_where_it_broke_off() {
-    let team = Team::new(|_| {}).await;
-    let tokens = team.login().await;
-    let events = || team.client.get(team.url("/control/events")).header("accept", "text/event-stream");
+async fn the_event_stream_continues_after_the_last_event_id() {
+    let servers = Servers::new(|_| {}).await;
+    let tokens = servers.login().await;
+    let events = || servers.client.get(servers.url("/control/events")).header("accept", "text/event-stream");
     let mut stream = events().send().await.unwrap();
     let first = String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(first.starts_with("retry: ") && first.contains(r#""kind":"exchange""#));
-    team.get("/api/ping", &tokens).await;
+    servers.get("/api/ping", &tokens).await;
     let next = String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(next.contains("id: 2\n") && next.contains(r#""path":"GET /api/ping""#));
     let mut again = events().header("last-event-id", "1").send().await.unwrap();
@@ -326,32 +296,32 @@ async fn the_live_list_is_a_stream_that_goes_on_where_it_broke_off() {
     let newer = String::from_utf8(newer.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(newer.contains("id: 1\n"));
     let listed: Value =
-        team.client.get(team.url("/control/events?after=1")).send().await.unwrap().json().await.unwrap();
+        servers.client.get(servers.url("/control/events?after=1")).send().await.unwrap().json().await.unwrap();
     assert_eq!(listed["events"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]
 async fn the_page_is_at_the_root() {
-    let team = Team::new(|_| {}).await;
-    let page = team.client.get(team.url("/")).header("accept-language", "ko").send().await.unwrap();
+    let servers = Servers::new(|_| {}).await;
+    let page = servers.client.get(servers.url("/")).header("accept-language", "ko").send().await.unwrap();
     assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("script-src 'self'"));
     assert!(page.text().await.unwrap().contains(r#"<html lang="ko">"#));
     for file in ["/demo.css", "/demo.js", "/icon.svg"] {
-        assert_eq!(team.client.get(team.url(file)).send().await.unwrap().status(), 200);
+        assert_eq!(servers.client.get(servers.url(file)).send().await.unwrap().status(), 200);
     }
 }
 
 #[tokio::test]
-async fn a_backend_behind_a_provider_authority_takes_the_providers_tokens() {
-    let team = Team::new(|options| options.bearer = BearerCheck::Provider).await;
-    let token = team.provider.id_token("mina", &json!({})).unwrap();
-    assert_eq!(team.get("/api/me", &json!({ "accessToken": token })).await.status(), 200);
-    assert_eq!(team.get("/api/me", &team.login().await).await.status(), 401);
+async fn with_the_provider_as_authority_the_api_accepts_the_providers_tokens() {
+    let servers = Servers::new(|options| options.bearer = BearerCheck::Provider).await;
+    let token = servers.provider.id_token("mina", &json!({})).unwrap();
+    assert_eq!(servers.get("/api/me", &json!({ "accessToken": token })).await.status(), 200);
+    assert_eq!(servers.get("/api/me", &servers.login().await).await.status(), 401);
 }
 
 #[tokio::test]
-async fn a_stopped_backend_answers_nobody() {
-    let team = Team::new(|_| {}).await;
-    team.backend.stop();
-    assert!(team.client.get(team.url("/")).send().await.is_err());
+async fn a_stopped_backend_refuses_connections() {
+    let servers = Servers::new(|_| {}).await;
+    servers.backend.stop();
+    assert!(servers.client.get(servers.url("/")).send().await.is_err());
 }

@@ -1,4 +1,4 @@
-//! Whose ID tokens the backend takes, and their keys.
+//! Whom the backend trusts: a provider's ID tokens and the gateway's assertions.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -17,31 +17,28 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// Whose ID tokens the backend takes.
+/// The provider whose ID tokens the backend accepts; its keys are at `{issuer}/jwks`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Trust {
-    /// Those of a provider, for a client of it; keys at `{issuer}/jwks`.
-    Provider {
-        /// `iss`.
-        issuer: String,
-        /// `aud`.
-        audience: String,
-    },
-    /// Anyone's, unread signature and all: for tests whose ID tokens come from elsewhere.
-    Anyone,
+pub struct TrustedProvider {
+    /// `iss` of its ID tokens.
+    pub issuer: String,
+    /// `aud` of its ID tokens: the id of its client.
+    pub audience: String,
 }
 
-/// The gateway whose word on a one-time code counts; until one is named everybody's does, as for a backend that no one else can reach.
+/// The origin of the gateway whose assertions are required at a login with a one-time code. Until it is set no
+/// assertion is required, as for a backend that only the gateway can reach.
 #[derive(Default)]
 pub(super) struct TrustedGateway(Mutex<Option<String>>);
 
 impl TrustedGateway {
-    pub(super) fn set(&self, address: &str) {
-        *lock(&self.0) = Some(address.to_owned());
+    pub(super) fn set(&self, origin: &str) {
+        *lock(&self.0) = Some(origin.to_owned());
     }
 
-    /// Whether the request carries an assertion of the gateway on exactly itself. The keys are fetched each time: the demo has no cache to go stale.
-    pub(super) async fn vouches(&self, head: &Parts, body: &Bytes, now: Timestamp) -> bool {
+    /// Whether the request has an assertion in which the gateway signed its method, path and body. The keys are fetched
+    /// for each request.
+    pub(super) async fn has_signed(&self, head: &Parts, body: &Bytes, now: Timestamp) -> bool {
         let Some(gateway) = lock(&self.0).clone() else { return true };
         let assertion = head.headers.get("vestibule-assertion").and_then(|value| value.to_str().ok());
         let Some(claims) = assertion.map(|token| claims_of(&gateway, token)) else { return false };
@@ -68,33 +65,33 @@ async fn claims_of(gateway: &str, token: &str) -> Option<Claims> {
 
 /// The keys of the trusted provider, fetched when a token names one that is not known yet.
 pub(super) struct TrustedKeys {
-    trust: Trust,
+    provider: TrustedProvider,
     client: reqwest::Client,
     keys: Mutex<HashMap<String, DecodingKey>>,
 }
 
 impl TrustedKeys {
-    pub(super) fn new(trust: Trust) -> Result<Self, StartError> {
-        // Whoever came first installed the same provider.
+    pub(super) fn new(provider: TrustedProvider) -> Result<Self, StartError> {
+        // An error means that it is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
-        Ok(Self { trust, client, keys: Mutex::default() })
+        Ok(Self { provider, client, keys: Mutex::default() })
     }
 
-    /// The claims of a good token of the trusted provider.
+    /// The claims of a good token of the provider.
     pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
-        let Trust::Provider { issuer, audience } = &self.trust else { return unread(token) };
+        let TrustedProvider { issuer, audience } = &self.provider;
         let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
         let key = self.key(issuer, &kid).await?;
         let claims = signing::verify(token, &key)?;
-        let for_us = match claims.get("aud") {
+        let is_for_us = match claims.get("aud") {
             Some(Value::String(aud)) => aud == audience,
             Some(Value::Array(all)) => all.iter().any(|aud| aud == audience.as_str()),
             _ => false,
         };
-        let live = claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| exp > now.as_secs());
-        let from_there = claims.get("iss").and_then(Value::as_str) == Some(issuer);
-        (for_us && live && from_there).then_some(claims)
+        let is_live = claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| exp > now.as_secs());
+        let is_of_provider = claims.get("iss").and_then(Value::as_str) == Some(issuer);
+        (is_for_us && is_live && is_of_provider).then_some(claims)
     }
 
     async fn key(&self, issuer: &str, kid: &str) -> Option<DecodingKey> {
@@ -111,9 +108,4 @@ impl TrustedKeys {
         *lock(&self.keys) = fetched;
         key
     }
-}
-
-fn unread(token: &str) -> Option<Claims> {
-    let payload = token.split('.').nth(1)?;
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }

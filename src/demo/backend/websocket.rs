@@ -1,4 +1,4 @@
-//! A WebSocket (RFC 6455) that sends every message back; the handshake and the frames by hand.
+//! A WebSocket (RFC 6455) that echoes every message, without a WebSocket library.
 
 use std::{io, time::Duration};
 
@@ -14,12 +14,12 @@ use super::super::{reply, server::Reply};
 
 /// RFC 6455 section 1.3.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// No message is longer.
+/// Longest payload of a frame, in bytes.
 const MAX_PAYLOAD: u64 = 16 * 1024 * 1024;
-/// A connection that says nothing for so long is closed.
+/// A connection without frames for this long is closed.
 const IDLE: Duration = Duration::from_secs(300);
 
-/// Answers 101 and echoes until either side ends it.
+/// Answers 101 and echoes until either side closes the connection.
 pub(super) fn accept(head: &Parts, upgrade: OnUpgrade, stopped: CancellationToken) -> Reply {
     let asks = |name, word: &str| {
         let value = head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or("");
@@ -35,7 +35,7 @@ pub(super) fn accept(head: &Parts, upgrade: OnUpgrade, stopped: CancellationToke
     tokio::spawn(async move {
         let echoing = async {
             let Ok(upgraded) = upgrade.await else { return };
-            // A connection that breaks is the peer's affair.
+            // A broken connection needs no report.
             let _ = echo(TokioIo::new(upgraded)).await;
         };
         stopped.run_until_cancelled(echoing).await;
@@ -60,7 +60,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()>
                 send(&mut stream, 0x80 | CLOSE, &payload).await?;
                 return stream.shutdown().await;
             }
-            // Fragments go back as they came, so a message stays one.
+            // Each fragment is echoed as it is, so that a message keeps its fragments.
             _ => send(&mut stream, first, &payload).await?,
         }
     }
@@ -75,7 +75,7 @@ async fn frame(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(u8, Vec<u8>
         127 => stream.read_u64().await?,
         short => u64::from(short),
     };
-    // Section 5.1: a client that does not mask is to be cut off.
+    // Section 5.1: the server closes the connection of a client that does not mask.
     if second & 0x80 == 0 || length > MAX_PAYLOAD {
         return Err(io::ErrorKind::InvalidData.into());
     }

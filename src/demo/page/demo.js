@@ -1,7 +1,7 @@
-// The demo page. It asks /auth/session who is there and calls the API with plain fetch: tokens never come here.
+// The demo page. It reads the session from /auth/session and calls the API with plain fetch; it never gets a token.
 "use strict";
 
-// Each text once: Korean, English. {name} is filled in.
+// All texts: Korean, English. {name} is replaced by a value.
 const TEXTS = {
   skip: ["버튼으로 건너뛰기", "Skip to the buttons"],
   demo: ["데모", "demo"],
@@ -198,12 +198,12 @@ function button(id, action) {
     }
     $(id).disabled = false;
     $(id).focus({ preventScroll: true });
-    // In an outage nothing is to be learnt of the session.
+    // During an outage the state of the session is unknown.
     if (lastAuth !== "unavailable") await whoAmI();
   });
 }
 
-// Requests at a steady pace, so that the bar is seen to be filled again.
+// Requests at a steady pace, so that the refill of the bar is visible.
 async function keepAsking() {
   if (!$("keep").checked || $("one").disabled || document.hidden) return;
   if (!session || !session.authenticated) {
@@ -230,7 +230,7 @@ async function one() {
 }
 
 async function fifty() {
-  // A request of ours before the fifty would already renew the token, so the start is what the live list has seen.
+  // A request before the fifty would refresh the token, so the count of refreshes comes from the live list.
   const start = $("reject").checked ? (await control("reject-tokens")).lastEvent : lastEvent;
   const dots = Array.from({ length: 50 }, () => document.createElement("i"));
   $("dots").replaceChildren(...dots);
@@ -300,7 +300,7 @@ async function verify() {
 
 const resend = () => code("resend");
 
-function noteLetter({ channel, to, subject, text }) {
+function showMessage({ channel, to, subject, text }) {
   $("outbox-empty").hidden = true;
   const item = document.createElement("li");
   for (const [name, said] of [["to", `${say(channel === "sms" ? "sms" : "mail")} → ${to}`], ["subject", subject || ""], ["text", text]]) {
@@ -325,7 +325,7 @@ const SHOWN = 200;
 function note(key, at, from, tone, said) {
   const log = $("log");
   $("empty").hidden = true;
-  // Fifty of a kind are one line; others may have come in between.
+  // Equal events share one line, also if others came in between.
   for (const item of [...log.children].slice(0, 6)) {
     if (item.key === key && at - item.at < 5000) {
       item.count += 1;
@@ -359,17 +359,17 @@ function noteAnswer(what, status, auth) {
 }
 
 function noteEvent(event) {
-  // A demo that was started anew counts from 1 again, but later.
+  // After a restart of the demo the numbers begin at 1 again, with later times.
   if (event.seq <= lastEvent && event.at <= lastAt) return;
   [lastEvent, lastAt] = [event.seq, event.at];
   const said = () => say(`event_${event.kind}`, { ...event, reason: event.reason ? say(`reason_${event.reason}`) : "" });
-  if (event.letter) noteLetter(event.letter);
-  const { seq, at, letter, ...what } = event;
+  if (event.message) showMessage(event.message);
+  const { seq, at, message, ...what } = event;
   const from = AUTHORITY.includes(event.kind) ? "from_authority" : "from_backend";
   note(JSON.stringify(what), at, from, TONES[event.kind] || "", said);
 }
 
-// One long answer instead of many short ones: asking again and again would itself keep the token fresh.
+// One event stream instead of polling, because polling would keep the token fresh.
 function listen() {
   const source = new EventSource(`/control/events?after=${lastEvent}`);
   source.onmessage = (message) => noteEvent(JSON.parse(message.data));
@@ -409,5 +409,5 @@ fetch("/control/state", { cache: "no-store" })
   .catch(() => {});
 setInterval(tick, 200);
 setInterval(keepAsking, 2000);
-// Coming back to the tab after a while: somebody else may be logged in by now.
+// When the tab becomes visible again, another person may be logged in.
 document.addEventListener("visibilitychange", () => document.hidden || whoAmI());

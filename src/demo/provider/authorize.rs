@@ -1,4 +1,4 @@
-//! The authorization endpoint (OIDC Core section 3.1.2): who is it, and a code for the client.
+//! The authorization endpoint (OIDC Core section 3.1.2): logs a person in and gives the client a code.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,53 +11,53 @@ use url::{Host, Url};
 
 use super::{
     super::{
+        hook::ScriptedAnswer,
         reply::{self, Parameters, prefers_korean},
-        script::Scripted,
         server::{Reply, lock},
     },
     Grant, State, page,
 };
 use crate::{clock::Timestamp, demo::people::Person, secret::Random};
 
-/// A code is for the moment (RFC 6749 section 4.1.2 advises ten minutes at most).
+/// Life of a code; RFC 6749 section 4.1.2 recommends ten minutes at most.
 const CODE_LIFE: Duration = Duration::from_secs(60);
-/// Most codes remembered, used ones included.
+/// Most codes kept, used ones included.
 const MAX_CODES: usize = 1024;
 
 /// A checked authorization request.
-struct Attempt {
+struct CheckedRequest {
     redirect_uri: Url,
     state: Option<String>,
     form_post: bool,
 }
 
-/// A code's promise, kept when it is redeemed.
+/// What a code stands for until it is redeemed.
 #[derive(Clone, Debug)]
-pub(super) struct Promise {
+pub(super) struct PendingGrant {
     pub(super) grant: Grant,
     pub(super) redirect_uri: String,
     pub(super) challenge: String,
     expires: Timestamp,
 }
 
-/// What became of a code.
+/// The result of redeeming a code.
 pub(super) enum Redeemed {
-    /// Good, and used up now.
-    Promise(Box<Promise>),
-    /// Shown a second time; the first had opened this family.
-    Again(Option<u64>),
-    /// Never issued, or too old.
+    /// The code was good; it is used now.
+    Granted(Box<PendingGrant>),
+    /// The code was used before, and its first use opened this family.
+    UsedBefore(Option<u64>),
+    /// The code was never issued, or has expired.
     Unknown,
 }
 
-/// The codes issued lately.
+/// The latest codes.
 pub(super) struct Codes {
     random: Random,
     inner: Mutex<(BTreeMap<String, Code>, VecDeque<String>)>,
 }
 
 enum Code {
-    Fresh(Box<Promise>),
+    Fresh(Box<PendingGrant>),
     Used(Option<u64>),
 }
 
@@ -68,43 +68,43 @@ impl State {
         headers: &HeaderMap,
         query: &Parameters,
         form: &Parameters,
-        scripted: Option<&Scripted>,
+        scripted: Option<&ScriptedAnswer>,
     ) -> Reply {
         if method != Method::GET && method != Method::POST {
             return reply::wrong_method();
         }
         let korean = query.one("ui_locales").map_or_else(|| prefers_korean(headers), |l| l.starts_with("ko"));
         let asked = query.clone().and(form.clone());
-        let attempt = match self.attempt(&asked) {
-            Ok(attempt) => attempt,
-            // Before the client is known to be ours nothing is sent to its address (RFC 6749 section 4.1.2.1).
-            Err(complaint) => return page::complaint(korean, complaint),
+        let request = match self.check_request(&asked) {
+            Ok(request) => request,
+            // Until client and redirect_uri are known to be good, nothing is sent there (RFC 6749 section 4.1.2.1).
+            Err(error) => return page::request_error(korean, error),
         };
         match scripted {
-            Some(Scripted::Answer { body, .. }) => {
+            Some(ScriptedAnswer::Answer { body, .. }) => {
                 let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-                return self.refuse(korean, &attempt, body["error"].as_str().unwrap_or("server_error"));
+                return self.refuse(korean, &request, body["error"].as_str().unwrap_or("server_error"));
             }
-            Some(Scripted::LoseAnswer) => return self.refuse(korean, &attempt, "server_error"),
+            Some(ScriptedAnswer::LoseAnswer) => return self.refuse(korean, &request, "server_error"),
             None => {}
         }
         let challenge = match Self::challenge(&asked) {
             Ok(challenge) => challenge.to_owned(),
-            Err(code) => return self.refuse(korean, &attempt, code),
+            Err(code) => return self.refuse(korean, &request, code),
         };
         if form.one("cancel").is_some() {
-            return self.refuse(korean, &attempt, "access_denied");
+            return self.refuse(korean, &request, "access_denied");
         }
-        let auto = self.tampering.auto_login();
+        let auto = self.options.hook.auto_login();
         let chosen = form.one("name").or(form.one("person")).or(query.one("auto")).or(auto.as_deref());
         let Some(person) = chosen.and_then(Person::named) else {
             if asked.one("prompt") == Some("none") {
-                return self.refuse(korean, &attempt, "login_required");
+                return self.refuse(korean, &request, "login_required");
             }
             return page::login(korean, query, asked.one("login_hint"));
         };
         let now = self.options.clock.now();
-        let code = self.codes.issue(Promise {
+        let code = self.codes.issue(PendingGrant {
             grant: Grant {
                 person,
                 scope: asked.one("scope").unwrap_or("openid").to_owned(),
@@ -116,21 +116,22 @@ impl State {
             challenge,
             expires: now.plus(CODE_LIFE),
         });
-        self.respond(korean, &attempt, vec![("code", code)])
+        self.respond(korean, &request, vec![("code", code)])
     }
 
-    /// Who asks, and where the answer goes.
-    fn attempt(&self, asked: &Parameters) -> Result<Attempt, page::Complaint> {
+    /// Checks the client and the `redirect_uri`.
+    fn check_request(&self, asked: &Parameters) -> Result<CheckedRequest, page::RequestError> {
         if asked.one("client_id") != Some(&self.options.client_id) {
-            return Err(page::Complaint::Client);
+            return Err(page::RequestError::Client);
         }
         let redirect_uri =
-            asked.one("redirect_uri").and_then(|uri| self.redirect(uri)).ok_or(page::Complaint::Redirect)?;
+            asked.one("redirect_uri").and_then(|uri| self.redirect(uri)).ok_or(page::RequestError::Redirect)?;
         let form_post = asked.one("response_mode") == Some("form_post");
-        Ok(Attempt { redirect_uri, state: asked.one("state").map(str::to_owned), form_post })
+        Ok(CheckedRequest { redirect_uri, state: asked.one("state").map(str::to_owned), form_post })
     }
 
-    /// An address of the client's: on loopback at any port (RFC 8252 section 7.3), or on a host it is set up with.
+    /// A `redirect_uri` of the client: on loopback at any port (RFC 8252 section 7.3), or on a host of
+    /// `redirect_hosts`.
     pub(super) fn redirect(&self, uri: &str) -> Option<Url> {
         let url = Url::parse(uri).ok().filter(|url| url.fragment().is_none() && url.username().is_empty())?;
         let ours = match url.host()? {
@@ -141,7 +142,7 @@ impl State {
         (ours && matches!(url.scheme(), "http" | "https")).then_some(url)
     }
 
-    /// The PKCE challenge (RFC 7636), after the rest of the request has been looked at; or an error's code.
+    /// Checks the other parameters and returns the PKCE challenge (RFC 7636), or an OAuth error code.
     fn challenge(asked: &Parameters) -> Result<&str, &'static str> {
         if asked.one("response_type") != Some("code") {
             return Err("unsupported_response_type");
@@ -157,19 +158,19 @@ impl State {
         challenge.filter(|_| asked.one("code_challenge_method") == Some("S256")).ok_or("invalid_request")
     }
 
-    fn refuse(&self, korean: bool, attempt: &Attempt, code: &str) -> Reply {
-        self.respond(korean, attempt, vec![("error", code.to_owned())])
+    fn refuse(&self, korean: bool, request: &CheckedRequest, code: &str) -> Reply {
+        self.respond(korean, request, vec![("error", code.to_owned())])
     }
 
-    /// Sends the browser back with the outcome, the state, and who says so (RFC 9207).
-    fn respond(&self, korean: bool, attempt: &Attempt, mut outcome: Vec<(&'static str, String)>) -> Reply {
-        outcome.extend(attempt.state.clone().map(|state| ("state", state)));
+    /// Sends the browser back with the outcome, the state and the issuer (RFC 9207).
+    fn respond(&self, korean: bool, request: &CheckedRequest, mut outcome: Vec<(&'static str, String)>) -> Reply {
+        outcome.extend(request.state.clone().map(|state| ("state", state)));
         outcome.push(("iss", self.issuer.clone()));
-        self.tampering.response(&mut outcome);
-        if attempt.form_post {
-            return page::form_post(korean, &attempt.redirect_uri, &outcome);
+        self.options.hook.authorization_response(&mut outcome);
+        if request.form_post {
+            return page::form_post(korean, &request.redirect_uri, &outcome);
         }
-        let mut location = attempt.redirect_uri.clone();
+        let mut location = request.redirect_uri.clone();
         location.query_pairs_mut().extend_pairs(outcome);
         reply::see_other(location.as_str())
     }
@@ -180,7 +181,7 @@ impl Codes {
         Self { random, inner: Mutex::default() }
     }
 
-    fn issue(&self, promise: Promise) -> String {
+    fn issue(&self, pending: PendingGrant) -> String {
         let code = self.random.token::<24>();
         let mut inner = lock(&self.inner);
         let (codes, order) = &mut *inner;
@@ -189,22 +190,22 @@ impl Codes {
         {
             codes.remove(&oldest);
         }
-        codes.insert(code.clone(), Code::Fresh(Box::new(promise)));
+        codes.insert(code.clone(), Code::Fresh(Box::new(pending)));
         order.push_back(code.clone());
         code
     }
 
-    /// Takes a code; it is used up whatever comes of it.
+    /// Redeems a code; afterwards it counts as used, also if it had expired.
     pub(super) fn redeem(&self, code: &str, now: Timestamp) -> Redeemed {
         let mut inner = lock(&self.inner);
         match inner.0.get_mut(code).map(|code| std::mem::replace(code, Code::Used(None))) {
-            Some(Code::Fresh(promise)) if promise.expires > now => Redeemed::Promise(promise),
-            Some(Code::Used(family)) => Redeemed::Again(family),
+            Some(Code::Fresh(pending)) if pending.expires > now => Redeemed::Granted(pending),
+            Some(Code::Used(family)) => Redeemed::UsedBefore(family),
             Some(Code::Fresh(_)) | None => Redeemed::Unknown,
         }
     }
 
-    /// Remembers what a code opened, so that its second use ends it.
+    /// Records the family that a code opened, so that a second use of the code ends the family.
     pub(super) fn opened(&self, code: &str, family: u64) {
         if let Some(code) = lock(&self.inner).0.get_mut(code) {
             *code = Code::Used(Some(family));

@@ -1,8 +1,8 @@
-//! A small OIDC provider on loopback: anyone logs in by picking a name, and tests make it misbehave.
+//! A small OIDC provider on loopback: a person logs in by picking a name.
 
 mod authorize;
+mod endpoint;
 mod page;
-mod tamper;
 mod token;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use self::tamper::{CallbackTamper, IdTokenTamper};
-use self::{authorize::Codes, tamper::Tampering};
+use self::authorize::Codes;
+pub use self::endpoint::Endpoint;
 use super::{
     families::{Families, Rotation},
+    fault::Outage,
+    hook::{NoHook, ProviderHook, ScriptedAnswer},
     people::Person,
     reply::{self, Parameters},
-    script::{Fault, FaultSwitch, Outage, Script, Scripted},
     server::{self, Hangup, Reply, Server},
     signing::{KeyError, SigningKey},
 };
@@ -31,15 +32,15 @@ use crate::{
 /// How the provider is set up.
 #[derive(Clone, Debug)]
 pub struct ProviderOptions {
-    /// Now.
+    /// The clock that decides all expiry.
     pub clock: Clock,
-    /// Randomness.
+    /// The source of tokens, codes and keys.
     pub random: Random,
-    /// The one client.
+    /// The id of the only client.
     pub client_id: String,
-    /// Its secret.
+    /// The secret of the only client.
     pub client_secret: Secret,
-    /// Hosts beside loopback where a `redirect_uri` may lead.
+    /// Hosts that a `redirect_uri` may have besides loopback addresses.
     pub redirect_hosts: Vec<String>,
     /// Life of an access token.
     pub access_token_life: Duration,
@@ -47,8 +48,10 @@ pub struct ProviderOptions {
     pub id_token_life: Duration,
     /// Life of a refresh token.
     pub refresh_token_life: Duration,
-    /// Whether a refresh makes the old refresh token void; reuse of a void one ends its family.
+    /// Whether a refresh makes the old refresh token void; use of a void one ends its family.
     pub rotate_refresh_tokens: bool,
+    /// What a test changes.
+    pub hook: Arc<dyn ProviderHook>,
 }
 
 impl ProviderOptions {
@@ -64,6 +67,7 @@ impl ProviderOptions {
             id_token_life: Duration::from_secs(600),
             refresh_token_life: Duration::from_secs(30 * 24 * 3600),
             rotate_refresh_tokens: true,
+            hook: Arc::new(NoHook),
         }
     }
 }
@@ -71,35 +75,18 @@ impl ProviderOptions {
 /// Why a demo server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No port on 127.0.0.1.
+    /// No socket could be opened on 127.0.0.1.
     #[error("no port on 127.0.0.1 could be opened")]
     Bind(#[from] io::Error),
-    /// No signing key.
+    /// No signing key could be made.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// No HTTP client.
+    /// No HTTP client could be made.
     #[error("no HTTP client could be made")]
     Client(#[from] reqwest::Error),
 }
 
-/// An endpoint of the provider, for answers written in advance.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Endpoint {
-    /// `/.well-known/openid-configuration`.
-    Discovery,
-    /// `/jwks`.
-    Jwks,
-    /// `/authorize`.
-    Authorize,
-    /// `/token`.
-    Token,
-    /// `/userinfo`.
-    Userinfo,
-    /// `/revoke`.
-    Revocation,
-}
-
-/// What the provider was asked.
+/// How often the provider was asked for what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct ProviderCounters {
@@ -115,9 +102,9 @@ pub struct ProviderCounters {
     pub codes_redeemed: u64,
     /// Token requests with a refresh token.
     pub refresh_calls: u64,
-    /// Those that brought tokens.
+    /// Those that were answered with tokens.
     pub refreshes_ok: u64,
-    /// Void refresh tokens shown again.
+    /// Token requests with a refresh token that was used before.
     pub reuse_detected: u64,
     /// Requests for user information.
     pub userinfo_calls: u64,
@@ -138,14 +125,9 @@ pub(super) struct State {
     options: ProviderOptions,
     issuer: String,
     key: SigningKey,
-    /// Signs what pretends to be from here.
-    foreign_key: SigningKey,
     codes: Codes,
     families: Families<Grant>,
     counters: watch::Sender<ProviderCounters>,
-    fault: FaultSwitch,
-    script: Script<Endpoint>,
-    tampering: Tampering,
 }
 
 /// What a login granted.
@@ -165,13 +147,9 @@ impl Provider {
         let state = Arc::new(State {
             issuer: format!("http://{address}"),
             key: SigningKey::generate(&options.random)?,
-            foreign_key: SigningKey::generate(&options.random)?,
             codes: Codes::new(options.random.clone()),
             families: Families::new(options.random.clone(), options.refresh_token_life),
             counters: watch::Sender::default(),
-            fault: FaultSwitch::new(options.clock.clone()),
-            script: Script::new(),
-            tampering: Tampering::default(),
             options,
         });
         let server = Server::start(listener, state.clone(), CancellationToken::new());
@@ -198,48 +176,12 @@ impl Provider {
         &self.state.options.client_secret
     }
 
-    /// Every request is answered 503, until it is not.
-    pub fn set_down(&self, down: bool) {
-        self.set_fault(if down { Fault::Unavailable } else { Fault::None });
-    }
-
-    /// How every request fails from now on.
-    pub fn set_fault(&self, fault: Fault) {
-        self.state.fault.set(fault);
-    }
-
-    /// The next request to that endpoint gets this answer; further ones queue behind it.
-    pub fn next_answer(&self, endpoint: Endpoint, scripted: Scripted) {
-        self.state.script.push(endpoint, scripted);
-    }
-
-    /// The next request to that endpoint gets 400 with this OAuth error (`invalid_grant`, …). At the authorization
-    /// endpoint the error goes back to the client in the redirect (`access_denied`, …).
-    pub fn next_error(&self, endpoint: Endpoint, code: &str) {
-        self.next_answer(endpoint, Scripted::json(StatusCode::BAD_REQUEST, &json!({ "error": code })));
-    }
-
-    /// From now on ID tokens are bad in this way; `None` makes them good again.
-    pub fn tamper(&self, tamper: Option<IdTokenTamper>) {
-        self.state.tampering.set_id_token(tamper);
-    }
-
-    /// From now on authorization responses are bad in this way; `None` makes them good again.
-    pub fn tamper_callback(&self, tamper: Option<CallbackTamper>) {
-        self.state.tampering.set_callback(tamper);
-    }
-
-    /// From now on that person is logged in without a page being shown; `None` shows the page again.
-    pub fn set_auto_login(&self, name: Option<&str>) {
-        self.state.tampering.set_auto_login(name);
-    }
-
-    /// Ends all of a person's refresh tokens; how many there were.
+    /// Ends all refresh tokens of a person; returns their number.
     pub fn revoke_subject(&self, subject: &str) -> usize {
         self.state.families.revoke_where(|grant| grant.person.subject == subject)
     }
 
-    /// An ID token for that person, as a native app brings it, with the claims of `extra` on top.
+    /// An ID token for that person, as a native app sends it, with the claims of `extra` added.
     pub fn id_token(&self, name: &str, extra: &Value) -> Option<String> {
         let grant = Grant {
             person: Person::named(name)?,
@@ -253,7 +195,7 @@ impl Provider {
         Some(self.state.key.sign("JWT", &claims))
     }
 
-    /// What was asked so far.
+    /// The counters so far.
     pub fn counters(&self) -> ProviderCounters {
         *self.state.counters.borrow()
     }
@@ -268,10 +210,10 @@ impl Provider {
         self.counters().refresh_calls
     }
 
-    /// Waits until the counters say so.
-    pub async fn until(&self, mut said: impl FnMut(&ProviderCounters) -> bool) {
-        // The sender lives in this provider's own state, so the channel is open.
-        let _ = self.state.counters.subscribe().wait_for(|counters| said(counters)).await;
+    /// Waits until `reached` holds for the counters.
+    pub async fn until(&self, mut reached: impl FnMut(&ProviderCounters) -> bool) {
+        // Never an error: the sender is in this provider's own state.
+        let _ = self.state.counters.subscribe().wait_for(|counters| reached(counters)).await;
     }
 
     /// Closes the socket and every connection.
@@ -282,37 +224,34 @@ impl Provider {
 
 impl server::Service for State {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Reply, Hangup> {
-        match self.fault.pass().await {
-            Ok(()) => {}
-            Err(Outage::Close) => return Err(Hangup),
-            Err(Outage::Unavailable) => {
-                return Ok(reply::error(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "down"));
+        if let Some(outage) = self.options.hook.outage() {
+            match outage.pass().await {
+                Ok(()) => {}
+                Err(Outage::Close) => return Err(Hangup),
+                Err(Outage::Unavailable) => {
+                    return Ok(reply::error(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "down"));
+                }
             }
         }
         let (head, body) = request.into_parts();
         let Ok(body) = reply::collect(body, MAX_BODY).await else { return Err(Hangup) };
         let query = Parameters::parse(head.uri.query().unwrap_or("").as_bytes());
         let form = Parameters::parse(&body);
-        let endpoint = match head.uri.path() {
-            "/.well-known/openid-configuration" => Endpoint::Discovery,
-            "/jwks" => Endpoint::Jwks,
-            "/authorize" => Endpoint::Authorize,
-            "/token" => Endpoint::Token,
-            "/userinfo" => Endpoint::Userinfo,
-            "/revoke" => Endpoint::Revocation,
-            "/logout" => return Ok(self.end_session(&query.and(form))),
-            other => return Ok(page::asset(other)),
-        };
+        let path = head.uri.path();
+        if path == "/logout" {
+            return Ok(self.end_session(&query.and(form)));
+        }
+        let Some(endpoint) = Endpoint::at(path) else { return Ok(page::asset(path)) };
         self.counters.send_modify(|counters| counters.count(endpoint, &form));
-        let scripted = self.script.take(&endpoint);
+        let scripted = self.options.hook.answer(endpoint);
         if endpoint == Endpoint::Authorize {
             return Ok(self.authorize(&head.method, &head.headers, &query, &form, scripted.as_ref()));
         }
         let reply = match scripted {
-            Some(Scripted::Answer { status, content_type, body }) => {
+            Some(ScriptedAnswer::Answer { status, content_type, body }) => {
                 return Ok(reply::reply(status, content_type, body));
             }
-            Some(Scripted::LoseAnswer) => {
+            Some(ScriptedAnswer::LoseAnswer) => {
                 self.direct(endpoint, &head.method, &head.headers, &form);
                 return Err(Hangup);
             }
@@ -322,7 +261,7 @@ impl server::Service for State {
     }
 }
 
-/// No request to a provider is longer.
+/// Longest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
 impl State {

@@ -1,22 +1,22 @@
-//! The provider's pages, in Korean and English: pick a person, and the form that posts itself back.
+//! The provider's pages in Korean and English: the choice of a person, and the form that posts the response.
 
 use http::{StatusCode, header};
 use url::Url;
 
 use super::super::{
-    people::RESIDENTS,
+    people::LISTED,
     reply::{self, Parameters, escape},
     server::Reply,
 };
 
-/// A request whose answer may not be sent to the client.
+/// An authorization request that gets an error page, because it must not be redirected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Complaint {
+pub(super) enum RequestError {
     Client,
     Redirect,
 }
 
-/// The login page. It posts to itself: the request's own query stays in the address.
+/// The login page. Its forms post to the same URL, with the request's query.
 pub(super) fn login(korean: bool, query: &Parameters, hint: Option<&str>) -> Reply {
     let say = |ko: &'static str, en: &'static str| if korean { ko } else { en };
     let mut action = url::form_urlencoded::Serializer::new(String::from("/authorize?"));
@@ -26,8 +26,8 @@ pub(super) fn login(korean: bool, query: &Parameters, hint: Option<&str>) -> Rep
         let focus = if hint == Some(id) { " autofocus" } else { "" };
         format!(r#"<button class="person" name="person" value="{id}"{focus}><b>{name}</b><i>{role}</i></button>"#)
     };
-    let people = RESIDENTS.iter().map(person).collect::<Vec<_>>().concat();
-    let typed = hint.filter(|hint| !RESIDENTS.iter().any(|(id, ..)| id == hint)).unwrap_or("");
+    let people = LISTED.iter().map(person).collect::<Vec<_>>().concat();
+    let typed = hint.filter(|hint| !LISTED.iter().any(|(id, ..)| id == hint)).unwrap_or("");
     let body = format!(
         r#"<h1>{title}</h1><p>{about}</p>
 <form method="post" action="{action}">{people}</form>
@@ -48,7 +48,7 @@ pub(super) fn login(korean: bool, query: &Parameters, hint: Option<&str>) -> Rep
     document(StatusCode::OK, korean, say("데모 로그인", "Demo login"), "", &body)
 }
 
-/// OAuth 2.0 Form Post Response Mode: a form that a script of ours submits; a button where scripts are off.
+/// OAuth 2.0 Form Post Response Mode: a form that a script submits, with a button for browsers without scripts.
 pub(super) fn form_post(korean: bool, target: &Url, parameters: &[(&'static str, String)]) -> Reply {
     let say = |ko: &'static str, en: &'static str| if korean { ko } else { en };
     let field =
@@ -68,22 +68,22 @@ pub(super) fn form_post(korean: bool, target: &Url, parameters: &[(&'static str,
     )
 }
 
-/// What is said to a person whose browser was sent here with a request that makes no sense.
-pub(super) fn complaint(korean: bool, complaint: Complaint) -> Reply {
-    let (ko, en) = match complaint {
-        Complaint::Client => ("알 수 없는 클라이언트입니다.", "This client is not known here."),
-        Complaint::Redirect => ("허용되지 않은 redirect_uri입니다.", "This redirect_uri is not allowed."),
+/// The error page of a request with an unknown client or a bad `redirect_uri`.
+pub(super) fn request_error(korean: bool, error: RequestError) -> Reply {
+    let (ko, en) = match error {
+        RequestError::Client => ("알 수 없는 클라이언트입니다.", "This client is not known here."),
+        RequestError::Redirect => ("허용되지 않은 redirect_uri입니다.", "This redirect_uri is not allowed."),
     };
     let text = if korean { ko } else { en };
     document(StatusCode::BAD_REQUEST, korean, text, "", &format!("<h1>{text}</h1>"))
 }
 
-/// The end of a logout that goes nowhere else.
+/// The page after a logout without a `post_logout_redirect_uri`.
 pub(super) fn signed_out() -> Reply {
     document(StatusCode::OK, false, "Signed out", "", "<h1>로그아웃되었습니다 · You are signed out</h1>")
 }
 
-/// The pages' own style sheet and script.
+/// The pages' style sheet, script and icon.
 pub(super) fn asset(path: &str) -> Reply {
     let (content_type, text) = match path {
         "/login.css" => ("text/css; charset=utf-8", include_str!("../page/login.css")),

@@ -1,4 +1,4 @@
-//! The token endpoint (RFC 6749 section 3.2), and what can be done with its tokens: user information, revocation, logout.
+//! The token endpoint (RFC 6749 section 3.2), user information, revocation and logout.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         families::{FamilyState, Issued, Presented},
+        hook::GrantType,
         reply::{self, Parameters},
         server::Reply,
         signing::Claims,
@@ -18,7 +19,6 @@ use super::{
     Grant, State,
     authorize::Redeemed,
     page,
-    tamper::Occasion,
 };
 use crate::secret::ct_eq;
 
@@ -40,26 +40,26 @@ impl State {
             return bad_request("invalid_request", "code and code_verifier are needed");
         };
         let now = self.options.clock.now();
-        let promise = match self.codes.redeem(code, now) {
-            Redeemed::Promise(promise) => promise,
-            Redeemed::Again(family) => {
-                // RFC 6749 section 4.1.2: what the stolen code brought should be worthless.
+        let pending = match self.codes.redeem(code, now) {
+            Redeemed::Granted(pending) => pending,
+            Redeemed::UsedBefore(family) => {
+                // RFC 6749 section 4.1.2: tokens issued for a code that is used twice should be revoked.
                 family.map(|family| self.families.revoke(family));
                 return bad_grant("the code was used before");
             }
             Redeemed::Unknown => return bad_grant("the code is unknown or too old"),
         };
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-        if !ct_eq(challenge.as_bytes(), promise.challenge.as_bytes()) {
+        if !ct_eq(challenge.as_bytes(), pending.challenge.as_bytes()) {
             return bad_grant("the code verifier does not fit");
         }
-        if form.one("redirect_uri") != Some(&promise.redirect_uri) {
+        if form.one("redirect_uri") != Some(&pending.redirect_uri) {
             return bad_grant("redirect_uri is not that of the authorization request");
         }
-        let issued = self.families.open(promise.grant.clone(), now);
+        let issued = self.families.open(pending.grant.clone(), now);
         self.codes.opened(code, issued.family);
         self.counters.send_modify(|counters| counters.codes_redeemed += 1);
-        self.tokens(&issued, &promise.grant, Occasion::Login)
+        self.tokens(&issued, &pending.grant, GrantType::AuthorizationCode)
     }
 
     fn refresh(&self, form: &Parameters) -> Reply {
@@ -69,7 +69,7 @@ impl State {
         match self.families.present(token, self.rotation(), self.options.clock.now(), |_| true) {
             Presented::Rotated(issued, grant) => {
                 self.counters.send_modify(|counters| counters.refreshes_ok += 1);
-                self.tokens(&issued, &grant, Occasion::Refresh)
+                self.tokens(&issued, &grant, GrantType::RefreshToken)
             }
             Presented::Reused { .. } => {
                 self.counters.send_modify(|counters| counters.reuse_detected += 1);
@@ -80,7 +80,7 @@ impl State {
         }
     }
 
-    fn tokens(&self, issued: &Issued, grant: &Grant, occasion: Occasion) -> Reply {
+    fn tokens(&self, issued: &Issued, grant: &Grant, grant_type: GrantType) -> Reply {
         let now = self.options.clock.now();
         let life = self.options.access_token_life;
         let mut claims = grant.person.claims();
@@ -91,14 +91,14 @@ impl State {
         })));
         let access_token = self.key.sign("at+jwt", &claims);
         // A refreshed ID token needs no nonce, and must not have another (OIDC Core section 12.2).
-        let nonce = grant.nonce.as_deref().filter(|_| occasion == Occasion::Login);
-        let id_token = self.sign_id_token(self.id_token_claims(grant, nonce), occasion);
+        let nonce = grant.nonce.as_deref().filter(|_| grant_type == GrantType::AuthorizationCode);
+        let id_token = self.options.hook.sign_id_token(&self.key, self.id_token_claims(grant, nonce), grant_type);
         let mut answer = object(json!({
             "access_token": access_token, "token_type": "Bearer", "expires_in": life.as_secs(), "scope": grant.scope,
         }));
         answer.extend(id_token.map(|token| ("id_token".to_owned(), json!(token))));
         let refreshed = issued.refresh_token.expose();
-        if occasion == Occasion::Login || self.options.rotate_refresh_tokens {
+        if grant_type == GrantType::AuthorizationCode || self.options.rotate_refresh_tokens {
             answer.insert("refresh_token".to_owned(), json!(refreshed));
         }
         reply::json(StatusCode::OK, &Value::Object(answer))
@@ -132,7 +132,7 @@ impl State {
         reply::json(StatusCode::OK, &Value::Object(claims))
     }
 
-    /// RFC 7009: 200 also for a token that is none of ours.
+    /// RFC 7009 section 2.2: 200 also for an unknown token.
     pub(super) fn revoke(&self, headers: &HeaderMap, form: &Parameters) -> Reply {
         if !self.is_client(headers, form) {
             return bad_client();

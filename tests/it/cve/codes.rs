@@ -1,4 +1,4 @@
-//! One-time codes, passwords and messages: guessed, forged, sent elsewhere.
+//! One-time codes, passwords and messages that are guessed, forged or sent to a wrong address.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use vestibule::demo::backend::{EMAIL, PASSWORD};
 use crate::harness::{Answer, Ask, Browser, Issuer, Protocol, Raw, Setup, World, b64, raw};
 
 const PHONE: &str = "010-1234-5678";
-/// The harness is the load balancer, so that a test can say who asks.
+/// The harness is the load balancer, so that a test can set the client's address.
 const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
 const MANY_GUESSES: &str = "limits = { failures_per_client = \"1000000/h\", failures_per_account = \"1000000/h\" }\n";
-/// So that no limit of messages ends a test.
+/// High limits of messages, so that a test does not reach them.
 const MANY_MESSAGES: &str = "otp.limits = { per_address = \"100000/h\", per_ip = \"100000/h\", total = \"100000/h\" }\notp.daily_cap = 100000\n";
 
 async fn codes(toml: &str) -> World {
@@ -22,11 +22,11 @@ async fn codes(toml: &str) -> World {
 }
 
 fn code(world: &World) -> String {
-    let letter = world.backend.letters().pop().expect("a message arrived");
+    let letter = world.backend.messages().pop().expect("a message arrived");
     letter.code().expect("a code in it").to_owned()
 }
 
-/// Codes that are not that one.
+/// Codes that differ from that one.
 fn wrong(code: &str) -> impl Iterator<Item = String> {
     let right: u32 = code.parse().unwrap();
     (1..).map(move |n| format!("{:06}", (right + n) % 1_000_000))
@@ -64,7 +64,7 @@ async fn cve_2024_4629_of_five_hundred_parallel_guesses_the_right_one_comes_too_
 /// Also CVE-2024-32868 (Zitadel), CVE-2024-21500 (caddy-security), issue 5250 of casdoor.
 #[tokio::test]
 async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account_and_the_client() {
-    // The code: sending it again refills nothing.
+    // The code's limit: sending the code again does not reset its tries.
     let world = codes(MANY_GUESSES).await;
     let browser = world.browser();
     send(&browser, PHONE).await.is(200);
@@ -77,7 +77,7 @@ async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account
     verify(&browser, PHONE, &wrong(&right).next().unwrap()).await.is(400);
     verify(&browser, PHONE, &right).await.is(400).problem("code_wrong");
 
-    // The address: ten an hour, whatever browsers and clients they come from.
+    // The address's limit: ten an hour, over all browsers and clients.
     let world = codes(&format!("{BEHIND}{MANY_GUESSES}")).await;
     let mut tries = 0;
     'browsers: for n in 0..10 {
@@ -97,7 +97,7 @@ async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account
     }
     assert_eq!(tries, 10);
 
-    // The account, by whoever: the default.
+    // The account's limit, over all clients.
     let world = World::with(BEHIND).await;
     let (mut refused, mut asked) = (0, 0);
     for n in 0..110 {
@@ -110,7 +110,7 @@ async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account
     assert_eq!((asked, refused), (100, 10));
     password(&world.browser(), "203.0.113.1", EMAIL, PASSWORD).await.is(429);
 
-    // The client, at whatever accounts; an IPv6 subscriber is one.
+    // The client's limit, over all accounts; an IPv6 /64 is one client.
     let world = World::with(&format!("{BEHIND}limits.failures_per_client = \"20/h\"")).await;
     for n in 0..20 {
         password(&world.browser(), &format!("2001:db8::{n:x}"), &format!("p{n}@example.test"), "wrong").await.is(401);
@@ -118,8 +118,8 @@ async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account
     password(&world.browser(), "2001:db8::ffff", EMAIL, PASSWORD).await.is(429);
 }
 
-/// The documented policy: what a client guessed wrong bars it from every way in; what was guessed at an account bars its password alone, or whoever knows an address
-/// could lock its owner out.
+/// The documented policy: a client over its limit is refused by every login method; an account over its limit only by
+/// the password login, or anybody who knows an address could lock its owner out.
 #[tokio::test]
 async fn cve_2026_9798_a_client_that_guessed_too_often_is_barred_from_every_way_in() {
     let id_tokens = "providers.demo.id_token_login = { audiences = [\"vestibule\"] }\n";
@@ -138,7 +138,7 @@ async fn cve_2026_9798_a_client_that_guessed_too_often_is_barred_from_every_way_
     from("192.0.2.1", app).await.is(429);
     from("192.0.2.1", browser.navigate("/auth/callback/demo?state=x&code=y")).await.is(429);
     assert!(!browser.is_logged_in());
-    // Nobody else is concerned, and the code was not used up.
+    // Other clients are not affected, and the code was not used.
     from("192.0.2.2", verify(&browser, PHONE, &right)).await.is(200);
 
     let world = codes(&format!("{BEHIND}limits.failures_per_account = \"2/h\"")).await;
@@ -152,7 +152,8 @@ async fn cve_2026_9798_a_client_that_guessed_too_often_is_barred_from_every_way_
     browser.post("/auth/email/verify").json(&body).await.is(200);
 }
 
-/// Also GHSA-xv97-c62v-4587 (Auth.js), and nodemailer before 7.0.7. What the mail server is told is in `mail::rustsec_2021_0069_…`.
+/// Also GHSA-xv97-c62v-4587 (Auth.js), and nodemailer before 7.0.7. What the mail server receives is in
+/// `mail::rustsec_2021_0069_…`.
 #[tokio::test]
 async fn ghsa_7rqj_j65f_68wh_an_address_that_two_would_read_differently_is_sent_nothing() {
     let world = codes(MANY_MESSAGES).await;
@@ -191,12 +192,12 @@ async fn ghsa_7rqj_j65f_68wh_an_address_that_two_would_read_differently_is_sent_
         let answer = send(&world.browser(), phone).await;
         assert_eq!(answer.status, 400, "{phone:?}: {answer}");
     }
-    assert_eq!(world.backend.letters().len(), 0);
+    assert_eq!(world.backend.messages().len(), 0);
     world.browser().post("/auth/email/send").json(&json!({ "email": "mina@example.test" })).await.is(200);
-    assert_eq!(world.backend.letters().len(), 1);
+    assert_eq!(world.backend.messages().len(), 1);
 }
 
-/// What an answer tells, but for what is another each time.
+/// An answer without the values that differ each time.
 fn told(answer: &Answer) -> (u16, BTreeSet<String>, Value) {
     let names = answer.headers.iter().map(|(name, value)| match name.as_str() {
         "x-request-id" | "date" => name.to_string(),
@@ -211,7 +212,8 @@ fn told(answer: &Answer) -> (u16, BTreeSet<String>, Value) {
     (answer.status.as_u16(), names.collect(), body)
 }
 
-/// Also CVE-2026-32595 and CVE-2026-41263 (Traefik). The time is a measurement and no test: see the note on known and unknown accounts.
+/// Also CVE-2026-32595 and CVE-2026-41263 (Traefik). The time is a measurement and no test: see the note on known and
+/// unknown accounts.
 #[tokio::test]
 async fn cve_2026_23511_nothing_but_time_could_tell_an_account_that_exists() {
     let world = codes(&format!("{MANY_GUESSES}{MANY_MESSAGES}")).await;
@@ -234,7 +236,7 @@ async fn cve_2026_23511_nothing_but_time_could_tell_an_account_that_exists() {
     assert_eq!(told(&again(PHONE).await), told(&again("010-9999-0000").await));
 }
 
-/// Bodies that are almost what an endpoint reads.
+/// Bodies that differ slightly from what an endpoint reads.
 fn bent(good: &Value) -> Vec<String> {
     let text = good.to_string();
     let mut bodies: Vec<String> = (0..text.len()).filter_map(|end| text.get(..end)).map(str::to_owned).collect();
@@ -337,9 +339,10 @@ async fn cve_2024_21493_no_body_makes_an_endpoint_fail() {
     assert_eq!(issuer.asked_for("/jwks"), 0, "nothing of it looked like a token");
 }
 
-/// Not published: with `seal = false` anybody can make up an access token that has expired, and its signature is not looked at. It is no sign of an earlier login.
+/// Not published: with `seal = false` anybody can forge an expired access token, whose signature is not
+/// checked. It does not prove an earlier login.
 #[tokio::test]
-async fn a_made_up_access_token_makes_nobody_less_of_a_stranger() {
+async fn a_forged_access_token_does_not_lift_the_limits_for_anonymous_clients() {
     let limits = "otp.limits = { total = \"2/h\", per_ip = \"100/h\" }";
     let world = codes(&format!("session.seal = false\n{limits}")).await;
     let mina = world.logged_in("mina").await;

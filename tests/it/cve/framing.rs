@@ -1,4 +1,4 @@
-//! Messages that two parsers would cut differently, and what a pooled connection carries over.
+//! Messages whose end two parsers would see in different places, and what stays on a pooled connection.
 
 use std::sync::{
     Arc,
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::scene::{ask, before, get, is_alive};
 use crate::harness::{Raw, Upstream, World, ok, raw, within_patience};
 
-/// Says which request it answers.
+/// An upstream whose answers name the request.
 async fn echo() -> Upstream {
     Upstream::start(|mut wire| async move {
         while let Some(heard) = wire.request().await {
@@ -25,7 +25,7 @@ fn post(world: &World, lines: &str, body: &str) -> String {
     format!("POST /public/x HTTP/1.1\r\nhost: {}\r\n{lines}\r\n\r\n{body}", world.gateway.host())
 }
 
-/// 400, the end of the connection, and nothing at the upstream.
+/// Checks: 400, a closed connection, and no request at the upstream.
 async fn is_refused(world: &World, upstream: &Upstream, request: impl AsRef<[u8]>) {
     let request = request.as_ref();
     let said = String::from_utf8_lossy(request.get(..200).unwrap_or(request)).into_owned();
@@ -55,7 +55,7 @@ async fn hyper_cve_2021_21299_one_transfer_coding_one_length_one_reading() {
     ] {
         is_refused(&world, &upstream, post(&world, lines, body)).await;
     }
-    // A body that GET is not known to have is read as one, not as the next request.
+    // The body of a GET is read as a body, not as the next request.
     let host = world.gateway.host();
     let smuggled = format!("GET /public/smuggled HTTP/1.1\r\nhost: {host}\r\n\r\n");
     for lines in [
@@ -129,7 +129,7 @@ async fn cve_2025_22871_an_upstream_sees_no_chunk_line_of_a_visitors() {
         assert_eq!(raw::status(&answer), 400, "{body:?}: {answer}");
     }
     assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
-    // What is well-formed is framed anew, wherever the pieces were cut.
+    // A well-formed body is framed again, independent of its chunks.
     let sent = "0002;mark=\"a;b\"\r\nab\r\n1;mark\r\nc\r\n00000003 ; mark=x\r\ndef\r\n000;mark=y\r\nx-sum: 1\r\n\r\n";
     for cut in [0, 1, 7, 19, 30, 50] {
         let mut visitor = Raw::connect(world.gateway.address()).await;
@@ -145,7 +145,7 @@ async fn cve_2025_22871_an_upstream_sees_no_chunk_line_of_a_visitors() {
     }
 }
 
-/// What chunks without extensions hold.
+/// The data of chunks without extensions.
 fn content(mut wire: &str) -> String {
     let mut content = String::new();
     loop {
@@ -180,7 +180,7 @@ async fn cve_2023_40225_an_empty_length_or_name_is_refused_and_an_endless_name_i
     let answer = Raw::exchange(world.gateway.address(), post(&world, &endless(70_000), "hello")).await;
     assert_eq!(raw::status(&answer), 431, "{answer}");
     assert!(upstream.heard().is_empty());
-    // 255 bytes were one too many elsewhere; here it is a name like any other, and the length is what its own line says.
+    // A name of 255 bytes was too long for another proxy; here it is accepted, and does not change the length.
     for length in [240, 255, 256, 270] {
         let host = world.gateway.host();
         let rest = format!("helloGET /public/next HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
@@ -198,7 +198,7 @@ async fn cve_2023_40225_an_empty_length_or_name_is_refused_and_an_endless_name_i
 }
 
 #[tokio::test]
-async fn cve_2025_14523_there_is_one_host() {
+async fn cve_2025_14523_a_request_with_several_hosts_is_refused() {
     let upstream = echo().await;
     let world = before(&upstream, "server.hosts = [\"other.example\"]").await;
     let host = world.gateway.host();
@@ -214,7 +214,8 @@ async fn cve_2025_14523_there_is_one_host() {
     assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
 }
 
-/// hyper RUSTSEC-2017-0002 too; for claims with line breaks there is `upstream::headers::tests::a_claim_is_visible_ascii_or_encoded`.
+/// hyper RUSTSEC-2017-0002 too; for claims with line breaks there is
+/// `upstream::headers::tests::a_claim_is_visible_ascii_or_encoded`.
 #[tokio::test]
 async fn cve_2023_25690_nothing_decoded_splits_a_message() {
     let upstream = echo().await;
@@ -249,7 +250,7 @@ async fn cve_2023_25690_nothing_decoded_splits_a_message() {
 async fn cve_2024_28869_a_failed_expectation_spoils_no_connection() {
     let heads = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&heads);
-    // It refuses whatever has a body before it reads it.
+    // The upstream refuses requests with a body before it reads the body.
     let upstream = Upstream::start(move |mut wire| {
         let heads = Arc::clone(&seen);
         async move {
@@ -278,7 +279,7 @@ async fn cve_2024_28869_a_failed_expectation_spoils_no_connection() {
     for round in 0..1000 {
         let mut visitor = Raw::connect(address).await;
         visitor.send(post(&world, "expect: 100-continue\r\ncontent-length: 4", "")).await;
-        // Who waits for leave, who does not, and who has lost interest.
+        // A client that waits for 100, one that does not, and one that closes.
         match round % 3 {
             0 => visitor.send("body").await,
             1 if raw::status(&visitor.head().await) == 100 => visitor.send("body").await,
@@ -300,7 +301,7 @@ async fn cve_2024_28869_a_failed_expectation_spoils_no_connection() {
     assert_eq!(upstream.heard().len(), 1000);
 }
 
-/// Nothing at all of a promised body: 408.
+/// No byte of an announced body arrives: 408.
 #[tokio::test]
 async fn cve_2024_28869_a_promised_body_has_a_deadline() {
     let upstream = echo().await;

@@ -1,4 +1,4 @@
-//! Headers that say who somebody is or where they came from, written by a visitor.
+//! Forged headers that state who or where the client is.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -8,10 +8,10 @@ use vestibule::demo::backend::EMAIL;
 use super::scene::{ask, before, is_alive};
 use crate::harness::{Process, Raw, Setup, Upstream, World, free_port, raw};
 
-/// The harness is the load balancer, so that a test can say who asks.
+/// The harness is the load balancer, so that a test can set the client's address.
 const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
 
-/// Its open issue 3506 too: by default nobody is trusted.
+/// Its open issue 3506 too: by default no proxy is trusted.
 #[tokio::test]
 async fn cve_2026_40575_x_forwarded_uri_decides_nothing() {
     let upstream = Upstream::saying("b").await;
@@ -40,7 +40,7 @@ async fn cve_2026_40575_x_forwarded_uri_decides_nothing() {
     }
 }
 
-/// What of an answer must not depend on what a stranger says of the scheme.
+/// The parts of an answer that must not depend on the scheme that an untrusted client sends.
 fn fixed(answer: &str) -> (u16, Vec<String>, Vec<String>) {
     let fields = |name: &'static str| {
         answer
@@ -65,7 +65,7 @@ fn fixed(answer: &str) -> (u16, Vec<String>, Vec<String>) {
 
 /// Traefik CVE-2026-54764 too.
 #[tokio::test]
-async fn cve_2026_33495_a_strangers_scheme_changes_nothing() {
+async fn cve_2026_33495_the_scheme_that_an_untrusted_client_sends_is_ignored() {
     let upstream = Upstream::saying("b").await;
     for base in ["http://127.0.0.1", "https://app.example.test"] {
         let world = Setup::new()
@@ -165,7 +165,7 @@ async fn cve_2026_30851_a_header_of_a_claim_that_is_not_there_is_not_the_visitor
     assert_eq!((heard.header("x-user-name"), heard.header("x-person")), (None, None));
     assert_eq!(heard.header("x-subject"), Some("demo-mina"));
     assert!(!heard.head.contains("root"), "{}", heard.head);
-    // What one route sets is taken from the requests to all.
+    // A header that one route sets is removed from requests to all routes.
     mina.fetch("/app/x").header("x-person", "root").await.is(200);
     assert!(!upstream.last().head.contains("root"));
 }
@@ -203,7 +203,7 @@ async fn cve_2023_27487_what_an_inner_hop_would_say_is_not_taken_from_outside() 
     assert!(!heard.head.contains("forged"), "{}", heard.head);
     let id = heard.header("x-request-id").expect("a number of our own");
     assert!(answer.contains(id), "{answer}");
-    // Nor does a visitor take away what we say.
+    // A visitor cannot remove the gateway's headers.
     let connection = format!("GET /public/x HTTP/1.1\r\nconnection: {}", names.join(", "));
     assert_eq!(raw::status(&ask(&world, &connection).await), 200);
     for name in ["x-request-id", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip"] {
@@ -236,7 +236,7 @@ async fn cve_2025_64101_links_and_redirects_have_the_configured_origin() {
             assert!(!answer.contains("evil"), "{answer}");
         }
     }
-    assert!(world.backend.letters().is_empty());
+    assert!(world.backend.messages().is_empty());
 
     let forged = "x-forwarded-host: evil.example\r\nforwarded: host=evil.example;proto=https\r\nx-forwarded-server: evil.example\r\nx-host: evil.example\r\nx-original-host: evil.example\r\n";
     let login = send("GET /auth/login/demo", host, &format!("{forged}sec-fetch-mode: navigate\r\n"), "").await;
@@ -248,11 +248,12 @@ async fn cve_2025_64101_links_and_redirects_have_the_configured_origin() {
 
     let sent = send("POST /auth/email/send", host, forged, &mail).await;
     assert_eq!(raw::status(&sent), 200, "{sent}");
-    let letters = format!("{:?}", world.backend.letters());
+    let letters = format!("{:?}", world.backend.messages());
     assert!(!letters.contains("evil") && letters.contains("mina@example.test"), "{letters}");
 }
 
-/// Envoy CVE-2024-45808 too; that no secret is logged at trace level is `logs::a_whole_run_at_the_highest_level_writes_no_secret`.
+/// Envoy CVE-2024-45808 too; that no secret is logged at trace level is
+/// `logs::a_whole_run_at_the_highest_level_writes_no_secret`.
 #[tokio::test]
 async fn cve_2022_23469_a_request_is_one_line_of_the_log() {
     let world = World::start().await;
@@ -305,7 +306,7 @@ async fn cve_2026_45364_a_subscribers_addresses_are_one_client_however_they_are_
     let asked = world.backend.recorded_at("/auth/login").len();
     assert_eq!(asked, 6);
 
-    // A thousand connections' worth of addresses, ten tries over each.
+    // A thousand addresses, ten tries from each.
     let body = json!({ "email": EMAIL, "password": "wrong" }).to_string();
     let host = world.gateway.host();
     let mut visitor = Raw::connect(world.gateway.address()).await;

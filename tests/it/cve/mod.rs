@@ -1,6 +1,7 @@
-//! Published vulnerabilities of other gateways and of the libraries below, each as a request and the answer that it gets here.
+//! Published vulnerabilities of other gateways and of libraries, each as a request and the gateway's answer.
 //!
-//! A test is named after the identifier that it answers; `docs/security.md` has the list, with what does not apply and what is open.
+//! A test is named after the vulnerability's identifier; `docs/security.md` has the list, with those that do not apply
+//! and those that are open.
 
 mod codes;
 mod framing;

@@ -1,4 +1,4 @@
-//! The path that was judged and the path that was forwarded.
+//! The path that was checked is the path that is forwarded.
 
 use http::Method;
 use serde_json::json;
@@ -6,7 +6,8 @@ use serde_json::json;
 use super::scene::{ask, before, get, is_alive};
 use crate::harness::{Raw, Setup, Upstream, World, raw};
 
-/// Nobody gets through there, with a session that is not enough or without any, and the upstream is not asked.
+/// Checks that the path is refused without a session and with an insufficient one, and that the upstream gets no
+/// request.
 async fn is_denied(world: &World, upstream: &Upstream, target: &str) {
     assert_eq!(get(world, target).await, 401, "{target}");
     let page = ask(world, &format!("GET {target} HTTP/1.1\r\nsec-fetch-mode: navigate")).await;
@@ -39,7 +40,7 @@ async fn cve_2026_33494_rules_run_on_the_normalised_path() {
     for target in ["/public/../admin/x", "/public/./../admin", "/public/a/../../admin/", "/./admin/x"] {
         is_denied(&world, &upstream, target).await;
     }
-    // And whoever may gets what was judged.
+    // A permitted request arrives with the path that was checked.
     world.logged_in("jun").await.plain(Method::GET, "/").at_path("/public/../admin/x?y=/../z").await.is(200);
     assert_eq!(upstream.last().line(), "GET /admin/x?y=/../z HTTP/1.1");
 }
@@ -181,7 +182,7 @@ async fn ghsa_68wm_pfjf_wqp6_a_thousand_malformed_targets_are_refused() {
         b"`",
     ];
     for n in 0..1000 {
-        // Somewhere in a path that would be open, at another place each time.
+        // Inserted into an open path, at a different position each time.
         let mut target = format!("/public/{}/x{}", "a".repeat(n % 37), n % 11).into_bytes();
         let place = 1 + n * 7 % (target.len() - 1);
         let piece = if n % 100 == 0 { "a".repeat(20 * 1024).into_bytes() } else { broken[n % broken.len()].to_vec() };
@@ -262,7 +263,7 @@ async fn cve_2026_44574_another_representation_of_a_page_is_closed_by_default() 
 
 /// The open issue 649 of the same project too.
 #[tokio::test]
-async fn cve_2026_34457_no_user_agent_is_a_pass() {
+async fn cve_2026_34457_no_user_agent_opens_a_route() {
     let upstream = Upstream::saying("b").await;
     let world = before(&upstream, "server.admin_listen = \"127.0.0.1:0\"").await;
     for line in [
@@ -293,7 +294,7 @@ async fn cve_2026_34457_no_user_agent_is_a_pass() {
 }
 
 #[tokio::test]
-async fn cve_2026_33186_a_path_without_its_slash_is_no_path() {
+async fn cve_2026_33186_a_path_without_its_slash_is_refused() {
     let upstream = Upstream::saying("b").await;
     let world = before(&upstream, "").await;
     for target in ["admin", "public/x", "admin/x", "?x", "x:y"] {
@@ -324,7 +325,7 @@ async fn mod_auth_openidc_of_august_2026_preflights_carry_no_identity() {
     let foreign = ask(&world, &preflight("/admin", "https://evil.example")).await.to_lowercase();
     assert!(raw::status(&foreign) == 403 && !foreign.contains("evil"), "{foreign}");
     assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
-    // Without the marks of a preflight it is a request like any other.
+    // Without the headers of a preflight it is an ordinary request.
     assert_eq!(raw::status(&ask(&world, "OPTIONS /admin HTTP/1.1\r\nx-user: root").await), 401);
     // On an open route the upstream answers preflights itself.
     ask(&world, &preflight("/public/api", "https://partner.example")).await;

@@ -1,4 +1,4 @@
-//! Redirects that would lead off the site, and pages that would repeat what a request says.
+//! Redirects that would lead to another site, and pages that would repeat parts of a request.
 
 use std::fs;
 
@@ -8,10 +8,10 @@ use url::{Url, form_urlencoded};
 
 use crate::harness::{Answer, Browser, Raw, Setup, World, raw};
 
-/// As many as `testdata/openredirects.txt` of oauth2-proxy has.
+/// The number of lines of `testdata/openredirects.txt` of oauth2-proxy.
 const LINES: usize = 558;
 
-/// Lines of the kinds in that list: what stands before the host, who pretends to be a user, how the host is written, what comes after.
+/// Lines of the kinds in that list: prefixes of the host, userinfo, spellings of the host, suffixes.
 fn lines() -> Vec<String> {
     let before = [
         "//",
@@ -69,7 +69,7 @@ fn lines() -> Vec<String> {
     all.enumerate().map(|(n, line)| format!("{line}{}", after[n % after.len()])).collect()
 }
 
-/// The list of that file too, where somebody has it.
+/// The lines of that file too, if it is there.
 fn all_lines() -> Vec<String> {
     let mut lines = lines();
     if let Ok(file) = std::env::var("VESTIBULE_OPENREDIRECTS") {
@@ -79,7 +79,8 @@ fn all_lines() -> Vec<String> {
     lines
 }
 
-/// Whether a browser that is sent there stays, also where somebody decodes it once more (the WHATWG's parser decides).
+/// Whether a browser that is redirected there stays on the site, also after decoding once more (by the WHATWG's
+/// parser).
 fn stays(home: &Url, location: &str) -> bool {
     let twice = percent_decode_str(location).decode_utf8_lossy().into_owned();
     [location, &twice].iter().all(|to| home.join(to).is_ok_and(|url| url.origin() == home.origin()))
@@ -133,15 +134,15 @@ async fn ghsa_qqxw_m5fj_f7gv_no_open_redirect_of_the_list_leaves_the_site_at_log
     assert!(left.is_empty(), "{left:?}");
     println!("login {}/{}, logout {}/{}", stay(&at_login), lines.len(), stay(&at_logout), lines.len());
     assert_eq!((stay(&at_login), stay(&at_logout)), (lines.len(), lines.len()));
-    // The oracle sees the danger: most lines leave where they are followed as they are.
+    // The check works: most lines lead to another site if they are followed unchanged.
     let leave = lines.iter().filter(|line| !stays(&home, line)).count();
     assert!(leave * 2 > lines.len(), "{leave} of {}", lines.len());
-    // And a path of ours is followed, so that it is no wonder that nothing else is.
+    // A path of the site is followed, so the test is not trivial.
     let kept = locations(&world, std::iter::once(login(&"/deep?a=b".to_owned()))).await;
     assert_eq!(kept, [Some("/deep?a=b".to_owned())]);
 }
 
-/// Where somebody who is logged in, and somebody who logs out, is sent with that `return_to`.
+/// Where a login and a logout with that `return_to` lead.
 async fn ends(world: &World, asked: &str) -> [String; 2] {
     let browser = world.logged_in("mina").await;
     let query = query(&["return_to", "to"], asked);
@@ -182,7 +183,7 @@ async fn cve_2021_21291_a_listed_origin_lists_no_other_that_ends_like_it() {
 
 /// Also issues 449, 453 and 565 of `mod_auth_openidc`.
 #[tokio::test]
-async fn cve_2022_23527_a_logout_target_without_a_host_is_no_path_of_ours() {
+async fn cve_2022_23527_a_logout_target_without_a_host_is_not_followed() {
     let world = World::with(PLACES).await;
     fall_back(
         &world,
@@ -191,7 +192,8 @@ async fn cve_2022_23527_a_logout_target_without_a_host_is_no_path_of_ours() {
     .await;
 }
 
-/// Also CVE-2024-21497 (caddy-security) and CVE-2022-28923 (Caddy). The tests' browser looks at every `Location` of the whole suite; here at those that a login has.
+/// Also CVE-2024-21497 (caddy-security) and CVE-2022-28923 (Caddy). The tests' browser looks at every `Location` of the
+/// whole suite; here at those that a login has.
 #[tokio::test]
 async fn cve_2021_29651_no_location_carries_a_token() {
     let world = World::with(PLACES).await;
@@ -211,7 +213,7 @@ async fn cve_2021_29651_no_location_carries_a_token() {
 }
 
 #[tokio::test]
-async fn cve_2025_27143_an_address_without_a_scheme_is_no_path() {
+async fn cve_2025_27143_a_return_address_without_a_scheme_is_not_followed() {
     let world = World::with(PLACES).await;
     fall_back(
         &world,
@@ -222,7 +224,7 @@ async fn cve_2025_27143_an_address_without_a_scheme_is_no_path() {
 
 /// Also CVE-2024-8883 (Keycloak).
 #[tokio::test]
-async fn cve_2026_7504_no_userinfo_and_no_lookalike_of_loopback_is_ours() {
+async fn cve_2026_7504_userinfo_and_lookalikes_of_loopback_are_not_followed() {
     let world = World::with(PLACES).await;
     let ours = world.gateway.host().to_owned();
     for evil in
@@ -267,9 +269,9 @@ async fn cve_2026_33525_nothing_that_a_request_says_stands_in_a_page() {
     }
 }
 
-/// Issue 936 of klangk: the place to go to lay in a cookie that anybody could write.
+/// Issue 936 of klangk: the return address was in a cookie that anybody could write.
 #[tokio::test]
-async fn klangk_936_a_flow_cookie_with_any_character_changed_is_none() {
+async fn klangk_936_a_flow_cookie_with_any_character_changed_is_refused() {
     let world = World::with("limits.failures_per_client = \"100000/h\"").await;
     let browser = world.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;

@@ -1,4 +1,4 @@
-//! What every server accepts.
+//! Cases that every HTTP/2 server must accept.
 
 use super::{
     Case,

@@ -1,4 +1,4 @@
-//! What RFC 7541 refuses.
+//! Cases that RFC 7541 requires to be refused.
 
 use super::{Case, Expected::ConnectionError, Site, case, headers};
 use crate::harness::frames::is;

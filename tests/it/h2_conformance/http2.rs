@@ -1,4 +1,4 @@
-//! What RFC 9113 refuses, and how; its section numbers are those of RFC 7540, as in h2spec.
+//! Cases that RFC 9113 requires to be refused, with its error; section numbers are those of RFC 7540, as in h2spec.
 
 use super::{
     Case,
@@ -23,7 +23,7 @@ fn frames_and_streams(at: &Site) -> Vec<Case> {
     let whole = at.block("GET");
     let (first, rest) = whole.split_at(5);
     let too_large = block(at.fields("GET").into_iter().chain([("x", "y".repeat(16_384).as_str())]));
-    // Its answer waits for a window, so that the stream is half closed and no more.
+    // Its answer waits for a window, so the stream stays half closed.
     let half_closed = || [initial_window(0), at.get(1)];
     let after = |says, [one, two]: [Step; 2], three, expected| case("http2/5.1", says, [one, two, three], expected);
     let cancelled = || [at.get(1), reset(1, is::CANCEL)];

@@ -1,6 +1,5 @@
-//! HTTP/2 as RFC 9113 and RFC 7541 say it, case by case: what must be accepted is, what must be refused is refused as said.
-//!
-//! The sections and their numbers of cases are those of h2spec, after RFC 7540's numbers; the cases are written anew.
+//! Conformance with RFC 9113 and RFC 7541, case by case. Sections and case numbers are those of h2spec, which uses RFC
+//! 7540's numbers; the cases are our own.
 
 mod generic;
 mod hpack;
@@ -15,13 +14,13 @@ use crate::harness::{
     frames::{self, Frame, PREFACE, is},
 };
 
-/// One statement about the server.
+/// One case.
 struct Case {
     section: &'static str,
     says: &'static str,
     steps: Vec<Step>,
     expected: Expected,
-    /// Whether nothing is sent before the steps, not even the preface.
+    /// Whether the steps come without the connection preface.
     is_bare: bool,
 }
 
@@ -33,29 +32,29 @@ enum Step {
     End,
 }
 
-/// What the server does then.
+/// The expected reaction of the server.
 enum Expected {
     /// It answers 200 on that stream.
     Answer(u32),
     /// It sends a DATA frame of that length.
     Data(usize),
-    /// It goes on, and refuses nothing.
+    /// It continues and refuses nothing.
     Goes,
-    /// It goes on, or goes.
+    /// It continues, or closes the connection.
     GoesOrEnds,
     /// It acknowledges settings.
     SettingsAck,
     /// Its first frame has its settings.
     Settings,
-    /// It closes the connection, having said one of these codes if anything.
+    /// It closes the connection; a GOAWAY before that has one of these codes.
     ConnectionError(&'static [u32]),
     /// It resets the stream, or closes the connection, with one of these codes.
     StreamError(&'static [u32]),
-    /// The connection ends, whatever is said before.
+    /// It closes the connection, with any code.
     Ends,
 }
 
-/// Where requests go.
+/// The target of requests.
 struct Site {
     host: String,
 }
@@ -79,7 +78,7 @@ impl Site {
         headers(stream, is::END_HEADERS, self.block("POST"))
     }
 
-    /// The same with further fields.
+    /// The head of a request with a body and further fields.
     fn post_with(&self, fields: &[(&str, &str)]) -> Step {
         headers(1, is::END_HEADERS, frames::block(self.fields("POST").into_iter().chain(fields.iter().copied())))
     }
@@ -154,7 +153,7 @@ impl Case {
         for step in &self.steps {
             let came = match step {
                 Step::Send(bytes) => {
-                    // That it has closed meanwhile will show.
+                    // If the connection is closed, the expectation shows it.
                     link.send(bytes).await;
                     continue;
                 }
@@ -168,8 +167,8 @@ impl Case {
 }
 
 impl Expected {
-    /// What shows by what does not come is waited for as long as two PINGs take: all that the steps caused is on its
-    /// way before the second is answered.
+    /// To see that nothing comes, two PINGs are sent: everything that the steps caused is sent before the answer to the
+    /// second.
     async fn comes(&self, link: &mut Frames) -> Result<(), String> {
         const MARKS: [[u8; 8]; 2] = [*b"the mark", *b"and once"];
         let is_synchronous =

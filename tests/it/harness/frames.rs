@@ -1,4 +1,4 @@
-//! An HTTP/2 connection of which every frame is the test's: for what no well-behaved client sends.
+//! An HTTP/2 connection whose frames the test writes itself.
 
 use std::net::SocketAddr;
 
@@ -40,7 +40,7 @@ pub(crate) mod is {
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A frame that came.
+/// A received frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -60,7 +60,7 @@ impl Frame {
         Some(u32::from_be_bytes(self.payload[at..at + 4].try_into().unwrap()))
     }
 
-    /// The status of the first HEADERS on a connection, of which the encoder has nothing in its table yet.
+    /// The status of the first HEADERS on a connection, when the encoder's table is still empty.
     pub(crate) fn status(&self) -> Option<u16> {
         if self.kind != is::HEADERS {
             return None;
@@ -102,7 +102,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: impl AsRef<[u8]>)
     bytes
 }
 
-/// SETTINGS of these.
+/// A SETTINGS frame with these values.
 pub(crate) fn settings(all: &[(u16, u32)]) -> Vec<u8> {
     let payload: Vec<u8> =
         all.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
@@ -124,7 +124,7 @@ pub(crate) fn ping(text: [u8; 8]) -> Vec<u8> {
     frame(is::PING, 0, 0, text)
 }
 
-/// A header block of literals that nobody indexes (RFC 7541 section 6.2.2), whatever stands in them.
+/// A header block of literals without indexing (RFC 7541 section 6.2.2), with any bytes in them.
 pub(crate) fn block<N: AsRef<[u8]>, V: AsRef<[u8]>>(fields: impl IntoIterator<Item = (N, V)>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, value) in fields {
@@ -156,14 +156,14 @@ pub(crate) fn request<'a>(method: &'a str, authority: &'a str, path: &'a str) ->
 /// A connection with prior knowledge.
 pub(crate) struct Frames {
     stream: TcpStream,
-    /// Read, and not yet taken.
+    /// Received bytes that are not parsed yet.
     buffer: Vec<u8>,
-    /// What could not be sent: the other side has closed.
+    /// Whether sending failed because the other side has closed.
     broken: bool,
 }
 
 impl Frames {
-    /// Connects; nothing is sent.
+    /// Connects and sends nothing.
     pub(crate) async fn bare(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
         stream.set_nodelay(true).unwrap();
@@ -177,7 +177,7 @@ impl Frames {
         link
     }
 
-    /// Sends bytes; false where the other side has closed meanwhile.
+    /// Sends bytes; false if the other side has closed.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         let sent = within_patience("the peer to read", self.stream.write_all(bytes.as_ref())).await;
         self.broken |= sent.is_err();

@@ -1,4 +1,4 @@
-//! A gateway in front of the demo's provider and backend, made of a configuration file's text and a clock that can be moved.
+//! A gateway in front of the demo's provider and backend, with a configuration file and a clock that the test moves.
 
 use std::{
     collections::BTreeMap,
@@ -13,16 +13,16 @@ use vestibule::{
     assemble::{self, Running, Telemetry},
     clock::Clock,
     config,
-    demo::{self, Backend, BackendOptions, Provider, ProviderOptions, backend::Trust},
+    demo::{self, BackendOptions, DemoServers, ProviderOptions, TrustedProvider},
     secret::Random,
 };
 
-use super::Browser;
+use super::{Backend, Browser, Provider};
 
-/// Life of the backend's access tokens, unless a test says otherwise: inside the margin after 225 s at the earliest.
+/// Default life of the backend's access tokens; a refresh ahead of time is due after 225 s at the earliest.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(300);
 
-/// A running gateway; it stops when it is dropped.
+/// A running gateway; dropping it stops it.
 pub(crate) struct Gateway {
     running: Running,
     address: SocketAddr,
@@ -32,7 +32,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway as `text` says, in which `server.listen` and `server.public_url` stand.
+    /// Starts a gateway with that configuration, which must have `server.listen` and `server.public_url`.
     pub(crate) fn start(text: &str, clock: &Clock) -> Self {
         let random = Random::system();
         let loaded = config::parse(text, "gateway.toml", Path::new(""), &BTreeMap::new(), &random)
@@ -44,29 +44,29 @@ impl Gateway {
         Self { running, address, admin, public_url, clock: clock.clone() }
     }
 
-    /// Serves new requests as `text` says.
+    /// Reloads the gateway with that configuration.
     pub(crate) fn reload(&self, text: &str) {
         let loaded = config::parse(text, "gateway.toml", Path::new(""), &BTreeMap::new(), &Random::system())
             .unwrap_or_else(|complaints| panic!("{complaints}\n{text}"));
         self.running.reload(loaded.config).expect("the new configuration is taken");
     }
 
-    /// Where it listens.
+    /// The address of its public listener.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where its admin listener is.
+    /// The address of its admin listener.
     pub(crate) fn admin(&self) -> SocketAddr {
         self.admin.expect("server.admin_listen is set")
     }
 
-    /// The address that visitors use.
+    /// The URL that visitors use.
     pub(crate) fn public_url(&self) -> &Url {
         &self.public_url
     }
 
-    /// `host:port` of the address that visitors use.
+    /// `host:port` of the URL that visitors use.
     pub(crate) fn host(&self) -> &str {
         &self.public_url[url::Position::BeforeHost..url::Position::AfterPort]
     }
@@ -82,9 +82,9 @@ impl Gateway {
     }
 }
 
-/// The loopback world: provider, backend, and the gateway between them and the visitor.
+/// The gateway with the provider and the backend behind it, all on loopback.
 pub(crate) struct World {
-    /// Everyone's clock.
+    /// The clock of all three.
     pub(crate) clock: Clock,
     /// The identity provider.
     pub(crate) provider: Provider,
@@ -96,12 +96,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The world of `vestibule demo`: the backend is the authority.
+    /// Starts the servers of `vestibule demo`: the backend is the authority.
     pub(crate) async fn start() -> Self {
         Setup::new().start().await
     }
 
-    /// The same with changes to the file.
+    /// Starts them with changes to the configuration file.
     pub(crate) async fn with(toml: &str) -> Self {
         Setup::new().with(toml).start().await
     }
@@ -118,7 +118,7 @@ impl World {
         browser
     }
 
-    /// Moves everyone's clock.
+    /// Moves the clock of all three.
     pub(crate) fn advance(&self, span: Duration) {
         self.clock.advance(span);
     }
@@ -128,29 +128,29 @@ impl World {
         self.advance(TOKEN_LIFE + Duration::from_secs(10));
     }
 
-    /// The file of a gateway in the same world, at that port, with these changes.
+    /// The configuration of another gateway for the same servers, at that port and with these changes.
     pub(crate) fn file(&self, port: u16, toml: &str) -> String {
         self.setup.clone().with(toml).file(&self.provider, &self.backend, port)
     }
 
-    /// Reloads the gateway with these changes to the file that it started with.
+    /// Reloads the gateway with these changes to the configuration that it started with.
     pub(crate) fn reload_with(&self, toml: &str) {
         self.gateway.reload(&self.file(self.gateway.address().port(), toml));
     }
 
-    /// A browser in front of a gateway of the same world at that port.
+    /// A browser for another gateway of the same servers at that port.
     pub(crate) fn browser_at(&self, port: u16) -> Browser {
         let url = format!("{}:{port}", self.setup.public_base).parse().unwrap();
         Browser::new(&url, SocketAddr::from(([127, 0, 0, 1], port)), self.clock.clone())
     }
 
-    /// Another gateway in the same world, with these changes to the file.
+    /// Another gateway for the same servers, with these changes to the configuration.
     pub(crate) fn gateway_beside(&self, toml: &str) -> Gateway {
         self.setup.clone().with(toml).gateway(&self.provider, &self.backend, &self.clock)
     }
 }
 
-/// A world about to start.
+/// The setup of a gateway with its servers, before it starts.
 #[derive(Clone)]
 pub(crate) struct Setup {
     changes: Table,
@@ -165,7 +165,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// The demo's file without its one-time codes, on `127.0.0.1`.
+    /// The demo's configuration without one-time codes, on `127.0.0.1`.
     pub(crate) fn new() -> Self {
         Self {
             changes: Table::new(),
@@ -180,21 +180,21 @@ impl Setup {
         }
     }
 
-    /// The demo's file as it is: codes log in, and arrive in the backend's outbox.
+    /// The demo's configuration: one-time codes log in, and arrive in the backend's outbox.
     pub(crate) fn with_codes() -> Self {
         Self { has_codes: true, ..Self::new() }
     }
 
-    /// The provider's own tokens are the session's.
+    /// With the provider as authority: its tokens are the session's.
     pub(crate) fn with_provider_as_authority() -> Self {
         Self::new()
             .without("authority")
             .with("[authority]\nkind = \"provider\"\n[upstreams.backend]\nbearer = \"access\"")
             .provider(|options| options.access_token_life = TOKEN_LIFE)
-            .backend(|options| options.bearer = demo::backend::BearerCheck::Provider)
+            .backend(|options| options.bearer = demo::BearerCheck::Provider)
     }
 
-    /// Changes the file: tables are merged, values replaced, routes added.
+    /// Changes the configuration: tables are merged, values replaced, routes added.
     pub(crate) fn with(mut self, toml: &str) -> Self {
         let mut changes: Table = toml.parse().unwrap_or_else(|error| panic!("{error}\n{toml}"));
         if let Some(Value::Array(routes)) = changes.remove("routes") {
@@ -204,43 +204,43 @@ impl Setup {
         self
     }
 
-    /// Takes a section (`authority.verify`) out of the demo's file.
+    /// Removes a section (`authority.verify`) from the demo's configuration.
     pub(crate) fn without(mut self, section: &'static str) -> Self {
         self.removed.push(section);
         self
     }
 
-    /// Visitors use that scheme and host (`https://app.example.test`), with the gateway's port.
+    /// Sets scheme and host of `public_url` (`https://app.example.test`); the port is the gateway's.
     pub(crate) fn known_as(mut self, public_base: &str) -> Self {
         public_base.clone_into(&mut self.public_base);
         self
     }
 
-    /// Visitors use exactly that address.
+    /// Sets the gateway's port.
     pub(crate) fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// The backend takes ID tokens of any issuer.
+    /// The backend accepts ID tokens of any issuer, without checking them.
     pub(crate) fn backend_trusts_anyone(mut self) -> Self {
         self.trust_anyone = true;
         self
     }
 
-    /// Sets the provider up differently.
+    /// Changes the provider's options.
     pub(crate) fn provider(mut self, tune: fn(&mut ProviderOptions)) -> Self {
         self.tune_provider = tune;
         self
     }
 
-    /// Sets the backend up differently.
+    /// Changes the backend's options.
     pub(crate) fn backend(mut self, tune: fn(&mut BackendOptions)) -> Self {
         self.tune_backend = tune;
         self
     }
 
-    /// Starts it all.
+    /// Starts provider, backend and gateway.
     pub(crate) async fn start(self) -> World {
         assemble::install_cryptography();
         let (clock, random) = (Clock::movable(), Random::system());
@@ -249,18 +249,18 @@ impl Setup {
         options.redirect_hosts.extend(host.host_str().map(str::to_owned));
         (self.tune_provider)(&mut options);
         let provider = Provider::start(options).await.expect("the provider starts");
-        let audience = provider.client_id().to_owned();
-        let trust =
-            if self.trust_anyone { Trust::Anyone } else { Trust::Provider { issuer: provider.issuer(), audience } };
-        let mut options = BackendOptions::new(clock.clone(), random, trust);
+        let trusted = TrustedProvider { issuer: provider.issuer(), audience: provider.client_id().to_owned() };
+        let mut options = BackendOptions::new(clock.clone(), random, trusted);
         options.access_token_life = TOKEN_LIFE;
         (self.tune_backend)(&mut options);
-        let backend = Backend::start(options).await.expect("the backend starts");
+        let backend =
+            if self.trust_anyone { Backend::trusting_anyone(options).await } else { Backend::start(options).await };
+        let backend = backend.expect("the backend starts");
         let gateway = self.gateway(&provider, &backend, &clock);
         World { clock, provider, backend, gateway, setup: self }
     }
 
-    /// Starts the gateway alone.
+    /// Starts only the gateway.
     fn gateway(&self, provider: &Provider, backend: &Backend, clock: &Clock) -> Gateway {
         let port = self.port.unwrap_or_else(free_port);
         Gateway::start(&self.file(provider, backend, port), clock)
@@ -268,9 +268,9 @@ impl Setup {
 
     /// The configuration file of a gateway at that port.
     fn file(&self, provider: &Provider, backend: &Backend, port: u16) -> String {
-        let world = demo::World { provider: provider.clone(), backend: backend.clone() };
+        let servers = DemoServers { provider: (**provider).clone(), backend: (**backend).clone() };
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut file: Table = demo::gateway_toml(&world, address).parse().unwrap();
+        let mut file: Table = demo::gateway_toml(&servers, address).parse().unwrap();
         if !self.has_codes {
             file.remove("otp");
             file.get_mut("authority").and_then(Value::as_table_mut).and_then(|authority| authority.remove("otp"));
@@ -304,7 +304,7 @@ fn merge(into: &mut Table, changes: Table) {
     }
 }
 
-/// A port that nobody listens on: the gateway must know its own before it listens, because it is part of `public_url`.
+/// A free port. The gateway must know its port before it listens, because it is part of `public_url`.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

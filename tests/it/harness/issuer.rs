@@ -1,4 +1,4 @@
-//! Who signs tokens whatever they say: a key of the tests' own, published at a server that tells what was fetched.
+//! An issuer of tokens with any claims: it signs with its own key and publishes it.
 
 use std::{
     collections::HashMap,
@@ -20,22 +20,22 @@ use vestibule::clock::Clock;
 
 use super::Upstream;
 
-/// The issuer; its server stops when it is dropped.
+/// The issuer; dropping it stops its server.
 pub(crate) struct Issuer {
     key: EcdsaKeyPair,
     server: Upstream,
     answers: Arc<Mutex<HashMap<String, Vec<u8>>>>,
 }
 
-/// The key's name in the published set.
+/// The key's `kid`.
 const KEY_ID: &str = "k1";
-/// Whom its access tokens are for.
+/// `aud` of its access tokens.
 const AUDIENCE: &str = "api";
-/// Whom its ID tokens are for.
+/// `aud` of its ID tokens.
 const CLIENT: &str = "client";
 
 impl Issuer {
-    /// Starts it.
+    /// Starts an issuer.
     pub(crate) async fn start() -> Self {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let answers: Arc<Mutex<HashMap<String, Vec<u8>>>> = Arc::default();
@@ -66,7 +66,7 @@ impl Issuer {
         issuer
     }
 
-    /// What its server answers at a path from now on, byte for byte.
+    /// Sets the answer of its server at a path, byte for byte.
     pub(crate) fn answers(&self, path: &str, answer: impl Into<Vec<u8>>) {
         self.answers.lock().unwrap().insert(path.to_owned(), answer.into());
     }
@@ -83,28 +83,28 @@ impl Issuer {
         json!({"kid": KEY_ID, "kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..])})
     }
 
-    /// How often its server was asked for that path.
+    /// Number of requests to its server for that path.
     pub(crate) fn asked_for(&self, path: &str) -> usize {
         self.server.heard().iter().filter(|heard| heard.line().split(' ').nth(1) == Some(path)).count()
     }
 
-    /// How often its server was asked for anything.
+    /// Number of all requests to its server.
     pub(crate) fn asked(&self) -> usize {
         self.server.heard().len()
     }
 
-    /// Its name, and its server's address.
+    /// Its `iss`, which is its server's URL.
     pub(crate) fn origin(&self) -> String {
         self.server.target()
     }
 
-    /// `[authority.verify]` with its published key.
+    /// `[authority.verify]` with its published key, as TOML.
     pub(crate) fn verify_toml(&self) -> String {
         let origin = self.origin();
         format!("[authority.verify]\njwks_url = \"{origin}/jwks\"\nissuer = \"{origin}\"\naudience = \"{AUDIENCE}\"\n")
     }
 
-    /// It as the provider `kit`, whose ID tokens log in.
+    /// The provider `kit` with this issuer, whose ID tokens log in, as TOML.
     pub(crate) fn provider_toml(&self) -> String {
         format!(
             "[providers.kit]\nissuer = \"{}\"\nclient_id = \"{CLIENT}\"\nclient_secret = \"a-secret-for-tests\"\nscopes = [\"openid\"]\nid_token_login = {{ audiences = [\"{CLIENT}\"] }}\n",
@@ -112,12 +112,12 @@ impl Issuer {
         )
     }
 
-    /// Good claims of an access token with some replaced; null removes one.
+    /// Valid claims of an access token, with these changes; null removes a claim.
     pub(crate) fn access_claims(&self, clock: &Clock, changes: &Value) -> Value {
         self.claims(AUDIENCE, clock, changes)
     }
 
-    /// Good claims of an ID token with some replaced; null removes one.
+    /// Valid claims of an ID token, with these changes; null removes a claim.
     pub(crate) fn id_claims(&self, clock: &Clock, changes: &Value) -> Value {
         self.claims(CLIENT, clock, changes)
     }
@@ -135,19 +135,19 @@ impl Issuer {
         claims
     }
 
-    /// A token with the header that is usual.
+    /// A token with the usual header.
     pub(crate) fn token(&self, claims: &Value) -> String {
         self.sign(&format!(r#"{{"alg":"ES256","kid":"{KEY_ID}","typ":"JWT"}}"#), claims)
     }
 
-    /// A token of this header and these claims, signed with its key whatever they say.
+    /// A token with this header and these claims, signed with the issuer's key whatever they are.
     pub(crate) fn sign(&self, header: &str, claims: &Value) -> String {
         let signed = format!("{}.{}", b64(header.as_bytes()), b64(claims.to_string().as_bytes()));
         let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", b64(signature.as_ref()))
     }
 
-    /// The same, signed with its public key as if that were a shared secret.
+    /// A token with this header and these claims, signed with HMAC and the public key as its secret.
     pub(crate) fn sign_with_public_key(&self, header: &str, claims: &Value) -> String {
         let signed = format!("{}.{}", b64(header.as_bytes()), b64(claims.to_string().as_bytes()));
         let secret = hmac::Key::new(hmac::HMAC_SHA256, self.pem().as_bytes());

@@ -1,11 +1,13 @@
-//! What the tests are made of: a gateway, a browser, raw connections, and the peers on the gateway's other sides.
+//! The parts of the tests: a gateway, a browser, raw connections, and the servers around the gateway.
 
+mod backend;
 mod browser;
 pub(crate) mod frames;
 mod gateway;
 mod issuer;
 mod op;
 mod process;
+mod provider;
 mod proxies;
 pub(crate) mod raw;
 mod servers;
@@ -16,12 +18,14 @@ mod websocket;
 use std::time::Duration;
 
 pub(crate) use self::{
+    backend::{Backend, RecordedRequest},
     browser::{Answer, Ask, Browser, Opened, Protocol},
     frames::Frames,
     gateway::{Gateway, Setup, World, free_port},
     issuer::{Issuer, b64},
     op::OpenIdProvider,
     process::Process,
+    provider::{CallbackTamper, IdTokenTamper, Provider, html_answer, json_answer},
     proxies::Product,
     raw::Raw,
     servers::StoreServer,
@@ -30,26 +34,28 @@ pub(crate) use self::{
     websocket::WebSocket,
 };
 
-/// Nothing that a test waits for takes this long; what does is a failure and not a hang.
+/// Time limit of every wait in a test: longer than any event takes, so that a missing event is a failure and not a
+/// hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits for `event`, and fails where it does not come.
+/// Waits for `event`, and fails if it does not come.
 #[track_caller]
 pub(crate) fn within_patience<F: Future>(what: &'static str, event: F) -> impl Future<Output = F::Output> {
     let place = std::panic::Location::caller();
     async move {
         let output = tokio::time::timeout(PATIENCE, event).await;
-        output.unwrap_or_else(|_| panic!("{place}: waited in vain for {what}"))
+        output.unwrap_or_else(|_| panic!("{place}: no event within the time limit: {what}"))
     }
 }
 
-/// Tells a figure, or what could not be run; `cargo test -- --nocapture` shows it.
-#[expect(clippy::print_stdout, reason = "whoever runs the tests is to see it")]
+/// Prints a figure, or what could not be run; `cargo test -- --nocapture` shows it.
+#[expect(clippy::print_stdout, reason = "the output is for the person who runs the tests")]
 pub(crate) fn report(line: &str) {
     println!("{line}");
 }
 
-/// That a program that a test needs is not installed: to be seen, and a failure where everything has to be there.
+/// Reports that a program that a test needs is not installed; in continuous integration (`CI` is set) that is a
+/// failure.
 #[track_caller]
 pub(crate) fn not_installed(program: &str) {
     assert!(std::env::var_os("CI").is_none(), "{program} is not installed");

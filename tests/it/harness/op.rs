@@ -1,4 +1,4 @@
-//! A certified OpenID provider (npm oidc-provider) as a process of its own: `tests/e2e/op.mjs`.
+//! A certified OpenID provider (npm oidc-provider) as a process: `tests/e2e/op.mjs`.
 
 use std::{process::Stdio, time::Duration};
 
@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{Answer, Browser, within_patience};
 
-/// The running provider; its process ends when this is dropped.
+/// The running provider; dropping it ends its process.
 pub(crate) struct OpenIdProvider {
     issuer: String,
     events: Lines<BufReader<ChildStdout>>,
@@ -20,7 +20,7 @@ pub(crate) struct OpenIdProvider {
 }
 
 impl OpenIdProvider {
-    /// Starts it for the client `vestibule` at that gateway, under the provider name `corp`.
+    /// Starts the provider for the client `vestibule` at that gateway, under the provider name `corp`.
     pub(crate) async fn start(gateway: &Url, access_token_life: Duration) -> Self {
         let mut process = Command::new("node")
             .arg("op.mjs")
@@ -29,7 +29,7 @@ impl OpenIdProvider {
             .env("AT_LIFE", access_token_life.as_secs().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            // It warns of a Node.js version that it likes less.
+            // It warns about some versions of Node.js.
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -46,7 +46,7 @@ impl OpenIdProvider {
         &self.issuer
     }
 
-    /// The gateway's configuration of it.
+    /// The gateway's configuration for this provider.
     pub(crate) fn toml(&self) -> String {
         format!(
             r#"
@@ -64,7 +64,7 @@ impl OpenIdProvider {
     pub(crate) async fn next_event(&mut self) -> Value {
         loop {
             let line = within_patience("an event of the OpenID provider", self.events.next_line()).await.unwrap();
-            // It has things of its own to say, too.
+            // The process also prints lines that are no events.
             if let Ok(event) = serde_json::from_str(&line.expect("the OpenID provider runs")) {
                 return event;
             }
@@ -81,7 +81,8 @@ impl OpenIdProvider {
         }
     }
 
-    /// Logs in with its own pages (a name and any password, then consent), and returns the answer of the gateway's callback.
+    /// Logs in on the provider's pages (a name and any password, then consent), and returns the answer of the gateway's
+    /// callback.
     pub(crate) async fn login(&self, browser: &Browser, name: &str, return_to: &str) -> Answer {
         let mut answer = browser.navigate(&format!("/auth/login/corp?return_to={return_to}")).await;
         for _ in 0..12 {
@@ -101,7 +102,7 @@ impl OpenIdProvider {
         panic!("the provider's pages do not end: {answer}");
     }
 
-    /// Goes where a logout's answer leads, and says yes to the provider's question.
+    /// Follows the redirect of a logout and confirms the logout at the provider.
     pub(crate) async fn end_session(&self, browser: &Browser, answer: &Answer) {
         let page = browser.follow(answer).await.is(200).text();
         let action = attribute(&page, "action").expect("a form");

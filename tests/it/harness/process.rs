@@ -1,4 +1,4 @@
-//! The real binary as a process of its own: for signals, exit codes, logs, and files that change.
+//! The real binary as a process: for signals, exit codes, logs, and files that change.
 
 use std::{
     path::PathBuf,
@@ -16,13 +16,13 @@ use tokio::{
 
 use super::within_patience;
 
-/// `vestibule` with some arguments. It is killed when this is dropped.
+/// A process of `vestibule`; dropping it kills the process.
 pub(crate) struct Process {
     child: Child,
     folder: TempDir,
     output: Arc<Mutex<String>>,
     news: watch::Sender<usize>,
-    /// Whether anybody reads what it writes.
+    /// Whether its output is read.
     reading: watch::Sender<bool>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -35,7 +35,7 @@ impl Process {
         process
     }
 
-    /// Starts `vestibule` in a folder of its own, in which `gateway.toml` is that text.
+    /// Starts `vestibule` in a new folder with that `gateway.toml`.
     pub(crate) fn start(toml: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("gateway.toml"), toml).unwrap();
@@ -56,12 +56,12 @@ impl Process {
         Self { child, folder, output, news, reading, readers }
     }
 
-    /// Nobody reads what it writes, until they read on.
+    /// Stops reading its output.
     pub(crate) fn stop_reading(&self) {
         self.reading.send_replace(false);
     }
 
-    /// Somebody reads it again.
+    /// Reads its output again.
     pub(crate) fn read_on(&self) {
         self.reading.send_replace(true);
     }
@@ -76,17 +76,17 @@ impl Process {
         self.child.id().expect("it runs")
     }
 
-    /// Whether it has not ended.
+    /// Whether it is running.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Everything it wrote so far, on standard output and standard error.
+    /// Its output so far, standard output and standard error.
     pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap().clone()
     }
 
-    /// Waits until it has written `text`.
+    /// Waits until its output contains `text`.
     pub(crate) async fn until_said(&self, text: &str) {
         let mut news = self.news.subscribe();
         let said = news.wait_for(|_| self.output.lock().unwrap().contains(text));
@@ -101,19 +101,19 @@ impl Process {
         assert!(sent.success());
     }
 
-    /// How many files and sockets it has open.
+    /// Number of its open files and sockets.
     pub(crate) fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
-    /// Bytes of memory that are its own at present.
+    /// Its resident memory, in bytes.
     pub(crate) fn memory(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
-    /// Lets it have no more files and sockets open than that.
+    /// Limits the number of its open files and sockets.
     pub(crate) fn limit_files(&self, most: usize) {
         let done = std::process::Command::new("prlimit")
             .args([format!("--pid={}", self.id()), format!("--nofile={most}:")])
@@ -122,7 +122,7 @@ impl Process {
         assert!(done.success());
     }
 
-    /// Waits for its end, and for the last of what it wrote.
+    /// Waits for its end and for the rest of its output.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let status = within_patience("the end of the process", self.child.wait()).await.unwrap();
         for reader in self.readers.drain(..) {
@@ -142,7 +142,7 @@ fn read(
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         loop {
-            // Where the process's owner has gone nobody says stop any more.
+            // An error means that the `Process` was dropped: then the output is read to its end.
             let _ = reading.wait_for(|reading| *reading).await;
             let Ok(Some(line)) = lines.next_line().await else { break };
             let mut output = output.lock().unwrap();

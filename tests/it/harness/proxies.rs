@@ -1,4 +1,4 @@
-//! Other reverse proxies as processes of their own, for comparison: nginx, `HAProxy` and Caddy, each with the smallest configuration that forwards everything.
+//! Other reverse proxies as processes, for comparison: nginx, `HAProxy` and Caddy with small configurations.
 
 use std::{net::SocketAddr, path::Path, process::Stdio};
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{free_port, within_patience};
 
-/// One of them.
+/// A reverse proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Product {
     Nginx,
@@ -18,19 +18,19 @@ pub(crate) enum Product {
     Caddy,
 }
 
-/// A running one in front of a backend; its process ends when this is dropped.
+/// A running proxy in front of a backend; dropping it ends its process.
 pub(crate) struct ReverseProxy {
     address: SocketAddr,
     _process: Child,
-    // Removed after the process, which dropping it kills.
+    // Declared after the process, so that it is removed after the process was killed.
     _folder: TempDir,
 }
 
 impl Product {
-    /// All of them.
+    /// All proxies.
     pub(crate) const ALL: [Self; 3] = [Self::Nginx, Self::HaProxy, Self::Caddy];
 
-    /// The name of its package and its binary.
+    /// The name of its Debian package and of its binary.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
@@ -39,7 +39,7 @@ impl Product {
         }
     }
 
-    /// Starts it in front of the backend at `to` (`127.0.0.1:4711`); `None` where it is not installed.
+    /// Starts the proxy in front of the backend at `to` (`127.0.0.1:4711`); `None` if it is not installed.
     pub(crate) async fn start(self, to: &str) -> Option<ReverseProxy> {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let here = folder.path();
@@ -53,7 +53,7 @@ impl Product {
         let spawned = Command::new(self.name())
             .args(arguments)
             .current_dir(here)
-            // Debian keeps servers where only root looks.
+            // Debian installs servers into /usr/sbin, which is not in every PATH.
             .env("PATH", format!("{path}:/usr/sbin:/usr/local/sbin"))
             .env("HOME", here)
             .env("XDG_DATA_HOME", here)
@@ -99,7 +99,7 @@ impl Product {
 }
 
 impl ReverseProxy {
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

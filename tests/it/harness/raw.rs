@@ -1,4 +1,4 @@
-//! A connection of which every byte is the test's: for what no well-behaved client sends, and for what exactly comes back.
+//! A connection whose bytes the test writes and reads itself.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +12,7 @@ use super::within_patience;
 /// A TCP connection.
 pub(crate) struct Raw {
     stream: TcpStream,
-    /// Read, and not yet taken.
+    /// Received bytes that are not returned yet.
     buffer: Vec<u8>,
 }
 
@@ -40,7 +40,7 @@ impl Raw {
         raw.rest().await
     }
 
-    /// Sends bytes; that the other side has closed meanwhile is no failure.
+    /// Sends bytes; if the other side has closed, that is no failure.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
@@ -50,18 +50,18 @@ impl Raw {
         String::from_utf8(self.until(b"\r\n\r\n").await).expect("a head in ASCII")
     }
 
-    /// The head of an answer, or what came of it before the other side closed.
+    /// The head of an answer, or the part of it that arrived before the other side closed.
     pub(crate) async fn head_or_end(&mut self) -> String {
         while !self.buffer.windows(4).any(|window| window == b"\r\n\r\n") && self.more().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
     }
 
-    /// Says that no more will be sent.
+    /// Closes the sending direction.
     pub(crate) async fn finish(&mut self) {
         let _ = self.stream.shutdown().await;
     }
 
-    /// The next answer of a connection that goes on, which must say its length: head and body.
+    /// The next answer of a connection that stays open, head and body; it must have a content-length.
     pub(crate) async fn answer(&mut self) -> (String, Vec<u8>) {
         let head = self.head().await;
         let length = head
@@ -71,7 +71,7 @@ impl Raw {
         (head, self.exactly(length).await)
     }
 
-    /// Everything up to and with `end`.
+    /// Everything up to `end`, and `end`.
     pub(crate) async fn until(&mut self, end: &[u8]) -> Vec<u8> {
         loop {
             if let Some(at) = self.buffer.windows(end.len()).position(|window| window == end) {
@@ -97,14 +97,14 @@ impl Raw {
         String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
     }
 
-    /// Whether more came; false at the end.
+    /// Reads more bytes; false at the end.
     async fn more(&mut self) -> bool {
         let read = within_patience("bytes, or the end", self.stream.read_buf(&mut self.buffer)).await;
         read.is_ok_and(|length| length > 0)
     }
 }
 
-/// The status of a raw answer; 0 where there is none.
+/// The status of a raw answer; 0 without an answer.
 pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }

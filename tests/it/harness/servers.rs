@@ -1,4 +1,4 @@
-//! The servers that a fleet shares: a real Redis and a real `PostgreSQL`, each on a port of its own and gone when the test is over.
+//! Real Redis and `PostgreSQL` servers, each on its own port, stopped at the test's end.
 
 use std::{fs, path::PathBuf, process::Stdio};
 
@@ -10,19 +10,19 @@ use tokio::{
 
 use super::{free_port, within_patience};
 
-/// A running server, as `[store]` names it.
+/// A running server for `[store]`.
 pub(crate) struct StoreServer {
     child: Child,
     program: String,
-    /// The table of the configuration file.
+    /// The table `[store]` for this server.
     pub(crate) toml: String,
     ready: &'static str,
-    // Removed after the server, which dropping the child kills.
+    // Declared after the child, so that it is removed after the server was killed.
     _folder: TempDir,
 }
 
 impl StoreServer {
-    /// A Redis that keeps nothing on disk.
+    /// A Redis without persistence.
     pub(crate) async fn redis() -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let folder_path = folder.path().display();
@@ -37,7 +37,7 @@ impl StoreServer {
     pub(crate) async fn postgres() -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let (data, binaries) = (folder.path().join("data"), postgres_binaries());
-        // PostgreSQL does not run as root: there it is the user that its package made.
+        // PostgreSQL does not run as root; its package has created a user for it.
         let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
         let become_it = if is_root { "setpriv --reuid=postgres --regid=postgres --clear-groups" } else { "" };
         let owner = if is_root { "chown -R postgres ." } else { "true" };
@@ -61,14 +61,14 @@ impl StoreServer {
         Self { child, program, toml, ready, _folder: folder }
     }
 
-    /// Kills it as a power cut would.
+    /// Kills the server without a shutdown.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Starts it again where it was.
+    /// Starts the server again with the same port and folder.
     pub(crate) async fn start_again(&mut self) {
-        // What is left of the killed one may hold its shared memory for a moment.
+        // Processes of the killed server may hold its shared memory for a short time.
         self.child = within_patience("the store's server again", async {
             loop {
                 if let Ok(child) = run(&self.program, self.ready).await {
@@ -80,7 +80,7 @@ impl StoreServer {
     }
 }
 
-/// Runs it until it is ready; what it said where it ended before.
+/// Starts a server and waits until it is ready; an error is its output if it ended before that.
 async fn run(program: &str, ready: &'static str) -> Result<Child, String> {
     let mut child = Command::new("sh")
         .args(["-c", &format!("{program} 2>&1")])
@@ -105,7 +105,7 @@ async fn run(program: &str, ready: &'static str) -> Result<Child, String> {
     if !is_ready {
         return Err(said);
     }
-    // What it says from now on is read and forgotten, so that its pipe never fills.
+    // Its further output is read and discarded, so that the pipe never fills.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok(child)
 }

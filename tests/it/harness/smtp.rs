@@ -1,4 +1,4 @@
-//! A mail server (npm smtp-server) as a process of its own: `tests/e2e/smtp.mjs`.
+//! A mail server (npm smtp-server) as a process: `tests/e2e/smtp.mjs`.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use super::within_patience;
 
-/// The running mail server; its process ends when this is dropped.
+/// The running mail server; dropping it ends its process.
 pub(crate) struct MailServer {
     port: u16,
     certificate: Vec<u8>,
@@ -20,7 +20,7 @@ pub(crate) struct MailServer {
 }
 
 impl MailServer {
-    /// Starts it with a certificate for `name`; `options` are described in the script.
+    /// Starts the server with a certificate for `name`; `options` are described in the script.
     pub(crate) async fn start(name: &str, options: Value) -> Self {
         let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         let mut process = Command::new("node")
@@ -78,7 +78,7 @@ impl MailServer {
         self.until(name).await.0
     }
 
-    /// Gives it a command of the script, and waits until it is obeyed.
+    /// Sends a command of the script, and waits until it has taken effect.
     pub(crate) async fn command(&mut self, command: &str) {
         self.commands.write_all(format!("{command}\n").as_bytes()).await.unwrap();
         self.event(command).await;

@@ -1,4 +1,4 @@
-//! A scripted backend of raw bytes: it records what came, byte for byte, and answers what the test says.
+//! A scripted backend of raw bytes: it records requests byte for byte and answers as the test says.
 
 use std::{
     net::SocketAddr,
@@ -17,14 +17,14 @@ use tokio::{
 
 use super::within_patience;
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Heard {
     /// The request line and headers, with the empty line.
     pub(crate) head: String,
-    /// The body as it stood on the wire: chunks and all.
+    /// The body's bytes, with the framing of chunks.
     pub(crate) body: Vec<u8>,
-    /// Which connection, from 0.
+    /// The number of its connection, from 0.
     pub(crate) connection: usize,
 }
 
@@ -40,7 +40,7 @@ impl Heard {
         fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
     }
 
-    /// The value of a header that comes once at most.
+    /// The value of a header that occurs at most once.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
@@ -49,7 +49,7 @@ impl Heard {
     }
 }
 
-/// The scripted backend; it stops when it is dropped.
+/// The scripted backend; dropping it stops it.
 pub(crate) struct Upstream {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -59,7 +59,7 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Hands every connection to `serve`.
+    /// Starts a backend that calls `serve` for every connection.
     pub(crate) async fn start<F, Served>(serve: F) -> Self
     where
         F: Fn(Wire) -> Served + Send + 'static,
@@ -80,7 +80,7 @@ impl Upstream {
         Self { address, heard, news, connections, accepting }
     }
 
-    /// Answers every request with these bytes.
+    /// Starts a backend that answers every request with these bytes.
     pub(crate) async fn answering(answer: impl AsRef<[u8]>) -> Self {
         let answer: Arc<[u8]> = answer.as_ref().into();
         Self::start(move |mut wire| {
@@ -94,17 +94,17 @@ impl Upstream {
         .await
     }
 
-    /// Answers every request with 200 and this text.
+    /// Starts a backend that answers every request with 200 and this text.
     pub(crate) async fn saying(text: &str) -> Self {
         Self::answering(ok(text)).await
     }
 
-    /// As a target in the configuration.
+    /// Its URL as a target in the configuration.
     pub(crate) fn target(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What came so far.
+    /// The requests so far.
     pub(crate) fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
@@ -115,13 +115,13 @@ impl Upstream {
         self.heard.lock().unwrap().last().cloned().expect("the upstream was asked")
     }
 
-    /// Waits until that many requests came.
+    /// Waits until it has received that many requests.
     pub(crate) async fn until_heard(&self, count: usize) {
         let mut news = self.news.subscribe();
         within_patience("a request at the upstream", news.wait_for(|heard| *heard >= count)).await.unwrap();
     }
 
-    /// How many connections it accepted.
+    /// Number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -143,14 +143,14 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Reads and records a whole request; `None` where the connection ends first.
+    /// Reads and records a whole request; `None` if the connection ends first.
     pub(crate) async fn request(&mut self) -> Option<Heard> {
         let head = self.head().await?;
         let body = self.body(&head).await?;
         Some(self.record(head, body))
     }
 
-    /// Reads a request's head alone.
+    /// Reads only a request's head.
     pub(crate) async fn head(&mut self) -> Option<String> {
         let head = self.until(b"\r\n\r\n").await?;
         Some(String::from_utf8_lossy(&head).into_owned())
@@ -174,7 +174,7 @@ impl Wire {
         heard
     }
 
-    /// Which connection this is, from 0.
+    /// The number of this connection, from 0.
     pub(crate) fn number(&self) -> usize {
         self.connection
     }
@@ -184,7 +184,7 @@ impl Wire {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
-    /// Sends bytes; false where the gateway takes no more of them.
+    /// Sends bytes; false if the gateway does not accept them.
     pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).await.is_ok()
     }
@@ -199,7 +199,7 @@ impl Wire {
         while self.more().await {}
     }
 
-    /// Reads up to and with `end`.
+    /// Reads up to `end`, and `end`.
     pub(crate) async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
         loop {
             if let Some(at) = self.buffer.windows(end.len()).position(|window| window == end) {

@@ -14,7 +14,7 @@ use super::{Browser, within_patience};
 pub(crate) struct WebSocket(WebSocketStream<TcpStream>);
 
 impl WebSocket {
-    /// Opens one with the browser's cookies, from a page of that origin.
+    /// Opens a WebSocket with the browser's cookies, from a page of that origin.
     pub(crate) async fn open_from(browser: &Browser, path: &str, origin: &str) -> Result<Self, tungstenite::Error> {
         let url = browser.home().join(path).unwrap();
         let mut request = url.as_str().replacen("http", "ws", 1).into_client_request()?;
@@ -30,19 +30,19 @@ impl WebSocket {
         Ok(Self(socket))
     }
 
-    /// Opens one from a page of the gateway's own origin.
+    /// Opens a WebSocket from a page of the gateway's own origin.
     pub(crate) async fn open(browser: &Browser, path: &str) -> Result<Self, tungstenite::Error> {
         let origin = browser.home().origin().ascii_serialization();
         Self::open_from(browser, path, &origin).await
     }
 
-    /// Sends a text, and returns what comes back.
+    /// Sends a text and returns the echo.
     pub(crate) async fn echo(&mut self, text: &str) -> String {
         self.0.send(Message::text(text)).await.unwrap();
         within_patience("an echo", self.0.next()).await.unwrap().unwrap().into_text().unwrap().to_string()
     }
 
-    /// Waits for the end: the close frame, where there is one.
+    /// Waits for the end; returns the close frame, if there is one.
     pub(crate) async fn closed(&mut self) -> Option<CloseFrame> {
         loop {
             match within_patience("the end of a WebSocket", self.0.next()).await {

@@ -1,30 +1,30 @@
-//! The battery: fifty requests as raw bytes, 42 that must be refused and 8 that must be taken.
+//! Fifty requests as raw bytes: 42 must be refused, 8 must be accepted.
 
-/// A request and what must become of it.
+/// A request and the expected outcome.
 pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) bytes: Vec<u8>,
     pub(super) expected: Expected,
 }
 
-/// What must become of a request.
+/// The expected outcome of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Expected {
-    /// This status, the connection closed, and nothing at the backend.
+    /// This status, a closed connection, and no request at the backend.
     Refused(u16),
-    /// The same, but the fault comes in the body: the backend may have seen the head, and never the whole.
+    /// Refused because of a fault in the body: the backend may get the head, but never the whole request.
     Broken,
-    /// CONNECT: 405 or 501 will do, for the method is what is wrong.
+    /// CONNECT: 405 or 501, because the method is not supported.
     NoTunnel,
     /// 200 from the backend.
     Taken,
-    /// A 2xx of the proxy's own.
+    /// A 2xx from the proxy itself.
     Local,
     /// 200 from the backend, or 417.
     TakenOr417,
 }
 
-/// All of it, for a server that is known as `host`.
+/// All cases, for a server with that host name.
 pub(super) fn cases(host: &str) -> Vec<Case> {
     use Expected::{Broken, Local, NoTunnel, Refused, Taken, TakenOr417};
 
@@ -35,7 +35,7 @@ pub(super) fn cases(host: &str) -> Vec<Case> {
     let coded = |coding: &str| post(&format!("transfer-encoding: {coding}"), "2\r\nab\r\n0\r\n\r\n");
     let many = (0..101).fold(String::new(), |lines, n| format!("{lines}x-{n}: 1\r\n"));
     let (start, end) = (format!("GET /\u{e9} HTTP/1.1\r\nhost: {host}"), "\r\n\r\n");
-    // The letter's byte in Latin-1, which is no UTF-8.
+    // A byte of Latin-1 that is not valid UTF-8.
     let high: Vec<u8> = (start + end).chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')).collect();
 
     let text = |name, text: String, expected| Case { name, bytes: text.into_bytes(), expected };

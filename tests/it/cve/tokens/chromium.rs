@@ -1,4 +1,4 @@
-//! What a real Chromium keeps of a session after its logout.
+//! Which cookies a real Chromium keeps after a logout.
 
 use std::{fs, path::Path, process::Stdio};
 
@@ -26,7 +26,7 @@ fn is_left_without_a_session(seen: &Value, prefix: &str) {
     assert_eq!(seen["loggedIn"], names(&["sb_at", "sb_did", "sb_rt"]), "{seen}");
     assert_eq!(seen["inFlight"].as_array().unwrap().len(), 4, "a login attempt: {seen}");
     assert_eq!((&seen["me"], &seen["logout"], &seen["stranger"]), (&json!(200), &json!(200), &json!(401)), "{seen}");
-    // The device's label stays: it is no proof of anything.
+    // The device's label stays; it is not used as a proof.
     assert_eq!(seen["afterwards"], names(&["sb_did"]), "{seen}");
 }
 

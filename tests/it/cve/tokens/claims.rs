@@ -1,4 +1,4 @@
-//! What a token must say of whom it is from, for whom, until when, and of whom.
+//! Claims of tokens: issuer, audience, times and subject.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn far(seconds: i64, clock: &vestibule::clock::Clock) -> Value {
 
 /// Also GHSA-wxg7-w2v3-w38g (Zitadel) and GHSA-wcvh-g65p-v576 (`mod_auth_openidc`).
 #[tokio::test]
-async fn cve_2026_55669_a_token_for_others_or_for_another_time_is_none() {
+async fn cve_2026_55669_a_token_for_another_audience_or_time_is_refused() {
     let (issuer, page) = (Issuer::start().await, Upstream::saying("page").await);
     let world = takes_access_tokens(&issuer, &page).await;
     let clock = &world.clock;
@@ -111,6 +111,6 @@ async fn ghsa_g38m_r43w_p2q7_the_same_address_at_another_issuer_is_another_perso
         assert_ne!(answer["user"]["sub"], subjects[0], "{answer}");
         subjects.push(answer["user"]["sub"].clone());
     }
-    // Whatever the address is worth there, it is one and the same person: issuer and subject say who.
+    // Verified or not, the address does not decide: issuer and subject identify the person.
     assert!(subjects[1..].iter().all(|subject| *subject == subjects[1]), "{subjects:?}");
 }

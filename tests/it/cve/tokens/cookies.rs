@@ -1,11 +1,11 @@
-//! Cookies that belong to different moments, and cookies that no browser would send.
+//! Cookies of different generations, and cookies that no browser sends.
 
 use http::{Method, StatusCode};
 use serde_json::json;
-use vestibule::demo::{Scripted, provider::Endpoint};
+use vestibule::demo::provider::Endpoint;
 
 use super::{all_are, asks, heads, is_alive};
-use crate::harness::{Browser, Setup, Upstream, World, ok};
+use crate::harness::{Browser, Setup, Upstream, World, json_answer, ok};
 
 /// The provider's own tokens are the session's, and `/page` is for those who have one.
 async fn world(page: &Upstream) -> World {
@@ -16,7 +16,7 @@ async fn world(page: &Upstream) -> World {
     Setup::with_provider_as_authority().with(&toml).start().await
 }
 
-/// How a navigation ends: the redirects of our own before it, and whether the page is there or the provider asks who it is.
+/// The end of a navigation: the number of the gateway's redirects, and whether it is the page or the provider's login.
 async fn goes(world: &World, browser: &Browser) -> (usize, bool) {
     let mut answer = browser.navigate("/page").await;
     let mut redirects = 0;
@@ -33,7 +33,7 @@ async fn goes(world: &World, browser: &Browser) -> (usize, bool) {
 
 /// Issues 38919, 33943, 39210 and 42968 of Envoy.
 #[tokio::test]
-async fn envoy_38919_no_mix_of_old_and_new_cookies_goes_in_circles() {
+async fn envoy_38919_no_mix_of_old_and_new_cookies_causes_a_redirect_loop() {
     let page = Upstream::answering(ok("page")).await;
     let world = world(&page).await;
     let first = world.browser();
@@ -65,7 +65,7 @@ async fn envoy_38919_no_mix_of_old_and_new_cookies_goes_in_circles() {
                 }
                 let (redirects, is_in) = goes(&world, &browser).await;
                 assert!(redirects <= 2, "{redirects} redirects with {access:?} {refresh:?} {flow:?}");
-                // Whatever is good in either cookie is enough; what the old ones are worth depends on when the new ones were seen.
+                // One valid cookie is enough; whether the old ones are accepted depends on when the new ones were used.
                 if access != Some(&old) && refresh != Some(&old) {
                     let is_good = |set| set == Some(&new) || set == Some(&other);
                     assert_eq!(is_in, is_good(refresh) || is_good(access), "{access:?} {refresh:?}");
@@ -85,11 +85,11 @@ async fn envoy_38919_a_refresh_without_id_token_or_refresh_token_leaves_the_sess
     for n in 0..3 {
         world.expire_tokens();
         let bare = json!({ "access_token": format!("at-{n}"), "token_type": "Bearer", "expires_in": 300 });
-        world.provider.next_answer(Endpoint::Token, Scripted::json(StatusCode::OK, &bare));
+        world.provider.next_answer(Endpoint::Token, json_answer(StatusCode::OK, &bare));
         assert_eq!(goes(&world, &browser).await, (0, true));
         assert_eq!(page.last().header("authorization"), Some(format!("Bearer at-{n}").as_str()));
     }
-    // What the provider then no longer takes is one clean login.
+    // If the provider refuses the token, one login follows.
     world.expire_tokens();
     world.provider.revoke_subject("demo-mina");
     assert_eq!(goes(&world, &browser).await, (2, false));
@@ -97,7 +97,7 @@ async fn envoy_38919_a_refresh_without_id_token_or_refresh_token_leaves_the_sess
 
 /// Also CVE-2024-24814.
 #[tokio::test]
-async fn cve_2023_28625_a_crafted_cookie_header_is_nobodys() {
+async fn cve_2023_28625_a_crafted_cookie_header_opens_no_session() {
     let world = World::start().await;
     let (pairs, names) = ("a=b; ".repeat(3000), "sb_at=x; ".repeat(1000));
     let chunks = (0..1000).map(|n| format!("sb_at.{n}=x; ")).collect::<Vec<_>>().concat();

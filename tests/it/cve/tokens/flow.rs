@@ -1,4 +1,4 @@
-//! The way of a login, from its start to what is left after the logout.
+//! Logins from their start to the time after the logout.
 
 use std::collections::HashSet;
 
@@ -7,17 +7,17 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 use vestibule::{
-    demo::{Provider, ProviderOptions, Scripted, provider::Endpoint},
+    demo::{ProviderOptions, provider::Endpoint},
     secret::Random,
 };
 
 use super::{asks, heads, log_in, takes_id_tokens};
-use crate::harness::{Issuer, Protocol, Setup, StoreServer, World};
+use crate::harness::{Issuer, Protocol, Provider, Setup, StoreServer, World, json_answer};
 
 const EVIL: &str = "https://evil.example";
 
 #[tokio::test]
-async fn ghsa_59jp_rwph_878r_whoever_is_not_logged_in_gets_a_page_of_ours_alone() {
+async fn ghsa_59jp_rwph_878r_without_a_session_only_the_gateways_own_page_is_sent() {
     let world = World::start().await;
     let asks = [
         world.browser().post("/api/me").body("x=y"),
@@ -86,7 +86,7 @@ async fn cve_2021_41230_a_role_that_was_taken_away_is_gone_with_the_next_refresh
     world.expire_tokens();
     let id_token = world.provider.id_token("jun", &json!({ "role": "user" }));
     let tokens = json!({ "access_token": "at", "token_type": "Bearer", "expires_in": 300, "id_token": id_token });
-    world.provider.next_answer(Endpoint::Token, Scripted::json(StatusCode::OK, &tokens));
+    world.provider.next_answer(Endpoint::Token, json_answer(StatusCode::OK, &tokens));
     jun.fetch("/public/ping").await.is(403).says("refreshed");
 }
 
@@ -134,19 +134,20 @@ async fn cve_2021_29652_no_foreign_page_logs_anybody_out_or_sends_codes() {
         let same_site = browser.plain(Method::POST, path).header("sec-fetch-site", "same-site").json(&json!({}));
         same_site.await.is(403).problem("cross_origin");
     }
-    // A GET of it does nothing at all.
+    // A GET changes nothing.
     browser.navigate("/auth/logout").header("sec-fetch-site", "cross-site").await.is(405);
     browser.fetch("/api/me").await.is(200).says("valid");
-    assert_eq!((world.backend.letters().len(), world.backend.counters().signouts), (0, 0));
+    assert_eq!((world.backend.messages().len(), world.backend.counters().signouts), (0, 0));
 }
 
-/// Also CVE-2024-21492 (caddy-security). That it holds at every instance of a fleet is `fleet::a_logout_at_one_instance_ends_the_session_at_all`.
+/// Also CVE-2024-21492 (caddy-security). That it holds at every instance of a fleet is
+/// `fleet::a_logout_at_one_instance_ends_the_session_at_all`.
 #[tokio::test]
 async fn cve_2026_34454_after_a_logout_kept_cookies_are_worth_nothing() {
     let world = World::start().await;
     let browser = world.logged_in("mina").await;
     let kept = browser.copy();
-    // Its page is only a page: it makes and leaves no session.
+    // The GET shows a page and changes no session.
     let page = world.browser().navigate("/auth/login?error=denied").await.is(200);
     assert!(page.set_cookies().is_empty(), "{page}");
     browser.post("/auth/logout").await.is(200);
@@ -185,7 +186,7 @@ async fn cve_2024_23647_every_login_has_a_challenge_of_its_own() {
             "{location}"
         );
     }
-    // Without the verifier the code is worth nothing: the provider of the tests refuses it, as RFC 7636 says.
+    // Without the verifier the provider refuses the code (RFC 7636).
     assert_eq!(challenges.len(), 1000);
 }
 
@@ -230,7 +231,7 @@ async fn cve_2024_21498_nothing_in_a_request_says_whom_the_gateway_asks() {
     browser.plain(Method::POST, "/auth/kit").json(&body).await.is(401);
     assert_eq!(attacker.asked(), 0);
 
-    // Nor does a document say that its issuer is another than the one that was configured.
+    // A discovery document with another issuer than the configured one is refused.
     let liar = Issuer::start().await;
     let metadata =
         json!({ "issuer": to, "authorization_endpoint": to, "token_endpoint": to, "jwks_uri": format!("{to}/jwks") })
@@ -245,7 +246,7 @@ async fn cve_2024_21498_nothing_in_a_request_says_whom_the_gateway_asks() {
     assert_eq!(attacker.asked(), 0);
 }
 
-/// The object of `GET /session` lists nothing but what the file lets out.
+/// The object of `GET /session` has only the claims of `expose_claims`.
 #[tokio::test]
 async fn cve_2024_39315_the_object_of_a_session_has_the_claims_that_the_file_lists() {
     let world = World::with("session.expose_claims = [\"name\"]").await;

@@ -1,4 +1,4 @@
-//! A secret, a certificate, a store or a provider that is not there: nothing opens for want of it.
+//! Without a secret, a certificate, a store or a provider nothing opens.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -87,7 +87,7 @@ async fn ghsa_8fpg_xm3f_6cx3_without_a_store_a_provider_or_an_authority_nobody_g
     is_denied(&world, "no authority").await;
     world.backend.set_authority_fault(Fault::None);
 
-    // Whoever has a session that cannot be renewed now waits outside, and keeps it.
+    // A session that cannot be refreshed now gets 503 and is kept.
     let mina = world.logged_in("mina").await;
     world.backend.set_authority_fault(Fault::Unavailable);
     world.expire_tokens();

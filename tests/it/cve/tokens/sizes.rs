@@ -1,4 +1,4 @@
-//! Providers whose answers do not end.
+//! Answers of providers without an end.
 
 use std::sync::{
     Arc,
@@ -11,12 +11,12 @@ use url::Url;
 use super::{is_alive, log_in, show, takes_access_tokens_as, takes_id_tokens};
 use crate::harness::{Issuer, Upstream, World, within_patience};
 
-/// More than any limit and what sockets hold; where it is sent whole, nobody cut it.
+/// More bytes than any limit and the socket buffers: if all are sent, the answer was not cut.
 const ENDLESS: usize = 64 << 20;
-/// The limit of 1 MiB and what sockets hold on their way.
+/// The limit of 1 MiB and the socket buffers.
 const CUT: usize = 16 << 20;
 
-/// A server whose every answer goes on and on, and how much of them it was rid of.
+/// A server whose answers do not end; it counts the bytes that it could send.
 async fn endless(head: &'static str) -> (Upstream, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
@@ -40,7 +40,7 @@ async fn endless(head: &'static str) -> (Upstream, Arc<AtomicUsize>) {
 }
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
-/// It says a gigabyte, and pads it with what looks like chunks.
+/// It announces a gigabyte and sends bytes that look like chunks.
 const GIGABYTE: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1073741824\r\n\r\n";
 
 fn was_cut(sent: &AtomicUsize) {

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Issuer, Raw, Setup, Upstream, World, raw};
 
-/// So that a test's own guesses are not what ends it.
+/// A high limit, so that a test does not reach it.
 const MANY_GUESSES: &str = "limits.failures_per_client = \"1000000/h\"\n";
 
-/// A gateway that takes raw access tokens of that issuer, with `/page` for those who have one.
+/// A gateway that accepts raw access tokens of that issuer, with `/page` for those who have one.
 async fn takes_access_tokens(issuer: &Issuer, page: &Upstream) -> World {
     takes_access_tokens_as(&issuer.verify_toml(), page).await
 }
@@ -67,10 +67,10 @@ fn all_are(heads: &[String], status: u16) {
     assert!(other.is_none(), "{}", other.unwrap());
 }
 
-/// It still serves.
+/// Checks that the gateway serves requests.
 async fn is_alive(world: &World) {
     world.browser().fetch("/public/ping").await.is(200);
 }
 
-/// What a token's changed claims are.
+/// Changed claims of a token.
 type Changes = (&'static str, Value);

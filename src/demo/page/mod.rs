@@ -1,4 +1,4 @@
-//! The demo's page, as an app behind the gateway has it: no token code in it, and no inline script.
+//! The demo's page: an app behind the gateway, without code for tokens and without inline scripts.
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
@@ -8,10 +8,10 @@ use super::{
     server::Reply,
 };
 
-const HTML: &str = include_str!("page/index.html");
-const CSS: &str = include_str!("page/demo.css");
-const JS: &str = include_str!("page/demo.js");
-const ICON: &str = include_str!("page/icon.svg");
+const HTML: &str = include_str!("index.html");
+const CSS: &str = include_str!("demo.css");
+const JS: &str = include_str!("demo.js");
+const ICON: &str = include_str!("icon.svg");
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -28,7 +28,7 @@ pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Reply 
     if method != Method::GET && method != Method::HEAD {
         return reply::wrong_method();
     }
-    // Fresh after every start of a newer demo at the same address.
+    // A newer demo may be started at the same address.
     let reply = reply::with(reply::reply(StatusCode::OK, content_type, text), header::CACHE_CONTROL, "no-cache");
     let reply = reply::with(reply, header::CONTENT_SECURITY_POLICY, POLICY);
     let reply = reply::with(reply, header::X_CONTENT_TYPE_OPTIONS, "nosniff");

@@ -1,4 +1,4 @@
-//! What HTTP/1.1 must refuse and what it must take, as raw bytes; other servers get the same bytes for comparison.
+//! Which HTTP/1.1 messages are refused and which accepted, as raw bytes; other proxies get the same bytes.
 
 mod battery;
 
@@ -14,7 +14,7 @@ use std::{
 use self::battery::{Case, Expected, cases};
 use crate::harness::{Product, Raw, Upstream, World, not_installed, ok, raw, report};
 
-/// A backend that takes what it is given, and counts how many heads it saw.
+/// A backend that accepts every request, and counts the heads it received.
 async fn backend() -> (Upstream, Arc<AtomicUsize>) {
     let heads = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&heads);
@@ -48,15 +48,15 @@ async fn world(upstream: &Upstream) -> World {
     .await
 }
 
-/// What was seen of a case from both sides.
+/// The outcome of a case at the client and at the backend.
 struct Outcome {
     status: u16,
-    /// Whole requests that the backend got.
+    /// Number of whole requests at the backend.
     requests: usize,
 }
 
 impl Outcome {
-    /// Whether it is what the case wants, as far as it can be asked of any proxy.
+    /// Whether it is the expected outcome, as far as it can be expected of any proxy.
     fn fits(&self, expected: Expected) -> bool {
         let is_refused = self.requests == 0 && (self.status == 0 || self.status >= 400);
         match expected {
@@ -68,7 +68,7 @@ impl Outcome {
     }
 }
 
-/// Sends a case to somebody else's proxy. One that waits for more gets the visitor's end after a while.
+/// Sends a case to another proxy. If it waits for more bytes, the client closes its side after a while.
 async fn tried(address: SocketAddr, case: &Case, upstream: &Upstream) -> Outcome {
     let before = upstream.heard().len();
     let mut visitor = Raw::connect(address).await;
@@ -84,7 +84,7 @@ async fn tried(address: SocketAddr, case: &Case, upstream: &Upstream) -> Outcome
 }
 
 #[tokio::test]
-async fn fifty_of_fifty_and_what_others_do_with_the_same_bytes() {
+async fn all_fifty_cases_are_answered_as_expected_and_other_proxies_are_reported() {
     let (upstream, heads) = backend().await;
     let world = world(&upstream).await;
     let battery = cases(world.gateway.host());
@@ -94,13 +94,13 @@ async fn fifty_of_fifty_and_what_others_do_with_the_same_bytes() {
     assert_eq!((refusals.count(), battery.len()), (42, 50));
 
     let mut wrong = Vec::new();
-    // Those of which the backend may see a head come last: it may see it after the visitor has its answer.
+    // Cases whose head may reach the backend come last: it may arrive after the client has its answer.
     let (late, soon): (Vec<_>, Vec<_>) = battery.iter().partition(|case| case.expected == Expected::Broken);
     for case in soon.into_iter().chain(late) {
         let (before, heads_before) = (upstream.heard().len(), heads.load(Relaxed));
         let mut visitor = Raw::connect(world.gateway.address()).await;
         visitor.send(&case.bytes).await;
-        // A refusal closes; whoever is taken is asked for one answer alone.
+        // A refusal closes the connection; of an accepted request only the answer's head is read.
         let answer = match case.expected {
             Expected::Refused(_) | Expected::Broken | Expected::NoTunnel => visitor.rest().await,
             Expected::Taken | Expected::Local | Expected::TakenOr417 => visitor.head().await,
@@ -146,7 +146,7 @@ async fn fifty_of_fifty_and_what_others_do_with_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn what_is_taken_arrives_in_the_one_form_that_there_is() {
+async fn an_accepted_request_arrives_in_canonical_form() {
     let (upstream, _) = backend().await;
     let world = world(&upstream).await;
     let host = world.gateway.host();
@@ -274,9 +274,10 @@ impl Seeded {
     }
 }
 
-/// The unit test is `handle::tests::the_decision_before_a_rewrite_is_the_decision_after_it`; here the bytes are looked at.
+/// The unit test is `handle::tests::the_decision_before_a_rewrite_is_the_decision_after_it`; this test looks at the
+/// bytes.
 #[tokio::test]
-async fn what_was_judged_is_what_arrives_with_a_prefix_stripped_or_not() {
+async fn the_path_that_was_checked_is_the_path_that_arrives_with_a_prefix_stripped_or_not() {
     let (plain, stripped) = (Upstream::saying("plain").await, Upstream::saying("stripped").await);
     let world = World::with(&format!(
         "upstreams.p = {{ targets = [\"{}\"] }}\nupstreams.s = {{ targets = [\"{}\"] }}\n\
@@ -340,7 +341,7 @@ async fn what_was_judged_is_what_arrives_with_a_prefix_stripped_or_not() {
                 counts[1] += 1;
                 (stripped.last().line().to_owned(), format!("GET {root}{left}{query} HTTP/1.1"))
             }
-            // Two readings, two routes: none.
+            // A path with two readings could match two routes, so it is refused.
             _ => {
                 assert_eq!(
                     (raw::status(&head), plain.heard().len(), stripped.heard().len()),

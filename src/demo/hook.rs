@@ -1,0 +1,108 @@
+//! Hooks of the demo's servers, through which the integration tests change their answers and see their requests.
+//! `vestibule demo` uses [`NoHook`].
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use super::{
+    fault::FaultSwitch,
+    provider::Endpoint,
+    signing::{Claims, SigningKey},
+};
+
+/// What a test sends instead of a server's own answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ScriptedAnswer {
+    /// This answer; the server does nothing.
+    Answer {
+        /// The status.
+        status: StatusCode,
+        /// The content type.
+        content_type: &'static str,
+        /// The body.
+        body: String,
+    },
+    /// The server does what it was asked for, then closes the connection without an answer.
+    LoseAnswer,
+}
+
+/// The grant for which the provider issues tokens (RFC 6749 section 4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GrantType {
+    /// A login: the code of an authorization response.
+    AuthorizationCode,
+    /// A refresh.
+    RefreshToken,
+}
+
+/// What a test can change at the provider.
+pub trait ProviderHook: fmt::Debug + Send + Sync {
+    /// An outage of all endpoints, if there can be one.
+    fn outage(&self) -> Option<&FaultSwitch> {
+        None
+    }
+
+    /// The answer to send instead of the endpoint's own.
+    fn answer(&self, _endpoint: Endpoint) -> Option<ScriptedAnswer> {
+        None
+    }
+
+    /// The id of the person to log in without showing the login page.
+    fn auto_login(&self) -> Option<String> {
+        None
+    }
+
+    /// Changes the parameters of an authorization response.
+    fn authorization_response(&self, _parameters: &mut Vec<(&'static str, String)>) {}
+
+    /// Signs an ID token's claims; with `None` the token response has no ID token.
+    fn sign_id_token(&self, key: &SigningKey, claims: Claims, _grant: GrantType) -> Option<String> {
+        Some(key.sign("JWT", &claims))
+    }
+}
+
+/// What a test can see and change at the backend.
+pub trait BackendHook: fmt::Debug + Send + Sync {
+    /// Sees each request before it is handled; the body is empty for a streamed one.
+    fn received(&self, _method: &Method, _uri: &Uri, _headers: &HeaderMap, _body: &Bytes) {}
+
+    /// The answer to send to a refresh instead of the backend's own.
+    fn refresh_answer(&self) -> Option<ScriptedAnswer> {
+        None
+    }
+
+    /// How long the answer to a refresh is held back; the old refresh token is void at once.
+    fn refresh_delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether a refresh makes the old refresh token void. If not, its answer has no refresh token.
+    fn rotates_refresh_tokens(&self) -> bool {
+        true
+    }
+
+    /// Life of the access tokens issued from now on; `configured` is that of the backend's options.
+    fn access_token_life(&self, configured: Duration) -> Duration {
+        configured
+    }
+
+    /// Whether every request to the API gets 401.
+    fn refuses_all_requests(&self) -> bool {
+        false
+    }
+
+    /// The claims of an ID token to accept without a check; `None` leaves the check to the backend.
+    fn accept_id_token(&self, _token: &str) -> Option<Claims> {
+        None
+    }
+}
+
+/// Changes nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoHook;
+
+impl ProviderHook for NoHook {}
+
+impl BackendHook for NoHook {}

@@ -1,0 +1,24 @@
+//! What the gateway forwards and how: bodies, heads, and failures with an answer of their own.
+
+mod bodies;
+mod failures;
+mod headers;
+
+use crate::harness::{Raw, Upstream, World};
+
+/// The gateway with a public route `/x/…` to that upstream; `route` has the route's other keys.
+async fn in_front_of(upstream: &Upstream, route: &str) -> World {
+    World::with(&toml(&upstream.target(), "public", route)).await
+}
+
+fn toml(target: &str, access: &str, route: &str) -> String {
+    format!(
+        "upstreams.x = {{ targets = [\"{target}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"{access}\"\n{route}\n"
+    )
+}
+
+/// Sends one raw request to the gateway under its own host; `head` has no empty line at its end.
+async fn exchange(world: &World, head: &str, body: &str) -> String {
+    let request = format!("{head}\r\nhost: {}\r\nconnection: close\r\n\r\n{body}", world.gateway.host());
+    Raw::exchange(world.gateway.address(), request).await
+}
