@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     config::Config,
     endpoint::{Guesses, ReturnTo},
-    handle::{Body, Gateway, Peer},
+    handle::{Body, Peer, RequestHandler, Routing},
     hygiene::Hygiene,
     listen::{self, Handler, Served, Server, Shutdown},
     login::Logins,
@@ -65,7 +65,7 @@ pub struct Telemetry {
 
 /// What one configuration made.
 struct Live {
-    gateway: Arc<Gateway>,
+    handler: Arc<RequestHandler>,
     providers: Vec<Arc<Provider>>,
 }
 
@@ -255,8 +255,8 @@ impl Handler for Serving {
     type Body = Body;
 
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-        let gateway = self.live.load().gateway.clone();
-        gateway.handle(&peer, request).await
+        let handler = self.live.load().handler.clone();
+        handler.handle(&peer, request).await
     }
 }
 
@@ -341,10 +341,8 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         world.telemetry.metrics.clone(),
         guesses.clone(),
     ));
-    let gateway = Gateway {
-        hygiene: Hygiene::new(config.hygiene),
-        table,
-        own_calls,
+    let handler = RequestHandler {
+        routing: Routing { hygiene: Hygiene::new(config.hygiene), table, own_calls },
         upstream_names: upstreams.iter().map(|u| Arc::from(u.name())).collect(),
         upstreams,
         authority_upstream,
@@ -362,9 +360,9 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         clock: world.clock.clone(),
         background: world.background.clone(),
         draining: world.shutdown.draining(),
-        streams: world.streams.clone(),
+        tunnels: world.streams.clone(),
     };
-    Ok(Live { gateway: Arc::new(gateway), providers })
+    Ok(Live { handler: Arc::new(handler), providers })
 }
 
 /// One-time codes, and who sends them.

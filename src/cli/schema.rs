@@ -1,8 +1,8 @@
-//! `vestibule schema`: the configuration's keys, for editors or for people.
+//! `vestibule schema`: the keys of the configuration, as JSON Schema for editors or as Markdown for people.
 
 use std::io::{self, Write};
 
-use super::Exit;
+use super::exit::Exit;
 use crate::config;
 
 /// Prints the JSON Schema, or the reference in Markdown.

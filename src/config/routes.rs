@@ -10,7 +10,7 @@ use crate::{
     authority::{Backend, Kind},
     call::{Piece, Template},
     otp::{Channel, ChannelSettings, Purpose},
-    route::{CallPiece, CodeChannel, Conflict, HasPage, JWKS_PATH, OwnCall, OwnCalls, OwnPaths, Settings, Table},
+    route::{CallPiece, CodeChannel, Conflict, HasPage, JWKS_PATH, OwnCall, OwnCalls, OwnSettings, Settings, Table},
 };
 
 impl Config {
@@ -27,7 +27,7 @@ impl Config {
         };
         let codes = self.otp.channels().map(code).collect();
         let base_path = self.login.base_path.clone();
-        Table::build(self.routes.clone(), OwnPaths { base_path, providers, credentials, codes })
+        Table::build(self.routes.clone(), OwnSettings { base_path, providers, credentials, codes })
     }
 
     /// The calls that no visitor may make in the gateway's name.
@@ -55,7 +55,7 @@ pub(super) fn table(routes: &[(Section<'_>, Settings)], base_path: &str, problem
     // Two routes may stand on one line of the file: here they are told apart by their number.
     let numbered = routes.iter().enumerate().map(|(line, (_, route))| Settings { line, ..route.clone() }).collect();
     let own =
-        OwnPaths { base_path: base_path.to_owned(), providers: Vec::new(), credentials: false, codes: Vec::new() };
+        OwnSettings { base_path: base_path.to_owned(), providers: Vec::new(), credentials: false, codes: Vec::new() };
     Table::build(numbered, own)
         .inspect_err(|conflicts| {
             for conflict in conflicts {

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "assemble",
             "config",
             "listen",
+            "handle",
             "demo",
             "session",
             "route",
