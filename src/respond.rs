@@ -10,11 +10,12 @@ use url::Url;
 
 use crate::{
     endpoint::Content,
-    hygiene::{self, Refusal, Scheme},
+    hygiene::{self, Refusal},
     login::LoginError,
     otp::OtpError,
     pages::{ErrorPage, Language, Page, Pages, Text},
     route::Cors,
+    scheme::Scheme,
     session::{BeginError, Undecided},
     telemetry::{Metrics, RequestId, UpstreamFailure},
     upstream::ForwardError,
@@ -744,8 +745,9 @@ mod tests {
     use super::*;
     use crate::{
         authority::IssueError,
+        channel::Channel,
         endpoint::Unreadable,
-        otp::{Channel, NotifyError, Retry},
+        otp::{NotifyError, Retry},
         pages::Site,
         store::StoreError,
     };

@@ -49,7 +49,7 @@ impl RequestHandler {
         facts: &mut RequestFacts<'h>,
     ) -> Result<Verdict<'h>, Stop> {
         let admitted = self.routing.hygiene.admit(parts, peer.address, peer.tls).map_err(Failure::Refused)?;
-        (facts.client, facts.scheme) = (admitted.client, Some(admitted.scheme));
+        (facts.client, facts.scheme) = (admitted.client.address(), Some(admitted.scheme));
 
         // A preflight asks about the request that would follow it.
         let asked_for = cors::method_behind_preflight(parts);
@@ -68,7 +68,7 @@ impl RequestHandler {
                     Destination::WrongMethod(allow) if asked_for.is_none() => Failure::WrongMethod { allow },
                     _ => Failure::PreflightRefused,
                 };
-                let visit = self.sessions.visit(&parts.headers, admitted.client).await;
+                let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
                 return Err(Stop::with(failure, &visit));
             }
         };
@@ -80,7 +80,7 @@ impl RequestHandler {
         if route.settings.access == Access::Public {
             return Ok(Verdict::Forward(authorized, None));
         }
-        let mut visit = self.sessions.visit(&parts.headers, authorized.admitted.client).await;
+        let mut visit = self.sessions.visit(&parts.headers, &authorized.admitted.client).await;
         if asked_for.is_some() {
             return Ok(Verdict::Preflight(SessionHead::of(&visit)));
         }

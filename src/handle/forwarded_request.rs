@@ -8,14 +8,15 @@ use serde_json::Value;
 
 use super::{authorize::Authorized, peer::Peer, request_handler::RequestHandler};
 use crate::{
-    hygiene::{Admitted, Scheme},
+    hygiene::Admitted,
     respond,
     route::{RetryOn401, Route},
+    scheme::Scheme,
     session::{Claims, Visit},
     telemetry::RequestId,
     upstream::{
         Bearer, Deadlines, RequestBody, Upstream,
-        headers::{self, Authorization, Client, Forwarded, Proto, Purpose},
+        headers::{self, Authorization, ClientHeaders, Forwarded, Purpose},
     },
 };
 
@@ -54,13 +55,12 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
         self.handler.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
         headers.insert(respond::X_REQUEST_ID, self.request_id.header());
         let believed;
-        let is_peer =
-            self.admitted.client == self.peer.address && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
+        let is_peer = self.admitted.client.address() == self.peer.address
+            && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
         let client = if is_peer {
             &self.peer.client
         } else {
-            let proto = if self.admitted.scheme == Scheme::Https { Proto::Https } else { Proto::Http };
-            believed = Client::new(self.admitted.client, proto);
+            believed = ClientHeaders::new(self.admitted.client.address(), self.admitted.scheme);
             &believed
         };
         let forwarded =

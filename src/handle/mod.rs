@@ -29,8 +29,6 @@ pub use self::{
     request_handler::RequestHandler,
     routing::{Destination, RouteMatch, Routing},
 };
-/// The key that connections are counted by.
-pub use crate::network::Network;
 use crate::respond::Failure;
 
 impl RequestHandler {

@@ -49,7 +49,7 @@ impl RequestHandler {
             AnswerForm::Page => facts.wants.form = Form::Page,
             AnswerForm::Json => facts.wants.form = Form::Problem,
         }
-        let visit = self.sessions.visit(&parts.headers, admitted.client).await;
+        let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
         if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &admitted, &[]) {
             return Err(Stop::with(Failure::CrossOrigin, &visit));
         }
@@ -88,7 +88,7 @@ impl RequestHandler {
     /// it counted, and given back unless it was wrong.
     async fn limited(&self, endpoint: OwnEndpoint, checks: Option<Checks>, call: Call) -> Result<EndpointAnswer, Stop> {
         let Some(checks) = checks else { return self.serve(endpoint, call).await };
-        let guess = match self.guesses.of_client(call.client).await {
+        let guess = match self.guesses.of_client(call.client.key()).await {
             Ok(guess) => guess,
             Err(error) => return self.refuse_guess(checks, &call, error),
         };
@@ -102,7 +102,7 @@ impl RequestHandler {
     fn refuse_guess(&self, checks: Checks, call: &Call, error: CountError) -> Result<EndpointAnswer, Stop> {
         match checks {
             Checks::Password => Ok(self.logins.credentials_not_tried(call, error.into())?),
-            Checks::Code(channel) => Ok(self.otps.not_tried(call, of_codes(channel), error.into())?),
+            Checks::Code(channel) => Ok(self.otps.not_tried(call, channel, error.into())?),
             Checks::ProviderProof(provider) => {
                 let provider = self.routing.table.provider_name(provider);
                 Err(self.logins.not_tried(call, provider, error.into()).into())
@@ -123,10 +123,10 @@ impl RequestHandler {
             OwnEndpoint::Logout => self.logins.logout(call).await,
             OwnEndpoint::Script => self.logins.asset(&call, Asset::Script),
             OwnEndpoint::Logo => self.logins.asset(&call, Asset::Logo),
-            OwnEndpoint::SendCode(channel) => return Ok(self.otps.send(call, of_codes(channel)).await?),
-            OwnEndpoint::ResendCode(channel) => return Ok(self.otps.resend(call, of_codes(channel)).await?),
-            OwnEndpoint::VerifyCode(channel) => return Ok(self.otps.verify(call, of_codes(channel)).await?),
-            OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, of_codes(channel)).await?),
+            OwnEndpoint::SendCode(channel) => return Ok(self.otps.send(call, channel).await?),
+            OwnEndpoint::ResendCode(channel) => return Ok(self.otps.resend(call, channel).await?),
+            OwnEndpoint::VerifyCode(channel) => return Ok(self.otps.verify(call, channel).await?),
+            OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, channel).await?),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
                 return self.describe(&call.visit, WithoutSession::IsTold);
@@ -187,13 +187,5 @@ async fn collect(body: Incoming) -> Result<Bytes, Failure> {
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Failure::BodyTooLarge),
         Ok(Err(_)) => Err(Failure::BodyBroken),
         Err(_) => Err(Failure::BodyStalled),
-    }
-}
-
-/// The same channel, as its owner calls it.
-fn of_codes(channel: crate::route::CodeChannel) -> crate::otp::Channel {
-    match channel {
-        crate::route::CodeChannel::Sms => crate::otp::Channel::Sms,
-        crate::route::CodeChannel::Email => crate::otp::Channel::Email,
     }
 }

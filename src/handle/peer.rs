@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::upstream::headers::{Client, Proto};
+use crate::{scheme::Scheme, upstream::headers::ClientHeaders};
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
@@ -12,13 +12,13 @@ pub struct Peer {
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// The values of forwarding headers, written once for all requests of the connection.
-    pub(super) client: Client,
+    pub(super) client: ClientHeaders,
 }
 
 impl Peer {
     /// The peer at `address`.
     pub fn new(address: IpAddr, tls: bool) -> Self {
         let address = address.to_canonical();
-        Self { address, tls, client: Client::new(address, if tls { Proto::Https } else { Proto::Http }) }
+        Self { address, tls, client: ClientHeaders::new(address, if tls { Scheme::Https } else { Scheme::Http }) }
     }
 }

@@ -7,9 +7,9 @@ use hyper::body::Body as _;
 
 use super::{body::Body, peer::Peer, request_handler::RequestHandler};
 use crate::{
-    hygiene::Scheme,
     respond::Wants,
     route::{Cors, Route},
+    scheme::Scheme,
     session::AuthStatus,
     telemetry::{AccessLine, RequestId},
 };

@@ -37,7 +37,7 @@ impl Logins {
                 Ok(Answer::see_other(location, spent.and(cookies), AuthStatus::Refreshed))
             }
             Ok(End::Denied { message, return_to }) => {
-                tracing::info!(target: "audit", method = provider, client = %call.client, reason = message.code(), "login failed");
+                tracing::info!(target: "audit", method = provider, client = %call.client.address(), reason = message.code(), "login failed");
                 self.metrics.login(provider, telemetry::Login::Refused);
                 let (auth_status, cookies) = call.visit.head();
                 let location = self.login_page_with(message, self.return_to.follow(Some(&return_to)));

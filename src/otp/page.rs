@@ -5,10 +5,11 @@ use std::time::Duration;
 use http::StatusCode;
 use url::form_urlencoded::Serializer;
 
-use super::{Channel, Failed, Line, OtpError, Otps, Purpose};
+use super::{Failed, Line, OtpError, Otps, Purpose};
 use crate::{
+    channel::Channel,
     endpoint::{Answer, Call, Parameters},
-    pages::{CodePage, CodeSent, Language, Text, To},
+    pages::{CodePage, CodeSent, Language, Text},
 };
 
 /// No limit makes anybody wait longer.
@@ -40,10 +41,7 @@ impl Otps {
             .map(|(held, address)| CodeSent { address, left: held.challenge.expires.since(now).as_secs() });
         let page = self.pages.code(&CodePage {
             language: call.language(),
-            to: match channel {
-                Channel::Sms => To::Phone,
-                Channel::Email => To::Mailbox,
-            },
+            channel,
             sent,
             message: said(&query, channel, call.language()),
             notice: query.first("sent").map(|_| Text::CodeSentAgain),

@@ -15,8 +15,8 @@ pub use self::{
     access::{Decision, Who},
     explain::{Candidate, MatchOutcome},
     own::{
-        AnswerForm, Checks, CodeChannel, CrossSite, Exists, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow,
-        Provider, ServedBy, Service, reserved_provider_name,
+        AnswerForm, Checks, CrossSite, Exists, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, Provider, ServedBy,
+        Service, reserved_provider_name,
     },
     own_calls::{CallPiece, OwnCall, OwnCalls},
     own_table::{HasPage, OwnMatch, OwnSettings},

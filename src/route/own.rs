@@ -2,28 +2,7 @@
 
 use http::Method;
 
-use self::CodeChannel as Channel;
-
-/// A channel of one-time codes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CodeChannel {
-    /// SMS.
-    Sms,
-    /// E-mail.
-    Email,
-}
-
-impl CodeChannel {
-    /// All.
-    pub const ALL: [Self; 2] = [Self::Sms, Self::Email];
-    /// Name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sms => "sms",
-            Self::Email => "email",
-        }
-    }
-}
+use crate::channel::Channel;
 
 /// Where the gateway's public keys are, under every host (RFC 8615).
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 
 use http::Method;
 
-use super::own::{
-    CodeChannel as Channel, Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, Provider, ServedBy, Service,
-    reserved_provider_name,
-};
+use super::own::{Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, Provider, ServedBy, Service, reserved_provider_name};
+use crate::channel::Channel;
 
 /// What the table must know of the configuration to tell which own endpoints exist.
 #[derive(Clone, Debug)]

@@ -1,18 +1,18 @@
 //! One request's session from its cookies to the head of its answer: read, ensured fresh, refreshed once more after a 401, and written.
 
-use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{
-    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Sender, Session, Sessions, StoreDown,
+    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Session, Sessions, StoreDown,
     check::{self, Standing},
     cookies::Token,
     open::{OpenedAccess, OpenedRefresh, Reading},
     refresh::{FRESH_RESULT, Flight, Outcome, Want},
     state::SessionState,
 };
-use crate::{clock::Timestamp, secret::IdToken, store::Sid};
+use crate::{authority::ClientDevice, client::Client, clock::Timestamp, secret::IdToken, store::Sid};
 
 /// How long a request waits for a refresh that it needs.
 const WAIT_NEEDED: Duration = Duration::from_secs(10);
@@ -22,7 +22,7 @@ const UNSEEN: Duration = Duration::from_secs(3600);
 /// The session side of one request.
 pub struct Visit {
     sessions: Sessions,
-    sender: Sender,
+    client: Client,
     brought: Brought,
     state: Option<Arc<SessionState>>,
     refresh: Option<OpenedRefresh>,
@@ -86,12 +86,12 @@ pub enum After401 {
 
 impl Sessions {
     /// Reads the session out of a request's headers.
-    pub async fn visit(&self, headers: &HeaderMap, client: IpAddr) -> Visit {
+    pub async fn visit(&self, headers: &HeaderMap, client: &Client) -> Visit {
         let mut cookies = headers.get_all(header::COOKIE).iter();
         let brought = Brought { first: cookies.next().cloned(), more: cookies.cloned().collect() };
         let mut visit = Visit {
             sessions: self.clone(),
-            sender: Sender { client, agent: headers.get(header::USER_AGENT).cloned() },
+            client: client.clone(),
             brought,
             state: None,
             refresh: None,
@@ -136,7 +136,7 @@ impl Visit {
         if standing == Standing::Due && inner.is_store_away() && inner.settings.store_down == StoreDown::Wait {
             return;
         }
-        let flight = inner.refresh(grant, known, Want::Newer, self.access.clone(), self.sender.clone());
+        let flight = inner.refresh(grant, known, Want::Newer, self.access.clone(), self.client.clone());
         self.flight = Some(flight.clone());
         let wait = match standing {
             Standing::Live | Standing::Due => inner.patience_ahead(),
@@ -177,7 +177,7 @@ impl Visit {
             // Without a refresh token there is nothing to refresh with: what stands, stands.
             return self.ensure().await;
         };
-        let flight = inner.refresh(grant, known, Want::Fresh, self.access.clone(), self.sender.clone());
+        let flight = inner.refresh(grant, known, Want::Fresh, self.access.clone(), self.client.clone());
         self.flight = Some(flight.clone());
         match flight.outcome_within(WAIT_NEEDED).await {
             Outcome::Refreshed(session) => self.adopt(session),
@@ -197,9 +197,9 @@ impl Visit {
         if !self.is_stale || !inner.authority.detects_reuse() {
             return;
         }
-        let visitor = self.sender.visitor(&grant.login);
+        let from = ClientDevice::of(&self.client, &grant.login.device);
         // To its end, though the visitor hangs up.
-        let ended = inner.clone().background.spawn(async move { inner.end_reused(&grant, &visitor).await });
+        let ended = inner.clone().background.spawn(async move { inner.end_reused(&grant, &from).await });
         let _ = ended.await;
     }
 
@@ -225,7 +225,7 @@ impl Visit {
         if inner.flights.of(grant.digest).is_none() && !state.may_refresh_after_401(now) {
             return After401::Pass;
         }
-        let flight = inner.refresh(grant, known, Want::Newer, Some(rejected.clone()), self.sender.clone());
+        let flight = inner.refresh(grant, known, Want::Newer, Some(rejected.clone()), self.client.clone());
         self.flight = Some(flight.clone());
         match flight.outcome_within(WAIT_NEEDED).await {
             Outcome::Refreshed(session) if session.access.token != rejected.token => {
@@ -349,8 +349,8 @@ impl Visit {
         &self.sessions.inner
     }
 
-    pub(super) fn sender(&self) -> &Sender {
-        &self.sender
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(super) fn is_over(&mut self) {
@@ -408,7 +408,7 @@ impl Visit {
         let access = if inner.settings.seal {
             inner.read_access(&found, now)
         } else {
-            inner.read_raw_access(&found, self.sender.client, now).await
+            inner.read_raw_access(&found, self.client.key(), now).await
         };
         // What a session is worth whose refresh token does not tell.
         let alone = match access {

@@ -7,6 +7,7 @@ use super::{
     },
     *,
 };
+use crate::channel::Channel;
 
 fn own(credentials: bool) -> OwnSettings {
     OwnSettings {
@@ -19,10 +20,9 @@ fn own(credentials: bool) -> OwnSettings {
 
 #[test]
 fn only_configured_channels_have_endpoints_for_codes() {
-    let all =
-        OwnSettings { codes: vec![(CodeChannel::Sms, HasPage::No), (CodeChannel::Email, HasPage::Yes)], ..own(true) };
-    let sms = OwnSettings { codes: vec![(CodeChannel::Sms, HasPage::Yes)], ..own(true) };
-    let (phone, mail) = (CodeChannel::Sms, CodeChannel::Email);
+    let all = OwnSettings { codes: vec![(Channel::Sms, HasPage::No), (Channel::Email, HasPage::Yes)], ..own(true) };
+    let sms = OwnSettings { codes: vec![(Channel::Sms, HasPage::Yes)], ..own(true) };
+    let (phone, mail) = (Channel::Sms, Channel::Email);
     for (own, method, path, expected) in [
         (&all, "POST", "/sms/send", format!("Own({:?})", OwnEndpoint::SendCode(phone))),
         (&all, "POST", "/sms/resend", format!("Own({:?})", OwnEndpoint::ResendCode(phone))),
@@ -146,7 +146,7 @@ fn the_gateway_owns_everything_below_base_path_and_nothing_else() {
 #[test]
 fn no_two_rows_take_the_same_method_at_the_same_path() {
     let own = OwnSettings {
-        codes: vec![(CodeChannel::Sms, HasPage::Yes), (CodeChannel::Email, HasPage::Yes)],
+        codes: vec![(Channel::Sms, HasPage::Yes), (Channel::Email, HasPage::Yes)],
         providers: vec!["google".into()],
         ..own(true)
     };
