@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     endpoint::{Guesses, ReturnTo},
     handle::{Body, Gateway, Peer},
-    hygiene::Hygiene,
+    hygiene::{self, Hygiene},
     listen::{self, Handler, Served, Server, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
@@ -25,7 +25,7 @@ use crate::{
         deliver::{MailSender, SmsSender},
     },
     pages::Pages,
-    respond::Responder,
+    respond::{self, Responder, StrictTransport},
     seal::{KeyRing, SealKey},
     secret::Random,
     session::Sessions,
@@ -328,7 +328,10 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         metrics: world.telemetry.metrics.clone(),
     };
     let (metrics, login) = (world.telemetry.metrics.clone(), &config.login);
-    let responder = Responder::new(pages.clone(), metrics, &login.public_url, login_page, &login.after_login);
+    let is_https = login.public_url.scheme() == "https" && !hygiene::is_loopback(&login.public_url);
+    let strict_transport = if is_https { StrictTransport::Required } else { StrictTransport::Off };
+    let responder = respond::Settings { login_page, after_login: login.after_login.clone(), strict_transport };
+    let responder = Responder::new(responder, pages.clone(), metrics);
     let otps = Arc::new(otps(config.otp, ground, world)?);
     let logins = Arc::new(Logins::new(
         config.login,

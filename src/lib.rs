@@ -29,6 +29,10 @@ pub mod upstream;
 
 pub mod respond;
 
+pub mod problem;
+
+pub mod text;
+
 pub mod oidc;
 
 pub mod call;
@@ -38,8 +42,10 @@ pub mod store;
 pub mod telemetry;
 
 pub mod alarm;
+pub mod channel;
 pub mod clock;
 pub mod network;
+pub mod scheme;
 pub mod seal;
 pub mod secret;
 pub mod signing;

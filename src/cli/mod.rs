@@ -63,6 +63,9 @@ pub enum Command {
         /// Print the reference in Markdown instead.
         #[arg(long)]
         reference: bool,
+        /// Print the table of problems in Markdown instead.
+        #[arg(long, conflicts_with = "reference")]
+        problems: bool,
     },
 }
 
@@ -109,7 +112,8 @@ pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn
             with_config(&cli.config, load(), out, |loaded, out| explain::explain(&request, &loaded.config, out))?
         }
         Command::Keygen { signing } => keygen::keygen(signing, random, out)?,
-        Command::Schema { reference } => schema::schema(reference, out)?,
+        Command::Schema { problems: true, .. } => schema::problems(out)?,
+        Command::Schema { reference, .. } => schema::schema(reference, out)?,
     };
     Ok(Next::Leave(exit))
 }
@@ -321,5 +325,6 @@ access = "public"
         assert_eq!(schema["properties"]["verify"], serde_json::Value::Null);
         assert_eq!(next, Next::Leave(Exit::Success));
         assert!(vestibule("", &["schema", "--reference"]).1.starts_with("# gateway.toml\n"));
+        assert!(vestibule("", &["schema", "--problems"]).1.starts_with("# Problems\n"));
     }
 }

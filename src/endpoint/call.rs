@@ -8,8 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    pages::{Language, Page},
+    pages::Page,
+    problem::{Problem, ProblemKind},
+    respond::Content,
     session::{AuthStatus, CookieChanges, Visit},
+    text::Language,
 };
 
 /// A request to an endpoint of ours, its body read.
@@ -45,26 +48,6 @@ pub struct Answer {
     pub wrong_guess: bool,
 }
 
-/// What an answer holds.
-#[derive(Debug)]
-pub enum Content {
-    /// A page of ours.
-    Page(Page),
-    /// JSON.
-    Json(Value),
-    /// 303 (RFC 9110 section 15.4.4) to this address: the next request is a GET, whatever this one was.
-    Redirect(String),
-    /// A file that is at this address for good.
-    File {
-        /// `Content-Type`.
-        media_type: &'static str,
-        /// It.
-        bytes: Bytes,
-    },
-    /// Nothing.
-    Empty,
-}
-
 /// A call that failed, and what its answer says of the session that came in.
 #[derive(Debug)]
 pub struct Failed<E> {
@@ -96,12 +79,18 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    /// The stable `code` of the answer.
-    pub const fn code(self) -> &'static str {
+    /// What the visitor is told.
+    pub const fn kind(self) -> ProblemKind {
         match self {
-            Self::NotJson => "json_expected",
-            Self::Malformed => "malformed_json",
+            Self::NotJson => ProblemKind::JsonExpected,
+            Self::Malformed => ProblemKind::MalformedJson,
         }
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        unreadable.kind().into()
     }
 }
 

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Timestamp,
+    problem::{Problem, ProblemKind},
     seal::MacKey,
     store::{Counters, Digest, Quota, Spent, Store, StoreError},
 };
@@ -42,6 +43,16 @@ pub enum CountError {
     /// Nobody knows how many there were.
     #[error("the store does not answer")]
     Store(#[from] StoreError),
+}
+
+/// For the limits on wrong guesses; where messages are limited, `otp` has its own words.
+impl From<CountError> for Problem {
+    fn from(error: CountError) -> Self {
+        match error {
+            CountError::TooMany(wait) => Self::new(ProblemKind::TooManyGuesses).after(wait),
+            CountError::Store(_) => Self::new(ProblemKind::StoreUnavailable).caused_by(error),
+        }
+    }
 }
 
 /// The counts.

@@ -7,7 +7,7 @@ mod guesses;
 mod parameters;
 mod return_to;
 
-pub use call::{Answer, Call, Content, Failed, Unreadable, Written};
+pub use call::{Answer, Call, Failed, Unreadable, Written};
 pub use counts::{CountError, Counts, Rate};
 pub use device::said;
 pub use guesses::{Guess, GuessLimits, Guesses};

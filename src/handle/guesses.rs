@@ -3,7 +3,6 @@
 use super::{Gateway, Stop, of_codes};
 use crate::{
     endpoint::{Answer, Call, CountError},
-    respond::Failure,
     route::OwnEndpoint,
 };
 
@@ -46,10 +45,6 @@ fn checks_something(endpoint: OwnEndpoint) -> bool {
 fn was_wrong(answer: &Result<Answer, Stop>) -> bool {
     match answer {
         Ok(answer) => answer.wrong_guess,
-        Err(stop) => match &stop.failure {
-            Failure::Login(error) => error.is_wrong_guess(),
-            Failure::Otp(error) => error.is_wrong_guess(),
-            _ => false,
-        },
+        Err(stop) => stop.failure.is_wrong_guess(),
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     login::Logins,
     otp::{Channel, Otps},
     pages::Asset,
+    problem::{Problem, ProblemKind},
     respond::{self, Failure, Form, Responder, Wants},
     route::{
         Access, CodeChannel, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who,
@@ -146,7 +147,10 @@ impl<'g> Line<'g> {
             version: parts.version,
             trail: Trail {
                 request_id: gateway.request_ids.next(),
-                wants: Wants::through_route(parts),
+                wants: Wants::new(
+                    if hygiene::is_navigation(parts) { Form::Page } else { Form::Problem },
+                    &parts.headers,
+                ),
                 route: None,
                 upstream: None,
                 status: None,
@@ -230,7 +234,7 @@ impl Gateway {
         body: Incoming,
         trail: &mut Trail<'g>,
     ) -> Result<Response<Body>, Stop> {
-        let admitted = self.hygiene.admit(&mut parts, peer.address, peer.tls).map_err(Failure::Refused)?;
+        let admitted = self.hygiene.admit(&mut parts, peer.address, peer.tls).map_err(Failure::from)?;
         (trail.client, trail.scheme) = (admitted.client, Some(admitted.scheme));
         // A preflight asks about the request that would follow it.
         let asked_for = preflight_method(&parts);
@@ -242,12 +246,16 @@ impl Gateway {
                 self.responder.guard(response.headers_mut(), trail.scheme);
                 return Ok(response);
             }
-            Found::None if !self.table.is_own(parts.uri.path()) => return Err(Failure::NoRoute.into()),
+            Found::None if !self.table.is_own(parts.uri.path()) => {
+                return Err(Failure::from(ProblemKind::NotFound).into());
+            }
             refused => {
                 let failure = match refused {
-                    Found::WrongMethod(allow) if asked_for.is_none() => Failure::WrongMethod { allow },
-                    Found::None => Failure::NoRoute,
-                    _ => Failure::PreflightRefused,
+                    Found::WrongMethod(allow) if asked_for.is_none() => {
+                        Problem::new(ProblemKind::WrongMethod).allowing(allow)
+                    }
+                    Found::None => ProblemKind::NotFound.into(),
+                    _ => ProblemKind::OriginNotAllowed.into(),
                 };
                 let visit = self.sessions.visit(&parts.headers, admitted.client).await;
                 return Err(Stop::at(failure, &visit));
@@ -258,7 +266,7 @@ impl Gateway {
         trail.upstream = Some(self.upstream_names[route.settings.upstream].clone());
         let target = route.upstream_path(parts.uri.path_and_query().unwrap_or(&ROOT));
         if self.own_calls.meets(route.settings.upstream, &parts.method, target.path()) {
-            return Err(Failure::NoRoute.into());
+            return Err(Failure::from(ProblemKind::NotFound).into());
         }
         trail.cors = route.settings.cors.as_ref();
         trail.origin = trail.cors.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
@@ -276,7 +284,7 @@ impl Gateway {
             && hygiene::must_be_same_site(&passage.parts)
             && passage.same_site() == SameSite::Foreign
         {
-            return Err(Stop::at(Failure::CrossOrigin, &visit));
+            return Err(Stop::at(ProblemKind::CrossOrigin, &visit));
         }
         visit.ensure().await;
         passage.decide(&visit)?;
@@ -314,7 +322,7 @@ impl Gateway {
             && hygiene::must_be_same_site(&parts)
             && hygiene::same_site(&parts.headers, &admitted.host, admitted.scheme, &[]) == SameSite::Foreign
         {
-            return Err(Stop::at(Failure::CrossOrigin, &visit));
+            return Err(Stop::at(ProblemKind::CrossOrigin, &visit));
         }
         let body = match collect(body).await {
             Ok(body) => body,
@@ -332,7 +340,7 @@ impl Gateway {
         let gateway = self.clone();
         // What an endpoint of ours begins (a code spent, a refresh token rotated) is ended though the visitor hangs up.
         let answer = self.background.spawn(async move { gateway.guarded(endpoint, call).await });
-        let answer = answer.await.map_err(|_| Stop::from(Failure::Panicked))??;
+        let answer = answer.await.map_err(|_| Stop::from(Failure::from(ProblemKind::Internal)))??;
         trail.status = Some(answer.auth_status);
         let mut response = self.responder.content(answer.status, answer.content).map(Body::from);
         write_head(&mut response, answer.auth_status, answer.cookies);
@@ -366,7 +374,7 @@ impl Gateway {
             OwnEndpoint::ResendCode(channel) => return Ok(self.otps.resend(call, of_codes(channel)).await?),
             OwnEndpoint::VerifyCode(channel) => return Ok(self.otps.verify(call, of_codes(channel)).await?),
             OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, of_codes(channel)).await?),
-            OwnEndpoint::Jwks => return Err(Stop::at(Failure::NoRoute, &call.visit)),
+            OwnEndpoint::Jwks => return Err(Stop::at(ProblemKind::NotFound, &call.visit)),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
                 return self.describe(&call.visit, Asked::Session);
@@ -381,12 +389,12 @@ impl Gateway {
 
     fn describe(&self, visit: &Visit, asked: Asked) -> Result<Answer, Stop> {
         if let Some(why) = visit.undecided() {
-            return Err(Stop::at(why.into(), visit));
+            return Err(Stop::at(why, visit));
         }
         let object = match (visit.access(), asked) {
             (Some(access), _) => self.sessions.describe(access),
             (None, Asked::Session) => serde_json::json!({ "authenticated": false }),
-            (None, Asked::Refresh) => return Err(Stop::at(Failure::NotLoggedIn, visit)),
+            (None, Asked::Refresh) => return Err(Stop::at(ProblemKind::LoginRequired, visit)),
         };
         let (auth_status, cookies) = visit.head();
         Ok(Answer::json(StatusCode::OK, object, cookies, auth_status))
@@ -440,8 +448,8 @@ impl Passage<'_, '_> {
         let failure = match (self.route.settings.access.decide(who), visit.undecided()) {
             (Decision::LogIn | Decision::Forbidden, Some(why)) => why.into(),
             (Decision::LogIn, None) => Failure::LogIn { return_to: self.return_to() },
-            (Decision::Forbidden, None) => Failure::Forbidden,
-            (Decision::AlreadyIn, _) if hygiene::is_navigation(&self.parts) => Failure::AlreadyIn,
+            (Decision::Forbidden, None) => ProblemKind::Forbidden.into(),
+            (Decision::AlreadyIn, _) if hygiene::is_navigation(&self.parts) => Failure::AlreadyLoggedIn,
             (Decision::Allow | Decision::AlreadyIn, _) => return Ok(()),
         };
         Err(Stop::at(failure, visit))
@@ -557,7 +565,7 @@ impl Passage<'_, '_> {
             UpgradeAnswer::Ordinary(answer) => return Ok(self.finish(answer.map(Body::from))),
             UpgradeAnswer::Switched(head, switched) => (head, switched),
         };
-        let visitor = self.parts.extensions.remove::<hyper::upgrade::OnUpgrade>().ok_or(Failure::CannotUpgrade)?;
+        let visitor = self.parts.extensions.remove::<hyper::upgrade::OnUpgrade>().ok_or(ProblemKind::CannotUpgrade)?;
         let (draining, idle) = (self.gateway.draining.clone(), self.route.settings.idle_timeout);
         let streams = self.gateway.streams.token();
         tokio::spawn(async move {
@@ -632,7 +640,7 @@ impl Passage<'_, '_> {
 
     fn answer_preflight(&self, visit: &Visit) -> Result<Response<Body>, Stop> {
         let answer = respond::preflight(&self.parts.headers, self.trail.cors);
-        let mut response = answer.ok_or_else(|| Stop::at(Failure::PreflightRefused, visit))?.map(Body::from);
+        let mut response = answer.ok_or_else(|| Stop::at(ProblemKind::OriginNotAllowed, visit))?.map(Body::from);
         self.gateway.responder.guard(response.headers_mut(), self.trail.scheme);
         let (status, cookies) = visit.head();
         write_head(&mut response, status, cookies);
@@ -688,8 +696,8 @@ struct Stop {
 }
 
 impl Stop {
-    fn at(failure: Failure, visit: &Visit) -> Self {
-        Self { failure, head: Some(visit.head()) }
+    fn at(failure: impl Into<Failure>, visit: &Visit) -> Self {
+        Self { failure: failure.into(), head: Some(visit.head()) }
     }
 }
 
@@ -807,20 +815,20 @@ fn preflight_method(parts: &Parts) -> Option<Method> {
     Method::from_bytes(asked.as_bytes()).ok()
 }
 
-async fn collect(body: Incoming) -> Result<Bytes, Failure> {
+async fn collect(body: Incoming) -> Result<Bytes, ProblemKind> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     // Said beforehand: not one byte of it is read.
     if body.size_hint().lower() > OWN_BODY as u64 {
-        return Err(Failure::BodyTooLarge);
+        return Err(ProblemKind::BodyTooLarge);
     }
     let limited = http_body_util::Limited::new(body, OWN_BODY);
     match tokio::time::timeout(OWN_BODY_DEADLINE, limited.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Failure::BodyTooLarge),
-        Ok(Err(_)) => Err(Failure::BodyBroken),
-        Err(_) => Err(Failure::BodyStalled),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(ProblemKind::BodyTooLarge),
+        Ok(Err(_)) => Err(ProblemKind::BodyBroken),
+        Err(_) => Err(ProblemKind::BodyTooSlow),
     }
 }
 

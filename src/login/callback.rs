@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use http::Method;
 
-use super::{Answer, Call, Failed, LoginError, Logins, message::Message, page::Attempt, state};
+use super::{Answer, Call, Failed, LoginError, Logins, page::Attempt, state};
 use crate::{
     authority::Proof,
-    endpoint::{Parameters, Repeated},
+    endpoint::Parameters,
     oidc::{CallbackParams, OidcError},
+    problem::Denial,
     secret::{Secret, ct_eq},
     session::{AuthStatus, CookieChanges},
     telemetry,
@@ -18,13 +19,7 @@ enum End {
     /// Logged in.
     Entered { cookies: CookieChanges, return_to: String },
     /// The provider said no: back to the login page.
-    Denied { message: Message, return_to: String },
-}
-
-impl From<Repeated> for LoginError {
-    fn from(_: Repeated) -> Self {
-        Self::BadRequest("repeated_parameter")
-    }
+    Denied { denial: Denial, return_to: String },
 }
 
 impl Logins {
@@ -36,11 +31,11 @@ impl Logins {
                 let location = self.return_to.follow(Some(&return_to));
                 Ok(Answer::see_other(location, spent.and(cookies), AuthStatus::Refreshed))
             }
-            Ok(End::Denied { message, return_to }) => {
-                tracing::info!(target: "audit", method = provider, client = %call.client, reason = message.code(), "login failed");
+            Ok(End::Denied { denial, return_to }) => {
+                tracing::info!(target: "audit", method = provider, client = %call.client, reason = denial.code(), "login failed");
                 self.metrics.login(provider, telemetry::Login::Refused);
                 let (auth_status, cookies) = call.visit.head();
-                let location = self.login_page_with(message, self.return_to.follow(Some(&return_to)));
+                let location = self.login_page_with(denial.code(), self.return_to.follow(Some(&return_to)));
                 Ok(Answer::see_other(location, cookies.and(spent), auth_status))
             }
             Err(LoginError::AttemptExpired) => {
@@ -80,10 +75,10 @@ impl Logins {
         }
         let return_to = attempt.return_to;
         if let Some(error) = parameters.once("error")? {
-            return Ok(End::Denied { message: Message::of_provider(error), return_to });
+            return Ok(End::Denied { denial: Denial::of_provider(error), return_to });
         }
         let Some(code) = parameters.once("code")? else {
-            return Ok(End::Denied { message: Message::ProviderRefused, return_to });
+            return Ok(End::Denied { denial: Denial::Refused, return_to });
         };
         let callback = CallbackParams {
             code: Secret::new(code),
@@ -94,7 +89,7 @@ impl Logins {
             Ok(identity) => identity,
             Err(error @ (OidcError::Refused { .. } | OidcError::Untrusted(_))) => {
                 tracing::warn!(provider = name, %error, "the provider's answer makes no login");
-                return Ok(End::Denied { message: Message::ProviderRefused, return_to });
+                return Ok(End::Denied { denial: Denial::Refused, return_to });
             }
             Err(error) => return Err(error.into()),
         };

@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
-use super::{Answer, Call, Failed, LoginError, Logins, message::Message};
+use super::{Answer, Call, Failed, LoginError, Logins};
 use crate::{
     authority::Proof,
-    endpoint::{self, Parameters, Written},
+    endpoint::{self, Parameters, Unreadable, Written},
+    problem::FormPage,
     secret::Secret,
     session::{AuthStatus, CookieChanges},
 };
@@ -43,7 +44,7 @@ impl Logins {
         );
         let email = request.email.trim().to_owned();
         if email.is_empty() || request.password.is_empty() {
-            return self.sent_back(&call, is_form, LoginError::BadRequest("credentials_missing"), &return_to);
+            return self.sent_back(&call, is_form, LoginError::CredentialsMissing, &return_to);
         }
         // The same whether or not there is such an account: only the backend knows that, and it is not asked.
         let guess = match self.guesses.at_account(&email).await {
@@ -52,7 +53,7 @@ impl Logins {
         };
         let proof = Proof::Credentials { email, password: request.password };
         let entered = self.enter(&mut call, proof, METHOD, device).await;
-        if !entered.as_ref().is_err_and(LoginError::is_wrong_guess) {
+        if !entered.as_ref().is_err_and(|error| error.kind().is_wrong_guess()) {
             self.guesses.give_back(guess).await;
         }
         match entered {
@@ -90,27 +91,20 @@ impl Logins {
                     return_to: form.first("return_to").map(str::to_owned),
                 })
             }
-            Written::Empty => Err(LoginError::BadRequest("credentials_missing")),
-            Written::Otherwise => Err(LoginError::BadRequest("json_expected")),
+            Written::Empty => Err(LoginError::CredentialsMissing),
+            Written::Otherwise => Err(Unreadable::NotJson.into()),
         }
     }
 
     /// The failure; where a person can mend it in the form, the form with a message.
     fn sent_back(&self, call: &Call, is_form: bool, error: LoginError, return_to: &str) -> Result<Answer, Failed> {
-        let message = match &error {
-            LoginError::BadCredentials => Some(Message::BadCredentials),
-            LoginError::BadRequest(_) => Some(Message::CredentialsMissing),
-            LoginError::TooMany(_) => Some(Message::TooMany),
-            _ => None,
-        };
         let failed = self.failed(call, METHOD, error, CookieChanges::default());
-        match message.filter(|_| is_form) {
-            Some(message) => {
-                let page = self.login_page_with(message, return_to);
-                let wrong_guess = failed.error.is_wrong_guess();
-                Ok(Answer { wrong_guess, ..Answer::see_other(page, failed.cookies, failed.auth_status) })
-            }
-            None => Err(failed),
+        let kind = failed.error.kind();
+        if !is_form || kind.row().form != FormPage::Login {
+            return Err(failed);
         }
+        let page = self.login_page_with(kind.code(), return_to);
+        let wrong_guess = kind.is_wrong_guess();
+        Ok(Answer { wrong_guess, ..Answer::see_other(page, failed.cookies, failed.auth_status) })
     }
 }

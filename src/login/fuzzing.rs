@@ -2,8 +2,8 @@
 
 use percent_encoding::percent_decode;
 
-use super::{message::Message, state};
-use crate::endpoint::Parameters;
+use super::state;
+use crate::{endpoint::Parameters, problem::Denial};
 
 /// No parameter has two values, a state of ours names an attempt that fits a cookie's name, and a provider's words never become ours.
 pub(crate) fn callback_query(query: &[u8]) {
@@ -30,8 +30,8 @@ pub(crate) fn callback_query(query: &[u8]) {
         assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')), "{state}");
     }
     if let Ok(Some(error)) = parameters.once("error") {
-        let message = Message::of_provider(error);
-        assert_eq!(Message::of_code(message.code()), Some(message), "what is told is of our own list");
+        let denial = Denial::of_provider(error);
+        assert_eq!(Denial::of_code(denial.code()), Some(denial), "what is told is of our own list");
     }
 }
 

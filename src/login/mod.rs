@@ -9,9 +9,10 @@ use http::StatusCode;
 use crate::{
     authority::{Authority, Device, IssueError, Proof, Visitor},
     clock::Clock,
-    endpoint::{CountError, Guesses, Places, ReturnTo, Unreadable},
+    endpoint::{CountError, Guesses, Places, Repeated, ReturnTo, Unreadable},
     oidc::{self, Flaw, OidcError, Provider},
     pages::{Pages, Site, To},
+    problem::{Problem, ProblemKind},
     secret::Random,
     session::{AuthStatus, BeginError, CookieChanges, EnterError, Entered, Sessions},
     store::StoreError,
@@ -25,7 +26,6 @@ pub(crate) mod fuzzing;
 mod id_token;
 mod logout;
 mod loop_guard;
-mod message;
 mod page;
 mod state;
 
@@ -107,9 +107,15 @@ pub enum LoginError {
     /// There is no login of this kind.
     #[error("no login of this kind is configured")]
     NotConfigured,
-    /// The request says too little, or nothing that can be read; the code says which.
-    #[error("the request cannot be used: {0}")]
-    BadRequest(&'static str),
+    /// The body cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// A parameter of the callback came twice, or there are too many to tell.
+    #[error("a parameter came twice")]
+    RepeatedParameter,
+    /// E-mail address or password are missing.
+    #[error("the e-mail address or the password is missing")]
+    CredentialsMissing,
     /// The tokens make no session.
     #[error("the tokens make no session")]
     Session(#[source] BeginError),
@@ -119,9 +125,24 @@ pub enum LoginError {
 }
 
 impl LoginError {
-    /// Whether it is a guess that was wrong, and costs one. What a provider or the backend says of a person is none.
-    pub const fn is_wrong_guess(&self) -> bool {
-        matches!(self, Self::AttemptExpired | Self::BadCredentials | Self::InvalidIdToken(_) | Self::UsedIdToken)
+    /// What the visitor is told.
+    pub const fn kind(&self) -> ProblemKind {
+        match self {
+            Self::AttemptExpired => ProblemKind::AttemptExpired,
+            Self::ProviderUnavailable(_) => ProblemKind::ProviderUnavailable,
+            Self::AuthorityUnavailable(_) => ProblemKind::AuthorityUnavailable,
+            Self::BadCredentials => ProblemKind::BadCredentials,
+            Self::NotAllowed(_) => ProblemKind::NotAllowed,
+            Self::InvalidIdToken(_) => ProblemKind::InvalidIdToken,
+            Self::UsedIdToken => ProblemKind::UsedIdToken,
+            Self::TooMany(_) => ProblemKind::TooManyGuesses,
+            Self::NotConfigured => ProblemKind::NotFound,
+            Self::Unreadable(unreadable) => unreadable.kind(),
+            Self::RepeatedParameter => ProblemKind::RepeatedParameter,
+            Self::CredentialsMissing => ProblemKind::CredentialsMissing,
+            Self::Session(error) => error.kind(),
+            Self::Store(_) => ProblemKind::StoreUnavailable,
+        }
     }
 
     /// How it counts.
@@ -134,7 +155,9 @@ impl LoginError {
             | Self::InvalidIdToken(_)
             | Self::UsedIdToken
             | Self::TooMany(_)
-            | Self::BadRequest(_) => Some(telemetry::Login::Refused),
+            | Self::Unreadable(_)
+            | Self::RepeatedParameter
+            | Self::CredentialsMissing => Some(telemetry::Login::Refused),
             Self::ProviderUnavailable(_) | Self::AuthorityUnavailable(_) | Self::Session(_) | Self::Store(_) => {
                 Some(telemetry::Login::Failed)
             }
@@ -184,9 +207,31 @@ impl From<CountError> for LoginError {
     }
 }
 
-impl From<Unreadable> for LoginError {
-    fn from(unreadable: Unreadable) -> Self {
-        Self::BadRequest(unreadable.code())
+impl From<Repeated> for LoginError {
+    fn from(_: Repeated) -> Self {
+        Self::RepeatedParameter
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        let problem = Self::new(error.kind());
+        match error {
+            LoginError::TooMany(wait) => problem.after(wait),
+            LoginError::ProviderUnavailable(_)
+            | LoginError::AuthorityUnavailable(_)
+            | LoginError::Session(_)
+            | LoginError::Store(_) => problem.caused_by(error),
+            LoginError::AttemptExpired
+            | LoginError::BadCredentials
+            | LoginError::NotAllowed(_)
+            | LoginError::InvalidIdToken(_)
+            | LoginError::UsedIdToken
+            | LoginError::NotConfigured
+            | LoginError::Unreadable(_)
+            | LoginError::RepeatedParameter
+            | LoginError::CredentialsMissing => problem,
+        }
     }
 }
 

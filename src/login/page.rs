@@ -1,16 +1,21 @@
 //! `GET /login` and `GET /login/{provider}`: the page with every login method, and the way to a provider.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
-use super::{Answer, Call, Failed, LoginError, Logins, message::Message, state};
+use super::{Answer, Call, Failed, LoginError, Logins, state};
 use crate::{
-    endpoint::{Content, Parameters},
+    endpoint::Parameters,
     oidc::{self, Preset, Provider, ResponseMode},
     pages::{Asset, Brand, CodeForm, Form, LoginPage, Method},
+    problem::{Denial, ProblemKind},
+    respond::Content,
     session::{CookieChanges, Reach},
+    text::Language,
 };
 
 /// What the cookie of an attempt knows.
@@ -41,7 +46,7 @@ impl Logins {
         }
         let page = self.pages.login(&LoginPage {
             language: call.language(),
-            message: error.and_then(Message::of_code).map(Message::text),
+            message: error.and_then(|code| message(code, call.language())),
             methods: self.providers.iter().map(|provider| self.method(provider, return_to)).collect(),
             codes: self.settings.codes.iter().map(|to| CodeForm { to: *to, return_to }).collect(),
             form: self.authority.takes_credentials().then(|| Form { action: self.at("login"), return_to }),
@@ -121,15 +126,15 @@ impl Logins {
         self.with_return_to(&self.at(&format!("login/{provider}")), None, return_to)
     }
 
-    /// The login page with a message.
-    pub(super) fn login_page_with(&self, message: Message, return_to: &str) -> String {
-        self.with_return_to(&self.login_page, Some(message), return_to)
+    /// The login page that explains the problem or denial with the code `error`.
+    pub(super) fn login_page_with(&self, error: &'static str, return_to: &str) -> String {
+        self.with_return_to(&self.login_page, Some(error), return_to)
     }
 
     /// An address with `error` and, where it says something, `return_to`.
-    fn with_return_to(&self, address: &str, message: Option<Message>, return_to: &str) -> String {
+    fn with_return_to(&self, address: &str, error: Option<&'static str>, return_to: &str) -> String {
         let mut query = Serializer::new(String::new());
-        query.extend_pairs(message.map(|message| ("error", message.code())));
+        query.extend_pairs(error.map(|code| ("error", code)));
         query.extend_pairs((return_to != self.settings.after_login).then_some(("return_to", return_to)));
         let query = query.finish();
         if query.is_empty() {
@@ -152,4 +157,10 @@ impl Logins {
     fn at(&self, endpoint: &str) -> String {
         format!("{}/{endpoint}", self.settings.base_path)
     }
+}
+
+/// What the login page says of the code in its `error`: from fixed lists, so that nobody can write on our page.
+fn message(code: &str, language: Language) -> Option<Cow<'static, str>> {
+    let denial = Denial::of_code(code).map(|denial| denial.text().say(language).into());
+    denial.or_else(|| Some(ProblemKind::on_login_page(code)?.text(language, None)))
 }

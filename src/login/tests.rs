@@ -12,8 +12,9 @@ use super::*;
 use crate::{
     authority,
     call::Caller,
-    endpoint::{Content, GuessLimits, Rate},
+    endpoint::{GuessLimits, Rate},
     oidc::fake::Fake,
+    respond::Content,
     scripted::Reply,
     seal::{KeyRing, SealKey},
     session,
@@ -277,7 +278,7 @@ async fn what_does_not_fit_the_attempt_ends_it_without_a_question_to_the_provide
             state.replace_range(state.len() - 1.., "y");
         }
         let got = world.callback(&mut browser, &bend(state)).await;
-        assert!(matches!(got.error(), LoginError::AttemptExpired | LoginError::BadRequest(_)));
+        assert!(matches!(got.error(), LoginError::AttemptExpired | LoginError::RepeatedParameter));
     }
     assert!(world.fake.server.seen().iter().all(|seen| seen.target != "/token"));
 }

@@ -8,7 +8,7 @@ use super::{
     code::Digits,
     deliver::{MailSender, Sms, SmsSender, Texts, Undelivered, fill},
 };
-use crate::pages::Language;
+use crate::text::{Language, Text};
 
 /// The senders have deadlines of their own, each for one way; this one is for all ways together.
 const DELIVERY: Duration = Duration::from_secs(30);
@@ -27,8 +27,8 @@ pub(super) enum Sender {
 /// The built-in text. With a site's name of up to twenty letters it fits into the 90 octets of one Korean SMS.
 pub(super) fn built_in() -> Texts {
     Texts {
-        korean: "[{site}] 인증번호는 [{code}]입니다. {minutes}분 이내에 입력해주세요.".to_owned(),
-        english: "[{site}] Your code is {code}. It is valid for {minutes} minutes.".to_owned(),
+        korean: Text::CodeSms.say(Language::Korean).to_owned(),
+        english: Text::CodeSms.say(Language::English).to_owned(),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::{
     call::{CallError, Caller, Template},
     clock::Clock,
     endpoint::{CountError, Counts, ReturnTo, Unreadable},
-    pages::{Pages, Text},
+    pages::Pages,
+    problem::{Problem, ProblemKind},
     seal::KeyRing,
     secret::Random,
     session::{BeginError, EnterError, Sessions},
@@ -237,68 +238,70 @@ pub enum NotifyError {
 }
 
 impl OtpError {
-    /// The stable `code` of the answer.
-    pub const fn code(&self) -> &'static str {
+    /// What the visitor is told.
+    pub const fn kind(&self) -> ProblemKind {
         match self {
-            Self::NotConfigured => "not_found",
-            Self::NotLoggedIn => "login_required",
-            Self::SessionUnknown { .. } | Self::AuthorityUnavailable(_) => "unavailable",
-            Self::Unreadable(unreadable) => unreadable.code(),
-            Self::Missing(_) => "field_missing",
-            Self::CodeForm => "code_form",
-            Self::Address(Channel::Sms) => "bad_phone",
-            Self::Address(Channel::Email) => "bad_email",
-            Self::Wrong => "code_wrong",
-            Self::TooSoon(_) => "too_soon",
-            Self::TooMany(_) => "too_many",
-            Self::NoLiveCode => "no_live_code",
-            Self::Undelivered(_) => "delivery_failed",
-            Self::NotStored(_) => "store_failed",
-            Self::Store(_) => "store_unavailable",
-            Self::NotNotified(_) => "notify_failed",
-            Self::NotAllowed(_) => "not_allowed",
-            Self::Session(BeginError::TooLarge) => "session_too_large",
-            Self::Session(BeginError::Unusable(_)) => "unusable_tokens",
+            Self::NotConfigured => ProblemKind::NotFound,
+            Self::NotLoggedIn => ProblemKind::LoginRequired,
+            Self::SessionUnknown { .. } | Self::AuthorityUnavailable(_) => ProblemKind::AuthorityUnavailable,
+            Self::Unreadable(unreadable) => unreadable.kind(),
+            Self::Missing(Channel::Sms) => ProblemKind::PhoneOrCodeMissing,
+            Self::Missing(Channel::Email) => ProblemKind::EmailOrCodeMissing,
+            Self::CodeForm => ProblemKind::CodeForm,
+            Self::Address(Channel::Sms) => ProblemKind::BadPhone,
+            Self::Address(Channel::Email) => ProblemKind::BadEmail,
+            Self::Wrong => ProblemKind::CodeWrong,
+            Self::TooSoon(_) => ProblemKind::TooSoon,
+            Self::TooMany(_) => ProblemKind::TooMany,
+            Self::NoLiveCode => ProblemKind::NoLiveCode,
+            Self::Undelivered(Retry { channel: Channel::Sms, again: false, .. }) => ProblemKind::SmsUndelivered,
+            Self::Undelivered(Retry { channel: Channel::Sms, again: true, .. }) => ProblemKind::SmsUndeliveredAgain,
+            Self::Undelivered(Retry { channel: Channel::Email, .. }) => ProblemKind::MailUndelivered,
+            Self::NotStored(_) => ProblemKind::CodeNotStored,
+            Self::Store(_) => ProblemKind::StoreUnavailable,
+            Self::NotNotified(_) => ProblemKind::BackendNotNotified,
+            Self::NotAllowed(_) => ProblemKind::NotAllowed,
+            Self::Session(error) => error.kind(),
         }
     }
 
-    /// What the visitor reads; `None` where it is said as it is elsewhere.
-    pub const fn text(&self) -> Option<Text> {
-        Some(match self {
-            Self::Missing(Channel::Sms) => Text::PhoneOrCodeMissing,
-            Self::Missing(Channel::Email) => Text::EmailOrCodeMissing,
-            Self::CodeForm => Text::CodeForm,
-            Self::Address(Channel::Sms) => Text::BadPhone,
-            Self::Address(Channel::Email) => Text::BadEmail,
-            Self::Wrong => Text::CodeWrong,
-            Self::TooSoon(_) | Self::TooMany(_) => Text::TryAgainIn,
-            Self::NoLiveCode => Text::NoLiveCode,
-            Self::Undelivered(Retry { channel: Channel::Sms, again: false, .. }) => Text::SmsUndelivered,
-            Self::Undelivered(Retry { channel: Channel::Sms, again: true, .. }) => Text::SmsUndeliveredAgain,
-            Self::Undelivered(Retry { channel: Channel::Email, .. }) => Text::MailUndelivered,
-            Self::NotStored(_) => Text::CodeNotStored,
-            Self::Store(_) => Text::LaterAdvice,
-            Self::NotNotified(_) => Text::NetworkError,
-            Self::AuthorityUnavailable(_) => Text::LoginUnavailable,
-            Self::NotConfigured
-            | Self::NotLoggedIn
-            | Self::SessionUnknown { .. }
-            | Self::Unreadable(_)
-            | Self::NotAllowed(_)
-            | Self::Session(_) => return None,
-        })
-    }
-
-    /// Whether it is a guess that was wrong, and costs one.
-    pub const fn is_wrong_guess(&self) -> bool {
-        matches!(self, Self::Wrong)
-    }
-
-    /// How long to wait before another try.
-    pub const fn retry_after(&self) -> Option<Duration> {
+    /// The time until another try can succeed, where it is known.
+    pub const fn wait(&self) -> Option<Duration> {
         match self {
             Self::TooSoon(wait) | Self::TooMany(wait) | Self::SessionUnknown { retry_after: wait } => Some(*wait),
             _ => None,
+        }
+    }
+}
+
+impl From<OtpError> for Problem {
+    fn from(error: OtpError) -> Self {
+        let problem = Self::new(error.kind());
+        match &error {
+            OtpError::TooSoon(wait) | OtpError::TooMany(wait) => problem.after(*wait),
+            OtpError::SessionUnknown { retry_after } => problem.after(*retry_after).caused_by(error),
+            OtpError::Undelivered(retry) => {
+                let problem = problem.with("canResend", true).with("retryEndpoint", retry.endpoint.clone());
+                let problem = match &retry.challenge {
+                    Some(challenge) => problem.with("challenge", challenge.clone()),
+                    None => problem,
+                };
+                problem.caused_by(error)
+            }
+            OtpError::NotStored(_)
+            | OtpError::Store(_)
+            | OtpError::NotNotified(_)
+            | OtpError::AuthorityUnavailable(_)
+            | OtpError::Session(_) => problem.caused_by(error),
+            OtpError::NotConfigured
+            | OtpError::NotLoggedIn
+            | OtpError::Unreadable(_)
+            | OtpError::Missing(_)
+            | OtpError::CodeForm
+            | OtpError::Address(_)
+            | OtpError::Wrong
+            | OtpError::NoLiveCode
+            | OtpError::NotAllowed(_) => problem,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /login/{channel}`: the page for codes, for channels that log people in.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use http::StatusCode;
 use url::form_urlencoded::Serializer;
@@ -8,7 +8,9 @@ use url::form_urlencoded::Serializer;
 use super::{Channel, Failed, Line, OtpError, Otps, Purpose};
 use crate::{
     endpoint::{Answer, Call, Parameters},
-    pages::{CodePage, CodeSent, Language, Text, To},
+    pages::{CodePage, CodeSent, To},
+    problem::{ProblemKind, whole_seconds},
+    text::{Language, Text},
 };
 
 /// No limit makes anybody wait longer.
@@ -38,6 +40,7 @@ impl Otps {
             .as_ref()
             .zip(masked.as_deref())
             .map(|(held, address)| CodeSent { address, left: held.challenge.expires.since(now).as_secs() });
+        let wait = query.first("retry").and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT);
         let page = self.pages.code(&CodePage {
             language: call.language(),
             to: match channel {
@@ -45,9 +48,9 @@ impl Otps {
                 Channel::Email => To::Mailbox,
             },
             sent,
-            message: said(&query, channel, call.language()),
+            message: message(&query, channel, wait, call.language()),
             notice: query.first("sent").map(|_| Text::CodeSentAgain),
-            retry: query.first("retry").and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT),
+            retry: wait,
             start: with(&self.page_address(line, None, Some(&return_to)), "other"),
             return_to: &return_to,
         });
@@ -58,8 +61,8 @@ impl Otps {
     pub(super) fn page_address(&self, line: &Line, error: Option<&OtpError>, return_to: Option<&str>) -> String {
         let address = self.at(&format!("login/{}", line.channel.as_str()));
         let mut query = Serializer::new(String::new());
-        query.extend_pairs(error.map(|error| ("error", error.code())));
-        if let Some(wait) = error.and_then(OtpError::retry_after) {
+        query.extend_pairs(error.map(|error| ("error", error.kind().code())));
+        if let Some(wait) = error.and_then(OtpError::wait) {
             query.append_pair("retry", &whole_seconds(wait).to_string());
         }
         let kept = return_to.map(|asked| self.return_to.follow(Some(asked)));
@@ -75,34 +78,12 @@ pub(super) fn with(page: &str, word: &str) -> String {
     format!("{page}{join}{word}=1")
 }
 
-/// What `error` and `retry` say: a fixed list, so that nobody can write on our page.
-fn said(query: &Parameters<'_>, channel: Channel, language: Language) -> Option<String> {
-    let text = match (query.first("error")?, channel) {
-        ("field_missing", Channel::Sms) => Text::PhoneOrCodeMissing,
-        ("field_missing", Channel::Email) => Text::EmailOrCodeMissing,
-        ("code_form", _) => Text::CodeForm,
-        ("bad_phone", _) => Text::BadPhone,
-        ("bad_email", _) => Text::BadEmail,
-        ("code_wrong", _) => Text::CodeWrong,
-        ("too_soon" | "too_many", _) => Text::TryAgainIn,
-        ("no_live_code", _) => Text::NoLiveCode,
-        ("delivery_failed", Channel::Sms) => Text::SmsUndelivered,
-        ("delivery_failed", Channel::Email) => Text::MailUndelivered,
-        ("store_failed", _) => Text::CodeNotStored,
-        ("store_unavailable", _) => Text::LaterAdvice,
-        ("notify_failed", _) => Text::NetworkError,
-        ("unavailable", _) => Text::LoginUnavailable,
-        _ => return None,
-    };
-    let wait =
-        query.first("retry").and_then(|seconds| seconds.parse::<u64>().ok()).filter(|wait| *wait <= LONGEST_WAIT);
-    Some(match (text, wait) {
-        (Text::TryAgainIn, Some(wait)) => Text::TryAgainIn.say(language).replace("{seconds}", &wait.to_string()),
-        (Text::TryAgainIn, None) => Text::LaterAdvice.say(language).to_owned(),
-        (text, _) => text.say(language).to_owned(),
-    })
-}
-
-fn whole_seconds(span: Duration) -> u64 {
-    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
+/// What `error` says: from a fixed list, so that nobody can write on our page. `wait` is the time to wait in seconds.
+fn message(
+    query: &Parameters<'_>,
+    channel: Channel,
+    wait: Option<u64>,
+    language: Language,
+) -> Option<Cow<'static, str>> {
+    Some(ProblemKind::on_code_page(channel, query.first("error")?)?.text(language, wait))
 }

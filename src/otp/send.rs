@@ -15,10 +15,11 @@ use super::{
 use crate::{
     clock::Timestamp,
     endpoint::{Answer, Call, CountError},
-    pages::Text,
+    problem::FormPage,
     session::CookieChanges,
     store::{Again, CodeFacts, NewCode, Opened},
     telemetry::CodeEvent,
+    text::Text,
 };
 
 /// Browsers that may have a live code for one address: a stranger who asks for codes in a person's name does not end the person's own.
@@ -188,11 +189,12 @@ impl Otps {
     /// The failure; where a person can mend it on the page for codes, that page with a message.
     pub(super) fn failed(&self, call: &Call, line: &Line, error: OtpError, course: Course) -> Result<Answer, Failed> {
         let failed = Failed::new(call, error, course.cookies);
-        if !Self::is_page(call, line) || failed.error.text().is_none() {
+        let kind = failed.error.kind();
+        if !Self::is_page(call, line) || kind.row().form == FormPage::None {
             return Err(failed);
         }
         let page = self.page_address(line, Some(&failed.error), course.return_to.as_deref());
-        let wrong_guess = failed.error.is_wrong_guess();
+        let wrong_guess = kind.is_wrong_guess();
         Ok(Answer { wrong_guess, ..Answer::see_other(page, failed.cookies, failed.auth_status) })
     }
 

@@ -19,9 +19,10 @@ use super::*;
 use crate::{
     authority::{self, Authority, Device, Issued},
     call::{Backend, Body, Json, Piece, Placeholder, Text as Template_},
-    endpoint::{Answer, Call, Content, Places},
+    endpoint::{Answer, Call, Places},
     oidc::{self, fake::b64},
     pages::Site,
+    respond::Content,
     scripted::{Reply, Server, dead_address},
     seal::SealKey,
     secret::AccessToken,
@@ -427,7 +428,7 @@ impl Got {
     }
 
     fn code(&self) -> &'static str {
-        self.error().code()
+        self.error().kind().code()
     }
 }
 

@@ -12,10 +12,10 @@ use crate::{
     call::{About, Placeholder, Template, Values},
     clock::Timestamp,
     endpoint::{Answer, Call, CountError},
-    pages::Text,
     session::{AuthStatus, Entered},
     store::{Digest, Tried},
     telemetry::{self, CodeEvent},
+    text::Text,
 };
 
 /// A right code, and what came of it.

@@ -1,5 +1,7 @@
 //! The HTML that people see, and its translations. Pages work without scripts, and show nothing of a request unescaped.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest;
 use base64::{
     Engine as _,
@@ -10,17 +12,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use minijinja::{Value, context};
 use url::Url;
 
-mod language;
 mod look;
 mod templates;
-mod texts;
 
-pub use language::Language;
 pub use look::{Color, Logo, Settings};
 pub use templates::{TemplateFault, replaceable};
-pub use texts::Text;
 
 use templates::{CODE, LOGIN, NOTICE, Templates};
+
+use crate::text::{Language, Text};
 
 const SCRIPT: &str = include_str!("script.js");
 
@@ -82,7 +82,7 @@ pub struct LoginPage<'a> {
     /// The visitor's language.
     pub language: Language,
     /// Why the last attempt did not work.
-    pub message: Option<Text>,
+    pub message: Option<Cow<'static, str>>,
     /// A button each.
     pub methods: Vec<Method<'a>>,
     /// A form each, that sends a one-time code.
@@ -186,7 +186,7 @@ pub struct CodePage<'a> {
     /// The code that is on its way, if one is.
     pub sent: Option<CodeSent<'a>>,
     /// Why the last step did not work.
-    pub message: Option<String>,
+    pub message: Option<Cow<'static, str>>,
     /// Seconds after which that message is over.
     pub retry: Option<u64>,
     /// What went well.
@@ -211,12 +211,12 @@ pub struct CodeSent<'a> {
 pub struct ErrorPage<'a> {
     /// The visitor's language.
     pub language: Language,
-    /// The answer's status.
-    pub status: u16,
     /// What happened, in the visitor's language.
-    pub message: &'a str,
-    /// The `code` that a script gets for the same.
-    pub code: &'a str,
+    pub title: &'a str,
+    /// What can be done about it.
+    pub advice: Option<Text>,
+    /// What a link to the login page says.
+    pub link: Option<Text>,
 }
 
 impl Pages {
@@ -254,7 +254,7 @@ impl Pages {
             Ok(pages) => pages,
             Err(fault) => return Some(fault),
         };
-        let samples = [Language::Korean, Language::English].into_iter().flat_map(|language| pages.samples(language));
+        let samples = Language::ALL.iter().flat_map(|language| pages.samples(*language));
         samples.into_iter().find_map(|(name, values)| pages.templates.try_render(name, values).err())
     }
 
@@ -262,7 +262,7 @@ impl Pages {
         let method = |name| Method { href: "/a".to_owned(), brand: Brand::Other, label: None, name };
         let full = LoginPage {
             language,
-            message: Some(Text::BadCredentials),
+            message: Some("?".into()),
             methods: vec![method("a"), method("b")],
             codes: [To::Phone, To::Mailbox].map(|to| CodeForm { to, return_to: "/" }).into(),
             form: Some(Form { action: "/a".to_owned(), return_to: "/" }),
@@ -272,7 +272,7 @@ impl Pages {
             language,
             to,
             sent,
-            message: Some("?".to_owned()),
+            message: Some("?".into()),
             retry: Some(1),
             notice: Some(Text::CodeSentAgain),
             start: "/".to_owned(),
@@ -321,7 +321,7 @@ impl Pages {
                 context! {
                     href => &method.href,
                     brand => method.brand.class(),
-                    label => say(Text::ContinueWith).replace("{name}", name),
+                    label => Text::ContinueWith.with(page.language, "name", name),
                 }
             })
             .collect();
@@ -342,7 +342,7 @@ impl Pages {
         context! {
             lang => page.language.tag(),
             title => say(Text::LogIn),
-            message => page.message.map(say),
+            message => page.message.as_deref(),
             methods,
             codes,
             form => page.form.as_ref().map(|form| context! { action => &form.action, return_to => form.return_to }),
@@ -358,7 +358,7 @@ impl Pages {
         let at = |step: &str| format!("{}/{}/{step}", self.base_path, page.to.channel());
         let sent = page.sent.map(|sent| {
             context! {
-                text => say(Text::SentTo).replace("{address}", sent.address),
+                text => Text::SentTo.with(page.language, "address", sent.address),
                 left => sent.left,
                 left_text => format!("{}:{:02}", sent.left / 60, sent.left % 60),
             }
@@ -376,7 +376,7 @@ impl Pages {
             resend => at("resend"),
             return_to => page.return_to,
             expires_in => say(Text::ExpiresIn),
-            is_over => say(Text::CodeIsOver),
+            is_over => say(Text::CodeExpired),
             code_label => say(Text::Code),
             code_form => say(Text::CodeForm),
             confirm => say(Text::Confirm),
@@ -393,9 +393,8 @@ impl Pages {
 
     /// A page that says why something did not work, and what can be done.
     pub fn error(&self, page: &ErrorPage<'_>) -> Page {
-        let (advice, action) = remedy(page.code, page.status);
-        let link = action.map(|label| (label, self.login_page.as_str()));
-        self.notice(page.language, page.message, advice, link)
+        let link = page.link.map(|label| (label, self.login_page.as_str()));
+        self.notice(page.language, page.title, page.advice, link)
     }
 
     /// The page that stops logins which follow each other; `start` is where the next one would begin.
@@ -427,23 +426,6 @@ impl Pages {
             fixed.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
         headers.insert(header::CONTENT_SECURITY_POLICY, self.content_security_policy.clone());
         headers
-    }
-}
-
-/// What can be done about a failure, and what a link to the login says where that is it.
-fn remedy(code: &str, status: u16) -> (Option<Text>, Option<Text>) {
-    match code {
-        "attempt_expired" => (Some(Text::AttemptExpiredAdvice), Some(Text::StartAgain)),
-        "not_allowed" => (Some(Text::NotAllowedAdvice), Some(Text::StartAgain)),
-        "login_required" => (None, Some(Text::LogIn)),
-        // Their messages already say to try again.
-        "provider_unavailable" | "store_unavailable" => (None, Some(Text::TryAgain)),
-        "unavailable" => (None, None),
-        "forbidden" => (Some(Text::ForbiddenAdvice), None),
-        "unusable_tokens" => (Some(Text::OperatorAdvice), None),
-        _ if status == 404 || status == 421 => (Some(Text::AddressAdvice), None),
-        _ if status >= 500 => (Some(Text::LaterAdvice), None),
-        _ => (None, None),
     }
 }
 

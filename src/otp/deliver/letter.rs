@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Mail;
-use crate::pages::Language;
+use crate::text::Language;
 
 /// What may stand in a letter, in braces.
 pub const PLACEHOLDERS: &[&str] = &["code", "minutes", "site"];
@@ -22,7 +22,10 @@ pub struct Texts {
 impl Texts {
     /// The one in `language`.
     pub fn choose(&self, language: Language) -> &str {
-        language.choose(&self.english, &self.korean)
+        match language {
+            Language::Korean => &self.korean,
+            Language::English => &self.english,
+        }
     }
 }
 

@@ -132,7 +132,7 @@ async fn every_body_that_is_not_read_here_is_400_before_anything_is_sent() {
     }
     assert_eq!(world.recorder.count(), 0);
     let mail = world.call(&visitor, "application/json", r#"{"email":"a@b.kr,c@d.kr"}"#).await;
-    assert_eq!(world.otps.send(mail, Channel::Email).await.unwrap_err().error.code(), "bad_email");
+    assert_eq!(world.otps.send(mail, Channel::Email).await.unwrap_err().error.kind().code(), "bad_email");
 }
 
 #[tokio::test]
@@ -290,10 +290,10 @@ async fn a_channel_that_is_not_configured_is_404() {
     let mut world = World::of(Purpose::Prove);
     world.otps.lines.retain(|line| line.channel == Channel::Sms);
     let call = world.call(&browser(), "application/json", r#"{"email":"a@b.kr"}"#).await;
-    assert_eq!(world.otps.send(call, Channel::Email).await.unwrap_err().error.code(), "not_found");
+    assert_eq!(world.otps.send(call, Channel::Email).await.unwrap_err().error.kind().code(), "not_found");
     let call = world.call(&browser(), "application/json", "").await;
     assert_eq!(
-        world.otps.page(call, Channel::Sms).await.unwrap_err().error.code(),
+        world.otps.page(call, Channel::Sms).await.unwrap_err().error.kind().code(),
         "not_found",
         "no page without login"
     );

@@ -1,0 +1,2 @@
+//! Temporary: until the foundation is merged.
+pub use crate::otp::Channel;
