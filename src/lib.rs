@@ -43,8 +43,8 @@ pub mod telemetry;
 
 pub mod alarm;
 pub mod channel;
+pub mod client;
 pub mod clock;
-pub mod network;
 pub mod scheme;
 pub mod seal;
 pub mod secret;

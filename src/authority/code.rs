@@ -4,14 +4,15 @@ use serde_json::{Value, json};
 
 use crate::{
     call::{Placeholder, Values},
+    channel::Channel,
     oidc::{Allow, Claims},
 };
 
 /// An address that a visitor proved with a one-time code.
 #[derive(Clone, Debug)]
 pub struct Code {
-    /// `sms` or `email`.
-    pub channel: &'static str,
+    /// The channel that the code came by.
+    pub channel: Channel,
     /// The address as templates have it: Korean numbers as domestic digits, others in E.164; an e-mail address as it is.
     pub address: String,
     /// The number in E.164; for e-mail the address itself.
@@ -23,10 +24,9 @@ pub struct Code {
 impl Code {
     /// What a provider would say of who has this address.
     pub(super) fn claims(&self) -> Claims {
-        let said = if self.channel == "email" {
-            json!({ "email": self.address_e164, "email_verified": true })
-        } else {
-            json!({ "phone_number": self.address_e164, "phone_number_verified": true })
+        let said = match self.channel {
+            Channel::Email => json!({ "email": self.address_e164, "email_verified": true }),
+            Channel::Sms => json!({ "phone_number": self.address_e164, "phone_number_verified": true }),
         };
         if let Value::Object(claims) = said { claims } else { Claims::new() }
     }
@@ -34,7 +34,7 @@ impl Code {
     /// `values` with what a call may say of the address.
     pub(super) fn values(&self, values: Values) -> Values {
         values
-            .with(Placeholder::Channel, self.channel)
+            .with(Placeholder::Channel, self.channel.as_str())
             .with(Placeholder::Address, self.address.clone())
             .with(Placeholder::AddressE164, self.address_e164.clone())
     }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{Authority, Backend, Code, Issued, Kind, VerifyError, Visitor, answer::Tokens, notify::Arrival};
+use super::{Authority, Backend, ClientDevice, Code, Issued, Kind, VerifyError, answer::Tokens, notify::Arrival};
 use crate::{
     call::{Answer, CallError, Placeholder, Template, Values},
     oidc::{Claims, Identity},
@@ -72,27 +72,27 @@ pub enum Outage {
 
 impl Authority {
     /// Issues tokens for `proof`.
-    pub async fn issue(&self, proof: Proof, visitor: &Visitor) -> Result<Issued, IssueError> {
+    pub async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
         match (&self.kind, proof) {
-            (Kind::Provider, Proof::Provider(identity)) => self.provider_tokens(*identity, visitor).await,
+            (Kind::Provider, Proof::Provider(identity)) => self.provider_tokens(*identity, from).await,
             (Kind::Provider, Proof::Credentials { .. } | Proof::Code(_))
             | (Kind::Gateway(_), Proof::Credentials { .. }) => Err(IssueError::Unsupported),
-            (Kind::Backend(backend), Proof::Provider(identity)) => self.exchange(backend, *identity, visitor).await,
+            (Kind::Backend(backend), Proof::Provider(identity)) => self.exchange(backend, *identity, from).await,
             (Kind::Backend(backend), Proof::Credentials { email, password }) => {
-                self.credentials(backend, email, &password, visitor).await
+                self.credentials(backend, email, &password, from).await
             }
-            (Kind::Backend(backend), Proof::Code(code)) => self.code(backend, &code, visitor).await,
+            (Kind::Backend(backend), Proof::Code(code)) => self.code(backend, &code, from).await,
             (Kind::Gateway(gateway), Proof::Provider(identity)) => {
-                self.issue_to_identity(gateway, *identity, visitor).await
+                self.issue_to_identity(gateway, *identity, from).await
             }
-            (Kind::Gateway(gateway), Proof::Code(code)) => self.issue_to_code(gateway, &code, visitor).await,
+            (Kind::Gateway(gateway), Proof::Code(code)) => self.issue_to_code(gateway, &code, from).await,
         }
     }
 
-    async fn provider_tokens(&self, mut identity: Identity, visitor: &Visitor) -> Result<Issued, IssueError> {
+    async fn provider_tokens(&self, mut identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
         self.check_allowed(&identity)?;
         let tokens = identity.tokens.take().ok_or(IssueError::Unsupported)?;
-        self.welcome(|| Arrival::of_identity(&identity), visitor).await?;
+        self.welcome(|| Arrival::of_identity(&identity), from).await?;
         let fresh = Tokens {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
@@ -102,11 +102,11 @@ impl Authority {
         issued.map_err(|error| IssueError::Unavailable(Outage::AccessToken(error)))
     }
 
-    async fn exchange(&self, backend: &Backend, identity: Identity, visitor: &Visitor) -> Result<Issued, IssueError> {
+    async fn exchange(&self, backend: &Backend, identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
         self.check_allowed(&identity)?;
         let template = backend.exchange.as_ref().ok_or(IssueError::Unsupported)?;
         let email = identity.profile.get("email").cloned().unwrap_or(Value::Null);
-        let mut values = visitor
+        let mut values = from
             .values()
             .with(Placeholder::Provider, identity.provider.clone())
             .with(Placeholder::Profile, identity.profile_as_given.unwrap_or_else(|| identity.profile.clone()))
@@ -121,7 +121,7 @@ impl Authority {
                 values = values.with(Placeholder::RefreshToken, token.expose());
             }
         }
-        let answer = self.ask(template, &values, visitor).await?;
+        let answer = self.ask(template, &values, from).await?;
         if means_no(answer.status) {
             return Err(IssueError::Refused(answer.status));
         }
@@ -133,23 +133,23 @@ impl Authority {
         backend: &Backend,
         email: String,
         password: &Secret,
-        visitor: &Visitor,
+        from: &ClientDevice,
     ) -> Result<Issued, IssueError> {
         let template = backend.credentials.as_ref().ok_or(IssueError::Unsupported)?;
-        let values = visitor.values().with(Placeholder::Email, email).with(Placeholder::Password, password.expose());
-        let answer = self.ask(template, &values, visitor).await?;
+        let values = from.values().with(Placeholder::Email, email).with(Placeholder::Password, password.expose());
+        let answer = self.ask(template, &values, from).await?;
         if means_no(answer.status) {
             return Err(IssueError::BadCredentials);
         }
         self.read(backend, &answer, None).await
     }
 
-    async fn code(&self, backend: &Backend, code: &Code, visitor: &Visitor) -> Result<Issued, IssueError> {
+    async fn code(&self, backend: &Backend, code: &Code, from: &ClientDevice) -> Result<Issued, IssueError> {
         if !code.is_permitted() {
             return Err(IssueError::NotAllowed);
         }
         let template = backend.otp.as_ref().ok_or(IssueError::Unsupported)?;
-        let answer = self.ask(template, &code.values(visitor.values()), visitor).await?;
+        let answer = self.ask(template, &code.values(from.values()), from).await?;
         if means_no(answer.status) {
             return Err(IssueError::Refused(answer.status));
         }
@@ -163,8 +163,8 @@ impl Authority {
         if allow.is_none_or(|allow| allow.permits(&identity.profile)) { Ok(()) } else { Err(IssueError::NotAllowed) }
     }
 
-    async fn ask(&self, template: &Template, values: &Values, visitor: &Visitor) -> Result<Answer, IssueError> {
-        let answer = self.caller.call(template, values, &visitor.about()).await;
+    async fn ask(&self, template: &Template, values: &Values, from: &ClientDevice) -> Result<Answer, IssueError> {
+        let answer = self.caller.call(template, values, &from.client).await;
         answer.map_err(|error| IssueError::Unavailable(error.into()))
     }
 

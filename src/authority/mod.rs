@@ -1,11 +1,13 @@
 //! Who issues the access and refresh tokens: the backend by exchange, the identity provider itself, or the gateway.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use url::Url;
 
 use crate::{
-    call::{About, Caller, Json, Placeholder, Template, Values},
+    call::{Caller, Json, Placeholder, Template, Values},
+    channel::Channel,
+    client::Client,
     clock::Clock,
     oidc::{Claims, Provider},
     seal::KeyRing,
@@ -137,8 +139,8 @@ pub struct Gateway {
 /// A channel with `purpose = "login"`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeLogin {
-    /// `sms` or `email`.
-    pub channel: &'static str,
+    /// The channel.
+    pub channel: Channel,
     /// Who may come in.
     pub allow: Option<Allow>,
 }
@@ -222,13 +224,11 @@ pub struct Parts {
     pub random: Random,
 }
 
-/// Who asks.
+/// The client and the device that the authority is asked for.
 #[derive(Clone, Debug)]
-pub struct Visitor {
-    /// The visitor's address.
-    pub client: IpAddr,
-    /// What its `User-Agent` said.
-    pub user_agent: Option<String>,
+pub struct ClientDevice {
+    /// The client.
+    pub client: Client,
     /// Its device: with a session, the one that is sealed in it.
     pub device: Device,
 }
@@ -299,7 +299,7 @@ impl Authority {
     }
 
     /// Whether a one-time code of this channel logs in.
-    pub fn takes_codes(&self, channel: &str) -> bool {
+    pub fn takes_codes(&self, channel: Channel) -> bool {
         match &self.kind {
             Kind::Provider => false,
             Kind::Backend(backend) => backend.otp.is_some(),
@@ -312,9 +312,10 @@ impl Authority {
     }
 }
 
-impl Visitor {
-    fn about(&self) -> About {
-        About { client: self.client, user_agent: self.user_agent.clone() }
+impl ClientDevice {
+    /// These two.
+    pub fn of(client: &Client, device: &Device) -> Self {
+        Self { client: client.clone(), device: device.clone() }
     }
 
     /// What every call to a backend may say of the visitor.

@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Authority, Code, IssueError, Outage, Visitor, who};
+use super::{Authority, ClientDevice, Code, IssueError, Outage, who};
 use crate::{
     call::{Placeholder, Template, Values},
     clock::Timestamp,
@@ -65,13 +65,13 @@ impl Authority {
     pub(super) async fn welcome(
         &self,
         arrival: impl FnOnce() -> Option<Arrival>,
-        visitor: &Visitor,
+        from: &ClientDevice,
     ) -> Result<(), IssueError> {
         let Some(template) = &self.notify else { return Ok(()) };
         let arrival = arrival().ok_or(IssueError::Unsupported)?;
         let under_way = under_way(arrival.key);
         self.wait_for_turn(under_way, template).await?;
-        let welcomed = self.welcome_alone(template, arrival, visitor).await;
+        let welcomed = self.welcome_alone(template, arrival, from).await;
         self.forget(under_way).await;
         welcomed
     }
@@ -90,13 +90,18 @@ impl Authority {
         }
     }
 
-    async fn welcome_alone(&self, template: &Template, arrival: Arrival, visitor: &Visitor) -> Result<(), IssueError> {
+    async fn welcome_alone(
+        &self,
+        template: &Template,
+        arrival: Arrival,
+        from: &ClientDevice,
+    ) -> Result<(), IssueError> {
         // Not yet for good: whoever falls over in the middle has told nobody.
         let (now, until) = self.turn(template);
         if !self.store.one_time.take(arrival.key, until, now).await? {
             return Ok(());
         }
-        let told = self.tell(template, arrival.values, visitor).await;
+        let told = self.tell(template, arrival.values, from).await;
         self.forget(arrival.key).await;
         told?;
         let now = self.clock.now();
@@ -106,8 +111,8 @@ impl Authority {
         Ok(())
     }
 
-    async fn tell(&self, template: &Template, values: Values, visitor: &Visitor) -> Result<(), IssueError> {
-        let answer = self.caller.call(template, &visitor.add_to(values), &visitor.about()).await;
+    async fn tell(&self, template: &Template, values: Values, from: &ClientDevice) -> Result<(), IssueError> {
+        let answer = self.caller.call(template, &from.add_to(values), &from.client).await;
         match answer.map_err(|error| IssueError::Unavailable(error.into()))?.status {
             status if status.is_success() => Ok(()),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(IssueError::Refused(status)),

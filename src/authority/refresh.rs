@@ -1,6 +1,6 @@
 //! A refresh token becomes new tokens, or is refused; anything else ends nothing.
 
-use super::{Authority, Backend, Issued, Kind, RefreshError, Visitor, answer::Tokens};
+use super::{Authority, Backend, ClientDevice, Issued, Kind, RefreshError, answer::Tokens};
 use crate::{
     call::{CallError, Placeholder},
     oidc::{self, Claims},
@@ -22,11 +22,11 @@ pub struct RefreshRequest<'a> {
 
 impl Authority {
     /// Asks for new tokens. To be run to its end: an answer that nobody takes may be the only one.
-    pub async fn refresh(&self, request: RefreshRequest<'_>, visitor: &Visitor) -> Result<Issued, RefreshError> {
+    pub async fn refresh(&self, request: RefreshRequest<'_>, from: &ClientDevice) -> Result<Issued, RefreshError> {
         match &self.kind {
             Kind::Provider => self.refresh_at_provider(request).await,
-            Kind::Backend(backend) => self.refresh_at_backend(backend, request, visitor).await,
-            Kind::Gateway(gateway) => self.refresh_own(gateway, request.refresh_token, visitor).await,
+            Kind::Backend(backend) => self.refresh_at_backend(backend, request, from).await,
+            Kind::Gateway(gateway) => self.refresh_own(gateway, request.refresh_token, from).await,
         }
     }
 
@@ -49,11 +49,11 @@ impl Authority {
         &self,
         backend: &Backend,
         request: RefreshRequest<'_>,
-        visitor: &Visitor,
+        from: &ClientDevice,
     ) -> Result<Issued, RefreshError> {
         // Without a call to renew it a session is over with its access token.
         let template = backend.refresh.as_ref().ok_or(RefreshError::Refused)?;
-        let mut values = visitor
+        let mut values = from
             .values()
             .with(Placeholder::RefreshToken, request.refresh_token.expose())
             .with(Placeholder::Provider, request.provider);
@@ -63,7 +63,7 @@ impl Authority {
         if let Some(claims) = request.identity {
             values = values.with_claims(claims.clone());
         }
-        let answer = self.caller.call(template, &values, &visitor.about()).await.map_err(|error| {
+        let answer = self.caller.call(template, &values, &from.client).await.map_err(|error| {
             tracing::warn!(%error, "authority: refresh call failed");
             match error {
                 CallError::Unsent(_) => RefreshError::Unsent,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Authority, Backend, Kind, Visitor};
+use super::{Authority, Backend, ClientDevice, Kind};
 use crate::{
     call::Placeholder,
     secret::{AccessToken, RefreshToken},
@@ -32,11 +32,11 @@ pub enum SignedOut {
 
 impl Authority {
     /// Signs out; takes 10 s at most, and never fails the logout.
-    pub async fn sign_out(&self, request: SignOutRequest<'_>, visitor: &Visitor) -> SignedOut {
+    pub async fn sign_out(&self, request: SignOutRequest<'_>, from: &ClientDevice) -> SignedOut {
         let signed_out = async {
             match &self.kind {
                 Kind::Provider => self.revoke(request).await,
-                Kind::Backend(backend) => self.sign_out_at_backend(backend, request, visitor).await,
+                Kind::Backend(backend) => self.sign_out_at_backend(backend, request, from).await,
                 Kind::Gateway(_) => self.sign_out_own(request.refresh_token).await,
             }
         };
@@ -59,17 +59,17 @@ impl Authority {
         &self,
         backend: &Backend,
         request: SignOutRequest<'_>,
-        visitor: &Visitor,
+        from: &ClientDevice,
     ) -> SignedOut {
         let Some(template) = &backend.signout else { return SignedOut::NothingToDo };
-        let mut values = visitor.values().with(Placeholder::Provider, request.provider);
+        let mut values = from.values().with(Placeholder::Provider, request.provider);
         if let Some(token) = request.refresh_token {
             values = values.with(Placeholder::RefreshToken, token.expose());
         }
         if let Some(token) = request.access_token {
             values = values.with(Placeholder::AccessToken, token.expose());
         }
-        match self.caller.call(template, &values, &visitor.about()).await {
+        match self.caller.call(template, &values, &from.client).await {
             Ok(answer) if answer.status.is_success() => SignedOut::Confirmed,
             Ok(answer) => {
                 tracing::warn!(status = answer.status.as_u16(), "authority: sign-out not confirmed");

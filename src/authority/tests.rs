@@ -143,9 +143,9 @@ pub(super) fn with_backend(change: impl FnOnce(&mut Backend)) -> Settings {
     Settings { kind: Kind::Backend(Box::new(backend)), verify: None, notify: None }
 }
 
-pub(super) fn visitor() -> Visitor {
+pub(super) fn visitor() -> ClientDevice {
     let device = Device { id: uuid::Uuid::from_u128(7), name: "내 \"폰\"".to_owned() };
-    Visitor { client: "192.0.2.7".parse().unwrap(), user_agent: Some("Phone/1.0".to_owned()), device }
+    ClientDevice { client: Client::named("192.0.2.7", "Phone/1.0"), device }
 }
 
 pub(super) fn credentials() -> Proof {
@@ -243,7 +243,7 @@ async fn what_a_backend_answers_to_a_login_is_a_no_or_an_outage() {
     assert!(authority.takes_credentials() && !without.takes_credentials());
 }
 
-pub(super) fn code(channel: &'static str, address: &str, address_e164: &str) -> Code {
+pub(super) fn code(channel: Channel, address: &str, address_e164: &str) -> Code {
     Code { channel, address: address.to_owned(), address_e164: address_e164.to_owned(), allow: None }
 }
 
@@ -252,7 +252,7 @@ async fn a_proved_address_is_exchanged_for_the_backends_tokens() {
     let api = Api::start().await;
     let authority =
         api.authority_with(with_backend(|backend| backend.otp.as_mut().unwrap().assertion = Some("otp.login")), vec![]);
-    let sms = || code("sms", "01012345678", "+821012345678");
+    let sms = || code(Channel::Sms, "01012345678", "+821012345678");
     let issued = authority.issue(Proof::Code(sms()), &visitor()).await.unwrap();
     assert_eq!((issued.access_token.expose(), issued.refresh_token.unwrap().expose()), ("at1", "rt1"));
     assert_eq!(
@@ -276,7 +276,7 @@ async fn a_proved_address_is_exchanged_for_the_backends_tokens() {
     assert_eq!(kind(&authority.issue(Proof::Code(stranger), &visitor()).await), "not allowed");
     let without = api.authority_with(with_backend(|backend| backend.otp = None), vec![]);
     assert_eq!(kind(&without.issue(Proof::Code(sms()), &visitor()).await), "unsupported");
-    assert!(authority.takes_codes("sms") && !without.takes_codes("sms"));
+    assert!(authority.takes_codes(Channel::Sms) && !without.takes_codes(Channel::Sms));
     let provider = api.authority_with(at_provider(), vec![]);
     assert_eq!(kind(&provider.issue(Proof::Code(sms()), &visitor()).await), "unsupported");
 }

@@ -24,7 +24,7 @@ pub(super) fn key_of_identity(identity: &Identity) -> Option<Digest> {
 
 /// What a person who proved an address is remembered by.
 pub(super) fn key_of_code(code: &Code) -> Digest {
-    key(&["address", code.channel, &code.address_e164])
+    key(&["address", code.channel.as_str(), &code.address_e164])
 }
 
 /// SHA-256 over length-prefixed parts, so that no two lists of parts meet.

@@ -1,20 +1,19 @@
 //! Sending a filled template to a backend's targets, and telling apart what never reached it from what was never answered.
 
 use std::{
-    net::IpAddr,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use reqwest::{Client, RequestBuilder, redirect};
+use reqwest::{RequestBuilder, redirect};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::{BadValue, Body, Template, Values, Vouching, assertion::Sealing};
-use crate::upstream::Target;
+use crate::{client::Client, upstream::Target};
 
 /// Where calls to one upstream go.
 #[derive(Clone, Debug)]
@@ -25,15 +24,6 @@ pub struct Backend {
     pub targets: Vec<Target>,
     /// For the connection to be made.
     pub connect_timeout: Duration,
-}
-
-/// On whose behalf a call is made.
-#[derive(Clone, Debug)]
-pub struct About {
-    /// The visitor's address.
-    pub client: IpAddr,
-    /// What the visitor's `User-Agent` said.
-    pub user_agent: Option<String>,
 }
 
 /// A backend's complete answer. It may hold tokens, so it cannot be printed.
@@ -91,11 +81,11 @@ impl Caller {
     ///
     /// # Panics
     /// Where the template names an upstream, or the upstream a target, that was not there when the configuration was read.
-    pub async fn call(&self, template: &Template, values: &Values, about: &About) -> Result<Answer, CallError> {
+    pub async fn call(&self, template: &Template, values: &Values, client: &Client) -> Result<Answer, CallError> {
         let deadline = Instant::now() + template.timeout;
         let path = on_the_wire(&template.path.fill_path(values)?)?;
         let body = Written::of(&template.body, values);
-        let mut headers = headers(template, &body, values, about)?;
+        let mut headers = headers(template, &body, values, client)?;
         let targets =
             self.backends.get(template.upstream).expect("a template's upstream was resolved when it was read");
         if let Some(purpose) = template.assertion {
@@ -140,7 +130,7 @@ struct Targets {
 }
 
 struct Line {
-    client: Client,
+    client: reqwest::Client,
     /// Scheme, host and port.
     base: String,
 }
@@ -160,7 +150,7 @@ impl Targets {
 }
 
 impl Line {
-    fn new(target: &Target, plain: &Client, connect_timeout: Duration) -> reqwest::Result<Self> {
+    fn new(target: &Target, plain: &reqwest::Client, connect_timeout: Duration) -> reqwest::Result<Self> {
         let (client, base) = match target {
             Target::Http { host, port } => (plain.clone(), base("http", host, *port)),
             Target::Https { host, port } => (plain.clone(), base("https", host, *port)),
@@ -176,8 +166,8 @@ fn base(scheme: &str, host: &str, port: u16) -> String {
 }
 
 /// No redirect is followed (it could carry a token elsewhere) and no proxy of the environment stands between us and a backend.
-fn client(connect_timeout: Duration, socket: Option<&std::path::Path>) -> reqwest::Result<Client> {
-    let builder = Client::builder()
+fn client(connect_timeout: Duration, socket: Option<&std::path::Path>) -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
         .connect_timeout(connect_timeout)
         .redirect(redirect::Policy::none())
         .referer(false)
@@ -222,16 +212,16 @@ impl Written {
     }
 }
 
-fn headers(template: &Template, body: &Written, values: &Values, about: &About) -> Result<HeaderMap, BadValue> {
+fn headers(template: &Template, body: &Written, values: &Values, client: &Client) -> Result<HeaderMap, BadValue> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     if let Some(media_type) = &body.media_type {
         headers.insert(header::CONTENT_TYPE, media_type.clone());
     }
-    if let Ok(client) = HeaderValue::from_str(&about.client.to_canonical().to_string()) {
+    if let Ok(client) = HeaderValue::from_str(&client.address().to_string()) {
         headers.insert(HeaderName::from_static("x-forwarded-for"), client);
     }
-    if let Some(agent) = about.user_agent.as_deref().and_then(|agent| HeaderValue::from_str(agent).ok()) {
+    if let Some(agent) = client.user_agent().and_then(|agent| HeaderValue::from_str(agent).ok()) {
         headers.insert(header::USER_AGENT, agent);
     }
     for (name, text) in &template.headers {

@@ -12,7 +12,7 @@ mod parse;
 mod placeholders;
 
 pub use assertion::Vouching;
-pub use caller::{About, Answer, Backend, CallError, Caller};
+pub use caller::{Answer, Backend, CallError, Caller};
 pub(crate) use caller::{chain, is_html};
 pub use fill::{BadValue, Values};
 pub use parse::TemplateError;

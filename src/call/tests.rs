@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    client::Client,
     scripted::{self, Reply, Server},
     upstream::Target,
 };
 
-fn about() -> About {
-    About { client: "::ffff:192.0.2.7".parse().unwrap(), user_agent: Some("Phone/1.0".to_owned()) }
+fn client() -> Client {
+    Client::named("::ffff:192.0.2.7", "Phone/1.0")
 }
 
 fn text(text: &str) -> Text {
@@ -47,7 +48,7 @@ fn target(address: std::net::SocketAddr) -> Target {
 }
 
 async fn call(server: &Server, template: &Template) -> Result<Answer, CallError> {
-    caller(vec![target(server.address)]).call(template, &values(), &about()).await
+    caller(vec![target(server.address)]).call(template, &values(), &client()).await
 }
 
 fn kind(result: &Result<Answer, CallError>) -> &'static str {
@@ -93,10 +94,11 @@ async fn a_form_is_encoded_field_by_field() {
 
 #[tokio::test]
 async fn failures_before_and_after_sending_are_told_apart() {
-    let refused = caller(vec![target(scripted::dead_address().await)]).call(&template("/x"), &values(), &about()).await;
+    let refused =
+        caller(vec![target(scripted::dead_address().await)]).call(&template("/x"), &values(), &client()).await;
     assert_eq!(kind(&refused), "unsent");
     let unresolved = vec![Target::Http { host: "name.invalid".to_owned(), port: 80 }];
-    assert_eq!(kind(&caller(unresolved).call(&template("/x"), &values(), &about()).await), "unsent");
+    assert_eq!(kind(&caller(unresolved).call(&template("/x"), &values(), &client()).await), "unsent");
 
     for (reply, expected) in [
         (Reply::Reset, "unanswered"),
@@ -113,7 +115,7 @@ async fn failures_before_and_after_sending_are_told_apart() {
     let impatient = Template { timeout: Duration::from_millis(50), ..template("/x") };
     assert_eq!(kind(&call(&server, &impatient).await), "unanswered");
     assert_eq!(
-        kind(&caller(vec![target(server.address)]).call(&template("/{email}"), &Values::new(), &about()).await),
+        kind(&caller(vec![target(server.address)]).call(&template("/{email}"), &Values::new(), &client()).await),
         "bad value"
     );
 }
@@ -123,7 +125,7 @@ async fn a_tls_handshake_that_fails_sent_nothing() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closing = Target::Https { host: "127.0.0.1".to_owned(), port: listener.local_addr().unwrap().port() };
     let closer = tokio::spawn(async move { drop(listener.accept().await) });
-    assert_eq!(kind(&caller(vec![closing]).call(&template("/x"), &values(), &about()).await), "unsent");
+    assert_eq!(kind(&caller(vec![closing]).call(&template("/x"), &values(), &client()).await), "unsent");
     closer.await.unwrap();
 }
 
@@ -134,7 +136,7 @@ async fn targets_take_turns_and_a_dead_one_is_passed_over() {
     let dead = scripted::dead_address().await;
     let caller = caller(vec![target(a.address), target(dead), target(b.address)]);
     for _ in 0..6 {
-        caller.call(&template("/x"), &values(), &about()).await.unwrap();
+        caller.call(&template("/x"), &values(), &client()).await.unwrap();
     }
     assert_eq!(a.seen().len() + b.seen().len(), 6);
     assert!(a.seen().len() >= 2 && b.seen().len() >= 2);
@@ -151,7 +153,7 @@ async fn a_unix_socket_is_a_target_too() {
         let (mut socket, _) = listener.accept().await.unwrap();
         scripted::serve(&mut socket, &|_: &scripted::Seen| Reply::json(200, &json!({"ok": true})), &served).await;
     });
-    let answer = caller(vec![Target::Unix(path)]).call(&template("/x"), &values(), &about()).await.unwrap();
+    let answer = caller(vec![Target::Unix(path)]).call(&template("/x"), &values(), &client()).await.unwrap();
     assert_eq!(answer.json, Some(json!({"ok": true})));
     backend.await.unwrap();
     assert_eq!(record.lock().unwrap()[0].target, "/x");
@@ -203,7 +205,7 @@ async fn what_rests_on_the_gateways_word_says_so_for_this_one_request() {
     let body = template("/a").body;
     let (claimed, mut ids) = (Some("otp.login"), std::collections::BTreeSet::new());
     for (path, body) in [("/a//b/{email}?e={email}&f", body), ("/a/../f", form), ("/none", Body::Empty)] {
-        caller.call(&Template { body, assertion: claimed, ..template(path) }, &values(), &about()).await.unwrap();
+        caller.call(&Template { body, assertion: claimed, ..template(path) }, &values(), &client()).await.unwrap();
         let seen = server.seen().pop().unwrap();
         let claims = verified(seen.header("vestibule-assertion").unwrap());
         assert_eq!((claims["method"].as_str(), claims["purpose"].as_str()), (Some("POST"), claimed));
@@ -214,7 +216,7 @@ async fn what_rests_on_the_gateways_word_says_so_for_this_one_request() {
         ids.insert(claims["jti"].to_string());
     }
     assert_eq!(ids.len(), 3);
-    caller.call(&template("/x"), &values(), &about()).await.unwrap();
+    caller.call(&template("/x"), &values(), &client()).await.unwrap();
     assert_eq!(server.seen().pop().unwrap().header("vestibule-assertion"), None, "where nothing rests on it");
 }
 

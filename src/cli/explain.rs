@@ -12,12 +12,13 @@ use url::Position;
 
 use crate::{
     config::Config,
-    hygiene::{Admitted, Hygiene, Refusal, Scheme},
+    hygiene::{Admitted, Hygiene, Refusal},
     respond::X_REQUEST_ID,
     route::{Access, Candidate, Decision, Found, OwnEndpoint, Route, Table, Verdict, Who},
+    scheme::Scheme,
     upstream::{
         self, Bearer, Target,
-        headers::{self, Authorization, Client, Forwarded, Proto, Purpose},
+        headers::{self, Authorization, ClientHeaders, Forwarded, Purpose},
     },
 };
 
@@ -212,8 +213,8 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
         (_, Bearer::Id) if with_session => (bearer("Bearer {ID token}"), None),
         _ => (Authorization::Remove, Some("no authorization")),
     };
-    let proto = if admitted.scheme == Scheme::Https { Proto::Https } else { Proto::Http };
-    let client = Client::new(VISITOR, proto);
+    let proto = if admitted.scheme == Scheme::Https { Scheme::Https } else { Scheme::Http };
+    let client = ClientHeaders::new(VISITOR, proto);
     let forwarded = Forwarded { client: &client, host: admitted.host.header(), chain: admitted.forwarded_for.as_ref() };
     let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}")));
     let mut sent = HeaderMap::new();

@@ -16,6 +16,7 @@ use crate::{
         Verify, VerifyKeys,
     },
     call::Template,
+    channel::Channel,
     hygiene::is_loopback,
 };
 
@@ -171,7 +172,7 @@ fn notify(
 
 /// Whether codes prove addresses without a session: a gateway that does nothing else needs no logins.
 fn proves(root: &Section<'_>) -> bool {
-    let channels = ["sms", "email"].map(|channel| root.section("otp").section(channel));
+    let channels = Channel::ALL.map(|channel| root.section("otp").section(channel.as_str()));
     channels.iter().any(|channel| channel.is_present() && channel.read("purpose", form::text) == "prove")
 }
 
@@ -279,7 +280,7 @@ fn complain_of_missing_calls(
     if !has("otp") {
         for CodeLogin { channel, .. } in codes {
             around.problems.complain(
-                root.section("otp").section(channel).place("purpose"),
+                root.section("otp").section(channel.as_str()).place("purpose"),
                 "a code logs in here, but there is no `[authority.otp]` that gives the backend's tokens for it",
                 "write `[authority.otp]` with the `path` that takes a proved address, or another `purpose`",
             );

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{authority::Issuer, form, providers, secrets::Surroundings, section::Section, server::Server, template};
-use crate::authority::{CLAIMS, CodeLogin, Gateway, OWN_CLAIMS};
+use crate::{
+    authority::{CLAIMS, CodeLogin, Gateway, OWN_CLAIMS},
+    channel::Channel,
+};
 
 /// Access tokens that live longer are warned of.
 const LONG: Duration = Duration::from_secs(24 * 3600);
@@ -16,16 +19,21 @@ pub(super) fn code_logins(
     around: &mut Surroundings<'_>,
 ) -> Vec<CodeLogin> {
     let mut logins = Vec::new();
-    for channel in ["sms", "email"] {
-        let section = root.section("otp").section(channel);
+    for channel in Channel::ALL {
+        let section = root.section("otp").section(channel.as_str());
         if !section.is_present() || section.read("purpose", form::text) != "login" {
             continue;
         }
-        let help = if channel == "sms" { providers::PHONES } else { providers::EMAILS };
+        let help = match channel {
+            Channel::Sms => providers::PHONES,
+            Channel::Email => providers::EMAILS,
+        };
         let allow = providers::allow(&section, help, around);
         match issuer {
             Issuer::Backend => {}
-            Issuer::Gateway => providers::complain_of_unsaid_allow(&section.named_as(channel), help, server, around),
+            Issuer::Gateway => {
+                providers::complain_of_unsaid_allow(&section.named_as(channel.as_str()), help, server, around);
+            }
             Issuer::Provider => around.problems.complain(
                 section.place("purpose"),
                 "the authority `provider` has no tokens for a code",

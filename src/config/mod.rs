@@ -4,6 +4,7 @@ use std::{fs, io, path::Path};
 
 use crate::{
     authority::Kind,
+    channel::Channel,
     hygiene,
     route::{self, Access, Decision, Found, Who},
     secret::Random,
@@ -321,7 +322,7 @@ fn warn_of_unsaid_bearers(
 
 /// NIST SP 800-63B section 3.1.3.3 calls codes over the telephone network restricted: people are to have another way.
 fn warn_of_sms_alone(root: &Section<'_>, code_logins: &[crate::authority::CodeLogin], around: &mut Surroundings<'_>) {
-    let by_code = matches!(code_logins, [login] if login.channel == "sms");
+    let by_code = matches!(code_logins, [login] if login.channel == Channel::Sms);
     let otherwise = root.named("providers").next().is_some() || root.section("authority").has("credentials");
     if by_code && !otherwise {
         around.problems.warn(

@@ -6,12 +6,11 @@ use super::{authority, form, key, mail, messages, secrets::Surroundings, section
 use crate::{
     authority::{CodeLogin, OTP_NOTIFY},
     call::{Piece, Placeholder, Template, Text},
+    channel::Channel,
     otp::{
-        Channel, ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings,
-        SmsChannel,
+        ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
         deliver::{PLACEHOLDERS, SmsWay},
     },
-    pages::To,
 };
 
 /// What `[otp]` leans on in the rest of the file.
@@ -64,18 +63,13 @@ pub(super) fn otp(section: &Section<'_>, context: &Context<'_, '_>, around: &mut
 }
 
 /// The channels that the login page offers.
-pub(super) fn pages(settings: &Settings) -> Vec<To> {
-    let logins = settings.channels().filter(|(_, channel)| channel.purpose == Purpose::Login);
-    logins
-        .map(|(channel, _)| match channel {
-            Channel::Sms => To::Phone,
-            Channel::Email => To::Mailbox,
-        })
-        .collect()
+pub(super) fn pages(settings: &Settings) -> Vec<Channel> {
+    let logins = settings.channels().filter(|(_, settings)| settings.purpose == Purpose::Login);
+    logins.map(|(channel, _)| channel).collect()
 }
 
 fn sms_channel(section: &Section<'_>, context: &Context<'_, '_>, around: &mut Surroundings<'_>) -> Option<SmsChannel> {
-    let channel = channel("sms", section, context, around);
+    let channel = channel(Channel::Sms, section, context, around);
     let text = messages::texts(section, "text", PLACEHOLDERS, Some("code"), around);
     let delivery = sms::sms(section, context.server, around);
     Some(SmsChannel { channel: channel?, text, delivery: delivery? })
@@ -86,13 +80,13 @@ fn email_channel(
     context: &Context<'_, '_>,
     around: &mut Surroundings<'_>,
 ) -> Option<EmailChannel> {
-    let channel = channel("email", section, context, around);
+    let channel = channel(Channel::Email, section, context, around);
     let delivery = mail::mail(section, context.server, around);
     Some(EmailChannel { channel: channel?, delivery: delivery? })
 }
 
 fn channel(
-    name: &str,
+    name: Channel,
     section: &Section<'_>,
     context: &Context<'_, '_>,
     around: &mut Surroundings<'_>,

@@ -9,8 +9,9 @@ use super::{
 use crate::{
     authority::{Backend, Kind},
     call::{Piece, Template},
-    otp::{Channel, ChannelSettings, Purpose},
-    route::{CallPiece, CodeChannel, Conflict, HasPage, JWKS_PATH, OwnCall, OwnCalls, OwnPaths, Settings, Table},
+    channel::Channel,
+    otp::{ChannelSettings, Purpose},
+    route::{CallPiece, Conflict, HasPage, JWKS_PATH, OwnCall, OwnCalls, OwnPaths, Settings, Table},
 };
 
 impl Config {
@@ -19,10 +20,6 @@ impl Config {
         let providers = self.providers.iter().map(|provider| provider.name.clone()).collect();
         let credentials = self.backend().is_some_and(|backend| backend.credentials.is_some());
         let code = |(channel, settings): (Channel, &ChannelSettings)| {
-            let channel = match channel {
-                Channel::Sms => CodeChannel::Sms,
-                Channel::Email => CodeChannel::Email,
-            };
             (channel, if settings.purpose == Purpose::Login { HasPage::Yes } else { HasPage::No })
         };
         let codes = self.otp.channels().map(code).collect();

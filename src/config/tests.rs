@@ -646,7 +646,7 @@ fn a_gateway_that_issues_needs_to_be_told_little() {
     assert_eq!(gateway.roles, [("admin".to_owned(), boss)]);
     let claims = vec![("phone_number".to_owned(), vec!["+821012345678".into()])];
     let allow = Some(Allow::Listed { email_domains: vec![], emails: vec![], claims });
-    assert_eq!(gateway.codes, [CodeLogin { channel: "sms", allow }]);
+    assert_eq!(gateway.codes, [CodeLogin { channel: Channel::Sms, allow }]);
     assert_eq!(config.upstreams[0].bearer, Bearer::Access);
     assert_eq!(config.providers[0].authorize_params, [], "the provider's refresh token is of no use");
     assert_eq!((config.signing.len(), config.signing_keys().len()), (0, 1));

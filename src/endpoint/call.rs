@@ -1,13 +1,12 @@
 //! What an endpoint of ours is given, and what it answers.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
+    client::Client,
     pages::Page,
     problem::{Problem, ProblemKind},
     respond::Content,
@@ -25,8 +24,8 @@ pub struct Call {
     pub query: Option<String>,
     /// At most 64 KiB.
     pub body: Bytes,
-    /// The visitor's address.
-    pub client: IpAddr,
+    /// The client that sent it.
+    pub client: Client,
     /// The session it came with.
     pub visit: Visit,
     /// A person waits for a page.
@@ -129,11 +128,6 @@ impl Call {
     /// The visitor's language.
     pub fn language(&self) -> Language {
         Language::of(&self.headers)
-    }
-
-    /// What its `User-Agent` says.
-    pub fn user_agent(&self) -> Option<String> {
-        self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned)
     }
 
     /// How its body is written.

@@ -2,12 +2,10 @@
 //!
 //! A guess is counted ahead of the check, so that parallel ones find the count already made, and given back unless it was wrong.
 
-use std::net::IpAddr;
-
 use super::{CountError, Counts, Rate};
 use crate::{
+    client::ClientKey,
     clock::{Clock, Timestamp},
-    network::Network,
     seal::MacKey,
     store::{Quota, Store},
 };
@@ -44,8 +42,8 @@ impl Guesses {
     }
 
     /// Counts one wrong guess of a client.
-    pub async fn of_client(&self, client: IpAddr) -> Result<Guess, CountError> {
-        self.count(&[b"failures", b"client", Network::of(client).bytes()], self.limits.per_client).await
+    pub async fn of_client(&self, client: ClientKey) -> Result<Guess, CountError> {
+        self.count(&[b"failures", b"client", client.bytes()], self.limits.per_client).await
     }
 
     /// Counts one wrong guess at an account. Spaces around its name and capitals make no other account.
@@ -85,8 +83,8 @@ mod tests {
         Guesses::new(limits, &MemoryStore::shared(), key, clock.clone())
     }
 
-    fn client(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn client(text: &str) -> ClientKey {
+        ClientKey::of(text.parse().unwrap())
     }
 
     #[tokio::test]

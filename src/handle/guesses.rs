@@ -1,6 +1,6 @@
 //! Guesses of a client, whatever it guesses at: counted around the endpoints that check something, and given back unless they were wrong.
 
-use super::{Gateway, Stop, of_codes};
+use super::{Gateway, Stop};
 use crate::{
     endpoint::{Answer, Call, CountError},
     route::OwnEndpoint,
@@ -12,7 +12,7 @@ impl Gateway {
         if !checks_something(endpoint) {
             return self.endpoint(endpoint, call).await;
         }
-        let guess = match self.guesses.of_client(call.client).await {
+        let guess = match self.guesses.of_client(call.client.key()).await {
             Ok(guess) => guess,
             Err(error) => return self.not_tried(endpoint, &call, error),
         };
@@ -25,7 +25,7 @@ impl Gateway {
 
     fn not_tried(&self, endpoint: OwnEndpoint, call: &Call, error: CountError) -> Result<Answer, Stop> {
         match endpoint {
-            OwnEndpoint::VerifyCode(channel) => Ok(self.otps.not_tried(call, of_codes(channel), error.into())?),
+            OwnEndpoint::VerifyCode(channel) => Ok(self.otps.not_tried(call, channel, error.into())?),
             OwnEndpoint::Callback(provider) | OwnEndpoint::IdToken(provider) => {
                 Err(self.logins.not_tried(call, self.table.provider_name(provider), error.into()).into())
             }

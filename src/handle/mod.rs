@@ -16,20 +16,19 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     endpoint::{Answer, Call, Failed, Guesses},
-    hygiene::{self, Admitted, Hygiene, SameSite, Scheme},
+    hygiene::{self, Admitted, Hygiene, SameSite},
     login::Logins,
-    otp::{Channel, Otps},
+    otp::Otps,
     pages::Asset,
     problem::{Problem, ProblemKind},
     respond::{self, Failure, Form, Responder, Wants},
-    route::{
-        Access, CodeChannel, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who,
-    },
+    route::{Access, Cors, Decision, Found, OnSecond401, OwnCalls, OwnEndpoint, RetryOn401, Route, Table, Who},
+    scheme::Scheme,
     session::{After401, AuthStatus, Claims, CookieChanges, Sessions, Visit},
     telemetry::{AccessLine, AccessLog, Metrics, RequestId, RequestIds},
     upstream::{
         self, Bearer, Deadlines, RequestBody, UpgradeAnswer, Upstream,
-        headers::{self, Authorization, Client, Forwarded, Proto, Purpose},
+        headers::{self, Authorization, ClientHeaders, Forwarded, Purpose},
         replay,
     },
 };
@@ -37,8 +36,6 @@ use crate::{
 mod body;
 mod guesses;
 
-/// Whom connections are counted by.
-pub use crate::network::Network;
 pub use body::Body;
 
 /// An endpoint of ours reads at most this much.
@@ -54,14 +51,14 @@ pub struct Peer {
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// What upstreams are told of it, written once for all its requests.
-    client: Client,
+    client: ClientHeaders,
 }
 
 impl Peer {
     /// The visitor at `address`.
     pub fn new(address: IpAddr, tls: bool) -> Self {
         let address = address.to_canonical();
-        Self { address, tls, client: Client::new(address, if tls { Proto::Https } else { Proto::Http }) }
+        Self { address, tls, client: ClientHeaders::new(address, if tls { Scheme::Https } else { Scheme::Http }) }
     }
 }
 
@@ -235,7 +232,7 @@ impl Gateway {
         trail: &mut Trail<'g>,
     ) -> Result<Response<Body>, Stop> {
         let admitted = self.hygiene.admit(&mut parts, peer.address, peer.tls).map_err(Failure::from)?;
-        (trail.client, trail.scheme) = (admitted.client, Some(admitted.scheme));
+        (trail.client, trail.scheme) = (admitted.client.address(), Some(admitted.scheme));
         // A preflight asks about the request that would follow it.
         let asked_for = preflight_method(&parts);
         let method = asked_for.as_ref().unwrap_or(&parts.method);
@@ -257,7 +254,7 @@ impl Gateway {
                     Found::None => ProblemKind::NotFound.into(),
                     _ => ProblemKind::OriginNotAllowed.into(),
                 };
-                let visit = self.sessions.visit(&parts.headers, admitted.client).await;
+                let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
                 return Err(Stop::at(failure, &visit));
             }
         };
@@ -276,7 +273,7 @@ impl Gateway {
         if route.settings.access == Access::Public {
             return passage.forward_public(body).await;
         }
-        let mut visit = self.sessions.visit(&passage.parts.headers, passage.admitted.client).await;
+        let mut visit = self.sessions.visit(&passage.parts.headers, &passage.admitted.client).await;
         if asked_for.is_some() {
             return passage.answer_preflight(&visit);
         }
@@ -317,7 +314,7 @@ impl Gateway {
             // Whoever comes back from a provider is a person.
             trail.wants.form = Form::Page;
         }
-        let visit = self.sessions.visit(&parts.headers, admitted.client).await;
+        let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
         if !is_callback
             && hygiene::must_be_same_site(&parts)
             && hygiene::same_site(&parts.headers, &admitted.host, admitted.scheme, &[]) == SameSite::Foreign
@@ -370,10 +367,10 @@ impl Gateway {
             OwnEndpoint::Logout => self.logins.logout(call).await,
             OwnEndpoint::Script => self.logins.asset(&call, Asset::Script),
             OwnEndpoint::Logo => self.logins.asset(&call, Asset::Logo),
-            OwnEndpoint::SendCode(channel) => return Ok(self.otps.send(call, of_codes(channel)).await?),
-            OwnEndpoint::ResendCode(channel) => return Ok(self.otps.resend(call, of_codes(channel)).await?),
-            OwnEndpoint::VerifyCode(channel) => return Ok(self.otps.verify(call, of_codes(channel)).await?),
-            OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, of_codes(channel)).await?),
+            OwnEndpoint::SendCode(channel) => return Ok(self.otps.send(call, channel).await?),
+            OwnEndpoint::ResendCode(channel) => return Ok(self.otps.resend(call, channel).await?),
+            OwnEndpoint::VerifyCode(channel) => return Ok(self.otps.verify(call, channel).await?),
+            OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, channel).await?),
             OwnEndpoint::Jwks => return Err(Stop::at(ProblemKind::NotFound, &call.visit)),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
@@ -398,14 +395,6 @@ impl Gateway {
         };
         let (auth_status, cookies) = visit.head();
         Ok(Answer::json(StatusCode::OK, object, cookies, auth_status))
-    }
-}
-
-/// The same channel, as its owner calls it.
-fn of_codes(channel: CodeChannel) -> Channel {
-    match channel {
-        CodeChannel::Sms => Channel::Sms,
-        CodeChannel::Email => Channel::Email,
     }
 }
 
@@ -598,13 +587,12 @@ impl Passage<'_, '_> {
         self.gateway.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
         headers.insert(respond::X_REQUEST_ID, self.trail.request_id.header());
         let believed;
-        let is_peer =
-            self.admitted.client == self.peer.address && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
+        let is_peer = self.admitted.client.address() == self.peer.address
+            && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
         let client = if is_peer {
             &self.peer.client
         } else {
-            let proto = if self.admitted.scheme == Scheme::Https { Proto::Https } else { Proto::Http };
-            believed = Client::new(self.admitted.client, proto);
+            believed = ClientHeaders::new(self.admitted.client.address(), self.admitted.scheme);
             &believed
         };
         let forwarded =

@@ -3,9 +3,10 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 
 use super::{
-    HostName, Scheme,
+    HostName,
     host::{significant, split},
 };
+use crate::scheme::Scheme;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

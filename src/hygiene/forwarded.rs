@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::{IpNet, Ipv4Net};
 
-use super::Scheme;
+use crate::scheme::Scheme;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -18,9 +18,9 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 #[derive(Debug)]
 pub(super) struct Trusted(Vec<IpNet>);
 
-/// Who is there, as far as it can be believed.
+/// What trusted proxies say of the request.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Visitor {
+pub(super) struct Reported {
     pub(super) client: IpAddr,
     /// Client first, the peer last; `None` where the peer is the client.
     pub(super) chain: Option<HeaderValue>,
@@ -34,10 +34,10 @@ impl Trusted {
 
     /// The client is the first address from the right of `X-Forwarded-For` that is not trusted; junk ends the walk at the last good one. `Forwarded` and then
     /// `X-Real-IP` count only where there is no `X-Forwarded-For`: a proxy that writes one of them passes the visitor's own version of the others.
-    pub(super) fn visitor(&self, headers: &HeaderMap, peer: IpAddr) -> Visitor {
+    pub(super) fn visitor(&self, headers: &HeaderMap, peer: IpAddr) -> Reported {
         let peer = peer.to_canonical();
         if !self.contains(peer) {
-            return Visitor { client: peer, chain: None, scheme: None };
+            return Reported { client: peer, chain: None, scheme: None };
         }
         let scheme = last(headers, &X_FORWARDED_PROTO).and_then(scheme);
         if headers.contains_key(&X_FORWARDED_FOR) {
@@ -74,15 +74,15 @@ impl Trusted {
     }
 }
 
-fn told(peer: IpAddr, nearest_first: &[IpAddr], scheme: Option<Scheme>) -> Visitor {
-    let Some(&client) = nearest_first.last() else { return Visitor { client: peer, chain: None, scheme } };
+fn told(peer: IpAddr, nearest_first: &[IpAddr], scheme: Option<Scheme>) -> Reported {
+    let Some(&client) = nearest_first.last() else { return Reported { client: peer, chain: None, scheme } };
     let mut text = String::with_capacity(16 * (nearest_first.len() + 1));
     for address in nearest_first.iter().rev() {
         write!(text, "{address}, ").expect("writing to a String cannot fail");
     }
     write!(text, "{peer}").expect("writing to a String cannot fail");
     let chain = HeaderValue::try_from(text).expect("addresses, commas and blanks are visible ASCII");
-    Visitor { client, chain: Some(chain), scheme }
+    Reported { client, chain: Some(chain), scheme }
 }
 
 /// The elements of a list header over all its lines, from the right.
@@ -104,11 +104,7 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 fn scheme(text: &str) -> Option<Scheme> {
-    match text.trim_matches('"') {
-        text if text.eq_ignore_ascii_case("https") => Some(Scheme::Https),
-        text if text.eq_ignore_ascii_case("http") => Some(Scheme::Http),
-        _ => None,
-    }
+    Scheme::named(text.trim_matches('"'))
 }
 
 /// A parameter of a `Forwarded` element (RFC 7239 section 4).

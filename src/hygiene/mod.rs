@@ -31,6 +31,7 @@ use self::{
     host::{Hosts, Known},
     names::{Inspected, OwnNames},
 };
+use crate::{client::Client, scheme::Scheme};
 
 /// What hygiene must know of the configuration.
 #[derive(Clone, Debug)]
@@ -76,29 +77,10 @@ pub struct Admitted {
     pub host: HostName,
     /// The scheme as the visitor sees it.
     pub scheme: Scheme,
-    /// The visitor's address; IPv4 also where it came as a mapped IPv6 address.
-    pub client: IpAddr,
+    /// The client, by the address that trusted proxies report.
+    pub client: Client,
     /// What the upstream gets in `X-Forwarded-For`: the believed addresses, client first, the peer last. `None`: `client` alone.
     pub forwarded_for: Option<HeaderValue>,
-}
-
-/// How the visitor reached the first of us.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Scheme {
-    /// Plain.
-    Http,
-    /// With TLS.
-    Https,
-}
-
-impl Scheme {
-    /// As it stands in a URL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
 }
 
 /// Why a request goes no further; each is one answer.
@@ -220,7 +202,8 @@ impl Hygiene {
             parts.headers.insert(header::MAX_FORWARDS, left);
         }
         names::join_cookies(&mut parts.headers);
-        Ok(Admitted { host, scheme, client: visitor.client, forwarded_for: visitor.chain })
+        let client = Client::of_request(visitor.client, &parts.headers);
+        Ok(Admitted { host, scheme, client, forwarded_for: visitor.chain })
     }
 
     /// Exactly one valid `Host`; an authority in the target (absolute-form, HTTP/2) goes before it, and both must be ours. In HTTP/2 `Host` may be absent, but not differ.

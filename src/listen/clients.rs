@@ -9,21 +9,21 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::{handle::Network, telemetry::Metrics};
+use crate::{client::ClientKey, telemetry::Metrics};
 
 /// The connections of each client that has any, so there are no more clients than connections.
 pub(super) struct Clients {
     most: u32,
     /// Everybody behind a load balancer comes from its address.
     uncounted: Vec<IpNet>,
-    open: Mutex<HashMap<Network, NonZeroU32>>,
+    open: Mutex<HashMap<ClientKey, NonZeroU32>>,
     metrics: Arc<Metrics>,
 }
 
 /// A connection's place among its client's; dropping it gives it back.
 pub(super) struct Place {
     clients: Arc<Clients>,
-    network: Network,
+    network: ClientKey,
 }
 
 /// The client has as many connections as it may.
@@ -41,7 +41,7 @@ impl Clients {
         if self.uncounted.iter().any(|net| net.contains(&address)) {
             return Ok(None);
         }
-        let network = Network::of(address);
+        let network = ClientKey::of(address);
         if !self.take(network) {
             self.metrics.connections_refused.inc();
             return Err(TooMany);
@@ -49,7 +49,7 @@ impl Clients {
         Ok(Some(Place { clients: Arc::clone(self), network }))
     }
 
-    fn take(&self, network: Network) -> bool {
+    fn take(&self, network: ClientKey) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.get(&network).copied();
         let more = count.map_or(Some(NonZeroU32::MIN), |count| count.checked_add(1));
@@ -58,7 +58,7 @@ impl Clients {
         true
     }
 
-    fn give_back(&self, network: Network) {
+    fn give_back(&self, network: ClientKey) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         match open.get(&network).and_then(|count| NonZeroU32::new(count.get() - 1)) {
             Some(fewer) => drop(open.insert(network, fewer)),

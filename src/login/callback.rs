@@ -32,7 +32,7 @@ impl Logins {
                 Ok(Answer::see_other(location, spent.and(cookies), AuthStatus::Refreshed))
             }
             Ok(End::Denied { denial, return_to }) => {
-                tracing::info!(target: "audit", method = provider, client = %call.client, reason = denial.code(), "login failed");
+                tracing::info!(target: "audit", method = provider, client = %call.client.address(), reason = denial.code(), "login failed");
                 self.metrics.login(provider, telemetry::Login::Refused);
                 let (auth_status, cookies) = call.visit.head();
                 let location = self.login_page_with(denial.code(), self.return_to.follow(Some(&return_to)));

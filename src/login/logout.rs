@@ -22,7 +22,7 @@ impl Logins {
         let mut ended = self.sessions.log_out(&mut call.visit).await;
         let cookies = std::mem::take(&mut ended.cookies);
         let method = ended.provider.as_deref().unwrap_or_default();
-        tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client, "logged out");
+        tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");
         if !is_form {
             // No address for the provider's logout: the ID token in it is for no script to read.
             return Ok(Answer::json(StatusCode::OK, json!({ "success": true }), cookies, ended.status));

@@ -7,11 +7,12 @@ use std::{sync::Arc, time::Duration};
 use http::StatusCode;
 
 use crate::{
-    authority::{Authority, Device, IssueError, Proof, Visitor},
+    authority::{Authority, ClientDevice, Device, IssueError, Proof},
+    channel::Channel,
     clock::Clock,
     endpoint::{CountError, Guesses, Places, Repeated, ReturnTo, Unreadable},
     oidc::{self, Flaw, OidcError, Provider},
-    pages::{Pages, Site, To},
+    pages::{Pages, Site},
     problem::{Problem, ProblemKind},
     secret::Random,
     session::{AuthStatus, BeginError, CookieChanges, EnterError, Entered, Sessions},
@@ -47,7 +48,7 @@ pub struct Settings {
     /// Origins besides `public_url`'s that `return_to` may name.
     pub return_to_origins: Vec<String>,
     /// Where one-time codes go that log people in.
-    pub codes: Vec<To>,
+    pub codes: Vec<Channel>,
 }
 
 impl Settings {
@@ -292,8 +293,8 @@ impl Logins {
     }
 
     async fn enter(&self, call: &mut Call, proof: Proof, method: &str, device: Device) -> Result<Entered, LoginError> {
-        let visitor = Visitor { client: call.client, user_agent: call.user_agent(), device };
-        Ok(self.sessions.enter(&mut call.visit, proof, method, visitor).await?)
+        let from = ClientDevice { client: call.client.clone(), device };
+        Ok(self.sessions.enter(&mut call.visit, proof, method, from).await?)
     }
 
     /// What a script gets from a login: the object of `GET /session`, with the cookies set.
@@ -306,7 +307,7 @@ impl Logins {
     fn failed(&self, call: &Call, method: &str, error: LoginError, spent: CookieChanges) -> Failed {
         // What is not configured is no login, and its name is the visitor's word.
         if let Some(result) = error.result() {
-            tracing::info!(target: "audit", method, client = %call.client, reason = %error, "login failed");
+            tracing::info!(target: "audit", method, client = %call.client.address(), reason = %error, "login failed");
             self.metrics.login(method, result);
         }
         Failed::new(call, error, spent)

@@ -48,7 +48,7 @@ impl Logins {
             language: call.language(),
             message: error.and_then(|code| message(code, call.language())),
             methods: self.providers.iter().map(|provider| self.method(provider, return_to)).collect(),
-            codes: self.settings.codes.iter().map(|to| CodeForm { to: *to, return_to }).collect(),
+            codes: self.settings.codes.iter().map(|channel| CodeForm { channel: *channel, return_to }).collect(),
             form: self.authority.takes_credentials().then(|| Form { action: self.at("login"), return_to }),
         });
         let (auth_status, cookies) = call.visit.head();

@@ -12,6 +12,7 @@ use super::*;
 use crate::{
     authority,
     call::Caller,
+    client::Client,
     endpoint::{GuessLimits, Rate},
     oidc::fake::Fake,
     respond::Content,
@@ -84,8 +85,8 @@ impl World {
         if body.first() == Some(&b'{') {
             headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
         }
-        let client = "192.0.2.7".parse().unwrap();
-        let visit = self.sessions.visit(&headers, client).await;
+        let client = Client::at("192.0.2.7".parse().unwrap());
+        let visit = self.sessions.visit(&headers, &client).await;
         Call { method, headers, query: Some(query.to_owned()), body, client, visit, wants_page: true }
     }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Line, Otps, Purpose, address::Address, code::Bound};
 use crate::{
+    channel::Channel,
     clock::Timestamp,
     endpoint::Call,
     seal::{self, MacKey, OpenError},
@@ -21,7 +22,7 @@ pub(super) struct Challenge {
     #[serde(rename = "h")]
     pub(super) handle: String,
     #[serde(rename = "c")]
-    pub(super) channel: String,
+    pub(super) channel: Channel,
     /// As it was sent to.
     #[serde(rename = "a")]
     pub(super) address: String,
@@ -78,15 +79,15 @@ impl Otps {
             let held = self.open(text.as_bytes(), line).ok().flatten().filter(|held| held.is_good(line, sid, now));
             return Shown { held, ..Shown::default() };
         }
-        let channel = line.channel.as_str();
         let challenges = self.sessions.challenges();
-        let values = challenges.find(&call.headers, channel);
+        let values = challenges.find(&call.headers, line.channel);
         let opened: Vec<_> = values.iter().map(|value| self.open(value, line)).collect();
         let is_spoiled = opened.iter().any(|opened| matches!(opened, Err(OpenError::Broken)));
         let mut good = opened.into_iter().filter_map(|opened| opened.ok()?.filter(|held| held.is_good(line, sid, now)));
         let first = good.next();
         let is_alone = first.as_ref().is_none_or(|first| good.all(|h| h.challenge.handle == first.challenge.handle));
-        let spoiled = if first.is_none() && is_spoiled { challenges.clear(channel) } else { CookieChanges::default() };
+        let spoiled =
+            if first.is_none() && is_spoiled { challenges.clear(line.channel) } else { CookieChanges::default() };
         Shown { held: first.filter(|_| is_alone), spoiled }
     }
 
@@ -99,7 +100,7 @@ impl Otps {
     /// Sets the cookie of a challenge.
     pub(super) fn keep(&self, line: &Line, sealed: &str) -> CookieChanges {
         let span = self.settings.lifetime.min(super::LONGEST_LIFETIME).max(Duration::from_secs(1));
-        self.sessions.challenges().keep(line.channel.as_str(), sealed, span)
+        self.sessions.challenges().keep(line.channel, sealed, span)
     }
 
     /// `Ok(None)` where it opens and says nothing of use, such as an address of a country that was taken off the list since.
@@ -107,7 +108,7 @@ impl Otps {
         let plain = self.ring.open(seal::Purpose::Challenge, text, 1)?;
         let key = self.ring.mac_key_of(text)?;
         let challenge: Challenge = serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)?;
-        if challenge.channel != line.channel.as_str() {
+        if challenge.channel != line.channel {
             return Ok(None);
         }
         let address = Address::parse(line.channel, &challenge.address, &self.settings.addresses);

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Channel, Purpose};
+use super::Purpose;
 use crate::{
+    channel::Channel,
     seal::{self, KeyRing, MacKey},
     secret::{Random, Secret},
     store::{Digest, Sid},

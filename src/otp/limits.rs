@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Channel, Otps, address::Address};
+use super::{Otps, address::Address};
 use crate::{
+    channel::Channel,
     clock::Timestamp,
     endpoint::{Call, CountError, Rate},
-    network::Network,
     store::Quota,
 };
 
@@ -42,7 +42,7 @@ impl Otps {
         let limits = &self.settings.limits;
         let mut quotas = vec![
             self.quota(&[b"address", channel.as_str().as_bytes(), address.canonical().as_bytes()], limits.per_address),
-            self.quota(&[b"client", Network::of(call.client).bytes()], limits.per_ip),
+            self.quota(&[b"client", call.client.key().bytes()], limits.per_ip),
             self.quota(&[b"total"], limits.total),
             self.quota(&[b"day"], Rate { most: limits.daily_cap, window: DAY }),
         ];

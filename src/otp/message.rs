@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Channel, Line, Otps,
+    Line, Otps,
     address::Address,
     code::Digits,
     deliver::{MailSender, Sms, SmsSender, Texts, Undelivered, fill},
@@ -69,16 +69,6 @@ impl Otps {
 fn sms(text: &Texts, language: Language, site: &str, digits: &Digits, minutes: u64) -> String {
     let values = [("code", digits.expose()), ("minutes", &minutes.to_string()), ("site", site)];
     fill(text.choose(language), &values)
-}
-
-impl Channel {
-    /// What stands in the body beside `code`.
-    pub(super) const fn field(self) -> &'static str {
-        match self {
-            Self::Sms => "phone",
-            Self::Email => "email",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     authority::{Allow, IssueError},
     call::{CallError, Caller, Template},
+    channel::Channel,
     clock::Clock,
     endpoint::{CountError, Counts, ReturnTo, Unreadable},
     pages::Pages,
@@ -43,25 +44,6 @@ use message::Sender;
 
 /// No code lives longer (NIST SP 800-63B section 5.1.3.2).
 pub const LONGEST_LIFETIME: Duration = Duration::from_secs(600);
-
-/// How a code travels.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Channel {
-    /// To a mobile phone.
-    Sms,
-    /// By e-mail.
-    Email,
-}
-
-impl Channel {
-    /// Its name in paths, records and templates.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sms => "sms",
-            Self::Email => "email",
-        }
-    }
-}
 
 /// What a verified code is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

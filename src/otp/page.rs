@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use http::StatusCode;
 use url::form_urlencoded::Serializer;
 
-use super::{Channel, Failed, Line, OtpError, Otps, Purpose};
+use super::{Failed, Line, OtpError, Otps, Purpose};
 use crate::{
+    channel::Channel,
     endpoint::{Answer, Call, Parameters},
-    pages::{CodePage, CodeSent, To},
+    pages::{CodePage, CodeSent},
     problem::{ProblemKind, whole_seconds},
     text::{Language, Text},
 };
@@ -43,10 +44,7 @@ impl Otps {
         let wait = query.first("retry").and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT);
         let page = self.pages.code(&CodePage {
             language: call.language(),
-            to: match channel {
-                Channel::Sms => To::Phone,
-                Channel::Email => To::Mailbox,
-            },
+            channel,
             sent,
             message: message(&query, channel, wait, call.language()),
             notice: query.first("sent").map(|_| Text::CodeSentAgain),

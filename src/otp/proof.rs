@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Line, Otps, address::Address};
-use crate::{clock::Timestamp, session::AccessGrant};
+use crate::{channel::Channel, clock::Timestamp, session::AccessGrant};
 
 /// Long enough to send a sign-up form with it.
 const LIFE: Duration = Duration::from_secs(300);
@@ -23,7 +23,7 @@ struct Claims<'c> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<&'c str>,
     purpose: &'static str,
-    channel: &'static str,
+    channel: Channel,
     /// E.164, or the e-mail address in small letters.
     address: &'c str,
     verified_at: i64,
@@ -49,7 +49,7 @@ impl Otps {
                 jti: self.random.token::<16>(),
                 sub: access.and_then(|access| access.claims.get("sub")?.as_str()),
                 purpose: line.purpose.as_str(),
-                channel: line.channel.as_str(),
+                channel: line.channel,
                 address: address.canonical(),
                 verified_at: verified_at.as_secs(),
             },

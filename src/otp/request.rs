@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Channel, Line, OtpError, Otps, Purpose};
+use super::{Line, OtpError, Otps, Purpose};
 use crate::{
+    channel::Channel,
     endpoint::{self, Call, Parameters, Repeated, Unreadable, Written},
     session::Undecided,
     store::Sid,

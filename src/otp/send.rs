@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Channel, Failed, Line, OtpError, Otps, Retry,
+    Failed, Line, OtpError, Otps, Retry,
     address::Address,
     challenge::{Challenge, Held},
     code::Digits,
@@ -13,6 +13,7 @@ use super::{
     request::Request,
 };
 use crate::{
+    channel::Channel,
     clock::Timestamp,
     endpoint::{Answer, Call, CountError},
     problem::FormPage,
@@ -79,7 +80,7 @@ impl Otps {
         let challenge = Challenge {
             // The same browser keeps its name, so that its newer code ends the older one.
             handle: shown.map_or_else(|| self.random.token::<16>(), |held| held.challenge.handle),
-            channel: line.channel.as_str().to_owned(),
+            channel: line.channel,
             address: address.recipient().to_owned(),
             purpose: line.purpose,
             made: now,
@@ -99,11 +100,7 @@ impl Otps {
             mac: bound.mac(&digits, &held.key),
             sealed: digits.sealed(&self.ring),
             expires,
-            facts: CodeFacts {
-                channel: line.channel.as_str(),
-                purpose: line.purpose.as_str(),
-                masked: address.masked(),
-            },
+            facts: CodeFacts { channel: line.channel, purpose: line.purpose.as_str(), masked: address.masked() },
         };
         match self.store.codes.open(code, self.settings.cooldown, MOST_LIVE, now).await {
             Ok(Opened::Stored) => {}
@@ -226,8 +223,8 @@ impl Otps {
     /// Counted, and written down without digits.
     pub(super) fn record(&self, call: &Call, line: &Line, address: Option<&Address>, event: CodeEvent) {
         let (channel, purpose, address) = (line.channel.as_str(), line.purpose.as_str(), address.map(Address::masked));
-        tracing::info!(target: "audit", channel, purpose, address, client = %call.client, result = event.as_str(), "one-time code");
-        self.metrics.code(channel, event);
+        tracing::info!(target: "audit", channel, purpose, address, client = %call.client.address(), result = event.as_str(), "one-time code");
+        self.metrics.code(line.channel, event);
     }
 
     fn retry(&self, line: &Line, again: bool, challenge: Option<String>) -> Retry {

@@ -19,6 +19,7 @@ use super::*;
 use crate::{
     authority::{self, Authority, Device, Issued},
     call::{Backend, Body, Json, Piece, Placeholder, Text as Template_},
+    client::Client,
     endpoint::{Answer, Call, Places},
     oidc::{self, fake::b64},
     pages::Site,
@@ -296,8 +297,8 @@ impl World {
         }
         headers.insert(header::CONTENT_TYPE, media_type.parse().unwrap());
         headers.insert(header::ACCEPT_LANGUAGE, visitor.language.parse().unwrap());
-        let visit = self.sessions.visit(&headers, visitor.address).await;
-        let (body, client) = (body.into(), visitor.address);
+        let (body, client) = (body.into(), Client::at(visitor.address));
+        let visit = self.sessions.visit(&headers, &client).await;
         Call { method: Method::POST, headers, query: None, body, client, visit, wants_page: false }
     }
 
@@ -341,7 +342,7 @@ impl World {
     /// A browser that is logged in as `sub`.
     async fn logged_in(&self, sub: &str) -> Visitor {
         let mut visitor = browser();
-        let mut visit = self.sessions.visit(&HeaderMap::new(), visitor.address).await;
+        let mut visit = self.sessions.visit(&HeaderMap::new(), &Client::at(visitor.address)).await;
         let Value::Object(identity) = json!({ "sub": sub, "email": "a@b.kr" }) else { unreachable!() };
         let issued = Issued {
             access_token: AccessToken::new(format!("at-{sub}")),

@@ -4,12 +4,13 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    Channel, Failed, LONGEST_LIFETIME, Line, NotifyError, OtpError, Otps, Purpose, address::Address, challenge::Held,
+    Failed, LONGEST_LIFETIME, Line, NotifyError, OtpError, Otps, Purpose, address::Address, challenge::Held,
     code::Digits, request::Request, send::Course,
 };
 use crate::{
-    authority::{self, Proof, Visitor},
-    call::{About, Placeholder, Template, Values},
+    authority::{self, ClientDevice, Proof},
+    call::{Placeholder, Template, Values},
+    channel::Channel,
     clock::Timestamp,
     endpoint::{Answer, Call, CountError},
     session::{AuthStatus, Entered},
@@ -92,7 +93,7 @@ impl Otps {
         let is_spent = outcome.as_ref().map_or_else(OtpError::spends, |_| true);
         self.settle(address, browser, claim, is_spent).await;
         if is_spent {
-            course.cookies = self.sessions.challenges().clear(line.channel.as_str());
+            course.cookies = self.sessions.challenges().clear(line.channel);
         }
         match outcome {
             Ok(entered) => {
@@ -142,16 +143,16 @@ impl Otps {
         let name = request.device_name.as_deref().or(held.challenge.device_name.as_deref());
         let device = call.device(&self.sessions, &self.random, id, name);
         let proof = Proof::Code(authority::Code {
-            channel: line.channel.as_str(),
+            channel: line.channel,
             address: held.address.domestic().to_owned(),
             address_e164: held.address.canonical().to_owned(),
             allow: line.allow.clone(),
         });
-        let visitor = Visitor { client: call.client, user_agent: call.user_agent(), device };
+        let from = ClientDevice { client: call.client.clone(), device };
         let method = line.channel.as_str();
-        self.sessions.enter(&mut call.visit, proof, method, visitor).await.map_err(|error| {
+        self.sessions.enter(&mut call.visit, proof, method, from).await.map_err(|error| {
             let error = OtpError::from(error);
-            tracing::info!(target: "audit", method, client = %call.client, reason = %error, "login failed");
+            tracing::info!(target: "audit", method, client = %call.client.address(), reason = %error, "login failed");
             let result = match &error {
                 OtpError::NotAllowed(_) => telemetry::Login::Refused,
                 _ => telemetry::Login::Failed,
@@ -175,8 +176,7 @@ impl Otps {
                     .with(Placeholder::DeviceName, login.device.name.clone());
             }
         }
-        let about = About { client: call.client, user_agent: call.user_agent() };
-        let answer = self.caller.call(template, &values, &about).await?;
+        let answer = self.caller.call(template, &values, &call.client).await?;
         if !answer.status.is_success() {
             return Err(NotifyError::Status(answer.status));
         }

@@ -18,6 +18,7 @@ mod templates;
 pub use look::{Color, Logo, Settings};
 pub use templates::{TemplateFault, replaceable};
 
+use crate::channel::Channel;
 use templates::{CODE, LOGIN, NOTICE, Templates};
 
 use crate::text::{Language, Text};
@@ -126,43 +127,18 @@ pub struct Form<'a> {
     pub return_to: &'a str,
 }
 
-/// Where a one-time code goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum To {
-    /// To a phone.
-    Phone,
-    /// To a mailbox.
-    Mailbox,
-}
-
-impl To {
-    /// Its channel, as paths name it.
-    const fn channel(self) -> &'static str {
-        match self {
-            Self::Phone => "sms",
-            Self::Mailbox => "email",
-        }
-    }
-
-    /// The field of the address.
-    const fn field(self) -> &'static str {
-        match self {
-            Self::Phone => "phone",
-            Self::Mailbox => "email",
-        }
-    }
-
+impl Channel {
     const fn send(self) -> Text {
         match self {
-            Self::Phone => Text::SendCodeBySms,
-            Self::Mailbox => Text::SendCodeByMail,
+            Self::Sms => Text::SendCodeBySms,
+            Self::Email => Text::SendCodeByMail,
         }
     }
 
     const fn label(self) -> Text {
         match self {
-            Self::Phone => Text::Phone,
-            Self::Mailbox => Text::Email,
+            Self::Sms => Text::Phone,
+            Self::Email => Text::Email,
         }
     }
 }
@@ -171,7 +147,7 @@ impl To {
 #[derive(Debug)]
 pub struct CodeForm<'a> {
     /// Where the code goes.
-    pub to: To,
+    pub channel: Channel,
     /// Where to go after the login.
     pub return_to: &'a str,
 }
@@ -182,7 +158,7 @@ pub struct CodePage<'a> {
     /// The visitor's language.
     pub language: Language,
     /// Where the code goes.
-    pub to: To,
+    pub channel: Channel,
     /// The code that is on its way, if one is.
     pub sent: Option<CodeSent<'a>>,
     /// Why the last step did not work.
@@ -264,13 +240,13 @@ impl Pages {
             language,
             message: Some("?".into()),
             methods: vec![method("a"), method("b")],
-            codes: [To::Phone, To::Mailbox].map(|to| CodeForm { to, return_to: "/" }).into(),
+            codes: Channel::ALL.map(|channel| CodeForm { channel, return_to: "/" }).into(),
             form: Some(Form { action: "/a".to_owned(), return_to: "/" }),
         };
         let empty = LoginPage { language, message: None, methods: vec![], codes: vec![], form: None };
-        let code = |to, sent| CodePage {
+        let code = |channel, sent| CodePage {
             language,
-            to,
+            channel,
             sent,
             message: Some("?".into()),
             retry: Some(1),
@@ -281,8 +257,8 @@ impl Pages {
         vec![
             (LOGIN, self.login_values(&full)),
             (LOGIN, self.login_values(&empty)),
-            (CODE, self.code_values(&code(To::Phone, Some(CodeSent { address: "a", left: 1 })))),
-            (CODE, self.code_values(&code(To::Mailbox, None))),
+            (CODE, self.code_values(&code(Channel::Sms, Some(CodeSent { address: "a", left: 1 })))),
+            (CODE, self.code_values(&code(Channel::Email, None))),
             (NOTICE, notice_values(language, "?", None, None)),
             (NOTICE, notice_values(language, "?", Some(Text::LaterAdvice), Some((Text::TryAgain, "/")))),
         ]
@@ -330,12 +306,12 @@ impl Pages {
             .iter()
             .map(|form| {
                 context! {
-                    action => format!("{}/{}/send", self.base_path, form.to.channel()),
+                    action => format!("{}/{}/send", self.base_path, form.channel.as_str()),
                     return_to => form.return_to,
-                    field => form.to.field(),
-                    label => say(form.to.label()),
+                    field => form.channel.field(),
+                    label => say(form.channel.label()),
                     placeholder => say(Text::PhoneExample),
-                    send => say(form.to.send()),
+                    send => say(form.channel.send()),
                 }
             })
             .collect();
@@ -355,7 +331,7 @@ impl Pages {
 
     fn code_values(&self, page: &CodePage<'_>) -> Value {
         let say = |text: Text| text.say(page.language);
-        let at = |step: &str| format!("{}/{}/{step}", self.base_path, page.to.channel());
+        let at = |step: &str| format!("{}/{}/{step}", self.base_path, page.channel.as_str());
         let sent = page.sent.map(|sent| {
             context! {
                 text => Text::SentTo.with(page.language, "address", sent.address),
@@ -370,7 +346,7 @@ impl Pages {
             retry => page.retry,
             notice => page.notice.map(say),
             sent,
-            field => page.to.field(),
+            field => page.channel.field(),
             send => at("send"),
             verify => at("verify"),
             resend => at("resend"),
@@ -383,9 +359,9 @@ impl Pages {
             send_again => say(Text::SendAgain),
             other_address => say(Text::OtherAddress),
             start => page.start.as_str(),
-            to_label => say(page.to.label()),
+            to_label => say(page.channel.label()),
             placeholder => say(Text::PhoneExample),
-            send_code => say(page.to.send()),
+            send_code => say(page.channel.send()),
             other_way => say(Text::OtherWay),
             login_page => self.login_page.as_str(),
         }

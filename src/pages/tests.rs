@@ -1,4 +1,5 @@
 use super::*;
+use crate::channel::Channel;
 
 const EVIL: &str = r#""><script>alert(1)</script><img src=x onerror='alert(1)'>"#;
 
@@ -33,7 +34,7 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
             method(Brand::Other, Some("사내 계정 시스템"), "corp"),
             method(Brand::Other, None, "github"),
         ],
-        codes: vec![CodeForm { to: To::Phone, return_to: "/" }],
+        codes: vec![CodeForm { channel: Channel::Sms, return_to: "/" }],
         form: Some(Form { action: "/auth/login".to_owned(), return_to: "/a?b=c&d" }),
     });
     for expected in [
@@ -75,7 +76,7 @@ fn whatever_a_visitor_brings_is_escaped() {
         language: Language::English,
         message: None,
         methods: vec![Method { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
-        codes: vec![CodeForm { to: To::Mailbox, return_to: EVIL }],
+        codes: vec![CodeForm { channel: Channel::Email, return_to: EVIL }],
         form: Some(Form { action: EVIL.to_owned(), return_to: EVIL }),
     });
     let error = ErrorPage { language: Language::English, title: EVIL, advice: None, link: None };
@@ -118,7 +119,7 @@ fn the_style_that_the_policy_allows_is_the_one_on_the_page() {
 fn the_code_page_asks_for_six_digits_and_shows_no_more_of_the_address_than_it_must() {
     let page = |sent| CodePage {
         language: Language::Korean,
-        to: To::Phone,
+        channel: Channel::Sms,
         sent,
         message: None,
         retry: None,

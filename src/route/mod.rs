@@ -16,7 +16,7 @@ use http::Method;
 pub use self::{
     access::{Decision, Who},
     explain::{Candidate, Verdict},
-    own::{CodeChannel, HasPage, JWKS_PATH, OwnEndpoint, OwnPaths, Provider, reserved_provider_name},
+    own::{HasPage, JWKS_PATH, OwnEndpoint, OwnPaths, Provider, reserved_provider_name},
     own_calls::{CallPiece, OwnCall, OwnCalls},
     table::{Conflict, Found, Route, Table},
 };

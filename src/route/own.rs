@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::Found;
+use crate::channel::Channel;
 
 /// What the table must know of the gateway's own endpoints.
 #[derive(Clone, Debug)]
@@ -14,16 +15,7 @@ pub struct OwnPaths {
     /// Whether `POST /login` exists (`authority.credentials`).
     pub credentials: bool,
     /// The channels of one-time codes, and whether each has a page (those that log people in).
-    pub codes: Vec<(CodeChannel, HasPage)>,
-}
-
-/// A channel of one-time codes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CodeChannel {
-    /// SMS.
-    Sms,
-    /// E-mail.
-    Email,
+    pub codes: Vec<(Channel, HasPage)>,
 }
 
 /// Whether a channel of one-time codes has a page.
@@ -61,13 +53,13 @@ pub enum OwnEndpoint {
     /// `GET /assets/logo`
     Logo,
     /// `POST /{channel}/send`
-    SendCode(CodeChannel),
+    SendCode(Channel),
     /// `POST /{channel}/resend`
-    ResendCode(CodeChannel),
+    ResendCode(Channel),
     /// `POST /{channel}/verify`
-    VerifyCode(CodeChannel),
+    VerifyCode(Channel),
     /// `GET /login/{channel}`
-    CodePage(CodeChannel),
+    CodePage(Channel),
     /// `GET /.well-known/jwks.json`, at the root
     Jwks,
 }
@@ -172,12 +164,8 @@ impl OwnPaths {
         &self.providers[provider.0]
     }
 
-    fn channel(&self, name: &str) -> Option<(CodeChannel, HasPage)> {
-        let named = match name {
-            "sms" => CodeChannel::Sms,
-            "email" => CodeChannel::Email,
-            _ => return None,
-        };
+    fn channel(&self, name: &str) -> Option<(Channel, HasPage)> {
+        let named = Channel::named(name)?;
         self.codes.iter().find(|(channel, _)| *channel == named).copied()
     }
 
@@ -218,10 +206,9 @@ mod tests {
 
     #[test]
     fn codes_have_endpoints_for_the_channels_that_are_there_alone() {
-        let all =
-            OwnPaths { codes: vec![(CodeChannel::Sms, HasPage::No), (CodeChannel::Email, HasPage::Yes)], ..own(true) };
-        let sms = OwnPaths { codes: vec![(CodeChannel::Sms, HasPage::Yes)], ..own(true) };
-        let (phone, mail) = (CodeChannel::Sms, CodeChannel::Email);
+        let all = OwnPaths { codes: vec![(Channel::Sms, HasPage::No), (Channel::Email, HasPage::Yes)], ..own(true) };
+        let sms = OwnPaths { codes: vec![(Channel::Sms, HasPage::Yes)], ..own(true) };
+        let (phone, mail) = (Channel::Sms, Channel::Email);
         for (own, method, path, expected) in [
             (&all, "POST", "/sms/send", format!("Own({:?})", OwnEndpoint::SendCode(phone))),
             (&all, "POST", "/sms/resend", format!("Own({:?})", OwnEndpoint::ResendCode(phone))),

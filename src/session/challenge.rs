@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 
 use super::{CookieChanges, Inner};
+use crate::channel::Channel;
 
 /// Challenges, as cookies.
 pub struct Challenges<'s> {
@@ -16,20 +17,20 @@ impl<'s> Challenges<'s> {
         Self { inner }
     }
 
-    /// The values of the cookie of `channel` (`sms`, `email`): more than one where a neighbouring host set one too.
-    pub fn find<'h>(&self, headers: &'h HeaderMap, channel: &str) -> Vec<&'h [u8]> {
+    /// The values of the cookie of `channel`: more than one where a neighbouring host set one too.
+    pub fn find<'h>(&self, headers: &'h HeaderMap, channel: Channel) -> Vec<&'h [u8]> {
         let found = self.inner.jar.find(headers.get_all(header::COOKIE).iter());
         found.challenges.into_iter().filter(|(found, _)| *found == channel).map(|(_, value)| value).collect()
     }
 
     /// Keeps a sealed challenge for `span`, rounded up to whole seconds.
-    pub fn keep(&self, channel: &str, sealed: &str, span: Duration) -> CookieChanges {
+    pub fn keep(&self, channel: Channel, sealed: &str, span: Duration) -> CookieChanges {
         let max_age = span.as_secs() + u64::from(span.subsec_nanos() > 0);
         self.inner.jar.set_challenge(channel, sealed, max_age)
     }
 
     /// Deletes the challenge of `channel`.
-    pub fn clear(&self, channel: &str) -> CookieChanges {
+    pub fn clear(&self, channel: Channel) -> CookieChanges {
         self.inner.jar.clear_challenge(channel)
     }
 }

@@ -4,6 +4,7 @@
 use http::{HeaderMap, HeaderValue, header};
 
 use super::Settings;
+use crate::channel::Channel;
 
 /// Name and value of one cookie stay under the 4,096 octets that browsers keep, with room for a chunk's suffix.
 const LONGEST_COOKIE: usize = 4000;
@@ -13,8 +14,6 @@ pub(super) const MOST_SESSION_OCTETS: usize = 16 * 1024;
 const LONGEST_ATTEMPT: usize = 3200;
 /// A challenge's cookie, name and value: an address, a device's name and a `return_to`, each as long as it may be, sealed.
 const LONGEST_CHALLENGE: usize = 4000;
-/// What follows the prefix in the names of the challenges' cookies: the channels of one-time codes.
-const CHALLENGES: [&str; 2] = ["sms", "email"];
 /// 400 days: the longest life that browsers grant a cookie (RFC 6265bis section 5.5); that of the device's.
 pub(super) const LONGEST_LIFETIME: u64 = 400 * 24 * 3600;
 /// What deletes a cookie; the date is for what does not know `Max-Age`.
@@ -252,14 +251,14 @@ impl Jar {
     }
 
     /// Sets the cookie of the challenge of `channel`.
-    pub(super) fn set_challenge(&self, channel: &str, sealed: &str, max_age: u64) -> CookieChanges {
+    pub(super) fn set_challenge(&self, channel: Channel, sealed: &str, max_age: u64) -> CookieChanges {
         let mut changes = CookieChanges::default();
         changes.push(format!("{}{channel}={sealed}; Max-Age={max_age}{}", self.challenge, self.attributes()));
         changes
     }
 
     /// Deletes the cookie of the challenge of `channel`.
-    pub(super) fn clear_challenge(&self, channel: &str) -> CookieChanges {
+    pub(super) fn clear_challenge(&self, channel: Channel) -> CookieChanges {
         let mut changes = CookieChanges::default();
         changes.push(format!("{}{channel}=; {GONE}{}", self.challenge, self.attributes()));
         changes
@@ -299,7 +298,7 @@ impl Jar {
             return Some(Kind::Device);
         }
         if let Some(suffix) = name.strip_prefix(self.challenge.as_bytes()) {
-            return CHALLENGES.into_iter().find(|channel| channel.as_bytes() == suffix).map(Kind::Challenge);
+            return Channel::ALL.into_iter().find(|channel| channel.as_str().as_bytes() == suffix).map(Kind::Challenge);
         }
         let id = name.strip_prefix(self.attempt.as_bytes())?;
         std::str::from_utf8(id).ok().map(Kind::Attempt)
@@ -311,7 +310,7 @@ enum Kind<'n> {
     Refresh(usize),
     Device,
     Attempt(&'n str),
-    Challenge(&'static str),
+    Challenge(Channel),
 }
 
 /// Our cookies as one request brought them.
@@ -321,7 +320,7 @@ pub(super) struct Found<'h> {
     pub(super) refresh: Parts<'h>,
     pub(super) device: Option<&'h [u8]>,
     pub(super) attempts: Vec<(&'h str, &'h [u8])>,
-    pub(super) challenges: Vec<(&'static str, &'h [u8])>,
+    pub(super) challenges: Vec<(Channel, &'h [u8])>,
 }
 
 impl Found<'_> {

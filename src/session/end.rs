@@ -7,7 +7,7 @@ use super::{
     open::raw_sid, refresh::Outcome,
 };
 use crate::{
-    authority::{Issued, SignOutRequest, SignedOut, Visitor},
+    authority::{ClientDevice, Issued, SignOutRequest, SignedOut},
     clock::Timestamp,
     secret::IdToken,
     store::Sid,
@@ -84,9 +84,9 @@ impl Sessions {
             access_token: access.as_ref().map(|a| &a.token),
             provider: &login.provider,
         };
-        let visitor = visit.sender().visitor(&login);
+        let from = ClientDevice::of(visit.client(), &login.device);
         // Unless the authority says that the refresh token is dead, the end is remembered for as long as that could live.
-        if signed_out_by_flight || inner.authority.sign_out(sign_out, &visitor).await != SignedOut::Confirmed {
+        if signed_out_by_flight || inner.authority.sign_out(sign_out, &from).await != SignedOut::Confirmed {
             inner.end(&login, Reason::SignedOutHere).await;
         }
         visit.is_over();
@@ -148,11 +148,11 @@ impl Inner {
     }
 
     /// Ends a session that two have, here and at the authority.
-    pub(super) async fn end_reused(&self, grant: &RefreshGrant, visitor: &Visitor) {
+    pub(super) async fn end_reused(&self, grant: &RefreshGrant, from: &ClientDevice) {
         self.end(&grant.login, Reason::Reused).await;
         let sign_out =
             SignOutRequest { refresh_token: Some(&grant.token), access_token: None, provider: &grant.login.provider };
-        let signed_out = self.authority.sign_out(sign_out, visitor).await;
+        let signed_out = self.authority.sign_out(sign_out, from).await;
         tracing::warn!(target: "audit", sid = ?grant.login.sid, ?signed_out, "a refresh token was used again: its session is over everywhere");
     }
 
@@ -177,25 +177,25 @@ impl Inner {
     }
 
     /// Signs out tokens that nobody will hold.
-    pub(super) async fn sign_out_issued(&self, issued: &Issued, provider: &str, visitor: &Visitor) {
+    pub(super) async fn sign_out_issued(&self, issued: &Issued, provider: &str, from: &ClientDevice) {
         let sign_out = SignOutRequest {
             refresh_token: issued.refresh_token.as_ref(),
             access_token: Some(&issued.access_token),
             provider,
         };
-        let signed_out = self.authority.sign_out(sign_out, visitor).await;
+        let signed_out = self.authority.sign_out(sign_out, from).await;
         tracing::info!(?signed_out, "tokens that could not be kept were given back");
     }
 
     /// Signs out tokens that came too late for anyone.
-    pub(super) async fn sign_out_quietly(&self, session: &Session, visitor: Visitor) {
+    pub(super) async fn sign_out_quietly(&self, session: &Session, from: ClientDevice) {
         let Some(refresh) = &session.refresh else { return };
         let sign_out = SignOutRequest {
             refresh_token: Some(&refresh.token),
             access_token: Some(&session.access.token),
             provider: &refresh.login.provider,
         };
-        let signed_out = self.authority.sign_out(sign_out, &visitor).await;
+        let signed_out = self.authority.sign_out(sign_out, &from).await;
         tracing::info!(sid = ?refresh.login.sid, ?signed_out, "a refresh landed after its session's end");
     }
 }

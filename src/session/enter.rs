@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{BeginError, CookieChanges, NewLogin, Session, Sessions, Visit};
 use crate::{
-    authority::{IssueError, Proof, Visitor},
+    authority::{ClientDevice, IssueError, Proof},
     telemetry,
 };
 
@@ -37,10 +37,10 @@ impl Sessions {
         visit: &mut Visit,
         proof: Proof,
         method: &str,
-        visitor: Visitor,
+        from: ClientDevice,
     ) -> Result<Entered, EnterError> {
-        let issued = self.inner.authority.issue(proof, &visitor).await?;
-        let (client, device) = (visitor.client, visitor.device);
+        let issued = self.inner.authority.issue(proof, &from).await?;
+        let (client, device) = (from.client.address(), from.device);
         let device_id = device.id;
         let login = NewLogin { issued, provider: Arc::from(method), device };
         let (session, cookies) = self.begin(login, visit).await?;

@@ -6,12 +6,11 @@
 use std::{
     collections::HashMap,
     mem,
-    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use crate::{clock::Timestamp, network::Network};
+use crate::{client::ClientKey, clock::Timestamp};
 
 /// So many of a client's may be wrong at once.
 const AT_ONCE: u32 = 100;
@@ -29,21 +28,21 @@ pub(super) struct Forgeries {
 /// When all of a client's will be forgiven. Once `recent` is full it becomes `older`, whose clients are forgotten.
 #[derive(Default)]
 struct Clients {
-    recent: HashMap<Network, Timestamp>,
-    older: HashMap<Network, Timestamp>,
+    recent: HashMap<ClientKey, Timestamp>,
+    older: HashMap<ClientKey, Timestamp>,
 }
 
 impl Forgeries {
     /// How long nothing of `client` is checked; `None` where it may be.
-    pub(super) fn wait(&self, client: IpAddr, now: Timestamp) -> Option<Duration> {
-        let wait = self.clients().owed(Network::of(client), now).saturating_sub(EACH * (AT_ONCE - 1));
+    pub(super) fn wait(&self, client: ClientKey, now: Timestamp) -> Option<Duration> {
+        let wait = self.clients().owed(client, now).saturating_sub(EACH * (AT_ONCE - 1));
         (!wait.is_zero()).then_some(wait)
     }
 
     /// `client` has shown a forged one.
-    pub(super) fn count(&self, client: IpAddr, now: Timestamp) {
+    pub(super) fn count(&self, client: ClientKey, now: Timestamp) {
         let mut clients = self.clients();
-        let network = Network::of(client);
+        let network = client;
         let forgiven = now.plus(clients.owed(network, now) + EACH);
         if clients.recent.len() >= MOST && !clients.recent.contains_key(&network) {
             clients.older = mem::take(&mut clients.recent);
@@ -58,7 +57,7 @@ impl Forgeries {
 
 impl Clients {
     /// The time until all is forgiven: never more than for as many as count at once, so that a clock set back bars nobody for long.
-    fn owed(&self, network: Network, now: Timestamp) -> Duration {
+    fn owed(&self, network: ClientKey, now: Timestamp) -> Duration {
         let forgiven = self.recent.get(&network).or_else(|| self.older.get(&network));
         forgiven.map_or(Duration::ZERO, |at| at.since(now)).min(EACH * AT_ONCE)
     }
@@ -72,8 +71,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-    fn client(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn client(text: &str) -> ClientKey {
+        ClientKey::of(text.parse().unwrap())
     }
 
     #[test]
@@ -103,7 +102,7 @@ mod tests {
     fn an_ipv6_subscriber_is_one_client() {
         let forgeries = Forgeries::default();
         for host in 0..u16::try_from(AT_ONCE).unwrap() {
-            forgeries.count(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host)), NOW);
+            forgeries.count(ClientKey::of(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host).into()), NOW);
         }
         assert!(forgeries.wait(client("2001:db8:0:1:ffff::"), NOW).is_some());
         assert!(forgeries.wait(client("2001:db8:0:2::"), NOW).is_none());
@@ -119,7 +118,7 @@ mod tests {
     #[test]
     fn there_is_an_end_to_the_clients_that_are_remembered_and_the_latest_are() {
         let forgeries = Forgeries::default();
-        let subscriber = |n: u32| IpAddr::V6(Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(n) << 64));
+        let subscriber = |n: u32| ClientKey::of(Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(n) << 64).into());
         for n in 0..200_000 {
             forgeries.count(subscriber(n), NOW);
             // One that goes on is never forgotten.
@@ -129,7 +128,7 @@ mod tests {
         assert!(clients.recent.len() <= MOST && clients.older.len() <= MOST);
         drop(clients);
         assert!(forgeries.wait(subscriber(u32::MAX), NOW).is_some());
-        assert_eq!(forgeries.clients().owed(Network::of(subscriber(199_999)), NOW), EACH);
-        assert_eq!(forgeries.clients().owed(Network::of(subscriber(0)), NOW), Duration::ZERO);
+        assert_eq!(forgeries.clients().owed(subscriber(199_999), NOW), EACH);
+        assert_eq!(forgeries.clients().owed(subscriber(0), NOW), Duration::ZERO);
     }
 }

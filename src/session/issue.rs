@@ -11,7 +11,8 @@ use super::{
     grant::{PartCounts, SealedAccess, SealedRefresh, bearer, refresh_digest},
 };
 use crate::{
-    authority::{self, Device, Issued, Visitor},
+    authority::{self, ClientDevice, Device, Issued},
+    client::Client,
     clock::Timestamp,
     oidc::Claims,
     problem::{Problem, ProblemKind},
@@ -78,8 +79,9 @@ impl Sessions {
             Ok(session) => session,
             Err(error) => {
                 tracing::error!(%error, "a login made no session");
-                let visitor = Visitor { client: replaced.sender().client, user_agent: None, device: replacing.device };
-                inner.sign_out_issued(&login.issued, &replacing.provider, &visitor).await;
+                let client = Client::at(replaced.client().address());
+                let from = ClientDevice { client, device: replacing.device };
+                inner.sign_out_issued(&login.issued, &replacing.provider, &from).await;
                 return Err(error);
             }
         };

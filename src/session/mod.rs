@@ -1,14 +1,14 @@
 //! The session: what the visitor's cookies prove, how it is issued, kept fresh and ended. The last module that knows what a cookie is.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
 use tokio::{runtime::Handle, sync::Semaphore};
 use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    authority::{Authority, Visitor},
+    authority::Authority,
     clock::{Clock, Timestamp},
     seal::{KeyRing, SealKey},
     secret::Random,
@@ -228,23 +228,6 @@ impl Sessions {
             "refreshAt": access.due_at.rfc3339(),
             "deviceId": access.login.as_ref().map(|login| login.device.id),
         })
-    }
-}
-
-/// Who sent a request, as far as the authority is told.
-#[derive(Clone, Debug)]
-pub(crate) struct Sender {
-    client: IpAddr,
-    agent: Option<HeaderValue>,
-}
-
-impl Sender {
-    fn visitor(&self, login: &Login) -> Visitor {
-        Visitor {
-            client: self.client,
-            user_agent: self.agent.as_ref().and_then(|a| a.to_str().ok()).map(str::to_owned),
-            device: login.device.clone(),
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading the session out of a request's cookies. Opened cookies are remembered by their whole value, so a live session costs one look-up.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 use rustc_hash::FxBuildHasher;
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     authority::{self, VerifyError},
+    client::ClientKey,
     clock::Timestamp,
     oidc::Claims,
     seal::{OpenError, Purpose},
@@ -121,7 +122,7 @@ impl Inner {
     pub(super) async fn read_raw_access(
         &self,
         found: &Found<'_>,
-        client: IpAddr,
+        client: ClientKey,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
         let mut best = Reading::Absent;
@@ -142,7 +143,7 @@ impl Inner {
         &self,
         found: &Found<'_>,
         first: &[u8],
-        client: IpAddr,
+        client: ClientKey,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
         let parts = found.access.extent();

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    AccessGrant, Inner, RefreshGrant, Sender, Session, StoreDown,
+    AccessGrant, Inner, RefreshGrant, Session, StoreDown,
     check::{self, Standing},
     end::Reason,
     grant::{SealedRefresh, SealedResult},
@@ -21,7 +21,9 @@ use super::{
     outage::{Failure, Refusal},
 };
 use crate::{
+    authority::ClientDevice,
     authority::{self, Issued, RefreshError},
+    client::Client,
     clock::Timestamp,
     seal::Purpose,
     store::{Digest, Generation, Lease, Settled, Sid, StoreError, StoredResult},
@@ -125,7 +127,7 @@ impl Inner {
         known: Generation,
         want: Want,
         came_in: Option<Arc<AccessGrant>>,
-        sender: Sender,
+        client: Client,
     ) -> Flight {
         let key = (grant.digest, known);
         let mut under_way = self.flights.lock();
@@ -140,7 +142,7 @@ impl Inner {
         self.background.spawn(async move {
             let start = grant.digest;
             let flying =
-                Flying { inner: boarding.inner.clone(), start, grant, known, want, came_in, sender, candidate: None };
+                Flying { inner: boarding.inner.clone(), start, grant, known, want, came_in, client, candidate: None };
             let outcome = flying.fly().await;
             // Whoever comes after the landing finds the result in the session's state or the store.
             drop(boarding);
@@ -170,7 +172,7 @@ struct Flying {
     known: Generation,
     want: Want,
     came_in: Option<Arc<AccessGrant>>,
-    sender: Sender,
+    client: Client,
     /// The newest tokens found in stored results.
     candidate: Option<Arc<Session>>,
 }
@@ -186,7 +188,7 @@ impl Flying {
         {
             state.learn(session);
             if state.has_ended() {
-                self.inner.sign_out_quietly(session, self.sender.visitor(&self.grant.login)).await;
+                self.inner.sign_out_quietly(session, ClientDevice::of(&self.client, &self.grant.login.device)).await;
                 return Outcome::SignedOut;
             }
         }
@@ -210,8 +212,8 @@ impl Flying {
         if !hold.is_zero() {
             return Outcome::Unavailable(hold);
         }
-        let visitor = self.sender.visitor(&self.grant.login);
-        let answer = inner.authority.refresh(self.request(), &visitor).await;
+        let from = ClientDevice::of(&self.client, &self.grant.login.device);
+        let answer = inner.authority.refresh(self.request(), &from).await;
         let now = inner.now();
         match answer {
             Ok(issued) => {
@@ -305,9 +307,9 @@ impl Flying {
             refreshes.settle(sid, rt, fence, None, now, now).await?;
             return Ok(Some(Outcome::Unavailable(hold)));
         }
-        let visitor = self.sender.visitor(&self.grant.login);
+        let from = ClientDevice::of(&self.client, &self.grant.login.device);
         let answer = {
-            let call = inner.authority.refresh(self.request(), &visitor);
+            let call = inner.authority.refresh(self.request(), &from);
             tokio::pin!(call);
             loop {
                 if let Ok(answer) = tokio::time::timeout(RENEWAL, call.as_mut()).await {
@@ -373,8 +375,8 @@ impl Flying {
             );
             inner.store.refreshes.settle(sid, rt, fence, None, now, now).await?;
             inner.end(&self.grant.login, Reason::Unkept).await;
-            let visitor = self.sender.visitor(&self.grant.login);
-            inner.sign_out_issued(&issued, &self.grant.login.provider, &visitor).await;
+            let from = ClientDevice::of(&self.client, &self.grant.login.device);
+            inner.sign_out_issued(&issued, &self.grant.login.provider, &from).await;
             return Ok(Outcome::SignedOut);
         };
         let sealed = inner.seal_result(&self.grant, &session);
@@ -386,7 +388,7 @@ impl Flying {
         match settled {
             Ok(Settled::Stored) => Ok(Outcome::Refreshed(session)),
             Ok(Settled::Ended) => {
-                inner.sign_out_quietly(&session, self.sender.visitor(&self.grant.login)).await;
+                inner.sign_out_quietly(&session, ClientDevice::of(&self.client, &self.grant.login.device)).await;
                 Ok(Outcome::SignedOut)
             }
             // The tokens are good all the same, and whoever waits here gets them.

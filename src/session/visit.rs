@@ -1,11 +1,11 @@
 //! One request's session from its cookies to the head of its answer: read, ensured fresh, refreshed once more after a 401, and written.
 
-use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{
-    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Sender, Session, Sessions, StoreDown,
+    AccessGrant, AuthStatus, CookieChanges, Inner, Login, RefreshGrant, Session, Sessions, StoreDown,
     check::{self, Standing},
     cookies::Token,
     open::{OpenedAccess, OpenedRefresh, Reading},
@@ -13,6 +13,8 @@ use super::{
     state::SessionState,
 };
 use crate::{
+    authority::ClientDevice,
+    client::Client,
     clock::Timestamp,
     problem::{Problem, ProblemKind},
     secret::IdToken,
@@ -27,7 +29,7 @@ const UNSEEN: Duration = Duration::from_secs(3600);
 /// The session side of one request.
 pub struct Visit {
     sessions: Sessions,
-    sender: Sender,
+    client: Client,
     brought: Brought,
     state: Option<Arc<SessionState>>,
     refresh: Option<OpenedRefresh>,
@@ -100,12 +102,12 @@ pub enum After401 {
 
 impl Sessions {
     /// Reads the session out of a request's headers.
-    pub async fn visit(&self, headers: &HeaderMap, client: IpAddr) -> Visit {
+    pub async fn visit(&self, headers: &HeaderMap, client: &Client) -> Visit {
         let mut cookies = headers.get_all(header::COOKIE).iter();
         let brought = Brought { first: cookies.next().cloned(), more: cookies.cloned().collect() };
         let mut visit = Visit {
             sessions: self.clone(),
-            sender: Sender { client, agent: headers.get(header::USER_AGENT).cloned() },
+            client: client.clone(),
             brought,
             state: None,
             refresh: None,
@@ -150,7 +152,7 @@ impl Visit {
         if standing == Standing::Due && inner.is_store_away() && inner.settings.store_down == StoreDown::Wait {
             return;
         }
-        let flight = inner.refresh(grant, known, Want::Newer, self.access.clone(), self.sender.clone());
+        let flight = inner.refresh(grant, known, Want::Newer, self.access.clone(), self.client.clone());
         self.flight = Some(flight.clone());
         let wait = match standing {
             Standing::Live | Standing::Due => inner.patience_ahead(),
@@ -191,7 +193,7 @@ impl Visit {
             // Without a refresh token there is nothing to refresh with: what stands, stands.
             return self.ensure().await;
         };
-        let flight = inner.refresh(grant, known, Want::Fresh, self.access.clone(), self.sender.clone());
+        let flight = inner.refresh(grant, known, Want::Fresh, self.access.clone(), self.client.clone());
         self.flight = Some(flight.clone());
         match flight.outcome_within(WAIT_NEEDED).await {
             Outcome::Refreshed(session) => self.adopt(session),
@@ -211,9 +213,9 @@ impl Visit {
         if !self.is_stale || !inner.authority.detects_reuse() {
             return;
         }
-        let visitor = self.sender.visitor(&grant.login);
+        let from = ClientDevice::of(&self.client, &grant.login.device);
         // To its end, though the visitor hangs up.
-        let ended = inner.clone().background.spawn(async move { inner.end_reused(&grant, &visitor).await });
+        let ended = inner.clone().background.spawn(async move { inner.end_reused(&grant, &from).await });
         let _ = ended.await;
     }
 
@@ -239,7 +241,7 @@ impl Visit {
         if inner.flights.of(grant.digest).is_none() && !state.may_refresh_after_401(now) {
             return After401::Pass;
         }
-        let flight = inner.refresh(grant, known, Want::Newer, Some(rejected.clone()), self.sender.clone());
+        let flight = inner.refresh(grant, known, Want::Newer, Some(rejected.clone()), self.client.clone());
         self.flight = Some(flight.clone());
         match flight.outcome_within(WAIT_NEEDED).await {
             Outcome::Refreshed(session) if session.access.token != rejected.token => {
@@ -363,8 +365,8 @@ impl Visit {
         &self.sessions.inner
     }
 
-    pub(super) fn sender(&self) -> &Sender {
-        &self.sender
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(super) fn is_over(&mut self) {
@@ -422,7 +424,7 @@ impl Visit {
         let access = if inner.settings.seal {
             inner.read_access(&found, now)
         } else {
-            inner.read_raw_access(&found, self.sender.client, now).await
+            inner.read_raw_access(&found, self.client.key(), now).await
         };
         // What a session is worth whose refresh token does not tell.
         let alone = match access {

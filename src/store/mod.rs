@@ -10,7 +10,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::{clock::Timestamp, secret::Secret};
+use crate::{channel::Channel, clock::Timestamp, secret::Secret};
 
 #[cfg(test)]
 mod conformance;
@@ -182,8 +182,8 @@ pub struct NewCode {
 /// What a code's record says in clear.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeFacts {
-    /// `sms` or `email`.
-    pub channel: &'static str,
+    /// The channel of the address.
+    pub channel: Channel,
     /// `verify`, `login` or `prove`.
     pub purpose: &'static str,
     /// The address, masked.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::channel::Channel;
 use http::StatusCode;
 use prometheus_client::{
     encoding::text,
@@ -77,9 +78,6 @@ impl CodeEvent {
     }
 }
 
-/// Channels of one-time codes, by their names in paths.
-const CHANNELS: [&str; 2] = ["sms", "email"];
-
 /// Why an upstream did not answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UpstreamFailure {
@@ -121,7 +119,7 @@ pub struct Metrics {
     refreshes: [Counter; 4],
     upstream_failures: [Counter; 5],
     logins: Family<LoginLabels, Counter>,
-    codes: [[Counter; CodeEvent::ALL.len()]; CHANNELS.len()],
+    codes: [[Counter; CodeEvent::ALL.len()]; Channel::ALL.len()],
     registry: Registry,
 }
 
@@ -165,9 +163,9 @@ impl Metrics {
             upstream_failures: ["connect", "timeout", "broken", "body", "protocol"]
                 .map(|kind| upstream_failures.get_or_create_owned(&[("kind", kind)])),
             logins,
-            codes: CHANNELS.map(|channel| {
+            codes: Channel::ALL.map(|channel| {
                 CodeEvent::ALL
-                    .map(|event| codes.get_or_create_owned(&[("channel", channel), ("event", event.as_str())]))
+                    .map(|event| codes.get_or_create_owned(&[("channel", channel.as_str()), ("event", event.as_str())]))
             }),
             registry: Registry::default(),
         };
@@ -224,9 +222,9 @@ impl Metrics {
         self.logins.get_or_create(&[("method", method.to_owned()), ("result", result.to_owned())]).inc();
     }
 
-    /// Counts what became of a one-time code; `channel` is its name in paths.
-    pub fn code(&self, channel: &str, event: CodeEvent) {
-        if let Some(counters) = CHANNELS.iter().position(|known| *known == channel).map(|at| &self.codes[at]) {
+    /// Counts what became of a one-time code.
+    pub fn code(&self, channel: Channel, event: CodeEvent) {
+        if let Some(counters) = Channel::ALL.iter().position(|known| *known == channel).map(|at| &self.codes[at]) {
             counters[event as usize].inc();
         }
     }
@@ -260,7 +258,7 @@ mod tests {
         metrics.refresh(Refresh::Joined);
         metrics.upstream_failure(UpstreamFailure::Protocol);
         metrics.login("google", Login::Refused);
-        metrics.code("sms", CodeEvent::SentAgain);
+        metrics.code(Channel::Sms, CodeEvent::SentAgain);
         metrics.connections.inc();
         let text = metrics.text();
         for line in [

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{HeaderPiece, HeaderRules, HeaderTemplate};
+use crate::scheme::Scheme;
 
 static CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 static FORWARDED: HeaderName = header::FORWARDED;
@@ -34,32 +35,20 @@ const KEPT: [&str; 9] = [
 /// Kept out of an encoded claim: `%` too, so that it decodes to what it was.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// What is said of one visitor: written once for all requests it sends over a connection.
+/// The header values that tell an upstream of one client: written once for all its requests over a connection.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct ClientHeaders {
     address: HeaderValue,
     proto: HeaderValue,
     /// RFC 7239 section 4.
     element: HeaderValue,
 }
 
-/// How the visitor reached us, or the first proxy that we trust.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Proto {
-    /// Without TLS.
-    Http,
-    /// With TLS.
-    Https,
-}
-
-impl Client {
+impl ClientHeaders {
     /// The visitor at `address`.
-    pub fn new(address: IpAddr, proto: Proto) -> Self {
+    pub fn new(address: IpAddr, scheme: Scheme) -> Self {
         let address = address.to_canonical();
-        let proto = match proto {
-            Proto::Http => "http",
-            Proto::Https => "https",
-        };
+        let proto = scheme.as_str();
         let node = match address {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("\"[{address}]\""),
@@ -81,7 +70,7 @@ impl Client {
 #[derive(Clone, Copy, Debug)]
 pub struct Forwarded<'a> {
     /// The visitor.
-    pub client: &'a Client,
+    pub client: &'a ClientHeaders,
     /// The host the visitor asked for: the value of `Host`, or `:authority`.
     pub host: &'a HeaderValue,
     /// `X-Forwarded-For` as it is to be passed on, where trusted proxies reported more than the visitor.

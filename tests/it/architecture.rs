@@ -90,7 +90,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("upstream", &[]),
     ("alarm", &[]),
     ("clock", &[]),
-    ("network", &[]),
+    ("channel", &[]),
+    ("client", &[]),
+    ("scheme", &[]),
     ("seal", &[]),
     ("secret", &[]),
     ("signing", &[]),
@@ -98,7 +100,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Open to all; `scripted` exists in unit tests only.
-const OPEN: &[&str] = &["alarm", "clock", "network", "seal", "secret", "signing", "telemetry", "scripted"];
+const OPEN: &[&str] =
+    &["alarm", "channel", "client", "clock", "scheme", "seal", "secret", "signing", "telemetry", "scripted"];
 
 #[test]
 fn imports_point_only_where_the_architecture_says() {

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::{
-    AccessClaims, Authority, Code, Gateway, IssueError, Issued, RefreshError, SignedOut, Visitor, notify::Arrival,
+    AccessClaims, Authority, ClientDevice, Code, Gateway, IssueError, Issued, RefreshError, SignedOut, notify::Arrival,
 };
 use crate::{
     clock::Timestamp,
@@ -25,14 +25,14 @@ impl Authority {
         &self,
         gateway: &Gateway,
         identity: Identity,
-        visitor: &Visitor,
+        from: &ClientDevice,
     ) -> Result<Issued, IssueError> {
         self.check_allowed(&identity)?;
         let Some(person) = Person::of_identity(&identity) else {
             tracing::error!(provider = identity.provider, "authority: the provider names no subject");
             return Err(IssueError::Unsupported);
         };
-        self.welcome(|| Arrival::of_identity(&identity), visitor).await?;
+        self.welcome(|| Arrival::of_identity(&identity), from).await?;
         self.begin_family(gateway, person, identity.id_token).await
     }
 
@@ -41,7 +41,7 @@ impl Authority {
         &self,
         gateway: &Gateway,
         code: &Code,
-        visitor: &Visitor,
+        from: &ClientDevice,
     ) -> Result<Issued, IssueError> {
         if !gateway.codes.iter().any(|login| login.channel == code.channel) {
             return Err(IssueError::Unsupported);
@@ -50,7 +50,7 @@ impl Authority {
         if !code.is_permitted() || !self.may_still_come(gateway, &person) {
             return Err(IssueError::NotAllowed);
         }
-        self.welcome(|| Some(Arrival::of_code(code)), visitor).await?;
+        self.welcome(|| Some(Arrival::of_code(code)), from).await?;
         self.begin_family(gateway, person, None).await
     }
 
@@ -59,7 +59,7 @@ impl Authority {
         &self,
         gateway: &Gateway,
         shown: &RefreshToken,
-        visitor: &Visitor,
+        from: &ClientDevice,
     ) -> Result<Issued, RefreshError> {
         let Some(shown) = self.open_own(shown) else { return Err(RefreshError::Refused) };
         let now = self.clock.now();
@@ -73,7 +73,7 @@ impl Authority {
             Advanced::To { generation, record } => (generation, record),
             Advanced::Unknown => return Err(RefreshError::Refused),
             Advanced::Reused => {
-                let (client, device) = (visitor.client, visitor.device.id);
+                let (client, device) = (from.client.address(), from.device.id);
                 tracing::warn!(target: "audit", %client, %device, "a refresh token was used again long after it was replaced: its session is over everywhere");
                 return Err(RefreshError::Refused);
             }
@@ -84,7 +84,7 @@ impl Authority {
             return Err(RefreshError::Refused);
         };
         if !self.may_still_come(gateway, &person) {
-            let (provider, client) = (person.from.name(), visitor.client);
+            let (provider, client) = (person.from.name(), from.client.address());
             tracing::info!(target: "audit", provider, %client, "a person may no longer come in");
             self.end_family_quietly(family, now).await;
             return Err(RefreshError::Refused);
@@ -123,7 +123,7 @@ impl Authority {
         let allow = match &person.from {
             person::From::Provider(name) => self.provider(name).map(|provider| provider.settings().allow.as_ref()),
             person::From::Code { channel, .. } => {
-                gateway.codes.iter().find(|login| login.channel == channel).map(|login| login.allow.as_ref())
+                gateway.codes.iter().find(|login| login.channel == *channel).map(|login| login.allow.as_ref())
             }
         };
         allow.is_some_and(|allow| allow.is_none_or(|allow| allow.permits(&person.claims)))

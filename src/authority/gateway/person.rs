@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::{Code, who};
-use crate::oidc::{Claims, Identity};
+use crate::{
+    channel::Channel,
+    oidc::{Claims, Identity},
+};
 
 /// A person as proved at the login.
 #[derive(Serialize, Deserialize)]
@@ -22,7 +25,7 @@ pub(super) enum From {
     /// An identity provider, by its name in the configuration.
     Provider(String),
     /// A one-time code.
-    Code { channel: String, address: String, address_e164: String },
+    Code { channel: Channel, address: String, address_e164: String },
 }
 
 impl From {
@@ -30,7 +33,7 @@ impl From {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Provider(name) => name,
-            Self::Code { channel, .. } => channel,
+            Self::Code { channel, .. } => channel.as_str(),
         }
     }
 }
@@ -52,7 +55,7 @@ impl Person {
             subject: format!("{}|{}", code.channel, code.address_e164),
             claims: code.claims(),
             from: From::Code {
-                channel: code.channel.to_owned(),
+                channel: code.channel,
                 address: code.address.clone(),
                 address_e164: code.address_e164.clone(),
             },

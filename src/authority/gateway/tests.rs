@@ -13,6 +13,7 @@ use crate::{
         tests::{Api, code, credentials, identity, kind, visitor},
     },
     call::Json,
+    channel::Channel,
     oidc::{self, Allow, Claims, Provider, fake::Fake},
     seal::{KeyRing, SealKey},
     secret::Random,
@@ -62,7 +63,7 @@ fn gateway() -> Gateway {
         default_role: "user".to_owned(),
         roles: vec![("admin".to_owned(), emails(&["boss@b.kr"])), ("staff".to_owned(), domains(&["b.kr"]))],
         claims: None,
-        codes: vec![CodeLogin { channel: "sms", allow: None }],
+        codes: vec![CodeLogin { channel: Channel::Sms, allow: None }],
         refresh_grace: MINUTE,
         idle: 30 * DAY,
         absolute: 90 * DAY,
@@ -137,13 +138,13 @@ async fn who_comes_from_a_provider_gets_a_jwt_that_says_who_they_are() {
 #[tokio::test]
 async fn who_proved_an_address_gets_a_jwt_that_says_so() {
     let world = World::start().await;
-    let codes = ["sms", "email"].map(|channel| CodeLogin { channel, allow: None }).to_vec();
+    let codes = Channel::ALL.map(|channel| CodeLogin { channel, allow: None }).to_vec();
     let authority = world.with(Gateway { codes, ..gateway() }, vec![]);
-    let sms = login(&authority, Proof::Code(code("sms", "01012345678", "+821012345678"))).await;
+    let sms = login(&authority, Proof::Code(code(Channel::Sms, "01012345678", "+821012345678"))).await;
     let claims = read(&authority, &sms).await;
     assert_eq!((claims["sub"].as_str(), claims["role"].as_str()), (Some("sms|+821012345678"), Some("user")));
     assert_eq!((&claims["phone_number"], &claims["phone_number_verified"]), (&json!("+821012345678"), &json!(true)));
-    let email = login(&authority, Proof::Code(code("email", "a@b.kr", "a@b.kr"))).await;
+    let email = login(&authority, Proof::Code(code(Channel::Email, "a@b.kr", "a@b.kr"))).await;
     let claims = read(&authority, &email).await;
     assert_eq!((claims["sub"].as_str(), &claims["roles"]), (Some("email|a@b.kr"), &json!(["staff"])));
     assert_eq!(claims["email_verified"], true);
@@ -164,13 +165,13 @@ async fn the_file_says_which_claims_go_along() {
         claim("fixed", json!(true)),
         claim("sub", json!("somebody else")),
     ];
-    let codes = vec![CodeLogin { channel: "sms", allow: None }];
+    let codes = vec![CodeLogin { channel: Channel::Sms, allow: None }];
     let authority = world.with(Gateway { claims: Some(claims), codes, ..gateway() }, world.provider(None));
     let said = read(&authority, &login(&authority, boss()).await).await;
     assert_eq!((&said["tenant"], &said["n"], &said["fixed"]), (&json!("b.kr"), &json!(7), &json!(true)));
     assert_eq!(said["by"], json!({"provider": "corp", "mail": "<boss@b.kr>"}), "what is not known is left out");
     assert_eq!((said.get("none"), said.get("email"), &said["sub"]), (None, None, &json!("corp|u1")));
-    let sms = Proof::Code(code("sms", "01012345678", "+821012345678"));
+    let sms = Proof::Code(code(Channel::Sms, "01012345678", "+821012345678"));
     let said = read(&authority, &login(&authority, sms).await).await;
     assert_eq!(said["by"], json!({"to": "01012345678"}));
 }
@@ -178,7 +179,7 @@ async fn the_file_says_which_claims_go_along() {
 #[tokio::test]
 async fn only_those_who_are_allowed_get_tokens() {
     let world = World::start().await;
-    let sms = || code("sms", "01012345678", "+821012345678");
+    let sms = || code(Channel::Sms, "01012345678", "+821012345678");
     let number = |number: &str| {
         let claims = vec![("phone_number".to_owned(), vec![json!(number)])];
         Some(Allow::Listed { email_domains: vec![], emails: vec![], claims })
@@ -189,12 +190,12 @@ async fn only_those_who_are_allowed_get_tokens() {
         (None, Proof::Code(Code { allow: number("+821012345678"), ..sms() }), "issued"),
         (None, Proof::Code(Code { allow: number("+821000000000"), ..sms() }), "not allowed"),
         (None, Proof::Code(Code { allow: Some(emails(&["boss@b.kr"])), ..sms() }), "not allowed"),
-        (None, Proof::Code(code("email", "a@b.kr", "a@b.kr")), "unsupported"),
+        (None, Proof::Code(code(Channel::Email, "a@b.kr", "a@b.kr")), "unsupported"),
     ] {
         let authority = world.with(gateway(), world.provider(allow));
         assert_eq!(kind(&authority.issue(proof.clone(), &visitor()).await), expected, "{proof:?}");
     }
-    let codes = vec![CodeLogin { channel: "sms", allow: number("+821000000000") }];
+    let codes = vec![CodeLogin { channel: Channel::Sms, allow: number("+821000000000") }];
     let authority = world.with(Gateway { codes, ..gateway() }, vec![]);
     assert_eq!(kind(&authority.issue(Proof::Code(sms()), &visitor()).await), "not allowed", "by the file alone");
     let nobody = Proof::Provider(Box::new(identity(&json!({"email": "a@b.kr"}))));
@@ -247,7 +248,7 @@ async fn who_may_come_and_who_has_which_role_is_read_anew_at_each_refresh() {
         assert_eq!(back.err(), Some(RefreshError::Refused), "the family is over for good");
     }
 
-    let sms = login(&world.authority(), Proof::Code(code("sms", "01012345678", "+821012345678"))).await;
+    let sms = login(&world.authority(), Proof::Code(code(Channel::Sms, "01012345678", "+821012345678"))).await;
     let second = refreshed(&world.authority(), rt(&sms)).await.unwrap();
     let without = world.with(Gateway { codes: vec![], ..gateway() }, world.provider(None));
     assert_eq!(refreshed(&without, rt(&second)).await.err(), Some(RefreshError::Refused));

@@ -8,7 +8,8 @@ pub use phone::Country;
 use email::Email;
 use phone::Phone;
 
-use super::{Channel, Limits};
+use super::Limits;
+use crate::channel::Channel;
 
 /// Where a code goes.
 #[derive(Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use super::{
     Letter, Mail, Outbox, OutboxSettings, Undelivered,
     smtp::{Smtp, SmtpError, SmtpSettings},
 };
-use crate::{clock::Clock, secret::Random};
+use crate::{channel::Channel, clock::Clock, secret::Random};
 
 /// How e-mail goes, and what it says.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl MailSender {
                     }
                 }
                 Way::Outbox(outbox) => {
-                    if outbox.put("email", &mail.to, Some(&mail.subject), &mail.text).await.is_ok() {
+                    if outbox.put(Channel::Email, &mail.to, Some(&mail.subject), &mail.text).await.is_ok() {
                         return Ok(());
                     }
                 }

@@ -8,6 +8,7 @@ use tokio::{fs::OpenOptions, io::AsyncWriteExt as _};
 use url::Url;
 
 use super::Undelivered;
+use crate::channel::Channel;
 
 /// A server of this machine that takes longer is not there.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -33,15 +34,15 @@ impl Outbox {
         Self { settings, http }
     }
 
-    /// Puts a message there; `channel` is `sms` or `email`, and only an e-mail has a subject.
-    pub async fn put(&self, channel: &str, to: &str, subject: Option<&str>, text: &str) -> Result<(), Undelivered> {
+    /// Puts a message there; only an e-mail has a subject.
+    pub async fn put(&self, channel: Channel, to: &str, subject: Option<&str>, text: &str) -> Result<(), Undelivered> {
         let message = Message { channel, to, subject, text };
         let put = match &self.settings {
             OutboxSettings::File(path) => append(path, &message).await.map_err(Trouble::File),
             OutboxSettings::Url(url) => self.post(url, &message).await,
         };
         put.map_err(|error| {
-            tracing::warn!(channel, %error, "otp: the outbox did not take a message");
+            tracing::warn!(channel = channel.as_str(), %error, "otp: the outbox did not take a message");
             Undelivered
         })
     }
@@ -54,7 +55,7 @@ impl Outbox {
 
 #[derive(Serialize)]
 struct Message<'m> {
-    channel: &'m str,
+    channel: Channel,
     to: &'m str,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'m str>,
@@ -94,8 +95,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("outbox.jsonl");
         let outbox = Outbox::new(OutboxSettings::File(path.clone()), Client::new());
-        outbox.put("sms", "01012345678", None, "코드 123456\n끝").await.unwrap();
-        outbox.put("email", "a@b.c", Some("제목"), "654321").await.unwrap();
+        outbox.put(Channel::Sms, "01012345678", None, "코드 123456\n끝").await.unwrap();
+        outbox.put(Channel::Email, "a@b.c", Some("제목"), "654321").await.unwrap();
         assert_eq!(
             std::fs::read_to_string(&path).unwrap(),
             "{\"channel\":\"sms\",\"to\":\"01012345678\",\"text\":\"코드 123456\\n끝\"}\n\
@@ -112,8 +113,8 @@ mod tests {
         })
         .await;
         let outbox = Outbox::new(OutboxSettings::Url(server.url("/messages")), Client::new());
-        outbox.put("email", "a@b.c", Some("제목"), "654321").await.unwrap();
-        assert_eq!(outbox.put("sms", "01012345678", None, "x").await, Err(Undelivered));
+        outbox.put(Channel::Email, "a@b.c", Some("제목"), "654321").await.unwrap();
+        assert_eq!(outbox.put(Channel::Sms, "01012345678", None, "x").await, Err(Undelivered));
         let seen = server.seen();
         assert_eq!((seen[0].method.as_str(), seen[0].target.as_str()), ("POST", "/messages"));
         assert_eq!(seen[0].json(), json!({"channel": "email", "to": "a@b.c", "subject": "제목", "text": "654321"}));
@@ -122,6 +123,6 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_is_not_there_takes_no_message() {
         let outbox = Outbox::new(OutboxSettings::File("/nowhere/outbox.jsonl".into()), Client::new());
-        assert_eq!(outbox.put("sms", "01012345678", None, "x").await, Err(Undelivered));
+        assert_eq!(outbox.put(Channel::Sms, "01012345678", None, "x").await, Err(Undelivered));
     }
 }

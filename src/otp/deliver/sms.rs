@@ -12,7 +12,7 @@ use super::{
     exchange::{Failure, Wire},
     said,
 };
-use crate::{call::chain, clock::Clock, secret::Random};
+use crate::{call::chain, channel::Channel, clock::Clock, secret::Random};
 
 /// The ways that SMS go, in the order in which they are tried.
 #[derive(Clone, Debug)]
@@ -122,7 +122,9 @@ impl Way for Outbox {
     }
 
     fn send<'a>(&'a self, sms: &'a Sms, _wire: &'a Wire) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async { self.put("sms", &sms.to, None, &sms.text).await.map_err(|Undelivered| Failure::Outbox) })
+        Box::pin(async {
+            self.put(Channel::Sms, &sms.to, None, &sms.text).await.map_err(|Undelivered| Failure::Outbox)
+        })
     }
 }
 

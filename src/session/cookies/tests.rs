@@ -84,7 +84,7 @@ fn foreign_cookies_keep_their_bytes_and_order_and_ours_stay_behind() {
 fn a_challenge_is_a_cookie_of_its_channel_that_no_upstream_sees() {
     let jar = jar();
     assert_eq!(
-        lines(&jar.set_challenge("sms", "S", 180).and(jar.clear_challenge("email"))),
+        lines(&jar.set_challenge(Channel::Sms, "S", 180).and(jar.clear_challenge(Channel::Email))),
         [
             "sb_otp_sms=S; Max-Age=180; Path=/; HttpOnly; Secure; SameSite=Lax",
             "sb_otp_email=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; Secure; SameSite=Lax"
@@ -92,7 +92,7 @@ fn a_challenge_is_a_cookie_of_its_channel_that_no_upstream_sees() {
     );
     let mut headers = cookies(&["sb_otp_sms=S; a=1; sb_otp_email=E; sb_otp_sms=T; sb_otp_pigeon=P"]);
     let found = jar.find(headers.get_all(header::COOKIE).iter());
-    assert_eq!(found.challenges, [("sms", &b"S"[..]), ("email", b"E"), ("sms", b"T")]);
+    assert_eq!(found.challenges, [(Channel::Sms, &b"S"[..]), (Channel::Email, b"E"), (Channel::Sms, b"T")]);
     jar.strip_request(&mut headers, &["sb_otp_sms".into()]);
     assert_eq!(headers[header::COOKIE], "a=1; sb_otp_pigeon=P");
     let mut headers = HeaderMap::new();

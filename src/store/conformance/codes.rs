@@ -33,7 +33,7 @@ impl Sent {
             mac: self.mac,
             sealed: Bytes::from_static(b"sealed digits"),
             expires: at(now + 180),
-            facts: CodeFacts { channel: "sms", purpose: "verify", masked: "010-****-5678".to_owned() },
+            facts: CodeFacts { channel: Channel::Sms, purpose: "verify", masked: "010-****-5678".to_owned() },
         };
         store.codes.open(code, COOLDOWN, 3, at(now)).await.unwrap()
     }

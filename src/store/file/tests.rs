@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::{
+    channel::Channel,
     clock::Timestamp,
     secret::Random,
     store::{
@@ -122,7 +123,7 @@ async fn a_restart_gives_nobody_more_tries_or_another_claim_or_an_earlier_code()
         mac,
         sealed: Bytes::from_static(b"digits"),
         expires: at(180),
-        facts: CodeFacts { channel: "sms", purpose: "verify", masked: String::new() },
+        facts: CodeFacts { channel: Channel::Sms, purpose: "verify", masked: String::new() },
     };
     let opening =
         |store: Store, now| async move { store.codes.open(code(), Duration::from_secs(60), 3, at(now)).await.unwrap() };

@@ -33,7 +33,7 @@ impl Codes for PostgresStore {
                         &code.mac.0.as_slice(),
                         &code.sealed.as_ref(),
                         &moment(code.expires),
-                        &code.facts.channel,
+                        &code.facts.channel.as_str(),
                         &code.facts.purpose,
                         &code.facts.masked,
                         &moment(now.minus(cooldown)),

@@ -10,8 +10,11 @@ use super::{
     testing::{Gate, Gated, certificate, client, database, secret, shared_database},
     *,
 };
-use crate::store::{
-    Again, CodeFacts, Digest, FamilyId, Lease, NewCode, Opened, Quota, Settled, Sid, Spent, Tried, conformance,
+use crate::{
+    channel::Channel,
+    store::{
+        Again, CodeFacts, Digest, FamilyId, Lease, NewCode, Opened, Quota, Settled, Sid, Spent, Tried, conformance,
+    },
 };
 
 /// How long an event may take to get around before a test fails.
@@ -90,7 +93,7 @@ fn code(browser: Digest, expires: i64) -> NewCode {
         mac: MAC,
         sealed: Bytes::from_static(b"sealed digits"),
         expires: at(expires),
-        facts: CodeFacts { channel: "sms", purpose: "verify", masked: "010-****-5678".to_owned() },
+        facts: CodeFacts { channel: Channel::Sms, purpose: "verify", masked: "010-****-5678".to_owned() },
     }
 }
 

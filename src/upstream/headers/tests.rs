@@ -14,8 +14,8 @@ fn map(lines: &[(&str, &str)]) -> HeaderMap {
     )
 }
 
-fn client() -> Client {
-    Client::new(Ipv4Addr::new(203, 0, 113, 7).into(), Proto::Https)
+fn client() -> ClientHeaders {
+    ClientHeaders::new(Ipv4Addr::new(203, 0, 113, 7).into(), Scheme::Https)
 }
 
 struct Setup<'a> {
@@ -189,10 +189,10 @@ fn the_visitor_is_described_once_and_by_us() {
 
 #[test]
 fn an_ipv6_address_is_quoted_where_it_must_be_and_a_mapped_one_is_ipv4() {
-    let client = Client::new("2001:db8::1".parse().unwrap(), Proto::Http);
+    let client = ClientHeaders::new("2001:db8::1".parse().unwrap(), Scheme::Http);
     assert_eq!(client.element, "for=\"[2001:db8::1]\";proto=http");
     assert_eq!(client.address(), "2001:db8::1");
-    assert_eq!(Client::new("::ffff:192.0.2.1".parse().unwrap(), Proto::Http).address(), "192.0.2.1");
+    assert_eq!(ClientHeaders::new("::ffff:192.0.2.1".parse().unwrap(), Scheme::Http).address(), "192.0.2.1");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tokio::{net::TcpListener, runtime::Handle};
 
 use super::testing::{Server, certificate, store};
 use crate::{
+    channel::Channel,
     clock::Timestamp,
     secret::Secret,
     store::{CodeFacts, Digest, FamilyId, Lease, NewCode, Quota, RedisStore, Settled, Sid, Spent, Store, StoreError},
@@ -39,7 +40,7 @@ async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
         mac: KEY,
         sealed: Bytes::new(),
         expires: at(60),
-        facts: CodeFacts { channel: "sms", purpose: "login", masked: String::new() },
+        facts: CodeFacts { channel: Channel::Sms, purpose: "login", masked: String::new() },
     };
     let quota = Quota { key: KEY, most: 1, window: Duration::from_secs(60) };
     let family = FamilyId([3; 16]);

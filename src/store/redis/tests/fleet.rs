@@ -9,6 +9,7 @@ use super::{
     testing::{Server, Watched, store, until},
 };
 use crate::{
+    channel::Channel,
     clock::Timestamp,
     store::{CodeFacts, Digest, Lease, NewCode, Opened, Sid, Store, Tried},
 };
@@ -86,7 +87,7 @@ async fn another_master_takes_over_with_what_was_replicated() {
         mac: KEY,
         sealed: Bytes::from_static(b"sealed"),
         expires: at(180),
-        facts: CodeFacts { channel: "sms", purpose: "login", masked: "010-****-5678".to_owned() },
+        facts: CodeFacts { channel: Channel::Sms, purpose: "login", masked: "010-****-5678".to_owned() },
     };
     assert_eq!(one.codes.open(code, Duration::from_secs(30), 3, at(0)).await.unwrap(), Opened::Stored);
     for _ in 0..4 {
