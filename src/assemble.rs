@@ -314,7 +314,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     );
     let login_page = config.login.login_page();
     let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
-    let ground = otp::Ground {
+    let deps = otp::Deps {
         base_path: config.login.base_path.clone(),
         ring,
         signer,
@@ -332,7 +332,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let strict_transport = if is_https { StrictTransport::Required } else { StrictTransport::Off };
     let responder = respond::Settings { login_page, after_login: login.after_login.clone(), strict_transport };
     let responder = Responder::new(responder, pages.clone(), metrics);
-    let otps = Arc::new(otps(config.otp, ground, world)?);
+    let otps = Arc::new(otps(config.otp, deps, world)?);
     let logins = Arc::new(Logins::new(
         config.login,
         providers.clone(),
@@ -371,7 +371,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
 }
 
 /// One-time codes, and who sends them.
-fn otps(settings: otp::Settings, ground: otp::Ground, world: &World) -> anyhow::Result<Otps> {
+fn otps(settings: otp::Settings, deps: otp::Deps, world: &World) -> anyhow::Result<Otps> {
     let http = otp::deliver::http_client()?;
     let (clock, random) = (world.clock.clone(), world.random.clone());
     let sms = settings
@@ -382,7 +382,7 @@ fn otps(settings: otp::Settings, ground: otp::Ground, world: &World) -> anyhow::
         .email
         .as_ref()
         .map(|email| MailSender::new(email.delivery.clone(), &http, clock.clone(), random.clone()));
-    Ok(Otps::new(settings, otp::Senders { sms, mail: mail.transpose()? }, ground))
+    Ok(Otps::new(settings, otp::Senders { sms, mail: mail.transpose()? }, deps))
 }
 
 /// What the admin and health listeners tell.

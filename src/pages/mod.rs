@@ -1,6 +1,4 @@
-//! The HTML that people see, and its translations. Pages work without scripts, and show nothing of a request unescaped.
-
-use std::borrow::Cow;
+//! The pages that people see: templates, assets and headers. They work without scripts and escape every value.
 
 use aws_lc_rs::digest;
 use base64::{
@@ -14,27 +12,31 @@ use url::Url;
 
 mod look;
 mod templates;
+mod views;
 
 pub use look::{Color, Logo, Settings};
 pub use templates::{TemplateFault, replaceable};
+pub use views::{Brand, CodeForm, CodePage, CodeSent, ErrorPage, LoginPage, Method, PasswordForm};
 
-use crate::channel::Channel;
 use templates::{CODE, LOGIN, NOTICE, Templates};
 
-use crate::text::{Language, Text};
+use crate::{
+    channel::Channel,
+    text::{Language, Text},
+};
 
 const SCRIPT: &str = include_str!("script.js");
 
-/// Where the pages stand.
+/// The site that the pages belong to.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
     /// The address visitors use.
     pub public_url: &'a Url,
     /// Where our own endpoints live.
     pub base_path: &'a str,
-    /// Where a login begins.
+    /// The login page's address.
     pub login_page: &'a str,
-    /// Origins besides the site itself at which a form of ours may end.
+    /// Origins besides the site's own that the answer to a form may redirect to.
     pub form_targets: &'a [String],
 }
 
@@ -49,17 +51,17 @@ pub struct Pages {
     content_security_policy: HeaderValue,
 }
 
-/// A file that the pages need beside themselves.
+/// A file that the pages load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asset {
-    /// What they do more where scripts run.
+    /// The script: it formats pasted codes and counts down.
     Script,
     /// The operator's logo.
     Logo,
 }
 
 impl Asset {
-    /// Its name below `{base_path}/assets/`.
+    /// The file's name below `{base_path}/assets/`.
     pub const fn file(self) -> &'static str {
         match self {
             Self::Script => "page.js",
@@ -68,131 +70,13 @@ impl Asset {
     }
 }
 
-/// A page on its way out.
+/// A rendered page.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The document.
     pub html: String,
-    /// Its headers: nothing is stored, framed, sniffed or told to the next site.
+    /// Its headers: not stored, not framed, not sniffed; with forms `Referrer-Policy: same-origin`, else `no-referrer`.
     pub headers: HeaderMap,
-}
-
-/// What the login page shows.
-#[derive(Debug)]
-pub struct LoginPage<'a> {
-    /// The visitor's language.
-    pub language: Language,
-    /// Why the last attempt did not work.
-    pub message: Option<Cow<'static, str>>,
-    /// A button each.
-    pub methods: Vec<Method<'a>>,
-    /// A form each, that sends a one-time code.
-    pub codes: Vec<CodeForm<'a>>,
-    /// The form for e-mail and password, where credentials are configured.
-    pub form: Option<Form<'a>>,
-}
-
-/// A login method that begins with a link.
-#[derive(Debug)]
-pub struct Method<'a> {
-    /// Where the login begins.
-    pub href: String,
-    /// What the button is painted like.
-    pub brand: Brand,
-    /// What the configuration calls it; `None`: the brand's own name, or `name`.
-    pub label: Option<&'a str>,
-    /// The provider's name in the configuration.
-    pub name: &'a str,
-}
-
-/// Whose colours a button has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Brand {
-    /// Google's.
-    Google,
-    /// Kakao's.
-    Kakao,
-    /// Naver's.
-    Naver,
-    /// None in particular.
-    Other,
-}
-
-/// The form for e-mail and password.
-#[derive(Debug)]
-pub struct Form<'a> {
-    /// Where it is posted.
-    pub action: String,
-    /// Where to go after it.
-    pub return_to: &'a str,
-}
-
-impl Channel {
-    const fn send(self) -> Text {
-        match self {
-            Self::Sms => Text::SendCodeBySms,
-            Self::Email => Text::SendCodeByMail,
-        }
-    }
-
-    const fn label(self) -> Text {
-        match self {
-            Self::Sms => Text::Phone,
-            Self::Email => Text::Email,
-        }
-    }
-}
-
-/// The form that asks for an address and sends a code there.
-#[derive(Debug)]
-pub struct CodeForm<'a> {
-    /// Where the code goes.
-    pub channel: Channel,
-    /// Where to go after the login.
-    pub return_to: &'a str,
-}
-
-/// The page where a code is typed in; where none was sent, the one that asks for the address.
-#[derive(Debug)]
-pub struct CodePage<'a> {
-    /// The visitor's language.
-    pub language: Language,
-    /// Where the code goes.
-    pub channel: Channel,
-    /// The code that is on its way, if one is.
-    pub sent: Option<CodeSent<'a>>,
-    /// Why the last step did not work.
-    pub message: Option<Cow<'static, str>>,
-    /// Seconds after which that message is over.
-    pub retry: Option<u64>,
-    /// What went well.
-    pub notice: Option<Text>,
-    /// Where the form for the address is shown whatever was sent.
-    pub start: String,
-    /// Where to go after the login.
-    pub return_to: &'a str,
-}
-
-/// A code that was sent.
-#[derive(Clone, Copy, Debug)]
-pub struct CodeSent<'a> {
-    /// Where it went, masked.
-    pub address: &'a str,
-    /// Seconds that it still lives.
-    pub left: u64,
-}
-
-/// A page that says why something did not work.
-#[derive(Debug)]
-pub struct ErrorPage<'a> {
-    /// The visitor's language.
-    pub language: Language,
-    /// What happened, in the visitor's language.
-    pub title: &'a str,
-    /// What can be done about it.
-    pub advice: Option<Text>,
-    /// What a link to the login page says.
-    pub link: Option<Text>,
 }
 
 impl Pages {
@@ -202,7 +86,7 @@ impl Pages {
     /// Where a template of the operator's own does not compile.
     pub fn new(settings: &Settings, site: &Site<'_>) -> Result<Self, TemplateFault> {
         let name = settings.name.clone().unwrap_or_else(|| site.public_url.host_str().unwrap_or_default().to_owned());
-        // The address changes with the content, so that it can be remembered for long.
+        // The address changes with the content, so that caches may keep the file for a year.
         let address = |asset: Asset, bytes: &[u8]| {
             let digest = URL_SAFE_NO_PAD.encode(&digest::digest(&digest::SHA256, bytes).as_ref()[..6]);
             format!("{}/assets/{}?{digest}", site.base_path, asset.file())
@@ -224,7 +108,7 @@ impl Pages {
         })
     }
 
-    /// What is wrong with the operator's own templates: each is rendered with values of every kind.
+    /// The first fault of the operator's own templates: each is rendered with values of every kind.
     pub fn fault(settings: &Settings, site: &Site<'_>) -> Option<TemplateFault> {
         let pages = match Self::new(settings, site) {
             Ok(pages) => pages,
@@ -241,7 +125,7 @@ impl Pages {
             message: Some("?".into()),
             methods: vec![method("a"), method("b")],
             codes: Channel::ALL.map(|channel| CodeForm { channel, return_to: "/" }).into(),
-            form: Some(Form { action: "/a".to_owned(), return_to: "/" }),
+            form: Some(PasswordForm { action: "/a".to_owned(), return_to: "/" }),
         };
         let empty = LoginPage { language, message: None, methods: vec![], codes: vec![], form: None };
         let code = |channel, sent| CodePage {
@@ -264,12 +148,12 @@ impl Pages {
         ]
     }
 
-    /// What the site is called.
+    /// The site's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A file that the pages need, with its media type.
+    /// A file that the pages load, with its media type; `None` for a logo where there is none.
     pub fn asset(&self, asset: Asset) -> Option<(&'static str, Bytes)> {
         match asset {
             Asset::Script => Some(("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.as_bytes()))),
@@ -282,7 +166,7 @@ impl Pages {
         self.render(LOGIN, &self.login_values(page), page.language)
     }
 
-    /// The page where a code is typed in.
+    /// The code page: asks for an address, or for the code that went there.
     pub fn code(&self, page: &CodePage<'_>) -> Page {
         self.render(CODE, &self.code_values(page), page.language)
     }
@@ -309,9 +193,9 @@ impl Pages {
                     action => format!("{}/{}/send", self.base_path, form.channel.as_str()),
                     return_to => form.return_to,
                     field => form.channel.field(),
-                    label => say(form.channel.label()),
+                    label => say(address_label(form.channel)),
                     placeholder => say(Text::PhoneExample),
-                    send => say(form.channel.send()),
+                    send => say(send_label(form.channel)),
                 }
             })
             .collect();
@@ -359,21 +243,21 @@ impl Pages {
             send_again => say(Text::SendAgain),
             other_address => say(Text::OtherAddress),
             start => page.start.as_str(),
-            to_label => say(page.channel.label()),
+            to_label => say(address_label(page.channel)),
             placeholder => say(Text::PhoneExample),
-            send_code => say(page.channel.send()),
+            send_code => say(send_label(page.channel)),
             other_way => say(Text::OtherWay),
             login_page => self.login_page.as_str(),
         }
     }
 
-    /// A page that says why something did not work, and what can be done.
+    /// A page that says what happened, and what can be done.
     pub fn error(&self, page: &ErrorPage<'_>) -> Page {
         let link = page.link.map(|label| (label, self.login_page.as_str()));
         self.notice(page.language, page.title, page.advice, link)
     }
 
-    /// The page that stops logins which follow each other; `start` is where the next one would begin.
+    /// The page that stops a login loop; its link leads to `start`, where the next login would begin.
     pub fn login_loop(&self, language: Language, start: &str) -> Page {
         let title = Text::LoginLoop.say(language);
         self.notice(language, title, Some(Text::LoginLoopAdvice), Some((Text::TryAgain, start)))
@@ -384,7 +268,7 @@ impl Pages {
     }
 
     fn render(&self, name: &str, values: &Value, language: Language) -> Page {
-        // Where a page has a form, browsers say `Origin: null` under `no-referrer`: the form would look like another site's.
+        // Under `no-referrer` browsers post a form with `Origin: null`, which counts as foreign.
         let referrer = if name == NOTICE { "no-referrer" } else { "same-origin" };
         Page { html: self.templates.render(name, values), headers: self.headers(language, referrer) }
     }
@@ -405,23 +289,19 @@ impl Pages {
     }
 }
 
-impl Brand {
-    const fn class(self) -> &'static str {
-        match self {
-            Self::Google => "google",
-            Self::Kakao => "kakao",
-            Self::Naver => "naver",
-            Self::Other => "other",
-        }
+/// Label of the button that sends a code.
+const fn send_label(channel: Channel) -> Text {
+    match channel {
+        Channel::Sms => Text::SendCodeBySms,
+        Channel::Email => Text::SendCodeByMail,
     }
+}
 
-    const fn name(self) -> Option<Text> {
-        match self {
-            Self::Google => Some(Text::Google),
-            Self::Kakao => Some(Text::Kakao),
-            Self::Naver => Some(Text::Naver),
-            Self::Other => None,
-        }
+/// Label of the field for an address.
+const fn address_label(channel: Channel) -> Text {
+    match channel {
+        Channel::Sms => Text::Phone,
+        Channel::Email => Text::Email,
     }
 }
 
@@ -435,8 +315,8 @@ fn notice_values(language: Language, title: &str, advice: Option<Text>, link: Op
     }
 }
 
-/// Nothing but our one style sheet, told by its hash, scripts and pictures of our own, and forms to ourselves. Browsers hold `form-action` against the redirect that answers a
-/// form too, so the origins that a login may end at are listed.
+/// The policy allows the one style sheet by its hash, own scripts and pictures, and forms to the site itself. Browsers
+/// apply `form-action` to the redirect after a form too, so the origins where a login may end are listed.
 fn content_security_policy(style: &str, form_targets: &[String]) -> HeaderValue {
     let style = STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()));
     let origins = form_targets.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());

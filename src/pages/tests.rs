@@ -35,7 +35,7 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
             method(Brand::Other, None, "github"),
         ],
         codes: vec![CodeForm { channel: Channel::Sms, return_to: "/" }],
-        form: Some(Form { action: "/auth/login".to_owned(), return_to: "/a?b=c&d" }),
+        form: Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/a?b=c&d" }),
     });
     for expected in [
         "<html lang=\"ko\">",
@@ -63,7 +63,7 @@ fn the_form_stands_alone_where_there_is_no_provider_and_a_page_without_methods_s
         codes: vec![],
         form,
     };
-    let alone = pages().login(&view(Some(Form { action: "/auth/login".to_owned(), return_to: "/" }))).html;
+    let alone = pages().login(&view(Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/" }))).html;
     assert!(alone.contains("<form") && !alone.contains("class=\"or\"") && !alone.contains("class=\"methods\""));
     assert!(alone.contains("role=\"alert\">The e-mail address or the password is wrong."));
     let none = pages().login(&view(None)).html;
@@ -71,13 +71,13 @@ fn the_form_stands_alone_where_there_is_no_provider_and_a_page_without_methods_s
 }
 
 #[test]
-fn whatever_a_visitor_brings_is_escaped() {
+fn every_value_from_a_request_or_the_configuration_is_escaped() {
     let page = pages().login(&LoginPage {
         language: Language::English,
         message: None,
         methods: vec![Method { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
         codes: vec![CodeForm { channel: Channel::Email, return_to: EVIL }],
-        form: Some(Form { action: EVIL.to_owned(), return_to: EVIL }),
+        form: Some(PasswordForm { action: EVIL.to_owned(), return_to: EVIL }),
     });
     let error = ErrorPage { language: Language::English, title: EVIL, advice: None, link: None };
     for html in [page.html, pages().error(&error).html, pages().login_loop(Language::English, EVIL).html] {

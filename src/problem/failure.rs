@@ -17,8 +17,8 @@ pub enum Failure {
         /// Path and query to come back to.
         return_to: String,
     },
-    /// A person who is logged in asked for a page for visitors without a session (`access = "anonymous"`): redirected to
-    /// `after_login`.
+    /// A person who is logged in asked for a page for visitors without a session (`access = "anonymous"`): redirected
+    /// to `after_login`.
     AlreadyLoggedIn,
     /// A navigation under another name of the loopback: redirected to this address under `public_url`.
     ToPublicUrl(HeaderValue),

@@ -21,7 +21,7 @@ use content::{empty, page_response, redirect, with_status};
 
 use crate::{
     pages::{ErrorPage, Pages},
-    problem::{Connection, FORWARDED_METHODS, FailureCounter, Problem, ProblemKind},
+    problem::{Connection, FORWARDED_METHODS, FailureCounter, Link, Problem, ProblemKind},
     scheme::Scheme,
     telemetry::{Metrics, RequestId},
     text::Language,
@@ -86,7 +86,6 @@ impl Responder {
     }
 
     /// The answer of an own endpoint.
-    #[expect(clippy::unused_self, reason = "beside `answer`, for the other outcome of an endpoint")]
     pub fn content(&self, status: StatusCode, content: Content) -> Response<Bytes> {
         content.into_response(status)
     }
@@ -125,7 +124,7 @@ impl Responder {
             language,
             title: &problem.text(language),
             advice: row.advice,
-            link: row.link.map(|link| link.label()),
+            link: row.link.map(Link::label),
         });
         page_response(row.status, page)
     }

@@ -29,6 +29,11 @@ macro_rules! languages {
                     $(Language::$name => &self.$field,)+
                 }
             }
+
+            /// What `f` makes of each value.
+            pub fn map<U>(self, f: impl Fn(T) -> U) -> Translated<U> {
+                Translated { $($field: f(self.$field),)+ }
+            }
         }
 
         impl Language {
@@ -52,7 +57,8 @@ macro_rules! languages {
     };
 }
 
-// Each language: its name, its field in `Translated`, its tag. With another line the compiler asks for every text in it.
+// Each language: its name, its field in `Translated`, its tag. With another line the compiler asks for every text in
+// it.
 languages! {
     /// Korean.
     Korean, korean, "ko";
