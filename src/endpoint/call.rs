@@ -117,6 +117,12 @@ impl Answer {
         Self { status, content: Content::Page(page), cookies, auth_status, wrong_guess: false }
     }
 
+    /// A file whose address changes with its content.
+    pub fn file(media_type: &'static str, bytes: Bytes, cookies: CookieChanges, auth_status: AuthStatus) -> Self {
+        let content = Content::File { media_type, bytes };
+        Self { status: StatusCode::OK, content, cookies, auth_status, wrong_guess: false }
+    }
+
     /// 303 to `location`.
     pub fn see_other(location: impl Into<String>, cookies: CookieChanges, auth_status: AuthStatus) -> Self {
         let content = Content::Redirect(location.into());

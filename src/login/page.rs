@@ -17,7 +17,6 @@ use crate::{
     oidc::{self, Preset, Provider, ResponseMode},
     pages::{Asset, Brand, CodeForm, LoginPage, Method, PasswordForm},
     problem::{Denial, ProblemKind},
-    respond::Content,
     session::{CookieChanges, Reach},
     text::Language,
 };
@@ -65,13 +64,7 @@ impl Logins {
         match self.pages.asset(asset) {
             Some((media_type, bytes)) => {
                 let (auth_status, cookies) = call.visit.head();
-                Ok(Answer {
-                    status: StatusCode::OK,
-                    content: Content::File { media_type, bytes },
-                    cookies,
-                    auth_status,
-                    wrong_guess: false,
-                })
+                Ok(Answer::file(media_type, bytes, cookies, auth_status))
             }
             None => Err(Failed::new(call, LoginError::NotConfigured, CookieChanges::default())),
         }

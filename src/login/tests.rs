@@ -35,7 +35,7 @@ struct World {
 #[derive(Clone, Default)]
 struct Browser(BTreeMap<String, String>);
 
-/// What came of a call.
+/// The outcome of a call.
 struct Got {
     answer: Result<Answer, Failed>,
     set_cookie: Vec<String>,

@@ -129,14 +129,6 @@ impl OtpError {
             Self::Session(error) => error.kind(),
         }
     }
-
-    /// The time until another try can succeed, where it is known.
-    pub const fn wait(&self) -> Option<Duration> {
-        match self {
-            Self::TooSoon(wait) | Self::TooMany(wait) | Self::SessionUnknown { retry_after: wait } => Some(*wait),
-            _ => None,
-        }
-    }
 }
 
 impl From<OtpError> for Problem {

@@ -7,14 +7,13 @@ use url::form_urlencoded::Serializer;
 
 use super::{
     endpoints::{ChannelSetup, Failed, Otps},
-    error::OtpError,
     settings::CodePurpose,
 };
 use crate::{
     channel::Channel,
     endpoint::{Answer, Call, Parameters},
     pages::{CodePage, CodeSent},
-    problem::{ProblemKind, whole_seconds},
+    problem::{Problem, ProblemKind},
     text::{Language, Text},
 };
 
@@ -64,15 +63,13 @@ impl Otps {
     pub(super) fn page_address(
         &self,
         setup: &ChannelSetup,
-        error: Option<&OtpError>,
+        problem: Option<&Problem>,
         return_to: Option<&str>,
     ) -> String {
         let address = self.at(&format!("login/{}", setup.channel.as_str()));
         let mut query = Serializer::new(String::new());
-        query.extend_pairs(error.map(|error| ("error", error.kind().code())));
-        if let Some(wait) = error.and_then(OtpError::wait) {
-            query.append_pair("retry", &whole_seconds(wait).to_string());
-        }
+        query.extend_pairs(problem.map(|problem| ("error", problem.kind().code())));
+        query.extend_pairs(problem.and_then(Problem::wait_seconds).map(|wait| ("retry", wait.to_string())));
         let kept = return_to.map(|asked| self.return_to.follow(Some(asked)));
         query.extend_pairs(kept.filter(|kept| *kept != self.return_to.follow(None)).map(|kept| ("return_to", kept)));
         let query = query.finish();

@@ -40,9 +40,16 @@ pub(super) struct Progress {
     pub(super) return_to: Option<String>,
 }
 
+/// Which code a message holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    New,
+    SameAgain,
+}
+
 /// A message that was handed over.
 struct Sent {
-    message: Text,
+    which: Which,
     expires: Timestamp,
     /// The challenge, for an app.
     challenge: Option<String>,
@@ -127,7 +134,7 @@ impl Otps {
             return Err(OtpError::Undelivered(self.retry(setup, false, challenge)));
         }
         self.record(call, setup, Some(address), CodeEvent::Sent);
-        Ok(Sent { message: Text::CodeSent, expires, challenge })
+        Ok(Sent { which: Which::New, expires, challenge })
     }
 
     async fn send_again(
@@ -172,7 +179,7 @@ impl Otps {
             return Err(OtpError::Undelivered(self.retry(setup, true, None)));
         }
         self.record(call, setup, Some(address), CodeEvent::SentAgain);
-        Ok(Sent { message: Text::CodeSentAgain, expires, challenge: None })
+        Ok(Sent { which: Which::SameAgain, expires, challenge: None })
     }
 
     fn answer(
@@ -190,12 +197,19 @@ impl Otps {
         let cookies = cookies.and(progress.cookies);
         if Self::is_page(call, setup) {
             let page = self.page_address(setup, None, progress.return_to.as_deref());
-            let page = if sent.message == Text::CodeSentAgain { page::with(&page, "sent") } else { page };
+            let page = match sent.which {
+                Which::New => page,
+                Which::SameAgain => page::with(&page, "sent"),
+            };
             return Ok(Answer::see_other(page, cookies, auth_status));
         }
+        let message = match sent.which {
+            Which::New => Text::CodeSent,
+            Which::SameAgain => Text::CodeSentAgain,
+        };
         let mut body = json!({
             "success": true,
-            "message": sent.message.say(call.language()),
+            "message": message.say(call.language()),
             "expiresAt": sent.expires.rfc3339(),
         });
         if let Some(challenge) = sent.challenge {
@@ -217,7 +231,7 @@ impl Otps {
         if !Self::is_page(call, setup) || kind.row().form == FormPage::None {
             return Err(failed);
         }
-        let page = self.page_address(setup, Some(&failed.error), progress.return_to.as_deref());
+        let page = self.page_address(setup, Some(&failed.error.into()), progress.return_to.as_deref());
         let wrong_guess = kind.is_wrong_guess();
         Ok(Answer { wrong_guess, ..Answer::see_other(page, failed.cookies, failed.auth_status) })
     }

@@ -74,8 +74,8 @@ impl Otps {
         let now = self.clock.now();
         let binding = opened.binding(setup, sid);
         let (address, browser) = (binding.address_digest(&opened.key), binding.browser_digest(&opened.key));
-        // The claim outlives every code. If it ended before the calls below do, or before a store that failed to settle
-        // it expires the code, the code would be good twice.
+        // The claim lasts longer than any code is valid: if it were shorter than the calls below take, or if the store
+        // failed to settle it, the code could be used twice.
         let claim_until = now.plus(LONGEST_LIFETIME);
         let mac = binding.mac(&digits, &opened.key);
         let attempts = self.settings.attempts;

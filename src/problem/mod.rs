@@ -156,7 +156,7 @@ impl ProblemKind {
 }
 
 /// `Retry-After` counts in whole seconds (RFC 9110 section 10.2.3); a part of a second counts as one, and 0 as 1.
-pub fn whole_seconds(span: Duration) -> u64 {
+fn whole_seconds(span: Duration) -> u64 {
     span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
 }
 

@@ -82,7 +82,7 @@ impl Recorder {
     }
 }
 
-/// A store that is not there.
+/// A store that does not answer.
 struct Down;
 
 fn gone<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
@@ -144,7 +144,7 @@ impl Counters for Down {
     }
 }
 
-/// What a test wants to be different.
+/// The parts of a setup that tests change.
 struct Setup {
     purpose: CodePurpose,
     allow: Option<Allow>,
@@ -248,7 +248,7 @@ impl Setup {
     }
 }
 
-/// The beginning of a day (UTC), so that no count falls into two.
+/// The beginning of a day (UTC), so that no count spans two days.
 fn midnight() -> Clock {
     let clock = Clock::movable();
     let into_the_day = u64::try_from(clock.now().as_millis().rem_euclid(86_400_000)).unwrap();
@@ -265,7 +265,7 @@ struct World {
     metrics: Arc<Metrics>,
 }
 
-/// Which step is asked for.
+/// The endpoint of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     Send,
@@ -273,7 +273,7 @@ enum Step {
     Verify,
 }
 
-/// Whoever asks: with cookies a browser, without an app.
+/// A visitor: a browser keeps cookies, an app does not.
 #[derive(Clone)]
 struct Visitor {
     cookies: BTreeMap<String, String>,
@@ -282,7 +282,7 @@ struct Visitor {
     language: &'static str,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 struct Got {
     answer: Result<Answer, Failed>,
     set_cookie: Vec<String>,
