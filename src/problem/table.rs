@@ -62,7 +62,7 @@ problems! {
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "use another method",
     }
-    /// The header block is over `limits.header_bytes` or `limits.headers`.
+    /// The header block is over `limits.header_bytes` or `limits.header_lines`.
     HeadersTooLarge {
         status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, code: "headers_too_large",
         text: Fixed(Text::HeadersTooLarge),
@@ -97,7 +97,7 @@ problems! {
         status: StatusCode::BAD_REQUEST, code: "bad_request", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
-        client: "mend the request",
+        client: "correct the request",
     }
 
     // The body of a request.
@@ -106,7 +106,7 @@ problems! {
         status: StatusCode::BAD_REQUEST, code: "bad_request", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
-        client: "send it again, whole",
+        client: "send the whole body again",
     }
     /// The body is over the limit: 64 KiB for an endpoint of the gateway, `body_limit` for a route.
     BodyTooLarge {
@@ -138,7 +138,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "use another method",
     }
-    /// A page of another site sent the request, and it rests on the session cookie.
+    /// A page of another site sent the request with the session cookie.
     CrossOrigin {
         status: StatusCode::FORBIDDEN, code: "cross_origin", text: Fixed(Text::CrossOrigin),
         advice: None, link: None, form: FormPage::None,
@@ -166,7 +166,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "ask for access; another login does not help",
     }
-    /// Too many forged access tokens came from this client for another one to be checked.
+    /// Too many forged access tokens came from this client for another token to be checked.
     TooManyForgedTokens {
         status: StatusCode::TOO_MANY_REQUESTS, code: "too_many", text: WAIT,
         advice: None, link: None, form: FormPage::None,
@@ -307,7 +307,7 @@ problems! {
         status: StatusCode::BAD_REQUEST, code: "malformed_json", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
-        client: "mend the request",
+        client: "correct the request",
     }
     /// The tokens take more than 16 KiB of cookies; a code is used up.
     SessionTooLarge {
@@ -367,7 +367,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "mark the field",
     }
-    /// Wrong, used, expired, or without the challenge it belongs to: nobody is told which.
+    /// Wrong, used, expired, or without the challenge it belongs to: the answer does not say which.
     CodeWrong {
         status: StatusCode::BAD_REQUEST, code: "code_wrong", text: Fixed(Text::CodeWrong),
         advice: None, link: None, form: CODE,
