@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     endpoint::{Guesses, ReturnTo},
     handle::{Body, Peer, RequestHandler, Routing},
-    hygiene::Hygiene,
+    hygiene::{self, Hygiene},
     listen::{self, Handler, Served, Server, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
@@ -25,7 +25,7 @@ use crate::{
         deliver::{MailSender, SmsSender},
     },
     pages::Pages,
-    respond::Responder,
+    respond::{self, Responder, StrictTransport},
     seal::{KeyRing, SealKey},
     secret::Random,
     session::Sessions,
@@ -314,7 +314,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     );
     let login_page = config.login.login_page();
     let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
-    let ground = otp::Ground {
+    let deps = otp::Deps {
         base_path: config.login.base_path.clone(),
         ring,
         signer,
@@ -328,8 +328,11 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         metrics: world.telemetry.metrics.clone(),
     };
     let (metrics, login) = (world.telemetry.metrics.clone(), &config.login);
-    let responder = Responder::new(pages.clone(), metrics, &login.public_url, login_page, &login.after_login);
-    let otps = Arc::new(otps(config.otp, ground, world)?);
+    let is_https = login.public_url.scheme() == "https" && !hygiene::is_loopback(&login.public_url);
+    let strict_transport = if is_https { StrictTransport::Required } else { StrictTransport::Off };
+    let responder = respond::Settings { login_page, after_login: login.after_login.clone(), strict_transport };
+    let responder = Responder::new(responder, pages.clone(), metrics);
+    let otps = Arc::new(otps(config.otp, deps, world)?);
     let logins = Arc::new(Logins::new(
         config.login,
         providers.clone(),
@@ -366,7 +369,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
 }
 
 /// One-time codes, and who sends them.
-fn otps(settings: otp::Settings, ground: otp::Ground, world: &World) -> anyhow::Result<Otps> {
+fn otps(settings: otp::Settings, deps: otp::Deps, world: &World) -> anyhow::Result<Otps> {
     let http = otp::deliver::http_client()?;
     let (clock, random) = (world.clock.clone(), world.random.clone());
     let sms = settings
@@ -377,7 +380,7 @@ fn otps(settings: otp::Settings, ground: otp::Ground, world: &World) -> anyhow::
         .email
         .as_ref()
         .map(|email| MailSender::new(email.delivery.clone(), &http, clock.clone(), random.clone()));
-    Ok(Otps::new(settings, otp::Senders { sms, mail: mail.transpose()? }, ground))
+    Ok(Otps::new(settings, otp::Senders { sms, mail: mail.transpose()? }, deps))
 }
 
 /// What the admin and health listeners tell.

@@ -1,5 +1,5 @@
-//! `vestibule check`: every problem of the configuration, the ids of the session keys, and how large the `Cookie` header
-//! can get.
+//! `vestibule check`: every problem of the configuration, the ids of the session keys, and how large the `Cookie`
+//! header can get.
 
 use std::{
     io::{self, Write},

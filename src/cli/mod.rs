@@ -44,9 +44,11 @@ pub enum Command {
     Run,
     /// Runs everything on loopback without any setup: a provider, a backend, and a page that shows the session working.
     Demo,
-    /// Reads the configuration as `run` would and prints every problem, key fingerprints, and the worst-case size of the Cookie header.
+    /// Reads the configuration as `run` would and prints every problem, key fingerprints, and the worst-case size of
+    /// the Cookie header.
     Check {
-        /// Also try to reach what the configuration names: store, mail, providers, published keys, upstreams (at most 15 s).
+        /// Also try to reach what the configuration names: store, mail, providers, published keys, upstreams (at most
+        /// 15 s).
         #[arg(long)]
         probe: bool,
     },
@@ -63,6 +65,9 @@ pub enum Command {
         /// Print the reference in Markdown instead.
         #[arg(long)]
         reference: bool,
+        /// Print the table of problems in Markdown instead.
+        #[arg(long, conflicts_with = "reference")]
+        problems: bool,
     },
 }
 
@@ -88,7 +93,8 @@ pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn
             with_config(&cli.config, load(), out, |loaded, out| explain::explain(&request, &loaded.config, out))?
         }
         Command::Keygen { signing } => keygen::keygen(signing, random, out)?,
-        Command::Schema { reference } => schema::schema(reference, out)?,
+        Command::Schema { problems: true, .. } => schema::problems(out)?,
+        Command::Schema { reference, .. } => schema::schema(reference, out)?,
     };
     Ok(Next::Leave(exit))
 }
@@ -283,5 +289,6 @@ access = "public"
         assert_eq!(schema["properties"]["verify"], serde_json::Value::Null);
         assert_eq!(next, Next::Leave(Exit::Success));
         assert!(vestibule("", &["schema", "--reference"]).1.starts_with("# gateway.toml\n"));
+        assert!(vestibule("", &["schema", "--problems"]).1.starts_with("# Problems\n"));
     }
 }

@@ -8,7 +8,8 @@ use crate::{
     call::{Piece, Placeholder, Template, Text},
     channel::Channel,
     otp::{
-        ChannelSettings, Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
+        ChannelSettings, CodePurpose, Country, EmailChannel, LONGEST_LIFETIME, Limits, Rate, Rules, Settings,
+        SmsChannel,
         deliver::{PLACEHOLDERS, SmsWay},
     },
 };
@@ -64,7 +65,7 @@ pub(super) fn otp(section: &Section<'_>, context: &Context<'_, '_>, around: &mut
 
 /// The channels that the login page offers.
 pub(super) fn pages(settings: &Settings) -> Vec<Channel> {
-    let logins = settings.channels().filter(|(_, settings)| settings.purpose == Purpose::Login);
+    let logins = settings.channels().filter(|(_, settings)| settings.purpose == CodePurpose::Login);
     logins.map(|(channel, _)| channel).collect()
 }
 
@@ -92,11 +93,11 @@ fn channel(
     around: &mut Surroundings<'_>,
 ) -> Option<ChannelSettings> {
     let purpose = match section.read("purpose", form::text).as_str() {
-        "login" => Purpose::Login,
-        "prove" => Purpose::Prove,
-        _ => Purpose::Verify,
+        "login" => CodePurpose::Login,
+        "prove" => CodePurpose::Prove,
+        _ => CodePurpose::Verify,
     };
-    for (key, of, wanted) in [("allow", "login", Purpose::Login), ("notify", "verify", Purpose::Verify)] {
+    for (key, of, wanted) in [("allow", "login", CodePurpose::Login), ("notify", "verify", CodePurpose::Verify)] {
         if section.has(key) && purpose != wanted {
             let message = format!("`{key}` is for `purpose = \"{of}\"`, and this one is \"{}\"", purpose.as_str());
             around.problems.complain(section.place_of_key(key), message, "leave it out, or write the other purpose");

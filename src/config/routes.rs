@@ -10,7 +10,7 @@ use crate::{
     authority::{Backend, Kind},
     call::{Piece, Template},
     channel::Channel,
-    otp::{ChannelSettings, Purpose},
+    otp::{ChannelSettings, CodePurpose},
     route::{CallPiece, Conflict, HasPage, JWKS_PATH, OwnCall, OwnCalls, OwnSettings, Settings, Table},
 };
 
@@ -20,7 +20,7 @@ impl Config {
         let providers = self.providers.iter().map(|provider| provider.name.clone()).collect();
         let credentials = self.backend().is_some_and(|backend| backend.credentials.is_some());
         let code = |(channel, settings): (Channel, &ChannelSettings)| {
-            (channel, if settings.purpose == Purpose::Login { HasPage::Yes } else { HasPage::No })
+            (channel, if settings.purpose == CodePurpose::Login { HasPage::Yes } else { HasPage::No })
         };
         let codes = self.otp.channels().map(code).collect();
         let base_path = self.login.base_path.clone();

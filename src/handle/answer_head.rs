@@ -6,7 +6,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use super::{body::Body, cors, request_handler::RequestHandler, request_log::RequestFacts};
 use crate::{
     endpoint::Failed,
-    respond::{self, Failure},
+    problem::{Failure, ProblemKind},
+    respond,
     route::Route,
     session::{AuthStatus, CookieChanges, Visit},
     upstream::headers::{self, Purpose},
@@ -51,8 +52,8 @@ impl RequestHandler {
         Answer { response, source: Source::Gateway, session: stop.session }
     }
 
-    /// Completes the head of an answer. The order matters: what an upstream says in our name is removed before we say it,
-    /// and cookies make an answer `no-store` whatever was said of caching before.
+    /// Completes the head of an answer. The order matters: what an upstream says in our name is removed before we say
+    /// it, and cookies make an answer `no-store` whatever was said of caching before.
     pub(super) fn complete(&self, answer: Answer, facts: &mut RequestFacts<'_>) -> Response<Body> {
         let Answer { mut response, source, session } = answer;
         let status = response.status();
@@ -105,14 +106,20 @@ impl SessionHead {
 }
 
 impl Stop {
-    pub(super) fn with(failure: Failure, visit: &Visit) -> Self {
-        Self { failure, session: Some(SessionHead::of(visit)) }
+    pub(super) fn with(failure: impl Into<Failure>, visit: &Visit) -> Self {
+        Self { failure: failure.into(), session: Some(SessionHead::of(visit)) }
     }
 }
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Self { failure, session: None }
+    }
+}
+
+impl From<ProblemKind> for Stop {
+    fn from(kind: ProblemKind) -> Self {
+        Failure::from(kind).into()
     }
 }
 
@@ -123,8 +130,8 @@ impl<E: Into<Failure>> From<Failed<E>> for Stop {
     }
 }
 
-/// An answer to somebody's token is for that person alone, unless the upstream says that it is for all (RFC 9111 section
-/// 5.2.2.7).
+/// An answer to somebody's token is for that person alone, unless the upstream says that it is for all (RFC 9111
+/// section 5.2.2.7).
 fn keep_private(headers: &mut HeaderMap) {
     let said: Vec<_> = headers.get_all(header::CACHE_CONTROL).iter().map(HeaderValue::as_bytes).collect();
     if said.is_empty() {

@@ -1,5 +1,5 @@
-//! Who may: host, route, session, cross-site rule and access rule of a request head give a verdict. Nothing is forwarded
-//! here, and no body is read, so the same question can be asked about a request that another proxy tells of.
+//! Who may: host, route, session, cross-site rule and access rule of a request head give a verdict. Nothing is
+//! forwarded here, and no body is read, so the same question can be asked about a request that another proxy tells of.
 
 use http::{header, request::Parts, uri::PathAndQuery};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     hygiene::{self, Admitted, SameSite},
-    respond::Failure,
+    problem::{Failure, Problem, ProblemKind},
     route::{Access, Cors, Decision, OwnMatch, Route, Who},
     session::Visit,
 };
@@ -40,15 +40,15 @@ pub(super) struct Authorized<'h> {
 }
 
 impl RequestHandler {
-    /// Judges a request by its head and its connection; what is learned of it on the way is written into `facts` at once,
-    /// for the access log. `parts` is left as hygiene leaves it.
+    /// Judges a request by its head and its connection; what is learned of it on the way is written into `facts` at
+    /// once, for the access log. `parts` is left as hygiene leaves it.
     pub(super) async fn authorize<'h>(
         &'h self,
         parts: &mut Parts,
         peer: &Peer,
         facts: &mut RequestFacts<'h>,
     ) -> Result<Verdict<'h>, Stop> {
-        let admitted = self.routing.hygiene.admit(parts, peer.address, peer.tls).map_err(Failure::Refused)?;
+        let admitted = self.routing.hygiene.admit(parts, peer.address, peer.tls).map_err(Failure::from)?;
         (facts.client, facts.scheme) = (admitted.client.address(), Some(admitted.scheme));
 
         // A preflight asks about the request that would follow it.
@@ -57,19 +57,21 @@ impl RequestHandler {
         let RouteMatch { route, target } = match self.routing.destination(parts, &admitted.host, method) {
             Destination::Route(matched) => matched,
             Destination::Own(own) if asked_for.is_none() => return Ok(Verdict::Own(own, admitted)),
-            Destination::NoRoute => return Err(Failure::NoRoute.into()),
+            Destination::NoRoute => return Err(ProblemKind::NotFound.into()),
             Destination::OwnCall(matched) => {
                 facts.route = Some(matched.route);
-                return Err(Failure::NoRoute.into());
+                return Err(ProblemKind::NotFound.into());
             }
             at_own_path @ (Destination::Own(_) | Destination::WrongMethod(_) | Destination::NoEndpoint) => {
-                let failure = match at_own_path {
-                    Destination::NoEndpoint => Failure::NoRoute,
-                    Destination::WrongMethod(allow) if asked_for.is_none() => Failure::WrongMethod { allow },
-                    _ => Failure::PreflightRefused,
+                let problem = match at_own_path {
+                    Destination::NoEndpoint => ProblemKind::NotFound.into(),
+                    Destination::WrongMethod(allow) if asked_for.is_none() => {
+                        Problem::new(ProblemKind::WrongMethod).allowing(allow)
+                    }
+                    _ => ProblemKind::OriginNotAllowed.into(),
                 };
                 let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
-                return Err(Stop::with(failure, &visit));
+                return Err(Stop::with(problem, &visit));
             }
         };
         facts.route = Some(route);
@@ -86,7 +88,7 @@ impl RequestHandler {
         }
         let origins = facts.cors.map_or(&[][..], Cors::cookie_origins);
         if visit.came_with_session() && is_foreign(parts, &authorized.admitted, origins) {
-            return Err(Stop::with(Failure::CrossOrigin, &visit));
+            return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
         visit.ensure().await;
         match refusal_by_rule(route, parts, &visit) {
@@ -111,8 +113,8 @@ fn refusal_by_rule(route: &Route, parts: &Parts, visit: &Visit) -> Option<Failur
             let return_to = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
             Some(Failure::LogIn { return_to })
         }
-        (Decision::Forbidden, None) => Some(Failure::Forbidden),
-        (Decision::AlreadyIn, _) if hygiene::is_navigation(parts) => Some(Failure::AlreadyIn),
+        (Decision::Forbidden, None) => Some(ProblemKind::Forbidden.into()),
+        (Decision::AlreadyIn, _) if hygiene::is_navigation(parts) => Some(Failure::AlreadyLoggedIn),
         (Decision::Allow | Decision::AlreadyIn, _) => None,
     }
 }

@@ -9,7 +9,7 @@ use super::{
     forwarded_request::{ForwardedRequest, authorization},
 };
 use crate::{
-    respond::Failure,
+    problem::{Failure, ProblemKind},
     route::OnSecond401,
     session::{After401, Visit},
     upstream::{
@@ -30,8 +30,8 @@ enum SecondBody {
 }
 
 impl ForwardedRequest<'_, '_> {
-    /// Forwards a request; with a session, once more with a fresh token after a 401. Without a session (on a public route)
-    /// the client's own `Authorization` goes along, whatever it is.
+    /// Forwards a request; with a session, once more with a fresh token after a 401. Without a session (on a public
+    /// route) the client's own `Authorization` goes along, whatever it is.
     pub(super) async fn forward(&mut self, body: Incoming, visit: Option<&mut Visit>) -> Result<Answer, Failure> {
         let Some(visit) = visit else {
             let mut request = self.take_head(Authorization::Keep, None);
@@ -65,8 +65,8 @@ impl ForwardedRequest<'_, '_> {
         Ok(Answer { response, source, session: None })
     }
 
-    /// The answer to a second try after a 401 (`first`), where the session has a fresh token and the request can be sent
-    /// again.
+    /// The answer to a second try after a 401 (`first`), where the session has a fresh token and the request can be
+    /// sent again.
     async fn after_401(
         &mut self,
         first: &mut Response<Body>,
@@ -165,7 +165,7 @@ impl ForwardedRequest<'_, '_> {
         switched: Switched,
         session_end: Option<impl Future<Output = ()> + Send + 'static>,
     ) -> Result<(), Failure> {
-        let client = self.parts.extensions.remove::<hyper::upgrade::OnUpgrade>().ok_or(Failure::CannotUpgrade)?;
+        let client = self.parts.extensions.remove::<hyper::upgrade::OnUpgrade>().ok_or(ProblemKind::CannotUpgrade)?;
         let (draining, idle) = (self.handler.draining.clone(), self.route.settings.idle_timeout);
         let running = self.handler.tunnels.token();
         tokio::spawn(async move {

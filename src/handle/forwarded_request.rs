@@ -108,9 +108,9 @@ pub(super) fn authorization(bearer: Bearer, visit: &Visit) -> Authorization {
     value.map_or(Authorization::Remove, Authorization::Replace)
 }
 
-/// A WebSocket's handshake (RFC 6455 section 4.1) is the only switch of protocols that passes: any other would be a tunnel
-/// past every rule. Extended CONNECT is off. With a body the request is an ordinary one, whose body the upstream gets:
-/// otherwise a tunnel could begin in the middle of it.
+/// A WebSocket's handshake (RFC 6455 section 4.1) is the only switch of protocols that passes: any other would be a
+/// tunnel past every rule. Extended CONNECT is off. With a body the request is an ordinary one, whose body the upstream
+/// gets: otherwise a tunnel could begin in the middle of it.
 fn purpose(parts: &Parts, is_empty: bool) -> Purpose {
     let is_websocket = is_empty
         && parts.method == Method::GET

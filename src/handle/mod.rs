@@ -29,7 +29,7 @@ pub use self::{
     request_handler::RequestHandler,
     routing::{Destination, RouteMatch, Routing},
 };
-use crate::respond::Failure;
+use crate::problem::ProblemKind;
 
 impl RequestHandler {
     /// Answers one request.
@@ -57,7 +57,7 @@ impl RequestHandler {
             Verdict::Preflight(session) => {
                 return match cors::preflight_answer(&parts.headers, facts.cors) {
                     Some(response) => Ok(Answer::of_gateway(response, session)),
-                    None => Err(Stop { failure: Failure::PreflightRefused, session: Some(session) }),
+                    None => Err(Stop { failure: ProblemKind::OriginNotAllowed.into(), session: Some(session) }),
                 };
             }
             // Boxed: seldom run and large, it would be part of what every idle connection keeps room for.

@@ -19,7 +19,8 @@ use crate::{
     endpoint::{Answer as EndpointAnswer, Call, CountError},
     hygiene::Admitted,
     pages::Asset,
-    respond::{Failure, Form, Wants},
+    problem::ProblemKind,
+    respond::{Form, Wants},
     route::{AnswerForm, Checks, CrossSite, OwnEndpoint, OwnMatch, Service},
     session::{AuthStatus, CookieChanges, Visit},
 };
@@ -51,11 +52,11 @@ impl RequestHandler {
         }
         let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
         if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &admitted, &[]) {
-            return Err(Stop::with(Failure::CrossOrigin, &visit));
+            return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
         let body = match collect(body).await {
             Ok(body) => body,
-            Err(failure) => return Err(Stop::with(failure, &visit)),
+            Err(problem) => return Err(Stop::with(problem, &visit)),
         };
         let call = Call {
             query: parts.uri.query().map(str::to_owned),
@@ -69,7 +70,7 @@ impl RequestHandler {
         let handler = self.clone();
         // What an endpoint begins (a code spent, a refresh token rotated) is ended even if the client hangs up.
         let answer = self.background.spawn(async move { handler.limited(endpoint, checks, call).await });
-        let answer = answer.await.map_err(|_| Stop::from(Failure::Panicked))??;
+        let answer = answer.await.map_err(|_| Stop::from(ProblemKind::Internal))??;
         let response = self.responder.content(answer.status, answer.content).map(Body::from);
         Ok(Answer::of_gateway(response, SessionHead { status: answer.auth_status, cookies: answer.cookies }))
     }
@@ -142,12 +143,12 @@ impl RequestHandler {
     /// The object of `GET /session`.
     fn describe(&self, visit: &Visit, without: WithoutSession) -> Result<EndpointAnswer, Stop> {
         if let Some(why) = visit.undecided() {
-            return Err(Stop::with(why.into(), visit));
+            return Err(Stop::with(why, visit));
         }
         let object = match (visit.access(), without) {
             (Some(access), _) => self.sessions.describe(access),
             (None, WithoutSession::IsTold) => serde_json::json!({ "authenticated": false }),
-            (None, WithoutSession::IsRefused) => return Err(Stop::with(Failure::NotLoggedIn, visit)),
+            (None, WithoutSession::IsRefused) => return Err(Stop::with(ProblemKind::LoginRequired, visit)),
         };
         let (auth_status, cookies) = visit.head();
         Ok(EndpointAnswer::json(StatusCode::OK, object, cookies, auth_status))
@@ -165,27 +166,23 @@ enum WithoutSession {
 fn was_wrong(answer: &Result<EndpointAnswer, Stop>) -> bool {
     match answer {
         Ok(answer) => answer.wrong_guess,
-        Err(stop) => match &stop.failure {
-            Failure::Login(error) => error.is_wrong_guess(),
-            Failure::Otp(error) => error.is_wrong_guess(),
-            _ => false,
-        },
+        Err(stop) => stop.failure.is_wrong_guess(),
     }
 }
 
 /// The whole body. One whose head already says that it is too long is refused unread.
-async fn collect(body: Incoming) -> Result<Bytes, Failure> {
+async fn collect(body: Incoming) -> Result<Bytes, ProblemKind> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     if body.size_hint().lower() > LONGEST_BODY as u64 {
-        return Err(Failure::BodyTooLarge);
+        return Err(ProblemKind::BodyTooLarge);
     }
     let limited = http_body_util::Limited::new(body, LONGEST_BODY);
     match tokio::time::timeout(BODY_DEADLINE, limited.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Failure::BodyTooLarge),
-        Ok(Err(_)) => Err(Failure::BodyBroken),
-        Err(_) => Err(Failure::BodyStalled),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(ProblemKind::BodyTooLarge),
+        Ok(Err(_)) => Err(ProblemKind::BodyBroken),
+        Err(_) => Err(ProblemKind::BodyTooSlow),
     }
 }

@@ -7,7 +7,8 @@ use hyper::body::Body as _;
 
 use super::{body::Body, peer::Peer, request_handler::RequestHandler};
 use crate::{
-    respond::Wants,
+    hygiene,
+    respond::{Form, Wants},
     route::{Cors, Route},
     scheme::Scheme,
     session::AuthStatus,
@@ -45,10 +46,12 @@ pub(super) struct RequestLog<'h> {
 
 impl<'h> RequestLog<'h> {
     pub(super) fn begin(handler: &'h RequestHandler, peer: &Peer, parts: &Parts) -> Self {
+        // Through a route, only a navigation gets pages.
+        let form = if hygiene::is_navigation(parts) { Form::Page } else { Form::Problem };
         Self {
             facts: RequestFacts {
                 request_id: handler.request_ids.next(),
-                wants: Wants::through_route(parts),
+                wants: Wants::new(form, &parts.headers),
                 client: peer.address,
                 scheme: None,
                 route: None,

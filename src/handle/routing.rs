@@ -42,8 +42,8 @@ pub struct RouteMatch<'r> {
 }
 
 impl Routing {
-    /// What a request of `method` meets that hygiene admitted to `host`. `parts` is the head of the request itself: for a
-    /// preflight, `method` is the one it asks about.
+    /// What a request of `method` meets that hygiene admitted to `host`. `parts` is the head of the request itself: for
+    /// a preflight, `method` is the one it asks about.
     pub fn destination(&self, parts: &Parts, host: &HostName, method: &Method) -> Destination<'_> {
         static ROOT: PathAndQuery = PathAndQuery::from_static("/");
         match self.table.find(method, host.as_str(), parts.uri.path()) {

@@ -19,6 +19,8 @@ use http::{
 use ipnet::IpNet;
 use url::Url;
 
+use crate::problem::{FORWARDED_METHODS, Failure, Problem, ProblemKind};
+
 pub use self::{
     browser::{SameSite, is_navigation, is_preflight, must_be_same_site, same_site},
     host::{HostName, is_loopback},
@@ -114,6 +116,22 @@ pub enum Refusal {
     /// 508: the request has been here twice.
     #[error("the request goes in a circle")]
     Loop,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Ambiguous(_) => ProblemKind::AmbiguousRequest.into(),
+            Refusal::Misdirected => ProblemKind::UnknownHost.into(),
+            Refusal::ToPublicUrl(location) => Self::ToPublicUrl(location),
+            Refusal::Method => Problem::new(ProblemKind::MethodNeverServed).allowing(FORWARDED_METHODS).into(),
+            Refusal::OptionsStar | Refusal::LastHop => Self::AboutGateway,
+            Refusal::Expectation => ProblemKind::ExpectationFailed.into(),
+            Refusal::TargetTooLong => ProblemKind::TargetTooLong.into(),
+            Refusal::TooManyHeaders => ProblemKind::HeadersTooLarge.into(),
+            Refusal::Loop => ProblemKind::LoopDetected.into(),
+        }
+    }
 }
 
 impl Hygiene {

@@ -34,8 +34,8 @@ impl Methods {
         }
     }
 
-    /// Whether two routes with these methods, and otherwise equal, would match the same request without an order between
-    /// them.
+    /// Whether two routes with these methods, and otherwise equal, would match the same request without an order
+    /// between them.
     pub(super) fn meets(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::All, Self::All) => true,

@@ -183,8 +183,8 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
             checks: None,
         }),
     },
-    // A provider may answer by a POST of its own page (OAuth 2.0 Form Post Response Mode); `state` protects the login. A
-    // HEAD that some scanner sends must not use up the login attempt.
+    // A provider may answer by a POST of its own page (OAuth 2.0 Form Post Response Mode); `state` protects the login.
+    // A HEAD that some scanner sends must not use up the login attempt.
     OwnRow {
         path: OwnPath::BelowBasePath("/callback/{provider}"),
         methods: OwnMethods::GET_WITHOUT_HEAD.and(OwnMethods::POST),

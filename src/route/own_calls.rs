@@ -60,8 +60,8 @@ impl OwnCalls {
 
     /// Whether a request to this upstream would be one of the calls. GET and HEAD never are.
     ///
-    /// Paths are compared as the laxest backend would: without regard to case, percent-encoding, empty segments, a final
-    /// slash and `;` parameters.
+    /// Paths are compared as the laxest backend would: without regard to case, percent-encoding, empty segments, a
+    /// final slash and `;` parameters.
     pub fn meets(&self, upstream: usize, method: &Method, upstream_path: &str) -> bool {
         if is_read(method) {
             return false;

@@ -62,13 +62,13 @@ impl Pattern {
 
     /// `Less`: more specific. Two patterns that match the same path are `Equal` only if they are the same.
     pub(super) fn specificity(&self, other: &Self) -> Ordering {
-        // 2 stands for the end of a pattern: more specific than `{*rest}`. In patterns that match the same path it is never
-        // compared with anything else.
+        // 2 stands for the end of a pattern: more specific than `{*rest}`. In patterns that match the same path it is
+        // never compared with anything else.
         self.0.iter().map(Segment::rank).chain([2]).cmp(other.0.iter().map(Segment::rank).chain([2]))
     }
 
-    /// How many bytes of a matching path the literal segments of `prefix` take; `None` if this pattern does not start with
-    /// them.
+    /// How many bytes of a matching path the literal segments of `prefix` take; `None` if this pattern does not start
+    /// with them.
     pub(super) fn prefix_len(&self, prefix: &str) -> Option<usize> {
         let prefix = Self::parse(prefix.strip_suffix('/').unwrap_or(prefix)).ok()?;
         let mut length = 0;
@@ -98,8 +98,8 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-/// The canonical form of this segment, which hygiene gives the paths of requests; `Err` if hygiene refuses every request
-/// with such a segment.
+/// The canonical form of this segment, which hygiene gives the paths of requests; `Err` if hygiene refuses every
+/// request with such a segment.
 fn literal(segment: &str) -> Result<String, &'static str> {
     let mut out = String::with_capacity(segment.len());
     let mut rest = segment;

@@ -33,8 +33,8 @@ pub struct Settings {
     pub body_rate: u64,
     /// Which requests are sent again after a 401.
     pub retry_on_401: RetryOn401,
-    /// What happens after a 401 to the second try; `None`: `Clear` where the upstream is the token authority's own, else
-    /// `Pass`.
+    /// What happens after a 401 to the second try; `None`: `Clear` where the upstream is the token authority's own,
+    /// else `Pass`.
     pub on_second_401: Option<OnSecond401>,
     /// The origins whose scripts may call it; `None`: no other than its own.
     pub cors: Option<Cors>,

@@ -160,15 +160,15 @@ impl Table {
         if conflicts.is_empty() { Ok(table) } else { Err(conflicts) }
     }
 
-    /// Finds what a request matches. `host` is the admitted host (lower case, no default port), `path` the canonical path
-    /// without query.
+    /// Finds what a request matches. `host` is the admitted host (lower case, no default port), `path` the canonical
+    /// path without query.
     ///
     /// Among the routes that match, the order is: a route for this host and port, one for this host, one for all hosts;
     /// then, segment by segment from the left, literal text before `{name}` before `{*rest}`; then a route with methods
     /// before one without.
     ///
-    /// A path with `;` or `//` is searched a second time as some backends read it, without `;` parameters and with slashes
-    /// merged. If that search has another result, nothing is found: otherwise the rule of one route would judge
+    /// A path with `;` or `//` is searched a second time as some backends read it, without `;` parameters and with
+    /// slashes merged. If that search has another result, nothing is found: otherwise the rule of one route would judge
     /// `/x//admin` or `/admin;v=1`, and the backend would answer what another route protects.
     pub fn find(&self, method: &Method, host: &str, path: &str) -> Found<'_> {
         match self.own.find(method, path) {

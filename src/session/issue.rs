@@ -15,6 +15,7 @@ use crate::{
     client::Client,
     clock::Timestamp,
     oidc::Claims,
+    problem::{Problem, ProblemKind},
     seal::Purpose,
     store::{Generation, Sid},
 };
@@ -44,6 +45,22 @@ pub enum BeginError {
     /// The access token holds octets that no header or cookie may hold, or is no JWT though `seal = false`.
     #[error("the access token cannot be used: {0}")]
     Unusable(&'static str),
+}
+
+impl BeginError {
+    /// What the visitor is told.
+    pub const fn kind(self) -> ProblemKind {
+        match self {
+            Self::TooLarge => ProblemKind::SessionTooLarge,
+            Self::Unusable(_) => ProblemKind::UnusableTokens,
+        }
+    }
+}
+
+impl From<BeginError> for Problem {
+    fn from(error: BeginError) -> Self {
+        Self::new(error.kind()).caused_by(error)
+    }
 }
 
 impl Sessions {

@@ -12,7 +12,14 @@ use super::{
     refresh::{FRESH_RESULT, Flight, Outcome, Want},
     state::SessionState,
 };
-use crate::{authority::ClientDevice, client::Client, clock::Timestamp, secret::IdToken, store::Sid};
+use crate::{
+    authority::ClientDevice,
+    client::Client,
+    clock::Timestamp,
+    problem::{Problem, ProblemKind},
+    secret::IdToken,
+    store::Sid,
+};
 
 /// How long a request waits for a refresh that it needs.
 const WAIT_NEEDED: Duration = Duration::from_secs(10);
@@ -71,6 +78,15 @@ pub enum Undecided {
     Unanswered(Duration),
     /// Too many forged access tokens came from this client for another to be checked.
     Unchecked(Duration),
+}
+
+impl From<Undecided> for Problem {
+    fn from(why: Undecided) -> Self {
+        match why {
+            Undecided::Unanswered(wait) => Self::new(ProblemKind::AuthorityUnavailable).after(wait),
+            Undecided::Unchecked(wait) => Self::new(ProblemKind::TooManyForgedTokens).after(wait),
+        }
+    }
 }
 
 /// What to do with a 401 from the upstream.

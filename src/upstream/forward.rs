@@ -28,6 +28,7 @@ use super::{
 use crate::{
     alarm::after,
     clock::{Clock, Timestamp},
+    problem::{Problem, ProblemKind},
 };
 
 /// A connection that has been idle for this long may have been closed by the other side, unseen. Only then a copy of the request's
@@ -79,6 +80,21 @@ pub enum ForwardError {
     /// The answer is not to be passed on (502).
     #[error("the upstream's answer is not to be passed on")]
     BadAnswer(#[source] AnswerFault),
+}
+
+impl From<ForwardError> for Problem {
+    fn from(error: ForwardError) -> Self {
+        let kind = match error {
+            ForwardError::Unreachable(_) => ProblemKind::UpstreamUnreachable,
+            ForwardError::Broken(_) => ProblemKind::UpstreamBroke,
+            ForwardError::BadAnswer(_) => ProblemKind::UpstreamAnswerInvalid,
+            ForwardError::Timeout(_) => ProblemKind::UpstreamTimeout,
+            ForwardError::RequestTooLarge => ProblemKind::BodyTooLarge,
+            ForwardError::RequestBroken(_) => ProblemKind::BodyBroken,
+            ForwardError::RequestStalled => ProblemKind::BodyTooSlow,
+        };
+        Self::new(kind).caused_by(error)
+    }
 }
 
 /// What was waited for in vain.

@@ -10,8 +10,8 @@ use vestibule::{
     otp::deliver::{
         Letter, Mail, MailSender, MailSettings, MailWay, OutboxSettings, Security, SmtpError, SmtpSettings, Undelivered,
     },
-    pages::Language,
     secret::{Random, Secret},
+    text::Language,
 };
 
 use crate::harness::{MailServer, PATIENCE};

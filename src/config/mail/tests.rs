@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     config::{Environment, START, complaint::Problems, keys, limits, server, tree},
     otp::deliver::OutboxSettings,
-    pages::Language,
+    text::Language,
 };
 
 const LOCAL: &str = "127.0.0.1:8080\"\npublic_url = \"http://localhost:8080";

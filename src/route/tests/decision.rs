@@ -1,4 +1,5 @@
-//! The whole decision, which route and who may, against an oracle written from the table's text: 100,000 random requests, the same in every run.
+//! The whole decision, which route and who may, against an oracle written from the table's text: 100,000 random
+//! requests, the same in every run.
 
 use super::*;
 

@@ -287,7 +287,8 @@ fn only_origins_with_credentials_may_use_the_session_cookie() {
     assert!(cors.cookie_origins().is_empty());
 }
 
-/// The routes that match, in a list, and the best of them by the rule of the contract (product.md, "The life of a request", step 3).
+/// The routes that match, in a list, and the best of them by the rule of the contract (product.md, "The life of a
+/// request", step 3).
 mod oracle {
     use super::*;
 
