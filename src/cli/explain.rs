@@ -7,13 +7,14 @@ use std::{
 };
 
 use clap::Args;
-use http::{HeaderMap, HeaderValue, Method, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
 use url::Position;
 
 use crate::{
     config::Config,
     handle::{Destination, RouteMatch, Routing},
     hygiene::{Admitted, Hygiene, Refusal},
+    problem::Failure,
     respond::X_REQUEST_ID,
     route::{Access, Candidate, Decision, MatchOutcome, Route, Who},
     upstream::{
@@ -147,17 +148,19 @@ fn others(candidates: &[Candidate<'_>], out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
+/// Status and reason of a refusal by hygiene.
 fn refused(refusal: &Refusal) -> String {
+    let status = match Failure::from(refusal.clone()) {
+        Failure::Problem(problem) => problem.row().status,
+        Failure::AboutGateway => StatusCode::NO_CONTENT,
+        Failure::ToPublicUrl(_) => StatusCode::PERMANENT_REDIRECT,
+        Failure::LogIn { .. } | Failure::AlreadyLoggedIn => StatusCode::FOUND,
+    };
     match refusal {
-        Refusal::Misdirected => "421: neither `public_url` nor `server.hosts` nor a route names this host".to_owned(),
-        Refusal::Method => format!("405: {refusal}"),
-        Refusal::TargetTooLong => format!("414: {refusal}"),
-        Refusal::OptionsStar | Refusal::LastHop => format!("204: {refusal}"),
-        Refusal::Expectation => format!("417: {refusal}"),
-        Refusal::ToPublicUrl(_) => format!("308: {refusal}"),
-        Refusal::TooManyHeaders => format!("431: {refusal}"),
-        Refusal::Loop => format!("508: {refusal}"),
-        Refusal::Ambiguous(_) => format!("400: {refusal}"),
+        Refusal::Misdirected => {
+            format!("{}: neither `public_url` nor `server.hosts` nor a route names this host", status.as_u16())
+        }
+        _ => format!("{}: {refusal}", status.as_u16()),
     }
 }
 

@@ -54,6 +54,12 @@ pub(super) enum OwnFound {
 pub(super) struct OwnTable {
     base_path: String,
     providers: Vec<String>,
+    paths: Paths,
+}
+
+/// The own endpoints by path.
+#[derive(Debug, Default)]
+struct Paths {
     /// By the path below `base_path`, its slash included.
     below_base_path: HashMap<String, AtPath>,
     at_root: Vec<(&'static str, AtPath)>,
@@ -65,17 +71,12 @@ struct AtPath(Vec<OwnMatch>);
 
 impl OwnTable {
     pub(super) fn new(settings: OwnSettings) -> Self {
-        let mut table = Self {
-            base_path: settings.base_path.clone(),
-            providers: settings.providers.clone(),
-            below_base_path: HashMap::new(),
-            at_root: Vec::new(),
-        };
+        let mut paths = Paths::default();
         for row in &OWN_ROWS {
             match row.served_by {
                 ServedBy::One(service) => {
                     if exists(row, &settings, None) {
-                        table.insert(row, "", "", OwnMatch { row, service, provider: None });
+                        paths.insert("", "", OwnMatch { row, service, provider: None });
                     }
                 }
                 ServedBy::EachProvider(service) => {
@@ -83,7 +84,7 @@ impl OwnTable {
                         if exists(row, &settings, None) && !reserved_provider_name(name) {
                             let provider = Provider(index);
                             let own = OwnMatch { row, service: service(provider), provider: Some(provider) };
-                            table.insert(row, "{provider}", name, own);
+                            paths.insert("{provider}", name, own);
                         }
                     }
                 }
@@ -91,38 +92,20 @@ impl OwnTable {
                     for (channel, page) in settings.codes.iter().copied() {
                         if exists(row, &settings, Some(page)) {
                             let own = OwnMatch { row, service: service(channel), provider: None };
-                            table.insert(row, "{channel}", channel.as_str(), own);
+                            paths.insert("{channel}", channel.as_str(), own);
                         }
                     }
                 }
             }
         }
-        table
-    }
-
-    fn insert(&mut self, row: &OwnRow, placeholder: &str, value: &str, own: OwnMatch) {
-        let at_path = match row.path {
-            OwnPath::BelowBasePath(path) => {
-                let path = if placeholder.is_empty() { path.to_owned() } else { path.replace(placeholder, value) };
-                self.below_base_path.entry(path).or_default()
-            }
-            OwnPath::AtRoot(path) => {
-                let known = self.at_root.iter().position(|(have, _)| *have == path);
-                let index = known.unwrap_or_else(|| {
-                    self.at_root.push((path, AtPath::default()));
-                    self.at_root.len() - 1
-                });
-                &mut self.at_root[index].1
-            }
-        };
-        at_path.0.push(own);
+        Self { base_path: settings.base_path, providers: settings.providers, paths }
     }
 
     /// `None`: the path is not the gateway's.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<OwnFound> {
         let at_path = match self.at_root(path) {
             Some(at_path) => Some(at_path),
-            None => self.below_base_path.get(self.below(path)?),
+            None => self.paths.below_base_path.get(self.below(path)?),
         };
         Some(at_path.map_or(OwnFound::NoEndpoint, |at_path| at_path.find(method)))
     }
@@ -146,7 +129,7 @@ impl OwnTable {
     }
 
     fn at_root(&self, path: &str) -> Option<&AtPath> {
-        self.at_root.iter().find(|(own, _)| *own == path).map(|(_, at_path)| at_path)
+        self.paths.at_root.iter().find(|(own, _)| *own == path).map(|(_, at_path)| at_path)
     }
 
     /// What follows `base_path`: empty, or with its slash.
@@ -156,15 +139,34 @@ impl OwnTable {
     }
 }
 
+impl Paths {
+    /// Adds an endpoint at its row's path, with `value` for `placeholder`.
+    fn insert(&mut self, placeholder: &str, value: &str, own: OwnMatch) {
+        let at_path = match own.row.path {
+            OwnPath::BelowBasePath(path) if placeholder.is_empty() => {
+                self.below_base_path.entry(path.to_owned()).or_default()
+            }
+            OwnPath::BelowBasePath(path) => self.below_base_path.entry(path.replace(placeholder, value)).or_default(),
+            OwnPath::AtRoot(path) => {
+                let known = self.at_root.iter().position(|(have, _)| *have == path);
+                let index = known.unwrap_or_else(|| {
+                    self.at_root.push((path, AtPath::default()));
+                    self.at_root.len() - 1
+                });
+                &mut self.at_root[index].1
+            }
+        };
+        at_path.0.push(own);
+    }
+}
+
 impl AtPath {
     fn find(&self, method: &Method) -> OwnFound {
-        match self.0.iter().find(|own| own.row.methods.contain(method)) {
-            Some(own) => OwnFound::Endpoint(*own),
-            None => {
-                let all = self.0.iter().map(|own| own.row.methods).reduce(OwnMethods::and);
-                OwnFound::WrongMethod(all.map_or("", OwnMethods::allow))
-            }
+        if let Some(own) = self.0.iter().find(|own| own.row.methods.contain(method)) {
+            return OwnFound::Endpoint(*own);
         }
+        let all = self.0.iter().map(|own| own.row.methods).reduce(OwnMethods::and);
+        OwnFound::WrongMethod(all.map_or("", OwnMethods::allow))
     }
 }
 
