@@ -1,6 +1,10 @@
 //! Settings → running parts: the only place that picks concrete types.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -17,7 +21,7 @@ use crate::{
     endpoint::{Guesses, ReturnTo},
     handle::{Body, Peer, RequestHandler, Routing},
     hygiene::{self, Hygiene},
-    listen::{self, Handler, Served, Server, Shutdown},
+    listen::{self, Handler, RunningServer, Server, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
     otp::{
@@ -26,6 +30,7 @@ use crate::{
     },
     pages::Pages,
     respond::{self, Responder, StrictTransport},
+    scheme::Scheme,
     seal::{KeyRing, SealKey},
     secret::Random,
     session::Sessions,
@@ -81,7 +86,7 @@ pub struct Running {
     store: store::Settings,
     /// The session key that was made at start, where the file names none.
     made_keys: Option<Vec<SealKey>>,
-    served: Option<Served>,
+    served: Option<RunningServer>,
     runtime: Option<Background>,
 }
 
@@ -252,7 +257,12 @@ struct Serving {
 }
 
 impl Handler for Serving {
+    type Peer = Peer;
     type Body = Body;
+
+    fn peer(&self, address: IpAddr, scheme: Scheme) -> Peer {
+        Peer::new(address, scheme)
+    }
 
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
         let handler = self.live.load().handler.clone();
@@ -262,7 +272,12 @@ impl Handler for Serving {
 
 fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let tls = Arc::new(upstream_tls()?);
-    let upstreams: Vec<_> = config.upstreams.iter().cloned().map(|s| Arc::new(Upstream::new(s, tls.clone()))).collect();
+    let upstreams: Vec<_> = config
+        .upstreams
+        .iter()
+        .cloned()
+        .map(|s| Arc::new(Upstream::new(s, tls.clone(), world.random.clone())))
+        .collect();
     let http = oidc::http_client(config.answers)?;
     let providers: Vec<_> = config
         .providers

@@ -42,6 +42,7 @@ pub mod store;
 pub mod telemetry;
 
 pub mod alarm;
+pub mod backoff;
 pub mod channel;
 pub mod client;
 pub mod clock;

@@ -1,8 +1,9 @@
 //! Secrets: printed as `***`, compared in constant time, wiped when dropped; and the randomness they are made of.
 
-use std::{fmt, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use rand::TryRng;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -84,14 +85,29 @@ token! {
     IdToken;
 }
 
-/// The operating system's random source, as an argument.
+/// A source of randomness, as an argument. It is a `rand` generator too, for what is chosen and not secret, such as
+/// the jitter of [`crate::backoff`].
 #[derive(Clone)]
-pub struct Random(Arc<SystemRandom>);
+pub struct Random(Source);
+
+#[derive(Clone)]
+enum Source {
+    System(Arc<SystemRandom>),
+    /// This byte and no other.
+    #[cfg(test)]
+    Repeated(u8),
+}
 
 impl Random {
     /// The operating system's random source.
     pub fn system() -> Self {
-        Self(Arc::new(SystemRandom::new()))
+        Self(Source::System(Arc::new(SystemRandom::new())))
+    }
+
+    /// A source whose every byte is `byte`: 0 makes each choice the lowest, 255 the highest.
+    #[cfg(test)]
+    pub(crate) fn repeated(byte: u8) -> Self {
+        Self(Source::Repeated(byte))
     }
 
     /// `N` random bytes.
@@ -100,8 +116,16 @@ impl Random {
     /// Where the operating system has no randomness to give: nothing safe can be done then.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
-        self.0.fill(&mut bytes).expect("the operating system's random source works");
+        self.fill(&mut bytes);
         bytes
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        match &self.0 {
+            Source::System(system) => system.fill(bytes).expect("the operating system's random source works"),
+            #[cfg(test)]
+            Source::Repeated(byte) => bytes.fill(*byte),
+        }
     }
 
     /// A random (version 4) UUID.
@@ -113,6 +137,23 @@ impl Random {
     pub fn token<const N: usize>(&self) -> String {
         use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
         URL_SAFE_NO_PAD.encode(self.bytes::<N>())
+    }
+}
+
+impl TryRng for Random {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_ne_bytes(self.bytes()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_ne_bytes(self.bytes()))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.fill(bytes);
+        Ok(())
     }
 }
 

@@ -15,11 +15,10 @@ use crate::{
     handle::{Destination, RouteMatch, Routing},
     hygiene::{Admitted, Hygiene, Refusal},
     problem::Failure,
-    respond::X_REQUEST_ID,
     route::{Access, Candidate, Decision, MatchOutcome, Route, Who},
     upstream::{
         self, Bearer, Target,
-        headers::{self, Authorization, ClientHeaders, Forwarded, Purpose},
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
     },
 };
 
@@ -204,11 +203,16 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
         _ => (Authorization::Remove, Some("no authorization")),
     };
     let client = ClientHeaders::new(CLIENT, admitted.scheme);
-    let forwarded = Forwarded { client: &client, host: admitted.host.header(), chain: admitted.forwarded_for.as_ref() };
+    let source = HeaderSource {
+        request_id: "{request id}",
+        client: &client,
+        host: admitted.host.header(),
+        chain: admitted.forwarded_for.as_ref(),
+    };
     let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}")));
     let mut sent = HeaderMap::new();
-    sent.insert(X_REQUEST_ID, HeaderValue::from_static("{request id}"));
-    headers::prepare_request(&mut sent, &forwarded, authorization, &settings.headers, Purpose::Exchange, claim);
+    let kind = ExchangeKind::RequestResponse;
+    headers::prepare_request(&mut sent, &source, authorization, &settings.headers, kind, claim);
 
     let by_rule = |name: &http::HeaderName| settings.headers.set.iter().any(|(own, _)| own == name);
     let mut lines: Vec<String> = note.map(str::to_owned).into_iter().collect();

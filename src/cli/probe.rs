@@ -92,7 +92,7 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
     }
     let tls = Arc::new(assemble::upstream_tls().map_err(io::Error::other)?);
     for settings in &config.upstreams {
-        let upstream = Arc::new(Upstream::new(settings.clone(), tls.clone()));
+        let upstream = Arc::new(Upstream::new(settings.clone(), tls.clone(), Random::system()));
         for (index, target) in settings.targets.iter().enumerate() {
             let what = format!("upstream {} {}", settings.name, super::explain::address(target));
             let upstream = upstream.clone();

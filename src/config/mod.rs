@@ -259,14 +259,21 @@ fn hygiene(server: &Server, routes: &[route::Settings]) -> Option<hygiene::Setti
     hosts.dedup();
     let ours = ["x-auth-status", "vestibule-assertion"].map(http::HeaderName::from_static);
     let set = routes.iter().flat_map(|route| route.headers.set.iter().map(|(name, _)| name.clone()));
-    let mut own_headers: Vec<_> = ours.into_iter().chain(set).collect();
+    let on_every_request = crate::upstream::headers::removed_on_arrival().cloned();
+    let mut own_headers: Vec<_> = ours.into_iter().chain(on_every_request).chain(set).collect();
     own_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     own_headers.dedup();
     let trusted_proxies = server.trusted_proxies.clone();
     let limits = &server.listen.as_ref()?.limits;
     let size = |size: u32| usize::try_from(size).unwrap_or(usize::MAX);
-    let block = hygiene::Block { bytes: size(limits.head_bytes), lines: size(limits.head_lines) };
-    Some(hygiene::Settings { public_url: server.public_url.clone()?, hosts, trusted_proxies, own_headers, block })
+    let header_limits = hygiene::HeaderLimits { bytes: size(limits.head_bytes), lines: size(limits.head_lines) };
+    Some(hygiene::Settings {
+        public_url: server.public_url.clone()?,
+        hosts,
+        trusted_proxies,
+        own_headers,
+        header_limits,
+    })
 }
 
 /// The claims that a session must keep: those that header rules put into requests, and those that its refresh or a verified address tells the backend.

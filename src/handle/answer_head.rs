@@ -10,7 +10,7 @@ use crate::{
     respond,
     route::Route,
     session::{AuthStatus, CookieChanges, Visit},
-    upstream::headers::{self, Purpose},
+    upstream::headers::{self, ExchangeKind},
 };
 
 /// An answer whose head is not complete yet.
@@ -82,9 +82,12 @@ impl RequestHandler {
 
     /// Removes from an upstream's head what belongs to its connection, what the route removes, and what only we say.
     fn strip(&self, headers: &mut HeaderMap, status: StatusCode, route: Option<&Route>) {
-        let purpose = if status == StatusCode::SWITCHING_PROTOCOLS { Purpose::Upgrade } else { Purpose::Exchange };
+        let kind = match status {
+            StatusCode::SWITCHING_PROTOCOLS => ExchangeKind::Upgrade,
+            _ => ExchangeKind::RequestResponse,
+        };
         if let Some(route) = route {
-            headers::prepare_answer(headers, &route.settings.headers, purpose);
+            headers::prepare_answer(headers, &route.settings.headers, kind);
         }
         headers.remove(respond::X_AUTH_STATUS);
         self.sessions.strip_answer(headers);

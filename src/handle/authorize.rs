@@ -15,6 +15,7 @@ use crate::{
     hygiene::{self, Admitted, SameSite},
     problem::{Failure, Problem, ProblemKind},
     route::{Access, Cors, Decision, OwnMatch, Route, Who},
+    scheme::Scheme,
     session::Visit,
 };
 
@@ -48,7 +49,8 @@ impl RequestHandler {
         peer: &Peer,
         facts: &mut RequestFacts<'h>,
     ) -> Result<Verdict<'h>, Stop> {
-        let admitted = self.routing.hygiene.admit(parts, peer.address, peer.tls).map_err(Failure::from)?;
+        let is_tls = peer.scheme == Scheme::Https;
+        let admitted = self.routing.hygiene.admit(parts, peer.address, is_tls).map_err(Failure::from)?;
         (facts.client, facts.scheme) = (admitted.client.address(), Some(admitted.scheme));
 
         // A preflight asks about the request that would follow it.

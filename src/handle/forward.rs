@@ -13,8 +13,8 @@ use crate::{
     route::OnSecond401,
     session::{After401, Visit},
     upstream::{
-        self, RequestBody, Switched, TunnelEnd, UpgradeAnswer,
-        headers::{Authorization, Purpose},
+        self, RequestBody, SwitchedConnection, TunnelEnd, UpgradeAnswer,
+        headers::{Authorization, ExchangeKind},
         replay::{self, Replay},
     },
 };
@@ -134,13 +134,13 @@ impl ForwardedRequest<'_, '_> {
         request: Request<RequestBody>,
         visit: Option<&Visit>,
     ) -> Result<Response<Body>, Failure> {
-        match self.purpose {
-            Purpose::Exchange => {
+        match self.kind {
+            ExchangeKind::RequestResponse => {
                 let answer = self.upstream.forward(request, self.deadlines(), &self.handler.clock).await?;
                 Ok(answer.map(Body::from))
             }
             // Boxed: seldom run and large, it would be part of what every idle connection keeps room for.
-            Purpose::Upgrade => Box::pin(self.upgrade(request, visit.map(Visit::stream_end))).await,
+            ExchangeKind::Upgrade => Box::pin(self.upgrade(request, visit.map(Visit::stream_end))).await,
         }
     }
 
@@ -162,7 +162,7 @@ impl ForwardedRequest<'_, '_> {
     /// Joins the two streams, in a task that runs until they, the session or the process ends.
     fn open_tunnel(
         &mut self,
-        switched: Switched,
+        switched: SwitchedConnection,
         session_end: Option<impl Future<Output = ()> + Send + 'static>,
     ) -> Result<(), Failure> {
         let client = self.parts.extensions.remove::<hyper::upgrade::OnUpgrade>().ok_or(ProblemKind::CannotUpgrade)?;

@@ -9,14 +9,12 @@ use serde_json::Value;
 use super::{authorize::Authorized, peer::Peer, request_handler::RequestHandler};
 use crate::{
     hygiene::Admitted,
-    respond,
     route::{RetryOn401, Route},
-    scheme::Scheme,
     session::{Claims, Visit},
     telemetry::RequestId,
     upstream::{
         Bearer, Deadlines, RequestBody, Upstream,
-        headers::{self, Authorization, ClientHeaders, Forwarded, Purpose},
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
     },
 };
 
@@ -25,7 +23,7 @@ pub(super) struct ForwardedRequest<'h, 'p> {
     pub(super) handler: &'h Arc<RequestHandler>,
     pub(super) route: &'h Route,
     pub(super) upstream: &'h Arc<Upstream>,
-    pub(super) purpose: Purpose,
+    pub(super) kind: ExchangeKind,
     /// Its headers are taken when it is forwarded.
     pub(super) parts: &'p mut Parts,
     peer: &'p Peer,
@@ -45,29 +43,31 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
     ) -> Self {
         let Authorized { admitted, route, target } = authorized;
         let upstream = &handler.upstreams[route.settings.upstream];
-        let purpose = purpose(parts, body.is_end_stream());
-        Self { handler, route, upstream, purpose, parts, peer, request_id, admitted, target }
+        let kind = exchange_kind(parts, body.is_end_stream());
+        Self { handler, route, upstream, kind, parts, peer, request_id, admitted, target }
     }
 
     /// The request as the upstream gets it, without its body. The headers are taken out of `parts`.
     pub(super) fn take_head(&mut self, authorization: Authorization, claims: Option<&Claims>) -> Request<RequestBody> {
         let mut headers = std::mem::take(&mut self.parts.headers);
         self.handler.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
-        headers.insert(respond::X_REQUEST_ID, self.request_id.header());
         let believed;
-        let is_peer = self.admitted.client.address() == self.peer.address
-            && (self.admitted.scheme == Scheme::Https) == self.peer.tls;
+        let is_peer = self.admitted.client.address() == self.peer.address && self.admitted.scheme == self.peer.scheme;
         let client = if is_peer {
-            &self.peer.client
+            &self.peer.headers
         } else {
             believed = ClientHeaders::new(self.admitted.client.address(), self.admitted.scheme);
             &believed
         };
-        let forwarded =
-            Forwarded { client, host: self.admitted.host.header(), chain: self.admitted.forwarded_for.as_ref() };
+        let source = HeaderSource {
+            request_id: self.request_id.as_str(),
+            client,
+            host: self.admitted.host.header(),
+            chain: self.admitted.forwarded_for.as_ref(),
+        };
         let claim = |name: &str| claims?.get(name).and_then(claim_text);
         let rules = &self.route.settings.headers;
-        headers::prepare_request(&mut headers, &forwarded, authorization, rules, self.purpose, claim);
+        headers::prepare_request(&mut headers, &source, authorization, rules, self.kind, claim);
         let mut request = Request::new(RequestBody::empty());
         request.method_mut().clone_from(&self.parts.method);
         *request.uri_mut() = Uri::from(self.target.clone());
@@ -111,7 +111,7 @@ pub(super) fn authorization(bearer: Bearer, visit: &Visit) -> Authorization {
 /// A WebSocket's handshake (RFC 6455 section 4.1) is the only switch of protocols that passes: any other would be a
 /// tunnel past every rule. Extended CONNECT is off. With a body the request is an ordinary one, whose body the upstream
 /// gets: otherwise a tunnel could begin in the middle of it.
-fn purpose(parts: &Parts, is_empty: bool) -> Purpose {
+fn exchange_kind(parts: &Parts, is_empty: bool) -> ExchangeKind {
     let is_websocket = is_empty
         && parts.method == Method::GET
         && parts.version == Version::HTTP_11
@@ -119,7 +119,7 @@ fn purpose(parts: &Parts, is_empty: bool) -> Purpose {
         && parts.headers.get_all(header::CONNECTION).iter().any(|value| {
             value.as_bytes().split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
         });
-    if is_websocket { Purpose::Upgrade } else { Purpose::Exchange }
+    if is_websocket { ExchangeKind::Upgrade } else { ExchangeKind::RequestResponse }
 }
 
 /// A claim as a header says it: the items of a list are joined by commas; objects have no such form.

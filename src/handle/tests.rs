@@ -17,7 +17,7 @@ fn hygiene() -> Hygiene {
         hosts: vec!["other.example".into()],
         trusted_proxies: Vec::new(),
         own_headers: Vec::new(),
-        block: hygiene::Block { bytes: 32 * 1024, lines: 100 },
+        header_limits: hygiene::HeaderLimits { bytes: 32 * 1024, lines: 100 },
     })
 }
 

@@ -1,11 +1,9 @@
-//! What a browser says about the page behind a request: a navigation, a foreign page, a preflight. Pure functions of a request head.
+//! What a browser says about the page that made a request: a navigation, another site's page, a preflight. Pure
+//! functions of a request head.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 
-use super::{
-    HostName,
-    host::{significant, split},
-};
+use super::host::{HostName, significant, split};
 use crate::scheme::Scheme;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -13,7 +11,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
 
-/// Whether a person waits for a page: GET or HEAD with `Sec-Fetch-Mode: navigate`, or without Sec-Fetch headers and with `text/html` in `Accept`.
+/// Whether a person waits for a page: GET or HEAD with `Sec-Fetch-Mode: navigate`, or without Sec-Fetch headers and
+/// with `text/html` in `Accept`.
 pub fn is_navigation(parts: &Parts) -> bool {
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return false;
@@ -34,24 +33,27 @@ pub fn is_preflight(parts: &Parts) -> bool {
         && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Whether a request that rests on a cookie must come from our own pages: everything that may change something, and every Upgrade.
+/// Whether a request that is authorized by a cookie must come from our own pages: all methods but GET, HEAD and
+/// OPTIONS, and every upgrade.
 pub fn must_be_same_site(parts: &Parts) -> bool {
     !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) || parts.headers.contains_key(header::UPGRADE)
 }
 
-/// Whose page a request comes from.
+/// Which site's page a request comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SameSite {
-    /// Our own, one that the route lets in, or no browser at all.
+    /// Our own, one that the route allows, or no browser.
     Yes,
-    /// Somebody else's.
+    /// Another site's.
     Foreign,
 }
 
-/// Whose page a request to `host` comes from. `cors_origins` are those whose requests may carry cookies: none where the route's `cors.credentials` is off.
+/// Which site's page a request to `host` comes from. `cors_origins` are the origins whose requests may carry cookies:
+/// none if the route's `cors.credentials` is off.
 ///
-/// A listed origin passes whatever `Sec-Fetch-Site` says, for a browser sends `cross-site` with it. An `http` origin is foreign to an `https` host, since anybody on
-/// the way can write such a page; an `https` origin is our own also where TLS ended in front of us unseen.
+/// A listed origin passes with any `Sec-Fetch-Site`, because a browser sends `cross-site` with it. An `http` origin is
+/// foreign to an `https` host, since anybody on the network path can forge such a page; an `https` origin is our own
+/// also if a proxy in front ended TLS without reporting it.
 pub fn same_site(headers: &HeaderMap, host: &HostName, scheme: Scheme, cors_origins: &[String]) -> SameSite {
     let (Ok(site), Ok(origin)) = (single(headers, &SEC_FETCH_SITE), single(headers, &header::ORIGIN)) else {
         return SameSite::Foreign;
@@ -67,7 +69,7 @@ pub fn same_site(headers: &HeaderMap, host: &HostName, scheme: Scheme, cors_orig
     if passes { SameSite::Yes } else { SameSite::Foreign }
 }
 
-/// The one value of a header; `Err` where there are several, which no browser sends.
+/// The only value of a header; `Err` if there are several, which no browser sends.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, ()> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
@@ -98,7 +100,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::hygiene::host::Hosts;
+    use crate::hygiene::host::AcceptedHosts;
 
     fn parts(method: &str, lines: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder().method(method).uri("/");
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_navigation_is_a_page_that_somebody_waits_for() {
+    fn a_navigation_is_a_get_or_head_for_a_page() {
         let (mode, html) = (("sec-fetch-mode", "navigate"), ("accept", "text/html,application/xhtml+xml"));
         for (method, lines, navigation) in [
             ("GET", &[mode][..], true),
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_change_something_must_come_from_us() {
+    fn all_methods_but_safe_ones_and_every_upgrade_must_be_same_site() {
         assert!(must_be_same_site(&parts("POST", &[])));
         assert!(must_be_same_site(&parts("PROPFIND", &[])));
         assert!(must_be_same_site(&parts("GET", &[("upgrade", "websocket")])));
@@ -147,7 +149,7 @@ mod tests {
 
     #[test]
     fn only_our_own_and_listed_pages_pass() {
-        let hosts = Hosts::new(&"https://app.example.kr".parse().unwrap(), &["dev.example:8080".into()]);
+        let hosts = AcceptedHosts::new(&"https://app.example.kr".parse().unwrap(), &["dev.example:8080".into()]);
         let app = hosts.find("app.example.kr", None).unwrap().0;
         let dev = hosts.find("dev.example", Some(8080)).unwrap().0;
         let cors = ["https://partner.example".to_owned()];

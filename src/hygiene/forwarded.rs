@@ -1,4 +1,4 @@
-//! What a trusted proxy says about the visitor: address and scheme.
+//! What a trusted proxy reports about the client: its address and scheme.
 
 use std::{
     fmt::Write as _,
@@ -14,46 +14,47 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Who is believed.
+/// The networks whose reports are believed.
 #[derive(Debug)]
-pub(super) struct Trusted(Vec<IpNet>);
+pub(super) struct TrustedProxies(Vec<IpNet>);
 
-/// What trusted proxies say of the request.
+/// The client, as far as reports about it are believed.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Reported {
-    pub(super) client: IpAddr,
-    /// Client first, the peer last; `None` where the peer is the client.
+pub(super) struct ReportedClient {
+    pub(super) address: IpAddr,
+    /// The value of `X-Forwarded-For`: client first, peer last; `None` if the peer is the client.
     pub(super) chain: Option<HeaderValue>,
     pub(super) scheme: Option<Scheme>,
 }
 
-impl Trusted {
+impl TrustedProxies {
     pub(super) fn new(nets: Vec<IpNet>) -> Self {
         Self(nets.into_iter().map(unmapped).collect())
     }
 
-    /// The client is the first address from the right of `X-Forwarded-For` that is not trusted; junk ends the walk at the last good one. `Forwarded` and then
-    /// `X-Real-IP` count only where there is no `X-Forwarded-For`: a proxy that writes one of them passes the visitor's own version of the others.
-    pub(super) fn visitor(&self, headers: &HeaderMap, peer: IpAddr) -> Reported {
+    /// The client is the first untrusted address from the right in `X-Forwarded-For`; anything that is no address ends
+    /// the search at the address before it. `Forwarded`, and then `X-Real-IP`, count only if there is no
+    /// `X-Forwarded-For`: a proxy that writes one of them passes on the others as the visitor sent them.
+    pub(super) fn client(&self, headers: &HeaderMap, peer: IpAddr) -> ReportedClient {
         let peer = peer.to_canonical();
         if !self.contains(peer) {
-            return Reported { client: peer, chain: None, scheme: None };
+            return ReportedClient { address: peer, chain: None, scheme: None };
         }
         let scheme = last(headers, &X_FORWARDED_PROTO).and_then(scheme);
         if headers.contains_key(&X_FORWARDED_FOR) {
             let chain = self.walk(elements(headers, &X_FORWARDED_FOR).map(address));
-            return told(peer, &chain, scheme);
+            return reported(peer, &chain, scheme);
         }
         if headers.contains_key(header::FORWARDED) {
             let chain = self
                 .walk(elements(headers, &header::FORWARDED).map(|element| parameter(element, "for").and_then(address)));
-            let own_scheme = || {
+            let forwarded_scheme = || {
                 last(headers, &header::FORWARDED).and_then(|element| parameter(element, "proto")).and_then(self::scheme)
             };
-            return told(peer, &chain, scheme.or_else(own_scheme));
+            return reported(peer, &chain, scheme.or_else(forwarded_scheme));
         }
         let chain = self.walk(last(headers, &X_REAL_IP).map(address).into_iter());
-        told(peer, &chain, scheme)
+        reported(peer, &chain, scheme)
     }
 
     fn contains(&self, address: IpAddr) -> bool {
@@ -74,20 +75,20 @@ impl Trusted {
     }
 }
 
-fn told(peer: IpAddr, nearest_first: &[IpAddr], scheme: Option<Scheme>) -> Reported {
-    let Some(&client) = nearest_first.last() else { return Reported { client: peer, chain: None, scheme } };
+fn reported(peer: IpAddr, nearest_first: &[IpAddr], scheme: Option<Scheme>) -> ReportedClient {
+    let Some(&client) = nearest_first.last() else { return ReportedClient { address: peer, chain: None, scheme } };
     let mut text = String::with_capacity(16 * (nearest_first.len() + 1));
     for address in nearest_first.iter().rev() {
         write!(text, "{address}, ").expect("writing to a String cannot fail");
     }
     write!(text, "{peer}").expect("writing to a String cannot fail");
-    let chain = HeaderValue::try_from(text).expect("addresses, commas and blanks are visible ASCII");
-    Reported { client, chain: Some(chain), scheme }
+    let chain = HeaderValue::try_from(text).expect("addresses, commas and spaces are visible ASCII");
+    ReportedClient { address: client, chain: Some(chain), scheme }
 }
 
-/// The elements of a list header over all its lines, from the right.
+/// The elements of a list header, over all its lines, from the right.
 fn elements<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    // A line that is not ASCII is one element of junk.
+    // A line that is not ASCII is one element that is no address.
     headers.get_all(name).iter().rev().flat_map(|line| line.to_str().unwrap_or("?").rsplit(',')).map(str::trim)
 }
 
@@ -95,7 +96,7 @@ fn last<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     elements(headers, name).next()
 }
 
-/// An address with or without port, brackets, quotes.
+/// Parses an address with or without port, brackets and quotes.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -115,7 +116,7 @@ fn parameter<'h>(element: &'h str, name: &str) -> Option<&'h str> {
     })
 }
 
-/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`: peers are compared in their unmapped form.
+/// `::ffff:10.0.0.0/104` becomes `10.0.0.0/8`: addresses are compared in their unmapped form.
 fn unmapped(net: IpNet) -> IpNet {
     let IpNet::V6(v6) = net else { return net };
     let Some(address) = v6.network().to_ipv4_mapped() else { return net };
@@ -127,8 +128,8 @@ fn unmapped(net: IpNet) -> IpNet {
 mod tests {
     use super::*;
 
-    fn trusted() -> Trusted {
-        Trusted::new(
+    fn trusted() -> TrustedProxies {
+        TrustedProxies::new(
             ["10.0.0.0/8", "2001:db8::/32", "::ffff:192.168.0.0/112"].iter().map(|net| net.parse().unwrap()).collect(),
         )
     }
@@ -142,8 +143,8 @@ mod tests {
     }
 
     fn walked(peer: &str, lines: &[(&'static str, &'static str)]) -> (String, Option<String>, Option<Scheme>) {
-        let visitor = trusted().visitor(&headers(lines), peer.parse().unwrap());
-        (visitor.client.to_string(), visitor.chain.map(|chain| chain.to_str().unwrap().to_owned()), visitor.scheme)
+        let client = trusted().client(&headers(lines), peer.parse().unwrap());
+        (client.address.to_string(), client.chain.map(|chain| chain.to_str().unwrap().to_owned()), client.scheme)
     }
 
     #[test]
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn several_lines_are_one_list() {
+    fn several_lines_of_x_forwarded_for_are_one_list() {
         let lines = [
             ("x-forwarded-for", "6.6.6.6"),
             ("x-forwarded-for", "198.51.100.7, 10.0.0.3"),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_scheme_counts_if_it_is_one() {
+    fn the_last_scheme_in_x_forwarded_proto_counts_if_it_is_http_or_https() {
         for (value, scheme) in [
             ("https", Some(Scheme::Https)),
             ("HTTP", Some(Scheme::Http)),
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_and_real_ip_count_only_where_there_is_no_list() {
+    fn forwarded_and_x_real_ip_count_only_without_x_forwarded_for() {
         let forwarded = ("forwarded", "for=6.6.6.6, for=\"[2001:dead::1]:99\";proto=https, For=10.0.0.2 ;PROTO=http");
         assert_eq!(
             walked("10.0.0.1", &[forwarded]),

@@ -1,9 +1,9 @@
-//! Message framing that two parsers could read differently (RFC 9112 section 6.3).
+//! Refuses message framing that two parsers could read differently (RFC 9112 section 6.3).
 
 use http::{HeaderMap, Version, header};
 
-/// hyper repairs some of these before we see them (a `Content-Length` beside `Transfer-Encoding` is dropped, equal pairs are merged, `#…` is cut off): there the
-/// listener, which sees the bytes, refuses.
+/// Checks the parsed headers. Some faults hyper repairs before this (it drops a `Content-Length` beside a
+/// `Transfer-Encoding`, merges equal ones, cuts off `#…`); those are found by the listener in the raw bytes.
 pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), &'static str> {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let length = lengths.next();

@@ -1,23 +1,24 @@
-//! The way a request has come and how far it may go on: loops, and `Max-Forwards`.
+//! The hops of a request: loops through this gateway, and `Max-Forwards`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::Refusal;
+use super::refusal::Refusal;
 
-/// Under which name this gateway stands in `CDN-Loop` and `Via`.
+/// The name of this gateway in `CDN-Loop` and `Via`; `upstream::headers` sets it.
 const OWN_NAME: &str = "vestibule";
 
 pub(super) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
-/// Whether the request has been here twice: once may be another gateway of this kind that stands in front.
-pub(super) fn circles(headers: &HeaderMap) -> bool {
-    // RFC 8586 section 2: an identifier, with parameters perhaps. RFC 9110 section 7.6.3: a protocol, who received it, a comment perhaps.
+/// Whether the request has passed gateways of this name twice; once may be another gateway in front of this one.
+pub(super) fn is_loop(headers: &HeaderMap) -> bool {
+    // RFC 8586 section 2: an identifier and optional parameters. RFC 9110 section 7.6.3: a protocol, the recipient and
+    // an optional comment.
     let identifiers = elements(headers, &CDN_LOOP).filter_map(|element| element.split(';').next()).map(str::trim);
     let recipients = elements(headers, &header::VIA).filter_map(|element| element.split_ascii_whitespace().nth(1));
     identifiers.chain(recipients).filter(|name| *name == OWN_NAME).nth(1).is_some()
 }
 
-/// What `Max-Forwards` of an OPTIONS request says to the next hop (RFC 9110 section 7.6.2); `None` where it is absent.
+/// The value of `Max-Forwards` for the next hop of an OPTIONS request (RFC 9110 section 7.6.2); `None` if it is absent.
 pub(super) fn hops_left(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
     let mut lines = headers.get_all(header::MAX_FORWARDS).iter();
     let Some(line) = lines.next() else { return Ok(None) };
@@ -25,7 +26,7 @@ pub(super) fn hops_left(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refu
     let (Some(digits), None) = (digits, lines.next()) else {
         return Err(Refusal::Ambiguous("the Max-Forwards is no number"));
     };
-    // What is too large to count is cut to the most that we do.
+    // A number that is too large is cut to the largest that fits.
     let hops = digits.parse::<u32>().unwrap_or(u32::MAX);
     hops.checked_sub(1).map(|left| Some(HeaderValue::from(left))).ok_or(Refusal::LastHop)
 }
@@ -61,12 +62,12 @@ mod tests {
             (&[(via, "1.1 vestibule"), (cdn_loop, "cdn.example")], false),
             (&[(via, "vestibule vestibule.example")], false),
         ] {
-            assert_eq!(circles(&headers(lines)), twice, "{lines:?}");
+            assert_eq!(is_loop(&headers(lines)), twice, "{lines:?}");
         }
     }
 
     #[test]
-    fn each_hop_takes_one_and_the_last_one_answers() {
+    fn each_hop_subtracts_one_and_the_last_hop_answers() {
         let max = "max-forwards";
         for (lines, left) in [
             (&[][..], Ok(None)),

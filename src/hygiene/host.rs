@@ -1,15 +1,15 @@
-//! Which hosts are ours, and the one name each of them has.
+//! The hosts that are served here, and the one written form of each.
 
 use std::{borrow::Cow, collections::HashMap, fmt, net::Ipv6Addr, sync::Arc};
 
 use http::HeaderValue;
 use url::{Host, Url};
 
-/// The host a visitor speaks to: lower case, with its port unless that is 80 or 443. A clone is a counter.
+/// A host that is served here: lower case, with its port unless that is 80 or 443. A clone shares the text.
 #[derive(Clone)]
-pub struct HostName(Arc<Inner>);
+pub struct HostName(Arc<HostText>);
 
-struct Inner {
+struct HostText {
     text: Box<str>,
     name_len: usize,
     header: HeaderValue,
@@ -22,20 +22,20 @@ impl HostName {
             None => name.to_owned(),
         };
         let header = HeaderValue::from_str(&text).expect("host names are visible ASCII");
-        Self(Arc::new(Inner { text: text.into(), name_len: name.len(), header }))
+        Self(Arc::new(HostText { text: text.into(), name_len: name.len(), header }))
     }
 
-    /// `app.example.kr`, `localhost:8080`, `[::1]:8080`.
+    /// For example `app.example.kr`, `localhost:8080`, `[::1]:8080`.
     pub fn as_str(&self) -> &str {
         &self.0.text
     }
 
-    /// Without the port.
+    /// The name without the port.
     pub fn name(&self) -> &str {
         &self.0.text[..self.0.name_len]
     }
 
-    /// As a header, for `Host` and `X-Forwarded-Host`.
+    /// The value of `Host` and `X-Forwarded-Host`.
     pub fn header(&self) -> &HeaderValue {
         &self.0.header
     }
@@ -61,52 +61,52 @@ impl fmt::Debug for HostName {
     }
 }
 
-/// How an accepted host is known.
+/// Why a host is accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Known {
+pub(super) enum HostSource {
     /// `public_url` names it.
-    Public,
+    PublicUrl,
     /// `server.hosts` or a route names it.
     Listed,
-    /// Another name of the loopback that `public_url` is on.
-    Alias,
+    /// It is another name of the loopback, and `public_url` is on the loopback.
+    LoopbackAlias,
 }
 
-/// The accepted hosts. An entry without a port accepts every port, one with a port that port alone; no port, 80 and 443 count as one, because the gateway
-/// cannot always see who ended TLS in front of it.
+/// The accepted hosts. An entry without a port accepts every port, an entry with a port accepts only that one. No port,
+/// 80 and 443 count as the same, because a proxy in front may end TLS without reporting it.
 #[derive(Debug)]
-pub(super) struct Hosts {
-    by_name: HashMap<Box<str>, Ports>,
+pub(super) struct AcceptedHosts {
+    by_name: HashMap<Box<str>, AcceptedPorts>,
 }
 
 #[derive(Debug, Default)]
-struct Ports {
+struct AcceptedPorts {
     any: Option<HostName>,
-    some: Vec<(Option<u16>, HostName, Known)>,
+    listed: Vec<(Option<u16>, HostName, HostSource)>,
 }
 
-impl Ports {
-    fn add(&mut self, name: &str, port: Option<u16>, known: Known) {
+impl AcceptedPorts {
+    fn add(&mut self, name: &str, port: Option<u16>, source: HostSource) {
         let port = significant(port);
-        if !self.some.iter().any(|(have, ..)| *have == port) {
-            self.some.push((port, HostName::new(name, port), known));
+        if !self.listed.iter().any(|(listed, ..)| *listed == port) {
+            self.listed.push((port, HostName::new(name, port), source));
         }
     }
 }
 
-impl Hosts {
+impl AcceptedHosts {
     pub(super) fn new(public_url: &Url, listed: &[String]) -> Self {
-        let mut by_name: HashMap<Box<str>, Ports> = HashMap::new();
+        let mut by_name: HashMap<Box<str>, AcceptedPorts> = HashMap::new();
         let public_port = public_url.port_or_known_default();
         if let Some(name) = public_url.host_str() {
-            by_name.entry(name.into()).or_default().add(name, public_port, Known::Public);
+            by_name.entry(name.into()).or_default().add(name, public_port, HostSource::PublicUrl);
         }
         for entry in listed {
-            // An entry that is no host accepts nothing; config has complained about it.
+            // An entry that is no valid host accepts nothing; the configuration check has reported it.
             let Ok((name, port)) = split(entry.as_bytes()) else { continue };
             let ports = by_name.entry(name.clone().into()).or_default();
             match port {
-                Some(_) => ports.add(&name, port, Known::Listed),
+                Some(_) => ports.add(&name, port, HostSource::Listed),
                 None => ports.any = Some(HostName::new(&name, None)),
             }
         }
@@ -114,26 +114,26 @@ impl Hosts {
             for name in ["localhost", "127.0.0.1", "[::1]"] {
                 let ports = by_name.entry(name.into()).or_default();
                 if ports.any.is_none() {
-                    ports.add(name, public_port, Known::Alias);
+                    ports.add(name, public_port, HostSource::LoopbackAlias);
                 }
             }
         }
         Self { by_name }
     }
 
-    /// `None`: not ours.
-    pub(super) fn find(&self, name: &str, port: Option<u16>) -> Option<(HostName, Known)> {
+    /// The host with this name and port; `None` if it is not served here.
+    pub(super) fn find(&self, name: &str, port: Option<u16>) -> Option<(HostName, HostSource)> {
         let ports = self.by_name.get(name)?;
         let port = significant(port);
-        if let Some((_, host, known)) = ports.some.iter().find(|(have, ..)| *have == port) {
-            return Some((host.clone(), *known));
+        if let Some((_, host, source)) = ports.listed.iter().find(|(listed, ..)| *listed == port) {
+            return Some((host.clone(), *source));
         }
         let any = ports.any.as_ref()?;
-        Some((if port.is_none() { any.clone() } else { HostName::new(name, port) }, Known::Listed))
+        Some((if port.is_none() { any.clone() } else { HostName::new(name, port) }, HostSource::Listed))
     }
 }
 
-/// Takes a `Host` value or `:authority` apart: the name in lower case (an IPv6 address in its one written form), and the port.
+/// Splits a `Host` value or `:authority` into the name (lower case; IPv6 addresses in canonical form) and the port.
 pub(super) fn split(authority: &[u8]) -> Result<(Cow<'_, str>, Option<u16>), &'static str> {
     let text = std::str::from_utf8(authority).map_err(|_| "the host is not ASCII")?;
     let (name, port) = match text.rfind(':') {
@@ -156,7 +156,7 @@ pub(super) fn split(authority: &[u8]) -> Result<(Cow<'_, str>, Option<u16>), &'s
     Ok((Cow::Borrowed(name), port))
 }
 
-/// The port as it stands in a [`HostName`].
+/// The port as it is written in a [`HostName`]: none for 80 and 443.
 pub(super) fn significant(port: Option<u16>) -> Option<u16> {
     port.filter(|port| !matches!(port, 80 | 443))
 }
@@ -166,7 +166,7 @@ fn port(digits: &str) -> Result<u16, &'static str> {
     if valid { digits.parse().map_err(|_| "the port is too large") } else { Err("the port is no number") }
 }
 
-/// Whether a URL's host is this machine by its very name.
+/// Whether the host of a URL names the loopback: `localhost`, a name under it, or a loopback address.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -180,13 +180,13 @@ pub fn is_loopback(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    fn find(hosts: &Hosts, text: &str) -> Option<(String, Known)> {
+    fn find(hosts: &AcceptedHosts, text: &str) -> Option<(String, HostSource)> {
         let (name, port) = split(text.as_bytes()).unwrap();
-        hosts.find(&name, port).map(|(host, known)| (host.as_str().to_owned(), known))
+        hosts.find(&name, port).map(|(host, source)| (host.as_str().to_owned(), source))
     }
 
     #[test]
-    fn a_host_has_one_form_and_bad_ones_have_none() {
+    fn a_valid_host_has_one_written_form_and_an_invalid_one_is_an_error() {
         for (text, name, port) in [
             ("example.com", "example.com", None),
             ("EXAMPLE.com:443", "example.com", Some(443)),
@@ -222,10 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn the_public_host_is_ours_with_its_port_and_no_other() {
-        let hosts = Hosts::new(&"https://app.example.kr".parse().unwrap(), &[]);
+    fn the_public_host_is_accepted_with_its_own_port_only() {
+        let hosts = AcceptedHosts::new(&"https://app.example.kr".parse().unwrap(), &[]);
         for text in ["app.example.kr", "APP.EXAMPLE.KR", "app.example.kr:443"] {
-            assert_eq!(find(&hosts, text), Some(("app.example.kr".into(), Known::Public)), "{text}");
+            assert_eq!(find(&hosts, text), Some(("app.example.kr".into(), HostSource::PublicUrl)), "{text}");
         }
         for text in ["app.example.kr:8443", "example.kr", "evil", "xapp.example.kr", "localhost", "127.0.0.1"] {
             assert_eq!(find(&hosts, text), None, "{text}");
@@ -233,41 +233,37 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_a_port_takes_any_port_and_one_with_a_port_that_one() {
-        let hosts = Hosts::new(
+    fn an_entry_without_a_port_accepts_every_port_and_one_with_a_port_only_that() {
+        let hosts = AcceptedHosts::new(
             &"https://app.example.kr".parse().unwrap(),
             &["any.example".into(), "one.example:8080".into(), "tls.example:443".into()],
         );
-        assert_eq!(find(&hosts, "any.example:81"), Some(("any.example:81".into(), Known::Listed)));
-        assert_eq!(find(&hosts, "any.example"), Some(("any.example".into(), Known::Listed)));
-        assert_eq!(find(&hosts, "one.example:8080"), Some(("one.example:8080".into(), Known::Listed)));
+        assert_eq!(find(&hosts, "any.example:81"), Some(("any.example:81".into(), HostSource::Listed)));
+        assert_eq!(find(&hosts, "any.example"), Some(("any.example".into(), HostSource::Listed)));
+        assert_eq!(find(&hosts, "one.example:8080"), Some(("one.example:8080".into(), HostSource::Listed)));
         assert_eq!(find(&hosts, "one.example"), None);
         assert_eq!(find(&hosts, "one.example:8081"), None);
-        assert_eq!(find(&hosts, "tls.example"), Some(("tls.example".into(), Known::Listed)));
+        assert_eq!(find(&hosts, "tls.example"), Some(("tls.example".into(), HostSource::Listed)));
     }
 
     #[test]
-    fn the_loopback_has_three_names_on_the_same_port() {
-        let hosts = Hosts::new(&"http://localhost:8080".parse().unwrap(), &[]);
-        assert_eq!(find(&hosts, "localhost:8080"), Some(("localhost:8080".into(), Known::Public)));
-        assert_eq!(find(&hosts, "127.0.0.1:8080"), Some(("127.0.0.1:8080".into(), Known::Alias)));
-        assert_eq!(find(&hosts, "[::1]:8080"), Some(("[::1]:8080".into(), Known::Alias)));
+    fn a_public_url_on_the_loopback_has_two_aliases_on_the_same_port() {
+        let hosts = AcceptedHosts::new(&"http://localhost:8080".parse().unwrap(), &[]);
+        assert_eq!(find(&hosts, "localhost:8080"), Some(("localhost:8080".into(), HostSource::PublicUrl)));
+        assert_eq!(find(&hosts, "127.0.0.1:8080"), Some(("127.0.0.1:8080".into(), HostSource::LoopbackAlias)));
+        assert_eq!(find(&hosts, "[::1]:8080"), Some(("[::1]:8080".into(), HostSource::LoopbackAlias)));
         assert_eq!(find(&hosts, "localhost:8081"), None);
         assert_eq!(find(&hosts, "localhost"), None);
-        let listed = Hosts::new(&"http://localhost:8080".parse().unwrap(), &["127.0.0.1:8080".into()]);
-        assert_eq!(
-            find(&listed, "127.0.0.1:8080").unwrap().1,
-            Known::Listed,
-            "a name that the operator wrote down is no alias"
-        );
+        let listed = AcceptedHosts::new(&"http://localhost:8080".parse().unwrap(), &["127.0.0.1:8080".into()]);
+        assert_eq!(find(&listed, "127.0.0.1:8080").unwrap().1, HostSource::Listed, "a listed name is no alias");
     }
 
     #[test]
-    fn one_hundred_or_a_thousand_hosts_decide_alike() {
+    fn a_host_is_found_among_one_or_a_thousand() {
         for count in [1, 100, 1000] {
             let mut listed: Vec<String> = (1..count).map(|n| format!("h{n}.example")).collect();
             listed.push("app.example".into());
-            let hosts = Hosts::new(&"https://public.example".parse().unwrap(), &listed);
+            let hosts = AcceptedHosts::new(&"https://public.example".parse().unwrap(), &listed);
             assert!(find(&hosts, "APP.EXAMPLE").is_some());
             assert!(find(&hosts, "app.example:9").is_some());
             assert!(find(&hosts, "app.example.evil").is_none());

@@ -1,12 +1,13 @@
-//! The closed namespace of headers that nobody but the gateway may set, and the limits of a header block.
+//! The names of headers that only the gateway may set, and the limits of a request's headers.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{Block, Refusal, hops::CDN_LOOP};
+use super::{hops::CDN_LOOP, refusal::Refusal, settings::HeaderLimits};
 
-/// Everything that begins like this is ours.
+/// Names that begin with one of these are removed.
 const PREFIXES: [&str; 5] = ["x-forwarded", "x-auth-", "x-user", "remote-", "vestibule-"];
-/// And these; those behind the second steer frameworks past their own checks, `Proxy` programs to another proxy (httpoxy).
+/// These names are removed too, whether we set them or not: backends believe the first two; `Proxy` makes CGI programs
+/// use another proxy (httpoxy, CVE-2016-5385); the others make frameworks skip their own checks.
 const NAMES: [&str; 8] = [
     "forwarded",
     "x-real-ip",
@@ -18,8 +19,8 @@ const NAMES: [&str; 8] = [
     "x-rewrite-url",
 ];
 
-/// Names that have a step of their own in a request's life: a route that sets one does not take it away from the others.
-const SPARED: [HeaderName; 10] = [
+/// Names that are handled elsewhere: if a route sets one, it is not removed from the requests of other routes.
+const NOT_RESERVED: [HeaderName; 10] = [
     header::HOST,
     header::COOKIE,
     header::AUTHORIZATION,
@@ -32,40 +33,42 @@ const SPARED: [HeaderName; 10] = [
     header::EXPECT,
 ];
 
-/// What the first step looks into beside `Host` and `Cookie`.
-static LOOKED_INTO: [HeaderName; 5] =
+/// Headers that hygiene checks, other than `Host` and `Cookie`.
+static CHECKED: [HeaderName; 5] =
     [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT, header::VIA, CDN_LOOP];
 
-/// What [`OwnNames::inspect`] saw.
+/// The result of [`ReservedHeaders::inspect`].
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Inspected {
     /// The names to be removed.
-    pub(super) doomed: Vec<HeaderName>,
-    /// There is none of [`LOOKED_INTO`], so that nobody need look them up.
-    pub(super) is_plain: bool,
+    pub(super) to_remove: Vec<HeaderName>,
+    /// Whether any of [`CHECKED`] is there; otherwise none needs to be looked up.
+    pub(super) needs_checks: bool,
 }
 
-/// The headers that routes and the gateway set.
+/// The headers that only the gateway may set: those in the lists above, and those that routes set.
 #[derive(Debug)]
-pub(super) struct OwnNames {
+pub(super) struct ReservedHeaders {
+    /// Names that are not in the lists above.
     names: Vec<HeaderName>,
-    /// Bit n: some name has n bytes (63: or more). Most headers are told apart by this alone.
+    /// Bit n: a name in `names` has n bytes (bit 63: 63 or more). Most headers are ruled out by this alone.
     lengths: u64,
-    block: Block,
+    limits: HeaderLimits,
 }
 
-impl OwnNames {
-    pub(super) fn new(names: Vec<HeaderName>, block: Block) -> Self {
-        let mut names: Vec<_> = names.into_iter().filter(|name| !SPARED.contains(name)).collect();
+impl ReservedHeaders {
+    pub(super) fn new(names: Vec<HeaderName>, limits: HeaderLimits) -> Self {
+        let mut names: Vec<_> =
+            names.into_iter().filter(|name| !NOT_RESERVED.contains(name) && !is_listed(name.as_str())).collect();
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
         let lengths = names.iter().fold(0, |bits, name| bits | bit(name.as_str().len()));
-        Self { names, lengths, block }
+        Self { names, lengths, limits }
     }
 
-    /// What one look at each header shows, after the limits have been checked; `target` is the length of the request target.
+    /// Looks at each header once and checks the limits; `target` is the length of the request target.
     pub(super) fn inspect(&self, headers: &HeaderMap, target: usize) -> Result<Inspected, Refusal> {
-        let (mut doomed, mut is_plain): (Vec<HeaderName>, _) = (Vec::new(), true);
+        let (mut to_remove, mut needs_checks): (Vec<HeaderName>, _) = (Vec::new(), false);
         let (mut bytes, mut lines, mut cookies) = (target, 0, 0);
         for (name, value) in headers {
             bytes += name.as_str().len() + value.len() + 4;
@@ -74,30 +77,35 @@ impl OwnNames {
                 continue;
             }
             lines += 1;
-            is_plain &= !matches!(name.as_str().len(), 3 | 6 | 8 | 14 | 17) || !LOOKED_INTO.contains(name);
-            if self.takes(name.as_str()) && doomed.last() != Some(name) {
-                doomed.push(name.clone());
+            needs_checks |= matches!(name.as_str().len(), 3 | 6 | 8 | 14 | 17) && CHECKED.contains(name);
+            if self.is_reserved(name.as_str()) && to_remove.last() != Some(name) {
+                to_remove.push(name.clone());
             }
         }
-        if bytes > self.block.bytes || lines + cookies > self.block.lines {
+        if bytes > self.limits.bytes || lines + cookies > self.limits.lines {
             return Err(Refusal::TooManyHeaders);
         }
-        Ok(Inspected { doomed, is_plain })
+        Ok(Inspected { to_remove, needs_checks })
     }
 
-    /// `name` is in lower case, as `http` keeps it.
-    fn takes(&self, name: &str) -> bool {
+    /// `name` is in lower case, as the `http` crate keeps it.
+    fn is_reserved(&self, name: &str) -> bool {
         if memchr::memchr(b'_', name.as_bytes()).is_some() {
-            // CGI and WSGI make `_` of `-`: a name with `_` could pass for any other.
+            // CGI and WSGI turn `-` into `_`: a name with `_` could pass for any other.
             return true;
         }
-        let listed = match name.as_bytes().first() {
-            Some(b'x' | b'f' | b'p' | b'r' | b'v') => {
-                PREFIXES.iter().any(|prefix| begins(name, prefix)) || NAMES.iter().any(|own| same(name, own))
-            }
-            _ => false,
-        };
-        listed || (self.lengths & bit(name.len()) != 0 && self.names.iter().any(|own| same(name, own.as_str())))
+        is_listed(name)
+            || (self.lengths & bit(name.len()) != 0 && self.names.iter().any(|own| same(name, own.as_str())))
+    }
+}
+
+/// Whether the lists above have `name`.
+fn is_listed(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'x' | b'f' | b'p' | b'r' | b'v') => {
+            PREFIXES.iter().any(|prefix| begins(name, prefix)) || NAMES.iter().any(|own| same(name, own))
+        }
+        _ => false,
     }
 }
 
@@ -105,7 +113,7 @@ fn bit(length: usize) -> u64 {
     1 << length.min(63)
 }
 
-/// Equal where `.`, `_` and `-` are one.
+/// Whether two names are equal if `.`, `_` and `-` count as the same.
 fn same(name: &str, own: &str) -> bool {
     name.len() == own.len() && begins(name, own)
 }
@@ -118,7 +126,7 @@ fn separator(byte: u8) -> u8 {
     if matches!(byte, b'.' | b'_') { b'-' } else { byte }
 }
 
-/// Several `Cookie` lines become one (RFC 9113 section 8.2.3), so that nobody after us sees only the first.
+/// Joins several `Cookie` lines into one (RFC 9113 section 8.2.3), so that no later step sees only the first.
 pub(super) fn join_cookies(headers: &mut HeaderMap) {
     let mut lines = headers.get_all(header::COOKIE).iter();
     let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return };
@@ -136,26 +144,26 @@ pub(super) fn join_cookies(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    fn own() -> OwnNames {
-        OwnNames::new(
+    fn own() -> ReservedHeaders {
+        ReservedHeaders::new(
             vec![
                 HeaderName::from_static("x-tenant-id"),
                 HeaderName::from_static("x_legacy"),
                 header::HOST,
                 header::COOKIE,
             ],
-            Block { bytes: 32 * 1024, lines: 100 },
+            HeaderLimits { bytes: 32 * 1024, lines: 100 },
         )
     }
 
     fn removed(name: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("root"));
-        !own().inspect(&headers, 1).unwrap().doomed.is_empty()
+        !own().inspect(&headers, 1).unwrap().to_remove.is_empty()
     }
 
     #[test]
-    fn our_names_are_removed_in_four_spellings() {
+    fn reserved_names_are_removed_in_four_spellings() {
         for name in [
             "X-Forwarded-For",
             "X-Forwarded-Proto",
@@ -197,7 +205,22 @@ mod tests {
     }
 
     #[test]
-    fn other_names_stay() {
+    fn what_the_gateway_sets_on_every_request_is_removed_on_arrival_in_four_spellings() {
+        let names: Vec<_> = crate::upstream::headers::removed_on_arrival().cloned().collect();
+        assert!(!names.is_empty());
+        let reserved = ReservedHeaders::new(names.clone(), HeaderLimits { bytes: 1024, lines: 10 });
+        for name in names.iter().map(HeaderName::as_str) {
+            for spelling in [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")] {
+                let mut headers = HeaderMap::new();
+                headers
+                    .insert(HeaderName::from_bytes(spelling.as_bytes()).unwrap(), HeaderValue::from_static("forged"));
+                assert_eq!(reserved.inspect(&headers, 1).unwrap().to_remove.len(), 1, "{spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_names_are_kept() {
         for name in [
             "Host",
             "Cookie",
@@ -225,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_over_its_limits_is_too_large() {
+    fn headers_over_their_limits_are_refused() {
         let own = own();
         let mut headers = HeaderMap::new();
         for n in 0..100 {

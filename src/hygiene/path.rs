@@ -1,15 +1,20 @@
-//! The one canonical path: the bytes that are judged, matched, logged and forwarded.
+//! The one canonical path: the bytes that are checked, matched, logged and forwarded.
 
 use std::borrow::Cow;
 
-/// Brings the path of a target (without its query) into the one form that rules and upstream see, or says why it has no such form.
+/// Brings the path of a target (without its query) into the one form that rules and upstream see. The error says why it
+/// has no such form.
 ///
-/// - It begins with exactly one `/`. Empty segments further on (`/a//b`) stay as they are and are matched literally: nothing is collapsed.
-/// - Raw bytes are those of RFC 3986 `pchar`, plus `[` and `]`, which browsers send as they are. Anything else, high bytes and `\` among them, is refused.
-/// - An escaped unreserved letter is decoded (`%41dmin` is `Admin`); all other escapes stay, with upper-case hex digits. What they stand for must be UTF-8.
-/// - Refused are a broken escape, an escaped `/`, `\`, `.` or control character, and the same escaped twice (`%252f`; `%2525` hides a third time).
-/// - Dot segments are removed as RFC 3986 section 5.2.4 says. Refused where servers differ about the result: above the root, in a path that also has `;` (a servlet
-///   container drops what follows it) or an empty segment (others merge slashes).
+/// - The path begins with exactly one `/`. Empty segments further on (`/a//b`) are kept and matched literally.
+/// - Allowed bytes are `pchar` (RFC 3986 section 3.3), `/`, and `[` and `]`, which browsers send unescaped. Others are
+///   refused, among them `\` and bytes from 0x80 on.
+/// - An escaped unreserved character is decoded (`%41dmin` becomes `Admin`); all other escapes stay, with upper-case
+///   hex digits. The escaped bytes must be UTF-8.
+/// - Refused are an incomplete escape, an escaped `/`, `\`, `.` or control character, and one of these escaped twice
+///   (`%252f`), or a `%` escaped twice (`%2525`).
+/// - Dot segments are removed (RFC 3986 section 5.2.4). They are refused where servers differ about the result: above
+///   the root, in a path that also has `;` (servlet containers drop what follows it) or an empty segment (others merge
+///   slashes).
 pub fn canonical(path: &str) -> Result<Cow<'_, str>, &'static str> {
     let bytes = path.as_bytes();
     if bytes.first() != Some(&b'/') {
@@ -34,7 +39,7 @@ pub fn canonical(path: &str) -> Result<Cow<'_, str>, &'static str> {
     if dotted { without_dot_segments(path) } else { Ok(path) }
 }
 
-/// `pchar` and `/` of RFC 3986, without `%`; with the brackets.
+/// `pchar` and `/` of RFC 3986 without `%`, and the two brackets.
 const fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-'..=b'/' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@' | b'[' | b']')
@@ -44,6 +49,7 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~')
 }
 
+/// Checks all escapes and brings them into their canonical form.
 fn escapes(path: &str) -> Result<Cow<'_, str>, &'static str> {
     let mut high = false;
     let mut clean = true;
@@ -63,13 +69,13 @@ fn escapes(path: &str) -> Result<Cow<'_, str>, &'static str> {
         return Err("the escapes of the path are not UTF-8");
     }
     let path = if clean { Cow::Borrowed(path) } else { Cow::Owned(rewritten(path)) };
-    if hides_an_escape(&path) {
+    if has_nested_escape(&path) {
         return Err("an escape within an escape");
     }
     Ok(path)
 }
 
-/// The byte an escape stands for, and whether its digits are upper-case; `text` starts with `%`.
+/// The byte that an escape stands for, and whether its hex digits are upper-case; `text` starts with `%`.
 fn escape(text: &[u8]) -> Result<(u8, bool), &'static str> {
     let (Some(&high), Some(&low)) = (text.get(1), text.get(2)) else { return Err("a broken escape") };
     let (Some(h), Some(l)) = (digit(high), digit(low)) else { return Err("a broken escape") };
@@ -85,7 +91,7 @@ const fn digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Decodes unreserved letters and puts hex digits in upper case; every escape has been found whole.
+/// Decodes unreserved characters and writes hex digits in upper case; all escapes are complete.
 fn rewritten(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
@@ -101,8 +107,8 @@ fn rewritten(path: &str) -> String {
     out
 }
 
-/// Looks in the canonical form, where `%25%32f` has already become `%252f`.
-fn hides_an_escape(path: &str) -> bool {
+/// Whether a `%25` begins an escape of a character that must not be escaped. `path` is canonical: `%25%32f` is `%252f`.
+fn has_nested_escape(path: &str) -> bool {
     path.match_indices("%25").any(|(at, _)| {
         let bytes = path.as_bytes();
         match (bytes.get(at + 3).copied().and_then(digit), bytes.get(at + 4).copied().and_then(digit)) {
@@ -164,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clean_paths_stay_and_cost_nothing() {
+    fn a_canonical_path_is_returned_without_a_copy() {
         for path in [
             "/",
             "/a",
@@ -186,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn one_form_for_all_spellings() {
+    fn different_spellings_get_one_form() {
         for (path, form) in [
             ("/%41dmin", "/Admin"),
             ("/%61%64min", "/admin"),

@@ -1,4 +1,6 @@
-use http::{Request, Version};
+//! Requests that are admitted, refused or rewritten.
+
+use http::{HeaderName, Request, Version};
 use proptest::prelude::*;
 
 use super::*;
@@ -11,7 +13,7 @@ fn hygiene(public_url: &str) -> Hygiene {
         hosts: vec!["other.example".into(), "vestibule:8080".into()],
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         own_headers: vec![HeaderName::from_static("x-tenant-id")],
-        block: Block { bytes: 32 * 1024, lines: 100 },
+        header_limits: HeaderLimits { bytes: 32 * 1024, lines: 100 },
     })
 }
 
@@ -32,7 +34,7 @@ fn admitted(method: &str, target: &str, lines: &[(&str, &str)]) -> Result<(Admit
 const HOST: (&str, &str) = ("host", "app.example.kr");
 
 #[test]
-fn a_clean_request_passes_as_it_is() {
+fn a_clean_request_passes_unchanged() {
     let lines = [HOST, ("cookie", "a=b"), ("authorization", "Bearer x"), ("connection", "cookie, host, authorization")];
     let (admitted, parts) = admitted("GET", "/a/b?x=%2e%2e/|", &lines).unwrap();
     assert_eq!(admitted.host.as_str(), "app.example.kr");
@@ -44,7 +46,7 @@ fn a_clean_request_passes_as_it_is() {
 }
 
 #[test]
-fn what_was_judged_is_what_is_forwarded() {
+fn the_canonical_target_replaces_the_one_that_came() {
     for (target, forwarded) in [
         ("/public/../admin/x?y=/../z", "/admin/x?y=/../z"),
         ("/%41dmin", "/Admin"),
@@ -60,7 +62,7 @@ fn what_was_judged_is_what_is_forwarded() {
 }
 
 #[test]
-fn nothing_before_a_fragment_is_the_root_for_everybody() {
+fn an_empty_target_before_a_fragment_becomes_the_root() {
     let (_, parts) = admitted("GET", "http://app.example.kr#/admin", &[HOST]).unwrap();
     assert_eq!((parts.uri.path(), parts.uri.path_and_query().map(PathAndQuery::as_str)), ("/", Some("/")));
 }
@@ -86,7 +88,7 @@ fn ambiguous_targets_are_refused() {
 }
 
 #[test]
-fn methods_about_the_connection_itself_are_not_served() {
+fn connect_and_trace_are_refused_and_options_star_is_answered_here() {
     assert_eq!(admitted("CONNECT", "app.example.kr:443", &[HOST]).unwrap_err(), Refusal::Method);
     assert_eq!(admitted("TRACE", "/", &[HOST]).unwrap_err(), Refusal::Method);
     assert_eq!(admitted("OPTIONS", "*", &[HOST]).unwrap_err(), Refusal::OptionsStar);
@@ -95,7 +97,7 @@ fn methods_about_the_connection_itself_are_not_served() {
 }
 
 #[test]
-fn there_is_exactly_one_host_and_it_is_ours() {
+fn exactly_one_accepted_host_is_required() {
     for (target, lines) in [
         ("/", &[][..]),
         ("/", &[HOST, HOST]),
@@ -138,7 +140,7 @@ fn in_http2_the_authority_is_the_host() {
 }
 
 #[test]
-fn a_page_under_another_name_of_the_loopback_moves_to_public_url() {
+fn a_navigation_to_another_name_of_the_loopback_is_redirected_to_public_url() {
     let hygiene = hygiene("http://localhost:8080");
     let navigation = ("sec-fetch-mode", "navigate");
     for host in ["127.0.0.1:8080", "[::1]:8080"] {
@@ -158,7 +160,7 @@ fn a_page_under_another_name_of_the_loopback_moves_to_public_url() {
 }
 
 #[test]
-fn headers_that_could_pass_for_ours_are_gone() {
+fn headers_that_could_pass_for_ours_are_removed() {
     let lines = [
         HOST,
         ("x-forwarded-for", "1.2.3.4"),
@@ -181,7 +183,7 @@ fn headers_that_could_pass_for_ours_are_gone() {
 }
 
 #[test]
-fn the_scheme_is_what_the_visitor_sees() {
+fn the_scheme_is_the_one_that_the_visitor_sees() {
     let seen = |host: &str, peer: &str, tls: bool, proto: &str| {
         let mut parts = parts("GET", "/", &[("host", host), ("x-forwarded-proto", proto)]);
         hygiene("https://app.example.kr").admit(&mut parts, peer.parse().unwrap(), tls).unwrap().scheme
@@ -196,13 +198,13 @@ fn the_scheme_is_what_the_visitor_sees() {
 }
 
 #[test]
-fn what_is_too_large_has_its_own_answers() {
+fn a_long_target_and_large_headers_have_refusals_of_their_own() {
     assert_eq!(admitted("GET", &format!("/{}", "a".repeat(20_000)), &[HOST]).unwrap_err(), Refusal::TargetTooLong);
     assert_eq!(admitted("GET", "/", &[HOST, ("x", &"a".repeat(40_000))]).unwrap_err(), Refusal::TooManyHeaders);
 }
 
 #[test]
-fn a_request_that_has_been_here_twice_goes_no_further() {
+fn a_request_that_passed_here_twice_is_refused_as_a_loop() {
     assert!(admitted("GET", "/", &[HOST, ("cdn-loop", "vestibule, cdn.example")]).is_ok());
     assert_eq!(
         admitted("GET", "/", &[HOST, ("cdn-loop", "vestibule"), ("cdn-loop", "vestibule")]).unwrap_err(),
@@ -211,19 +213,19 @@ fn a_request_that_has_been_here_twice_goes_no_further() {
 }
 
 #[test]
-fn a_question_goes_as_far_as_it_may() {
+fn max_forwards_of_options_is_reduced_and_ends_at_zero() {
     assert_eq!(admitted("OPTIONS", "/", &[HOST, ("max-forwards", "0")]).unwrap_err(), Refusal::LastHop);
     let (_, parts) = admitted("OPTIONS", "/", &[HOST, ("max-forwards", "3")]).unwrap();
     assert_eq!(parts.headers["max-forwards"], "2");
     let malformed = admitted("OPTIONS", "/", &[HOST, ("max-forwards", "few")]);
     assert!(matches!(malformed, Err(Refusal::Ambiguous(_))));
-    // For other methods it means nothing (RFC 9110 section 7.6.2).
+    // For other methods it has no meaning (RFC 9110 section 7.6.2).
     let (_, parts) = admitted("GET", "/", &[HOST, ("max-forwards", "0")]).unwrap();
     assert_eq!(parts.headers["max-forwards"], "0");
 }
 
 #[test]
-fn nothing_but_100_continue_can_be_expected() {
+fn an_expectation_other_than_100_continue_is_refused() {
     for (lines, met) in [
         (&[HOST, ("expect", "100-continue")][..], true),
         (&[HOST, ("expect", "100-Continue")], true),
@@ -237,7 +239,7 @@ fn nothing_but_100_continue_can_be_expected() {
 }
 
 #[test]
-fn a_refused_request_is_left_as_it_came() {
+fn a_refused_request_is_left_unchanged() {
     let mut parts = parts("GET", "/a%2fb", &[HOST, ("x-user", "root")]);
     assert!(hygiene("https://app.example.kr").admit(&mut parts, PEER, false).is_err());
     assert_eq!(parts.uri, "/a%2fb");
@@ -248,7 +250,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn whatever_comes_is_refused_or_has_one_reading(target in "(http://[a-z.@:]{0,8}|/)?[ -~]{0,40}", host in "(app\\.example\\.kr|[!-~]{0,12})", forwarded in "[!-~ ]{0,40}") {
+    fn a_request_is_refused_or_is_admitted_again_unchanged(target in "(http://[a-z.@:]{0,8}|/)?[ -~]{0,40}", host in "(app\\.example\\.kr|[!-~]{0,12})", forwarded in "[!-~ ]{0,40}") {
         let Ok(uri) = target.parse::<Uri>() else { return Ok(()) };
         let mut parts = parts("GET", "/", &[("host", &host), ("x-forwarded-for", &forwarded), ("forwarded", &forwarded)]);
         parts.uri = uri;

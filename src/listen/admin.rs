@@ -1,6 +1,7 @@
-//! The admin and health listeners: few connections, plain HTTP, served beside the workers and to the very end.
+//! The admin and health addresses: few connections, HTTP without TLS, served on the background runtime until the last
+//! visitor's request is done.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,72 +15,85 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Handler, Limits, Shutdown,
-    accept::{Table, accept},
-    connection::Front,
+    accept::{WorkerPool, accept},
+    handler::Handler,
     http1, http2,
-    worker::{Dealt, Load, Worker},
+    negotiate::WorkerContext,
+    settings::Limits,
+    shutdown::Shutdown,
+    slot::WorkerLoad,
+    worker::{AcceptedConnection, Worker},
 };
 use crate::{
-    handle::Peer,
+    scheme::Scheme,
     telemetry::{Pages, Surface},
 };
 
-/// A probe and a scraper need two; a flood here must not take the visitors' file descriptors.
+/// Connections at a time to one of these addresses. A probe and a scraper need two; more must not take the visitors'
+/// file descriptors.
 const CONNECTIONS: usize = 64;
 
 /// Answers with [`Pages`].
 #[derive(Clone)]
-struct Answering {
+struct PagesHandler {
     pages: Pages,
     surface: Surface,
 }
 
-impl Handler for Answering {
+impl Handler for PagesHandler {
+    type Peer = ();
     type Body = Full<Bytes>;
 
-    async fn handle(&self, _peer: Peer, request: Request<Incoming>) -> Response<Self::Body> {
+    fn peer(&self, _address: IpAddr, _scheme: Scheme) {}
+
+    async fn handle(&self, (): (), request: Request<Incoming>) -> Response<Self::Body> {
         self.pages.answer(self.surface, &request.into_parts().0)
     }
 }
 
-/// Serves `surface` until it is dropped.
-pub(super) async fn serve(listener: TcpListener, pages: Pages, surface: Surface, limits: Arc<Limits>, end: Shutdown) {
-    let (dealt, mut hand) = mpsc::unbounded_channel();
-    let table = Table {
-        workers: [Worker { load: Load::default(), dealt }].into(),
+/// Serves `surface` until the future is dropped.
+pub(super) async fn serve(
+    listener: TcpListener,
+    pages: Pages,
+    surface: Surface,
+    limits: Arc<Limits>,
+    shutdown: Shutdown,
+) {
+    let (connections, mut accepted) = mpsc::unbounded_channel();
+    let pool = WorkerPool {
+        workers: [Worker { load: WorkerLoad::default(), connections }].into(),
         permits: Arc::new(Semaphore::new(CONNECTIONS)),
         alive: TaskTracker::new(),
         metrics: None,
     };
-    let front = Arc::new(Front {
-        handler: Answering { pages, surface },
+    let context = Arc::new(WorkerContext {
+        handler: PagesHandler { pages, surface },
         http1: http1::builder(&limits),
         http2: http2::builder(&limits),
         tls: None,
-        proxies: None,
+        proxy_protocol: None,
         clients: None,
         limits,
-        shutdown: end,
-        // Never: readiness is asked for until the last request is done.
+        shutdown,
+        // Never cancelled: probes ask for readiness until the last request is done.
         draining: CancellationToken::new(),
     });
-    let mut connections = JoinSet::new();
+    let mut tasks = JoinSet::new();
     let serving = async {
         loop {
             tokio::select! {
-                Some(Dealt { stream, peer, slot }) = hand.recv() => {
+                Some(AcceptedConnection { stream, peer, slot }) = accepted.recv() => {
                     if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
-                        connections.spawn(Arc::clone(&front).serve(stream, peer, slot));
+                        tasks.spawn(Arc::clone(&context).serve(stream, peer, slot));
                     }
                 }
-                Some(_ended) = connections.join_next() => {}
+                Some(_ended) = tasks.join_next() => {}
                 else => break,
             }
         }
     };
     tokio::select! {
-        () = accept(listener, table, CancellationToken::new()) => {}
+        () = accept(listener, pool, CancellationToken::new()) => {}
         () = serving => {}
     }
 }

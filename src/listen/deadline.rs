@@ -1,4 +1,4 @@
-//! When a connection has waited long enough: for a request head, for a next request, for the peer to take its bytes.
+//! The deadlines of a connection: for a request head, for the next request, for the peer to take its bytes.
 
 use std::{
     sync::Arc,
@@ -9,105 +9,114 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Limits,
-    io::{Phase, Watch},
+    activity::{Activity, ConnectionPhase},
+    settings::Limits,
 };
 use crate::alarm::Alarm;
 
-/// What came first.
+/// The deadline that has passed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Expired {
     /// A request's head, or a frame, is incomplete: 408 in HTTP/1.
     Head,
     /// No request came.
     Idle,
-    /// The peer does not take what is ready for it.
+    /// The peer does not take the bytes that are ready for it.
     Stalled,
 }
 
 /// The deadlines of one connection. hyper's own header timer is not used: it cannot tell an idle connection from a slow
-/// head, and it makes and drops a timer for every request. Here the timer is only set back when it fires.
+/// head, and makes and drops a timer for every request. This timer is only set anew when it fires.
 #[derive(Debug)]
 pub(super) struct Deadlines {
-    watch: Arc<Watch>,
+    activity: Arc<Activity>,
     limits: Arc<Limits>,
-    /// What was last seen, and since when.
-    seen: Seen,
+    /// What was last waited for, and since when.
+    waiting: WaitingFor,
     since: Instant,
-    /// After how many requests the connection fell quiet, and when: parts of frames do not make it less so.
-    quiet: (usize, Instant),
-    parting: bool,
+    /// The number of requests after which the connection fell silent, and when. Parts of frames do not end the silence.
+    silent: (usize, Instant),
+    is_draining: bool,
     alarm: Alarm,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Seen {
-    /// After so many requests.
-    Idle(usize),
-    /// That frame of HTTP/2.
+enum WaitingFor {
+    /// The next request after this many.
+    Request(usize),
+    /// The rest of a head, or of the HTTP/2 frame with this number.
     Head(usize),
-    Busy,
-    /// After so many bytes.
-    Stalled(u64),
+    /// A handler.
+    Handler,
+    /// The peer, which has taken this many bytes.
+    Peer(u64),
 }
 
 impl Deadlines {
-    /// Of a connection of which nothing has been read, accepted at `since`.
-    pub(super) fn new(watch: Arc<Watch>, limits: Arc<Limits>, since: Instant) -> Self {
-        Self { watch, limits, seen: Seen::Idle(0), since, quiet: (0, since), parting: false, alarm: Alarm::default() }
+    /// For a connection accepted at `since`, of which nothing has been read.
+    pub(super) fn new(activity: Arc<Activity>, limits: Arc<Limits>, since: Instant) -> Self {
+        Self {
+            activity,
+            limits,
+            waiting: WaitingFor::Request(0),
+            since,
+            silent: (0, since),
+            is_draining: false,
+            alarm: Alarm::default(),
+        }
     }
 
-    /// From now on an idle connection is given only as long as a request may be on its way.
-    pub(super) fn part(&mut self) {
-        self.parting = true;
+    /// From now on an idle connection is open only for as long as a request may be under way to it.
+    pub(super) fn begin_draining(&mut self) {
+        self.is_draining = true;
         self.since = Instant::now();
-        self.quiet.1 = self.since;
+        self.silent.1 = self.since;
     }
 
     /// To be polled at the end of each poll of the connection's task, when the connection itself has nothing to do.
     pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
-        let now_seen = self.look();
-        if now_seen != self.seen {
-            // A new connection's head has been awaited since accept, whether or not some of it is here.
-            let first_head = matches!(now_seen, Seen::Head(_)) && self.seen == Seen::Idle(0);
-            // A busy connection has no deadline, so the clock need not be asked.
-            if !first_head && now_seen != Seen::Busy {
+        let waiting = self.waiting_for();
+        if waiting != self.waiting {
+            // The head of a new connection's first request is awaited since accept, whether or not some of it is here.
+            let is_first_head = matches!(waiting, WaitingFor::Head(_)) && self.waiting == WaitingFor::Request(0);
+            // While a handler runs there is no deadline, so the clock need not be read.
+            if !is_first_head && waiting != WaitingFor::Handler {
                 self.since = Instant::now();
             }
-            let served = self.watch.served();
-            if self.quiet.0 != served && matches!(now_seen, Seen::Idle(_) | Seen::Head(_)) {
-                self.quiet = (served, self.since);
+            let served = self.activity.served();
+            if self.silent.0 != served && matches!(waiting, WaitingFor::Request(_) | WaitingFor::Head(_)) {
+                self.silent = (served, self.since);
             }
-            self.seen = now_seen;
+            self.waiting = waiting;
         }
-        let (deadline, expired) = match self.seen {
-            Seen::Busy => return Poll::Pending,
-            Seen::Stalled(_) => (self.since + self.limits.stalled, Expired::Stalled),
-            Seen::Head(_) => {
-                // One frame after the other, each begun and none a request, is not more than silence.
-                let (served, quiet) = self.quiet;
-                (self.since.min(quiet + self.idle(served)) + self.limits.head, Expired::Head)
+        let (deadline, expired) = match self.waiting {
+            WaitingFor::Handler => return Poll::Pending,
+            WaitingFor::Peer(_) => (self.since + self.limits.stalled, Expired::Stalled),
+            WaitingFor::Head(_) => {
+                // Frames that are begun one after the other, none of them a request, count as silence.
+                let (served, silent_since) = self.silent;
+                (self.since.min(silent_since + self.idle(served)) + self.limits.head, Expired::Head)
             }
-            Seen::Idle(served) => (self.quiet.1 + self.idle(served), Expired::Idle),
+            WaitingFor::Request(served) => (self.silent.1 + self.idle(served), Expired::Idle),
         };
         ready!(self.alarm.poll_until(deadline, cx));
         Poll::Ready(expired)
     }
 
-    fn look(&self) -> Seen {
-        if let Some(written) = self.watch.stalled_at() {
-            return Seen::Stalled(written);
+    fn waiting_for(&self) -> WaitingFor {
+        if let Some(written) = self.activity.stalled_at() {
+            return WaitingFor::Peer(written);
         }
-        match self.watch.phase() {
-            Phase::Busy => Seen::Busy,
-            Phase::Head => Seen::Head(self.watch.unfinished()),
-            Phase::Idle => Seen::Idle(self.watch.served()),
+        match self.activity.phase() {
+            ConnectionPhase::Busy => WaitingFor::Handler,
+            ConnectionPhase::Head => WaitingFor::Head(self.activity.incomplete_frame()),
+            ConnectionPhase::Idle => WaitingFor::Request(self.activity.served()),
         }
     }
 
     fn idle(&self, served: usize) -> Duration {
-        // A new connection owes a request within a head's time: silence must not be cheaper than slowness.
+        // On a new connection silence is given no longer than a slow head, else silence would be the better attack.
         let idle = if served == 0 { self.limits.head } else { self.limits.idle };
-        if self.parting { idle.min(self.limits.parting) } else { idle }
+        if self.is_draining { idle.min(self.limits.idle_while_draining) } else { idle }
     }
 }

@@ -1,21 +1,23 @@
-//! The frames of an HTTP/2 connection, followed in its bytes: those that do no work for a visitor cost credits.
+//! Follows the frames of an HTTP/2 connection in its bytes and ends floods of frames that do no work for a visitor.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What a connection may spend at once, and what it is given again in time.
+/// Credits of a new connection, and the most that it regains by waiting.
 const CREDITS: u32 = 1000;
-/// So long for each credit that is given again.
-const REFILL: Duration = Duration::from_millis(10);
-/// What work may have earned at most: a peer that slept acknowledges a whole window when it wakes.
-const MOST: u32 = 100_000;
+/// A connection regains one credit in this time.
+const REFILL_INTERVAL: Duration = Duration::from_millis(10);
+/// Most credits of a connection: a peer that was suspended acknowledges a whole window when it wakes.
+const MAX_CREDITS: u32 = 100_000;
+/// Bytes of the connection preface (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
-const HEAD: usize = 9;
-/// RFC 9113 section 7.
+/// Bytes of a frame header (RFC 9113 section 4.1).
+const FRAME_HEADER: usize = 9;
+/// Error code (RFC 9113 section 7).
 const ENHANCE_YOUR_CALM: u32 = 11;
 
-// RFC 9113 section 6.
+// Frame types and flags (RFC 9113 section 6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -25,55 +27,55 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 
-/// What a request earns. A request that is called back costs that and one more.
+/// Credits that a request earns. A request that is reset costs these and one more.
 const REQUEST: u32 = 4;
 
 /// Both directions of a connection, and its credits.
 ///
-/// h2 bounds the frames that make it keep something (resets, CONTINUATION, empty DATA). What it just answers or notes
-/// (PING, SETTINGS, `WINDOW_UPDATE`, PRIORITY, unknown types) a peer may send for ever, at the price of our processor.
-/// Here each costs a credit, and work earns some: requests, bodies, and most of all what we send, so that a peer may
-/// acknowledge each frame of an answer twice, however small it is. Answers that the flood itself causes earn nothing.
+/// The h2 crate bounds the frames that make it keep state (resets, CONTINUATION, empty DATA), but not those that it
+/// only answers or notes (PING, SETTINGS, `WINDOW_UPDATE`, PRIORITY, unknown types), which cost CPU time. Here each of
+/// those costs a credit, and work earns credits: requests, bodies, and most of all the data sent, so that a peer may
+/// acknowledge each frame of an answer twice, however small it is. Frames sent in answer to the flood earn nothing.
 #[derive(Debug)]
-pub(super) struct Frames {
-    read: Follower,
-    written: Follower,
+pub(super) struct Http2Frames {
+    read: FrameReader,
+    written: FrameReader,
     credits: u32,
-    refilled: Instant,
-    /// Frames begun, a header block counting as one.
+    refilled_at: Instant,
+    /// Frames begun by the peer; a header block counts as one.
     begun: usize,
-    /// A header block goes on with a CONTINUATION.
-    is_open: bool,
+    /// A header block continues in a CONTINUATION frame.
+    in_header_block: bool,
     last_stream: u32,
 }
 
-/// The credits are used up.
+/// The peer has used up its credits.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Flood;
 
-impl Frames {
-    /// Of a connection of which nothing has been read, accepted at `since`.
+impl Http2Frames {
+    /// For a connection accepted at `since`, of which nothing has been read.
     pub(super) fn new(since: Instant) -> Self {
         Self {
-            read: Follower { left: PREFACE, ..Follower::default() },
-            written: Follower::default(),
+            read: FrameReader { left: PREFACE, ..FrameReader::default() },
+            written: FrameReader::default(),
             credits: CREDITS,
-            refilled: since,
+            refilled_at: since,
             begun: 0,
-            is_open: false,
+            in_header_block: false,
             last_stream: 0,
         }
     }
 
-    /// Goes on with the next bytes that the peer sent; the clock is asked where credits are short.
+    /// Follows the next bytes from the peer. The clock is read only if credits are short.
     pub(super) fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Flood> {
         while let Some(frame) = self.read.next(&mut bytes) {
-            if !self.is_open {
+            if !self.in_header_block {
                 self.begun += 1;
             }
             match frame.kind {
                 HEADERS => {
-                    self.is_open = frame.flags & END_HEADERS == 0;
+                    self.in_header_block = frame.flags & END_HEADERS == 0;
                     self.last_stream = self.last_stream.max(frame.stream);
                     self.earn(REQUEST);
                 }
@@ -81,7 +83,7 @@ impl Frames {
                 DATA if frame.flags & END_STREAM != 0 => {}
                 RST_STREAM => self.spend(REQUEST + 1, &now)?,
                 kind => {
-                    self.is_open &= kind != CONTINUATION || frame.flags & END_HEADERS == 0;
+                    self.in_header_block &= kind != CONTINUATION || frame.flags & END_HEADERS == 0;
                     self.spend(1, &now)?;
                 }
             }
@@ -89,32 +91,32 @@ impl Frames {
         Ok(())
     }
 
-    /// Goes on with the next bytes that were sent to the peer.
+    /// Follows the next bytes to the peer.
     pub(super) fn wrote(&mut self, mut bytes: &[u8]) {
         while let Some(frame) = self.written.next(&mut bytes) {
             if frame.kind == DATA {
-                // Two for whoever acknowledges to the stream and to the connection; fewer for a byte or two, so that a
-                // peer does not earn by opening its window byte by byte. More for who acknowledges parts of a frame.
+                // Two for a peer that acknowledges to the stream and to the connection, more for one that acknowledges
+                // parts of a frame. Fewer for the smallest frames: opening the window byte by byte must not earn.
                 self.earn((frame.length / 4).min(2) + frame.length / 512);
             }
         }
     }
 
-    /// The number of the frame, or of the header block, of which only a part is here; 0: none.
-    pub(super) fn unfinished(&self) -> usize {
-        match (self.is_open || self.read.left > 0, self.read.have > 0) {
+    /// The number of the frame or header block that is not complete; 0 if there is none.
+    pub(super) fn incomplete(&self) -> usize {
+        match (self.in_header_block || self.read.left > 0, self.read.have > 0) {
             (true, _) => self.begun,
             (false, true) => self.begun + 1,
             (false, false) => 0,
         }
     }
 
-    /// The last frame for the peer; `None` within another frame.
-    pub(super) fn goaway(&self) -> Option<[u8; HEAD + 8]> {
+    /// A GOAWAY frame that names the last stream and `ENHANCE_YOUR_CALM`; `None` while another frame is being written.
+    pub(super) fn goaway(&self) -> Option<[u8; FRAME_HEADER + 8]> {
         if self.written.have > 0 || self.written.left > 0 {
             return None;
         }
-        let mut frame = [0; HEAD + 8];
+        let mut frame = [0; FRAME_HEADER + 8];
         (frame[2], frame[3]) = (8, GOAWAY);
         frame[9..13].copy_from_slice(&self.last_stream.to_be_bytes());
         frame[13..].copy_from_slice(&ENHANCE_YOUR_CALM.to_be_bytes());
@@ -122,15 +124,15 @@ impl Frames {
     }
 
     fn earn(&mut self, credits: u32) {
-        self.credits = self.credits.saturating_add(credits).min(MOST);
+        self.credits = self.credits.saturating_add(credits).min(MAX_CREDITS);
     }
 
     fn spend(&mut self, credits: u32, now: impl Fn() -> Instant) -> Result<(), Flood> {
         if self.credits < credits {
             let now = now();
-            let refills = now.saturating_duration_since(self.refilled).as_millis() / REFILL.as_millis();
+            let refills = now.saturating_duration_since(self.refilled_at).as_millis() / REFILL_INTERVAL.as_millis();
             if refills > 0 {
-                self.refilled = now;
+                self.refilled_at = now;
                 self.earn(u32::try_from(refills).unwrap_or(CREDITS).min(CREDITS));
             }
         }
@@ -139,45 +141,46 @@ impl Frames {
     }
 }
 
-/// The heads of the frames in one direction, wherever the bytes are cut.
+/// Reads the frame headers in one direction, wherever the bytes are cut.
 #[derive(Default, Debug)]
-struct Follower {
-    /// Bytes to pass over: the preface's, or a payload's.
+struct FrameReader {
+    /// Bytes to skip: of the preface, or of a payload.
     left: usize,
-    head: [u8; HEAD],
-    /// Bytes of the next head that are here.
+    header: [u8; FRAME_HEADER],
+    /// Bytes of the next header that have been read.
     have: usize,
 }
 
-struct Frame {
+/// A frame header.
+struct FrameHeader {
     length: u32,
     kind: u8,
     flags: u8,
     stream: u32,
 }
 
-impl Follower {
-    /// Takes from `bytes` up to and with the next complete head, or all of them.
-    fn next(&mut self, bytes: &mut &[u8]) -> Option<Frame> {
+impl FrameReader {
+    /// Takes bytes up to the end of the next frame header, or all of them.
+    fn next(&mut self, bytes: &mut &[u8]) -> Option<FrameHeader> {
         let (passed, rest) = bytes.split_at(self.left.min(bytes.len()));
         self.left -= passed.len();
-        let (taken, rest) = rest.split_at((HEAD - self.have).min(rest.len()));
-        self.head[self.have..self.have + taken.len()].copy_from_slice(taken);
+        let (taken, rest) = rest.split_at((FRAME_HEADER - self.have).min(rest.len()));
+        self.header[self.have..self.have + taken.len()].copy_from_slice(taken);
         self.have += taken.len();
         *bytes = rest;
-        if self.have < HEAD {
+        if self.have < FRAME_HEADER {
             return None;
         }
-        let [a, b, c, kind, flags, stream @ ..] = self.head;
+        let [a, b, c, kind, flags, stream @ ..] = self.header;
         let length = u32::from_be_bytes([0, a, b, c]);
         (self.have, self.left) = (0, usize::try_from(length).unwrap_or(usize::MAX));
         // The first bit is reserved.
-        Some(Frame { length, kind, flags, stream: u32::from_be_bytes(stream) & (u32::MAX >> 1) })
+        Some(FrameHeader { length, kind, flags, stream: u32::from_be_bytes(stream) & (u32::MAX >> 1) })
     }
 }
 
-impl Frame {
-    /// Whether a DATA frame cannot be empty: all of a short one may be padding.
+impl FrameHeader {
+    /// Whether a DATA frame has data for certain: a padded one of up to 256 bytes may be all padding.
     fn has_data(&self) -> bool {
         self.length > if self.flags & PADDED == 0 { 0 } else { 256 }
     }
@@ -198,7 +201,7 @@ mod tests {
         let mut bytes = u32::try_from(length).unwrap().to_be_bytes()[1..].to_vec();
         bytes.extend([kind, flags]);
         bytes.extend(stream.to_be_bytes());
-        // What follows looks like frames, if anyone looked.
+        // The payload looks like frame headers, to show that it is skipped.
         bytes.extend(frame_heads().take(length));
         bytes
     }
@@ -207,16 +210,16 @@ mod tests {
         [0, 0, 0, PING, 0, 0, 0, 0, 0].into_iter().cycle()
     }
 
-    /// A connection with its preface read, at a time that stands still.
-    fn connection() -> (Frames, impl Fn() -> Instant + Copy) {
+    /// A connection whose preface has been read, and a clock that stands still.
+    fn connection() -> (Http2Frames, impl Fn() -> Instant + Copy) {
         let since = Instant::now();
-        let mut frames = Frames::new(since);
+        let mut frames = Http2Frames::new(since);
         let now = move || since;
         assert_eq!(frames.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", now), Ok(()));
         (frames, now)
     }
 
-    /// After how many of these frames a new connection ends, if it is asked at each.
+    /// The number of these frames after which a new connection is a flood.
     fn lasts(bytes: &[u8]) -> usize {
         let (mut frames, now) = connection();
         (1..=10 * CREDITS as usize).find(|_| frames.read(bytes, now) == Err(Flood)).unwrap_or(usize::MAX)
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_and_bodies_are_no_flood() {
+    fn requests_and_bodies_never_end_a_connection() {
         for work in [
             frame(10, HEADERS, END_HEADERS | END_STREAM, 1),
             frame(1, DATA, 0, 1),
@@ -255,13 +258,13 @@ mod tests {
         ] {
             assert_eq!(lasts(&work), usize::MAX, "{work:?}");
         }
-        // A client that says its wishes for each request in as many words as a browser.
-        let wishes = [frame(10, HEADERS, END_HEADERS, 1), frame(5, PRIORITY, 0, 1), frame(4, WINDOW_UPDATE, 0, 1)];
-        assert_eq!(lasts(&wishes.concat()), usize::MAX);
+        // A client that sends as many control frames with each request as a browser.
+        let browser = [frame(10, HEADERS, END_HEADERS, 1), frame(5, PRIORITY, 0, 1), frame(4, WINDOW_UPDATE, 0, 1)];
+        assert_eq!(lasts(&browser.concat()), usize::MAX);
     }
 
     #[test]
-    fn the_answers_to_a_flood_do_not_pay_for_it() {
+    fn frames_sent_in_answer_to_a_flood_earn_no_credits() {
         let (mut frames, now) = connection();
         let pings = (1..5000).find(|_| {
             let flood = frames.read(&frame(8, PING, 0, 0), now);
@@ -281,9 +284,9 @@ mod tests {
     }
 
     #[test]
-    fn credits_come_back_in_time() {
+    fn one_credit_is_regained_every_10_ms_up_to_1000() {
         let since = Instant::now();
-        let mut frames = Frames::new(since);
+        let mut frames = Http2Frames::new(since);
         frames.read.left = 0;
         let ping = frame(8, PING, 0, 0);
         let mut sent = |at: Duration| (0..5000).find(|_| frames.read(&ping, || since + at) == Err(Flood)).unwrap();
@@ -322,7 +325,7 @@ mod tests {
             frames.wrote(&event);
             assert_eq!(frames.read(&ack, now), Ok(()));
         }
-        // By a peer that slept meanwhile as well, as far as its window was open.
+        // Also by a peer that was suspended and acknowledges a whole window at once.
         for _ in 0..10 {
             frames.wrote(&event.repeat(8_000));
             assert_eq!(frames.read(&ack.repeat(8_000), now), Ok(()));
@@ -330,28 +333,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unfinished_has_a_number() {
+    fn an_incomplete_frame_or_header_block_has_a_number() {
         let (mut frames, now) = connection();
-        let mut unfinished = |bytes: &[u8]| {
+        let mut incomplete = |bytes: &[u8]| {
             frames.read(bytes, now).unwrap();
-            frames.unfinished()
+            frames.incomplete()
         };
-        assert_eq!(unfinished(b""), 0);
+        assert_eq!(incomplete(b""), 0);
         let ping = frame(8, PING, 0, 0);
-        assert_eq!(unfinished(&ping[..3]), 1);
-        assert_eq!(unfinished(&ping[3..12]), 1);
-        assert_eq!(unfinished(&ping[12..]), 0);
-        assert_eq!(unfinished(&[&ping, &ping[..1]].concat()), 3);
-        assert_eq!(unfinished(&ping[1..]), 0);
-        assert_eq!(unfinished(&frame(10, HEADERS, END_STREAM, 1)), 4, "a block without END_HEADERS");
-        assert_eq!(unfinished(&frame(10, CONTINUATION, 0, 1)), 4);
+        assert_eq!(incomplete(&ping[..3]), 1);
+        assert_eq!(incomplete(&ping[3..12]), 1);
+        assert_eq!(incomplete(&ping[12..]), 0);
+        assert_eq!(incomplete(&[&ping, &ping[..1]].concat()), 3);
+        assert_eq!(incomplete(&ping[1..]), 0);
+        assert_eq!(incomplete(&frame(10, HEADERS, END_STREAM, 1)), 4, "a block without END_HEADERS");
+        assert_eq!(incomplete(&frame(10, CONTINUATION, 0, 1)), 4);
         let last = frame(10, CONTINUATION, END_HEADERS, 1);
-        assert_eq!(unfinished(&last[..12]), 4);
-        assert_eq!(unfinished(&last[12..]), 0);
+        assert_eq!(incomplete(&last[..12]), 4);
+        assert_eq!(incomplete(&last[12..]), 0);
     }
 
     #[test]
-    fn the_last_frame_names_the_highest_stream_and_comes_between_frames() {
+    fn goaway_names_the_highest_stream_and_is_written_between_frames_only() {
         let (mut frames, now) = connection();
         for stream in [1, 7 | 1 << 31, 5] {
             frames.read(&frame(3, HEADERS, END_HEADERS, stream), now).unwrap();
@@ -369,7 +372,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_cuts_of_a_connection_change_nothing(
+        fn the_result_does_not_depend_on_where_the_bytes_are_cut(
             sent in prop::collection::vec((0..12_u8, any::<u8>(), 0..600_usize, 0..9_u32), 1..60),
             sizes in prop::collection::vec(1..100_usize, 1..20),
             credits in 0..50_u32,
@@ -385,8 +388,8 @@ mod tests {
                     flood = flood.and_then(|()| reading.read(piece, now));
                 }
                 let read = (flood, reading.credits, reading.last_stream, reading.begun);
-                let unfinished = if read.0.is_ok() { reading.unfinished() } else { 0 };
-                (read, unfinished, writing.credits, writing.goaway())
+                let incomplete = if read.0.is_ok() { reading.incomplete() } else { 0 };
+                (read, incomplete, writing.credits, writing.goaway())
             };
             let mut rest = &bytes[..];
             let mut pieces = sizes.iter().cycle().map_while(|size| {

@@ -14,28 +14,26 @@ use tokio::{
 };
 
 use super::{
-    Handler, Limits,
-    connection::Connection,
-    deadline::Expired,
-    io::{Phase, Watched},
-    service::service,
+    activity::ConnectionPhase, connection::ConnectionContext, deadline::Expired, handler::Handler, io::InspectedIo,
+    service::service, settings::Limits,
 };
 
-/// hyper would let a connection's buffers grow to four times this for large bodies.
-const BUFFER: usize = 128 * 1024;
-/// Bytes of a refused request that are read on and thrown away before we let go of its connection.
+/// Most bytes that hyper buffers for one connection; its default is four times this.
+const BUFFER_BYTES: usize = 128 * 1024;
+/// Most bytes of a refused request that are read and dropped before its connection is closed.
 const LINGER_BYTES: usize = 1024 * 1024;
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+/// RFC 9110 section 15.5.9.
+const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// How many header lines hyper takes unless it is told. A number that it is told costs an allocation per request.
-const USUAL_LINES: usize = 100;
+/// Header lines that hyper takes by default. Any other number costs it an allocation per request.
+const DEFAULT_LINES: usize = 100;
 
 /// The settings of every HTTP/1.1 connection.
 pub(super) fn builder(limits: &Limits) -> http1::Builder {
     let bytes = usize::try_from(limits.head_bytes).unwrap_or(usize::MAX);
     let lines = usize::try_from(limits.head_lines).unwrap_or(usize::MAX);
     let mut builder = http1::Builder::new();
-    if lines > USUAL_LINES {
+    if lines > DEFAULT_LINES {
         builder.max_headers(lines);
     }
     builder
@@ -43,29 +41,30 @@ pub(super) fn builder(limits: &Limits) -> http1::Builder {
         .title_case_headers(false)
         .header_read_timeout(None)
         .max_header_size(bytes)
-        .max_buf_size(BUFFER.max(bytes));
+        .max_buf_size(BUFFER_BYTES.max(bytes));
     builder
 }
 
-/// Serves `io`.
-pub(super) async fn serve<T, H>(builder: &http1::Builder, io: Watched<T>, connection: Connection<H>)
+/// Serves `io` to its end or to its upgrade.
+pub(super) async fn serve<T, H>(builder: &http1::Builder, io: InspectedIo<T>, connection: ConnectionContext<H, H::Peer>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let Connection { handler, peer, watch, mut deadlines, mut draining, shutdown, limits } = connection;
-    let service = service(handler, peer, watch.clone(), shutdown);
+    let ConnectionContext { handler, peer, address: _, activity, mut deadlines, mut draining, shutdown, limits } =
+        connection;
+    let service = service(handler, peer, activity.clone(), shutdown);
     let mut http = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut expired = None;
     poll_fn(|cx| {
         loop {
-            // A parse error was answered 400 or 431 by hyper; any other error is the peer's going away.
+            // hyper answers a parse error with 400 or 431; after any other error the peer has gone.
             if Pin::new(&mut http).poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             if draining.just_begun(cx) {
-                if watch.phase() == Phase::Idle {
-                    deadlines.part();
+                if activity.phase() == ConnectionPhase::Idle {
+                    deadlines.begin_draining();
                 } else {
                     Pin::new(&mut http).graceful_shutdown();
                     continue;
@@ -76,29 +75,30 @@ where
         }
     })
     .await;
-    // `None`: upgraded, and so not ours any more.
+    // `None`: the connection was upgraded, and its tunnel has the stream.
     let Some(parts) = http.into_parts() else { return };
-    hang_up(parts.io.into_inner(), expired, &limits).await;
+    close(parts.io.into_inner(), expired, &limits).await;
 }
 
-async fn hang_up<T: AsyncRead + AsyncWrite + Unpin>(mut io: Watched<T>, expired: Option<Expired>, limits: &Limits) {
+/// Closes a connection so that the peer sees the last answer.
+async fn close<T: AsyncRead + AsyncWrite + Unpin>(mut io: InspectedIo<T>, expired: Option<Expired>, limits: &Limits) {
     if expired == Some(Expired::Stalled) {
         return;
     }
-    let farewell = async {
+    let closing = async {
         if expired == Some(Expired::Head) && io.is_flushed() {
-            io.write_all(TOO_SLOW).await?;
+            io.write_all(REQUEST_TIMEOUT).await?;
         }
         io.shutdown().await?;
-        // Closing with unread bytes would send a reset, and a reset can overtake the answer just written.
+        // Closing with unread bytes would send a reset, which can overtake the answer just written.
         let mut discarded = 0;
-        // On the heap: on the stack it would be part of every connection for as long as it lives.
-        let mut scrap = vec![0; 4096];
+        // On the heap: on the stack it would be part of every connection's future.
+        let mut scratch = vec![0; 4096];
         while !io.has_ended() && discarded < LINGER_BYTES {
-            discarded += io.read(&mut scrap).await?;
+            discarded += io.read(&mut scratch).await?;
         }
         std::io::Result::Ok(())
     };
-    // Whether the peer has seen it all is not for us to know.
-    let _ = timeout(limits.linger, farewell).await;
+    // An error or a timeout changes nothing: the connection is dropped next.
+    let _ = timeout(limits.linger, closing).await;
 }

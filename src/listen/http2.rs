@@ -13,21 +13,23 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Handler, Limits, connection::Connection, deadline::Expired, io::Watched, service::service, stream::Streams,
+    connection::ConnectionContext, deadline::Expired, handler::Handler, io::InspectedIo, service::service,
+    settings::Limits, stream::StreamExecutor,
 };
 
-/// Enough for an upload to fill a fast line, small enough that 128 streams are no flood.
+/// Bytes of flow control window per stream: enough for fast uploads, and bounded for 128 streams.
 const STREAM_WINDOW: u32 = 256 * 1024;
+/// Bytes of flow control window per connection.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Response bytes kept per stream for a peer that reads slowly.
+/// Response bytes buffered per stream for a peer that reads slowly.
 const SEND_BUFFER: usize = 64 * 1024;
-/// A peer that vanished without a word is noticed within these two.
-const PING: Duration = Duration::from_secs(20);
-const PING_ANSWER: Duration = Duration::from_secs(20);
+/// A peer that has vanished is noticed within the sum of these two.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The settings of every HTTP/2 connection. Extended CONNECT (RFC 8441) stays off.
-pub(super) fn builder(limits: &Limits) -> http2::Builder<Streams> {
-    let mut builder = http2::Builder::new(Streams { stalled: limits.stalled });
+pub(super) fn builder(limits: &Limits) -> http2::Builder<StreamExecutor> {
+    let mut builder = http2::Builder::new(StreamExecutor { stalled: limits.stalled });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -35,22 +37,25 @@ pub(super) fn builder(limits: &Limits) -> http2::Builder<Streams> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING_ANSWER);
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
     builder
 }
 
-/// Serves `io`.
-pub(super) async fn serve<T, H>(builder: &http2::Builder<Streams>, io: Watched<T>, connection: Connection<H>)
-where
+/// Serves `io` to its end.
+pub(super) async fn serve<T, H>(
+    builder: &http2::Builder<StreamExecutor>,
+    io: InspectedIo<T>,
+    connection: ConnectionContext<H, H::Peer>,
+) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let Connection { handler, peer, watch, mut deadlines, mut draining, shutdown, limits: _ } = connection;
-    let address = peer.address;
-    let service = service(handler, peer, Arc::clone(&watch), shutdown);
+    let ConnectionContext { handler, peer, address, activity, mut deadlines, mut draining, shutdown, limits: _ } =
+        connection;
+    let service = service(handler, peer, Arc::clone(&activity), shutdown);
     let mut http = pin!(builder.serve_connection(TokioIo::new(io), service));
-    let mut leaving = false;
+    let mut has_sent_goaway = false;
     poll_fn(|cx| {
         loop {
             if http.as_mut().poll(cx).is_ready() {
@@ -58,18 +63,18 @@ where
             }
             if !draining.just_begun(cx) {
                 match ready!(deadlines.poll_expired(cx)) {
-                    Expired::Idle if !leaving => {}
+                    Expired::Idle if !has_sent_goaway => {}
                     Expired::Idle | Expired::Head | Expired::Stalled => return Poll::Ready(()),
                 }
             }
-            // GOAWAY tells the peer which of its requests were taken, so none is lost by going at once.
+            // GOAWAY tells the peer which of its requests were taken, so none is lost by sending it at once.
             http.as_mut().graceful_shutdown();
-            deadlines.part();
-            leaving = true;
+            deadlines.begin_draining();
+            has_sent_goaway = true;
         }
     })
     .await;
-    if watch.is_flooded() {
+    if activity.is_flooded() {
         tracing::debug!(%address, "connection closed: too many frames that do no work");
     }
 }

@@ -1,4 +1,4 @@
-//! Starts everything, and ends it in order.
+//! Starts the workers and the acceptors, and ends them in order at shutdown.
 
 use std::{io, net::TcpListener, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
@@ -14,50 +14,54 @@ use tokio_util::{
 };
 
 use super::{
-    Handler, Listeners, Settings, Shutdown,
-    accept::{Table, accept},
+    accept::{WorkerPool, accept},
     admin,
-    clients::Clients,
-    connection::Front,
+    bind::Listeners,
+    clients::ClientConnections,
+    handler::Handler,
     http1, http2,
-    proxy::Proxies,
+    negotiate::WorkerContext,
+    proxy_protocol::ProxyProtocol,
+    settings::Settings,
+    shutdown::Shutdown,
+    tls::CertificateError,
     worker,
 };
 use crate::telemetry::{Metrics, Pages, Surface};
 
-/// What a running server is made of.
+/// The parts of a server that is about to run.
 #[derive(Debug)]
 pub struct Server<H> {
     /// From [`super::bind`].
     pub listeners: Listeners,
-    /// What the listeners were bound for.
+    /// The settings that the listeners were bound with.
     pub settings: Settings,
-    /// How many threads serve visitors; [`Server::default_workers`] is one per core.
+    /// Threads that serve visitors; [`Server::default_workers`] is one per core.
     pub workers: NonZeroUsize,
-    /// What is done with a visitor's request.
+    /// Answers visitors' requests.
     pub handler: H,
-    /// What the admin and health listeners answer.
+    /// The pages of the admin and health addresses.
     pub pages: Pages,
-    /// Where open connections are counted.
+    /// Counts open connections.
     pub metrics: Arc<Metrics>,
-    /// How it is ended.
+    /// Ends the server.
     pub shutdown: Shutdown,
-    /// The runtime of all that is not a visitor's request: accepting, the admin pages, the certificate.
+    /// The runtime for everything but visitors' requests: accepting, the admin pages, the certificate.
     pub background: Handle,
 }
 
-/// A server that runs. Dropping it cuts every connection.
+/// A running server. Dropping it cuts every connection.
 #[derive(Debug)]
-pub struct Served {
+pub struct RunningServer {
     supervisor: JoinHandle<()>,
     _cut: DropGuard,
 }
 
-impl Served {
-    /// Waits until the server has ended: shutdown begun, connections done or cut, workers gone.
+impl RunningServer {
+    /// Waits until the server has ended: shutdown has begun, connections are done or cut, workers have ended.
     pub async fn ended(self) {
         if let Err(error) = self.supervisor.await {
-            tracing::error!(%error, "the server's end was not orderly");
+            tracing::error!(%error, "the task that shuts the server down panicked");
         }
     }
 }
@@ -68,18 +72,18 @@ impl<H: Handler> Server<H> {
         thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
     }
 
-    /// Starts the workers and accepts.
-    pub fn serve(self) -> Result<Served, ServeError> {
+    /// Starts the workers and begins to accept.
+    pub fn serve(self) -> Result<RunningServer, ServeError> {
         let limits = Arc::new(self.settings.limits.clone());
         let tls = match &self.listeners.certificate {
             None => None,
             Some(certificate) => Some(certificate.acceptor().map_err(ServeError::Tls)?),
         };
-        let proxies = self
+        let proxy_protocol = self
             .settings
             .proxy_protocol
-            .then(|| Proxies { trusted: self.settings.trusted_proxies.clone(), deadline: limits.proxy_header });
-        let clients = Arc::new(Clients::new(
+            .then(|| ProxyProtocol { trusted: self.settings.trusted_proxies.clone(), deadline: limits.proxy_header });
+        let clients = Arc::new(ClientConnections::new(
             self.settings.connections_per_client,
             self.settings.trusted_proxies.clone(),
             Arc::clone(&self.metrics),
@@ -89,24 +93,24 @@ impl<H: Handler> Server<H> {
         let mut ends = Vec::with_capacity(self.workers.get());
         for index in 0..self.workers.get() {
             let (handler, limits, shutdown) = (self.handler.clone(), Arc::clone(&limits), self.shutdown.clone());
-            let (tls, proxies, clients) = (tls.clone(), proxies.clone(), Some(Arc::clone(&clients)));
-            let front = move |index| Front {
+            let (tls, proxy_protocol, clients) = (tls.clone(), proxy_protocol.clone(), Some(Arc::clone(&clients)));
+            let context = move |index| WorkerContext {
                 handler: handler.for_worker(index),
                 http1: http1::builder(&limits),
                 http2: http2::builder(&limits),
                 tls,
-                proxies,
+                proxy_protocol,
                 clients,
                 draining: shutdown.draining().child_token(),
                 limits,
                 shutdown,
             };
-            let (worker, end) = worker::start(index, front, cut.clone()).map_err(ServeError::System)?;
+            let (worker, end) = worker::start(index, context, cut.clone()).map_err(ServeError::System)?;
             workers.push(worker);
             ends.push(end);
         }
         let alive = TaskTracker::new();
-        let table = Table {
+        let pool = WorkerPool {
             workers: workers.into(),
             permits: Arc::new(Semaphore::new(
                 usize::try_from(self.settings.connections).unwrap_or(Semaphore::MAX_PERMITS),
@@ -116,21 +120,21 @@ impl<H: Handler> Server<H> {
         };
 
         let _entered = self.background.enter();
-        let mut beside = Vec::new();
+        let mut background_tasks = Vec::new();
         let pages = [(self.listeners.admin, Surface::Admin), (self.listeners.health, Surface::Health)];
         for (listener, surface) in pages {
             let Some(listener) = listener else { continue };
             let listener = in_runtime(listener)?;
             let served =
                 admin::serve(listener, self.pages.clone(), surface, Arc::clone(&limits), self.shutdown.clone());
-            beside.push(AbortOnDropHandle::new(tokio::spawn(served)));
+            background_tasks.push(AbortOnDropHandle::new(tokio::spawn(served)));
         }
-        beside.extend(
+        background_tasks.extend(
             self.listeners.certificate.map(|certificate| AbortOnDropHandle::new(tokio::spawn(certificate.follow()))),
         );
         let stop = CancellationToken::new();
-        let acceptor = tokio::spawn(accept(in_runtime(self.listeners.public)?, table, stop.clone()));
-        let end = End {
+        let acceptor = tokio::spawn(accept(in_runtime(self.listeners.public)?, pool, stop.clone()));
+        let end = ShutdownSequence {
             shutdown: self.shutdown,
             drain_delay: self.settings.drain_delay,
             drain: self.settings.drain,
@@ -138,29 +142,29 @@ impl<H: Handler> Server<H> {
             acceptor,
             alive,
             workers: ends,
-            beside,
+            background_tasks,
         };
-        Ok(Served { supervisor: tokio::spawn(end.in_order()), _cut: cut.drop_guard() })
+        Ok(RunningServer { supervisor: tokio::spawn(end.run()), _cut: cut.drop_guard() })
     }
 }
 
-/// Why serving did not start.
+/// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Threads, runtimes or sockets could not be had.
+    /// The system refused a thread, a runtime or a socket.
     #[error("cannot start the workers")]
     System(#[source] io::Error),
     /// TLS could not be set up.
     #[error("cannot set up TLS")]
-    Tls(#[source] super::tls::CertificateError),
+    Tls(#[source] CertificateError),
 }
 
 fn in_runtime(listener: TcpListener) -> Result<tokio::net::TcpListener, ServeError> {
     tokio::net::TcpListener::from_std(listener).map_err(ServeError::System)
 }
 
-/// What has to end.
-struct End {
+/// The parts that end at shutdown, in the order of [`ShutdownSequence::run`].
+struct ShutdownSequence {
     shutdown: Shutdown,
     drain_delay: Duration,
     drain: Duration,
@@ -168,22 +172,22 @@ struct End {
     acceptor: JoinHandle<()>,
     alive: TaskTracker,
     workers: Vec<oneshot::Receiver<()>>,
-    beside: Vec<AbortOnDropHandle<()>>,
+    background_tasks: Vec<AbortOnDropHandle<()>>,
 }
 
-impl End {
-    async fn in_order(self) {
+impl ShutdownSequence {
+    async fn run(self) {
         let cutting = self.shutdown.cutting();
         tokio::select! {
             () = self.shutdown.begun().cancelled_owned() => {}
             // The server was dropped.
             () = cutting.cancelled() => self.shutdown.begin(),
         }
-        // Not ready, still accepting: balancers need time to notice.
+        // Not ready, but still accepting: load balancers need time to notice.
         let _cut_short = timeout(self.drain_delay, cutting.cancelled()).await;
         self.stop.cancel();
         if let Err(error) = self.acceptor.await {
-            tracing::error!(%error, "accepting ended badly");
+            tracing::error!(%error, "the task that accepts connections panicked");
         }
         self.shutdown.drain();
         self.alive.close();
@@ -194,13 +198,13 @@ impl End {
             }
         };
         if timeout(self.drain, all_done).await.is_err() {
-            tracing::warn!(connections = self.alive.len(), "cut at the end of the drain time");
+            tracing::warn!(connections = self.alive.len(), "connections cut at the end of the drain time");
         }
         self.shutdown.cut();
         for worker in self.workers {
-            // An error is a worker that panicked: ended as well.
+            // An error means that the worker panicked, and so has ended too.
             let _ = worker.await;
         }
-        drop(self.beside);
+        drop(self.background_tasks);
     }
 }

@@ -1,4 +1,4 @@
-//! From hyper's call to the [`Handler`]: the panic guard, the end of a request.
+//! Between hyper and the [`Handler`]: catches panics, notes the end of each request, paces HTTP/2 answers.
 
 use std::{
     convert::Infallible,
@@ -15,43 +15,43 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
 
 use super::{
-    Handler, Shutdown,
-    io::{InFlight, Watch},
-    stream::Taking,
+    activity::{Activity, RequestGuard},
+    handler::Handler,
+    shutdown::Shutdown,
+    stream::StreamProgress,
 };
-use crate::handle::Peer;
 
-/// One connection's service.
+/// The hyper service of one connection.
 #[expect(clippy::type_complexity, reason = "a name for the future would cost a box around it, once per request")]
 pub(super) fn service<H: Handler>(
     handler: H,
-    peer: Peer,
-    watch: Arc<Watch>,
+    peer: H::Peer,
+    activity: Arc<Activity>,
     shutdown: Shutdown,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Answer<H::Body>>,
+    Response = Response<ResponseBody<H::Body>>,
     Error = Infallible,
-    Future = impl Future<Output = Result<Response<Answer<H::Body>>, Infallible>> + Send + 'static,
+    Future = impl Future<Output = Result<Response<ResponseBody<H::Body>>, Infallible>> + Send + 'static,
 > {
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
-        let in_flight = watch.begin();
+        let guard = activity.begin_request();
         async move {
             let version = request.version();
-            let is_last = in_flight.is_last();
-            // Nothing is shared with the handler that a panic could leave half done: its state is its own.
+            let is_last = guard.is_last();
+            // The handler shares nothing with the connection that a panic could leave half changed.
             let answered = AssertUnwindSafe(async { handler.handle(peer, request).await }).catch_unwind().await;
             let mut response = match answered {
-                Ok(response) => response.map(|body| Answer::new(body, version, in_flight)),
+                Ok(response) => response.map(|body| ResponseBody::new(body, version, guard)),
                 Err(_panic) => {
                     tracing::error!("a handler panicked; its request is answered 500");
-                    Answer::bare(StatusCode::INTERNAL_SERVER_ERROR, in_flight)
+                    ResponseBody::empty(StatusCode::INTERNAL_SERVER_ERROR, guard)
                 }
             };
             let is_http1 = version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-            // `has_begun`, while others are still accepting: the peer moves on by itself, and no request is lost to a
-            // close. `is_last`: what came behind a request for a WebSocket that is not granted was not looked at.
+            // At shutdown: peers reconnect elsewhere while this process still accepts, and no request is lost.
+            // After a refused WebSocket handshake: the bytes after it were not inspected.
             if is_http1 && (is_last || shutdown.has_begun()) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -60,32 +60,32 @@ pub(super) fn service<H: Handler>(
     })
 }
 
-/// What of an answer is given to an HTTP/2 stream at a time: as much as a peer has to take within `write_timeout`.
-const PIECE: usize = 16 * 1024;
+/// Bytes of an answer given to an HTTP/2 stream at a time; a peer has to take them within `write_timeout`.
+const CHUNK_BYTES: usize = 16 * 1024;
 
-/// A response's body; the request ends when it is dropped.
+/// The body of a response; the request ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Answer<B> {
+pub(super) struct ResponseBody<B> {
     body: Option<B>,
-    /// In HTTP/2: what its stream is told, and what is left of the body's last piece.
-    stream: Option<(Arc<Taking>, Bytes)>,
-    _in_flight: InFlight,
+    /// In HTTP/2: the progress of its stream, and the rest of the data frame read last.
+    stream: Option<(Arc<StreamProgress>, Bytes)>,
+    _guard: RequestGuard,
 }
 
-impl<B: Body> Answer<B> {
-    fn new(body: B, version: Version, in_flight: InFlight) -> Self {
-        let taking = if version == Version::HTTP_2 { Taking::current() } else { None };
-        if let Some(taking) = taking.as_ref().filter(|_| !body.is_end_stream()) {
-            // The head is on its way.
-            taking.gave();
+impl<B: Body> ResponseBody<B> {
+    fn new(body: B, version: Version, guard: RequestGuard) -> Self {
+        let progress = if version == Version::HTTP_2 { StreamProgress::current() } else { None };
+        if let Some(progress) = progress.as_ref().filter(|_| !body.is_end_stream()) {
+            // The head is the first part given.
+            progress.gave();
         }
-        Self { body: Some(body), stream: taking.map(|taking| (taking, Bytes::new())), _in_flight: in_flight }
+        Self { body: Some(body), stream: progress.map(|progress| (progress, Bytes::new())), _guard: guard }
     }
 }
 
-impl<B> Answer<B> {
-    fn bare(status: StatusCode, in_flight: InFlight) -> Response<Self> {
-        let mut response = Response::new(Self { body: None, stream: None, _in_flight: in_flight });
+impl<B> ResponseBody<B> {
+    fn empty(status: StatusCode, guard: RequestGuard) -> Response<Self> {
+        let mut response = Response::new(Self { body: None, stream: None, _guard: guard });
         *response.status_mut() = status;
         response
     }
@@ -95,15 +95,15 @@ impl<B> Answer<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        let Some((taking, rest)) = &mut this.stream else { return Pin::new(body).poll_frame(cx) };
-        taking.has_room();
+        let Some((progress, rest)) = &mut this.stream else { return Pin::new(body).poll_frame(cx) };
+        progress.has_room();
         if rest.is_empty() {
             match ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => *rest = data,
@@ -112,9 +112,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
                 None => return Poll::Ready(None),
             }
         }
-        taking.gave();
-        let piece = rest.split_to(rest.len().min(PIECE));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        progress.gave();
+        let chunk = rest.split_to(rest.len().min(CHUNK_BYTES));
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {

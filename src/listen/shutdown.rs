@@ -1,4 +1,4 @@
-//! The order of an end: begun (not ready, still accepting) → draining (accepting no more) → cut.
+//! The stages of a shutdown: begun (not ready, still accepting) → draining (no longer accepting) → cut.
 
 use std::{
     fmt, io,
@@ -11,7 +11,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A handle on the end of the server. Clones belong together.
+/// A handle on the shutdown of the server. Clones are handles on the same shutdown.
 #[derive(Clone, Default)]
 pub struct Shutdown(Arc<Stages>);
 
@@ -20,7 +20,7 @@ struct Stages {
     begun: CancellationToken,
     draining: CancellationToken,
     cut: CancellationToken,
-    /// `begun` and `draining` once more: requests ask, and the tokens would take a lock to tell.
+    /// The same as `begun` and `draining`, for questions on every request: the tokens take a lock.
     has_begun: AtomicBool,
     is_draining: AtomicBool,
 }
@@ -31,7 +31,8 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Begins it: from now on not ready; after `drain_delay` no more connections, after `drain` none at all.
+    /// Begins the shutdown: from now on `/readyz` is 503; after `drain_delay` no connections are accepted, and after
+    /// `drain` the open ones are cut.
     pub fn begin(&self) {
         self.0.has_begun.store(true, Ordering::Relaxed);
         self.0.begun.cancel();
@@ -44,22 +45,22 @@ impl Shutdown {
         self.0.cut.cancel();
     }
 
-    /// Whether it has begun (`/readyz` is 503 then).
+    /// Whether the shutdown has begun (`/readyz` is 503 then).
     pub fn has_begun(&self) -> bool {
         self.0.has_begun.load(Ordering::Relaxed)
     }
 
-    /// Cancelled when it begins.
+    /// Cancelled when the shutdown begins.
     pub fn begun(&self) -> CancellationToken {
         self.0.begun.clone()
     }
 
-    /// Cancelled when no more connections are accepted: the moment to end streams (WebSocket 1001).
+    /// Cancelled when no more connections are accepted: the moment to end streams (WebSocket close code 1001).
     pub fn draining(&self) -> CancellationToken {
         self.0.draining.clone()
     }
 
-    /// Cancelled when what is left is cut.
+    /// Cancelled when the open connections are cut.
     pub(super) fn cutting(&self) -> CancellationToken {
         self.0.cut.clone()
     }
@@ -69,7 +70,7 @@ impl Shutdown {
     }
 
     pub(super) fn drain(&self) {
-        // Before the token, whose waking makes others look here.
+        // Before the token: the tasks that it wakes read this flag.
         self.0.is_draining.store(true, Ordering::Release);
         self.0.draining.cancel();
     }
@@ -81,8 +82,7 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// Waits for SIGTERM or SIGINT and begins the shutdown; a second signal cuts at once, and this
-/// returns.
+/// Waits for SIGTERM or SIGINT and begins the shutdown; a second signal cuts all connections at once.
 pub async fn on_signal(shutdown: &Shutdown) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -92,7 +92,7 @@ pub async fn on_signal(shutdown: &Shutdown) -> io::Result<()> {
             _ = interrupt.recv() => {}
         }
         if shutdown.has_begun() {
-            tracing::warn!("second signal: cutting what still runs");
+            tracing::warn!("second signal: cutting open connections");
             shutdown.cut();
         } else {
             tracing::info!("signal received: shutting down");

@@ -1,7 +1,7 @@
-//! The streams of an HTTP/2 connection, each in a task of its own: one whose peer takes nothing of its answer ends.
+//! Runs the streams of an HTTP/2 connection, and resets one whose peer takes nothing of its answer.
 //!
-//! A closed window of flow control looks like silence to the connection, and hyper does not ask the answer's body meanwhile.
-//! So the body notes when it has given something that the peer has not made room behind, and the task looks at that.
+//! While a peer keeps a stream's flow control window closed, the connection is silent and hyper does not poll the body
+//! of the answer. So the body notes in [`StreamProgress`] each part that it gives, and the stream's task watches that.
 
 use std::{
     cell::RefCell,
@@ -20,37 +20,38 @@ use tokio::time::Instant;
 use crate::alarm::{Alarm, after};
 
 thread_local! {
-    /// Of the stream that is being polled.
-    static CURRENT: RefCell<Option<Arc<Taking>>> = const { RefCell::new(None) };
+    /// The progress of the stream that is being polled.
+    static CURRENT: RefCell<Option<Arc<StreamProgress>>> = const { RefCell::new(None) };
 }
 
-/// Runs streams; dropping one resets it (RFC 9113 section 5.4.2) and lets go of its upstream.
+/// Runs each stream in a task of its own; dropping a stream's future resets it (RFC 9113 section 5.4.2) and closes its
+/// upstream connection.
 #[derive(Clone, Debug)]
-pub(super) struct Streams {
+pub(super) struct StreamExecutor {
     /// How long a peer may take nothing of an answer.
     pub(super) stalled: Duration,
 }
 
-impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Streams {
+impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for StreamExecutor {
     fn execute(&self, stream: F) {
         let stalled = self.stalled;
         tokio::spawn(async move {
-            let taking = Arc::new(Taking::default());
+            let progress = Arc::new(StreamProgress::default());
             let mut stream = pin!(stream);
             let (mut seen, mut since) = (0, Instant::now());
             let mut alarm = Alarm::default();
             poll_fn(|cx| {
-                let current = Current::enter(Arc::clone(&taking));
+                let current = CurrentStream::enter(Arc::clone(&progress));
                 if stream.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
                 }
                 drop(current);
-                let Some(given) = taking.awaited() else { return Poll::Pending };
+                let Some(given) = progress.waiting_for_room() else { return Poll::Pending };
                 if given != seen {
                     (seen, since) = (given, Instant::now());
                 }
                 ready!(alarm.poll_until(after(since, stalled), cx));
-                tracing::debug!("a stream was reset: its peer takes nothing");
+                tracing::debug!("stream reset: its peer takes nothing of the answer");
                 Poll::Ready(())
             })
             .await;
@@ -58,49 +59,49 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
     }
 }
 
-/// What an answer's body tells its stream.
+/// How much of an answer its body has given to the stream.
 #[derive(Default, Debug)]
-pub(super) struct Taking {
+pub(super) struct StreamProgress {
     /// The peer has not made room for more.
-    awaits_room: AtomicBool,
-    /// Pieces given so far.
+    waits_for_room: AtomicBool,
+    /// Parts given so far, the head included.
     given: AtomicUsize,
 }
 
-impl Taking {
-    /// Of the stream that is being polled; none in HTTP/1.
+impl StreamProgress {
+    /// The progress of the stream that is being polled; `None` in HTTP/1.
     pub(super) fn current() -> Option<Arc<Self>> {
         CURRENT.with_borrow(Clone::clone)
     }
 
-    /// A piece is on its way.
+    /// Notes that a part was given.
     pub(super) fn gave(&self) {
         self.given.fetch_add(1, Relaxed);
-        self.awaits_room.store(true, Relaxed);
+        self.waits_for_room.store(true, Relaxed);
     }
 
-    /// There is room for the next one.
+    /// Notes that the peer has room for the next part: hyper polls the body only then.
     pub(super) fn has_room(&self) {
-        self.awaits_room.store(false, Relaxed);
+        self.waits_for_room.store(false, Relaxed);
     }
 
-    /// How many were given, if the last one is still on its way.
-    fn awaited(&self) -> Option<usize> {
-        self.awaits_room.load(Relaxed).then(|| self.given.load(Relaxed))
+    /// How many parts were given, while the last of them waits for room.
+    fn waiting_for_room(&self) -> Option<usize> {
+        self.waits_for_room.load(Relaxed).then(|| self.given.load(Relaxed))
     }
 }
 
-/// While this is held a stream is being polled.
-struct Current;
+/// Sets [`CURRENT`] while a stream is being polled.
+struct CurrentStream;
 
-impl Current {
-    fn enter(taking: Arc<Taking>) -> Self {
-        CURRENT.set(Some(taking));
+impl CurrentStream {
+    fn enter(progress: Arc<StreamProgress>) -> Self {
+        CURRENT.set(Some(progress));
         Self
     }
 }
 
-impl Drop for Current {
+impl Drop for CurrentStream {
     fn drop(&mut self) {
         CURRENT.set(None);
     }

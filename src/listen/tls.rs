@@ -1,4 +1,4 @@
-//! The certificate: read, checked, watched, and swapped for new handshakes when its files change.
+//! The certificate: read, checked, and replaced for new handshakes when its files change.
 
 use std::{
     fs, io,
@@ -22,20 +22,20 @@ use rustls::{
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-use super::TlsFiles;
+use super::settings::TlsFiles;
 
-/// Certificate and key are two writes: the second one is waited for this long, so that no half pair is tried.
-const SETTLE: Duration = Duration::from_millis(100);
-/// Some file systems (network mounts) report no changes: the files are also looked at this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Time between a change and reading the files: certificate and key are two writes.
+const SETTLE_TIME: Duration = Duration::from_millis(100);
+/// The files are also read this often, because some file systems (network mounts) report no changes.
+const POLL_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A certificate in use, and the files it came from.
+/// The certificate in use, and the files it came from.
 #[derive(Debug)]
 pub(super) struct Certificate {
     files: TlsFiles,
-    current: Arc<Current>,
-    /// What was last read, good or bad: a bad pair is complained of once.
-    seen: Mutex<Pems>,
+    current: Arc<CurrentCertificate>,
+    /// The files as last read, usable or not, so that an unusable pair is logged once.
+    last_read: Mutex<PemFiles>,
 }
 
 /// Why a certificate cannot be used.
@@ -46,38 +46,38 @@ pub enum CertificateError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file is not the PEM it should be.
+    /// A file is not PEM, or has no item of the expected kind.
     #[error("{} is not valid PEM of its kind", path.display())]
     Pem {
         /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The error of the parser.
         source: pem::Error,
     },
-    /// The pair is readable and of no use: the key does not fit, the algorithm is unknown.
+    /// Both files can be read but not used together: the key does not fit, or the algorithm is unknown.
     #[error("certificate and key do not work together")]
     Pair(#[source] rustls::Error),
 }
 
 #[derive(PartialEq, Eq)]
-struct Pems {
+struct PemFiles {
     cert: Vec<u8>,
     key: zeroize::Zeroizing<Vec<u8>>,
 }
 
-impl std::fmt::Debug for Pems {
+impl std::fmt::Debug for PemFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Pems(***)")
+        f.write_str("PemFiles(***)")
     }
 }
 
 #[derive(Debug)]
-struct Current(ArcSwap<CertifiedKey>);
+struct CurrentCertificate(ArcSwap<CertifiedKey>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load_full())
     }
@@ -86,12 +86,12 @@ impl ResolvesServerCert for Current {
 impl Certificate {
     /// Reads and checks the files.
     pub(super) fn load(files: TlsFiles) -> Result<Self, CertificateError> {
-        let pems = Pems::read(&files)?;
-        let current = Arc::new(Current(ArcSwap::from_pointee(pems.certified(&files)?)));
-        Ok(Self { files, current, seen: Mutex::new(pems) })
+        let pems = PemFiles::read(&files)?;
+        let current = Arc::new(CurrentCertificate(ArcSwap::from_pointee(pems.certified(&files)?)));
+        Ok(Self { files, current, last_read: Mutex::new(pems) })
     }
 
-    /// What makes TLS of a connection; it always presents the newest good certificate.
+    /// Accepts TLS with the newest usable certificate.
     pub(super) fn acceptor(&self) -> Result<TlsAcceptor, CertificateError> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -103,17 +103,17 @@ impl Certificate {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
-    /// Follows the files for as long as it is polled. A bad pair keeps the one in use.
+    /// Watches the files for as long as the future is polled. An unusable pair leaves the one in use.
     pub(super) async fn follow(self: Arc<Self>) {
         let (notice, mut changes) = mpsc::channel(1);
-        // Kept alive by this scope. Where it cannot be had, looking again has to do.
+        // Kept alive by this scope. Without a watcher the files are read at each `POLL_INTERVAL`.
         let _watcher = self
             .watcher(notice)
             .inspect_err(|error| tracing::warn!(%error, "cannot watch the certificate's folder, looking every minute"));
         loop {
             tokio::select! {
-                Some(()) = changes.recv() => tokio::time::sleep(SETTLE).await,
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                Some(()) = changes.recv() => tokio::time::sleep(SETTLE_TIME).await,
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             let _already_noticed = changes.try_recv();
             let certificate = Arc::clone(&self);
@@ -131,21 +131,21 @@ impl Certificate {
     }
 
     fn reload(&self) -> Result<Reload, CertificateError> {
-        let pems = Pems::read(&self.files)?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == pems {
+        let pems = PemFiles::read(&self.files)?;
+        let mut last_read = self.last_read.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last_read == pems {
             return Ok(Reload::Unchanged);
         }
-        *seen = pems;
-        self.current.0.store(Arc::new(seen.certified(&self.files)?));
+        *last_read = pems;
+        self.current.0.store(Arc::new(last_read.certified(&self.files)?));
         Ok(Reload::Swapped)
     }
 
-    /// The folders are watched and not the files: editors rename, and Kubernetes swaps a link beside them.
+    /// Watches the folders and not the files: editors rename files, and Kubernetes swaps a symbolic link beside them.
     fn watcher(&self, notice: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.is_ok_and(|event| is_write(event.kind)) {
-                // A full channel already says so.
+                // A full channel holds a notice already.
                 let _ = notice.try_send(());
             }
         })?;
@@ -163,7 +163,7 @@ enum Reload {
     Unchanged,
 }
 
-impl Pems {
+impl PemFiles {
     fn read(files: &TlsFiles) -> Result<Self, CertificateError> {
         Ok(Self { cert: read(&files.cert)?, key: read(&files.key)?.into() })
     }
@@ -174,7 +174,7 @@ impl Pems {
 }
 
 impl TlsFiles {
-    /// Everything that is wrong with the files: each by itself, then the two together.
+    /// All faults of the files: first of each one, else of the two together.
     pub fn faults(&self) -> Vec<CertificateError> {
         let cert = read(&self.cert).and_then(|pem| chain(&pem, &self.cert));
         let key = read(&self.key).and_then(|pem| key(&zeroize::Zeroizing::new(pem), &self.key));
@@ -212,7 +212,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// Reading the files is an event too, and must not lead to reading them again.
+/// Whether an event may have changed a file: reading is an event too, and must not cause another reading.
 fn is_write(kind: EventKind) -> bool {
     !matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
 }

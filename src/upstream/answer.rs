@@ -1,4 +1,4 @@
-//! The body of an upstream's answer: it drives the connection it comes from, and gives it back to the pool at its end.
+//! The body of an upstream's answer: it drives the connection it comes from and returns it to the pool at its end.
 
 use std::{
     fmt,
@@ -13,23 +13,23 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{body::Progress, headers, link::Link, pool};
+use super::{body::UploadProgress, connection::UpstreamConnection, headers, pool};
 use crate::alarm::after;
 
-/// Frames of an unwanted answer that are read to save its connection.
+/// Most frames of a discarded answer that are read to keep its connection.
 const DISCARDED_FRAMES: usize = 4;
 
-/// Why an answer's body broke off. Whatever it is, the visitor must see a cut, never a clean end.
+/// Why the body of an answer is incomplete. The visitor must see an incomplete answer, never a clean end.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
-    /// The upstream died or sent rubbish.
-    #[error("the upstream broke off in the middle of its answer")]
+    /// The upstream closed the connection, or what it sent is malformed.
+    #[error("the upstream's answer ended early or is malformed")]
     Upstream(#[source] hyper::Error),
-    /// Nothing moved either way for longer than the route allows.
-    #[error("the upstream was silent for too long")]
+    /// Nothing was sent in either direction for longer than the route allows.
+    #[error("the upstream sent nothing of its answer for too long")]
     Idle,
-    /// [`AnswerBody::cut_when`] said so.
-    #[error("the answer was cut with its session")]
+    /// The future given to [`AnswerBody::cut_when`] completed.
+    #[error("the answer was cut because its session ended")]
     Ended,
 }
 
@@ -37,77 +37,77 @@ pub enum AnswerError {
 pub struct AnswerBody {
     body: Incoming,
     /// The connection, until the body has ended or broken off.
-    link: Option<Box<Link>>,
+    connection: Option<Box<UpstreamConnection>>,
     idle: Duration,
-    /// Whether the visitor asked for trailers (RFC 9110 section 6.5.1): others would not know what to do with them.
+    /// Whether the visitor asked for trailers (RFC 9110 section 6.5.1).
     passes_trailers: bool,
-    /// Since when nothing has come, while something is awaited.
+    /// Since when nothing has come, while the answer is being read.
     silent_since: Option<Instant>,
-    /// The request's body, where it is still under way: its movement counts as life.
-    upload: Option<(Arc<Progress>, u64)>,
+    /// The request's body, if it is still under way: while it moves, the exchange is not silent.
+    upload: Option<(Arc<UploadProgress>, u64)>,
     end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl AnswerBody {
     pub(super) fn new(
         body: Incoming,
-        link: Option<Box<Link>>,
+        connection: Option<Box<UpstreamConnection>>,
         idle: Duration,
-        upload: Option<Arc<Progress>>,
+        upload: Option<Arc<UploadProgress>>,
         passes_trailers: bool,
     ) -> Self {
         let upload = upload.filter(|upload| !upload.is_done()).map(|upload| (upload, 0));
-        let mut this = Self { body, link, idle, passes_trailers, silent_since: None, upload, end: None };
-        // A server does not poll a body that says it is empty.
+        let mut this = Self { body, connection, idle, passes_trailers, silent_since: None, upload, end: None };
+        // hyper does not poll a body that says it is empty.
         if this.body.is_end_stream() {
-            this.give_back();
+            this.return_connection();
         }
         this
     }
 
-    /// Cuts the body off with an error when `end` is done: for a stream whose session has ended.
+    /// Ends the body with an error when `end` completes: for a stream whose session has ended.
     pub fn cut_when(&mut self, end: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.end = Some(end);
     }
 
-    /// Drops the answer, keeping its connection where what is left of it has come already.
+    /// Drops the answer; keeps its connection if the rest of the answer has already come.
     pub fn discard(mut self) {
         let cx = &mut Context::from_waker(Waker::noop());
         for _ in 0..DISCARDED_FRAMES {
             match Pin::new(&mut self).poll_frame(cx) {
-                Poll::Ready(Some(Ok(_))) if self.link.is_some() => {}
+                Poll::Ready(Some(Ok(_))) if self.connection.is_some() => {}
                 _ => return,
             }
         }
     }
 
-    fn give_back(&mut self) {
-        if let Some(mut link) = self.link.take()
-            && link.settle()
+    fn return_connection(&mut self) {
+        if let Some(mut connection) = self.connection.take()
+            && connection.prepare_for_reuse()
         {
-            pool::put(link);
+            pool::put(connection);
         }
     }
 
-    /// Polls the body, and the connection that fills it only if nothing has come yet.
+    /// Polls the body, and if it has nothing yet, the connection that fills it.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(link) = &mut self.link else { return Pin::new(&mut self.body).poll_frame(cx) };
-        // The body is filled by the connection alone, and that is polled here: so this task's waker belongs with the connection only.
-        let unwoken = &mut Context::from_waker(Waker::noop());
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(unwoken) {
+        let Some(connection) = &mut self.connection else { return Pin::new(&mut self.body).poll_frame(cx) };
+        // Only the connection fills the body, and it is polled here: the body needs no waker of this task.
+        let no_waker = &mut Context::from_waker(Waker::noop());
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(no_waker) {
             return Poll::Ready(frame);
         }
-        if link.poll(cx).is_ready() {
-            // All that had come is in the body now, and its end or the error behind it.
-            self.link = None;
+        if connection.poll(cx).is_ready() {
+            // The body now has everything that came, and its end or an error.
+            self.connection = None;
             return Pin::new(&mut self.body).poll_frame(cx);
         }
-        Pin::new(&mut self.body).poll_frame(unwoken)
+        Pin::new(&mut self.body).poll_frame(no_waker)
     }
 
-    /// Ready when nothing has moved for too long.
+    /// Ready when nothing has been sent for too long.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(link) = &mut self.link else { return Poll::Pending };
+        let Some(connection) = &mut self.connection else { return Poll::Pending };
         if let Some((upload, seen)) = &mut self.upload {
             let moves = upload.moves();
             if moves != *seen {
@@ -116,7 +116,7 @@ impl AnswerBody {
             }
         }
         let since = *self.silent_since.get_or_insert_with(Instant::now);
-        link.alarm.poll_until(after(since, self.idle), cx)
+        connection.alarm.poll_until(after(since, self.idle), cx)
     }
 }
 
@@ -130,7 +130,7 @@ impl Body for AnswerBody {
             && end.as_mut().poll(cx).is_ready()
         {
             this.end = None;
-            this.link = None;
+            this.connection = None;
             return Poll::Ready(Some(Err(AnswerError::Ended)));
         }
         match this.poll_body(cx) {
@@ -138,27 +138,27 @@ impl Body for AnswerBody {
                 this.silent_since = None;
                 let Some(trailers) = frame.trailers_mut() else {
                     if this.body.is_end_stream() {
-                        this.give_back();
+                        this.return_connection();
                     }
                     return Poll::Ready(Some(Ok(frame)));
                 };
                 headers::prepare_trailers(trailers);
                 let passes = this.passes_trailers && !trailers.is_empty();
-                // Trailers are the last frame, and a server may not ask for more after them.
-                this.give_back();
+                // Trailers are the last frame; hyper may not poll again after them.
+                this.return_connection();
                 Poll::Ready(passes.then_some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.link = None;
+                this.connection = None;
                 Poll::Ready(Some(Err(AnswerError::Upstream(error))))
             }
             Poll::Ready(None) => {
-                this.give_back();
+                this.return_connection();
                 Poll::Ready(None)
             }
             Poll::Pending => {
                 ready!(this.poll_silence(cx));
-                this.link = None;
+                this.connection = None;
                 Poll::Ready(Some(Err(AnswerError::Idle)))
             }
         }

@@ -1,4 +1,4 @@
-//! A connection to a target: TCP, TLS or a Unix socket, behind one type.
+//! Opens a stream to a target: TCP, TLS or a Unix socket, behind one type.
 
 use std::{
     io::{self, IoSlice},
@@ -13,29 +13,29 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Target, TargetState};
+use super::{settings::Target, target::TargetState};
 
-/// Up to here a head and its body are copied into one buffer and sent by one plain `send`, which the kernel does cheaper than
-/// `writev`; above it the copy would cost more than it saves.
-const COALESCE: usize = 4096;
+/// Most bytes of a head and its body that are copied into one buffer and sent by one `send`, which costs the kernel
+/// less than `writev`; for more bytes the copy would cost more than it saves.
+const COALESCED_BYTES: usize = 4096;
 
 /// The bytes to and from a target.
-pub(super) enum Stream {
+pub(super) enum UpstreamStream {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
 }
 
-/// Opens a connection. The caller holds the deadline.
-pub(super) async fn connect(target: &TargetState, tls: &Arc<rustls::ClientConfig>) -> io::Result<Stream> {
+/// Opens a stream to `target`. The caller sets the deadline.
+pub(super) async fn connect(target: &TargetState, tls: &Arc<rustls::ClientConfig>) -> io::Result<UpstreamStream> {
     match &target.target {
-        Target::Http { host, port } => Ok(Stream::Tcp(tcp(target, host, *port).await?)),
+        Target::Http { host, port } => Ok(UpstreamStream::Tcp(tcp(target, host, *port).await?)),
         Target::Https { host, port } => {
             let name = target.server_name.clone().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
             let stream = tcp(target, host, *port).await?;
-            Ok(Stream::Tls(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?)))
+            Ok(UpstreamStream::Tls(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?)))
         }
-        Target::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        Target::Unix(path) => Ok(UpstreamStream::Unix(UnixStream::connect(path).await?)),
     }
 }
 
@@ -48,7 +48,7 @@ async fn tcp(target: &TargetState, host: &str, port: u16) -> io::Result<TcpStrea
     Ok(stream)
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for UpstreamStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_read(cx, buf),
@@ -58,7 +58,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for UpstreamStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_write(cx, buf),
@@ -75,8 +75,8 @@ impl AsyncWrite for Stream {
         if let [buf] = bufs {
             return self.poll_write(cx, buf);
         }
-        if bufs.iter().map(|buf| buf.len()).sum::<usize>() <= COALESCE {
-            let mut whole = [0; COALESCE];
+        if bufs.iter().map(|buf| buf.len()).sum::<usize>() <= COALESCED_BYTES {
+            let mut whole = [0; COALESCED_BYTES];
             let mut end = 0;
             for buf in bufs {
                 whole[end..end + buf.len()].copy_from_slice(buf);

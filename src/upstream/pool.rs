@@ -1,101 +1,102 @@
-//! Idle connections, kept by the thread whose runtime they belong to: no lock, and no wake-up across threads.
+//! Idle upstream connections, kept by the thread whose runtime they belong to: no lock, no wake-up across threads.
 
 use std::{cell::RefCell, mem, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::link::Link;
+use super::connection::UpstreamConnection;
 
-/// Idle connections kept to one target by one thread. Above what a thread has in flight to it at once: with fewer, every burst
-/// closes connections and makes them anew, which costs more than the requests do.
-const KEPT: usize = 512;
+/// Most idle connections that one thread keeps to one target. More than a thread has in flight to a target at once:
+/// with fewer, each burst would close connections and open new ones, which costs more than the requests.
+const MAX_IDLE_PER_TARGET: usize = 512;
 
-/// An idle connection is given up after this, below the 75 s after which nginx closes one. Servers that close sooner are noticed
-/// when their connection is taken.
-const IDLE: Duration = Duration::from_secs(60);
+/// Time after which an idle connection is closed; shorter than the 75 s of nginx. If a server closes sooner, that is
+/// noticed when the connection is taken.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often a thread looks for connections that have been idle too long.
-const SWEEP: Duration = Duration::from_secs(15);
+/// How often a thread closes connections that have been idle for too long.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
 thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool { shelves: Vec::new(), swept: false }) };
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { targets: Vec::new(), has_sweeper: false }) };
 }
 
 struct Pool {
-    /// One for each target with idle connections; few enough to be searched in a row.
-    shelves: Vec<Shelf>,
-    /// Whether a task of this thread's runtime sweeps.
-    swept: bool,
+    /// One for each target with idle connections; few enough for a linear search.
+    targets: Vec<TargetPool>,
+    /// Whether a task of this thread's runtime closes connections that have been idle for too long.
+    has_sweeper: bool,
 }
 
-struct Shelf {
+struct TargetPool {
     target: u64,
     /// Newest last.
-    idle: Vec<Idle>,
+    idle: Vec<IdleConnection>,
 }
 
-struct Idle {
-    link: Box<Link>,
+struct IdleConnection {
+    connection: Box<UpstreamConnection>,
     since: Instant,
 }
 
-/// The connection to `target` that was used last, and how long it has been idle. It may have been closed by the other side.
-pub(super) fn take(target: u64, now: Instant) -> Option<(Box<Link>, Duration)> {
+/// The most recently used connection to `target`, and how long it has been idle. The target may have closed it.
+pub(super) fn take(target: u64, now: Instant) -> Option<(Box<UpstreamConnection>, Duration)> {
     POOL.with_borrow_mut(|pool| {
-        let shelf = pool.shelves.iter_mut().find(|shelf| shelf.target == target)?;
-        let Idle { link, since } = shelf.idle.pop()?;
+        let pool = pool.targets.iter_mut().find(|pool| pool.target == target)?;
+        let IdleConnection { connection, since } = pool.idle.pop()?;
         let idle = now.saturating_duration_since(since);
-        if idle < IDLE {
-            return Some((link, idle));
+        if idle < IDLE_TIMEOUT {
+            return Some((connection, idle));
         }
         // All others have been idle for longer.
-        shelf.idle.clear();
+        pool.idle.clear();
         None
     })
 }
 
-/// Keeps a settled connection for the next request.
-pub(super) fn put(link: Box<Link>) {
+/// Keeps a connection that is ready for the next request.
+pub(super) fn put(connection: Box<UpstreamConnection>) {
     let now = Instant::now();
-    // Fails only while the thread ends; the connection is then closed.
+    // An error means that the thread is ending; the connection is closed.
     let start_sweeping = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
-        let shelf = if let Some(at) = pool.shelves.iter().position(|shelf| shelf.target == link.target) {
-            &mut pool.shelves[at]
+        let target = connection.target;
+        let kept = if let Some(at) = pool.targets.iter().position(|kept| kept.target == target) {
+            &mut pool.targets[at]
         } else {
-            pool.shelves.push(Shelf { target: link.target, idle: Vec::new() });
-            pool.shelves.last_mut().expect("a shelf was just added")
+            pool.targets.push(TargetPool { target, idle: Vec::new() });
+            pool.targets.last_mut().expect("a target was just added")
         };
-        if shelf.idle.len() < KEPT {
-            shelf.idle.push(Idle { link, since: now });
+        if kept.idle.len() < MAX_IDLE_PER_TARGET {
+            kept.idle.push(IdleConnection { connection, since: now });
         }
-        !mem::replace(&mut pool.swept, true)
+        !mem::replace(&mut pool.has_sweeper, true)
     });
     if start_sweeping == Ok(true) {
-        // Nobody waits for it: it ends by itself when nothing is left to sweep, and with the runtime at the latest.
+        // Not awaited: it ends when no connection is left, or with the runtime.
         tokio::spawn(sweep_until_empty());
     }
 }
 
-/// Closes all idle connections to `target`: the newest of them was dead, so the older ones are.
+/// Closes all idle connections to `target`: the newest one was closed by the target, so the older ones are too.
 pub(super) fn forget(target: u64) {
     drop(POOL.with_borrow_mut(|pool| {
-        let at = pool.shelves.iter().position(|shelf| shelf.target == target)?;
-        Some(pool.shelves.swap_remove(at))
+        let at = pool.targets.iter().position(|kept| kept.target == target)?;
+        Some(pool.targets.swap_remove(at))
     }));
 }
 
 async fn sweep_until_empty() {
-    let _done = Sweeping;
+    let _guard = SweeperGuard;
     loop {
-        sleep(SWEEP).await;
+        sleep(SWEEP_INTERVAL).await;
         let now = Instant::now();
         let empty = POOL.with_borrow_mut(|pool| {
-            pool.shelves.retain_mut(|shelf| {
-                shelf.idle.retain(|idle| now.saturating_duration_since(idle.since) < IDLE);
-                !shelf.idle.is_empty()
+            pool.targets.retain_mut(|kept| {
+                kept.idle.retain(|idle| now.saturating_duration_since(idle.since) < IDLE_TIMEOUT);
+                !kept.idle.is_empty()
             });
-            pool.shelves.is_empty()
+            pool.targets.is_empty()
         });
         if empty {
             return;
@@ -103,30 +104,28 @@ async fn sweep_until_empty() {
     }
 }
 
-/// Says that the thread is no longer swept, also when the runtime drops the task.
-struct Sweeping;
+/// Notes that the thread has no sweeper any more, also when the runtime drops the task.
+struct SweeperGuard;
 
-impl Drop for Sweeping {
+impl Drop for SweeperGuard {
     fn drop(&mut self) {
-        // Fails only while the thread ends.
-        let _ = POOL.try_with(|pool| pool.borrow_mut().swept = false);
+        // An error means that the thread is ending.
+        let _ = POOL.try_with(|pool| pool.borrow_mut().has_sweeper = false);
     }
 }
 
 /// Idle connections of this thread to `target`.
 #[cfg(test)]
 pub(super) fn kept(target: u64) -> usize {
-    POOL.with_borrow(|pool| {
-        pool.shelves.iter().find(|shelf| shelf.target == target).map_or(0, |shelf| shelf.idle.len())
-    })
+    POOL.with_borrow(|pool| pool.targets.iter().find(|kept| kept.target == target).map_or(0, |kept| kept.idle.len()))
 }
 
-/// Lets the idle connections of this thread to `target` have been idle for `span` longer.
+/// Makes the idle connections of this thread to `target` older by `span`.
 #[cfg(test)]
 pub(super) fn age(target: u64, span: Duration) {
     POOL.with_borrow_mut(|pool| {
-        for shelf in pool.shelves.iter_mut().filter(|shelf| shelf.target == target) {
-            shelf.idle.iter_mut().for_each(|idle| idle.since -= span);
+        for kept in pool.targets.iter_mut().filter(|kept| kept.target == target) {
+            kept.idle.iter_mut().for_each(|idle| idle.since -= span);
         }
     });
 }

@@ -1,40 +1,39 @@
-//! One target of an upstream: who it is to the pools, and whether it is being left alone for a while.
+//! One target of an upstream: its id, its addresses, and whether it is ejected after failures.
 
 use std::{
     net::IpAddr,
     path::Path,
-    sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use rustls::pki_types::ServerName;
 
-use super::Target;
-use crate::clock::Timestamp;
+use super::settings::Target;
+use crate::{backoff::Suspension, clock::Timestamp, secret::Random};
 
-/// Failures in a row after which a target is left alone: one can be a restart's last connection, three are an outage.
+/// Failures in a row that eject a target: one can be caused by a restart, three mean an outage.
 const FAILURES: u32 = 3;
 
-/// How long a failing target is left alone: long enough that an outage costs one visitor in 10 s a failover, short enough that a
-/// recovered target is back before anyone looks.
+/// The longest time a target stays ejected; it is shortened by up to a quarter at random. During an outage one request
+/// in this time is tried on the target in vain; a recovered target gets requests again after at most this time.
 const EJECTION: Duration = Duration::from_secs(10);
 
-/// Told apart by number, so that no connection of a target outlives a reload into another target of the same place in the list.
+/// Targets are told apart by number, so that after a reload no idle connection is used for another target at the same
+/// place in the list.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-/// One target with what all threads know about its health.
+/// One target with its health, shared by all threads.
 #[derive(Debug)]
 pub struct TargetState {
     pub(super) id: u64,
     pub(super) target: Target,
-    /// The host where it is an address: no resolver is asked then.
+    /// The host, if it is an address: then nothing is resolved.
     pub(super) address: Option<IpAddr>,
-    /// Whom the certificate must name.
+    /// The name that the certificate must have.
     pub(super) server_name: Option<ServerName<'static>>,
     base_url: String,
-    failures: AtomicU32,
-    /// Milliseconds since the epoch until which it is left alone.
-    ejected_until: AtomicI64,
+    ejection: Suspension,
 }
 
 impl TargetState {
@@ -54,17 +53,17 @@ impl TargetState {
             address,
             server_name,
             base_url,
-            failures: AtomicU32::new(0),
-            ejected_until: AtomicI64::new(0),
+            ejection: Suspension::new(FAILURES, EJECTION),
         }
     }
 
-    /// The target's origin, without a slash at the end. For a Unix socket `http://localhost`, to be asked over [`TargetState::unix_path`].
+    /// The target's origin, without a slash at the end. For a Unix socket `http://localhost`, reached through
+    /// [`TargetState::unix_path`].
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// The socket's path, where the target is a Unix socket.
+    /// The path of the socket, if the target is a Unix socket.
     pub fn unix_path(&self) -> Option<&Path> {
         match &self.target {
             Target::Unix(path) => Some(path),
@@ -72,30 +71,24 @@ impl TargetState {
         }
     }
 
-    /// The target answered, whatever it said.
+    /// Notes that the target answered, with any status.
     pub fn succeeded(&self) {
-        // Read first: a store on every request would move the cache line between all cores.
-        if self.failures.load(Ordering::Relaxed) != 0 {
-            self.failures.store(0, Ordering::Relaxed);
-        }
+        self.ejection.succeeded();
     }
 
-    /// The target took no connection, or broke off before it answered. The third time in a row ejects it; after an
-    /// ejection every further failure does until it answers again.
-    pub fn failed(&self, now: Timestamp) {
-        let before = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_add(1)));
-        if before.unwrap_or(0).saturating_add(1) >= FAILURES {
-            self.ejected_until.fetch_max(now.plus(EJECTION).as_millis(), Ordering::Relaxed);
-        }
+    /// Notes that the target took no connection, or closed it before it answered. The third failure in a row ejects the
+    /// target; after that each further failure does, until it answers again.
+    pub fn failed(&self, now: Timestamp, random: &Random) {
+        self.ejection.failed(now, random);
     }
 
-    /// Whether it is left alone at `now`.
+    /// Whether the target is ejected at `now`.
     pub fn is_ejected(&self, now: Timestamp) -> bool {
-        self.ejected_until() > now.as_millis()
+        self.ejection.is_suspended(now)
     }
 
-    pub(super) fn ejected_until(&self) -> i64 {
-        self.ejected_until.load(Ordering::Relaxed)
+    pub(super) fn ejected_until(&self) -> Timestamp {
+        self.ejection.until()
     }
 }
 
@@ -108,21 +101,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_failures_in_a_row_eject_for_ten_seconds_and_an_answer_forgives() {
+    fn three_failures_in_a_row_eject_for_ten_seconds_and_an_answer_resets_the_count() {
         let target = TargetState::new(Target::Http { host: "::1".into(), port: 1 });
         assert_eq!(target.base_url(), "http://[::1]:1");
-        let now = Timestamp::from_secs(1000);
-        target.failed(now);
-        target.failed(now);
+        let (now, random) = (Timestamp::from_secs(1000), Random::repeated(255));
+        target.failed(now, &random);
+        target.failed(now, &random);
         target.succeeded();
-        target.failed(now);
-        target.failed(now);
+        target.failed(now, &random);
+        target.failed(now, &random);
         assert!(!target.is_ejected(now));
-        target.failed(now);
+        target.failed(now, &random);
         assert!(target.is_ejected(now));
         let later = now.plus(EJECTION);
         assert!(!target.is_ejected(later));
-        target.failed(later);
+        target.failed(later, &random);
         assert!(target.is_ejected(later), "one more failure after an ejection is enough");
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests of this module share: upstreams and visitors that speak raw bytes.
+//! Shared by the tests of this module: upstreams and visitors that speak raw bytes.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{AnswerBody, Bearer, Deadlines, RequestBody, Settings, Target, Upstream};
+use crate::secret::Random;
 
 /// Longer than any test takes.
 pub(super) const PATIENT: Deadlines =
@@ -38,7 +39,7 @@ pub(super) fn upstream_with(targets: Vec<Target>, roots: rustls::RootCertStore) 
         connect_timeout: Duration::from_secs(10),
         timeout: Duration::from_secs(60),
     };
-    Upstream::new(settings, Arc::new(tls))
+    Upstream::new(settings, Arc::new(tls), Random::repeated(255))
 }
 
 pub(super) fn target(address: SocketAddr) -> Target {

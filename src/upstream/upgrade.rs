@@ -1,4 +1,4 @@
-//! A request that asks for another protocol, and what is left when it is granted: a stream of bytes.
+//! A request that asks for another protocol, and the byte stream that is left if the upstream agrees.
 
 use std::{fmt, future::poll_fn};
 
@@ -7,9 +7,13 @@ use http::{Request, Response, StatusCode, header};
 use hyper::client::conn::http1::Parts;
 
 use super::{
-    AnswerBody, AnswerFault, Deadlines, ForwardError, RequestBody, Stage, Upstream,
-    connect::Stream,
-    forward::{asks_for_trailers, passed_on, ready_to_send},
+    answer::AnswerBody,
+    balance::Upstream,
+    body::RequestBody,
+    connect::UpstreamStream,
+    error::{AnswerFault, ForwardError, Stage},
+    forward::{asks_for_trailers, into_answer, ready_to_send},
+    settings::Deadlines,
 };
 use crate::clock::Clock;
 
@@ -17,22 +21,22 @@ use crate::clock::Clock;
 #[derive(Debug)]
 pub enum UpgradeAnswer {
     /// 101: the head for the visitor, and the stream to join with the visitor's ([`super::tunnel`]).
-    Switched(Response<()>, Switched),
+    Switched(Response<()>, SwitchedConnection),
     /// Any other answer.
     Ordinary(Response<AnswerBody>),
 }
 
-/// A connection to an upstream that speaks no HTTP any more.
-pub struct Switched {
-    pub(super) stream: Stream,
-    /// What came together with the head of the answer.
+/// A connection to an upstream that has switched from HTTP to another protocol.
+pub struct SwitchedConnection {
+    pub(super) stream: UpstreamStream,
+    /// Bytes that came together with the head of the answer.
     pub(super) early: Bytes,
     pub(super) is_websocket: bool,
 }
 
 impl Upstream {
-    /// Sends a request that asks for another protocol, over a connection of its own. Its headers are prepared for
-    /// [`super::headers::Purpose::Upgrade`].
+    /// Sends a request that asks for another protocol, over a new connection. Its headers have been prepared for
+    /// [`super::headers::ExchangeKind::Upgrade`].
     pub async fn upgrade(
         &self,
         request: Request<RequestBody>,
@@ -43,35 +47,36 @@ impl Upstream {
         let mut request = ready_to_send(request)?;
         let upload = request.body_mut().watch(deadlines);
         let passes_trailers = asks_for_trailers(&request);
-        let first = self.first(clock);
-        let (answer, link) = self.exchange_afresh(request, first, deadlines, upload.as_ref(), clock).await?;
+        let first = self.next_index(clock);
+        let (answer, connection) =
+            self.exchange_over_new_connection(request, first, deadlines, upload.as_ref(), clock).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return passed_on(answer, link, deadlines, upload, passes_trailers).map(UpgradeAnswer::Ordinary);
+            return into_answer(answer, connection, deadlines, upload, passes_trailers).map(UpgradeAnswer::Ordinary);
         }
         let protocol = answer.headers().get(header::UPGRADE);
-        let (Some(mut link), Some(protocol)) = (link, protocol) else {
+        let (Some(mut connection), Some(protocol)) = (connection, protocol) else {
             return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
         };
-        // RFC 9110 section 7.8: to a protocol that was asked for, and no other.
+        // RFC 9110 section 7.8: only to a protocol that was asked for.
         if !asked_for.is_some_and(|asked| asked.as_bytes().eq_ignore_ascii_case(protocol.as_bytes())) {
             return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
         }
         let is_websocket = protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
-        // What is left of the request is still HTTP.
-        let rest = poll_fn(|cx| link.connection.poll_without_shutdown(cx));
+        // The rest of the request is still HTTP.
+        let rest = poll_fn(|cx| connection.driver.poll_without_shutdown(cx));
         tokio::time::timeout(deadlines.first_byte, rest)
             .await
             .map_err(|_| ForwardError::Timeout(Stage::Send))?
             .map_err(ForwardError::Broken)?;
-        let Parts { io, read_buf, .. } = link.connection.into_parts();
+        let Parts { io, read_buf, .. } = connection.driver.into_parts();
         let mut head = answer.map(drop);
         head.extensions_mut().clear();
-        Ok(UpgradeAnswer::Switched(head, Switched { stream: io.into_inner(), early: read_buf, is_websocket }))
+        Ok(UpgradeAnswer::Switched(head, SwitchedConnection { stream: io.into_inner(), early: read_buf, is_websocket }))
     }
 }
 
-impl fmt::Debug for Switched {
+impl fmt::Debug for SwitchedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Switched").field("is_websocket", &self.is_websocket).finish_non_exhaustive()
+        f.debug_struct("SwitchedConnection").field("is_websocket", &self.is_websocket).finish_non_exhaustive()
     }
 }

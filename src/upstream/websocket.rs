@@ -1,43 +1,43 @@
-//! Where the frames of a WebSocket end (RFC 6455 section 5.2): so much must be known to put one in between.
+//! Follows the frames of a WebSocket (RFC 6455 section 5.2), so that a close frame can be sent between two of them.
 
-/// The longest header: two bytes, eight of length, four of mask.
-const HEADER: usize = 14;
+/// Bytes of the longest frame header: two, eight of length, four of mask.
+const MAX_HEADER: usize = 14;
 
-/// Follows one direction of a WebSocket, byte by byte, without looking at what is said.
+/// Where one direction of a WebSocket stands. Payloads are skipped, not read.
 #[derive(Clone, Default)]
-pub(super) struct Frames {
-    header: [u8; HEADER],
-    /// Bytes of the header that have been seen; none between two frames.
+pub(super) struct WebSocketFrames {
+    header: [u8; MAX_HEADER],
+    /// Bytes of the header read so far; 0 between two frames.
     seen: usize,
     /// Bytes of the payload still to come.
     left: u64,
     is_closed: bool,
 }
 
-impl Frames {
+impl WebSocketFrames {
     /// Whether a frame may begin here.
-    pub(super) fn at_boundary(&self) -> bool {
+    pub(super) fn is_between_frames(&self) -> bool {
         self.seen == 0
     }
 
-    /// Whether a close frame has passed: none may follow it.
+    /// Whether a close frame has passed; no frame may follow it.
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed
     }
 
-    /// Takes note of bytes that have passed.
+    /// Follows bytes that have been written.
     pub(super) fn pass(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = &bytes[self.pass_one(bytes)..];
         }
     }
 
-    /// How many of `bytes` belong to the frame that is under way.
-    pub(super) fn to_boundary(&self, bytes: &[u8]) -> usize {
-        if self.at_boundary() { 0 } else { self.clone().pass_one(bytes) }
+    /// How many of `bytes` belong to the frame under way.
+    pub(super) fn rest_of_frame(&self, bytes: &[u8]) -> usize {
+        if self.is_between_frames() { 0 } else { self.clone().pass_one(bytes) }
     }
 
-    /// Passes bytes up to the end of a frame, and says how many.
+    /// Follows bytes up to the end of a frame and returns how many.
     fn pass_one(&mut self, bytes: &[u8]) -> usize {
         let mut passed = 0;
         for &byte in bytes {
@@ -64,7 +64,7 @@ impl Frames {
         passed
     }
 
-    /// As far as it can be known: at least two bytes.
+    /// The length of the header as far as it is known: at least two bytes.
     fn header_length(&self) -> usize {
         if self.seen < 2 {
             return 2;
@@ -87,7 +87,7 @@ impl Frames {
     }
 }
 
-/// A close frame from a server (RFC 6455 section 5.5.1): unmasked. `reason` is short, as in all control frames.
+/// An unmasked close frame, as a server sends it (RFC 6455 section 5.5.1). `reason` is cut to 123 bytes.
 pub(super) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
     let reason = &reason.as_bytes()[..reason.len().min(123)];
     let [high, low] = code.to_be_bytes();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_end_where_they_end_however_the_bytes_are_cut() {
+    fn the_end_of_a_frame_is_found_wherever_the_bytes_are_cut() {
         let frames: Vec<_> =
             [(1, false, 0), (2, true, 5), (1, false, 125), (2, false, 126), (1, true, 70_000), (8, false, 2)]
                 .into_iter()
@@ -138,24 +138,24 @@ mod tests {
             })
             .collect();
         for cut in [1, 2, 3, 7, 4096, whole.len()] {
-            let mut tracker = Frames::default();
+            let mut tracker = WebSocketFrames::default();
             let mut at = 0;
             for bytes in whole.chunks(cut) {
-                assert_eq!(tracker.at_boundary(), at == 0 || ends.contains(&at), "at {at}");
-                if !tracker.at_boundary() {
+                assert_eq!(tracker.is_between_frames(), at == 0 || ends.contains(&at), "at {at}");
+                if !tracker.is_between_frames() {
                     let end = ends.iter().find(|&&end| end > at).unwrap();
-                    assert_eq!(tracker.to_boundary(bytes), bytes.len().min(end - at));
+                    assert_eq!(tracker.rest_of_frame(bytes), bytes.len().min(end - at));
                 }
                 assert!(!tracker.is_closed());
                 tracker.pass(bytes);
                 at += bytes.len();
             }
-            assert!(tracker.at_boundary() && tracker.is_closed());
+            assert!(tracker.is_between_frames() && tracker.is_closed());
         }
     }
 
     #[test]
-    fn a_close_frame_says_its_code() {
+    fn a_close_frame_has_its_code_and_reason() {
         assert_eq!(close_frame(4401, "session over"), b"\x88\x0e\x11\x31session over");
     }
 }

@@ -1,8 +1,11 @@
-//! What passes, what ends here, and what is set.
+//! Which headers pass, which are removed, and which are set.
 
 use std::net::Ipv4Addr;
 
+use http::HeaderName;
+
 use super::*;
+use crate::scheme::Scheme;
 
 fn map(lines: &[(&str, &str)]) -> HeaderMap {
     lines.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())).fold(
@@ -22,7 +25,7 @@ struct Setup<'a> {
     chain: Option<&'a str>,
     authorization: Authorization,
     rules: HeaderRules,
-    purpose: Purpose,
+    kind: ExchangeKind,
     claims: &'a [(&'a str, &'a str)],
 }
 
@@ -32,7 +35,7 @@ impl Default for Setup<'_> {
             chain: None,
             authorization: Authorization::Remove,
             rules: HeaderRules::default(),
-            purpose: Purpose::Exchange,
+            kind: ExchangeKind::RequestResponse,
             claims: &[],
         }
     }
@@ -43,8 +46,8 @@ impl Setup<'_> {
         let mut headers = map(lines);
         let chain = self.chain.map(|chain| HeaderValue::from_str(chain).unwrap());
         let host = HeaderValue::from_static("app.example");
-        let forwarded = Forwarded { client: &client(), host: &host, chain: chain.as_ref() };
-        prepare_request(&mut headers, &forwarded, self.authorization, &self.rules, self.purpose, |name| {
+        let source = HeaderSource { request_id: "id-1", client: &client(), host: &host, chain: chain.as_ref() };
+        prepare_request(&mut headers, &source, self.authorization, &self.rules, self.kind, |name| {
             self.claims.iter().find(|claim| claim.0 == name).map(|claim| Cow::Borrowed(claim.1))
         });
         headers
@@ -52,7 +55,7 @@ impl Setup<'_> {
 }
 
 #[test]
-fn what_belongs_to_one_hop_ends_here_in_both_directions() {
+fn hop_by_hop_headers_are_removed_in_both_directions() {
     let lines = [
         ("connection", "keep-alive, X-Hop , cookie,host"),
         ("connection", "authorization, x-other"),
@@ -84,7 +87,7 @@ fn what_belongs_to_one_hop_ends_here_in_both_directions() {
     ];
     let request = Setup::default().prepare(&lines);
     let mut answer = map(&lines);
-    prepare_answer(&mut answer, &HeaderRules::default(), Purpose::Exchange);
+    prepare_answer(&mut answer, &HeaderRules::default(), ExchangeKind::RequestResponse);
     for headers in [request, answer] {
         for name in gone {
             assert!(!headers.contains_key(name), "{name}");
@@ -98,16 +101,16 @@ fn what_belongs_to_one_hop_ends_here_in_both_directions() {
 #[test]
 fn an_upgrade_keeps_the_protocol_and_names_it() {
     let lines = [("connection", "keep-alive, Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "k")];
-    let headers = Setup { purpose: Purpose::Upgrade, ..Setup::default() }.prepare(&lines);
+    let headers = Setup { kind: ExchangeKind::Upgrade, ..Setup::default() }.prepare(&lines);
     assert_eq!(headers["connection"], "upgrade");
     assert_eq!(headers["upgrade"], "websocket");
     assert_eq!(headers["sec-websocket-key"], "k");
-    let plain = Setup { purpose: Purpose::Upgrade, ..Setup::default() }.prepare(&[("connection", "close")]);
+    let plain = Setup { kind: ExchangeKind::Upgrade, ..Setup::default() }.prepare(&[("connection", "close")]);
     assert!(!plain.contains_key("connection"));
 }
 
 #[test]
-fn trailers_are_asked_for_and_announced_only_where_they_may_pass() {
+fn te_and_trailer_are_reduced_to_what_may_pass() {
     let rules = HeaderRules { set: vec![("x-role".parse().unwrap(), HeaderTemplate(Vec::new()))], remove: Vec::new() };
     let lines =
         [("te", "gzip, Trailers"), ("trailer", "grpc-status, X-User-Id, cookie"), ("trailer", "x-role,x_b, x-c")];
@@ -119,7 +122,7 @@ fn trailers_are_asked_for_and_announced_only_where_they_may_pass() {
 }
 
 #[test]
-fn trailers_that_had_to_come_before_the_body_do_not_come_after_it() {
+fn trailers_that_belong_into_the_head_are_removed() {
     for forbidden in [
         "content-length",
         "content-type",
@@ -157,24 +160,24 @@ fn trailers_that_had_to_come_before_the_body_do_not_come_after_it() {
 }
 
 #[test]
-fn each_pass_through_the_gateway_is_written_down_behind_those_before_it() {
+fn each_pass_through_the_gateway_appends_to_cdn_loop() {
     let names = |headers: &HeaderMap| {
         headers.get_all("cdn-loop").iter().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(names(&Setup::default().prepare(&[])), ["vestibule"]);
     let lines = [("connection", "cdn-loop, close"), ("cdn-loop", "cdn.example; id=7"), ("cdn-loop", "vestibule")];
     assert_eq!(names(&Setup::default().prepare(&lines)), ["cdn.example; id=7", "vestibule", "vestibule"]);
-    let rules = HeaderRules { set: Vec::new(), remove: vec![CDN_LOOP.clone()] };
+    let rules = HeaderRules { set: Vec::new(), remove: vec![HeaderName::from_static("cdn-loop")] };
     assert!(names(&Setup { rules, ..Setup::default() }.prepare(&[])).is_empty());
 }
 
 #[test]
-fn expect_ends_here() {
+fn expect_is_removed() {
     assert!(!Setup::default().prepare(&[("expect", "100-continue")]).contains_key("expect"));
 }
 
 #[test]
-fn the_visitor_is_described_once_and_by_us() {
+fn forwarded_headers_are_set_once_and_replace_the_visitors() {
     let headers =
         Setup::default().prepare(&[("x-forwarded-for", "evil"), ("forwarded", "for=evil"), ("x-real-ip", "evil")]);
     assert_eq!(headers.get_all("x-forwarded-for").iter().collect::<Vec<_>>(), ["203.0.113.7"]);
@@ -182,7 +185,7 @@ fn the_visitor_is_described_once_and_by_us() {
     assert_eq!(headers["x-forwarded-host"], "app.example");
     assert_eq!(headers["x-real-ip"], "203.0.113.7");
     assert_eq!(headers.get_all("forwarded").iter().collect::<Vec<_>>(), ["for=203.0.113.7;proto=https"]);
-    assert_eq!(headers["host"], "app.example", "of an HTTP/2 request, which has none");
+    assert_eq!(headers["host"], "app.example", "set for an HTTP/2 request, which has none");
     let chained = Setup { chain: Some("198.51.100.1, 203.0.113.7"), ..Setup::default() }.prepare(&[]);
     assert_eq!(chained["x-forwarded-for"], "198.51.100.1, 203.0.113.7");
 }
@@ -190,7 +193,7 @@ fn the_visitor_is_described_once_and_by_us() {
 #[test]
 fn an_ipv6_address_is_quoted_where_it_must_be_and_a_mapped_one_is_ipv4() {
     let client = ClientHeaders::new("2001:db8::1".parse().unwrap(), Scheme::Http);
-    assert_eq!(client.element, "for=\"[2001:db8::1]\";proto=http");
+    assert_eq!(client.forwarded(), "for=\"[2001:db8::1]\";proto=http");
     assert_eq!(client.address(), "2001:db8::1");
     assert_eq!(ClientHeaders::new("::ffff:192.0.2.1".parse().unwrap(), Scheme::Http).address(), "192.0.2.1");
 }
@@ -206,7 +209,7 @@ fn authorization_is_replaced_removed_or_kept() {
 }
 
 #[test]
-fn rules_strip_then_set_and_remove_both_ways() {
+fn rules_strip_then_set_in_requests_and_remove_in_both_directions() {
     let literal = |text: &str| HeaderPiece::Literal(text.into());
     let claim = |name: &str| HeaderPiece::Claim(name.into());
     let rules = HeaderRules {
@@ -221,7 +224,7 @@ fn rules_strip_then_set_and_remove_both_ways() {
     assert_eq!(headers.get_all("x-id").iter().collect::<Vec<_>>(), ["user:u1"]);
     assert!(!headers.contains_key("x-absent") && !headers.contains_key("server"));
     let mut answer = map(&lines);
-    prepare_answer(&mut answer, &rules, Purpose::Exchange);
+    prepare_answer(&mut answer, &rules, ExchangeKind::RequestResponse);
     assert!(answer.contains_key("x-id") && !answer.contains_key("server"));
 }
 
@@ -240,5 +243,14 @@ fn a_claim_is_visible_ascii_or_encoded() {
         let rules = HeaderRules { set: vec![("x-name".parse().unwrap(), template)], remove: Vec::new() };
         let headers = Setup { rules, claims: &[("name", claim)], ..Setup::default() }.prepare(&[]);
         assert_eq!(headers["x-name"], text);
+    }
+}
+
+#[test]
+fn no_trailer_can_replace_a_header_that_is_removed_on_arrival() {
+    for name in removed_on_arrival() {
+        let mut trailers = map(&[(name.as_str(), "1")]);
+        prepare_trailers(&mut trailers);
+        assert!(trailers.is_empty(), "{name}");
     }
 }

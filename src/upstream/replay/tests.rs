@@ -1,11 +1,16 @@
-//! A body that is sent again is the same body, or there is none.
+//! A body that is sent again is the same body, or it is not sent again.
 
 use http_body_util::BodyExt as _;
 use tokio::io::DuplexStream;
 
-use super::{super::testing::*, *};
+use bytes::Bytes;
 
-/// A visitor's body of 16 bytes, of which `sent` has come.
+use super::{
+    super::{RequestError, testing::*},
+    *,
+};
+
+/// A visitor's body of 16 bytes, of which `sent` has been sent.
 async fn body_of(sent: &str) -> (Incoming, DuplexStream) {
     let raw = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 16\r\n\r\n{sent}");
     let (request, near) = visitor(raw).await;
@@ -29,13 +34,13 @@ async fn a_body_that_was_read_is_sent_again_byte_for_byte() {
     assert_eq!(all(first).await, "0123456789abcdef");
     let second = replay.again().unwrap();
     assert_eq!(second.size_hint().exact(), Some(16));
-    assert_eq!(budget.free.load(Ordering::Relaxed), 984);
+    assert_eq!(budget.free(), 984);
     assert_eq!(all(second).await, "0123456789abcdef");
-    assert_eq!(budget.free.load(Ordering::Relaxed), 1000);
+    assert_eq!(budget.free(), 1000);
 }
 
 #[tokio::test]
-async fn a_body_that_was_read_in_part_goes_on_from_the_stream() {
+async fn a_body_that_was_read_in_part_continues_from_the_visitor() {
     let budget = Budget::new(1000);
     let (body, mut near) = body_of("01234567").await;
     let (mut first, replay) = record(body, None, 16, &budget);
@@ -57,7 +62,7 @@ async fn a_body_that_nobody_read_is_sent_whole() {
 }
 
 #[tokio::test]
-async fn trailers_are_sent_again_without_those_that_must_not_pass() {
+async fn trailers_that_may_pass_are_sent_again() {
     let raw = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 1\r\ncookie: a=1\r\n\r\n";
     let (request, _near) = visitor(raw).await;
     let (first, replay) = record(request.into_body(), None, 16, &Budget::new(1000));
@@ -82,22 +87,22 @@ async fn the_first_try_cannot_take_bytes_from_the_second() {
 }
 
 #[tokio::test]
-async fn past_the_limit_of_the_body_or_of_the_process_there_is_no_second_try() {
+async fn a_body_over_its_limit_or_the_budget_has_no_second_try() {
     for (keep, budget) in [(15, 1000), (1000, 15)] {
         let budget = Budget::new(budget);
-        let before = budget.free.load(Ordering::Relaxed);
+        let before = budget.free();
         let (body, mut near) = body_of("01234567").await;
         let (mut first, replay) = record(body, None, keep, &budget);
         assert_eq!(chunk(&mut first).await, "01234567");
         write(&mut near, "89abcdef").await;
         assert_eq!(chunk(&mut first).await, "89abcdef", "the first try gets all of it");
-        assert_eq!(budget.free.load(Ordering::Relaxed), before, "what is of no use is not kept");
+        assert_eq!(budget.free(), before, "what is of no use is freed");
         assert!(replay.again().is_none());
     }
 }
 
 #[tokio::test]
-async fn a_body_that_broke_has_no_second_try() {
+async fn a_body_that_failed_has_no_second_try() {
     let (body, near) = body_of("0123").await;
     let (mut first, replay) = record(body, None, 16, &Budget::new(1000));
     chunk(&mut first).await;
@@ -107,7 +112,7 @@ async fn a_body_that_broke_has_no_second_try() {
 }
 
 #[tokio::test]
-async fn the_limit_counts_over_both_tries() {
+async fn the_limit_counts_the_bytes_of_both_tries() {
     let (body, mut near) = body_of("01234567").await;
     let (mut first, replay) = record(body, Some(15), 16, &Budget::new(1000));
     chunk(&mut first).await;
@@ -118,20 +123,20 @@ async fn the_limit_counts_over_both_tries() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_once_there_will_be_no_second_try() {
+async fn kept_bytes_are_freed_when_no_second_try_can_come() {
     let budget = Budget::new(1000);
     let (body, mut near) = body_of("01234567").await;
     let (mut first, replay) = record(body, None, 16, &budget);
     chunk(&mut first).await;
-    assert_eq!(budget.free.load(Ordering::Relaxed), 992);
+    assert_eq!(budget.free(), 992);
     drop(replay);
-    assert_eq!(budget.free.load(Ordering::Relaxed), 1000);
+    assert_eq!(budget.free(), 1000);
     write(&mut near, "89abcdef").await;
     assert_eq!(all(first).await, "89abcdef");
 }
 
 #[tokio::test]
-async fn no_body_at_all_can_be_sent_again() {
+async fn a_request_without_a_body_can_be_sent_again() {
     let (request, _near) = visitor("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     let (first, replay) = record(request.into_body(), None, 16, &Budget::new(1000));
     assert!(first.is_end_stream() && replay.again().unwrap().is_end_stream());

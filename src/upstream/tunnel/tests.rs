@@ -1,4 +1,4 @@
-//! A visitor, an upstream, and what passes between them after a switch of protocols.
+//! A visitor, an upstream, and the bytes between them after a switch of protocols.
 
 use http::Request;
 use tokio::{io::DuplexStream, net::TcpStream, sync::oneshot, task::JoinHandle};
@@ -47,7 +47,7 @@ async fn joined(protocol: &str, early: &str, idle: Duration) -> Joined {
 const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn bytes_pass_both_ways_and_each_end_is_passed_on() {
+async fn bytes_pass_in_both_directions_and_each_end_is_passed_on() {
     let mut joined = joined("chat", "early", LONG).await;
     assert_eq!(read_until(&mut joined.visitor, "early").await, "early");
     write(&mut joined.visitor, "ask").await;
@@ -78,14 +78,14 @@ async fn a_websocket_whose_session_is_over_is_closed_between_two_frames() {
     assert_eq!(rest, close_frame(4401, "session over"));
     drop(joined.visitor);
     assert!(matches!(joined.outcome.await.unwrap(), TunnelOutcome::Ended(TunnelEnd::SessionOver)));
-    // Gone, with what it said unread.
+    // The upstream is cut too; what it sent last was not read.
     let mut left = Vec::new();
     let _ = joined.upstream.read_to_end(&mut left).await;
     assert_eq!(left, b"");
 }
 
 #[tokio::test]
-async fn a_process_that_stops_says_so() {
+async fn a_websocket_is_closed_with_1001_when_the_process_shuts_down() {
     let mut joined = joined("websocket", "", LONG).await;
     joined.end.send(TunnelEnd::GoingAway).unwrap();
     let mut rest = Vec::new();
@@ -94,7 +94,7 @@ async fn a_process_that_stops_says_so() {
 }
 
 #[tokio::test]
-async fn a_websocket_that_is_closed_already_is_not_closed_twice() {
+async fn a_websocket_that_was_closed_gets_no_second_close_frame() {
     let mut joined = joined("websocket", "", LONG).await;
     write(&mut joined.upstream, b"\x88\x02\x03\xe8").await;
     let mut close = [0; 4];
@@ -106,7 +106,7 @@ async fn a_websocket_that_is_closed_already_is_not_closed_twice() {
 }
 
 #[tokio::test]
-async fn a_frame_that_does_not_end_in_time_is_cut() {
+async fn a_websocket_whose_frame_does_not_end_in_time_is_cut() {
     let mut joined = joined("websocket", "", LONG).await;
     write(&mut joined.upstream, b"\x81\x0a0123").await;
     joined.visitor.read_exact(&mut [0; 6]).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_frame_that_does_not_end_in_time_is_cut() {
 }
 
 #[tokio::test]
-async fn any_other_protocol_is_cut() {
+async fn a_protocol_other_than_websocket_is_cut() {
     let mut joined = joined("chat", "", LONG).await;
     joined.end.send(TunnelEnd::SessionOver).unwrap();
     assert_eq!(read_to_end(&mut joined.visitor).await, "");
@@ -123,7 +123,7 @@ async fn any_other_protocol_is_cut() {
 }
 
 #[tokio::test]
-async fn silence_ends_it() {
+async fn a_silent_websocket_is_closed_with_1001() {
     let mut joined = joined("websocket", "", SHORT).await;
     let mut rest = Vec::new();
     joined.visitor.read_to_end(&mut rest).await.unwrap();
@@ -133,7 +133,7 @@ async fn silence_ends_it() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_is_refused_is_an_ordinary_answer() {
+async fn a_refused_upgrade_is_an_ordinary_answer() {
     let (listener, upstream) = one_target().await;
     let clock = Clock::system();
     let serve = async {
@@ -148,7 +148,7 @@ async fn an_upgrade_that_is_refused_is_an_ordinary_answer() {
 }
 
 #[tokio::test]
-async fn a_switch_to_nothing_is_refused() {
+async fn a_switch_that_names_no_protocol_is_a_bad_answer() {
     let (listener, upstream) = one_target().await;
     let clock = Clock::system();
     let serve = async {

@@ -1,4 +1,4 @@
-//! Two streams joined after a switch of protocols, until one ends, both are silent, or the session is over.
+//! Joins two streams after a switch of protocols, until both have ended, both are silent, or the session is over.
 
 use std::{
     future::poll_fn,
@@ -17,60 +17,69 @@ use tokio::{
 };
 
 use super::{
-    Switched,
-    connect::Stream,
-    websocket::{Frames, close_frame},
+    connect::UpstreamStream,
+    upgrade::SwitchedConnection,
+    websocket::{WebSocketFrames, close_frame},
 };
 use crate::alarm::{Alarm, after};
 
-/// Bytes on the way in one direction: with both directions a WebSocket stays well under 40 kB.
-const BUFFER: usize = 8192;
+/// Bytes buffered per direction; a WebSocket takes well under 40 kB of memory in all.
+const BUFFER_BYTES: usize = 8192;
 
-/// How long the end of a frame is waited for, and then the visitor's goodbye: both together stay under the 5 s in which a stream ends
-/// after its session.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Time for the end of the frame under way, and again for the visitor to close: both together are less than the 5 s in
+/// which a stream ends after its session.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why a tunnel is to end.
+/// Why the gateway ends a tunnel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TunnelEnd {
     /// The session it was opened in is over: WebSocket close code 4401.
     SessionOver,
-    /// This process stops: WebSocket close code 1001.
+    /// This process is shutting down: WebSocket close code 1001.
     GoingAway,
 }
 
 /// How a tunnel ended.
 #[derive(Debug)]
 pub enum TunnelOutcome {
-    /// Both sides said all they had to say.
+    /// Both sides have ended.
     Closed,
-    /// One side broke off.
+    /// Reading from or writing to one side failed.
     Broken(io::Error),
-    /// Nothing moved either way for too long.
+    /// Nothing was sent in either direction for too long.
     Idle,
-    /// It was to end.
+    /// The gateway ended it.
     Ended(TunnelEnd),
 }
 
-/// Copies both ways until one of the ends that [`TunnelOutcome`] names. A WebSocket is told why, between two frames if one
-/// ends soon enough; anything else is cut.
+/// Copies in both directions until one of the outcomes in [`TunnelOutcome`]. When the gateway ends a WebSocket, the
+/// visitor gets a close frame, if the frame under way ends soon enough; any other protocol is cut.
 pub async fn tunnel(
     visitor: Upgraded,
-    upstream: Switched,
+    upstream: SwitchedConnection,
     end: impl Future<Output = TunnelEnd>,
     idle: Duration,
 ) -> TunnelOutcome {
     join(TokioIo::new(visitor), upstream, end, idle).await
 }
 
-async fn join<V>(visitor: V, upstream: Switched, end: impl Future<Output = TunnelEnd>, idle: Duration) -> TunnelOutcome
+async fn join<V>(
+    visitor: V,
+    upstream: SwitchedConnection,
+    end: impl Future<Output = TunnelEnd>,
+    idle: Duration,
+) -> TunnelOutcome
 where
     V: AsyncRead + AsyncWrite + Unpin,
 {
-    let Switched { stream, early, is_websocket } = upstream;
-    let frames = is_websocket.then(Frames::default);
-    let mut tunnel =
-        Tunnel { visitor, upstream: stream, down: Lane::new(early, frames), up: Lane::new(Bytes::new(), None) };
+    let SwitchedConnection { stream, early, is_websocket } = upstream;
+    let frames = is_websocket.then(WebSocketFrames::default);
+    let mut tunnel = Tunnel {
+        visitor,
+        upstream: stream,
+        down: Direction::new(early, frames),
+        up: Direction::new(Bytes::new(), None),
+    };
     let outcome = tunnel.run(end, idle).await;
     let code = match outcome {
         TunnelOutcome::Closed | TunnelOutcome::Broken(_) => return outcome,
@@ -78,15 +87,17 @@ where
         TunnelOutcome::Ended(TunnelEnd::GoingAway) => (1001, "going away"),
         TunnelOutcome::Idle => (1001, "idle"),
     };
-    tunnel.say_goodbye(close_frame(code.0, code.1)).await;
+    tunnel.close_websocket(close_frame(code.0, code.1)).await;
     outcome
 }
 
 struct Tunnel<V> {
     visitor: V,
-    upstream: Stream,
-    down: Lane,
-    up: Lane,
+    upstream: UpstreamStream,
+    /// From the upstream to the visitor.
+    down: Direction,
+    /// From the visitor to the upstream.
+    up: Direction,
 }
 
 impl<V: AsyncRead + AsyncWrite + Unpin> Tunnel<V> {
@@ -116,64 +127,65 @@ impl<V: AsyncRead + AsyncWrite + Unpin> Tunnel<V> {
         .await
     }
 
-    /// Ends a WebSocket between two frames. Whatever fails here, the streams are dropped next.
-    async fn say_goodbye(&mut self, frame: Vec<u8>) {
+    /// Sends a close frame between two frames of a WebSocket. If that fails the streams are just dropped.
+    async fn close_websocket(&mut self, frame: Vec<u8>) {
         if self.down.frames.is_none() {
             return;
         }
-        let last_words = async {
-            poll_fn(|cx| self.down.poll_to_boundary(&mut self.upstream, &mut self.visitor, cx)).await?;
-            if !self.down.frames.as_ref().is_some_and(Frames::is_closed) {
+        let closing = async {
+            poll_fn(|cx| self.down.poll_to_frame_end(&mut self.upstream, &mut self.visitor, cx)).await?;
+            if !self.down.frames.as_ref().is_some_and(WebSocketFrames::is_closed) {
                 self.visitor.write_all(&frame).await?;
             }
             self.visitor.shutdown().await
         };
-        if !matches!(timeout(FAREWELL, last_words).await, Ok(Ok(()))) {
+        if !matches!(timeout(CLOSE_TIMEOUT, closing).await, Ok(Ok(()))) {
             return;
         }
-        // Read on until the visitor has closed: a socket that is closed with bytes unread resets the connection, and the
-        // close frame might never be seen.
+        // Reads until the visitor has closed: closing a socket with unread bytes resets the connection, and the visitor
+        // might never see the close frame.
         let mut rest = [0; 1024];
-        let gone = async { while !matches!(self.visitor.read(&mut rest).await, Ok(0) | Err(_)) {} };
-        let _ = timeout(FAREWELL, gone).await;
+        let closed = async { while !matches!(self.visitor.read(&mut rest).await, Ok(0) | Err(_)) {} };
+        let _ = timeout(CLOSE_TIMEOUT, closed).await;
     }
 }
 
-/// One direction.
-struct Lane {
+/// One direction of a tunnel.
+struct Direction {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
-    /// Bytes that came before the tunnel did.
+    /// Bytes that came before the tunnel was set up.
     early: Bytes,
-    /// Kept for the direction in which a frame of ours may have to be put.
-    frames: Option<Frames>,
+    /// Followed in the direction in which the gateway may have to send a close frame.
+    frames: Option<WebSocketFrames>,
+    /// Bytes written so far.
     moved: u64,
-    state: LaneState,
+    state: DirectionState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LaneState {
+enum DirectionState {
     Open,
-    /// The reader has ended; the writer is to be told.
+    /// The reader has ended; the writer is to be shut down.
     Ending,
     Ended,
 }
 
-impl Lane {
-    fn new(early: Bytes, frames: Option<Frames>) -> Self {
+impl Direction {
+    fn new(early: Bytes, frames: Option<WebSocketFrames>) -> Self {
         Self {
-            buffer: vec![0; BUFFER].into_boxed_slice(),
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
             start: 0,
             end: 0,
             early,
             frames,
             moved: 0,
-            state: LaneState::Open,
+            state: DirectionState::Open,
         }
     }
 
-    /// Copies until the reader ends and the writer has been told so.
+    /// Copies until the reader has ended and the writer is shut down.
     fn poll_copy<R, W>(&mut self, reader: &mut R, writer: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
         R: AsyncRead + Unpin,
@@ -181,17 +193,17 @@ impl Lane {
     {
         loop {
             match self.state {
-                LaneState::Ended => return Poll::Ready(Ok(())),
-                LaneState::Ending => {
+                DirectionState::Ended => return Poll::Ready(Ok(())),
+                DirectionState::Ending => {
                     ready!(Pin::new(&mut *writer).poll_shutdown(cx))?;
-                    self.state = LaneState::Ended;
+                    self.state = DirectionState::Ended;
                 }
-                LaneState::Open => {
+                DirectionState::Open => {
                     let waiting = self.waiting().len();
                     if waiting > 0 {
                         ready!(self.poll_write(waiting, writer, cx))?;
                     } else if self.poll_fill(reader, cx)?.is_pending() {
-                        // What was written must not stay in a buffer of TLS while nothing follows.
+                        // Written bytes must not stay in a TLS buffer while nothing follows.
                         ready!(Pin::new(&mut *writer).poll_flush(cx))?;
                         return Poll::Pending;
                     }
@@ -200,21 +212,21 @@ impl Lane {
         }
     }
 
-    /// Copies until the writer stands between two frames.
-    fn poll_to_boundary<R, W>(&mut self, reader: &mut R, writer: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    /// Copies until the frame under way is complete.
+    fn poll_to_frame_end<R, W>(&mut self, reader: &mut R, writer: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
         loop {
             let Some(frames) = &self.frames else { return Poll::Ready(Ok(())) };
-            if frames.at_boundary() {
+            if frames.is_between_frames() {
                 return Poll::Ready(Ok(()));
             }
-            if self.state != LaneState::Open {
+            if self.state != DirectionState::Open {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            let wanted = frames.to_boundary(self.waiting());
+            let wanted = frames.rest_of_frame(self.waiting());
             if wanted > 0 {
                 ready!(self.poll_write(wanted, writer, cx))?;
             } else {
@@ -232,7 +244,7 @@ impl Lane {
         ready!(Pin::new(reader).poll_read(cx, &mut buffer))?;
         (self.start, self.end) = (0, buffer.filled().len());
         if self.end == 0 {
-            self.state = LaneState::Ending;
+            self.state = DirectionState::Ending;
         }
         Poll::Ready(Ok(()))
     }

@@ -1,0 +1,181 @@
+//! When something that failed is tried again: waits that double, and peers that are left alone for a while. Each wait is
+//! shortened at random, so that the instances of a fleet do not try again at the same moment.
+
+use std::{
+    sync::atomic::{AtomicI64, AtomicU32, Ordering},
+    time::Duration,
+};
+
+use rand::RngExt as _;
+
+use crate::{clock::Timestamp, secret::Random};
+
+/// `span` with jitter: uniformly distributed between three quarters of it and all of it, both included, in steps of a
+/// nanosecond. It is never longer than `span`, so a documented wait stays the upper bound.
+pub fn jittered(span: Duration, random: &Random) -> Duration {
+    let most = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(random.clone().random_range(most - most / 4..=most))
+}
+
+/// Waits that double with every failure in a row, each with [jitter](jittered).
+///
+/// After *n* failures in a row before this one, the wait lies between ¾ *w* and *w*, where *w* = min(`first` · 2ⁿ,
+/// `longest`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    /// Waits of `first` after the first failure and of `longest` at most.
+    pub const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest }
+    }
+
+    /// The wait after a failure with `before` failures in a row before it.
+    pub fn wait(self, before: u32, random: &Random) -> Duration {
+        let factor = 1_u32.checked_shl(before).unwrap_or(u32::MAX);
+        jittered(self.first.saturating_mul(factor).min(self.longest), random)
+    }
+}
+
+/// Suspends a peer that fails several times in a row. It has no lock, so that it can be asked for every request.
+#[derive(Debug)]
+pub struct Suspension {
+    /// Failures in a row that suspend.
+    limit: u32,
+    span: Duration,
+    failures: AtomicU32,
+    /// Milliseconds since the Unix epoch.
+    until: AtomicI64,
+}
+
+impl Suspension {
+    /// The peer is suspended by failure number `limit` in a row, and by every one after that until it succeeds; each time
+    /// for `span` with [jitter](jittered).
+    pub const fn new(limit: u32, span: Duration) -> Self {
+        Self { limit, span, failures: AtomicU32::new(0), until: AtomicI64::new(i64::MIN) }
+    }
+
+    /// The peer failed. True if this suspends a peer that was not suspended for failing before.
+    pub fn failed(&self, now: Timestamp, random: &Random) -> bool {
+        let before = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_add(1)));
+        let failures = before.unwrap_or(0).saturating_add(1);
+        if failures >= self.limit {
+            self.until.fetch_max(self.end(now, random), Ordering::Relaxed);
+        }
+        failures == self.limit
+    }
+
+    /// The peer succeeded: its failures are forgotten. A suspension that has begun runs to its end.
+    pub fn succeeded(&self) {
+        // Read first: a store for every request would move the cache line between all cores.
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The peer succeeded, and a suspension ends now.
+    pub fn restored(&self) {
+        self.succeeded();
+        self.until.store(i64::MIN, Ordering::Relaxed);
+    }
+
+    /// Whether the peer is suspended at `now`.
+    pub fn is_suspended(&self, now: Timestamp) -> bool {
+        self.until() > now
+    }
+
+    /// When the suspension ends; in the far past if there was none.
+    pub fn until(&self) -> Timestamp {
+        Timestamp::from_millis(self.until.load(Ordering::Relaxed))
+    }
+
+    /// Whether the caller may try the peer. After a suspension one caller may, as a probe; for the others the suspension
+    /// begins anew, and ends when the probe [restores](Self::restored) the peer.
+    pub fn admits(&self, now: Timestamp, random: &Random) -> bool {
+        if self.failures.load(Ordering::Relaxed) < self.limit {
+            return true;
+        }
+        let until = self.until.load(Ordering::Relaxed);
+        let again = self.end(now, random);
+        until <= now.as_millis()
+            && self.until.compare_exchange(until, again, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn end(&self, now: Timestamp, random: &Random) -> i64 {
+        now.plus(jittered(self.span, random)).as_millis()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_are_shortened_by_a_quarter_at_most() {
+        for (before, full) in [(0, 1), (1, 2), (2, 4), (3, 8), (4, 16), (5, 30), (31, 30), (32, 30), (u32::MAX, 30)] {
+            let full = Duration::from_secs(full);
+            assert_eq!(BACKOFF.wait(before, &Random::repeated(255)), full);
+            assert_eq!(BACKOFF.wait(before, &Random::repeated(0)), full * 3 / 4);
+        }
+    }
+
+    #[test]
+    fn instances_that_fail_at_the_same_moment_do_not_try_again_at_the_same_moment() {
+        let random = Random::system();
+        let waits: Vec<_> = (0..1000).map(|_| BACKOFF.wait(3, &random)).collect();
+        let eighth = Duration::from_millis(250);
+        for part in 0..8 {
+            let from = Duration::from_secs(6) + eighth * part;
+            let inside = waits.iter().filter(|wait| (from..=from + eighth).contains(*wait)).count();
+            // 125 are expected, with a standard deviation of 10.5.
+            assert!((60..=190).contains(&inside), "{inside} of 1000 waits in the 250 ms from {from:?}");
+        }
+    }
+
+    #[test]
+    fn spans_of_any_length_can_be_jittered() {
+        let random = Random::system();
+        assert_eq!(jittered(Duration::ZERO, &random), Duration::ZERO);
+        assert!(jittered(Duration::from_nanos(1), &random) <= Duration::from_nanos(1));
+        assert!(jittered(Duration::MAX, &random) > Duration::from_secs(100 * 365 * 86_400));
+    }
+
+    const SPAN: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn the_third_failure_in_a_row_suspends_and_so_does_every_one_after_it() {
+        let (peer, random, now) = (Suspension::new(3, SPAN), Random::repeated(255), Timestamp::from_secs(1000));
+        assert!(!peer.failed(now, &random) && !peer.failed(now, &random));
+        peer.succeeded();
+        assert!(!peer.failed(now, &random) && !peer.failed(now, &random));
+        assert!(!peer.is_suspended(now));
+        assert!(peer.failed(now, &random));
+        assert!(peer.is_suspended(now) && peer.until() == now.plus(SPAN));
+        let later = now.plus(SPAN);
+        assert!(!peer.is_suspended(later));
+        assert!(!peer.failed(later, &random), "it was suspended before");
+        assert!(peer.is_suspended(later));
+        peer.succeeded();
+        assert!(peer.is_suspended(later), "the suspension runs to its end");
+        peer.restored();
+        assert!(!peer.is_suspended(later));
+    }
+
+    #[test]
+    fn after_a_suspension_one_caller_may_probe_the_peer() {
+        let (peer, random, now) = (Suspension::new(1, SPAN), Random::repeated(0), Timestamp::from_secs(1000));
+        assert!(peer.admits(now, &random) && peer.admits(now, &random));
+        peer.failed(now, &random);
+        assert!(!peer.admits(now, &random));
+        let later = now.plus(SPAN * 3 / 4);
+        assert!(peer.admits(later, &random), "the probe");
+        assert!(!peer.admits(later, &random), "another caller");
+        peer.restored();
+        assert!(peer.admits(later, &random) && peer.admits(later, &random));
+    }
+}

@@ -1,0 +1,82 @@
+//! A route's own header rules: names removed, and values made of text and claims.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// What a route changes in headers (`headers = { set, remove }`): `set` in the request, `remove` in the request and the
+/// answer.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderRules {
+    /// Name and value; the only placeholders are `{claims.NAME}`.
+    pub set: Vec<(HeaderName, HeaderTemplate)>,
+    /// Names removed.
+    pub remove: Vec<HeaderName>,
+}
+
+/// A header value made of literal text and claims.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeaderTemplate(pub Vec<HeaderPiece>);
+
+/// A piece of a [`HeaderTemplate`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HeaderPiece {
+    /// Text as it is.
+    Literal(String),
+    /// The claim of this name.
+    Claim(String),
+}
+
+/// Percent-encoded in a claim; `%` too, so that decoding gives back the claim.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
+impl HeaderRules {
+    /// Applies `remove`, then `set`. `claims` gives the text of a claim of the session.
+    pub(super) fn apply_to_request<'c>(&self, headers: &mut HeaderMap, claims: impl Fn(&str) -> Option<Cow<'c, str>>) {
+        self.remove_from(headers);
+        for (name, template) in &self.set {
+            // Removed also if no value is set: a visitor must not supply what the session does not have.
+            headers.remove(name);
+            if let Some(value) = template.value(&claims) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    pub(super) fn remove_from(&self, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
+    }
+
+    /// Whether the rules set or remove `name`.
+    pub(super) fn has(&self, name: &HeaderName) -> bool {
+        self.set.iter().map(|(set, _)| set).chain(&self.remove).any(|own| own == name)
+    }
+}
+
+impl HeaderTemplate {
+    /// `None` if a claim is absent: part of a value would mean something else.
+    fn value<'c>(&self, claims: impl Fn(&str) -> Option<Cow<'c, str>>) -> Option<HeaderValue> {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                HeaderPiece::Literal(literal) => text.push_str(literal),
+                HeaderPiece::Claim(name) => push_claim(&mut text, &claims(name)?),
+            }
+        }
+        HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
+    }
+}
+
+/// Appends visible ASCII, with spaces inside, as it is, and anything else as percent-encoded UTF-8.
+fn push_claim(text: &mut String, claim: &str) {
+    let is_visible = claim.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && claim.trim() == claim;
+    if is_visible {
+        text.push_str(claim);
+    } else {
+        text.extend(utf8_percent_encode(claim, ENCODED));
+    }
+}

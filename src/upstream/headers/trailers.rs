@@ -1,0 +1,82 @@
+//! Trailers (RFC 9110 section 6.5): which may pass, and how they are asked for and announced.
+
+use bytes::{BufMut as _, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{rules::HeaderRules, set::is_reserved};
+
+/// Removes the trailers that may not pass, in either direction: what is removed from a head must not arrive after the
+/// body.
+pub(in crate::upstream) fn prepare_trailers(trailers: &mut HeaderMap) {
+    let removed: Vec<_> = trailers.keys().filter(|name| !may_be_trailer(name.as_str())).cloned().collect();
+    for name in removed {
+        trailers.remove(name);
+    }
+}
+
+/// Whether a trailer of this name may pass (RFC 9110 section 6.5.1): no framing, routing, credentials or cookies,
+/// nothing that is needed before the body, and nothing that only the gateway may say, in any spelling that a backend
+/// may take for the same name.
+fn may_be_trailer(name: &str) -> bool {
+    const NAMES: [&str; 27] = [
+        "authentication-info",
+        "authorization",
+        "cache-control",
+        "connection",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "location",
+        "max-forwards",
+        "pragma",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "proxy-connection",
+        "range",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "vary",
+        "via",
+        "www-authenticate",
+        "x-middleware-subrequest",
+        "x-original-url",
+        "x-rewrite-url",
+    ];
+    const PREFIXES: [&str; 8] =
+        ["access-control-", "content-", "if-", "remote-", "vestibule-", "x-auth-", "x-forwarded", "x-user"];
+    !NAMES.contains(&name)
+        && !is_reserved(name)
+        && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        && !name.bytes().any(|byte| byte == b'_' || byte == b'.')
+}
+
+/// Whether a value of `TE` asks for trailers.
+pub(super) fn accepts_trailers(value: &HeaderValue) -> bool {
+    value.as_bytes().split(|&byte| byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Reduces `Trailer` to the names that may pass and that no rule of the route sets or removes. hyper sends only
+/// trailers that `Trailer` announces, so this also keeps the route's own headers out of the trailers.
+pub(super) fn announce_allowed_trailers(headers: &mut HeaderMap, rules: &HeaderRules) {
+    let mut allowed = BytesMut::new();
+    for name in headers.get_all(header::TRAILER).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b',')) {
+        let Ok(name) = HeaderName::from_bytes(name.trim_ascii()) else { continue };
+        if !rules.has(&name) && may_be_trailer(name.as_str()) {
+            if !allowed.is_empty() {
+                allowed.put_slice(b", ");
+            }
+            allowed.put_slice(name.as_str().as_bytes());
+        }
+    }
+    headers.remove(header::TRAILER);
+    if !allowed.is_empty()
+        && let Ok(allowed) = HeaderValue::from_maybe_shared(allowed.freeze())
+    {
+        headers.insert(header::TRAILER, allowed);
+    }
+}
