@@ -34,7 +34,7 @@ pub struct Call {
 
 /// An answer of an own endpoint.
 #[derive(Debug)]
-pub struct Answer {
+pub struct EndpointAnswer {
     /// Status of a page, of JSON or of an empty answer.
     pub status: StatusCode,
     /// The body.
@@ -106,7 +106,7 @@ pub enum BodyFormat {
     Otherwise,
 }
 
-impl Answer {
+impl EndpointAnswer {
     /// A JSON answer.
     pub fn json(status: StatusCode, value: Value, cookies: CookieChanges, auth_status: AuthStatus) -> Self {
         Self { status, content: Content::Json(value), cookies, auth_status, wrong_guess: false }

@@ -8,7 +8,7 @@ mod guesses;
 mod parameters;
 mod return_to;
 
-pub use call::{Answer, BodyFormat, Call, Failed, Unreadable};
+pub use call::{BodyFormat, Call, EndpointAnswer, Failed, Unreadable};
 pub use counts::{CountError, Counts, Rate};
 pub use device::app_device_id;
 pub use guesses::{Guess, GuessLimits, Guesses};

@@ -16,7 +16,7 @@ use super::{
     request_log::RequestFacts,
 };
 use crate::{
-    endpoint::{Answer as EndpointAnswer, Call, CountError},
+    endpoint::{Call, CountError, EndpointAnswer},
     hygiene::Admitted,
     pages::Asset,
     problem::ProblemKind,

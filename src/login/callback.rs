@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     authority::Proof,
-    endpoint::{Answer, Call, Parameters},
+    endpoint::{Call, EndpointAnswer, Parameters},
     oidc::{CallbackParams, OidcError},
     problem::Denial,
     secret::{Secret, ct_eq},
@@ -29,19 +29,19 @@ enum Outcome {
 
 impl Logins {
     /// `GET /callback/{provider}`, and `POST` where the provider answers with a form.
-    pub async fn callback(&self, mut call: Call, provider: &str) -> Result<Answer, Failed> {
+    pub async fn callback(&self, mut call: Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         let mut spent = CookieChanges::default();
         match self.read_answer(&mut call, provider, &mut spent).await {
             Ok(Outcome::Entered { cookies, return_to }) => {
                 let location = self.return_to.follow(Some(&return_to));
-                Ok(Answer::see_other(location, spent.and(cookies), AuthStatus::Refreshed))
+                Ok(EndpointAnswer::see_other(location, spent.and(cookies), AuthStatus::Refreshed))
             }
             Ok(Outcome::Denied { denial, return_to }) => {
                 tracing::info!(target: "audit", method = provider, client = %call.client.address(), reason = denial.code(), "login failed");
                 self.metrics.login(provider, telemetry::Login::Refused);
                 let (auth_status, cookies) = call.visit.head();
                 let location = self.login_page_with(denial.code(), self.return_to.follow(Some(&return_to)));
-                Ok(Answer::see_other(location, cookies.and(spent), auth_status))
+                Ok(EndpointAnswer::see_other(location, cookies.and(spent), auth_status))
             }
             Err(LoginError::AttemptExpired) => {
                 // After the back button, or where another tab was faster: a visitor with a session is redirected on.
@@ -50,7 +50,7 @@ impl Logins {
                     return Err(self.failed(&call, provider, LoginError::AttemptExpired, spent));
                 }
                 let (auth_status, cookies) = call.visit.head();
-                Ok(Answer::see_other(&self.settings.after_login, cookies.and(spent), auth_status))
+                Ok(EndpointAnswer::see_other(&self.settings.after_login, cookies.and(spent), auth_status))
             }
             Err(error) => Err(self.failed(&call, provider, error, spent)),
         }

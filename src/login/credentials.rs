@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     authority::Proof,
-    endpoint::{self, Answer, BodyFormat, Call, Parameters, Unreadable},
+    endpoint::{self, BodyFormat, Call, EndpointAnswer, Parameters, Unreadable},
     problem::FormPage,
     secret::Secret,
     session::{AuthStatus, CookieChanges},
@@ -32,7 +32,7 @@ struct CredentialsBody {
 impl Logins {
     /// `POST /login`. A script gets the object of `GET /session`; a form is redirected to `return_to`, or back to the
     /// login page with a message.
-    pub async fn credentials(&self, mut call: Call) -> Result<Answer, Failed> {
+    pub async fn credentials(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let none = CookieChanges::default();
         let request = match self.read_credentials(&call) {
             Ok(request) => request,
@@ -61,7 +61,7 @@ impl Logins {
             self.guesses.give_back(guess).await;
         }
         match entered {
-            Ok(entered) if is_form => Ok(Answer::see_other(return_to, entered.cookies, AuthStatus::Refreshed)),
+            Ok(entered) if is_form => Ok(EndpointAnswer::see_other(return_to, entered.cookies, AuthStatus::Refreshed)),
             Ok(entered) => Ok(self.entered(entered)),
             Err(error) => self.sent_back(&call, is_form, error, &return_to),
         }
@@ -69,7 +69,7 @@ impl Logins {
 
     /// The answer instead of [`Logins::credentials`] where the client has guessed wrong too often. Of the request only
     /// `return_to` is read.
-    pub fn credentials_not_tried(&self, call: &Call, error: LoginError) -> Result<Answer, Failed> {
+    pub fn credentials_not_tried(&self, call: &Call, error: LoginError) -> Result<EndpointAnswer, Failed> {
         match self.read_credentials(call) {
             Ok(request) => {
                 let return_to = self.return_to.follow(request.return_to.as_deref());
@@ -102,7 +102,13 @@ impl Logins {
     }
 
     /// The failure; where a form was posted and the login page can explain the problem, a redirect to that page.
-    fn sent_back(&self, call: &Call, is_form: bool, error: LoginError, return_to: &str) -> Result<Answer, Failed> {
+    fn sent_back(
+        &self,
+        call: &Call,
+        is_form: bool,
+        error: LoginError,
+        return_to: &str,
+    ) -> Result<EndpointAnswer, Failed> {
         let failed = self.failed(call, METHOD, error, CookieChanges::default());
         let kind = failed.error.kind();
         if !is_form || kind.row().form != FormPage::Login {
@@ -110,6 +116,6 @@ impl Logins {
         }
         let page = self.login_page_with(kind.code(), return_to);
         let wrong_guess = kind.is_wrong_guess();
-        Ok(Answer { wrong_guess, ..Answer::see_other(page, failed.cookies, failed.auth_status) })
+        Ok(EndpointAnswer { wrong_guess, ..EndpointAnswer::see_other(page, failed.cookies, failed.auth_status) })
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     authority::Proof,
-    endpoint::{self, Answer, Call},
+    endpoint::{self, Call, EndpointAnswer},
     oidc::{Claims, Flaw, IdTokenError},
     secret::IdToken,
     session::CookieChanges,
@@ -35,7 +35,7 @@ struct IdTokenBody {
 
 impl Logins {
     /// `POST /{provider}`, where `id_token_login` is configured.
-    pub async fn id_token(&self, mut call: Call, provider: &str) -> Result<Answer, Failed> {
+    pub async fn id_token(&self, mut call: Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         match self.exchange(&mut call, provider).await {
             Ok(answer) => Ok(answer),
             Err(error) => Err(self.failed(&call, provider, error, CookieChanges::default())),
@@ -43,18 +43,18 @@ impl Logins {
     }
 
     /// `POST /{provider}/nonce`: the nonce that the ID token of a browser must hold.
-    pub fn nonce(&self, call: &Call, provider: &str) -> Result<Answer, Failed> {
+    pub fn nonce(&self, call: &Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         match self.audiences(provider) {
             Ok(_) => {
                 let nonce = self.sessions.attempts().seal_nonce(provider);
                 let (auth_status, cookies) = call.visit.head();
-                Ok(Answer::json(StatusCode::OK, json!({ "nonce": nonce }), cookies, auth_status))
+                Ok(EndpointAnswer::json(StatusCode::OK, json!({ "nonce": nonce }), cookies, auth_status))
             }
             Err(error) => Err(self.failed(call, provider, error, CookieChanges::default())),
         }
     }
 
-    async fn exchange(&self, call: &mut Call, name: &str) -> Result<Answer, LoginError> {
+    async fn exchange(&self, call: &mut Call, name: &str) -> Result<EndpointAnswer, LoginError> {
         let audiences = self.audiences(name)?;
         let request: IdTokenBody = call.json()?;
         let provider = self.provider(name)?;

@@ -8,7 +8,7 @@ use super::{error::LoginError, loop_guard::LoopGuard, settings::Settings};
 use crate::{
     authority::{Authority, ClientDevice, Device, Proof},
     clock::Clock,
-    endpoint::{Answer, Call, Guesses, ReturnTo},
+    endpoint::{Call, EndpointAnswer, Guesses, ReturnTo},
     oidc::Provider,
     pages::Pages,
     secret::Random,
@@ -88,9 +88,9 @@ impl Logins {
     }
 
     /// The answer to a script that logged in: the object of `GET /session`, with the cookies set.
-    pub(super) fn entered(&self, entered: Entered) -> Answer {
+    pub(super) fn entered(&self, entered: Entered) -> EndpointAnswer {
         let object = self.sessions.describe(&entered.session.access);
-        Answer::json(StatusCode::OK, object, entered.cookies, AuthStatus::Refreshed)
+        EndpointAnswer::json(StatusCode::OK, object, entered.cookies, AuthStatus::Refreshed)
     }
 
     /// Counts a failed login and writes its audit line.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::logins::{Failed, Logins};
 use crate::{
-    endpoint::{Answer, Call},
+    endpoint::{Call, EndpointAnswer},
     session::LoggedOut,
 };
 
@@ -17,7 +17,7 @@ const WAIT_FOR_PROVIDER: Duration = Duration::from_secs(2);
 impl Logins {
     /// `POST /logout`. Ends the session whatever the authority answers. A form is redirected to the provider's own
     /// logout where it has one, else to `after_logout`.
-    pub async fn logout(&self, mut call: Call) -> Result<Answer, Failed> {
+    pub async fn logout(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let device = self.sessions.device_id(&call.headers);
         if let Some(device) = device {
             self.loops.forget(device);
@@ -29,11 +29,11 @@ impl Logins {
         tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");
         if !is_form {
             // Without the address of the provider's logout: it holds the ID token, which scripts must not read.
-            return Ok(Answer::json(StatusCode::OK, json!({ "success": true }), cookies, ended.status));
+            return Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true }), cookies, ended.status));
         }
         let at_provider = self.end_session_address(&ended).await;
         let location = at_provider.unwrap_or_else(|| self.settings.after_logout.clone());
-        Ok(Answer::see_other(location, cookies, ended.status))
+        Ok(EndpointAnswer::see_other(location, cookies, ended.status))
     }
 
     /// The address of the provider's logout (OpenID Connect RP-Initiated Logout 1.0, section 2).

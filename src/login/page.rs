@@ -13,7 +13,7 @@ use super::{
     state,
 };
 use crate::{
-    endpoint::{Answer, Call, Parameters},
+    endpoint::{Call, EndpointAnswer, Parameters},
     oidc::{self, Preset, Provider, ResponseMode},
     pages::{Asset, Brand, CodeForm, LoginPage, Method, PasswordForm},
     problem::{Denial, ProblemKind},
@@ -34,14 +34,14 @@ pub(super) struct Attempt {
 impl Logins {
     /// `GET /login`: every configured method. Where a provider is the only one it redirects there, except after an
     /// error; with a session it redirects to `return_to`.
-    pub async fn page(&self, mut call: Call) -> Result<Answer, Failed> {
+    pub async fn page(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let query = call.query.take().unwrap_or_default();
         let query = Parameters::of(query.as_bytes());
         let return_to = self.return_to.follow(query.first("return_to"));
         call.visit.ensure().await;
         if call.visit.access().is_some() {
             let (auth_status, cookies) = call.visit.head();
-            return Ok(Answer::see_other(return_to, cookies, auth_status));
+            return Ok(EndpointAnswer::see_other(return_to, cookies, auth_status));
         }
         let error = query.first("error");
         let has_forms = self.authority.takes_credentials() || !self.settings.codes.is_empty();
@@ -56,40 +56,40 @@ impl Logins {
             form: self.authority.takes_credentials().then(|| PasswordForm { action: self.at("login"), return_to }),
         });
         let (auth_status, cookies) = call.visit.head();
-        Ok(Answer::page(StatusCode::OK, page, cookies, auth_status))
+        Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
     }
 
     /// `GET /assets/…`: a file that the pages load.
-    pub fn asset(&self, call: &Call, asset: Asset) -> Result<Answer, Failed> {
+    pub fn asset(&self, call: &Call, asset: Asset) -> Result<EndpointAnswer, Failed> {
         match self.pages.asset(asset) {
             Some((media_type, bytes)) => {
                 let (auth_status, cookies) = call.visit.head();
-                Ok(Answer::file(media_type, bytes, cookies, auth_status))
+                Ok(EndpointAnswer::file(media_type, bytes, cookies, auth_status))
             }
             None => Err(Failed::new(call, LoginError::NotConfigured, CookieChanges::default())),
         }
     }
 
     /// `GET /login/{provider}?return_to=`: redirects to the provider and sets the cookie of a new attempt.
-    pub async fn start(&self, call: Call, provider: &str) -> Result<Answer, Failed> {
+    pub async fn start(&self, call: Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         let query = Parameters::of(call.query.as_deref().unwrap_or_default().as_bytes());
         let return_to = self.return_to.follow(query.first("return_to"));
         self.start_at(&call, provider, return_to).await
     }
 
-    async fn start_at(&self, call: &Call, provider: &str, return_to: &str) -> Result<Answer, Failed> {
+    async fn start_at(&self, call: &Call, provider: &str, return_to: &str) -> Result<EndpointAnswer, Failed> {
         let started = self.redirect_to(call, provider, return_to).await;
         started.map_err(|error| self.failed(call, provider, error, CookieChanges::default()))
     }
 
-    async fn redirect_to(&self, call: &Call, name: &str, return_to: &str) -> Result<Answer, LoginError> {
+    async fn redirect_to(&self, call: &Call, name: &str, return_to: &str) -> Result<EndpointAnswer, LoginError> {
         let provider = self.provider(name)?;
         let device = self.sessions.device_id(&call.headers);
         if device.is_some_and(|device| self.loops.trips(device, return_to, self.clock.now())) {
             tracing::warn!(provider = name, "three logins for one path within 30 s: the login loop page is shown");
             let page = self.pages.login_loop(call.language(), &self.start_address(name, return_to));
             let (auth_status, cookies) = call.visit.head();
-            return Ok(Answer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
+            return Ok(EndpointAnswer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
         }
         let authorization = provider.authorization(&self.redirect_uri(name), &[]).await?;
         let oidc = authorization.attempt;
@@ -101,7 +101,7 @@ impl Logins {
         };
         let kept = self.sessions.attempts().keep(&call.headers, id, &attempt, reach);
         let (auth_status, cookies) = call.visit.head();
-        Ok(Answer::see_other(authorization.url, cookies.and(kept), auth_status))
+        Ok(EndpointAnswer::see_other(authorization.url, cookies.and(kept), auth_status))
     }
 
     fn method<'a>(&self, provider: &'a Provider, return_to: &str) -> Method<'a> {

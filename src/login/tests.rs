@@ -13,7 +13,7 @@ use crate::{
     authority::{self, Authority},
     call::Caller,
     client::Client,
-    endpoint::{Answer, Call, GuessLimits, Guesses, Rate},
+    endpoint::{Call, EndpointAnswer, GuessLimits, Guesses, Rate},
     oidc::{self, Flaw, fake::Fake},
     pages::Pages,
     respond::Content,
@@ -37,7 +37,7 @@ struct Browser(BTreeMap<String, String>);
 
 /// The outcome of a call.
 struct Got {
-    answer: Result<Answer, Failed>,
+    answer: Result<EndpointAnswer, Failed>,
     set_cookie: Vec<String>,
 }
 
@@ -134,7 +134,7 @@ impl World {
 }
 
 impl Browser {
-    fn take(&mut self, answer: Result<Answer, Failed>) -> Got {
+    fn take(&mut self, answer: Result<EndpointAnswer, Failed>) -> Got {
         let mut headers = HeaderMap::new();
         match &answer {
             Ok(answer) => answer.cookies.clone().write(&mut headers),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     channel::Channel,
-    endpoint::{Answer, Call, Parameters},
+    endpoint::{Call, EndpointAnswer, Parameters},
     pages::{CodePage, CodeSent},
     problem::{Problem, ProblemKind},
     text::{Language, Text},
@@ -23,7 +23,7 @@ const LONGEST_WAIT: u64 = 86_400;
 impl Otps {
     /// `GET /login/{channel}`: asks for the address, then for the code that went there. With a session it redirects to
     /// `return_to`.
-    pub async fn page(&self, mut call: Call, channel: Channel) -> Result<Answer, Failed> {
+    pub async fn page(&self, mut call: Call, channel: Channel) -> Result<EndpointAnswer, Failed> {
         let setup = self.setup(channel).filter(|setup| setup.purpose == CodePurpose::Login);
         let Some(setup) = setup else { return self.not_configured(&call) };
         let query = call.query.take().unwrap_or_default();
@@ -36,7 +36,7 @@ impl Otps {
         let (auth_status, cookies) = call.visit.head();
         let cookies = cookies.and(presented.cleared);
         if call.visit.access().is_some() {
-            return Ok(Answer::see_other(return_to, cookies, auth_status));
+            return Ok(EndpointAnswer::see_other(return_to, cookies, auth_status));
         }
         let now = self.clock.now();
         let opened = presented.opened.filter(|_| query.first("other").is_none());
@@ -56,7 +56,7 @@ impl Otps {
             start: with(&self.page_address(setup, None, Some(&return_to)), "other"),
             return_to: &return_to,
         });
-        Ok(Answer::page(StatusCode::OK, page, cookies, auth_status))
+        Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
     }
 
     /// The address of the code page, with the problem that it explains and where the login leads.

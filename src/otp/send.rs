@@ -16,7 +16,7 @@ use super::{
 use crate::{
     channel::Channel,
     clock::Timestamp,
-    endpoint::{Answer, Call, CountError},
+    endpoint::{Call, CountError, EndpointAnswer},
     problem::FormPage,
     session::CookieChanges,
     store::{Again, CodeFacts, NewCode, Opened},
@@ -57,7 +57,7 @@ struct Sent {
 
 impl Otps {
     /// `POST /{channel}/send`: a new code.
-    pub async fn send(&self, mut call: Call, channel: Channel) -> Result<Answer, Failed> {
+    pub async fn send(&self, mut call: Call, channel: Channel) -> Result<EndpointAnswer, Failed> {
         let Some(setup) = self.setup(channel) else { return self.not_configured(&call) };
         let mut progress = Progress::default();
         let sent = self.send_new(&mut call, setup, &mut progress).await;
@@ -65,7 +65,7 @@ impl Otps {
     }
 
     /// `POST /{channel}/resend`: the live code of this browser, once more.
-    pub async fn resend(&self, mut call: Call, channel: Channel) -> Result<Answer, Failed> {
+    pub async fn resend(&self, mut call: Call, channel: Channel) -> Result<EndpointAnswer, Failed> {
         let Some(setup) = self.setup(channel) else { return self.not_configured(&call) };
         let mut progress = Progress::default();
         let sent = self.send_again(&mut call, setup, &mut progress).await;
@@ -188,7 +188,7 @@ impl Otps {
         setup: &ChannelSetup,
         sent: Result<Sent, OtpError>,
         progress: Progress,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<EndpointAnswer, Failed> {
         let sent = match sent {
             Ok(sent) => sent,
             Err(error) => return self.failed(call, setup, error, progress),
@@ -201,7 +201,7 @@ impl Otps {
                 Which::New => page,
                 Which::SameAgain => page::with(&page, "sent"),
             };
-            return Ok(Answer::see_other(page, cookies, auth_status));
+            return Ok(EndpointAnswer::see_other(page, cookies, auth_status));
         }
         let message = match sent.which {
             Which::New => Text::CodeSent,
@@ -215,7 +215,7 @@ impl Otps {
         if let Some(challenge) = sent.challenge {
             body["challenge"] = challenge.into();
         }
-        Ok(Answer::json(StatusCode::OK, body, cookies, auth_status))
+        Ok(EndpointAnswer::json(StatusCode::OK, body, cookies, auth_status))
     }
 
     /// The failure; where a page posted the form and its code page can explain the problem, a redirect to that page.
@@ -225,7 +225,7 @@ impl Otps {
         setup: &ChannelSetup,
         error: OtpError,
         progress: Progress,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<EndpointAnswer, Failed> {
         let failed = Failed::new(call, error, progress.cookies);
         let kind = failed.error.kind();
         if !Self::is_page(call, setup) || kind.row().form == FormPage::None {
@@ -233,12 +233,12 @@ impl Otps {
         }
         let page = self.page_address(setup, Some(&failed.error.into()), progress.return_to.as_deref());
         let wrong_guess = kind.is_wrong_guess();
-        Ok(Answer { wrong_guess, ..Answer::see_other(page, failed.cookies, failed.auth_status) })
+        Ok(EndpointAnswer { wrong_guess, ..EndpointAnswer::see_other(page, failed.cookies, failed.auth_status) })
     }
 
     /// The answer instead of [`Otps::verify`] where the client has guessed wrong too often. Of the request only
     /// `return_to` is read.
-    pub fn not_tried(&self, call: &Call, channel: Channel, error: OtpError) -> Result<Answer, Failed> {
+    pub fn not_tried(&self, call: &Call, channel: Channel, error: OtpError) -> Result<EndpointAnswer, Failed> {
         let Some(setup) = self.setup(channel) else { return self.not_configured(call) };
         if matches!(error, OtpError::TooMany(_)) {
             self.record(call, setup, None, CodeEvent::Limited);
@@ -248,7 +248,7 @@ impl Otps {
     }
 
     #[expect(clippy::unused_self, reason = "called like the other functions that end a call")]
-    pub(super) fn not_configured(&self, call: &Call) -> Result<Answer, Failed> {
+    pub(super) fn not_configured(&self, call: &Call) -> Result<EndpointAnswer, Failed> {
         Err(Failed::new(call, OtpError::NotConfigured, CookieChanges::default()))
     }
 

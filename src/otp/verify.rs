@@ -18,7 +18,7 @@ use crate::{
     call::{Placeholder, Template, Values},
     channel::Channel,
     clock::Timestamp,
-    endpoint::{Answer, Call, CountError},
+    endpoint::{Call, CountError, EndpointAnswer},
     session::{AuthStatus, Entered},
     store::{Digest, Tried},
     telemetry::{self, CodeEvent},
@@ -35,7 +35,7 @@ struct Verified {
 
 impl Otps {
     /// `POST /{channel}/verify`.
-    pub async fn verify(&self, mut call: Call, channel: Channel) -> Result<Answer, Failed> {
+    pub async fn verify(&self, mut call: Call, channel: Channel) -> Result<EndpointAnswer, Failed> {
         let Some(setup) = self.setup(channel) else { return self.not_configured(&call) };
         let mut progress = Progress::default();
         match self.check(&mut call, setup, &mut progress).await {
@@ -214,7 +214,7 @@ impl Otps {
         Ok(())
     }
 
-    fn verified(&self, call: &Call, setup: &ChannelSetup, verified: &Verified, progress: Progress) -> Answer {
+    fn verified(&self, call: &Call, setup: &ChannelSetup, verified: &Verified, progress: Progress) -> EndpointAnswer {
         let (auth_status, cookies) = match &verified.entered {
             Some(entered) => (AuthStatus::Refreshed, entered.cookies.clone()),
             None => call.visit.head(),
@@ -222,7 +222,7 @@ impl Otps {
         let cookies = cookies.and(progress.cookies);
         if Self::is_page(call, setup) {
             let location = self.return_to.follow(progress.return_to.as_deref());
-            return Answer::see_other(location, cookies, auth_status);
+            return EndpointAnswer::see_other(location, cookies, auth_status);
         }
         let known = call.visit.access().filter(|access| access.expires_at > verified.at);
         let access = verified.entered.as_ref().map(|entered| &entered.session.access).or(known);
@@ -237,7 +237,7 @@ impl Otps {
         {
             body.extend(session);
         }
-        Answer::json(StatusCode::OK, body, cookies, auth_status)
+        EndpointAnswer::json(StatusCode::OK, body, cookies, auth_status)
     }
 }
 

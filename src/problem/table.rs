@@ -203,7 +203,7 @@ problems! {
         advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted,
         counter: Some(Upstream(UpstreamFailure::Broken)),
-        client: "try again later what may be done twice",
+        client: "try again later, if the request may be done twice",
     }
     /// The answer of the upstream is not valid HTTP.
     UpstreamAnswerInvalid {
@@ -219,7 +219,7 @@ problems! {
         advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted,
         counter: Some(Upstream(UpstreamFailure::Timeout)),
-        client: "try again later what may be done twice",
+        client: "try again later, if the request may be done twice",
     }
     /// The connection cannot change to WebSocket, as in HTTP/2.
     CannotUpgrade {

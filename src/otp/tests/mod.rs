@@ -28,7 +28,7 @@ use crate::{
     channel::Channel,
     client::Client,
     clock::Clock,
-    endpoint::{Answer, Call, Places, ReturnTo},
+    endpoint::{Call, EndpointAnswer, Places, ReturnTo},
     oidc::{self, fake::b64},
     pages::{Pages, Site},
     respond::Content,
@@ -284,7 +284,7 @@ struct Visitor {
 
 /// The outcome of a call.
 struct Got {
-    answer: Result<Answer, Failed>,
+    answer: Result<EndpointAnswer, Failed>,
     set_cookie: Vec<String>,
 }
 
@@ -311,7 +311,7 @@ impl World {
         Call { method: Method::POST, headers, query: None, body, client, visit, wants_page: false }
     }
 
-    async fn step(&self, step: Step, channel: Channel, call: Call) -> Result<Answer, Failed> {
+    async fn step(&self, step: Step, channel: Channel, call: Call) -> Result<EndpointAnswer, Failed> {
         match step {
             Step::Send => self.otps.send(call, channel).await,
             Step::Resend => self.otps.resend(call, channel).await,
@@ -391,7 +391,7 @@ fn app() -> Visitor {
 }
 
 impl Visitor {
-    fn take(&mut self, answer: Result<Answer, Failed>) -> Got {
+    fn take(&mut self, answer: Result<EndpointAnswer, Failed>) -> Got {
         let mut headers = HeaderMap::new();
         match &answer {
             Ok(answer) => answer.cookies.clone().write(&mut headers),
