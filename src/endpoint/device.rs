@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::Call;
+use super::call::Call;
 use crate::{
     authority::Device,
     secret::Random,

@@ -2,9 +2,9 @@
 
 use http::HeaderValue;
 
-use super::Problem;
+use super::details::Problem;
 #[cfg(doc)]
-use super::ProblemKind;
+use super::table::ProblemKind;
 
 /// Why a request does not get its ordinary answer: a problem, or one of the answers that are none.
 #[derive(Debug)]

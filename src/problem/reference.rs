@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{
-    Denial, ProblemKind,
+    denial::Denial,
     row::{Connection, Retry, Row, SessionCookies, Wording},
+    table::ProblemKind,
 };
 use crate::text::{Language, Text};
 

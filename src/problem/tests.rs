@@ -1,8 +1,9 @@
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use http::StatusCode;
 
 use super::*;
+use crate::{channel::Channel, text::Language};
 
 #[test]
 fn the_page_of_problems_is_current() {
