@@ -19,8 +19,8 @@ use crate::{
     clock::Clock,
     config::Config,
     endpoint::{Guesses, ReturnTo},
-    handle::{Body, Gateway, Peer},
-    hygiene::Hygiene,
+    handle::{Body, Peer, RequestHandler, Routing},
+    hygiene::{self, Hygiene},
     listen::{self, Handler, RunningServer, Server, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
@@ -29,7 +29,7 @@ use crate::{
         deliver::{MailSender, SmsSender},
     },
     pages::Pages,
-    respond::Responder,
+    respond::{self, Responder, StrictTransport},
     scheme::Scheme,
     seal::{KeyRing, SealKey},
     secret::Random,
@@ -70,7 +70,7 @@ pub struct Telemetry {
 
 /// What one configuration made.
 struct Live {
-    gateway: Arc<Gateway>,
+    handler: Arc<RequestHandler>,
     providers: Vec<Arc<Provider>>,
 }
 
@@ -261,12 +261,12 @@ impl Handler for Serving {
     type Body = Body;
 
     fn peer(&self, address: IpAddr, scheme: Scheme) -> Peer {
-        Peer::new(address, scheme == Scheme::Https)
+        Peer::new(address, scheme)
     }
 
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-        let gateway = self.live.load().gateway.clone();
-        gateway.handle(&peer, request).await
+        let handler = self.live.load().handler.clone();
+        handler.handle(&peer, request).await
     }
 }
 
@@ -329,7 +329,7 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     );
     let login_page = config.login.login_page();
     let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
-    let ground = otp::Ground {
+    let deps = otp::Deps {
         base_path: config.login.base_path.clone(),
         ring,
         signer,
@@ -343,8 +343,11 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         metrics: world.telemetry.metrics.clone(),
     };
     let (metrics, login) = (world.telemetry.metrics.clone(), &config.login);
-    let responder = Responder::new(pages.clone(), metrics, &login.public_url, login_page, &login.after_login);
-    let otps = Arc::new(otps(config.otp, ground, world)?);
+    let is_https = login.public_url.scheme() == "https" && !hygiene::is_loopback(&login.public_url);
+    let strict_transport = if is_https { StrictTransport::Required } else { StrictTransport::Off };
+    let responder = respond::Settings { login_page, after_login: login.after_login.clone(), strict_transport };
+    let responder = Responder::new(responder, pages.clone(), metrics);
+    let otps = Arc::new(otps(config.otp, deps, world)?);
     let logins = Arc::new(Logins::new(
         config.login,
         providers.clone(),
@@ -356,10 +359,8 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         world.telemetry.metrics.clone(),
         guesses.clone(),
     ));
-    let gateway = Gateway {
-        hygiene: Hygiene::new(config.hygiene),
-        table,
-        own_calls,
+    let handler = RequestHandler {
+        routing: Routing { hygiene: Hygiene::new(config.hygiene), table, own_calls },
         upstream_names: upstreams.iter().map(|u| Arc::from(u.name())).collect(),
         upstreams,
         authority_upstream,
@@ -377,13 +378,13 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         clock: world.clock.clone(),
         background: world.background.clone(),
         draining: world.shutdown.draining(),
-        streams: world.streams.clone(),
+        tunnels: world.streams.clone(),
     };
-    Ok(Live { gateway: Arc::new(gateway), providers })
+    Ok(Live { handler: Arc::new(handler), providers })
 }
 
 /// One-time codes, and who sends them.
-fn otps(settings: otp::Settings, ground: otp::Ground, world: &World) -> anyhow::Result<Otps> {
+fn otps(settings: otp::Settings, deps: otp::Deps, world: &World) -> anyhow::Result<Otps> {
     let http = otp::deliver::http_client()?;
     let (clock, random) = (world.clock.clone(), world.random.clone());
     let sms = settings
@@ -394,7 +395,7 @@ fn otps(settings: otp::Settings, ground: otp::Ground, world: &World) -> anyhow::
         .email
         .as_ref()
         .map(|email| MailSender::new(email.delivery.clone(), &http, clock.clone(), random.clone()));
-    Ok(Otps::new(settings, otp::Senders { sms, mail: mail.transpose()? }, ground))
+    Ok(Otps::new(settings, otp::Senders { sms, mail: mail.transpose()? }, deps))
 }
 
 /// What the admin and health listeners tell.

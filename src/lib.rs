@@ -29,6 +29,10 @@ pub mod upstream;
 
 pub mod respond;
 
+pub mod problem;
+
+pub mod text;
+
 pub mod oidc;
 
 pub mod call;

@@ -1,17 +1,18 @@
-//! `vestibule check`: every problem of the configuration, the keys by their fingerprints, and how large the Cookie header can get.
+//! `vestibule check`: every problem of the configuration, the ids of the session keys, and how large the `Cookie`
+//! header can get.
 
 use std::{
     io::{self, Write},
     path::Path,
 };
 
-use super::Exit;
+use super::exit::{Exit, with_config};
 use crate::{
     config::{Complaints, Config, Loaded},
     session::MOST_ATTEMPTS,
 };
 
-/// Prints what there is to say about the file at `path`; with `probes` also whether what it names can be reached.
+/// Prints the result for the file at `path`; with `probes` also whether the services it names can be reached.
 pub(super) fn check(
     path: &Path,
     loaded: Result<Loaded, Complaints>,
@@ -19,7 +20,7 @@ pub(super) fn check(
     out: &mut dyn Write,
 ) -> io::Result<Exit> {
     let mut reached = true;
-    let exit = super::with_config(path, loaded, out, |loaded, out| {
+    let exit = with_config(path, loaded, out, |loaded, out| {
         for warning in &loaded.warnings {
             writeln!(out, "{warning}\n")?;
         }

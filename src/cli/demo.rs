@@ -1,4 +1,4 @@
-//! `vestibule demo`: a provider, a backend, a page and the gateway in front of them, all on loopback.
+//! `vestibule demo`: a provider, a backend and a page with the gateway in front of them, all on loopback.
 
 use std::{
     io::{self, Write as _},
@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{Exit, run};
+use super::{exit::Exit, run};
 use crate::{
     clock::Clock,
     config::{self, Environment},
@@ -15,10 +15,10 @@ use crate::{
     telemetry,
 };
 
-/// Where the page is, if nobody else is there.
+/// The port of the demo's page. If it is taken, the system chooses another.
 const USUAL_PORT: u16 = 8080;
 
-/// Runs the demo.
+/// Runs the demo until a signal.
 pub fn demo() -> io::Result<Exit> {
     crate::assemble::install_cryptography();
     let random = Random::system();

@@ -1,4 +1,4 @@
-//! `vestibule explain GET /path`: what becomes of a request, by the parts that `run` uses.
+//! `vestibule explain GET /path`: what happens to a request, by the same parts that `run` uses.
 
 use std::{
     borrow::Cow,
@@ -7,13 +7,15 @@ use std::{
 };
 
 use clap::Args;
-use http::{HeaderMap, HeaderValue, Method, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
 use url::Position;
 
 use crate::{
     config::Config,
+    handle::{Destination, RouteMatch, Routing},
     hygiene::{Admitted, Hygiene, Refusal},
-    route::{Access, Candidate, Decision, Found, OwnEndpoint, Route, Table, Verdict, Who},
+    problem::Failure,
+    route::{Access, Candidate, Decision, MatchOutcome, Route, Who},
     upstream::{
         self, Bearer, Target,
         headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
@@ -23,7 +25,7 @@ use crate::{
 /// The request to explain.
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
 pub struct Request {
-    /// The method, e.g. GET; small letters do too.
+    /// The method, e.g. GET; lower case is accepted.
     #[arg(value_parser = method)]
     pub method: Method,
     /// The path, e.g. /api/users/me.
@@ -31,20 +33,20 @@ pub struct Request {
     /// The host it is sent to; without it, that of `public_url`.
     #[arg(long)]
     pub host: Option<String>,
-    /// A role that the visitor has; may be repeated.
+    /// A role that the user has; may be repeated.
     #[arg(long = "role", value_name = "ROLE")]
     pub roles: Vec<String>,
 }
 
-/// HTTP's methods are told apart by case and all have capitals; whoever types one means that.
+/// Methods are case-sensitive (RFC 9110 section 9.1), and the registered ones are upper case: lower case means them.
 fn method(text: &str) -> Result<Method, http::method::InvalidMethod> {
     text.to_ascii_uppercase().parse()
 }
 
-/// Some visitor's address: one of those that are for documentation (RFC 5737).
-const VISITOR: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// The client's address in the output: one reserved for documentation (RFC 5737).
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-/// Prints what becomes of `request`.
+/// Prints what happens to `request`.
 pub(super) fn explain(request: &Request, config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let own_host = &config.hygiene.public_url[Position::BeforeHost..Position::AfterPort];
     let host = request.host.as_deref().unwrap_or(own_host);
@@ -56,25 +58,30 @@ pub(super) fn explain(request: &Request, config: &Config, out: &mut dyn Write) -
             "400: this is no path and host of a request (a path begins with `/`, other characters are percent-encoded)",
         );
     };
-    let admitted = match Hygiene::new(config.hygiene.clone()).admit(&mut parts, VISITOR, false) {
-        Ok(admitted) => admitted,
-        Err(refusal) => return answer(out, &refused(&refusal)),
-    };
     let table = match config.table() {
         Ok(table) => table,
         Err(conflicts) => {
             return conflicts.iter().try_for_each(|conflict| writeln!(out, "line {}: {conflict}", conflict.line()));
         }
     };
+    let routing = Routing { hygiene: Hygiene::new(config.hygiene.clone()), table, own_calls: config.own_calls() };
+    let admitted = match routing.hygiene.admit(&mut parts, CLIENT, false) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return answer(out, &refused(&refusal)),
+    };
     let (host, path) = (admitted.host.as_str(), parts.uri.path());
     if path != request.path.split('?').next().unwrap_or_default() {
         writeln!(out, "path      {path}, as routes and upstream see it")?;
     }
-    let candidates = table.explain(&parts.method, host, path);
-    match table.find(&parts.method, host, path) {
-        Found::Own(endpoint) => answer(out, &format!("the gateway's own: {}", named(endpoint, &table)))?,
-        Found::WrongMethod(allow) => answer(out, &format!("405: this endpoint of the gateway takes {allow}"))?,
-        Found::None if table.is_own(path) => {
+    let candidates = routing.table.explain(&parts.method, host, path);
+    match routing.destination(&parts, &admitted.host, &parts.method) {
+        Destination::Own(own) => {
+            let provider = own.provider.map_or("", |provider| routing.table.provider_name(provider));
+            let what = own.row.explain.replace("{provider}", provider);
+            answer(out, &format!("the gateway's own: {what}"))?;
+        }
+        Destination::WrongMethod(allow) => answer(out, &format!("405: this endpoint of the gateway takes {allow}"))?,
+        Destination::NoEndpoint => {
             let base_path = &config.login.base_path;
             answer(
                 out,
@@ -83,41 +90,45 @@ pub(super) fn explain(request: &Request, config: &Config, out: &mut dyn Write) -
                 ),
             )?;
         }
-        Found::None => answer(out, "404: no route matches")?,
-        Found::Route(route) => return proxied(request, config, &admitted, &parts, route, &candidates, out),
+        Destination::NoRoute => answer(out, "404: no route matches")?,
+        Destination::OwnCall(RouteMatch { route, target }) => {
+            matched(route, &candidates, out)?;
+            return answer(
+                out,
+                &format!(
+                    "404: `{} {}` at `{}` is a call that the gateway itself makes, so nobody else may",
+                    parts.method,
+                    target.path(),
+                    config.upstreams[route.settings.upstream].name
+                ),
+            );
+        }
+        Destination::Route(RouteMatch { route, target }) => {
+            matched(route, &candidates, out)?;
+            return forwarded(request, config, &admitted, route, &target, out);
+        }
     }
     others(&candidates, out)
 }
 
-/// What becomes of a request that meets a route.
-fn proxied(
+/// The route that the request meets, and why it is none of the others.
+fn matched(route: &Route, candidates: &[Candidate<'_>], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "route     {} (line {})", route.name, route.settings.line)?;
+    others(candidates, out)
+}
+
+/// Who may send a request through a route, and what the upstream gets.
+fn forwarded(
     request: &Request,
     config: &Config,
     admitted: &Admitted,
-    parts: &Parts,
     route: &Route,
-    candidates: &[Candidate<'_>],
+    target: &PathAndQuery,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let settings = &route.settings;
-    let upstream = &config.upstreams[settings.upstream];
+    let upstream = &config.upstreams[route.settings.upstream];
     let targets: Vec<_> = upstream.targets.iter().map(address).collect();
-    let root = PathAndQuery::from_static("/");
-    let target = route.upstream_path(parts.uri.path_and_query().unwrap_or(&root));
-    writeln!(out, "route     {} (line {})", route.name, settings.line)?;
-    others(candidates, out)?;
-    if config.own_calls().meets(settings.upstream, &parts.method, target.path()) {
-        return answer(
-            out,
-            &format!(
-                "404: `{} {}` at `{}` is a call that the gateway itself makes, so nobody else may",
-                parts.method,
-                target.path(),
-                upstream.name
-            ),
-        );
-    }
-    writeln!(out, "access    {}", access(&settings.access, &request.roles))?;
+    writeln!(out, "access    {}", access(&route.settings.access, &request.roles))?;
     writeln!(out, "upstream  {}: {}", upstream.name, targets.join(", "))?;
     writeln!(out, "path      {target}")?;
     headers(admitted, route, upstream, out)
@@ -127,48 +138,28 @@ fn answer(out: &mut dyn Write, what: &str) -> io::Result<()> {
     writeln!(out, "answer    {what}")
 }
 
-/// The routes that match the path too, and why it is none of them.
+/// The other routes that match the path, and why they are not chosen.
 fn others(candidates: &[Candidate<'_>], out: &mut dyn Write) -> io::Result<()> {
-    candidates.iter().filter(|candidate| candidate.verdict != Verdict::Wins).try_for_each(
-        |Candidate { route, verdict }| {
-            writeln!(out, "          not {} (line {}): {verdict}", route.name, route.settings.line)
+    candidates.iter().filter(|candidate| candidate.outcome != MatchOutcome::Wins).try_for_each(
+        |Candidate { route, outcome }| {
+            writeln!(out, "          not {} (line {}): {outcome}", route.name, route.settings.line)
         },
     )
 }
 
+/// Status and reason of a refusal by hygiene.
 fn refused(refusal: &Refusal) -> String {
+    let status = match Failure::from(refusal.clone()) {
+        Failure::Problem(problem) => problem.row().status,
+        Failure::AboutGateway => StatusCode::NO_CONTENT,
+        Failure::ToPublicUrl(_) => StatusCode::PERMANENT_REDIRECT,
+        Failure::LogIn { .. } | Failure::AlreadyLoggedIn => StatusCode::FOUND,
+    };
     match refusal {
-        Refusal::Misdirected => "421: neither `public_url` nor `server.hosts` nor a route names this host".to_owned(),
-        Refusal::Method => format!("405: {refusal}"),
-        Refusal::TargetTooLong => format!("414: {refusal}"),
-        Refusal::OptionsStar | Refusal::LastHop => format!("204: {refusal}"),
-        Refusal::Expectation => format!("417: {refusal}"),
-        Refusal::ToPublicUrl(_) => format!("308: {refusal}"),
-        Refusal::TooManyHeaders => format!("431: {refusal}"),
-        Refusal::Loop => format!("508: {refusal}"),
-        Refusal::Ambiguous(_) => format!("400: {refusal}"),
-    }
-}
-
-fn named(endpoint: OwnEndpoint, table: &Table) -> String {
-    let at = |what: &str, provider| format!("{what} `{}`", table.provider_name(provider));
-    match endpoint {
-        OwnEndpoint::LoginPage => "the login page".to_owned(),
-        OwnEndpoint::Start(provider) => at("a login begins at", provider),
-        OwnEndpoint::Callback(provider) => at("a login comes back from", provider),
-        OwnEndpoint::IdToken(provider) => at("the login of an app with an ID token of", provider),
-        OwnEndpoint::Nonce(provider) => at("the nonce for an ID token of", provider),
-        OwnEndpoint::Credentials => "the login with e-mail and password".to_owned(),
-        OwnEndpoint::Refresh => "the refresh".to_owned(),
-        OwnEndpoint::Session => "what scripts may know of the session".to_owned(),
-        OwnEndpoint::Script => "what the pages do more where scripts run".to_owned(),
-        OwnEndpoint::Logo => "the logo of the pages".to_owned(),
-        OwnEndpoint::Logout => "the logout".to_owned(),
-        OwnEndpoint::SendCode(_) => "sends a one-time code".to_owned(),
-        OwnEndpoint::ResendCode(_) => "sends a one-time code again".to_owned(),
-        OwnEndpoint::VerifyCode(_) => "takes a one-time code".to_owned(),
-        OwnEndpoint::CodePage(_) => "the page for one-time codes".to_owned(),
-        OwnEndpoint::Jwks => "its public keys".to_owned(),
+        Refusal::Misdirected => {
+            format!("{}: neither `public_url` nor `server.hosts` nor a route names this host", status.as_u16())
+        }
+        _ => format!("{}: {refusal}", status.as_u16()),
     }
 }
 
@@ -190,7 +181,7 @@ fn access(access: &Access, roles: &[String]) -> String {
     }
 }
 
-/// The target as the file has it.
+/// The target as the configuration writes it.
 pub(super) fn address(target: &Target) -> String {
     let bracketed = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     match target {
@@ -200,10 +191,10 @@ pub(super) fn address(target: &Target) -> String {
     }
 }
 
-/// What the upstream gets beside the visitor's own headers.
+/// The headers that the upstream gets in addition to the client's own.
 fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, out: &mut dyn Write) -> io::Result<()> {
     let settings = &route.settings;
-    // Whoever comes to an `anonymous` route has no session as a rule, and a public one looks at none.
+    // A request to an `anonymous` route usually has no session; a public route reads none.
     let with_session = !matches!(settings.access, Access::Public | Access::Anonymous);
     let (authorization, note) = match (&settings.access, upstream.bearer) {
         (Access::Public, _) => (Authorization::Keep, Some("authorization: as the visitor sent it")),
@@ -211,7 +202,7 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
         (_, Bearer::Id) if with_session => (bearer("Bearer {ID token}"), None),
         _ => (Authorization::Remove, Some("no authorization")),
     };
-    let client = ClientHeaders::new(VISITOR, admitted.scheme);
+    let client = ClientHeaders::new(CLIENT, admitted.scheme);
     let source = HeaderSource {
         request_id: "{request id}",
         client: &client,
@@ -220,18 +211,12 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
     };
     let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}")));
     let mut sent = HeaderMap::new();
-    headers::prepare_request(
-        &mut sent,
-        &source,
-        authorization,
-        &settings.headers,
-        ExchangeKind::RequestResponse,
-        claim,
-    );
+    let kind = ExchangeKind::RequestResponse;
+    headers::prepare_request(&mut sent, &source, authorization, &settings.headers, kind, claim);
 
     let by_rule = |name: &http::HeaderName| settings.headers.set.iter().any(|(own, _)| own == name);
     let mut lines: Vec<String> = note.map(str::to_owned).into_iter().collect();
-    // What differs from route to route comes first.
+    // Headers that differ from route to route come first.
     let (mut ours, rest): (Vec<_>, Vec<_>) =
         sent.iter().partition(|(name, _)| **name == header::AUTHORIZATION || by_rule(name));
     ours.extend(rest);
@@ -248,7 +233,7 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
         _ if with_session => " with a session",
         _ => " without a session",
     };
-    writeln!(out, "headers   of a visitor at {VISITOR}{session}:")?;
+    writeln!(out, "headers   of a visitor at {CLIENT}{session}:")?;
     lines.iter().try_for_each(|line| writeln!(out, "          {line}"))
 }
 

@@ -4,18 +4,18 @@ use std::io::{self, Write};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::Exit;
+use super::exit::Exit;
 use crate::{
     secret::Random,
     signing::{SigningAlgorithm, SigningKey},
 };
 
-/// What a signing key is for.
+/// The algorithm of a signing key.
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Algorithm {
-    /// P-256, which every JWT library knows.
+    /// ES256 (P-256), which every JWT library supports.
     Es256,
-    /// `EdDSA`: shorter and faster.
+    /// `EdDSA` (Ed25519): shorter keys and faster signatures.
     #[value(alias = "eddsa")]
     Ed25519,
 }

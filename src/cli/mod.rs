@@ -1,20 +1,20 @@
-//! The command line: one file for each command that ends by itself; `run` and `demo` are handed to `main`.
+//! The command line: one file for each command. `main` runs `run` and `demo`; the others end in [`start`].
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
-    process::ExitCode,
+    path::PathBuf,
 };
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{self, Environment, Loaded},
+    config::{self, Environment},
     secret::Random,
 };
 
 mod check;
 mod demo;
+mod exit;
 mod explain;
 mod keygen;
 mod probe;
@@ -22,39 +22,41 @@ mod reload;
 mod run;
 mod schema;
 
-pub use demo::demo;
-pub use run::run;
+use self::exit::with_config;
+pub use self::{demo::demo, exit::Exit, run::run};
 
 /// An edge authentication gateway: logs people in, keeps their session, proxies with a fresh Bearer token.
 #[derive(Parser, Debug)]
 #[command(name = "vestibule", version)]
 pub struct Cli {
-    /// The configuration.
+    /// The configuration file.
     #[arg(long, global = true, value_name = "PATH", default_value = "gateway.toml")]
     pub config: PathBuf,
-    /// What to do; without a command: run.
+    /// The command; without one: run.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What can be done.
+/// The commands.
 #[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     /// Runs the gateway.
     Run,
-    /// Runs everything on loopback, with nothing to set up: a provider, a backend, and a page that shows the session working.
+    /// Runs everything on loopback without any setup: a provider, a backend, and a page that shows the session working.
     Demo,
-    /// Reads the configuration as `run` would and prints every problem, key fingerprints, and the worst-case size of the Cookie header.
+    /// Reads the configuration as `run` would and prints every problem, key fingerprints, and the worst-case size of
+    /// the Cookie header.
     Check {
-        /// Try also what the configuration names: providers, published keys and upstreams (15 s at most).
+        /// Also try to reach what the configuration names: store, mail, providers, published keys, upstreams (at most
+        /// 15 s).
         #[arg(long)]
         probe: bool,
     },
-    /// Says which route a request meets, who may use it, and what the upstream sees.
+    /// Says which route a request matches, who may use it, and what the upstream gets.
     Explain(explain::Request),
     /// Prints a new session key, or a signing key.
     Keygen {
-        /// A private key in PEM for `[signing] keys` instead: P-256 unless it says otherwise.
+        /// Print a private key in PEM for `[signing] keys` instead: ES256 if no algorithm is given.
         #[arg(long, value_name = "ALGORITHM", num_args = 0..=1, default_missing_value = "es256")]
         signing: Option<keygen::Algorithm>,
     },
@@ -63,42 +65,24 @@ pub enum Command {
         /// Print the reference in Markdown instead.
         #[arg(long)]
         reference: bool,
+        /// Print the table of problems in Markdown instead.
+        #[arg(long, conflicts_with = "reference")]
+        problems: bool,
     },
 }
 
-/// What is left to do for `main`.
+/// What `main` does next.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Next {
     /// Run the gateway with the configuration at this path.
     Run(PathBuf),
     /// Run the demo.
     Demo,
-    /// Nothing: leave.
+    /// End with this exit code.
     Leave(Exit),
 }
 
-/// How the process ends. A wrong command line ends it with 2, by clap's hand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Exit {
-    /// All went well.
-    Success,
-    /// The configuration has problems, or `check --probe` did not reach what it names.
-    BadConfig,
-    /// Something failed that is not in the configuration.
-    Failure,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::BadConfig => 1,
-            Exit::Failure => 3,
-        })
-    }
-}
-
-/// Does what ends by itself; writes answers to `out`.
+/// Runs every command except `run` and `demo`, with its output to `out`.
 pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn Write) -> io::Result<Next> {
     let load = || config::load(&cli.config, environment, random);
     let exit = match cli.command.unwrap_or(Command::Run) {
@@ -109,26 +93,10 @@ pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn
             with_config(&cli.config, load(), out, |loaded, out| explain::explain(&request, &loaded.config, out))?
         }
         Command::Keygen { signing } => keygen::keygen(signing, random, out)?,
-        Command::Schema { reference } => schema::schema(reference, out)?,
+        Command::Schema { problems: true, .. } => schema::problems(out)?,
+        Command::Schema { reference, .. } => schema::schema(reference, out)?,
     };
     Ok(Next::Leave(exit))
-}
-
-/// Goes on with a good configuration, or says what is wrong with it.
-fn with_config(
-    path: &Path,
-    loaded: Result<Loaded, config::Complaints>,
-    out: &mut dyn Write,
-    go_on: impl FnOnce(&Loaded, &mut dyn Write) -> io::Result<()>,
-) -> io::Result<Exit> {
-    match loaded {
-        Ok(loaded) => go_on(&loaded, out).map(|()| Exit::Success),
-        Err(complaints) => {
-            write!(out, "{complaints}")?;
-            writeln!(out, "{}: {}", path.display(), complaints.count())?;
-            Ok(Exit::BadConfig)
-        }
-    }
 }
 
 #[cfg(test)]
@@ -157,7 +125,7 @@ access = { roles = ["admin", "boss"] }
 headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
 "#;
 
-    /// What `vestibule` with these arguments says of a file, and how it ends.
+    /// The output of `vestibule` with these arguments for a configuration file, and what `main` does next.
     fn vestibule(file: &str, arguments: &[&str]) -> (Next, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateway.toml");
@@ -172,7 +140,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
     }
 
     #[test]
-    fn run_is_what_is_done_without_a_command() {
+    fn without_a_command_the_gateway_runs() {
         for arguments in [&["vestibule"][..], &["vestibule", "run"], &["vestibule", "run", "--config", "gateway.toml"]]
         {
             let cli = Cli::try_parse_from(arguments).unwrap();
@@ -182,7 +150,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
     }
 
     #[test]
-    fn check_says_that_a_good_file_is_good() {
+    fn check_of_a_valid_file_prints_keys_and_cookie_sizes_and_succeeds() {
         let (next, said) = vestibule(SECURE, &["check"]);
         assert_eq!(next, Next::Leave(Exit::Success));
         assert_eq!(
@@ -203,7 +171,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
     }
 
     #[test]
-    fn explain_tells_what_becomes_of_a_request() {
+    fn explain_prints_route_access_target_and_headers_of_a_request() {
         let said = |arguments: &[&str]| vestibule(SECURE, arguments).1;
         assert_eq!(
             said(&["explain", "GET", "/admin/users?x=1", "--role", "boss"]),
@@ -247,7 +215,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
     }
 
     #[test]
-    fn explain_says_why_a_route_wins_and_what_no_visitor_may_call() {
+    fn explain_says_why_other_routes_lose_and_refuses_the_gateways_own_calls() {
         let file = r#"
 [server]
 listen = "127.0.0.1:8080"
@@ -313,7 +281,7 @@ access = "public"
     }
 
     #[test]
-    fn schema_knows_the_keys() {
+    fn schema_prints_the_keys_with_defaults_and_types() {
         let (next, said) = vestibule("", &["schema"]);
         let schema: serde_json::Value = serde_json::from_str(&said).unwrap();
         let ahead = &schema["properties"]["session"]["properties"]["refresh_ahead"];
@@ -321,5 +289,6 @@ access = "public"
         assert_eq!(schema["properties"]["verify"], serde_json::Value::Null);
         assert_eq!(next, Next::Leave(Exit::Success));
         assert!(vestibule("", &["schema", "--reference"]).1.starts_with("# gateway.toml\n"));
+        assert!(vestibule("", &["schema", "--problems"]).1.starts_with("# Problems\n"));
     }
 }

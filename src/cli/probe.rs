@@ -1,4 +1,4 @@
-//! `vestibule check --probe`: whether what the configuration names can be reached from here, all of it tried at once.
+//! `vestibule check --probe`: whether the services that the configuration names can be reached, all tried at once.
 
 use std::{
     error::Error,
@@ -24,21 +24,21 @@ use crate::{
     upstream::Upstream,
 };
 
-/// For everything: whoever waits at a terminal, or a deployment, gets an answer.
+/// Longest time for all probes together: a deployment waits for them.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Something to try: its name, and what becomes of it in words (a success may have none).
+/// A service to try: its name, and the result in words (empty: nothing to add to "ok").
 struct Probe {
     what: String,
     tried: BoxFuture<'static, Result<String, String>>,
 }
 
-/// Prints a line for each thing that `config` names; true if all of them can be reached.
+/// Prints a line for each service that `config` names; true if all can be reached.
 pub(super) fn probe(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
     assemble::install_cryptography();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tried = runtime.block_on(try_all(config, LIMIT));
-    // A resolver that is still busy is not waited for.
+    // Does not wait for a DNS resolver that is still busy.
     runtime.shutdown_background();
     let mut reached = true;
     for (what, result) in tried? {
@@ -52,7 +52,7 @@ pub(super) fn probe(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
     Ok(reached)
 }
 
-/// What becomes of each probe, in the order of [`probes`].
+/// The result of each probe, in the order of [`probes`].
 async fn try_all(config: &Config, limit: Duration) -> io::Result<Vec<(String, Result<String, String>)>> {
     let tried = probes(config)?.into_iter().map(async |Probe { what, tried }| {
         let late = || Err(format!("no answer within {limit:?}"));
@@ -111,7 +111,7 @@ async fn published(provider: Provider) -> Result<String, String> {
     Ok(format!("discovery, {keys}"))
 }
 
-/// The mail servers that took the connection and the login; the first that did not is the problem.
+/// The mail servers that accepted the connection and the login; `Err`: the first that did not.
 fn accepted(tried: Vec<(String, Result<(), SmtpError>)>) -> Result<String, String> {
     let servers: Result<Vec<_>, _> = tried
         .into_iter()
@@ -120,7 +120,7 @@ fn accepted(tried: Vec<(String, Result<(), SmtpError>)>) -> Result<String, Strin
     servers.map(|servers| servers.join(", "))
 }
 
-/// Keys of which none can verify anything are as bad as none.
+/// The number of usable keys; none is an error.
 fn counted(keys: Result<usize, Arc<Unavailable>>) -> Result<String, String> {
     match keys {
         Ok(0) => Err("there is no key that could verify a token".to_owned()),
@@ -140,7 +140,7 @@ async fn connected(upstream: &Upstream, index: usize) -> Result<String, String> 
     }
 }
 
-/// What happened, and at the bottom of it why.
+/// The error, and its deepest cause.
 fn reason(error: &Unavailable) -> String {
     let mut cause = error.source();
     while let Some(deeper) = cause.and_then(Error::source) {
@@ -149,7 +149,7 @@ fn reason(error: &Unavailable) -> String {
     cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {}", plain(cause)))
 }
 
-/// Without the system's number for it.
+/// The text of an error without the number of the operating system, its first letter in lower case.
 fn plain(error: &dyn Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
@@ -172,9 +172,9 @@ mod tests {
     };
 
     /// Longer than any test takes.
-    const PATIENT: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_secs(60);
 
-    /// A file with this provider, `[authority.verify]` and these upstreams.
+    /// The results for a file with this provider, `[authority.verify]` and these upstreams, one line each.
     async fn lines(issuer: &str, jwks: &str, upstreams: &str, limit: Duration) -> String {
         let text = format!(
             r#"
@@ -205,7 +205,7 @@ upstream = "app"
     }
 
     #[tokio::test]
-    async fn what_is_there_is_found() {
+    async fn reachable_store_provider_keys_and_upstreams_are_ok() {
         let fake = Fake::start().await;
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("app.sock");
@@ -213,7 +213,7 @@ upstream = "app"
         let (issuer, socket) = (fake.issuer(), format!("unix:{}", socket.display()));
         let upstream = app(&[issuer.clone(), socket.clone()]).replace("50ms", "60s");
         assert_eq!(
-            lines(&issuer, &format!("{issuer}/jwks"), &upstream, PATIENT).await,
+            lines(&issuer, &format!("{issuer}/jwks"), &upstream, LONG).await,
             format!(
                 "store memory: Ok(\"\")\n\
                  provider corp: Ok(\"discovery, 1 key\")\n\
@@ -225,7 +225,7 @@ upstream = "app"
     }
 
     #[tokio::test]
-    async fn of_an_oauth2_provider_any_answer_of_the_token_endpoint_will_do() {
+    async fn an_oauth2_provider_is_ok_if_its_token_endpoint_answers_anything() {
         let (fake, dead) = (Fake::start().await, format!("http://{}", dead_address().await));
         for (address, expected) in [
             (fake.issuer(), "Ok(\"token endpoint\")"),
@@ -235,14 +235,14 @@ upstream = "app"
                 "[providers.github]\nkind = \"oauth2\"\nclient_id = \"x\"\ntoken_url = \"{address}/token\"\n{}",
                 app(&[fake.issuer()]).replace("50ms", "60s")
             );
-            let said = lines(&fake.issuer(), &format!("{}/jwks", fake.issuer()), &github, PATIENT).await;
+            let said = lines(&fake.issuer(), &format!("{}/jwks", fake.issuer()), &github, LONG).await;
             assert!(said.contains(&format!("provider github: {expected}\n")), "{said}");
         }
         assert_eq!(fake.server.count("/token"), 1);
     }
 
     #[tokio::test]
-    async fn what_cannot_be_used_is_said_with_its_reason() {
+    async fn unreachable_services_are_reported_with_the_reason() {
         let fake = Fake::start().await;
         let dead = format!("http://{}", dead_address().await);
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -250,7 +250,7 @@ upstream = "app"
         fake.answer("/jwks", Reply::json(200, &json!({"keys": []})));
         let upstream = app(&[dead.clone(), silent.clone(), "unix:/nowhere/app.sock".to_owned()]);
         assert_eq!(
-            lines(&fake.issuer(), &format!("{dead}/jwks"), &upstream, PATIENT).await,
+            lines(&fake.issuer(), &format!("{dead}/jwks"), &upstream, LONG).await,
             format!(
                 "store memory: Ok(\"\")\n\
                  provider corp: Err(\"keys: there is no key that could verify a token\")\n\
@@ -263,7 +263,7 @@ upstream = "app"
     }
 
     #[tokio::test]
-    async fn nothing_is_waited_for_past_the_limit() {
+    async fn a_service_that_hangs_is_reported_at_the_limit() {
         let fake = Fake::start().await;
         fake.answer(METADATA, Reply::Hang);
         let issuer = fake.issuer();

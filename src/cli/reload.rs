@@ -1,4 +1,4 @@
-//! When the configuration is to be read again: at SIGHUP, and when its file changes.
+//! When the configuration is read again: at SIGHUP, and when its file changes.
 
 use std::{path::Path, time::Duration};
 
@@ -8,10 +8,11 @@ use tokio::{
     sync::mpsc,
 };
 
-/// Editors write in several steps: the file is read when it has been quiet for this long.
+/// Editors write in several steps: the file is read once it has not changed for this long.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// The causes to read the file at `path` again, as they come; `last` is what it held when it was read. They end where neither signals nor the file system can be watched.
+/// Sends a cause each time the file at `path` is to be read again; `last` is its content when it was last read. The
+/// channel closes if neither signals nor the file system can be watched.
 pub(super) fn changes(path: &Path, mut last: Option<Vec<u8>>) -> mpsc::Receiver<&'static str> {
     let (cause, causes) = mpsc::channel(1);
     match signal(SignalKind::hangup()) {
@@ -25,10 +26,10 @@ pub(super) fn changes(path: &Path, mut last: Option<Vec<u8>>) -> mpsc::Receiver<
     tokio::spawn(async move {
         let (event, mut events) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |_| {
-            // Full: somebody will look anyway.
+            // A full channel already causes a look at the file.
             let _ = event.try_send(());
         });
-        // The folder, not the file: editors rename, and Kubernetes swaps links.
+        // Watches the folder, not the file: editors rename files, and Kubernetes replaces symbolic links.
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let watching = watcher.and_then(|mut w| w.watch(folder, RecursiveMode::NonRecursive).map(|()| w));
         let _watcher = match watching {
@@ -38,7 +39,7 @@ pub(super) fn changes(path: &Path, mut last: Option<Vec<u8>>) -> mpsc::Receiver<
                 return;
             }
         };
-        // Looked at before the first event too: it may have changed before it was watched.
+        // Reads the file before the first event too: it may have changed before it was watched.
         loop {
             let now = tokio::fs::read(&path).await.ok();
             if now.is_some() && now != last {

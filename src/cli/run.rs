@@ -1,4 +1,4 @@
-//! `vestibule run`: the gateway, until it is told to stop.
+//! `vestibule run`: runs the gateway until a signal.
 
 use std::{
     io::{self, Write as _},
@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Exit, reload};
+use super::{exit::Exit, reload};
 use crate::{
     assemble::{self, Running, Telemetry},
     clock::Clock,
@@ -59,7 +59,7 @@ pub fn run(path: &Path, environment: &Environment) -> io::Result<Exit> {
     })
 }
 
-/// Serves `config` until a signal, beside `meanwhile`.
+/// Serves `config` until a signal, and runs `meanwhile` at the same time.
 pub(super) fn serve(config: Config, random: Random, meanwhile: impl AsyncFnOnce(&Running)) -> io::Result<Exit> {
     let mut stderr = io::stderr();
     let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new()));

@@ -1,9 +1,9 @@
-//! `vestibule schema`: the configuration's keys, for editors or for people.
+//! `vestibule schema`: the keys of the configuration, as JSON Schema for editors or as Markdown for people.
 
 use std::io::{self, Write};
 
-use super::Exit;
-use crate::config;
+use super::exit::Exit;
+use crate::{config, problem};
 
 /// Prints the JSON Schema, or the reference in Markdown.
 pub(super) fn schema(reference: bool, out: &mut dyn Write) -> io::Result<Exit> {
@@ -12,5 +12,11 @@ pub(super) fn schema(reference: bool, out: &mut dyn Write) -> io::Result<Exit> {
     } else {
         writeln!(out, "{:#}", config::schema())?;
     }
+    Ok(Exit::Success)
+}
+
+/// Prints the table of problems in Markdown.
+pub(super) fn problems(out: &mut dyn Write) -> io::Result<Exit> {
+    write!(out, "{}", problem::reference())?;
     Ok(Exit::Success)
 }

@@ -27,8 +27,8 @@ use crate::{
     authority::CodeLogin,
     channel::Channel,
     hygiene,
-    otp::Purpose,
-    route::{self, Access, Conflict, Decision, Found, JWKS_PATH, OwnPaths, Who},
+    otp::CodePurpose,
+    route::{self, Access, Conflict, Decision, Found, JWKS_PATH, OwnSettings, Who},
     upstream::Bearer,
 };
 
@@ -125,7 +125,7 @@ impl Checks<'_, '_> {
         let channels = channels(&self.root.section(&RootTable::OTP));
         channels
             .iter()
-            .any(|(_, channel)| channel.is_present() && channel.read(&ChannelTable::PURPOSE) == Purpose::Prove)
+            .any(|(_, channel)| channel.is_present() && channel.read(&ChannelTable::PURPOSE) == CodePurpose::Prove)
     }
 
     fn calls_that_bring_tokens(&self, cx: &mut Context<'_>) {
@@ -244,7 +244,7 @@ impl Checks<'_, '_> {
         // Two routes may be on one line of the file: here they are told apart by their number.
         let routes = self.routes.iter().enumerate();
         let numbered = routes.map(|(line, (_, route))| route::Settings { line, ..route.clone() }).collect();
-        let own = OwnPaths { base_path, providers: Vec::new(), credentials: false, codes: Vec::new() };
+        let own = OwnSettings { base_path, providers: Vec::new(), credentials: false, codes: Vec::new() };
         let table = route::Table::build(numbered, own);
         for conflict in table.as_ref().err().into_iter().flatten() {
             complain_of_conflict(conflict, self.routes, cx);

@@ -6,8 +6,8 @@ use crate::{
     authority::{AuthorityKind, BackendSettings},
     call::{Piece, Template},
     channel::Channel,
-    otp::{ChannelSettings, Purpose},
-    route::{CallPiece, Conflict, HasPage, OwnCall, OwnCalls, OwnPaths, Table},
+    otp::{ChannelSettings, CodePurpose},
+    route::{CallPiece, Conflict, HasPage, OwnCall, OwnCalls, OwnSettings, Table},
     signing::SigningKey,
 };
 
@@ -17,11 +17,11 @@ impl Config {
         let providers = self.providers.iter().map(|provider| provider.name.clone()).collect();
         let credentials = self.backend().is_some_and(|backend| backend.credentials.is_some());
         let code = |(channel, settings): (Channel, &ChannelSettings)| {
-            (channel, if settings.purpose == Purpose::Login { HasPage::Yes } else { HasPage::No })
+            (channel, if settings.purpose == CodePurpose::Login { HasPage::Yes } else { HasPage::No })
         };
         let codes = self.otp.channels().map(code).collect();
         let base_path = self.login.base_path.clone();
-        Table::build(self.routes.clone(), OwnPaths { base_path, providers, credentials, codes })
+        Table::build(self.routes.clone(), OwnSettings { base_path, providers, credentials, codes })
     }
 
     /// The gateway's calls to backends: a client's request must not be one of them.

@@ -1,4 +1,4 @@
-//! What an endpoint of ours is given, and what it answers.
+//! The call of an own endpoint and its answer.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -7,107 +7,96 @@ use serde_json::Value;
 
 use crate::{
     client::Client,
-    pages::{Language, Page},
+    pages::Page,
+    problem::{Problem, ProblemKind},
+    respond::Content,
     session::{AuthStatus, CookieChanges, Visit},
+    text::Language,
 };
 
-/// A request to an endpoint of ours, its body read.
+/// A request to an own endpoint, with its body read.
 pub struct Call {
     /// GET, HEAD or POST.
     pub method: Method,
-    /// Its headers.
+    /// The request's headers.
     pub headers: HeaderMap,
-    /// What stands behind the `?`.
+    /// The query, without the `?`.
     pub query: Option<String>,
-    /// At most 64 KiB.
+    /// The body; at most 64 KiB.
     pub body: Bytes,
     /// The client that sent it.
     pub client: Client,
-    /// The session it came with.
+    /// The session side of the request.
     pub visit: Visit,
     /// A person waits for a page.
     pub wants_page: bool,
 }
 
-/// An answer of an endpoint of ours; the head of the session is in it.
+/// An answer of an own endpoint.
 #[derive(Debug)]
-pub struct Answer {
-    /// Of a page or of JSON.
+pub struct EndpointAnswer {
+    /// Status of a page, of JSON or of an empty answer.
     pub status: StatusCode,
-    /// What it holds.
+    /// The body.
     pub content: Content,
-    /// Every cookie it changes.
+    /// The cookies it changes, the session's included.
     pub cookies: CookieChanges,
     /// `x-auth-status`.
     pub auth_status: AuthStatus,
-    /// It tells a page that something was wrong: counted as [`super::Guesses`] says.
+    /// It sends a page back to its form because of a wrong guess, which counts (see [`super::guesses`]).
     pub wrong_guess: bool,
 }
 
-/// What an answer holds.
-#[derive(Debug)]
-pub enum Content {
-    /// A page of ours.
-    Page(Page),
-    /// JSON.
-    Json(Value),
-    /// 303 (RFC 9110 section 15.4.4) to this address: the next request is a GET, whatever this one was.
-    Redirect(String),
-    /// A file that is at this address for good.
-    File {
-        /// `Content-Type`.
-        media_type: &'static str,
-        /// It.
-        bytes: Bytes,
-    },
-    /// Nothing.
-    Empty,
-}
-
-/// A call that failed, and what its answer says of the session that came in.
+/// A call that failed, and what its answer says of the session.
 #[derive(Debug)]
 pub struct Failed<E> {
-    /// Why.
+    /// Why it failed.
     pub error: E,
-    /// How the session that came in fares: it stands.
+    /// `x-auth-status` for the session that came in; the failure does not change it.
     pub auth_status: AuthStatus,
-    /// Its cookies where they changed, and what else the failure changes.
+    /// The session's cookies where they changed, and those that the failure changes.
     pub cookies: CookieChanges,
 }
 
 impl<E> Failed<E> {
-    /// The session fares as `call` found it; `more` cookies go along.
+    /// The failure of `call`; `more` cookie changes are added to the session's.
     pub fn new(call: &Call, error: E, more: CookieChanges) -> Self {
         let (auth_status, cookies) = call.visit.head();
         Self { error, auth_status, cookies: cookies.and(more) }
     }
 }
 
-/// A body that is not what the endpoint reads.
+/// Why a body cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// It says that it is something else.
+    /// Its content type is not `application/json`.
     #[error("the body is not application/json")]
     NotJson,
-    /// It is not what it says, or lacks what it must have.
+    /// It is not JSON, or not the object that the endpoint expects.
     #[error("the body is not the JSON that is read here")]
     Malformed,
 }
 
 impl Unreadable {
-    /// The stable `code` of the answer.
-    pub const fn code(self) -> &'static str {
+    /// What the visitor is told.
+    pub const fn kind(self) -> ProblemKind {
         match self {
-            Self::NotJson => "json_expected",
-            Self::Malformed => "malformed_json",
+            Self::NotJson => ProblemKind::JsonExpected,
+            Self::Malformed => ProblemKind::MalformedJson,
         }
     }
 }
 
-/// How a body is written.
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        unreadable.kind().into()
+    }
+}
+
+/// The format of a body, by its content type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Written {
-    /// There is none, whatever its type says.
+pub enum BodyFormat {
+    /// The body is empty, whatever the content type says.
     Empty,
     /// `application/json`
     Json,
@@ -117,7 +106,7 @@ pub enum Written {
     Otherwise,
 }
 
-impl Answer {
+impl EndpointAnswer {
     /// A JSON answer.
     pub fn json(status: StatusCode, value: Value, cookies: CookieChanges, auth_status: AuthStatus) -> Self {
         Self { status, content: Content::Json(value), cookies, auth_status, wrong_guess: false }
@@ -126,6 +115,12 @@ impl Answer {
     /// A page.
     pub fn page(status: StatusCode, page: Page, cookies: CookieChanges, auth_status: AuthStatus) -> Self {
         Self { status, content: Content::Page(page), cookies, auth_status, wrong_guess: false }
+    }
+
+    /// A file whose address changes with its content.
+    pub fn file(media_type: &'static str, bytes: Bytes, cookies: CookieChanges, auth_status: AuthStatus) -> Self {
+        let content = Content::File { media_type, bytes };
+        Self { status: StatusCode::OK, content, cookies, auth_status, wrong_guess: false }
     }
 
     /// 303 to `location`.
@@ -141,45 +136,45 @@ impl Call {
         Language::of(&self.headers)
     }
 
-    /// How its body is written.
-    pub fn written(&self) -> Written {
+    /// The format of its body.
+    pub fn body_format(&self) -> BodyFormat {
         if self.body.is_empty() {
-            return Written::Empty;
+            return BodyFormat::Empty;
         }
-        written_as(&self.headers)
+        format_of(&self.headers)
     }
 
     /// The body as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Unreadable> {
-        if self.written() != Written::Json {
+        if self.body_format() != BodyFormat::Json {
             return Err(Unreadable::NotJson);
         }
         serde_json::from_slice(&self.body).map_err(|_| Unreadable::Malformed)
     }
 
-    /// True where a page's form was posted, so that a browser shows what comes of it; a script gets JSON.
+    /// Whether a page posted a form, so that a browser shows the answer; a script gets JSON.
     pub fn is_form(&self) -> bool {
         match self.headers.get("sec-fetch-mode") {
             Some(mode) => mode == "navigate",
-            None => self.wants_page || self.written() == Written::Form,
+            None => self.wants_page || self.body_format() == BodyFormat::Form,
         }
     }
 
-    /// True where a browser sent the request, not an app: browsers alone can be made to send what somebody else prepared.
+    /// Whether a browser sent the request, not an app: another site can make a browser send a request, but not an app.
     pub fn is_from_browser(&self) -> bool {
         is_from_browser(&self.headers)
     }
 }
 
-fn written_as(headers: &HeaderMap) -> Written {
+fn format_of(headers: &HeaderMap) -> BodyFormat {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
-        Written::Json
+        BodyFormat::Json
     } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        Written::Form
+        BodyFormat::Form
     } else {
-        Written::Otherwise
+        BodyFormat::Otherwise
     }
 }
 
@@ -199,17 +194,17 @@ mod tests {
 
     #[test]
     fn the_content_type_decides_how_a_body_is_read() {
-        let of = |kind| written_as(&headers("content-type", kind));
-        assert_eq!(of("application/json"), Written::Json);
-        assert_eq!(of("Application/JSON; charset=utf-8"), Written::Json);
-        assert_eq!(of("application/x-www-form-urlencoded;charset=UTF-8"), Written::Form);
-        assert_eq!(of("text/plain"), Written::Otherwise);
-        assert_eq!(of("application/json-patch+json"), Written::Otherwise);
-        assert_eq!(written_as(&HeaderMap::new()), Written::Otherwise);
+        let of = |kind| format_of(&headers("content-type", kind));
+        assert_eq!(of("application/json"), BodyFormat::Json);
+        assert_eq!(of("Application/JSON; charset=utf-8"), BodyFormat::Json);
+        assert_eq!(of("application/x-www-form-urlencoded;charset=UTF-8"), BodyFormat::Form);
+        assert_eq!(of("text/plain"), BodyFormat::Otherwise);
+        assert_eq!(of("application/json-patch+json"), BodyFormat::Otherwise);
+        assert_eq!(format_of(&HeaderMap::new()), BodyFormat::Otherwise);
     }
 
     #[test]
-    fn a_browser_gives_itself_away_and_an_app_does_not() {
+    fn a_browser_is_known_by_its_headers_and_an_app_has_none_of_them() {
         assert!(is_from_browser(&headers("sec-fetch-site", "same-origin")));
         assert!(is_from_browser(&headers("origin", "https://app.example.kr")));
         assert!(is_from_browser(&headers("cookie", "a=b")));

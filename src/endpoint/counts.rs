@@ -1,32 +1,33 @@
-//! How often something was done lately, counted in the store for all instances: what limits stand on.
+//! Counts behind limits: how often something was done in a window, counted in the store for all instances.
 //!
-//! The counts lie under digests keyed with the first session key: another first key begins them anew.
+//! The store keeps them under digests keyed with the first session key, so another first key starts them again.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Timestamp,
+    problem::{Problem, ProblemKind},
     seal::MacKey,
     store::{Counters, Digest, Quota, Spent, Store, StoreError},
 };
 
-/// So many in so long.
+/// A number of times within a window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate {
-    /// At least one.
+    /// The most within the window; at least 1.
     pub most: u32,
-    /// At least a second.
+    /// The window; at least 1 s.
     pub window: Duration,
 }
 
 impl Rate {
-    /// Half as many, but one.
+    /// Half as many; at least 1.
     #[must_use]
     pub fn half(self) -> Self {
         Self { most: (self.most / 2).max(1), ..self }
     }
 
-    /// A tenth as many, but one.
+    /// A tenth as many; at least 1.
     #[must_use]
     pub fn tenth(self) -> Self {
         Self { most: (self.most / 10).max(1), ..self }
@@ -36,15 +37,25 @@ impl Rate {
 /// Why nothing was counted.
 #[derive(Debug, thiserror::Error)]
 pub enum CountError {
-    /// A limit is reached; another try is worth it after this long.
+    /// A limit is reached; the time until the window has room again.
     #[error("too many")]
     TooMany(Duration),
-    /// Nobody knows how many there were.
+    /// The store does not answer.
     #[error("the store does not answer")]
     Store(#[from] StoreError),
 }
 
-/// The counts.
+/// For limits on wrong guesses; `otp` converts its limits on messages itself.
+impl From<CountError> for Problem {
+    fn from(error: CountError) -> Self {
+        match error {
+            CountError::TooMany(wait) => Self::new(ProblemKind::TooManyGuesses).after(wait),
+            CountError::Store(_) => Self::new(ProblemKind::StoreUnavailable).caused_by(error),
+        }
+    }
+}
+
+/// The counts of one kind of store and key.
 pub struct Counts {
     counters: Arc<dyn Counters>,
     key: MacKey,
@@ -56,12 +67,12 @@ impl Counts {
         Self { counters: Arc::clone(&store.counters), key }
     }
 
-    /// What `name` says may be done so often.
+    /// The quota of what `name` identifies.
     pub fn quota(&self, name: &[&[u8]], rate: Rate) -> Quota {
         Quota { key: Digest(self.key.digest(name)), most: rate.most, window: rate.window }
     }
 
-    /// Counts one under each of `quotas`, or under none where one of them is spent.
+    /// Counts one for each of `quotas`, or for none where one of them is used up.
     pub async fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> Result<(), CountError> {
         match self.counters.spend(quotas, now).await? {
             Spent::Within => Ok(()),
@@ -69,10 +80,11 @@ impl Counts {
         }
     }
 
-    /// Gives back what was counted at `then`. Where that fails somebody waits a little longer, and nobody gets more than the limits say.
+    /// Takes back what was counted at `then`. If that fails the count stays too high: the limit is stricter until the
+    /// window has passed.
     pub async fn give_back(&self, quotas: Vec<Quota>, then: Timestamp) {
         if let Err(error) = self.counters.refund(quotas, then).await {
-            tracing::warn!(%error, "what was counted was not given back");
+            tracing::warn!(%error, "the store did not take a count back: a limit is stricter until its window has passed");
         }
     }
 }
@@ -82,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_of_a_limit_lets_somebody_through() {
+    fn half_and_a_tenth_of_a_rate_are_at_least_one() {
         let rate = |most| Rate { most, window: Duration::from_secs(86_400) };
         assert_eq!((rate(1).half(), rate(5).half(), rate(1000).half()), (rate(1), rate(2), rate(500)));
         assert_eq!((rate(1).tenth(), rate(25).tenth(), rate(1000).tenth()), (rate(1), rate(2), rate(100)));

@@ -1,19 +1,19 @@
-//! The device of a login: the browser's own id, else the app's, else a new one; and a name for people.
+//! The device of a login: its id (the browser's cookie, else the app's, else a new one) and a name for people.
 
 use uuid::Uuid;
 
-use super::Call;
+use super::call::Call;
 use crate::{
     authority::Device,
     secret::Random,
     session::{self, Sessions},
 };
 
-/// Longest name that an app may give.
+/// The most characters of a name that an app gives.
 const LONGEST_NAME: usize = 100;
 
 impl Call {
-    /// The device that logs in; `id` and `name` are what an app says of itself, where the browser's cookie says nothing.
+    /// The device that logs in. `id` and `name` are the app's; the id in the browser's cookie goes before `id`.
     pub fn device(&self, sessions: &Sessions, random: &Random, id: Option<Uuid>, name: Option<&str>) -> Device {
         let own = sessions.device_id(&self.headers);
         let id = own.or(id).unwrap_or_else(|| random.uuid());
@@ -22,19 +22,20 @@ impl Call {
     }
 }
 
-/// What an app calls its device: taken if it is a UUID.
-pub fn said(id: Option<&str>) -> Option<Uuid> {
+/// The device id that an app gives; `None` unless it is a UUID.
+pub fn app_device_id(id: Option<&str>) -> Option<Uuid> {
     id.and_then(session::device::parse_id)
 }
 
-/// The first hundred visible characters.
+/// The first 100 visible characters.
 fn visible(name: &str) -> String {
     let is_shown = |c: &char| !c.is_control() && !is_invisible(*c);
     let shown: String = name.trim().chars().filter(is_shown).take(LONGEST_NAME).collect();
     shown.trim().to_owned()
 }
 
-/// Zero-width characters, those that turn the direction of a text, and line separators: they make one name look like another.
+/// Zero-width characters, those that change a text's direction, and line separators: they make one name look like
+/// another.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_what_people_can_see_of_it() {
+    fn of_a_name_the_first_hundred_visible_characters_are_kept() {
         assert_eq!(visible("  철수의 Galaxy S24\r\n"), "철수의 Galaxy S24");
         assert_eq!(visible("a\u{202e}b\u{200b}c\u{0}d"), "abcd");
         assert_eq!(visible(&"가".repeat(500)).chars().count(), LONGEST_NAME);

@@ -1,8 +1,8 @@
-//! How many guesses may be wrong: per client at every endpoint that checks something, per account where one is named.
+//! Limits on wrong guesses: per client at every endpoint that checks something, and per account where one is named.
 //!
-//! A guess is counted ahead of the check, so that parallel ones find the count already made, and given back unless it was wrong.
+//! A guess is counted before the check, so that parallel guesses are counted too, and taken back unless it was wrong.
 
-use super::{CountError, Counts, Rate};
+use super::counts::{CountError, Counts, Rate};
 use crate::{
     client::ClientKey,
     clock::{Clock, Timestamp},
@@ -13,18 +13,18 @@ use crate::{
 /// `[limits] failures_…`, validated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GuessLimits {
-    /// Of one client, whatever it guesses at.
+    /// Wrong guesses of one client, at all endpoints together.
     pub per_client: Rate,
-    /// At the password of one account, whoever guesses.
+    /// Wrong passwords for one account, of all clients together.
     pub per_account: Rate,
 }
 
-/// A guess that counts as wrong until it is given back.
-#[must_use = "a guess that was not wrong is given back with `Guesses::give_back`"]
+/// A guess that counts as wrong until it is taken back.
+#[must_use = "a guess that was not wrong is taken back with `Guesses::give_back`"]
 #[derive(Debug)]
 pub struct Guess {
     quota: Quota,
-    /// Given back in the window that it was counted in.
+    /// The time of the count: it is taken back in the same window.
     at: Timestamp,
 }
 
@@ -36,7 +36,7 @@ pub struct Guesses {
 }
 
 impl Guesses {
-    /// Counts in `store`.
+    /// Counts in `store`, under digests keyed with `key`.
     pub fn new(limits: GuessLimits, store: &Store, key: MacKey, clock: Clock) -> Self {
         Self { limits, counts: Counts::new(store, key), clock }
     }
@@ -46,13 +46,13 @@ impl Guesses {
         self.count(&[b"failures", b"client", client.bytes()], self.limits.per_client).await
     }
 
-    /// Counts one wrong guess at an account. Spaces around its name and capitals make no other account.
+    /// Counts one wrong guess at an account; its name is trimmed and lower-cased.
     pub async fn at_account(&self, name: &str) -> Result<Guess, CountError> {
         let name = name.trim().to_lowercase();
         self.count(&[b"failures", b"account", name.as_bytes()], self.limits.per_account).await
     }
 
-    /// It was not wrong, or nothing was checked.
+    /// Takes a guess back that was not wrong, or was not checked.
     pub async fn give_back(&self, guess: Guess) {
         self.counts.give_back(vec![guess.quota], guess.at).await;
     }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_guesses_of_a_client_end_at_the_limit_and_begin_again_later() {
+    async fn a_client_is_refused_after_its_limit_of_wrong_guesses_until_the_window_has_passed() {
         let clock = Clock::movable();
         let guesses = guesses(&clock);
         for address in ["2001:db8::1", "2001:db8::2", "2001:db8::3"] {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_given_back_costs_nothing() {
+    async fn guesses_that_are_taken_back_do_not_count() {
         let guesses = guesses(&Clock::movable());
         for _ in 0..10 {
             let guess = guesses.of_client(client("192.0.2.7")).await.unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_guess_given_back_in_a_later_window_gives_no_other_one_back() {
+    async fn a_guess_taken_back_in_a_later_window_takes_no_other_back() {
         let clock = Clock::movable();
         let guesses = guesses(&clock);
         let slow = guesses.of_client(client("192.0.2.7")).await.unwrap();

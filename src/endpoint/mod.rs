@@ -1,4 +1,5 @@
-//! What every endpoint of ours is given and what it answers, whoever owns it.
+//! What the own endpoints share: the call, the answer, `return_to`, the device of a login, and the counts behind
+//! limits.
 
 mod call;
 mod counts;
@@ -7,9 +8,9 @@ mod guesses;
 mod parameters;
 mod return_to;
 
-pub use call::{Answer, Call, Content, Failed, Unreadable, Written};
+pub use call::{BodyFormat, Call, EndpointAnswer, Failed, Unreadable};
 pub use counts::{CountError, Counts, Rate};
-pub use device::said;
+pub use device::app_device_id;
 pub use guesses::{Guess, GuessLimits, Guesses};
 pub use parameters::{Parameters, Repeated};
 pub use return_to::{Places, ReturnTo};

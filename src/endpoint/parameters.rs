@@ -4,35 +4,36 @@ use std::borrow::Cow;
 
 use url::form_urlencoded;
 
-/// More than any answer of a provider has; what comes after is not read.
-const MOST: usize = 64;
+/// Parameters that are read; a provider's answer has fewer.
+const MAX: usize = 64;
 
 /// Decoded parameters, in their order.
 #[derive(Debug)]
 pub struct Parameters<'a> {
     read: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    /// There are more than were read.
+    /// Whether there are more than [`MAX`].
     more: bool,
 }
 
-/// The same parameter twice (RFC 6749 section 3.1 forbids it), or so many that nobody looked: two readers could take different ones.
+/// A parameter came twice (RFC 6749 section 3.1 forbids it), or there are more parameters than are read: two readers
+/// could take different values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Repeated;
 
 impl<'a> Parameters<'a> {
-    /// Reads them.
+    /// Decodes the first 64 parameters.
     pub fn of(encoded: &'a [u8]) -> Self {
         let mut pairs = form_urlencoded::parse(encoded);
-        let read = pairs.by_ref().take(MOST).collect();
+        let read = pairs.by_ref().take(MAX).collect();
         Self { read, more: pairs.next().is_some() }
     }
 
-    /// The first of this name.
+    /// The first value of this name.
     pub fn first(&self, name: &str) -> Option<&str> {
         self.read.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_ref())
     }
 
-    /// The only one of this name; an empty one counts as absent (RFC 6749 section 3.1).
+    /// The only value of this name; an empty one counts as absent (RFC 6749 section 3.1).
     pub fn once(&self, name: &str) -> Result<Option<&str>, Repeated> {
         let mut named = self.read.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_ref());
         match (named.next(), named.next()) {
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_must_come_once_is_refused_when_it_comes_twice() {
+    fn a_parameter_that_must_come_once_is_refused_when_it_comes_twice() {
         let parameters = Parameters::of(b"code=a%2Bb+c&state=1&state=2&empty=");
         assert_eq!(parameters.once("code"), Ok(Some("a+b c")));
         assert_eq!(parameters.once("state"), Err(Repeated));
@@ -58,14 +59,14 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_parameters_is_not_read_to_its_end() {
+    fn parameters_after_the_sixty_fourth_are_not_read() {
         let flood = "a=b&".repeat(10_000);
-        assert_eq!(Parameters::of(flood.as_bytes()).read.len(), MOST);
+        assert_eq!(Parameters::of(flood.as_bytes()).read.len(), MAX);
     }
 
     #[test]
-    fn behind_a_flood_nothing_is_known_to_have_come_once() {
-        let most = format!("code=1{}", "&a=b".repeat(MOST - 1));
+    fn among_more_parameters_than_are_read_none_counts_as_coming_once() {
+        let most = format!("code=1{}", "&a=b".repeat(MAX - 1));
         assert_eq!(Parameters::of(most.as_bytes()).once("code"), Ok(Some("1")));
         assert_eq!(Parameters::of(format!("{most}&code=2").as_bytes()).once("code"), Err(Repeated));
         assert_eq!(Parameters::of(format!("{most}&code=2").as_bytes()).once("state"), Err(Repeated));

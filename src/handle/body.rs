@@ -1,4 +1,4 @@
-//! The body of an answer: an upstream's, streamed; or ours, whole.
+//! The body of an answer: an upstream's is streamed, the gateway's own is in memory.
 
 use std::{
     pin::Pin,
@@ -14,11 +14,11 @@ use crate::upstream::{AnswerBody, AnswerError};
 /// The body of an answer.
 #[derive(Debug)]
 pub enum Body {
-    /// From the upstream.
+    /// Streamed from the upstream.
     Upstream(AnswerBody),
-    /// Ours.
+    /// The gateway's own.
     Own(Full<Bytes>),
-    /// None.
+    /// No body.
     Empty,
 }
 

@@ -2,6 +2,8 @@
 
 use http::HeaderValue;
 
+use crate::problem::{FORWARDED_METHODS, Failure, Problem, ProblemKind};
+
 /// Why a request goes no further; each variant has its own answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
@@ -35,4 +37,20 @@ pub enum Refusal {
     /// The request has passed this gateway, or gateways of its kind, twice before (508).
     #[error("the request has passed this gateway twice before")]
     Loop,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Ambiguous(_) => ProblemKind::AmbiguousRequest.into(),
+            Refusal::Misdirected => ProblemKind::UnknownHost.into(),
+            Refusal::ToPublicUrl(location) => Self::ToPublicUrl(location),
+            Refusal::Method => Problem::new(ProblemKind::MethodNeverServed).allowing(FORWARDED_METHODS).into(),
+            Refusal::OptionsStar | Refusal::LastHop => Self::AboutGateway,
+            Refusal::Expectation => ProblemKind::ExpectationFailed.into(),
+            Refusal::TargetTooLong => ProblemKind::TargetTooLong.into(),
+            Refusal::TooManyHeaders => ProblemKind::HeadersTooLarge.into(),
+            Refusal::Loop => ProblemKind::LoopDetected.into(),
+        }
+    }
 }

@@ -1,20 +1,24 @@
-//! `POST /login`: e-mail and password, judged by the backend. A script posts JSON, the login page a form.
+//! `POST /login`: e-mail address and password, checked by the backend. A script posts JSON, the login page a form.
 
 use serde::Deserialize;
 
-use super::{Answer, Call, Failed, LoginError, Logins, message::Message};
+use super::{
+    error::LoginError,
+    logins::{Failed, Logins},
+};
 use crate::{
     authority::Proof,
-    endpoint::{self, Parameters, Written},
+    endpoint::{self, BodyFormat, Call, EndpointAnswer, Parameters, Unreadable},
+    problem::FormPage,
     secret::Secret,
     session::{AuthStatus, CookieChanges},
 };
 
-/// What a session that began here calls its provider.
+/// The provider's name in a session that began here.
 const METHOD: &str = "credentials";
 
 #[derive(Deserialize)]
-struct Request {
+struct CredentialsBody {
     email: String,
     password: Secret,
     #[serde(rename = "deviceId")]
@@ -26,8 +30,9 @@ struct Request {
 }
 
 impl Logins {
-    /// `POST /login`. A script gets the object of `GET /session`; a form goes on to `return_to`, or back to the login page with a message.
-    pub async fn credentials(&self, mut call: Call) -> Result<Answer, Failed> {
+    /// `POST /login`. A script gets the object of `GET /session`; a form is redirected to `return_to`, or back to the
+    /// login page with a message.
+    pub async fn credentials(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let none = CookieChanges::default();
         let request = match self.read_credentials(&call) {
             Ok(request) => request,
@@ -38,32 +43,33 @@ impl Logins {
         let device = call.device(
             &self.sessions,
             &self.random,
-            endpoint::said(request.device_id.as_deref()),
+            endpoint::app_device_id(request.device_id.as_deref()),
             request.device_name.as_deref(),
         );
         let email = request.email.trim().to_owned();
         if email.is_empty() || request.password.is_empty() {
-            return self.sent_back(&call, is_form, LoginError::BadRequest("credentials_missing"), &return_to);
+            return self.sent_back(&call, is_form, LoginError::CredentialsMissing, &return_to);
         }
-        // The same whether or not there is such an account: only the backend knows that, and it is not asked.
+        // Counted before the backend is asked, so that the answer does not depend on whether the account exists.
         let guess = match self.guesses.at_account(&email).await {
             Ok(guess) => guess,
             Err(error) => return self.sent_back(&call, is_form, error.into(), &return_to),
         };
         let proof = Proof::Credentials { email, password: request.password };
         let entered = self.enter(&mut call, proof, METHOD, device).await;
-        if !entered.as_ref().is_err_and(LoginError::is_wrong_guess) {
+        if !entered.as_ref().is_err_and(|error| error.kind().is_wrong_guess()) {
             self.guesses.give_back(guess).await;
         }
         match entered {
-            Ok(entered) if is_form => Ok(Answer::see_other(return_to, entered.cookies, AuthStatus::Refreshed)),
+            Ok(entered) if is_form => Ok(EndpointAnswer::see_other(return_to, entered.cookies, AuthStatus::Refreshed)),
             Ok(entered) => Ok(self.entered(entered)),
             Err(error) => self.sent_back(&call, is_form, error, &return_to),
         }
     }
 
-    /// Instead of [`Logins::credentials`] where the visitor may not try: nothing is looked at but where the form leads.
-    pub fn credentials_not_tried(&self, call: &Call, error: LoginError) -> Result<Answer, Failed> {
+    /// The answer instead of [`Logins::credentials`] where the client has guessed wrong too often. Of the request only
+    /// `return_to` is read.
+    pub fn credentials_not_tried(&self, call: &Call, error: LoginError) -> Result<EndpointAnswer, Failed> {
         match self.read_credentials(call) {
             Ok(request) => {
                 let return_to = self.return_to.follow(request.return_to.as_deref());
@@ -73,16 +79,16 @@ impl Logins {
         }
     }
 
-    fn read_credentials(&self, call: &Call) -> Result<Request, LoginError> {
+    fn read_credentials(&self, call: &Call) -> Result<CredentialsBody, LoginError> {
         if !self.authority.takes_credentials() {
             return Err(LoginError::NotConfigured);
         }
-        match call.written() {
-            Written::Json => Ok(call.json()?),
-            Written::Form => {
+        match call.body_format() {
+            BodyFormat::Json => Ok(call.json()?),
+            BodyFormat::Form => {
                 let form = Parameters::of(&call.body);
                 let field = |name| form.first(name).unwrap_or_default();
-                Ok(Request {
+                Ok(CredentialsBody {
                     email: field("email").to_owned(),
                     password: Secret::new(field("password")),
                     device_id: None,
@@ -90,27 +96,26 @@ impl Logins {
                     return_to: form.first("return_to").map(str::to_owned),
                 })
             }
-            Written::Empty => Err(LoginError::BadRequest("credentials_missing")),
-            Written::Otherwise => Err(LoginError::BadRequest("json_expected")),
+            BodyFormat::Empty => Err(LoginError::CredentialsMissing),
+            BodyFormat::Otherwise => Err(Unreadable::NotJson.into()),
         }
     }
 
-    /// The failure; where a person can mend it in the form, the form with a message.
-    fn sent_back(&self, call: &Call, is_form: bool, error: LoginError, return_to: &str) -> Result<Answer, Failed> {
-        let message = match &error {
-            LoginError::BadCredentials => Some(Message::BadCredentials),
-            LoginError::BadRequest(_) => Some(Message::CredentialsMissing),
-            LoginError::TooMany(_) => Some(Message::TooMany),
-            _ => None,
-        };
+    /// The failure; where a form was posted and the login page can explain the problem, a redirect to that page.
+    fn sent_back(
+        &self,
+        call: &Call,
+        is_form: bool,
+        error: LoginError,
+        return_to: &str,
+    ) -> Result<EndpointAnswer, Failed> {
         let failed = self.failed(call, METHOD, error, CookieChanges::default());
-        match message.filter(|_| is_form) {
-            Some(message) => {
-                let page = self.login_page_with(message, return_to);
-                let wrong_guess = failed.error.is_wrong_guess();
-                Ok(Answer { wrong_guess, ..Answer::see_other(page, failed.cookies, failed.auth_status) })
-            }
-            None => Err(failed),
+        let kind = failed.error.kind();
+        if !is_form || kind.row().form != FormPage::Login {
+            return Err(failed);
         }
+        let page = self.login_page_with(kind.code(), return_to);
+        let wrong_guess = kind.is_wrong_guess();
+        Ok(EndpointAnswer { wrong_guess, ..EndpointAnswer::see_other(page, failed.cookies, failed.auth_status) })
     }
 }

@@ -1,11 +1,12 @@
-//! What must hold of anything that stands where a provider's answer is expected, told by a reader that is simpler than [`Parameters`].
+//! What must hold for any bytes in place of a provider's answer, checked by a simpler parser than [`Parameters`].
 
 use percent_encoding::percent_decode;
 
-use super::{message::Message, state};
-use crate::endpoint::Parameters;
+use super::state;
+use crate::{endpoint::Parameters, problem::Denial};
 
-/// No parameter has two values, a state of ours names an attempt that fits a cookie's name, and a provider's words never become ours.
+/// A parameter that comes twice is refused, the attempt in a `state` fits a cookie's name, and a provider's error maps
+/// to one of our denials.
 pub(crate) fn callback_query(query: &[u8]) {
     let parameters = Parameters::of(query);
     let pairs = || query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
@@ -30,8 +31,8 @@ pub(crate) fn callback_query(query: &[u8]) {
         assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')), "{state}");
     }
     if let Ok(Some(error)) = parameters.once("error") {
-        let message = Message::of_provider(error);
-        assert_eq!(Message::of_code(message.code()), Some(message), "what is told is of our own list");
+        let denial = Denial::of_provider(error);
+        assert_eq!(Denial::of_code(denial.code()), Some(denial), "a denial of our own list");
     }
 }
 

@@ -1,4 +1,5 @@
-//! `POST /{provider}` and `POST /{provider}/nonce`: a login with an ID token that an app or a page got from the provider itself (One Tap, native sign-in).
+//! `POST /{provider}` and `POST /{provider}/nonce`: a login with an ID token that an app or a page got from the
+//! provider itself (One Tap, native sign-in).
 
 use std::time::Duration;
 
@@ -6,22 +7,25 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Call, Failed, LoginError, Logins};
+use super::{
+    error::LoginError,
+    logins::{Failed, Logins},
+};
 use crate::{
     authority::Proof,
-    endpoint,
+    endpoint::{self, Call, EndpointAnswer},
     oidc::{Claims, Flaw, IdTokenError},
     secret::IdToken,
     session::CookieChanges,
 };
 
-/// An ID token issued longer ago is refused.
+/// An ID token whose `iat` is older is refused.
 const MAX_AGE: Duration = Duration::from_secs(600);
-/// A token is remembered until none of its age would be accepted, whatever the difference of the clocks.
+/// How long a used token is remembered: [`MAX_AGE`], and room for clocks that differ.
 const REMEMBERED: Duration = Duration::from_secs(900);
 
 #[derive(Deserialize)]
-struct Request {
+struct IdTokenBody {
     id_token: IdToken,
     #[serde(rename = "deviceId")]
     device_id: Option<String>,
@@ -31,28 +35,28 @@ struct Request {
 
 impl Logins {
     /// `POST /{provider}`, where `id_token_login` is configured.
-    pub async fn id_token(&self, mut call: Call, provider: &str) -> Result<Answer, Failed> {
+    pub async fn id_token(&self, mut call: Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         match self.exchange(&mut call, provider).await {
             Ok(answer) => Ok(answer),
             Err(error) => Err(self.failed(&call, provider, error, CookieChanges::default())),
         }
     }
 
-    /// `POST /{provider}/nonce`: the nonce that a browser's ID token must hold.
-    pub fn nonce(&self, call: &Call, provider: &str) -> Result<Answer, Failed> {
+    /// `POST /{provider}/nonce`: the nonce that the ID token of a browser must hold.
+    pub fn nonce(&self, call: &Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         match self.audiences(provider) {
             Ok(_) => {
                 let nonce = self.sessions.attempts().seal_nonce(provider);
                 let (auth_status, cookies) = call.visit.head();
-                Ok(Answer::json(StatusCode::OK, json!({ "nonce": nonce }), cookies, auth_status))
+                Ok(EndpointAnswer::json(StatusCode::OK, json!({ "nonce": nonce }), cookies, auth_status))
             }
             Err(error) => Err(self.failed(call, provider, error, CookieChanges::default())),
         }
     }
 
-    async fn exchange(&self, call: &mut Call, name: &str) -> Result<Answer, LoginError> {
+    async fn exchange(&self, call: &mut Call, name: &str) -> Result<EndpointAnswer, LoginError> {
         let audiences = self.audiences(name)?;
-        let request: Request = call.json()?;
+        let request: IdTokenBody = call.json()?;
         let provider = self.provider(name)?;
         let verified = provider.verify_id_token(&request.id_token, audiences, None, Some(MAX_AGE)).await;
         let claims = verified.map_err(|error| match error {
@@ -65,7 +69,7 @@ impl Logins {
         let device = call.device(
             &self.sessions,
             &self.random,
-            endpoint::said(request.device_id.as_deref()),
+            endpoint::app_device_id(request.device_id.as_deref()),
             request.device_name.as_deref(),
         );
         let identity = provider.identity(request.id_token, claims);
@@ -77,7 +81,8 @@ impl Logins {
         self.provider(provider)?.settings().id_token_audiences.as_deref().ok_or(LoginError::NotConfigured)
     }
 
-    /// A browser can be made to log in with somebody else's token: there the token must hold a nonce that we gave, unused. An app may use its own.
+    /// Uses up the nonce. Another site can make a browser log in with somebody else's token, so the token of a browser
+    /// must hold an unused nonce of ours; an app may use its own.
     async fn take_nonce(&self, call: &Call, provider: &str, claims: &Claims) -> Result<(), LoginError> {
         let nonce = claims.get("nonce").and_then(|nonce| nonce.as_str());
         let own = nonce.filter(|nonce| self.sessions.attempts().is_own_nonce(provider, nonce));
@@ -88,7 +93,7 @@ impl Logins {
         }
     }
 
-    /// Known by what was signed: an ECDSA signature can be written in a second way.
+    /// Uses up the token. It is known by what was signed: an ECDSA signature has a second valid form.
     async fn take_token(&self, token: &IdToken) -> Result<(), LoginError> {
         let signed = token.expose().rsplit_once('.').map_or(token.expose(), |(signed, _)| signed);
         self.take_once(&[b"id_token", signed.as_bytes()]).await

@@ -1,19 +1,23 @@
-//! `POST /logout`: the session ends here, at the authority and, for a browser's form, at the provider.
+//! `POST /logout`: ends the session here, at the token authority and, for a form, at the provider.
 
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
 
-use super::{Answer, Call, Failed, Logins};
-use crate::session::LoggedOut;
+use super::logins::{Failed, Logins};
+use crate::{
+    endpoint::{Call, EndpointAnswer},
+    session::LoggedOut,
+};
 
-/// A provider whose metadata is not known by then keeps its session: ours has ended.
+/// How long a logout waits for the provider's metadata; without it only our session ends.
 const WAIT_FOR_PROVIDER: Duration = Duration::from_secs(2);
 
 impl Logins {
-    /// `POST /logout`. Ends the session whatever the authority answers; a form is sent on to the provider's own logout where there is one, else to `after_logout`.
-    pub async fn logout(&self, mut call: Call) -> Result<Answer, Failed> {
+    /// `POST /logout`. Ends the session whatever the authority answers. A form is redirected to the provider's own
+    /// logout where it has one, else to `after_logout`.
+    pub async fn logout(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let device = self.sessions.device_id(&call.headers);
         if let Some(device) = device {
             self.loops.forget(device);
@@ -24,15 +28,15 @@ impl Logins {
         let method = ended.provider.as_deref().unwrap_or_default();
         tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");
         if !is_form {
-            // No address for the provider's logout: the ID token in it is for no script to read.
-            return Ok(Answer::json(StatusCode::OK, json!({ "success": true }), cookies, ended.status));
+            // Without the address of the provider's logout: it holds the ID token, which scripts must not read.
+            return Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true }), cookies, ended.status));
         }
         let at_provider = self.end_session_address(&ended).await;
         let location = at_provider.unwrap_or_else(|| self.settings.after_logout.clone());
-        Ok(Answer::see_other(location, cookies, ended.status))
+        Ok(EndpointAnswer::see_other(location, cookies, ended.status))
     }
 
-    /// OIDC RP-Initiated Logout 1.0, section 2.
+    /// The address of the provider's logout (OpenID Connect RP-Initiated Logout 1.0, section 2).
     async fn end_session_address(&self, ended: &LoggedOut) -> Option<String> {
         let provider = self.provider(ended.provider.as_deref()?).ok()?;
         let after_logout = &self.settings.after_logout;

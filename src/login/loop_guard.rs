@@ -1,8 +1,10 @@
-//! Three logins of one browser for one path within 30 s: the application and the gateway send the visitor to and fro, and a page must stop it.
+//! Stops a login loop: three logins of one browser for one path within 30 s, because the application does not accept
+//! the session and sends the visitor back to the login.
 //!
-//! Counted are logins that succeeded, by the device id of the browser's cookie: so twenty tabs that begin a login at once are no loop, a failed login (which ends on a page
-//! anyway) is none, and people behind one address do not count for each other. Nobody can trip it for somebody else, as a device id is a random UUID. What can be
-//! reached by it is a page with a link. It is kept in memory, bounded, and per instance: with several, a loop takes a few turns more.
+//! Only logins that succeeded count, by the device id in the browser's cookie. So twenty tabs that start a login at
+//! once are no loop, and people behind one address do not count for each other. A device id is a random UUID: nobody
+//! can cause the page for somebody else, and the page itself is only a link. Counts are in memory, bounded, and per
+//! instance; a loop over several instances takes a few turns more.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -15,17 +17,17 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 
-/// So many logins for one path …
-const MOST: usize = 3;
-/// … within so long are a loop.
+/// Logins for one path within [`WINDOW`] that are a loop.
+const LOOP: usize = 3;
+/// The time in which logins for one path are counted.
 const WINDOW: Duration = Duration::from_secs(30);
-/// Browsers that logged in lately; past that the least interesting are forgotten, and their loops take longer to be seen.
-const MOST_BROWSERS: u64 = 10_000;
+/// Browsers whose logins are remembered; of the others a loop is noticed later.
+const MAX_BROWSERS: u64 = 10_000;
 
-/// Logins remembered of one browser: several paths may take turns.
-const MOST_ARRIVALS: usize = 12;
+/// Logins remembered of one browser: a loop may go over several paths.
+const MAX_ARRIVALS: usize = 12;
 
-/// Remembers who logged in lately for what.
+/// The recent logins of each browser.
 #[derive(Debug)]
 pub(super) struct LoopGuard {
     recent: Cache<Uuid, Arc<[Arrival]>>,
@@ -33,45 +35,46 @@ pub(super) struct LoopGuard {
 
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
-    /// A hash: if two paths meet in it, a page is shown too early.
+    /// Hash of the path. Two paths with the same hash show the page too early, no more.
     path: u64,
     at: Timestamp,
 }
 
 impl LoopGuard {
     pub(super) fn new() -> Self {
-        Self { recent: Cache::builder().max_capacity(MOST_BROWSERS).time_to_live(2 * WINDOW).build() }
+        Self { recent: Cache::builder().max_capacity(MAX_BROWSERS).time_to_live(2 * WINDOW).build() }
     }
 
-    /// A login of `device` has ended at `return_to`.
+    /// Records that a login of `device` ended at `return_to`.
     pub(super) fn arrived(&self, device: Uuid, return_to: &str, now: Timestamp) {
         let arrival = Arrival { path: hash(return_to), at: now };
         self.recent.entry(device).and_upsert_with(|known| {
             let known = known.map(moka::Entry::into_value);
             let recent =
                 known.iter().flat_map(|arrivals| arrivals.iter()).filter(|a| now.since(a.at) < WINDOW).copied();
-            std::iter::once(arrival).chain(recent).take(MOST_ARRIVALS).collect()
+            std::iter::once(arrival).chain(recent).take(MAX_ARRIVALS).collect()
         });
     }
 
-    /// True where `device` is about to begin one login too many for `return_to`. What was counted is forgotten then, so that the page's link works.
+    /// Whether `device` starts one login too many for `return_to`. Its count starts again then, so that the link on the
+    /// page works.
     pub(super) fn trips(&self, device: Uuid, return_to: &str, now: Timestamp) -> bool {
         let Some(arrivals) = self.recent.get(&device) else { return false };
         let path = hash(return_to);
-        let trips = arrivals.iter().filter(|a| a.path == path && now.since(a.at) < WINDOW).count() >= MOST;
+        let trips = arrivals.iter().filter(|a| a.path == path && now.since(a.at) < WINDOW).count() >= LOOP;
         if trips {
             self.recent.invalidate(&device);
         }
         trips
     }
 
-    /// The person of `device` logged out: what follows is no loop.
+    /// Forgets the logins of `device`, after a logout: the next login is no loop.
     pub(super) fn forget(&self, device: Uuid) {
         self.recent.invalidate(&device);
     }
 }
 
-/// Of the path alone: an application in a loop may change its query each time.
+/// Hash of the path without query and fragment: in a loop an application may change them each time.
 fn hash(return_to: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     return_to.split(['?', '#']).next().hash(&mut hasher);
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_that_take_their_time_go_elsewhere_or_come_from_others_are_no_loop() {
+    fn slow_logins_and_those_for_other_paths_or_of_other_browsers_are_no_loop() {
         let guard = LoopGuard::new();
         thrice(&guard, "/a");
         assert!(!guard.trips(ONE, "/b", after(3)));
@@ -122,11 +125,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_of_a_browser_is_bounded() {
+    fn at_most_twelve_logins_of_a_browser_are_remembered() {
         let guard = LoopGuard::new();
         for i in 0..100 {
             guard.arrived(ONE, &format!("/{i}"), START);
         }
-        assert_eq!(guard.recent.get(&ONE).unwrap().len(), MOST_ARRIVALS);
+        assert_eq!(guard.recent.get(&ONE).unwrap().len(), MAX_ARRIVALS);
     }
 }

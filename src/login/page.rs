@@ -1,92 +1,95 @@
-//! `GET /login` and `GET /login/{provider}`: the page with every login method, and the way to a provider.
+//! `GET /login` and `GET /login/{provider}`: the page with every login method, and the redirect to a provider.
+
+use std::borrow::Cow;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
-use super::{Answer, Call, Failed, LoginError, Logins, message::Message, state};
+use super::{
+    error::LoginError,
+    logins::{Failed, Logins},
+    state,
+};
 use crate::{
-    endpoint::{Content, Parameters},
+    endpoint::{Call, EndpointAnswer, Parameters},
     oidc::{self, Preset, Provider, ResponseMode},
-    pages::{Asset, Brand, CodeForm, Form, LoginPage, Method},
+    pages::{Asset, Brand, CodeForm, LoginPage, Method, PasswordForm},
+    problem::{Denial, ProblemKind},
     session::{CookieChanges, Reach},
+    text::Language,
 };
 
-/// What the cookie of an attempt knows.
+/// What the cookie of a login attempt holds.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Attempt {
     pub(super) provider: String,
     pub(super) oidc: oidc::Attempt,
     pub(super) return_to: String,
-    /// The browser's device id: a provider's form brings no cookie but the attempt's.
+    /// The browser's device id: a callback by `form_post` comes without SameSite=Lax cookies.
     pub(super) device: Option<Uuid>,
 }
 
 impl Logins {
-    /// `GET /login`: every configured method; straight to the provider where there is one and nothing else, except after an error. Whoever is logged in goes on.
-    pub async fn page(&self, mut call: Call) -> Result<Answer, Failed> {
+    /// `GET /login`: every configured method. Where a provider is the only one it redirects there, except after an
+    /// error; with a session it redirects to `return_to`.
+    pub async fn page(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let query = call.query.take().unwrap_or_default();
         let query = Parameters::of(query.as_bytes());
         let return_to = self.return_to.follow(query.first("return_to"));
         call.visit.ensure().await;
         if call.visit.access().is_some() {
             let (auth_status, cookies) = call.visit.head();
-            return Ok(Answer::see_other(return_to, cookies, auth_status));
+            return Ok(EndpointAnswer::see_other(return_to, cookies, auth_status));
         }
         let error = query.first("error");
         let has_forms = self.authority.takes_credentials() || !self.settings.codes.is_empty();
         if let ([only], false, None) = (self.providers.as_slice(), has_forms, error) {
-            return self.sent_to(&call, &only.settings().name, return_to).await;
+            return self.start_at(&call, &only.settings().name, return_to).await;
         }
         let page = self.pages.login(&LoginPage {
             language: call.language(),
-            message: error.and_then(Message::of_code).map(Message::text),
+            message: error.and_then(|code| message(code, call.language())),
             methods: self.providers.iter().map(|provider| self.method(provider, return_to)).collect(),
             codes: self.settings.codes.iter().map(|channel| CodeForm { channel: *channel, return_to }).collect(),
-            form: self.authority.takes_credentials().then(|| Form { action: self.at("login"), return_to }),
+            form: self.authority.takes_credentials().then(|| PasswordForm { action: self.at("login"), return_to }),
         });
         let (auth_status, cookies) = call.visit.head();
-        Ok(Answer::page(StatusCode::OK, page, cookies, auth_status))
+        Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
     }
 
-    /// `GET /assets/…`: a file that the pages need.
-    pub fn asset(&self, call: &Call, asset: Asset) -> Result<Answer, Failed> {
+    /// `GET /assets/…`: a file that the pages load.
+    pub fn asset(&self, call: &Call, asset: Asset) -> Result<EndpointAnswer, Failed> {
         match self.pages.asset(asset) {
             Some((media_type, bytes)) => {
                 let (auth_status, cookies) = call.visit.head();
-                Ok(Answer {
-                    status: StatusCode::OK,
-                    content: Content::File { media_type, bytes },
-                    cookies,
-                    auth_status,
-                    wrong_guess: false,
-                })
+                Ok(EndpointAnswer::file(media_type, bytes, cookies, auth_status))
             }
             None => Err(Failed::new(call, LoginError::NotConfigured, CookieChanges::default())),
         }
     }
 
-    /// `GET /login/{provider}?return_to=`: to the provider, with an attempt's cookie.
-    pub async fn start(&self, call: Call, provider: &str) -> Result<Answer, Failed> {
+    /// `GET /login/{provider}?return_to=`: redirects to the provider and sets the cookie of a new attempt.
+    pub async fn start(&self, call: Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         let query = Parameters::of(call.query.as_deref().unwrap_or_default().as_bytes());
         let return_to = self.return_to.follow(query.first("return_to"));
-        self.sent_to(&call, provider, return_to).await
+        self.start_at(&call, provider, return_to).await
     }
 
-    async fn sent_to(&self, call: &Call, provider: &str, return_to: &str) -> Result<Answer, Failed> {
-        let sent = self.send_to(call, provider, return_to).await;
-        sent.map_err(|error| self.failed(call, provider, error, CookieChanges::default()))
+    async fn start_at(&self, call: &Call, provider: &str, return_to: &str) -> Result<EndpointAnswer, Failed> {
+        let started = self.redirect_to(call, provider, return_to).await;
+        started.map_err(|error| self.failed(call, provider, error, CookieChanges::default()))
     }
 
-    async fn send_to(&self, call: &Call, name: &str, return_to: &str) -> Result<Answer, LoginError> {
+    async fn redirect_to(&self, call: &Call, name: &str, return_to: &str) -> Result<EndpointAnswer, LoginError> {
         let provider = self.provider(name)?;
         let device = self.sessions.device_id(&call.headers);
         if device.is_some_and(|device| self.loops.trips(device, return_to, self.clock.now())) {
-            tracing::warn!(provider = name, "three logins for one path within 30 s: shown a page");
+            tracing::warn!(provider = name, "three logins for one path within 30 s: the login loop page is shown");
             let page = self.pages.login_loop(call.language(), &self.start_address(name, return_to));
             let (auth_status, cookies) = call.visit.head();
-            return Ok(Answer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
+            return Ok(EndpointAnswer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
         }
         let authorization = provider.authorization(&self.redirect_uri(name), &[]).await?;
         let oidc = authorization.attempt;
@@ -98,7 +101,7 @@ impl Logins {
         };
         let kept = self.sessions.attempts().keep(&call.headers, id, &attempt, reach);
         let (auth_status, cookies) = call.visit.head();
-        Ok(Answer::see_other(authorization.url, cookies.and(kept), auth_status))
+        Ok(EndpointAnswer::see_other(authorization.url, cookies.and(kept), auth_status))
     }
 
     fn method<'a>(&self, provider: &'a Provider, return_to: &str) -> Method<'a> {
@@ -116,20 +119,20 @@ impl Logins {
         }
     }
 
-    /// Where the login at a provider begins.
+    /// The address where the login at a provider begins.
     fn start_address(&self, provider: &str, return_to: &str) -> String {
         self.with_return_to(&self.at(&format!("login/{provider}")), None, return_to)
     }
 
-    /// The login page with a message.
-    pub(super) fn login_page_with(&self, message: Message, return_to: &str) -> String {
-        self.with_return_to(&self.login_page, Some(message), return_to)
+    /// The login page that explains the problem or denial with the code `error`.
+    pub(super) fn login_page_with(&self, error: &'static str, return_to: &str) -> String {
+        self.with_return_to(&self.login_page, Some(error), return_to)
     }
 
-    /// An address with `error` and, where it says something, `return_to`.
-    fn with_return_to(&self, address: &str, message: Option<Message>, return_to: &str) -> String {
+    /// An address with `error` and, unless it is `after_login`, `return_to`.
+    fn with_return_to(&self, address: &str, error: Option<&'static str>, return_to: &str) -> String {
         let mut query = Serializer::new(String::new());
-        query.extend_pairs(message.map(|message| ("error", message.code())));
+        query.extend_pairs(error.map(|code| ("error", code)));
         query.extend_pairs((return_to != self.settings.after_login).then_some(("return_to", return_to)));
         let query = query.finish();
         if query.is_empty() {
@@ -139,12 +142,12 @@ impl Logins {
         format!("{address}{join}{query}")
     }
 
-    /// Built from the configuration alone: exactly what is registered with the provider.
+    /// The redirect URI that is registered with the provider: built from the configuration alone.
     pub(super) fn redirect_uri(&self, provider: &str) -> String {
         self.public_address(&self.at(&format!("callback/{provider}")))
     }
 
-    /// A path of ours as an absolute address.
+    /// An own path as an absolute address.
     pub(super) fn public_address(&self, path: &str) -> String {
         format!("{}{path}", self.settings.public_url.origin().ascii_serialization())
     }
@@ -152,4 +155,11 @@ impl Logins {
     fn at(&self, endpoint: &str) -> String {
         format!("{}/{endpoint}", self.settings.base_path)
     }
+}
+
+/// The message for the query's `error`: from the tables of problems and denials, so that a link cannot put its own
+/// words on our page.
+fn message(code: &str, language: Language) -> Option<Cow<'static, str>> {
+    let denial = Denial::of_code(code).map(|denial| denial.text().say(language).into());
+    denial.or_else(|| Some(ProblemKind::on_login_page(code)?.text(language, None)))
 }

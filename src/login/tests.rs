@@ -1,24 +1,28 @@
 //! Whole logins against a scripted provider, by a browser that keeps cookies.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use url::Url;
 
 use super::*;
 use crate::{
-    authority,
+    authority::{self, Authority},
     call::Caller,
     client::Client,
-    endpoint::{Content, GuessLimits, Rate},
-    oidc::fake::Fake,
+    endpoint::{Call, EndpointAnswer, GuessLimits, Guesses, Rate},
+    oidc::{self, Flaw, fake::Fake},
+    pages::Pages,
+    respond::Content,
     scripted::Reply,
     seal::{KeyRing, SealKey},
-    session,
+    secret::Random,
+    session::{self, AuthStatus, Sessions},
     store::MemoryStore,
+    telemetry::Metrics,
 };
 
 struct World {
@@ -31,9 +35,9 @@ struct World {
 #[derive(Clone, Default)]
 struct Browser(BTreeMap<String, String>);
 
-/// What came of a call.
+/// The outcome of a call.
 struct Got {
-    answer: Result<Answer, Failed>,
+    answer: Result<EndpointAnswer, Failed>,
     set_cookie: Vec<String>,
 }
 
@@ -130,7 +134,7 @@ impl World {
 }
 
 impl Browser {
-    fn take(&mut self, answer: Result<Answer, Failed>) -> Got {
+    fn take(&mut self, answer: Result<EndpointAnswer, Failed>) -> Got {
         let mut headers = HeaderMap::new();
         match &answer {
             Ok(answer) => answer.cookies.clone().write(&mut headers),
@@ -219,7 +223,7 @@ async fn a_login_ends_where_it_was_asked_to_with_a_session_and_without_its_attem
 }
 
 #[tokio::test]
-async fn the_only_provider_is_gone_to_at_once_except_after_an_error() {
+async fn the_login_page_redirects_to_the_only_provider_except_after_an_error() {
     let world = World::start().await;
     let mut browser = Browser::default();
     assert!(world.page(&mut browser, "return_to=/a").await.location().contains("/authorize?"));
@@ -231,7 +235,7 @@ async fn the_only_provider_is_gone_to_at_once_except_after_an_error() {
 }
 
 #[tokio::test]
-async fn whoever_is_logged_in_goes_on_from_the_login_page() {
+async fn a_visitor_with_a_session_is_redirected_from_the_login_page() {
     let world = World::start().await;
     let mut browser = Browser::default();
     world.log_in(&mut browser, "").await;
@@ -261,7 +265,7 @@ async fn a_state_is_good_once_and_for_its_own_browser() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_the_attempt_ends_it_without_a_question_to_the_provider() {
+async fn a_callback_that_does_not_fit_its_attempt_is_refused_without_asking_the_provider() {
     let world = World::start().await;
     for bend in [
         |state: String| format!("code=c&state={}x", &state[..state.len() - 1]),
@@ -278,7 +282,7 @@ async fn what_does_not_fit_the_attempt_ends_it_without_a_question_to_the_provide
             state.replace_range(state.len() - 1.., "y");
         }
         let got = world.callback(&mut browser, &bend(state)).await;
-        assert!(matches!(got.error(), LoginError::AttemptExpired | LoginError::BadRequest(_)));
+        assert!(matches!(got.error(), LoginError::AttemptExpired | LoginError::RepeatedParameter));
     }
     assert!(world.fake.server.seen().iter().all(|seen| seen.target != "/token"));
 }
@@ -295,7 +299,7 @@ async fn an_attempt_older_than_ten_minutes_has_expired() {
 }
 
 #[tokio::test]
-async fn a_provider_that_says_no_leads_to_the_login_page_in_our_words() {
+async fn a_refusal_of_the_provider_redirects_to_the_login_page_with_a_code_of_ours() {
     let world = World::start().await;
     for (error, code) in
         [("access_denied", "access_denied"), ("login_required", "interaction_required"), ("%3Cimg%3E", "login_failed")]
@@ -311,7 +315,7 @@ async fn a_provider_that_says_no_leads_to_the_login_page_in_our_words() {
 }
 
 #[tokio::test]
-async fn a_provider_that_does_not_answer_is_said_to_be_unavailable() {
+async fn a_provider_that_does_not_answer_is_provider_unavailable() {
     let world = World::start().await;
     let mut browser = Browser::default();
     let authorization = world.start_login(&mut browser, "").await;
@@ -321,7 +325,7 @@ async fn a_provider_that_does_not_answer_is_said_to_be_unavailable() {
 }
 
 #[tokio::test]
-async fn whom_the_provider_knows_but_the_list_does_not_is_not_let_in() {
+async fn a_person_who_is_not_on_the_allow_list_is_not_allowed() {
     let listed = oidc::Allow::Listed { email_domains: vec!["other.kr".to_owned()], emails: vec![], claims: vec![] };
     let world = World::with(|settings| settings.allow = Some(listed)).await;
     let mut browser = Browser::default();
@@ -350,7 +354,7 @@ async fn many_tabs_leave_five_attempts_and_the_newest_of_them_all_end() {
 }
 
 #[tokio::test]
-async fn the_fourth_login_for_one_path_in_a_row_meets_a_page() {
+async fn the_fourth_login_for_one_path_in_a_row_gets_the_login_loop_page() {
     let world = World::start().await;
     let mut browser = Browser::default();
     for _ in 0..3 {
@@ -381,7 +385,7 @@ async fn a_provider_that_posts_its_answer_gets_a_cookie_that_comes_along_and_kee
 }
 
 #[tokio::test]
-async fn a_form_logs_out_at_the_provider_too_and_a_script_hears_that_it_is_done() {
+async fn a_form_logs_out_at_the_provider_too_and_a_script_gets_success() {
     let world = World::start().await;
     world.fake.answer("/revoke", Reply::json(200, &json!({})));
     let mut browser = Browser::default();
@@ -436,7 +440,7 @@ async fn a_browser_must_show_a_nonce_of_ours() {
 }
 
 #[tokio::test]
-async fn what_is_not_configured_is_not_there() {
+async fn a_login_that_is_not_configured_is_not_found() {
     let world = World::with(|settings| settings.id_token_audiences = None).await;
     let call = async || world.call(&Browser::default(), Method::POST, "", Bytes::from("{}")).await;
     let errors = [

@@ -1,11 +1,17 @@
-//! The challenge: what the browser that asked for a code shows when it brings the digits. Sealed; a cookie for browsers, a text for apps.
+//! The challenge: what proves that a code is tried by the browser that asked for it. Sealed; a cookie for browsers, a
+//! field of the answer for apps.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Line, Otps, Purpose, address::Address, code::Bound};
+use super::{
+    address::Address,
+    code::CodeBinding,
+    endpoints::{ChannelSetup, Otps},
+    settings::{CodePurpose, LONGEST_LIFETIME},
+};
 use crate::{
     channel::Channel,
     clock::Timestamp,
@@ -15,19 +21,19 @@ use crate::{
     store::Sid,
 };
 
-/// A challenge. Short names: it travels with each request as long as the code lives.
+/// A challenge. Its names are short because the cookie comes with each request while the code is valid.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Challenge {
-    /// 128 random bits: what the browser is called.
+    /// The browser: 128 random bits.
     #[serde(rename = "h")]
     pub(super) handle: String,
     #[serde(rename = "c")]
     pub(super) channel: Channel,
-    /// As it was sent to.
+    /// The recipient as it was typed, not its canonical form.
     #[serde(rename = "a")]
     pub(super) address: String,
     #[serde(rename = "p")]
-    pub(super) purpose: Purpose,
+    pub(super) purpose: CodePurpose,
     #[serde(rename = "m")]
     pub(super) made: Timestamp,
     #[serde(rename = "x")]
@@ -42,29 +48,31 @@ pub(super) struct Challenge {
     pub(super) device_name: Option<String>,
 }
 
-/// A challenge that is good here and now.
-pub(super) struct Held {
+/// A challenge whose seal opened, for an address that is still allowed.
+pub(super) struct OpenedChallenge {
     pub(super) challenge: Challenge,
     pub(super) address: Address,
-    /// Of the key that sealed it: codes are found, and compared, under the key that was the first when they were sent.
+    /// From the session key that sealed it: codes are found and compared under the key that was the first when they
+    /// were sent, so a code outlives a rotation.
     pub(super) key: MacKey,
 }
 
-/// What a request showed.
+/// What a request brought as its challenge.
 #[derive(Default)]
-pub(super) struct Shown {
-    pub(super) held: Option<Held>,
-    /// Deletes a cookie that is ours and does not open.
-    pub(super) spoiled: CookieChanges,
+pub(super) struct PresentedChallenge {
+    /// The challenge, if it is valid for this channel, session and time.
+    pub(super) opened: Option<OpenedChallenge>,
+    /// Deletes a challenge cookie that does not open.
+    pub(super) cleared: CookieChanges,
 }
 
-impl Held {
+impl OpenedChallenge {
     /// What its code is bound to.
-    pub(super) fn bound<'h>(&'h self, line: &Line, sid: Option<Sid>) -> Bound<'h> {
-        Bound {
-            channel: line.channel,
+    pub(super) fn binding<'h>(&'h self, setup: &ChannelSetup, sid: Option<Sid>) -> CodeBinding<'h> {
+        CodeBinding {
+            channel: setup.channel,
             address: self.address.canonical(),
-            purpose: line.purpose,
+            purpose: setup.purpose,
             handle: &self.challenge.handle,
             sid,
         }
@@ -72,54 +80,64 @@ impl Held {
 }
 
 impl Otps {
-    /// The challenge that a request shows: that of its body, else that of its cookie. Of two cookies (a neighbouring host may have set one) with different handles none counts.
-    pub(super) fn shown(&self, call: &Call, line: &Line, in_body: Option<&str>, sid: Option<Sid>) -> Shown {
+    /// The challenge that a request brings: in its body, else in its cookie. Of two valid cookies with different
+    /// handles none counts: a host under the same domain may have set one of them.
+    pub(super) fn presented_challenge(
+        &self,
+        call: &Call,
+        setup: &ChannelSetup,
+        in_body: Option<&str>,
+        sid: Option<Sid>,
+    ) -> PresentedChallenge {
         let now = self.clock.now();
         if let Some(text) = in_body {
-            let held = self.open(text.as_bytes(), line).ok().flatten().filter(|held| held.is_good(line, sid, now));
-            return Shown { held, ..Shown::default() };
+            let opened =
+                self.open(text.as_bytes(), setup).ok().flatten().filter(|opened| opened.is_valid_for(setup, sid, now));
+            return PresentedChallenge { opened, ..PresentedChallenge::default() };
         }
         let challenges = self.sessions.challenges();
-        let values = challenges.find(&call.headers, line.channel);
-        let opened: Vec<_> = values.iter().map(|value| self.open(value, line)).collect();
-        let is_spoiled = opened.iter().any(|opened| matches!(opened, Err(OpenError::Broken)));
-        let mut good = opened.into_iter().filter_map(|opened| opened.ok()?.filter(|held| held.is_good(line, sid, now)));
+        let values = challenges.find(&call.headers, setup.channel);
+        let opened: Vec<_> = values.iter().map(|value| self.open(value, setup)).collect();
+        let has_broken = opened.iter().any(|opened| matches!(opened, Err(OpenError::Broken)));
+        let mut good =
+            opened.into_iter().filter_map(|opened| opened.ok()?.filter(|opened| opened.is_valid_for(setup, sid, now)));
         let first = good.next();
         let is_alone = first.as_ref().is_none_or(|first| good.all(|h| h.challenge.handle == first.challenge.handle));
-        let spoiled =
-            if first.is_none() && is_spoiled { challenges.clear(line.channel) } else { CookieChanges::default() };
-        Shown { held: first.filter(|_| is_alone), spoiled }
+        let cleared =
+            if first.is_none() && has_broken { challenges.clear(setup.channel) } else { CookieChanges::default() };
+        PresentedChallenge { opened: first.filter(|_| is_alone), cleared }
     }
 
-    /// A challenge as it travels.
+    /// A challenge as it is sent to the visitor.
     pub(super) fn seal_challenge(&self, challenge: &Challenge) -> String {
         let plain = serde_json::to_vec(challenge).expect("texts and numbers can be written as JSON");
         self.ring.seal(seal::Purpose::Challenge, &plain, |_| 1)
     }
 
-    /// Sets the cookie of a challenge.
-    pub(super) fn keep(&self, line: &Line, sealed: &str) -> CookieChanges {
-        let span = self.settings.lifetime.min(super::LONGEST_LIFETIME).max(Duration::from_secs(1));
-        self.sessions.challenges().keep(line.channel, sealed, span)
+    /// The cookie change that sets a sealed challenge; it lasts as long as the code, at least 1 s.
+    pub(super) fn challenge_cookie(&self, setup: &ChannelSetup, sealed: &str) -> CookieChanges {
+        let span = self.settings.lifetime.min(LONGEST_LIFETIME).max(Duration::from_secs(1));
+        self.sessions.challenges().keep(setup.channel, sealed, span)
     }
 
-    /// `Ok(None)` where it opens and says nothing of use, such as an address of a country that was taken off the list since.
-    fn open(&self, text: &[u8], line: &Line) -> Result<Option<Held>, OpenError> {
+    /// Opens a sealed challenge. `Ok(None)`: of another channel, or for an address that is no longer allowed, such as
+    /// one in a country that was removed from `countries`.
+    fn open(&self, text: &[u8], setup: &ChannelSetup) -> Result<Option<OpenedChallenge>, OpenError> {
         let plain = self.ring.open(seal::Purpose::Challenge, text, 1)?;
         let key = self.ring.mac_key_of(text)?;
         let challenge: Challenge = serde_json::from_slice(&plain).map_err(|_| OpenError::Broken)?;
-        if challenge.channel != line.channel {
+        if challenge.channel != setup.channel {
             return Ok(None);
         }
-        let address = Address::parse(line.channel, &challenge.address, &self.settings.addresses);
-        Ok(address.map(|address| Held { challenge, address, key }))
+        let address = Address::parse(setup.channel, &challenge.address, &self.settings.addresses);
+        Ok(address.map(|address| OpenedChallenge { challenge, address, key }))
     }
 }
 
-impl Held {
-    fn is_good(&self, line: &Line, sid: Option<Sid>, now: Timestamp) -> bool {
+impl OpenedChallenge {
+    fn is_valid_for(&self, setup: &ChannelSetup, sid: Option<Sid>, now: Timestamp) -> bool {
         let challenge = &self.challenge;
-        challenge.purpose == line.purpose
+        challenge.purpose == setup.purpose
             && challenge.expires > now
             && challenge.sid == sid.map(|sid| Uuid::from_bytes(sid.0))
     }

@@ -1,8 +1,8 @@
-//! The six digits: made, read, sealed, and turned into what the store compares.
+//! The six digits of a code: drawn, parsed, sealed, and the MAC that the store compares.
 
 use bytes::Bytes;
 
-use super::Purpose;
+use super::settings::CodePurpose;
 use crate::{
     channel::Channel,
     seal::{self, KeyRing, MacKey},
@@ -10,20 +10,20 @@ use crate::{
     store::{Digest, Sid},
 };
 
-/// How many codes there are.
+/// Number of different codes.
 const CODES: u32 = 1_000_000;
 
 /// Six ASCII digits.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Digits(Secret);
 
-/// What a code is bound to, besides its digits.
+/// What a code is bound to besides its digits.
 #[derive(Clone, Copy)]
-pub(super) struct Bound<'b> {
+pub(super) struct CodeBinding<'b> {
     pub(super) channel: Channel,
-    /// Canonical.
+    /// In its canonical form.
     pub(super) address: &'b str,
-    pub(super) purpose: Purpose,
+    pub(super) purpose: CodePurpose,
     /// The handle of the browser that asked.
     pub(super) handle: &'b str,
     /// The session that asked, where the purpose needs one.
@@ -31,14 +31,14 @@ pub(super) struct Bound<'b> {
 }
 
 impl Digits {
-    /// Each of 000000 to 999999 is as likely as any other: what lies beyond the last whole million of the generator is drawn again.
+    /// Draws a code; 000000 to 999999 are equally likely (see [`number_of`]).
     pub(super) fn random(random: &Random) -> Self {
         let mut drawn = std::iter::repeat_with(|| u32::from_be_bytes(random.bytes()));
         let number = drawn.find_map(number_of).expect("the draws do not end");
         Self(Secret::new(format!("{number:06}")))
     }
 
-    /// Reads what a visitor typed: exactly six ASCII digits.
+    /// Parses exactly six ASCII digits.
     pub(super) fn parse(text: &str) -> Option<Self> {
         (text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit())).then(|| Self(Secret::new(text)))
     }
@@ -47,12 +47,12 @@ impl Digits {
         self.0.expose()
     }
 
-    /// For the store, to send them again.
+    /// Sealed for the store, so that the same code can be sent again.
     pub(super) fn sealed(&self, ring: &KeyRing) -> Bytes {
         Bytes::from(ring.seal(seal::Purpose::Code, self.expose().as_bytes(), |_| 1))
     }
 
-    /// Opens what the store kept; `None` where its key is gone.
+    /// Opens the sealed digits; `None` where their key is no longer in `keys`.
     pub(super) fn open(sealed: &[u8], ring: &KeyRing) -> Option<Self> {
         let plain = ring.open(seal::Purpose::Code, sealed, 1).ok()?;
         Self::parse(std::str::from_utf8(&plain).ok()?)
@@ -65,23 +65,23 @@ impl std::fmt::Debug for Digits {
     }
 }
 
-/// The code of a draw; `None` where the draw would make the low ones likelier.
+/// The code of a 32-bit draw. `None` for draws beyond the last whole million: they would make low codes likelier.
 fn number_of(draw: u32) -> Option<u32> {
     (draw < u32::MAX - u32::MAX % CODES).then_some(draw % CODES)
 }
 
-impl Bound<'_> {
-    /// Under which the store keeps the codes of an address.
+impl CodeBinding<'_> {
+    /// The store's key of all codes for the address.
     pub(super) fn address_digest(&self, key: &MacKey) -> Digest {
         Digest(key.digest(&[b"code address", self.channel.as_str().as_bytes(), self.address.as_bytes()]))
     }
 
-    /// Under which the store keeps the code of a browser.
+    /// The store's key of the code of this browser.
     pub(super) fn browser_digest(&self, key: &MacKey) -> Digest {
         Digest(key.digest(&[b"code browser", self.purpose.as_str().as_bytes(), self.handle.as_bytes()]))
     }
 
-    /// What the store compares.
+    /// The MAC that the store compares; it covers all that the code is bound to.
     pub(super) fn mac(&self, digits: &Digits, key: &MacKey) -> Digest {
         Digest(key.digest(&[
             b"code",
@@ -167,19 +167,24 @@ mod tests {
         let key = ring(1).mac_key();
         let (digits, other) = (Digits::parse("123456").unwrap(), Digits::parse("123457").unwrap());
         let sid = Some(Sid([1; 16]));
-        let bound =
-            Bound { channel: Channel::Sms, address: "+821012345678", purpose: Purpose::Verify, handle: "h", sid };
-        let mac = bound.mac(&digits, &key);
-        assert_eq!(mac, bound.mac(&digits, &ring(1).mac_key()));
+        let binding = CodeBinding {
+            channel: Channel::Sms,
+            address: "+821012345678",
+            purpose: CodePurpose::Verify,
+            handle: "h",
+            sid,
+        };
+        let mac = binding.mac(&digits, &key);
+        assert_eq!(mac, binding.mac(&digits, &ring(1).mac_key()));
         for different in [
-            bound.mac(&other, &key),
-            bound.mac(&digits, &ring(2).mac_key()),
-            Bound { channel: Channel::Email, ..bound }.mac(&digits, &key),
-            Bound { address: "+821012345679", ..bound }.mac(&digits, &key),
-            Bound { purpose: Purpose::Login, ..bound }.mac(&digits, &key),
-            Bound { handle: "i", ..bound }.mac(&digits, &key),
-            Bound { sid: Some(Sid([2; 16])), ..bound }.mac(&digits, &key),
-            Bound { sid: None, ..bound }.mac(&digits, &key),
+            binding.mac(&other, &key),
+            binding.mac(&digits, &ring(2).mac_key()),
+            CodeBinding { channel: Channel::Email, ..binding }.mac(&digits, &key),
+            CodeBinding { address: "+821012345679", ..binding }.mac(&digits, &key),
+            CodeBinding { purpose: CodePurpose::Login, ..binding }.mac(&digits, &key),
+            CodeBinding { handle: "i", ..binding }.mac(&digits, &key),
+            CodeBinding { sid: Some(Sid([2; 16])), ..binding }.mac(&digits, &key),
+            CodeBinding { sid: None, ..binding }.mac(&digits, &key),
         ] {
             assert_ne!(mac, different);
         }

@@ -1,8 +1,11 @@
-//! How many messages are sent, and how many wrong codes are taken: per address, client, country and in all.
+//! Limits on messages and wrong codes: per address, client, country and in total.
 
 use std::time::Duration;
 
-use super::{Otps, address::Address};
+use super::{
+    address::{Address, Country},
+    endpoints::Otps,
+};
 use crate::{
     channel::Channel,
     clock::Timestamp,
@@ -10,28 +13,15 @@ use crate::{
     store::Quota,
 };
 
-/// `[otp] limits` and `daily_cap`, validated.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// To one address: against flooding a person.
-    pub per_address: Rate,
-    /// For one client: against trying many addresses.
-    pub per_ip: Rate,
-    /// To the numbers of one country: against toll fraud. `None`: a tenth of `total` for each but the first.
-    pub per_country: Option<Rate>,
-    /// In all; half of it is kept for those who have logged in before.
-    pub total: Rate,
-    /// On one day: the most that an attack can cost.
-    pub daily_cap: u32,
-}
-
-/// Wrong codes for one address, whatever browsers they come from: what slows a guesser who asks for one code after another (NIST SP 800-63B section 5.2.2).
+/// Wrong codes for one address, whatever browsers they come from: what slows a guesser who asks for one code after
+/// another (NIST SP 800-63B section 5.2.2).
 const FAILURES: Rate = Rate { most: 10, window: Duration::from_secs(3600) };
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Otps {
-    /// Counts one message under everything that limits it, or refuses it: also one to an address that no code is taken for at present. What was counted is given back with
-    /// [`Counts::give_back`](crate::endpoint::Counts::give_back).
+    /// Counts one message under every limit, or refuses it; also where the address is over its limit of wrong codes,
+    /// for no code is accepted for it then. [`Counts::give_back`](crate::endpoint::Counts::give_back) takes the count
+    /// back.
     pub(super) async fn spend_message(
         &self,
         call: &Call,
@@ -46,21 +36,22 @@ impl Otps {
             self.quota(&[b"total"], limits.total),
             self.quota(&[b"day"], Rate { most: limits.daily_cap, window: DAY }),
         ];
-        if let Some((country, limit)) = address.country_limit(&self.settings.addresses, limits) {
+        if let Some((country, limit)) = self.country_limit(address) {
             quotas.push(self.quota(&[b"country", country.as_str().as_bytes()], limit));
         }
-        // `sb_did` is a label that anybody can make up, so it must be one that logged in. A cookie that only a login brings, even one that has ended since, says so itself.
+        // `sb_did` can be made up, so it counts only if the store knows it from a login. A session cookie, even of a
+        // session that has ended, proves a login by itself.
         if !call.visit.came_with_login() && !self.sessions.knows_device(&call.headers).await {
             quotas.push(self.quota(&[b"strangers"], limits.total.half()));
         }
-        // Asked for by counting it and giving it back: a message is no failure.
+        // Checked by counting one failure and taking it back: a message is no failure.
         let failure = self.failure(channel, address);
         self.counts.spend(quotas.iter().copied().chain([failure]).collect(), now).await?;
         self.counts.give_back(vec![failure], now).await;
         Ok(quotas)
     }
 
-    /// Counts one failure of an address; given back where the try was right.
+    /// Counts one wrong code for an address; the caller takes it back where the code was right.
     pub(super) async fn spend_failure(
         &self,
         channel: Channel,
@@ -70,6 +61,15 @@ impl Otps {
         let failure = vec![self.failure(channel, address)];
         self.counts.spend(failure.clone(), now).await?;
         Ok(failure)
+    }
+
+    /// The limit of the address's country. A country without one of its own gets a tenth of `total`, unless it is the
+    /// first.
+    fn country_limit(&self, address: &Address) -> Option<(Country, Rate)> {
+        let (limits, country) = (&self.settings.limits, address.country()?);
+        let is_first = self.settings.addresses.countries.first() == Some(&country);
+        let limit = limits.per_country.or_else(|| (!is_first).then(|| limits.total.tenth()))?;
+        Some((country, limit))
     }
 
     fn failure(&self, channel: Channel, address: &Address) -> Quota {

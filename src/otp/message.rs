@@ -1,65 +1,61 @@
-//! What the message with a code says, and who takes it.
+//! The message with a code, and the sender that it is handed to.
 
 use std::time::Duration;
 
 use super::{
-    Line, Otps,
     address::Address,
     code::Digits,
     deliver::{MailSender, Sms, SmsSender, Texts, Undelivered, fill},
 };
-use crate::pages::Language;
+use crate::text::{Language, Text};
 
-/// The senders have deadlines of their own, each for one way; this one is for all ways together.
+/// Deadline for all senders of a channel together; each sender has a shorter one of its own.
 const DELIVERY: Duration = Duration::from_secs(30);
 
-/// What sends the messages of a channel.
-pub(super) enum Sender {
+/// The sender of a channel.
+pub(super) enum MessageSender {
     /// SMS.
     Sms { text: Texts, sender: SmsSender },
     /// E-mail.
     Mail(MailSender),
-    /// Nobody: messages are kept for a test to read.
+    /// Keeps messages for a test to read.
     #[cfg(test)]
     Recorder(std::sync::Arc<super::tests::Recorder>),
 }
 
-/// The built-in text. With a site's name of up to twenty letters it fits into the 90 octets of one Korean SMS.
+/// The built-in text of an SMS.
 pub(super) fn built_in() -> Texts {
-    Texts {
-        korean: "[{site}] 인증번호는 [{code}]입니다. {minutes}분 이내에 입력해주세요.".to_owned(),
-        english: "[{site}] Your code is {code}. It is valid for {minutes} minutes.".to_owned(),
-    }
+    Text::CodeSms.all().map(str::to_owned)
 }
 
-impl Otps {
-    /// Hands the message over; `left` is what is left of the code's life.
+impl MessageSender {
+    /// Hands over the message with a code to `address`; `left` is the time that the code is still valid. Fails after 30
+    /// s.
     pub(super) async fn deliver(
         &self,
-        line: &Line,
         address: &Address,
         digits: &Digits,
         left: Duration,
+        site: &str,
         language: Language,
     ) -> Result<(), Undelivered> {
         let minutes = (left.as_secs() / 60).max(1);
-        let site = &self.settings.site;
         let delivery = async {
-            match (&line.sender, address) {
-                (Sender::Sms { text, sender }, Address::Phone(phone)) => {
+            match (self, address) {
+                (Self::Sms { text, sender }, Address::Phone(phone)) => {
                     let text = sms(text, language, site, digits, minutes);
                     let (to_e164, to) = (address.recipient().to_owned(), address.domestic().to_owned());
                     sender.send(&Sms { to_e164, to, country: phone.calling_code(), text }).await
                 }
-                (Sender::Mail(sender), Address::Email(_)) => {
+                (Self::Mail(sender), Address::Email(_)) => {
                     let letter = sender.letter();
                     sender.send(&letter.compose(address.recipient(), language, site, digits.expose(), minutes)).await
                 }
                 #[cfg(test)]
-                (Sender::Recorder(recorder), _) => {
+                (Self::Recorder(recorder), _) => {
                     recorder.take(address.recipient(), &sms(&built_in(), language, site, digits, minutes))
                 }
-                (Sender::Sms { .. }, Address::Email(_)) | (Sender::Mail(_), Address::Phone(_)) => Err(Undelivered),
+                (Self::Sms { .. }, Address::Email(_)) | (Self::Mail(_), Address::Phone(_)) => Err(Undelivered),
             }
         };
         tokio::time::timeout(DELIVERY, Box::pin(delivery)).await.unwrap_or(Err(Undelivered))
@@ -68,7 +64,7 @@ impl Otps {
 
 fn sms(text: &Texts, language: Language, site: &str, digits: &Digits, minutes: u64) -> String {
     let values = [("code", digits.expose()), ("minutes", &minutes.to_string()), ("site", site)];
-    fill(text.choose(language), &values)
+    fill(text.of(language), &values)
 }
 
 #[cfg(test)]

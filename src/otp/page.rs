@@ -1,65 +1,75 @@
-//! `GET /login/{channel}`: the page for codes, for channels that log people in.
+//! `GET /login/{channel}`: the code page, for channels whose purpose is the login.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use http::StatusCode;
 use url::form_urlencoded::Serializer;
 
-use super::{Failed, Line, OtpError, Otps, Purpose};
+use super::{
+    endpoints::{ChannelSetup, Failed, Otps},
+    settings::CodePurpose,
+};
 use crate::{
     channel::Channel,
-    endpoint::{Answer, Call, Parameters},
-    pages::{CodePage, CodeSent, Language, Text},
+    endpoint::{Call, EndpointAnswer, Parameters},
+    pages::{CodePage, CodeSent},
+    problem::{Problem, ProblemKind},
+    text::{Language, Text},
 };
 
-/// No limit makes anybody wait longer.
+/// The longest time to wait that the page shows, in seconds: no limit has a longer window.
 const LONGEST_WAIT: u64 = 86_400;
 
 impl Otps {
-    /// `GET /login/{channel}`: asks for the address, then for the code that went there. Whoever is logged in goes on.
-    pub async fn page(&self, mut call: Call, channel: Channel) -> Result<Answer, Failed> {
-        let line = self.line(channel).filter(|line| line.purpose == Purpose::Login);
-        let Some(line) = line else { return self.not_configured(&call) };
+    /// `GET /login/{channel}`: asks for the address, then for the code that went there. With a session it redirects to
+    /// `return_to`.
+    pub async fn page(&self, mut call: Call, channel: Channel) -> Result<EndpointAnswer, Failed> {
+        let setup = self.setup(channel).filter(|setup| setup.purpose == CodePurpose::Login);
+        let Some(setup) = setup else { return self.not_configured(&call) };
         let query = call.query.take().unwrap_or_default();
         let query = Parameters::of(query.as_bytes());
         call.visit.ensure().await;
-        let shown = self.shown(&call, line, None, None);
+        let presented = self.presented_challenge(&call, setup, None, None);
         let asked = query.first("return_to").map(str::to_owned);
-        let kept = || shown.held.as_ref().and_then(|held| held.challenge.return_to.clone());
+        let kept = || presented.opened.as_ref().and_then(|opened| opened.challenge.return_to.clone());
         let return_to = self.return_to.follow(asked.or_else(kept).as_deref()).to_owned();
         let (auth_status, cookies) = call.visit.head();
-        let cookies = cookies.and(shown.spoiled);
+        let cookies = cookies.and(presented.cleared);
         if call.visit.access().is_some() {
-            return Ok(Answer::see_other(return_to, cookies, auth_status));
+            return Ok(EndpointAnswer::see_other(return_to, cookies, auth_status));
         }
         let now = self.clock.now();
-        let held = shown.held.filter(|_| query.first("other").is_none());
-        let masked = held.as_ref().map(|held| held.address.masked());
-        let sent = held
+        let opened = presented.opened.filter(|_| query.first("other").is_none());
+        let masked = opened.as_ref().map(|opened| opened.address.masked());
+        let sent = opened
             .as_ref()
             .zip(masked.as_deref())
-            .map(|(held, address)| CodeSent { address, left: held.challenge.expires.since(now).as_secs() });
+            .map(|(opened, address)| CodeSent { address, left: opened.challenge.expires.since(now).as_secs() });
+        let wait = query.first("retry").and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT);
         let page = self.pages.code(&CodePage {
             language: call.language(),
             channel,
             sent,
-            message: said(&query, channel, call.language()),
+            message: message(&query, channel, wait, call.language()),
             notice: query.first("sent").map(|_| Text::CodeSentAgain),
-            retry: query.first("retry").and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT),
-            start: with(&self.page_address(line, None, Some(&return_to)), "other"),
+            retry: wait,
+            start: with(&self.page_address(setup, None, Some(&return_to)), "other"),
             return_to: &return_to,
         });
-        Ok(Answer::page(StatusCode::OK, page, cookies, auth_status))
+        Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
     }
 
-    /// The page for codes, with a message.
-    pub(super) fn page_address(&self, line: &Line, error: Option<&OtpError>, return_to: Option<&str>) -> String {
-        let address = self.at(&format!("login/{}", line.channel.as_str()));
+    /// The address of the code page, with the problem that it explains and where the login leads.
+    pub(super) fn page_address(
+        &self,
+        setup: &ChannelSetup,
+        problem: Option<&Problem>,
+        return_to: Option<&str>,
+    ) -> String {
+        let address = self.at(&format!("login/{}", setup.channel.as_str()));
         let mut query = Serializer::new(String::new());
-        query.extend_pairs(error.map(|error| ("error", error.code())));
-        if let Some(wait) = error.and_then(OtpError::retry_after) {
-            query.append_pair("retry", &whole_seconds(wait).to_string());
-        }
+        query.extend_pairs(problem.map(|problem| ("error", problem.kind().code())));
+        query.extend_pairs(problem.and_then(Problem::wait_seconds).map(|wait| ("retry", wait.to_string())));
         let kept = return_to.map(|asked| self.return_to.follow(Some(asked)));
         query.extend_pairs(kept.filter(|kept| *kept != self.return_to.follow(None)).map(|kept| ("return_to", kept)));
         let query = query.finish();
@@ -67,40 +77,20 @@ impl Otps {
     }
 }
 
-/// A page's address with one more word in its query: `other` shows it without the challenge that the browser has, `sent` says that the code went out again.
+/// A page's address with `word=1` in its query: `other` shows the page without the browser's challenge, `sent` says
+/// that the code was sent again.
 pub(super) fn with(page: &str, word: &str) -> String {
     let join = if page.contains('?') { '&' } else { '?' };
     format!("{page}{join}{word}=1")
 }
 
-/// What `error` and `retry` say: a fixed list, so that nobody can write on our page.
-fn said(query: &Parameters<'_>, channel: Channel, language: Language) -> Option<String> {
-    let text = match (query.first("error")?, channel) {
-        ("field_missing", Channel::Sms) => Text::PhoneOrCodeMissing,
-        ("field_missing", Channel::Email) => Text::EmailOrCodeMissing,
-        ("code_form", _) => Text::CodeForm,
-        ("bad_phone", _) => Text::BadPhone,
-        ("bad_email", _) => Text::BadEmail,
-        ("code_wrong", _) => Text::CodeWrong,
-        ("too_soon" | "too_many", _) => Text::TryAgainIn,
-        ("no_live_code", _) => Text::NoLiveCode,
-        ("delivery_failed", Channel::Sms) => Text::SmsUndelivered,
-        ("delivery_failed", Channel::Email) => Text::MailUndelivered,
-        ("store_failed", _) => Text::CodeNotStored,
-        ("store_unavailable", _) => Text::LaterAdvice,
-        ("notify_failed", _) => Text::NetworkError,
-        ("unavailable", _) => Text::LoginUnavailable,
-        _ => return None,
-    };
-    let wait =
-        query.first("retry").and_then(|seconds| seconds.parse::<u64>().ok()).filter(|wait| *wait <= LONGEST_WAIT);
-    Some(match (text, wait) {
-        (Text::TryAgainIn, Some(wait)) => Text::TryAgainIn.say(language).replace("{seconds}", &wait.to_string()),
-        (Text::TryAgainIn, None) => Text::LaterAdvice.say(language).to_owned(),
-        (text, _) => text.say(language).to_owned(),
-    })
-}
-
-fn whole_seconds(span: Duration) -> u64 {
-    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
+/// The message for the query's `error`: from the table of problems, so that a link cannot put its own words on our
+/// page. `wait` is the time to wait in seconds.
+fn message(
+    query: &Parameters<'_>,
+    channel: Channel,
+    wait: Option<u64>,
+    language: Language,
+) -> Option<Cow<'static, str>> {
+    Some(ProblemKind::on_code_page(channel, query.first("error")?)?.text(language, wait))
 }

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Line, Otps, address::Address};
+use super::{
+    address::Address,
+    endpoints::{ChannelSetup, Otps},
+};
 use crate::{channel::Channel, clock::Timestamp, session::AccessGrant};
 
-/// Long enough to send a sign-up form with it.
+/// Validity of a proof: long enough to send a sign-up form with it.
 const LIFE: Duration = Duration::from_secs(300);
-/// What tells it from every other JWT of ours (RFC 8725 section 3.11).
+/// Its `typ`, which no other JWT of the gateway has (RFC 8725 section 3.11).
 const TYP: &str = "vestibule-proof+jwt";
 
-/// "This address was verified by this visitor at this time."
+/// The claims: this address was verified by this visitor at this time.
 #[derive(Serialize)]
 struct Claims<'c> {
     iss: &'c str,
@@ -30,10 +33,10 @@ struct Claims<'c> {
 }
 
 impl Otps {
-    /// The proof of `address`, verified at `verified_at`; `access` is the session of whoever did.
+    /// The proof of `address`, verified at `verified_at`; `access` is the session of the visitor, if there is one.
     pub(super) fn proof(
         &self,
-        line: &Line,
+        setup: &ChannelSetup,
         address: &Address,
         access: Option<&AccessGrant>,
         verified_at: Timestamp,
@@ -48,8 +51,8 @@ impl Otps {
                 exp: now.plus(LIFE).as_secs(),
                 jti: self.random.token::<16>(),
                 sub: access.and_then(|access| access.claims.get("sub")?.as_str()),
-                purpose: line.purpose.as_str(),
-                channel: line.channel,
+                purpose: setup.purpose.as_str(),
+                channel: setup.channel,
                 address: address.canonical(),
                 verified_at: verified_at.as_secs(),
             },

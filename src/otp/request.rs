@@ -1,12 +1,17 @@
-//! What a visitor asks for: the body, written as JSON by scripts and apps or as a form by a page, and whether they may ask at all.
+//! The request to a code endpoint: its body, JSON from scripts and apps or a form from a page, and the session it
+//! needs.
 
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Line, OtpError, Otps, Purpose};
+use super::{
+    endpoints::{ChannelSetup, Otps},
+    error::OtpError,
+    settings::CodePurpose,
+};
 use crate::{
     channel::Channel,
-    endpoint::{self, Call, Parameters, Repeated, Unreadable, Written},
+    endpoint::{self, BodyFormat, Call, Parameters, Repeated, Unreadable},
     session::Undecided,
     store::Sid,
 };
@@ -25,7 +30,7 @@ struct Body {
     return_to: Option<String>,
 }
 
-/// The same, for one channel. What is empty is not there.
+/// The body for one channel. A blank field counts as absent.
 pub(super) struct Request {
     pub(super) address: Option<String>,
     pub(super) code: Option<String>,
@@ -33,7 +38,7 @@ pub(super) struct Request {
     pub(super) device_id: Option<Uuid>,
     pub(super) device_name: Option<String>,
     pub(super) return_to: Option<String>,
-    /// A page posted it. The page knows the address masked only: it may leave it to the challenge.
+    /// A page posted it. A page knows the address only masked, so the challenge may say it instead.
     pub(super) is_from_page: bool,
 }
 
@@ -45,28 +50,28 @@ impl From<Repeated> for OtpError {
 
 impl Request {
     pub(super) fn read(call: &Call, channel: Channel) -> Result<Self, OtpError> {
-        let body = match call.written() {
-            Written::Json => call.json()?,
-            Written::Form => Body::of_form(&Parameters::of(&call.body), channel)?,
-            Written::Empty => Body::default(),
-            Written::Otherwise => return Err(Unreadable::NotJson.into()),
+        let body = match call.body_format() {
+            BodyFormat::Json => call.json()?,
+            BodyFormat::Form => Body::of_form(&Parameters::of(&call.body), channel)?,
+            BodyFormat::Empty => Body::default(),
+            BodyFormat::Otherwise => return Err(Unreadable::NotJson.into()),
         };
         let address = match channel {
             Channel::Sms => body.phone,
             Channel::Email => body.email,
         };
-        let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let filled = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         Ok(Self {
-            address: said(address),
-            code: said(body.code),
-            challenge: said(body.challenge),
-            device_id: endpoint::said(body.device_id.as_deref()),
-            device_name: said(body.device_name),
-            return_to: said(body.return_to),
-            is_from_page: match call.written() {
-                Written::Form => true,
-                Written::Empty => call.is_form(),
-                Written::Json | Written::Otherwise => false,
+            address: filled(address),
+            code: filled(body.code),
+            challenge: filled(body.challenge),
+            device_id: endpoint::app_device_id(body.device_id.as_deref()),
+            device_name: filled(body.device_name),
+            return_to: filled(body.return_to),
+            is_from_page: match call.body_format() {
+                BodyFormat::Form => true,
+                BodyFormat::Empty => call.is_form(),
+                BodyFormat::Json | BodyFormat::Otherwise => false,
             },
         })
     }
@@ -75,16 +80,22 @@ impl Request {
 impl Body {
     fn of_form(form: &Parameters<'_>, channel: Channel) -> Result<Self, Repeated> {
         let field = |name| Ok(form.once(name)?.map(str::to_owned));
-        let address = field(channel.field())?;
-        let (phone, email) = if channel == Channel::Sms { (address, None) } else { (None, address) };
+        let (phone, email) = match channel {
+            Channel::Sms => (field("phone")?, None),
+            Channel::Email => (None, field("email")?),
+        };
         Ok(Self { phone, email, code: field("code")?, return_to: field("return_to")?, ..Self::default() })
     }
 }
 
 impl Otps {
     /// The session that the purpose needs; `None` where it needs none.
-    pub(super) async fn admit(&self, call: &mut Call, line: &Line) -> Result<Option<Sid>, OtpError> {
-        if line.purpose != Purpose::Verify {
+    pub(super) async fn required_session(
+        &self,
+        call: &mut Call,
+        setup: &ChannelSetup,
+    ) -> Result<Option<Sid>, OtpError> {
+        if setup.purpose != CodePurpose::Verify {
             return Ok(None);
         }
         call.visit.ensure().await;
@@ -98,8 +109,8 @@ impl Otps {
         sid.map(Some).ok_or(OtpError::NotLoggedIn)
     }
 
-    /// A page of ours posted this: a browser shows what comes of it.
-    pub(super) fn is_page(call: &Call, line: &Line) -> bool {
-        line.purpose == Purpose::Login && call.is_form()
+    /// Whether the code page posted this: the answer is a redirect for the browser.
+    pub(super) fn is_page(call: &Call, setup: &ChannelSetup) -> bool {
+        setup.purpose == CodePurpose::Login && call.is_form()
     }
 }

@@ -1,155 +1,177 @@
-//! `POST /{channel}/verify`: the digits against the code, and what a right one brings.
+//! `POST /{channel}/verify`: compares the digits with the code, and does what the code is for.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    Failed, LONGEST_LIFETIME, Line, NotifyError, OtpError, Otps, Purpose, address::Address, challenge::Held,
-    code::Digits, request::Request, send::Course,
+    address::Address,
+    challenge::OpenedChallenge,
+    code::Digits,
+    endpoints::{ChannelSetup, Failed, Otps},
+    error::{NotifyError, OtpError},
+    request::Request,
+    send::Progress,
+    settings::{CodePurpose, LONGEST_LIFETIME},
 };
 use crate::{
     authority::{self, ClientDevice, Proof},
     call::{Placeholder, Template, Values},
     channel::Channel,
     clock::Timestamp,
-    endpoint::{Answer, Call, CountError},
-    pages::Text,
+    endpoint::{Call, CountError, EndpointAnswer},
     session::{AuthStatus, Entered},
     store::{Digest, Tried},
     telemetry::{self, CodeEvent},
+    text::Text,
 };
 
-/// A right code, and what came of it.
+/// The outcome of a right code.
 struct Verified {
-    held: Held,
-    /// With purpose `login`.
+    opened: OpenedChallenge,
+    /// The new session, with purpose `login`.
     entered: Option<Entered>,
     at: Timestamp,
 }
 
 impl Otps {
     /// `POST /{channel}/verify`.
-    pub async fn verify(&self, mut call: Call, channel: Channel) -> Result<Answer, Failed> {
-        let Some(line) = self.line(channel) else { return self.not_configured(&call) };
-        let mut course = Course::default();
-        match self.check(&mut call, line, &mut course).await {
-            Ok(verified) => Ok(self.verified(&call, line, &verified, course)),
-            Err(error) => self.failed(&call, line, error, course),
+    pub async fn verify(&self, mut call: Call, channel: Channel) -> Result<EndpointAnswer, Failed> {
+        let Some(setup) = self.setup(channel) else { return self.not_configured(&call) };
+        let mut progress = Progress::default();
+        match self.check(&mut call, setup, &mut progress).await {
+            Ok(verified) => Ok(self.verified(&call, setup, &verified, progress)),
+            Err(error) => self.failed(&call, setup, error, progress),
         }
     }
 
-    async fn check(&self, call: &mut Call, line: &Line, course: &mut Course) -> Result<Verified, OtpError> {
-        let sid = self.admit(call, line).await?;
-        let request = Request::read(call, line.channel)?;
-        course.return_to.clone_from(&request.return_to);
-        let missing = OtpError::Missing(line.channel);
+    async fn check(
+        &self,
+        call: &mut Call,
+        setup: &ChannelSetup,
+        progress: &mut Progress,
+    ) -> Result<Verified, OtpError> {
+        let sid = self.required_session(call, setup).await?;
+        let request = Request::read(call, setup.channel)?;
+        progress.return_to.clone_from(&request.return_to);
+        let missing = OtpError::Missing(setup.channel);
         let Some(code) = request.code.as_deref() else { return Err(missing) };
         if request.address.is_none() && !request.is_from_page {
             return Err(missing);
         }
         let digits = Digits::parse(code).ok_or(OtpError::CodeForm)?;
         let written = request.address.as_deref();
-        let address = written.map(|written| self.address(line, Some(written))).transpose()?;
-        let shown = self.shown(call, line, request.challenge.as_deref(), sid);
-        course.cookies = shown.spoiled;
-        let Some(held) = shown.held.filter(|held| held.is_for(address.as_ref())) else {
-            self.record(call, line, address.as_ref(), CodeEvent::Wrong);
+        let address = written.map(|written| self.address(setup, Some(written))).transpose()?;
+        let presented = self.presented_challenge(call, setup, request.challenge.as_deref(), sid);
+        progress.cookies = presented.cleared;
+        let Some(opened) = presented.opened.filter(|opened| opened.is_for(address.as_ref())) else {
+            self.record(call, setup, address.as_ref(), CodeEvent::Wrong);
             return Err(OtpError::Wrong);
         };
-        if course.return_to.is_none() {
-            course.return_to.clone_from(&held.challenge.return_to);
+        if progress.return_to.is_none() {
+            progress.return_to.clone_from(&opened.challenge.return_to);
         }
 
         let now = self.clock.now();
-        let bound = held.bound(line, sid);
-        let (address, browser) = (bound.address_digest(&held.key), bound.browser_digest(&held.key));
-        // The claim outlives every code. Were it shorter than the calls below may take, or were it not settled because the store fails, the code would be good twice.
+        let binding = opened.binding(setup, sid);
+        let (address, browser) = (binding.address_digest(&opened.key), binding.browser_digest(&opened.key));
+        // The claim lasts longer than any code is valid: if it were shorter than the calls below take, or if the store
+        // failed to settle it, the code could be used twice.
         let claim_until = now.plus(LONGEST_LIFETIME);
-        let mac = bound.mac(&digits, &held.key);
+        let mac = binding.mac(&digits, &opened.key);
         let attempts = self.settings.attempts;
         let tried = self.store.codes.try_code(address, browser, mac, attempts, claim_until, now).await;
         let claim = match tried.map_err(OtpError::Store)? {
             Tried::Right(claim) => Some(claim),
             Tried::Wrong => None,
-            Tried::Gone => return Err(self.wrong(call, line, &held.address)),
+            Tried::Gone => return Err(self.wrong(call, setup, &opened.address)),
         };
-        // After the comparison, for what was not compared must not even for a moment count against the address. The store counts a code's own try before it compares, and a code has
-        // five, an address three live codes: a burst compares fifteen at most. Over the limit right and wrong are told the same, the right code stays, and no new one is sent.
-        let counted = match self.spend_failure(line.channel, &held.address, now).await {
+        // Counted after the comparison, because a try that is not compared must not count against the address, not even
+        // for a moment. The store counts each try of a code before it compares: with five tries of three live codes a
+        // burst compares fifteen at most. Over the address's limit right and wrong get the same answer, and a right
+        // code stays.
+        let counted = match self.spend_failure(setup.channel, &opened.address, now).await {
             Ok(counted) => counted,
             Err(error) => {
                 if let Some(claim) = claim {
                     self.settle(address, browser, claim, false).await;
                 }
                 return Err(match error {
-                    CountError::TooMany(wait) => self.limited(call, line, &held.address, OtpError::TooMany(wait)),
+                    CountError::TooMany(wait) => {
+                        self.record_limited(call, setup, &opened.address, OtpError::TooMany(wait))
+                    }
                     CountError::Store(error) => OtpError::Store(error),
                 });
             }
         };
-        let Some(claim) = claim else { return Err(self.wrong(call, line, &held.address)) };
+        let Some(claim) = claim else { return Err(self.wrong(call, setup, &opened.address)) };
         self.counts.give_back(counted, now).await;
-        let outcome = self.honour(call, line, &held, &request).await;
+        let outcome = self.fulfil_purpose(call, setup, &opened, &request).await;
         let is_spent = outcome.as_ref().map_or_else(OtpError::spends, |_| true);
         self.settle(address, browser, claim, is_spent).await;
         if is_spent {
-            course.cookies = self.sessions.challenges().clear(line.channel);
+            progress.cookies = self.sessions.challenges().clear(setup.channel);
         }
         match outcome {
             Ok(entered) => {
-                self.record(call, line, Some(&held.address), CodeEvent::Verified);
-                Ok(Verified { held, entered, at: now })
+                self.record(call, setup, Some(&opened.address), CodeEvent::Verified);
+                Ok(Verified { opened, entered, at: now })
             }
             Err(error) => {
-                self.record(call, line, Some(&held.address), CodeEvent::Unhonoured);
+                self.record(call, setup, Some(&opened.address), CodeEvent::Unhonoured);
                 Err(error)
             }
         }
     }
 
-    fn wrong(&self, call: &Call, line: &Line, address: &Address) -> OtpError {
-        self.record(call, line, Some(address), CodeEvent::Wrong);
+    fn wrong(&self, call: &Call, setup: &ChannelSetup, address: &Address) -> OtpError {
+        self.record(call, setup, Some(address), CodeEvent::Wrong);
         OtpError::Wrong
     }
 
-    /// Ends the claim of a right code.
+    /// Ends the claim of a right code: it is spent, or given back.
     async fn settle(&self, address: Digest, browser: Digest, claim: u64, is_spent: bool) {
         if let Err(error) = self.store.codes.settle_code(address, browser, claim, is_spent, self.clock.now()).await {
-            // It stays claimed for the rest of its life: nobody uses it again.
+            // It stays claimed until it expires, so nobody can use it again.
             tracing::warn!(%error, "otp: a code was not settled");
         }
     }
 
     /// Does what a right code is for.
-    async fn honour(
+    async fn fulfil_purpose(
         &self,
         call: &mut Call,
-        line: &Line,
-        held: &Held,
+        setup: &ChannelSetup,
+        opened: &OpenedChallenge,
         request: &Request,
     ) -> Result<Option<Entered>, OtpError> {
-        match (line.purpose, &line.notify) {
-            (Purpose::Verify, Some(notify)) => {
-                self.notify(call, line, held, notify).await.map_err(OtpError::NotNotified)?;
+        match (setup.purpose, &setup.notify) {
+            (CodePurpose::Verify, Some(notify)) => {
+                self.notify(call, setup, opened, notify).await.map_err(OtpError::NotNotified)?;
                 Ok(None)
             }
-            (Purpose::Verify, None) | (Purpose::Prove, _) => Ok(None),
-            (Purpose::Login, _) => self.enter(call, line, held, request).await.map(Some),
+            (CodePurpose::Verify, None) | (CodePurpose::Prove, _) => Ok(None),
+            (CodePurpose::Login, _) => self.enter(call, setup, opened, request).await.map(Some),
         }
     }
 
-    async fn enter(&self, call: &mut Call, line: &Line, held: &Held, request: &Request) -> Result<Entered, OtpError> {
-        let id = request.device_id.or(held.challenge.device_id);
-        let name = request.device_name.as_deref().or(held.challenge.device_name.as_deref());
+    async fn enter(
+        &self,
+        call: &mut Call,
+        setup: &ChannelSetup,
+        opened: &OpenedChallenge,
+        request: &Request,
+    ) -> Result<Entered, OtpError> {
+        let id = request.device_id.or(opened.challenge.device_id);
+        let name = request.device_name.as_deref().or(opened.challenge.device_name.as_deref());
         let device = call.device(&self.sessions, &self.random, id, name);
         let proof = Proof::Code(authority::ProvedAddress {
-            channel: line.channel,
-            address: held.address.domestic().to_owned(),
-            address_e164: held.address.canonical().to_owned(),
-            allow: line.allow.clone(),
+            channel: setup.channel,
+            address: opened.address.domestic().to_owned(),
+            address_e164: opened.address.canonical().to_owned(),
+            allow: setup.allow.clone(),
         });
         let from = ClientDevice { client: call.client.clone(), device };
-        let method = line.channel.as_str();
+        let method = setup.channel.as_str();
         self.sessions.enter(&mut call.visit, proof, method, from).await.map_err(|error| {
             let error = OtpError::from(error);
             tracing::info!(target: "audit", method, client = %call.client.address(), reason = %error, "login failed");
@@ -162,12 +184,18 @@ impl Otps {
         })
     }
 
-    /// Tells the backend, as the visitor.
-    async fn notify(&self, call: &Call, line: &Line, held: &Held, template: &Template) -> Result<(), NotifyError> {
+    /// Reports the verified address to the backend, with the visitor's access token.
+    async fn notify(
+        &self,
+        call: &Call,
+        setup: &ChannelSetup,
+        opened: &OpenedChallenge,
+        template: &Template,
+    ) -> Result<(), NotifyError> {
         let mut values = Values::new()
-            .with(Placeholder::Channel, line.channel.as_str())
-            .with(Placeholder::Address, held.address.domestic())
-            .with(Placeholder::AddressE164, held.address.canonical());
+            .with(Placeholder::Channel, setup.channel.as_str())
+            .with(Placeholder::Address, opened.address.domestic())
+            .with(Placeholder::AddressE164, opened.address.canonical());
         if let Some(access) = call.visit.access() {
             values = values.with(Placeholder::AccessToken, access.token.expose()).with_claims(access.claims.clone());
             if let Some(login) = &access.login {
@@ -186,19 +214,19 @@ impl Otps {
         Ok(())
     }
 
-    fn verified(&self, call: &Call, line: &Line, verified: &Verified, course: Course) -> Answer {
+    fn verified(&self, call: &Call, setup: &ChannelSetup, verified: &Verified, progress: Progress) -> EndpointAnswer {
         let (auth_status, cookies) = match &verified.entered {
             Some(entered) => (AuthStatus::Refreshed, entered.cookies.clone()),
             None => call.visit.head(),
         };
-        let cookies = cookies.and(course.cookies);
-        if Self::is_page(call, line) {
-            let location = self.return_to.follow(course.return_to.as_deref());
-            return Answer::see_other(location, cookies, auth_status);
+        let cookies = cookies.and(progress.cookies);
+        if Self::is_page(call, setup) {
+            let location = self.return_to.follow(progress.return_to.as_deref());
+            return EndpointAnswer::see_other(location, cookies, auth_status);
         }
         let known = call.visit.access().filter(|access| access.expires_at > verified.at);
         let access = verified.entered.as_ref().map(|entered| &entered.session.access).or(known);
-        let proof = self.proof(line, &verified.held.address, access.map(AsRef::as_ref), verified.at);
+        let proof = self.proof(setup, &verified.opened.address, access.map(AsRef::as_ref), verified.at);
         let mut body = json!({
             "success": true,
             "message": Text::CodeVerified.say(call.language()),
@@ -209,11 +237,12 @@ impl Otps {
         {
             body.extend(session);
         }
-        Answer::json(StatusCode::OK, body, cookies, auth_status)
+        EndpointAnswer::json(StatusCode::OK, body, cookies, auth_status)
     }
 }
 
-/// A list of errors (GraphQL section 7.1.2), or no data where some is named: a mutation that found no row answers null.
+/// Whether a 2xx answer says that nothing was done: a list of errors (GraphQL section 7.1.2), or `data` with only
+/// nulls, as a mutation that found no row answers.
 fn is_graphql_failure(answer: &Value) -> bool {
     let has_errors = answer.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
     let is_empty = match answer.get("data") {
@@ -225,7 +254,7 @@ fn is_graphql_failure(answer: &Value) -> bool {
 }
 
 impl OtpError {
-    /// Whether a right code that came to this is used up: not where somebody did not answer who may the next time.
+    /// Whether a right code with this outcome is spent: not where a backend did not answer, which may the next time.
     const fn spends(&self) -> bool {
         matches!(self, Self::NotAllowed(_) | Self::Session(_))
     }

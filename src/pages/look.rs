@@ -1,32 +1,32 @@
-//! How the pages look: the site's name, its logo and colours, and templates of the operator's own.
+//! `[pages]`: the site's name, logo and colours, and the operator's own templates.
 
 use bytes::Bytes;
 
 /// `[pages]`, validated.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// What the site is called; `None`: the host of the public address.
+    /// The site's name; `None`: the host of `public_url`.
     pub name: Option<String>,
-    /// The picture above the title.
+    /// The logo above the title.
     pub logo: Option<Logo>,
     /// The colour of buttons and links.
     pub color: Option<Color>,
     /// The colour behind the page.
     pub background: Option<Color>,
-    /// Templates in place of the built-in ones of the same name, with their names.
+    /// The operator's own templates by the name of the built-in one that each replaces.
     pub templates: Vec<(&'static str, String)>,
 }
 
-/// A picture.
+/// A logo.
 #[derive(Clone, Debug)]
 pub struct Logo {
-    /// Its media type.
+    /// The file's media type.
     pub media_type: &'static str,
-    /// The file.
+    /// The file's content.
     pub bytes: Bytes,
 }
 
-/// A colour.
+/// An sRGB colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Color {
     red: u8,
@@ -35,7 +35,7 @@ pub struct Color {
 }
 
 impl Color {
-    /// Reads `#rgb` or `#rrggbb`.
+    /// Parses `#rgb` or `#rrggbb`.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('#')?;
         let digit = |at: usize| digits.get(at..=at).and_then(|d| u8::from_str_radix(d, 16).ok());
@@ -47,8 +47,8 @@ impl Color {
         }
     }
 
-    /// The one of black and white that is read more easily upon it (WCAG 2, relative luminance).
-    fn text_upon(self) -> &'static str {
+    /// Black or white, whichever has more contrast with it (WCAG 2, relative luminance).
+    fn text_color(self) -> &'static str {
         let linear = |part: u8| {
             let part = f64::from(part) / 255.0;
             if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
@@ -66,9 +66,10 @@ impl std::fmt::Display for Color {
 }
 
 impl Settings {
-    /// What the colours add to the style sheet.
+    /// The rules that the colours add to the style sheet.
     pub(super) fn style(&self) -> String {
-        let buttons = self.color.map(|color| format!("\n:root {{ --own: {color}; --on-own: {}; }}", color.text_upon()));
+        let buttons =
+            self.color.map(|color| format!("\n:root {{ --own: {color}; --on-own: {}; }}", color.text_color()));
         let page = self
             .background
             .map(|color| format!("\n@media (min-width: 26.01rem) {{ body {{ background: {color}; }} }}"));
@@ -81,8 +82,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_are_read_in_both_lengths_and_get_text_that_can_be_read() {
-        let of = |text: &str| Color::parse(text).map(|color| (color.to_string(), color.text_upon()));
+    fn colours_of_three_and_six_digits_are_read_and_get_text_with_more_contrast() {
+        let of = |text: &str| Color::parse(text).map(|color| (color.to_string(), color.text_color()));
         assert_eq!(of("#fee500"), Some(("#fee500".to_owned(), "#000000")));
         assert_eq!(of("#1f4fd8"), Some(("#1f4fd8".to_owned(), "#ffffff")));
         assert_eq!(of("#fff"), Some(("#ffffff".to_owned(), "#000000")));

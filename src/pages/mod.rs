@@ -1,4 +1,4 @@
-//! The HTML that people see, and its translations. Pages work without scripts, and show nothing of a request unescaped.
+//! The pages that people see: templates, assets and headers. They work without scripts and escape every value.
 
 use aws_lc_rs::digest;
 use base64::{
@@ -10,31 +10,33 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use minijinja::{Value, context};
 use url::Url;
 
-mod language;
 mod look;
 mod templates;
-mod texts;
+mod views;
 
-pub use language::Language;
 pub use look::{Color, Logo, Settings};
 pub use templates::{TemplateFault, replaceable};
-pub use texts::Text;
+pub use views::{Brand, CodeForm, CodePage, CodeSent, ErrorPage, LoginPage, Method, PasswordForm};
 
-use crate::channel::Channel;
 use templates::{CODE, LOGIN, NOTICE, Templates};
+
+use crate::{
+    channel::Channel,
+    text::{Language, Text},
+};
 
 const SCRIPT: &str = include_str!("script.js");
 
-/// Where the pages stand.
+/// The site that the pages belong to.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
     /// The address visitors use.
     pub public_url: &'a Url,
     /// Where our own endpoints live.
     pub base_path: &'a str,
-    /// Where a login begins.
+    /// The login page's address.
     pub login_page: &'a str,
-    /// Origins besides the site itself at which a form of ours may end.
+    /// Origins besides the site's own that the answer to a form may redirect to.
     pub form_targets: &'a [String],
 }
 
@@ -49,17 +51,17 @@ pub struct Pages {
     content_security_policy: HeaderValue,
 }
 
-/// A file that the pages need beside themselves.
+/// A file that the pages load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asset {
-    /// What they do more where scripts run.
+    /// The script: it formats pasted codes and counts down.
     Script,
     /// The operator's logo.
     Logo,
 }
 
 impl Asset {
-    /// Its name below `{base_path}/assets/`.
+    /// The file's name below `{base_path}/assets/`.
     pub const fn file(self) -> &'static str {
         match self {
             Self::Script => "page.js",
@@ -68,131 +70,13 @@ impl Asset {
     }
 }
 
-/// A page on its way out.
+/// A rendered page.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The document.
     pub html: String,
-    /// Its headers: nothing is stored, framed, sniffed or told to the next site.
+    /// Its headers: not stored, not framed, not sniffed; with forms `Referrer-Policy: same-origin`, else `no-referrer`.
     pub headers: HeaderMap,
-}
-
-/// What the login page shows.
-#[derive(Debug)]
-pub struct LoginPage<'a> {
-    /// The visitor's language.
-    pub language: Language,
-    /// Why the last attempt did not work.
-    pub message: Option<Text>,
-    /// A button each.
-    pub methods: Vec<Method<'a>>,
-    /// A form each, that sends a one-time code.
-    pub codes: Vec<CodeForm<'a>>,
-    /// The form for e-mail and password, where credentials are configured.
-    pub form: Option<Form<'a>>,
-}
-
-/// A login method that begins with a link.
-#[derive(Debug)]
-pub struct Method<'a> {
-    /// Where the login begins.
-    pub href: String,
-    /// What the button is painted like.
-    pub brand: Brand,
-    /// What the configuration calls it; `None`: the brand's own name, or `name`.
-    pub label: Option<&'a str>,
-    /// The provider's name in the configuration.
-    pub name: &'a str,
-}
-
-/// Whose colours a button has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Brand {
-    /// Google's.
-    Google,
-    /// Kakao's.
-    Kakao,
-    /// Naver's.
-    Naver,
-    /// None in particular.
-    Other,
-}
-
-/// The form for e-mail and password.
-#[derive(Debug)]
-pub struct Form<'a> {
-    /// Where it is posted.
-    pub action: String,
-    /// Where to go after it.
-    pub return_to: &'a str,
-}
-
-impl Channel {
-    const fn send(self) -> Text {
-        match self {
-            Self::Sms => Text::SendCodeBySms,
-            Self::Email => Text::SendCodeByMail,
-        }
-    }
-
-    const fn label(self) -> Text {
-        match self {
-            Self::Sms => Text::Phone,
-            Self::Email => Text::Email,
-        }
-    }
-}
-
-/// The form that asks for an address and sends a code there.
-#[derive(Debug)]
-pub struct CodeForm<'a> {
-    /// Where the code goes.
-    pub channel: Channel,
-    /// Where to go after the login.
-    pub return_to: &'a str,
-}
-
-/// The page where a code is typed in; where none was sent, the one that asks for the address.
-#[derive(Debug)]
-pub struct CodePage<'a> {
-    /// The visitor's language.
-    pub language: Language,
-    /// Where the code goes.
-    pub channel: Channel,
-    /// The code that is on its way, if one is.
-    pub sent: Option<CodeSent<'a>>,
-    /// Why the last step did not work.
-    pub message: Option<String>,
-    /// Seconds after which that message is over.
-    pub retry: Option<u64>,
-    /// What went well.
-    pub notice: Option<Text>,
-    /// Where the form for the address is shown whatever was sent.
-    pub start: String,
-    /// Where to go after the login.
-    pub return_to: &'a str,
-}
-
-/// A code that was sent.
-#[derive(Clone, Copy, Debug)]
-pub struct CodeSent<'a> {
-    /// Where it went, masked.
-    pub address: &'a str,
-    /// Seconds that it still lives.
-    pub left: u64,
-}
-
-/// A page that says why something did not work.
-#[derive(Debug)]
-pub struct ErrorPage<'a> {
-    /// The visitor's language.
-    pub language: Language,
-    /// The answer's status.
-    pub status: u16,
-    /// What happened, in the visitor's language.
-    pub message: &'a str,
-    /// The `code` that a script gets for the same.
-    pub code: &'a str,
 }
 
 impl Pages {
@@ -202,7 +86,7 @@ impl Pages {
     /// Where a template of the operator's own does not compile.
     pub fn new(settings: &Settings, site: &Site<'_>) -> Result<Self, TemplateFault> {
         let name = settings.name.clone().unwrap_or_else(|| site.public_url.host_str().unwrap_or_default().to_owned());
-        // The address changes with the content, so that it can be remembered for long.
+        // The address changes with the content, so that caches may keep the file for a year.
         let address = |asset: Asset, bytes: &[u8]| {
             let digest = URL_SAFE_NO_PAD.encode(&digest::digest(&digest::SHA256, bytes).as_ref()[..6]);
             format!("{}/assets/{}?{digest}", site.base_path, asset.file())
@@ -224,13 +108,13 @@ impl Pages {
         })
     }
 
-    /// What is wrong with the operator's own templates: each is rendered with values of every kind.
+    /// The first fault of the operator's own templates: each is rendered with values of every kind.
     pub fn fault(settings: &Settings, site: &Site<'_>) -> Option<TemplateFault> {
         let pages = match Self::new(settings, site) {
             Ok(pages) => pages,
             Err(fault) => return Some(fault),
         };
-        let samples = [Language::Korean, Language::English].into_iter().flat_map(|language| pages.samples(language));
+        let samples = Language::ALL.iter().flat_map(|language| pages.samples(*language));
         samples.into_iter().find_map(|(name, values)| pages.templates.try_render(name, values).err())
     }
 
@@ -238,17 +122,17 @@ impl Pages {
         let method = |name| Method { href: "/a".to_owned(), brand: Brand::Other, label: None, name };
         let full = LoginPage {
             language,
-            message: Some(Text::BadCredentials),
+            message: Some("?".into()),
             methods: vec![method("a"), method("b")],
             codes: Channel::ALL.map(|channel| CodeForm { channel, return_to: "/" }).into(),
-            form: Some(Form { action: "/a".to_owned(), return_to: "/" }),
+            form: Some(PasswordForm { action: "/a".to_owned(), return_to: "/" }),
         };
         let empty = LoginPage { language, message: None, methods: vec![], codes: vec![], form: None };
         let code = |channel, sent| CodePage {
             language,
             channel,
             sent,
-            message: Some("?".to_owned()),
+            message: Some("?".into()),
             retry: Some(1),
             notice: Some(Text::CodeSentAgain),
             start: "/".to_owned(),
@@ -264,12 +148,12 @@ impl Pages {
         ]
     }
 
-    /// What the site is called.
+    /// The site's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A file that the pages need, with its media type.
+    /// A file that the pages load, with its media type; `None` for a logo where there is none.
     pub fn asset(&self, asset: Asset) -> Option<(&'static str, Bytes)> {
         match asset {
             Asset::Script => Some(("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.as_bytes()))),
@@ -282,7 +166,7 @@ impl Pages {
         self.render(LOGIN, &self.login_values(page), page.language)
     }
 
-    /// The page where a code is typed in.
+    /// The code page: asks for an address, or for the code that went there.
     pub fn code(&self, page: &CodePage<'_>) -> Page {
         self.render(CODE, &self.code_values(page), page.language)
     }
@@ -297,7 +181,7 @@ impl Pages {
                 context! {
                     href => &method.href,
                     brand => method.brand.class(),
-                    label => say(Text::ContinueWith).replace("{name}", name),
+                    label => Text::ContinueWith.with(page.language, "name", name),
                 }
             })
             .collect();
@@ -309,16 +193,16 @@ impl Pages {
                     action => format!("{}/{}/send", self.base_path, form.channel.as_str()),
                     return_to => form.return_to,
                     field => form.channel.field(),
-                    label => say(form.channel.label()),
+                    label => say(address_label(form.channel)),
                     placeholder => say(Text::PhoneExample),
-                    send => say(form.channel.send()),
+                    send => say(send_label(form.channel)),
                 }
             })
             .collect();
         context! {
             lang => page.language.tag(),
             title => say(Text::LogIn),
-            message => page.message.map(say),
+            message => page.message.as_deref(),
             methods,
             codes,
             form => page.form.as_ref().map(|form| context! { action => &form.action, return_to => form.return_to }),
@@ -334,7 +218,7 @@ impl Pages {
         let at = |step: &str| format!("{}/{}/{step}", self.base_path, page.channel.as_str());
         let sent = page.sent.map(|sent| {
             context! {
-                text => say(Text::SentTo).replace("{address}", sent.address),
+                text => Text::SentTo.with(page.language, "address", sent.address),
                 left => sent.left,
                 left_text => format!("{}:{:02}", sent.left / 60, sent.left % 60),
             }
@@ -352,29 +236,28 @@ impl Pages {
             resend => at("resend"),
             return_to => page.return_to,
             expires_in => say(Text::ExpiresIn),
-            is_over => say(Text::CodeIsOver),
+            is_over => say(Text::CodeExpired),
             code_label => say(Text::Code),
             code_form => say(Text::CodeForm),
             confirm => say(Text::Confirm),
             send_again => say(Text::SendAgain),
             other_address => say(Text::OtherAddress),
             start => page.start.as_str(),
-            to_label => say(page.channel.label()),
+            to_label => say(address_label(page.channel)),
             placeholder => say(Text::PhoneExample),
-            send_code => say(page.channel.send()),
+            send_code => say(send_label(page.channel)),
             other_way => say(Text::OtherWay),
             login_page => self.login_page.as_str(),
         }
     }
 
-    /// A page that says why something did not work, and what can be done.
+    /// A page that says what happened, and what can be done.
     pub fn error(&self, page: &ErrorPage<'_>) -> Page {
-        let (advice, action) = remedy(page.code, page.status);
-        let link = action.map(|label| (label, self.login_page.as_str()));
-        self.notice(page.language, page.message, advice, link)
+        let link = page.link.map(|label| (label, self.login_page.as_str()));
+        self.notice(page.language, page.title, page.advice, link)
     }
 
-    /// The page that stops logins which follow each other; `start` is where the next one would begin.
+    /// The page that stops a login loop; its link leads to `start`, where the next login would begin.
     pub fn login_loop(&self, language: Language, start: &str) -> Page {
         let title = Text::LoginLoop.say(language);
         self.notice(language, title, Some(Text::LoginLoopAdvice), Some((Text::TryAgain, start)))
@@ -385,7 +268,7 @@ impl Pages {
     }
 
     fn render(&self, name: &str, values: &Value, language: Language) -> Page {
-        // Where a page has a form, browsers say `Origin: null` under `no-referrer`: the form would look like another site's.
+        // Under `no-referrer` browsers post a form with `Origin: null`, which counts as foreign.
         let referrer = if name == NOTICE { "no-referrer" } else { "same-origin" };
         Page { html: self.templates.render(name, values), headers: self.headers(language, referrer) }
     }
@@ -406,40 +289,19 @@ impl Pages {
     }
 }
 
-/// What can be done about a failure, and what a link to the login says where that is it.
-fn remedy(code: &str, status: u16) -> (Option<Text>, Option<Text>) {
-    match code {
-        "attempt_expired" => (Some(Text::AttemptExpiredAdvice), Some(Text::StartAgain)),
-        "not_allowed" => (Some(Text::NotAllowedAdvice), Some(Text::StartAgain)),
-        "login_required" => (None, Some(Text::LogIn)),
-        // Their messages already say to try again.
-        "provider_unavailable" | "store_unavailable" => (None, Some(Text::TryAgain)),
-        "unavailable" => (None, None),
-        "forbidden" => (Some(Text::ForbiddenAdvice), None),
-        "unusable_tokens" => (Some(Text::OperatorAdvice), None),
-        _ if status == 404 || status == 421 => (Some(Text::AddressAdvice), None),
-        _ if status >= 500 => (Some(Text::LaterAdvice), None),
-        _ => (None, None),
+/// Label of the button that sends a code.
+const fn send_label(channel: Channel) -> Text {
+    match channel {
+        Channel::Sms => Text::SendCodeBySms,
+        Channel::Email => Text::SendCodeByMail,
     }
 }
 
-impl Brand {
-    const fn class(self) -> &'static str {
-        match self {
-            Self::Google => "google",
-            Self::Kakao => "kakao",
-            Self::Naver => "naver",
-            Self::Other => "other",
-        }
-    }
-
-    const fn name(self) -> Option<Text> {
-        match self {
-            Self::Google => Some(Text::Google),
-            Self::Kakao => Some(Text::Kakao),
-            Self::Naver => Some(Text::Naver),
-            Self::Other => None,
-        }
+/// Label of the field for an address.
+const fn address_label(channel: Channel) -> Text {
+    match channel {
+        Channel::Sms => Text::Phone,
+        Channel::Email => Text::Email,
     }
 }
 
@@ -453,8 +315,8 @@ fn notice_values(language: Language, title: &str, advice: Option<Text>, link: Op
     }
 }
 
-/// Nothing but our one style sheet, told by its hash, scripts and pictures of our own, and forms to ourselves. Browsers hold `form-action` against the redirect that answers a
-/// form too, so the origins that a login may end at are listed.
+/// The policy allows the one style sheet by its hash, own scripts and pictures, and forms to the site itself. Browsers
+/// apply `form-action` to the redirect after a form too, so the origins where a login may end are listed.
 fn content_security_policy(style: &str, form_targets: &[String]) -> HeaderValue {
     let style = STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()));
     let origins = form_targets.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());

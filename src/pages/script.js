@@ -1,7 +1,7 @@
-// What the pages of the gateway do more where scripts run; without them everything works all the same.
+// Conveniences for the gateway's pages; without scripts the pages work too.
 "use strict";
 
-// Digits of any keyboard or script, and nothing else: a whole message may have been pasted.
+// The ASCII digits of a text, also of full-width ones.
 const digitsOf = (text) => text.normalize("NFKC").replace(/[^0-9]/g, "");
 
 for (const field of document.querySelectorAll("input[data-digits]")) {
@@ -9,7 +9,7 @@ for (const field of document.querySelectorAll("input[data-digits]")) {
   const take = (text) => {
     const runs = text.normalize("NFKC").match(/[0-9]+/g) || [];
     field.value = (runs.find((run) => run.length === length) || digitsOf(text)).slice(0, length);
-    // A complete code is sent at once; a wrong one is not sent a second time by itself.
+    // A complete code is submitted at once, but the same code only once.
     if (field.value.length === length && field.value !== field.dataset.sent) {
       field.dataset.sent = field.value;
       field.form.requestSubmit();
@@ -22,7 +22,7 @@ for (const field of document.querySelectorAll("input[data-digits]")) {
   field.addEventListener("input", () => take(field.value));
 }
 
-// A form goes out once, however often its button is pressed; coming back to the page makes it whole again.
+// A form is submitted once, however often its button is pressed, until the page is shown again.
 for (const form of document.forms) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sending) {
@@ -39,7 +39,7 @@ addEventListener("pageshow", () => {
 const started = performance.now();
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 
-// Counts down from what the server said, not from the visitor's own clock.
+// Counts down from the seconds that the server sent: the visitor's clock may be wrong.
 for (const element of document.querySelectorAll("[data-left]")) {
   const total = Number(element.dataset.left);
   const show = () => {

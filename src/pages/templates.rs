@@ -1,4 +1,5 @@
-//! The templates: those that are part of the program, and the operator's own in place of some of them. An own one that fails with what it is given gives way to the built-in one.
+//! The built-in templates, and the operator's own in place of some of them. Where an own template fails to render, the
+//! built-in one is shown.
 
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value, escape_formatter};
 
@@ -6,7 +7,7 @@ pub(super) const LOGIN: &str = "login.html";
 pub(super) const CODE: &str = "code.html";
 pub(super) const NOTICE: &str = "notice.html";
 
-/// Every file that an operator can replace, with the built-in one.
+/// The built-in templates by name; an operator can replace each.
 const BUILT_IN: [(&str, &str); 4] = [
     ("frame.html", include_str!("frame.html")),
     (LOGIN, include_str!("login.html")),
@@ -20,13 +21,13 @@ pub fn replaceable() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(name, _)| *name).chain([STYLE.0])
 }
 
-/// What is wrong with a template of the operator's own.
+/// A fault in a template of the operator's own.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{name}: {message}")]
 pub struct TemplateFault {
-    /// The file.
+    /// The template's file.
     pub name: String,
-    /// What is wrong, with the line.
+    /// The fault, with its line.
     pub message: String,
 }
 
@@ -46,7 +47,7 @@ pub(super) struct Templates {
 }
 
 impl Templates {
-    /// Compiles them; `globals` are known to every one.
+    /// Compiles the templates; `globals` are values that each template knows.
     pub(super) fn compile(
         own: &[(&'static str, String)],
         more_style: &str,
@@ -82,20 +83,20 @@ impl Templates {
         &self.style
     }
 
-    /// Renders; a fault of an own template is an error.
+    /// Renders a template; a fault in an own one is an error.
     pub(super) fn try_render(&self, name: &str, values: Value) -> Result<String, TemplateFault> {
         let templates = self.own.as_ref().unwrap_or(&self.built_in);
         let rendered = templates.get_template(name).and_then(|template| template.render(values));
         rendered.map_err(|error| TemplateFault::of(name, &error))
     }
 
-    /// Renders, by the built-in template where the own one fails.
+    /// Renders a template; where the own one fails, the built-in one.
     pub(super) fn render(&self, name: &str, values: &Value) -> String {
         if self.own.is_some() {
             match self.try_render(name, values.clone()) {
                 Ok(html) => return html,
                 Err(fault) => {
-                    tracing::error!(%fault, "a template of the operator's own failed: the built-in page is shown");
+                    tracing::error!(%fault, "an own template failed to render: the built-in page is shown");
                 }
             }
         }
@@ -104,7 +105,8 @@ impl Templates {
     }
 }
 
-/// Escapes for text and for attributes in double quotes, where each value stands; unlike the engine's own it leaves the slashes of addresses readable.
+/// Escapes a value for text and for attributes in double quotes. The engine's own escaping would encode the slashes of
+/// addresses too.
 fn escape(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
     let Some(text) = value.as_str().filter(|_| !value.is_safe() && *state.auto_escape() == AutoEscape::Html) else {
         return escape_formatter(out, state, value);

@@ -35,7 +35,7 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
             method(Brand::Other, None, "github"),
         ],
         codes: vec![CodeForm { channel: Channel::Sms, return_to: "/" }],
-        form: Some(Form { action: "/auth/login".to_owned(), return_to: "/a?b=c&d" }),
+        form: Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/a?b=c&d" }),
     });
     for expected in [
         "<html lang=\"ko\">",
@@ -58,12 +58,12 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
 fn the_form_stands_alone_where_there_is_no_provider_and_a_page_without_methods_says_so() {
     let view = |form| LoginPage {
         language: Language::English,
-        message: Some(Text::BadCredentials),
+        message: Some(Text::BadCredentials.say(Language::English).into()),
         methods: vec![],
         codes: vec![],
         form,
     };
-    let alone = pages().login(&view(Some(Form { action: "/auth/login".to_owned(), return_to: "/" }))).html;
+    let alone = pages().login(&view(Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/" }))).html;
     assert!(alone.contains("<form") && !alone.contains("class=\"or\"") && !alone.contains("class=\"methods\""));
     assert!(alone.contains("role=\"alert\">The e-mail address or the password is wrong."));
     let none = pages().login(&view(None)).html;
@@ -71,39 +71,20 @@ fn the_form_stands_alone_where_there_is_no_provider_and_a_page_without_methods_s
 }
 
 #[test]
-fn whatever_a_visitor_brings_is_escaped() {
+fn every_value_from_a_request_or_the_configuration_is_escaped() {
     let page = pages().login(&LoginPage {
         language: Language::English,
         message: None,
         methods: vec![Method { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
         codes: vec![CodeForm { channel: Channel::Email, return_to: EVIL }],
-        form: Some(Form { action: EVIL.to_owned(), return_to: EVIL }),
+        form: Some(PasswordForm { action: EVIL.to_owned(), return_to: EVIL }),
     });
-    let error = ErrorPage { language: Language::English, status: 400, message: EVIL, code: EVIL };
+    let error = ErrorPage { language: Language::English, title: EVIL, advice: None, link: None };
     for html in [page.html, pages().error(&error).html, pages().login_loop(Language::English, EVIL).html] {
         let html = html.replace("<script src=\"/auth/assets/page.js?", "");
         assert!(!html.contains("<script") && !html.contains("<img") && !html.contains(EVIL), "{html}");
         assert!(html.contains("&lt;script&gt;"));
     }
-}
-
-#[test]
-fn an_error_page_says_what_happened_and_what_can_be_done() {
-    let page = |language, status, code| {
-        pages().error(&ErrorPage { language, status, message: "이 계정으로는 로그인할 수 없습니다", code }).html
-    };
-    let not_allowed = page(Language::Korean, 403, "not_allowed");
-    assert!(not_allowed.contains("<h1>이 계정으로는 로그인할 수 없습니다</h1>"));
-    assert!(not_allowed.contains("다른 계정으로 로그인하거나"));
-    let expired = page(Language::English, 400, "attempt_expired");
-    assert!(
-        expired.contains("<a class=\"button own\" href=\"/auth/login\" rel=\"nofollow\">Log in again</a>"),
-        "{expired}"
-    );
-    assert!(page(Language::English, 404, "not_found").contains("Check the address."));
-    assert!(page(Language::English, 502, "upstream_unreachable").contains("Please try again in a moment."));
-    let plain = page(Language::English, 400, "bad_request");
-    assert!(!plain.contains("<a ") && !plain.contains("<p>"));
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! The access rule: who is there, and what follows.
+//! The access rule of a route, applied to the session of a request.
 
-use super::Access;
+use super::settings::Access;
 
-/// Who sent a request, as far as the session says.
+/// Who sent a request, by its session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Who<'r> {
     /// No usable session.
     Nobody,
-    /// Somebody with a session.
+    /// A user with a session.
     Person {
         /// Their roles.
         roles: &'r [String],
@@ -17,13 +17,13 @@ pub enum Who<'r> {
 /// What an access rule says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// Go on.
+    /// The request may pass.
     Allow,
-    /// A login is missing.
+    /// Nobody is logged in, and the rule asks for a user.
     LogIn,
-    /// Logged in, but not allowed.
+    /// The user has none of the roles that the rule asks for.
     Forbidden,
-    /// Logged in, where only those who are not have business.
+    /// A user is logged in, and the route is for those who are not.
     AlreadyIn,
 }
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rule_has_one_answer_for_each_visitor() {
+    fn each_rule_decides_for_nobody_and_for_users_with_and_without_roles() {
         let roles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let (none, user, admin) = (roles(&[]), roles(&["user"]), roles(&["user", "admin"]));
         let [none, user, admin] = [&none, &user, &admin].map(|roles| Who::Person { roles });

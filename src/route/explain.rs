@@ -1,42 +1,42 @@
-//! Why a request meets the route it meets, for `vestibule explain`.
+//! Why a request matches the route it matches, for `vestibule explain`.
 
 use std::{cmp::Ordering, fmt};
 
 use http::Method;
 
-use super::{Found, Route, Table, table::HostMatch};
+use super::table::{Found, HostMatch, Route, Table};
 
-/// A route whose path matches, and what became of it.
+/// A route whose path matches, and the result for it.
 #[derive(Debug)]
 pub struct Candidate<'t> {
     /// The route.
     pub route: &'t Route,
-    /// What became of it.
-    pub verdict: Verdict,
+    /// The result.
+    pub outcome: MatchOutcome,
 }
 
-/// What became of a route whose path matches.
+/// Why a route whose path matches is chosen or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// The request goes there.
+pub enum MatchOutcome {
+    /// It is chosen.
     Wins,
     /// It is for other hosts.
     OtherHost,
     /// It is for other methods.
     OtherMethod,
-    /// The winner is for this host (or for this very port), it is not.
+    /// The chosen route names this host (or this very port); this one does not.
     LessSpecificHost,
-    /// The winner's path is more specific.
+    /// The path of the chosen route is more specific.
     LessSpecificPath,
-    /// The winner names this method, it does not.
+    /// The chosen route names this method; this one does not.
     NoMethods,
-    /// The gateway's own endpoints go before it.
+    /// The path is the gateway's own.
     OwnPath,
-    /// It would win, but the path reads differently without `;` parameters and doubled slashes.
+    /// It would be chosen, but without `;` parameters and doubled slashes the path matches something else.
     Ambiguous,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for MatchOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Wins => "wins",
@@ -54,29 +54,28 @@ impl fmt::Display for Verdict {
 }
 
 impl Table {
-    /// All routes whose path matches, in the order of the file, with what became of each.
+    /// All routes whose path matches, in the order of the file, with the result for each.
     pub fn explain(&self, method: &Method, host: &str, path: &str) -> Vec<Candidate<'_>> {
         let found = self.find(method, host, path);
-        let verdict = |route: &Route| {
+        let outcome = |route: &Route| {
             if route.is_for(host) == HostMatch::Other {
-                return Verdict::OtherHost;
+                return MatchOutcome::OtherHost;
             }
             if !route.methods.allows(method) {
-                return Verdict::OtherMethod;
+                return MatchOutcome::OtherMethod;
             }
             match found {
-                Found::Own(_) | Found::WrongMethod(_) => Verdict::OwnPath,
-                Found::None if self.is_own(path) => Verdict::OwnPath,
-                Found::None => Verdict::Ambiguous,
-                Found::Route(winner) if winner.index == route.index => Verdict::Wins,
-                Found::Route(winner) if winner.is_for(host) != route.is_for(host) => Verdict::LessSpecificHost,
+                Found::Own(_) | Found::WrongMethod(_) | Found::NoEndpoint => MatchOutcome::OwnPath,
+                Found::None => MatchOutcome::Ambiguous,
+                Found::Route(winner) if winner.index == route.index => MatchOutcome::Wins,
+                Found::Route(winner) if winner.is_for(host) != route.is_for(host) => MatchOutcome::LessSpecificHost,
                 Found::Route(winner) if winner.pattern.specificity(&route.pattern) != Ordering::Equal => {
-                    Verdict::LessSpecificPath
+                    MatchOutcome::LessSpecificPath
                 }
-                Found::Route(_) => Verdict::NoMethods,
+                Found::Route(_) => MatchOutcome::NoMethods,
             }
         };
         let matching = self.routes().iter().filter(|route| route.pattern.matches(path));
-        matching.map(|route| Candidate { route, verdict: verdict(route) }).collect()
+        matching.map(|route| Candidate { route, outcome: outcome(route) }).collect()
     }
 }

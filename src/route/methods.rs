@@ -5,9 +5,9 @@ use http::Method;
 /// Which methods a route is for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Methods {
-    /// Every one.
+    /// Every method.
     All,
-    /// Those of RFC 9110 and PATCH as bits, others by name.
+    /// Methods of RFC 9110 and PATCH as bits, others by name.
     Some { bits: u16, others: Vec<Method> },
 }
 
@@ -20,12 +20,12 @@ impl Methods {
         Self::Some { bits, others: methods.iter().filter(|method| bit(method).is_none()).cloned().collect() }
     }
 
-    /// Whether it is for this method; GET covers HEAD.
+    /// Whether the route is for this method; GET includes HEAD.
     pub(super) fn allows(&self, method: &Method) -> bool {
         *self == Self::All || self.names(method) || (*method == Method::HEAD && self.names(&Method::GET))
     }
 
-    /// Whether it names this method itself.
+    /// Whether the route names this very method.
     pub(super) fn names(&self, method: &Method) -> bool {
         match (self, bit(method)) {
             (Self::All, _) => false,
@@ -34,7 +34,8 @@ impl Methods {
         }
     }
 
-    /// Whether no rule of specificity separates routes with these methods.
+    /// Whether two routes with these methods, and otherwise equal, would match the same request without an order
+    /// between them.
     pub(super) fn meets(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::All, Self::All) => true,

@@ -1,18 +1,18 @@
-//! The calls that the gateway makes to a backend in its own name: out of every visitor's reach.
+//! The calls that the gateway makes to a backend in its own name: no client may send them through a route.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::upstream::{self, Target};
 
-/// A call that the gateway makes, as its template says.
+/// A call that the gateway makes, by its template.
 #[derive(Clone, Debug)]
 pub struct OwnCall {
     /// Index of the upstream in the list of upstreams.
     pub upstream: usize,
     /// Its method.
     pub method: Method,
-    /// Its path; a query is not looked at.
+    /// Its path; a query is ignored.
     pub path: Vec<CallPiece>,
 }
 
@@ -21,7 +21,7 @@ pub struct OwnCall {
 pub enum CallPiece {
     /// Text as it is.
     Literal(String),
-    /// A value that is filled in at the call; it never has a slash.
+    /// A value that is filled in at each call; it never has a slash.
     Placeholder,
 }
 
@@ -29,26 +29,26 @@ pub enum CallPiece {
 #[derive(Debug, Default)]
 pub struct OwnCalls {
     /// For each upstream the calls to any of its targets.
-    by_upstream: Vec<Vec<Call>>,
+    by_upstream: Vec<Vec<CompiledCall>>,
 }
 
 #[derive(Clone, Debug)]
-struct Call {
+struct CompiledCall {
     method: Method,
     segments: Vec<CallSegment>,
 }
 
-/// The pieces of literal text between placeholders, decoded and in lower case; one piece: no placeholder.
+/// The literal text between placeholders, decoded and in lower case; one piece: no placeholder.
 #[derive(Clone, Debug)]
 struct CallSegment(Vec<Vec<u8>>);
 
 impl OwnCalls {
-    /// Two upstreams that share a target count as one.
+    /// Builds the list. A call to one upstream counts for every upstream with a common target.
     pub fn new(upstreams: &[upstream::Settings], calls: Vec<OwnCall>) -> Self {
-        let mut by_upstream: Vec<Vec<Call>> = upstreams.iter().map(|_| Vec::new()).collect();
+        let mut by_upstream: Vec<Vec<CompiledCall>> = upstreams.iter().map(|_| Vec::new()).collect();
         for call in calls.into_iter().filter(|call| !is_read(&call.method)) {
             let Some(target) = upstreams.get(call.upstream) else { continue };
-            let compiled = Call { method: call.method, segments: compile(&call.path) };
+            let compiled = CompiledCall { method: call.method, segments: compile(&call.path) };
             for (settings, calls) in upstreams.iter().zip(&mut by_upstream) {
                 if settings.targets.iter().any(|one| target.targets.iter().any(|other| same_target(one, other))) {
                     calls.push(compiled.clone());
@@ -58,9 +58,10 @@ impl OwnCalls {
         Self { by_upstream }
     }
 
-    /// Whether a request to this upstream would meet one of the calls: then it is answered 404. GET and HEAD meet none.
+    /// Whether a request to this upstream would be one of the calls. GET and HEAD never are.
     ///
-    /// Compared as the laxest backend would: without regard to case, escapes, empty segments, a slash at the end, and `;` parameters.
+    /// Paths are compared as the laxest backend would: without regard to case, percent-encoding, empty segments, a
+    /// final slash and `;` parameters.
     pub fn meets(&self, upstream: usize, method: &Method, upstream_path: &str) -> bool {
         if is_read(method) {
             return false;
@@ -70,7 +71,7 @@ impl OwnCalls {
     }
 }
 
-impl Call {
+impl CompiledCall {
     fn fits(&self, path: &str) -> bool {
         let mut segments = self.segments.iter();
         for part in path.split('/').map(|part| part.split(';').next().unwrap_or(part)).filter(|part| !part.is_empty()) {
@@ -133,7 +134,7 @@ fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// By host and port, with or without TLS; the names of the loopback are one.
+/// Compares host and port, not TLS; all names of the loopback are the same host.
 fn same_target(one: &Target, other: &Target) -> bool {
     match (address(one), address(other)) {
         (Some((host, port)), Some((other_host, other_port))) => {
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_meets_the_gateways_own_calls() {
+    fn a_request_that_would_be_an_own_call_is_found_however_it_is_written() {
         let calls = calls();
         for (method, path) in [
             ("POST", "/auth/refresh"),
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_passes() {
+    fn other_methods_and_paths_are_no_own_calls() {
         let calls = calls();
         for (method, path) in [
             ("GET", "/auth/refresh"),

@@ -2,18 +2,18 @@
 
 use std::cmp::Ordering;
 
-/// A pattern, in the canonical form that request paths have too.
+/// A pattern. Its literal text is canonical, as the paths of requests are after hygiene.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Pattern(Vec<Segment>);
 
 /// One segment of a pattern, the most specific kind first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Segment {
-    /// These bytes.
+    /// This text.
     Literal(Box<str>),
-    /// `{name}`: any one segment that is not empty.
+    /// `{name}`: one segment, not empty.
     Name,
-    /// `{*rest}`: all that is left, nothing too.
+    /// `{*rest}`: everything that is left, also nothing.
     Rest,
 }
 
@@ -60,13 +60,15 @@ impl Pattern {
         parts.next().is_none()
     }
 
-    /// `Less`: more specific; among patterns that match one path, `Equal` means the same pattern.
+    /// `Less`: more specific. Two patterns that match the same path are `Equal` only if they are the same.
     pub(super) fn specificity(&self, other: &Self) -> Ordering {
-        // An end is more specific than `{*rest}`, and meets nothing else in patterns that match one path.
+        // 2 stands for the end of a pattern: more specific than `{*rest}`. In patterns that match the same path it is
+        // never compared with anything else.
         self.0.iter().map(Segment::rank).chain([2]).cmp(other.0.iter().map(Segment::rank).chain([2]))
     }
 
-    /// How many bytes of a matching path the literal segments of `prefix` make up; `None` where this pattern does not start with them.
+    /// How many bytes of a matching path the literal segments of `prefix` take; `None` if this pattern does not start
+    /// with them.
     pub(super) fn prefix_len(&self, prefix: &str) -> Option<usize> {
         let prefix = Self::parse(prefix.strip_suffix('/').unwrap_or(prefix)).ok()?;
         let mut length = 0;
@@ -96,7 +98,8 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-/// The form in which a request brings this segment, or why none ever will: hygiene refuses what is refused here.
+/// The canonical form of this segment, which hygiene gives the paths of requests; `Err` if hygiene refuses every
+/// request with such a segment.
 fn literal(segment: &str) -> Result<String, &'static str> {
     let mut out = String::with_capacity(segment.len());
     let mut rest = segment;
@@ -144,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_bound_to_segments_and_case() {
+    fn a_pattern_matches_whole_segments_and_minds_case() {
         for (pattern, path, matches) in [
             ("/", "/", true),
             ("/", "/a", false),
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_request_can_have_is_no_pattern() {
+    fn a_pattern_that_no_request_can_match_is_an_error() {
         for pattern in [
             "",
             "api",
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_ends_at_a_segment() {
+    fn a_strip_prefix_is_counted_only_at_a_segment_border() {
         let pattern = Pattern::parse("/api/proxy/{*rest}").unwrap();
         assert_eq!(pattern.prefix_len("/api/proxy"), Some(10));
         assert_eq!(pattern.prefix_len("/api/proxy/"), Some(10));

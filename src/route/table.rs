@@ -1,11 +1,15 @@
-//! The table itself: built once from all routes, asked once per request.
+//! The table of routes: built once from the configuration, searched once per request.
 
 use std::{collections::HashMap, sync::Arc};
 
 use http::{Method, uri::PathAndQuery};
 
 use super::{
-    JWKS_PATH, OwnEndpoint, OwnPaths, Provider, Settings, methods::Methods, pattern::Pattern, pattern::Segment,
+    methods::Methods,
+    own::{JWKS_PATH, Provider},
+    own_table::{OwnFound, OwnMatch, OwnSettings, OwnTable},
+    pattern::{Pattern, Segment},
+    settings::Settings,
     trie::Trie,
 };
 
@@ -13,94 +17,98 @@ use super::{
 #[derive(Debug)]
 pub struct Table {
     routes: Vec<Route>,
-    own: OwnPaths,
-    /// By the host exactly, its port included.
+    own: OwnTable,
+    /// Routes for a host and port.
     by_host: HashMap<Box<str>, Trie>,
-    /// By the host's name, on any port.
+    /// Routes for a host on any port.
     by_name: HashMap<Box<str>, Trie>,
+    /// Routes for every host.
     anywhere: Trie,
 }
 
 /// One route.
 #[derive(Debug)]
 pub struct Route {
-    /// What the file says.
+    /// What the configuration says.
     pub settings: Settings,
-    /// Its place in the file.
+    /// Its place in the file, from 0.
     pub index: usize,
     /// For logs and metrics: `GET app.example.kr/reports/{*rest}`.
     pub name: Arc<str>,
     pub(super) pattern: Pattern,
     pub(super) methods: Methods,
+    /// Bytes of a matching path that are removed before forwarding.
     strip: usize,
 }
 
-/// What a request meets.
+/// What a request matches.
 #[derive(Clone, Copy, Debug)]
 pub enum Found<'t> {
-    /// An endpoint of the gateway.
-    Own(OwnEndpoint),
+    /// An own endpoint.
+    Own(OwnMatch),
     /// A route.
     Route(&'t Route),
-    /// An endpoint of the gateway that does not take this method: 405, and what goes into `Allow`.
+    /// An own endpoint that does not take this method: 405, with this value of `Allow`.
     WrongMethod(&'static str),
-    /// Nothing: 404.
+    /// A path of the gateway without an endpoint: 404.
+    NoEndpoint,
+    /// No route matches: 404.
     None,
 }
 
-/// Why some routes make no table; each is a complaint about the configuration file.
+/// Why the routes make no table; each is an error in the configuration file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Conflict {
-    /// Two routes that no rule of specificity separates.
+    /// Two routes match the same requests, and neither is more specific.
     #[error(
         "this route and the one in line {other} match the same requests, and neither is more specific; give one of them other `methods` or `hosts`, or remove it"
     )]
     Same {
-        /// Where the later route stands.
+        /// The line of the later route.
         line: usize,
-        /// Where the earlier one stands.
+        /// The line of the earlier route.
         other: usize,
     },
-    /// A route that can never match, since the gateway answers all its requests.
+    /// A route below `base_path`: the gateway answers all its requests.
     #[error("this route can never match: everything under `{base_path}` is the gateway's own (`session.base_path`)")]
     UnderBasePath {
-        /// Where the route stands.
+        /// The line of the route.
         line: usize,
         /// The base path.
         base_path: String,
     },
-    /// A route for the one path outside `base_path` that the gateway answers itself.
+    /// A route for the path of the gateway's public keys.
     #[error("this route can never match: the gateway's public keys are at `{JWKS_PATH}`")]
     Jwks {
-        /// Where the route stands.
+        /// The line of the route.
         line: usize,
     },
-    /// A path that is no pattern, or that no request can have.
+    /// A path that is no pattern, or that no request can match.
     #[error("`{path}` is no path of a route: {problem}")]
     Path {
-        /// Where the route stands.
+        /// The line of the route.
         line: usize,
         /// The path as written.
         path: String,
         /// What is wrong.
         problem: &'static str,
     },
-    /// A `strip` that the path does not start with.
+    /// A `strip` that is not the beginning of the path.
     #[error(
         "`strip = \"{strip}\"` must be the beginning of `path = \"{path}\"`, up to a slash and without placeholders"
     )]
     Strip {
-        /// Where the route stands.
+        /// The line of the route.
         line: usize,
         /// The prefix as written.
         strip: String,
         /// The path as written.
         path: String,
     },
-    /// A method that is answered 405 before any route is looked at.
+    /// A method that is answered 405 before any route is searched.
     #[error("this route can never match `{method}`: such requests are refused")]
     Method {
-        /// Where the route stands.
+        /// The line of the route.
         line: usize,
         /// The method.
         method: Method,
@@ -108,7 +116,7 @@ pub enum Conflict {
 }
 
 impl Conflict {
-    /// Where the route stands that the complaint is about.
+    /// The line of the route that is wrong.
     pub fn line(&self) -> usize {
         match self {
             Self::Same { line, .. }
@@ -120,7 +128,7 @@ impl Conflict {
         }
     }
 
-    /// The other route that it is about.
+    /// The line of the other route, for [`Conflict::Same`].
     pub fn other_line(&self) -> Option<usize> {
         match self {
             Self::Same { other, .. } => Some(*other),
@@ -130,11 +138,11 @@ impl Conflict {
 }
 
 impl Table {
-    /// Builds the table, or reports everything that is wrong with it.
-    pub fn build(routes: Vec<Settings>, own: OwnPaths) -> Result<Self, Vec<Conflict>> {
+    /// Builds the table, or reports every conflict.
+    pub fn build(routes: Vec<Settings>, own: OwnSettings) -> Result<Self, Vec<Conflict>> {
         let mut table = Self {
             routes: Vec::with_capacity(routes.len()),
-            own,
+            own: OwnTable::new(own),
             by_host: HashMap::new(),
             by_name: HashMap::new(),
             anywhere: Trie::new(),
@@ -152,16 +160,22 @@ impl Table {
         if conflicts.is_empty() { Ok(table) } else { Err(conflicts) }
     }
 
-    /// Finds what a request meets. `host` is the admitted host (lower case, no default port), `path` the canonical path without query.
+    /// Finds what a request matches. `host` is the admitted host (lower case, no default port), `path` the canonical
+    /// path without query.
     ///
-    /// Among the routes that match, one for this host goes before one for all hosts (with a port before without), then, segment by segment from the left, literal text
-    /// before `{name}` before `{*rest}`, then a route with methods before one without.
+    /// Among the routes that match, the order is: a route for this host and port, one for this host, one for all hosts;
+    /// then, segment by segment from the left, literal text before `{name}` before `{*rest}`; then a route with methods
+    /// before one without.
     ///
-    /// A path with `;` or `//` is read a second time, as backends do that drop `;` parameters and merge slashes. Where that reading meets something else, nothing is
-    /// found: otherwise `/x//admin` or `/admin;v=1` would be judged by one route's rule and answered by what stands behind another.
+    /// A path with `;` or `//` is searched a second time as some backends read it, without `;` parameters and with
+    /// slashes merged. If that search has another result, nothing is found: otherwise the rule of one route would judge
+    /// `/x//admin` or `/admin;v=1`, and the backend would answer what another route protects.
     pub fn find(&self, method: &Method, host: &str, path: &str) -> Found<'_> {
-        if let Some(found) = self.own.find(method, path) {
-            return found;
+        match self.own.find(method, path) {
+            Some(OwnFound::Endpoint(own)) => return Found::Own(own),
+            Some(OwnFound::WrongMethod(allow)) => return Found::WrongMethod(allow),
+            Some(OwnFound::NoEndpoint) => return Found::NoEndpoint,
+            None => {}
         }
         let Some(route) = self.route(method, host, path) else { return Found::None };
         match lax(path) {
@@ -171,7 +185,7 @@ impl Table {
             {
                 Found::None
             }
-            // What strip would leave starts with two slashes: some read a host there.
+            // Without the prefix the target would start with two slashes, which some backends read as a host.
             Some(_) if route.strip > 0 && path[route.strip..].starts_with("//") => Found::None,
             _ => Found::Route(route),
         }
@@ -187,7 +201,7 @@ impl Table {
         self.own.provider_name(provider)
     }
 
-    /// Whether a path is under `base_path`, or that of the public keys.
+    /// Whether a path is the gateway's, with or without an endpoint there.
     pub fn is_own(&self, path: &str) -> bool {
         self.own.covers(path)
     }
@@ -230,7 +244,7 @@ impl Table {
 }
 
 impl Route {
-    fn new(settings: Settings, index: usize, own: &OwnPaths) -> Result<Self, Vec<Conflict>> {
+    fn new(settings: Settings, index: usize, own: &OwnTable) -> Result<Self, Vec<Conflict>> {
         let line = settings.line;
         let mut conflicts = Vec::new();
         for method in settings.methods.iter().filter(|method| matches!(**method, Method::CONNECT | Method::TRACE)) {
@@ -244,7 +258,7 @@ impl Route {
             }
         };
         if own.owns_all_below(&literal_beginning(&pattern)) {
-            conflicts.push(Conflict::UnderBasePath { line, base_path: own.base_path.clone() });
+            conflicts.push(Conflict::UnderBasePath { line, base_path: own.base_path().to_owned() });
         }
         if settings.path == JWKS_PATH {
             conflicts.push(Conflict::Jwks { line });
@@ -264,7 +278,7 @@ impl Route {
         Ok(Self { settings, index, name, pattern, methods, strip })
     }
 
-    /// The target that the upstream gets: without what `strip` names. `/api/proxy` stripped from `/api/proxy` leaves `/`.
+    /// The target that the upstream gets: without the prefix `strip`. Nothing left becomes `/`.
     pub fn upstream_path(&self, target: &PathAndQuery) -> PathAndQuery {
         match target.as_str().get(self.strip..) {
             Some(left) if self.strip > 0 => rooted(left),
@@ -286,7 +300,7 @@ impl Route {
     }
 }
 
-/// How a route's hosts fit a request's, the most specific first.
+/// How a route's hosts match the host of a request, the most specific first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum HostMatch {
     Exact,
@@ -301,7 +315,7 @@ enum HostKey<'h> {
     AnyPort(&'h str),
 }
 
-/// An entry with a port is for that port alone; admitted hosts leave 80 and 443 out.
+/// An entry with a port is for that port only; admitted hosts have no port where it is 80 or 443.
 fn host_key(entry: &str) -> HostKey<'_> {
     match entry.strip_suffix(":443").or_else(|| entry.strip_suffix(":80")) {
         Some(name) => HostKey::Exact(name),
@@ -317,14 +331,14 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// What strip leaves, with the slash that it may have taken.
+/// What is left of a target without its prefix, with a slash in front.
 fn rooted(left: &str) -> PathAndQuery {
     let target =
         if left.starts_with('/') { PathAndQuery::try_from(left) } else { PathAndQuery::try_from(format!("/{left}")) };
     target.expect("the end of a valid target is a valid target once it starts with a slash")
 }
 
-/// The path as a backend reads it that drops `;` parameters and merges slashes; `None` where it has neither.
+/// The path without `;` parameters and with slashes merged, as some backends read it; `None` if it has neither.
 fn lax(path: &str) -> Option<String> {
     let mut previous = 0;
     let plain = path.bytes().all(|byte| {

@@ -7,7 +7,7 @@ use super::{
     pattern::{Pattern, Segment},
 };
 
-/// All patterns of one host. A search visits each node at most once, since a node's depth is its place in the path.
+/// All patterns of one host. A search visits each node at most once, because a node's depth is its place in the path.
 #[derive(Debug)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
@@ -15,12 +15,12 @@ pub(super) struct Trie {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Sorted by text.
+    /// Child nodes, sorted by the text of the segment.
     literals: Vec<(Box<str>, usize)>,
     name: Option<usize>,
     /// Routes that end here.
     here: Leaf,
-    /// Routes that go on with `{*rest}`.
+    /// Routes that end here with `{*rest}`.
     rest: Leaf,
 }
 
@@ -33,7 +33,7 @@ impl Trie {
         Self { nodes: vec![Node::default()] }
     }
 
-    /// `Err`: the routes that are there already for the same pattern and some of the same methods.
+    /// `Err`: the routes in the tree with the same pattern and at least one common method.
     pub(super) fn insert(&mut self, pattern: &Pattern, methods: &Methods, route: usize) -> Result<(), Vec<usize>> {
         let mut at = 0;
         for segment in pattern.segments() {
@@ -60,7 +60,7 @@ impl Trie {
         self.search(0, path.strip_prefix('/'), method)
     }
 
-    /// `left`: what follows the slash after this node's segment; `None` at the path's end.
+    /// `left`: what follows the slash after this node's segment; `None` at the end of the path.
     fn search(&self, at: usize, left: Option<&str>, method: &Method) -> Option<usize> {
         let node = &self.nodes[at];
         let Some(left) = left else {
@@ -92,14 +92,14 @@ impl Leaf {
             return Err(same);
         }
         self.0.push((methods.clone(), route));
-        // Routes with methods go before the one without.
+        // A route with methods is more specific than one without.
         self.0.sort_by_key(|(methods, _)| *methods == Methods::All);
         Ok(())
     }
 
     fn pick(&self, method: &Method) -> Option<usize> {
         let (mut named, mut implied) = (self.0.iter(), self.0.iter());
-        // Two steps, for HEAD may be named by one route and implied by the GET of another.
+        // In two steps: one route may name HEAD, and another imply it by GET.
         named
             .find(|(methods, _)| methods.names(method))
             .or_else(|| implied.find(|(methods, _)| methods.allows(method)))

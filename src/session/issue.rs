@@ -13,6 +13,7 @@ use super::{
 use crate::{
     authority::{self, Claims, Issued},
     clock::Timestamp,
+    problem::{Problem, ProblemKind},
     seal::Purpose,
     store::Generation,
 };
@@ -28,6 +29,22 @@ pub enum BeginError {
     /// The access token holds octets that a header or, with `seal = false`, a cookie cannot hold.
     #[error("the access token cannot be used: {0}")]
     Unusable(&'static str),
+}
+
+impl BeginError {
+    /// What the visitor is told.
+    pub const fn kind(self) -> ProblemKind {
+        match self {
+            Self::TooLarge => ProblemKind::SessionTooLarge,
+            Self::Unusable(_) => ProblemKind::UnusableTokens,
+        }
+    }
+}
+
+impl From<BeginError> for Problem {
+    fn from(error: BeginError) -> Self {
+        Self::new(error.kind()).caused_by(error)
+    }
 }
 
 impl Shared {

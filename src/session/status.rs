@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::problem::{Problem, ProblemKind};
+
 /// `x-auth-status`: how the session fared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AuthStatus {
@@ -51,4 +53,13 @@ pub enum Undecided {
     Unanswered(Duration),
     /// Too many forged access tokens came from this client, so no further one is checked.
     Unchecked(Duration),
+}
+
+impl From<Undecided> for Problem {
+    fn from(why: Undecided) -> Self {
+        match why {
+            Undecided::Unanswered(wait) => Self::new(ProblemKind::AuthorityUnavailable).after(wait),
+            Undecided::Unchecked(wait) => Self::new(ProblemKind::TooManyForgedTokens).after(wait),
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::problem::{Problem, ProblemKind};
+
 /// Why there is no answer: one variant for each different reaction.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
@@ -26,6 +28,21 @@ pub enum ForwardError {
     /// The answer must not be passed on (502).
     #[error("the upstream's answer cannot be passed on")]
     BadAnswer(#[source] AnswerFault),
+}
+
+impl From<ForwardError> for Problem {
+    fn from(error: ForwardError) -> Self {
+        let kind = match error {
+            ForwardError::Unreachable(_) => ProblemKind::UpstreamUnreachable,
+            ForwardError::Broken(_) => ProblemKind::UpstreamBroke,
+            ForwardError::BadAnswer(_) => ProblemKind::UpstreamAnswerInvalid,
+            ForwardError::Timeout(_) => ProblemKind::UpstreamTimeout,
+            ForwardError::RequestTooLarge => ProblemKind::BodyTooLarge,
+            ForwardError::RequestBroken(_) => ProblemKind::BodyBroken,
+            ForwardError::RequestStalled => ProblemKind::BodyTooSlow,
+        };
+        Self::new(kind).caused_by(error)
+    }
 }
 
 /// What an upstream was too slow with.

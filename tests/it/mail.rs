@@ -11,8 +11,8 @@ use vestibule::{
         Letter, Mail, MailSender, MailSettings, MailTransport, OutboxSettings, Security, SmtpError, SmtpSettings,
         Undelivered, http_client,
     },
-    pages::Language,
     secret::{Random, Secret},
+    text::Language,
 };
 
 use crate::harness::{MailServer, PATIENCE};

@@ -1,7 +1,7 @@
 //! `[otp]`, good and bad.
 
 use super::*;
-use crate::otp::{Purpose, Rate};
+use crate::otp::{CodePurpose, Rate};
 
 const CODES: &str = "
 [otp.sms]
@@ -34,7 +34,7 @@ fn codes_have_defaults_and_without_a_channel_there_are_none() {
     assert_eq!((otp.limits.per_country, otp.limits.daily_cap), (None, 1000));
     assert_eq!((otp.proof_audience.as_str(), otp.site.as_str()), ("vestibule-proof", "localhost"));
     let sms = otp.sms.unwrap();
-    assert_eq!(sms.channel.purpose, Purpose::Verify);
+    assert_eq!(sms.channel.purpose, CodePurpose::Verify);
     assert!(sms.channel.notify.is_none() && sms.channel.allow.is_none() && sms.text.is_none());
 }
 

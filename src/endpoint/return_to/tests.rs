@@ -14,7 +14,7 @@ fn return_to() -> ReturnTo {
 }
 
 #[test]
-fn paths_of_ours_are_kept_as_they_are() {
+fn own_paths_are_kept_as_they_are() {
     for asked in [
         "/",
         "/a",
@@ -69,7 +69,7 @@ fn a_path_of_any_length_that_fits_the_cookie_is_kept() {
 }
 
 #[test]
-fn whatever_could_leave_the_site_ends_at_home() {
+fn an_address_that_could_leave_the_site_is_replaced_by_after_login() {
     for asked in EVIL {
         assert_eq!(return_to().follow(Some(asked)), HOME, "{asked:?}");
     }
@@ -242,7 +242,7 @@ proptest! {
     }
 }
 
-/// Texts of the pieces that such tricks are made of.
+/// Texts made of the pieces of such attacks.
 fn evil_text() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "/",

@@ -1,11 +1,13 @@
-//! E-mail addresses: one plain addr-spec (RFC 5321 section 4.1.2), nothing that two mail servers could read differently.
+//! E-mail addresses: one plain mailbox (RFC 5321 section 4.1.2), in no form that two mail servers could read
+//! differently.
 
 use url::Host;
 
-/// RFC 5321 section 4.5.3.1.3: a path has 256 octets, of which two are its brackets.
+/// Octets of an address (RFC 5321 section 4.5.3.1.3: a path has 256, of which two are its brackets).
 const LONGEST: usize = 254;
-/// RFC 5321 section 4.5.3.1.1.
+/// Octets of a local part (RFC 5321 section 4.5.3.1.1).
 const LONGEST_LOCAL: usize = 64;
+/// Octets of a label in a domain (RFC 1035 section 2.3.4).
 const LONGEST_LABEL: usize = 63;
 
 /// An e-mail address.
@@ -13,12 +15,13 @@ const LONGEST_LABEL: usize = 63;
 pub(in crate::otp) struct Email {
     /// The local part as written, the domain in ASCII.
     pub(super) written: String,
-    /// All of it in lower case: hardly any server tells `A@` from `a@`, and none gets twice the messages for it.
+    /// The whole address in lower case: it counts as one address, although a server may tell `A@` from `a@`.
     pub(super) canonical: String,
 }
 
 impl Email {
-    /// Reads an address. Quoted local parts, comments, lists and address literals are refused: they have sent codes elsewhere.
+    /// Parses an address. Quoted local parts, comments, lists and address literals are refused: with them parsers have
+    /// sent codes to other addresses.
     pub(super) fn parse(text: &str, bare_domains: bool) -> Option<Self> {
         let text = text.trim_matches(' ');
         if text.len() > LONGEST {
@@ -42,15 +45,15 @@ impl Email {
     }
 }
 
-/// RFC 5322 section 3.2.3.
+/// Whether a local part is a dot-atom (RFC 5322 section 3.2.3).
 fn is_dot_atom(local: &str) -> bool {
     let is_atext = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b);
     local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
 }
 
-/// The domain as mail servers know it (IDNA), in lower case.
+/// The domain in ASCII (IDNA), in lower case.
 fn domain_in_ascii(domain: &str, bare: bool) -> Option<String> {
-    // Only letters are translated: full-width signs and dots of other scripts would turn into syntax.
+    // Only letters may be non-ASCII: IDNA turns full-width signs and dots of other scripts into `@`, `.` and the like.
     let is_wide = |c: char| matches!(c, '\u{ff00}'..='\u{ffef}');
     let is_plain = |c: char| match c {
         '-' | '.' => true,

@@ -1,4 +1,4 @@
-//! The address that a code goes to: read strictly, one canonical form each, masked wherever people read it.
+//! The address that a code goes to: parsed strictly, with one canonical form, masked in logs and pages.
 
 mod email;
 mod phone;
@@ -8,19 +8,18 @@ pub use phone::Country;
 use email::Email;
 use phone::Phone;
 
-use super::Limits;
 use crate::channel::Channel;
 
-/// Where a code goes.
+/// The address that a code goes to.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Address {
-    /// By SMS.
+    /// A mobile number, by SMS.
     Phone(Phone),
-    /// By e-mail.
+    /// An e-mail address.
     Email(Email),
 }
 
-/// What addresses there are.
+/// Which addresses are accepted.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// Countries whose mobile numbers get codes, at least one; numbers without a country code are of the first.
@@ -30,7 +29,7 @@ pub struct Rules {
 }
 
 impl Address {
-    /// Reads what a visitor wrote; `None` where nothing can be sent there.
+    /// Parses what a visitor wrote; `None` where nothing can be sent there.
     pub(super) fn parse(channel: Channel, text: &str, rules: &Rules) -> Option<Self> {
         match channel {
             Channel::Sms => Phone::parse(text, &rules.countries).map(Self::Phone),
@@ -38,7 +37,8 @@ impl Address {
         }
     }
 
-    /// One text for each address, however it was written: what limits count, codes are bound to, and authorities, backends and proofs know.
+    /// One text for each address, however it was typed: limits count by it, codes are bound to it, and authorities,
+    /// backends and proofs know the person by it.
     pub(super) fn canonical(&self) -> &str {
         match self {
             Self::Phone(phone) => &phone.e164,
@@ -46,7 +46,8 @@ impl Address {
         }
     }
 
-    /// What a message is sent to: the number in E.164, an e-mail address in the letters that were typed, which its server may tell apart.
+    /// The recipient of a message: the number in E.164, an e-mail address in the case that was typed, which its server
+    /// may tell apart.
     pub(super) fn recipient(&self) -> &str {
         match self {
             Self::Phone(phone) => &phone.e164,
@@ -54,7 +55,7 @@ impl Address {
         }
     }
 
-    /// As templates have it: Korean numbers as domestic digits. Canonical like [`Address::canonical`], so that backends know one person by one text.
+    /// The form for templates: Korean numbers in domestic digits. As canonical as [`Address::canonical`].
     pub(super) fn domestic(&self) -> &str {
         match self {
             Self::Phone(phone) => &phone.domestic,
@@ -62,7 +63,7 @@ impl Address {
         }
     }
 
-    /// For logs and pages.
+    /// The masked form, for logs and pages.
     pub(super) fn masked(&self) -> String {
         match self {
             Self::Phone(phone) => phone.masked(),
@@ -70,12 +71,12 @@ impl Address {
         }
     }
 
-    /// The country that a message costs money in, and how many it may get.
-    pub(super) fn country_limit(&self, rules: &Rules, limits: &Limits) -> Option<(Country, super::Rate)> {
-        let Self::Phone(phone) = self else { return None };
-        let is_first = rules.countries.first() == Some(&phone.country);
-        let limit = limits.per_country.or_else(|| (!is_first).then(|| limits.total.tenth()))?;
-        Some((phone.country, limit))
+    /// The country of a phone number.
+    pub(super) fn country(&self) -> Option<Country> {
+        match self {
+            Self::Phone(phone) => Some(phone.country),
+            Self::Email(_) => None,
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Mobile numbers: read by the numbering plans of their countries, kept in E.164.
+//! Mobile numbers: parsed by the numbering plans of their countries, kept in E.164.
 
 use std::fmt;
 
 use phonenumber::{Mode, Type, country, metadata::DATABASE};
 
-/// Longer than any number with its punctuation; also the input that the numbering plans' parser is trusted with.
+/// The most bytes that are parsed: more than any number with its punctuation has.
 const LONGEST: usize = 32;
 
 /// A country by its ISO 3166-1 code.
@@ -12,12 +12,12 @@ const LONGEST: usize = 32;
 pub struct Country(country::Id);
 
 impl Country {
-    /// Reads `KR`.
+    /// Parses an ISO 3166-1 code of two capitals: `KR`.
     pub fn parse(code: &str) -> Option<Self> {
         code.parse().ok().map(Self)
     }
 
-    /// `KR`
+    /// The ISO 3166-1 code: `KR`.
     pub fn as_str(&self) -> &str {
         self.0.as_ref()
     }
@@ -41,7 +41,7 @@ pub(in crate::otp) struct Phone {
 }
 
 impl Phone {
-    /// Reads a number with or without its country code, with the punctuation that people write.
+    /// Parses a number with or without its country code, with spaces, hyphens, dots and brackets.
     pub(super) fn parse(text: &str, countries: &[Country]) -> Option<Self> {
         let dialled = dialled(text)?;
         let is_international = dialled.starts_with('+');
@@ -50,14 +50,14 @@ impl Phone {
             return None;
         }
         let number = phonenumber::parse(home.map(|country| country.0), &dialled).ok()?;
-        // `001 1 …` and `82 10 …` would be read as numbers of other countries, or of this one by a guess.
+        // A number that dials out (`001 1 …`) or omits the `+` (`82 10 …`) is refused: its country would be a guess.
         let is_as_written = match number.code().source() {
             country::Source::Plus => is_international,
             country::Source::Default => !is_international,
             country::Source::Idd | country::Source::Number => false,
         };
         let country = Country(number.country().id()?);
-        // Where a plan does not tell mobile from fixed (North America), either may get a message.
+        // Where a plan does not tell mobile from fixed numbers (North America), both are accepted.
         let is_mobile = matches!(number.number_type(&DATABASE), Type::Mobile | Type::FixedLineOrMobile);
         if !is_as_written || !is_mobile || !countries.contains(&country) || number.extension().is_some() {
             return None;
@@ -71,7 +71,7 @@ impl Phone {
         Some(Self { domestic, country, code: number.code().value(), e164 })
     }
 
-    /// `010-****-5678`, and `+1-****-2671` elsewhere.
+    /// `010-****-5678` for Korea, `+1-****-2671` elsewhere.
     pub(super) fn masked(&self) -> String {
         let last = &self.e164[self.e164.len() - 4..];
         if self.country.0 == country::KR {
@@ -82,12 +82,14 @@ impl Phone {
         }
     }
 
+    /// The country calling code, e.g. 82.
     pub(in crate::otp) fn calling_code(&self) -> u16 {
         self.code
     }
 }
 
-/// The digits as they are dialled, with a `+` in front where it was there; `None` where something else stands between them.
+/// The digits, with a leading `+` where there is one; `None` where anything but the usual punctuation stands between
+/// them.
 fn dialled(text: &str) -> Option<String> {
     if text.len() > LONGEST {
         return None;
@@ -107,7 +109,8 @@ fn dialled(text: &str) -> Option<String> {
     (!open).then_some(dialled)
 }
 
-/// A Korean mobile number as it is dialled at home: 010 with eight digits, or one of the older 011 and 016 to 019 with seven or eight.
+/// A Korean mobile number in domestic digits: 010 with eight digits, or one of the older 011 and 016 to 019 with seven
+/// or eight.
 fn korean(digits: &str) -> Option<String> {
     let national = digits.strip_prefix("82")?;
     let (prefix, rest) = national.split_at_checked(2)?;

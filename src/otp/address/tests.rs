@@ -41,7 +41,7 @@ fn a_mobile_number_has_one_form_however_it_is_written() {
 }
 
 #[test]
-fn what_is_no_mobile_number_of_these_countries_is_refused() {
+fn a_text_that_is_no_mobile_number_of_these_countries_is_refused() {
     for text in [
         "",
         " ",
@@ -189,7 +189,7 @@ fn an_e_mail_address_keeps_its_local_part_and_has_one_domain() {
 }
 
 #[test]
-fn what_could_be_read_as_another_address_is_refused() {
+fn an_address_that_could_be_read_as_another_one_is_refused() {
     for text in [
         "",
         "a",
@@ -266,14 +266,14 @@ fn what_could_be_read_as_another_address_is_refused() {
 }
 
 #[test]
-fn a_domain_without_a_dot_is_one_on_loopback_alone() {
+fn a_domain_without_a_dot_is_accepted_on_loopback_alone() {
     let rules = Rules { bare_domains: true, ..rules() };
     assert!(Address::parse(Channel::Email, "a@localhost", &rules).is_some_and(|a| a.masked() == "a***@l***"));
     assert!(Address::parse(Channel::Email, "a@", &rules).is_none());
 }
 
 #[test]
-fn an_address_is_never_printed() {
+fn the_debug_form_of_an_address_is_masked() {
     let address = Address::parse(Channel::Sms, "01012345678", &rules()).unwrap();
     assert_eq!(format!("{address:?}"), "010-****-5678");
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_code_is_sent_and_verified_once_and_brings_a_proof() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     let sent = world.send(&mut visitor, PHONE).await;
     let expires = world.clock.now().plus(Duration::from_secs(180)).rfc3339();
@@ -40,7 +40,7 @@ async fn a_code_is_sent_and_verified_once_and_brings_a_proof() {
 
 #[tokio::test]
 async fn an_e_mail_address_is_told_apart_by_letters_and_not_by_their_case() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
     assert_eq!(world.recorder.last().0, "Kim@example.kr", "sent as typed");
@@ -52,7 +52,7 @@ async fn an_e_mail_address_is_told_apart_by_letters_and_not_by_their_case() {
 
 #[tokio::test]
 async fn an_app_gets_the_challenge_and_sends_it_back() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = app();
     let sent = world.send(&mut visitor, PHONE).await;
     assert_eq!(sent.json()["message"], "The code has been sent");
@@ -71,7 +71,7 @@ async fn an_app_gets_the_challenge_and_sends_it_back() {
 
 #[tokio::test]
 async fn the_challenge_of_the_body_counts_before_that_of_the_cookie() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let (mut first, mut second) = (app(), browser());
     let challenge = world.send(&mut first, PHONE).await.json()["challenge"].as_str().unwrap().to_owned();
     let of_first = world.recorder.code();
@@ -87,8 +87,8 @@ async fn the_challenge_of_the_body_counts_before_that_of_the_cookie() {
 }
 
 #[tokio::test]
-async fn every_body_that_is_not_read_here_is_400_before_anything_is_sent() {
-    let world = World::of(Purpose::Prove);
+async fn every_body_that_cannot_be_read_is_400_before_anything_is_sent() {
+    let world = World::of(CodePurpose::Prove);
     let visitor = browser();
     for (step, media_type, body, code) in [
         (Step::Send, "text/plain", r#"{"phone":"010-1234-5678"}"#, "json_expected"),
@@ -132,12 +132,12 @@ async fn every_body_that_is_not_read_here_is_400_before_anything_is_sent() {
     }
     assert_eq!(world.recorder.count(), 0);
     let mail = world.call(&visitor, "application/json", r#"{"email":"a@b.kr,c@d.kr"}"#).await;
-    assert_eq!(world.otps.send(mail, Channel::Email).await.unwrap_err().error.code(), "bad_email");
+    assert_eq!(world.otps.send(mail, Channel::Email).await.unwrap_err().error.kind().code(), "bad_email");
 }
 
 #[tokio::test]
 async fn a_challenge_is_good_for_its_own_address_channel_and_time_alone() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     let code = world.send_code(&mut visitor, PHONE).await;
     assert_eq!(world.verify(&mut visitor, "010-8765-4321", &code).await.code(), "code_wrong");
@@ -156,11 +156,11 @@ async fn a_challenge_is_good_for_its_own_address_channel_and_time_alone() {
 }
 
 #[tokio::test]
-async fn a_challenge_of_another_purpose_is_none() {
-    let setup = Setup::of(Purpose::Prove);
+async fn a_challenge_of_another_purpose_is_not_accepted() {
+    let setup = Setup::of(CodePurpose::Prove);
     let (store, clock) = (setup.store.clone(), setup.clock.clone());
     let prove = setup.build();
-    let login = Setup { store, clock, ..Setup::of(Purpose::Login) }.build();
+    let login = Setup { store, clock, ..Setup::of(CodePurpose::Login) }.build();
     let mut visitor = browser();
     let code = prove.send_code(&mut visitor, PHONE).await;
     assert_eq!(login.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong");
@@ -170,7 +170,7 @@ async fn a_challenge_of_another_purpose_is_none() {
 
 #[tokio::test]
 async fn of_two_challenges_that_were_planted_beside_each_other_none_counts() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let (mut visitor, mut attacker) = (browser(), browser());
     let code = world.send_code(&mut visitor, PHONE).await;
     world.send_code(&mut attacker, "010-8765-4321").await;
@@ -187,7 +187,7 @@ async fn of_two_challenges_that_were_planted_beside_each_other_none_counts() {
 
 #[tokio::test]
 async fn a_challenge_that_does_not_open_is_cleared() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     let code = world.send_code(&mut visitor, PHONE).await;
     let own = visitor.cookies["sb_otp_sms"].clone();
@@ -200,7 +200,7 @@ async fn a_challenge_that_does_not_open_is_cleared() {
 
 #[tokio::test]
 async fn the_same_code_is_sent_again_up_to_three_times_without_waiting() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     let sent = world.send(&mut visitor, PHONE).await;
     let code = world.recorder.code();
@@ -221,12 +221,12 @@ async fn the_same_code_is_sent_again_up_to_three_times_without_waiting() {
 
 #[tokio::test]
 async fn a_code_outlives_the_rotation_of_the_key_that_it_was_made_with() {
-    let setup = Setup::of(Purpose::Prove);
+    let setup = Setup::of(CodePurpose::Prove);
     let (store, clock) = (setup.store.clone(), setup.clock.clone());
     let old = setup.build();
     let rotated =
-        Setup { store: store.clone(), clock: clock.clone(), keys: vec![8, 7], ..Setup::of(Purpose::Prove) }.build();
-    let gone = Setup { store, clock, keys: vec![8], ..Setup::of(Purpose::Prove) }.build();
+        Setup { store: store.clone(), clock: clock.clone(), keys: vec![8, 7], ..Setup::of(CodePurpose::Prove) }.build();
+    let gone = Setup { store, clock, keys: vec![8], ..Setup::of(CodePurpose::Prove) }.build();
     let mut visitor = browser();
     let code = old.send_code(&mut visitor, PHONE).await;
     assert_eq!(rotated.resend(&mut visitor, PHONE).await.json()["success"], true);
@@ -237,7 +237,7 @@ async fn a_code_outlives_the_rotation_of_the_key_that_it_was_made_with() {
 
 #[tokio::test]
 async fn a_message_that_was_not_delivered_leaves_a_code_that_can_be_sent_again() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     world.recorder.is_down.store(true, Ordering::Relaxed);
     let failed = world.send(&mut visitor, PHONE).await;
@@ -268,7 +268,7 @@ async fn nothing_is_sent_where_the_store_does_not_answer() {
         if counters {
             store.counters = Arc::new(Down);
         }
-        Setup { store, ..Setup::of(Purpose::Prove) }.build()
+        Setup { store, ..Setup::of(CodePurpose::Prove) }.build()
     };
     for world in [without(true, false), without(false, true), without(true, true)] {
         let mut visitor = browser();
@@ -287,13 +287,13 @@ async fn nothing_is_sent_where_the_store_does_not_answer() {
 
 #[tokio::test]
 async fn a_channel_that_is_not_configured_is_404() {
-    let mut world = World::of(Purpose::Prove);
-    world.otps.lines.retain(|line| line.channel == Channel::Sms);
+    let mut world = World::of(CodePurpose::Prove);
+    world.otps.setups.retain(|setup| setup.channel == Channel::Sms);
     let call = world.call(&browser(), "application/json", r#"{"email":"a@b.kr"}"#).await;
-    assert_eq!(world.otps.send(call, Channel::Email).await.unwrap_err().error.code(), "not_found");
+    assert_eq!(world.otps.send(call, Channel::Email).await.unwrap_err().error.kind().code(), "not_found");
     let call = world.call(&browser(), "application/json", "").await;
     assert_eq!(
-        world.otps.page(call, Channel::Sms).await.unwrap_err().error.code(),
+        world.otps.page(call, Channel::Sms).await.unwrap_err().error.kind().code(),
         "not_found",
         "no page without login"
     );

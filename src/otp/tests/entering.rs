@@ -1,4 +1,4 @@
-//! Purpose `login`: a right code becomes a session.
+//! Purpose `login`: a right code begins a session.
 
 use super::*;
 
@@ -35,7 +35,7 @@ async fn backend(allow: Option<Allow>, script: impl Fn(usize) -> Reply + Send + 
         },
     }));
     let target = Target::Http { host: server.address.ip().to_string(), port: server.address.port() };
-    let setup = Setup { authority: kind, backend: Some(target), allow, ..Setup::of(Purpose::Login) };
+    let setup = Setup { authority: kind, backend: Some(target), allow, ..Setup::of(CodePurpose::Login) };
     (setup.build(), server)
 }
 
@@ -45,7 +45,7 @@ fn tokens() -> Reply {
 }
 
 #[tokio::test]
-async fn a_right_code_is_a_session_and_what_a_script_gets_of_one() {
+async fn a_right_code_begins_a_session_and_a_script_gets_its_description() {
     let (world, server) = backend(None, |_| tokens()).await;
     let mut visitor = browser();
     let sent =
@@ -74,7 +74,7 @@ async fn a_right_code_is_a_session_and_what_a_script_gets_of_one() {
 }
 
 #[tokio::test]
-async fn a_form_goes_on_to_where_the_login_was_to_lead() {
+async fn after_a_right_code_a_form_is_redirected_to_return_to() {
     let (world, _server) = backend(None, |_| tokens()).await;
     let mut visitor = browser();
     world.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678&return_to=%2Fdeep%3Fa%3Db").await;
@@ -102,7 +102,7 @@ async fn a_code_is_not_spent_while_the_authority_does_not_answer() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_come_in_has_spent_the_code() {
+async fn a_login_that_is_not_allowed_spends_the_code() {
     let listed = Allow::Listed { email_domains: vec![], emails: vec!["lee@example.kr".to_owned()], claims: vec![] };
     for (allow, status, calls) in [(None, 403, 1), (None, 401, 1), (Some(listed), 200, 0)] {
         let answer = move |_| if status == 200 { tokens() } else { Reply::json(status, &json!({})) };

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn of_five_hundred_parallel_guesses_five_are_compared_and_the_right_one_comes_too_late() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     let code = world.send_code(&mut visitor, PHONE).await;
     let right: u32 = code.parse().unwrap();
@@ -30,7 +30,7 @@ async fn of_five_hundred_parallel_guesses_five_are_compared_and_the_right_one_co
 
 #[tokio::test]
 async fn the_right_code_after_two_hundred_parallel_wrong_ones_is_none() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     let code = world.send_code(&mut visitor, PHONE).await;
     let wrong = world.recorder.other_than_code();
@@ -45,7 +45,7 @@ async fn the_right_code_after_two_hundred_parallel_wrong_ones_is_none() {
 
 #[tokio::test]
 async fn of_a_hundred_parallel_right_codes_one_is_taken() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     let code = world.send_code(&mut visitor, PHONE).await;
     let answers = join_all((0..100).map(|_| {
@@ -58,7 +58,7 @@ async fn of_a_hundred_parallel_right_codes_one_is_taken() {
 
 #[tokio::test]
 async fn the_fifth_wrong_try_ends_the_code_and_sending_it_again_does_not_refill_them() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     let code = world.send_code(&mut visitor, PHONE).await;
     let wrong = world.recorder.other_than_code();
@@ -77,7 +77,7 @@ async fn the_fifth_wrong_try_ends_the_code_and_sending_it_again_does_not_refill_
 
 #[tokio::test]
 async fn guesses_without_the_challenge_cost_the_code_nothing() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let mut visitor = browser();
     let code = world.send_code(&mut visitor, PHONE).await;
     let wrong = world.recorder.other_than_code();
@@ -90,7 +90,7 @@ async fn guesses_without_the_challenge_cost_the_code_nothing() {
 
 #[tokio::test]
 async fn ten_wrong_codes_an_hour_are_taken_for_an_address_and_right_ones_cost_nothing() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     for _ in 0..30 {
         let mut visitor = browser();
         let code = world.send_code(&mut visitor, PHONE).await;
@@ -123,7 +123,7 @@ async fn ten_wrong_codes_an_hour_are_taken_for_an_address_and_right_ones_cost_no
 
 #[tokio::test]
 async fn a_newer_code_of_the_same_browser_ends_the_older_and_another_browsers_never_does() {
-    let world = World::of(Purpose::Prove);
+    let world = World::of(CodePurpose::Prove);
     let (mut mine, mut stranger) = (browser(), browser());
     let first = world.send_code(&mut mine, PHONE).await;
     world.clock.advance(Duration::from_secs(60));
@@ -159,7 +159,7 @@ async fn three_live_codes(world: &mut World) -> Vec<(Visitor, String)> {
 
 #[tokio::test]
 async fn of_a_burst_at_three_live_codes_fifteen_are_compared_and_whoever_is_over_the_limit_is_told_so() {
-    let mut world = World::of(Purpose::Prove);
+    let mut world = World::of(CodePurpose::Prove);
     let live = three_live_codes(&mut world).await;
     let guesses = live.iter().flat_map(|(visitor, code)| {
         let right: u32 = code.parse().unwrap();
@@ -183,7 +183,7 @@ async fn of_a_burst_at_three_live_codes_fifteen_are_compared_and_whoever_is_over
 
 #[tokio::test]
 async fn over_the_limit_of_an_address_right_and_wrong_are_told_the_same_and_the_right_code_stays() {
-    let mut world = World::of(Purpose::Prove);
+    let mut world = World::of(CodePurpose::Prove);
     world.clock.advance(Duration::from_mins(59));
     let live = three_live_codes(&mut world).await;
     let off = |code: &str| format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);

@@ -12,7 +12,7 @@ fn per_hour(most: u32) -> Rate {
 }
 
 fn world(limits: Limits) -> World {
-    Setup { limits, ..Setup::of(Purpose::Prove) }.build()
+    Setup { limits, ..Setup::of(CodePurpose::Prove) }.build()
 }
 
 fn number(index: u32) -> String {
@@ -33,7 +33,7 @@ async fn the_next_code_waits_for_the_cool_down_and_three_browsers_may_have_one()
     assert!(matches!(refused.error(), OtpError::TooSoon(wait) if (36..=37).contains(&wait.as_secs())));
     assert_eq!(world.send(&mut browser(), PHONE).await.code(), "too_soon", "whoever asks");
     assert!(refused.set_cookie.is_empty() && world.recorder.count() == 1);
-    let setup = Setup { limits: limits(), ..Setup::of(Purpose::Prove) };
+    let setup = Setup { limits: limits(), ..Setup::of(CodePurpose::Prove) };
     let mut quick = setup.build();
     quick.otps.settings.cooldown = Duration::ZERO;
     let mut visitors = [browser(), browser(), browser()];
@@ -213,7 +213,7 @@ impl OneTime for Distant {
 
 #[tokio::test]
 async fn a_made_up_device_is_a_stranger_however_many_show_it_at_once() {
-    let mut setup = Setup { limits: Limits { total: per_hour(10), ..limits() }, ..Setup::of(Purpose::Prove) };
+    let mut setup = Setup { limits: Limits { total: per_hour(10), ..limits() }, ..Setup::of(CodePurpose::Prove) };
     setup.store.one_time = Arc::new(Distant(setup.store.one_time.clone()));
     let world = setup.build();
     let mut made_up = browser();

@@ -1,6 +1,7 @@
 //! The page for codes, and the forms that it posts.
 
 use super::*;
+use crate::problem::FormPage;
 
 impl World {
     async fn page(&self, visitor: &mut Visitor, query: &str) -> Got {
@@ -21,7 +22,7 @@ impl Got {
 
 #[tokio::test]
 async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
-    let world = World::of(Purpose::Login);
+    let world = World::of(CodePurpose::Login);
     let mut visitor = browser();
     let first = world.page(&mut visitor, "return_to=%2Fdeep%3Fa%3Db").await;
     for expected in [
@@ -55,8 +56,8 @@ async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
 }
 
 #[tokio::test]
-async fn what_a_person_can_mend_leads_back_to_the_page() {
-    let world = World::of(Purpose::Login);
+async fn a_problem_with_a_form_redirects_back_to_the_code_page() {
+    let world = World::of(CodePurpose::Login);
     let mut visitor = browser();
     for (step, body, location) in [
         (Step::Send, "phone=", "/auth/login/sms?error=bad_phone"),
@@ -81,8 +82,8 @@ async fn what_a_person_can_mend_leads_back_to_the_page() {
 }
 
 #[tokio::test]
-async fn the_page_says_what_is_on_its_list_and_nothing_else() {
-    let world = World::of(Purpose::Login);
+async fn the_code_page_shows_problems_of_the_table_and_nothing_else() {
+    let world = World::of(CodePurpose::Login);
     let page = async |query: &str| world.page(&mut browser(), query).await.html().to_owned();
     assert!(page("error=too_soon&retry=37").await.contains(">37초 후에 다시 시도해주세요<"));
     assert!(page("error=too_many&retry=x").await.contains(">잠시 후 다시 시도해주세요.<"));
@@ -106,14 +107,15 @@ async fn the_page_says_what_is_on_its_list_and_nothing_else() {
         OtpError::AuthorityUnavailable(IssueError::Unsupported),
     ];
     for error in all {
-        assert!(error.text().is_some(), "{error:?}");
-        assert!(page(&format!("error={}", error.code())).await.contains("role=\"alert\""), "{error:?}");
+        let kind = error.kind();
+        assert_ne!(kind.row().form, FormPage::None, "{error:?}");
+        assert!(page(&format!("error={}", kind.code())).await.contains("role=\"alert\""), "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn whoever_is_logged_in_goes_on() {
-    let world = World::of(Purpose::Login);
+async fn a_visitor_with_a_session_is_redirected_from_the_code_page() {
+    let world = World::of(CodePurpose::Login);
     let mut kim = world.logged_in("kim").await;
     assert_eq!(world.page(&mut kim, "return_to=%2Fdeep").await.location(), "/deep");
     assert_eq!(world.page(&mut kim, "return_to=https%3A%2F%2Fevil.example").await.location(), "/home");
@@ -121,10 +123,10 @@ async fn whoever_is_logged_in_goes_on() {
 
 #[tokio::test]
 async fn a_script_gets_json_and_no_redirect() {
-    let world = World::of(Purpose::Login);
+    let world = World::of(CodePurpose::Login);
     assert_eq!(world.send(&mut browser(), "1").await.code(), "bad_phone");
     assert_eq!(world.send(&mut browser(), PHONE).await.json()["success"], true);
-    let prove = World::of(Purpose::Prove);
+    let prove = World::of(CodePurpose::Prove);
     let got = prove.form(&mut browser(), Step::Send, Channel::Sms, "phone=010-1234-5678").await;
     assert_eq!(got.json()["success"], true, "a channel without a page answers forms with JSON, too");
 }

@@ -1,4 +1,4 @@
-//! Purpose `verify`: the session that it needs and the backend that is told.
+//! Purpose `verify`: the session that it needs, and the report to the backend.
 
 use super::*;
 
@@ -25,13 +25,14 @@ fn target(address: std::net::SocketAddr) -> Target {
 
 async fn backend(script: impl Fn() -> Reply + Send + Sync + 'static) -> (World, Server) {
     let server = Server::start(move |_| script()).await;
-    let setup = Setup { notify: Some(notify()), backend: Some(target(server.address)), ..Setup::of(Purpose::Verify) };
+    let setup =
+        Setup { notify: Some(notify()), backend: Some(target(server.address)), ..Setup::of(CodePurpose::Verify) };
     (setup.build(), server)
 }
 
 #[tokio::test]
 async fn without_a_session_nothing_is_sent_and_nothing_is_read() {
-    let world = World::of(Purpose::Verify);
+    let world = World::of(CodePurpose::Verify);
     for step in [Step::Send, Step::Resend, Step::Verify] {
         for body in [json!({ "phone": PHONE, "code": "123456" }), json!([])] {
             let got = world.post(&mut browser(), step, Channel::Sms, body).await;
@@ -93,7 +94,7 @@ async fn a_code_is_not_spent_while_the_backend_does_not_take_the_address() {
 #[tokio::test]
 async fn a_backend_that_is_not_there_spends_no_code() {
     let setup =
-        Setup { notify: Some(notify()), backend: Some(target(dead_address().await)), ..Setup::of(Purpose::Verify) };
+        Setup { notify: Some(notify()), backend: Some(target(dead_address().await)), ..Setup::of(CodePurpose::Verify) };
     let world = setup.build();
     let mut visitor = world.logged_in("kim").await;
     let code = world.send_code(&mut visitor, PHONE).await;
@@ -130,7 +131,7 @@ async fn of_parallel_right_codes_the_backend_is_told_once() {
 
 #[tokio::test]
 async fn a_login_that_nobody_can_issue_spends_no_code() {
-    let world = World::of(Purpose::Login);
+    let world = World::of(CodePurpose::Login);
     let mut visitor = browser();
     let code = world.send_code(&mut visitor, PHONE).await;
     for _ in 0..6 {

@@ -1,4 +1,5 @@
-//! The whole decision, which route and who may, against an oracle written from the table's text: 100,000 random requests, the same in every run.
+//! The whole decision, which route and who may, against an oracle written from the table's text: 100,000 random
+//! requests, the same in every run.
 
 use super::*;
 
@@ -141,7 +142,7 @@ fn cve_2026_48794_a_hundred_thousand_decisions_are_those_of_the_oracle() {
                 let who = person.map_or(Who::Nobody, |roles| Who::Person { roles });
                 (route.settings.line, Some(route.settings.access.decide(who)))
             }
-            Found::None | Found::Own(_) | Found::WrongMethod(_) => (0, None),
+            Found::None | Found::NoEndpoint | Found::Own(_) | Found::WrongMethod(_) => (0, None),
         };
         assert_eq!(got, wanted, "{method} {host} {path} {person:?}");
         seen[got.0] += 1;

@@ -22,7 +22,7 @@ use crate::{
         section::Section,
         tree::Place,
     },
-    otp::{ChannelSettings, Purpose},
+    otp::{ChannelSettings, CodePurpose},
 };
 
 table! {
@@ -30,7 +30,7 @@ table! {
     pub(crate) struct ChannelTable {
         /// `verify`: a person who is logged in proves an address, and the backend is told (`notify`). `login`: the
         /// address is the identity that logs in. `prove`: a proof for a sign-up form, without a session.
-        PURPOSE: Choice<Purpose> = default("purpose", "\"verify\"");
+        PURPOSE: Choice<CodePurpose> = default("purpose", "\"verify\"");
         /// Who may log in with `purpose = "login"`: `"anyone"`, or lists, of which a person must meet every one that is
         /// given. Required with authority `gateway` as soon as `public_url` is not on loopback.
         ALLOW: Either<Choice<Anyone>, AllowTable> = optional("allow");
@@ -47,7 +47,7 @@ table! {
     }
 }
 
-words! { Purpose: "verify" => Self::Verify, "login" => Self::Login, "prove" => Self::Prove }
+words! { CodePurpose: "verify" => Self::Verify, "login" => Self::Login, "prove" => Self::Prove }
 
 /// Reads who may log in by codes of this channel; `None` where its codes do not log in.
 pub(super) fn login(
@@ -57,7 +57,7 @@ pub(super) fn login(
     server: &Server,
     cx: &mut Context<'_>,
 ) -> Option<CodeLogin> {
-    if !section.is_present() || section.read(&ChannelTable::PURPOSE) != Purpose::Login {
+    if !section.is_present() || section.read(&ChannelTable::PURPOSE) != CodePurpose::Login {
         return None;
     }
     let help = match channel {
@@ -88,7 +88,7 @@ pub(super) fn channel(
 ) -> Option<ChannelSettings> {
     let purpose = section.read(&ChannelTable::PURPOSE);
     let bound: [(&dyn AnyKey<Table = ChannelTable>, _); 2] =
-        [(&ChannelTable::ALLOW, Purpose::Login), (&ChannelTable::NOTIFY, Purpose::Verify)];
+        [(&ChannelTable::ALLOW, CodePurpose::Login), (&ChannelTable::NOTIFY, CodePurpose::Verify)];
     for (key, wanted) in bound {
         if section.has(key) && purpose != wanted {
             let (name, wanted) = (key.name(), wanted.word());

@@ -11,7 +11,7 @@ use crate::{
         section::Section,
     },
     otp::{
-        Country, EmailChannel, LONGEST_LIFETIME, Limits, Purpose, Rate, Rules, Settings, SmsChannel,
+        CodePurpose, Country, EmailChannel, LONGEST_LIFETIME, Limits, Rate, Rules, Settings, SmsChannel,
         deliver::{PLACEHOLDERS, SmsProviderSettings},
     },
 };
@@ -143,7 +143,7 @@ pub(crate) fn otp(section: &Section<'_, OtpTable>, inputs: &Inputs<'_>, cx: &mut
 
 /// The channels that the login page offers.
 pub(crate) fn pages(settings: &Settings) -> Vec<Channel> {
-    let logins = settings.channels().filter(|(_, settings)| settings.purpose == Purpose::Login);
+    let logins = settings.channels().filter(|(_, settings)| settings.purpose == CodePurpose::Login);
     logins.map(|(channel, _)| channel).collect()
 }
 

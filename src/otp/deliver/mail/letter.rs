@@ -2,28 +2,18 @@
 
 use std::fmt::Write as _;
 
-use crate::{otp::deliver::message::Mail, pages::Language};
+use crate::{
+    otp::deliver::message::Mail,
+    text::{Language, Text, Translated},
+};
 
 /// The placeholders of a letter; they stand in braces.
 pub const PLACEHOLDERS: &[&str] = &["code", "minutes", "site"];
 
 const FRAME: &str = include_str!("letter.html");
 
-/// One template in each language.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Texts {
-    /// The Korean one.
-    pub korean: String,
-    /// The English one.
-    pub english: String,
-}
-
-impl Texts {
-    /// The one in `language`.
-    pub fn choose(&self, language: Language) -> &str {
-        language.choose(&self.english, &self.korean)
-    }
-}
+/// A template in every language.
+pub type Texts = Translated<String>;
 
 /// Templates of subject and text, with placeholders for the code, its lifetime and the site's name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,7 +28,12 @@ impl Letter {
     /// The operator's templates, and the built-in ones for what is not given. Without `html` the HTML part is made from
     /// the text: most people see the HTML part, and it must not say something else.
     pub fn new(subject: Option<Texts>, text: Option<Texts>, html: Option<Texts>) -> Self {
-        Self { subject: subject.unwrap_or_else(built_in_subject), text: text.unwrap_or_else(built_in_text), html }
+        let built_in = |text: Text| text.all().map(str::to_owned);
+        Self {
+            subject: subject.unwrap_or_else(|| built_in(Text::CodeMailSubject)),
+            text: text.unwrap_or_else(|| built_in(Text::CodeMailBody)),
+            html,
+        }
     }
 
     /// The e-mail to `to`; `minutes` is the lifetime of `code`.
@@ -47,10 +42,10 @@ impl Letter {
         let values = [("code", code), ("minutes", &minutes), ("site", &site)];
         let escaped = values.map(|(name, value)| (name, escape(value)));
         let escaped = escaped.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let (subject, text) = (self.subject.choose(language), self.text.choose(language));
+        let (subject, text) = (self.subject.of(language), self.text.of(language));
         let subject = on_one_line(&fill(subject, &values));
         let html = match &self.html {
-            Some(own) => fill(own.choose(language), &escaped),
+            Some(own) => fill(own.of(language), &escaped),
             None => fill(
                 FRAME,
                 &[
@@ -159,16 +154,6 @@ fn escape(text: &str) -> String {
 fn on_one_line(text: &str) -> String {
     let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     text.split(ends).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-fn built_in_subject() -> Texts {
-    Texts { korean: "[{site}] 인증번호 안내".to_owned(), english: "[{site}] Your verification code".to_owned() }
-}
-
-fn built_in_text() -> Texts {
-    let korean = "{site} 인증번호입니다.\n\n{code}\n\n{minutes}분 안에 입력해 주세요. 이 번호를 다른 사람에게 알려 주지 마세요.\n\n요청한 적이 없다면 이 메일을 무시하세요.\n";
-    let english = "Your verification code for {site}:\n\n{code}\n\nIt expires in {minutes} min. Tell it to nobody.\n\nIf you did not ask for it, ignore this e-mail.\n";
-    Texts { korean: korean.to_owned(), english: english.to_owned() }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
         tests::read_tables,
     },
     otp::deliver::{OutboxSettings, Security, SmtpSettings},
-    pages::Language,
+    text::Language,
 };
 
 const LOCAL: &str = "127.0.0.1:8080\"\npublic_url = \"http://localhost:8080";

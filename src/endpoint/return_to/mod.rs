@@ -1,14 +1,15 @@
-//! Where a login ends: a path of ours (or an address on a listed origin) that no parser reads as another site; anything else becomes `after_login`.
+//! Where a login ends: a path on the visitor's origin, or an address on a listed origin, that no parser reads as
+//! another site; anything else becomes `after_login` (the contract, "`return_to`").
 
 use percent_encoding::percent_decode_str;
 use url::{Origin, Url};
 
-/// It travels in the attempt's cookie, and that must stay under what browsers keep.
+/// The most bytes: it is part of the attempt's cookie, which must stay under 4 KiB.
 const LONGEST: usize = 2000;
-/// An address that is still encoded after so many rounds is a trick.
-const MOST_ROUNDS: usize = 3;
+/// A path that is percent-encoded more often is refused.
+const MAX_ROUNDS: usize = 3;
 
-/// What the configuration says of it.
+/// The settings it depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Places<'s> {
     /// The address visitors use.
@@ -32,7 +33,7 @@ pub struct ReturnTo {
 }
 
 impl ReturnTo {
-    /// As the configuration says.
+    /// Built once per configuration.
     pub fn new(places: &Places<'_>) -> Self {
         let listed = places.origins.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
         let origins = std::iter::once(places.public_url.origin()).chain(listed).filter(Origin::is_tuple).collect();
@@ -48,12 +49,12 @@ impl ReturnTo {
         }
     }
 
-    /// The address to go to after the login that asks for `asked`: ready for `Location`.
+    /// The address to redirect to after a login that asked for `asked`.
     pub fn follow<'a>(&'a self, asked: Option<&'a str>) -> &'a str {
-        asked.filter(|asked| self.stays(asked)).unwrap_or(&self.after_login)
+        asked.filter(|asked| self.is_allowed(asked)).unwrap_or(&self.after_login)
     }
 
-    fn stays(&self, asked: &str) -> bool {
+    fn is_allowed(&self, asked: &str) -> bool {
         let is_plain = asked.len() <= LONGEST && asked.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         if !is_plain {
             return false;
@@ -66,7 +67,7 @@ impl ReturnTo {
         let Some(url) = self.own.join(asked).ok().filter(|url| url.origin() == self.own.origin()) else { return false };
         let is_written_as_read =
             url.as_str().strip_prefix(&self.own.as_str()[..self.own.as_str().len() - 1]) == Some(asked);
-        // A login that ends where a login begins or ends would go in circles.
+        // A login that ended at an endpoint of the login would start another one.
         let is_endpoint = self.endpoints.iter().any(|endpoint| {
             url.path().strip_prefix(endpoint.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
@@ -84,13 +85,14 @@ impl ReturnTo {
             && self.is_plain_path(url.path())
     }
 
-    /// True where the path means the same to whoever decodes it once too often: no empty segment, no backslash, nothing invisible, no other origin.
+    /// Whether a reader that decodes the path once too often still reads a path of the same origin: no empty segment,
+    /// no backslash, no invisible character.
     fn is_plain_path(&self, path: &str) -> bool {
         let mut path = path.to_owned();
-        for _ in 0..MOST_ROUNDS {
-            let is_bent = path.contains("//")
+        for _ in 0..MAX_ROUNDS {
+            let is_ambiguous = path.contains("//")
                 || path.chars().any(|c| c == '\\' || c.is_control() || c.is_whitespace() && c != ' ');
-            if is_bent
+            if is_ambiguous
                 || self.own.join(&path).is_ok_and(|url| url.origin() != self.own.origin() || url.path().contains("//"))
             {
                 return false;

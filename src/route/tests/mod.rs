@@ -1,9 +1,15 @@
-use http::uri::PathAndQuery;
+//! Unit tests of the table of routes.
+
+use std::time::Duration;
+
+use http::{Method, uri::PathAndQuery};
 use proptest::{prelude::*, sample::select};
 
 use super::*;
+use crate::upstream::HeaderRules;
 
 mod decision;
+mod own;
 
 fn settings(line: usize, methods: &[&str], hosts: &[&str], path: &str) -> Settings {
     Settings {
@@ -25,8 +31,8 @@ fn settings(line: usize, methods: &[&str], hosts: &[&str], path: &str) -> Settin
     }
 }
 
-fn own() -> OwnPaths {
-    OwnPaths { base_path: "/auth".into(), providers: vec!["google".into()], credentials: true, codes: vec![] }
+fn own() -> OwnSettings {
+    OwnSettings { base_path: "/auth".into(), providers: vec!["google".into()], credentials: true, codes: vec![] }
 }
 
 /// Routes in lines 1, 2, 3 …
@@ -39,7 +45,7 @@ fn table(routes: &[(&[&str], &[&str], &str)]) -> Result<Table, Vec<Conflict>> {
 fn line(table: &Table, method: &str, host: &str, path: &str) -> usize {
     match table.find(&method.parse().unwrap(), host, path) {
         Found::Route(route) => route.settings.line,
-        Found::None => 0,
+        Found::NoEndpoint | Found::None => 0,
         Found::Own(_) | Found::WrongMethod(_) => usize::MAX,
     }
 }
@@ -86,7 +92,7 @@ fn the_most_specific_route_wins() {
 }
 
 #[test]
-fn nothing_is_found_that_no_route_names() {
+fn a_request_that_no_route_names_finds_nothing() {
     let table = table(&[(&["GET"], &["a.example"], "/docs/{*rest}")]).unwrap();
     for (method, host, path) in [
         ("GET", "b.example", "/docs"),
@@ -111,7 +117,7 @@ fn the_base_path_is_never_proxied() {
 }
 
 #[test]
-fn a_path_that_backends_read_differently_meets_nothing() {
+fn a_path_that_backends_read_differently_finds_nothing() {
     let table = table(&[
         (&[], &[], "/{*rest}"),
         (&[], &[], "/x/{*rest}"),
@@ -185,7 +191,7 @@ fn routes_that_nothing_separates_are_a_conflict() {
 }
 
 #[test]
-fn a_route_that_can_never_match_is_a_complaint_and_all_are_reported() {
+fn every_route_that_can_never_match_is_reported() {
     let mut strip = settings(6, &[], &[], "/api/{*rest}");
     strip.strip = Some("/ap".into());
     let conflicts = Table::build(
@@ -216,7 +222,7 @@ fn a_route_that_can_never_match_is_a_complaint_and_all_are_reported() {
 }
 
 #[test]
-fn an_explanation_says_what_became_of_each_route() {
+fn an_explanation_says_why_each_matching_route_is_chosen_or_not() {
     let table = table(&[
         (&[], &[], "/{*rest}"),
         (&[], &[], "/a/{x}"),
@@ -228,31 +234,31 @@ fn an_explanation_says_what_became_of_each_route() {
     ])
     .unwrap();
     let explained = |method: &Method, host: &str, path: &str| {
-        table.explain(method, host, path).iter().map(|one| (one.route.settings.line, one.verdict)).collect::<Vec<_>>()
+        table.explain(method, host, path).iter().map(|one| (one.route.settings.line, one.outcome)).collect::<Vec<_>>()
     };
-    let less = Verdict::LessSpecificPath;
+    let less = MatchOutcome::LessSpecificPath;
     assert_eq!(
         explained(&Method::GET, "x", "/a/b"),
         [
             (1, less),
             (2, less),
-            (3, Verdict::Wins),
-            (4, Verdict::NoMethods),
-            (5, Verdict::OtherMethod),
-            (6, Verdict::OtherHost)
+            (3, MatchOutcome::Wins),
+            (4, MatchOutcome::NoMethods),
+            (5, MatchOutcome::OtherMethod),
+            (6, MatchOutcome::OtherHost)
         ]
     );
-    let less = Verdict::LessSpecificHost;
+    let less = MatchOutcome::LessSpecificHost;
     assert_eq!(
         explained(&Method::POST, "h", "/a/b"),
-        [(1, less), (2, less), (3, Verdict::OtherMethod), (4, less), (5, less), (6, Verdict::Wins)]
+        [(1, less), (2, less), (3, MatchOutcome::OtherMethod), (4, less), (5, less), (6, MatchOutcome::Wins)]
     );
-    assert_eq!(explained(&Method::GET, "x", "/auth/x"), [(1, Verdict::OwnPath)]);
-    assert_eq!(explained(&Method::GET, "x", "/a//b"), [(1, Verdict::Ambiguous), (5, Verdict::OtherMethod)]);
+    assert_eq!(explained(&Method::GET, "x", "/auth/x"), [(1, MatchOutcome::OwnPath)]);
+    assert_eq!(explained(&Method::GET, "x", "/a//b"), [(1, MatchOutcome::Ambiguous), (5, MatchOutcome::OtherMethod)]);
 }
 
 #[test]
-fn names_of_endpoints_are_no_names_for_providers() {
+fn names_of_own_endpoints_are_reserved_for_providers() {
     for name in [
         "login",
         "logout",
@@ -274,14 +280,15 @@ fn names_of_endpoints_are_no_names_for_providers() {
 }
 
 #[test]
-fn only_origins_with_credentials_may_rest_on_the_cookie() {
+fn only_origins_with_credentials_may_use_the_session_cookie() {
     let mut cors = Cors { origins: vec!["https://partner.example".into()], credentials: true };
     assert_eq!(cors.cookie_origins(), ["https://partner.example"]);
     cors.credentials = false;
     assert!(cors.cookie_origins().is_empty());
 }
 
-/// All that matches, in a list, and the best of it by the rule of the contract.
+/// The routes that match, in a list, and the best of them by the rule of the contract (product.md, "The life of a
+/// request", step 3).
 mod oracle {
     use super::*;
 
@@ -377,7 +384,7 @@ proptest! {
             let method = method.parse().unwrap();
             let wanted = oracle::line(&kept, &method, host, path);
             prop_assert_eq!(line(&table, method.as_str(), host, path), wanted, "{} {} {}", method, host, path);
-            let winners: Vec<_> = table.explain(&method, host, path).into_iter().filter(|one| one.verdict == Verdict::Wins).map(|one| one.route.settings.line).collect();
+            let winners: Vec<_> = table.explain(&method, host, path).into_iter().filter(|one| one.outcome == MatchOutcome::Wins).map(|one| one.route.settings.line).collect();
             prop_assert_eq!(winners, if wanted == 0 { vec![] } else { vec![wanted] });
         }
     }

@@ -1,12 +1,14 @@
-//! Whole conversations: codes asked for, sent, guessed and verified, by browsers that keep cookies and apps that do not.
+//! Whole conversations: codes asked for, sent, guessed and verified, by browsers that keep cookies and apps that do
+//! not.
 
 use std::{
     collections::BTreeMap,
     net::IpAddr,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,20 +17,28 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::*;
+use super::{
+    endpoints::{ChannelSetup, Failed},
+    message::MessageSender,
+    *,
+};
 use crate::{
-    authority::{self, Authority, Device, Issued},
-    call::{Backend, Body, Json, Piece, Placeholder, Text as Template_},
+    authority::{self, Allow, Authority, Device, IssueError, Issued},
+    call::{Backend, Body, Caller, Json, Piece, Placeholder, Template, Text as Template_},
+    channel::Channel,
     client::Client,
-    endpoint::{Answer, Call, Content, Places},
+    clock::Clock,
+    endpoint::{Call, EndpointAnswer, Places, ReturnTo},
     oidc::{self, fake::b64},
-    pages::Site,
+    pages::{Pages, Site},
+    respond::Content,
     scripted::{Reply, Server, dead_address},
-    seal::SealKey,
-    secret::AccessToken,
-    session::{self, AuthStatus, NewLogin},
-    signing::SigningKey,
-    store::{Codes, Counters, Digest, MemoryStore, NewCode, Opened, Quota, Resent, Spent, Tried},
+    seal::{KeyRing, SealKey},
+    secret::{AccessToken, Random},
+    session::{self, AuthStatus, NewLogin, Sessions},
+    signing::{Signer, SigningKey},
+    store::{Codes, Counters, Digest, MemoryStore, NewCode, Opened, Quota, Resent, Spent, Store, StoreError, Tried},
+    telemetry::Metrics,
     upstream::Target,
 };
 
@@ -72,7 +82,7 @@ impl Recorder {
     }
 }
 
-/// A store that is not there.
+/// A store that does not answer.
 struct Down;
 
 fn gone<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
@@ -134,9 +144,9 @@ impl Counters for Down {
     }
 }
 
-/// What a test wants to be different.
+/// The parts of a setup that tests change.
 struct Setup {
-    purpose: Purpose,
+    purpose: CodePurpose,
     allow: Option<Allow>,
     authority: authority::AuthorityKind,
     notify: Option<Template>,
@@ -148,7 +158,7 @@ struct Setup {
 }
 
 impl Setup {
-    fn of(purpose: Purpose) -> Self {
+    fn of(purpose: CodePurpose) -> Self {
         let limits =
             Limits { per_address: AMPLE, per_ip: AMPLE, per_country: Some(AMPLE), total: AMPLE, daily_cap: 100_000 };
         Self {
@@ -199,12 +209,12 @@ impl Setup {
         let pages = Pages::new(&crate::pages::Settings::default(), &site);
         let places = Places { public_url: &public_url, base_path: "/auth", after_login: "/home", origins: &[] };
         let recorder = Arc::new(Recorder::default());
-        let line = |channel| Line {
+        let setup = |channel| ChannelSetup {
             channel,
             purpose: self.purpose,
             allow: self.allow.clone(),
             notify: self.notify.clone(),
-            sender: Sender::Recorder(recorder.clone()),
+            sender: MessageSender::Recorder(recorder.clone()),
         };
         let settings = Settings {
             lifetime: Duration::from_secs(180),
@@ -220,7 +230,7 @@ impl Setup {
             sms: None,
             email: None,
         };
-        let ground = Ground {
+        let deps = Deps {
             base_path: "/auth".to_owned(),
             ring,
             signer: signer.clone(),
@@ -233,12 +243,12 @@ impl Setup {
             random,
             metrics: metrics.clone(),
         };
-        let lines = vec![line(Channel::Sms), line(Channel::Email)];
-        World { otps: Otps::with_lines(settings, lines, ground), sessions, recorder, clock, signer, metrics }
+        let setups = vec![setup(Channel::Sms), setup(Channel::Email)];
+        World { otps: Otps::with_setups(settings, setups, deps), sessions, recorder, clock, signer, metrics }
     }
 }
 
-/// The beginning of a day (UTC), so that no count falls into two.
+/// The beginning of a day (UTC), so that no count spans two days.
 fn midnight() -> Clock {
     let clock = Clock::movable();
     let into_the_day = u64::try_from(clock.now().as_millis().rem_euclid(86_400_000)).unwrap();
@@ -255,7 +265,7 @@ struct World {
     metrics: Arc<Metrics>,
 }
 
-/// Which step is asked for.
+/// The endpoint of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     Send,
@@ -263,7 +273,7 @@ enum Step {
     Verify,
 }
 
-/// Whoever asks: with cookies a browser, without an app.
+/// A visitor: a browser keeps cookies, an app does not.
 #[derive(Clone)]
 struct Visitor {
     cookies: BTreeMap<String, String>,
@@ -272,14 +282,14 @@ struct Visitor {
     language: &'static str,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 struct Got {
-    answer: Result<Answer, Failed>,
+    answer: Result<EndpointAnswer, Failed>,
     set_cookie: Vec<String>,
 }
 
 impl World {
-    fn of(purpose: Purpose) -> Self {
+    fn of(purpose: CodePurpose) -> Self {
         Setup::of(purpose).build()
     }
 
@@ -301,7 +311,7 @@ impl World {
         Call { method: Method::POST, headers, query: None, body, client, visit, wants_page: false }
     }
 
-    async fn step(&self, step: Step, channel: Channel, call: Call) -> Result<Answer, Failed> {
+    async fn step(&self, step: Step, channel: Channel, call: Call) -> Result<EndpointAnswer, Failed> {
         match step {
             Step::Send => self.otps.send(call, channel).await,
             Step::Resend => self.otps.resend(call, channel).await,
@@ -381,7 +391,7 @@ fn app() -> Visitor {
 }
 
 impl Visitor {
-    fn take(&mut self, answer: Result<Answer, Failed>) -> Got {
+    fn take(&mut self, answer: Result<EndpointAnswer, Failed>) -> Got {
         let mut headers = HeaderMap::new();
         match &answer {
             Ok(answer) => answer.cookies.clone().write(&mut headers),
@@ -428,7 +438,7 @@ impl Got {
     }
 
     fn code(&self) -> &'static str {
-        self.error().code()
+        self.error().kind().code()
     }
 }
 

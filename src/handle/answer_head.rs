@@ -1,0 +1,152 @@
+//! The heads of answers: one ordered list of what is removed and set, for every answer, applied in one place.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use super::{body::Body, cors, request_handler::RequestHandler, request_log::RequestFacts};
+use crate::{
+    endpoint::Failed,
+    problem::{Failure, ProblemKind},
+    respond,
+    route::Route,
+    session::{AuthStatus, CookieChanges, Visit},
+    upstream::headers::{self, ExchangeKind},
+};
+
+/// An answer whose head is not complete yet.
+pub(super) struct Answer {
+    pub(super) response: Response<Body>,
+    pub(super) source: Source,
+    /// What its head says of the session; `None` on public routes and where no session was looked at.
+    pub(super) session: Option<SessionHead>,
+}
+
+/// Who wrote an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The gateway.
+    Gateway,
+    /// The upstream, to a request without a token of ours.
+    Upstream,
+    /// The upstream, to a request with a person's token.
+    UpstreamWithToken,
+}
+
+/// What an answer's head says of the session, and sets.
+pub(super) struct SessionHead {
+    pub(super) status: AuthStatus,
+    pub(super) cookies: CookieChanges,
+}
+
+/// Why a request gets no ordinary answer.
+pub(super) struct Stop {
+    pub(super) failure: Failure,
+    /// What the head of the failure says of the session; `None` where no session was looked at.
+    pub(super) session: Option<SessionHead>,
+}
+
+impl RequestHandler {
+    /// The answer to a request that was stopped.
+    pub(super) fn answer_to(&self, stop: Stop, facts: &RequestFacts<'_>) -> Answer {
+        let response = self.responder.answer(&stop.failure, facts.wants, &facts.request_id).map(Body::from);
+        Answer { response, source: Source::Gateway, session: stop.session }
+    }
+
+    /// Completes the head of an answer. The order matters: what an upstream says in our name is removed before we say
+    /// it, and cookies make an answer `no-store` whatever was said of caching before.
+    pub(super) fn complete(&self, answer: Answer, facts: &mut RequestFacts<'_>) -> Response<Body> {
+        let Answer { mut response, source, session } = answer;
+        let status = response.status();
+        let headers = response.headers_mut();
+        match source {
+            Source::Gateway => self.responder.guard(headers, facts.scheme),
+            Source::Upstream | Source::UpstreamWithToken => self.strip(headers, status, facts.route),
+        }
+        if let Some(cors) = facts.cors {
+            cors::allow_origin(headers, facts.origin.as_ref(), cors);
+        }
+        if source == Source::UpstreamWithToken && status != StatusCode::SWITCHING_PROTOCOLS {
+            keep_private(headers);
+        }
+        if let Some(SessionHead { status, cookies }) = session {
+            facts.auth_status = Some(status);
+            headers.insert(respond::X_AUTH_STATUS, HeaderValue::from_static(status.as_str()));
+            if !cookies.is_empty() {
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                cookies.write(headers);
+            }
+        }
+        headers.insert(respond::X_REQUEST_ID, facts.request_id.header());
+        response
+    }
+
+    /// Removes from an upstream's head what belongs to its connection, what the route removes, and what only we say.
+    fn strip(&self, headers: &mut HeaderMap, status: StatusCode, route: Option<&Route>) {
+        let kind = match status {
+            StatusCode::SWITCHING_PROTOCOLS => ExchangeKind::Upgrade,
+            _ => ExchangeKind::RequestResponse,
+        };
+        if let Some(route) = route {
+            headers::prepare_answer(headers, &route.settings.headers, kind);
+        }
+        headers.remove(respond::X_AUTH_STATUS);
+        self.sessions.strip_answer(headers);
+    }
+}
+
+impl Answer {
+    pub(super) fn of_gateway(response: Response<Body>, session: SessionHead) -> Self {
+        Self { response, source: Source::Gateway, session: Some(session) }
+    }
+}
+
+impl SessionHead {
+    /// What is known of the session now.
+    pub(super) fn of(visit: &Visit) -> Self {
+        let (status, cookies) = visit.head();
+        Self { status, cookies }
+    }
+}
+
+impl Stop {
+    pub(super) fn with(failure: impl Into<Failure>, visit: &Visit) -> Self {
+        Self { failure: failure.into(), session: Some(SessionHead::of(visit)) }
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self { failure, session: None }
+    }
+}
+
+impl From<ProblemKind> for Stop {
+    fn from(kind: ProblemKind) -> Self {
+        Failure::from(kind).into()
+    }
+}
+
+impl<E: Into<Failure>> From<Failed<E>> for Stop {
+    fn from(failed: Failed<E>) -> Self {
+        let session = SessionHead { status: failed.auth_status, cookies: failed.cookies };
+        Self { failure: failed.error.into(), session: Some(session) }
+    }
+}
+
+/// An answer to somebody's token is for that person alone, unless the upstream says that it is for all (RFC 9111
+/// section 5.2.2.7).
+fn keep_private(headers: &mut HeaderMap) {
+    let said: Vec<_> = headers.get_all(header::CACHE_CONTROL).iter().map(HeaderValue::as_bytes).collect();
+    if said.is_empty() {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        return;
+    }
+    let said = said.join(&b", "[..]);
+    let lower = said.to_ascii_lowercase();
+    if [&b"public"[..], b"s-maxage", b"private"].into_iter().any(|word| memchr::memmem::find(&lower, word).is_some()) {
+        return;
+    }
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from([&said[..], b", private"].concat())) {
+        headers.insert(header::CACHE_CONTROL, value);
+    }
+}

@@ -1,0 +1,122 @@
+//! Who may: host, route, session, cross-site rule and access rule of a request head give a verdict. Nothing is
+//! forwarded here, and no body is read, so the same question can be asked about a request that another proxy tells of.
+
+use http::{header, request::Parts, uri::PathAndQuery};
+
+use super::{
+    answer_head::{SessionHead, Stop},
+    cors,
+    peer::Peer,
+    request_handler::RequestHandler,
+    request_log::RequestFacts,
+    routing::{Destination, RouteMatch},
+};
+use crate::{
+    hygiene::{self, Admitted, SameSite},
+    problem::{Failure, Problem, ProblemKind},
+    route::{Access, Cors, Decision, OwnMatch, Route, Who},
+    scheme::Scheme,
+    session::Visit,
+};
+
+/// What becomes of a request that is not refused.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once for each request and taken apart at once; a box would cost more"
+)]
+pub(super) enum Verdict<'h> {
+    /// An own endpoint answers it, by the rules of its row.
+    Own(OwnMatch, Admitted),
+    /// The gateway answers the preflight in the upstream's place.
+    Preflight(SessionHead),
+    /// It may pass: with this session, or without one where the route is public.
+    Forward(Authorized<'h>, Option<Visit>),
+}
+
+/// A request that may pass through a route.
+pub(super) struct Authorized<'h> {
+    pub(super) admitted: Admitted,
+    pub(super) route: &'h Route,
+    pub(super) target: PathAndQuery,
+}
+
+impl RequestHandler {
+    /// Judges a request by its head and its connection; what is learned of it on the way is written into `facts` at
+    /// once, for the access log. `parts` is left as hygiene leaves it.
+    pub(super) async fn authorize<'h>(
+        &'h self,
+        parts: &mut Parts,
+        peer: &Peer,
+        facts: &mut RequestFacts<'h>,
+    ) -> Result<Verdict<'h>, Stop> {
+        let is_tls = peer.scheme == Scheme::Https;
+        let admitted = self.routing.hygiene.admit(parts, peer.address, is_tls).map_err(Failure::from)?;
+        (facts.client, facts.scheme) = (admitted.client.address(), Some(admitted.scheme));
+
+        // A preflight asks about the request that would follow it.
+        let asked_for = cors::method_behind_preflight(parts);
+        let method = asked_for.as_ref().unwrap_or(&parts.method);
+        let RouteMatch { route, target } = match self.routing.destination(parts, &admitted.host, method) {
+            Destination::Route(matched) => matched,
+            Destination::Own(own) if asked_for.is_none() => return Ok(Verdict::Own(own, admitted)),
+            Destination::NoRoute => return Err(ProblemKind::NotFound.into()),
+            Destination::OwnCall(matched) => {
+                facts.route = Some(matched.route);
+                return Err(ProblemKind::NotFound.into());
+            }
+            at_own_path @ (Destination::Own(_) | Destination::WrongMethod(_) | Destination::NoEndpoint) => {
+                let problem = match at_own_path {
+                    Destination::NoEndpoint => ProblemKind::NotFound.into(),
+                    Destination::WrongMethod(allow) if asked_for.is_none() => {
+                        Problem::new(ProblemKind::WrongMethod).allowing(allow)
+                    }
+                    _ => ProblemKind::OriginNotAllowed.into(),
+                };
+                let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
+                return Err(Stop::with(problem, &visit));
+            }
+        };
+        facts.route = Some(route);
+        facts.cors = route.settings.cors.as_ref();
+        facts.origin = facts.cors.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
+
+        let authorized = Authorized { admitted, route, target };
+        if route.settings.access == Access::Public {
+            return Ok(Verdict::Forward(authorized, None));
+        }
+        let mut visit = self.sessions.visit(&parts.headers, &authorized.admitted.client).await;
+        if asked_for.is_some() {
+            return Ok(Verdict::Preflight(SessionHead::of(&visit)));
+        }
+        let origins = facts.cors.map_or(&[][..], Cors::cookie_origins);
+        if visit.came_with_session() && is_foreign(parts, &authorized.admitted, origins) {
+            return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
+        }
+        visit.ensure().await;
+        match refusal_by_rule(route, parts, &visit) {
+            Some(failure) => Err(Stop::with(failure, &visit)),
+            None => Ok(Verdict::Forward(authorized, Some(visit))),
+        }
+    }
+}
+
+/// Whether a page of another site caused a request that may change something. Pages of `origins` may.
+pub(super) fn is_foreign(parts: &Parts, admitted: &Admitted, origins: &[String]) -> bool {
+    hygiene::must_be_same_site(parts)
+        && hygiene::same_site(&parts.headers, &admitted.host, admitted.scheme, origins) == SameSite::Foreign
+}
+
+/// Why the route's access rule does not let the session pass.
+fn refusal_by_rule(route: &Route, parts: &Parts, visit: &Visit) -> Option<Failure> {
+    let who = visit.access().map_or(Who::Nobody, |access| Who::Person { roles: &access.roles });
+    match (route.settings.access.decide(who), visit.undecided()) {
+        (Decision::LogIn | Decision::Forbidden, Some(why)) => Some(why.into()),
+        (Decision::LogIn, None) => {
+            let return_to = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
+            Some(Failure::LogIn { return_to })
+        }
+        (Decision::Forbidden, None) => Some(ProblemKind::Forbidden.into()),
+        (Decision::AlreadyIn, _) if hygiene::is_navigation(parts) => Some(Failure::AlreadyLoggedIn),
+        (Decision::Allow | Decision::AlreadyIn, _) => None,
+    }
+}

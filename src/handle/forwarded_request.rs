@@ -1,0 +1,136 @@
+//! A request on its way through a route, and its head as the upstream gets it.
+
+use std::{borrow::Cow, sync::Arc};
+
+use http::{HeaderValue, Method, Request, Uri, Version, header, request::Parts, uri::PathAndQuery};
+use hyper::body::{Body as _, Incoming};
+use serde_json::Value;
+
+use super::{authorize::Authorized, peer::Peer, request_handler::RequestHandler};
+use crate::{
+    hygiene::Admitted,
+    route::{RetryOn401, Route},
+    session::{Claims, Visit},
+    telemetry::RequestId,
+    upstream::{
+        Bearer, Deadlines, RequestBody, Upstream,
+        headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
+    },
+};
+
+/// One request on its way through a route.
+pub(super) struct ForwardedRequest<'h, 'p> {
+    pub(super) handler: &'h Arc<RequestHandler>,
+    pub(super) route: &'h Route,
+    pub(super) upstream: &'h Arc<Upstream>,
+    pub(super) kind: ExchangeKind,
+    /// Its headers are taken when it is forwarded.
+    pub(super) parts: &'p mut Parts,
+    peer: &'p Peer,
+    request_id: &'p RequestId,
+    admitted: Admitted,
+    target: PathAndQuery,
+}
+
+impl<'h, 'p> ForwardedRequest<'h, 'p> {
+    pub(super) fn new(
+        handler: &'h Arc<RequestHandler>,
+        peer: &'p Peer,
+        parts: &'p mut Parts,
+        authorized: Authorized<'h>,
+        request_id: &'p RequestId,
+        body: &Incoming,
+    ) -> Self {
+        let Authorized { admitted, route, target } = authorized;
+        let upstream = &handler.upstreams[route.settings.upstream];
+        let kind = exchange_kind(parts, body.is_end_stream());
+        Self { handler, route, upstream, kind, parts, peer, request_id, admitted, target }
+    }
+
+    /// The request as the upstream gets it, without its body. The headers are taken out of `parts`.
+    pub(super) fn take_head(&mut self, authorization: Authorization, claims: Option<&Claims>) -> Request<RequestBody> {
+        let mut headers = std::mem::take(&mut self.parts.headers);
+        self.handler.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
+        let believed;
+        let is_peer = self.admitted.client.address() == self.peer.address && self.admitted.scheme == self.peer.scheme;
+        let client = if is_peer {
+            &self.peer.headers
+        } else {
+            believed = ClientHeaders::new(self.admitted.client.address(), self.admitted.scheme);
+            &believed
+        };
+        let source = HeaderSource {
+            request_id: self.request_id.as_str(),
+            client,
+            host: self.admitted.host.header(),
+            chain: self.admitted.forwarded_for.as_ref(),
+        };
+        let claim = |name: &str| claims?.get(name).and_then(claim_text);
+        let rules = &self.route.settings.headers;
+        headers::prepare_request(&mut headers, &source, authorization, rules, self.kind, claim);
+        let mut request = Request::new(RequestBody::empty());
+        request.method_mut().clone_from(&self.parts.method);
+        *request.uri_mut() = Uri::from(self.target.clone());
+        *request.headers_mut() = headers;
+        request
+    }
+
+    pub(super) fn deadlines(&self) -> Deadlines {
+        let settings = &self.route.settings;
+        Deadlines {
+            first_byte: settings.timeout.unwrap_or(self.upstream.settings().timeout),
+            idle: settings.idle_timeout,
+            body_rate: settings.body_rate,
+        }
+    }
+
+    /// Whether the route lets this request be sent again after a 401.
+    pub(super) fn may_retry(&self) -> bool {
+        match self.route.settings.retry_on_401 {
+            RetryOn401::All => true,
+            RetryOn401::Safe => matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS),
+            RetryOn401::Off => false,
+        }
+    }
+}
+
+/// What the upstream is to get in `Authorization`, of this session.
+pub(super) fn authorization(bearer: Bearer, visit: &Visit) -> Authorization {
+    let value = match bearer {
+        Bearer::Access => visit.access().map(|access| access.bearer.clone()),
+        Bearer::Id => visit.id_token().and_then(|token| {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        }),
+        Bearer::None => None,
+    };
+    value.map_or(Authorization::Remove, Authorization::Replace)
+}
+
+/// A WebSocket's handshake (RFC 6455 section 4.1) is the only switch of protocols that passes: any other would be a
+/// tunnel past every rule. Extended CONNECT is off. With a body the request is an ordinary one, whose body the upstream
+/// gets: otherwise a tunnel could begin in the middle of it.
+fn exchange_kind(parts: &Parts, is_empty: bool) -> ExchangeKind {
+    let is_websocket = is_empty
+        && parts.method == Method::GET
+        && parts.version == Version::HTTP_11
+        && parts.headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && parts.headers.get_all(header::CONNECTION).iter().any(|value| {
+            value.as_bytes().split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+        });
+    if is_websocket { ExchangeKind::Upgrade } else { ExchangeKind::RequestResponse }
+}
+
+/// A claim as a header says it: the items of a list are joined by commas; objects have no such form.
+fn claim_text(claim: &Value) -> Option<Cow<'_, str>> {
+    match claim {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(_) | Value::Bool(_) => Some(Cow::Owned(claim.to_string())),
+        Value::Array(items) => {
+            let items: Option<Vec<_>> = items.iter().map(claim_text).collect();
+            Some(Cow::Owned(items?.join(",")))
+        }
+        Value::Object(_) | Value::Null => None,
+    }
+}

@@ -1,0 +1,188 @@
+//! Own endpoints: runs the row of one (its cross-site rule, its body, the limits on guessing, a background task), and
+//! calls the function that serves it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header, request::Parts};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+use super::{
+    answer_head::{Answer, SessionHead, Stop},
+    authorize::is_foreign,
+    body::Body,
+    request_handler::RequestHandler,
+    request_log::RequestFacts,
+};
+use crate::{
+    endpoint::{Call, CountError, EndpointAnswer},
+    hygiene::Admitted,
+    pages::Asset,
+    problem::ProblemKind,
+    respond::{Form, Wants},
+    route::{AnswerForm, Checks, CrossSite, OwnEndpoint, OwnMatch, Service},
+    session::{AuthStatus, CookieChanges, Visit},
+};
+
+/// Most bytes of a body that an own endpoint reads.
+const LONGEST_BODY: usize = 64 * 1024;
+/// How long an own endpoint waits for the whole body.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+impl RequestHandler {
+    /// Answers a request to an own endpoint, by its row.
+    pub(super) async fn own(
+        self: &Arc<Self>,
+        own: OwnMatch,
+        admitted: Admitted,
+        parts: &mut Parts,
+        body: Incoming,
+        facts: &mut RequestFacts<'_>,
+    ) -> Result<Answer, Stop> {
+        let (endpoint, checks) = match own.service {
+            Service::PublicKeys => return Ok(self.public_keys()),
+            Service::Call { endpoint, checks } => (endpoint, checks),
+        };
+        facts.wants = Wants::of_endpoint(parts);
+        match own.row.answers {
+            AnswerForm::AsAsked => {}
+            AnswerForm::Page => facts.wants.form = Form::Page,
+            AnswerForm::Json => facts.wants.form = Form::Problem,
+        }
+        let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
+        if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &admitted, &[]) {
+            return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
+        }
+        let body = match collect(body).await {
+            Ok(body) => body,
+            Err(problem) => return Err(Stop::with(problem, &visit)),
+        };
+        let call = Call {
+            query: parts.uri.query().map(str::to_owned),
+            method: parts.method.clone(),
+            headers: std::mem::take(&mut parts.headers),
+            body,
+            client: admitted.client,
+            visit,
+            wants_page: facts.wants.form == Form::Page,
+        };
+        let handler = self.clone();
+        // What an endpoint begins (a code spent, a refresh token rotated) is ended even if the client hangs up.
+        let answer = self.background.spawn(async move { handler.limited(endpoint, checks, call).await });
+        let answer = answer.await.map_err(|_| Stop::from(ProblemKind::Internal))??;
+        let response = self.responder.content(answer.status, answer.content).map(Body::from);
+        Ok(Answer::of_gateway(response, SessionHead { status: answer.auth_status, cookies: answer.cookies }))
+    }
+
+    /// One answer for everybody, which any cache may keep: no session is read.
+    fn public_keys(&self) -> Answer {
+        let mut response = Response::new(Body::from(self.jwks.clone()));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        let session = SessionHead { status: AuthStatus::Anonymous, cookies: CookieChanges::default() };
+        Answer::of_gateway(response, session)
+    }
+
+    /// Serves a call if its client may still guess. A guess is counted before the check, so that parallel guesses find
+    /// it counted, and given back unless it was wrong.
+    async fn limited(&self, endpoint: OwnEndpoint, checks: Option<Checks>, call: Call) -> Result<EndpointAnswer, Stop> {
+        let Some(checks) = checks else { return self.serve(endpoint, call).await };
+        let guess = match self.guesses.of_client(call.client.key()).await {
+            Ok(guess) => guess,
+            Err(error) => return self.refuse_guess(checks, &call, error),
+        };
+        let answer = self.serve(endpoint, call).await;
+        if !was_wrong(&answer) {
+            self.guesses.give_back(guess).await;
+        }
+        answer
+    }
+
+    fn refuse_guess(&self, checks: Checks, call: &Call, error: CountError) -> Result<EndpointAnswer, Stop> {
+        match checks {
+            Checks::Password => Ok(self.logins.credentials_not_tried(call, error.into())?),
+            Checks::Code(channel) => Ok(self.otps.not_tried(call, channel, error.into())?),
+            Checks::ProviderProof(provider) => {
+                let provider = self.routing.table.provider_name(provider);
+                Err(self.logins.not_tried(call, provider, error.into()).into())
+            }
+        }
+    }
+
+    /// The function of each endpoint.
+    async fn serve(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<EndpointAnswer, Stop> {
+        let name = |provider| self.routing.table.provider_name(provider);
+        let answer = match endpoint {
+            OwnEndpoint::LoginPage => self.logins.page(call).await,
+            OwnEndpoint::Start(provider) => self.logins.start(call, name(provider)).await,
+            OwnEndpoint::Callback(provider) => self.logins.callback(call, name(provider)).await,
+            OwnEndpoint::IdToken(provider) => self.logins.id_token(call, name(provider)).await,
+            OwnEndpoint::Nonce(provider) => self.logins.nonce(&call, name(provider)),
+            OwnEndpoint::Credentials => self.logins.credentials(call).await,
+            OwnEndpoint::Logout => self.logins.logout(call).await,
+            OwnEndpoint::Script => self.logins.asset(&call, Asset::Script),
+            OwnEndpoint::Logo => self.logins.asset(&call, Asset::Logo),
+            OwnEndpoint::SendCode(channel) => return Ok(self.otps.send(call, channel).await?),
+            OwnEndpoint::ResendCode(channel) => return Ok(self.otps.resend(call, channel).await?),
+            OwnEndpoint::VerifyCode(channel) => return Ok(self.otps.verify(call, channel).await?),
+            OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, channel).await?),
+            OwnEndpoint::Session => {
+                call.visit.ensure().await;
+                return self.describe(&call.visit, WithoutSession::IsTold);
+            }
+            OwnEndpoint::Refresh => {
+                call.visit.refresh_now().await;
+                return self.describe(&call.visit, WithoutSession::IsRefused);
+            }
+        };
+        answer.map_err(Stop::from)
+    }
+
+    /// The object of `GET /session`.
+    fn describe(&self, visit: &Visit, without: WithoutSession) -> Result<EndpointAnswer, Stop> {
+        if let Some(why) = visit.undecided() {
+            return Err(Stop::with(why, visit));
+        }
+        let object = match (visit.access(), without) {
+            (Some(access), _) => self.sessions.describe(access),
+            (None, WithoutSession::IsTold) => serde_json::json!({ "authenticated": false }),
+            (None, WithoutSession::IsRefused) => return Err(Stop::with(ProblemKind::LoginRequired, visit)),
+        };
+        let (auth_status, cookies) = visit.head();
+        Ok(EndpointAnswer::json(StatusCode::OK, object, cookies, auth_status))
+    }
+}
+
+/// What a call without a session gets.
+enum WithoutSession {
+    /// `{"authenticated": false}`.
+    IsTold,
+    /// 401.
+    IsRefused,
+}
+
+fn was_wrong(answer: &Result<EndpointAnswer, Stop>) -> bool {
+    match answer {
+        Ok(answer) => answer.wrong_guess,
+        Err(stop) => stop.failure.is_wrong_guess(),
+    }
+}
+
+/// The whole body. One whose head already says that it is too long is refused unread.
+async fn collect(body: Incoming) -> Result<Bytes, ProblemKind> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    if body.size_hint().lower() > LONGEST_BODY as u64 {
+        return Err(ProblemKind::BodyTooLarge);
+    }
+    let limited = http_body_util::Limited::new(body, LONGEST_BODY);
+    match tokio::time::timeout(BODY_DEADLINE, limited.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(ProblemKind::BodyTooLarge),
+        Ok(Err(_)) => Err(ProblemKind::BodyBroken),
+        Err(_) => Err(ProblemKind::BodyTooSlow),
+    }
+}

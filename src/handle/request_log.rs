@@ -1,0 +1,105 @@
+//! The access log's line of a request: written when it is answered, also if the client leaves before that.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::{HeaderValue, Method, Response, StatusCode, Version, request::Parts, uri::PathAndQuery};
+use hyper::body::Body as _;
+
+use super::{body::Body, peer::Peer, request_handler::RequestHandler};
+use crate::{
+    hygiene,
+    respond::{Form, Wants},
+    route::{Cors, Route},
+    scheme::Scheme,
+    session::AuthStatus,
+    telemetry::{AccessLine, RequestId},
+};
+
+/// What is known of a request when its answer's head and its log line are written.
+pub(super) struct RequestFacts<'h> {
+    pub(super) request_id: RequestId,
+    /// The form and language of failures.
+    pub(super) wants: Wants,
+    /// The address of the client: the peer's, until hygiene has read what a trusted proxy says.
+    pub(super) client: IpAddr,
+    /// As the client sees it; `None` until hygiene has found out.
+    pub(super) scheme: Option<Scheme>,
+    pub(super) route: Option<&'h Route>,
+    /// The route's, where its answers are for scripts of these origins to read.
+    pub(super) cors: Option<&'h Cors>,
+    /// The request's `Origin`, where the route has `cors`.
+    pub(super) origin: Option<HeaderValue>,
+    /// What the answer's head says of the session.
+    pub(super) auth_status: Option<AuthStatus>,
+}
+
+/// One request's line in the access log.
+pub(super) struct RequestLog<'h> {
+    pub(super) facts: RequestFacts<'h>,
+    handler: &'h RequestHandler,
+    started: tokio::time::Instant,
+    method: Method,
+    target: Option<PathAndQuery>,
+    version: Version,
+    is_written: bool,
+}
+
+impl<'h> RequestLog<'h> {
+    pub(super) fn begin(handler: &'h RequestHandler, peer: &Peer, parts: &Parts) -> Self {
+        // Through a route, only a navigation gets pages.
+        let form = if hygiene::is_navigation(parts) { Form::Page } else { Form::Problem };
+        Self {
+            facts: RequestFacts {
+                request_id: handler.request_ids.next(),
+                wants: Wants::new(form, &parts.headers),
+                client: peer.address,
+                scheme: None,
+                route: None,
+                cors: None,
+                origin: None,
+                auth_status: None,
+            },
+            handler,
+            started: tokio::time::Instant::now(),
+            method: parts.method.clone(),
+            target: parts.uri.path_and_query().cloned(),
+            version: parts.version,
+            is_written: false,
+        }
+    }
+
+    pub(super) fn end(mut self, response: &Response<Body>) {
+        self.write(response.status(), response.body().size_hint().exact());
+    }
+
+    fn write(&mut self, status: StatusCode, bytes: Option<u64>) {
+        self.is_written = true;
+        let auth = self.facts.auth_status.map(AuthStatus::as_str);
+        self.handler.metrics.request(status, auth);
+        let Some(log) = &self.handler.access_log else { return };
+        let route = self.facts.route;
+        let line = AccessLine {
+            at: self.handler.clock.now(),
+            method: self.method.clone(),
+            version: self.version,
+            status,
+            duration: self.started.elapsed(),
+            request_id: self.facts.request_id,
+            route: route.map(|route| Arc::clone(&route.name)),
+            upstream: route.map(|route| Arc::clone(&self.handler.upstream_names[route.settings.upstream])),
+            auth,
+            client: self.facts.client,
+            bytes,
+        };
+        log.push(self.target.as_ref().map_or("", PathAndQuery::path), line);
+    }
+}
+
+impl Drop for RequestLog<'_> {
+    fn drop(&mut self) {
+        if !self.is_written {
+            // 499, as nginx says it: the client closed the connection, and nobody saw an answer.
+            self.write(StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST), None);
+        }
+    }
+}

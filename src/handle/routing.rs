@@ -1,0 +1,62 @@
+//! What a request meets, by its host, method and path alone: the question that `vestibule explain` asks too.
+
+use http::{Method, request::Parts, uri::PathAndQuery};
+
+use crate::{
+    hygiene::{HostName, Hygiene},
+    route::{Found, OwnCalls, OwnMatch, Route, Table},
+};
+
+/// What decides about a request before its session is looked at.
+pub struct Routing {
+    /// Refuses ambiguous requests and strips headers that could pass for ours.
+    pub hygiene: Hygiene,
+    /// The routes and the own endpoints.
+    pub table: Table,
+    /// The calls that only the gateway may make.
+    pub own_calls: OwnCalls,
+}
+
+/// What a request meets.
+pub enum Destination<'r> {
+    /// An own endpoint.
+    Own(OwnMatch),
+    /// An own endpoint that does not take this method; the value of `Allow`.
+    WrongMethod(&'static str),
+    /// A path that is the gateway's, without an endpoint.
+    NoEndpoint,
+    /// A route.
+    Route(RouteMatch<'r>),
+    /// A route, but at its upstream the request would be a call that only the gateway may make.
+    OwnCall(RouteMatch<'r>),
+    /// No route matches.
+    NoRoute,
+}
+
+/// A route, and the target that its upstream gets.
+pub struct RouteMatch<'r> {
+    /// The route.
+    pub route: &'r Route,
+    /// The target, without the prefix that the route strips.
+    pub target: PathAndQuery,
+}
+
+impl Routing {
+    /// What a request of `method` meets that hygiene admitted to `host`. `parts` is the head of the request itself: for
+    /// a preflight, `method` is the one it asks about.
+    pub fn destination(&self, parts: &Parts, host: &HostName, method: &Method) -> Destination<'_> {
+        static ROOT: PathAndQuery = PathAndQuery::from_static("/");
+        match self.table.find(method, host.as_str(), parts.uri.path()) {
+            Found::Own(own) => Destination::Own(own),
+            Found::WrongMethod(allow) => Destination::WrongMethod(allow),
+            Found::NoEndpoint => Destination::NoEndpoint,
+            Found::None => Destination::NoRoute,
+            Found::Route(route) => {
+                let target = route.upstream_path(parts.uri.path_and_query().unwrap_or(&ROOT));
+                let is_own_call = self.own_calls.meets(route.settings.upstream, &parts.method, target.path());
+                let matched = RouteMatch { route, target };
+                if is_own_call { Destination::OwnCall(matched) } else { Destination::Route(matched) }
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Why a login brought no session, and what the visitor is told of it.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    authority::IssueError,
+    endpoint::{CountError, Repeated, Unreadable},
+    oidc::{self, Flaw, OidcError},
+    problem::{Problem, ProblemKind},
+    session::{BeginError, EnterError},
+    store::StoreError,
+    telemetry,
+};
+
+/// Why a login brought no session.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The callback belongs to no attempt of this browser, or to one that is too old or was used.
+    #[error("the login attempt is unknown, too old, or was used")]
+    AttemptExpired,
+    /// The identity provider does not answer.
+    #[error("the identity provider is not available")]
+    ProviderUnavailable(#[source] Arc<oidc::Unavailable>),
+    /// The token authority does not answer, or its answer is unusable.
+    #[error("the token authority is not available")]
+    AuthorityUnavailable(#[source] IssueError),
+    /// E-mail address or password are wrong.
+    #[error("bad credentials")]
+    BadCredentials,
+    /// The authority or `allow` does not admit the person.
+    #[error("the person may not log in here")]
+    NotAllowed(#[source] IssueError),
+    /// The ID token of an app is not valid.
+    #[error("the ID token is not accepted: {0}")]
+    InvalidIdToken(Flaw),
+    /// The ID token of an app was used before.
+    #[error("the ID token was used before")]
+    UsedIdToken,
+    /// Too many wrong guesses; the time to wait.
+    #[error("too many wrong tries")]
+    TooMany(Duration),
+    /// No login of this kind is configured.
+    #[error("no login of this kind is configured")]
+    NotConfigured,
+    /// The body cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// A parameter of the callback came twice, or there are too many to tell.
+    #[error("a parameter came twice")]
+    RepeatedParameter,
+    /// E-mail address or password are missing.
+    #[error("the e-mail address or the password is missing")]
+    CredentialsMissing,
+    /// The tokens make no session.
+    #[error("the tokens make no session")]
+    Session(#[source] BeginError),
+    /// The store does not answer, so single use cannot be checked.
+    #[error("the store does not answer")]
+    Store(#[from] StoreError),
+}
+
+impl LoginError {
+    /// What the visitor is told.
+    pub const fn kind(&self) -> ProblemKind {
+        match self {
+            Self::AttemptExpired => ProblemKind::AttemptExpired,
+            Self::ProviderUnavailable(_) => ProblemKind::ProviderUnavailable,
+            Self::AuthorityUnavailable(_) => ProblemKind::AuthorityUnavailable,
+            Self::BadCredentials => ProblemKind::BadCredentials,
+            Self::NotAllowed(_) => ProblemKind::NotAllowed,
+            Self::InvalidIdToken(_) => ProblemKind::InvalidIdToken,
+            Self::UsedIdToken => ProblemKind::UsedIdToken,
+            Self::TooMany(_) => ProblemKind::TooManyGuesses,
+            Self::NotConfigured => ProblemKind::NotFound,
+            Self::Unreadable(unreadable) => unreadable.kind(),
+            Self::RepeatedParameter => ProblemKind::RepeatedParameter,
+            Self::CredentialsMissing => ProblemKind::CredentialsMissing,
+            Self::Session(error) => error.kind(),
+            Self::Store(_) => ProblemKind::StoreUnavailable,
+        }
+    }
+
+    /// How it counts in `vestibule_logins_total`; `None`: not at all.
+    pub(super) fn result(&self) -> Option<telemetry::Login> {
+        match self {
+            Self::NotConfigured => None,
+            Self::AttemptExpired
+            | Self::BadCredentials
+            | Self::NotAllowed(_)
+            | Self::InvalidIdToken(_)
+            | Self::UsedIdToken
+            | Self::TooMany(_)
+            | Self::Unreadable(_)
+            | Self::RepeatedParameter
+            | Self::CredentialsMissing => Some(telemetry::Login::Refused),
+            Self::ProviderUnavailable(_) | Self::AuthorityUnavailable(_) | Self::Session(_) | Self::Store(_) => {
+                Some(telemetry::Login::Failed)
+            }
+        }
+    }
+}
+
+impl From<IssueError> for LoginError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::BadCredentials => Self::BadCredentials,
+            IssueError::Refused(_) | IssueError::NotAllowed => Self::NotAllowed(error),
+            IssueError::Unsupported => Self::NotConfigured,
+            IssueError::Unavailable(_) => Self::AuthorityUnavailable(error),
+        }
+    }
+}
+
+impl From<OidcError> for LoginError {
+    fn from(error: OidcError) -> Self {
+        match error {
+            OidcError::Unavailable(cause) => Self::ProviderUnavailable(cause),
+            // The callback shows refusals on the login page itself; any other error means starting again.
+            OidcError::Attempt | OidcError::Refused { .. } | OidcError::Untrusted(_) => Self::AttemptExpired,
+        }
+    }
+}
+
+impl From<EnterError> for LoginError {
+    fn from(error: EnterError) -> Self {
+        match error {
+            EnterError::Issue(error) => error.into(),
+            EnterError::Begin(error) => Self::Session(error),
+        }
+    }
+}
+
+impl From<CountError> for LoginError {
+    fn from(error: CountError) -> Self {
+        match error {
+            CountError::TooMany(wait) => Self::TooMany(wait),
+            CountError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<Repeated> for LoginError {
+    fn from(_: Repeated) -> Self {
+        Self::RepeatedParameter
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        let problem = Self::new(error.kind());
+        match error {
+            LoginError::TooMany(wait) => problem.after(wait),
+            LoginError::ProviderUnavailable(_)
+            | LoginError::AuthorityUnavailable(_)
+            | LoginError::Session(_)
+            | LoginError::Store(_) => problem.caused_by(error),
+            LoginError::AttemptExpired
+            | LoginError::BadCredentials
+            | LoginError::NotAllowed(_)
+            | LoginError::InvalidIdToken(_)
+            | LoginError::UsedIdToken
+            | LoginError::NotConfigured
+            | LoginError::Unreadable(_)
+            | LoginError::RepeatedParameter
+            | LoginError::CredentialsMissing => problem,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! One problem: its kind, and what differs from one answer to another (RFC 9457, "Problem Details for HTTP APIs").
+
+use std::{borrow::Cow, error::Error, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    row::{FormPage, Guess, Retry, Row, Wording},
+    table::ProblemKind,
+};
+use crate::{channel::Channel, text::Language};
+
+/// The methods that the gateway forwards: `Allow` of an answer about the gateway as a whole.
+pub const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// `Retry-After` of a [`Retry::Later`] that names no time.
+const RETRY_LATER: Duration = Duration::from_secs(1);
+
+/// A problem: its kind, and what differs from one answer to another. On the wire it is RFC 9457's problem details.
+#[derive(Debug)]
+pub struct Problem {
+    kind: ProblemKind,
+    wait: Option<Duration>,
+    allow: Option<&'static str>,
+    members: Vec<(&'static str, Value)>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub const fn new(kind: ProblemKind) -> Self {
+        Self { kind, wait: None, allow: None, members: Vec::new(), cause: None }
+    }
+
+    /// Another try can succeed after `wait`.
+    #[must_use]
+    pub const fn after(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// The methods for the header `Allow` (RFC 9110 section 10.2.1).
+    #[must_use]
+    pub const fn allowing(mut self, methods: &'static str) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// A member of the JSON object besides those that all problems have (RFC 9457 section 3.2).
+    #[must_use]
+    pub fn with(mut self, member: &'static str, value: impl Into<Value>) -> Self {
+        self.members.push((member, value.into()));
+        self
+    }
+
+    /// The error behind it. A problem with a cause is logged as a warning, for the operator can do something about it.
+    #[must_use]
+    pub fn caused_by(mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(error.into());
+        self
+    }
+
+    /// Its kind.
+    pub const fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// Its row of the table.
+    pub const fn row(&self) -> &'static Row {
+        self.kind.row()
+    }
+
+    /// What a person reads.
+    pub fn text(&self, language: Language) -> Cow<'static, str> {
+        self.kind.text(language, self.wait_seconds())
+    }
+
+    /// For `Retry-After`, in seconds; at least 1.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self.row().retry {
+            Retry::Never => None,
+            Retry::Later => Some(whole_seconds(self.wait.unwrap_or(RETRY_LATER))),
+            Retry::Wait => self.wait_seconds(),
+        }
+    }
+
+    /// The time to wait that the text and the member `retryAfter` say, in seconds; at least 1.
+    pub fn wait_seconds(&self) -> Option<u64> {
+        self.wait.filter(|_| self.row().retry == Retry::Wait).map(whole_seconds)
+    }
+
+    /// The methods for the header `Allow`.
+    pub const fn allow(&self) -> Option<&'static str> {
+        self.allow
+    }
+
+    /// Members of the JSON object besides those that all problems have.
+    pub fn members(&self) -> &[(&'static str, Value)] {
+        &self.members
+    }
+
+    /// The error behind it.
+    pub fn cause(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+impl From<ProblemKind> for Problem {
+    fn from(kind: ProblemKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl ProblemKind {
+    /// Its `code`.
+    pub const fn code(self) -> &'static str {
+        self.row().code
+    }
+
+    /// Whether it counts as a wrong guess of the client.
+    pub const fn is_wrong_guess(self) -> bool {
+        matches!(self.row().guess, Guess::Wrong)
+    }
+
+    /// What a person reads; `wait` is the time to wait in seconds, where it is known.
+    pub fn text(self, language: Language, wait: Option<u64>) -> Cow<'static, str> {
+        match (self.row().text, wait) {
+            (Wording::Fixed(text) | Wording::Wait { unknown: text, .. }, None) | (Wording::Fixed(text), Some(_)) => {
+                text.say(language).into()
+            }
+            (Wording::Wait { known, .. }, Some(wait)) => known.with(language, "seconds", &wait.to_string()).into(),
+        }
+    }
+
+    /// The problem of the login page's form that has this `code`; nothing else can be shown there.
+    pub fn on_login_page(code: &str) -> Option<Self> {
+        Self::on_form(code, |form| form == FormPage::Login)
+    }
+
+    /// The problem of this channel's code page that has this `code`; nothing else can be shown there.
+    pub fn on_code_page(channel: Channel, code: &str) -> Option<Self> {
+        Self::on_form(code, |form| matches!(form, FormPage::Code(channels) if channels.contains(&channel)))
+    }
+
+    fn on_form(code: &str, is_wanted: impl Fn(FormPage) -> bool) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.code() == code && is_wanted(kind.row().form))
+    }
+}
+
+/// `Retry-After` counts in whole seconds (RFC 9110 section 10.2.3); a part of a second counts as one, and 0 as 1.
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
+}

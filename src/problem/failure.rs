@@ -1,0 +1,44 @@
+//! Why a request does not get its ordinary answer.
+
+use http::HeaderValue;
+
+use super::details::Problem;
+#[cfg(doc)]
+use super::table::ProblemKind;
+
+/// Why a request does not get its ordinary answer: a problem, or one of the answers that are none.
+#[derive(Debug)]
+pub enum Failure {
+    /// A problem.
+    Problem(Problem),
+    /// Nobody is logged in: a navigation is redirected to the login page, anything else gets
+    /// [`ProblemKind::LoginRequired`].
+    LogIn {
+        /// Path and query to come back to.
+        return_to: String,
+    },
+    /// A person who is logged in asked for a page for visitors without a session (`access = "anonymous"`): redirected
+    /// to `after_login`.
+    AlreadyLoggedIn,
+    /// A navigation under another name of the loopback: redirected to this address under `public_url`.
+    ToPublicUrl(HeaderValue),
+    /// A question about the gateway itself, such as `OPTIONS *`: 204 with `Allow`.
+    AboutGateway,
+}
+
+impl Failure {
+    /// Whether it counts as a wrong guess of the client.
+    pub const fn is_wrong_guess(&self) -> bool {
+        match self {
+            Self::Problem(problem) => problem.kind().is_wrong_guess(),
+            Self::LogIn { .. } | Self::AlreadyLoggedIn | Self::ToPublicUrl(_) | Self::AboutGateway => false,
+        }
+    }
+}
+
+/// Everything that converts into a problem is a failure.
+impl<E: Into<Problem>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Problem(error.into())
+    }
+}

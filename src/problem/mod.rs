@@ -1,0 +1,19 @@
+//! What can go wrong for a visitor: one table that says of each problem its status, code, text, advice and effects.
+//! Each error type converts itself into a [`Problem`] beside its own definition; `respond` makes the answer.
+
+mod denial;
+mod details;
+mod failure;
+mod reference;
+mod row;
+mod table;
+
+pub use denial::Denial;
+pub use details::{FORWARDED_METHODS, Problem};
+pub use failure::Failure;
+pub use reference::reference;
+pub use row::{Connection, FailureCounter, FormPage, Guess, Link, Retry, Row, SessionCookies, Wording};
+pub use table::ProblemKind;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! The languages there are, and the one that a visitor is addressed in (`Accept-Language`, RFC 9110 section 12.5.4).
+
+use http::{HeaderMap, header};
+
+/// `Accept-Language` is read up to this many ranges; browsers send fewer.
+const MAX_RANGES: usize = 32;
+
+macro_rules! languages {
+    ($($(#[$meta:meta])+ $name:ident, $field:ident, $tag:literal;)+) => {
+        /// A language that every text exists in.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+        pub enum Language {
+            $($(#[$meta])+ $name,)+
+        }
+
+        /// One value for each language.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub struct Translated<T> {
+            $(
+                #[doc = concat!("In ", stringify!($name), ".")]
+                pub $field: T,
+            )+
+        }
+
+        impl<T> Translated<T> {
+            /// The value in `language`.
+            pub const fn of(&self, language: Language) -> &T {
+                match language {
+                    $(Language::$name => &self.$field,)+
+                }
+            }
+
+            /// What `f` makes of each value.
+            pub fn map<U>(self, f: impl Fn(T) -> U) -> Translated<U> {
+                Translated { $($field: f(self.$field),)+ }
+            }
+        }
+
+        impl Language {
+            /// Every language.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its English name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            /// The primary subtag of its language tag (RFC 5646), for `lang` and `Content-Language`.
+            pub const fn tag(self) -> &'static str {
+                match self {
+                    $(Self::$name => $tag,)+
+                }
+            }
+        }
+    };
+}
+
+// Each language: its name, its field in `Translated`, its tag. With another line the compiler asks for every text in
+// it.
+languages! {
+    /// Korean.
+    Korean, korean, "ko";
+    /// English: where none of ours is asked for.
+    #[default]
+    English, english, "en";
+}
+
+impl Language {
+    /// The language that `Accept-Language` prefers of those we have; English where it names none of them.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let ranges = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|v| v.to_str().ok());
+        let ranges = ranges.flat_map(|v| v.split(',')).take(MAX_RANGES);
+        let mut best = (0, Self::default());
+        for (weight, language) in ranges.filter_map(known_range) {
+            if weight > best.0 {
+                best = (weight, language);
+            }
+        }
+        best.1
+    }
+}
+
+/// A range that names one of our languages, with its weight in thousandths; `None` for any other.
+fn known_range(range: &str) -> Option<(u16, Language)> {
+    let (tag, parameter) = range.split_once(';').map_or((range, None), |(tag, parameter)| (tag, Some(parameter)));
+    let primary = tag.trim().split('-').next()?;
+    let language = Language::ALL.iter().copied().find(|language| primary.eq_ignore_ascii_case(language.tag()))?;
+    Some((parameter.map_or(Some(1000), weight)?, language))
+}
+
+/// `q=0.8` in thousandths (RFC 9110 section 12.4.2); `None` where it has another form.
+fn weight(parameter: &str) -> Option<u16> {
+    let (name, value) = parameter.split_once('=')?;
+    if !name.trim().eq_ignore_ascii_case("q") {
+        return None;
+    }
+    let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let thousandths = format!("{fraction:0<3}").parse::<u16>().ok()?;
+    match whole {
+        "0" => Some(thousandths),
+        "1" if thousandths == 0 => Some(1000),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(accept: &str) -> Language {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_LANGUAGE, accept.parse().unwrap());
+        Language::of(&headers)
+    }
+
+    #[test]
+    fn the_highest_weight_wins_and_the_first_of_equals() {
+        assert_eq!(of("ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7"), Language::Korean);
+        assert_eq!(of("en-US,en;q=0.9,ko;q=0.8"), Language::English);
+        assert_eq!(of("en;q=0.5, KO ; Q=0.75"), Language::Korean);
+        assert_eq!(of("ko;q=0.8,en;q=0.8"), Language::Korean);
+        assert_eq!(of("fr,de;q=0.9,ko;q=0.1"), Language::Korean);
+    }
+
+    #[test]
+    fn english_is_chosen_where_no_known_language_is_asked_for() {
+        assert_eq!(Language::of(&HeaderMap::new()), Language::English);
+        for accept in [
+            "",
+            "*",
+            "fr",
+            "ja,*;q=0.5",
+            "ko;q=0",
+            "ko;q=0.0",
+            "korean",
+            ";;;,,,",
+            "ko;q=2",
+            "ko;q=-1",
+            "ko;q=0.1234",
+            "ko;x=1",
+        ] {
+            assert_eq!(of(accept), Language::English, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The table of texts: each once, in every language.
+
+use super::language::{Language, Translated};
+
+macro_rules! texts {
+    ($($(#[$doc:meta])+ $name:ident { $($languages:tt)+ })+) => {
+        /// A text that exists in every language.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Text {
+            $($(#[$doc])+ $name,)+
+        }
+
+        impl Text {
+            /// Every text.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The text in every language. Words in braces stand for values, see [`Text::with`].
+            pub const fn all(self) -> Translated<&'static str> {
+                match self {
+                    $(Self::$name => Translated { $($languages)+ },)+
+                }
+            }
+        }
+    };
+}
+
+texts! {
+    // Pages: titles, labels, buttons, links.
+    /// Title of the login page, its button, and the link to it.
+    LogIn { korean: "로그인", english: "Log in" }
+    /// A provider's button; `{name}` is its name.
+    ContinueWith { korean: "{name} 계정으로 계속하기", english: "Continue with {name}" }
+    /// Between the providers' buttons and a form.
+    Or { korean: "또는", english: "or" }
+    /// Label of a field.
+    Email { korean: "이메일", english: "E-mail" }
+    /// Label of a field.
+    Password { korean: "비밀번호", english: "Password" }
+    /// Label of a field.
+    Phone { korean: "휴대폰 번호", english: "Mobile number" }
+    /// Placeholder of the field for a phone number.
+    PhoneExample { korean: "010-1234-5678", english: "010-1234-5678" }
+    /// Button that sends a code by SMS.
+    SendCodeBySms { korean: "문자로 인증번호 받기", english: "Text me a code" }
+    /// Button that sends a code by e-mail.
+    SendCodeByMail { korean: "이메일로 인증번호 받기", english: "E-mail me a code" }
+    /// Title of the code page.
+    EnterCode { korean: "인증번호 입력", english: "Enter the code" }
+    /// Where the code went; `{address}` is masked.
+    SentTo { korean: "{address} 앞으로 인증번호를 보냈습니다.", english: "We sent a code to {address}." }
+    /// Before the time that the code is still valid.
+    ExpiresIn { korean: "남은 시간", english: "Time left" }
+    /// The code's validity has ended.
+    CodeExpired {
+        korean: "인증번호의 유효 시간이 지났습니다. 처음부터 다시 시도해주세요.",
+        english: "The code has expired. Please start again.",
+    }
+    /// Label of the field for a code.
+    Code { korean: "인증번호", english: "Code" }
+    /// Button that tries the code.
+    Confirm { korean: "확인", english: "Confirm" }
+    /// Button that sends the same code again.
+    SendAgain { korean: "인증번호 다시 받기", english: "Send the code again" }
+    /// Link back to the login page.
+    OtherWay { korean: "다른 방법으로 로그인", english: "Log in another way" }
+    /// Link to the form for another address.
+    OtherAddress { korean: "다른 번호나 주소 사용하기", english: "Use another number or address" }
+    /// A login page without any login method.
+    NoMethod { korean: "사용할 수 있는 로그인 방법이 없습니다.", english: "No way to log in has been set up here." }
+    /// Google's name.
+    Google { korean: "Google", english: "Google" }
+    /// Kakao's name.
+    Kakao { korean: "카카오", english: "Kakao" }
+    /// Naver's name.
+    Naver { korean: "네이버", english: "Naver" }
+    /// Link to the start of the login.
+    StartAgain { korean: "다시 로그인하기", english: "Log in again" }
+    /// Link to the same step once more.
+    TryAgain { korean: "다시 시도하기", english: "Try again" }
+    /// Title: logins follow each other and none is accepted.
+    LoginLoop { korean: "로그인이 반복되고 있습니다", english: "The login keeps repeating" }
+    /// What to do about a login loop.
+    LoginLoopAdvice {
+        korean: "로그인은 되었지만 요청한 페이지가 계속 로그인을 요구합니다. 브라우저가 쿠키를 허용하는지 확인한 뒤 다시 시도해주세요.",
+        english: "You were logged in, but the page asked for a login again and again. Check that your browser accepts cookies, then try again.",
+    }
+
+    // What a provider's refusal says on the login page.
+    /// The provider answered `access_denied`.
+    AccessDenied {
+        korean: "로그인이 취소되었거나 거부되었습니다. 다른 방법으로 로그인하거나 다시 시도해주세요.",
+        english: "The login was cancelled or refused. Try again, or choose another way to log in.",
+    }
+    /// The provider needs the person to log in or agree there first.
+    InteractionRequired {
+        korean: "로그인 제공자에서 추가 확인이 필요합니다. 다시 로그인해주세요.",
+        english: "The login provider needs you to confirm something first. Please log in again.",
+    }
+    /// The provider said that it is temporarily unavailable.
+    ProviderBusy {
+        korean: "로그인 제공자가 일시적으로 응답하지 않습니다. 잠시 후 다시 시도해주세요.",
+        english: "The login provider is not available at the moment. Please try again shortly.",
+    }
+    /// The provider refused for any other reason.
+    ProviderRefused {
+        korean: "로그인하지 못했습니다. 다시 시도해주세요.",
+        english: "The login did not succeed. Please try again.",
+    }
+
+    // Problems of any request.
+    /// The host is not served here.
+    UnknownHost { korean: "이 호스트는 여기에서 제공되지 않습니다", english: "This host is not served here" }
+    /// The method is not allowed.
+    MethodNotAllowed { korean: "허용되지 않는 메서드입니다", english: "This method is not allowed" }
+    /// The header block is too large.
+    HeadersTooLarge { korean: "요청 헤더가 너무 큽니다", english: "The request's headers are too large" }
+    /// The request target is too long.
+    TargetTooLong { korean: "주소가 너무 깁니다", english: "The address is too long" }
+    /// The request has passed the gateway before.
+    LoopDetected { korean: "요청이 순환하고 있습니다", english: "The request goes in a circle" }
+    /// The request expects something other than `100-continue`.
+    ExpectationFailed {
+        korean: "지원하지 않는 Expect 요청입니다",
+        english: "The request expects what is not offered here",
+    }
+    /// The request cannot be read.
+    BadRequest { korean: "잘못된 요청입니다", english: "The request is not well-formed" }
+    /// No route and no endpoint has this address.
+    NotFound { korean: "페이지를 찾을 수 없습니다", english: "There is nothing here" }
+    /// The request comes from another site.
+    CrossOrigin {
+        korean: "다른 사이트에서 온 요청은 허용되지 않습니다",
+        english: "Requests from other sites are refused",
+    }
+    /// A CORS preflight of an origin that the route does not list.
+    OriginNotAllowed { korean: "허용되지 않은 출처입니다", english: "This origin is not allowed" }
+    /// There is no session.
+    LoginRequired { korean: "로그인이 필요합니다", english: "Please log in" }
+    /// The route's rule does not admit this person.
+    Forbidden { korean: "접근 권한이 없습니다", english: "You may not do this" }
+    /// The body is larger than the limit.
+    BodyTooLarge { korean: "요청이 너무 큽니다", english: "The request is too large" }
+    /// The body came too slowly.
+    RequestTimeout { korean: "요청 시간이 초과되었습니다", english: "The request took too long" }
+    /// The upstream did not answer in time.
+    UpstreamTimeout { korean: "서비스의 응답 시간이 초과되었습니다", english: "The service took too long to answer" }
+    /// The connection cannot change to WebSocket.
+    CannotUpgrade { korean: "이 연결은 업그레이드할 수 없습니다", english: "This connection cannot be upgraded" }
+    /// An error in the gateway itself.
+    Internal { korean: "서버 오류가 발생했습니다", english: "Something went wrong" }
+    /// A backend could not be reached.
+    NetworkError { korean: "네트워크 오류가 발생했습니다", english: "A network error occurred" }
+    /// A limit or the cool-down; `{seconds}` is the time to wait.
+    TryAgainIn { korean: "{seconds}초 후에 다시 시도해주세요", english: "Try again in {seconds} seconds" }
+
+    // Problems of logins.
+    /// The login attempt is unknown, too old or was used.
+    AttemptExpired { korean: "로그인 시도가 만료되었습니다", english: "This login attempt has expired" }
+    /// The login provider does not answer.
+    ProviderUnavailable {
+        korean: "로그인 제공자가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
+        english: "The login provider does not answer; please try again",
+    }
+    /// The token authority does not answer.
+    LoginUnavailable {
+        korean: "로그인 서비스가 응답하지 않습니다. 잠시 후 다시 시도해주세요",
+        english: "The login service does not answer; please try again",
+    }
+    /// E-mail address or password are wrong.
+    BadCredentials { korean: "잘못된 자격 증명입니다", english: "The e-mail address or the password is wrong." }
+    /// A field of the login form is empty.
+    CredentialsMissing {
+        korean: "이메일과 비밀번호를 입력해주세요",
+        english: "Please enter your e-mail address and your password.",
+    }
+    /// Too many wrong guesses, where the time to wait is not known.
+    TooManyTries {
+        korean: "잘못된 시도가 너무 많습니다. 나중에 다시 시도해주세요.",
+        english: "There were too many wrong attempts. Please try again later.",
+    }
+    /// The account may not log in.
+    NotAllowed { korean: "이 계정으로는 로그인할 수 없습니다", english: "This account may not log in here" }
+    /// The ID token of an app is not valid.
+    InvalidIdToken { korean: "ID 토큰이 올바르지 않습니다", english: "The ID token is not valid" }
+    /// The ID token of an app was used before.
+    UsedIdToken { korean: "이미 사용된 ID 토큰입니다", english: "The ID token has been used" }
+    /// The tokens do not fit into cookies.
+    SessionTooLarge {
+        korean: "세션이 너무 커서 쿠키에 담을 수 없습니다. 서버 저장소(session.store = \"server\")가 필요합니다",
+        english: "The session is too large for cookies: it needs the server store (session.store = \"server\")",
+    }
+    /// The token authority issued tokens that cannot be used.
+    UnusableTokens {
+        korean: "로그인 서비스가 준 토큰을 사용할 수 없습니다",
+        english: "The login service gave tokens that cannot be used",
+    }
+
+    // Problems of one-time codes.
+    /// Not a number that a code can be sent to.
+    BadPhone { korean: "올바른 전화번호 형식이 아닙니다", english: "This is not a valid phone number" }
+    /// Not an address that a code can be sent to.
+    BadEmail { korean: "올바른 이메일 형식이 아닙니다", english: "This is not a valid e-mail address" }
+    /// A field of the SMS form is empty.
+    PhoneOrCodeMissing {
+        korean: "전화번호와 인증번호를 입력해주세요",
+        english: "Please enter the phone number and the code",
+    }
+    /// A field of the e-mail form is empty.
+    EmailOrCodeMissing {
+        korean: "이메일과 인증번호를 입력해주세요",
+        english: "Please enter the e-mail address and the code",
+    }
+    /// The code is not six digits; also the tooltip of its field.
+    CodeForm { korean: "인증번호는 6자리 숫자여야 합니다", english: "The code must be six digits" }
+    /// Wrong, used, expired, or requested by another browser.
+    CodeWrong { korean: "인증번호가 올바르지 않거나 만료되었습니다", english: "The code is wrong or has expired" }
+    /// There is no valid code that could be sent again.
+    NoLiveCode {
+        korean: "유효한 인증번호가 없습니다. 처음부터 다시 시도해주세요.",
+        english: "There is no valid code. Please start again.",
+    }
+    /// No provider accepted the SMS.
+    SmsUndelivered { korean: "SMS 발송에 실패했습니다", english: "The SMS could not be sent" }
+    /// No provider accepted the SMS that sends a code again.
+    SmsUndeliveredAgain { korean: "SMS 재발송에 실패했습니다", english: "The SMS could not be sent again" }
+    /// No mail server accepted the message.
+    MailUndelivered { korean: "메일 전송에 실패했습니다", english: "The e-mail could not be sent" }
+    /// The store did not keep the code.
+    CodeNotStored { korean: "인증번호 저장에 실패했습니다", english: "The code could not be stored" }
+
+    // What an error page advises.
+    /// After `AttemptExpired`.
+    AttemptExpiredAdvice {
+        korean: "시간이 너무 오래 지났거나 이미 사용된 로그인 시도입니다. 다시 시작해주세요.",
+        english: "It took too long, or it was used before. Please start again.",
+    }
+    /// After `NotAllowed`.
+    NotAllowedAdvice {
+        korean: "다른 계정으로 로그인하거나 관리자에게 문의해주세요.",
+        english: "Use another account, or ask whoever runs this site.",
+    }
+    /// After `Forbidden`.
+    ForbiddenAdvice {
+        korean: "권한이 필요하면 관리자에게 문의해주세요.",
+        english: "If you should have access, ask whoever runs this site.",
+    }
+    /// Only the operator can change something.
+    OperatorAdvice {
+        korean: "문제가 계속되면 관리자에게 문의해주세요.",
+        english: "If this happens again, tell whoever runs this site.",
+    }
+    /// Nothing has this address.
+    AddressAdvice { korean: "주소를 확인해주세요.", english: "Check the address." }
+    /// Something does not work at the moment.
+    LaterAdvice { korean: "잠시 후 다시 시도해주세요.", english: "Please try again in a moment." }
+
+    // What a code's endpoints answer when they succeed.
+    /// The code was handed over.
+    CodeSent { korean: "인증번호가 발송되었습니다", english: "The code has been sent" }
+    /// The same code was handed over again.
+    CodeSentAgain { korean: "인증번호가 재발송되었습니다", english: "The code has been sent again" }
+    /// The code was right.
+    CodeVerified { korean: "인증이 완료되었습니다", english: "The code has been verified" }
+
+    // Messages with a code: `{code}`, `{minutes}` of validity, `{site}`.
+    /// The SMS. With a site's name of up to twenty letters it fits into the 90 octets of one Korean SMS.
+    CodeSms {
+        korean: "[{site}] 인증번호는 [{code}]입니다. {minutes}분 이내에 입력해주세요.",
+        english: "[{site}] Your code is {code}. It is valid for {minutes} minutes.",
+    }
+    /// Subject of the e-mail.
+    CodeMailSubject { korean: "[{site}] 인증번호 안내", english: "[{site}] Your verification code" }
+    /// Text of the e-mail; the HTML part is made from it.
+    CodeMailBody {
+        korean: "{site} 인증번호입니다.\n\n{code}\n\n{minutes}분 안에 입력해 주세요. 이 번호를 다른 사람에게 알려 주지 마세요.\n\n요청한 적이 없다면 이 메일을 무시하세요.\n",
+        english: "Your verification code for {site}:\n\n{code}\n\nIt expires in {minutes} min. Tell it to nobody.\n\nIf you did not ask for it, ignore this e-mail.\n",
+    }
+}
+
+impl Text {
+    /// The text in `language`; words in braces stay.
+    pub const fn say(self, language: Language) -> &'static str {
+        self.all().of(language)
+    }
+
+    /// The text in `language` with `value` in place of `{name}`.
+    pub fn with(self, language: Language, name: &str, value: &str) -> String {
+        self.say(language).replace(&format!("{{{name}}}"), value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The words in braces.
+    fn values(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn every_text_exists_in_every_language_with_the_same_values() {
+        for text in Text::ALL {
+            let english = text.say(Language::English);
+            assert!(english.is_ascii(), "{text:?} is not English: {english}");
+            for language in Language::ALL {
+                let said = text.say(*language);
+                assert!(!said.trim().is_empty(), "{text:?} is missing in {language:?}");
+                assert_eq!(values(said), values(english), "{text:?} in {language:?}");
+            }
+        }
+        assert_eq!(Text::BadCredentials.say(Language::Korean), "잘못된 자격 증명입니다");
+    }
+
+    #[test]
+    fn a_value_takes_the_place_of_its_name_and_is_not_read_again() {
+        let said = Text::ContinueWith.with(Language::English, "name", "{name} & Co");
+        assert_eq!(said, "Continue with {name} & Co");
+    }
+}
