@@ -128,14 +128,31 @@ impl Read for Flag {
     }
 }
 
+/// A type of whole numbers.
+pub(crate) trait Whole: TryFrom<i64> {
+    /// The largest one.
+    const MOST: i64;
+}
+
+impl Whole for u16 {
+    const MOST: i64 = u16::MAX as i64;
+}
+
+impl Whole for u32 {
+    const MOST: i64 = u32::MAX as i64;
+}
+
 /// A whole number from `FROM` to `TO`, both inclusive.
 pub(crate) struct Number<T, const FROM: i64, const TO: i64>(PhantomData<T>);
 
-impl<T, const FROM: i64, const TO: i64> Form for Number<T, FROM, TO> {
-    const KIND: Kind = Kind::Number(FROM, TO);
+impl<T: Whole, const FROM: i64, const TO: i64> Form for Number<T, FROM, TO> {
+    const KIND: Kind = {
+        assert!(0 <= FROM && FROM <= TO && TO <= T::MOST, "each number of the range has to fit into the type");
+        Kind::Number(FROM, TO)
+    };
 }
 
-impl<T: TryFrom<i64>, const FROM: i64, const TO: i64> Read for Number<T, FROM, TO> {
+impl<T: Whole, const FROM: i64, const TO: i64> Read for Number<T, FROM, TO> {
     type Value = T;
 
     fn read(node: &Node) -> Option<T> {
