@@ -54,16 +54,16 @@ impl Checks<'_, '_> {
     /// Runs all checks.
     pub(super) fn run(&self, cx: &mut Context<'_>) {
         self.notify_without_need(cx);
-        self.ways_to_log_in(cx);
-        self.gateway_in_memory(cx);
+        self.logins_are_possible(cx);
+        self.gateway_tokens_in_memory(cx);
         self.unsealed_tokens(cx);
         self.proof_audience(cx);
-        self.sms_alone(cx);
+        self.sms_as_only_login(cx);
         self.route_table(cx);
         self.roles(cx);
         self.missing_bearers(cx);
         self.missing_id_tokens(cx);
-        self.shared_store(cx);
+        self.shared_store_without_keys(cx);
     }
 
     fn authority(&self) -> Section<'_, AuthorityTable> {
@@ -90,17 +90,16 @@ impl Checks<'_, '_> {
         }
     }
 
-    fn ways_to_log_in(&self, cx: &mut Context<'_>) {
+    fn logins_are_possible(&self, cx: &mut Context<'_>) {
         let authority = self.authority();
         let place = authority.place(&AuthorityTable::KIND);
+        let is_malformed = authority.is_malformed(&AuthorityTable::KIND);
         match self.issuer {
-            Issuer::Provider if authority.is_malformed(&AuthorityTable::KIND) => {}
-            Issuer::Provider if !self.has_providers() && !self.proves() => cx.complain(
+            Issuer::Provider if !self.has_providers() && !self.proves() && !is_malformed => cx.complain(
                 place,
                 "authority `provider`, but there is no provider: nobody could log in",
                 "write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`",
             ),
-            Issuer::Provider => {}
             Issuer::Backend => {
                 self.calls_that_bring_tokens(cx);
                 self.calls_for_codes(cx);
@@ -117,7 +116,7 @@ impl Checks<'_, '_> {
                 "authority `gateway`, but neither a provider nor a code that logs in: nobody could log in",
                 "write `[providers.google]` or another, or `[otp.sms]` with `purpose = \"login\"`",
             ),
-            Issuer::Gateway => {}
+            Issuer::Provider | Issuer::Gateway => {}
         }
     }
 
@@ -188,7 +187,7 @@ impl Checks<'_, '_> {
         }
     }
 
-    fn gateway_in_memory(&self, cx: &mut Context<'_>) {
+    fn gateway_tokens_in_memory(&self, cx: &mut Context<'_>) {
         let store = self.root.section(&RootTable::STORE).read(&StoreTable::KIND);
         if self.issuer == Issuer::Gateway && store == StoreKind::Memory && !self.server.local {
             cx.warn(
@@ -228,7 +227,7 @@ impl Checks<'_, '_> {
     }
 
     /// NIST SP 800-63B section 3.1.3.3 restricts codes over the telephone network: there has to be an alternative.
-    fn sms_alone(&self, cx: &mut Context<'_>) {
+    fn sms_as_only_login(&self, cx: &mut Context<'_>) {
         let by_code = matches!(self.logins, [login] if login.channel == Channel::Sms);
         if by_code && !self.has_providers() && !self.authority().has(&AuthorityTable::CREDENTIALS) {
             let sms = self.root.section(&RootTable::OTP).section(&OtpTable::SMS);
@@ -344,7 +343,7 @@ impl Checks<'_, '_> {
         }
     }
 
-    fn shared_store(&self, cx: &mut Context<'_>) {
+    fn shared_store_without_keys(&self, cx: &mut Context<'_>) {
         let store = self.root.section(&RootTable::STORE);
         if store.read(&StoreTable::KIND).is_shared() && self.server.local && self.key_was_made {
             cx.warn(

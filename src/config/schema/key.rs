@@ -25,8 +25,10 @@ use super::{
 /// A key of the table `S` with a value of the form `F`; `N` is [`Always`] where it has a default, else [`Maybe`].
 pub(crate) struct Key<S, F, N = Maybe> {
     pub(crate) row: Row,
-    types: PhantomData<fn() -> (S, F, N)>,
+    types: PhantomData<Types<S, F, N>>,
 }
+
+type Types<S, F, N> = fn() -> (S, F, N);
 
 /// A key without a default: it may be absent, or its absence is complained about.
 pub(crate) enum Maybe {}

@@ -103,7 +103,7 @@ pub(crate) fn server(section: &Section<'_, ServerTable>, sockets: Sockets, cx: &
         (ServerTable::ADMIN_LISTEN, admin_listen),
         (ServerTable::HEALTH_LISTEN, health_listen),
     ];
-    check_addresses(section, addresses, cx);
+    check_addresses(section, &addresses, cx);
     let http = public_url.as_ref().is_some_and(|url| url.scheme() == "http");
     if http && !local {
         cx.complain(
@@ -160,7 +160,7 @@ pub(crate) fn server(section: &Section<'_, ServerTable>, sockets: Sockets, cx: &
 
 fn check_addresses(
     section: &Section<'_, ServerTable>,
-    addresses: [(Key<ServerTable, form::Address>, Option<SocketAddr>); 3],
+    addresses: &[(Key<ServerTable, form::Address>, Option<SocketAddr>); 3],
     cx: &mut Context<'_>,
 ) {
     for (index, (key, address)) in addresses.iter().enumerate() {

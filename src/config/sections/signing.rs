@@ -13,7 +13,7 @@ use crate::{
 table! {
     /// `[signing]`
     pub(crate) struct SigningTable {
-        /// Private keys in PKCS#8 PEM (P-256 for ES256, or Ed25519 for EdDSA), e.g.
+        /// Private keys in PKCS#8 PEM (P-256 for `ES256`, or Ed25519 for `EdDSA`), e.g.
         /// `["file:/run/secrets/signing.pem"]`; `vestibule keygen --signing` prints one. The first signs, all are
         /// published. Absent: one key for each of `session.keys`, derived from it.
         KEYS: List<form::Secret> = optional("keys");

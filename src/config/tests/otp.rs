@@ -133,7 +133,7 @@ fn wrong_values_of_otp_are_complaints() {
 }
 
 #[test]
-fn countries_that_nobody_sends_to_are_warned_of() {
+fn countries_without_a_sender_are_warned_of() {
     let aligo = "[otp.sms.aligo]\nkey = \"env:SECRET\"\nuser_id = \"u\"\nsender = \"02-123-4567\"\n";
     let twilio = "[otp.sms.twilio]\naccount_sid = \"AC1\"\nsecret = \"env:SECRET\"\nsender = \"+15005550006\"\n";
     let warned = |more: &str| said(&read(&with(more)).unwrap().warnings).contains("Aligo sends to Korean numbers only");
@@ -155,7 +155,7 @@ fn sms_as_the_only_way_in_is_warned_of() {
 }
 
 #[test]
-fn who_may_come_in_by_phone_is_not_told_by_mail_addresses() {
+fn the_help_for_allow_of_sms_names_phone_numbers() {
     let unsaid = GATEWAY.replace("allow = { claims = { phone_number = [\"+821012345678\"] } }\n", "");
     let help = "write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`\n";
     for text in [unsaid.clone(), unsaid.replace("purpose = \"login\"", "purpose = \"login\"\nallow = {}")] {

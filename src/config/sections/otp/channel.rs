@@ -68,7 +68,7 @@ pub(super) fn login(
     match issuer {
         Issuer::Backend => {}
         Issuer::Gateway => {
-            allow::complain_of_missing((section, &ChannelTable::ALLOW), channel.as_str(), help, server, cx)
+            allow::complain_of_missing((section, &ChannelTable::ALLOW), channel.as_str(), help, server, cx);
         }
         Issuer::Provider => cx.complain(
             section.place(&ChannelTable::PURPOSE),

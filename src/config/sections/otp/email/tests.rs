@@ -219,7 +219,7 @@ fn own_letters_have_the_code_and_known_placeholders() {
 }
 
 #[test]
-fn the_ways_are_tried_in_the_order_of_the_file_or_in_the_one_that_is_given() {
+fn senders_are_tried_in_the_order_of_the_file_or_of_order() {
     const BOTH: &str = "[otp.email.outbox]\n[otp.email.smtp]\nurl = \"smtps://a\"";
     let outbox_first =
         |settings: &MailSettings| matches!(settings.transports[..], [MailTransport::Outbox(_), MailTransport::Smtp(_)]);

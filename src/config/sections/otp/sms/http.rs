@@ -173,7 +173,7 @@ impl Reader {
             cx.complain(section.place_of_key(&SmsHttpTable::FORM), message, "leave one of the two out");
         }
         if let Some(node) = section.node(&SmsHttpTable::JSON) {
-            return self.json("", &node, cx).map(Body::Json);
+            return self.json("", node, cx).map(Body::Json);
         }
         if !section.has(&SmsHttpTable::FORM) {
             return Some(Body::Empty);

@@ -30,7 +30,7 @@ table! {
         TEXT: Table<TextTable> = optional("text");
         /// Aligo.
         ALIGO: Table<AligoTable> = optional("aligo");
-        /// Solapi, or CoolSMS.
+        /// Solapi, or `CoolSMS`.
         SOLAPI: Table<SolapiTable> = optional("solapi");
         /// NAVER Cloud SENS.
         SENS: Table<SensTable> = optional("sens");

@@ -105,7 +105,7 @@ timeout = "2s"
 }
 
 #[test]
-fn order_says_who_sends_and_the_environment_can_add_a_way() {
+fn order_decides_who_sends_and_the_environment_can_add_a_sender() {
     let both = format!("{PUBLIC}[otp.sms]\norder = [\"http\", \"aligo\"]\n{SMS}{HTTP}");
     assert_eq!(names(&good(&both).0), ["http", "aligo"]);
     let (settings, errors, _) = read_in(
@@ -122,7 +122,7 @@ fn order_says_who_sends_and_the_environment_can_add_a_way() {
 }
 
 #[test]
-fn each_mistake_is_told_with_its_remedy() {
+fn each_mistake_of_a_sender_is_a_complaint_with_help() {
     for (text, expected) in [
         (
             format!("{PUBLIC}[otp.sms]\npurpose = \"prove\"\n"),
@@ -189,7 +189,7 @@ fn each_mistake_is_told_with_its_remedy() {
 }
 
 #[test]
-fn what_costs_more_or_can_be_read_on_the_way_is_warned_of() {
+fn long_texts_and_addresses_without_tls_are_warned_of() {
     let text = format!(
         "{PUBLIC}[otp.sms]\ntext = {{ ko = \"{}{{code}}\", en = \"😀 {{code}}\" }}\n{SMS}url = \"http://relay:8080/\"\n",
         "가".repeat(43)
@@ -245,7 +245,7 @@ timeout = "3s"
 }
 
 #[test]
-fn what_env_brings_is_taken_as_it_is_and_never_told() {
+fn values_of_env_are_taken_without_placeholders_and_never_shown() {
     let text = format!("{PUBLIC}{HTTP}headers = {{ x-key = \"env:BRACES\" }}\n");
     let (settings, errors, _) = read_in(&text, &[("BRACES", "{hunter2}")]);
     assert_eq!(errors, Vec::<String>::new());
@@ -256,7 +256,7 @@ fn what_env_brings_is_taken_as_it_is_and_never_told() {
 }
 
 #[test]
-fn each_mistake_of_a_template_is_told_with_its_remedy() {
+fn each_mistake_of_a_template_is_a_complaint_with_help() {
     for (lines, expected) in [
         ("headers = { x-a = \"{adress}\" }", "6: there is no `{adress}` here → did you mean `{address}`?"),
         (
