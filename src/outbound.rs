@@ -1,24 +1,19 @@
 //! One HTTP client for every call of ours to another server: a deadline, limits on the answer's size and on calls at
 //! once, no redirects, and one trace event for each call.
 
-use std::{
-    path::Path,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode, header};
-use reqwest::{Client, Request, RequestBuilder, Response, redirect};
+use reqwest::{Client, Request, RequestBuilder, redirect};
 use tokio::time::{Instant, timeout_at};
-use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _, layer::layer_fn, limit::ConcurrencyLimit};
+use tower::{BoxError, Service, ServiceExt as _, limit::ConcurrencyLimit, service_fn, util::BoxCloneSyncService};
 use url::Url;
 
 use crate::{alarm, clock::Timestamp};
 
 /// Calls to one peer at once. Each holds a socket, and a peer that never answers must not use up the file descriptors
 /// that visitors need. The next call waits, within its deadline.
-const MOST_AT_ONCE: usize = 1000;
+const MAX_CALLS: usize = 1000;
 /// Below the keep-alive of common servers (Node.js closes after 5 s), so that a call seldom meets a connection that is
 /// just being closed.
 const IDLE: Duration = Duration::from_secs(4);
@@ -49,7 +44,7 @@ pub enum Network<'a> {
 
 /// What a call may use up.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct CallLimits {
     /// For the whole call: from waiting for its turn to the last byte of the answer.
     pub deadline: Duration,
     /// Largest body of the answer, in bytes.
@@ -85,7 +80,7 @@ pub enum NoAnswer {
         /// What ended the call.
         source: reqwest::Error,
     },
-    /// The body of the answer is larger than [`Limits::answer`].
+    /// The body of the answer is larger than [`CallLimits::answer`].
     #[error("the {peer}'s answer is larger than {limit} bytes")]
     TooLarge {
         /// [`Settings::peer`].
@@ -97,7 +92,7 @@ pub enum NoAnswer {
 
 /// The deadline passed while as many calls to this peer were under way as may be at once.
 #[derive(Debug, thiserror::Error)]
-#[error("{MOST_AT_ONCE} calls to it are under way already")]
+#[error("{MAX_CALLS} calls to it are under way already")]
 pub struct Busy;
 
 /// A client for one peer, or for several of one kind. Clones share connections and the limit on calls at once.
@@ -105,14 +100,17 @@ pub struct Busy;
 pub struct Outbound {
     peer: &'static str,
     client: Client,
-    stack: Stack,
+    calls: BoxCloneSyncService<OutboundCall, HttpAnswer, NoAnswer>,
 }
 
-/// From the outside in: what is traced includes the wait for a turn, which the deadline includes too.
-type Stack = Trace<Deadline<ConcurrencyLimit<SizeLimit<Client>>>>;
+struct OutboundCall {
+    peer: &'static str,
+    request: Request,
+    limits: CallLimits,
+}
 
 impl Outbound {
-    /// A client that follows no redirect (it could carry a token elsewhere) and says of no request where it came from.
+    /// A client that follows no redirect, which could carry a token elsewhere, and sends no `Referer`.
     pub fn new(settings: Settings<'_>) -> reqwest::Result<Self> {
         let builder = Client::builder()
             .connect_timeout(settings.connect_timeout)
@@ -124,24 +122,24 @@ impl Outbound {
             Network::Internal { socket: None } => builder.no_proxy(),
             Network::Internal { socket: Some(path) } => builder.no_proxy().unix_socket(path),
         };
-        Ok(Self::of(settings.peer, builder.build()?, MOST_AT_ONCE))
+        Ok(Self::stacked(settings.peer, builder.build()?, MAX_CALLS))
     }
 
-    fn of(peer: &'static str, client: Client, at_once: usize) -> Self {
-        let stack = ServiceBuilder::new()
-            .layer(layer_fn(Trace))
-            .layer(layer_fn(Deadline))
-            .concurrency_limit(at_once)
-            .layer(layer_fn(SizeLimit))
-            .service(client.clone());
-        Self { peer, client, stack }
+    /// The services of a call, from the inside out: what is traced includes the wait for a turn, and so does the deadline.
+    fn stacked(peer: &'static str, client: Client, max_calls: usize) -> Self {
+        let inner = client.clone();
+        let exchange = service_fn(move |call| exchange(inner.clone(), call));
+        let limited = ConcurrencyLimit::new(exchange, max_calls);
+        let in_time = service_fn(move |call| in_time(limited.clone(), call));
+        let traced = service_fn(move |call| traced(in_time.clone(), call));
+        Self { peer, client, calls: BoxCloneSyncService::new(traced) }
     }
 
-    /// The same connections with a limit of its own on calls at once, so that one peer that does not answer uses up
-    /// nothing of another's.
+    /// The same connections with a limit of its own on calls at once, so that a peer that does not answer uses up nothing
+    /// of another's.
     #[must_use]
     pub fn for_another_peer(&self) -> Self {
-        Self::of(self.peer, self.client.clone(), MOST_AT_ONCE)
+        Self::stacked(self.peer, self.client.clone(), MAX_CALLS)
     }
 
     /// Begins a request, to be sent by [`Outbound::send`].
@@ -150,116 +148,59 @@ impl Outbound {
     }
 
     /// Sends `request` and reads the whole answer.
-    pub async fn send(&self, request: RequestBuilder, limits: Limits) -> Result<HttpAnswer, NoAnswer> {
+    pub async fn send(&self, request: RequestBuilder, limits: CallLimits) -> Result<HttpAnswer, NoAnswer> {
         let peer = self.peer;
         let request = request.build().map_err(|error| no_answer(peer, error))?;
-        self.stack.clone().oneshot(Call { peer, request, limits }).await
+        self.calls.clone().oneshot(OutboundCall { peer, request, limits }).await
     }
 }
 
-/// What passes through the layers.
-struct Call {
-    peer: &'static str,
-    request: Request,
-    limits: Limits,
-}
-
-/// Tells at level `debug` what each call came to. Path, query, headers and body may hold secrets and are left out.
-#[derive(Clone, Debug)]
-struct Trace<S>(S);
-
-impl<S> Service<Call> for Trace<S>
+/// Logs at level `debug` the result of each call. Path, query, headers and bodies may hold secrets and are left out.
+async fn traced<S>(inner: S, call: OutboundCall) -> Result<HttpAnswer, NoAnswer>
 where
-    S: Service<Call, Response = HttpAnswer, Error = NoAnswer, Future: Send + 'static>,
+    S: Service<OutboundCall, Response = HttpAnswer, Error = NoAnswer>,
 {
-    type Response = HttpAnswer;
-    type Error = NoAnswer;
-    type Future = BoxFuture<'static, Result<HttpAnswer, NoAnswer>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
-        self.0.poll_ready(cx)
+    let (peer, method, begun) = (call.peer, call.request.method().clone(), Instant::now());
+    let host = call.request.url().host_str().unwrap_or_default().to_owned();
+    let answer = inner.oneshot(call).await;
+    let ms = begun.elapsed().as_millis();
+    match &answer {
+        Ok(HttpAnswer { status, .. }) => {
+            tracing::debug!(peer, %method, host, status = status.as_u16(), ms, "outbound: answered");
+        }
+        Err(error) => tracing::debug!(peer, %method, host, %error, ms, "outbound: no answer"),
     }
-
-    fn call(&mut self, call: Call) -> Self::Future {
-        let (peer, method, begun) = (call.peer, call.request.method().clone(), Instant::now());
-        let host = call.request.url().host_str().unwrap_or_default().to_owned();
-        let answer = self.0.call(call);
-        Box::pin(async move {
-            let answer = answer.await;
-            let ms = begun.elapsed().as_millis();
-            match &answer {
-                Ok(HttpAnswer { status, .. }) => {
-                    tracing::debug!(peer, %method, host, status = status.as_u16(), ms, "outbound: answered");
-                }
-                Err(error) => tracing::debug!(peer, %method, host, %error, ms, "outbound: no answer"),
-            }
-            answer
-        })
-    }
+    answer
 }
 
 /// Ends a call at its deadline: [`NoAnswer::Unsent`] while it waits for its turn, else [`NoAnswer::Unanswered`].
-#[derive(Clone, Debug)]
-struct Deadline<S>(S);
-
-impl<S> Service<Call> for Deadline<S>
+async fn in_time<S>(mut inner: S, mut call: OutboundCall) -> Result<HttpAnswer, NoAnswer>
 where
-    S: Service<Call, Response = HttpAnswer, Error = NoAnswer, Future: Send> + Clone + Send + 'static,
+    S: Service<OutboundCall, Response = HttpAnswer, Error = NoAnswer>,
 {
-    type Response = HttpAnswer;
-    type Error = NoAnswer;
-    type Future = BoxFuture<'static, Result<HttpAnswer, NoAnswer>>;
-
-    /// Always: the inner service is waited for in `call`, where the deadline is known.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut call: Call) -> Self::Future {
-        let mut inner = self.0.clone();
-        Box::pin(async move {
-            let deadline = alarm::after(Instant::now(), call.limits.deadline);
-            let Ok(ready) = timeout_at(deadline, inner.ready()).await else {
-                return Err(NoAnswer::Unsent { peer: call.peer, source: Busy.into() });
-            };
-            // reqwest's own: it covers the body too.
-            *call.request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
-            ready?.call(call).await
-        })
-    }
+    let deadline = alarm::after(Instant::now(), call.limits.deadline);
+    let Ok(ready) = timeout_at(deadline, inner.ready()).await else {
+        return Err(NoAnswer::Unsent { peer: call.peer, source: Busy.into() });
+    };
+    // reqwest's own timeout: it covers the body too.
+    *call.request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
+    ready?.call(call).await
 }
 
-/// Reads the answer's body, as far as it is allowed to go.
-#[derive(Clone, Debug)]
-struct SizeLimit<S>(S);
-
-impl<S> Service<Call> for SizeLimit<S>
-where
-    S: Service<Request, Response = Response, Error = reqwest::Error, Future: Send + 'static>,
-{
-    type Response = HttpAnswer;
-    type Error = NoAnswer;
-    type Future = BoxFuture<'static, Result<HttpAnswer, NoAnswer>>;
-
-    /// Always: a client is always ready.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
-        Poll::Ready(Ok(()))
+/// Sends the request and reads the answer up to its limit.
+async fn exchange(
+    client: Client,
+    OutboundCall { peer, request, limits }: OutboundCall,
+) -> Result<HttpAnswer, NoAnswer> {
+    let mut response = client.oneshot(request).await.map_err(|error| no_answer(peer, error))?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(peer, error))? {
+        if body.len() + chunk.len() > limits.answer {
+            return Err(NoAnswer::TooLarge { peer, limit: limits.answer });
+        }
+        body.extend_from_slice(&chunk);
     }
-
-    fn call(&mut self, Call { peer, request, limits }: Call) -> Self::Future {
-        let response = self.0.call(request);
-        Box::pin(async move {
-            let mut response = response.await.map_err(|error| no_answer(peer, error))?;
-            let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(peer, error))? {
-                if body.len() + chunk.len() > limits.answer {
-                    return Err(NoAnswer::TooLarge { peer, limit: limits.answer });
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok(HttpAnswer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
-        })
-    }
+    Ok(HttpAnswer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
 }
 
 /// Whatever is not known to have failed before the connection stood may have been sent.
@@ -277,11 +218,6 @@ fn unanswered(peer: &'static str, error: reqwest::Error) -> NoAnswer {
 }
 
 impl HttpAnswer {
-    /// `Retry-After` in either of its forms (RFC 9110 section 10.2.3); an hour at most.
-    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        retry_after(&self.headers, now)
-    }
-
     /// Whether the body is an HTML page, by its media type or by its beginning: the answer of a proxy in between or of
     /// an error handler, never an API's.
     pub fn is_page(&self) -> bool {
@@ -326,7 +262,7 @@ mod tests {
     }
 
     async fn get(outbound: &Outbound, url: Url, deadline: Duration) -> Result<HttpAnswer, NoAnswer> {
-        outbound.send(outbound.request(Method::GET, url), Limits { deadline, answer: 100 }).await
+        outbound.send(outbound.request(Method::GET, url), CallLimits { deadline, answer: 100 }).await
     }
 
     #[tokio::test]
@@ -356,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_waits_for_its_turn_until_its_deadline_is_unsent_and_keeps_no_other_peer_waiting() {
         let server = Server::start(|_| Reply::Hang).await;
-        let outbound = Outbound::of("peer", outbound().client, 1);
+        let outbound = Outbound::stacked("peer", outbound().client, 1);
         let (first, url) = (outbound.clone(), server.url("/"));
         let first = tokio::spawn(async move { get(&first, url, Duration::from_secs(60)).await });
         while server.seen().is_empty() {

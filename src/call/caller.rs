@@ -20,7 +20,7 @@ use super::{
 use crate::{
     client::Client,
     clock::Timestamp,
-    outbound::{self, HttpAnswer, Limits, Network, NoAnswer, Outbound, chain},
+    outbound::{self, CallLimits, HttpAnswer, Network, NoAnswer, Outbound, chain},
     upstream::Target,
 };
 
@@ -116,7 +116,7 @@ impl Caller {
             if body.media_type.is_some() {
                 request = request.body(body.bytes.clone());
             }
-            match target.outbound.send(request, Limits { deadline: left, answer: self.largest_answer }).await {
+            match target.outbound.send(request, CallLimits { deadline: left, answer: self.largest_answer }).await {
                 Err(error @ NoAnswer::Unsent { .. }) => {
                     tracing::warn!(upstream = backend.name, error = %chain(&error), "call: target not reached");
                     unsent = Some(error);

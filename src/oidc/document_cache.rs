@@ -42,7 +42,7 @@ struct SharedCache<T> {
 
 struct CacheState<T> {
     document: Option<CachedDocument<T>>,
-    last_attempt: Option<Attempt>,
+    last_attempt: Option<FetchAttempt>,
     last_failure: Option<Arc<Unavailable>>,
     in_flight: Option<FetchInFlight<T>>,
 }
@@ -53,7 +53,7 @@ struct CachedDocument<T> {
     renew_at: Timestamp,
 }
 
-struct Attempt {
+struct FetchAttempt {
     began: Timestamp,
     /// When the next attempt may begin if there is no document then.
     again_at: Timestamp,
@@ -121,7 +121,7 @@ impl<T: Send + Sync + 'static> SharedCache<T> {
             return Some(fetch.clone());
         }
         let now = self.clock.now();
-        let is_too_early = state.last_attempt.as_ref().is_some_and(|Attempt { began, again_at }| {
+        let is_too_early = state.last_attempt.as_ref().is_some_and(|FetchAttempt { began, again_at }| {
             let again_at = if state.document.is_some() { began.plus(PAUSE_WITH_DOCUMENT) } else { *again_at };
             // A clock that was set back must not stop us from asking.
             (*began..again_at).contains(&now)
@@ -130,7 +130,7 @@ impl<T: Send + Sync + 'static> SharedCache<T> {
             return None;
         }
         let again_at = now.plus(jittered(PAUSE_WITHOUT_DOCUMENT, &self.random));
-        state.last_attempt = Some(Attempt { began: now, again_at });
+        state.last_attempt = Some(FetchAttempt { began: now, again_at });
         let this = Arc::clone(self);
         // A task of its own: what one visitor began must not end because that visitor left.
         let task = tokio::spawn(async move {

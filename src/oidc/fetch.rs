@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     clock::Timestamp,
-    outbound::{self, HttpAnswer, Limits, Network, NoAnswer, Outbound},
+    outbound::{self, CallLimits, HttpAnswer, Network, NoAnswer, Outbound},
 };
 
 /// Why a provider (or a server of keys) gave nothing usable. All of them are temporary or the provider's fault, never
@@ -87,12 +87,12 @@ impl Http {
 
     /// Sends `request`; the answer is one that holds tokens or a profile.
     pub(super) async fn answer(&self, request: RequestBuilder, deadline: Duration) -> Result<HttpAnswer, NoAnswer> {
-        self.outbound.send(request, Limits { deadline, answer: self.sizes.answer }).await
+        self.outbound.send(request, CallLimits { deadline, answer: self.sizes.answer }).await
     }
 
     /// Fetches metadata or a key set.
     pub(super) async fn document(&self, url: Url) -> Result<HttpAnswer, NoAnswer> {
-        let limits = Limits { deadline: CALL, answer: self.sizes.document };
+        let limits = CallLimits { deadline: CALL, answer: self.sizes.document };
         self.outbound.send(self.request(Method::GET, url), limits).await
     }
 }
@@ -112,6 +112,6 @@ pub(super) fn read_json<T: DeserializeOwned>(
 impl Unavailable {
     /// An answer with a status that is neither success nor a refusal.
     pub(super) fn status_of(answer: &HttpAnswer, now: Timestamp) -> Self {
-        Self::Status { status: answer.status, retry_after: answer.retry_after(now) }
+        Self::Status { status: answer.status, retry_after: outbound::retry_after(&answer.headers, now) }
     }
 }

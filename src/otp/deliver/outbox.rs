@@ -10,7 +10,7 @@ use url::Url;
 use super::{client::LARGEST_ANSWER, message::Undelivered};
 use crate::{
     channel::Channel,
-    outbound::{Limits, NoAnswer, Outbound, chain},
+    outbound::{CallLimits, NoAnswer, Outbound, chain},
 };
 
 /// For a server of this machine to take a message.
@@ -52,7 +52,7 @@ impl Outbox {
 
     async fn post(&self, url: &Url, message: &Message<'_>) -> Result<(), OutboxError> {
         let request = self.http.request(Method::POST, url.clone()).json(message);
-        let answer = self.http.send(request, Limits { deadline: DEADLINE, answer: LARGEST_ANSWER }).await?;
+        let answer = self.http.send(request, CallLimits { deadline: DEADLINE, answer: LARGEST_ANSWER }).await?;
         if answer.status.is_success() { Ok(()) } else { Err(OutboxError::Status(answer.status)) }
     }
 }

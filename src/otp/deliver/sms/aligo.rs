@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     euc_kr,
-    provider::{Deps, HttpProvider, NotTaken, Provider, ProviderAnswer, integer},
+    provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps, integer},
 };
 use crate::{
     otp::deliver::message::{KOREA, Sms},
@@ -36,7 +36,7 @@ pub struct Aligo {
 /// Bytes in EUC-KR that the title of an LMS may have.
 const TITLE: usize = 44;
 
-impl Provider for Aligo {
+impl ProviderInfo for Aligo {
     fn name(&self) -> &'static str {
         "aligo"
     }
@@ -51,7 +51,7 @@ impl Provider for Aligo {
 }
 
 impl HttpProvider for Aligo {
-    fn request(&self, sms: &Sms, deps: &Deps) -> Result<RequestBuilder, NotTaken> {
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
         // Aligo would replace these characters itself; replaced here, they are counted correctly.
         let text = euc_kr::expressible(&sms.text);
         let length = euc_kr::length(&text);

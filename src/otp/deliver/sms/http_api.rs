@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     hmac::{self, HmacAlgorithm, HmacEncoding},
-    provider::{Deps, HttpProvider, NotTaken, Provider, ProviderAnswer},
+    provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps},
 };
 use crate::{
     call::{BadValue, Body, Placeholder, Text, Values},
@@ -70,7 +70,7 @@ impl fmt::Debug for HttpApi {
     }
 }
 
-impl Provider for HttpApi {
+impl ProviderInfo for HttpApi {
     fn name(&self) -> &'static str {
         "http"
     }
@@ -81,7 +81,7 @@ impl Provider for HttpApi {
 }
 
 impl HttpProvider for HttpApi {
-    fn request(&self, sms: &Sms, deps: &Deps) -> Result<RequestBuilder, NotTaken> {
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
         let values = self.values(sms, deps);
         // Joined as text: resolving a path `//host/` as a reference would name another host.
         let url = format!("{}{}", self.origin, self.target.fill_path(&values)?);
@@ -115,7 +115,7 @@ impl HttpProvider for HttpApi {
 
 impl HttpApi {
     /// New for each call, so that no nonce is used twice.
-    fn values(&self, sms: &Sms, deps: &Deps) -> Values {
+    fn values(&self, sms: &Sms, deps: &RequestDeps) -> Values {
         let now = deps.clock.now();
         let values = Values::new()
             .with(Placeholder::Address, &*sms.to)

@@ -32,7 +32,7 @@ pub(super) mod twilio;
 use aligo::Aligo;
 use failover::Failover;
 use http_api::HttpApi;
-use provider::{Deps, NotTaken, Provider, SmsProvider};
+use provider::{NotTaken, ProviderInfo, RequestDeps, SmsProvider};
 use sens::Sens;
 use solapi::Solapi;
 use twilio::Twilio;
@@ -65,7 +65,7 @@ pub enum SmsProviderSettings {
 pub struct SmsSender {
     providers: Vec<Box<dyn SmsProvider>>,
     failover: Failover,
-    deps: Deps,
+    deps: RequestDeps,
 }
 
 /// For all providers together: a person waits for the code.
@@ -86,7 +86,7 @@ impl SmsSender {
         };
         let providers: Vec<_> = settings.providers.into_iter().map(provider).collect();
         let failover = Failover::new(providers.len(), random.clone());
-        Self { providers, failover, deps: Deps { http, clock, random } }
+        Self { providers, failover, deps: RequestDeps { http, clock, random } }
     }
 
     /// Sends `sms` by the first provider that takes it. One that gave no answer may have sent it too: a message that
@@ -119,7 +119,7 @@ impl SmsSender {
     }
 }
 
-impl Provider for Outbox {
+impl ProviderInfo for Outbox {
     fn name(&self) -> &'static str {
         "outbox"
     }
@@ -130,7 +130,7 @@ impl Provider for Outbox {
 }
 
 impl SmsProvider for Outbox {
-    fn send<'a>(&'a self, sms: &'a Sms, _: &'a Deps) -> BoxFuture<'a, Result<(), NotTaken>> {
+    fn send<'a>(&'a self, sms: &'a Sms, _: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotTaken>> {
         Box::pin(async {
             self.put(Channel::Sms, &sms.to, None, &sms.text).await.map_err(|Undelivered| NotTaken::Outbox)
         })

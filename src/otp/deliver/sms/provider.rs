@@ -11,12 +11,12 @@ use crate::{
     call::BadValue,
     clock::Clock,
     otp::deliver::{client::LARGEST_ANSWER, message::Sms},
-    outbound::{HttpAnswer, Limits, NoAnswer, Outbound},
+    outbound::{CallLimits, HttpAnswer, NoAnswer, Outbound},
     secret::Random,
 };
 
 /// What is known of a provider before it is asked.
-pub(super) trait Provider: Send + Sync {
+pub(super) trait ProviderInfo: Send + Sync {
     /// Its name in `order` and in logs.
     fn name(&self) -> &'static str;
 
@@ -30,24 +30,24 @@ pub(super) trait Provider: Send + Sync {
 }
 
 /// A provider of SMS.
-pub(super) trait SmsProvider: Provider {
+pub(super) trait SmsProvider: ProviderInfo {
     /// Hands the message over. The future may be dropped when its time is up.
-    fn send<'a>(&'a self, sms: &'a Sms, deps: &'a Deps) -> BoxFuture<'a, Result<(), NotTaken>>;
+    fn send<'a>(&'a self, sms: &'a Sms, deps: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotTaken>>;
 }
 
 /// A provider that takes a message by one HTTP request.
-pub(super) trait HttpProvider: Provider {
+pub(super) trait HttpProvider: ProviderInfo {
     /// The request that hands the message over.
-    fn request(&self, sms: &Sms, deps: &Deps) -> Result<RequestBuilder, NotTaken>;
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken>;
 
     /// Whether the answer says that the message was taken.
     fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken>;
 }
 
 impl<P: HttpProvider> SmsProvider for P {
-    fn send<'a>(&'a self, sms: &'a Sms, deps: &'a Deps) -> BoxFuture<'a, Result<(), NotTaken>> {
+    fn send<'a>(&'a self, sms: &'a Sms, deps: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotTaken>> {
         Box::pin(async move {
-            let limits = Limits { deadline: self.timeout(), answer: LARGEST_ANSWER };
+            let limits = CallLimits { deadline: self.timeout(), answer: LARGEST_ANSWER };
             let answer = deps.http.send(self.request(sms, deps)?, limits).await?;
             self.read(&ProviderAnswer(answer))
         })
@@ -55,7 +55,7 @@ impl<P: HttpProvider> SmsProvider for P {
 }
 
 /// What requests are made with.
-pub(super) struct Deps {
+pub(super) struct RequestDeps {
     pub(super) http: Outbound,
     pub(super) clock: Clock,
     pub(super) random: Random,

@@ -10,7 +10,7 @@ use url::{Position, Url};
 use super::{
     euc_kr,
     hmac::{self, HmacAlgorithm, HmacEncoding},
-    provider::{Deps, HttpProvider, NotTaken, Provider, ProviderAnswer},
+    provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps},
 };
 use crate::{call::BadValue, otp::deliver::message::Sms, secret::Secret};
 
@@ -34,7 +34,7 @@ pub struct Sens {
 /// Bytes in EUC-KR that the subject of an LMS may have.
 const SUBJECT: usize = 40;
 
-impl Provider for Sens {
+impl ProviderInfo for Sens {
     fn name(&self) -> &'static str {
         "sens"
     }
@@ -45,7 +45,7 @@ impl Provider for Sens {
 }
 
 impl HttpProvider for Sens {
-    fn request(&self, sms: &Sms, deps: &Deps) -> Result<RequestBuilder, NotTaken> {
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
         let length = euc_kr::length(&sms.text);
         if length > euc_kr::LMS {
             return Err(NotTaken::TooLong(length));

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     hmac::{self, HmacAlgorithm, HmacEncoding},
-    provider::{Deps, HttpProvider, NotTaken, Provider, ProviderAnswer, integer},
+    provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps, integer},
 };
 use crate::{
     call::BadValue,
@@ -32,7 +32,7 @@ pub struct Solapi {
     pub timeout: Duration,
 }
 
-impl Provider for Solapi {
+impl ProviderInfo for Solapi {
     fn name(&self) -> &'static str {
         "solapi"
     }
@@ -43,7 +43,7 @@ impl Provider for Solapi {
 }
 
 impl HttpProvider for Solapi {
-    fn request(&self, sms: &Sms, deps: &Deps) -> Result<RequestBuilder, NotTaken> {
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
         let mut message = json!({ "to": sms.national(), "from": self.sender, "text": sms.text });
         if sms.country != KOREA {
             message["country"] = Value::String(sms.country.to_string());

@@ -7,7 +7,7 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 use url::Url;
 
-use super::provider::{Deps, HttpProvider, NotTaken, Provider, ProviderAnswer};
+use super::provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps};
 use crate::{otp::deliver::message::Sms, secret::Secret};
 
 /// `[otp.sms.twilio]`, validated.
@@ -36,7 +36,7 @@ pub enum TwilioSender {
     MessagingService(String),
 }
 
-impl Provider for Twilio {
+impl ProviderInfo for Twilio {
     fn name(&self) -> &'static str {
         "twilio"
     }
@@ -47,7 +47,7 @@ impl Provider for Twilio {
 }
 
 impl HttpProvider for Twilio {
-    fn request(&self, sms: &Sms, deps: &Deps) -> Result<RequestBuilder, NotTaken> {
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
         let sender = match &self.sender {
             TwilioSender::From(number) => ("From", number),
             TwilioSender::MessagingService(sid) => ("MessagingServiceSid", sid),

@@ -91,7 +91,7 @@ async fn the_outbox_receives_the_message_as_json() {
 /// Never answers.
 struct Silent(Arc<AtomicUsize>);
 
-impl Provider for Silent {
+impl ProviderInfo for Silent {
     fn name(&self) -> &'static str {
         "silent"
     }
@@ -102,7 +102,7 @@ impl Provider for Silent {
 }
 
 impl SmsProvider for Silent {
-    fn send<'a>(&'a self, _: &'a Sms, _: &'a Deps) -> BoxFuture<'a, Result<(), NotTaken>> {
+    fn send<'a>(&'a self, _: &'a Sms, _: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotTaken>> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::pending())
     }
