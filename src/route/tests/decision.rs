@@ -28,7 +28,7 @@ fn routes() -> Vec<Settings> {
         .collect()
 }
 
-/// Which line, and whom it lets in; 0: none.
+/// The line of the route that matches (0: none), and its decision.
 fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (usize, Option<Decision>) {
     let parts: Vec<&str> = path[1..].split('/').collect();
     let mut lax: Vec<&str> =
