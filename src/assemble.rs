@@ -36,7 +36,7 @@ use crate::{
     session::Sessions,
     signing::Signer,
     store::{self, Store},
-    telemetry::{self, AccessLog, Metrics, Reach, RequestIds, State},
+    telemetry::{self, AccessLog, DependencyStatus, Metrics, Readiness, RequestIds},
     upstream::{Upstream, replay},
 };
 
@@ -399,25 +399,25 @@ fn otps(settings: otp::Settings, deps: otp::Deps, world: &World) -> anyhow::Resu
 }
 
 /// What the admin and health listeners tell.
-fn admin_pages(world: &World, live: &Arc<ArcSwap<Live>>) -> telemetry::Pages {
+fn admin_pages(world: &World, live: &Arc<ArcSwap<Live>>) -> telemetry::AdminPages {
     let (live, shutdown, store) = (live.clone(), world.shutdown.clone(), world.store.clone());
-    let state = move || State {
+    let state = move || Readiness {
         ready: !shutdown.has_begun(),
         providers: live.load().providers.iter().map(|p| (p.settings().name.clone(), reach(p.reachable()))).collect(),
         store: match store.health.is_reachable() {
-            None => Reach::Unknown,
-            Some(true) => Reach::Ok,
-            Some(false) => Reach::Unreachable,
+            None => DependencyStatus::Unknown,
+            Some(true) => DependencyStatus::Ok,
+            Some(false) => DependencyStatus::Unreachable,
         },
     };
-    telemetry::Pages::new(world.telemetry.metrics.clone(), state)
+    telemetry::AdminPages::new(world.telemetry.metrics.clone(), state)
 }
 
-fn reach(reachability: Reachability) -> Reach {
+fn reach(reachability: Reachability) -> DependencyStatus {
     match reachability {
-        Reachability::Untried => Reach::Unknown,
-        Reachability::Reachable => Reach::Ok,
-        Reachability::Unreachable => Reach::Unreachable,
+        Reachability::Untried => DependencyStatus::Unknown,
+        Reachability::Reachable => DependencyStatus::Ok,
+        Reachability::Unreachable => DependencyStatus::Unreachable,
     }
 }
 

@@ -26,18 +26,18 @@ use super::{
 };
 use crate::{
     scheme::Scheme,
-    telemetry::{Pages, Surface},
+    telemetry::{AdminListener, AdminPages},
 };
 
 /// Connections at a time to one of these addresses. A probe and a scraper need two; more must not take the visitors'
 /// file descriptors.
 const CONNECTIONS: usize = 64;
 
-/// Answers with [`Pages`].
+/// Answers with [`AdminPages`].
 #[derive(Clone)]
 struct PagesHandler {
-    pages: Pages,
-    surface: Surface,
+    pages: AdminPages,
+    surface: AdminListener,
 }
 
 impl Handler for PagesHandler {
@@ -54,8 +54,8 @@ impl Handler for PagesHandler {
 /// Serves `surface` until the future is dropped.
 pub(super) async fn serve(
     listener: TcpListener,
-    pages: Pages,
-    surface: Surface,
+    pages: AdminPages,
+    surface: AdminListener,
     limits: Arc<Limits>,
     shutdown: Shutdown,
 ) {

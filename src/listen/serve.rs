@@ -27,7 +27,7 @@ use super::{
     tls::CertificateError,
     worker,
 };
-use crate::telemetry::{Metrics, Pages, Surface};
+use crate::telemetry::{AdminListener, AdminPages, Metrics};
 
 /// The parts of a server that is about to run.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Server<H> {
     /// Answers visitors' requests.
     pub handler: H,
     /// The pages of the admin and health addresses.
-    pub pages: Pages,
+    pub pages: AdminPages,
     /// Counts open connections.
     pub metrics: Arc<Metrics>,
     /// Ends the server.
@@ -121,7 +121,7 @@ impl<H: Handler> Server<H> {
 
         let _entered = self.background.enter();
         let mut background_tasks = Vec::new();
-        let pages = [(self.listeners.admin, Surface::Admin), (self.listeners.health, Surface::Health)];
+        let pages = [(self.listeners.admin, AdminListener::Admin), (self.listeners.health, AdminListener::Health)];
         for (listener, surface) in pages {
             let Some(listener) = listener else { continue };
             let listener = in_runtime(listener)?;

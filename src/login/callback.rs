@@ -38,7 +38,7 @@ impl Logins {
             }
             Ok(Outcome::Denied { denial, return_to }) => {
                 tracing::info!(target: "audit", method = provider, client = %call.client.address(), reason = denial.code(), "login failed");
-                self.metrics.login(provider, telemetry::Login::Refused);
+                self.metrics.login(provider, telemetry::LoginResult::Refused);
                 let (auth_status, cookies) = call.visit.head();
                 let location = self.login_page_with(denial.code(), self.return_to.follow(Some(&return_to)));
                 Ok(EndpointAnswer::see_other(location, cookies.and(spent), auth_status))

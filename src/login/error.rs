@@ -81,7 +81,7 @@ impl LoginError {
     }
 
     /// How it counts in `vestibule_logins_total`; `None`: not at all.
-    pub(super) fn result(&self) -> Option<telemetry::Login> {
+    pub(super) fn result(&self) -> Option<telemetry::LoginResult> {
         match self {
             Self::NotConfigured => None,
             Self::AttemptExpired
@@ -92,9 +92,9 @@ impl LoginError {
             | Self::TooMany(_)
             | Self::Unreadable(_)
             | Self::RepeatedParameter
-            | Self::CredentialsMissing => Some(telemetry::Login::Refused),
+            | Self::CredentialsMissing => Some(telemetry::LoginResult::Refused),
             Self::ProviderUnavailable(_) | Self::AuthorityUnavailable(_) | Self::Session(_) | Self::Store(_) => {
-                Some(telemetry::Login::Failed)
+                Some(telemetry::LoginResult::Failed)
             }
         }
     }

@@ -176,8 +176,8 @@ impl Otps {
             let error = OtpError::from(error);
             tracing::info!(target: "audit", method, client = %call.client.address(), reason = %error, "login failed");
             let result = match &error {
-                OtpError::NotAllowed(_) => telemetry::Login::Refused,
-                _ => telemetry::Login::Failed,
+                OtpError::NotAllowed(_) => telemetry::LoginResult::Refused,
+                _ => telemetry::LoginResult::Failed,
             };
             self.metrics.login(method, result);
             error

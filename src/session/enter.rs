@@ -70,7 +70,7 @@ impl Sessions {
         let sid = session.access.login.as_ref().map(|login| tracing::field::debug(login.sid));
         let subject = session.access.claims.get("sub").and_then(Value::as_str).map(masked);
         tracing::info!(target: "audit", method, sid, subject, device = %device_id, %client, "login succeeded");
-        self.shared.metrics.login(method, telemetry::Login::Ok);
+        self.shared.metrics.login(method, telemetry::LoginResult::Ok);
         Ok(Entered { session, cookies })
     }
 

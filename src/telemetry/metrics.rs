@@ -19,7 +19,7 @@ type LoginLabels = [(&'static str, String); 2];
 
 /// The result of a refresh for the request that needed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refresh {
+pub enum RefreshResult {
     /// There are new tokens.
     Ok,
     /// The authority refused; the session has ended.
@@ -32,7 +32,7 @@ pub enum Refresh {
 
 /// The result of a login.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Login {
+pub enum LoginResult {
     /// A session was opened.
     Ok,
     /// The proof of identity was wrong, or the login is not allowed.
@@ -203,7 +203,7 @@ impl Metrics {
     }
 
     /// Counts a refresh.
-    pub fn refresh(&self, result: Refresh) {
+    pub fn refresh(&self, result: RefreshResult) {
         self.refreshes[result as usize].inc();
     }
 
@@ -214,11 +214,11 @@ impl Metrics {
 
     /// Counts a login. `method` is its name in the configuration (`google`, or `credentials` for e-mail and password)
     /// and never text from a request.
-    pub fn login(&self, method: &str, result: Login) {
+    pub fn login(&self, method: &str, result: LoginResult) {
         let result = match result {
-            Login::Ok => "ok",
-            Login::Refused => "refused",
-            Login::Failed => "failed",
+            LoginResult::Ok => "ok",
+            LoginResult::Refused => "refused",
+            LoginResult::Failed => "failed",
         };
         self.logins.get_or_create(&[("method", method.to_owned()), ("result", result.to_owned())]).inc();
     }
@@ -256,9 +256,9 @@ mod tests {
         let metrics = Metrics::new();
         metrics.request(StatusCode::OK, Some("valid"));
         metrics.request(StatusCode::NOT_FOUND, None);
-        metrics.refresh(Refresh::Joined);
+        metrics.refresh(RefreshResult::Joined);
         metrics.upstream_failure(UpstreamFailure::Protocol);
-        metrics.login("google", Login::Refused);
+        metrics.login("google", LoginResult::Refused);
         metrics.code(Channel::Sms, CodeEvent::SentAgain);
         metrics.connections.inc();
         let text = metrics.text();

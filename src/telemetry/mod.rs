@@ -18,8 +18,8 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use self::{
     access::AccessLine,
-    metrics::{CodeEvent, Login, Metrics, Refresh, UpstreamFailure},
-    pages::{Pages, Reach, State, Surface},
+    metrics::{CodeEvent, LoginResult, Metrics, RefreshResult, UpstreamFailure},
+    pages::{AdminListener, AdminPages, DependencyStatus, Readiness},
     queue::AccessLog,
     request_id::{RequestId, RequestIds},
     writer::Guard,

@@ -21,7 +21,7 @@ const NOT_SERVED: &str = "this host or origin is not served here\n";
 
 /// The listener that received a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Surface {
+pub enum AdminListener {
     /// `admin_listen`.
     Admin,
     /// `health_listen`: only `/livez` and `/readyz`.
@@ -31,7 +31,7 @@ pub enum Surface {
 /// The result of the latest call to a dependency.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Reach {
+pub enum DependencyStatus {
     /// It answered.
     Ok,
     /// It did not answer.
@@ -43,30 +43,30 @@ pub enum Reach {
 /// The content of `/readyz`. Dependencies do not change its status: a store that is down must not take every instance
 /// out of service.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct State {
+pub struct Readiness {
     /// Sockets are bound, and shutdown has not begun.
     pub ready: bool,
     /// Providers by name.
-    pub providers: BTreeMap<String, Reach>,
+    pub providers: BTreeMap<String, DependencyStatus>,
     /// The store.
-    pub store: Reach,
+    pub store: DependencyStatus,
 }
 
 /// The pages. Cheap to clone.
 #[derive(Clone)]
-pub struct Pages {
+pub struct AdminPages {
     metrics: Arc<Metrics>,
-    state: Arc<dyn Fn() -> State + Send + Sync>,
+    state: Arc<dyn Fn() -> Readiness + Send + Sync>,
 }
 
-impl Pages {
+impl AdminPages {
     /// Pages that show `metrics` and the result of `state`, which is called for each request to `/readyz`.
-    pub fn new(metrics: Arc<Metrics>, state: impl Fn() -> State + Send + Sync + 'static) -> Self {
+    pub fn new(metrics: Arc<Metrics>, state: impl Fn() -> Readiness + Send + Sync + 'static) -> Self {
         Self { metrics, state: Arc::new(state) }
     }
 
     /// Answers a request.
-    pub fn answer(&self, surface: Surface, request: &Parts) -> Response<Full<Bytes>> {
+    pub fn answer(&self, surface: AdminListener, request: &Parts) -> Response<Full<Bytes>> {
         // Probes and scrapers may use any host or none, but a page of another origin may not ask.
         if is_cross_origin(request) {
             return text(StatusCode::FORBIDDEN, NOT_SERVED);
@@ -74,10 +74,10 @@ impl Pages {
         let page = match (request.uri.path(), surface) {
             ("/livez", _) => Page::Live,
             ("/readyz", _) => Page::Ready,
-            ("/metrics", Surface::Admin) => Page::Metrics,
+            ("/metrics", AdminListener::Admin) => Page::Metrics,
             // DNS rebinding makes a browser send a foreign host name. It is refused before the path is looked up, so
             // that a page added later is protected too.
-            (_, Surface::Admin) if own_host(request).is_none() => return text(StatusCode::FORBIDDEN, NOT_SERVED),
+            (_, AdminListener::Admin) if own_host(request).is_none() => return text(StatusCode::FORBIDDEN, NOT_SERVED),
             _ => return text(StatusCode::NOT_FOUND, "not found\n"),
         };
         if request.method != Method::GET && request.method != Method::HEAD {
@@ -102,18 +102,18 @@ enum Page {
     Metrics,
 }
 
-impl fmt::Debug for Pages {
+impl fmt::Debug for AdminPages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pages")
+        f.write_str("AdminPages")
     }
 }
 
-fn ready(state: &State) -> Response<Full<Bytes>> {
+fn ready(state: &Readiness) -> Response<Full<Bytes>> {
     #[derive(Serialize)]
     struct Body<'a> {
         status: &'a str,
-        providers: &'a BTreeMap<String, Reach>,
-        store: Reach,
+        providers: &'a BTreeMap<String, DependencyStatus>,
+        store: DependencyStatus,
     }
     let (code, status) =
         if state.ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "draining") };
@@ -176,15 +176,15 @@ mod tests {
 
     use super::*;
 
-    fn pages(ready: bool) -> Pages {
-        Pages::new(Arc::default(), move || State {
+    fn pages(ready: bool) -> AdminPages {
+        AdminPages::new(Arc::default(), move || Readiness {
             ready,
-            providers: [("google".to_owned(), Reach::Unreachable)].into(),
-            store: Reach::Ok,
+            providers: [("google".to_owned(), DependencyStatus::Unreachable)].into(),
+            store: DependencyStatus::Ok,
         })
     }
 
-    fn status(surface: Surface, path: &str, headers: &[(&str, &str)]) -> u16 {
+    fn status(surface: AdminListener, path: &str, headers: &[(&str, &str)]) -> u16 {
         let mut request = Request::get(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -197,7 +197,7 @@ mod tests {
     async fn draining_makes_readyz_503_and_an_unreachable_dependency_does_not() {
         let request = Request::get("/readyz").body(()).unwrap().into_parts().0;
         for (ready, code, word) in [(true, 200, "ready"), (false, 503, "draining")] {
-            let answer = pages(ready).answer(Surface::Health, &request);
+            let answer = pages(ready).answer(AdminListener::Health, &request);
             assert_eq!(answer.status(), code);
             let body = answer.into_body().collect().await.unwrap().to_bytes();
             let expected = format!(r#"{{"status":"{word}","providers":{{"google":"unreachable"}},"store":"ok"}}"#);
@@ -207,15 +207,15 @@ mod tests {
 
     #[test]
     fn the_health_listener_has_no_metrics_and_accepts_any_host() {
-        assert_eq!(status(Surface::Health, "/livez", &[("host", "anything.example")]), 200);
-        assert_eq!(status(Surface::Health, "/metrics", &[]), 404);
+        assert_eq!(status(AdminListener::Health, "/livez", &[("host", "anything.example")]), 200);
+        assert_eq!(status(AdminListener::Health, "/metrics", &[]), 404);
     }
 
     #[test]
     fn admin_pages_are_closed_to_foreign_hosts_and_origins_but_probes_are_not() {
         let foreign = [("host", "evil.example")];
         for probe in ["/livez", "/readyz", "/metrics"] {
-            assert_eq!(status(Surface::Admin, probe, &foreign), 200);
+            assert_eq!(status(AdminListener::Admin, probe, &foreign), 200);
         }
         for refused in [
             &foreign[..],
@@ -227,11 +227,11 @@ mod tests {
             &[("host", "127.0.0.1:9090"), ("sec-fetch-site", "cross-site")],
             &[("host", "127.0.0.1:9090"), ("sec-fetch-site", "same-site")],
         ] {
-            assert_eq!(status(Surface::Admin, "/", refused), 403, "{refused:?}");
+            assert_eq!(status(AdminListener::Admin, "/", refused), 403, "{refused:?}");
         }
         for page_elsewhere in [("origin", "http://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
         {
-            for surface in [Surface::Admin, Surface::Health] {
+            for surface in [AdminListener::Admin, AdminListener::Health] {
                 let headers = [("host", "127.0.0.1:9090"), page_elsewhere];
                 assert_eq!(status(surface, "/readyz", &headers), 403, "{surface:?} {page_elsewhere:?}");
             }
@@ -242,13 +242,13 @@ mod tests {
             &[("host", "127.0.0.1:9090"), ("origin", "http://127.0.0.1:9090")],
             &[("host", "127.0.0.1:9090"), ("sec-fetch-site", "none")],
         ] {
-            assert_eq!(status(Surface::Admin, "/", own), 404, "{own:?}");
+            assert_eq!(status(AdminListener::Admin, "/", own), 404, "{own:?}");
         }
     }
 
     #[test]
     fn a_post_to_a_page_gets_405() {
         let request = Request::post("/metrics").body(()).unwrap().into_parts().0;
-        assert_eq!(pages(true).answer(Surface::Admin, &request).status(), 405);
+        assert_eq!(pages(true).answer(AdminListener::Admin, &request).status(), 405);
     }
 }

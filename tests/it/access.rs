@@ -2,12 +2,12 @@
 
 use http::Method;
 
-use crate::harness::{Raw, Setup, Upstream, World, raw};
+use crate::harness::{Raw, Setup, TestStack, Upstream, raw};
 
 #[tokio::test]
 async fn a_navigation_without_a_session_is_sent_to_the_login_page() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let answer = browser.navigate("/api/me?a=b&c=d").await.is(302).says("anonymous");
     assert_eq!(answer.location(), "/auth/login?return_to=/api/me%3Fa%3Db%26c%3Dd");
     // A browser without Sec-Fetch headers also navigates.
@@ -18,8 +18,8 @@ async fn a_navigation_without_a_session_is_sent_to_the_login_page() {
 
 #[tokio::test]
 async fn another_request_without_a_session_gets_401() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let asks = [
         browser.fetch("/api/me"),
         browser.fetch("/api/me").header("accept", "text/html"),
@@ -35,13 +35,13 @@ async fn another_request_without_a_session_gets_401() {
     }
     let korean = browser.clone().speaking("ko-KR").fetch("/api/me").await.is(401).problem("login_required");
     assert_eq!(korean.json()["error"], "로그인이 필요합니다");
-    assert_eq!(world.backend.counters().served, 0);
+    assert_eq!(stack.backend.counters().served, 0);
 }
 
 #[tokio::test]
 async fn a_navigation_without_a_session_goes_to_the_apps_own_login_page() {
-    let world = World::with("session.login_page = \"/login\"\n[[routes]]\npath = \"/login\"\nupstream = \"backend\"\naccess = \"anonymous\"").await;
-    let browser = world.browser();
+    let stack = TestStack::with("session.login_page = \"/login\"\n[[routes]]\npath = \"/login\"\nupstream = \"backend\"\naccess = \"anonymous\"").await;
+    let browser = stack.browser();
     assert_eq!(browser.navigate("/api/x").await.is(302).location(), "/login?return_to=/api/x");
     assert_eq!(browser.navigate("/login").await.auth_status(), Some("anonymous"));
     browser.login_as("mina").await;
@@ -50,22 +50,22 @@ async fn a_navigation_without_a_session_goes_to_the_apps_own_login_page() {
 
 #[tokio::test]
 async fn a_route_with_a_role_admits_only_people_who_have_it() {
-    let world = World::with("[[routes]]\npath = \"/admin/{*rest}\"\nupstream = \"backend\"\naccess = { roles = [\"admin\"] }\nstrip = \"/admin\"").await;
-    world.browser().fetch("/admin/public/ping").await.is(401).says("anonymous");
-    let mina = world.logged_in("mina").await;
+    let stack = TestStack::with("[[routes]]\npath = \"/admin/{*rest}\"\nupstream = \"backend\"\naccess = { roles = [\"admin\"] }\nstrip = \"/admin\"").await;
+    stack.browser().fetch("/admin/public/ping").await.is(401).says("anonymous");
+    let mina = stack.logged_in("mina").await;
     let refused = mina.fetch("/admin/public/ping").await.is(403).says("valid").problem("forbidden");
     assert!(refused.set_cookies().is_empty());
     mina.navigate("/admin/public/ping").await.is(403);
-    world.logged_in("jun").await.fetch("/admin/public/ping").await.is(200).says("valid");
-    assert_eq!(world.backend.requests("/public/ping"), 1);
+    stack.logged_in("jun").await.fetch("/admin/public/ping").await.is(200).says("valid");
+    assert_eq!(stack.backend.requests("/public/ping"), 1);
 }
 
 #[tokio::test]
 async fn an_optional_route_admits_everyone_and_removes_a_forged_bearer() {
-    let world = World::start().await;
-    let stranger = world.browser();
+    let stack = TestStack::start().await;
+    let stranger = stack.browser();
     stranger.fetch("/control/state").header("authorization", "Bearer forged").await.is(200).says("anonymous");
-    world
+    stack
         .logged_in("mina")
         .await
         .fetch("/control/state")
@@ -73,16 +73,16 @@ async fn an_optional_route_admits_everyone_and_removes_a_forged_bearer() {
         .await
         .is(200)
         .says("valid");
-    let seen = world.backend.recorded_at("/control/state");
+    let seen = stack.backend.recorded_at("/control/state");
     assert_eq!(seen[0].header("authorization"), None);
     assert!(seen[1].header("authorization").unwrap().starts_with("Bearer ey"));
 }
 
 #[tokio::test]
 async fn on_a_public_route_the_visitors_own_authorization_passes() {
-    let world =
-        World::with("[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"").await;
-    let browser = world.logged_in("mina").await;
+    let stack =
+        TestStack::with("[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"").await;
+    let browser = stack.logged_in("mina").await;
     let answer = browser.fetch("/public/headers").header("authorization", "Basic eDp5").await.is(200);
     assert_eq!(answer.auth_status(), None);
     assert_eq!(answer.json()["authorization"], "Basic eDp5");
@@ -91,18 +91,18 @@ async fn on_a_public_route_the_visitors_own_authorization_passes() {
 
 #[tokio::test]
 async fn a_path_without_a_route_gets_404() {
-    let world = Setup::new()
+    let stack = Setup::new()
         .without("routes")
         .with("[[routes]]\npath = \"/api/{*rest}\"\nmethods = [\"GET\"]\nupstream = \"backend\"\naccess = \"user\"")
         .start()
         .await;
-    let browser = world.logged_in("mina").await;
+    let browser = stack.logged_in("mina").await;
     browser.fetch("/").await.is(404).problem("not_found");
     browser.fetch("/apis").await.is(404);
     browser.fetch("/api").await.is(404).says("valid");
     let answer = browser.post("/api/me").await;
     assert!(matches!(answer.status.as_u16(), 404 | 405), "{answer}");
-    assert_eq!(world.backend.requests("/"), 0);
+    assert_eq!(stack.backend.requests("/"), 0);
 }
 
 #[tokio::test]
@@ -123,8 +123,8 @@ async fn the_most_specific_route_wins_whatever_the_order_of_the_file() {
     file += &route("/a/{id}", "one", "");
     file += &route("/a/b", "exact", "");
     file += &route("/a/{name}", "post", "methods = [\"POST\"]");
-    let world = World::with(&file).await;
-    let browser = world.browser();
+    let stack = TestStack::with(&file).await;
+    let browser = stack.browser();
     for (path, expected) in
         [("/a", "rest"), ("/a/", "rest"), ("/a/x", "one"), ("/a/b", "exact"), ("/a/b/c", "rest"), ("/a/x/", "rest")]
     {
@@ -136,7 +136,7 @@ async fn the_most_specific_route_wins_whatever_the_order_of_the_file() {
 #[tokio::test]
 async fn a_prefix_is_stripped_and_the_query_kept() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/api/proxy/{{*rest}}\"\nstrip = \"/api/proxy\"\nupstream = \"x\"\naccess = \"public\"",
         upstream.target()
     ))
@@ -147,7 +147,7 @@ async fn a_prefix_is_stripped_and_the_query_kept() {
         ("/api/proxy/", "/"),
         ("/api/proxy?x", "/?x"),
     ] {
-        world.browser().fetch(asked).await.is(200);
+        stack.browser().fetch(asked).await.is(200);
         assert_eq!(upstream.last().line(), format!("GET {heard} HTTP/1.1"));
     }
 }
@@ -155,8 +155,8 @@ async fn a_prefix_is_stripped_and_the_query_kept() {
 #[tokio::test]
 async fn the_backends_authority_endpoints_are_not_reachable_through_the_gateway() {
     // With another base path, `/{*rest}` would forward requests for the backend's /auth/….
-    let world = Setup::new().with("session.base_path = \"/login-here\"").start().await;
-    let browser = world.browser();
+    let stack = Setup::new().with("session.base_path = \"/login-here\"").start().await;
+    let browser = stack.browser();
     for path in [
         "/auth/refresh",
         "/auth/signout",
@@ -171,16 +171,16 @@ async fn the_backends_authority_endpoints_are_not_reachable_through_the_gateway(
         let answer = browser.post("/x").at_path(path).json(&serde_json::json!({ "refreshToken": "x" })).await;
         assert!(matches!(answer.status.as_u16(), 400 | 404), "{path}: {answer}");
     }
-    let seen = world.backend.counters();
+    let seen = stack.backend.counters();
     assert!(!seen.requests.keys().any(|path| path.contains("auth")), "{:?}", seen.requests);
     browser.fetch("/auth/refresh").await;
-    assert_eq!(world.backend.requests("/auth/refresh"), 1, "GET is not the gateway's call");
+    assert_eq!(stack.backend.requests("/auth/refresh"), 1, "GET is not the gateway's call");
 }
 
 #[tokio::test]
 async fn a_request_for_an_unknown_host_gets_421() {
-    let world = World::with("server.hosts = [\"vestibule:8080\", \"internal.example\"]").await;
-    let address = world.gateway.address();
+    let stack = TestStack::with("server.hosts = [\"vestibule:8080\", \"internal.example\"]").await;
+    let address = stack.gateway.address();
     let status = |host: String| async move {
         raw::status(
             &Raw::exchange(address, format!("GET /public/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"))
@@ -189,7 +189,7 @@ async fn a_request_for_an_unknown_host_gets_421() {
     };
     let port = address.port();
     for host in [
-        world.gateway.host().to_owned(),
+        stack.gateway.host().to_owned(),
         format!("localhost:{port}"),
         format!("[::1]:{port}"),
         "vestibule:8080".into(),
@@ -205,12 +205,12 @@ async fn a_request_for_an_unknown_host_gets_421() {
 
 #[tokio::test]
 async fn a_navigation_under_another_name_of_loopback_is_sent_to_the_public_url() {
-    let world = World::start().await;
-    let port = world.gateway.address().port();
+    let stack = TestStack::start().await;
+    let port = stack.gateway.address().port();
     let request = format!(
         "GET /deep?x=1 HTTP/1.1\r\nhost: localhost:{port}\r\nsec-fetch-mode: navigate\r\naccept: text/html\r\nconnection: close\r\n\r\n"
     );
-    let answer = Raw::exchange(world.gateway.address(), request).await;
+    let answer = Raw::exchange(stack.gateway.address(), request).await;
     assert_eq!(raw::status(&answer), 308, "{answer}");
     assert!(answer.to_lowercase().contains(&format!("location: http://127.0.0.1:{port}/deep?x=1\r\n")), "{answer}");
 }
@@ -218,21 +218,21 @@ async fn a_navigation_under_another_name_of_loopback_is_sent_to_the_public_url()
 #[tokio::test]
 async fn a_route_may_be_for_one_host_alone() {
     let admin = Upstream::saying("admin").await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.admin = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/public/ping\"\nhosts = [\"admin.example\"]\nupstream = \"admin\"\naccess = \"public\"",
         admin.target()
     ))
     .await;
     let ask = |host: &str| format!("GET /public/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    assert!(Raw::exchange(world.gateway.address(), ask("ADMIN.example")).await.ends_with("admin"));
-    let usual = Raw::exchange(world.gateway.address(), ask(world.gateway.host())).await;
+    assert!(Raw::exchange(stack.gateway.address(), ask("ADMIN.example")).await.ends_with("admin"));
+    let usual = Raw::exchange(stack.gateway.address(), ask(stack.gateway.host())).await;
     assert!(usual.contains("\"ok\":true"), "{usual}");
 }
 
 #[tokio::test]
 async fn no_spelling_of_a_path_leads_around_a_rule() {
     let (open, closed) = (Upstream::saying("open").await, Upstream::saying("closed").await);
-    let world = Setup::new()
+    let stack = Setup::new()
         .without("routes")
         .with(&format!(
             r#"
@@ -274,8 +274,8 @@ async fn no_spelling_of_a_path_leads_around_a_rule() {
         "/open/#/../../closed/x",
         "http://127.0.0.1/closed/x",
     ] {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", world.gateway.host());
-        let answer = Raw::exchange(world.gateway.address(), request).await;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", stack.gateway.host());
+        let answer = Raw::exchange(stack.gateway.address(), request).await;
         assert!(matches!(raw::status(&answer), 200 | 400 | 401 | 404 | 421), "{path}: {answer}");
     }
     assert!(closed.heard().is_empty(), "{:?}", closed.heard());

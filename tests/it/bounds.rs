@@ -8,26 +8,26 @@ use tokio::net::TcpStream;
 
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Raw, Setup, Upstream, World, ok, raw};
+use crate::harness::{Raw, Setup, TestStack, Upstream, ok, raw};
 
 type Sender = http2::SendRequest<Empty<bytes::Bytes>>;
 
-async fn over_http2(world: &World) -> Sender {
-    let io = TokioIo::new(TcpStream::connect(world.gateway.address()).await.unwrap());
+async fn over_http2(stack: &TestStack) -> Sender {
+    let io = TokioIo::new(TcpStream::connect(stack.gateway.address()).await.unwrap());
     let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
     sender
 }
 
 /// The statuses of one request with these header lines, over HTTP/1.1 and over HTTP/2.
-async fn statuses(world: &World, lines: &[(String, String)]) -> [u16; 2] {
-    let host = world.gateway.host();
+async fn statuses(stack: &TestStack, lines: &[(String, String)]) -> [u16; 2] {
+    let host = stack.gateway.host();
     let lines_of = lines.iter().fold(String::new(), |head, (name, value)| head + name + ": " + value + "\r\n");
     let head = format!("GET /public/ping HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{lines_of}\r\n");
-    let http1 = raw::status(&Raw::exchange(world.gateway.address(), head).await);
+    let http1 = raw::status(&Raw::exchange(stack.gateway.address(), head).await);
     let request = Request::get(format!("http://{host}/public/ping"));
     let request = lines.iter().fold(request, |request, (name, value)| request.header(name, value));
-    let answer = over_http2(world).await.send_request(request.body(Empty::new()).unwrap()).await.unwrap();
+    let answer = over_http2(stack).await.send_request(request.body(Empty::new()).unwrap()).await.unwrap();
     [http1, answer.status().as_u16()]
 }
 
@@ -40,13 +40,13 @@ fn one(bytes: usize) -> Vec<(String, String)> {
 }
 
 /// A gateway with these limits, in front of an upstream that accepts any head.
-async fn world_with(limits: &str) -> (World, Upstream) {
+async fn world_with(limits: &str) -> (TestStack, Upstream) {
     let upstream = Upstream::saying("here").await;
     let toml = format!(
         "limits = {{ {limits} }}\nupstreams.raw = {{ targets = [\"{}\"] }}\nroutes = [{{ path = \"/public/ping\", upstream = \"raw\", access = \"public\" }}]",
         upstream.target()
     );
-    (World::with(&toml).await, upstream)
+    (TestStack::with(&toml).await, upstream)
 }
 
 #[tokio::test]
@@ -69,17 +69,17 @@ async fn a_head_of_more_lines_or_bytes_than_allowed_is_431() {
 
 #[tokio::test]
 async fn cookie_fields_of_http2_count_as_one_header_line() {
-    let world = World::start().await;
-    let request = Request::get(format!("http://{}/public/ping", world.gateway.host()));
+    let stack = TestStack::start().await;
+    let request = Request::get(format!("http://{}/public/ping", stack.gateway.host()));
     let request = (0..200).fold(request, |request, n| request.header("cookie", format!("c{n}=v")));
-    let answer = over_http2(&world).await.send_request(request.body(Empty::new()).unwrap()).await.unwrap();
+    let answer = over_http2(&stack).await.send_request(request.body(Empty::new()).unwrap()).await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
 #[tokio::test]
 async fn a_client_is_told_how_many_streams_it_may_open() {
-    let world = World::with("limits.streams = 7").await;
-    let mut raw = Raw::connect(world.gateway.address()).await;
+    let stack = TestStack::with("limits.streams = 7").await;
+    let mut raw = Raw::connect(stack.gateway.address()).await;
     raw.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     let head = raw.exactly(9).await;
     assert_eq!(head[3], 4, "SETTINGS come first (RFC 9113 section 3.4)");
@@ -106,8 +106,8 @@ async fn login_begins(document: usize, limits: &str) -> bool {
         "limits = {{ {limits} }}\nproviders.large = {{ issuer = \"{}\", client_id = \"x\", client_secret = \"y\" }}",
         provider.target()
     );
-    let world = World::with(&toml).await;
-    let answer = world.browser().navigate("/auth/login/large").await;
+    let stack = TestStack::with(&toml).await;
+    let answer = stack.browser().navigate("/auth/login/large").await;
     assert!(!provider.heard().is_empty());
     answer.header("location").is_some_and(|to| to.starts_with(&provider.target()))
 }
@@ -129,8 +129,8 @@ async fn an_answer_of_the_authority_is_read_up_to_its_limit() {
             "authority.upstream = \"large\"\nupstreams.large = {{ targets = [\"{}\"] }}\n{limits}",
             authority.target()
         );
-        let world = Setup::new().without("authority.verify").with(&toml).start().await;
+        let stack = Setup::new().without("authority.verify").with(&toml).start().await;
         let who = serde_json::json!({ "email": EMAIL, "password": PASSWORD });
-        world.browser().post("/auth/login").json(&who).await.is(status);
+        stack.browser().post("/auth/login").json(&who).await.is(status);
     }
 }

@@ -3,7 +3,7 @@
 use http::Method;
 use vestibule::demo::{Fault, hook::ScriptedAnswer, provider::Endpoint};
 
-use crate::harness::{Answer, CallbackTamper, IdTokenTamper, World, secs};
+use crate::harness::{Answer, CallbackTamper, IdTokenTamper, TestStack, secs};
 
 const ID_TOKEN_TAMPERS: [IdTokenTamper; 15] = [
     IdTokenTamper::WrongNonce,
@@ -32,23 +32,23 @@ fn is_refused(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn a_bad_id_token_logs_nobody_in() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     for tamper in ID_TOKEN_TAMPERS {
-        world.provider.tamper(Some(tamper));
-        let browser = world.browser();
+        stack.provider.tamper(Some(tamper));
+        let browser = stack.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
         let answer = browser.follow(&callback).await;
         assert!(is_refused(&answer), "{tamper:?}: {answer}");
         assert!(!browser.is_logged_in(), "{tamper:?}");
     }
-    assert_eq!(world.backend.counters().exchanges, 0);
-    world.provider.tamper(None);
-    world.browser().login_as("mina").await;
+    assert_eq!(stack.backend.counters().exchanges, 0);
+    stack.provider.tamper(None);
+    stack.browser().login_as("mina").await;
 }
 
 #[tokio::test]
 async fn a_bad_authorization_response_logs_nobody_in() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     for tamper in [
         CallbackTamper::WrongIssuer,
         CallbackTamper::MissingIssuer,
@@ -56,20 +56,20 @@ async fn a_bad_authorization_response_logs_nobody_in() {
         CallbackTamper::MissingState,
         CallbackTamper::WrongCode,
     ] {
-        world.provider.tamper_callback(Some(tamper));
-        let browser = world.browser();
+        stack.provider.tamper_callback(Some(tamper));
+        let browser = stack.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
         let answer = browser.follow(&callback).await;
         assert!(is_refused(&answer), "{tamper:?}: {answer}");
         assert!(!browser.is_logged_in(), "{tamper:?}");
     }
-    assert_eq!(world.backend.counters().exchanges, 0);
+    assert_eq!(stack.backend.counters().exchanges, 0);
 }
 
 #[tokio::test]
 async fn a_wrong_absent_or_used_state_is_a_page_with_a_way_to_start_again() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let absent = browser.navigate("/auth/callback/demo?code=x").await;
     let wrong = browser.navigate("/auth/callback/demo?code=x&state=never-given").await;
     for page in [absent, wrong] {
@@ -84,7 +84,7 @@ async fn a_wrong_absent_or_used_state_is_a_page_with_a_way_to_start_again() {
     let korean = browser.speaking("ko").navigate("/auth/callback/demo?code=x&state=y").await.is(400);
     assert!(korean.text().contains("로그인 시도가 만료되었습니다"), "{korean}");
 
-    let browser = world.browser();
+    let browser = stack.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     let stranger = browser.copy();
     browser.follow(&callback).await.is(303);
@@ -94,8 +94,8 @@ async fn a_wrong_absent_or_used_state_is_a_page_with_a_way_to_start_again() {
 
 #[tokio::test]
 async fn a_bad_callback_leaves_a_living_session_alone() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let answer = browser.navigate("/auth/callback/demo?code=x&state=y").await.is(303);
     assert_eq!(answer.location(), "/");
     assert!(!answer.clears("sb_at") && !answer.clears("sb_rt"), "{answer}");
@@ -104,8 +104,8 @@ async fn a_bad_callback_leaves_a_living_session_alone() {
 
 #[tokio::test]
 async fn an_attempt_belongs_to_the_browser_that_began_it() {
-    let world = World::start().await;
-    let (attacker, victim) = (world.browser(), world.browser());
+    let stack = TestStack::start().await;
+    let (attacker, victim) = (stack.browser(), stack.browser());
     let callback = attacker.as_far_as_callback("demo", "/", "sora").await;
     victim.follow(&callback).await.is(400);
     assert!(!victim.is_logged_in());
@@ -113,12 +113,12 @@ async fn an_attempt_belongs_to_the_browser_that_began_it() {
 
 #[tokio::test]
 async fn an_attempt_older_than_ten_minutes_has_expired() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     let keeps_all = browser.copy();
     let held = keeps_all.cookie_header();
-    world.advance(secs(660));
+    stack.advance(secs(660));
     // Also for a browser that keeps expired cookies.
     for (name, value) in held.split("; ").filter_map(|pair| pair.split_once('=')) {
         keeps_all.set_cookie(name, value);
@@ -129,8 +129,8 @@ async fn an_attempt_older_than_ten_minutes_has_expired() {
 
 #[tokio::test]
 async fn tabs_that_log_in_at_once_all_succeed_and_only_the_newest_five_attempts_are_kept() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let mut callbacks = Vec::new();
     for tab in 0..8 {
         callbacks.push(browser.as_far_as_callback("demo", &format!("/tab/{tab}"), "mina").await);
@@ -146,9 +146,9 @@ async fn tabs_that_log_in_at_once_all_succeed_and_only_the_newest_five_attempts_
 
 #[tokio::test]
 async fn access_denied_at_the_provider_leads_back_to_the_login_page() {
-    let world = World::start().await;
-    let browser = world.browser();
-    world.provider.next_error(Endpoint::Authorize, "access_denied");
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
+    stack.provider.next_error(Endpoint::Authorize, "access_denied");
     let callback = browser.as_far_as_callback("demo", "/x", "mina").await;
     let mut answer = browser.follow(&callback).await;
     while answer.status.is_redirection() {
@@ -161,32 +161,32 @@ async fn access_denied_at_the_provider_leads_back_to_the_login_page() {
 
 #[tokio::test]
 async fn while_the_provider_or_the_backend_is_down_a_login_fails_and_the_next_one_works() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
-    world.provider.set_down(true);
+    stack.provider.set_down(true);
     let answer = browser.follow(&callback).await.is(503);
     assert!(answer.header("retry-after").is_some());
-    world.provider.set_down(false);
-    world.backend.set_authority_fault(Fault::Unavailable);
+    stack.provider.set_down(false);
+    stack.backend.set_authority_fault(Fault::Unavailable);
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     browser.follow(&callback).await.is(503);
     assert!(!browser.is_logged_in());
-    world.backend.set_authority_fault(Fault::None);
+    stack.backend.set_authority_fault(Fault::None);
     browser.login_as("mina").await;
 }
 
 #[tokio::test]
 async fn a_malformed_token_answer_logs_nobody_in() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     for body in ["<html>", "{}", "[]", r#"{"access_token":5}"#, r#"{"access_token":"x","token_type":"Bearer"}"#] {
         let scripted = ScriptedAnswer::Answer {
             status: http::StatusCode::OK,
             content_type: "application/json",
             body: body.into(),
         };
-        world.provider.next_answer(Endpoint::Token, scripted);
-        let browser = world.browser();
+        stack.provider.next_answer(Endpoint::Token, scripted);
+        let browser = stack.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
         let answer = browser.follow(&callback).await;
         assert!(is_refused(&answer), "{body}: {answer}");
@@ -196,26 +196,26 @@ async fn a_malformed_token_answer_logs_nobody_in() {
 
 #[tokio::test]
 async fn a_login_works_after_the_provider_was_down_at_first() {
-    let world = World::start().await;
-    world.provider.set_down(true);
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    stack.provider.set_down(true);
+    let browser = stack.browser();
     browser.fetch("/public/ping").await.is(200);
     let start = browser.navigate("/auth/login/demo").await.is(503);
     assert!(start.header("retry-after").is_some());
-    world.provider.set_down(false);
-    world.advance(secs(30));
+    stack.provider.set_down(false);
+    stack.advance(secs(30));
     browser.login_as("mina").await;
 }
 
 #[tokio::test]
 async fn the_answer_to_a_callback_has_no_referrer_and_is_not_stored() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let callback = browser.as_far_as_callback("demo", "/x", "mina").await;
     let done = browser.follow(&callback).await.is(303);
     let denied = {
-        let browser = world.browser();
-        world.provider.next_error(Endpoint::Authorize, "server_error");
+        let browser = stack.browser();
+        stack.provider.next_error(Endpoint::Authorize, "server_error");
         let callback = browser.as_far_as_callback("demo", "/x", "mina").await;
         browser.follow(&callback).await.is(303)
     };
@@ -228,9 +228,9 @@ async fn the_answer_to_a_callback_has_no_referrer_and_is_not_stored() {
 
 #[tokio::test]
 async fn tokens_in_a_callbacks_address_are_not_read() {
-    let world = World::start().await;
-    let id_token = world.provider.id_token("sora", &serde_json::json!({})).unwrap();
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let id_token = stack.provider.id_token("sora", &serde_json::json!({})).unwrap();
+    let browser = stack.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     let mut address = url::Url::parse(callback.location()).unwrap();
     let state = address.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
@@ -249,11 +249,11 @@ async fn tokens_in_a_callbacks_address_are_not_read() {
 
 #[tokio::test]
 async fn each_error_of_a_provider_has_its_own_text_on_a_page_without_a_redirect() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let mut said = Vec::new();
     for error in ["access_denied", "login_required", "temporarily_unavailable", "invalid_scope"] {
-        let browser = world.browser();
-        world.provider.next_error(Endpoint::Authorize, error);
+        let browser = stack.browser();
+        stack.provider.next_error(Endpoint::Authorize, error);
         let callback = browser.as_far_as_callback("demo", "/x", "mina").await;
         let to_page = browser.follow(&callback).await.is(303);
         let page = browser.follow(&to_page).await.is(200);
@@ -267,8 +267,8 @@ async fn each_error_of_a_provider_has_its_own_text_on_a_page_without_a_redirect(
 
 #[tokio::test]
 async fn a_callback_by_form_post_finds_its_attempt() {
-    let world = World::with("providers.demo.response_mode = \"form_post\"").await;
-    let browser = world.browser();
+    let stack = TestStack::with("providers.demo.response_mode = \"form_post\"").await;
+    let browser = stack.browser();
     let start = browser.navigate("/auth/login/demo?return_to=/x").await;
     let attempt = start.set_cookies().into_iter().find(|line| line.starts_with("sb_tx")).unwrap().to_owned();
     assert!(attempt.contains("SameSite=None") && attempt.contains("Secure"), "{attempt}");
@@ -281,14 +281,14 @@ async fn a_callback_by_form_post_finds_its_attempt() {
             (name, rest.split('"').next().unwrap())
         })
         .collect();
-    let answer = browser.foreign_form("/auth/callback/demo", &world.provider.issuer()).form(&fields).await.is(303);
+    let answer = browser.foreign_form("/auth/callback/demo", &stack.provider.issuer()).form(&fields).await.is(303);
     assert_eq!(answer.location(), "/x");
     assert!(browser.is_logged_in());
 }
 
 #[tokio::test]
 async fn the_callback_refuses_other_methods() {
-    let world = World::start().await;
-    let answer = world.browser().request(Method::PUT, "/auth/callback/demo").await;
+    let stack = TestStack::start().await;
+    let answer = stack.browser().request(Method::PUT, "/auth/callback/demo").await;
     assert_eq!(answer.status, 405, "{answer}");
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Process, World, free_port};
+use crate::harness::{Process, TestStack, free_port};
 
 async fn said(toml: &str, arguments: &[&str]) -> (i32, String) {
     let mut process = Process::start(toml, arguments);
@@ -12,8 +12,8 @@ async fn said(toml: &str, arguments: &[&str]) -> (i32, String) {
 
 #[tokio::test]
 async fn all_mistakes_are_reported_at_once_with_line_and_column() {
-    let world = World::start().await;
-    let file = world
+    let stack = TestStack::start().await;
+    let file = stack
         .file(free_port(), "")
         .replace("public_url", "publik_url")
         .replace("upstream = \"backend\"", "upstream = \"bakend\"");
@@ -34,8 +34,8 @@ async fn a_missing_file_is_reported_in_one_sentence() {
 
 #[tokio::test]
 async fn a_valid_file_passes_check_and_explain_describes_a_request() {
-    let world = World::start().await;
-    let file = world.file(free_port(), "");
+    let stack = TestStack::start().await;
+    let file = stack.file(free_port(), "");
     let (code, output) = said(&file, &["check"]).await;
     assert_eq!(code, 0, "{output}");
     let (code, output) = said(&file, &["explain", "GET", "/api/users/me"]).await;
@@ -45,15 +45,15 @@ async fn a_valid_file_passes_check_and_explain_describes_a_request() {
 
 #[tokio::test]
 async fn check_with_probe_contacts_what_the_file_names() {
-    let world = World::start().await;
-    let file = world.file(free_port(), "");
+    let stack = TestStack::start().await;
+    let file = stack.file(free_port(), "");
     let (code, output) = said(&file, &["check", "--probe"]).await;
     assert_eq!(code, 0, "{output}");
     for found in ["probe store memory: ok\n", ": ok (discovery, ", "probe upstream backend http://127.0.0.1:"] {
         assert!(output.contains(found), "{output}");
     }
     let dead = format!("http://127.0.0.1:{}", free_port());
-    let file = world.file(free_port(), &format!("[upstreams.gone]\ntargets = [\"{dead}\"]\n"));
+    let file = stack.file(free_port(), &format!("[upstreams.gone]\ntargets = [\"{dead}\"]\n"));
     let (code, output) = said(&file, &["check"]).await;
     assert_eq!(code, 0, "{output}");
     let (code, output) = said(&file, &["check", "--probe"]).await;
@@ -63,28 +63,28 @@ async fn check_with_probe_contacts_what_the_file_names() {
 
 #[tokio::test]
 async fn a_changed_file_is_picked_up_and_sessions_stay() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let (port, key) = (free_port(), "session.keys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n");
-    let process = Process::run(&world.file(port, key)).await;
-    let browser = world.browser_at(port);
+    let process = Process::run(&stack.file(port, key)).await;
+    let browser = stack.browser_at(port);
     browser.login_as("mina").await;
     browser.fetch("/api/me").await.is(200);
     let admins = format!(
         "{key}[[routes]]\npath = \"/api/{{*rest}}\"\nupstream = \"backend\"\naccess = {{ roles = [\"admin\"] }}"
     );
-    fs::write(process.file(), world.file(port, &admins)).unwrap();
+    fs::write(process.file(), stack.file(port, &admins)).unwrap();
     process.until_said("configuration reloaded").await;
     browser.fetch("/api/me").await.is(403).says("valid");
 }
 
 #[tokio::test]
 async fn a_changed_file_with_a_mistake_changes_nothing_and_is_logged_with_line_and_column() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let port = free_port();
-    let process = Process::run(&world.file(port, "")).await;
-    let browser = world.browser_at(port);
+    let process = Process::run(&stack.file(port, "")).await;
+    let browser = stack.browser_at(port);
     browser.login_as("mina").await;
-    fs::write(process.file(), world.file(port, "").replace("access = \"user\"", "access = \"usr\"")).unwrap();
+    fs::write(process.file(), stack.file(port, "").replace("access = \"user\"", "access = \"usr\"")).unwrap();
     process.signal("HUP");
     process.until_said("the running configuration stays").await;
     let output = process.output();
@@ -97,9 +97,9 @@ async fn a_changed_file_with_a_mistake_changes_nothing_and_is_logged_with_line_a
 
 #[tokio::test]
 async fn a_setting_can_come_from_the_environment() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let environment = [("VESTIBULE_SERVER__PUBLIC_URL".to_owned(), "not a url".to_owned())].into();
-    let text = world.file(free_port(), "");
+    let text = stack.file(free_port(), "");
     let random = vestibule::secret::Random::system();
     let complaints = vestibule::config::parse(&text, "gateway.toml", std::path::Path::new(""), &environment, &random);
     assert!(complaints.unwrap_err().to_string().contains("VESTIBULE_SERVER__PUBLIC_URL"));

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
 use serde_json::json;
 
-use crate::harness::{Setup, Upstream, World, ok, secs};
+use crate::harness::{Setup, TestStack, Upstream, ok, secs};
 
 fn key(byte: u8) -> String {
     STANDARD.encode([byte; 32])
@@ -12,8 +12,8 @@ fn key(byte: u8) -> String {
 
 #[tokio::test]
 async fn each_cookie_has_its_attributes_and_its_lifetime() {
-    let world = World::start().await;
-    let answer = world.browser().login_as("mina").await;
+    let stack = TestStack::start().await;
+    let answer = stack.browser().login_as("mina").await;
     for name in ["sb_at", "sb_rt"] {
         let line = answer.set_cookie(name).unwrap();
         for attribute in ["; HttpOnly", "; SameSite=Lax", "; Path=/"] {
@@ -35,35 +35,35 @@ async fn each_cookie_has_its_attributes_and_its_lifetime() {
 
 #[tokio::test]
 async fn the_access_tokens_cookie_lives_as_long_as_the_token() {
-    let world = World::start().await;
-    world.backend.set_access_token_life(secs(1234));
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    stack.backend.set_access_token_life(secs(1234));
+    let browser = stack.logged_in("mina").await;
     let left = browser.time_left("sb_at").unwrap().as_secs();
     assert!((1230..=1234).contains(&left), "{left}");
 }
 
 #[tokio::test]
 async fn a_sealed_cookie_does_not_show_its_content() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     for name in ["sb_at", "sb_rt"] {
         let value = browser.cookie(name).unwrap();
         assert!(!value.contains("eyJ") && !value.contains("rt.") && value.len() > 100, "{name}");
     }
-    let again = world.logged_in("mina").await;
+    let again = stack.logged_in("mina").await;
     assert_ne!(browser.cookie("sb_rt"), again.cookie("sb_rt"));
 }
 
 #[tokio::test]
 async fn behind_https_every_cookie_is_secure_and_may_have_the_host_prefix() {
     let https = Setup::new().known_as("https://app.example.test").with(&format!("session.keys = [\"{}\"]", key(7)));
-    let world = https.clone().start().await;
-    let answer = world.browser().login_as("mina").await;
+    let stack = https.clone().start().await;
+    let answer = stack.browser().login_as("mina").await;
     for name in ["sb_at", "sb_rt", "sb_did"] {
         assert!(answer.set_cookie(name).unwrap().contains("; Secure"), "{answer}");
     }
-    let world = https.with("session.host_prefix = true").start().await;
-    let browser = world.browser();
+    let stack = https.with("session.host_prefix = true").start().await;
+    let browser = stack.browser();
     let answer = browser.login_as("mina").await;
     for name in ["__Host-sb_at", "__Host-sb_rt", "__Host-sb_did"] {
         let line = answer.set_cookie(name).unwrap();
@@ -77,8 +77,8 @@ async fn behind_https_every_cookie_is_secure_and_may_have_the_host_prefix() {
 
 #[tokio::test]
 async fn cookie_names_begin_with_the_configured_prefix() {
-    let world = World::with("session.cookie_prefix = \"app_\"").await;
-    let browser = world.browser();
+    let stack = TestStack::with("session.cookie_prefix = \"app_\"").await;
+    let browser = stack.browser();
     browser.login_as("mina").await;
     assert_eq!(browser.cookie_names().into_iter().collect::<Vec<_>>(), ["app_at", "app_did", "app_rt"]);
     browser.fetch("/api/me").await.is(200).says("valid");
@@ -86,8 +86,8 @@ async fn cookie_names_begin_with_the_configured_prefix() {
 
 #[tokio::test]
 async fn a_damaged_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() {
-    let world = World::start().await;
-    let good = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let good = stack.logged_in("mina").await;
     let (at, rt) = (good.cookie("sb_at").unwrap(), good.cookie("sb_rt").unwrap());
     let flipped = |value: &str| {
         let mut bytes = value.as_bytes().to_vec();
@@ -97,21 +97,21 @@ async fn a_damaged_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() 
     };
     // A damaged access token: the refresh token is used.
     for spoiled in [flipped(&at), at[..at.len() - 5].to_owned(), format!("{at}AAAA")] {
-        let browser = world.logged_in("mina").await;
+        let browser = stack.logged_in("mina").await;
         browser.set_cookie("sb_at", &spoiled);
         browser.set_cookie("theme", "dark");
         browser.fetch("/api/me").await.is(200).says("refreshed");
         assert_eq!(browser.cookie("theme").as_deref(), Some("dark"));
     }
     // A damaged refresh token: the access token is used until it expires.
-    let browser = world.logged_in("mina").await;
+    let browser = stack.logged_in("mina").await;
     browser.set_cookie("sb_rt", &flipped(&rt));
     let answer = browser.fetch("/api/me").await.is(200).says("valid");
     assert!(answer.clears("sb_rt") && !answer.clears("sb_at"), "{answer}");
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.fetch("/api/me").await.is(401).says("anonymous");
     // Both are damaged.
-    let browser = world.browser();
+    let browser = stack.browser();
     browser.set_cookie("sb_at", &flipped(&at));
     browser.set_cookie("sb_rt", &flipped(&rt));
     let answer = browser.fetch("/api/me").await.is(401).says("invalid");
@@ -120,22 +120,22 @@ async fn a_damaged_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() 
 
 #[tokio::test]
 async fn a_cookie_sealed_for_one_purpose_is_no_use_for_another() {
-    let world = World::start().await;
-    let good = world.logged_in("mina").await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let good = stack.logged_in("mina").await;
+    let browser = stack.browser();
     browser.set_cookie("sb_at", &good.cookie("sb_rt").unwrap());
     browser.fetch("/api/me").await.is(401);
-    let browser = world.browser();
+    let browser = stack.browser();
     browser.set_cookie("sb_rt", &good.cookie("sb_at").unwrap());
     browser.fetch("/api/me").await.is(401);
-    assert_eq!(world.backend.refresh_calls(), 0);
+    assert_eq!(stack.backend.refresh_calls(), 0);
 }
 
 #[tokio::test]
 async fn a_cookie_sealed_with_an_unknown_key_is_ignored_and_never_cleared() {
-    let world = World::with(&format!("session.keys = [\"{}\"]", key(1))).await;
-    let browser = world.logged_in("mina").await;
-    let other = world.gateway_beside(&format!("session.keys = [\"{}\"]", key(2)));
+    let stack = TestStack::with(&format!("session.keys = [\"{}\"]", key(1))).await;
+    let browser = stack.logged_in("mina").await;
+    let other = stack.gateway_beside(&format!("session.keys = [\"{}\"]", key(2)));
     let there = browser.at(&other);
     let answer = there.fetch("/api/me").await.is(401);
     assert!(answer.set_cookies().is_empty(), "{answer}");
@@ -144,21 +144,21 @@ async fn a_cookie_sealed_with_an_unknown_key_is_ignored_and_never_cleared() {
 
 #[tokio::test]
 async fn keys_roll_over_without_logging_anyone_out() {
-    let world = World::with(&format!("session.keys = [\"{}\"]", key(1))).await;
-    let browser = world.logged_in("mina").await;
-    let second = world.gateway_beside(&format!("session.keys = [\"{}\", \"{}\"]", key(2), key(1)));
+    let stack = TestStack::with(&format!("session.keys = [\"{}\"]", key(1))).await;
+    let browser = stack.logged_in("mina").await;
+    let second = stack.gateway_beside(&format!("session.keys = [\"{}\", \"{}\"]", key(2), key(1)));
     browser.at(&second).fetch("/api/me").await.is(200).says("valid");
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.at(&second).fetch("/api/me").await.is(200).says("refreshed");
-    let third = world.gateway_beside(&format!("session.keys = [\"{}\"]", key(2)));
+    let third = stack.gateway_beside(&format!("session.keys = [\"{}\"]", key(2)));
     browser.at(&third).fetch("/api/me").await.is(200).says("valid");
 }
 
 #[tokio::test]
 async fn of_two_cookies_of_one_name_the_one_that_opens_counts_and_two_logins_cancel_out() {
-    let world = World::start().await;
-    let (mina, jun) = (world.logged_in("mina").await, world.logged_in("jun").await);
-    let ask = |cookies: String| world.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);
+    let stack = TestStack::start().await;
+    let (mina, jun) = (stack.logged_in("mina").await, stack.logged_in("jun").await);
+    let ask = |cookies: String| stack.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);
     let (at, other) = (mina.cookie("sb_at").unwrap(), jun.cookie("sb_at").unwrap());
     ask(format!("sb_at={at}; sb_at=planted")).await.is(200);
     ask(format!("sb_at=planted; sb_at={at}")).await.is(200);
@@ -169,14 +169,14 @@ async fn of_two_cookies_of_one_name_the_one_that_opens_counts_and_two_logins_can
 
 #[tokio::test]
 async fn of_two_unsealed_tokens_the_genuine_one_counts_and_two_people_cancel_out() {
-    let world = World::with("session.seal = false").await;
-    let (mina, jun) = (world.logged_in("mina").await, world.logged_in("jun").await);
-    let ask = |cookies: String| world.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);
+    let stack = TestStack::with("session.seal = false").await;
+    let (mina, jun) = (stack.logged_in("mina").await, stack.logged_in("jun").await);
+    let ask = |cookies: String| stack.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);
     let (at, other) = (mina.cookie("sb_at").unwrap(), jun.cookie("sb_at").unwrap());
     ask(format!("sb_at={at}; sb_at=planted")).await.is(200);
     ask(format!("sb_at=planted; sb_at={at}")).await.is(200);
     ask(format!("sb_at={at}; sb_at={at}")).await.is(200);
-    let newer = world.logged_in("mina").await.cookie("sb_at").unwrap();
+    let newer = stack.logged_in("mina").await.cookie("sb_at").unwrap();
     assert_eq!(ask(format!("sb_at={newer}; sb_at={at}")).await.is(200).json()["email"], "mina@example.test");
     ask(format!("sb_at={at}; sb_at={other}")).await.is(401);
     ask(format!("sb_at={other}; sb_at={at}")).await.is(401);
@@ -186,26 +186,26 @@ async fn of_two_unsealed_tokens_the_genuine_one_counts_and_two_people_cancel_out
 
 #[tokio::test]
 async fn crafted_cookie_headers_are_harmless() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let many = "a=b; ".repeat(3000);
     for header in
         [";;;", "=", "sb_at", "sb_at=", "sb_at.999999=x", "sb_at.1=x", "sb_at=x; sb_at.2=y", "sb_rt=\"", &many]
     {
-        let answer = world.browser().plain(Method::GET, "/api/me").header("cookie", header).await;
+        let answer = stack.browser().plain(Method::GET, "/api/me").header("cookie", header).await;
         assert_eq!(answer.status, 401, "{header}: {answer}");
     }
-    world.logged_in("mina").await.fetch("/api/me").await.is(200);
+    stack.logged_in("mina").await.fetch("/api/me").await.is(200);
 }
 
 #[tokio::test]
 async fn session_cookies_do_not_reach_the_upstream_and_other_cookies_pass_byte_for_byte() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
         upstream.target()
     ))
     .await;
-    let browser = world.logged_in("mina").await;
+    let browser = stack.logged_in("mina").await;
     let own = browser.cookie_header();
     let ask = browser.plain(Method::GET, "/x").header("cookie", &format!("a=\"b c\"; {own}; a=2; odd; sb_other=1"));
     ask.await.is(200);
@@ -221,12 +221,12 @@ async fn session_cookies_do_not_reach_the_upstream_and_other_cookies_pass_byte_f
 #[tokio::test]
 async fn a_route_can_forward_the_access_tokens_cookie() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"], cookies = [\"sb_at\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
         upstream.target()
     ))
     .await;
-    let browser = world.logged_in("mina").await;
+    let browser = stack.logged_in("mina").await;
     browser.fetch("/x").await.is(200);
     assert_eq!(upstream.last().header("cookie"), Some(format!("sb_at={}", browser.cookie("sb_at").unwrap()).as_str()));
 }
@@ -236,17 +236,17 @@ async fn an_upstream_cannot_write_our_cookies_or_our_status() {
     let answer = "HTTP/1.1 200 OK\r\nset-cookie: sb_at=evil; Path=/\r\nset-cookie: sb_rt=evil\r\nset-cookie: own=1; Path=/x\r\n\
                   set-cookie: own2=2\r\nx-auth-status: valid\r\nX-Auth-Status: refreshed\r\ncontent-length: 2\r\n\r\nok";
     let upstream = Upstream::answering(answer).await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"optional\"",
         upstream.target()
     ))
     .await;
-    let answer = world.browser().fetch("/x").await.is(200).says("anonymous");
+    let answer = stack.browser().fetch("/x").await.is(200).says("anonymous");
     assert_eq!(answer.set_cookies(), ["own=1; Path=/x", "own2=2"]);
 }
 
 /// An authority whose tokens have these lengths, one after the other.
-async fn long_tokens(lengths: &'static [usize]) -> (Upstream, World) {
+async fn long_tokens(lengths: &'static [usize]) -> (Upstream, TestStack) {
     let authority = Upstream::start(move |mut wire| async move {
         while let Some(request) = wire.request().await {
             if request.line().starts_with("GET") {
@@ -284,8 +284,8 @@ async fn long_tokens(lengths: &'static [usize]) -> (Upstream, World) {
 
 #[tokio::test]
 async fn a_long_token_is_split_and_a_shorter_one_deletes_what_is_left_over() {
-    let (_authority, world) = long_tokens(&[9000, 5000, 100]).await;
-    let browser = world.logged_in("mina").await;
+    let (_authority, stack) = long_tokens(&[9000, 5000, 100]).await;
+    let browser = stack.logged_in("mina").await;
     let parts = |names: std::collections::BTreeSet<String>| {
         names.into_iter().filter(|n| n.starts_with("sb_at")).collect::<Vec<_>>()
     };
@@ -300,7 +300,7 @@ async fn a_long_token_is_split_and_a_shorter_one_deletes_what_is_left_over() {
     let answer = browser.post("/auth/refresh").await.is(200);
     let then = parts(browser.cookie_names());
     assert!(then.len() < at_first.len(), "{then:?} {answer}");
-    world.advance(secs(10));
+    stack.advance(secs(10));
     browser.post("/auth/refresh").await.is(200);
     assert_eq!(parts(browser.cookie_names()), ["sb_at"]);
     assert_eq!(browser.fetch("/long").await.is(200).says("valid").text(), "107");
@@ -308,8 +308,8 @@ async fn a_long_token_is_split_and_a_shorter_one_deletes_what_is_left_over() {
 
 #[tokio::test]
 async fn a_session_too_large_for_cookies_fails_and_the_page_names_the_server_store() {
-    let (_authority, world) = long_tokens(&[20_000]).await;
-    let browser = world.browser();
+    let (_authority, stack) = long_tokens(&[20_000]).await;
+    let browser = stack.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     let answer = browser.follow(&callback).await;
     assert!(answer.status.is_server_error(), "{answer}");
@@ -319,8 +319,8 @@ async fn a_session_too_large_for_cookies_fails_and_the_page_names_the_server_sto
 
 #[tokio::test]
 async fn an_unsealed_access_token_is_the_raw_jwt_and_is_verified() {
-    let world = World::with("session.seal = false").await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::with("session.seal = false").await;
+    let browser = stack.logged_in("mina").await;
     let token = browser.cookie("sb_at").unwrap();
     assert_eq!(token.split('.').count(), 3);
     let me = browser.fetch("/api/me").await.is(200).says("valid");
@@ -329,7 +329,7 @@ async fn an_unsealed_access_token_is_the_raw_jwt_and_is_verified() {
 
     let (head, rest) = token.split_once('.').unwrap();
     let (payload, signature) = rest.split_once('.').unwrap();
-    let other = world.logged_in("jun").await.cookie("sb_at").unwrap();
+    let other = stack.logged_in("jun").await.cookie("sb_at").unwrap();
     let others_payload = other.split('.').nth(1).unwrap();
     let none = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt"}"#);
     for forged in [
@@ -338,32 +338,32 @@ async fn an_unsealed_access_token_is_the_raw_jwt_and_is_verified() {
         format!("{none}.{payload}."),
         format!("{none}.{payload}.{signature}"),
         format!("{head}.{payload}.{}", "A".repeat(signature.len())),
-        world.provider.id_token("mina", &json!({})).unwrap(),
+        stack.provider.id_token("mina", &json!({})).unwrap(),
     ] {
-        let browser = world.browser();
+        let browser = stack.browser();
         browser.set_cookie("sb_at", &forged);
         browser.fetch("/api/me").await.is(401);
     }
-    assert_eq!(world.backend.counters().unauthorized, 0, "no forged token reached the backend");
+    assert_eq!(stack.backend.counters().unauthorized, 0, "no forged token reached the backend");
 }
 
 #[tokio::test]
 async fn an_unsealed_access_token_that_has_expired_is_refreshed() {
-    let world = World::with("session.seal = false").await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::with("session.seal = false").await;
+    let browser = stack.logged_in("mina").await;
     let expired = browser.cookie("sb_at").unwrap();
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.set_cookie("sb_at", &expired);
     browser.fetch("/api/me").await.is(200).says("refreshed");
-    assert_eq!(world.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.refresh_calls(), 1);
 }
 
 #[tokio::test]
 async fn a_device_id_of_the_apps_own_is_taken_if_it_is_a_uuid() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let own = "0d3adb33-f00d-4bad-8bad-0123456789ab";
     for (cookie, taken) in [(own, true), ("not-a-uuid", false), ("../../x", false)] {
-        let browser = world.browser();
+        let browser = stack.browser();
         browser.set_cookie("sb_did", cookie);
         browser.login_as("mina").await;
         let session = browser.fetch("/auth/session").await.json();

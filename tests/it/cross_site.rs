@@ -2,16 +2,16 @@
 
 use http::Method;
 
-use crate::harness::{Upstream, WebSocket, World};
+use crate::harness::{TestStack, Upstream, WebSocket};
 
 const EVIL: &str = "https://evil.example";
 
 #[tokio::test]
 async fn a_foreign_pages_write_is_refused_before_anything_happens() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
-    let own = world.gateway.public_url().origin().ascii_serialization();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
+    let own = stack.gateway.public_url().origin().ascii_serialization();
     let post = || browser.plain(Method::POST, "/api/echo").body("x");
     let foreign = [
         post().header("sec-fetch-site", "cross-site").header("origin", EVIL),
@@ -30,16 +30,16 @@ async fn a_foreign_pages_write_is_refused_before_anything_happens() {
     for ask in foreign {
         ask.await.is(403).problem("cross_origin");
     }
-    let seen = world.backend.counters();
+    let seen = stack.backend.counters();
     assert_eq!((seen.refresh_calls, seen.served), (0, 0));
     assert!(browser.is_logged_in());
 }
 
 #[tokio::test]
 async fn the_visitors_own_pages_and_scripts_without_a_browser_may_write() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    let own = world.gateway.public_url().origin().ascii_serialization();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    let own = stack.gateway.public_url().origin().ascii_serialization();
     let post = || browser.plain(Method::POST, "/api/echo").body("x");
     let fine = [
         post().header("sec-fetch-site", "same-origin").header("origin", &own),
@@ -54,8 +54,8 @@ async fn the_visitors_own_pages_and_scripts_without_a_browser_may_write() {
 
 #[tokio::test]
 async fn a_cross_site_get_or_head_is_forwarded_with_the_session() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     for method in [Method::GET, Method::HEAD] {
         browser.plain(method, "/api/me").header("sec-fetch-site", "cross-site").await.is(200).says("valid");
     }
@@ -63,16 +63,16 @@ async fn a_cross_site_get_or_head_is_forwarded_with_the_session() {
 
 #[tokio::test]
 async fn a_cross_site_post_without_a_session_is_not_refused_as_cross_site() {
-    let world = World::start().await;
-    let stranger = world.browser();
+    let stack = TestStack::start().await;
+    let stranger = stack.browser();
     stranger.plain(Method::POST, "/api/echo").header("origin", EVIL).await.is(401).says("anonymous");
     stranger.plain(Method::POST, "/public/echo").header("origin", EVIL).body("x").await.is(200);
 }
 
 #[tokio::test]
 async fn own_endpoints_refuse_cross_site_posts() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     for path in ["/auth/logout", "/auth/refresh", "/auth/login"] {
         for headers in [[("sec-fetch-site", "cross-site"), ("origin", EVIL)], [("origin", "null"), ("x-other", "1")]] {
             let mut ask = browser.plain(Method::POST, path);
@@ -83,16 +83,16 @@ async fn own_endpoints_refuse_cross_site_posts() {
         }
     }
     browser.fetch("/api/me").await.is(200).says("valid");
-    assert_eq!(world.backend.refresh_calls(), 0);
+    assert_eq!(stack.backend.refresh_calls(), 0);
 }
 
 #[tokio::test]
 async fn a_foreign_page_opens_no_websocket() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     assert!(WebSocket::open_from(&browser, "/api/ws", EVIL).await.is_err());
     assert!(WebSocket::open_from(&browser, "/api/ws", "null").await.is_err());
-    assert_eq!(world.backend.requests("/api/ws"), 0);
+    assert_eq!(stack.backend.requests("/api/ws"), 0);
 }
 
 fn partner_route(upstream: &Upstream, more: &str) -> String {
@@ -114,9 +114,9 @@ const CORS: &str = r#"cors = { origins = ["https://partner.example"], credential
 #[tokio::test]
 async fn a_preflight_is_answered_from_the_routes_cors() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(&partner_route(&upstream, CORS)).await;
+    let stack = TestStack::with(&partner_route(&upstream, CORS)).await;
     let preflight = |origin: &str| {
-        let ask = world.browser().plain(Method::OPTIONS, "/partner").header("origin", origin);
+        let ask = stack.browser().plain(Method::OPTIONS, "/partner").header("origin", origin);
         ask.header("access-control-request-method", "PUT")
             .header("access-control-request-headers", "content-type, x-own")
     };
@@ -134,16 +134,16 @@ async fn a_preflight_is_answered_from_the_routes_cors() {
 #[tokio::test]
 async fn a_preflight_to_a_route_without_cors_is_refused_and_a_public_one_is_forwarded() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(&partner_route(&upstream, "")).await;
+    let stack = TestStack::with(&partner_route(&upstream, "")).await;
     let ask = |path: &str| {
-        let ask = world.browser().plain(Method::OPTIONS, path).header("origin", EVIL);
+        let ask = stack.browser().plain(Method::OPTIONS, path).header("origin", EVIL);
         ask.header("access-control-request-method", "PUT")
     };
     ask("/partner").await.is(403);
     assert!(upstream.heard().is_empty());
     let public = partner_route(&upstream, "").replace("access = \"user\"", "access = \"public\"");
-    let world = World::with(&public).await;
-    let ask = world.browser().plain(Method::OPTIONS, "/partner").header("origin", EVIL);
+    let stack = TestStack::with(&public).await;
+    let ask = stack.browser().plain(Method::OPTIONS, "/partner").header("origin", EVIL);
     ask.header("access-control-request-method", "PUT").await.is(200);
     assert_eq!(upstream.heard().len(), 1);
 }
@@ -154,8 +154,8 @@ async fn a_partners_origin_may_write_with_the_visitors_cookies() {
         "HTTP/1.1 200 OK\r\naccess-control-allow-origin: *\r\nvary: accept-encoding\r\ncontent-length: 2\r\n\r\nok",
     )
     .await;
-    let world = World::with(&partner_route(&upstream, CORS)).await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::with(&partner_route(&upstream, CORS)).await;
+    let browser = stack.logged_in("mina").await;
     let ask = |origin: &str| {
         browser
             .plain(Method::POST, "/partner")

@@ -2,17 +2,17 @@
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::harness::{Process, Raw, WebSocket, World, free_port, raw};
+use crate::harness::{Process, Raw, TestStack, WebSocket, free_port, raw};
 
 #[tokio::test]
 async fn requests_under_way_are_finished_and_the_exit_code_is_0() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let port = free_port();
-    let mut process = Process::run(&world.file(port, "")).await;
-    let browser = world.browser_at(port);
+    let mut process = Process::run(&stack.file(port, "")).await;
+    let browser = stack.browser_at(port);
     browser.login_as("mina").await;
     let slow = tokio::spawn(browser.fetch("/api/slow?ms=700").into_future());
-    crate::harness::within_patience("the request", world.backend.until(|seen| seen.requests.contains_key("/api/slow")))
+    crate::harness::within_patience("the request", stack.backend.until(|seen| seen.requests.contains_key("/api/slow")))
         .await;
     process.signal("TERM");
     slow.await.unwrap().is(200);
@@ -21,10 +21,10 @@ async fn requests_under_way_are_finished_and_the_exit_code_is_0() {
 
 #[tokio::test]
 async fn a_websocket_gets_close_code_1001_when_the_gateway_stops() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let port = free_port();
-    let mut process = Process::run(&world.file(port, "")).await;
-    let browser = world.browser_at(port);
+    let mut process = Process::run(&stack.file(port, "")).await;
+    let browser = stack.browser_at(port);
     browser.login_as("mina").await;
     let mut socket = WebSocket::open(&browser, "/api/ws").await.unwrap();
     socket.echo("hello").await;
@@ -35,10 +35,10 @@ async fn a_websocket_gets_close_code_1001_when_the_gateway_stops() {
 
 #[tokio::test]
 async fn a_draining_gateway_is_not_ready_and_still_answers() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let (port, admin) = (free_port(), free_port());
     let drain = format!("[server]\nadmin_listen = \"127.0.0.1:{admin}\"\ndrain_delay = \"5s\"");
-    let mut process = Process::run(&world.file(port, &drain)).await;
+    let mut process = Process::run(&stack.file(port, &drain)).await;
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], admin));
     let ready =
         || Raw::exchange(address, format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));
@@ -47,6 +47,6 @@ async fn a_draining_gateway_is_not_ready_and_still_answers() {
     process.signal("TERM");
     crate::harness::within_patience("the end of readiness", async { while raw::status(&ready().await) == 200 {} })
         .await;
-    world.browser_at(port).fetch("/public/ping").await.is(200);
+    stack.browser_at(port).fetch("/public/ping").await.is(200);
     assert_eq!(process.ended().await.code(), Some(0));
 }

@@ -2,12 +2,12 @@
 
 use futures_util::future::join_all;
 
-use crate::harness::{Browser, Gateway, Setup, StoreServer, World, within_patience};
+use crate::harness::{Browser, Gateway, Setup, StoreServer, TestStack, within_patience};
 
 const KEYS: &str = "[session]\nkeys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n";
 
 struct Fleet {
-    world: World,
+    stack: TestStack,
     others: Vec<Gateway>,
     store: StoreServer,
 }
@@ -15,9 +15,9 @@ struct Fleet {
 impl Fleet {
     /// Three instances.
     async fn of(store: StoreServer, more: &str) -> Self {
-        let world = Setup::new().with(KEYS).with(&store.toml).with(more).start().await;
-        let others = (0..2).map(|_| world.gateway_beside("")).collect();
-        Self { world, others, store }
+        let stack = Setup::new().with(KEYS).with(&store.toml).with(more).start().await;
+        let others = (0..2).map(|_| stack.gateway_beside("")).collect();
+        Self { stack, others, store }
     }
 
     /// A browser at each instance, with one cookie jar.
@@ -30,9 +30,9 @@ impl Fleet {
 
 async fn one_refresh_serves_three_hundred_requests_at_three_instances(store: StoreServer) {
     let fleet = Fleet::of(store, "").await;
-    let browser = fleet.world.logged_in("mina").await;
-    fleet.world.expire_tokens();
-    let before = fleet.world.backend.refresh_calls();
+    let browser = fleet.stack.logged_in("mina").await;
+    fleet.stack.expire_tokens();
+    let before = fleet.stack.backend.refresh_calls();
     // Browsers with the old cookies: no answer reaches the jar of another.
     let copies = (0..100).flat_map(|_| fleet.tabs(&browser.copy()));
     let answers = join_all(copies.map(|tab| async move { tab.fetch("/api/me").await })).await;
@@ -40,12 +40,12 @@ async fn one_refresh_serves_three_hundred_requests_at_three_instances(store: Sto
     for answer in answers {
         answer.is(200).says("refreshed");
     }
-    assert_eq!(fleet.world.backend.refresh_calls() - before, 1);
+    assert_eq!(fleet.stack.backend.refresh_calls() - before, 1);
 }
 
 async fn a_logout_at_one_instance_ends_the_session_at_all(store: StoreServer) {
     let fleet = Fleet::of(store, "").await;
-    let browser = fleet.world.logged_in("mina").await;
+    let browser = fleet.stack.logged_in("mina").await;
     let copy = browser.copy();
     for tab in fleet.tabs(&copy) {
         tab.fetch("/api/me").await.is(200);
@@ -60,7 +60,7 @@ async fn a_logout_at_one_instance_ends_the_session_at_all(store: StoreServer) {
         assert_eq!((answer.status.as_u16(), answer.auth_status()), (401, Some("invalid")), "{answer}");
     }
     // An instance that starts later knows it too.
-    let late = fleet.world.gateway_beside("");
+    let late = fleet.stack.gateway_beside("");
     let tab = copy.at(&late);
     within_patience("the end of the session at a new instance", async {
         while tab.copy().fetch("/api/me").await.status == 200 {}
@@ -70,32 +70,32 @@ async fn a_logout_at_one_instance_ends_the_session_at_all(store: StoreServer) {
 
 async fn while_the_store_is_away_live_tokens_work_and_expired_ones_wait(store: StoreServer) {
     let mut fleet = Fleet::of(store, "").await;
-    let browser = fleet.world.logged_in("mina").await;
+    let browser = fleet.stack.logged_in("mina").await;
     fleet.store.kill().await;
     browser.fetch("/api/me").await.is(200).says("valid");
-    fleet.world.expire_tokens();
-    let before = fleet.world.backend.refresh_calls();
+    fleet.stack.expire_tokens();
+    let before = fleet.stack.backend.refresh_calls();
     for tab in fleet.tabs(&browser) {
         let answer = tab.fetch("/api/me").await;
         assert_eq!((answer.status.as_u16(), answer.auth_status()), (503, Some("unavailable")), "{answer}");
         assert!(answer.header("retry-after").is_some() && answer.set_cookies().is_empty());
     }
-    assert_eq!(fleet.world.backend.refresh_calls(), before, "nobody asked the authority alone");
+    assert_eq!(fleet.stack.backend.refresh_calls(), before, "nobody asked the authority alone");
     fleet.store.start_again().await;
     within_patience("the refresh after the store is back", async {
         while browser.fetch("/api/me").await.status != 200 {}
     })
     .await;
-    assert_eq!(fleet.world.backend.refresh_calls() - before, 1);
+    assert_eq!(fleet.stack.backend.refresh_calls() - before, 1);
 }
 
 async fn with_store_down_refresh_each_instance_refreshes_alone(store: StoreServer) {
     let mut fleet = Fleet::of(store, "[store]\nstore_down = \"refresh\"").await;
-    fleet.world.backend.set_rotation(false);
-    let browser = fleet.world.logged_in("mina").await;
+    fleet.stack.backend.set_rotation(false);
+    let browser = fleet.stack.logged_in("mina").await;
     fleet.store.kill().await;
-    fleet.world.expire_tokens();
-    let before = fleet.world.backend.refresh_calls();
+    fleet.stack.expire_tokens();
+    let before = fleet.stack.backend.refresh_calls();
     for tab in fleet.tabs(&browser.copy()) {
         let answers = join_all((0..20).map(|_| async { tab.copy().fetch("/api/me").await })).await;
         for answer in answers {
@@ -103,28 +103,28 @@ async fn with_store_down_refresh_each_instance_refreshes_alone(store: StoreServe
         }
     }
     // The first instance's new cookies were not shown to the others.
-    assert_eq!(fleet.world.backend.refresh_calls() - before, 3);
+    assert_eq!(fleet.stack.backend.refresh_calls() - before, 3);
 }
 
 async fn a_refusal_at_one_instance_is_every_instances(store: StoreServer) {
     let fleet = Fleet::of(store, "").await;
-    let browser = fleet.world.logged_in("mina").await;
-    fleet.world.expire_tokens();
-    fleet.world.backend.revoke_email("mina@example.test");
-    fleet.world.backend.set_refresh_delay(std::time::Duration::from_millis(200));
-    let before = fleet.world.backend.refresh_calls();
+    let browser = fleet.stack.logged_in("mina").await;
+    fleet.stack.expire_tokens();
+    fleet.stack.backend.revoke_email("mina@example.test");
+    fleet.stack.backend.set_refresh_delay(std::time::Duration::from_millis(200));
+    let before = fleet.stack.backend.refresh_calls();
     let copies = (0..10).flat_map(|_| fleet.tabs(&browser.copy()));
     for answer in join_all(copies.map(|tab| async move { tab.fetch("/api/me").await })).await {
         answer.is(401).says("invalid");
     }
-    assert_eq!(fleet.world.backend.refresh_calls() - before, 1);
+    assert_eq!(fleet.stack.backend.refresh_calls() - before, 1);
 }
 
 async fn a_login_attempt_is_ended_by_another_instance_than_began_it(store: StoreServer) {
     let fleet = Fleet::of(store, "").await;
-    let browser = fleet.world.browser();
+    let browser = fleet.stack.browser();
     let redirect = browser.as_far_as_callback("demo", "/", "mina").await;
-    let callback = redirect.header("location").unwrap().replace(fleet.world.gateway.host(), fleet.others[0].host());
+    let callback = redirect.header("location").unwrap().replace(fleet.stack.gateway.host(), fleet.others[0].host());
     let tab = browser.at(&fleet.others[0]);
     let path = callback.split_once(fleet.others[0].host()).unwrap().1.to_owned();
     tab.navigate(&path).await;
@@ -137,14 +137,14 @@ async fn a_login_attempt_is_ended_by_another_instance_than_began_it(store: Store
 #[tokio::test]
 async fn a_result_that_could_not_be_stored_is_stored_when_the_store_is_back() {
     let mut fleet = Fleet::of(StoreServer::postgres().await, "").await;
-    let browser = fleet.world.logged_in("mina").await;
+    let browser = fleet.stack.logged_in("mina").await;
     let old = browser.copy();
-    fleet.world.expire_tokens();
-    let before = fleet.world.backend.refresh_calls();
-    fleet.world.backend.set_refresh_delay(std::time::Duration::from_millis(500));
+    fleet.stack.expire_tokens();
+    let before = fleet.stack.backend.refresh_calls();
+    fleet.stack.backend.set_refresh_delay(std::time::Duration::from_millis(500));
     let (here, there) = (browser.clone(), old.at(&fleet.others[0]));
     let first = tokio::spawn(async move { here.fetch("/api/me").await });
-    within_patience("the refresh", fleet.world.backend.until(|counters| counters.refresh_calls > before)).await;
+    within_patience("the refresh", fleet.stack.backend.until(|counters| counters.refresh_calls > before)).await;
     fleet.store.kill().await;
     first.await.unwrap().is(200).says("refreshed");
     fleet.store.start_again().await;
@@ -152,7 +152,7 @@ async fn a_result_that_could_not_be_stored_is_stored_when_the_store_is_back() {
         while there.copy().fetch("/api/me").await.status != 200 {}
     })
     .await;
-    let counters = fleet.world.backend.counters();
+    let counters = fleet.stack.backend.counters();
     assert_eq!((counters.refresh_calls - before, counters.reuse_detected), (1, 0));
 }
 

@@ -8,7 +8,7 @@ use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 use serde_json::{Value, json};
 use vestibule::signing::{SigningAlgorithm, SigningKey};
 
-use crate::harness::{Browser, Raw, Setup, Upstream, World, secs};
+use crate::harness::{Browser, Raw, Setup, TestStack, Upstream, secs};
 
 /// The demo's provider, the gateway as the authority, and a backend that only listens, behind `/app`.
 fn setup(backend: &Upstream) -> Setup {
@@ -34,7 +34,7 @@ fn setup(backend: &Upstream) -> Setup {
     ))
 }
 
-async fn world(backend: &Upstream) -> World {
+async fn stack(backend: &Upstream) -> TestStack {
     setup(backend).start().await
 }
 
@@ -44,38 +44,38 @@ fn bearer(backend: &Upstream) -> String {
     heard.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).expect("a Bearer").to_owned()
 }
 
-async fn published(world: &World) -> Value {
-    world.browser().plain(Method::GET, "/.well-known/jwks.json").await.is(200).json()
+async fn published(stack: &TestStack) -> Value {
+    stack.browser().plain(Method::GET, "/.well-known/jwks.json").await.is(200).json()
 }
 
 /// The claims of a JWT as a backend verifies it: by the published set, its type, issuer and audience; times by the
 /// test's clock.
-async fn verified(world: &World, token: &str, typ: &str, audience: &str) -> Option<Value> {
-    let set: JwkSet = serde_json::from_value(published(world).await).unwrap();
+async fn verified(stack: &TestStack, token: &str, typ: &str, audience: &str) -> Option<Value> {
+    let set: JwkSet = serde_json::from_value(published(stack).await).unwrap();
     let header = jsonwebtoken::decode_header(token).unwrap();
     assert_eq!(header.typ.as_deref(), Some(typ));
     let jwk = set.find(&header.kid.unwrap())?;
     let mut validation = Validation::new(header.alg);
     validation.validate_exp = false;
     validation.set_audience(&[audience]);
-    validation.set_issuer(&[world.gateway.public_url().origin().ascii_serialization()]);
+    validation.set_issuer(&[stack.gateway.public_url().origin().ascii_serialization()]);
     let claims: Value = jsonwebtoken::decode(token, &DecodingKey::from_jwk(jwk).unwrap(), &validation).ok()?.claims;
-    assert!(claims["exp"].as_i64().unwrap() > world.clock.now().as_secs(), "{claims}");
+    assert!(claims["exp"].as_i64().unwrap() > stack.clock.now().as_secs(), "{claims}");
     Some(claims)
 }
 
-async fn asks(browser: &Browser, world: &World, backend: &Upstream) -> Value {
+async fn asks(browser: &Browser, stack: &TestStack, backend: &Upstream) -> Value {
     browser.fetch("/app/x").await.is(200);
-    verified(world, &bearer(backend), "at+jwt", "app").await.expect("the published keys verify it")
+    verified(stack, &bearer(backend), "at+jwt", "app").await.expect("the published keys verify it")
 }
 
 #[tokio::test]
 async fn a_backend_without_logins_gets_a_bearer_that_the_published_keys_verify() {
     let backend = Upstream::saying("hello").await;
-    let world = world(&backend).await;
-    world.browser().fetch("/app/x").await.is(401).says("anonymous");
-    let browser = world.logged_in("mina").await;
-    let claims = asks(&browser, &world, &backend).await;
+    let stack = stack(&backend).await;
+    stack.browser().fetch("/app/x").await.is(401).says("anonymous");
+    let browser = stack.logged_in("mina").await;
+    let claims = asks(&browser, &stack, &backend).await;
     assert_eq!(claims["sub"], "demo|demo-mina");
     assert_eq!(
         (&claims["email"], &claims["role"], &claims["roles"]),
@@ -85,19 +85,19 @@ async fn a_backend_without_logins_gets_a_bearer_that_the_published_keys_verify()
     let session = browser.fetch("/auth/session").await.is(200).json();
     assert_eq!((&session["user"]["sub"], &session["roles"]), (&json!("demo|demo-mina"), &json!(["user"])));
     browser.fetch("/admin").await.is(403).says("valid");
-    assert_eq!(world.backend.counters().exchanges, 0);
+    assert_eq!(stack.backend.counters().exchanges, 0);
 }
 
 #[tokio::test]
 async fn a_refresh_brings_a_new_bearer_and_a_logout_ends_it() {
     let backend = Upstream::saying("hello").await;
-    let world = world(&backend).await;
-    let browser = world.logged_in("mina").await;
-    let mut seen = vec![asks(&browser, &world, &backend).await["jti"].clone()];
+    let stack = stack(&backend).await;
+    let browser = stack.logged_in("mina").await;
+    let mut seen = vec![asks(&browser, &stack, &backend).await["jti"].clone()];
     for _ in 0..3 {
-        world.expire_tokens();
+        stack.expire_tokens();
         browser.fetch("/app/x").await.is(200).says("refreshed");
-        seen.push(verified(&world, &bearer(&backend), "at+jwt", "app").await.unwrap()["jti"].clone());
+        seen.push(verified(&stack, &bearer(&backend), "at+jwt", "app").await.unwrap()["jti"].clone());
     }
     seen.dedup();
     assert_eq!(seen.len(), 4, "each is another: {seen:?}");
@@ -109,16 +109,16 @@ async fn a_refresh_brings_a_new_bearer_and_a_logout_ends_it() {
 #[tokio::test]
 async fn cookies_that_come_back_long_after_they_were_replaced_end_the_session_everywhere() {
     let backend = Upstream::saying("hello").await;
-    let world = world(&backend).await;
-    let browser = world.logged_in("mina").await;
+    let stack = stack(&backend).await;
+    let browser = stack.logged_in("mina").await;
     let stolen = browser.copy();
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.fetch("/app/x").await.is(200).says("refreshed");
     browser.fetch("/app/x").await.is(200).says("valid");
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.fetch("/app/x").await.is(200).says("refreshed");
     browser.fetch("/app/x").await.is(200).says("valid");
-    world.advance(secs(120));
+    stack.advance(secs(120));
     stolen.fetch("/app/x").await.is(401).says("invalid");
     browser.fetch("/app/x").await.is(401).says("invalid");
 }
@@ -126,16 +126,16 @@ async fn cookies_that_come_back_long_after_they_were_replaced_end_the_session_ev
 #[tokio::test]
 async fn an_instance_that_never_saw_a_session_knows_too_that_its_refresh_token_was_replaced() {
     let backend = Upstream::saying("hello").await;
-    let world = world(&backend).await;
-    let browser = world.logged_in("mina").await;
+    let stack = stack(&backend).await;
+    let browser = stack.logged_in("mina").await;
     let stolen = browser.copy();
     for _ in 0..2 {
-        world.expire_tokens();
+        stack.expire_tokens();
         browser.fetch("/app/x").await.is(200).says("refreshed");
         browser.fetch("/app/x").await.is(200).says("valid");
     }
-    world.advance(secs(120));
-    world.reload_with("");
+    stack.advance(secs(120));
+    stack.reload_with("");
     stolen.fetch("/app/x").await.is(401).says("invalid");
     browser.fetch("/app/x").await.is(401).says("invalid");
 }
@@ -143,47 +143,47 @@ async fn an_instance_that_never_saw_a_session_knows_too_that_its_refresh_token_w
 #[tokio::test]
 async fn roles_are_read_anew_after_a_reload() {
     let backend = Upstream::saying("hello").await;
-    let world = world(&backend).await;
-    let browser = world.logged_in("mina").await;
+    let stack = stack(&backend).await;
+    let browser = stack.logged_in("mina").await;
     browser.fetch("/admin").await.is(403);
-    world.reload_with(r#"authority.gateway.roles.admin = { claims = { role = ["admin", "user"] } }"#);
+    stack.reload_with(r#"authority.gateway.roles.admin = { claims = { role = ["admin", "user"] } }"#);
     browser.fetch("/admin").await.is(403).says("valid");
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.fetch("/admin").await.is(200).says("refreshed");
-    let claims = verified(&world, &bearer(&backend), "at+jwt", "app").await.expect("the derived keys outlive a reload");
+    let claims = verified(&stack, &bearer(&backend), "at+jwt", "app").await.expect("the derived keys outlive a reload");
     assert_eq!(claims["role"], "admin");
 }
 
 #[tokio::test]
 async fn a_person_who_is_no_longer_allowed_is_logged_out_at_the_next_refresh() {
     let backend = Upstream::saying("hello").await;
-    let world = world(&backend).await;
-    let browser = world.logged_in("mina").await;
-    world.reload_with(r#"providers.demo.allow = { emails = ["jun@example.test"] }"#);
+    let stack = stack(&backend).await;
+    let browser = stack.logged_in("mina").await;
+    stack.reload_with(r#"providers.demo.allow = { emails = ["jun@example.test"] }"#);
     browser.fetch("/app/x").await.is(200).says("valid");
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.fetch("/app/x").await.is(401).says("invalid");
-    let again = world.browser();
+    let again = stack.browser();
     let callback = again.as_far_as_callback("demo", "/app/x", "mina").await;
     again.follow(&callback).await.is(403);
     assert!(!again.is_logged_in());
-    world.logged_in("jun").await.fetch("/app/x").await.is(200);
+    stack.logged_in("jun").await.fetch("/app/x").await.is(200);
 }
 
 #[tokio::test]
 async fn an_unsealed_access_token_is_checked_by_the_gateways_own_keys() {
     let backend = Upstream::saying("hello").await;
-    let world = setup(&backend).with("session.seal = false").start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = setup(&backend).with("session.seal = false").start().await;
+    let browser = stack.logged_in("mina").await;
     let token = browser.cookie("sb_at").unwrap();
-    assert_eq!(verified(&world, &token, "at+jwt", "app").await.unwrap()["sub"], "demo|demo-mina");
-    let script = world.browser();
+    assert_eq!(verified(&stack, &token, "at+jwt", "app").await.unwrap()["sub"], "demo|demo-mina");
+    let script = stack.browser();
     script.set_cookie("sb_at", &token);
     script.fetch("/app/x").await.is(200).says("valid");
     let (head, signature) = token.rsplit_once('.').unwrap();
     let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
     bytes[7] ^= 1;
-    let forger = world.browser();
+    let forger = stack.browser();
     forger.set_cookie("sb_at", &format!("{head}.{}", URL_SAFE_NO_PAD.encode(bytes)));
     forger.fetch("/app/x").await.is(401);
 }
@@ -191,9 +191,9 @@ async fn an_unsealed_access_token_is_checked_by_the_gateways_own_keys() {
 #[tokio::test]
 async fn the_public_keys_are_at_the_root_the_same_for_everyone() {
     let backend = Upstream::saying("hello").await;
-    let world = setup(&backend).with("server.hosts = [\"other.example.test\"]").start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
+    let stack = setup(&backend).with("server.hosts = [\"other.example.test\"]").start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
     let answer = browser.fetch("/.well-known/jwks.json").await.is(200).says("anonymous");
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
@@ -202,12 +202,12 @@ async fn the_public_keys_are_at_the_root_the_same_for_everyone() {
     assert_eq!((key["kty"].as_str(), key["alg"].as_str(), key.get("d")), (Some("OKP"), Some("EdDSA"), None));
     for (method, host, start) in [
         ("GET", "other.example.test", "HTTP/1.1 200"),
-        ("HEAD", world.gateway.host(), "HTTP/1.1 200"),
-        ("POST", world.gateway.host(), "HTTP/1.1 405"),
+        ("HEAD", stack.gateway.host(), "HTTP/1.1 200"),
+        ("POST", stack.gateway.host(), "HTTP/1.1 405"),
         ("GET", "evil.example.test", "HTTP/1.1 421"),
     ] {
         let request = format!("{method} /.well-known/jwks.json HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-        let answer = Raw::exchange(world.gateway.address(), request).await;
+        let answer = Raw::exchange(stack.gateway.address(), request).await;
         assert!(answer.starts_with(start), "{method} {host}: {answer}");
     }
 }
@@ -222,20 +222,20 @@ async fn signing_keys_are_replaced_one_after_the_other() {
     };
     let (old, new) = (file("old.pem", SigningAlgorithm::Ed25519), file("new.pem", SigningAlgorithm::Es256));
     let backend = Upstream::saying("hello").await;
-    let world = setup(&backend).with(&format!("signing.keys = [{old}]")).start().await;
-    let browser = world.logged_in("mina").await;
-    asks(&browser, &world, &backend).await;
+    let stack = setup(&backend).with(&format!("signing.keys = [{old}]")).start().await;
+    let browser = stack.logged_in("mina").await;
+    asks(&browser, &stack, &backend).await;
     let of_old = bearer(&backend);
-    world.reload_with(&format!("signing.keys = [{new}, {old}]"));
+    stack.reload_with(&format!("signing.keys = [{new}, {old}]"));
     let algorithms =
         |set: &Value| set["keys"].as_array().unwrap().iter().map(|key| key["alg"].clone()).collect::<Vec<_>>();
-    assert_eq!(algorithms(&published(&world).await), ["ES256", "EdDSA"]);
-    assert!(verified(&world, &of_old, "at+jwt", "app").await.is_some(), "a token of the old key lives on");
-    world.expire_tokens();
-    asks(&browser, &world, &backend).await;
-    world.reload_with(&format!("signing.keys = [{new}]"));
-    assert_eq!(algorithms(&published(&world).await), ["ES256"]);
-    asks(&browser, &world, &backend).await;
+    assert_eq!(algorithms(&published(&stack).await), ["ES256", "EdDSA"]);
+    assert!(verified(&stack, &of_old, "at+jwt", "app").await.is_some(), "a token of the old key lives on");
+    stack.expire_tokens();
+    asks(&browser, &stack, &backend).await;
+    stack.reload_with(&format!("signing.keys = [{new}]"));
+    assert_eq!(algorithms(&published(&stack).await), ["ES256"]);
+    asks(&browser, &stack, &backend).await;
 }
 
 const NOTIFY: &str = r#"
@@ -253,8 +253,8 @@ const NOTIFY: &str = r#"
 #[tokio::test]
 async fn a_backend_learns_of_a_person_with_the_gateways_signed_word() {
     let backend = Upstream::saying("{}").await;
-    let world = setup(&backend).with(NOTIFY).start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = setup(&backend).with(NOTIFY).start().await;
+    let browser = stack.logged_in("mina").await;
     let heard = backend.heard();
     let [joined] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!(joined.line(), "POST /joined/demo-mina?by=demo HTTP/1.1");
@@ -264,14 +264,14 @@ async fn a_backend_learns_of_a_person_with_the_gateways_signed_word() {
         (&json!("mina@example.test"), browser.cookie("sb_did").as_deref())
     );
     let assertion = joined.header("vestibule-assertion").expect("the gateway's word");
-    let claims = verified(&world, assertion, "vestibule-assertion+jwt", "app").await.unwrap();
+    let claims = verified(&stack, assertion, "vestibule-assertion+jwt", "app").await.unwrap();
     assert_eq!((&claims["purpose"], &claims["method"]), (&json!("login.notify"), &json!("POST")));
     assert_eq!(claims["path"], "/joined/demo-mina?by=demo");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &joined.body);
     assert_eq!(claims["body_sha256"], URL_SAFE_NO_PAD.encode(digest));
-    assert_eq!(verified(&world, assertion, "vestibule-assertion+jwt", "another").await, None);
+    assert_eq!(verified(&stack, assertion, "vestibule-assertion+jwt", "another").await, None);
 
-    world.logged_in("mina").await.fetch("/app/x").await.is(200);
+    stack.logged_in("mina").await.fetch("/app/x").await.is(200);
     assert_eq!(backend.heard().iter().filter(|heard| heard.line().contains("/joined/")).count(), 1, "once");
     browser.post("/open/joined/demo-mina").json(&json!({})).await.is(404);
 }
@@ -280,9 +280,9 @@ async fn a_backend_learns_of_a_person_with_the_gateways_signed_word() {
 async fn a_backend_may_refuse_a_person() {
     for (status, answered) in [(403, 403), (500, 503)] {
         let backend = Upstream::answering(format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n")).await;
-        let world = setup(&backend).with(NOTIFY).start().await;
+        let stack = setup(&backend).with(NOTIFY).start().await;
         for attempt in 1..=2 {
-            let browser = world.browser();
+            let browser = stack.browser();
             let callback = browser.as_far_as_callback("demo", "/app/x", "mina").await;
             browser.follow(&callback).await.is(answered);
             assert!(!browser.is_logged_in());

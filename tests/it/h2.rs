@@ -9,25 +9,25 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Frames, Protocol, Upstream, World,
+    Frames, Protocol, TestStack, Upstream,
     frames::{block, frame, is, request},
 };
 
 /// A public route `/x/…` to an upstream, and a connection with raw frames.
 struct Site {
-    world: World,
+    stack: TestStack,
     upstream: Upstream,
 }
 
 impl Site {
     async fn start() -> Self {
         let upstream = Upstream::saying("ok").await;
-        let world = World::with(&format!(
+        let stack = TestStack::with(&format!(
             "server.hosts = [\"other.example\"]\nupstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"",
             upstream.target()
         ))
         .await;
-        Self { world, upstream }
+        Self { stack, upstream }
     }
 
     /// The status of the answer; 0 if the stream or connection is refused.
@@ -36,7 +36,7 @@ impl Site {
         fields: impl IntoIterator<Item = (N, V)>,
         body: Option<&[u8]>,
     ) -> u16 {
-        let mut link = Frames::connect(self.world.gateway.address(), &[]).await;
+        let mut link = Frames::connect(self.stack.gateway.address(), &[]).await;
         let end = if body.is_none() { is::END_STREAM } else { 0 };
         link.send(frame(is::HEADERS, is::END_HEADERS | end, 1, block(fields))).await;
         if let Some(body) = body {
@@ -49,7 +49,7 @@ impl Site {
     /// A request for `/x/ok` with further fields, from another visitor's connection.
     async fn get_with<N: AsRef<[u8]>, V: AsRef<[u8]>>(&self, fields: impl IntoIterator<Item = (N, V)>) -> u16 {
         let mut all: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        let host = self.world.gateway.host();
+        let host = self.stack.gateway.host();
         all.extend(request("GET", host, "/x/ok").into_iter().map(|(name, value)| (name.into(), value.into())));
         all.extend(fields.into_iter().map(|(name, value)| (name.as_ref().to_vec(), value.as_ref().to_vec())));
         self.ask(all, None).await
@@ -58,7 +58,7 @@ impl Site {
     /// Checks that the pooled connections to the upstream are in order.
     async fn serves(&self) {
         let before = self.upstream.heard().len();
-        let answer = self.world.browser().over(Protocol::Http2).fetch("/x/next").await.is(200);
+        let answer = self.stack.browser().over(Protocol::Http2).fetch("/x/next").await.is(200);
         assert_eq!(answer.text(), "ok");
         assert_eq!(self.upstream.heard().len(), before + 1);
         assert!(self.upstream.last().line().starts_with("GET /x/next "));
@@ -67,39 +67,39 @@ impl Site {
 
 #[tokio::test]
 async fn a_person_logs_in_and_works_over_one_connection() {
-    let world = World::start().await;
-    let browser = world.browser().over(Protocol::Http2);
+    let stack = TestStack::start().await;
+    let browser = stack.browser().over(Protocol::Http2);
     browser.login_as("mina").await;
     browser.set_cookie("theme", "dark");
     let answer = browser.fetch("/api/me").await.is(200).says("valid");
     assert_eq!(answer.version, Version::HTTP_2);
     assert_eq!(answer.header("connection"), None);
-    let recorded = &world.backend.recorded_at("/api/me")[0];
+    let recorded = &stack.backend.recorded_at("/api/me")[0];
     assert_eq!(recorded.header("cookie"), Some("theme=dark"));
-    assert_eq!(recorded.header("x-forwarded-host"), Some(world.gateway.host()));
+    assert_eq!(recorded.header("x-forwarded-host"), Some(stack.gateway.host()));
 }
 
 #[tokio::test]
 async fn five_hundred_requests_on_one_connection_cause_one_refresh() {
-    let world = World::start().await;
-    let browser = world.browser().over(Protocol::Http2);
+    let stack = TestStack::start().await;
+    let browser = stack.browser().over(Protocol::Http2);
     browser.login_as("mina").await;
-    world.backend.set_refresh_delay(std::time::Duration::from_millis(300));
-    world.expire_tokens();
+    stack.backend.set_refresh_delay(std::time::Duration::from_millis(300));
+    stack.expire_tokens();
     let answers = join_all((0..500).map(|_| browser.fetch("/api/me").into_future())).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
-    assert_eq!(world.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.refresh_calls(), 1);
 }
 
 #[tokio::test]
 async fn cookies_in_several_fields_reach_the_upstream_as_one() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
         upstream.target()
     ))
     .await;
-    let browser = world.browser().over(Protocol::Http2);
+    let browser = stack.browser().over(Protocol::Http2);
     browser.login_as("mina").await;
     for (name, value) in [("a", "1"), ("b", "2")] {
         browser.set_cookie(name, value);
@@ -115,12 +115,12 @@ async fn trailers_pass_with_te_trailers_and_not_without() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: application/grpc\r\n\r\n2\r\nok\r\n0\r\ngrpc-status: 0\r\n\r\n",
     )
     .await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"public\"",
         upstream.target()
     ))
     .await;
-    let browser = world.browser().over(Protocol::Http2);
+    let browser = stack.browser().over(Protocol::Http2);
     let answer = browser.post("/x").header("te", "trailers").body("x").await.is(200);
     assert_eq!(answer.trailers.unwrap()["grpc-status"], "0");
     assert_eq!(upstream.last().header("te"), Some("trailers"));
@@ -130,8 +130,8 @@ async fn trailers_pass_with_te_trailers_and_not_without() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_resets_the_stream() {
-    let world = World::start().await;
-    let browser = world.browser().over(Protocol::Http2);
+    let stack = TestStack::start().await;
+    let browser = stack.browser().over(Protocol::Http2);
     assert!(browser.fetch("/public/cut?bytes=100000").try_send().await.is_err());
     browser.fetch("/public/ping").await.is(200);
 }
@@ -139,15 +139,15 @@ async fn an_answer_that_breaks_off_resets_the_stream() {
 #[tokio::test]
 async fn a_body_that_differs_from_its_content_length_resets_only_its_stream() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"public\"",
         upstream.target()
     ))
     .await;
-    let tcp = TcpStream::connect(world.gateway.address()).await.unwrap();
+    let tcp = TcpStream::connect(stack.gateway.address()).await.unwrap();
     let (mut link, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tcp)).await.unwrap();
     tokio::spawn(connection);
-    let uri = format!("http://{}/x", world.gateway.host());
+    let uri = format!("http://{}/x", stack.gateway.host());
     let ask = |length: &str| Request::post(&uri).version(Version::HTTP_2).header("content-length", length);
     let short = Full::new(Bytes::from_static(b"12345")).boxed_unsync();
     let outcome = link.send_request(ask("10").body(short).unwrap()).await;
@@ -162,7 +162,7 @@ async fn a_body_that_differs_from_its_content_length_resets_only_its_stream() {
 async fn cve_2026_71324_a_connect_does_not_reach_the_upstream() {
     let site = Site::start().await;
     site.serves().await;
-    let host = site.world.gateway.host();
+    let host = site.stack.gateway.host();
     let connections = site.upstream.connections();
     let plain = vec![(":method", "CONNECT"), (":authority", host)];
     let mut extended = request("CONNECT", host, "/x/ok");
@@ -183,7 +183,7 @@ async fn cve_2026_71324_a_connect_does_not_reach_the_upstream() {
 #[tokio::test]
 async fn cve_2025_14523_a_host_beside_another_authority_is_refused() {
     let site = Site::start().await;
-    let host = site.world.gateway.host();
+    let host = site.stack.gateway.host();
     for other in ["evil.example", "other.example", "", "127.0.0.1", "a b"] {
         let status = site.get_with([("host", other)]).await;
         let is_strange = ["evil.example", "127.0.0.1"].contains(&other);
@@ -213,7 +213,7 @@ async fn cve_2025_14523_a_host_beside_another_authority_is_refused() {
 async fn cve_2026_42926_lengths_and_names_are_checked_before_they_become_http1() {
     let site = Site::start().await;
     site.serves().await;
-    let host = site.world.gateway.host();
+    let host = site.stack.gateway.host();
     for body in [&b""[..], b"12345", b"12345678901234567890"] {
         let mut fields = request("POST", host, "/x/ok");
         fields.push(("content-length", "10"));
@@ -273,7 +273,7 @@ async fn cve_2026_42926_lengths_and_names_are_checked_before_they_become_http1()
 #[tokio::test]
 async fn cve_2026_33186_a_path_without_a_slash_is_refused() {
     let site = Site::start().await;
-    let host = site.world.gateway.host();
+    let host = site.stack.gateway.host();
     for path in ["x/ok", "x", "*", "http://evil.example/x/ok", "", "?x/ok", "\\x\\ok"] {
         let status = site.ask(request("GET", host, path), None).await;
         assert!([0, 400, 404, 421].contains(&status), "{path:?}: {status}");
@@ -287,7 +287,7 @@ async fn cve_2026_33186_a_path_without_a_slash_is_refused() {
 #[tokio::test]
 async fn a_fragment_in_a_path_leads_nowhere_else() {
     let site = Site::start().await;
-    let host = site.world.gateway.host();
+    let host = site.stack.gateway.host();
     for path in ["/x/ok#", "/x/ok#/../../admin", "/x/ok#?y", "#/x/other", "#"] {
         let status = site.ask(request("GET", host, path), None).await;
         assert!([0, 200, 400].contains(&status), "{path:?}: {status}");
@@ -304,8 +304,8 @@ async fn a_fragment_in_a_path_leads_nowhere_else() {
 #[tokio::test]
 async fn a_pseudo_header_field_in_trailers_is_not_forwarded() {
     let site = Site::start().await;
-    let mut link = Frames::connect(site.world.gateway.address(), &[]).await;
-    let fields = request("POST", site.world.gateway.host(), "/x/ok");
+    let mut link = Frames::connect(site.stack.gateway.address(), &[]).await;
+    let fields = request("POST", site.stack.gateway.host(), "/x/ok");
     link.send(frame(is::HEADERS, is::END_HEADERS, 1, block(fields))).await;
     link.send(frame(is::DATA, 0, 1, "body")).await;
     let trailers = block([(":path", "/x/other"), ("x-test", "ok")]);

@@ -7,7 +7,7 @@ use tokio::{
 };
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Answer, Ask, Browser, Issuer, Raw, Setup, Upstream, World, free_port, secs};
+use crate::harness::{Answer, Ask, Browser, Issuer, Raw, Setup, TestStack, Upstream, free_port, secs};
 
 /// The harness is the load balancer, so that a test can set the client's address.
 const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
@@ -29,29 +29,29 @@ fn is_limited(answer: Answer) -> u64 {
 
 #[tokio::test]
 async fn an_account_over_its_limit_gets_429_and_the_backend_is_not_asked() {
-    let world = World::with(&format!("{BEHIND}limits.failures_per_account = \"3/h\"")).await;
-    let browser = world.browser();
+    let stack = TestStack::with(&format!("{BEHIND}limits.failures_per_account = \"3/h\"")).await;
+    let browser = stack.browser();
     let capitals = format!(" {} ", EMAIL.to_uppercase());
     for (client, email) in [("192.0.2.1", EMAIL), ("192.0.2.2", &capitals), ("192.0.2.3", EMAIL)] {
         log_in(&browser, client, email, "wrong").await.is(401).problem("bad_credentials");
     }
-    let asked = world.backend.recorded_at("/auth/login").len();
+    let asked = stack.backend.recorded_at("/auth/login").len();
     let over = log_in(&browser, "192.0.2.4", EMAIL, "wrong").await.is(429);
     let text = format!("{}초 후에 다시 시도해주세요", over.header("retry-after").unwrap());
     assert_eq!(over.json()["error"], text);
     is_limited(over);
     let wait = is_limited(log_in(&browser, "192.0.2.5", EMAIL, PASSWORD).await);
-    assert_eq!(world.backend.recorded_at("/auth/login").len(), asked);
+    assert_eq!(stack.backend.recorded_at("/auth/login").len(), asked);
 
     log_in(&browser, "192.0.2.1", "somebody@example.test", "wrong").await.is(401);
-    world.advance(secs(wait));
+    stack.advance(secs(wait));
     log_in(&browser, "192.0.2.1", EMAIL, PASSWORD).await.is(200);
 }
 
 #[tokio::test]
 async fn an_unknown_account_is_limited_like_any_other() {
-    let world = World::with("limits.failures_per_account = \"1/h\"").await;
-    let browser = world.browser();
+    let stack = TestStack::with("limits.failures_per_account = \"1/h\"").await;
+    let browser = stack.browser();
     for email in [EMAIL, "nobody@example.test"] {
         log_in(&browser, "", email, "wrong").await.is(401).problem("bad_credentials");
         is_limited(log_in(&browser, "", email, "wrong").await);
@@ -60,8 +60,8 @@ async fn an_unknown_account_is_limited_like_any_other() {
 
 #[tokio::test]
 async fn a_client_is_limited_over_all_accounts() {
-    let world = World::with(&format!("{BEHIND}limits.failures_per_client = \"5/h\"")).await;
-    let browser = world.browser();
+    let stack = TestStack::with(&format!("{BEHIND}limits.failures_per_client = \"5/h\"")).await;
+    let browser = stack.browser();
     for n in 0..5 {
         log_in(&browser, &format!("2001:db8::{n}"), &format!("p{n}@example.test"), "wrong").await.is(401);
     }
@@ -71,22 +71,22 @@ async fn a_client_is_limited_over_all_accounts() {
 
 #[tokio::test]
 async fn right_guesses_and_an_unreachable_backend_are_not_counted() {
-    let world = World::with("limits = { failures_per_client = \"1/h\", failures_per_account = \"1/h\" }").await;
+    let stack = TestStack::with("limits = { failures_per_client = \"1/h\", failures_per_account = \"1/h\" }").await;
     for _ in 0..4 {
-        log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(200);
-        world.logged_in("mina").await;
+        log_in(&stack.browser(), "", EMAIL, PASSWORD).await.is(200);
+        stack.logged_in("mina").await;
     }
-    world.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
+    stack.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
     for _ in 0..3 {
-        log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(503);
+        log_in(&stack.browser(), "", EMAIL, PASSWORD).await.is(503);
     }
 }
 
 #[tokio::test]
 async fn the_login_page_shows_that_there_were_too_many_attempts() {
     for limit in ["failures_per_client", "failures_per_account"] {
-        let world = World::with(&format!("limits.{limit} = \"1/h\"")).await;
-        let browser = world.browser().speaking("ko");
+        let stack = TestStack::with(&format!("limits.{limit} = \"1/h\"")).await;
+        let browser = stack.browser().speaking("ko");
         let fields = [("email", EMAIL), ("password", "wrong"), ("return_to", "/deep")];
         let form = || browser.navigate("/auth/login").with_method(http::Method::POST).form(&fields);
         let wrong = form().await.is(303);
@@ -101,8 +101,8 @@ async fn the_login_page_shows_that_there_were_too_many_attempts() {
 #[tokio::test]
 async fn wrong_codes_count_for_the_client_on_pages_too() {
     let toml = format!("{BEHIND}limits.failures_per_client = \"2/h\"");
-    let world = Setup::with_codes().with(&toml).start().await;
-    let browser = world.browser();
+    let stack = Setup::with_codes().with(&toml).start().await;
+    let browser = stack.browser();
     let from = |client: &str, ask: Ask| ask.header("x-forwarded-for", client);
     let verify = |client| {
         from(client, browser.post("/auth/sms/verify").json(&json!({ "phone": "010-1234-5678", "code": "123456" })))
@@ -127,48 +127,48 @@ async fn wrong_codes_count_for_the_client_on_pages_too() {
 #[tokio::test]
 async fn id_tokens_and_callbacks_of_no_login_count_for_the_client() {
     const ID_TOKEN_LOGIN: &str = r#"providers.demo.id_token_login = { audiences = ["vestibule"] }"#;
-    let world = World::with(&format!("{ID_TOKEN_LOGIN}\nlimits.failures_per_client = \"3/20s\"")).await;
-    let token = world.provider.id_token("mina", &json!({})).unwrap();
+    let stack = TestStack::with(&format!("{ID_TOKEN_LOGIN}\nlimits.failures_per_client = \"3/20s\"")).await;
+    let token = stack.provider.id_token("mina", &json!({})).unwrap();
     let show = |token: &str| {
-        world.browser().plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token, "deviceName": "x" }))
+        stack.browser().plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token, "deviceName": "x" }))
     };
     show(&token).await.is(200);
     show(&token).await.is(401).problem("used_id_token");
     show("a.b.c").await.is(401).problem("invalid_id_token");
-    let browser = world.browser();
+    let browser = stack.browser();
     let login = browser.as_far_as_callback("demo", "/deep", "mina").await;
-    world.browser().navigate("/auth/callback/demo?state=made-up&code=x").await.is(400);
-    let other = world.provider.id_token("jun", &json!({})).unwrap();
+    stack.browser().navigate("/auth/callback/demo?state=made-up&code=x").await.is(400);
+    let other = stack.provider.id_token("jun", &json!({})).unwrap();
     is_limited(show(&other).await);
     let over = browser.follow(&login).await.is(429);
     let wait: u64 = over.header("retry-after").unwrap().parse().unwrap();
     assert!(over.text().contains(&wait.to_string()) && !browser.is_logged_in(), "{over}");
     // The code was not compared, so it is not used.
-    world.advance(secs(wait));
+    stack.advance(secs(wait));
     assert_eq!(browser.follow(&login).await.is(303).location(), "/deep");
 }
 
 #[tokio::test]
 async fn a_refusal_of_a_provider_does_not_count_as_a_guess() {
-    let world = World::with("limits.failures_per_client = \"1/h\"").await;
-    world.provider.tamper(Some(crate::harness::IdTokenTamper::WrongNonce));
+    let stack = TestStack::with("limits.failures_per_client = \"1/h\"").await;
+    stack.provider.tamper(Some(crate::harness::IdTokenTamper::WrongNonce));
     for _ in 0..3 {
-        let browser = world.browser();
+        let browser = stack.browser();
         let callback = browser.as_far_as_callback("demo", "/", "mina").await;
         assert!(browser.follow(&callback).await.is(303).location().starts_with("/auth/login?error="));
     }
-    world.provider.tamper(None);
-    world.logged_in("mina").await;
+    stack.provider.tamper(None);
+    stack.logged_in("mina").await;
 }
 
 #[tokio::test]
 async fn while_the_store_is_unreachable_guesses_get_503_and_pages_are_shown() {
     let toml = format!("store = {{ kind = \"redis\", url = \"redis://127.0.0.1:{}\" }}", free_port());
-    let world = World::with(&toml).await;
-    log_in(&world.browser(), "", EMAIL, PASSWORD).await.is(503).problem("store_unavailable");
-    assert_eq!(world.backend.recorded_at("/auth/login").len(), 0);
-    world.browser().navigate("/auth/login").await.is(200);
-    world.browser().fetch("/auth/session").await.is(200).says("anonymous");
+    let stack = TestStack::with(&toml).await;
+    log_in(&stack.browser(), "", EMAIL, PASSWORD).await.is(503).problem("store_unavailable");
+    assert_eq!(stack.backend.recorded_at("/auth/login").len(), 0);
+    stack.browser().navigate("/auth/login").await.is(200);
+    stack.browser().fetch("/auth/session").await.is(200).says("anonymous");
 }
 
 /// Checks that the connection is served.
@@ -183,9 +183,9 @@ async fn served(mut stream: TcpStream, host: &str) -> TcpStream {
     stream
 }
 
-async fn metrics(world: &World) -> String {
+async fn metrics(stack: &TestStack) -> String {
     let head = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    Raw::exchange(world.gateway.admin(), head).await
+    Raw::exchange(stack.gateway.admin(), head).await
 }
 
 async fn closed(mut stream: TcpStream) {
@@ -194,8 +194,8 @@ async fn closed(mut stream: TcpStream) {
 
 #[tokio::test]
 async fn a_client_over_its_connection_limit_is_closed_and_another_is_served() {
-    let world = World::with("limits.connections_per_client = 2\nserver.admin_listen = \"127.0.0.1:0\"").await;
-    let (address, host) = (world.gateway.address(), world.gateway.host());
+    let stack = TestStack::with("limits.connections_per_client = 2\nserver.admin_listen = \"127.0.0.1:0\"").await;
+    let (address, host) = (stack.gateway.address(), stack.gateway.host());
     let from = |ip: &'static str| async move {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(format!("{ip}:0").parse().unwrap()).unwrap();
@@ -205,17 +205,17 @@ async fn a_client_over_its_connection_limit_is_closed_and_another_is_served() {
     let second = served(from("127.0.0.1").await, host).await;
     closed(from("127.0.0.1").await).await;
     let _other = served(from("127.0.0.2").await, host).await;
-    assert!(metrics(&world).await.contains("vestibule_connections_refused_total 1\n"));
+    assert!(metrics(&stack).await.contains("vestibule_connections_refused_total 1\n"));
 
     drop(second);
-    while !metrics(&world).await.contains("vestibule_connections 2\n") {}
+    while !metrics(&stack).await.contains("vestibule_connections 2\n") {}
     let _next = served(from("127.0.0.1").await, host).await;
 }
 
 #[tokio::test]
 async fn connections_of_a_trusted_load_balancer_are_not_limited_per_client() {
-    let world = World::with(&format!("{BEHIND}limits.connections_per_client = 1")).await;
-    let (address, host) = (world.gateway.address(), world.gateway.host());
+    let stack = TestStack::with(&format!("{BEHIND}limits.connections_per_client = 1")).await;
+    let (address, host) = (stack.gateway.address(), stack.gateway.host());
     let mut open = Vec::new();
     for _ in 0..3 {
         open.push(served(TcpStream::connect(address).await.unwrap(), host).await);
@@ -225,8 +225,8 @@ async fn connections_of_a_trusted_load_balancer_are_not_limited_per_client() {
 #[tokio::test]
 async fn behind_the_proxy_protocol_the_address_in_its_header_counts() {
     let toml = format!("{BEHIND}server.proxy_protocol = true\nlimits.connections_per_client = 1");
-    let world = World::with(&toml).await;
-    let (address, host) = (world.gateway.address(), world.gateway.host());
+    let stack = TestStack::with(&toml).await;
+    let (address, host) = (stack.gateway.address(), stack.gateway.host());
     let from = |ip: &'static str| async move {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(format!("PROXY TCP4 {ip} 127.0.0.1 40000 80\r\n").as_bytes()).await.unwrap();
@@ -238,27 +238,27 @@ async fn behind_the_proxy_protocol_the_address_in_its_header_counts() {
 }
 
 /// A gateway that accepts raw access tokens of that issuer, with a page for those who have one.
-async fn raw_tokens(issuer: &Issuer, page: &Upstream) -> World {
+async fn raw_tokens(issuer: &Issuer, page: &Upstream) -> TestStack {
     let toml = format!(
         "{BEHIND}session.seal = false\n{}\n[upstreams.page]\ntargets = [\"{}\"]\n[[routes]]\npath = \"/page\"\nupstream = \"page\"\naccess = \"user\"\n[[routes]]\npath = \"/open\"\nupstream = \"page\"\naccess = \"public\"",
         issuer.verify_toml(),
         page.target()
     );
-    World::with(&toml).await
+    TestStack::with(&toml).await
 }
 
 #[tokio::test]
 async fn forged_access_tokens_are_checked_a_hundred_times_for_a_client_and_then_once_a_second() {
     let (issuer, page) = (Issuer::start().await, Upstream::saying("page").await);
-    let world = raw_tokens(&issuer, &page).await;
-    let token = |n: usize| issuer.token(&issuer.access_claims(&world.clock, &json!({ "n": n })));
+    let stack = raw_tokens(&issuer, &page).await;
+    let token = |n: usize| issuer.token(&issuer.access_claims(&stack.clock, &json!({ "n": n })));
     let forged = |n: usize| {
         let good = token(n);
         format!("{}.{}", good.rsplit_once('.').unwrap().0, "A".repeat(86))
     };
     let show = |client: &str, path: &str, token: &str| {
         let cookie = format!("sb_at={token}");
-        world.browser().plain(http::Method::GET, path).header("x-forwarded-for", client).header("cookie", &cookie)
+        stack.browser().plain(http::Method::GET, path).header("x-forwarded-for", client).header("cookie", &cookie)
     };
     // A token that was verified before is accepted, whatever other clients send.
     let live = token(0);
@@ -296,18 +296,18 @@ async fn forged_access_tokens_are_checked_a_hundred_times_for_a_client_and_then_
     show("192.0.2.1", "/open", &token(9000)).await.is(200);
     show("192.0.2.2", "/page", &forged(0)).await.is(401);
 
-    world.advance(secs(1));
+    stack.advance(secs(1));
     show("192.0.2.1", "/page", &token(9001)).await.is(200).says("valid");
     assert_eq!(issuer.asked(), 1, "nobody but the first asked for the keys");
 }
 
 #[tokio::test]
 async fn a_session_with_a_refresh_token_goes_on_while_its_client_shows_forged_ones() {
-    let world = World::with("session.seal = false").await;
-    let mina = world.logged_in("mina").await;
+    let stack = TestStack::with("session.seal = false").await;
+    let mina = stack.logged_in("mina").await;
     let token = mina.cookie("sb_at").unwrap();
     let forged = format!("{}.{}", token.rsplit_once('.').unwrap().0, "A".repeat(86));
-    let forger = world.browser();
+    let forger = stack.browser();
     loop {
         forger.set_cookie("sb_at", &forged);
         if forger.fetch("/api/me").await.status == 429 {
@@ -317,5 +317,5 @@ async fn a_session_with_a_refresh_token_goes_on_while_its_client_shows_forged_on
     // Her access token was not verified here, but the refresh token opens her session.
     let answer = mina.fetch("/api/me").await.is(200);
     assert_eq!(answer.json()["email"], "mina@example.test");
-    assert_eq!(world.backend.counters().unauthorized, 0);
+    assert_eq!(stack.backend.counters().unauthorized, 0);
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use url::Url;
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Setup, World, secs};
+use crate::harness::{Setup, TestStack, secs};
 
 fn query(location: &str) -> BTreeMap<String, String> {
     Url::parse(location).unwrap().query_pairs().into_owned().collect()
@@ -16,8 +16,8 @@ const ID_TOKEN_LOGIN: &str = r#"providers.demo.id_token_login = { audiences = ["
 
 #[tokio::test]
 async fn a_person_logs_in_and_the_backend_gets_their_bearer() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let answer = browser.login_with("demo", "/api/me?x=1", "mina").await.says("refreshed");
     assert_eq!(answer.location(), "/api/me?x=1");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -28,16 +28,16 @@ async fn a_person_logs_in_and_the_backend_gets_their_bearer() {
     let me = browser.fetch("/api/me").await.is(200).says("valid");
     assert_eq!(me.json()["email"], "mina@example.test");
     assert!(me.set_cookies().is_empty());
-    let recorded = &world.backend.recorded_at("/api/me")[0];
+    let recorded = &stack.backend.recorded_at("/api/me")[0];
     assert!(recorded.header("authorization").unwrap().starts_with("Bearer ey"));
     assert_eq!(recorded.header("cookie"), None);
 }
 
 #[tokio::test]
 async fn the_exchange_carries_the_id_token_the_device_and_who_asks() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    let exchange = &world.backend.recorded_at("/auth/demo")[0];
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    let exchange = &stack.backend.recorded_at("/auth/demo")[0];
     let sent = exchange.json().unwrap();
     assert_eq!(sent["id_token"].as_str().unwrap().split('.').count(), 3);
     assert_eq!(sent["deviceId"], browser.cookie("sb_did").unwrap());
@@ -48,13 +48,13 @@ async fn the_exchange_carries_the_id_token_the_device_and_who_asks() {
 
 #[tokio::test]
 async fn the_authorization_request_has_pkce_state_and_nonce_and_they_differ_each_time() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let first = browser.navigate("/auth/login/demo?return_to=/").await;
     let second = browser.navigate("/auth/login/demo?return_to=/").await;
     assert!(first.status.is_redirection(), "{first}");
     let asked = query(first.location());
-    let base = world.gateway.public_url().as_str();
+    let base = stack.gateway.public_url().as_str();
     assert_eq!(asked["redirect_uri"], format!("{base}auth/callback/demo"));
     assert_eq!(asked["response_type"], "code");
     assert_eq!(asked["client_id"], "vestibule");
@@ -70,20 +70,20 @@ async fn the_authorization_request_has_pkce_state_and_nonce_and_they_differ_each
 
 #[tokio::test]
 async fn an_attempt_is_kept_in_a_cookie_of_its_own_for_ten_minutes() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let start = browser.navigate("/auth/login/demo").await;
     let attempt = start.set_cookies().into_iter().find(|line| line.starts_with("sb_tx")).expect("an attempt's cookie");
     for attribute in ["HttpOnly", "SameSite=Lax", "Max-Age=600"] {
         assert!(attempt.contains(attribute), "{attempt}");
     }
-    world.advance(secs(601));
+    stack.advance(secs(601));
     assert!(browser.cookie_names().is_empty());
 }
 
 #[tokio::test]
 async fn a_single_login_method_starts_without_a_page() {
-    let world = Setup::new().without("authority").with(
+    let stack = Setup::new().without("authority").with(
         r#"
         [authority]
         kind = "backend"
@@ -92,18 +92,18 @@ async fn a_single_login_method_starts_without_a_page() {
         refresh = { path = "/auth/refresh", json = { refreshToken = "{refresh_token}" } }
         "#,
     );
-    let world = world.start().await;
-    let start = world.browser().navigate("/auth/login?return_to=/x").await;
+    let stack = stack.start().await;
+    let start = stack.browser().navigate("/auth/login?return_to=/x").await;
     assert!(start.status.is_redirection(), "{start}");
     assert!(
-        start.location().contains("/auth/login/demo") || start.location().starts_with(&world.provider.issuer()),
+        start.location().contains("/auth/login/demo") || start.location().starts_with(&stack.provider.issuer()),
         "{start}"
     );
 }
 
 #[tokio::test]
 async fn several_login_methods_are_shown_on_a_page_in_the_persons_language() {
-    let world = World::with(
+    let stack = TestStack::with(
         r#"
         [providers.corp]
         issuer = "http://127.0.0.1:9"
@@ -115,7 +115,7 @@ async fn several_login_methods_are_shown_on_a_page_in_the_persons_language() {
     .await;
     for (language, word) in [("en", "Log in"), ("ko-KR,ko;q=0.9", "로그인")] {
         let page =
-            world.browser().speaking(language).navigate("/auth/login?return_to=/x").await.is(200).says("anonymous");
+            stack.browser().speaking(language).navigate("/auth/login?return_to=/x").await.is(200).says("anonymous");
         let text = page.text();
         assert!(text.contains("/auth/login/demo?return_to=") && text.contains("/auth/login/corp?return_to="), "{page}");
         assert!(text.contains("Corp &amp; Co") && text.contains(word) && text.contains(r#"type="password""#), "{page}");
@@ -125,16 +125,16 @@ async fn several_login_methods_are_shown_on_a_page_in_the_persons_language() {
 
 #[tokio::test]
 async fn whoever_is_logged_in_is_sent_on_from_the_login_page() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     assert_eq!(browser.navigate("/auth/login?return_to=/x").await.is(303).location(), "/x");
     assert_eq!(browser.navigate("/auth/login").await.is(303).location(), "/");
 }
 
 #[tokio::test]
 async fn e_mail_and_password_log_in_through_the_backend() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let answer = browser.post("/auth/login").json(&json!({ "email": EMAIL, "password": PASSWORD })).await;
     let answer = answer.is(200).says("refreshed");
     let session = answer.json();
@@ -146,8 +146,8 @@ async fn e_mail_and_password_log_in_through_the_backend() {
 
 #[tokio::test]
 async fn a_login_with_the_password_form_ends_at_return_to() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let page = browser.navigate("/auth/login?return_to=/deep").await.is(200);
     assert!(page.text().contains("/deep"));
     let fields = [("email", EMAIL), ("password", PASSWORD), ("return_to", "/deep")];
@@ -159,33 +159,33 @@ async fn a_login_with_the_password_form_ends_at_return_to() {
 
 #[tokio::test]
 async fn a_password_reaches_the_backend_as_it_was_typed_however_long() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let long = format!(" 비밀번호 \"\\ {}\u{301} ", "x".repeat(4000));
-    let browser = world.browser();
+    let browser = stack.browser();
     browser.post("/auth/login").json(&json!({ "email": EMAIL, "password": &long })).await.is(401);
     browser.post("/auth/login").form(&[("email", EMAIL), ("password", &long)]).await;
-    let asked: Vec<_> = world.backend.recorded().iter().filter_map(crate::harness::RecordedRequest::json).collect();
+    let asked: Vec<_> = stack.backend.recorded().iter().filter_map(crate::harness::RecordedRequest::json).collect();
     let passwords: Vec<_> = asked.iter().filter_map(|body| body["password"].as_str()).collect();
     assert_eq!(passwords, [&long, &long]);
 }
 
 #[tokio::test]
 async fn wrong_credentials_are_401_and_a_backend_that_is_down_is_503() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let wrong = json!({ "email": EMAIL, "password": "wrong" });
     browser.post("/auth/login").json(&wrong).await.is(401).problem("bad_credentials");
     let korean = browser.clone().speaking("ko").post("/auth/login").json(&wrong).await.is(401);
     assert_eq!(korean.json()["error"], "잘못된 자격 증명입니다");
-    world.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
+    stack.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
     browser.post("/auth/login").json(&wrong).await.is(503);
     assert!(!browser.is_logged_in());
 }
 
 #[tokio::test]
 async fn a_login_begins_a_session_of_its_own_and_the_device_keeps_its_label() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let (device, before) = (browser.cookie("sb_did").unwrap(), browser.copy());
     let second = browser.as_far_as_callback("demo", "/", "jun").await;
     browser.follow(&second).await.is(303);
@@ -196,21 +196,21 @@ async fn a_login_begins_a_session_of_its_own_and_the_device_keeps_its_label() {
 
 #[tokio::test]
 async fn an_app_logs_in_with_the_id_token_it_holds_once() {
-    let world = World::with(ID_TOKEN_LOGIN).await;
-    let token = world.provider.id_token("mina", &json!({})).unwrap();
+    let stack = TestStack::with(ID_TOKEN_LOGIN).await;
+    let token = stack.provider.id_token("mina", &json!({})).unwrap();
     let body = json!({ "id_token": token, "deviceId": "6f1cbb6e-6a4f-4f6e-9f0a-1f2f3a4b5c6d", "deviceName": "Pixel" });
-    let ask = |body: &serde_json::Value| world.browser().plain(http::Method::POST, "/auth/demo").json(body);
+    let ask = |body: &serde_json::Value| stack.browser().plain(http::Method::POST, "/auth/demo").json(body);
     let answer = ask(&body).await.is(200).says("refreshed");
     assert_eq!(answer.json()["user"]["email"], "mina@example.test");
     assert_eq!(answer.json()["deviceId"], "6f1cbb6e-6a4f-4f6e-9f0a-1f2f3a4b5c6d");
-    assert_eq!(world.backend.recorded_at("/auth/demo")[0].json().unwrap()["deviceName"], "Pixel");
+    assert_eq!(stack.backend.recorded_at("/auth/demo")[0].json().unwrap()["deviceName"], "Pixel");
     ask(&body).await.is(401).problem("used_id_token");
 }
 
 #[tokio::test]
 async fn an_id_token_for_another_client_or_too_old_is_refused() {
-    let world = World::with(ID_TOKEN_LOGIN).await;
-    let now = world.clock.now();
+    let stack = TestStack::with(ID_TOKEN_LOGIN).await;
+    let now = stack.clock.now();
     for claims in [
         json!({ "aud": "another" }),
         json!({ "aud": ["vestibule", "another"], "azp": "another" }),
@@ -219,38 +219,38 @@ async fn an_id_token_for_another_client_or_too_old_is_refused() {
         json!({ "exp": now.minus(secs(120)).as_secs() }),
         json!({ "iss": "https://elsewhere.example.test" }),
     ] {
-        let token = world.provider.id_token("mina", &claims).unwrap();
-        let app = world.browser();
+        let token = stack.provider.id_token("mina", &claims).unwrap();
+        let app = stack.browser();
         let answer = app.plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token })).await;
         assert_eq!(answer.status, 401, "{claims}: {answer}");
         assert!(!app.is_logged_in());
     }
-    assert_eq!(world.backend.counters().exchanges, 0);
+    assert_eq!(stack.backend.counters().exchanges, 0);
 }
 
 #[tokio::test]
 async fn from_a_browser_an_id_token_needs_the_nonce_it_was_asked_for_with() {
-    let world = World::with(ID_TOKEN_LOGIN).await;
-    let browser = world.browser();
-    let without = world.provider.id_token("mina", &json!({})).unwrap();
+    let stack = TestStack::with(ID_TOKEN_LOGIN).await;
+    let browser = stack.browser();
+    let without = stack.provider.id_token("mina", &json!({})).unwrap();
     let refused = browser.post("/auth/demo").json(&json!({ "id_token": without })).await;
     assert!(refused.status.is_client_error(), "{refused}");
     let nonce = browser.post("/auth/demo/nonce").await.is(200).json();
-    let with = world.provider.id_token("mina", &json!({ "nonce": nonce["nonce"] })).unwrap();
+    let with = stack.provider.id_token("mina", &json!({ "nonce": nonce["nonce"] })).unwrap();
     browser.post("/auth/demo").json(&json!({ "id_token": with })).await.is(200);
     assert!(browser.is_logged_in());
 }
 
 #[tokio::test]
 async fn an_id_token_login_that_is_not_configured_does_not_exist() {
-    let world = World::start().await;
-    let token = world.provider.id_token("mina", &json!({})).unwrap();
-    world.browser().plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token })).await.is(404);
+    let stack = TestStack::start().await;
+    let token = stack.provider.id_token("mina", &json!({})).unwrap();
+    stack.browser().plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": token })).await.is(404);
 }
 
 #[tokio::test]
 async fn a_backend_may_be_sent_the_profile_instead() {
-    let world = Setup::new()
+    let stack = Setup::new()
         .without("authority")
         .with(
             r#"
@@ -263,8 +263,8 @@ async fn a_backend_may_be_sent_the_profile_instead() {
         )
         .start()
         .await;
-    let browser = world.logged_in("mina").await;
-    let sent = world.backend.recorded_at("/social-login")[0].json().unwrap();
+    let browser = stack.logged_in("mina").await;
+    let sent = stack.backend.recorded_at("/social-login")[0].json().unwrap();
     assert_eq!(sent["provider"], "demo");
     assert_eq!(sent["profile"]["sub"], "demo-mina");
     assert_eq!(sent["profile"]["name"], "김미나 Mina");
@@ -283,8 +283,8 @@ async fn with_the_provider_as_authority_allow_decides_who_may_log_in() {
         ("{ email_domains = [\"example.test\"], claims = { role = [\"admin\"] } }", false),
     ] {
         let setup = Setup::with_provider_as_authority().with(&format!("providers.demo.allow = {allow}"));
-        let world = setup.start().await;
-        let browser = world.browser();
+        let stack = setup.start().await;
+        let browser = stack.browser();
         let callback = browser.as_far_as_callback("demo", "/api/me", "mina").await;
         let answer = browser.follow(&callback).await;
         assert_eq!(browser.is_logged_in(), comes, "{allow}: {answer}");

@@ -7,7 +7,7 @@ use vestibule::demo::{
     backend::{EMAIL, PASSWORD},
 };
 
-use crate::harness::{Answer, Browser, Setup, World, within_patience};
+use crate::harness::{Answer, Browser, Setup, TestStack, within_patience};
 
 async fn logout(browser: &Browser) -> Answer {
     browser.post("/auth/logout").await.is(200)
@@ -20,20 +20,20 @@ async fn logout_by_form(browser: &Browser) -> Answer {
 
 #[tokio::test]
 async fn a_logout_clears_the_tokens_and_signs_out_at_the_backend() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let answer = logout(&browser).await.says("anonymous");
     assert_eq!(answer.json(), serde_json::json!({ "success": true }));
     assert!(answer.clears("sb_at") && answer.clears("sb_rt") && answer.set_cookie("sb_did").is_none(), "{answer}");
     assert_eq!(browser.cookie_names().into_iter().collect::<Vec<_>>(), ["sb_did"]);
-    assert_eq!(world.backend.counters().signouts, 1);
+    assert_eq!(stack.backend.counters().signouts, 1);
     browser.fetch("/api/me").await.is(401).says("anonymous");
 }
 
 #[tokio::test]
 async fn a_form_is_sent_on_after_its_logout() {
-    let world = World::with("session.after_logout = \"/bye\"").await;
-    let browser = world.browser();
+    let stack = TestStack::with("session.after_logout = \"/bye\"").await;
+    let browser = stack.browser();
     let credentials = serde_json::json!({ "email": EMAIL, "password": PASSWORD });
     browser.post("/auth/login").json(&credentials).await.is(200);
     assert_eq!(logout_by_form(&browser).await.location(), "/bye");
@@ -42,43 +42,43 @@ async fn a_form_is_sent_on_after_its_logout() {
     // A provider with a logout of its own is visited first.
     browser.login_as("mina").await;
     let answer = logout_by_form(&browser).await;
-    assert!(answer.location().starts_with(&format!("{}/logout?", world.provider.issuer())), "{answer}");
+    assert!(answer.location().starts_with(&format!("{}/logout?", stack.provider.issuer())), "{answer}");
     let back = browser.follow(&answer).await;
-    assert_eq!(back.location(), world.gateway.public_url().join("/bye").unwrap().as_str());
+    assert_eq!(back.location(), stack.gateway.public_url().join("/bye").unwrap().as_str());
 }
 
 #[tokio::test]
 async fn copies_of_the_cookies_are_worth_nothing_after_the_logout() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let (copy, later) = (browser.copy(), browser.copy());
     logout(&browser).await;
     let answer = copy.fetch("/api/me").await.is(401).says("invalid");
     assert!(answer.clears("sb_at") && answer.clears("sb_rt"), "{answer}");
-    world.expire_tokens();
+    stack.expire_tokens();
     later.fetch("/api/me").await.is(401).says("invalid");
-    assert_eq!(world.backend.refresh_calls(), 0);
+    assert_eq!(stack.backend.refresh_calls(), 0);
 }
 
 #[tokio::test]
 async fn another_session_of_the_same_person_goes_on() {
-    let world = World::start().await;
-    let (laptop, phone) = (world.logged_in("mina").await, world.logged_in("mina").await);
+    let stack = TestStack::start().await;
+    let (laptop, phone) = (stack.logged_in("mina").await, stack.logged_in("mina").await);
     logout(&laptop).await;
     phone.fetch("/api/me").await.is(200).says("valid");
 }
 
 #[tokio::test]
 async fn the_backend_is_signed_out_with_the_newest_refresh_token() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let old = browser.copy();
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.fetch("/api/me").await.is(200).says("refreshed");
     // A tab with the old cookies logs out.
     logout(&old).await;
     let sent =
-        world.backend.recorded_at("/auth/signout")[0].json().unwrap()["refreshToken"].as_str().unwrap().to_owned();
+        stack.backend.recorded_at("/auth/signout")[0].json().unwrap()["refreshToken"].as_str().unwrap().to_owned();
     assert!(sent.starts_with("rt.1.2."), "the second refresh token of the session");
     browser.fetch("/api/me").await.is(401).says("invalid");
 }
@@ -86,87 +86,87 @@ async fn the_backend_is_signed_out_with_the_newest_refresh_token() {
 #[tokio::test]
 async fn the_tokens_go_whatever_the_backend_answers() {
     for fault in [Fault::Unavailable, Fault::Close] {
-        let world = World::start().await;
-        let browser = world.logged_in("mina").await;
+        let stack = TestStack::start().await;
+        let browser = stack.logged_in("mina").await;
         let copy = browser.copy();
-        world.backend.set_authority_fault(fault);
+        stack.backend.set_authority_fault(fault);
         logout(&browser).await;
         assert!(!browser.is_logged_in());
-        world.backend.set_authority_fault(Fault::None);
+        stack.backend.set_authority_fault(Fault::None);
         // The authority did not get the sign-out; the gateway remembers it as long as the refresh token is valid.
-        world.expire_tokens();
+        stack.expire_tokens();
         copy.fetch("/api/me").await.is(401).says("invalid");
     }
 }
 
 #[tokio::test]
 async fn a_logout_without_a_session_succeeds() {
-    let world = World::start().await;
-    let answer = logout(&world.browser()).await.says("anonymous");
+    let stack = TestStack::start().await;
+    let answer = logout(&stack.browser()).await.says("anonymous");
     assert_eq!(answer.json()["success"], true);
-    assert_eq!(world.backend.counters().signouts, 0);
+    assert_eq!(stack.backend.counters().signouts, 0);
 }
 
 #[tokio::test]
 async fn a_session_whose_access_token_has_expired_is_logged_out_without_a_refresh() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
     logout(&browser).await;
     assert!(!browser.is_logged_in());
-    let seen = world.backend.counters();
+    let seen = stack.backend.counters();
     assert_eq!((seen.signouts, seen.refresh_calls), (1, 0));
 }
 
 #[tokio::test]
 async fn a_refresh_in_flight_is_joined_signed_out_and_writes_no_cookie() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.backend.set_refresh_delay(Duration::from_millis(500));
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.backend.set_refresh_delay(Duration::from_millis(500));
+    stack.expire_tokens();
     let tab = browser.copy();
     let request = tokio::spawn(async move { tab.fetch("/api/me").await });
-    within_patience("the refresh", world.backend.until(|seen| seen.refresh_calls == 1)).await;
+    within_patience("the refresh", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
     logout(&browser).await;
     let answer = request.await.unwrap().is(401).says("invalid");
     assert!(!answer.sets("sb_at") && !answer.sets("sb_rt"), "{answer}");
     // The refreshed tokens are revoked at the authority too.
-    within_patience("the sign-out", world.backend.until(|seen| seen.signouts >= 1)).await;
-    let signed_out = world.backend.recorded_at("/auth/signout");
+    within_patience("the sign-out", stack.backend.until(|seen| seen.signouts >= 1)).await;
+    let signed_out = stack.backend.recorded_at("/auth/signout");
     let tokens: Vec<_> = signed_out.iter().map(|request| request.json().unwrap()["refreshToken"].to_string()).collect();
     assert!(tokens.iter().any(|token| token.starts_with("\"rt.1.2.")), "the new token of two is signed out");
 }
 
 #[tokio::test]
 async fn a_logout_can_be_given_while_five_hundred_requests_want_a_refresh() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.backend.set_refresh_delay(Duration::from_millis(300));
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.backend.set_refresh_delay(Duration::from_millis(300));
+    stack.expire_tokens();
     let requests: Vec<_> = (0..200).map(|_| tokio::spawn(browser.copy().fetch("/api/me").into_future())).collect();
-    within_patience("the refresh", world.backend.until(|seen| seen.refresh_calls == 1)).await;
+    within_patience("the refresh", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
     logout(&browser).await;
     for request in requests {
         let answer = request.await.unwrap();
         assert!(!answer.sets("sb_at") && !answer.sets("sb_rt"), "{answer}");
     }
-    assert_eq!(world.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.refresh_calls(), 1);
     browser.fetch("/api/me").await.is(401);
 }
 
 #[tokio::test]
 async fn a_provider_that_is_the_authority_revokes_and_ends_its_own_session() {
-    let world = Setup::with_provider_as_authority().start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = Setup::with_provider_as_authority().start().await;
+    let browser = stack.logged_in("mina").await;
     browser.fetch("/api/me").await.is(200);
     let answer = logout_by_form(&browser).await;
-    assert!(answer.location().starts_with(&format!("{}/logout?", world.provider.issuer())), "{answer}");
+    assert!(answer.location().starts_with(&format!("{}/logout?", stack.provider.issuer())), "{answer}");
     assert!(
         answer.location().contains("id_token_hint=") && answer.location().contains("post_logout_redirect_uri="),
         "{answer}"
     );
     assert!(!browser.is_logged_in());
-    within_patience("the revocation", world.provider.until(|seen| seen.revocation_calls >= 1)).await;
+    within_patience("the revocation", stack.provider.until(|seen| seen.revocation_calls >= 1)).await;
     let back = browser.follow(&answer).await;
-    assert!(back.status.is_redirection() && back.location().starts_with(world.gateway.public_url().as_str()), "{back}");
+    assert!(back.status.is_redirection() && back.location().starts_with(stack.gateway.public_url().as_str()), "{back}");
 }

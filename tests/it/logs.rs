@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Browser, Process, Raw, WebSocket, World, free_port};
+use crate::harness::{Browser, Process, Raw, TestStack, WebSocket, free_port};
 
 /// The secret parts of a browser's cookies.
 fn held(browser: &Browser) -> Vec<String> {
@@ -12,14 +12,14 @@ fn held(browser: &Browser) -> Vec<String> {
 
 #[tokio::test]
 async fn a_whole_run_at_the_highest_level_writes_no_secret() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let port = free_port();
     let changes = "telemetry.log.level = \"trace\"\nproviders.demo.id_token_login = { audiences = [\"vestibule\"] }";
-    let mut process = Process::run(&world.file(port, changes)).await;
-    let mut secrets = vec![PASSWORD.to_owned(), world.provider.client_secret().expose().to_owned(), EMAIL.to_owned()];
+    let mut process = Process::run(&stack.file(port, changes)).await;
+    let mut secrets = vec![PASSWORD.to_owned(), stack.provider.client_secret().expose().to_owned(), EMAIL.to_owned()];
 
     // A login with all parameters of a callback, and the same callback again.
-    let browser = world.browser_at(port);
+    let browser = stack.browser_at(port);
     let callback = browser.as_far_as_callback("demo", "/api/me?mine=1", "mina").await;
     let query: Vec<(String, String)> =
         url::Url::parse(callback.location()).unwrap().query_pairs().into_owned().collect();
@@ -34,13 +34,13 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     browser.fetch("/api/me").await.is(200);
     browser.post("/auth/refresh").await.is(200);
     secrets.extend(held(&browser));
-    world.backend.unauthorized_next(1);
+    stack.backend.unauthorized_next(1);
     browser.post("/api/echo").body("a body is nobody's business").await.is(200);
     secrets.push("a body is nobody's business".to_owned());
     secrets.extend(held(&browser));
-    world.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
+    stack.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
     browser.post("/auth/refresh").await.is(503);
-    world.backend.set_authority_fault(vestibule::demo::Fault::None);
+    stack.backend.set_authority_fault(vestibule::demo::Fault::None);
     WebSocket::open(&browser, "/api/ws").await.unwrap().echo("a message is nobody's business").await;
     secrets.push("a message is nobody's business".to_owned());
     let spoiled = browser.copy();
@@ -51,14 +51,14 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     browser.post("/auth/logout").await.is(200);
 
     // The other login methods, successful and not.
-    let app = world.browser_at(port);
-    let id_token = world.provider.id_token("sora", &json!({})).unwrap();
+    let app = stack.browser_at(port);
+    let id_token = stack.provider.id_token("sora", &json!({})).unwrap();
     app.plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": id_token })).await.is(200);
-    let again = world.browser_at(port).plain(http::Method::POST, "/auth/demo");
+    let again = stack.browser_at(port).plain(http::Method::POST, "/auth/demo");
     again.json(&json!({ "id_token": id_token })).await.is(401);
     secrets.push(id_token);
     secrets.extend(held(&app));
-    let typed = world.browser_at(port);
+    let typed = stack.browser_at(port);
     typed.post("/auth/login").json(&json!({ "email": EMAIL, "password": PASSWORD })).await.is(200);
     typed
         .post("/auth/login")
@@ -71,7 +71,7 @@ async fn a_whole_run_at_the_highest_level_writes_no_secret() {
     secrets.push("a-bearer-of-the-visitors".to_owned());
 
     // All tokens in bodies and headers that the backend received.
-    for request in world.backend.recorded() {
+    for request in stack.backend.recorded() {
         secrets
             .extend(request.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned));
         let body = request.json().unwrap_or_default();
@@ -102,23 +102,23 @@ fn audited(output: &str, message: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn every_login_refusal_and_logout_leaves_a_line_that_says_who_and_from_where() {
-    let world = crate::harness::Setup::with_codes().start().await;
+    let stack = crate::harness::Setup::with_codes().start().await;
     let port = free_port();
     let changes = "providers.demo.id_token_login = { audiences = [\"vestibule\"] }";
-    let mut process = Process::run(&world.file(port, changes)).await;
+    let mut process = Process::run(&stack.file(port, changes)).await;
 
-    let browser = world.browser_at(port);
+    let browser = stack.browser_at(port);
     browser.login_as("mina").await;
     browser.post("/auth/logout").await.is(200);
-    let refused = world.browser_at(port);
+    let refused = stack.browser_at(port);
     refused.post("/auth/login").json(&json!({ "email": EMAIL, "password": "wrong" })).await.is(401);
     refused.navigate("/auth/callback/demo?code=x&state=y").await.is(400);
     refused.plain(http::Method::POST, "/auth/demo").json(&json!({ "id_token": "a.b.c" })).await.is(401);
     refused.post("/auth/sms/send").json(&json!({ "phone": "010-1234-5678" })).await.is(200);
     refused.post("/auth/sms/verify").json(&json!({ "phone": "010-1234-5678", "code": "000000" })).await.is(400);
-    let ended = world.browser_at(port);
+    let ended = stack.browser_at(port);
     ended.login_as("jun").await;
-    assert_eq!(world.backend.revoke_email("jun@example.test"), 1);
+    assert_eq!(stack.backend.revoke_email("jun@example.test"), 1);
     ended.post("/auth/refresh").await.is(401);
 
     process.signal("TERM");
@@ -153,10 +153,10 @@ async fn every_login_refusal_and_logout_leaves_a_line_that_says_who_and_from_whe
 
 #[tokio::test]
 async fn every_line_is_json_and_every_request_has_one() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let port = free_port();
-    let mut process = Process::run(&world.file(port, "")).await;
-    let browser = world.browser_at(port);
+    let mut process = Process::run(&stack.file(port, "")).await;
+    let browser = stack.browser_at(port);
     browser.login_as("mina").await;
     browser.fetch("/api/me?secret=x").await.is(200);
     browser.fetch("/api/status/500").await.is(500);
@@ -175,11 +175,11 @@ async fn every_line_is_json_and_every_request_has_one() {
 
 #[tokio::test]
 async fn while_nobody_reads_the_log_lines_are_dropped_and_counted_and_requests_go_on() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let (port, admin) = (free_port(), free_port());
-    let mut process = Process::run(&world.file(port, &format!("server.admin_listen = \"127.0.0.1:{admin}\""))).await;
+    let mut process = Process::run(&stack.file(port, &format!("server.admin_listen = \"127.0.0.1:{admin}\""))).await;
     process.stop_reading();
-    let browser = world.browser_at(port);
+    let browser = stack.browser_at(port);
     // Lines of 15 kB: the pipe and the queue of 8 MiB are full after about 600.
     let path = format!("/api/{}", "a".repeat(15_000));
     let scrape = "GET /metrics HTTP/1.0\r\n\r\n";

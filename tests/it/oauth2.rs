@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use crate::harness::{Answer, Browser, Raw, Setup, Upstream, World, secs};
+use crate::harness::{Answer, Browser, Raw, Setup, TestStack, Upstream, secs};
 
 /// A scripted provider: it redirects back with a code at once, and answers at every path as the test says.
 struct OAuthServer {
@@ -124,7 +124,7 @@ fn github_toml(server: &OAuthServer, more: &str) -> String {
 }
 
 /// A gateway whose backend issues its own tokens for the provider's token and profile.
-async fn exchanging(server: &OAuthServer) -> World {
+async fn exchanging(server: &OAuthServer) -> TestStack {
     exchange(server).backend_trusts_anyone().start().await
 }
 
@@ -145,26 +145,26 @@ async fn readiness(admin: std::net::SocketAddr) -> String {
 #[tokio::test]
 async fn the_backend_gives_its_tokens_for_a_profile_in_the_providers_own_words() {
     let server = github().await;
-    let world = exchanging(&server).await;
-    let browser = world.browser();
+    let stack = exchanging(&server).await;
+    let browser = stack.browser();
     let page = browser.navigate("/auth/login").await.is(200);
     assert!(page.text().contains("Continue with GitHub"), "{page}");
 
     let answer = browser.login_with("github", "/api/me", "mina").await.says("refreshed");
     assert_eq!(answer.location(), "/api/me");
     assert_eq!(browser.fetch("/api/me").await.is(200).says("valid").json()["email"], "mina@example.test");
-    assert_eq!(world.backend.counters().exchanges, 1, "the backend saw the token and the profile of one person");
+    assert_eq!(stack.backend.counters().exchanges, 1, "the backend saw the token and the profile of one person");
 
     let exchange = server.form("/token");
     assert_eq!((exchange["code"].as_str(), exchange["client_secret"].as_str()), ("the-code", "a-secret-for-tests"));
-    assert_eq!(exchange["redirect_uri"], format!("{}auth/callback/github", world.gateway.public_url()));
+    assert_eq!(exchange["redirect_uri"], format!("{}auth/callback/github", stack.gateway.public_url()));
     assert_eq!(exchange["code_verifier"].len(), 43);
-    let ready = readiness(world.gateway.admin()).await;
+    let ready = readiness(stack.gateway.admin()).await;
     assert!(ready.contains(r#""github":"ok""#), "{ready}");
 
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.fetch("/api/me").await.is(200).says("refreshed");
-    assert_eq!((world.backend.refresh_calls(), server.count("POST /token")), (1, 1), "its refresh is the backend's");
+    assert_eq!((stack.backend.refresh_calls(), server.count("POST /token")), (1, 1), "its refresh is the backend's");
     let out = browser.post("/auth/logout").form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html");
     assert_eq!(out.await.is(303).location(), "/", "there is no logout at such a provider");
     assert!(!browser.is_logged_in());
@@ -176,8 +176,8 @@ async fn the_backend_gets_the_profile_whole_and_no_id_token() {
     let backend = Upstream::answering(reply(200, &json!({"accessToken": "at"}))).await;
     let other =
         format!("[upstreams.other]\ntargets = [\"{}\"]\n[authority.exchange]\nupstream = \"other\"", backend.target());
-    let world = exchange(&server).without("authority.verify").with(&other).start().await;
-    world.browser().login_with("github", "/", "mina").await;
+    let stack = exchange(&server).without("authority.verify").with(&other).start().await;
+    stack.browser().login_with("github", "/", "mina").await;
     assert!(backend.last().header("vestibule-assertion").is_some(), "nothing else proves who this is");
     let heard: Value = serde_json::from_slice(&backend.last().body).unwrap();
     assert_eq!(
@@ -191,7 +191,7 @@ async fn the_backend_gets_the_profile_whole_and_no_id_token() {
 #[tokio::test]
 async fn an_unusable_profile_or_token_answer_logs_nobody_in() {
     let server = github().await;
-    let world = exchanging(&server).await;
+    let stack = exchanging(&server).await;
     let html = |status| raw_reply(status, "text/html", "<html>sign in</html>");
     for (path, answer) in [
         ("/user", reply(200, &json!({"sub": "mina-at-backend", "name": "no id"}))),
@@ -207,7 +207,7 @@ async fn an_unusable_profile_or_token_answer_logs_nobody_in() {
     ] {
         let good = server.answers.lock().unwrap()[path].clone();
         server.answer(path, answer.clone());
-        let browser = world.browser();
+        let browser = stack.browser();
         let callback = browser.as_far_as_callback("github", "/", "mina").await;
         let result = browser.follow(&callback).await;
         assert!(is_refused(&result), "{path} {answer}: {result}");
@@ -215,29 +215,29 @@ async fn an_unusable_profile_or_token_answer_logs_nobody_in() {
         server.answer(path, good);
     }
     let asked = server.count("POST /token");
-    let browser = world.browser();
+    let browser = stack.browser();
     browser.as_far_as_callback("github", "/", "mina").await;
     browser.navigate("/auth/callback/github?code=the-code&state=never-given-never-given-never-given").await.is(400);
     browser.navigate("/auth/callback/github?code=the-code").await.is(400);
-    assert_eq!((server.count("POST /token"), world.backend.counters().exchanges), (asked, 0));
+    assert_eq!((server.count("POST /token"), stack.backend.counters().exchanges), (asked, 0));
     assert!(!browser.is_logged_in());
     browser.post("/auth/github").json(&json!({"id_token": "a.b.c"})).await.is(404);
-    world.browser().login_with("github", "/", "mina").await;
+    stack.browser().login_with("github", "/", "mina").await;
 }
 
 #[tokio::test]
 async fn allow_decides_by_the_verified_e_mail_address() {
     let server = github().await;
     let app = Upstream::saying("ok").await;
-    let world = as_authority(&github_toml(&server, r#"allow = { email_domains = ["corp.example"] }"#), &app).await;
-    world.browser().login_with("github", "/", "mina").await.says("refreshed");
+    let stack = as_authority(&github_toml(&server, r#"allow = { email_domains = ["corp.example"] }"#), &app).await;
+    stack.browser().login_with("github", "/", "mina").await.says("refreshed");
     for address in [
         json!({"email": "mina@corp.example", "primary": true, "verified": false}),
         json!({"email": "mina@else.example", "primary": true, "verified": true}),
         json!({"email": "mina@corp.example", "primary": false, "verified": true}),
     ] {
         server.answer("/user/emails", reply(200, &json!([address])));
-        let browser = world.browser();
+        let browser = stack.browser();
         let callback = browser.as_far_as_callback("github", "/", "mina").await;
         browser.follow(&callback).await.is(403);
         assert!(!browser.is_logged_in(), "{address}");
@@ -245,7 +245,7 @@ async fn allow_decides_by_the_verified_e_mail_address() {
 }
 
 /// A gateway with the provider as authority; its tokens go to `app`.
-async fn as_authority(provider: &str, app: &Upstream) -> World {
+async fn as_authority(provider: &str, app: &Upstream) -> TestStack {
     let authority = format!(
         r#"
         [authority]
@@ -266,14 +266,14 @@ async fn as_authority(provider: &str, app: &Upstream) -> World {
 }
 
 /// The answers of Naver classic.
-async fn naver() -> (OAuthServer, Upstream, World) {
+async fn naver() -> (OAuthServer, Upstream, TestStack) {
     let server = OAuthServer::start().await;
     server.answer("/token", naver_tokens("at-1", json!("rt-1")));
     server.answer("/me", naver_profile("32742776", "미나"));
     let profile = format!("profile = {{ url = \"{}/me\" }}", server.server.target());
     let app = Upstream::saying("ok").await;
-    let world = as_authority(&server.toml("naver", &profile), &app).await;
-    (server, app, world)
+    let stack = as_authority(&server.toml("naver", &profile), &app).await;
+    (server, app, stack)
 }
 
 fn naver_tokens(access_token: &str, refresh_token: Value) -> String {
@@ -295,8 +295,8 @@ async fn name(browser: &Browser) -> Value {
 
 #[tokio::test]
 async fn the_providers_tokens_are_refreshed_and_given_back() {
-    let (server, app, world) = naver().await;
-    let browser = world.browser();
+    let (server, app, stack) = naver().await;
+    let browser = stack.browser();
     browser.login_with("naver", "/", "mina").await.says("refreshed");
     browser.fetch("/x").await.is(200).says("valid");
     assert_eq!(app.last().header("authorization"), Some("Bearer at-1"));
@@ -309,7 +309,7 @@ async fn the_providers_tokens_are_refreshed_and_given_back() {
     // An answer without a refresh token keeps the old one; the profile is read again.
     server.answer("/token", naver_tokens("at-2", Value::Null));
     server.answer("/me", naver_profile("32742776", "미나 김"));
-    world.advance(secs(310));
+    stack.advance(secs(310));
     browser.fetch("/x").await.is(200).says("refreshed");
     let refresh = server.form("/token");
     assert_eq!((refresh["grant_type"].as_str(), refresh["refresh_token"].as_str()), ("refresh_token", "rt-1"));
@@ -319,7 +319,7 @@ async fn the_providers_tokens_are_refreshed_and_given_back() {
     // Without a profile the tokens are used, and the claims stay as they were.
     server.answer("/token", naver_tokens("at-3", Value::Null));
     server.answer("/me", raw_reply(503, "text/html", "<html>"));
-    world.advance(secs(310));
+    stack.advance(secs(310));
     browser.fetch("/x").await.is(200).says("refreshed");
     assert_eq!(server.form("/token")["refresh_token"], "rt-1");
     assert_eq!(name(&browser).await, "미나 김");
@@ -333,12 +333,12 @@ async fn the_providers_tokens_are_refreshed_and_given_back() {
 
 #[tokio::test]
 async fn a_refresh_that_brings_another_person_ends_the_session() {
-    let (server, _app, world) = naver().await;
-    let browser = world.browser();
+    let (server, _app, stack) = naver().await;
+    let browser = stack.browser();
     browser.login_with("naver", "/", "mina").await;
     server.answer("/token", naver_tokens("at-2", json!("rt-2")));
     server.answer("/me", naver_profile("1", "somebody else"));
-    world.advance(secs(310));
+    stack.advance(secs(310));
     browser.fetch("/x").await.is(401).says("invalid");
     assert!(!browser.is_logged_in());
 }

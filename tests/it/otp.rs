@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use vestibule::demo::backend::Message;
 
-use crate::harness::{Answer, Ask, Browser, Setup, World, secs};
+use crate::harness::{Answer, Ask, Browser, Setup, TestStack, secs};
 
 const PHONE: &str = "010-1234-5678";
 
@@ -12,16 +12,16 @@ const PHONE: &str = "010-1234-5678";
 const PROVE: &str = "[otp.sms]\npurpose = \"prove\"\n[otp.email]\npurpose = \"prove\"\n";
 
 /// The demo's servers, with changes to the configuration.
-async fn codes(toml: &str) -> World {
+async fn codes(toml: &str) -> TestStack {
     Setup::with_codes().with(toml).start().await
 }
 
-fn newest(world: &World) -> Message {
-    world.backend.messages().pop().expect("a message arrived")
+fn newest(stack: &TestStack) -> Message {
+    stack.backend.messages().pop().expect("a message arrived")
 }
 
-fn code(world: &World) -> String {
-    let letter = newest(world);
+fn code(stack: &TestStack) -> String {
+    let letter = newest(stack);
     letter.code().unwrap_or_else(|| panic!("no code in {letter:?}")).to_owned()
 }
 
@@ -54,17 +54,17 @@ const WRONG: &str = "인증번호가 올바르지 않거나 만료되었습니�
 
 #[tokio::test]
 async fn a_code_by_sms_logs_in() {
-    let world = codes("").await;
-    world.backend.expect_assertions_of(world.gateway.public_url().as_str().trim_end_matches('/'));
-    let browser = world.browser();
+    let stack = codes("").await;
+    stack.backend.expect_assertions_of(stack.gateway.public_url().as_str().trim_end_matches('/'));
+    let browser = stack.browser();
     let sent = send(&browser, PHONE).await.is(200).says("anonymous");
     assert_eq!(sent.json()["success"], true);
     assert_eq!(sent.json()["message"], "인증번호가 발송되었습니다");
     assert!(sent.json()["expiresAt"].as_str().unwrap().ends_with('Z'));
-    let letter = newest(&world);
+    let letter = newest(&stack);
     assert_eq!((letter.channel.as_str(), letter.to.as_str()), ("sms", "01012345678"));
 
-    let done = verify(&browser, "01012345678", &code(&world)).await.is(200).says("refreshed");
+    let done = verify(&browser, "01012345678", &code(&stack)).await.is(200).says("refreshed");
     let object = done.json();
     assert_eq!(object["success"], true);
     assert_eq!(object["message"], "인증이 완료되었습니다");
@@ -72,7 +72,7 @@ async fn a_code_by_sms_logs_in() {
     assert!(object["proof"].as_str().unwrap().split('.').count() == 3 && object["expiresAt"].is_string());
     assert!(done.sets("sb_at") && done.sets("sb_rt") && done.sets("sb_did"));
     browser.fetch("/api/me").await.is(200).says("valid");
-    let asked = world.backend.recorded_at("/auth/otp")[0].json().unwrap();
+    let asked = stack.backend.recorded_at("/auth/otp")[0].json().unwrap();
     assert_eq!(asked["channel"], "sms");
     assert_eq!(asked["address"], "01012345678");
     assert_eq!(asked["deviceId"], browser.cookie("sb_did").unwrap());
@@ -80,22 +80,22 @@ async fn a_code_by_sms_logs_in() {
 
 #[tokio::test]
 async fn a_code_by_mail_logs_in() {
-    let world = codes("").await;
-    let browser = world.browser();
+    let stack = codes("").await;
+    let browser = stack.browser();
     let body = json!({ "email": "mina@example.test" });
     browser.post("/auth/email/send").json(&body).await.is(200);
-    let letter = newest(&world);
+    let letter = newest(&stack);
     assert_eq!((letter.channel.as_str(), letter.to.as_str()), ("email", "mina@example.test"));
     assert!(letter.subject.is_some());
-    let body = json!({ "email": "mina@example.test", "code": code(&world) });
+    let body = json!({ "email": "mina@example.test", "code": code(&stack) });
     let done = browser.post("/auth/email/verify").json(&body).await.is(200).says("refreshed");
     assert_eq!(done.json()["user"]["email"], "mina@example.test");
 }
 
 #[tokio::test]
 async fn the_pages_log_in_without_scripts() {
-    let world = codes("").await;
-    let browser = world.browser().speaking("ko");
+    let stack = codes("").await;
+    let browser = stack.browser().speaking("ko");
     let page = browser.navigate("/auth/login?return_to=/api/me").await.is(200).text();
     for expected in ["action=\"/auth/sms/send\"", "action=\"/auth/email/send\"", "value=\"/api/me\"", "휴대폰 번호"]
     {
@@ -107,7 +107,7 @@ async fn the_pages_log_in_without_scripts() {
     assert!(page.contains("autocomplete=\"one-time-code\"") && page.contains("action=\"/auth/sms/verify\""), "{page}");
     assert!(page.contains("5678") && !page.contains("script>alert"), "{page}");
 
-    let right = code(&world);
+    let right = code(&stack);
     let wrong = form("/auth/sms/verify", &[("phone", "01012345678"), ("code", &other_than(&right))]).await.is(303);
     let page = browser.follow(&wrong).await.is(200).text();
     assert!(page.contains(WRONG) && page.contains("role=\"alert\""), "{page}");
@@ -115,7 +115,7 @@ async fn the_pages_log_in_without_scripts() {
     let again = form("/auth/sms/resend", &[("phone", "01012345678")]).await.is(303);
     let page = browser.follow(&again).await.is(200).text();
     assert!(page.contains("인증번호가 재발송되었습니다") && page.contains("role=\"status\""), "{page}");
-    assert_eq!(code(&world), right);
+    assert_eq!(code(&stack), right);
     let done = form("/auth/sms/verify", &[("phone", "01012345678"), ("code", &right)]).await.is(303);
     assert_eq!(done.location(), "/api/me");
     browser.follow(&done).await.is(200);
@@ -123,8 +123,8 @@ async fn the_pages_log_in_without_scripts() {
 
 #[tokio::test]
 async fn every_refusal_has_its_status_its_text_and_its_code() {
-    let world = codes(PROVE).await;
-    let browser = world.browser();
+    let stack = codes(PROVE).await;
+    let browser = stack.browser();
     let post = |path: &str, body: Value| browser.post(path).header("accept-language", "ko").json(&body);
     let no_phone = "올바른 전화번호 형식이 아닙니다";
     for phone in ["", "1", "02-123-4567", "1577-1577", "+1 415 555 2671", "０１０１２３４５６７８", "010-1234-567"]
@@ -141,16 +141,16 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
     refused(verify(&browser, PHONE, "123456").await, 400, WRONG);
     let resend = post("/auth/sms/resend", json!({ "phone": PHONE })).await;
     refused(resend, 404, "유효한 인증번호가 없습니다. 처음부터 다시 시도해주세요.");
-    assert_eq!(world.backend.messages(), vec![]);
+    assert_eq!(stack.backend.messages(), vec![]);
 
     send(&browser, PHONE).await.is(200);
-    let other_jar = world.browser();
+    let other_jar = stack.browser();
     let soon = send(&other_jar, PHONE).await;
     let seconds: u64 = soon.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&seconds));
     let problem = refused(soon, 429, &format!("{seconds}초 후에 다시 시도해주세요"));
     assert_eq!(problem["retryAfter"], seconds);
-    assert_eq!(world.backend.messages().len(), 1);
+    assert_eq!(stack.backend.messages().len(), 1);
 
     browser.post("/auth/sms/send").body("phone=1").header("content-type", "text/plain").await.is(400);
     browser.post("/auth/sms/send").body("{").header("content-type", "application/json").await.is(400);
@@ -167,15 +167,15 @@ async fn every_refusal_has_its_status_its_text_and_its_code() {
 
 #[tokio::test]
 async fn a_code_is_for_one_browser_one_address_and_one_time() {
-    let world = codes(&format!("{PROVE}\n[otp]\ncooldown = \"0s\"")).await;
-    let (mine, other) = (world.browser(), world.browser());
+    let stack = codes(&format!("{PROVE}\n[otp]\ncooldown = \"0s\"")).await;
+    let (mine, other) = (stack.browser(), stack.browser());
     send(&mine, PHONE).await.is(200);
-    let my_code = code(&world);
+    let my_code = code(&stack);
     refused(verify(&other, PHONE, &my_code).await, 400, WRONG);
     refused(verify(&mine, "010-8765-4321", &my_code).await, 400, WRONG);
     // Another browser has a code of its own for the same address.
     send(&other, PHONE).await.is(200);
-    let their_code = code(&world);
+    let their_code = code(&stack);
     if their_code != my_code {
         refused(verify(&mine, PHONE, &their_code).await, 400, WRONG);
     }
@@ -185,29 +185,29 @@ async fn a_code_is_for_one_browser_one_address_and_one_time() {
     verify(&other, PHONE, &their_code).await.is(200);
     // A new code of the same browser ends its older one.
     send(&mine, PHONE).await.is(200);
-    let old = code(&world);
+    let old = code(&stack);
     send(&mine, PHONE).await.is(200);
-    if code(&world) != old {
+    if code(&stack) != old {
         refused(verify(&mine, PHONE, &old).await, 400, WRONG);
     }
-    verify(&mine, PHONE, &code(&world)).await.is(200);
+    verify(&mine, PHONE, &code(&stack)).await.is(200);
 }
 
 #[tokio::test]
 async fn a_code_dies_after_three_minutes() {
-    let world = codes(PROVE).await;
-    let browser = world.browser();
+    let stack = codes(PROVE).await;
+    let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
-    world.advance(secs(181));
-    refused(verify(&browser, PHONE, &code(&world)).await, 400, WRONG);
+    stack.advance(secs(181));
+    refused(verify(&browser, PHONE, &code(&stack)).await, 400, WRONG);
 }
 
 #[tokio::test]
 async fn of_two_hundred_parallel_guesses_with_the_right_one_last_none_succeeds() {
-    let world = codes(PROVE).await;
-    let browser = world.browser();
+    let stack = codes(PROVE).await;
+    let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
-    let right = code(&world);
+    let right = code(&stack);
     let start: u32 = right.parse().unwrap();
     let wrong = (1..=200).map(|n| format!("{:06}", (start + n) % 1_000_000));
     let mut tries: Vec<_> = wrong.map(|guess| verify(&browser, PHONE, &guess)).collect();
@@ -219,10 +219,10 @@ async fn of_two_hundred_parallel_guesses_with_the_right_one_last_none_succeeds()
 
 #[tokio::test]
 async fn the_same_code_is_sent_again_three_times_and_its_tries_are_not_refilled() {
-    let world = codes(PROVE).await;
-    let browser = world.browser();
+    let stack = codes(PROVE).await;
+    let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
-    let right = code(&world);
+    let right = code(&stack);
     for _ in 0..4 {
         refused(verify(&browser, PHONE, &other_than(&right)).await, 400, WRONG);
     }
@@ -231,7 +231,7 @@ async fn the_same_code_is_sent_again_three_times_and_its_tries_are_not_refilled(
         let again = resend().await.is(200).json();
         assert_eq!(again["message"], "인증번호가 재발송되었습니다");
         assert!(again["expiresAt"].is_string());
-        assert_eq!(code(&world), right);
+        assert_eq!(code(&stack), right);
     }
     resend().await.is(429);
     refused(verify(&browser, PHONE, &other_than(&right)).await, 400, WRONG);
@@ -241,32 +241,32 @@ async fn the_same_code_is_sent_again_three_times_and_its_tries_are_not_refilled(
 #[tokio::test]
 async fn limits_hold_for_an_address_a_client_and_the_day() {
     let limited = "[otp]\ncooldown = \"0s\"\nlimits = { per_address = \"2/h\", per_ip = \"4/h\" }\n";
-    let world = codes(&format!("{PROVE}{limited}")).await;
+    let stack = codes(&format!("{PROVE}{limited}")).await;
     for _ in 0..2 {
-        send(&world.browser(), PHONE).await.is(200);
+        send(&stack.browser(), PHONE).await.is(200);
     }
-    let over = send(&world.browser(), PHONE).await.is(429);
+    let over = send(&stack.browser(), PHONE).await.is(429);
     assert!(over.header("retry-after").is_some() && over.json()["retryAfter"].is_u64());
     for n in 0..2 {
-        send(&world.browser(), &format!("010-2000-000{n}")).await.is(200);
+        send(&stack.browser(), &format!("010-2000-000{n}")).await.is(200);
     }
-    send(&world.browser(), "010-2000-0009").await.is(429);
-    assert_eq!(world.backend.messages().len(), 4);
+    send(&stack.browser(), "010-2000-0009").await.is(429);
+    assert_eq!(stack.backend.messages().len(), 4);
 
-    let world = codes(&format!("{PROVE}[otp]\ndaily_cap = 3\n")).await;
-    let browser = world.logged_in("mina").await;
+    let stack = codes(&format!("{PROVE}[otp]\ndaily_cap = 3\n")).await;
+    let browser = stack.logged_in("mina").await;
     let mut sent = 0;
     for n in 0..8 {
         sent += u16::from(send(&browser, &format!("010-3000-000{n}")).await.status == 200);
     }
-    assert_eq!((sent, world.backend.messages().len()), (3, 3));
+    assert_eq!((sent, stack.backend.messages().len()), (3, 3));
 }
 
 #[tokio::test]
 async fn a_failed_delivery_says_where_to_try_again_and_the_code_stays_valid() {
     let dead = "http://127.0.0.1:9/outbox";
-    let world = codes(&format!("{PROVE}[otp.sms.outbox]\nurl = \"{dead}\"\n")).await;
-    let browser = world.browser();
+    let stack = codes(&format!("{PROVE}[otp.sms.outbox]\nurl = \"{dead}\"\n")).await;
+    let browser = stack.browser();
     let failed = send(&browser, PHONE).await;
     let problem = refused(failed, 503, "SMS 발송에 실패했습니다");
     assert_eq!(problem["canResend"], true);
@@ -277,14 +277,14 @@ async fn a_failed_delivery_says_where_to_try_again_and_the_code_stays_valid() {
 
 #[tokio::test]
 async fn an_app_without_cookies_brings_its_challenge_in_the_body() {
-    let world = codes(PROVE).await;
-    let app = world.browser();
+    let stack = codes(PROVE).await;
+    let app = stack.browser();
     let ask = |path: &str, body: Value| app.plain(http::Method::POST, path).json(&body);
     let sent = ask("/auth/sms/send", json!({ "phone": PHONE })).await.is(200).json();
     let challenge = sent["challenge"].as_str().expect("an app gets its challenge").to_owned();
-    let body = |challenge: &str| json!({ "phone": PHONE, "code": code(&world), "challenge": challenge });
+    let body = |challenge: &str| json!({ "phone": PHONE, "code": code(&stack), "challenge": challenge });
     app.remove_cookie("sb_otp_sms");
-    ask("/auth/sms/verify", json!({ "phone": PHONE, "code": code(&world) })).await.is(400);
+    ask("/auth/sms/verify", json!({ "phone": PHONE, "code": code(&stack) })).await.is(400);
     ask("/auth/sms/verify", body("x")).await.is(400);
     ask("/auth/sms/verify", body(&challenge)).await.is(200);
 }
@@ -302,14 +302,14 @@ json = { query = "mutation($phone: String!) { update_me(phone: $phone) { id } }"
 
 #[tokio::test]
 async fn the_backend_is_told_of_a_verified_number_with_the_visitors_bearer() {
-    let world = codes(NOTIFY).await;
-    let stranger = world.browser();
+    let stack = codes(NOTIFY).await;
+    let stranger = stack.browser();
     refused(send(&stranger, PHONE).await.says("anonymous"), 401, "로그인이 필요합니다");
-    let browser = world.logged_in("mina").await;
+    let browser = stack.logged_in("mina").await;
     send(&browser, PHONE).await.is(200).says("valid");
-    let done = verify(&browser, PHONE, &code(&world)).await.is(200).says("valid");
+    let done = verify(&browser, PHONE, &code(&stack)).await.is(200).says("valid");
     assert_eq!(done.json()["success"], true);
-    let told = &world.backend.recorded_at("/api/echo")[0];
+    let told = &stack.backend.recorded_at("/api/echo")[0];
     let body = told.json().unwrap();
     assert_eq!(body["variables"], json!({ "phone": "01012345678", "e164": "+821012345678", "phone_verified": true }));
     assert!(told.header("authorization").unwrap().starts_with("Bearer ey"));
@@ -321,34 +321,34 @@ async fn the_backend_is_told_of_a_verified_number_with_the_visitors_bearer() {
 
 #[tokio::test]
 async fn a_code_is_not_spent_where_the_backend_was_not_told() {
-    let world = codes(NOTIFY).await;
-    let browser = world.logged_in("mina").await;
+    let stack = codes(NOTIFY).await;
+    let browser = stack.logged_in("mina").await;
     send(&browser, PHONE).await.is(200);
-    world.backend.set_unauthorized_always(true);
+    stack.backend.set_unauthorized_always(true);
     for _ in 0..6 {
-        let answer = verify(&browser, PHONE, &code(&world)).await;
+        let answer = verify(&browser, PHONE, &code(&stack)).await;
         refused(answer, 503, "네트워크 오류가 발생했습니다");
     }
-    world.backend.set_unauthorized_always(false);
-    verify(&browser, PHONE, &code(&world)).await.is(200);
+    stack.backend.set_unauthorized_always(false);
+    verify(&browser, PHONE, &code(&stack)).await.is(200);
 }
 
 #[tokio::test]
 async fn a_code_of_one_session_is_refused_in_another() {
-    let world = codes(NOTIFY).await;
-    let browser = world.logged_in("mina").await;
+    let stack = codes(NOTIFY).await;
+    let browser = stack.logged_in("mina").await;
     send(&browser, PHONE).await.is(200);
-    let right = code(&world);
+    let right = code(&stack);
     browser.login_as("jun").await;
     refused(verify(&browser, PHONE, &right).await, 400, WRONG);
 }
 
 #[tokio::test]
 async fn the_proof_is_verified_by_the_published_keys() {
-    let world = codes(&format!("{PROVE}[otp]\nproof_audience = \"signup\"")).await;
-    let browser = world.browser();
+    let stack = codes(&format!("{PROVE}[otp]\nproof_audience = \"signup\"")).await;
+    let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
-    let proof = verify(&browser, PHONE, &code(&world)).await.is(200).json()["proof"].as_str().unwrap().to_owned();
+    let proof = verify(&browser, PHONE, &code(&stack)).await.is(200).json()["proof"].as_str().unwrap().to_owned();
     let keys = browser.fetch("/.well-known/jwks.json").await.is(200);
     let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(&keys.body).unwrap();
     let header = jsonwebtoken::decode_header(&proof).unwrap();

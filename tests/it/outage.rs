@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::json;
 use vestibule::demo::{Fault, hook::ScriptedAnswer};
 
-use crate::harness::{World, html_answer, json_answer, secs};
+use crate::harness::{TestStack, html_answer, json_answer, secs};
 
 /// Unusable answers, by name. None of them spends the refresh token.
 fn useless() -> Vec<(&'static str, ScriptedAnswer)> {
@@ -40,10 +40,10 @@ fn useless() -> Vec<(&'static str, ScriptedAnswer)> {
 #[tokio::test]
 async fn an_unusable_answer_keeps_the_session_and_is_503_once_the_token_has_expired() {
     for (name, scripted) in useless() {
-        let world = World::start().await;
-        let browser = world.logged_in("mina").await;
-        world.expire_tokens();
-        world.backend.next_refresh(scripted);
+        let stack = TestStack::start().await;
+        let browser = stack.logged_in("mina").await;
+        stack.expire_tokens();
+        stack.backend.next_refresh(scripted);
         let answer = browser.fetch("/api/me").await;
         assert_eq!((answer.status.as_u16(), answer.auth_status()), (503, Some("unavailable")), "{name}: {answer}");
         let answer = answer.problem("unavailable");
@@ -51,7 +51,7 @@ async fn an_unusable_answer_keeps_the_session_and_is_503_once_the_token_has_expi
         assert!((1..=30).contains(&retry_after), "{name}: {answer}");
         assert!(answer.set_cookies().is_empty(), "{name}: {answer}");
         assert!(browser.is_logged_in(), "{name}");
-        world.advance(secs(31));
+        stack.advance(secs(31));
         browser.fetch("/api/me").await.is(200).says("refreshed");
     }
 }
@@ -59,24 +59,24 @@ async fn an_unusable_answer_keeps_the_session_and_is_503_once_the_token_has_expi
 #[tokio::test]
 async fn a_token_with_time_left_is_used() {
     for (name, scripted) in useless() {
-        let world = World::start().await;
-        let browser = world.logged_in("mina").await;
-        world.advance(secs(250));
-        world.backend.next_refresh(scripted);
+        let stack = TestStack::start().await;
+        let browser = stack.logged_in("mina").await;
+        stack.advance(secs(250));
+        stack.backend.next_refresh(scripted);
         let answer = browser.fetch("/api/me").await;
         assert_eq!((answer.status.as_u16(), answer.auth_status()), (200, Some("valid")), "{name}: {answer}");
-        assert_eq!(world.backend.refresh_calls(), 1);
+        assert_eq!(stack.backend.refresh_calls(), 1);
         assert!(answer.set_cookies().is_empty() && browser.is_logged_in(), "{name}: {answer}");
     }
 }
 
 #[tokio::test]
 async fn a_token_that_an_earlier_refresh_brought_is_used_and_nothing_is_written_again() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     browser.post("/auth/refresh").await.is(200).says("refreshed");
-    world.advance(secs(250));
-    world.backend.set_authority_fault(Fault::Unavailable);
+    stack.advance(secs(250));
+    stack.backend.set_authority_fault(Fault::Unavailable);
     let answer = browser.fetch("/api/me").await.is(200).says("valid");
     assert!(answer.set_cookies().is_empty(), "{answer}");
 }
@@ -84,52 +84,52 @@ async fn a_token_that_an_earlier_refresh_brought_is_used_and_nothing_is_written_
 #[tokio::test]
 async fn a_lost_connection_keeps_the_session() {
     for fault in [Fault::Close, Fault::Unavailable] {
-        let world = World::start().await;
-        let browser = world.logged_in("mina").await;
-        world.expire_tokens();
-        world.backend.set_authority_fault(fault);
+        let stack = TestStack::start().await;
+        let browser = stack.logged_in("mina").await;
+        stack.expire_tokens();
+        stack.backend.set_authority_fault(fault);
         let answer = browser.fetch("/api/me").await.is(503).says("unavailable");
         assert!(answer.set_cookies().is_empty() && answer.header("retry-after").is_some(), "{fault:?}: {answer}");
-        world.backend.set_authority_fault(Fault::None);
-        world.advance(secs(31));
+        stack.backend.set_authority_fault(Fault::None);
+        stack.advance(secs(31));
         browser.fetch("/api/me").await.is(200).says("refreshed");
     }
 }
 
 #[tokio::test]
 async fn an_unreachable_authority_keeps_the_session() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
-    world.backend.stop();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
+    stack.backend.stop();
     let answer = browser.fetch("/api/me").await.is(503).says("unavailable");
     assert!(answer.set_cookies().is_empty() && browser.is_logged_in(), "{answer}");
 }
 
 #[tokio::test]
 async fn a_visitor_waits_ten_seconds_at_most_and_the_answer_that_comes_later_is_not_lost() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
-    world.backend.set_authority_fault(Fault::Hang);
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
+    stack.backend.set_authority_fault(Fault::Hang);
     let answers = join_all((0..20).map(|_| browser.copy().fetch("/api/me").into_future())).await;
     for answer in answers {
         let answer = answer.is(503).says("unavailable");
         assert!(answer.set_cookies().is_empty(), "{answer}");
     }
-    world.backend.set_authority_fault(Fault::None);
-    world.backend.until(|seen| seen.refreshes_ok == 1).await;
+    stack.backend.set_authority_fault(Fault::None);
+    stack.backend.until(|seen| seen.refreshes_ok == 1).await;
     browser.fetch("/api/me").await.is(200).says("refreshed");
-    assert_eq!(world.backend.refresh_calls(), 1);
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
 #[tokio::test]
 async fn a_navigation_in_an_outage_gets_a_page_that_says_so() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
-    world.backend.set_authority_fault(Fault::Unavailable);
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
+    stack.backend.set_authority_fault(Fault::Unavailable);
     let page = browser.navigate("/api/page").await.is(503).says("unavailable");
     assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page}");
     browser.speaking("ko").navigate("/api/page").await.is(503);
@@ -138,24 +138,24 @@ async fn a_navigation_in_an_outage_gets_a_page_that_says_so() {
 #[tokio::test]
 async fn in_an_outage_public_and_optional_routes_are_served() {
     let public = "[[routes]]\npath = \"/public/{*rest}\"\nupstream = \"backend\"\naccess = \"public\"";
-    let world = World::with(public).await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
-    world.backend.set_authority_fault(Fault::Unavailable);
+    let stack = TestStack::with(public).await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
+    stack.backend.set_authority_fault(Fault::Unavailable);
     assert_eq!(browser.fetch("/public/ping").await.is(200).auth_status(), None);
     let answer = browser.fetch("/control/state").await.is(200).says("unavailable");
     assert!(answer.set_cookies().is_empty());
-    assert_eq!(world.backend.recorded_at("/control/state")[0].header("authorization"), None);
+    assert_eq!(stack.backend.recorded_at("/control/state")[0].header("authorization"), None);
 }
 
 #[tokio::test]
 async fn in_an_outage_the_authority_as_a_whole_is_asked_at_most_once_a_second() {
-    let world = World::start().await;
-    let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
-    world.expire_tokens();
-    world.backend.set_authority_fault(Fault::Unavailable);
+    let stack = TestStack::start().await;
+    let browsers = join_all((0..30).map(|_| stack.logged_in("mina"))).await;
+    stack.expire_tokens();
+    stack.backend.set_authority_fault(Fault::Unavailable);
     // During the fault refreshes are not counted, but requests by path are.
-    let asked = || world.backend.requests("/auth/refresh");
+    let asked = || stack.backend.requests("/auth/refresh");
     browsers[0].fetch("/api/me").await.is(503);
     assert_eq!(asked(), 1);
     for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
@@ -164,7 +164,7 @@ async fn in_an_outage_the_authority_as_a_whole_is_asked_at_most_once_a_second() 
     // A second of real time may have passed.
     let first_second = asked();
     assert!(first_second <= 4, "asked {first_second} times");
-    world.advance(secs(1));
+    stack.advance(secs(1));
     for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
         answer.is(503).says("unavailable");
     }
@@ -173,57 +173,57 @@ async fn in_an_outage_the_authority_as_a_whole_is_asked_at_most_once_a_second() 
 
 #[tokio::test]
 async fn recovery_shows_within_two_seconds() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
-    world.backend.set_authority_fault(Fault::Unavailable);
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
+    stack.backend.set_authority_fault(Fault::Unavailable);
     for _ in 0..20 {
         browser.fetch("/api/me").await.is(503).says("unavailable");
-        world.advance(secs(1));
+        stack.advance(secs(1));
     }
-    world.backend.set_authority_fault(Fault::None);
-    world.advance(secs(2));
+    stack.backend.set_authority_fault(Fault::None);
+    stack.advance(secs(2));
     browser.fetch("/api/me").await.is(200).says("refreshed");
 }
 
 #[tokio::test]
 async fn after_an_outage_every_session_recovers() {
-    let world = World::start().await;
-    let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
-    world.expire_tokens();
-    world.backend.set_authority_fault(Fault::Unavailable);
+    let stack = TestStack::start().await;
+    let browsers = join_all((0..30).map(|_| stack.logged_in("mina"))).await;
+    stack.expire_tokens();
+    stack.backend.set_authority_fault(Fault::Unavailable);
     for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
         answer.is(503);
     }
-    world.backend.set_authority_fault(Fault::None);
-    world.advance(secs(2));
+    stack.backend.set_authority_fault(Fault::None);
+    stack.advance(secs(2));
     // The first success ends the outage for all sessions.
     browsers[0].fetch("/api/me").await.is(200).says("refreshed");
     for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
         answer.is(200);
     }
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
 #[tokio::test]
 async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
-    let world = World::start().await;
-    let browsers = join_all((0..30).map(|_| world.logged_in("mina"))).await;
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browsers = join_all((0..30).map(|_| stack.logged_in("mina"))).await;
+    stack.expire_tokens();
     for _ in 0..29 {
-        world.backend.next_refresh(json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid token" })));
+        stack.backend.next_refresh(json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid token" })));
     }
     let mut statuses = Vec::new();
     for browser in &browsers[..29] {
         statuses.push(browser.fetch("/api/me").await.auth_status().unwrap().to_owned());
-        world.advance(secs(1));
+        stack.advance(secs(1));
     }
     assert!(statuses[..19].iter().all(|status| status == "invalid"), "{statuses:?}");
     assert!(statuses[20..].iter().all(|status| status == "unavailable"), "{statuses:?}");
     assert!(browsers[20..].iter().all(crate::harness::Browser::is_logged_in));
     // After one successful refresh, refusals count again, and the kept sessions continue.
     browsers[29].fetch("/api/me").await.is(200).says("refreshed");
-    world.advance(secs(31));
+    stack.advance(secs(31));
     for browser in &browsers[20..29] {
         browser.fetch("/api/me").await.is(200).says("refreshed");
     }
@@ -231,11 +231,11 @@ async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
 
 #[tokio::test]
 async fn a_few_refusals_among_many_refreshes_are_believed() {
-    let world = World::start().await;
-    let good = join_all((0..30).map(|_| world.logged_in("mina"))).await;
-    let bad = join_all((0..25).map(|_| world.logged_in("sora"))).await;
-    world.backend.revoke_email("sora@example.test");
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let good = join_all((0..30).map(|_| stack.logged_in("mina"))).await;
+    let bad = join_all((0..25).map(|_| stack.logged_in("sora"))).await;
+    stack.backend.revoke_email("sora@example.test");
+    stack.expire_tokens();
     for browser in &good {
         browser.fetch("/api/me").await.is(200);
     }
@@ -253,10 +253,10 @@ async fn a_provider_that_is_the_authority_ends_a_session_with_invalid_grant_alon
         ("temporarily_unavailable", "temporarily_unavailable", false),
         ("server_error", "server_error", false),
     ] {
-        let world = crate::harness::Setup::with_provider_as_authority().start().await;
-        let browser = world.logged_in("mina").await;
-        world.expire_tokens();
-        world.provider.next_error(vestibule::demo::provider::Endpoint::Token, error);
+        let stack = crate::harness::Setup::with_provider_as_authority().start().await;
+        let browser = stack.logged_in("mina").await;
+        stack.expire_tokens();
+        stack.provider.next_error(vestibule::demo::provider::Endpoint::Token, error);
         let answer = browser.fetch("/api/me").await;
         let expected = if ends { (401, Some("invalid")) } else { (503, Some("unavailable")) };
         assert_eq!((answer.status.as_u16(), answer.auth_status()), expected, "{name}: {answer}");

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Ask, Raw, Setup, World, raw};
+use crate::harness::{Answer, Ask, Raw, Setup, TestStack, raw};
 
 const KEY: &str = "session.keys = [\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"]\n";
 /// An unreachable backend, and a route with CORS.
@@ -22,7 +22,7 @@ const ROUTES: &str = r#"
     cors = { origins = ["https://app.partner.test"] }
 "#;
 
-async fn world(public_base: &str) -> World {
+async fn stack(public_base: &str) -> TestStack {
     Setup::new().known_as(public_base).with(&format!("{KEY}{ROUTES}")).start().await
 }
 
@@ -34,8 +34,8 @@ enum Host {
 }
 
 /// Every kind of answer that the gateway makes itself, with its status.
-fn own_answers(world: &World) -> Vec<(Ask, u16, Host)> {
-    let browser = world.browser();
+fn own_answers(stack: &TestStack) -> Vec<(Ask, u16, Host)> {
+    let browser = stack.browser();
     let preflight = browser
         .request(Method::OPTIONS, "/shared/x")
         .header("origin", "https://app.partner.test")
@@ -75,14 +75,14 @@ fn said(answer: &Answer) -> String {
 
 #[tokio::test]
 async fn own_answers_are_not_cached_and_cannot_be_framed() {
-    let world = world("https://app.example.test").await;
+    let stack = stack("https://app.example.test").await;
     let mut answers: Vec<Answer> = Vec::new();
-    for (ask, status, _) in own_answers(&world) {
+    for (ask, status, _) in own_answers(&stack) {
         answers.push(ask.await.is(status));
     }
     let login = answers[0].text();
     let script = login.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page has a script");
-    answers.push(world.browser().fetch(script).await.is(200));
+    answers.push(stack.browser().fetch(script).await.is(200));
     let mut for_everybody = 0;
     for answer in answers {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{answer}");
@@ -109,7 +109,7 @@ async fn own_answers_are_not_cached_and_cannot_be_framed() {
 async fn hsts_is_sent_only_on_own_answers_over_https() {
     const STRICT: Option<&str> = Some("max-age=31536000");
     let header = "strict-transport-security";
-    let https = world("https://app.example.test").await;
+    let https = stack("https://app.example.test").await;
     for (ask, status, host) in own_answers(&https) {
         let answer = ask.await.is(status);
         assert_eq!(answer.header(header), STRICT.filter(|_| host == Host::Known), "{answer}");
@@ -122,8 +122,8 @@ async fn hsts_is_sent_only_on_own_answers_over_https() {
     assert_eq!(plain.header(header), None);
     // HSTS applies to all ports of a host, and on loopback other ports belong to other programs.
     for public_base in ["http://127.0.0.1", "https://localhost"] {
-        let world = world(public_base).await;
-        let answer = world.browser().fetch("/auth/session").header("x-forwarded-proto", "https").await.is(200);
+        let stack = stack(public_base).await;
+        let answer = stack.browser().fetch("/auth/session").header("x-forwarded-proto", "https").await.is(200);
         assert_eq!(answer.header(header), None, "{public_base}");
     }
 }
@@ -134,10 +134,10 @@ const MARKER: &str = "zqx9";
 #[tokio::test]
 async fn no_part_of_a_request_is_in_the_gateways_own_answers() {
     let admin_listen = "server.admin_listen = \"127.0.0.1:0\"\nserver.health_listen = \"127.0.0.1:0\"\n";
-    let world = Setup::with_codes().with(&format!("{admin_listen}{ROUTES}")).start().await;
-    let (visitors, admin) = (world.gateway.address(), world.gateway.admin());
-    let health = world.gateway.running().health_address().unwrap();
-    let host = world.gateway.host();
+    let stack = Setup::with_codes().with(&format!("{admin_listen}{ROUTES}")).start().await;
+    let (visitors, admin) = (stack.gateway.address(), stack.gateway.admin());
+    let health = stack.gateway.running().health_address().unwrap();
+    let host = stack.gateway.host();
     let everywhere: String = [
         "user-agent",
         "referer",
@@ -264,8 +264,8 @@ async fn no_part_of_a_request_is_in_the_gateways_own_answers() {
 
 #[tokio::test]
 async fn the_error_description_of_a_provider_is_not_shown() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     let state = url::Url::parse(callback.location()).unwrap();
     let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
@@ -280,10 +280,10 @@ async fn the_error_description_of_a_provider_is_not_shown() {
 
 #[tokio::test]
 async fn return_to_is_escaped_in_pages() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let odd = "/x%22%3E%3Cscript%3Ealert(1)%3C/script%3E'";
-    let page = world.browser().navigate(&format!("/auth/login?return_to={}", odd.replace('%', "%25"))).await.is(200);
-    let raw = world.browser().navigate(&format!("/auth/login?return_to={odd}")).await.is(200);
+    let page = stack.browser().navigate(&format!("/auth/login?return_to={}", odd.replace('%', "%25"))).await.is(200);
+    let raw = stack.browser().navigate(&format!("/auth/login?return_to={odd}")).await.is(200);
     assert!(page.text().contains("value=\"/x%22%3E"), "{page}");
     for text in [page.text(), raw.text()] {
         assert!(!text.contains("<script>alert") && !text.contains("/x\""), "{text}");

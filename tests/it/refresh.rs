@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use vestibule::demo::{RefreshTokenVia, hook::ScriptedAnswer};
 
-use crate::harness::{Answer, Browser, Setup, Upstream, World, ok, secs, within_patience};
+use crate::harness::{Answer, Browser, Setup, TestStack, Upstream, ok, secs, within_patience};
 
 async fn all_at_once(browsers: impl IntoIterator<Item = Browser>, path: &str) -> Vec<Answer> {
     join_all(browsers.into_iter().map(|browser| browser.fetch(path).into_future())).await
@@ -27,14 +27,14 @@ fn generation(answer: &Answer) -> u64 {
 
 #[tokio::test]
 async fn five_hundred_requests_with_an_expired_token_cause_one_refresh() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.backend.set_refresh_delay(std::time::Duration::from_millis(500));
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.backend.set_refresh_delay(std::time::Duration::from_millis(500));
+    stack.expire_tokens();
     let answers = all_at_once((0..500).map(|_| browser.copy()), "/api/me").await;
     all_are_200(&answers);
-    assert_eq!(world.backend.refresh_calls(), 1);
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
     for answer in answers {
         assert_eq!(generation(&answer), 2);
         let answer = answer.says("refreshed");
@@ -44,93 +44,93 @@ async fn five_hundred_requests_with_an_expired_token_cause_one_refresh() {
 
 #[tokio::test]
 async fn the_refresh_goes_on_though_the_visitor_who_caused_it_hangs_up() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.backend.set_refresh_delay(std::time::Duration::from_millis(500));
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.backend.set_refresh_delay(std::time::Duration::from_millis(500));
+    stack.expire_tokens();
     let first = browser.copy();
     let first = tokio::spawn(async move { first.fetch("/api/me").try_send().await.map(drop) });
-    within_patience("the refresh", world.backend.until(|seen| seen.refresh_calls == 1)).await;
+    within_patience("the refresh", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
     first.abort();
     let answers = all_at_once((0..499).map(|_| browser.copy()), "/api/me").await;
     all_are_200(&answers);
-    assert_eq!(world.backend.refresh_calls(), 1);
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
 #[tokio::test]
 async fn fifty_sessions_of_twenty_requests_cause_fifty_refreshes() {
-    let world = World::start().await;
-    let browsers = join_all((0..50).map(|_| world.logged_in("mina"))).await;
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browsers = join_all((0..50).map(|_| stack.logged_in("mina"))).await;
+    stack.expire_tokens();
     let requests = browsers.iter().flat_map(|browser| (0..20).map(|_| browser.copy()));
     let answers = all_at_once(requests, "/api/me").await;
     all_are_200(&answers);
-    assert_eq!(world.backend.refresh_calls(), 50);
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.refresh_calls(), 50);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
 #[tokio::test]
 async fn two_people_never_get_each_others_tokens() {
-    let world = World::start().await;
-    let (mina, jun) = (world.logged_in("mina").await, world.logged_in("jun").await);
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let (mina, jun) = (stack.logged_in("mina").await, stack.logged_in("jun").await);
+    stack.expire_tokens();
     let mixed = (0..100).map(|n| if n % 2 == 0 { mina.copy() } else { jun.copy() });
     let answers = all_at_once(mixed, "/api/me").await;
     for (n, answer) in answers.iter().enumerate() {
         let expected = if n % 2 == 0 { "mina@example.test" } else { "jun@example.test" };
         assert_eq!(answer.json()["email"], expected);
     }
-    assert_eq!(world.backend.refresh_calls(), 2);
+    assert_eq!(stack.backend.refresh_calls(), 2);
 }
 
 #[tokio::test]
 async fn old_cookies_get_the_newest_ones_and_no_further_call() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
     let old = browser.copy();
     browser.fetch("/api/me").await.is(200).says("refreshed");
     for pause in [0, 5, 24] {
-        world.advance(secs(pause));
+        stack.advance(secs(pause));
         let tab = old.copy();
         let answer = tab.fetch("/api/me").await.is(200).says("refreshed");
         assert_eq!(generation(&answer), 2);
         assert!(answer.sets("sb_at") && answer.sets("sb_rt"), "{answer}");
         tab.fetch("/api/me").await.is(200).says("valid");
     }
-    assert_eq!(world.backend.refresh_calls(), 1);
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
 #[tokio::test]
 async fn a_browser_that_never_got_the_answer_finds_it_hours_later() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
     let lost = browser.copy();
     lost.fetch("/api/me").await.is(200);
     // No request has used the new cookies; their token expires too.
-    world.advance(secs(20 * 3600));
+    stack.advance(secs(20 * 3600));
     let answer = browser.fetch("/api/me").await.is(200).says("refreshed");
     assert_eq!(generation(&answer), 3);
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
 #[tokio::test]
 async fn a_tab_two_generations_behind_catches_up() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let old = browser.copy();
     for _ in 0..2 {
-        world.expire_tokens();
+        stack.expire_tokens();
         browser.fetch("/api/me").await.is(200).says("refreshed");
     }
     // Within the grace of the second refresh's predecessor the chain of results leads to the newest.
     let answer = old.fetch("/api/me").await.is(200).says("refreshed");
     assert_eq!(generation(&answer), 3);
-    assert_eq!(world.backend.refresh_calls(), 2);
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.refresh_calls(), 2);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
 #[tokio::test]
@@ -147,14 +147,14 @@ async fn an_answer_that_comes_late_never_writes_an_older_generation() {
         }
     })
     .await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.slow = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/slow\"\nupstream = \"slow\"\naccess = \"user\"",
         slow.target()
     ))
     .await;
-    let browser = world.logged_in("mina").await;
+    let browser = stack.logged_in("mina").await;
     // The first request refreshes and then hangs at its upstream; meanwhile the session goes two refreshes further.
-    world.expire_tokens();
+    stack.expire_tokens();
     let late = browser.copy();
     let waiting = tokio::spawn({
         let late = late.clone();
@@ -163,39 +163,39 @@ async fn an_answer_that_comes_late_never_writes_an_older_generation() {
     slow.until_heard(1).await;
     let tab = browser.copy();
     tab.fetch("/api/me").await.is(200).says("refreshed");
-    world.expire_tokens();
+    stack.expire_tokens();
     tab.fetch("/api/me").await.is(200).says("refreshed");
     gate.notify_one();
     waiting.await.unwrap().is(200);
     let next = late.fetch("/api/me").await.is(200);
     assert_eq!(generation(&next), 3);
-    assert_eq!(world.backend.refresh_calls(), 2);
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.refresh_calls(), 2);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
 #[tokio::test]
 async fn a_token_inside_its_margin_is_refreshed_ahead() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.advance(secs(220));
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.advance(secs(220));
     browser.fetch("/api/me").await.is(200).says("valid");
-    assert_eq!(world.backend.refresh_calls(), 0);
-    world.advance(secs(25));
+    assert_eq!(stack.backend.refresh_calls(), 0);
+    stack.advance(secs(25));
     let answer = browser.fetch("/api/me").await.is(200).says("refreshed");
     assert_eq!(generation(&answer), 2);
-    assert_eq!(world.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.refresh_calls(), 1);
 }
 
 #[tokio::test]
 async fn a_refresh_ahead_that_takes_long_does_not_hold_the_request_up() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.advance(secs(250));
-    world.backend.set_refresh_delay(secs(4));
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.advance(secs(250));
+    stack.backend.set_refresh_delay(secs(4));
     let answer = browser.fetch("/api/me").await.is(200).says("valid");
     assert_eq!(generation(&answer), 1);
     // The cookies come with a later answer.
-    within_patience("the refresh", world.backend.until(|seen| seen.refreshes_ok == 1)).await;
+    within_patience("the refresh", stack.backend.until(|seen| seen.refreshes_ok == 1)).await;
     let mut answer = browser.fetch("/api/me").await.is(200);
     while answer.auth_status() == Some("valid") {
         answer = browser.fetch("/api/me").await.is(200);
@@ -204,71 +204,71 @@ async fn a_refresh_ahead_that_takes_long_does_not_hold_the_request_up() {
     // one.
     answer.says("refreshed");
     assert_eq!(generation(&browser.fetch("/api/me").await.is(200).says("valid")), 2);
-    assert_eq!(world.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.refresh_calls(), 1);
 }
 
 #[tokio::test]
 async fn short_and_long_tokens_are_each_refreshed_in_their_own_time() {
     for (life, early, due) in [(20_u64, 11, 17), (45, 29, 37), (24 * 3600, 24 * 3600 - 120, 24 * 3600 - 59)] {
-        let world = World::start().await;
-        world.backend.set_access_token_life(secs(life));
-        let browser = world.logged_in("mina").await;
-        world.advance(secs(early));
+        let stack = TestStack::start().await;
+        stack.backend.set_access_token_life(secs(life));
+        let browser = stack.logged_in("mina").await;
+        stack.advance(secs(early));
         browser.fetch("/api/me").await.is(200).says("valid");
-        world.advance(secs(due - early));
+        stack.advance(secs(due - early));
         browser.fetch("/api/me").await.is(200).says("refreshed");
         browser.fetch("/api/me").await.is(200).says("valid");
-        assert_eq!(world.backend.refresh_calls(), 1, "{life}");
+        assert_eq!(stack.backend.refresh_calls(), 1, "{life}");
     }
 }
 
 #[tokio::test]
 async fn a_refresh_token_that_does_not_rotate_is_kept() {
-    let world = World::start().await;
-    world.backend.set_rotation(false);
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    stack.backend.set_rotation(false);
+    let browser = stack.logged_in("mina").await;
     for _ in 0..3 {
-        world.expire_tokens();
+        stack.expire_tokens();
         let answers = all_at_once((0..20).map(|_| browser.clone()), "/api/me").await;
         all_are_200(&answers);
     }
-    assert_eq!(world.backend.refresh_calls(), 3);
+    assert_eq!(stack.backend.refresh_calls(), 3);
     let tokens: Vec<_> =
-        world.backend.recorded_at("/auth/refresh").iter().map(|r| r.json().unwrap()["refreshToken"].clone()).collect();
+        stack.backend.recorded_at("/auth/refresh").iter().map(|r| r.json().unwrap()["refreshToken"].clone()).collect();
     assert!(tokens.iter().all(|token| *token == tokens[0]));
 }
 
 #[tokio::test]
 async fn the_refresh_carries_the_sessions_own_device_and_not_what_the_cookie_says() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let device = browser.cookie("sb_did").unwrap();
     browser.set_cookie("sb_did", "00000000-0000-4000-8000-000000000000");
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.fetch("/api/me").await.is(200);
-    assert_eq!(world.backend.recorded_at("/auth/refresh")[0].json().unwrap()["deviceId"], device);
+    assert_eq!(stack.backend.recorded_at("/auth/refresh")[0].json().unwrap()["deviceId"], device);
 }
 
 #[tokio::test]
 async fn a_refusal_ends_the_session() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    assert_eq!(world.backend.revoke_email("mina@example.test"), 1);
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    assert_eq!(stack.backend.revoke_email("mina@example.test"), 1);
+    stack.expire_tokens();
     let answer = browser.fetch("/api/me").await.is(401).says("invalid").problem("login_required");
     assert!(answer.clears("sb_rt"), "{answer}");
     assert!(!browser.is_logged_in());
     assert!(browser.cookie("sb_did").is_some());
     browser.fetch("/api/me").await.is(401).says("anonymous");
-    assert_eq!(world.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.refresh_calls(), 1);
 }
 
 #[tokio::test]
 async fn a_refusal_sends_a_page_to_the_login() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.backend.revoke_email("mina@example.test");
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.backend.revoke_email("mina@example.test");
+    stack.expire_tokens();
     let answer = browser.navigate("/api/page?x=1").await.is(302).says("invalid");
     assert_eq!(answer.location(), "/auth/login?return_to=/api/page%3Fx%3D1");
     assert!(!browser.is_logged_in());
@@ -276,30 +276,30 @@ async fn a_refusal_sends_a_page_to_the_login() {
 
 #[tokio::test]
 async fn on_an_optional_route_a_refused_session_continues_as_anonymous() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.backend.revoke_email("mina@example.test");
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.backend.revoke_email("mina@example.test");
+    stack.expire_tokens();
     browser.fetch("/public/headers").await.is(200).says("invalid");
     assert!(!browser.is_logged_in());
-    assert_eq!(world.backend.recorded_at("/public/headers")[0].header("authorization"), None);
+    assert_eq!(stack.backend.recorded_at("/public/headers")[0].header("authorization"), None);
 }
 
 #[tokio::test]
 async fn the_loser_of_a_race_at_the_authority_clears_nothing() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
     // The authority rotates and its answer is lost: the old token is sent again, and refused as
     // reused.
-    world.backend.next_refresh(ScriptedAnswer::LoseAnswer);
+    stack.backend.next_refresh(ScriptedAnswer::LoseAnswer);
     browser.fetch("/api/me").await.is(503).says("unavailable");
     assert!(browser.is_logged_in());
 }
 
 #[tokio::test]
 async fn a_backend_may_keep_its_refresh_token_in_a_cookie() {
-    let world = Setup::new()
+    let stack = Setup::new()
         .backend(|options| options.refresh_token_via = RefreshTokenVia::Cookie)
         .without("authority")
         .with(
@@ -315,15 +315,15 @@ async fn a_backend_may_keep_its_refresh_token_in_a_cookie() {
         )
         .start()
         .await;
-    let browser = world.browser();
+    let browser = stack.browser();
     let login = browser.login_as("mina").await;
     assert_eq!(login.set_cookie("refreshToken"), None, "{login}");
     for generation in 2..4 {
-        world.expire_tokens();
+        stack.expire_tokens();
         let answer = browser.fetch("/api/me").await.is(200).says("refreshed");
         assert_eq!(self::generation(&answer), generation);
     }
-    assert_eq!(world.backend.counters().reuse_detected, 0);
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
     browser.post("/auth/logout").await.is(200);
-    assert_eq!(world.backend.counters().signouts, 1);
+    assert_eq!(stack.backend.counters().signouts, 1);
 }

@@ -2,29 +2,29 @@
 
 use std::time::Duration;
 
-use crate::harness::World;
+use crate::harness::TestStack;
 
 /// Where a login with that `return_to` ends.
-async fn ends_at(world: &World, return_to: &str) -> String {
+async fn ends_at(stack: &TestStack, return_to: &str) -> String {
     // Logins with the same return_to within a short time would count as a loop.
-    world.advance(Duration::from_secs(31));
-    world.browser().login_with("demo", return_to, "mina").await.location().to_owned()
+    stack.advance(Duration::from_secs(31));
+    stack.browser().login_with("demo", return_to, "mina").await.location().to_owned()
 }
 
 #[tokio::test]
 async fn a_path_of_our_own_is_kept_as_it_is() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     for path in ["/", "/a/b?c=d&e=%20f", "/a%2Fb", "/?return_to=%2Fx", "/%ED%95%9C%EA%B8%80", "/a:b@c"] {
-        assert_eq!(ends_at(&world, path).await, path);
+        assert_eq!(ends_at(&stack, path).await, path);
     }
-    let own = format!("{}a?b=c", world.gateway.public_url());
-    let end = ends_at(&world, &own).await;
+    let own = format!("{}a?b=c", stack.gateway.public_url());
+    let end = ends_at(&stack, &own).await;
     assert!(end == own || end == "/a?b=c", "{end}");
 }
 
 #[tokio::test]
 async fn an_address_that_may_lead_elsewhere_is_replaced_by_the_fallback() {
-    let world = World::with("session.after_login = \"/home\"").await;
+    let stack = TestStack::with("session.after_login = \"/home\"").await;
     for evil in [
         "//evil.example",
         "///evil.example",
@@ -51,31 +51,31 @@ async fn an_address_that_may_lead_elsewhere_is_replaced_by_the_fallback() {
         "",
         "/auth/logout",
     ] {
-        let end = ends_at(&world, evil).await;
+        let end = ends_at(&stack, evil).await;
         assert!(end == "/home" || evil == "/auth/logout" && end.starts_with('/'), "{evil:?} ended at {end:?}");
     }
 }
 
 #[tokio::test]
 async fn another_port_of_our_host_is_another_origin() {
-    let world = World::start().await;
-    assert_eq!(ends_at(&world, "http://127.0.0.1:1/x").await, "/");
-    assert_eq!(ends_at(&world, &world.provider.issuer()).await, "/");
+    let stack = TestStack::start().await;
+    assert_eq!(ends_at(&stack, "http://127.0.0.1:1/x").await, "/");
+    assert_eq!(ends_at(&stack, &stack.provider.issuer()).await, "/");
 }
 
 #[tokio::test]
 async fn a_listed_origin_may_be_returned_to() {
-    let world = World::with("session.return_to_origins = [\"https://shop.example\"]").await;
-    assert_eq!(ends_at(&world, "https://shop.example/basket?x=1").await, "https://shop.example/basket?x=1");
+    let stack = TestStack::with("session.return_to_origins = [\"https://shop.example\"]").await;
+    assert_eq!(ends_at(&stack, "https://shop.example/basket?x=1").await, "https://shop.example/basket?x=1");
     for evil in ["https://shop.example.evil.example/", "https://shop.example@evil.example/", "http://shop.example/"] {
-        assert_eq!(ends_at(&world, evil).await, "/", "{evil}");
+        assert_eq!(ends_at(&stack, evil).await, "/", "{evil}");
     }
 }
 
 #[tokio::test]
 async fn logins_that_follow_each_other_too_fast_end_on_a_page() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     let mut last = None;
     for _ in 0..4 {
         let answer = browser.navigate("/auth/login/demo?return_to=/loop").await;

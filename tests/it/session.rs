@@ -2,24 +2,24 @@
 
 use http::Method;
 
-use crate::harness::{Setup, World, secs};
+use crate::harness::{Setup, TestStack, secs};
 
 const DAY: u64 = 24 * 3600;
 
 #[tokio::test]
 async fn without_a_session_the_session_endpoint_says_so_and_refresh_gets_401() {
-    let world = World::start().await;
-    let answer = world.browser().fetch("/auth/session").await.is(200).says("anonymous");
+    let stack = TestStack::start().await;
+    let answer = stack.browser().fetch("/auth/session").await.is(200).says("anonymous");
     assert_eq!(answer.json(), serde_json::json!({ "authenticated": false }));
     assert!(answer.set_cookies().is_empty());
-    world.browser().post("/auth/refresh").await.is(401).says("anonymous").problem("login_required");
+    stack.browser().post("/auth/refresh").await.is(401).says("anonymous").problem("login_required");
 }
 
 #[tokio::test]
 async fn a_session_tells_who_it_is_and_when_its_token_ends() {
-    let world = World::start().await;
-    let browser = world.logged_in("jun").await;
-    let now = world.clock.now();
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("jun").await;
+    let now = stack.clock.now();
     let session = browser.fetch("/auth/session").await.is(200).says("valid").json();
     assert_eq!(session["authenticated"], true);
     assert_eq!(session["user"]["sub"], "demo-jun");
@@ -34,8 +34,8 @@ async fn a_session_tells_who_it_is_and_when_its_token_ends() {
 
 #[tokio::test]
 async fn only_the_claims_that_the_file_lets_out_are_shown_and_never_a_token() {
-    let world = World::with("session.expose_claims = [\"name\"]").await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::with("session.expose_claims = [\"name\"]").await;
+    let browser = stack.logged_in("mina").await;
     let answer = browser.fetch("/auth/session").await.is(200);
     assert_eq!(answer.json()["user"], serde_json::json!({ "name": "김미나 Mina" }));
     assert!(!answer.text().contains("eyJ") && !answer.text().contains("rt."), "{answer}");
@@ -43,22 +43,22 @@ async fn only_the_claims_that_the_file_lets_out_are_shown_and_never_a_token() {
 
 #[tokio::test]
 async fn a_session_is_refreshed_on_demand() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.advance(secs(10));
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.advance(secs(10));
     let before = browser.fetch("/auth/session").await.json();
     let answer = browser.post("/auth/refresh").await.is(200).says("refreshed");
     assert!(answer.sets("sb_at") && answer.sets("sb_rt"));
     assert!(answer.json()["expiresAt"].as_str() > before["expiresAt"].as_str());
-    assert_eq!(world.backend.refresh_calls(), 1);
+    assert_eq!(stack.backend.refresh_calls(), 1);
     browser.fetch("/api/me").await.is(200).says("valid");
 }
 
 #[tokio::test]
 async fn a_refresh_on_demand_in_an_outage_is_503_and_keeps_the_cookies() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    world.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    stack.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
     let answer = browser.post("/auth/refresh").await.is(503).says("unavailable");
     assert!(answer.header("retry-after").is_some() && answer.set_cookies().is_empty(), "{answer}");
     browser.fetch("/api/me").await.is(200).says("valid");
@@ -66,54 +66,54 @@ async fn a_refresh_on_demand_in_an_outage_is_503_and_keeps_the_cookies() {
 
 #[tokio::test]
 async fn without_rotation_an_old_result_is_not_taken_for_a_refresh_on_demand() {
-    let world = World::start().await;
-    world.backend.set_rotation(false);
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    stack.backend.set_rotation(false);
+    let browser = stack.logged_in("mina").await;
     browser.post("/auth/refresh").await.is(200).says("refreshed");
-    world.advance(secs(6));
+    stack.advance(secs(6));
     browser.post("/auth/refresh").await.is(200).says("refreshed");
-    assert_eq!(world.backend.refresh_calls(), 2);
+    assert_eq!(stack.backend.refresh_calls(), 2);
 }
 
 #[tokio::test]
 async fn a_session_that_nobody_used_for_long_has_ended() {
-    let world = World::with("session.idle = \"3d\"\nsession.refresh_token_lifetime = \"30d\"").await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::with("session.idle = \"3d\"\nsession.refresh_token_lifetime = \"30d\"").await;
+    let browser = stack.logged_in("mina").await;
     for _ in 0..3 {
-        world.advance(secs(2 * DAY));
+        stack.advance(secs(2 * DAY));
         browser.fetch("/api/me").await.is(200).says("refreshed");
     }
-    world.advance(secs(3 * DAY + 1));
+    stack.advance(secs(3 * DAY + 1));
     browser.fetch("/api/me").await.is(401).says("invalid");
     assert!(!browser.is_logged_in());
 }
 
 #[tokio::test]
 async fn a_session_that_is_old_enough_has_ended_though_it_is_used() {
-    let world = World::with("session.absolute = \"5d\"").await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::with("session.absolute = \"5d\"").await;
+    let browser = stack.logged_in("mina").await;
     for _ in 0..4 {
-        world.advance(secs(DAY));
+        stack.advance(secs(DAY));
         browser.fetch("/api/me").await.is(200).says("refreshed");
     }
-    world.advance(secs(DAY + 1));
+    stack.advance(secs(DAY + 1));
     browser.fetch("/api/me").await.is(401).says("invalid");
     assert!(!browser.is_logged_in());
 }
 
 #[tokio::test]
 async fn the_endpoints_move_with_their_base_path() {
-    let world = Setup::new().with("session.base_path = \"/api/auth\"").start().await;
-    let answer = world.browser().fetch("/api/auth/session").await.is(200).says("anonymous");
+    let stack = Setup::new().with("session.base_path = \"/api/auth\"").start().await;
+    let answer = stack.browser().fetch("/api/auth/session").await.is(200).says("anonymous");
     assert_eq!(answer.json()["authenticated"], false);
-    let start = world.browser().navigate("/api/auth/login/demo").await;
+    let start = stack.browser().navigate("/api/auth/login/demo").await;
     assert!(start.location().contains("%2Fapi%2Fauth%2Fcallback%2Fdemo"), "{start}");
 }
 
 #[tokio::test]
 async fn an_own_endpoint_refuses_other_methods() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
     for (method, path, allowed) in [
         (Method::POST, "/auth/session", "GET"),
         (Method::GET, "/auth/refresh", "POST"),

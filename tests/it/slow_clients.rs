@@ -5,15 +5,15 @@ use std::{net::SocketAddr, process::Stdio, sync::Arc};
 use tokio::{process::Command, sync::Notify};
 
 use crate::harness::{
-    Frames, Process, Raw, Upstream, World,
+    Frames, Process, Raw, TestStack, Upstream,
     frames::{block, frame, is, ping, request},
     free_port, not_installed, ok, raw, report, within_patience,
 };
 
 /// Runs `slowhttptest` against the gateway until none of its connections is left, while another client sends one
 /// request after the other. `None` if it is not installed.
-async fn attacked(world: &World, arguments: &str) -> Option<String> {
-    let url = format!("http://{}/public/ping", world.gateway.address());
+async fn attacked(stack: &TestStack, arguments: &str) -> Option<String> {
+    let url = format!("http://{}/public/ping", stack.gateway.address());
     let spawned = Command::new("slowhttptest")
         .args(arguments.split_whitespace())
         .args(["-u", &url])
@@ -27,7 +27,7 @@ async fn attacked(world: &World, arguments: &str) -> Option<String> {
         return None;
     };
     let over = Arc::new(Notify::new());
-    let (told, browser) = (Arc::clone(&over), world.browser());
+    let (told, browser) = (Arc::clone(&over), stack.browser());
     let somebody = async {
         let mut asked = 0;
         tokio::select! {
@@ -45,16 +45,16 @@ async fn attacked(world: &World, arguments: &str) -> Option<String> {
     Some(said)
 }
 
-fn world(limits: &str) -> impl Future<Output = World> {
+fn stack(limits: &str) -> impl Future<Output = TestStack> {
     let toml = format!("limits = {{ {limits} }}\nserver.admin_listen = \"127.0.0.1:0\"");
-    async move { World::with(&toml).await }
+    async move { TestStack::with(&toml).await }
 }
 
 #[tokio::test]
 async fn a_thousand_slow_heads_are_gone_after_the_header_timeout_and_nobody_else_notices() {
-    let world = world("header_timeout = \"2s\"").await;
+    let stack = stack("header_timeout = \"2s\"").await;
     // One line per second, so that no connection is idle; 40 s at most.
-    let Some(said) = attacked(&world, "-H -c 1000 -r 1000 -i 1 -l 40").await else { return };
+    let Some(said) = attacked(&stack, "-H -c 1000 -r 1000 -i 1 -l 40").await else { return };
     assert!(said.contains("No open connections left"), "{said}");
 }
 
@@ -75,10 +75,10 @@ async fn a_stream_whose_peer_takes_nothing_of_its_answer_is_reset_and_its_upstre
         "limits.write_timeout = \"1s\"\nupstreams.large = {{ targets = [\"{}\"] }}\nroutes = [{{ path = \"/large\", upstream = \"large\", access = \"public\" }}]",
         upstream.target()
     );
-    let world = World::with(&toml).await;
+    let stack = TestStack::with(&toml).await;
     // SETTINGS_INITIAL_WINDOW_SIZE.
-    let mut link = Frames::connect(world.gateway.address(), &[(4, 0)]).await;
-    let head = block(request("GET", world.gateway.host(), "/large"));
+    let mut link = Frames::connect(stack.gateway.address(), &[(4, 0)]).await;
+    let head = block(request("GET", stack.gateway.host(), "/large"));
     link.send(frame(is::HEADERS, is::END_HEADERS | is::END_STREAM, 1, head)).await;
     let reset = link.until(|frame| frame.kind == is::RST_STREAM).await.expect("RST_STREAM");
     assert_eq!((reset.stream, reset.code()), (1, Some(is::CANCEL)));
@@ -89,9 +89,9 @@ async fn a_stream_whose_peer_takes_nothing_of_its_answer_is_reset_and_its_upstre
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_after_its_timeout() {
-    let world = world("idle_timeout = \"1s\"").await;
-    let mut idle = Raw::connect(world.gateway.address()).await;
-    idle.send(format!("GET /public/ping HTTP/1.1\r\nhost: {}\r\n\r\n", world.gateway.host())).await;
+    let stack = stack("idle_timeout = \"1s\"").await;
+    let mut idle = Raw::connect(stack.gateway.address()).await;
+    idle.send(format!("GET /public/ping HTTP/1.1\r\nhost: {}\r\n\r\n", stack.gateway.host())).await;
     assert_eq!(raw::status(&idle.rest().await), 200);
 }
 

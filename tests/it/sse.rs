@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::harness::{Opened, Upstream, World, secs};
+use crate::harness::{Opened, TestStack, Upstream, secs};
 
 async fn event(stream: &mut Opened) -> String {
     String::from_utf8(stream.next().await.expect("an event").expect("no cut").to_vec()).unwrap()
@@ -28,12 +28,12 @@ async fn each_event_passes_at_once() {
         }
     })
     .await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"user\"",
         upstream.target()
     ))
     .await;
-    let browser = world.logged_in("mina").await;
+    let browser = stack.logged_in("mina").await;
     let mut stream = browser.fetch("/x").header("accept", "text/event-stream").open().await;
     assert_eq!(stream.status(), 200);
     for _ in 0..3 {
@@ -44,8 +44,8 @@ async fn each_event_passes_at_once() {
 
 #[tokio::test]
 async fn a_stream_is_cut_when_the_session_ends() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let mut stream = browser.fetch("/api/events?ms=20").open().await;
     event(&mut stream).await;
     browser.post("/auth/logout").await.is(200);
@@ -63,11 +63,11 @@ async fn a_stream_is_cut_when_the_session_ends() {
 
 #[tokio::test]
 async fn a_stream_lives_on_past_the_tokens_expiry() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let mut stream = browser.fetch("/api/events?ms=20").open().await;
     event(&mut stream).await;
-    world.expire_tokens();
+    stack.expire_tokens();
     browser.fetch("/api/me").await.is(200).says("refreshed");
     for _ in 0..5 {
         event(&mut stream).await;
@@ -76,9 +76,9 @@ async fn a_stream_lives_on_past_the_tokens_expiry() {
 
 #[tokio::test]
 async fn a_stream_without_a_session_is_not_cut_by_a_logout() {
-    let world = World::start().await;
-    let mut stream = world.browser().fetch("/public/events?ms=20").open().await;
-    world.logged_in("mina").await.post("/auth/logout").await.is(200);
+    let stack = TestStack::start().await;
+    let mut stream = stack.browser().fetch("/public/events?ms=20").open().await;
+    stack.logged_in("mina").await.post("/auth/logout").await.is(200);
     for _ in 0..3 {
         event(&mut stream).await;
     }

@@ -6,7 +6,7 @@ use http::Version;
 use rustls::RootCertStore;
 use tempfile::TempDir;
 
-use crate::harness::{Protocol, Raw, Setup, World};
+use crate::harness::{Protocol, Raw, Setup, TestStack};
 
 /// Writes a certificate for `localhost` into that folder; returns the roots that trust it.
 fn certificate(folder: &Path) -> RootCertStore {
@@ -19,21 +19,21 @@ fn certificate(folder: &Path) -> RootCertStore {
     roots
 }
 
-async fn world() -> (World, TempDir, RootCertStore) {
+async fn stack() -> (TestStack, TempDir, RootCertStore) {
     let folder = tempfile::tempdir().unwrap();
     vestibule::assemble::install_cryptography();
     let roots = certificate(folder.path());
     let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name).display().to_string());
     let tls = format!("[server.tls]\ncert = \"{cert}\"\nkey = \"{key}\"");
-    let world = Setup::new().known_as("https://localhost").with(&tls).start().await;
-    (world, folder, roots)
+    let stack = Setup::new().known_as("https://localhost").with(&tls).start().await;
+    (stack, folder, roots)
 }
 
 #[tokio::test]
 async fn both_versions_are_spoken_and_the_cookies_are_secure() {
-    let (world, _folder, roots) = world().await;
+    let (stack, _folder, roots) = stack().await;
     for (protocol, version) in [(Protocol::Http1, Version::HTTP_11), (Protocol::Http2, Version::HTTP_2)] {
-        let browser = world.browser().over(protocol).trusting(roots.clone());
+        let browser = stack.browser().over(protocol).trusting(roots.clone());
         let answer = browser.login_as("mina").await;
         assert_eq!(answer.version, version);
         for name in ["sb_at", "sb_rt", "sb_did"] {
@@ -41,23 +41,23 @@ async fn both_versions_are_spoken_and_the_cookies_are_secure() {
         }
         browser.fetch("/api/me").await.is(200).says("valid");
     }
-    assert_eq!(world.backend.recorded_at("/api/me")[0].header("x-forwarded-proto"), Some("https"));
+    assert_eq!(stack.backend.recorded_at("/api/me")[0].header("x-forwarded-proto"), Some("https"));
 }
 
 #[tokio::test]
 async fn plain_http_on_a_tls_port_gets_no_answer() {
-    let (world, _folder, _roots) = world().await;
-    let answer = Raw::exchange(world.gateway.address(), "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let (stack, _folder, _roots) = stack().await;
+    let answer = Raw::exchange(stack.gateway.address(), "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
-    assert_eq!(world.backend.counters().requests.len(), 0);
+    assert_eq!(stack.backend.counters().requests.len(), 0);
 }
 
 #[tokio::test]
 async fn a_renewed_certificate_is_picked_up() {
-    let (world, folder, old) = world().await;
-    world.browser().trusting(old).fetch("/public/ping").await.is(200);
+    let (stack, folder, old) = stack().await;
+    stack.browser().trusting(old).fetch("/public/ping").await.is(200);
     let renewed = certificate(folder.path());
-    let browser = world.browser().trusting(renewed);
+    let browser = stack.browser().trusting(renewed);
     crate::harness::within_patience("the new certificate", async {
         while !browser.is_trusted().await {
             tokio::task::yield_now().await;

@@ -29,7 +29,7 @@ use tokio::{
 use super::{Handler, Limits, RunningServer, Server, Settings, Shutdown, TlsFiles, bind};
 use crate::{
     scheme::Scheme,
-    telemetry::{Metrics, Pages, Reach, State},
+    telemetry::{AdminPages, DependencyStatus, Metrics, Readiness},
 };
 
 /// A test fails after this; nothing is measured by it.
@@ -124,10 +124,10 @@ fn start(settings: Settings, limits: Limits) -> TestServer {
     let (arrived_at, arrived) = mpsc::unbounded_channel();
     let (release, shutdown, metrics) = (Arc::new(Semaphore::new(0)), Shutdown::new(), Arc::new(Metrics::new()));
     let ending = shutdown.clone();
-    let pages = Pages::new(Arc::clone(&metrics), move || State {
+    let pages = AdminPages::new(Arc::clone(&metrics), move || Readiness {
         ready: !ending.has_begun(),
         providers: [].into(),
-        store: Reach::Ok,
+        store: DependencyStatus::Ok,
     });
     let handler =
         EchoHandler { worker: 0, arrived: arrived_at, release: Arc::clone(&release), draining: shutdown.draining() };

@@ -31,7 +31,7 @@ use crate::{
     client::Client,
     clock::Timestamp,
     store::{Generation, Sid},
-    telemetry::Refresh as Counted,
+    telemetry::RefreshResult as Counted,
 };
 
 pub(super) mod brake;

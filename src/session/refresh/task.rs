@@ -22,7 +22,7 @@ use crate::{
         shared::Shared,
     },
     store::{Digest, Generation, Lease, Settled, StoreError},
-    telemetry::Refresh as Counted,
+    telemetry::RefreshResult as Counted,
 };
 
 /// How long a lease lasts without renewal: so long an instance that dies with a lease holds its session up.

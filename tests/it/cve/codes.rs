@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Answer, Ask, Browser, Issuer, Protocol, Raw, Setup, World, b64, raw};
+use crate::harness::{Answer, Ask, Browser, Issuer, Protocol, Raw, Setup, TestStack, b64, raw};
 
 const PHONE: &str = "010-1234-5678";
 /// The harness is the load balancer, so that a test can set the client's address.
@@ -17,12 +17,12 @@ const MANY_GUESSES: &str = "limits = { failures_per_client = \"1000000/h\", fail
 /// High limits of messages, so that a test does not reach them.
 const MANY_MESSAGES: &str = "otp.limits = { per_address = \"100000/h\", per_ip = \"100000/h\", total = \"100000/h\" }\notp.daily_cap = 100000\n";
 
-async fn codes(toml: &str) -> World {
+async fn codes(toml: &str) -> TestStack {
     Setup::with_codes().with(toml).start().await
 }
 
-fn code(world: &World) -> String {
-    let letter = world.backend.messages().pop().expect("a message arrived");
+fn code(stack: &TestStack) -> String {
+    let letter = stack.backend.messages().pop().expect("a message arrived");
     letter.code().expect("a code in it").to_owned()
 }
 
@@ -48,46 +48,46 @@ fn password(browser: &Browser, client: &str, email: &str, password: &str) -> Ask
 /// `otp::tests::guessing::of_five_hundred_parallel_guesses_five_are_compared_and_the_right_one_comes_too_late`.
 #[tokio::test]
 async fn cve_2024_4629_of_five_hundred_parallel_guesses_the_right_one_comes_too_late() {
-    let world = codes(MANY_GUESSES).await;
-    let browser = world.browser().over(Protocol::Http2);
+    let stack = codes(MANY_GUESSES).await;
+    let browser = stack.browser().over(Protocol::Http2);
     send(&browser, PHONE).await.is(200);
-    let right = code(&world);
+    let right = code(&stack);
     let guesses = wrong(&right).take(500).map(|code| verify(&browser, PHONE, &code).into_future());
     for answer in join_all(guesses).await {
         assert!(matches!(answer.status.as_u16(), 400 | 429), "{answer}");
     }
     let late = verify(&browser, PHONE, &right).await;
     assert!(matches!(late.status.as_u16(), 400 | 429) && !browser.is_logged_in(), "{late}");
-    assert_eq!(world.backend.recorded_at("/auth/otp").len(), 0);
+    assert_eq!(stack.backend.recorded_at("/auth/otp").len(), 0);
 }
 
 /// Also CVE-2024-32868 (Zitadel), CVE-2024-21500 (caddy-security), issue 5250 of casdoor.
 #[tokio::test]
 async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account_and_the_client() {
     // The code's limit: sending the code again does not reset its tries.
-    let world = codes(MANY_GUESSES).await;
-    let browser = world.browser();
+    let stack = codes(MANY_GUESSES).await;
+    let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
-    let right = code(&world);
+    let right = code(&stack);
     for guess in wrong(&right).take(4) {
         verify(&browser, PHONE, &guess).await.is(400);
     }
     browser.post("/auth/sms/resend").json(&json!({ "phone": PHONE })).await.is(200);
-    assert_eq!(code(&world), right);
+    assert_eq!(code(&stack), right);
     verify(&browser, PHONE, &wrong(&right).next().unwrap()).await.is(400);
     verify(&browser, PHONE, &right).await.is(400).problem("code_wrong");
 
     // The address's limit: ten an hour, over all browsers and clients.
-    let world = codes(&format!("{BEHIND}{MANY_GUESSES}")).await;
+    let stack = codes(&format!("{BEHIND}{MANY_GUESSES}")).await;
     let mut tries = 0;
     'browsers: for n in 0..10 {
-        let (browser, client) = (world.browser(), format!("198.51.100.{n}"));
+        let (browser, client) = (stack.browser(), format!("198.51.100.{n}"));
         let sent = send(&browser, PHONE).header("x-forwarded-for", &client).await;
         if sent.status == 429 {
-            world.advance(std::time::Duration::from_secs(61));
+            stack.advance(std::time::Duration::from_secs(61));
             continue;
         }
-        let right = code(&world);
+        let right = code(&stack);
         for guess in wrong(&right).take(5) {
             if verify(&browser, PHONE, &guess).header("x-forwarded-for", &client).await.status == 429 {
                 break 'browsers;
@@ -98,24 +98,24 @@ async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account
     assert_eq!(tries, 10);
 
     // The account's limit, over all clients.
-    let world = World::with(BEHIND).await;
+    let stack = TestStack::with(BEHIND).await;
     let (mut refused, mut asked) = (0, 0);
     for n in 0..110 {
-        match password(&world.browser(), &format!("198.51.100.{n}"), EMAIL, "wrong").await.status.as_u16() {
+        match password(&stack.browser(), &format!("198.51.100.{n}"), EMAIL, "wrong").await.status.as_u16() {
             401 => asked += 1,
             429 => refused += 1,
             other => panic!("{other}"),
         }
     }
     assert_eq!((asked, refused), (100, 10));
-    password(&world.browser(), "203.0.113.1", EMAIL, PASSWORD).await.is(429);
+    password(&stack.browser(), "203.0.113.1", EMAIL, PASSWORD).await.is(429);
 
     // The client's limit, over all accounts; an IPv6 /64 is one client.
-    let world = World::with(&format!("{BEHIND}limits.failures_per_client = \"20/h\"")).await;
+    let stack = TestStack::with(&format!("{BEHIND}limits.failures_per_client = \"20/h\"")).await;
     for n in 0..20 {
-        password(&world.browser(), &format!("2001:db8::{n:x}"), &format!("p{n}@example.test"), "wrong").await.is(401);
+        password(&stack.browser(), &format!("2001:db8::{n:x}"), &format!("p{n}@example.test"), "wrong").await.is(401);
     }
-    password(&world.browser(), "2001:db8::ffff", EMAIL, PASSWORD).await.is(429);
+    password(&stack.browser(), "2001:db8::ffff", EMAIL, PASSWORD).await.is(429);
 }
 
 /// The documented policy: a client over its limit is refused by every login method; an account over its limit only by
@@ -123,32 +123,32 @@ async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account
 #[tokio::test]
 async fn cve_2026_9798_a_client_that_guessed_too_often_is_barred_from_every_way_in() {
     let id_tokens = "providers.demo.id_token_login = { audiences = [\"vestibule\"] }\n";
-    let world = codes(&format!("{BEHIND}{id_tokens}limits.failures_per_client = \"3/h\"")).await;
-    let browser = world.browser();
+    let stack = codes(&format!("{BEHIND}{id_tokens}limits.failures_per_client = \"3/h\"")).await;
+    let browser = stack.browser();
     let from = |client: &str, ask: Ask| ask.header("x-forwarded-for", client);
     from("192.0.2.1", send(&browser, PHONE)).await.is(200);
-    let right = code(&world);
+    let right = code(&stack);
     for _ in 0..3 {
         password(&browser, "192.0.2.1", "somebody@example.test", "wrong").await.is(401);
     }
     from("192.0.2.1", verify(&browser, PHONE, &right)).await.is(429).problem("too_many");
     password(&browser, "192.0.2.1", EMAIL, PASSWORD).await.is(429);
-    let token = world.provider.id_token("mina", &json!({})).unwrap();
-    let app = world.browser().plain(Method::POST, "/auth/demo").json(&json!({ "id_token": token, "deviceName": "x" }));
+    let token = stack.provider.id_token("mina", &json!({})).unwrap();
+    let app = stack.browser().plain(Method::POST, "/auth/demo").json(&json!({ "id_token": token, "deviceName": "x" }));
     from("192.0.2.1", app).await.is(429);
     from("192.0.2.1", browser.navigate("/auth/callback/demo?state=x&code=y")).await.is(429);
     assert!(!browser.is_logged_in());
     // Other clients are not affected, and the code was not used.
     from("192.0.2.2", verify(&browser, PHONE, &right)).await.is(200);
 
-    let world = codes(&format!("{BEHIND}limits.failures_per_account = \"2/h\"")).await;
-    let browser = world.browser();
+    let stack = codes(&format!("{BEHIND}limits.failures_per_account = \"2/h\"")).await;
+    let browser = stack.browser();
     for client in ["192.0.2.1", "192.0.2.2"] {
         password(&browser, client, EMAIL, "wrong").await.is(401);
     }
     password(&browser, "192.0.2.3", EMAIL, PASSWORD).await.is(429);
     browser.post("/auth/email/send").json(&json!({ "email": EMAIL })).await.is(200);
-    let body = json!({ "email": EMAIL, "code": code(&world) });
+    let body = json!({ "email": EMAIL, "code": code(&stack) });
     browser.post("/auth/email/verify").json(&body).await.is(200);
 }
 
@@ -156,7 +156,7 @@ async fn cve_2026_9798_a_client_that_guessed_too_often_is_barred_from_every_way_
 /// `mail::rustsec_2021_0069_…`.
 #[tokio::test]
 async fn ghsa_7rqj_j65f_68wh_an_address_that_two_would_read_differently_is_sent_nothing() {
-    let world = codes(MANY_MESSAGES).await;
+    let stack = codes(MANY_MESSAGES).await;
     for email in [
         "mina\u{ff20}example.test",
         "mina\u{ff20}evil.example@example.test",
@@ -178,7 +178,7 @@ async fn ghsa_7rqj_j65f_68wh_an_address_that_two_would_read_differently_is_sent_
         "@example.test",
         "",
     ] {
-        let answer = world.browser().post("/auth/email/send").json(&json!({ "email": email })).await;
+        let answer = stack.browser().post("/auth/email/send").json(&json!({ "email": email })).await;
         assert_eq!(answer.status, 400, "{email:?}: {answer}");
     }
     for phone in [
@@ -189,12 +189,12 @@ async fn ghsa_7rqj_j65f_68wh_an_address_that_two_would_read_differently_is_sent_
         "010-1234-5678\r\n",
         "1",
     ] {
-        let answer = send(&world.browser(), phone).await;
+        let answer = send(&stack.browser(), phone).await;
         assert_eq!(answer.status, 400, "{phone:?}: {answer}");
     }
-    assert_eq!(world.backend.messages().len(), 0);
-    world.browser().post("/auth/email/send").json(&json!({ "email": "mina@example.test" })).await.is(200);
-    assert_eq!(world.backend.messages().len(), 1);
+    assert_eq!(stack.backend.messages().len(), 0);
+    stack.browser().post("/auth/email/send").json(&json!({ "email": "mina@example.test" })).await.is(200);
+    assert_eq!(stack.backend.messages().len(), 1);
 }
 
 /// An answer without the values that differ each time.
@@ -216,23 +216,23 @@ fn told(answer: &Answer) -> (u16, BTreeSet<String>, Value) {
 /// unknown accounts.
 #[tokio::test]
 async fn cve_2026_23511_nothing_but_time_could_tell_an_account_that_exists() {
-    let world = codes(&format!("{MANY_GUESSES}{MANY_MESSAGES}")).await;
-    let wrong_password = |email: String| password(&world.browser(), "", &email, "wrong");
+    let stack = codes(&format!("{MANY_GUESSES}{MANY_MESSAGES}")).await;
+    let wrong_password = |email: String| password(&stack.browser(), "", &email, "wrong");
     let known = told(&wrong_password(EMAIL.to_owned()).await.is(401));
     for n in 0..50 {
         assert_eq!(told(&wrong_password(format!("nobody-{n}@example.test")).await), known);
     }
-    world.logged_in("mina").await;
-    let mail = |email: &str| world.browser().post("/auth/email/send").json(&json!({ "email": email }));
+    stack.logged_in("mina").await;
+    let mail = |email: &str| stack.browser().post("/auth/email/send").json(&json!({ "email": email }));
     let known = told(&mail("mina@example.test").await.is(200));
     for n in 0..20 {
         assert_eq!(told(&mail(&format!("nobody-{n}@example.test")).await), known);
     }
-    let code = |phone: &str| verify(&world.browser(), phone, "123456");
-    let browser = world.browser();
+    let code = |phone: &str| verify(&stack.browser(), phone, "123456");
+    let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
     assert_eq!(told(&code(PHONE).await), told(&code("010-9999-0000").await));
-    let again = |phone: &str| world.browser().post("/auth/sms/resend").json(&json!({ "phone": phone }));
+    let again = |phone: &str| stack.browser().post("/auth/sms/resend").json(&json!({ "phone": phone }));
     assert_eq!(told(&again(PHONE).await), told(&again("010-9999-0000").await));
 }
 
@@ -298,7 +298,7 @@ fn bent(good: &Value) -> Vec<String> {
 async fn cve_2024_21493_no_body_makes_an_endpoint_fail() {
     let issuer = Issuer::start().await;
     let id_tokens = issuer.provider_toml();
-    let world = codes(&format!("{MANY_GUESSES}{MANY_MESSAGES}{id_tokens}")).await;
+    let stack = codes(&format!("{MANY_GUESSES}{MANY_MESSAGES}{id_tokens}")).await;
     let (email, phone) = (json!({ "email": EMAIL, "code": "123456" }), json!({ "phone": PHONE, "code": "123456" }));
     let mut count = 0;
     for (path, good) in [
@@ -314,13 +314,13 @@ async fn cve_2024_21493_no_body_makes_an_endpoint_fail() {
         ("/auth/refresh", json!({ "refreshToken": "x" })),
         ("/auth/logout", json!({ "sid": "x" })),
     ] {
-        let mut connection = Raw::connect(world.gateway.address()).await;
+        let mut connection = Raw::connect(stack.gateway.address()).await;
         for (n, body) in bent(&good).into_iter().enumerate() {
             let kind = ["application/json", "application/x-www-form-urlencoded", "application/json; charset=utf-16"]
                 [usize::from(n % 16 == 0) + usize::from(n % 32 == 0)];
             let head = format!(
                 "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
-                world.gateway.host(),
+                stack.gateway.host(),
                 body.len()
             );
             connection.send(head + &body).await;
@@ -335,7 +335,7 @@ async fn cve_2024_21493_no_body_makes_an_endpoint_fail() {
         }
     }
     assert!(count > 3000, "{count}");
-    world.browser().fetch("/auth/session").await.is(200);
+    stack.browser().fetch("/auth/session").await.is(200);
     assert_eq!(issuer.asked_for("/jwks"), 0, "nothing of it looked like a token");
 }
 
@@ -344,16 +344,16 @@ async fn cve_2024_21493_no_body_makes_an_endpoint_fail() {
 #[tokio::test]
 async fn a_forged_access_token_does_not_lift_the_limits_for_anonymous_clients() {
     let limits = "otp.limits = { total = \"2/h\", per_ip = \"100/h\" }";
-    let world = codes(&format!("session.seal = false\n{limits}")).await;
-    let mina = world.logged_in("mina").await;
+    let stack = codes(&format!("session.seal = false\n{limits}")).await;
+    let mina = stack.logged_in("mina").await;
     let good = mina.cookie("sb_at").unwrap();
     let mut parts = good.split('.');
     let (head, payload) = (parts.next().unwrap(), URL_SAFE_NO_PAD.decode(parts.next().unwrap()).unwrap());
     let mut claims: Value = serde_json::from_slice(&payload).unwrap();
     claims["exp"] = json!(1_000_000_000);
     let made_up = format!("{head}.{}.AAAA", b64(claims.to_string().as_bytes()));
-    send(&world.browser(), "010-0000-0001").await.is(200);
-    let stranger = world.browser();
+    send(&stack.browser(), "010-0000-0001").await.is(200);
+    let stranger = stack.browser();
     stranger.set_cookie("sb_at", &made_up);
     stranger.fetch("/api/me").await.is(401).says("invalid");
     stranger.set_cookie("sb_at", &made_up);

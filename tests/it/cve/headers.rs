@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vestibule::demo::backend::EMAIL;
 
 use super::scene::{ask, before, is_alive};
-use crate::harness::{Process, Raw, Setup, Upstream, World, free_port, raw};
+use crate::harness::{Process, Raw, Setup, TestStack, Upstream, free_port, raw};
 
 /// The harness is the load balancer, so that a test can set the client's address.
 const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
@@ -15,7 +15,7 @@ const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
 #[tokio::test]
 async fn cve_2026_40575_x_forwarded_uri_decides_nothing() {
     let upstream = Upstream::saying("b").await;
-    let world = before(&upstream, "").await;
+    let stack = before(&upstream, "").await;
     let lines = [
         "x-forwarded-uri: /public/",
         "X-Forwarded-Uri: /public/x",
@@ -28,11 +28,11 @@ async fn cve_2026_40575_x_forwarded_uri_decides_nothing() {
         "x-http-method-override: OPTIONS",
     ];
     for line in lines {
-        assert_eq!(raw::status(&ask(&world, &format!("GET /admin HTTP/1.1\r\n{line}")).await), 401, "{line}");
+        assert_eq!(raw::status(&ask(&stack, &format!("GET /admin HTTP/1.1\r\n{line}")).await), 401, "{line}");
     }
     assert!(upstream.heard().is_empty());
     let all = format!("GET /public/x HTTP/1.1\r\nx-forwarded-for: 192.0.2.1\r\n{}", lines.join("\r\n"));
-    assert_eq!(raw::status(&ask(&world, &all).await), 200);
+    assert_eq!(raw::status(&ask(&stack, &all).await), 200);
     let heard = upstream.last();
     assert_eq!(heard.header("x-forwarded-for"), Some("127.0.0.1"), "nobody is trusted unasked");
     for name in ["x-forwarded-uri", "x-original-url", "x-rewrite-url", "x-forwarded-path", "x-forwarded-prefix"] {
@@ -68,7 +68,7 @@ fn fixed(answer: &str) -> (u16, Vec<String>, Vec<String>) {
 async fn cve_2026_33495_the_scheme_that_an_untrusted_client_sends_is_ignored() {
     let upstream = Upstream::saying("b").await;
     for base in ["http://127.0.0.1", "https://app.example.test"] {
-        let world = Setup::new()
+        let stack = Setup::new()
             .known_as(base)
             .with("session.keys = [\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc\"]")
             .with(&format!("upstreams.b = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/admin\"\nupstream = \"b\"\naccess = \"user\"", upstream.target()))
@@ -81,7 +81,7 @@ async fn cve_2026_33495_the_scheme_that_an_untrusted_client_sends_is_ignored() {
             "GET /auth/login HTTP/1.1\r\nsec-fetch-mode: navigate",
             "POST /auth/logout HTTP/1.1\r\ncontent-length: 0",
         ] {
-            let plain = fixed(&ask(&world, head).await);
+            let plain = fixed(&ask(&stack, head).await);
             assert!((200..500).contains(&plain.0));
             for proto in ["http", "https", "wss", "junk", "https, http", ""] {
                 for name in [
@@ -93,7 +93,7 @@ async fn cve_2026_33495_the_scheme_that_an_untrusted_client_sends_is_ignored() {
                     "front-end-https",
                 ] {
                     let told =
-                        fixed(&ask(&world, &format!("{head}\r\n{name}: {proto}\r\nforwarded: proto={proto}")).await);
+                        fixed(&ask(&stack, &format!("{head}\r\n{name}: {proto}\r\nforwarded: proto={proto}")).await);
                     assert_eq!(told, plain, "{base} {head} {name}: {proto}");
                 }
             }
@@ -106,7 +106,7 @@ async fn cve_2026_33495_the_scheme_that_an_untrusted_client_sends_is_ignored() {
 #[tokio::test]
 async fn cve_2026_35051_no_spelling_of_a_forwarding_header_passes() {
     let upstream = Upstream::saying("b").await;
-    let world = before(&upstream, "").await;
+    let stack = before(&upstream, "").await;
     let names = [
         "X-Forwarded-For",
         "X-Forwarded-Proto",
@@ -128,7 +128,7 @@ async fn cve_2026_35051_no_spelling_of_a_forwarding_header_passes() {
             write!(head, "\r\n{spelling}: forged").unwrap();
         }
     }
-    assert_eq!(raw::status(&ask(&world, &head).await), 200);
+    assert_eq!(raw::status(&ask(&stack, &head).await), 200);
     let heard = upstream.last();
     let mut seen = BTreeMap::new();
     for (name, value) in heard.head.lines().skip(1).filter_map(|line| line.split_once(": ")) {
@@ -137,7 +137,7 @@ async fn cve_2026_35051_no_spelling_of_a_forwarding_header_passes() {
             assert_eq!(seen.insert(plain, value.to_owned()), None, "{name} came twice");
         }
     }
-    let host = world.gateway.host();
+    let host = stack.gateway.host();
     let wanted = [
         ("forwarded", "for=127.0.0.1;proto=http"),
         ("x-forwarded-for", "127.0.0.1"),
@@ -154,8 +154,8 @@ async fn cve_2026_30851_a_header_of_a_claim_that_is_not_there_is_not_the_visitor
     let upstream = Upstream::saying("b").await;
     let more = "[[routes]]\npath = \"/named\"\nupstream = \"b\"\naccess = \"user\"\n\
                 headers = { set = { x-user-name = \"{claims.nickname}\", x-person = \"{claims.nickname}\", x-subject = \"{claims.sub}\" } }";
-    let world = before(&upstream, more).await;
-    let mina = world.logged_in("mina").await;
+    let stack = before(&upstream, more).await;
+    let mina = stack.logged_in("mina").await;
     let mut ask = mina.fetch("/named");
     for name in ["x-user-name", "x-person", "x-subject", "x_person", "x.person", "x_subject"] {
         ask = ask.header(name, "root");
@@ -177,7 +177,7 @@ async fn cve_2023_27487_what_an_inner_hop_would_say_is_not_taken_from_outside() 
         "HTTP/1.1 200 OK\r\nx-auth-status: forged\r\nx-request-id: forged\r\nset-cookie: sb_at=forged\r\ncontent-length: 2\r\n\r\nok",
     )
     .await;
-    let world = before(&upstream, "").await;
+    let stack = before(&upstream, "").await;
     let names = [
         "x-auth-status",
         "x-auth-user",
@@ -196,7 +196,7 @@ async fn cve_2023_27487_what_an_inner_hop_would_say_is_not_taken_from_outside() 
         "x-middleware-subrequest",
     ];
     let head = names.iter().fold("GET /public/x HTTP/1.1".to_owned(), |head, name| format!("{head}\r\n{name}: forged"));
-    let answer = ask(&world, &head).await;
+    let answer = ask(&stack, &head).await;
     assert_eq!(raw::status(&answer), 200, "{answer}");
     assert!(!answer.contains("forged"), "nor from an upstream: {answer}");
     let heard = upstream.last();
@@ -205,7 +205,7 @@ async fn cve_2023_27487_what_an_inner_hop_would_say_is_not_taken_from_outside() 
     assert!(answer.contains(id), "{answer}");
     // A visitor cannot remove the gateway's headers.
     let connection = format!("GET /public/x HTTP/1.1\r\nconnection: {}", names.join(", "));
-    assert_eq!(raw::status(&ask(&world, &connection).await), 200);
+    assert_eq!(raw::status(&ask(&stack, &connection).await), 200);
     for name in ["x-request-id", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip"] {
         assert!(upstream.last().header(name).is_some(), "{name}");
     }
@@ -214,8 +214,8 @@ async fn cve_2023_27487_what_an_inner_hop_would_say_is_not_taken_from_outside() 
 /// Zitadel GHSA-93m4-mfpg-c3xf, caddy-security CVE-2024-21494 and CVE-2024-21499 too.
 #[tokio::test]
 async fn cve_2025_64101_links_and_redirects_have_the_configured_origin() {
-    let world = Setup::with_codes().start().await;
-    let (address, host) = (world.gateway.address(), world.gateway.host());
+    let stack = Setup::with_codes().start().await;
+    let (address, host) = (stack.gateway.address(), stack.gateway.host());
     let send = |path: &str, host: &str, lines: &str, body: &str| {
         let head = format!(
             "{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{lines}content-type: application/json\r\ncontent-length: {}",
@@ -236,7 +236,7 @@ async fn cve_2025_64101_links_and_redirects_have_the_configured_origin() {
             assert!(!answer.contains("evil"), "{answer}");
         }
     }
-    assert!(world.backend.messages().is_empty());
+    assert!(stack.backend.messages().is_empty());
 
     let forged = "x-forwarded-host: evil.example\r\nforwarded: host=evil.example;proto=https\r\nx-forwarded-server: evil.example\r\nx-host: evil.example\r\nx-original-host: evil.example\r\n";
     let login = send("GET /auth/login/demo", host, &format!("{forged}sec-fetch-mode: navigate\r\n"), "").await;
@@ -248,7 +248,7 @@ async fn cve_2025_64101_links_and_redirects_have_the_configured_origin() {
 
     let sent = send("POST /auth/email/send", host, forged, &mail).await;
     assert_eq!(raw::status(&sent), 200, "{sent}");
-    let letters = format!("{:?}", world.backend.messages());
+    let letters = format!("{:?}", stack.backend.messages());
     assert!(!letters.contains("evil") && letters.contains("mina@example.test"), "{letters}");
 }
 
@@ -256,9 +256,9 @@ async fn cve_2025_64101_links_and_redirects_have_the_configured_origin() {
 /// `logs::a_whole_run_at_the_highest_level_writes_no_secret`.
 #[tokio::test]
 async fn cve_2022_23469_a_request_is_one_line_of_the_log() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let port = free_port();
-    let mut process = Process::run(&world.file(port, "telemetry.log.level = \"trace\"")).await;
+    let mut process = Process::run(&stack.file(port, "telemetry.log.level = \"trace\"")).await;
     let address = ([127, 0, 0, 1], port).into();
     let heads = [
         "GET /marker-a%0aforged HTTP/1.1",
@@ -286,30 +286,30 @@ async fn cve_2022_23469_a_request_is_one_line_of_the_log() {
     }
 }
 
-fn guess(world: &World, client: &str) -> crate::harness::Ask {
+fn guess(stack: &TestStack, client: &str) -> crate::harness::Ask {
     let body = json!({ "email": EMAIL, "password": "wrong" });
-    world.browser().post("/auth/login").header("x-forwarded-for", client).json(&body)
+    stack.browser().post("/auth/login").header("x-forwarded-for", client).json(&body)
 }
 
 #[tokio::test]
 async fn cve_2026_45364_a_subscribers_addresses_are_one_client_however_they_are_written() {
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "{BEHIND}limits = {{ failures_per_client = \"6/h\", failures_per_account = \"100000/h\" }}"
     ))
     .await;
     for spelling in
         ["2001:db8::1", "2001:DB8::1", "2001:db8:0:0:0:0:0:1", "2001:0db8::0001", "[2001:db8::1]", "[2001:db8::1]:4711"]
     {
-        guess(&world, spelling).await.is(401);
+        guess(&stack, spelling).await.is(401);
     }
-    guess(&world, "2001:db8::1").await.is(429);
-    let asked = world.backend.recorded_at("/auth/login").len();
+    guess(&stack, "2001:db8::1").await.is(429);
+    let asked = stack.backend.recorded_at("/auth/login").len();
     assert_eq!(asked, 6);
 
     // A thousand addresses, ten tries from each.
     let body = json!({ "email": EMAIL, "password": "wrong" }).to_string();
-    let host = world.gateway.host();
-    let mut visitor = Raw::connect(world.gateway.address()).await;
+    let host = stack.gateway.host();
+    let mut visitor = Raw::connect(stack.gateway.address()).await;
     let mut refused = 0;
     for block in 0..100_u32 {
         let mut batch = String::new();
@@ -331,8 +331,8 @@ async fn cve_2026_45364_a_subscribers_addresses_are_one_client_however_they_are_
         }
     }
     assert_eq!(refused, 10_000);
-    assert_eq!(world.backend.recorded_at("/auth/login").len(), asked);
-    guess(&world, "2001:db8:0:1::1").await.is(401);
+    assert_eq!(stack.backend.recorded_at("/auth/login").len(), asked);
+    guess(&stack, "2001:db8:0:1::1").await.is(401);
 }
 
 #[tokio::test]
@@ -340,21 +340,21 @@ async fn ghsa_7jmw_8259_q9jx_an_address_mapped_into_ipv6_is_that_address() {
     let upstream = Upstream::saying("b").await;
     for trusted in ["\"127.0.0.1\", \"10.0.0.0/8\"", "\"::ffff:127.0.0.1\", \"::ffff:10.0.0.0/104\""] {
         let more = format!("server.trusted_proxies = [{trusted}]\nlimits.failures_per_client = \"2/h\"");
-        let world = before(&upstream, &more).await;
+        let stack = before(&upstream, &more).await;
         for chain in [
             "203.0.113.9, 10.0.0.1",
             "203.0.113.9, ::ffff:10.0.0.1",
             "::ffff:203.0.113.9, [::ffff:10.0.0.1]",
             "6.6.6.6, ::ffff:cb00:7109, ::ffff:a00:1",
         ] {
-            let answer = ask(&world, &format!("GET /public/x HTTP/1.1\r\nx-forwarded-for: {chain}")).await;
+            let answer = ask(&stack, &format!("GET /public/x HTTP/1.1\r\nx-forwarded-for: {chain}")).await;
             assert_eq!(raw::status(&answer), 200);
             assert_eq!(upstream.last().header("x-real-ip"), Some("203.0.113.9"), "{trusted} {chain}");
         }
-        guess(&world, "198.51.100.7").await.is(401);
-        guess(&world, "::ffff:198.51.100.7").await.is(401);
-        guess(&world, "::ffff:c633:6407").await.is(429);
-        guess(&world, "198.51.100.7").await.is(429);
-        is_alive(&world).await;
+        guess(&stack, "198.51.100.7").await.is(401);
+        guess(&stack, "::ffff:198.51.100.7").await.is(401);
+        guess(&stack, "::ffff:c633:6407").await.is(429);
+        guess(&stack, "198.51.100.7").await.is(429);
+        is_alive(&stack).await;
     }
 }

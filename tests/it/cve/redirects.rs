@@ -6,7 +6,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use url::{Url, form_urlencoded};
 
-use crate::harness::{Answer, Browser, Raw, Setup, World, raw};
+use crate::harness::{Answer, Browser, Raw, Setup, TestStack, raw};
 
 /// The number of lines of `testdata/openredirects.txt` of oauth2-proxy.
 const LINES: usize = 558;
@@ -91,8 +91,8 @@ fn query(names: &[&str], value: &str) -> String {
 }
 
 /// Sends requests one after the other on one connection, and returns where each answer leads.
-async fn locations(world: &World, requests: impl Iterator<Item = String>) -> Vec<Option<String>> {
-    let mut connection = Raw::connect(world.gateway.address()).await;
+async fn locations(stack: &TestStack, requests: impl Iterator<Item = String>) -> Vec<Option<String>> {
+    let mut connection = Raw::connect(stack.gateway.address()).await;
     let mut found = Vec::new();
     for request in requests {
         connection.send(request).await;
@@ -111,9 +111,9 @@ fn form(browser: &Browser, path: &str) -> crate::harness::Ask {
 async fn ghsa_qqxw_m5fj_f7gv_no_open_redirect_of_the_list_leaves_the_site_at_login_or_logout() {
     let lines = all_lines();
     assert!(lines.len() >= LINES);
-    let world = World::with("session.after_login = \"/home\"\nsession.after_logout = \"/bye\"").await;
-    let (home, host) = (world.gateway.public_url().clone(), world.gateway.host());
-    let cookies = world.logged_in("mina").await.cookie_header();
+    let stack = TestStack::with("session.after_login = \"/home\"\nsession.after_logout = \"/bye\"").await;
+    let (home, host) = (stack.gateway.public_url().clone(), stack.gateway.host());
+    let cookies = stack.logged_in("mina").await.cookie_header();
     let login = |line: &String| {
         let query = query(&["return_to", "to"], line);
         format!("GET /auth/login?{query} HTTP/1.1\r\nhost: {host}\r\naccept: text/html\r\ncookie: {cookies}\r\n\r\n")
@@ -126,8 +126,8 @@ async fn ghsa_qqxw_m5fj_f7gv_no_open_redirect_of_the_list_leaves_the_site_at_log
             body.len()
         )
     };
-    let at_login = locations(&world, lines.iter().map(login)).await;
-    let at_logout = locations(&world, lines.iter().map(logout)).await;
+    let at_login = locations(&stack, lines.iter().map(login)).await;
+    let at_logout = locations(&stack, lines.iter().map(logout)).await;
     let stay = |found: &[Option<String>]| found.iter().flatten().filter(|location| stays(&home, location)).count();
     let left: Vec<_> =
         lines.iter().zip(&at_login).filter(|(_, to)| !to.as_ref().is_some_and(|to| stays(&home, to))).collect();
@@ -138,22 +138,22 @@ async fn ghsa_qqxw_m5fj_f7gv_no_open_redirect_of_the_list_leaves_the_site_at_log
     let leave = lines.iter().filter(|line| !stays(&home, line)).count();
     assert!(leave * 2 > lines.len(), "{leave} of {}", lines.len());
     // A path of the site is followed, so the test is not trivial.
-    let kept = locations(&world, std::iter::once(login(&"/deep?a=b".to_owned()))).await;
+    let kept = locations(&stack, std::iter::once(login(&"/deep?a=b".to_owned()))).await;
     assert_eq!(kept, [Some("/deep?a=b".to_owned())]);
 }
 
 /// Where a login and a logout with that `return_to` lead.
-async fn ends(world: &World, asked: &str) -> [String; 2] {
-    let browser = world.logged_in("mina").await;
+async fn ends(stack: &TestStack, asked: &str) -> [String; 2] {
+    let browser = stack.logged_in("mina").await;
     let query = query(&["return_to", "to"], asked);
     let at_login = browser.navigate(&format!("/auth/login?{query}")).await.is(303);
-    let at_logout = form(&world.browser(), &format!("/auth/logout?{query}")).await.is(303);
+    let at_logout = form(&stack.browser(), &format!("/auth/logout?{query}")).await.is(303);
     [&at_login, &at_logout].map(|answer| answer.location().to_owned())
 }
 
-async fn fall_back(world: &World, asked: &[&str]) {
+async fn fall_back(stack: &TestStack, asked: &[&str]) {
     for asked in asked {
-        assert_eq!(ends(world, asked).await, ["/home", "/bye"], "{asked}");
+        assert_eq!(ends(stack, asked).await, ["/home", "/bye"], "{asked}");
     }
 }
 
@@ -161,10 +161,10 @@ const PLACES: &str = "session.after_login = \"/home\"\nsession.after_logout = \"
 
 #[tokio::test]
 async fn cve_2021_21291_a_listed_origin_lists_no_other_that_ends_like_it() {
-    let world = World::with(&format!("{PLACES}session.return_to_origins = [\"https://example.com\"]")).await;
-    assert_eq!(ends(&world, "https://example.com/x").await[0], "https://example.com/x");
+    let stack = TestStack::with(&format!("{PLACES}session.return_to_origins = [\"https://example.com\"]")).await;
+    assert_eq!(ends(&stack, "https://example.com/x").await[0], "https://example.com/x");
     fall_back(
-        &world,
+        &stack,
         &[
             "https://badexample.com/",
             "https://bad.example.com/",
@@ -184,9 +184,9 @@ async fn cve_2021_21291_a_listed_origin_lists_no_other_that_ends_like_it() {
 /// Also issues 449, 453 and 565 of `mod_auth_openidc`.
 #[tokio::test]
 async fn cve_2022_23527_a_logout_target_without_a_host_is_not_followed() {
-    let world = World::with(PLACES).await;
+    let stack = TestStack::with(PLACES).await;
     fall_back(
-        &world,
+        &stack,
         &["/%09/evil.example", "/%5cevil.example", "///evil.example", "http:evil.example", "https:/evil.example"],
     )
     .await;
@@ -196,8 +196,8 @@ async fn cve_2022_23527_a_logout_target_without_a_host_is_not_followed() {
 /// whole suite; here at those that a login has.
 #[tokio::test]
 async fn cve_2021_29651_no_location_carries_a_token() {
-    let world = World::with(PLACES).await;
-    let browser = world.browser();
+    let stack = TestStack::with(PLACES).await;
+    let browser = stack.browser();
     let mut seen: Vec<Answer> =
         vec![browser.navigate("/api/me").await.is(302), browser.navigate("/auth/login/demo").await.is(303)];
     let callback = browser.as_far_as_callback("demo", "https://evil.example/", "mina").await;
@@ -214,9 +214,9 @@ async fn cve_2021_29651_no_location_carries_a_token() {
 
 #[tokio::test]
 async fn cve_2025_27143_a_return_address_without_a_scheme_is_not_followed() {
-    let world = World::with(PLACES).await;
+    let stack = TestStack::with(PLACES).await;
     fall_back(
-        &world,
+        &stack,
         &["evil.example", "javascript:alert(1)", "data:text/html,<script>", "//evil.example", "vbscript:x"],
     )
     .await;
@@ -225,24 +225,24 @@ async fn cve_2025_27143_a_return_address_without_a_scheme_is_not_followed() {
 /// Also CVE-2024-8883 (Keycloak).
 #[tokio::test]
 async fn cve_2026_7504_userinfo_and_lookalikes_of_loopback_are_not_followed() {
-    let world = World::with(PLACES).await;
-    let ours = world.gateway.host().to_owned();
+    let stack = TestStack::with(PLACES).await;
+    let ours = stack.gateway.host().to_owned();
     for evil in
         ["https://OURS@evil.example/", "https://OURS@@evil.example/", "http://a@OURS/", "http://OURS.evil.example/"]
     {
-        fall_back(&world, &[&evil.replace("OURS", &ours)]).await;
+        fall_back(&stack, &[&evil.replace("OURS", &ours)]).await;
     }
-    fall_back(&world, &["http://localhost.evil.example/", "http://127.0.0.1.evil.example/", "http://localhost:1/"])
+    fall_back(&stack, &["http://localhost.evil.example/", "http://127.0.0.1.evil.example/", "http://localhost:1/"])
         .await;
 }
 
 /// Also CVE-2023-52430 and CVE-2024-21496 (caddy-security), CVE-2019-8400 (Hydra).
 #[tokio::test]
 async fn cve_2026_33525_nothing_that_a_request_says_stands_in_a_page() {
-    let world = Setup::with_codes().start().await;
+    let stack = Setup::with_codes().start().await;
     let said =
         query(&["error", "error_description", "state", "return_to", "phone"], "\"><img src=x onerror=alert(1)>'");
-    let browser = world.browser();
+    let browser = stack.browser();
     let pages = [
         browser.navigate(&format!("/auth/callback/demo?{said}")).await.is(400),
         browser.navigate(&format!("/auth/login?{said}")).await.is(200),
@@ -272,8 +272,8 @@ async fn cve_2026_33525_nothing_that_a_request_says_stands_in_a_page() {
 /// Issue 936 of klangk: the return address was in a cookie that anybody could write.
 #[tokio::test]
 async fn klangk_936_a_flow_cookie_with_any_character_changed_is_refused() {
-    let world = World::with("limits.failures_per_client = \"100000/h\"").await;
-    let browser = world.browser();
+    let stack = TestStack::with("limits.failures_per_client = \"100000/h\"").await;
+    let browser = stack.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     let target = &callback.location()[callback.location().find("/auth/").unwrap()..];
     let (name, value) = browser
@@ -282,7 +282,7 @@ async fn klangk_936_a_flow_cookie_with_any_character_changed_is_refused() {
         .find_map(|pair| pair.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned())))
         .unwrap();
     assert!(name.starts_with("sb_tx"), "{name}");
-    let mut connection = Raw::connect(world.gateway.address()).await;
+    let mut connection = Raw::connect(stack.gateway.address()).await;
     for at in 0..value.len() {
         let mut bent = value.clone().into_bytes();
         bent[at] = if bent[at] == b'A' { b'B' } else { b'A' };
@@ -290,14 +290,14 @@ async fn klangk_936_a_flow_cookie_with_any_character_changed_is_refused() {
         connection
             .send(format!(
                 "GET {target} HTTP/1.1\r\nhost: {}\r\naccept: text/html\r\ncookie: {name}={bent}\r\n\r\n",
-                world.gateway.host()
+                stack.gateway.host()
             ))
             .await;
         let (head, body) = connection.answer().await;
         assert_eq!(raw::status(&head), 400, "{head}");
         assert!(String::from_utf8_lossy(&body).contains("login attempt"), "{at}");
     }
-    assert_eq!(world.provider.token_calls(), 0);
+    assert_eq!(stack.provider.token_calls(), 0);
     browser.follow(&callback).await.is(303);
     let foreign = browser.plain(Method::GET, target).await;
     assert_ne!(foreign.status, 200, "{foreign}");

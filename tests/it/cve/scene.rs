@@ -1,9 +1,9 @@
 //! The routes of these tests: `/public` for all, `/app` with a session, `/admin` for admins; one upstream echoes.
 
-use crate::harness::{Raw, Setup, Upstream, World, raw};
+use crate::harness::{Raw, Setup, TestStack, Upstream, raw};
 
 /// The gateway with only these routes.
-pub(super) async fn before(upstream: &Upstream, more: &str) -> World {
+pub(super) async fn before(upstream: &Upstream, more: &str) -> TestStack {
     let routes = r#"
         [[routes]]
         path = "/public/{*rest}"
@@ -23,17 +23,17 @@ pub(super) async fn before(upstream: &Upstream, more: &str) -> World {
 }
 
 /// Sends one request with the gateway's own host; `head` has no empty line at its end.
-pub(super) async fn ask(world: &World, head: &str) -> String {
-    let request = format!("{head}\r\nhost: {}\r\nconnection: close\r\n\r\n", world.gateway.host());
-    Raw::exchange(world.gateway.address(), request).await
+pub(super) async fn ask(stack: &TestStack, head: &str) -> String {
+    let request = format!("{head}\r\nhost: {}\r\nconnection: close\r\n\r\n", stack.gateway.host());
+    Raw::exchange(stack.gateway.address(), request).await
 }
 
 /// The status of the answer to a GET of that target.
-pub(super) async fn get(world: &World, target: &str) -> u16 {
-    raw::status(&ask(world, &format!("GET {target} HTTP/1.1")).await)
+pub(super) async fn get(stack: &TestStack, target: &str) -> u16 {
+    raw::status(&ask(stack, &format!("GET {target} HTTP/1.1")).await)
 }
 
 /// Checks that other requests are served as before.
-pub(super) async fn is_alive(world: &World) {
-    assert_eq!(get(world, "/public/ok").await, 200);
+pub(super) async fn is_alive(stack: &TestStack) {
+    assert_eq!(get(stack, "/public/ok").await, 200);
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use futures_util::{StreamExt as _, stream};
 
 use crate::harness::{
-    Frames, Upstream, World,
+    Frames, TestStack, Upstream,
     frames::{self, Frame, PREFACE, is},
 };
 
@@ -234,12 +234,12 @@ async fn the_cases_of_h2spec_pass() {
         }
     })
     .await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"",
         upstream.target()
     ))
     .await;
-    let (site, address) = (Site { host: world.gateway.host().to_owned() }, world.gateway.address());
+    let (site, address) = (Site { host: stack.gateway.host().to_owned() }, stack.gateway.address());
     let cases = [generic::cases(&site), http2::cases(&site), hpack::cases(&site)];
     assert_eq!(cases.each_ref().map(Vec::len), [44, 94, 8]);
     let outcomes = stream::iter(cases.into_iter().flatten()).map(|case| case.run(address)).buffer_unordered(16);

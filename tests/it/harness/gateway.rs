@@ -83,7 +83,7 @@ impl Gateway {
 }
 
 /// The gateway with the provider and the backend behind it, all on loopback.
-pub(crate) struct World {
+pub(crate) struct TestStack {
     /// The clock of all three.
     pub(crate) clock: Clock,
     /// The identity provider.
@@ -95,7 +95,7 @@ pub(crate) struct World {
     setup: Setup,
 }
 
-impl World {
+impl TestStack {
     /// Starts the servers of `vestibule demo`: the backend is the authority.
     pub(crate) async fn start() -> Self {
         Setup::new().start().await
@@ -241,7 +241,7 @@ impl Setup {
     }
 
     /// Starts provider, backend and gateway.
-    pub(crate) async fn start(self) -> World {
+    pub(crate) async fn start(self) -> TestStack {
         assemble::install_cryptography();
         let (clock, random) = (Clock::movable(), Random::system());
         let mut options = ProviderOptions::new(clock.clone(), random.clone());
@@ -257,7 +257,7 @@ impl Setup {
             if self.trust_anyone { Backend::trusting_anyone(options).await } else { Backend::start(options).await };
         let backend = backend.expect("the backend starts");
         let gateway = self.gateway(&provider, &backend, &clock);
-        World { clock, provider, backend, gateway, setup: self }
+        TestStack { clock, provider, backend, gateway, setup: self }
     }
 
     /// Starts only the gateway.

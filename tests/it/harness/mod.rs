@@ -21,7 +21,7 @@ pub(crate) use self::{
     backend::{Backend, RecordedRequest},
     browser::{Answer, Ask, Browser, Opened, Protocol},
     frames::Frames,
-    gateway::{Gateway, Setup, World, free_port},
+    gateway::{Gateway, Setup, TestStack, free_port},
     issuer::{Issuer, b64},
     op::OpenIdProvider,
     process::Process,

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use tokio::sync::{Notify, mpsc};
 
 use super::{exchange, in_front_of, toml};
-use crate::harness::{Raw, Upstream, World, ok, raw};
+use crate::harness::{Raw, TestStack, Upstream, ok, raw};
 
 #[tokio::test]
 async fn the_first_bytes_of_an_answer_arrive_before_its_last() {
@@ -27,8 +27,8 @@ async fn the_first_bytes_of_an_answer_arrive_before_its_last() {
         }
     })
     .await;
-    let world = in_front_of(&upstream, "").await;
-    let mut answer = world.browser().fetch("/x/").open().await;
+    let stack = in_front_of(&upstream, "").await;
+    let mut answer = stack.browser().fetch("/x/").open().await;
     assert_eq!(answer.next().await.unwrap().unwrap(), "first");
     gate.notify_one();
     assert_eq!(answer.next().await.unwrap().unwrap(), "second");
@@ -50,10 +50,10 @@ async fn the_first_bytes_of_a_request_arrive_before_its_last() {
         }
     })
     .await;
-    let world = in_front_of(&upstream, "").await;
+    let stack = in_front_of(&upstream, "").await;
     let (send, receive) = mpsc::channel::<Result<Frame<Bytes>, io::Error>>(1);
     let body = stream::unfold(receive, |mut receive| async move { receive.recv().await.map(|frame| (frame, receive)) });
-    let ask = world.browser().post("/x/").streaming(StreamBody::new(body).boxed_unsync());
+    let ask = stack.browser().post("/x/").streaming(StreamBody::new(body).boxed_unsync());
     let answer = tokio::spawn(ask.into_future());
     send.send(Ok(Frame::data("first".into()))).await.unwrap();
     hears.recv().await.unwrap();
@@ -63,8 +63,8 @@ async fn the_first_bytes_of_a_request_arrive_before_its_last() {
 
 #[tokio::test]
 async fn a_large_body_passes_in_both_directions() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let body = Bytes::from(vec![7_u8; 20 * 1024 * 1024]);
     let answer = browser.post("/api/upload").body(body.clone()).await.is(200);
     assert_eq!(answer.json()["bytes"], body.len());
@@ -76,8 +76,8 @@ async fn a_large_body_passes_in_both_directions() {
 #[tokio::test]
 async fn a_head_request_keeps_the_length_and_has_no_body() {
     let upstream = Upstream::answering("HTTP/1.1 200 OK\r\ncontent-length: 1234\r\netag: \"x\"\r\n\r\n").await;
-    let world = in_front_of(&upstream, "").await;
-    let answer = world.browser().request(Method::HEAD, "/x/").await.is(200);
+    let stack = in_front_of(&upstream, "").await;
+    let answer = stack.browser().request(Method::HEAD, "/x/").await.is(200);
     assert_eq!(answer.header("content-length"), Some("1234"));
     assert_eq!(answer.header("etag"), Some("\"x\""));
     assert!(answer.body.is_empty());
@@ -92,9 +92,9 @@ async fn answers_that_have_no_body_pass_as_they_are() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 200),
     ] {
         let upstream = Upstream::answering(head).await;
-        let world = in_front_of(&upstream, "").await;
+        let stack = in_front_of(&upstream, "").await;
         for _ in 0..2 {
-            let answer = world.browser().fetch("/x/").await.is(status);
+            let answer = stack.browser().fetch("/x/").await.is(status);
             assert!(answer.body.is_empty());
         }
     }
@@ -106,18 +106,18 @@ async fn trailers_pass_with_te_trailers_and_not_without() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n2\r\nok\r\n0\r\nx-sum: 42\r\nset-cookie: sb_at=evil\r\n\r\n",
     )
     .await;
-    let world = in_front_of(&upstream, "").await;
-    let answer = exchange(&world, "GET /x/ HTTP/1.1\r\nte: trailers", "").await;
+    let stack = in_front_of(&upstream, "").await;
+    let answer = exchange(&stack, "GET /x/ HTTP/1.1\r\nte: trailers", "").await;
     assert!(answer.to_lowercase().contains("\r\nx-sum: 42\r\n"), "{answer}");
     assert!(!answer.contains("evil"), "{answer}");
-    let plain = exchange(&world, "GET /x/ HTTP/1.1", "").await;
+    let plain = exchange(&stack, "GET /x/ HTTP/1.1", "").await;
     assert!(plain.contains("ok") && !plain.to_lowercase().contains("\r\nx-sum: 42"), "{plain}");
 
     // A request's pass where they are announced, and none that had to come before the body.
     let head = "POST /x/ HTTP/1.1\r\ntransfer-encoding: chunked\r\ntrailer: x-sum, content-length, x-user-id, cookie";
     let body =
         "2\r\nok\r\n0\r\nx-sum: 42\r\ncontent-length: 9\r\nx-user-id: root\r\ncookie: a=b\r\nx-unannounced: 1\r\n\r\n";
-    exchange(&world, head, body).await;
+    exchange(&stack, head, body).await;
     let heard = upstream.last();
     assert_eq!(heard.header("trailer"), Some("x-sum"));
     assert_eq!(String::from_utf8(heard.body).unwrap().to_lowercase(), "2\r\nok\r\n0\r\nx-sum: 42\r\n\r\n");
@@ -126,13 +126,13 @@ async fn trailers_pass_with_te_trailers_and_not_without() {
 #[tokio::test]
 async fn expect_100_continue_gets_100_before_the_body_or_a_final_answer() {
     let upstream = Upstream::saying("done").await;
-    let world = World::with(
+    let stack = TestStack::with(
         &(toml(&upstream.target(), "public", "")
             + "[[routes]]\npath = \"/closed\"\nupstream = \"x\"\naccess = \"user\""),
     )
     .await;
-    let host = world.gateway.host();
-    let mut visitor = Raw::connect(world.gateway.address()).await;
+    let host = stack.gateway.host();
+    let mut visitor = Raw::connect(stack.gateway.address()).await;
     visitor
         .send(format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"))
         .await;
@@ -141,7 +141,7 @@ async fn expect_100_continue_gets_100_before_the_body_or_a_final_answer() {
     assert_eq!(raw::status(&visitor.head().await), 200);
     assert_eq!(upstream.last().body, b"body");
 
-    let mut visitor = Raw::connect(world.gateway.address()).await;
+    let mut visitor = Raw::connect(stack.gateway.address()).await;
     visitor
         .send(format!("POST /closed HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"))
         .await;
@@ -149,17 +149,17 @@ async fn expect_100_continue_gets_100_before_the_body_or_a_final_answer() {
     assert_eq!(raw::status(&refused), 401, "final, with nothing before it, and the end of the connection");
     assert_eq!(upstream.heard().len(), 1);
 
-    let unasked = exchange(&world, "POST /x/ HTTP/1.1\r\ncontent-length: 4", "body").await;
+    let unasked = exchange(&stack, "POST /x/ HTTP/1.1\r\ncontent-length: 4", "body").await;
     assert_eq!(raw::status(&unasked), 200, "no 100 for who did not ask: {unasked}");
 }
 
 #[tokio::test]
 async fn another_expectation_is_refused_before_the_body() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
-    let host = world.gateway.host();
+    let stack = in_front_of(&upstream, "").await;
+    let host = stack.gateway.host();
     for expected in ["tea", "100-continue, tea"] {
-        let mut visitor = Raw::connect(world.gateway.address()).await;
+        let mut visitor = Raw::connect(stack.gateway.address()).await;
         let head = format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\nexpect: {expected}\r\ncontent-length: 4\r\n\r\n");
         visitor.send(head).await;
         let answer = visitor.rest().await;
@@ -178,25 +178,25 @@ async fn a_body_after_an_answer_to_head_is_not_read_as_the_next_answer() {
         }
     })
     .await;
-    let world = in_front_of(&upstream, "").await;
+    let stack = in_front_of(&upstream, "").await;
     for _ in 0..5 {
-        let answer = world.browser().request(Method::HEAD, "/x/").await.is(200);
+        let answer = stack.browser().request(Method::HEAD, "/x/").await.is(200);
         assert!(answer.body.is_empty());
-        assert_eq!(world.browser().fetch("/x/").await.is(200).text(), "fine");
+        assert_eq!(stack.browser().fetch("/x/").await.is(200).text(), "fine");
     }
 }
 
 #[tokio::test]
 async fn a_body_over_the_routes_limit_is_413() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "body_limit = \"10KiB\"").await;
-    let browser = world.browser();
+    let stack = in_front_of(&upstream, "body_limit = \"10KiB\"").await;
+    let browser = stack.browser();
     browser.post("/x/").body(vec![0; 10 * 1024]).await.is(200);
     browser.post("/x/").body(vec![0; 10 * 1024 + 1]).await.is(413);
     assert_eq!(upstream.heard().len(), 1, "a length that is too large is refused before the upstream is asked");
     // Without a length: cut off when it is too much.
-    let mut visitor = Raw::connect(world.gateway.address()).await;
-    let head = format!("POST /x/ HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: chunked\r\n\r\n", world.gateway.host());
+    let mut visitor = Raw::connect(stack.gateway.address()).await;
+    let head = format!("POST /x/ HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: chunked\r\n\r\n", stack.gateway.host());
     visitor.send(head).await;
     for _ in 0..12 {
         visitor.send(format!("400\r\n{}\r\n", "x".repeat(1024))).await;
@@ -218,8 +218,8 @@ async fn a_visitor_who_hangs_up_ends_the_request_at_the_upstream() {
         }
     })
     .await;
-    let world = in_front_of(&upstream, "").await;
-    let mut answer = world.browser().fetch("/x/").open().await;
+    let stack = in_front_of(&upstream, "").await;
+    let mut answer = stack.browser().fetch("/x/").open().await;
     answer.next().await.unwrap().unwrap();
     drop(answer);
     crate::harness::within_patience("the end of the upstream's connection", ends.recv()).await.unwrap();

@@ -1,13 +1,13 @@
 //! Failures and connections: upstreams that are down, slow or broken, refused requests, and reused connections.
 
 use super::{exchange, in_front_of, toml};
-use crate::harness::{Raw, Setup, Upstream, World, ok, raw};
+use crate::harness::{Raw, Setup, TestStack, Upstream, ok, raw};
 
 #[tokio::test]
 async fn an_unreachable_upstream_is_502_and_the_session_stays() {
     let gone = Upstream::saying("x").await.target();
-    let world = World::with(&toml(&gone, "user", "")).await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::with(&toml(&gone, "user", "")).await;
+    let browser = stack.logged_in("mina").await;
     let answer = browser.fetch("/x/").await.is(502).says("valid");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     assert!(answer.set_cookies().is_empty());
@@ -19,15 +19,15 @@ async fn an_unreachable_upstream_is_502_and_the_session_stays() {
 async fn with_one_of_three_targets_down_every_request_succeeds() {
     let (one, two) = (Upstream::saying("ok").await, Upstream::saying("ok").await);
     let gone = Upstream::saying("x").await.target();
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\", \"{gone}\", \"{}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"",
         one.target(),
         two.target()
     ))
     .await;
     for _ in 0..15 {
-        world.browser().fetch("/x/").await.is(200);
-        world.browser().post("/x/").body("once").await.is(200);
+        stack.browser().fetch("/x/").await.is(200);
+        stack.browser().post("/x/").body("once").await.is(200);
     }
     let posts = [one.heard(), two.heard()].concat().iter().filter(|heard| heard.line().starts_with("POST")).count();
     assert_eq!(posts, 15);
@@ -37,7 +37,7 @@ async fn with_one_of_three_targets_down_every_request_succeeds() {
 async fn a_request_that_a_target_broke_off_is_not_sent_to_another_target() {
     let breaking = Upstream::start(|mut wire| async move { drop(wire.request().await) }).await;
     let sound = Upstream::saying("ok").await;
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\", \"{}\"] }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"",
         breaking.target(),
         sound.target()
@@ -45,7 +45,7 @@ async fn a_request_that_a_target_broke_off_is_not_sent_to_another_target() {
     .await;
     let mut broken = 0;
     for _ in 0..20 {
-        let status = world.browser().post("/x/").body("once").await.status;
+        let status = stack.browser().post("/x/").body("once").await.status;
         assert!(status == 200 || status == 502, "{status}");
         broken += usize::from(status == 502);
     }
@@ -70,8 +70,8 @@ async fn an_answer_that_is_no_http_is_502() {
             }
         })
         .await;
-        let world = in_front_of(&upstream, "").await;
-        let answer = world.browser().fetch("/x/").await;
+        let stack = in_front_of(&upstream, "").await;
+        let answer = stack.browser().fetch("/x/").await;
         assert_eq!(answer.status, 502, "{rubbish:?}: {answer}");
     }
 }
@@ -83,8 +83,8 @@ async fn an_upstream_that_is_too_slow_is_504() {
         wire.until_closed().await;
     })
     .await;
-    let world = World::with(&toml(&silent.target(), "user", "timeout = \"300ms\"")).await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::with(&toml(&silent.target(), "user", "timeout = \"300ms\"")).await;
+    let browser = stack.logged_in("mina").await;
     let answer = browser.fetch("/x/").await.is(504).says("valid");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     assert!(browser.is_logged_in());
@@ -109,8 +109,8 @@ async fn an_answer_that_breaks_off_is_never_a_clean_end() {
                 }
             })
             .await;
-            let world = in_front_of(&upstream, "").await;
-            let outcome = world.browser().fetch("/x/").try_send().await;
+            let stack = in_front_of(&upstream, "").await;
+            let outcome = stack.browser().fetch("/x/").try_send().await;
             assert!(outcome.is_err(), "{head}, reset {resets}: {}", outcome.unwrap());
         }
     }
@@ -124,8 +124,8 @@ async fn a_silent_stream_is_cut_after_its_idle_time() {
         wire.until_closed().await;
     })
     .await;
-    let world = in_front_of(&upstream, "idle_timeout = \"300ms\"").await;
-    let mut answer = world.browser().fetch("/x/").open().await;
+    let stack = in_front_of(&upstream, "idle_timeout = \"300ms\"").await;
+    let mut answer = stack.browser().fetch("/x/").open().await;
     assert_eq!(answer.next().await.unwrap().unwrap(), "first");
     assert!(answer.next().await.unwrap().is_err(), "a cut, not a clean end");
 }
@@ -133,22 +133,22 @@ async fn a_silent_stream_is_cut_after_its_idle_time() {
 #[tokio::test]
 async fn heads_that_are_too_large_are_431() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
-    let long = exchange(&world, &format!("GET /x/ HTTP/1.1\r\nx-long: {}", "x".repeat(33 * 1024)), "").await;
+    let stack = in_front_of(&upstream, "").await;
+    let long = exchange(&stack, &format!("GET /x/ HTTP/1.1\r\nx-long: {}", "x".repeat(33 * 1024)), "").await;
     assert_eq!(raw::status(&long), 431, "{}", long.get(..200).unwrap_or(&long));
     let many = (0..101).fold("GET /x/ HTTP/1.1".to_owned(), |head, n| format!("{head}\r\nx-{n}: 1"));
-    assert_eq!(raw::status(&exchange(&world, &many, "").await), 431);
+    assert_eq!(raw::status(&exchange(&stack, &many, "").await), 431);
     assert!(upstream.heard().is_empty());
     let fine = (0..90).fold("GET /x/ HTTP/1.1".to_owned(), |head, n| format!("{head}\r\nx-{n}: 1"));
-    assert_eq!(raw::status(&exchange(&world, &fine, "").await), 200);
+    assert_eq!(raw::status(&exchange(&stack, &fine, "").await), 200);
 }
 
 #[tokio::test]
 async fn a_head_or_body_that_does_not_arrive_in_time_is_408() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "idle_timeout = \"300ms\"").await;
-    let host = world.gateway.host();
-    let (address, mut slow_head) = (world.gateway.address(), Raw::connect(world.gateway.address()).await);
+    let stack = in_front_of(&upstream, "idle_timeout = \"300ms\"").await;
+    let host = stack.gateway.host();
+    let (address, mut slow_head) = (stack.gateway.address(), Raw::connect(stack.gateway.address()).await);
     slow_head.send(format!("GET /x/ HTTP/1.1\r\nhost: {host}\r\nx-slow:")).await;
     let mut slow_body = Raw::connect(address).await;
     slow_body.send(format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 10\r\n\r\nhalf")).await;
@@ -162,8 +162,8 @@ async fn a_head_or_body_that_does_not_arrive_in_time_is_408() {
 #[tokio::test]
 async fn a_request_that_two_parsers_could_read_differently_is_400() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
-    let host = world.gateway.host();
+    let stack = in_front_of(&upstream, "").await;
+    let host = stack.gateway.host();
     let mut taken = Vec::new();
     let heads = [
         format!(
@@ -199,7 +199,7 @@ async fn a_request_that_two_parsers_could_read_differently_is_400() {
         format!("POST /x/ HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n\r\n"),
     ];
     for head in heads {
-        let mut visitor = Raw::connect(world.gateway.address()).await;
+        let mut visitor = Raw::connect(stack.gateway.address()).await;
         visitor.send(&head).await;
         let answer = visitor.rest().await;
         if raw::status(&answer) != 400 {
@@ -213,12 +213,12 @@ async fn a_request_that_two_parsers_could_read_differently_is_400() {
 #[tokio::test]
 async fn what_follows_a_refused_request_is_not_read_as_another() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
-    let host = world.gateway.host();
+    let stack = in_front_of(&upstream, "").await;
+    let host = stack.gateway.host();
     let smuggled = format!(
         "POST /x/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 6\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /x/smuggled HTTP/1.1\r\nhost: {host}\r\n\r\n"
     );
-    let mut visitor = Raw::connect(world.gateway.address()).await;
+    let mut visitor = Raw::connect(stack.gateway.address()).await;
     visitor.send(smuggled).await;
     let answer = visitor.rest().await;
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
@@ -227,9 +227,9 @@ async fn what_follows_a_refused_request_is_not_read_as_another() {
 
 #[tokio::test]
 async fn requests_on_one_connection_are_answered_in_order() {
-    let world = World::start().await;
-    let host = world.gateway.host();
-    let mut visitor = Raw::connect(world.gateway.address()).await;
+    let stack = TestStack::start().await;
+    let host = stack.gateway.host();
+    let mut visitor = Raw::connect(stack.gateway.address()).await;
     let request = |ms: u32| format!("GET /public/slow?ms={ms} HTTP/1.1\r\nhost: {host}\r\n\r\n");
     visitor.send(request(80) + &request(1) + &request(20)).await;
     for ms in [80, 1, 20] {
@@ -244,17 +244,17 @@ async fn requests_on_one_connection_are_answered_in_order() {
 #[tokio::test]
 async fn trace_and_connect_are_refused() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
-    let host = world.gateway.host();
+    let stack = in_front_of(&upstream, "").await;
+    let host = stack.gateway.host();
     for (line, status) in [
         ("TRACE /x/ HTTP/1.1", 405),
         (&*format!("CONNECT {host} HTTP/1.1"), 405),
         ("CONNECT evil.example:443 HTTP/1.1", 405),
     ] {
-        let answer = exchange(&world, line, "").await;
+        let answer = exchange(&stack, line, "").await;
         assert!([status, 400, 421, 501].contains(&raw::status(&answer)), "{line}: {answer}");
     }
-    let answer = exchange(&world, "OPTIONS * HTTP/1.1", "").await;
+    let answer = exchange(&stack, "OPTIONS * HTTP/1.1", "").await;
     assert!([200, 204].contains(&raw::status(&answer)), "{answer}");
     assert!(upstream.heard().is_empty());
 }
@@ -268,8 +268,8 @@ async fn a_kept_connection_that_the_upstream_closed_is_replaced() {
         }
     })
     .await;
-    let world = in_front_of(&upstream, "").await;
-    let browser = world.browser();
+    let stack = in_front_of(&upstream, "").await;
+    let browser = stack.browser();
     for _ in 0..20 {
         browser.fetch("/x/").await.is(200);
     }
@@ -279,9 +279,9 @@ async fn a_kept_connection_that_the_upstream_closed_is_replaced() {
 #[tokio::test]
 async fn an_upstream_connection_serves_many_requests() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
+    let stack = in_front_of(&upstream, "").await;
     for _ in 0..50 {
-        world.browser().fetch("/x/").await.is(200);
+        stack.browser().fetch("/x/").await.is(200);
     }
     let threads = std::thread::available_parallelism().unwrap().get();
     assert!(upstream.connections() <= threads, "{} connections for {threads} threads", upstream.connections());
@@ -300,6 +300,6 @@ async fn an_upstream_may_listen_on_a_unix_socket() {
             stream.write_all(ok("from the socket").as_bytes()).await.unwrap();
         }
     });
-    let world = Setup::new().with(&toml(&format!("unix:{}", path.display()), "public", "")).start().await;
-    assert_eq!(world.browser().fetch("/x/").await.is(200).text(), "from the socket");
+    let stack = Setup::new().with(&toml(&format!("unix:{}", path.display()), "public", "")).start().await;
+    assert_eq!(stack.browser().fetch("/x/").await.is(200).text(), "from the socket");
 }

@@ -1,26 +1,26 @@
 //! Heads through the gateway in both directions: what is forwarded, added, replaced and removed.
 
 use super::{exchange, in_front_of, toml};
-use crate::harness::{Raw, Setup, Upstream, World, raw};
+use crate::harness::{Raw, Setup, TestStack, Upstream, raw};
 
 #[tokio::test]
 async fn a_request_in_a_forwarding_loop_gets_508() {
     let port = crate::harness::free_port();
     let route = toml(&format!("http://127.0.0.1:{port}"), "public", "");
-    let world = Setup::new().port(port).with(&route).start().await;
-    let answer = exchange(&world, "GET /x/round HTTP/1.1\r\nconnection: cdn-loop", "").await;
+    let stack = Setup::new().port(port).with(&route).start().await;
+    let answer = exchange(&stack, "GET /x/round HTTP/1.1\r\nconnection: cdn-loop", "").await;
     assert_eq!(raw::status(&answer), 508, "{answer}");
 }
 
 #[tokio::test]
 async fn an_upstream_sees_which_gateways_a_request_came_through() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
-    exchange(&world, "GET /x/ HTTP/1.1", "").await;
+    let stack = in_front_of(&upstream, "").await;
+    exchange(&stack, "GET /x/ HTTP/1.1", "").await;
     assert_eq!(upstream.last().header("cdn-loop"), Some("vestibule"));
     // nginx does not compress what it answers to a request with `Via`.
     assert_eq!(upstream.last().header("via"), None);
-    exchange(&world, "GET /x/ HTTP/1.1\r\ncdn-loop: cdn.example\r\nvia: 1.1 cdn", "").await;
+    exchange(&stack, "GET /x/ HTTP/1.1\r\ncdn-loop: cdn.example\r\nvia: 1.1 cdn", "").await;
     assert_eq!(upstream.last().all("cdn-loop"), ["cdn.example", "vestibule"]);
     assert_eq!(upstream.last().header("via"), Some("1.1 cdn"));
 }
@@ -28,15 +28,15 @@ async fn an_upstream_sees_which_gateways_a_request_came_through() {
 #[tokio::test]
 async fn options_with_max_forwards_0_is_answered_by_the_gateway() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
-    let answer = exchange(&world, "OPTIONS /x/ HTTP/1.1\r\nmax-forwards: 0", "").await;
+    let stack = in_front_of(&upstream, "").await;
+    let answer = exchange(&stack, "OPTIONS /x/ HTTP/1.1\r\nmax-forwards: 0", "").await;
     assert!(raw::status(&answer) == 204 && answer.contains("allow: GET, HEAD"), "{answer}");
     assert!(upstream.heard().is_empty());
-    exchange(&world, "OPTIONS /x/ HTTP/1.1\r\nmax-forwards: 7", "").await;
+    exchange(&stack, "OPTIONS /x/ HTTP/1.1\r\nmax-forwards: 7", "").await;
     assert_eq!(upstream.last().header("max-forwards"), Some("6"));
-    let answer = exchange(&world, "OPTIONS /x/ HTTP/1.1\r\nmax-forwards: some", "").await;
+    let answer = exchange(&stack, "OPTIONS /x/ HTTP/1.1\r\nmax-forwards: some", "").await;
     assert_eq!(raw::status(&answer), 400, "{answer}");
-    let answer = exchange(&world, "TRACE /x/ HTTP/1.1\r\nmax-forwards: 0", "").await;
+    let answer = exchange(&stack, "TRACE /x/ HTTP/1.1\r\nmax-forwards: 0", "").await;
     assert!(raw::status(&answer) == 405 && answer.contains("allow: GET, HEAD"), "{answer}");
     assert_eq!(upstream.heard().len(), 1);
 }
@@ -48,9 +48,9 @@ async fn informational_answers_of_an_upstream_are_not_forwarded() {
          HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
     )
     .await;
-    let world = in_front_of(&upstream, "").await;
+    let stack = in_front_of(&upstream, "").await;
     for _ in 0..2 {
-        let answer = exchange(&world, "POST /x/ HTTP/1.1\r\ncontent-length: 4", "body").await;
+        let answer = exchange(&stack, "POST /x/ HTTP/1.1\r\ncontent-length: 4", "body").await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && !answer.contains("link:"), "{answer}");
     }
 }
@@ -58,11 +58,11 @@ async fn informational_answers_of_an_upstream_are_not_forwarded() {
 #[tokio::test]
 async fn the_gateways_own_answers_name_no_product_and_no_version() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
+    let stack = in_front_of(&upstream, "").await;
     for (target, status) in
         [("/x/", 200), ("/nothing-here", 404), ("/auth/login", 200), ("/auth/session", 200), ("/x/%00", 400)]
     {
-        let answer = exchange(&world, &format!("GET {target} HTTP/1.1\r\naccept: text/html"), "").await;
+        let answer = exchange(&stack, &format!("GET {target} HTTP/1.1\r\naccept: text/html"), "").await;
         assert_eq!(raw::status(&answer), status, "{answer}");
         for name in ["server:", "via:", "x-powered-by:", "hyper", env!("CARGO_PKG_VERSION")] {
             let head = answer.split("\r\n\r\n").next().unwrap().to_lowercase();
@@ -75,13 +75,13 @@ async fn the_gateways_own_answers_name_no_product_and_no_version() {
 #[tokio::test]
 async fn the_upstream_gets_the_clients_address_host_and_scheme() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
+    let stack = in_front_of(&upstream, "").await;
     let spoofed = "GET /x/ HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4\r\nx-forwarded-host: evil\r\nx-forwarded-proto: https\r\n\
                    Forwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\nx-forwarded-port: 1";
-    exchange(&world, spoofed, "").await;
+    exchange(&stack, spoofed, "").await;
     let heard = upstream.last();
     assert_eq!(heard.header("x-forwarded-for"), Some("127.0.0.1"));
-    assert_eq!(heard.header("x-forwarded-host"), Some(world.gateway.host()));
+    assert_eq!(heard.header("x-forwarded-host"), Some(stack.gateway.host()));
     assert_eq!(heard.header("x-forwarded-proto"), Some("http"));
     assert!(!heard.head.contains("1.2.3.4") && !heard.head.contains("evil"), "{}", heard.head);
     assert!(heard.header("x-request-id").is_some());
@@ -90,12 +90,12 @@ async fn the_upstream_gets_the_clients_address_host_and_scheme() {
 #[tokio::test]
 async fn forwarded_headers_are_believed_only_of_trusted_proxies() {
     let upstream = Upstream::saying("ok").await;
-    let world = World::with(
+    let stack = TestStack::with(
         &(toml(&upstream.target(), "public", "") + "[server]\ntrusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\"]"),
     )
     .await;
     exchange(
-        &world,
+        &stack,
         "GET /x/ HTTP/1.1\r\nx-forwarded-for: 6.6.6.6, 203.0.113.9, 10.0.0.7\r\nx-forwarded-proto: http",
         "",
     )
@@ -109,8 +109,9 @@ async fn forwarded_headers_are_believed_only_of_trusted_proxies() {
 #[tokio::test]
 async fn headers_that_could_pass_for_ours_do_not_pass() {
     let upstream = Upstream::saying("ok").await;
-    let world =
-        World::with(&toml(&upstream.target(), "public", "headers = { set = { x-person = \"{claims.sub}\" } }")).await;
+    let stack =
+        TestStack::with(&toml(&upstream.target(), "public", "headers = { set = { x-person = \"{claims.sub}\" } }"))
+            .await;
     let forged = [
         "X-Auth-User",
         "x-auth-request-email",
@@ -130,7 +131,7 @@ async fn headers_that_could_pass_for_ours_do_not_pass() {
         "some_underscore",
     ];
     let head = forged.iter().fold("GET /x/ HTTP/1.1".to_owned(), |head, name| format!("{head}\r\n{name}: forged"));
-    let answer = exchange(&world, &format!("{head}\r\nx-fine: kept"), "").await;
+    let answer = exchange(&stack, &format!("{head}\r\nx-fine: kept"), "").await;
     if raw::status(&answer) == 200 {
         let heard = upstream.last();
         assert!(!heard.head.contains("forged"), "{}", heard.head);
@@ -146,11 +147,11 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
         "HTTP/1.1 200 OK\r\nconnection: keep-alive, x-private\r\nx-private: secret\r\nkeep-alive: timeout=5\r\nproxy-authenticate: x\r\ncontent-length: 2\r\nx-fine: kept\r\n\r\nok",
     )
     .await;
-    let world = in_front_of(&upstream, "").await;
+    let stack = in_front_of(&upstream, "").await;
     let head = "GET /x/ HTTP/1.1\r\nconnection: x-hop, cookie, authorization, host\r\nx-hop: 1\r\nkeep-alive: timeout=9\r\nproxy-authorization: Basic x\r\n\
                 te: gzip\r\nproxy-connection: keep-alive\r\ncookie: a=b\r\nauthorization: Basic eDp5";
     // A second Connection field closes.
-    let answer = exchange(&world, head, "").await;
+    let answer = exchange(&stack, head, "").await;
     let heard = upstream.last();
     for name in ["x-hop", "keep-alive", "proxy-authorization", "proxy-connection"] {
         assert_eq!(heard.header(name), None, "{}", heard.head);
@@ -165,8 +166,8 @@ async fn hop_by_hop_headers_are_removed_in_both_directions() {
 async fn a_route_sets_headers_from_claims_and_removes_others() {
     let upstream = Upstream::answering("HTTP/1.1 200 OK\r\nserver: secret/1.0\r\ncontent-length: 0\r\n\r\n").await;
     let route = "headers = { set = { x-person = \"{claims.sub}/{claims.role}\", x-fixed = \"1\" }, remove = [\"server\", \"x-unwanted\"] }";
-    let world = World::with(&toml(&upstream.target(), "user", route)).await;
-    let browser = world.logged_in("jun").await;
+    let stack = TestStack::with(&toml(&upstream.target(), "user", route)).await;
+    let browser = stack.logged_in("jun").await;
     let answer = browser.fetch("/x/").header("x-unwanted", "1").header("x-fixed", "forged").await.is(200);
     assert_eq!(answer.header("server"), None);
     let heard = upstream.last();
@@ -177,11 +178,11 @@ async fn a_route_sets_headers_from_claims_and_removes_others() {
 
 #[tokio::test]
 async fn a_redirect_is_passed_on_and_never_followed() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let answer = browser.fetch("/api/status/307?to=http://elsewhere.example/x").await.is(307);
     assert_eq!(answer.location(), "http://elsewhere.example/x");
-    assert_eq!(world.backend.counters().served, 1);
+    assert_eq!(stack.backend.counters().served, 1);
 }
 
 #[tokio::test]
@@ -195,20 +196,20 @@ async fn answers_for_a_session_stay_out_of_shared_caches() {
     ] {
         let field = given.map(|value| format!("cache-control: {value}\r\n")).unwrap_or_default();
         let upstream = Upstream::answering(format!("HTTP/1.1 200 OK\r\n{field}content-length: 0\r\n\r\n")).await;
-        let world = World::with(&toml(&upstream.target(), "optional", "")).await;
+        let stack = TestStack::with(&toml(&upstream.target(), "optional", "")).await;
         let parts = |value: &str| {
             let mut parts: Vec<_> = value.split(',').map(|part| part.trim().to_owned()).collect();
             parts.sort();
             parts
         };
-        let answer = world.logged_in("mina").await.fetch("/x/").await.is(200);
+        let answer = stack.logged_in("mina").await.fetch("/x/").await.is(200);
         let got = parts(
             &answer.headers.get_all("cache-control").iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>().join(","),
         );
         let is_private_enough = given == Some("no-store") && got.contains(&"no-store".to_owned());
         assert!(is_private_enough || got == parts(expected.unwrap()), "{given:?}: {got:?}");
         // Without a Bearer nothing is added.
-        let stranger = world.browser().fetch("/x/").await.is(200);
+        let stranger = stack.browser().fetch("/x/").await.is(200);
         assert_eq!(stranger.header("cache-control"), given);
     }
 }
@@ -217,9 +218,9 @@ async fn answers_for_a_session_stay_out_of_shared_caches() {
 async fn an_answer_with_cookies_is_stored_nowhere() {
     let upstream =
         Upstream::answering("HTTP/1.1 200 OK\r\ncache-control: public, max-age=60\r\ncontent-length: 0\r\n\r\n").await;
-    let world = World::with(&toml(&upstream.target(), "user", "")).await;
-    let browser = world.logged_in("mina").await;
-    world.expire_tokens();
+    let stack = TestStack::with(&toml(&upstream.target(), "user", "")).await;
+    let browser = stack.logged_in("mina").await;
+    stack.expire_tokens();
     let answer = browser.fetch("/x/").await.is(200).says("refreshed");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
@@ -227,9 +228,9 @@ async fn an_answer_with_cookies_is_stored_nowhere() {
 #[tokio::test]
 async fn path_and_query_arrive_as_they_were_sent() {
     let upstream = Upstream::saying("ok").await;
-    let world = in_front_of(&upstream, "").await;
+    let stack = in_front_of(&upstream, "").await;
     for path in ["/x/%E2%82%AC?q=%20+%2B&&=", "/x/a;b=c?d;e", "/x/~user/!$&'()*+,=:@", "/x/?%", "/x/%C3%A9/?x=/../y"] {
-        exchange(&world, &format!("GET {path} HTTP/1.1"), "").await;
+        exchange(&stack, &format!("GET {path} HTTP/1.1"), "").await;
         assert_eq!(upstream.last().line(), format!("GET {path} HTTP/1.1"));
     }
 }
@@ -238,13 +239,13 @@ async fn path_and_query_arrive_as_they_were_sent() {
 async fn the_clients_address_can_come_with_the_proxy_protocol() {
     let upstream = Upstream::saying("ok").await;
     let server = "[server]\nproxy_protocol = true\ntrusted_proxies = [\"127.0.0.1/32\"]";
-    let world = World::with(&(toml(&upstream.target(), "public", "") + server)).await;
-    let head = format!("GET /x/ HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", world.gateway.host());
+    let stack = TestStack::with(&(toml(&upstream.target(), "public", "") + server)).await;
+    let head = format!("GET /x/ HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", stack.gateway.host());
     let answer =
-        Raw::exchange(world.gateway.address(), format!("PROXY TCP4 203.0.113.9 127.0.0.1 4000 80\r\n{head}")).await;
+        Raw::exchange(stack.gateway.address(), format!("PROXY TCP4 203.0.113.9 127.0.0.1 4000 80\r\n{head}")).await;
     assert_eq!(raw::status(&answer), 200, "{answer}");
     assert_eq!(upstream.last().header("x-forwarded-for"), Some("203.0.113.9"));
-    assert_eq!(Raw::exchange(world.gateway.address(), head).await, "", "a connection without it is not a balancer's");
+    assert_eq!(Raw::exchange(stack.gateway.address(), head).await, "", "a connection without it is not a balancer's");
 }
 
 #[tokio::test]
@@ -257,8 +258,8 @@ async fn each_upstream_gets_the_bearer_that_the_file_says() {
             upstream.target()
         ));
     }
-    let world = setup.start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = setup.start().await;
+    let browser = stack.logged_in("mina").await;
     for path in ["/access", "/id", "/none"] {
         browser.fetch(path).await.is(200);
     }
@@ -269,7 +270,7 @@ async fn each_upstream_gets_the_bearer_that_the_file_says() {
         let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
         serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["iss"].clone()
     };
-    assert_eq!(issuer(&access), world.backend.origin());
-    assert_eq!(issuer(&id), world.provider.issuer());
+    assert_eq!(issuer(&access), stack.backend.origin());
+    assert_eq!(issuer(&id), stack.provider.issuer());
     assert_eq!(none.last().header("authorization"), None);
 }

@@ -4,11 +4,11 @@ mod bodies;
 mod failures;
 mod headers;
 
-use crate::harness::{Raw, Upstream, World};
+use crate::harness::{Raw, TestStack, Upstream};
 
 /// The gateway with a public route `/x/…` to that upstream; `route` has the route's other keys.
-async fn in_front_of(upstream: &Upstream, route: &str) -> World {
-    World::with(&toml(&upstream.target(), "public", route)).await
+async fn in_front_of(upstream: &Upstream, route: &str) -> TestStack {
+    TestStack::with(&toml(&upstream.target(), "public", route)).await
 }
 
 fn toml(target: &str, access: &str, route: &str) -> String {
@@ -18,7 +18,7 @@ fn toml(target: &str, access: &str, route: &str) -> String {
 }
 
 /// Sends one raw request to the gateway under its own host; `head` has no empty line at its end.
-async fn exchange(world: &World, head: &str, body: &str) -> String {
-    let request = format!("{head}\r\nhost: {}\r\nconnection: close\r\n\r\n{body}", world.gateway.host());
-    Raw::exchange(world.gateway.address(), request).await
+async fn exchange(stack: &TestStack, head: &str, body: &str) -> String {
+    let request = format!("{head}\r\nhost: {}\r\nconnection: close\r\n\r\n{body}", stack.gateway.host());
+    Raw::exchange(stack.gateway.address(), request).await
 }

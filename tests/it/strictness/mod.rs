@@ -12,7 +12,7 @@ use std::{
 };
 
 use self::battery::{Case, Expected, cases};
-use crate::harness::{Product, Raw, Upstream, World, not_installed, ok, raw, report};
+use crate::harness::{Product, Raw, TestStack, Upstream, not_installed, ok, raw, report};
 
 /// A backend that accepts every request, and counts the heads it received.
 async fn backend() -> (Upstream, Arc<AtomicUsize>) {
@@ -40,8 +40,8 @@ async fn backend() -> (Upstream, Arc<AtomicUsize>) {
     (upstream, heads)
 }
 
-async fn world(upstream: &Upstream) -> World {
-    World::with(&format!(
+async fn stack(upstream: &Upstream) -> TestStack {
+    TestStack::with(&format!(
         "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"",
         upstream.target()
     ))
@@ -86,8 +86,8 @@ async fn tried(address: SocketAddr, case: &Case, upstream: &Upstream) -> Outcome
 #[tokio::test]
 async fn all_fifty_cases_are_answered_as_expected_and_other_proxies_are_reported() {
     let (upstream, heads) = backend().await;
-    let world = world(&upstream).await;
-    let battery = cases(world.gateway.host());
+    let stack = stack(&upstream).await;
+    let battery = cases(stack.gateway.host());
     let refusals = battery
         .iter()
         .filter(|case| matches!(case.expected, Expected::Refused(_) | Expected::Broken | Expected::NoTunnel));
@@ -98,7 +98,7 @@ async fn all_fifty_cases_are_answered_as_expected_and_other_proxies_are_reported
     let (late, soon): (Vec<_>, Vec<_>) = battery.iter().partition(|case| case.expected == Expected::Broken);
     for case in soon.into_iter().chain(late) {
         let (before, heads_before) = (upstream.heard().len(), heads.load(Relaxed));
-        let mut visitor = Raw::connect(world.gateway.address()).await;
+        let mut visitor = Raw::connect(stack.gateway.address()).await;
         visitor.send(&case.bytes).await;
         // A refusal closes the connection; of an accepted request only the answer's head is read.
         let answer = match case.expected {
@@ -148,10 +148,10 @@ async fn all_fifty_cases_are_answered_as_expected_and_other_proxies_are_reported
 #[tokio::test]
 async fn an_accepted_request_arrives_in_canonical_form() {
     let (upstream, _) = backend().await;
-    let world = world(&upstream).await;
-    let host = world.gateway.host();
+    let stack = stack(&upstream).await;
+    let host = stack.gateway.host();
     for case in cases(host).iter().filter(|case| matches!(case.expected, Expected::Taken)) {
-        let mut visitor = Raw::connect(world.gateway.address()).await;
+        let mut visitor = Raw::connect(stack.gateway.address()).await;
         visitor.send(&case.bytes).await;
         assert_eq!(raw::status(&visitor.head().await), 200, "{}", case.name);
         let heard = upstream.last();
@@ -176,10 +176,10 @@ async fn an_accepted_request_arrives_in_canonical_form() {
 #[tokio::test]
 async fn a_chunked_body_with_a_fault_is_400_and_never_whole_at_the_upstream() {
     let (upstream, _) = backend().await;
-    let world = world(&upstream).await;
-    let host = world.gateway.host();
-    let cookies = world.logged_in("mina").await.cookie_header();
-    world.backend.forget_recorded();
+    let stack = stack(&upstream).await;
+    let host = stack.gateway.host();
+    let cookies = stack.logged_in("mina").await.cookie_header();
+    stack.backend.forget_recorded();
     let extension = format!("2;a={}\r\nab\r\n0\r\n\r\n", "y".repeat(17 * 1024));
     for body in [
         "2\t\r\nab\r\n0\r\n\r\n",
@@ -212,20 +212,20 @@ async fn a_chunked_body_with_a_fault_is_400_and_never_whole_at_the_upstream() {
             let head =
                 format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookies}\r\ntransfer-encoding: chunked");
             let request = format!("{head}\r\n\r\n{body}GET /smuggled HTTP/1.1\r\nhost: {host}\r\n\r\n");
-            let answer = Raw::exchange(world.gateway.address(), request).await;
+            let answer = Raw::exchange(stack.gateway.address(), request).await;
             assert_eq!(raw::status(&answer), 400, "{path} {body:?}: {answer}");
             assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{path} {body:?}: {answer}");
         }
     }
     assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
-    assert!(world.backend.recorded().is_empty(), "{:?}", world.backend.recorded());
+    assert!(stack.backend.recorded().is_empty(), "{:?}", stack.backend.recorded());
 }
 
 #[tokio::test]
 async fn a_body_that_ends_early_is_never_whole_at_the_upstream() {
     let (upstream, _) = backend().await;
-    let world = world(&upstream).await;
-    let host = world.gateway.host();
+    let stack = stack(&upstream).await;
+    let host = stack.gateway.host();
     let upgrade = "connection: upgrade\r\nupgrade: websocket\r\n";
     for (framing, body) in [
         ("content-length: 10", "half"),
@@ -235,14 +235,14 @@ async fn a_body_that_ends_early_is_never_whole_at_the_upstream() {
         ("transfer-encoding: chunked", ""),
     ] {
         for lines in [framing.to_owned(), format!("{upgrade}{framing}")] {
-            let mut visitor = Raw::connect(world.gateway.address()).await;
+            let mut visitor = Raw::connect(stack.gateway.address()).await;
             visitor.send(format!("GET /x HTTP/1.1\r\nhost: {host}\r\n{lines}\r\n\r\n{body}")).await;
             visitor.finish().await;
             let answer = visitor.rest().await;
             assert!(matches!(raw::status(&answer), 0 | 400), "{lines} {body:?}: {answer}");
         }
     }
-    let mut visitor = Raw::connect(world.gateway.address()).await;
+    let mut visitor = Raw::connect(stack.gateway.address()).await;
     visitor.send(format!("GET /x HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
     assert_eq!(raw::status(&visitor.head().await), 200);
     assert_eq!(upstream.heard().len(), 1, "{:?}", upstream.heard());
@@ -251,13 +251,13 @@ async fn a_body_that_ends_early_is_never_whole_at_the_upstream() {
 #[tokio::test]
 async fn bytes_behind_the_last_chunk_are_the_next_request() {
     let (upstream, _) = backend().await;
-    let world = world(&upstream).await;
-    let host = world.gateway.host();
+    let stack = stack(&upstream).await;
+    let host = stack.gateway.host();
     let first = format!("POST /x HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n");
     for (behind, status) in
         [(format!("GET /y HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"), 200), ("x\r\n\r\n".into(), 400)]
     {
-        let answer = Raw::exchange(world.gateway.address(), format!("{first}{behind}")).await;
+        let answer = Raw::exchange(stack.gateway.address(), format!("{first}{behind}")).await;
         let statuses: Vec<_> = answer.match_indices("HTTP/1.1 ").map(|(at, _)| raw::status(&answer[at..])).collect();
         assert_eq!(statuses, [200, status], "{answer}");
     }
@@ -279,7 +279,7 @@ impl Seeded {
 #[tokio::test]
 async fn the_path_that_was_checked_is_the_path_that_arrives_with_a_prefix_stripped_or_not() {
     let (plain, stripped) = (Upstream::saying("plain").await, Upstream::saying("stripped").await);
-    let world = World::with(&format!(
+    let stack = TestStack::with(&format!(
         "upstreams.p = {{ targets = [\"{}\"] }}\nupstreams.s = {{ targets = [\"{}\"] }}\n\
          [[routes]]\npath = \"/{{*rest}}\"\nupstream = \"p\"\naccess = \"public\"\n\
          [[routes]]\npath = \"/s/{{*rest}}\"\nupstream = \"s\"\naccess = \"public\"\nstrip = \"/s\"\n",
@@ -287,10 +287,10 @@ async fn the_path_that_was_checked_is_the_path_that_arrives_with_a_prefix_stripp
         stripped.target()
     ))
     .await;
-    let host = world.gateway.host();
+    let host = stack.gateway.host();
     let mut seeded = Seeded(7);
     let mut counts = [0, 0, 0];
-    let mut visitor = Raw::connect(world.gateway.address()).await;
+    let mut visitor = Raw::connect(stack.gateway.address()).await;
     for _ in 0..3000 {
         let mut path = String::new();
         for _ in 0..seeded.pick(&["1", "22", "333", "4444"]).len() {
@@ -322,7 +322,7 @@ async fn the_path_that_was_checked_is_the_path_that_arrives_with_a_prefix_stripp
         let before = (plain.heard().len(), stripped.heard().len());
         let Ok(judged) = vestibule::hygiene::canonical_path(&path) else {
             assert_eq!(raw::status(&head), 400, "{path}");
-            visitor = Raw::connect(world.gateway.address()).await;
+            visitor = Raw::connect(stack.gateway.address()).await;
             counts[2] += 1;
             continue;
         };

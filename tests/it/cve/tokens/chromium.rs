@@ -5,14 +5,14 @@ use std::{fs, path::Path, process::Stdio};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::{Setup, World, secs};
+use crate::harness::{Setup, TestStack, secs};
 
-async fn visit(world: &World) -> Value {
-    world.provider.set_auto_login(Some("mina"));
+async fn visit(stack: &TestStack) -> Value {
+    stack.provider.set_auto_login(Some("mina"));
     let visit = Command::new("node")
         .arg("logout.mjs")
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e"))
-        .env("HOME_URL", world.gateway.public_url().as_str())
+        .env("HOME_URL", stack.gateway.public_url().as_str())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
@@ -33,7 +33,7 @@ fn is_left_without_a_session(seen: &Value, prefix: &str) {
 /// Also pull requests 39879 and 44104 of Envoy: what deletes a cookie must repeat what set it.
 #[tokio::test]
 async fn cve_2025_55162_after_a_logout_chromium_has_no_cookie_of_the_session() {
-    let plain = World::start().await;
+    let plain = TestStack::start().await;
     is_left_without_a_session(&visit(&plain).await, "");
 
     let folder = tempfile::tempdir().unwrap();

@@ -13,8 +13,8 @@ fn far(seconds: i64, clock: &vestibule::clock::Clock) -> Value {
 #[tokio::test]
 async fn cve_2026_55669_a_token_for_another_audience_or_time_is_refused() {
     let (issuer, page) = (Issuer::start().await, Upstream::saying("page").await);
-    let world = takes_access_tokens(&issuer, &page).await;
-    let clock = &world.clock;
+    let stack = takes_access_tokens(&issuer, &page).await;
+    let clock = &stack.clock;
     let of_both: Vec<Changes> = vec![
         ("aud", json!("another")),
         ("aud", json!(["another", "third"])),
@@ -42,32 +42,32 @@ async fn cve_2026_55669_a_token_for_another_audience_or_time_is_refused() {
         ("sub", json!(5)),
     ];
     for (claim, value) in &of_both {
-        let answer = show(&world, &issuer.token(&issuer.access_claims(clock, &json!({ *claim: value })))).await;
+        let answer = show(&stack, &issuer.token(&issuer.access_claims(clock, &json!({ *claim: value })))).await;
         assert_eq!(answer.status, 401, "{claim} {value}: {answer}");
     }
-    show(&world, &issuer.token(&issuer.access_claims(clock, &json!({})))).await.is(200);
+    show(&stack, &issuer.token(&issuer.access_claims(clock, &json!({})))).await.is(200);
     assert_eq!(page.heard().len(), 1);
 
-    let world = takes_id_tokens(&issuer).start().await;
+    let stack = takes_id_tokens(&issuer).start().await;
     let both_parties = json!({ "aud": ["client", "another"], "azp": "another" });
     let sets = of_both.iter().chain(&of_id_tokens).map(|(claim, value)| json!({ *claim: value }));
     for changes in sets.chain([both_parties]) {
-        let token = issuer.token(&issuer.id_claims(&world.clock, &changes));
-        let answer = log_in(&world, &token).await;
+        let token = issuer.token(&issuer.id_claims(&stack.clock, &changes));
+        let answer = log_in(&stack, &token).await;
         assert_eq!(answer.status, 401, "{changes}: {answer}");
         assert!(answer.problem("invalid_id_token").set_cookies().is_empty());
     }
     let good = json!({ "aud": ["client", "another"], "azp": "client" });
-    log_in(&world, &issuer.token(&issuer.id_claims(&world.clock, &good))).await.is(200);
+    log_in(&stack, &issuer.token(&issuer.id_claims(&stack.clock, &good))).await.is(200);
 }
 
 #[tokio::test]
 async fn cve_2026_40574_only_one_plain_address_of_the_domain_lets_in() {
     let issuer = Issuer::start().await;
-    let world = takes_id_tokens(&issuer).with("providers.kit.allow = { email_domains = [\"corp.com\"] }").start().await;
+    let stack = takes_id_tokens(&issuer).with("providers.kit.allow = { email_domains = [\"corp.com\"] }").start().await;
     let with = async |email: &str, verified: Value| {
-        let claims = issuer.id_claims(&world.clock, &json!({ "email": email, "email_verified": verified }));
-        log_in(&world, &issuer.token(&claims)).await
+        let claims = issuer.id_claims(&stack.clock, &json!({ "email": email, "email_verified": verified }));
+        log_in(&stack, &issuer.token(&claims)).await
     };
     with("a@corp.com", json!(true)).await.is(200);
     for email in [
@@ -99,15 +99,15 @@ async fn ghsa_g38m_r43w_p2q7_the_same_address_at_another_issuer_is_another_perso
     let (issuer, other) = (Issuer::start().await, Issuer::start().await);
     let second = other.provider_toml().replace("[providers.kit]", "[providers.other]");
     let expose = "session.expose_claims = [\"sub\", \"email\"]";
-    let world = takes_id_tokens(&issuer).with(&second).with(expose).start().await;
+    let stack = takes_id_tokens(&issuer).with(&second).with(expose).start().await;
     let who = json!({ "email": "mina@example.test", "email_verified": true });
-    let first = log_in(&world, &issuer.token(&issuer.id_claims(&world.clock, &who))).await.is(200).json();
+    let first = log_in(&stack, &issuer.token(&issuer.id_claims(&stack.clock, &who))).await.is(200).json();
     let mut subjects = vec![first["user"]["sub"].clone()];
     for verified in [json!(false), json!("true"), json!(true), Value::Null] {
         let who = json!({ "email": "mina@example.test", "email_verified": verified });
-        let token = other.token(&other.id_claims(&world.clock, &who));
+        let token = other.token(&other.id_claims(&stack.clock, &who));
         let body = json!({ "id_token": token, "deviceName": "test" });
-        let answer = world.browser().plain(http::Method::POST, "/auth/other").json(&body).await.is(200).json();
+        let answer = stack.browser().plain(http::Method::POST, "/auth/other").json(&body).await.is(200).json();
         assert_ne!(answer["user"]["sub"], subjects[0], "{answer}");
         subjects.push(answer["user"]["sub"].clone());
     }

@@ -5,10 +5,10 @@ use serde_json::json;
 use vestibule::demo::provider::Endpoint;
 
 use super::{all_are, asks, heads, is_alive};
-use crate::harness::{Browser, Setup, Upstream, World, json_answer, ok};
+use crate::harness::{Browser, Setup, TestStack, Upstream, json_answer, ok};
 
 /// The provider's own tokens are the session's, and `/page` is for those who have one.
-async fn world(page: &Upstream) -> World {
+async fn stack(page: &Upstream) -> TestStack {
     let page = page.target();
     let toml = format!(
         "[upstreams.page]\ntargets = [\"{page}\"]\nbearer = \"access\"\n[[routes]]\npath = \"/page\"\nupstream = \"page\"\naccess = \"user\""
@@ -17,12 +17,12 @@ async fn world(page: &Upstream) -> World {
 }
 
 /// The end of a navigation: the number of the gateway's redirects, and whether it is the page or the provider's login.
-async fn goes(world: &World, browser: &Browser) -> (usize, bool) {
+async fn goes(stack: &TestStack, browser: &Browser) -> (usize, bool) {
     let mut answer = browser.navigate("/page").await;
     let mut redirects = 0;
     while answer.status.is_redirection() && redirects < 10 {
         redirects += 1;
-        if answer.location().starts_with(&world.provider.issuer()) {
+        if answer.location().starts_with(&stack.provider.issuer()) {
             return (redirects, false);
         }
         answer = browser.follow(&answer).await;
@@ -35,17 +35,17 @@ async fn goes(world: &World, browser: &Browser) -> (usize, bool) {
 #[tokio::test]
 async fn envoy_38919_no_mix_of_old_and_new_cookies_causes_a_redirect_loop() {
     let page = Upstream::answering(ok("page")).await;
-    let world = world(&page).await;
-    let first = world.browser();
+    let stack = stack(&page).await;
+    let first = stack.browser();
     let callback = first.as_far_as_callback("demo", "/", "mina").await;
     let attempt = first.cookie_header();
     let (attempt_name, attempt) = attempt.split_once('=').unwrap();
     first.follow(&callback).await.is(303);
     let old = [first.cookie("sb_at").unwrap(), first.cookie("sb_rt").unwrap()];
-    world.expire_tokens();
+    stack.expire_tokens();
     first.fetch("/page").await.is(200).says("refreshed");
     let new = [first.cookie("sb_at").unwrap(), first.cookie("sb_rt").unwrap()];
-    let second = world.logged_in("jun").await;
+    let second = stack.logged_in("jun").await;
     let other = [second.cookie("sb_at").unwrap(), second.cookie("sb_rt").unwrap()];
     let bent = other.clone().map(|value| format!("{}AAAA", &value[..value.len() - 4]));
     let unknown = ["00000000.1.AAAA".to_owned(), "00000000.1.AAAA".to_owned()];
@@ -54,7 +54,7 @@ async fn envoy_38919_no_mix_of_old_and_new_cookies_causes_a_redirect_loop() {
     for access in sets {
         for refresh in sets {
             for flow in [None, Some(attempt), Some("bent")] {
-                let browser = world.browser();
+                let browser = stack.browser();
                 for (name, value) in [("sb_at", access.map(|set| &set[0])), ("sb_rt", refresh.map(|set| &set[1]))] {
                     if let Some(value) = value {
                         browser.set_cookie(name, value);
@@ -63,7 +63,7 @@ async fn envoy_38919_no_mix_of_old_and_new_cookies_causes_a_redirect_loop() {
                 if let Some(flow) = flow {
                     browser.set_cookie(attempt_name, flow);
                 }
-                let (redirects, is_in) = goes(&world, &browser).await;
+                let (redirects, is_in) = goes(&stack, &browser).await;
                 assert!(redirects <= 2, "{redirects} redirects with {access:?} {refresh:?} {flow:?}");
                 // One valid cookie is enough; whether the old ones are accepted depends on when the new ones were used.
                 if access != Some(&old) && refresh != Some(&old) {
@@ -80,25 +80,25 @@ async fn envoy_38919_no_mix_of_old_and_new_cookies_causes_a_redirect_loop() {
 #[tokio::test]
 async fn envoy_38919_a_refresh_without_id_token_or_refresh_token_leaves_the_session() {
     let page = Upstream::answering(ok("page")).await;
-    let world = world(&page).await;
-    let browser = world.logged_in("mina").await;
+    let stack = stack(&page).await;
+    let browser = stack.logged_in("mina").await;
     for n in 0..3 {
-        world.expire_tokens();
+        stack.expire_tokens();
         let bare = json!({ "access_token": format!("at-{n}"), "token_type": "Bearer", "expires_in": 300 });
-        world.provider.next_answer(Endpoint::Token, json_answer(StatusCode::OK, &bare));
-        assert_eq!(goes(&world, &browser).await, (0, true));
+        stack.provider.next_answer(Endpoint::Token, json_answer(StatusCode::OK, &bare));
+        assert_eq!(goes(&stack, &browser).await, (0, true));
         assert_eq!(page.last().header("authorization"), Some(format!("Bearer at-{n}").as_str()));
     }
     // If the provider refuses the token, one login follows.
-    world.expire_tokens();
-    world.provider.revoke_subject("demo-mina");
-    assert_eq!(goes(&world, &browser).await, (2, false));
+    stack.expire_tokens();
+    stack.provider.revoke_subject("demo-mina");
+    assert_eq!(goes(&stack, &browser).await, (2, false));
 }
 
 /// Also CVE-2024-24814.
 #[tokio::test]
 async fn cve_2023_28625_a_crafted_cookie_header_opens_no_session() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let (pairs, names) = ("a=b; ".repeat(3000), "sb_at=x; ".repeat(1000));
     let chunks = (0..1000).map(|n| format!("sb_at.{n}=x; ")).collect::<Vec<_>>().concat();
     let crafted = [
@@ -128,9 +128,9 @@ async fn cve_2023_28625_a_crafted_cookie_header_opens_no_session() {
         &names,
         &chunks,
     ];
-    let requests = crafted.iter().map(|cookie| asks(&world, "/api/me", cookie.trim_end()));
-    all_are(&heads(&world, requests).await, 401);
-    world.browser().plain(Method::GET, "/auth/session").header("cookie", ";;;=").await.is(200);
-    is_alive(&world).await;
-    assert_eq!(world.backend.counters().served, 0);
+    let requests = crafted.iter().map(|cookie| asks(&stack, "/api/me", cookie.trim_end()));
+    all_are(&heads(&stack, requests).await, 401);
+    stack.browser().plain(Method::GET, "/auth/session").header("cookie", ";;;=").await.is(200);
+    is_alive(&stack).await;
+    assert_eq!(stack.backend.counters().served, 0);
 }

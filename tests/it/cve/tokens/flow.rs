@@ -12,24 +12,24 @@ use vestibule::{
 };
 
 use super::{asks, heads, log_in, takes_id_tokens};
-use crate::harness::{Issuer, Protocol, Provider, Setup, StoreServer, World, json_answer};
+use crate::harness::{Issuer, Protocol, Provider, Setup, StoreServer, TestStack, json_answer};
 
 const EVIL: &str = "https://evil.example";
 
 #[tokio::test]
 async fn ghsa_59jp_rwph_878r_without_a_session_only_the_gateways_own_page_is_sent() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let asks = [
-        world.browser().post("/api/me").body("x=y"),
-        world.browser().navigate("/api/me").with_method(Method::POST).form(&[("x", "y")]),
-        world.browser().plain(Method::POST, "/api/me").body("x"),
+        stack.browser().post("/api/me").body("x=y"),
+        stack.browser().navigate("/api/me").with_method(Method::POST).form(&[("x", "y")]),
+        stack.browser().plain(Method::POST, "/api/me").body("x"),
     ];
     for ask in asks {
         let answer = ask.await;
         assert!(matches!(answer.status.as_u16(), 302 | 303 | 401), "{answer}");
         assert!(!answer.text().contains("example.test"), "{answer}");
     }
-    assert_eq!((world.backend.counters().served, world.backend.requests("/api/me")), (0, 0));
+    assert_eq!((stack.backend.counters().served, stack.backend.requests("/api/me")), (0, 0));
 }
 
 /// Also CVE-2026-71326 (Traefik) and CVE-2021-32701 (Oathkeeper).
@@ -63,38 +63,38 @@ async fn cve_2026_33496_five_hundred_requests_of_two_people_of_two_providers_nev
 async fn ghsa_392p_2q2v_4372_five_hundred_requests_at_two_instances_refresh_once() {
     let store = StoreServer::redis().await;
     let keys = "session.keys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]";
-    let world = Setup::new().with(keys).with(&store.toml).start().await;
-    let second = world.gateway_beside("");
-    let mina = world.logged_in("mina").await;
-    world.expire_tokens();
+    let stack = Setup::new().with(keys).with(&store.toml).start().await;
+    let second = stack.gateway_beside("");
+    let mina = stack.logged_in("mina").await;
+    stack.expire_tokens();
     let here = mina.copy().over(Protocol::Http2);
     let there = mina.copy().at(&second).over(Protocol::Http2);
     let tabs = (0..250).flat_map(|_| [here.clone(), there.clone()]);
     for answer in join_all(tabs.map(|tab| async move { tab.fetch("/api/me").await })).await {
         answer.is(200);
     }
-    assert_eq!((world.backend.refresh_calls(), world.backend.counters().reuse_detected), (1, 0));
+    assert_eq!((stack.backend.refresh_calls(), stack.backend.counters().reuse_detected), (1, 0));
 }
 
 /// Also GHSA-x883-2vmg-xwf7 (Authelia).
 #[tokio::test]
 async fn cve_2021_41230_a_role_that_was_taken_away_is_gone_with_the_next_refresh() {
     let admin = "[[routes]]\npath = \"/public/ping\"\nupstream = \"backend\"\naccess = { roles = [\"admin\"] }";
-    let world = Setup::with_provider_as_authority().with(admin).start().await;
-    let jun = world.logged_in("jun").await;
+    let stack = Setup::with_provider_as_authority().with(admin).start().await;
+    let jun = stack.logged_in("jun").await;
     jun.fetch("/public/ping").await.is(200);
-    world.expire_tokens();
-    let id_token = world.provider.id_token("jun", &json!({ "role": "user" }));
+    stack.expire_tokens();
+    let id_token = stack.provider.id_token("jun", &json!({ "role": "user" }));
     let tokens = json!({ "access_token": "at", "token_type": "Bearer", "expires_in": 300, "id_token": id_token });
-    world.provider.next_answer(Endpoint::Token, json_answer(StatusCode::OK, &tokens));
+    stack.provider.next_answer(Endpoint::Token, json_answer(StatusCode::OK, &tokens));
     jun.fetch("/public/ping").await.is(403).says("refreshed");
 }
 
 #[tokio::test]
 async fn cve_2024_39315_no_answer_of_ours_shows_a_token() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
-    let upstream = world.backend.recorded_at("/auth/demo");
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    let upstream = stack.backend.recorded_at("/auth/demo");
     assert_eq!(upstream.len(), 1);
     let mut answers = vec![
         browser.fetch("/auth/session").await.is(200),
@@ -104,7 +104,7 @@ async fn cve_2024_39315_no_answer_of_ours_shows_a_token() {
     ];
     let credentials =
         json!({ "email": vestibule::demo::backend::EMAIL, "password": vestibule::demo::backend::PASSWORD });
-    answers.push(world.browser().post("/auth/login").json(&credentials).await.is(200));
+    answers.push(stack.browser().post("/auth/login").json(&credentials).await.is(200));
     answers.push(browser.post("/auth/logout").await.is(200));
     for answer in answers {
         let text = answer.text();
@@ -117,8 +117,8 @@ async fn cve_2024_39315_no_answer_of_ours_shows_a_token() {
 
 #[tokio::test]
 async fn cve_2021_29652_no_foreign_page_logs_anybody_out_or_sends_codes() {
-    let world = Setup::with_codes().start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = Setup::with_codes().start().await;
+    let browser = stack.logged_in("mina").await;
     for path in [
         "/auth/logout",
         "/auth/refresh",
@@ -137,35 +137,35 @@ async fn cve_2021_29652_no_foreign_page_logs_anybody_out_or_sends_codes() {
     // A GET changes nothing.
     browser.navigate("/auth/logout").header("sec-fetch-site", "cross-site").await.is(405);
     browser.fetch("/api/me").await.is(200).says("valid");
-    assert_eq!((world.backend.messages().len(), world.backend.counters().signouts), (0, 0));
+    assert_eq!((stack.backend.messages().len(), stack.backend.counters().signouts), (0, 0));
 }
 
 /// Also CVE-2024-21492 (caddy-security). That it holds at every instance of a fleet is
 /// `fleet::a_logout_at_one_instance_ends_the_session_at_all`.
 #[tokio::test]
 async fn cve_2026_34454_after_a_logout_kept_cookies_are_worth_nothing() {
-    let world = World::start().await;
-    let browser = world.logged_in("mina").await;
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
     let kept = browser.copy();
     // The GET shows a page and changes no session.
-    let page = world.browser().navigate("/auth/login?error=denied").await.is(200);
+    let page = stack.browser().navigate("/auth/login?error=denied").await.is(200);
     assert!(page.set_cookies().is_empty(), "{page}");
     browser.post("/auth/logout").await.is(200);
     kept.copy().fetch("/api/me").await.is(401).says("invalid");
-    world.expire_tokens();
+    stack.expire_tokens();
     kept.fetch("/api/me").await.is(401).says("invalid");
-    assert_eq!((world.backend.counters().signouts, world.backend.refresh_calls()), (1, 0));
-    assert_eq!(world.backend.recorded_at("/api/me").len(), 0);
+    assert_eq!((stack.backend.counters().signouts, stack.backend.refresh_calls()), (1, 0));
+    assert_eq!(stack.backend.recorded_at("/api/me").len(), 0);
 }
 
 #[tokio::test]
 async fn cve_2024_23647_every_login_has_a_challenge_of_its_own() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let starts = heads(
-        &world,
+        &stack,
         (0..1000).map(|n| {
             asks(
-                &world,
+                &stack,
                 &format!("/auth/login/demo?return_to=/{n}&code_challenge=x&code_challenge_method=plain"),
                 "a=b",
             )
@@ -194,9 +194,9 @@ async fn cve_2024_23647_every_login_has_a_challenge_of_its_own() {
 #[tokio::test]
 async fn cve_2024_21498_nothing_in_a_request_says_whom_the_gateway_asks() {
     let (issuer, attacker) = (Issuer::start().await, Issuer::start().await);
-    let world = takes_id_tokens(&issuer).start().await;
+    let stack = takes_id_tokens(&issuer).start().await;
     let to = attacker.origin();
-    let browser = world.browser();
+    let browser = stack.browser();
     let fields = [
         "issuer",
         "iss",
@@ -218,12 +218,12 @@ async fn cve_2024_21498_nothing_in_a_request_says_whom_the_gateway_asks() {
     let location: Url = start.location().parse().unwrap();
     assert_eq!(location.origin().ascii_serialization(), issuer.origin());
     let back = location.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap().1.into_owned();
-    assert_eq!(back, world.gateway.public_url().join("/auth/callback/kit").unwrap().as_str());
+    assert_eq!(back, stack.gateway.public_url().join("/auth/callback/kit").unwrap().as_str());
     let state = location.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     let callback = format!("/auth/callback/kit?code=x&state={state}&{query}");
     browser.navigate(&callback).await;
-    let token = issuer.token(&issuer.id_claims(&world.clock, &json!({ "jku": to, "iss": to })));
-    log_in(&world, &token).await.is(401);
+    let token = issuer.token(&issuer.id_claims(&stack.clock, &json!({ "jku": to, "iss": to })));
+    log_in(&stack, &token).await.is(401);
     let body = fields.iter().fold(json!({ "id_token": token }), |mut body, name| {
         body[name] = json!(to);
         body
@@ -240,17 +240,17 @@ async fn cve_2024_21498_nothing_in_a_request_says_whom_the_gateway_asks() {
         "/.well-known/openid-configuration",
         format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{metadata}", metadata.len()),
     );
-    let world = takes_id_tokens(&liar).start().await;
-    world.browser().navigate("/auth/login/kit").await.is(503);
-    log_in(&world, &attacker.token(&attacker.id_claims(&world.clock, &json!({})))).await.is(503);
+    let stack = takes_id_tokens(&liar).start().await;
+    stack.browser().navigate("/auth/login/kit").await.is(503);
+    log_in(&stack, &attacker.token(&attacker.id_claims(&stack.clock, &json!({})))).await.is(503);
     assert_eq!(attacker.asked(), 0);
 }
 
 /// The object of `GET /session` has only the claims of `expose_claims`.
 #[tokio::test]
 async fn cve_2024_39315_the_object_of_a_session_has_the_claims_that_the_file_lists() {
-    let world = World::with("session.expose_claims = [\"name\"]").await;
-    let object = world.logged_in("mina").await.fetch("/auth/session").await.is(200).json();
+    let stack = TestStack::with("session.expose_claims = [\"name\"]").await;
+    let object = stack.logged_in("mina").await.fetch("/auth/session").await.is(200).json();
     let user: Vec<_> = object["user"].as_object().unwrap().keys().collect();
     assert_eq!(user, ["name"], "{object}");
     let own: HashSet<_> = object.as_object().unwrap().keys().map(String::as_str).collect();

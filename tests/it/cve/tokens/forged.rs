@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{MANY_GUESSES, all_are, asks, heads, is_alive, log_in, show, takes_access_tokens, takes_id_tokens};
-use crate::harness::{Issuer, Raw, Upstream, World, b64, raw};
+use crate::harness::{Issuer, Raw, TestStack, Upstream, b64, raw};
 
 /// Tokens with valid claims that a verifier must refuse, each with a name.
 fn kit(issuer: &Issuer, attacker: &Issuer, claims: &Value) -> Vec<(String, String)> {
@@ -83,23 +83,23 @@ fn kit(issuer: &Issuer, attacker: &Issuer, claims: &Value) -> Vec<(String, Strin
 #[tokio::test]
 async fn cve_2015_9235_no_trick_with_a_header_or_a_signature_makes_a_token() {
     let (issuer, attacker, page) = (Issuer::start().await, Issuer::start().await, Upstream::saying("page").await);
-    let world = takes_access_tokens(&issuer, &page).await;
-    let good = issuer.token(&issuer.access_claims(&world.clock, &json!({})));
-    show(&world, &good).await.is(200).says("valid");
-    let tokens = kit(&issuer, &attacker, &issuer.access_claims(&world.clock, &json!({})));
+    let stack = takes_access_tokens(&issuer, &page).await;
+    let good = issuer.token(&issuer.access_claims(&stack.clock, &json!({})));
+    show(&stack, &good).await.is(200).says("valid");
+    let tokens = kit(&issuer, &attacker, &issuer.access_claims(&stack.clock, &json!({})));
     assert!(tokens.len() >= 30, "{}", tokens.len());
     for (trick, token) in &tokens {
-        let answer = show(&world, token).await;
+        let answer = show(&stack, token).await;
         assert_eq!((answer.status.as_u16(), answer.auth_status()), (401, Some("invalid")), "{trick}: {answer}");
     }
     assert_eq!((issuer.asked(), issuer.asked_for("/jwks"), attacker.asked()), (1, 1, 0));
     assert_eq!(page.heard().len(), 1);
 
     let issuer = Issuer::start().await;
-    let world = takes_id_tokens(&issuer).start().await;
-    log_in(&world, &issuer.token(&issuer.id_claims(&world.clock, &json!({})))).await.is(200);
-    for (trick, token) in &kit(&issuer, &attacker, &issuer.id_claims(&world.clock, &json!({ "n": 1 }))) {
-        let answer = log_in(&world, token).await;
+    let stack = takes_id_tokens(&issuer).start().await;
+    log_in(&stack, &issuer.token(&issuer.id_claims(&stack.clock, &json!({})))).await.is(200);
+    for (trick, token) in &kit(&issuer, &attacker, &issuer.id_claims(&stack.clock, &json!({ "n": 1 }))) {
+        let answer = log_in(&stack, token).await;
         assert_eq!(answer.status, 401, "{trick}: {answer}");
         assert!(answer.problem("invalid_id_token").set_cookies().is_empty(), "{trick}");
     }
@@ -111,9 +111,9 @@ async fn cve_2015_9235_no_trick_with_a_header_or_a_signature_makes_a_token() {
 #[tokio::test]
 async fn ghsa_2c7c_3mj9_8fqh_encrypted_compressed_and_very_long_tokens_are_refused_at_once() {
     let (issuer, page) = (Issuer::start().await, Upstream::saying("page").await);
-    let world = takes_access_tokens(&issuer, &page).await;
-    let id_world = takes_id_tokens(&issuer).start().await;
-    let claims = b64(issuer.access_claims(&world.clock, &json!({})).to_string().as_bytes());
+    let stack = takes_access_tokens(&issuer, &page).await;
+    let id_stack = takes_id_tokens(&issuer).start().await;
+    let claims = b64(issuer.access_claims(&stack.clock, &json!({})).to_string().as_bytes());
     let head = |text: &str| b64(text.as_bytes());
     let slow = head(r#"{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"AA"}"#);
     let packed = head(r#"{"alg":"ES256","kid":"k1","zip":"DEF","crit":["zip"]}"#);
@@ -127,18 +127,18 @@ async fn ghsa_2c7c_3mj9_8fqh_encrypted_compressed_and_very_long_tokens_are_refus
         format!("{}.{}.AA", head("{").repeat(2000), claims),
         format!("{}.{}.AA", head(&"[".repeat(20_000)), claims),
     ] {
-        show(&world, &token).await.is(401).says("invalid");
-        log_in(&id_world, &token).await.is(401).problem("invalid_id_token");
-        let bearer = world.browser().plain(Method::GET, "/page").header("authorization", &format!("Bearer {token}"));
+        show(&stack, &token).await.is(401).says("invalid");
+        log_in(&id_stack, &token).await.is(401).problem("invalid_id_token");
+        let bearer = stack.browser().plain(Method::GET, "/page").header("authorization", &format!("Bearer {token}"));
         bearer.await.is(401).says("anonymous");
     }
     // A megabyte is not read, neither as a body nor in a header.
     let dots = ".".repeat(1 << 20);
-    log_in(&id_world, &dots).await.is(413);
-    let request = format!("GET /page HTTP/1.1\r\nhost: {}\r\ncookie: sb_at={dots}\r\n\r\n", world.gateway.host());
-    assert_eq!(raw::status(&Raw::exchange(world.gateway.address(), request).await), 431);
-    is_alive(&world).await;
-    is_alive(&id_world).await;
+    log_in(&id_stack, &dots).await.is(413);
+    let request = format!("GET /page HTTP/1.1\r\nhost: {}\r\ncookie: sb_at={dots}\r\n\r\n", stack.gateway.host());
+    assert_eq!(raw::status(&Raw::exchange(stack.gateway.address(), request).await), 431);
+    is_alive(&stack).await;
+    is_alive(&id_stack).await;
     // A value that is not a token causes no fetch of keys.
     assert_eq!((issuer.asked_for("/jwks"), page.heard().len()), (0, 0));
 }
@@ -147,17 +147,17 @@ async fn ghsa_2c7c_3mj9_8fqh_encrypted_compressed_and_very_long_tokens_are_refus
 #[tokio::test]
 async fn cve_2025_64527_made_up_key_ids_cause_one_fetch_in_30_seconds_and_bad_answers_leave_the_keys() {
     let (issuer, page) = (Issuer::start().await, Upstream::saying("page").await);
-    let world = takes_access_tokens(&issuer, &page).await;
-    let token = |n: usize| issuer.token(&issuer.access_claims(&world.clock, &json!({ "n": n })));
+    let stack = takes_access_tokens(&issuer, &page).await;
+    let token = |n: usize| issuer.token(&issuer.access_claims(&stack.clock, &json!({ "n": n })));
     let made_up = |n: usize| {
         let head = b64(format!(r#"{{"alg":"ES256","kid":"{n:x}-{}"}}"#, n.wrapping_mul(0x9e37_79b9)).as_bytes());
         let good = token(n);
         format!("{head}.{}", good.split_once('.').unwrap().1)
     };
-    show(&world, &token(0)).await.is(200);
-    let begun = world.clock.now();
-    let allowed = |since| 1 + usize::try_from(world.clock.now().since(since).as_secs() / 30).unwrap();
-    let flood = heads(&world, (0..10_000).map(|n| asks(&world, "/page", &format!("sb_at={}", made_up(n))))).await;
+    show(&stack, &token(0)).await.is(200);
+    let begun = stack.clock.now();
+    let allowed = |since| 1 + usize::try_from(stack.clock.now().since(since).as_secs() / 30).unwrap();
+    let flood = heads(&stack, (0..10_000).map(|n| asks(&stack, "/page", &format!("sb_at={}", made_up(n))))).await;
     all_are(&flood, 401);
     assert!(issuer.asked_for("/jwks") <= allowed(begun), "{} fetches", issuer.asked_for("/jwks"));
 
@@ -174,53 +174,53 @@ async fn cve_2025_64527_made_up_key_ids_cause_one_fetch_in_30_seconds_and_bad_an
     .enumerate()
     {
         issuer.answers("/jwks", bad);
-        world.advance(Duration::from_secs(31));
+        stack.advance(Duration::from_secs(31));
         let before = issuer.asked_for("/jwks");
-        show(&world, &made_up(20_000 + n)).await.is(401);
+        show(&stack, &made_up(20_000 + n)).await.is(401);
         assert_eq!(issuer.asked_for("/jwks"), before + 1);
-        show(&world, &token(100 + n)).await.is(200).says("valid");
+        show(&stack, &token(100 + n)).await.is(200).says("valid");
     }
-    is_alive(&world).await;
+    is_alive(&stack).await;
 }
 
 #[tokio::test]
 async fn cve_2025_64527_the_same_holds_for_the_keys_of_a_provider() {
     let issuer = Issuer::start().await;
-    let world = takes_id_tokens(&issuer).start().await;
-    let claims = |n: usize| issuer.id_claims(&world.clock, &json!({ "n": n }));
-    log_in(&world, &issuer.token(&claims(0))).await.is(200);
-    let begun = world.clock.now();
+    let stack = takes_id_tokens(&issuer).start().await;
+    let claims = |n: usize| issuer.id_claims(&stack.clock, &json!({ "n": n }));
+    log_in(&stack, &issuer.token(&claims(0))).await.is(200);
+    let begun = stack.clock.now();
     let flood = (0..1000).map(|n| {
         let token = issuer.sign(&format!(r#"{{"alg":"ES256","kid":"made-up-{n}"}}"#), &claims(n));
         let body = json!({ "id_token": token }).to_string();
         let head =
-            format!("POST /auth/kit HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json", world.gateway.host());
+            format!("POST /auth/kit HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json", stack.gateway.host());
         format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     });
-    all_are(&heads(&world, flood).await, 401);
-    let allowed = 1 + usize::try_from(world.clock.now().since(begun).as_secs() / 30).unwrap();
+    all_are(&heads(&stack, flood).await, 401);
+    let allowed = 1 + usize::try_from(stack.clock.now().since(begun).as_secs() / 30).unwrap();
     assert!(issuer.asked_for("/jwks") <= allowed, "{} fetches", issuer.asked_for("/jwks"));
     issuer.answers("/jwks", "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n");
-    world.advance(Duration::from_secs(31));
-    log_in(&world, &issuer.sign(r#"{"alg":"ES256","kid":"another"}"#, &claims(1))).await.is(401);
-    log_in(&world, &issuer.token(&claims(2))).await.is(200);
+    stack.advance(Duration::from_secs(31));
+    log_in(&stack, &issuer.sign(r#"{"alg":"ES256","kid":"another"}"#, &claims(1))).await.is(401);
+    log_in(&stack, &issuer.token(&claims(2))).await.is(200);
 }
 
 #[tokio::test]
 async fn cve_2022_29226_an_authorization_header_of_the_visitor_is_anonymous() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     for authorization in ["Bearer x", "Bearer eyJhbGciOiJub25lIn0.e30.", "Basic eDp5", "DPoP x", "Bearer null"] {
-        let ask = world.browser().plain(Method::GET, "/api/me").header("authorization", authorization);
+        let ask = stack.browser().plain(Method::GET, "/api/me").header("authorization", authorization);
         ask.await.is(401).says("anonymous");
     }
-    let own = world.provider.id_token("mina", &json!({})).unwrap();
-    world.browser().plain(Method::GET, "/api/me").header("authorization", &format!("Bearer {own}")).await.is(401);
-    assert_eq!(world.backend.counters().served, 0);
+    let own = stack.provider.id_token("mina", &json!({})).unwrap();
+    stack.browser().plain(Method::GET, "/api/me").header("authorization", &format!("Bearer {own}")).await.is(401);
+    assert_eq!(stack.backend.counters().served, 0);
 }
 
 #[tokio::test]
 async fn ghsa_xmf8_cvqr_rfgj_a_malformed_authorization_header_opens_no_session() {
-    let world = World::start().await;
+    let stack = TestStack::start().await;
     let long = format!("Bearer {}", "x".repeat(64 << 10));
     for (value, status) in [
         (&b"Bearer"[..], 401),
@@ -233,8 +233,8 @@ async fn ghsa_xmf8_cvqr_rfgj_a_malformed_authorization_header_opens_no_session()
         (long.as_bytes(), 431),
     ] {
         let head =
-            format!("GET /api/me HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nauthorization: ", world.gateway.host());
-        let answer = Raw::exchange(world.gateway.address(), [head.as_bytes(), value, b"\r\n\r\n"].concat()).await;
+            format!("GET /api/me HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nauthorization: ", stack.gateway.host());
+        let answer = Raw::exchange(stack.gateway.address(), [head.as_bytes(), value, b"\r\n\r\n"].concat()).await;
         assert_eq!(
             raw::status(&answer),
             status,
@@ -242,15 +242,15 @@ async fn ghsa_xmf8_cvqr_rfgj_a_malformed_authorization_header_opens_no_session()
             String::from_utf8_lossy(&value[..value.len().min(20)])
         );
     }
-    is_alive(&world).await;
-    assert_eq!(world.backend.counters().served, 0);
+    is_alive(&stack).await;
+    assert_eq!(stack.backend.counters().served, 0);
 }
 
 #[tokio::test]
 async fn cve_2026_47775_of_thousands_of_flipped_bits_in_a_flow_cookie_none_tells_anything() {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-    let world = World::with(MANY_GUESSES).await;
-    let browser = world.browser();
+    let stack = TestStack::with(MANY_GUESSES).await;
+    let browser = stack.browser();
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     let target = &callback.location()[callback.location().find("/auth/").unwrap()..];
     let cookies = browser.cookie_header();
@@ -260,9 +260,9 @@ async fn cve_2026_47775_of_thousands_of_flipped_bits_in_a_flow_cookie_none_tells
     let flips = (0..sealed.len() * 8).map(|bit| {
         let mut bent = sealed.clone();
         bent[bit / 8] ^= 1 << (bit % 8);
-        asks(&world, target, &format!("{name}={head}.{}", b64(&bent)))
+        asks(&stack, target, &format!("{name}={head}.{}", b64(&bent)))
     });
-    let answers = heads(&world, flips).await;
+    let answers = heads(&stack, flips).await;
     assert!(answers.len() > 2000, "{}", answers.len());
     let told = |head: &String| {
         let lines = head.lines().filter(|line| !line.starts_with("x-request-id") && !line.starts_with("date"));
@@ -270,6 +270,6 @@ async fn cve_2026_47775_of_thousands_of_flipped_bits_in_a_flow_cookie_none_tells
     };
     all_are(&answers, 400);
     assert!(answers.iter().all(|head| told(head) == told(&answers[0])), "one single answer");
-    assert_eq!((world.provider.token_calls(), world.backend.counters().exchanges), (0, 0));
+    assert_eq!((stack.provider.token_calls(), stack.backend.counters().exchanges), (0, 0));
     browser.follow(&callback).await.is(303);
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{is_alive, log_in, show, takes_access_tokens_as, takes_id_tokens};
-use crate::harness::{Issuer, Upstream, World, within_patience};
+use crate::harness::{Issuer, TestStack, Upstream, within_patience};
 
 /// More bytes than any limit and the socket buffers: if all are sent, the answer was not cut.
 const ENDLESS: usize = 64 << 20;
@@ -49,8 +49,8 @@ fn was_cut(sent: &AtomicUsize) {
 }
 
 /// Begins a login at `kit` and comes back with a code.
-async fn comes_back(world: &World, prepare: impl Fn(&str)) -> crate::harness::Answer {
-    let browser = world.browser();
+async fn comes_back(stack: &TestStack, prepare: impl Fn(&str)) -> crate::harness::Answer {
+    let browser = stack.browser();
     let start = browser.navigate("/auth/login/kit").await.is(303);
     let location: Url = start.location().parse().unwrap();
     let value = |name: &str| location.query_pairs().find(|(n, _)| n == name).unwrap().1.into_owned();
@@ -67,11 +67,11 @@ async fn cve_2026_26998_an_answer_without_end_is_cut() {
         let (issuer, page) = (Issuer::start().await, Upstream::saying("page").await);
         // Keys of the authority.
         let verify = issuer.verify_toml().replacen(&issuer.origin(), &server.target(), 1);
-        let world = takes_access_tokens_as(&verify, &page).await;
-        show(&world, &issuer.token(&issuer.access_claims(&world.clock, &json!({})))).await;
+        let stack = takes_access_tokens_as(&verify, &page).await;
+        show(&stack, &issuer.token(&issuer.access_claims(&stack.clock, &json!({})))).await;
         assert_eq!(page.heard().len(), 0);
         was_cut(&sent);
-        is_alive(&world).await;
+        is_alive(&stack).await;
 
         // Everything that a provider answers.
         let origin = issuer.origin();
@@ -92,19 +92,19 @@ async fn cve_2026_26998_an_answer_without_end_is_cut() {
         };
         let at = format!("{}/x", server.target());
         metadata(&json!({ "jwks_uri": at }));
-        let world = takes_id_tokens(&issuer).start().await;
-        log_in(&world, &issuer.token(&issuer.id_claims(&world.clock, &json!({})))).await.is(503);
+        let stack = takes_id_tokens(&issuer).start().await;
+        log_in(&stack, &issuer.token(&issuer.id_claims(&stack.clock, &json!({})))).await.is(503);
         was_cut(&sent);
 
         metadata(&json!({ "token_endpoint": at }));
-        let world = takes_id_tokens(&issuer).start().await;
-        comes_back(&world, |_| {}).await.is(503);
+        let stack = takes_id_tokens(&issuer).start().await;
+        comes_back(&stack, |_| {}).await.is(503);
         was_cut(&sent);
 
         metadata(&json!({ "userinfo_endpoint": at }));
-        let world = takes_id_tokens(&issuer).start().await;
-        let answer = comes_back(&world, |nonce| {
-            let id_token = issuer.token(&issuer.id_claims(&world.clock, &json!({ "nonce": nonce })));
+        let stack = takes_id_tokens(&issuer).start().await;
+        let answer = comes_back(&stack, |nonce| {
+            let id_token = issuer.token(&issuer.id_claims(&stack.clock, &json!({ "nonce": nonce })));
             let tokens = json!({ "access_token": "at", "token_type": "Bearer", "id_token": id_token }).to_string();
             issuer.answers(
                 "/token",
@@ -116,6 +116,6 @@ async fn cve_2026_26998_an_answer_without_end_is_cut() {
         });
         within_patience("the end of a login", answer).await.is(503);
         was_cut(&sent);
-        is_alive(&world).await;
+        is_alive(&stack).await;
     }
 }
