@@ -1,4 +1,4 @@
-//! Settings → running parts: the only place that picks concrete types.
+//! Settings → running parts: the only place that chooses concrete types (which store, which clock, which sender).
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -40,14 +40,15 @@ use crate::{
     upstream::{Upstream, replay},
 };
 
-/// Threads for what must not depend on a visitor or a busy core: refreshes, logins, the authority's answers.
+/// Threads for what must not depend on a visitor or a busy core: refreshes, logins, calls to the authority.
 const BACKGROUND_THREADS: usize = 2;
 
-/// How long a start waits for the store: an instance that has not heard of the sessions that ended would take their tokens. One that is away does not keep it from starting.
+/// How long a start waits for the store. Until the store has told which sessions ended, the instance would accept their
+/// tokens. An unreachable store does not prevent the start.
 const WAIT_FOR_STORE: Duration = Duration::from_secs(1);
 
-/// What outlives a reload.
-struct World {
+/// The parts that live as long as the process, through every reload.
+struct Process {
     clock: Clock,
     random: Random,
     store: Store,
@@ -59,7 +60,7 @@ struct World {
     streams: TaskTracker,
 }
 
-/// Where what happens is counted and written.
+/// The metrics and the access log.
 #[derive(Clone, Default)]
 pub struct Telemetry {
     /// The counters.
@@ -68,8 +69,8 @@ pub struct Telemetry {
     pub access_log: Option<AccessLog>,
 }
 
-/// What one configuration made.
-struct Live {
+/// The parts that one configuration made.
+struct Configured {
     handler: Arc<RequestHandler>,
     providers: Vec<Arc<Provider>>,
 }
@@ -79,25 +80,25 @@ pub struct Running {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
     health_address: Option<SocketAddr>,
-    world: World,
-    live: Arc<ArcSwap<Live>>,
+    process: Process,
+    current: Arc<ArcSwap<Configured>>,
     listen: listen::Settings,
     telemetry: telemetry::Settings,
     store: store::Settings,
-    /// The session key that was made at start, where the file names none.
+    /// The session key made at start; `None` if the file names one.
     made_keys: Option<Vec<SealKey>>,
     served: Option<RunningServer>,
     runtime: Option<Background>,
 }
 
-/// Binds the sockets of `config`, builds every part and serves. `clock` and `random` are the only ones that all parts use.
+/// Binds the sockets of `config`, builds every part and serves. All parts use this `clock` and this `random`.
 pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry) -> anyhow::Result<Running> {
     install_cryptography();
     let listeners = listen::bind(&config.listen)?;
     let runtime = Background::start()?;
     let store = store::open(&config.store, &runtime.handle, &random).context("[store]")?;
-    wait_for(&store, &runtime.handle);
-    let world = World {
+    wait_for_store(&store, &runtime.handle);
+    let process = Process {
         request_ids: RequestIds::new(&random),
         clock,
         random,
@@ -113,24 +114,24 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     let listen = config.listen.clone();
     let (logs, store_settings) = (config.telemetry.clone(), config.store.clone());
     let made_keys = config.session.key_was_made.then(|| config.session.keys.clone());
-    let live = Arc::new(ArcSwap::from_pointee(build(config, &world)?));
+    let current = Arc::new(ArcSwap::from_pointee(build(config, &process)?));
     let parts = Server {
         listeners,
         settings: listen.clone(),
-        workers: Server::<Serving>::default_workers(),
-        handler: Serving { live: live.clone() },
-        pages: admin_pages(&world, &live),
-        metrics: world.telemetry.metrics.clone(),
-        shutdown: world.shutdown.clone(),
-        background: world.background.clone(),
+        workers: Server::<NewestHandler>::default_workers(),
+        handler: NewestHandler { current: current.clone() },
+        pages: admin_pages(&process, &current),
+        metrics: process.telemetry.metrics.clone(),
+        shutdown: process.shutdown.clone(),
+        background: process.background.clone(),
     };
     let served = parts.serve()?;
     Ok(Running {
         address,
         admin_address,
         health_address,
-        world,
-        live,
+        process,
+        current,
         listen,
         telemetry: logs,
         store: store_settings,
@@ -141,27 +142,28 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
 }
 
 impl Running {
-    /// Where visitors connect.
+    /// The address that visitors connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where metrics are, if anywhere.
+    /// The address of the admin listener; `None` without `admin_listen`.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
     }
 
-    /// Where health alone is, if anywhere.
+    /// The address of the health listener; `None` without `health_listen`.
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.health_address
     }
 
-    /// How the gateway is told to stop.
+    /// The handle that stops the gateway.
     pub fn shutdown(&self) -> &Shutdown {
-        &self.world.shutdown
+        &self.process.shutdown
     }
 
-    /// Serves new requests by `config`; those under way end as they began. What was asked of the sockets stays as it is.
+    /// Serves new requests by `config`; requests in progress keep the settings they began with. `[telemetry]`,
+    /// `[store]` and the settings of sockets keep their old values until a restart.
     pub fn reload(&self, mut config: Config) -> anyhow::Result<()> {
         if config.telemetry != self.telemetry {
             tracing::warn!("[telemetry] changes with a restart only");
@@ -177,37 +179,37 @@ impl Running {
                 "[server] addresses, TLS files and drain times, and the [limits] that say so, change with a restart only"
             );
         }
-        self.live.store(Arc::new(build(config, &self.world)?));
+        self.current.store(Arc::new(build(config, &self.process)?));
         Ok(())
     }
 
-    /// Waits for the shutdown, then until every connection is done or cut.
+    /// Waits for the shutdown, then until every connection has ended or was cut.
     pub async fn ended(mut self) {
         let Some(served) = self.served.take() else { return };
         served.ended().await;
-        self.world.streams.close();
-        // Tunnels were told to go when draining began; each has two seconds to say so.
-        if tokio::time::timeout(Duration::from_secs(3), self.world.streams.wait()).await.is_err() {
+        self.process.streams.close();
+        // Tunnels were asked to close when draining began; each has two seconds for its closing handshake.
+        if tokio::time::timeout(Duration::from_secs(3), self.process.streams.wait()).await.is_err() {
             tracing::warn!("upgraded connections were cut");
         }
     }
 
-    /// Stops in order.
+    /// Begins the shutdown and waits for its end.
     pub async fn stop(self) {
-        self.world.shutdown.begin();
+        self.process.shutdown.begin();
         self.ended().await;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.world.shutdown.cut();
-        // Before the parts that its tasks use.
+        self.process.shutdown.cut();
+        // Dropped before the parts that its tasks use.
         self.runtime.take();
     }
 }
 
-/// The runtime of what is no request's own. It may be dropped anywhere, also where a start fails: it waits for nothing then.
+/// The background runtime. Dropping it waits for nothing, so it may be dropped anywhere, also if a start fails.
 struct Background {
     handle: Handle,
     runtime: Option<Runtime>,
@@ -233,30 +235,30 @@ impl Drop for Background {
     }
 }
 
-fn wait_for(store: &Store, background: &Handle) {
-    let (told, answer) = std::sync::mpsc::channel();
+fn wait_for_store(store: &Store, background: &Handle) {
+    let (sender, answer) = std::sync::mpsc::channel();
     let health = store.health.clone();
-    background.spawn(async move { told.send(health.probe().await) });
+    background.spawn(async move { sender.send(health.probe().await) });
     match answer.recv_timeout(WAIT_FOR_STORE) {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the store is away"),
+        Ok(Err(error)) => tracing::warn!(%error, "the store is unreachable"),
         Err(_) => tracing::warn!("the store does not answer yet"),
     }
 }
 
-/// Both cryptographic libraries take their provider once for the process; a second call changes nothing.
+/// Installs the provider of rustls and of jsonwebtoken, once per process; a second call changes nothing.
 pub fn install_cryptography() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 
-/// Serves each request by the newest configuration.
+/// Gives each request to the handler of the newest configuration.
 #[derive(Clone)]
-struct Serving {
-    live: Arc<ArcSwap<Live>>,
+struct NewestHandler {
+    current: Arc<ArcSwap<Configured>>,
 }
 
-impl Handler for Serving {
+impl Handler for NewestHandler {
     type Peer = Peer;
     type Body = Body;
 
@@ -265,32 +267,32 @@ impl Handler for Serving {
     }
 
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-        let handler = self.live.load().handler.clone();
+        let handler = self.current.load().handler.clone();
         handler.handle(&peer, request).await
     }
 }
 
-fn build(config: Config, world: &World) -> anyhow::Result<Live> {
+fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
     let tls = Arc::new(upstream_tls()?);
     let upstreams: Vec<_> = config
         .upstreams
         .iter()
         .cloned()
-        .map(|s| Arc::new(Upstream::new(s, tls.clone(), world.random.clone())))
+        .map(|s| Arc::new(Upstream::new(s, tls.clone(), process.random.clone())))
         .collect();
     let http = oidc::http_client(config.answers)?;
     let providers: Vec<_> = config
         .providers
         .iter()
         .cloned()
-        .map(|settings| Arc::new(Provider::new(settings, http.clone(), world.clock.clone(), world.random.clone())))
+        .map(|settings| Arc::new(Provider::new(settings, http.clone(), process.clock.clone(), process.random.clone())))
         .collect();
     let table = config.table().map_err(|conflicts| {
         let all: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the routes do not fit together: {}", all.join("; "))
     })?;
     let own_calls = config.own_calls();
-    let (clock, random) = (&world.clock, &world.random);
+    let (clock, random) = (&process.clock, &process.random);
     let signer = Signer::new(config.signing_keys(), &config.login.public_url.origin().ascii_serialization());
     let jwks = signer.jwks().to_string().into();
     let caller = Caller::new(
@@ -304,13 +306,13 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let assertions = AssertionSigner { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
     let caller = Arc::new(caller.with_assertions(assertions));
     let ring = KeyRing::new(&config.session.keys, random.clone());
-    let guesses = Guesses::new(config.guesses, &world.store, ring.mac_key(), clock.clone());
+    let guesses = Guesses::new(config.guesses, &process.store, ring.mac_key(), clock.clone());
     let guesses = Arc::new(guesses);
     let parts = authority::Deps {
         caller: caller.clone(),
         providers: providers.clone(),
         http,
-        store: world.store.clone(),
+        store: process.store.clone(),
         ring: ring.clone(),
         signer: signer.clone(),
         clock: clock.clone(),
@@ -321,11 +323,11 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
     let sessions = Sessions::new(
         config.session,
         authority.clone(),
-        world.store.clone(),
-        world.clock.clone(),
-        world.random.clone(),
-        world.telemetry.metrics.clone(),
-        world.background.clone(),
+        process.store.clone(),
+        process.clock.clone(),
+        process.random.clone(),
+        process.telemetry.metrics.clone(),
+        process.background.clone(),
     );
     let login_page = config.login.login_page();
     let pages = Arc::new(Pages::new(&config.pages, &config.login.site(&login_page)).context("[pages]")?);
@@ -335,28 +337,28 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         signer,
         caller,
         sessions: sessions.clone(),
-        store: world.store.clone(),
+        store: process.store.clone(),
         pages: pages.clone(),
         return_to: ReturnTo::new(&config.login.places()),
-        clock: world.clock.clone(),
-        random: world.random.clone(),
-        metrics: world.telemetry.metrics.clone(),
+        clock: process.clock.clone(),
+        random: process.random.clone(),
+        metrics: process.telemetry.metrics.clone(),
     };
-    let (metrics, login) = (world.telemetry.metrics.clone(), &config.login);
+    let (metrics, login) = (process.telemetry.metrics.clone(), &config.login);
     let is_https = login.public_url.scheme() == "https" && !hygiene::is_loopback(&login.public_url);
     let strict_transport = if is_https { StrictTransport::Required } else { StrictTransport::Off };
     let responder = respond::Settings { login_page, after_login: login.after_login.clone(), strict_transport };
     let responder = Responder::new(responder, pages.clone(), metrics);
-    let otps = Arc::new(otps(config.otp, deps, world)?);
+    let otps = Arc::new(otps(config.otp, deps, process)?);
     let logins = Arc::new(Logins::new(
         config.login,
         providers.clone(),
         authority,
         sessions.clone(),
         pages,
-        world.clock.clone(),
-        world.random.clone(),
-        world.telemetry.metrics.clone(),
+        process.clock.clone(),
+        process.random.clone(),
+        process.telemetry.metrics.clone(),
         guesses.clone(),
     ));
     let handler = RequestHandler {
@@ -371,22 +373,22 @@ fn build(config: Config, world: &World) -> anyhow::Result<Live> {
         jwks,
         responder,
         replay_body: usize::try_from(config.replay_body).unwrap_or(usize::MAX),
-        replay_budget: world.replay_budget.clone(),
-        request_ids: world.request_ids.clone(),
-        access_log: world.telemetry.access_log.clone(),
-        metrics: world.telemetry.metrics.clone(),
-        clock: world.clock.clone(),
-        background: world.background.clone(),
-        draining: world.shutdown.draining(),
-        tunnels: world.streams.clone(),
+        replay_budget: process.replay_budget.clone(),
+        request_ids: process.request_ids.clone(),
+        access_log: process.telemetry.access_log.clone(),
+        metrics: process.telemetry.metrics.clone(),
+        clock: process.clock.clone(),
+        background: process.background.clone(),
+        draining: process.shutdown.draining(),
+        tunnels: process.streams.clone(),
     };
-    Ok(Live { handler: Arc::new(handler), providers })
+    Ok(Configured { handler: Arc::new(handler), providers })
 }
 
-/// One-time codes, and who sends them.
-fn otps(settings: otp::Settings, deps: otp::Deps, world: &World) -> anyhow::Result<Otps> {
+/// One-time codes and their senders.
+fn otps(settings: otp::Settings, deps: otp::Deps, process: &Process) -> anyhow::Result<Otps> {
     let http = otp::deliver::http_client()?;
-    let (clock, random) = (world.clock.clone(), world.random.clone());
+    let (clock, random) = (process.clock.clone(), process.random.clone());
     let sms = settings
         .sms
         .as_ref()
@@ -398,19 +400,19 @@ fn otps(settings: otp::Settings, deps: otp::Deps, world: &World) -> anyhow::Resu
     Ok(Otps::new(settings, otp::Senders { sms, mail: mail.transpose()? }, deps))
 }
 
-/// What the admin and health listeners tell.
-fn admin_pages(world: &World, live: &Arc<ArcSwap<Live>>) -> telemetry::AdminPages {
-    let (live, shutdown, store) = (live.clone(), world.shutdown.clone(), world.store.clone());
+/// The pages of the admin and health listeners.
+fn admin_pages(process: &Process, current: &Arc<ArcSwap<Configured>>) -> telemetry::AdminPages {
+    let (current, shutdown, store) = (current.clone(), process.shutdown.clone(), process.store.clone());
     let state = move || Readiness {
         ready: !shutdown.has_begun(),
-        providers: live.load().providers.iter().map(|p| (p.settings().name.clone(), reach(p.reachable()))).collect(),
+        providers: current.load().providers.iter().map(|p| (p.settings().name.clone(), reach(p.reachable()))).collect(),
         store: match store.health.is_reachable() {
             None => DependencyStatus::Unknown,
             Some(true) => DependencyStatus::Ok,
             Some(false) => DependencyStatus::Unreachable,
         },
     };
-    telemetry::AdminPages::new(world.telemetry.metrics.clone(), state)
+    telemetry::AdminPages::new(process.telemetry.metrics.clone(), state)
 }
 
 fn reach(reachability: Reachability) -> DependencyStatus {
@@ -421,7 +423,7 @@ fn reach(reachability: Reachability) -> DependencyStatus {
     }
 }
 
-/// What certificates of `https` targets are checked by: the system's trust store.
+/// The TLS settings for `https` targets: certificates are verified against the system's trust store.
 pub fn upstream_tls() -> anyhow::Result<rustls::ClientConfig> {
     use rustls_platform_verifier::ConfigVerifierExt as _;
     rustls::ClientConfig::with_platform_verifier().context("the system's trust store cannot be read")

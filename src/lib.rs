@@ -1,48 +1,29 @@
-//! Vestibule: an edge authentication gateway. The modules stand in the order a request meets them.
-
-pub mod cli;
-pub mod config;
+//! Vestibule: an edge authentication gateway. `ARCHITECTURE.md` shows the way of a request through these modules and
+//! which of them may import which.
 
 pub mod assemble;
-
-pub mod listen;
-
-pub mod handle;
-
-pub mod hygiene;
-
-pub mod route;
-
-pub mod session;
-
 pub mod authority;
-
+pub mod call;
+pub mod cli;
+pub mod config;
 pub mod endpoint;
-
+pub mod handle;
+pub mod hygiene;
+pub mod listen;
 pub mod login;
-
+pub mod oidc;
 pub mod otp;
-
+pub mod outbound;
 pub mod pages;
-
+pub mod problem;
+pub mod respond;
+pub mod route;
+pub mod session;
+pub mod store;
+pub mod text;
 pub mod upstream;
 
-pub mod respond;
-
-pub mod problem;
-
-pub mod text;
-
-pub mod oidc;
-
-pub mod call;
-
-pub mod outbound;
-
-pub mod store;
-
-pub mod telemetry;
-
+// All other modules may use these.
 pub mod alarm;
 pub mod backoff;
 pub mod channel;
@@ -52,6 +33,7 @@ pub mod scheme;
 pub mod seal;
 pub mod secret;
 pub mod signing;
+pub mod telemetry;
 
 pub mod demo;
 

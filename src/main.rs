@@ -23,10 +23,10 @@ fn main() -> ExitCode {
     });
     match exit {
         Ok(exit) => exit.into(),
-        // Whoever reads the answer has had enough of it.
+        // stdout was closed (for example by `head`); not an error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success.into(),
         Err(error) => {
-            // Nothing is left to do where standard error is closed too.
+            // If stderr is closed too, the message is lost.
             let _ = writeln!(io::stderr(), "vestibule: {error}");
             Exit::Failure.into()
         }

@@ -125,7 +125,8 @@ impl Outbound {
         Ok(Self::stacked(settings.peer, builder.build()?, MAX_CALLS))
     }
 
-    /// The services of a call, from the inside out: what is traced includes the wait for a turn, and so does the deadline.
+    /// The services of a call, from the inside out: what is traced includes the wait for a turn, and so does the
+    /// deadline.
     fn stacked(peer: &'static str, client: Client, max_calls: usize) -> Self {
         let inner = client.clone();
         let exchange = service_fn(move |call| exchange(inner.clone(), call));
@@ -135,8 +136,8 @@ impl Outbound {
         Self { peer, client, calls: BoxCloneSyncService::new(traced) }
     }
 
-    /// The same connections with a limit of its own on calls at once, so that a peer that does not answer uses up nothing
-    /// of another's.
+    /// The same connections with a limit of its own on calls at once, so that a peer that does not answer uses up
+    /// nothing of another's.
     #[must_use]
     pub fn for_another_peer(&self) -> Self {
         Self::stacked(self.peer, self.client.clone(), MAX_CALLS)

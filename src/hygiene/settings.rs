@@ -13,8 +13,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// The networks whose `X-Forwarded-*`, `Forwarded` and `X-Real-IP` are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Every header that a route or the gateway itself sets (`upstream::headers::removed_on_arrival` among them); removed
-    /// from what comes in.
+    /// Every header that a route or the gateway itself sets (`upstream::headers::removed_on_arrival` among them);
+    /// removed from what comes in.
     pub own_headers: Vec<HeaderName>,
     /// How large the headers of a request may be.
     pub header_limits: HeaderLimits,

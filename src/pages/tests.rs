@@ -1,3 +1,5 @@
+//! Tests of the gateway's own pages.
+
 use super::*;
 use crate::channel::Channel;
 

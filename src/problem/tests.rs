@@ -1,3 +1,5 @@
+//! Tests of the table of problems and of the page made from it.
+
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use http::StatusCode;

@@ -1,3 +1,5 @@
+//! Tests of the responses to problems.
+
 use std::time::Duration;
 
 use serde_json::Value;

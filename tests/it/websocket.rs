@@ -1,4 +1,5 @@
-//! Upgraded connections (RFC 6455): they open with the session's token, stay open past its expiry, and end with the session.
+//! Upgraded connections (RFC 6455): they open with the session's token, stay open past its expiry, and end with the
+//! session.
 
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};
 

@@ -1,4 +1,4 @@
-//! `[authority.gateway]`, validated.
+//! The validated settings of `[authority.gateway]`.
 
 use std::time::Duration;
 

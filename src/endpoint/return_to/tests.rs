@@ -1,3 +1,5 @@
+//! Tests of the addresses that a login or logout may lead to.
+
 use proptest::prelude::*;
 
 use super::*;

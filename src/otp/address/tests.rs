@@ -1,3 +1,5 @@
+//! Tests of phone numbers and e-mail addresses that a code may be sent to.
+
 use super::*;
 
 fn rules() -> Rules {

@@ -1,6 +1,6 @@
 //! The arithmetic of limits, which every store computes alike. Windows are aligned to the epoch, and the window before
-//! weighs in by the share of it that is less than a window ago. One more is admitted if, in integers without rounding and
-//! all times in milliseconds:
+//! weighs in by the share of it that is less than a window ago. One more is admitted if, in integers without rounding
+//! and all times in milliseconds:
 //!
 //! `previous × (window − elapsed) + (current + 1) × window ≤ most × window`
 //!

@@ -1,5 +1,5 @@
-//! What the managers of the crate `redis` get wrong for this store, each beside what the store does instead. A test that
-//! fails here after an update of the crate says that a manager may have become usable.
+//! What the managers of the crate `redis` get wrong for this store, each beside what the store does instead. A test
+//! that fails here after an update of the crate says that a manager may have become usable.
 
 use std::time::Duration;
 
