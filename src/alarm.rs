@@ -1,4 +1,4 @@
-//! A timer for a deadline that moves with every request. It is set once for each timeout, not once for each request.
+//! A timer for a deadline that is moved with every request, without resetting the timer each time.
 
 use std::{
     pin::Pin,
@@ -8,11 +8,11 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Longer spans are cut to this: a timer cannot hold any span, and no connection lives that long.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest span of a timer: adding a longer one to an `Instant` could overflow.
+const LONGEST_SPAN: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A timer that is not changed when its deadline moves to a later time. It then fires early and is set again. So a
-/// connection with a thousand requests a second sets a timer once for each timeout.
+/// A timer that is not reset when its deadline moves to a later time. When it fires early, it is set again to the
+/// current deadline. So a connection with 1,000 requests a second sets it once per timeout.
 #[derive(Default, Debug)]
 pub struct Alarm(Option<Pin<Box<Sleep>>>);
 
@@ -33,7 +33,7 @@ impl Alarm {
     }
 }
 
-/// The moment `span` after `start`, for spans of any length.
+/// `start` plus `span`, of which at most 365 days are used.
 pub fn after(start: Instant, span: Duration) -> Instant {
-    start + span.min(NEVER)
+    start + span.min(LONGEST_SPAN)
 }

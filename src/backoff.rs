@@ -1,5 +1,5 @@
-//! When something that failed is tried again: waits that double, and peers that are left alone for a while. Each wait
-//! is shortened at random, so that the instances of a fleet do not try again at the same moment.
+//! Waits after failures: waits that double, and suspension of peers. Each wait is shortened at random, so that the
+//! instances of a fleet do not retry at the same moment.
 
 use std::{
     sync::atomic::{AtomicI64, AtomicU32, Ordering},
@@ -11,7 +11,7 @@ use rand::RngExt as _;
 use crate::{clock::Timestamp, secret::Random};
 
 /// `span` with jitter: uniformly distributed between three quarters of it and all of it, both included, in steps of a
-/// nanosecond. It is never longer than `span`, so a documented wait stays the upper bound.
+/// nanosecond. It is never longer than `span`, so documented waits are upper bounds.
 pub fn jittered(span: Duration, random: &Random) -> Duration {
     let most = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos(random.clone().random_range(most - most / 4..=most))
@@ -28,7 +28,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Waits of `first` after the first failure and of `longest` at most.
+    /// Waits from `first`, after the first failure, to `longest`.
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest }
     }
@@ -40,14 +40,14 @@ impl Backoff {
     }
 }
 
-/// Suspends a peer that fails several times in a row. It has no lock, so that it can be asked for every request.
+/// Suspends a peer that fails several times in a row. It is lock-free, so that every request can check it.
 #[derive(Debug)]
 pub struct Suspension {
-    /// Failures in a row that suspend.
+    /// Failures in a row that suspend the peer.
     limit: u32,
     span: Duration,
     failures: AtomicU32,
-    /// Milliseconds since the Unix epoch.
+    /// When the suspension ends, in milliseconds since the Unix epoch; `i64::MIN` if there was none.
     until: AtomicI64,
 }
 
@@ -58,7 +58,7 @@ impl Suspension {
         Self { limit, span, failures: AtomicU32::new(0), until: AtomicI64::new(i64::MIN) }
     }
 
-    /// The peer failed. True if this suspends a peer that was not suspended for failing before.
+    /// Records a failure. True for the failure that reaches `limit`, false for the ones before and after it.
     pub fn failed(&self, now: Timestamp, random: &Random) -> bool {
         let before = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_add(1)));
         let failures = before.unwrap_or(0).saturating_add(1);
@@ -68,7 +68,7 @@ impl Suspension {
         failures == self.limit
     }
 
-    /// The peer succeeded: its failures are forgotten. A suspension that has begun runs to its end.
+    /// Records a success: the count of failures is reset. A suspension that has begun runs to its end.
     pub fn succeeded(&self) {
         // Read first: a store for every request would move the cache line between all cores.
         if self.failures.load(Ordering::Relaxed) != 0 {
@@ -76,7 +76,7 @@ impl Suspension {
         }
     }
 
-    /// The peer succeeded, and a suspension ends now.
+    /// Records a success, and ends a suspension.
     pub fn restored(&self) {
         self.succeeded();
         self.until.store(i64::MIN, Ordering::Relaxed);
@@ -92,8 +92,8 @@ impl Suspension {
         Timestamp::from_millis(self.until.load(Ordering::Relaxed))
     }
 
-    /// Whether the caller may try the peer. After a suspension one caller may, as a probe; for the others the
-    /// suspension begins anew, and ends when the probe [restores](Self::restored) the peer.
+    /// Whether the caller may use the peer. When a suspension is over, one caller may, as a probe. For the others the
+    /// suspension starts again, until the probe [restores](Self::restored) the peer.
     pub fn admits(&self, now: Timestamp, random: &Random) -> bool {
         if self.failures.load(Ordering::Relaxed) < self.limit {
             return true;

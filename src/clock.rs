@@ -1,4 +1,4 @@
-//! The clock that decides all expiry. It is passed as an argument, so that a test can move it.
+//! The clock for all expiry. It is passed as an argument, so that tests can advance it.
 
 use std::{
     fmt,
@@ -63,7 +63,7 @@ impl Timestamp {
             .unwrap_or_else(|| "9999-12-31T23:59:59Z".to_owned())
     }
 
-    /// The same moment as the standard library's type, for HTTP dates.
+    /// The same point in time as the standard library's type, for HTTP dates. Out of its range: the Unix epoch.
     pub fn system_time(self) -> SystemTime {
         let from_epoch = Duration::from_millis(self.0.unsigned_abs());
         let time = if self.0 >= 0 { UNIX_EPOCH.checked_add(from_epoch) } else { UNIX_EPOCH.checked_sub(from_epoch) };

@@ -1,9 +1,9 @@
-//! Seals cookies and records of the store: AES-256-GCM under a key ring, bound to purpose, format version and number of
-//! parts.
+//! Seals cookies and records of the store with AES-256-GCM. The key comes from a key ring; purpose, format version and
+//! number of parts are authenticated.
 //!
 //! Text form: `KEYID.PARTS.BASE64URL(salt ‖ ciphertext ‖ tag)`. Each sealed value has its own key and nonce, derived by
-//! HKDF-SHA-256 (RFC 5869) from a key of the ring and a random 16-byte salt. So the limit of 2^32 random nonces for one
-//! key does not apply to the keys of the ring.
+//! HKDF-SHA-256 (RFC 5869) from a key of the ring and a random 16-byte salt. So the limit of 2^32 random nonces per key
+//! (NIST SP 800-38D section 8.3) does not apply to the keys of the ring.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -56,14 +56,14 @@ impl SealKey {
     }
 }
 
-/// What a value is sealed for. It opens for this purpose only.
+/// What a value is sealed for. It can be opened for the same purpose only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose<'a> {
-    /// `sb_at`.
+    /// The access token's cookie, `sb_at`.
     Access,
-    /// `sb_rt`.
+    /// The refresh token's cookie, `sb_rt`.
     Refresh,
-    /// `sb_tx…`: the login attempt with this id.
+    /// The cookie of the login attempt with this id, `sb_tx…`.
     Attempt(&'a str),
     /// A refresh result in the store. It opens only with the old refresh token.
     Result(&'a RefreshToken),
@@ -82,16 +82,16 @@ pub enum Purpose<'a> {
 /// Why a value did not open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Sealed with a key that is not in the ring: by an instance with newer keys, or by another deployment. A cookie
-    /// that does not open for this reason must not be deleted.
+    /// The value was sealed with a key that is not in the ring: by an instance with newer keys, or by another
+    /// deployment. Such a cookie must not be deleted.
     #[error("sealed with an unknown key")]
     UnknownKey,
-    /// Sealed with a key of the ring but changed since, or the text does not have the form of a sealed value.
+    /// The value was changed after it was sealed, was sealed for another purpose, or does not have the text form.
     #[error("the seal is broken")]
     Broken,
 }
 
-/// The session keys. The first seals, all open.
+/// The session keys. Values are sealed with the first key and opened with any of them.
 #[derive(Clone)]
 pub struct KeyRing {
     keys: Vec<RingKey>,
@@ -114,8 +114,7 @@ impl KeyRing {
         Self { keys: keys.iter().map(|key| RingKey { id: key.id(), key: key.clone() }).collect(), random }
     }
 
-    /// Seals `plain`. The text will be split into parts; `parts` gives their number for a text of this length in
-    /// octets.
+    /// Seals `plain`. `parts` returns into how many parts the caller splits a text of the given length in octets.
     ///
     /// # Panics
     /// Never: AES-GCM seals anything under 64 GiB.
@@ -123,7 +122,7 @@ impl KeyRing {
         let ring_key = &self.keys[0];
         let body_len = ((SALT + plain.len() + TAG) * 4).div_ceil(3);
         let head = |n: usize| format!("{}.{n}.", ring_key.id);
-        // The text contains the number of parts, so a longer number may need one part more.
+        // The number of parts is itself part of the text, so a number with more digits may need one more part.
         let mut count = 1;
         while parts(head(count).len() + body_len) > count {
             count = parts(head(count).len() + body_len);
@@ -142,7 +141,7 @@ impl KeyRing {
         text
     }
 
-    /// Opens a text of [`KeyRing::seal`] whose `parts` parts have been joined.
+    /// Opens a text of [`KeyRing::seal`] that was joined from `parts` parts.
     pub fn open(&self, purpose: Purpose<'_>, text: &[u8], parts: usize) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (ring_key, rest) = self.key_of(text)?;
         let dot = memchr::memchr(b'.', rest).ok_or(OpenError::Broken)?;
@@ -216,8 +215,8 @@ impl std::fmt::Debug for MacKey {
     }
 }
 
-/// Reads the number of parts, 1 to 99. Each number has one spelling only: with a second one, one sealed value could be
-/// sent as two different cookies, and caches go by the cookie's octets.
+/// Reads the number of parts, 1 to 99. Each number has exactly one spelling. Otherwise one sealed value could be sent
+/// as two different cookies, and caches use the cookie's octets as their key.
 fn declared_parts(digits: &[u8]) -> Option<usize> {
     let digit = |byte: u8| char::from(byte).to_digit(10).map(|digit| digit as usize);
     match digits {
@@ -336,7 +335,7 @@ mod tests {
         assert_eq!(ring(&[3]).mac_key_of(sealed.as_bytes()).unwrap_err(), OpenError::UnknownKey);
     }
 
-    /// Release notes of Envoy 1.37.3: a wrong key opened one cookie in 256, and some of those crashed it.
+    /// Release notes of Envoy 1.37.3: with a wrong key one cookie in 256 was decrypted, and some of them crashed it.
     #[test]
     fn envoy_1_37_3_of_a_hundred_thousand_cookies_under_a_wrong_key_none_opens() {
         let (ours, wrong) = (ring(&[1]), ring(&[2]));
@@ -344,7 +343,7 @@ mod tests {
         for n in 0..100_000_u32 {
             let sealed = wrong.seal(Purpose::Access, &n.to_be_bytes(), |_| 1);
             assert_eq!(ours.open(Purpose::Access, sealed.as_bytes(), 1).unwrap_err(), OpenError::UnknownKey);
-            // The id of our key alone opens nothing.
+            // Under the id of the right key it does not open either.
             assert_eq!(ours.open(Purpose::Access, renamed(&sealed).as_bytes(), 1).unwrap_err(), OpenError::Broken);
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A secret text. It has no `Display`, its `Debug` is `***`, and `==` takes a time that depends on the lengths only.
+/// A secret text. It has no `Display`, its `Debug` is `***`, and the time of `==` depends only on the lengths.
 #[derive(Clone, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -44,7 +44,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Compares two byte strings in a time that depends on their lengths only.
+/// Compares two byte strings. The time depends only on their lengths.
 pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
@@ -85,15 +85,15 @@ token! {
     IdToken;
 }
 
-/// A source of randomness, as an argument. It is a `rand` generator too, for what is chosen and not secret, such as
-/// the jitter of [`crate::backoff`].
+/// A source of randomness, which is passed as an argument. It also implements `rand`'s generator, for random values
+/// that are not secret, such as the jitter of [`crate::backoff`].
 #[derive(Clone)]
 pub struct Random(Source);
 
 #[derive(Clone)]
 enum Source {
     System(Arc<SystemRandom>),
-    /// This byte and no other.
+    /// Every byte is this one.
     #[cfg(test)]
     Repeated(u8),
 }
@@ -112,8 +112,7 @@ impl Random {
 
     /// `N` random bytes.
     ///
-    /// # Panics
-    /// If the operating system's random source fails: nothing can be done safely then.
+    /// # Panics If the operating system's random source fails: no safe fallback exists.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.fill(&mut bytes);
@@ -133,7 +132,7 @@ impl Random {
         uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
     }
 
-    /// `N` random bytes as URL-safe text without padding.
+    /// `N` random bytes in base64url without padding (RFC 4648 section 5).
     pub fn token<const N: usize>(&self) -> String {
         use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
         URL_SAFE_NO_PAD.encode(self.bytes::<N>())

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{seal::SealKey, secret::Secret};
 
-/// A private key.
+/// A private key that signs JWTs, with its public key.
 #[derive(Clone)]
 pub struct SigningKey {
     /// `kid`: the JWK thumbprint (RFC 7638).
@@ -36,7 +36,7 @@ pub enum SigningAlgorithm {
     Ed25519,
 }
 
-/// Why a text is no signing key.
+/// Why a text cannot be used as a signing key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadSigningKey {
     /// The text is not PKCS#8 in PEM.
@@ -79,7 +79,7 @@ impl SigningKey {
         Self::ed25519(&pair)
     }
 
-    /// Reads a key in PKCS#8 PEM (RFC 5958). A signature is tried: it must verify with the key's own public key.
+    /// Reads a key in PKCS#8 PEM (RFC 5958). A test signature must verify with the key's public key.
     pub fn from_pem(pem: &Secret) -> Result<Self, BadSigningKey> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| BadSigningKey::Form)?;
         let der = der.secret_pkcs8_der();
@@ -95,8 +95,7 @@ impl SigningKey {
 
     /// A new key in PKCS#8 PEM.
     ///
-    /// # Panics
-    /// If the operating system's random source fails: nothing can be done safely then.
+    /// # Panics If the operating system's random source fails: no safe fallback exists.
     pub fn generate(algorithm: SigningAlgorithm) -> Secret {
         let der = match algorithm {
             SigningAlgorithm::Es256 => {
@@ -129,8 +128,7 @@ impl SigningKey {
 
     /// A signed JWT with these claims and this `typ`.
     ///
-    /// # Panics
-    /// Never: the key was tried when it was read, and claims are JSON.
+    /// # Panics Never: the key has signed when it was read, and claims are JSON.
     pub(super) fn sign(&self, typ: &str, claims: &impl Serialize) -> String {
         let mut header = Header::new(self.algorithm);
         header.typ = Some(typ.to_owned());
@@ -157,8 +155,8 @@ impl SigningKey {
     }
 
     fn works(&self) -> bool {
-        // The configuration is read before the provider is installed. If another caller was first, it installed the
-        // same one.
+        // The configuration is read before the crypto provider is installed. An error means that the same provider was
+        // installed before.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let verified = || {
             let jwk = serde_json::from_value(self.public.clone()).ok()?;
@@ -179,7 +177,7 @@ fn thumbprint(canonical: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Made by `openssl genpkey -algorithm ed25519`, which leaves the public key out.
+    /// Output of `openssl genpkey -algorithm ed25519`, which does not contain the public key.
     const OPENSSL_ED25519: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
 
     fn read(pem: &str) -> Result<SigningKey, BadSigningKey> {

@@ -1,5 +1,5 @@
-//! The gateway's own signatures (JWS, RFC 7515): on proofs of verified addresses, on assertions to backends, and on the
-//! access tokens that it issues itself.
+//! Signs the JWTs that the gateway issues (JWS, RFC 7515): proofs of verified addresses, assertions to backends, and
+//! its own access tokens.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// A signer for `issuer`.
+    /// A signer for JWTs with the claim `iss` = `issuer`. `keys[0]` signs, all are published.
     ///
     /// # Panics
     /// If there is no key. The configuration always has one.
@@ -43,8 +43,8 @@ impl Signer {
         self.keys[0].sign(typ, claims)
     }
 
-    /// The published JWK set (RFC 7517 section 5): first the key that signs, then those whose signatures are still in
-    /// use.
+    /// The published JWK set (RFC 7517 section 5): first the key that signs, then older keys, whose tokens may still be
+    /// valid.
     pub fn jwks(&self) -> Value {
         json!({ "keys": self.keys.iter().map(SigningKey::public).collect::<Vec<_>>() })
     }

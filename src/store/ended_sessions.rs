@@ -1,5 +1,5 @@
-//! The sessions that have ended, as this process remembers them. They are looked up for every request, so a look-up
-//! neither waits nor fails. Every store has this map beside what it shares.
+//! This process's map of ended sessions. Every request looks its session up here, so a look-up neither waits nor fails.
+//! Each store has such a map in addition to its records.
 
 use std::{
     collections::HashMap,
@@ -14,10 +14,10 @@ use tokio::sync::broadcast;
 use super::contract::Sid;
 use crate::clock::Timestamp;
 
-/// Endings that a slow receiver may be behind before it loses the oldest.
+/// Ended sessions that are queued for a slow receiver; beyond this it loses the oldest.
 const MOST_UNRECEIVED: usize = 4096;
 
-/// Ended sessions, and the receivers of further ones.
+/// The ended sessions, each with the time until which it is remembered, and the receivers of newly ended ones.
 pub(super) struct EndedSessions {
     ended: RwLock<HashMap<Sid, Timestamp>>,
     /// The number of entries: while it is 0 no look-up takes the lock.
@@ -30,8 +30,8 @@ impl EndedSessions {
         Self { ended: RwLock::default(), count: AtomicUsize::new(0), receivers: broadcast::channel(MOST_UNRECEIVED).0 }
     }
 
-    /// Remembers until `until` that `sid` has ended, and tells the receivers unless they were told before. Returns
-    /// until when it is remembered: the later of the two moments.
+    /// Remembers until `until` that `sid` has ended. The first time, `sid` is sent to the receivers. Returns the time
+    /// until which it is remembered: the latest of all calls for this `sid`.
     pub(super) fn add(&self, sid: Sid, until: Timestamp) -> Timestamp {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         let before = ended.get(&sid).copied();
@@ -40,7 +40,7 @@ impl EndedSessions {
         self.count.store(ended.len(), Ordering::Release);
         drop(ended);
         if before.is_none() {
-            // An error says that there is no receiver.
+            // An error means that there is no receiver.
             let _ = self.receivers.send(sid);
         }
         until
@@ -52,7 +52,7 @@ impl EndedSessions {
             && self.ended.read().unwrap_or_else(PoisonError::into_inner).get(&sid).is_some_and(|until| *until > now)
     }
 
-    /// Forgets the sessions that are remembered until `now` or earlier, and returns them.
+    /// Removes and returns the sessions that need not be remembered after `now`.
     pub(super) fn sweep(&self, now: Timestamp) -> Vec<Sid> {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         let forgotten = ended.extract_if(|_, until| *until <= now).map(|(sid, _)| sid).collect();
@@ -60,7 +60,7 @@ impl EndedSessions {
         forgotten
     }
 
-    /// Sessions as they end from now on.
+    /// The sessions that end after this call.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Sid> {
         self.receivers.subscribe()
     }

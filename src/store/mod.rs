@@ -1,5 +1,5 @@
-//! What several requests, and several instances of the gateway, must agree on. The traits are in `contract/`, and one
-//! suite (`conformance/`) holds the four implementations to it: `memory/`, `file/`, `redis/` and `postgres/`.
+//! State that requests, and instances of the gateway, share. The traits are in `contract/`. One test suite
+//! (`conformance/`) runs against each of the four implementations: `memory/`, `file/`, `redis/` and `postgres/`.
 
 #[cfg(test)]
 mod conformance;

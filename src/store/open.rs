@@ -1,5 +1,5 @@
-//! From `[store]` to a store. An unreachable one does not keep the gateway from starting: connecting is tried again
-//! until it succeeds.
+//! Opens the store that `[store]` configures. The gateway also starts while the store's server is unreachable:
+//! connecting is retried until it succeeds.
 
 use std::path::PathBuf;
 
@@ -17,22 +17,22 @@ use crate::secret::{Random, Secret};
 /// `[store]`, validated.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Settings {
-    /// In this process: nothing survives a restart.
+    /// In this process: a restart loses everything.
     #[default]
     Memory,
-    /// In a file of this machine: it survives a crash.
+    /// In a file on this machine: it survives a crash.
     File {
-        /// The file.
+        /// The redb file; created if it is missing.
         path: PathBuf,
     },
     /// In Redis (or a server that speaks its protocol): one server, a server behind Sentinels, or a Cluster.
     Redis {
-        /// Its address, which may hold a password.
+        /// `redis://`, `redis-sentinel://` or `redis-cluster://`, each also with `rediss` for TLS; may contain a password.
         url: Secret,
     },
     /// In `PostgreSQL`.
     Postgres {
-        /// Its address, which may hold a password.
+        /// `postgres://` or `postgresql://`; may contain a password.
         url: Secret,
     },
 }
@@ -49,8 +49,8 @@ impl Settings {
     }
 }
 
-/// Whether [`open`] would accept the settings: addresses are parsed and the files that they name are read; nothing is
-/// connected to.
+/// Whether [`open`] would accept the settings: addresses are parsed and the files that they name are read, without a
+/// connection.
 pub fn check(settings: &Settings) -> Result<(), OpenStoreError> {
     match settings {
         Settings::File { path } if path.is_dir() => Err(OpenStoreError(format!("{}: it is a folder", path.display()))),
@@ -60,7 +60,7 @@ pub fn check(settings: &Settings) -> Result<(), OpenStoreError> {
     }
 }
 
-/// Opens the store. It waits for nothing but a file; connections are made and kept by tasks on `runtime`.
+/// Opens the store. Only a file is opened before this returns; tasks on `runtime` connect to servers.
 pub fn open(settings: &Settings, runtime: &Handle, random: &Random) -> Result<Store, OpenStoreError> {
     match settings {
         Settings::Memory => Ok(MemoryStore::shared()),

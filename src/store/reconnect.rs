@@ -1,4 +1,4 @@
-//! How long a store waits between two attempts to connect.
+//! Waits between two attempts to connect to a store's server.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::{backoff::Backoff, secret::Random};
 
 /// The wait after the first failure.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// The longest wait.
+/// The default upper bound of a wait.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The waits between attempts: doubled by every failure in a row, with jitter.
@@ -17,12 +17,12 @@ pub(super) struct Reconnect {
 }
 
 impl Reconnect {
-    /// Waits of [`LONGEST_WAIT`] at most.
+    /// Waits from 50 ms to [`LONGEST_WAIT`].
     pub(super) fn new(random: Random) -> Self {
         Self::up_to(LONGEST_WAIT, random)
     }
 
-    /// Waits of `longest` at most.
+    /// Waits from 50 ms to `longest`.
     pub(super) fn up_to(longest: Duration, random: Random) -> Self {
         Self { backoff: Backoff::new(FIRST_WAIT, longest), failures: 0, random }
     }

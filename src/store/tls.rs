@@ -1,4 +1,4 @@
-//! How the certificate of a store's server is checked.
+//! TLS settings for connections to a store's server.
 
 use std::{path::Path, sync::Arc};
 
@@ -11,13 +11,13 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    /// The file of certificates cannot be read, or is not PEM.
+    /// The file of trusted certificates cannot be read, or is not PEM.
     #[error("{0}")]
     Unreadable(pem::Error),
-    /// A certificate in it cannot be used.
+    /// A certificate in this file is not valid X.509.
     #[error("{0}")]
     Certificate(rustls::Error),
-    /// There is no certificate in it.
+    /// This file contains no certificate.
     #[error("it holds no certificate")]
     NoCertificate,
     /// The system's certificates cannot be used.
@@ -25,7 +25,7 @@ pub(super) enum TlsError {
     Setup(rustls::Error),
 }
 
-/// For connections that are never encrypted: it trusts no certificate.
+/// A configuration that trusts no certificate, for a client that requires one although TLS is off.
 pub(super) fn none() -> Result<ClientConfig, TlsError> {
     Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }

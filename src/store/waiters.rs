@@ -1,5 +1,5 @@
-//! The tasks of this process that wait for a session's lease to be settled. They are woken by what settles it or learns
-//! of it, and ask the store again.
+//! The tasks of this process that wait for a session's lease to be settled. They are woken when it is settled or the
+//! session ends, on this instance or another, and then ask the store again.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::contract::Sid;
 
-/// Entries without waiters are removed only above this number of entries.
+/// Number of entries above which entries without waiters are removed.
 const SWEEP_ABOVE: usize = 1024;
 
 /// The waiting tasks, by session.
@@ -22,12 +22,12 @@ pub(super) struct Waiters(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     by_sid: HashMap<Sid, Arc<Notify>>,
-    /// Entries after the last sweep. The next one comes at twice as many, so that sweeps cost each wait little.
+    /// Entries left by the last sweep. The next sweep is at twice as many, so its cost per wait stays constant.
     left: usize,
 }
 
 impl Waiters {
-    /// Resolves when `sid` is woken after this call, or after `at_most`.
+    /// Resolves when [`Self::wake`] is called for `sid` after this call, or after `at_most`.
     pub(super) fn wait(&self, sid: Sid, at_most: Duration) -> BoxFuture<'static, ()> {
         let mut waiting = self.waiting();
         if waiting.by_sid.len() > SWEEP_ABOVE.max(2 * waiting.left) {
@@ -38,7 +38,7 @@ impl Waiters {
         // Registered now, not at the first poll: a settlement in between must not be missed.
         let woken = change.notified_owned();
         async move {
-            // Woken or out of time: the caller asks the store again either way.
+            // A timeout is not an error: the caller asks the store again in both cases.
             let _ = tokio::time::timeout(at_most, woken).await;
         }
         .boxed()

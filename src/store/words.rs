@@ -1,7 +1,7 @@
-//! The answers of Redis' scripts and of `PostgreSQL`'s functions, decoded into the contract's enums. Each answer begins
-//! with a word, and its values follow in the order number, moment, bytes. Where the words of the two differ, both stand
-//! in one arm: what is written in Redis' scripts and in released migrations cannot be changed while a fleet runs two
-//! versions.
+//! Decodes the answers of Redis' scripts and of `PostgreSQL`'s functions into the contract's enums. An answer is a
+//! word, then its values in the order number, moment, bytes. Where scripts and functions use different words, one arm
+//! matches both: released migrations cannot be changed, and during an update two versions of the gateway share one
+//! store.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use bytes::Bytes;
 use super::contract::{Advanced, Generation, Lease, Opened, Resent, Settled, StoreError, StoredResult, Tried};
 use crate::clock::Timestamp;
 
-/// One answer. Each call reads the next value of that type.
-pub(super) trait Answer {
-    /// The word that it begins with.
+/// Reads one answer. Each method reads the next value of its type.
+pub(super) trait AnswerReader {
+    /// The word that the answer begins with.
     fn word(&mut self) -> Result<String, StoreError>;
-    /// A number.
+    /// A whole number; an error if `N` cannot represent it.
     fn number<N: TryFrom<i64>>(&mut self) -> Result<N, StoreError>;
-    /// A moment.
+    /// A point in time.
     fn moment(&mut self) -> Result<Timestamp, StoreError>;
-    /// What was stored as bytes.
+    /// Opaque bytes.
     fn bytes(&mut self) -> Result<Bytes, StoreError>;
 }
 
-/// What `Refreshes::lease` answers.
-pub(super) fn lease(answer: &mut impl Answer) -> Result<Lease, StoreError> {
+/// Decodes the answer to `Refreshes::lease`.
+pub(super) fn lease(answer: &mut impl AnswerReader) -> Result<Lease, StoreError> {
     match answer.word()?.as_str() {
         "granted" => Ok(Lease::Granted(answer.number()?)),
         "held" => Ok(Lease::Held(answer.moment()?)),
@@ -33,8 +33,8 @@ pub(super) fn lease(answer: &mut impl Answer) -> Result<Lease, StoreError> {
     }
 }
 
-/// What `Refreshes::settle` answers.
-pub(super) fn settled(answer: &mut impl Answer) -> Result<Settled, StoreError> {
+/// Decodes the answer to `Refreshes::settle`.
+pub(super) fn settled(answer: &mut impl AnswerReader) -> Result<Settled, StoreError> {
     match answer.word()?.as_str() {
         "stored" => Ok(Settled::Stored),
         "ended" => Ok(Settled::Ended),
@@ -43,25 +43,25 @@ pub(super) fn settled(answer: &mut impl Answer) -> Result<Settled, StoreError> {
     }
 }
 
-/// A stored result: its generation, when it was stored, and what is sealed in it.
-pub(super) fn stored_result(answer: &mut impl Answer) -> Result<StoredResult, StoreError> {
+/// Decodes a stored result, without the word before it.
+pub(super) fn stored_result(answer: &mut impl AnswerReader) -> Result<StoredResult, StoreError> {
     Ok(StoredResult { generation: answer.number()?, stored_at: answer.moment()?, sealed: answer.bytes()? })
 }
 
-/// What `Codes::open` answers.
-pub(super) fn opened(answer: &mut impl Answer, cooldown: Duration) -> Result<Opened, StoreError> {
+/// Decodes the answer to `Codes::open`.
+pub(super) fn opened(answer: &mut impl AnswerReader, cooldown: Duration) -> Result<Opened, StoreError> {
     match answer.word()?.as_str() {
         "stored" => Ok(Opened::Stored),
-        // The moment from which it is worth another attempt.
+        // The time from which another attempt can succeed.
         "soon" | "crowded" => Ok(Opened::TooSoon(answer.moment()?)),
-        // The moment at which the last code was sent.
+        // The time at which the last code was sent.
         "cooling" => Ok(Opened::TooSoon(answer.moment()?.plus(cooldown))),
         word => Err(unknown(word)),
     }
 }
 
-/// What `Codes::resend` answers.
-pub(super) fn resent(answer: &mut impl Answer) -> Result<Resent, StoreError> {
+/// Decodes the answer to `Codes::resend`.
+pub(super) fn resent(answer: &mut impl AnswerReader) -> Result<Resent, StoreError> {
     match answer.word()?.as_str() {
         "code" => {
             let expires = answer.moment()?;
@@ -73,8 +73,8 @@ pub(super) fn resent(answer: &mut impl Answer) -> Result<Resent, StoreError> {
     }
 }
 
-/// What `Codes::try_code` answers.
-pub(super) fn tried(answer: &mut impl Answer) -> Result<Tried, StoreError> {
+/// Decodes the answer to `Codes::try_code`.
+pub(super) fn tried(answer: &mut impl AnswerReader) -> Result<Tried, StoreError> {
     match answer.word()?.as_str() {
         "right" => Ok(Tried::Right(answer.number()?)),
         "wrong" => Ok(Tried::Wrong),
@@ -83,8 +83,8 @@ pub(super) fn tried(answer: &mut impl Answer) -> Result<Tried, StoreError> {
     }
 }
 
-/// What `Families::advance` answers.
-pub(super) fn advanced(answer: &mut impl Answer) -> Result<Advanced, StoreError> {
+/// Decodes the answer to `Families::advance`.
+pub(super) fn advanced(answer: &mut impl AnswerReader) -> Result<Advanced, StoreError> {
     match answer.word()?.as_str() {
         "to" | "advanced" => {
             let generation: Generation = answer.number()?;
@@ -96,12 +96,12 @@ pub(super) fn advanced(answer: &mut impl Answer) -> Result<Advanced, StoreError>
     }
 }
 
-/// An answer that no script or function of this version gives.
+/// The error for a word that no script or function of this version answers.
 pub(super) fn unknown(word: &str) -> StoreError {
     StoreError::Unavailable(format!("it answered {word:?}, which no script or function of this version answers"))
 }
 
-/// An answer without a value that belongs to it.
+/// The error for an answer with a missing or malformed value.
 pub(super) fn incomplete() -> StoreError {
     StoreError::Unavailable("its answer lacks a value".to_owned())
 }
@@ -110,10 +110,10 @@ pub(super) fn incomplete() -> StoreError {
 mod tests {
     use super::*;
 
-    /// An answer of one word, with any values.
-    struct Word(String);
+    /// An answer with this word and arbitrary values.
+    struct AnyAnswer(String);
 
-    impl Answer for Word {
+    impl AnswerReader for AnyAnswer {
         fn word(&mut self) -> Result<String, StoreError> {
             Ok(self.0.clone())
         }
@@ -131,9 +131,9 @@ mod tests {
         }
     }
 
-    type Decoder = fn(&mut Word) -> Result<(), StoreError>;
+    type Decoder = fn(&mut AnyAnswer) -> Result<(), StoreError>;
 
-    /// The words that stand between `before` and a quotation mark.
+    /// The texts in `text` between `before` and the next quotation mark.
     fn words<'t>(text: &'t str, before: &str) -> Vec<&'t str> {
         text.split(before).skip(1).map(|rest| rest.split('\'').next().unwrap()).collect()
     }
@@ -184,10 +184,10 @@ mod tests {
             for answered in [words(script, "return { '"), words(function, "answer := '")] {
                 assert!(answered.len() >= 3, "{begin}: {answered:?}");
                 for word in answered {
-                    decode(&mut Word(word.to_owned())).unwrap();
+                    decode(&mut AnyAnswer(word.to_owned())).unwrap();
                 }
             }
-            assert!(decode(&mut Word("else".to_owned())).is_err());
+            assert!(decode(&mut AnyAnswer("else".to_owned())).is_err());
         }
     }
 }

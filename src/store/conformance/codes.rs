@@ -13,25 +13,25 @@ use crate::{
 const MOST_TRIES: u32 = 5;
 const COOLDOWN: Duration = Duration::from_secs(30);
 
-/// A code as a browser knows it, right digits and all.
+/// A code that was sent, with what identifies it and the digest of the right digits.
 #[derive(Clone, Copy)]
-pub(super) struct Sent {
+pub(super) struct SentCode {
     pub(super) address: Digest,
     pub(super) browser: Digest,
     pub(super) mac: Digest,
 }
 
-impl Sent {
+impl SentCode {
     pub(super) fn new() -> Self {
         Self { address: digest(), browser: digest(), mac: digest() }
     }
 
     /// Another browser's code for the same address.
-    fn elsewhere(self) -> Self {
+    fn of_another_browser(self) -> Self {
         Self { address: self.address, ..Self::new() }
     }
 
-    /// Opened at `now`, good for 180 s.
+    /// Opens the code at `now`; it is valid for 180 s.
     pub(super) async fn open(self, store: &Store, now: i64) -> Opened {
         let code = NewCode {
             address: self.address,
@@ -64,13 +64,13 @@ impl Sent {
     }
 }
 
-async fn opened(store: &Store) -> Sent {
-    let sent = Sent::new();
+async fn opened(store: &Store) -> SentCode {
+    let sent = SentCode::new();
     assert_eq!(sent.open(store, 0).await, Opened::Stored);
     sent
 }
 
-pub(in crate::store) async fn a_right_code_is_claimed_and_no_second_taker_gets_it(store: &Store) {
+pub(in crate::store) async fn a_right_code_is_claimed_by_one_caller_only(store: &Store) {
     let sent = opened(store).await;
     assert_eq!(sent.guess(store, digest(), 1).await, Tried::Wrong);
     let claim = sent.claim(store, 2).await;
@@ -91,7 +91,7 @@ pub(in crate::store) async fn a_spent_code_is_gone(store: &Store) {
     assert_eq!(sent.guess(store, sent.mac, 41).await, Tried::Gone);
 }
 
-pub(in crate::store) async fn a_claim_given_up_leaves_the_code_and_its_tries_as_they_were(store: &Store) {
+pub(in crate::store) async fn a_claim_that_is_given_back_restores_the_code_and_its_tries(store: &Store) {
     let sent = opened(store).await;
     for now in 0..10 {
         let claim = sent.claim(store, now).await;
@@ -107,7 +107,7 @@ pub(in crate::store) async fn a_claim_given_up_leaves_the_code_and_its_tries_as_
     assert_eq!(sent.guess(store, sent.mac, 15).await, Tried::Gone);
 }
 
-pub(in crate::store) async fn a_claim_that_runs_out_can_be_taken_again_and_its_holder_has_lost_it(store: &Store) {
+pub(in crate::store) async fn a_claim_that_ran_out_cannot_be_settled_and_the_code_can_be_claimed_again(store: &Store) {
     let sent = opened(store).await;
     let lost = sent.claim(store, 0).await;
     assert_eq!(sent.guess(store, sent.mac, 29).await, Tried::Gone);
@@ -119,18 +119,18 @@ pub(in crate::store) async fn a_claim_that_runs_out_can_be_taken_again_and_its_h
     assert!(sent.settle(store, claim, true, 33).await);
 }
 
-pub(in crate::store) async fn a_claim_outlives_the_expiry_of_its_code(store: &Store) {
-    let (spent, given_up) = (opened(store).await, opened(store).await);
-    let (first, second) = (spent.claim(store, 179).await, given_up.claim(store, 179).await);
+pub(in crate::store) async fn a_claim_can_be_settled_after_the_expiry_of_its_code(store: &Store) {
+    let (spent, given_back) = (opened(store).await, opened(store).await);
+    let (first, second) = (spent.claim(store, 179).await, given_back.claim(store, 179).await);
     assert!(spent.settle(store, first, true, 181).await);
-    assert!(given_up.settle(store, second, false, 181).await);
-    assert_eq!(given_up.guess(store, given_up.mac, 182).await, Tried::Gone);
+    assert!(given_back.settle(store, second, false, 181).await);
+    assert_eq!(given_back.guess(store, given_back.mac, 182).await, Tried::Gone);
 }
 
 pub(in crate::store) async fn a_claim_is_lost_when_the_browser_asks_for_another_code(store: &Store) {
     let sent = opened(store).await;
     let lost = sent.claim(store, 20).await;
-    let next = Sent { mac: digest(), ..sent };
+    let next = SentCode { mac: digest(), ..sent };
     assert_eq!(next.open(store, 40).await, Opened::Stored);
     let claim = next.claim(store, 41).await;
     assert!(!sent.settle(store, lost, true, 42).await);
@@ -155,11 +155,11 @@ pub(in crate::store) async fn the_right_try_of_an_expired_code_is_gone(store: &S
 pub(in crate::store) async fn a_try_of_another_browser_or_address_is_gone_and_not_counted(store: &Store) {
     let sent = opened(store).await;
     for _ in 0..10 {
-        let stranger = Sent { browser: digest(), ..sent };
-        assert_eq!(stranger.guess(store, sent.mac, 1).await, Tried::Gone);
-        let elsewhere = Sent { address: digest(), ..sent };
-        assert_eq!(elsewhere.guess(store, sent.mac, 1).await, Tried::Gone);
-        assert_eq!(stranger.resend(store, 1).await, Resent::None);
+        let other_browser = SentCode { browser: digest(), ..sent };
+        assert_eq!(other_browser.guess(store, sent.mac, 1).await, Tried::Gone);
+        let to_another_address = SentCode { address: digest(), ..sent };
+        assert_eq!(to_another_address.guess(store, sent.mac, 1).await, Tried::Gone);
+        assert_eq!(other_browser.resend(store, 1).await, Resent::None);
     }
     for _ in 0..MOST_TRIES - 1 {
         assert_eq!(sent.guess(store, digest(), 2).await, Tried::Wrong);
@@ -182,7 +182,8 @@ pub(in crate::store) async fn a_right_try_after_200_wrong_ones_is_gone(store: &S
         tokio::spawn(async move { answered.send(sent.guess(&store, digest(), 1).await).await });
     }
     drop(answered);
-    // The last one comes while most are under way, but not before five were answered: it would be among the tries then.
+    // The right try is sent while most others are running, but after five were answered: before that it could be one of
+    // the five.
     let mut wrong = 0;
     for _ in 0..MOST_TRIES {
         wrong += usize::from(answers.recv().await.unwrap() == Tried::Wrong);
@@ -204,10 +205,10 @@ pub(in crate::store) async fn of_100_right_tries_at_once_one_gets_the_claim(stor
 
 pub(in crate::store) async fn an_address_cools_down_between_two_codes(store: &Store) {
     let sent = opened(store).await;
-    let next = Sent { mac: digest(), ..sent };
+    let next = SentCode { mac: digest(), ..sent };
     assert_eq!(next.open(store, 7).await, Opened::TooSoon(at(30)));
-    assert_eq!(sent.elsewhere().open(store, 29).await, Opened::TooSoon(at(30)));
-    // What was refused replaced nothing.
+    assert_eq!(sent.of_another_browser().open(store, 29).await, Opened::TooSoon(at(30)));
+    // A refused call replaces no code.
     let claim = sent.claim(store, 29).await;
     assert!(sent.settle(store, claim, true, 29).await);
     assert_eq!(next.open(store, 29).await, Opened::TooSoon(at(30)));
@@ -216,21 +217,24 @@ pub(in crate::store) async fn an_address_cools_down_between_two_codes(store: &St
 
 pub(in crate::store) async fn of_100_openings_at_once_one_is_stored(store: &Store) {
     let address = digest();
-    let opened = at_once(100, store, |store, _| async move { Sent { address, ..Sent::new() }.open(&store, 0).await });
+    let opened =
+        at_once(100, store, |store, _| async move { SentCode { address, ..SentCode::new() }.open(&store, 0).await });
     let opened = opened.await;
     assert_eq!(opened.iter().filter(|opened| **opened == Opened::Stored).count(), 1);
     assert_eq!(opened.iter().filter(|opened| **opened == Opened::TooSoon(at(30))).count(), 99);
 }
 
-pub(in crate::store) async fn a_browser_has_one_code_for_an_address_and_leaves_those_of_others_alone(store: &Store) {
+pub(in crate::store) async fn a_browser_has_one_code_for_an_address_and_does_not_replace_those_of_other_browsers(
+    store: &Store,
+) {
     let sent = opened(store).await;
-    let other = sent.elsewhere();
+    let other = sent.of_another_browser();
     assert_eq!(other.open(store, 30).await, Opened::Stored);
-    let next = Sent { mac: digest(), ..sent };
+    let next = SentCode { mac: digest(), ..sent };
     assert_eq!(sent.guess(store, digest(), 31).await, Tried::Wrong);
     assert_eq!(next.open(store, 60).await, Opened::Stored);
     assert_eq!(sent.guess(store, sent.mac, 61).await, Tried::Wrong);
-    // The tries of the code before do not count against this one, nor against the other browser's.
+    // Tries of the replaced code count neither against the new one nor against the other browser's.
     for _ in 0..MOST_TRIES - 2 {
         assert_eq!(next.guess(store, digest(), 62).await, Tried::Wrong);
     }
@@ -238,15 +242,15 @@ pub(in crate::store) async fn a_browser_has_one_code_for_an_address_and_leaves_t
     other.claim(store, 63).await;
 }
 
-pub(in crate::store) async fn an_address_with_3_live_codes_gets_another_when_one_dies(store: &Store) {
+pub(in crate::store) async fn an_address_with_3_live_codes_gets_another_when_one_expires(store: &Store) {
     let first = opened(store).await;
     for now in [30, 60] {
-        assert_eq!(first.elsewhere().open(store, now).await, Opened::Stored);
+        assert_eq!(first.of_another_browser().open(store, now).await, Opened::Stored);
     }
-    let fourth = first.elsewhere();
+    let fourth = first.of_another_browser();
     assert_eq!(fourth.open(store, 100).await, Opened::TooSoon(at(180)));
-    // One of the three may have a new one.
-    let next = Sent { mac: digest(), ..first };
+    // A browser with one of the three codes may get a new one.
+    let next = SentCode { mac: digest(), ..first };
     assert_eq!(next.open(store, 101).await, Opened::Stored);
     assert_eq!(fourth.open(store, 140).await, Opened::TooSoon(at(210)));
     assert_eq!(fourth.open(store, 210).await, Opened::Stored);
@@ -255,17 +259,17 @@ pub(in crate::store) async fn an_address_with_3_live_codes_gets_another_when_one
 
 pub(in crate::store) async fn spent_and_exhausted_codes_do_not_count_as_live(store: &Store) {
     let spent = opened(store).await;
-    let exhausted = spent.elsewhere();
+    let exhausted = spent.of_another_browser();
     assert_eq!(exhausted.open(store, 30).await, Opened::Stored);
-    assert_eq!(spent.elsewhere().open(store, 60).await, Opened::Stored);
+    assert_eq!(spent.of_another_browser().open(store, 60).await, Opened::Stored);
     let claim = spent.claim(store, 61).await;
     assert!(spent.settle(store, claim, true, 62).await);
-    assert_eq!(spent.elsewhere().open(store, 90).await, Opened::Stored);
-    assert!(matches!(spent.elsewhere().open(store, 120).await, Opened::TooSoon(_)));
+    assert_eq!(spent.of_another_browser().open(store, 90).await, Opened::Stored);
+    assert!(matches!(spent.of_another_browser().open(store, 120).await, Opened::TooSoon(_)));
     for _ in 0..MOST_TRIES {
         assert_eq!(exhausted.guess(store, digest(), 121).await, Tried::Wrong);
     }
-    assert_eq!(spent.elsewhere().open(store, 122).await, Opened::Stored);
+    assert_eq!(spent.of_another_browser().open(store, 122).await, Opened::Stored);
 }
 
 pub(in crate::store) async fn a_code_is_sent_again_3_times_and_keeps_its_tries(store: &Store) {
@@ -278,18 +282,18 @@ pub(in crate::store) async fn a_code_is_sent_again_3_times_and_keeps_its_tries(s
         assert_eq!(sent.resend(store, now).await, code);
     }
     assert_eq!(sent.resend(store, 5).await, Resent::TooOften(at(180)));
-    // Neither the tries nor the cool-down began again.
+    // Neither the tries nor the cool-down started again.
     assert_eq!(sent.guess(store, digest(), 6).await, Tried::Wrong);
     assert_eq!(sent.guess(store, sent.mac, 6).await, Tried::Gone);
-    let next = Sent { mac: digest(), ..sent };
+    let next = SentCode { mac: digest(), ..sent };
     assert_eq!(next.open(store, 30).await, Opened::Stored);
     assert!(matches!(next.resend(store, 31).await, Resent::Code { .. }));
 }
 
-pub(in crate::store) async fn a_dead_code_is_not_sent_again(store: &Store) {
+pub(in crate::store) async fn an_expired_or_unknown_code_is_not_sent_again(store: &Store) {
     let sent = opened(store).await;
     assert!(matches!(sent.resend(store, 179).await, Resent::Code { .. }));
     assert_eq!(sent.resend(store, 180).await, Resent::None);
-    assert_eq!(Sent::new().resend(store, 1).await, Resent::None);
+    assert_eq!(SentCode::new().resend(store, 1).await, Resent::None);
     assert_eq!(store.codes.resend(sent.address, sent.browser, 0, at(1)).await.unwrap(), Resent::TooOften(at(180)));
 }

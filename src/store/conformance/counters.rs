@@ -1,11 +1,11 @@
-//! Limits: what is counted, what is refused, and from when on it is not.
+//! Quotas: which events are counted and refused, and when one more is admitted.
 
 use std::time::Duration;
 
 use super::fixtures::{at, at_once, digest};
 use crate::store::contract::{Quota, Spent, Store, quota::Counted};
 
-/// The base of all times here begins a window of this length.
+/// The length of a window. Time 0 of these tests is the start of one.
 const WINDOW: i64 = 100;
 
 pub(super) fn quota(most: u32) -> Quota {
@@ -22,10 +22,11 @@ async fn within(store: &Store, quotas: &[Quota], times: u32, now: i64) {
     }
 }
 
-/// What every store must answer that counted so many in the window of `now` and in the one before.
+/// The answer that is required when a store has counted `current` in the window of `now` and `previous` in the one
+/// before.
 fn over(which: usize, quota: Quota, current: u32, previous: u32, now: i64) -> Spent {
     let counted = Counted { window: quota.window_of(at(now)), current, previous };
-    Spent::Over { which, again_at: quota.refuses(counted, at(now)).expect("the quota is used up") }
+    Spent::Over { which, again_at: quota.refused_until(counted, at(now)).expect("the quota is used up") }
 }
 
 pub(in crate::store) async fn a_quota_admits_its_number_and_answers_when_it_admits_one_more(store: &Store) {
@@ -41,7 +42,7 @@ pub(in crate::store) async fn a_quota_admits_its_number_and_answers_when_it_admi
     assert_eq!(spend(store, &[], 51).await, Spent::Within);
 }
 
-pub(in crate::store) async fn what_is_over_one_quota_is_counted_under_none(store: &Store) {
+pub(in crate::store) async fn an_event_over_one_quota_is_counted_under_none(store: &Store) {
     let (wide, narrow) = (quota(5), quota(1));
     within(store, &[wide, narrow], 1, 0).await;
     for _ in 0..5 {
@@ -52,7 +53,7 @@ pub(in crate::store) async fn what_is_over_one_quota_is_counted_under_none(store
     assert_eq!(spend(store, &[quota(1), wide], 3).await, over(1, wide, 5, 0, 3));
 }
 
-pub(in crate::store) async fn what_was_refunded_can_be_spent_again(store: &Store) {
+pub(in crate::store) async fn a_refunded_event_can_be_spent_again(store: &Store) {
     let (three, four) = (quota(3), quota(4));
     within(store, &[three, four], 3, 0).await;
     store.counters.refund(vec![three, four], at(1)).await.unwrap();
@@ -71,7 +72,7 @@ pub(in crate::store) async fn a_refund_never_goes_below_zero_nor_into_another_wi
     assert_eq!(spend(store, &[four], WINDOW).await, over(0, four, 0, 4, WINDOW));
 }
 
-pub(in crate::store) async fn a_window_weighs_in_the_next_one_by_the_share_that_is_less_than_a_window_ago(
+pub(in crate::store) async fn a_window_counts_in_the_next_one_by_the_share_that_is_less_than_a_window_ago(
     store: &Store,
 ) {
     let four = quota(4);
@@ -80,7 +81,7 @@ pub(in crate::store) async fn a_window_weighs_in_the_next_one_by_the_share_that_
     assert_eq!(spend(store, &[four], 151).await, over(0, four, 2, 4, 151));
     within(store, &[four], 1, 175).await;
     assert_eq!(spend(store, &[four], 176).await, over(0, four, 3, 4, 176));
-    // The first window no longer counts, the second one weighs a quarter.
+    // The first window no longer counts, the second one counts a quarter.
     within(store, &[four], 3, 275).await;
     assert_eq!(spend(store, &[four], 275).await, over(0, four, 3, 3, 275));
     within(store, &[four], 4, 1000).await;

@@ -1,4 +1,4 @@
-//! What the cases have in common: times, fresh keys, and waiting.
+//! Helpers of the cases: times, random keys, concurrent calls, and waiting.
 
 use std::{future::Future, time::Duration};
 
@@ -46,22 +46,22 @@ where
     tasks.join_all().await
 }
 
-/// Waits until `store` knows that `sid` has ended; false where it does not learn of it within `at_most`.
-pub(super) async fn learns_of_end(
+/// Waits until `store` has `sid` as ended; false if this takes longer than `at_most`.
+pub(super) async fn receives_end(
     store: &Store,
     endings: &mut broadcast::Receiver<Sid>,
     sid: Sid,
     now: Timestamp,
     at_most: Duration,
 ) -> bool {
-    let learns = async {
-        // The ends of other cases' sessions are received too, and may be too many.
+    let receiving = async {
+        // The ends of other cases' sessions are received too; if the receiver lags behind them, that is no failure.
         while !store.refreshes.has_ended(sid, now) {
             if let Err(broadcast::error::RecvError::Closed) = endings.recv().await {
                 break;
             }
         }
     };
-    let _ = tokio::time::timeout(at_most, learns).await;
+    let _ = tokio::time::timeout(at_most, receiving).await;
     store.refreshes.has_ended(sid, now)
 }

@@ -1,16 +1,16 @@
-//! Two handles of one shared store, as two instances of the gateway have them.
+//! Two handles of one shared store, one per instance of the gateway.
 
 use bytes::Bytes;
 
 use super::{
-    codes::Sent,
+    codes::SentCode,
     counters, families,
-    fixtures::{DEADLINE, at, digest, learns_of_end, secs, sid},
+    fixtures::{DEADLINE, at, digest, receives_end, secs, sid},
     refreshes::granted,
 };
 use crate::store::contract::{Lease, Opened, Settled, Spent, Store, Tried, refreshes::END_KNOWN_WITHIN};
 
-pub(in crate::store) async fn a_lease_at_one_is_held_at_the_other(one: &Store, other: &Store) {
+pub(in crate::store) async fn a_lease_of_one_instance_is_held_at_the_other(one: &Store, other: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(one, sid, rt, 0, 0).await;
     let held = other.refreshes.lease(sid, rt, 0, at(61), at(1)).await.unwrap();
@@ -22,7 +22,10 @@ pub(in crate::store) async fn a_lease_at_one_is_held_at_the_other(one: &Store, o
     assert!(one.refreshes.result(sid, rt, at(60)).await.unwrap().is_none());
 }
 
-pub(in crate::store) async fn a_settlement_at_one_wakes_the_tasks_that_wait_at_the_other(one: &Store, other: &Store) {
+pub(in crate::store) async fn a_settlement_at_one_instance_wakes_the_tasks_that_wait_at_the_other(
+    one: &Store,
+    other: &Store,
+) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(one, sid, rt, 0, 0).await;
     let waiting = other.refreshes.wait(sid, secs(3600));
@@ -33,15 +36,18 @@ pub(in crate::store) async fn a_settlement_at_one_wakes_the_tasks_that_wait_at_t
 
 pub(in crate::store) async fn an_end_at_one_is_known_at_the_other_within_a_second(one: &Store, other: &Store) {
     let sid = sid();
-    // By then both are connected, and listen.
+    // After this call both handles are connected and subscribed.
     assert!(matches!(other.refreshes.lease(sid, digest(), 0, at(60), at(0)).await.unwrap(), Lease::Granted(_)));
     let mut endings = other.refreshes.endings();
     one.refreshes.end(sid, at(500), at(1)).await.unwrap();
-    assert!(learns_of_end(other, &mut endings, sid, at(2), END_KNOWN_WITHIN).await);
+    assert!(receives_end(other, &mut endings, sid, at(2), END_KNOWN_WITHIN).await);
     assert!(matches!(other.refreshes.lease(sid, digest(), 0, at(62), at(2)).await.unwrap(), Lease::Ended));
 }
 
-pub(in crate::store) async fn an_end_at_one_wakes_the_tasks_that_wait_at_the_other(one: &Store, other: &Store) {
+pub(in crate::store) async fn an_end_at_one_instance_wakes_the_tasks_that_wait_at_the_other(
+    one: &Store,
+    other: &Store,
+) {
     let sid = sid();
     granted(other, sid, digest(), 0, 0).await;
     let waiting = other.refreshes.wait(sid, secs(3600));
@@ -59,7 +65,7 @@ pub(in crate::store) async fn two_handles_never_grant_the_same_fence(one: &Store
 }
 
 pub(in crate::store) async fn codes_limits_families_and_single_use_are_shared(one: &Store, other: &Store) {
-    let sent = Sent::new();
+    let sent = SentCode::new();
     assert_eq!(sent.open(one, 0).await, Opened::Stored);
     assert_eq!(sent.guess(other, digest(), 1).await, Tried::Wrong);
     sent.claim(one, 2).await;
@@ -71,8 +77,8 @@ pub(in crate::store) async fn codes_limits_families_and_single_use_are_shared(on
     assert!(matches!(counters::spend(one, &[two], 0).await, Spent::Over { which: 0, .. }));
 
     let family = families::begun(one).await;
-    assert_eq!(families::show(other, family, 0, 1).await, families::to(1));
-    assert_eq!(families::show(one, family, 0, 2).await, families::to(1));
+    assert_eq!(families::advance(other, family, 0, 1).await, families::to(1));
+    assert_eq!(families::advance(one, family, 0, 2).await, families::to(1));
 
     let key = digest();
     assert!(one.one_time.take(key, at(60), at(0)).await.unwrap());

@@ -1,9 +1,9 @@
-//! Single use: the first taker of a key, and nobody else.
+//! Single-use keys.
 
 use super::fixtures::{at, at_once, digest};
 use crate::store::contract::Store;
 
-pub(in crate::store) async fn a_key_is_taken_once_until_its_time_is_over(store: &Store) {
+pub(in crate::store) async fn a_key_can_be_taken_once_until_it_expires(store: &Store) {
     let key = digest();
     assert!(store.one_time.take(key, at(60), at(0)).await.unwrap());
     assert!(!store.one_time.take(key, at(900), at(59)).await.unwrap());
@@ -21,7 +21,7 @@ pub(in crate::store) async fn a_key_given_back_can_be_taken_again(store: &Store)
     assert!(!store.one_time.take(key, at(60), at(3)).await.unwrap());
 }
 
-pub(in crate::store) async fn of_100_takers_at_once_one_is_the_first(store: &Store) {
+pub(in crate::store) async fn of_100_takes_at_once_one_is_the_first(store: &Store) {
     let key = digest();
     let first = at_once(100, store, |store, _| async move { store.one_time.take(key, at(60), at(0)).await.unwrap() });
     assert_eq!(first.await.into_iter().filter(|first| *first).count(), 1);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::fixtures::{DEADLINE, at, at_once, digest, learns_of_end, secs, sid};
+use super::fixtures::{DEADLINE, at, at_once, digest, receives_end, secs, sid};
 use crate::store::contract::{Digest, Generation, Lease, Settled, Sid, Store};
 
 async fn lease(store: &Store, sid: Sid, rt: Digest, known: Generation, now: i64) -> Lease {
@@ -29,7 +29,7 @@ async fn generation(store: &Store, sid: Sid, rt: Digest, now: i64) -> Option<Gen
     store.refreshes.result(sid, rt, at(now)).await.unwrap().map(|result| result.generation)
 }
 
-pub(in crate::store) async fn one_holder_has_the_lease_until_it_settles_or_the_lease_runs_out(store: &Store) {
+pub(in crate::store) async fn one_caller_has_the_lease_until_it_settles_or_the_lease_runs_out(store: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(store, sid, rt, 0, 0).await;
     assert!(matches!(lease(store, sid, rt, 0, 1).await, Lease::Held(until) if until == at(60)));
@@ -46,7 +46,7 @@ pub(in crate::store) async fn one_holder_has_the_lease_until_it_settles_or_the_l
     assert!(granted(store, sid, rt, 0, 124).await > later);
 }
 
-pub(in crate::store) async fn a_lapsed_lease_is_settled_if_nobody_else_was_granted_it(store: &Store) {
+pub(in crate::store) async fn a_lapsed_lease_is_settled_if_no_other_caller_was_granted_it(store: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(store, sid, rt, 0, 0).await;
     let late = Some((1, Bytes::from_static(b"late")));
@@ -70,7 +70,7 @@ pub(in crate::store) async fn of_100_lease_calls_at_once_one_is_granted(store: &
     assert_eq!(leases.iter().filter(|lease| matches!(lease, Lease::Held(_))).count(), 99);
 }
 
-pub(in crate::store) async fn a_result_is_answered_to_a_caller_that_knows_less_and_one_that_knows_it_gets_the_lease(
+pub(in crate::store) async fn a_caller_with_an_older_generation_gets_the_result_and_one_with_the_newest_gets_the_lease(
     store: &Store,
 ) {
     let (sid, rt) = (sid(), digest());
@@ -86,7 +86,7 @@ pub(in crate::store) async fn a_result_is_answered_to_a_caller_that_knows_less_a
     assert_eq!(generation(store, sid, digest(), 2).await, None);
 }
 
-pub(in crate::store) async fn a_settlement_without_a_result_frees_the_lease_and_keeps_what_was_stored(store: &Store) {
+pub(in crate::store) async fn a_settlement_without_a_result_frees_the_lease_and_keeps_the_older_result(store: &Store) {
     let (sid, rt) = (sid(), digest());
     stored(store, sid, rt, 1, 1000, 0).await;
     let fence = granted(store, sid, rt, 1, 1).await;
@@ -124,14 +124,14 @@ pub(in crate::store) async fn an_acknowledgement_never_keeps_a_result_longer(sto
     assert_eq!(generation(store, sid, rt, 100).await, None);
 }
 
-pub(in crate::store) async fn an_ended_session_has_no_results_gets_no_lease_and_stores_none(store: &Store) {
+pub(in crate::store) async fn an_ended_session_has_no_results_and_gets_neither_a_lease_nor_a_new_result(store: &Store) {
     let (sid, rt, next) = (sid(), digest(), digest());
     stored(store, sid, rt, 1, 1000, 0).await;
     let fence = granted(store, sid, next, 1, 1).await;
     let mut endings = store.refreshes.endings();
     assert!(!store.refreshes.has_ended(sid, at(2)));
     store.refreshes.end(sid, at(500), at(2)).await.unwrap();
-    assert!(learns_of_end(store, &mut endings, sid, at(3), secs(2)).await);
+    assert!(receives_end(store, &mut endings, sid, at(3), secs(2)).await);
     assert_eq!(generation(store, sid, rt, 3).await, None);
     let late = Some((2, Bytes::from_static(b"late")));
     assert_eq!(store.refreshes.settle(sid, next, fence, late, at(900), at(3)).await.unwrap(), Settled::Ended);
@@ -146,14 +146,14 @@ pub(in crate::store) async fn a_session_that_ends_twice_is_remembered_for_the_lo
     let mut endings = store.refreshes.endings();
     store.refreshes.end(sid, at(500), at(0)).await.unwrap();
     store.refreshes.end(sid, at(100), at(1)).await.unwrap();
-    assert!(learns_of_end(store, &mut endings, sid, at(300), secs(2)).await);
+    assert!(receives_end(store, &mut endings, sid, at(300), secs(2)).await);
     assert!(matches!(lease(store, sid, digest(), 0, 300).await, Lease::Ended));
 }
 
 pub(in crate::store) async fn a_waiting_task_is_woken_by_the_settlement(store: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(store, sid, rt, 0, 0).await;
-    // Not polled before the settlement: what comes between the call and the first poll must not be missed.
+    // Not polled before the settlement: a settlement between the call and the first poll must not be missed.
     let waiting = store.refreshes.wait(sid, secs(3600));
     let polled = store.refreshes.wait(sid, secs(3600));
     tokio::pin!(polled);

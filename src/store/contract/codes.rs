@@ -8,78 +8,78 @@ use futures_util::future::BoxFuture;
 use super::{errors::StoreError, ids::Digest};
 use crate::{channel::Channel, clock::Timestamp};
 
-/// A one-time code about to be sent. `address` and `browser` name it: there is one code for each pair.
+/// A one-time code that is about to be sent. There is one code for each pair of `address` and `browser`.
 #[derive(Clone, Debug)]
 pub struct NewCode {
-    /// The address it goes to: a keyed digest of channel and address.
+    /// The recipient: a keyed digest of channel and address.
     pub address: Digest,
     /// The browser that may use it: a digest of the purpose and of the browser's handle.
     pub browser: Digest,
-    /// A keyed digest of its digits and of everything that it is bound to. Because it is keyed, the time that a
-    /// comparison takes tells nothing about the digits.
+    /// A keyed digest of the digits and of everything that the code is bound to. Because it is keyed, the time of a
+    /// comparison reveals nothing about the digits.
     pub mac: Digest,
-    /// Its digits, sealed, so that they can be sent again.
+    /// The sealed digits, kept to send them again.
     pub sealed: Bytes,
-    /// The code is dead from this moment on.
+    /// The code is invalid from this time on.
     pub expires: Timestamp,
-    /// Facts in clear text, for those who audit the store.
+    /// Facts in clear text, for audits of the store.
     pub facts: CodeFacts,
 }
 
-/// What a code's record says in clear text.
+/// The clear-text part of a code's record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeFacts {
-    /// The channel of the address.
+    /// The channel that delivers the code.
     pub channel: Channel,
     /// `verify`, `login` or `prove`.
     pub purpose: &'static str,
-    /// The address, masked.
+    /// The masked address, such as `010-****-5678`.
     pub masked: String,
 }
 
-/// The answer to the opening of a code.
+/// The answer to [`Codes::open`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opened {
-    /// The code is live. It replaces an older one of the same browser for the same address.
+    /// The code is stored. It replaced an older one of the same browser for the same address.
     Stored,
-    /// Nothing was stored: the address is cooling down, or has as many live codes as it may. Worth another attempt from
-    /// this moment on.
+    /// Nothing was stored: the address is in its cool-down, or has the most live codes that it may have. Another
+    /// attempt can succeed from this time on.
     TooSoon(Timestamp),
 }
 
-/// The answer to a request to send a code again.
+/// The answer to [`Codes::resend`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Resent {
-    /// The live code; this sending is counted.
+    /// The live code; this message was counted.
     Code {
-        /// Its digits, sealed.
+        /// The sealed digits.
         sealed: Bytes,
-        /// When it dies.
+        /// The code's expiry.
         expires: Timestamp,
     },
-    /// It was sent again as often as it may be; it dies at this moment.
+    /// The code was sent again the most times that are allowed; it expires at this time.
     TooOften(Timestamp),
     /// There is no live code.
     None,
 }
 
-/// The answer to a try.
+/// The answer to [`Codes::try_code`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tried {
-    /// It is right. The code is claimed for this taker until the claim is settled or runs out; the number is the
-    /// claim's.
+    /// The digits are right. The code is claimed for this caller until the claim is settled or runs out; the value is
+    /// the claim's number.
     Right(u64),
-    /// It is wrong; the try is counted.
+    /// The digits are wrong; the try was counted.
     Wrong,
-    /// There is no live code, its tries are used up, or another taker has claimed it: nothing was compared.
+    /// Nothing was compared: there is no live code, its tries are used up, or another caller has claimed it.
     Gone,
 }
 
-/// One-time codes. All codes of an address are found by its digest, so each method can be one script on one node of a
-/// shared store.
+/// One-time codes. All codes of an address are stored under its digest, so each method can be one script on one node of
+/// a shared store.
 pub trait Codes: Send + Sync {
-    /// Stores `code`, unless the address was sent one less than `cooldown` ago, or other browsers have `most_live` live
-    /// codes for it. A code is live that is neither expired, nor spent, nor out of tries.
+    /// Stores `code`, unless a code was sent to the address less than `cooldown` ago, or other browsers have
+    /// `most_live` live codes for it. A code is live if it is neither expired nor spent and has tries left.
     fn open(
         &self,
         code: NewCode,
@@ -88,8 +88,8 @@ pub trait Codes: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Opened, StoreError>>;
 
-    /// The live code of this browser, to be sent again: at most `most` times. Its tries and the cool-down stay as they
-    /// are.
+    /// The live code of this browser, to send it again, at most `most` times. Its tries and the cool-down are not
+    /// changed.
     fn resend(
         &self,
         address: Digest,
@@ -98,8 +98,8 @@ pub trait Codes: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Resent, StoreError>>;
 
-    /// Counts a try, then compares `mac` with the live code's: one atomic step. After `most_tries` wrong ones the code
-    /// is dead. A right one is claimed until `claim_until`.
+    /// Counts a try, then compares `mac` with the live code's, in one atomic step. After `most_tries` wrong tries the
+    /// code is invalid. A right try claims the code until `claim_until`.
     fn try_code(
         &self,
         address: Digest,
@@ -110,9 +110,9 @@ pub trait Codes: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Tried, StoreError>>;
 
-    /// Ends a claim. With `spent` the code is used up; without it the code lives on, and its right try is not counted.
-    /// False if the claim was lost: it ran out and another taker claimed the code, or the browser was sent another
-    /// code. A claim outlives the expiry of its code.
+    /// Ends a claim. With `spent` the code is used up; without it the code stays valid, and the right try is uncounted.
+    /// False if the claim was lost: it ran out and another caller claimed the code, or the browser was sent a new code.
+    /// A claim stays valid after the expiry of its code.
     fn settle_code(
         &self,
         address: Digest,

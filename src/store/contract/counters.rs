@@ -1,4 +1,4 @@
-//! Limits: how often something may happen in how long.
+//! Quotas: how often something may happen in a period.
 
 use std::time::Duration;
 
@@ -7,38 +7,38 @@ use futures_util::future::BoxFuture;
 use super::{errors::StoreError, ids::Digest};
 use crate::clock::Timestamp;
 
-/// At most `most` in `window`, counted under one key.
+/// At most `most` events per `window`, counted under one key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Quota {
-    /// What is counted.
+    /// The key of the count, for example of an address or a client.
     pub key: Digest,
-    /// How many are admitted; at least 1.
+    /// Events that are admitted per window; at least 1.
     pub most: u32,
-    /// In how long; at least 1 s.
+    /// The length of a window; at least 1 s.
     pub window: Duration,
 }
 
-/// The answer to a request to count one more.
+/// The answer to [`Counters::spend`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Spent {
     /// One more was counted under every key.
     Within,
     /// Nothing was counted: one quota is used up.
     Over {
-        /// Its place in the list, from 0.
+        /// The index of this quota in the list of the call, from 0.
         which: usize,
-        /// When it admits one more, if nothing else is counted.
+        /// When this quota admits one more event, if nothing else is counted until then.
         again_at: Timestamp,
     },
 }
 
-/// Limits. A window's count weighs in the next window by the share of it that is less than a window ago (see
-/// `quota.rs`). So no aligned window holds more than its quota, and the border between two windows does not admit twice
-/// as many.
+/// Counts of events. The count of the previous window is added to the current one in proportion to the part of it that
+/// is less than one window ago (see `quota.rs`). So no aligned window admits more than its quota, and at the border of
+/// two windows a client cannot spend two quotas.
 pub trait Counters: Send + Sync {
-    /// Counts one more under every key, or under none.
+    /// Counts one more event under every key, or under none if one quota is used up.
     fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>>;
 
-    /// Takes one back under every key, from what was counted in the window of `now`.
+    /// Subtracts one under every key from the count of the window of `now`; never below zero.
     fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
 }

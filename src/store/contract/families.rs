@@ -11,28 +11,28 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// A family that has come so far is not advanced any further: its newest token stays valid.
+/// A family at this generation is not advanced any further: its newest token stays valid.
 pub(in crate::store) const LAST_GENERATION: Generation = Generation::MAX;
 
-/// The answer to a refresh token.
+/// The answer to [`Families::advance`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Advanced {
-    /// The family is at this generation now: one above the generation of the token that was shown.
+    /// The token is valid. The successor has this generation, one above the token's.
     To {
         /// The generation of the new token.
         generation: Generation,
         /// The record that was stored with the family.
         record: Bytes,
     },
-    /// The token was replaced longer ago than the grace: somebody else has it too. The family is ended.
+    /// The token was replaced longer ago than `grace`, so a second party has a copy of it. The family was ended.
     Reused,
-    /// There is no such family, or it has ended.
+    /// There is no such family, it has ended, or the token is of a generation that was never issued.
     Unknown,
 }
 
-/// Families of refresh tokens: one family for each login at the gateway as the token authority.
+/// Families of refresh tokens: one for each login, where the gateway itself is the token authority.
 pub trait Families: Send + Sync {
-    /// Begins a family at generation 0; it ends at `until`.
+    /// Begins a family at generation 0. It ends at `until` unless it is advanced before.
     fn begin(
         &self,
         family: FamilyId,
@@ -41,9 +41,9 @@ pub trait Families: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Shows the token of generation `shown`. The newest token advances the family by one, and prolongs it until
-    /// `until`. The token before it gives the same answer again if it was replaced less than `grace` ago: the answer
-    /// may have been lost. Any older token, or that one later, ends the family.
+    /// Uses the token of generation `shown`. The newest token advances the family by one and prolongs it until `until`.
+    /// The token before it gets the same answer again if it was replaced less than `grace` ago, because the answer may
+    /// have been lost. After `grace`, or with any older token, the family ends.
     fn advance(
         &self,
         family: FamilyId,
@@ -53,6 +53,6 @@ pub trait Families: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Advanced, StoreError>>;
 
-    /// Ends the family.
+    /// Ends the family; no error if there is none.
     fn end_family(&self, family: FamilyId, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
 }

@@ -6,9 +6,9 @@ use super::errors::StoreError;
 
 /// Whether the store can be reached.
 pub trait Health: Send + Sync {
-    /// Whether the last call got an answer; `None` before the first one.
+    /// Whether the last call got an answer; `None` before the first call.
     fn is_reachable(&self) -> Option<bool>;
 
-    /// Asks the store now, by a write: a replica and a full disk answer reads.
+    /// Makes a write. A read would also succeed on a replica or with a full disk.
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }

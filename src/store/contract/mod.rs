@@ -1,12 +1,12 @@
-//! What several requests, and several instances of the gateway, must agree on: one file per trait, with the numbers
-//! that every store shares. Four rules hold for every implementation:
+//! The contract of every store: one file per trait, with the limits that all implementations share. Four rules:
 //!
-//! 1. every call can fail, and a failure never lets anyone in;
+//! 1. every call can fail, and a failure never grants access;
 //! 2. absence is an `Option` or a variant, not an error;
-//! 3. time is passed in: the caller's `now` decides what is valid, a server's own expiry only removes what is not;
+//! 3. time is an argument: the caller's `now` decides what is valid; a server's own expiry only removes records that
+//!    are no longer valid;
 //! 4. one call is one atomic step.
 //!
-//! The conformance suite (`../conformance/`) holds all of them to it.
+//! The conformance suite (`../conformance/`) tests every implementation against this contract.
 
 use std::sync::Arc;
 
@@ -29,25 +29,25 @@ pub use ids::{Digest, FamilyId, Generation, Sid};
 pub use one_time::OneTime;
 pub use refreshes::{Lease, Refreshes, Settled, StoredResult};
 
-/// A store as the parts of the gateway share it: one implementation, behind its traits.
+/// One store behind its traits. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    /// Leases, results, ended sessions.
+    /// Leases of refresh tokens, results of refreshes, ended sessions.
     pub refreshes: Arc<dyn Refreshes>,
     /// Keys that can be taken once.
     pub one_time: Arc<dyn OneTime>,
     /// One-time codes.
     pub codes: Arc<dyn Codes>,
-    /// Limits.
+    /// Counts of quotas.
     pub counters: Arc<dyn Counters>,
-    /// The gateway's own refresh tokens.
+    /// The refresh tokens that the gateway itself issues.
     pub families: Arc<dyn Families>,
     /// Whether it can be reached.
     pub health: Arc<dyn Health>,
 }
 
 impl Store {
-    /// The same implementation behind all traits.
+    /// Puts one implementation behind all traits.
     pub fn of<S: Refreshes + OneTime + Codes + Counters + Families + Health + 'static>(store: Arc<S>) -> Self {
         Self {
             refreshes: store.clone(),

@@ -1,4 +1,4 @@
-//! The file itself: a redb database with one table per kind of record.
+//! The redb database in the file: one table per kind of record.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,12 +16,13 @@ use super::{
 };
 use crate::store::{contract::OpenStoreError, memory::records::Record};
 
-/// Bytes of pages that are kept in memory. Everything is read once, when the file is opened.
+/// redb's page cache in bytes. It can be small: the file is read once, when it is opened.
 const CACHE: usize = 8 << 20;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
-/// The file. It is closed between a failed write and the next one: after a failure redb must be opened again.
+/// The open file. After a failed write it is closed until the next write, because redb must be opened again after a
+/// failure.
 pub(super) struct Database {
     path: PathBuf,
     open: Option<redb::Database>,
@@ -47,13 +48,13 @@ pub(super) fn open(path: &Path) -> Result<(Database, Vec<Record<'static>>), Open
 }
 
 impl Database {
-    /// Makes all of `changes` in one step. They survive a crash as soon as this returns.
+    /// Writes all `changes` in one transaction. They survive a crash once this has returned `Ok`.
     pub(super) fn write(&mut self, changes: &Changes) -> Result<(), String> {
         let written = catching_panics(|| {
             let database = if let Some(database) = self.open.take() {
                 database
             } else {
-                // Never created here: a new file would lack what is only in the old one.
+                // Opened without creating it: a new file would lack the older records.
                 let file = OpenOptions::new().read(true).write(true).open(&self.path);
                 attach(file.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?
             };
@@ -64,8 +65,8 @@ impl Database {
     }
 }
 
-/// Only the gateway's own user may read the file. Its folder is synced too: otherwise a crash could lose the new file's
-/// name.
+/// Opens or creates the file with mode 0600. After creation the folder is synced too: otherwise a crash could lose the
+/// directory entry.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);

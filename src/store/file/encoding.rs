@@ -1,5 +1,5 @@
-//! Records as bytes: numbers are big-endian, texts follow their length. The version of the encoding stands in the name
-//! of each table.
+//! Records as bytes: numbers are big-endian, texts are prefixed with their length. The name of each table ends with the
+//! version of its encoding.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     store::{
         contract::{Digest, FamilyId, Sid, StoredResult, quota::Counted},
-        memory::records::{AddressCodes, Family, KeptResult, LiveCode, Record, RecordKey},
+        memory::records::{AddressCodes, CodeRecord, FamilyRecord, Record, RecordKey, ResultRecord},
     },
 };
 
@@ -55,7 +55,7 @@ impl Table {
     }
 }
 
-/// A key as it is stored in its table.
+/// The bytes of a key in its table.
 pub(super) fn key(key: &RecordKey) -> Vec<u8> {
     match key {
         RecordKey::Result(sid, rt) => [&sid.0[..], &rt.0[..]].concat(),
@@ -64,7 +64,7 @@ pub(super) fn key(key: &RecordKey) -> Vec<u8> {
     }
 }
 
-/// The value that is stored under its key.
+/// The bytes of a record's value.
 pub(super) fn value(record: &Record<'_>) -> Vec<u8> {
     let mut bytes = Writer::default();
     match record {
@@ -93,7 +93,7 @@ pub(super) fn value(record: &Record<'_>) -> Vec<u8> {
     bytes.0
 }
 
-/// The record that `key` and `value` encode; `None` if they encode none.
+/// Decodes a record; `None` if `key` or `value` is malformed.
 pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'static>> {
     let (mut key, mut value) = (Reader(key), Reader(value));
     let record = match table {
@@ -101,7 +101,7 @@ pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'s
             let (sid, rt) = (Sid(key.array()?), key.digest()?);
             let (keep_until, generation, stored_at) = (value.time()?, value.u32()?, value.time()?);
             let result = StoredResult { generation, sealed: value.text()?, stored_at };
-            Record::Result(sid, Cow::Owned(KeptResult { rt, keep_until, result }))
+            Record::Result(sid, Cow::Owned(ResultRecord { rt, keep_until, result }))
         }
         Table::Ended => Record::Ended(Sid(key.array()?), value.time()?),
         Table::Taken => Record::Taken(key.digest()?, value.time()?),
@@ -119,18 +119,18 @@ pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'s
         }
         Table::Families => {
             let (generation, advanced_at, until) = (value.u32()?, value.time()?, value.time()?);
-            let family = Family { generation, advanced_at, until, record: value.text()? };
+            let family = FamilyRecord { generation, advanced_at, until, record: value.text()? };
             Record::Family(FamilyId(key.array()?), Cow::Owned(family))
         }
     };
     (key.0.is_empty() && value.0.is_empty()).then_some(record)
 }
 
-fn code(value: &mut Reader<'_>) -> Option<LiveCode> {
+fn code(value: &mut Reader<'_>) -> Option<CodeRecord> {
     let (mac, sealed, expires, tries) = (value.digest()?, value.text()?, value.time()?, value.u32()?);
     let (sent_again, claim, is_exhausted, is_claimed) = (value.u32()?, value.u64()?, value.flag()?, value.flag()?);
     let claimed_until = Some(value.time()?).filter(|_| is_claimed);
-    Some(LiveCode { mac, sealed, expires, tries, sent_again, claim, claimed_until, is_exhausted })
+    Some(CodeRecord { mac, sealed, expires, tries, sent_again, claim, claimed_until, is_exhausted })
 }
 
 #[derive(Default)]
@@ -167,7 +167,7 @@ impl Writer {
     }
 
     fn text(&mut self, text: &[u8]) -> &mut Self {
-        self.u32(u32::try_from(text.len()).expect("what is sealed for a cookie is far from 4 GiB")).raw(text)
+        self.u32(u32::try_from(text.len()).expect("sealed values are far shorter than 4 GiB")).raw(text)
     }
 }
 
@@ -228,7 +228,7 @@ mod tests {
 
     fn samples() -> Vec<Record<'static>> {
         let (sid, digest) = (Sid([7; 16]), Digest([9; 32]));
-        let code = |claimed_until| LiveCode {
+        let code = |claimed_until| CodeRecord {
             mac: digest,
             sealed: Bytes::from_static(b"digits"),
             expires: at(180),
@@ -241,14 +241,14 @@ mod tests {
         let codes = HashMap::from([(digest, code(None)), (Digest([1; 32]), code(Some(at(-1))))]);
         let result = StoredResult { generation: 5, sealed: Bytes::new(), stored_at: at(1) };
         vec![
-            Record::Result(sid, Cow::Owned(KeptResult { rt: digest, keep_until: at(9), result })),
+            Record::Result(sid, Cow::Owned(ResultRecord { rt: digest, keep_until: at(9), result })),
             Record::Ended(sid, at(1)),
             Record::Taken(digest, Timestamp::from_millis(i64::MAX)),
             Record::Address(digest, Cow::Owned(AddressCodes { sent_at: at(1), cool_until: at(2), claims: 3, codes })),
             Record::Counter(digest, Counted { window: -4, current: 2, previous: u32::MAX }, at(3)),
             Record::Family(
                 FamilyId([3; 16]),
-                Cow::Owned(Family {
+                Cow::Owned(FamilyRecord {
                     generation: 8,
                     advanced_at: at(1),
                     record: Bytes::from_static(b"who"),
@@ -259,12 +259,12 @@ mod tests {
     }
 
     #[test]
-    fn an_encoded_record_is_decoded_as_it_was_and_a_byte_more_or_less_is_refused() {
+    fn a_record_is_decoded_unchanged_and_one_byte_more_or_less_is_refused() {
         for sample in samples() {
             let (table, key, bytes) = (Table::of(&sample.key()), key(&sample.key()), value(&sample));
             let read = record(table, &key, &bytes).unwrap();
             assert!(read.key() == sample.key(), "{table:?}");
-            // Codes have no order of their own.
+            // Codes are encoded in any order.
             let (mut again, mut sorted) = (value(&read), bytes.clone());
             again.sort_unstable();
             sorted.sort_unstable();

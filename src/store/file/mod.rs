@@ -1,5 +1,5 @@
-//! The store in a file of this machine, for one instance: it survives a crash. Memory answers the calls; every change
-//! that a restart must not lose is written before its call answers. Calls at the same time share one write.
+//! The store in a file on this machine, for one instance. Calls are answered from memory. Every change except leases is
+//! written to the file before its call answers, so it survives a crash. Concurrent calls share one write.
 
 use std::{
     io,
@@ -27,24 +27,24 @@ mod writer;
 pub(super) struct FileStore;
 
 impl FileStore {
-    /// Opens the file, or creates it, and reads the records in it. Those that are past their time are removed with the
-    /// first write.
+    /// Opens or creates the file, and reads its records. Expired ones are removed with the first write.
     pub(super) fn open(path: &Path) -> Result<Store, OpenStoreError> {
         let (mut database, records) = database::open(path)?;
-        let journal = FileJournal::by(move |changes| database.write(changes))
-            .map_err(|error| OpenStoreError(format!("nothing can write {}: {error}", path.display())))?;
+        let journal = FileJournal::by(move |changes| database.write(changes)).map_err(|error| {
+            OpenStoreError(format!("no thread to write {} could be started: {error}", path.display()))
+        })?;
         Ok(Store::of(Arc::new(MemoryStore::with(journal, records))))
     }
 }
 
-/// The journal in the file. When it is dropped, everything that it was told is written.
+/// Writes changes to the file on a thread. Dropping it waits until everything queued is written.
 struct FileJournal {
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl FileJournal {
-    /// A journal whose changes are written by `write`, on a thread of its own.
+    /// A journal that calls `write` with the queued changes, on a new thread.
     fn by(write: impl FnMut(&Changes) -> Result<(), String> + Send + 'static) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let writer = {
@@ -56,15 +56,15 @@ impl FileJournal {
 }
 
 impl Journal for FileJournal {
-    fn admits(&self) -> Result<(), StoreError> {
-        self.queue.admits()
+    fn check_writable(&self) -> Result<(), StoreError> {
+        self.queue.check_writable()
     }
 
-    fn keeps(&self, record: Record<'_>) {
+    fn put(&self, record: Record<'_>) {
         self.queue.push(record.key(), Some(encoding::value(&record)));
     }
 
-    fn forgets(&self, key: RecordKey) {
+    fn remove(&self, key: RecordKey) {
         self.queue.push(key, None);
     }
 
@@ -86,7 +86,7 @@ impl Drop for FileJournal {
     fn drop(&mut self) {
         self.queue.close();
         if let Some(writer) = self.writer.take() {
-            // An error says that the thread panicked, which was logged then.
+            // An error means that the thread panicked, which the panic hook has logged.
             let _ = writer.join();
         }
     }

@@ -1,4 +1,4 @@
-//! The changes that wait to be written, in order: calls push them, and the one thread that writes takes them.
+//! The changes that wait to be written. Calls push them; the writer thread takes them in batches.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::store::{contract::StoreError, memory::records::RecordKey};
 
-/// Records that may wait to be written. Beyond this nothing new is admitted. Removals do not count: there are at most
+/// Records that may wait to be written; beyond this new ones are refused. Removals are not counted: there are at most
 /// as many as records in memory.
 const MOST_WAITING: usize = 65_536;
 /// How long a call waits for its changes to be written.
@@ -34,22 +34,22 @@ struct Waiting {
     records: usize,
     /// The number of pushes so far.
     pushed: u64,
-    /// How many of them the writer has taken.
+    /// The number of pushes that the writer has taken.
     taken: u64,
     closed: bool,
 }
 
-/// How far the writer is, in numbers of pushes.
+/// Numbers of pushes that the writer has tried to write (`attempted`) and has written.
 #[derive(Clone, Copy, Default)]
 struct Progress {
     written: u64,
     attempted: u64,
 }
 
-/// The changes that the writer takes at once.
+/// The changes that the writer takes in one step.
 pub(super) struct Batch {
     pub(super) changes: Changes,
-    /// The number of its last push.
+    /// The number of the last push in it.
     upto: u64,
     /// Whether the queue is closed: no batch follows.
     pub(super) is_last: bool,
@@ -75,7 +75,7 @@ impl Queue {
         self.has_changes.notify_one();
     }
 
-    /// Has the writer write even if nothing changed.
+    /// Makes the writer write even if nothing changed.
     pub(super) fn push_nothing(&self) {
         self.waiting().pushed += 1;
         self.has_changes.notify_one();
@@ -92,7 +92,7 @@ impl Queue {
         progress.written >= progress.attempted
     }
 
-    pub(super) fn admits(&self) -> Result<(), StoreError> {
+    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
         if !self.is_writable() {
             return Err(unavailable("the file cannot be written"));
         }
@@ -117,7 +117,7 @@ impl Queue {
         }
     }
 
-    /// Waits for something to write, but no longer than `at_most`.
+    /// Waits for changes for `at_most`, then returns all of them, possibly none.
     pub(super) fn next(&self, at_most: Option<Duration>) -> Batch {
         let is_idle = |waiting: &mut Waiting| waiting.pushed == waiting.taken && !waiting.closed;
         let waiting = self.waiting();
@@ -132,7 +132,7 @@ impl Queue {
         Batch { changes: mem::take(&mut waiting.changes), upto: waiting.pushed, is_last: waiting.closed }
     }
 
-    /// Tells the calls that wait the outcome of an attempt to write everything up to `batch`.
+    /// Reports the outcome of writing everything up to `batch` to the waiting calls.
     pub(super) fn attempted(&self, batch: &Batch, is_written: bool) {
         self.progress.send_modify(|progress| {
             progress.attempted = batch.upto;

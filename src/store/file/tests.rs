@@ -1,4 +1,4 @@
-//! The contract, and what a file adds to it: what was answered is still there after a restart.
+//! The conformance suite, and what a file adds: answered changes survive a restart.
 
 use std::{
     fs,
@@ -49,7 +49,7 @@ fn digest() -> Digest {
     Digest(Random::system().bytes())
 }
 
-/// The records in the file, of a store that is closed.
+/// The number of records in the file of a closed store.
 fn records(folder: &TempDir) -> usize {
     database::open(&folder.path().join(NAME)).unwrap().1.len()
 }
@@ -61,7 +61,7 @@ async fn results_and_endings_survive_a_restart_and_leases_do_not() {
     let store = open(&folder);
     for (sid, generation) in [(kept, 7), (ended, 1)] {
         let Lease::Granted(fence) = store.refreshes.lease(sid, rt, 0, at(30), at(0)).await.unwrap() else {
-            panic!("nobody else has it")
+            panic!("no other call has the lease")
         };
         let result = Some((generation, Bytes::from_static(b"sealed")));
         let settled = store.refreshes.settle(sid, rt, fence, result, at(1000), at(1)).await.unwrap();
@@ -114,7 +114,7 @@ async fn taken_keys_limits_and_families_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn a_restart_gives_nobody_more_tries_or_another_claim_or_an_earlier_code() {
+async fn a_restart_resets_neither_tries_nor_claims_nor_the_cool_down() {
     let folder = tempfile::tempdir().unwrap();
     let (address, browser, mac) = (digest(), digest(), digest());
     let code = || NewCode {
@@ -155,7 +155,7 @@ async fn a_restart_gives_nobody_more_tries_or_another_claim_or_an_earlier_code()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_past_its_time_is_removed_and_the_file_stays_small() {
+async fn expired_records_are_removed_and_the_file_stays_small() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     for round in 0..40 {
@@ -173,7 +173,7 @@ async fn what_is_past_its_time_is_removed_and_the_file_stays_small() {
 }
 
 #[test]
-fn a_file_has_one_user_at_a_time() {
+fn a_file_that_another_store_has_open_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let error = FileStore::open(&folder.path().join(NAME)).err().unwrap().to_string();
@@ -237,7 +237,7 @@ async fn a_damaged_file_is_refused_or_read_without_a_panic() {
     assert!(refused > 0);
 }
 
-/// A journal that fails while it is told to, and counts what it wrote.
+/// A store whose writes fail while the flag is set, and the changes that were written.
 fn failing() -> (Store, Arc<AtomicBool>, Arc<Mutex<Changes>>) {
     let (fails, on_disk) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Changes>>::default());
     let write = {
@@ -262,7 +262,7 @@ async fn a_call_whose_change_cannot_be_written_fails_and_the_change_is_written_l
     fails.store(true, Ordering::SeqCst);
     assert!(matches!(store.refreshes.end(ended, at(500), at(0)).await, Err(StoreError::Unavailable(_))));
     assert_eq!(store.health.is_reachable(), Some(false));
-    // It holds here all the same, and nothing new begins.
+    // In memory the session has ended all the same, and no new record is accepted.
     assert!(store.refreshes.has_ended(ended, at(1)));
     let key = digest();
     assert!(matches!(store.one_time.take(key, at(60), at(1)).await, Err(StoreError::Unavailable(_))));
@@ -279,7 +279,7 @@ async fn a_call_that_read_an_unwritten_change_fails() {
     let (store, fails, _) = failing();
     let (sid, rt) = (Sid([1; 16]), digest());
     let Lease::Granted(fence) = store.refreshes.lease(sid, rt, 0, at(30), at(0)).await.unwrap() else {
-        panic!("nobody else has it")
+        panic!("no other call has the lease")
     };
     fails.store(true, Ordering::SeqCst);
     let result = Some((1, Bytes::from_static(b"sealed")));
@@ -298,7 +298,7 @@ fn everything_that_was_answered_survives_a_kill() {
     let path = folder.path().join(NAME);
     let mut known = Vec::new();
     for round in 1..=3 {
-        let mut child = Killed(
+        let mut child = KilledOnDrop(
             Command::new(std::env::current_exe().unwrap())
                 .args(["store::file::tests::a_child_that_writes_until_it_is_killed", "--exact", "--ignored"])
                 .args(["--nocapture", "--test-threads=1"])
@@ -311,9 +311,9 @@ fn everything_that_was_answered_survives_a_kill() {
         let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap);
         let answered = |line: String| line.strip_prefix("answered ").map(str::to_owned);
         known.extend(lines.by_ref().filter_map(answered).take(300));
-        assert_eq!(known.len(), round * 300, "the child stopped by itself");
+        assert_eq!(known.len(), round * 300, "the child ended before it was killed");
         child.0.kill().unwrap();
-        // What was under way when it was killed was answered too.
+        // Lines that were in the pipe at the kill were answered too.
         let complete = lines.filter_map(answered).filter(|key| key.len() == 64);
         let late: Vec<_> = complete.collect();
         child.0.wait().unwrap();
@@ -325,10 +325,10 @@ fn everything_that_was_answered_survives_a_kill() {
     }
 }
 
-/// A child that does not outlive a failing test.
-struct Killed(Child);
+/// Kills the child also if the test fails.
+struct KilledOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KilledOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -345,7 +345,7 @@ fn hex(key: &RecordKey) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "run by the test with the kill, in a process of its own"]
+#[ignore = "started as a child process by everything_that_was_answered_survives_a_kill"]
 async fn a_child_that_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let store = FileStore::open(Path::new(&path)).unwrap();

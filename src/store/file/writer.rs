@@ -1,14 +1,14 @@
-//! The one thread that writes. All changes that wait are one transaction; what could not be written is tried again with
-//! the next changes.
+//! The loop of the writer thread. All waiting changes are one transaction; changes that could not be written are
+//! retried with the next ones.
 
 use std::time::Duration;
 
 use super::queue::{Changes, Queue};
 
-/// What could not be written is tried again after this time if no change comes before.
+/// The longest wait before a failed write is retried; a new change retries it at once.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Writes all changes of `queue` until it is closed. `write` makes the changes that it is given in one step.
+/// Writes the changes of `queue` until it is closed. `write` makes one transaction.
 pub(super) fn run(queue: &Queue, mut write: impl FnMut(&Changes) -> Result<(), String>) {
     let mut unwritten = Changes::new();
     let mut failed = false;

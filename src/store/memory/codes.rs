@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use super::{
     journal::Journal,
-    records::{AddressCodes, LiveCode, Record, RecordKey},
+    records::{AddressCodes, CodeRecord, Record, RecordKey},
 };
 use crate::{
     clock::Timestamp,
@@ -12,15 +12,15 @@ use crate::{
     store::contract::{Digest, NewCode, Opened, Resent, StoreError, Tried},
 };
 
-/// Addresses with codes or a cool-down. Beyond this no code is opened for another address: to forget one would forget
-/// its tries.
+/// Addresses with codes or a cool-down. Beyond this no code is opened for another address: removing an entry would
+/// reset its count of tries.
 const MOST_ADDRESSES: usize = 200_000;
 
 /// The codes, by address.
 #[derive(Default)]
 pub(super) struct Codes(HashMap<Digest, AddressCodes>);
 
-impl LiveCode {
+impl CodeRecord {
     fn is_live(&self, now: Timestamp) -> bool {
         self.expires > now && !self.is_exhausted
     }
@@ -35,12 +35,12 @@ impl AddressCodes {
         self.codes.retain(|_, code| code.is_live(now) || code.is_claimed(now));
     }
 
-    fn live(&mut self, browser: Digest, now: Timestamp) -> Option<&mut LiveCode> {
+    fn live(&mut self, browser: Digest, now: Timestamp) -> Option<&mut CodeRecord> {
         self.codes.get_mut(&browser).filter(|code| code.is_live(now))
     }
 
     fn record(&self, address: Digest, journal: &impl Journal) {
-        journal.keeps(Record::Address(address, Cow::Borrowed(self)));
+        journal.put(Record::Address(address, Cow::Borrowed(self)));
     }
 }
 
@@ -68,7 +68,7 @@ impl Codes {
         }
         address.sent_at = now;
         address.cool_until = now.plus(cooldown);
-        let fresh = LiveCode {
+        let fresh = CodeRecord {
             mac: code.mac,
             sealed: code.sealed,
             expires: code.expires,
@@ -111,7 +111,8 @@ impl Codes {
         journal: &impl Journal,
     ) -> Tried {
         let Some(sent) = self.0.get_mut(&address) else { return Tried::Gone };
-        // Above the number of every earlier claim, also of a record that was removed since.
+        // Higher than every earlier number, also that of a record which was removed since: the time in milliseconds
+        // ensures this.
         let claim = (sent.claims + 1).max(now.as_millis().unsigned_abs());
         let Some(code) = sent.live(browser, now) else { return Tried::Gone };
         if code.tries >= most_tries || code.is_claimed(now) {
@@ -159,13 +160,13 @@ impl Codes {
         self.0.retain(|id, address| {
             let before = address.codes.len();
             address.remove_dead(now);
-            let stays = address.cool_until > now || !address.codes.is_empty();
-            if !stays {
-                journal.forgets(RecordKey::Address(*id));
+            let is_kept = address.cool_until > now || !address.codes.is_empty();
+            if !is_kept {
+                journal.remove(RecordKey::Address(*id));
             } else if address.codes.len() < before {
                 address.record(*id, journal);
             }
-            stays
+            is_kept
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Limits in memory.
+//! Counts of quotas in memory.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use crate::{
     store::contract::{Digest, Quota, Spent, StoreError, quota::Counted},
 };
 
-/// Keys that are counted. Beyond this nothing new is admitted: to forget a count would double a limit.
+/// Keys with a count. Beyond this, events of new keys are refused: removing a count would allow its quota twice.
 const MOST_KEYS: usize = 1_000_000;
 
-/// The counts, by key, each with the moment from which it weighs nothing.
+/// The counts, by key, each with the time from which it has no effect.
 #[derive(Default)]
 pub(super) struct Counters(HashMap<Digest, (Counted, Timestamp)>);
 
@@ -27,7 +27,7 @@ impl Counters {
     ) -> Result<Spent, StoreError> {
         for (which, quota) in quotas.iter().enumerate() {
             let counted = self.0.get(&quota.key).map(|(counted, _)| *counted).unwrap_or_default();
-            if let Some(again_at) = quota.refuses(counted, now) {
+            if let Some(again_at) = quota.refused_until(counted, now) {
                 return Ok(Spent::Over { which, again_at });
             }
         }
@@ -40,19 +40,19 @@ impl Counters {
             *counted = counted.at(quota.window_of(now));
             counted.current += 1;
             *until = quota.forgotten_at(now);
-            journal.keeps(Record::Counter(quota.key, *counted, *until));
+            journal.put(Record::Counter(quota.key, *counted, *until));
         }
         Ok(Spent::Within)
     }
 
     pub(super) fn refund(&mut self, quotas: &[Quota], now: Timestamp, journal: &impl Journal) {
         for quota in quotas {
-            // A late refund is of a window that has passed: the count of the next one belongs to others.
+            // A refund after the end of its window is dropped: the current window counts other events.
             if let Some((counted, until)) = self.0.get_mut(&quota.key)
                 && counted.window == quota.window_of(now)
             {
                 counted.current = counted.current.saturating_sub(1);
-                journal.keeps(Record::Counter(quota.key, *counted, *until));
+                journal.put(Record::Counter(quota.key, *counted, *until));
             }
         }
     }
@@ -63,11 +63,11 @@ impl Counters {
 
     pub(super) fn sweep(&mut self, now: Timestamp, journal: &impl Journal) {
         self.0.retain(|key, (_, until)| {
-            let stays = *until > now;
-            if !stays {
-                journal.forgets(RecordKey::Counter(*key));
+            let is_kept = *until > now;
+            if !is_kept {
+                journal.remove(RecordKey::Counter(*key));
             }
-            stays
+            is_kept
         });
     }
 }

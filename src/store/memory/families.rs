@@ -6,19 +6,19 @@ use bytes::Bytes;
 
 use super::{
     journal::Journal,
-    records::{Family, Record, RecordKey},
+    records::{FamilyRecord, Record, RecordKey},
 };
 use crate::{
     clock::Timestamp,
     store::contract::{Advanced, FamilyId, Generation, StoreError},
 };
 
-/// Logins whose refresh tokens are remembered. Beyond this no new login succeeds.
+/// Families in memory, one for each login. Beyond this no new login succeeds.
 const MOST_FAMILIES: usize = 1_000_000;
 
 /// The families, by id.
 #[derive(Default)]
-pub(super) struct Families(HashMap<FamilyId, Family>);
+pub(super) struct Families(HashMap<FamilyId, FamilyRecord>);
 
 impl Families {
     pub(super) fn begin(
@@ -32,8 +32,8 @@ impl Families {
         if self.0.len() >= MOST_FAMILIES {
             return Err(StoreError::Full);
         }
-        let family = Family { generation: 0, advanced_at: now, record, until };
-        journal.keeps(Record::Family(id, Cow::Borrowed(&family)));
+        let family = FamilyRecord { generation: 0, advanced_at: now, record, until };
+        journal.put(Record::Family(id, Cow::Borrowed(&family)));
         self.0.insert(id, family);
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Families {
             family.generation = family.generation.saturating_add(1);
             family.advanced_at = now;
             family.until = until;
-            journal.keeps(Record::Family(id, Cow::Borrowed(family)));
+            journal.put(Record::Family(id, Cow::Borrowed(family)));
         } else if shown > family.generation {
             return Advanced::Unknown;
         } else if shown + 1 < family.generation || family.advanced_at.plus(grace) <= now {
@@ -64,21 +64,21 @@ impl Families {
 
     pub(super) fn end(&mut self, id: FamilyId, journal: &impl Journal) {
         if self.0.remove(&id).is_some() {
-            journal.forgets(RecordKey::Family(id));
+            journal.remove(RecordKey::Family(id));
         }
     }
 
-    pub(super) fn restore(&mut self, id: FamilyId, family: Family) {
+    pub(super) fn restore(&mut self, id: FamilyId, family: FamilyRecord) {
         self.0.insert(id, family);
     }
 
     pub(super) fn sweep(&mut self, now: Timestamp, journal: &impl Journal) {
         self.0.retain(|id, family| {
-            let stays = family.until > now;
-            if !stays {
-                journal.forgets(RecordKey::Family(*id));
+            let is_kept = family.until > now;
+            if !is_kept {
+                journal.remove(RecordKey::Family(*id));
             }
-            stays
+            is_kept
         });
     }
 }

@@ -1,5 +1,5 @@
-//! The store in this process. Locks are held for a few map operations, and everything in it is bounded by count and by
-//! age. What it holds ends with the process, unless a journal keeps it (the store in a file does).
+//! The store in this process. A lock is held for a few map operations at a time, and every map is bounded by count and
+//! by age. A restart loses everything, unless a journal writes it to disk (`file/` does).
 
 use std::{
     sync::{
@@ -35,12 +35,12 @@ pub(super) mod records;
 mod sessions;
 mod taken;
 
-/// Writes between two removals of what is past its time.
+/// Writes between two removals of expired records.
 const SWEEP_EVERY: usize = 1024;
 
-/// Everything that requests share, in memory.
+/// All shared state, in memory. `J` receives every change.
 pub struct MemoryStore<J = NoJournal> {
-    /// Sessions are ended under this lock too, so no result is stored for a session that ends.
+    /// A session is also ended under this lock, so that no result is stored for it afterwards.
     sessions: Mutex<sessions::Sessions>,
     ended: EndedSessions,
     waiters: Waiters,
@@ -60,9 +60,9 @@ impl MemoryStore {
     }
 }
 
-#[expect(private_bounds, reason = "a journal is told of records, which nothing outside the store knows")]
+#[expect(private_bounds, reason = "a journal takes records, which are private to the store")]
 impl<J: Journal> MemoryStore<J> {
-    /// A store that begins with `records`, and tells `journal` of every change.
+    /// A store with the initial `records`, which passes every change to `journal`.
     pub(super) fn with(journal: J, records: impl IntoIterator<Item = Record<'static>>) -> Self {
         let store = Self {
             sessions: Mutex::default(),
@@ -98,7 +98,7 @@ impl<J: Journal> MemoryStore<J> {
         let mut sessions = locked(&self.sessions);
         sessions.sweep(now, &self.journal);
         for sid in self.ended.sweep(now) {
-            self.journal.forgets(RecordKey::Ended(sid));
+            self.journal.remove(RecordKey::Ended(sid));
         }
         drop(sessions);
         locked(&self.taken).sweep(now, &self.journal);
@@ -107,15 +107,18 @@ impl<J: Journal> MemoryStore<J> {
         locked(&self.families).sweep(now, &self.journal);
     }
 
-    /// Called before something is added.
+    /// Runs before every call that adds a record: fails if the journal cannot write, and removes expired records.
     fn admit(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.journal.admits()?;
+        self.journal.check_writable()?;
         self.sweep(now);
         Ok(())
     }
 
-    /// The answer, as soon as it survives a crash: both what the call changed and what it saw are written.
-    fn once_written<'s, T: Send + 's>(&self, answer: Result<T, StoreError>) -> BoxFuture<'s, Result<T, StoreError>> {
+    /// Delays the answer until the changes that this call made, and those that it read, survive a crash.
+    fn answer_once_written<'s, T: Send + 's>(
+        &self,
+        answer: Result<T, StoreError>,
+    ) -> BoxFuture<'s, Result<T, StoreError>> {
         let written = self.journal.written();
         async move {
             let answer = answer?;
@@ -152,7 +155,7 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
-        self.once_written(self.try_lease(sid, rt, known, until, now))
+        self.answer_once_written(self.try_lease(sid, rt, known, until, now))
     }
 
     fn renew(
@@ -166,7 +169,7 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
         let mut sessions = locked(&self.sessions);
         let renewed = !self.ended.has(sid, now) && sessions.renew(sid, rt, fence, until);
         drop(sessions);
-        self.once_written(Ok(renewed))
+        self.answer_once_written(Ok(renewed))
     }
 
     fn settle(
@@ -189,12 +192,12 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
         if settled == Settled::Stored {
             self.waiters.wake(sid);
         }
-        self.once_written(Ok(settled))
+        self.answer_once_written(Ok(settled))
     }
 
     fn result(&self, sid: Sid, rt: Digest, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredResult>, StoreError>> {
         let result = locked(&self.sessions).result(sid, rt, now);
-        self.once_written(Ok(result))
+        self.answer_once_written(Ok(result))
     }
 
     fn acknowledge(
@@ -205,18 +208,18 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
         _now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         locked(&self.sessions).acknowledge(sid, generation, keep_until, &self.journal);
-        self.once_written(Ok(()))
+        self.answer_once_written(Ok(()))
     }
 
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         self.sweep(now);
         let mut sessions = locked(&self.sessions);
         let until = self.ended.add(sid, until);
-        self.journal.keeps(Record::Ended(sid, until));
+        self.journal.put(Record::Ended(sid, until));
         sessions.end(sid, &self.journal);
         drop(sessions);
         self.waiters.wake(sid);
-        self.once_written(Ok(()))
+        self.answer_once_written(Ok(()))
     }
 
     fn wait(&self, sid: Sid, at_most: Duration) -> BoxFuture<'_, ()> {
@@ -235,12 +238,12 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
 impl<J: Journal> OneTime for MemoryStore<J> {
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
         let answer = self.admit(now).and_then(|()| locked(&self.taken).take(key, until, now, &self.journal));
-        self.once_written(answer)
+        self.answer_once_written(answer)
     }
 
     fn give_back(&self, key: Digest, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         locked(&self.taken).give_back(key, &self.journal);
-        self.once_written(Ok(()))
+        self.answer_once_written(Ok(()))
     }
 }
 
@@ -254,7 +257,7 @@ impl<J: Journal> Codes for MemoryStore<J> {
     ) -> BoxFuture<'_, Result<Opened, StoreError>> {
         let opened =
             self.admit(now).and_then(|()| locked(&self.codes).open(code, cooldown, most_live, now, &self.journal));
-        self.once_written(opened)
+        self.answer_once_written(opened)
     }
 
     fn resend(
@@ -265,7 +268,7 @@ impl<J: Journal> Codes for MemoryStore<J> {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Resent, StoreError>> {
         let resent = self.admit(now).map(|()| locked(&self.codes).resend((address, browser), most, now, &self.journal));
-        self.once_written(resent)
+        self.answer_once_written(resent)
     }
 
     fn try_code(
@@ -280,7 +283,7 @@ impl<J: Journal> Codes for MemoryStore<J> {
         let tried = self.admit(now).map(|()| {
             locked(&self.codes).try_code((address, browser), mac, most_tries, claim_until, now, &self.journal)
         });
-        self.once_written(tried)
+        self.answer_once_written(tried)
     }
 
     fn settle_code(
@@ -292,19 +295,19 @@ impl<J: Journal> Codes for MemoryStore<J> {
         _now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         let settled = locked(&self.codes).settle((address, browser), claim, spent, &self.journal);
-        self.once_written(Ok(settled))
+        self.answer_once_written(Ok(settled))
     }
 }
 
 impl<J: Journal> Counters for MemoryStore<J> {
     fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
         let spent = self.admit(now).and_then(|()| locked(&self.counters).spend(&quotas, now, &self.journal));
-        self.once_written(spent)
+        self.answer_once_written(spent)
     }
 
     fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         locked(&self.counters).refund(&quotas, now, &self.journal);
-        self.once_written(Ok(()))
+        self.answer_once_written(Ok(()))
     }
 }
 
@@ -318,7 +321,7 @@ impl<J: Journal> Families for MemoryStore<J> {
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         let begun =
             self.admit(now).and_then(|()| locked(&self.families).begin(family, record, until, now, &self.journal));
-        self.once_written(begun)
+        self.answer_once_written(begun)
     }
 
     fn advance(
@@ -331,12 +334,12 @@ impl<J: Journal> Families for MemoryStore<J> {
     ) -> BoxFuture<'_, Result<Advanced, StoreError>> {
         let advanced =
             self.admit(now).map(|()| locked(&self.families).advance(family, shown, grace, until, now, &self.journal));
-        self.once_written(advanced)
+        self.answer_once_written(advanced)
     }
 
     fn end_family(&self, family: FamilyId, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         locked(&self.families).end(family, &self.journal);
-        self.once_written(Ok(()))
+        self.answer_once_written(Ok(()))
     }
 }
 

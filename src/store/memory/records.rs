@@ -1,4 +1,4 @@
-//! The records that memory holds and a journal keeps.
+//! The records that memory contains and a journal writes.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -9,9 +9,9 @@ use crate::{
     store::contract::{Digest, FamilyId, Generation, Sid, StoredResult, quota::Counted},
 };
 
-/// The result of a refresh, and for how long it is kept.
+/// The result of a refresh, with the refresh token that it replaces and its expiry.
 #[derive(Clone)]
-pub(in crate::store) struct KeptResult {
+pub(in crate::store) struct ResultRecord {
     pub(in crate::store) rt: Digest,
     pub(in crate::store) keep_until: Timestamp,
     pub(in crate::store) result: StoredResult,
@@ -22,21 +22,21 @@ pub(in crate::store) struct KeptResult {
 pub(in crate::store) struct AddressCodes {
     pub(in crate::store) sent_at: Timestamp,
     pub(in crate::store) cool_until: Timestamp,
-    /// The newest claim's number, of any of its codes.
+    /// The highest number of a claim on any of its codes.
     pub(in crate::store) claims: u64,
-    /// By browser.
-    pub(in crate::store) codes: HashMap<Digest, LiveCode>,
+    /// The codes, by browser.
+    pub(in crate::store) codes: HashMap<Digest, CodeRecord>,
 }
 
-/// One code.
+/// One code, live or claimed.
 #[derive(Clone)]
-pub(in crate::store) struct LiveCode {
+pub(in crate::store) struct CodeRecord {
     pub(in crate::store) mac: Digest,
     pub(in crate::store) sealed: Bytes,
     pub(in crate::store) expires: Timestamp,
     pub(in crate::store) tries: u32,
     pub(in crate::store) sent_again: u32,
-    /// The newest claim's number; it stays when that claim runs out.
+    /// The number of the newest claim, also after it ran out.
     pub(in crate::store) claim: u64,
     pub(in crate::store) claimed_until: Option<Timestamp>,
     pub(in crate::store) is_exhausted: bool,
@@ -44,7 +44,7 @@ pub(in crate::store) struct LiveCode {
 
 /// The refresh tokens of one login.
 #[derive(Clone)]
-pub(in crate::store) struct Family {
+pub(in crate::store) struct FamilyRecord {
     pub(in crate::store) generation: Generation,
     pub(in crate::store) advanced_at: Timestamp,
     pub(in crate::store) record: Bytes,
@@ -53,18 +53,18 @@ pub(in crate::store) struct Family {
 
 /// A record with its key.
 pub(in crate::store) enum Record<'r> {
-    Result(Sid, Cow<'r, KeptResult>),
-    /// With the moment until which the end is remembered.
+    Result(Sid, Cow<'r, ResultRecord>),
+    /// With the time until which the end is remembered.
     Ended(Sid, Timestamp),
-    /// With the moment from which the key can be taken again.
+    /// With the time from which the key can be taken again.
     Taken(Digest, Timestamp),
     Address(Digest, Cow<'r, AddressCodes>),
-    /// With the moment from which the count weighs nothing.
+    /// With the time from which the count has no effect.
     Counter(Digest, Counted, Timestamp),
-    Family(FamilyId, Cow<'r, Family>),
+    Family(FamilyId, Cow<'r, FamilyRecord>),
 }
 
-/// What a record is found by.
+/// The key of a record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::store) enum RecordKey {
     Result(Sid, Digest),

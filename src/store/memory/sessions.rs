@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     journal::Journal,
-    records::{KeptResult, Record, RecordKey},
+    records::{Record, RecordKey, ResultRecord},
 };
 use crate::{
     clock::Timestamp,
@@ -16,9 +16,9 @@ use crate::{
     },
 };
 
-/// Sessions with a lease or a result; each takes 4 KiB at most.
+/// Sessions with a lease or a result; each needs 4 KiB at most.
 const MOST_SESSIONS: usize = 200_000;
-/// A lease that ran out can still be settled for this long.
+/// How long a lease that ran out can still be settled.
 const LATE_SETTLEMENT: Duration = LAPSED_LEASE_KEPT.saturating_mul(5);
 
 /// Leases and results, by session.
@@ -28,7 +28,7 @@ pub(super) struct Sessions(HashMap<Sid, Session>);
 #[derive(Default)]
 struct Session {
     leases: HashMap<Digest, StoredLease>,
-    results: Vec<KeptResult>,
+    results: Vec<ResultRecord>,
 }
 
 struct StoredLease {
@@ -89,11 +89,11 @@ impl Sessions {
             session.forget(sid, journal, |kept| kept.rt == rt || kept.keep_until <= now);
             if session.results.len() >= usize::from(MOST_RESULTS) {
                 let oldest = session.results.remove(0);
-                journal.forgets(RecordKey::Result(sid, oldest.rt));
+                journal.remove(RecordKey::Result(sid, oldest.rt));
             }
             session.keep(
                 sid,
-                KeptResult { rt, keep_until, result: StoredResult { generation, sealed, stored_at: now } },
+                ResultRecord { rt, keep_until, result: StoredResult { generation, sealed, stored_at: now } },
                 journal,
             );
         }
@@ -116,19 +116,19 @@ impl Sessions {
         for kept in session.results.iter_mut().filter(|kept| kept.result.generation <= generation) {
             if kept.keep_until > keep_until {
                 kept.keep_until = keep_until;
-                journal.keeps(Record::Result(sid, Cow::Borrowed(kept)));
+                journal.put(Record::Result(sid, Cow::Borrowed(kept)));
             }
         }
     }
 
-    /// Removes everything of the session.
+    /// Removes the leases and results of the session.
     pub(super) fn end(&mut self, sid: Sid, journal: &impl Journal) {
         if let Some(mut session) = self.0.remove(&sid) {
             session.forget(sid, journal, |_| true);
         }
     }
 
-    pub(super) fn restore(&mut self, sid: Sid, kept: KeptResult) {
+    pub(super) fn restore(&mut self, sid: Sid, kept: ResultRecord) {
         let session = self.0.entry(sid).or_default();
         session.results.push(kept);
         session.results.sort_by_key(|kept| kept.result.stored_at);
@@ -144,18 +144,18 @@ impl Sessions {
 }
 
 impl Session {
-    fn keep(&mut self, sid: Sid, kept: KeptResult, journal: &impl Journal) {
-        journal.keeps(Record::Result(sid, Cow::Borrowed(&kept)));
+    fn keep(&mut self, sid: Sid, kept: ResultRecord, journal: &impl Journal) {
+        journal.put(Record::Result(sid, Cow::Borrowed(&kept)));
         self.results.push(kept);
     }
 
-    fn forget(&mut self, sid: Sid, journal: &impl Journal, goes: impl Fn(&KeptResult) -> bool) {
+    fn forget(&mut self, sid: Sid, journal: &impl Journal, is_removed: impl Fn(&ResultRecord) -> bool) {
         self.results.retain(|kept| {
-            let goes = goes(kept);
-            if goes {
-                journal.forgets(RecordKey::Result(sid, kept.rt));
+            let is_removed = is_removed(kept);
+            if is_removed {
+                journal.remove(RecordKey::Result(sid, kept.rt));
             }
-            !goes
+            !is_removed
         });
     }
 }

@@ -11,13 +11,14 @@ use crate::{
     store::contract::{Digest, StoreError},
 };
 
-/// Keys that are remembered. Beyond this new ones are refused: to forget one would allow it twice.
+/// Taken keys. Beyond this, new ones are refused: removing one would allow a second take.
 const MOST_TAKEN: usize = 1_000_000;
-/// Keys of those that are remembered for longer than a day, such as people and devices: the rest is for logins.
+/// Taken keys at which one that is remembered for more than a day (a person, a device) is refused. The rest is reserved
+/// for logins.
 const MOST_LASTING: usize = 900_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The keys, each with the moment from which it can be taken again.
+/// The keys, each with the time from which it can be taken again.
 #[derive(Default)]
 pub(super) struct Taken(HashMap<Digest, Timestamp>);
 
@@ -37,13 +38,13 @@ impl Taken {
             _ => {}
         }
         self.0.insert(key, until);
-        journal.keeps(Record::Taken(key, until));
+        journal.put(Record::Taken(key, until));
         Ok(true)
     }
 
     pub(super) fn give_back(&mut self, key: Digest, journal: &impl Journal) {
         if self.0.remove(&key).is_some() {
-            journal.forgets(RecordKey::Taken(key));
+            journal.remove(RecordKey::Taken(key));
         }
     }
 
@@ -58,11 +59,11 @@ impl Taken {
 
     pub(super) fn sweep(&mut self, now: Timestamp, journal: &impl Journal) {
         self.0.retain(|key, until| {
-            let stays = *until > now;
-            if !stays {
-                journal.forgets(RecordKey::Taken(*key));
+            let is_kept = *until > now;
+            if !is_kept {
+                journal.remove(RecordKey::Taken(*key));
             }
-            stays
+            is_kept
         });
     }
 }
@@ -82,7 +83,7 @@ mod tests {
         }
         assert!(matches!(taken.take(key(MOST_LASTING), late, now, &NoJournal), Err(StoreError::Full)));
         assert!(taken.take(key(MOST_LASTING), soon, now, &NoJournal).unwrap());
-        assert!(!taken.take(key(0), late, now, &NoJournal).unwrap(), "what is remembered stays");
+        assert!(!taken.take(key(0), late, now, &NoJournal).unwrap(), "a taken key is_kept taken");
         for number in MOST_LASTING..MOST_TAKEN {
             taken.restore(key(number), soon);
         }

@@ -1,4 +1,4 @@
-//! The contract, and the bounds of memory.
+//! The conformance suite, and the limits of memory.
 
 use std::future::{Ready, ready};
 
@@ -27,10 +27,12 @@ fn key(number: u32) -> Digest {
 }
 
 #[tokio::test]
-async fn what_is_past_its_time_is_removed_and_a_lapsed_lease_can_still_be_settled() {
+async fn expired_records_are_removed_and_a_lapsed_lease_can_still_be_settled() {
     let store = MemoryStore::with(NoJournal, []);
     let (sid, rt) = (Sid([1; 16]), key(0));
-    let Lease::Granted(fence) = store.lease(sid, rt, 0, at(30), at(0)).await.unwrap() else { panic!("it is free") };
+    let Lease::Granted(fence) = store.lease(sid, rt, 0, at(30), at(0)).await.unwrap() else {
+        panic!("nothing else leased it")
+    };
     store.end(Sid([2; 16]), at(60), at(0)).await.unwrap();
     for number in 0..3000 {
         let now = at(i64::from(number / 1000) * 60);
@@ -43,7 +45,7 @@ async fn what_is_past_its_time_is_removed_and_a_lapsed_lease_can_still_be_settle
 }
 
 #[tokio::test]
-async fn a_session_holds_16_leases_and_loses_its_oldest_result_after_16() {
+async fn a_session_has_at_most_16_leases_and_loses_its_oldest_result_after_16() {
     let store = MemoryStore::with(NoJournal, []);
     let sid = Sid([1; 16]);
     for number in 0..16 {

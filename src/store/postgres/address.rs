@@ -1,4 +1,4 @@
-//! The address of the database: its URL, parsed, and how its certificate is checked.
+//! Parses the URL of the database, including its TLS options.
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -19,16 +19,17 @@ use crate::{
     store::tls::{self, TlsError},
 };
 
-/// The messages of a connection that are no answers. Polling them drives the connection.
+/// Messages of a connection that are not answers to statements, such as notifications. The connection makes progress
+/// only while they are polled.
 pub(super) type Messages = BoxStream<'static, Result<AsyncMessage, Error>>;
 
-/// A database's address.
+/// A parsed URL, and the TLS configuration for its hosts.
 pub(super) struct Address {
     config: Config,
     tls: MakeRustlsConnect,
 }
 
-/// Why an address can never be connected to. No message repeats a part of the address that may be a password.
+/// Why an address can never be used. No message contains a part of the address that may be a password.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AddressError {
     #[error("the address must begin with postgres:// or postgresql://")]
@@ -50,7 +51,7 @@ pub(super) enum AddressError {
 }
 
 impl Address {
-    /// Parses `url`. Connecting to all of its hosts one after the other takes less than `limit`.
+    /// Parses `url`. Trying all of its hosts one after the other takes less than `limit`.
     pub(super) fn parse(url: &Secret, limit: Duration) -> Result<Self, AddressError> {
         let url = url.expose();
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
@@ -79,32 +80,32 @@ impl Address {
             config.connect_timeout(each);
         }
         if hosts > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
-            // Of several hosts, the one that is not a standby.
+            // Connect to the primary, not to a standby.
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         Ok(Self { config, tls: MakeRustlsConnect::new(tls_config(mode, tls_options.root)?) })
     }
 
-    /// A new connection. It does nothing unless its messages are polled.
+    /// A new connection. It makes progress only while its messages are polled.
     pub(super) async fn connect(&self) -> Result<(Client, Messages), Error> {
         let (client, mut connection) = self.config.connect(self.tls.clone()).await?;
         Ok((client, stream::poll_fn(move |context| connection.poll_message(context)).boxed()))
     }
 
-    /// The address as the pool has it.
+    /// The address in the form that the pool takes.
     pub(super) fn config(&self) -> Config {
         self.config.clone()
     }
 }
 
-/// The options that `tokio-postgres` does not know, or knows fewer values of.
+/// Options of which `tokio-postgres` does not support all values, or none.
 #[derive(Default)]
 struct TlsOptions {
     mode: Option<String>,
     root: Option<PathBuf>,
 }
 
-/// The URL without `sslmode` and `sslrootcert`, and these.
+/// Splits `sslmode` and `sslrootcert` off the URL.
 fn take_tls_options(url: &str) -> (String, TlsOptions) {
     let mut tls_options = TlsOptions::default();
     let Some((start, query)) = url.split_once('?') else { return (url.to_owned(), tls_options) };
@@ -121,8 +122,8 @@ fn take_tls_options(url: &str) -> (String, TlsOptions) {
     (if rest.is_empty() { start.to_owned() } else { format!("{start}?{}", rest.join("&")) }, tls_options)
 }
 
-/// Whether no host is on another machine. TLS is then used only on request, because a server as it is installed has a
-/// certificate that nobody trusts.
+/// Whether all hosts are on this machine. TLS is then used only if `sslmode` asks for it, because a freshly installed
+/// server has a self-signed certificate.
 fn is_local(config: &Config) -> bool {
     let is_local = |host: &Host| match host {
         Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn several_hosts_share_the_time_to_connect_and_the_one_that_takes_writes_is_looked_for() {
+    fn several_hosts_share_the_time_to_connect_and_the_primary_is_chosen() {
         let address = parse("postgres://me@one,two:5433,three/db").unwrap();
         assert!(*address.config.get_connect_timeout().unwrap() <= Duration::from_millis(300));
         assert_eq!(address.config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);

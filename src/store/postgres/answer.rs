@@ -1,5 +1,5 @@
-//! The answer of a function: a row whose columns are `answer` (a word), `number`, `moment` and `payload`, as far as
-//! they are needed.
+//! The answer of a function: a row whose columns are `answer` (a word), `number`, `moment` and `payload`, of which each
+//! function has those that it needs.
 
 use std::time::SystemTime;
 
@@ -11,14 +11,14 @@ use crate::{
     clock::Timestamp,
     store::{
         contract::StoreError,
-        words::{Answer, incomplete},
+        words::{AnswerReader, incomplete},
     },
 };
 
 /// A function's answer.
 pub(super) struct RowAnswer<'r>(pub(super) &'r Row);
 
-impl Answer for RowAnswer<'_> {
+impl AnswerReader for RowAnswer<'_> {
     fn word(&mut self) -> Result<String, StoreError> {
         column(self.0, "answer")
     }

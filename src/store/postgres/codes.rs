@@ -1,4 +1,4 @@
-//! One-time codes in `PostgreSQL`: rows that are kept for audits.
+//! One-time codes in `PostgreSQL`. Their rows are kept for 30 days for audits.
 
 use std::time::Duration;
 

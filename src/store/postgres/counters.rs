@@ -1,5 +1,5 @@
-//! Limits in `PostgreSQL`. The database compares in the same integers as `contract/quota.rs`; the moment from which a
-//! quota admits one more is computed here.
+//! Quotas in `PostgreSQL`. The database compares with the integer formula of `contract/quota.rs`; the time from which a
+//! quota admits one more event is computed here.
 
 use std::time::Duration;
 
@@ -45,9 +45,9 @@ impl Counters for PostgresStore {
                 previous: count(column(&row, "before")?),
             };
             let again_at = quotas.get(which).and_then(|quota| {
-                // If an instance whose clock is ahead began the window, it counts from the start of that window.
+                // If an instance whose clock is ahead began the window, the time is at least the start of that window.
                 let start = Timestamp::from_millis(counted.window.saturating_mul(quota.millis()));
-                quota.refuses(counted, now.max(start))
+                quota.refused_until(counted, now.max(start))
             });
             Ok(Spent::Over { which, again_at: again_at.unwrap_or(now.plus(Duration::from_millis(1))) })
         }
@@ -72,7 +72,7 @@ fn windows(quotas: &[Quota], now: Timestamp) -> Vec<i64> {
     quotas.iter().map(|quota| quota.window_of(now)).collect()
 }
 
-/// In ascending order for every caller: two callers with the same keys cannot block each other.
+/// Advisory locks in ascending order, so that two callers with the same keys cannot deadlock.
 fn locks(quotas: &[Quota]) -> Vec<i64> {
     let mut locks: Vec<_> = quotas.iter().map(|quota| lock_number(&quota.key.0)).collect();
     locks.sort_unstable();

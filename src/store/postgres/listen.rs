@@ -1,5 +1,5 @@
-//! The connection that listens: it receives what other instances settle and end. It also brings the schema up to date,
-//! and removes what is past its time.
+//! The connection that receives notifications: which sessions other instances settled and ended. It also updates the
+//! schema and removes expired rows.
 
 use std::{
     convert::Infallible,
@@ -25,38 +25,40 @@ use crate::{
     secret::Random,
     store::{
         contract::{Sid, refreshes::END_KNOWN_WITHIN},
-        local::Local,
+        local::LocalState,
         reconnect::Reconnect,
     },
 };
 
-/// How long connecting may take, with the names and certificates of all hosts.
+/// How long connecting may take, including DNS and TLS for all hosts.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long the steps of the schema may take, waiting for other instances included.
+/// How long all migrations may take, including waiting for other instances.
 const MIGRATE: Duration = Duration::from_secs(120);
-/// How long reading all ended sessions may take, and how long one removal of what is past its time.
+/// How long reading all ended sessions may take, and how long one removal of expired rows.
 const READ_ALL: Duration = Duration::from_secs(30);
-/// Between two looks at the newest ended sessions, in case a notification was lost; and how long one look may take.
+/// The interval at which the newest ended sessions are read, in case a notification was lost; also how long one reading
+/// may take.
 const READ_EVERY: Duration = END_KNOWN_WITHIN;
-/// Looks between two removals of what is past its time.
+/// Readings between two removals of expired rows.
 const SWEEP_EVERY: u32 = 60;
-/// Rows that are removed from a table at once. If there are more, the rest follows at the next look.
+/// Rows that one removal deletes from a table at most. If there are more, the next removal follows after
+/// [`READ_EVERY`].
 const SWEPT_AT_ONCE: i64 = 5000;
 
 /// Whether calls can be sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Readiness {
-    /// The first attempt to connect is under way: calls wait for it.
+    /// The first attempt to connect is running: calls wait for it.
     Connecting,
-    /// The schema is up to date, and the sessions that ended before are known.
+    /// The schema is up to date, and the ended sessions have been read.
     Ready,
     /// The last attempt failed, for this reason.
     Failed(String),
 }
 
-/// Why the connection ended.
+/// Why the connection ended, or was not made.
 #[derive(Debug, thiserror::Error)]
-enum Lost {
+enum ListenError {
     #[error("{}", reason(.0))]
     Database(#[from] tokio_postgres::Error),
     #[error("no answer in time")]
@@ -67,7 +69,7 @@ enum Lost {
     Newer(String),
 }
 
-impl From<MigrateError> for Lost {
+impl From<MigrateError> for ListenError {
     fn from(error: MigrateError) -> Self {
         match error {
             MigrateError::Database(error) => Self::Database(error),
@@ -76,53 +78,54 @@ impl From<MigrateError> for Lost {
     }
 }
 
-/// Listens, and connects again whenever the connection ends, until it is aborted.
+/// Listens, and reconnects whenever the connection ends. Never returns.
 pub(super) async fn keep_listening(
     address: Arc<Address>,
-    local: Arc<Local>,
+    local: Arc<LocalState>,
     readiness: watch::Sender<Readiness>,
     random: Random,
 ) {
     let mut listener = Listener { address, local, readiness, reconnect: Reconnect::new(random), logged: None };
     loop {
-        let Err(lost) = listener.listen().await;
-        listener.note_lost(&lost);
+        let Err(error) = listener.listen().await;
+        listener.note_error(&error);
         sleep(listener.reconnect.wait()).await;
     }
 }
 
 struct Listener {
     address: Arc<Address>,
-    local: Arc<Local>,
+    local: Arc<LocalState>,
     readiness: watch::Sender<Readiness>,
     reconnect: Reconnect,
-    /// The reason that was logged last: the same one is not logged again each second.
+    /// The reason that was logged last, so that it is not logged again each second.
     logged: Option<String>,
 }
 
 impl Listener {
-    async fn listen(&mut self) -> Result<Infallible, Lost> {
+    async fn listen(&mut self) -> Result<Infallible, ListenError> {
         let address = self.address.clone();
         let (client, messages) = timeout(CONNECT, address.connect()).await??;
         let local = self.local.clone();
-        // The client gets answers only while the messages are polled.
+        // The connection makes progress only while its messages are polled.
         tokio::select! {
-            lost = receive(messages, &local) => Err(lost),
+            error = receive(messages, &local) => Err(error),
             served = self.serve(client) => served,
         }
     }
 
-    async fn serve(&mut self, mut client: Client) -> Result<Infallible, Lost> {
+    async fn serve(&mut self, mut client: Client) -> Result<Infallible, ListenError> {
         let migrated = timeout(MIGRATE, migrations::migrate(&mut client)).await?;
         match migrated {
-            // Another instance is newer. Its step keeps what this instance, which was ready before, calls.
+            // A newer version has updated the schema. Its migrations keep what this version calls, and this instance
+            // was ready before.
             Err(MigrateError::Newer { .. }) if *self.readiness.borrow() == Readiness::Ready => {}
             other => other?,
         }
-        // In this order: a session that ends in between is received or read.
+        // First LISTEN, then read: a session that ends in between is received.
         timeout(READ_EVERY, client.batch_execute("set statement_timeout = '30s'; listen vestibule")).await??;
-        let mut seen = timeout(READ_ALL, self.read_endings(&client, 0)).await??;
-        // A settlement while nobody listened was not received: waiting tasks ask the store again.
+        let mut from = timeout(READ_ALL, self.read_endings(&client, 0)).await??;
+        // A settlement before LISTEN was not received: waiting tasks ask the store again.
         self.local.waiters.wake_all();
         self.readiness.send_replace(Readiness::Ready);
         self.local.note_reachable(true);
@@ -133,7 +136,7 @@ impl Listener {
         let mut until_sweep = 0;
         loop {
             sleep(READ_EVERY).await;
-            seen = timeout(READ_EVERY, self.read_endings(&client, seen)).await??;
+            from = timeout(READ_EVERY, self.read_endings(&client, from)).await??;
             if until_sweep > 0 {
                 until_sweep -= 1;
             } else if !timeout(READ_ALL, self.sweep(&client)).await?? {
@@ -142,12 +145,12 @@ impl Listener {
         }
     }
 
-    /// Reads the sessions that were ended by transactions from number `from` on. Returns the number to go on from: the
-    /// oldest transaction that still ran at the time.
+    /// Reads the sessions that were ended by transactions with id `from` or higher. Returns the `from` of the next
+    /// reading: the oldest transaction that was still running.
     async fn read_endings(&self, client: &Client, from: i64) -> Result<i64, tokio_postgres::Error> {
-        // One statement, so one snapshot: an end is in it, or its transaction is not older than the oldest one that
-        // runs. Numbers from the next one on are of another server that the rows were copied from: they are read once,
-        // and then not again.
+        // One statement, so one snapshot: an end is visible in it, or its transaction is not older than the oldest one
+        // that is running. Rows with a transaction id in the future were copied from another server: they are read
+        // once, with `from` 0.
         let sql = "select s.oldest, e.sid, e.ends_at from ( \
                        select pg_snapshot_xmin(now)::text::bigint as oldest, pg_snapshot_xmax(now)::text::bigint as next \
                        from pg_current_snapshot() as now \
@@ -164,7 +167,7 @@ impl Listener {
         Ok(oldest)
     }
 
-    /// Removes what is past its time, in this process and in the database. True if there is more.
+    /// Removes expired entries in this process and expired rows in the database. True if there are more rows.
     async fn sweep(&self, client: &Client) -> Result<bool, tokio_postgres::Error> {
         let latest = self.local.latest();
         self.local.ended.sweep(latest);
@@ -172,11 +175,11 @@ impl Listener {
         Ok(row.try_get::<_, i64>(0)? >= SWEPT_AT_ONCE)
     }
 
-    /// Tells calls and the log why there is no connection.
-    fn note_lost(&mut self, lost: &Lost) {
-        let reason = lost.to_string();
+    /// Reports to calls and to the log why there is no connection.
+    fn note_error(&mut self, error: &ListenError) {
+        let reason = error.to_string();
         self.local.note_reachable(false);
-        // Once it was ready, calls find out themselves whether it answers.
+        // Once the store was ready, calls try their own connections.
         if *self.readiness.borrow() != Readiness::Ready {
             self.readiness.send_replace(Readiness::Failed(reason.clone()));
         }
@@ -188,19 +191,19 @@ impl Listener {
 }
 
 /// Handles the notifications of other instances until the connection ends.
-async fn receive(mut messages: Messages, local: &Local) -> Lost {
+async fn receive(mut messages: Messages, local: &LocalState) -> ListenError {
     while let Some(message) = messages.next().await {
         match message {
             Ok(AsyncMessage::Notification(notification)) => handle(notification.payload(), local),
             Ok(_) => {}
-            Err(error) => return Lost::Database(error),
+            Err(error) => return ListenError::Database(error),
         }
     }
-    Lost::Closed
+    ListenError::Closed
 }
 
-/// Handles `settled SID` or `ended SID UNTIL`, as the functions of the schema notify it.
-fn handle(payload: &str, local: &Local) {
+/// Handles a notification of the schema's functions: `settled SID` or `ended SID UNTIL`.
+fn handle(payload: &str, local: &LocalState) {
     let mut words = payload.split(' ');
     let kind = words.next();
     let sid = words.next().and_then(|hex| u128::from_str_radix(hex, 16).ok()).map(|n| Sid(n.to_be_bytes()));
@@ -208,7 +211,7 @@ fn handle(payload: &str, local: &Local) {
     match (kind, sid, until) {
         (Some("settled"), Some(sid), _) => local.waiters.wake(sid),
         (Some("ended"), Some(sid), Some(until)) => local.note_end(sid, until),
-        // A kind of a later version.
+        // A notification of a later version.
         _ => {}
     }
 }

@@ -1,7 +1,7 @@
-//! The store in `PostgreSQL`, for a fleet that has no Redis. One call is one statement, mostly a function that the
-//! migrations created. At READ COMMITTED, and under an advisory lock on what it is about, it is one atomic step. Pooled
-//! connections, all alike, carry the calls. A connection of its own (`listen.rs`) receives what other instances settle
-//! and end, and brings the schema up to date before the first call is sent.
+//! The store in `PostgreSQL`, for a fleet without Redis. One call is one statement, in most cases a function that the
+//! migrations created. It runs at READ COMMITTED and under an advisory lock on its record, so it is one atomic step.
+//! Calls use pooled connections. One further connection (`listen.rs`) updates the schema before the first call is sent,
+//! and receives which sessions other instances settle and end.
 
 mod address;
 mod answer;

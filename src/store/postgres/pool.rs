@@ -1,4 +1,4 @@
-//! The connections that calls share.
+//! The pool of connections for calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,14 +15,15 @@ use tokio_postgres::{Client, Config, Error};
 use super::{address::Address, reason::reason};
 use crate::store::contract::StoreError;
 
-/// Connections for calls. One more connection listens.
+/// Connections for calls, per instance. One more connection receives notifications.
 const MOST_CONNECTIONS: usize = 8;
 
-/// A pool of connections to `address`. Each is made when it is first needed, by a task on `runtime`, within `limit`.
+/// A pool of connections to `address`. Each is made when it is first needed, within `limit`, and is driven by a task on
+/// `runtime`.
 pub(super) fn of(address: Arc<Address>, runtime: &Handle, limit: Duration) -> Result<Pool, BuildError> {
     let config = address.config();
     let connect = Connector { address, runtime: runtime.clone(), limit };
-    // Calls change no setting of a connection, so an open one is as good as a new one.
+    // Calls change no setting of a connection, so an open one can be used again without a reset.
     let manager = Manager::from_connect(config, connect, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let limit = Some(limit);
     Pool::builder(manager)
@@ -59,8 +60,9 @@ impl Connect for Connector {
                     }
                 }
             });
-            // A statement that nobody waits for any more must not hold its locks. What follows a lock must see what its
-            // last holder did, whatever isolation is the database's default.
+            // The timeout ends a statement whose caller no longer waits, so that it releases its locks. READ COMMITTED
+            // lets a statement see what the previous holder of a lock wrote, whatever the database's default isolation
+            // is.
             let limit = self.limit.mul_f32(0.9).as_millis();
             let settings =
                 format!("set statement_timeout = {limit}; set default_transaction_isolation = 'read committed'");

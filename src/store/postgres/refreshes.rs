@@ -17,7 +17,7 @@ use crate::{
         contract::{
             Digest, Generation, Lease, Refreshes, Settled, Sid, StoreError, StoredResult, refreshes::MOST_RESULTS,
         },
-        words::{self, Answer as _},
+        words::{self, AnswerReader as _},
     },
 };
 
@@ -145,12 +145,12 @@ impl Refreshes for PostgresStore {
 
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         self.note_time(now);
-        // On this instance it has ended even if the others cannot be told.
+        // On this instance the session has ended even if the server cannot be reached.
         self.local.note_end(sid, until);
         async move {
             let sql = "select vestibule.end_session($1, $2, $3)";
             self.rows(sql, &[&lock_number(&sid.0), &sid.0.as_slice(), &moment(until)]).await?;
-            // Once more: a task that began to wait in between saw the state before the end.
+            // Again: a task that began to wait during the call has read the state before the end.
             self.local.waiters.wake(sid);
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! The store: opened, its statements run, and asked whether it can be reached.
+//! Opens the store, runs its statements, and checks whether it can be reached.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,16 +24,16 @@ use crate::{
     secret::{Random, Secret},
     store::{
         contract::{Health, OpenStoreError, Store, StoreError},
-        local::Local,
+        local::LocalState,
     },
 };
 
-/// How long a call may take, waiting for a connection included.
+/// How long a call may take, including waiting for a connection.
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// What instances share, in `PostgreSQL`.
+/// The store in `PostgreSQL`.
 pub(in crate::store) struct PostgresStore {
-    pub(super) local: Arc<Local>,
+    pub(super) local: Arc<LocalState>,
     pool: Pool,
     ready: watch::Receiver<Readiness>,
     listener: AbortHandle,
@@ -41,12 +41,12 @@ pub(in crate::store) struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Whether `url` can be parsed, and its certificates can be read.
+    /// Checks that `url` can be parsed and the certificates that it names can be read.
     pub(in crate::store) fn check(url: &Secret) -> Result<(), OpenStoreError> {
         Address::parse(url, DEADLINE).map(drop).map_err(|error| unusable(&error))
     }
 
-    /// The store at `url`. Tasks on `runtime` connect to it, and follow what other instances do.
+    /// Opens the store at `url`. Tasks on `runtime` connect to it and receive notifications.
     pub(in crate::store) fn open(url: &Secret, runtime: &Handle, random: &Random) -> Result<Store, OpenStoreError> {
         Self::with_deadline(url, runtime, random, DEADLINE).map(|store| Store::of(Arc::new(store)))
     }
@@ -59,18 +59,18 @@ impl PostgresStore {
     ) -> Result<Self, OpenStoreError> {
         let address = Arc::new(Address::parse(url, deadline).map_err(|error| unusable(&error))?);
         let pool = pool::of(address.clone(), runtime, deadline).map_err(|error| unusable(&error))?;
-        let local = Arc::new(Local::new());
+        let local = Arc::new(LocalState::new());
         let (readiness, ready) = watch::channel(Readiness::Connecting);
         let listener = runtime.spawn(listen::keep_listening(address, local.clone(), readiness, random.clone()));
         Ok(Self { pool, local, ready, listener: listener.abort_handle(), deadline })
     }
 
-    /// Notes the time that a call was given.
+    /// Records the `now` of a call.
     pub(super) fn note_time(&self, now: Timestamp) {
         self.local.note_time(now);
     }
 
-    /// The rows that `sql` answers, within the deadline.
+    /// Runs `sql` within the deadline and returns its rows.
     pub(super) async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
         let deadline = Instant::now() + self.deadline;
         let answer = match timeout_at(deadline, self.connection()).await {
@@ -82,7 +82,7 @@ impl PostgresStore {
         answer
     }
 
-    /// The one row that a function answers.
+    /// Runs `sql` and returns its only row.
     pub(super) async fn row(&self, sql: &str, values: Values<'_>) -> Result<Row, StoreError> {
         self.rows(sql, values).await?.pop().ok_or_else(|| StoreError::Unavailable("no answer".to_owned()))
     }
@@ -119,8 +119,7 @@ impl Health for PostgresStore {
     }
 }
 
-/// Runs a statement, and gives the connection back to the pool if it answered. One that failed, or still owes an
-/// answer, is closed.
+/// Runs a statement. The connection returns to the pool after an answer; after an error or a timeout it is closed.
 async fn exchange(
     connection: Object,
     sql: &str,

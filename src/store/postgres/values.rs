@@ -1,4 +1,4 @@
-//! Values as statements have them: moments, and the numbers of advisory locks.
+//! Conversion of values for statements: timestamps, and the numbers of advisory locks.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,14 +6,15 @@ use tokio_postgres::types::ToSql;
 
 use crate::clock::Timestamp;
 
-/// The values of a statement, in the order of its `$n`.
+/// The values of a statement's `$1`, `$2` and so on.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// The first millisecond of the year 1 and the last one of the year 9999: `timestamptz` has no room for what saturated.
+/// The first millisecond of the year 1 and the last one of the year 9999. A saturated `Timestamp` is outside the range
+/// of `timestamptz`.
 const MOMENTS: (i64, i64) = (-62_135_596_800_000, 253_402_300_799_999);
 
-/// The number of the advisory lock on what `key` names: its first 8 bytes. Two keys with the same number wait for each
-/// other, and nothing else.
+/// The number of the advisory lock for the record of `key`: its first 8 bytes. Two keys with the same number only wait
+/// for each other.
 pub(super) fn lock_number(key: &[u8]) -> i64 {
     let mut start = [0; 8];
     for (to, from) in start.iter_mut().zip(key) {
@@ -22,12 +23,12 @@ pub(super) fn lock_number(key: &[u8]) -> i64 {
     i64::from_be_bytes(start)
 }
 
-/// A moment as the database keeps it.
+/// Converts to `timestamptz`, limited to [`MOMENTS`].
 pub(super) fn moment(at: Timestamp) -> SystemTime {
     Timestamp::from_millis(at.as_millis().clamp(MOMENTS.0, MOMENTS.1)).system_time()
 }
 
-/// A moment that the database kept.
+/// Converts from `timestamptz`.
 pub(super) fn timestamp(time: SystemTime) -> Timestamp {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => Timestamp::default().plus(after),

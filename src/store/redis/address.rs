@@ -1,4 +1,4 @@
-//! The address of Redis: `[store] url`, parsed.
+//! Parses the address of Redis, `[store] url`.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -6,13 +6,13 @@ use percent_encoding::percent_decode_str;
 
 use crate::{secret::Secret, store::contract::OpenStoreError};
 
-/// Hosts in one address.
+/// Most hosts in one address.
 const MOST_HOSTS: usize = 64;
 /// The port of a server, if the address has none.
 const SERVER_PORT: u16 = 6379;
 /// The port of a Sentinel, if the address has none.
 const SENTINEL_PORT: u16 = 26379;
-/// What every key begins with, if the address has no `prefix`.
+/// The prefix of every key, if the address has no `prefix`.
 const DEFAULT_PREFIX: &str = "vestibule";
 /// How long a call may take, if the address has no `timeout_ms`.
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -31,14 +31,14 @@ impl fmt::Display for Host {
     }
 }
 
-/// How the servers belong together.
+/// How the servers are deployed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Topology {
     /// One server.
     Single,
-    /// The hosts are Sentinels, which watch the service of this name.
+    /// The hosts are Sentinels that monitor the master of this name.
     Sentinels(String),
-    /// The hosts are some nodes of a Cluster.
+    /// The hosts are nodes of a Cluster, not necessarily all.
     Cluster,
 }
 
@@ -61,14 +61,14 @@ pub(super) struct Address {
     pub(super) ca: Option<PathBuf>,
     pub(super) credentials: Credentials,
     pub(super) sentinel_credentials: Credentials,
-    /// What every key begins with.
+    /// The prefix of every key: 1 to 64 letters, digits, `-`, `_`, `.` and `:`.
     pub(super) prefix: String,
-    /// How long a call may take, with everything that belongs to it; 250 ms to 10 s.
+    /// How long a call may take, including connecting and redirections; 250 ms to 10 s.
     pub(super) timeout: Duration,
 }
 
 impl Address {
-    /// Parses `url`. The error never repeats the address, because it may hold a password.
+    /// Parses `url`. The error never contains the address, because it may contain a password.
     pub(super) fn parse(url: &Secret) -> Result<Self, OpenStoreError> {
         let (scheme, rest) = url.expose().split_once("://").ok_or_else(|| unusable("its url has no scheme"))?;
         let (is_tls, mut topology) = match scheme {
@@ -193,7 +193,7 @@ impl Host {
 }
 
 fn is_prefix(text: &str) -> bool {
-    // No braces: they are a hash tag, which decides the node of a Cluster that holds a key.
+    // No braces: Redis Cluster reads them as a hash tag and would compute another slot.
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }
 

@@ -1,4 +1,4 @@
-//! The answer of a script: a list that begins with a word.
+//! Decodes the answer of a script: a list that begins with a word.
 
 use bytes::Bytes;
 use redis::Value;
@@ -7,15 +7,15 @@ use crate::{
     clock::Timestamp,
     store::{
         contract::StoreError,
-        words::{Answer, incomplete},
+        words::{AnswerReader, incomplete},
     },
 };
 
-/// The rest of a script's answer, read from the front.
+/// The values of a script's answer that have not been read yet.
 pub(super) struct ScriptAnswer(std::vec::IntoIter<Value>);
 
 impl ScriptAnswer {
-    /// Begins to read `value`.
+    /// The answer in `value`; an error if it is not a list.
     pub(super) fn of(value: Value) -> Result<Self, StoreError> {
         match value {
             Value::Array(items) => Ok(Self(items.into_iter())),
@@ -23,7 +23,7 @@ impl ScriptAnswer {
         }
     }
 
-    /// Whether everything was read.
+    /// Whether all values have been read.
     pub(super) fn is_at_end(&self) -> bool {
         self.0.len() == 0
     }
@@ -37,7 +37,7 @@ impl ScriptAnswer {
     }
 }
 
-impl Answer for ScriptAnswer {
+impl AnswerReader for ScriptAnswer {
     fn word(&mut self) -> Result<String, StoreError> {
         String::from_utf8(self.next()?).map_err(|_| incomplete())
     }

@@ -1,4 +1,4 @@
-//! One-time codes in Redis. A code that is lost there is dead: its tries never begin again.
+//! One-time codes in Redis. If Redis loses a code's record, the code is invalid, so its count of tries is never reset.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     clock::Timestamp,
     store::{
         contract::{Codes, Digest, NewCode, Opened, Resent, StoreError, Tried},
-        words::{self, Answer as _},
+        words::{self, AnswerReader as _},
     },
 };
 

@@ -1,9 +1,9 @@
-//! Limits in Redis.
+//! Quotas in Redis.
 //!
-//! Each key may be on another node of a Cluster, so several quotas are not one step. They are spent one after the
-//! other; if a later one is used up, the earlier ones are refunded. Each step keeps its own quota, and in between a
-//! count is only ever too high. At worst another caller is refused for a moment, or, if the refund is lost, one fewer
-//! is admitted in that window. Never one more.
+//! Each key may be on another node of a Cluster, so several quotas cannot be spent in one step. They are spent one
+//! after the other; if a later one is used up, the earlier ones are refunded. Until then their counts are too high by
+//! one: another caller may be refused, and if the refund is lost, one event fewer is admitted in that window. A quota
+//! is never exceeded.
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use crate::{
     clock::Timestamp,
     store::{
         contract::{Counters, Quota, Spent, StoreError},
-        words::{Answer as _, unknown},
+        words::{AnswerReader as _, unknown},
     },
 };
 
@@ -29,7 +29,7 @@ impl Counters for RedisStore {
             for (which, quota) in quotas.iter().enumerate() {
                 let Some(again_at) = spend(&self.instance, quota, now, deadline).await? else { continue };
                 if let Err(error) = refund(&self.instance, &quotas[..which], now, deadline).await {
-                    tracing::warn!(%error, "what was counted for a request that was refused was not given back");
+                    tracing::warn!(%error, "the quotas that were spent for a refused request could not be refunded");
                 }
                 return Ok(Spent::Over { which, again_at });
             }
@@ -43,7 +43,7 @@ impl Counters for RedisStore {
     }
 }
 
-/// `None` if one more was within the quota.
+/// Spends one quota. `None` if one more event was within it, otherwise the time from which it admits one.
 async fn spend(
     instance: &Instance,
     quota: &Quota,

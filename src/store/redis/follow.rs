@@ -1,10 +1,10 @@
-//! Follows what other instances settle and end. Messages are received as they are published, and the list of endings is
-//! read after every interruption, so that no ending is missed.
+//! Receives which sessions other instances settle and end. Messages are received as they are published, and the list of
+//! ended sessions is read after every interruption, so that no end is missed.
 //!
-//! An end is written twice: as a mark in the session's own record, which its scripts see in the same step, and as an
-//! entry in a list of all endings, numbered in their order. Every instance subscribes first and then reads the whole
-//! list. A message that is lost while it listens (the nodes of a Cluster pass messages on without a guarantee) is made
-//! up for by reading the newest entries of the list.
+//! An end is written twice: into the session's record, where the session's scripts see it in the same step, and as a
+//! numbered entry into a list of all ended sessions. Every instance first subscribes and then reads the whole list.
+//! Messages can be lost (Cluster nodes forward them without a guarantee), so the newest entries of the list are read
+//! every [`READ_AGAIN`].
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use super::{
     script::{Call, ENDINGS},
     servers::{
         failure::description,
-        kept::{CONNECT, GOOD_AFTER},
+        reconnecting::{CONNECT, GOOD_AFTER},
     },
 };
 use crate::{
@@ -28,18 +28,19 @@ use crate::{
     store::{
         contract::{Sid, StoreError, refreshes::END_KNOWN_WITHIN},
         reconnect::Reconnect,
-        words::{Answer as _, incomplete, unknown},
+        words::{AnswerReader as _, incomplete, unknown},
     },
 };
 
-/// Between two looks at the newest endings. A look may begin just before an end, so two fit into the time.
+/// The interval at which the newest entries are read. A reading may begin just before an end, so two must fit into
+/// [`END_KNOWN_WITHIN`].
 const READ_AGAIN: Duration = END_KNOWN_WITHIN.checked_div(2).expect("2 is not 0");
-/// Between two PINGs on the connection that listens.
+/// The interval of PINGs on the subscribed connection.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Endings that one call reads.
+/// Entries that one call reads.
 const PAGE: i64 = 1000;
 
-/// Follows messages and the list of endings, until it is aborted.
+/// Receives messages and reads the list of ended sessions. Never returns.
 pub(super) async fn follow(instance: Arc<Instance>, random: Random) {
     let subscribed = Notify::new();
     tokio::join!(listen(&instance, &subscribed, Reconnect::new(random)), read(&instance, &subscribed));
@@ -49,7 +50,7 @@ async fn listen(instance: &Arc<Instance>, subscribed: &Notify, mut reconnect: Re
     for turn in 0.. {
         let begun = Instant::now();
         let Err(reason) = listen_once(instance, turn, subscribed).await;
-        tracing::debug!(%reason, "the store's messages are not received for a moment");
+        tracing::debug!(%reason, "the connection that receives the store's messages ended; reconnecting");
         if begun.elapsed() >= GOOD_AFTER {
             reconnect.succeeded();
         }
@@ -76,7 +77,7 @@ async fn listen_once(instance: &Arc<Instance>, turn: usize, subscribed: &Notify)
             _ = &mut connected.driver => return Err("the connection broke".to_owned()),
             _ = times.tick() => {}
         }
-        // 0 while no server is known.
+        // The epoch is 0 while no server is known.
         match instance.servers.epoch() {
             0 => {}
             now if epoch == 0 => epoch = now,
@@ -113,16 +114,16 @@ async fn read(instance: &Instance, subscribed: &Notify) {
         }
         instance.announce_unannounced().await;
         match read_endings(instance, &mut cursor).await {
-            // A settlement that was published while nobody listened is not published again: waiting tasks ask the store
-            // themselves.
+            // A settlement that was published before the subscription is not published again: waiting tasks ask the
+            // store.
             Ok(()) if std::mem::take(&mut is_new) => instance.local.waiters.wake_all(),
             Ok(()) => drop(instance.local.ended.sweep(instance.local.latest())),
-            Err(error) => tracing::debug!(%error, "the endings of sessions were not read"),
+            Err(error) => tracing::debug!(%error, "the list of ended sessions could not be read"),
         }
     }
 }
 
-/// Reads the endings after number `cursor`, and moves it.
+/// Reads the entries with numbers above `cursor`, and sets it to the last one read.
 async fn read_endings(instance: &Instance, cursor: &mut i64) -> Result<(), StoreError> {
     loop {
         let call = Call::new(&ENDINGS, instance.keys.endings()).number(*cursor).number(PAGE);
@@ -133,7 +134,7 @@ async fn read_endings(instance: &Instance, cursor: &mut i64) -> Result<(), Store
         }
         let newest: i64 = answer.number()?;
         if newest < *cursor {
-            // The list is younger than what was read of it: the server has lost its data.
+            // The newest number is below one that was already read: the server has lost its data.
             *cursor = 0;
             continue;
         }

@@ -1,5 +1,4 @@
-//! What the calls and the follower of other instances have in common: the servers, the names of keys, and this
-//! instance's memory.
+//! The state that calls and `follow.rs` share: the servers, the names of keys, and this instance's memory.
 
 use std::{
     collections::VecDeque,
@@ -25,43 +24,44 @@ use crate::{
     secret::Random,
     store::{
         contract::{OpenStoreError, Sid, StoreError},
-        local::Local,
+        local::LocalState,
     },
 };
 
-/// Ended sessions that wait for the store to be reachable again, so that the other instances can be told.
+/// Most ended sessions that wait to be announced to other instances until the store can be reached again.
 const MOST_UNANNOUNCED: usize = 10_000;
-/// How many of them are announced between two looks at what other instances announced.
+/// How many of them are announced between two readings of the list.
 const ANNOUNCED_AT_ONCE: usize = 100;
-/// The clocks of instances may differ by this much before one of them removes an end that another still needs.
+/// An end is removed from the list this long after its time, in case another instance's clock is behind by up to this
+/// much.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// One instance's access to Redis.
+/// This instance's access to Redis.
 pub(super) struct Instance {
     pub(super) servers: Servers,
     pub(super) keys: Keys,
-    pub(super) local: Local,
+    pub(super) local: LocalState,
     timeout: Duration,
-    /// Sessions that ended here while the store was unreachable, and until when each end is remembered.
+    /// Sessions that ended here while the store was unreachable, each with the time until which the end is remembered.
     unannounced: Mutex<VecDeque<(Sid, Timestamp)>>,
-    /// Counts the numbers that were given to fences and claims.
+    /// The count of fences and claims, for [`dated_number`]. It starts with the process id.
     numbers: AtomicU64,
 }
 
 impl Instance {
-    /// Connects from now on, on `runtime`.
+    /// Starts tasks on `runtime` that connect to the servers.
     pub(super) fn new(address: Address, runtime: &Handle, random: &Random) -> Result<Self, OpenStoreError> {
         Ok(Self {
             servers: Servers::new(&address, runtime, random)?,
             keys: Keys::new(address.prefix),
-            local: Local::new(),
+            local: LocalState::new(),
             timeout: address.timeout,
             unannounced: Mutex::default(),
             numbers: AtomicU64::new(u64::from(std::process::id())),
         })
     }
 
-    /// Runs a script that was given `now`.
+    /// Runs a script and records its `now`.
     pub(super) async fn ask_at(&self, call: &Call, now: Timestamp) -> Result<ScriptAnswer, StoreError> {
         self.local.note_time(now);
         self.ask(call).await
@@ -72,24 +72,25 @@ impl Instance {
         self.ask_by(call, self.deadline()).await
     }
 
-    /// Runs a script whose answer has to come by `deadline`.
+    /// Runs a script with a deadline.
     pub(super) async fn ask_by(&self, call: &Call, deadline: Instant) -> Result<ScriptAnswer, StoreError> {
         let answer = self.servers.run(call, deadline).await.map_err(StoreError::from);
         self.local.note_reachable(!matches!(answer, Err(StoreError::Unavailable(_))));
         ScriptAnswer::of(answer?)
     }
 
-    /// When a call that begins now has to have its answer.
+    /// The deadline of a call that begins now.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
 
-    /// A number for a fence or a claim.
+    /// The number of a new fence or claim.
     pub(super) fn fresh_number(&self, now: Timestamp) -> i64 {
         dated_number(now, self.numbers.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Remembers here that a session has ended unless that is past its time, and wakes the tasks that wait for it.
+    /// Wakes the tasks that wait for a session that has ended. If `until` is in the future, the end is remembered in
+    /// this process.
     pub(super) fn note_end(&self, sid: Sid, until: Timestamp) {
         if until > self.local.latest() {
             self.local.note_end(sid, until);
@@ -98,8 +99,8 @@ impl Instance {
         }
     }
 
-    /// Ends a session for all instances. First in its own record: from then on no instance stores a result or grants a
-    /// lease. The list that tells the other instances may be on another node of a Cluster, so that is a second step.
+    /// Ends a session for all instances. The first step is in its record: after it no result is stored and no lease is
+    /// granted. The list for other instances may be on another node of a Cluster, so it needs a second step.
     pub(super) async fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let deadline = self.deadline();
         let end = Call::new(&END, self.keys.session(sid)).moment(until).time_to_live(until, now);
@@ -115,7 +116,7 @@ impl Instance {
         self.ask_by(&announce, deadline).await.map(drop)
     }
 
-    /// Has the other instances told of an ended session when the store is reachable again.
+    /// Queues an ended session, to announce it to other instances when the store can be reached again.
     pub(super) fn announce_later(&self, sid: Sid, until: Timestamp) {
         let mut unannounced = self.unannounced();
         if unannounced.len() < MOST_UNANNOUNCED {
@@ -123,15 +124,14 @@ impl Instance {
         } else {
             tracing::error!(
                 ?sid,
-                "too many sessions ended while the store is unreachable: the other instances will not learn of this one"
+                "too many sessions ended while the store is unreachable: this one will not be announced to other instances"
             );
         }
     }
 
-    /// Tells the other instances of the sessions that ended while the store was unreachable, as far as it is reachable
-    /// now.
+    /// Announces the sessions that ended while the store was unreachable to other instances.
     pub(super) async fn announce_unannounced(&self) {
-        // In a Cluster one node may be unreachable while others can be told, so an error does not end the round.
+        // In a Cluster, one node may be unreachable while others answer, so an error does not end the loop.
         for _ in 0..ANNOUNCED_AT_ONCE {
             let Some((sid, until)) = self.unannounced().pop_front() else { return };
             let now = self.local.latest();

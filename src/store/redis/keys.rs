@@ -1,11 +1,11 @@
-//! The names of keys. A script touches one key, so it is one step on one node of a Cluster, also while the key is moved
-//! to another node.
+//! The names of keys. Each script uses one key, so it is one step on one node of a Cluster, also while the key is
+//! migrated to another node.
 
 use std::fmt::Write as _;
 
 use crate::store::contract::{Digest, FamilyId, Sid};
 
-/// Key names that begin with the same prefix.
+/// Makes key names with the prefix of the address.
 pub(super) struct Keys {
     prefix: String,
 }
@@ -35,7 +35,7 @@ impl Keys {
         self.named("codes", &address.0)
     }
 
-    /// The count of a quota.
+    /// The counts of a quota.
     pub(super) fn count(&self, key: Digest) -> String {
         self.named("count", &key.0)
     }

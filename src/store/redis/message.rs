@@ -1,5 +1,5 @@
-//! The messages that instances publish to one another: a byte that says the kind, the 16 bytes of a session's id, and
-//! for an ended session the moment until which the end is remembered, in decimal milliseconds.
+//! The messages that instances publish: one byte for the kind, the 16 bytes of a session's id, and for an ended session
+//! the time until which the end is remembered, in decimal milliseconds since the Unix epoch.
 
 use crate::{clock::Timestamp, store::contract::Sid};
 
@@ -8,12 +8,12 @@ use super::script::exact;
 const SETTLED: u8 = b's';
 const ENDED: u8 = b'e';
 
-/// A message.
+/// A message to all instances.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Message {
     /// A lease of the session was settled.
     Settled(Sid),
-    /// The session has ended, and this is remembered until the moment.
+    /// The session has ended, and the end is remembered until this time.
     Ended(Sid, Timestamp),
 }
 
@@ -26,8 +26,8 @@ impl Message {
         }
     }
 
-    /// The message in `bytes`; `None` for a kind that this version does not know. An end without a moment is remembered
-    /// for ever.
+    /// Decodes a message; `None` for a kind of a later version. An end without a time is remembered until the process
+    /// ends.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         let (sid, until) = rest.split_first_chunk()?;

@@ -1,13 +1,14 @@
-//! The store in Redis. Every step is one script on one key, so it is the same step on one server, behind Sentinels and
-//! in a Cluster. Scripts compare the times that they are given; Redis' own expiry only removes what became invalid some
-//! time ago.
+//! The store in Redis. Every step is one script on one key, so it is atomic on one server, behind Sentinels and in a
+//! Cluster. Scripts compare the times in their arguments; Redis' own expiry only removes records that have been invalid
+//! for some time.
 //!
-//! Every call has an answer within its deadline, half a second unless the address says otherwise. It is sent again only
-//! if the server said that it did not run. Otherwise the caller gets an error that says that it may have run.
+//! Every call returns within its deadline: 500 ms, or the `timeout_ms` of the address. It is sent again only if the
+//! server said that it did not run. After any other failure the caller gets `StoreError::Unavailable`, because the call
+//! may have run.
 //!
-//! Redis replicates after it has answered, so a failover can lose the last writes. A code whose record is lost is dead,
-//! a lease that is lost was fenced, and a family whose advance is lost does not know its newest token. A key that is
-//! taken once can then be taken a second time.
+//! Redis replicates after it has answered, so a failover can lose the last writes. Then a lost code is invalid, a lost
+//! lease cannot be settled, the newest token of a family whose advance was lost is refused, and a key whose take was
+//! lost can be taken a second time.
 
 mod address;
 mod answer;

@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     store::{
         contract::{Digest, OneTime, StoreError},
-        words::Answer as _,
+        words::AnswerReader as _,
     },
 };
 

@@ -18,11 +18,12 @@ use crate::{
             Digest, Generation, Lease, Refreshes, Settled, Sid, StoreError, StoredResult,
             refreshes::{MOST_LEASES, MOST_RESULTS},
         },
-        words::{self, Answer as _, unknown},
+        words::{self, AnswerReader as _, unknown},
     },
 };
 
-/// Fields of a session's record above which leases that ran out are removed: one for each lease, two for each result.
+/// Number of fields in a session's record above which expired leases are removed: one field for each lease, two for
+/// each result.
 const MOST_FIELDS: u16 = MOST_LEASES + 2 * MOST_RESULTS;
 
 impl Refreshes for RedisStore {
@@ -119,7 +120,7 @@ impl Refreshes for RedisStore {
     }
 
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        // On this instance it has ended even if the store cannot be told.
+        // On this instance the session has ended even if the store cannot be reached.
         self.instance.note_end(sid, until);
         async move {
             let ended = self.instance.end(sid, until, now).await;

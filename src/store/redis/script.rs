@@ -1,4 +1,5 @@
-//! The scripts: each is one atomic step on one key, sent by its SHA-1 and in full to a server that does not know it.
+//! The scripts. Each is one atomic step on one key. It is sent as its SHA-1 (EVALSHA), and in full (EVAL) to a server
+//! that does not have it yet.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -6,11 +7,12 @@ use redis::Cmd;
 
 use crate::{clock::Timestamp, store::contract::refreshes::LAPSED_LEASE_KEPT};
 
-/// Redis keeps a key for this long after what is in it became invalid: a lease that ran out can still be settled.
+/// How long Redis keeps a key after its record became invalid: a lease that ran out can still be settled.
 const KEPT_LONGER: Duration = LAPSED_LEASE_KEPT;
-/// Redis keeps no key for longer than this many milliseconds: 10 years.
+/// The longest time to live of a key in milliseconds: 10 years.
 const LONGEST_TIME_TO_LIVE: i64 = 10 * 366 * 86_400_000;
-/// Numbers beyond this one are not exact in a script: Lua computes with doubles. Also the last moment, in milliseconds.
+/// The largest number that scripts use, because Lua computes with doubles; also the largest time, in milliseconds since
+/// the Unix epoch.
 const LARGEST_EXACT: i64 = 1 << 52;
 
 /// A script, and its SHA-1.
@@ -61,7 +63,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Runs `script` on `key`; its arguments follow in their order.
+    /// Calls `script` with `key`. The methods below append the arguments, in the order that the script's comment lists.
     pub(super) fn new(script: &'static Script, key: String) -> Self {
         Self { script, key, args: Vec::new() }
     }
@@ -75,33 +77,33 @@ impl Call {
         self.arg(number.into().to_string())
     }
 
-    /// A moment, in milliseconds.
+    /// A point in time, in milliseconds since the Unix epoch.
     pub(super) fn moment(self, moment: Timestamp) -> Self {
         self.number(exact(moment))
     }
 
-    /// A span, in milliseconds.
+    /// A duration, in milliseconds.
     pub(super) fn span(self, span: Duration) -> Self {
         self.number(i64::try_from(span.as_millis()).unwrap_or(LARGEST_EXACT).min(LARGEST_EXACT))
     }
 
-    /// For how long Redis keeps what is valid until `until`, in milliseconds.
+    /// The time to live of a record that is valid until `until`, in milliseconds.
     pub(super) fn time_to_live(self, until: Timestamp, now: Timestamp) -> Self {
         let kept = (until.since(now) + KEPT_LONGER).as_millis();
         self.number(i64::try_from(kept).unwrap_or(LONGEST_TIME_TO_LIVE).min(LONGEST_TIME_TO_LIVE))
     }
 
-    /// The hash slot of its key.
+    /// The hash slot of the key.
     pub(super) fn slot(&self) -> u16 {
         slot(self.key.as_bytes())
     }
 
-    /// The command that names the script by its SHA-1.
+    /// The EVALSHA command.
     pub(super) fn by_sha(&self) -> Cmd {
         self.command("EVALSHA", &self.script.sha)
     }
 
-    /// The command that holds the script.
+    /// The EVAL command.
     pub(super) fn in_full(&self) -> Cmd {
         self.command("EVAL", self.script.body)
     }
@@ -122,13 +124,13 @@ fn slot(key: &[u8]) -> u16 {
     crc16(key) % 16384
 }
 
-/// `moment` in milliseconds, as far as scripts compute exactly.
+/// `moment` in milliseconds, limited to ±[`LARGEST_EXACT`].
 pub(super) fn exact(moment: Timestamp) -> i64 {
     moment.as_millis().clamp(-LARGEST_EXACT, LARGEST_EXACT)
 }
 
-/// A number for a fence or a claim that no other call of this instance was given: 42 bits of time in milliseconds, then
-/// 10 bits of `count`. It stays exact in a script.
+/// A number for a fence or a claim that is unique in this instance: 42 bits of time in milliseconds, then the low 10
+/// bits of `count`. At most [`LARGEST_EXACT`], so it is exact in a script.
 pub(super) fn dated_number(now: Timestamp, count: u64) -> i64 {
     (now.as_millis().clamp(0, LARGEST_EXACT >> 10) << 10) | i64::try_from(count % 1024).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The store: opened, and asked whether it can be reached.
+//! Opens the store, and checks whether it can be reached.
 
 use std::sync::Arc;
 
@@ -18,19 +18,19 @@ use crate::{
     store::contract::{Health, OpenStoreError, Store, StoreError},
 };
 
-/// Redis: one server, a server behind Sentinels, or a Cluster.
+/// The store in Redis: one server, a server behind Sentinels, or a Cluster.
 pub(in crate::store) struct RedisStore {
     pub(super) instance: Arc<Instance>,
     _follower: AbortOnDropHandle<()>,
 }
 
 impl RedisStore {
-    /// Whether `url` can be parsed, and its certificates can be read.
+    /// Checks that `url` can be parsed and the certificates that it names can be read.
     pub(in crate::store) fn check(url: &Secret) -> Result<(), OpenStoreError> {
         connect::tls(&Address::parse(url)?).map(drop)
     }
 
-    /// The store at `url`. Tasks on `runtime` connect to it, and follow what other instances do.
+    /// Opens the store at `url`. Tasks on `runtime` connect to it and receive messages of other instances.
     pub(in crate::store) fn open(url: &Secret, runtime: &Handle, random: &Random) -> Result<Store, OpenStoreError> {
         let instance = Arc::new(Instance::new(Address::parse(url)?, runtime, random)?);
         let follower = AbortOnDropHandle::new(runtime.spawn(follow::follow(instance.clone(), random.clone())));
@@ -44,7 +44,7 @@ impl Health for RedisStore {
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        // Nobody reads what a probe writes, so it is valid for no time at all.
+        // The value that a probe writes is never read, so it is valid for 0 ms.
         let now = self.instance.local.latest();
         let call =
             Call::new(&PROBE, self.instance.keys.probe()).arg(self.instance.keys.channel()).time_to_live(now, now);

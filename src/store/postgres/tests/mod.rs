@@ -1,4 +1,4 @@
-//! The contract on a real server, and what this store must do beyond it.
+//! The conformance suite on a real server, and tests of failures, updates and audits.
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use tokio::runtime::Handle;
 use url::Url;
 
-use self::real_server::{Gate, Gated, certificate, client, database, secret, shared_database};
+use self::real_server::{Proxy, ProxyMode, certificate, client, database, secret, shared_database};
 use super::{store::PostgresStore, values::moment};
 use crate::{
     channel::Channel,
@@ -31,26 +31,26 @@ const BROWSER: Digest = Digest([4; 32]);
 const MAC: Digest = Digest([5; 32]);
 const WRONG: Digest = Digest([6; 32]);
 
-conformance::conformance!(alone);
-conformance::shared!(pair);
+conformance::conformance!(one_handle);
+conformance::shared!(two_handles);
 
-async fn alone() -> Option<(Store, ())> {
+async fn one_handle() -> Option<(Store, ())> {
     Some((patient(&shared_database().await), ()))
 }
 
-async fn pair() -> Option<(Store, Store, ())> {
+async fn two_handles() -> Option<(Store, Store, ())> {
     let url = shared_database().await;
     Some((patient(&url), patient(&url), ()))
 }
 
-/// A store with a long deadline: for hundreds of calls at once on a busy machine.
+/// A store with a long deadline, for hundreds of concurrent calls on a busy machine.
 fn patient(url: &Url) -> Store {
     Store::of(Arc::new(
         PostgresStore::with_deadline(&secret(url), &Handle::current(), &Random::system(), PATIENCE).unwrap(),
     ))
 }
 
-/// A store as the gateway opens it.
+/// A store with the deadline of the gateway.
 fn opened(url: &Url) -> Store {
     PostgresStore::open(&secret(url), &Handle::current(), &Random::system()).unwrap()
 }
@@ -67,8 +67,8 @@ async fn in_time<T>(event: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, event).await.expect("it happens in time")
 }
 
-/// Waits until the store answers again.
-async fn answers(store: &Store) {
+/// Waits until the store answers.
+async fn wait_until_reachable(store: &Store) {
     in_time(async {
         while store.health.probe().await.is_err() {
             tokio::task::yield_now().await;
@@ -78,11 +78,11 @@ async fn answers(store: &Store) {
 }
 
 /// Waits until calls fail.
-async fn fails(store: &Store) {
+async fn wait_until_unreachable(store: &Store) {
     in_time(async { while store.health.probe().await.is_ok() {} }).await;
 }
 
-async fn knows_end(store: &Store, sid: Sid) {
+async fn wait_until_ended(store: &Store, sid: Sid) {
     let mut endings = store.refreshes.endings();
     in_time(async {
         while !store.refreshes.has_ended(sid, at(0)) {
@@ -103,7 +103,7 @@ fn code(browser: Digest, expires: i64) -> NewCode {
     }
 }
 
-/// One call of each kind that talks to the server, all at once.
+/// Every call that uses the server, all concurrently.
 async fn every_call(store: &Store) -> BTreeMap<&'static str, Result<(), StoreError>> {
     let (now, later, family) = (at(0), at(60), FamilyId([9; 16]));
     let quota = || vec![Quota { key: RT, most: 5, window: secs(60) }];
@@ -132,7 +132,7 @@ async fn every_call(store: &Store) -> BTreeMap<&'static str, Result<(), StoreErr
 }
 
 /// Waits until every call is answered in one round: on a busy machine the first rounds may fail.
-async fn all_answer(store: &Store) {
+async fn wait_until_all_answer(store: &Store) {
     in_time(async { while !every_call(store).await.values().all(Result::is_ok) {} }).await;
 }
 
@@ -152,13 +152,13 @@ async fn instances_that_start_at_once_create_the_schema_once() {
     let numbers = "select array_agg(number order by number) from vestibule.migrations";
     let numbers: Vec<i32> = client(&url).await.query_one(numbers, &[]).await.unwrap().get(0);
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
-    answers(&opened(&url)).await;
+    wait_until_reachable(&opened(&url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_newer_than_the_program_is_not_used_and_not_changed() {
     let url = database().await;
-    answers(&opened(&url)).await;
+    wait_until_reachable(&opened(&url)).await;
     let newer = "insert into vestibule.migrations (number, name) values (999, 'to come')";
     client(&url).await.batch_execute(newer).await.unwrap();
     let store = opened(&url);
@@ -175,65 +175,65 @@ async fn a_role_that_owns_only_the_schema_creates_its_tables_there() {
     client(&url).await.batch_execute(&made).await.unwrap();
     let mut url = url;
     url.set_username(&role).unwrap();
-    all_answer(&opened(&url)).await;
+    wait_until_all_answer(&opened(&url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_server_is_unreachable_every_call_fails_and_what_ended_meanwhile_is_learned_afterwards() {
+async fn while_the_server_is_unreachable_every_call_fails_and_sessions_that_ended_meanwhile_are_found_afterwards() {
     let url = database().await;
-    let gated = Gated::at(&url, Gate::Open).await;
-    let (behind, direct) = (opened(&gated.url), opened(&url));
-    all_answer(&behind).await;
+    let proxy = Proxy::at(&url, ProxyMode::Forwarding).await;
+    let (behind, direct) = (opened(&proxy.url), opened(&url));
+    wait_until_all_answer(&behind).await;
     assert_eq!(behind.health.is_reachable(), Some(true));
 
-    gated.turn(Gate::Shut).await;
-    fails(&behind).await;
+    proxy.set_mode(ProxyMode::Refusing).await;
+    wait_until_unreachable(&behind).await;
     assert_all_unavailable(every_call(&behind).await);
     assert_eq!(behind.health.is_reachable(), Some(false));
-    // A settlement may have been missed, so this has to be woken.
+    // A settlement may be missed, so this wait must be woken after the reconnection.
     let waits = behind.refreshes.wait(Sid([20; 16]), secs(3600));
     direct.refreshes.end(SID, at(500), at(0)).await.unwrap();
     assert!(!behind.refreshes.has_ended(SID, at(0)));
 
-    gated.turn(Gate::Open).await;
-    answers(&behind).await;
-    knows_end(&behind, SID).await;
+    proxy.set_mode(ProxyMode::Forwarding).await;
+    wait_until_reachable(&behind).await;
+    wait_until_ended(&behind, SID).await;
     in_time(waits).await;
-    all_answer(&behind).await;
+    wait_until_all_answer(&behind).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_falls_silent_makes_every_call_unavailable_within_its_deadline() {
+async fn a_server_that_stops_answering_makes_every_call_unavailable_within_its_deadline() {
     let url = database().await;
-    let gated = Gated::at(&url, Gate::Open).await;
-    let store = opened(&gated.url);
-    all_answer(&store).await;
-    gated.turn(Gate::Silent).await;
+    let proxy = Proxy::at(&url, ProxyMode::Forwarding).await;
+    let store = opened(&proxy.url);
+    wait_until_all_answer(&store).await;
+    proxy.set_mode(ProxyMode::Silent).await;
     assert_all_unavailable(every_call(&store).await);
     assert_all_unavailable(every_call(&store).await);
-    gated.turn(Gate::Open).await;
-    answers(&store).await;
-    all_answer(&store).await;
+    proxy.set_mode(ProxyMode::Forwarding).await;
+    wait_until_reachable(&store).await;
+    wait_until_all_answer(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_whose_server_starts_later_is_opened_and_answers_as_soon_as_it_is_there() {
+async fn a_store_whose_server_starts_later_is_opened_and_answers_once_the_server_runs() {
     let url = database().await;
-    let mut gated = Gated::at(&url, Gate::Shut).await;
-    gated.url.set_password(Some("hunter2")).unwrap();
-    let store = opened(&gated.url);
+    let mut proxy = Proxy::at(&url, ProxyMode::Refusing).await;
+    proxy.url.set_password(Some("hunter2")).unwrap();
+    let store = opened(&proxy.url);
     assert_ne!(store.health.is_reachable(), Some(true));
     let calls = every_call(&store).await;
     assert!(!format!("{calls:?}").contains("hunter2"), "{calls:?}");
     assert_all_unavailable(calls);
-    gated.turn(Gate::Open).await;
-    answers(&store).await;
+    proxy.set_mode(ProxyMode::Forwarding).await;
+    wait_until_reachable(&store).await;
     assert_eq!(store.health.is_reachable(), Some(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_connects_with_a_trusted_certificate_and_fails_with_another_one_or_another_name() {
-    // The certificate of a server that these tests did not start is not known.
+    // Without a server of these tests, its certificate is unknown.
     let Some(certificate) = certificate() else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root.pem");
@@ -252,9 +252,9 @@ async fn tls_connects_with_a_trusted_certificate_and_fails_with_another_one_or_a
     let trusted = format!("sslmode=require&sslrootcert={}", root.display());
     let other_name = refused(with("127.0.0.1", trusted.clone())).await;
     assert!(other_name.contains("not valid for name"), "{other_name}");
-    answers(&with("localhost", trusted)).await;
+    wait_until_reachable(&with("localhost", trusted)).await;
     let store = with("localhost", format!("sslmode=prefer&sslrootcert={}", root.display()));
-    answers(&store).await;
+    wait_until_reachable(&store).await;
     let encrypted = "select count(*) from pg_stat_ssl natural join pg_stat_activity \
                      where datname = current_database() and application_name = 'vestibule' and ssl";
     assert!(client(&plain).await.query_one(encrypted, &[]).await.unwrap().get::<_, i64>(0) >= 2);
@@ -264,56 +264,56 @@ async fn tls_connects_with_a_trusted_certificate_and_fails_with_another_one_or_a
 async fn connections_that_the_server_ended_are_replaced() {
     let url = database().await;
     let store = opened(&url);
-    answers(&store).await;
+    wait_until_reachable(&store).await;
     let kill = "select pg_terminate_backend(pid) from pg_stat_activity \
                 where datname = current_database() and pid <> pg_backend_pid()";
     let observer = client(&url).await;
     assert!(observer.query(kill, &[]).await.unwrap().len() >= 2);
-    answers(&store).await;
-    // Also the one that listens.
+    wait_until_reachable(&store).await;
+    // The listening connection is replaced too.
     opened(&url).refreshes.end(SID, at(500), at(0)).await.unwrap();
-    knows_end(&store, SID).await;
+    wait_until_ended(&store, SID).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_ending_without_notification_that_commits_after_later_ones_is_found() {
+async fn an_end_without_notification_that_commits_after_later_ones_is_found() {
     let url = database().await;
     let store = opened(&url);
-    answers(&store).await;
+    wait_until_reachable(&store).await;
     let insert = "insert into vestibule.ended (sid, ends_at) values ($1, now() + interval '1 day')";
     let (late, later) = (Sid([8; 16]), Sid([9; 16]));
     let mut slow = client(&url).await;
     let slow = slow.transaction().await.unwrap();
     slow.execute(insert, &[&late.0.as_slice()]).await.unwrap();
     client(&url).await.execute(insert, &[&later.0.as_slice()]).await.unwrap();
-    knows_end(&store, later).await;
+    wait_until_ended(&store, later).await;
     assert!(!store.refreshes.has_ended(late, at(0)));
     slow.commit().await.unwrap();
-    knows_end(&store, late).await;
+    wait_until_ended(&store, late).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endings_copied_from_another_server_are_known_and_do_not_hide_new_ones() {
+async fn ends_copied_from_another_server_are_read_and_do_not_hide_new_ones() {
     let url = database().await;
-    answers(&opened(&url)).await;
+    wait_until_reachable(&opened(&url)).await;
     let observer = client(&url).await;
-    let brought =
+    let copied =
         "insert into vestibule.ended (sid, ends_at, tx) values ($1, now() + interval '1 day', 1::bigint << 60)";
-    observer.execute(brought, &[&[8_u8; 16].as_slice()]).await.unwrap();
+    observer.execute(copied, &[&[8_u8; 16].as_slice()]).await.unwrap();
     let store = opened(&url);
-    answers(&store).await;
+    wait_until_reachable(&store).await;
     assert!(store.refreshes.has_ended(Sid([8; 16]), at(0)));
     let new = "insert into vestibule.ended (sid, ends_at) values ($1, now() + interval '1 day')";
     observer.execute(new, &[&[9_u8; 16].as_slice()]).await.unwrap();
-    knows_end(&store, Sid([9; 16])).await;
+    wait_until_ended(&store, Sid([9; 16])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_instance_knows_what_ended_before_it_started() {
+async fn a_new_instance_finds_the_sessions_that_ended_before_it_started() {
     let url = database().await;
     opened(&url).refreshes.end(SID, at(500), at(0)).await.unwrap();
     let store = opened(&url);
-    answers(&store).await;
+    wait_until_reachable(&store).await;
     assert!(store.refreshes.has_ended(SID, at(1)));
 }
 
@@ -354,11 +354,11 @@ async fn an_audit_shows_the_outcome_of_each_code_and_no_digits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_past_its_time_is_removed_and_codes_are_kept_30_days_for_audits() {
+async fn expired_rows_are_removed_and_codes_are_kept_30_days_for_audits() {
     const DAY: i64 = 24 * 3600;
     let url = database().await;
     let store = opened(&url);
-    all_answer(&store).await;
+    wait_until_all_answer(&store).await;
     store.families.begin(FamilyId([1; 16]), Bytes::new(), at(60), at(0)).await.unwrap();
     store.one_time.take(WRONG, at(60), at(0)).await.unwrap();
     store.counters.spend(vec![Quota { key: MAC, most: 5, window: secs(60) }], at(0)).await.unwrap();
@@ -412,7 +412,7 @@ async fn a_session_with_20_results_keeps_its_newest_16() {
         let rt = Digest([generation; 32]);
         let now = at(generation.into());
         let Lease::Granted(fence) = store.refreshes.lease(sid, rt, 0, at(60), now).await.unwrap() else {
-            panic!("nobody holds it");
+            panic!("no other call has the lease");
         };
         let result = Some((generation.into(), Bytes::from_static(b"sealed")));
         let settled = store.refreshes.settle(sid, rt, fence, result, at(900), now).await.unwrap();

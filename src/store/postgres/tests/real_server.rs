@@ -1,7 +1,7 @@
-//! A real server for the tests: one for the whole process, started when the first test needs it; a database for each
-//! test that needs one of its own; and a gate in front of it that can be shut.
+//! A real server for the tests: one per process, started by the first test that needs it, with a new database for each
+//! test that asks for one, and a proxy that simulates failures.
 //!
-//! `VESTIBULE_TEST_POSTGRES`, the URL of a superuser on a server to throw away, is used instead where it is set.
+//! If `VESTIBULE_TEST_POSTGRES` is set (the URL of a superuser on a disposable server), that server is used instead.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::secret::{Random, Secret};
 
-/// Runs a server and ends it, however the tests end: then their end of its standard input is closed.
+/// Runs a server until standard input is closed, which also happens if the tests are killed.
 const SERVER: &str = r#"
 cd /
 data=$(mktemp -d) || exit 1
@@ -40,26 +40,26 @@ wait $pid
 rm -rf "$data" "$data.log"
 "#;
 
-/// An empty database of a test's own.
+/// Creates an empty database.
 pub(super) async fn database() -> Url {
     let name = format!("vestibule_{}", Random::system().uuid().simple());
     let (client, connection) =
         tokio_postgres::connect(server().as_str(), NoTls).await.expect("the test server is there");
-    let carried = tokio::spawn(connection);
+    let task = tokio::spawn(connection);
     client.batch_execute(&format!("create database {name}")).await.expect("a superuser creates databases");
-    carried.abort();
+    task.abort();
     let mut url = server().clone();
     url.set_path(&name);
     url
 }
 
-/// The database that tests share which make up their own keys.
+/// A database for all tests that use random keys.
 pub(super) async fn shared_database() -> Url {
     static SHARED: OnceCell<Url> = OnceCell::const_new();
     SHARED.get_or_init(database).await.clone()
 }
 
-/// A connection that looks at what the store left.
+/// A connection to inspect what the store wrote.
 pub(super) async fn client(database: &Url) -> Client {
     let (client, connection) = tokio_postgres::connect(database.as_str(), NoTls).await.expect("the database is there");
     tokio::spawn(connection);
@@ -70,7 +70,7 @@ pub(super) fn secret(url: &Url) -> Secret {
     Secret::new(url.as_str())
 }
 
-/// The certificate of `localhost` that the server shows; that of a server which these tests did not start is not known.
+/// The server's certificate for `localhost`; `None` for a server that these tests did not start.
 pub(super) fn certificate() -> Option<&'static str> {
     started().own.as_ref().map(|own| own.certificate.as_str())
 }
@@ -81,12 +81,12 @@ fn server() -> &'static Url {
 
 struct Started {
     url: Url,
-    own: Option<Own>,
+    own: Option<OwnServer>,
 }
 
-struct Own {
+struct OwnServer {
     certificate: String,
-    /// Its standard input is open for as long as this process lives.
+    /// The server runs as long as this handle keeps its standard input open.
     _server: Child,
 }
 
@@ -102,14 +102,14 @@ fn started() -> &'static Started {
     })
 }
 
-fn start() -> (u16, Own) {
+fn start() -> (u16, OwnServer) {
     let programs = programs().expect(
         "PostgreSQL is not installed: the tests of the postgres store need its server (apt-get install postgresql), \
          or VESTIBULE_TEST_POSTGRES",
     );
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
     let user = Command::new("id").arg("-u").output().expect("id says who runs the tests");
-    // It does not run as root; the package made a user for it.
+    // PostgreSQL refuses to run as root; its package has created the user `postgres`.
     let mut command = if user.stdout.starts_with(b"0\n") {
         let mut command = Command::new("runuser");
         command.args(["-u", "postgres", "--", "sh"]);
@@ -122,13 +122,13 @@ fn start() -> (u16, Own) {
     let certificate = signed.cert.pem();
     command.env("CERTIFICATE", &certificate).env("KEY", signed.signing_key.serialize_pem());
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
-    let mut said = String::new();
-    BufReader::new(server.stdout.take().expect("it is piped")).read_line(&mut said).expect("it can be read");
-    assert_eq!(said, "ready\n", "PostgreSQL did not start");
-    (free.port(), Own { certificate, _server: server })
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().expect("it is piped")).read_line(&mut line).expect("it can be read");
+    assert_eq!(line, "ready\n", "PostgreSQL did not start");
+    (free.port(), OwnServer { certificate, _server: server })
 }
 
-/// The folder of the newest server's programs, as Debian lays them out; else where `initdb` is found.
+/// The folder with `initdb` of the newest version in Debian's layout, else the one in `PATH`.
 fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions
@@ -140,27 +140,27 @@ fn programs() -> Option<PathBuf> {
     newest.map(|(_, folder)| folder).or_else(anywhere)
 }
 
-/// What a gate does with connections.
+/// What the proxy does with connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gate {
-    /// Carries them to the server.
-    Open,
-    /// Cuts them, and refuses new ones.
-    Shut,
-    /// Keeps them and accepts new ones, but passes nothing on.
+pub(super) enum ProxyMode {
+    /// Forwards them to the server.
+    Forwarding,
+    /// Closes them, and refuses new ones.
+    Refusing,
+    /// Keeps them open and accepts new ones, but forwards nothing.
     Silent,
 }
 
-/// A gate in front of a server.
-pub(super) struct Gated {
+/// A TCP proxy in front of a server.
+pub(super) struct Proxy {
     pub(super) url: Url,
-    wanted: watch::Sender<Gate>,
-    stands: watch::Receiver<Gate>,
-    carried: JoinHandle<()>,
+    wanted: watch::Sender<ProxyMode>,
+    applied: watch::Receiver<ProxyMode>,
+    task: JoinHandle<()>,
 }
 
-impl Gated {
-    pub(super) async fn at(database: &Url, first: Gate) -> Self {
+impl Proxy {
+    pub(super) async fn at(database: &Url, first: ProxyMode) -> Self {
         let host = database.host_str().expect("the server has a host");
         let server = format!("{host}:{}", database.port().unwrap_or(5432));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -169,39 +169,44 @@ impl Gated {
         url.set_ip_host([127, 0, 0, 1].into()).expect("a URL with a host");
         url.set_port(Some(port)).expect("a URL with a port");
         drop(listener);
-        let (wanted, wants) = watch::channel(first);
-        let (tells, stands) = watch::channel(Gate::Shut);
-        let gated = Self { url, wanted, stands, carried: tokio::spawn(carry(server, port, wants, tells)) };
-        gated.is(first).await;
-        gated
+        let (wanted, wanted_mode) = watch::channel(first);
+        let (report, applied) = watch::channel(ProxyMode::Refusing);
+        let proxy = Self { url, wanted, applied, task: tokio::spawn(run_proxy(server, port, wanted_mode, report)) };
+        proxy.wait_for(first).await;
+        proxy
     }
 
-    pub(super) async fn turn(&self, gate: Gate) {
-        self.wanted.send_replace(gate);
-        self.is(gate).await;
+    pub(super) async fn set_mode(&self, mode: ProxyMode) {
+        self.wanted.send_replace(mode);
+        self.wait_for(mode).await;
     }
 
-    async fn is(&self, gate: Gate) {
-        self.stands.clone().wait_for(|stands| *stands == gate).await.expect("the gate stands");
+    async fn wait_for(&self, mode: ProxyMode) {
+        self.applied.clone().wait_for(|applied| *applied == mode).await.expect("the proxy runs");
     }
 }
 
-impl Drop for Gated {
+impl Drop for Proxy {
     fn drop(&mut self) {
-        self.carried.abort();
+        self.task.abort();
     }
 }
 
-async fn carry(server: String, port: u16, mut wants: watch::Receiver<Gate>, tells: watch::Sender<Gate>) {
+async fn run_proxy(
+    server: String,
+    port: u16,
+    mut wanted_mode: watch::Receiver<ProxyMode>,
+    report: watch::Sender<ProxyMode>,
+) {
     let mut listener = None;
     loop {
-        let wanted = *wants.borrow_and_update();
-        if wanted == Gate::Shut {
+        let wanted = *wanted_mode.borrow_and_update();
+        if wanted == ProxyMode::Refusing {
             listener = None;
         } else if listener.is_none() {
             listener = Some(TcpListener::bind(("127.0.0.1", port)).await.expect("the port is still free"));
         }
-        tells.send_replace(wanted);
+        report.send_replace(wanted);
         let accepted = async {
             match &listener {
                 Some(listener) => listener.accept().await,
@@ -209,23 +214,23 @@ async fn carry(server: String, port: u16, mut wants: watch::Receiver<Gate>, tell
             }
         };
         tokio::select! {
-            changed = wants.changed() => if changed.is_err() { return },
+            changed = wanted_mode.changed() => if changed.is_err() { return },
             accepted = accepted => {
                 let (socket, _) = accepted.expect("a connection");
-                tokio::spawn(carry_one(socket, server.clone(), wants.clone()));
+                tokio::spawn(run_connection(socket, server.clone(), wanted_mode.clone()));
             }
         }
     }
 }
 
-async fn carry_one(mut socket: TcpStream, server: String, mut wants: watch::Receiver<Gate>) {
-    if *wants.borrow_and_update() == Gate::Open {
+async fn run_connection(mut socket: TcpStream, server: String, mut wanted_mode: watch::Receiver<ProxyMode>) {
+    if *wanted_mode.borrow_and_update() == ProxyMode::Forwarding {
         let mut server = TcpStream::connect(server).await.expect("the test server is there");
         tokio::select! {
             _ = tokio::io::copy_bidirectional(&mut socket, &mut server) => return,
-            _ = wants.changed() => {}
+            _ = wanted_mode.changed() => {}
         }
     }
-    // What fell silent stays so, until it is cut.
-    let _ = wants.wait_for(|wanted| *wanted == Gate::Shut).await;
+    // A connection that stopped forwarding does not start again; it is closed when the mode is `Refusing`.
+    let _ = wanted_mode.wait_for(|wanted| *wanted == ProxyMode::Refusing).await;
 }

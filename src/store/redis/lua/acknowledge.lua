@@ -1,4 +1,4 @@
--- Keeps results up to a generation until a moment at most. KEYS: session. ARGV: generation, keep until.
+-- Limits how long results up to a generation are kept. KEYS: session. ARGV: generation, keep until.
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.sub(field, 1, 1) == 'R' then
     local kept = redis.call('HGET', KEYS[1], field)

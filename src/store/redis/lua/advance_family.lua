@@ -1,4 +1,4 @@
--- Shows a token of a family. KEYS: family. ARGV: shown, grace, until, now, time to live, last generation.
+-- Uses a token of a family. KEYS: family. ARGV: shown, grace, until, now, time to live, last generation.
 local held = redis.call('HMGET', KEYS[1], 'generation', 'advanced', 'until', 'record')
 local now, shown, generation = tonumber(ARGV[4]), tonumber(ARGV[1]), tonumber(held[1] or '-1')
 if not held[4] or tonumber(held[3]) <= now or shown > generation then return { 'unknown' } end

@@ -19,7 +19,7 @@ if held then
   if tonumber(held_until) > now then return { 'held', held_until } end
 end
 
--- Remove leases that ran out and that nobody settled.
+-- Remove leases that ran out without a settlement.
 if redis.call('HLEN', key) > tonumber(ARGV[7]) then
   for _, field in ipairs(redis.call('HKEYS', key)) do
     if string.sub(field, 1, 1) == 'L' and tonumber(string.match(redis.call('HGET', key, field), ' (%-?%d+)$')) <= now then
@@ -28,7 +28,7 @@ if redis.call('HLEN', key) > tonumber(ARGV[7]) then
   end
 end
 
--- Above every fence of this session, also if the record was lost: the caller's number begins with the time.
+-- Higher than every fence of this session, also if the record was lost: the caller's number begins with the time.
 local last = tonumber(redis.call('HGET', key, 'last') or '0')
 local fence = string.format('%.0f', math.max(last + 1, tonumber(ARGV[5])))
 redis.call('HSET', key, 'L' .. rt, fence .. ' ' .. ARGV[3], 'last', fence)

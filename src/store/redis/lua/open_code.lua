@@ -9,7 +9,7 @@ for _, field in ipairs(redis.call('HKEYS', key)) do
     local state = redis.call('HGET', key, field)
     local expires, claimed, exhausted = string.match(state, '^(%-?%d+) %d+ %d+ %d+ (%S+) (%d)$')
     if tonumber(expires) <= now or exhausted == '1' then
-      -- A claim can outlive its code.
+      -- A claim can last longer than its code.
       if claimed == '-' or tonumber(claimed) <= now then
         redis.call('HDEL', key, field, other .. ':mac', other .. ':sealed', other .. ':facts')
       end

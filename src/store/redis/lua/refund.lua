@@ -1,4 +1,4 @@
--- Takes one back from the count of the window of now. KEYS: count. ARGV: window length, now.
+-- Subtracts one from the count of the window of now. KEYS: count. ARGV: window length, now.
 local counted = redis.call('GET', KEYS[1])
 if not counted then return { 'done' } end
 local window, current, previous = string.match(counted, '^(%-?%d+) (%d+) (%d+)$')

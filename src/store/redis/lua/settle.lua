@@ -1,5 +1,5 @@
--- Gives a lease back, with a result or without. KEYS: session. ARGV: rt, fence, now, channel, message, and with a
--- result: most results, generation, keep until, sealed, time to live.
+-- Returns a lease, with a result or without. KEYS: session. ARGV: rt, fence, now, channel, message, and with a result:
+-- most results, generation, keep until, sealed, time to live.
 local key, rt, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local ended = redis.call('HGET', key, 'ended')
 if ended and tonumber(ended) > now then return { 'ended' } end
@@ -23,7 +23,7 @@ if ARGV[6] then
     end
   end
   if count >= tonumber(ARGV[6]) then redis.call('HDEL', key, 'R' .. oldest_rt, 'S' .. oldest_rt) end
-  -- The fence orders the results.
+  -- The order of fences is the order of the results.
   redis.call('HSET', key, 'R' .. rt, ARGV[7] .. ' ' .. ARGV[8] .. ' ' .. ARGV[3] .. ' ' .. ARGV[2], 'S' .. rt, ARGV[9])
   if redis.call('PTTL', key) < tonumber(ARGV[10]) then redis.call('PEXPIRE', key, ARGV[10]) end
 end

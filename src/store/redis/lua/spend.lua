@@ -1,4 +1,4 @@
--- Counts one more, or answers when the quota admits one more. KEYS: count. ARGV: window length, most, now, time to
+-- Counts one more event, or answers when the quota admits one. KEYS: count. ARGV: window length, most, now, time to
 -- live. The formula of contract/quota.rs. Numbers are doubles: exact while most × length stays below 2^53.
 local length, most, now = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local window = math.floor(now / length)

@@ -1,5 +1,5 @@
 -- Counts a try, then compares the macs. KEYS: address. ARGV: browser, mac, most tries, claim until, now, claim, time to
--- live. The macs are keyed digests: the time of a comparison tells nothing about the digits.
+-- live. The macs are keyed digests: the time of a comparison reveals nothing about the digits.
 local key, field, now = KEYS[1], ARGV[1] .. ':state', tonumber(ARGV[5])
 local state = redis.call('HGET', key, field)
 if not state then return { 'gone' } end
@@ -13,7 +13,7 @@ local right = redis.call('HGET', key, ARGV[1] .. ':mac') == ARGV[2]
 if right then
   claim = string.format('%.0f', math.max(tonumber(claim) + 1, tonumber(ARGV[6])))
   claimed = ARGV[4]
-  -- A claim can outlive its code.
+  -- A claim can last longer than its code.
   if redis.call('PTTL', key) < tonumber(ARGV[7]) then redis.call('PEXPIRE', key, ARGV[7]) end
 elseif tries >= tonumber(ARGV[3]) then
   exhausted = '1'

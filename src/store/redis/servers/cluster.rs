@@ -1,4 +1,4 @@
-//! A Redis Cluster: which node has which slot, and a connection to each node. A call is sent again only if the node
+//! A Redis Cluster: the map of slots to nodes, and a connection to each node. A call is sent again only if the node
 //! said that it did not run.
 
 use std::{
@@ -19,7 +19,7 @@ use super::{
     super::{address::Host, script::Call},
     connect::Connector,
     failure::CallFailure,
-    kept::{FixedHost, KeptConnection},
+    reconnecting::{FixedHost, ReconnectingConnection},
 };
 use crate::{
     secret::Random,
@@ -28,10 +28,10 @@ use crate::{
 
 /// How long a node may take to answer with the map of slots.
 const MAP_ANSWER: Duration = Duration::from_millis(300);
-/// The map is read again after this time even if nothing says that it changed.
+/// The interval at which the map is read if no call found it to be wrong.
 const READ_AGAIN: Duration = Duration::from_secs(30);
-/// Nodes that one call is sent to.
-const MOST_HOPS: usize = 4;
+/// Most nodes that one call is sent to.
+const MOST_NODES_PER_CALL: usize = 4;
 
 /// A Cluster.
 pub(super) struct Cluster {
@@ -44,38 +44,38 @@ struct Nodes {
     seeds: Vec<Host>,
     runtime: Handle,
     random: Random,
-    map: watch::Sender<Map>,
-    /// One for each master that is talked to.
-    connections: Mutex<HashMap<Host, Arc<KeptConnection>>>,
-    /// Notified by a call that found the map to be wrong.
+    map: watch::Sender<SlotMap>,
+    /// One for each master that calls were sent to.
+    connections: Mutex<HashMap<Host, Arc<ReconnectingConnection>>>,
+    /// Notified by a call that found the map to be out of date.
     is_stale: Notify,
 }
 
 #[derive(Clone, Default)]
-struct Map {
-    /// First slot, last slot, and the master that has them.
+struct SlotMap {
+    /// First slot, last slot, and the master of this range.
     ranges: Arc<[(u16, u16, Host)]>,
-    /// How often it was read.
+    /// How many times the map was read.
     read: u64,
-    /// How often it had changed when it was read.
+    /// How many readings differed from the one before.
     changed: u64,
 }
 
-impl Map {
+impl SlotMap {
     fn owner(&self, slot: u16) -> Option<Host> {
         self.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot)).map(|(_, _, host)| host.clone())
     }
 }
 
 impl Cluster {
-    /// Reads the map from one of `seeds`, and later from the nodes in it.
+    /// Starts a task on `runtime` that reads the map, first from one of `seeds`, later from the nodes in it.
     pub(super) fn new(connector: Arc<Connector>, seeds: Vec<Host>, runtime: &Handle, random: &Random) -> Self {
         let nodes = Arc::new(Nodes {
             connector,
             seeds,
             runtime: runtime.clone(),
             random: random.clone(),
-            map: watch::Sender::new(Map::default()),
+            map: watch::Sender::new(SlotMap::default()),
             connections: Mutex::default(),
             is_stale: Notify::new(),
         });
@@ -90,7 +90,7 @@ impl Cluster {
         let mut target = map.owner(slot);
         let mut asking = false;
         let mut failure = CallFailure::NotSent(format!("no node has slot {slot}").into());
-        for _ in 0..MOST_HOPS {
+        for _ in 0..MOST_NODES_PER_CALL {
             if let Some(host) = &target {
                 failure = match nodes.connection(host).run(call, asking, deadline).await {
                     Ok(answer) => return Ok(answer),
@@ -115,7 +115,7 @@ impl Cluster {
                 }
                 CallFailure::Refused(_) | CallFailure::NotSent(_) => {}
             }
-            // It did not run. The next reading of the map says whether another node can run it.
+            // The call did not run. The next reading of the map shows whether another node can run it.
             nodes.is_stale.notify_one();
             let Ok(newer) = nodes.map_after(map.read, deadline).await else { return Err(failure) };
             let owner = newer.owner(slot);
@@ -127,21 +127,21 @@ impl Cluster {
         Err(failure)
     }
 
-    /// One of the nodes; another one for each `turn`.
+    /// One of the nodes: number `turn`, modulo their number.
     pub(super) fn some_node(&self, turn: usize) -> FixedHost {
         let hosts = self.nodes.hosts();
         FixedHost { connector: self.nodes.connector.clone(), host: hosts[turn % hosts.len()].clone() }
     }
 
-    /// Changes with each change of the map: messages may have been missed.
+    /// A number that changes with the map: messages may have been missed.
     pub(super) fn epoch(&self) -> u64 {
         self.nodes.map.borrow().changed
     }
 }
 
 impl Nodes {
-    /// The map, once it was read more often than `read` times.
-    async fn map_after(&self, read: u64, deadline: Instant) -> Result<Map, CallFailure> {
+    /// Waits until the map was read more than `read` times, and returns it.
+    async fn map_after(&self, read: u64, deadline: Instant) -> Result<SlotMap, CallFailure> {
         let mut map = self.map.subscribe();
         let known = timeout_at(deadline, map.wait_for(|map| map.read > read)).await;
         let Ok(Ok(map)) = known else {
@@ -150,11 +150,11 @@ impl Nodes {
         Ok(map.clone())
     }
 
-    fn connection(&self, host: &Host) -> Arc<KeptConnection> {
+    fn connection(&self, host: &Host) -> Arc<ReconnectingConnection> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = connections.entry(host.clone()).or_insert_with(|| {
             let target = FixedHost { connector: self.connector.clone(), host: host.clone() };
-            Arc::new(KeptConnection::keep(Arc::new(target), &self.runtime, &self.random))
+            Arc::new(ReconnectingConnection::start(Arc::new(target), &self.runtime, &self.random))
         });
         connection.clone()
     }
@@ -187,7 +187,7 @@ impl Nodes {
         None
     }
 
-    fn learn(&self, ranges: Vec<(u16, u16, Host)>) {
+    fn store_map(&self, ranges: Vec<(u16, u16, Host)>) {
         self.map.send_modify(|map| {
             map.read += 1;
             if *map.ranges != *ranges {
@@ -207,8 +207,8 @@ async fn keep_reading(nodes: Arc<Nodes>) {
     loop {
         let begun = Instant::now();
         if let Some(ranges) = nodes.read_map(turn).await {
-            nodes.learn(ranges);
-            // It is read again after the time or the notification, whichever comes first.
+            nodes.store_map(ranges);
+            // The next reading is after this time or at the notification, whichever is first.
             let _ = timeout(READ_AGAIN, nodes.is_stale.notified()).await;
         }
         turn += 1;
@@ -220,8 +220,8 @@ async fn keep_reading(nodes: Arc<Nodes>) {
     }
 }
 
-/// The answer to CLUSTER SLOTS: for each range its first and last slot, its master, and its replicas. A node is its
-/// name, its port, and more.
+/// Decodes the answer to CLUSTER SLOTS: for each range its first and last slot, its master, and its replicas. Each node
+/// is a list that begins with host name and port.
 fn ranges(answer: Value, asked: &Host) -> Option<Vec<(u16, u16, Host)>> {
     let Value::Array(ranges) = answer else { return None };
     let mut known = Vec::with_capacity(ranges.len());
@@ -231,12 +231,12 @@ fn ranges(answer: Value, asked: &Host) -> Option<Vec<(u16, u16, Host)>> {
         let [name, Value::Int(port), ..] = master.as_slice() else { return None };
         let name = match name {
             Value::BulkString(name) if !name.is_empty() && name != b"?" => String::from_utf8(name.clone()).ok()?,
-            // A node that does not know its own name is the one that was asked.
+            // An empty or unknown name means the node that was asked.
             _ => asked.name.clone(),
         };
         let host = Host { name, port: u16::try_from(*port).ok()? };
         known.push((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, host));
     }
-    // A node that the others have removed from the Cluster knows no slots.
+    // A node that was removed from the Cluster answers with no slots.
     (!known.is_empty()).then_some(known)
 }

@@ -20,20 +20,20 @@ use super::{
 };
 use crate::store::{contract::OpenStoreError, tls};
 
-/// A peer that acknowledges nothing for this long is gone.
+/// TCP_USER_TIMEOUT: the connection is closed if sent data stays unacknowledged for this long.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
-/// Is called with each message that the server sends without being asked.
+/// Called with each push message of the server (RESP3).
 pub(in crate::store::redis) type Push = Box<dyn Fn(PushInfo) + Send + Sync>;
 
-/// How servers of one kind are connected to.
+/// Connects to servers with the same TLS settings and credentials.
 pub(super) struct Connector {
     tls: Option<Arc<ClientConfig>>,
     login: RedisConnectionInfo,
 }
 
-/// A connection that has answered, and the task that drives it.
+/// A connection that has answered a PING, and the task that drives it.
 pub(in crate::store::redis) struct Connected {
     pub(in crate::store::redis) connection: MultiplexedConnection,
     pub(in crate::store::redis) driver: AbortOnDropHandle<()>,
@@ -52,7 +52,7 @@ impl Connector {
         Self { tls, login }
     }
 
-    /// Connects to `host` and waits for its first answer. The caller sets the deadline.
+    /// Connects to `host` and waits for its answer to a PING. The caller sets the deadline.
     pub(super) async fn connect(&self, host: &Host, push: Option<Push>) -> Result<Connected, String> {
         let io = |error: std::io::Error| format!("{host}: {}", error.kind());
         let tcp = TcpStream::connect((host.name.as_str(), host.port)).await.map_err(io)?;
@@ -61,7 +61,7 @@ impl Connector {
         socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(UNACKNOWLEDGED)).map_err(io)?;
         let Some(tls) = &self.tls else { return self.log_in(host, tcp, push).await };
         let name = ServerName::try_from(host.name.clone()).map_err(|_| format!("{host}: its name is no TLS name"))?;
-        // What rustls says of a certificate names the host and the error, nothing secret.
+        // The error texts of rustls contain the host and the fault of the certificate, no secrets.
         let tls = tokio_rustls::TlsConnector::from(tls.clone()).connect(name, tcp).await;
         self.log_in(host, tls.map_err(|error| format!("{host}: TLS: {error}"))?, push).await
     }
@@ -84,13 +84,13 @@ impl Connector {
         let (mut connection, driver) =
             MultiplexedConnection::new_with_config(&login, stream, config).await.map_err(failed)?;
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
-        // A server that still loads its data, or requires a password, says so now.
+        // A server that is still loading its data or requires a password answers with an error here.
         redis::cmd("PING").query_async::<redis::Value>(&mut connection).await.map_err(failed)?;
         Ok(Connected { connection, driver, host: host.clone() })
     }
 }
 
-/// How certificates are checked; `None` without TLS.
+/// The TLS settings of `address`; `None` without TLS.
 pub(in crate::store::redis) fn tls(address: &Address) -> Result<Option<Arc<ClientConfig>>, OpenStoreError> {
     if !address.is_tls {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What an error, or no answer, means for a call: whether it certainly did not run, and which server to ask instead.
+//! What a failure means for a call: whether it certainly did not run, and which server to ask instead.
 
 use std::sync::Arc;
 
@@ -7,28 +7,29 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use super::super::address::Host;
 use crate::store::contract::StoreError;
 
-/// Why a call brought no answer.
+/// Why a call got no answer.
 #[derive(Clone, Debug)]
 pub(in crate::store::redis) enum CallFailure {
-    /// It was not sent: there is no connection.
+    /// The call was not sent: there is no connection.
     NotSent(Arc<str>),
-    /// It did not run: the key's slot is on another node of the Cluster.
+    /// The call did not run: the key's slot is on another node of the Cluster.
     Moved(Host),
-    /// It did not run: the key is being moved to another node of the Cluster, which may be asked for this call only.
+    /// The call did not run: the key is being migrated to another node of the Cluster. Only this call may be sent
+    /// there, after ASKING.
     Ask(Host),
-    /// It did not run: this server may not run it, or not yet (a replica, one that loads its data, a Cluster in
-    /// trouble).
+    /// The call did not run: this server cannot run it now (a replica, a server that is loading its data, a Cluster
+    /// that is down).
     Refused(Arc<str>),
-    /// It did not run: the server does not know the script.
+    /// The call did not run: the server does not have the script.
     NoScript,
-    /// It changed nothing: the server is at its memory limit.
+    /// The call changed nothing: the server is at its memory limit.
     Full,
-    /// It may have run.
+    /// The call may have run.
     Unknown(Arc<str>),
 }
 
 impl CallFailure {
-    /// What `error` means, which `from` sent or which came up on the way to it.
+    /// The meaning of `error`, which `from` answered or which occurred on the connection to it.
     pub(super) fn of(error: &RedisError, from: &Host) -> Self {
         let reason = || format!("{from}: {}", description(error)).into();
         match error.kind() {
@@ -67,7 +68,7 @@ impl From<CallFailure> for StoreError {
     }
 }
 
-/// What may be logged about `error`. The server's own message is left out: it may repeat what it was sent.
+/// A description of `error` for logs. The server's message is left out: it may contain the arguments of the call.
 pub(in crate::store::redis) fn description(error: &RedisError) -> String {
     if error.is_connection_dropped() {
         return "the connection broke".to_owned();
@@ -77,7 +78,7 @@ pub(in crate::store::redis) fn description(error: &RedisError) -> String {
 
 fn redirected(error: &RedisError, from: &Host) -> Option<Host> {
     let (address, _) = error.redirect_node()?;
-    // IPv6 addresses come without brackets; an empty name or "?" means the host that was asked.
+    // Redis sends IPv6 addresses without brackets. An empty name or "?" means the host that was asked.
     let (name, port) = address.rsplit_once(':')?;
     let name = if name.is_empty() || name == "?" { &from.name } else { name };
     Some(Host { name: name.trim_matches(['[', ']']).to_owned(), port: port.parse().ok()? })

@@ -1,4 +1,4 @@
-//! The servers: one, one behind Sentinels, or a Cluster. They run scripts, and can be listened to.
+//! The servers: one server, a master behind Sentinels, or a Cluster. They run scripts and deliver messages.
 //!
 //! `redis` has managers of its own. `tests/managers.rs` shows what they get wrong for this store.
 
@@ -14,7 +14,7 @@ use self::{
     cluster::Cluster,
     connect::{Connected, Connector, Push},
     failure::CallFailure,
-    kept::{CONNECT, FixedHost, KeptConnection, Target},
+    reconnecting::{CONNECT, Destination, FixedHost, ReconnectingConnection},
     sentinel::SentinelMaster,
 };
 use super::{
@@ -26,27 +26,27 @@ use crate::{secret::Random, store::contract::OpenStoreError};
 mod cluster;
 pub(super) mod connect;
 pub(super) mod failure;
-pub(super) mod kept;
+pub(super) mod reconnecting;
 mod sentinel;
 
 /// The servers of one address.
 pub(super) struct Servers(Topology);
 
 enum Topology {
-    Single { target: Arc<FixedHost>, connection: KeptConnection },
-    Sentinels { target: Arc<SentinelMaster>, connection: KeptConnection },
+    Single { target: Arc<FixedHost>, connection: ReconnectingConnection },
+    Sentinels { target: Arc<SentinelMaster>, connection: ReconnectingConnection },
     Cluster(Cluster),
 }
 
 impl Servers {
-    /// Connects from now on, on `runtime`.
+    /// Starts tasks on `runtime` that connect to the servers.
     pub(super) fn new(address: &Address, runtime: &Handle, random: &Random) -> Result<Self, OpenStoreError> {
         let tls = connect::tls(address)?;
         let connector = Arc::new(Connector::new(tls.clone(), &address.credentials));
         Ok(Self(match &address.topology {
             address::Topology::Single => {
                 let target = Arc::new(FixedHost { connector, host: address.hosts[0].clone() });
-                Topology::Single { connection: KeptConnection::keep(target.clone(), runtime, random), target }
+                Topology::Single { connection: ReconnectingConnection::start(target.clone(), runtime, random), target }
             }
             address::Topology::Sentinels(service) => {
                 let sentinel_connector = Arc::new(Connector::new(tls, &address.sentinel_credentials));
@@ -54,7 +54,10 @@ impl Servers {
                 let target =
                     SentinelMaster::new(hosts, &sentinel_connector, connector, service.clone(), runtime, random);
                 let target = Arc::new(target);
-                Topology::Sentinels { connection: KeptConnection::keep(target.clone(), runtime, random), target }
+                Topology::Sentinels {
+                    connection: ReconnectingConnection::start(target.clone(), runtime, random),
+                    target,
+                }
             }
             address::Topology::Cluster => {
                 Topology::Cluster(Cluster::new(connector, address.hosts.clone(), runtime, random))
@@ -62,7 +65,7 @@ impl Servers {
         }))
     }
 
-    /// Runs a script on the server that has its key. It is sent again, on a better connection, only if it certainly did
+    /// Runs a script on the server that has its key. It is sent again, on another connection, only if it certainly did
     /// not run.
     pub(super) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, CallFailure> {
         match &self.0 {
@@ -76,7 +79,8 @@ impl Servers {
         }
     }
 
-    /// A connection of its own to receive messages on; `turn` counts the attempts.
+    /// A new connection that receives messages. `turn` is the number of the attempt: in a Cluster each uses another
+    /// node.
     pub(super) async fn listen(&self, turn: usize, push: Push) -> Result<Connected, String> {
         let connected = match &self.0 {
             Topology::Single { target, .. } => timeout(CONNECT, target.connect(Some(push))).await,
@@ -86,7 +90,8 @@ impl Servers {
         connected.unwrap_or_else(|_| Err("no connection in time".to_owned()))
     }
 
-    /// Changes whenever another server may have taken over: messages may have been missed. 0 while no server is known.
+    /// A number that changes when another server may have become responsible, so that messages may have been missed. 0
+    /// while no server is known.
     pub(super) fn epoch(&self) -> u64 {
         match &self.0 {
             Topology::Single { connection, .. } | Topology::Sentinels { connection, .. } => connection.number(),

@@ -13,24 +13,24 @@ use tokio::{
 use super::{
     super::address::Host,
     connect::{Connected, Connector, Push},
-    kept::{FixedHost, KeptConnection, Target},
+    reconnecting::{Destination, FixedHost, ReconnectingConnection},
 };
 use crate::secret::Random;
 
-/// A Sentinel that has not answered within this time is left out.
+/// The deadline for a Sentinel's answer.
 const SENTINEL_ANSWER: Duration = Duration::from_millis(300);
 /// How often the Sentinels are asked whether the master is still the same.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The master of a service.
+/// The master of the service `service`, as the Sentinels name it.
 pub(super) struct SentinelMaster {
     connector: Arc<Connector>,
-    sentinels: Vec<KeptConnection>,
+    sentinels: Vec<ReconnectingConnection>,
     service: String,
 }
 
 impl SentinelMaster {
-    /// The master of `service`, as the Sentinels at `hosts` know it. It is connected to with `connector`.
+    /// Starts connections to the Sentinels at `hosts`, with `sentinel_connector`. `connector` is for the master.
     pub(super) fn new(
         hosts: &[Host],
         sentinel_connector: &Arc<Connector>,
@@ -40,7 +40,7 @@ impl SentinelMaster {
         random: &Random,
     ) -> Self {
         let to = |host: &Host| Arc::new(FixedHost { connector: sentinel_connector.clone(), host: host.clone() });
-        let sentinels = hosts.iter().map(|host| KeptConnection::keep(to(host), runtime, random)).collect();
+        let sentinels = hosts.iter().map(|host| ReconnectingConnection::start(to(host), runtime, random)).collect();
         Self { connector, sentinels, service }
     }
 
@@ -51,16 +51,16 @@ impl SentinelMaster {
         let deadline = Instant::now() + SENTINEL_ANSWER;
         let asked: FuturesUnordered<_> =
             self.sentinels.iter().map(|sentinel| sentinel.exchange(&command, false, deadline)).collect();
-        let named = asked.filter_map(|answer| async { named(answer.ok()?) }).collect::<Vec<_>>().await;
-        named.into_iter().max_by_key(|(epoch, _)| *epoch).map(|(_, host)| host)
+        let masters = asked.filter_map(|answer| async { master_in(answer.ok()?) }).collect::<Vec<_>>().await;
+        masters.into_iter().max_by_key(|(epoch, _)| *epoch).map(|(_, host)| host)
     }
 }
 
-impl Target for SentinelMaster {
+impl Destination for SentinelMaster {
     async fn connect(&self, push: Option<Push>) -> Result<Connected, String> {
         let host = self.current().await.ok_or("no Sentinel names a master")?;
         let mut connected = self.connector.connect(&host, push).await?;
-        // What Sentinels say may be out of date; the server knows its own role.
+        // The answers of Sentinels may be out of date; the server's own ROLE is not.
         let role = redis::cmd("ROLE").query_async::<Vec<Value>>(&mut connected.connection).await;
         match role.ok().and_then(|role| role.into_iter().next()) {
             Some(Value::BulkString(role)) if role == b"master" => Ok(connected),
@@ -79,8 +79,8 @@ impl Target for SentinelMaster {
     }
 }
 
-/// The master in an answer to SENTINEL MASTER, and the epoch of its configuration.
-fn named(answer: Value) -> Option<(u64, Host)> {
+/// Decodes the answer to SENTINEL MASTER: the configuration epoch and the master.
+fn master_in(answer: Value) -> Option<(u64, Host)> {
     let facts: HashMap<String, String> = redis::from_redis_value(answer).ok()?;
     let epoch = facts.get("config-epoch")?.parse().ok()?;
     Some((epoch, Host { name: facts.get("ip")?.clone(), port: facts.get("port")?.parse().ok()? }))

@@ -1,8 +1,8 @@
-//! The contract in a Cluster, and calls while its slots move.
+//! The conformance suite in a Cluster, and calls while its slots are migrated.
 
 use super::{
-    faults::comes_back,
-    real_servers::{Nodes, shared_cluster_url, store, until},
+    faults::wait_until_reachable,
+    real_servers::{Nodes, shared_cluster_url, store, wait_until},
 };
 use crate::{
     clock::Timestamp,
@@ -17,7 +17,7 @@ use crate::{
 
 async fn shared_store() -> Store {
     let store = store(&shared_cluster_url());
-    comes_back(&store).await;
+    wait_until_reachable(&store).await;
     store
 }
 
@@ -43,7 +43,7 @@ async fn lease(store: &Store, rt: u8) -> Lease {
 }
 
 /// The slot of the session's key, the index of the node that has it, and the index of another node.
-fn whereabouts(nodes: &Nodes) -> (u16, usize, usize) {
+fn slot_and_nodes(nodes: &Nodes) -> (u16, usize, usize) {
     let key = Keys::new("vestibule".to_owned()).session(SID);
     let slot = Call::new(&PROBE, key.clone()).slot();
     assert_eq!(nodes.0[0].run::<u16>(&format!("CLUSTER KEYSLOT {key}")), slot);
@@ -56,7 +56,7 @@ async fn calls_follow_a_slot_as_it_moves_to_another_node() {
     let nodes = Nodes::start();
     let store = store(&nodes.url());
     assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));
-    let (slot, from, to) = whereabouts(&nodes);
+    let (slot, from, to) = slot_and_nodes(&nodes);
     let id = |node: usize| nodes.0[node].run::<String>("CLUSTER MYID");
 
     let _: () = nodes.0[to].run(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from)));
@@ -64,7 +64,7 @@ async fn calls_follow_a_slot_as_it_moves_to_another_node() {
     for key in nodes.0[from].run::<Vec<String>>(&format!("CLUSTER GETKEYSINSLOT {slot} 100")) {
         let _: () = nodes.0[from].run(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", nodes.0[to].port));
     }
-    // The old owner redirects calls for keys that it no longer has to the new one.
+    // For keys that it no longer has, the old owner redirects calls to the new one.
     assert!(matches!(lease(&store, 1).await, Lease::Held(_)));
     assert!(matches!(lease(&store, 2).await, Lease::Granted(_)));
     for node in [to, from] {
@@ -80,7 +80,7 @@ async fn while_a_node_is_down_only_calls_for_its_keys_fail() {
     let url = nodes.url().replace("5000", "500");
     let store = store(&url);
     assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));
-    let (_, owner, _) = whereabouts(&nodes);
+    let (_, owner, _) = slot_and_nodes(&nodes);
     nodes.0[owner].kill();
     assert!(store.refreshes.lease(SID, Digest([1; 32]), 0, at(60), at(0)).await.is_err());
     let mut answered = 0;
@@ -90,9 +90,9 @@ async fn while_a_node_is_down_only_calls_for_its_keys_fail() {
     assert!((1..30).contains(&answered), "{answered}");
     // It reads its slots from its disk.
     nodes.0[owner].restart();
-    until("the node is back among the others", || {
+    wait_until("the node has joined the others again", || {
         nodes.0.iter().all(|node| node.run::<String>("CLUSTER INFO").contains("cluster_state:ok"))
     });
-    comes_back(&store).await;
+    wait_until_reachable(&store).await;
     assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));
 }

@@ -1,4 +1,4 @@
-//! Servers that are down, silent, full, not trusted, or no longer masters.
+//! Servers that are down, do not answer, are full, have an untrusted certificate, or are replicas.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 
 const SID: Sid = Sid([1; 16]);
 const KEY: Digest = Digest([2; 32]);
-/// How long it may take until a server that is up again is found.
+/// The longest time until a server that runs again is reached.
 const FOUND_WITHIN: Duration = Duration::from_secs(20);
 
 fn at(secs: i64) -> Timestamp {
@@ -25,16 +25,16 @@ fn at(secs: i64) -> Timestamp {
 }
 
 /// Waits until calls are answered again.
-pub(super) async fn comes_back(store: &Store) {
+pub(super) async fn wait_until_reachable(store: &Store) {
     let probing = async {
         while store.health.probe().await.is_err() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(FOUND_WITHIN, probing).await.expect("it comes back");
+    tokio::time::timeout(FOUND_WITHIN, probing).await.expect("it can be reached");
 }
 
-/// The answer of every method.
+/// Calls every method of the store.
 async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
     let code = NewCode {
         address: KEY,
@@ -74,7 +74,7 @@ async fn assert_unavailable(store: &Store) {
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "method {number}: {answer:?}");
     }
     assert_eq!(store.health.is_reachable(), Some(false));
-    // Known on this instance even if the others cannot be told.
+    // The end is known on this instance although the server cannot be reached.
     assert!(store.refreshes.has_ended(SID, at(1)));
 }
 
@@ -87,13 +87,13 @@ async fn a_server_that_is_killed_makes_every_call_unavailable_until_it_is_back()
     server.kill();
     assert_unavailable(&store).await;
     server.restart();
-    comes_back(&store).await;
+    wait_until_reachable(&store).await;
     assert_eq!(store.health.is_reachable(), Some(true));
     assert!(store.one_time.take(KEY, at(60), at(0)).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_accepts_and_says_nothing_makes_every_call_unavailable() {
+async fn a_server_that_accepts_connections_and_never_answers_makes_every_call_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}?timeout_ms=250", listener.local_addr().unwrap());
     let _accepts = tokio::spawn(async move {
@@ -106,7 +106,7 @@ async fn a_server_that_accepts_and_says_nothing_makes_every_call_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_falls_silent_makes_every_call_unavailable_until_it_speaks_again() {
+async fn a_server_that_stops_answering_makes_every_call_unavailable_until_it_answers_again() {
     let server = Server::start(&[]);
     let store = store(&server.url().replace("5000", "300"));
     store.health.probe().await.unwrap();
@@ -114,7 +114,7 @@ async fn a_server_that_falls_silent_makes_every_call_unavailable_until_it_speaks
     server.signal("-STOP", &pid);
     assert_unavailable(&store).await;
     server.signal("-CONT", &pid);
-    comes_back(&store).await;
+    wait_until_reachable(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,7 @@ async fn a_replica_makes_calls_unavailable_until_it_is_a_master() {
     let _: () = server.run("REPLICAOF 127.0.0.1 1");
     assert!(matches!(store.one_time.take(KEY, at(60), at(0)).await, Err(StoreError::Unavailable(_))));
     let _: () = server.run("REPLICAOF NO ONE");
-    comes_back(&store).await;
+    wait_until_reachable(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +148,7 @@ async fn a_server_at_its_memory_limit_answers_full() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_logs_in_and_is_in_no_error() {
+async fn a_password_is_used_and_appears_in_no_error() {
     let server = Server::start(&["--requirepass", "hunter2"]);
     let url = |user_info: &str| format!("redis://{user_info}127.0.0.1:{}?timeout_ms=5000", server.port);
     store(&url(":hunter2@")).health.probe().await.unwrap();
@@ -170,8 +170,8 @@ async fn tls_connects_with_the_ca_in_the_address_and_fails_without_it() {
     assert!(matches!(trusting.refreshes.lease(SID, KEY, 0, at(60), at(0)).await.unwrap(), Lease::Granted(_)));
     let other = store(&url(&format!("&ca={certificate}")));
     trusting.refreshes.end(SID, at(60), at(0)).await.unwrap();
-    super::fleet::learns(&other, SID).await;
-    // The system does not trust it.
+    super::fleet::wait_until_ended(&other, SID).await;
+    // The system does not trust the certificate.
     let error = store(&url("")).health.probe().await.unwrap_err().to_string();
     assert!(error.contains("TLS"), "{error}");
     let plain = format!("redis://127.0.0.1:{}?timeout_ms=2000", server.port);
@@ -179,7 +179,7 @@ async fn tls_connects_with_the_ca_in_the_address_and_fails_without_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_key_expires_by_itself() {
+async fn every_key_has_a_time_to_live() {
     let server = Server::start(&[]);
     let store = store(&server.url());
     for answer in every_answer(&store).await {
@@ -195,7 +195,7 @@ async fn every_key_expires_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fence_is_not_granted_twice_though_the_server_lost_its_data() {
+async fn a_fence_is_not_granted_twice_also_if_the_server_lost_its_data() {
     let server = Server::start(&[]);
     let store = store(&server.url());
     let lost = lease(&store, SID).await;

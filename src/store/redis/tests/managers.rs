@@ -1,5 +1,5 @@
-//! What the managers of the crate `redis` get wrong for this store, each beside what the store does instead. A test
-//! that fails here after an update of the crate says that a manager may have become usable.
+//! Why this store does not use the managers of the crate `redis`: each fault of a manager, and a test that the store
+//! does not have it. If a test of a manager fails after an update of the crate, the manager may have become usable.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use redis::{
 };
 
 use super::{
-    faults::comes_back,
-    real_servers::{Nodes, Proxy, Sentinel, Server, Watched, store, until},
+    faults::wait_until_reachable,
+    real_servers::{MasterAndReplica, Nodes, Proxy, Sentinel, Server, store, wait_until},
 };
 use crate::{
     clock::Timestamp,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 const TIMEOUT: Duration = Duration::from_millis(300);
-/// The count of this key, as it stands in commands.
+/// The key of a quota, and a part of it that is unique in commands.
 const COUNT_KEY: Digest = Digest([0xcd; 32]);
 const COUNT_WORD: &str = "count:cdcdcdcd";
 
@@ -34,13 +34,13 @@ async fn ping(connection: &mut impl ConnectionLike) -> RedisResult<Value> {
     redis::cmd("PING").query_async(connection).await
 }
 
-/// Counts one under `COUNT_KEY`, of at most 3.
+/// Spends one of the quota `COUNT_KEY`, which admits 3.
 async fn count(store: &Store) -> Result<Spent, StoreError> {
     let quota = Quota { key: COUNT_KEY, most: 3, window: Duration::from_secs(3600) };
     store.counters.spend(vec![quota], Timestamp::from_secs(1_700_000_000)).await
 }
 
-/// How many more `COUNT_KEY` admits.
+/// How many more events `COUNT_KEY` admits.
 async fn left(store: &Store) -> usize {
     let mut left = 0;
     while count(store).await.unwrap() == Spent::Within {
@@ -49,24 +49,24 @@ async fn left(store: &Store) -> usize {
     left
 }
 
-/// A Cluster of one node, which names a proxy as its address.
+/// A Cluster of one node, which announces a proxy as its address.
 async fn cluster_behind_a_proxy() -> (Server, Proxy) {
     let server = Server::start(&["--cluster-enabled", "yes"]);
     let proxy = Proxy::start(server.port).await;
     let _: () = server.run("CONFIG SET cluster-announce-ip 127.0.0.1");
     let _: () = server.run(&format!("CONFIG SET cluster-announce-port {}", proxy.port));
     let _: () = server.run("CLUSTER ADDSLOTSRANGE 0 16383");
-    until("the node has all slots", || server.run::<String>("CLUSTER INFO").contains("cluster_state:ok"));
+    wait_until("the node has all slots", || server.run::<String>("CLUSTER INFO").contains("cluster_state:ok"));
     (server, proxy)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_connection_manager_keeps_a_connection_that_fell_silent() {
+async fn the_connection_manager_keeps_a_connection_that_gives_no_answers() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(server.port).await;
     let mut manager = manager(proxy.port).await;
     ping(&mut manager).await.unwrap();
-    proxy.silence_open_connections();
+    proxy.drop_answers_on_open_connections();
     for _ in 0..5 {
         assert!(ping(&mut manager).await.unwrap_err().is_timeout());
     }
@@ -75,21 +75,21 @@ async fn the_connection_manager_keeps_a_connection_that_fell_silent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_replaces_a_connection_that_fell_silent() {
+async fn the_store_replaces_a_connection_that_gives_no_answers() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(server.port).await;
     let store = store(&format!("redis://127.0.0.1:{}?timeout_ms=300", proxy.port));
-    comes_back(&store).await;
-    proxy.silence_open_connections();
+    wait_until_reachable(&store).await;
+    proxy.drop_answers_on_open_connections();
     assert!(store.health.probe().await.is_err());
-    comes_back(&store).await;
+    wait_until_reachable(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_connection_manager_of_a_sentinel_client_stays_with_the_old_master_after_a_failover() {
-    let mut servers = Watched::start();
+    let mut servers = MasterAndReplica::start();
     let store = store(&servers.url());
-    comes_back(&store).await;
+    wait_until_reachable(&store).await;
     let sentinels = vec![("127.0.0.1", servers.sentinel.port)];
     let mut client = SentinelClient::build(sentinels, "main".to_owned(), None, SentinelServerType::Master).unwrap();
     let master = client.async_get_client().await.unwrap();
@@ -98,14 +98,14 @@ async fn the_connection_manager_of_a_sentinel_client_stays_with_the_old_master_a
     ping(&mut manager).await.unwrap();
     servers.master.kill();
     // The store follows the Sentinel to the new master.
-    comes_back(&store).await;
+    wait_until_reachable(&store).await;
     for _ in 0..5 {
         assert!(ping(&mut manager).await.is_err());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sentinel_client_takes_the_first_sentinels_master_though_another_has_a_newer_configuration() {
+async fn the_sentinel_client_uses_the_first_sentinels_master_although_another_has_a_newer_configuration() {
     let (old, new) = (Server::start(&[]), Server::start(&[]));
     let (behind, up_to_date) = (Sentinel::start(old.port, 1), Sentinel::start(new.port, 2));
     let sentinels = vec![("127.0.0.1", behind.port), ("127.0.0.1", up_to_date.port)];
@@ -116,7 +116,7 @@ async fn the_sentinel_client_takes_the_first_sentinels_master_though_another_has
 
     let hosts = format!("127.0.0.1:{},127.0.0.1:{}", behind.port, up_to_date.port);
     let store = store(&format!("redis-sentinel://{hosts}/main?timeout_ms=5000"));
-    comes_back(&store).await;
+    wait_until_reachable(&store).await;
     assert_eq!(new.run::<u64>("EXISTS vestibule:probe"), 1);
     assert_eq!(old.run::<u64>("EXISTS vestibule:probe"), 0);
 }
@@ -152,19 +152,19 @@ async fn the_cluster_connection_without_retries_follows_no_redirection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_of_the_store_runs_once_though_its_answer_is_lost() {
+async fn a_call_of_the_store_runs_once_also_if_its_answer_is_lost() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(server.port).await;
     let single = store(&format!("redis://127.0.0.1:{}?timeout_ms=5000", proxy.port));
     let (_node, cluster_proxy) = cluster_behind_a_proxy().await;
     let cluster = store(&format!("redis-cluster://127.0.0.1:{}?timeout_ms=5000", cluster_proxy.port));
     for (store, proxy) in [(single, proxy), (cluster, cluster_proxy)] {
-        comes_back(&store).await;
-        // The server knows the script from here on.
+        wait_until_reachable(&store).await;
+        // From here on the server has the script.
         assert_eq!(count(&store).await.unwrap(), Spent::Within);
         proxy.cut_answer_to(COUNT_WORD);
         assert!(matches!(count(&store).await, Err(StoreError::Unavailable(_))));
-        comes_back(&store).await;
+        wait_until_reachable(&store).await;
         assert_eq!(left(&store).await, 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The contract on real servers, and what only shared servers can do.
+//! The conformance suite on real servers, and tests of failures and several instances.
 
 mod cluster;
 mod faults;
@@ -6,14 +6,14 @@ mod fleet;
 mod managers;
 mod real_servers;
 
-/// The contract on one server.
+/// The conformance suite on one server.
 mod one {
-    use super::{faults::comes_back, real_servers};
+    use super::{faults::wait_until_reachable, real_servers};
     use crate::store::{Store, conformance};
 
     async fn store() -> Store {
         let store = real_servers::store(&real_servers::shared_url());
-        comes_back(&store).await;
+        wait_until_reachable(&store).await;
         store
     }
 

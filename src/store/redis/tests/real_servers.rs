@@ -1,5 +1,5 @@
-//! Real servers for the tests. Each starts on a free port of this machine and ends when its value is dropped, at the
-//! latest with the process.
+//! Real servers for the tests. Each uses a free port of this machine and is killed when its value is dropped, at the
+//! latest when the test process ends.
 
 use std::{
     fmt::Write as _,
@@ -28,9 +28,9 @@ use crate::{
     store::{Store, redis::RedisStore},
 };
 
-/// Ends the server when its standard input ends, also if the tests are killed.
+/// Runs a command and kills it when standard input is closed, also if the tests are killed.
 const UNTIL_STDIN_ENDS: &str = r#""$@" & server=$!; cat >/dev/null; kill -9 $server; wait $server"#;
-/// Attempts to start: another process may take a port that was free a moment ago.
+/// Attempts to start a server: another process may have taken the free port meanwhile.
 const ATTEMPTS: usize = 10;
 
 /// A running `redis-server`.
@@ -124,21 +124,23 @@ impl Drop for Server {
     }
 }
 
-/// A master, its replica, and the Sentinel that watches them.
-pub(super) struct Watched {
+/// A master, its replica, and a Sentinel that monitors them.
+pub(super) struct MasterAndReplica {
     pub(super) master: Server,
     pub(super) replica: Server,
     pub(super) sentinel: Sentinel,
 }
 
-impl Watched {
+impl MasterAndReplica {
     pub(super) fn start() -> Self {
         let master = Server::start(&[]);
         let replica = Server::start(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
-        until("the replica follows", || replica.run::<String>("INFO replication").contains("master_link_status:up"));
+        wait_until("the replica follows", || {
+            replica.run::<String>("INFO replication").contains("master_link_status:up")
+        });
         let sentinel = Sentinel::start(master.port, 0);
         let watched = Self { master, replica, sentinel };
-        until("the Sentinel knows the replica", || {
+        wait_until("the Sentinel knows the replica", || {
             let client = redis::Client::open(("127.0.0.1", watched.sentinel.port)).unwrap();
             let replicas: Vec<redis::Value> = redis::cmd("SENTINEL")
                 .arg("REPLICAS")
@@ -155,7 +157,7 @@ impl Watched {
     }
 }
 
-/// A Sentinel that watches the service `main`.
+/// A Sentinel that monitors the service `main`.
 pub(super) struct Sentinel {
     pub(super) port: u16,
     process: Child,
@@ -163,7 +165,7 @@ pub(super) struct Sentinel {
 }
 
 impl Sentinel {
-    /// Watches the master on `master_port`, as a configuration of `epoch` names it.
+    /// Monitors the master on `master_port`, with a configuration of this epoch.
     pub(super) fn start(master_port: u16, epoch: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("sentinel.conf");
@@ -202,7 +204,7 @@ impl Nodes {
         let created = Command::new("redis-cli").args(["--cluster", "create"]).args(hosts).arg("--cluster-yes").output();
         let created = created.expect("redis-cli is installed (Debian: redis-tools)");
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
-        until("all nodes agree", || {
+        wait_until("all nodes agree", || {
             nodes.iter().all(|node| node.run::<String>("CLUSTER INFO").contains("cluster_state:ok"))
         });
         Self(nodes)
@@ -218,13 +220,13 @@ impl Nodes {
     }
 }
 
-/// The address of the server that all tests may share: the one the environment names, or one of our own.
+/// The address of a server that all tests share: `VESTIBULE_TEST_REDIS`, or one that is started here.
 pub(super) fn shared_url() -> String {
     static SERVER: OnceLock<Server> = OnceLock::new();
     std::env::var("VESTIBULE_TEST_REDIS").unwrap_or_else(|_| SERVER.get_or_init(|| Server::start(&[])).url())
 }
 
-/// The address of the Cluster that all tests may share.
+/// The address of a Cluster that all tests share.
 pub(super) fn shared_cluster_url() -> String {
     static NODES: OnceLock<Nodes> = OnceLock::new();
     NODES.get_or_init(Nodes::start).url()
@@ -244,10 +246,10 @@ pub(super) fn certificate(dir: &Path) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
-/// Waits for something in another process, which does not tell when it is done.
-pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Polls until `is_done` is true, for events in other processes that cannot be awaited.
+pub(super) fn wait_until(what: &str, mut is_done: impl FnMut() -> bool) {
     let is = (0..2000).any(|_| {
-        let is = is_so();
+        let is = is_done();
         if !is {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -256,7 +258,7 @@ pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     assert!(is, "not within 20 s: {what}");
 }
 
-/// Starts the command `words`, which ends with its standard input; `None` if it ends before its output has `ready`.
+/// Starts the command `words`; `None` if it ends before a line of its output contains `ready`.
 fn run(words: &[String], ready: &str) -> Option<Child> {
     let mut command = Command::new("sh");
     command.args(["-c", UNTIL_STDIN_ENDS, "sh"]).args(words);
@@ -268,7 +270,7 @@ fn run(words: &[String], ready: &str) -> Option<Child> {
         process.wait().unwrap();
         return None;
     }
-    // Its further output has to be read: with a full pipe it would stop.
+    // Its output is read to the end, because a full pipe would block it.
     std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
     Some(process)
 }
@@ -277,17 +279,17 @@ fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// What a [`Proxy`] does with connections.
+/// The fault that a [`Proxy`] causes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
-    /// The connections up to this number pass nothing to the client any more, and stay open.
+    /// Connections up to this number stay open, but pass no answers to the client.
     Silence(usize),
-    /// The answer to a command with this word in it is dropped, and its connection cut; once.
+    /// The answer to the next command that contains this word is dropped, and the connection is closed.
     CutAnswerTo(&'static str),
 }
 
-/// A proxy in front of a server that can do what networks do.
+/// A TCP proxy in front of a server that simulates failures of the network.
 pub(super) struct Proxy {
     pub(super) port: u16,
     accepted: Arc<AtomicUsize>,
@@ -296,7 +298,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// Passes connections on to the server on `server_port`.
+    /// Starts a proxy for the server on `server_port`.
     pub(super) async fn start(server_port: u16) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -313,17 +315,17 @@ impl Proxy {
         Self { port, accepted, fault, _accepts: AbortOnDropHandle::new(accepts) }
     }
 
-    /// Connections so far.
+    /// The number of connections that were accepted.
     pub(super) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
 
-    /// The connections that are open now fall silent; new ones work.
-    pub(super) fn silence_open_connections(&self) {
+    /// Connections that are open now pass no more answers; new ones work.
+    pub(super) fn drop_answers_on_open_connections(&self) {
         self.fault.send_replace(Fault::Silence(self.accepted()));
     }
 
-    /// The server's answer to the next command that has `word` in it is lost with its connection.
+    /// Drops the answer to the next command that contains `word`, and closes its connection.
     pub(super) fn cut_answer_to(&self, word: &'static str) {
         self.fault.send_replace(Fault::CutAnswerTo(word));
     }

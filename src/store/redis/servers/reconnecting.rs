@@ -1,6 +1,6 @@
-//! A connection that is kept: one task connects, and connects again whenever the connection breaks, falls silent or
-//! leads to a server that is no longer the right one. While the first attempt is under way calls wait for it, until
-//! their deadline; while attempts fail, calls fail at once with the reason of the last failure.
+//! A connection with a task that connects, and reconnects when the connection breaks, gives no answers or leads to a
+//! server that is no longer responsible. During the first attempt calls wait until their deadline. After a failed
+//! attempt they fail at once with its reason.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -21,28 +21,28 @@ use crate::{secret::Random, store::reconnect::Reconnect};
 
 /// How long one attempt to connect may take.
 pub(in crate::store::redis) const CONNECT: Duration = Duration::from_secs(1);
-/// A connection that lived this long was good: the next attempt follows without a pause.
+/// After a connection that lasted this long, the next attempt follows without a wait.
 pub(in crate::store::redis) const GOOD_AFTER: Duration = Duration::from_secs(2);
-/// A connection that leaves a call without an answer for this long is replaced. A call with less time until its
-/// deadline says nothing about the connection.
+/// A connection on which a call got no answer for this long is replaced. A call whose deadline is earlier does not
+/// cause that.
 const SILENCE: Duration = Duration::from_millis(200);
 
-/// Where a kept connection leads.
-pub(super) trait Target: Send + Sync + 'static {
+/// Finds the server to connect to.
+pub(super) trait Destination: Send + Sync + 'static {
     /// Connects once. The caller sets the deadline.
     fn connect(&self, push: Option<Push>) -> impl Future<Output = Result<Connected, String>> + Send;
 
-    /// Resolves when `host` is no longer the server to talk to.
+    /// Resolves when `host` is no longer the responsible server.
     fn has_moved_from(&self, host: &Host) -> impl Future<Output = ()> + Send;
 }
 
-/// A server that stays the same.
+/// A server with a fixed address.
 pub(super) struct FixedHost {
     pub(super) connector: Arc<Connector>,
     pub(super) host: Host,
 }
 
-impl Target for FixedHost {
+impl Destination for FixedHost {
     async fn connect(&self, push: Option<Push>) -> Result<Connected, String> {
         self.connector.connect(&self.host, push).await
     }
@@ -52,39 +52,39 @@ impl Target for FixedHost {
     }
 }
 
-/// A kept connection.
-pub(super) struct KeptConnection {
+/// A connection that is replaced when it fails.
+pub(super) struct ReconnectingConnection {
     state: Arc<watch::Sender<ConnectionState>>,
-    _keeper: AbortOnDropHandle<()>,
+    _task: AbortOnDropHandle<()>,
 }
 
 #[derive(Clone)]
 enum ConnectionState {
-    /// An attempt is under way, and its outcome is not known.
+    /// The first attempt, or the first one after a lost connection, is running.
     Connecting,
-    /// Calls can be sent.
-    Live(Live),
-    /// The last attempt failed, for this reason; the next one follows or is under way.
+    /// Calls can be sent on this connection.
+    Live(LiveConnection),
+    /// The last attempt failed, for this reason; the next one is waiting or running.
     Failed(Arc<str>),
 }
 
 #[derive(Clone)]
-struct Live {
+struct LiveConnection {
     connection: MultiplexedConnection,
-    /// Which connection this is, counted from 1.
+    /// The number of this connection, counted from 1.
     number: u64,
     host: Host,
 }
 
-impl KeptConnection {
-    /// Connects to `target` from now on, on `runtime`.
-    pub(super) fn keep(target: Arc<impl Target>, runtime: &Handle, random: &Random) -> Self {
+impl ReconnectingConnection {
+    /// Starts a task on `runtime` that connects to `target`.
+    pub(super) fn start(target: Arc<impl Destination>, runtime: &Handle, random: &Random) -> Self {
         let state = Arc::new(watch::Sender::new(ConnectionState::Connecting));
-        let keeper = runtime.spawn(keep(target, state.clone(), Reconnect::new(random.clone())));
-        Self { state, _keeper: AbortOnDropHandle::new(keeper) }
+        let task = runtime.spawn(keep_connected(target, state.clone(), Reconnect::new(random.clone())));
+        Self { state, _task: AbortOnDropHandle::new(task) }
     }
 
-    /// Runs a script. With `asking` on a node of a Cluster that the key is being moved to.
+    /// Runs a script. `asking` is for the node of a Cluster to which the key is being migrated.
     pub(super) async fn run(&self, call: &Call, asking: bool, deadline: Instant) -> Result<Value, CallFailure> {
         match self.exchange(&call.by_sha(), asking, deadline).await {
             Err(CallFailure::NoScript) => self.exchange(&call.in_full(), asking, deadline).await,
@@ -109,24 +109,24 @@ impl KeptConnection {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 let failure = CallFailure::of(&error, &live.host);
-                // A server that is alone and may not run scripts is to be looked for again. A node of a Cluster is not:
-                // the map of slots says where to go.
+                // If a single server or master refuses, the right one is looked for again. A node of a Cluster is reconnecting:
+                // the map of slots decides where calls go.
                 let is_wrong_server = matches!(failure, CallFailure::Refused(_)) && !error.is_cluster_error();
                 if error.is_unrecoverable_error() || error.is_io_error() || is_wrong_server {
-                    give_up(&self.state, live.number);
+                    request_replacement(&self.state, live.number);
                 }
                 Err(failure)
             }
             Err(_) => {
                 if sent.elapsed() >= SILENCE {
-                    give_up(&self.state, live.number);
+                    request_replacement(&self.state, live.number);
                 }
                 Err(CallFailure::Unknown(format!("{}: no answer in time", live.host).into()))
             }
         }
     }
 
-    /// Which connection this is, counted from 1; 0 while there is none.
+    /// The number of the current connection, counted from 1; 0 while there is none.
     pub(super) fn number(&self) -> u64 {
         match &*self.state.borrow() {
             ConnectionState::Live(live) => live.number,
@@ -134,7 +134,7 @@ impl KeptConnection {
         }
     }
 
-    async fn live(&self, deadline: Instant) -> Result<Live, CallFailure> {
+    async fn live(&self, deadline: Instant) -> Result<LiveConnection, CallFailure> {
         let mut state = self.state.subscribe();
         let known = state.wait_for(|state| !matches!(state, ConnectionState::Connecting));
         let Ok(Ok(state)) = timeout_at(deadline, known).await else {
@@ -148,8 +148,8 @@ impl KeptConnection {
     }
 }
 
-/// Has connection `number` replaced, unless it was already.
-fn give_up(state: &watch::Sender<ConnectionState>, number: u64) {
+/// Requests a replacement of connection `number`, unless it was replaced already.
+fn request_replacement(state: &watch::Sender<ConnectionState>, number: u64) {
     state.send_if_modified(|state| {
         let is_current = matches!(state, ConnectionState::Live(live) if live.number == number);
         if is_current {
@@ -159,9 +159,13 @@ fn give_up(state: &watch::Sender<ConnectionState>, number: u64) {
     });
 }
 
-async fn keep(target: Arc<impl Target>, state: Arc<watch::Sender<ConnectionState>>, mut reconnect: Reconnect) {
+async fn keep_connected(
+    target: Arc<impl Destination>,
+    state: Arc<watch::Sender<ConnectionState>>,
+    mut reconnect: Reconnect,
+) {
     let mut number = 0;
-    // The task that drives the connection before the current one: calls may still wait for answers on it.
+    // The driver of the previous connection, on which calls may still wait for answers.
     let mut _last_driver = None;
     let mut is_failing = false;
     loop {
@@ -172,16 +176,16 @@ async fn keep(target: Arc<impl Target>, state: Arc<watch::Sender<ConnectionState
             Ok(Connected { connection, mut driver, host }) => {
                 number += 1;
                 if std::mem::take(&mut is_failing) {
-                    tracing::info!(server = %host, "Redis is reached again");
+                    tracing::info!(server = %host, "Redis can be reached again");
                 }
                 let mut seen = state.subscribe();
-                state.send_replace(ConnectionState::Live(Live { connection, number, host: host.clone() }));
+                state.send_replace(ConnectionState::Live(LiveConnection { connection, number, host: host.clone() }));
                 tokio::select! {
                     _ = &mut driver => {}
                     () = async { drop(seen.wait_for(|state| !matches!(state, ConnectionState::Live(_))).await) } => {}
                     () = target.has_moved_from(&host) => {}
                 }
-                give_up(&state, number);
+                request_replacement(&state, number);
                 _last_driver = Some(driver);
             }
             Err(reason) => {
