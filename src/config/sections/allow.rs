@@ -17,10 +17,10 @@ use crate::{
 table! {
     /// The lists of `allow` or of a role, of which every one that is given must be met.
     pub(crate) struct AllowTable {
-        /// Domains of e-mail addresses, e.g. `["example.com"]`; only an address that the provider calls verified
-        /// counts.
+        /// Domains of e-mail addresses, e.g. `["example.com"]`. Only addresses that the provider marks as verified
+        /// match.
         EMAIL_DOMAINS: List<form::Text> = default("email_domains", "[]");
-        /// E-mail addresses; only one that the provider calls verified counts.
+        /// E-mail addresses. Only addresses that the provider marks as verified match.
         EMAILS: List<form::Text> = default("emails", "[]");
         /// Claims and the values that are accepted, e.g. `{ department = ["sales", "support"] }`.
         CLAIMS: Entries<Any> = optional("claims");

@@ -31,8 +31,8 @@ table! {
         /// Headers to add, e.g. `{ x-api-version = "2" }`. A value may be `"env:NAME"` or `"file:PATH"`; so may texts
         /// of the body.
         HEADERS: Entries<form::Text> = optional("headers");
-        /// The body as JSON, e.g. `{ device = "{device_id}" }`. A string that is only a placeholder takes the value's
-        /// type. With neither `json` nor `form` there is no body.
+        /// The body as JSON, e.g. `{ device = "{device_id}" }`. A string that is only a placeholder becomes the value,
+        /// with its type. With neither `json` nor `form` there is no body.
         JSON: Any = optional("json");
         /// The body as a form, instead of `json`.
         FORM: Entries<form::Text> = optional("form");
@@ -54,8 +54,8 @@ table! {
     pub(crate) struct RefreshTable: CallTable {
         /// How long the whole call may take, from connecting to the last byte of the answer.
         TIMEOUT: form::Duration = default("timeout", "\"60s\"");
-        /// Statuses of the answer that end the session; any other but 2xx, and an HTML page with any status, is an
-        /// outage, in which the session is kept.
+        /// Statuses of the answer that end the session. Any other status except 2xx, and an HTML page with any status,
+        /// is treated as an outage: the session is kept.
         REFUSED: List<Number<u16, 400, 499>> = default("refused", "[401]");
     }
 }

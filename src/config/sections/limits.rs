@@ -18,46 +18,45 @@ table! {
     /// `[limits]`
     pub(crate) struct LimitsTable {
         /// Wrong guesses of one IPv4 address or IPv6 /64: passwords, ID tokens, codes, and callbacks that belong to no
-        /// login. Correct values are not counted. Past it 429 with `Retry-After`, also for correct values.
+        /// login. Correct values are not counted. Above it: 429 with `Retry-After`, also for correct values.
         FAILURES_PER_CLIENT: form::Rate = default("failures_per_client", "\"300/h\"");
-        /// Wrong passwords for one e-mail address, from all clients together; whether there is such an account makes no
-        /// difference. Past it 429, and the backend is not asked.
+        /// Wrong passwords for one e-mail address, from all clients together; also if there is no such account. Above
+        /// it: 429, and the backend is not called.
         FAILURES_PER_ACCOUNT: form::Rate = default("failures_per_account", "\"100/h\"");
-        /// Connections of visitors at a time, at one instance; more wait in the kernel. Changes with a restart only.
+        /// Open connections of visitors per instance; more wait in the kernel. Changes with a restart only.
         CONNECTIONS: Number<u32, 1, 1_000_000> = default("connections", "20000");
-        /// Connections of one IPv4 address or IPv6 /64 at a time, at one instance; more are closed at once. With
-        /// `proxy_protocol` the address in its header counts; connections from `trusted_proxies` themselves are not
+        /// Open connections of one IPv4 address or IPv6 /64 per instance; more are closed immediately. With
+        /// `proxy_protocol` the address in its header is counted; connections from `trusted_proxies` themselves are not
         /// counted. Changes with a restart only.
         CONNECTIONS_PER_CLIENT: Number<u32, 1, 1_000_000> = default("connections_per_client", "4096");
-        /// Requests at a time over one HTTP/2 connection; more wait. Against floods of streams that are opened and
-        /// dropped. Changes with a restart only.
+        /// Concurrent requests on one HTTP/2 connection; more wait. Against floods of streams that are opened and
+        /// reset. Changes with a restart only.
         STREAMS: Number<u32, 1, 10_000> = default("streams", "128");
-        /// Largest head of a request, target included; past it 431. Against floods of headers and cookies. From 8KiB to
-        /// 1MiB. Changes with a restart only.
+        /// Largest head of a request, including its target; a larger one is answered 431. Against floods of headers and
+        /// cookies. From 8KiB to 1MiB. Changes with a restart only.
         HEADER_BYTES: form::Size = default("header_bytes", "\"32KiB\"");
-        /// Most header lines of a request; past it 431. Over HTTP/2 all lines of `Cookie` count as one. Changes with a
-        /// restart only.
+        /// Most header lines of a request; with more it is answered 431. Over HTTP/2 all lines of `Cookie` count as
+        /// one. Changes with a restart only.
         HEADER_LINES: Number<u32, 10, 10_000> = default("header_lines", "100");
         /// How long the head of a request may take, from its first byte (on a new connection from its acceptance) to
-        /// its last, however steadily bytes come; past it 408. Against clients that send a header a minute (Slowloris).
+        /// its last, even if bytes arrive steadily; then 408. Against clients that send a header a minute (Slowloris).
         /// Changes with a restart only.
         HEADER_TIMEOUT: form::Duration = default("header_timeout", "\"10s\"");
-        /// Bytes a second that a request's body has to bring on average while it is waited for, after the first ten
-        /// seconds and until the upstream's answer begins; below it 408. Against bodies that never end (R.U.D.Y.).
-        /// `"0B"` is no minimum; a route can have its own.
+        /// The least average rate of a request's body in bytes per second, after the first ten seconds and until the
+        /// upstream's answer begins. Only time in which the gateway waits for the body counts; below the rate: 408.
+        /// Against bodies that never end (R.U.D.Y.). `"0B"`: no minimum. A route can set its own.
         BODY_RATE: form::Size = default("body_rate", "\"256B\"");
         /// How long a connection may be open between two requests. Longer than a load balancer keeps its own
         /// connections (usually 60s), so that the balancer closes first. Changes with a restart only.
         IDLE_TIMEOUT: form::Duration = default("idle_timeout", "\"75s\"");
-        /// How long a client may accept none of the bytes that are ready for it; after that the connection is cut. Over
-        /// HTTP/2 the stream is cut; it has to accept 16 KiB in this time. Against clients that read a byte a minute.
-        /// Changes with a restart only.
+        /// How long a client may accept no bytes although some are ready to be sent; then the connection is closed.
+        /// Over HTTP/2 the stream is reset unless it accepts 16 KiB in this time. Against clients that read a byte a
+        /// minute. Changes with a restart only.
         WRITE_TIMEOUT: form::Duration = default("write_timeout", "\"60s\"");
-        /// How long a TLS handshake may take. Against handshakes that are begun and abandoned. Changes with a restart
-        /// only.
+        /// How long a TLS handshake may take. Against handshakes that are not completed. Changes with a restart only.
         TLS_TIMEOUT: form::Duration = default("tls_timeout", "\"5s\"");
-        /// Largest answer of the authority or a provider with tokens or a profile in it; a larger one is cut off and
-        /// counts as none. Against endless answers. From 1KiB to 64MiB.
+        /// Largest answer of the authority or a provider with tokens or a profile; a larger one is treated as no
+        /// answer. Against endless answers. From 1KiB to 64MiB.
         ANSWER_BYTES: form::Size = default("answer_bytes", "\"64KiB\"");
         /// The same for the documents that a provider publishes: its metadata and its keys.
         DOCUMENT_BYTES: form::Size = default("document_bytes", "\"1MiB\"");

@@ -37,21 +37,22 @@ pub(crate) mod upstreams;
 table! {
     /// The whole file.
     pub(crate) struct RootTable {
-        /// Where visitors connect, and the address they know.
+        /// The addresses to listen on, and the public address.
         SERVER: Table<ServerTable> = required("server");
-        /// The visitor's cookies, and how tokens are kept fresh.
+        /// Cookies, keys, refreshes and lifetimes of sessions.
         SESSION: Table<SessionTable> = optional("session");
-        /// The state that all requests share: who refreshes, which sessions have ended, what has been used once, and
-        /// all counts.
+        /// The state that all requests share: running refreshes, ended sessions, used single-use tokens, one-time codes
+        /// and all counts.
         STORE: Table<StoreTable> = optional("store");
         /// Who issues the access and refresh tokens.
         AUTHORITY: Table<AuthorityTable> = optional("authority");
-        /// Identity providers. The name stands in paths (`{base_path}/login/NAME`); `google`, `kakao` and `naver` bring
-        /// their issuer and scopes along.
+        /// Identity providers. The name is part of paths (`{base_path}/login/NAME`). For `google`, `kakao` and `naver`
+        /// issuer and scopes have defaults.
         PROVIDERS: Named<ProviderTable> = optional("providers");
-        /// The backends that are protected; routes and calls name them.
+        /// The protected backends. Routes and calls refer to them by name.
         UPSTREAMS: Named<UpstreamTable> = optional("upstreams");
-        /// What is proxied; the most specific match wins, and what no route names is 404.
+        /// Which requests are forwarded to which upstream. The most specific route wins; a request without a route is
+        /// answered 404.
         ROUTES: Tables<RouteTable> = optional("routes");
         /// One-time codes by SMS and e-mail.
         OTP: Table<OtpTable> = optional("otp");

@@ -20,7 +20,7 @@ use crate::{
 table! {
     /// `[pages]`
     pub(crate) struct PagesTable {
-        /// What the site is called on the pages and in messages. Default: the host of `public_url`.
+        /// The site's name on the pages and in messages. Default: the host of `public_url`.
         NAME: form::Text = optional("name");
         /// A picture above the pages' title: an SVG, PNG, JPEG, WebP or GIF file of at most 256 KiB.
         LOGO: forms::File = optional("logo");

@@ -24,22 +24,22 @@ table! {
         HOSTS: List<forms::Host> = optional("hosts");
         /// Methods it is for, e.g. `["GET", "HEAD"]`. Absent: all.
         METHODS: List<form::Method> = optional("methods");
-        /// The beginning of the path that is cut off for the upstream: with `"/api"` it sees `/users` for `/api/users`.
+        /// A prefix that is removed from the path for the upstream: with `"/api"` it gets `/users` for `/api/users`.
         STRIP: form::Prefix = optional("strip");
         /// The name of the upstream it goes to.
         UPSTREAM: form::Text = required("upstream");
-        /// `public`: anyone; sessions are not looked at. `optional`: anyone, with the session where there is one.
-        /// `user`: people who are logged in. `anonymous`: people who are not (a login page). `{ roles = […] }`: people
-        /// who have one of these roles.
+        /// `public`: anyone; sessions are not read. `optional`: anyone, with the session where there is one. `user`:
+        /// people who are logged in. `anonymous`: people who are not (a login page). `{ roles = […] }`: people who have
+        /// one of these roles.
         ACCESS: Either<Choice<AccessWord>, RolesTable> = default("access", "\"user\"");
         /// Changes to the headers of requests and answers.
         HEADERS: Table<HeadersTable> = optional("headers");
         /// Largest request body; a larger one is answered 413. Absent: no limit.
         BODY_LIMIT: form::Size = optional("body_limit");
-        /// How long to wait for the first byte of the answer; past it 504. Default: the upstream's.
+        /// How long to wait for the first byte of the answer; then 504. Default: the upstream's.
         TIMEOUT: form::Duration = optional("timeout");
-        /// Longest time without a byte in a body, stream or WebSocket, in either direction; after that the connection
-        /// is cut. The exchange as a whole has no time limit.
+        /// Longest time without a byte in a body, stream or WebSocket, in either direction; then the connection is
+        /// closed. The exchange as a whole has no time limit.
         IDLE_TIMEOUT: form::Duration = default("idle_timeout", "\"5m\"");
         /// The `body_rate` of `[limits]` for this route; `"0B"` where clients send a body in pieces with long pauses
         /// and the answer comes at its end.
@@ -50,7 +50,7 @@ table! {
         /// What a 401 to the second try means. `clear`: the session is over. `pass`: the visitor gets the 401 and stays
         /// logged in. Default `clear` where the upstream is the authority's own, else `pass`.
         ON_SECOND_401: Choice<OnSecond401> = optional("on_second_401");
-        /// Scripts of other origins that may call this route. Absent: none.
+        /// Other origins whose scripts may call this route. Absent: none.
         CORS: Table<CorsTable> = optional("cors");
     }
 }
@@ -67,7 +67,7 @@ table! {
 table! {
     /// `headers` of a route.
     pub(crate) struct HeadersTable {
-        /// Set on the request, e.g. `{ x-user-id = "{claims.sub}" }`. Whatever a visitor sends under these names is
+        /// Set on the request, e.g. `{ x-user-id = "{claims.sub}" }`. Headers of these names that a visitor sends are
         /// removed, on every route.
         SET: Entries<form::Text> = optional("set");
         /// Headers that are removed from the request and from the answer, e.g. `["server"]`.

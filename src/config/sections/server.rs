@@ -29,16 +29,16 @@ table! {
         PUBLIC_URL: form::Origin = required("public_url");
         /// Further hosts that are accepted, e.g. `"vestibule:8080"`; any other is answered 421.
         HOSTS: List<forms::Host> = default("hosts", "[]");
-        /// `/livez`, `/readyz` and `/metrics`, by http and without a login; loopback as a rule. Absent: none.
+        /// `/livez`, `/readyz` and `/metrics`, by http and without a login; usually on loopback. Absent: none.
         ADMIN_LISTEN: form::Address = optional("admin_listen");
         /// `/livez` and `/readyz` alone, for a load balancer. Absent: none.
         HEALTH_LISTEN: form::Address = optional("health_listen");
-        /// Load balancers whose `X-Forwarded-*` is believed; the visitor is the first address from the right of
-        /// `X-Forwarded-For` that is not listed. None: whoever connects is the visitor.
+        /// Load balancers whose `X-Forwarded-*` is trusted. The visitor is the first address from the right of
+        /// `X-Forwarded-For` that is not listed. Empty: the peer of the connection is the visitor.
         TRUSTED_PROXIES: List<form::Network> = default("trusted_proxies", "[]");
         /// Whether connections from `trusted_proxies` begin with a PROXY protocol header (version 1 or 2).
         PROXY_PROTOCOL: Flag = default("proxy_protocol", "false");
-        /// How long running requests may go on after SIGTERM and `drain_delay`; then they are cut.
+        /// How long running requests may continue after SIGTERM and `drain_delay`; then their connections are closed.
         DRAIN: form::Delay = default("drain", "\"30s\"");
         /// How long connections are still accepted after SIGTERM, while `/readyz` says 503, so that load balancers
         /// notice. Default `"5s"`, and `"0s"` where everything is on loopback.
@@ -51,10 +51,10 @@ table! {
 table! {
     /// `[server.tls]`
     pub(crate) struct TlsTable {
-        /// The certificate chain in PEM, the own one first; a path relative to the folder of `gateway.toml`. A renewed
-        /// file is picked up without a restart.
+        /// The certificate chain in PEM, the server's certificate first; a path relative to the folder of
+        /// `gateway.toml`. A renewed file is picked up without a restart.
         CERT: forms::File = required("cert");
-        /// The private key of the certificate, in PEM; read anew with it.
+        /// The private key of the certificate, in PEM; read again with it.
         KEY: forms::File = required("key");
         later "acme";
     }

@@ -32,13 +32,13 @@ table! {
         /// `[authority.verify]` (with authority `gateway` its own keys verify); the refresh token is always encrypted.
         SEAL: Flag = default("seal", "true");
         /// Keys that encrypt the cookies: 32 random bytes in base64 each, as `vestibule keygen` prints them. The first
-        /// encrypts, all decrypt: put a new one in front to rotate. Needed as soon as something is not on loopback; on
-        /// loopback one is made at each start where there is none.
+        /// encrypts, all decrypt: put a new one in front to rotate. Required unless everything is on loopback; there,
+        /// without `keys`, one is generated at each start.
         KEYS: List<form::Secret> = default("keys", "[]");
         /// Where the tokens are: encrypted in the visitor's own cookies.
         STORE: Choice<InCookies> = default("store", "\"cookie\"");
-        /// Refresh this long before the access token expires (a little longer in some sessions, so that not all come at
-        /// once), at most a fifth of its life.
+        /// Refresh this long before the access token expires (a little earlier in some sessions, so that not all
+        /// refresh at once), at most a fifth of its life.
         REFRESH_AHEAD: form::Delay = default("refresh_ahead", "\"60s\"");
         /// How long requests that still carry the cookies from before a refresh are served, counted from the first
         /// request that carries the new ones.
@@ -57,13 +57,13 @@ table! {
         /// `"built-in"`, or the path of the app's own page, e.g. `"/login"`; that needs a route that is open without a
         /// login.
         LOGIN_PAGE: form::Text = default("login_page", "\"built-in\"");
-        /// Where a login leads that names no `return_to`: a path, or an address at `public_url` or `return_to_origins`.
+        /// The target after a login without `return_to`: a path, or an address at `public_url` or `return_to_origins`.
         AFTER_LOGIN: form::PathOrUrl = default("after_login", "\"/\"");
-        /// Where a logout leads; as for `after_login`.
+        /// The target after a logout; as for `after_login`.
         AFTER_LOGOUT: form::PathOrUrl = default("after_logout", "\"/\"");
         /// Origins besides `public_url` to which a login may lead (`return_to`), and `after_login` and `after_logout`.
         RETURN_TO_ORIGINS: List<form::Origin> = default("return_to_origins", "[]");
-        /// Where the role or the list of roles stands in the claims of the access token (which counts only with
+        /// The place of the role or the list of roles in the claims of the access token (which counts only with
         /// `[authority.verify]`, and always with authority `gateway`), else in those of the ID token: a JSON pointer,
         /// e.g. `"/realm_access/roles"`.
         ROLES_CLAIM: form::Pointer = default("roles_claim", "\"/role\"");

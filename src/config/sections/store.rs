@@ -16,12 +16,12 @@ use crate::{
 table! {
     /// `[store]`
     pub(crate) struct StoreTable {
-        /// `memory`: in this process alone, so for one instance; a restart forgets it. `file`: in a file of this
+        /// `memory`: in this process, so for one instance; a restart loses everything. `file`: in a file of this
         /// machine, for one instance; it survives a restart and a crash. `redis` and `postgres`: on a server that all
         /// instances share; they also share `session.keys`.
         KIND: Choice<StoreKind> = default("kind", "\"memory\"");
-        /// The file, for `kind = "file"`: made if it is not there, in a folder that must be. One instance has it at a
-        /// time.
+        /// The file, for `kind = "file"`: created if it is missing; its folder must exist. One instance can open it at
+        /// a time.
         PATH: forms::File = default("path", "\"vestibule.redb\"");
         /// The server, for `kind = "redis"` or `"postgres"`: `redis://HOST:PORT/DB`,
         /// `redis-sentinel://HOST,HOST/SERVICE/DB`, `redis-cluster://HOST,HOST`, each with `rediss` for TLS;
@@ -29,7 +29,7 @@ table! {
         URL: form::Secret = optional("url");
         /// What happens to refreshes while the store cannot be reached. `wait`: nothing is refreshed ahead, and an
         /// expired access token gets 503 with its cookies kept. `refresh`: every instance refreshes by itself, for an
-        /// authority whose refresh tokens stay the same. Codes and limits get 503 either way.
+        /// authority that does not rotate refresh tokens. Codes and limits get 503 either way.
         STORE_DOWN: Choice<StoreDown> = default("store_down", "\"wait\"");
     }
 }

@@ -19,13 +19,13 @@ table! {
         /// `unix:/path`. Several targets are used in turn.
         TARGETS: List<forms::Target> = required("targets");
         /// Which token it gets in `Authorization`. Default `access` with the authorities `backend` and `gateway`; with
-        /// `provider` it gets none until this says so.
+        /// `provider`: none.
         BEARER: Choice<Bearer> = optional("bearer");
-        /// Cookies of the gateway that are let through to it, e.g. `["sb_at"]`; never the refresh token's.
+        /// Cookies of the gateway that are forwarded to it, e.g. `["sb_at"]`; never the refresh token's.
         COOKIES: List<forms::CookieName> = default("cookies", "[]");
-        /// How long a connection may take to be made; then the next target is tried, and after the last it is 504.
+        /// How long connecting may take; then the next target is tried, and after the last one the answer is 504.
         CONNECT_TIMEOUT: form::Duration = default("connect_timeout", "\"2s\"");
-        /// How long to wait for the first byte of the answer, from the whole request sent; past it 504.
+        /// How long to wait for the first byte of the answer, counted from the end of the request; then 504.
         TIMEOUT: form::Duration = default("timeout", "\"30s\"");
         later "balance", "health";
     }

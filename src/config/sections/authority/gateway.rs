@@ -27,14 +27,15 @@ table! {
         AUDIENCE: form::Text = optional("audience");
         /// How long an access token is valid. It cannot be revoked: keep this short.
         ACCESS_TOKEN_LIFETIME: form::Duration = default("access_token_lifetime", "\"10m\"");
-        /// The role of people who have none of `roles`.
+        /// The role of a person who has none of `roles`.
         DEFAULT_ROLE: form::Text = default("default_role", "\"user\"");
-        /// Who has which role, e.g. `roles.admin = { emails = ["boss@example.com"] }`; read anew at each refresh. The
-        /// claim `roles` has all that are met, `role` the first in the order of the file.
+        /// The conditions of each role, e.g. `roles.admin = { emails = ["boss@example.com"] }`, checked again at each
+        /// refresh. The claim `roles` lists all roles that a person has, `role` the first of them in the order of the
+        /// file.
         ROLES: Named<AllowTable> = optional("roles");
         /// Further claims of the access token, e.g. `{ email = "{claims.email}" }`; without it `email`,
-        /// `email_verified`, `name`, `phone_number` and `phone_number_verified` go along where they are known. What is
-        /// not known is left out. Placeholders: `{provider}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`,
+        /// `email_verified`, `name`, `phone_number` and `phone_number_verified` are included. Values that are not known
+        /// are left out. Placeholders: `{provider}`, `{email}`, `{channel}`, `{address}`, `{address_e164}`,
         /// `{claims.NAME}`.
         CLAIMS: Entries<Any> = optional("claims");
     }

@@ -29,9 +29,9 @@ pub(crate) use verify::VerifyTable;
 table! {
     /// `[authority]`
     pub(crate) struct AuthorityTable {
-        /// Whose tokens are the session. `provider`: those of the identity provider. `backend`: those that a backend
-        /// gives in exchange for them, for e-mail and password, or for a one-time code. `gateway`: the gateway's own,
-        /// for a backend that has no logins at all.
+        /// Who issues the tokens of sessions. `provider`: the identity provider. `backend`: a backend, in exchange for
+        /// the provider's tokens, for e-mail and password, or for a one-time code. `gateway`: the gateway itself, for a
+        /// backend that has no logins.
         KIND: Choice<Issuer> = default("kind", "\"provider\"");
         /// With `backend`, required: the name of the upstream that issues the tokens.
         UPSTREAM: form::Text = optional("upstream");
@@ -43,13 +43,13 @@ table! {
         /// Placeholders: `{email}`, `{password}`, `{device_id}`, `{device_name}`.
         CREDENTIALS: Table<PlainCallTable> = optional("credentials");
         /// The call that gets a new access token. Absent: a session ends with its access token. Placeholders:
-        /// `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}` (what the
-        /// identity provider said at the login).
+        /// `{refresh_token}`, `{access_token}`, `{provider}`, `{device_id}`, `{device_name}`, `{claims.NAME}` (from the
+        /// identity provider, at the login).
         REFRESH: Table<RefreshTable> = optional("refresh");
-        /// The call that tells the backend of a logout. Absent: it is not told. Placeholders: as for `refresh`, without
-        /// the claims.
+        /// The call that reports a logout to the backend. Absent: logouts are not reported. Placeholders: as for
+        /// `refresh`, without the claims.
         SIGNOUT: Table<PlainCallTable> = optional("signout");
-        /// Where each field stands in the backend's answers: a JSON pointer such as `"/data/token"`, or `"cookie:NAME"`
+        /// The place of each field in the backend's answers: a JSON pointer such as `"/data/token"`, or `"cookie:NAME"`
         /// for the value of a `Set-Cookie`.
         ANSWER: Table<AnswerTable> = optional("answer");
         /// How the access token (a JWT) is verified: needed for `seal = false`, and for roles from it. Exactly one of
@@ -68,10 +68,10 @@ table! {
     pub(crate) struct AnswerTable {
         /// The access token.
         ACCESS_TOKEN: super::forms::AnswerPlace = default("access_token", "\"/accessToken\"");
-        /// The refresh token. An answer without one leaves the old one in use.
+        /// The refresh token. If an answer has none, the old one stays in use.
         REFRESH_TOKEN: super::forms::AnswerPlace = default("refresh_token", "\"/refreshToken\"");
-        /// Seconds until the access token expires, as a number or as text. Where the answer has none, the `exp` of a
-        /// JWT counts, else an hour.
+        /// Seconds until the access token expires, as a number or as text. If the answer has none: the `exp` of a JWT,
+        /// else 1 hour.
         EXPIRES_IN: super::forms::AnswerPlace = default("expires_in", "\"/expiresIn\"");
     }
 }

@@ -16,17 +16,17 @@ use crate::{
 table! {
     /// `[authority.verify]`
     pub(crate) struct VerifyTable {
-        /// The address of the key set (JWKS); fetched, and renewed every hour while it is in use.
+        /// The URL of the JWKS. It is fetched again every hour while it is in use.
         JWKS_URL: form::Url = optional("jwks_url");
-        /// The shared secret of HS… tokens, taken as it stands: base64 in it is not decoded.
+        /// The shared secret of HS… tokens, used without decoding base64.
         SECRET: form::Secret = optional("secret");
         /// A public key in PEM, e.g. `"file:keys/es256.pub.pem"`.
         PUBLIC_KEY: form::Indirect = optional("public_key");
-        /// Signature algorithms that are accepted. None listed: all that the key allows; for `secret` HS256.
+        /// Accepted signature algorithms. Empty: all that the key allows; for `secret` HS256.
         ALGORITHMS: List<Choice<Algorithm>> = default("algorithms", "[]");
-        /// What the token must have as `iss`. Absent: not checked.
+        /// The required `iss` of the token. Absent: not checked.
         ISSUER: form::Text = optional("issuer");
-        /// What the token must have in `aud`. Absent: not checked.
+        /// A required element of the token's `aud`. Absent: not checked.
         AUDIENCE: form::Text = optional("audience");
     }
 }

@@ -28,18 +28,20 @@ use crate::{
 table! {
     /// What both channels have.
     pub(crate) struct ChannelTable {
-        /// `verify`: a person who is logged in proves an address, and the backend is told (`notify`). `login`: the
-        /// address is the identity that logs in. `prove`: a proof for a sign-up form, without a session.
+        /// `verify`: a person who is logged in verifies an address, and `notify` reports it to the backend. `login`:
+        /// the code logs in, with the address as the identity. `prove`: without a session, the code is exchanged for a
+        /// `proof`, for a sign-up form.
         PURPOSE: Choice<CodePurpose> = default("purpose", "\"verify\"");
         /// Who may log in with `purpose = "login"`: `"anyone"`, or lists, of which a person must meet every one that is
         /// given. Required with authority `gateway` as soon as `public_url` is not on loopback.
         ALLOW: Either<Choice<Anyone>, AllowTable> = optional("allow");
-        /// With `purpose = "verify"`: the call, as the visitor, that tells the backend of the verified address; unless
-        /// it is answered 2xx the code is not spent. It carries `vestibule-assertion`. Placeholders: `{channel}`,
-        /// `{address}`, `{address_e164}`, `{access_token}`, `{device_id}`, `{device_name}`, `{claims.NAME}`.
+        /// With `purpose = "verify"`: the call that reports the verified address to the backend, with the visitor's
+        /// access token. Unless it is answered 2xx, the code stays valid. It carries `vestibule-assertion`.
+        /// Placeholders: `{channel}`, `{address}`, `{address_e164}`, `{access_token}`, `{device_id}`, `{device_name}`,
+        /// `{claims.NAME}`.
         NOTIFY: Table<PlainCallTable> = optional("notify");
-        /// The senders in the order in which they are tried, each when the one before it failed. Default: all that are
-        /// configured, in the order of the file.
+        /// The order of senders: each is tried if the one before it failed. Default: all that are configured, in the
+        /// order of the file.
         ORDER: List<form::Text> = optional("order");
         /// For development on loopback only: messages are not sent but written to a file, or posted to a server of this
         /// machine.

@@ -31,18 +31,18 @@ table! {
     pub(crate) struct OtpTable {
         /// How long a code is valid; at most 10 minutes.
         LIFETIME: form::Duration = default("lifetime", "\"3m\"");
-        /// How long an address waits for the next code. Sending the same code again does not wait.
+        /// The shortest time between two codes to one address. Sending the same code again needs no wait.
         COOLDOWN: form::Delay = default("cooldown", "\"60s\"");
         /// The number of wrong tries after which a code is no longer valid.
         ATTEMPTS: Number<u32, 1, 10> = default("attempts", "5");
-        /// Countries whose mobile numbers get codes (ISO 3166-1, e.g. `"KR"`); numbers without a country code are of
-        /// the first.
+        /// Countries whose mobile numbers get codes (ISO 3166-1, e.g. `"KR"`); a number without a country code belongs
+        /// to the first.
         COUNTRIES: List<form::Text> = default("countries", "[\"KR\"]");
-        /// Messages on one day (UTC), whatever else is allowed: the most that an attack can cost.
+        /// Most messages per day (UTC), in addition to the other limits. It bounds what an attack can cost.
         DAILY_CAP: Number<u32, 1, 100_000_000> = default("daily_cap", "1000");
         /// Messages sent: codes sent again count, verifying does not.
         LIMITS: Table<OtpLimitsTable> = optional("limits");
-        /// What the `proof` of a verified address has as `aud`.
+        /// The claim `aud` of the `proof` of a verified address.
         PROOF_AUDIENCE: form::Text = default("proof_audience", "\"vestibule-proof\"");
         /// Codes by SMS. Absent: none.
         SMS: Table<SmsTable> = optional("sms");
@@ -60,7 +60,7 @@ table! {
         PER_IP: form::Rate = default("per_ip", "\"20/h\"");
         /// Messages to the numbers of one country. Default: a tenth of `total` for each but the first of `countries`.
         PER_COUNTRY: form::Rate = optional("per_country");
-        /// Messages in all; half of them are kept for clients with a session, or with a browser that has logged in
+        /// All messages; half of them are reserved for clients with a session, or with a browser that has logged in
         /// before.
         TOTAL: form::Rate = default("total", "\"1000/h\"");
     }

@@ -19,25 +19,24 @@ table! {
     pub(crate) struct ProfileTable {
         /// Where the profile is: asked for by GET with `Authorization: Bearer`.
         URL: form::Url = optional("url");
-        /// Where the person's id at the provider stands: a text or a whole number, which becomes a text. It must never
-        /// change, and never be given to somebody else: not a name, not an e-mail address.
+        /// The place of the person's id at the provider: a text, or a whole number, which becomes a text. The id must
+        /// never change and never be assigned to another person, so it is not a name or an e-mail address.
         SUBJECT: form::Pointer = optional("subject");
-        /// Where the e-mail address stands.
+        /// The place of the e-mail address.
         EMAIL: form::Pointer = optional("email");
-        /// Where it says `true` if the address is verified. Absent: no address counts as verified, and `allow` by
-        /// e-mail lets nobody in; `kakao` has a default, unless `email` is set.
+        /// The place of a value that is `true` if the address is verified. Absent: no address counts as verified, so
+        /// `allow` by e-mail matches nobody; `kakao` has a default, unless `email` is set.
         EMAIL_VERIFIED: form::Pointer = optional("email_verified");
-        /// Where the name stands.
+        /// The place of the name.
         NAME: form::Pointer = optional("name");
-        /// Where the address of a picture stands.
+        /// The place of a picture's URL.
         PICTURE: form::Pointer = optional("picture");
         /// A list of addresses as GitHub has it (`[{"email", "primary", "verified"}]`), fetched besides the profile:
         /// its primary address takes precedence over `email`. `github` has a default, unless `url` is set to another.
         EMAILS_URL: form::Url = optional("emails_url");
         /// Extra headers of these requests, e.g. `{ accept = "application/vnd.api+json" }`.
         HEADERS: Entries<form::Text> = optional("headers");
-        /// What tells a profile from a failure that comes with status 200, e.g. `{ pointer = "/resultcode", equals =
-        /// "00" }`.
+        /// How a profile differs from a failure with status 200, e.g. `{ pointer = "/resultcode", equals = "00" }`.
         SUCCESS: Table<SuccessTable> = optional("success");
     }
 }
@@ -45,9 +44,9 @@ table! {
 table! {
     /// `success` of a profile.
     pub(crate) struct SuccessTable {
-        /// The place that is looked at.
+        /// The place of the value to compare.
         POINTER: form::Pointer = required("pointer");
-        /// What stands there: a text, a number or a flag; `1` and `"1"` are the same.
+        /// The value there: a text, a number or a flag; `1` and `"1"` are equal.
         EQUALS: Any = required("equals");
     }
 }

@@ -29,8 +29,8 @@ table! {
     pub(crate) struct EmailTable: ChannelTable {
         /// The sender, e.g. `"Example <no-reply@example.com>"`.
         FROM: form::Text = required("from");
-        /// The subject; `{code}`, `{minutes}` and `{site}` may stand in it. A language that is given alone is for
-        /// everybody.
+        /// The subject, with the placeholders `{code}`, `{minutes}` and `{site}`. If only one language is given, it is
+        /// used for both.
         SUBJECT: Table<TextTable> = optional("subject");
         /// The text part, with the same placeholders; `{code}` must be in it.
         TEXT: Table<TextTable> = optional("text");

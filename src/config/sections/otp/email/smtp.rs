@@ -36,7 +36,7 @@ table! {
         USER: form::Indirect = optional("user");
         /// The password. Naver and Gmail: an application password.
         PASSWORD: form::Secret = optional("password");
-        /// A certificate authority in PEM that the server's certificate may also come from.
+        /// A further certificate authority, in PEM, that is trusted for this server.
         CA: forms::File = optional("ca");
         /// `none` is accepted only where the mail server, `public_url` and every listen address are on loopback.
         TLS: Choice<Encryption> = default("tls", "\"required\"");

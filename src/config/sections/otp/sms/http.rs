@@ -23,23 +23,22 @@ use crate::{
 table! {
     /// `[otp.sms.http]`
     pub(crate) struct SmsHttpTable {
-        /// The address, which may hold placeholders in its path and query. Placeholders of all that follows:
-        /// `{address}` (Korean numbers as domestic digits, others in E.164), `{address_e164}`, `{text}`, `{sender}`,
-        /// `{timestamp}` (milliseconds), `{date}` (RFC 3339), `{nonce}` (22 letters, digits, `-` and `_`) and
-        /// `{signature}`, all of them as text.
+        /// The URL, with placeholders in path and query. Placeholders of this and all other keys: `{address}` (Korean
+        /// numbers as domestic digits, others in E.164), `{address_e164}`, `{text}`, `{sender}`, `{timestamp}`
+        /// (milliseconds), `{date}` (RFC 3339), `{nonce}` (22 letters, digits, `-` and `_`) and `{signature}`, all of
+        /// them as text.
         URL: form::Text = required("url");
         /// The HTTP method.
         METHOD: form::Method = default("method", "\"POST\"");
-        /// Headers, e.g. `{ authorization = "env:SMS_AUTHORIZATION" }` where that variable is `Bearer …`. What `env:`
-        /// and `file:` bring is taken as it is: placeholders stand in the file alone. The same goes for `json` and
-        /// `form`.
+        /// Headers, e.g. `{ authorization = "env:SMS_AUTHORIZATION" }` where that variable is `Bearer …`. Values of
+        /// `env:` and `file:` are used unchanged, without placeholders. The same applies to `json` and `form`.
         HEADERS: Entries<form::Secret> = optional("headers");
         /// The body as JSON, e.g. `{ to = "{address_e164}", message = "{text}", apiKey = "env:SMS_KEY" }`. With neither
         /// `json` nor `form` there is no body.
         JSON: Any = optional("json");
         /// The body as a form, instead of `json`.
         FORM: Entries<form::Secret> = optional("form");
-        /// What `{sender}` is.
+        /// The value of `{sender}`.
         SENDER: form::Indirect = optional("sender");
         /// The user name of HTTP Basic authentication.
         USER: form::Indirect = optional("user");
@@ -47,7 +46,7 @@ table! {
         PASSWORD: form::Secret = optional("password");
         /// How `{signature}` is made.
         HMAC: Table<SmsHmacTable> = optional("hmac");
-        /// What an answer must be for the message to count as sent. Default: any 2xx that is not an HTML page.
+        /// Which answers mean that the message was sent. Default: any 2xx that is not an HTML page.
         SUCCESS: Table<SmsSuccessTable> = optional("success");
     }
     then SenderTimeoutTable
@@ -56,7 +55,7 @@ table! {
 table! {
     /// `hmac` of `[otp.sms.http]`
     pub(crate) struct SmsHmacTable {
-        /// The key of the HMAC, taken as it stands: base64 in it is not decoded.
+        /// The key of the HMAC, used without decoding base64.
         SECRET: form::Secret = required("secret");
         /// The hash function.
         ALGORITHM: Choice<HmacAlgorithm> = default("algorithm", "\"sha256\"");

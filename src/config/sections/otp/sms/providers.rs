@@ -33,7 +33,7 @@ table! {
         KEY: form::Secret = required("key");
         /// The user id.
         USER_ID: form::Indirect = required("user_id");
-        /// The caller number, registered with the provider; hyphens may stand in it.
+        /// The caller number, registered with the provider; hyphens are allowed.
         SENDER: form::Indirect = required("sender");
         /// `testmode_yn=Y`: accepted and not delivered.
         TEST_MODE: Flag = default("test_mode", "false");
@@ -50,7 +50,7 @@ table! {
         KEY: form::Indirect = required("key");
         /// The API secret, which signs each call.
         SECRET: form::Secret = required("secret");
-        /// The caller number, registered with the provider; hyphens may stand in it.
+        /// The caller number, registered with the provider; hyphens are allowed.
         SENDER: form::Indirect = required("sender");
     }
     then SenderTimeoutTable
@@ -67,7 +67,7 @@ table! {
         KEY: form::Indirect = required("key");
         /// The secret key, which signs each call.
         SECRET: form::Secret = required("secret");
-        /// The caller number, registered with the provider; hyphens may stand in it.
+        /// The caller number, registered with the provider; hyphens are allowed.
         SENDER: form::Indirect = required("sender");
     }
     then SenderTimeoutTable
