@@ -17,7 +17,7 @@ use super::{
         otp::{ChannelTable, OtpTable, channels},
         providers::{Protocol, ProviderTable},
         routes::RouteTable,
-        server::Server,
+        server::ServerSettings,
         session::SessionTable,
         store::{StoreKind, StoreTable},
         upstreams::UpstreamTable,
@@ -35,26 +35,26 @@ use crate::{
 /// A route with the table that it was read from.
 pub(super) type ReadRoute<'t> = (Section<'t, RouteTable>, route::Settings);
 
-/// What the checks compare, as far as it is well-formed.
+/// The settings that the checks compare, as far as they are well-formed.
 pub(super) struct Checks<'c, 't> {
     pub(super) root: &'c Section<'t, RootTable>,
-    pub(super) server: &'c Server,
+    pub(super) server: &'c ServerSettings,
     pub(super) issuer: Issuer,
     /// The channels whose codes log in.
     pub(super) logins: &'c [CodeLogin],
     /// The routes that have a path.
     pub(super) routes: &'c [ReadRoute<'t>],
-    /// Whether these are all routes of the file.
+    /// Whether `routes` has all routes of the file: none was malformed.
     pub(super) all_routes: bool,
-    /// Whether a session key was made at this start, because the file has none.
+    /// Whether a session key was generated at this start, because the file has none.
     pub(super) key_was_made: bool,
 }
 
 impl Checks<'_, '_> {
     /// Runs all checks.
     pub(super) fn run(&self, cx: &mut Context<'_>) {
-        self.notify_without_need(cx);
-        self.logins_are_possible(cx);
+        self.needless_notify(cx);
+        self.possible_logins(cx);
         self.gateway_tokens_in_memory(cx);
         self.unsealed_tokens(cx);
         self.proof_audience(cx);
@@ -79,7 +79,7 @@ impl Checks<'_, '_> {
         self.authority().has(&AuthorityTable::VERIFY) || self.issuer == Issuer::Gateway
     }
 
-    fn notify_without_need(&self, cx: &mut Context<'_>) {
+    fn needless_notify(&self, cx: &mut Context<'_>) {
         let notify = self.root.section(&RootTable::LOGIN).section(&LoginTable::NOTIFY);
         if notify.is_present() && self.issuer == Issuer::Backend {
             cx.complain(
@@ -90,18 +90,18 @@ impl Checks<'_, '_> {
         }
     }
 
-    fn logins_are_possible(&self, cx: &mut Context<'_>) {
+    fn possible_logins(&self, cx: &mut Context<'_>) {
         let authority = self.authority();
         let place = authority.place(&AuthorityTable::KIND);
         let is_malformed = authority.is_malformed(&AuthorityTable::KIND);
         match self.issuer {
-            Issuer::Provider if !self.has_providers() && !self.proves() && !is_malformed => cx.complain(
+            Issuer::Provider if !self.has_providers() && !self.proves_addresses() && !is_malformed => cx.complain(
                 place,
                 "authority `provider`, but there is no provider: nobody could log in",
                 "write `[providers.google]` or another, or `[authority]` with `kind = \"backend\"`",
             ),
             Issuer::Backend => {
-                self.calls_that_bring_tokens(cx);
+                self.calls_that_return_tokens(cx);
                 self.calls_for_codes(cx);
                 if !authority.has(&AuthorityTable::REFRESH) {
                     cx.warn(
@@ -120,15 +120,15 @@ impl Checks<'_, '_> {
         }
     }
 
-    /// Whether codes prove addresses without a session; a gateway that does nothing else needs no logins.
-    fn proves(&self) -> bool {
+    /// Whether a channel has `purpose = "prove"`, which needs no logins.
+    fn proves_addresses(&self) -> bool {
         let channels = channels(&self.root.section(&RootTable::OTP));
         channels
             .iter()
             .any(|(_, channel)| channel.is_present() && channel.read(&ChannelTable::PURPOSE) == CodePurpose::Prove)
     }
 
-    fn calls_that_bring_tokens(&self, cx: &mut Context<'_>) {
+    fn calls_that_return_tokens(&self, cx: &mut Context<'_>) {
         let authority = self.authority();
         let place = authority.place(&AuthorityTable::KIND);
         let (has_exchange, has_otp) = (authority.has(&AuthorityTable::EXCHANGE), authority.has(&AuthorityTable::OTP));
@@ -154,7 +154,7 @@ impl Checks<'_, '_> {
         }
     }
 
-    /// Whether somebody can log in by one of the backend's calls.
+    /// Whether a login through one of the backend's calls is possible.
     fn has_usable_call(&self) -> bool {
         let authority = self.authority();
         authority.has(&AuthorityTable::CREDENTIALS)
@@ -241,7 +241,7 @@ impl Checks<'_, '_> {
 
     fn route_table(&self, cx: &mut Context<'_>) {
         let base_path = self.root.section(&RootTable::SESSION).read(&SessionTable::BASE_PATH);
-        // Two routes may be on one line of the file: here they are told apart by their number.
+        // Two routes may be on one line of the file, so the table gets their index as the line.
         let routes = self.routes.iter().enumerate();
         let numbered = routes.map(|(line, (_, route))| route::Settings { line, ..route.clone() }).collect();
         let own = OwnSettings { base_path, providers: Vec::new(), credentials: false, codes: Vec::new() };
@@ -306,7 +306,7 @@ impl Checks<'_, '_> {
         }
     }
 
-    /// A provider's tokens are for its own APIs, so the file has to say whether an upstream gets them.
+    /// A provider's tokens are for its own APIs, so `bearer` must be set for an upstream to get them.
     fn missing_bearers(&self, cx: &mut Context<'_>) {
         if self.issuer != Issuer::Provider {
             return;

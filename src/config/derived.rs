@@ -1,5 +1,5 @@
-//! What follows from the whole configuration: the table of routes, the calls that clients may not make themselves, the
-//! signing keys.
+//! Values derived from the whole configuration: the route table, the calls that clients must not make, the signing
+//! keys.
 
 use super::Config;
 use crate::{
@@ -24,12 +24,12 @@ impl Config {
         Table::build(self.routes.clone(), OwnSettings { base_path, providers, credentials, codes })
     }
 
-    /// The gateway's calls to backends: a client's request must not be one of them.
+    /// The calls of the gateway to backends. A client's request that matches one is refused.
     pub fn own_calls(&self) -> OwnCalls {
         OwnCalls::new(&self.upstreams, self.calls().map(own_call).collect())
     }
 
-    /// Every call of the file, under `authority`, `otp` and `login`.
+    /// All calls of the file: under `authority`, `otp` and `login`.
     fn calls(&self) -> impl Iterator<Item = &Template> {
         let issuing = self.backend().map(|b| [&b.exchange, &b.credentials, &b.otp, &b.refresh, &b.signout]);
         let notify = self.otp.channels().filter_map(|(_, channel)| channel.notify.as_ref());
@@ -43,7 +43,8 @@ impl Config {
         }
     }
 
-    /// The keys of the gateway's own signature, never none: those that are listed, else one for each session key.
+    /// The keys that sign the gateway's JWTs, at least one: those of `[signing]`, else one derived from each session
+    /// key.
     pub fn signing_keys(&self) -> Vec<SigningKey> {
         if self.signing.is_empty() {
             return self.session.keys.iter().map(SigningKey::derived).collect();

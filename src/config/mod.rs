@@ -1,7 +1,7 @@
-//! `gateway.toml` → typed settings, or all complaints at once.
+//! Reads `gateway.toml` into typed settings, or returns all complaints about it.
 //!
 //! `sections/` declares each key beside its reader, `checks.rs` compares tables with each other, and `schema/` is the
-//! engine for such files, which knows nothing of Vestibule.
+//! engine for such files, independent of Vestibule.
 
 use std::{fs, io, path::Path};
 
@@ -39,25 +39,25 @@ use crate::{
     upstream::{Bearer, HeaderPiece},
 };
 
-/// The whole configuration, validated: it cannot hold invalid values, and no code past it reads TOML, environment or
-/// files.
+/// The whole configuration, validated. It cannot contain invalid values, and no code that uses it reads TOML, the
+/// environment or files.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Sockets, their limits, and the drain at the end.
+    /// Sockets, their limits, and the shutdown.
     pub listen: crate::listen::Settings,
     /// Which requests are refused, and which headers are stripped.
     pub hygiene: hygiene::Settings,
     /// Cookies, refreshes and lifetimes.
     pub session: crate::session::Settings,
-    /// Largest request body in bytes that is kept for a replay after 401.
+    /// Largest request body, in bytes, that is kept to send it again after a 401.
     pub replay_body: u64,
-    /// Login page, and where logins and logouts lead.
+    /// Login page, and the targets after login and logout.
     pub login: crate::login::Settings,
     /// How the gateway's own pages look.
     pub pages: crate::pages::Settings,
-    /// Who issues tokens.
+    /// Who issues the sessions' tokens, and the calls to it.
     pub authority: crate::authority::Settings,
-    /// The listed keys of the gateway's own signature; where there are none, [`Config::signing_keys`] derives them.
+    /// The keys of `[signing]`. If it is empty, [`Config::signing_keys`] derives keys.
     pub signing: Vec<crate::signing::SigningKey>,
     /// Identity providers, in the order of the file.
     pub providers: Vec<crate::oidc::Settings>,
@@ -65,11 +65,11 @@ pub struct Config {
     pub upstreams: Vec<crate::upstream::Settings>,
     /// Routes, in the order of the file.
     pub routes: Vec<route::Settings>,
-    /// Which store, and where it is.
+    /// Kind and address of the store.
     pub store: crate::store::Settings,
     /// One-time codes.
     pub otp: crate::otp::Settings,
-    /// How many wrong guesses are allowed.
+    /// Limits of wrong guesses, per client and per account.
     pub guesses: crate::endpoint::GuessLimits,
     /// Largest answers of providers and the authority, in bytes.
     pub answers: crate::oidc::AnswerSizes,
@@ -77,16 +77,16 @@ pub struct Config {
     pub telemetry: crate::telemetry::Settings,
 }
 
-/// A configuration that can be run.
+/// A configuration without errors.
 #[derive(Debug)]
 pub struct Loaded {
     /// The settings.
     pub config: Config,
-    /// What operators should know before it runs.
+    /// Complaints that do not prevent a start.
     pub warnings: Vec<Complaint>,
 }
 
-/// What the engine has to know of `gateway.toml`, besides its tables.
+/// The settings of the engine for `gateway.toml`.
 const FORMAT: FileFormat = FileFormat {
     title: "gateway.toml of Vestibule",
     introduction: include_str!("introduction.md"),
@@ -134,8 +134,8 @@ pub fn parse(
     read.map(|(config, warnings)| Loaded { config, warnings })
 }
 
-/// Reads the tables into settings, in the order in which they need each other. `None` only where something was
-/// complained about; `Some` may be wrong where something was.
+/// Reads the tables into settings, in the order of their dependencies. `None` only after a complaint; after a complaint
+/// `Some` may be wrong too.
 fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -> Option<Config> {
     let limits = root.section(&RootTable::LIMITS);
     let sessions = root.section(&RootTable::SESSION);
@@ -151,7 +151,7 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
         root.named(&RootTable::PROVIDERS).map(|section| providers::provider(&section, &server, issuer, cx)).collect();
     let logins = otp::logins(&otp, issuer, &server, cx);
     let calls = call::Upstreams { names: &upstream_names, own: authority::upstream(&authority, &upstream_names) };
-    let inputs = authority::Inputs {
+    let inputs = authority::AuthorityInputs {
         server: &server,
         lifetimes: session::lifetimes(&sessions),
         upstreams: &upstream_names,
@@ -183,7 +183,7 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
     let telemetry = telemetry::telemetry(&root.section(&RootTable::TELEMETRY), cx);
     let page_section = root.section(&RootTable::PAGES);
     let site = page_section.optional(&PagesTable::NAME);
-    let otp = otp::otp(&otp, &otp::Inputs { server: &server, site, logins: &logins, upstreams: calls }, cx);
+    let otp = otp::otp(&otp, &otp::OtpInputs { server: &server, site, logins: &logins, upstreams: calls }, cx);
     let key_was_made = session.as_ref().is_some_and(|session| session.key_was_made);
     Checks { root, server: &server, issuer, logins: &logins, routes: &routes, all_routes, key_was_made }.run(cx);
     let store = store::store(&stores, cx);
@@ -216,7 +216,7 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
     })
 }
 
-fn hygiene(server: &server::Server, routes: &[route::Settings]) -> Option<hygiene::Settings> {
+fn hygiene(server: &server::ServerSettings, routes: &[route::Settings]) -> Option<hygiene::Settings> {
     let mut hosts: Vec<String> =
         server.hosts.iter().chain(routes.iter().flat_map(|route| &route.hosts)).cloned().collect();
     hosts.sort();
@@ -240,8 +240,7 @@ fn hygiene(server: &server::Server, routes: &[route::Settings]) -> Option<hygien
     })
 }
 
-/// The claims that a session keeps: those of header rules, of the refresh call and of the calls that tell the backend
-/// of a verified address.
+/// The claims that a session keeps: those that header rules, the refresh call and the `notify` calls of `[otp]` use.
 fn claims_in(
     routes: &[route::Settings],
     authority: &crate::authority::Settings,

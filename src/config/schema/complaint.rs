@@ -1,4 +1,4 @@
-//! All mistakes of a file, printed with their places; secrets are masked.
+//! Collects all mistakes of a file and prints them with their lines. Secrets are masked.
 
 use std::{collections::BTreeSet, fmt, ops::Range};
 
@@ -6,12 +6,12 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::tree::{Entry, Node, Place, Table, Value};
 
-/// One mistake, or one warning.
+/// An error or a warning, printed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Complaint {
-    /// Line in the file, from 1; 0 where it is not about a line.
+    /// Line in the file, from 1; 0 if the complaint is not about a line.
     pub line: usize,
-    /// Column in characters, from 1; 0 where it is not about a line.
+    /// Column in characters, from 1; 0 if the complaint is not about a line.
     pub column: usize,
     /// What is wrong.
     pub message: String,
@@ -29,9 +29,9 @@ impl fmt::Display for Complaint {
 /// Every complaint of one run, in the order of the file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub struct Complaints {
-    /// What must be put right.
+    /// Mistakes; the program does not start with them.
     pub errors: Vec<Complaint>,
-    /// What operators should know.
+    /// Complaints that do not prevent a start.
     pub warnings: Vec<Complaint>,
 }
 
@@ -56,12 +56,12 @@ impl fmt::Display for Complaints {
     }
 }
 
-/// Mistakes and warnings, in the order in which they are found.
+/// Collects errors and warnings, and the places to mask.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     errors: Vec<Draft>,
     warnings: Vec<Draft>,
-    /// The first byte, and the byte after the last, of what is masked.
+    /// Byte ranges (start and end) of the values to mask.
     hidden: BTreeSet<(usize, usize)>,
 }
 
@@ -73,7 +73,7 @@ struct Draft {
 }
 
 impl Problems {
-    /// Adds a mistake, which the program cannot start with.
+    /// Adds an error: the program does not start.
     pub(crate) fn complain(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
         self.errors.push(Draft { place: place.clone(), message: message.into(), help: help.into() });
     }
@@ -95,7 +95,7 @@ impl Problems {
         matches!(place, Place::File(range) if self.hidden.contains(&(range.start, range.end)))
     }
 
-    /// Masks the texts of a value that is not declared: any of them may be a secret.
+    /// Masks all texts in a value of an unknown key: any of them may be a secret.
     pub(crate) fn hide_texts(&mut self, node: &Node) {
         match &node.value {
             Value::Text(_) => self.hide(&node.place),
@@ -121,7 +121,7 @@ impl Problems {
         }
     }
 
-    /// Everything found, in the order of the file, printed with the lines of `text`, the content of the file `name`.
+    /// Prints all complaints in the order of the file, with their lines of `text`, the content of the file `name`.
     pub(crate) fn finish(self, name: &str, text: &str) -> Complaints {
         let masked = Masked::of(text, &self.hidden);
         let lines = Lines::of(&masked.text);
@@ -158,7 +158,7 @@ impl Draft {
         if !help.is_empty() {
             group = group.element(Level::HELP.message(&help));
         }
-        // Longer lines are cut.
+        // Lines that are longer than 400 columns are shortened.
         let shown = Renderer::plain().term_width(400).render(&[group]);
         let (line, column) = if let Place::File(range) = &place { lines.position(text, range.start) } else { (0, 0) };
         Complaint { line, column, message, help, shown }
@@ -170,8 +170,7 @@ pub(crate) fn has_password(text: &str) -> bool {
     text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
-/// Where the lines of a text begin. Counting lines from the top for every place took seconds for a file of 10,000
-/// routes.
+/// The start of each line of a text. Without this index, a file of 10,000 routes took seconds.
 #[derive(Debug)]
 pub(crate) struct Lines(Vec<usize>);
 
@@ -185,7 +184,7 @@ impl Lines {
         self.0.partition_point(|start| *start <= at)
     }
 
-    /// The line to show for a byte, as [`Self::around`]. The end of a file is shown behind its last line end.
+    /// Like [`Self::around`]; for the empty line at the end of a file, the line before it.
     fn shown(&self, text: &str, at: usize) -> (usize, Range<usize>) {
         match self.around(text, at) {
             (2.., line) if line.is_empty() => self.around(text, at - 1),
@@ -217,7 +216,7 @@ fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
 /// A text with one `*` for each hidden character, so that columns stay right; line ends are kept.
 struct Masked {
     text: String,
-    /// Pairs: from this byte of the original on, so many bytes fewer are here.
+    /// Pairs: from this byte offset of the original on, offsets in `text` are smaller by this number.
     missing: Vec<(usize, usize)>,
 }
 
@@ -243,7 +242,7 @@ impl Masked {
         Self { text, missing }
     }
 
-    /// The place here of a byte of the original.
+    /// The offset in `text` for an offset in the original.
     fn place(&self, at: usize) -> usize {
         let before = self.missing.partition_point(|(from, _)| *from <= at);
         at - before.checked_sub(1).map_or(0, |last| self.missing[last].1)
@@ -255,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hidden_value_is_never_shown() {
+    fn a_masked_value_is_never_printed() {
         let mut problems = Problems::default();
         problems.hide(&Place::File(4..13));
         problems.complain(&Place::File(0..1), "`a` is odd", "try `b`");
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_hidden_letters_of_several_octets_a_column_is_still_right() {
+    fn a_column_after_masked_multi_byte_characters_is_right() {
         let text = "a = [\"식방\", b]\nc = 1\n";
         let mut problems = Problems::default();
         problems.hide(&Place::File(5..13));

@@ -1,5 +1,5 @@
-//! What readers of tables need besides their table: complaints, and the values of `env:NAME` and `file:PATH`, which are
-//! never part of a complaint.
+//! The context of readers of tables: it collects complaints and resolves `env:NAME` and `file:PATH`. A resolved value
+//! is never part of a complaint.
 
 use std::{
     fs, io,
@@ -23,7 +23,7 @@ pub(crate) struct Context<'c> {
     /// The folder of the file.
     folder: &'c Path,
     lines: &'c Lines,
-    /// What the program is called in help texts.
+    /// The program's name, for help texts.
     program: &'static str,
 }
 
@@ -32,7 +32,7 @@ impl<'c> Context<'c> {
         Self { problems: Problems::default(), environment, folder, lines, program }
     }
 
-    /// Adds a mistake, which the program cannot start with.
+    /// Adds an error: the program does not start.
     pub(crate) fn complain(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
         self.problems.complain(place, message, help);
     }
@@ -42,17 +42,17 @@ impl<'c> Context<'c> {
         self.problems.warn(place, message, help);
     }
 
-    /// The line of a place, from 1; 0 where it is not in the file.
+    /// The line of a place, from 1; 0 if it is not in the file.
     pub(crate) fn line(&self, place: &Place) -> usize {
         if let Place::File(range) = place { self.lines.number(range.start) } else { 0 }
     }
 
-    /// A path of the file, relative to its folder.
+    /// Resolves a path relative to the folder of the file.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
 
-    /// The secret under `key`. Plain text brings a warning.
+    /// The secret under `key`. Warns if it is plain text in the file.
     pub(crate) fn secret<S, B>(&mut self, section: &Section<'_, S>, key: &Key<B, SecretForm, Maybe>) -> Option<Secret>
     where
         S: Includes<B>,
@@ -61,7 +61,7 @@ impl<'c> Context<'c> {
         self.resolve_secret(&source.0, section.place(key))
     }
 
-    /// The text under `key`, which is no secret, or the text that it refers to.
+    /// The text under `key`, resolved; for values that are not secret.
     pub(crate) fn indirect<S, B>(&mut self, section: &Section<'_, S>, key: &Key<B, Indirect, Maybe>) -> Option<String>
     where
         S: Includes<B>,
@@ -70,8 +70,8 @@ impl<'c> Context<'c> {
         self.resolve(&source.0, section.place(key))
     }
 
-    /// The secret that `text` is or refers to. Plain text in the file brings a warning, in an environment variable
-    /// none.
+    /// Resolves `text` to a secret. Warns if it is plain text in the file, but not if it is plain text in an
+    /// environment variable.
     pub(crate) fn resolve_secret(&mut self, text: &str, place: &Place) -> Option<Secret> {
         let plain = !text.starts_with("env:") && !text.starts_with("file:");
         if plain && matches!(place, Place::File(_)) {
@@ -84,7 +84,7 @@ impl<'c> Context<'c> {
         self.resolve(text, place).map(Secret::new)
     }
 
-    /// The text that `text` is, or refers to by `env:NAME` or `file:PATH`.
+    /// Resolves `env:NAME` and `file:PATH`; any other text is returned unchanged.
     pub(crate) fn resolve(&mut self, text: &str, place: &Place) -> Option<String> {
         if let Some(name) = text.strip_prefix("env:") {
             let fault = match self.environment.get(name) {
@@ -109,7 +109,7 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// Complains that `file`, as it is called in a sentence, cannot be read.
+    /// Complains that `file`, a noun phrase such as "the file `x`", cannot be read.
     pub(crate) fn complain_of_unreadable(&mut self, place: &Place, file: &str, error: &io::Error) {
         let help = format!(
             "relative paths start at the folder of this file; the file must be readable for the user that {} runs as",

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use super::{
     complaint::Problems,
-    kind::{Kind, Rows, closest},
+    kind::{KeyKind, Rows, closest},
     tree::{Entry, Node, Place, Table, Value},
 };
 
-/// The process's environment variables, as an argument.
+/// Environment variables by name, passed as an argument.
 pub type Environment = BTreeMap<String, String>;
 
 const SEPARATOR: &str = "__";
 
-/// Puts the values of the variables that begin with `prefix` and have a separator into the tree of the file.
+/// Sets values in the tree of the file: those of variables that begin with `prefix` and contain `__`.
 pub(super) fn apply(table: &mut Table, rows: Rows, prefix: &str, environment: &Environment, problems: &mut Problems) {
     for (variable, value) in environment {
         let Some(name) = variable.strip_prefix(prefix).filter(|name| name.contains(SEPARATOR)) else { continue };
@@ -24,7 +24,7 @@ pub(super) fn apply(table: &mut Table, rows: Rows, prefix: &str, environment: &E
     }
 }
 
-/// Follows `names` down the declaration and sets the last; the error is what to write instead.
+/// Finds the key with the path `names` and sets it; the error is the help text.
 fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &str) -> Result<(), String> {
     let [name, below @ ..] = names else { return Err("name a single key, not a whole table".to_owned()) };
     let Some(row) = rows.find(name) else {
@@ -40,12 +40,12 @@ fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &
     };
     let place = Place::Environment(variable.to_owned());
     match (&row.kind, below) {
-        (Kind::Later, _) => Err(format!("`{name}` is not available yet in this version")),
-        (Kind::Table(rows), _) => {
+        (KeyKind::Later, _) => Err(format!("`{name}` is not available yet in this version")),
+        (KeyKind::Table(rows), _) => {
             let inner = inner_table(table, row.name, &place)?;
             set(inner, *rows, below, variable, value)
         }
-        (Kind::Named(rows), [chosen, below @ ..]) => {
+        (KeyKind::Named(rows), [chosen, below @ ..]) => {
             let inner = inner_table(table, row.name, &place)?;
             let entry = inner.0.iter_mut().find(|entry| entry.name.to_lowercase().replace('-', "_") == *chosen);
             match entry.map(|entry| &mut entry.node.value) {
@@ -53,7 +53,7 @@ fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &
                 _ => Err(format!("the file has no `[{}.{chosen}]`", row.name)),
             }
         }
-        (Kind::One(_) | Kind::Choice(..) | Kind::Flag | Kind::Number(..) | Kind::Either(..), []) => {
+        (KeyKind::One(_) | KeyKind::Choice(..) | KeyKind::Flag | KeyKind::Number(..) | KeyKind::Either(..), []) => {
             let node = Node { place: place.clone(), value: scalar(&row.kind, value) };
             match table.0.iter_mut().find(|entry| entry.name == row.name) {
                 Some(entry) => entry.node = node,
@@ -61,14 +61,14 @@ fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &
             }
             Ok(())
         }
-        (Kind::One(_) | Kind::Choice(..) | Kind::Flag | Kind::Number(..), _) => {
+        (KeyKind::One(_) | KeyKind::Choice(..) | KeyKind::Flag | KeyKind::Number(..), _) => {
             Err(format!("`{name}` has no keys of its own"))
         }
         _ => Err(format!("`{name}` is not a single value: write it in the file")),
     }
 }
 
-/// The table under `name`; it is made where the file has none.
+/// The table under `name`; an empty one is inserted if the file has none.
 fn inner_table<'t>(table: &'t mut Table, name: &str, place: &Place) -> Result<&'t mut Table, String> {
     let at = table.0.iter().position(|entry| entry.name == name).unwrap_or_else(|| {
         let node = Node { place: place.clone(), value: Value::Table(Table::default()) };
@@ -81,11 +81,12 @@ fn inner_table<'t>(table: &'t mut Table, name: &str, place: &Place) -> Result<&'
     }
 }
 
-/// The text of a variable as a value of the key's kind. Text that is none stays text, and the shape check complains.
-fn scalar(kind: &Kind, value: &str) -> Value {
+/// Converts the text of a variable to the key's kind. Text that cannot be converted stays text, and the shape check
+/// complains.
+fn scalar(kind: &KeyKind, value: &str) -> Value {
     match kind {
-        Kind::Flag => value.parse().map_or_else(|_| Value::Text(value.to_owned()), Value::Flag),
-        Kind::Number(..) => {
+        KeyKind::Flag => value.parse().map_or_else(|_| Value::Text(value.to_owned()), Value::Flag),
+        KeyKind::Number(..) => {
             value.parse::<i64>().map_or_else(|_| Value::Text(value.to_owned()), |number| Value::Number(number.into()))
         }
         _ => Value::Text(value.to_owned()),

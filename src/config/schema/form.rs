@@ -1,33 +1,32 @@
-//! The forms that a text of the file can have, each with one parser. The error of a parser is the help of the
-//! complaint: what to write instead.
+//! The formats of texts in the file, each with one parser. The error of a parser is the help text of the complaint.
 
 use std::{net::SocketAddr, time};
 
 use ipnet::IpNet;
 
-/// What a parser returns.
+/// The result of a parser: a value, or the help text.
 pub(crate) type Parsed<T> = Result<T, &'static str>;
 
-/// A form; the type that implements it only names the form.
+/// A format. Types that implement it have no values.
 pub(crate) trait TextForm {
     type Value;
 
-    /// What completes the sentence "must be …".
+    /// A noun phrase that completes "must be …".
     const WHAT: &'static str;
-    /// A text of this form.
+    /// A valid text.
     const EXAMPLE: &'static str;
     /// The pattern of the JSON Schema (ECMA 262).
     const PATTERN: Option<&'static str> = None;
-    /// What the reference says of the value; by default `WHAT` with the example.
+    /// The column "value" of the reference page; by default `WHAT` with the example.
     const REFERENCE: Option<&'static str> = None;
     /// Whether the text is masked in complaints.
     const IS_SECRET: bool = false;
 
-    /// The error says what to write; it is empty where the example says enough.
+    /// The error is the help text; empty to show the example instead.
     fn parse(text: &str) -> Parsed<Self::Value>;
 }
 
-/// A form as a value.
+/// The properties of a form, without its type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AnyForm {
     pub(crate) what: &'static str,
@@ -57,7 +56,7 @@ impl AnyForm {
     }
 }
 
-/// Declares forms: type, type of the values, what to call it, an example, the parser.
+/// Declares forms: type, type of the values, noun phrase, example, parser.
 macro_rules! text_forms {
     ($(
         $(#[$about:meta])*
@@ -175,14 +174,13 @@ text_forms! {
     }
 }
 
-/// Any text, as it is.
+/// Any text, unchanged.
 #[expect(clippy::unnecessary_wraps, reason = "has the shape of the other parsers, so that a form can take it")]
 fn text(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
-/// A text of the file that is the value, or refers to it by `env:NAME` or `file:PATH`;
-/// [`Context`](super::context::Context) resolves it.
+/// A value, or a reference to it by `env:NAME` or `file:PATH`; [`Context`](super::context::Context) resolves it.
 pub(crate) struct Source(pub(crate) String);
 
 fn source(text: &str) -> Parsed<Source> {
@@ -211,7 +209,7 @@ pub(crate) fn delay(text: &str) -> Parsed<time::Duration> {
         "d" => 86_400_000,
         _ => return Err(HELP),
     };
-    // No use needs a hundred years, and sums of such times do not overflow.
+    // The bound keeps sums of durations from overflowing.
     let millis = number.checked_mul(millis).filter(|millis| *millis <= 3_153_600_000_000);
     millis.map(time::Duration::from_millis).ok_or("at most a hundred years")
 }
@@ -372,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn every_example_is_right() {
+    fn every_example_is_valid() {
         for form in [
             AnyForm::of::<Text>(),
             AnyForm::of::<Indirect>(),

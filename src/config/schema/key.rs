@@ -1,5 +1,5 @@
-//! Typed declarations: the Rust type of a key has its table and its form, so that reading a key that does not exist, or
-//! that another table has, does not compile.
+//! Typed declarations. The Rust type of a key contains its table and its form, so reading an undeclared key, or a key
+//! of another table, does not compile.
 //!
 //! ```ignore
 //! table! {
@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 
 use super::{
     form::{AnyForm, TextForm},
-    kind::{Group, Kind, Need, Row, Rows},
+    kind::{Group, KeyKind, Need, Row, Rows},
     tree::{Node, Value},
 };
 
@@ -30,10 +30,10 @@ pub(crate) struct Key<S, F, N = Maybe> {
 
 type Types<S, F, N> = fn() -> (S, F, N);
 
-/// A key without a default: it may be absent, or its absence is complained about.
+/// Marks a key without a default: optional or required.
 pub(crate) enum Maybe {}
 
-/// A key with a default.
+/// Marks a key with a default.
 pub(crate) enum Always {}
 
 impl<S, F: Form> Key<S, F, Maybe> {
@@ -49,7 +49,7 @@ impl<S, F: Form> Key<S, F, Maybe> {
 }
 
 impl<S, F: Form> Key<S, F, Always> {
-    /// A key whose absence means `default`, which is written as in the file.
+    /// A key with a default, which is written as in the file.
     pub(crate) const fn default(name: &'static str, default: &'static str, doc: &'static str) -> Self {
         Self::new(name, Need::Default(default), doc)
     }
@@ -61,7 +61,7 @@ impl<S, F: Form, N> Key<S, F, N> {
     }
 }
 
-/// A key of any form, to ask for its presence and its place.
+/// A key of any form, to query presence and place.
 pub(crate) trait AnyKey {
     /// The table that it belongs to.
     type Table;
@@ -81,28 +81,28 @@ impl<S, F, N> AnyKey for Key<S, F, N> {
 pub(crate) trait Keys {
     /// The keys of this declaration.
     const OWN: Group;
-    /// Those, and the ones that it shares with other tables.
+    /// All keys of the table: its own and those that it shares with other tables.
     const ROWS: Rows;
 }
 
 /// A table that has the keys of `S`: its own, or shared ones. Implemented by [`table`].
 pub(crate) trait Includes<S> {}
 
-/// What a key can hold.
+/// The kind of a key's value.
 pub(crate) trait Form {
-    const KIND: Kind;
+    const KIND: KeyKind;
 }
 
 /// A form whose values have a Rust type.
 pub(crate) trait Read: Form {
     type Value;
 
-    /// The value; `None` where it is malformed, which the shape check complains about.
+    /// The value; `None` if it is malformed. The shape check has then complained.
     fn read(node: &Node) -> Option<Self::Value>;
 }
 
 impl<F: TextForm> Form for F {
-    const KIND: Kind = Kind::One(AnyForm::of::<F>());
+    const KIND: KeyKind = KeyKind::One(AnyForm::of::<F>());
 }
 
 impl<F: TextForm> Read for F {
@@ -117,7 +117,7 @@ impl<F: TextForm> Read for F {
 pub(crate) struct Flag;
 
 impl Form for Flag {
-    const KIND: Kind = Kind::Flag;
+    const KIND: KeyKind = KeyKind::Flag;
 }
 
 impl Read for Flag {
@@ -130,7 +130,7 @@ impl Read for Flag {
 
 /// A type of whole numbers.
 pub(crate) trait Whole: TryFrom<i64> {
-    /// The largest one.
+    /// The largest value.
     const MOST: i64;
 }
 
@@ -146,9 +146,9 @@ impl Whole for u32 {
 pub(crate) struct Number<T, const FROM: i64, const TO: i64>(PhantomData<T>);
 
 impl<T: Whole, const FROM: i64, const TO: i64> Form for Number<T, FROM, TO> {
-    const KIND: Kind = {
+    const KIND: KeyKind = {
         assert!(0 <= FROM && FROM <= TO && TO <= T::MOST, "each number of the range has to fit into the type");
-        Kind::Number(FROM, TO)
+        KeyKind::Number(FROM, TO)
     };
 }
 
@@ -164,9 +164,9 @@ impl<T: Whole, const FROM: i64, const TO: i64> Read for Number<T, FROM, TO> {
 /// A type whose values the file spells as words; implemented by [`words`].
 pub(crate) trait Word: Copy + PartialEq + 'static {
     const WORDS: &'static [&'static str];
-    /// In the order of `WORDS`.
+    /// The value of each word, in the order of `WORDS`.
     const VALUES: &'static [Self];
-    /// Words of later versions.
+    /// Words that a later version will accept.
     const LATER: &'static [&'static str];
 
     /// How the file spells this value.
@@ -180,7 +180,7 @@ pub(crate) trait Word: Copy + PartialEq + 'static {
 pub(crate) struct Choice<W>(PhantomData<W>);
 
 impl<W: Word> Form for Choice<W> {
-    const KIND: Kind = Kind::Choice(W::WORDS, W::LATER);
+    const KIND: KeyKind = KeyKind::Choice(W::WORDS, W::LATER);
 }
 
 impl<W: Word> Read for Choice<W> {
@@ -197,61 +197,61 @@ impl<W: Word> Read for Choice<W> {
 pub(crate) struct List<F>(PhantomData<F>);
 
 impl<F: Form> List<F> {
-    const INNER: &'static Kind = &F::KIND;
+    const INNER: &'static KeyKind = &F::KIND;
 }
 
 impl<F: Form> Form for List<F> {
-    const KIND: Kind = Kind::List(Self::INNER);
+    const KIND: KeyKind = KeyKind::List(Self::INNER);
 }
 
 /// A table with the keys of `T`.
 pub(crate) struct Table<T>(PhantomData<T>);
 
 impl<T: Keys> Form for Table<T> {
-    const KIND: Kind = Kind::Table(T::ROWS);
+    const KIND: KeyKind = KeyKind::Table(T::ROWS);
 }
 
 /// Tables with the keys of `T` under names that the file chooses.
 pub(crate) struct Named<T>(PhantomData<T>);
 
 impl<T: Keys> Form for Named<T> {
-    const KIND: Kind = Kind::Named(T::ROWS);
+    const KIND: KeyKind = KeyKind::Named(T::ROWS);
 }
 
 /// An array of tables with the keys of `T`.
 pub(crate) struct Tables<T>(PhantomData<T>);
 
 impl<T: Keys> Form for Tables<T> {
-    const KIND: Kind = Kind::Tables(T::ROWS);
+    const KIND: KeyKind = KeyKind::Tables(T::ROWS);
 }
 
 /// A table whose keys the file chooses, with values of the form `F`.
 pub(crate) struct Entries<F>(PhantomData<F>);
 
 impl<F: Form> Entries<F> {
-    const INNER: &'static Kind = &F::KIND;
+    const INNER: &'static KeyKind = &F::KIND;
 }
 
 impl<F: Form> Form for Entries<F> {
-    const KIND: Kind = Kind::Entries(Self::INNER);
+    const KIND: KeyKind = KeyKind::Entries(Self::INNER);
 }
 
 /// Any value.
 pub(crate) struct Any;
 
 impl Form for Any {
-    const KIND: Kind = Kind::Any;
+    const KIND: KeyKind = KeyKind::Any;
 }
 
 /// A text of the form `F`, or a table with the keys of `T`.
 pub(crate) struct Either<F, T>(PhantomData<(F, T)>);
 
 impl<F: Form, T> Either<F, T> {
-    const INNER: &'static Kind = &F::KIND;
+    const INNER: &'static KeyKind = &F::KIND;
 }
 
 impl<F: Form, T: Keys> Form for Either<F, T> {
-    const KIND: Kind = Kind::Either(Self::INNER, T::ROWS);
+    const KIND: KeyKind = KeyKind::Either(Self::INNER, T::ROWS);
 }
 
 impl<F: Read, T: Keys> Read for Either<F, T> {
@@ -277,7 +277,7 @@ impl<F, T: Keys> HasTable for Either<F, T> {
 
 /// A key of a later version.
 pub(crate) const fn later(name: &'static str) -> Row {
-    Row { name, kind: Kind::Later, need: Need::Optional, doc: "" }
+    Row { name, kind: KeyKind::Later, need: Need::Optional, doc: "" }
 }
 
 /// A doc comment without the space before its first word.
@@ -354,7 +354,7 @@ macro_rules! presence {
 }
 pub(crate) use presence;
 
-/// Says how the file spells the values of a type.
+/// Declares the words for the values of a type.
 macro_rules! words {
     ($type:ty: $($word:literal => $value:expr),+ $(,)? $(; later $($later:literal),+)?) => {
         impl $crate::config::schema::key::Word for $type {

@@ -2,19 +2,19 @@
 
 use super::form::AnyForm;
 
-/// One key, declared.
+/// The declaration of a key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) kind: KeyKind,
     pub(crate) need: Need,
     /// What the key means, in Markdown, for the reference.
     pub(crate) doc: &'static str,
 }
 
-/// What a key holds.
+/// The kind of a key's value.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum KeyKind {
     /// A text of a certain form.
     One(AnyForm),
     /// One of the words of the first list; the second has the words of later versions.
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     /// An integer from the first to the second number, both inclusive.
     Number(i64, i64),
     /// An array.
-    List(&'static Kind),
+    List(&'static KeyKind),
     /// A table with these keys.
     Table(Rows),
     /// Tables under names that the file chooses: `[table.NAME]`.
@@ -32,11 +32,11 @@ pub(crate) enum Kind {
     /// An array of tables: `[[table]]`.
     Tables(Rows),
     /// A table whose keys the file chooses; their values are all of one kind.
-    Entries(&'static Kind),
+    Entries(&'static KeyKind),
     /// Any value.
     Any,
     /// A text of the first kind, or a table with these keys.
-    Either(&'static Kind, Rows),
+    Either(&'static KeyKind, Rows),
     /// A key of a later version.
     Later,
 }
@@ -46,7 +46,7 @@ pub(crate) enum Kind {
 pub(crate) enum Need {
     Required,
     Optional,
-    /// The value where the key is absent, written as in the file.
+    /// The value if the key is absent, written as in the file.
     Default(&'static str),
 }
 
@@ -73,7 +73,7 @@ impl Rows {
 
     /// The keys that this version has.
     pub(crate) fn known(self) -> impl Iterator<Item = &'static Row> {
-        self.iter().filter(|row| !matches!(row.kind, Kind::Later))
+        self.iter().filter(|row| !matches!(row.kind, KeyKind::Later))
     }
 
     /// The key called `name`.
@@ -82,7 +82,7 @@ impl Rows {
     }
 }
 
-impl Kind {
+impl KeyKind {
     /// The keys of the tables that this kind has.
     pub(crate) fn rows(&self) -> Rows {
         match self {
@@ -91,7 +91,7 @@ impl Kind {
         }
     }
 
-    /// What completes the sentence "must be …".
+    /// A noun phrase that completes "must be …".
     pub(crate) fn what(&self) -> String {
         match self {
             Self::One(form) => form.what.to_owned(),
@@ -107,7 +107,7 @@ impl Kind {
         }
     }
 
-    /// What to write, with an example.
+    /// The help text, with an example.
     pub(crate) fn help(&self, name: &str) -> String {
         match self {
             Self::One(form) => form.help(name),
@@ -134,7 +134,7 @@ pub(crate) fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// The name in `known` that is closest to a misspelt `name`, where no more than a third of its letters differ.
+/// The name in `known` that is closest to a misspelt `name`, if at most a third of its letters differ.
 pub(crate) fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()

@@ -1,7 +1,7 @@
-//! An engine for configuration files in TOML, which knows nothing of the program. Each key is declared once, with type,
-//! default and meaning ([`key::table`]), and read through its declaration. The engine reads the file into a tree with
-//! places, puts values of environment variables into it, resolves `env:` and `file:` references, collects all mistakes
-//! with line, column and help, and prints the JSON Schema and the reference page.
+//! An engine for configuration files in TOML, independent of the program. Each key is declared once, with type, default
+//! and meaning ([`key::table`]), and read through its declaration. The engine reads the file into a tree with places,
+//! puts values of environment variables into it, resolves `env:` and `file:` references, collects all mistakes with
+//! line, column and help, and prints the JSON Schema and the reference page.
 //!
 //! # Why not serde and schemars
 //! `toml` parses (its `DeTable` has a span for each key and value), and `annotate-snippets` prints complaints. Types
@@ -37,25 +37,25 @@ use key::Keys;
 use section::Section;
 use tree::Place;
 
-/// Where a complaint about the file as a whole points.
+/// The place of a complaint about the whole file.
 pub(crate) const START: Place = Place::File(0..0);
 
-/// What the engine has to know of a program and its file, besides the keys of the root table.
+/// The properties of a program's file, besides its tables.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileFormat {
     /// The title of the JSON Schema.
     pub(crate) title: &'static str,
     /// The Markdown that the reference begins with.
     pub(crate) introduction: &'static str,
-    /// What the program is called in help texts.
+    /// The program's name, for help texts.
     pub(crate) program: &'static str,
     /// The prefix of the environment variables that set a key.
     pub(crate) variables: &'static str,
 }
 
 impl FileFormat {
-    /// Reads `text`, the content of the file `name` in `folder`; `build` makes the settings and may complain.
-    /// It returns `None` only where something was complained about.
+    /// Reads `text`, the content of the file `name` in `folder`; `build` makes the settings and may complain. It
+    /// returns `None` only after a complaint.
     pub(crate) fn read<Root: Keys, T>(
         &self,
         (text, name, folder): (&str, &str, &Path),
@@ -93,7 +93,7 @@ impl FileFormat {
         shape::check(table, Root::ROWS, "", &START, problems);
     }
 
-    /// The JSON Schema of the file. Draft 7 is what the TOML plugins of editors understand.
+    /// The JSON Schema of the file. Draft 7, which the TOML plugins of editors support.
     pub(crate) fn schema<Root: Keys>(&self) -> serde_json::Value {
         reference::schema(self.title, Root::ROWS)
     }

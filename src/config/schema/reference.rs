@@ -1,4 +1,4 @@
-//! The declarations as others read them: a JSON Schema for editors, and a reference page in Markdown for people.
+//! Prints the declarations as a JSON Schema for editors and as a reference page in Markdown.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     form::AnyForm,
-    kind::{Kind, Need, Row, Rows, quoted},
+    kind::{KeyKind, Need, Row, Rows, quoted},
     tree::{self, Node},
 };
 
@@ -33,19 +33,19 @@ fn property(row: &Row) -> Value {
     property
 }
 
-fn of_kind(kind: &Kind) -> Value {
+fn of_kind(kind: &KeyKind) -> Value {
     match kind {
-        Kind::One(form) => of_form(form),
-        Kind::Choice(words, _) => json!({ "enum": words }),
-        Kind::Flag => json!({ "type": "boolean" }),
-        Kind::Number(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
-        Kind::List(inner) => json!({ "type": "array", "items": of_kind(inner) }),
-        Kind::Table(rows) => object(*rows),
-        Kind::Named(rows) => json!({ "type": "object", "additionalProperties": object(*rows) }),
-        Kind::Tables(rows) => json!({ "type": "array", "items": object(*rows) }),
-        Kind::Entries(inner) => json!({ "type": "object", "additionalProperties": of_kind(inner) }),
-        Kind::Either(text, rows) => json!({ "anyOf": [of_kind(text), object(*rows)] }),
-        Kind::Any | Kind::Later => json!({}),
+        KeyKind::One(form) => of_form(form),
+        KeyKind::Choice(words, _) => json!({ "enum": words }),
+        KeyKind::Flag => json!({ "type": "boolean" }),
+        KeyKind::Number(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
+        KeyKind::List(inner) => json!({ "type": "array", "items": of_kind(inner) }),
+        KeyKind::Table(rows) => object(*rows),
+        KeyKind::Named(rows) => json!({ "type": "object", "additionalProperties": object(*rows) }),
+        KeyKind::Tables(rows) => json!({ "type": "array", "items": object(*rows) }),
+        KeyKind::Entries(inner) => json!({ "type": "object", "additionalProperties": of_kind(inner) }),
+        KeyKind::Either(text, rows) => json!({ "anyOf": [of_kind(text), object(*rows)] }),
+        KeyKind::Any | KeyKind::Later => json!({}),
     }
 }
 
@@ -89,37 +89,37 @@ fn section(text: &mut String, rows: Rows, path: &str) {
     for row in rows.known().filter(|row| has_section(&row.kind)) {
         let path = if path.is_empty() { row.name.to_owned() } else { format!("{path}.{}", row.name) };
         let header = match row.kind {
-            Kind::Named(_) => format!("[{path}.NAME]"),
-            Kind::Tables(_) => format!("[[{path}]]"),
+            KeyKind::Named(_) => format!("[{path}.NAME]"),
+            KeyKind::Tables(_) => format!("[[{path}]]"),
             _ => format!("[{path}]"),
         };
         let _ = write!(text, "\n## `{header}`\n\n{}\n", row.doc);
-        let path = if matches!(row.kind, Kind::Named(_)) { format!("{path}.NAME") } else { path };
+        let path = if matches!(row.kind, KeyKind::Named(_)) { format!("{path}.NAME") } else { path };
         section(text, row.kind.rows(), &path);
     }
 }
 
-fn has_section(kind: &Kind) -> bool {
-    matches!(kind, Kind::Table(_) | Kind::Named(_) | Kind::Tables(_))
+fn has_section(kind: &KeyKind) -> bool {
+    matches!(kind, KeyKind::Table(_) | KeyKind::Named(_) | KeyKind::Tables(_))
 }
 
 /// The column "value" of the reference.
-fn value(kind: &Kind) -> String {
+fn value(kind: &KeyKind) -> String {
     match kind {
-        Kind::One(form) => match form.reference {
+        KeyKind::One(form) => match form.reference {
             Some(reference) => reference.to_owned(),
             None => format!("{}: `\"{}\"`", form.what, form.example),
         },
-        Kind::Choice(words, _) => format!("`{}`", quoted(words).replace(", ", "` · `")),
-        Kind::Flag => "`true` · `false`".to_owned(),
-        Kind::Number(from, to) => format!("a number from {from} to {to}"),
-        Kind::List(inner) => format!("a list; each {}", value(inner)),
-        Kind::Entries(inner) => format!("a table; each {}", value(inner)),
-        Kind::Either(text, rows) => {
+        KeyKind::Choice(words, _) => format!("`{}`", quoted(words).replace(", ", "` · `")),
+        KeyKind::Flag => "`true` · `false`".to_owned(),
+        KeyKind::Number(from, to) => format!("a number from {from} to {to}"),
+        KeyKind::List(inner) => format!("a list; each {}", value(inner)),
+        KeyKind::Entries(inner) => format!("a table; each {}", value(inner)),
+        KeyKind::Either(text, rows) => {
             let keys: Vec<_> = rows.known().map(|row| format!("`{}`", row.name)).collect();
             format!("{} · a table of {}", value(text), keys.join(", "))
         }
-        Kind::Any => "any value".to_owned(),
-        Kind::Table(_) | Kind::Named(_) | Kind::Tables(_) | Kind::Later => "a table".to_owned(),
+        KeyKind::Any => "any value".to_owned(),
+        KeyKind::Table(_) | KeyKind::Named(_) | KeyKind::Tables(_) | KeyKind::Later => "a table".to_owned(),
     }
 }

@@ -1,5 +1,5 @@
 //! One table of the file, read through the declarations of its keys. Reading never complains: the shape check has
-//! complained about everything that is missing or malformed.
+//! already done so for missing and malformed values.
 
 use std::marker::PhantomData;
 
@@ -12,7 +12,7 @@ use super::{
 /// A table with the keys of `S`, present or not.
 pub(crate) struct Section<'t, S> {
     table: Option<&'t tree::Table>,
-    /// The place of the table's header; where there is none, of the header of the table around it.
+    /// The place of the table's header, or of the enclosing table's if this table is absent.
     place: &'t Place,
     /// The name that the file chose, in `[table.NAME]`.
     pub(crate) name: &'t str,
@@ -37,7 +37,7 @@ impl<'t, S> Section<'t, S> {
         Self::new(Some(table), place, "")
     }
 
-    /// The same table with the keys that it shares with others.
+    /// This table, typed by the keys that it shares with other tables.
     pub(crate) fn shared<B>(&self) -> Section<'t, B>
     where
         S: Includes<B>,
@@ -50,7 +50,7 @@ impl<'t, S> Section<'t, S> {
         self.table.is_some()
     }
 
-    /// Where a complaint about the table as a whole points.
+    /// The place of a complaint about the whole table.
     pub(crate) fn own_place(&self) -> &'t Place {
         self.place
     }
@@ -79,7 +79,7 @@ impl<'t, S> Section<'t, S> {
         self.entry(key).map_or(self.place, |entry| &entry.place)
     }
 
-    /// The value as the file has it, whatever its form.
+    /// The raw value of the file, of any form.
     pub(crate) fn node<K: AnyKey + ?Sized>(&self, key: &K) -> Option<&'t Node>
     where
         S: Includes<K::Table>,
@@ -95,7 +95,7 @@ impl<'t, S> Section<'t, S> {
         self.node(key).is_some_and(|node| matches!(&node.value, tree::Value::List(list) if list.is_empty()))
     }
 
-    /// Whether the file has a value of another form, which the shape check has complained about.
+    /// Whether the file has a malformed value, about which the shape check has complained.
     pub(crate) fn is_malformed<B, F: Read, N>(&self, key: &Key<B, F, N>) -> bool
     where
         S: Includes<B>,

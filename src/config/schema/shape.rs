@@ -1,21 +1,22 @@
-//! The shape check: all keys are known, required keys are there, and each value is of its kind.
+//! The shape check: all keys are declared, required keys are present, and each value has its kind.
 
 use super::{
     complaint::{Problems, has_password},
     form::AnyForm,
-    kind::{Kind, Need, Row, Rows, closest, quoted},
+    kind::{KeyKind, Need, Row, Rows, closest, quoted},
     tree::{Entry, Node, Place, Table, Value},
 };
 
-/// Words in the names of values that are likely to be secrets, where no declaration decides.
+/// A value whose name contains one of these words is treated as a secret, if it has no declaration.
 pub(super) const SECRET_WORDS: &[&str] =
     &["authorization", "cookie", "key", "secret", "token", "password", "credential", "signature"];
 
-/// Checks a table against its declaration. `path` is the name in its header (`server.tls`), `place` the place of that.
+/// Checks a table against its declaration. `path` is the name in its header (`server.tls`), `place` the place of the
+/// header.
 pub(crate) fn check(table: &Table, rows: Rows, path: &str, place: &Place, problems: &mut Problems) {
     for entry in &table.0 {
         match rows.find(&entry.name) {
-            Some(row) if matches!(row.kind, Kind::Later) => {
+            Some(row) if matches!(row.kind, KeyKind::Later) => {
                 problems.hide_texts(&entry.node);
                 let message = format!("`{}` is not available yet in this version", entry.name);
                 problems.complain(&entry.place, message, "leave it out");
@@ -36,7 +37,7 @@ pub(crate) fn check(table: &Table, rows: Rows, path: &str, place: &Place, proble
 
 fn missing_help(row: &Row) -> String {
     match row.kind {
-        Kind::Table(_) => format!("write `[{}]` and its keys", row.name),
+        KeyKind::Table(_) => format!("write `[{}]` and its keys", row.name),
         _ => row.kind.help(row.name),
     }
 }
@@ -44,7 +45,7 @@ fn missing_help(row: &Row) -> String {
 fn complain_of_unknown(name: &str, place: &Place, node: &Node, rows: Rows, path: &str, problems: &mut Problems) {
     let meant = closest(name, rows.iter().map(|row| row.name));
     // The value may be a secret under a misspelt name.
-    let meant_secret = rows.iter().any(|row| Some(row.name) == meant && holds_secret(&row.kind));
+    let meant_secret = rows.iter().any(|row| Some(row.name) == meant && is_secret_kind(&row.kind));
     if meant_secret || is_secret_name(name) {
         problems.hide(&node.place);
     }
@@ -62,28 +63,35 @@ fn complain_of_unknown(name: &str, place: &Place, node: &Node, rows: Rows, path:
     problems.complain(place, message, help);
 }
 
-/// Checks one value. `key_place` is the place of its name: complaints about a whole table point there.
-fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, path: &str, problems: &mut Problems) {
-    if holds_secret(kind) {
-        hide_plain(node, problems);
+/// Checks one value. `key_place` is the place of its key, for complaints about a whole table.
+fn check_value(
+    node: &Node,
+    key_place: &Place,
+    name: &str,
+    kind: &'static KeyKind,
+    path: &str,
+    problems: &mut Problems,
+) {
+    if is_secret_kind(kind) {
+        hide_unless_reference(node, problems);
     }
-    if matches!(kind, Kind::Entries(_) | Kind::Any) {
+    if matches!(kind, KeyKind::Entries(_) | KeyKind::Any) {
         hide_in_free_form(node, is_secret_name(name), problems);
     }
     match (kind, &node.value) {
-        (Kind::Any, Value::Other(what)) => {
+        (KeyKind::Any, Value::Other(what)) => {
             problems.complain(
                 &node.place,
                 format!("`{name}` cannot be {what}"),
                 "JSON has no such thing: write it as text",
             );
         }
-        (Kind::Flag, Value::Flag(_)) | (Kind::Any, _) => {}
-        (Kind::One(form), Value::Text(text)) => check_form(form, text, node, name, problems),
-        (Kind::Choice(words, later), Value::Text(text)) => check_choice(words, later, text, node, name, problems),
-        (Kind::Number(from, to), Value::Number(number))
+        (KeyKind::Flag, Value::Flag(_)) | (KeyKind::Any, _) => {}
+        (KeyKind::One(form), Value::Text(text)) => check_form(form, text, node, name, problems),
+        (KeyKind::Choice(words, later), Value::Text(text)) => check_choice(words, later, text, node, name, problems),
+        (KeyKind::Number(from, to), Value::Number(number))
             if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)) => {}
-        (Kind::List(inner), Value::List(elements)) => {
+        (KeyKind::List(inner), Value::List(elements)) => {
             for element in elements {
                 if fits(inner, &element.value) {
                     check_value(element, &element.place, name, inner, path, problems);
@@ -92,11 +100,11 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
                 }
             }
         }
-        (Kind::Table(rows) | Kind::Either(_, rows), Value::Table(table)) => {
+        (KeyKind::Table(rows) | KeyKind::Either(_, rows), Value::Table(table)) => {
             check(table, *rows, path, key_place, problems);
         }
-        (Kind::Either(word, _), Value::Text(_)) => check_value(node, key_place, name, word, path, problems),
-        (Kind::Named(rows), Value::Table(tables)) => {
+        (KeyKind::Either(word, _), Value::Text(_)) => check_value(node, key_place, name, word, path, problems),
+        (KeyKind::Named(rows), Value::Table(tables)) => {
             for entry in &tables.0 {
                 let path = join(path, &entry.name);
                 match &entry.node.value {
@@ -109,7 +117,7 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
                 }
             }
         }
-        (Kind::Tables(rows), Value::List(elements)) => {
+        (KeyKind::Tables(rows), Value::List(elements)) => {
             for element in elements {
                 match &element.value {
                     Value::Table(table) => check(table, *rows, path, &element.place, problems),
@@ -123,35 +131,35 @@ fn check_value(node: &Node, key_place: &Place, name: &str, kind: &'static Kind, 
                 }
             }
         }
-        (Kind::Entries(inner), Value::Table(table)) => {
+        (KeyKind::Entries(inner), Value::Table(table)) => {
             for entry in &table.0 {
                 check_value(&entry.node, &entry.place, &entry.name, inner, path, problems);
             }
         }
         (kind, value) => {
             let place = if matches!(value, Value::Table(_)) { key_place } else { &node.place };
-            let is_hidden = holds_secret(kind) || problems.hides(&node.place);
+            let is_hidden = is_secret_kind(kind) || problems.hides(&node.place);
             let found = if is_hidden { kind_of(value).to_owned() } else { found(value) };
             problems.complain(place, format!("`{name}` must be {}, not {found}", kind.what()), kind.help(name));
         }
     }
 }
 
-/// Whether an element of a list is of the type that it has to be.
-fn fits(kind: &Kind, value: &Value) -> bool {
+/// Whether an element of a list has the required type.
+fn fits(kind: &KeyKind, value: &Value) -> bool {
     match kind {
-        Kind::One(_) | Kind::Choice(..) => matches!(value, Value::Text(_)),
-        Kind::Number(from, to) => {
+        KeyKind::One(_) | KeyKind::Choice(..) => matches!(value, Value::Text(_)),
+        KeyKind::Number(from, to) => {
             matches!(value, Value::Number(number) if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)))
         }
         _ => true,
     }
 }
 
-fn complain_of_element(element: &Node, name: &str, inner: &Kind, list: &Kind, problems: &mut Problems) {
-    let is_hidden = holds_secret(inner) || problems.hides(&element.place);
+fn complain_of_element(element: &Node, name: &str, inner: &KeyKind, list: &KeyKind, problems: &mut Problems) {
+    let is_hidden = is_secret_kind(inner) || problems.hides(&element.place);
     let found = if is_hidden { kind_of(&element.value).to_owned() } else { found(&element.value) };
-    let help = if let Kind::Number(..) = inner { inner.help(name) } else { list.help(name) };
+    let help = if let KeyKind::Number(..) = inner { inner.help(name) } else { list.help(name) };
     problems.complain(&element.place, format!("each of `{name}` must be {}, not {found}", inner.what()), help);
 }
 
@@ -181,26 +189,25 @@ fn check_choice(words: &[&str], later: &[&str], text: &str, node: &Node, name: &
     problems.complain(&node.place, message, help);
 }
 
-fn holds_secret(kind: &Kind) -> bool {
+fn is_secret_kind(kind: &KeyKind) -> bool {
     match kind {
-        Kind::One(form) => form.is_secret,
-        Kind::List(inner) => holds_secret(inner),
+        KeyKind::One(form) => form.is_secret,
+        KeyKind::List(inner) => is_secret_kind(inner),
         _ => false,
     }
 }
 
-/// Hides the value of a secret key, whatever its type, unless it refers to the secret by `env:` or `file:`.
-fn hide_plain(node: &Node, problems: &mut Problems) {
+/// Masks the value of a secret key, of any type, unless it is an `env:` or `file:` reference.
+fn hide_unless_reference(node: &Node, problems: &mut Problems) {
     match &node.value {
-        Value::List(elements) => elements.iter().for_each(|element| hide_plain(element, problems)),
+        Value::List(elements) => elements.iter().for_each(|element| hide_unless_reference(element, problems)),
         Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") => {}
         _ => problems.hide(&node.place),
     }
 }
 
-/// Hides values that are secrets by their name, or because they begin like credentials, where the file chooses the
-/// names.
-/// `is_secret` says that the name of a table around the value is that of a secret.
+/// In tables whose keys the file chooses: masks values whose name is that of a secret, and values that begin with
+/// `Bearer` or `Basic`. `is_secret` is true if an enclosing table has the name of a secret.
 fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
     match &node.value {
         Value::Table(table) => {
@@ -226,8 +233,8 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Whether a text is placeholders only, perhaps behind a scheme (`Bearer {access_token}`), and so holds no secret
-/// itself.
+/// Whether a text consists of placeholders only, optionally after a scheme (`Bearer {access_token}`), and so contains
+/// no secret itself.
 pub(crate) fn is_filled_in(text: &str) -> bool {
     let mut rest = without_scheme(text).unwrap_or(text);
     if rest.is_empty() {
@@ -242,7 +249,7 @@ pub(crate) fn is_filled_in(text: &str) -> bool {
     rest.is_empty()
 }
 
-/// The text behind the scheme of credentials (RFC 9110 section 11.1), where a text begins with one.
+/// The text after `Bearer` or `Basic` (RFC 9110 section 11.1); `None` without one.
 fn without_scheme(text: &str) -> Option<&str> {
     let (scheme, rest) = text.trim_start().split_once(' ')?;
     ["bearer", "basic"].contains(&scheme.to_ascii_lowercase().as_str()).then_some(rest)

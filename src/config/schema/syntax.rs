@@ -1,4 +1,4 @@
-//! A file that is not TOML: the parser's complaint, without showing what may be a secret.
+//! The complaint about a file that is not TOML. Text that may be a secret is masked.
 
 use super::{
     complaint::{Problems, has_password},
@@ -6,7 +6,7 @@ use super::{
     tree::Place,
 };
 
-/// Complains about the first place that is not TOML.
+/// Complains about the first syntax error.
 pub(super) fn complain(error: &toml::de::Error, text: &str, problems: &mut Problems) {
     let span = error.span().unwrap_or(0..0);
     hide_secrets_around(span.start.min(text.len()), text, problems);
@@ -17,8 +17,8 @@ pub(super) fn complain(error: &toml::de::Error, text: &str, problems: &mut Probl
     );
 }
 
-/// Hides what may be a secret on the line of the error. There is no tree, so the words before the value decide: those
-/// on its line or, inside a list, those on the line where the list begins.
+/// Masks text that may be a secret on the line of the error. Without a parsed tree, the words before the value decide:
+/// on its line or, inside a list, on the line where the list begins.
 fn hide_secrets_around(at: usize, text: &str, problems: &mut Problems) {
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
@@ -27,7 +27,7 @@ fn hide_secrets_around(at: usize, text: &str, problems: &mut Problems) {
         let words = SECRET_WORDS.iter().chain(&["bearer ", "basic "]);
         words.filter_map(|word| Some(line.find(word)? + word.len())).min()
     };
-    // An `=` behind an odd number of quotes is part of a text, such as the padding of base64.
+    // An `=` after an odd number of quotes is inside a text, for example base64 padding.
     let assigns = |line: &str| line.split_once('=').is_some_and(|(name, _)| name.matches(['"', '\'']).count() % 2 == 0);
     let line = &text[start..end];
     let from = word_end(line).or_else(|| has_password(line).then_some(0));

@@ -1,4 +1,4 @@
-//! The file as a tree in which each key and value knows its place, in the order of the file.
+//! The file as a tree with the place of each key and value, in the order of the file.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub(crate) enum Place {
     Nowhere,
 }
 
-/// A value.
+/// A value with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) place: Place,
@@ -34,7 +34,7 @@ pub(crate) enum Value {
     Flag(bool),
     List(Vec<Node>),
     Table(Table),
-    /// A value that JSON does not have, as it is called in a sentence: a date, an infinity.
+    /// A value that JSON does not have, as a noun phrase for complaints: a date, an infinity.
     Other(&'static str),
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn read(text: &str) -> Result<Table, toml::de::Error> {
     DeTable::parse(text).map(|table| from_table(table.into_inner()))
 }
 
-/// Reads one value, as the file has it behind `=`; for declared defaults.
+/// Parses one value in TOML syntax; for declared defaults.
 pub(crate) fn read_value(text: &str) -> Option<Node> {
     let mut node = from_value(DeValue::parse(text).ok()?);
     node.place = Place::Nowhere;
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_keep_the_order_of_the_file_and_know_their_places() {
+    fn tables_keep_the_order_and_the_places_of_the_file() {
         let text = "[b.inner]\nx = 1\n[a]\ny.z = 'é'\n[[c]]\nk = true\n[[c]]\nk = 2.5\n";
         let table = read(text).unwrap();
         let at = |place: &Place| match place {

@@ -1,8 +1,8 @@
-//! `allow` and roles: who may come in, by e-mail address, domain or claims.
+//! `allow` and roles: who may log in, by e-mail address, domain or claims.
 
 use serde_json::Value as Json;
 
-use super::server::Server;
+use super::server::ServerSettings;
 use crate::{
     config::schema::{
         context::Context,
@@ -36,13 +36,13 @@ words! { Anyone: "anyone" => Self }
 /// The key `allow` of a table.
 pub(crate) type AllowKey<S> = Key<S, Either<Choice<Anyone>, AllowTable>>;
 
-/// Help for logins that bring an e-mail address.
+/// Help for logins with an e-mail address.
 pub(crate) const EMAILS: &str = "write `allow = { email_domains = [\"example.com\"] }`, or `allow = \"anyone\"`";
-/// Help for logins that bring a phone number only.
+/// Help for logins with a phone number only.
 pub(crate) const PHONES: &str =
     "write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`";
 
-/// Reads `allow` of a provider or a channel of one-time codes; `help` is for one that lists nobody.
+/// Reads `allow` of a provider or a channel of one-time codes; `help` is the help text if it is empty.
 pub(crate) fn allow<S, B>(
     section: &Section<'_, S>,
     key: &AllowKey<B>,
@@ -62,12 +62,12 @@ where
     Some(listed)
 }
 
-/// Complains that `allow` is missing where everyone can reach the login through `name`.
+/// Complains that `allow` is missing for the login `name`, unless `public_url` is on loopback.
 pub(crate) fn complain_of_missing<S, B>(
     (section, key): (&Section<'_, S>, &AllowKey<B>),
     name: &str,
     help: &str,
-    server: &Server,
+    server: &ServerSettings,
     cx: &mut Context<'_>,
 ) where
     S: Includes<B>,

@@ -1,4 +1,4 @@
-//! Calls to a backend, and the templates of their texts: each call has its own set of `{placeholders}`.
+//! Calls to a backend, and the templates in them. Each kind of call has its own set of `{placeholders}`.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ table! {
 /// The placeholders of a route's headers.
 const HEADERS: &[&str] = &["claims."];
 
-/// The upstreams that a call can go to.
+/// The upstreams that a call can be sent to.
 #[derive(Clone, Copy)]
 pub(crate) struct Upstreams<'u> {
     /// All names, in the order of their indices.
@@ -142,7 +142,7 @@ pub(crate) fn header(text: &str, place: &Place, cx: &mut Context<'_>) -> Option<
     pieces.into_iter().map(piece).collect::<Option<_>>().map(HeaderTemplate)
 }
 
-/// The claims that a call asks for.
+/// The claims that a call uses.
 pub(crate) fn claims(template: &Template) -> Vec<String> {
     let claim = |placeholder: &Placeholder| match placeholder {
         Placeholder::Claim(name) => Some(name.clone()),
@@ -151,7 +151,8 @@ pub(crate) fn claims(template: &Template) -> Vec<String> {
     template.placeholders().into_iter().filter_map(claim).collect()
 }
 
-/// Whether a header must not be set by the file: message framing, connection and host headers, and the gateway's own.
+/// Whether the file must not set this header: headers of message framing and of the connection, `Host`, `Cookie`, and
+/// those that the gateway sets.
 pub(crate) fn forbidden_header(name: &HeaderName) -> bool {
     const OURS: &[&str] = &[
         "connection",
@@ -247,8 +248,8 @@ pub(crate) fn json(node: &Node, known: &[&str], cx: &mut Context<'_>) -> Option<
     })
 }
 
-/// Reads text. The value of `env:` or `file:` is taken as it is, without placeholders: it may be a secret, which must
-/// not appear in a complaint.
+/// Reads text. The value of `env:` or `file:` is not searched for placeholders: it may be a secret, which must not
+/// appear in a complaint.
 pub(crate) fn text(source: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {
     if is_reference(source) {
         return cx.resolve(source, place).map(|text| Text(vec![Piece::Literal(text)]));
@@ -256,7 +257,7 @@ pub(crate) fn text(source: &str, place: &Place, known: &[&str], cx: &mut Context
     written(source, place, known, cx)
 }
 
-/// Masks a text whose name is that of a secret, and warns of it.
+/// Masks a text whose name is that of a secret, and warns if it is plain text.
 pub(crate) fn warn_of_secret(name: &str, source: &str, place: &Place, cx: &mut Context<'_>) {
     let name = name.to_ascii_lowercase();
     if ["authorization", "key", "secret", "token", "password"].iter().any(|word| name.contains(word)) {
@@ -274,7 +275,7 @@ fn written(source: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) ->
     or_complain(Text::parse(source, known), source, place, known, cx)
 }
 
-/// What was read; `None` after a complaint.
+/// The value in `read`; `None` after a complaint about its error.
 fn or_complain<T>(
     read: Result<T, TemplateError>,
     source: &str,
@@ -309,7 +310,7 @@ fn or_complain<T>(
     None
 }
 
-/// Complains and returns `None` where a header cannot hold the text around the placeholders.
+/// `None` after a complaint, if the text around the placeholders is not allowed in a header.
 pub(crate) fn literal_header(pieces: &[Piece], place: &Place, cx: &mut Context<'_>) -> Option<()> {
     let bad = |piece: &Piece| matches!(piece, Piece::Literal(text) if !text.is_ascii() || HeaderValue::from_str(text).is_err());
     if pieces.iter().any(bad) {

@@ -1,4 +1,4 @@
-//! The forms of texts that only this program has: files, hosts, targets, places in answers, cookies, log levels.
+//! Forms of texts that are specific to this program: files, hosts, targets, places in answers, cookies, log levels.
 
 use url::Url;
 
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn every_example_is_right() {
+    fn every_example_is_valid() {
         for form in [
             AnyForm::of::<File>(),
             AnyForm::of::<Host>(),

@@ -63,7 +63,7 @@ table! {
     }
 }
 
-/// Limits of connections: how many in all and per client, and what each may use.
+/// Limits of connections: their number, in total and per client, and the limits of each.
 pub(crate) struct Sockets {
     pub(crate) connections: u32,
     pub(crate) connections_per_client: u32,
@@ -102,7 +102,7 @@ pub(crate) fn of_sockets(section: &Section<'_, LimitsTable>, cx: &mut Context<'_
     }
 }
 
-/// Reads how large the answers of providers and backends may be.
+/// Reads the largest answers of providers and backends, in bytes.
 pub(crate) fn answers(section: &Section<'_, LimitsTable>, cx: &mut Context<'_>) -> AnswerSizes {
     let mut read = |key| {
         let size = size(section, key, 1 << 10..=64 << 20, cx);
@@ -111,7 +111,7 @@ pub(crate) fn answers(section: &Section<'_, LimitsTable>, cx: &mut Context<'_>) 
     AnswerSizes { answer: read(&LimitsTable::ANSWER_BYTES), document: read(&LimitsTable::DOCUMENT_BYTES) }
 }
 
-/// Reads the least number of bytes a second that a request's body has to bring; 0 is no minimum.
+/// Reads the least rate of a request's body, in bytes per second; 0 is no minimum.
 pub(crate) fn body_rate(section: &Section<'_, LimitsTable>) -> u64 {
     section.read(&LimitsTable::BODY_RATE)
 }

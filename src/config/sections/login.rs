@@ -1,4 +1,4 @@
-//! `[login]`: what happens at logins.
+//! `[login]`: calls at logins.
 
 use super::call::{self, PlainCallTable, Upstreams};
 use crate::{

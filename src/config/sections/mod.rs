@@ -1,5 +1,5 @@
-//! The tables of `gateway.toml`, one file for each: its keys with type, default and meaning, its reader, and the checks
-//! that need no other table.
+//! The tables of `gateway.toml`, one file each: the keys with type, default and meaning, the reader, and the checks
+//! within the table.
 
 use authority::AuthorityTable;
 use limits::LimitsTable;

@@ -46,7 +46,7 @@ const PICTURES: [(&str, &str); 6] = [
     ("gif", "image/gif"),
 ];
 
-/// Reads `[pages]`; templates are tried with the paths of `login`.
+/// Reads `[pages]`. Templates are rendered once as a test, with the paths of `login`.
 pub(crate) fn pages(section: &Section<'_, PagesTable>, login: &login::Settings, cx: &mut Context<'_>) -> Settings {
     let color = |key: &Key<_, form::Color>| section.optional(key).and_then(|text| Color::parse(&text));
     if section.optional(&PagesTable::NAME).is_some_and(|name| name.contains(char::is_control)) {
@@ -60,7 +60,7 @@ pub(crate) fn pages(section: &Section<'_, PagesTable>, login: &login::Settings, 
         background: color(&PagesTable::BACKGROUND),
         templates: templates(section, cx),
     };
-    // Tests try the built-in templates.
+    // The built-in templates are covered by tests.
     if !settings.templates.is_empty()
         && let Some(fault) = Pages::fault(&settings, &login.site(&login.login_page()))
     {

@@ -1,4 +1,4 @@
-//! `[[routes]]`: which requests reach which upstream, and who may send them.
+//! `[[routes]]`: which requests are forwarded to which upstream, and who may send them.
 
 use http::HeaderName;
 
@@ -130,7 +130,7 @@ pub(crate) fn route(
         hosts: section.values(&RouteTable::HOSTS),
         methods: section.values(&RouteTable::METHODS),
         strip: section.optional(&RouteTable::STRIP),
-        // A missing upstream was complained about; the route is still compared with the others.
+        // After the complaint about a missing upstream, the route is still compared with the others.
         upstream: upstream.unwrap_or(usize::MAX),
         access: access(section, cx),
         headers,

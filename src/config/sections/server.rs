@@ -61,33 +61,33 @@ table! {
 }
 
 /// The settings of `[server]`, as far as they are well-formed.
-pub(crate) struct Server {
+pub(crate) struct ServerSettings {
     pub(crate) public_url: Option<Url>,
     /// The place of `public_url` in the file.
     pub(crate) place: Place,
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) listen: Option<listen::Settings>,
-    /// Whether `public_url` is on loopback; also where it is malformed.
+    /// Whether `public_url` is on loopback; true if it is malformed.
     pub(crate) local_url: bool,
-    /// Whether `public_url` and every listen address are on loopback; also where they are malformed.
+    /// Whether `public_url` and every listen address are on loopback; true if they are malformed.
     pub(crate) local: bool,
 }
 
-impl Server {
-    /// Whether `public_url` is https; also where it is malformed.
+impl ServerSettings {
+    /// Whether `public_url` is https; true if it is malformed.
     pub(crate) fn https(&self) -> bool {
         self.public_url.as_ref().is_none_or(|url| url.scheme() == "https")
     }
 
-    /// Whether `url` has the origin of `public_url`.
+    /// Whether `url` has the origin of `public_url`; true if that is malformed.
     pub(crate) fn is_own(&self, url: &Url) -> bool {
         self.public_url.as_ref().is_none_or(|own| own.origin() == url.origin())
     }
 }
 
 /// Reads `[server]`.
-pub(crate) fn server(section: &Section<'_, ServerTable>, sockets: Sockets, cx: &mut Context<'_>) -> Server {
+pub(crate) fn server(section: &Section<'_, ServerTable>, sockets: Sockets, cx: &mut Context<'_>) -> ServerSettings {
     let public_url = section.optional(&ServerTable::PUBLIC_URL);
     let listen = section.optional(&ServerTable::LISTEN);
     let admin_listen = section.optional(&ServerTable::ADMIN_LISTEN);
@@ -147,7 +147,7 @@ pub(crate) fn server(section: &Section<'_, ServerTable>, sockets: Sockets, cx: &
         connections_per_client: sockets.connections_per_client,
         limits: sockets.limits,
     });
-    Server {
+    ServerSettings {
         public_url,
         place: section.place(&ServerTable::PUBLIC_URL).clone(),
         hosts: section.values(&ServerTable::HOSTS),

@@ -1,8 +1,8 @@
-//! `[session]`: the cookies, their keys, and where logins and logouts lead.
+//! `[session]`: the cookies, their keys, and the targets after login and logout.
 
 use std::time::Duration;
 
-use super::{forms, server::Server};
+use super::{forms, server::ServerSettings};
 use crate::{
     config::schema::{
         context::Context,
@@ -72,16 +72,16 @@ table! {
     }
 }
 
-/// The one place of tokens: cookies.
+/// The only place of tokens in this version: cookies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct InCookies;
 
 words! { InCookies: "cookie" => InCookies; later "server" }
 
-/// Reads `[session]`; `longest_timeout` is that of any upstream or route.
+/// Reads `[session]`; `longest_timeout` is the longest of all upstreams and routes.
 pub(crate) fn session(
     section: &Section<'_, SessionTable>,
-    server: &Server,
+    server: &ServerSettings,
     longest_timeout: Duration,
     random: &Random,
     cx: &mut Context<'_>,
@@ -89,7 +89,7 @@ pub(crate) fn session(
     let host_prefix = section.read(&SessionTable::HOST_PREFIX);
     if host_prefix && !server.https() {
         let (place, help) = (section.place(&SessionTable::HOST_PREFIX), "leave it out while `public_url` is http");
-        // `__Host-` cookies are `Secure`; some browsers accept those from localhost by http, too.
+        // `__Host-` cookies are `Secure`, which some browsers also accept from localhost by http.
         if server.local_url {
             cx.warn(place, "not every browser accepts `__Host-` cookies from localhost by http", help);
         } else {
@@ -136,7 +136,12 @@ pub(crate) fn cookie_name(section: &Section<'_, SessionTable>, name: &str) -> St
     format!("{host_prefix}{}{name}", section.read(&SessionTable::COOKIE_PREFIX))
 }
 
-fn keys(section: &Section<'_, SessionTable>, server: &Server, random: &Random, cx: &mut Context<'_>) -> Vec<SealKey> {
+fn keys(
+    section: &Section<'_, SessionTable>,
+    server: &ServerSettings,
+    random: &Random,
+    cx: &mut Context<'_>,
+) -> Vec<SealKey> {
     let mut keys: Vec<SealKey> = Vec::new();
     for (source, place) in &section.list(&SessionTable::KEYS) {
         let Some(secret) = cx.resolve_secret(&source.0, place) else { continue };
@@ -149,7 +154,7 @@ fn keys(section: &Section<'_, SessionTable>, server: &Server, random: &Random, c
         }
     }
     if !lists_keys(section) {
-        // Without `[session]` the complaint points to `public_url`, which decides whether keys are needed.
+        // Without `[session]` the place of the complaint is `public_url`, which decides whether keys are required.
         let place = if section.is_present() { section.own_place() } else { &server.place };
         if server.local {
             keys.push(SealKey(random.bytes().into()));
@@ -173,10 +178,10 @@ fn lists_keys(section: &Section<'_, SessionTable>) -> bool {
     section.has(&SessionTable::KEYS) && !section.is_empty_list(&SessionTable::KEYS)
 }
 
-/// Reads what `[session]` says of logins.
+/// Reads the keys of `[session]` about logins and logouts.
 pub(crate) fn login(
     section: &Section<'_, SessionTable>,
-    server: &Server,
+    server: &ServerSettings,
     cx: &mut Context<'_>,
 ) -> Option<login::Settings> {
     let origins = section.values(&SessionTable::RETURN_TO_ORIGINS);
@@ -223,7 +228,7 @@ pub(crate) struct Lifetimes {
     pub(crate) absolute: Duration,
 }
 
-/// Reads what `[session]` says of lifetimes.
+/// Reads the lifetimes.
 pub(crate) fn lifetimes(section: &Section<'_, SessionTable>) -> Lifetimes {
     Lifetimes {
         refresh_grace: section.read(&SessionTable::REFRESH_GRACE),

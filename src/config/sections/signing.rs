@@ -20,7 +20,7 @@ table! {
     }
 }
 
-/// Reads `[signing]`; empty where the keys are derived.
+/// Reads `[signing]`; empty if the keys are derived.
 pub(crate) fn signing(section: &Section<'_, SigningTable>, cx: &mut Context<'_>) -> Vec<SigningKey> {
     let mut keys: Vec<SigningKey> = Vec::new();
     for (source, place) in section.list(&SigningTable::KEYS) {

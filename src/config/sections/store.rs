@@ -1,4 +1,4 @@
-//! `[store]`: which store, where it is, and what happens while it cannot be reached.
+//! `[store]`: kind and address of the store, and what happens while it cannot be reached.
 
 use super::forms;
 use crate::{
@@ -60,25 +60,25 @@ impl StoreKind {
     }
 }
 
-/// A store on a server, and the addresses it can have.
-struct Server {
+/// A kind of store on a server, and the schemes of its URL.
+struct StoreServer {
     kind: StoreKind,
     schemes: &'static [&'static str],
     example: &'static str,
 }
 
-const REDIS: Server = Server {
+const REDIS: StoreServer = StoreServer {
     kind: StoreKind::Redis,
     schemes: &["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"],
     example: "redis://127.0.0.1:6379/0",
 };
-const POSTGRES: Server = Server {
+const POSTGRES: StoreServer = StoreServer {
     kind: StoreKind::Postgres,
     schemes: &["postgres", "postgresql"],
     example: "postgres://vestibule@127.0.0.1:5432/vestibule",
 };
 
-impl Server {
+impl StoreServer {
     fn help(&self) -> String {
         format!("write `url = \"{}\"`; with a password in it, `url = \"env:NAME\"`", self.example)
     }
@@ -140,14 +140,14 @@ fn file(section: &Section<'_, StoreTable>, cx: &mut Context<'_>) -> Option<Setti
     Some(Settings::File { path })
 }
 
-fn url(server: &Server, section: &Section<'_, StoreTable>, cx: &mut Context<'_>) -> Option<Secret> {
+fn url(server: &StoreServer, section: &Section<'_, StoreTable>, cx: &mut Context<'_>) -> Option<Secret> {
     let Some(source) = section.optional(&StoreTable::URL) else {
         let message = format!("a store of `kind = \"{}\"` needs a `url`", server.kind.word());
         cx.complain(section.place(&StoreTable::KIND), message, server.help());
         return None;
     };
     let place = section.place(&StoreTable::URL);
-    // An address without a password is no secret, and may stand in the file.
+    // An address without a password is not secret and may be plain text in the file.
     let url = if has_password(&source.0) {
         cx.resolve_secret(&source.0, place)?
     } else {

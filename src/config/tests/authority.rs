@@ -14,7 +14,7 @@ fn a_session_keeps_the_claims_that_headers_and_its_refresh_ask_for() {
 fn authority_gateway_has_defaults_from_public_url_and_session() {
     let Loaded { config, warnings } = read(GATEWAY).unwrap_or_else(|complaints| panic!("{complaints}"));
     assert_eq!(
-        said(&warnings),
+        printed(&warnings),
         "7:8 the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session → write `[store]` with a `kind` that outlives the process\n"
     );
     let AuthorityKind::Gateway(gateway) = &config.authority.kind else { panic!("{:?}", config.authority.kind) };
@@ -49,12 +49,12 @@ fn empty_issuers_audiences_and_roles_are_complaints_and_long_access_tokens_are_w
         ("roles.\"\" = { emails = [\"a@b.kr\"] }", "a role needs a name"),
     ] {
         let text = GATEWAY.replace("[authority.gateway]", &format!("[authority.gateway]\n{line}"));
-        let said = said(&read(&text).unwrap_err().errors);
-        assert!(said.contains(expected) && said.lines().count() == 1, "{line}\n{said}");
+        let printed = printed(&read(&text).unwrap_err().errors);
+        assert!(printed.contains(expected) && printed.lines().count() == 1, "{line}\n{printed}");
     }
     let warned = |line: &str| {
         let text = GATEWAY.replace("[authority.gateway]", &format!("[authority.gateway]\n{line}"));
-        said(&read(&text).unwrap().warnings).contains("9:25 an access token cannot be called back")
+        printed(&read(&text).unwrap().warnings).contains("9:25 an access token cannot be called back")
     };
     assert!(warned("access_token_lifetime = \"25h\"") && !warned("access_token_lifetime = \"24h\""));
 }
@@ -62,17 +62,17 @@ fn empty_issuers_audiences_and_roles_are_complaints_and_long_access_tokens_are_w
 #[test]
 fn bearer_id_without_an_openid_provider_is_warned_of() {
     let text = GATEWAY.replace("[[routes]]", "bearer = \"id\"\n[[routes]]");
-    assert!(!said(&read(&text).unwrap().warnings).contains("ID token"));
+    assert!(!printed(&read(&text).unwrap().warnings).contains("ID token"));
     let google = "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n";
     let github = google.replace("google]", "github]\nkind = \"oauth2\"\nclient_secret = \"env:SECRET\"");
     for providers in [github.as_str(), ""] {
-        let said = said(&read(&text.replace(google, providers)).unwrap().warnings);
-        assert!(said.contains("the upstream `api` gets no token: no provider here gives ID tokens"), "{said}");
+        let printed = printed(&read(&text.replace(google, providers)).unwrap().warnings);
+        assert!(printed.contains("the upstream `api` gets no token: no provider here gives ID tokens"), "{printed}");
     }
 }
 
 #[test]
-fn calls_that_the_gateway_vouches_for_carry_an_assertion_and_no_client_can_make_them() {
+fn calls_after_logins_carry_an_assertion_and_no_client_can_make_them() {
     let exchange = "[authority.exchange]\npath = \"/social\"\njson = { p = \"{profile}\" }\n[authority.otp]\npath = \"/auth/otp\"\n[authority.refresh]";
     let text = BACKEND
         .replace("[authority.refresh]", exchange)
@@ -98,7 +98,7 @@ fn calls_that_the_gateway_vouches_for_carry_an_assertion_and_no_client_can_make_
 }
 
 #[test]
-fn signing_keys_are_read_and_tried() {
+fn signing_keys_are_read_and_tested() {
     let folder = tempfile::tempdir().unwrap();
     let pem = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     let generate = crate::signing::SigningKey::generate;
@@ -112,7 +112,7 @@ fn signing_keys_are_read_and_tried() {
     };
     let config = read("\"file:a.pem\", \"file:b.pem\"").unwrap_or_else(|complaints| panic!("{complaints}")).config;
     assert_eq!(config.signing_keys().iter().map(|key| key.id().len()).collect::<Vec<_>>(), [43, 43]);
-    let wrong = |keys: &str| said(&read(keys).unwrap_err().errors);
+    let wrong = |keys: &str| printed(&read(keys).unwrap_err().errors);
     let good_one = "`vestibule keygen --signing` prints a good one\n";
     assert_eq!(
         wrong("\"file:a.pem\", \"file:a.pem\", \"file:p384.pem\", \"file:public.pem\", \"env:SECRET\""),

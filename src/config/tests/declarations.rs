@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn the_reference_is_current() {
-    let written = fs::read_to_string(top("docs/config.md")).unwrap();
+    let written = fs::read_to_string(repository_path("docs/config.md")).unwrap();
     assert!(written == reference(), "run `vestibule schema --reference > docs/config.md`");
 }
 
@@ -17,7 +17,7 @@ fn every_declared_default_is_one_that_the_file_could_have() {
                 let entry = tree::Entry { name: row.name.to_owned(), place: Place::Nowhere, node };
                 let mut problems = Problems::default();
                 shape::check(&tree::Table(vec![entry]), only(row), "test", &Place::Nowhere, &mut problems);
-                assert_eq!(said(&problems.finish("", "").errors), "");
+                assert_eq!(printed(&problems.finish("", "").errors), "");
             }
             check(row.kind.rows());
         }
@@ -27,7 +27,7 @@ fn every_declared_default_is_one_that_the_file_could_have() {
 
 #[test]
 fn every_declared_key_is_read() {
-    /// Read by nobody: one word alone is no choice, and the shape check allows no other.
+    /// The only key without a reader: it has one word, and the shape check refuses any other.
     const NO_CHOICE: &str = "SessionTable::STORE";
     fn check(rows: Rows, readers: &str) {
         for group in rows.0 {
@@ -42,15 +42,15 @@ fn every_declared_key_is_read() {
     check(RootTable::ROWS, &readers);
 }
 
-/// A table with this key alone.
+/// A table with this key only.
 fn only(row: &'static Row) -> Rows {
     let group = schema::kind::Group { table: "only", rows: std::slice::from_ref(row) };
     Rows(Vec::leak(vec![group]))
 }
 
-/// The program's files of this module.
+/// The source files of `config`, without tests.
 fn source_files() -> Vec<std::path::PathBuf> {
-    let (mut files, mut folders) = (Vec::new(), vec![top("src/config")]);
+    let (mut files, mut folders) = (Vec::new(), vec![repository_path("src/config")]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

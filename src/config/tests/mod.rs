@@ -6,7 +6,7 @@ use super::{
     schema::{
         complaint::Lines,
         key::Keys as _,
-        kind::{Kind as KeyKind, Need, Row, Rows},
+        kind::{KeyKind, Need, Row, Rows},
         shape, tree,
     },
     *,
@@ -109,10 +109,10 @@ fn read(text: &str) -> Result<Loaded, Complaints> {
 }
 
 /// Each complaint on a line: place, message, help.
-fn said(complaints: &[Complaint]) -> String {
-    complaints.iter().fold(String::new(), |mut said, c| {
-        let _ = writeln!(said, "{}:{} {} → {}", c.line, c.column, c.message, c.help);
-        said
+fn printed(complaints: &[Complaint]) -> String {
+    complaints.iter().fold(String::new(), |mut printed, c| {
+        let _ = writeln!(printed, "{}:{} {} → {}", c.line, c.column, c.message, c.help);
+        printed
     })
 }
 
@@ -120,7 +120,7 @@ fn said(complaints: &[Complaint]) -> String {
 fn the_smallest_file_loads_with_every_default() {
     let Loaded { config, warnings } = read(SMALLEST).unwrap();
     assert_eq!(
-        said(&warnings),
+        printed(&warnings),
         "4:2 no `session.keys`: one was made, and everybody is logged out at the next start → write `keys = [\"env:VESTIBULE_KEY\"]`; `vestibule keygen` prints a key\n\
          8:12 the upstream `app` gets no token → write `bearer = \"access\"` or `\"id\"` for it to get one, or `\"none\"` if it needs none\n"
     );
@@ -160,9 +160,9 @@ fn the_sample_of_the_repository_loads_without_a_warning() {
         "CORP_SECRET",
     ];
     let environment = names.iter().map(|name| ((*name).to_owned(), KEY.to_owned())).collect();
-    let loaded =
-        load(&top("gateway.toml"), &environment, &Random::system()).unwrap_or_else(|complaints| panic!("{complaints}"));
-    assert_eq!(said(&loaded.warnings), "");
+    let loaded = load(&repository_path("gateway.toml"), &environment, &Random::system())
+        .unwrap_or_else(|complaints| panic!("{complaints}"));
+    assert_eq!(printed(&loaded.warnings), "");
     let config = loaded.config;
     assert_eq!(config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect::<Vec<_>>(), ["api", "web"]);
     assert_eq!(
@@ -236,7 +236,7 @@ access = "user"
 
 proptest::proptest! {
     #[test]
-    fn a_damaged_file_is_read_or_complained_about(at in 0..BACKEND.len(), cut in 0..12_usize, put in "[ -~é가\\n\\[\\]{}\"=.]{0,6}") {
+    fn a_damaged_file_is_read_or_refused_with_complaints(at in 0..BACKEND.len(), cut in 0..12_usize, put in "[ -~é가\\n\\[\\]{}\"=.]{0,6}") {
         for base in [BACKEND, SMALLEST] {
             let at = at.min(base.len());
             let text = [&base[..at], &put, &base[(at + cut).min(base.len())..]].concat();
@@ -298,7 +298,7 @@ fn a_certificate_and_the_key_of_another_are_complained_about() {
         let text =
             BACKEND.replace("[session]", &format!("[server.tls]\ncert = \"{cert}\"\nkey = \"{key}\"\n[session]"));
         let read = parse(&text, "gateway.toml", folder.path(), &environment(&[]), &Random::system());
-        read.err().map_or_else(String::new, |complaints| said(&complaints.errors))
+        read.err().map_or_else(String::new, |complaints| printed(&complaints.errors))
     };
     assert_eq!(read("a.pem", "a.key"), "");
     let wrong = read("a.pem", "b.key");
@@ -311,14 +311,14 @@ fn a_certificate_and_the_key_of_another_are_complained_about() {
 }
 
 #[test]
-fn routes_on_one_line_are_told_apart() {
+fn routes_on_one_line_are_distinguished() {
     let text = SMALLEST.split("[[routes]]").next().unwrap().to_owned();
     let text = format!(
         "routes = [{{ path = \"/a/{{x}}\", upstream = \"app\" }}, {{ path = \"/a/{{y}}\", upstream = \"app\" }}]\n{text}"
     );
     let complaints = read(&text).unwrap_err();
     assert_eq!(
-        said(&complaints.errors),
+        printed(&complaints.errors),
         "1:59 nothing separates this route from `/a/{x}` on line 1 → give one of them another path, `hosts` or `methods`, or leave it out\n"
     );
 }
@@ -326,18 +326,18 @@ fn routes_on_one_line_are_told_apart() {
 #[test]
 fn cookies_of_https_by_http_are_warned_of_on_loopback() {
     let text = SMALLEST.replace("[session]", "[session]\nhost_prefix = true");
-    let warnings = said(&read(&text).unwrap().warnings);
+    let warnings = printed(&read(&text).unwrap().warnings);
     let expected = "5:15 not every browser accepts `__Host-` cookies from localhost by http → leave it out while `public_url` is http\n";
     assert!(warnings.contains(expected), "{warnings}");
 }
 
 #[test]
-fn a_file_that_is_not_there_is_complained_about() {
+fn a_missing_file_is_complained_about() {
     let complaints = load(Path::new("/nowhere/gateway.toml"), &environment(&[]), &Random::system()).unwrap_err();
     assert!(complaints.to_string().starts_with("error: /nowhere/gateway.toml cannot be read: "), "{complaints}");
 }
 
-/// What `read` makes of the tables of `text`, without looking at unknown or malformed keys first, and what is said.
+/// The result of `read` for the tables of `text`, without the shape check, and the complaints.
 pub(super) fn read_tables<T>(
     text: &str,
     folder: &Path,
@@ -347,7 +347,7 @@ pub(super) fn read_tables<T>(
     read_prepared(text, folder, environment, |_, _| {}, read)
 }
 
-/// The same, with the settings of the environment and after the shape check.
+/// The same, with values of the environment and after the shape check.
 pub(super) fn read_checked_tables<T>(
     text: &str,
     folder: &Path,
@@ -375,6 +375,6 @@ fn read_prepared<T>(
     (read, cx.problems.finish("gateway.toml", text))
 }
 
-fn top(path: &str) -> std::path::PathBuf {
+fn repository_path(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -16,11 +16,11 @@ fn with(more: &str) -> String {
 }
 
 fn errors(more: &str) -> String {
-    said(&read(&with(more)).unwrap_err().errors)
+    printed(&read(&with(more)).unwrap_err().errors)
 }
 
 #[test]
-fn codes_have_defaults_and_without_a_channel_there_are_none() {
+fn codes_have_defaults_and_need_a_channel() {
     let none = read(&with("")).unwrap().config.otp;
     assert!(none.sms.is_none() && none.email.is_none());
     let otp = read(&with(CODES)).unwrap().config.otp;
@@ -79,7 +79,7 @@ outbox = {}
 }
 
 #[test]
-fn the_backend_is_told_as_the_visitor_at_the_authoritys_upstream_and_nobody_else_may_call_it() {
+fn notify_carries_the_visitors_token_and_clients_cannot_make_this_call() {
     let notify = r#"
 [otp.sms.notify]
 path = "/users/me/phone"
@@ -123,20 +123,21 @@ fn wrong_values_of_otp_are_complaints() {
         let errors = errors(more);
         assert!(errors.contains(expected), "{more}\n{errors}");
     }
-    let told = read(
+    let unnamed = read(
         &SMALLEST
             .replace("[upstreams.app]", "[otp.sms]\noutbox = {}\n[otp.sms.notify]\npath = \"/x\"\n[upstreams.app]"),
     );
-    assert!(said(&told.unwrap_err().errors).contains("`upstream` is missing in `notify`"));
-    let idle = read(&with("[otp]\nattempts = 3\n")).unwrap();
-    assert!(said(&idle.warnings).contains("`[otp]` has no channel: no code can be sent"));
+    assert!(printed(&unnamed.unwrap_err().errors).contains("`upstream` is missing in `notify`"));
+    let unused = read(&with("[otp]\nattempts = 3\n")).unwrap();
+    assert!(printed(&unused.warnings).contains("`[otp]` has no channel: no code can be sent"));
 }
 
 #[test]
 fn countries_without_a_sender_are_warned_of() {
     let aligo = "[otp.sms.aligo]\nkey = \"env:SECRET\"\nuser_id = \"u\"\nsender = \"02-123-4567\"\n";
     let twilio = "[otp.sms.twilio]\naccount_sid = \"AC1\"\nsecret = \"env:SECRET\"\nsender = \"+15005550006\"\n";
-    let warned = |more: &str| said(&read(&with(more)).unwrap().warnings).contains("Aligo sends to Korean numbers only");
+    let warned =
+        |more: &str| printed(&read(&with(more)).unwrap().warnings).contains("Aligo sends to Korean numbers only");
     let abroad = "[otp]\ncountries = [\"KR\", \"JP\"]\n[otp.sms]\npurpose = \"prove\"\n";
     assert!(warned(&format!("{abroad}{aligo}")));
     assert!(!warned(&format!("{abroad}{aligo}{twilio}")));
@@ -144,28 +145,30 @@ fn countries_without_a_sender_are_warned_of() {
 }
 
 #[test]
-fn sms_as_the_only_way_in_is_warned_of() {
-    let warned = |text: &str| said(&read(text).unwrap().warnings).contains("codes by SMS are the only way to log in");
+fn sms_as_the_only_login_is_warned_of() {
+    let warned =
+        |text: &str| printed(&read(text).unwrap().warnings).contains("codes by SMS are the only way to log in");
     assert!(!warned(GATEWAY), "a provider is another way");
     let (before, rest) = GATEWAY.split_once("[providers.google]").unwrap();
-    let alone = format!("{before}{}", &rest[rest.find("[otp.sms]").unwrap()..]);
-    assert!(warned(&alone));
+    let only_sms = format!("{before}{}", &rest[rest.find("[otp.sms]").unwrap()..]);
+    assert!(warned(&only_sms));
     let mail = "[otp.email]\npurpose = \"login\"\nallow = \"anyone\"\nfrom = \"a@b.example\"\n[otp.email.smtp]\nurl = \"smtp://mail.example\"\n";
-    assert!(!warned(&format!("{alone}{mail}")));
+    assert!(!warned(&format!("{only_sms}{mail}")));
 }
 
 #[test]
 fn the_help_for_allow_of_sms_names_phone_numbers() {
-    let unsaid = GATEWAY.replace("allow = { claims = { phone_number = [\"+821012345678\"] } }\n", "");
+    let without_allow = GATEWAY.replace("allow = { claims = { phone_number = [\"+821012345678\"] } }\n", "");
     let help = "write `allow = \"anyone\"`, or `allow = { claims = { phone_number = [\"+821012345678\"] } }`\n";
-    for text in [unsaid.clone(), unsaid.replace("purpose = \"login\"", "purpose = \"login\"\nallow = {}")] {
-        let said = said(&read(&text).unwrap_err().errors);
-        assert!(said.ends_with(help) && said.lines().count() == 1, "{said}");
+    for text in [without_allow.clone(), without_allow.replace("purpose = \"login\"", "purpose = \"login\"\nallow = {}")]
+    {
+        let printed = printed(&read(&text).unwrap_err().errors);
+        assert!(printed.ends_with(help) && printed.lines().count() == 1, "{printed}");
     }
 }
 
 #[test]
-fn a_header_of_a_call_may_be_a_secret_from_elsewhere_and_braces_in_it_are_no_placeholder() {
+fn a_header_of_a_call_may_be_an_env_reference_and_braces_in_its_value_are_no_placeholder() {
     let text = BACKEND.replace(
         "[session]",
         "[otp.sms]\npurpose = \"verify\"\n[otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{text}\"\n[otp.sms.notify]\npath = \"/v1/graphql\"\nheaders = { x-hasura-admin-secret = \"env:BRACES\" }\njson = { key = \"env:SECRET\" }\n[session]",

@@ -28,7 +28,7 @@ fn oauth2_providers_are_known_by_name_or_described() {
         let Loaded { mut config, warnings } = read(&text).unwrap_or_else(|complaints| panic!("{complaints}"));
         let settings = config.providers.pop().unwrap();
         let oidc::ProviderKind::OAuth2(oauth2) = settings.kind.clone() else { panic!("{provider}") };
-        (settings, *oauth2, said(&warnings))
+        (settings, *oauth2, printed(&warnings))
     };
     let named = |name: &str, more: &str| {
         read(&format!(
@@ -41,7 +41,7 @@ fn oauth2_providers_are_known_by_name_or_described() {
     assert_eq!((github.token_auth, github.pkce, github.issuer_is_given), (TokenAuth::Post, true, false));
     assert_eq!(github.profile.emails_url.unwrap().as_str(), "https://api.github.com/user/emails");
     let (_, own, _) = named("github", "profile = { url = \"https://ghe.example/api/v3/user\" }\n");
-    assert_eq!((own.profile.subject.as_str(), own.profile.emails_url), ("/id", None), "no token for another's address");
+    assert_eq!((own.profile.subject.as_str(), own.profile.emails_url), ("/id", None), "no token for another address");
 
     let (settings, naver, _) = named("naver", "authorize_params = { auth_type = \"reprompt\" }\n");
     assert_eq!((settings.preset, settings.scopes.len(), settings.authorize_params.len()), (Preset::Naver, 0, 1));
@@ -50,7 +50,7 @@ fn oauth2_providers_are_known_by_name_or_described() {
     let (_, kakao, _) = named("kakao", "");
     assert_eq!(kakao.profile.email_verified.len(), 2);
     let (_, kakao, _) = named("kakao", "profile = { email = \"/kakao_account/other\" }\n");
-    assert!(kakao.profile.email_verified.is_empty(), "what is said of one address is not said of another");
+    assert!(kakao.profile.email_verified.is_empty(), "a flag of one address is not used for another");
 
     let (settings, corp, warnings) = named(
         "corp",

@@ -10,7 +10,7 @@ fn each_store_is_read_with_its_address_or_path() {
         let settings = environment(&[("STORE_URL", "rediss-sentinel://:hunter2@a,b/main/0")]);
         let loaded = parse(&text, "gateway.toml", folder.path(), &settings, &Random::system());
         let loaded = loaded.unwrap_or_else(|complaints| panic!("{complaints}"));
-        (loaded.config.store, loaded.config.session.store_down, said(&loaded.warnings))
+        (loaded.config.store, loaded.config.session.store_down, printed(&loaded.warnings))
     };
     let none = String::new;
     assert_eq!(read_store("kind = \"memory\""), (store::Settings::Memory, StoreDown::Wait, none()));
@@ -35,7 +35,7 @@ fn each_store_is_read_with_its_address_or_path() {
 }
 
 #[test]
-fn a_store_that_could_never_be_opened_is_complained_about_where_it_stands() {
+fn a_store_that_cannot_be_opened_is_complained_about_at_its_url() {
     let folder = tempfile::tempdir().unwrap();
     for (kind, url, reason) in [
         ("redis", "redis://u:hunter2@h:notaport/0", "a port that is not a number"),
@@ -58,12 +58,15 @@ fn a_store_that_could_never_be_opened_is_complained_about_where_it_stands() {
     }
     let text = BACKEND.replace("[session]", "[store]\nkind = \"file\"\npath = \".\"\n[session]");
     let complaints = parse(&text, "gateway.toml", folder.path(), &environment(&[]), &Random::system()).unwrap_err();
-    assert!(said(&complaints.errors).starts_with("6:8 the store's file is a folder"), "{complaints}");
+    assert!(printed(&complaints.errors).starts_with("6:8 the store's file is a folder"), "{complaints}");
 }
 
 #[test]
 fn instances_that_share_a_store_share_keys() {
     let text = SMALLEST.replace("[session]", "[store]\nkind = \"redis\"\nurl = \"redis://localhost\"\n[session]");
-    let said = said(&read(&text).unwrap().warnings);
-    assert!(said.contains("5:8 several instances share a store, but without `session.keys` none can read"), "{said}");
+    let printed = printed(&read(&text).unwrap().warnings);
+    assert!(
+        printed.contains("5:8 several instances share a store, but without `session.keys` none can read"),
+        "{printed}"
+    );
 }

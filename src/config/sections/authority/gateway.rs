@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::{
     allow::{self, AllowTable},
     call,
-    server::Server,
+    server::ServerSettings,
     session::Lifetimes,
 };
 use crate::{
@@ -41,14 +41,14 @@ table! {
     }
 }
 
-/// Longer lifetimes of access tokens bring a warning.
+/// Lifetimes of access tokens above this cause a warning.
 const LONG_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads `[authority.gateway]`.
 pub(super) fn gateway(
     section: &Section<'_, GatewayTable>,
     lifetimes: Lifetimes,
-    server: &Server,
+    server: &ServerSettings,
     codes: Vec<CodeLogin>,
     cx: &mut Context<'_>,
 ) -> Option<GatewaySettings> {

@@ -1,8 +1,8 @@
-//! `[authority]`: who issues the tokens, and the calls to a backend that does.
+//! `[authority]`: who issues the tokens, and the calls to a backend that issues them.
 
 use super::{
     call::{self, PlainCallTable, RefreshTable, Upstreams},
-    server::Server,
+    server::ServerSettings,
     session::Lifetimes,
     upstreams,
 };
@@ -76,7 +76,7 @@ table! {
     }
 }
 
-/// Whose tokens the sessions hold.
+/// Who issues the tokens of sessions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Issuer {
     Provider,
@@ -86,9 +86,9 @@ pub(crate) enum Issuer {
 
 words! { Issuer: "provider" => Self::Provider, "backend" => Self::Backend, "gateway" => Self::Gateway }
 
-/// What the reader needs of other tables.
-pub(crate) struct Inputs<'c> {
-    pub(crate) server: &'c Server,
+/// The values from other tables that the reader needs.
+pub(crate) struct AuthorityInputs<'c> {
+    pub(crate) server: &'c ServerSettings,
     pub(crate) lifetimes: Lifetimes,
     /// The names that calls can use.
     pub(crate) upstreams: &'c [&'c str],
@@ -101,7 +101,7 @@ pub(crate) struct Inputs<'c> {
 /// Reads `[authority]`.
 pub(crate) fn authority(
     section: &Section<'_, AuthorityTable>,
-    inputs: Inputs<'_>,
+    inputs: AuthorityInputs<'_>,
     cx: &mut Context<'_>,
 ) -> Option<Settings> {
     let issuer = section.read(&AuthorityTable::KIND);
@@ -145,8 +145,9 @@ fn backend(section: &Section<'_, AuthorityTable>, upstreams: &[&str], cx: &mut C
         let call = section.section(key);
         if call.is_present() { call::plain(&call, targets, known, cx) } else { None }
     };
-    // Also with `{id_token}` in the call: a provider of `kind = "oauth2"` has none, and then only the assertion proves
-    // that the gateway calls.
+    // The assertion is also sent with `{id_token}` in the call: a provider of `kind = "oauth2"`
+    // returns none, and
+    // then only the assertion proves that the gateway calls.
     let exchange =
         call(&AuthorityTable::EXCHANGE, EXCHANGE).map(|call| Template { assertion: Some("exchange"), ..call });
     let credentials = call(&AuthorityTable::CREDENTIALS, CREDENTIALS);

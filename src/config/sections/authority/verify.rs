@@ -69,7 +69,7 @@ pub(super) fn verify(section: &Section<'_, VerifyTable>, cx: &mut Context<'_>) -
     let algorithms = section.list(&VerifyTable::ALGORITHMS);
     for (algorithm, place) in &algorithms {
         let is_symmetric = matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
-        // A public key that is taken for a shared secret lets anyone sign.
+        // If a public key were used as an HMAC secret, anyone could sign (RFC 8725 section 2.1).
         if is_symmetric != has_secret {
             let help = if is_symmetric {
                 "HS… goes with `secret`"

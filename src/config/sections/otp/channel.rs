@@ -1,12 +1,12 @@
-//! The keys that `[otp.sms]` and `[otp.email]` share: purpose, who may log in, the call that tells the backend, and the
-//! order of senders.
+//! The keys that `[otp.sms]` and `[otp.email]` share: purpose, who may log in, the call to the backend, and the order
+//! of senders.
 
 use super::{
     super::{
         allow::{self, AllowTable, Anyone, EMAILS, PHONES},
         authority::Issuer,
         call::{self, CallTable, PlainCallTable, Upstreams},
-        server::Server,
+        server::ServerSettings,
     },
     outbox::OutboxTable,
 };
@@ -56,7 +56,7 @@ pub(super) fn login(
     channel: Channel,
     section: &Section<'_, ChannelTable>,
     issuer: Issuer,
-    server: &Server,
+    server: &ServerSettings,
     cx: &mut Context<'_>,
 ) -> Option<CodeLogin> {
     if !section.is_present() || section.read(&ChannelTable::PURPOSE) != CodePurpose::Login {
@@ -81,7 +81,7 @@ pub(super) fn login(
     Some(CodeLogin { channel, allow })
 }
 
-/// Reads the shared keys but for the order and the outbox; `login` is the result of [`login`].
+/// Reads the shared keys except `order` and `outbox`; `login` is the result of [`login`].
 pub(super) fn channel(
     section: &Section<'_, ChannelTable>,
     login: Option<&CodeLogin>,
@@ -103,7 +103,7 @@ pub(super) fn channel(
     Some(ChannelSettings { purpose, allow: login.and_then(|login| login.allow.clone()), notify })
 }
 
-/// Reads the call that tells the backend. It carries the person's access token, unless the file sets the header.
+/// Reads `notify`. It carries the person's access token, unless the file sets `authorization`.
 fn notify(section: &Section<'_, PlainCallTable>, upstreams: Upstreams<'_>, cx: &mut Context<'_>) -> Option<Template> {
     if upstreams.own.is_none() && !section.has(&CallTable::UPSTREAM) {
         let help = format!("write `upstream = \"NAME\"`; there are {}", quoted(upstreams.names));
@@ -118,7 +118,7 @@ fn notify(section: &Section<'_, PlainCallTable>, upstreams: Upstreams<'_>, cx: &
     Some(template)
 }
 
-/// A table that configures the sender `T`.
+/// A sender `T` and the place of its table, present or not.
 pub(super) struct Candidate<'t, T> {
     sender: T,
     name: &'static str,

@@ -1,6 +1,6 @@
-//! `[otp]`: one-time codes, how many are sent, and their two channels.
+//! `[otp]`: one-time codes, their limits, and the two channels.
 
-use super::{authority::Issuer, call::Upstreams, server::Server};
+use super::{authority::Issuer, call::Upstreams, server::ServerSettings};
 use crate::{
     authority::CodeLogin,
     channel::Channel,
@@ -66,9 +66,9 @@ table! {
     }
 }
 
-/// What the reader needs of other tables.
-pub(crate) struct Inputs<'c> {
-    pub(crate) server: &'c Server,
+/// The values from other tables that the reader needs.
+pub(crate) struct OtpInputs<'c> {
+    pub(crate) server: &'c ServerSettings,
     /// `pages.name`.
     pub(crate) site: Option<String>,
     /// The channels whose codes log in.
@@ -77,7 +77,7 @@ pub(crate) struct Inputs<'c> {
     pub(crate) upstreams: Upstreams<'c>,
 }
 
-impl Inputs<'_> {
+impl OtpInputs<'_> {
     fn login(&self, channel: Channel) -> Option<&CodeLogin> {
         self.logins.iter().find(|login| login.channel == channel)
     }
@@ -95,7 +95,7 @@ pub(crate) fn channels<'t>(section: &Section<'t, OtpTable>) -> [(Channel, Sectio
 pub(crate) fn logins(
     section: &Section<'_, OtpTable>,
     issuer: Issuer,
-    server: &Server,
+    server: &ServerSettings,
     cx: &mut Context<'_>,
 ) -> Vec<CodeLogin> {
     let logins = channels(section).into_iter();
@@ -103,7 +103,7 @@ pub(crate) fn logins(
 }
 
 /// Reads `[otp]`; an absent table has no channels.
-pub(crate) fn otp(section: &Section<'_, OtpTable>, inputs: &Inputs<'_>, cx: &mut Context<'_>) -> Option<Settings> {
+pub(crate) fn otp(section: &Section<'_, OtpTable>, inputs: &OtpInputs<'_>, cx: &mut Context<'_>) -> Option<Settings> {
     let lifetime = section.read(&OtpTable::LIFETIME);
     if lifetime > LONGEST_LIFETIME {
         cx.complain(
@@ -121,7 +121,7 @@ pub(crate) fn otp(section: &Section<'_, OtpTable>, inputs: &Inputs<'_>, cx: &mut
             "write `[otp.sms]` or `[otp.email]`",
         );
     }
-    // Both channels are read before `?`, so that the mistakes of both are found.
+    // Both channels are read before `?`, so that the mistakes of both are reported.
     let sms = if sms.is_present() { sms_channel(&sms, inputs, cx).map(Some) } else { Some(None) };
     if let Some(Some(sms)) = &sms {
         warn_of_foreign_countries(section, sms, cx);
@@ -147,14 +147,18 @@ pub(crate) fn pages(settings: &Settings) -> Vec<Channel> {
     logins.map(|(channel, _)| channel).collect()
 }
 
-fn sms_channel(section: &Section<'_, SmsTable>, inputs: &Inputs<'_>, cx: &mut Context<'_>) -> Option<SmsChannel> {
+fn sms_channel(section: &Section<'_, SmsTable>, inputs: &OtpInputs<'_>, cx: &mut Context<'_>) -> Option<SmsChannel> {
     let channel = channel::channel(&section.shared(), inputs.login(Channel::Sms), inputs.upstreams, cx);
     let text = texts::texts(section, &SmsTable::TEXT, PLACEHOLDERS, Some("code"), cx);
     let delivery = sms::sms(section, inputs.server, cx);
     Some(SmsChannel { channel: channel?, text, delivery: delivery? })
 }
 
-fn email_channel(section: &Section<'_, EmailTable>, inputs: &Inputs<'_>, cx: &mut Context<'_>) -> Option<EmailChannel> {
+fn email_channel(
+    section: &Section<'_, EmailTable>,
+    inputs: &OtpInputs<'_>,
+    cx: &mut Context<'_>,
+) -> Option<EmailChannel> {
     let channel = channel::channel(&section.shared(), inputs.login(Channel::Email), inputs.upstreams, cx);
     let delivery = email::mail(section, inputs.server, cx);
     Some(EmailChannel { channel: channel?, delivery: delivery? })
@@ -185,7 +189,7 @@ fn countries(section: &Section<'_, OtpTable>, cx: &mut Context<'_>) -> Vec<Count
     countries
 }
 
-/// Warns of a country whose numbers get codes, where every sender delivers to Korean numbers only.
+/// Warns of a country other than Korea if every sender delivers to Korean numbers only.
 fn warn_of_foreign_countries(section: &Section<'_, OtpTable>, sms: &SmsChannel, cx: &mut Context<'_>) {
     if !sms.delivery.providers.iter().all(|way| matches!(way, SmsProviderSettings::Aligo(_))) {
         return;

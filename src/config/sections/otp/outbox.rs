@@ -1,6 +1,7 @@
-//! `[otp.sms.outbox]` and `[otp.email.outbox]`: messages for development, which are not sent.
+//! `[otp.sms.outbox]` and `[otp.email.outbox]`: for development: messages are not sent, but written to a file or posted
+//! to a local server.
 
-use super::super::{forms, server::Server};
+use super::super::{forms, server::ServerSettings};
 use crate::{
     config::schema::{context::Context, form, key::table, section::Section},
     hygiene::is_loopback,
@@ -20,7 +21,7 @@ table! {
 /// Reads the `outbox` of a channel.
 pub(crate) fn outbox(
     section: &Section<'_, OutboxTable>,
-    server: &Server,
+    server: &ServerSettings,
     cx: &mut Context<'_>,
 ) -> Option<OutboxSettings> {
     if !server.local {

@@ -1,4 +1,4 @@
-//! Texts of messages in Korean and English, and their placeholders.
+//! Texts of messages in Korean and English, with placeholders.
 
 use crate::{
     config::schema::{
@@ -22,7 +22,7 @@ table! {
     }
 }
 
-/// Reads the texts under `key`; a language that is given alone is used for both. `must` is a required placeholder.
+/// Reads the texts under `key`; if only one language is given, it is used for both. `must` is a required placeholder.
 /// `None` also where the table is absent.
 pub(crate) fn texts<S: Includes<S>>(
     section: &Section<'_, S>,
@@ -68,7 +68,7 @@ pub(crate) fn pair<S: Includes<S>>(
     Some(Texts { korean: korean.unwrap_or_else(|| first.clone()), english: english.unwrap_or(first) })
 }
 
-/// Complains of placeholders that are not `known`, and where `must` is not among them.
+/// Complains of placeholders that are not `known`, and if `must` is missing.
 pub(crate) fn check_template(
     template: &str,
     place: &Place,

@@ -20,7 +20,7 @@ pub(super) fn warn_of_http(url: &Url, place: &Place, cx: &mut Context<'_>) {
     }
 }
 
-/// The address under `key`; one without TLS brings a warning.
+/// The address under `key`; warns of one without TLS.
 pub(super) fn url<S: Includes<S>>(
     section: &Section<'_, S>,
     key: &Key<S, form::Url>,

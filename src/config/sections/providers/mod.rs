@@ -5,7 +5,7 @@ use url::Url;
 use super::{
     allow::{self, EMAILS},
     authority::Issuer,
-    server::Server,
+    server::ServerSettings,
 };
 use crate::{
     config::schema::{context::Context, form, section::Section, tree::Entry},
@@ -25,11 +25,11 @@ use address::warn_of_http;
 use table::IdTokenLoginTable;
 pub(crate) use table::{Protocol, ProviderTable};
 
-/// Reads `[providers.NAME]`. Unless a backend issues the tokens, the provider alone decides who gets in, so `allow` is
+/// Reads `[providers.NAME]`. Unless a backend issues the tokens, nothing but `allow` restricts who can log in, so it is
 /// required.
 pub(crate) fn provider(
     section: &Section<'_, ProviderTable>,
-    server: &Server,
+    server: &ServerSettings,
     tokens_of: Issuer,
     cx: &mut Context<'_>,
 ) -> Option<Settings> {
@@ -167,7 +167,7 @@ fn oauth2_scopes(section: &Section<'_, ProviderTable>, known: Option<&[&str]>, c
     scopes.into_iter().map(|(scope, _)| scope).collect()
 }
 
-/// `lasting` has the scopes where the session uses this provider's refresh token.
+/// `lasting`: the scopes, if the session uses this provider's refresh token.
 fn authorize_params(
     section: &Section<'_, ProviderTable>,
     known: Option<Defaults>,

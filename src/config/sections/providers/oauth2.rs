@@ -29,12 +29,12 @@ const KEYS: [&dyn AnyKey<Table = ProviderTable>; 7] = [
     &ProviderTable::PROFILE,
 ];
 
-/// Whether the file has any of these keys.
+/// Whether the file has any of [`KEYS`].
 pub(super) fn has_keys(section: &Section<'_, ProviderTable>) -> bool {
     KEYS.iter().any(|key| section.has(*key))
 }
 
-/// Complains of these keys, where the provider speaks OpenID Connect.
+/// Complains of [`KEYS`] at a provider with OpenID Connect.
 pub(super) fn complain_of_keys(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) {
     for key in KEYS.into_iter().filter(|key| section.has(*key)) {
         let message = format!(
@@ -46,7 +46,7 @@ pub(super) fn complain_of_keys(section: &Section<'_, ProviderTable>, cx: &mut Co
     }
 }
 
-/// Reads the keys that only such a provider has.
+/// Reads the settings of a provider of `kind = "oauth2"`.
 pub(super) fn oauth2(
     section: &Section<'_, ProviderTable>,
     known: Option<OAuth2Defaults>,
@@ -94,7 +94,7 @@ pub(super) fn oauth2(
     })
 }
 
-/// A required address: in the file, or known of the provider.
+/// A required address, from the file or from the defaults of a known provider.
 fn endpoint(
     section: &Section<'_, ProviderTable>,
     key: &Key<ProviderTable, form::Url>,

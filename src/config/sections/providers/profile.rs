@@ -1,4 +1,4 @@
-//! `[providers.NAME.profile]`: the request that tells who somebody is, where there is no ID token.
+//! `[providers.NAME.profile]`: the request for a person's profile, if there is no ID token.
 
 use http::{HeaderName, HeaderValue};
 
@@ -51,7 +51,7 @@ table! {
     }
 }
 
-/// Reads `profile`; `known` has the defaults of a provider that is known by its name.
+/// Reads `profile`; `known` has the defaults of a known provider.
 pub(super) fn profile(
     section: &Section<'_, ProfileTable>,
     known: Option<ProfileDefaults>,

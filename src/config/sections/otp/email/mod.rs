@@ -5,7 +5,7 @@ use std::fs;
 use lettre::message::Mailbox;
 
 use super::{
-    super::server::Server,
+    super::server::ServerSettings,
     channel::{Candidate, ChannelTable, order},
     outbox,
     texts::{TextTable, check_template, pair, texts},
@@ -42,7 +42,7 @@ table! {
     }
 }
 
-/// How a message is delivered.
+/// The table that configures the delivery.
 #[derive(Clone, Copy, Debug)]
 enum Carrier {
     Smtp,
@@ -50,7 +50,11 @@ enum Carrier {
 }
 
 /// Reads `[otp.email]`; `None` also where the table is absent.
-pub(super) fn mail(section: &Section<'_, EmailTable>, server: &Server, cx: &mut Context<'_>) -> Option<MailSettings> {
+pub(super) fn mail(
+    section: &Section<'_, EmailTable>,
+    server: &ServerSettings,
+    cx: &mut Context<'_>,
+) -> Option<MailSettings> {
     if !section.is_present() {
         return None;
     }
@@ -60,7 +64,7 @@ pub(super) fn mail(section: &Section<'_, EmailTable>, server: &Server, cx: &mut 
         Candidate::new(section, &EmailTable::SMTP, Carrier::Smtp),
         Candidate::new(section, &ChannelTable::OUTBOX, Carrier::Outbox),
     ];
-    let ways: Vec<_> = order(&section.shared(), &candidates, cx)
+    let transports: Vec<_> = order(&section.shared(), &candidates, cx)
         .into_iter()
         .map(|carrier| match carrier {
             Carrier::Smtp => smtp::smtp(&section.section(&EmailTable::SMTP), server, cx).map(MailTransport::Smtp),
@@ -68,9 +72,9 @@ pub(super) fn mail(section: &Section<'_, EmailTable>, server: &Server, cx: &mut 
                 outbox::outbox(&section.section(&ChannelTable::OUTBOX), server, cx).map(MailTransport::Outbox)
             }
         })
-        // Collected first, so that the mistakes of all tables are found.
+        // Collected before `?`, so that the mistakes of all tables are reported.
         .collect();
-    Some(MailSettings { from: from?, letter: letter?, transports: ways.into_iter().collect::<Option<_>>()? })
+    Some(MailSettings { from: from?, letter: letter?, transports: transports.into_iter().collect::<Option<_>>()? })
 }
 
 fn from(section: &Section<'_, EmailTable>, cx: &mut Context<'_>) -> Option<Mailbox> {

@@ -9,7 +9,7 @@ use rustls::{
 };
 use url::{Host, Url};
 
-use super::super::super::{forms, server::Server};
+use super::super::super::{forms, server::ServerSettings};
 use crate::{
     config::schema::{
         context::Context,
@@ -66,7 +66,11 @@ pub(crate) enum Encryption {
 words! { Encryption: "required" => Self::Required, "none" => Self::None }
 
 /// Reads `[otp.email.smtp]`.
-pub(super) fn smtp(section: &Section<'_, SmtpTable>, server: &Server, cx: &mut Context<'_>) -> Option<SmtpSettings> {
+pub(super) fn smtp(
+    section: &Section<'_, SmtpTable>,
+    server: &ServerSettings,
+    cx: &mut Context<'_>,
+) -> Option<SmtpSettings> {
     let reached = address(section, cx);
     let encrypted = section.read(&SmtpTable::TLS) == Encryption::Required;
     if !encrypted {
@@ -101,7 +105,7 @@ pub(super) fn smtp(section: &Section<'_, SmtpTable>, server: &Server, cx: &mut C
 /// Host, port, and how TLS begins.
 type Reached = (Host, u16, Security);
 
-/// Where the server is: by `preset`, or by `url`.
+/// The address of the server, from `preset` or `url`.
 fn address(section: &Section<'_, SmtpTable>, cx: &mut Context<'_>) -> Option<Reached> {
     let preset = section.optional(&SmtpTable::PRESET);
     if preset != Some(Preset::Ses) && section.has(&SmtpTable::REGION) {
@@ -170,7 +174,7 @@ fn mail_server(text: &str) -> Result<Reached, &'static str> {
         return Err("leave out what stands behind the port");
     }
     let port = url.port().unwrap_or(usual);
-    // An address of an unknown scheme keeps its host as it was written.
+    // `url` parses IP addresses in http and https URLs only, so the host is parsed here.
     let host = url.host_str().and_then(|host| Host::parse(host).ok()).ok_or(HELP)?;
     match (security, port) {
         (_, 0) => Err(HELP),
@@ -183,7 +187,7 @@ fn mail_server(text: &str) -> Result<Reached, &'static str> {
 fn check_unencrypted(
     section: &Section<'_, SmtpTable>,
     reached: Option<&Reached>,
-    server: &Server,
+    server: &ServerSettings,
     cx: &mut Context<'_>,
 ) {
     let near = |host: &Host| match host {

@@ -77,7 +77,7 @@ words! { HmacEncoding: "hex" => Self::Hex, "base64" => Self::Base64 }
 
 /// Reads the call.
 pub(super) fn http(section: &Section<'_, SmsHttpTable>, cx: &mut Context<'_>) -> Option<HttpApi> {
-    let reader = Reader {
+    let reader = TemplateReader {
         known: KNOWN,
         has_sender: section.has(&SmsHttpTable::SENDER),
         has_hmac: section.has(&SmsHttpTable::HMAC),
@@ -111,13 +111,13 @@ const KNOWN: &[&str] = &["address", "address_e164", "text", "sender", "timestamp
 const SIGNED: &[&str] = &["address", "address_e164", "text", "sender", "timestamp", "date", "nonce"];
 
 /// Reads the texts of the call.
-struct Reader {
+struct TemplateReader {
     known: &'static [&'static str],
     has_sender: bool,
     has_hmac: bool,
 }
 
-impl Reader {
+impl TemplateReader {
     /// The origin, and the rest of the address as a template.
     fn address(&self, section: &Section<'_, SmsHttpTable>, cx: &mut Context<'_>) -> Option<(String, Text)> {
         let (source, place) = (section.optional(&SmsHttpTable::URL)?, section.place(&SmsHttpTable::URL));
@@ -247,7 +247,7 @@ impl Reader {
         }
     }
 
-    /// Complains of a placeholder that has no value.
+    /// Complains of `{sender}` or `{signature}` if its key is missing.
     fn check(&self, placeholder: &Placeholder, place: &Place, cx: &mut Context<'_>) {
         match placeholder {
             Placeholder::Sender if !self.has_sender => {

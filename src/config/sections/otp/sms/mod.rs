@@ -1,7 +1,7 @@
-//! `[otp.sms]`: who sends messages, and in which order.
+//! `[otp.sms]`: the senders of messages, and their order.
 
 use super::{
-    super::server::Server,
+    super::server::ServerSettings,
     channel::{Candidate, ChannelTable, order},
     outbox,
     texts::TextTable,
@@ -43,7 +43,7 @@ table! {
 
 /// A sender of SMS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Sender {
+enum SmsSender {
     Aligo,
     Solapi,
     Sens,
@@ -53,48 +53,52 @@ enum Sender {
 }
 
 /// Reads the senders of `[otp.sms]`; `None` also where the table is absent.
-pub(super) fn sms(section: &Section<'_, SmsTable>, server: &Server, cx: &mut Context<'_>) -> Option<SmsSettings> {
+pub(super) fn sms(
+    section: &Section<'_, SmsTable>,
+    server: &ServerSettings,
+    cx: &mut Context<'_>,
+) -> Option<SmsSettings> {
     if !section.is_present() {
         return None;
     }
     let candidates = [
-        Candidate::new(section, &SmsTable::ALIGO, Sender::Aligo),
-        Candidate::new(section, &SmsTable::SOLAPI, Sender::Solapi),
-        Candidate::new(section, &SmsTable::SENS, Sender::Sens),
-        Candidate::new(section, &SmsTable::TWILIO, Sender::Twilio),
-        Candidate::new(section, &SmsTable::HTTP, Sender::Http),
-        Candidate::new(section, &ChannelTable::OUTBOX, Sender::Outbox),
+        Candidate::new(section, &SmsTable::ALIGO, SmsSender::Aligo),
+        Candidate::new(section, &SmsTable::SOLAPI, SmsSender::Solapi),
+        Candidate::new(section, &SmsTable::SENS, SmsSender::Sens),
+        Candidate::new(section, &SmsTable::TWILIO, SmsSender::Twilio),
+        Candidate::new(section, &SmsTable::HTTP, SmsSender::Http),
+        Candidate::new(section, &ChannelTable::OUTBOX, SmsSender::Outbox),
     ];
     let senders = order(&section.shared(), &candidates, cx);
     warn_of_texts(section, &senders, cx);
-    // Collected first, so that the mistakes of all tables are found.
-    let ways: Vec<_> = senders.iter().map(|sender| way(*sender, section, server, cx)).collect();
-    let settings = SmsSettings { providers: ways.into_iter().collect::<Option<_>>()? };
+    // Collected before `?`, so that the mistakes of all tables are reported.
+    let settings_of_each: Vec<_> = senders.iter().map(|sender| provider(*sender, section, server, cx)).collect();
+    let settings = SmsSettings { providers: settings_of_each.into_iter().collect::<Option<_>>()? };
     (!settings.providers.is_empty()).then_some(settings)
 }
 
-fn way(
-    sender: Sender,
+fn provider(
+    sender: SmsSender,
     section: &Section<'_, SmsTable>,
-    server: &Server,
+    server: &ServerSettings,
     cx: &mut Context<'_>,
 ) -> Option<SmsProviderSettings> {
     Some(match sender {
-        Sender::Aligo => SmsProviderSettings::Aligo(providers::aligo(&section.section(&SmsTable::ALIGO), cx)?),
-        Sender::Solapi => SmsProviderSettings::Solapi(providers::solapi(&section.section(&SmsTable::SOLAPI), cx)?),
-        Sender::Sens => SmsProviderSettings::Sens(providers::sens(&section.section(&SmsTable::SENS), cx)?),
-        Sender::Twilio => SmsProviderSettings::Twilio(providers::twilio(&section.section(&SmsTable::TWILIO), cx)?),
-        Sender::Http => SmsProviderSettings::Http(Box::new(http::http(&section.section(&SmsTable::HTTP), cx)?)),
-        Sender::Outbox => {
+        SmsSender::Aligo => SmsProviderSettings::Aligo(providers::aligo(&section.section(&SmsTable::ALIGO), cx)?),
+        SmsSender::Solapi => SmsProviderSettings::Solapi(providers::solapi(&section.section(&SmsTable::SOLAPI), cx)?),
+        SmsSender::Sens => SmsProviderSettings::Sens(providers::sens(&section.section(&SmsTable::SENS), cx)?),
+        SmsSender::Twilio => SmsProviderSettings::Twilio(providers::twilio(&section.section(&SmsTable::TWILIO), cx)?),
+        SmsSender::Http => SmsProviderSettings::Http(Box::new(http::http(&section.section(&SmsTable::HTTP), cx)?)),
+        SmsSender::Outbox => {
             SmsProviderSettings::Outbox(outbox::outbox(&section.section(&ChannelTable::OUTBOX), server, cx)?)
         }
     })
 }
 
-/// Warns of texts that a Korean provider sends as a more expensive message, or not as they are.
-fn warn_of_texts(section: &Section<'_, SmsTable>, senders: &[Sender], cx: &mut Context<'_>) {
-    let aligo = senders.contains(&Sender::Aligo);
-    if !aligo && !senders.contains(&Sender::Sens) {
+/// Warns of texts that a Korean provider sends as a more expensive LMS, or with characters replaced.
+fn warn_of_texts(section: &Section<'_, SmsTable>, senders: &[SmsSender], cx: &mut Context<'_>) {
+    let aligo = senders.contains(&SmsSender::Aligo);
+    if !aligo && !senders.contains(&SmsSender::Sens) {
         return;
     }
     let texts = section.section(&SmsTable::TEXT);

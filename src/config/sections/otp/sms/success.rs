@@ -1,4 +1,4 @@
-//! `success` of `[otp.sms.http]`: what an answer must be for a message to count as sent.
+//! `success` of `[otp.sms.http]`: which answers mean that the message was sent.
 
 use crate::{
     config::schema::{
