@@ -233,8 +233,8 @@ impl Checks<'_, '_> {
             let sms = self.root.section(&RootTable::OTP).section(&OtpTable::SMS);
             cx.warn(
                 sms.place(&ChannelTable::PURPOSE),
-                "codes by SMS are the only way to log in: whoever gets a person's number gets in, and who loses it stays out",
-                "offer another way too: `[providers.NAME]`, `[authority.credentials]`, or `[otp.email]` with `purpose = \"login\"`",
+                "codes by SMS are the only way to log in: a person who takes over a number can log in, and one who loses it cannot",
+                "offer another login too: `[providers.NAME]`, `[authority.credentials]`, or `[otp.email]` with `purpose = \"login\"`",
             );
         }
     }

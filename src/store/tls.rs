@@ -18,7 +18,7 @@ pub(super) enum TlsError {
     #[error("{0}")]
     Certificate(rustls::Error),
     /// This file contains no certificate.
-    #[error("it holds no certificate")]
+    #[error("it contains no certificate")]
     NoCertificate,
     /// The system's certificates cannot be used.
     #[error("{0}")]

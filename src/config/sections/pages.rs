@@ -76,7 +76,7 @@ fn logo(section: &Section<'_, PagesTable>, cx: &mut Context<'_>) -> Option<Logo>
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
     let Some((_, media_type)) = PICTURES.iter().find(|(known, _)| *known == extension) else {
         let help = "give an SVG, PNG, JPEG, WebP or GIF file, with that ending";
-        cx.complain(section.place(&PagesTable::LOGO), "the logo is no picture that browsers show", help);
+        cx.complain(section.place(&PagesTable::LOGO), "the logo is not a picture format that browsers show", help);
         return None;
     };
     let bytes = read(&path, section.place(&PagesTable::LOGO), cx)?;

@@ -176,7 +176,7 @@ fn check_addresses(
         if name == ServerTable::ADMIN_LISTEN.row.name && address.is_some_and(|address| !address.ip().is_loopback()) {
             cx.warn(
                 section.place(key),
-                "whoever reaches `admin_listen` sees the metrics without a login",
+                "`admin_listen` is not on loopback, and its metrics need no login",
                 "listen on 127.0.0.1; `health_listen` is for load balancers",
             );
         }

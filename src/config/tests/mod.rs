@@ -1,4 +1,4 @@
-//! Tests with whole files, good and bad.
+//! Tests with whole files, valid and invalid.
 
 use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
@@ -108,7 +108,7 @@ fn read(text: &str) -> Result<Loaded, Complaints> {
     read_with(text, &[])
 }
 
-/// Each complaint on a line: place, message, help.
+/// One line for each complaint: place, message, help.
 fn printed(complaints: &[Complaint]) -> String {
     complaints.iter().fold(String::new(), |mut printed, c| {
         let _ = writeln!(printed, "{}:{} {} → {}", c.line, c.column, c.message, c.help);

@@ -1,4 +1,4 @@
-//! `[otp]`, good and bad.
+//! Valid and invalid tables `[otp]`.
 
 use super::*;
 use crate::otp::{CodePurpose, Rate};
@@ -8,7 +8,7 @@ const CODES: &str = "
 outbox = {}
 ";
 
-/// A file on loopback with a backend that issues, and `more`.
+/// A file on loopback with authority `backend`, and `more`.
 fn with(more: &str) -> String {
     let local =
         BACKEND.replace("0.0.0.0:8080", "127.0.0.1:8080").replace("https://app.example", "http://localhost:8080");

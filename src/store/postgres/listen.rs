@@ -130,7 +130,7 @@ impl Listener {
         self.readiness.send_replace(Readiness::Ready);
         self.local.note_reachable(true);
         if self.logged.take().is_some() {
-            tracing::info!("the store is reached again");
+            tracing::info!("the store can be reached again");
         }
         self.reconnect.succeeded();
         let mut until_sweep = 0;

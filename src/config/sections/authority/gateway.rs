@@ -64,8 +64,8 @@ pub(super) fn gateway(
     if access_token_lifetime > LONG_LIFETIME {
         cx.warn(
             section.place(&GatewayTable::ACCESS_TOKEN_LIFETIME),
-            "an access token cannot be called back: whoever has one keeps it this long, logged out or not",
-            "write `access_token_lifetime = \"10m\"`; it is refreshed by itself",
+            "an access token cannot be called back: it stays valid for this long, also after a logout",
+            "write `access_token_lifetime = \"10m\"`; it is refreshed automatically",
         );
     }
     let texts = [

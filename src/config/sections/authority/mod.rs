@@ -145,9 +145,8 @@ fn backend(section: &Section<'_, AuthorityTable>, upstreams: &[&str], cx: &mut C
         let call = section.section(key);
         if call.is_present() { call::plain(&call, targets, known, cx) } else { None }
     };
-    // The assertion is also sent with `{id_token}` in the call: a provider of `kind = "oauth2"`
-    // returns none, and
-    // then only the assertion proves that the gateway calls.
+    // The assertion is also sent with `{id_token}` in the call: a provider of `kind = "oauth2"` returns no ID token,
+    // and then only the assertion proves that the gateway calls.
     let exchange =
         call(&AuthorityTable::EXCHANGE, EXCHANGE).map(|call| Template { assertion: Some("exchange"), ..call });
     let credentials = call(&AuthorityTable::CREDENTIALS, CREDENTIALS);

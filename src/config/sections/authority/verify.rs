@@ -88,7 +88,7 @@ pub(super) fn verify(section: &Section<'_, VerifyTable>, cx: &mut Context<'_>) -
         if url.scheme() == "http" && !is_loopback(&url) {
             cx.warn(
                 section.place(&VerifyTable::JWKS_URL),
-                "keys that come by http can be replaced on the way",
+                "keys that are fetched by http can be replaced on the network",
                 "write an https address",
             );
         }

@@ -108,7 +108,7 @@ pub(crate) fn otp(section: &Section<'_, OtpTable>, inputs: &OtpInputs<'_>, cx: &
     if lifetime > LONGEST_LIFETIME {
         cx.complain(
             section.place(&OtpTable::LIFETIME),
-            "a code that lives longer than 10 minutes can be found out or overheard",
+            "a code that lives longer than 10 minutes can be guessed or intercepted",
             "write `lifetime = \"3m\"`",
         );
     }
@@ -197,7 +197,7 @@ fn warn_of_foreign_countries(section: &Section<'_, OtpTable>, sms: &SmsChannel, 
     if let Some((code, place)) = section.list(&OtpTable::COUNTRIES).into_iter().find(|(code, _)| code != "KR") {
         cx.warn(
             &place,
-            format!("Aligo sends to Korean numbers only, and nobody else sends to those of `{code}`"),
+            format!("Aligo sends to Korean numbers only, and there is no other sender for those of `{code}`"),
             "leave it out, or write `[otp.sms.twilio]` or another sender beside `[otp.sms.aligo]`",
         );
     }

@@ -67,7 +67,7 @@ pub(super) fn oauth2(
     }
     let pkce = section.read(&ProviderTable::PKCE);
     if !pkce && !section.has(&ProviderTable::CLIENT_SECRET) {
-        let message = "with neither PKCE nor a client secret, whoever gets hold of a code can use it";
+        let message = "with neither PKCE nor a client secret, a stolen authorization code can be redeemed by anyone";
         cx.warn(section.place(&ProviderTable::PKCE), message, "leave `pkce` out, or write `client_secret`");
     }
     let authorize_url = endpoint(section, &ProviderTable::AUTHORIZE_URL, known.map(|known| known.authorize_url), cx);

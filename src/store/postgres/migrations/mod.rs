@@ -22,7 +22,7 @@ const LOCK: i64 = i64::from_be_bytes(*b"vestibul");
 /// Why the schema could not be updated.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MigrateError {
-    #[error("the schema is at version {found}, and this program knows only those up to {known}")]
+    #[error("the schema has version {found}, and this program supports versions up to {known} only")]
     Newer { found: i32, known: i32 },
     #[error(transparent)]
     Database(#[from] Error),

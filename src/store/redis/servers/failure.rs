@@ -61,9 +61,9 @@ impl From<CallFailure> for StoreError {
                 Self::Unavailable(reason.to_string())
             }
             CallFailure::Moved(_) | CallFailure::Ask(_) => {
-                Self::Unavailable("it is a Cluster: its url has to begin with redis-cluster".to_owned())
+                Self::Unavailable("the server is a node of a Cluster: the url must begin with redis-cluster".to_owned())
             }
-            CallFailure::NoScript => Self::Unavailable("it does not keep the scripts that it is sent".to_owned()),
+            CallFailure::NoScript => Self::Unavailable("the server does not store scripts".to_owned()),
         }
     }
 }

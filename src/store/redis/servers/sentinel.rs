@@ -64,7 +64,7 @@ impl Destination for SentinelMaster {
         let role = redis::cmd("ROLE").query_async::<Vec<Value>>(&mut connected.connection).await;
         match role.ok().and_then(|role| role.into_iter().next()) {
             Some(Value::BulkString(role)) if role == b"master" => Ok(connected),
-            _ => Err(format!("{host}: the Sentinels name it as the master, but it is none")),
+            _ => Err(format!("{host}: the Sentinels name it as the master, but its role is another")),
         }
     }
 

@@ -56,7 +56,7 @@ pub(crate) enum Preset {
 
 words! { Preset: "naver" => Self::Naver, "gmail" => Self::Gmail, "ses" => Self::Ses }
 
-/// Whether mail goes through TLS.
+/// Whether TLS is required for mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Encryption {
     Required,

@@ -1,4 +1,4 @@
-//! `[otp.email]`, good and bad.
+//! Valid and invalid tables `[otp.email]`.
 
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 const LOCAL: &str = "127.0.0.1:8080\"\npublic_url = \"http://localhost:8080";
 const PUBLIC: &str = "0.0.0.0:8080\"\npublic_url = \"https://app.example";
 
-/// The settings of `[otp.email]` with this body, and what is said: line (of the body), message, help.
+/// The settings of `[otp.email]` with this body, and the complaints: line (of the body), message, help.
 fn read_at(address: &str, folder: &Path, body: &str) -> (Option<MailSettings>, String) {
     let text = format!("[server]\nlisten = \"{address}\"\n[otp.email]\n{body}");
     let environment: Environment =
@@ -28,27 +28,27 @@ fn read_at(address: &str, folder: &Path, body: &str) -> (Option<MailSettings>, S
         let server = server::server(&root.section(&RootTable::SERVER), sockets, cx);
         mail(&root.section(&RootTable::OTP).section(&OtpTable::EMAIL), &server, cx)
     });
-    let said = complaints.errors.iter().chain(&complaints.warnings).fold(String::new(), |mut said, c| {
-        let _ = writeln!(said, "{}: {} → {}", c.line - 4, c.message, c.help);
-        said
+    let printed = complaints.errors.iter().chain(&complaints.warnings).fold(String::new(), |mut printed, c| {
+        let _ = writeln!(printed, "{}: {} → {}", c.line - 4, c.message, c.help);
+        printed
     });
-    (settings, said)
+    (settings, printed)
 }
 
 fn good(address: &str, body: &str) -> MailSettings {
     match read_at(address, Path::new("/nowhere"), body) {
-        (Some(settings), said) if said.is_empty() => settings,
-        (_, said) => panic!("{said}"),
+        (Some(settings), printed) if printed.is_empty() => settings,
+        (_, printed) => panic!("{printed}"),
     }
 }
 
-fn said(address: &str, body: &str) -> String {
-    let (settings, said) = read_at(address, Path::new("/nowhere"), body);
-    assert!(settings.is_none() || !said.is_empty(), "accepted: {body}");
-    said
+fn printed(address: &str, body: &str) -> String {
+    let (settings, printed) = read_at(address, Path::new("/nowhere"), body);
+    assert!(settings.is_none() || !printed.is_empty(), "accepted: {body}");
+    printed
 }
 
-/// The body of a good table but for `smtp`.
+/// The body of a table that is valid except for `smtp`.
 fn smtp_is(smtp: &str) -> String {
     format!("from = \"no-reply@example.com\"\n[otp.email.smtp]\n{smtp}")
 }
@@ -56,7 +56,7 @@ fn smtp_is(smtp: &str) -> String {
 fn server_of(settings: &MailSettings) -> &SmtpSettings {
     match &settings.transports[..] {
         [MailTransport::Smtp(server)] => server,
-        ways => panic!("{ways:?}"),
+        transports => panic!("{transports:?}"),
     }
 }
 
@@ -128,22 +128,22 @@ fn each_mistake_of_a_mail_server_is_a_complaint() {
         ("url = \"smtp://a/x\"", format!("{ADDRESS} → leave out what stands behind the port\n")),
         ("url = \"smtp://a b\"", format!("{ADDRESS} → write \"smtp://host:587\" (STARTTLS) or \"smtps://host:465\" (TLS from the start)\n")),
     ] {
-        assert_eq!(said(PUBLIC, &smtp_is(smtp)), expected, "{smtp}");
+        assert_eq!(printed(PUBLIC, &smtp_is(smtp)), expected, "{smtp}");
     }
 }
 
 #[test]
-fn mail_without_tls_stays_on_loopback() {
+fn mail_without_tls_is_allowed_on_loopback_only() {
     const NETWORK: &str = "4: codes and the password would go through the network for all to read → leave `tls` out: \"none\" is for a mail server on loopback\n";
     let none = |url| smtp_is(&format!("url = \"{url}\"\ntls = \"none\""));
-    assert_eq!(said(LOCAL, &none("smtp://10.0.0.1")), NETWORK);
-    assert_eq!(said(LOCAL, &none("smtp://localhost.example.com")), NETWORK);
+    assert_eq!(printed(LOCAL, &none("smtp://10.0.0.1")), NETWORK);
+    assert_eq!(printed(LOCAL, &none("smtp://localhost.example.com")), NETWORK);
     assert_eq!(
-        said(LOCAL, &none("smtps://localhost")),
+        printed(LOCAL, &none("smtps://localhost")),
         "4: `smtps` is TLS from the start, and `tls` says none → write \"smtp://\", or leave `tls` out\n"
     );
     assert_eq!(
-        said(PUBLIC, &none("smtp://localhost")),
+        printed(PUBLIC, &none("smtp://localhost")),
         "4: mail without TLS is for development, with `public_url` and every listen address on loopback → leave `tls` out\n"
     );
 }
@@ -157,10 +157,10 @@ fn an_authority_is_read_from_its_file() {
         .unwrap();
     let read = |ca| read_at(PUBLIC, folder.path(), &smtp_is(&format!("url = \"smtp://a\"\nca = \"{ca}\"")));
     assert_eq!(server_of(&read("ca.pem").0.unwrap()).authorities.len(), 1);
-    let (settings, said) = read("none.pem");
+    let (settings, printed) = read("none.pem");
     assert!(settings.is_none());
     assert_eq!(
-        said,
+        printed,
         "4: there is no certificate in this file → the file holds the authority's certificate in PEM (`-----BEGIN CERTIFICATE-----`)\n"
     );
 }
@@ -172,7 +172,7 @@ fn the_sender_is_one_address() {
     }
     for from in ["", "no-reply", "a@b.c, d@e.f", "A <a@b.c> x", "A\\r\\nBcc: x <a@b.c>", "<a@b.c", "\\\"a b\\\"@b.c"] {
         assert_eq!(
-            said(LOCAL, &format!("from = \"{from}\"\n[otp.email.outbox]")),
+            printed(LOCAL, &format!("from = \"{from}\"\n[otp.email.outbox]")),
             "1: `from` must be one e-mail address, with or without a name → write `from = \"Example <no-reply@example.com>\"`, or the address alone\n",
             "{from}"
         );
@@ -180,14 +180,14 @@ fn the_sender_is_one_address() {
 }
 
 #[test]
-fn own_letters_have_the_code_and_known_placeholders() {
+fn custom_letters_must_have_the_code_and_known_placeholders() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("ko.html"), "<b style=\"{x:y}\">{code}</b>").unwrap();
     fs::write(folder.path().join("bad.html"), "<b>{kode}</b>").unwrap();
     let read =
         |letter: &str| read_at(LOCAL, folder.path(), &format!("from = \"a@b.c\"\n{letter}\n[otp.email.outbox]\n"));
-    let (settings, said) = read("text = { en = \"{code}, {site}\" }\nhtml = { ko = \"ko.html\" }");
-    assert_eq!(said, "");
+    let (settings, printed) = read("text = { en = \"{code}, {site}\" }\nhtml = { ko = \"ko.html\" }");
+    assert_eq!(printed, "");
     let letter = settings.unwrap().letter.compose("x@y.z", Language::Korean, "식방", "012345", 3);
     assert_eq!((letter.text.as_str(), letter.html.as_str()), ("012345, 식방", "<b style=\"{x:y}\">012345</b>"));
     for (letter, expected) in [
@@ -212,9 +212,9 @@ fn own_letters_have_the_code_and_known_placeholders() {
             "2: `text` has no text → write `text = { ko = \"…\", en = \"…\" }`, or one of the two, or leave it out\n",
         ),
     ] {
-        let (settings, said) = read(letter);
+        let (settings, printed) = read(letter);
         assert!(settings.is_none(), "{letter}");
-        assert_eq!(said, expected, "{letter}");
+        assert_eq!(printed, expected, "{letter}");
     }
 }
 
@@ -227,29 +227,29 @@ fn senders_are_tried_in_the_order_of_the_file_or_of_order() {
     let order = |order: &str| format!("from = \"a@b.c\"\norder = {order}\n{BOTH}");
     assert!(!outbox_first(&good(LOCAL, &order("[\"smtp\", \"outbox\"]"))));
     assert_eq!(
-        said(LOCAL, &order("[\"smpt\", \"smtp\", \"smtp\"]")),
+        printed(LOCAL, &order("[\"smpt\", \"smtp\", \"smtp\"]")),
         "2: nothing is called `smpt` here → did you mean \"smtp\"?\n\
          2: `smtp` is listed twice → leave one of the two out\n\
          3: `outbox` is never used: it is not in `order` → add it to `order`, or leave it out\n"
     );
     assert_eq!(
-        said(LOCAL, "from = \"a@b.c\"\norder = [\"outbox\", \"smtp\"]\n[otp.email.outbox]"),
+        printed(LOCAL, "from = \"a@b.c\"\norder = [\"outbox\", \"smtp\"]\n[otp.email.outbox]"),
         "2: `smtp` is not configured → write its table, or leave \"smtp\" out\n"
     );
     assert_eq!(
-        said(LOCAL, "from = \"a@b.c\""),
+        printed(LOCAL, "from = \"a@b.c\""),
         "0: there is nothing that could send the codes → write one of the tables `smtp`, `outbox` below this one\n"
     );
 }
 
 #[test]
-fn an_outbox_is_for_development_on_this_machine() {
+fn an_outbox_is_allowed_on_loopback_only() {
     let outbox = |outbox: &str| format!("from = \"a@b.c\"\n[otp.email.outbox]\n{outbox}");
-    let way = |body: &str| good(LOCAL, &outbox(body)).transports.remove(0);
+    let transport = |body: &str| good(LOCAL, &outbox(body)).transports.remove(0);
     assert!(
-        matches!(way(""), MailTransport::Outbox(OutboxSettings::File(path)) if path == Path::new("/nowhere/outbox.jsonl"))
+        matches!(transport(""), MailTransport::Outbox(OutboxSettings::File(path)) if path == Path::new("/nowhere/outbox.jsonl"))
     );
-    assert!(matches!(way("url = \"http://127.0.0.1:8025/x\""), MailTransport::Outbox(OutboxSettings::Url(_))));
+    assert!(matches!(transport("url = \"http://127.0.0.1:8025/x\""), MailTransport::Outbox(OutboxSettings::Url(_))));
     for (address, body, expected) in [
         (
             PUBLIC,
@@ -267,6 +267,6 @@ fn an_outbox_is_for_development_on_this_machine() {
             "4: an outbox is a file (`path`) or a server (`url`) → leave one of the two out\n",
         ),
     ] {
-        assert_eq!(said(address, &outbox(body)), expected);
+        assert_eq!(printed(address, &outbox(body)), expected);
     }
 }

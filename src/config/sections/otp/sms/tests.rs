@@ -1,4 +1,4 @@
-//! `[otp.sms]`, good and bad.
+//! Valid and invalid tables `[otp.sms]`.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -18,7 +18,7 @@ const PUBLIC: &str = "[server]\nlisten = \"127.0.0.1:8080\"\npublic_url = \"http
 const SMS: &str = "[otp.sms.aligo]\nkey = \"env:KEY\"\nuser_id = \"u\"\nsender = \"02-123-4567\"\n";
 const HTTP: &str = "[otp.sms.http]\nurl = \"https://sms.example/{address}\"\n";
 
-/// What was read, and every complaint and warning as `line: message → help`.
+/// The settings, and every complaint and warning as `line: message → help`.
 fn read_in(text: &str, settings: &[(&str, &str)]) -> (Option<SmsSettings>, Vec<String>, Vec<String>) {
     let mut environment: Environment = BTreeMap::from([("KEY".to_owned(), "hunter2".to_owned())]);
     environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -28,10 +28,10 @@ fn read_in(text: &str, settings: &[(&str, &str)]) -> (Option<SmsSettings>, Vec<S
         sms(&root.section(&RootTable::OTP).section(&OtpTable::SMS), &server, cx)
     });
     assert!(!complaints.to_string().contains("hunter2"), "{complaints}");
-    let told = |complaints: Vec<Complaint>| {
-        complaints.into_iter().map(|told| format!("{}: {} → {}", told.line, told.message, told.help)).collect()
+    let listed = |complaints: Vec<Complaint>| {
+        complaints.into_iter().map(|listed| format!("{}: {} → {}", listed.line, listed.message, listed.help)).collect()
     };
-    (settings, told(complaints.errors), told(complaints.warnings))
+    (settings, listed(complaints.errors), listed(complaints.warnings))
 }
 
 fn good(text: &str) -> (SmsSettings, Vec<String>) {
@@ -42,12 +42,14 @@ fn good(text: &str) -> (SmsSettings, Vec<String>) {
 
 fn http(text: &str) -> (crate::otp::deliver::HttpApi, Vec<String>) {
     let (settings, warnings) = good(text);
-    let [SmsProviderSettings::Http(api)] = <[_; 1]>::try_from(settings.providers).unwrap() else { panic!("one way") };
+    let [SmsProviderSettings::Http(api)] = <[_; 1]>::try_from(settings.providers).unwrap() else {
+        panic!("one provider")
+    };
     (*api, warnings)
 }
 
 fn names(settings: &SmsSettings) -> Vec<&'static str> {
-    let name = |way: &SmsProviderSettings| match way {
+    let name = |provider: &SmsProviderSettings| match provider {
         SmsProviderSettings::Aligo(_) => "aligo",
         SmsProviderSettings::Solapi(_) => "solapi",
         SmsProviderSettings::Sens(_) => "sens",
@@ -105,7 +107,7 @@ timeout = "2s"
 }
 
 #[test]
-fn order_decides_who_sends_and_the_environment_can_add_a_sender() {
+fn order_selects_the_senders_and_the_environment_can_add_one() {
     let both = format!("{PUBLIC}[otp.sms]\norder = [\"http\", \"aligo\"]\n{SMS}{HTTP}");
     assert_eq!(names(&good(&both).0), ["http", "aligo"]);
     let (settings, errors, _) = read_in(
@@ -199,7 +201,7 @@ fn long_texts_and_addresses_without_tls_are_warned_of() {
         [
             "5: with 92 bytes this goes as an LMS, which costs more → an SMS has at most 90 bytes, of which a Hangul syllable has two: shorten it",
             "5: Aligo sends `?` for some characters of this text → leave out emoji and whatever else is not in EUC-KR",
-            "10: keys and codes that go by http can be read on the way → write an https address",
+            "10: keys and codes that go by http can be read on the provider → write an https address",
         ]
     );
     assert_eq!(good(&text.replace("relay", "127.0.0.1")).1.len(), 2);
@@ -245,7 +247,7 @@ timeout = "3s"
 }
 
 #[test]
-fn values_of_env_are_taken_without_placeholders_and_never_shown() {
+fn values_of_env_are_used_without_placeholders_and_never_printed() {
     let text = format!("{PUBLIC}{HTTP}headers = {{ x-key = \"env:BRACES\" }}\n");
     let (settings, errors, _) = read_in(&text, &[("BRACES", "{hunter2}")]);
     assert_eq!(errors, Vec::<String>::new());
@@ -310,7 +312,7 @@ fn each_mistake_of_a_template_is_a_complaint_with_help() {
 }
 
 #[test]
-fn a_secret_that_stands_in_a_template_is_warned_of_and_hidden() {
+fn a_plain_text_secret_in_a_template_is_warned_of_and_masked() {
     for lines in [
         "headers = { authorization = \"Bearer hunter2\" }",
         "form = { api_key = \"hunter2\" }",
