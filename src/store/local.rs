@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 
 /// [`LocalState::latest`] may be this many milliseconds behind: writing it for each request would move the cache line
 /// between all cores.
-const LATEST_BEHIND: i64 = 1000;
+const LATEST_LAG_MILLIS: i64 = 1000;
 
 /// Values of `LocalState::reachable`.
 const UNTRIED: u8 = 0;
@@ -38,7 +38,7 @@ impl LocalState {
 
     /// Records the `now` of a call.
     pub(super) fn note_time(&self, now: Timestamp) {
-        if now.as_millis() > self.latest.load(Ordering::Relaxed).saturating_add(LATEST_BEHIND) {
+        if now.as_millis() > self.latest.load(Ordering::Relaxed).saturating_add(LATEST_LAG_MILLIS) {
             self.latest.fetch_max(now.as_millis(), Ordering::Relaxed);
         }
     }

@@ -18,13 +18,13 @@ use std::marker::PhantomData;
 
 use super::{
     form::{AnyForm, TextForm},
-    kind::{Group, KeyKind, Need, Row, Rows},
+    kind::{Group, KeyKind, KeyRow, Need, Rows},
     tree::{Node, Value},
 };
 
 /// A key of the table `S` with a value of the form `F`; `N` is [`Always`] where it has a default, else [`Maybe`].
 pub(crate) struct Key<S, F, N = Maybe> {
-    pub(crate) row: Row,
+    pub(crate) row: KeyRow,
     types: PhantomData<Types<S, F, N>>,
 }
 
@@ -57,7 +57,7 @@ impl<S, F: Form> Key<S, F, Always> {
 
 impl<S, F: Form, N> Key<S, F, N> {
     const fn new(name: &'static str, need: Need, doc: &'static str) -> Self {
-        Self { row: Row { name, kind: F::KIND, need, doc }, types: PhantomData }
+        Self { row: KeyRow { name, kind: F::KIND, need, doc }, types: PhantomData }
     }
 }
 
@@ -276,8 +276,8 @@ impl<F, T: Keys> HasTable for Either<F, T> {
 }
 
 /// A key of a later version.
-pub(crate) const fn later(name: &'static str) -> Row {
-    Row { name, kind: KeyKind::Later, need: Need::Optional, doc: "" }
+pub(crate) const fn later(name: &'static str) -> KeyRow {
+    KeyRow { name, kind: KeyKind::Later, need: Need::Optional, doc: "" }
 }
 
 /// A doc comment without the space before its first word.

@@ -4,7 +4,7 @@ use super::form::AnyForm;
 
 /// The declaration of a key.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Row {
+pub(crate) struct KeyRow {
     pub(crate) name: &'static str,
     pub(crate) kind: KeyKind,
     pub(crate) need: Need,
@@ -60,24 +60,24 @@ pub(crate) struct Group {
     /// The Rust type that the keys belong to.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test looks for the readers of every key by this name"))]
     pub(crate) table: &'static str,
-    pub(crate) rows: &'static [Row],
+    pub(crate) rows: &'static [KeyRow],
 }
 
 impl Rows {
     const NONE: Self = Self(&[]);
 
     /// All keys, those of later versions too, in the order of the reference.
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'static Row> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'static KeyRow> {
         self.0.iter().flat_map(|group| group.rows)
     }
 
     /// The keys that this version has.
-    pub(crate) fn known(self) -> impl Iterator<Item = &'static Row> {
+    pub(crate) fn known(self) -> impl Iterator<Item = &'static KeyRow> {
         self.iter().filter(|row| !matches!(row.kind, KeyKind::Later))
     }
 
     /// The key called `name`.
-    pub(crate) fn find(self, name: &str) -> Option<&'static Row> {
+    pub(crate) fn find(self, name: &str) -> Option<&'static KeyRow> {
         self.iter().find(|row| row.name == name)
     }
 }

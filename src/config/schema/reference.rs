@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     form::AnyForm,
-    kind::{KeyKind, Need, Row, Rows, quoted},
+    kind::{KeyKind, KeyRow, Need, Rows, quoted},
     tree::{self, Node},
 };
 
@@ -24,7 +24,7 @@ fn object(rows: Rows) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-fn property(row: &Row) -> Value {
+fn property(row: &KeyRow) -> Value {
     let mut property = of_kind(&row.kind);
     property["description"] = json!(row.doc);
     if let Need::Default(text) = row.need {

@@ -3,7 +3,7 @@
 use super::{
     complaint::{Problems, has_password},
     form::AnyForm,
-    kind::{KeyKind, Need, Row, Rows, closest, quoted},
+    kind::{KeyKind, KeyRow, Need, Rows, closest, quoted},
     tree::{Entry, Node, Place, Table, Value},
 };
 
@@ -35,7 +35,7 @@ pub(crate) fn check(table: &Table, rows: Rows, path: &str, place: &Place, proble
     }
 }
 
-fn missing_help(row: &Row) -> String {
+fn missing_help(row: &KeyRow) -> String {
     match row.kind {
         KeyKind::Table(_) => format!("write `[{}]` and its keys", row.name),
         _ => row.kind.help(row.name),

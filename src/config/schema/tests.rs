@@ -47,9 +47,9 @@ words! { Voice: "low" => Self::Low, "high" => Self::High; later "mute" }
 
 const FORMAT: FileFormat = FileFormat { title: "app.toml", introduction: "# app\n", program: "app", variables: "APP_" };
 
-type Read = (Option<String>, u16, bool, Voice, Vec<std::time::Duration>);
+type Values = (Option<String>, u16, bool, Voice, Vec<std::time::Duration>);
 
-fn read(text: &str, variables: &[(&str, &str)]) -> Result<Read, String> {
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Values, String> {
     let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let read = FORMAT.read((text, "app.toml", Path::new("")), &environment, |root: &Section<'_, RootTable>, _| {
         let server = root.section(&RootTable::SERVER);
@@ -61,11 +61,11 @@ fn read(text: &str, variables: &[(&str, &str)]) -> Result<Read, String> {
             server.values(&ServerTable::WAITS),
         ))
     });
-    let said = |complaints: Complaints| {
-        let said = complaints.errors.iter().map(|c| format!("{}:{} {} → {}", c.line, c.column, c.message, c.help));
-        said.collect::<Vec<_>>().join("\n")
+    let printed = |complaints: Complaints| {
+        let printed = complaints.errors.iter().map(|c| format!("{}:{} {} → {}", c.line, c.column, c.message, c.help));
+        printed.collect::<Vec<_>>().join("\n")
     };
-    read.map(|(read, _)| read).map_err(said)
+    read.map(|(read, _)| read).map_err(printed)
 }
 
 #[test]

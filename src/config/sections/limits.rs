@@ -172,13 +172,13 @@ mod tests {
         "#;
         let hour = |most| Rate { most, window: Duration::from_hours(1) };
         for text in [ALL, ""] {
-            let (guesses, sockets, body_rate, answers, said) = read(text);
+            let (guesses, sockets, body_rate, answers, printed) = read(text);
             assert_eq!(guesses, GuessLimits { per_client: hour(300), per_account: hour(100) });
             assert_eq!((sockets.connections, sockets.connections_per_client), (20_000, 4096));
             assert_eq!(sockets.limits, Limits::default());
             assert_eq!(body_rate, 256);
             assert_eq!(answers, AnswerSizes::default());
-            assert_eq!(said, "");
+            assert_eq!(printed, "");
         }
     }
 
@@ -214,8 +214,8 @@ mod tests {
 
     #[test]
     fn sizes_out_of_range_are_complaints() {
-        let (.., said) = read("limits = { header_bytes = \"1KiB\", answer_bytes = \"100GiB\" }");
-        assert!(said.contains("`header_bytes` must be a size from 8KiB to 1024KiB"), "{said}");
-        assert!(said.contains("`answer_bytes` must be a size from 1KiB to 65536KiB"), "{said}");
+        let (.., printed) = read("limits = { header_bytes = \"1KiB\", answer_bytes = \"100GiB\" }");
+        assert!(printed.contains("`header_bytes` must be a size from 8KiB to 1024KiB"), "{printed}");
+        assert!(printed.contains("`answer_bytes` must be a size from 1KiB to 65536KiB"), "{printed}");
     }
 }

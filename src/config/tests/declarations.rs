@@ -43,7 +43,7 @@ fn every_declared_key_is_read() {
 }
 
 /// A table with this key only.
-fn only(row: &'static Row) -> Rows {
+fn only(row: &'static KeyRow) -> Rows {
     let group = schema::kind::Group { table: "only", rows: std::slice::from_ref(row) };
     Rows(Vec::leak(vec![group]))
 }

@@ -6,7 +6,7 @@ use super::{
     schema::{
         complaint::Lines,
         key::Keys as _,
-        kind::{KeyKind, Need, Row, Rows},
+        kind::{KeyKind, KeyRow, Need, Rows},
         shape, tree,
     },
     *,

@@ -11,7 +11,7 @@ use std::{
 use redb::{DatabaseError, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _};
 
 use super::{
-    encoding::{self, Table},
+    encoding::{self, RecordTable},
     queue::Changes,
 };
 use crate::store::{contract::OpenStoreError, memory::records::Record};
@@ -90,7 +90,7 @@ fn read(database: &redb::Database) -> Result<Vec<Record<'static>>, String> {
     let transaction = database.begin_read().map_err(|error| damaged(error.into()))?;
     let mut records = Vec::new();
     for handle in transaction.list_tables().map_err(|error| damaged(error.into()))? {
-        let table = Table::named(handle.name()).ok_or("another version of vestibule wrote it")?;
+        let table = RecordTable::named(handle.name()).ok_or("another version of vestibule wrote it")?;
         let opened = transaction.open_table(definition(table)).map_err(|error| damaged(error.into()))?;
         for entry in opened.iter().map_err(|error| damaged(error.into()))? {
             let (key, value) = entry.map_err(|error| damaged(error.into()))?;
@@ -104,9 +104,9 @@ fn read(database: &redb::Database) -> Result<Vec<Record<'static>>, String> {
 fn commit(database: &redb::Database, changes: &Changes) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
-    for table in Table::ALL {
+    for table in RecordTable::ALL {
         // The changes are sorted by table, and by key within a table.
-        let mut of_table = changes.iter().filter(|(key, _)| Table::of(key) == table).peekable();
+        let mut of_table = changes.iter().filter(|(key, _)| RecordTable::of(key) == table).peekable();
         if of_table.peek().is_none() {
             continue;
         }
@@ -123,7 +123,7 @@ fn commit(database: &redb::Database, changes: &Changes) -> Result<(), redb::Erro
     Ok(())
 }
 
-fn definition(table: Table) -> Definition {
+fn definition(table: RecordTable) -> Definition {
     Definition::new(table.name())
 }
 

@@ -15,7 +15,7 @@ use crate::{
 
 /// The table of a kind of record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Table {
+pub(super) enum RecordTable {
     Results,
     Ended,
     Taken,
@@ -24,7 +24,7 @@ pub(super) enum Table {
     Families,
 }
 
-impl Table {
+impl RecordTable {
     pub(super) const ALL: [Self; 6] =
         [Self::Results, Self::Ended, Self::Taken, Self::Addresses, Self::Counters, Self::Families];
 
@@ -66,7 +66,7 @@ pub(super) fn key(key: &RecordKey) -> Vec<u8> {
 
 /// The bytes of a record's value.
 pub(super) fn value(record: &Record<'_>) -> Vec<u8> {
-    let mut bytes = Writer::default();
+    let mut bytes = Encoder::default();
     match record {
         Record::Result(_, kept) => {
             bytes.time(kept.keep_until).u32(kept.result.generation).time(kept.result.stored_at);
@@ -94,18 +94,18 @@ pub(super) fn value(record: &Record<'_>) -> Vec<u8> {
 }
 
 /// Decodes a record; `None` if `key` or `value` is malformed.
-pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'static>> {
-    let (mut key, mut value) = (Reader(key), Reader(value));
+pub(super) fn record(table: RecordTable, key: &[u8], value: &[u8]) -> Option<Record<'static>> {
+    let (mut key, mut value) = (Decoder(key), Decoder(value));
     let record = match table {
-        Table::Results => {
+        RecordTable::Results => {
             let (sid, rt) = (Sid(key.array()?), key.digest()?);
             let (keep_until, generation, stored_at) = (value.time()?, value.u32()?, value.time()?);
             let result = StoredResult { generation, sealed: value.text()?, stored_at };
             Record::Result(sid, Cow::Owned(ResultRecord { rt, keep_until, result }))
         }
-        Table::Ended => Record::Ended(Sid(key.array()?), value.time()?),
-        Table::Taken => Record::Taken(key.digest()?, value.time()?),
-        Table::Addresses => {
+        RecordTable::Ended => Record::Ended(Sid(key.array()?), value.time()?),
+        RecordTable::Taken => Record::Taken(key.digest()?, value.time()?),
+        RecordTable::Addresses => {
             let (sent_at, cool_until, claims) = (value.time()?, value.time()?, value.u64()?);
             let mut codes = HashMap::new();
             while !value.0.is_empty() {
@@ -113,11 +113,11 @@ pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'s
             }
             Record::Address(key.digest()?, Cow::Owned(AddressCodes { sent_at, cool_until, claims, codes }))
         }
-        Table::Counters => {
+        RecordTable::Counters => {
             let counted = Counted { window: value.i64()?, current: value.u32()?, previous: value.u32()? };
             Record::Counter(key.digest()?, counted, value.time()?)
         }
-        Table::Families => {
+        RecordTable::Families => {
             let (generation, advanced_at, until) = (value.u32()?, value.time()?, value.time()?);
             let family = FamilyRecord { generation, advanced_at, until, record: value.text()? };
             Record::Family(FamilyId(key.array()?), Cow::Owned(family))
@@ -126,7 +126,7 @@ pub(super) fn record(table: Table, key: &[u8], value: &[u8]) -> Option<Record<'s
     (key.0.is_empty() && value.0.is_empty()).then_some(record)
 }
 
-fn code(value: &mut Reader<'_>) -> Option<CodeRecord> {
+fn code(value: &mut Decoder<'_>) -> Option<CodeRecord> {
     let (mac, sealed, expires, tries) = (value.digest()?, value.text()?, value.time()?, value.u32()?);
     let (sent_again, claim, is_exhausted, is_claimed) = (value.u32()?, value.u64()?, value.flag()?, value.flag()?);
     let claimed_until = Some(value.time()?).filter(|_| is_claimed);
@@ -134,9 +134,9 @@ fn code(value: &mut Reader<'_>) -> Option<CodeRecord> {
 }
 
 #[derive(Default)]
-struct Writer(Vec<u8>);
+struct Encoder(Vec<u8>);
 
-impl Writer {
+impl Encoder {
     fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
@@ -171,9 +171,9 @@ impl Writer {
     }
 }
 
-struct Reader<'b>(&'b [u8]);
+struct Decoder<'b>(&'b [u8]);
 
-impl Reader<'_> {
+impl Decoder<'_> {
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_record_is_decoded_unchanged_and_one_byte_more_or_less_is_refused() {
         for sample in samples() {
-            let (table, key, bytes) = (Table::of(&sample.key()), key(&sample.key()), value(&sample));
+            let (table, key, bytes) = (RecordTable::of(&sample.key()), key(&sample.key()), value(&sample));
             let read = record(table, &key, &bytes).unwrap();
             assert!(read.key() == sample.key(), "{table:?}");
             // Codes are encoded in any order.
@@ -278,7 +278,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_decoder_panic(table in 0..6_usize, key: Vec<u8>, value: Vec<u8>) {
-            let _ = record(Table::ALL[table], &key, &value);
+            let _ = record(RecordTable::ALL[table], &key, &value);
         }
     }
 }

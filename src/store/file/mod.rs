@@ -8,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use self::queue::{Changes, Queue};
+use self::queue::{ChangeQueue, Changes};
 use super::{
     contract::{OpenStoreError, Store, StoreError},
     memory::{
@@ -39,14 +39,14 @@ impl FileStore {
 
 /// Writes changes to the file on a thread. Dropping it waits until everything queued is written.
 struct FileJournal {
-    queue: Arc<Queue>,
+    queue: Arc<ChangeQueue>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl FileJournal {
     /// A journal that calls `write` with the queued changes, on a new thread.
     fn by(write: impl FnMut(&Changes) -> Result<(), String> + Send + 'static) -> io::Result<Self> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(ChangeQueue::default());
         let writer = {
             let queue = queue.clone();
             thread::Builder::new().name("store".to_owned()).spawn(move || writer::run(&queue, write))?

@@ -22,10 +22,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub(super) type Changes = BTreeMap<RecordKey, Option<Vec<u8>>>;
 
 /// The queue between the calls and the writer.
-pub(super) struct Queue {
+pub(super) struct ChangeQueue {
     waiting: Mutex<Waiting>,
     has_changes: Condvar,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<WriteProgress>,
 }
 
 #[derive(Default)]
@@ -41,13 +41,13 @@ struct Waiting {
 
 /// Numbers of pushes that the writer has tried to write (`attempted`) and has written.
 #[derive(Clone, Copy, Default)]
-struct Progress {
+struct WriteProgress {
     written: u64,
     attempted: u64,
 }
 
 /// The changes that the writer takes in one step.
-pub(super) struct Batch {
+pub(super) struct ChangeBatch {
     pub(super) changes: Changes,
     /// The number of the last push in it.
     upto: u64,
@@ -55,17 +55,17 @@ pub(super) struct Batch {
     pub(super) is_last: bool,
 }
 
-impl Default for Queue {
+impl Default for ChangeQueue {
     fn default() -> Self {
         Self {
             waiting: Mutex::default(),
             has_changes: Condvar::new(),
-            progress: watch::Sender::new(Progress::default()),
+            progress: watch::Sender::new(WriteProgress::default()),
         }
     }
 }
 
-impl Queue {
+impl ChangeQueue {
     pub(super) fn push(&self, key: RecordKey, value: Option<Vec<u8>>) {
         let mut waiting = self.waiting();
         waiting.records += usize::from(value.is_some());
@@ -118,7 +118,7 @@ impl Queue {
     }
 
     /// Waits for changes for `at_most`, then returns all of them, possibly none.
-    pub(super) fn next(&self, at_most: Option<Duration>) -> Batch {
+    pub(super) fn next(&self, at_most: Option<Duration>) -> ChangeBatch {
         let is_idle = |waiting: &mut Waiting| waiting.pushed == waiting.taken && !waiting.closed;
         let waiting = self.waiting();
         let mut waiting = match at_most {
@@ -129,11 +129,11 @@ impl Queue {
         };
         waiting.taken = waiting.pushed;
         waiting.records = 0;
-        Batch { changes: mem::take(&mut waiting.changes), upto: waiting.pushed, is_last: waiting.closed }
+        ChangeBatch { changes: mem::take(&mut waiting.changes), upto: waiting.pushed, is_last: waiting.closed }
     }
 
     /// Reports the outcome of writing everything up to `batch` to the waiting calls.
-    pub(super) fn attempted(&self, batch: &Batch, is_written: bool) {
+    pub(super) fn attempted(&self, batch: &ChangeBatch, is_written: bool) {
         self.progress.send_modify(|progress| {
             progress.attempted = batch.upto;
             if is_written {

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::queue::{Changes, Queue};
+use super::queue::{ChangeQueue, Changes};
 
 /// The longest wait before a failed write is retried; a new change retries it at once.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Writes the changes of `queue` until it is closed. `write` makes one transaction.
-pub(super) fn run(queue: &Queue, mut write: impl FnMut(&Changes) -> Result<(), String>) {
+pub(super) fn run(queue: &ChangeQueue, mut write: impl FnMut(&Changes) -> Result<(), String>) {
     let mut unwritten = Changes::new();
     let mut failed = false;
     loop {

@@ -15,7 +15,7 @@ use crate::{
 const MOST_TAKEN: usize = 1_000_000;
 /// Taken keys at which one that is remembered for more than a day (a person, a device) is refused. The rest is reserved
 /// for logins.
-const MOST_LASTING: usize = 900_000;
+const MOST_LONG_LIVED: usize = 900_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The keys, each with the time from which it can be taken again.
@@ -32,7 +32,7 @@ impl Taken {
     ) -> Result<bool, StoreError> {
         match self.0.get(&key) {
             Some(until) if *until > now => return Ok(false),
-            None if self.0.len() >= if until.since(now) > DAY { MOST_LASTING } else { MOST_TAKEN } => {
+            None if self.0.len() >= if until.since(now) > DAY { MOST_LONG_LIVED } else { MOST_TAKEN } => {
                 return Err(StoreError::Full);
             }
             _ => {}
@@ -78,13 +78,13 @@ mod tests {
         let (soon, late) = (now.plus(Duration::from_secs(600)), now.plus(400 * DAY));
         let key = |number: usize| Digest([number.to_be_bytes(); 4].concat().try_into().unwrap());
         let mut taken = Taken::default();
-        for number in 0..MOST_LASTING {
+        for number in 0..MOST_LONG_LIVED {
             taken.restore(key(number), late);
         }
-        assert!(matches!(taken.take(key(MOST_LASTING), late, now, &NoJournal), Err(StoreError::Full)));
-        assert!(taken.take(key(MOST_LASTING), soon, now, &NoJournal).unwrap());
+        assert!(matches!(taken.take(key(MOST_LONG_LIVED), late, now, &NoJournal), Err(StoreError::Full)));
+        assert!(taken.take(key(MOST_LONG_LIVED), soon, now, &NoJournal).unwrap());
         assert!(!taken.take(key(0), late, now, &NoJournal).unwrap(), "a taken key is_kept taken");
-        for number in MOST_LASTING..MOST_TAKEN {
+        for number in MOST_LONG_LIVED..MOST_TAKEN {
             taken.restore(key(number), soon);
         }
         assert!(matches!(taken.take(key(MOST_TAKEN), soon, now, &NoJournal), Err(StoreError::Full)));

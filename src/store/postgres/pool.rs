@@ -22,7 +22,7 @@ const MOST_CONNECTIONS: usize = 8;
 /// `runtime`.
 pub(super) fn of(address: Arc<Address>, runtime: &Handle, limit: Duration) -> Result<Pool, BuildError> {
     let config = address.config();
-    let connect = Connector { address, runtime: runtime.clone(), limit };
+    let connect = PoolConnector { address, runtime: runtime.clone(), limit };
     // Calls change no setting of a connection, so an open one can be used again without a reset.
     let manager = Manager::from_connect(config, connect, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let limit = Some(limit);
@@ -42,13 +42,13 @@ pub(super) fn refused(error: &PoolError) -> StoreError {
     })
 }
 
-struct Connector {
+struct PoolConnector {
     address: Arc<Address>,
     runtime: Handle,
     limit: Duration,
 }
 
-impl Connect for Connector {
+impl Connect for PoolConnector {
     fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
         async move {
             let (client, mut messages) = self.address.connect().await?;

@@ -6,7 +6,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 
 use super::{
     keys::hex,
-    script::{Call, OPEN_CODE, SEND_AGAIN, SETTLE_CODE, TRY_CODE},
+    script::{OPEN_CODE, SEND_AGAIN, SETTLE_CODE, ScriptCall, TRY_CODE},
     store::RedisStore,
 };
 use crate::{
@@ -27,7 +27,7 @@ impl Codes for RedisStore {
     ) -> BoxFuture<'_, Result<Opened, StoreError>> {
         let cool_until = now.plus(cooldown);
         let facts = format!("{} {} {}", code.facts.channel, code.facts.purpose, code.facts.masked);
-        let call = Call::new(&OPEN_CODE, self.instance.keys.codes(code.address))
+        let call = ScriptCall::new(&OPEN_CODE, self.instance.keys.codes(code.address))
             .arg(hex(&code.browser.0))
             .arg(code.mac.0)
             .arg(&code.sealed)
@@ -48,8 +48,10 @@ impl Codes for RedisStore {
         most: u32,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Resent, StoreError>> {
-        let call =
-            Call::new(&SEND_AGAIN, self.instance.keys.codes(address)).arg(hex(&browser.0)).number(most).moment(now);
+        let call = ScriptCall::new(&SEND_AGAIN, self.instance.keys.codes(address))
+            .arg(hex(&browser.0))
+            .number(most)
+            .moment(now);
         async move { words::resent(&mut self.instance.ask_at(&call, now).await?) }.boxed()
     }
 
@@ -62,7 +64,7 @@ impl Codes for RedisStore {
         claim_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Tried, StoreError>> {
-        let call = Call::new(&TRY_CODE, self.instance.keys.codes(address))
+        let call = ScriptCall::new(&TRY_CODE, self.instance.keys.codes(address))
             .arg(hex(&browser.0))
             .arg(mac.0)
             .number(most_tries)
@@ -81,7 +83,7 @@ impl Codes for RedisStore {
         spent: bool,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let call = Call::new(&SETTLE_CODE, self.instance.keys.codes(address))
+        let call = ScriptCall::new(&SETTLE_CODE, self.instance.keys.codes(address))
             .arg(hex(&browser.0))
             .arg(claim.to_string())
             .number(i64::from(spent));

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     instance::Instance,
-    script::{Call, REFUND, SPEND},
+    script::{REFUND, SPEND, ScriptCall},
     store::RedisStore,
 };
 use crate::{
@@ -50,7 +50,7 @@ async fn spend(
     now: Timestamp,
     deadline: Instant,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let call = Call::new(&SPEND, instance.keys.count(quota.key))
+    let call = ScriptCall::new(&SPEND, instance.keys.count(quota.key))
         .number(quota.millis())
         .number(quota.most)
         .moment(now)
@@ -65,7 +65,7 @@ async fn spend(
 
 async fn refund(instance: &Instance, quotas: &[Quota], now: Timestamp, deadline: Instant) -> Result<(), StoreError> {
     for quota in quotas {
-        let call = Call::new(&REFUND, instance.keys.count(quota.key)).number(quota.millis()).moment(now);
+        let call = ScriptCall::new(&REFUND, instance.keys.count(quota.key)).number(quota.millis()).moment(now);
         instance.ask_by(&call, deadline).await?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use super::{
-    script::{ADVANCE_FAMILY, BEGIN_FAMILY, Call, END_FAMILY},
+    script::{ADVANCE_FAMILY, BEGIN_FAMILY, END_FAMILY, ScriptCall},
     store::RedisStore,
 };
 use crate::{
@@ -25,7 +25,7 @@ impl Families for RedisStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        let call = Call::new(&BEGIN_FAMILY, self.instance.keys.family(family))
+        let call = ScriptCall::new(&BEGIN_FAMILY, self.instance.keys.family(family))
             .arg(record)
             .moment(until)
             .moment(now)
@@ -41,7 +41,7 @@ impl Families for RedisStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Advanced, StoreError>> {
-        let call = Call::new(&ADVANCE_FAMILY, self.instance.keys.family(family))
+        let call = ScriptCall::new(&ADVANCE_FAMILY, self.instance.keys.family(family))
             .number(shown)
             .span(grace)
             .moment(until)
@@ -52,7 +52,7 @@ impl Families for RedisStore {
     }
 
     fn end_family(&self, family: FamilyId, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        let call = Call::new(&END_FAMILY, self.instance.keys.family(family));
+        let call = ScriptCall::new(&END_FAMILY, self.instance.keys.family(family));
         async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
     }
 }

@@ -16,11 +16,11 @@ use tokio::{
 
 use super::{
     instance::Instance,
-    message::Message,
-    script::{Call, ENDINGS},
+    message::InstanceMessage,
+    script::{ENDINGS, ScriptCall},
     servers::{
         failure::description,
-        reconnecting::{CONNECT, GOOD_AFTER},
+        reconnecting::{CONNECT, STABLE_AFTER},
     },
 };
 use crate::{
@@ -51,7 +51,7 @@ async fn listen(instance: &Arc<Instance>, subscribed: &Notify, mut reconnect: Re
         let begun = Instant::now();
         let Err(reason) = listen_once(instance, turn, subscribed).await;
         tracing::debug!(%reason, "the connection that receives the store's messages ended; reconnecting");
-        if begun.elapsed() >= GOOD_AFTER {
+        if begun.elapsed() >= STABLE_AFTER {
             reconnect.succeeded();
         }
         sleep(reconnect.wait()).await;
@@ -92,9 +92,9 @@ async fn listen_once(instance: &Arc<Instance>, turn: usize, subscribed: &Notify)
 
 fn receive(instance: &Instance, push: &PushInfo) {
     let (PushKind::Message, [_, Value::BulkString(bytes)]) = (&push.kind, push.data.as_slice()) else { return };
-    match Message::decode(bytes) {
-        Some(Message::Settled(sid)) => instance.local.waiters.wake(sid),
-        Some(Message::Ended(sid, until)) => instance.note_end(sid, until),
+    match InstanceMessage::decode(bytes) {
+        Some(InstanceMessage::Settled(sid)) => instance.local.waiters.wake(sid),
+        Some(InstanceMessage::Ended(sid, until)) => instance.note_end(sid, until),
         None => {}
     }
 }
@@ -126,7 +126,7 @@ async fn read(instance: &Instance, subscribed: &Notify) {
 /// Reads the entries with numbers above `cursor`, and sets it to the last one read.
 async fn read_endings(instance: &Instance, cursor: &mut i64) -> Result<(), StoreError> {
     loop {
-        let call = Call::new(&ENDINGS, instance.keys.endings()).number(*cursor).number(PAGE);
+        let call = ScriptCall::new(&ENDINGS, instance.keys.endings()).number(*cursor).number(PAGE);
         let mut answer = instance.ask(&call).await?;
         let word = answer.word()?;
         if word != "endings" {

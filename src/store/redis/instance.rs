@@ -14,9 +14,9 @@ use tokio::{runtime::Handle, time::Instant};
 use super::{
     address::Address,
     answer::ScriptAnswer,
-    keys::Keys,
-    message::Message,
-    script::{ANNOUNCE, Call, END, dated_number},
+    keys::KeyNames,
+    message::InstanceMessage,
+    script::{ANNOUNCE, END, ScriptCall, dated_number},
     servers::Servers,
 };
 use crate::{
@@ -39,7 +39,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// This instance's access to Redis.
 pub(super) struct Instance {
     pub(super) servers: Servers,
-    pub(super) keys: Keys,
+    pub(super) keys: KeyNames,
     pub(super) local: LocalState,
     timeout: Duration,
     /// Sessions that ended here while the store was unreachable, each with the time until which the end is remembered.
@@ -53,7 +53,7 @@ impl Instance {
     pub(super) fn new(address: Address, runtime: &Handle, random: &Random) -> Result<Self, OpenStoreError> {
         Ok(Self {
             servers: Servers::new(&address, runtime, random)?,
-            keys: Keys::new(address.prefix),
+            keys: KeyNames::new(address.prefix),
             local: LocalState::new(),
             timeout: address.timeout,
             unannounced: Mutex::default(),
@@ -62,18 +62,18 @@ impl Instance {
     }
 
     /// Runs a script and records its `now`.
-    pub(super) async fn ask_at(&self, call: &Call, now: Timestamp) -> Result<ScriptAnswer, StoreError> {
+    pub(super) async fn ask_at(&self, call: &ScriptCall, now: Timestamp) -> Result<ScriptAnswer, StoreError> {
         self.local.note_time(now);
         self.ask(call).await
     }
 
     /// Runs a script.
-    pub(super) async fn ask(&self, call: &Call) -> Result<ScriptAnswer, StoreError> {
+    pub(super) async fn ask(&self, call: &ScriptCall) -> Result<ScriptAnswer, StoreError> {
         self.ask_by(call, self.deadline()).await
     }
 
     /// Runs a script with a deadline.
-    pub(super) async fn ask_by(&self, call: &Call, deadline: Instant) -> Result<ScriptAnswer, StoreError> {
+    pub(super) async fn ask_by(&self, call: &ScriptCall, deadline: Instant) -> Result<ScriptAnswer, StoreError> {
         let answer = self.servers.run(call, deadline).await.map_err(StoreError::from);
         self.local.note_reachable(!matches!(answer, Err(StoreError::Unavailable(_))));
         ScriptAnswer::of(answer?)
@@ -103,14 +103,14 @@ impl Instance {
     /// granted. The list for other instances may be on another node of a Cluster, so it needs a second step.
     pub(super) async fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let deadline = self.deadline();
-        let end = Call::new(&END, self.keys.session(sid)).moment(until).time_to_live(until, now);
-        let announce = Call::new(&ANNOUNCE, self.keys.endings())
+        let end = ScriptCall::new(&END, self.keys.session(sid)).moment(until).time_to_live(until, now);
+        let announce = ScriptCall::new(&ANNOUNCE, self.keys.endings())
             .arg(sid.0)
             .moment(until)
             .moment(now.minus(CLOCK_SKEW))
             .time_to_live(until, now)
             .arg(self.keys.channel())
-            .arg(Message::Ended(sid, until).encode());
+            .arg(InstanceMessage::Ended(sid, until).encode());
         self.local.note_time(now);
         self.ask_by(&end, deadline).await?;
         self.ask_by(&announce, deadline).await.map(drop)

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use crate::store::contract::{Digest, FamilyId, Sid};
 
 /// Makes key names with the prefix of the address.
-pub(super) struct Keys {
+pub(super) struct KeyNames {
     prefix: String,
 }
 
-impl Keys {
+impl KeyNames {
     pub(super) fn new(prefix: String) -> Self {
         Self { prefix }
     }

@@ -10,14 +10,14 @@ const ENDED: u8 = b'e';
 
 /// A message to all instances.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Message {
+pub(super) enum InstanceMessage {
     /// A lease of the session was settled.
     Settled(Sid),
     /// The session has ended, and the end is remembered until this time.
     Ended(Sid, Timestamp),
 }
 
-impl Message {
+impl InstanceMessage {
     /// The bytes that are published.
     pub(super) fn encode(self) -> Vec<u8> {
         match self {
@@ -51,13 +51,13 @@ mod tests {
     fn messages_have_the_bytes_that_other_versions_publish() {
         let (sid, until) = (Sid([7; 16]), Timestamp::from_millis(1_700_000_000_123));
         for (message, bytes) in [
-            (Message::Settled(sid), [&b"s"[..], &[7; 16]].concat()),
-            (Message::Ended(sid, until), [&b"e"[..], &[7; 16], b"1700000000123"].concat()),
+            (InstanceMessage::Settled(sid), [&b"s"[..], &[7; 16]].concat()),
+            (InstanceMessage::Ended(sid, until), [&b"e"[..], &[7; 16], b"1700000000123"].concat()),
         ] {
             assert_eq!(message.encode(), bytes);
-            assert_eq!(Message::decode(&bytes), Some(message));
+            assert_eq!(InstanceMessage::decode(&bytes), Some(message));
         }
-        assert_eq!(Message::decode(b"p"), None);
-        assert_eq!(Message::decode(&[&b"x"[..], &[7; 16]].concat()), None);
+        assert_eq!(InstanceMessage::decode(b"p"), None);
+        assert_eq!(InstanceMessage::decode(&[&b"x"[..], &[7; 16]].concat()), None);
     }
 }

@@ -3,7 +3,7 @@
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use super::{
-    script::{Call, GIVE_BACK, TAKE},
+    script::{GIVE_BACK, ScriptCall, TAKE},
     store::RedisStore,
 };
 use crate::{
@@ -16,12 +16,13 @@ use crate::{
 
 impl OneTime for RedisStore {
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let call = Call::new(&TAKE, self.instance.keys.once(key)).moment(until).moment(now).time_to_live(until, now);
+        let call =
+            ScriptCall::new(&TAKE, self.instance.keys.once(key)).moment(until).moment(now).time_to_live(until, now);
         async move { Ok(self.instance.ask_at(&call, now).await?.word()? == "first") }.boxed()
     }
 
     fn give_back(&self, key: Digest, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        let call = Call::new(&GIVE_BACK, self.instance.keys.once(key));
+        let call = ScriptCall::new(&GIVE_BACK, self.instance.keys.once(key));
         async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
     }
 }

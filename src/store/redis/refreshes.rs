@@ -7,8 +7,8 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::broadcast;
 
 use super::{
-    message::Message,
-    script::{ACKNOWLEDGE, Call, LEASE, RENEW, RESULT, SETTLE},
+    message::InstanceMessage,
+    script::{ACKNOWLEDGE, LEASE, RENEW, RESULT, SETTLE, ScriptCall},
     store::RedisStore,
 };
 use crate::{
@@ -35,7 +35,7 @@ impl Refreshes for RedisStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
-        let call = Call::new(&LEASE, self.instance.keys.session(sid))
+        let call = ScriptCall::new(&LEASE, self.instance.keys.session(sid))
             .arg(rt.0)
             .number(known)
             .moment(until)
@@ -54,7 +54,7 @@ impl Refreshes for RedisStore {
         until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let call = Call::new(&RENEW, self.instance.keys.session(sid))
+        let call = ScriptCall::new(&RENEW, self.instance.keys.session(sid))
             .arg(rt.0)
             .arg(fence.to_string())
             .moment(until)
@@ -71,12 +71,12 @@ impl Refreshes for RedisStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Settled, StoreError>> {
-        let mut call = Call::new(&SETTLE, self.instance.keys.session(sid))
+        let mut call = ScriptCall::new(&SETTLE, self.instance.keys.session(sid))
             .arg(rt.0)
             .arg(fence.to_string())
             .moment(now)
             .arg(self.instance.keys.channel())
-            .arg(Message::Settled(sid).encode());
+            .arg(InstanceMessage::Settled(sid).encode());
         if let Some((generation, sealed)) = result {
             call = call
                 .number(MOST_RESULTS)
@@ -96,7 +96,7 @@ impl Refreshes for RedisStore {
     }
 
     fn result(&self, sid: Sid, rt: Digest, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredResult>, StoreError>> {
-        let call = Call::new(&RESULT, self.instance.keys.session(sid)).arg(rt.0).moment(now);
+        let call = ScriptCall::new(&RESULT, self.instance.keys.session(sid)).arg(rt.0).moment(now);
         async move {
             let mut answer = self.instance.ask_at(&call, now).await?;
             match answer.word()?.as_str() {
@@ -115,7 +115,7 @@ impl Refreshes for RedisStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        let call = Call::new(&ACKNOWLEDGE, self.instance.keys.session(sid)).number(generation).moment(keep_until);
+        let call = ScriptCall::new(&ACKNOWLEDGE, self.instance.keys.session(sid)).number(generation).moment(keep_until);
         async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
     }
 

@@ -8,7 +8,7 @@ use redis::Cmd;
 use crate::{clock::Timestamp, store::contract::refreshes::LAPSED_LEASE_KEPT};
 
 /// How long Redis keeps a key after its record became invalid: a lease that ran out can still be settled.
-const KEPT_LONGER: Duration = LAPSED_LEASE_KEPT;
+const KEPT_AFTER_EXPIRY: Duration = LAPSED_LEASE_KEPT;
 /// The longest time to live of a key in milliseconds: 10 years.
 const LONGEST_TIME_TO_LIVE: i64 = 10 * 366 * 86_400_000;
 /// The largest number that scripts use, because Lua computes with doubles; also the largest time, in milliseconds since
@@ -56,13 +56,13 @@ scripts! {
 }
 
 /// A script with its key and arguments.
-pub(super) struct Call {
+pub(super) struct ScriptCall {
     script: &'static Script,
     key: String,
     args: Vec<Vec<u8>>,
 }
 
-impl Call {
+impl ScriptCall {
     /// Calls `script` with `key`. The methods below append the arguments, in the order that the script's comment lists.
     pub(super) fn new(script: &'static Script, key: String) -> Self {
         Self { script, key, args: Vec::new() }
@@ -89,7 +89,7 @@ impl Call {
 
     /// The time to live of a record that is valid until `until`, in milliseconds.
     pub(super) fn time_to_live(self, until: Timestamp, now: Timestamp) -> Self {
-        let kept = (until.since(now) + KEPT_LONGER).as_millis();
+        let kept = (until.since(now) + KEPT_AFTER_EXPIRY).as_millis();
         self.number(i64::try_from(kept).unwrap_or(LONGEST_TIME_TO_LIVE).min(LONGEST_TIME_TO_LIVE))
     }
 

@@ -10,7 +10,7 @@ use super::{
     address::Address,
     follow,
     instance::Instance,
-    script::{Call, PROBE},
+    script::{PROBE, ScriptCall},
     servers::connect,
 };
 use crate::{
@@ -46,8 +46,9 @@ impl Health for RedisStore {
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         // The value that a probe writes is never read, so it is valid for 0 ms.
         let now = self.instance.local.latest();
-        let call =
-            Call::new(&PROBE, self.instance.keys.probe()).arg(self.instance.keys.channel()).time_to_live(now, now);
+        let call = ScriptCall::new(&PROBE, self.instance.keys.probe())
+            .arg(self.instance.keys.channel())
+            .time_to_live(now, now);
         async move { self.instance.ask(&call).await.map(drop) }.boxed()
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 mod real_server;
 
 /// How long an event may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(20);
 
 const SID: Sid = Sid([1; 16]);
 const RT: Digest = Digest([2; 32]);
@@ -35,18 +35,18 @@ conformance::conformance!(one_handle);
 conformance::shared!(two_handles);
 
 async fn one_handle() -> Option<(Store, ())> {
-    Some((patient(&shared_database().await), ()))
+    Some((with_long_deadline(&shared_database().await), ()))
 }
 
 async fn two_handles() -> Option<(Store, Store, ())> {
     let url = shared_database().await;
-    Some((patient(&url), patient(&url), ()))
+    Some((with_long_deadline(&url), with_long_deadline(&url), ()))
 }
 
 /// A store with a long deadline, for hundreds of concurrent calls on a busy machine.
-fn patient(url: &Url) -> Store {
+fn with_long_deadline(url: &Url) -> Store {
     Store::of(Arc::new(
-        PostgresStore::with_deadline(&secret(url), &Handle::current(), &Random::system(), PATIENCE).unwrap(),
+        PostgresStore::with_deadline(&secret(url), &Handle::current(), &Random::system(), DEADLINE).unwrap(),
     ))
 }
 
@@ -64,7 +64,7 @@ fn secs(secs: u64) -> Duration {
 }
 
 async fn in_time<T>(event: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, event).await.expect("it happens in time")
+    tokio::time::timeout(DEADLINE, event).await.expect("it happens in time")
 }
 
 /// Waits until the store answers.
@@ -399,14 +399,14 @@ async fn calls_are_atomic_also_if_the_databases_default_isolation_is_serializabl
     let url = database().await;
     let prefers = format!("alter database {} set default_transaction_isolation = 'serializable'", &url.path()[1..]);
     client(&url).await.batch_execute(&prefers).await.unwrap();
-    let store = patient(&url);
+    let store = with_long_deadline(&url);
     conformance::counters::of_200_at_once_a_quota_of_20_admits_20(&store).await;
     conformance::codes::of_100_openings_at_once_one_is_stored(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_with_20_results_keeps_its_newest_16() {
-    let store = patient(&shared_database().await);
+    let store = with_long_deadline(&shared_database().await);
     let sid = Sid(Random::system().bytes());
     for generation in 1..=20_u8 {
         let rt = Digest([generation; 32]);
@@ -424,7 +424,7 @@ async fn a_session_with_20_results_keeps_its_newest_16() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_whose_clock_is_behind_does_not_overwrite_the_count_of_others() {
-    let store = patient(&shared_database().await);
+    let store = with_long_deadline(&shared_database().await);
     let quota = vec![Quota { key: Digest(Random::system().bytes()), most: 2, window: secs(100) }];
     let spend = async |millis: i64| {
         store.counters.spend(quota.clone(), Timestamp::from_millis(1_700_000_000_000 + millis)).await.unwrap()
@@ -438,7 +438,7 @@ async fn an_instance_whose_clock_is_behind_does_not_overwrite_the_count_of_other
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_with_the_same_keys_in_another_order_do_not_block_each_other() {
-    let store = patient(&shared_database().await);
+    let store = with_long_deadline(&shared_database().await);
     let keys: Vec<_> = (0..4).map(|_| Digest(Random::system().bytes())).collect();
     let all = (0..40).map(|number| {
         let mut quotas: Vec<_> = keys.iter().map(|key| Quota { key: *key, most: 30, window: secs(3600) }).collect();

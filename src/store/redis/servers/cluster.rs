@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    super::{address::Host, script::Call},
+    super::{address::Host, script::ScriptCall},
     connect::Connector,
     failure::CallFailure,
     reconnecting::{FixedHost, ReconnectingConnection},
@@ -84,7 +84,7 @@ impl Cluster {
     }
 
     /// Runs a script on the node that has its key.
-    pub(super) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, CallFailure> {
+    pub(super) async fn run(&self, call: &ScriptCall, deadline: Instant) -> Result<Value, CallFailure> {
         let (nodes, slot) = (&self.nodes, call.slot());
         let mut map = nodes.map_after(0, deadline).await?;
         let mut target = map.owner(slot);

@@ -19,7 +19,7 @@ use self::{
 };
 use super::{
     address::{self, Address},
-    script::Call,
+    script::ScriptCall,
 };
 use crate::{secret::Random, store::contract::OpenStoreError};
 
@@ -67,7 +67,7 @@ impl Servers {
 
     /// Runs a script on the server that has its key. It is sent again, on another connection, only if it certainly did
     /// not run.
-    pub(super) async fn run(&self, call: &Call, deadline: Instant) -> Result<Value, CallFailure> {
+    pub(super) async fn run(&self, call: &ScriptCall, deadline: Instant) -> Result<Value, CallFailure> {
         match &self.0 {
             Topology::Cluster(cluster) => cluster.run(call, deadline).await,
             Topology::Single { connection, .. } | Topology::Sentinels { connection, .. } => {

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    super::{address::Host, script::Call},
+    super::{address::Host, script::ScriptCall},
     connect::{Connected, Connector, Push},
     failure::CallFailure,
 };
@@ -22,10 +22,10 @@ use crate::{secret::Random, store::reconnect::Reconnect};
 /// How long one attempt to connect may take.
 pub(in crate::store::redis) const CONNECT: Duration = Duration::from_secs(1);
 /// After a connection that lasted this long, the next attempt follows without a wait.
-pub(in crate::store::redis) const GOOD_AFTER: Duration = Duration::from_secs(2);
+pub(in crate::store::redis) const STABLE_AFTER: Duration = Duration::from_secs(2);
 /// A connection on which a call got no answer for this long is replaced. A call whose deadline is earlier does not
 /// cause that.
-const SILENCE: Duration = Duration::from_millis(200);
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Finds the server to connect to.
 pub(super) trait Destination: Send + Sync + 'static {
@@ -85,7 +85,7 @@ impl ReconnectingConnection {
     }
 
     /// Runs a script. `asking` is for the node of a Cluster to which the key is being migrated.
-    pub(super) async fn run(&self, call: &Call, asking: bool, deadline: Instant) -> Result<Value, CallFailure> {
+    pub(super) async fn run(&self, call: &ScriptCall, asking: bool, deadline: Instant) -> Result<Value, CallFailure> {
         match self.exchange(&call.by_sha(), asking, deadline).await {
             Err(CallFailure::NoScript) => self.exchange(&call.in_full(), asking, deadline).await,
             answer => answer,
@@ -118,7 +118,7 @@ impl ReconnectingConnection {
                 Err(failure)
             }
             Err(_) => {
-                if sent.elapsed() >= SILENCE {
+                if sent.elapsed() >= ANSWER_TIMEOUT {
                     request_replacement(&self.state, live.number);
                 }
                 Err(CallFailure::Unknown(format!("{}: no answer in time", live.host).into()))
@@ -195,7 +195,7 @@ async fn keep_connected(
                 state.send_replace(ConnectionState::Failed(reason.into()));
             }
         }
-        if begun.elapsed() >= GOOD_AFTER {
+        if begun.elapsed() >= STABLE_AFTER {
             reconnect.succeeded();
         } else {
             sleep(reconnect.wait()).await;

@@ -9,8 +9,8 @@ use crate::{
     store::{
         Digest, Lease, Sid, Store, conformance,
         redis::{
-            keys::Keys,
-            script::{Call, PROBE},
+            keys::KeyNames,
+            script::{PROBE, ScriptCall},
         },
     },
 };
@@ -44,8 +44,8 @@ async fn lease(store: &Store, rt: u8) -> Lease {
 
 /// The slot of the session's key, the index of the node that has it, and the index of another node.
 fn slot_and_nodes(nodes: &Nodes) -> (u16, usize, usize) {
-    let key = Keys::new("vestibule".to_owned()).session(SID);
-    let slot = Call::new(&PROBE, key.clone()).slot();
+    let key = KeyNames::new("vestibule".to_owned()).session(SID);
+    let slot = ScriptCall::new(&PROBE, key.clone()).slot();
     assert_eq!(nodes.0[0].run::<u16>(&format!("CLUSTER KEYSLOT {key}")), slot);
     let owner = (0..3).find(|node| nodes.0[*node].run::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")) > 0).unwrap();
     (slot, owner, (owner + 1) % 3)
