@@ -27,7 +27,8 @@ pub enum Settings {
     },
     /// In Redis (or a server that speaks its protocol): one server, a server behind Sentinels, or a Cluster.
     Redis {
-        /// `redis://`, `redis-sentinel://` or `redis-cluster://`, each also with `rediss` for TLS; may contain a password.
+        /// `redis://`, `redis-sentinel://` or `redis-cluster://`, or one of these with `rediss` for TLS; may contain a
+        /// password.
         url: Secret,
     },
     /// In `PostgreSQL`.

@@ -117,7 +117,7 @@ impl ChangeQueue {
         }
     }
 
-    /// Waits for changes for `at_most`, then returns all of them, possibly none.
+    /// Waits for changes, at most for `at_most` (`None`: without a limit), and returns all of them, possibly none.
     pub(super) fn next(&self, at_most: Option<Duration>) -> ChangeBatch {
         let is_idle = |waiting: &mut Waiting| waiting.pushed == waiting.taken && !waiting.closed;
         let waiting = self.waiting();

@@ -83,7 +83,7 @@ mod tests {
         }
         assert!(matches!(taken.take(key(MOST_LONG_LIVED), late, now, &NoJournal), Err(StoreError::Full)));
         assert!(taken.take(key(MOST_LONG_LIVED), soon, now, &NoJournal).unwrap());
-        assert!(!taken.take(key(0), late, now, &NoJournal).unwrap(), "a taken key is_kept taken");
+        assert!(!taken.take(key(0), late, now, &NoJournal).unwrap(), "a taken key stays taken");
         for number in MOST_LONG_LIVED..MOST_TAKEN {
             taken.restore(key(number), soon);
         }

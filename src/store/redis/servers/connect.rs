@@ -20,7 +20,7 @@ use super::{
 };
 use crate::store::{contract::OpenStoreError, tls};
 
-/// TCP_USER_TIMEOUT: the connection is closed if sent data stays unacknowledged for this long.
+/// `TCP_USER_TIMEOUT`: the connection is closed if sent data stays unacknowledged for this long.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 

@@ -32,7 +32,7 @@ pub(super) async fn wait_until_ended(store: &Store, sid: Sid) {
     let mut endings = store.refreshes.endings();
     while !store.refreshes.has_ended(sid, at(1)) {
         let told = tokio::time::timeout(DEADLINE, endings.recv()).await;
-        told.expect("it wait_until_ended of the ending").unwrap();
+        told.expect("the end is received in time").unwrap();
     }
 }
 

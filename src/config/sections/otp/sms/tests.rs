@@ -201,7 +201,7 @@ fn long_texts_and_addresses_without_tls_are_warned_of() {
         [
             "5: with 92 bytes this goes as an LMS, which costs more → an SMS has at most 90 bytes, of which a Hangul syllable has two: shorten it",
             "5: Aligo sends `?` for some characters of this text → leave out emoji and whatever else is not in EUC-KR",
-            "10: keys and codes that go by http can be read on the provider → write an https address",
+            "10: keys and codes that go by http can be read on the way → write an https address",
         ]
     );
     assert_eq!(good(&text.replace("relay", "127.0.0.1")).1.len(), 2);
