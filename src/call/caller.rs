@@ -109,15 +109,15 @@ impl Caller {
         let mut unsent = None;
         for target in backend.rotated() {
             let url = join_url(&target.base, &path)?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() && unsent.is_some() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() && unsent.is_some() {
                 break;
             }
             let mut request = target.outbound.request(template.method.clone(), url).headers(headers.clone());
             if body.media_type.is_some() {
                 request = request.body(body.bytes.clone());
             }
-            match target.outbound.send(request, CallLimits { deadline: left, answer: self.largest_answer }).await {
+            match target.outbound.send(request, CallLimits { deadline: remaining, answer: self.largest_answer }).await {
                 Err(error @ NoAnswer::Unsent { .. }) => {
                     tracing::warn!(upstream = backend.name, error = %chain(&error), "call: a target was not reached");
                     unsent = Some(error);

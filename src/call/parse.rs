@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_placeholder_here_is_an_error_with_a_suggestion() {
+    fn a_name_that_is_no_placeholder_of_the_call_is_an_error_with_a_suggestion() {
         for (text, name, suggestion) in [
             ("{emial}", "emial", Some("email")),
             ("{deviceId}", "deviceId", Some("device_id")),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_that_is_only_a_placeholder_takes_the_values_type() {
+    fn a_string_that_is_only_a_placeholder_gets_the_type_of_its_value() {
         let json = Json::from_value(&json!({"p": "{profile}", "t": "to {email}", "n": 1, "a": ["{email}"]}), ALLOWED);
         let Ok(Json::Object(members)) = json else { panic!("an object") };
         assert!(members.contains(&("p".to_owned(), Json::Value(Placeholder::Profile))));

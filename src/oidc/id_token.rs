@@ -125,7 +125,7 @@ impl Expected<'_> {
     }
 
     fn check_times(&self, claims: &Claims) -> Result<(), Flaw> {
-        let (late, early) = (self.now.minus(SKEW), self.now.plus(SKEW));
+        let (now_minus_skew, now_plus_skew) = (self.now.minus(SKEW), self.now.plus(SKEW));
         let issued = numeric_date(claims.get("iat").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
         let expires = numeric_date(claims.get("exp").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
         let from = match claims.get("nbf") {
@@ -133,7 +133,11 @@ impl Expected<'_> {
             None => issued,
         };
         let too_old = self.max_age.is_some_and(|most| self.now.since(issued) > most);
-        if expires <= late || issued > early || from > early || too_old { Err(Flaw::Time) } else { Ok(()) }
+        if expires <= now_minus_skew || issued > now_plus_skew || from > now_plus_skew || too_old {
+            Err(Flaw::Time)
+        } else {
+            Ok(())
+        }
     }
 }
 

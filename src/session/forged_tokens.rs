@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_remembered_clients_is_bounded_and_the_latest_are_kept() {
+    fn the_number_of_clients_is_bounded_and_the_latest_ones_stay() {
         let tokens = ForgedTokens::default();
         let subscriber = |n: u32| ClientKey::of(Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(n) << 64).into());
         for n in 0..200_000 {

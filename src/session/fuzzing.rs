@@ -12,7 +12,7 @@ pub(crate) fn cookie_header(headers: &HeaderMap, settings: &Settings) {
     let sent: Vec<_> = pieces(headers).collect();
 
     let found = jar.find(headers.get_all(header::COOKIE).iter());
-    let ours = sent.iter().filter(|piece| piece.contains(&b'=') && own(&prefix, name(piece)).is_some()).count();
+    let ours = sent.iter().filter(|piece| piece.contains(&b'=') && our_cookie(&prefix, name(piece)).is_some()).count();
     let access = found.access.first_parts().count();
     assert!(found.access.is_absent() == (found.access.extent() == 0) && access <= ours);
     assert!(found.attempts.len() + found.challenges.len() + usize::from(found.device.is_some()) <= ours);
@@ -22,7 +22,7 @@ pub(crate) fn cookie_header(headers: &HeaderMap, settings: &Settings) {
         let keep_names: Vec<_> = keep.iter().map(|kept| format!("{prefix}{kept}")).collect();
         let mut forwarded = headers.clone();
         jar.strip_request(&mut forwarded, &keep_names);
-        let stays = |piece: &&[u8]| own(&prefix, name(piece)).is_none_or(|kind| keep.contains(&kind));
+        let stays = |piece: &&[u8]| our_cookie(&prefix, name(piece)).is_none_or(|kind| keep.contains(&kind));
         let expected: Vec<_> = sent.iter().copied().filter(stays).collect();
         let left: Vec<_> = pieces(&forwarded).collect();
         assert_eq!(left, expected, "{headers:?} keeping {keep:?}");
@@ -46,7 +46,7 @@ fn name(piece: &[u8]) -> &[u8] {
 }
 
 /// Which of our cookies a name is, if any.
-fn own(prefix: &str, name: &[u8]) -> Option<&'static str> {
+fn our_cookie(prefix: &str, name: &[u8]) -> Option<&'static str> {
     let rest = std::str::from_utf8(name).ok()?.strip_prefix(prefix)?;
     if let Some(whole) = ["at", "rt", "did", "otp_sms", "otp_email"].into_iter().find(|whole| *whole == rest) {
         return Some(whole);

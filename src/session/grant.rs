@@ -61,7 +61,7 @@ pub struct RefreshGrant {
     pub token: RefreshToken,
     /// The key of the lease and the result of its refresh in the store.
     pub digest: Digest,
-    /// When it was received, by our clock. A refresh that keeps the token sets it anew.
+    /// When it was received, by our clock. A refresh updates it, also if the token stays the same.
     pub issued_at: Timestamp,
     /// The identity provider's claims about the person, as far as the configuration uses them.
     pub identity: Claims,

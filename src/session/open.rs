@@ -213,7 +213,7 @@ impl Shared {
         self.states.find_or_create(sid, || self.store.refreshes.has_ended(sid, now))
     }
 
-    /// Records that a request has `generation`; the first time, the store is told.
+    /// Records that a request has `generation`, and acknowledges it to the store the first time.
     fn record_shown(&self, state: &Arc<SessionState>, generation: Generation, now: Timestamp) {
         if generation > 0 && state.mark_shown(generation, now) {
             self.acknowledge(state.sid, generation, now);

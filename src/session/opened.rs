@@ -13,7 +13,7 @@ use super::{
 /// Largest size of the cache in octets. Beyond it the least recently used cookies are evicted, and opened again when
 /// they are next sent.
 const MOST_OCTETS: u64 = 64 << 20;
-/// Octets that an entry takes besides the cookie's value, which it contains about twice.
+/// Octets of an entry besides the cookie's value, which an entry contains about twice.
 const ENTRY_OVERHEAD: usize = 600;
 /// An entry that was not used for this long is evicted.
 const IDLE: Duration = Duration::from_secs(3600);

@@ -149,7 +149,7 @@ impl SessionStates {
         if let Some(state) = shard.get(&sid).and_then(Weak::upgrade) {
             return state;
         }
-        // Dropped states are removed when the map would grow, so it holds at most twice as many entries as live states.
+        // Dropped states are removed when the map would grow, so it has at most twice as many entries as live states.
         if shard.len() == shard.capacity() {
             shard.retain(|_, state| state.strong_count() > 0);
         }

@@ -29,7 +29,7 @@ const KNOWN_LIFETIME: Duration = Duration::from_secs(10 * 366 * 86400);
 /// How much longer than the call a login may take: the time for its calls to the store.
 const STORE_TIME: Duration = Duration::from_secs(10);
 
-/// How long a login waits for another one of the same person. After that the person is told to try again.
+/// How long a login waits for another one of the same person. After that the login fails and can be tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How often the store is asked whether the other login has ended, which may be handled by another instance.
 const POLL: Duration = Duration::from_millis(75);

@@ -1,4 +1,4 @@
-//! The person to whom the gateway issues tokens, as proved at the login. The store keeps it, sealed, for the refreshes.
+//! The person to whom the gateway issues tokens, as proved at the login. The store has it, sealed, for refreshes.
 
 use serde::{Deserialize, Serialize};
 

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_verified_only_where_every_place_says_true() {
+    fn an_address_is_verified_only_if_every_place_is_true() {
         let places = vec!["/valid".to_owned(), "/verified".to_owned()];
         let asked = Profile { email_verified: places, ..profile() };
         for (valid, verified, expected) in [

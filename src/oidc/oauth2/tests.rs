@@ -14,8 +14,8 @@ const REDIRECT: &str = "https://app.example.kr/auth/callback/it";
 
 /// The preset `name`, with the URLs of the fake.
 fn settings(fake: &Fake, name: &str) -> Settings {
-    let known = presets::oauth2_by_name(name).unwrap();
-    let (preset, text) = (known.profile, |text: &str| Some(text.to_owned()));
+    let defaults = presets::oauth2_by_name(name).unwrap();
+    let (preset, text) = (defaults.profile, |text: &str| Some(text.to_owned()));
     let profile = Profile {
         url: fake.server.url("/me"),
         headers: vec![],
@@ -39,9 +39,9 @@ fn settings(fake: &Fake, name: &str) -> Settings {
         token_params: vec![],
         profile,
     };
-    let scopes = known.scopes.iter().map(|&scope| scope.to_owned()).collect();
+    let scopes = defaults.scopes.iter().map(|&scope| scope.to_owned()).collect();
     let kind = ProviderKind::OAuth2(Box::new(oauth2));
-    Settings { name: name.to_owned(), preset: known.preset, kind, scopes, ..fake.settings() }
+    Settings { name: name.to_owned(), preset: defaults.preset, kind, scopes, ..fake.settings() }
 }
 
 fn provider(fake: &Fake, name: &str, change: impl FnOnce(&mut OAuth2)) -> Provider {
@@ -345,8 +345,8 @@ async fn a_refresh_fetches_the_profile_again_and_one_of_another_person_is_refuse
         Reply::Reset,
     ] {
         fake.answer("/me", unusable.clone());
-        let kept = refresh().await.unwrap();
-        assert_eq!((kept.tokens.access_token.expose(), kept.profile), ("BBB", None), "{unusable:?}");
+        let refreshed = refresh().await.unwrap();
+        assert_eq!((refreshed.tokens.access_token.expose(), refreshed.profile), ("BBB", None), "{unusable:?}");
     }
     fake.answer("/me", Reply::json(200, &json!({"resultcode": "00", "response": {"id": "1"}})));
     assert_eq!(refresh().await.err(), Some(RefreshError::Refused), "a profile of another person");

@@ -36,7 +36,7 @@ async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_refu
 }
 
 #[tokio::test]
-async fn refreshed_tokens_are_kept_when_no_key_can_be_fetched_to_verify_the_id_token() {
+async fn refreshed_tokens_are_returned_when_no_key_can_be_fetched_to_verify_the_id_token() {
     let fake = Fake::start().await;
     fake.answer("/jwks", Reply::json(503, &json!({})));
     fake.answer("/token", tokens(&fake.id_token(json!({}))));

@@ -53,9 +53,9 @@ impl AuthorityPace {
     /// Time until the authority may be asked for `rt`. Zero: it may be asked now, and during an outage the call counts.
     pub(super) fn wait(&self, rt: Digest, now: Timestamp) -> Duration {
         let mut outage = self.outage();
-        let own = outage.tokens.get(&rt).map_or(Duration::ZERO, |token| token.until.since(now));
-        let all = outage.last_asked.map_or(Duration::ZERO, |asked| asked.plus(PACE).since(now));
-        let wait = own.max(all);
+        let of_token = outage.tokens.get(&rt).map_or(Duration::ZERO, |token| token.until.since(now));
+        let of_authority = outage.last_asked.map_or(Duration::ZERO, |asked| asked.plus(PACE).since(now));
+        let wait = of_token.max(of_authority);
         if wait.is_zero() && outage.last_asked.is_some() {
             outage.last_asked = Some(now);
         }

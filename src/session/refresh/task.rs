@@ -40,7 +40,7 @@ pub(super) struct RefreshTask {
     /// The newest refresh token found so far.
     grant: Arc<RefreshGrant>,
     /// The highest generation found so far.
-    known: Generation,
+    newest_generation: Generation,
     want: Want,
     /// The request's access token: due, expired, or rejected by an upstream.
     old_access: Option<Arc<AccessGrant>>,
@@ -58,7 +58,7 @@ impl RefreshTask {
         old_access: Option<Arc<AccessGrant>>,
         client: Client,
     ) -> Self {
-        Self { shared, start: grant.digest, grant, known, want, old_access, client, candidate: None }
+        Self { shared, start: grant.digest, grant, newest_generation: known, want, old_access, client, candidate: None }
     }
 
     /// Runs the refresh to its end.
@@ -94,7 +94,7 @@ impl RefreshTask {
             let now = shared.now();
             // Subscribed before the lease is asked for, so that no change is missed between the two.
             let change = refreshes.wait(sid, LEASE);
-            match refreshes.lease(sid, self.grant.digest, self.known, now.plus(LEASE), now).await? {
+            match refreshes.lease(sid, self.grant.digest, self.newest_generation, now.plus(LEASE), now).await? {
                 Lease::Ended => return Ok(RefreshOutcome::Ended),
                 // Read again from the store, because further results may follow this one.
                 Lease::Result(_) => {}
@@ -136,7 +136,7 @@ impl RefreshTask {
             Ok(issued) => {
                 self.record_success(now);
                 shared.metrics.refresh(Counted::Ok);
-                let session = shared.successor(&self.grant, self.known, &issued, now);
+                let session = shared.successor(&self.grant, self.newest_generation, &issued, now);
                 session.map_or(RefreshOutcome::Unavailable(RETRY_AFTER), RefreshOutcome::Refreshed)
             }
             // Another instance may have spent the refresh token, and the store cannot be asked: this ends no session.
@@ -166,10 +166,10 @@ impl RefreshTask {
         let shared = self.shared.clone();
         // The state also has results of this process that could not be stored.
         let newest = shared.states.find(self.grant.login.sid).and_then(|state| state.newest());
-        if let Some(session) = newest.filter(|session| session.access.generation > self.known) {
+        if let Some(session) = newest.filter(|session| session.access.generation > self.newest_generation) {
             self.follow(session);
         }
-        if let Some(session) = shared.newest_stored(&self.grant, self.known).await? {
+        if let Some(session) = shared.newest_stored(&self.grant, self.newest_generation).await? {
             self.follow(session);
         }
         let now = shared.now();
@@ -177,7 +177,7 @@ impl RefreshTask {
     }
 
     fn follow(&mut self, session: Arc<Session>) {
-        self.known = session.access.generation;
+        self.newest_generation = session.access.generation;
         if let Some(next) = &session.refresh {
             self.grant = next.clone();
         }
@@ -247,7 +247,7 @@ impl RefreshTask {
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
         // If this lease expired, another instance may have used the refresh token: then its result counts.
         if let Some(result) = refreshes.result(sid, rt, now).await?
-            && result.generation > self.known
+            && result.generation > self.newest_generation
         {
             refreshes.settle(sid, rt, fence, None, now, now).await?;
             return Ok(None);
@@ -279,7 +279,7 @@ impl RefreshTask {
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
         self.record_success(now);
         shared.metrics.brake.set(0);
-        let Some(session) = shared.successor(&self.grant, self.known, &issued, now) else {
+        let Some(session) = shared.successor(&self.grant, self.newest_generation, &issued, now) else {
             // The old refresh token may be spent, and the new one does not fit into cookies. Without an end the old
             // token would be used again, which the authority may treat as theft.
             tracing::error!(

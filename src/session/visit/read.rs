@@ -45,7 +45,7 @@ impl Visit {
         let shared = self.sessions.shared.clone();
         let cookies = std::mem::take(&mut self.cookies);
         let found = shared.jar.find(cookies.iter());
-        let refresh = self.keep(shared.read_refresh(&found, now));
+        let refresh = self.opened_cookie(shared.read_refresh(&found, now));
         let access = if shared.settings.seal {
             shared.read_access(&found, now)
         } else {
@@ -57,7 +57,7 @@ impl Visit {
             Reading::Unchecked(wait) => Some(SessionOutcome::Unknown(Undecided::Unchecked(wait))),
             Reading::Absent | Reading::Opened(_) | Reading::Broken(_) => None,
         };
-        let access = self.keep(access);
+        let access = self.opened_cookie(access);
         drop(found);
         self.cookies = cookies;
         self.combine(access, refresh);
@@ -70,7 +70,7 @@ impl Visit {
     }
 
     /// The opened cookie, if it opened. A broken cookie is deleted with the answer.
-    fn keep<T>(&mut self, reading: Reading<T>) -> Option<T> {
+    fn opened_cookie<T>(&mut self, reading: Reading<T>) -> Option<T> {
         match reading {
             Reading::Opened(opened) => Some(opened),
             Reading::Broken(deletion) => {

@@ -148,7 +148,7 @@ impl Visit {
 
     /// Ends the session if its refresh token was replaced longer ago than the grace time: then two parties have it.
     /// Only if the gateway issues the refresh tokens (RFC 9700 section 4.14.2). Another authority is not asked with an
-    /// old refresh token, because it might take an old tab for theft.
+    /// old refresh token, because it might treat an old tab as theft.
     async fn end_if_reused(&self) {
         let shared = self.sessions.shared.clone();
         let Some(grant) = self.refresh.as_ref().map(|refresh| refresh.grant.clone()) else { return };

@@ -25,11 +25,11 @@ impl Visit {
                     .login
                     .as_ref()
                     .map_or(unseen_at, |login| login.at.plus(shared.settings.absolute).min(unseen_at));
-                let left = end.since(shared.now());
-                if left.is_zero() {
+                let remaining = end.since(shared.now());
+                if remaining.is_zero() {
                     return;
                 }
-                if tokio::time::timeout(left.min(CLOCK_CHECK), state.until_ended()).await.is_ok() {
+                if tokio::time::timeout(remaining.min(CLOCK_CHECK), state.until_ended()).await.is_ok() {
                     return;
                 }
             }
