@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_refused() {
+async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_an_error() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     let previous = fake.claims(json!({"auth_time": 1000, "role": "admin"}));

@@ -17,7 +17,7 @@ const BACKOFF: Backoff = Backoff::new(PACE, Duration::from_secs(30));
 /// Refresh tokens whose waits are remembered. Beyond this number only [`PACE`] applies.
 const MOST_TOKENS: usize = 100_000;
 
-/// Delays refreshes during an outage of the authority, which lasts from a failed call until a successful one.
+/// Delays refreshes during an outage of the authority: from a failed call that was sent until a successful one.
 #[derive(Debug, Default)]
 pub(crate) struct AuthorityPace {
     outage: Mutex<Outage>,
@@ -45,7 +45,7 @@ pub(super) enum CallFailure {
     BadAnswer,
     /// The call was sent and not answered: the refresh token may be spent.
     Unanswered,
-    /// Nothing reached the authority.
+    /// The call was not sent: the next one needs no wait.
     Unsent,
 }
 
