@@ -1,5 +1,5 @@
-//! One HTTP client for every call of ours to another server: a deadline, limits on the answer's size and on calls at
-//! once, no redirects, and one trace event for each call.
+//! The HTTP client for all calls of the gateway to other servers: a deadline, limits on the answer's size and on
+//! concurrent calls, no redirects, and one trace event for each call.
 
 use std::{path::Path, time::Duration};
 
@@ -11,60 +11,59 @@ use url::Url;
 
 use crate::{alarm, clock::Timestamp};
 
-/// Calls to one peer at once. Each holds a socket, and a peer that never answers must not use up the file descriptors
-/// that visitors need. The next call waits, within its deadline.
+/// Most concurrent calls to one peer. Each uses a socket, and a peer that never answers must not use up the file
+/// descriptors that visitors need. A further call waits, within its deadline.
 const MAX_CALLS: usize = 1000;
-/// Below the keep-alive of common servers (Node.js closes after 5 s), so that a call seldom meets a connection that is
-/// just being closed.
+/// How long an unused connection stays open: shorter than at common servers (Node.js closes after 5 s), so that a call
+/// seldom uses a connection that the server is closing.
 const IDLE: Duration = Duration::from_secs(4);
 
 /// How a kind of peer is reached.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings<'a> {
-    /// What errors and traces call the peer: `provider`, `backend`.
+    /// The peer's name in errors and traces: `provider`, `backend`.
     pub peer: &'static str,
-    /// For the connection to be made, TLS handshake included.
+    /// Longest time for a connection to be made, TLS handshake included.
     pub connect_timeout: Duration,
-    /// Where the peer is.
+    /// The network that the peer is in.
     pub network: Network<'a>,
 }
 
-/// Where a peer is.
+/// The network that a peer is in.
 #[derive(Clone, Copy, Debug)]
 pub enum Network<'a> {
-    /// On the Internet: reached through the HTTP proxy of the environment, if that names one, and told `vestibule` as
-    /// `User-Agent`.
+    /// The Internet: through the HTTP proxy of the environment, if there is one; `User-Agent` is `vestibule`.
     Internet,
-    /// In the operator's network: never through a proxy of the environment. `User-Agent` is left to the caller.
+    /// The operator's network: never through a proxy of the environment. The caller sets `User-Agent`.
     Internal {
-        /// The path of the Unix socket to connect to, whatever host a request names. `None`: TCP.
+        /// The path of the Unix socket to connect to, independent of the request's host. `None`: TCP.
         socket: Option<&'a Path>,
     },
 }
 
-/// What a call may use up.
+/// The limits of one call.
 #[derive(Clone, Copy, Debug)]
 pub struct CallLimits {
-    /// For the whole call: from waiting for its turn to the last byte of the answer.
+    /// For the whole call, from the wait for other calls to the last byte of the answer.
     pub deadline: Duration,
     /// Largest body of the answer, in bytes.
     pub answer: usize,
 }
 
-/// A complete answer.
+/// An answer that was read completely.
 pub struct HttpAnswer {
-    /// Its status.
+    /// The status code.
     pub status: StatusCode,
-    /// Its headers.
+    /// The header fields.
     pub headers: HeaderMap,
-    /// Its body.
+    /// At most [`CallLimits::answer`] bytes.
     pub body: Vec<u8>,
 }
 
-/// Why a call brought no complete answer.
+/// Why a call has no complete answer.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
-    /// Nothing was sent: asking again cannot do anything twice.
+    /// Nothing was sent: a second call cannot repeat an effect.
     #[error("the {peer} could not be reached")]
     Unsent {
         /// [`Settings::peer`].
@@ -72,12 +71,12 @@ pub enum NoAnswer {
         /// The error of the connection, or [`Busy`].
         source: BoxError,
     },
-    /// The request may have arrived, but its answer did not come, or not to its end. The peer may have acted.
+    /// The request may have arrived, but its answer did not come or was cut off. The peer may have acted on it.
     #[error("the {peer} did not answer")]
     Unanswered {
         /// [`Settings::peer`].
         peer: &'static str,
-        /// What ended the call.
+        /// A timeout, or an error of the connection.
         source: reqwest::Error,
     },
     /// The body of the answer is larger than [`CallLimits::answer`].
@@ -90,12 +89,12 @@ pub enum NoAnswer {
     },
 }
 
-/// The deadline passed while as many calls to this peer were under way as may be at once.
+/// The deadline passed while the call waited, because the peer had the most concurrent calls.
 #[derive(Debug, thiserror::Error)]
-#[error("{MAX_CALLS} calls to it are under way already")]
+#[error("there are already {MAX_CALLS} concurrent calls to it")]
 pub struct Busy;
 
-/// A client for one peer, or for several of one kind. Clones share connections and the limit on calls at once.
+/// A client for one peer, or for several of one kind. Clones share connections and the limit on concurrent calls.
 #[derive(Clone, Debug)]
 pub struct Outbound {
     peer: &'static str,
@@ -122,28 +121,27 @@ impl Outbound {
             Network::Internal { socket: None } => builder.no_proxy(),
             Network::Internal { socket: Some(path) } => builder.no_proxy().unix_socket(path),
         };
-        Ok(Self::stacked(settings.peer, builder.build()?, MAX_CALLS))
+        Ok(Self::with_stack(settings.peer, builder.build()?, MAX_CALLS))
     }
 
-    /// The services of a call, from the inside out: what is traced includes the wait for a turn, and so does the
-    /// deadline.
-    fn stacked(peer: &'static str, client: Client, max_calls: usize) -> Self {
+    /// Builds the services of a call, innermost first. Trace and deadline include the wait for other calls.
+    fn with_stack(peer: &'static str, client: Client, max_calls: usize) -> Self {
         let inner = client.clone();
         let exchange = service_fn(move |call| exchange(inner.clone(), call));
         let limited = ConcurrencyLimit::new(exchange, max_calls);
-        let in_time = service_fn(move |call| in_time(limited.clone(), call));
-        let traced = service_fn(move |call| traced(in_time.clone(), call));
+        let with_deadline = service_fn(move |call| with_deadline(limited.clone(), call));
+        let traced = service_fn(move |call| traced(with_deadline.clone(), call));
         Self { peer, client, calls: BoxCloneSyncService::new(traced) }
     }
 
-    /// The same connections with a limit of its own on calls at once, so that a peer that does not answer uses up
-    /// nothing of another's.
+    /// A client with the same connections and a separate limit on concurrent calls, so that a peer that does not answer
+    /// does not delay calls to another one.
     #[must_use]
     pub fn for_another_peer(&self) -> Self {
-        Self::stacked(self.peer, self.client.clone(), MAX_CALLS)
+        Self::with_stack(self.peer, self.client.clone(), MAX_CALLS)
     }
 
-    /// Begins a request, to be sent by [`Outbound::send`].
+    /// Builds a request for [`Outbound::send`].
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url)
     }
@@ -156,7 +154,7 @@ impl Outbound {
     }
 }
 
-/// Logs at level `debug` the result of each call. Path, query, headers and bodies may hold secrets and are left out.
+/// Logs at level `debug` the result of each call. Path, query, headers and bodies may have secrets and are not logged.
 async fn traced<S>(inner: S, call: OutboundCall) -> Result<HttpAnswer, NoAnswer>
 where
     S: Service<OutboundCall, Response = HttpAnswer, Error = NoAnswer>,
@@ -174,8 +172,8 @@ where
     answer
 }
 
-/// Ends a call at its deadline: [`NoAnswer::Unsent`] while it waits for its turn, else [`NoAnswer::Unanswered`].
-async fn in_time<S>(mut inner: S, mut call: OutboundCall) -> Result<HttpAnswer, NoAnswer>
+/// Ends a call at its deadline: [`NoAnswer::Unsent`] while it waits for other calls, else [`NoAnswer::Unanswered`].
+async fn with_deadline<S>(mut inner: S, mut call: OutboundCall) -> Result<HttpAnswer, NoAnswer>
 where
     S: Service<OutboundCall, Response = HttpAnswer, Error = NoAnswer>,
 {
@@ -183,7 +181,7 @@ where
     let Ok(ready) = timeout_at(deadline, inner.ready()).await else {
         return Err(NoAnswer::Unsent { peer: call.peer, source: Busy.into() });
     };
-    // reqwest's own timeout: it covers the body too.
+    // reqwest's timeout also covers the body.
     *call.request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
     ready?.call(call).await
 }
@@ -204,7 +202,7 @@ async fn exchange(
     Ok(HttpAnswer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
 }
 
-/// Whatever is not known to have failed before the connection stood may have been sent.
+/// Only errors before the connection was made are [`NoAnswer::Unsent`]: after others the request may have been sent.
 fn no_answer(peer: &'static str, error: reqwest::Error) -> NoAnswer {
     if error.is_connect() || error.is_builder() {
         NoAnswer::Unsent { peer, source: error.without_url().into() }
@@ -213,14 +211,14 @@ fn no_answer(peer: &'static str, error: reqwest::Error) -> NoAnswer {
     }
 }
 
-/// Without the address, whose path and query may hold secrets.
+/// Without the URL, whose path and query may have secrets.
 fn unanswered(peer: &'static str, error: reqwest::Error) -> NoAnswer {
     NoAnswer::Unanswered { peer, source: error.without_url() }
 }
 
 impl HttpAnswer {
-    /// Whether the body is an HTML page, by its media type or by its beginning: the answer of a proxy in between or of
-    /// an error handler, never an API's.
+    /// Whether the body is an HTML page, by its media type or by its beginning: an answer of an intermediate proxy or
+    /// an error handler, not of an API.
     pub fn is_page(&self) -> bool {
         let media_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let start = self.body.trim_ascii_start();
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_may_be_as_large_as_its_limit_and_no_larger() {
+    async fn an_answer_larger_than_its_limit_is_an_error() {
         let bodies = std::sync::Mutex::new(vec![101, 100]);
         let server =
             Server::start(move |_| Reply::text(200, "text/plain", vec![b'x'; bodies.lock().unwrap().pop().unwrap()]))
@@ -291,9 +289,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_waits_for_its_turn_until_its_deadline_is_unsent_and_keeps_no_other_peer_waiting() {
+    async fn a_call_over_the_limit_is_unsent_at_its_deadline_and_calls_to_other_peers_are_not_delayed() {
         let server = Server::start(|_| Reply::Hang).await;
-        let outbound = Outbound::stacked("peer", outbound().client, 1);
+        let outbound = Outbound::with_stack("peer", outbound().client, 1);
         let (first, url) = (outbound.clone(), server.url("/"));
         let first = tokio::spawn(async move { get(&first, url, Duration::from_secs(60)).await });
         while server.seen().is_empty() {

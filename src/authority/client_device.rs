@@ -1,35 +1,35 @@
-//! The client and the device for which the authority is asked.
+//! The client and the device of a login, refresh or sign-out.
 
 use crate::{
     call::{Placeholder, Values},
     client::Client,
 };
 
-/// The client and the device for which the authority is asked.
+/// The client and the device of a login, refresh or sign-out.
 #[derive(Clone, Debug)]
 pub struct ClientDevice {
-    /// The client.
+    /// The client that the request came from.
     pub client: Client,
-    /// The device: with a session, the one that is sealed in it.
+    /// With a session: the device that is sealed in it.
     pub device: Device,
 }
 
-/// A device, as the client names it.
+/// A device, with the id and name that the client sends or the gateway gave it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Device {
-    /// Its id.
+    /// Made by the gateway or sent by an app.
     pub id: uuid::Uuid,
-    /// Its name for people; may be empty.
+    /// A display name, such as `Chrome on Windows`; may be empty.
     pub name: String,
 }
 
 impl ClientDevice {
-    /// This client with this device.
+    /// Clones of both.
     pub fn of(client: &Client, device: &Device) -> Self {
         Self { client: client.clone(), device: device.clone() }
     }
 
-    /// The values that every call to a backend may use.
+    /// The values that are available to every call to a backend.
     pub(super) fn values(&self) -> Values {
         self.add_to(Values::new())
     }

@@ -15,13 +15,13 @@ use crate::{
 /// The tokens that the authority issued.
 #[derive(Clone, Debug)]
 pub struct Issued {
-    /// The access token.
+    /// Opaque, or a JWT.
     pub access_token: AccessToken,
     /// The refresh token. At a refresh, `None` keeps the old one.
     pub refresh_token: Option<RefreshToken>,
     /// A verified ID token. At a refresh, `None` keeps the old one.
     pub id_token: Option<IdToken>,
-    /// Lifetime of the access token, if the authority said it.
+    /// Lifetime of the access token, if the authority stated it.
     pub expires_in: Option<Duration>,
     /// The identity provider's claims about the person. At a refresh, `None` keeps the old ones.
     pub identity: Option<Claims>,
@@ -32,19 +32,19 @@ pub struct Issued {
 /// Why no tokens were issued.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// The backend does not know this e-mail with this password.
+    /// The backend refused this e-mail with this password.
     #[error("bad credentials")]
     BadCredentials,
-    /// The backend does not let this person in.
+    /// The backend refused this person.
     #[error("the backend refused the login with status {0}")]
     Refused(StatusCode),
-    /// `allow` of the provider or the channel does not let this person in.
-    #[error("not on the list of who may come in")]
+    /// `allow` of the provider or the channel does not permit this person.
+    #[error("`allow` does not permit this person")]
     NotAllowed,
-    /// This authority has no login with this kind of proof.
+    /// This authority issues no tokens for this kind of proof.
     #[error("no login of this kind is configured")]
     Unsupported,
-    /// The authority does not answer, or its answer is of no use: another try may succeed later.
+    /// The authority does not answer, or its answer cannot be used: a later try may succeed.
     #[error("the authority is not available")]
     Unavailable(#[source] AuthorityOutage),
 }
@@ -52,7 +52,7 @@ pub enum IssueError {
 /// Why an authority is not available; for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityOutage {
-    /// The call brought no answer.
+    /// The call has no answer.
     #[error(transparent)]
     Call(#[from] CallError),
     /// The status of its answer neither accepts nor refuses the login.
@@ -64,9 +64,9 @@ pub enum AuthorityOutage {
     /// The store does not answer.
     #[error(transparent)]
     Store(StoreError),
-    /// Another login of the same person is being told to the backend, and waiting for it took too long.
-    #[error("another first login of the same person is under way")]
-    UnderWay,
+    /// The wait for another login of the same person, for which the backend is being called, took too long.
+    #[error("another first login of the same person has not ended")]
+    OtherLoginPending,
     /// The access token does not pass `[authority.verify]`.
     #[error("its access token does not pass [authority.verify]")]
     AccessToken(#[source] VerifyError),
@@ -78,7 +78,7 @@ impl From<StoreError> for IssueError {
     }
 }
 
-/// New tokens, before the access token's claims are read.
+/// New tokens whose access token's claims are not read yet.
 pub(super) struct FreshTokens {
     pub(super) access_token: AccessToken,
     pub(super) refresh_token: Option<RefreshToken>,
@@ -90,8 +90,7 @@ impl FreshTokens {
         Self { access_token: tokens.access_token, refresh_token: tokens.refresh_token, expires_in: tokens.expires_in }
     }
 
-    /// The tokens of a login: the claims of the access token are read, and what the provider proved (its ID token and
-    /// its claims) is added.
+    /// The tokens of a login, with the claims of the access token and `proved`: the provider's ID token and claims.
     pub(super) async fn for_login(
         self,
         checks: &AccessTokenChecks,
@@ -101,7 +100,7 @@ impl FreshTokens {
         issued.map_err(|error| IssueError::Unavailable(AuthorityOutage::AccessToken(error)))
     }
 
-    /// The tokens of a refresh: the claims of the access token are read.
+    /// The tokens of a refresh, with the claims of the access token.
     pub(super) async fn for_refresh(self, checks: &AccessTokenChecks) -> Result<Issued, RefreshError> {
         self.checked(checks, None).await.map_err(|error| {
             tracing::error!(%error, "authority: the refreshed access token does not pass [authority.verify]");

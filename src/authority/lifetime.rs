@@ -1,4 +1,4 @@
-//! The lifetime of an access token by our clock, also if the authority's clock differs or its figures are absurd.
+//! The lifetime of an access token by our clock, also if the authority's clock differs or its numbers are out of range.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 /// The lifetime of an access token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lifetime {
-    /// When it expires, by our clock. In the past if the token arrived expired.
+    /// Expiry by our clock; in the past if the token arrived expired.
     pub expires_at: Timestamp,
     /// Its whole lifetime, at most 400 days.
     pub total: Duration,
@@ -21,15 +21,15 @@ pub struct Lifetime {
 /// receipt to `exp`, else one hour.
 ///
 /// If the authority sent `expires_in`, the token expires that long after receipt, and not later than `exp − iat` after
-/// it: this needs no agreement of clocks. If the two ends differ by at most 5 s, the clocks agree and the earlier one
-/// counts, because `exp` has whole seconds. Without `expires_in`, `exp` counts as it is, unless `iat` lies in our
+/// it: this does not depend on the authority's clock. If that end and `exp` differ by at most 5 s, the clocks agree and
+/// the earlier one counts, because `exp` has whole seconds. Without `expires_in`, `exp` counts, unless `iat` is in our
 /// future: then the authority's clock is ahead of ours, and the lifetime is counted from receipt.
 pub fn lifetime(access_token: &AccessToken, expires_in: Option<Duration>, received: Timestamp) -> Lifetime {
     let claims = oidc::claims_as_received(access_token.expose()).unwrap_or_default();
     let (issued, expires) = (date(&claims, "iat"), date(&claims, "exp"));
     let stated = issued.zip(expires).filter(|(issued, expires)| expires > issued).map(|(i, e)| e.since(i));
     let total =
-        stated.or(expires_in).or(expires.map(|expires| expires.since(received))).unwrap_or(UNKNOWN).min(LONGEST);
+        stated.or(expires_in).or(expires.map(|expires| expires.since(received))).unwrap_or(DEFAULT).min(LONGEST);
     let clock_ahead = issued.is_some_and(|issued| issued > received);
     let span = expires_in.map(|span| stated.map_or(span, |stated| span.min(stated)).min(LONGEST));
     let expires_at = match (span.map(|span| received.plus(span)), expires) {
@@ -42,14 +42,14 @@ pub fn lifetime(access_token: &AccessToken, expires_in: Option<Duration>, receiv
     Lifetime { expires_at, total }
 }
 
-/// If two ends differ by no more than this, they come from clocks that agree.
+/// Two ends that differ by no more than this are of clocks that agree.
 const SAME_CLOCK: Duration = Duration::from_secs(5);
-/// The lifetime of a token about which nothing is said.
-const UNKNOWN: Duration = Duration::from_secs(3600);
-/// 400 days: browsers keep no cookie longer, and the token travels in one.
+/// The lifetime of a token for which neither claims nor `expires_in` state one.
+const DEFAULT: Duration = Duration::from_secs(3600);
+/// 400 days: browsers keep no cookie longer, and the token is sealed in one.
 const LONGEST: Duration = Duration::from_secs(400 * 86400);
 
-/// A NumericDate (RFC 7519 section 2). One that is out of range is cut to the range.
+/// A NumericDate (RFC 7519 section 2). One that is out of range is set to the nearest bound.
 fn date(claims: &Claims, name: &str) -> Option<Timestamp> {
     let value = claims.get(name)?;
     oidc::numeric_date(value).or_else(|| match value.as_f64()? {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lifetime_is_the_first_figure_that_the_token_or_the_answer_has() {
+    fn the_lifetime_is_from_the_claims_else_from_expires_in_else_one_hour() {
         for (claims, expires_in, expected) in [
             (json!({"iat": NOW, "exp": NOW + 900}), Some(900), (900, 900)),
             (json!({"iat": NOW, "exp": NOW + 900}), None, (900, 900)),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_figures_are_cut_to_400_days() {
+    fn numbers_out_of_range_give_400_days_at_most() {
         let longest = LONGEST.as_secs();
         let end = i64::try_from(longest).unwrap();
         assert_eq!(of(&json!({"exp": 1e300}), None), (end, longest));
@@ -115,10 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn an_opaque_token_lives_for_an_hour() {
+    fn an_opaque_token_without_expires_in_has_a_lifetime_of_one_hour() {
         for text in ["opaque", "a.b.c", "..", "a.b.c.d"] {
             let lifetime = lifetime(&AccessToken::new(text), None, Timestamp::from_secs(NOW));
-            assert_eq!(lifetime.total, UNKNOWN, "{text}");
+            assert_eq!(lifetime.total, DEFAULT, "{text}");
         }
     }
 }

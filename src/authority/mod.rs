@@ -1,8 +1,9 @@
-//! The authority: it issues the access and refresh tokens. There are three kinds, each in a file or folder of its own:
+//! The authority: it issues the access and refresh tokens. There are three kinds, each in a separate file or folder:
 //! a backend (`backend`), the identity provider (`provider`), and the gateway itself (`gateway`).
 //!
-//! Each kind has three verbs: issue tokens for a proof of who somebody is, refresh them, and sign out. To add a kind,
-//! add its file and a variant of [`AuthorityKind`]; the compiler then names every place that has to decide for it.
+//! Each kind has three operations: issue tokens for a proof of a person's identity, refresh them, and sign out. To add
+//! a kind, add its file and a variant of [`AuthorityKind`]; the compiler then names every `match` that needs an arm for
+//! it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,17 +48,17 @@ pub use lifetime::{Lifetime, lifetime};
 pub use placeholders::{CLAIMS, CREDENTIALS, EXCHANGE, LOGIN_NOTIFY, OTP, OTP_NOTIFY, OWN_CLAIMS, REFRESH, SIGN_OUT};
 pub use proof::{Proof, ProvedAddress};
 pub use requests::{RefreshRequest, SignOutRequest, SignedOut};
-pub use verify::{AccessClaims, BadKey, ShownToken, VerifyError, VerifyKeys, VerifySettings};
+pub use verify::{AccessClaims, BadKey, UnverifiedToken, VerifyError, VerifyKeys, VerifySettings};
 
 pub use crate::oidc::{Allow, Claims, RefreshError};
 
-/// The longest that a logout waits for the authority.
+/// How long a logout waits for the authority at most.
 const LONGEST_SIGN_OUT: Duration = Duration::from_secs(10);
 
 /// `[authority]`, validated, with `[login.notify]`.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which kind of authority issues the tokens.
+    /// `authority.kind`, with the settings of that kind.
     pub kind: AuthorityKind,
     /// `[authority.verify]`: how a JWT access token is verified. Needed for `seal = false` and for roles from the
     /// access token.
@@ -69,15 +70,15 @@ pub struct Settings {
 /// The kind of authority that issues the tokens, with its settings.
 #[derive(Clone, Debug)]
 pub enum AuthorityKind {
-    /// The identity provider: its own tokens are the session's.
+    /// The identity provider: its tokens become the session's.
     Provider,
-    /// A backend.
+    /// A backend of the operator.
     Backend(Box<BackendSettings>),
     /// The gateway itself.
     Gateway(Box<GatewaySettings>),
 }
 
-/// What an [`Authority`] is built from.
+/// The parts that an [`Authority`] is built from.
 #[derive(Clone)]
 pub struct Deps {
     /// Makes calls to backends.
@@ -86,7 +87,7 @@ pub struct Deps {
     pub providers: Vec<Arc<Provider>>,
     /// Fetches the keys of `[authority.verify]`.
     pub http: crate::oidc::Http,
-    /// Keeps the families of the gateway's own refresh tokens, and which persons have logged in before.
+    /// Has the families of the gateway's own refresh tokens, and marks of persons who have logged in before.
     pub store: Store,
     /// Seals the gateway's own refresh tokens.
     pub ring: KeyRing,
@@ -94,7 +95,7 @@ pub struct Deps {
     pub signer: Signer,
     /// The clock that decides all expiry.
     pub clock: Clock,
-    /// The random source.
+    /// Source of `jti`s, family ids and jitter.
     pub random: Random,
 }
 
@@ -104,7 +105,7 @@ pub struct Authority {
     checks: Arc<AccessTokenChecks>,
 }
 
-/// An authority of one kind, with what it works with.
+/// An authority of one kind, with its dependencies.
 enum TokenIssuer {
     Provider(Box<ProviderAuthority>),
     Backend(Box<BackendAuthority>),
@@ -164,7 +165,7 @@ impl Authority {
 
     /// Exchanges a refresh token for new tokens. Only [`RefreshError::Refused`] ends the session.
     ///
-    /// The caller must run this to its end: the answer may hold the only valid tokens.
+    /// The caller must not cancel this: the answer may have the only valid tokens.
     pub async fn refresh(&self, request: RefreshRequest<'_>, from: &ClientDevice) -> Result<Issued, RefreshError> {
         match &self.issuer {
             TokenIssuer::Provider(provider) => provider.refresh(request).await,
@@ -210,7 +211,7 @@ impl Authority {
         }
     }
 
-    /// True if its refresh tokens rotate and it detects that one is used again (RFC 9700 section 4.14.2).
+    /// True if refresh tokens rotate and the authority detects reuse (RFC 9700 section 4.14.2).
     pub fn detects_reuse(&self) -> bool {
         match &self.issuer {
             TokenIssuer::Provider(_) | TokenIssuer::Backend(_) => false,
@@ -231,9 +232,13 @@ impl Authority {
         self.checks.verify_signatures()
     }
 
-    /// Checks everything about a shown access token that is cheap to check, and that it has not expired by more than
-    /// `leeway`. Its signature is checked by [`ShownToken::verify`].
-    pub fn read_access_token<'a>(&'a self, token: &'a str, leeway: Duration) -> Result<ShownToken<'a>, VerifyError> {
+    /// Checks algorithm, type, issuer, audience and times (with `leeway`) of a client's access token. Its signature is
+    /// checked by [`UnverifiedToken::verify`].
+    pub fn read_access_token<'a>(
+        &'a self,
+        token: &'a str,
+        leeway: Duration,
+    ) -> Result<UnverifiedToken<'a>, VerifyError> {
         self.checks.read(token, leeway)
     }
 }

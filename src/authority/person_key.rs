@@ -1,4 +1,4 @@
-//! The key under which a person is remembered: issuer and subject, or the address that they proved.
+//! The store's key of a person: a digest of issuer and subject, or of the proved address.
 
 use aws_lc_rs::digest;
 use serde_json::Value;
@@ -16,8 +16,8 @@ pub(super) fn subject(identity: &Identity) -> Option<String> {
     }
 }
 
-/// The key of a person who logged in at a provider. It holds the issuer and not the provider's name in the
-/// configuration, which may be changed.
+/// The key of a person who logged in at a provider. It is made from the issuer, because the provider's name in the
+/// configuration may change.
 pub(super) fn of_identity(identity: &Identity) -> Option<Digest> {
     let issuer = identity.claims.get("iss").and_then(Value::as_str).unwrap_or(&identity.provider);
     Some(key(&["identity", issuer, &subject(identity)?]))

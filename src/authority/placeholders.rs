@@ -1,4 +1,4 @@
-//! The placeholders that each configured call, and the claims of the gateway's own access tokens, may use.
+//! The placeholders that are allowed in each configured call and in the claims of the gateway's own access tokens.
 
 /// The placeholders of `[authority.exchange]`.
 pub const EXCHANGE: &[&str] = &[

@@ -1,4 +1,4 @@
-//! How a person proved who they are.
+//! The proof of a person's identity at a login.
 
 use serde_json::{Value, json};
 
@@ -9,16 +9,16 @@ use crate::{
     secret::Secret,
 };
 
-/// A proof of who a person is.
+/// The proof of a person's identity at a login.
 #[derive(Clone, Debug)]
 pub enum Proof {
     /// A login at an identity provider.
     Provider(Box<Identity>),
-    /// E-mail and password, which the backend has to check.
+    /// E-mail and password, which the backend checks.
     Credentials {
         /// The e-mail address as typed.
         email: String,
-        /// The password.
+        /// Not checked yet.
         password: Secret,
     },
     /// A correct one-time code.
@@ -28,7 +28,7 @@ pub enum Proof {
 /// An address that a person proved with a one-time code.
 #[derive(Clone, Debug)]
 pub struct ProvedAddress {
-    /// The channel that brought the code.
+    /// The channel by which the code was sent.
     pub channel: Channel,
     /// The address as templates use it: a Korean number in domestic digits, other numbers in E.164, an e-mail address
     /// unchanged.
@@ -40,7 +40,7 @@ pub struct ProvedAddress {
 }
 
 impl ProvedAddress {
-    /// The claims that an identity provider would give about this address (OpenID Connect Core section 5.1).
+    /// The address as standard claims (OpenID Connect Core section 5.1).
     pub(super) fn claims(&self) -> Claims {
         let claims = match self.channel {
             Channel::Email => json!({ "email": self.address_e164, "email_verified": true }),
@@ -49,7 +49,7 @@ impl ProvedAddress {
         if let Value::Object(claims) = claims { claims } else { Claims::new() }
     }
 
-    /// Adds to `values` what a call may say about the address.
+    /// Adds the values about the address that are available to a call.
     pub(super) fn values(&self, values: Values) -> Values {
         values
             .with(Placeholder::Channel, self.channel.as_str())
@@ -57,7 +57,7 @@ impl ProvedAddress {
             .with(Placeholder::AddressE164, self.address_e164.clone())
     }
 
-    /// True if `allow` of the channel lets the address in, or there is none.
+    /// True if `allow` of the channel permits the address, or is not configured.
     pub(super) fn is_permitted(&self) -> bool {
         self.allow.as_ref().is_none_or(|allow| allow.permits(&self.claims()))
     }

@@ -1,4 +1,4 @@
-//! The identity provider as the authority: its own access and refresh tokens are the session's.
+//! The identity provider as the authority: its access and refresh tokens become the session's.
 
 use std::sync::Arc;
 
@@ -23,21 +23,21 @@ pub(super) struct ProviderAuthority {
 impl ProviderAuthority {
     pub(super) async fn issue(&self, proof: Proof, from: &ClientDevice) -> Result<Issued, IssueError> {
         match proof {
-            Proof::Provider(identity) => self.take_over_tokens(*identity, from).await,
+            Proof::Provider(identity) => self.issue_provider_tokens(*identity, from).await,
             Proof::Credentials { .. } | Proof::Code(_) => Err(IssueError::Unsupported),
         }
     }
 
-    async fn take_over_tokens(&self, mut identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
+    async fn issue_provider_tokens(&self, mut identity: Identity, from: &ClientDevice) -> Result<Issued, IssueError> {
         self.providers.check_allowed(&identity)?;
         let tokens = identity.tokens.take().ok_or(IssueError::Unsupported)?;
-        self.first_logins.tell_backend(|| PersonLogin::of_identity(&identity), from).await?;
+        self.first_logins.notify_backend(|| PersonLogin::of_identity(&identity), from).await?;
         let proved = (identity.id_token, identity.profile);
         FreshTokens::of_provider(tokens).for_login(&self.checks, Some(proved)).await
     }
 
     pub(super) async fn refresh(&self, request: RefreshRequest<'_>) -> Result<Issued, RefreshError> {
-        // A provider that was removed from the configuration must not let anyone in any more.
+        // The sessions of a provider that was removed from the configuration must end.
         let provider = self.providers.named(request.provider).ok_or(RefreshError::Refused)?;
         let Refreshed { mut tokens, profile } = provider.refresh(request.refresh_token, request.identity).await?;
         let id_token = tokens.id_token.take();

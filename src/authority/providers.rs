@@ -1,4 +1,4 @@
-//! The identity providers of the configuration, and whom they let in.
+//! The identity providers of the configuration, and their `allow`.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl Providers {
         self.0.iter().find(|provider| provider.settings().name == name).map(AsRef::as_ref)
     }
 
-    /// Checks that `allow` of the person's provider, if it has one, lets the person in.
+    /// Fails if `allow` of the person's provider does not permit the person.
     pub(super) fn check_allowed(&self, identity: &Identity) -> Result<(), IssueError> {
         let allow = self.named(&identity.provider).and_then(|provider| provider.settings().allow.as_ref());
         if allow.is_none_or(|allow| allow.permits(&identity.profile)) { Ok(()) } else { Err(IssueError::NotAllowed) }

@@ -1,16 +1,16 @@
-//! What a session sends to be refreshed or signed out, and what a sign-out comes to.
+//! The requests to refresh and to sign out a session, and the result of a sign-out.
 
 use crate::{
     oidc::Claims,
     secret::{AccessToken, RefreshToken},
 };
 
-/// What a session shows to be refreshed.
+/// A request for new tokens of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshRequest<'a> {
-    /// Its newest refresh token.
+    /// The session's newest refresh token.
     pub refresh_token: &'a RefreshToken,
-    /// Its newest access token, if it still has one.
+    /// The session's newest access token, if it still has one.
     pub access_token: Option<&'a AccessToken>,
     /// The provider of its login; empty if there was none.
     pub provider: &'a str,
@@ -18,12 +18,12 @@ pub struct RefreshRequest<'a> {
     pub identity: Option<&'a Claims>,
 }
 
-/// What an ended session shows to be signed out.
+/// A request to sign out an ended session.
 #[derive(Clone, Copy, Debug)]
 pub struct SignOutRequest<'a> {
-    /// Its newest refresh token.
+    /// The session's newest refresh token.
     pub refresh_token: Option<&'a RefreshToken>,
-    /// Its newest access token.
+    /// The session's newest access token.
     pub access_token: Option<&'a AccessToken>,
     /// The provider of its login; empty if there was none.
     pub provider: &'a str,

@@ -1,4 +1,4 @@
-//! `[authority.verify]`: verifies that an access token was issued by the authority (RFC 9068 section 4).
+//! Verifies that an access token was issued by the authority (RFC 9068 section 4), as `[authority.verify]` says.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,10 +13,10 @@ use crate::{
     signing::Signer,
 };
 
-/// `[authority.verify]`.
+/// `[authority.verify]`, validated.
 #[derive(Clone, Debug)]
 pub struct VerifySettings {
-    /// Where the keys are.
+    /// The source of the keys.
     pub keys: VerifyKeys,
     /// Accepted algorithms. Empty: HS256 for a shared secret, otherwise all asymmetric ones.
     pub algorithms: Vec<Algorithm>,
@@ -26,7 +26,7 @@ pub struct VerifySettings {
     pub audience: Option<String>,
 }
 
-/// Where the keys of access tokens come from.
+/// The source of the keys that verify access tokens.
 #[derive(Clone, Debug)]
 pub enum VerifyKeys {
     /// The URL of a JWK set (RFC 7517 section 5).
@@ -40,7 +40,7 @@ pub enum VerifyKeys {
 /// The claims of an access token.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AccessClaims {
-    /// The claims.
+    /// All claims of its payload.
     pub claims: Claims,
     /// True if the signature was verified. False: the token came straight from the authority.
     pub verified: bool,
@@ -49,26 +49,26 @@ pub struct AccessClaims {
 /// Why an access token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// It has expired. The signature was not checked.
+    /// The token has expired. The signature was not checked.
     #[error("the access token has expired")]
     Expired,
-    /// It is no token of this authority for this audience. The signature was not checked.
+    /// The token is not of this authority and audience, or no key fits it. The signature was not checked.
     #[error("the access token is not genuine")]
     Invalid,
-    /// Its signature was checked and is not the authority's.
+    /// The signature was checked and is wrong.
     #[error("the access token is forged")]
     Forged,
-    /// The keys are not available at this moment.
+    /// The keys cannot be fetched at this moment.
     #[error("the access token cannot be verified now")]
     Unavailable(#[source] Arc<Unavailable>),
 }
 
 /// `authority.verify.public_key` is no RSA, EC or Ed25519 public key in PEM.
 #[derive(Debug, thiserror::Error)]
-#[error("authority.verify.public_key holds no RSA, EC or Ed25519 public key in PEM")]
+#[error("authority.verify.public_key is no RSA, EC or Ed25519 public key in PEM")]
 pub struct BadKey;
 
-/// What an authority's access tokens are checked with.
+/// The checks of an authority's access tokens.
 pub(super) struct AccessTokenChecks {
     verifier: Option<Verifier>,
     clock: Clock,
@@ -84,8 +84,8 @@ impl AccessTokenChecks {
         self.verifier.is_some()
     }
 
-    /// Checks what is cheap to check of a shown token, and that it has not expired by more than `leeway`.
-    pub(super) fn read<'a>(&'a self, token: &'a str, leeway: Duration) -> Result<ShownToken<'a>, VerifyError> {
+    /// All checks of a client's token but that of its signature; times with `leeway`.
+    pub(super) fn read<'a>(&'a self, token: &'a str, leeway: Duration) -> Result<UnverifiedToken<'a>, VerifyError> {
         let verifier = self.verifier.as_ref().ok_or(VerifyError::Invalid)?;
         verifier.read(token, Some((self.clock.now(), leeway)))
     }
@@ -100,8 +100,8 @@ impl AccessTokenChecks {
             };
             match verified {
                 Ok(claims) => return Ok(Some(AccessClaims { claims, verified: true })),
-                // Without the keys the token is accepted unverified, because it came from the authority itself.
-                // Refusing it could lose the only valid tokens.
+                // Without the keys the token is accepted unverified, because the authority itself sent it. A refusal
+                // could lose the only valid tokens.
                 Err(VerifyError::Unavailable(error)) => {
                     tracing::warn!(%error, "authority: the keys of [authority.verify] are not available");
                 }
@@ -150,8 +150,12 @@ impl Verifier {
         }
     }
 
-    /// Checks what is cheap to check. Times are checked if `when` gives the current time and the leeway.
-    fn read<'a>(&'a self, token: &'a str, when: Option<(Timestamp, Duration)>) -> Result<ShownToken<'a>, VerifyError> {
+    /// All checks but that of the signature. Times are checked if `when` has the current time and the leeway.
+    fn read<'a>(
+        &'a self,
+        token: &'a str,
+        when: Option<(Timestamp, Duration)>,
+    ) -> Result<UnverifiedToken<'a>, VerifyError> {
         let token = Jws::parse(token).ok_or(VerifyError::Invalid)?;
         if !self.algorithms.contains(&token.algorithm) {
             return Err(VerifyError::Invalid);
@@ -170,17 +174,17 @@ impl Verifier {
         if let Some((now, leeway)) = when {
             check_times(&token.claims, now, leeway)?;
         }
-        Ok(ShownToken { token, verifier: self })
+        Ok(UnverifiedToken { token, verifier: self })
     }
 }
 
-/// An access token that passed the cheap checks. Checking its signature costs several hundred times as much.
-pub struct ShownToken<'a> {
+/// An access token that passed all checks but that of its signature, which costs several hundred times as much.
+pub struct UnverifiedToken<'a> {
     token: Jws<'a>,
     verifier: &'a Verifier,
 }
 
-impl ShownToken<'_> {
+impl UnverifiedToken<'_> {
     /// Checks the signature and returns the claims.
     pub async fn verify(self) -> Result<Claims, VerifyError> {
         match self.verifier.keys.verify(&self.token, &self.verifier.algorithms).await {

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::{clock::Clock, secret::Random, signing::Signer};
 
-/// Signs assertions.
+/// Signs the `vestibule-assertion` of calls.
 #[derive(Clone)]
 pub struct AssertionSigner {
-    /// The gateway's signing key.
+    /// Has the gateway's signing keys and `iss`.
     pub signer: Signer,
     /// For `iat` and `exp`.
     pub clock: Clock,
@@ -27,13 +27,13 @@ pub(super) struct SignedRequest<'c> {
     /// `aud`: the name of the upstream.
     pub(super) upstream: &'c str,
     pub(super) method: &'c str,
-    /// `path`: as on the wire, with the query.
+    /// `path`: exactly as sent, with the query.
     pub(super) path: &'c str,
-    /// As on the wire; `body_sha256` is its hash.
+    /// Exactly as sent; `body_sha256` is its hash.
     pub(super) body: &'c [u8],
 }
 
-/// Long enough for clocks that differ a little, too short for an assertion found in a log to be of use.
+/// Lifetime of an assertion: long enough for small clock differences, too short to use an assertion found in a log.
 const LIFE: Duration = Duration::from_secs(60);
 
 impl AssertionSigner {

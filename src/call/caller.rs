@@ -21,36 +21,37 @@ use crate::{
     client::Client,
     clock::Timestamp,
     outbound::{self, CallLimits, HttpAnswer, Network, NoAnswer, Outbound, chain},
+    scheme::Scheme,
     upstream::Target,
 };
 
-/// An upstream that calls are made to.
+/// An upstream for calls.
 #[derive(Clone, Debug)]
 pub struct Backend {
-    /// The upstream's name, for logs.
+    /// The upstream's name, for logs and `aud` of assertions.
     pub name: String,
     /// Its targets; each call begins with the next one.
     pub targets: Vec<Target>,
-    /// For a connection to be made.
+    /// Longest time for a connection to be made.
     pub connect_timeout: Duration,
 }
 
-/// A backend's complete answer. It may hold tokens, so it cannot be printed.
+/// A backend's complete answer. It may have tokens, so it has no `Debug`.
 pub struct BackendAnswer {
-    /// Its status.
+    /// The status code.
     pub status: StatusCode,
-    /// Its headers, `Set-Cookie` among them.
+    /// The header fields, with `Set-Cookie`.
     pub headers: HeaderMap,
-    /// Its body, where that is JSON, whatever its media type says.
+    /// The body, if it is JSON; the media type does not matter.
     pub json: Option<Value>,
-    /// Whether the body is an HTML page ([`HttpAnswer::is_page`]): never a backend's word on a token.
+    /// Whether the body is an HTML page ([`HttpAnswer::is_page`]), which is never a refusal by the backend itself.
     pub is_html: bool,
 }
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// No complete answer came; [`NoAnswer`] tells whether the backend may have acted.
+    /// No complete answer; [`NoAnswer`] distinguishes whether the backend may have acted.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
     /// The template cannot be filled with these values; nothing was sent.
@@ -61,7 +62,7 @@ pub enum CallError {
 /// Calls backends.
 pub struct Caller {
     backends: Vec<BackendClient>,
-    /// In bytes: a few tokens and names.
+    /// Largest body of an answer, in bytes.
     largest_answer: usize,
     /// Without one, calls that need an assertion fail with [`BadValue::Unsigned`].
     assertions: Option<AssertionSigner>,
@@ -74,14 +75,14 @@ impl Caller {
         Ok(Self { backends, largest_answer, assertions: None })
     }
 
-    /// The same with a signer for the calls that need an assertion.
+    /// Sets the signer for calls that need an assertion.
     #[must_use]
     pub fn with_assertions(self, signer: AssertionSigner) -> Self {
         Self { assertions: Some(signer), ..self }
     }
 
-    /// Makes the call on behalf of `client`, whose address and `User-Agent` it tells. After a target that was not
-    /// reached, and so got nothing, the next one is tried.
+    /// Makes the call, with the address and `User-Agent` of `client` in its headers. If a target cannot be reached, so
+    /// that nothing was sent, the next one is tried.
     ///
     /// # Panics
     /// If the template's upstream is not one of the backends, or that one has no target.
@@ -92,7 +93,7 @@ impl Caller {
         client: &Client,
     ) -> Result<BackendAnswer, CallError> {
         let deadline = Instant::now() + template.timeout;
-        let path = on_the_wire(&template.path.fill_path(values)?)?;
+        let path = request_target(&template.path.fill_path(values)?)?;
         let body = EncodedBody::of(&template.body, values);
         let mut headers = headers(template, &body, values, client)?;
         let backend =
@@ -103,22 +104,22 @@ impl Caller {
             let request = SignedRequest { purpose, upstream: &backend.name, method, path: &path, body: &body.bytes };
             headers.insert(HeaderName::from_static("vestibule-assertion"), signer.assertion(&request));
         }
-        // Any of them may hold a token: kept out of HTTP/2's header table and of debug output.
+        // Each may have a token: sensitive values are not in HTTP/2's header table or in debug output.
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let mut unsent = None;
-        for target in backend.in_turn() {
-            let url = address(&target.base, &path)?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() && unsent.is_some() {
+        for target in backend.rotated() {
+            let url = join_url(&target.base, &path)?;
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() && unsent.is_some() {
                 break;
             }
             let mut request = target.outbound.request(template.method.clone(), url).headers(headers.clone());
             if body.media_type.is_some() {
                 request = request.body(body.bytes.clone());
             }
-            match target.outbound.send(request, CallLimits { deadline: left, answer: self.largest_answer }).await {
+            match target.outbound.send(request, CallLimits { deadline: remaining, answer: self.largest_answer }).await {
                 Err(error @ NoAnswer::Unsent { .. }) => {
-                    tracing::warn!(upstream = backend.name, error = %chain(&error), "call: target not reached");
+                    tracing::warn!(upstream = backend.name, error = %chain(&error), "call: a target was not reached");
                     unsent = Some(error);
                 }
                 answer => return Ok(answer?.into()),
@@ -153,35 +154,35 @@ impl BackendClient {
         let over_tcp = |scheme, host, port| (over_tcp.clone(), base(scheme, host, port));
         let targets = targets.iter().map(|target| {
             let (outbound, base) = match target {
-                Target::Http { host, port } => over_tcp("http", host, *port),
-                Target::Https { host, port } => over_tcp("https", host, *port),
-                // The name is what the backend sees in `Host`.
-                Target::Unix(path) => (outbound(Some(path))?, base("http", "localhost", 80)),
+                Target::Http { host, port } => over_tcp(Scheme::Http, host, *port),
+                Target::Https { host, port } => over_tcp(Scheme::Https, host, *port),
+                // The backend sees this name in `Host`.
+                Target::Unix(path) => (outbound(Some(path))?, base(Scheme::Http, "localhost", 80)),
             };
             Ok(TargetClient { outbound, base })
         });
         Ok(Self { name, targets: targets.collect::<reqwest::Result<_>>()?, next: AtomicUsize::new(0) })
     }
 
-    /// Every target once, beginning with another one each time.
-    fn in_turn(&self) -> impl Iterator<Item = &TargetClient> {
+    /// All targets, each call beginning with the next one.
+    fn rotated(&self) -> impl Iterator<Item = &TargetClient> {
         let first = self.next.fetch_add(1, Ordering::Relaxed) % self.targets.len().max(1);
         self.targets[first..].iter().chain(&self.targets[..first])
     }
 }
 
-fn base(scheme: &str, host: &str, port: u16) -> String {
+fn base(scheme: Scheme, host: &str, port: u16) -> String {
     if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") }
 }
 
-/// Joined as text: resolving a path `//host/` as a reference would name another host.
-fn address(base: &str, path: &str) -> Result<Url, BadValue> {
+/// Joined as text: a path `//host/` that is resolved as a reference would name another host.
+fn join_url(base: &str, path: &str) -> Result<Url, BadValue> {
     Url::parse(&format!("{base}{path}")).map_err(|_| BadValue::Syntax("path".to_owned()))
 }
 
-/// Path and query exactly as the request line will have them, whichever target is called.
-fn on_the_wire(path: &str) -> Result<String, BadValue> {
-    let url = address("http://upstream", path)?;
+/// Path and query exactly as in the request line, the same for all targets.
+fn request_target(path: &str) -> Result<String, BadValue> {
+    let url = join_url("http://upstream", path)?;
     Ok(url[Position::BeforePath..Position::AfterQuery].to_owned())
 }
 
@@ -242,7 +243,7 @@ impl From<HttpAnswer> for BackendAnswer {
 }
 
 impl BackendAnswer {
-    /// What its `Retry-After` says; an hour at most.
+    /// The wait in its `Retry-After`; an hour at most.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         outbound::retry_after(&self.headers, now)
     }

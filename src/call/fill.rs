@@ -1,4 +1,4 @@
-//! Fills a template: each value is encoded for where it stands, so that it stays data.
+//! Fills a template. Each value is encoded for its place, so that it cannot change the syntax.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use serde_json::{Map, Value};
 
 use super::template::{Json, Piece, Placeholder, Text};
 
-/// The values of one call's placeholders. It holds tokens and passwords, so it has no `Debug`.
+/// The values of one call's placeholders. They may be tokens and passwords, so it has no `Debug`.
 #[derive(Clone, Default)]
 pub struct Values {
     named: HashMap<Placeholder, Value>,
     claims: Map<String, Value>,
 }
 
-/// Why a template cannot be filled. Nothing is sent then.
+/// Why a template cannot be filled. Nothing was sent.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadValue {
     /// The value of this placeholder is empty, `.` or `..`, which cannot be a segment of a path.
@@ -35,21 +35,21 @@ impl Values {
         Self::default()
     }
 
-    /// Adds one value.
+    /// Sets the value of a placeholder.
     #[must_use]
     pub fn with(mut self, placeholder: Placeholder, value: impl Into<Value>) -> Self {
         self.named.insert(placeholder, value.into());
         self
     }
 
-    /// Adds what `{claims.NAME}` reads.
+    /// Sets the claims for `{claims.NAME}`.
     #[must_use]
     pub fn with_claims(mut self, claims: Map<String, Value>) -> Self {
         self.claims = claims;
         self
     }
 
-    /// The value, with its type; null where there is none.
+    /// The value with its JSON type; null if there is none.
     fn value(&self, placeholder: &Placeholder) -> Value {
         let value = match placeholder {
             Placeholder::Claim(name) => self.claims.get(name),
@@ -58,7 +58,7 @@ impl Values {
         value.cloned().unwrap_or(Value::Null)
     }
 
-    /// The value as text; empty where there is none.
+    /// The value as text; empty if there is none.
     fn text(&self, placeholder: &Placeholder) -> String {
         match self.value(placeholder) {
             Value::Null => String::new(),
@@ -69,7 +69,7 @@ impl Values {
 }
 
 impl Json {
-    /// The value to send.
+    /// The JSON with all values; null where there is none.
     pub(crate) fn fill(&self, values: &Values) -> Value {
         match self {
             Self::Plain(value) => value.clone(),
@@ -84,8 +84,8 @@ impl Json {
 }
 
 impl Json {
-    /// The JSON without the members and elements whose placeholders have no value; `None` where the whole has none.
-    pub fn fill_known(&self, values: &Values) -> Option<Value> {
+    /// The JSON without the members and elements whose placeholders have no value; `None` if nothing is left.
+    pub fn fill_present(&self, values: &Values) -> Option<Value> {
         Some(match self {
             Self::Plain(value) => value.clone(),
             Self::Value(placeholder) => match values.value(placeholder) {
@@ -93,16 +93,16 @@ impl Json {
                 value => value,
             },
             Self::Text(text) => {
-                let is_known = |piece: &Piece| match piece {
+                let is_present = |piece: &Piece| match piece {
                     Piece::Literal(_) => true,
                     Piece::Placeholder(placeholder) => !values.value(placeholder).is_null(),
                 };
-                text.0.iter().all(is_known).then(|| Value::String(text.fill(values)))?
+                text.0.iter().all(is_present).then(|| Value::String(text.fill(values)))?
             }
-            Self::Array(items) => Value::Array(items.iter().filter_map(|item| item.fill_known(values)).collect()),
+            Self::Array(items) => Value::Array(items.iter().filter_map(|item| item.fill_present(values)).collect()),
             Self::Object(members) => {
-                let known = |(name, member): &(String, Self)| Some((name.clone(), member.fill_known(values)?));
-                Value::Object(members.iter().filter_map(known).collect())
+                let present = |(name, member): &(String, Self)| Some((name.clone(), member.fill_present(values)?));
+                Value::Object(members.iter().filter_map(present).collect())
             }
         })
     }
@@ -111,7 +111,7 @@ impl Json {
 impl Text {
     /// For JSON strings and form fields, which are encoded as a whole afterwards.
     pub(crate) fn fill(&self, values: &Values) -> String {
-        self.with_each(|placeholder| values.text(placeholder))
+        self.concat(|placeholder| values.text(placeholder))
     }
 
     /// For the path and query of a request target.
@@ -134,16 +134,16 @@ impl Text {
 
     /// For a header's value.
     pub(crate) fn fill_header(&self, name: &str, values: &Values) -> Result<HeaderValue, BadValue> {
-        let value = self.with_each(|placeholder| utf8_percent_encode(&values.text(placeholder), INVISIBLE).to_string());
+        let value = self.concat(|placeholder| utf8_percent_encode(&values.text(placeholder), INVISIBLE).to_string());
         HeaderValue::from_str(&value).map_err(|_| BadValue::Syntax(name.to_owned()))
     }
 
-    /// For a cookie's value (RFC 6265 section 4.1.1): what separates cookies is encoded too.
+    /// For a cookie's value (RFC 6265 section 4.1.1): separators of cookies are encoded too.
     pub(super) fn fill_cookie(&self, values: &Values) -> String {
-        self.with_each(|placeholder| utf8_percent_encode(&values.text(placeholder), NOT_COOKIE_OCTET).to_string())
+        self.concat(|placeholder| utf8_percent_encode(&values.text(placeholder), NOT_COOKIE_OCTET).to_string())
     }
 
-    fn with_each(&self, mut value: impl FnMut(&Placeholder) -> String) -> String {
+    fn concat(&self, mut value: impl FnMut(&Placeholder) -> String) -> String {
         let mut text = String::new();
         for piece in &self.0 {
             match piece {
@@ -195,9 +195,9 @@ mod tests {
     #[test]
     fn members_without_a_value_can_be_left_out() {
         let template = json!({"e": "{email}", "n": "{claims.none}", "t": "<{claims.none}>", "l": [1, "{claims.none}"], "o": {"x": "{claims.none}"}, "nul": null});
-        let filled = Json::from_value(&template, ALL).unwrap().fill_known(&email("a@b.kr"));
+        let filled = Json::from_value(&template, ALL).unwrap().fill_present(&email("a@b.kr"));
         assert_eq!(filled, Some(json!({"e": "a@b.kr", "l": [1], "o": {}, "nul": null})));
-        assert_eq!(Json::from_value(&json!("{claims.none}"), ALL).unwrap().fill_known(&Values::new()), None);
+        assert_eq!(Json::from_value(&json!("{claims.none}"), ALL).unwrap().fill_present(&Values::new()), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The templated HTTP call to a backend that `authority`, `otp` and `login` share: a method, a path, headers and a body
-//! with `{placeholders}`, filled with values that stay data and never become syntax.
+//! Configured HTTP calls to backends, for `authority` and `otp`: a method, a path, headers and a body with
+//! `{placeholders}`. Each value is encoded for its place, so that it cannot change the syntax of the request.
 
 mod assertion;
 mod caller;

@@ -1,18 +1,18 @@
-//! Parses the text of a template: which `{words}` are placeholders, and which are mistakes.
+//! Parses the texts of a template, and reports `{words}` that are no placeholders of the call.
 
 use serde_json::Value;
 
 use super::template::{Json, Piece, Placeholder, Text};
 
-/// A mistake in a template's text.
+/// Why a template's text is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// A `{word}` that is no placeholder of this call.
+    /// A `{name}` that is no placeholder of this call.
     #[error("unknown placeholder `{{{name}}}`")]
     Unknown {
-        /// The word between the braces.
+        /// The name between the braces.
         name: String,
-        /// The placeholder that was probably meant, without braces.
+        /// The most similar placeholder, without braces.
         suggestion: Option<String>,
     },
     /// A placeholder inside the text of a GraphQL query, where its value would become syntax.
@@ -21,7 +21,7 @@ pub enum TemplateError {
 }
 
 impl Text {
-    /// Parses `text`. `allowed` has the names of this call's placeholders; `claims.` stands for every `{claims.NAME}`.
+    /// Parses `text`. `allowed` are the names of this call's placeholders; `claims.` allows every `{claims.NAME}`.
     pub fn parse(text: &str, allowed: &[&str]) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
@@ -29,7 +29,7 @@ impl Text {
         while let Some(open) = rest.find('{') {
             literal.push_str(&rest[..open]);
             rest = &rest[open..];
-            let Some(name) = word(rest) else {
+            let Some(name) = placeholder_name(rest) else {
                 literal.push('{');
                 rest = &rest[1..];
                 continue;
@@ -52,7 +52,7 @@ impl Text {
 }
 
 impl Json {
-    /// Parses a template's `json`: placeholders may stand in its strings, not in its names.
+    /// Parses a template's `json`: placeholders are possible in its strings, not in its names.
     pub fn from_value(value: &Value, allowed: &[&str]) -> Result<Self, TemplateError> {
         Ok(match value {
             Value::String(text) => Self::from_text(text, allowed)?,
@@ -75,7 +75,7 @@ impl Json {
             [] => Ok(Self::Plain(Value::String(String::new()))),
             [Piece::Literal(literal)] => Ok(Self::Plain(Value::String(literal.clone()))),
             [Piece::Placeholder(placeholder)] => Ok(Self::Value(placeholder.clone())),
-            [Piece::Literal(first), ..] if is_query(first) => Err(TemplateError::InsideQuery),
+            [Piece::Literal(first), ..] if is_graphql(first) => Err(TemplateError::InsideQuery),
             _ => Ok(Self::Text(Text(pieces))),
         }
     }
@@ -135,8 +135,8 @@ impl Placeholder {
 
 const CLAIMS: &str = "claims.";
 
-/// The name between the braces that `text` begins with; `None` where that brace is ordinary text.
-fn word(text: &str) -> Option<&str> {
+/// The name between the braces that `text` begins with; `None` if that brace is ordinary text.
+fn placeholder_name(text: &str) -> Option<&str> {
     let inside = text.strip_prefix('{')?;
     let name = &inside[..inside.find('}')?];
     let is_word = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -168,8 +168,8 @@ fn squeezed_distance(a: &str, b: &str) -> usize {
     strsim::damerau_levenshtein(&a.replace('_', ""), &b.replace('_', ""))
 }
 
-/// True where the text looks like a GraphQL document; it may begin with comments.
-fn is_query(text: &str) -> bool {
+/// True if the text looks like a GraphQL document; it may begin with comments.
+fn is_graphql(text: &str) -> bool {
     let mut text = text.trim_start();
     while let Some(comment) = text.strip_prefix('#') {
         text = comment.split_once('\n').map_or("", |(_, rest)| rest).trim_start();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_placeholder_here_is_an_error_with_a_suggestion() {
+    fn a_name_that_is_no_placeholder_of_the_call_is_an_error_with_a_suggestion() {
         for (text, name, suggestion) in [
             ("{emial}", "emial", Some("email")),
             ("{deviceId}", "deviceId", Some("device_id")),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_that_is_only_a_placeholder_takes_the_values_type() {
+    fn a_string_that_is_only_a_placeholder_gets_the_type_of_its_value() {
         let json = Json::from_value(&json!({"p": "{profile}", "t": "to {email}", "n": 1, "a": ["{email}"]}), ALLOWED);
         let Ok(Json::Object(members)) = json else { panic!("an object") };
         assert!(members.contains(&("p".to_owned(), Json::Value(Placeholder::Profile))));

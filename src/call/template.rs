@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 use serde_json::Value;
 
-/// A call template, validated: every placeholder is known where the call is made.
+/// A call template, validated: it has only placeholders that its call provides.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// Index of the upstream in the list of upstreams.
@@ -14,7 +14,7 @@ pub struct Template {
     pub method: Method,
     /// The path, with the query if there is one.
     pub path: Text,
-    /// Headers besides those of every call.
+    /// Headers besides `Accept`, `Content-Type`, `X-Forwarded-For` and `User-Agent`, which they replace.
     pub headers: Vec<(HeaderName, Text)>,
     /// Cookies: name and value.
     pub cookies: Vec<(String, Text)>,
@@ -22,8 +22,8 @@ pub struct Template {
     pub body: Body,
     /// For the whole call, over all targets.
     pub timeout: Duration,
-    /// The purpose that a signed `vestibule-assertion` header names. `None`: the call needs none, because the backend
-    /// can check for itself what it is told.
+    /// `purpose` of the signed `vestibule-assertion` header. `None`: the call has no such header, because the backend
+    /// can verify the values itself.
     pub assertion: Option<&'static str>,
 }
 
@@ -60,13 +60,13 @@ pub struct Text(pub Vec<Piece>);
 /// A piece of a [`Text`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Piece {
-    /// Sent as it is.
+    /// Sent unchanged.
     Literal(String),
     /// Replaced by a value for each call.
     Placeholder(Placeholder),
 }
 
-/// A value that a template may ask for.
+/// A value that is filled into a template for each call.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Placeholder {
     /// `{provider}`
@@ -77,7 +77,7 @@ pub enum Placeholder {
     AccessToken,
     /// `{refresh_token}`
     RefreshToken,
-    /// `{profile}`: the provider's claims, or its profile as it gave it; an object.
+    /// `{profile}`: the provider's claims, or its profile in its own form; an object.
     Profile,
     /// `{email}`
     Email,
@@ -85,9 +85,9 @@ pub enum Placeholder {
     Password,
     /// `{channel}`: `sms` or `email`.
     Channel,
-    /// `{address}`: Korean numbers as domestic digits, others in E.164; an e-mail address as it is.
+    /// `{address}`: Korean numbers in domestic digits, others in E.164; an e-mail address unchanged.
     Address,
-    /// `{address_e164}`: the number in E.164; an e-mail address as it is.
+    /// `{address_e164}`: the number in E.164; an e-mail address unchanged.
     AddressE164,
     /// `{device_id}`
     DeviceId,

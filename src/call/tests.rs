@@ -1,4 +1,4 @@
-//! Tests of calls against a scripted backend: what it sees, and what its answers and failures become.
+//! Calls to a scripted backend: the requests that it receives, and the results of its answers and failures.
 
 use std::{
     sync::{Arc, Mutex},
@@ -97,7 +97,7 @@ async fn a_value_in_a_form_cannot_add_a_field() {
 }
 
 #[tokio::test]
-async fn failures_before_and_after_sending_are_told_apart() {
+async fn failures_before_and_after_sending_are_different_errors() {
     let refused =
         caller(vec![target(scripted::dead_address().await)]).call(&template("/x"), &values(), &client()).await;
     assert_eq!(kind(&refused), "unsent");
@@ -125,7 +125,7 @@ async fn failures_before_and_after_sending_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_tls_handshake_that_fails_sent_nothing() {
+async fn after_a_failed_tls_handshake_the_call_is_unsent() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closing = Target::Https { host: "127.0.0.1".to_owned(), port: listener.local_addr().unwrap().port() };
     let closer = tokio::spawn(async move { drop(listener.accept().await) });
@@ -134,7 +134,7 @@ async fn a_tls_handshake_that_fails_sent_nothing() {
 }
 
 #[tokio::test]
-async fn targets_take_turns_and_one_that_is_down_is_skipped() {
+async fn calls_rotate_over_the_targets_and_skip_one_that_is_down() {
     let (a, b) =
         (Server::start(|_| Reply::json(200, &json!({}))).await, Server::start(|_| Reply::json(200, &json!({}))).await);
     let dead = scripted::dead_address().await;
@@ -164,7 +164,7 @@ async fn a_target_may_be_a_unix_socket() {
 }
 
 #[tokio::test]
-async fn an_html_page_is_known_by_its_media_type_or_its_beginning() {
+async fn an_html_page_is_recognised_by_its_media_type_or_its_beginning() {
     for (media_type, body, html) in [
         ("text/html; charset=utf-8", "{}", true),
         ("application/json", " \n<!DOCTYPE HTML><p>", true),
@@ -225,7 +225,11 @@ async fn an_assertion_is_signed_for_one_method_path_and_body() {
     }
     assert_eq!(ids.len(), 3);
     caller.call(&template("/x"), &values(), &client()).await.unwrap();
-    assert_eq!(server.seen().pop().unwrap().header("vestibule-assertion"), None, "where nothing rests on it");
+    assert_eq!(
+        server.seen().pop().unwrap().header("vestibule-assertion"),
+        None,
+        "a template without `assertion` sends none"
+    );
 }
 
 #[tokio::test]

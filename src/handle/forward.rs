@@ -76,7 +76,7 @@ impl ForwardedRequest<'_, '_> {
     ) -> Result<Option<Response<Body>>, Failure> {
         let body = match visit.after_401().await {
             After401::Pass => None,
-            After401::Over => {
+            After401::NoNewToken => {
                 self.on_second_401(visit).await;
                 None
             }
@@ -109,7 +109,7 @@ impl ForwardedRequest<'_, '_> {
         let own = self.handler.authority_upstream == Some(self.route.settings.upstream);
         let default = if own { OnSecond401::Clear } else { OnSecond401::Pass };
         match self.route.settings.on_second_401.unwrap_or(default) {
-            OnSecond401::Clear => visit.give_up().await,
+            OnSecond401::Clear => visit.end_rejected().await,
             OnSecond401::Pass => {}
         }
     }

@@ -1,10 +1,10 @@
-//! `allow`: which people may log in, where the gateway itself decides that (authorities `provider` and `gateway`).
+//! `allow`: which persons may log in, with the authorities `provider` and `gateway` and at channels for one-time codes.
 
 use serde_json::Value;
 
 use super::claims::Claims;
 
-/// Who may log in.
+/// Which persons may log in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Allow {
     /// `allow = "anyone"`.
@@ -16,7 +16,7 @@ pub enum Allow {
         email_domains: Vec<String>,
         /// E-mail addresses, in lower case.
         emails: Vec<String>,
-        /// Claims and their accepted values: the claim equals one of them, or is an array that holds one.
+        /// Claims and their accepted values: the claim equals one of them, or is an array that contains one.
         claims: Vec<(String, Vec<Value>)>,
     },
 }
@@ -37,8 +37,8 @@ impl Allow {
     }
 }
 
-/// The e-mail's local part and domain in lower case, if `email_verified` is the boolean `true` and no two readers could
-/// split the address differently.
+/// The e-mail's local part and domain in lower case, if `email_verified` is the boolean `true` and the address has only
+/// one reading.
 fn verified_email(claims: &Claims) -> Option<(String, String)> {
     if claims.get("email_verified") != Some(&Value::Bool(true)) {
         return None;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn allow_anyone_permits_everybody_and_empty_lists_nobody() {
+    fn allow_anyone_permits_every_person_and_empty_lists_permit_none() {
         assert!(permits(&Allow::Anyone, &json!({})));
         assert!(!permits(&allow(&[], &[], vec![]), &json!({"email": "a@b.kr", "email_verified": true})));
     }

@@ -1,4 +1,4 @@
-//! Claims, and the forms in which they hold times.
+//! Claims, and the forms of times in them.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) fn numeric_date(value: &Value) -> Option<Timestamp> {
     Some(Timestamp::from_millis((seconds * 1000.0) as i64))
 }
 
-/// A span in seconds, given as a number or as text; from 0 to ten years, and what is outside is cut to that.
+/// A span in seconds, as a JSON number or string; values out of range are set to 0 or to ten years.
 pub(crate) fn seconds(value: &Value) -> Option<Duration> {
     const LONGEST: f64 = 10.0 * 365.0 * 86400.0;
     let seconds = match value {

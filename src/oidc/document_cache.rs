@@ -1,9 +1,9 @@
-//! A fetched document that is kept: one fetch at a time, renewed in the background on use, the old one served when a
+//! A cache of one fetched document: one fetch at a time, renewal in the background on use, and the old document while a
 //! fetch fails.
 //!
-//! `moka::future::Cache::try_get_with` could replace the shared future alone: it drops a document that expires instead
-//! of serving it during the renewal, remembers no failure, begins anew when the caller that began a fetch leaves, and
-//! reads a clock of its own.
+//! `moka::future::Cache::try_get_with` could replace only the shared future: it drops an expired document instead of
+//! serving it during the renewal, remembers no failure, starts again when the caller that began a fetch is dropped, and
+//! reads the system clock.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -49,22 +49,22 @@ struct CacheState<T> {
 
 struct CachedDocument<T> {
     document: Arc<T>,
-    /// From then on it is renewed when it is used.
+    /// From this time on it is renewed when it is used.
     renew_at: Timestamp,
 }
 
 struct FetchAttempt {
     began: Timestamp,
-    /// When the next attempt may begin if there is no document then.
+    /// The earliest time of the next attempt while there is no document.
     again_at: Timestamp,
 }
 
-/// A document this old is renewed when it is next used; with jitter.
-const RENEW: Duration = Duration::from_secs(3600);
-/// Between fetches while there is no document; with jitter.
+/// A document of this age is renewed at its next use; with jitter.
+const RENEW_AFTER: Duration = Duration::from_secs(3600);
+/// Shortest time between fetches while there is no document; with jitter.
 const PAUSE_WITHOUT_DOCUMENT: Duration = Duration::from_secs(1);
-/// Between fetches while there is one. No jitter: this bounds how often tokens with made-up key ids make us ask, and
-/// those do not come in step.
+/// Shortest time between fetches while there is one. No jitter: this bounds the fetches that tokens with invented key
+/// ids cause, and these are not synchronised over instances.
 const PAUSE_WITH_DOCUMENT: Duration = Duration::from_secs(30);
 
 impl<T: Send + Sync + 'static> DocumentCache<T> {
@@ -99,7 +99,7 @@ impl<T: Send + Sync + 'static> DocumentCache<T> {
         fetch.await
     }
 
-    /// A document other than `known`, fetched if that is the one we have; `None` if it cannot be had now.
+    /// A document other than `known`; fetched if the cache has only that one. `None` if there is no other.
     pub(crate) async fn other_than(&self, known: &Arc<T>) -> Option<Arc<T>> {
         let fetch = {
             let mut state = self.shared.state();
@@ -113,7 +113,7 @@ impl<T: Send + Sync + 'static> DocumentCache<T> {
 }
 
 impl<T: Send + Sync + 'static> SharedCache<T> {
-    /// The fetch under way, or a new one unless the last is too recent.
+    /// The fetch in flight, or a new one unless the last is too recent.
     fn fetch(self: &Arc<Self>, state: &mut CacheState<T>) -> Option<FetchInFlight<T>> {
         // A finished fetch that is still here was begun on a runtime that was shut down before the fetch could be
         // removed.
@@ -123,7 +123,7 @@ impl<T: Send + Sync + 'static> SharedCache<T> {
         let now = self.clock.now();
         let is_too_early = state.last_attempt.as_ref().is_some_and(|FetchAttempt { began, again_at }| {
             let again_at = if state.document.is_some() { began.plus(PAUSE_WITH_DOCUMENT) } else { *again_at };
-            // A clock that was set back must not stop us from asking.
+            // A clock that was set back must not prevent fetches.
             (*began..again_at).contains(&now)
         });
         if is_too_early {
@@ -132,10 +132,10 @@ impl<T: Send + Sync + 'static> SharedCache<T> {
         let again_at = now.plus(jittered(PAUSE_WITHOUT_DOCUMENT, &self.random));
         state.last_attempt = Some(FetchAttempt { began: now, again_at });
         let this = Arc::clone(self);
-        // A task of its own: what one visitor began must not end because that visitor left.
+        // A separate task: a fetch must not end because the request that began it was dropped.
         let task = tokio::spawn(async move {
             let result = (this.fetch)().await;
-            this.settle(result)
+            this.finish_fetch(result)
         });
         let fetch = async move { task.await.unwrap_or_else(|_| Err(Arc::new(Unavailable::Interrupted))) };
         let fetch = fetch.boxed().shared();
@@ -143,23 +143,23 @@ impl<T: Send + Sync + 'static> SharedCache<T> {
         Some(fetch)
     }
 
-    fn settle(&self, result: Result<T, Arc<Unavailable>>) -> Fetched<T> {
+    fn finish_fetch(&self, result: Result<T, Arc<Unavailable>>) -> Fetched<T> {
         let mut state = self.state();
         state.in_flight = None;
         match result {
             Ok(document) => {
                 let document = Arc::new(document);
-                let renew_at = self.clock.now().plus(jittered(RENEW, &self.random));
+                let renew_at = self.clock.now().plus(jittered(RENEW_AFTER, &self.random));
                 state.document = Some(CachedDocument { document: Arc::clone(&document), renew_at });
                 if state.last_failure.take().is_some() {
-                    tracing::info!(document = self.name, "oidc: fetched again");
+                    tracing::info!(document = self.name, "oidc: a document was fetched again after a failure");
                 }
                 Ok(document)
             }
             Err(error) => {
                 if state.document.is_some() {
-                    // Visitors are served with the old document and see no error, so the log has it.
-                    tracing::warn!(document = self.name, %error, "oidc: not renewed, the old one is kept");
+                    // Requests get the old document, so only the log shows the error.
+                    tracing::warn!(document = self.name, %error, "oidc: not renewed; the old document is used");
                 }
                 state.last_failure = Some(Arc::clone(&error));
                 Err(error)
@@ -239,7 +239,7 @@ mod tests {
         let source = source(true);
         let first = source.cache.current().await.unwrap();
         source.up.store(false, Ordering::Relaxed);
-        source.clock.advance(RENEW);
+        source.clock.advance(RENEW_AFTER);
         assert_eq!(*source.cache.current().await.unwrap(), 1);
         assert!(source.cache.other_than(&first).await.is_none(), "joins the failing renewal");
         assert_eq!((*source.cache.current().await.unwrap(), source.asked()), (1, 2));
@@ -262,9 +262,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fetch_goes_on_when_the_caller_that_began_it_leaves() {
+    async fn a_fetch_continues_when_the_caller_that_began_it_is_dropped() {
         let source = source(true);
-        assert!(source.cache.current().now_or_never().is_none(), "left while waiting");
+        assert!(source.cache.current().now_or_never().is_none(), "dropped while waiting");
         assert_eq!(*source.cache.current().await.unwrap(), 1);
         assert_eq!(source.asked(), 1);
     }

@@ -23,10 +23,10 @@ pub(super) struct Endpoints {
 /// How tokens are revoked.
 #[derive(Debug)]
 pub(super) enum Revocation {
-    /// Not at all.
+    /// The provider has no revocation.
     None,
-    /// RFC 7009.
+    /// The revocation endpoint (RFC 7009 section 2).
     At(Url),
-    /// As at Naver: `grant_type=delete` at the token endpoint, access tokens only.
+    /// `grant_type=delete` at the token endpoint, access tokens only (Naver).
     DeleteAtTokenEndpoint,
 }

@@ -101,7 +101,7 @@ pub(crate) fn b64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The running provider.
+/// A provider that is running on a scripted server.
 pub(crate) struct Fake {
     pub(crate) server: Server,
     pub(crate) signer: Signer,
@@ -131,13 +131,13 @@ impl Fake {
         Self { server, signer, clock: Clock::movable(), replies }
     }
 
-    /// What is answered at a path from now on.
+    /// Sets the answer at a path.
     pub(crate) fn answer(&self, path: &'static str, reply: Reply) {
         self.replies.lock().unwrap().insert(path, reply);
     }
 
-    /// Answers as by default at a path from now on.
-    pub(crate) fn usual(&self, path: &'static str) {
+    /// Restores the default answer at a path.
+    pub(crate) fn reset(&self, path: &'static str) {
         self.replies.lock().unwrap().remove(path);
     }
 

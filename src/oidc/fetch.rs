@@ -12,22 +12,21 @@ use crate::{
     outbound::{self, CallLimits, HttpAnswer, Network, NoAnswer, Outbound},
 };
 
-/// Why a provider (or a server of keys) gave nothing usable. All of them are temporary or the provider's fault, never
-/// the visitor's.
+/// Why a provider or key server gave no usable answer. Each is temporary or the provider's fault, never the visitor's.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     /// No complete answer came.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
-    /// It answered with a status that is neither success nor a refusal.
+    /// The status of its answer is neither success nor a refusal.
     #[error("the provider answered with status {status}")]
     Status {
-        /// The status.
+        /// The status code of the answer.
         status: StatusCode,
-        /// What its `Retry-After` says; an hour at most.
+        /// The wait in its `Retry-After`; an hour at most.
         retry_after: Option<Duration>,
     },
-    /// Its answer is not what the specification says it is.
+    /// Its answer does not have the form that the specification requires.
     #[error("the provider's {0} cannot be read")]
     Malformed(&'static str),
     /// Its metadata names another issuer than the one configured (OpenID Connect Discovery section 4.3).
@@ -36,17 +35,17 @@ pub enum Unavailable {
     /// Its metadata announces PKCE without S256 (RFC 8414, `code_challenge_methods_supported`).
     #[error("the provider's metadata does not announce PKCE with S256")]
     NoPkce,
-    /// The task that asked was ended, as at shutdown.
+    /// The task of the request was ended, for example at shutdown.
     #[error("the request to the provider was interrupted")]
     Interrupted,
 }
 
-/// Largest answers, in bytes: one without an end must not fill our memory.
+/// Largest answers in bytes. They bound the memory that an endless answer uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AnswerSizes {
-    /// Of an answer that holds tokens or a profile; default 64 KiB.
+    /// For answers with tokens or a profile; default 64 KiB.
     pub answer: usize,
-    /// Of metadata and key sets; default 1 MiB.
+    /// For metadata and key sets; default 1 MiB.
     pub document: usize,
 }
 
@@ -56,7 +55,7 @@ impl Default for AnswerSizes {
     }
 }
 
-/// A client for providers, and how much it reads of their answers.
+/// A client for providers, and the largest answers that it reads.
 #[derive(Clone, Debug)]
 pub struct Http {
     outbound: Outbound,
@@ -70,13 +69,13 @@ pub fn http_client(sizes: AnswerSizes) -> reqwest::Result<Http> {
     Ok(Http { outbound: Outbound::new(settings)?, sizes })
 }
 
-/// Deadline of every call but a refresh.
+/// Deadline of every call except refreshes.
 pub(crate) const CALL: Duration = Duration::from_secs(10);
-/// Deadline of a refresh: one that is given up early loses its answer.
+/// Deadline of a refresh. It is long because the answer may have the only valid tokens.
 pub(crate) const REFRESH: Duration = Duration::from_secs(60);
 
 impl Http {
-    /// For one provider: its calls at once are limited apart from the others'.
+    /// A client with a separate limit on concurrent calls, for one provider.
     pub(super) fn for_another_provider(self) -> Self {
         Self { outbound: self.outbound.for_another_peer(), sizes: self.sizes }
     }
@@ -85,7 +84,7 @@ impl Http {
         self.outbound.request(method, url)
     }
 
-    /// Sends `request`; the answer is one that holds tokens or a profile.
+    /// Sends `request`, whose answer has tokens or a profile.
     pub(super) async fn answer(&self, request: RequestBuilder, deadline: Duration) -> Result<HttpAnswer, NoAnswer> {
         self.outbound.send(request, CallLimits { deadline, answer: self.sizes.answer }).await
     }
@@ -97,7 +96,7 @@ impl Http {
     }
 }
 
-/// The body of an answer with status 200, as JSON; `name` is what it should be, for the error.
+/// The body of an answer with status 200, as JSON. `name` is the name of the document in errors.
 pub(super) fn read_json<T: DeserializeOwned>(
     answer: &HttpAnswer,
     name: &'static str,

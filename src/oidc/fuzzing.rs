@@ -13,8 +13,8 @@ use crate::{clock::Timestamp, secret::Secret};
 
 const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
-/// Parses `token` as an ID token. What is parsed must be what was signed, with an algorithm of ours and no member
-/// twice; without the right key it must never be genuine.
+/// Parses `token` as an ID token. The parsed claims must be the signed ones, with an accepted algorithm and no member
+/// twice; without the right key the verdict must never be genuine.
 pub(crate) fn id_token(token: &str) {
     let Some(jws) = Jws::parse(token) else { return };
     let parts: Vec<_> = token.split('.').collect();
@@ -23,7 +23,7 @@ pub(crate) fn id_token(token: &str) {
     assert!(HMAC.contains(&jws.algorithm) || ASYMMETRIC.contains(&jws.algorithm), "{:?}", jws.algorithm);
     assert_eq!(claims_as_received(token).as_ref(), Some(&jws.claims), "two readers see the same claims");
 
-    // base64url without padding has one spelling, so that what is verified is what was read.
+    // base64url without padding has one encoding, so that the verified bytes are the parsed ones.
     let read = |part: &str| {
         let bytes = URL_SAFE_NO_PAD.decode(part).expect("it was read");
         assert_eq!(URL_SAFE_NO_PAD.encode(&bytes), part);

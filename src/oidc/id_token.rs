@@ -18,22 +18,22 @@ use crate::{
     secret::{self, AccessToken},
 };
 
-/// Why an ID token, or the profile that takes its place in OAuth 2.0, proves nothing; for the log.
+/// Why an ID token, or the profile that replaces it with OAuth 2.0, is not accepted; for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Flaw {
-    /// It is not a signed token that we can read, or `typ` says that it is a token of another kind.
+    /// Not a signed token that the gateway can parse, or `typ` is that of another kind of token.
     #[error("not a readable ID token")]
     Form,
-    /// `iss` is absent or another's.
+    /// `iss` is absent or of another issuer.
     #[error("another issuer")]
     Issuer,
     /// `aud` or `azp` does not name this client.
     #[error("made for another client")]
     Audience,
-    /// `sub` is absent or another person's.
-    #[error("no or another subject")]
+    /// `sub` is absent or of another person.
+    #[error("subject is missing or another one")]
     Subject,
-    /// `exp` or `iat` is absent, or one of `exp`, `iat` and `nbf` is no date or excludes this moment.
+    /// `exp` or `iat` is absent, or one of `exp`, `iat` and `nbf` is no date or excludes the current time.
     #[error("not valid at this time")]
     Time,
     /// `nonce` is absent or of another login.
@@ -42,8 +42,8 @@ pub enum Flaw {
     /// `at_hash` is of another access token.
     #[error("made for another access token")]
     AccessToken,
-    /// OAuth 2.0: the profile request was refused, or its answer says that it failed.
-    #[error("the provider does not give the profile")]
+    /// OAuth 2.0: the profile request was refused, or its answer reports a failure.
+    #[error("the provider refused the profile")]
     Profile,
     /// The signature is wrong, or its key or algorithm is not one of the issuer's.
     #[error("not signed by the issuer")]
@@ -53,29 +53,29 @@ pub enum Flaw {
 /// Why an ID token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum IdTokenError {
-    /// The token proves nothing.
-    #[error("the ID token is not believed: {0}")]
+    /// The token or its signature is wrong.
+    #[error("the ID token is not accepted: {0}")]
     Invalid(Flaw),
     /// The provider's keys could not be fetched.
     #[error("the ID token cannot be verified now")]
     Unavailable(#[source] Arc<Unavailable>),
 }
 
-/// What the claims of an ID token must say.
+/// The expected claims of an ID token.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) preset: Preset,
-    /// The values of which `aud` and `azp` may name any.
+    /// The values that `aud` and `azp` may have.
     pub(super) audiences: &'a [String],
     pub(super) nonce: Option<&'a str>,
-    /// The access token it came with, for `at_hash`.
+    /// The access token of the same answer, for `at_hash`.
     pub(super) access_token: Option<&'a AccessToken>,
     /// Longest time since `iat`.
     pub(super) max_age: Option<Duration>,
     pub(super) now: Timestamp,
 }
 
-/// How far the provider's clock may be off.
+/// Tolerated difference of the provider's clock.
 const SKEW: Duration = Duration::from_secs(60);
 
 impl Expected<'_> {
@@ -125,7 +125,7 @@ impl Expected<'_> {
     }
 
     fn check_times(&self, claims: &Claims) -> Result<(), Flaw> {
-        let (late, early) = (self.now.minus(SKEW), self.now.plus(SKEW));
+        let (now_minus_skew, now_plus_skew) = (self.now.minus(SKEW), self.now.plus(SKEW));
         let issued = numeric_date(claims.get("iat").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
         let expires = numeric_date(claims.get("exp").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
         let from = match claims.get("nbf") {
@@ -133,11 +133,16 @@ impl Expected<'_> {
             None => issued,
         };
         let too_old = self.max_age.is_some_and(|most| self.now.since(issued) > most);
-        if expires <= late || issued > early || from > early || too_old { Err(Flaw::Time) } else { Ok(()) }
+        if expires <= now_minus_skew || issued > now_plus_skew || from > now_plus_skew || too_old {
+            Err(Flaw::Time)
+        } else {
+            Ok(())
+        }
     }
 }
 
-/// `at_hash` (OpenID Connect Core section 3.1.3.6): the left half of the hash that the token's algorithm uses.
+/// `at_hash` (OpenID Connect Core section 3.1.3.6): the left half of the access token's hash, by the hash function of
+/// `algorithm`.
 fn half_hash(algorithm: Algorithm, access_token: &AccessToken) -> String {
     let hash = match algorithm {
         Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 | Algorithm::HS384 => &digest::SHA384,

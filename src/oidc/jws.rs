@@ -25,7 +25,7 @@ pub(crate) const ASYMMETRIC: &[Algorithm] = &[
     Algorithm::PS512,
 ];
 
-/// A parsed token; its signature is not verified yet.
+/// A parsed token whose signature is not verified yet.
 pub(crate) struct Jws<'a> {
     pub(crate) algorithm: Algorithm,
     /// `typ` of the header.
@@ -36,21 +36,21 @@ pub(crate) struct Jws<'a> {
     signature: &'a str,
 }
 
-/// In bytes: no token that fits a header is larger.
+/// Largest token in bytes; none that fits into a header is larger.
 const TOKEN_LIMIT: usize = 64 << 10;
 
-/// A member that occurs twice is an error: two readers could take different ones.
+/// A member that occurs twice is an error: two parsers could use different ones.
 #[derive(Deserialize)]
 struct Header {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
-    /// Extensions that must be understood (RFC 7515 section 4.1.11): we understand none.
+    /// Extensions that must be understood (RFC 7515 section 4.1.11): none is supported.
     crit: Option<Value>,
 }
 
 impl<'a> Jws<'a> {
-    /// Parses the token. `None` for anything but three parts with a header we understand and claims that are an object.
+    /// Parses the token. `None` unless it has three parts, a supported header, and an object of claims.
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
         if token.len() > TOKEN_LIMIT {
             return None;
@@ -75,8 +75,8 @@ impl<'a> Jws<'a> {
     }
 }
 
-/// The claims of a token that came straight from its issuer, or out of our own sealed cookie: its signature is not
-/// verified. `None` for an opaque token.
+/// The claims of a token received directly from its issuer or from our sealed cookie, without a check of its signature.
+/// `None` for an opaque token.
 pub(crate) fn claims_as_received(token: &str) -> Option<Claims> {
     let mut parts = token.split('.');
     let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
@@ -97,14 +97,14 @@ pub(crate) struct Keys(Vec<Key>);
 
 struct Key {
     id: Option<String>,
-    /// The only algorithm it may be used with, if its JWK names one (RFC 7517 section 4.4).
-    algorithm: Option<Algorithm>,
-    /// The algorithms that its type can verify.
-    able: &'static [Algorithm],
+    /// `alg` of its JWK: the only algorithm it may be used with (RFC 7517 section 4.4).
+    only_algorithm: Option<Algorithm>,
+    /// The algorithms of its key type.
+    algorithms: &'static [Algorithm],
     material: DecodingKey,
 }
 
-/// What a set of keys says of a token's signature.
+/// The result of the check of a token's signature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SignatureVerdict {
     /// Signed by one of the keys.
@@ -118,7 +118,7 @@ pub(crate) enum SignatureVerdict {
 }
 
 impl Keys {
-    /// The keys of a JWK set (RFC 7517 section 5); entries that are not public signature keys of a type we know are
+    /// The keys of a JWK set (RFC 7517 section 5); entries that are not public signature keys of a supported type are
     /// skipped. `None` if `document` is no JWK set.
     pub(crate) fn of_set(document: &Value) -> Option<Self> {
         let keys = document.get("keys")?.as_array()?;
@@ -130,7 +130,7 @@ impl Keys {
         Self(vec![Key::of(AlgorithmFamily::Hmac, DecodingKey::from_secret(secret.expose().as_bytes()))])
     }
 
-    /// A public key in PEM; `None` if `pem` is none.
+    /// A public key in PEM; `None` if `pem` has none.
     pub(crate) fn of_pem(pem: &str) -> Option<Self> {
         let pem = pem.as_bytes();
         let key = DecodingKey::from_rsa_pem(pem)
@@ -140,7 +140,6 @@ impl Keys {
         Some(Self(vec![Key::of(key.family(), key)]))
     }
 
-    /// The number of keys.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
@@ -161,22 +160,22 @@ impl Keys {
     }
 }
 
-/// Keys used of a set: a token without `kid` is tried against each of them.
+/// Most keys used of a set: a token without `kid` is checked with each of them.
 const MOST_KEYS: usize = 64;
 
 impl Key {
     fn of(family: AlgorithmFamily, key: DecodingKey) -> Self {
-        Self { id: None, algorithm: None, able: able(family), material: key }
+        Self { id: None, only_algorithm: None, algorithms: algorithms_of(family), material: key }
     }
 
     fn of_jwk(value: &Value) -> Option<Self> {
         let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
-        let able: &[Algorithm] = match &jwk.algorithm {
-            AlgorithmParameters::RSA(_) => able(AlgorithmFamily::Rsa),
+        let algorithms: &[Algorithm] = match &jwk.algorithm {
+            AlgorithmParameters::RSA(_) => algorithms_of(AlgorithmFamily::Rsa),
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => &[Algorithm::ES256],
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P384 => &[Algorithm::ES384],
             AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDSA],
-            // A published symmetric key proves nothing: everybody can sign with it.
+            // With a published symmetric key every reader could sign.
             _ => return None,
         };
         let common = &jwk.common;
@@ -185,23 +184,28 @@ impl Key {
         if !for_signatures {
             return None;
         }
-        let algorithm = match value.get("alg").and_then(Value::as_str) {
+        let only_algorithm = match value.get("alg").and_then(Value::as_str) {
             None => None,
             Some("Ed25519") => Some(Algorithm::EdDSA),
             Some(name) => Some(name.parse().ok()?),
         };
-        Some(Self { id: common.key_id.clone(), algorithm, able, material: DecodingKey::from_jwk(&jwk).ok()? })
+        Some(Self {
+            id: common.key_id.clone(),
+            only_algorithm,
+            algorithms,
+            material: DecodingKey::from_jwk(&jwk).ok()?,
+        })
     }
 
     fn may_verify(&self, token: &Jws<'_>) -> bool {
-        self.able.contains(&token.algorithm)
-            && self.algorithm.is_none_or(|only| only == token.algorithm)
+        self.algorithms.contains(&token.algorithm)
+            && self.only_algorithm.is_none_or(|only| only == token.algorithm)
             && (self.id.is_none() || token.key_id.is_none() || self.id == token.key_id)
     }
 }
 
-/// The algorithms that a key of this family can verify.
-fn able(family: AlgorithmFamily) -> &'static [Algorithm] {
+/// The algorithms of a key family.
+fn algorithms_of(family: AlgorithmFamily) -> &'static [Algorithm] {
     match family {
         AlgorithmFamily::Hmac => &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512],
         AlgorithmFamily::Rsa => &[

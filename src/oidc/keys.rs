@@ -1,5 +1,5 @@
-//! The keys that verify a provider's or backend's tokens: configured, or published, cached and fetched anew when a
-//! token names an unknown one.
+//! The keys that verify a provider's or backend's tokens: configured, or published and cached. Published keys are
+//! fetched again when a token names an unknown one.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::{
     secret::{Random, Secret},
 };
 
-/// Where keys come from.
+/// The source of keys.
 pub(crate) enum KeySource {
     Fixed(Keys),
     Published(DocumentCache<Keys>),
 }
 
 impl KeySource {
-    /// The JWK set at the address that `locate` gives; `name` is for logs.
+    /// The JWK set at the URL that `locate` returns; `name` is for logs.
     pub(crate) fn published(
         name: String,
         http: Http,
@@ -54,12 +54,12 @@ impl KeySource {
         Self::Fixed(Keys::of_secret(secret))
     }
 
-    /// A public key in PEM; `None` if `pem` is none.
+    /// A public key in PEM; `None` if `pem` has none.
     pub(crate) fn public_key(pem: &str) -> Option<Self> {
         Keys::of_pem(pem).map(Self::Fixed)
     }
 
-    /// The JWK set `document`; `None` if it is none.
+    /// A given JWK set; `None` if `document` is none.
     pub(crate) fn set(document: &Value) -> Option<Self> {
         Keys::of_set(document).map(Self::Fixed)
     }
@@ -72,13 +72,13 @@ impl KeySource {
         })
     }
 
-    /// Whether one of the keys signed `token`, with an algorithm out of `allowed`.
+    /// Whether one of the keys signed `token`, with one of the `allowed` algorithms.
     pub(crate) async fn verify(
         &self,
         token: &Jws<'_>,
         allowed: &[Algorithm],
     ) -> Result<SignatureVerdict, Arc<Unavailable>> {
-        // Before any fetch: a token with another algorithm must not make us fetch keys.
+        // Before any fetch: a token with another algorithm must cause none.
         if !allowed.contains(&token.algorithm) {
             return Ok(SignatureVerdict::UnknownKey);
         }

@@ -19,16 +19,16 @@ use super::{
 };
 use crate::secret::{IdToken, Secret};
 
-/// An authorization request, and what its callback must match.
+/// An authorization request, and the secrets that its callback must match.
 #[derive(Debug)]
 pub struct Authorization {
-    /// Where to send the browser.
+    /// The URL that the browser is redirected to.
     pub url: Url,
-    /// To be kept in a cookie of this attempt.
+    /// For the caller to seal into a cookie.
     pub attempt: Attempt,
 }
 
-/// What binds a callback to the browser that began the login. New for each attempt and used once.
+/// The secrets that bind a callback to the browser that began the login: new for each attempt, used once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attempt {
     /// `state`: 192 random bits.
@@ -44,36 +44,37 @@ pub struct Attempt {
 pub struct CallbackParams {
     /// `code`: the authorization code.
     pub code: Secret,
-    /// `state`: that of the authorization request.
+    /// `state`: must equal that of the authorization request.
     pub state: Secret,
     /// `iss`: the issuer (RFC 9207).
     pub iss: Option<String>,
 }
 
-/// Who logged in: proved by a verified ID token, or by a profile read with an access token of our own login.
+/// The person who logged in: proved by a verified ID token, or by a profile that was read with the login's access
+/// token.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The provider's name in the configuration.
     pub provider: String,
     /// The ID token's claims; without an ID token, those made from the profile.
     pub claims: Claims,
-    /// These and what the userinfo endpoint adds, under OpenID Connect's names.
+    /// `claims` and those of the userinfo endpoint, under OpenID Connect's names.
     pub profile: Claims,
-    /// The profile as the provider gave it, where it uses names of its own.
+    /// The profile in the provider's form, if that differs from OpenID Connect's.
     pub profile_as_given: Option<Claims>,
-    /// The ID token; none where the provider speaks OAuth 2.0 alone.
+    /// The verified ID token; `None` with OAuth 2.0.
     pub id_token: Option<IdToken>,
-    /// The provider's tokens; none where an app sent the ID token.
+    /// The provider's tokens; `None` if an app sent the ID token.
     pub tokens: Option<TokenAnswer>,
 }
 
 /// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
-    /// The provider is down, or its answer breaks the specification: try again later.
+    /// The provider is down, or its answer violates the specification: a later try may succeed.
     #[error("the provider is not available")]
     Unavailable(#[source] Arc<Unavailable>),
-    /// The provider refused the code or the client: begin a new login.
+    /// The provider refused the code or the client: a new login is needed.
     #[error("the provider refused: {error}")]
     Refused {
         /// The code in `error` (RFC 6749 section 5.2).
@@ -82,13 +83,13 @@ pub enum OidcError {
     /// The callback does not belong to this attempt.
     #[error("the callback belongs to another login attempt")]
     Attempt,
-    /// The ID token or profile proves nothing.
-    #[error("the provider's answer is not believed: {0}")]
+    /// The ID token or profile is not accepted.
+    #[error("the provider's answer is not accepted: {0}")]
     Untrusted(Flaw),
 }
 
 impl Provider {
-    /// Begins a login. `extra` are parameters of this one request, such as `prompt`; those that protect the login
+    /// Begins a login. `extra` are parameters of this request only, such as `prompt`; those that protect the login
     /// cannot be replaced.
     pub async fn authorization(&self, redirect_uri: &str, extra: &[(&str, &str)]) -> Result<Authorization, OidcError> {
         let endpoints = self.endpoints().await.map_err(OidcError::Unavailable)?;
@@ -100,35 +101,36 @@ impl Provider {
         let challenge = digest::digest(&digest::SHA256, attempt.verifier.expose().as_bytes());
         let challenge = URL_SAFE_NO_PAD.encode(challenge);
         let scope = self.settings.scopes.join(" ");
-        let mut own = vec![
+        let mut fixed = vec![
             ("response_type", "code"),
             ("client_id", &self.settings.client_id),
             ("redirect_uri", redirect_uri),
             ("state", attempt.state.expose()),
         ];
         if !scope.is_empty() {
-            own.push(("scope", &scope));
+            fixed.push(("scope", &scope));
         }
         if matches!(self.protocol, Protocol::OpenId(_)) {
-            own.push(("nonce", attempt.nonce.expose()));
+            fixed.push(("nonce", attempt.nonce.expose()));
         }
         if self.uses_pkce() {
-            own.extend([("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
+            fixed.extend([("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
         }
         if self.settings.response_mode == ResponseMode::FormPost {
-            own.push(("response_mode", "form_post"));
+            fixed.push(("response_mode", "form_post"));
         }
         let configured = self.settings.authorize_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let configured = configured.filter(|(name, _)| extra.iter().all(|(over, _)| over != name));
+        let configured = configured.filter(|(name, _)| extra.iter().all(|(replaced, _)| replaced != name));
         let others = configured.chain(extra.iter().copied()).filter(|(name, _)| !PROTECTED.contains(name));
         let mut url = endpoints.authorization;
         url.query_pairs_mut()
-            .extend_pairs(own)
+            .extend_pairs(fixed)
             .extend_pairs(others.map(|(name, value)| self.settings.preset.authorize_param(name, value)));
         Ok(Authorization { url, attempt })
     }
 
-    /// Ends a login: exchanges the callback's code for an identity. The caller has removed `attempt` from its cookie.
+    /// Completes a login: exchanges the callback's code for an identity. The caller has deleted the cookie of
+    /// `attempt`.
     pub async fn redeem(
         &self,
         callback: CallbackParams,
@@ -158,10 +160,10 @@ impl Provider {
             _ => return Err(OidcError::Attempt),
         }
         let endpoints = metadata.endpoints(self.settings.preset);
-        let tokens = self.exchanged(&endpoints, &callback, attempt, redirect_uri, &[]).await?;
+        let tokens = self.exchange_code(&endpoints, &callback, attempt, redirect_uri, &[]).await?;
         let id_token = tokens.id_token.clone().ok_or(OidcError::Untrusted(Flaw::Form))?;
         let claims = self
-            .verified(
+            .verified_claims(
                 published,
                 &id_token,
                 Expected {
@@ -183,8 +185,8 @@ impl Provider {
         })
     }
 
-    /// The tokens for the callback's code. `extra` are form fields besides those of the specification.
-    pub(super) async fn exchanged(
+    /// Exchanges the callback's code for tokens. `extra` are form fields besides those of the specification.
+    pub(super) async fn exchange_code(
         &self,
         endpoints: &Endpoints,
         callback: &CallbackParams,
@@ -217,8 +219,8 @@ impl Provider {
         }
     }
 
-    /// Verifies an ID token that did not come from our own login but from an app, for example. `audiences` are the
-    /// values that `aud` and `azp` may have; `max_age` is the longest time since its `iat`.
+    /// Verifies an ID token that an app sent. `audiences` are the values that `aud` and `azp` may have; `max_age` is
+    /// the longest time since `iat`.
     pub async fn verify_id_token(
         &self,
         token: &IdToken,
@@ -228,7 +230,7 @@ impl Provider {
     ) -> Result<Claims, IdTokenError> {
         let Protocol::OpenId(published) = &self.protocol else { return Err(IdTokenError::Invalid(Flaw::Form)) };
         let metadata = self.metadata(published).await.map_err(IdTokenError::Unavailable)?;
-        self.verified(published, token, Expected { audiences, nonce, max_age, ..self.expected(&metadata) }).await
+        self.verified_claims(published, token, Expected { audiences, nonce, max_age, ..self.expected(&metadata) }).await
     }
 
     /// The identity in an ID token that [`Provider::verify_id_token`] has verified.
@@ -244,8 +246,8 @@ impl Provider {
     }
 }
 
-/// Parameters that neither the configuration nor one request may set: the login would lose a protection, or mean
-/// something else.
+/// Parameters that neither the configuration nor `extra` may set: the login could lose a protection or change its
+/// meaning.
 const PROTECTED: [&str; 11] = [
     "response_type",
     "client_id",

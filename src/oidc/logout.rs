@@ -1,4 +1,4 @@
-//! Logout at a provider: revoking its tokens (RFC 7009), and the address that ends its own session.
+//! Logout at a provider: revocation of its tokens (RFC 7009), and the URL that ends the provider's session.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::secret::{AccessToken, IdToken, RefreshToken};
 
 impl Provider {
-    /// Revokes the tokens. `Ok(false)` where the provider has no revocation for them.
+    /// Revokes the tokens. `Ok(false)`: the provider has no revocation for them.
     pub async fn revoke(
         &self,
         refresh_token: Option<&RefreshToken>,
@@ -50,8 +50,8 @@ impl Provider {
         Err(Arc::new(Unavailable::status_of(&answer, self.clock.now())))
     }
 
-    /// Where to send the browser to end the provider's own session (OpenID Connect RP-Initiated Logout 1.0); `None`
-    /// where the provider has no such endpoint.
+    /// The URL at which the browser ends the provider's session (OpenID Connect RP-Initiated Logout 1.0); `None` if the
+    /// provider has no such endpoint.
     pub async fn end_session_url(
         &self,
         id_token_hint: Option<&IdToken>,

@@ -1,4 +1,4 @@
-//! A provider's metadata (OpenID Connect Discovery 1.0, RFC 8414): its endpoints and what it supports.
+//! A provider's metadata (OpenID Connect Discovery 1.0, RFC 8414): its endpoints and supported methods.
 
 use serde::Deserialize;
 use url::Url;
@@ -8,9 +8,9 @@ use super::{
     fetch::{self, Http, Unavailable},
     presets::Preset,
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, scheme::Scheme};
 
-/// The members that we use.
+/// The members of the metadata that the gateway uses.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) issuer: String,
@@ -41,7 +41,7 @@ pub(crate) async fn discover(
 }
 
 impl Metadata {
-    /// The endpoints, and how `preset` differs from what the metadata says.
+    /// The endpoints by the metadata, except where `preset` differs.
     pub(super) fn endpoints(&self, preset: Preset) -> Endpoints {
         let methods = self.token_endpoint_auth_methods_supported.as_deref();
         let lists = |method: &str| methods.is_some_and(|methods| methods.iter().any(|listed| listed == method));
@@ -59,32 +59,32 @@ impl Metadata {
     }
 
     fn checked(self, issuer: &Url, preset: Preset) -> Result<Self, Unavailable> {
-        if !names(issuer, &self.issuer) {
+        if !is_issuer(issuer, &self.issuer) {
             return Err(Unavailable::WrongIssuer);
         }
         let supported = self.code_challenge_methods_supported.as_ref();
-        // Many servers support S256 without saying so in their metadata; one that lists other methods only does not.
+        // Many servers support S256 without metadata about it; one that lists only other methods does not.
         let s256 = supported.is_none_or(|methods| methods.iter().any(|method| method == "S256"));
         if !s256 && !preset.pkce_is_certain() {
             return Err(Unavailable::NoPkce);
         }
-        // No document may make us send secrets without TLS.
+        // The metadata must not make the gateway send secrets without TLS.
         let endpoints = [Some(&self.authorization_endpoint), Some(&self.token_endpoint), Some(&self.jwks_uri)];
         let optional = [&self.userinfo_endpoint, &self.revocation_endpoint, &self.end_session_endpoint];
         let all = endpoints.into_iter().chain(optional.map(Option::as_ref)).flatten();
-        let protected = |url: &Url| url.scheme() == "https" || url.scheme() == issuer.scheme();
+        let protected = |url: &Url| url.scheme() == Scheme::Https.as_str() || url.scheme() == issuer.scheme();
         if all.into_iter().all(protected) { Ok(self) } else { Err(Unavailable::Malformed("metadata")) }
     }
 }
 
-/// Whether `text` is the issuer, character by character. For an issuer without a path a final slash does not matter:
-/// `Url` adds one.
-pub(super) fn names(issuer: &Url, text: &str) -> bool {
+/// Whether `text` equals the issuer, character by character. For an issuer without a path the final slash is optional,
+/// because `Url` adds one.
+pub(super) fn is_issuer(issuer: &Url, text: &str) -> bool {
     issuer.as_str() == text || (issuer.path() == "/" && issuer.as_str().strip_suffix('/') == Some(text))
 }
 
-/// The issuer as text; without a final slash where it has no path, as issuers are usually written.
-pub(super) fn text_of(issuer: &Url) -> &str {
+/// The issuer as text; without the final slash that `Url` adds if it has no path.
+pub(super) fn issuer_text(issuer: &Url) -> &str {
     let text = issuer.as_str();
     if issuer.path() == "/" { text.trim_end_matches('/') } else { text }
 }

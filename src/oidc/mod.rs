@@ -1,4 +1,4 @@
-//! The client's side of OAuth 2.0 and OpenID Connect: discovery, keys, PKCE, the token endpoint, ID tokens, and presets
+//! The client side of OAuth 2.0 and OpenID Connect: discovery, keys, PKCE, the token endpoint, ID tokens, and presets
 //! of known providers.
 
 mod allow;

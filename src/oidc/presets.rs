@@ -1,4 +1,4 @@
-//! Known providers: defaults for the configuration, and where they differ from the specification.
+//! Known providers: defaults for the configuration, and their differences from the specification.
 
 use serde_json::Value;
 use url::Url;
@@ -20,7 +20,7 @@ pub enum Preset {
     GitHub,
 }
 
-/// What a preset fills in where the file says nothing.
+/// Defaults for keys that the configuration does not set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Defaults {
     /// The preset that the name selects.
@@ -29,8 +29,8 @@ pub struct Defaults {
     pub issuer: &'static str,
     /// Scopes.
     pub scopes: &'static [&'static str],
-    /// Authorization parameters without which the provider gives no refresh token; used with the authority `provider`
-    /// alone.
+    /// Authorization parameters without which the provider issues no refresh token; used only with the authority
+    /// `provider`.
     pub for_refresh: &'static [(&'static str, &'static str)],
     /// Its name on the login page.
     pub label: &'static str,
@@ -43,7 +43,7 @@ pub fn by_name(name: &str) -> Option<Defaults> {
             preset: Preset::Google,
             issuer: "https://accounts.google.com",
             scopes: &["openid", "email", "profile"],
-            // A refresh token comes with the first consent only, unless consent is asked for again.
+            // A refresh token is issued only at the first consent, unless consent is requested again.
             for_refresh: &[("access_type", "offline"), ("prompt", "consent")],
             label: "Google",
         },
@@ -67,7 +67,7 @@ pub fn by_name(name: &str) -> Option<Defaults> {
     })
 }
 
-/// What a preset fills in for `kind = "oauth2"` where the file says nothing.
+/// Defaults for keys of a provider of `kind = "oauth2"` that the configuration does not set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OAuth2Defaults {
     /// The preset that the name selects.
@@ -76,7 +76,7 @@ pub struct OAuth2Defaults {
     pub authorize_url: &'static str,
     /// The token endpoint.
     pub token_url: &'static str,
-    /// Scopes; none where the provider's console says what is given.
+    /// Scopes; empty if they are set in the provider's console.
     pub scopes: &'static [&'static str],
     /// The profile request.
     pub profile: ProfileDefaults,
@@ -84,24 +84,24 @@ pub struct OAuth2Defaults {
     pub label: &'static str,
 }
 
-/// The profile request of a preset: addresses and JSON pointers.
+/// The profile request of a preset: URLs and JSON pointers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProfileDefaults {
-    /// Its address.
+    /// The URL of the request.
     pub url: &'static str,
-    /// Place and text that a successful answer has.
+    /// Place and value that mark a successful answer.
     pub success: Option<(&'static str, &'static str)>,
     /// Place of the person's id.
     pub subject: &'static str,
     /// Place of the e-mail address.
     pub email: &'static str,
-    /// Places that must all hold `true` for the address to be verified.
+    /// Places that must all be `true` for the address to be verified.
     pub email_verified: &'static [&'static str],
     /// Place of the person's name.
     pub name: &'static str,
-    /// Place of the address of a picture.
+    /// Place of a picture's URL.
     pub picture: &'static str,
-    /// Address of the list of e-mail addresses.
+    /// URL of the list of e-mail addresses.
     pub emails_url: Option<&'static str>,
 }
 
@@ -166,22 +166,22 @@ pub fn oauth2_by_name(name: &str) -> Option<OAuth2Defaults> {
 }
 
 impl Preset {
-    /// Whether the provider documents that it supports PKCE with S256, so that its metadata need not say it.
+    /// Whether the provider's documentation states PKCE with S256, so that its metadata need not.
     pub(super) fn pkce_is_certain(self) -> bool {
         matches!(self, Self::Google | Self::Kakao | Self::Naver)
     }
 
-    /// Whether the provider takes the client secret only as a form field.
+    /// Whether the provider accepts the client secret only as a form field.
     pub(super) fn secret_in_form(self) -> bool {
         matches!(self, Self::Kakao | Self::Naver)
     }
 
-    /// Whether the provider wants `state` again when the code is exchanged.
+    /// Whether the provider requires `state` also in the code exchange.
     pub(super) fn state_at_exchange(self) -> bool {
         self == Self::Naver
     }
 
-    /// Whether the ID token holds all claims that were asked for, so that userinfo need not be asked.
+    /// Whether the ID token has all requested claims, so that no userinfo request is needed.
     pub(super) fn id_token_is_complete(self) -> bool {
         matches!(self, Self::Google | Self::Kakao)
     }
@@ -191,7 +191,7 @@ impl Preset {
         self == Self::Google && issuer.strip_prefix("https://") == Some(claimed)
     }
 
-    /// Name and value that the provider has for this authorization parameter.
+    /// The provider's name and value for an authorization parameter.
     pub(super) fn authorize_param<'a>(self, name: &'a str, value: &'a str) -> (&'a str, &'a str) {
         match (self, name, value) {
             (Self::Naver, "prompt", "login") => ("auth_type", "reauthenticate"),
@@ -200,7 +200,7 @@ impl Preset {
         }
     }
 
-    /// The provider's logout endpoint, where its metadata does not name it.
+    /// The provider's logout endpoint, if its metadata does not name it.
     pub(super) fn logout_endpoint(self, issuer: &Url) -> Option<Url> {
         (self == Self::Kakao).then(|| issuer.join("/oauth/logout").ok()).flatten()
     }
@@ -215,13 +215,13 @@ impl Preset {
         self == Self::Naver
     }
 
-    /// Whether `error` of the token endpoint says that the refresh token is not valid any more (RFC 6749 section 5.2;
-    /// GitHub has a code of its own).
+    /// Whether `error` of the token endpoint means that the refresh token is no longer valid (RFC 6749 section 5.2;
+    /// GitHub uses another code).
     pub(super) fn refuses_refresh(self, error: &str) -> bool {
         error == "invalid_grant" || (self == Self::GitHub && error == "bad_refresh_token")
     }
 
-    /// The claims in an answer of the userinfo endpoint; `None` where the answer says that it failed.
+    /// The claims in an answer of the userinfo endpoint; `None` if the answer reports a failure.
     pub(super) fn userinfo_claims(self, answer: Value) -> Option<Claims> {
         let Value::Object(mut members) = answer else { return None };
         if self != Self::Naver || !members.contains_key("resultcode") {

@@ -42,15 +42,15 @@ pub struct Provider {
     reachability: AtomicU8,
 }
 
-/// The protocol that a provider speaks, and what is needed for it.
+/// The protocol of a provider, with its data.
 pub(super) enum Protocol {
     /// OpenID Connect.
     OpenId(Published),
-    /// OAuth 2.0 alone: everything is configured, nothing is fetched.
+    /// OAuth 2.0 without OpenID Connect: everything is configured, no metadata or keys are fetched.
     OAuth2(Box<OAuth2>),
 }
 
-/// What an OpenID provider publishes; fetched when it is first needed.
+/// The published documents of an OpenID provider; fetched at first use.
 pub(super) struct Published {
     metadata: DocumentCache<Metadata>,
     keys: KeySource,
@@ -60,11 +60,11 @@ pub(super) struct Published {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Reachability {
-    /// None was made yet.
+    /// There was no request yet.
     Untried,
     /// It was answered with a status below 500.
     Reachable,
-    /// It was not, or with a status of 500 or more.
+    /// It was not answered, or with a status of 500 or more.
     Unreachable,
 }
 
@@ -80,7 +80,7 @@ impl Provider {
         Self { settings, http, clock, random, protocol, reachability }
     }
 
-    /// The provider's settings.
+    /// The validated `[providers.NAME]`.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -95,7 +95,7 @@ impl Provider {
     }
 
     /// Fetches the discovery document, unless it is cached. An OAuth 2.0 provider has none: any answer of its token
-    /// endpoint will do.
+    /// endpoint is a success.
     pub async fn discover(&self) -> Result<(), Arc<Unavailable>> {
         match &self.protocol {
             Protocol::OpenId(published) => self.metadata(published).await.map(drop),
@@ -124,7 +124,7 @@ impl Provider {
     pub(super) async fn metadata(&self, published: &Published) -> Result<Arc<Metadata>, Arc<Unavailable>> {
         let metadata = published.metadata.current().await;
         if metadata.is_err() {
-            self.note(Reachability::Unreachable);
+            self.set_reachability(Reachability::Unreachable);
         }
         metadata
     }
@@ -132,11 +132,11 @@ impl Provider {
     pub(super) async fn ask(&self, request: RequestBuilder, deadline: Duration) -> Result<HttpAnswer, Unavailable> {
         let answer = self.http.answer(request, deadline).await;
         let is_up = answer.as_ref().is_ok_and(|answer| !answer.status.is_server_error());
-        self.note(if is_up { Reachability::Reachable } else { Reachability::Unreachable });
+        self.set_reachability(if is_up { Reachability::Reachable } else { Reachability::Unreachable });
         Ok(answer?)
     }
 
-    fn note(&self, reachability: Reachability) {
+    fn set_reachability(&self, reachability: Reachability) {
         self.reachability.store(reachability as u8, Ordering::Relaxed);
     }
 
@@ -152,9 +152,9 @@ impl Provider {
         }
     }
 
-    /// The claims of an ID token whose claims are as expected and whose signature is right. The claims are checked
-    /// first: a token that is not for us must not make us fetch keys.
-    pub(super) async fn verified(
+    /// The claims of an ID token, after the checks of its claims and its signature. The claims are checked first: a
+    /// token for another client must not cause a fetch of keys.
+    pub(super) async fn verified_claims(
         &self,
         published: &Published,
         token: &IdToken,
@@ -170,8 +170,8 @@ impl Provider {
         }
     }
 
-    /// The userinfo of the person in `claims`; none where the provider has no such endpoint, refuses it, or puts
-    /// everything into the ID token.
+    /// The userinfo of the person in `claims`; `None` if the provider has no such endpoint, refuses it, or puts all
+    /// claims into the ID token.
     pub(super) async fn userinfo(
         &self,
         metadata: &Metadata,

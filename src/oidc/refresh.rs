@@ -21,34 +21,34 @@ use crate::{outbound::NoAnswer, secret::RefreshToken};
 pub struct Refreshed {
     /// The new tokens; an ID token among them is verified.
     pub tokens: TokenAnswer,
-    /// The profile as it is now; none if the old one stays.
+    /// The new profile; `None` if the old one stays.
     pub profile: Option<Claims>,
 }
 
 /// Why a refresh failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// A well-formed refusal (`invalid_grant`, or what a backend says instead): this refresh token is not valid any
-    /// more.
+    /// A well-formed refusal (`invalid_grant`, or a status in `authority.refresh.refused`): this refresh token is no
+    /// longer valid.
     #[error("the refresh token was refused")]
     Refused,
     /// The request was not sent.
     #[error("the authority could not be reached")]
     Unsent,
-    /// The request may have arrived and the refresh token be spent, but the answer did not come.
+    /// The request was sent and not answered: the refresh token may be spent.
     #[error("the authority did not answer")]
     Unanswered,
     /// The answer is neither tokens nor a refusal.
-    #[error("the authority's answer is of no use")]
+    #[error("the authority's answer has no tokens and is no refusal")]
     Failed {
-        /// What its `Retry-After` says; an hour at most.
+        /// The wait in its `Retry-After`; an hour at most.
         retry_after: Option<Duration>,
     },
 }
 
 impl Provider {
-    /// Asks for new tokens. A new ID token or profile must be of the person and client that `previous`, the claims of
-    /// the session so far, names.
+    /// Requests new tokens. A new ID token or profile must be of the same person and client as `previous`, the claims
+    /// in the session.
     pub async fn refresh(
         &self,
         refresh_token: &RefreshToken,
@@ -64,13 +64,13 @@ impl Provider {
         let claims = match self.refreshed_claims(published, &metadata, &tokens, previous).await {
             Ok(claims) => claims,
             Err(IdTokenError::Invalid(flaw)) => {
-                tracing::error!(provider = self.settings.name, %flaw, "oidc: refresh brought a bad ID token");
+                tracing::error!(provider = self.settings.name, %flaw, "oidc: a refresh returned a wrong ID token");
                 return Err(RefreshError::Failed { retry_after: None });
             }
             Err(IdTokenError::Unavailable(error)) => {
-                // The refresh token is spent, so the tokens it brought must not be lost because a key cannot be
-                // fetched. An answer without ID token is legal.
-                tracing::warn!(provider = self.settings.name, %error, "oidc: ID token of a refresh not verifiable now");
+                // The refresh token is spent, so the new tokens must not be lost because no key can be fetched. The
+                // specification permits an answer without ID token.
+                tracing::warn!(provider = self.settings.name, %error, "oidc: ID token dropped, no keys to verify it");
                 tokens.id_token = None;
                 None
             }
@@ -79,7 +79,7 @@ impl Provider {
         Ok(Refreshed { tokens, profile })
     }
 
-    /// The new tokens, no claim verified. `extra` are form fields besides those of the specification.
+    /// The new tokens; the ID token is not verified yet. `extra` are form fields besides those of the specification.
     pub(super) async fn refreshed_tokens(
         &self,
         endpoints: &Endpoints,
@@ -92,7 +92,11 @@ impl Provider {
         self.tokens(endpoints, fields, fetch::REFRESH).await.map_err(|error| match error {
             TokenError::Refused(error) if self.settings.preset.refuses_refresh(&error) => RefreshError::Refused,
             TokenError::Refused(error) => {
-                tracing::warn!(provider = self.settings.name, error, "oidc: refresh answered with an error");
+                tracing::warn!(
+                    provider = self.settings.name,
+                    error,
+                    "oidc: the provider answered a refresh with an error"
+                );
                 RefreshError::Failed { retry_after: None }
             }
             TokenError::Unavailable(error) => error.into(),
@@ -109,7 +113,7 @@ impl Provider {
     ) -> Result<Option<Claims>, IdTokenError> {
         let Some(token) = &tokens.id_token else { return Ok(None) };
         let expected = Expected { access_token: Some(&tokens.access_token), ..self.expected(metadata) };
-        let claims = self.verified(published, token, expected).await?;
+        let claims = self.verified_claims(published, token, expected).await?;
         for (name, flaw) in [("iss", Flaw::Issuer), ("sub", Flaw::Subject), ("aud", Flaw::Audience)] {
             if let Some(before) = previous.and_then(|previous| previous.get(name))
                 && claims.get(name).map(as_list) != Some(as_list(before))
@@ -124,7 +128,8 @@ impl Provider {
         }
     }
 
-    /// The profile after a refresh. None where a part of it cannot be fetched: an incomplete one could lack a role.
+    /// The profile after a refresh; `None` if a part of it cannot be fetched, because an incomplete one could lack a
+    /// role.
     async fn refreshed_profile(
         &self,
         metadata: &Metadata,
@@ -136,21 +141,21 @@ impl Provider {
             Some(claims) => claims,
             // Without a new ID token, the old claims about the login stay valid; those about the person may be out of
             // date.
-            None => userinfo::about_the_login(previous?),
+            None => userinfo::login_claims(previous?),
         };
         let is_new = tokens.id_token.is_some();
         match self.userinfo(metadata, &tokens.access_token, &base, PROFILE_AT_REFRESH).await {
             Ok(None) => is_new.then_some(base),
             Ok(userinfo) => Some(userinfo::merged(&base, userinfo)),
             Err(error) => {
-                tracing::warn!(provider = self.settings.name, %error, "oidc: no profile at refresh, the old one is kept");
+                tracing::warn!(provider = self.settings.name, %error, "oidc: no profile at refresh; the old one stays");
                 None
             }
         }
     }
 }
 
-/// For the profile at a refresh: requests wait for the tokens, so the profile must not delay them for long.
+/// Deadline of the profile request at a refresh. It is short because requests wait for the new tokens.
 pub(super) const PROFILE_AT_REFRESH: Duration = Duration::from_secs(3);
 
 /// `aud` may be one name or a list of them.

@@ -5,22 +5,22 @@ use url::Url;
 use super::{allow::Allow, oauth2::settings::OAuth2, presets::Preset};
 use crate::secret::Secret;
 
-/// One `[providers.NAME]`, validated; a preset's values are filled in already.
+/// One `[providers.NAME]`, validated; with the preset's defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// NAME: its name in the file and in paths.
     pub name: String,
-    /// The provider, where it is a known one.
+    /// The known provider, else [`Preset::Generic`].
     pub preset: Preset,
-    /// The protocol that it speaks.
+    /// `kind`: the protocol of the provider.
     pub kind: ProviderKind,
-    /// The issuer: it has the discovery document, and its name makes a subject unique.
+    /// The issuer: base URL of the discovery document, and with the subject the identity of a person.
     pub issuer: Url,
     /// OAuth client id.
     pub client_id: String,
     /// OAuth client secret; `None` for a public client.
     pub client_secret: Option<Secret>,
-    /// Scopes asked for.
+    /// Requested scopes.
     pub scopes: Vec<String>,
     /// Extra parameters of the authorization request.
     pub authorize_params: Vec<(String, String)>,
@@ -29,18 +29,18 @@ pub struct Settings {
     /// `id_token_login`: the audiences of ID tokens accepted at `POST {base_path}/{provider}`; `None`: none are
     /// accepted.
     pub id_token_audiences: Option<Vec<String>>,
-    /// `allow`: who may log in, where the gateway decides that.
+    /// `allow`: which persons may log in.
     pub allow: Option<Allow>,
     /// Its name on the login page.
     pub label: Option<String>,
 }
 
-/// The protocol that a provider speaks.
+/// The protocol of a provider.
 #[derive(Clone, Debug)]
 pub enum ProviderKind {
     /// `oidc`: OpenID Connect, with discovery.
     Oidc,
-    /// `oauth2`: OAuth 2.0 alone, with configured endpoints and profile request.
+    /// `oauth2`: OAuth 2.0 without OpenID Connect, with configured endpoints and profile request.
     OAuth2(Box<OAuth2>),
 }
 

@@ -1,4 +1,4 @@
-//! The token endpoint (RFC 6749 sections 2.3, 3.2 and 5): how the client authenticates, and what an answer means.
+//! The token endpoint (RFC 6749 sections 2.3, 3.2 and 5): client authentication, and how answers are read.
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ use crate::{
 /// The tokens in an answer of the token endpoint.
 #[derive(Clone, Debug)]
 pub struct TokenAnswer {
-    /// The access token.
+    /// Visible ASCII.
     pub access_token: AccessToken,
-    /// The refresh token; without one the old one stays valid.
+    /// At a refresh, `None` means that the old one stays valid (RFC 6749 section 6).
     pub refresh_token: Option<RefreshToken>,
     /// The ID token; not verified yet.
     pub id_token: Option<IdToken>,
@@ -37,7 +37,7 @@ pub struct TokenAnswer {
 pub(crate) enum TokenError {
     /// `error=…`, well formed (RFC 6749 section 5.2).
     Refused(String),
-    /// No answer, or one that says nothing about the grant.
+    /// No answer, or one without tokens or `error`.
     Unavailable(Unavailable),
 }
 
@@ -82,7 +82,7 @@ fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// Reads an answer.
+/// The tokens in an answer. Status 429 and statuses that are neither 2xx nor 4xx are never a refusal.
 pub(crate) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenAnswer, TokenError> {
     let body = members(answer);
     let is_about_the_grant = answer.status.is_success()
@@ -103,14 +103,14 @@ pub(crate) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenAnswer, T
     tokens(&body).ok_or(TokenError::Unavailable(MALFORMED))
 }
 
-/// The members of a JSON answer, or of a form: OAuth 2.0 had that in its drafts, and GitHub still answers so.
+/// The members of a JSON answer, or of a form: drafts of OAuth 2.0 had forms, and GitHub still sends them.
 fn members(answer: &HttpAnswer) -> Option<Map<String, Value>> {
     if !is_form(&answer.headers) {
         return serde_json::from_slice(&answer.body).ok();
     }
     let mut members = Map::new();
     for (name, value) in form_urlencoded::parse(&answer.body) {
-        // RFC 6749 section 3.2: no parameter comes twice.
+        // RFC 6749 section 3.2: no parameter may occur twice.
         if members.insert(name.into_owned(), value.into()).is_some() {
             return None;
         }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_sorted_into_tokens_errors_and_outages() {
+    fn each_answer_is_tokens_an_error_or_an_outage() {
         let read = |status: u16, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();
             let received = HttpAnswer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() };
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_says_it_is_a_form_is_read_as_one() {
+    fn an_answer_with_the_media_type_of_a_form_is_read_as_a_form() {
         let meaning = |media_type: &str, body: &str| {
             let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, media_type.parse().unwrap())]);
             let received = HttpAnswer { status: StatusCode::OK, headers, body: body.as_bytes().to_vec() };

@@ -7,18 +7,18 @@ use serde_json::Value;
 use super::{claims::Claims, fetch::Unavailable, presets::Preset, settings::Settings};
 use crate::{clock::Timestamp, outbound::HttpAnswer};
 
-/// Why there is no userinfo.
+/// Why the userinfo could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UserinfoError {
     /// The endpoint is down.
     #[error("userinfo is not available")]
     Unavailable(#[source] Arc<Unavailable>),
-    /// Its `sub` is another's (section 5.3.2).
+    /// Its `sub` is not that of the ID token (section 5.3.2).
     #[error("userinfo is about another subject")]
     Subject,
 }
 
-/// The profile in an answer about the person in `claims`; `None` where the provider refuses to give one.
+/// The profile in an answer about the person in `claims`; `None` if the provider refuses it.
 pub(super) fn read(
     answer: &HttpAnswer,
     settings: &Settings,
@@ -30,7 +30,11 @@ pub(super) fn read(
     }
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status.is_success());
     let Some(userinfo) = body.and_then(|body| settings.preset.userinfo_claims(body)) else {
-        tracing::warn!(provider = settings.name, status = answer.status.as_u16(), "oidc: userinfo not usable");
+        tracing::warn!(
+            provider = settings.name,
+            status = answer.status.as_u16(),
+            "oidc: the answer of the userinfo endpoint is not used"
+        );
         return Ok(None);
     };
     match userinfo.get("sub") {
@@ -38,14 +42,17 @@ pub(super) fn read(
         // Naver's profile ids are not its subjects: another id does not prove another person, but the profile is not
         // used.
         _ if settings.preset == Preset::Naver => {
-            tracing::warn!(provider = settings.name, "oidc: profile has another id than the ID token, not used");
+            tracing::warn!(
+                provider = settings.name,
+                "oidc: the profile has another id than the ID token and is not used"
+            );
             Ok(None)
         }
         _ => Err(UserinfoError::Subject),
     }
 }
 
-/// The ID token's claims and what userinfo adds to them. `email_verified` always comes from where `email` comes from.
+/// The ID token's claims, and those that userinfo adds. `email_verified` is always from the same source as `email`.
 pub(super) fn merged(claims: &Claims, userinfo: Option<Claims>) -> Claims {
     let mut merged = claims.clone();
     let Some(mut userinfo) = userinfo else { return merged };
@@ -65,7 +72,7 @@ pub(super) fn merged(claims: &Claims, userinfo: Option<Claims>) -> Claims {
 }
 
 /// The claims of an ID token that are about the login, not about the person.
-pub(super) fn about_the_login(claims: &Claims) -> Claims {
+pub(super) fn login_claims(claims: &Claims) -> Claims {
     const NAMES: [&str; 7] = ["iss", "sub", "aud", "azp", "auth_time", "acr", "amr"];
     claims.iter().filter(|(name, _)| NAMES.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect()
 }

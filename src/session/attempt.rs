@@ -1,4 +1,5 @@
-//! Login attempts, each in a sealed cookie of its own that lives 10 minutes. The newest five are kept.
+//! Login attempts, each in a separate sealed cookie that is valid for 10 minutes. A browser has the newest five at
+//! most.
 
 use std::time::Duration;
 
@@ -16,11 +17,11 @@ use crate::{
     store::StoreError,
 };
 
-/// Login attempts that a browser keeps. Each cookie travels with every request until its login ends, and many tabs may
+/// Most login attempts in a browser. Each cookie is sent with every request until its login ends, and many tabs may
 /// open a login at once.
 pub const MOST_ATTEMPTS: usize = 5;
 
-/// Keeps login attempts in cookies.
+/// The cookies of login attempts.
 pub struct Attempts<'s> {
     shared: &'s Shared,
 }
@@ -37,12 +38,12 @@ impl<'s> Attempts<'s> {
         Self { shared }
     }
 
-    /// Keeps `attempt` in a cookie. Of the attempts that the request brought, those beyond the newest five are deleted.
+    /// Seals `attempt` into a cookie. Of all attempts those beyond the newest [`MOST_ATTEMPTS`] are deleted.
     pub fn keep<T: Serialize>(&self, headers: &HeaderMap, id: &str, attempt: &T, reach: Reach) -> CookieChanges {
         let now = self.shared.now();
         let sealed = Sealed { made: now, reach_is_cross_site: reach == Reach::CrossSite, attempt };
         let Ok(plain) = serde_json::to_vec(&sealed) else {
-            tracing::error!("a login attempt could not be written as JSON");
+            tracing::error!("a login attempt could not be serialized; the login will fail at its callback");
             return CookieChanges::default();
         };
         let text = self.shared.ring.seal(Purpose::Attempt(id), &plain, |_| 1);
@@ -75,19 +76,19 @@ impl<'s> Attempts<'s> {
         Ok((first.then_some(sealed.attempt), cleared))
     }
 
-    /// Deletes the attempts in these cookies, so that after a logout no login can be completed that began before it.
+    /// Deletes the attempts in these cookies, so that no login that began before a logout can complete after it.
     pub(super) fn clear<'c>(&self, cookies: impl Iterator<Item = &'c HeaderValue>) -> CookieChanges {
         let cleared = self.found(cookies).into_iter().map(|(_, id, reach)| self.shared.jar.clear_attempt(id, reach));
         cleared.fold(CookieChanges::default(), CookieChanges::and)
     }
 
-    /// Takes something that may be used once, such as an ID token. False if it was taken before; the store forgets it
+    /// Marks a value as used, such as an ID token that may be used once. False if it was used before; the mark expires
     /// at `until`.
     pub async fn take_once(&self, what: &[&[u8]], until: Timestamp) -> Result<bool, StoreError> {
         self.shared.store.one_time.take(digest_of(what), until, self.shared.now()).await
     }
 
-    /// A sealed nonce for an app's own sign-in at `provider`: later the gateway can tell that it made the nonce.
+    /// A sealed nonce for an app's own sign-in at `provider`, which [`Attempts::is_own_nonce`] recognises later.
     pub fn seal_nonce(&self, provider: &str) -> String {
         let plain = serde_json::json!([self.shared.now(), provider, self.shared.random.token::<16>()]).to_string();
         self.shared.ring.seal(Purpose::Nonce, plain.as_bytes(), |_| 1)
@@ -102,7 +103,7 @@ impl<'s> Attempts<'s> {
         })
     }
 
-    /// The attempts that are ours to delete: when they were made, their ids, and how their cookies were set.
+    /// The attempts that may be deleted: the time of each, its id, and the reach of its cookie.
     fn found<'c>(&self, cookies: impl Iterator<Item = &'c HeaderValue>) -> Vec<(Timestamp, &'c str, Reach)> {
         let attempts = self.shared.jar.find(cookies).attempts.into_iter();
         attempts

@@ -1,4 +1,4 @@
-//! The cookies of one-time code challenges: one for each channel. `otp` seals and opens their values.
+//! The cookies of one-time code challenges, one for each channel. The module `otp` seals and opens their values.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 use super::{cookies::CookieChanges, shared::Shared};
 use crate::channel::Channel;
 
-/// Keeps challenges in cookies.
+/// The cookies of one-time code challenges.
 pub struct Challenges<'s> {
     shared: &'s Shared,
 }
@@ -24,7 +24,7 @@ impl<'s> Challenges<'s> {
         found.challenges.into_iter().filter(|(found, _)| *found == channel).map(|(_, value)| value).collect()
     }
 
-    /// Keeps a sealed challenge in a cookie for `span`, rounded up to whole seconds.
+    /// Sets the challenge cookie of `channel` for `span`, rounded up to whole seconds.
     pub fn keep(&self, channel: Channel, sealed: &str, span: Duration) -> CookieChanges {
         let max_age = span.as_secs() + u64::from(span.subsec_nanos() > 0);
         self.shared.jar.set_challenge(channel, sealed, max_age)

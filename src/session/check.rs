@@ -1,5 +1,5 @@
-//! Whether a session's tokens are fresh, due or expired at a given moment. Pure functions of sealed times and that
-//! moment.
+//! Whether a session's tokens are fresh, due or expired, and whether the session has ended by age. Pure functions of
+//! sealed times and the current time.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{clock::Timestamp, store::Sid};
 
-/// An access token that arrives already expired (the authority's clock differs) is used for this long before it is
+/// An access token that arrives expired, because the authority's clock differs, is used for this time before it is
 /// refreshed.
 pub(super) const EXPIRED_ON_ARRIVAL: Duration = Duration::from_secs(5);
 
@@ -34,10 +34,10 @@ pub(super) fn freshness(grant: &AccessGrant, now: Timestamp) -> Freshness {
     }
 }
 
-/// From when on an access token is refreshed ahead: its expiry minus margin × (1 + j), where margin is the lesser of
-/// `refresh_ahead` and a fifth of its lifetime. j lies in 0…0.25 and is derived from the `sid`, so that sessions issued
-/// together are not refreshed together. At the latest after half of `idle`: the refresh seals a new time, without which
-/// a short `idle` would end a session that is in use.
+/// The time from which an access token is refreshed ahead: its expiry minus margin × (1 + j), where margin is the
+/// lesser of `refresh_ahead` and a fifth of its lifetime. j lies in 0…0.25 and is derived from the `sid`, so that
+/// sessions issued together are not refreshed together. At the latest after half of `idle`: the refresh seals a new
+/// time, without which a short `idle` would end a session that is in use.
 pub(super) fn due_at(
     sid: Sid,
     received_at: Timestamp,
@@ -58,7 +58,7 @@ pub(super) fn is_past_absolute(logged_in_at: Timestamp, now: Timestamp, settings
 
 /// True if the session has ended by age (`absolute`) or without a refresh (`idle`), judged by its access token.
 pub(super) fn has_ended_by_access(grant: &AccessGrant, now: Timestamp, settings: &Settings) -> bool {
-    // An unsealed token does not carry its login and time of receipt; these are judged by the refresh token.
+    // An unsealed token has neither login nor time of receipt; the refresh token has both.
     grant
         .login
         .as_ref()

@@ -1,26 +1,31 @@
-//! Which claims a session keeps, and which roles they give.
+//! Which claims are sealed into a session, and which roles they give.
 
 use serde_json::Value;
 
 use super::shared::Shared;
 use crate::authority::Claims;
 
-/// Claims that are kept even if the configuration does not use them: issuer and subject identify the person.
+/// Claims that a session always has: issuer and subject identify the person.
 const ALWAYS_KEPT: [&str; 2] = ["iss", "sub"];
 
 impl Shared {
-    /// The claims that the session keeps, and the person's roles. Claims of the access token win over those of the ID
-    /// token; its roles count only if its signature was verified.
-    pub(super) fn person(&self, access: Option<&Claims>, verified: bool, identity: &Claims) -> (Claims, Vec<String>) {
-        let mut claims = self.kept(Some(identity));
-        claims.extend(self.kept(access));
+    /// The session's claims and the person's roles. Claims of the access token replace those of the ID token
+    /// (`identity`); roles are read from the access token only if its signature is `verified`.
+    pub(super) fn claims_and_roles(
+        &self,
+        access: Option<&Claims>,
+        verified: bool,
+        identity: &Claims,
+    ) -> (Claims, Vec<String>) {
+        let mut claims = self.used_claims(Some(identity));
+        claims.extend(self.used_claims(access));
         let of = |claims: &Claims| claims_at(claims, &self.settings.roles_claim);
         let roles = access.filter(|_| verified).and_then(of).or_else(|| of(identity)).unwrap_or_default();
         (claims, roles)
     }
 
-    /// The claims that the configuration uses.
-    pub(super) fn kept(&self, claims: Option<&Claims>) -> Claims {
+    /// Those of `claims` that the configuration uses.
+    pub(super) fn used_claims(&self, claims: Option<&Claims>) -> Claims {
         let settings = &self.settings;
         let role = settings.roles_claim.split('/').nth(1).map(|s| s.replace("~1", "/").replace("~0", "~"));
         let wanted = |name: &str| {
@@ -32,7 +37,7 @@ impl Shared {
     }
 }
 
-/// The text, or the texts of the array, at a JSON pointer (RFC 6901).
+/// The string, or the strings of the array, at a JSON pointer (RFC 6901).
 fn claims_at(claims: &Claims, pointer: &str) -> Option<Vec<String>> {
     let name = pointer.strip_prefix('/')?;
     let (first, rest) = name.split_once('/').map_or((name, ""), |(first, rest)| (first, rest));
@@ -54,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_one_text_or_a_list_at_any_json_pointer() {
+    fn roles_are_one_string_or_a_list_at_any_json_pointer() {
         let of = |json: &str, pointer: &str| claims_at(&claims(json), pointer);
         assert_eq!(of(r#"{"role":"admin"}"#, "/role").unwrap(), ["admin"]);
         assert_eq!(of(r#"{"realm_access":{"roles":["a","b",3]}}"#, "/realm_access/roles").unwrap(), ["a", "b"]);

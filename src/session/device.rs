@@ -1,5 +1,5 @@
-//! The device of a session: an id that the gateway makes at the first login, a name that it reads from the User-Agent,
-//! and whether somebody has logged in on the device before.
+//! The device of a session: an id that the gateway makes at the first login, a name read from the `User-Agent`, and
+//! whether there was a login on the device before.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::{cookies::LONGEST_LIFETIME, digest::digest_of, shared::Sessions};
 use crate::store::{Digest, StoreError};
 
-/// How long a device is known: as long as browsers keep its cookie.
-const KNOWN: Duration = Duration::from_secs(LONGEST_LIFETIME);
-/// How long the mark that a look-up leaves stays if it is not given back: longer than the store takes to answer, also
-/// if the clocks of the instances differ.
-const PROBE: Duration = Duration::from_secs(10);
-/// How long other look-ups of the same device are kept off: longer than [`PROBE`].
-const LOOK_UP: Duration = Duration::from_secs(60);
+/// How long a device counts as known after a login: as long as browsers keep its cookie.
+const KNOWN_LIFETIME: Duration = Duration::from_secs(LONGEST_LIFETIME);
+/// Lifetime of the mark that a look-up takes, if the mark is not given back: longer than the store takes to answer,
+/// also if the clocks of the instances differ.
+const PROBE_LIFETIME: Duration = Duration::from_secs(10);
+/// How long a look-up prevents others of the same device: longer than [`PROBE_LIFETIME`].
+const LOOK_UP_LIFETIME: Duration = Duration::from_secs(60);
 
 impl Sessions {
     /// The device id in a request's device cookie; `None` if it is no UUID.
@@ -27,31 +27,31 @@ impl Sessions {
     /// Records this device as known. On a store error it counts as unknown until the next login.
     pub(crate) async fn remember_device(&self, id: Uuid) {
         let now = self.shared.now();
-        if let Err(error) = self.shared.store.one_time.take(known_mark(id), now.plus(KNOWN), now).await {
+        if let Err(error) = self.shared.store.one_time.take(known_mark(id), now.plus(KNOWN_LIFETIME), now).await {
             tracing::warn!(%error, "a device was not recorded as known; it counts as unknown until its next login");
         }
     }
 
-    /// Whether somebody has logged in on the device that the request's cookie names. It proves nothing about the
-    /// person: scripts can read the cookie, and others can copy it. False on a store error.
+    /// Whether there was a login on the device that the request's cookie names. This proves nothing about the person:
+    /// scripts can read the cookie, and it can be copied. False on a store error.
     pub(crate) async fn knows_device(&self, headers: &HeaderMap) -> bool {
         let Some(id) = self.device_id(headers) else { return false };
         self.has_logged_in(id).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the store did not tell whether a device is known; it counts as unknown");
+            tracing::warn!(%error, "the store did not answer whether a device is known; it counts as unknown");
             false
         })
     }
 
     /// The store has no look-up, only [`take`](crate::store::OneTime::take): a device is known if its mark cannot be
-    /// taken. One request at a time may try, because a second one would find the mark of the first and take the device
-    /// for known.
+    /// taken. Only one request at a time may try: a second one would find the mark of the first, and the device would
+    /// count as known.
     async fn has_logged_in(&self, id: Uuid) -> Result<bool, StoreError> {
         let (one_time, now) = (&self.shared.store.one_time, self.shared.now());
         let look_up = digest_of(&[b"asking for device", id.as_bytes()]);
-        if !one_time.take(look_up, now.plus(LOOK_UP), now).await? {
+        if !one_time.take(look_up, now.plus(LOOK_UP_LIFETIME), now).await? {
             return Ok(false);
         }
-        let is_known = !one_time.take(known_mark(id), now.plus(PROBE), now).await?;
+        let is_known = !one_time.take(known_mark(id), now.plus(PROBE_LIFETIME), now).await?;
         if !is_known {
             one_time.give_back(known_mark(id), now).await?;
         }
@@ -78,12 +78,12 @@ pub fn name(headers: &HeaderMap) -> String {
     }
 }
 
-/// The device id that an app or a cookie sends; `None` if it is no hyphenated UUID.
+/// The device id from an app or a cookie; `None` if it is no hyphenated UUID.
 pub fn parse_id(text: &str) -> Option<Uuid> {
     (text.len() == 36).then(|| Uuid::parse_str(text).ok()).flatten()
 }
 
-// The first match counts: each browser also names those that it descends from.
+// The first match counts: a browser's User-Agent also names the browsers it is based on.
 const BROWSERS: &[(&str, &str)] = &[
     ("KAKAOTALK", "KakaoTalk"),
     ("NAVER(", "NAVER app"),

@@ -1,4 +1,4 @@
-//! The SHA-256 digests under which the store keeps what belongs to a session.
+//! The SHA-256 digests that are the store's keys for data of a session.
 
 use aws_lc_rs::digest;
 
@@ -17,12 +17,12 @@ pub(super) fn digest_of(parts: &[&[u8]]) -> Digest {
     Digest(context.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes"))
 }
 
-/// The digest under which the store keeps the lease and the result of a refresh token's refresh.
+/// The store's key of the lease and the result of a refresh token's refresh.
 pub(super) fn refresh_digest(provider: &str, token: &RefreshToken) -> Digest {
     digest_of(&[b"refresh", provider.as_bytes(), token.expose().as_bytes()])
 }
 
-/// The id under which the store remembers the end of an unsealed access token, which carries no `sid`.
+/// The `sid` under which the end of an unsealed access token is stored: the token itself has none.
 pub(super) fn unsealed_sid(token: &AccessToken) -> Sid {
     let digest = digest_of(&[b"raw access token", token.expose().as_bytes()]);
     let mut sid = [0; 16];

@@ -1,5 +1,5 @@
-//! The end of a session: its `sid` is remembered, its results are dropped, its streams are cut, its tokens are signed
-//! out.
+//! The end of a session: its `sid` is stored as ended, its refresh results are deleted, its streams end, its tokens are
+//! signed out.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     store::Sid,
 };
 
-/// The waits before the tries to store an end.
+/// The waits between the tries to store an end.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 
 /// Why a session ends. The audit log names it.
@@ -47,8 +47,7 @@ impl Sessions {
             loop {
                 let ended = match endings.recv().await {
                     Ok(sid) => sid,
-                    // Announcements were lost, and it is unknown which: every session that has a state here is looked
-                    // up.
+                    // Announcements were lost, and it is unknown which: every session with a state here is looked up.
                     Err(RecvError::Lagged(_)) => {
                         let Some(shared) = shared.upgrade() else { return };
                         let now = shared.now();
@@ -62,7 +61,7 @@ impl Sessions {
                     Err(RecvError::Closed) => return,
                 };
                 let Some(shared) = shared.upgrade() else { return };
-                if let Some(state) = shared.states.known(ended) {
+                if let Some(state) = shared.states.find(ended) {
                     state.end();
                 }
             }
@@ -74,10 +73,10 @@ impl Shared {
     /// Ends a session here and, through the store, everywhere.
     pub(super) async fn end(&self, login: &Login, reason: EndReason) {
         let now = self.now();
-        let state = self.states.of(login.sid, || false);
+        let state = self.states.find_or_create(login.sid, || false);
         let access_life = state.newest().map_or(Duration::from_secs(3600), |s| s.access.life);
         state.end();
-        // The end is remembered for as long as a token of the session may still be valid somewhere.
+        // The end is stored for as long as a token of the session may still be valid.
         let remembered = match reason {
             // The refresh token is invalid at the authority; an access token may be used until it expires.
             EndReason::SignedOut | EndReason::Refused => access_life + self.settings.longest_timeout,
@@ -105,11 +104,11 @@ impl Shared {
         );
     }
 
-    /// Remembers the end of an unsealed access token, which could be shown without its refresh token.
+    /// Stores the end of an unsealed access token, which could be sent without its refresh token.
     pub(super) async fn end_unsealed(&self, access: &AccessGrant) {
         let now = self.now();
         let sid = unsealed_sid(&access.token);
-        self.states.of(sid, || false).end();
+        self.states.find_or_create(sid, || false).end();
         self.remember_end(sid, access.expires_at.plus(self.settings.longest_timeout), now).await;
     }
 
@@ -117,7 +116,7 @@ impl Shared {
         let Err(error) = self.store.refreshes.end(sid, until, now).await else { return };
         tracing::error!(
             %error, ?sid,
-            "the end of a session was not stored; it holds on this instance, and storing it is tried again"
+            "the end of a session was not stored; it applies on this instance only until a later try succeeds"
         );
         self.metrics.store_errors.inc();
         let refreshes = self.store.refreshes.clone();
@@ -130,7 +129,7 @@ impl Shared {
         });
     }
 
-    /// Signs out tokens that make no session.
+    /// Signs out tokens from which no session was made.
     pub(super) async fn sign_out_issued(&self, issued: &Issued, provider: &str, from: &ClientDevice) {
         let sign_out = SignOutRequest {
             refresh_token: issued.refresh_token.as_ref(),
@@ -138,11 +137,11 @@ impl Shared {
             provider,
         };
         let signed_out = self.authority.sign_out(sign_out, from).await;
-        tracing::info!(?signed_out, "tokens that make no session were signed out");
+        tracing::info!(?signed_out, "tokens without a session were signed out");
     }
 
     /// Signs out tokens of a refresh whose session ended meanwhile.
-    pub(super) async fn sign_out_late(&self, session: &Session, from: ClientDevice) {
+    pub(super) async fn sign_out_after_end(&self, session: &Session, from: ClientDevice) {
         let Some(refresh) = &session.refresh else { return };
         let sign_out = SignOutRequest {
             refresh_token: Some(&refresh.token),

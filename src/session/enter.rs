@@ -1,5 +1,5 @@
-//! A login becomes a session: the authority issues tokens for a proof, and a session begins with them. All login
-//! methods end here.
+//! Begins sessions: the authority issues tokens for a proof, and a session is made from them. Every login method ends
+//! with this.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct NewLogin {
     pub issued: Issued,
     /// The provider's name, or `credentials`.
     pub provider: Arc<str>,
-    /// The device that the authority was told.
+    /// The device that was sent to the authority.
     pub device: Device,
 }
 
@@ -36,24 +36,24 @@ pub struct NewLogin {
 pub struct Entered {
     /// The new session.
     pub session: Arc<Session>,
-    /// Cookies for the answer: the session's, and the device's.
+    /// For the answer: the session's cookies and the device's.
     pub cookies: CookieChanges,
 }
 
-/// Why a proof brought no session.
+/// Why no session began for a proof.
 #[derive(Debug, thiserror::Error)]
 pub enum EnterError {
     /// The authority issued no tokens.
     #[error(transparent)]
     Issue(#[from] IssueError),
-    /// The tokens that it issued make no session.
+    /// No session can be made from the tokens that it issued.
     #[error(transparent)]
     Begin(#[from] BeginError),
 }
 
 impl Sessions {
-    /// Has the authority issue tokens for `proof` and begins a session with them, in place of the one that `visit`
-    /// brought. `method` is the name of the login method: the session's `provider`.
+    /// Lets the authority issue tokens for `proof` and begins a session with them. The session of `visit`, if any,
+    /// ends. `method` is the name of the login method: the session's `provider`.
     pub async fn enter(
         &self,
         visit: &mut Visit,
@@ -74,7 +74,7 @@ impl Sessions {
         Ok(Entered { session, cookies })
     }
 
-    /// Begins a session in place of the one that `replaced` brought. The cookies go onto the answer.
+    /// Begins a session and ends that of `replaced`, if any. The cookies are for the answer.
     pub async fn begin(
         &self,
         login: NewLogin,
@@ -88,7 +88,7 @@ impl Sessions {
         let session = match shared.new_session(begun, &login.issued, now) {
             Ok(session) => session,
             Err(error) => {
-                tracing::error!(%error, "a login made no session");
+                tracing::error!(%error, "no session was made from the tokens of a login");
                 let client = Client::at(replaced.client().address());
                 let from = ClientDevice { client, device: replacing.device };
                 shared.sign_out_issued(&login.issued, &replacing.provider, &from).await;
@@ -103,8 +103,8 @@ impl Sessions {
     }
 }
 
-/// The end of a subject, at most half of it and 4 characters: enough to recognise a known person in the log, and not
-/// the whole address if the subject is one.
+/// `***` and the end of a subject, at most half of it and 4 characters: enough to recognise a person in the log,
+/// without the whole address if the subject is one.
 fn masked(subject: &str) -> String {
     let length = subject.chars().count();
     let shown = (length / 2).min(4);

@@ -1,9 +1,9 @@
-//! Forged access tokens: limits how many of each client's this instance checks the signature of. A client can only show
-//! one with `seal = false`.
+//! Limits how many forged access tokens of a client this instance verifies. A client can send one only with
+//! `seal = false`.
 //!
-//! The budgets live in memory, not in the store: counting must cost less than the signature check that it saves. A
-//! client whose budget is spent keeps its cookies, because behind the same address there may be people whose tokens are
-//! genuine; tokens that were verified before are still accepted.
+//! The budgets are in memory, not in the store: counting must cost less than the signature check that it saves. A
+//! client without budget keeps its cookies, because others with genuine tokens may share its address; tokens that were
+//! verified before are still accepted.
 
 use std::{
     collections::HashMap,
@@ -14,11 +14,11 @@ use std::{
 
 use crate::{client::ClientKey, clock::Timestamp};
 
-/// Forged tokens that one client may show at once.
+/// Forged tokens that are verified for one client at once.
 const BUDGET: u32 = 100;
-/// After this long one more forged token may be shown.
+/// After this time the budget grows by one token.
 const REFILL: Duration = Duration::from_secs(1);
-/// Clients in each of the two generations of the memory.
+/// Most clients in each of the two maps of [`Budgets`].
 const MOST_CLIENTS: usize = 16 << 10;
 
 /// The budget of forged tokens of each client.
@@ -27,8 +27,8 @@ pub(super) struct ForgedTokens {
     budgets: Mutex<Budgets>,
 }
 
-/// When each client's budget is full again. Once `recent` holds [`MOST_CLIENTS`] it becomes `older`, and the clients of
-/// `older` are forgotten.
+/// When each client's budget is full again. At [`MOST_CLIENTS`] entries `recent` replaces `older`, whose entries are
+/// dropped.
 #[derive(Default)]
 struct Budgets {
     recent: HashMap<ClientKey, Timestamp>,
@@ -36,13 +36,13 @@ struct Budgets {
 }
 
 impl ForgedTokens {
-    /// How long no token of `client` is checked; `None` if one may be checked now.
+    /// Time until a token of `client` is verified again; `None` if one may be verified now.
     pub(super) fn wait(&self, client: ClientKey, now: Timestamp) -> Option<Duration> {
         let wait = self.budgets().time_to_full(client, now).saturating_sub(REFILL * (BUDGET - 1));
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// Records that `client` has shown a forged token.
+    /// Counts a forged token of `client`.
     pub(super) fn count(&self, client: ClientKey, now: Timestamp) {
         let mut budgets = self.budgets();
         let full_at = now.plus(budgets.time_to_full(client, now) + REFILL);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_may_show_a_hundred_forged_tokens_and_then_one_each_second() {
+    fn of_one_client_100_forged_tokens_are_verified_and_then_one_each_second() {
         let tokens = ForgedTokens::default();
         let (full, other) = (client("192.0.2.7"), client("192.0.2.8"));
         for _ in 0..BUDGET {
@@ -118,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_remembered_clients_is_bounded_and_the_latest_are_kept() {
+    fn the_number_of_clients_is_bounded_and_the_latest_ones_stay() {
         let tokens = ForgedTokens::default();
         let subscriber = |n: u32| ClientKey::of(Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(n) << 64).into());
         for n in 0..200_000 {
             tokens.count(subscriber(n), NOW);
-            // A client that goes on is never forgotten.
+            // A client that continues is never dropped.
             tokens.count(subscriber(u32::MAX), NOW);
         }
         let budgets = tokens.budgets();

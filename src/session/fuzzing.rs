@@ -1,4 +1,4 @@
-//! What must hold for any `Cookie` headers, checked against a simpler parser than [`Jar`]'s.
+//! The invariants of any `Cookie` headers, checked against a simpler parser than [`Jar`]'s.
 
 use http::{HeaderMap, HeaderValue, header};
 
@@ -9,11 +9,11 @@ use super::{cookies::Jar, settings::Settings};
 pub(crate) fn cookie_header(headers: &HeaderMap, settings: &Settings) {
     let jar = Jar::new(settings);
     let prefix = format!("{}{}", if settings.host_prefix { "__Host-" } else { "" }, settings.cookie_prefix);
-    let brought: Vec<_> = pieces(headers).collect();
+    let sent: Vec<_> = pieces(headers).collect();
 
     let found = jar.find(headers.get_all(header::COOKIE).iter());
-    let ours = brought.iter().filter(|piece| piece.contains(&b'=') && own(&prefix, name(piece)).is_some()).count();
-    let access = found.access.firsts().count();
+    let ours = sent.iter().filter(|piece| piece.contains(&b'=') && our_cookie(&prefix, name(piece)).is_some()).count();
+    let access = found.access.first_parts().count();
     assert!(found.access.is_absent() == (found.access.extent() == 0) && access <= ours);
     assert!(found.attempts.len() + found.challenges.len() + usize::from(found.device.is_some()) <= ours);
     assert_eq!(ours == 0, found.is_empty(), "{headers:?}");
@@ -22,17 +22,16 @@ pub(crate) fn cookie_header(headers: &HeaderMap, settings: &Settings) {
         let keep_names: Vec<_> = keep.iter().map(|kept| format!("{prefix}{kept}")).collect();
         let mut forwarded = headers.clone();
         jar.strip_request(&mut forwarded, &keep_names);
-        let stays = |piece: &&[u8]| own(&prefix, name(piece)).is_none_or(|kind| keep.contains(&kind));
-        let expected: Vec<_> = brought.iter().copied().filter(stays).collect();
+        let stays = |piece: &&[u8]| our_cookie(&prefix, name(piece)).is_none_or(|kind| keep.contains(&kind));
+        let expected: Vec<_> = sent.iter().copied().filter(stays).collect();
         let left: Vec<_> = pieces(&forwarded).collect();
         assert_eq!(left, expected, "{headers:?} keeping {keep:?}");
         assert!(forwarded.get_all(header::COOKIE).iter().count() <= 1, "HTTP/1.1 allows one header");
         let mut again = forwarded.clone();
         jar.strip_request(&mut again, &keep_names);
         assert_eq!(again, forwarded, "removing twice changes nothing");
-        if expected.len() == brought.len() && headers.get_all(header::COOKIE).iter().count() == 1 && !brought.is_empty()
-        {
-            assert_eq!(&forwarded, headers, "a header without cookies of ours stays as it is");
+        if expected.len() == sent.len() && headers.get_all(header::COOKIE).iter().count() == 1 && !sent.is_empty() {
+            assert_eq!(&forwarded, headers, "a header without cookies of ours is unchanged");
         }
     }
 }
@@ -47,7 +46,7 @@ fn name(piece: &[u8]) -> &[u8] {
 }
 
 /// Which of our cookies a name is, if any.
-fn own(prefix: &str, name: &[u8]) -> Option<&'static str> {
+fn our_cookie(prefix: &str, name: &[u8]) -> Option<&'static str> {
     let rest = std::str::from_utf8(name).ok()?.strip_prefix(prefix)?;
     if let Some(whole) = ["at", "rt", "did", "otp_sms", "otp_email"].into_iter().find(|whole| *whole == rest) {
         return Some(whole);

@@ -1,4 +1,4 @@
-//! What a session is made of: the login it began with, its access token and its refresh token.
+//! The parts of a session: its login, its access token and its refresh token.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,47 +21,47 @@ pub struct Login {
     pub at: Timestamp,
     /// The provider's name, or `credentials`.
     pub provider: Arc<str>,
-    /// The device that the authority was told at the login.
+    /// The device that was sent to the authority at the login.
     pub device: Device,
 }
 
-/// An access token, its times by our clock, and what it says about the person.
+/// An access token, its times by our clock, and the person's claims and roles.
 #[derive(Debug)]
 pub struct AccessGrant {
-    /// The login. `None` only for an unsealed access token (`seal = false`): that does not carry it.
+    /// `None` only for an unsealed access token (`seal = false`), which does not contain the login.
     pub login: Option<Login>,
     /// Number of refreshes since the login; 0 for an unsealed access token.
     pub generation: Generation,
-    /// The token.
+    /// As issued by the authority.
     pub token: AccessToken,
     /// `Bearer TOKEN`, the value of `Authorization` towards upstreams.
     pub bearer: HeaderValue,
-    /// When it was received.
+    /// When the gateway received it, by our clock.
     pub received_at: Timestamp,
-    /// When it expires.
+    /// When it expires, by our clock.
     pub expires_at: Timestamp,
-    /// From then on it is refreshed ahead of its expiry.
+    /// From this time on a request refreshes it ahead of its expiry.
     pub due_at: Timestamp,
-    /// Its whole lifetime.
+    /// The whole lifetime, at most 400 days ([`crate::authority::lifetime`]).
     pub life: Duration,
     /// The claims that header rules, templates and `GET /session` may use.
     pub claims: Claims,
-    /// The person's roles.
+    /// The roles at `session.roles_claim`.
     pub roles: Vec<String>,
 }
 
-/// A refresh token and what the session keeps beside it.
+/// A refresh token, and the data that is sealed with it.
 #[derive(Debug)]
 pub struct RefreshGrant {
-    /// The login.
+    /// The login that the session began with.
     pub login: Login,
     /// Number of refreshes since the login.
     pub generation: Generation,
-    /// The token.
+    /// As issued by the authority.
     pub token: RefreshToken,
-    /// The digest under which the store keeps the lease and the result of its refresh.
+    /// The key of the lease and the result of its refresh in the store.
     pub digest: Digest,
-    /// When it was received, by our clock. A refresh that keeps the token sets it anew.
+    /// When it was received, by our clock. A refresh updates it, also if the token stays the same.
     pub issued_at: Timestamp,
     /// The identity provider's claims about the person, as far as the configuration uses them.
     pub identity: Claims,
@@ -72,7 +72,7 @@ pub struct RefreshGrant {
 /// The tokens of one generation, and the cookies that carry them.
 #[derive(Debug)]
 pub struct Session {
-    /// The access token.
+    /// The access token of this generation.
     pub access: Arc<AccessGrant>,
     /// The refresh token; `None` if the authority issued none.
     pub refresh: Option<Arc<RefreshGrant>>,
@@ -89,7 +89,7 @@ pub(super) struct PartCounts {
     pub(super) refresh: usize,
 }
 
-/// `Bearer TOKEN` (RFC 6750 section 2.1); `None` if the token holds octets that a header value cannot hold.
+/// `Bearer TOKEN` (RFC 6750 section 2.1); `None` if the token has octets that are invalid in a header.
 pub(super) fn bearer(token: &AccessToken) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
     value.set_sensitive(true);

@@ -1,10 +1,10 @@
-//! A session is made here: from what the authority issued at a login, and from what it issued at a refresh.
+//! Makes sessions from the tokens that the authority issues at a login or a refresh.
 
 use std::sync::Arc;
 
 use super::{
     check,
-    cookies::{MOST_SESSION_OCTETS, Token},
+    cookies::{MOST_SESSION_OCTETS, TokenCookie},
     digest::refresh_digest,
     grant::{AccessGrant, Login, PartCounts, RefreshGrant, Session, bearer},
     sealed::{SealedAccess, SealedRefresh},
@@ -18,7 +18,7 @@ use crate::{
     store::Generation,
 };
 
-/// Why a login's tokens make no session.
+/// Why no session can be made from a login's tokens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BeginError {
     /// The cookies would take more than 16 KiB.
@@ -26,13 +26,13 @@ pub enum BeginError {
         "the tokens take more than 16 KiB of cookies; a session of this size needs the server store (session.store = \"server\"), which this version does not have yet"
     )]
     TooLarge,
-    /// The access token holds octets that a header or, with `seal = false`, a cookie cannot hold.
+    /// The access token has octets that are invalid in a header or, with `seal = false`, in a cookie.
     #[error("the access token cannot be used: {0}")]
     Unusable(&'static str),
 }
 
 impl BeginError {
-    /// What the visitor is told.
+    /// The row of `problem/table.rs` for the answer.
     pub const fn kind(self) -> ProblemKind {
         match self {
             Self::TooLarge => ProblemKind::SessionTooLarge,
@@ -55,12 +55,12 @@ impl Shared {
         issued: &Issued,
         now: Timestamp,
     ) -> Result<Arc<Session>, BeginError> {
-        let identity = self.kept(issued.identity.as_ref());
+        let identity = self.used_claims(issued.identity.as_ref());
         let access = self
             .access_grant(&login, 0, issued, &identity, now)
-            .ok_or(BeginError::Unusable("it cannot stand in a header"))?;
+            .ok_or(BeginError::Unusable("it is not valid in a header"))?;
         if !self.settings.seal && !is_cookie_value(access.token.expose()) {
-            return Err(BeginError::Unusable("it cannot stand in a cookie unsealed"));
+            return Err(BeginError::Unusable("it is not valid in an unsealed cookie"));
         }
         let refresh = issued.refresh_token.clone().map(|token| RefreshGrant {
             digest: refresh_digest(&login.provider, &token),
@@ -75,7 +75,7 @@ impl Shared {
     }
 
     /// The session after a refresh of `grant`; `None` if its tokens do not fit into cookies or headers. A refresh token
-    /// or ID token that the authority did not replace is kept.
+    /// or ID token that the authority did not replace stays.
     pub(super) fn successor(
         &self,
         grant: &RefreshGrant,
@@ -84,7 +84,7 @@ impl Shared {
         now: Timestamp,
     ) -> Option<Arc<Session>> {
         let identity = match &issued.identity {
-            Some(claims) => self.kept(Some(claims)),
+            Some(claims) => self.used_claims(Some(claims)),
             None => grant.identity.clone(),
         };
         let generation = known.max(grant.generation).checked_add(1)?;
@@ -127,11 +127,11 @@ impl Shared {
         }
         // At least one second, because `Max-Age=0` would delete the cookie.
         let access_lifetime = access.expires_at.since(obtained_at).as_secs().max(1);
-        let mut cookies = self.jar.set(Token::Access, &access_text, access_lifetime);
+        let mut cookies = self.jar.set(TokenCookie::Access, &access_text, access_lifetime);
         let mut parts = PartCounts { access: self.jar.parts(access_text.len()), refresh: 0 };
         if let Some(text) = refresh_text {
             parts.refresh = self.jar.parts(text.len());
-            cookies = cookies.and(self.jar.set(Token::Refresh, &text, self.jar.refresh_lifetime()));
+            cookies = cookies.and(self.jar.set(TokenCookie::Refresh, &text, self.jar.refresh_lifetime()));
         }
         Some(Arc::new(Session {
             access: Arc::new(access),
@@ -151,8 +151,8 @@ impl Shared {
         now: Timestamp,
     ) -> Option<AccessGrant> {
         let lifetime = authority::lifetime(&issued.access_token, issued.expires_in, now);
-        // If our clock is ahead of the authority's, a token may arrive expired; without this it would be refreshed for
-        // ever.
+        // If our clock is ahead of the authority's, a token may arrive expired. Without this minimum every request
+        // would refresh it.
         let expires_at =
             if lifetime.expires_at > now { lifetime.expires_at } else { now.plus(check::EXPIRED_ON_ARRIVAL) };
         let life = lifetime.total.max(expires_at.since(now).min(check::EXPIRED_ON_ARRIVAL));
@@ -163,7 +163,7 @@ impl Shared {
         };
         let (access_claims, verified) =
             issued.access_claims.as_ref().map_or((None, false), |claims| (Some(&claims.claims), claims.verified));
-        let (claims, roles) = self.person(access_claims, verified, identity);
+        let (claims, roles) = self.claims_and_roles(access_claims, verified, identity);
         Some(AccessGrant {
             bearer: bearer(&issued.access_token)?,
             login: Some(login.clone()),

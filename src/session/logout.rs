@@ -11,7 +11,7 @@ use crate::{
     secret::IdToken,
 };
 
-/// How long a logout waits for a refresh in flight, to learn whether that signed its tokens out.
+/// How long a logout waits for a refresh in flight, which may sign its new tokens out itself.
 const WAIT_FOR_REFRESH: Duration = Duration::from_secs(10);
 
 /// A completed logout.
@@ -28,11 +28,11 @@ pub struct LoggedOut {
 }
 
 impl Sessions {
-    /// Logs out. The session ends here first, whatever the authority answers. Then the newest refresh token is signed
-    /// out at the authority: by this logout, or by a refresh that is in flight and sees the end.
+    /// Logs out. First the session ends in the store, independent of the authority. Then the newest refresh token is
+    /// signed out at the authority: by this logout, or by a refresh in flight that finds the session ended.
     pub async fn log_out(&self, visit: &mut Visit) -> LoggedOut {
         let shared = &self.shared;
-        let cookies = visit.clearance().and(Attempts::new(shared).clear(visit.cookies()));
+        let cookies = visit.cookie_deletions().and(Attempts::new(shared).clear(visit.cookies()));
         if !shared.settings.seal
             && let Some(access) = visit.access()
         {
@@ -50,7 +50,7 @@ impl Sessions {
         let login = newest.login.clone();
         let access = visit.access().cloned();
         let refresh_in_flight = shared.in_flight.find(newest.digest);
-        // The end comes first: a refresh in flight that ends after it signs its own tokens out.
+        // Before the sign-out: a refresh in flight that completes after this end signs its new tokens out.
         shared.end(&login, EndReason::SignedOut).await;
         let signed_out_by_refresh = match refresh_in_flight {
             Some(refresh) => matches!(refresh.outcome_within(WAIT_FOR_REFRESH).await, RefreshOutcome::SignedOut),

@@ -1,10 +1,10 @@
-//! The session: what a request's cookies prove, how a session is issued, kept fresh and ended. No module above this one
-//! knows the gateway's cookies.
+//! Sessions: read from a request's cookies, issued at a login, refreshed, ended. No other module reads or writes the
+//! gateway's cookies.
 //!
 //! | question | file |
 //! | --- | --- |
 //! | which cookies are ours, and with which attributes? | `cookies/` |
-//! | what does a request's session come to? | `visit/` |
+//! | which session does a request have, and is it alive? | `visit/` |
 //! | how are tokens refreshed? | `refresh/` |
 //! | how does a login become a session? | `enter.rs`, then `issue.rs` |
 //! | how does a session end? | `logout.rs` and `end.rs` |
@@ -59,7 +59,7 @@ pub use status::{AuthStatus, Undecided};
 pub use visit::{After401, Visit};
 
 impl Sessions {
-    /// Builds what sessions share and starts following ended sessions. Refreshes run on `background`.
+    /// Starts to follow the ends of sessions that the store announces. Refreshes run on `background`.
     pub fn new(
         settings: Settings,
         authority: Arc<Authority>,
@@ -92,8 +92,8 @@ impl Sessions {
         sessions
     }
 
-    /// Removes our cookies from a request that goes to an upstream. `keep` may name the access token's and the device's
-    /// cookie, which then stay.
+    /// Removes our cookies from a request before it is forwarded. The access token's and the device's cookie stay if
+    /// `keep` names them.
     pub fn strip_request(&self, headers: &mut HeaderMap, keep: &[String]) {
         self.shared.jar.strip_request(headers, keep);
     }

@@ -1,9 +1,9 @@
-//! Reads the session out of a request's cookies. What opened is remembered, so a live session costs one look-up.
+//! Opens or verifies a request's token cookies. Opened cookies are cached, so that a live session costs one look-up.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    cookies::{CookieChanges, Found, Parts, Token},
+    cookies::{CookieChanges, FoundCookies, TokenCookie, TokenParts},
     digest::unsealed_sid,
     grant::{AccessGrant, bearer},
     opened::{Opened, OpenedAccess, OpenedRefresh},
@@ -20,24 +20,24 @@ use crate::{
     store::{Generation, Sid},
 };
 
-/// What reading a cookie of ours came to.
+/// The result of reading one of our cookies.
 pub(super) enum Reading<T> {
-    /// There is none, or one that another key sealed.
+    /// The cookie is absent, or sealed with a key that is not configured.
     Absent,
-    /// It opened, or its signature was verified.
+    /// The cookie opened, or its signature was verified.
     Opened(T),
-    /// It is genuine, but past its expiry.
+    /// An unsealed token past its expiry. Its signature was not checked.
     Expired,
-    /// It is not checked for this long, because its client has shown too many forged ones.
+    /// The signature is not checked for this long, because the client has sent too many forged tokens.
     Unchecked(Duration),
-    /// It is ours and does not open. These changes delete it.
+    /// The cookie is ours and does not open. These changes delete it.
     Broken(CookieChanges),
 }
 
 impl Shared {
     /// Reads `sb_rt`.
-    pub(super) fn read_refresh(&self, found: &Found<'_>, now: Timestamp) -> Reading<OpenedRefresh> {
-        self.read(&found.refresh, Token::Refresh, |value, parts| {
+    pub(super) fn read_refresh(&self, found: &FoundCookies<'_>, now: Timestamp) -> Reading<OpenedRefresh> {
+        self.read(&found.refresh, TokenCookie::Refresh, |value, parts| {
             if let Some(opened) = self.opened.refresh.get(value) {
                 return Ok(opened);
             }
@@ -53,8 +53,8 @@ impl Shared {
     }
 
     /// Reads a sealed `sb_at`.
-    pub(super) fn read_access(&self, found: &Found<'_>, now: Timestamp) -> Reading<OpenedAccess> {
-        self.read(&found.access, Token::Access, |value, parts| {
+    pub(super) fn read_access(&self, found: &FoundCookies<'_>, now: Timestamp) -> Reading<OpenedAccess> {
+        self.read(&found.access, TokenCookie::Access, |value, parts| {
             if let Some(opened) = self.opened.access.get(value) {
                 return Ok(opened);
             }
@@ -71,16 +71,16 @@ impl Shared {
     }
 
     /// Reads an unsealed `sb_at`: a JWT, whose signature is verified once. It belongs to the session of `sb_rt`;
-    /// without an `sb_rt` it is a session of its own. If there are two cookies of the name, the genuine one counts; if
-    /// both are genuine and of different people, neither.
+    /// without an `sb_rt` it is a session without a login. Of two cookies of this name the genuine one counts; if both
+    /// are genuine and of different people, neither.
     pub(super) async fn read_unsealed_access(
         &self,
-        found: &Found<'_>,
+        found: &FoundCookies<'_>,
         client: ClientKey,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
         let mut best = Reading::Absent;
-        for first in found.access.firsts() {
+        for first in found.access.first_parts() {
             match (self.read_one_unsealed(found, first, client, now).await, &best) {
                 (Reading::Opened(one), Reading::Opened(other)) if !one.same_person(other) => return Reading::Absent,
                 (_, Reading::Opened(_)) | (Reading::Absent, _) => {}
@@ -95,7 +95,7 @@ impl Shared {
 
     async fn read_one_unsealed(
         &self,
-        found: &Found<'_>,
+        found: &FoundCookies<'_>,
         first: &[u8],
         client: ClientKey,
         now: Timestamp,
@@ -103,26 +103,26 @@ impl Shared {
         let parts = found.access.extent();
         let broken = || {
             self.metrics.cookies_cleared.inc();
-            Reading::Broken(self.jar.clear(Token::Access, parts))
+            Reading::Broken(self.jar.clear(TokenCookie::Access, parts))
         };
         let joined;
-        let value = if let Some(alone) = found.access.alone() {
-            alone
+        let value = if let Some(whole) = found.access.single() {
+            whole
         } else {
             let Some(whole) = found.access.joined(first, parts) else { return broken() };
             joined = whole;
             &joined
         };
-        let opened = if let Some(known) = self.opened.access.get(value) {
-            known
+        let opened = if let Some(opened) = self.opened.access.get(value) {
+            opened
         } else {
             let Ok(text) = std::str::from_utf8(value) else { return broken() };
             let claims = match self.authority.read_access_token(text, self.settings.leeway) {
-                Ok(shown) => {
+                Ok(unverified) => {
                     if let Some(wait) = self.forged_tokens.wait(client, now) {
                         return Reading::Unchecked(wait);
                     }
-                    shown.verify().await
+                    unverified.verify().await
                 }
                 Err(error) => Err(error),
             };
@@ -140,7 +140,7 @@ impl Shared {
             let token = AccessToken::new(text);
             let Some(bearer) = bearer(&token) else { return broken() };
             let lifetime = authority::lifetime(&token, None, now);
-            let (claims, roles) = self.person(Some(&claims), true, &Claims::new());
+            let (claims, roles) = self.claims_and_roles(Some(&claims), true, &Claims::new());
             let grant = Arc::new(AccessGrant {
                 due_at: lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5)),
                 login: None,
@@ -162,18 +162,19 @@ impl Shared {
         Reading::Opened(opened)
     }
 
-    /// Opens the value that counts: the one that opens. If two open and belong to different sessions, neither counts.
+    /// Opens a sealed token cookie. If its name occurs several times, the value that opens counts; if values of
+    /// different sessions open, none counts.
     fn read<T: Opened>(
         &self,
-        parts: &Parts<'_>,
-        token: Token,
+        parts: &TokenParts<'_>,
+        token: TokenCookie,
         open: impl Fn(&[u8], usize) -> Result<T, OpenError>,
     ) -> Reading<T> {
         if parts.is_absent() {
             return Reading::Absent;
         }
-        // The id of the key is compared first: cookies of another deployment cost no look-up.
-        if let Some(value) = parts.alone()
+        // The key id is compared first, so that cookies of another deployment cost no look-up.
+        if let Some(value) = parts.single()
             && self.ring.parts_of(value) == Ok(1)
             && let Ok(opened) = open(value, 1)
         {
@@ -181,7 +182,7 @@ impl Shared {
         }
         let mut opened: Option<T> = None;
         let mut broken = false;
-        for first in parts.firsts() {
+        for first in parts.first_parts() {
             let whole = self
                 .ring
                 .parts_of(first)
@@ -189,7 +190,7 @@ impl Shared {
             match (whole, &opened) {
                 (Ok(one), None) => opened = Some(one),
                 (Ok(one), Some(other)) if one.same_session(other) => {}
-                // One of them was planted by somebody else: neither is accepted, neither is deleted.
+                // Another host of the site may have set one of them: neither is accepted, neither is deleted.
                 (Ok(_), Some(_)) => return Reading::Absent,
                 (Err(OpenError::Broken), _) => broken = true,
                 (Err(OpenError::UnknownKey), _) => {
@@ -207,14 +208,14 @@ impl Shared {
         }
     }
 
-    /// The state of the session. A new state begins as ended if the store says so.
+    /// The state of the session. A new state begins as ended if the store has its end.
     fn state_of(&self, sid: Sid, now: Timestamp) -> Arc<SessionState> {
-        self.states.of(sid, || self.store.refreshes.has_ended(sid, now))
+        self.states.find_or_create(sid, || self.store.refreshes.has_ended(sid, now))
     }
 
-    /// Records that the request shows `generation`, and acknowledges that to the store the first time.
+    /// Records that a request has `generation`, and acknowledges it to the store the first time.
     fn record_shown(&self, state: &Arc<SessionState>, generation: Generation, now: Timestamp) {
-        if generation > 0 && state.show(generation, now) {
+        if generation > 0 && state.mark_shown(generation, now) {
             self.acknowledge(state.sid, generation, now);
         }
     }

@@ -1,4 +1,4 @@
-//! Opened cookies, and the cache of those that were opened recently.
+//! Opened token cookies, and the cache of recently opened ones.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,11 +10,12 @@ use super::{
     state::SessionState,
 };
 
-/// Octets of cookie values remembered in all. Beyond that the least recently used are forgotten and opened again.
+/// Largest size of the cache in octets. Beyond it the least recently used cookies are evicted, and opened again when
+/// they are next sent.
 const MOST_OCTETS: u64 = 64 << 20;
-/// Octets that an entry takes beside the value itself, which it holds about twice.
-const ENTRY: usize = 600;
-/// A value that was not shown for this long is forgotten.
+/// Octets of an entry besides the cookie's value, which an entry contains about twice.
+const ENTRY_OVERHEAD: usize = 600;
+/// An entry that was not used for this long is evicted.
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// An opened `sb_at`.
@@ -31,7 +32,7 @@ pub(super) struct OpenedRefresh {
     pub(super) state: Arc<SessionState>,
 }
 
-/// Recently opened cookies, by their whole value: a live session then costs one look-up for each request.
+/// Recently opened cookies, by their whole value.
 pub(super) struct OpenedCookies {
     pub(super) access: Cache<Box<[u8]>, OpenedAccess, FxBuildHasher>,
     pub(super) refresh: Cache<Box<[u8]>, OpenedRefresh, FxBuildHasher>,
@@ -48,12 +49,12 @@ fn cache<V: Clone + Send + Sync + 'static>() -> Cache<Box<[u8]>, V, FxBuildHashe
         .max_capacity(MOST_OCTETS / 2)
         .weigher(|key: &Box<_>, _| weight(key))
         .time_to_idle(IDLE)
-        // Only values that opened are keys, so nobody can choose keys that collide; a fast hash is safe.
+        // Only values that opened are keys, so an attacker cannot choose keys that collide: a fast hash is safe.
         .build_with_hasher(FxBuildHasher)
 }
 
 fn weight(value: &[u8]) -> u32 {
-    u32::try_from(value.len() * 2 + ENTRY).unwrap_or(u32::MAX)
+    u32::try_from(value.len() * 2 + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
 }
 
 /// An opened cookie that can be compared with another one of the same name.
@@ -69,7 +70,7 @@ impl Opened for OpenedAccess {
 }
 
 impl OpenedAccess {
-    /// True if two unsealed tokens, which carry no `sid`, belong to one person: then one may have replaced the other.
+    /// True if two unsealed tokens, which carry no `sid`, belong to one person: one may be the successor of the other.
     pub(super) fn same_person(&self, other: &Self) -> bool {
         let person = |o: &Self| ["iss", "sub"].map(|name| o.grant.claims.get(name).cloned());
         self.grant.claims.contains_key("sub") && person(self) == person(other)

@@ -1,5 +1,5 @@
-//! The sealed forms of a session's parts, in cookies and in the store. Their fields are a format: an older cookie must
-//! still open.
+//! The sealed forms of a session's parts, in cookies and in the store. Their fields are a stored format: older cookies
+//! must still open.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     store::{Generation, Sid},
 };
 
-/// The sealed content of `sb_at`. The names are short because the cookie travels with each request.
+/// The sealed content of `sb_at`. The names are short because the cookie is sent with each request.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SealedAccess {
     #[serde(rename = "l")]
@@ -132,7 +132,7 @@ impl SealedRefresh {
 }
 
 impl SealedAccess {
-    /// `None` for an unsealed access token, whose login is not known.
+    /// `None` for an unsealed access token, which has no login.
     pub(super) fn of(grant: &AccessGrant) -> Option<Self> {
         Some(Self {
             login: SealedLogin::from(grant.login.as_ref()?),
@@ -146,7 +146,7 @@ impl SealedAccess {
         })
     }
 
-    /// `None` if the token holds octets that a header value cannot hold.
+    /// `None` if the token has octets that are invalid in a header.
     pub(super) fn open(self, settings: &Settings) -> Option<AccessGrant> {
         let login = Login::from(self.login);
         let life = Duration::from_millis(self.life);

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::seal::SealKey;
 
-/// `[session]`, validated, with what sessions need of `[server]` and `[store]`.
+/// `[session]`, validated, with the keys of `[server]` and `[store]` that sessions use.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The gateway's public URL. With `https`, cookies are `Secure`.
@@ -23,7 +23,7 @@ pub struct Settings {
     pub key_was_made: bool,
     /// How long before its expiry an access token is refreshed; at most a fifth of its lifetime is used.
     pub refresh_ahead: Duration,
-    /// How long a refresh result stays in the store after a request has shown the tokens it brought.
+    /// How long a refresh result stays in the store after a request had its tokens.
     pub refresh_grace: Duration,
     /// Lifetime of the `sb_rt` cookie; browsers keep it for 400 days at most.
     pub refresh_token_lifetime: Duration,
@@ -51,6 +51,6 @@ pub enum StoreDown {
     /// Access tokens are not refreshed ahead of their expiry; a request with an expired one gets 503.
     #[default]
     Wait,
-    /// Each instance refreshes on its own. Only for an authority whose refresh tokens do not rotate.
+    /// Each instance refreshes without a lease. Only for an authority whose refresh tokens do not rotate.
     Refresh,
 }

@@ -1,4 +1,4 @@
-//! What all sessions of the process share: settings, keys, cookie names, the store, the authority and the caches.
+//! State that all sessions of the process share: settings, keys, cookie names, store, authority and caches.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Sessions {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What all sessions share.
+/// State that all sessions of this process share.
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) jar: Jar,
@@ -43,9 +43,9 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) metrics: Arc<Metrics>,
-    /// One permit for each write that is tried again because the store did not take it.
+    /// One permit for each failed write to the store that is tried again.
     pub(super) pending_writes: Arc<Semaphore>,
-    /// The runtime of refreshes: neither a busy core nor a client that disconnects delays them.
+    /// The runtime of refreshes, so that neither a busy core nor a client that disconnects delays them.
     pub(super) background: Handle,
 }
 
@@ -54,7 +54,7 @@ impl Shared {
         self.clock.now()
     }
 
-    /// True if the last exchange with the store failed.
+    /// True if the last call to the store failed.
     pub(super) fn is_store_unreachable(&self) -> bool {
         self.store.health.is_reachable() == Some(false)
     }

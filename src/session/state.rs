@@ -1,8 +1,7 @@
-//! What this instance knows of a session beyond the cookies of one request: whether it has ended, its newest tokens,
-//! and how often upstreams answered 401 to its access token.
+//! The state that this instance has of a session besides the cookies of a request: whether it has ended, its newest
+//! tokens, and how many refreshes 401s of upstreams have caused.
 //!
-//! There is one [`SessionState`] for each `sid` while anything holds it (an opened cookie, a request, a stream, a
-//! refresh).
+//! There is one [`SessionState`] for each `sid` while an opened cookie, a request, a stream or a refresh refers to it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,18 +26,18 @@ use crate::{
 const REFRESHES_FROM_401: usize = 5;
 const WINDOW_OF_401: Duration = Duration::from_secs(60);
 
-/// What this instance knows of one session.
+/// The state of one session on this instance.
 #[derive(Debug)]
 pub(super) struct SessionState {
     pub(super) sid: Sid,
     ended: AtomicBool,
     ending: Notify,
     newest: ArcSwapOption<Session>,
-    /// One more than the highest generation that a request has shown; 0 if none has shown a generation above 0.
+    /// One more than the highest generation that a request had; 0 before the first.
     highest_shown: AtomicU32,
-    /// When that generation was first shown, in milliseconds since the Unix epoch.
+    /// When a request first had that generation, in milliseconds since the Unix epoch.
     shown_at: AtomicI64,
-    /// When a request of the session was last seen, in milliseconds since the Unix epoch.
+    /// Time of the session's last request, in milliseconds since the Unix epoch.
     last_seen: AtomicI64,
     refreshes_from_401: Mutex<VecDeque<Timestamp>>,
 }
@@ -82,13 +81,13 @@ impl SessionState {
         self.newest.load_full()
     }
 
-    /// True if tokens of a generation above `generation` are known. Cheap, because every request asks.
-    pub(super) fn knows_newer_than(&self, generation: Generation) -> bool {
+    /// True if the newest tokens have a generation above `generation`. Cheap, because every request calls this.
+    pub(super) fn has_newer_than(&self, generation: Generation) -> bool {
         self.newest.load().as_ref().is_some_and(|s| s.access.generation > generation)
     }
 
-    /// Keeps `session` as the newest tokens, unless newer ones are known or the session has ended.
-    pub(super) fn learn(&self, session: &Arc<Session>) {
+    /// Sets `session` as the newest tokens, unless there are newer ones or the session has ended.
+    pub(super) fn update_newest(&self, session: &Arc<Session>) {
         if self.has_ended() {
             return;
         }
@@ -98,9 +97,8 @@ impl SessionState {
         });
     }
 
-    /// Records that a request has shown `generation`. True if it is the first with this or a higher generation on this
-    /// instance.
-    pub(super) fn show(&self, generation: Generation, now: Timestamp) -> bool {
+    /// Records that a request had `generation`. True if none on this instance had this or a higher one before.
+    pub(super) fn mark_shown(&self, generation: Generation, now: Timestamp) -> bool {
         let mark = generation.saturating_add(1);
         let is_first = self.highest_shown.fetch_max(mark, Ordering::Relaxed) < mark;
         if is_first {
@@ -109,14 +107,14 @@ impl SessionState {
         is_first
     }
 
-    /// True if a request has shown a generation above `generation` before `moment`.
+    /// True if a request had a generation above `generation` before `moment`.
     pub(super) fn was_succeeded(&self, generation: Generation, moment: Timestamp) -> bool {
         self.highest_shown.load(Ordering::Relaxed) > generation.saturating_add(1)
             && self.shown_at.load(Ordering::Relaxed) < moment.as_millis()
     }
 
-    /// Records that a request of the session was seen at `now`.
-    pub(super) fn see(&self, now: Timestamp) {
+    /// Records a request of the session at `now`.
+    pub(super) fn mark_seen(&self, now: Timestamp) {
         self.last_seen.store(now.as_millis(), Ordering::Relaxed);
     }
 
@@ -124,7 +122,7 @@ impl SessionState {
         Timestamp::from_millis(self.last_seen.load(Ordering::Relaxed))
     }
 
-    /// True if a 401 may cause a refresh now; counts that refresh.
+    /// True if a 401 may cause a refresh now; that refresh is counted.
     pub(super) fn may_refresh_after_401(&self, now: Timestamp) -> bool {
         let mut times = self.refreshes_from_401.lock().unwrap_or_else(PoisonError::into_inner);
         while times.front().is_some_and(|t| now.since(*t) >= WINDOW_OF_401) {
@@ -138,20 +136,20 @@ impl SessionState {
     }
 }
 
-/// The session states of this process, by `sid`. They are held weakly: a state that nothing else holds is dropped.
+/// The session states of this process, by `sid`. The references are weak: a state is dropped with its last other user.
 #[derive(Debug, Default)]
 pub(super) struct SessionStates {
     shards: [Mutex<HashMap<Sid, Weak<SessionState>>>; 16],
 }
 
 impl SessionStates {
-    /// The state of `sid`. If there is none it is created, and `ended` says whether it begins as ended.
-    pub(super) fn of(&self, sid: Sid, ended: impl FnOnce() -> bool) -> Arc<SessionState> {
+    /// The state of `sid`, created if there is none; `ended` is then called for whether it begins as ended.
+    pub(super) fn find_or_create(&self, sid: Sid, ended: impl FnOnce() -> bool) -> Arc<SessionState> {
         let mut shard = self.shard(sid);
         if let Some(state) = shard.get(&sid).and_then(Weak::upgrade) {
             return state;
         }
-        // Dropped states are removed when the map would grow, so it holds at most twice as many entries as live states.
+        // Dropped states are removed when the map would grow, so it has at most twice as many entries as live states.
         if shard.len() == shard.capacity() {
             shard.retain(|_, state| state.strong_count() > 0);
         }
@@ -161,12 +159,12 @@ impl SessionStates {
         state
     }
 
-    /// The state of `sid`, if anything holds it.
-    pub(super) fn known(&self, sid: Sid) -> Option<Arc<SessionState>> {
+    /// The state of `sid`, if it is in use.
+    pub(super) fn find(&self, sid: Sid) -> Option<Arc<SessionState>> {
         self.shard(sid).get(&sid).and_then(Weak::upgrade)
     }
 
-    /// The states of all sessions that anything holds.
+    /// All states that are in use.
     pub(super) fn all(&self) -> Vec<Arc<SessionState>> {
         let shards = self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
         shards.flat_map(|shard| shard.values().filter_map(Weak::upgrade).collect::<Vec<_>>()).collect()
@@ -184,13 +182,13 @@ mod tests {
     const SID: Sid = Sid([3; 16]);
 
     #[test]
-    fn a_session_has_one_state_while_anything_holds_it() {
+    fn a_session_has_one_state_while_it_is_in_use() {
         let states = SessionStates::default();
-        let first = states.of(SID, || false);
-        assert!(Arc::ptr_eq(&first, &states.of(SID, || true)));
+        let first = states.find_or_create(SID, || false);
+        assert!(Arc::ptr_eq(&first, &states.find_or_create(SID, || true)));
         drop(first);
-        assert!(states.known(SID).is_none());
-        assert!(states.of(SID, || true).has_ended());
+        assert!(states.find(SID).is_none());
+        assert!(states.find_or_create(SID, || true).has_ended());
     }
 
     #[test]

@@ -1,22 +1,22 @@
-//! How a request's session fared: `x-auth-status` on the answer, and the reasons why it may be unknown.
+//! The result of a request's session: `x-auth-status` on the answer, and why it may be unknown.
 
 use std::time::Duration;
 
 use crate::problem::{Problem, ProblemKind};
 
-/// `x-auth-status`: how the session fared.
+/// `x-auth-status`: the result of the request's session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AuthStatus {
-    /// Served with the access token that the request brought.
+    /// The session is alive and its cookies are unchanged.
     Valid,
     /// The answer carries new cookies.
     Refreshed,
     /// The session has ended.
     Invalid,
-    /// The request brought no session.
+    /// The request has no session.
     Anonymous,
-    /// The session could not be judged: the access token has expired and the authority did not answer, or too many
-    /// forged access tokens came from this client.
+    /// It is unknown whether the session is alive: the access token has expired and the authority did not answer, or
+    /// too many forged access tokens came from this client.
     Unavailable,
 }
 
@@ -33,25 +33,25 @@ impl AuthStatus {
     }
 }
 
-/// What became of the session that a request brought.
+/// The state of a request's session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SessionOutcome {
-    /// The request brought no session.
+    /// The request has no session.
     Absent,
     /// The session is alive.
     Alive,
     /// The session has ended: its cookies are cleared.
     Ended,
-    /// The session could not be judged.
+    /// It is unknown whether the session is alive.
     Unknown(Undecided),
 }
 
-/// Why a session could not be judged, and after how long another try is worth it.
+/// Why it is unknown whether a session is alive, and the time until another try can succeed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Undecided {
     /// The authority did not answer.
     Unanswered(Duration),
-    /// Too many forged access tokens came from this client, so no further one is checked.
+    /// Too many forged access tokens came from this client, so that no further one is verified.
     Unchecked(Duration),
 }
 

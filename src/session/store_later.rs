@@ -1,14 +1,13 @@
-//! Writes that the store did not take: they are tried again until it takes them, or until they no longer matter.
+//! Failed writes to the store: they are tried again until they succeed or are no longer needed.
 
 use super::shared::Shared;
 use crate::{backoff::Backoff, clock::Timestamp, store::StoreError};
 
-/// Writes that are tried again at one time. Further ones are dropped: what they say then holds on this instance alone.
+/// Most failed writes that wait for another try. Further ones are dropped: other instances never see them.
 pub(super) const MOST_PENDING: usize = 10_000;
 
 impl Shared {
-    /// Calls `store` with the current time until it succeeds or `until` has passed, and waits
-    /// before each try. Its result goes to `done`.
+    /// Waits and calls `store` with the current time, until it succeeds or `until` has passed. `done` gets its result.
     pub(super) fn store_later<T, F>(
         &self,
         backoff: Backoff,

@@ -1,4 +1,4 @@
-//! Where the configuration says that a backend's answer has the tokens, and reading them there.
+//! Reads the tokens from a backend's answer, at the places that `[authority.answer]` configures.
 
 use cookie::Cookie;
 use http::header;
@@ -10,7 +10,7 @@ use crate::{
     secret::{AccessToken, RefreshToken},
 };
 
-/// Where each field stands in the backend's answers.
+/// `[authority.answer]`: the place of each field in the backend's answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AnswerFields {
     /// Default `/accessToken`.
@@ -31,7 +31,7 @@ pub enum Pointer {
 }
 
 impl AnswerFields {
-    /// The tokens in an answer; `None` if there is no access token, or one that a header value cannot hold.
+    /// The tokens in an answer; `None` if there is no access token, or one that is invalid in a header.
     pub(super) fn tokens(&self, answer: &call::BackendAnswer) -> Option<FreshTokens> {
         let text = |pointer| match find(pointer, answer) {
             Some(Value::String(text)) => Some(text),
@@ -50,7 +50,7 @@ impl AnswerFields {
 fn find(pointer: &Pointer, answer: &call::BackendAnswer) -> Option<Value> {
     match pointer {
         Pointer::Json(pointer) => answer.json.as_ref()?.pointer(pointer).cloned(),
-        // Of several cookies of the name a browser keeps the last one.
+        // The last one counts if the name occurs several times, as in browsers.
         Pointer::Cookie(name) => answer
             .headers
             .get_all(header::SET_COOKIE)

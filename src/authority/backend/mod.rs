@@ -1,4 +1,4 @@
-//! A backend as the authority: each verb is a configured call to it.
+//! A backend as the authority: issue, refresh and sign-out are configured calls to it.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub use answer::{AnswerFields, Pointer};
 /// The calls of a backend authority.
 #[derive(Clone, Debug)]
 pub struct BackendSettings {
-    /// Index of the authority's own upstream.
+    /// Index of the authority's upstream in the list of upstreams.
     pub upstream: usize,
     /// `[authority.exchange]`: the call after an OIDC login.
     pub exchange: Option<Template>,
@@ -41,7 +41,7 @@ pub struct BackendSettings {
     pub refused: Vec<u16>,
     /// `[authority.signout]`: the call at logout.
     pub signout: Option<Template>,
-    /// `[authority.answer]`: where the answers have their fields.
+    /// `[authority.answer]`: the places of the fields in the answers.
     pub answer: AnswerFields,
 }
 
@@ -163,8 +163,7 @@ impl BackendAuthority {
                 CallError::Value(_) => RefreshError::Failed { retry_after: None },
             }
         })?;
-        // An HTML page comes from a proxy in between or from an error handler: it does not say that the token is
-        // refused.
+        // An HTML page is from an intermediate proxy or an error handler: it is no refusal of the token.
         if self.settings.refused.contains(&answer.status.as_u16()) && !answer.is_html {
             return Err(RefreshError::Refused);
         }
@@ -206,7 +205,7 @@ impl BackendAuthority {
     }
 }
 
-/// The statuses by which a backend refuses a person. All others that are not 2xx count as an outage.
+/// True for the statuses that refuse a person. All others that are not 2xx count as an outage.
 fn is_refusal(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }

@@ -1,8 +1,8 @@
-//! `[login.notify]`: a backend is told of a person's first login, and may refuse it.
+//! `[login.notify]`: a backend is called at a person's first login, and may refuse it.
 //!
-//! A person counts as known only when the call was answered with 2xx. Until then a second login of the same person must
-//! not pass as that of a known person, or a second tab would let in a person whom the backend refuses. So one login of
-//! a person is handled at a time, and the others wait for it.
+//! A person counts as known once the call was answered with 2xx. Until then a second login of the same person must not
+//! count as that of a known person: a second tab would log in a person that the backend refuses. So the logins of a
+//! person are handled one at a time, and the others wait.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,19 +24,19 @@ use crate::{
     store::{Digest, Store},
 };
 
-/// How long a person is remembered as known.
-const KNOWN: Duration = Duration::from_secs(10 * 366 * 86400);
-/// How much longer than the call a login may take: the time for its exchanges with the store.
+/// How long a person counts as known.
+const KNOWN_LIFETIME: Duration = Duration::from_secs(10 * 366 * 86400);
+/// How much longer than the call a login may take: the time for its calls to the store.
 const STORE_TIME: Duration = Duration::from_secs(10);
 
-/// How long a login waits for another one of the same person. After that the person is told to try again.
+/// How long a login waits for another one of the same person. After that the login fails and can be tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// How often it asks the store whether the other login has ended: that may run on another instance.
+/// How often the store is asked whether the other login has ended, which may be handled by another instance.
 const POLL: Duration = Duration::from_millis(75);
 
-/// Tells a backend of first logins.
+/// Calls the backend at first logins.
 pub(super) struct FirstLogins {
-    /// `[login.notify]`; `None`: nobody is told.
+    /// `[login.notify]`; `None`: no backend is called.
     pub(super) notify: Option<Template>,
     pub(super) caller: Arc<Caller>,
     pub(super) store: Store,
@@ -45,9 +45,9 @@ pub(super) struct FirstLogins {
 
 /// A login that may be a person's first.
 pub(super) struct PersonLogin {
-    /// The key under which the store remembers the person.
+    /// The key of the mark that the person is known.
     person: Digest,
-    /// What the call may say about the person.
+    /// The values about the person that are available to the call.
     values: Values,
 }
 
@@ -76,19 +76,19 @@ impl PersonLogin {
 }
 
 impl FirstLogins {
-    /// Tells the backend of a person who has not logged in before. An error ends the login.
-    pub(super) async fn tell_backend(
+    /// Calls the backend if the person has not logged in before. An error ends the login.
+    pub(super) async fn notify_backend(
         &self,
         login: impl FnOnce() -> Option<PersonLogin>,
         from: &ClientDevice,
     ) -> Result<(), IssueError> {
         let Some(template) = &self.notify else { return Ok(()) };
         let login = login().ok_or(IssueError::Unsupported)?;
-        let turn = turn_of(login.person);
+        let turn = turn_key(login.person);
         self.wait_for_turn(turn, template).await?;
-        let told = self.tell_in_turn(template, login, from).await;
+        let notified = self.notify_in_turn(template, login, from).await;
         self.give_back(turn).await;
-        told
+        notified
     }
 
     async fn wait_for_turn(&self, turn: Digest, template: &Template) -> Result<(), IssueError> {
@@ -99,31 +99,31 @@ impl FirstLogins {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(IssueError::Unavailable(AuthorityOutage::UnderWay));
+                return Err(IssueError::Unavailable(AuthorityOutage::OtherLoginPending));
             }
             sleep(POLL).await;
         }
     }
 
-    async fn tell_in_turn(
+    async fn notify_in_turn(
         &self,
         template: &Template,
         login: PersonLogin,
         from: &ClientDevice,
     ) -> Result<(), IssueError> {
-        // First for a short time only: if this process ends in the middle, the person is not known.
+        // First for a short time: if this process ends before the answer, the person is not known.
         let (now, until) = self.mark_times(template);
         if !self.store.one_time.take(login.person, until, now).await? {
             return Ok(());
         }
-        let told = self.call_backend(template, login.values, from).await;
+        let notified = self.call_backend(template, login.values, from).await;
         self.give_back(login.person).await;
-        told?;
+        notified?;
         let now = self.clock.now();
-        if let Err(error) = self.store.one_time.take(login.person, now.plus(KNOWN), now).await {
+        if let Err(error) = self.store.one_time.take(login.person, now.plus(KNOWN_LIFETIME), now).await {
             tracing::warn!(
                 %error,
-                "login: a person was not recorded as known; the backend will be told of their next login again"
+                "login: a person was not recorded as known; the backend will be called at the next login again"
             );
         }
         Ok(())
@@ -138,7 +138,7 @@ impl FirstLogins {
         }
     }
 
-    /// Now, and when the mark of a login expires that never ended.
+    /// The current time, and the expiry of a login's marks, which matters if the login never ends.
     fn mark_times(&self, template: &Template) -> (Timestamp, Timestamp) {
         let now = self.clock.now();
         (now, now.plus(template.timeout).plus(STORE_TIME))
@@ -155,7 +155,7 @@ impl FirstLogins {
 }
 
 /// The key of the mark that a login of this person is being handled.
-fn turn_of(person: Digest) -> Digest {
+fn turn_key(person: Digest) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(b"vestibule login under way");
     context.update(&person.0);

@@ -1,4 +1,4 @@
-//! Of which logins a backend is told, and what its answer does to the login.
+//! At which logins the backend is called, and how its answer changes the login.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ fn mina() -> Value {
 }
 
 #[tokio::test]
-async fn a_backend_is_told_of_each_person_once() {
+async fn a_backend_is_called_once_for_each_person() {
     let api = ScriptedBackend::start().await;
     let authority = authority(&api).await;
     for _ in 0..3 {
@@ -74,16 +74,16 @@ async fn a_person_is_known_only_after_the_backend_answered_2xx() {
         (Reply::text(204, "text/plain", ""), "issued"),
     ] {
         api.answers(reply.clone());
-        let told = api.server.seen().len();
+        let before = api.server.seen().len();
         assert_eq!(login(&authority, mina()).await, expected, "{reply:?}");
-        assert_eq!(api.server.seen().len(), told + 1, "{reply:?}");
+        assert_eq!(api.server.seen().len(), before + 1, "{reply:?}");
     }
     api.answers(Reply::json(403, &json!({})));
-    assert_eq!(login(&authority, mina()).await, "issued", "the backend is not told again of a known person");
+    assert_eq!(login(&authority, mina()).await, "issued", "the backend is not called for a known person");
 }
 
 #[tokio::test]
-async fn a_second_login_during_the_call_is_not_taken_for_that_of_a_known_person() {
+async fn a_second_login_during_the_call_does_not_count_as_that_of_a_known_person() {
     let api = ScriptedBackend::start().await;
     let authority = Arc::new(authority_with(api.deps(vec![]), Duration::from_mins(1)).await);
     api.answers(Reply::Hang);
@@ -105,7 +105,7 @@ async fn a_second_login_during_the_call_is_not_taken_for_that_of_a_known_person(
     assert_eq!(
         login(&authority, mina()).await,
         "refused",
-        "a login that was aborted blocks nobody and made nobody known"
+        "an aborted login blocks no later one, and the person is not known"
     );
 }
 
@@ -117,12 +117,12 @@ async fn a_second_login_of_the_same_person_waits_for_the_first() {
     let person = PersonLogin::of_identity(&identity(&mina())).unwrap().person;
     let now = deps.clock.now();
     let one_time = &deps.store.one_time;
-    assert!(one_time.take(turn_of(person), now.plus(KNOWN), now).await.unwrap(), "as another instance does");
+    assert!(one_time.take(turn_key(person), now.plus(KNOWN_LIFETIME), now).await.unwrap(), "as another instance does");
     tokio::time::pause();
     let first = async {
         sleep(POLL * 20).await;
-        assert!(one_time.take(person, now.plus(KNOWN), now).await.unwrap());
-        one_time.give_back(turn_of(person), now).await.unwrap();
+        assert!(one_time.take(person, now.plus(KNOWN_LIFETIME), now).await.unwrap());
+        one_time.give_back(turn_key(person), now).await.unwrap();
     };
     let (second, ()) = tokio::join!(login(&authority, mina()), first);
     assert_eq!((second, api.server.seen().len()), ("issued", 0));

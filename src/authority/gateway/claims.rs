@@ -16,11 +16,11 @@ use crate::{
 /// The `typ` of access tokens (RFC 9068 section 2.1).
 pub(super) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
-/// Claims of the identity that an access token has if the configuration names no claims.
-const USUAL: [&str; 5] = ["email", "email_verified", "name", "phone_number", "phone_number_verified"];
+/// Claims that are copied from the identity if `authority.gateway.claims` is not configured.
+const DEFAULT_CLAIMS: [&str; 5] = ["email", "email_verified", "name", "phone_number", "phone_number_verified"];
 
 impl GatewaySettings {
-    /// The claims of an access token about `person` that expires at `until`, by the current configuration.
+    /// The claims of an access token for `person` that expires at `until`, by the current configuration.
     pub(super) fn claims_for(&self, person: &Person, random: &Random, now: Timestamp, until: Timestamp) -> Claims {
         let mut claims = self.configured_claims(person);
         let roles = self.roles_of(&person.claims);
@@ -42,17 +42,18 @@ impl GatewaySettings {
 
     fn configured_claims(&self, person: &Person) -> Claims {
         let Some(templates) = &self.claims else {
-            let known = USUAL.iter().filter_map(|name| Some(((*name).to_owned(), person.claims.get(*name)?.clone())));
-            return known.filter(|(_, value)| !value.is_null()).collect();
+            let present =
+                DEFAULT_CLAIMS.iter().filter_map(|name| Some(((*name).to_owned(), person.claims.get(*name)?.clone())));
+            return present.filter(|(_, value)| !value.is_null()).collect();
         };
         let values = person.values();
-        let filled = |(name, template): &(String, Json)| Some((name.clone(), template.fill_known(&values)?));
+        let filled = |(name, template): &(String, Json)| Some((name.clone(), template.fill_present(&values)?));
         templates.iter().filter_map(filled).collect()
     }
 
     /// The roles of a person with these claims. Never empty: a person without a role has the default role.
     fn roles_of(&self, claims: &Claims) -> Vec<&str> {
-        let permitted = self.roles.iter().filter(|(_, who)| who.permits(claims));
+        let permitted = self.roles.iter().filter(|(_, allow)| allow.permits(claims));
         let roles: Vec<_> = permitted.map(|(role, _)| role.as_str()).collect();
         if roles.is_empty() { vec![&self.default_role] } else { roles }
     }

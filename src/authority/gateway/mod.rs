@@ -1,8 +1,7 @@
 //! The gateway as the authority: it issues short-lived JWTs, which backends verify by its published keys, and opaque
 //! rotating refresh tokens, whose reuse it detects (RFC 9700 section 4.14.2).
 //!
-//! All refresh tokens of one login are a family. The store keeps the family's newest generation and, sealed, the
-//! person.
+//! The refresh tokens of one login are a family. The store has the family's newest generation and, sealed, the person.
 
 use std::sync::Arc;
 
@@ -65,7 +64,7 @@ impl GatewayAuthority {
             tracing::error!(provider = identity.provider, "authority: the provider names no subject");
             return Err(IssueError::Unsupported);
         };
-        self.first_logins.tell_backend(|| PersonLogin::of_identity(&identity), from).await?;
+        self.first_logins.notify_backend(|| PersonLogin::of_identity(&identity), from).await?;
         self.begin_family(person, identity.id_token).await
     }
 
@@ -77,21 +76,21 @@ impl GatewayAuthority {
         if !address.is_permitted() || !self.is_still_permitted(&person) {
             return Err(IssueError::NotAllowed);
         }
-        self.first_logins.tell_backend(|| Some(PersonLogin::of_address(address)), from).await?;
+        self.first_logins.notify_backend(|| Some(PersonLogin::of_address(address)), from).await?;
         self.begin_family(person, None).await
     }
 
     /// Issues the next tokens of a family. The person's permission and roles are read anew from the configuration.
-    pub(super) async fn refresh(&self, shown: &RefreshToken, from: &ClientDevice) -> Result<Issued, RefreshError> {
-        let Some(shown) = self.open_refresh_token(shown) else { return Err(RefreshError::Refused) };
+    pub(super) async fn refresh(&self, token: &RefreshToken, from: &ClientDevice) -> Result<Issued, RefreshError> {
+        let Some(opened) = self.open_refresh_token(token) else { return Err(RefreshError::Refused) };
         let now = self.clock.now();
-        let (family, until) = (shown.family, self.settings.end_of(shown.made, now));
+        let (family, until) = (opened.family, self.settings.end_of(opened.logged_in_at, now));
         if until <= now {
             self.try_end_family(family, now).await;
             return Err(RefreshError::Refused);
         }
         let grace = self.settings.refresh_grace;
-        let advanced = self.families.advance(family, shown.generation, grace, until, now).await;
+        let advanced = self.families.advance(family, opened.generation, grace, until, now).await;
         let (generation, record) = match advanced.map_err(|error| store_failure(&error))? {
             Advanced::To { generation, record } => (generation, record),
             Advanced::Unknown => return Err(RefreshError::Refused),
@@ -106,7 +105,7 @@ impl GatewayAuthority {
         };
         let Some(person) = self.open_record(&record) else {
             tracing::error!(
-                "authority: the record of a login does not open, so the login has ended: was its session key removed?"
+                "authority: the record of a login does not open, so the login has ended; check that its session key was not removed"
             );
             self.try_end_family(family, now).await;
             return Err(RefreshError::Refused);
@@ -117,15 +116,15 @@ impl GatewayAuthority {
             self.try_end_family(family, now).await;
             return Err(RefreshError::Refused);
         }
-        Ok(self.mint(&person, OwnRefresh { generation, ..shown }, now))
+        Ok(self.new_tokens(&person, OwnRefresh { generation, ..opened }, now))
     }
 
     /// Ends the family of a refresh token.
-    pub(super) async fn sign_out(&self, shown: Option<&RefreshToken>) -> SignedOut {
-        let Some(shown) = shown.and_then(|shown| self.open_refresh_token(shown)) else {
+    pub(super) async fn sign_out(&self, token: Option<&RefreshToken>) -> SignedOut {
+        let Some(opened) = token.and_then(|token| self.open_refresh_token(token)) else {
             return SignedOut::NothingToDo;
         };
-        match self.families.end_family(shown.family, self.clock.now()).await {
+        match self.families.end_family(opened.family, self.clock.now()).await {
             Ok(()) => SignedOut::Confirmed,
             Err(error) => {
                 tracing::warn!(%error, "authority: sign-out not confirmed");
@@ -144,11 +143,11 @@ impl GatewayAuthority {
         let family = FamilyId(self.random.bytes());
         let record = self.seal_record(&person).into();
         self.families.begin(family, record, self.settings.end_of(now, now), now).await?;
-        let issued = self.mint(&person, OwnRefresh { family, generation: 0, made: now }, now);
+        let issued = self.new_tokens(&person, OwnRefresh { family, generation: 0, logged_in_at: now }, now);
         Ok(Issued { id_token, identity: Some(person.claims), ..issued })
     }
 
-    /// True if the current configuration lets the person in, who logged in under an earlier one.
+    /// True if the current configuration permits the person, who may have logged in under an earlier one.
     fn is_still_permitted(&self, person: &Person) -> bool {
         let allow = match &person.from {
             ProofSource::Provider(name) => {
@@ -161,9 +160,9 @@ impl GatewayAuthority {
         allow.is_some_and(|allow| allow.is_none_or(|allow| allow.permits(&person.claims)))
     }
 
-    fn mint(&self, person: &Person, refresh: OwnRefresh, now: Timestamp) -> Issued {
+    fn new_tokens(&self, person: &Person, refresh: OwnRefresh, now: Timestamp) -> Issued {
         // An access token must not outlive its login.
-        let until = now.plus(self.settings.access_token_lifetime).min(self.settings.end_of(refresh.made, now));
+        let until = now.plus(self.settings.access_token_lifetime).min(self.settings.end_of(refresh.logged_in_at, now));
         let claims = self.settings.claims_for(person, &self.random, now, until);
         let sealed = self.ring.seal(Purpose::OwnRefresh, &refresh.to_bytes(), |_| 1);
         Issued {
@@ -191,7 +190,7 @@ impl GatewayAuthority {
         serde_json::from_slice(&self.ring.open(Purpose::Record, sealed, 1).ok()?).ok()
     }
 
-    /// Ends a family. On a store error it is refused at each refresh until its time is over.
+    /// Ends a family. After a store error each of its refreshes is refused until the family expires.
     async fn try_end_family(&self, family: FamilyId, now: Timestamp) {
         if let Err(error) = self.families.end_family(family, now).await {
             tracing::warn!(%error, "authority: a family of refresh tokens was not ended");
@@ -199,8 +198,8 @@ impl GatewayAuthority {
     }
 }
 
-/// A store error ends no session. If the store has advanced the family and its answer was lost, the refresh token can
-/// be used again within the grace time, so the next try need not wait.
+/// A store error ends no session. If the store advanced the family and its answer was lost, the refresh token can be
+/// used again within the grace time, so the next try needs no wait.
 fn store_failure(error: &StoreError) -> RefreshError {
     tracing::error!(%error, "authority: the store did not answer; the session was not refreshed");
     match error {

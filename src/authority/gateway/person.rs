@@ -1,4 +1,4 @@
-//! The person to whom the gateway issues tokens, as proved at the login. The store keeps it, sealed, for the refreshes.
+//! The person to whom the gateway issues tokens, as proved at the login. The store has it, sealed, for refreshes.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +14,11 @@ pub(super) struct Person {
     pub(super) from: ProofSource,
     /// `sub` of the access token: `google|1234`, `sms|+821012345678`, `email|a@b.kr`.
     pub(super) subject: String,
-    /// The provider's claims, or those that a provider would give about the proved address.
+    /// The provider's claims, or those made from the proved address.
     pub(super) claims: Claims,
 }
 
-/// Where the proof of a person comes from.
+/// The source of the proof of a person.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ProofSource {

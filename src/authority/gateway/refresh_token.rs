@@ -1,4 +1,4 @@
-//! What the gateway's own refresh tokens hold. For everybody else they are opaque.
+//! The content of the gateway's own refresh tokens. Clients and backends see them as opaque.
 
 use crate::{
     clock::Timestamp,
@@ -10,8 +10,9 @@ use crate::{
 pub(super) struct OwnRefresh {
     pub(super) family: FamilyId,
     pub(super) generation: Generation,
-    /// When the person logged in. The store must be told when the family ends, before it returns the family's record.
-    pub(super) made: Timestamp,
+    /// The end of the family is computed from this: [`Families::advance`](crate::store::Families::advance) needs that
+    /// end before it returns the family's record.
+    pub(super) logged_in_at: Timestamp,
 }
 
 impl OwnRefresh {
@@ -19,7 +20,7 @@ impl OwnRefresh {
         let mut bytes = [0; 28];
         bytes[..16].copy_from_slice(&self.family.0);
         bytes[16..20].copy_from_slice(&self.generation.to_be_bytes());
-        bytes[20..].copy_from_slice(&self.made.as_millis().to_be_bytes());
+        bytes[20..].copy_from_slice(&self.logged_in_at.as_millis().to_be_bytes());
         bytes
     }
 
@@ -29,7 +30,7 @@ impl OwnRefresh {
         Some(Self {
             family: FamilyId(*family),
             generation: Generation::from_be_bytes(*generation),
-            made: Timestamp::from_millis(i64::from_be_bytes(rest.try_into().ok()?)),
+            logged_in_at: Timestamp::from_millis(i64::from_be_bytes(rest.try_into().ok()?)),
         })
     }
 }
@@ -40,8 +41,11 @@ mod tests {
 
     #[test]
     fn only_28_octets_are_read_as_a_refresh_token_and_give_what_was_written() {
-        let token =
-            OwnRefresh { family: FamilyId([7; 16]), generation: 3, made: Timestamp::from_millis(1_800_000_000_001) };
+        let token = OwnRefresh {
+            family: FamilyId([7; 16]),
+            generation: 3,
+            logged_in_at: Timestamp::from_millis(1_800_000_000_001),
+        };
         let bytes = token.to_bytes();
         assert_eq!(OwnRefresh::from_bytes(&bytes), Some(token));
         for length in 0..bytes.len() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{call::Json, channel::Channel, clock::Timestamp, oidc::Allow};
 
-/// `[authority.gateway]`, with what it needs of `[session]` and `[otp]`.
+/// `[authority.gateway]`, with the keys of `[session]` and `[otp]` that it uses.
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
     /// `iss` of the access tokens.
@@ -17,8 +17,8 @@ pub struct GatewaySettings {
     pub default_role: String,
     /// The roles and who has them, in the order of the file.
     pub roles: Vec<(String, Allow)>,
-    /// Further claims of the access tokens; `None`: e-mail, name and telephone number, as far as
-    /// the identity has them.
+    /// Further claims of the access tokens; `None`: e-mail address, name and telephone number, if the
+    /// identity has them.
     pub claims: Option<Vec<(String, Json)>>,
     /// The channels whose one-time codes log in.
     pub codes: Vec<CodeLogin>,
@@ -33,16 +33,16 @@ pub struct GatewaySettings {
 /// A channel with `purpose = "login"`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeLogin {
-    /// The channel.
+    /// `sms` or `email`.
     pub channel: Channel,
     /// Which addresses may log in; `None`: all.
     pub allow: Option<Allow>,
 }
 
 impl GatewaySettings {
-    /// When a login that began at `made` ends, if it is not refreshed after `now`.
-    pub(super) fn end_of(&self, made: Timestamp, now: Timestamp) -> Timestamp {
-        now.plus(self.idle).min(made.plus(self.absolute))
+    /// When a login of `logged_in_at` ends, if it is not refreshed after `now`.
+    pub(super) fn end_of(&self, logged_in_at: Timestamp, now: Timestamp) -> Timestamp {
+        now.plus(self.idle).min(logged_in_at.plus(self.absolute))
     }
 
     pub(super) fn takes_codes(&self, channel: Channel) -> bool {

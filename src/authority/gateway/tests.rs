@@ -24,7 +24,7 @@ use crate::{
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86400);
 
-/// What the authorities of a test share; each is built anew, as by a reload.
+/// The dependencies of a test's authorities; each authority is built anew, as by a reload.
 struct Setup {
     fake: Fake,
     deps: Deps,
@@ -152,7 +152,7 @@ async fn after_a_one_time_code_the_access_token_names_the_verified_address() {
 }
 
 #[tokio::test]
-async fn configured_claims_replace_the_usual_ones_but_not_the_gateways_own() {
+async fn configured_claims_replace_the_default_claims_but_not_those_that_the_gateway_sets() {
     let setup = Setup::start().await;
     let claim = |name: &str, template: Value| (name.to_owned(), Json::from_value(&template, CLAIMS).unwrap());
     let claims = vec![
@@ -168,17 +168,23 @@ async fn configured_claims_replace_the_usual_ones_but_not_the_gateways_own() {
     ];
     let codes = vec![CodeLogin { channel: Channel::Sms, allow: None }];
     let authority = setup.with(GatewaySettings { claims: Some(claims), codes, ..gateway() }, setup.provider(None));
-    let said = read(&authority, &login(&authority, boss()).await).await;
-    assert_eq!((&said["tenant"], &said["n"], &said["fixed"]), (&json!("b.kr"), &json!(7), &json!(true)));
-    assert_eq!(said["by"], json!({"provider": "corp", "mail": "<boss@b.kr>"}), "unknown values are left out");
-    assert_eq!((said.get("none"), said.get("email"), &said["sub"]), (None, None, &json!("corp|u1")));
+    let token_claims = read(&authority, &login(&authority, boss()).await).await;
+    assert_eq!(
+        (&token_claims["tenant"], &token_claims["n"], &token_claims["fixed"]),
+        (&json!("b.kr"), &json!(7), &json!(true))
+    );
+    assert_eq!(token_claims["by"], json!({"provider": "corp", "mail": "<boss@b.kr>"}), "unknown values are left out");
+    assert_eq!(
+        (token_claims.get("none"), token_claims.get("email"), &token_claims["sub"]),
+        (None, None, &json!("corp|u1"))
+    );
     let sms = Proof::Code(proved(Channel::Sms, "01012345678", "+821012345678"));
-    let said = read(&authority, &login(&authority, sms).await).await;
-    assert_eq!(said["by"], json!({"to": "01012345678"}));
+    let token_claims = read(&authority, &login(&authority, sms).await).await;
+    assert_eq!(token_claims["by"], json!({"to": "01012345678"}));
 }
 
 #[tokio::test]
-async fn only_persons_that_allow_lets_in_get_tokens() {
+async fn only_persons_that_allow_permits_get_tokens() {
     let setup = Setup::start().await;
     let sms = || proved(Channel::Sms, "01012345678", "+821012345678");
     let number = |number: &str| {
@@ -249,8 +255,12 @@ async fn permission_and_roles_are_read_anew_at_each_refresh() {
         let session = login(&setup.authority(), boss()).await;
         let changed = setup.with(gateway(), providers);
         assert_eq!(refreshed(&changed, rt(&session)).await.err(), Some(RefreshError::Refused));
-        let back = refreshed(&setup.authority(), rt(&session)).await;
-        assert_eq!(back.err(), Some(RefreshError::Refused), "the family has ended for good");
+        let restored = refreshed(&setup.authority(), rt(&session)).await;
+        assert_eq!(
+            restored.err(),
+            Some(RefreshError::Refused),
+            "the family has ended also under the old configuration"
+        );
     }
 
     let sms = login(&setup.authority(), Proof::Code(proved(Channel::Sms, "01012345678", "+821012345678"))).await;
@@ -289,8 +299,8 @@ async fn an_access_token_does_not_outlive_its_login() {
     let first = login(&absolute, boss()).await;
     assert_eq!(life(&first), (10 * MINUTE, 10 * MINUTE));
     setup.advance(8 * MINUTE);
-    let (told, expires_in) = life(&refreshed(&absolute, rt(&first)).await.unwrap());
-    assert!(told <= 4 * MINUTE && expires_in <= 4 * MINUTE && expires_in > 3 * MINUTE, "{told:?} {expires_in:?}");
+    let (stated, expires_in) = life(&refreshed(&absolute, rt(&first)).await.unwrap());
+    assert!(stated <= 4 * MINUTE && expires_in <= 4 * MINUTE && expires_in > 3 * MINUTE, "{stated:?} {expires_in:?}");
 }
 
 #[tokio::test]
@@ -312,14 +322,14 @@ async fn tokens_that_the_gateway_did_not_make_are_refused() {
     let setup = Setup::start().await;
     let authority = setup.authority();
     let issued = login(&authority, boss()).await;
-    let mut bent = rt(&issued).expose().to_owned();
-    bent.pop();
+    let mut truncated = rt(&issued).expose().to_owned();
+    truncated.pop();
     let other_ring = KeyRing::new(&[SealKey([9; 32].into())], Random::system());
-    let refresh = OwnRefresh { family: FamilyId([1; 16]), generation: 0, made: setup.deps.clock.now() };
+    let refresh = OwnRefresh { family: FamilyId([1; 16]), generation: 0, logged_in_at: setup.deps.clock.now() };
     let never_begun = setup.deps.ring.seal(Purpose::OwnRefresh, &refresh.to_bytes(), |_| 1);
     let other_purpose = setup.deps.ring.seal(Purpose::Refresh, &refresh.to_bytes(), |_| 1);
     let other_key = other_ring.seal(Purpose::OwnRefresh, &refresh.to_bytes(), |_| 1);
-    for token in ["", "rt0", &bent, &never_begun, &other_purpose, &other_key] {
+    for token in ["", "rt0", &truncated, &never_begun, &other_purpose, &other_key] {
         assert_eq!(
             refreshed(&authority, &RefreshToken::new(token)).await.err(),
             Some(RefreshError::Refused),
@@ -362,7 +372,7 @@ impl Families for FailingFamilies {
 }
 
 #[tokio::test]
-async fn while_the_store_fails_nobody_logs_in_and_no_session_ends() {
+async fn while_the_store_fails_no_login_succeeds_and_no_session_ends() {
     let mut setup = Setup::start().await;
     let issued = login(&setup.authority(), boss()).await;
     let good = setup.deps.store.families.clone();

@@ -1,4 +1,4 @@
-//! A backend as the authority: what each of its answers does to a login, a refresh and a sign-out.
+//! A backend as the authority: the results of a login, a refresh and a sign-out for each of its answers.
 
 use serde_json::{Value, json};
 

@@ -55,7 +55,7 @@ impl ScriptedBackend {
         Authority::new(settings, self.deps(providers)).unwrap()
     }
 
-    /// What an authority of this backend is built from; the store is new.
+    /// The dependencies of an authority of this backend; the store is new.
     pub(crate) fn deps(&self, providers: Vec<Arc<Provider>>) -> Deps {
         deps(caller(self.server.address), providers, &self.clock)
     }
@@ -77,7 +77,7 @@ fn caller(address: std::net::SocketAddr) -> Caller {
         .unwrap()
 }
 
-/// What the authority of a test is built from: a new store, and keys that are always the same.
+/// The dependencies of a test's authority: a new store, and fixed keys.
 pub(crate) fn deps(caller: Caller, providers: Vec<Arc<Provider>>, clock: &Clock) -> Deps {
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     let key = SealKey([7; 32].into());

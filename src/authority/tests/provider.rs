@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_provider_issues_its_own_tokens_only_to_persons_that_allow_lets_in() {
+async fn the_tokens_of_a_provider_are_issued_only_to_persons_that_allow_permits() {
     let fake = Fake::start().await;
     let allow = Allow::Listed { email_domains: vec!["b.kr".to_owned()], emails: vec![], claims: vec![] };
     let provider = Arc::new(fake.provider_with(oidc::Settings { allow: Some(allow), ..fake.settings() }));

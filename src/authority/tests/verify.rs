@@ -26,7 +26,7 @@ fn access_claims(clock: &Clock, changes: Value) -> Value {
     claims
 }
 
-async fn shown(authority: &Authority, token: &str, leeway: Duration) -> Result<Claims, VerifyError> {
+async fn verified(authority: &Authority, token: &str, leeway: Duration) -> Result<Claims, VerifyError> {
     authority.read_access_token(token, leeway)?.verify().await
 }
 
@@ -65,7 +65,7 @@ async fn an_access_token_is_accepted_only_with_the_right_signature_issuer_audien
         (r#"{"alg":"HS256"}"#, json!({}), "invalid"),
     ] {
         let token = signer.sign(header, &access_claims(&api.clock, changes.clone()));
-        assert_eq!(verdict(&shown(&authority, &token, leeway).await), expected, "{header} {changes}");
+        assert_eq!(verdict(&verified(&authority, &token, leeway).await), expected, "{header} {changes}");
     }
     let claims = access_claims(&api.clock, json!({}));
     for (bad, expected) in [
@@ -74,11 +74,11 @@ async fn an_access_token_is_accepted_only_with_the_right_signature_issuer_audien
         (fake::Signer::Hmac(signer.pem().into_bytes()).sign(r#"{"alg":"HS256"}"#, &claims), "invalid"),
         ("opaque".to_owned(), "invalid"),
     ] {
-        assert_eq!(verdict(&shown(&authority, &bad, leeway).await), expected);
+        assert_eq!(verdict(&verified(&authority, &bad, leeway).await), expected);
     }
     let without = api.authority();
     let token = signer.sign(r#"{"alg":"ES256"}"#, &claims);
-    assert_eq!(verdict(&shown(&without, &token, leeway).await), "invalid", "no key verifies it");
+    assert_eq!(verdict(&verified(&without, &token, leeway).await), "invalid", "no key verifies it");
 }
 
 #[tokio::test]
@@ -89,13 +89,13 @@ async fn with_a_shared_secret_only_hs256_is_accepted() {
     let claims = access_claims(&api.clock, json!({}));
     let leeway = Duration::ZERO;
     let good = fake::Signer::Hmac(b"c2VjcmV0".to_vec()).sign(r#"{"alg":"HS256"}"#, &claims);
-    assert_eq!(verdict(&shown(&authority, &good, leeway).await), "genuine");
+    assert_eq!(verdict(&verified(&authority, &good, leeway).await), "genuine");
     for (signer, header, expected) in [
         (fake::Signer::Hmac(b"secret".to_vec()), r#"{"alg":"HS256"}"#, "forged"),
         (fake::Signer::Hmac(b"c2VjcmV0".to_vec()), r#"{"alg":"HS512"}"#, "invalid"),
         (fake::Signer::ec(), r#"{"alg":"ES256"}"#, "invalid"),
     ] {
-        assert_eq!(verdict(&shown(&authority, &signer.sign(header, &claims), leeway).await), expected);
+        assert_eq!(verdict(&verified(&authority, &signer.sign(header, &claims), leeway).await), expected);
     }
 }
 
@@ -123,7 +123,7 @@ async fn claims_of_new_tokens_say_whether_their_signature_was_verified() {
     let authority = api.authority_with(published(), vec![]);
     let shows = async |header| {
         let token = fake::Signer::ec().sign(header, &access_claims(&api.clock, json!({})));
-        verdict(&shown(&authority, &token, Duration::ZERO).await)
+        verdict(&verified(&authority, &token, Duration::ZERO).await)
     };
     for (header, expected) in [
         (r#"{"alg":"ES256","kid":"a"}"#, "forged"),

@@ -1,8 +1,7 @@
-//! A provider that speaks OAuth 2.0 without OpenID Connect: who logged in is read from a profile, with the access
-//! token.
+//! A provider with OAuth 2.0 but without OpenID Connect: the person is read from a profile, with the access token.
 //!
-//! The profile is a proof only because the token came straight from the token endpoint, for a code of our own login. A
-//! token that a client sends would prove nothing, and is accepted nowhere.
+//! The profile is a proof only because the token came directly from the token endpoint, for the code of this login. A
+//! token that a client sends would prove nothing and is never accepted.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +33,7 @@ mod tests;
 pub use profile::{Profile, ProfileSuccess};
 pub use settings::OAuth2;
 
-/// The answer of the profile request, with the primary e-mail address.
+/// The answer to the profile request, and the claims made from it.
 struct ProfileAnswer {
     claims: Claims,
     as_given: Claims,
@@ -46,8 +45,8 @@ enum ProfileError {
     /// The provider is down, or its answer cannot be read.
     #[error("the profile is not available")]
     Unavailable(#[source] Arc<Unavailable>),
-    /// The answer is a refusal, or proves nothing.
-    #[error("the profile is not believed: {0}")]
+    /// The answer is a refusal, or is not accepted as a proof.
+    #[error("the profile is not accepted: {0}")]
     Untrusted(Flaw),
 }
 
@@ -60,14 +59,14 @@ impl Provider {
         attempt: &Attempt,
         redirect_uri: &str,
     ) -> Result<Identity, OidcError> {
-        // RFC 9207. Without metadata the issuer is known only where it is configured.
-        let is_other = |issuer: &String| !metadata::names(&self.settings.issuer, issuer);
+        // RFC 9207. Without metadata the issuer is known only if it is configured.
+        let is_other = |issuer: &String| !metadata::is_issuer(&self.settings.issuer, issuer);
         if oauth2.issuer_is_given && callback.iss.as_ref().is_some_and(is_other) {
             return Err(OidcError::Attempt);
         }
         let endpoints = oauth2.endpoints(self.settings.preset);
-        let mut tokens = self.exchanged(&endpoints, &callback, attempt, redirect_uri, &oauth2.token_params).await?;
-        // Without a key set nothing can verify it.
+        let mut tokens = self.exchange_code(&endpoints, &callback, attempt, redirect_uri, &oauth2.token_params).await?;
+        // It cannot be verified without a key set.
         tokens.id_token = None;
         let profile = self.profile(oauth2, &tokens.access_token, fetch::CALL).await?;
         Ok(Identity {
@@ -94,16 +93,15 @@ impl Provider {
         let profile = match self.profile(oauth2, &tokens.access_token, PROFILE_AT_REFRESH).await {
             Ok(profile) => Some(profile.claims),
             Err(error) => {
-                // The refresh token may be spent, so the tokens it brought must not be lost because there is no
-                // profile.
-                tracing::warn!(provider = name, %error, "oidc: no profile at refresh, the old one is kept");
+                // The refresh token may be spent, so the new tokens must not be lost because there is no profile.
+                tracing::warn!(provider = name, %error, "oidc: no profile at refresh; the old one stays");
                 None
             }
         };
         let before = previous.and_then(|previous| previous.get("sub"));
         match (before, profile.as_ref().and_then(|profile| profile.get("sub"))) {
             (Some(before), Some(now)) if before != now => {
-                tracing::error!(provider = name, "oidc: refresh brought the tokens of another person");
+                tracing::error!(provider = name, "oidc: a refresh returned the tokens of another person");
                 Err(RefreshError::Refused)
             }
             _ => Ok(Refreshed { tokens, profile }),
@@ -130,13 +128,13 @@ impl Provider {
             return Err(ProfileError::Untrusted(Flaw::Profile));
         }
         let as_given: Claims = self.document(&received, "profile")?;
-        let issuer = metadata::text_of(&self.settings.issuer);
+        let issuer = metadata::issuer_text(&self.settings.issuer);
         let answer = Value::Object(as_given.clone());
         let claims = oauth2.profile.claims(issuer, &answer, emails?.as_ref()).map_err(ProfileError::Untrusted)?;
         Ok(ProfileAnswer { claims, as_given })
     }
 
-    /// The list of addresses; none where the provider refuses it, for example because a scope is missing.
+    /// The list of e-mail addresses; `None` if the provider refuses it, for example because a scope is missing.
     async fn emails(
         &self,
         profile: &Profile,
@@ -150,7 +148,7 @@ impl Provider {
             tracing::info!(
                 provider = self.settings.name,
                 status = received.status.as_u16(),
-                "oidc: the provider does not give the e-mail addresses"
+                "oidc: the provider refused the list of e-mail addresses"
             );
             return Ok(None);
         }
@@ -169,7 +167,7 @@ fn profile_request(http: &Http, url: &Url, profile: &Profile, access_token: &Acc
     request.headers(own).bearer_auth(access_token.expose())
 }
 
-/// Whether a status refuses this token; any other failure says nothing about it.
+/// Whether a status refuses this token. Other failures count as an outage.
 fn is_refusal(status: StatusCode) -> bool {
     status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }

@@ -1,5 +1,4 @@
-//! The profile of an OAuth 2.0 provider, and the claims made from it: it takes the ID token's place as proof of who
-//! somebody is.
+//! The profile of an OAuth 2.0 provider, and the claims made from it. It replaces the ID token as proof of identity.
 
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
@@ -10,33 +9,33 @@ use crate::oidc::{claims::Claims, id_token::Flaw};
 /// The profile request, and where the claims are in its answer. Places are JSON pointers (RFC 6901).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Profile {
-    /// Its address; the access token is sent as a Bearer token.
+    /// Its URL; the access token is sent as a Bearer token.
     pub url: Url,
     /// Headers of the request besides `Authorization`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// What a successful answer must hold; `None`: status 200 is enough.
+    /// A value that marks a successful answer; `None`: status 200 is enough.
     pub success: Option<ProfileSuccess>,
-    /// Place of the person's id at the provider: text or a whole number.
+    /// Place of the person's id at the provider: a string or a whole number.
     pub subject: String,
     /// Place of the e-mail address.
     pub email: Option<String>,
-    /// Places that must all hold `true` for the address to be verified; none: the provider does not say.
+    /// Places that must all be `true` for the address to be verified. Empty: the answer has no such fields.
     pub email_verified: Vec<String>,
     /// Place of the person's name.
     pub name: Option<String>,
-    /// Place of the address of a picture.
+    /// Place of a picture's URL.
     pub picture: Option<String>,
-    /// Address of a list of the person's e-mail addresses, each with `email`, `primary` and `verified`; the primary one
+    /// URL of a list of the person's e-mail addresses, each with `email`, `primary` and `verified`; the primary one
     /// is used instead of [`Profile::email`].
     pub emails_url: Option<Url>,
 }
 
-/// What tells a success from a failure that has status 200 too.
+/// The value that distinguishes a success from a failure, where both have status 200.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProfileSuccess {
-    /// The place in the answer.
+    /// Place of the value in the answer.
     pub pointer: String,
-    /// The text, number or boolean there, as text.
+    /// The string, number or boolean at that place, as text.
     pub equals: String,
 }
 
@@ -44,7 +43,7 @@ pub struct ProfileSuccess {
 const LONGEST_SUBJECT: usize = 255;
 
 impl Profile {
-    /// The claims in an answer: `iss`, `sub`, and what there is of `email`, `email_verified`, `name` and `picture`.
+    /// The claims in an answer: `iss` and `sub`, and if present `email`, `email_verified`, `name` and `picture`.
     pub(super) fn claims(&self, issuer: &str, answer: &Value, emails: Option<&Value>) -> Result<Claims, Flaw> {
         if !self.is_success(answer) {
             return Err(Flaw::Profile);
@@ -78,14 +77,14 @@ impl Profile {
         }
     }
 
-    /// Whether the provider says that the address is verified; `None` where it does not say.
+    /// Whether the address is verified; `None` if the answer has no such fields.
     fn is_verified(&self, answer: &Value) -> Option<bool> {
-        let says_so = |pointer: &String| answer.pointer(pointer) == Some(&Value::Bool(true));
-        (!self.email_verified.is_empty()).then(|| self.email_verified.iter().all(says_so))
+        let is_true = |pointer: &String| answer.pointer(pointer) == Some(&Value::Bool(true));
+        (!self.email_verified.is_empty()).then(|| self.email_verified.iter().all(is_true))
     }
 }
 
-/// A text, or a whole number as text. Other numbers are refused: a rounded id could be another person's.
+/// A string, or a whole number as text. Other numbers are refused: a rounded id could be that of another person.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_verified_only_where_every_place_says_true() {
+    fn an_address_is_verified_only_if_every_place_is_true() {
         let places = vec!["/valid".to_owned(), "/verified".to_owned()];
         let asked = Profile { email_verified: places, ..profile() };
         for (valid, verified, expected) in [
@@ -209,7 +208,7 @@ mod tests {
             json!([entry("c@d.kr", json!(true), json!("true")), entry("a@b.kr", json!(false), json!(true))]);
         assert_eq!(of(unverified), (json!("c@d.kr"), Some(json!(false))));
         for nothing in [json!([]), json!({}), json!([7, null]), json!([entry("a@b.kr", json!(1), json!(true))])] {
-            assert_eq!(of(nothing), (json!("public@b.kr"), None), "not vouched for");
+            assert_eq!(of(nothing), (json!("public@b.kr"), None), "without email_verified");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The settings of an OAuth 2.0 provider: its endpoints, and how it is asked.
+//! The settings of an OAuth 2.0 provider: its endpoints and its requests.
 
 use url::Url;
 
@@ -8,7 +8,7 @@ use crate::oidc::{
     presets::Preset,
 };
 
-/// The settings that take the place of a discovery document.
+/// The settings that replace a discovery document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OAuth2 {
     /// The authorization endpoint.
@@ -17,7 +17,7 @@ pub struct OAuth2 {
     pub token_url: Url,
     /// The revocation endpoint (RFC 7009).
     pub revoke_url: Option<Url>,
-    /// Whether the file names the issuer: an `iss` in the callback must then equal it.
+    /// Whether the configuration names the issuer: an `iss` in the callback must then equal it.
     pub issuer_is_given: bool,
     /// How the client sends its secret.
     pub token_auth: TokenAuth,

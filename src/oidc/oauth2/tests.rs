@@ -1,5 +1,5 @@
-//! Logins, refreshes and revocations at servers that answer as GitHub, Naver (OAuth 2.0) and Kakao do, and at servers
-//! whose answers prove nothing.
+//! Logins, refreshes and revocations at servers that answer like GitHub, Naver (OAuth 2.0) and Kakao, and at servers
+//! whose answers are no proof.
 
 use serde_json::json;
 
@@ -12,22 +12,22 @@ use crate::{
 
 const REDIRECT: &str = "https://app.example.kr/auth/callback/it";
 
-/// What is known of `name`, at the fake's addresses.
+/// The preset `name`, with the URLs of the fake.
 fn settings(fake: &Fake, name: &str) -> Settings {
-    let known = presets::oauth2_by_name(name).unwrap();
-    let (said, text) = (known.profile, |text: &str| Some(text.to_owned()));
+    let defaults = presets::oauth2_by_name(name).unwrap();
+    let (preset, text) = (defaults.profile, |text: &str| Some(text.to_owned()));
     let profile = Profile {
         url: fake.server.url("/me"),
         headers: vec![],
-        success: said
+        success: preset
             .success
             .map(|(pointer, equals)| ProfileSuccess { pointer: pointer.into(), equals: equals.into() }),
-        subject: said.subject.to_owned(),
-        email: text(said.email),
-        email_verified: said.email_verified.iter().map(|&at| at.to_owned()).collect(),
-        name: text(said.name),
-        picture: text(said.picture),
-        emails_url: said.emails_url.map(|_| fake.server.url("/emails")),
+        subject: preset.subject.to_owned(),
+        email: text(preset.email),
+        email_verified: preset.email_verified.iter().map(|&at| at.to_owned()).collect(),
+        name: text(preset.name),
+        picture: text(preset.picture),
+        emails_url: preset.emails_url.map(|_| fake.server.url("/emails")),
     };
     let oauth2 = OAuth2 {
         authorize_url: fake.server.url("/authorize?tenant=1"),
@@ -39,9 +39,9 @@ fn settings(fake: &Fake, name: &str) -> Settings {
         token_params: vec![],
         profile,
     };
-    let scopes = known.scopes.iter().map(|&scope| scope.to_owned()).collect();
+    let scopes = defaults.scopes.iter().map(|&scope| scope.to_owned()).collect();
     let kind = ProviderKind::OAuth2(Box::new(oauth2));
-    Settings { name: name.to_owned(), preset: known.preset, kind, scopes, ..fake.settings() }
+    Settings { name: name.to_owned(), preset: defaults.preset, kind, scopes, ..fake.settings() }
 }
 
 fn provider(fake: &Fake, name: &str, change: impl FnOnce(&mut OAuth2)) -> Provider {
@@ -94,7 +94,7 @@ async fn github_is_asked_with_pkce_for_a_profile_and_the_verified_address() {
     let mut names: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
     names.sort();
     let expected = "client_id code_challenge code_challenge_method redirect_uri response_type scope state tenant";
-    assert_eq!(names.join(" "), expected, "no nonce: there is no ID token to hold it");
+    assert_eq!(names.join(" "), expected, "no nonce, because there is no ID token");
 
     let identity = login(&provider).await.unwrap();
     let claims = json!({
@@ -116,11 +116,11 @@ async fn github_is_asked_with_pkce_for_a_profile_and_the_verified_address() {
     for target in ["/me", "/emails"] {
         let profile = asked(&fake, target);
         assert_eq!((profile.method.as_str(), profile.header("authorization")), ("GET", Some("Bearer gho_16C7")));
-        assert_eq!(profile.header("user-agent"), Some("vestibule"), "GitHub refuses requests without");
+        assert_eq!(profile.header("user-agent"), Some("vestibule"), "GitHub refuses requests without User-Agent");
     }
     assert_eq!(provider.reachable(), Reachability::Reachable);
     assert_eq!(provider.end_session_url(None, "https://app/", None).await, None);
-    assert!(!provider.revoke(None, Some(&tokens.access_token)).await.unwrap(), "nowhere to");
+    assert!(!provider.revoke(None, Some(&tokens.access_token)).await.unwrap(), "the provider has no revocation");
 }
 
 #[tokio::test]
@@ -140,15 +140,15 @@ async fn github_may_answer_in_json_and_refuse_the_list_of_addresses() {
     for down in [Reply::json(503, &json!({})), Reply::text(200, "text/html", "<html>"), Reply::Reset] {
         fake.answer("/emails", down.clone());
         let result = login(&provider(&fake, "github", |_| {})).await;
-        assert!(matches!(result, Err(OidcError::Unavailable(_))), "{down:?}: nobody is let in with half an identity");
+        assert!(matches!(result, Err(OidcError::Unavailable(_))), "{down:?}: no login with an incomplete identity");
     }
 }
 
 fn naver_answers(fake: &Fake) {
     let tokens = json!({"access_token": "AAA", "refresh_token": "c8c", "token_type": "bearer", "expires_in": "3600"});
     fake.answer("/token", Reply::json(200, &tokens));
-    let said = json!({"id": "32742776", "email": "mina@naver.com", "name": "미나", "nickname": "m"});
-    fake.answer("/me", Reply::json(200, &json!({"resultcode": "00", "message": "success", "response": said})));
+    let profile = json!({"id": "32742776", "email": "mina@naver.com", "name": "미나", "nickname": "m"});
+    fake.answer("/me", Reply::json(200, &json!({"resultcode": "00", "message": "success", "response": profile})));
 }
 
 #[tokio::test]
@@ -158,12 +158,12 @@ async fn naver_receives_the_state_again_and_revokes_by_grant_type_delete() {
     let provider = provider(&fake, "naver", |_| {});
     let authorization = provider.authorization(REDIRECT, &[("prompt", "login")]).await.unwrap();
     let query: Vec<_> = authorization.url.query_pairs().into_owned().collect();
-    assert!(!query.iter().any(|(name, _)| name == "scope"), "the console says what is given");
+    assert!(!query.iter().any(|(name, _)| name == "scope"), "the scopes are set in Naver's console");
     assert!(query.contains(&("auth_type".to_owned(), "reauthenticate".to_owned())));
 
     let identity = login(&provider).await.unwrap();
     let claims = json!({"iss": fake.issuer(), "sub": "32742776", "name": "미나", "email": "mina@naver.com"});
-    assert_eq!(Value::Object(identity.profile), claims, "unverified: Naver does not say");
+    assert_eq!(Value::Object(identity.profile), claims, "Naver has no field for a verified address");
     assert_eq!(identity.profile_as_given.unwrap()["response"]["nickname"], "m");
     assert_eq!(identity.tokens.unwrap().expires_in, Some(Duration::from_secs(3600)));
     assert!(asked(&fake, "/token").field("state").is_some());
@@ -199,7 +199,10 @@ async fn an_address_at_kakao_is_verified_only_if_it_is_valid_too() {
         let identity = login(&provider).await.unwrap();
         assert_eq!((&identity.profile["sub"], &identity.profile["email_verified"]), (&json!("123456789"), &expected));
         assert_eq!(identity.profile["name"], "미나");
-        assert!(identity.id_token.is_none() && identity.tokens.unwrap().id_token.is_none(), "nobody verified it");
+        assert!(
+            identity.id_token.is_none() && identity.tokens.unwrap().id_token.is_none(),
+            "an unverified ID token is dropped"
+        );
     }
     fake.answer("/me", Reply::json(200, &json!({"id": 123_456_789_i64})));
     assert_eq!(login(&provider).await.unwrap().profile.get("email"), None, "a missing address is normal");
@@ -223,7 +226,7 @@ async fn an_error_with_status_200_is_an_error_in_either_form() {
 }
 
 #[tokio::test]
-async fn a_profile_that_proves_nothing_logs_nobody_in() {
+async fn a_profile_that_is_no_proof_ends_the_login() {
     let fake = Fake::start().await;
     naver_answers(&fake);
     let provider = provider(&fake, "naver", |_| {});
@@ -272,9 +275,9 @@ async fn an_issuer_in_the_callback_must_be_the_configured_one_if_there_is_one() 
     let before = fake.server.count("/token");
     let mixed_up = login_with_iss(&named, Some("https://evil.example")).await;
     assert!(matches!(mixed_up, Err(OidcError::Attempt)));
-    assert_eq!(fake.server.count("/token"), before, "no code goes anywhere");
+    assert_eq!(fake.server.count("/token"), before, "the code is not sent");
     assert!(login_with_iss(&named, Some(&fake.issuer())).await.is_ok());
-    assert!(login(&named).await.is_ok(), "nothing announces that it always comes");
+    assert!(login(&named).await.is_ok(), "iss is not announced, so it may be absent");
 }
 
 #[tokio::test]
@@ -313,7 +316,11 @@ async fn configured_parameters_headers_and_authentication_are_sent() {
     assert_eq!(exchange.field("audience").as_deref(), Some("api"));
     assert_eq!(asked(&fake, "/me").header("accept"), Some("application/vnd.api+json"));
     assert!(provider.revoke(Some(&RefreshToken::new("r")), None).await.unwrap());
-    assert_eq!(asked(&fake, "/revoke").field("token").as_deref(), Some("r"), "the way that the file names goes first");
+    assert_eq!(
+        asked(&fake, "/revoke").field("token").as_deref(),
+        Some("r"),
+        "a configured revoke_url replaces the preset's revocation"
+    );
 }
 
 #[tokio::test]
@@ -338,11 +345,11 @@ async fn a_refresh_fetches_the_profile_again_and_one_of_another_person_is_refuse
         Reply::Reset,
     ] {
         fake.answer("/me", unusable.clone());
-        let kept = refresh().await.unwrap();
-        assert_eq!((kept.tokens.access_token.expose(), kept.profile), ("BBB", None), "{unusable:?}");
+        let refreshed = refresh().await.unwrap();
+        assert_eq!((refreshed.tokens.access_token.expose(), refreshed.profile), ("BBB", None), "{unusable:?}");
     }
     fake.answer("/me", Reply::json(200, &json!({"resultcode": "00", "response": {"id": "1"}})));
-    assert_eq!(refresh().await.err(), Some(RefreshError::Refused), "somebody else's");
+    assert_eq!(refresh().await.err(), Some(RefreshError::Refused), "a profile of another person");
 }
 
 #[tokio::test]

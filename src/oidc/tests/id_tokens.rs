@@ -62,7 +62,7 @@ async fn accepted(provider: &Provider, token: &str) -> bool {
 }
 
 #[tokio::test]
-async fn tokens_with_a_forged_header_or_signature_are_refused_and_make_nothing_be_fetched() {
+async fn tokens_with_a_forged_header_or_signature_are_refused_and_cause_no_fetch() {
     let fake = Fake::start().await;
     let (rsa, other) = (Signer::rsa(), Signer::ec());
     let oct = json!({"kid": "oct", "kty": "oct", "k": b64(b"public knowledge")});
@@ -80,7 +80,7 @@ async fn tokens_with_a_forged_header_or_signature_are_refused_and_make_nothing_b
     let jwk = other.jwk("k1");
     let parts: Vec<&str> = good.split('.').collect();
     let swapped_claims = b64(fake.claims(json!({"sub": "root"})).to_string().as_bytes());
-    let kit = [
+    let forged = [
         constant(b"").sign(r#"{"alg":"none"}"#, &claims),
         constant(b"x").sign(r#"{"alg":"none","kid":"k1"}"#, &claims),
         constant(b"x").sign(r#"{"alg":"None","kid":"k1"}"#, &claims),
@@ -128,11 +128,11 @@ async fn tokens_with_a_forged_header_or_signature_are_refused_and_make_nothing_b
         "..".to_owned(),
         String::new(),
     ];
-    for (number, token) in kit.iter().enumerate() {
+    for (number, token) in forged.iter().enumerate() {
         assert!(!accepted(&provider, token).await, "{number}: {}", &token[..token.len().min(80)]);
     }
     let fetched: Vec<_> = fake.server.seen().into_iter().map(|seen| seen.target).collect();
-    assert_eq!(fetched, [METADATA, "/jwks"], "no token makes us fetch anything");
+    assert_eq!(fetched, [METADATA, "/jwks"], "no token causes a fetch");
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn unknown_key_ids_cause_one_fetch_in_30_seconds_and_old_keys_stay_when_it
         }
         assert_eq!(fake.server.count("/jwks"), before + 1);
         let good = fake.id_token(json!({}));
-        assert!(accepted(&provider, good.expose()).await, "the old key stays");
+        assert!(accepted(&provider, good.expose()).await, "the old key stays in use");
         fake.clock.advance(Duration::from_secs(30));
     }
     let newer = Signer::ec();
@@ -198,5 +198,5 @@ async fn unknown_key_ids_cause_one_fetch_in_30_seconds_and_old_keys_stay_when_it
     let token = newer.sign(r#"{"alg":"ES256","kid":"k2"}"#, &fake.claims(json!({})));
     assert!(accepted(&provider, &token).await, "a rotated key is found");
     let retired = fake.id_token(json!({}));
-    assert!(!accepted(&provider, retired.expose()).await, "one that is no longer published is over");
+    assert!(!accepted(&provider, retired.expose()).await, "a key that is no longer published is not accepted");
 }

@@ -1,4 +1,4 @@
-//! A login, an app's ID token and a refresh, against a provider that is honest, hostile, slow or unreachable.
+//! A login, an app's ID token and a refresh, with a provider that is correct, malicious or unreachable.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn tokens(id_token: &IdToken) -> Reply {
     )
 }
 
-/// Logs in with an ID token of these claims (the attempt's nonce is put in unless they have one).
+/// Logs in with an ID token of these claims (the attempt's nonce is added unless they have one).
 async fn login(fake: &Fake, provider: &Provider, mut claims: Value) -> Result<Identity, OidcError> {
     let attempt = attempt(provider).await;
     if claims.get("nonce").is_none() {
@@ -87,7 +87,7 @@ async fn the_authorization_request_is_protected_and_its_secrets_are_new_each_tim
 }
 
 #[tokio::test]
-async fn cve_2024_23647_of_ten_thousand_logins_each_has_its_own_verifier_and_none_goes_without() {
+async fn cve_2024_23647_each_of_10000_logins_has_a_new_pkce_verifier() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     let mut seen = std::collections::HashSet::new();
@@ -138,7 +138,7 @@ async fn naver_receives_secret_and_state_as_form_fields_and_its_wrapped_profile_
     assert_eq!((asked.header("authorization"), asked.field("client_secret").as_deref()), (None, Some("s&cret")));
     assert!(asked.field("state").is_some());
     fake.answer("/token", Reply::json(200, &json!({"error": "invalid_request"})));
-    assert!(provider.revoke(None, Some(&AccessToken::new("a"))).await.is_err(), "an error is one with status 200 too");
+    assert!(provider.revoke(None, Some(&AccessToken::new("a"))).await.is_err(), "an error with status 200 is an error");
     assert_eq!(fake.server.seen().last().unwrap().field("grant_type").as_deref(), Some("delete"));
 }
 
@@ -164,7 +164,7 @@ async fn a_callback_of_another_attempt_or_issuer_is_refused_before_any_token_req
 }
 
 #[tokio::test]
-async fn discovery_fails_closed_is_asked_once_a_second_and_recovers() {
+async fn without_valid_metadata_no_login_begins_and_discovery_is_tried_once_a_second() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     for (reply, expected) in [
@@ -188,7 +188,7 @@ async fn discovery_fails_closed_is_asked_once_a_second_and_recovers() {
         fake.clock.advance(Duration::from_secs(1));
     }
     assert_eq!(fake.server.count("/elsewhere"), 0);
-    fake.usual(METADATA);
+    fake.reset(METADATA);
     assert!(provider.authorization(REDIRECT, &[]).await.is_ok());
 }
 
@@ -200,7 +200,7 @@ async fn userinfo_adds_to_the_identity_and_must_be_about_the_same_person() {
     fake.answer("/me", Reply::json(200, &json!({"sub": "u1", "email": "a@b.kr", "iss": "https://evil.example"})));
     let identity = login(&fake, &provider, json!({})).await.unwrap();
     assert_eq!((&identity.profile["email"], &identity.profile["iss"]), (&json!("a@b.kr"), &json!(fake.issuer())));
-    assert!(!identity.claims.contains_key("email"), "what is not in the ID token is not its word");
+    assert!(!identity.claims.contains_key("email"), "claims of userinfo are not added to those of the ID token");
     assert_eq!(fake.server.seen().last().unwrap().header("authorization"), Some("Bearer at1"));
 
     for other in [json!({"sub": "u2"}), json!({"email": "a@b.kr"}), json!({"sub": 1})] {
@@ -211,7 +211,7 @@ async fn userinfo_adds_to_the_identity_and_must_be_about_the_same_person() {
         );
     }
     fake.answer("/me", Reply::json(403, &json!({})));
-    assert!(login(&fake, &provider, json!({})).await.is_ok(), "not wanting to tell is no outage");
+    assert!(login(&fake, &provider, json!({})).await.is_ok(), "a refusal of userinfo is no outage");
     for down in [Reply::json(503, &json!({})), Reply::Reset, Reply::Cut] {
         fake.answer("/me", down);
         assert!(matches!(login(&fake, &provider, json!({})).await, Err(OidcError::Unavailable(_))));
@@ -219,7 +219,7 @@ async fn userinfo_adds_to_the_identity_and_must_be_about_the_same_person() {
 }
 
 #[tokio::test]
-async fn a_useless_answer_of_the_token_endpoint_is_an_outage_at_login() {
+async fn an_answer_of_the_token_endpoint_without_tokens_or_refusal_is_an_outage_at_login() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     let attempt = attempt(&provider).await;

@@ -1,9 +1,9 @@
-//! Refresh and logout: which answers are tokens, refusals or outages.
+//! Refresh and logout: which answers count as tokens, refusals or outages.
 
 use super::*;
 
 #[tokio::test]
-async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_refused() {
+async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_an_error() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     let previous = fake.claims(json!({"auth_time": 1000, "role": "admin"}));
@@ -22,7 +22,7 @@ async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_refu
 
     let fresh =
         refresh(tokens(&fake.id_token(json!({"auth_time": 1000, "role": "user", "aud": [CLIENT]})))).await.unwrap();
-    assert_eq!(fresh.profile.unwrap()["role"], "user", "what it says is read anew");
+    assert_eq!(fresh.profile.unwrap()["role"], "user", "its claims are read again");
     for changes in [
         json!({"sub": "u2"}),
         json!({"aud": "other"}),
@@ -36,7 +36,7 @@ async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_refu
 }
 
 #[tokio::test]
-async fn refreshed_tokens_are_kept_when_no_key_can_be_fetched_to_verify_the_id_token() {
+async fn refreshed_tokens_are_returned_when_no_key_can_be_fetched_to_verify_the_id_token() {
     let fake = Fake::start().await;
     fake.answer("/jwks", Reply::json(503, &json!({})));
     fake.answer("/token", tokens(&fake.id_token(json!({}))));
@@ -79,7 +79,7 @@ async fn only_invalid_grant_refuses_a_refresh_token() {
 }
 
 #[tokio::test]
-async fn logout_revokes_the_tokens_and_gives_the_address_of_the_providers_own_logout() {
+async fn logout_revokes_the_tokens_and_returns_the_url_of_the_providers_logout() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     fake.answer("/revoke", Reply::json(200, &json!({})));

@@ -1,13 +1,13 @@
-//! Cookie changes as values: they travel up to the answer and are written onto its head.
+//! Cookie changes as values: they are returned to the caller and written onto the head of the answer.
 
 use http::{HeaderMap, HeaderValue, header};
 
-/// Changes of cookies, as `Set-Cookie` values. They are written once, with the head of the answer.
+/// `Set-Cookie` values for the answer. They are written once, onto its head.
 #[derive(Clone, Debug, Default)]
 pub struct CookieChanges(pub(super) Vec<HeaderValue>);
 
 impl CookieChanges {
-    /// True if nothing changes.
+    /// True if no cookie changes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -19,7 +19,7 @@ impl CookieChanges {
         self
     }
 
-    /// Writes the changes onto an answer.
+    /// Appends the changes to the headers of an answer.
     pub fn write(self, headers: &mut HeaderMap) {
         for value in self.0 {
             headers.append(header::SET_COOKIE, value);
@@ -31,8 +31,8 @@ impl CookieChanges {
             value.set_sensitive(true);
             self.0.push(value);
         } else {
-            // Names are checked with the configuration; values are base64 or checked tokens.
-            tracing::error!("a cookie value cannot be written in a header");
+            // Cannot happen: names are checked with the configuration, values are base64 or checked tokens.
+            tracing::error!("a cookie was not set: it has octets that are invalid in a header");
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Our cookies as a request's `Cookie` headers bring them.
+//! Our cookies in a request's `Cookie` headers, before they are opened.
 
 use crate::channel::Channel;
 
 /// Our cookies in one request.
 #[derive(Debug, Default)]
-pub(crate) struct Found<'h> {
-    pub(crate) access: Parts<'h>,
-    pub(crate) refresh: Parts<'h>,
+pub(crate) struct FoundCookies<'h> {
+    pub(crate) access: TokenParts<'h>,
+    pub(crate) refresh: TokenParts<'h>,
     pub(crate) device: Option<&'h [u8]>,
     pub(crate) attempts: Vec<(&'h str, &'h [u8])>,
     pub(crate) challenges: Vec<(Channel, &'h [u8])>,
 }
 
-impl Found<'_> {
-    /// True if the request brought no cookie of ours.
+impl FoundCookies<'_> {
+    /// True if the request has no cookie of ours.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn is_empty(&self) -> bool {
         let tokens = self.access.is_absent() && self.refresh.is_absent();
@@ -23,12 +23,12 @@ impl Found<'_> {
 
 /// The parts of one token cookie. A name may occur twice: a cookie of a parent domain has the same name.
 #[derive(Debug, Default)]
-pub(crate) struct Parts<'h> {
+pub(crate) struct TokenParts<'h> {
     first: Option<&'h [u8]>,
     others: Vec<(usize, &'h [u8])>,
 }
 
-impl<'h> Parts<'h> {
+impl<'h> TokenParts<'h> {
     pub(super) fn add(&mut self, part: usize, value: &'h [u8]) {
         if part == 0 && self.first.is_none() {
             self.first = Some(value);
@@ -37,8 +37,8 @@ impl<'h> Parts<'h> {
         }
     }
 
-    /// The cookie's value, if it has one part and occurs once: the ordinary case.
-    pub(crate) fn alone(&self) -> Option<&'h [u8]> {
+    /// The cookie's value, if it has one part and occurs once, as it usually does.
+    pub(crate) fn single(&self) -> Option<&'h [u8]> {
         self.others.is_empty().then_some(self.first).flatten()
     }
 
@@ -52,7 +52,7 @@ impl<'h> Parts<'h> {
     }
 
     /// Every first part: more than one if the name occurs more than once.
-    pub(crate) fn firsts(&self) -> impl Iterator<Item = &'h [u8]> + '_ {
+    pub(crate) fn first_parts(&self) -> impl Iterator<Item = &'h [u8]> + '_ {
         self.first.into_iter().chain(self.others.iter().filter(|(part, _)| *part == 0).map(|(_, v)| *v))
     }
 
@@ -74,8 +74,8 @@ pub(super) fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// A piece's name, and what follows its `=` if it has one. White space around the name is not part of it, because lax
-/// parsers in upstreams drop it.
+/// A piece's name, and its value if it has a `=`. White space around the name is dropped, as lax parsers in upstreams
+/// do.
 pub(super) fn named(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
     let pair = piece.trim_ascii();
     match memchr::memchr(b'=', pair) {
@@ -84,13 +84,13 @@ pub(super) fn named(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// The texts between the semicolons of a `Cookie` header.
+/// The pieces of a `Cookie` header between its semicolons.
 pub(super) fn pieces(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(header);
     std::iter::from_fn(move || {
-        let here = rest?;
-        let end = memchr::memchr(b';', here);
-        rest = end.map(|end| &here[end + 1..]);
-        Some(&here[..end.unwrap_or(here.len())])
+        let text = rest?;
+        let end = memchr::memchr(b';', text);
+        rest = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
     })
 }

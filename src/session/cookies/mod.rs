@@ -1,22 +1,22 @@
-//! The gateway's cookies: their names and attributes stand here and nowhere else. Finds them in a request, removes them
-//! from what goes to and comes from upstreams, and makes the `Set-Cookie` values that set and delete them.
+//! The gateway's cookies: the only place with their names and attributes. Finds them in a request, removes them from
+//! requests and answers of upstreams, and makes the `Set-Cookie` values that set and delete them.
 
 use http::{HeaderMap, HeaderValue, header};
 
 use super::settings::Settings;
-use crate::channel::Channel;
+use crate::{channel::Channel, scheme::Scheme};
 
 mod changes;
 mod found;
 
 pub use changes::CookieChanges;
-pub(super) use found::{Found, Parts};
+pub(super) use found::{FoundCookies, TokenParts};
 use found::{named, pairs, pieces};
 
 /// Longest name and value of one cookie in octets: browsers keep 4,096, and a part number must fit too.
 const LONGEST_COOKIE: usize = 4000;
-/// Most octets of both token cookies. Servers in front of the gateway may refuse longer headers, so a login fails
-/// instead.
+/// Most octets of both token cookies together; a login with more fails. Proxies in front of the gateway may refuse
+/// longer headers.
 pub(super) const MOST_SESSION_OCTETS: usize = 16 * 1024;
 /// Longest name and value of a login attempt's cookie in octets: the longest `return_to` (2,000 octets), state, nonce
 /// and verifier, sealed.
@@ -26,14 +26,14 @@ const LONGEST_CHALLENGE: usize = 4000;
 /// 400 days in seconds: the longest lifetime that browsers grant a cookie (RFC 6265bis section 5.5), and that of the
 /// device cookie.
 pub(super) const LONGEST_LIFETIME: u64 = 400 * 24 * 3600;
-/// The attributes that delete a cookie. The date is for clients that do not know `Max-Age`.
+/// The attributes that delete a cookie. `Expires` is for clients that do not support `Max-Age`.
 const DELETED: &str = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
 /// How long a login may take, in seconds.
 pub(super) const ATTEMPT_LIFETIME: u64 = 600;
 
 impl Settings {
-    /// Longest `Cookie` header in octets, with `attempts` logins under way (at most
-    /// [`MOST_ATTEMPTS`](super::MOST_ATTEMPTS)) and challenges of as many `channels`.
+    /// Longest `Cookie` header in octets, with this number of unfinished login attempts (at most
+    /// [`MOST_ATTEMPTS`](super::MOST_ATTEMPTS)) and of channels that have a challenge.
     pub fn longest_cookie_header(&self, attempts: usize, channels: usize) -> usize {
         let jar = Jar::new(self);
         let pair = |name: &str| "; ".len() + name.len() + "=".len();
@@ -48,7 +48,7 @@ impl Settings {
 
 /// One of the session's two token cookies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Token {
+pub(super) enum TokenCookie {
     /// `sb_at`.
     Access,
     /// `sb_rt`.
@@ -86,14 +86,14 @@ impl Jar {
             attempt: format!("{prefix}tx"),
             challenge: format!("{prefix}otp_"),
             // Browsers accept `__Host-` only with `Secure`, on http://localhost too.
-            secure: settings.public_url.scheme() == "https" || settings.host_prefix,
+            secure: settings.public_url.scheme() == Scheme::Https.as_str() || settings.host_prefix,
             refresh_lifetime: settings.refresh_token_lifetime.as_secs(),
         }
     }
 
     /// Finds our cookies in a request's `Cookie` headers.
-    pub(super) fn find<'h>(&self, headers: impl Iterator<Item = &'h HeaderValue>) -> Found<'h> {
-        let mut found = Found::default();
+    pub(super) fn find<'h>(&self, headers: impl Iterator<Item = &'h HeaderValue>) -> FoundCookies<'h> {
+        let mut found = FoundCookies::default();
         for (name, value) in headers.flat_map(|v| pairs(v.as_bytes())) {
             match self.classify(name) {
                 Some(OurCookie::Access(part)) => found.access.add(part, value),
@@ -123,7 +123,7 @@ impl Jar {
         {
             return;
         }
-        // HTTP/2 may bring several headers (RFC 9113 section 8.2.3); HTTP/1.1 allows one, so they are joined.
+        // HTTP/2 allows several headers (RFC 9113 section 8.2.3), HTTP/1.1 one: they are joined.
         let mut kept = Vec::with_capacity(values.iter().map(HeaderValue::len).sum());
         for value in values {
             for piece in pieces(value.as_bytes()) {
@@ -132,7 +132,7 @@ impl Jar {
                     (false, true) => kept.extend_from_slice(piece.trim_ascii_start()),
                     (false, false) => {
                         kept.push(b';');
-                        // A piece that began a header has no space before it; the spaces within a header are kept.
+                        // A piece at the start of a header has no space before it; the spaces within a header stay.
                         if !piece.starts_with(b" ") {
                             kept.push(b' ');
                         }
@@ -171,7 +171,7 @@ impl Jar {
     }
 
     /// Sets a token cookie, split into parts. `max_age` is in seconds and cut to 400 days.
-    pub(super) fn set(&self, token: Token, text: &str, max_age: u64) -> CookieChanges {
+    pub(super) fn set(&self, token: TokenCookie, text: &str, max_age: u64) -> CookieChanges {
         let mut changes = CookieChanges::default();
         let count = self.parts(text.len());
         let max_age = max_age.min(LONGEST_LIFETIME);
@@ -186,12 +186,12 @@ impl Jar {
     }
 
     /// Deletes all parts of a token cookie, with the name, path, prefix and `Secure` that it was set with.
-    pub(super) fn clear(&self, token: Token, parts: usize) -> CookieChanges {
+    pub(super) fn clear(&self, token: TokenCookie, parts: usize) -> CookieChanges {
         self.clear_beyond(token, 0, parts.max(1))
     }
 
     /// Deletes the parts `kept`..`extent` of a token cookie, which a browser may still have of a longer value.
-    pub(super) fn clear_beyond(&self, token: Token, kept: usize, extent: usize) -> CookieChanges {
+    pub(super) fn clear_beyond(&self, token: TokenCookie, kept: usize, extent: usize) -> CookieChanges {
         let mut changes = CookieChanges::default();
         let (name, attributes) = (self.name(token), self.attributes());
         for part in kept..extent {
@@ -245,10 +245,10 @@ impl Jar {
         self.refresh_lifetime
     }
 
-    fn name(&self, token: Token) -> &str {
+    fn name(&self, token: TokenCookie) -> &str {
         match token {
-            Token::Access => &self.access,
-            Token::Refresh => &self.refresh,
+            TokenCookie::Access => &self.access,
+            TokenCookie::Refresh => &self.refresh,
         }
     }
 
@@ -284,7 +284,7 @@ impl Jar {
     }
 }
 
-/// One of our cookies, as its name says.
+/// One of our cookies, by its name.
 enum OurCookie<'n> {
     Access(usize),
     Refresh(usize),

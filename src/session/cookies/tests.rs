@@ -48,14 +48,14 @@ fn our_cookies_are_found_in_every_cookie_header() {
     let headers = cookies(&["theme=dark; sb_at=A; sb_at.1=B", "sb_rt=R;sb_did=D; sb_tx9=T; sb_at.x=no; sb_atx=no"]);
     let found = jar().find(headers.get_all(header::COOKIE).iter());
     assert_eq!(found.access.joined(b"A", 2).unwrap(), b"AB");
-    assert_eq!(found.refresh.alone(), Some(&b"R"[..]));
+    assert_eq!(found.refresh.single(), Some(&b"R"[..]));
     assert_eq!(found.device, Some(&b"D"[..]));
     assert_eq!(found.attempts, [("9", &b"T"[..])]);
     assert_eq!(found.access.extent(), 2);
 }
 
 #[test]
-fn malformed_cookie_headers_hold_no_cookie_of_ours() {
+fn malformed_cookie_headers_have_no_cookie_of_ours() {
     for odd in ["", ";;;", "=", "a", "sb_at", "sb_at.=x", "sb_at.999999=x", "sb_at.01=x", "sb_at.-1=x", " ; = ;=;"] {
         let headers = cookies(&[odd]);
         assert!(jar().find(headers.get_all(header::COOKIE).iter()).access.is_absent(), "{odd:?}");
@@ -115,7 +115,7 @@ fn an_upstream_cannot_set_our_cookies() {
 #[test]
 fn a_large_value_is_split_and_stale_parts_are_deleted() {
     let text = "x".repeat(9000);
-    let set = lines(&jar().set(Token::Access, &text, 60).and(jar().clear_beyond(Token::Access, 3, 5)));
+    let set = lines(&jar().set(TokenCookie::Access, &text, 60).and(jar().clear_beyond(TokenCookie::Access, 3, 5)));
     let names: Vec<_> = set.iter().map(|l| &l[..l.find('=').unwrap()]).collect();
     assert_eq!(names, ["sb_at", "sb_at.1", "sb_at.2", "sb_at.3", "sb_at.4"]);
     assert!(set.iter().all(|l| l.find(';').unwrap() <= 4096));
@@ -128,21 +128,21 @@ fn a_large_value_is_split_and_stale_parts_are_deleted() {
 fn no_cookie_is_set_for_longer_than_400_days() {
     let long = Settings { refresh_token_lifetime: Duration::from_secs(u64::MAX), ..settings("https://app.example") };
     let jar = Jar::new(&long);
-    let set = lines(&jar.set(Token::Refresh, "x", jar.refresh_lifetime()).and(jar.set_device(uuid::Uuid::nil())));
+    let set = lines(&jar.set(TokenCookie::Refresh, "x", jar.refresh_lifetime()).and(jar.set_device(uuid::Uuid::nil())));
     assert_eq!(set.len(), 2);
     assert!(set.iter().all(|line| line.contains("; Max-Age=34560000;")), "{set:?}");
 }
 
 #[test]
-fn a_deletion_repeats_the_attributes_it_was_set_with() {
+fn a_cookie_is_deleted_with_the_attributes_it_was_set_with() {
     let jar = Jar::new(&Settings { host_prefix: true, ..settings("https://app.example") });
     assert_eq!(
-        lines(&jar.clear(Token::Refresh, 1)),
+        lines(&jar.clear(TokenCookie::Refresh, 1)),
         ["__Host-sb_rt=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; Secure; SameSite=Lax"]
     );
     let plain = Jar::new(&settings("http://localhost:8080"));
     assert_eq!(
-        lines(&plain.clear(Token::Access, 1)),
+        lines(&plain.clear(TokenCookie::Access, 1)),
         ["sb_at=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; SameSite=Lax"]
     );
 }

@@ -1,5 +1,5 @@
-//! The refusal brake: when most sessions are refused, the cause is taken for a fault of the authority (a broken
-//! deploy), and refusals end no session until a refresh succeeds.
+//! The refusal brake: when the authority refuses most sessions, that counts as its fault (a broken deploy), and
+//! refusals end no session until a refresh succeeds.
 
 use std::{
     collections::VecDeque,
@@ -9,10 +9,10 @@ use std::{
 
 use crate::{clock::Timestamp, store::Sid};
 
-/// Refreshes of this last span decide.
+/// Refreshes within this time are counted.
 const WINDOW: Duration = Duration::from_secs(60);
 /// The brake engages from this many refused sessions, if refusals are also more than half of all refreshes.
-const SESSIONS: usize = 20;
+const MIN_SESSIONS: usize = 20;
 /// Refreshes remembered: one minute of 1,000 refreshes a second.
 const MOST_REMEMBERED: usize = 60_000;
 
@@ -38,22 +38,22 @@ enum RefreshResult {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
     /// The session has ended.
-    Believed,
+    EndsSession,
     /// The brake engages with this refusal, which counts as an outage.
     EngagesBrake,
     /// The brake is engaged: the refusal counts as an outage.
-    Braked,
+    BrakeEngaged,
 }
 
 impl RefusalBrake {
-    /// Records a successful refresh: refusals are believed again.
+    /// Records a successful refresh: refusals end sessions again.
     pub(super) fn refreshed(&self, sid: Sid, now: Timestamp) {
         let mut recent = self.recent();
         recent.is_engaged = false;
         recent.remember(now, sid, RefreshResult::Refreshed);
     }
 
-    /// Records a refusal, and says what it means.
+    /// Records a refusal and returns what it means.
     pub(super) fn refused(&self, sid: Sid, now: Timestamp) -> Refusal {
         let mut recent = self.recent();
         recent.remember(now, sid, RefreshResult::Refused);
@@ -63,12 +63,12 @@ impl RefusalBrake {
         refused.sort_unstable();
         refused.dedup();
         if recent.is_engaged {
-            Refusal::Braked
-        } else if refused.len() >= SESSIONS && is_majority {
+            Refusal::BrakeEngaged
+        } else if refused.len() >= MIN_SESSIONS && is_majority {
             recent.is_engaged = true;
             Refusal::EngagesBrake
         } else {
-            Refusal::Believed
+            Refusal::EndsSession
         }
     }
 
@@ -101,23 +101,23 @@ mod tests {
     }
 
     #[test]
-    fn the_brake_holds_from_20_refused_sessions_that_are_the_majority_until_one_refresh_succeeds() {
+    fn the_brake_is_engaged_from_20_refused_sessions_that_are_the_majority_until_one_refresh_succeeds() {
         let brake = RefusalBrake::default();
         for n in 0..19 {
-            assert_eq!(brake.refused(sid(n), at(0)), Refusal::Believed);
+            assert_eq!(brake.refused(sid(n), at(0)), Refusal::EndsSession);
         }
         assert_eq!(brake.refused(sid(19), at(0)), Refusal::EngagesBrake);
-        assert_eq!(brake.refused(sid(20), at(59_000)), Refusal::Braked);
+        assert_eq!(brake.refused(sid(20), at(59_000)), Refusal::BrakeEngaged);
         brake.refreshed(sid(99), at(59_001));
-        assert_eq!(brake.refused(sid(21), at(61_000)), Refusal::Believed);
+        assert_eq!(brake.refused(sid(21), at(61_000)), Refusal::EndsSession);
     }
 
     #[test]
-    fn refusals_that_are_the_minority_are_believed() {
+    fn refusals_that_are_the_minority_end_their_sessions() {
         let brake = RefusalBrake::default();
         for n in 0..60 {
             brake.refreshed(sid(n), at(0));
         }
-        assert!((0..40).all(|n| brake.refused(sid(n), at(1)) == Refusal::Believed));
+        assert!((0..40).all(|n| brake.refused(sid(n), at(1)) == Refusal::EndsSession));
     }
 }

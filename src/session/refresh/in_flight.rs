@@ -1,4 +1,4 @@
-//! The refreshes that this process is running. There is one for a refresh token and a generation; later requests join
+//! The refreshes that this process is running: one for each pair of refresh token and generation. Later requests join
 //! it.
 
 use std::{
@@ -15,7 +15,7 @@ use crate::{
     store::{Digest, Generation},
 };
 
-/// The refresh token that a refresh starts from, and the generation that its waiters need to go beyond.
+/// The refresh token that a refresh starts from, and the generation above which its waiters need tokens.
 type Key = (Digest, Generation);
 
 /// The refreshes in flight.
@@ -49,7 +49,7 @@ impl InFlight {
         self.lock().iter().find(|((digest, _), _)| *digest == rt).map(|(_, pending)| pending.clone())
     }
 
-    /// Joins the refresh from `rt` to beyond generation `known`, or enters a new one into the map.
+    /// Joins the refresh from `rt` to a generation above `known`, or adds a new one to the map.
     pub(super) fn join_or_begin(&self, rt: Digest, known: Generation) -> Joined {
         let key = (rt, known);
         let mut running = self.lock();
@@ -74,16 +74,16 @@ impl Drop for InFlightGuard {
 }
 
 impl PendingRefresh {
-    /// Waits for the outcome. `Unavailable` if that takes longer than `patience`; the refresh goes on.
-    pub(crate) async fn outcome_within(&self, patience: Duration) -> RefreshOutcome {
+    /// Waits for the outcome. `Unavailable` if that takes longer than `max_wait`; the refresh continues.
+    pub(crate) async fn outcome_within(&self, max_wait: Duration) -> RefreshOutcome {
         let mut outcome = self.0.clone();
-        match tokio::time::timeout(patience, outcome.wait_for(Option::is_some)).await {
+        match tokio::time::timeout(max_wait, outcome.wait_for(Option::is_some)).await {
             Ok(Ok(ended)) => ended.clone().unwrap_or(RefreshOutcome::Unavailable(RETRY_AFTER)),
             Ok(Err(_)) | Err(_) => RefreshOutcome::Unavailable(RETRY_AFTER),
         }
     }
 
-    /// The tokens that the refresh brought, if it has ended and brought any.
+    /// The tokens of a refresh that has succeeded.
     pub(crate) fn tokens(&self) -> Option<Arc<Session>> {
         match &*self.0.borrow() {
             Some(RefreshOutcome::Refreshed(session)) => Some(session.clone()),

@@ -1,18 +1,18 @@
-//! The refresh of a session's tokens: for each refresh token one at a time, independent of the request that caused it.
+//! The refresh of a session's tokens: one at a time for each refresh token, independent of the request that caused it.
 //!
 //! The store, the authority and the waiting requests are served in this order:
 //! 1. A request looks for a refresh in flight from the same refresh token and joins it, or begins one (`in_flight`).
 //!    The refresh is a task on the background runtime (`task`): it runs to its end, also if the client disconnects.
 //!    Requests wait for it 10 s at most, or 1 s if their access token is still valid.
 //! 2. The task follows the results in the store from its refresh token to the newest generation (`results`). If these
-//!    tokens serve the request, they are the outcome, and the authority is not asked.
-//! 3. Otherwise the task takes the lease of the newest refresh token in the store. One atomic call tells that the
-//!    session has ended (the outcome), that there is a newer result (back to step 2), that another task holds the lease
-//!    (wait for a change, then back to step 2), or grants the lease.
+//!    tokens suit the request, they are the outcome, and the authority is not asked.
+//! 3. Otherwise the task takes the lease of the newest refresh token in the store. One atomic call returns that
+//!    the session has ended (the outcome), that there is a newer result (back to step 2), that another task has the
+//!    lease (wait for a change, then back to step 2), or the lease.
 //! 4. The task asks the authority and renews the lease while the call runs. During an outage of the authority it does
-//!    not ask, but gives the lease back (`pace`). A refusal ends the session, unless most sessions are refused
+//!    not ask, but releases the lease (`pace`). A refusal ends the session, unless most sessions are refused
 //!    (`brake`).
-//! 5. The task stores the result and gives the lease back in one atomic call, which also wakes the tasks of other
+//! 5. The task stores the result and releases the lease in one atomic call, which also wakes the tasks of other
 //!    instances. If the session ended meanwhile, the new tokens are signed out and no request gets them.
 //! 6. The task removes itself from the in-flight map, and then all waiting requests of this process get the outcome.
 
@@ -45,14 +45,14 @@ mod task;
 const WAIT_AHEAD: Duration = Duration::from_secs(1);
 
 impl Shared {
-    /// Joins the refresh that starts from `grant`, or begins it. `known` is the highest generation that the request
-    /// knows; `shown` is the access token that does not serve it.
+    /// Joins the refresh that starts from `grant`, or begins it. The tokens must be of a generation above
+    /// `known`; `old_access` is the request's access token, which is due, expired or rejected.
     pub(super) fn refresh(
         self: &Arc<Self>,
         grant: Arc<RefreshGrant>,
         known: Generation,
         want: Want,
-        shown: Option<Arc<AccessGrant>>,
+        old_access: Option<Arc<AccessGrant>>,
         client: Client,
     ) -> PendingRefresh {
         let (pending, guard, publish) = match self.in_flight.join_or_begin(grant.digest, known) {
@@ -62,10 +62,10 @@ impl Shared {
             }
             Joined::Begun { pending, guard, publish } => (pending, guard, publish),
         };
-        let task = RefreshTask::new(self.clone(), grant, known, want, shown, client);
+        let task = RefreshTask::new(self.clone(), grant, known, want, old_access, client);
         self.background.spawn(async move {
             let outcome = task.run().await;
-            // First out of the map, then to the waiters: a request that comes after this finds the tokens in the
+            // Removed from the map before the waiters get the outcome: a request after this finds the tokens in the
             // session's state or in the store.
             drop(guard);
             publish.send_replace(Some(outcome));
@@ -74,12 +74,12 @@ impl Shared {
     }
 
     /// How long a request whose access token is still valid waits for a refresh.
-    pub(super) fn patience_ahead(&self) -> Duration {
+    pub(super) fn max_wait_ahead(&self) -> Duration {
         if self.is_store_unreachable() { Duration::ZERO } else { WAIT_AHEAD }
     }
 
-    /// Tells the store, in the background, that a request has shown `generation`: the results that led to it are then
-    /// kept for `refresh_grace` only.
+    /// Acknowledges `generation` to the store, in the background, because a request had it: the results before it are
+    /// then kept for `refresh_grace` only.
     pub(super) fn acknowledge(&self, sid: Sid, generation: Generation, now: Timestamp) {
         let refreshes = self.store.refreshes.clone();
         let keep_until = now.plus(self.settings.refresh_grace);

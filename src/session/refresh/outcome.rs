@@ -1,10 +1,10 @@
-//! What a request asks of a refresh, and what the refresh comes to.
+//! Which tokens a request needs from a refresh, and how the refresh ends.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::session::grant::Session;
 
-/// What a client is told to wait if nothing better is known.
+/// `Retry-After` where no other wait applies.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// If the refresh token does not rotate, `POST /refresh` accepts tokens that were obtained within this time.
 pub(crate) const FRESH_RESULT: Duration = Duration::from_secs(5);
@@ -12,10 +12,10 @@ pub(crate) const FRESH_RESULT: Duration = Duration::from_secs(5);
 /// Which tokens a request needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Want {
-    /// Tokens newer than those that the request brought.
+    /// Tokens newer than the request's.
     Newer,
-    /// Tokens of this moment (`POST /refresh`): if the refresh token does not rotate, a result older than
-    /// [`FRESH_RESULT`] does not serve.
+    /// Tokens issued now (`POST /refresh`): if the refresh token does not rotate, a result older than [`FRESH_RESULT`]
+    /// is not accepted.
     Fresh,
 }
 
@@ -28,6 +28,6 @@ pub(crate) enum RefreshOutcome {
     Ended,
     /// The session ended while the authority was asked; the tokens that it issued are signed out.
     SignedOut,
-    /// No tokens, and the session may be alive: try again after this long.
+    /// No tokens, and the session may be alive: another try is possible after this time.
     Unavailable(Duration),
 }

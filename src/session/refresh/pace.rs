@@ -1,6 +1,6 @@
-//! How often the authority is asked while it does not refresh: once a second in all, and for each refresh token after a
-//! wait that doubles while its calls stay unanswered. These waits have jitter, so that the instances of a fleet do not
-//! ask at the same moment.
+//! How often the authority is asked during its outage: once a second in all, and for each refresh token after a wait
+//! that doubles while its calls stay unanswered. These waits have jitter, so that the instances of a fleet do not ask
+//! at the same moment.
 
 use std::{
     collections::HashMap,
@@ -10,15 +10,14 @@ use std::{
 
 use crate::{backoff::Backoff, clock::Timestamp, secret::Random, store::Digest};
 
-/// An authority in an outage is asked at most this often in all; a refresh token whose call failed as often.
+/// Shortest time between two calls to an authority in an outage, over all refresh tokens.
 const PACE: Duration = Duration::from_secs(1);
-/// The waits before a refresh token whose call was not answered is sent again: the authority may have spent it.
+/// The waits before a refresh token is sent again after a call without an answer: it may be spent.
 const BACKOFF: Backoff = Backoff::new(PACE, Duration::from_secs(30));
-/// Refresh tokens whose waits are remembered. While it is full, further ones are held to the common pace alone.
+/// Refresh tokens whose waits are remembered. Beyond this number only [`PACE`] applies.
 const MOST_TOKENS: usize = 100_000;
 
-/// Holds refreshes back during an outage of the authority. It is in an outage from a failed call until a successful
-/// one.
+/// Delays refreshes during an outage of the authority: from a failed call that was sent until a successful one.
 #[derive(Debug, Default)]
 pub(crate) struct AuthorityPace {
     outage: Mutex<Outage>,
@@ -39,38 +38,38 @@ struct TokenWait {
     unanswered: u32,
 }
 
-/// Why a call brought no tokens, refusals apart.
+/// Why a call gave no tokens; refusals are no [`CallFailure`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum CallFailure {
-    /// The answer is of no use (5xx, 429, no tokens in it).
-    Useless,
+    /// The answer has no tokens and is no refusal (5xx, 429, not readable).
+    BadAnswer,
     /// The call was sent and not answered: the refresh token may be spent.
     Unanswered,
-    /// Nothing reached the authority.
+    /// The call was not sent: the next one needs no wait.
     Unsent,
 }
 
 impl AuthorityPace {
-    /// How long `rt` must wait before the authority may be asked. Zero: it may be asked now, and the next one waits.
+    /// Time until the authority may be asked for `rt`. Zero: it may be asked now, and during an outage the call counts.
     pub(super) fn wait(&self, rt: Digest, now: Timestamp) -> Duration {
         let mut outage = self.outage();
-        let own = outage.tokens.get(&rt).map_or(Duration::ZERO, |token| token.until.since(now));
-        let all = outage.last_asked.map_or(Duration::ZERO, |asked| asked.plus(PACE).since(now));
-        let wait = own.max(all);
+        let of_token = outage.tokens.get(&rt).map_or(Duration::ZERO, |token| token.until.since(now));
+        let of_authority = outage.last_asked.map_or(Duration::ZERO, |asked| asked.plus(PACE).since(now));
+        let wait = of_token.max(of_authority);
         if wait.is_zero() && outage.last_asked.is_some() {
             outage.last_asked = Some(now);
         }
         wait
     }
 
-    /// Records a failed call; returns how long to wait before the next one.
+    /// Records a failed call and returns the wait before the next one.
     pub(super) fn failed(&self, rt: Digest, failure: CallFailure, now: Timestamp, random: &Random) -> Duration {
         let mut outage = self.outage();
         let unanswered = outage.tokens.get(&rt).map_or(0, |token| token.unanswered);
         let (wait, unanswered) = match failure {
             CallFailure::Unsent => return PACE,
-            // Whatever `Retry-After` the authority sends: its recovery must show within two seconds.
-            CallFailure::Useless => (PACE, 0),
+            // `Retry-After` is not used: after the authority's recovery the next try must come within two seconds.
+            CallFailure::BadAnswer => (PACE, 0),
             CallFailure::Unanswered => (BACKOFF.wait(unanswered, random), unanswered.saturating_add(1)),
         };
         outage.last_asked = Some(now);
@@ -120,7 +119,7 @@ mod tests {
     fn an_authority_in_an_outage_is_asked_once_a_second_for_all_refresh_tokens() {
         let pace = AuthorityPace::default();
         assert_eq!(pace.wait(RT, at(0)), Duration::ZERO);
-        pace.failed(RT, CallFailure::Useless, at(0), &Random::system());
+        pace.failed(RT, CallFailure::BadAnswer, at(0), &Random::system());
         assert_eq!(pace.wait(OTHER, at(400)), Duration::from_millis(600));
         assert_eq!(pace.wait(OTHER, at(1000)), Duration::ZERO);
         assert_eq!(pace.wait(RT, at(1000)), Duration::from_secs(1));

@@ -1,5 +1,5 @@
-//! Refresh results in the store: sealed with a key derived from the old refresh token, so that only its holder can open
-//! them.
+//! Refresh results in the store: sealed with a key derived from the old refresh token, so that only a request with that
+//! token can open them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,8 +47,8 @@ impl Shared {
         Ok(newest)
     }
 
-    /// Stores a result when the store is reachable again. It is stored under the lease as long as nobody else has taken
-    /// that: another instance that waits for the lease then finds the result instead of a spent refresh token.
+    /// Stores a result when the store is reachable again, unless another instance has taken the lease meanwhile. An
+    /// instance that waits for the lease then finds the result instead of using a spent refresh token.
     pub(super) fn settle_later(
         &self,
         sid: Sid,
@@ -69,7 +69,7 @@ impl Shared {
 
     pub(super) fn seal_result(&self, from: &RefreshGrant, session: &Session) -> String {
         let result = SealedResult {
-            access: SealedAccess::of(&session.access).expect("a refreshed token knows its login"),
+            access: SealedAccess::of(&session.access).expect("a refreshed access token has a login"),
             refresh: session.refresh.as_deref().map(SealedRefresh::of),
         };
         let plain =

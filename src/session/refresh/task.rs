@@ -1,5 +1,5 @@
-//! One refresh from its begin to its outcome, as a task on the background runtime. The module's documentation has the
-//! order of its steps.
+//! One refresh, as a task on the background runtime. The documentation of the module `refresh` has the order of its
+//! steps.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,25 +25,25 @@ use crate::{
     telemetry::RefreshResult as Counted,
 };
 
-/// How long a lease lasts without renewal: so long an instance that dies with a lease holds its session up.
+/// How long a lease lasts without renewal, and so how long an instance that dies with a lease delays the session.
 const LEASE: Duration = Duration::from_secs(10);
 /// How often the lease is renewed while the authority is asked.
 const RENEWAL: Duration = Duration::from_secs(3);
-/// How long the store keeps a result until a request shows its tokens.
+/// How long the store keeps a result that no request has acknowledged.
 const UNSEEN_RESULT: Duration = Duration::from_secs(24 * 3600);
 
 /// One refresh.
 pub(super) struct RefreshTask {
     shared: Arc<Shared>,
-    /// The refresh token that the request brought.
+    /// The refresh token of the request.
     start: Digest,
     /// The newest refresh token found so far.
     grant: Arc<RefreshGrant>,
     /// The highest generation found so far.
-    known: Generation,
+    newest_generation: Generation,
     want: Want,
-    /// The access token that does not serve the request: due, expired, or rejected by an upstream.
-    shown: Option<Arc<AccessGrant>>,
+    /// The request's access token: due, expired, or rejected by an upstream.
+    old_access: Option<Arc<AccessGrant>>,
     client: Client,
     /// The newest tokens found so far, if any are newer than the request's.
     candidate: Option<Arc<Session>>,
@@ -55,10 +55,10 @@ impl RefreshTask {
         grant: Arc<RefreshGrant>,
         known: Generation,
         want: Want,
-        shown: Option<Arc<AccessGrant>>,
+        old_access: Option<Arc<AccessGrant>>,
         client: Client,
     ) -> Self {
-        Self { shared, start: grant.digest, grant, known, want, shown, client, candidate: None }
+        Self { shared, start: grant.digest, grant, newest_generation: known, want, old_access, client, candidate: None }
     }
 
     /// Runs the refresh to its end.
@@ -67,21 +67,22 @@ impl RefreshTask {
             Ok(outcome) => outcome,
             Err(error) => self.without_store(&error).await,
         };
-        // This instance learns of the tokens before the waiters do. If it has heard of the session's end meanwhile,
-        // nobody gets them.
+        // The session's state gets the tokens before the waiters do. If the session has ended meanwhile, the tokens are
+        // signed out and no request gets them.
         if let RefreshOutcome::Refreshed(session) = &outcome
-            && let Some(state) = self.shared.states.known(self.grant.login.sid)
+            && let Some(state) = self.shared.states.find(self.grant.login.sid)
         {
-            state.learn(session);
+            state.update_newest(session);
             if state.has_ended() {
-                self.shared.sign_out_late(session, self.client_device()).await;
+                self.shared.sign_out_after_end(session, self.client_device()).await;
                 return RefreshOutcome::SignedOut;
             }
         }
         outcome
     }
 
-    /// Looks into the store, takes the lease, asks the authority; begins again when the store knows something newer.
+    /// Reads the results in the store, takes the lease, asks the authority; starts over when the store has a newer
+    /// result.
     async fn with_store(&mut self) -> Result<RefreshOutcome, StoreError> {
         let shared = self.shared.clone();
         let refreshes = &shared.store.refreshes;
@@ -93,7 +94,7 @@ impl RefreshTask {
             let now = shared.now();
             // Subscribed before the lease is asked for, so that no change is missed between the two.
             let change = refreshes.wait(sid, LEASE);
-            match refreshes.lease(sid, self.grant.digest, self.known, now.plus(LEASE), now).await? {
+            match refreshes.lease(sid, self.grant.digest, self.newest_generation, now.plus(LEASE), now).await? {
                 Lease::Ended => return Ok(RefreshOutcome::Ended),
                 // Read again from the store, because further results may follow this one.
                 Lease::Result(_) => {}
@@ -112,7 +113,7 @@ impl RefreshTask {
     async fn without_store(&self, error: &StoreError) -> RefreshOutcome {
         let shared = &self.shared;
         shared.metrics.store_errors.inc();
-        if let Some(session) = self.candidate.clone().filter(|session| self.serves(session, shared.now())) {
+        if let Some(session) = self.candidate.clone().filter(|session| self.suits(session, shared.now())) {
             return RefreshOutcome::Refreshed(session);
         }
         if shared.settings.store_down == StoreDown::Wait {
@@ -135,10 +136,10 @@ impl RefreshTask {
             Ok(issued) => {
                 self.record_success(now);
                 shared.metrics.refresh(Counted::Ok);
-                let session = shared.successor(&self.grant, self.known, &issued, now);
+                let session = shared.successor(&self.grant, self.newest_generation, &issued, now);
                 session.map_or(RefreshOutcome::Unavailable(RETRY_AFTER), RefreshOutcome::Refreshed)
             }
-            // Another instance may have spent the refresh token, which only the store could tell: this ends no session.
+            // Another instance may have spent the refresh token, and the store cannot be asked: this ends no session.
             Err(RefreshError::Refused) => RefreshOutcome::Unavailable(RETRY_AFTER),
             Err(error) => {
                 shared.metrics.refresh(Counted::Outage);
@@ -154,39 +155,38 @@ impl RefreshTask {
     fn request(&self) -> authority::RefreshRequest<'_> {
         authority::RefreshRequest {
             refresh_token: &self.grant.token,
-            access_token: self.shown.as_ref().map(|access| &access.token),
+            access_token: self.old_access.as_ref().map(|access| &access.token),
             provider: &self.grant.login.provider,
             identity: Some(&self.grant.identity),
         }
     }
 
-    /// Follows the results in the store to the newest generation. Returns its tokens if they serve the request.
+    /// Follows the results in the store to the newest generation. Returns its tokens if they suit the request.
     async fn follow_results(&mut self) -> Result<Option<Arc<Session>>, StoreError> {
         let shared = self.shared.clone();
-        // This process also knows results that could not be stored.
-        let learned = shared.states.known(self.grant.login.sid).and_then(|state| state.newest());
-        if let Some(session) = learned.filter(|session| session.access.generation > self.known) {
+        // The state also has results of this process that could not be stored.
+        let newest = shared.states.find(self.grant.login.sid).and_then(|state| state.newest());
+        if let Some(session) = newest.filter(|session| session.access.generation > self.newest_generation) {
             self.follow(session);
         }
-        if let Some(session) = shared.newest_stored(&self.grant, self.known).await? {
+        if let Some(session) = shared.newest_stored(&self.grant, self.newest_generation).await? {
             self.follow(session);
         }
         let now = shared.now();
-        Ok(self.candidate.clone().filter(|session| self.serves(session, now)))
+        Ok(self.candidate.clone().filter(|session| self.suits(session, now)))
     }
 
     fn follow(&mut self, session: Arc<Session>) {
-        self.known = session.access.generation;
+        self.newest_generation = session.access.generation;
         if let Some(next) = &session.refresh {
             self.grant = next.clone();
         }
         self.candidate = Some(session);
     }
 
-    /// True if these tokens are what the request needs: not the access token that it brought, recent enough, not
-    /// expired.
-    fn serves(&self, session: &Session, now: Timestamp) -> bool {
-        let is_other = self.shown.as_ref().is_none_or(|shown| shown.token != session.access.token);
+    /// True if these tokens suit the request: not its old access token, recent enough, not expired.
+    fn suits(&self, session: &Session, now: Timestamp) -> bool {
+        let is_other = self.old_access.as_ref().is_none_or(|old| old.token != session.access.token);
         let is_recent = match self.want {
             Want::Newer => true,
             Want::Fresh => self.grant.digest != self.start || now.since(session.obtained_at) <= FRESH_RESULT,
@@ -194,7 +194,7 @@ impl RefreshTask {
         is_other && is_recent && check::freshness(&session.access, now) != Freshness::Expired
     }
 
-    /// Asks the authority, holding the lease while the call runs. `None`: the store has a newer result, look again.
+    /// Asks the authority under the lease. `None`: the store has a newer result, start over.
     async fn ask_authority(&mut self, fence: u64) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = self.shared.clone();
         let refreshes = &shared.store.refreshes;
@@ -232,31 +232,31 @@ impl RefreshTask {
                 return answer;
             }
             let now = shared.now();
-            // A lost lease does not stop the call: its answer may hold the only valid tokens.
+            // A lost lease does not stop the call: its answer may have the only valid tokens.
             if let Err(error) = shared.store.refreshes.renew(sid, rt, fence, now.plus(LEASE), now).await {
                 tracing::warn!(%error, ?sid, "the lease of a refresh was not renewed");
             }
         }
     }
 
-    /// The authority refused the refresh token. That ends the session, unless another instance has refreshed it
+    /// Handles a refusal of the refresh token. It ends the session, unless another instance has refreshed the session
     /// meanwhile (`None`) or the brake is engaged.
     async fn judge_refusal(&self, fence: u64, now: Timestamp) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = &self.shared;
         let refreshes = &shared.store.refreshes;
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
-        // If this lease ran out, another instance may have used the refresh token: then its result counts.
+        // If this lease expired, another instance may have used the refresh token: then its result counts.
         if let Some(result) = refreshes.result(sid, rt, now).await?
-            && result.generation > self.known
+            && result.generation > self.newest_generation
         {
             refreshes.settle(sid, rt, fence, None, now, now).await?;
             return Ok(None);
         }
         shared.metrics.refresh(Counted::Refused);
         match shared.brake.refused(sid, now) {
-            // Ending the session also ends the lease: other instances that wait for it learn of the end and do not ask
-            // the authority again.
-            Refusal::Believed => {
+            // The end also releases the lease: other instances that wait for it see the end and do not ask the
+            // authority again.
+            Refusal::EndsSession => {
                 shared.end(&self.grant.login, EndReason::Refused).await;
                 return Ok(Some(RefreshOutcome::Ended));
             }
@@ -267,21 +267,21 @@ impl RefreshTask {
                      check the authority"
                 );
             }
-            Refusal::Braked => {}
+            Refusal::BrakeEngaged => {}
         }
         refreshes.settle(sid, rt, fence, None, now, now).await?;
         Ok(Some(RefreshOutcome::Unavailable(RETRY_AFTER)))
     }
 
-    /// The authority issued new tokens: they are stored before any request gets them.
+    /// Stores the newly issued tokens before any request gets them.
     async fn store_result(&self, fence: u64, issued: Issued, now: Timestamp) -> Result<RefreshOutcome, StoreError> {
         let shared = &self.shared;
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
         self.record_success(now);
         shared.metrics.brake.set(0);
-        let Some(session) = shared.successor(&self.grant, self.known, &issued, now) else {
-            // The old refresh token may be spent and the new one cannot be kept. The session ends here; otherwise the
-            // old token would be used again, which the authority may take for theft.
+        let Some(session) = shared.successor(&self.grant, self.newest_generation, &issued, now) else {
+            // The old refresh token may be spent, and the new one does not fit into cookies. Without an end the old
+            // token would be used again, which the authority may treat as theft.
             tracing::error!(
                 ?sid,
                 "the refreshed tokens take more than 16 KiB of cookies: a session of this size needs the server store (session.store = \"server\")"
@@ -300,7 +300,7 @@ impl RefreshTask {
         match settled {
             Ok(Settled::Stored) => Ok(RefreshOutcome::Refreshed(session)),
             Ok(Settled::Ended) => {
-                shared.sign_out_late(&session, self.client_device()).await;
+                shared.sign_out_after_end(&session, self.client_device()).await;
                 Ok(RefreshOutcome::SignedOut)
             }
             // The tokens are valid although they are not stored: the requests that wait here get them.
@@ -323,11 +323,10 @@ impl RefreshTask {
     }
 }
 
-/// How a call that brought no tokens failed, for the pace.
 fn call_failure(error: &RefreshError) -> CallFailure {
     match error {
         RefreshError::Unsent => CallFailure::Unsent,
         RefreshError::Unanswered => CallFailure::Unanswered,
-        RefreshError::Refused | RefreshError::Failed { .. } => CallFailure::Useless,
+        RefreshError::Refused | RefreshError::Failed { .. } => CallFailure::BadAnswer,
     }
 }

@@ -1,12 +1,12 @@
-//! The session of one request: read from its cookies (`read`), given fresh tokens (`renew`), and written onto the head
-//! of the answer.
+//! The session of one request: read from its cookies (`read`), refreshed (`renew`), and written onto the head of the
+//! answer.
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{
-    cookies::{CookieChanges, Token},
+    cookies::{CookieChanges, TokenCookie},
     grant::{AccessGrant, Login, RefreshGrant, Session},
     opened::OpenedRefresh,
     refresh::in_flight::PendingRefresh,
@@ -30,20 +30,21 @@ pub struct Visit {
     client: Client,
     cookies: RequestCookies,
     state: Option<Arc<SessionState>>,
-    /// The refresh token that the request brought.
+    /// The refresh token in the request's cookie.
     refresh: Option<OpenedRefresh>,
-    /// The access token that the request goes on with.
+    /// The access token that the request is forwarded with.
     access: Option<Arc<AccessGrant>>,
-    /// The tokens that the request goes on with, if they are newer than its cookies.
+    /// The tokens that the request is forwarded with, if they are newer than its cookies.
     newer: Option<Arc<Session>>,
     /// The last refresh that the request has joined or begun.
     joined_refresh: Option<PendingRefresh>,
     /// Deletes cookies of ours that do not open.
     deletions: CookieChanges,
     outcome: SessionOutcome,
-    /// True if a refresh for this request brought its access token.
+    /// True if a refresh that this request waited for gave its access token.
     refreshed_here: bool,
-    /// True if newer tokens have been in use for longer than the grace time: the sender of these must not get them.
+    /// True if newer tokens have been in use for longer than the grace time. This request must not get them, because
+    /// its own tokens may be stolen.
     is_stale: bool,
 }
 
@@ -72,21 +73,21 @@ impl RequestCookies {
 /// What to do with a 401 from an upstream.
 #[derive(Debug)]
 pub enum After401 {
-    /// Send the request again, with the new access token of the visit.
+    /// Send the request again, with the visit's new access token.
     Retry,
     /// Pass the 401 on: the session could not be refreshed, or too many 401s have caused refreshes already.
     Pass,
-    /// Pass the 401 on: no newer access token can be had, or the session has ended.
-    Over,
+    /// Pass the 401 on: there is no newer access token, or the session has ended.
+    NoNewToken,
 }
 
 impl Visit {
-    /// True if a rejected access token could be replaced. If not, the request's body need not be kept for a second try.
+    /// True if there is a refresh token. If not, the request's body need not be recorded for a second try.
     pub fn may_be_renewed(&self) -> bool {
         self.refresh_grant().is_some()
     }
 
-    /// The access token that the request goes on with.
+    /// The access token that the request is forwarded with.
     pub fn access(&self) -> Option<&Arc<AccessGrant>> {
         self.access.as_ref()
     }
@@ -96,23 +97,23 @@ impl Visit {
         self.refresh_grant()?.id_token.clone()
     }
 
-    /// True if the request brought a session, whatever came of it: the cross-site rule applies to it.
+    /// True if the request had a session, alive, ended or of unknown state: the cross-site rule applies to it.
     pub fn came_with_session(&self) -> bool {
         self.outcome != SessionOutcome::Absent
     }
 
-    /// True if the request brought a cookie that only a login can make, even if that session has ended. An unsealed
-    /// access token that was not verified does not count.
+    /// True if the request had a genuine token cookie, also of a session that has ended. An unsealed access token that
+    /// was not verified does not count.
     pub fn came_with_login(&self) -> bool {
         self.state.is_some()
     }
 
-    /// The id of the request's session, if that is alive.
+    /// The id of the request's session, if it is alive.
     pub fn sid(&self) -> Option<Sid> {
         self.state.as_ref().filter(|_| self.outcome == SessionOutcome::Alive).map(|state| state.sid)
     }
 
-    /// Why the session could not be judged, if so.
+    /// Why it is unknown whether the session is alive; `None` if it is known.
     pub fn undecided(&self) -> Option<Undecided> {
         match self.outcome {
             SessionOutcome::Unknown(why) => Some(why),
@@ -120,17 +121,17 @@ impl Visit {
         }
     }
 
-    /// What the head of the answer says and sets: the newest cookies known at this moment, none if the session has
-    /// ended meanwhile.
+    /// `x-auth-status` and the cookie changes for the head of the answer: the newest cookies at this moment, none if
+    /// the session has ended meanwhile.
     pub fn head(&self) -> (AuthStatus, CookieChanges) {
         let deletions = || self.deletions.clone();
         match self.outcome {
             SessionOutcome::Absent if self.deletions.is_empty() => (AuthStatus::Anonymous, CookieChanges::default()),
-            // The cookies were ours and do not open: for the browser its session has ended.
+            // Cookies of ours that do not open: for the browser the session has ended.
             SessionOutcome::Absent => (AuthStatus::Invalid, deletions()),
-            SessionOutcome::Ended => (AuthStatus::Invalid, self.clearance()),
+            SessionOutcome::Ended => (AuthStatus::Invalid, self.cookie_deletions()),
             SessionOutcome::Unknown(_) => (AuthStatus::Unavailable, CookieChanges::default()),
-            SessionOutcome::Alive => match self.unwritten() {
+            SessionOutcome::Alive => match self.session_to_set() {
                 Some(session) => (AuthStatus::Refreshed, self.cookies_of(&session)),
                 None => (AuthStatus::Valid, deletions()),
             },
@@ -158,7 +159,7 @@ impl Visit {
         self.outcome = SessionOutcome::Ended;
     }
 
-    /// The newest refresh token that this instance knows.
+    /// The newest refresh token on this instance.
     pub(super) fn newest_refresh(&self) -> Option<Arc<RefreshGrant>> {
         self.newer_refresh(self.state.as_ref().and_then(|state| state.newest()))
     }
@@ -166,36 +167,34 @@ impl Visit {
     /// The refresh token of `newest`, or the request's own if that is newer.
     fn newer_refresh(&self, newest: Option<Arc<Session>>) -> Option<Arc<RefreshGrant>> {
         match (newest.and_then(|session| session.refresh.clone()), self.refresh_grant()) {
-            (Some(learned), Some(own)) if learned.generation < own.generation => Some(own.clone()),
-            (Some(learned), _) => Some(learned),
+            (Some(newest), Some(own)) if newest.generation < own.generation => Some(own.clone()),
+            (Some(newest), _) => Some(newest),
             (None, own) => own.cloned(),
         }
     }
 
     /// Deletes all parts of the request's token cookies, except those that another key sealed.
-    pub(super) fn clearance(&self) -> CookieChanges {
+    pub(super) fn cookie_deletions(&self) -> CookieChanges {
         let jar = &self.shared().jar;
         let found = jar.find(self.cookies.iter());
         let ours = |first: Option<&[u8]>| first.is_some_and(|v| self.shared().ring.parts_of(v).is_ok());
         let mut changes = CookieChanges::default();
-        if !found.access.is_absent() && (!self.shared().settings.seal || ours(found.access.firsts().next())) {
-            changes = changes.and(jar.clear(Token::Access, found.access.extent()));
+        if !found.access.is_absent() && (!self.shared().settings.seal || ours(found.access.first_parts().next())) {
+            changes = changes.and(jar.clear(TokenCookie::Access, found.access.extent()));
         }
-        if !found.refresh.is_absent() && ours(found.refresh.firsts().next()) {
-            changes = changes.and(jar.clear(Token::Refresh, found.refresh.extent()));
+        if !found.refresh.is_absent() && ours(found.refresh.first_parts().next()) {
+            changes = changes.and(jar.clear(TokenCookie::Refresh, found.refresh.extent()));
         }
         changes
     }
 
-    /// Sets the cookies of `session`, and deletes the parts that the request has of a longer value.
+    /// Sets the cookies of `session`, and deletes the request's further parts if its value was longer.
     pub(super) fn cookies_of(&self, session: &Session) -> CookieChanges {
         let jar = &self.shared().jar;
         let found = jar.find(self.cookies.iter());
-        let stale = jar.clear_beyond(Token::Access, session.parts.access, found.access.extent()).and(jar.clear_beyond(
-            Token::Refresh,
-            session.parts.refresh,
-            found.refresh.extent(),
-        ));
+        let stale = jar
+            .clear_beyond(TokenCookie::Access, session.parts.access, found.access.extent())
+            .and(jar.clear_beyond(TokenCookie::Refresh, session.parts.refresh, found.refresh.extent()));
         session.cookies.clone().and(stale)
     }
 
@@ -210,25 +209,24 @@ impl Visit {
         }
     }
 
-    /// The generation of the tokens that the request brought. If they differ, the lower one: then both are replaced. An
-    /// unsealed access token has none.
+    /// The generation of the request's tokens. If they differ, the lower one, so that both are replaced. An unsealed
+    /// access token has none.
     fn own_generation(&self) -> Generation {
         let of_access = self.access.as_ref().filter(|access| access.login.is_some()).map(|access| access.generation);
         let of_refresh = self.refresh.as_ref().map(|refresh| refresh.grant.generation);
         of_access.into_iter().chain(of_refresh).min().unwrap_or(u32::MAX)
     }
 
-    /// The session whose cookies the answer sets: the newest known, if it is newer than the request's cookies.
-    fn unwritten(&self) -> Option<Arc<Session>> {
+    /// The session whose cookies the answer sets: the newest one on this instance, if it is newer than the request's.
+    fn session_to_set(&self) -> Option<Arc<Session>> {
         let state = self.state.as_ref()?;
-        if self.newer.is_none() && self.joined_refresh.is_none() && !state.knows_newer_than(self.own_generation()) {
+        if self.newer.is_none() && self.joined_refresh.is_none() && !state.has_newer_than(self.own_generation()) {
             return None;
         }
         if state.has_ended() || self.is_stale {
             return None;
         }
         let refreshed = self.joined_refresh.as_ref().and_then(PendingRefresh::tokens);
-        // If the refresh brought nothing, the browser keeps what it has.
         let newest = state.newest().filter(|s| s.access.generation > self.own_generation());
         [self.newer.clone(), refreshed, newest].into_iter().flatten().max_by_key(|s| s.access.generation)
     }

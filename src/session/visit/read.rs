@@ -1,4 +1,4 @@
-//! Reads a request's session out of its cookies, and ends it if its time is over.
+//! Reads a request's session from its cookies, and checks whether it has ended.
 
 use http::HeaderMap;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Sessions {
-    /// Reads the session out of a request's headers.
+    /// Reads the session from a request's `Cookie` headers.
     pub async fn visit(&self, headers: &HeaderMap, client: &Client) -> Visit {
         let mut visit = Visit {
             sessions: self.clone(),
@@ -45,19 +45,19 @@ impl Visit {
         let shared = self.sessions.shared.clone();
         let cookies = std::mem::take(&mut self.cookies);
         let found = shared.jar.find(cookies.iter());
-        let refresh = self.keep(shared.read_refresh(&found, now));
+        let refresh = self.opened_cookie(shared.read_refresh(&found, now));
         let access = if shared.settings.seal {
             shared.read_access(&found, now)
         } else {
             shared.read_unsealed_access(&found, self.client.key(), now).await
         };
-        // What the access token alone decides, if the request brings no refresh token.
+        // The outcome for an access token without a refresh token.
         let without_refresh = match access {
             Reading::Expired => Some(SessionOutcome::Ended),
             Reading::Unchecked(wait) => Some(SessionOutcome::Unknown(Undecided::Unchecked(wait))),
             Reading::Absent | Reading::Opened(_) | Reading::Broken(_) => None,
         };
-        let access = self.keep(access);
+        let access = self.opened_cookie(access);
         drop(found);
         self.cookies = cookies;
         self.combine(access, refresh);
@@ -69,8 +69,8 @@ impl Visit {
         }
     }
 
-    /// What was read, if it opened. A broken cookie is deleted with the answer.
-    fn keep<T>(&mut self, reading: Reading<T>) -> Option<T> {
+    /// The opened cookie, if it opened. A broken cookie is deleted with the answer.
+    fn opened_cookie<T>(&mut self, reading: Reading<T>) -> Option<T> {
         match reading {
             Reading::Opened(opened) => Some(opened),
             Reading::Broken(deletion) => {
@@ -81,7 +81,7 @@ impl Visit {
         }
     }
 
-    /// Combines the two tokens. If they come from two logins, only the token of the later login counts.
+    /// Combines the two tokens. If they are of different logins, only the token of the later login counts.
     fn combine(&mut self, access: Option<OpenedAccess>, refresh: Option<OpenedRefresh>) {
         let logins = (access.as_ref().and_then(|a| a.grant.login.as_ref()), refresh.as_ref().map(|r| &r.grant.login));
         let (keep_access, keep_refresh) = match logins {
@@ -96,8 +96,8 @@ impl Visit {
         self.refresh = refresh;
     }
 
-    /// Marks the session as ended if it has: by logout, by age or without a refresh. Otherwise records that it was
-    /// seen.
+    /// Marks the session as ended after a logout, past its age (`absolute`) or without a refresh for `idle`. Otherwise
+    /// records the request in the session's state.
     fn check_ended(&mut self, shared: &Shared, now: Timestamp) {
         let Some(state) = self.state.clone() else { return };
         let settings = &shared.settings;
@@ -107,9 +107,9 @@ impl Visit {
         if has_ended {
             return self.mark_ended();
         }
-        state.see(now);
-        // A browser tab may be late by the grace time. After it, older tokens come from somebody else or from a very
-        // old tab.
+        state.mark_seen(now);
+        // A browser tab may send old tokens within the grace time. After it they come from a very old tab or are
+        // stolen.
         self.is_stale = state.was_succeeded(self.own_generation(), now.minus(settings.refresh_grace));
         if self.is_stale {
             shared.metrics.stale_tokens.inc();

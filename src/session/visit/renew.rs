@@ -1,4 +1,5 @@
-//! Gives a request a fresh access token: before it is forwarded, on `POST /refresh`, and after a 401 from the upstream.
+//! Finds or requests a fresh access token: before a request is forwarded, on `POST /refresh`, and after a 401 from the
+//! upstream.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use crate::{
     store::Generation,
 };
 
-/// How long a request waits for a refresh that it cannot do without.
+/// How long a request without a usable access token waits for a refresh.
 const WAIT_NEEDED: Duration = Duration::from_secs(10);
 
 impl Visit {
@@ -33,12 +34,12 @@ impl Visit {
             return;
         }
         let newest = self.newest();
-        if let Some(newest) = newest.clone().filter(|newest| self.goes_beyond_own(newest))
+        if let Some(newest) = newest.clone().filter(|newest| self.replaces_own(newest))
             && check::freshness(&newest.access, now) == Freshness::Fresh
         {
             return self.adopt(newest);
         }
-        let Some((grant, known)) = self.refreshable(newest, now) else {
+        let Some((grant, known)) = self.refresh_start(newest, now) else {
             if freshness == Freshness::Expired {
                 self.end_if_reused().await;
                 self.access = None;
@@ -50,18 +51,18 @@ impl Visit {
         {
             return;
         }
-        let patience = match freshness {
-            Freshness::Fresh | Freshness::Due => shared.patience_ahead(),
+        let max_wait = match freshness {
+            Freshness::Fresh | Freshness::Due => shared.max_wait_ahead(),
             Freshness::Expired => WAIT_NEEDED,
         };
         let refresh = self.join_refresh(grant, known, Want::Newer, self.access.clone());
-        match (refresh.outcome_within(patience).await, freshness) {
+        match (refresh.outcome_within(max_wait).await, freshness) {
             (RefreshOutcome::Refreshed(session), _) => {
                 self.refreshed_here = true;
                 self.adopt(session);
             }
             (RefreshOutcome::Ended | RefreshOutcome::SignedOut, _) => self.mark_ended(),
-            // The access token is still valid: the request goes on with it.
+            // The access token is still valid: the request is forwarded with it.
             (RefreshOutcome::Unavailable(_), Freshness::Fresh | Freshness::Due) => {}
             (RefreshOutcome::Unavailable(retry_after), Freshness::Expired) => self.mark_unanswered(retry_after),
         }
@@ -73,18 +74,18 @@ impl Visit {
         if self.outcome != SessionOutcome::Alive {
             return;
         }
-        // A tab that still sends the old cookies gets the tokens that their refresh brought, however long ago that was.
+        // A tab that still sends the old cookies gets the tokens of their refresh, also if that was long ago.
         let own = self.refresh.as_ref().map(|r| r.grant.digest);
         let newest = self.newest();
-        if let Some(newest) = newest.clone().filter(|newest| self.goes_beyond_own(newest))
+        if let Some(newest) = newest.clone().filter(|newest| self.replaces_own(newest))
             && check::freshness(&newest.access, now) != Freshness::Expired
             && (newest.refresh.as_ref().map(|r| r.digest) != own || now.since(newest.obtained_at) <= FRESH_RESULT)
         {
             return self.adopt(newest);
         }
-        let Some((grant, known)) = self.refreshable(newest, now) else {
+        let Some((grant, known)) = self.refresh_start(newest, now) else {
             self.end_if_reused().await;
-            // Without a refresh token nothing can be refreshed: a valid access token stays.
+            // Without a refresh token a valid access token stays in use.
             return self.ensure().await;
         };
         let refresh = self.join_refresh(grant, known, Want::Fresh, self.access.clone());
@@ -101,7 +102,7 @@ impl Visit {
         let now = shared.now();
         let (Some(rejected), Some(state)) = (self.access.clone(), self.state.clone()) else { return After401::Pass };
         let newest = self.newest();
-        if let Some(newest) = newest.clone().filter(|newest| self.goes_beyond_own(newest))
+        if let Some(newest) = newest.clone().filter(|newest| self.replaces_own(newest))
             && newest.access.generation > rejected.generation
             && newest.access.token != rejected.token
             && check::freshness(&newest.access, now) != Freshness::Expired
@@ -110,9 +111,9 @@ impl Visit {
             return After401::Retry;
         }
         if self.refreshed_here {
-            return After401::Over;
+            return After401::NoNewToken;
         }
-        let Some((grant, known)) = self.refreshable(newest, now) else { return After401::Over };
+        let Some((grant, known)) = self.refresh_start(newest, now) else { return After401::NoNewToken };
         // Only a request that begins a refresh is counted: a hundred 401s at once cause one refresh.
         if shared.in_flight.find(grant.digest).is_none() && !state.may_refresh_after_401(now) {
             return After401::Pass;
@@ -126,28 +127,28 @@ impl Visit {
             }
             RefreshOutcome::Refreshed(session) => {
                 self.adopt(session);
-                After401::Over
+                After401::NoNewToken
             }
             RefreshOutcome::Ended | RefreshOutcome::SignedOut => {
                 self.mark_ended();
-                After401::Over
+                After401::NoNewToken
             }
-            // The token has not expired and nothing says that the session has ended.
+            // The token has not expired, and it is not known that the session has ended.
             RefreshOutcome::Unavailable(_) => After401::Pass,
         }
     }
 
     /// Ends the session because the upstream rejected even a new access token.
-    pub async fn give_up(&mut self) {
+    pub async fn end_rejected(&mut self) {
         if let Some(login) = self.login().cloned() {
             self.sessions.shared.end(&login, EndReason::Rejected).await;
         }
         self.mark_ended();
     }
 
-    /// Ends the session if its refresh token was replaced longer than the grace time ago: two parties hold it then.
+    /// Ends the session if its refresh token was replaced longer ago than the grace time: then two parties have it.
     /// Only if the gateway issues the refresh tokens (RFC 9700 section 4.14.2). Another authority is not asked with an
-    /// old refresh token, because it might take an old tab for theft.
+    /// old refresh token, because it might treat an old tab as theft.
     async fn end_if_reused(&self) {
         let shared = self.sessions.shared.clone();
         let Some(grant) = self.refresh.as_ref().map(|refresh| refresh.grant.clone()) else { return };
@@ -155,7 +156,7 @@ impl Visit {
             return;
         }
         let from = ClientDevice::of(&self.client, &grant.login.device);
-        // A task of its own, so that it also completes if the client disconnects.
+        // A separate task, so that it completes even if the client disconnects.
         let ended = shared.clone().background.spawn(async move { shared.end_reused(&grant, &from).await });
         let _ = ended.await;
     }
@@ -165,17 +166,18 @@ impl Visit {
         grant: Arc<RefreshGrant>,
         known: Generation,
         want: Want,
-        shown: Option<Arc<AccessGrant>>,
+        old_access: Option<Arc<AccessGrant>>,
     ) -> PendingRefresh {
-        let refresh = self.sessions.shared.refresh(grant, known, want, shown, self.client.clone());
+        let refresh = self.sessions.shared.refresh(grant, known, want, old_access, self.client.clone());
         self.joined_refresh = Some(refresh.clone());
         refresh
     }
 
-    /// What a refresh starts from: the newest refresh token, unless the session is past its age, and the highest
-    /// generation known. `newest` are the tokens that the caller has found not to serve. They are not looked up again
-    /// here, because another request may have brought newer ones meanwhile, which must not be refreshed at once.
-    fn refreshable(&self, newest: Option<Arc<Session>>, now: Timestamp) -> Option<(Arc<RefreshGrant>, Generation)> {
+    /// What a refresh starts from: the newest refresh token, unless the session has ended by age, and the higher of its
+    /// generation and the access token's. `newest` are the tokens that the caller has found unsuitable. They are not
+    /// looked up again here, because a refresh for another request may have ended meanwhile, and its tokens must not be
+    /// refreshed at once.
+    fn refresh_start(&self, newest: Option<Arc<Session>>, now: Timestamp) -> Option<(Arc<RefreshGrant>, Generation)> {
         let grant = self.newer_refresh(newest).filter(|_| !self.is_stale)?;
         if check::has_ended_by_refresh(&grant, now, &self.sessions.shared.settings) {
             return None;
@@ -185,14 +187,14 @@ impl Visit {
         Some((grant, known))
     }
 
-    /// The newest tokens that this instance knows; `None` for a request with stale tokens, which must not get them.
+    /// The newest tokens on this instance; `None` for a request with stale tokens, which must not get them.
     fn newest(&self) -> Option<Arc<Session>> {
         self.state.as_ref()?.newest().filter(|_| !self.is_stale)
     }
 
-    /// True if these tokens give the request something: a higher generation, or the access token of its own generation
-    /// if the cookie of that has expired.
-    fn goes_beyond_own(&self, newest: &Session) -> bool {
+    /// True if these tokens are newer than the request's, or of the same generation if its access token's cookie has
+    /// expired.
+    fn replaces_own(&self, newest: &Session) -> bool {
         let (newest, own) = (newest.access.generation, self.own_generation());
         newest > own || (self.access.is_none() && newest == own)
     }
