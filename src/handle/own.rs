@@ -1,5 +1,5 @@
-//! Own endpoints: runs the row of one (its cross-site rule, its body, the limits on guessing, a background task), and
-//! calls the function that serves it.
+//! Own endpoints: applies the row of one (cross-site rule, form of the answer), reads the body, limits guesses, and
+//! calls the function that serves it in a background task.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
     session::{AuthStatus, CookieChanges, Visit},
 };
 
-/// Most bytes of a body that an own endpoint reads.
+/// Bytes of a body that an own endpoint reads at most.
 const LONGEST_BODY: usize = 64 * 1024;
 /// How long an own endpoint waits for the whole body.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -68,14 +68,15 @@ impl RequestHandler {
             wants_page: facts.wants.form == Form::Page,
         };
         let handler = self.clone();
-        // What an endpoint begins (a code spent, a refresh token rotated) is ended even if the client hangs up.
+        // In a task, so that what an endpoint begins (a code spent, a refresh token rotated) is completed even if the
+        // client disconnects.
         let answer = self.background.spawn(async move { handler.limited(endpoint, checks, call).await });
         let answer = answer.await.map_err(|_| Stop::from(ProblemKind::Internal))??;
         let response = self.responder.content(answer.status, answer.content).map(Body::from);
         Ok(Answer::of_gateway(response, SessionHead { status: answer.auth_status, cookies: answer.cookies }))
     }
 
-    /// One answer for everybody, which any cache may keep: no session is read.
+    /// The JWKS: the same for every client, so shared caches may store it and no session is read.
     fn public_keys(&self) -> Answer {
         let mut response = Response::new(Body::from(self.jwks.clone()));
         let headers = response.headers_mut();
@@ -111,7 +112,7 @@ impl RequestHandler {
         }
     }
 
-    /// The function of each endpoint.
+    /// Calls the function of `endpoint`.
     async fn serve(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<EndpointAnswer, Stop> {
         let name = |provider| self.routing.table.provider_name(provider);
         let answer = match endpoint {
@@ -130,7 +131,7 @@ impl RequestHandler {
             OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, channel).await?),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
-                return self.describe(&call.visit, WithoutSession::IsTold);
+                return self.describe(&call.visit, WithoutSession::IsDescribed);
             }
             OwnEndpoint::Refresh => {
                 call.visit.refresh_now().await;
@@ -140,14 +141,14 @@ impl RequestHandler {
         answer.map_err(Stop::from)
     }
 
-    /// The object of `GET /session`.
+    /// The object of `GET /session` and `POST /refresh`.
     fn describe(&self, visit: &Visit, without: WithoutSession) -> Result<EndpointAnswer, Stop> {
         if let Some(why) = visit.undecided() {
             return Err(Stop::with(why, visit));
         }
         let object = match (visit.access(), without) {
             (Some(access), _) => self.sessions.describe(access),
-            (None, WithoutSession::IsTold) => serde_json::json!({ "authenticated": false }),
+            (None, WithoutSession::IsDescribed) => serde_json::json!({ "authenticated": false }),
             (None, WithoutSession::IsRefused) => return Err(Stop::with(ProblemKind::LoginRequired, visit)),
         };
         let (auth_status, cookies) = visit.head();
@@ -158,7 +159,7 @@ impl RequestHandler {
 /// What a call without a session gets.
 enum WithoutSession {
     /// `{"authenticated": false}`.
-    IsTold,
+    IsDescribed,
     /// 401.
     IsRefused,
 }

@@ -1,4 +1,4 @@
-//! The deadlines of a connection: for a request head, for the next request, for the peer to take its bytes.
+//! The deadlines of a connection: for a request head, for the next request, for a peer that reads nothing.
 
 use std::{
     sync::Arc,
@@ -21,7 +21,7 @@ pub(super) enum Expired {
     Head,
     /// No request came.
     Idle,
-    /// The peer does not take the bytes that are ready for it.
+    /// Bytes are ready for the peer, and it reads none.
     Stalled,
 }
 
@@ -48,7 +48,7 @@ enum WaitingFor {
     Head(usize),
     /// A handler.
     Handler,
-    /// The peer, which has taken this many bytes.
+    /// The peer, after this many bytes were written.
     Peer(u64),
 }
 
@@ -66,7 +66,7 @@ impl Deadlines {
         }
     }
 
-    /// From now on an idle connection is open only for as long as a request may be under way to it.
+    /// From now on an idle connection closes after `idle_while_draining`, the time for a request that is already sent.
     pub(super) fn begin_draining(&mut self) {
         self.is_draining = true;
         self.since = Instant::now();
@@ -77,7 +77,8 @@ impl Deadlines {
     pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
         let waiting = self.waiting_for();
         if waiting != self.waiting {
-            // The head of a new connection's first request is awaited since accept, whether or not some of it is here.
+            // The head of a new connection's first request is awaited since accept, whether or not any of it has
+            // arrived.
             let is_first_head = matches!(waiting, WaitingFor::Head(_)) && self.waiting == WaitingFor::Request(0);
             // While a handler runs there is no deadline, so the clock need not be read.
             if !is_first_head && waiting != WaitingFor::Handler {
@@ -115,7 +116,7 @@ impl Deadlines {
     }
 
     fn idle(&self, served: usize) -> Duration {
-        // On a new connection silence is given no longer than a slow head, else silence would be the better attack.
+        // On a new connection a silent peer gets no more time than a slow head, or silence would be the better attack.
         let idle = if served == 0 { self.limits.head } else { self.limits.idle };
         if self.is_draining { idle.min(self.limits.idle_while_draining) } else { idle }
     }

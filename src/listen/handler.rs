@@ -1,4 +1,4 @@
-//! What the gateway does with a connection and its requests; the listener knows no more of it than this.
+//! The interface between the listener and the code that answers requests.
 
 use std::{error::Error, net::IpAddr};
 
@@ -25,8 +25,8 @@ pub trait Handler: Clone + Send + Sync + 'static {
     fn handle(&self, peer: Self::Peer, request: Request<Incoming>)
     -> impl Future<Output = Response<Self::Body>> + Send;
 
-    /// The handler of one worker, asked for once on the worker's own thread and inside its runtime: the place for
-    /// what a core keeps to itself, such as its connections to the upstreams.
+    /// The handler of one worker, asked for once on the worker's own thread and inside its runtime: the place for state
+    /// of one core, such as its connections to the upstreams.
     #[must_use]
     fn for_worker(&self, _worker: usize) -> Self {
         self.clone()

@@ -1,4 +1,4 @@
-//! A REQUEST ENTERS HERE: sockets, TLS, PROXY protocol, limits and deadlines, shutdown.
+//! Where requests enter: sockets, TLS, PROXY protocol, limits and deadlines, shutdown.
 //!
 //! `bind` → `accept` (one per address) → `worker` (one per core) → `negotiate` (PROXY header, TLS, HTTP version) →
 //! `http1` or `http2` → [`Handler`].

@@ -48,7 +48,7 @@ pub(super) struct WorkerContext<H> {
     pub(super) draining: CancellationToken,
 }
 
-/// An accepted connection once its client and its encryption are known.
+/// An accepted connection after the PROXY protocol header and the TLS handshake.
 struct NegotiatedClient {
     address: IpAddr,
     scheme: Scheme,
@@ -65,7 +65,7 @@ impl<H: Handler> WorkerContext<H> {
             Some(proxy_protocol) => match proxy_protocol.client_address(&mut stream, peer).await {
                 Ok(address) => address,
                 Err(error) => {
-                    // Not louder than debug: the TCP health check of a load balancer looks the same.
+                    // Only at debug level: the TCP health check of a load balancer looks the same.
                     tracing::debug!(%error, "connection closed");
                     return;
                 }

@@ -52,7 +52,7 @@ impl Problem {
         self
     }
 
-    /// The error behind it. A problem with a cause is logged as a warning, for the operator can do something about it.
+    /// The error behind it. A problem with a cause is logged as a warning, because the operator can mend it.
     #[must_use]
     pub fn caused_by(mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(error.into());
@@ -69,7 +69,7 @@ impl Problem {
         self.kind.row()
     }
 
-    /// What a person reads.
+    /// The text for people.
     pub fn text(&self, language: Language) -> Cow<'static, str> {
         self.kind.text(language, self.wait_seconds())
     }
@@ -83,7 +83,7 @@ impl Problem {
         }
     }
 
-    /// The time to wait that the text and the member `retryAfter` say, in seconds; at least 1.
+    /// The time to wait in the text and in the member `retryAfter`, in seconds; at least 1.
     pub fn wait_seconds(&self) -> Option<u64> {
         self.wait.filter(|_| self.row().retry == Retry::Wait).map(whole_seconds)
     }
@@ -121,7 +121,7 @@ impl ProblemKind {
         matches!(self.row().guess, Guess::Wrong)
     }
 
-    /// What a person reads; `wait` is the time to wait in seconds, where it is known.
+    /// The text for people; `wait` is the time to wait in seconds, `None` if it is not known.
     pub fn text(self, language: Language, wait: Option<u64>) -> Cow<'static, str> {
         match (self.row().text, wait) {
             (Wording::Fixed(text) | Wording::Wait { unknown: text, .. }, None) | (Wording::Fixed(text), Some(_)) => {

@@ -1,4 +1,4 @@
-//! What can go wrong for a visitor: one table that says of each problem its status, code, text, advice and effects.
+//! What can go wrong for a visitor: one table with the status, code, text, advice and effects of each problem.
 //! Each error type converts itself into a [`Problem`] beside its own definition; `respond` makes the answer.
 
 mod denial;

@@ -108,7 +108,7 @@ fn every_failure_of_a_code_has_its_status_its_code_and_its_text() {
 }
 
 #[test]
-fn a_refusal_for_a_while_says_in_the_header_the_object_and_the_text_how_long() {
+fn a_wait_is_named_in_the_header_the_json_and_the_text() {
     let (_, retry_after, body) = answered(OtpError::TooSoon(Duration::from_millis(36_001)), Language::English);
     assert_eq!((retry_after.as_deref(), body["retryAfter"].as_u64()), (Some("37"), Some(37)));
     assert_eq!(body["error"], "Try again in 37 seconds");

@@ -1,24 +1,24 @@
-//! What kind of answer the visitor reads: a page or JSON, and in which language.
+//! The form (page or JSON) and the language of an answer.
 
 use http::{HeaderMap, header, request::Parts};
 
 use crate::text::Language;
 
-/// What kind of answer the visitor reads.
+/// The form and the language of an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Wants {
-    /// Its form.
+    /// Page or JSON.
     pub form: Form,
-    /// Its language.
+    /// By `Accept-Language`.
     pub language: Language,
 }
 
 /// The form of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
-    /// A page: a person waits for it.
+    /// A page, for a person at a browser.
     Page,
-    /// `application/problem+json`: a program reads it.
+    /// `application/problem+json`, for a program.
     Problem,
 }
 
@@ -28,8 +28,8 @@ impl Wants {
         Self { form, language: Language::of(headers) }
     }
 
-    /// For a request to an own endpoint: a navigation, a POST of a form too, gets a page; without `Sec-Fetch-Mode`
-    /// whatever accepts HTML.
+    /// For a request to an own endpoint: a navigation, a POST of a form too, gets a page; without `Sec-Fetch-Mode`, a
+    /// request that accepts HTML.
     pub fn of_endpoint(parts: &Parts) -> Self {
         let mode = parts.headers.get("sec-fetch-mode");
         let accepts_pages = parts

@@ -1,4 +1,5 @@
-//! The compiled table of routes and own endpoints: what a request matches, and who may send it. Pure functions.
+//! The compiled table of routes and own endpoints: which of them a request matches, and its access rule. Pure
+//! functions.
 
 mod access;
 mod explain;
@@ -12,7 +13,7 @@ mod table;
 mod trie;
 
 pub use self::{
-    access::{Decision, Who},
+    access::{Decision, Requester},
     explain::{Candidate, MatchOutcome},
     own::{
         AnswerForm, Checks, CrossSite, Exists, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, Provider, ServedBy,

@@ -7,10 +7,10 @@ use crate::channel::Channel;
 /// Where the gateway's public keys are, under every host (RFC 8615).
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
-/// The first segments of paths that later endpoints will have: a provider cannot take them in the meantime.
+/// First segments of the paths of future endpoints: no provider can have such a name.
 const RESERVED_FOR_LATER: [&str; 5] = ["magic", "passkey", "devices", "verify", "backchannel-logout"];
 
-/// One own endpoint: which requests it takes, what holds for them, and who serves them.
+/// One own endpoint: its requests, the rules for them, and how it is served.
 #[derive(Debug)]
 pub struct OwnRow {
     /// Its path.
@@ -23,9 +23,9 @@ pub struct OwnRow {
     pub cross_site: CrossSite,
     /// The form of its answers, failures included.
     pub answers: AnswerForm,
-    /// What `vestibule explain` says of it; `{provider}` stands for the provider's name.
+    /// Its description in `vestibule explain`; `{provider}` stands for the provider's name.
     pub explain: &'static str,
-    /// Who serves it, and what a caller could guess at there.
+    /// How it is served, for each value of the placeholder in its path.
     pub served_by: ServedBy,
 }
 
@@ -49,7 +49,7 @@ pub enum Exists {
     Always,
     /// Where logins with e-mail and password are configured (`authority.credentials`).
     WithCredentials,
-    /// For the channels whose codes log people in.
+    /// For the channels with `purpose = "login"`.
     WithCodePage,
 }
 
@@ -58,7 +58,7 @@ pub enum Exists {
 pub enum CrossSite {
     /// No: such a call gets 403 `cross_origin`.
     Refused,
-    /// Yes: for an endpoint with a protection of its own.
+    /// Yes: the endpoint is public, or has another protection (`state` of OAuth).
     Allowed,
 }
 
@@ -67,13 +67,13 @@ pub enum CrossSite {
 pub enum AnswerForm {
     /// A page for a navigation, JSON for everything else.
     AsAsked,
-    /// A page: a person waits for it, whatever the headers say.
+    /// A page, whatever the request's headers ask for.
     Page,
     /// JSON.
     Json,
 }
 
-/// Who serves a row, for each value of the placeholder in its path.
+/// The service of a row, by the placeholder in its path.
 #[derive(Clone, Copy, Debug)]
 pub enum ServedBy {
     /// The path has no placeholder.
@@ -84,28 +84,28 @@ pub enum ServedBy {
     EachChannel(fn(Channel) -> Service),
 }
 
-/// Who serves an own endpoint.
+/// How an own endpoint is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Service {
-    /// One answer for everybody: no session is read.
+    /// The JWKS; no session is read.
     PublicKeys,
-    /// A function that is given the call: its body is read, its session opened.
+    /// A function that gets the request with its whole body and its session.
     Call {
-        /// Which function.
+        /// Names the function.
         endpoint: OwnEndpoint,
-        /// What it checks that a caller could guess.
+        /// What it checks that a client could guess.
         checks: Option<Checks>,
     },
 }
 
-/// The own endpoints that are given a call; `handle/own.rs` has the function of each.
+/// The own endpoints that are functions; `handle/own.rs` calls the function of each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OwnEndpoint {
     /// The login page.
     LoginPage,
-    /// The way to a provider's login.
+    /// Starts a login: redirects to the provider.
     Start(Provider),
-    /// The way back from a provider's login.
+    /// Ends a login: the redirect back from the provider.
     Callback(Provider),
     /// The login of an app with an ID token.
     IdToken(Provider),
@@ -113,9 +113,9 @@ pub enum OwnEndpoint {
     Nonce(Provider),
     /// The login with e-mail and password.
     Credentials,
-    /// The refresh.
+    /// Refreshes the session's tokens.
     Refresh,
-    /// What scripts may know of the session.
+    /// Describes the session to scripts.
     Session,
     /// The logout.
     Logout,
@@ -133,10 +133,10 @@ pub enum OwnEndpoint {
     CodePage(Channel),
 }
 
-/// What an endpoint checks that a caller could make up. Wrong guesses count against the client (`[limits] failures_…`),
-/// and a client that may not guess any more gets the refusal of that check.
+/// What an endpoint checks that a client could guess or forge. Wrong guesses count against the client (`[limits]
+/// failures_…`), and a client that may not guess any more gets the refusal of that check.
 ///
-/// A session's cookies are not checked in this sense: without our key nobody can make one that opens.
+/// Session cookies are not among them: they cannot be forged without the gateway's key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Checks {
     /// A password.
@@ -328,7 +328,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
 impl OwnMethods {
     /// GET and HEAD.
     pub const GET: Self = Self(0b011);
-    /// GET alone: for an endpoint whose GET changes something.
+    /// GET without HEAD, for an endpoint whose GET changes something.
     pub const GET_WITHOUT_HEAD: Self = Self(0b001);
     /// POST.
     pub const POST: Self = Self(0b100);

@@ -29,7 +29,7 @@ pub struct Table {
 /// One route.
 #[derive(Debug)]
 pub struct Route {
-    /// What the configuration says.
+    /// Its table in the configuration file.
     pub settings: Settings,
     /// Its place in the file, from 0.
     pub index: usize,
@@ -48,7 +48,7 @@ pub enum Found<'t> {
     Own(OwnMatch),
     /// A route.
     Route(&'t Route),
-    /// An own endpoint that does not take this method: 405, with this value of `Allow`.
+    /// An own endpoint that does not accept this method: 405, with this value of `Allow`.
     WrongMethod(&'static str),
     /// A path of the gateway without an endpoint: 404.
     NoEndpoint,
@@ -56,7 +56,7 @@ pub enum Found<'t> {
     None,
 }
 
-/// Why the routes make no table; each is an error in the configuration file.
+/// Why the table cannot be built; each is an error in the configuration file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Conflict {
     /// Two routes match the same requests, and neither is more specific.
@@ -178,10 +178,10 @@ impl Table {
             None => {}
         }
         let Some(route) = self.route(method, host, path) else { return Found::None };
-        match lax(path) {
-            Some(lax)
-                if self.own.covers(&lax)
-                    || self.route(method, host, &lax).is_none_or(|other| other.index != route.index) =>
+        match lenient_form(path) {
+            Some(lenient)
+                if self.own.covers(&lenient)
+                    || self.route(method, host, &lenient).is_none_or(|other| other.index != route.index) =>
             {
                 Found::None
             }
@@ -278,7 +278,7 @@ impl Route {
         Ok(Self { settings, index, name, pattern, methods, strip })
     }
 
-    /// The target that the upstream gets: without the prefix `strip`. Nothing left becomes `/`.
+    /// The target that the upstream gets: without the prefix `strip`; an empty rest becomes `/`.
     pub fn upstream_path(&self, target: &PathAndQuery) -> PathAndQuery {
         match target.as_str().get(self.strip..) {
             Some(left) if self.strip > 0 => rooted(left),
@@ -331,7 +331,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// What is left of a target without its prefix, with a slash in front.
+/// The rest of a target after its prefix, with a slash in front.
 fn rooted(left: &str) -> PathAndQuery {
     let target =
         if left.starts_with('/') { PathAndQuery::try_from(left) } else { PathAndQuery::try_from(format!("/{left}")) };
@@ -339,7 +339,7 @@ fn rooted(left: &str) -> PathAndQuery {
 }
 
 /// The path without `;` parameters and with slashes merged, as some backends read it; `None` if it has neither.
-fn lax(path: &str) -> Option<String> {
+fn lenient_form(path: &str) -> Option<String> {
     let mut previous = 0;
     let plain = path.bytes().all(|byte| {
         let doubled = byte == b'/' && previous == b'/';

@@ -58,7 +58,7 @@ fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (us
         6 => has(&["admin", "auditor"]),
         7 => {
             if roles.is_some() {
-                Decision::AlreadyIn
+                Decision::AlreadyLoggedIn
             } else {
                 Decision::Allow
             }
@@ -139,8 +139,8 @@ fn cve_2026_48794_a_hundred_thousand_decisions_are_those_of_the_oracle() {
         let wanted = oracle(method, host, &path, person);
         let got = match table.find(&method.parse().unwrap(), host, &path) {
             Found::Route(route) => {
-                let who = person.map_or(Who::Nobody, |roles| Who::Person { roles });
-                (route.settings.line, Some(route.settings.access.decide(who)))
+                let requester = person.map_or(Requester::Anonymous, |roles| Requester::User { roles });
+                (route.settings.line, Some(route.settings.access.decide(requester)))
             }
             Found::None | Found::NoEndpoint | Found::Own(_) | Found::WrongMethod(_) => (0, None),
         };
