@@ -405,7 +405,12 @@ fn admin_pages(process: &Process, current: &Arc<ArcSwap<Configured>>) -> telemet
     let (current, shutdown, store) = (current.clone(), process.shutdown.clone(), process.store.clone());
     let state = move || Readiness {
         ready: !shutdown.has_begun(),
-        providers: current.load().providers.iter().map(|p| (p.settings().name.clone(), dependency_status(p.reachable()))).collect(),
+        providers: current
+            .load()
+            .providers
+            .iter()
+            .map(|p| (p.settings().name.clone(), dependency_status(p.reachable())))
+            .collect(),
         store: match store.health.is_reachable() {
             None => DependencyStatus::Unknown,
             Some(true) => DependencyStatus::Ok,

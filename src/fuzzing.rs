@@ -74,7 +74,10 @@ pub fn path(input: &[u8]) {
     let Ok(uri) = Uri::try_from(input) else { return };
     let Some(query) = uri.path_and_query().map(|target| target.query().map(str::to_owned)) else { return };
     let admit = |uri: Uri| {
-        let request = Request::get(uri).header(header::HOST, "app.example").body(()).expect("the method, target and host are valid");
+        let request = Request::get(uri)
+            .header(header::HOST, "app.example")
+            .body(())
+            .expect("the method, target and host are valid");
         let mut parts = request.into_parts().0;
         HYGIENE.admit(&mut parts, [192, 0, 2, 1].into(), true).is_ok().then_some(parts.uri)
     };

@@ -193,7 +193,10 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
              cdn-loop: vestibule\n          \
              no server (the visitor does not get the upstream's either)\n"
         );
-        assert!(output(&["explain", "get", "/admin"]).starts_with("GET app.example/admin\nroute "), "lower case is accepted");
+        assert!(
+            output(&["explain", "get", "/admin"]).starts_with("GET app.example/admin\nroute "),
+            "lower case is accepted"
+        );
         for (arguments, answer) in [
             (&["/admin", "--role", "x"][..], "(x: 403 for these)\n"),
             (&["/auth/login"], "answer    the gateway's own: the login page\n"),

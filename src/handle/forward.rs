@@ -31,7 +31,7 @@ enum SecondBody {
 
 impl ForwardedRequest<'_, '_> {
     /// Forwards a request; with a session, once more with a fresh token after a 401. Without a session (on a public
-    /// route) the client's is_authority `Authorization` is forwarded unchanged.
+    /// route) the client's own `Authorization` is forwarded unchanged.
     pub(super) async fn forward(&mut self, body: Incoming, visit: Option<&mut Visit>) -> Result<Answer, Failure> {
         let Some(visit) = visit else {
             let mut request = self.take_head(Authorization::Keep, None);

@@ -109,5 +109,8 @@ fn the_decision_before_a_rewrite_is_the_decision_after_it() {
             prop_assert_eq!(canonical.as_deref(), Ok(forwarded.path()));
         }
     });
-    assert!(routed_count.get() > 500 && judged_count.get() > routed_count.get() + 100, "{judged_count:?} {routed_count:?}");
+    assert!(
+        routed_count.get() > 500 && judged_count.get() > routed_count.get() + 100,
+        "{judged_count:?} {routed_count:?}"
+    );
 }

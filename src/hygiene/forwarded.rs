@@ -46,8 +46,9 @@ impl TrustedProxies {
             return reported(peer, &chain, scheme);
         }
         if headers.contains_key(header::FORWARDED) {
-            let chain = self
-                .trusted_chain(elements(headers, &header::FORWARDED).map(|element| parameter(element, "for").and_then(address)));
+            let chain = self.trusted_chain(
+                elements(headers, &header::FORWARDED).map(|element| parameter(element, "for").and_then(address)),
+            );
             let forwarded_scheme = || {
                 last(headers, &header::FORWARDED).and_then(|element| parameter(element, "proto")).and_then(self::scheme)
             };

@@ -31,9 +31,9 @@ impl Access {
     /// Applies the rule.
     pub fn decide(&self, requester: Requester<'_>) -> Decision {
         match (self, requester) {
-            (Self::Public | Self::Optional, _) | (Self::User, Requester::User { .. }) | (Self::Anonymous, Requester::Anonymous) => {
-                Decision::Allow
-            }
+            (Self::Public | Self::Optional, _)
+            | (Self::User, Requester::User { .. })
+            | (Self::Anonymous, Requester::Anonymous) => Decision::Allow,
             (Self::User | Self::Roles(_), Requester::Anonymous) => Decision::LogIn,
             (Self::Anonymous, Requester::User { .. }) => Decision::AlreadyLoggedIn,
             (Self::Roles(wanted), Requester::User { roles }) if wanted.iter().any(|role| roles.contains(role)) => {
@@ -58,11 +58,18 @@ mod tests {
             (Access::Public, [Decision::Allow; 4]),
             (Access::Optional, [Decision::Allow; 4]),
             (Access::User, [Decision::LogIn, Decision::Allow, Decision::Allow, Decision::Allow]),
-            (Access::Anonymous, [Decision::Allow, Decision::AlreadyLoggedIn, Decision::AlreadyLoggedIn, Decision::AlreadyLoggedIn]),
+            (
+                Access::Anonymous,
+                [Decision::Allow, Decision::AlreadyLoggedIn, Decision::AlreadyLoggedIn, Decision::AlreadyLoggedIn],
+            ),
             (by_role, [Decision::LogIn, Decision::Forbidden, Decision::Forbidden, Decision::Allow]),
             (Access::Roles(vec![]), [Decision::LogIn, Decision::Forbidden, Decision::Forbidden, Decision::Forbidden]),
         ] {
-            assert_eq!([Requester::Anonymous, none, user, admin].map(|requester| access.decide(requester)), answers, "{access:?}");
+            assert_eq!(
+                [Requester::Anonymous, none, user, admin].map(|requester| access.decide(requester)),
+                answers,
+                "{access:?}"
+            );
         }
     }
 }

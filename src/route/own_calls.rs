@@ -67,7 +67,9 @@ impl OwnCalls {
             return false;
         }
         let Some(calls) = self.by_upstream.get(upstream) else { return false };
-        calls.iter().any(|call| call.method.as_str().eq_ignore_ascii_case(method.as_str()) && call.matches(upstream_path))
+        calls
+            .iter()
+            .any(|call| call.method.as_str().eq_ignore_ascii_case(method.as_str()) && call.matches(upstream_path))
     }
 }
 

@@ -67,7 +67,7 @@ impl Pattern {
         self.0.iter().map(Segment::rank).chain([2]).cmp(other.0.iter().map(Segment::rank).chain([2]))
     }
 
-        /// The length in bytes of the literal segments of `prefix`; `None` if this pattern does not start with them.
+    /// The length in bytes of the literal segments of `prefix`; `None` if this pattern does not start with them.
     pub(super) fn prefix_len(&self, prefix: &str) -> Option<usize> {
         let prefix = Self::parse(prefix.strip_suffix('/').unwrap_or(prefix)).ok()?;
         let mut length = 0;

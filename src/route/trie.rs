@@ -87,7 +87,8 @@ impl Trie {
 
 impl Leaf {
     fn insert(&mut self, methods: &Methods, route: usize) -> Result<(), Vec<usize>> {
-        let same: Vec<usize> = self.0.iter().filter(|(have, _)| have.overlaps(methods)).map(|(_, route)| *route).collect();
+        let same: Vec<usize> =
+            self.0.iter().filter(|(have, _)| have.overlaps(methods)).map(|(_, route)| *route).collect();
         if !same.is_empty() {
             return Err(same);
         }

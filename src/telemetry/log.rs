@@ -22,7 +22,7 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// Crates that are logged at `warn` and above only, whatever the configured level is: below `warn` their events hold
+/// Crates that are logged at `warn` and above only, whatever the configured level is: below `warn` their events contain
 /// whole requests with `Cookie`, `Authorization`, `Set-Cookie` and bodies.
 const WARN_ONLY: &[&str] = &[
     "h2",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_line_whatever_it_holds() {
+    fn an_event_is_one_line_whatever_it_contains() {
         let nasty = "a\r\nERROR forged\u{1b}[2J\u{7f}\u{2028}";
         for format in [Format::Json, Format::Text] {
             let lines = logged(format, "info", || tracing::info!(field = nasty, shown = %nasty, "{nasty}"));

@@ -97,7 +97,7 @@ pub enum UpstreamFailure {
 pub struct Metrics {
     /// Open connections of visitors, upgraded ones (`WebSocket`) included.
     pub connections: Gauge,
-    /// Connections closed because their client had `connections_per_client`.
+    /// Connections closed because their client had reached `connections_per_client`.
     pub connections_refused: Counter,
     /// HTTP/2 connections closed because of too many frames that do no work.
     pub connections_flooded: Counter,
@@ -198,7 +198,7 @@ impl Metrics {
     pub fn request(&self, status: StatusCode, auth: Option<&'static str>) {
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
         let last = AUTH.len() - 1;
-        let auth = auth.map_or(last, |auth| AUTH.iter().position(|known| *known == auth).unwrap_or(last));
+        let auth = auth.map_or(last, |auth| AUTH.iter().position(|own| *own == auth).unwrap_or(last));
         self.requests[class][auth].inc();
     }
 
@@ -225,7 +225,7 @@ impl Metrics {
 
     /// Counts an event of a one-time code.
     pub fn code(&self, channel: Channel, event: CodeEvent) {
-        if let Some(counters) = Channel::ALL.iter().position(|known| *known == channel).map(|at| &self.codes[at]) {
+        if let Some(counters) = Channel::ALL.iter().position(|own| *own == channel).map(|at| &self.codes[at]) {
             counters[event as usize].inc();
         }
     }

@@ -29,7 +29,7 @@ pub(super) enum LogLine {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Priority {
     Ordinary,
-    /// Logins and refusals: an eighth of the queue is kept for them.
+    /// Logins and refusals: an eighth of the queue is reserved for them.
     Audit,
 }
 
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_closed_queue_returns_the_waiting_lines_and_then_none() {
         let queue = Queue::new(LIMIT, Counter::default());
-        queue.push(line("last words"), Priority::Ordinary);
+        queue.push(line("last line"), Priority::Ordinary);
         queue.close();
         assert_eq!(queue.take().map(|batch| batch.lines.len()), Some(1));
         assert!(queue.take().is_none());

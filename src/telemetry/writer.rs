@@ -116,14 +116,14 @@ mod tests {
     /// A pipe that blocks until the test reads it.
     struct BlockedPipe {
         waits: mpsc::Sender<()>,
-        go_on: mpsc::Receiver<()>,
+        unblocked: mpsc::Receiver<()>,
         written: mpsc::Sender<Vec<u8>>,
     }
 
     impl Write for BlockedPipe {
         fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
             self.waits.send(()).unwrap();
-            let _ = self.go_on.recv();
+            let _ = self.unblocked.recv();
             self.written.send(buf.to_vec()).unwrap();
             Ok(buf.len())
         }
@@ -136,11 +136,11 @@ mod tests {
     #[test]
     fn while_the_pipe_is_blocked_lines_are_dropped_and_counted_and_logging_does_not_block() {
         let (waits, waiting) = mpsc::channel();
-        let (unblock, go_on) = mpsc::channel();
+        let (unblock, unblocked) = mpsc::channel();
         let (written, output) = mpsc::channel();
         let dropped = Counter::default();
         let queue = Arc::new(Queue::new(4096, dropped.clone()));
-        let sink = Box::new(BlockedPipe { waits, go_on, written });
+        let sink = Box::new(BlockedPipe { waits, unblocked, written });
         let guard = start(sink, Format::Json, Clock::system(), Arc::clone(&queue)).unwrap();
 
         queue.push(LogLine::Ready("{\"first\":1}\n".into()), Priority::Ordinary);
@@ -161,7 +161,7 @@ mod tests {
             .collect();
         assert_eq!(lines[0]["first"], 1);
         assert_eq!(lines.iter().filter(|l| l["next"] == 1).count() as u64, 1000 - lost);
-        let told: u64 = lines.iter().filter_map(|l| l["lines"].as_u64()).sum();
-        assert_eq!(told, lost);
+        let reported: u64 = lines.iter().filter_map(|l| l["lines"].as_u64()).sum();
+        assert_eq!(reported, lost);
     }
 }

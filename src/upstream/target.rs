@@ -19,7 +19,7 @@ const FAILURES: u32 = 3;
 /// in this time is tried on the target in vain; a recovered target gets requests again after at most this time.
 const EJECTION: Duration = Duration::from_secs(10);
 
-/// Targets are told apart by number, so that after a reload no idle connection is used for another target at the same
+/// Targets are identified by number, so that after a reload no idle connection is used for another target at the same
 /// place in the list.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -71,13 +71,13 @@ impl TargetState {
         }
     }
 
-    /// Notes that the target answered, with any status.
+    /// Records that the target answered, with any status.
     pub fn succeeded(&self) {
         self.ejection.succeeded();
     }
 
-    /// Notes that the target took no connection, or closed it before it answered. The third failure in a row ejects the
-    /// target; after that each further failure does, until it answers again.
+    /// Records that the target accepted no connection, or closed it before it answered. The third failure in a row
+    /// ejects the target; after that each further failure does, until it answers again.
     pub fn failed(&self, now: Timestamp, random: &Random) {
         self.ejection.failed(now, random);
     }

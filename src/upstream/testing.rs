@@ -28,7 +28,7 @@ pub(super) fn upstream_of(targets: Vec<Target>) -> Upstream {
 }
 
 pub(super) fn upstream_with(targets: Vec<Target>, roots: rustls::RootCertStore) -> Upstream {
-    // Already installed by another test is as good.
+    // An error means that another test has installed it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let settings = Settings {

@@ -32,8 +32,8 @@ use crate::{
     telemetry::{AdminPages, DependencyStatus, Metrics, Readiness},
 };
 
-/// A test fails after this; nothing is measured by it.
-const FAR: Duration = Duration::from_secs(20);
+/// A test that waits for longer fails.
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 const NEVER: Duration = Duration::from_secs(3600);
 /// More bytes than the kernel buffers for a peer that does not read.
 const LARGE: usize = 64 * 1024 * 1024;
@@ -161,7 +161,7 @@ impl TestServer {
 
     async fn end(self) {
         self.shutdown.begin();
-        timeout(FAR, self.running.ended()).await.expect("the server ends");
+        timeout(TEST_TIMEOUT, self.running.ended()).await.expect("the server ends");
     }
 }
 
@@ -173,13 +173,13 @@ async fn raw(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
 
 async fn rest(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut text = String::new();
-    timeout(FAR, stream.read_to_string(&mut text)).await.expect("the connection ends").unwrap();
+    timeout(TEST_TIMEOUT, stream.read_to_string(&mut text)).await.expect("the connection ends").unwrap();
     text
 }
 
 async fn until(stream: &mut (impl tokio::io::AsyncRead + Unpin), end: &str) -> String {
     let mut text = Vec::new();
-    timeout(FAR, async {
+    timeout(TEST_TIMEOUT, async {
         while !text.ends_with(end.as_bytes()) {
             text.push(stream.read_u8().await.unwrap());
         }
@@ -243,7 +243,7 @@ async fn an_upgraded_connection_is_counted_and_shutdown_waits_for_it() {
     assert_eq!(gateway.metrics.connections.get(), 1, "a tunnel is a connection");
     gateway.shutdown.begin();
     assert_eq!(rest(&mut stream).await, "1001");
-    timeout(FAR, gateway.running.ended()).await.expect("the server ends");
+    timeout(TEST_TIMEOUT, gateway.running.ended()).await.expect("the server ends");
     assert_eq!(gateway.metrics.connections.get(), 0);
 }
 

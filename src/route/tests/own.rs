@@ -47,7 +47,7 @@ fn only_configured_channels_have_endpoints_for_codes() {
     }
 }
 
-/// What a request meets; `None`: the path is not the gateway's.
+/// The result for a request; `None`: the path is not the gateway's.
 fn found(own: &OwnSettings, method: &str, path: &str) -> Option<String> {
     let table = OwnTable::new(own.clone());
     Some(match table.find(&method.parse().unwrap(), path)? {
@@ -144,7 +144,7 @@ fn the_gateway_owns_everything_below_base_path_and_nothing_else() {
 }
 
 #[test]
-fn no_two_rows_take_the_same_method_at_the_same_path() {
+fn no_two_rows_have_the_same_method_at_the_same_path() {
     let own = OwnSettings {
         codes: vec![(Channel::Sms, HasPage::Yes), (Channel::Email, HasPage::Yes)],
         providers: vec!["google".into()],

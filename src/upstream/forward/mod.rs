@@ -37,8 +37,9 @@ impl Upstream {
     /// Informational answers (1xx) are dropped. Version, target and framing of the request are set here; its other
     /// headers are prepared by the caller ([`super::headers::prepare_request`]).
     ///
-    /// If a target takes no connection the next is tried. A request is sent twice only if nothing of it was written, or
-    /// if it is safe and has no body, and its connection had been idle for so long that the target may have closed it.
+    /// If a target accepts no connection the next is tried. A request is sent twice only if nothing of it was written,
+    /// or if it is safe and has no body, and its connection had been idle for so long that the target may have closed
+    /// it.
     pub async fn forward(
         &self,
         request: Request<RequestBody>,
@@ -73,13 +74,13 @@ impl Upstream {
             }
         }
 
-        // Boxed: it is seldom run, and its future is large.
+        // Boxed, because its future is large and runs seldom.
         let (answer, connection) =
             Box::pin(self.exchange_over_new_connection(request, first, deadlines, upload.as_ref(), clock)).await?;
         into_answer(answer, connection, deadlines, upload, passes_trailers)
     }
 
-    /// Sends `request` over a new connection to the first target that takes it, beginning with index `first`.
+    /// Sends `request` over a new connection to the first target that accepts one, beginning with index `first`.
     pub(super) async fn exchange_over_new_connection(
         &self,
         mut request: Request<RequestBody>,
