@@ -21,7 +21,7 @@ use crate::{
     endpoint::{Guesses, ReturnTo},
     handle::{Body, Peer, RequestHandler, Routing},
     hygiene::{self, Hygiene},
-    listen::{self, Handler, RunningServer, Server, Shutdown},
+    listen::{self, Handler, RunningServer, ServerParts, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
     otp::{
@@ -115,10 +115,10 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     let (logs, store_settings) = (config.telemetry.clone(), config.store.clone());
     let made_keys = config.session.key_was_made.then(|| config.session.keys.clone());
     let current = Arc::new(ArcSwap::from_pointee(build(config, &process)?));
-    let parts = Server {
+    let parts = ServerParts {
         listeners,
         settings: listen.clone(),
-        workers: Server::<NewestHandler>::default_workers(),
+        workers: ServerParts::<NewestHandler>::default_workers(),
         handler: NewestHandler { current: current.clone() },
         pages: admin_pages(&process, &current),
         metrics: process.telemetry.metrics.clone(),
@@ -345,7 +345,8 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         metrics: process.telemetry.metrics.clone(),
     };
     let (metrics, login) = (process.telemetry.metrics.clone(), &config.login);
-    let is_https = login.public_url.scheme() == "https" && !hygiene::is_loopback(&login.public_url);
+    let scheme = Scheme::named(login.public_url.scheme());
+    let is_https = scheme == Some(Scheme::Https) && !hygiene::is_loopback(&login.public_url);
     let strict_transport = if is_https { StrictTransport::Required } else { StrictTransport::Off };
     let responder = respond::Settings { login_page, after_login: login.after_login.clone(), strict_transport };
     let responder = Responder::new(responder, pages.clone(), metrics);

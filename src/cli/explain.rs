@@ -24,7 +24,7 @@ use crate::{
 
 /// The request to explain.
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
-pub struct Request {
+pub struct ExplainRequest {
     /// The method, e.g. GET; lower case is accepted.
     #[arg(value_parser = method)]
     pub method: Method,
@@ -47,7 +47,7 @@ fn method(text: &str) -> Result<Method, http::method::InvalidMethod> {
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// Prints what happens to `request`.
-pub(super) fn explain(request: &Request, config: &Config, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let own_host = &config.hygiene.public_url[Position::BeforeHost..Position::AfterPort];
     let host = request.host.as_deref().unwrap_or(own_host);
     writeln!(out, "{} {host}{}", request.method, request.path)?;
@@ -119,7 +119,7 @@ fn matched(route: &Route, candidates: &[Candidate<'_>], out: &mut dyn Write) -> 
 
 /// The access rule of a route, and the request that its upstream gets.
 fn forwarded(
-    request: &Request,
+    request: &ExplainRequest,
     config: &Config,
     admitted: &Admitted,
     route: &Route,

@@ -52,8 +52,8 @@ pub enum Command {
         #[arg(long)]
         probe: bool,
     },
-    /// Says which route a request matches, who may use it, and what the upstream gets.
-    Explain(explain::Request),
+    /// Shows which route a request matches, who may use it, and what the upstream gets.
+    Explain(explain::ExplainRequest),
     /// Prints a new session key, or a signing key.
     Keygen {
         /// Print a private key in PEM for `[signing] keys` instead: ES256 if no algorithm is given.

@@ -28,7 +28,7 @@ use crate::{
     channel::Channel,
     hygiene,
     otp::CodePurpose,
-    route::{self, Access, Conflict, Decision, Found, JWKS_PATH, OwnSettings, Requester},
+    route::{self, Access, Conflict, Decision, JWKS_PATH, OwnSettings, Requester, TableMatch},
     upstream::Bearer,
 };
 
@@ -277,7 +277,7 @@ impl Checks<'_, '_> {
             return;
         }
         let host = &public_url[Position::BeforeHost..Position::AfterPort];
-        let Found::Route(found) = table.find(&http::Method::GET, host, &path) else {
+        let TableMatch::Route(found) = table.find(&http::Method::GET, host, &path) else {
             let message = format!("no route serves the login page `{path}`");
             cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
             return;

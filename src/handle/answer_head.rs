@@ -14,16 +14,16 @@ use crate::{
 };
 
 /// An answer whose head is not complete yet.
-pub(super) struct Answer {
+pub(super) struct PendingAnswer {
     pub(super) response: Response<Body>,
-    pub(super) source: Source,
+    pub(super) source: AnswerSource,
     /// `None` on public routes and where no session was read.
     pub(super) session: Option<SessionHead>,
 }
 
 /// Who wrote an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum AnswerSource {
     /// The gateway.
     Gateway,
     /// The upstream, to a request without a token of ours.
@@ -47,26 +47,26 @@ pub(super) struct Stop {
 
 impl RequestHandler {
     /// The page or problem document for a stopped request.
-    pub(super) fn answer_to(&self, stop: Stop, facts: &RequestFacts<'_>) -> Answer {
+    pub(super) fn answer_to(&self, stop: Stop, facts: &RequestFacts<'_>) -> PendingAnswer {
         let response = self.responder.answer(&stop.failure, facts.wants, &facts.request_id).map(Body::from);
-        Answer { response, source: Source::Gateway, session: stop.session }
+        PendingAnswer { response, source: AnswerSource::Gateway, session: stop.session }
     }
 
     /// Completes the head of an answer. The order matters: headers that only the gateway may send are removed from an
     /// upstream's answer before ours are set, and an answer that sets cookies is `no-store` whatever the upstream's
     /// `Cache-Control` was.
-    pub(super) fn complete(&self, answer: Answer, facts: &mut RequestFacts<'_>) -> Response<Body> {
-        let Answer { mut response, source, session } = answer;
+    pub(super) fn complete(&self, answer: PendingAnswer, facts: &mut RequestFacts<'_>) -> Response<Body> {
+        let PendingAnswer { mut response, source, session } = answer;
         let status = response.status();
         let headers = response.headers_mut();
         match source {
-            Source::Gateway => self.responder.guard(headers, facts.scheme),
-            Source::Upstream | Source::UpstreamWithToken => self.strip(headers, status, facts.route),
+            AnswerSource::Gateway => self.responder.guard(headers, facts.scheme),
+            AnswerSource::Upstream | AnswerSource::UpstreamWithToken => self.strip(headers, status, facts.route),
         }
         if let Some(cors) = facts.cors {
             cors::allow_origin(headers, facts.origin.as_ref(), cors);
         }
-        if source == Source::UpstreamWithToken && status != StatusCode::SWITCHING_PROTOCOLS {
+        if source == AnswerSource::UpstreamWithToken && status != StatusCode::SWITCHING_PROTOCOLS {
             keep_private(headers);
         }
         if let Some(SessionHead { status, cookies }) = session {
@@ -96,9 +96,9 @@ impl RequestHandler {
     }
 }
 
-impl Answer {
+impl PendingAnswer {
     pub(super) fn of_gateway(response: Response<Body>, session: SessionHead) -> Self {
-        Self { response, source: Source::Gateway, session: Some(session) }
+        Self { response, source: AnswerSource::Gateway, session: Some(session) }
     }
 }
 

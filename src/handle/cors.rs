@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
 use super::body::Body;
-use crate::{hygiene, route::Cors};
+use crate::{hygiene, respond, route::Cors};
 
 /// Seconds for which a browser may keep the answer to a preflight.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -46,7 +46,7 @@ pub(super) fn allow_origin(headers: &mut HeaderMap, origin: Option<&HeaderValue>
     if cors.credentials {
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
-    headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-auth-status"));
+    headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from(respond::X_AUTH_STATUS));
 }
 
 fn allows(cors: &Cors, origin: &HeaderValue) -> bool {

@@ -4,7 +4,7 @@ use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 
 use super::{
-    answer_head::{Answer, Source},
+    answer_head::{AnswerSource, PendingAnswer},
     body::Body,
     forwarded_request::{ForwardedRequest, authorization},
 };
@@ -32,12 +32,16 @@ enum SecondBody {
 impl ForwardedRequest<'_, '_> {
     /// Forwards a request; with a session, once more with a fresh token after a 401. Without a session (on a public
     /// route) the client's own `Authorization` is forwarded unchanged.
-    pub(super) async fn forward(&mut self, body: Incoming, visit: Option<&mut Visit>) -> Result<Answer, Failure> {
+    pub(super) async fn forward(
+        &mut self,
+        body: Incoming,
+        visit: Option<&mut Visit>,
+    ) -> Result<PendingAnswer, Failure> {
         let Some(visit) = visit else {
             let mut request = self.take_head(Authorization::Keep, None);
             *request.body_mut() = self.bodies(body, false).0;
             let response = self.exchange(request, None).await?;
-            return Ok(Answer { response, source: Source::Upstream, session: None });
+            return Ok(PendingAnswer { response, source: AnswerSource::Upstream, session: None });
         };
         let authorization = authorization(self.upstream.settings().bearer, visit);
         let carries_token = matches!(authorization, Authorization::Replace(_));
@@ -61,8 +65,8 @@ impl ForwardedRequest<'_, '_> {
         {
             body.cut_when(Box::pin(visit.stream_end()));
         }
-        let source = if carries_token { Source::UpstreamWithToken } else { Source::Upstream };
-        Ok(Answer { response, source, session: None })
+        let source = if carries_token { AnswerSource::UpstreamWithToken } else { AnswerSource::Upstream };
+        Ok(PendingAnswer { response, source, session: None })
     }
 
     /// The answer to a second try after a 401 (`first`), where the session has a fresh token and the request can be

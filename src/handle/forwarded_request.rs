@@ -13,7 +13,7 @@ use crate::{
     session::{Claims, Visit},
     telemetry::RequestId,
     upstream::{
-        Bearer, Deadlines, RequestBody, Upstream,
+        Bearer, RequestBody, RequestDeadlines, Upstream,
         headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
     },
 };
@@ -75,17 +75,17 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
         request
     }
 
-    /// The route's; its `timeout` goes before the upstream's.
-    pub(super) fn deadlines(&self) -> Deadlines {
+    /// The route's deadlines; its `timeout` overrides the upstream's.
+    pub(super) fn deadlines(&self) -> RequestDeadlines {
         let settings = &self.route.settings;
-        Deadlines {
+        RequestDeadlines {
             first_byte: settings.timeout.unwrap_or(self.upstream.settings().timeout),
             idle: settings.idle_timeout,
             body_rate: settings.body_rate,
         }
     }
 
-    /// Whether the route lets this request be sent again after a 401.
+    /// Whether the route allows this request to be sent again after a 401.
     pub(super) fn may_retry(&self) -> bool {
         match self.route.settings.retry_on_401 {
             RetryOn401::All => true,

@@ -18,7 +18,7 @@ use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
 use self::{
-    answer_head::{Answer, SessionHead, Stop},
+    answer_head::{PendingAnswer, SessionHead, Stop},
     authorize::Verdict,
     forwarded_request::ForwardedRequest,
     request_log::{RequestFacts, RequestLog},
@@ -51,12 +51,12 @@ impl RequestHandler {
         parts: &mut Parts,
         body: Incoming,
         facts: &mut RequestFacts<'h>,
-    ) -> Result<Answer, Stop> {
+    ) -> Result<PendingAnswer, Stop> {
         let (authorized, mut visit) = match self.authorize(parts, peer, facts).await? {
             Verdict::Forward(authorized, visit) => (authorized, visit),
             Verdict::Preflight(session) => {
                 return match cors::preflight_answer(&parts.headers, facts.cors) {
-                    Some(response) => Ok(Answer::of_gateway(response, session)),
+                    Some(response) => Ok(PendingAnswer::of_gateway(response, session)),
                     None => Err(Stop { failure: ProblemKind::OriginNotAllowed.into(), session: Some(session) }),
                 };
             }
@@ -68,7 +68,7 @@ impl RequestHandler {
         // Read after the exchange, so that the answer has the newest cookies.
         let session = visit.as_ref().map(SessionHead::of);
         match answer {
-            Ok(answer) => Ok(Answer { session, ..answer }),
+            Ok(answer) => Ok(PendingAnswer { session, ..answer }),
             Err(failure) => Err(Stop { failure, session }),
         }
     }

@@ -8,7 +8,7 @@ use hyper::body::Body as _;
 use super::{body::Body, peer::Peer, request_handler::RequestHandler};
 use crate::{
     hygiene,
-    respond::{Form, Wants},
+    respond::{WantedForm, Wants},
     route::{Cors, Route},
     scheme::Scheme,
     session::AuthStatus,
@@ -47,7 +47,7 @@ pub(super) struct RequestLog<'h> {
 impl<'h> RequestLog<'h> {
     pub(super) fn begin(handler: &'h RequestHandler, peer: &Peer, parts: &Parts) -> Self {
         // Through a route, only a navigation gets pages.
-        let form = if hygiene::is_navigation(parts) { Form::Page } else { Form::Problem };
+        let form = if hygiene::is_navigation(parts) { WantedForm::Page } else { WantedForm::Problem };
         Self {
             facts: RequestFacts {
                 request_id: handler.request_ids.next(),

@@ -4,7 +4,7 @@ use http::{Method, request::Parts, uri::PathAndQuery};
 
 use crate::{
     hygiene::{HostName, Hygiene},
-    route::{Found, OwnCalls, OwnMatch, Route, Table},
+    route::{OwnCalls, OwnMatch, Route, Table, TableMatch},
 };
 
 /// The parts that judge a request before its session is read.
@@ -48,11 +48,11 @@ impl Routing {
     pub fn destination(&self, parts: &Parts, host: &HostName, method: &Method) -> Destination<'_> {
         static ROOT: PathAndQuery = PathAndQuery::from_static("/");
         match self.table.find(method, host.as_str(), parts.uri.path()) {
-            Found::Own(own) => Destination::Own(own),
-            Found::WrongMethod(allow) => Destination::WrongMethod(allow),
-            Found::NoEndpoint => Destination::NoEndpoint,
-            Found::None => Destination::NoRoute,
-            Found::Route(route) => {
+            TableMatch::Own(own) => Destination::Own(own),
+            TableMatch::WrongMethod(allow) => Destination::WrongMethod(allow),
+            TableMatch::NoEndpoint => Destination::NoEndpoint,
+            TableMatch::None => Destination::NoRoute,
+            TableMatch::Route(route) => {
                 let target = route.upstream_path(parts.uri.path_and_query().unwrap_or(&ROOT));
                 let is_own_call = self.own_calls.include(route.settings.upstream, &parts.method, target.path());
                 let matched = RouteMatch { route, target };

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::{
     hygiene::{self, Hygiene, Settings},
-    route::{Access, Found, OwnSettings, RetryOn401, Settings as RouteSettings, Table},
+    route::{Access, OwnSettings, RetryOn401, Settings as RouteSettings, Table, TableMatch},
     upstream,
 };
 
@@ -62,7 +62,7 @@ fn head(target: &Uri, host: &str) -> Parts {
 /// What a request matches: the line of a route, or an own endpoint.
 fn decision(table: &Table, host: &str, path: &str) -> String {
     match table.find(&Method::GET, host, path) {
-        Found::Route(route) => route.settings.line.to_string(),
+        TableMatch::Route(route) => route.settings.line.to_string(),
         other => format!("{other:?}"),
     }
 }
@@ -98,7 +98,7 @@ fn the_decision_before_a_rewrite_is_the_decision_after_it() {
         prop_assert_eq!(&again.uri, &parts.uri);
         prop_assert_eq!(&decision(&table, host, again.uri.path()), &judged);
 
-        if let Found::Route(route) = table.find(&Method::GET, host, parts.uri.path()) {
+        if let TableMatch::Route(route) = table.find(&Method::GET, host, parts.uri.path()) {
             routed_count.update(|count| count + 1);
             let forwarded = route.upstream_path(parts.uri.path_and_query().unwrap());
             let stripped = route.settings.strip.as_deref().unwrap_or("");

@@ -68,7 +68,7 @@ impl Hygiene {
             hosts: AcceptedHosts::new(&settings.public_url, &settings.hosts),
             trusted_proxies: TrustedProxies::new(settings.trusted_proxies),
             reserved_headers: ReservedHeaders::new(settings.own_headers, settings.header_limits),
-            public_scheme: if settings.public_url.scheme() == "https" { Scheme::Https } else { Scheme::Http },
+            public_scheme: Scheme::named(settings.public_url.scheme()).unwrap_or(Scheme::Http),
             public_origin: settings.public_url.origin().ascii_serialization(),
         }
     }

@@ -51,7 +51,7 @@ pub(super) struct Inspected {
 pub(super) struct ReservedHeaders {
     /// Names that are not in the lists above.
     names: Vec<HeaderName>,
-    /// Bit n: a name in `names` has n bytes (bit 63: 63 or more). Most headers are ruled out by this alone.
+    /// Bit n: a name in `names` has n bytes (bit 63: 63 or more). This check alone rules out most headers.
     lengths: u64,
     limits: HeaderLimits,
 }

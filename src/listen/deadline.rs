@@ -19,7 +19,7 @@ use crate::alarm::Alarm;
 pub(super) enum Expired {
     /// A request's head, or a frame, is incomplete: 408 in HTTP/1.
     Head,
-    /// No request came.
+    /// No request arrived.
     Idle,
     /// Bytes are ready for the peer, and it reads none.
     Stalled,
@@ -28,7 +28,7 @@ pub(super) enum Expired {
 /// The deadlines of one connection. hyper's own header timer is not used: it cannot tell an idle connection from a slow
 /// head, and makes and drops a timer for every request. This timer is only set anew when it fires.
 #[derive(Debug)]
-pub(super) struct Deadlines {
+pub(super) struct ConnectionDeadlines {
     activity: Arc<Activity>,
     limits: Arc<Limits>,
     /// What was last waited for, and since when.
@@ -52,7 +52,7 @@ enum WaitingFor {
     Peer(u64),
 }
 
-impl Deadlines {
+impl ConnectionDeadlines {
     /// For a connection accepted at `since`, of which nothing has been read.
     pub(super) fn new(activity: Arc<Activity>, limits: Arc<Limits>, since: Instant) -> Self {
         Self {

@@ -11,14 +11,14 @@ use crate::scheme::Scheme;
 
 /// Answers requests. The listener has one handler per worker and asks it once per connection for a [`Self::Peer`].
 pub trait Handler: Clone + Send + Sync + 'static {
-    /// What the handler keeps about a connection; it gets a clone of it with each request of that connection.
+    /// The handler's own data about a connection; each request comes with a clone.
     type Peer: Clone + Send + 'static;
 
     /// The body of its responses.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
 
     /// Called once per connection, after TLS: `address` is the client's (from the PROXY protocol header where there is
-    /// one), with IPv4-mapped IPv6 addresses as IPv4; `scheme` says whether the connection has TLS.
+    /// one), with IPv4-mapped IPv6 addresses as IPv4; `scheme` is `Https` if the connection has TLS.
     fn peer(&self, address: IpAddr, scheme: Scheme) -> Self::Peer;
 
     /// Answers one request.

@@ -29,7 +29,7 @@ const COALESCED_BYTES: usize = 4096;
 /// it, and ends an ambiguous body with an error.
 const INVALID_LINE: &[u8] = b"\0\n\r\n\r\n";
 
-/// What is inspected in the bytes of a connection.
+/// The inspector of a connection's bytes.
 #[derive(Debug)]
 pub(super) enum Inspection {
     /// HTTP/1: heads and bodies that two parsers could read differently.
@@ -76,7 +76,7 @@ impl<T> InspectedIo<T> {
         !self.is_unflushed
     }
 
-    /// Inspects what has been read to `buf` since it held `before` bytes, and cuts off what must not be served.
+    /// Inspects the bytes read to `buf` after the first `before`, and cuts off those that must not be served.
     fn inspect(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Result<(), Flood> {
         match &mut self.inspection {
             Inspection::Heads(heads) => {

@@ -32,7 +32,7 @@ mod worker;
 pub use self::{
     bind::{BindError, Listeners, bind},
     handler::Handler,
-    serve::{RunningServer, ServeError, Server},
+    serve::{RunningServer, ServeError, ServerParts},
     settings::{Limits, Settings, TlsFiles},
     shutdown::Shutdown,
     tls::CertificateError,

@@ -18,7 +18,7 @@ use super::{
     activity::Activity,
     clients::ClientConnections,
     connection::{ConnectionContext, DrainSignal},
-    deadline::Deadlines,
+    deadline::ConnectionDeadlines,
     frames::Http2Frames,
     handler::Handler,
     head::HeadInspector,
@@ -77,7 +77,7 @@ impl<H: Handler> WorkerContext<H> {
                 tracing::debug!(%address, "connection closed: the client has too many");
                 return;
             };
-            slot.hold_client_slot(client_slot);
+            slot.add_client_slot(client_slot);
         }
         let since = Instant::now();
         let Some(tls) = &self.tls else {
@@ -119,7 +119,7 @@ impl<H: Handler> WorkerContext<H> {
             handler: self.handler.clone(),
             peer: self.handler.peer(address, scheme),
             address,
-            deadlines: Deadlines::new(Arc::clone(&activity), Arc::clone(&self.limits), since),
+            deadlines: ConnectionDeadlines::new(Arc::clone(&activity), Arc::clone(&self.limits), since),
             activity,
             draining: DrainSignal::new(self.draining.clone(), self.shutdown.clone()),
             shutdown: self.shutdown.clone(),

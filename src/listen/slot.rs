@@ -55,7 +55,7 @@ impl ConnectionSlot {
     }
 
     /// Counts the connection for its client too, until this slot is dropped.
-    pub(super) fn hold_client_slot(&mut self, client: Option<ClientSlot>) {
+    pub(super) fn add_client_slot(&mut self, client: Option<ClientSlot>) {
         self.client = client;
     }
 

@@ -145,7 +145,7 @@ impl Certificate {
     fn watcher(&self, notice: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.is_ok_and(|event| is_write(event.kind)) {
-                // A full channel holds a notice already.
+                // If the channel is full, a notice is waiting already.
                 let _ = notice.try_send(());
             }
         })?;

@@ -12,7 +12,9 @@ pub use denial::Denial;
 pub use details::{FORWARDED_METHODS, Problem};
 pub use failure::Failure;
 pub use reference::reference;
-pub use row::{Connection, FailureCounter, FormPage, Guess, Link, Retry, Row, SessionCookies, Wording};
+pub use row::{
+    Connection, FailureCounter, FormPage, GuessCounting, Link, ProblemRow, RetryAdvice, SessionCookies, Wording,
+};
 pub use table::ProblemKind;
 
 #[cfg(test)]

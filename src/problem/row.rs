@@ -6,7 +6,7 @@ use crate::{channel::Channel, telemetry::UpstreamFailure, text::Text};
 
 /// Everything that is fixed for one kind of problem. A row names every cell.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct ProblemRow {
     /// Status of the answer.
     pub status: StatusCode,
     /// Stable `code` of the answer: clients decide by it. Several kinds may share one.
@@ -24,9 +24,9 @@ pub struct Row {
     /// Whether the session's cookies are cleared.
     pub session: SessionCookies,
     /// Whether another try can succeed, and when.
-    pub retry: Retry,
+    pub retry: RetryAdvice,
     /// Whether it counts as a wrong guess of the client.
-    pub guess: Guess,
+    pub guess: GuessCounting,
     /// The failure counter that it increments.
     pub counter: Option<FailureCounter>,
     /// What it means, for docs/problems.md.
@@ -102,7 +102,7 @@ pub enum SessionCookies {
 
 /// Whether another try can succeed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Retry {
+pub enum RetryAdvice {
     /// The same request fails again.
     Never,
     /// Later: `Retry-After` is the time that the problem names, else 1 second.
@@ -113,7 +113,7 @@ pub enum Retry {
 
 /// Whether a problem counts as a wrong guess (`[limits] failures_per_client`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Guess {
+pub enum GuessCounting {
     /// It counts.
     Wrong,
     /// It does not.

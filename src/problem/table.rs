@@ -7,10 +7,9 @@ use super::row::{
     Connection::{Close, Keep},
     FailureCounter::{Store, Upstream},
     FormPage,
-    Guess::{Uncounted, Wrong},
-    Link,
-    Retry::{Later, Never, Wait},
-    Row,
+    GuessCounting::{Uncounted, Wrong},
+    Link, ProblemRow,
+    RetryAdvice::{Later, Never, Wait},
     SessionCookies::{ClearedIfEnded, Kept},
     Wording::{self, Fixed},
 };
@@ -36,9 +35,9 @@ macro_rules! problems {
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
             /// Its row.
-            pub const fn row(self) -> &'static Row {
+            pub const fn row(self) -> &'static ProblemRow {
                 match self {
-                    $(Self::$name => &Row { meaning: concat!($($meaning),+), $($cells)+ },)+
+                    $(Self::$name => &ProblemRow { meaning: concat!($($meaning),+), $($cells)+ },)+
                 }
             }
         }
@@ -101,7 +100,7 @@ problems! {
     }
 
     // The body of a request.
-    /// The body broke off, or is not what the head says.
+    /// The body ended early, or does not match its head.
     BodyBroken {
         status: StatusCode::BAD_REQUEST, code: "bad_request", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,
@@ -115,7 +114,7 @@ problems! {
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send less",
     }
-    /// The body came too slowly.
+    /// The body arrived too slowly.
     BodyTooSlow {
         status: StatusCode::REQUEST_TIMEOUT, code: "timeout", text: Fixed(Text::RequestTimeout),
         advice: None, link: None, form: FormPage::None,
@@ -166,7 +165,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "ask for access; another login does not help",
     }
-    /// Too many forged access tokens came from this client for another token to be checked.
+    /// This client sent too many forged access tokens, so no further token of it is checked for a while.
     TooManyForgedTokens {
         status: StatusCode::TOO_MANY_REQUESTS, code: "too_many", text: WAIT,
         advice: None, link: None, form: FormPage::None,
@@ -197,7 +196,7 @@ problems! {
         counter: Some(Upstream(UpstreamFailure::Connect)),
         client: "try again later",
     }
-    /// The upstream broke off before its answer; it may have acted.
+    /// The upstream closed the connection before its answer; it may have acted.
     UpstreamBroke {
         status: StatusCode::BAD_GATEWAY, code: "upstream_unreachable", text: Fixed(Text::NetworkError),
         advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
@@ -288,7 +287,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
         client: "get a new ID token from the provider",
     }
-    /// A parameter of the callback came twice (RFC 6749 section 3.1), or there are more than 64.
+    /// A parameter of the callback occurs twice (RFC 6749 section 3.1), or there are more than 64.
     RepeatedParameter {
         status: StatusCode::BAD_REQUEST, code: "repeated_parameter", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,

@@ -29,7 +29,7 @@ fn a_code_has_one_status_and_only_letters_and_underscores() {
 fn the_text_has_a_time_to_wait_exactly_where_the_row_has_one() {
     for kind in ProblemKind::ALL {
         let row = kind.row();
-        assert_eq!(row.retry == Retry::Wait, matches!(row.text, Wording::Wait { .. }), "{kind:?}");
+        assert_eq!(row.retry == RetryAdvice::Wait, matches!(row.text, Wording::Wait { .. }), "{kind:?}");
         for language in Language::ALL {
             assert!(!kind.text(*language, None).contains('{'), "{kind:?}");
             assert!(!kind.text(*language, Some(37)).contains('{'), "{kind:?}");

@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 pub use crate::problem::Failure;
 pub use content::Content;
 pub use guard::StrictTransport;
-pub use wants::{Form, Wants};
+pub use wants::{WantedForm, Wants};
 
 use content::{empty, page_response, redirect, with_status};
 
@@ -75,8 +75,8 @@ impl Responder {
         match failure {
             Failure::Problem(problem) => self.problem(problem, wants, request_id),
             Failure::LogIn { return_to } => match wants.form {
-                Form::Page => self.to_login(return_to),
-                Form::Problem => self.problem(&ProblemKind::LoginRequired.into(), wants, request_id),
+                WantedForm::Page => self.to_login(return_to),
+                WantedForm::Problem => self.problem(&ProblemKind::LoginRequired.into(), wants, request_id),
             },
             Failure::AlreadyLoggedIn => redirect(StatusCode::FOUND, self.after_login.clone()),
             Failure::ToPublicUrl(location) => redirect(StatusCode::PERMANENT_REDIRECT, location.clone()),
@@ -92,8 +92,8 @@ impl Responder {
     fn problem(&self, problem: &Problem, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
         self.count_and_log(problem, request_id);
         let mut response = match wants.form {
-            Form::Page => self.page(problem, wants.language),
-            Form::Problem => json(problem, wants.language),
+            WantedForm::Page => self.page(problem, wants.language),
+            WantedForm::Problem => json(problem, wants.language),
         };
         let headers = response.headers_mut();
         if let Some(seconds) = problem.retry_after() {

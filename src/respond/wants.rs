@@ -8,14 +8,14 @@ use crate::text::Language;
 #[derive(Clone, Copy, Debug)]
 pub struct Wants {
     /// Page or JSON.
-    pub form: Form,
+    pub form: WantedForm,
     /// By `Accept-Language`.
     pub language: Language,
 }
 
 /// The form of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
+pub enum WantedForm {
     /// A page, for a person at a browser.
     Page,
     /// `application/problem+json`, for a program.
@@ -24,7 +24,7 @@ pub enum Form {
 
 impl Wants {
     /// An answer in this form, in the language that `Accept-Language` prefers.
-    pub fn new(form: Form, headers: &HeaderMap) -> Self {
+    pub fn new(form: WantedForm, headers: &HeaderMap) -> Self {
         Self { form, language: Language::of(headers) }
     }
 
@@ -36,7 +36,8 @@ impl Wants {
             .headers
             .get(header::ACCEPT)
             .is_some_and(|a| memchr::memmem::find(a.as_bytes(), b"text/html").is_some());
-        let form = if mode.map_or(accepts_pages, |mode| mode == "navigate") { Form::Page } else { Form::Problem };
+        let form =
+            if mode.map_or(accepts_pages, |mode| mode == "navigate") { WantedForm::Page } else { WantedForm::Problem };
         Self::new(form, &parts.headers)
     }
 }

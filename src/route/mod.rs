@@ -16,13 +16,13 @@ pub use self::{
     access::{Decision, Requester},
     explain::{Candidate, MatchOutcome},
     own::{
-        AnswerForm, Checks, CrossSite, Exists, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, Provider, ServedBy,
-        Service, reserved_provider_name,
+        AnswerForm, CrossSite, Exists, GuessCheck, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, OwnService,
+        ProviderIndex, ServedBy, reserved_provider_name,
     },
     own_calls::{CallPiece, OwnCall, OwnCalls},
     own_table::{HasPage, OwnMatch, OwnSettings},
     settings::{Access, Cors, OnSecond401, RetryOn401, Settings},
-    table::{Conflict, Found, Route, Table},
+    table::{Conflict, Route, Table, TableMatch},
 };
 #[cfg(test)]
 mod tests;

@@ -77,16 +77,16 @@ pub enum AnswerForm {
 #[derive(Clone, Copy, Debug)]
 pub enum ServedBy {
     /// The path has no placeholder.
-    One(Service),
+    One(OwnService),
     /// The path has `{provider}`.
-    EachProvider(fn(Provider) -> Service),
+    EachProvider(fn(ProviderIndex) -> OwnService),
     /// The path has `{channel}`.
-    EachChannel(fn(Channel) -> Service),
+    EachChannel(fn(Channel) -> OwnService),
 }
 
 /// How an own endpoint is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Service {
+pub enum OwnService {
     /// The JWKS; no session is read.
     PublicKeys,
     /// A function that gets the request with its whole body and its session.
@@ -94,7 +94,7 @@ pub enum Service {
         /// Names the function.
         endpoint: OwnEndpoint,
         /// What it checks that a client could guess.
-        checks: Option<Checks>,
+        checks: Option<GuessCheck>,
     },
 }
 
@@ -104,13 +104,13 @@ pub enum OwnEndpoint {
     /// The login page.
     LoginPage,
     /// Starts a login: redirects to the provider.
-    Start(Provider),
+    Start(ProviderIndex),
     /// Ends a login: the redirect back from the provider.
-    Callback(Provider),
+    Callback(ProviderIndex),
     /// The login of an app with an ID token.
-    IdToken(Provider),
+    IdToken(ProviderIndex),
     /// The nonce for an ID token.
-    Nonce(Provider),
+    Nonce(ProviderIndex),
     /// The login with e-mail and password.
     Credentials,
     /// Refreshes the session's tokens.
@@ -138,18 +138,18 @@ pub enum OwnEndpoint {
 ///
 /// Session cookies are not among them: they cannot be forged without the gateway's key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Checks {
+pub enum GuessCheck {
     /// A password.
     Password,
     /// A one-time code.
     Code(Channel),
     /// A provider's callback or ID token.
-    ProviderProof(Provider),
+    ProviderProof(ProviderIndex),
 }
 
 /// A configured provider, by its place in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Provider(pub(super) usize);
+pub struct ProviderIndex(pub(super) usize);
 
 /// All own endpoints.
 pub(super) static OWN_ROWS: [OwnRow; 16] = [
@@ -160,7 +160,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the login page",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::LoginPage, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::LoginPage, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/login"),
@@ -169,7 +169,10 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the login with e-mail and password",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Credentials, checks: Some(Checks::Password) }),
+        served_by: ServedBy::One(OwnService::Call {
+            endpoint: OwnEndpoint::Credentials,
+            checks: Some(GuessCheck::Password),
+        }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/login/{provider}"),
@@ -178,7 +181,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "a login begins at `{provider}`",
-        served_by: ServedBy::EachProvider(|provider| Service::Call {
+        served_by: ServedBy::EachProvider(|provider| OwnService::Call {
             endpoint: OwnEndpoint::Start(provider),
             checks: None,
         }),
@@ -192,9 +195,9 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Allowed,
         answers: AnswerForm::Page,
         explain: "a login comes back from `{provider}`",
-        served_by: ServedBy::EachProvider(|provider| Service::Call {
+        served_by: ServedBy::EachProvider(|provider| OwnService::Call {
             endpoint: OwnEndpoint::Callback(provider),
-            checks: Some(Checks::ProviderProof(provider)),
+            checks: Some(GuessCheck::ProviderProof(provider)),
         }),
     },
     OwnRow {
@@ -204,9 +207,9 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the login of an app with an ID token of `{provider}`",
-        served_by: ServedBy::EachProvider(|provider| Service::Call {
+        served_by: ServedBy::EachProvider(|provider| OwnService::Call {
             endpoint: OwnEndpoint::IdToken(provider),
-            checks: Some(Checks::ProviderProof(provider)),
+            checks: Some(GuessCheck::ProviderProof(provider)),
         }),
     },
     OwnRow {
@@ -216,7 +219,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the nonce for an ID token of `{provider}`",
-        served_by: ServedBy::EachProvider(|provider| Service::Call {
+        served_by: ServedBy::EachProvider(|provider| OwnService::Call {
             endpoint: OwnEndpoint::Nonce(provider),
             checks: None,
         }),
@@ -228,7 +231,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the page for one-time codes",
-        served_by: ServedBy::EachChannel(|channel| Service::Call {
+        served_by: ServedBy::EachChannel(|channel| OwnService::Call {
             endpoint: OwnEndpoint::CodePage(channel),
             checks: None,
         }),
@@ -240,7 +243,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "sends a one-time code",
-        served_by: ServedBy::EachChannel(|channel| Service::Call {
+        served_by: ServedBy::EachChannel(|channel| OwnService::Call {
             endpoint: OwnEndpoint::SendCode(channel),
             checks: None,
         }),
@@ -252,7 +255,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "sends a one-time code again",
-        served_by: ServedBy::EachChannel(|channel| Service::Call {
+        served_by: ServedBy::EachChannel(|channel| OwnService::Call {
             endpoint: OwnEndpoint::ResendCode(channel),
             checks: None,
         }),
@@ -264,9 +267,9 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "takes a one-time code",
-        served_by: ServedBy::EachChannel(|channel| Service::Call {
+        served_by: ServedBy::EachChannel(|channel| OwnService::Call {
             endpoint: OwnEndpoint::VerifyCode(channel),
-            checks: Some(Checks::Code(channel)),
+            checks: Some(GuessCheck::Code(channel)),
         }),
     },
     OwnRow {
@@ -276,7 +279,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the refresh",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Refresh, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Refresh, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/session"),
@@ -285,7 +288,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "what scripts may know of the session",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Session, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Session, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/logout"),
@@ -294,7 +297,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the logout",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Logout, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Logout, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/assets/page.js"),
@@ -303,7 +306,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the script of the pages",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Script, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Script, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/assets/logo"),
@@ -312,7 +315,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the logo of the pages",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Logo, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Logo, checks: None }),
     },
     OwnRow {
         path: OwnPath::AtRoot(JWKS_PATH),
@@ -321,7 +324,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Allowed,
         answers: AnswerForm::Json,
         explain: "its public keys",
-        served_by: ServedBy::One(Service::PublicKeys),
+        served_by: ServedBy::One(OwnService::PublicKeys),
     },
 ];
 

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use http::Method;
 
-use super::own::{Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, Provider, ServedBy, Service, reserved_provider_name};
+use super::own::{
+    Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, OwnService, ProviderIndex, ServedBy, reserved_provider_name,
+};
 use crate::channel::Channel;
 
 /// The settings that decide which own endpoints exist.
@@ -35,9 +37,9 @@ pub struct OwnMatch {
     /// Its row, with its rules.
     pub row: &'static OwnRow,
     /// How it is served, with the provider or channel of the path.
-    pub service: Service,
+    pub service: OwnService,
     /// The provider that its path names.
-    pub provider: Option<Provider>,
+    pub provider: Option<ProviderIndex>,
 }
 
 /// The result for a path that is the gateway's.
@@ -82,7 +84,7 @@ impl OwnTable {
                 ServedBy::EachProvider(service) => {
                     for (index, name) in settings.providers.iter().enumerate() {
                         if exists(row, &settings, None) && !reserved_provider_name(name) {
-                            let provider = Provider(index);
+                            let provider = ProviderIndex(index);
                             let own = OwnMatch { row, service: service(provider), provider: Some(provider) };
                             paths.insert("{provider}", name, own);
                         }
@@ -124,7 +126,7 @@ impl OwnTable {
         &self.base_path
     }
 
-    pub(super) fn provider_name(&self, provider: Provider) -> &str {
+    pub(super) fn provider_name(&self, provider: ProviderIndex) -> &str {
         &self.providers[provider.0]
     }
 

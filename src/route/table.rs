@@ -6,7 +6,7 @@ use http::{Method, uri::PathAndQuery};
 
 use super::{
     methods::Methods,
-    own::{JWKS_PATH, Provider},
+    own::{JWKS_PATH, ProviderIndex},
     own_table::{OwnFound, OwnMatch, OwnSettings, OwnTable},
     pattern::{Pattern, Segment},
     settings::Settings,
@@ -43,7 +43,7 @@ pub struct Route {
 
 /// What a request matches.
 #[derive(Clone, Copy, Debug)]
-pub enum Found<'t> {
+pub enum TableMatch<'t> {
     /// An own endpoint.
     Own(OwnMatch),
     /// A route.
@@ -170,24 +170,24 @@ impl Table {
     /// A path with `;` or `//` is searched a second time as some backends read it, without `;` parameters and with
     /// slashes merged. If that search has another result, nothing is found: otherwise the rule of one route would judge
     /// `/x//admin` or `/admin;v=1`, and the backend would answer what another route protects.
-    pub fn find(&self, method: &Method, host: &str, path: &str) -> Found<'_> {
+    pub fn find(&self, method: &Method, host: &str, path: &str) -> TableMatch<'_> {
         match self.own.find(method, path) {
-            Some(OwnFound::Endpoint(own)) => return Found::Own(own),
-            Some(OwnFound::WrongMethod(allow)) => return Found::WrongMethod(allow),
-            Some(OwnFound::NoEndpoint) => return Found::NoEndpoint,
+            Some(OwnFound::Endpoint(own)) => return TableMatch::Own(own),
+            Some(OwnFound::WrongMethod(allow)) => return TableMatch::WrongMethod(allow),
+            Some(OwnFound::NoEndpoint) => return TableMatch::NoEndpoint,
             None => {}
         }
-        let Some(route) = self.route(method, host, path) else { return Found::None };
+        let Some(route) = self.route(method, host, path) else { return TableMatch::None };
         match lenient_form(path) {
             Some(lenient)
                 if self.own.covers(&lenient)
                     || self.route(method, host, &lenient).is_none_or(|other| other.index != route.index) =>
             {
-                Found::None
+                TableMatch::None
             }
             // Without the prefix the target would start with two slashes, which some backends read as a host.
-            Some(_) if route.strip > 0 && path[route.strip..].starts_with("//") => Found::None,
-            _ => Found::Route(route),
+            Some(_) if route.strip > 0 && path[route.strip..].starts_with("//") => TableMatch::None,
+            _ => TableMatch::Route(route),
         }
     }
 
@@ -197,7 +197,7 @@ impl Table {
     }
 
     /// The name of a provider that an endpoint was found for.
-    pub fn provider_name(&self, provider: Provider) -> &str {
+    pub fn provider_name(&self, provider: ProviderIndex) -> &str {
         self.own.provider_name(provider)
     }
 

@@ -97,7 +97,7 @@ pub fn init(settings: &Settings, clock: &Clock, metrics: &Metrics) -> Result<Gua
                 .map_err(|source| InitError::File { path: path.clone(), source })?,
         ),
     };
-    let queue = Arc::new(queue::Queue::new(queue::LIMIT, metrics.dropped_log_lines.clone()));
+    let queue = Arc::new(queue::LogQueue::new(queue::LIMIT, metrics.dropped_log_lines.clone()));
     let subscriber = log::subscriber(settings, clock, Arc::clone(&queue))?;
     let guard = writer::start(sink, settings.format, clock.clone(), queue).map_err(InitError::Thread)?;
     subscriber.try_init().map_err(InitError::Twice)?;

@@ -72,9 +72,9 @@ impl AdminPages {
             return text(StatusCode::FORBIDDEN, NOT_SERVED);
         }
         let page = match (request.uri.path(), listener) {
-            ("/livez", _) => Page::Live,
-            ("/readyz", _) => Page::Ready,
-            ("/metrics", AdminListener::Admin) => Page::Metrics,
+            ("/livez", _) => AdminPage::Live,
+            ("/readyz", _) => AdminPage::Ready,
+            ("/metrics", AdminListener::Admin) => AdminPage::Metrics,
             // DNS rebinding makes a browser send a foreign host name. It is refused before the path is looked up, so
             // that a page added later is protected too.
             (_, AdminListener::Admin) if own_host(request).is_none() => return text(StatusCode::FORBIDDEN, NOT_SERVED),
@@ -86,9 +86,9 @@ impl AdminPages {
             return refused;
         }
         match page {
-            Page::Live => text(StatusCode::OK, "ok\n"),
-            Page::Ready => ready(&(self.state)()),
-            Page::Metrics => {
+            AdminPage::Live => text(StatusCode::OK, "ok\n"),
+            AdminPage::Ready => ready(&(self.state)()),
+            AdminPage::Metrics => {
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 response(StatusCode::OK, kind, self.metrics.text())
             }
@@ -96,7 +96,7 @@ impl AdminPages {
     }
 }
 
-enum Page {
+enum AdminPage {
     Live,
     Ready,
     Metrics,

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::UpstreamConnection;
 
-/// Most idle connections that one thread keeps to one target. More than a thread has in flight to a target at once:
+/// Idle connections of one thread to one target at most. More than a thread has in flight to a target at once:
 /// with fewer, each burst would close connections and open new ones, which costs more than the requests.
 const MAX_IDLE_PER_TARGET: usize = 512;
 
@@ -54,7 +54,7 @@ pub(super) fn take(target: u64, now: Instant) -> Option<(Box<UpstreamConnection>
     })
 }
 
-/// Keeps a connection that is ready for the next request.
+/// Stores a connection that is ready for the next request.
 pub(super) fn put(connection: Box<UpstreamConnection>) {
     let now = Instant::now();
     // An error means that the thread is ending; the connection is closed.

@@ -53,7 +53,7 @@ pub enum Target {
 
 /// How long a request may wait.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadlines {
+pub struct RequestDeadlines {
     /// From the whole request sent to the first byte of the answer.
     pub first_byte: Duration,
     /// The longest time without a byte of a body, in either direction. A body as a whole has no time limit.

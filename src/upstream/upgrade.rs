@@ -13,7 +13,7 @@ use super::{
     connect::UpstreamStream,
     error::{AnswerFault, ForwardError, Stage},
     forward::{asks_for_trailers, into_answer, ready_to_send},
-    settings::Deadlines,
+    settings::RequestDeadlines,
 };
 use crate::clock::Clock;
 
@@ -40,7 +40,7 @@ impl Upstream {
     pub async fn upgrade(
         &self,
         request: Request<RequestBody>,
-        deadlines: Deadlines,
+        deadlines: RequestDeadlines,
         clock: &Clock,
     ) -> Result<UpgradeAnswer, ForwardError> {
         let asked_for = request.headers().get(header::UPGRADE).cloned();

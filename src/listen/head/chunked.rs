@@ -34,7 +34,7 @@ enum NextByte {
 }
 
 /// The state of the body after some bytes.
-pub(super) enum Step {
+pub(super) enum ChunkStep {
     /// The body continues.
     Continue(ChunkedBody),
     /// The body is complete.
@@ -54,21 +54,23 @@ impl ChunkedBody {
     pub(super) const START: Self = Self { next: NextByte::Size, size: 0 };
 
     /// Takes one step over `bytes` (not empty) and returns how many of them it took.
-    pub(super) fn advance(self, bytes: &[u8]) -> Result<(Step, usize), Ambiguous> {
+    pub(super) fn advance(self, bytes: &[u8]) -> Result<(ChunkStep, usize), Ambiguous> {
         let Self { next, size } = self;
-        let to = |next| Step::Continue(Self { next, size });
-        let expect = |byte: u8, step| if bytes[0] == byte { (step, 1) } else { (Step::LeftToHyper, 1) };
+        let to = |next| ChunkStep::Continue(Self { next, size });
+        let expect = |byte: u8, step| if bytes[0] == byte { (step, 1) } else { (ChunkStep::LeftToHyper, 1) };
         let ambiguous = Err(Ambiguous { from: 0 });
         Ok(match next {
             NextByte::Size => match (bytes[0], char::from(bytes[0]).to_digit(16)) {
                 (_, Some(digit)) => match size.checked_mul(16) {
-                    Some(size) => (Step::Continue(Self { next: NextByte::Size, size: size | u64::from(digit) }), 1),
-                    None => (Step::LeftToHyper, 1),
+                    Some(size) => {
+                        (ChunkStep::Continue(Self { next: NextByte::Size, size: size | u64::from(digit) }), 1)
+                    }
+                    None => (ChunkStep::LeftToHyper, 1),
                 },
                 (b'\r', None) => (to(NextByte::SizeLf), 1),
                 (b';', None) => (to(NextByte::Extension), 1),
                 (b' ' | b'\t', None) => (to(NextByte::Blank), 1),
-                _ => (Step::LeftToHyper, 1),
+                _ => (ChunkStep::LeftToHyper, 1),
             },
             NextByte::Blank => match bytes[0] {
                 b' ' | b'\t' => (to(NextByte::Blank), 1),
@@ -94,7 +96,7 @@ impl ChunkedBody {
                 let taken = min_len(size, bytes.len());
                 let left = size - taken as u64;
                 let next = if left == 0 { NextByte::DataCr } else { NextByte::Data };
-                (Step::Continue(Self { next, size: left }), taken)
+                (ChunkStep::Continue(Self { next, size: left }), taken)
             }
             NextByte::DataCr => expect(b'\r', to(NextByte::DataLf)),
             NextByte::DataLf => expect(b'\n', to(NextByte::Size)),
@@ -105,7 +107,7 @@ impl ChunkedBody {
                 None => (to(NextByte::Trailer), bytes.len()),
             },
             NextByte::TrailerLf => expect(b'\n', to(NextByte::Line)),
-            NextByte::EndLf => expect(b'\n', Step::End),
+            NextByte::EndLf => expect(b'\n', ChunkStep::End),
         })
     }
 }

@@ -5,7 +5,7 @@ mod chunked;
 
 use memchr::{memchr, memchr_iter};
 
-use self::chunked::{Ambiguous, ChunkedBody, Step, min_len};
+use self::chunked::{Ambiguous, ChunkStep, ChunkedBody, min_len};
 
 /// Follows the bytes of one HTTP/1 connection and finds what hyper drops, merges or cuts off silently:
 ///
@@ -115,9 +115,9 @@ impl HeadInspector {
                 ReadState::ChunkedBody(body) => match body.advance(rest) {
                     Ok((step, taken)) => {
                         self.state = match step {
-                            Step::Continue(body) => ReadState::ChunkedBody(body),
-                            Step::End => ReadState::Head,
-                            Step::LeftToHyper => ReadState::NotInspected,
+                            ChunkStep::Continue(body) => ReadState::ChunkedBody(body),
+                            ChunkStep::End => ReadState::Head,
+                            ChunkStep::LeftToHyper => ReadState::NotInspected,
                         };
                         at += taken;
                     }

@@ -1,4 +1,4 @@
-//! A listener with a handler that answers what it saw, and peers that speak raw bytes.
+//! A listener with a handler that describes each request in its answer, and peers that speak raw bytes.
 
 mod http2;
 mod limits;
@@ -26,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Handler, Limits, RunningServer, Server, Settings, Shutdown, TlsFiles, bind};
+use super::{Handler, Limits, RunningServer, ServerParts, Settings, Shutdown, TlsFiles, bind};
 use crate::{
     scheme::Scheme,
     telemetry::{AdminPages, DependencyStatus, Metrics, Readiness},
@@ -39,7 +39,7 @@ const NEVER: Duration = Duration::from_secs(3600);
 const LARGE: usize = 64 * 1024 * 1024;
 const SHORT: Duration = Duration::from_millis(50);
 
-/// Answers with what it saw; waits, panics or upgrades if the path says so.
+/// Answers with the request's version and peer and its worker; waits, panics or upgrades for some paths.
 #[derive(Clone)]
 struct EchoHandler {
     worker: usize,
@@ -131,7 +131,7 @@ fn start(settings: Settings, limits: Limits) -> TestServer {
     });
     let handler =
         EchoHandler { worker: 0, arrived: arrived_at, release: Arc::clone(&release), draining: shutdown.draining() };
-    let parts = Server {
+    let parts = ServerParts {
         listeners,
         settings: Settings { limits, ..settings },
         workers: 2.try_into().unwrap(),
@@ -222,7 +222,7 @@ async fn connections_go_to_the_worker_with_the_fewest() {
 }
 
 #[tokio::test]
-async fn a_panic_is_500_for_its_request_and_the_connection_goes_on() {
+async fn a_panic_is_500_for_its_request_and_the_connection_stays_open() {
     let gateway = defaults();
     let mut stream = gateway.connect().await;
     stream.write_all(b"GET /panic HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();

@@ -138,11 +138,11 @@ fn cve_2026_48794_a_hundred_thousand_decisions_are_those_of_the_oracle() {
         let user = seeded.pick(&users).as_deref();
         let wanted = oracle(method, host, &path, user);
         let got = match table.find(&method.parse().unwrap(), host, &path) {
-            Found::Route(route) => {
+            TableMatch::Route(route) => {
                 let requester = user.map_or(Requester::Anonymous, |roles| Requester::User { roles });
                 (route.settings.line, Some(route.settings.access.decide(requester)))
             }
-            Found::None | Found::NoEndpoint | Found::Own(_) | Found::WrongMethod(_) => (0, None),
+            TableMatch::None | TableMatch::NoEndpoint | TableMatch::Own(_) | TableMatch::WrongMethod(_) => (0, None),
         };
         assert_eq!(got, wanted, "{method} {host} {path} {user:?}");
         seen[got.0] += 1;

@@ -44,9 +44,9 @@ fn table(routes: &[(&[&str], &[&str], &str)]) -> Result<Table, Vec<Conflict>> {
 /// The line of the route that is found; 0: none, `usize::MAX`: an own endpoint.
 fn line(table: &Table, method: &str, host: &str, path: &str) -> usize {
     match table.find(&method.parse().unwrap(), host, path) {
-        Found::Route(route) => route.settings.line,
-        Found::NoEndpoint | Found::None => 0,
-        Found::Own(_) | Found::WrongMethod(_) => usize::MAX,
+        TableMatch::Route(route) => route.settings.line,
+        TableMatch::NoEndpoint | TableMatch::None => 0,
+        TableMatch::Own(_) | TableMatch::WrongMethod(_) => usize::MAX,
     }
 }
 
@@ -158,7 +158,7 @@ fn strip_removes_whole_segments() {
         ("/a?b", "/a?b"),
     ] {
         let target: PathAndQuery = target.parse().unwrap();
-        let Found::Route(route) = table.find(&Method::GET, "x", target.path()) else { panic!("{target}") };
+        let TableMatch::Route(route) = table.find(&Method::GET, "x", target.path()) else { panic!("{target}") };
         assert_eq!(route.upstream_path(&target), forwarded, "{target}");
     }
     assert_eq!(line(&table, "GET", "x", "/api/proxy//evil"), 0, "the rest would start with two slashes");

@@ -51,8 +51,8 @@ fn only_configured_channels_have_endpoints_for_codes() {
 fn found(own: &OwnSettings, method: &str, path: &str) -> Option<String> {
     let table = OwnTable::new(own.clone());
     Some(match table.find(&method.parse().unwrap(), path)? {
-        OwnFound::Endpoint(OwnMatch { service: Service::Call { endpoint, .. }, .. }) => format!("Own({endpoint:?})"),
-        OwnFound::Endpoint(OwnMatch { service: Service::PublicKeys, .. }) => "Own(PublicKeys)".to_owned(),
+        OwnFound::Endpoint(OwnMatch { service: OwnService::Call { endpoint, .. }, .. }) => format!("Own({endpoint:?})"),
+        OwnFound::Endpoint(OwnMatch { service: OwnService::PublicKeys, .. }) => "Own(PublicKeys)".to_owned(),
         OwnFound::WrongMethod(allow) => format!("WrongMethod({allow:?})"),
         OwnFound::NoEndpoint => "None".to_owned(),
     })
@@ -61,8 +61,8 @@ fn found(own: &OwnSettings, method: &str, path: &str) -> Option<String> {
 #[test]
 fn each_endpoint_has_its_method_and_path() {
     let own = own(true);
-    let google = Provider(0);
-    let corp = Provider(1);
+    let google = ProviderIndex(0);
+    let corp = ProviderIndex(1);
     for (method, path, endpoint) in [
         ("GET", "/login", OwnEndpoint::LoginPage),
         ("HEAD", "/login", OwnEndpoint::LoginPage),

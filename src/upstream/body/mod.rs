@@ -29,7 +29,7 @@ pub(super) use self::{
     progress::{UploadPhase, UploadProgress},
     recording::{FirstTry, SecondTry, SharedRecording},
 };
-use super::settings::Deadlines;
+use super::settings::RequestDeadlines;
 use crate::alarm::{Alarm, after};
 
 /// The body of a request to an upstream.
@@ -110,7 +110,7 @@ impl RequestBody {
     }
 
     /// Sets the deadlines for the visitor and returns the body's progress; `None` if nothing is waited for.
-    pub(super) fn watch(&mut self, deadlines: Deadlines) -> Option<Arc<UploadProgress>> {
+    pub(super) fn watch(&mut self, deadlines: RequestDeadlines) -> Option<Arc<UploadProgress>> {
         match &mut self.0 {
             BodySource::Streamed(body) => {
                 body.idle = deadlines.idle;

@@ -13,7 +13,7 @@ async fn sent(body_rate: u64, answered: bool, pieces: Vec<(u64, usize)>) -> (Opt
     let raw = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000\r\n\r\n";
     let (request, near) = visitor(raw).await;
     let mut body = RequestBody::stream(request.into_body(), None);
-    let progress = body.watch(Deadlines { idle: IDLE, body_rate, ..PATIENT }).unwrap();
+    let progress = body.watch(RequestDeadlines { idle: IDLE, body_rate, ..PATIENT }).unwrap();
     if answered {
         progress.answered();
     }

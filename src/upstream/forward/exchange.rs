@@ -16,7 +16,7 @@ use super::super::{
     body::{RequestBody, RequestError, UploadPhase, UploadProgress},
     connection::UpstreamConnection,
     error::{AnswerFault, ForwardError, Stage},
-    settings::Deadlines,
+    settings::RequestDeadlines,
 };
 use crate::alarm::after;
 
@@ -34,7 +34,7 @@ pub(super) async fn exchange(
     mut connection: Box<UpstreamConnection>,
     request: Request<RequestBody>,
     now: Instant,
-    deadlines: Deadlines,
+    deadlines: RequestDeadlines,
     upload: Option<&Arc<UploadProgress>>,
 ) -> ExchangeOutcome {
     // Exempt from tokio's budget: it is polled with a waker that does nothing, so it must not yield.

@@ -23,7 +23,7 @@ use super::{
     connection::UpstreamConnection,
     error::{AnswerFault, ForwardError, Stage},
     pool,
-    settings::Deadlines,
+    settings::RequestDeadlines,
     target::TargetState,
 };
 use crate::clock::Clock;
@@ -43,7 +43,7 @@ impl Upstream {
     pub async fn forward(
         &self,
         request: Request<RequestBody>,
-        deadlines: Deadlines,
+        deadlines: RequestDeadlines,
         clock: &Clock,
     ) -> Result<Response<AnswerBody>, ForwardError> {
         let mut request = ready_to_send(request)?;
@@ -85,7 +85,7 @@ impl Upstream {
         &self,
         mut request: Request<RequestBody>,
         first: usize,
-        deadlines: Deadlines,
+        deadlines: RequestDeadlines,
         upload: Option<&Arc<UploadProgress>>,
         clock: &Clock,
     ) -> Result<(Response<Incoming>, Option<Box<UpstreamConnection>>), ForwardError> {
@@ -155,7 +155,7 @@ fn copy_if_safe(request: &Request<RequestBody>) -> Option<Request<RequestBody>> 
 pub(super) fn into_answer(
     mut answer: Response<Incoming>,
     connection: Option<Box<UpstreamConnection>>,
-    deadlines: Deadlines,
+    deadlines: RequestDeadlines,
     upload: Option<Arc<UploadProgress>>,
     passes_trailers: bool,
 ) -> Result<Response<AnswerBody>, ForwardError> {

@@ -28,7 +28,7 @@ async fn the_answer_to_head_keeps_its_length_and_has_no_body() {
 #[tokio::test]
 async fn a_silent_upstream_is_a_timeout() {
     let (listener, upstream) = one_target().await;
-    let deadlines = Deadlines { first_byte: SHORT, ..PATIENT };
+    let deadlines = RequestDeadlines { first_byte: SHORT, ..PATIENT };
     let clock = Clock::system();
     let asked = upstream.forward(get("/"), deadlines, &clock);
     let (error, _stream) = tokio::join!(asked, accept(&listener));
@@ -38,7 +38,7 @@ async fn a_silent_upstream_is_a_timeout() {
 #[tokio::test]
 async fn an_answer_that_falls_silent_is_an_error() {
     let (listener, upstream) = one_target().await;
-    let deadlines = Deadlines { idle: SHORT, ..PATIENT };
+    let deadlines = RequestDeadlines { idle: SHORT, ..PATIENT };
     let clock = Clock::system();
     let serve = async {
         let mut stream = accept(&listener).await;

@@ -30,7 +30,7 @@ async fn upload(rest: Option<&str>, limit: Option<u64>, idle: Duration) -> (Opti
         let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut got).await;
         String::from_utf8(got).unwrap()
     };
-    let deadlines = Deadlines { idle, ..PATIENT };
+    let deadlines = RequestDeadlines { idle, ..PATIENT };
     let asked = async { upstream.forward(request, deadlines, &clock).await.err() };
     tokio::join!(asked, serve)
 }
