@@ -166,17 +166,17 @@ impl Running {
     /// `[store]` and the settings of sockets keep their old values until a restart.
     pub fn reload(&self, mut config: Config) -> anyhow::Result<()> {
         if config.telemetry != self.telemetry {
-            tracing::warn!("[telemetry] changes with a restart only");
+            tracing::warn!("changes in [telemetry] need a restart");
         }
         if config.store != self.store {
-            tracing::warn!("[store] changes with a restart only");
+            tracing::warn!("changes in [store] need a restart");
         }
         if let (true, Some(keys)) = (config.session.key_was_made, &self.made_keys) {
             config.session.keys.clone_from(keys);
         }
         if config.listen != self.listen {
             tracing::warn!(
-                "[server] addresses, TLS files and drain times, and the [limits] that say so, change with a restart only"
+                "changes of addresses, TLS files and drain times in [server], and of the [limits] documented so, need a restart"
             );
         }
         self.current.store(Arc::new(build(config, &self.process)?));

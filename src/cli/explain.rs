@@ -55,7 +55,7 @@ pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn W
     let Ok((mut parts, ())) = built.body(()).map(http::Request::into_parts) else {
         return answer(
             out,
-            "400: this is no path and host of a request (a path begins with `/`, other characters are percent-encoded)",
+            "400: this path or host cannot be in a request (a path begins with `/`, other characters are percent-encoded)",
         );
     };
     let table = match config.table() {

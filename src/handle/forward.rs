@@ -193,7 +193,7 @@ impl ForwardedRequest<'_, '_> {
                     let outcome = upstream::tunnel(client, switched, end, idle).await;
                     tracing::debug!(?outcome, "a tunnel ended");
                 }
-                Err(error) => tracing::debug!(%error, "the client left before the upgrade"),
+                Err(error) => tracing::debug!(%error, "the client disconnected before the upgrade"),
             }
         });
         Ok(())

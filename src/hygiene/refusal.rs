@@ -14,7 +14,7 @@ pub enum Refusal {
     #[error("a host that is not served here")]
     Misdirected,
     /// A page was asked for under another name of the loopback: redirected to this address (308).
-    #[error("a page under another name of the loopback than that of public_url")]
+    #[error("a page under a name of the loopback other than that of public_url")]
     ToPublicUrl(HeaderValue),
     /// CONNECT or TRACE (405).
     #[error("a method that is never served")]

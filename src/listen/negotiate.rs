@@ -74,7 +74,7 @@ impl<H: Handler> WorkerContext<H> {
         let address = address.to_canonical();
         if let Some(clients) = &self.clients {
             let Ok(client_slot) = clients.admit(address) else {
-                tracing::debug!(%address, "connection closed: the client has too many");
+                tracing::debug!(%address, "connection closed: the client has too many connections");
                 return;
             };
             slot.add_client_slot(client_slot);

@@ -52,7 +52,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
                     (seen, since) = (given, Instant::now());
                 }
                 ready!(alarm.poll_until(after(since, stalled), cx));
-                tracing::debug!("stream reset: its peer takes nothing of the answer");
+                tracing::debug!("stream reset: its peer does not read the answer");
                 Poll::Ready(())
             })
             .await;

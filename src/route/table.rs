@@ -84,7 +84,7 @@ pub enum Conflict {
         line: usize,
     },
     /// A path that is no pattern, or that no request can match.
-    #[error("`{path}` is no path of a route: {problem}")]
+    #[error("`{path}` cannot be the path of a route: {problem}")]
     Path {
         /// The line of the route.
         line: usize,

@@ -137,13 +137,13 @@ impl Metrics {
         let requests = Family::<Labels<2>, Counter>::default();
         registry.register("requests", "Requests by class of status and x-auth-status", requests.clone());
         let refreshes = Family::<Labels<1>, Counter>::default();
-        registry.register("refreshes", "Refreshes by result, as requests met them", refreshes.clone());
+        registry.register("refreshes", "Refreshes by result, counted per request that needed one", refreshes.clone());
         let upstream_failures = Family::<Labels<1>, Counter>::default();
         registry.register("upstream_failures", "Upstream requests that failed", upstream_failures.clone());
         let logins = Family::<LoginLabels, Counter>::default();
         registry.register("logins", "Logins by method and result", logins.clone());
         let codes = Family::<Labels<2>, Counter>::default();
-        registry.register("otp", "One-time codes by channel and what became of them", codes.clone());
+        registry.register("otp", "One-time codes by channel and event", codes.clone());
 
         let metrics = Self {
             connections: Gauge::default(),
@@ -190,7 +190,11 @@ impl Metrics {
             metrics.stale_tokens.clone(),
         );
         registry.register("store_errors", "Calls to the store that failed", metrics.store_errors.clone());
-        registry.register("log_lines_dropped", "Log lines without room", metrics.dropped_log_lines.clone());
+        registry.register(
+            "log_lines_dropped",
+            "Log lines dropped because the queue was full",
+            metrics.dropped_log_lines.clone(),
+        );
         Self { registry, ..metrics }
     }
 

@@ -61,7 +61,7 @@ pub enum Output {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The level is neither a level nor a list of directives.
-    #[error("`{level}` is no log level")]
+    #[error("`{level}` is not a log level")]
     Level {
         /// The configured level.
         level: String,
