@@ -43,8 +43,8 @@ use crate::{
 /// Threads for what must not depend on a visitor or a busy core: refreshes, logins, calls to the authority.
 const BACKGROUND_THREADS: usize = 2;
 
-/// How long a start waits for the store. Until the store has reported which sessions
-/// ended, the instance would accept their tokens. An unreachable store does not prevent the start.
+/// How long a start waits for the store. Until the store has reported which sessions ended, the instance would accept
+/// their tokens. An unreachable store does not prevent the start.
 const WAIT_FOR_STORE: Duration = Duration::from_secs(1);
 
 /// The parts that live as long as the process, through every reload.
@@ -65,7 +65,7 @@ struct Process {
 pub struct Telemetry {
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
-    /// `None` if `[telemetry]` switches it off.
+    /// `None` where no log is set up, as in tests.
     pub access_log: Option<AccessLog>,
 }
 

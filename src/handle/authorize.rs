@@ -42,8 +42,7 @@ pub(super) struct Authorized<'h> {
 }
 
 impl RequestHandler {
-    /// Judges a request by its head and its connection. Each fact is written into `facts` as soon as it is known,
-    /// so
+    /// Judges a request by its head and its connection. Each fact is written into `facts` as soon as it is known, so
     /// that the access log has it even if the client leaves. `parts` is rewritten by hygiene.
     pub(super) async fn authorize<'h>(
         &'h self,

@@ -46,7 +46,7 @@ pub struct RequestHandler {
     pub replay_budget: Arc<replay::Budget>,
     /// Generates request ids.
     pub request_ids: RequestIds,
-    /// `None` if it is switched off.
+    /// `None` where no log is set up, as in tests.
     pub access_log: Option<AccessLog>,
     /// Counts answers by status, and second tries.
     pub metrics: Arc<Metrics>,

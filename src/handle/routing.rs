@@ -42,8 +42,7 @@ pub struct RouteMatch<'r> {
 }
 
 impl Routing {
-    /// Finds what answers a request to `host` that hygiene admitted. `parts` is its own head; for a preflight,
-    /// `method`
+    /// Finds what answers a request to `host` that hygiene admitted. `parts` is its own head; for a preflight, `method`
     /// is the one it asks about.
     pub fn destination(&self, parts: &Parts, host: &HostName, method: &Method) -> Destination<'_> {
         static ROOT: PathAndQuery = PathAndQuery::from_static("/");

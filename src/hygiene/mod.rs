@@ -55,9 +55,8 @@ pub struct Admitted {
     pub scheme: Scheme,
     /// The client, at the address that trusted proxies reported.
     pub client: Client,
-    /// The value of `X-Forwarded-For` for the upstream: the addresses that trusted proxies report, client first,
-    /// peer last. `None`: only
-    /// `client`.
+    /// The value of `X-Forwarded-For` for the upstream: the addresses that trusted proxies report, client first, peer
+    /// last. `None`: only `client`.
     pub forwarded_for: Option<HeaderValue>,
 }
 

@@ -77,8 +77,7 @@ impl ConnectionDeadlines {
     pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
         let waiting = self.waiting_for();
         if waiting != self.waiting {
-            // The head of a new connection's first request is awaited since accept, whether or not any of it has
-            // arrived.
+            // The head of a new connection's first request is awaited since accept, even if none of it has arrived.
             let is_first_head = matches!(waiting, WaitingFor::Head(_)) && self.waiting == WaitingFor::Request(0);
             // While a handler runs there is no deadline, so the clock need not be read.
             if !is_first_head && waiting != WaitingFor::Handler {

@@ -52,7 +52,7 @@ pub(super) struct WorkerContext<H> {
 struct NegotiatedClient {
     address: IpAddr,
     scheme: Scheme,
-    /// Since when its first request is awaited.
+    /// When the wait for its first request began.
     since: Instant,
     slot: ConnectionSlot,
 }

@@ -1,8 +1,8 @@
 //! Runs the streams of an HTTP/2 connection, and resets one whose peer reads nothing of its answer.
 //!
 //! While a peer keeps a stream's flow control window closed, the connection is silent and hyper does not poll the body
-//! of the answer. So the body records in [`StreamProgress`] each part that it gives, and the
-//! stream's task watches that.
+//! of the answer. So the body records in [`StreamProgress`] each part that it gives, and the stream's task watches
+//! that.
 
 use std::{
     cell::RefCell,

@@ -188,7 +188,7 @@ problems! {
     }
 
     // Upstreams.
-    /// No target of the upstream accepted a connection.
+    /// No target of the upstream accepted the request.
     UpstreamUnreachable {
         status: StatusCode::BAD_GATEWAY, code: "upstream_unreachable", text: Fixed(Text::NetworkError),
         advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,

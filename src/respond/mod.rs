@@ -63,8 +63,7 @@ impl Responder {
         Self { pages, metrics, login_page, after_login, strict_transport }
     }
 
-    /// Adds the security headers that an answer of the gateway's own does not set itself. `scheme` is the
-    /// visitor's;
+    /// Adds the security headers that an answer of the gateway's own does not set itself. `scheme` is the visitor's;
     /// `None` before hygiene.
     pub fn guard(&self, headers: &mut HeaderMap, scheme: Option<Scheme>) {
         guard::guard(headers, self.strict_transport, scheme);

@@ -7,7 +7,7 @@ use crate::problem::{Problem, ProblemKind};
 /// Why there is no answer: one variant for each different reaction.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
-    /// No target accepted a connection; nothing was sent (502).
+    /// No target accepted the request; nothing was sent (502).
     #[error("no target of the upstream could be reached")]
     Unreachable(#[source] io::Error),
     /// The target closed the connection before its answer; it may have acted on the request (502).

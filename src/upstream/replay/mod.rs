@@ -23,8 +23,7 @@ pub fn record(body: Incoming, limit: Option<u64>, max: usize, budget: &Arc<Budge
 pub struct Replay(Option<SharedRecording>);
 
 impl Replay {
-    /// The same body once more: the recorded bytes, then what the visitor has yet to send. `None` if a part that
-    /// was
+    /// The same body once more: the recorded bytes, then what the visitor has yet to send. `None` if a part that was
     /// read was not recorded, or if the body has failed. From now on reading the first try's body fails.
     pub fn again(mut self) -> Option<RequestBody> {
         match self.0.take() {
