@@ -21,7 +21,7 @@ use crate::{
     endpoint::{Guesses, ReturnTo},
     handle::{Body, Peer, RequestHandler, Routing},
     hygiene::{self, Hygiene},
-    listen::{self, Handler, RunningServer, Server, Shutdown},
+    listen::{self, Handler, RunningServer, ServerParts, Shutdown},
     login::Logins,
     oidc::{self, Provider, Reachability},
     otp::{
@@ -43,8 +43,8 @@ use crate::{
 /// Threads for what must not depend on a visitor or a busy core: refreshes, logins, calls to the authority.
 const BACKGROUND_THREADS: usize = 2;
 
-/// How long a start waits for the store. Until the store has told which sessions ended, the instance would accept their
-/// tokens. An unreachable store does not prevent the start.
+/// How long a start waits for the store. Until the store has reported which sessions ended, the instance would accept
+/// their tokens. An unreachable store does not prevent the start.
 const WAIT_FOR_STORE: Duration = Duration::from_secs(1);
 
 /// The parts that live as long as the process, through every reload.
@@ -63,19 +63,19 @@ struct Process {
 /// The metrics and the access log.
 #[derive(Clone, Default)]
 pub struct Telemetry {
-    /// The counters.
+    /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
-    /// The access log, if there is one.
+    /// `None` where no log is set up, as in tests.
     pub access_log: Option<AccessLog>,
 }
 
-/// The parts that one configuration made.
+/// The parts built from one configuration; a reload replaces them.
 struct Configured {
     handler: Arc<RequestHandler>,
     providers: Vec<Arc<Provider>>,
 }
 
-/// A gateway that runs. Dropping it cuts every connection; [`Running::stop`] ends it in order.
+/// A running gateway. Dropping it cuts every connection; [`Running::stop`] drains them first.
 pub struct Running {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
@@ -85,9 +85,9 @@ pub struct Running {
     listen: listen::Settings,
     telemetry: telemetry::Settings,
     store: store::Settings,
-    /// The session key made at start; `None` if the file names one.
+    /// The session keys generated at start, kept over reloads; `None` if the file has keys.
     made_keys: Option<Vec<SealKey>>,
-    served: Option<RunningServer>,
+    server: Option<RunningServer>,
     runtime: Option<Background>,
 }
 
@@ -115,17 +115,17 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     let (logs, store_settings) = (config.telemetry.clone(), config.store.clone());
     let made_keys = config.session.key_was_made.then(|| config.session.keys.clone());
     let current = Arc::new(ArcSwap::from_pointee(build(config, &process)?));
-    let parts = Server {
+    let parts = ServerParts {
         listeners,
         settings: listen.clone(),
-        workers: Server::<NewestHandler>::default_workers(),
+        workers: ServerParts::<NewestHandler>::default_workers(),
         handler: NewestHandler { current: current.clone() },
         pages: admin_pages(&process, &current),
         metrics: process.telemetry.metrics.clone(),
         shutdown: process.shutdown.clone(),
         background: process.background.clone(),
     };
-    let served = parts.serve()?;
+    let server = parts.serve()?;
     Ok(Running {
         address,
         admin_address,
@@ -136,7 +136,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
         telemetry: logs,
         store: store_settings,
         made_keys,
-        served: Some(served),
+        server: Some(server),
         runtime: Some(runtime),
     })
 }
@@ -162,21 +162,21 @@ impl Running {
         &self.process.shutdown
     }
 
-    /// Serves new requests by `config`; requests in progress keep the settings they began with. `[telemetry]`,
+    /// Answers new requests by `config`; requests in progress keep the settings they began with. `[telemetry]`,
     /// `[store]` and the settings of sockets keep their old values until a restart.
     pub fn reload(&self, mut config: Config) -> anyhow::Result<()> {
         if config.telemetry != self.telemetry {
-            tracing::warn!("[telemetry] changes with a restart only");
+            tracing::warn!("changes in [telemetry] need a restart");
         }
         if config.store != self.store {
-            tracing::warn!("[store] changes with a restart only");
+            tracing::warn!("changes in [store] need a restart");
         }
         if let (true, Some(keys)) = (config.session.key_was_made, &self.made_keys) {
             config.session.keys.clone_from(keys);
         }
         if config.listen != self.listen {
             tracing::warn!(
-                "[server] addresses, TLS files and drain times, and the [limits] that say so, change with a restart only"
+                "changes of addresses, TLS files and drain times in [server], and of the [limits] documented so, need a restart"
             );
         }
         self.current.store(Arc::new(build(config, &self.process)?));
@@ -185,8 +185,8 @@ impl Running {
 
     /// Waits for the shutdown, then until every connection has ended or was cut.
     pub async fn ended(mut self) {
-        let Some(served) = self.served.take() else { return };
-        served.ended().await;
+        let Some(server) = self.server.take() else { return };
+        server.ended().await;
         self.process.streams.close();
         // Tunnels were asked to close when draining began; each has two seconds for its closing handshake.
         if tokio::time::timeout(Duration::from_secs(3), self.process.streams.wait()).await.is_err() {
@@ -246,7 +246,7 @@ fn wait_for_store(store: &Store, background: &Handle) {
     }
 }
 
-/// Installs the provider of rustls and of jsonwebtoken, once per process; a second call changes nothing.
+/// Makes aws-lc-rs the cryptography of rustls and jsonwebtoken, once per process; a second call changes nothing.
 pub fn install_cryptography() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
@@ -345,7 +345,8 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         metrics: process.telemetry.metrics.clone(),
     };
     let (metrics, login) = (process.telemetry.metrics.clone(), &config.login);
-    let is_https = login.public_url.scheme() == "https" && !hygiene::is_loopback(&login.public_url);
+    let scheme = Scheme::named(login.public_url.scheme());
+    let is_https = scheme == Some(Scheme::Https) && !hygiene::is_loopback(&login.public_url);
     let strict_transport = if is_https { StrictTransport::Required } else { StrictTransport::Off };
     let responder = respond::Settings { login_page, after_login: login.after_login.clone(), strict_transport };
     let responder = Responder::new(responder, pages.clone(), metrics);
@@ -405,7 +406,12 @@ fn admin_pages(process: &Process, current: &Arc<ArcSwap<Configured>>) -> telemet
     let (current, shutdown, store) = (current.clone(), process.shutdown.clone(), process.store.clone());
     let state = move || Readiness {
         ready: !shutdown.has_begun(),
-        providers: current.load().providers.iter().map(|p| (p.settings().name.clone(), reach(p.reachable()))).collect(),
+        providers: current
+            .load()
+            .providers
+            .iter()
+            .map(|p| (p.settings().name.clone(), dependency_status(p.reachable())))
+            .collect(),
         store: match store.health.is_reachable() {
             None => DependencyStatus::Unknown,
             Some(true) => DependencyStatus::Ok,
@@ -415,7 +421,7 @@ fn admin_pages(process: &Process, current: &Arc<ArcSwap<Configured>>) -> telemet
     telemetry::AdminPages::new(process.telemetry.metrics.clone(), state)
 }
 
-fn reach(reachability: Reachability) -> DependencyStatus {
+fn dependency_status(reachability: Reachability) -> DependencyStatus {
     match reachability {
         Reachability::Untried => DependencyStatus::Unknown,
         Reachability::Reachable => DependencyStatus::Ok,
@@ -434,7 +440,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_store_that_cannot_be_opened_is_told() {
+    async fn a_store_that_cannot_be_opened_is_an_error_at_start() {
         const FILE: &str = r#"
             server = { listen = "127.0.0.1:0", public_url = "http://localhost" }
             store.kind = "file"

@@ -74,15 +74,18 @@ pub fn path(input: &[u8]) {
     let Ok(uri) = Uri::try_from(input) else { return };
     let Some(query) = uri.path_and_query().map(|target| target.query().map(str::to_owned)) else { return };
     let admit = |uri: Uri| {
-        let request = Request::get(uri).header(header::HOST, "app.example").body(()).expect("each part is one");
+        let request = Request::get(uri)
+            .header(header::HOST, "app.example")
+            .body(())
+            .expect("the method, target and host are valid");
         let mut parts = request.into_parts().0;
         HYGIENE.admit(&mut parts, [192, 0, 2, 1].into(), true).is_ok().then_some(parts.uri)
     };
     let Some(admitted) = admit(uri) else { return };
     assert!(admitted.authority().is_none() && admitted.scheme().is_none(), "the target is in origin-form");
     path_is_canonical(admitted.path());
-    assert_eq!(admitted.query(), query.as_deref(), "the query stays as it came");
-    assert_eq!(admit(admitted.clone()).as_ref(), Some(&admitted), "what was admitted is admitted as it is");
+    assert_eq!(admitted.query(), query.as_deref(), "the query is unchanged");
+    assert_eq!(admit(admitted.clone()).as_ref(), Some(&admitted), "an admitted target is admitted unchanged");
 }
 
 fn path_is_canonical(path: &str) {
@@ -245,8 +248,8 @@ mod tests {
 
     use super::*;
 
-    /// Runs `holds` on each seed and on `rounds` mutated seeds, the same in every run.
-    fn try_all(target: &str, rounds: usize, holds: fn(&[u8])) {
+    /// Runs `check` on each seed and on `rounds` mutated seeds, the same in every run.
+    fn try_all(target: &str, rounds: usize, check: fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         let mut files: Vec<_> =
             fs::read_dir(folder.join("corpus").join(target)).unwrap().map(|f| f.unwrap().path()).collect();
@@ -258,7 +261,7 @@ mod tests {
         assert!(!words.is_empty(), "{target} has words");
 
         for seed in &seeds {
-            holds(seed);
+            check(seed);
         }
         let mut dice = Dice(0x5eed);
         for _ in 0..rounds {
@@ -278,7 +281,7 @@ mod tests {
                     }
                 }
             }
-            holds(&input);
+            check(&input);
         }
     }
 
@@ -313,12 +316,12 @@ mod tests {
     }
 
     #[test]
-    fn cookies_of_ours_stay_here_and_others_keep_bytes_and_order() {
+    fn own_cookies_are_removed_and_others_keep_bytes_and_order() {
         try_all("cookie_header", 10_000, cookie_header);
     }
 
     #[test]
-    fn a_path_has_one_form_which_hides_nothing() {
+    fn a_canonical_path_stays_the_same_and_hides_no_dot_segment() {
         try_all("path", 20_000, path);
     }
 
@@ -333,12 +336,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_nobody_signed_is_never_genuine() {
+    fn a_token_without_a_valid_signature_is_never_accepted() {
         try_all("id_token", 10_000, id_token);
     }
 
     #[test]
-    fn a_sealed_value_that_was_changed_never_opens() {
+    fn a_changed_sealed_value_never_opens() {
         try_all("sealed_cookie", 5_000, sealed_cookie);
     }
 }

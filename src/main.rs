@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let exit = next.and_then(|next| match next {
         Next::Run(path) => cli::run(&path, &environment),
         Next::Demo => cli::demo(),
-        Next::Leave(exit) => Ok(exit),
+        Next::Exit(exit) => Ok(exit),
     });
     match exit {
         Ok(exit) => exit.into(),

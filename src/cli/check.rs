@@ -9,6 +9,7 @@ use std::{
 use super::exit::{Exit, with_config};
 use crate::{
     config::{Complaints, Config, Loaded},
+    scheme::Scheme,
     session::MOST_ATTEMPTS,
 };
 
@@ -47,7 +48,10 @@ fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         session.longest_cookie_header(MOST_ATTEMPTS, config.otp.channels().count()),
         config.listen.limits.head_bytes
     )?;
-    if session.public_url.scheme() == "https" && !session.host_prefix && config.hygiene.hosts.is_empty() {
+    if Scheme::named(session.public_url.scheme()) == Some(Scheme::Https)
+        && !session.host_prefix
+        && config.hygiene.hosts.is_empty()
+    {
         writeln!(
             out,
             "hint: one host is served by https: `host_prefix = true` keeps other hosts of the domain from setting the cookies"

@@ -41,8 +41,8 @@ pub fn demo() -> io::Result<Exit> {
     let page = config.login.public_url.clone();
     servers.backend.expect_assertions_of(&page.origin().ascii_serialization());
     let exit = run::serve(config, random, async |_| {
-        let said = writeln!(io::stdout(), "{page}\nOpen this page. Ctrl-C ends the demo.");
-        if let Err(error) = said {
+        let printed = writeln!(io::stdout(), "{page}\nOpen this page. Ctrl-C ends the demo.");
+        if let Err(error) = printed {
             tracing::error!(%error, %page, "the page's address cannot be printed");
         }
     });

@@ -29,15 +29,15 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Calls `go_on` with a valid configuration, or prints what is wrong with it.
+/// Calls `command` with a valid configuration, or prints what is wrong with it.
 pub(super) fn with_config(
     path: &Path,
     loaded: Result<Loaded, Complaints>,
     out: &mut dyn Write,
-    go_on: impl FnOnce(&Loaded, &mut dyn Write) -> io::Result<()>,
+    command: impl FnOnce(&Loaded, &mut dyn Write) -> io::Result<()>,
 ) -> io::Result<Exit> {
     match loaded {
-        Ok(loaded) => go_on(&loaded, out).map(|()| Exit::Success),
+        Ok(loaded) => command(&loaded, out).map(|()| Exit::Success),
         Err(complaints) => {
             write!(out, "{complaints}")?;
             writeln!(out, "{}: {}", path.display(), complaints.count())?;

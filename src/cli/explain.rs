@@ -15,7 +15,7 @@ use crate::{
     handle::{Destination, RouteMatch, Routing},
     hygiene::{Admitted, Hygiene, Refusal},
     problem::Failure,
-    route::{Access, Candidate, Decision, MatchOutcome, Route, Who},
+    route::{Access, Candidate, Decision, MatchOutcome, Requester, Route},
     upstream::{
         self, Bearer, Target,
         headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
@@ -24,7 +24,7 @@ use crate::{
 
 /// The request to explain.
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
-pub struct Request {
+pub struct ExplainRequest {
     /// The method, e.g. GET; lower case is accepted.
     #[arg(value_parser = method)]
     pub method: Method,
@@ -47,15 +47,15 @@ fn method(text: &str) -> Result<Method, http::method::InvalidMethod> {
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// Prints what happens to `request`.
-pub(super) fn explain(request: &Request, config: &Config, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let own_host = &config.hygiene.public_url[Position::BeforeHost..Position::AfterPort];
     let host = request.host.as_deref().unwrap_or(own_host);
     writeln!(out, "{} {host}{}", request.method, request.path)?;
-    let asked = http::Request::builder().method(&request.method).uri(&request.path).header(header::HOST, host);
-    let Ok((mut parts, ())) = asked.body(()).map(http::Request::into_parts) else {
+    let built = http::Request::builder().method(&request.method).uri(&request.path).header(header::HOST, host);
+    let Ok((mut parts, ())) = built.body(()).map(http::Request::into_parts) else {
         return answer(
             out,
-            "400: this is no path and host of a request (a path begins with `/`, other characters are percent-encoded)",
+            "400: this path or host cannot be in a request (a path begins with `/`, other characters are percent-encoded)",
         );
     };
     let table = match config.table() {
@@ -96,7 +96,7 @@ pub(super) fn explain(request: &Request, config: &Config, out: &mut dyn Write) -
             return answer(
                 out,
                 &format!(
-                    "404: `{} {}` at `{}` is a call that the gateway itself makes, so nobody else may",
+                    "404: `{} {}` at `{}` is a call that the gateway itself makes, so no client may send it",
                     parts.method,
                     target.path(),
                     config.upstreams[route.settings.upstream].name
@@ -111,15 +111,15 @@ pub(super) fn explain(request: &Request, config: &Config, out: &mut dyn Write) -
     others(&candidates, out)
 }
 
-/// The route that the request meets, and why it is none of the others.
+/// The route that the request matches, and why it matches none of the others.
 fn matched(route: &Route, candidates: &[Candidate<'_>], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "route     {} (line {})", route.name, route.settings.line)?;
     others(candidates, out)
 }
 
-/// Who may send a request through a route, and what the upstream gets.
+/// The access rule of a route, and the request that its upstream gets.
 fn forwarded(
-    request: &Request,
+    request: &ExplainRequest,
     config: &Config,
     admitted: &Admitted,
     route: &Route,
@@ -170,10 +170,10 @@ fn access(access: &Access, roles: &[String]) -> String {
         Access::User => "user: whoever is logged in".to_owned(),
         Access::Anonymous => "anonymous: whoever is not logged in".to_owned(),
         Access::Roles(wanted) => {
-            let verdict = match access.decide(Who::Person { roles }) {
+            let verdict = match access.decide(Requester::User { roles }) {
                 _ if roles.is_empty() => "--role tries one",
                 Decision::Allow => "these may",
-                Decision::LogIn | Decision::Forbidden | Decision::AlreadyIn => "403 for these",
+                Decision::LogIn | Decision::Forbidden | Decision::AlreadyLoggedIn => "403 for these",
             };
             let roles = if roles.is_empty() { String::new() } else { format!("{}: ", roles.join(", ")) };
             format!("roles: whoever has one of {} ({roles}{verdict})", wanted.join(", "))

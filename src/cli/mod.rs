@@ -1,4 +1,4 @@
-//! The command line: one file for each command. `main` runs `run` and `demo`; the others end in [`start`].
+//! The command line: one file for each command. [`start`] runs all but `run` and `demo`, which `main` runs.
 
 use std::{
     io::{self, Write},
@@ -52,8 +52,8 @@ pub enum Command {
         #[arg(long)]
         probe: bool,
     },
-    /// Says which route a request matches, who may use it, and what the upstream gets.
-    Explain(explain::Request),
+    /// Shows which route a request matches, who may use it, and what the upstream gets.
+    Explain(explain::ExplainRequest),
     /// Prints a new session key, or a signing key.
     Keygen {
         /// Print a private key in PEM for `[signing] keys` instead: ES256 if no algorithm is given.
@@ -79,7 +79,7 @@ pub enum Next {
     /// Run the demo.
     Demo,
     /// End with this exit code.
-    Leave(Exit),
+    Exit(Exit),
 }
 
 /// Runs every command except `run` and `demo`, with its output to `out`.
@@ -96,7 +96,7 @@ pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn
         Command::Schema { problems: true, .. } => schema::problems(out)?,
         Command::Schema { reference, .. } => schema::schema(reference, out)?,
     };
-    Ok(Next::Leave(exit))
+    Ok(Next::Exit(exit))
 }
 
 #[cfg(test)]
@@ -151,10 +151,10 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
 
     #[test]
     fn check_of_a_valid_file_prints_keys_and_cookie_sizes_and_succeeds() {
-        let (next, said) = vestibule(SECURE, &["check"]);
-        assert_eq!(next, Next::Leave(Exit::Success));
+        let (next, output) = vestibule(SECURE, &["check"]);
+        assert_eq!(next, Next::Exit(Exit::Success));
         assert_eq!(
-            said,
+            output,
             "key 630dcd29: seals and opens\n\
              Cookie header at its worst: 16497 bytes, and 32507 while 5 logins are under way (a header block may have 32768, those of many backends 8192)\n\
              hint: one host is served by https: `host_prefix = true` keeps other hosts of the domain from setting the cookies\n\
@@ -164,17 +164,17 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
 
     #[test]
     fn check_prints_every_problem_and_fails() {
-        let (next, said) = vestibule(&SECURE.replace("bearer", "baerer").replace("/admin\"", "/adm\""), &["check"]);
-        assert_eq!(next, Next::Leave(Exit::BadConfig));
-        assert!(said.contains("did you mean `bearer`?") && said.contains(" --> gateway.toml:15:9\n"), "{said}");
-        assert!(said.ends_with("gateway.toml: 2 problems, 1 warning\n"), "{said}");
+        let (next, output) = vestibule(&SECURE.replace("bearer", "baerer").replace("/admin\"", "/adm\""), &["check"]);
+        assert_eq!(next, Next::Exit(Exit::BadConfig));
+        assert!(output.contains("did you mean `bearer`?") && output.contains(" --> gateway.toml:15:9\n"), "{output}");
+        assert!(output.ends_with("gateway.toml: 2 problems, 1 warning\n"), "{output}");
     }
 
     #[test]
     fn explain_prints_route_access_target_and_headers_of_a_request() {
-        let said = |arguments: &[&str]| vestibule(SECURE, arguments).1;
+        let output = |arguments: &[&str]| vestibule(SECURE, arguments).1;
         assert_eq!(
-            said(&["explain", "GET", "/admin/users?x=1", "--role", "boss"]),
+            output(&["explain", "GET", "/admin/users?x=1", "--role", "boss"]),
             "GET app.example/admin/users?x=1\n\
              route     /admin/{*rest} (line 13)\n\
              access    roles: whoever has one of admin, boss (boss: these may)\n\
@@ -193,7 +193,10 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
              cdn-loop: vestibule\n          \
              no server (the visitor does not get the upstream's either)\n"
         );
-        assert!(said(&["explain", "get", "/admin"]).starts_with("GET app.example/admin\nroute "), "small letters do");
+        assert!(
+            output(&["explain", "get", "/admin"]).starts_with("GET app.example/admin\nroute "),
+            "lower case is accepted"
+        );
         for (arguments, answer) in [
             (&["/admin", "--role", "x"][..], "(x: 403 for these)\n"),
             (&["/auth/login"], "answer    the gateway's own: the login page\n"),
@@ -209,8 +212,8 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
                 "path      /admin/~a, as routes and upstream see it\nroute     /admin/{*rest} (line 13)\n",
             ),
         ] {
-            let said = said(&[&["explain", "GET"], arguments].concat());
-            assert!(said.contains(answer), "{said}");
+            let output = output(&[&["explain", "GET"], arguments].concat());
+            assert!(output.contains(answer), "{output}");
         }
     }
 
@@ -238,18 +241,18 @@ path = "/{*rest}"
 upstream = "api"
 access = "public"
 "#;
-        let said = |arguments: &[&str]| vestibule(file, arguments).1;
-        let meets = said(&["explain", "POST", "/api/x"]);
+        let output = |arguments: &[&str]| vestibule(file, arguments).1;
+        let matched = output(&["explain", "POST", "/api/x"]);
         assert!(
-            meets.contains(
+            matched.contains(
                 "route     POST,GET /api/{*rest} (line 13)\n          not /{*rest} (line 18): loses: the winner's path is more specific\n"
             ),
-            "{meets}"
+            "{matched}"
         );
-        let public = said(&["explain", "PUT", "/api/x"]);
+        let public = output(&["explain", "PUT", "/api/x"]);
         assert!(public.contains("not POST,GET /api/{*rest} (line 13): is for other methods\n"), "{public}");
         assert!(public.contains("\n          authorization: as the visitor sent it\n"), "{public}");
-        let own_call = said(&["explain", "POST", "/api/login"]);
+        let own_call = output(&["explain", "POST", "/api/login"]);
         assert!(
             own_call.contains("answer    404: `POST /login` at `api` is a call that the gateway itself makes"),
             "{own_call}"
@@ -257,17 +260,17 @@ access = "public"
     }
 
     #[test]
-    fn keygen_prints_a_key_that_the_configuration_takes() {
+    fn keygen_prints_a_key_that_the_configuration_accepts() {
         let (_, first) = vestibule("", &["keygen"]);
         let (_, second) = vestibule("", &["keygen"]);
         assert_ne!(first, second);
-        let (next, said) = vestibule(&SECURE.replace("env:KEY", first.trim()), &["check"]);
-        assert_eq!(next, Next::Leave(Exit::Success));
-        assert!(!said.contains(first.trim()), "{said}");
+        let (next, output) = vestibule(&SECURE.replace("env:KEY", first.trim()), &["check"]);
+        assert_eq!(next, Next::Exit(Exit::Success));
+        assert!(!output.contains(first.trim()), "{output}");
     }
 
     #[test]
-    fn keygen_prints_signing_keys_that_the_configuration_takes() {
+    fn keygen_prints_signing_keys_that_the_configuration_accepts() {
         let folder = tempfile::tempdir().unwrap();
         let (es256, ed25519) = (folder.path().join("a.pem"), folder.path().join("b.pem"));
         fs::write(&es256, vestibule("", &["keygen", "--signing"]).1).unwrap();
@@ -275,19 +278,19 @@ access = "public"
         let (_, key) = vestibule("", &["keygen"]);
         let (a, b) = (es256.display(), ed25519.display());
         let file = SECURE.replace("env:KEY", key.trim()) + &format!("[signing]\nkeys = [\"file:{a}\", \"file:{b}\"]\n");
-        let (next, said) = vestibule(&file, &["check"]);
-        assert_eq!(next, Next::Leave(Exit::Success), "{said}");
-        assert!(!said.contains("PRIVATE"), "{said}");
+        let (next, output) = vestibule(&file, &["check"]);
+        assert_eq!(next, Next::Exit(Exit::Success), "{output}");
+        assert!(!output.contains("PRIVATE"), "{output}");
     }
 
     #[test]
     fn schema_prints_the_keys_with_defaults_and_types() {
-        let (next, said) = vestibule("", &["schema"]);
-        let schema: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let (next, output) = vestibule("", &["schema"]);
+        let schema: serde_json::Value = serde_json::from_str(&output).unwrap();
         let ahead = &schema["properties"]["session"]["properties"]["refresh_ahead"];
         assert_eq!((&ahead["default"], &ahead["type"]), (&"60s".into(), &"string".into()));
         assert_eq!(schema["properties"]["verify"], serde_json::Value::Null);
-        assert_eq!(next, Next::Leave(Exit::Success));
+        assert_eq!(next, Next::Exit(Exit::Success));
         assert!(vestibule("", &["schema", "--reference"]).1.starts_with("# gateway.toml\n"));
         assert!(vestibule("", &["schema", "--problems"]).1.starts_with("# Problems\n"));
     }

@@ -37,11 +37,11 @@ struct Probe {
 pub(super) fn probe(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
     assemble::install_cryptography();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let tried = runtime.block_on(try_all(config, LIMIT));
+    let results = runtime.block_on(try_all(config, LIMIT));
     // Does not wait for a DNS resolver that is still busy.
     runtime.shutdown_background();
     let mut reached = true;
-    for (what, result) in tried? {
+    for (what, result) in results? {
         reached &= result.is_ok();
         match result {
             Ok(about) if about.is_empty() => writeln!(out, "probe {what}: ok")?,
@@ -149,7 +149,7 @@ fn reason(error: &Unavailable) -> String {
     cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {}", plain(cause)))
 }
 
-/// The text of an error without the number of the operating system, its first letter in lower case.
+/// The text of an error without the operating system's error number, its first letter in lower case.
 fn plain(error: &dyn Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
@@ -194,9 +194,9 @@ upstream = "app"
         );
         let loaded = config::parse(&text, "gateway.toml", Path::new(""), &[].into(), &Random::system());
         let config = loaded.unwrap_or_else(|complaints| panic!("{complaints}")).config;
-        try_all(&config, limit).await.unwrap().into_iter().fold(String::new(), |mut said, (what, result)| {
-            let _ = writeln!(said, "{what}: {result:?}");
-            said
+        try_all(&config, limit).await.unwrap().into_iter().fold(String::new(), |mut lines, (what, result)| {
+            let _ = writeln!(lines, "{what}: {result:?}");
+            lines
         })
     }
 
@@ -235,8 +235,8 @@ upstream = "app"
                 "[providers.github]\nkind = \"oauth2\"\nclient_id = \"x\"\ntoken_url = \"{address}/token\"\n{}",
                 app(&[fake.issuer()]).replace("50ms", "60s")
             );
-            let said = lines(&fake.issuer(), &format!("{}/jwks", fake.issuer()), &github, LONG).await;
-            assert!(said.contains(&format!("provider github: {expected}\n")), "{said}");
+            let output = lines(&fake.issuer(), &format!("{}/jwks", fake.issuer()), &github, LONG).await;
+            assert!(output.contains(&format!("provider github: {expected}\n")), "{output}");
         }
         assert_eq!(fake.server.count("/token"), 1);
     }
@@ -267,9 +267,9 @@ upstream = "app"
         let fake = Fake::start().await;
         fake.answer(METADATA, Reply::Hang);
         let issuer = fake.issuer();
-        let said =
+        let output =
             lines(&issuer, &format!("{issuer}/none"), &app(std::slice::from_ref(&issuer)), Duration::from_millis(50))
                 .await;
-        assert!(said.contains("provider corp: Err(\"no answer within 50ms\")\n"), "{said}");
+        assert!(output.contains("provider corp: Err(\"no answer within 50ms\")\n"), "{output}");
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn changes(path: &Path, mut last: Option<Vec<u8>>) -> mpsc::Receiver<
     tokio::spawn(async move {
         let (event, mut events) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |_| {
-            // A full channel already causes a look at the file.
+            // If the channel is full, the file is read again anyway.
             let _ = event.try_send(());
         });
         // Watches the folder, not the file: editors rename files, and Kubernetes replaces symbolic links.

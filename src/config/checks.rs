@@ -28,7 +28,7 @@ use crate::{
     channel::Channel,
     hygiene,
     otp::CodePurpose,
-    route::{self, Access, Conflict, Decision, Found, JWKS_PATH, OwnSettings, Who},
+    route::{self, Access, Conflict, Decision, JWKS_PATH, OwnSettings, Requester, TableMatch},
     upstream::Bearer,
 };
 
@@ -277,13 +277,13 @@ impl Checks<'_, '_> {
             return;
         }
         let host = &public_url[Position::BeforeHost..Position::AfterPort];
-        let Found::Route(found) = table.find(&http::Method::GET, host, &path) else {
+        let TableMatch::Route(found) = table.find(&http::Method::GET, host, &path) else {
             let message = format!("no route serves the login page `{path}`");
             cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
             return;
         };
         let (_, route) = &self.routes[found.index];
-        if route.access.decide(Who::Nobody) != Decision::Allow {
+        if route.access.decide(Requester::Anonymous) != Decision::Allow {
             let message =
                 format!("the login page `{path}` itself needs a login: its route on line {} is not open", route.line);
             cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");

@@ -14,58 +14,59 @@ use crate::{
 };
 
 /// An answer whose head is not complete yet.
-pub(super) struct Answer {
+pub(super) struct PendingAnswer {
     pub(super) response: Response<Body>,
-    pub(super) source: Source,
-    /// What its head says of the session; `None` on public routes and where no session was looked at.
+    pub(super) source: AnswerSource,
+    /// `None` on public routes and where no session was read.
     pub(super) session: Option<SessionHead>,
 }
 
 /// Who wrote an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum AnswerSource {
     /// The gateway.
     Gateway,
     /// The upstream, to a request without a token of ours.
     Upstream,
-    /// The upstream, to a request with a person's token.
+    /// The upstream, to a request with a user's token.
     UpstreamWithToken,
 }
 
-/// What an answer's head says of the session, and sets.
+/// The session's part of an answer's head: `x-auth-status` and the cookies to set.
 pub(super) struct SessionHead {
     pub(super) status: AuthStatus,
     pub(super) cookies: CookieChanges,
 }
 
-/// Why a request gets no ordinary answer.
+/// A failure that ends a request before an ordinary answer.
 pub(super) struct Stop {
     pub(super) failure: Failure,
-    /// What the head of the failure says of the session; `None` where no session was looked at.
+    /// `None` where no session was read.
     pub(super) session: Option<SessionHead>,
 }
 
 impl RequestHandler {
-    /// The answer to a request that was stopped.
-    pub(super) fn answer_to(&self, stop: Stop, facts: &RequestFacts<'_>) -> Answer {
+    /// The page or problem document for a stopped request.
+    pub(super) fn answer_to(&self, stop: Stop, facts: &RequestFacts<'_>) -> PendingAnswer {
         let response = self.responder.answer(&stop.failure, facts.wants, &facts.request_id).map(Body::from);
-        Answer { response, source: Source::Gateway, session: stop.session }
+        PendingAnswer { response, source: AnswerSource::Gateway, session: stop.session }
     }
 
-    /// Completes the head of an answer. The order matters: what an upstream says in our name is removed before we say
-    /// it, and cookies make an answer `no-store` whatever was said of caching before.
-    pub(super) fn complete(&self, answer: Answer, facts: &mut RequestFacts<'_>) -> Response<Body> {
-        let Answer { mut response, source, session } = answer;
+    /// Completes the head of an answer. The order matters: headers that only the gateway may send are removed from an
+    /// upstream's answer before ours are set, and an answer that sets cookies is `no-store` whatever the upstream's
+    /// `Cache-Control` was.
+    pub(super) fn complete(&self, answer: PendingAnswer, facts: &mut RequestFacts<'_>) -> Response<Body> {
+        let PendingAnswer { mut response, source, session } = answer;
         let status = response.status();
         let headers = response.headers_mut();
         match source {
-            Source::Gateway => self.responder.guard(headers, facts.scheme),
-            Source::Upstream | Source::UpstreamWithToken => self.strip(headers, status, facts.route),
+            AnswerSource::Gateway => self.responder.guard(headers, facts.scheme),
+            AnswerSource::Upstream | AnswerSource::UpstreamWithToken => self.strip(headers, status, facts.route),
         }
         if let Some(cors) = facts.cors {
             cors::allow_origin(headers, facts.origin.as_ref(), cors);
         }
-        if source == Source::UpstreamWithToken && status != StatusCode::SWITCHING_PROTOCOLS {
+        if source == AnswerSource::UpstreamWithToken && status != StatusCode::SWITCHING_PROTOCOLS {
             keep_private(headers);
         }
         if let Some(SessionHead { status, cookies }) = session {
@@ -80,7 +81,8 @@ impl RequestHandler {
         response
     }
 
-    /// Removes from an upstream's head what belongs to its connection, what the route removes, and what only we say.
+    /// Removes from an upstream's head the hop-by-hop headers, those that the route removes, and those that only the
+    /// gateway may send.
     fn strip(&self, headers: &mut HeaderMap, status: StatusCode, route: Option<&Route>) {
         let kind = match status {
             StatusCode::SWITCHING_PROTOCOLS => ExchangeKind::Upgrade,
@@ -94,14 +96,14 @@ impl RequestHandler {
     }
 }
 
-impl Answer {
+impl PendingAnswer {
     pub(super) fn of_gateway(response: Response<Body>, session: SessionHead) -> Self {
-        Self { response, source: Source::Gateway, session: Some(session) }
+        Self { response, source: AnswerSource::Gateway, session: Some(session) }
     }
 }
 
 impl SessionHead {
-    /// What is known of the session now.
+    /// From the newest state of the session.
     pub(super) fn of(visit: &Visit) -> Self {
         let (status, cookies) = visit.head();
         Self { status, cookies }
@@ -133,20 +135,20 @@ impl<E: Into<Failure>> From<Failed<E>> for Stop {
     }
 }
 
-/// An answer to somebody's token is for that person alone, unless the upstream says that it is for all (RFC 9111
-/// section 5.2.2.7).
+/// Makes the answer to a request with a user's token `private` (RFC 9111 section 5.2.2.7), unless the upstream has set
+/// `public`, `s-maxage` or `private`.
 fn keep_private(headers: &mut HeaderMap) {
-    let said: Vec<_> = headers.get_all(header::CACHE_CONTROL).iter().map(HeaderValue::as_bytes).collect();
-    if said.is_empty() {
+    let values: Vec<_> = headers.get_all(header::CACHE_CONTROL).iter().map(HeaderValue::as_bytes).collect();
+    if values.is_empty() {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
         return;
     }
-    let said = said.join(&b", "[..]);
-    let lower = said.to_ascii_lowercase();
+    let joined = values.join(&b", "[..]);
+    let lower = joined.to_ascii_lowercase();
     if [&b"public"[..], b"s-maxage", b"private"].into_iter().any(|word| memchr::memmem::find(&lower, word).is_some()) {
         return;
     }
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from([&said[..], b", private"].concat())) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from([&joined[..], b", private"].concat())) {
         headers.insert(header::CACHE_CONTROL, value);
     }
 }

@@ -1,5 +1,5 @@
-//! Who may: host, route, session, cross-site rule and access rule of a request head give a verdict. Nothing is
-//! forwarded here, and no body is read, so the same question can be asked about a request that another proxy tells of.
+//! Authorization: hygiene, route, session, cross-site rule and access rule turn a request's head into a verdict.
+//! Nothing is forwarded here and no body is read, so a request that another proxy describes could be judged too.
 
 use http::{header, request::Parts, uri::PathAndQuery};
 
@@ -14,12 +14,12 @@ use super::{
 use crate::{
     hygiene::{self, Admitted, SameSite},
     problem::{Failure, Problem, ProblemKind},
-    route::{Access, Cors, Decision, OwnMatch, Route, Who},
+    route::{Access, Cors, Decision, OwnMatch, Requester, Route},
     scheme::Scheme,
     session::Visit,
 };
 
-/// What becomes of a request that is not refused.
+/// The next step for a request that is not refused.
 #[expect(
     clippy::large_enum_variant,
     reason = "made once for each request and taken apart at once; a box would cost more"
@@ -27,22 +27,23 @@ use crate::{
 pub(super) enum Verdict<'h> {
     /// An own endpoint answers it, by the rules of its row.
     Own(OwnMatch, Admitted),
-    /// The gateway answers the preflight in the upstream's place.
+    /// A preflight on a route: the gateway answers it, not the upstream.
     Preflight(SessionHead),
-    /// It may pass: with this session, or without one where the route is public.
+    /// It is forwarded; `None` on a public route, where no session is read.
     Forward(Authorized<'h>, Option<Visit>),
 }
 
-/// A request that may pass through a route.
+/// A request that may be forwarded, and its route.
 pub(super) struct Authorized<'h> {
     pub(super) admitted: Admitted,
     pub(super) route: &'h Route,
+    /// As the upstream gets it.
     pub(super) target: PathAndQuery,
 }
 
 impl RequestHandler {
-    /// Judges a request by its head and its connection; what is learned of it on the way is written into `facts` at
-    /// once, for the access log. `parts` is left as hygiene leaves it.
+    /// Judges a request by its head and its connection. Each fact is written into `facts` as soon as it is known, so
+    /// that the access log has it even if the client leaves. `parts` is rewritten by hygiene.
     pub(super) async fn authorize<'h>(
         &'h self,
         parts: &mut Parts,
@@ -54,11 +55,11 @@ impl RequestHandler {
         (facts.client, facts.scheme) = (admitted.client.address(), Some(admitted.scheme));
 
         // A preflight asks about the request that would follow it.
-        let asked_for = cors::method_behind_preflight(parts);
-        let method = asked_for.as_ref().unwrap_or(&parts.method);
+        let preflighted = cors::method_behind_preflight(parts);
+        let method = preflighted.as_ref().unwrap_or(&parts.method);
         let RouteMatch { route, target } = match self.routing.destination(parts, &admitted.host, method) {
             Destination::Route(matched) => matched,
-            Destination::Own(own) if asked_for.is_none() => return Ok(Verdict::Own(own, admitted)),
+            Destination::Own(own) if preflighted.is_none() => return Ok(Verdict::Own(own, admitted)),
             Destination::NoRoute => return Err(ProblemKind::NotFound.into()),
             Destination::OwnCall(matched) => {
                 facts.route = Some(matched.route);
@@ -67,7 +68,7 @@ impl RequestHandler {
             at_own_path @ (Destination::Own(_) | Destination::WrongMethod(_) | Destination::NoEndpoint) => {
                 let problem = match at_own_path {
                     Destination::NoEndpoint => ProblemKind::NotFound.into(),
-                    Destination::WrongMethod(allow) if asked_for.is_none() => {
+                    Destination::WrongMethod(allow) if preflighted.is_none() => {
                         Problem::new(ProblemKind::WrongMethod).allowing(allow)
                     }
                     _ => ProblemKind::OriginNotAllowed.into(),
@@ -85,7 +86,7 @@ impl RequestHandler {
             return Ok(Verdict::Forward(authorized, None));
         }
         let mut visit = self.sessions.visit(&parts.headers, &authorized.admitted.client).await;
-        if asked_for.is_some() {
+        if preflighted.is_some() {
             return Ok(Verdict::Preflight(SessionHead::of(&visit)));
         }
         let origins = facts.cors.map_or(&[][..], Cors::cookie_origins);
@@ -106,17 +107,17 @@ pub(super) fn is_foreign(parts: &Parts, admitted: &Admitted, origins: &[String])
         && hygiene::same_site(&parts.headers, &admitted.host, admitted.scheme, origins) == SameSite::Foreign
 }
 
-/// Why the route's access rule does not let the session pass.
+/// The failure if the route's access rule refuses the session.
 fn refusal_by_rule(route: &Route, parts: &Parts, visit: &Visit) -> Option<Failure> {
-    let who = visit.access().map_or(Who::Nobody, |access| Who::Person { roles: &access.roles });
-    match (route.settings.access.decide(who), visit.undecided()) {
+    let requester = visit.access().map_or(Requester::Anonymous, |access| Requester::User { roles: &access.roles });
+    match (route.settings.access.decide(requester), visit.undecided()) {
         (Decision::LogIn | Decision::Forbidden, Some(why)) => Some(why.into()),
         (Decision::LogIn, None) => {
             let return_to = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
             Some(Failure::LogIn { return_to })
         }
         (Decision::Forbidden, None) => Some(ProblemKind::Forbidden.into()),
-        (Decision::AlreadyIn, _) if hygiene::is_navigation(parts) => Some(Failure::AlreadyLoggedIn),
-        (Decision::Allow | Decision::AlreadyIn, _) => None,
+        (Decision::AlreadyLoggedIn, _) if hygiene::is_navigation(parts) => Some(Failure::AlreadyLoggedIn),
+        (Decision::Allow | Decision::AlreadyLoggedIn, _) => None,
     }
 }

@@ -11,12 +11,12 @@ use http_body_util::Full;
 
 use crate::upstream::{AnswerBody, AnswerError};
 
-/// The body of an answer.
+/// An answer's body as hyper sends it.
 #[derive(Debug)]
 pub enum Body {
     /// Streamed from the upstream.
     Upstream(AnswerBody),
-    /// The gateway's own.
+    /// Written by the gateway, in memory.
     Own(Full<Bytes>),
     /// No body.
     Empty,

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
 use super::body::Body;
-use crate::{hygiene, route::Cors};
+use crate::{hygiene, respond, route::Cors};
 
 /// Seconds for which a browser may keep the answer to a preflight.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -17,10 +17,10 @@ pub(super) fn method_behind_preflight(parts: &Parts) -> Option<Method> {
     Method::from_bytes(asked.as_bytes()).ok()
 }
 
-/// The answer to a preflight; `None` if the route does not let its origin in. [`allow_origin`] completes it.
+/// The answer to a preflight; `None` if the route does not allow its origin. [`allow_origin`] completes it.
 pub(super) fn preflight_answer(request: &HeaderMap, cors: Option<&Cors>) -> Option<Response<Body>> {
     let origin = request.get(header::ORIGIN)?;
-    cors.filter(|cors| lets_in(cors, origin))?;
+    cors.filter(|cors| allows(cors, origin))?;
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
@@ -36,19 +36,19 @@ pub(super) fn preflight_answer(request: &HeaderMap, cors: Option<&Cors>) -> Opti
     Some(response)
 }
 
-/// Lets a listed origin read the answer, and no other. What the upstream said of it is replaced.
+/// Allows a listed origin, and no other, to read the answer. The upstream's own CORS headers are replaced.
 pub(super) fn allow_origin(headers: &mut HeaderMap, origin: Option<&HeaderValue>, cors: &Cors) {
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     headers.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
-    let Some(origin) = origin.filter(|origin| lets_in(cors, origin)) else { return };
+    let Some(origin) = origin.filter(|origin| allows(cors, origin)) else { return };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     if cors.credentials {
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
-    headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-auth-status"));
+    headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from(respond::X_AUTH_STATUS));
 }
 
-fn lets_in(cors: &Cors, origin: &HeaderValue) -> bool {
+fn allows(cors: &Cors, origin: &HeaderValue) -> bool {
     cors.origins.iter().any(|own| own.as_bytes() == origin.as_bytes())
 }

@@ -4,7 +4,7 @@ use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 
 use super::{
-    answer_head::{Answer, Source},
+    answer_head::{AnswerSource, PendingAnswer},
     body::Body,
     forwarded_request::{ForwardedRequest, authorization},
 };
@@ -19,25 +19,29 @@ use crate::{
     },
 };
 
-/// What a second try would send as the body.
+/// The body of a second try.
 enum SecondBody {
     /// There is no second try: the route, the session or the body does not allow it.
     None,
-    /// Nothing, as the first.
+    /// Empty, like the first.
     Empty,
-    /// What the first try sent, if it was kept whole.
+    /// The body of the first try, if all of it was recorded.
     Recorded(Replay),
 }
 
 impl ForwardedRequest<'_, '_> {
     /// Forwards a request; with a session, once more with a fresh token after a 401. Without a session (on a public
-    /// route) the client's own `Authorization` goes along, whatever it is.
-    pub(super) async fn forward(&mut self, body: Incoming, visit: Option<&mut Visit>) -> Result<Answer, Failure> {
+    /// route) the client's own `Authorization` is forwarded unchanged.
+    pub(super) async fn forward(
+        &mut self,
+        body: Incoming,
+        visit: Option<&mut Visit>,
+    ) -> Result<PendingAnswer, Failure> {
         let Some(visit) = visit else {
             let mut request = self.take_head(Authorization::Keep, None);
             *request.body_mut() = self.bodies(body, false).0;
             let response = self.exchange(request, None).await?;
-            return Ok(Answer { response, source: Source::Upstream, session: None });
+            return Ok(PendingAnswer { response, source: AnswerSource::Upstream, session: None });
         };
         let authorization = authorization(self.upstream.settings().bearer, visit);
         let carries_token = matches!(authorization, Authorization::Replace(_));
@@ -49,9 +53,9 @@ impl ForwardedRequest<'_, '_> {
 
         let mut response = self.exchange(request, Some(visit)).await?;
         if let Some(again) = again
-            && is_token_trouble(&response)
+            && is_token_rejected(&response)
         {
-            // Boxed: seldom run and large, it would be part of what every idle connection keeps room for.
+            // Boxed, because it is large and runs seldom: unboxed it would enlarge every connection's future.
             let second = Box::pin(self.after_401(&mut response, again, second_body, visit)).await?;
             response = second.unwrap_or(response);
         }
@@ -61,8 +65,8 @@ impl ForwardedRequest<'_, '_> {
         {
             body.cut_when(Box::pin(visit.stream_end()));
         }
-        let source = if carries_token { Source::UpstreamWithToken } else { Source::Upstream };
-        Ok(Answer { response, source, session: None })
+        let source = if carries_token { AnswerSource::UpstreamWithToken } else { AnswerSource::Upstream };
+        Ok(PendingAnswer { response, source, session: None })
     }
 
     /// The answer to a second try after a 401 (`first`), where the session has a fresh token and the request can be
@@ -98,23 +102,24 @@ impl ForwardedRequest<'_, '_> {
         }
         *again.body_mut() = body;
         let second = self.exchange(again, Some(visit)).await?;
-        if is_token_trouble(&second) {
+        if is_token_rejected(&second) {
             self.on_second_401(visit).await;
         }
         Ok(Some(second))
     }
 
-    /// A 401 to a fresh token, or one that no fresh token can be had for.
+    /// Handles a 401 to a fresh token, or a 401 when no fresh token can be had: the session ends or stays, by the
+    /// route's `on_second_401`.
     async fn on_second_401(&self, visit: &mut Visit) {
-        let own = self.handler.authority_upstream == Some(self.route.settings.upstream);
-        let default = if own { OnSecond401::Clear } else { OnSecond401::Pass };
+        let is_authority = self.handler.authority_upstream == Some(self.route.settings.upstream);
+        let default = if is_authority { OnSecond401::Clear } else { OnSecond401::Pass };
         match self.route.settings.on_second_401.unwrap_or(default) {
             OnSecond401::Clear => visit.end_rejected().await,
             OnSecond401::Pass => {}
         }
     }
 
-    /// The body for the first try, and what a second one would send.
+    /// The bodies of the first try and of a second one.
     fn bodies(&self, body: Incoming, may_retry: bool) -> (RequestBody, SecondBody) {
         let limit = self.route.settings.body_limit;
         match (body.is_end_stream(), may_retry) {
@@ -139,7 +144,7 @@ impl ForwardedRequest<'_, '_> {
                 let answer = self.upstream.forward(request, self.deadlines(), &self.handler.clock).await?;
                 Ok(answer.map(Body::from))
             }
-            // Boxed: seldom run and large, it would be part of what every idle connection keeps room for.
+            // Boxed, because it is large and runs seldom: unboxed it would enlarge every connection's future.
             ExchangeKind::Upgrade => Box::pin(self.upgrade(request, visit.map(Visit::stream_end))).await,
         }
     }
@@ -159,7 +164,8 @@ impl ForwardedRequest<'_, '_> {
         }
     }
 
-    /// Joins the two streams, in a task that runs until they, the session or the process ends.
+    /// Copies bytes between client and upstream, in a task that ends with either connection, with the session, or when
+    /// the process drains.
     fn open_tunnel(
         &mut self,
         switched: SwitchedConnection,
@@ -187,7 +193,7 @@ impl ForwardedRequest<'_, '_> {
                     let outcome = upstream::tunnel(client, switched, end, idle).await;
                     tracing::debug!(?outcome, "a tunnel ended");
                 }
-                Err(error) => tracing::debug!(%error, "the client left before the upgrade"),
+                Err(error) => tracing::debug!(%error, "the client disconnected before the upgrade"),
             }
         });
         Ok(())
@@ -202,8 +208,8 @@ fn clone_head(request: &Request<RequestBody>) -> Request<RequestBody> {
     copy
 }
 
-/// A 401 that a fresh token may cure: not one for lack of scope (RFC 6750 section 3.1).
-fn is_token_trouble<B>(answer: &Response<B>) -> bool {
+/// A 401 that a fresh token may turn into success: not `insufficient_scope` (RFC 6750 section 3.1).
+fn is_token_rejected<B>(answer: &Response<B>) -> bool {
     answer.status() == StatusCode::UNAUTHORIZED
         && !answer
             .headers()
@@ -212,7 +218,7 @@ fn is_token_trouble<B>(answer: &Response<B>) -> bool {
             .any(|challenge| memchr::memmem::find(challenge.as_bytes(), b"insufficient_scope").is_some())
 }
 
-/// Answers that last as long as their session does.
+/// Whether the answer is an event stream or gRPC, which is cut when its session ends.
 fn is_stream(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
         let kind = kind.as_bytes();

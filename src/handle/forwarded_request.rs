@@ -1,4 +1,4 @@
-//! A request on its way through a route, and its head as the upstream gets it.
+//! A request to be forwarded, and its head as the upstream gets it.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -13,12 +13,12 @@ use crate::{
     session::{Claims, Visit},
     telemetry::RequestId,
     upstream::{
-        Bearer, Deadlines, RequestBody, Upstream,
+        Bearer, RequestBody, RequestDeadlines, Upstream,
         headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
     },
 };
 
-/// One request on its way through a route.
+/// One request to be forwarded through a route, for one try or two.
 pub(super) struct ForwardedRequest<'h, 'p> {
     pub(super) handler: &'h Arc<RequestHandler>,
     pub(super) route: &'h Route,
@@ -51,13 +51,13 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
     pub(super) fn take_head(&mut self, authorization: Authorization, claims: Option<&Claims>) -> Request<RequestBody> {
         let mut headers = std::mem::take(&mut self.parts.headers);
         self.handler.sessions.strip_request(&mut headers, &self.upstream.settings().cookies);
-        let believed;
+        let reported;
         let is_peer = self.admitted.client.address() == self.peer.address && self.admitted.scheme == self.peer.scheme;
         let client = if is_peer {
             &self.peer.headers
         } else {
-            believed = ClientHeaders::new(self.admitted.client.address(), self.admitted.scheme);
-            &believed
+            reported = ClientHeaders::new(self.admitted.client.address(), self.admitted.scheme);
+            &reported
         };
         let source = HeaderSource {
             request_id: self.request_id.as_str(),
@@ -75,16 +75,17 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
         request
     }
 
-    pub(super) fn deadlines(&self) -> Deadlines {
+    /// The route's deadlines; its `timeout` overrides the upstream's.
+    pub(super) fn deadlines(&self) -> RequestDeadlines {
         let settings = &self.route.settings;
-        Deadlines {
+        RequestDeadlines {
             first_byte: settings.timeout.unwrap_or(self.upstream.settings().timeout),
             idle: settings.idle_timeout,
             body_rate: settings.body_rate,
         }
     }
 
-    /// Whether the route lets this request be sent again after a 401.
+    /// Whether the route allows this request to be sent again after a 401.
     pub(super) fn may_retry(&self) -> bool {
         match self.route.settings.retry_on_401 {
             RetryOn401::All => true,
@@ -94,7 +95,7 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
     }
 }
 
-/// What the upstream is to get in `Authorization`, of this session.
+/// The `Authorization` that the upstream gets for this session.
 pub(super) fn authorization(bearer: Bearer, visit: &Visit) -> Authorization {
     let value = match bearer {
         Bearer::Access => visit.access().map(|access| access.bearer.clone()),
@@ -108,9 +109,9 @@ pub(super) fn authorization(bearer: Bearer, visit: &Visit) -> Authorization {
     value.map_or(Authorization::Remove, Authorization::Replace)
 }
 
-/// A WebSocket's handshake (RFC 6455 section 4.1) is the only switch of protocols that passes: any other would be a
-/// tunnel past every rule. Extended CONNECT is off. With a body the request is an ordinary one, whose body the upstream
-/// gets: otherwise a tunnel could begin in the middle of it.
+/// A WebSocket handshake (RFC 6455 section 4.1) is the only protocol switch that is forwarded: any other would be a
+/// tunnel that no rule inspects. Extended CONNECT is off. A request with a body is an ordinary one, else a tunnel could
+/// begin in the middle of the body.
 fn exchange_kind(parts: &Parts, is_empty: bool) -> ExchangeKind {
     let is_websocket = is_empty
         && parts.method == Method::GET
@@ -122,7 +123,7 @@ fn exchange_kind(parts: &Parts, is_empty: bool) -> ExchangeKind {
     if is_websocket { ExchangeKind::Upgrade } else { ExchangeKind::RequestResponse }
 }
 
-/// A claim as a header says it: the items of a list are joined by commas; objects have no such form.
+/// A claim as a header value: the items of a list are joined by commas; `None` for objects and null.
 fn claim_text(claim: &Value) -> Option<Cow<'_, str>> {
     match claim {
         Value::String(text) => Some(Cow::Borrowed(text)),

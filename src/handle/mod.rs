@@ -1,4 +1,4 @@
-//! THE ONE PAGE: the steps of a request, in their order. Each step has a file of its own beside this one.
+//! The steps of a request, in their order. Each step is a file of this folder.
 
 mod answer_head;
 mod authorize;
@@ -18,7 +18,7 @@ use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
 use self::{
-    answer_head::{Answer, SessionHead, Stop},
+    answer_head::{PendingAnswer, SessionHead, Stop},
     authorize::Verdict,
     forwarded_request::ForwardedRequest,
     request_log::{RequestFacts, RequestLog},
@@ -32,7 +32,7 @@ pub use self::{
 use crate::problem::ProblemKind;
 
 impl RequestHandler {
-    /// Answers one request.
+    /// Answers one request and writes its line to the access log.
     pub async fn handle(self: &Arc<Self>, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let mut log = RequestLog::begin(self, peer, &parts);
@@ -51,24 +51,24 @@ impl RequestHandler {
         parts: &mut Parts,
         body: Incoming,
         facts: &mut RequestFacts<'h>,
-    ) -> Result<Answer, Stop> {
+    ) -> Result<PendingAnswer, Stop> {
         let (authorized, mut visit) = match self.authorize(parts, peer, facts).await? {
             Verdict::Forward(authorized, visit) => (authorized, visit),
             Verdict::Preflight(session) => {
                 return match cors::preflight_answer(&parts.headers, facts.cors) {
-                    Some(response) => Ok(Answer::of_gateway(response, session)),
+                    Some(response) => Ok(PendingAnswer::of_gateway(response, session)),
                     None => Err(Stop { failure: ProblemKind::OriginNotAllowed.into(), session: Some(session) }),
                 };
             }
-            // Boxed: seldom run and large, it would be part of what every idle connection keeps room for.
+            // Boxed, because it is large and runs seldom: unboxed it would enlarge every connection's future.
             Verdict::Own(own, admitted) => return Box::pin(self.own(own, admitted, parts, body, facts)).await,
         };
         let mut request = ForwardedRequest::new(self, peer, parts, authorized, &facts.request_id, &body);
         let answer = request.forward(body, visit.as_mut()).await;
-        // The newest cookies that are known when the head is written.
+        // Read after the exchange, so that the answer has the newest cookies.
         let session = visit.as_ref().map(SessionHead::of);
         match answer {
-            Ok(answer) => Ok(Answer { session, ..answer }),
+            Ok(answer) => Ok(PendingAnswer { session, ..answer }),
             Err(failure) => Err(Stop { failure, session }),
         }
     }

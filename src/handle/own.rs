@@ -1,5 +1,5 @@
-//! Own endpoints: runs the row of one (its cross-site rule, its body, the limits on guessing, a background task), and
-//! calls the function that serves it.
+//! Own endpoints: applies the row of one (cross-site rule, form of the answer), reads the body, limits guesses, and
+//! calls the function that serves it in a background task.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
 use super::{
-    answer_head::{Answer, SessionHead, Stop},
+    answer_head::{PendingAnswer, SessionHead, Stop},
     authorize::is_foreign,
     body::Body,
     request_handler::RequestHandler,
@@ -20,12 +20,12 @@ use crate::{
     hygiene::Admitted,
     pages::Asset,
     problem::ProblemKind,
-    respond::{Form, Wants},
-    route::{AnswerForm, Checks, CrossSite, OwnEndpoint, OwnMatch, Service},
+    respond::{WantedForm, Wants},
+    route::{AnswerForm, CrossSite, GuessCheck, OwnEndpoint, OwnMatch, OwnService},
     session::{AuthStatus, CookieChanges, Visit},
 };
 
-/// Most bytes of a body that an own endpoint reads.
+/// Bytes of a body that an own endpoint reads at most.
 const LONGEST_BODY: usize = 64 * 1024;
 /// How long an own endpoint waits for the whole body.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -39,16 +39,16 @@ impl RequestHandler {
         parts: &mut Parts,
         body: Incoming,
         facts: &mut RequestFacts<'_>,
-    ) -> Result<Answer, Stop> {
+    ) -> Result<PendingAnswer, Stop> {
         let (endpoint, checks) = match own.service {
-            Service::PublicKeys => return Ok(self.public_keys()),
-            Service::Call { endpoint, checks } => (endpoint, checks),
+            OwnService::PublicKeys => return Ok(self.public_keys()),
+            OwnService::Call { endpoint, checks } => (endpoint, checks),
         };
         facts.wants = Wants::of_endpoint(parts);
         match own.row.answers {
             AnswerForm::AsAsked => {}
-            AnswerForm::Page => facts.wants.form = Form::Page,
-            AnswerForm::Json => facts.wants.form = Form::Problem,
+            AnswerForm::Page => facts.wants.form = WantedForm::Page,
+            AnswerForm::Json => facts.wants.form = WantedForm::Problem,
         }
         let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
         if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &admitted, &[]) {
@@ -65,29 +65,35 @@ impl RequestHandler {
             body,
             client: admitted.client,
             visit,
-            wants_page: facts.wants.form == Form::Page,
+            wants_page: facts.wants.form == WantedForm::Page,
         };
         let handler = self.clone();
-        // What an endpoint begins (a code spent, a refresh token rotated) is ended even if the client hangs up.
+        // In a task, so that what an endpoint begins (a code spent, a refresh token rotated) is completed even if the
+        // client disconnects.
         let answer = self.background.spawn(async move { handler.limited(endpoint, checks, call).await });
         let answer = answer.await.map_err(|_| Stop::from(ProblemKind::Internal))??;
         let response = self.responder.content(answer.status, answer.content).map(Body::from);
-        Ok(Answer::of_gateway(response, SessionHead { status: answer.auth_status, cookies: answer.cookies }))
+        Ok(PendingAnswer::of_gateway(response, SessionHead { status: answer.auth_status, cookies: answer.cookies }))
     }
 
-    /// One answer for everybody, which any cache may keep: no session is read.
-    fn public_keys(&self) -> Answer {
+    /// The JWKS: the same for every client, so shared caches may store it and no session is read.
+    fn public_keys(&self) -> PendingAnswer {
         let mut response = Response::new(Body::from(self.jwks.clone()));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
         let session = SessionHead { status: AuthStatus::Anonymous, cookies: CookieChanges::default() };
-        Answer::of_gateway(response, session)
+        PendingAnswer::of_gateway(response, session)
     }
 
     /// Serves a call if its client may still guess. A guess is counted before the check, so that parallel guesses find
     /// it counted, and given back unless it was wrong.
-    async fn limited(&self, endpoint: OwnEndpoint, checks: Option<Checks>, call: Call) -> Result<EndpointAnswer, Stop> {
+    async fn limited(
+        &self,
+        endpoint: OwnEndpoint,
+        checks: Option<GuessCheck>,
+        call: Call,
+    ) -> Result<EndpointAnswer, Stop> {
         let Some(checks) = checks else { return self.serve(endpoint, call).await };
         let guess = match self.guesses.of_client(call.client.key()).await {
             Ok(guess) => guess,
@@ -100,18 +106,18 @@ impl RequestHandler {
         answer
     }
 
-    fn refuse_guess(&self, checks: Checks, call: &Call, error: CountError) -> Result<EndpointAnswer, Stop> {
+    fn refuse_guess(&self, checks: GuessCheck, call: &Call, error: CountError) -> Result<EndpointAnswer, Stop> {
         match checks {
-            Checks::Password => Ok(self.logins.credentials_not_tried(call, error.into())?),
-            Checks::Code(channel) => Ok(self.otps.not_tried(call, channel, error.into())?),
-            Checks::ProviderProof(provider) => {
+            GuessCheck::Password => Ok(self.logins.credentials_not_tried(call, error.into())?),
+            GuessCheck::Code(channel) => Ok(self.otps.not_tried(call, channel, error.into())?),
+            GuessCheck::ProviderProof(provider) => {
                 let provider = self.routing.table.provider_name(provider);
                 Err(self.logins.not_tried(call, provider, error.into()).into())
             }
         }
     }
 
-    /// The function of each endpoint.
+    /// Calls the function of `endpoint`.
     async fn serve(&self, endpoint: OwnEndpoint, mut call: Call) -> Result<EndpointAnswer, Stop> {
         let name = |provider| self.routing.table.provider_name(provider);
         let answer = match endpoint {
@@ -130,7 +136,7 @@ impl RequestHandler {
             OwnEndpoint::CodePage(channel) => return Ok(self.otps.page(call, channel).await?),
             OwnEndpoint::Session => {
                 call.visit.ensure().await;
-                return self.describe(&call.visit, WithoutSession::IsTold);
+                return self.describe(&call.visit, WithoutSession::IsDescribed);
             }
             OwnEndpoint::Refresh => {
                 call.visit.refresh_now().await;
@@ -140,14 +146,14 @@ impl RequestHandler {
         answer.map_err(Stop::from)
     }
 
-    /// The object of `GET /session`.
+    /// The object of `GET /session` and `POST /refresh`.
     fn describe(&self, visit: &Visit, without: WithoutSession) -> Result<EndpointAnswer, Stop> {
         if let Some(why) = visit.undecided() {
             return Err(Stop::with(why, visit));
         }
         let object = match (visit.access(), without) {
             (Some(access), _) => self.sessions.describe(access),
-            (None, WithoutSession::IsTold) => serde_json::json!({ "authenticated": false }),
+            (None, WithoutSession::IsDescribed) => serde_json::json!({ "authenticated": false }),
             (None, WithoutSession::IsRefused) => return Err(Stop::with(ProblemKind::LoginRequired, visit)),
         };
         let (auth_status, cookies) = visit.head();
@@ -158,7 +164,7 @@ impl RequestHandler {
 /// What a call without a session gets.
 enum WithoutSession {
     /// `{"authenticated": false}`.
-    IsTold,
+    IsDescribed,
     /// 401.
     IsRefused,
 }
@@ -170,7 +176,7 @@ fn was_wrong(answer: &Result<EndpointAnswer, Stop>) -> bool {
     }
 }
 
-/// The whole body. One whose head already says that it is too long is refused unread.
+/// The whole body. If its `Content-Length` is over the limit, it is refused unread.
 async fn collect(body: Incoming) -> Result<Bytes, ProblemKind> {
     if body.is_end_stream() {
         return Ok(Bytes::new());

@@ -1,4 +1,4 @@
-//! Everything that a request needs.
+//! The parts that answering a request needs.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use crate::{
     upstream::{Upstream, replay},
 };
 
-/// Everything that a request needs, built once from one configuration.
+/// The parts that answering a request needs, built once per configuration.
 pub struct RequestHandler {
-    /// Decides what a request meets, before its session is looked at.
+    /// Finds the route or own endpoint, before the session is read.
     pub routing: Routing,
     /// Opens, refreshes and ends sessions.
     pub sessions: Sessions,
@@ -40,19 +40,19 @@ pub struct RequestHandler {
     pub jwks: Bytes,
     /// Turns failures and contents into responses.
     pub responder: Responder,
-    /// Most bytes of one request's body that are kept for a second try (`limits.replay_body`).
+    /// Bytes of one request's body that are recorded for a second try at most (`limits.replay_body`).
     pub replay_body: usize,
-    /// Bytes of bodies that are kept at the same time, for all requests.
+    /// The budget for recorded bodies of all requests together.
     pub replay_budget: Arc<replay::Budget>,
-    /// Makes request ids.
+    /// Generates request ids.
     pub request_ids: RequestIds,
-    /// The access log, if there is one.
+    /// `None` where no log is set up, as in tests.
     pub access_log: Option<AccessLog>,
-    /// The metrics.
+    /// Counts answers by status, and second tries.
     pub metrics: Arc<Metrics>,
     /// The clock that decides all expiry.
     pub clock: Clock,
-    /// The runtime of own endpoints: what they began is ended even if the client hangs up.
+    /// The runtime of own endpoints: what they begin is completed even if the client disconnects.
     pub background: Handle,
     /// Cancelled when the process begins to drain.
     pub draining: CancellationToken,

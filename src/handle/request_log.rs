@@ -8,28 +8,28 @@ use hyper::body::Body as _;
 use super::{body::Body, peer::Peer, request_handler::RequestHandler};
 use crate::{
     hygiene,
-    respond::{Form, Wants},
+    respond::{WantedForm, Wants},
     route::{Cors, Route},
     scheme::Scheme,
     session::AuthStatus,
     telemetry::{AccessLine, RequestId},
 };
 
-/// What is known of a request when its answer's head and its log line are written.
+/// Facts about a request that its answer's head and its log line need.
 pub(super) struct RequestFacts<'h> {
     pub(super) request_id: RequestId,
     /// The form and language of failures.
     pub(super) wants: Wants,
-    /// The address of the client: the peer's, until hygiene has read what a trusted proxy says.
+    /// The address of the client: the peer's, until hygiene has read the headers of a trusted proxy.
     pub(super) client: IpAddr,
-    /// As the client sees it; `None` until hygiene has found out.
+    /// The scheme that the client used; `None` before hygiene.
     pub(super) scheme: Option<Scheme>,
     pub(super) route: Option<&'h Route>,
-    /// The route's, where its answers are for scripts of these origins to read.
+    /// The route's `cors`: the origins whose scripts may read the answer.
     pub(super) cors: Option<&'h Cors>,
     /// The request's `Origin`, where the route has `cors`.
     pub(super) origin: Option<HeaderValue>,
-    /// What the answer's head says of the session.
+    /// The value of `x-auth-status`; `None` if the answer has none.
     pub(super) auth_status: Option<AuthStatus>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct RequestLog<'h> {
 impl<'h> RequestLog<'h> {
     pub(super) fn begin(handler: &'h RequestHandler, peer: &Peer, parts: &Parts) -> Self {
         // Through a route, only a navigation gets pages.
-        let form = if hygiene::is_navigation(parts) { Form::Page } else { Form::Problem };
+        let form = if hygiene::is_navigation(parts) { WantedForm::Page } else { WantedForm::Problem };
         Self {
             facts: RequestFacts {
                 request_id: handler.request_ids.next(),
@@ -98,7 +98,7 @@ impl<'h> RequestLog<'h> {
 impl Drop for RequestLog<'_> {
     fn drop(&mut self) {
         if !self.is_written {
-            // 499, as nginx says it: the client closed the connection, and nobody saw an answer.
+            // 499, as in nginx: the client closed the connection before it was answered.
             self.write(StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST), None);
         }
     }

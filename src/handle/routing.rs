@@ -1,13 +1,13 @@
-//! What a request meets, by its host, method and path alone: the question that `vestibule explain` asks too.
+//! Finds the route or own endpoint of a request by host, method and path only; `vestibule explain` uses it too.
 
 use http::{Method, request::Parts, uri::PathAndQuery};
 
 use crate::{
     hygiene::{HostName, Hygiene},
-    route::{Found, OwnCalls, OwnMatch, Route, Table},
+    route::{OwnCalls, OwnMatch, Route, Table, TableMatch},
 };
 
-/// What decides about a request before its session is looked at.
+/// The parts that judge a request before its session is read.
 pub struct Routing {
     /// Refuses ambiguous requests and strips headers that could pass for ours.
     pub hygiene: Hygiene,
@@ -17,17 +17,17 @@ pub struct Routing {
     pub own_calls: OwnCalls,
 }
 
-/// What a request meets.
+/// What answers a request.
 pub enum Destination<'r> {
     /// An own endpoint.
     Own(OwnMatch),
-    /// An own endpoint that does not take this method; the value of `Allow`.
+    /// An own endpoint that does not accept this method; the value of `Allow`.
     WrongMethod(&'static str),
-    /// A path that is the gateway's, without an endpoint.
+    /// A path below the gateway's own prefix that has no endpoint.
     NoEndpoint,
     /// A route.
     Route(RouteMatch<'r>),
-    /// A route, but at its upstream the request would be a call that only the gateway may make.
+    /// A route matches, but at its upstream the request would be a call that only the gateway may make.
     OwnCall(RouteMatch<'r>),
     /// No route matches.
     NoRoute,
@@ -42,18 +42,18 @@ pub struct RouteMatch<'r> {
 }
 
 impl Routing {
-    /// What a request of `method` meets that hygiene admitted to `host`. `parts` is the head of the request itself: for
-    /// a preflight, `method` is the one it asks about.
+    /// Finds what answers a request to `host` that hygiene admitted. `parts` is its own head; for a preflight, `method`
+    /// is the one it asks about.
     pub fn destination(&self, parts: &Parts, host: &HostName, method: &Method) -> Destination<'_> {
         static ROOT: PathAndQuery = PathAndQuery::from_static("/");
         match self.table.find(method, host.as_str(), parts.uri.path()) {
-            Found::Own(own) => Destination::Own(own),
-            Found::WrongMethod(allow) => Destination::WrongMethod(allow),
-            Found::NoEndpoint => Destination::NoEndpoint,
-            Found::None => Destination::NoRoute,
-            Found::Route(route) => {
+            TableMatch::Own(own) => Destination::Own(own),
+            TableMatch::WrongMethod(allow) => Destination::WrongMethod(allow),
+            TableMatch::NoEndpoint => Destination::NoEndpoint,
+            TableMatch::None => Destination::NoRoute,
+            TableMatch::Route(route) => {
                 let target = route.upstream_path(parts.uri.path_and_query().unwrap_or(&ROOT));
-                let is_own_call = self.own_calls.meets(route.settings.upstream, &parts.method, target.path());
+                let is_own_call = self.own_calls.include(route.settings.upstream, &parts.method, target.path());
                 let matched = RouteMatch { route, target };
                 if is_own_call { Destination::OwnCall(matched) } else { Destination::Route(matched) }
             }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::{
     hygiene::{self, Hygiene, Settings},
-    route::{Access, Found, OwnSettings, RetryOn401, Settings as RouteSettings, Table},
+    route::{Access, OwnSettings, RetryOn401, Settings as RouteSettings, Table, TableMatch},
     upstream,
 };
 
@@ -52,7 +52,7 @@ fn table() -> Table {
     Table::build(routes, own).unwrap()
 }
 
-/// The head of a request as it comes in.
+/// The head of a request as received.
 fn head(target: &Uri, host: &str) -> Parts {
     let (mut parts, ()) = Request::builder().header("host", host).body(()).unwrap().into_parts();
     parts.uri = target.clone();
@@ -62,7 +62,7 @@ fn head(target: &Uri, host: &str) -> Parts {
 /// What a request matches: the line of a route, or an own endpoint.
 fn decision(table: &Table, host: &str, path: &str) -> String {
     match table.find(&Method::GET, host, path) {
-        Found::Route(route) => route.settings.line.to_string(),
+        TableMatch::Route(route) => route.settings.line.to_string(),
         other => format!("{other:?}"),
     }
 }
@@ -71,7 +71,7 @@ fn decision(table: &Table, host: &str, path: &str) -> String {
 #[test]
 fn the_decision_before_a_rewrite_is_the_decision_after_it() {
     let (hygiene, table) = (hygiene(), table());
-    let (judged_all, routed) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let (judged_count, routed_count) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     proptest!(ProptestConfig::with_cases(6_000), |(
         path in "(/|/(a|b|%61|%62|auth|A|\\.|\\.\\.|c|;|;v=1|%EA%B0%80|%ea%b0%80|%[0-9a-fA-F]{2}|%25[0-9]{2}|[a-z.;%~!@:]{0,3})){1,6}/?",
         query in "(\\?[a-c/.%&=?;]{0,8})?",
@@ -85,7 +85,7 @@ fn the_decision_before_a_rewrite_is_the_decision_after_it() {
         let Ok(admitted) = hygiene.admit(&mut parts, peer, true) else { return Ok(()) };
         let host = admitted.host.as_str();
         let judged = decision(&table, host, parts.uri.path());
-        judged_all.update(|count| count + 1);
+        judged_count.update(|count| count + 1);
 
         let canonical = hygiene::canonical_path(parts.uri.path());
         prop_assert!(matches!(&canonical, Ok(Cow::Borrowed(same)) if *same == parts.uri.path()), "{:?}", parts.uri);
@@ -98,8 +98,8 @@ fn the_decision_before_a_rewrite_is_the_decision_after_it() {
         prop_assert_eq!(&again.uri, &parts.uri);
         prop_assert_eq!(&decision(&table, host, again.uri.path()), &judged);
 
-        if let Found::Route(route) = table.find(&Method::GET, host, parts.uri.path()) {
-            routed.update(|count| count + 1);
+        if let TableMatch::Route(route) = table.find(&Method::GET, host, parts.uri.path()) {
+            routed_count.update(|count| count + 1);
             let forwarded = route.upstream_path(parts.uri.path_and_query().unwrap());
             let stripped = route.settings.strip.as_deref().unwrap_or("");
             let left = text.strip_prefix(stripped).unwrap();
@@ -109,5 +109,8 @@ fn the_decision_before_a_rewrite_is_the_decision_after_it() {
             prop_assert_eq!(canonical.as_deref(), Ok(forwarded.path()));
         }
     });
-    assert!(routed.get() > 500 && judged_all.get() > routed.get() + 100, "{judged_all:?} {routed:?}");
+    assert!(
+        routed_count.get() > 500 && judged_count.get() > routed_count.get() + 100,
+        "{judged_count:?} {routed_count:?}"
+    );
 }

@@ -1,5 +1,5 @@
-//! What a browser says about the page that made a request: a navigation, another site's page, a preflight. Pure
-//! functions of a request head.
+//! What a browser reports about a request: whether it is a navigation or a preflight, and which site's page sent it.
+//! Pure functions of a request head.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 
@@ -11,7 +11,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
 
-/// Whether a person waits for a page: GET or HEAD with `Sec-Fetch-Mode: navigate`, or without Sec-Fetch headers and
+/// Whether the answer is shown as a page: GET or HEAD with `Sec-Fetch-Mode: navigate`, or without Sec-Fetch headers and
 /// with `text/html` in `Accept`.
 pub fn is_navigation(parts: &Parts) -> bool {
     if !matches!(parts.method, Method::GET | Method::HEAD) {
@@ -42,7 +42,7 @@ pub fn must_be_same_site(parts: &Parts) -> bool {
 /// Which site's page a request comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SameSite {
-    /// Our own, one that the route allows, or no browser.
+    /// A page of ours, a page that the route allows, or no browser.
     Yes,
     /// Another site's.
     Foreign,
@@ -52,7 +52,7 @@ pub enum SameSite {
 /// none if the route's `cors.credentials` is off.
 ///
 /// A listed origin passes with any `Sec-Fetch-Site`, because a browser sends `cross-site` with it. An `http` origin is
-/// foreign to an `https` host, since anybody on the network path can forge such a page; an `https` origin is our own
+/// foreign to an `https` host, because anyone on the network path can forge such a page; an `https` origin is our own
 /// also if a proxy in front ended TLS without reporting it.
 pub fn same_site(headers: &HeaderMap, host: &HostName, scheme: Scheme, cors_origins: &[String]) -> SameSite {
     let (Ok(site), Ok(origin)) = (single(headers, &SEC_FETCH_SITE), single(headers, &header::ORIGIN)) else {
@@ -77,13 +77,13 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h He
 }
 
 fn is_own(origin: &[u8], host: &HostName, scheme: Scheme) -> bool {
-    let Some((theirs, authority)) = [(Scheme::Https, &b"https://"[..]), (Scheme::Http, b"http://")]
+    let Some((origin_scheme, authority)) = [(Scheme::Https, &b"https://"[..]), (Scheme::Http, b"http://")]
         .into_iter()
         .find_map(|(scheme, prefix)| Some((scheme, origin.strip_prefix(prefix)?)))
     else {
         return false;
     };
-    if theirs == Scheme::Http && scheme == Scheme::Https {
+    if origin_scheme == Scheme::Http && scheme == Scheme::Https {
         return false;
     }
     let Ok((name, port)) = split(authority) else { return false };

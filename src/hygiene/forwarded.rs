@@ -14,11 +14,11 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// The networks whose reports are believed.
+/// The networks whose forwarding headers are trusted.
 #[derive(Debug)]
 pub(super) struct TrustedProxies(Vec<IpNet>);
 
-/// The client, as far as reports about it are believed.
+/// The client as trusted proxies report it.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct ReportedClient {
     pub(super) address: IpAddr,
@@ -42,18 +42,19 @@ impl TrustedProxies {
         }
         let scheme = last(headers, &X_FORWARDED_PROTO).and_then(scheme);
         if headers.contains_key(&X_FORWARDED_FOR) {
-            let chain = self.walk(elements(headers, &X_FORWARDED_FOR).map(address));
+            let chain = self.trusted_chain(elements(headers, &X_FORWARDED_FOR).map(address));
             return reported(peer, &chain, scheme);
         }
         if headers.contains_key(header::FORWARDED) {
-            let chain = self
-                .walk(elements(headers, &header::FORWARDED).map(|element| parameter(element, "for").and_then(address)));
+            let chain = self.trusted_chain(
+                elements(headers, &header::FORWARDED).map(|element| parameter(element, "for").and_then(address)),
+            );
             let forwarded_scheme = || {
                 last(headers, &header::FORWARDED).and_then(|element| parameter(element, "proto")).and_then(self::scheme)
             };
             return reported(peer, &chain, scheme.or_else(forwarded_scheme));
         }
-        let chain = self.walk(last(headers, &X_REAL_IP).map(address).into_iter());
+        let chain = self.trusted_chain(last(headers, &X_REAL_IP).map(address).into_iter());
         reported(peer, &chain, scheme)
     }
 
@@ -61,8 +62,8 @@ impl TrustedProxies {
         self.0.iter().any(|net| net.contains(&address))
     }
 
-    /// The believed addresses, nearest first.
-    fn walk(&self, addresses: impl Iterator<Item = Option<IpAddr>>) -> Vec<IpAddr> {
+    /// The addresses that trusted proxies report, nearest first, up to the first untrusted one.
+    fn trusted_chain(&self, addresses: impl Iterator<Item = Option<IpAddr>>) -> Vec<IpAddr> {
         let mut chain = Vec::new();
         for address in addresses {
             let Some(address) = address else { break };
@@ -142,21 +143,21 @@ mod tests {
         headers
     }
 
-    fn walked(peer: &str, lines: &[(&'static str, &'static str)]) -> (String, Option<String>, Option<Scheme>) {
+    fn client_of(peer: &str, lines: &[(&'static str, &'static str)]) -> (String, Option<String>, Option<Scheme>) {
         let client = trusted().client(&headers(lines), peer.parse().unwrap());
         (client.address.to_string(), client.chain.map(|chain| chain.to_str().unwrap().to_owned()), client.scheme)
     }
 
     #[test]
-    fn an_untrusted_peer_is_the_client_whatever_it_says() {
+    fn an_untrusted_peer_is_the_client_whatever_its_headers_say() {
         let lines = [
             ("x-forwarded-for", "1.2.3.4"),
             ("x-forwarded-proto", "https"),
             ("forwarded", "for=1.2.3.4;proto=https"),
             ("x-real-ip", "1.2.3.4"),
         ];
-        assert_eq!(walked("203.0.113.9", &lines), ("203.0.113.9".into(), None, None));
-        assert_eq!(walked("::ffff:203.0.113.9", &lines), ("203.0.113.9".into(), None, None));
+        assert_eq!(client_of("203.0.113.9", &lines), ("203.0.113.9".into(), None, None));
+        assert_eq!(client_of("::ffff:203.0.113.9", &lines), ("203.0.113.9".into(), None, None));
     }
 
     #[test]
@@ -176,13 +177,13 @@ mod tests {
             ("10.0.0.1", "1.1.1.1, , 10.0.0.2", "10.0.0.2", "10.0.0.2, 10.0.0.1"),
         ] {
             assert_eq!(
-                walked(peer, &[("x-forwarded-for", list)]),
+                client_of(peer, &[("x-forwarded-for", list)]),
                 (client.into(), Some(chain.into()), None),
                 "{peer} {list}"
             );
         }
-        assert_eq!(walked("10.0.0.1", &[("x-forwarded-for", "unknown")]), ("10.0.0.1".into(), None, None));
-        assert_eq!(walked("10.0.0.1", &[]), ("10.0.0.1".into(), None, None));
+        assert_eq!(client_of("10.0.0.1", &[("x-forwarded-for", "unknown")]), ("10.0.0.1".into(), None, None));
+        assert_eq!(client_of("10.0.0.1", &[]), ("10.0.0.1".into(), None, None));
     }
 
     #[test]
@@ -192,7 +193,7 @@ mod tests {
             ("x-forwarded-for", "198.51.100.7, 10.0.0.3"),
             ("x-forwarded-for", "10.0.0.2"),
         ];
-        assert_eq!(walked("10.0.0.1", &lines).0, "198.51.100.7");
+        assert_eq!(client_of("10.0.0.1", &lines).0, "198.51.100.7");
     }
 
     #[test]
@@ -205,7 +206,7 @@ mod tests {
             ("junk", None),
             ("https,", None),
         ] {
-            assert_eq!(walked("10.0.0.1", &[("x-forwarded-proto", value)]).2, scheme, "{value}");
+            assert_eq!(client_of("10.0.0.1", &[("x-forwarded-proto", value)]).2, scheme, "{value}");
         }
     }
 
@@ -213,14 +214,14 @@ mod tests {
     fn forwarded_and_x_real_ip_count_only_without_x_forwarded_for() {
         let forwarded = ("forwarded", "for=6.6.6.6, for=\"[2001:dead::1]:99\";proto=https, For=10.0.0.2 ;PROTO=http");
         assert_eq!(
-            walked("10.0.0.1", &[forwarded]),
+            client_of("10.0.0.1", &[forwarded]),
             ("2001:dead::1".into(), Some("2001:dead::1, 10.0.0.2, 10.0.0.1".into()), Some(Scheme::Http))
         );
-        assert_eq!(walked("10.0.0.1", &[forwarded, ("x-forwarded-for", "198.51.100.7")]).0, "198.51.100.7");
-        assert_eq!(walked("10.0.0.1", &[("forwarded", "for=_hidden")]).0, "10.0.0.1");
-        assert_eq!(walked("10.0.0.1", &[("x-real-ip", "198.51.100.7")]).0, "198.51.100.7");
+        assert_eq!(client_of("10.0.0.1", &[forwarded, ("x-forwarded-for", "198.51.100.7")]).0, "198.51.100.7");
+        assert_eq!(client_of("10.0.0.1", &[("forwarded", "for=_hidden")]).0, "10.0.0.1");
+        assert_eq!(client_of("10.0.0.1", &[("x-real-ip", "198.51.100.7")]).0, "198.51.100.7");
         assert_eq!(
-            walked("10.0.0.1", &[("x-real-ip", "6.6.6.6"), ("x-forwarded-for", "198.51.100.7")]).0,
+            client_of("10.0.0.1", &[("x-real-ip", "6.6.6.6"), ("x-forwarded-for", "198.51.100.7")]).0,
             "198.51.100.7"
         );
     }

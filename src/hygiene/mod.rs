@@ -46,28 +46,28 @@ pub struct Hygiene {
     public_origin: String,
 }
 
-/// What is known of a request that passed.
+/// Facts about an admitted request.
 #[derive(Clone, Debug)]
 pub struct Admitted {
     /// The host the visitor asked for.
     pub host: HostName,
-    /// The scheme as the visitor sees it.
+    /// The scheme that the visitor uses.
     pub scheme: Scheme,
     /// The client, at the address that trusted proxies reported.
     pub client: Client,
-    /// The value of `X-Forwarded-For` for the upstream: the believed addresses, client first, peer last. `None`: only
-    /// `client`.
+    /// The value of `X-Forwarded-For` for the upstream: the addresses that trusted proxies report, client first, peer
+    /// last. `None`: only `client`.
     pub forwarded_for: Option<HeaderValue>,
 }
 
 impl Hygiene {
-    /// Built once per configuration.
+    /// Compiles the settings, once per configuration.
     pub fn new(settings: Settings) -> Self {
         Self {
             hosts: AcceptedHosts::new(&settings.public_url, &settings.hosts),
             trusted_proxies: TrustedProxies::new(settings.trusted_proxies),
             reserved_headers: ReservedHeaders::new(settings.own_headers, settings.header_limits),
-            public_scheme: if settings.public_url.scheme() == "https" { Scheme::Https } else { Scheme::Http },
+            public_scheme: Scheme::named(settings.public_url.scheme()).unwrap_or(Scheme::Http),
             public_origin: settings.public_url.origin().ascii_serialization(),
         }
     }
@@ -177,8 +177,7 @@ impl Hygiene {
     }
 }
 
-/// The target with its canonical path, if that differs. The query stays as it is, byte for byte; it may have no control
-/// characters.
+/// The target with its canonical path, if that differs. The query is not changed; it may have no control characters.
 fn canonical(target: &PathAndQuery) -> Result<Option<PathAndQuery>, Refusal> {
     if !target.as_str().starts_with('/') {
         return Err(Refusal::Ambiguous("the target does not start with a slash"));

@@ -6,7 +6,7 @@ use super::{hops::CDN_LOOP, refusal::Refusal, settings::HeaderLimits};
 
 /// Names that begin with one of these are removed.
 const PREFIXES: [&str; 5] = ["x-forwarded", "x-auth-", "x-user", "remote-", "vestibule-"];
-/// These names are removed too, whether we set them or not: backends believe the first two; `Proxy` makes CGI programs
+/// These names are removed too, whether we set them or not: backends trust the first two; `Proxy` makes CGI programs
 /// use another proxy (httpoxy, CVE-2016-5385); the others make frameworks skip their own checks.
 const NAMES: [&str; 8] = [
     "forwarded",
@@ -42,7 +42,7 @@ static CHECKED: [HeaderName; 5] =
 pub(super) struct Inspected {
     /// The names to be removed.
     pub(super) to_remove: Vec<HeaderName>,
-    /// Whether any of [`CHECKED`] is there; otherwise none needs to be looked up.
+    /// Whether any of [`CHECKED`] is present; otherwise none needs to be looked up.
     pub(super) needs_checks: bool,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Inspected {
 pub(super) struct ReservedHeaders {
     /// Names that are not in the lists above.
     names: Vec<HeaderName>,
-    /// Bit n: a name in `names` has n bytes (bit 63: 63 or more). Most headers are ruled out by this alone.
+    /// Bit n: a name in `names` has n bytes (bit 63: 63 or more). This check alone rules out most headers.
     lengths: u64,
     limits: HeaderLimits,
 }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Brings the path of a target (without its query) into the one form that rules and upstream see. The error says why it
-/// has no such form.
+/// Converts the path of a target (without its query) into the one form that rules and upstream see. The error is the
+/// reason why it has no such form.
 ///
 /// - The path begins with exactly one `/`. Empty segments further on (`/a//b`) are kept and matched literally.
 /// - Allowed bytes are `pchar` (RFC 3986 section 3.3), `/`, and `[` and `]`, which browsers send unescaped. Others are
@@ -49,7 +49,7 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~')
 }
 
-/// Checks all escapes and brings them into their canonical form.
+/// Checks all escapes and converts them into their canonical form.
 fn escapes(path: &str) -> Result<Cow<'_, str>, &'static str> {
     let mut high = false;
     let mut clean = true;

@@ -4,7 +4,7 @@ use http::HeaderValue;
 
 use crate::problem::{FORWARDED_METHODS, Failure, Problem, ProblemKind};
 
-/// Why a request goes no further; each variant has its own answer.
+/// Why a request is refused; each variant has its own answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
     /// Two parsers could read the request differently (400, and the connection is closed).
@@ -14,7 +14,7 @@ pub enum Refusal {
     #[error("a host that is not served here")]
     Misdirected,
     /// A page was asked for under another name of the loopback: redirected to this address (308).
-    #[error("a page under another name of the loopback than that of public_url")]
+    #[error("a page under a name of the loopback other than that of public_url")]
     ToPublicUrl(HeaderValue),
     /// CONNECT or TRACE (405).
     #[error("a method that is never served")]
@@ -22,7 +22,7 @@ pub enum Refusal {
     /// `OPTIONS *`, which is about the gateway itself (204 with `Allow`).
     #[error("OPTIONS * asks about the gateway itself")]
     OptionsStar,
-    /// OPTIONS with `Max-Forwards: 0`, answered in the upstream's place (204 with `Allow`).
+    /// OPTIONS with `Max-Forwards: 0`, answered by the gateway, not by the upstream (204 with `Allow`).
     #[error("OPTIONS with Max-Forwards: 0 is not forwarded")]
     LastHop,
     /// An expectation other than `100-continue` (417).

@@ -4,17 +4,17 @@ use http::HeaderName;
 use ipnet::IpNet;
 use url::Url;
 
-/// What hygiene needs of the configuration.
+/// The settings of hygiene, validated.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The address visitors use.
     pub public_url: Url,
     /// Further accepted hosts (`host` or `host:port`, lower case): `server.hosts` and the hosts of all routes.
     pub hosts: Vec<String>,
-    /// The networks whose `X-Forwarded-*`, `Forwarded` and `X-Real-IP` are believed.
+    /// The networks whose `X-Forwarded-*`, `Forwarded` and `X-Real-IP` are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Every header that a route or the gateway itself sets (`upstream::headers::removed_on_arrival` among them);
-    /// removed from what comes in.
+    /// removed from requests on arrival.
     pub own_headers: Vec<HeaderName>,
     /// How large the headers of a request may be.
     pub header_limits: HeaderLimits,

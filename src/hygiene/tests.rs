@@ -46,7 +46,7 @@ fn a_clean_request_passes_unchanged() {
 }
 
 #[test]
-fn the_canonical_target_replaces_the_one_that_came() {
+fn the_canonical_target_replaces_the_received_one() {
     for (target, forwarded) in [
         ("/public/../admin/x?y=/../z", "/admin/x?y=/../z"),
         ("/%41dmin", "/Admin"),

@@ -18,7 +18,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// Short enough that accepting goes on within a second once file descriptors are free again.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The workers behind one address, and what is counted over all of them.
+/// The workers behind one address, and the counts over all of them.
 #[derive(Clone)]
 pub(super) struct WorkerPool {
     pub(super) workers: Arc<[Worker]>,
@@ -92,7 +92,7 @@ impl WorkerPool {
     }
 }
 
-/// Whether the connection failed before it was accepted, so that nothing is short on this machine.
+/// Whether the connection failed before it was accepted, so that this machine lacks no resource.
 fn is_caused_by_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)

@@ -1,4 +1,4 @@
-//! What a connection is doing at present, noted in passing and read by its deadlines.
+//! What a connection is doing now: written while it is served, read by its deadlines.
 
 use std::sync::{
     Arc,
@@ -15,15 +15,15 @@ pub(super) struct Activity {
     in_flight: AtomicUsize,
     /// Requests ever begun.
     served: AtomicUsize,
-    /// HTTP/1: bytes of a next request are here, its head is not complete.
+    /// HTTP/1: bytes of a next request have been read, but not its whole head.
     has_partial_head: AtomicBool,
     /// HTTP/2: the number of the frame or header block that is not complete; 0 if there is none.
     incomplete_frame: AtomicUsize,
     /// HTTP/2: the connection ends because of the peer's flood.
     is_flooded: AtomicBool,
-    /// The peer takes no more bytes at present.
+    /// Bytes wait to be written, and the socket accepts none.
     is_stalled: AtomicBool,
-    /// Bytes the peer has taken.
+    /// Bytes that the socket has accepted.
     written: AtomicU64,
     /// The number of the request after which none can be read, because its head asks for a WebSocket;
     /// [`usize::MAX`] until such a head has been seen.
@@ -81,12 +81,12 @@ impl Activity {
         self.incomplete_frame.store(number, Relaxed);
     }
 
-    /// Notes bytes of a next HTTP/1 request.
+    /// Records that bytes of a next HTTP/1 request were read.
     pub(super) fn note_partial_head(&self) {
         self.has_partial_head.store(true, Relaxed);
     }
 
-    /// Notes that no request can be read after request `number`.
+    /// Records that no request can be read after request `number`.
     pub(super) fn set_last_request(&self, number: usize) {
         self.last_request.store(number, Relaxed);
     }
@@ -100,7 +100,7 @@ impl Activity {
         self.is_flooded.store(true, Relaxed);
     }
 
-    /// While bytes wait for the peer: how many it has taken so far.
+    /// The bytes written so far, while the socket accepts no more; `None` while it does.
     pub(super) fn stalled_at(&self) -> Option<u64> {
         self.is_stalled.load(Relaxed).then(|| self.written.load(Relaxed))
     }
@@ -109,18 +109,18 @@ impl Activity {
         self.is_stalled.store(is_stalled, Relaxed);
     }
 
-    /// Notes that the peer has taken `bytes` more.
+    /// Records that the socket has accepted `bytes` more.
     pub(super) fn note_written(&self, bytes: u64) {
         self.written.fetch_add(bytes, Relaxed);
         self.set_stalled(false);
     }
 
-    /// Notes the start of a request; the request ends when the guard is dropped.
+    /// Records the start of a request, which ends when the guard is dropped.
     pub(super) fn begin_request(self: &Arc<Self>) -> RequestGuard {
         self.has_partial_head.store(false, Relaxed);
         self.served.fetch_add(1, Relaxed);
         if self.in_flight.fetch_add(1, Relaxed) > 0 {
-            // The first request is what the connection itself counts as.
+            // The connection itself counts as one, so the first request adds nothing.
             self.load.add();
         }
         RequestGuard(Arc::clone(self))

@@ -4,7 +4,7 @@ use std::{net::IpAddr, pin::Pin, sync::Arc, task::Context};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{activity::Activity, deadline::Deadlines, settings::Limits, shutdown::Shutdown};
+use super::{activity::Activity, deadline::ConnectionDeadlines, settings::Limits, shutdown::Shutdown};
 
 /// One connection without its bytes. `P` is the handler's own peer type.
 pub(super) struct ConnectionContext<H, P> {
@@ -13,13 +13,13 @@ pub(super) struct ConnectionContext<H, P> {
     /// The client's address, for the log.
     pub(super) address: IpAddr,
     pub(super) activity: Arc<Activity>,
-    pub(super) deadlines: Deadlines,
+    pub(super) deadlines: ConnectionDeadlines,
     pub(super) draining: DrainSignal,
     pub(super) shutdown: Shutdown,
     pub(super) limits: Arc<Limits>,
 }
 
-/// Tells the task of one connection that draining has begun.
+/// Notifies the task of one connection when draining begins.
 pub(super) struct DrainSignal {
     token: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     is_registered: bool,

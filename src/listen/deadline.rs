@@ -1,4 +1,4 @@
-//! The deadlines of a connection: for a request head, for the next request, for the peer to take its bytes.
+//! The deadlines of a connection: for a request head, for the next request, for a peer that reads nothing.
 
 use std::{
     sync::Arc,
@@ -19,16 +19,16 @@ use crate::alarm::Alarm;
 pub(super) enum Expired {
     /// A request's head, or a frame, is incomplete: 408 in HTTP/1.
     Head,
-    /// No request came.
+    /// No request arrived.
     Idle,
-    /// The peer does not take the bytes that are ready for it.
+    /// Bytes are ready for the peer, and it reads none.
     Stalled,
 }
 
 /// The deadlines of one connection. hyper's own header timer is not used: it cannot tell an idle connection from a slow
 /// head, and makes and drops a timer for every request. This timer is only set anew when it fires.
 #[derive(Debug)]
-pub(super) struct Deadlines {
+pub(super) struct ConnectionDeadlines {
     activity: Arc<Activity>,
     limits: Arc<Limits>,
     /// What was last waited for, and since when.
@@ -48,11 +48,11 @@ enum WaitingFor {
     Head(usize),
     /// A handler.
     Handler,
-    /// The peer, which has taken this many bytes.
+    /// The peer, after this many bytes were written.
     Peer(u64),
 }
 
-impl Deadlines {
+impl ConnectionDeadlines {
     /// For a connection accepted at `since`, of which nothing has been read.
     pub(super) fn new(activity: Arc<Activity>, limits: Arc<Limits>, since: Instant) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Deadlines {
         }
     }
 
-    /// From now on an idle connection is open only for as long as a request may be under way to it.
+    /// From now on an idle connection closes after `idle_while_draining`, the time for a request that is already sent.
     pub(super) fn begin_draining(&mut self) {
         self.is_draining = true;
         self.since = Instant::now();
@@ -77,7 +77,7 @@ impl Deadlines {
     pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
         let waiting = self.waiting_for();
         if waiting != self.waiting {
-            // The head of a new connection's first request is awaited since accept, whether or not some of it is here.
+            // The head of a new connection's first request is awaited since accept, even if none of it has arrived.
             let is_first_head = matches!(waiting, WaitingFor::Head(_)) && self.waiting == WaitingFor::Request(0);
             // While a handler runs there is no deadline, so the clock need not be read.
             if !is_first_head && waiting != WaitingFor::Handler {
@@ -115,7 +115,7 @@ impl Deadlines {
     }
 
     fn idle(&self, served: usize) -> Duration {
-        // On a new connection silence is given no longer than a slow head, else silence would be the better attack.
+        // On a new connection a silent peer gets no more time than a slow head, or silence would be the better attack.
         let idle = if served == 0 { self.limits.head } else { self.limits.idle };
         if self.is_draining { idle.min(self.limits.idle_while_draining) } else { idle }
     }

@@ -12,7 +12,7 @@ pub fn allow_many(connections: u32) {
     if current != maximum
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
     {
-        tracing::warn!(%error, "cannot raise the limit of open files (RLIMIT_NOFILE); it stays as it is");
+        tracing::warn!(%error, "cannot raise the limit of open files (RLIMIT_NOFILE); it is unchanged");
     }
     // A proxied request takes two connections: the visitor's and one to the upstream.
     let wanted = u64::from(connections) * 2 + OTHER_FILES;

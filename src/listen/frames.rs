@@ -33,8 +33,8 @@ const REQUEST: u32 = 4;
 /// Both directions of a connection, and its credits.
 ///
 /// The h2 crate bounds the frames that make it keep state (resets, CONTINUATION, empty DATA), but not those that it
-/// only answers or notes (PING, SETTINGS, `WINDOW_UPDATE`, PRIORITY, unknown types), which cost CPU time. Here each of
-/// those costs a credit, and work earns credits: requests, bodies, and most of all the data sent, so that a peer may
+/// only answers or records (PING, SETTINGS, `WINDOW_UPDATE`, PRIORITY, unknown types), which cost CPU time. Here each
+/// of those costs a credit, and work earns credits: requests, bodies, and most of all the data sent, so that a peer may
 /// acknowledge each frame of an answer twice, however small it is. Frames sent in answer to the flood earn nothing.
 #[derive(Debug)]
 pub(super) struct Http2Frames {
@@ -210,7 +210,7 @@ mod tests {
         [0, 0, 0, PING, 0, 0, 0, 0, 0].into_iter().cycle()
     }
 
-    /// A connection whose preface has been read, and a clock that stands still.
+    /// A connection whose preface has been read, and a clock that does not advance.
     fn connection() -> (Http2Frames, impl Fn() -> Instant + Copy) {
         let since = Instant::now();
         let mut frames = Http2Frames::new(since);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     /// The number of these frames after which a new connection is a flood.
-    fn lasts(bytes: &[u8]) -> usize {
+    fn frames_until_flood(bytes: &[u8]) -> usize {
         let (mut frames, now) = connection();
         (1..=10 * CREDITS as usize).find(|_| frames.read(bytes, now) == Err(Flood)).unwrap_or(usize::MAX)
     }
@@ -241,11 +241,11 @@ mod tests {
             frame(0, DATA, 0, 1),
             frame(256, DATA, PADDED, 1),
         ] {
-            assert_eq!(lasts(&flood), 1001, "{flood:?}");
+            assert_eq!(frames_until_flood(&flood), 1001, "{flood:?}");
         }
-        let called_back = [frame(10, HEADERS, END_HEADERS, 1), frame(4, RST_STREAM, 0, 1)].concat();
-        assert_eq!(lasts(&called_back), 1001);
-        assert_eq!(lasts(&frame(4, RST_STREAM, 0, 1)), 201);
+        let cancelled = [frame(10, HEADERS, END_HEADERS, 1), frame(4, RST_STREAM, 0, 1)].concat();
+        assert_eq!(frames_until_flood(&cancelled), 1001);
+        assert_eq!(frames_until_flood(&frame(4, RST_STREAM, 0, 1)), 201);
     }
 
     #[test]
@@ -256,11 +256,11 @@ mod tests {
             frame(257, DATA, PADDED, 1),
             frame(0, DATA, END_STREAM, 1),
         ] {
-            assert_eq!(lasts(&work), usize::MAX, "{work:?}");
+            assert_eq!(frames_until_flood(&work), usize::MAX, "{work:?}");
         }
         // A client that sends as many control frames with each request as a browser.
         let browser = [frame(10, HEADERS, END_HEADERS, 1), frame(5, PRIORITY, 0, 1), frame(4, WINDOW_UPDATE, 0, 1)];
-        assert_eq!(lasts(&browser.concat()), usize::MAX);
+        assert_eq!(frames_until_flood(&browser.concat()), usize::MAX);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the gateway does with a connection and its requests; the listener knows no more of it than this.
+//! The interface between the listener and the code that answers requests.
 
 use std::{error::Error, net::IpAddr};
 
@@ -11,22 +11,22 @@ use crate::scheme::Scheme;
 
 /// Answers requests. The listener has one handler per worker and asks it once per connection for a [`Self::Peer`].
 pub trait Handler: Clone + Send + Sync + 'static {
-    /// What the handler keeps about a connection; it gets a clone of it with each request of that connection.
+    /// The handler's own data about a connection; each request comes with a clone.
     type Peer: Clone + Send + 'static;
 
     /// The body of its responses.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
 
     /// Called once per connection, after TLS: `address` is the client's (from the PROXY protocol header where there is
-    /// one), with IPv4-mapped IPv6 addresses as IPv4; `scheme` says whether the connection has TLS.
+    /// one), with IPv4-mapped IPv6 addresses as IPv4; `scheme` is `Https` if the connection has TLS.
     fn peer(&self, address: IpAddr, scheme: Scheme) -> Self::Peer;
 
     /// Answers one request.
     fn handle(&self, peer: Self::Peer, request: Request<Incoming>)
     -> impl Future<Output = Response<Self::Body>> + Send;
 
-    /// The handler of one worker, asked for once on the worker's own thread and inside its runtime: the place for
-    /// what a core keeps to itself, such as its connections to the upstreams.
+    /// The handler of one worker, asked for once on the worker's own thread and inside its runtime: the place for state
+    /// of one core, such as its connections to the upstreams.
     #[must_use]
     fn for_worker(&self, _worker: usize) -> Self {
         self.clone()

@@ -25,7 +25,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 /// RFC 9110 section 15.5.9.
 const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// Header lines that hyper takes by default. Any other number costs it an allocation per request.
+/// Header lines that hyper accepts by default. Any other number costs it an allocation per request.
 const DEFAULT_LINES: usize = 100;
 
 /// The settings of every HTTP/1.1 connection.
@@ -58,7 +58,7 @@ where
     let mut expired = None;
     poll_fn(|cx| {
         loop {
-            // hyper answers a parse error with 400 or 431; after any other error the peer has gone.
+            // hyper answers a parse error with 400 or 431; any other error means that the connection is broken.
             if Pin::new(&mut http).poll(cx).is_ready() {
                 return Poll::Ready(());
             }
@@ -75,7 +75,7 @@ where
         }
     })
     .await;
-    // `None`: the connection was upgraded, and its tunnel has the stream.
+    // `None`: the connection was upgraded, and its tunnel owns the stream.
     let Some(parts) = http.into_parts() else { return };
     close(parts.io.into_inner(), expired, &limits).await;
 }

@@ -23,7 +23,7 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Response bytes buffered per stream for a peer that reads slowly.
 const SEND_BUFFER: usize = 64 * 1024;
-/// A peer that has vanished is noticed within the sum of these two.
+/// A dead peer is detected within the sum of these two.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -67,7 +67,7 @@ pub(super) async fn serve<T, H>(
                     Expired::Idle | Expired::Head | Expired::Stalled => return Poll::Ready(()),
                 }
             }
-            // GOAWAY tells the peer which of its requests were taken, so none is lost by sending it at once.
+            // GOAWAY names the last request that is served, so sending it at once loses none.
             http.as_mut().graceful_shutdown();
             deadlines.begin_draining();
             has_sent_goaway = true;

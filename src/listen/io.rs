@@ -1,4 +1,4 @@
-//! The bytes of one connection: inspected before hyper reads them, and noted for the connection's deadlines.
+//! The bytes of one connection: inspected before hyper reads them, and recorded for the connection's deadlines.
 
 use std::{
     io::{self, IoSlice},
@@ -25,21 +25,21 @@ use super::{
 const COALESCED_BYTES: usize = 4096;
 /// What hyper reads instead of the faulty line of an ambiguous head or body. hyper refuses NUL anywhere in a head, a
 /// chunk size or a trailer, and the LF after it in a chunk extension; the empty line makes hyper parse at once. So
-/// hyper itself answers an ambiguous head with 400 and `connection: close`, in turn after the answers under way, and
-/// ends an ambiguous body with an error.
+/// hyper itself answers an ambiguous head with 400 and `connection: close`, after the answers to the requests before
+/// it, and ends an ambiguous body with an error.
 const INVALID_LINE: &[u8] = b"\0\n\r\n\r\n";
 
-/// What is inspected in the bytes of a connection.
+/// The inspector of a connection's bytes.
 #[derive(Debug)]
 pub(super) enum Inspection {
-    /// HTTP/1: heads and bodies with two readings.
+    /// HTTP/1: heads and bodies that two parsers could read differently.
     Heads(HeadInspector),
     /// HTTP/2: frames that do no work. Boxed, so that an HTTP/1 connection is not as large.
     Frames(Box<Http2Frames>),
 }
 
-/// A stream that is inspected and whose [`Activity`] is noted. An upgraded connection keeps it, so that a tunnel holds
-/// its slot.
+/// A stream that is inspected and records its [`Activity`]. An upgraded connection still uses it, so that a tunnel
+/// keeps its slot.
 #[derive(Debug)]
 pub(super) struct InspectedIo<T> {
     inner: T,
@@ -76,7 +76,7 @@ impl<T> InspectedIo<T> {
         !self.is_unflushed
     }
 
-    /// Inspects what has been read to `buf` since it held `before` bytes, and cuts off what must not be served.
+    /// Inspects the bytes read to `buf` after the first `before`, and cuts off those that must not be served.
     fn inspect(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Result<(), Flood> {
         match &mut self.inspection {
             Inspection::Heads(heads) => {
@@ -105,7 +105,7 @@ impl<T> InspectedIo<T> {
         self.invalid = later;
     }
 
-    /// Notes the result of writing `bufs`.
+    /// Records the result of writing `bufs`.
     fn note_write(&mut self, bufs: &[IoSlice<'_>], polled: &Poll<io::Result<usize>>) {
         self.is_unflushed = true;
         match polled {
@@ -137,7 +137,7 @@ impl<T: AsyncWrite + Unpin> InspectedIo<T> {
             Inspection::Heads(_) => None,
         };
         if let Some(goaway) = goaway {
-            // A peer that does not take the frame sees the end of the connection.
+            // If the frame cannot be written, the peer sees the end of the connection only.
             let _ = Pin::new(&mut self.inner).poll_write(cx, &goaway);
             let _ = Pin::new(&mut self.inner).poll_flush(cx);
         }

@@ -1,4 +1,4 @@
-//! A REQUEST ENTERS HERE: sockets, TLS, PROXY protocol, limits and deadlines, shutdown.
+//! Where requests enter: sockets, TLS, PROXY protocol, limits and deadlines, shutdown.
 //!
 //! `bind` → `accept` (one per address) → `worker` (one per core) → `negotiate` (PROXY header, TLS, HTTP version) →
 //! `http1` or `http2` → [`Handler`].
@@ -32,7 +32,7 @@ mod worker;
 pub use self::{
     bind::{BindError, Listeners, bind},
     handler::Handler,
-    serve::{RunningServer, ServeError, Server},
+    serve::{RunningServer, ServeError, ServerParts},
     settings::{Limits, Settings, TlsFiles},
     shutdown::Shutdown,
     tls::CertificateError,

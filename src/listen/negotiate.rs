@@ -18,7 +18,7 @@ use super::{
     activity::Activity,
     clients::ClientConnections,
     connection::{ConnectionContext, DrainSignal},
-    deadline::Deadlines,
+    deadline::ConnectionDeadlines,
     frames::Http2Frames,
     handler::Handler,
     head::HeadInspector,
@@ -48,11 +48,11 @@ pub(super) struct WorkerContext<H> {
     pub(super) draining: CancellationToken,
 }
 
-/// An accepted connection once its client and its encryption are known.
+/// An accepted connection after the PROXY protocol header and the TLS handshake.
 struct NegotiatedClient {
     address: IpAddr,
     scheme: Scheme,
-    /// Since when its first request is awaited.
+    /// When the wait for its first request began.
     since: Instant,
     slot: ConnectionSlot,
 }
@@ -65,7 +65,7 @@ impl<H: Handler> WorkerContext<H> {
             Some(proxy_protocol) => match proxy_protocol.client_address(&mut stream, peer).await {
                 Ok(address) => address,
                 Err(error) => {
-                    // Not louder than debug: the TCP health check of a load balancer looks the same.
+                    // Only at debug level: the TCP health check of a load balancer looks the same.
                     tracing::debug!(%error, "connection closed");
                     return;
                 }
@@ -74,10 +74,10 @@ impl<H: Handler> WorkerContext<H> {
         let address = address.to_canonical();
         if let Some(clients) = &self.clients {
             let Ok(client_slot) = clients.admit(address) else {
-                tracing::debug!(%address, "connection closed: the client has too many");
+                tracing::debug!(%address, "connection closed: the client has too many connections");
                 return;
             };
-            slot.hold_client_slot(client_slot);
+            slot.add_client_slot(client_slot);
         }
         let since = Instant::now();
         let Some(tls) = &self.tls else {
@@ -119,7 +119,7 @@ impl<H: Handler> WorkerContext<H> {
             handler: self.handler.clone(),
             peer: self.handler.peer(address, scheme),
             address,
-            deadlines: Deadlines::new(Arc::clone(&activity), Arc::clone(&self.limits), since),
+            deadlines: ConnectionDeadlines::new(Arc::clone(&activity), Arc::clone(&self.limits), since),
             activity,
             draining: DrainSignal::new(self.draining.clone(), self.shutdown.clone()),
             shutdown: self.shutdown.clone(),

@@ -17,7 +17,7 @@ const V2_FIXED: usize = 16;
 /// Most bytes of addresses and TLVs of version 2. Load balancers send fewer; the length field allows 64 KiB.
 const MAX_V2_PAYLOAD: usize = 4096;
 
-/// Whose header is believed, and how long it may take.
+/// The proxies whose header is trusted, and its deadline.
 #[derive(Clone, Debug)]
 pub(super) struct ProxyProtocol {
     pub(super) trusted: Vec<IpNet>,

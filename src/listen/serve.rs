@@ -31,12 +31,12 @@ use crate::telemetry::{AdminListener, AdminPages, Metrics};
 
 /// The parts of a server that is about to run.
 #[derive(Debug)]
-pub struct Server<H> {
+pub struct ServerParts<H> {
     /// From [`super::bind`].
     pub listeners: Listeners,
     /// The settings that the listeners were bound with.
     pub settings: Settings,
-    /// Threads that serve visitors; [`Server::default_workers`] is one per core.
+    /// Threads that serve visitors; [`ServerParts::default_workers`] is one per core.
     pub workers: NonZeroUsize,
     /// Answers visitors' requests.
     pub handler: H,
@@ -66,7 +66,7 @@ impl RunningServer {
     }
 }
 
-impl<H: Handler> Server<H> {
+impl<H: Handler> ServerParts<H> {
     /// One worker per core.
     pub fn default_workers() -> NonZeroUsize {
         thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)

@@ -1,4 +1,4 @@
-//! Between hyper and the [`Handler`]: catches panics, notes the end of each request, paces HTTP/2 answers.
+//! Between hyper and the [`Handler`]: catches panics, records the end of each request, paces HTTP/2 answers.
 
 use std::{
     convert::Infallible,
@@ -60,7 +60,7 @@ pub(super) fn service<H: Handler>(
     })
 }
 
-/// Bytes of an answer given to an HTTP/2 stream at a time; a peer has to take them within `write_timeout`.
+/// Bytes of an answer given to an HTTP/2 stream at a time; a peer has to read them within `write_timeout`.
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// The body of a response; the request ends when it is dropped.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
-/// `[server]`, validated: what concerns sockets.
+/// The keys of `[server]` and `[limits]` that concern sockets, validated.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// The address for visitors' connections.
@@ -17,9 +17,9 @@ pub struct Settings {
     pub health_listen: Option<SocketAddr>,
     /// Whether connections from `trusted_proxies` begin with a PROXY protocol header.
     pub proxy_protocol: bool,
-    /// The networks whose PROXY protocol header is believed.
+    /// The networks whose PROXY protocol header is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// How long requests under way may take after accepting has stopped.
+    /// How long requests in progress may take after accepting has stopped.
     pub drain: Duration,
     /// How long connections are still accepted after SIGTERM.
     pub drain_delay: Duration,
@@ -52,11 +52,11 @@ pub struct Limits {
     pub head: Duration,
     /// How long a connection may be open without a request.
     pub idle: Duration,
-    /// How long a peer may take none of the bytes that are ready for it; answers slow readers.
+    /// How long a peer may read nothing while bytes are ready for it; answers slow readers.
     pub stalled: Duration,
     /// How long a connection that we closed is still read, so that the peer sees our last answer and not a reset.
     pub linger: Duration,
-    /// How long an idle connection stays open after draining began, for a request that may be under way.
+    /// How long an idle connection stays open after draining began, for a request that is already sent.
     pub idle_while_draining: Duration,
     /// Bytes of a request's head (HTTP/1.1) or header list (HTTP/2).
     pub head_bytes: u32,

@@ -20,7 +20,7 @@ struct Stages {
     begun: CancellationToken,
     draining: CancellationToken,
     cut: CancellationToken,
-    /// The same as `begun` and `draining`, for questions on every request: the tokens take a lock.
+    /// The same as `begun` and `draining`, for checks on every request, because the tokens take a lock.
     has_begun: AtomicBool,
     is_draining: AtomicBool,
 }

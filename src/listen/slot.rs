@@ -54,8 +54,8 @@ impl ConnectionSlot {
         Self { load, metrics, client: None, _permit: permit, _alive: alive }
     }
 
-    /// Holds the connection's slot among its client's for as long as this one.
-    pub(super) fn hold_client_slot(&mut self, client: Option<ClientSlot>) {
+    /// Counts the connection for its client too, until this slot is dropped.
+    pub(super) fn add_client_slot(&mut self, client: Option<ClientSlot>) {
         self.client = client;
     }
 

@@ -1,4 +1,4 @@
-//! Which HTTP version a connection without TLS speaks: read ahead until its first bytes tell.
+//! Detects the HTTP version of a connection without TLS from its first bytes.
 
 use std::io;
 
@@ -18,7 +18,7 @@ pub(super) enum HttpVersion {
 }
 
 /// Reads until it is certain whether the peer speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3). Done here,
-/// once per connection, so that HTTP/1.1 pays nothing later. `None`: the peer has closed the connection.
+/// once per connection, so that HTTP/1.1 requests cost no check. `None`: the peer has closed the connection.
 pub(super) async fn sniff(stream: &mut TcpStream) -> Option<(ReadAhead, HttpVersion)> {
     let mut ahead = ReadAhead::default();
     while HTTP2_PREFACE.starts_with(ahead.as_slice()) {

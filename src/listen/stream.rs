@@ -1,7 +1,8 @@
-//! Runs the streams of an HTTP/2 connection, and resets one whose peer takes nothing of its answer.
+//! Runs the streams of an HTTP/2 connection, and resets one whose peer reads nothing of its answer.
 //!
 //! While a peer keeps a stream's flow control window closed, the connection is silent and hyper does not poll the body
-//! of the answer. So the body notes in [`StreamProgress`] each part that it gives, and the stream's task watches that.
+//! of the answer. So the body records in [`StreamProgress`] each part that it gives, and the stream's task watches
+//! that.
 
 use std::{
     cell::RefCell,
@@ -28,7 +29,7 @@ thread_local! {
 /// upstream connection.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor {
-    /// How long a peer may take nothing of an answer.
+    /// How long a peer may read nothing of an answer.
     pub(super) stalled: Duration,
 }
 
@@ -51,7 +52,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
                     (seen, since) = (given, Instant::now());
                 }
                 ready!(alarm.poll_until(after(since, stalled), cx));
-                tracing::debug!("stream reset: its peer takes nothing of the answer");
+                tracing::debug!("stream reset: its peer does not read the answer");
                 Poll::Ready(())
             })
             .await;
@@ -74,13 +75,13 @@ impl StreamProgress {
         CURRENT.with_borrow(Clone::clone)
     }
 
-    /// Notes that a part was given.
+    /// Records that a part was given.
     pub(super) fn gave(&self) {
         self.given.fetch_add(1, Relaxed);
         self.waits_for_room.store(true, Relaxed);
     }
 
-    /// Notes that the peer has room for the next part: hyper polls the body only then.
+    /// Records that the peer has room for the next part: hyper polls the body only then.
     pub(super) fn has_room(&self) {
         self.waits_for_room.store(false, Relaxed);
     }

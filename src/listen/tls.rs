@@ -50,7 +50,7 @@ pub enum CertificateError {
         source: io::Error,
     },
     /// A file is not PEM, or has no item of the expected kind.
-    #[error("{} is not valid PEM of its kind", path.display())]
+    #[error("{} is not PEM, or has no item of the expected kind", path.display())]
     Pem {
         /// The file.
         path: PathBuf,
@@ -107,9 +107,9 @@ impl Certificate {
     pub(super) async fn follow(self: Arc<Self>) {
         let (notice, mut changes) = mpsc::channel(1);
         // Kept alive by this scope. Without a watcher the files are read at each `POLL_INTERVAL`.
-        let _watcher = self
-            .watcher(notice)
-            .inspect_err(|error| tracing::warn!(%error, "cannot watch the certificate's folder, looking every minute"));
+        let _watcher = self.watcher(notice).inspect_err(
+            |error| tracing::warn!(%error, "cannot watch the certificate's folder; its files are read every minute"),
+        );
         loop {
             tokio::select! {
                 Some(()) = changes.recv() => tokio::time::sleep(SETTLE_TIME).await,
@@ -145,7 +145,7 @@ impl Certificate {
     fn watcher(&self, notice: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.is_ok_and(|event| is_write(event.kind)) {
-                // A full channel holds a notice already.
+                // If the channel is full, a notice is waiting already.
                 let _ = notice.try_send(());
             }
         })?;

@@ -1,11 +1,11 @@
-//! How a provider's refusal (`error` of its answer) reads on the login page.
+//! What the login page shows after a provider's refusal (`error` of its answer).
 
 use crate::text::Text;
 
 macro_rules! denials {
     ($($(#[doc = $meaning:literal])+ $name:ident, $code:literal, $text:ident;)+) => {
-        /// Why a provider did not log the person in: the browser is sent back to the login page, which says so. The
-        /// provider's own words are never shown.
+        /// Why a provider did not log the person in: the browser is sent back to the login page, which shows the reason.
+        /// The provider's own text is never shown.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Denial {
             $($(#[doc = $meaning])+ $name,)+
@@ -22,7 +22,7 @@ macro_rules! denials {
                 }
             }
 
-            /// What the login page says.
+            /// The text on the login page.
             pub const fn text(self) -> Text {
                 match self {
                     $(Self::$name => Text::$text,)+

@@ -5,14 +5,14 @@ use std::{borrow::Cow, error::Error, time::Duration};
 use serde_json::Value;
 
 use super::{
-    row::{FormPage, Guess, Retry, Row, Wording},
+    row::{FormPage, GuessCounting, ProblemRow, RetryAdvice, Wording},
     table::ProblemKind,
 };
 use crate::{channel::Channel, text::Language};
 
 /// The methods that the gateway forwards: `Allow` of an answer about the gateway as a whole.
 pub const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-/// `Retry-After` of a [`Retry::Later`] that names no time.
+/// `Retry-After` of a [`RetryAdvice::Later`] that names no time.
 const RETRY_LATER: Duration = Duration::from_secs(1);
 
 /// A problem: its kind, and what differs from one answer to another. On the wire it is RFC 9457's problem details.
@@ -52,7 +52,7 @@ impl Problem {
         self
     }
 
-    /// The error behind it. A problem with a cause is logged as a warning, for the operator can do something about it.
+    /// The error behind it. A problem with a cause is logged as a warning, because the operator can mend it.
     #[must_use]
     pub fn caused_by(mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(error.into());
@@ -65,11 +65,11 @@ impl Problem {
     }
 
     /// Its row of the table.
-    pub const fn row(&self) -> &'static Row {
+    pub const fn row(&self) -> &'static ProblemRow {
         self.kind.row()
     }
 
-    /// What a person reads.
+    /// The text for people.
     pub fn text(&self, language: Language) -> Cow<'static, str> {
         self.kind.text(language, self.wait_seconds())
     }
@@ -77,15 +77,15 @@ impl Problem {
     /// For `Retry-After`, in seconds; at least 1.
     pub fn retry_after(&self) -> Option<u64> {
         match self.row().retry {
-            Retry::Never => None,
-            Retry::Later => Some(whole_seconds(self.wait.unwrap_or(RETRY_LATER))),
-            Retry::Wait => self.wait_seconds(),
+            RetryAdvice::Never => None,
+            RetryAdvice::Later => Some(whole_seconds(self.wait.unwrap_or(RETRY_LATER))),
+            RetryAdvice::Wait => self.wait_seconds(),
         }
     }
 
-    /// The time to wait that the text and the member `retryAfter` say, in seconds; at least 1.
+    /// The time to wait in the text and in the member `retryAfter`, in seconds; at least 1.
     pub fn wait_seconds(&self) -> Option<u64> {
-        self.wait.filter(|_| self.row().retry == Retry::Wait).map(whole_seconds)
+        self.wait.filter(|_| self.row().retry == RetryAdvice::Wait).map(whole_seconds)
     }
 
     /// The methods for the header `Allow`.
@@ -118,10 +118,10 @@ impl ProblemKind {
 
     /// Whether it counts as a wrong guess of the client.
     pub const fn is_wrong_guess(self) -> bool {
-        matches!(self.row().guess, Guess::Wrong)
+        matches!(self.row().guess, GuessCounting::Wrong)
     }
 
-    /// What a person reads; `wait` is the time to wait in seconds, where it is known.
+    /// The text for people; `wait` is the time to wait in seconds, `None` if it is not known.
     pub fn text(self, language: Language, wait: Option<u64>) -> Cow<'static, str> {
         match (self.row().text, wait) {
             (Wording::Fixed(text) | Wording::Wait { unknown: text, .. }, None) | (Wording::Fixed(text), Some(_)) => {

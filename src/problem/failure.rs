@@ -6,18 +6,18 @@ use super::details::Problem;
 #[cfg(doc)]
 use super::table::ProblemKind;
 
-/// Why a request does not get its ordinary answer: a problem, or one of the answers that are none.
+/// Why a request does not get its ordinary answer: a problem, or a redirect or 204 that is no error.
 #[derive(Debug)]
 pub enum Failure {
     /// A problem.
     Problem(Problem),
-    /// Nobody is logged in: a navigation is redirected to the login page, anything else gets
+    /// There is no session: a navigation is redirected to the login page, anything else gets
     /// [`ProblemKind::LoginRequired`].
     LogIn {
         /// Path and query to come back to.
         return_to: String,
     },
-    /// A person who is logged in asked for a page for visitors without a session (`access = "anonymous"`): redirected
+    /// A logged-in user asked for a page for visitors without a session (`access = "anonymous"`): redirected
     /// to `after_login`.
     AlreadyLoggedIn,
     /// A navigation under another name of the loopback: redirected to this address under `public_url`.

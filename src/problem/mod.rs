@@ -1,4 +1,4 @@
-//! What can go wrong for a visitor: one table that says of each problem its status, code, text, advice and effects.
+//! What can go wrong for a visitor: one table with the status, code, text, advice and effects of each problem.
 //! Each error type converts itself into a [`Problem`] beside its own definition; `respond` makes the answer.
 
 mod denial;
@@ -12,7 +12,9 @@ pub use denial::Denial;
 pub use details::{FORWARDED_METHODS, Problem};
 pub use failure::Failure;
 pub use reference::reference;
-pub use row::{Connection, FailureCounter, FormPage, Guess, Link, Retry, Row, SessionCookies, Wording};
+pub use row::{
+    Connection, FailureCounter, FormPage, GuessCounting, Link, ProblemRow, RetryAdvice, SessionCookies, Wording,
+};
 pub use table::ProblemKind;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     denial::Denial,
-    row::{Connection, Retry, Row, SessionCookies, Wording},
+    row::{Connection, ProblemRow, RetryAdvice, SessionCookies, Wording},
     table::ProblemKind,
 };
 use crate::text::{Language, Text};
@@ -45,8 +45,9 @@ fn head(page: &mut String, columns: &[&str]) {
 
 /// One line for all problems with this `code`; what they have in common is written once.
 fn problem(page: &mut String, code: &str) {
-    let rows: Vec<&Row> = ProblemKind::ALL.iter().map(|kind| kind.row()).filter(|row| row.code == code).collect();
-    let all = |cell: &dyn Fn(&Row) -> String| {
+    let rows: Vec<&ProblemRow> =
+        ProblemKind::ALL.iter().map(|kind| kind.row()).filter(|row| row.code == code).collect();
+    let all = |cell: &dyn Fn(&ProblemRow) -> String| {
         let mut cells: Vec<String> = Vec::new();
         for text in rows.iter().map(|row| cell(row)) {
             if !cells.contains(&text) {
@@ -63,7 +64,7 @@ fn problem(page: &mut String, code: &str) {
     page.push('\n');
 }
 
-fn meaning(row: &Row) -> String {
+fn meaning(row: &ProblemRow) -> String {
     let mut meaning = row.meaning.trim().to_owned();
     if row.connection == Connection::Close {
         meaning.push_str(" The connection is closed.");
@@ -71,14 +72,14 @@ fn meaning(row: &Row) -> String {
     if row.session == SessionCookies::ClearedIfEnded {
         meaning.push_str(" Cookies of a session that has ended are cleared.");
     }
-    if row.retry == Retry::Later {
+    if row.retry == RetryAdvice::Later {
         meaning.push_str(" `Retry-After` is set.");
     }
     meaning
 }
 
 /// The text of the JSON answer.
-const fn text(row: &Row) -> Text {
+const fn text(row: &ProblemRow) -> Text {
     match row.text {
         Wording::Fixed(text) | Wording::Wait { known: text, .. } => text,
     }

@@ -6,14 +6,14 @@ use crate::{channel::Channel, telemetry::UpstreamFailure, text::Text};
 
 /// Everything that is fixed for one kind of problem. A row names every cell.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct ProblemRow {
     /// Status of the answer.
     pub status: StatusCode,
     /// Stable `code` of the answer: clients decide by it. Several kinds may share one.
     pub code: &'static str,
-    /// What a person reads: `error` of the JSON, title of the page.
+    /// The text for people: `error` of the JSON, title of the page.
     pub text: Wording,
-    /// What the page advises below its title.
+    /// The page's advice, below its title.
     pub advice: Option<Text>,
     /// The link of the page; it leads to the login page.
     pub link: Option<Link>,
@@ -24,9 +24,9 @@ pub struct Row {
     /// Whether the session's cookies are cleared.
     pub session: SessionCookies,
     /// Whether another try can succeed, and when.
-    pub retry: Retry,
+    pub retry: RetryAdvice,
     /// Whether it counts as a wrong guess of the client.
-    pub guess: Guess,
+    pub guess: GuessCounting,
     /// The failure counter that it increments.
     pub counter: Option<FailureCounter>,
     /// What it means, for docs/problems.md.
@@ -35,7 +35,7 @@ pub struct Row {
     pub client: &'static str,
 }
 
-/// What a person reads.
+/// The text for people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wording {
     /// Always this text.
@@ -49,7 +49,7 @@ pub enum Wording {
     },
 }
 
-/// A link to the login page, by what it says.
+/// A link to the login page, by its label.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Link {
     /// "Log in".
@@ -61,7 +61,7 @@ pub enum Link {
 }
 
 impl Link {
-    /// What the link says.
+    /// The text of the link.
     pub const fn label(self) -> Text {
         match self {
             Self::LogIn => Text::LogIn,
@@ -82,7 +82,7 @@ pub enum FormPage {
     Code(&'static [Channel]),
 }
 
-/// What becomes of the visitor's connection.
+/// Whether the visitor's connection stays open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Connection {
     /// It may serve another request.
@@ -91,7 +91,7 @@ pub enum Connection {
     Close,
 }
 
-/// What becomes of the session's cookies.
+/// Whether the session's cookies are cleared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SessionCookies {
     /// The problem ends no session: cookies stay.
@@ -102,7 +102,7 @@ pub enum SessionCookies {
 
 /// Whether another try can succeed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Retry {
+pub enum RetryAdvice {
     /// The same request fails again.
     Never,
     /// Later: `Retry-After` is the time that the problem names, else 1 second.
@@ -113,7 +113,7 @@ pub enum Retry {
 
 /// Whether a problem counts as a wrong guess (`[limits] failures_per_client`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Guess {
+pub enum GuessCounting {
     /// It counts.
     Wrong,
     /// It does not.

@@ -7,10 +7,9 @@ use super::row::{
     Connection::{Close, Keep},
     FailureCounter::{Store, Upstream},
     FormPage,
-    Guess::{Uncounted, Wrong},
-    Link,
-    Retry::{Later, Never, Wait},
-    Row,
+    GuessCounting::{Uncounted, Wrong},
+    Link, ProblemRow,
+    RetryAdvice::{Later, Never, Wait},
     SessionCookies::{ClearedIfEnded, Kept},
     Wording::{self, Fixed},
 };
@@ -36,9 +35,9 @@ macro_rules! problems {
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
             /// Its row.
-            pub const fn row(self) -> &'static Row {
+            pub const fn row(self) -> &'static ProblemRow {
                 match self {
-                    $(Self::$name => &Row { meaning: concat!($($meaning),+), $($cells)+ },)+
+                    $(Self::$name => &ProblemRow { meaning: concat!($($meaning),+), $($cells)+ },)+
                 }
             }
         }
@@ -84,7 +83,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "tell the operator",
     }
-    /// `Expect` says something other than `100-continue`.
+    /// `Expect` has a value other than `100-continue`.
     ExpectationFailed {
         status: StatusCode::EXPECTATION_FAILED, code: "expectation_failed", text: Fixed(Text::ExpectationFailed),
         advice: None, link: None, form: FormPage::None,
@@ -101,7 +100,7 @@ problems! {
     }
 
     // The body of a request.
-    /// The body broke off, or is not what the head says.
+    /// The body ended early, or does not match its head.
     BodyBroken {
         status: StatusCode::BAD_REQUEST, code: "bad_request", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,
@@ -115,7 +114,7 @@ problems! {
         connection: Close, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "send less",
     }
-    /// The body came too slowly.
+    /// The body arrived too slowly.
     BodyTooSlow {
         status: StatusCode::REQUEST_TIMEOUT, code: "timeout", text: Fixed(Text::RequestTimeout),
         advice: None, link: None, form: FormPage::None,
@@ -166,14 +165,14 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "ask for access; another login does not help",
     }
-    /// Too many forged access tokens came from this client for another token to be checked.
+    /// This client sent too many forged access tokens, so no further token of it is checked for a while.
     TooManyForgedTokens {
         status: StatusCode::TOO_MANY_REQUESTS, code: "too_many", text: WAIT,
         advice: None, link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Wait, guess: Uncounted, counter: None,
         client: "wait for `retryAfter` seconds",
     }
-    /// The token authority does not answer. A session that came in may be good; a right code is not used up.
+    /// The token authority does not answer. The session of the request may be valid; a right code is not used up.
     AuthorityUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "unavailable", text: Fixed(Text::LoginUnavailable),
         advice: None, link: None, form: CODE,
@@ -189,7 +188,7 @@ problems! {
     }
 
     // Upstreams.
-    /// No target of the upstream took the request.
+    /// No target of the upstream accepted the request.
     UpstreamUnreachable {
         status: StatusCode::BAD_GATEWAY, code: "upstream_unreachable", text: Fixed(Text::NetworkError),
         advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
@@ -197,7 +196,7 @@ problems! {
         counter: Some(Upstream(UpstreamFailure::Connect)),
         client: "try again later",
     }
-    /// The upstream broke off before its answer; it may have acted.
+    /// The upstream closed the connection before its answer; it may have acted.
     UpstreamBroke {
         status: StatusCode::BAD_GATEWAY, code: "upstream_unreachable", text: Fixed(Text::NetworkError),
         advice: Some(Text::LaterAdvice), link: None, form: FormPage::None,
@@ -258,7 +257,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "mark the empty field",
     }
-    /// The client, or everybody at this account, guessed wrong too often (`limits.failures_per_client`,
+    /// The client, or all clients together at this account, guessed wrong too often (`limits.failures_per_client`,
     /// `limits.failures_per_account`).
     TooManyGuesses {
         status: StatusCode::TOO_MANY_REQUESTS, code: "too_many",
@@ -288,7 +287,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
         client: "get a new ID token from the provider",
     }
-    /// A parameter of the callback came twice (RFC 6749 section 3.1), or there are more than 64.
+    /// A parameter of the callback occurs twice (RFC 6749 section 3.1), or there are more than 64.
     RepeatedParameter {
         status: StatusCode::BAD_REQUEST, code: "repeated_parameter", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,
@@ -316,7 +315,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "tell the operator",
     }
-    /// The tokens cannot stand in a header or cookie; a code is used up.
+    /// The tokens cannot be sent in a header or cookie; a code is used up.
     UnusableTokens {
         status: StatusCode::BAD_GATEWAY, code: "unusable_tokens", text: Fixed(Text::UnusableTokens),
         advice: Some(Text::OperatorAdvice), link: None, form: FormPage::None,
@@ -395,35 +394,35 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "ask for the address again, and send a new code",
     }
-    /// `send`: no provider took the SMS; the code is good.
+    /// `send`: no provider accepted the SMS; the code is good.
     SmsUndelivered {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "delivery_failed", text: Fixed(Text::SmsUndelivered),
         advice: Some(Text::LaterAdvice), link: None, form: SMS_CODE,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "offer to send it again: `retryEndpoint` (`canResend` is true)",
     }
-    /// `resend`: no provider took the SMS; the code is good.
+    /// `resend`: no provider accepted the SMS; the code is good.
     SmsUndeliveredAgain {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "delivery_failed", text: Fixed(Text::SmsUndeliveredAgain),
         advice: Some(Text::LaterAdvice), link: None, form: SMS_CODE,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "offer to send it again: `retryEndpoint` (`canResend` is true)",
     }
-    /// No mail server took the message; the code is good.
+    /// No mail server accepted the message; the code is good.
     MailUndelivered {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "delivery_failed", text: Fixed(Text::MailUndelivered),
         advice: Some(Text::LaterAdvice), link: None, form: EMAIL_CODE,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "offer to send it again: `retryEndpoint` (`canResend` is true)",
     }
-    /// `send`: the store did not keep the code; nothing was sent.
+    /// `send`: the code could not be stored; nothing was sent.
     CodeNotStored {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "store_failed", text: Fixed(Text::CodeNotStored),
         advice: Some(Text::LaterAdvice), link: None, form: CODE,
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: Some(Store),
         client: "try again after `Retry-After` seconds",
     }
-    /// `verify`: the backend did not take the verified address; the code can be used again.
+    /// `verify`: the backend did not accept the verified address; the code can be used again.
     BackendNotNotified {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "notify_failed", text: Fixed(Text::NetworkError),
         advice: Some(Text::LaterAdvice), link: None, form: CODE,

@@ -14,7 +14,7 @@ fn the_page_of_problems_is_current() {
 }
 
 #[test]
-fn a_code_has_one_status_and_its_form_only_letters_and_underscores() {
+fn a_code_has_one_status_and_only_letters_and_underscores() {
     let mut statuses: BTreeMap<&str, StatusCode> = BTreeMap::new();
     for kind in ProblemKind::ALL {
         let row = kind.row();
@@ -26,10 +26,10 @@ fn a_code_has_one_status_and_its_form_only_letters_and_underscores() {
 }
 
 #[test]
-fn a_time_to_wait_is_part_of_the_text_exactly_where_the_row_says_so() {
+fn the_text_has_a_time_to_wait_exactly_where_the_row_has_one() {
     for kind in ProblemKind::ALL {
         let row = kind.row();
-        assert_eq!(row.retry == Retry::Wait, matches!(row.text, Wording::Wait { .. }), "{kind:?}");
+        assert_eq!(row.retry == RetryAdvice::Wait, matches!(row.text, Wording::Wait { .. }), "{kind:?}");
         for language in Language::ALL {
             assert!(!kind.text(*language, None).contains('{'), "{kind:?}");
             assert!(!kind.text(*language, Some(37)).contains('{'), "{kind:?}");
@@ -43,7 +43,7 @@ fn a_time_to_wait_is_part_of_the_text_exactly_where_the_row_says_so() {
 }
 
 #[test]
-fn retry_after_is_one_second_where_a_problem_that_passes_names_no_time() {
+fn retry_after_is_one_second_for_a_temporary_problem_without_a_time() {
     assert_eq!(Problem::new(ProblemKind::StoreUnavailable).retry_after(), Some(1));
     let unavailable = Problem::new(ProblemKind::AuthorityUnavailable).after(Duration::from_secs(2));
     assert_eq!((unavailable.retry_after(), unavailable.wait_seconds()), (Some(2), None));

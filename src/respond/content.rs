@@ -1,4 +1,4 @@
-//! What an answer of the gateway's own holds, and its response.
+//! The contents of the gateway's own answers, and the response for each.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -10,7 +10,7 @@ use crate::pages::Page;
 /// The address of a file changes with its content, so a cache may keep it for a year.
 const CACHED_FOR_A_YEAR: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// What an answer of an own endpoint holds.
+/// The content of an own endpoint's answer.
 #[derive(Debug)]
 pub enum Content {
     /// A page.
@@ -47,7 +47,7 @@ impl Content {
             Self::File { media_type, bytes } => return file(media_type, bytes),
             Self::Empty => empty(status),
         };
-        // It is about one visitor at one moment.
+        // It is for this visitor only, and may differ the next time.
         response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
         response
     }
@@ -58,7 +58,7 @@ fn file(media_type: &'static str, bytes: Bytes) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CACHE_CONTROL, CACHED_FOR_A_YEAR);
-    // An SVG may hold scripts, and may be opened as a page.
+    // An SVG may contain scripts, and may be opened as a page.
     headers.insert(header::CONTENT_SECURITY_POLICY, FILE_POLICY);
     response
 }

@@ -1,4 +1,4 @@
-//! The headers that every answer of the gateway's own carries for browsers.
+//! Security headers for browsers, on every answer of the gateway's own.
 
 use http::{HeaderMap, HeaderValue, header};
 
@@ -9,15 +9,15 @@ pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 pub(super) const FILE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
 );
-/// For what is no page: nothing of it is run, shown in a frame, or posted anywhere.
+/// For answers that are no pages: a browser runs nothing of them, and shows none in a frame.
 const NO_PAGE_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-/// A year. `includeSubDomains` is left out: other names of the domain are the operator's to decide about.
+/// A year, without `includeSubDomains`: the operator decides about other names of the domain.
 const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Whether browsers are told to use https alone (RFC 6797).
+/// Whether answers have `Strict-Transport-Security` (RFC 6797).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StrictTransport {
     /// For a site under https.
@@ -26,7 +26,7 @@ pub enum StrictTransport {
     Off,
 }
 
-/// Adds the headers that an answer does not set itself; `scheme` is the visitor's, where it is known.
+/// Adds the headers that an answer does not set itself. `scheme` is the visitor's; `None` before hygiene.
 pub(super) fn guard(headers: &mut HeaderMap, strict_transport: StrictTransport, scheme: Option<Scheme>) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     for (name, value) in [

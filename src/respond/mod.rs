@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 pub use crate::problem::Failure;
 pub use content::Content;
 pub use guard::StrictTransport;
-pub use wants::{Form, Wants};
+pub use wants::{WantedForm, Wants};
 
 use content::{empty, page_response, redirect, with_status};
 
@@ -25,24 +25,24 @@ use crate::{
     text::Language,
 };
 
-/// What became of the session, on every answer to a route that is not public.
+/// The session's state, on every answer of a route that is not public.
 pub const X_AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 /// The request's id, for the upstream, the visitor and the log.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// What a query's value must not hold as it is.
+/// Characters that are percent-encoded in the value of a query parameter.
 const QUERY_VALUE: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'=').add(b'>').add(b'?');
 
-/// What a responder needs of the configuration.
+/// The settings of the responder, validated.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Path of the login page: the built-in one, or the app's own.
     pub login_page: String,
-    /// Where a person who is already logged in is sent.
+    /// Where a user who is already logged in is redirected.
     pub after_login: String,
-    /// Whether browsers are told to use https alone.
+    /// Whether answers have `Strict-Transport-Security`.
     pub strict_transport: StrictTransport,
 }
 
@@ -63,8 +63,8 @@ impl Responder {
         Self { pages, metrics, login_page, after_login, strict_transport }
     }
 
-    /// Adds the headers that every answer of the gateway's own carries for browsers, where it does not set them itself;
-    /// `scheme` is the visitor's, where it is known.
+    /// Adds the security headers that an answer of the gateway's own does not set itself. `scheme` is the visitor's;
+    /// `None` before hygiene.
     pub fn guard(&self, headers: &mut HeaderMap, scheme: Option<Scheme>) {
         guard::guard(headers, self.strict_transport, scheme);
     }
@@ -74,8 +74,8 @@ impl Responder {
         match failure {
             Failure::Problem(problem) => self.problem(problem, wants, request_id),
             Failure::LogIn { return_to } => match wants.form {
-                Form::Page => self.to_login(return_to),
-                Form::Problem => self.problem(&ProblemKind::LoginRequired.into(), wants, request_id),
+                WantedForm::Page => self.to_login(return_to),
+                WantedForm::Problem => self.problem(&ProblemKind::LoginRequired.into(), wants, request_id),
             },
             Failure::AlreadyLoggedIn => redirect(StatusCode::FOUND, self.after_login.clone()),
             Failure::ToPublicUrl(location) => redirect(StatusCode::PERMANENT_REDIRECT, location.clone()),
@@ -91,8 +91,8 @@ impl Responder {
     fn problem(&self, problem: &Problem, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
         self.count_and_log(problem, request_id);
         let mut response = match wants.form {
-            Form::Page => self.page(problem, wants.language),
-            Form::Problem => json(problem, wants.language),
+            WantedForm::Page => self.page(problem, wants.language),
+            WantedForm::Problem => json(problem, wants.language),
         };
         let headers = response.headers_mut();
         if let Some(seconds) = problem.retry_after() {
@@ -127,7 +127,7 @@ impl Responder {
         page_response(row.status, page)
     }
 
-    /// A problem with a cause is a warning, and one of the gateway itself an error; a refusal is logged for debugging.
+    /// A problem with a cause is logged as a warning, a panic as an error, any other refusal at debug level.
     fn count_and_log(&self, problem: &Problem, request_id: &RequestId) {
         let row = problem.row();
         match row.counter {

@@ -35,7 +35,7 @@ fn answer(problem: impl Into<Problem>, wants: Wants) -> Response<Bytes> {
 
 /// Status, `Retry-After` and object of the JSON answer.
 fn answered(error: OtpError, language: Language) -> (u16, Option<String>, Value) {
-    let response = answer(error, Wants { form: Form::Problem, language });
+    let response = answer(error, Wants { form: WantedForm::Problem, language });
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
     let retry_after = response.headers().get(header::RETRY_AFTER).map(|v| v.to_str().unwrap().to_owned());
     (response.status().as_u16(), retry_after, serde_json::from_slice(response.body()).unwrap())
@@ -43,7 +43,7 @@ fn answered(error: OtpError, language: Language) -> (u16, Option<String>, Value)
 
 /// The HTML of the page.
 fn page(kind: ProblemKind, language: Language) -> String {
-    let response = answer(kind, Wants { form: Form::Page, language });
+    let response = answer(kind, Wants { form: WantedForm::Page, language });
     assert_eq!(response.status(), kind.row().status);
     String::from_utf8(response.body().to_vec()).unwrap()
 }
@@ -108,7 +108,7 @@ fn every_failure_of_a_code_has_its_status_its_code_and_its_text() {
 }
 
 #[test]
-fn a_refusal_for_a_while_says_in_the_header_the_object_and_the_text_how_long() {
+fn a_wait_is_named_in_the_header_the_json_and_the_text() {
     let (_, retry_after, body) = answered(OtpError::TooSoon(Duration::from_millis(36_001)), Language::English);
     assert_eq!((retry_after.as_deref(), body["retryAfter"].as_u64()), (Some("37"), Some(37)));
     assert_eq!(body["error"], "Try again in 37 seconds");

@@ -1,42 +1,43 @@
-//! What kind of answer the visitor reads: a page or JSON, and in which language.
+//! The form (page or JSON) and the language of an answer.
 
 use http::{HeaderMap, header, request::Parts};
 
 use crate::text::Language;
 
-/// What kind of answer the visitor reads.
+/// The form and the language of an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Wants {
-    /// Its form.
-    pub form: Form,
-    /// Its language.
+    /// Page or JSON.
+    pub form: WantedForm,
+    /// By `Accept-Language`.
     pub language: Language,
 }
 
 /// The form of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    /// A page: a person waits for it.
+pub enum WantedForm {
+    /// A page, for a person at a browser.
     Page,
-    /// `application/problem+json`: a program reads it.
+    /// `application/problem+json`, for a program.
     Problem,
 }
 
 impl Wants {
     /// An answer in this form, in the language that `Accept-Language` prefers.
-    pub fn new(form: Form, headers: &HeaderMap) -> Self {
+    pub fn new(form: WantedForm, headers: &HeaderMap) -> Self {
         Self { form, language: Language::of(headers) }
     }
 
-    /// For a request to an own endpoint: a navigation, a POST of a form too, gets a page; without `Sec-Fetch-Mode`
-    /// whatever accepts HTML.
+    /// For a request to an own endpoint: a navigation, a POST of a form too, gets a page; without `Sec-Fetch-Mode`, a
+    /// request that accepts HTML.
     pub fn of_endpoint(parts: &Parts) -> Self {
         let mode = parts.headers.get("sec-fetch-mode");
         let accepts_pages = parts
             .headers
             .get(header::ACCEPT)
             .is_some_and(|a| memchr::memmem::find(a.as_bytes(), b"text/html").is_some());
-        let form = if mode.map_or(accepts_pages, |mode| mode == "navigate") { Form::Page } else { Form::Problem };
+        let form =
+            if mode.map_or(accepts_pages, |mode| mode == "navigate") { WantedForm::Page } else { WantedForm::Problem };
         Self::new(form, &parts.headers)
     }
 }

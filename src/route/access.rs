@@ -2,44 +2,44 @@
 
 use super::settings::Access;
 
-/// Who sent a request, by its session.
+/// The sender of a request, by its session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Who<'r> {
+pub enum Requester<'r> {
     /// No usable session.
-    Nobody,
+    Anonymous,
     /// A user with a session.
-    Person {
+    User {
         /// Their roles.
         roles: &'r [String],
     },
 }
 
-/// What an access rule says.
+/// The result of an access rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// The request may pass.
+    /// The request is forwarded.
     Allow,
-    /// Nobody is logged in, and the rule asks for a user.
+    /// There is no session, and the rule requires a user.
     LogIn,
-    /// The user has none of the roles that the rule asks for.
+    /// The user has none of the roles that the rule requires.
     Forbidden,
-    /// A user is logged in, and the route is for those who are not.
-    AlreadyIn,
+    /// A user is logged in, and the route is for anonymous requests.
+    AlreadyLoggedIn,
 }
 
 impl Access {
     /// Applies the rule.
-    pub fn decide(&self, who: Who<'_>) -> Decision {
-        match (self, who) {
-            (Self::Public | Self::Optional, _) | (Self::User, Who::Person { .. }) | (Self::Anonymous, Who::Nobody) => {
+    pub fn decide(&self, requester: Requester<'_>) -> Decision {
+        match (self, requester) {
+            (Self::Public | Self::Optional, _)
+            | (Self::User, Requester::User { .. })
+            | (Self::Anonymous, Requester::Anonymous) => Decision::Allow,
+            (Self::User | Self::Roles(_), Requester::Anonymous) => Decision::LogIn,
+            (Self::Anonymous, Requester::User { .. }) => Decision::AlreadyLoggedIn,
+            (Self::Roles(wanted), Requester::User { roles }) if wanted.iter().any(|role| roles.contains(role)) => {
                 Decision::Allow
             }
-            (Self::User | Self::Roles(_), Who::Nobody) => Decision::LogIn,
-            (Self::Anonymous, Who::Person { .. }) => Decision::AlreadyIn,
-            (Self::Roles(wanted), Who::Person { roles }) if wanted.iter().any(|role| roles.contains(role)) => {
-                Decision::Allow
-            }
-            (Self::Roles(_), Who::Person { .. }) => Decision::Forbidden,
+            (Self::Roles(_), Requester::User { .. }) => Decision::Forbidden,
         }
     }
 }
@@ -49,20 +49,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rule_decides_for_nobody_and_for_users_with_and_without_roles() {
+    fn each_rule_decides_for_anonymous_requests_and_for_users_with_and_without_roles() {
         let roles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let (none, user, admin) = (roles(&[]), roles(&["user"]), roles(&["user", "admin"]));
-        let [none, user, admin] = [&none, &user, &admin].map(|roles| Who::Person { roles });
+        let [none, user, admin] = [&none, &user, &admin].map(|roles| Requester::User { roles });
         let by_role = Access::Roles(roles(&["admin", "root"]));
         for (access, answers) in [
             (Access::Public, [Decision::Allow; 4]),
             (Access::Optional, [Decision::Allow; 4]),
             (Access::User, [Decision::LogIn, Decision::Allow, Decision::Allow, Decision::Allow]),
-            (Access::Anonymous, [Decision::Allow, Decision::AlreadyIn, Decision::AlreadyIn, Decision::AlreadyIn]),
+            (
+                Access::Anonymous,
+                [Decision::Allow, Decision::AlreadyLoggedIn, Decision::AlreadyLoggedIn, Decision::AlreadyLoggedIn],
+            ),
             (by_role, [Decision::LogIn, Decision::Forbidden, Decision::Forbidden, Decision::Allow]),
             (Access::Roles(vec![]), [Decision::LogIn, Decision::Forbidden, Decision::Forbidden, Decision::Forbidden]),
         ] {
-            assert_eq!([Who::Nobody, none, user, admin].map(|who| access.decide(who)), answers, "{access:?}");
+            assert_eq!(
+                [Requester::Anonymous, none, user, admin].map(|requester| access.decide(requester)),
+                answers,
+                "{access:?}"
+            );
         }
     }
 }

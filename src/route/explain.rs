@@ -4,7 +4,7 @@ use std::{cmp::Ordering, fmt};
 
 use http::Method;
 
-use super::table::{Found, HostMatch, Route, Table};
+use super::table::{HostMatch, Route, Table, TableMatch};
 
 /// A route whose path matches, and the result for it.
 #[derive(Debug)]
@@ -65,14 +65,16 @@ impl Table {
                 return MatchOutcome::OtherMethod;
             }
             match found {
-                Found::Own(_) | Found::WrongMethod(_) | Found::NoEndpoint => MatchOutcome::OwnPath,
-                Found::None => MatchOutcome::Ambiguous,
-                Found::Route(winner) if winner.index == route.index => MatchOutcome::Wins,
-                Found::Route(winner) if winner.is_for(host) != route.is_for(host) => MatchOutcome::LessSpecificHost,
-                Found::Route(winner) if winner.pattern.specificity(&route.pattern) != Ordering::Equal => {
+                TableMatch::Own(_) | TableMatch::WrongMethod(_) | TableMatch::NoEndpoint => MatchOutcome::OwnPath,
+                TableMatch::None => MatchOutcome::Ambiguous,
+                TableMatch::Route(winner) if winner.index == route.index => MatchOutcome::Wins,
+                TableMatch::Route(winner) if winner.is_for(host) != route.is_for(host) => {
+                    MatchOutcome::LessSpecificHost
+                }
+                TableMatch::Route(winner) if winner.pattern.specificity(&route.pattern) != Ordering::Equal => {
                     MatchOutcome::LessSpecificPath
                 }
-                Found::Route(_) => MatchOutcome::NoMethods,
+                TableMatch::Route(_) => MatchOutcome::NoMethods,
             }
         };
         let matching = self.routes().iter().filter(|route| route.pattern.matches(path));

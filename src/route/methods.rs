@@ -25,7 +25,7 @@ impl Methods {
         *self == Self::All || self.names(method) || (*method == Method::HEAD && self.names(&Method::GET))
     }
 
-    /// Whether the route names this very method.
+    /// Whether the route names this method; GET does not include HEAD here.
     pub(super) fn names(&self, method: &Method) -> bool {
         match (self, bit(method)) {
             (Self::All, _) => false,
@@ -36,7 +36,7 @@ impl Methods {
 
     /// Whether two routes with these methods, and otherwise equal, would match the same request without an order
     /// between them.
-    pub(super) fn meets(&self, other: &Self) -> bool {
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::All, Self::All) => true,
             (Self::Some { bits, others }, Self::Some { bits: other_bits, others: other_others }) => {

@@ -1,4 +1,5 @@
-//! The compiled table of routes and own endpoints: what a request matches, and who may send it. Pure functions.
+//! The compiled table of routes and own endpoints: which of them a request matches, and its access rule. Pure
+//! functions.
 
 mod access;
 mod explain;
@@ -12,16 +13,16 @@ mod table;
 mod trie;
 
 pub use self::{
-    access::{Decision, Who},
+    access::{Decision, Requester},
     explain::{Candidate, MatchOutcome},
     own::{
-        AnswerForm, Checks, CrossSite, Exists, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, Provider, ServedBy,
-        Service, reserved_provider_name,
+        AnswerForm, CrossSite, Exists, GuessCheck, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, OwnService,
+        ProviderIndex, ServedBy, reserved_provider_name,
     },
     own_calls::{CallPiece, OwnCall, OwnCalls},
     own_table::{HasPage, OwnMatch, OwnSettings},
     settings::{Access, Cors, OnSecond401, RetryOn401, Settings},
-    table::{Conflict, Found, Route, Table},
+    table::{Conflict, Route, Table, TableMatch},
 };
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,10 @@ use crate::channel::Channel;
 /// Where the gateway's public keys are, under every host (RFC 8615).
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
-/// The first segments of paths that later endpoints will have: a provider cannot take them in the meantime.
+/// First segments of the paths of future endpoints: no provider can have such a name.
 const RESERVED_FOR_LATER: [&str; 5] = ["magic", "passkey", "devices", "verify", "backchannel-logout"];
 
-/// One own endpoint: which requests it takes, what holds for them, and who serves them.
+/// One own endpoint: its requests, the rules for them, and how it is served.
 #[derive(Debug)]
 pub struct OwnRow {
     /// Its path.
@@ -23,9 +23,9 @@ pub struct OwnRow {
     pub cross_site: CrossSite,
     /// The form of its answers, failures included.
     pub answers: AnswerForm,
-    /// What `vestibule explain` says of it; `{provider}` stands for the provider's name.
+    /// Its description in `vestibule explain`; `{provider}` stands for the provider's name.
     pub explain: &'static str,
-    /// Who serves it, and what a caller could guess at there.
+    /// How it is served, for each value of the placeholder in its path.
     pub served_by: ServedBy,
 }
 
@@ -49,7 +49,7 @@ pub enum Exists {
     Always,
     /// Where logins with e-mail and password are configured (`authority.credentials`).
     WithCredentials,
-    /// For the channels whose codes log people in.
+    /// For the channels with `purpose = "login"`.
     WithCodePage,
 }
 
@@ -58,7 +58,7 @@ pub enum Exists {
 pub enum CrossSite {
     /// No: such a call gets 403 `cross_origin`.
     Refused,
-    /// Yes: for an endpoint with a protection of its own.
+    /// Yes: the endpoint is public, or has another protection (`state` of OAuth).
     Allowed,
 }
 
@@ -67,55 +67,55 @@ pub enum CrossSite {
 pub enum AnswerForm {
     /// A page for a navigation, JSON for everything else.
     AsAsked,
-    /// A page: a person waits for it, whatever the headers say.
+    /// A page, whatever the request's headers ask for.
     Page,
     /// JSON.
     Json,
 }
 
-/// Who serves a row, for each value of the placeholder in its path.
+/// The service of a row, by the placeholder in its path.
 #[derive(Clone, Copy, Debug)]
 pub enum ServedBy {
     /// The path has no placeholder.
-    One(Service),
+    One(OwnService),
     /// The path has `{provider}`.
-    EachProvider(fn(Provider) -> Service),
+    EachProvider(fn(ProviderIndex) -> OwnService),
     /// The path has `{channel}`.
-    EachChannel(fn(Channel) -> Service),
+    EachChannel(fn(Channel) -> OwnService),
 }
 
-/// Who serves an own endpoint.
+/// How an own endpoint is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Service {
-    /// One answer for everybody: no session is read.
+pub enum OwnService {
+    /// The JWKS; no session is read.
     PublicKeys,
-    /// A function that is given the call: its body is read, its session opened.
+    /// A function that gets the request with its whole body and its session.
     Call {
-        /// Which function.
+        /// Names the function.
         endpoint: OwnEndpoint,
-        /// What it checks that a caller could guess.
-        checks: Option<Checks>,
+        /// What it checks that a client could guess.
+        checks: Option<GuessCheck>,
     },
 }
 
-/// The own endpoints that are given a call; `handle/own.rs` has the function of each.
+/// The own endpoints that are functions; `handle/own.rs` calls the function of each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OwnEndpoint {
     /// The login page.
     LoginPage,
-    /// The way to a provider's login.
-    Start(Provider),
-    /// The way back from a provider's login.
-    Callback(Provider),
+    /// Starts a login: redirects to the provider.
+    Start(ProviderIndex),
+    /// Ends a login: the redirect back from the provider.
+    Callback(ProviderIndex),
     /// The login of an app with an ID token.
-    IdToken(Provider),
+    IdToken(ProviderIndex),
     /// The nonce for an ID token.
-    Nonce(Provider),
+    Nonce(ProviderIndex),
     /// The login with e-mail and password.
     Credentials,
-    /// The refresh.
+    /// Refreshes the session's tokens.
     Refresh,
-    /// What scripts may know of the session.
+    /// Describes the session to scripts.
     Session,
     /// The logout.
     Logout,
@@ -133,23 +133,23 @@ pub enum OwnEndpoint {
     CodePage(Channel),
 }
 
-/// What an endpoint checks that a caller could make up. Wrong guesses count against the client (`[limits] failures_…`),
-/// and a client that may not guess any more gets the refusal of that check.
+/// What an endpoint checks that a client could guess or forge. Wrong guesses count against the client (`[limits]
+/// failures_…`), and a client that may not guess any more gets the refusal of that check.
 ///
-/// A session's cookies are not checked in this sense: without our key nobody can make one that opens.
+/// Session cookies are not among them: they cannot be forged without the gateway's key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Checks {
+pub enum GuessCheck {
     /// A password.
     Password,
     /// A one-time code.
     Code(Channel),
     /// A provider's callback or ID token.
-    ProviderProof(Provider),
+    ProviderProof(ProviderIndex),
 }
 
 /// A configured provider, by its place in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Provider(pub(super) usize);
+pub struct ProviderIndex(pub(super) usize);
 
 /// All own endpoints.
 pub(super) static OWN_ROWS: [OwnRow; 16] = [
@@ -160,7 +160,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the login page",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::LoginPage, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::LoginPage, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/login"),
@@ -169,7 +169,10 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the login with e-mail and password",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Credentials, checks: Some(Checks::Password) }),
+        served_by: ServedBy::One(OwnService::Call {
+            endpoint: OwnEndpoint::Credentials,
+            checks: Some(GuessCheck::Password),
+        }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/login/{provider}"),
@@ -178,7 +181,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "a login begins at `{provider}`",
-        served_by: ServedBy::EachProvider(|provider| Service::Call {
+        served_by: ServedBy::EachProvider(|provider| OwnService::Call {
             endpoint: OwnEndpoint::Start(provider),
             checks: None,
         }),
@@ -192,9 +195,9 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Allowed,
         answers: AnswerForm::Page,
         explain: "a login comes back from `{provider}`",
-        served_by: ServedBy::EachProvider(|provider| Service::Call {
+        served_by: ServedBy::EachProvider(|provider| OwnService::Call {
             endpoint: OwnEndpoint::Callback(provider),
-            checks: Some(Checks::ProviderProof(provider)),
+            checks: Some(GuessCheck::ProviderProof(provider)),
         }),
     },
     OwnRow {
@@ -204,9 +207,9 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the login of an app with an ID token of `{provider}`",
-        served_by: ServedBy::EachProvider(|provider| Service::Call {
+        served_by: ServedBy::EachProvider(|provider| OwnService::Call {
             endpoint: OwnEndpoint::IdToken(provider),
-            checks: Some(Checks::ProviderProof(provider)),
+            checks: Some(GuessCheck::ProviderProof(provider)),
         }),
     },
     OwnRow {
@@ -216,7 +219,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the nonce for an ID token of `{provider}`",
-        served_by: ServedBy::EachProvider(|provider| Service::Call {
+        served_by: ServedBy::EachProvider(|provider| OwnService::Call {
             endpoint: OwnEndpoint::Nonce(provider),
             checks: None,
         }),
@@ -228,7 +231,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the page for one-time codes",
-        served_by: ServedBy::EachChannel(|channel| Service::Call {
+        served_by: ServedBy::EachChannel(|channel| OwnService::Call {
             endpoint: OwnEndpoint::CodePage(channel),
             checks: None,
         }),
@@ -240,7 +243,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "sends a one-time code",
-        served_by: ServedBy::EachChannel(|channel| Service::Call {
+        served_by: ServedBy::EachChannel(|channel| OwnService::Call {
             endpoint: OwnEndpoint::SendCode(channel),
             checks: None,
         }),
@@ -252,7 +255,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "sends a one-time code again",
-        served_by: ServedBy::EachChannel(|channel| Service::Call {
+        served_by: ServedBy::EachChannel(|channel| OwnService::Call {
             endpoint: OwnEndpoint::ResendCode(channel),
             checks: None,
         }),
@@ -264,9 +267,9 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "takes a one-time code",
-        served_by: ServedBy::EachChannel(|channel| Service::Call {
+        served_by: ServedBy::EachChannel(|channel| OwnService::Call {
             endpoint: OwnEndpoint::VerifyCode(channel),
-            checks: Some(Checks::Code(channel)),
+            checks: Some(GuessCheck::Code(channel)),
         }),
     },
     OwnRow {
@@ -276,7 +279,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the refresh",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Refresh, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Refresh, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/session"),
@@ -285,7 +288,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "what scripts may know of the session",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Session, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Session, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/logout"),
@@ -294,7 +297,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the logout",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Logout, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Logout, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/assets/page.js"),
@@ -303,7 +306,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the script of the pages",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Script, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Script, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/assets/logo"),
@@ -312,7 +315,7 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Refused,
         answers: AnswerForm::AsAsked,
         explain: "the logo of the pages",
-        served_by: ServedBy::One(Service::Call { endpoint: OwnEndpoint::Logo, checks: None }),
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Logo, checks: None }),
     },
     OwnRow {
         path: OwnPath::AtRoot(JWKS_PATH),
@@ -321,14 +324,14 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         cross_site: CrossSite::Allowed,
         answers: AnswerForm::Json,
         explain: "its public keys",
-        served_by: ServedBy::One(Service::PublicKeys),
+        served_by: ServedBy::One(OwnService::PublicKeys),
     },
 ];
 
 impl OwnMethods {
     /// GET and HEAD.
     pub const GET: Self = Self(0b011);
-    /// GET alone: for an endpoint whose GET changes something.
+    /// GET without HEAD, for an endpoint whose GET changes something.
     pub const GET_WITHOUT_HEAD: Self = Self(0b001);
     /// POST.
     pub const POST: Self = Self(0b100);

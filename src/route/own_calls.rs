@@ -19,7 +19,7 @@ pub struct OwnCall {
 /// A piece of a call's path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CallPiece {
-    /// Text as it is.
+    /// Literal text.
     Literal(String),
     /// A value that is filled in at each call; it never has a slash.
     Placeholder,
@@ -60,23 +60,25 @@ impl OwnCalls {
 
     /// Whether a request to this upstream would be one of the calls. GET and HEAD never are.
     ///
-    /// Paths are compared as the laxest backend would: without regard to case, percent-encoding, empty segments, a
-    /// final slash and `;` parameters.
-    pub fn meets(&self, upstream: usize, method: &Method, upstream_path: &str) -> bool {
+    /// Paths are compared as the most lenient backend would: without regard to case, percent-encoding, empty segments,
+    /// a final slash and `;` parameters.
+    pub fn include(&self, upstream: usize, method: &Method, upstream_path: &str) -> bool {
         if is_read(method) {
             return false;
         }
         let Some(calls) = self.by_upstream.get(upstream) else { return false };
-        calls.iter().any(|call| call.method.as_str().eq_ignore_ascii_case(method.as_str()) && call.fits(upstream_path))
+        calls
+            .iter()
+            .any(|call| call.method.as_str().eq_ignore_ascii_case(method.as_str()) && call.matches(upstream_path))
     }
 }
 
 impl CompiledCall {
-    fn fits(&self, path: &str) -> bool {
+    fn matches(&self, path: &str) -> bool {
         let mut segments = self.segments.iter();
         for part in path.split('/').map(|part| part.split(';').next().unwrap_or(part)).filter(|part| !part.is_empty()) {
             match segments.next() {
-                Some(segment) if segment.fits(part) => {}
+                Some(segment) if segment.matches(part) => {}
                 _ => return false,
             }
         }
@@ -85,7 +87,7 @@ impl CompiledCall {
 }
 
 impl CallSegment {
-    fn fits(&self, part: &str) -> bool {
+    fn matches(&self, part: &str) -> bool {
         let part = folded(part);
         match &*self.0 {
             [text] => part == *text,
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_would_be_an_own_call_is_found_however_it_is_written() {
+    fn a_request_that_would_be_an_own_call_is_found_in_every_spelling() {
         let calls = calls();
         for (method, path) in [
             ("POST", "/auth/refresh"),
@@ -218,14 +220,14 @@ mod tests {
             ("POST", "/auth/social/%EC%8B%9D/"),
             ("PUT", "/users/u-7.json/phone"),
         ] {
-            assert!(calls.meets(0, &method.parse().unwrap(), path), "{method} {path}");
+            assert!(calls.include(0, &method.parse().unwrap(), path), "{method} {path}");
             assert!(
-                calls.meets(1, &method.parse().unwrap(), path),
+                calls.include(1, &method.parse().unwrap(), path),
                 "the same target under another name: {method} {path}"
             );
-            assert!(!calls.meets(2, &method.parse().unwrap(), path), "another port: {method} {path}");
-            assert!(!calls.meets(3, &method.parse().unwrap(), path));
-            assert!(!calls.meets(9, &method.parse().unwrap(), path));
+            assert!(!calls.include(2, &method.parse().unwrap(), path), "another port: {method} {path}");
+            assert!(!calls.include(3, &method.parse().unwrap(), path));
+            assert!(!calls.include(9, &method.parse().unwrap(), path));
         }
     }
 
@@ -249,7 +251,7 @@ mod tests {
             ("GET", "/me"),
             ("POST", "/me"),
         ] {
-            assert!(!calls.meets(0, &method.parse().unwrap(), path), "{method} {path}");
+            assert!(!calls.include(0, &method.parse().unwrap(), path), "{method} {path}");
         }
     }
 }

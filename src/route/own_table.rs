@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use http::Method;
 
-use super::own::{Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, Provider, ServedBy, Service, reserved_provider_name};
+use super::own::{
+    Exists, OWN_ROWS, OwnMethods, OwnPath, OwnRow, OwnService, ProviderIndex, ServedBy, reserved_provider_name,
+};
 use crate::channel::Channel;
 
-/// What the table must know of the configuration to tell which own endpoints exist.
+/// The settings that decide which own endpoints exist.
 #[derive(Clone, Debug)]
 pub struct OwnSettings {
     /// `session.base_path`, e.g. `/auth`; every path below it is the gateway's.
@@ -16,7 +18,7 @@ pub struct OwnSettings {
     pub providers: Vec<String>,
     /// Whether logins with e-mail and password are configured (`authority.credentials`).
     pub credentials: bool,
-    /// The channels of one-time codes, and whether each has a page (those that log people in).
+    /// The channels of one-time codes, and whether each has a page (with `purpose = "login"`).
     pub codes: Vec<(Channel, HasPage)>,
 }
 
@@ -25,26 +27,26 @@ pub struct OwnSettings {
 pub enum HasPage {
     /// `GET /login/{channel}`.
     Yes,
-    /// The app has a page of its own.
+    /// None: the app shows its own.
     No,
 }
 
-/// The own endpoint that a request meets.
+/// The own endpoint of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnMatch {
-    /// What holds for it.
+    /// Its row, with its rules.
     pub row: &'static OwnRow,
-    /// Who serves it.
-    pub service: Service,
+    /// How it is served, with the provider or channel of the path.
+    pub service: OwnService,
     /// The provider that its path names.
-    pub provider: Option<Provider>,
+    pub provider: Option<ProviderIndex>,
 }
 
-/// What a request to a path of the gateway meets.
+/// The result for a path that is the gateway's.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum OwnFound {
     Endpoint(OwnMatch),
-    /// The endpoints at the path take other methods: these.
+    /// The path has endpoints for other methods; the value of `Allow`.
     WrongMethod(&'static str),
     NoEndpoint,
 }
@@ -82,7 +84,7 @@ impl OwnTable {
                 ServedBy::EachProvider(service) => {
                     for (index, name) in settings.providers.iter().enumerate() {
                         if exists(row, &settings, None) && !reserved_provider_name(name) {
-                            let provider = Provider(index);
+                            let provider = ProviderIndex(index);
                             let own = OwnMatch { row, service: service(provider), provider: Some(provider) };
                             paths.insert("{provider}", name, own);
                         }
@@ -124,7 +126,7 @@ impl OwnTable {
         &self.base_path
     }
 
-    pub(super) fn provider_name(&self, provider: Provider) -> &str {
+    pub(super) fn provider_name(&self, provider: ProviderIndex) -> &str {
         &self.providers[provider.0]
     }
 
@@ -148,8 +150,8 @@ impl Paths {
             }
             OwnPath::BelowBasePath(path) => self.below_base_path.entry(path.replace(placeholder, value)).or_default(),
             OwnPath::AtRoot(path) => {
-                let known = self.at_root.iter().position(|(have, _)| *have == path);
-                let index = known.unwrap_or_else(|| {
+                let existing = self.at_root.iter().position(|(at, _)| *at == path);
+                let index = existing.unwrap_or_else(|| {
                     self.at_root.push((path, AtPath::default()));
                     self.at_root.len() - 1
                 });

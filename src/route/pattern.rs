@@ -9,11 +9,11 @@ pub(super) struct Pattern(Vec<Segment>);
 /// One segment of a pattern, the most specific kind first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Segment {
-    /// This text.
+    /// Exactly this text.
     Literal(Box<str>),
     /// `{name}`: one segment, not empty.
     Name,
-    /// `{*rest}`: everything that is left, also nothing.
+    /// `{*rest}`: the rest of the path, which may be empty.
     Rest,
 }
 
@@ -67,8 +67,7 @@ impl Pattern {
         self.0.iter().map(Segment::rank).chain([2]).cmp(other.0.iter().map(Segment::rank).chain([2]))
     }
 
-    /// How many bytes of a matching path the literal segments of `prefix` take; `None` if this pattern does not start
-    /// with them.
+    /// The length in bytes of the literal segments of `prefix`; `None` if this pattern does not start with them.
     pub(super) fn prefix_len(&self, prefix: &str) -> Option<usize> {
         let prefix = Self::parse(prefix.strip_suffix('/').unwrap_or(prefix)).ok()?;
         let mut length = 0;
@@ -147,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_matches_whole_segments_and_minds_case() {
+    fn a_pattern_matches_whole_segments_and_is_case_sensitive() {
         for (pattern, path, matches) in [
             ("/", "/", true),
             ("/", "/a", false),
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strip_prefix_is_counted_only_at_a_segment_border() {
+    fn a_strip_prefix_ends_at_a_segment_border() {
         let pattern = Pattern::parse("/api/proxy/{*rest}").unwrap();
         assert_eq!(pattern.prefix_len("/api/proxy"), Some(10));
         assert_eq!(pattern.prefix_len("/api/proxy/"), Some(10));

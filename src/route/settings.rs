@@ -45,9 +45,9 @@ pub struct Settings {
 /// Who may use a route (`access`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Access {
-    /// Anyone; the session is not looked at.
+    /// Anyone; the session is not read.
     Public,
-    /// Anyone; the session's token goes along if there is one.
+    /// Anyone; the session's token is forwarded if there is one.
     Optional,
     /// Logged-in users.
     User,
@@ -60,7 +60,7 @@ pub enum Access {
 /// Which requests are sent a second time after a 401 (`retry_on_401`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum RetryOn401 {
-    /// Every request whose body was kept whole.
+    /// Every request whose whole body was recorded.
     #[default]
     All,
     /// GET, HEAD, OPTIONS only.

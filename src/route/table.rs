@@ -6,7 +6,7 @@ use http::{Method, uri::PathAndQuery};
 
 use super::{
     methods::Methods,
-    own::{JWKS_PATH, Provider},
+    own::{JWKS_PATH, ProviderIndex},
     own_table::{OwnFound, OwnMatch, OwnSettings, OwnTable},
     pattern::{Pattern, Segment},
     settings::Settings,
@@ -29,7 +29,7 @@ pub struct Table {
 /// One route.
 #[derive(Debug)]
 pub struct Route {
-    /// What the configuration says.
+    /// Its table in the configuration file.
     pub settings: Settings,
     /// Its place in the file, from 0.
     pub index: usize,
@@ -43,12 +43,12 @@ pub struct Route {
 
 /// What a request matches.
 #[derive(Clone, Copy, Debug)]
-pub enum Found<'t> {
+pub enum TableMatch<'t> {
     /// An own endpoint.
     Own(OwnMatch),
     /// A route.
     Route(&'t Route),
-    /// An own endpoint that does not take this method: 405, with this value of `Allow`.
+    /// An own endpoint that does not accept this method: 405, with this value of `Allow`.
     WrongMethod(&'static str),
     /// A path of the gateway without an endpoint: 404.
     NoEndpoint,
@@ -56,7 +56,7 @@ pub enum Found<'t> {
     None,
 }
 
-/// Why the routes make no table; each is an error in the configuration file.
+/// Why the table cannot be built; each is an error in the configuration file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Conflict {
     /// Two routes match the same requests, and neither is more specific.
@@ -84,7 +84,7 @@ pub enum Conflict {
         line: usize,
     },
     /// A path that is no pattern, or that no request can match.
-    #[error("`{path}` is no path of a route: {problem}")]
+    #[error("`{path}` cannot be the path of a route: {problem}")]
     Path {
         /// The line of the route.
         line: usize,
@@ -170,24 +170,24 @@ impl Table {
     /// A path with `;` or `//` is searched a second time as some backends read it, without `;` parameters and with
     /// slashes merged. If that search has another result, nothing is found: otherwise the rule of one route would judge
     /// `/x//admin` or `/admin;v=1`, and the backend would answer what another route protects.
-    pub fn find(&self, method: &Method, host: &str, path: &str) -> Found<'_> {
+    pub fn find(&self, method: &Method, host: &str, path: &str) -> TableMatch<'_> {
         match self.own.find(method, path) {
-            Some(OwnFound::Endpoint(own)) => return Found::Own(own),
-            Some(OwnFound::WrongMethod(allow)) => return Found::WrongMethod(allow),
-            Some(OwnFound::NoEndpoint) => return Found::NoEndpoint,
+            Some(OwnFound::Endpoint(own)) => return TableMatch::Own(own),
+            Some(OwnFound::WrongMethod(allow)) => return TableMatch::WrongMethod(allow),
+            Some(OwnFound::NoEndpoint) => return TableMatch::NoEndpoint,
             None => {}
         }
-        let Some(route) = self.route(method, host, path) else { return Found::None };
-        match lax(path) {
-            Some(lax)
-                if self.own.covers(&lax)
-                    || self.route(method, host, &lax).is_none_or(|other| other.index != route.index) =>
+        let Some(route) = self.route(method, host, path) else { return TableMatch::None };
+        match lenient_form(path) {
+            Some(lenient)
+                if self.own.covers(&lenient)
+                    || self.route(method, host, &lenient).is_none_or(|other| other.index != route.index) =>
             {
-                Found::None
+                TableMatch::None
             }
             // Without the prefix the target would start with two slashes, which some backends read as a host.
-            Some(_) if route.strip > 0 && path[route.strip..].starts_with("//") => Found::None,
-            _ => Found::Route(route),
+            Some(_) if route.strip > 0 && path[route.strip..].starts_with("//") => TableMatch::None,
+            _ => TableMatch::Route(route),
         }
     }
 
@@ -197,7 +197,7 @@ impl Table {
     }
 
     /// The name of a provider that an endpoint was found for.
-    pub fn provider_name(&self, provider: Provider) -> &str {
+    pub fn provider_name(&self, provider: ProviderIndex) -> &str {
         self.own.provider_name(provider)
     }
 
@@ -278,7 +278,7 @@ impl Route {
         Ok(Self { settings, index, name, pattern, methods, strip })
     }
 
-    /// The target that the upstream gets: without the prefix `strip`. Nothing left becomes `/`.
+    /// The target that the upstream gets: without the prefix `strip`; an empty rest becomes `/`.
     pub fn upstream_path(&self, target: &PathAndQuery) -> PathAndQuery {
         match target.as_str().get(self.strip..) {
             Some(left) if self.strip > 0 => rooted(left),
@@ -331,7 +331,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// What is left of a target without its prefix, with a slash in front.
+/// The rest of a target after its prefix, with a slash in front.
 fn rooted(left: &str) -> PathAndQuery {
     let target =
         if left.starts_with('/') { PathAndQuery::try_from(left) } else { PathAndQuery::try_from(format!("/{left}")) };
@@ -339,7 +339,7 @@ fn rooted(left: &str) -> PathAndQuery {
 }
 
 /// The path without `;` parameters and with slashes merged, as some backends read it; `None` if it has neither.
-fn lax(path: &str) -> Option<String> {
+fn lenient_form(path: &str) -> Option<String> {
     let mut previous = 0;
     let plain = path.bytes().all(|byte| {
         let doubled = byte == b'/' && previous == b'/';

@@ -10,11 +10,11 @@ use super::{
 /// All patterns of one host. A search visits each node at most once, because a node's depth is its place in the path.
 #[derive(Debug)]
 pub(super) struct Trie {
-    nodes: Vec<Node>,
+    nodes: Vec<TrieNode>,
 }
 
 #[derive(Debug, Default)]
-struct Node {
+struct TrieNode {
     /// Child nodes, sorted by the text of the segment.
     literals: Vec<(Box<str>, usize)>,
     name: Option<usize>,
@@ -30,7 +30,7 @@ struct Leaf(Vec<(Methods, usize)>);
 
 impl Trie {
     pub(super) fn new() -> Self {
-        Self { nodes: vec![Node::default()] }
+        Self { nodes: vec![TrieNode::default()] }
     }
 
     /// `Err`: the routes in the tree with the same pattern and at least one common method.
@@ -50,7 +50,7 @@ impl Trie {
                 },
             };
             if at == fresh {
-                self.nodes.push(Node::default());
+                self.nodes.push(TrieNode::default());
             }
         }
         self.nodes[at].here.insert(methods, route)
@@ -87,7 +87,8 @@ impl Trie {
 
 impl Leaf {
     fn insert(&mut self, methods: &Methods, route: usize) -> Result<(), Vec<usize>> {
-        let same: Vec<usize> = self.0.iter().filter(|(have, _)| have.meets(methods)).map(|(_, route)| *route).collect();
+        let same: Vec<usize> =
+            self.0.iter().filter(|(have, _)| have.overlaps(methods)).map(|(_, route)| *route).collect();
         if !same.is_empty() {
             return Err(same);
         }

@@ -166,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_is_one_line_of_json_whatever_the_path_holds() {
+    fn a_json_line_is_one_line_of_json_for_every_path() {
         let line = line();
         let path = "/a\"b\\\r\n{\"level\":\"ERROR\"}\u{1b}[2J";
         let mut out = Vec::new();
         line.write(Format::Json, path, &mut out);
-        assert_eq!(out.iter().filter(|b| **b < b' ').count(), 1, "the line's end alone");
+        assert_eq!(out.iter().filter(|b| **b < b' ').count(), 1, "only the line's end");
         let read: Value = serde_json::from_slice(&out).unwrap();
         let expected = json!({
             "timestamp": "2023-11-14T22:13:20.042Z", "level": "INFO", "target": "access", "method": "GET",
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_line_is_one_line_whatever_the_path_holds() {
+    fn a_text_line_is_one_line_for_every_path() {
         let mut out = Vec::new();
         line().write(Format::Text, "/a\r\nERROR forged\u{1b}[2J", &mut out);
         assert_eq!(out.iter().filter(|b| **b < b' ').count(), 1);

@@ -6,7 +6,7 @@ use std::io::Write as _;
 /// it, because a terminal or a line reader could act on them.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    // Most texts have no special characters; a look at the bytes is faster than at the characters.
+    // Most texts have no special characters; checking bytes is faster than checking characters.
     let is_plain = text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'));
     let mut rest = text;
     while !is_plain
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_string_reads_back_as_it_was_and_holds_no_control_character() {
+    fn a_string_is_parsed_back_unchanged_and_has_no_control_character() {
         let text = "a\"b\\c\r\nd\u{0}\u{1b}[31m\u{7f}\u{85}\u{2028}식방\u{202e}";
         let mut out = Vec::new();
         string(&mut out, text);

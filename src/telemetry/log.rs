@@ -18,11 +18,11 @@ use super::{
     Format, InitError, Settings,
     access::timestamp,
     json,
-    queue::{LogLine, Priority, Queue},
+    queue::{LogLine, LogQueue, Priority},
 };
 use crate::clock::Clock;
 
-/// Crates that are logged at `warn` and above only, whatever the configured level is: below `warn` their events hold
+/// Crates that are logged at `warn` and above only, whatever the configured level is: below `warn` their events contain
 /// whole requests with `Cookie`, `Authorization`, `Set-Cookie` and bodies.
 const WARN_ONLY: &[&str] = &[
     "h2",
@@ -47,7 +47,7 @@ const AUDIT: &str = "audit";
 pub(super) fn subscriber(
     settings: &Settings,
     clock: &Clock,
-    queue: Arc<Queue>,
+    queue: Arc<LogQueue>,
 ) -> Result<impl Subscriber + Send + Sync + use<>, InitError> {
     let level = EnvFilter::builder()
         .parse(&settings.level)
@@ -78,11 +78,11 @@ impl FormatTime for ClockTime {
 }
 
 /// Makes a [`LineWriter`] for each event.
-struct LineWriters(Arc<Queue>);
+struct LineWriters(Arc<LogQueue>);
 
 /// Puts one event into the queue as one line.
 struct LineWriter<'a> {
-    queue: &'a Queue,
+    queue: &'a LogQueue,
     priority: Priority,
 }
 
@@ -125,7 +125,7 @@ mod tests {
     use crate::telemetry::Output;
 
     fn logged(format: Format, level: &str, log: impl FnOnce()) -> Vec<String> {
-        let queue = Arc::new(Queue::new(1 << 20, Counter::default()));
+        let queue = Arc::new(LogQueue::new(1 << 20, Counter::default()));
         let settings = Settings { format, level: level.to_owned(), output: Output::Stdout };
         let subscriber = subscriber(&settings, &Clock::system(), Arc::clone(&queue)).unwrap();
         tracing::subscriber::with_default(subscriber, log);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_line_whatever_it_holds() {
+    fn an_event_is_one_line_whatever_it_contains() {
         let nasty = "a\r\nERROR forged\u{1b}[2J\u{7f}\u{2028}";
         for format in [Format::Json, Format::Text] {
             let lines = logged(format, "info", || tracing::info!(field = nasty, shown = %nasty, "{nasty}"));
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn an_invalid_level_is_an_error() {
         let settings = Settings { format: Format::Text, level: "a=b=c".to_owned(), output: Output::Stdout };
-        let queue = Arc::new(Queue::new(0, Counter::default()));
+        let queue = Arc::new(LogQueue::new(0, Counter::default()));
         assert!(matches!(subscriber(&settings, &Clock::system(), queue), Err(InitError::Level { .. })));
     }
 }

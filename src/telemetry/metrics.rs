@@ -97,7 +97,7 @@ pub enum UpstreamFailure {
 pub struct Metrics {
     /// Open connections of visitors, upgraded ones (`WebSocket`) included.
     pub connections: Gauge,
-    /// Connections closed because their client had `connections_per_client`.
+    /// Connections closed because their client had reached `connections_per_client`.
     pub connections_refused: Counter,
     /// HTTP/2 connections closed because of too many frames that do no work.
     pub connections_flooded: Counter,
@@ -137,13 +137,13 @@ impl Metrics {
         let requests = Family::<Labels<2>, Counter>::default();
         registry.register("requests", "Requests by class of status and x-auth-status", requests.clone());
         let refreshes = Family::<Labels<1>, Counter>::default();
-        registry.register("refreshes", "Refreshes by result, as requests met them", refreshes.clone());
+        registry.register("refreshes", "Refreshes by result, counted per request that needed one", refreshes.clone());
         let upstream_failures = Family::<Labels<1>, Counter>::default();
         registry.register("upstream_failures", "Upstream requests that failed", upstream_failures.clone());
         let logins = Family::<LoginLabels, Counter>::default();
         registry.register("logins", "Logins by method and result", logins.clone());
         let codes = Family::<Labels<2>, Counter>::default();
-        registry.register("otp", "One-time codes by channel and what became of them", codes.clone());
+        registry.register("otp", "One-time codes by channel and event", codes.clone());
 
         let metrics = Self {
             connections: Gauge::default(),
@@ -190,7 +190,11 @@ impl Metrics {
             metrics.stale_tokens.clone(),
         );
         registry.register("store_errors", "Calls to the store that failed", metrics.store_errors.clone());
-        registry.register("log_lines_dropped", "Log lines without room", metrics.dropped_log_lines.clone());
+        registry.register(
+            "log_lines_dropped",
+            "Log lines dropped because the queue was full",
+            metrics.dropped_log_lines.clone(),
+        );
         Self { registry, ..metrics }
     }
 
@@ -198,7 +202,7 @@ impl Metrics {
     pub fn request(&self, status: StatusCode, auth: Option<&'static str>) {
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
         let last = AUTH.len() - 1;
-        let auth = auth.map_or(last, |auth| AUTH.iter().position(|known| *known == auth).unwrap_or(last));
+        let auth = auth.map_or(last, |auth| AUTH.iter().position(|own| *own == auth).unwrap_or(last));
         self.requests[class][auth].inc();
     }
 
@@ -225,7 +229,7 @@ impl Metrics {
 
     /// Counts an event of a one-time code.
     pub fn code(&self, channel: Channel, event: CodeEvent) {
-        if let Some(counters) = Channel::ALL.iter().position(|known| *known == channel).map(|at| &self.codes[at]) {
+        if let Some(counters) = Channel::ALL.iter().position(|own| *own == channel).map(|at| &self.codes[at]) {
             counters[event as usize].inc();
         }
     }

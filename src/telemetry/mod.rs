@@ -61,7 +61,7 @@ pub enum Output {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The level is neither a level nor a list of directives.
-    #[error("`{level}` is no log level")]
+    #[error("`{level}` is not a log level")]
     Level {
         /// The configured level.
         level: String,
@@ -97,7 +97,7 @@ pub fn init(settings: &Settings, clock: &Clock, metrics: &Metrics) -> Result<Gua
                 .map_err(|source| InitError::File { path: path.clone(), source })?,
         ),
     };
-    let queue = Arc::new(queue::Queue::new(queue::LIMIT, metrics.dropped_log_lines.clone()));
+    let queue = Arc::new(queue::LogQueue::new(queue::LIMIT, metrics.dropped_log_lines.clone()));
     let subscriber = log::subscriber(settings, clock, Arc::clone(&queue))?;
     let guard = writer::start(sink, settings.format, clock.clone(), queue).map_err(InitError::Thread)?;
     subscriber.try_init().map_err(InitError::Twice)?;

@@ -66,15 +66,15 @@ impl AdminPages {
     }
 
     /// Answers a request.
-    pub fn answer(&self, surface: AdminListener, request: &Parts) -> Response<Full<Bytes>> {
-        // Probes and scrapers may use any host or none, but a page of another origin may not ask.
+    pub fn answer(&self, listener: AdminListener, request: &Parts) -> Response<Full<Bytes>> {
+        // Probes and scrapers may use any host or none, but pages of another origin are refused.
         if is_cross_origin(request) {
             return text(StatusCode::FORBIDDEN, NOT_SERVED);
         }
-        let page = match (request.uri.path(), surface) {
-            ("/livez", _) => Page::Live,
-            ("/readyz", _) => Page::Ready,
-            ("/metrics", AdminListener::Admin) => Page::Metrics,
+        let page = match (request.uri.path(), listener) {
+            ("/livez", _) => AdminPage::Live,
+            ("/readyz", _) => AdminPage::Ready,
+            ("/metrics", AdminListener::Admin) => AdminPage::Metrics,
             // DNS rebinding makes a browser send a foreign host name. It is refused before the path is looked up, so
             // that a page added later is protected too.
             (_, AdminListener::Admin) if own_host(request).is_none() => return text(StatusCode::FORBIDDEN, NOT_SERVED),
@@ -86,9 +86,9 @@ impl AdminPages {
             return refused;
         }
         match page {
-            Page::Live => text(StatusCode::OK, "ok\n"),
-            Page::Ready => ready(&(self.state)()),
-            Page::Metrics => {
+            AdminPage::Live => text(StatusCode::OK, "ok\n"),
+            AdminPage::Ready => ready(&(self.state)()),
+            AdminPage::Metrics => {
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 response(StatusCode::OK, kind, self.metrics.text())
             }
@@ -96,7 +96,7 @@ impl AdminPages {
     }
 }
 
-enum Page {
+enum AdminPage {
     Live,
     Ready,
     Metrics,
@@ -152,8 +152,8 @@ fn host(request: &Parts) -> Option<Authority> {
     request.uri.authority().cloned().or_else(|| only(&request.headers, &HOST)?.parse().ok())
 }
 
-/// Whether a browser says that the request comes from a page of another origin (`sec-fetch-site`, `origin`). With DNS
-/// rebinding the browser does not say so: [`own_host`] recognises that.
+/// Whether a browser reports a page of another origin (`sec-fetch-site`, `origin`). With DNS rebinding it reports none:
+/// [`own_host`] recognises that.
 fn is_cross_origin(request: &Parts) -> bool {
     let headers = &request.headers;
     let site_is_other = headers.get_all("sec-fetch-site").iter().any(|site| site != "same-origin" && site != "none");
@@ -184,13 +184,13 @@ mod tests {
         })
     }
 
-    fn status(surface: AdminListener, path: &str, headers: &[(&str, &str)]) -> u16 {
+    fn status(listener: AdminListener, path: &str, headers: &[(&str, &str)]) -> u16 {
         let mut request = Request::get(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(()).unwrap().into_parts().0;
-        pages(true).answer(surface, &request).status().as_u16()
+        pages(true).answer(listener, &request).status().as_u16()
     }
 
     #[tokio::test]
@@ -231,9 +231,9 @@ mod tests {
         }
         for page_elsewhere in [("origin", "http://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
         {
-            for surface in [AdminListener::Admin, AdminListener::Health] {
+            for listener in [AdminListener::Admin, AdminListener::Health] {
                 let headers = [("host", "127.0.0.1:9090"), page_elsewhere];
-                assert_eq!(status(surface, "/readyz", &headers), 403, "{surface:?} {page_elsewhere:?}");
+                assert_eq!(status(listener, "/readyz", &headers), 403, "{listener:?} {page_elsewhere:?}");
             }
         }
         for own in [

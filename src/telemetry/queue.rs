@@ -29,12 +29,12 @@ pub(super) enum LogLine {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Priority {
     Ordinary,
-    /// Logins and refusals: an eighth of the queue is kept for them.
+    /// Logins and refusals: an eighth of the queue is reserved for them.
     Audit,
 }
 
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct LogQueue {
     state: Mutex<QueueState>,
     wake: Condvar,
     limit: usize,
@@ -54,7 +54,7 @@ struct QueueState {
 
 /// The lines that the writer takes at once.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct LogBatch {
     pub(super) lines: Vec<LogLine>,
     /// Number of lines dropped since the batch before.
     pub(super) dropped: u64,
@@ -71,7 +71,7 @@ impl LogLine {
     }
 }
 
-impl Queue {
+impl LogQueue {
     pub(super) fn new(limit: usize, dropped: Counter) -> Self {
         Self { state: Mutex::default(), wake: Condvar::new(), limit, dropped }
     }
@@ -100,7 +100,7 @@ impl Queue {
     }
 
     /// Waits for lines; `None` once the queue is closed and empty.
-    pub(super) fn take(&self) -> Option<Batch> {
+    pub(super) fn take(&self) -> Option<LogBatch> {
         let mut state = self.lock();
         while state.lines.is_empty() && state.dropped == 0 {
             if state.closed {
@@ -111,7 +111,7 @@ impl Queue {
         }
         // The next batch is probably as large: its memory is allocated here and not on a request's thread.
         let room = Vec::with_capacity(state.lines.len());
-        Some(Batch { lines: mem::replace(&mut state.lines, room), dropped: mem::take(&mut state.dropped) })
+        Some(LogBatch { lines: mem::replace(&mut state.lines, room), dropped: mem::take(&mut state.dropped) })
     }
 
     /// Frees the space of lines that were written, or could not be written.
@@ -141,7 +141,7 @@ impl Queue {
 
 /// The access log. Clones write to the same log.
 #[derive(Clone, Debug)]
-pub struct AccessLog(pub(super) Arc<Queue>);
+pub struct AccessLog(pub(super) Arc<LogQueue>);
 
 impl AccessLog {
     /// Adds a line. `path` is the request's path without its query and without secrets (the token of a magic link).
@@ -162,7 +162,7 @@ mod tests {
     fn lines_that_do_not_fit_are_dropped_and_counted_and_audit_lines_are_dropped_last() {
         let dropped = Counter::default();
         let size = line("0123456789").size();
-        let queue = Queue::new(size * 8, dropped.clone());
+        let queue = LogQueue::new(size * 8, dropped.clone());
         for _ in 0..9 {
             queue.push(line("0123456789"), Priority::Ordinary);
         }
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn a_closed_queue_returns_the_waiting_lines_and_then_none() {
-        let queue = Queue::new(LIMIT, Counter::default());
-        queue.push(line("last words"), Priority::Ordinary);
+        let queue = LogQueue::new(LIMIT, Counter::default());
+        queue.push(line("last line"), Priority::Ordinary);
         queue.close();
         assert_eq!(queue.take().map(|batch| batch.lines.len()), Some(1));
         assert!(queue.take().is_none());

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_id_comes_twice_from_two_processes() {
+    fn ids_of_two_processes_never_repeat() {
         let (one, other) = (RequestIds::new(&Random::system()), RequestIds::new(&Random::system()));
         let ids: HashSet<_> = (0..300).flat_map(|_| [one.next(), one.clone().next(), other.next()]).collect();
         assert_eq!(ids.len(), 900);

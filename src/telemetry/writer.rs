@@ -11,7 +11,7 @@ use std::{
 use super::{
     AccessLog, Format,
     access::{print, timestamp},
-    queue::{Batch, LogLine, Queue},
+    queue::{LogBatch, LogLine, LogQueue},
 };
 use crate::clock::Clock;
 
@@ -23,7 +23,7 @@ const FINAL_FLUSH: Duration = Duration::from_secs(2);
 /// Keeps the log open; dropping it writes the waiting lines and ends the log.
 #[derive(Debug)]
 pub struct Guard {
-    queue: Arc<Queue>,
+    queue: Arc<LogQueue>,
     ended: mpsc::Receiver<()>,
 }
 
@@ -42,9 +42,14 @@ impl Drop for Guard {
 }
 
 /// Starts the thread that writes the log.
-pub(super) fn start(sink: Box<dyn Write + Send>, format: Format, clock: Clock, queue: Arc<Queue>) -> io::Result<Guard> {
+pub(super) fn start(
+    sink: Box<dyn Write + Send>,
+    format: Format,
+    clock: Clock,
+    queue: Arc<LogQueue>,
+) -> io::Result<Guard> {
     let (end, ended) = mpsc::channel();
-    let mut writer = Writer { sink, format, clock, queue: Arc::clone(&queue), chunk: Vec::with_capacity(CHUNK * 2) };
+    let mut writer = LogWriter { sink, format, clock, queue: Arc::clone(&queue), chunk: Vec::with_capacity(CHUNK * 2) };
     thread::Builder::new().name("log".to_owned()).spawn(move || {
         while let Some(batch) = writer.queue.take() {
             writer.write(batch);
@@ -55,16 +60,16 @@ pub(super) fn start(sink: Box<dyn Write + Send>, format: Format, clock: Clock, q
     Ok(Guard { queue, ended })
 }
 
-struct Writer {
+struct LogWriter {
     sink: Box<dyn Write + Send>,
     format: Format,
     clock: Clock,
-    queue: Arc<Queue>,
+    queue: Arc<LogQueue>,
     chunk: Vec<u8>,
 }
 
-impl Writer {
-    fn write(&mut self, batch: Batch) {
+impl LogWriter {
+    fn write(&mut self, batch: LogBatch) {
         let mut taken = 0;
         for line in batch.lines {
             taken += line.size();
@@ -116,14 +121,14 @@ mod tests {
     /// A pipe that blocks until the test reads it.
     struct BlockedPipe {
         waits: mpsc::Sender<()>,
-        go_on: mpsc::Receiver<()>,
+        unblocked: mpsc::Receiver<()>,
         written: mpsc::Sender<Vec<u8>>,
     }
 
     impl Write for BlockedPipe {
         fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
             self.waits.send(()).unwrap();
-            let _ = self.go_on.recv();
+            let _ = self.unblocked.recv();
             self.written.send(buf.to_vec()).unwrap();
             Ok(buf.len())
         }
@@ -136,11 +141,11 @@ mod tests {
     #[test]
     fn while_the_pipe_is_blocked_lines_are_dropped_and_counted_and_logging_does_not_block() {
         let (waits, waiting) = mpsc::channel();
-        let (unblock, go_on) = mpsc::channel();
+        let (unblock, unblocked) = mpsc::channel();
         let (written, output) = mpsc::channel();
         let dropped = Counter::default();
-        let queue = Arc::new(Queue::new(4096, dropped.clone()));
-        let sink = Box::new(BlockedPipe { waits, go_on, written });
+        let queue = Arc::new(LogQueue::new(4096, dropped.clone()));
+        let sink = Box::new(BlockedPipe { waits, unblocked, written });
         let guard = start(sink, Format::Json, Clock::system(), Arc::clone(&queue)).unwrap();
 
         queue.push(LogLine::Ready("{\"first\":1}\n".into()), Priority::Ordinary);
@@ -161,7 +166,7 @@ mod tests {
             .collect();
         assert_eq!(lines[0]["first"], 1);
         assert_eq!(lines.iter().filter(|l| l["next"] == 1).count() as u64, 1000 - lost);
-        let told: u64 = lines.iter().filter_map(|l| l["lines"].as_u64()).sum();
-        assert_eq!(told, lost);
+        let reported: u64 = lines.iter().filter_map(|l| l["lines"].as_u64()).sum();
+        assert_eq!(reported, lost);
     }
 }

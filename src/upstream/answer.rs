@@ -41,9 +41,10 @@ pub struct AnswerBody {
     idle: Duration,
     /// Whether the visitor asked for trailers (RFC 9110 section 6.5.1).
     passes_trailers: bool,
-    /// Since when nothing has come, while the answer is being read.
+    /// Since when nothing was received, while the answer is being read.
     silent_since: Option<Instant>,
-    /// The request's body, if it is still under way: while it moves, the exchange is not silent.
+    /// The request's body, if it is still being sent, and its last seen count of moves: while it moves, the exchange is
+    /// not idle.
     upload: Option<(Arc<UploadProgress>, u64)>,
     end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -70,7 +71,7 @@ impl AnswerBody {
         self.end = Some(end);
     }
 
-    /// Drops the answer; keeps its connection if the rest of the answer has already come.
+    /// Drops the answer; keeps its connection if the rest of the answer has already arrived.
     pub fn discard(mut self) {
         let cx = &mut Context::from_waker(Waker::noop());
         for _ in 0..DISCARDED_FRAMES {
@@ -98,7 +99,7 @@ impl AnswerBody {
             return Poll::Ready(frame);
         }
         if connection.poll(cx).is_ready() {
-            // The body now has everything that came, and its end or an error.
+            // The body now has everything that arrived, and its end or an error.
             self.connection = None;
             return Pin::new(&mut self.body).poll_frame(cx);
         }

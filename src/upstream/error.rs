@@ -7,7 +7,7 @@ use crate::problem::{Problem, ProblemKind};
 /// Why there is no answer: one variant for each different reaction.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
-    /// No target took the request; nothing was sent (502).
+    /// No target accepted the request; nothing was sent (502).
     #[error("no target of the upstream could be reached")]
     Unreachable(#[source] io::Error),
     /// The target closed the connection before its answer; it may have acted on the request (502).
@@ -45,12 +45,12 @@ impl From<ForwardError> for Problem {
     }
 }
 
-/// What an upstream was too slow with.
+/// The step in which an upstream was too slow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// The connection.
     Connect,
-    /// Taking more of the request's body.
+    /// Reading the request's body.
     Send,
     /// The first byte of the answer.
     Answer,

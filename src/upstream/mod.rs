@@ -1,5 +1,5 @@
-//! The backends: their targets, connections, balancing, and the forwarding of a request. Knows no cookie, no store and
-//! no session: it is given the value of `Authorization`.
+//! The backends: their targets, connections, balancing, and the forwarding of a request. Independent of sessions and
+//! the store: the caller passes the value of `Authorization`.
 
 mod answer;
 mod balance;
@@ -25,7 +25,7 @@ pub use self::{
     body::{RequestBody, RequestError},
     error::{AnswerFault, ForwardError, Stage},
     headers::{HeaderPiece, HeaderRules, HeaderTemplate},
-    settings::{Bearer, Deadlines, Settings, Target},
+    settings::{Bearer, RequestDeadlines, Settings, Target},
     target::TargetState,
     tunnel::{TunnelEnd, TunnelOutcome, tunnel},
     upgrade::{SwitchedConnection, UpgradeAnswer},

@@ -1,4 +1,4 @@
-//! Idle upstream connections, kept by the thread whose runtime they belong to: no lock, no wake-up across threads.
+//! Idle upstream connections, stored by the thread whose runtime they belong to: no lock, no wake-up across threads.
 
 use std::{cell::RefCell, mem, time::Duration};
 
@@ -6,12 +6,12 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::UpstreamConnection;
 
-/// Most idle connections that one thread keeps to one target. More than a thread has in flight to a target at once:
+/// Idle connections of one thread to one target at most. More than a thread has in flight to a target at once:
 /// with fewer, each burst would close connections and open new ones, which costs more than the requests.
 const MAX_IDLE_PER_TARGET: usize = 512;
 
 /// Time after which an idle connection is closed; shorter than the 75 s of nginx. If a server closes sooner, that is
-/// noticed when the connection is taken.
+/// detected when the connection is taken.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often a thread closes connections that have been idle for too long.
@@ -54,21 +54,21 @@ pub(super) fn take(target: u64, now: Instant) -> Option<(Box<UpstreamConnection>
     })
 }
 
-/// Keeps a connection that is ready for the next request.
+/// Stores a connection that is ready for the next request.
 pub(super) fn put(connection: Box<UpstreamConnection>) {
     let now = Instant::now();
     // An error means that the thread is ending; the connection is closed.
     let start_sweeping = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
         let target = connection.target;
-        let kept = if let Some(at) = pool.targets.iter().position(|kept| kept.target == target) {
+        let entry = if let Some(at) = pool.targets.iter().position(|entry| entry.target == target) {
             &mut pool.targets[at]
         } else {
             pool.targets.push(TargetPool { target, idle: Vec::new() });
             pool.targets.last_mut().expect("a target was just added")
         };
-        if kept.idle.len() < MAX_IDLE_PER_TARGET {
-            kept.idle.push(IdleConnection { connection, since: now });
+        if entry.idle.len() < MAX_IDLE_PER_TARGET {
+            entry.idle.push(IdleConnection { connection, since: now });
         }
         !mem::replace(&mut pool.has_sweeper, true)
     });
@@ -81,7 +81,7 @@ pub(super) fn put(connection: Box<UpstreamConnection>) {
 /// Closes all idle connections to `target`: the newest one was closed by the target, so the older ones are too.
 pub(super) fn forget(target: u64) {
     drop(POOL.with_borrow_mut(|pool| {
-        let at = pool.targets.iter().position(|kept| kept.target == target)?;
+        let at = pool.targets.iter().position(|entry| entry.target == target)?;
         Some(pool.targets.swap_remove(at))
     }));
 }
@@ -92,9 +92,9 @@ async fn sweep_until_empty() {
         sleep(SWEEP_INTERVAL).await;
         let now = Instant::now();
         let empty = POOL.with_borrow_mut(|pool| {
-            pool.targets.retain_mut(|kept| {
-                kept.idle.retain(|idle| now.saturating_duration_since(idle.since) < IDLE_TIMEOUT);
-                !kept.idle.is_empty()
+            pool.targets.retain_mut(|entry| {
+                entry.idle.retain(|idle| now.saturating_duration_since(idle.since) < IDLE_TIMEOUT);
+                !entry.idle.is_empty()
             });
             pool.targets.is_empty()
         });
@@ -104,7 +104,7 @@ async fn sweep_until_empty() {
     }
 }
 
-/// Notes that the thread has no sweeper any more, also when the runtime drops the task.
+/// Records that the thread has no sweeper any more, also when the runtime drops the task.
 struct SweeperGuard;
 
 impl Drop for SweeperGuard {
@@ -116,16 +116,18 @@ impl Drop for SweeperGuard {
 
 /// Idle connections of this thread to `target`.
 #[cfg(test)]
-pub(super) fn kept(target: u64) -> usize {
-    POOL.with_borrow(|pool| pool.targets.iter().find(|kept| kept.target == target).map_or(0, |kept| kept.idle.len()))
+pub(super) fn idle_count(target: u64) -> usize {
+    POOL.with_borrow(|pool| {
+        pool.targets.iter().find(|entry| entry.target == target).map_or(0, |entry| entry.idle.len())
+    })
 }
 
 /// Makes the idle connections of this thread to `target` older by `span`.
 #[cfg(test)]
 pub(super) fn age(target: u64, span: Duration) {
     POOL.with_borrow_mut(|pool| {
-        for kept in pool.targets.iter_mut().filter(|kept| kept.target == target) {
-            kept.idle.iter_mut().for_each(|idle| idle.since -= span);
+        for entry in pool.targets.iter_mut().filter(|entry| entry.target == target) {
+            entry.idle.iter_mut().for_each(|idle| idle.since -= span);
         }
     });
 }

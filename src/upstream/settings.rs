@@ -11,7 +11,7 @@ pub struct Settings {
     pub targets: Vec<Target>,
     /// The token it gets in `Authorization`.
     pub bearer: Bearer,
-    /// Names of cookies of ours that are forwarded to it (never the refresh token's).
+    /// Names of the gateway's own cookies that are forwarded to it (never the refresh token's).
     pub cookies: Vec<String>,
     /// Time for a new connection, TLS included.
     pub connect_timeout: Duration,
@@ -53,10 +53,10 @@ pub enum Target {
 
 /// How long a request may wait.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadlines {
+pub struct RequestDeadlines {
     /// From the whole request sent to the first byte of the answer.
     pub first_byte: Duration,
-    /// The longest silence of a body under way, in either direction. A body as a whole has no limit of time.
+    /// The longest time without a byte of a body, in either direction. A body as a whole has no time limit.
     pub idle: Duration,
     /// Bytes per second that the visitor has to send on average while its body is awaited and no answer has begun; 0
     /// for no minimum.

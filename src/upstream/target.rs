@@ -10,7 +10,7 @@ use std::{
 use rustls::pki_types::ServerName;
 
 use super::settings::Target;
-use crate::{backoff::Suspension, clock::Timestamp, secret::Random};
+use crate::{backoff::Suspension, clock::Timestamp, scheme::Scheme, secret::Random};
 
 /// Failures in a row that eject a target: one can be caused by a restart, three mean an outage.
 const FAILURES: u32 = 3;
@@ -19,7 +19,7 @@ const FAILURES: u32 = 3;
 /// in this time is tried on the target in vain; a recovered target gets requests again after at most this time.
 const EJECTION: Duration = Duration::from_secs(10);
 
-/// Targets are told apart by number, so that after a reload no idle connection is used for another target at the same
+/// Targets are identified by number, so that after a reload no idle connection is used for another target at the same
 /// place in the list.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -39,11 +39,11 @@ pub struct TargetState {
 impl TargetState {
     pub(super) fn new(target: Target) -> Self {
         let (address, server_name, base_url) = match &target {
-            Target::Http { host, port } => (host.parse().ok(), None, base_url("http", host, *port)),
+            Target::Http { host, port } => (host.parse().ok(), None, base_url(Scheme::Http, host, *port)),
             Target::Https { host, port } => (
                 host.parse().ok(),
                 ServerName::try_from(host.as_str()).ok().map(|name| name.to_owned()),
-                base_url("https", host, *port),
+                base_url(Scheme::Https, host, *port),
             ),
             Target::Unix(_) => (None, None, "http://localhost".to_owned()),
         };
@@ -71,13 +71,13 @@ impl TargetState {
         }
     }
 
-    /// Notes that the target answered, with any status.
+    /// Records that the target answered, with any status.
     pub fn succeeded(&self) {
         self.ejection.succeeded();
     }
 
-    /// Notes that the target took no connection, or closed it before it answered. The third failure in a row ejects the
-    /// target; after that each further failure does, until it answers again.
+    /// Records that the target accepted no connection, or closed it before it answered. The third failure in a row
+    /// ejects the target; after that each further failure does, until it answers again.
     pub fn failed(&self, now: Timestamp, random: &Random) {
         self.ejection.failed(now, random);
     }
@@ -92,7 +92,7 @@ impl TargetState {
     }
 }
 
-fn base_url(scheme: &str, host: &str, port: u16) -> String {
+fn base_url(scheme: Scheme, host: &str, port: u16) -> String {
     if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") }
 }
 

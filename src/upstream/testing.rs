@@ -13,12 +13,12 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{AnswerBody, Bearer, Deadlines, RequestBody, Settings, Target, Upstream};
+use super::{AnswerBody, Bearer, RequestBody, RequestDeadlines, Settings, Target, Upstream};
 use crate::secret::Random;
 
 /// Longer than any test takes.
-pub(super) const PATIENT: Deadlines =
-    Deadlines { first_byte: Duration::from_secs(60), idle: Duration::from_secs(60), body_rate: 0 };
+pub(super) const PATIENT: RequestDeadlines =
+    RequestDeadlines { first_byte: Duration::from_secs(60), idle: Duration::from_secs(60), body_rate: 0 };
 
 /// Short enough to be waited for.
 pub(super) const SHORT: Duration = Duration::from_millis(30);
@@ -28,7 +28,7 @@ pub(super) fn upstream_of(targets: Vec<Target>) -> Upstream {
 }
 
 pub(super) fn upstream_with(targets: Vec<Target>, roots: rustls::RootCertStore) -> Upstream {
-    // Already installed by another test is as good.
+    // An error means that another test has installed it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let settings = Settings {

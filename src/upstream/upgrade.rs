@@ -1,4 +1,4 @@
-//! A request that asks for another protocol, and the byte stream that is left if the upstream agrees.
+//! A request that asks for another protocol, and the byte stream that remains if the upstream agrees.
 
 use std::{fmt, future::poll_fn};
 
@@ -13,7 +13,7 @@ use super::{
     connect::UpstreamStream,
     error::{AnswerFault, ForwardError, Stage},
     forward::{asks_for_trailers, into_answer, ready_to_send},
-    settings::Deadlines,
+    settings::RequestDeadlines,
 };
 use crate::clock::Clock;
 
@@ -29,7 +29,7 @@ pub enum UpgradeAnswer {
 /// A connection to an upstream that has switched from HTTP to another protocol.
 pub struct SwitchedConnection {
     pub(super) stream: UpstreamStream,
-    /// Bytes that came together with the head of the answer.
+    /// Bytes that were read together with the head of the answer.
     pub(super) early: Bytes,
     pub(super) is_websocket: bool,
 }
@@ -40,7 +40,7 @@ impl Upstream {
     pub async fn upgrade(
         &self,
         request: Request<RequestBody>,
-        deadlines: Deadlines,
+        deadlines: RequestDeadlines,
         clock: &Clock,
     ) -> Result<UpgradeAnswer, ForwardError> {
         let asked_for = request.headers().get(header::UPGRADE).cloned();

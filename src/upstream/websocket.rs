@@ -3,7 +3,7 @@
 /// Bytes of the longest frame header: two, eight of length, four of mask.
 const MAX_HEADER: usize = 14;
 
-/// Where one direction of a WebSocket stands. Payloads are skipped, not read.
+/// The position within the frames of one direction. Payloads are skipped, not read.
 #[derive(Clone, Default)]
 pub(super) struct WebSocketFrames {
     header: [u8; MAX_HEADER],
@@ -32,7 +32,7 @@ impl WebSocketFrames {
         }
     }
 
-    /// How many of `bytes` belong to the frame under way.
+    /// How many of `bytes` belong to the frame that has begun.
     pub(super) fn rest_of_frame(&self, bytes: &[u8]) -> usize {
         if self.is_between_frames() { 0 } else { self.clone().pass_one(bytes) }
     }

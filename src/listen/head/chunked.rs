@@ -2,17 +2,17 @@
 
 use memchr::memchr2;
 
-/// A place in a chunked body.
+/// A position in a chunked body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ChunkedBody {
-    next: Next,
+    next: NextByte,
     /// Bytes left of the chunk, or its size as far as it has been read.
     size: u64,
 }
 
-/// The next byte of a chunked body.
+/// The kind of the next byte of a chunked body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Next {
+enum NextByte {
     Size,
     /// A blank after the size; only an extension may follow.
     Blank,
@@ -33,8 +33,8 @@ enum Next {
     EndLf,
 }
 
-/// Where the body stands after some bytes.
-pub(super) enum Step {
+/// The state of the body after some bytes.
+pub(super) enum ChunkStep {
     /// The body continues.
     Continue(ChunkedBody),
     /// The body is complete.
@@ -51,61 +51,63 @@ pub(super) struct Ambiguous {
 
 impl ChunkedBody {
     /// Before the first chunk size.
-    pub(super) const START: Self = Self { next: Next::Size, size: 0 };
+    pub(super) const START: Self = Self { next: NextByte::Size, size: 0 };
 
     /// Takes one step over `bytes` (not empty) and returns how many of them it took.
-    pub(super) fn advance(self, bytes: &[u8]) -> Result<(Step, usize), Ambiguous> {
+    pub(super) fn advance(self, bytes: &[u8]) -> Result<(ChunkStep, usize), Ambiguous> {
         let Self { next, size } = self;
-        let to = |next| Step::Continue(Self { next, size });
-        let expect = |byte: u8, step| if bytes[0] == byte { (step, 1) } else { (Step::LeftToHyper, 1) };
+        let to = |next| ChunkStep::Continue(Self { next, size });
+        let expect = |byte: u8, step| if bytes[0] == byte { (step, 1) } else { (ChunkStep::LeftToHyper, 1) };
         let ambiguous = Err(Ambiguous { from: 0 });
         Ok(match next {
-            Next::Size => match (bytes[0], char::from(bytes[0]).to_digit(16)) {
+            NextByte::Size => match (bytes[0], char::from(bytes[0]).to_digit(16)) {
                 (_, Some(digit)) => match size.checked_mul(16) {
-                    Some(size) => (Step::Continue(Self { next: Next::Size, size: size | u64::from(digit) }), 1),
-                    None => (Step::LeftToHyper, 1),
+                    Some(size) => {
+                        (ChunkStep::Continue(Self { next: NextByte::Size, size: size | u64::from(digit) }), 1)
+                    }
+                    None => (ChunkStep::LeftToHyper, 1),
                 },
-                (b'\r', None) => (to(Next::SizeLf), 1),
-                (b';', None) => (to(Next::Extension), 1),
-                (b' ' | b'\t', None) => (to(Next::Blank), 1),
-                _ => (Step::LeftToHyper, 1),
+                (b'\r', None) => (to(NextByte::SizeLf), 1),
+                (b';', None) => (to(NextByte::Extension), 1),
+                (b' ' | b'\t', None) => (to(NextByte::Blank), 1),
+                _ => (ChunkStep::LeftToHyper, 1),
             },
-            Next::Blank => match bytes[0] {
-                b' ' | b'\t' => (to(Next::Blank), 1),
-                b';' => (to(Next::Extension), 1),
+            NextByte::Blank => match bytes[0] {
+                b' ' | b'\t' => (to(NextByte::Blank), 1),
+                b';' => (to(NextByte::Extension), 1),
                 _ => return ambiguous,
             },
-            Next::Extension => match bytes[0] {
-                b'\r' => (to(Next::SizeLf), 1),
-                b'"' => (to(Next::Quoted), 1),
-                byte if is_text(byte) => (to(Next::Extension), 1),
+            NextByte::Extension => match bytes[0] {
+                b'\r' => (to(NextByte::SizeLf), 1),
+                b'"' => (to(NextByte::Quoted), 1),
+                byte if is_text(byte) => (to(NextByte::Extension), 1),
                 _ => return ambiguous,
             },
-            Next::Quoted => match bytes[0] {
-                b'"' => (to(Next::Extension), 1),
-                b'\\' => (to(Next::Escaped), 1),
-                byte if is_text(byte) => (to(Next::Quoted), 1),
+            NextByte::Quoted => match bytes[0] {
+                b'"' => (to(NextByte::Extension), 1),
+                b'\\' => (to(NextByte::Escaped), 1),
+                byte if is_text(byte) => (to(NextByte::Quoted), 1),
                 _ => return ambiguous,
             },
-            Next::Escaped if is_text(bytes[0]) => (to(Next::Quoted), 1),
-            Next::Escaped => return ambiguous,
-            Next::SizeLf => expect(b'\n', to(if size == 0 { Next::Line } else { Next::Data })),
-            Next::Data => {
+            NextByte::Escaped if is_text(bytes[0]) => (to(NextByte::Quoted), 1),
+            NextByte::Escaped => return ambiguous,
+            NextByte::SizeLf => expect(b'\n', to(if size == 0 { NextByte::Line } else { NextByte::Data })),
+            NextByte::Data => {
                 let taken = min_len(size, bytes.len());
                 let left = size - taken as u64;
-                let next = if left == 0 { Next::DataCr } else { Next::Data };
-                (Step::Continue(Self { next, size: left }), taken)
+                let next = if left == 0 { NextByte::DataCr } else { NextByte::Data };
+                (ChunkStep::Continue(Self { next, size: left }), taken)
             }
-            Next::DataCr => expect(b'\r', to(Next::DataLf)),
-            Next::DataLf => expect(b'\n', to(Next::Size)),
-            Next::Line if bytes[0] == b'\r' => (to(Next::EndLf), 1),
-            Next::Line | Next::Trailer => match memchr2(b'\r', b'\n', bytes) {
-                Some(end) if bytes[end] == b'\r' => (to(Next::TrailerLf), end + 1),
+            NextByte::DataCr => expect(b'\r', to(NextByte::DataLf)),
+            NextByte::DataLf => expect(b'\n', to(NextByte::Size)),
+            NextByte::Line if bytes[0] == b'\r' => (to(NextByte::EndLf), 1),
+            NextByte::Line | NextByte::Trailer => match memchr2(b'\r', b'\n', bytes) {
+                Some(end) if bytes[end] == b'\r' => (to(NextByte::TrailerLf), end + 1),
                 Some(lf) => return Err(Ambiguous { from: lf }),
-                None => (to(Next::Trailer), bytes.len()),
+                None => (to(NextByte::Trailer), bytes.len()),
             },
-            Next::TrailerLf => expect(b'\n', to(Next::Line)),
-            Next::EndLf => expect(b'\n', Step::End),
+            NextByte::TrailerLf => expect(b'\n', to(NextByte::Line)),
+            NextByte::EndLf => expect(b'\n', ChunkStep::End),
         })
     }
 }

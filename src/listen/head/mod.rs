@@ -5,7 +5,7 @@ mod chunked;
 
 use memchr::{memchr, memchr_iter};
 
-use self::chunked::{Ambiguous, ChunkedBody, Step, min_len};
+use self::chunked::{Ambiguous, ChunkStep, ChunkedBody, min_len};
 
 /// Follows the bytes of one HTTP/1 connection and finds what hyper drops, merges or cuts off silently:
 ///
@@ -23,7 +23,7 @@ pub(super) struct HeadInspector {
     head: PartialHead,
     /// The start of a line whose end has not arrived.
     partial_line: Vec<u8>,
-    /// Bytes of the longest head that hyper takes.
+    /// Bytes of the longest head that hyper accepts.
     max_head_bytes: usize,
     /// Complete heads so far.
     complete: usize,
@@ -54,7 +54,7 @@ enum ReadState {
     /// This many bytes of a body are still to come.
     FixedBody(u64),
     ChunkedBody(ChunkedBody),
-    /// No further head is expected, or none that hyper would take.
+    /// No further head is expected, or none that hyper would accept.
     NotInspected,
 }
 
@@ -115,9 +115,9 @@ impl HeadInspector {
                 ReadState::ChunkedBody(body) => match body.advance(rest) {
                     Ok((step, taken)) => {
                         self.state = match step {
-                            Step::Continue(body) => ReadState::ChunkedBody(body),
-                            Step::End => ReadState::Head,
-                            Step::LeftToHyper => ReadState::NotInspected,
+                            ChunkStep::Continue(body) => ReadState::ChunkedBody(body),
+                            ChunkStep::End => ReadState::Head,
+                            ChunkStep::LeftToHyper => ReadState::NotInspected,
                         };
                         at += taken;
                     }
@@ -164,7 +164,7 @@ impl HeadInspector {
             return Ok(bytes.len());
         }
         self.partial_line.extend_from_slice(rest);
-        // hyper checks the version as soon as its last digit is there, before the end of the line.
+        // hyper checks the version as soon as its last digit has arrived, before the end of the line.
         if !self.head.has_request_line
             && !rest.is_empty()
             && let Some(back) = later_minor_version(&self.partial_line)

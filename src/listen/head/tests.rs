@@ -1,4 +1,4 @@
-//! Streams of requests, cut anywhere: what has one reading passes, what has two is found.
+//! Streams of requests, cut anywhere: requests that all parsers read alike pass, ambiguous ones are found.
 
 use proptest::prelude::*;
 

@@ -16,7 +16,7 @@ async fn http2_with_prior_knowledge_is_served_on_the_same_port() {
     let large = Request::get("http://a/").header("x", "y".repeat(40 * 1024)).body(Empty::new()).unwrap();
     assert_eq!(client.send_request(large).await.unwrap().status(), 431);
     gateway.end().await;
-    timeout(FAR, driven).await.expect("GOAWAY ended the connection").unwrap().unwrap();
+    timeout(TEST_TIMEOUT, driven).await.expect("GOAWAY ended the connection").unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn an_http2_preface_in_pieces_is_http2_and_a_similar_method_is_http1() {
         tokio::task::yield_now().await;
     }
     let mut frame = [0; 9];
-    timeout(FAR, stream.read_exact(&mut frame)).await.unwrap().unwrap();
+    timeout(TEST_TIMEOUT, stream.read_exact(&mut frame)).await.unwrap().unwrap();
     assert_eq!(frame[3], 4, "SETTINGS");
     let answer = gateway.raw(LAST_GET.replace("GET", "PRIZE")).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -58,7 +58,8 @@ async fn an_incomplete_frame_ends_its_connection_after_the_time_for_a_head() {
         async move {
             let mut stream = http2_after_a_request(gateway).await;
             stream.write_all(part).await.unwrap();
-            let _end_or_reset = timeout(FAR, stream.read_to_end(&mut Vec::new())).await.expect("the connection ends");
+            let _end_or_reset =
+                timeout(TEST_TIMEOUT, stream.read_to_end(&mut Vec::new())).await.expect("the connection ends");
         }
     };
     let open_block = b"\0\0\x01\x01\x01\0\0\0\x03\x82";
@@ -84,5 +85,5 @@ async fn parts_of_frames_do_not_keep_an_idle_connection_open() {
             }
         }
     };
-    timeout(FAR, ended).await.expect("the connection ends");
+    timeout(TEST_TIMEOUT, ended).await.expect("the connection ends");
 }

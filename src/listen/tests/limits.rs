@@ -62,7 +62,7 @@ async fn the_connection_of_a_peer_that_does_not_read_its_answer_is_closed() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(FAR, cut).await.expect("the connection is cut");
+    timeout(TEST_TIMEOUT, cut).await.expect("the connection is cut");
     let mut answer = Vec::new();
     let _end_or_reset = stream.read_to_end(&mut answer).await;
     assert!(answer.len() < LARGE);

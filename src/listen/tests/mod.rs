@@ -1,4 +1,4 @@
-//! A listener with a handler that answers what it saw, and peers that speak raw bytes.
+//! A listener with a handler that describes each request in its answer, and peers that speak raw bytes.
 
 mod http2;
 mod limits;
@@ -26,20 +26,20 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Handler, Limits, RunningServer, Server, Settings, Shutdown, TlsFiles, bind};
+use super::{Handler, Limits, RunningServer, ServerParts, Settings, Shutdown, TlsFiles, bind};
 use crate::{
     scheme::Scheme,
     telemetry::{AdminPages, DependencyStatus, Metrics, Readiness},
 };
 
-/// A test fails after this; nothing is measured by it.
-const FAR: Duration = Duration::from_secs(20);
+/// A test that waits for longer fails.
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 const NEVER: Duration = Duration::from_secs(3600);
 /// More bytes than the kernel buffers for a peer that does not read.
 const LARGE: usize = 64 * 1024 * 1024;
 const SHORT: Duration = Duration::from_millis(50);
 
-/// Answers with what it saw; waits, panics or upgrades if the path says so.
+/// Answers with the request's version and peer and its worker; waits, panics or upgrades for some paths.
 #[derive(Clone)]
 struct EchoHandler {
     worker: usize,
@@ -131,7 +131,7 @@ fn start(settings: Settings, limits: Limits) -> TestServer {
     });
     let handler =
         EchoHandler { worker: 0, arrived: arrived_at, release: Arc::clone(&release), draining: shutdown.draining() };
-    let parts = Server {
+    let parts = ServerParts {
         listeners,
         settings: Settings { limits, ..settings },
         workers: 2.try_into().unwrap(),
@@ -161,7 +161,7 @@ impl TestServer {
 
     async fn end(self) {
         self.shutdown.begin();
-        timeout(FAR, self.running.ended()).await.expect("the server ends");
+        timeout(TEST_TIMEOUT, self.running.ended()).await.expect("the server ends");
     }
 }
 
@@ -173,13 +173,13 @@ async fn raw(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
 
 async fn rest(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut text = String::new();
-    timeout(FAR, stream.read_to_string(&mut text)).await.expect("the connection ends").unwrap();
+    timeout(TEST_TIMEOUT, stream.read_to_string(&mut text)).await.expect("the connection ends").unwrap();
     text
 }
 
 async fn until(stream: &mut (impl tokio::io::AsyncRead + Unpin), end: &str) -> String {
     let mut text = Vec::new();
-    timeout(FAR, async {
+    timeout(TEST_TIMEOUT, async {
         while !text.ends_with(end.as_bytes()) {
             text.push(stream.read_u8().await.unwrap());
         }
@@ -222,7 +222,7 @@ async fn connections_go_to_the_worker_with_the_fewest() {
 }
 
 #[tokio::test]
-async fn a_panic_is_500_for_its_request_and_the_connection_goes_on() {
+async fn a_panic_is_500_for_its_request_and_the_connection_stays_open() {
     let gateway = defaults();
     let mut stream = gateway.connect().await;
     stream.write_all(b"GET /panic HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
@@ -243,7 +243,7 @@ async fn an_upgraded_connection_is_counted_and_shutdown_waits_for_it() {
     assert_eq!(gateway.metrics.connections.get(), 1, "a tunnel is a connection");
     gateway.shutdown.begin();
     assert_eq!(rest(&mut stream).await, "1001");
-    timeout(FAR, gateway.running.ended()).await.expect("the server ends");
+    timeout(TEST_TIMEOUT, gateway.running.ended()).await.expect("the server ends");
     assert_eq!(gateway.metrics.connections.get(), 0);
 }
 

@@ -19,7 +19,7 @@ async fn shutdown_finishes_running_requests_and_refuses_new_connections() {
     gateway.release.add_permits(1);
     let answer = rest(&mut running).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close"), "{answer}");
-    timeout(FAR, gateway.running.ended()).await.expect("the server ends");
+    timeout(TEST_TIMEOUT, gateway.running.ended()).await.expect("the server ends");
     assert!(TcpStream::connect(gateway.admin).await.is_err());
 }
 
@@ -30,7 +30,7 @@ async fn answers_say_connection_close_during_the_drain_delay() {
     let answer = gateway.raw(GET).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close"), "{answer}");
     gateway.shutdown.cut();
-    timeout(FAR, gateway.running.ended()).await.expect("a cut needs no delay");
+    timeout(TEST_TIMEOUT, gateway.running.ended()).await.expect("a cut needs no delay");
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_request_to_an_idle_connection_is_answered_while_draining() {
     gateway.shutdown.draining().cancelled().await;
     idle.write_all(GET.as_bytes()).await.unwrap();
     assert!(rest(&mut idle).await.contains("connection: close"));
-    timeout(FAR, gateway.running.ended()).await.expect("the server ends");
+    timeout(TEST_TIMEOUT, gateway.running.ended()).await.expect("the server ends");
 }
 
 #[tokio::test]
@@ -53,6 +53,6 @@ async fn a_request_that_outlasts_the_drain_time_is_cut() {
     running.write_all(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     gateway.arrived.recv().await.unwrap();
     gateway.shutdown.begin();
-    timeout(FAR, gateway.running.ended()).await.expect("the server ends");
+    timeout(TEST_TIMEOUT, gateway.running.ended()).await.expect("the server ends");
     assert_eq!(rest(&mut running).await, "");
 }

@@ -1,4 +1,4 @@
-//! Requests with two readings are answered 400 by hyper; requests with one reading are served.
+//! Requests that two parsers could read differently ("two readings") are answered 400 by hyper; all others are served.
 
 use super::*;
 

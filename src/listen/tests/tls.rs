@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn early_data_is_refused() {
-    // RFC 8446 section 8: whoever records early data can replay it.
+    // RFC 8446 section 8: an attacker who records early data can replay it.
     let folder = tempfile::tempdir().unwrap();
     let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
     let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
@@ -49,7 +49,7 @@ async fn tls_serves_both_http_versions_and_uses_a_renewed_certificate() {
     assert!(handshake(gateway.address, &first, b"http/1.1").await.is_ok());
     write(&second);
     let renewed = async { while handshake(gateway.address, &second, b"http/1.1").await.is_err() {} };
-    timeout(FAR, renewed).await.expect("the new certificate is taken up");
+    timeout(TEST_TIMEOUT, renewed).await.expect("the new certificate is in use");
 }
 
 /// A handshake that accepts nothing but `pair`'s certificate.
@@ -122,8 +122,8 @@ async fn rustls_rustsec_2024_0336_handshakes_that_stop_half_way_or_come_byte_by_
             let _end_or_reset = stream.read_to_end(&mut Vec::new()).await;
         }
     };
-    timeout(FAR, ended).await.expect("the connections end");
+    timeout(TEST_TIMEOUT, ended).await.expect("the connections end");
     // Retried: on a slow machine a whole handshake may take longer than its deadline.
     let alive = async { while handshake(gateway.address, &pair, b"http/1.1").await.is_err() {} };
-    timeout(FAR, alive).await.expect("others are served");
+    timeout(TEST_TIMEOUT, alive).await.expect("others are served");
 }

@@ -1,9 +1,9 @@
-//! The whole decision, which route and who may, against an oracle written from the table's text: 100,000 random
+//! The whole decision (route and access rule) against an oracle written by hand from the list of routes: 100,000 random
 //! requests, the same in every run.
 
 use super::*;
 
-/// Path, hosts, methods, who may; the line is the place in this list, from 1.
+/// Path, methods, hosts, access rule; the line is the position in this list, from 1.
 fn routes() -> Vec<Settings> {
     let roles = |names: &[&str]| Access::Roles(names.iter().map(|name| (*name).to_owned()).collect());
     let admin = &["admin.example"][..];
@@ -31,13 +31,13 @@ fn routes() -> Vec<Settings> {
 /// The line of the route that matches (0: none), and its decision.
 fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (usize, Option<Decision>) {
     let parts: Vec<&str> = path[1..].split('/').collect();
-    let mut lax: Vec<&str> =
+    let mut lenient: Vec<&str> =
         parts.iter().map(|part| part.split(';').next().unwrap()).filter(|part| !part.is_empty()).collect();
-    if path.ends_with('/') || lax.is_empty() {
-        lax.push("");
+    if path.ends_with('/') || lenient.is_empty() {
+        lenient.push("");
     }
     let found = place(method, host, &parts);
-    if parts[0] == "auth" || lax[0] == "auth" || found != place(method, host, &lax) {
+    if parts[0] == "auth" || lenient[0] == "auth" || found != place(method, host, &lenient) {
         return (0, None);
     }
     let has = |wanted: &[&str]| match roles {
@@ -58,7 +58,7 @@ fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (us
         6 => has(&["admin", "auditor"]),
         7 => {
             if roles.is_some() {
-                Decision::AlreadyIn
+                Decision::AlreadyLoggedIn
             } else {
                 Decision::Allow
             }
@@ -69,7 +69,7 @@ fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (us
     (found, Some(decision))
 }
 
-/// The line that a request belongs to, read off the list from the most special to the most general.
+/// The line that a request matches, written by hand with the most specific first.
 fn place(method: &str, host: &str, parts: &[&str]) -> usize {
     let gets = matches!(method, "GET" | "HEAD");
     match (host, parts) {
@@ -105,9 +105,9 @@ fn cve_2026_48794_a_hundred_thousand_decisions_are_those_of_the_oracle() {
     let table = Table::build(routes(), own()).unwrap();
     let mut seeded = Seeded(4);
     let roles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let people =
+    let users =
         [None, Some(roles(&[])), Some(roles(&["admin"])), Some(roles(&["auditor", "x"])), Some(roles(&["x", "root"]))];
-    let people: Vec<_> = people.iter().collect();
+    let users: Vec<_> = users.iter().collect();
     let mut seen = [0; 14];
     for _ in 0..100_000 {
         let method = seeded.pick(&["GET", "HEAD", "POST", "PUT", "DELETE", "PURGE"]);
@@ -135,17 +135,17 @@ fn cve_2026_48794_a_hundred_thousand_decisions_are_those_of_the_oracle() {
                 "b",
             ]);
         }
-        let person = seeded.pick(&people).as_deref();
-        let wanted = oracle(method, host, &path, person);
+        let user = seeded.pick(&users).as_deref();
+        let wanted = oracle(method, host, &path, user);
         let got = match table.find(&method.parse().unwrap(), host, &path) {
-            Found::Route(route) => {
-                let who = person.map_or(Who::Nobody, |roles| Who::Person { roles });
-                (route.settings.line, Some(route.settings.access.decide(who)))
+            TableMatch::Route(route) => {
+                let requester = user.map_or(Requester::Anonymous, |roles| Requester::User { roles });
+                (route.settings.line, Some(route.settings.access.decide(requester)))
             }
-            Found::None | Found::NoEndpoint | Found::Own(_) | Found::WrongMethod(_) => (0, None),
+            TableMatch::None | TableMatch::NoEndpoint | TableMatch::Own(_) | TableMatch::WrongMethod(_) => (0, None),
         };
-        assert_eq!(got, wanted, "{method} {host} {path} {person:?}");
+        assert_eq!(got, wanted, "{method} {host} {path} {user:?}");
         seen[got.0] += 1;
     }
-    assert!(seen.iter().all(|count| *count > 20), "every route and none were met: {seen:?}");
+    assert!(seen.iter().all(|count| *count > 20), "every route was matched, and no route too: {seen:?}");
 }

@@ -44,9 +44,9 @@ fn table(routes: &[(&[&str], &[&str], &str)]) -> Result<Table, Vec<Conflict>> {
 /// The line of the route that is found; 0: none, `usize::MAX`: an own endpoint.
 fn line(table: &Table, method: &str, host: &str, path: &str) -> usize {
     match table.find(&method.parse().unwrap(), host, path) {
-        Found::Route(route) => route.settings.line,
-        Found::NoEndpoint | Found::None => 0,
-        Found::Own(_) | Found::WrongMethod(_) => usize::MAX,
+        TableMatch::Route(route) => route.settings.line,
+        TableMatch::NoEndpoint | TableMatch::None => 0,
+        TableMatch::Own(_) | TableMatch::WrongMethod(_) => usize::MAX,
     }
 }
 
@@ -92,7 +92,7 @@ fn the_most_specific_route_wins() {
 }
 
 #[test]
-fn a_request_that_no_route_names_finds_nothing() {
+fn a_request_that_no_route_matches_finds_nothing() {
     let table = table(&[(&["GET"], &["a.example"], "/docs/{*rest}")]).unwrap();
     for (method, host, path) in [
         ("GET", "b.example", "/docs"),
@@ -158,14 +158,14 @@ fn strip_removes_whole_segments() {
         ("/a?b", "/a?b"),
     ] {
         let target: PathAndQuery = target.parse().unwrap();
-        let Found::Route(route) = table.find(&Method::GET, "x", target.path()) else { panic!("{target}") };
+        let TableMatch::Route(route) = table.find(&Method::GET, "x", target.path()) else { panic!("{target}") };
         assert_eq!(route.upstream_path(&target), forwarded, "{target}");
     }
-    assert_eq!(line(&table, "GET", "x", "/api/proxy//evil"), 0, "what is left would start with two slashes");
+    assert_eq!(line(&table, "GET", "x", "/api/proxy//evil"), 0, "the rest would start with two slashes");
 }
 
 #[test]
-fn routes_that_nothing_separates_are_a_conflict() {
+fn equally_specific_routes_for_the_same_requests_conflict() {
     let conflicts = |routes: &[(&[&str], &[&str], &str)]| table(routes).err().unwrap_or_default();
     let same = |line, other| vec![Conflict::Same { line, other }];
     assert_eq!(conflicts(&[(&[], &[], "/a"), (&[], &[], "/a")]), same(2, 1));
@@ -367,22 +367,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn the_table_finds_what_a_list_would_find(
+    fn the_table_finds_the_same_route_as_a_linear_search(
         routes in proptest::collection::vec((any_methods(), any_hosts(), any_path()), 1..12),
         requests in proptest::collection::vec(("(GET|HEAD|POST|PURGE|PUT)", "(g|h|h:8080|h:81|i)", "(/(a|b|c)){0,4}/?"), 20),
     ) {
-        let mut kept: Vec<Settings> = Vec::new();
+        let mut valid: Vec<Settings> = Vec::new();
         for (at, (methods, hosts, path)) in routes.iter().enumerate() {
-            kept.push(settings(at + 1, methods, hosts, path));
-            if Table::build(kept.clone(), own()).is_err() {
-                kept.pop();
+            valid.push(settings(at + 1, methods, hosts, path));
+            if Table::build(valid.clone(), own()).is_err() {
+                valid.pop();
             }
         }
-        let table = Table::build(kept.clone(), own()).unwrap();
+        let table = Table::build(valid.clone(), own()).unwrap();
         for (method, host, path) in &requests {
             let path = if path.is_empty() { "/" } else { path };
             let method = method.parse().unwrap();
-            let wanted = oracle::line(&kept, &method, host, path);
+            let wanted = oracle::line(&valid, &method, host, path);
             prop_assert_eq!(line(&table, method.as_str(), host, path), wanted, "{} {} {}", method, host, path);
             let winners: Vec<_> = table.explain(&method, host, path).into_iter().filter(|one| one.outcome == MatchOutcome::Wins).map(|one| one.route.settings.line).collect();
             prop_assert_eq!(winners, if wanted == 0 { vec![] } else { vec![wanted] });

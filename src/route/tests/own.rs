@@ -47,12 +47,12 @@ fn only_configured_channels_have_endpoints_for_codes() {
     }
 }
 
-/// What a request meets; `None`: the path is not the gateway's.
+/// The result for a request; `None`: the path is not the gateway's.
 fn found(own: &OwnSettings, method: &str, path: &str) -> Option<String> {
     let table = OwnTable::new(own.clone());
     Some(match table.find(&method.parse().unwrap(), path)? {
-        OwnFound::Endpoint(OwnMatch { service: Service::Call { endpoint, .. }, .. }) => format!("Own({endpoint:?})"),
-        OwnFound::Endpoint(OwnMatch { service: Service::PublicKeys, .. }) => "Own(PublicKeys)".to_owned(),
+        OwnFound::Endpoint(OwnMatch { service: OwnService::Call { endpoint, .. }, .. }) => format!("Own({endpoint:?})"),
+        OwnFound::Endpoint(OwnMatch { service: OwnService::PublicKeys, .. }) => "Own(PublicKeys)".to_owned(),
         OwnFound::WrongMethod(allow) => format!("WrongMethod({allow:?})"),
         OwnFound::NoEndpoint => "None".to_owned(),
     })
@@ -61,8 +61,8 @@ fn found(own: &OwnSettings, method: &str, path: &str) -> Option<String> {
 #[test]
 fn each_endpoint_has_its_method_and_path() {
     let own = own(true);
-    let google = Provider(0);
-    let corp = Provider(1);
+    let google = ProviderIndex(0);
+    let corp = ProviderIndex(1);
     for (method, path, endpoint) in [
         ("GET", "/login", OwnEndpoint::LoginPage),
         ("HEAD", "/login", OwnEndpoint::LoginPage),
@@ -144,7 +144,7 @@ fn the_gateway_owns_everything_below_base_path_and_nothing_else() {
 }
 
 #[test]
-fn no_two_rows_take_the_same_method_at_the_same_path() {
+fn no_two_rows_have_the_same_method_at_the_same_path() {
     let own = OwnSettings {
         codes: vec![(Channel::Sms, HasPage::Yes), (Channel::Email, HasPage::Yes)],
         providers: vec!["google".into()],

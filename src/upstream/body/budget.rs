@@ -1,15 +1,15 @@
-//! The memory that bodies kept for a second try may take, over the whole process.
+//! The memory for bodies that are recorded for a second try, over the whole process.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Bytes that a process keeps of bodies by default.
+/// Bytes of recorded bodies in a process by default.
 pub const DEFAULT_BUDGET: usize = 64 << 20;
 
-/// The memory for kept bodies, shared by the whole process. When it is used up nothing more is kept; bodies under way
-/// still go to their first try.
+/// The memory for recorded bodies, shared by the whole process. When it is used up nothing more is recorded; the first
+/// tries are not affected.
 #[derive(Debug)]
 pub struct Budget {
     free: AtomicUsize,
@@ -21,7 +21,7 @@ impl Budget {
         Arc::new(Self { free: AtomicUsize::new(bytes) })
     }
 
-    /// Takes `bytes` if that many are free.
+    /// Reserves `bytes`; false if fewer are free.
     pub(super) fn take(&self, bytes: usize) -> bool {
         self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes)).is_ok()
     }

@@ -23,7 +23,7 @@ pub enum RequestError {
     /// The visitor sent nothing for longer than the route allows, or sends more slowly than it demands.
     #[error("the visitor sent its body too slowly")]
     Stalled,
-    /// The second try has it.
+    /// The second try has taken it over.
     #[error("the request's body is being sent to the upstream a second time")]
     Taken,
 }
@@ -31,7 +31,7 @@ pub enum RequestError {
 /// A visitor's body, up to a limit of bytes.
 pub(in crate::upstream) struct LimitedBody {
     body: Incoming,
-    /// Bytes that may still come; `None` for no limit.
+    /// Bytes that the limit still allows; `None` for no limit.
     left: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The body of a request to an upstream: streamed, limited in bytes and time, and observable while under way.
+//! The body of a request to an upstream: streamed, limited in bytes and time, with its progress observable.
 
 mod budget;
 mod limited;
@@ -29,7 +29,7 @@ pub(super) use self::{
     progress::{UploadPhase, UploadProgress},
     recording::{FirstTry, SecondTry, SharedRecording},
 };
-use super::settings::Deadlines;
+use super::settings::RequestDeadlines;
 use crate::alarm::{Alarm, after};
 
 /// The body of a request to an upstream.
@@ -48,7 +48,7 @@ struct StreamedBody {
     idle: Duration,
     pace: Pace,
     progress: Arc<UploadProgress>,
-    /// Since when the visitor is waited for.
+    /// Since when the visitor has sent nothing.
     silent_since: Option<Instant>,
     alarm: Alarm,
 }
@@ -70,7 +70,7 @@ impl RequestBody {
         if bytes.is_empty() { Self::empty() } else { Self(BodySource::Full(bytes)) }
     }
 
-    /// A visitor's body as it comes, up to `limit` bytes.
+    /// A visitor's body as it arrives, up to `limit` bytes.
     pub fn stream(body: Incoming, limit: Option<u64>) -> Self {
         if body.is_end_stream() {
             return Self::empty();
@@ -110,7 +110,7 @@ impl RequestBody {
     }
 
     /// Sets the deadlines for the visitor and returns the body's progress; `None` if nothing is waited for.
-    pub(super) fn watch(&mut self, deadlines: Deadlines) -> Option<Arc<UploadProgress>> {
+    pub(super) fn watch(&mut self, deadlines: RequestDeadlines) -> Option<Arc<UploadProgress>> {
         match &mut self.0 {
             BodySource::Streamed(body) => {
                 body.idle = deadlines.idle;
@@ -198,9 +198,10 @@ impl StreamedBody {
                     self.progress.moved(UploadPhase::WaitingForVisitor);
                     Instant::now()
                 });
-                // Once the answer has begun the body may be one side of a conversation: then only silence counts.
-                let patience = if self.progress.is_answered() { self.idle } else { self.pace.left().min(self.idle) };
-                ready!(self.alarm.poll_until(after(since, patience), cx));
+                // Once the answer has begun, the two may be a dialogue: then only the idle timeout applies.
+                let longest_wait =
+                    if self.progress.is_answered() { self.idle } else { self.pace.left().min(self.idle) };
+                ready!(self.alarm.poll_until(after(since, longest_wait), cx));
                 self.progress.moved(UploadPhase::Done);
                 Poll::Ready(Some(Err(RequestError::Stalled)))
             }

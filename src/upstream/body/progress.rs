@@ -10,25 +10,25 @@ pub(in crate::upstream) struct UploadProgress {
     is_answered: AtomicBool,
 }
 
-/// Who has to act next for the body to get on.
+/// The side that the body waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::upstream) enum UploadPhase {
-    /// The upstream has to take more.
+    /// The upstream has to read more.
     WaitingForUpstream = 0,
     /// The visitor has to send more; the body itself has a deadline for that.
     WaitingForVisitor = 1,
-    /// The whole body has been handed over, or it has failed.
+    /// The whole body was given to hyper, or it has failed.
     Done = 2,
 }
 
 impl UploadProgress {
-    /// Notes that something of the body came or went.
+    /// Records that a part of the body was received or sent.
     pub(super) fn moved(&self, phase: UploadPhase) {
         self.moves.fetch_add(1, Ordering::Relaxed);
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// Notes that the upstream's answer has begun.
+    /// Records that the upstream's answer has begun.
     pub(in crate::upstream) fn answered(&self) {
         self.is_answered.store(true, Ordering::Relaxed);
     }
@@ -37,7 +37,7 @@ impl UploadProgress {
         self.is_answered.load(Ordering::Relaxed)
     }
 
-    /// How often the body has moved; a changed number means that it is alive.
+    /// How often the body has moved; a changed number means that it is not idle.
     pub(in crate::upstream) fn moves(&self) -> u64 {
         self.moves.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! A visitor's body that is kept while it streams to the first try, and sent again in the second.
+//! A visitor's body that is recorded while it streams to the first try, and sent again in the second.
 
 use std::{
     mem,
@@ -15,23 +15,23 @@ use super::{
     limited::{LimitedBody, RequestError},
 };
 
-/// A recorded body, shared by the first try and by the one who may ask for a second. Empty when the second try has the
-/// body, or when the body has failed.
+/// A recorded body, shared by the first try and by the [`super::super::replay::Replay`] for a second. `None` when the
+/// second try has the body, or when the body has failed.
 #[derive(Clone)]
 pub(in crate::upstream) struct SharedRecording(Arc<Mutex<Option<Recording>>>);
 
 struct Recording {
     body: LimitedBody,
-    /// `None` once a part could not be kept, or is no longer needed.
-    kept: Option<KeptBytes>,
+    /// `None` once a part could not be recorded, or is no longer needed.
+    recorded: Option<RecordedBytes>,
     has_ended: bool,
 }
 
-/// The bytes kept of a body.
-struct KeptBytes {
+/// The recorded bytes of a body.
+struct RecordedBytes {
     bytes: BytesMut,
     trailers: Option<HeaderMap>,
-    /// Most bytes kept of this body.
+    /// Bytes of this body that are recorded at most.
     max: usize,
     budget: Arc<Budget>,
     /// Bytes taken from the budget.
@@ -39,29 +39,30 @@ struct KeptBytes {
 }
 
 impl SharedRecording {
-    /// Keeps up to `max` bytes of `body`, and no more than `budget` has free.
+    /// Records up to `max` bytes of `body`, and no more than `budget` has free.
     pub(in crate::upstream) fn new(body: LimitedBody, max: usize, budget: &Arc<Budget>) -> Self {
-        let kept = KeptBytes { bytes: BytesMut::new(), trailers: None, max, budget: Arc::clone(budget), taken: 0 };
-        Self(Arc::new(Mutex::new(Some(Recording { body, kept: Some(kept), has_ended: false }))))
+        let recorded =
+            RecordedBytes { bytes: BytesMut::new(), trailers: None, max, budget: Arc::clone(budget), taken: 0 };
+        Self(Arc::new(Mutex::new(Some(Recording { body, recorded: Some(recorded), has_ended: false }))))
     }
 
-    /// The body of the second try: first what was kept, then what the visitor has yet to send. `None` if a part that
-    /// was read was not kept, or if the body has failed.
+    /// The body of the second try: first what was recorded, then what the visitor has yet to send. `None` if a part
+    /// that was read was not recorded, or if the body has failed.
     pub(in crate::upstream) fn take(&self) -> Option<SecondTry> {
-        let Recording { body, kept, has_ended } = self.lock().take()?;
-        let mut kept = kept?;
+        let Recording { body, recorded, has_ended } = self.lock().take()?;
+        let mut recorded = recorded?;
         Some(SecondTry {
-            bytes: mem::take(&mut kept.bytes).freeze(),
-            trailers: kept.trailers.take(),
+            bytes: mem::take(&mut recorded.bytes).freeze(),
+            trailers: recorded.trailers.take(),
             rest: (!has_ended).then_some(body),
-            _kept: kept,
+            _reserved: recorded,
         })
     }
 
-    /// Frees what was kept: no second try will come.
-    pub(in crate::upstream) fn forget(&self) {
+    /// Frees the recorded bytes: there will be no second try.
+    pub(in crate::upstream) fn discard(&self) {
         if let Some(recording) = &mut *self.lock() {
-            recording.kept = None;
+            recording.recorded = None;
         }
     }
 
@@ -71,7 +72,7 @@ impl SharedRecording {
     }
 }
 
-impl KeptBytes {
+impl RecordedBytes {
     /// Copies `data`: a slice of hyper's read buffer would keep the whole buffer alive, and the budget would count only
     /// the slice.
     fn add(&mut self, data: &[u8]) -> bool {
@@ -84,23 +85,23 @@ impl KeptBytes {
     }
 }
 
-impl Drop for KeptBytes {
+impl Drop for RecordedBytes {
     fn drop(&mut self) {
         self.budget.put_back(self.taken);
     }
 }
 
 impl Recording {
-    fn keep(&mut self, frame: &Frame<Bytes>) {
+    fn record(&mut self, frame: &Frame<Bytes>) {
         if let Some(trailers) = frame.trailers_ref() {
             self.has_ended = true;
-            if let Some(kept) = &mut self.kept {
-                kept.trailers = Some(trailers.clone());
+            if let Some(recorded) = &mut self.recorded {
+                recorded.trailers = Some(trailers.clone());
             }
         } else if let Some(data) = frame.data_ref() {
             self.has_ended = self.body.is_end_stream();
-            if self.kept.as_mut().is_some_and(|kept| !kept.add(data)) {
-                self.kept = None;
+            if self.recorded.as_mut().is_some_and(|recorded| !recorded.add(data)) {
+                self.recorded = None;
             }
         }
     }
@@ -111,15 +112,15 @@ pub(in crate::upstream) struct FirstTry(pub(in crate::upstream) SharedRecording)
 
 impl FirstTry {
     pub(super) fn is_too_large(&self) -> bool {
-        self.look(false, |recording| recording.body.is_too_large())
+        self.inspect(false, |recording| recording.body.is_too_large())
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
-        self.look(false, |recording| recording.has_ended || recording.body.is_end_stream())
+        self.inspect(false, |recording| recording.has_ended || recording.body.is_end_stream())
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.look(SizeHint::new(), |recording| recording.body.size_hint())
+        self.inspect(SizeHint::new(), |recording| recording.body.size_hint())
     }
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
@@ -129,7 +130,7 @@ impl FirstTry {
         };
         match ready!(recording.body.poll_frame(cx)) {
             Some(Ok(frame)) => {
-                recording.keep(&frame);
+                recording.record(&frame);
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
@@ -143,8 +144,8 @@ impl FirstTry {
         }
     }
 
-    fn look<T>(&self, if_taken: T, see: impl FnOnce(&Recording) -> T) -> T {
-        self.0.lock().as_ref().map_or(if_taken, see)
+    fn inspect<T>(&self, if_taken: T, read: impl FnOnce(&Recording) -> T) -> T {
+        self.0.lock().as_ref().map_or(if_taken, read)
     }
 }
 
@@ -153,8 +154,8 @@ pub(in crate::upstream) struct SecondTry {
     bytes: Bytes,
     trailers: Option<HeaderMap>,
     rest: Option<LimitedBody>,
-    /// Holds its part of the budget as long as the bytes are held.
-    _kept: KeptBytes,
+    /// Returns its part of the budget when it is dropped together with `bytes`.
+    _reserved: RecordedBytes,
 }
 
 impl SecondTry {
@@ -163,12 +164,12 @@ impl SecondTry {
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        let kept = self.bytes.len() as u64;
+        let recorded = self.bytes.len() as u64;
         let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), LimitedBody::size_hint);
         let mut hint = SizeHint::new();
-        hint.set_lower(kept.saturating_add(rest.lower()));
+        hint.set_lower(recorded.saturating_add(rest.lower()));
         if let Some(upper) = rest.upper() {
-            hint.set_upper(kept.saturating_add(upper));
+            hint.set_upper(recorded.saturating_add(upper));
         }
         hint
     }

@@ -13,7 +13,7 @@ async fn sent(body_rate: u64, answered: bool, pieces: Vec<(u64, usize)>) -> (Opt
     let raw = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000\r\n\r\n";
     let (request, near) = visitor(raw).await;
     let mut body = RequestBody::stream(request.into_body(), None);
-    let progress = body.watch(Deadlines { idle: IDLE, body_rate, ..PATIENT }).unwrap();
+    let progress = body.watch(RequestDeadlines { idle: IDLE, body_rate, ..PATIENT }).unwrap();
     if answered {
         progress.answered();
     }
@@ -50,10 +50,10 @@ async fn a_body_below_the_minimum_rate_is_too_slow_though_never_silent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_at_the_minimum_rate_has_no_limit_of_time() {
+async fn a_body_at_the_minimum_rate_has_no_time_limit() {
     let (error, after) = sent(256, false, vec![(2, 520); 300]).await;
     assert!(is_stalled(error.as_ref()), "{error:?}");
-    assert!(after.as_secs() > 600, "ended by the silence at its end alone: {after:?}");
+    assert!(after.as_secs() > 600, "ended only by the silence at its end: {after:?}");
 }
 
 #[tokio::test(start_paused = true)]

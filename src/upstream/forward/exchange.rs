@@ -16,7 +16,7 @@ use super::super::{
     body::{RequestBody, RequestError, UploadPhase, UploadProgress},
     connection::UpstreamConnection,
     error::{AnswerFault, ForwardError, Stage},
-    settings::Deadlines,
+    settings::RequestDeadlines,
 };
 use crate::alarm::after;
 
@@ -34,7 +34,7 @@ pub(super) async fn exchange(
     mut connection: Box<UpstreamConnection>,
     request: Request<RequestBody>,
     now: Instant,
-    deadlines: Deadlines,
+    deadlines: RequestDeadlines,
     upload: Option<&Arc<UploadProgress>>,
 ) -> ExchangeOutcome {
     // Exempt from tokio's budget: it is polled with a waker that does nothing, so it must not yield.
@@ -53,7 +53,7 @@ pub(super) async fn exchange(
             }
         }
         if has_ended {
-            // hyper returns a request that was not taken once the connection is dropped.
+            // hyper returns an unsent request once the connection is dropped.
             connection = None;
             return answer.as_mut().poll(cx).map(Ok);
         }
@@ -90,7 +90,7 @@ pub(super) async fn exchange(
     }
 }
 
-/// Tells failures of the upstream from failures of the visitor's body.
+/// Distinguishes failures of the upstream from failures of the visitor's body.
 fn forward_error(error: hyper::Error) -> ForwardError {
     if error.is_parse() {
         return ForwardError::BadAnswer(AnswerFault::Unparsable(error));

@@ -36,7 +36,7 @@ pub(in crate::upstream) fn ready_to_send(
         Some(length) => drop(headers.insert(header::CONTENT_LENGTH, length.into())),
         None => {
             headers.remove(header::CONTENT_LENGTH);
-            // Set for every method: without it hyper takes a GET for a request without a body.
+            // Set for every method: without it hyper sends a GET without its body.
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
     }
@@ -65,7 +65,7 @@ pub(super) fn check_framing(answer: &mut Response<Incoming>) -> Result<(), Forwa
     }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     if let Some(length) = lengths.next() {
-        // hyper takes `5, 5` and two equal lines for one length; another parser between us and the visitor may not.
+        // hyper accepts `5, 5` and two equal lines as one length; a parser between us and the visitor may not.
         if lengths.next().is_some() || !length.as_bytes().iter().all(u8::is_ascii_digit) {
             return Err(ForwardError::BadAnswer(AnswerFault::Framing));
         }

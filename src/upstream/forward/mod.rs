@@ -23,7 +23,7 @@ use super::{
     connection::UpstreamConnection,
     error::{AnswerFault, ForwardError, Stage},
     pool,
-    settings::Deadlines,
+    settings::RequestDeadlines,
     target::TargetState,
 };
 use crate::clock::Clock;
@@ -37,12 +37,13 @@ impl Upstream {
     /// Informational answers (1xx) are dropped. Version, target and framing of the request are set here; its other
     /// headers are prepared by the caller ([`super::headers::prepare_request`]).
     ///
-    /// If a target takes no connection the next is tried. A request is sent twice only if nothing of it was written, or
-    /// if it is safe and has no body, and its connection had been idle for so long that the target may have closed it.
+    /// If a target accepts no connection the next is tried. A request is sent twice only if nothing of it was written,
+    /// or if it is safe and has no body, and its connection had been idle for so long that the target may have closed
+    /// it.
     pub async fn forward(
         &self,
         request: Request<RequestBody>,
-        deadlines: Deadlines,
+        deadlines: RequestDeadlines,
         clock: &Clock,
     ) -> Result<Response<AnswerBody>, ForwardError> {
         let mut request = ready_to_send(request)?;
@@ -73,18 +74,18 @@ impl Upstream {
             }
         }
 
-        // Boxed: it is seldom run, and its future is large.
+        // Boxed, because its future is large and runs seldom.
         let (answer, connection) =
             Box::pin(self.exchange_over_new_connection(request, first, deadlines, upload.as_ref(), clock)).await?;
         into_answer(answer, connection, deadlines, upload, passes_trailers)
     }
 
-    /// Sends `request` over a new connection to the first target that takes it, beginning with index `first`.
+    /// Sends `request` over a new connection to the first target that accepts one, beginning with index `first`.
     pub(super) async fn exchange_over_new_connection(
         &self,
         mut request: Request<RequestBody>,
         first: usize,
-        deadlines: Deadlines,
+        deadlines: RequestDeadlines,
         upload: Option<&Arc<UploadProgress>>,
         clock: &Clock,
     ) -> Result<(Response<Incoming>, Option<Box<UpstreamConnection>>), ForwardError> {
@@ -154,7 +155,7 @@ fn copy_if_safe(request: &Request<RequestBody>) -> Option<Request<RequestBody>> 
 pub(super) fn into_answer(
     mut answer: Response<Incoming>,
     connection: Option<Box<UpstreamConnection>>,
-    deadlines: Deadlines,
+    deadlines: RequestDeadlines,
     upload: Option<Arc<UploadProgress>>,
     passes_trailers: bool,
 ) -> Result<Response<AnswerBody>, ForwardError> {

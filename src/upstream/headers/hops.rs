@@ -7,7 +7,7 @@ use super::kind::ExchangeKind;
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Names that `Connection` cannot remove: headers that we or the upstream read whatever the visitor says, framing,
+/// Names that `Connection` cannot remove: headers that the gateway or the upstream always reads, framing,
 /// which hyper handles, and the request id, which we set.
 const NOT_REMOVABLE: [&str; 9] = [
     "authorization",
@@ -21,7 +21,7 @@ const NOT_REMOVABLE: [&str; 9] = [
     "x-request-id",
 ];
 
-/// Whether any hop-by-hop header is there: one look at each header costs less than a look-up of each name.
+/// Whether any hop-by-hop header is present: one pass over the headers costs less than a look-up of each name.
 pub(super) fn has_hop_by_hop(headers: &HeaderMap) -> bool {
     static NAMES: [HeaderName; 10] = [
         header::CONNECTION,

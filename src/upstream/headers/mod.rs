@@ -1,4 +1,4 @@
-//! Makes a visitor's headers an upstream's, and an upstream's headers a visitor's.
+//! Converts a visitor's headers into those that the upstream gets, and an upstream's into those that the visitor gets.
 
 mod hops;
 mod kind;
@@ -18,22 +18,22 @@ use self::{
 pub use self::{
     kind::ExchangeKind,
     rules::{HeaderPiece, HeaderRules, HeaderTemplate},
-    set::{ClientHeaders, HeaderSource, Incoming, SET_ON_EVERY_REQUEST, SetHeader, removed_on_arrival},
+    set::{ClientHeaders, HeaderSource, SET_ON_EVERY_REQUEST, SetHeader, VisitorHeader, removed_on_arrival},
 };
 
 /// What an upstream gets in `Authorization`.
 #[derive(Clone, Debug)]
 pub enum Authorization {
-    /// This value.
+    /// This value, instead of the visitor's.
     Replace(HeaderValue),
-    /// None.
+    /// No value.
     Remove,
-    /// The visitor's.
+    /// The visitor's own value.
     Keep,
 }
 
-/// Makes a visitor's headers an upstream's. Headers of the visitor that could pass for ours have been removed before.
-/// `claims` gives the text of a claim of the session.
+/// Converts a visitor's headers into those that the upstream gets. Hygiene has already removed those that could pass
+/// for ours. `claims` returns a claim of the session as text.
 pub fn prepare_request<'c>(
     headers: &mut HeaderMap,
     source: &HeaderSource<'_>,
@@ -64,7 +64,7 @@ pub fn prepare_request<'c>(
     rules.apply_to_request(headers, claims);
 }
 
-/// Makes an upstream's headers a visitor's.
+/// Converts an upstream's headers into those that the visitor gets.
 pub fn prepare_answer(headers: &mut HeaderMap, rules: &HeaderRules, kind: ExchangeKind) {
     if has_hop_by_hop(headers) {
         remove_hop_by_hop(headers, kind);

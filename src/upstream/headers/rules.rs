@@ -23,7 +23,7 @@ pub struct HeaderTemplate(pub Vec<HeaderPiece>);
 /// A piece of a [`HeaderTemplate`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HeaderPiece {
-    /// Text as it is.
+    /// Literal text.
     Literal(String),
     /// The claim of this name.
     Claim(String),
@@ -33,7 +33,7 @@ pub enum HeaderPiece {
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 impl HeaderRules {
-    /// Applies `remove`, then `set`. `claims` gives the text of a claim of the session.
+    /// Applies `remove`, then `set`. `claims` returns a claim of the session as text.
     pub(super) fn apply_to_request<'c>(&self, headers: &mut HeaderMap, claims: impl Fn(&str) -> Option<Cow<'c, str>>) {
         self.remove_from(headers);
         for (name, template) in &self.set {
@@ -71,7 +71,7 @@ impl HeaderTemplate {
     }
 }
 
-/// Appends visible ASCII, with spaces inside, as it is, and anything else as percent-encoded UTF-8.
+/// Appends visible ASCII (spaces inside included) unchanged, and anything else as percent-encoded UTF-8.
 fn push_claim(text: &mut String, claim: &str) {
     let is_visible = claim.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && claim.trim() == claim;
     if is_visible {

@@ -1,4 +1,4 @@
-//! THE LIST of headers that the gateway sets on every forwarded request; to add one, add a row.
+//! The headers that the gateway sets on every forwarded request; to add one, add a row.
 
 use std::net::IpAddr;
 
@@ -10,15 +10,15 @@ use crate::scheme::Scheme;
 pub struct SetHeader {
     /// Its name.
     pub name: HeaderName,
-    /// What becomes of one that the visitor sent.
-    pub incoming: Incoming,
+    /// What happens to the same header of the visitor.
+    pub from_visitor: VisitorHeader,
     /// Its value; `None` leaves the header as the visitor sent it.
     value: fn(&HeaderSource<'_>) -> Option<HeaderValue>,
 }
 
-/// What becomes of a visitor's header whose name is in [`SET_ON_EVERY_REQUEST`].
+/// What happens to a visitor's header whose name is in [`SET_ON_EVERY_REQUEST`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Incoming {
+pub enum VisitorHeader {
     /// Removed on arrival, before anything reads it, in every spelling that a backend may take for the same name.
     Removed,
     /// Overwritten.
@@ -33,52 +33,52 @@ pub enum Incoming {
 pub static SET_ON_EVERY_REQUEST: [SetHeader; 8] = [
     SetHeader {
         name: HeaderName::from_static("x-request-id"),
-        incoming: Incoming::Replaced,
+        from_visitor: VisitorHeader::Replaced,
         value: |source| HeaderValue::from_str(source.request_id).ok(),
     },
-    // An HTTP/2 request may have none. One that came was checked against the accepted hosts.
-    SetHeader { name: header::HOST, incoming: Incoming::Kept, value: |source| Some(source.host.clone()) },
+    // An HTTP/2 request may have none. A visitor's value was checked against the accepted hosts.
+    SetHeader { name: header::HOST, from_visitor: VisitorHeader::Kept, value: |source| Some(source.host.clone()) },
     SetHeader {
         name: HeaderName::from_static("x-forwarded-for"),
-        incoming: Incoming::Removed,
+        from_visitor: VisitorHeader::Removed,
         value: |source| Some(source.chain.unwrap_or(&source.client.address).clone()),
     },
     SetHeader {
         name: HeaderName::from_static("x-forwarded-proto"),
-        incoming: Incoming::Removed,
+        from_visitor: VisitorHeader::Removed,
         value: |source| Some(source.client.proto.clone()),
     },
     SetHeader {
         name: HeaderName::from_static("x-forwarded-host"),
-        incoming: Incoming::Removed,
+        from_visitor: VisitorHeader::Removed,
         value: |source| Some(source.host.clone()),
     },
     SetHeader {
         name: HeaderName::from_static("x-real-ip"),
-        incoming: Incoming::Removed,
+        from_visitor: VisitorHeader::Removed,
         value: |source| Some(source.client.address.clone()),
     },
     SetHeader {
         name: header::FORWARDED,
-        incoming: Incoming::Removed,
+        from_visitor: VisitorHeader::Removed,
         value: |source| Some(source.client.forwarded.clone()),
     },
     // RFC 8586: hygiene counts it to find loops. `Via` would do too, but makes nginx send uncompressed answers.
     SetHeader {
         name: HeaderName::from_static("cdn-loop"),
-        incoming: Incoming::Extended,
+        from_visitor: VisitorHeader::Extended,
         value: |_| Some(HeaderValue::from_static("vestibule")),
     },
 ];
 
 /// The names in [`SET_ON_EVERY_REQUEST`] that must be removed from what visitors send.
 pub fn removed_on_arrival() -> impl Iterator<Item = &'static HeaderName> {
-    SET_ON_EVERY_REQUEST.iter().filter(|row| row.incoming == Incoming::Removed).map(|row| &row.name)
+    SET_ON_EVERY_REQUEST.iter().filter(|row| row.from_visitor == VisitorHeader::Removed).map(|row| &row.name)
 }
 
-/// Whether a header of this name tells upstreams something that only the gateway may say.
+/// Whether only the gateway may set a header of this name.
 pub(super) fn is_reserved(name: &str) -> bool {
-    let is_reserved = |row: &SetHeader| matches!(row.incoming, Incoming::Removed | Incoming::Extended);
+    let is_reserved = |row: &SetHeader| matches!(row.from_visitor, VisitorHeader::Removed | VisitorHeader::Extended);
     SET_ON_EVERY_REQUEST.iter().any(|row| is_reserved(row) && row.name == name)
 }
 
@@ -87,7 +87,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 pub struct HeaderSource<'a> {
     /// The id of the request, in visible ASCII.
     pub request_id: &'a str,
-    /// The client.
+    /// The values about the client.
     pub client: &'a ClientHeaders,
     /// The host the visitor asked for: the value of `Host`, or `:authority`.
     pub host: &'a HeaderValue,
@@ -98,13 +98,15 @@ pub struct HeaderSource<'a> {
 impl HeaderSource<'_> {
     pub(super) fn set_all(&self, headers: &mut HeaderMap) {
         for row in &SET_ON_EVERY_REQUEST {
-            if row.incoming == Incoming::Kept && headers.contains_key(&row.name) {
+            if row.from_visitor == VisitorHeader::Kept && headers.contains_key(&row.name) {
                 continue;
             }
             let Some(value) = (row.value)(self) else { continue };
-            match row.incoming {
-                Incoming::Kept | Incoming::Replaced | Incoming::Removed => drop(headers.insert(&row.name, value)),
-                Incoming::Extended => drop(headers.append(&row.name, value)),
+            match row.from_visitor {
+                VisitorHeader::Kept | VisitorHeader::Replaced | VisitorHeader::Removed => {
+                    drop(headers.insert(&row.name, value));
+                }
+                VisitorHeader::Extended => drop(headers.append(&row.name, value)),
             }
         }
     }

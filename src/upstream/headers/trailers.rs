@@ -15,7 +15,7 @@ pub(in crate::upstream) fn prepare_trailers(trailers: &mut HeaderMap) {
 }
 
 /// Whether a trailer of this name may pass (RFC 9110 section 6.5.1): no framing, routing, credentials or cookies,
-/// nothing that is needed before the body, and nothing that only the gateway may say, in any spelling that a backend
+/// nothing that is needed before the body, and nothing that only the gateway may set, in any spelling that a backend
 /// may take for the same name.
 fn may_be_trailer(name: &str) -> bool {
     const NAMES: [&str; 27] = [

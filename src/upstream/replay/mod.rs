@@ -1,4 +1,4 @@
-//! A request's body that can be sent a second time: kept while it streams to the first try, within limits.
+//! A request's body that can be sent a second time: recorded while it streams to the first try, within limits.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use hyper::body::Incoming;
 pub use super::body::{Budget, DEFAULT_BUDGET};
 use super::body::{FirstTry, LimitedBody, RequestBody, SharedRecording};
 
-/// The body for the first try, and what makes the body for a second. At most `keep` bytes are kept, and no more than
-/// `budget` has free. `limit` is the route's limit of bytes.
-pub fn record(body: Incoming, limit: Option<u64>, keep: usize, budget: &Arc<Budget>) -> (RequestBody, Replay) {
+/// The body for the first try, and a [`Replay`] that makes the body for a second. At most `max` bytes are recorded, and
+/// no more than `budget` has free. `limit` is the most bytes that the route allows for a body.
+pub fn record(body: Incoming, limit: Option<u64>, max: usize, budget: &Arc<Budget>) -> (RequestBody, Replay) {
     if body.is_end_stream() {
         return (RequestBody::empty(), Replay(None));
     }
-    let recording = SharedRecording::new(LimitedBody::new(body, limit), keep, budget);
+    let recording = SharedRecording::new(LimitedBody::new(body, limit), max, budget);
     (RequestBody::first_try(FirstTry(recording.clone())), Replay(Some(recording)))
 }
 
@@ -23,8 +23,8 @@ pub fn record(body: Incoming, limit: Option<u64>, keep: usize, budget: &Arc<Budg
 pub struct Replay(Option<SharedRecording>);
 
 impl Replay {
-    /// The same body once more: what was kept, then what the visitor has yet to send. `None` if a part that was read
-    /// was not kept, or if the body has failed. The first try's body fails from here on.
+    /// The same body once more: the recorded bytes, then what the visitor has yet to send. `None` if a part that was
+    /// read was not recorded, or if the body has failed. From now on reading the first try's body fails.
     pub fn again(mut self) -> Option<RequestBody> {
         match self.0.take() {
             Some(recording) => recording.take().map(RequestBody::second_try),
@@ -36,7 +36,7 @@ impl Replay {
 impl Drop for Replay {
     fn drop(&mut self) {
         if let Some(recording) = &self.0 {
-            recording.forget();
+            recording.discard();
         }
     }
 }

@@ -53,7 +53,7 @@ async fn a_body_that_was_read_in_part_continues_from_the_visitor() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_read_is_sent_whole() {
+async fn an_unread_body_is_sent_whole() {
     let budget = Budget::new(1000);
     let (body, _near) = body_of("0123456789abcdef").await;
     let (first, replay) = record(body, None, 16, &budget);
@@ -88,15 +88,15 @@ async fn the_first_try_cannot_take_bytes_from_the_second() {
 
 #[tokio::test]
 async fn a_body_over_its_limit_or_the_budget_has_no_second_try() {
-    for (keep, budget) in [(15, 1000), (1000, 15)] {
+    for (max, budget) in [(15, 1000), (1000, 15)] {
         let budget = Budget::new(budget);
         let before = budget.free();
         let (body, mut near) = body_of("01234567").await;
-        let (mut first, replay) = record(body, None, keep, &budget);
+        let (mut first, replay) = record(body, None, max, &budget);
         assert_eq!(chunk(&mut first).await, "01234567");
         write(&mut near, "89abcdef").await;
         assert_eq!(chunk(&mut first).await, "89abcdef", "the first try gets all of it");
-        assert_eq!(budget.free(), before, "what is of no use is freed");
+        assert_eq!(budget.free(), before, "the recorded bytes are freed");
         assert!(replay.again().is_none());
     }
 }
@@ -123,7 +123,7 @@ async fn the_limit_counts_the_bytes_of_both_tries() {
 }
 
 #[tokio::test]
-async fn kept_bytes_are_freed_when_no_second_try_can_come() {
+async fn recorded_bytes_are_freed_when_no_second_try_is_possible() {
     let budget = Budget::new(1000);
     let (body, mut near) = body_of("01234567").await;
     let (mut first, replay) = record(body, None, 16, &budget);

@@ -26,7 +26,7 @@ use crate::alarm::{Alarm, after};
 /// Bytes buffered per direction; a WebSocket takes well under 40 kB of memory in all.
 const BUFFER_BYTES: usize = 8192;
 
-/// Time for the end of the frame under way, and again for the visitor to close: both together are less than the 5 s in
+/// Time for the end of an unfinished frame, and again for the visitor to close: both together are less than the 5 s in
 /// which a stream ends after its session.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -53,7 +53,7 @@ pub enum TunnelOutcome {
 }
 
 /// Copies in both directions until one of the outcomes in [`TunnelOutcome`]. When the gateway ends a WebSocket, the
-/// visitor gets a close frame, if the frame under way ends soon enough; any other protocol is cut.
+/// visitor gets a close frame, unless an unfinished frame takes longer than 2 s; any other protocol is cut.
 pub async fn tunnel(
     visitor: Upgraded,
     upstream: SwitchedConnection,
@@ -155,9 +155,9 @@ struct Direction {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
-    /// Bytes that came before the tunnel was set up.
+    /// Bytes that were read before the tunnel was set up.
     early: Bytes,
-    /// Followed in the direction in which the gateway may have to send a close frame.
+    /// Tracked only in the direction in which the gateway may send a close frame.
     frames: Option<WebSocketFrames>,
     /// Bytes written so far.
     moved: u64,
@@ -212,7 +212,7 @@ impl Direction {
         }
     }
 
-    /// Copies until the frame under way is complete.
+    /// Copies until no frame is unfinished.
     fn poll_to_frame_end<R, W>(&mut self, reader: &mut R, writer: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>>
     where
         R: AsyncRead + Unpin,

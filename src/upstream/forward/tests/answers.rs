@@ -1,4 +1,4 @@
-//! What is made of an upstream's answer, and faults of it.
+//! What the visitor gets of an upstream's answer, and answers with faults.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn the_answer_to_head_keeps_its_length_and_has_no_body() {
 #[tokio::test]
 async fn a_silent_upstream_is_a_timeout() {
     let (listener, upstream) = one_target().await;
-    let deadlines = Deadlines { first_byte: SHORT, ..PATIENT };
+    let deadlines = RequestDeadlines { first_byte: SHORT, ..PATIENT };
     let clock = Clock::system();
     let asked = upstream.forward(get("/"), deadlines, &clock);
     let (error, _stream) = tokio::join!(asked, accept(&listener));
@@ -38,7 +38,7 @@ async fn a_silent_upstream_is_a_timeout() {
 #[tokio::test]
 async fn an_answer_that_falls_silent_is_an_error() {
     let (listener, upstream) = one_target().await;
-    let deadlines = Deadlines { idle: SHORT, ..PATIENT };
+    let deadlines = RequestDeadlines { idle: SHORT, ..PATIENT };
     let clock = Clock::system();
     let serve = async {
         let mut stream = accept(&listener).await;
@@ -128,7 +128,7 @@ async fn an_answer_whose_end_is_ambiguous_is_refused() {
         };
         let (answer, _stream) = with(&upstream, get("/"), serve).await;
         assert!(matches!(answer, Err(ForwardError::BadAnswer(_))), "{raw:?}: {answer:?}");
-        assert_eq!(pool::kept(upstream.targets()[0].id), 0, "{raw:?}");
+        assert_eq!(pool::idle_count(upstream.targets()[0].id), 0, "{raw:?}");
     }
 }
 
@@ -149,7 +149,7 @@ async fn an_http_1_0_answer_ends_with_its_connection_and_1xx_answers_are_dropped
     assert_eq!(text(answer).await, "all of it");
 }
 
-/// The trailers of an answer to a GET with this `TE`; the connection must be kept in any case.
+/// The trailers of an answer to a GET with this `TE`; the connection must return to the pool in any case.
 async fn trailers_of_answer(te: Option<&'static str>) -> Option<HeaderMap> {
     let (listener, upstream) = one_target().await;
     let serve = async {
@@ -167,7 +167,7 @@ async fn trailers_of_answer(te: Option<&'static str>) -> Option<HeaderMap> {
     let mut body = answer.unwrap().into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "ok");
     let trailers = body.frame().await.map(|frame| frame.unwrap().into_trailers().unwrap());
-    assert_eq!(pool::kept(upstream.targets()[0].id), 1);
+    assert_eq!(pool::idle_count(upstream.targets()[0].id), 1);
     trailers
 }
 

@@ -10,7 +10,7 @@ use tokio::{
 use super::*;
 
 #[tokio::test]
-async fn a_refused_connection_goes_on_to_the_next_target() {
+async fn after_a_refused_connection_the_next_target_is_tried() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let live = target(listener.local_addr().unwrap());
     let upstream = upstream_of(vec![closed_target().await, live]);
@@ -47,7 +47,7 @@ async fn a_connection_serves_one_request_after_another() {
     let ask = async {
         for path in ["/1", "/2", "/3"] {
             assert_eq!(text(send(&upstream, get(path)).await.unwrap()).await, "ok");
-            assert_eq!(pool::kept(upstream.targets()[0].id), 1);
+            assert_eq!(pool::idle_count(upstream.targets()[0].id), 1);
         }
     };
     tokio::join!(serve, ask);
@@ -69,12 +69,12 @@ async fn an_answer_without_a_body_returns_its_connection_at_once() {
         };
         let (answer, _stream) = with(&upstream, get("/"), serve).await;
         assert!(http_body::Body::is_end_stream(answer.unwrap().body()));
-        assert_eq!(pool::kept(upstream.targets()[0].id), 1);
+        assert_eq!(pool::idle_count(upstream.targets()[0].id), 1);
     }
 }
 
 #[tokio::test]
-async fn a_discarded_answer_returns_its_connection_if_it_has_come() {
+async fn a_discarded_answer_returns_its_connection_if_it_has_arrived() {
     let (listener, upstream) = one_target().await;
     let serve = async {
         let mut stream = accept(&listener).await;
@@ -84,7 +84,7 @@ async fn a_discarded_answer_returns_its_connection_if_it_has_come() {
     };
     let (answer, _stream) = with(&upstream, get("/"), serve).await;
     answer.unwrap().into_body().discard();
-    assert_eq!(pool::kept(upstream.targets()[0].id), 1);
+    assert_eq!(pool::idle_count(upstream.targets()[0].id), 1);
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn bytes_after_an_answer_without_a_body_are_dropped_with_the_connection() 
         };
         let (answer, mut stream) = with(&upstream, request, serve).await;
         text(answer.unwrap()).await;
-        assert_eq!(pool::kept(upstream.targets()[0].id), 0, "{raw:?}");
+        assert_eq!(pool::idle_count(upstream.targets()[0].id), 0, "{raw:?}");
         // It may be a reset, since bytes were left unread.
         let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0]).await;
 
@@ -197,7 +197,7 @@ async fn bytes_on_an_idle_connection_do_not_answer_the_next_request() {
     };
     let (answer, mut stream) = with(&upstream, get("/"), serve).await;
     text(answer.unwrap()).await;
-    assert_eq!(pool::kept(upstream.targets()[0].id), 1);
+    assert_eq!(pool::idle_count(upstream.targets()[0].id), 1);
     write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil").await;
     // Another connection between two sockets of this process is made after those bytes were delivered.
     let meanwhile = async {

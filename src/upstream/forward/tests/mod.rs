@@ -1,4 +1,4 @@
-//! Upstreams that speak raw bytes: what they get, and what is made of their answers.
+//! Upstreams that speak raw bytes: the requests that they get, and the visitor's view of their answers.
 
 mod answers;
 mod connections;

@@ -1,4 +1,4 @@
-//! What an upstream gets of a request, and faults of its body.
+//! The request that an upstream gets, and bodies with faults.
 
 use super::*;
 
@@ -11,7 +11,7 @@ async fn a_body_over_the_limit_is_refused_before_a_connection_is_made() {
     assert!(futures_util::FutureExt::now_or_never(listener.accept()).is_none());
 }
 
-/// What becomes of a chunked body of which `rest` comes after its first chunk of four bytes.
+/// The error of a chunked body of which `rest` arrives after its first chunk of four bytes, and what the upstream got.
 async fn upload(rest: Option<&str>, limit: Option<u64>, idle: Duration) -> (Option<ForwardError>, String) {
     let (listener, upstream) = one_target().await;
     let raw = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nsome\r\n";
@@ -26,11 +26,11 @@ async fn upload(rest: Option<&str>, limit: Option<u64>, idle: Duration) -> (Opti
             None => drop(near),
         }
         let mut got = Vec::new();
-        // A reset is as good an end as any.
+        // The connection may end with a reset.
         let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut got).await;
         String::from_utf8(got).unwrap()
     };
-    let deadlines = Deadlines { idle, ..PATIENT };
+    let deadlines = RequestDeadlines { idle, ..PATIENT };
     let asked = async { upstream.forward(request, deadlines, &clock).await.err() };
     tokio::join!(asked, serve)
 }
@@ -127,5 +127,5 @@ async fn an_early_answer_arrives_while_the_body_is_being_sent() {
     };
     let (text, _stream) = tokio::join!(text(answer.unwrap()), serve);
     assert_eq!(text, "done");
-    assert_eq!(pool::kept(upstream.targets()[0].id), 1);
+    assert_eq!(pool::idle_count(upstream.targets()[0].id), 1);
 }
