@@ -102,7 +102,7 @@ impl ProviderInfo for Silent {
 }
 
 impl SmsProvider for Silent {
-    fn send<'a>(&'a self, _: &'a Sms, _: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotTaken>> {
+    fn send<'a>(&'a self, _: &'a Sms, _: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotAccepted>> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::pending())
     }
