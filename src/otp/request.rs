@@ -54,7 +54,7 @@ impl Request {
             BodyFormat::Json => call.json()?,
             BodyFormat::Form => RequestBody::of_form(&Parameters::of(&call.body), channel)?,
             BodyFormat::Empty => RequestBody::default(),
-            BodyFormat::Otherwise => return Err(Unreadable::NotJson.into()),
+            BodyFormat::Other => return Err(Unreadable::NotJson.into()),
         };
         let address = match channel {
             Channel::Sms => body.phone,
@@ -71,7 +71,7 @@ impl Request {
             is_from_page: match call.body_format() {
                 BodyFormat::Form => true,
                 BodyFormat::Empty => call.is_form(),
-                BodyFormat::Json | BodyFormat::Otherwise => false,
+                BodyFormat::Json | BodyFormat::Other => false,
             },
         })
     }

@@ -21,8 +21,8 @@ fn with(settings: &Settings) -> Result<Pages, TemplateFault> {
     )
 }
 
-fn method(brand: Brand, label: Option<&'static str>, name: &'static str) -> Method<'static> {
-    Method { href: format!("/auth/login/{name}?return_to=%2Fa"), brand, label, name }
+fn method(brand: Brand, label: Option<&'static str>, name: &'static str) -> ProviderLink<'static> {
+    ProviderLink { href: format!("/auth/login/{name}?return_to=%2Fa"), brand, label, name }
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn every_value_from_a_request_or_the_configuration_is_escaped() {
     let page = pages().login(&LoginPage {
         language: Language::English,
         message: None,
-        methods: vec![Method { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
+        methods: vec![ProviderLink { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
         codes: vec![CodeForm { channel: Channel::Email, return_to: EVIL }],
         form: Some(PasswordForm { action: EVIL.to_owned(), return_to: EVIL }),
     });
