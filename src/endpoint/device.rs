@@ -34,8 +34,8 @@ fn visible(name: &str) -> String {
     shown.trim().to_owned()
 }
 
-/// Zero-width characters, characters that change the direction of text, and line separators: with them two different names
-/// look the same.
+/// Zero-width characters, characters that change the direction of text, and line separators: with them two different
+/// names look the same.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -1,5 +1,5 @@
-//! What the gateway's own endpoints share: the call, the answer, `return_to`, the device of a login, and the counts that
-//! limits need.
+//! What the gateway's own endpoints share: the call, the answer, `return_to`, the device of a login, and the counts
+//! that limits need.
 
 mod call;
 mod counts;

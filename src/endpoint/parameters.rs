@@ -15,8 +15,8 @@ pub struct Parameters<'a> {
     has_more: bool,
 }
 
-/// A parameter is repeated (RFC 6749 section 3.1 forbids it), or there are more than 64 parameters, so that a repetition
-/// cannot be excluded. Two parsers could use different values.
+/// A parameter is repeated (RFC 6749 section 3.1 forbids it), or there are more than 64 parameters, so that a
+/// repetition cannot be excluded. Two parsers could use different values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Repeated;
 

@@ -44,8 +44,8 @@ impl Logins {
                 Ok(EndpointAnswer::see_other(location, cookies.and(spent), auth_status))
             }
             Err(LoginError::AttemptExpired) => {
-                // After the back button, or because another tab finished the login: a visitor with a session is redirected
-                // to `after_login`.
+                // After the back button, or because another tab finished the login: a visitor with a session is
+                // redirected to `after_login`.
                 call.visit.ensure().await;
                 if call.visit.access().is_none() {
                     return Err(self.failed(&call, provider, LoginError::AttemptExpired, spent));
@@ -76,8 +76,8 @@ impl Logins {
             return Err(LoginError::AttemptExpired);
         }
         if ["access_token", "id_token"].into_iter().any(|token| parameters.first(token).is_some()) {
-            // Only a code is requested (RFC 9700 section 2.1.2). A token in a URL may come from an attacker who found it
-            // in a browser's history or a log.
+            // Only a code is requested (RFC 9700 section 2.1.2). A token in a URL may come from an attacker who found
+            // it in a browser's history or a log.
             tracing::warn!(provider = name, "a callback had tokens in its parameters: they are ignored");
         }
         let return_to = attempt.return_to;

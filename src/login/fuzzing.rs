@@ -5,8 +5,8 @@ use percent_encoding::percent_decode;
 use super::state;
 use crate::{endpoint::Parameters, problem::Denial};
 
-/// A repeated parameter is refused, the id in a `state` has only characters that a cookie name may have, and each error of
-/// a provider becomes one of our denials.
+/// A repeated parameter is refused, the id in a `state` has only characters that a cookie name may have, and each error
+/// of a provider becomes one of our denials.
 pub(crate) fn callback_query(query: &[u8]) {
     let parameters = Parameters::of(query);
     let pairs = || query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());

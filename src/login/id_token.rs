@@ -1,5 +1,5 @@
-//! `POST /{provider}` and `POST /{provider}/nonce`: a login with an ID token that an app or a page got directly from the
-//! provider (Google One Tap, native sign-in).
+//! `POST /{provider}` and `POST /{provider}/nonce`: a login with an ID token that an app or a page got directly from
+//! the provider (Google One Tap, native sign-in).
 
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! Stops a login loop: three logins of one browser for one path within 30 s. It happens when an application does not
 //! accept the session and redirects to the login again.
 //!
-//! Only successful logins count, by the device id in the browser's cookie. So twenty tabs that start a login at the same
-//! time are no loop, and clients behind one IP address are counted separately. A device id is a random UUID, so nobody
-//! can cause the page for another browser. Counts are in memory, bounded, and per instance: over several instances a loop
-//! is noticed a few logins later.
+//! Only successful logins count, by the device id in the browser's cookie. So twenty tabs that start a login at the
+//! same time are no loop, and clients behind one IP address are counted separately. A device id is a random UUID, so
+//! nobody can cause the page for another browser. Counts are in memory, bounded, and per instance: over several
+//! instances a loop is noticed a few logins later.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -55,8 +55,8 @@ impl LoopGuard {
         });
     }
 
-    /// Whether a login of `device` for `return_to` would continue a loop. If so, its logins are deleted, so that the link
-    /// on the page works.
+    /// Whether a login of `device` for `return_to` would continue a loop. If so, its logins are deleted, so that the
+    /// link on the page works.
     pub(super) fn detects_loop(&self, device: Uuid, return_to: &str, now: Timestamp) -> bool {
         let Some(logins) = self.recent.get(&device) else { return false };
         let path = hash(return_to);

@@ -1,8 +1,8 @@
 //! Finds the login attempt of a `state` (RFC 6749 section 10.12). The first characters of the state are in the name of
 //! the attempt's cookie; the whole state is sealed in the cookie's value.
 
-/// Length of the id, in characters: 48 of the 192 random bits. They are enough to distinguish the attempts of a browser;
-/// the other 144 bits stay secret.
+/// Length of the id, in characters: 48 of the 192 random bits. They are enough to distinguish the attempts of a
+/// browser; the other 144 bits stay secret.
 const ID_LENGTH: usize = 8;
 /// Shortest accepted state, in characters; ours have 32.
 const SHORTEST: usize = 30;

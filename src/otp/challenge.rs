@@ -53,8 +53,8 @@ pub(super) struct Challenge {
 pub(super) struct OpenedChallenge {
     pub(super) challenge: Challenge,
     pub(super) address: Address,
-    /// Derived from the session key that sealed the challenge. The code was stored under this key, so it can be verified
-    /// after a key rotation too.
+    /// Derived from the session key that sealed the challenge. The code was stored under this key, so it can be
+    /// verified after a key rotation too.
     pub(super) key: MacKey,
 }
 

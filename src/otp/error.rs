@@ -21,7 +21,8 @@ pub enum OtpError {
     /// The purpose needs a session.
     #[error("there is no session")]
     NotLoggedIn,
-    /// The purpose needs a session, and the one of this request cannot be refreshed because its authority does not answer.
+    /// The purpose needs a session, and the one of this request cannot be refreshed because its authority does not
+    /// answer.
     #[error("the session's authority does not answer")]
     SessionUnknown {
         /// When to try again.

@@ -19,8 +19,8 @@ const WRONG_CODES: Rate = Rate { most: 10, window: Duration::from_secs(3600) };
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Otps {
-    /// Counts one message against every limit, or refuses it. It is also refused if the address has reached its limit of
-    /// wrong codes, because no code for it would be accepted then. To undo the count, pass the result to
+    /// Counts one message against every limit, or refuses it. It is also refused if the address has reached its limit
+    /// of wrong codes, because no code for it would be accepted then. To undo the count, pass the result to
     /// [`Counts::give_back`](crate::endpoint::Counts::give_back).
     pub(super) async fn spend_message(
         &self,
@@ -39,8 +39,8 @@ impl Otps {
         if let Some((country, limit)) = self.country_limit(address) {
             quotas.push(self.quota(&[b"country", country.as_str().as_bytes()], limit));
         }
-        // Anybody can invent a value of `sb_did`, so it counts only if the store has recorded a login with it. A session
-        // cookie is sealed: it proves a login even after its session has ended.
+        // Anybody can invent a value of `sb_did`, so it counts only if the store has recorded a login with it. A
+        // session cookie is sealed: it proves a login even after its session has ended.
         if !call.visit.came_with_login() && !self.sessions.knows_device(&call.headers).await {
             quotas.push(self.quota(&[b"strangers"], limits.total.half()));
         }

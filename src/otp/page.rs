@@ -59,8 +59,8 @@ impl Otps {
         Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
     }
 
-    /// The URL path and query of the code page: `error` and `retry` of the problem to show, and `return_to` unless it is
-    /// the default.
+    /// The URL path and query of the code page: `error` and `retry` of the problem to show, and `return_to` unless it
+    /// is the default.
     pub(super) fn page_address(
         &self,
         setup: &ChannelSetup,

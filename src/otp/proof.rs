@@ -33,8 +33,8 @@ struct Claims<'c> {
 }
 
 impl Otps {
-    /// The proof of `address`, verified at `verified_at`; `access` is the visitor's access token, whose `sub` the proof gets; `None`
-    /// without a session.
+    /// The proof of `address`, verified at `verified_at`; `access` is the visitor's access token, whose `sub` the proof
+    /// gets; `None` without a session.
     pub(super) fn proof(
         &self,
         setup: &ChannelSetup,

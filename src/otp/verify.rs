@@ -74,8 +74,8 @@ impl Otps {
         let now = self.clock.now();
         let binding = opened.binding(setup, sid);
         let (address, browser) = (binding.address_digest(&opened.key), binding.browser_digest(&opened.key));
-        // The claim ends later than any code. If it ended while the calls below are running, or because the store failed
-        // to settle it, the code could be used twice.
+        // The claim ends later than any code. If it ended while the calls below are running, or because the store
+        // failed to settle it, the code could be used twice.
         let claim_until = now.plus(LONGEST_LIFETIME);
         let mac = binding.mac(&digits, &opened.key);
         let attempts = self.settings.attempts;

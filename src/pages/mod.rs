@@ -75,8 +75,8 @@ impl Asset {
 pub struct Page {
     /// The document.
     pub html: String,
-    /// Its headers: against storing, framing and content sniffing; `Referrer-Policy` is `same-origin` on pages with forms,
-    /// `no-referrer` on others.
+    /// Its headers: against storing, framing and content sniffing; `Referrer-Policy` is `same-origin` on pages with
+    /// forms, `no-referrer` on others.
     pub headers: HeaderMap,
 }
 

@@ -57,8 +57,8 @@ macro_rules! languages {
     };
 }
 
-// Each language: its name, its field in `Translated`, its tag. After a new line here the compiler reports every text that
-// lacks the language.
+// Each language: its name, its field in `Translated`, its tag. After a new line here the compiler reports every text
+// that lacks the language.
 languages! {
     /// Korean.
     Korean, korean, "ko";

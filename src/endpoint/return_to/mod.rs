@@ -84,8 +84,8 @@ impl ReturnTo {
             && self.is_plain_path(url.path())
     }
 
-    /// Whether a parser that decodes the path once too often still reads a path of the same origin: no empty segment, no
-    /// backslash, no control character.
+    /// Whether a parser that decodes the path once too often still reads a path of the same origin: no empty segment,
+    /// no backslash, no control character.
     fn is_plain_path(&self, path: &str) -> bool {
         let mut path = path.to_owned();
         for _ in 0..MAX_DECODINGS {

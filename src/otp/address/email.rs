@@ -54,7 +54,8 @@ fn is_dot_atom(local: &str) -> bool {
 
 /// The domain in ASCII (IDNA), in lower case.
 fn domain_in_ascii(domain: &str, bare: bool) -> Option<String> {
-    // Only letters and digits may be non-ASCII: IDNA maps full-width signs and the dots of other scripts to `@` and `.`.
+    // Only letters and digits may be non-ASCII: IDNA maps full-width signs and the dots of other scripts to `@` and
+    // `.`.
     let is_wide = |c: char| matches!(c, '\u{ff00}'..='\u{ffef}');
     let is_plain = |c: char| match c {
         '-' | '.' => true,

@@ -41,8 +41,8 @@ pub(in crate::otp) struct Phone {
 }
 
 impl Phone {
-    /// Parses a mobile number of one of `countries`, with or without its country code; spaces, hyphens, dots and brackets
-    /// are allowed.
+    /// Parses a mobile number of one of `countries`, with or without its country code; spaces, hyphens, dots and
+    /// brackets are allowed.
     pub(super) fn parse(text: &str, countries: &[Country]) -> Option<Self> {
         let dialled = dialled(text)?;
         let is_international = dialled.starts_with('+');

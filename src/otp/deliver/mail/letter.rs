@@ -25,8 +25,8 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// The operator's templates; the built-in ones where `None`. Without `html` the HTML part is made from the text, so that
-    /// both parts have the same content.
+    /// The operator's templates; the built-in ones where `None`. Without `html` the HTML part is made from the text, so
+    /// that both parts have the same content.
     pub fn new(subject: Option<Texts>, text: Option<Texts>, html: Option<Texts>) -> Self {
         let built_in = |text: Text| text.all().map(str::to_owned);
         Self {

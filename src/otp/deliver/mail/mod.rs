@@ -136,8 +136,8 @@ impl MailSender {
     }
 }
 
-/// Parses an address that a code may be sent to: one, in ASCII, at a domain name. Quoted local parts, lists, comments and
-/// characters that look like `@` are refused: parsers read them differently, and codes were sent to other people.
+/// Parses an address that a code may be sent to: one, in ASCII, at a domain name. Quoted local parts, lists, comments
+/// and characters that look like `@` are refused: parsers read them differently, and codes were sent to other people.
 pub fn parse_address(text: &str) -> Option<Address> {
     // RFC 5321 section 4.5.3.1.3, without the angle brackets.
     const LONGEST: usize = 254;

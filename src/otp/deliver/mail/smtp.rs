@@ -87,8 +87,8 @@ pub enum SmtpError {
 }
 
 /// The client of one mail server. The pool is ours, not lettre's, for two reasons: when sending is cancelled in the
-/// middle of a message, the connection must be closed; and a message that fails on an idle connection must be sent again
-/// on a new one.
+/// middle of a message, the connection must be closed; and a message that fails on an idle connection must be sent
+/// again on a new one.
 pub(super) struct Smtp {
     settings: SmtpSettings,
     tls: Option<TlsParameters>,

@@ -24,8 +24,8 @@ pub(super) fn cut(text: &str, bytes: usize) -> &str {
     end.map_or(text, |(end, _)| &text[..end])
 }
 
-/// `text` with `?` for each character that is not in EUC-KR. Joiners and variation selectors, which only change the form
-/// of an emoji, are removed.
+/// `text` with `?` for each character that is not in EUC-KR. Joiners and variation selectors, which only change the
+/// form of an emoji, are removed.
 pub(super) fn expressible(text: &str) -> Cow<'_, str> {
     if is_expressible(text) {
         return Cow::Borrowed(text);

@@ -89,8 +89,8 @@ impl HttpProvider for Sens {
 }
 
 impl Sens {
-    /// The URL that is signed and requested. Colons are allowed in a path (RFC 3986 section 3.3) and are not encoded; other
-    /// characters are percent-encoded where the RFC requires it.
+    /// The URL that is signed and requested. Colons are allowed in a path (RFC 3986 section 3.3) and are not encoded;
+    /// other characters are percent-encoded where the RFC requires it.
     fn address(&self) -> Url {
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
