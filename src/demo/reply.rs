@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::server::{ReplyBody, Reply};
+use super::server::{Reply, ReplyBody};
 
 /// A body with these bytes.
 pub(super) fn full(bytes: impl Into<Bytes>) -> ReplyBody {

@@ -57,7 +57,12 @@ impl Logins {
         }
     }
 
-    async fn read_answer(&self, call: &mut Call, name: &str, spent: &mut CookieChanges) -> Result<CallbackOutcome, LoginError> {
+    async fn read_answer(
+        &self,
+        call: &mut Call,
+        name: &str,
+        spent: &mut CookieChanges,
+    ) -> Result<CallbackOutcome, LoginError> {
         let provider = self.provider(name)?;
         let answer = if call.method == Method::POST {
             call.body.clone()

@@ -60,8 +60,7 @@ impl LoopGuard {
     pub(super) fn detects_loop(&self, device: Uuid, return_to: &str, now: Timestamp) -> bool {
         let Some(logins) = self.recent.get(&device) else { return false };
         let path = hash(return_to);
-        let is_loop =
-            logins.iter().filter(|login| login.path == path && now.since(login.at) < WINDOW).count() >= LOOP;
+        let is_loop = logins.iter().filter(|login| login.path == path && now.since(login.at) < WINDOW).count() >= LOOP;
         if is_loop {
             self.recent.invalidate(&device);
         }

@@ -102,7 +102,8 @@ impl Otps {
         let mut good =
             opened.into_iter().filter_map(|opened| opened.ok()?.filter(|opened| opened.is_valid_for(setup, sid, now)));
         let first = good.next();
-        let is_unambiguous = first.as_ref().is_none_or(|first| good.all(|h| h.challenge.handle == first.challenge.handle));
+        let is_unambiguous =
+            first.as_ref().is_none_or(|first| good.all(|h| h.challenge.handle == first.challenge.handle));
         let cleared =
             if first.is_none() && has_broken { challenges.clear(setup.channel) } else { CookieChanges::default() };
         PresentedChallenge { opened: first.filter(|_| is_unambiguous), cleared }

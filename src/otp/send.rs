@@ -156,7 +156,8 @@ impl Otps {
         let opened = presented.opened.filter(|opened| opened.is_for(address.as_ref())).ok_or(OtpError::NoLiveCode)?;
         let (binding, address) = (opened.binding(setup, sid), &opened.address);
         let (address_key, browser_key) = (binding.address_digest(&opened.key), binding.browser_digest(&opened.key));
-        let again = self.store.codes.resend(address_key, browser_key, MAX_RESENDS, now).await.map_err(OtpError::Store)?;
+        let again =
+            self.store.codes.resend(address_key, browser_key, MAX_RESENDS, now).await.map_err(OtpError::Store)?;
         let (sealed, expires) = match again {
             Resent::Code { sealed, expires } => (sealed, expires),
             Resent::TooOften(at) => {

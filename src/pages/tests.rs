@@ -57,7 +57,7 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
 }
 
 #[test]
-fn the_form_stands_alone_where_there_is_no_provider_and_a_page_without_methods_says_so() {
+fn the_login_page_without_providers_has_only_the_form_and_without_methods_a_notice() {
     let view = |form| LoginPage {
         language: Language::English,
         message: Some(Text::BadCredentials.say(Language::English).into()),
@@ -118,7 +118,7 @@ fn the_style_that_the_policy_allows_is_the_one_on_the_page() {
 }
 
 #[test]
-fn the_code_page_asks_for_six_digits_and_shows_no_more_of_the_address_than_it_must() {
+fn the_code_page_asks_for_six_digits_and_shows_the_address_masked() {
     let page = |sent| CodePage {
         language: Language::Korean,
         channel: Channel::Sms,
@@ -168,7 +168,7 @@ fn the_operators_name_logo_and_colours_are_on_every_page() {
 }
 
 #[test]
-fn an_own_template_replaces_the_built_in_one_and_its_faults_are_found_beforehand() {
+fn a_template_of_the_operator_replaces_the_built_in_one_and_its_faults_are_found_at_start() {
     let own = |name, source: &str| Settings { templates: vec![(name, source.to_owned())], ..Settings::default() };
     let site = Site {
         public_url: &Url::parse("https://app.example.kr").unwrap(),

@@ -27,6 +27,7 @@ pub struct LoginPage<'a> {
 pub struct ProviderLink<'a> {
     /// The address where the login begins.
     pub href: String,
+    /// Decides the colours of the button.
     pub brand: Brand,
     /// `label` in the configuration; `None`: the brand's name, or `name`.
     pub label: Option<&'a str>,

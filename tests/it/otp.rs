@@ -194,7 +194,7 @@ async fn a_code_is_for_one_browser_one_address_and_one_time() {
 }
 
 #[tokio::test]
-async fn a_code_dies_after_three_minutes() {
+async fn a_code_expires_after_three_minutes() {
     let stack = codes(PROVE).await;
     let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
@@ -218,7 +218,7 @@ async fn of_two_hundred_parallel_guesses_with_the_right_one_last_none_succeeds()
 }
 
 #[tokio::test]
-async fn the_same_code_is_sent_again_three_times_and_its_tries_are_not_refilled() {
+async fn the_same_code_is_sent_again_three_times_and_its_tries_are_not_reset() {
     let stack = codes(PROVE).await;
     let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
@@ -276,7 +276,7 @@ async fn a_failed_delivery_says_where_to_try_again_and_the_code_stays_valid() {
 }
 
 #[tokio::test]
-async fn an_app_without_cookies_brings_its_challenge_in_the_body() {
+async fn an_app_without_cookies_sends_its_challenge_in_the_body() {
     let stack = codes(PROVE).await;
     let app = stack.browser();
     let ask = |path: &str, body: Value| app.plain(http::Method::POST, path).json(&body);
@@ -301,7 +301,7 @@ json = { query = "mutation($phone: String!) { update_me(phone: $phone) { id } }"
 "#;
 
 #[tokio::test]
-async fn the_backend_is_told_of_a_verified_number_with_the_visitors_bearer() {
+async fn the_backend_is_notified_of_a_verified_number_with_the_visitors_bearer() {
     let stack = codes(NOTIFY).await;
     let stranger = stack.browser();
     refused(send(&stranger, PHONE).await.says("anonymous"), 401, "로그인이 필요합니다");
@@ -320,7 +320,7 @@ async fn the_backend_is_told_of_a_verified_number_with_the_visitors_bearer() {
 }
 
 #[tokio::test]
-async fn a_code_is_not_spent_where_the_backend_was_not_told() {
+async fn a_code_is_not_spent_if_the_backend_could_not_be_notified() {
     let stack = codes(NOTIFY).await;
     let browser = stack.logged_in("mina").await;
     send(&browser, PHONE).await.is(200);

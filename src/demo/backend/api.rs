@@ -15,7 +15,7 @@ use super::{
         server::{Hangup, Reply, lock},
         signing::Claims,
     },
-    BearerCheck, Event, BackendState, streams, websocket,
+    BackendState, BearerCheck, Event, streams, websocket,
 };
 
 /// Longest time that `/api/slow` waits.

@@ -13,7 +13,7 @@ use super::{
         server::{Hangup, Reply},
         signing::Claims,
     },
-    Event, Grant, RefreshTokenVia, BackendState,
+    BackendState, Event, Grant, RefreshTokenVia,
 };
 use crate::secret::ct_eq;
 
@@ -74,7 +74,11 @@ impl BackendState {
             return missing("channel and address");
         };
         if !self.gateway.has_signed(head, body, self.options.clock.now()).await {
-            return reply::error(StatusCode::UNAUTHORIZED, "invalid_assertion", "the request has no valid assertion of the gateway");
+            return reply::error(
+                StatusCode::UNAUTHORIZED,
+                "invalid_assertion",
+                "the request has no valid assertion of the gateway",
+            );
         }
         let email = if channel == "email" { address.to_owned() } else { format!("{address}@phone.example.test") };
         let person = Person {

@@ -12,7 +12,7 @@ use super::{
         reply::{self, Parameters},
         server::{Reply, lock},
     },
-    Event, BackendState, streams,
+    BackendState, Event, streams,
 };
 
 /// Longest outage that a button can start, in seconds.

@@ -42,7 +42,7 @@ use super::{
     people::Person,
     provider::StartError,
     reply,
-    server::{self, Hangup, Reply, LoopbackServer, lock},
+    server::{self, Hangup, LoopbackServer, Reply, lock},
     signing::SigningKey,
 };
 use crate::{clock::Clock, secret::Random};

@@ -12,7 +12,7 @@ use super::{
         reply,
         server::{Hangup, Reply, Service},
     },
-    Event, BackendState,
+    BackendState, Event,
     message::Message,
 };
 

@@ -21,7 +21,7 @@ use super::{
     hook::{NoHook, ProviderHook, ScriptedAnswer},
     people::Person,
     reply::{self, Parameters},
-    server::{self, Hangup, Reply, LoopbackServer},
+    server::{self, Hangup, LoopbackServer, Reply},
     signing::{KeyError, SigningKey},
 };
 use crate::{

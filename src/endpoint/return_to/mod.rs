@@ -33,6 +33,7 @@ pub struct ReturnTo {
 }
 
 impl ReturnTo {
+    /// Parses the origins of the settings; an origin that is no URL is left out.
     pub fn new(settings: &ReturnToSettings<'_>) -> Self {
         let listed = settings.origins.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
         let origins = std::iter::once(settings.public_url.origin()).chain(listed).filter(Origin::is_tuple).collect();

@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use super::within_patience;
+use super::within_time_limit;
 
 /// A TCP connection.
 pub(crate) struct Raw {
@@ -99,7 +99,7 @@ impl Raw {
 
     /// Reads more bytes; false at the end.
     async fn more(&mut self) -> bool {
-        let read = within_patience("bytes, or the end", self.stream.read_buf(&mut self.buffer)).await;
+        let read = within_time_limit("bytes, or the end", self.stream.read_buf(&mut self.buffer)).await;
         read.is_ok_and(|length| length > 0)
     }
 }

@@ -1,4 +1,4 @@
-//! A browser: it keeps cookies, sends the headers that browsers send, and follows redirects only when it is told to.
+//! A browser: it stores cookies, sends the headers that browsers send, and follows redirects only on request.
 
 mod answer;
 mod jar;
@@ -61,7 +61,7 @@ pub(crate) struct Browser {
     http2: Arc<tokio::sync::Mutex<Option<Http2Sender>>>,
 }
 
-/// Where a request comes from, as `Sec-Fetch-Site` says it.
+/// The origin of a request, for `Sec-Fetch-Site`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Site {
     /// Typed into the address bar.
@@ -71,7 +71,7 @@ enum Site {
 }
 
 impl Browser {
-    /// A browser with an empty jar, in front of the gateway that is known as `home` and listens at `address`.
+    /// A browser without cookies, for the gateway with the public URL `home` that listens at `address`.
     pub(crate) fn new(home: &Url, address: SocketAddr, clock: Clock) -> Self {
         Self {
             home: home.clone(),
@@ -119,7 +119,7 @@ impl Browser {
         self.address
     }
 
-    /// The same tabs at another gateway.
+    /// The same browser at another gateway.
     pub(crate) fn at(&self, gateway: &super::Gateway) -> Self {
         let mut other = self.clone();
         (other.home, other.address, other.http2) = (gateway.public_url().clone(), gateway.address(), Arc::default());
@@ -142,8 +142,7 @@ impl Browser {
         self.ask(Method::GET, url.parse().unwrap(), Site::Typed).navigating()
     }
 
-    /// Where an answer's `Location` leads, as a browser goes there: from another site if that is where the answer came
-    /// from.
+    /// Follows an answer's `Location` as a browser does: cross-site if the answer came from another site.
     #[track_caller]
     pub(crate) fn follow(&self, answer: &Answer) -> Ask {
         let url = answer.url.join(answer.location()).unwrap();
@@ -201,7 +200,7 @@ impl Browser {
         self.login_with("demo", "/", name).await
     }
 
-    /// Logs in at the demo's provider under the name it has in the file, and returns the callback's answer.
+    /// Logs in at the demo's provider, which is `[providers.PROVIDER]` in the file, and returns the callback's answer.
     pub(crate) async fn login_with(&self, provider: &str, return_to: &str, name: &str) -> Answer {
         let callback = self.as_far_as_callback(provider, return_to, name).await;
         let answer = self.follow(&callback).await;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    super::within_patience,
+    super::within_time_limit,
     Browser, Protocol, Sent, Site,
     answer::{Answer, Opened},
 };
@@ -101,7 +101,7 @@ impl Ask {
         for field in fields {
             request.headers_mut().append(header::COOKIE, HeaderValue::from_str(&field).unwrap());
         }
-        let response = within_patience("the head of an answer", browser.send(&url, request)).await?;
+        let response = within_time_limit("the head of an answer", browser.send(&url, request)).await?;
         browser.jar.lock().unwrap().keep(&url, response.headers(), browser.clock.now());
         if url.origin() == browser.home.origin() {
             browser.finds_no_token_in_location(response.headers());
