@@ -1,4 +1,4 @@
-//! Whole logins against a scripted provider, by a browser that keeps cookies.
+//! Whole logins at a scripted provider, by a browser with cookies.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -133,7 +133,7 @@ async fn a_login_attempt_can_be_finished_at_another_instance_and_only_once(store
     assert_eq!(again.status, 400, "{again}");
 }
 
-/// The store fails while the authority is asked, so that the answer cannot be kept at once.
+/// The store fails during the call to the authority, so that the result cannot be stored at once.
 #[tokio::test]
 async fn a_result_that_could_not_be_stored_is_stored_when_the_store_is_back() {
     let mut fleet = Fleet::of(StoreServer::postgres().await, "").await;

@@ -173,7 +173,7 @@ async fn a_code_is_for_one_browser_one_address_and_one_time() {
     let my_code = code(&stack);
     refused(verify(&other, PHONE, &my_code).await, 400, WRONG);
     refused(verify(&mine, "010-8765-4321", &my_code).await, 400, WRONG);
-    // Another browser has a code of its own for the same address.
+    // Another browser has another code for the same address.
     send(&other, PHONE).await.is(200);
     let their_code = code(&stack);
     if their_code != my_code {
@@ -211,7 +211,7 @@ async fn of_two_hundred_parallel_guesses_with_the_right_one_last_none_succeeds()
     let start: u32 = right.parse().unwrap();
     let wrong = (1..=200).map(|n| format!("{:06}", (start + n) % 1_000_000));
     let mut tries: Vec<_> = wrong.map(|guess| verify(&browser, PHONE, &guess)).collect();
-    // The right code is sent while the wrong ones are under way.
+    // The right code is sent while the wrong ones are being checked.
     let guesses = join_all(tries.drain(..).map(IntoFuture::into_future)).await;
     assert!(guesses.iter().all(|answer| !answer.status.is_success()));
     assert!(!verify(&browser, PHONE, &right).await.status.is_success());

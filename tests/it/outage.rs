@@ -221,7 +221,7 @@ async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
     assert!(statuses[..19].iter().all(|status| status == "invalid"), "{statuses:?}");
     assert!(statuses[20..].iter().all(|status| status == "unavailable"), "{statuses:?}");
     assert!(browsers[20..].iter().all(crate::harness::Browser::is_logged_in));
-    // After one successful refresh, refusals count again, and the kept sessions continue.
+    // After one successful refresh, refusals count again, and the sessions that were not ended continue.
     browsers[29].fetch("/api/me").await.is(200).says("refreshed");
     stack.advance(secs(31));
     for browser in &browsers[20..29] {

@@ -274,7 +274,7 @@ enum Step {
     Verify,
 }
 
-/// A visitor: a browser keeps cookies, an app does not.
+/// A visitor: a browser has cookies, an app does not.
 #[derive(Clone)]
 struct Visitor {
     cookies: BTreeMap<String, String>,

@@ -16,9 +16,9 @@ use vestibule::demo::{
     hook::{BackendHook, ScriptedAnswer},
 };
 
-/// Most recorded requests kept.
+/// Most recorded requests; a new one replaces the oldest.
 const MAX_RECORDED: usize = 1000;
-/// Most bytes of a recorded body.
+/// Longest recorded body, in bytes.
 const MAX_RECORDED_BODY: usize = 64 * 1024;
 
 /// A running backend. Clones are the same backend.

@@ -33,7 +33,7 @@ impl Raw {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Sends one request on a connection of its own, and returns everything until the other side closes it.
+    /// Sends one request on a new connection, and returns all bytes until the other side closes it.
     pub(crate) async fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
         let mut raw = Self::connect(address).await;
         raw.send(request).await;
