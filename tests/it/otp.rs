@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use vestibule::demo::backend::Message;
 
-use crate::harness::{Answer, Ask, Browser, Setup, TestStack, secs};
+use crate::harness::{Answer, Browser, BrowserRequest, Setup, TestStack, secs};
 
 const PHONE: &str = "010-1234-5678";
 
@@ -31,11 +31,11 @@ fn other_than(code: &str) -> String {
     format!("{:06}", (number + 1) % 1_000_000)
 }
 
-fn send(browser: &Browser, phone: &str) -> Ask {
+fn send(browser: &Browser, phone: &str) -> BrowserRequest {
     browser.post("/auth/sms/send").header("accept-language", "ko").json(&json!({ "phone": phone }))
 }
 
-fn verify(browser: &Browser, phone: &str, code: &str) -> Ask {
+fn verify(browser: &Browser, phone: &str, code: &str) -> BrowserRequest {
     let body = json!({ "phone": phone, "code": code });
     browser.post("/auth/sms/verify").header("accept-language", "ko").json(&body)
 }

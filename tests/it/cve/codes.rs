@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Answer, Ask, Browser, Issuer, Protocol, Raw, Setup, TestStack, b64, raw};
+use crate::harness::{Answer, Browser, BrowserRequest, Issuer, Protocol, Raw, Setup, TestStack, b64, raw};
 
 const PHONE: &str = "010-1234-5678";
 /// The harness is the load balancer, so that a test can set the client's address.
@@ -32,15 +32,15 @@ fn wrong(code: &str) -> impl Iterator<Item = String> {
     (1..).map(move |n| format!("{:06}", (right + n) % 1_000_000))
 }
 
-fn send(browser: &Browser, phone: &str) -> Ask {
+fn send(browser: &Browser, phone: &str) -> BrowserRequest {
     browser.post("/auth/sms/send").json(&json!({ "phone": phone }))
 }
 
-fn verify(browser: &Browser, phone: &str, code: &str) -> Ask {
+fn verify(browser: &Browser, phone: &str, code: &str) -> BrowserRequest {
     browser.post("/auth/sms/verify").json(&json!({ "phone": phone, "code": code }))
 }
 
-fn password(browser: &Browser, client: &str, email: &str, password: &str) -> Ask {
+fn password(browser: &Browser, client: &str, email: &str, password: &str) -> BrowserRequest {
     browser.post("/auth/login").header("x-forwarded-for", client).json(&json!({ "email": email, "password": password }))
 }
 
@@ -125,7 +125,7 @@ async fn cve_2026_9798_a_client_that_guessed_too_often_is_refused_by_every_login
     let id_tokens = "providers.demo.id_token_login = { audiences = [\"vestibule\"] }\n";
     let stack = codes(&format!("{BEHIND}{id_tokens}limits.failures_per_client = \"3/h\"")).await;
     let browser = stack.browser();
-    let from = |client: &str, ask: Ask| ask.header("x-forwarded-for", client);
+    let from = |client: &str, ask: BrowserRequest| ask.header("x-forwarded-for", client);
     from("192.0.2.1", send(&browser, PHONE)).await.is(200);
     let right = code(&stack);
     for _ in 0..3 {

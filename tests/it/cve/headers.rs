@@ -286,7 +286,7 @@ async fn cve_2022_23469_a_request_is_one_line_of_the_log() {
     }
 }
 
-fn guess(stack: &TestStack, client: &str) -> crate::harness::Ask {
+fn guess(stack: &TestStack, client: &str) -> crate::harness::BrowserRequest {
     let body = json!({ "email": EMAIL, "password": "wrong" });
     stack.browser().post("/auth/login").header("x-forwarded-for", client).json(&body)
 }

@@ -102,7 +102,7 @@ async fn locations(stack: &TestStack, requests: impl Iterator<Item = String>) ->
     found
 }
 
-fn form(browser: &Browser, path: &str) -> crate::harness::Ask {
+fn form(browser: &Browser, path: &str) -> crate::harness::BrowserRequest {
     browser.post(path).form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html")
 }
 

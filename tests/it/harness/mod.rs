@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub(crate) use self::{
     backend::{Backend, RecordedRequest},
-    browser::{Answer, Ask, Browser, Opened, Protocol},
+    browser::{Answer, Browser, BrowserRequest, Opened, Protocol},
     frames::Frames,
     gateway::{Gateway, Setup, TestStack, free_port},
     issuer::{Issuer, b64},

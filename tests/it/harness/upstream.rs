@@ -62,7 +62,7 @@ impl Upstream {
     /// Starts a backend that calls `serve` for every connection.
     pub(crate) async fn start<F, Served>(serve: F) -> Self
     where
-        F: Fn(Wire) -> Served + Send + 'static,
+        F: Fn(UpstreamConnection) -> Served + Send + 'static,
         Served: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -73,7 +73,13 @@ impl Upstream {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
                 let connection = count.fetch_add(1, Ordering::Relaxed);
-                let wire = Wire { stream, buffer: Vec::new(), connection, log: Arc::clone(&log), news: tell.clone() };
+                let wire = UpstreamConnection {
+                    stream,
+                    buffer: Vec::new(),
+                    connection,
+                    log: Arc::clone(&log),
+                    news: tell.clone(),
+                };
                 tokio::spawn(serve(wire));
             }
         });
@@ -134,7 +140,7 @@ impl Drop for Upstream {
 }
 
 /// A connection from the gateway.
-pub(crate) struct Wire {
+pub(crate) struct UpstreamConnection {
     stream: TcpStream,
     buffer: Vec<u8>,
     connection: usize,
@@ -142,7 +148,7 @@ pub(crate) struct Wire {
     news: watch::Sender<usize>,
 }
 
-impl Wire {
+impl UpstreamConnection {
     /// Reads and records a whole request; `None` if the connection ends first.
     pub(crate) async fn request(&mut self) -> Option<ReceivedRequest> {
         let head = self.head().await?;

@@ -31,7 +31,7 @@ use self::jar::CookieJar;
 pub(crate) use self::{
     answer::{Answer, Opened},
     jar::StoredCookie,
-    request::Ask,
+    request::BrowserRequest,
 };
 
 /// The protocol between browser and gateway.
@@ -133,35 +133,35 @@ impl Browser {
     }
 
     /// A page that a person opens: its own address typed, or a link on its own pages.
-    pub(crate) fn navigate(&self, path: &str) -> Ask {
+    pub(crate) fn navigate(&self, path: &str) -> BrowserRequest {
         self.ask(Method::GET, self.home.join(path).unwrap(), Site::Typed).navigating()
     }
 
     /// A page on any server.
-    pub(crate) fn visit(&self, url: &str) -> Ask {
+    pub(crate) fn visit(&self, url: &str) -> BrowserRequest {
         self.ask(Method::GET, url.parse().unwrap(), Site::Typed).navigating()
     }
 
     /// Follows an answer's `Location` as a browser does: cross-site if the answer came from another site.
     #[track_caller]
-    pub(crate) fn follow(&self, answer: &Answer) -> Ask {
+    pub(crate) fn follow(&self, answer: &Answer) -> BrowserRequest {
         let url = answer.url.join(answer.location()).unwrap();
         let site = if url.origin() == answer.url.origin() { Site::Same } else { Site::Other };
         self.ask(Method::GET, url, site).navigating()
     }
 
     /// A script's GET.
-    pub(crate) fn fetch(&self, path: &str) -> Ask {
+    pub(crate) fn fetch(&self, path: &str) -> BrowserRequest {
         self.request(Method::GET, path)
     }
 
     /// A script's POST.
-    pub(crate) fn post(&self, path: &str) -> Ask {
+    pub(crate) fn post(&self, path: &str) -> BrowserRequest {
         self.request(Method::POST, path)
     }
 
     /// A script's request.
-    pub(crate) fn request(&self, method: Method, path: &str) -> Ask {
+    pub(crate) fn request(&self, method: Method, path: &str) -> BrowserRequest {
         let url = self.home.join(path).unwrap();
         let origin = url.origin().ascii_serialization();
         let sends_origin = method != Method::GET && method != Method::HEAD;
@@ -170,21 +170,28 @@ impl Browser {
     }
 
     /// A form that a page of another site posts.
-    pub(crate) fn foreign_form(&self, path: &str, origin: &str) -> Ask {
+    pub(crate) fn foreign_form(&self, path: &str, origin: &str) -> BrowserRequest {
         let ask = self.ask(Method::POST, self.home.join(path).unwrap(), Site::Other).navigating();
         ask.header("origin", origin)
     }
 
     /// A request without any header of a browser's, as a script on a server sends it; with the jar's cookies.
-    pub(crate) fn plain(&self, method: Method, path: &str) -> Ask {
+    pub(crate) fn plain(&self, method: Method, path: &str) -> BrowserRequest {
         let mut ask = self.ask(method, self.home.join(path).unwrap(), Site::Same);
         ask.headers.clear();
         ask
     }
 
-    fn ask(&self, method: Method, url: Url, site: Site) -> Ask {
-        let ask =
-            Ask { browser: self.clone(), method, url, site, headers: HeaderMap::new(), body: empty(), raw_path: None };
+    fn ask(&self, method: Method, url: Url, site: Site) -> BrowserRequest {
+        let ask = BrowserRequest {
+            browser: self.clone(),
+            method,
+            url,
+            site,
+            headers: HeaderMap::new(),
+            body: empty(),
+            raw_path: None,
+        };
         let site = match site {
             Site::Typed => "none",
             Site::Same => "same-origin",

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// A request about to be sent: awaiting it sends it and collects the answer.
-pub(crate) struct Ask {
+pub(crate) struct BrowserRequest {
     pub(super) browser: Browser,
     pub(super) method: Method,
     pub(super) url: Url,
@@ -25,7 +25,7 @@ pub(crate) struct Ask {
     pub(super) raw_path: Option<String>,
 }
 
-impl Ask {
+impl BrowserRequest {
     pub(super) fn navigating(self) -> Self {
         self.header("sec-fetch-mode", "navigate")
             .header("sec-fetch-dest", "document")
@@ -115,7 +115,7 @@ impl Ask {
     }
 }
 
-impl IntoFuture for Ask {
+impl IntoFuture for BrowserRequest {
     type Output = Answer;
     type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
