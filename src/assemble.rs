@@ -339,7 +339,7 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         sessions: sessions.clone(),
         store: process.store.clone(),
         pages: pages.clone(),
-        return_to: ReturnTo::new(&config.login.places()),
+        return_to: ReturnTo::new(&config.login.return_to()),
         clock: process.clock.clone(),
         random: process.random.clone(),
         metrics: process.telemetry.metrics.clone(),

@@ -12,14 +12,14 @@ use crate::{
     secret::{Random, RefreshToken},
 };
 
-/// Most families kept; a new one replaces the oldest, whose tokens are unknown from then on.
+/// Most families; a new one replaces the oldest, whose tokens are unknown from then on.
 const MAX_FAMILIES: usize = 10_000;
 
-/// All families, each with what its login granted. A token is `rt.FAMILY.GENERATION.MAC`, so that old tokens of a
-/// family are recognised without being stored.
+/// All families, each with the grant of its login. A token is `rt.FAMILY.GENERATION.MAC`, so that old tokens of a
+/// family are recognised although they are not stored.
 pub(super) struct Families<G> {
     random: Random,
-    life: Duration,
+    lifetime: Duration,
     table: Mutex<Table<G>>,
 }
 
@@ -42,7 +42,7 @@ struct Family<G> {
     grant: G,
 }
 
-/// A token pair's place in its family, and the new refresh token.
+/// A token pair's family and generation, and the new refresh token.
 #[derive(Clone, Debug)]
 pub(super) struct Issued {
     pub(super) family: u64,
@@ -53,7 +53,7 @@ pub(super) struct Issued {
 /// The result of presenting a refresh token.
 #[derive(Debug)]
 pub(super) enum Presented<G> {
-    /// The token was valid; this is the next.
+    /// The token was valid; this is the next token.
     Rotated(Issued, G),
     /// The token was used before; the family is revoked now.
     Reused { family: u64, generation: u64 },
@@ -71,8 +71,8 @@ pub(super) enum Rotation {
 }
 
 impl<G: Clone> Families<G> {
-    pub(super) fn new(random: Random, life: Duration) -> Self {
-        Self { random, life, table: Mutex::new(Table { last: 0, families: BTreeMap::new() }) }
+    pub(super) fn new(random: Random, lifetime: Duration) -> Self {
+        Self { random, lifetime, table: Mutex::new(Table { last: 0, families: BTreeMap::new() }) }
     }
 
     /// Opens a family and issues its first token.
@@ -89,7 +89,7 @@ impl<G: Clone> Families<G> {
             generation: 1,
             refresh_generation: 1,
             rejected: 0,
-            expires: now.plus(self.life),
+            expires: now.plus(self.lifetime),
             revoked: false,
             grant,
         };
@@ -98,8 +98,8 @@ impl<G: Clone> Families<G> {
         issued
     }
 
-    /// Exchanges a refresh token for the next. If `allowed` is false for the family's grant, the token counts as
-    /// unknown.
+    /// Exchanges a refresh token for the next one. If `allowed` returns false for the family's grant, the token counts
+    /// as unknown.
     pub(super) fn present(
         &self,
         token: &str,
@@ -121,7 +121,7 @@ impl<G: Clone> Families<G> {
             return Presented::Reused { family: id, generation };
         }
         family.generation += 1;
-        family.expires = now.plus(self.life);
+        family.expires = now.plus(self.lifetime);
         if rotation == Rotation::On {
             family.refresh_generation = family.generation;
         }
@@ -148,7 +148,7 @@ impl<G: Clone> Families<G> {
         ended.map(|f| f.revoked = true).count()
     }
 
-    /// Refuses all access tokens issued so far.
+    /// Makes all access tokens issued so far count as rejected.
     pub(super) fn reject_issued(&self) {
         for family in lock(&self.table).families.values_mut() {
             family.rejected = family.generation;
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_token_shown_again_ends_the_family() {
+    fn a_second_use_of_an_old_token_revokes_the_family() {
         let (families, now) = (families(), Timestamp::from_secs(1000));
         let first = families.open("mina", now);
         let Presented::Rotated(second, "mina") =
@@ -219,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_does_not_rotate_serves_again() {
+    fn without_rotation_a_token_can_be_used_again() {
         let (families, now) = (families(), Timestamp::from_secs(1000));
         let first = families.open("mina", now);
         for generation in 2..5 {
             let presented = families.present(first.refresh_token.expose(), Rotation::Off, now, |_| true);
-            let Presented::Rotated(next, _) = presented else { panic!("it serves again") };
+            let Presented::Rotated(next, _) = presented else { panic!("the token is valid") };
             assert_eq!(next.generation, generation);
             assert_eq!(next.refresh_token, first.refresh_token);
         }

@@ -1,4 +1,4 @@
-//! Outages: how a demo server fails, and until when.
+//! Simulated outages of a demo server: the kind, and the end.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use crate::clock::{Clock, Timestamp};
 /// How a server fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Fault {
-    /// It works.
+    /// It works normally.
     #[default]
     None,
     /// It answers 503.
     Unavailable,
-    /// It holds requests and answers them when the fault ends; after two minutes it closes the connection.
+    /// It delays requests until the fault ends; after two minutes it closes the connection.
     Hang,
     /// It closes the connection without an answer.
     Close,
 }
 
-/// Longest time a request is held.
+/// Longest time that a request is delayed.
 const MAX_HANG: Duration = Duration::from_secs(120);
 
-/// How a request ends during a fault.
+/// How a request fails during a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Outage {
     Unavailable,
@@ -58,7 +58,7 @@ impl FaultSwitch {
         if until.is_some_and(|until| until <= self.clock.now()) { (Fault::None, None) } else { (fault, until) }
     }
 
-    /// Waits while requests are held; an error says how the request ends.
+    /// Waits while the fault delays requests; an error says how the request fails.
     pub(super) async fn pass(&self) -> Result<(), Outage> {
         let mut changes = self.state.subscribe();
         let deadline = tokio::time::Instant::now() + MAX_HANG;
@@ -72,7 +72,7 @@ impl FaultSwitch {
                 Fault::Hang => {
                     let left = until.map_or(MAX_HANG, |until| until.since(self.clock.now()));
                     let end = deadline.min(tokio::time::Instant::now() + left);
-                    // The fault is read again, whether it changed or the time is over.
+                    // Whether the fault changed or the time has passed, the next round reads it again.
                     let _ = tokio::time::timeout_at(end, changes.changed()).await;
                 }
             }

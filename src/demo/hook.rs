@@ -15,7 +15,7 @@ use super::{
 /// What a test sends instead of a server's own answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ScriptedAnswer {
-    /// This answer; the server does nothing.
+    /// This answer; the request has no effect.
     Answer {
         /// The status.
         status: StatusCode,
@@ -24,22 +24,22 @@ pub enum ScriptedAnswer {
         /// The body.
         body: String,
     },
-    /// The server does what it was asked for, then closes the connection without an answer.
+    /// The request takes effect, but the connection is closed without an answer.
     LoseAnswer,
 }
 
-/// The grant for which the provider issues tokens (RFC 6749 section 4).
+/// `grant_type` of a token request (RFC 6749 section 4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GrantType {
-    /// A login: the code of an authorization response.
+    /// `authorization_code`: a login.
     AuthorizationCode,
-    /// A refresh.
+    /// `refresh_token`: a refresh.
     RefreshToken,
 }
 
 /// What a test can change at the provider.
 pub trait ProviderHook: fmt::Debug + Send + Sync {
-    /// An outage of all endpoints, if there can be one.
+    /// The switch for outages of all endpoints.
     fn outage(&self) -> Option<&FaultSwitch> {
         None
     }
@@ -49,7 +49,7 @@ pub trait ProviderHook: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The id of the person to log in without showing the login page.
+    /// The id of a person to log in without the login page.
     fn auto_login(&self) -> Option<String> {
         None
     }
@@ -63,9 +63,9 @@ pub trait ProviderHook: fmt::Debug + Send + Sync {
     }
 }
 
-/// What a test can see and change at the backend.
+/// What a test can record and change at the backend.
 pub trait BackendHook: fmt::Debug + Send + Sync {
-    /// Sees each request before it is handled; the body is empty for a streamed one.
+    /// Called for each request before it is handled; `body` is empty if the body is streamed.
     fn received(&self, _method: &Method, _uri: &Uri, _headers: &HeaderMap, _body: &Bytes) {}
 
     /// The answer to send to a refresh instead of the backend's own.
@@ -73,7 +73,7 @@ pub trait BackendHook: fmt::Debug + Send + Sync {
         None
     }
 
-    /// How long the answer to a refresh is held back; the old refresh token is void at once.
+    /// How long the answer to a refresh is delayed; the old refresh token is void immediately.
     fn refresh_delay(&self) -> Duration {
         Duration::ZERO
     }
@@ -83,7 +83,7 @@ pub trait BackendHook: fmt::Debug + Send + Sync {
         true
     }
 
-    /// Life of the access tokens issued from now on; `configured` is that of the backend's options.
+    /// Lifetime of new access tokens; `configured` is the lifetime in the backend's options.
     fn access_token_life(&self, configured: Duration) -> Duration {
         configured
     }
@@ -93,7 +93,7 @@ pub trait BackendHook: fmt::Debug + Send + Sync {
         false
     }
 
-    /// The claims of an ID token to accept without a check; `None` leaves the check to the backend.
+    /// The claims of an ID token that is accepted without a check; `None`: the backend checks it.
     fn accept_id_token(&self, _token: &str) -> Option<Claims> {
         None
     }

@@ -1,6 +1,6 @@
 //! The servers of `vestibule demo`, all on loopback: a small OIDC provider, a backend with short-lived rotating tokens,
 //! an outbox that receives one-time codes, and a page that shows the session. The integration tests use the same
-//! servers; what they change in them goes through [`hook`].
+//! servers and change them through [`hook`].
 
 pub mod backend;
 pub mod hook;

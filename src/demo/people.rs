@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::signing::Claims;
 
-/// Someone who can log in.
+/// A person who can log in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Person {
     /// `sub` at the provider.
     pub subject: String,
-    /// The name shown.
+    /// The displayed name.
     pub name: String,
     /// The e-mail address, verified.
     pub email: String,
@@ -21,11 +21,11 @@ pub struct Person {
 pub(super) const LISTED: [(&str, &str, &str); 3] =
     [("mina", "김미나 Mina", "user"), ("jun", "이준 Jun", "admin"), ("sora", "박소라 Sora", "user")];
 
-/// Longest name that can be typed.
+/// Longest name, in characters; the rest is cut off.
 const MAX_NAME: usize = 40;
 
 impl Person {
-    /// The listed person with that id, or a guest with that name; `None` for a blank name.
+    /// The listed person with that id, else a guest with that name; `None` for a blank name.
     pub fn named(name: &str) -> Option<Self> {
         let name: String = name.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
         if name.is_empty() {
@@ -42,7 +42,7 @@ impl Person {
         Some(Self { subject: format!("guest-{tag}"), email: format!("guest-{tag}@example.test"), name, role: "user" })
     }
 
-    /// The role of the person with that e-mail address: the backend decides roles, not the provider.
+    /// The role of the person with that e-mail address. The backend uses it, and ignores the role in an ID token.
     pub(super) fn role_of(email: &str) -> &'static str {
         let listed = LISTED.into_iter().find(|(id, ..)| email.strip_suffix("@example.test") == Some(id));
         listed.map_or("user", |(_, _, role)| role)

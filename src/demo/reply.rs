@@ -8,14 +8,14 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::server::{Body, Reply};
+use super::server::{Reply, ReplyBody};
 
-/// A body of those bytes.
-pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
+/// A body with these bytes.
+pub(super) fn full(bytes: impl Into<Bytes>) -> ReplyBody {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// An answer with a body of the given type.
+/// An answer with a body of that content type.
 pub(super) fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Reply::new(full(body));
     *reply.status_mut() = status;
@@ -35,7 +35,8 @@ pub(super) fn error(status: StatusCode, code: &str, description: &str) -> Reply 
 
 /// An HTML answer that loads nothing from other origins.
 pub(super) fn html(status: StatusCode, body: String) -> Reply {
-    // No form-action: browsers apply it also to the redirect after the form, which leads to the client's origin.
+    // Without form-action: browsers would apply it also to the redirect after the form, which leads to the client's
+    // origin.
     let policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'";
     let reply = with(reply(status, "text/html; charset=utf-8", body), header::CONTENT_SECURITY_POLICY, policy);
     with(reply, header::CACHE_CONTROL, "no-store")
@@ -61,13 +62,13 @@ pub(super) fn wrong_method() -> Reply {
     error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
 }
 
-/// The same answer with one more header.
+/// Adds a header to an answer.
 pub(super) fn with(mut reply: Reply, name: HeaderName, value: &'static str) -> Reply {
     reply.headers_mut().insert(name, HeaderValue::from_static(value));
     reply
 }
 
-/// Reads a whole request body of at most `limit` bytes; an error is a longer body or a broken connection.
+/// Reads a whole request body of at most `limit` bytes; an error means a longer body or a broken connection.
 pub(super) async fn collect(body: Incoming, limit: usize) -> io::Result<Bytes> {
     Limited::new(body, limit).collect().await.map(http_body_util::Collected::to_bytes).map_err(io::Error::other)
 }
@@ -83,7 +84,7 @@ impl Parameters {
         )
     }
 
-    /// The parameters of both.
+    /// Both lists of parameters.
     pub(super) fn and(mut self, more: Self) -> Self {
         self.0.extend(more.0);
         self
@@ -108,7 +109,7 @@ impl Parameters {
     }
 }
 
-/// Text for an HTML page or an attribute in double quotes.
+/// Escapes text for HTML and for attributes in double quotes.
 pub(super) fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return Cow::Borrowed(text);
@@ -117,7 +118,7 @@ pub(super) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped.replace('"', "&quot;").replace('\'', "&#39;"))
 }
 
-/// Whether an `Accept-Language` asks for Korean before English.
+/// Whether Korean precedes English in `Accept-Language`; weights are ignored.
 pub(super) fn prefers_korean(headers: &http::HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let language = |tag: &str| tag.trim().to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server on loopback: one accept loop, one task per connection; stopping it ends them all.
+//! A small HTTP/1.1 server on loopback: one accept loop, and one task per connection. Stopping it ends all connections.
 
 use std::{
     io,
@@ -21,17 +21,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// The body of an answer; an error in it closes the connection.
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+pub(super) type ReplyBody = UnsyncBoxBody<Bytes, io::Error>;
 /// An answer.
-pub(super) type Reply = Response<Body>;
+pub(super) type Reply = Response<ReplyBody>;
 
-/// Most open connections; more wait in the kernel's queue.
+/// Most open connections; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
-/// Most connections that wait to be accepted. A gateway opens hundreds at once; with the usual 128 some would be
-/// retried after a second.
+/// Length of the kernel's queue of connections. A gateway opens hundreds at the same time; with the usual 128 the
+/// kernel would drop some, and they would be retried after a second.
 const BACKLOG: u32 = 4096;
-/// Time limit for a request's head: longer than a gateway's pool keeps a connection, so that the gateway closes it
-/// first.
+/// Deadline for a request's head, idle time included. It is longer than the idle timeout of a gateway's pool, so that
+/// the gateway closes first.
 const IDLE: Duration = Duration::from_secs(300);
 
 /// The connection is closed without an answer.
@@ -46,7 +46,7 @@ pub(super) trait Service: Send + Sync + 'static {
 }
 
 /// A running server; dropping it stops the server.
-pub(super) struct Server {
+pub(super) struct LoopbackServer {
     stopped: CancellationToken,
     connections: Arc<AtomicU64>,
 }
@@ -61,15 +61,15 @@ pub(super) async fn bind() -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-impl Server {
-    /// Starts serving. `stopped` ends the server, its connections and upgraded connections.
+impl LoopbackServer {
+    /// Starts serving. `stopped` ends the server and its connections, upgraded ones included.
     pub(super) fn start<S: Service>(listener: TcpListener, service: Arc<S>, stopped: CancellationToken) -> Self {
         let connections = Arc::new(AtomicU64::new(0));
         tokio::spawn(accept(listener, service, stopped.clone(), connections.clone()));
         Self { stopped, connections }
     }
 
-    /// Closes the socket and every connection.
+    /// Closes the listening socket and every connection.
     pub(super) fn stop(&self) {
         self.stopped.cancel();
     }
@@ -80,13 +80,13 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for LoopbackServer {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-/// Locks a mutex. A poisoned one is used as it is: its data are plain values that a panic cannot leave inconsistent.
+/// Locks a mutex, also a poisoned one: the demo's mutexes have plain values, which a panic does not leave inconsistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! An ES256 key made at start: signs and verifies the demo's tokens, and is published as a JWKS (RFC 7517).
+//! An ES256 key, generated at start: it signs and verifies the demo's tokens and is published as a JWKS (RFC 7517).
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -10,9 +10,9 @@ use crate::secret::Random;
 /// The claims of a token.
 pub type Claims = Map<String, Value>;
 
-/// The cryptographic library could not make a key.
+/// The cryptographic library could not generate a key.
 #[derive(Debug, thiserror::Error)]
-#[error("no signing key could be made")]
+#[error("no signing key could be generated")]
 pub struct KeyError;
 
 /// An ES256 key pair.
@@ -25,7 +25,7 @@ pub struct SigningKey {
 
 impl SigningKey {
     pub(super) fn generate(random: &Random) -> Result<Self, KeyError> {
-        // An error means that it is installed already.
+        // An error means that a provider is installed already.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| KeyError)?;
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError)?;
@@ -53,7 +53,7 @@ impl SigningKey {
         jsonwebtoken::encode(&header, claims, &self.encoding).expect("a new P-256 key signs a JSON object")
     }
 
-    /// The claims of a token that this key signed. The caller checks its times, by the demo's clock.
+    /// The claims of a token that this key signed. The caller checks `exp` by the demo's clock.
     pub(super) fn verify(&self, token: &str) -> Option<Claims> {
         verify(token, &self.decoding)
     }
@@ -69,7 +69,7 @@ impl SigningKey {
     }
 }
 
-/// The claims of a token with a good ES256 or `EdDSA` signature of that key; nothing else is checked.
+/// The claims of a token with a valid ES256 or `EdDSA` signature of that key; nothing else is checked.
 pub(super) fn verify(token: &str, key: &DecodingKey) -> Option<Claims> {
     let algorithm = jsonwebtoken::decode_header(token).ok()?.alg;
     if !matches!(algorithm, Algorithm::ES256 | Algorithm::EdDSA) {

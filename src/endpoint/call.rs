@@ -1,4 +1,4 @@
-//! The call of an own endpoint and its answer.
+//! A call to one of the gateway's own endpoints, and its answer.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -14,7 +14,7 @@ use crate::{
     text::Language,
 };
 
-/// A request to an own endpoint, with its body read.
+/// A request to one of the gateway's own endpoints, with its whole body.
 pub struct Call {
     /// GET, HEAD or POST.
     pub method: Method,
@@ -26,40 +26,40 @@ pub struct Call {
     pub body: Bytes,
     /// The client that sent it.
     pub client: Client,
-    /// The session side of the request.
+    /// The session of the request.
     pub visit: Visit,
-    /// A person waits for a page.
+    /// Whether the answer is for a person: a page, not JSON.
     pub wants_page: bool,
 }
 
-/// An answer of an own endpoint.
+/// The answer of one of the gateway's own endpoints.
 #[derive(Debug)]
 pub struct EndpointAnswer {
     /// Status of a page, of JSON or of an empty answer.
     pub status: StatusCode,
     /// The body.
     pub content: Content,
-    /// The cookies it changes, the session's included.
+    /// The changed cookies, those of the session included.
     pub cookies: CookieChanges,
     /// `x-auth-status`.
     pub auth_status: AuthStatus,
-    /// It sends a page back to its form because of a wrong guess, which counts (see [`super::guesses`]).
+    /// Whether it redirects to a form because of a wrong guess, which is then counted (see [`super::guesses`]).
     pub wrong_guess: bool,
 }
 
-/// A call that failed, and what its answer says of the session.
+/// A failed call, with the session status and cookies of its answer.
 #[derive(Debug)]
 pub struct Failed<E> {
     /// Why it failed.
     pub error: E,
-    /// `x-auth-status` for the session that came in; the failure does not change it.
+    /// `x-auth-status` of the request's session; the failure does not change it.
     pub auth_status: AuthStatus,
-    /// The session's cookies where they changed, and those that the failure changes.
+    /// The changed cookies of the session, and the cookies that the failure changes.
     pub cookies: CookieChanges,
 }
 
 impl<E> Failed<E> {
-    /// The failure of `call`; `more` cookie changes are added to the session's.
+    /// The failure of `call`; `more` is added to the session's cookie changes.
     pub fn new(call: &Call, error: E, more: CookieChanges) -> Self {
         let (auth_status, cookies) = call.visit.head();
         Self { error, auth_status, cookies: cookies.and(more) }
@@ -73,12 +73,12 @@ pub enum Unreadable {
     #[error("the body is not application/json")]
     NotJson,
     /// It is not JSON, or not the object that the endpoint expects.
-    #[error("the body is not the JSON that is read here")]
+    #[error("the body is not the JSON object that is expected")]
     Malformed,
 }
 
 impl Unreadable {
-    /// What the visitor is told.
+    /// The row of the table of problems.
     pub const fn kind(self) -> ProblemKind {
         match self {
             Self::NotJson => ProblemKind::JsonExpected,
@@ -103,7 +103,7 @@ pub enum BodyFormat {
     /// `application/x-www-form-urlencoded`
     Form,
     /// Anything else.
-    Otherwise,
+    Other,
 }
 
 impl EndpointAnswer {
@@ -136,7 +136,7 @@ impl Call {
         Language::of(&self.headers)
     }
 
-    /// The format of its body.
+    /// The format of the body.
     pub fn body_format(&self) -> BodyFormat {
         if self.body.is_empty() {
             return BodyFormat::Empty;
@@ -152,7 +152,7 @@ impl Call {
         serde_json::from_slice(&self.body).map_err(|_| Unreadable::Malformed)
     }
 
-    /// Whether a page posted a form, so that a browser shows the answer; a script gets JSON.
+    /// Whether a page posted a form: the browser shows the answer as a page. A script gets JSON instead.
     pub fn is_form(&self) -> bool {
         match self.headers.get("sec-fetch-mode") {
             Some(mode) => mode == "navigate",
@@ -160,7 +160,7 @@ impl Call {
         }
     }
 
-    /// Whether a browser sent the request, not an app: another site can make a browser send a request, but not an app.
+    /// Whether a browser sent the request, and not an app. Only a browser can be made by another site to send requests.
     pub fn is_from_browser(&self) -> bool {
         is_from_browser(&self.headers)
     }
@@ -174,7 +174,7 @@ fn format_of(headers: &HeaderMap) -> BodyFormat {
     } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         BodyFormat::Form
     } else {
-        BodyFormat::Otherwise
+        BodyFormat::Other
     }
 }
 
@@ -198,13 +198,13 @@ mod tests {
         assert_eq!(of("application/json"), BodyFormat::Json);
         assert_eq!(of("Application/JSON; charset=utf-8"), BodyFormat::Json);
         assert_eq!(of("application/x-www-form-urlencoded;charset=UTF-8"), BodyFormat::Form);
-        assert_eq!(of("text/plain"), BodyFormat::Otherwise);
-        assert_eq!(of("application/json-patch+json"), BodyFormat::Otherwise);
-        assert_eq!(format_of(&HeaderMap::new()), BodyFormat::Otherwise);
+        assert_eq!(of("text/plain"), BodyFormat::Other);
+        assert_eq!(of("application/json-patch+json"), BodyFormat::Other);
+        assert_eq!(format_of(&HeaderMap::new()), BodyFormat::Other);
     }
 
     #[test]
-    fn a_browser_is_known_by_its_headers_and_an_app_has_none_of_them() {
+    fn a_request_with_origin_cookie_or_sec_fetch_headers_is_from_a_browser() {
         assert!(is_from_browser(&headers("sec-fetch-site", "same-origin")));
         assert!(is_from_browser(&headers("origin", "https://app.example.kr")));
         assert!(is_from_browser(&headers("cookie", "a=b")));

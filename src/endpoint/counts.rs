@@ -1,6 +1,6 @@
-//! Counts behind limits: how often something was done in a window, counted in the store for all instances.
+//! The counts that limits need: how often something was done within a window, counted in the store for all instances.
 //!
-//! The store keeps them under digests keyed with the first session key, so another first key starts them again.
+//! Their keys in the store are digests keyed with the first session key; a new first key starts all counts at 0.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::{
     store::{Counters, Digest, Quota, Spent, Store, StoreError},
 };
 
-/// A number of times within a window.
+/// A limit: a number within a window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate {
-    /// The most within the window; at least 1.
+    /// The highest number within the window; at least 1.
     pub most: u32,
     /// The window; at least 1 s.
     pub window: Duration,
@@ -38,7 +38,7 @@ impl Rate {
 #[derive(Debug, thiserror::Error)]
 pub enum CountError {
     /// A limit is reached; the time until the window has room again.
-    #[error("too many")]
+    #[error("a limit is reached")]
     TooMany(Duration),
     /// The store does not answer.
     #[error("the store does not answer")]
@@ -55,7 +55,7 @@ impl From<CountError> for Problem {
     }
 }
 
-/// The counts of one kind of store and key.
+/// Counts in one store, under one key.
 pub struct Counts {
     counters: Arc<dyn Counters>,
     key: MacKey,
@@ -67,12 +67,12 @@ impl Counts {
         Self { counters: Arc::clone(&store.counters), key }
     }
 
-    /// The quota of what `name` identifies.
+    /// The quota with that name; its parts are hashed separately.
     pub fn quota(&self, name: &[&[u8]], rate: Rate) -> Quota {
         Quota { key: Digest(self.key.digest(name)), most: rate.most, window: rate.window }
     }
 
-    /// Counts one for each of `quotas`, or for none where one of them is used up.
+    /// Adds one to each of `quotas`, or to none if one of them is used up.
     pub async fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> Result<(), CountError> {
         match self.counters.spend(quotas, now).await? {
             Spent::Within => Ok(()),
@@ -80,11 +80,11 @@ impl Counts {
         }
     }
 
-    /// Takes back what was counted at `then`. If that fails the count stays too high: the limit is stricter until the
-    /// window has passed.
+    /// Undoes a count that was made at `then`. If the store fails, the count stays one too high until the window has
+    /// passed.
     pub async fn give_back(&self, quotas: Vec<Quota>, then: Timestamp) {
         if let Err(error) = self.counters.refund(quotas, then).await {
-            tracing::warn!(%error, "the store did not take a count back: a limit is stricter until its window has passed");
+            tracing::warn!(%error, "the store did not undo a count: it stays one too high until its window has passed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The device of a login: its id (the browser's cookie, else the app's, else a new one) and a name for people.
+//! The device of a login: its id (from the browser's cookie, else from the app, else a new one) and its name.
 
 use uuid::Uuid;
 
@@ -9,20 +9,20 @@ use crate::{
     session::{self, Sessions},
 };
 
-/// The most characters of a name that an app gives.
+/// Longest device name that an app can set, in characters.
 const LONGEST_NAME: usize = 100;
 
 impl Call {
-    /// The device that logs in. `id` and `name` are the app's; the id in the browser's cookie goes before `id`.
+    /// The device that logs in. `id` and `name` are from the app; an id in the browser's cookie has priority over `id`.
     pub fn device(&self, sessions: &Sessions, random: &Random, id: Option<Uuid>, name: Option<&str>) -> Device {
-        let own = sessions.device_id(&self.headers);
-        let id = own.or(id).unwrap_or_else(|| random.uuid());
+        let from_cookie = sessions.device_id(&self.headers);
+        let id = from_cookie.or(id).unwrap_or_else(|| random.uuid());
         let name = name.map(visible).filter(|name| !name.is_empty());
         Device { id, name: name.unwrap_or_else(|| session::device::name(&self.headers)) }
     }
 }
 
-/// The device id that an app gives; `None` unless it is a UUID.
+/// The device id from an app; `None` unless it is a UUID.
 pub fn app_device_id(id: Option<&str>) -> Option<Uuid> {
     id.and_then(session::device::parse_id)
 }
@@ -34,8 +34,8 @@ fn visible(name: &str) -> String {
     shown.trim().to_owned()
 }
 
-/// Zero-width characters, those that change a text's direction, and line separators: they make one name look like
-/// another.
+/// Zero-width characters, characters that change the direction of text, and line separators: with them two different
+/// names look the same.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_name_the_first_hundred_visible_characters_are_kept() {
+    fn a_device_name_is_cut_to_its_first_hundred_visible_characters() {
         assert_eq!(visible("  철수의 Galaxy S24\r\n"), "철수의 Galaxy S24");
         assert_eq!(visible("a\u{202e}b\u{200b}c\u{0}d"), "abcd");
         assert_eq!(visible(&"가".repeat(500)).chars().count(), LONGEST_NAME);

@@ -1,6 +1,6 @@
-//! Limits on wrong guesses: per client at every endpoint that checks something, and per account where one is named.
+//! Limits on wrong guesses: per client for all endpoints that check a secret, and per account for passwords.
 //!
-//! A guess is counted before the check, so that parallel guesses are counted too, and taken back unless it was wrong.
+//! A guess is counted before the check, so that parallel guesses are counted too, and given back unless it was wrong.
 
 use super::counts::{CountError, Counts, Rate};
 use crate::{
@@ -19,12 +19,12 @@ pub struct GuessLimits {
     pub per_account: Rate,
 }
 
-/// A guess that counts as wrong until it is taken back.
-#[must_use = "a guess that was not wrong is taken back with `Guesses::give_back`"]
+/// A guess that counts as wrong until it is given back.
+#[must_use = "a guess that was not wrong must be given back with `Guesses::give_back`"]
 #[derive(Debug)]
 pub struct Guess {
     quota: Quota,
-    /// The time of the count: it is taken back in the same window.
+    /// The time of the count; giving it back concerns the window of this time.
     at: Timestamp,
 }
 
@@ -41,18 +41,18 @@ impl Guesses {
         Self { limits, counts: Counts::new(store, key), clock }
     }
 
-    /// Counts one wrong guess of a client.
+    /// Counts a guess of a client as wrong.
     pub async fn of_client(&self, client: ClientKey) -> Result<Guess, CountError> {
         self.count(&[b"failures", b"client", client.bytes()], self.limits.per_client).await
     }
 
-    /// Counts one wrong guess at an account; its name is trimmed and lower-cased.
+    /// Counts a guess at the password of an account as wrong; the name is trimmed and lower-cased.
     pub async fn at_account(&self, name: &str) -> Result<Guess, CountError> {
         let name = name.trim().to_lowercase();
         self.count(&[b"failures", b"account", name.as_bytes()], self.limits.per_account).await
     }
 
-    /// Takes a guess back that was not wrong, or was not checked.
+    /// Undoes the count of a guess that was not wrong or was not checked.
     pub async fn give_back(&self, guess: Guess) {
         self.counts.give_back(vec![guess.quota], guess.at).await;
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn guesses_that_are_taken_back_do_not_count() {
+    async fn guesses_that_are_given_back_do_not_count() {
         let guesses = guesses(&Clock::movable());
         for _ in 0..10 {
             let guess = guesses.of_client(client("192.0.2.7")).await.unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_guess_taken_back_in_a_later_window_takes_no_other_back() {
+    async fn a_guess_given_back_in_a_later_window_does_not_lower_that_windows_count() {
         let clock = Clock::movable();
         let guesses = guesses(&clock);
         let slow = guesses.of_client(client("192.0.2.7")).await.unwrap();

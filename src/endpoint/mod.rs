@@ -1,5 +1,5 @@
-//! What the own endpoints share: the call, the answer, `return_to`, the device of a login, and the counts behind
-//! limits.
+//! What the gateway's own endpoints share: the call, the answer, `return_to`, the device of a login, and the counts
+//! that limits need.
 
 mod call;
 mod counts;
@@ -13,4 +13,4 @@ pub use counts::{CountError, Counts, Rate};
 pub use device::app_device_id;
 pub use guesses::{Guess, GuessLimits, Guesses};
 pub use parameters::{Parameters, Repeated};
-pub use return_to::{Places, ReturnTo};
+pub use return_to::{ReturnTo, ReturnToSettings};

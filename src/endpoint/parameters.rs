@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::form_urlencoded;
 
-/// Parameters that are read; a provider's answer has fewer.
+/// Most parameters that are read; a provider's answer has fewer.
 const MAX: usize = 64;
 
 /// Decoded parameters, in their order.
@@ -12,11 +12,11 @@ const MAX: usize = 64;
 pub struct Parameters<'a> {
     read: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// Whether there are more than [`MAX`].
-    more: bool,
+    has_more: bool,
 }
 
-/// A parameter came twice (RFC 6749 section 3.1 forbids it), or there are more parameters than are read: two readers
-/// could take different values.
+/// A parameter is repeated (RFC 6749 section 3.1 forbids it), or there are more than 64 parameters, so that a
+/// repetition cannot be excluded. Two parsers could use different values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Repeated;
 
@@ -25,7 +25,7 @@ impl<'a> Parameters<'a> {
     pub fn of(encoded: &'a [u8]) -> Self {
         let mut pairs = form_urlencoded::parse(encoded);
         let read = pairs.by_ref().take(MAX).collect();
-        Self { read, more: pairs.next().is_some() }
+        Self { read, has_more: pairs.next().is_some() }
     }
 
     /// The first value of this name.
@@ -37,7 +37,7 @@ impl<'a> Parameters<'a> {
     pub fn once(&self, name: &str) -> Result<Option<&str>, Repeated> {
         let mut named = self.read.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_ref());
         match (named.next(), named.next()) {
-            (value, None) if !self.more => Ok(value.filter(|value| !value.is_empty())),
+            (value, None) if !self.has_more => Ok(value.filter(|value| !value.is_empty())),
             _ => Err(Repeated),
         }
     }

@@ -6,7 +6,7 @@ use http::Method;
 use super::{
     error::LoginError,
     logins::{Failed, Logins},
-    page::Attempt,
+    page::LoginAttempt,
     state,
 };
 use crate::{
@@ -19,11 +19,11 @@ use crate::{
     telemetry,
 };
 
-/// The outcome of a callback that did not fail.
-enum Outcome {
-    /// There is a session.
+/// The result of a callback that has no error.
+enum CallbackOutcome {
+    /// A session was opened.
     Entered { cookies: CookieChanges, return_to: String },
-    /// The provider refused: back to the login page.
+    /// The provider refused the login: the login page shows why.
     Denied { denial: Denial, return_to: String },
 }
 
@@ -32,11 +32,11 @@ impl Logins {
     pub async fn callback(&self, mut call: Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         let mut spent = CookieChanges::default();
         match self.read_answer(&mut call, provider, &mut spent).await {
-            Ok(Outcome::Entered { cookies, return_to }) => {
+            Ok(CallbackOutcome::Entered { cookies, return_to }) => {
                 let location = self.return_to.follow(Some(&return_to));
                 Ok(EndpointAnswer::see_other(location, spent.and(cookies), AuthStatus::Refreshed))
             }
-            Ok(Outcome::Denied { denial, return_to }) => {
+            Ok(CallbackOutcome::Denied { denial, return_to }) => {
                 tracing::info!(target: "audit", method = provider, client = %call.client.address(), reason = denial.code(), "login failed");
                 self.metrics.login(provider, telemetry::LoginResult::Refused);
                 let (auth_status, cookies) = call.visit.head();
@@ -44,7 +44,8 @@ impl Logins {
                 Ok(EndpointAnswer::see_other(location, cookies.and(spent), auth_status))
             }
             Err(LoginError::AttemptExpired) => {
-                // After the back button, or where another tab was faster: a visitor with a session is redirected on.
+                // After the back button, or because another tab finished the login: a visitor with a session is
+                // redirected to `after_login`.
                 call.visit.ensure().await;
                 if call.visit.access().is_none() {
                     return Err(self.failed(&call, provider, LoginError::AttemptExpired, spent));
@@ -56,7 +57,12 @@ impl Logins {
         }
     }
 
-    async fn read_answer(&self, call: &mut Call, name: &str, spent: &mut CookieChanges) -> Result<Outcome, LoginError> {
+    async fn read_answer(
+        &self,
+        call: &mut Call,
+        name: &str,
+        spent: &mut CookieChanges,
+    ) -> Result<CallbackOutcome, LoginError> {
         let provider = self.provider(name)?;
         let answer = if call.method == Method::POST {
             call.body.clone()
@@ -67,24 +73,24 @@ impl Logins {
         let state = parameters.once("state")?.ok_or(LoginError::AttemptExpired)?;
         let id = state::attempt_of(state).ok_or(LoginError::AttemptExpired)?;
 
-        // Taken before it is checked, so that it cannot be tried twice.
-        let (attempt, cleared) = self.sessions.attempts().take::<Attempt>(&call.headers, id).await?;
+        // The attempt is used up before it is checked, so that it cannot be tried twice.
+        let (attempt, cleared) = self.sessions.attempts().take::<LoginAttempt>(&call.headers, id).await?;
         *spent = cleared;
         let attempt = attempt.ok_or(LoginError::AttemptExpired)?;
         if attempt.provider != name || !ct_eq(attempt.oidc.state.expose().as_bytes(), state.as_bytes()) {
             return Err(LoginError::AttemptExpired);
         }
         if ["access_token", "id_token"].into_iter().any(|token| parameters.first(token).is_some()) {
-            // Only a code is requested (RFC 9700 section 2.1.2). A token in an address may come from anybody who saw
-            // it, such as the browser's history.
-            tracing::warn!(provider = name, "tokens in a callback are not read");
+            // Only a code is requested (RFC 9700 section 2.1.2). A token in a URL may come from an attacker who found
+            // it in a browser's history or a log.
+            tracing::warn!(provider = name, "a callback had tokens in its parameters: they are ignored");
         }
         let return_to = attempt.return_to;
         if let Some(error) = parameters.once("error")? {
-            return Ok(Outcome::Denied { denial: Denial::of_provider(error), return_to });
+            return Ok(CallbackOutcome::Denied { denial: Denial::of_provider(error), return_to });
         }
         let Some(code) = parameters.once("code")? else {
-            return Ok(Outcome::Denied { denial: Denial::Refused, return_to });
+            return Ok(CallbackOutcome::Denied { denial: Denial::Refused, return_to });
         };
         let callback = CallbackParams {
             code: Secret::new(code),
@@ -94,15 +100,15 @@ impl Logins {
         let identity = match provider.redeem(callback, &attempt.oidc, &self.redirect_uri(name)).await {
             Ok(identity) => identity,
             Err(error @ (OidcError::Refused { .. } | OidcError::Untrusted(_))) => {
-                tracing::warn!(provider = name, %error, "the provider's answer makes no login");
-                return Ok(Outcome::Denied { denial: Denial::Refused, return_to });
+                tracing::warn!(provider = name, %error, "the provider's token response was refused, or cannot be trusted: nobody is logged in");
+                return Ok(CallbackOutcome::Denied { denial: Denial::Refused, return_to });
             }
             Err(error) => return Err(error.into()),
         };
         let device = call.device(&self.sessions, &self.random, attempt.device, None);
         let device_id = device.id;
         let entered = self.enter(call, Proof::Provider(Box::new(identity)), name, device).await?;
-        self.loops.arrived(device_id, &return_to, self.clock.now());
-        Ok(Outcome::Entered { cookies: entered.cookies, return_to })
+        self.loops.record(device_id, &return_to, self.clock.now());
+        Ok(CallbackOutcome::Entered { cookies: entered.cookies, return_to })
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /login`: e-mail address and password, checked by the backend. A script posts JSON, the login page a form.
+//! `POST /login`: e-mail address and password, which the backend checks. A script posts JSON, the login page a form.
 
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::{
     session::{AuthStatus, CookieChanges},
 };
 
-/// The provider's name in a session that began here.
+/// The name of this login method in sessions, audit lines and metrics.
 const METHOD: &str = "credentials";
 
 #[derive(Deserialize)]
@@ -48,12 +48,12 @@ impl Logins {
         );
         let email = request.email.trim().to_owned();
         if email.is_empty() || request.password.is_empty() {
-            return self.sent_back(&call, is_form, LoginError::CredentialsMissing, &return_to);
+            return self.refused(&call, is_form, LoginError::CredentialsMissing, &return_to);
         }
         // Counted before the backend is asked, so that the answer does not depend on whether the account exists.
         let guess = match self.guesses.at_account(&email).await {
             Ok(guess) => guess,
-            Err(error) => return self.sent_back(&call, is_form, error.into(), &return_to),
+            Err(error) => return self.refused(&call, is_form, error.into(), &return_to),
         };
         let proof = Proof::Credentials { email, password: request.password };
         let entered = self.enter(&mut call, proof, METHOD, device).await;
@@ -63,19 +63,19 @@ impl Logins {
         match entered {
             Ok(entered) if is_form => Ok(EndpointAnswer::see_other(return_to, entered.cookies, AuthStatus::Refreshed)),
             Ok(entered) => Ok(self.entered(entered)),
-            Err(error) => self.sent_back(&call, is_form, error, &return_to),
+            Err(error) => self.refused(&call, is_form, error, &return_to),
         }
     }
 
-    /// The answer instead of [`Logins::credentials`] where the client has guessed wrong too often. Of the request only
-    /// `return_to` is read.
+    /// The answer instead of [`Logins::credentials`] if the client has too many wrong guesses. The credentials are not
+    /// checked.
     pub fn credentials_not_tried(&self, call: &Call, error: LoginError) -> Result<EndpointAnswer, Failed> {
         match self.read_credentials(call) {
             Ok(request) => {
                 let return_to = self.return_to.follow(request.return_to.as_deref());
-                self.sent_back(call, call.is_form(), error, return_to)
+                self.refused(call, call.is_form(), error, return_to)
             }
-            Err(unread) => Err(self.failed(call, METHOD, unread, CookieChanges::default())),
+            Err(error) => Err(self.failed(call, METHOD, error, CookieChanges::default())),
         }
     }
 
@@ -97,12 +97,12 @@ impl Logins {
                 })
             }
             BodyFormat::Empty => Err(LoginError::CredentialsMissing),
-            BodyFormat::Otherwise => Err(Unreadable::NotJson.into()),
+            BodyFormat::Other => Err(Unreadable::NotJson.into()),
         }
     }
 
-    /// The failure; where a form was posted and the login page can explain the problem, a redirect to that page.
-    fn sent_back(
+    /// The failure. If a form was posted and the login page can show the problem, a redirect to that page.
+    fn refused(
         &self,
         call: &Call,
         is_form: bool,

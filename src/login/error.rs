@@ -1,4 +1,4 @@
-//! Why a login brought no session, and what the visitor is told of it.
+//! Why a login failed, and the problem that each reason becomes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     telemetry,
 };
 
-/// Why a login brought no session.
+/// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// The callback belongs to no attempt of this browser, or to one that is too old or was used.
+    /// The callback belongs to no attempt of this browser, or the attempt is older than 10 min or was used before.
     #[error("the login attempt is unknown, too old, or was used")]
     AttemptExpired,
     /// The identity provider does not answer.
@@ -27,7 +27,7 @@ pub enum LoginError {
     /// E-mail address or password are wrong.
     #[error("bad credentials")]
     BadCredentials,
-    /// The authority or `allow` does not admit the person.
+    /// The authority or `allow` refuses the person.
     #[error("the person may not log in here")]
     NotAllowed(#[source] IssueError),
     /// The ID token of an app is not valid.
@@ -45,14 +45,14 @@ pub enum LoginError {
     /// The body cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// A parameter of the callback came twice, or there are too many to tell.
-    #[error("a parameter came twice")]
+    /// A parameter of the callback is repeated, or there are more than 64.
+    #[error("a parameter is repeated, or there are more than 64")]
     RepeatedParameter,
     /// E-mail address or password are missing.
     #[error("the e-mail address or the password is missing")]
     CredentialsMissing,
-    /// The tokens make no session.
-    #[error("the tokens make no session")]
+    /// No session can be made of the authority's tokens.
+    #[error("no session can be made of the tokens")]
     Session(#[source] BeginError),
     /// The store does not answer, so single use cannot be checked.
     #[error("the store does not answer")]
@@ -60,7 +60,7 @@ pub enum LoginError {
 }
 
 impl LoginError {
-    /// What the visitor is told.
+    /// The row of the table of problems.
     pub const fn kind(&self) -> ProblemKind {
         match self {
             Self::AttemptExpired => ProblemKind::AttemptExpired,
@@ -80,7 +80,7 @@ impl LoginError {
         }
     }
 
-    /// How it counts in `vestibule_logins_total`; `None`: not at all.
+    /// The label `result` in `vestibule_logins_total`; `None`: not counted.
     pub(super) fn result(&self) -> Option<telemetry::LoginResult> {
         match self {
             Self::NotConfigured => None,
@@ -115,7 +115,7 @@ impl From<OidcError> for LoginError {
     fn from(error: OidcError) -> Self {
         match error {
             OidcError::Unavailable(cause) => Self::ProviderUnavailable(cause),
-            // The callback shows refusals on the login page itself; any other error means starting again.
+            // The callback itself shows refusals on the login page, so here the login only has to be started again.
             OidcError::Attempt | OidcError::Refused { .. } | OidcError::Untrusted(_) => Self::AttemptExpired,
         }
     }

@@ -1,12 +1,12 @@
-//! What must hold for any bytes in place of a provider's answer, checked by a simpler parser than [`Parameters`].
+//! Properties of the callback's parser for any bytes, checked against a simpler parser than [`Parameters`].
 
 use percent_encoding::percent_decode;
 
 use super::state;
 use crate::{endpoint::Parameters, problem::Denial};
 
-/// A parameter that comes twice is refused, the attempt in a `state` fits a cookie's name, and a provider's error maps
-/// to one of our denials.
+/// A repeated parameter is refused, the id in a `state` has only characters that a cookie name may have, and each error
+/// of a provider becomes one of our denials.
 pub(crate) fn callback_query(query: &[u8]) {
     let parameters = Parameters::of(query);
     let pairs = || query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
@@ -32,7 +32,7 @@ pub(crate) fn callback_query(query: &[u8]) {
     }
     if let Ok(Some(error)) = parameters.once("error") {
         let denial = Denial::of_provider(error);
-        assert_eq!(Denial::of_code(denial.code()), Some(denial), "a denial of our own list");
+        assert_eq!(Denial::of_code(denial.code()), Some(denial), "a denial of our list");
     }
 }
 

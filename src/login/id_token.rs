@@ -1,5 +1,5 @@
-//! `POST /{provider}` and `POST /{provider}/nonce`: a login with an ID token that an app or a page got from the
-//! provider itself (One Tap, native sign-in).
+//! `POST /{provider}` and `POST /{provider}/nonce`: a login with an ID token that an app or a page got directly from
+//! the provider (Google One Tap, native sign-in).
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::{
     session::CookieChanges,
 };
 
-/// An ID token whose `iat` is older is refused.
+/// Oldest accepted `iat` of an ID token.
 const MAX_AGE: Duration = Duration::from_secs(600);
-/// How long a used token is remembered: [`MAX_AGE`], and room for clocks that differ.
+/// How long a used token is remembered: [`MAX_AGE`] and 5 min for differences between clocks.
 const REMEMBERED: Duration = Duration::from_secs(900);
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ impl Logins {
         }
     }
 
-    /// `POST /{provider}/nonce`: the nonce that the ID token of a browser must hold.
+    /// `POST /{provider}/nonce`: a nonce for the ID token of a browser.
     pub fn nonce(&self, call: &Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         match self.audiences(provider) {
             Ok(_) => {
@@ -81,26 +81,26 @@ impl Logins {
         self.provider(provider)?.settings().id_token_audiences.as_deref().ok_or(LoginError::NotConfigured)
     }
 
-    /// Uses up the nonce. Another site can make a browser log in with somebody else's token, so the token of a browser
-    /// must hold an unused nonce of ours; an app may use its own.
+    /// Uses up the nonce. Another site could make a browser log in with the attacker's token, so a token from a browser
+    /// must have an unused nonce of ours. A token from an app may have any nonce.
     async fn take_nonce(&self, call: &Call, provider: &str, claims: &Claims) -> Result<(), LoginError> {
         let nonce = claims.get("nonce").and_then(|nonce| nonce.as_str());
-        let own = nonce.filter(|nonce| self.sessions.attempts().is_own_nonce(provider, nonce));
-        match own {
+        let ours = nonce.filter(|nonce| self.sessions.attempts().is_own_nonce(provider, nonce));
+        match ours {
             Some(nonce) => self.take_once(&[b"nonce", provider.as_bytes(), nonce.as_bytes()]).await,
             None if call.is_from_browser() => Err(LoginError::InvalidIdToken(Flaw::Nonce)),
             None => Ok(()),
         }
     }
 
-    /// Uses up the token. It is known by what was signed: an ECDSA signature has a second valid form.
+    /// Uses up the token. It is identified by its signed part, because an ECDSA signature has a second valid form.
     async fn take_token(&self, token: &IdToken) -> Result<(), LoginError> {
         let signed = token.expose().rsplit_once('.').map_or(token.expose(), |(signed, _)| signed);
         self.take_once(&[b"id_token", signed.as_bytes()]).await
     }
 
-    async fn take_once(&self, what: &[&[u8]]) -> Result<(), LoginError> {
+    async fn take_once(&self, key: &[&[u8]]) -> Result<(), LoginError> {
         let until = self.clock.now().plus(REMEMBERED);
-        if self.sessions.attempts().take_once(what, until).await? { Ok(()) } else { Err(LoginError::UsedIdToken) }
+        if self.sessions.attempts().take_once(key, until).await? { Ok(()) } else { Err(LoginError::UsedIdToken) }
     }
 }

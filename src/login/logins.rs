@@ -1,4 +1,4 @@
-//! The endpoints of logins: what they are built of, and the steps that they share.
+//! `Logins`, the endpoints of logins: the parts that they use, and the steps that they share.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// A login that failed, and what its answer says of the session that came in.
+/// A failed login, with the session status and cookies of its answer.
 pub type Failed = crate::endpoint::Failed<LoginError>;
 
 /// The endpoints of logins and the logout, built once.
@@ -37,7 +37,7 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// Builds the endpoints; the login page shows the providers in this order.
+    /// Builds the endpoints; the login page lists `providers` in this order.
     #[expect(clippy::too_many_arguments, reason = "one caller, and each part has a type of its own")]
     pub fn new(
         settings: Settings,
@@ -52,7 +52,7 @@ impl Logins {
     ) -> Self {
         Self {
             login_page: settings.login_page(),
-            return_to: ReturnTo::new(&settings.places()),
+            return_to: ReturnTo::new(&settings.return_to()),
             loops: LoopGuard::new(),
             settings,
             providers,
@@ -66,7 +66,7 @@ impl Logins {
         }
     }
 
-    /// The failure of a login with `method` that was not tried, because the client has guessed wrong too often.
+    /// The failure of a login with `method` that was not tried, because the client has too many wrong guesses.
     pub fn not_tried(&self, call: &Call, method: &str, error: LoginError) -> Failed {
         self.failed(call, method, error, CookieChanges::default())
     }
@@ -75,7 +75,7 @@ impl Logins {
         self.providers.iter().find(|provider| provider.settings().name == name).ok_or(LoginError::NotConfigured)
     }
 
-    /// Lets the authority issue tokens for `proof`, and begins a session with them.
+    /// Gets tokens for `proof` from the authority, and opens a session with them.
     pub(super) async fn enter(
         &self,
         call: &mut Call,
@@ -95,7 +95,7 @@ impl Logins {
 
     /// Counts a failed login and writes its audit line.
     pub(super) fn failed(&self, call: &Call, method: &str, error: LoginError, spent: CookieChanges) -> Failed {
-        // A login that is not configured is not counted: its name would be a label that the visitor chose.
+        // A login that is not configured has no result: `method` would be a metric label that a visitor chose.
         if let Some(result) = error.result() {
             tracing::info!(target: "audit", method, client = %call.client.address(), reason = %error, "login failed");
             self.metrics.login(method, result);

@@ -1,4 +1,4 @@
-//! `POST /logout`: ends the session here, at the token authority and, for a form, at the provider.
+//! `POST /logout`: ends the session at the gateway, at the token authority and, if a form was posted, at the provider.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::{
     session::LoggedOut,
 };
 
-/// How long a logout waits for the provider's metadata; without it only our session ends.
+/// How long a logout waits for the provider's metadata; afterwards it redirects to `after_logout`.
 const WAIT_FOR_PROVIDER: Duration = Duration::from_secs(2);
 
 impl Logins {
-    /// `POST /logout`. Ends the session whatever the authority answers. A form is redirected to the provider's own
-    /// logout where it has one, else to `after_logout`.
+    /// `POST /logout`. Ends the session, whatever the authority answers. A form is redirected to the provider's logout
+    /// endpoint if it has one, else to `after_logout`.
     pub async fn logout(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let device = self.sessions.device_id(&call.headers);
         if let Some(device) = device {
@@ -28,7 +28,7 @@ impl Logins {
         let method = ended.provider.as_deref().unwrap_or_default();
         tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");
         if !is_form {
-            // Without the address of the provider's logout: it holds the ID token, which scripts must not read.
+            // A script does not get the URL of the provider's logout, because the ID token is in it.
             return Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true }), cookies, ended.status));
         }
         let at_provider = self.end_session_address(&ended).await;
@@ -36,7 +36,7 @@ impl Logins {
         Ok(EndpointAnswer::see_other(location, cookies, ended.status))
     }
 
-    /// The address of the provider's logout (OpenID Connect RP-Initiated Logout 1.0, section 2).
+    /// The URL of the provider's logout (OpenID Connect RP-Initiated Logout 1.0, section 2).
     async fn end_session_address(&self, ended: &LoggedOut) -> Option<String> {
         let provider = self.provider(ended.provider.as_deref()?).ok()?;
         let after_logout = &self.settings.after_logout;

@@ -1,7 +1,6 @@
-//! Logins by OIDC, by an ID token of an app, and by e-mail and password; and the logout.
+//! Logins through an identity provider, with an ID token from an app, and with e-mail and password; and the logout.
 //!
-//! Each endpoint is a straight descent of guard clauses. It answers a value; a failure is a [`LoginError`], which
-//! converts itself into a problem.
+//! Each endpoint is a sequence of checks and returns an answer or a [`LoginError`], which converts into a problem.
 
 mod callback;
 mod credentials;

@@ -15,25 +15,26 @@ use super::{
 use crate::{
     endpoint::{Call, EndpointAnswer, Parameters},
     oidc::{self, Preset, Provider, ResponseMode},
-    pages::{Asset, Brand, CodeForm, LoginPage, Method, PasswordForm},
+    pages::{Asset, Brand, CodeForm, LoginPage, PasswordForm, ProviderLink},
     problem::{Denial, ProblemKind},
     session::{CookieChanges, Reach},
     text::Language,
 };
 
-/// What the cookie of a login attempt holds.
+/// The content of a login attempt's cookie.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Attempt {
+pub(super) struct LoginAttempt {
     pub(super) provider: String,
     pub(super) oidc: oidc::Attempt,
     pub(super) return_to: String,
-    /// The browser's device id: a callback by `form_post` comes without SameSite=Lax cookies.
+    /// The browser's device id. A callback by `form_post` has no SameSite=Lax cookies, so the device cookie is missing
+    /// there.
     pub(super) device: Option<Uuid>,
 }
 
 impl Logins {
-    /// `GET /login`: every configured method. Where a provider is the only one it redirects there, except after an
-    /// error; with a session it redirects to `return_to`.
+    /// `GET /login`: a page with every configured method. If the only method is a provider, it redirects to that
+    /// provider, except after an error. With a session it redirects to `return_to`.
     pub async fn page(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let query = call.query.take().unwrap_or_default();
         let query = Parameters::of(query.as_bytes());
@@ -51,7 +52,7 @@ impl Logins {
         let page = self.pages.login(&LoginPage {
             language: call.language(),
             message: error.and_then(|code| message(code, call.language())),
-            methods: self.providers.iter().map(|provider| self.method(provider, return_to)).collect(),
+            methods: self.providers.iter().map(|provider| self.provider_link(provider, return_to)).collect(),
             codes: self.settings.codes.iter().map(|channel| CodeForm { channel: *channel, return_to }).collect(),
             form: self.authority.takes_credentials().then(|| PasswordForm { action: self.at("login"), return_to }),
         });
@@ -85,7 +86,7 @@ impl Logins {
     async fn redirect_to(&self, call: &Call, name: &str, return_to: &str) -> Result<EndpointAnswer, LoginError> {
         let provider = self.provider(name)?;
         let device = self.sessions.device_id(&call.headers);
-        if device.is_some_and(|device| self.loops.trips(device, return_to, self.clock.now())) {
+        if device.is_some_and(|device| self.loops.detects_loop(device, return_to, self.clock.now())) {
             tracing::warn!(provider = name, "three logins for one path within 30 s: the login loop page is shown");
             let page = self.pages.login_loop(call.language(), &self.start_address(name, return_to));
             let (auth_status, cookies) = call.visit.head();
@@ -93,20 +94,20 @@ impl Logins {
         }
         let authorization = provider.authorization(&self.redirect_uri(name), &[]).await?;
         let oidc = authorization.attempt;
-        let attempt = Attempt { provider: name.to_owned(), oidc, return_to: return_to.to_owned(), device };
+        let attempt = LoginAttempt { provider: name.to_owned(), oidc, return_to: return_to.to_owned(), device };
         let id = state::attempt_of(attempt.oidc.state.expose()).ok_or(LoginError::AttemptExpired)?;
         let reach = match provider.settings().response_mode {
             ResponseMode::Query => Reach::Lax,
             ResponseMode::FormPost => Reach::CrossSite,
         };
-        let kept = self.sessions.attempts().keep(&call.headers, id, &attempt, reach);
+        let attempt_cookie = self.sessions.attempts().keep(&call.headers, id, &attempt, reach);
         let (auth_status, cookies) = call.visit.head();
-        Ok(EndpointAnswer::see_other(authorization.url, cookies.and(kept), auth_status))
+        Ok(EndpointAnswer::see_other(authorization.url, cookies.and(attempt_cookie), auth_status))
     }
 
-    fn method<'a>(&self, provider: &'a Provider, return_to: &str) -> Method<'a> {
+    fn provider_link<'a>(&self, provider: &'a Provider, return_to: &str) -> ProviderLink<'a> {
         let settings = provider.settings();
-        Method {
+        ProviderLink {
             href: self.start_address(&settings.name, return_to),
             brand: match settings.preset {
                 Preset::Google => Brand::Google,
@@ -119,7 +120,7 @@ impl Logins {
         }
     }
 
-    /// The address where the login at a provider begins.
+    /// The path where the login at a provider begins, with `return_to`.
     fn start_address(&self, provider: &str, return_to: &str) -> String {
         self.with_return_to(&self.at(&format!("login/{provider}")), None, return_to)
     }
@@ -129,7 +130,7 @@ impl Logins {
         self.with_return_to(&self.login_page, Some(error), return_to)
     }
 
-    /// An address with `error` and, unless it is `after_login`, `return_to`.
+    /// An address with `error` and `return_to` in its query; without `return_to` if it is `after_login`.
     fn with_return_to(&self, address: &str, error: Option<&'static str>, return_to: &str) -> String {
         let mut query = Serializer::new(String::new());
         query.extend_pairs(error.map(|code| ("error", code)));
@@ -142,7 +143,7 @@ impl Logins {
         format!("{address}{join}{query}")
     }
 
-    /// The redirect URI that is registered with the provider: built from the configuration alone.
+    /// The redirect URI that is registered with the provider; built only from the configuration.
     pub(super) fn redirect_uri(&self, provider: &str) -> String {
         self.public_address(&self.at(&format!("callback/{provider}")))
     }
@@ -157,8 +158,8 @@ impl Logins {
     }
 }
 
-/// The message for the query's `error`: from the tables of problems and denials, so that a link cannot put its own
-/// words on our page.
+/// The message for the query's `error`, from the tables of problems and denials: a link cannot make the page show other
+/// text.
 fn message(code: &str, language: Language) -> Option<Cow<'static, str>> {
     let denial = Denial::of_code(code).map(|denial| denial.text().say(language).into());
     denial.or_else(|| Some(ProblemKind::on_login_page(code)?.text(language, None)))

@@ -1,23 +1,23 @@
-//! What logins need of `[session]`, `[server]` and `[otp]`, after validation.
+//! The keys of `[session]`, `[server]` and `[otp]` that logins use, after validation.
 
-use crate::{channel::Channel, endpoint::Places, pages::Site};
+use crate::{channel::Channel, endpoint::ReturnToSettings, pages::Site};
 
-/// What logins need of `[session]`, `[server]` and `[otp]`.
+/// The keys of `[session]`, `[server]` and `[otp]` that logins use, validated.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The address visitors use.
+    /// `server.public_url`: the URL that visitors use.
     pub public_url: url::Url,
-    /// Where the gateway's own endpoints live, e.g. `/auth`; no slash at the end.
+    /// The path prefix of the gateway's own endpoints, e.g. `/auth`; no slash at the end.
     pub base_path: String,
     /// The app's own login page; `None`: the built-in one.
     pub login_page: Option<String>,
-    /// Where a login without `return_to` goes.
+    /// The address after a login without `return_to`.
     pub after_login: String,
-    /// Where a logout leads.
+    /// The address after a logout.
     pub after_logout: String,
     /// Origins besides `public_url`'s that `return_to` may name.
     pub return_to_origins: Vec<String>,
-    /// The channels whose codes log people in.
+    /// The channels with purpose `login`.
     pub codes: Vec<Channel>,
 }
 
@@ -37,9 +37,9 @@ impl Settings {
         }
     }
 
-    /// The addresses where logins may end.
-    pub fn places(&self) -> Places<'_> {
-        Places {
+    /// The settings of [`ReturnTo`](crate::endpoint::ReturnTo).
+    pub fn return_to(&self) -> ReturnToSettings<'_> {
+        ReturnToSettings {
             public_url: &self.public_url,
             base_path: &self.base_path,
             after_login: &self.after_login,

@@ -1,18 +1,18 @@
-//! Which attempt a `state` (RFC 6749 section 10.12) belongs to: its first characters are in the name of the attempt's
-//! cookie, the whole of it is sealed in the cookie's value.
+//! Finds the login attempt of a `state` (RFC 6749 section 10.12). The first characters of the state are in the name of
+//! the attempt's cookie; the whole state is sealed in the cookie's value.
 
-/// Characters of the id: 48 of the 192 random bits. Attempts of one browser do not collide, and the other bits stay
-/// secret.
-const ID: usize = 8;
-/// A state of ours has at least this many characters.
+/// Length of the id, in characters: 48 of the 192 random bits. They are enough to distinguish the attempts of a
+/// browser; the other 144 bits stay secret.
+const ID_LENGTH: usize = 8;
+/// Shortest accepted state, in characters; ours have 32.
 const SHORTEST: usize = 30;
-/// And at most this many.
+/// Longest accepted state, in characters.
 const LONGEST: usize = 128;
 
-/// The id of the attempt that a state belongs to; `None` for a state that is not ours.
+/// The id of the attempt that a state belongs to; `None` if the state does not have the form of ours.
 pub(super) fn attempt_of(state: &str) -> Option<&str> {
     let is_token = state.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    (is_token && (SHORTEST..=LONGEST).contains(&state.len())).then(|| &state[..ID])
+    (is_token && (SHORTEST..=LONGEST).contains(&state.len())).then(|| &state[..ID_LENGTH])
 }
 
 #[cfg(test)]
@@ -21,10 +21,10 @@ mod tests {
     use crate::secret::Random;
 
     #[test]
-    fn a_state_names_its_attempt_and_128_of_its_bits_stay_secret() {
+    fn the_first_8_characters_of_a_state_name_its_attempt_and_128_bits_stay_secret() {
         let state = Random::system().token::<24>();
-        assert_eq!(attempt_of(&state), Some(&state[..ID]));
-        assert!(state.len() - ID >= 22, "128 bits stay unknown");
+        assert_eq!(attempt_of(&state), Some(&state[..ID_LENGTH]));
+        assert!(state.len() - ID_LENGTH >= 22, "128 bits stay unknown");
     }
 
     #[test]

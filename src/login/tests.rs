@@ -1,4 +1,4 @@
-//! Whole logins against a scripted provider, by a browser that keeps cookies.
+//! Whole logins at a scripted provider, by a browser with cookies.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-struct World {
+struct LoginFixture {
     fake: Fake,
     logins: Logins,
     sessions: Sessions,
@@ -35,13 +35,13 @@ struct World {
 #[derive(Clone, Default)]
 struct Browser(BTreeMap<String, String>);
 
-/// The outcome of a call.
-struct Got {
+/// The result of a call.
+struct CallResult {
     answer: Result<EndpointAnswer, Failed>,
     set_cookie: Vec<String>,
 }
 
-impl World {
+impl LoginFixture {
     async fn start() -> Self {
         Self::with(|_| {}).await
     }
@@ -93,7 +93,7 @@ impl World {
         Call { method, headers, query: Some(query.to_owned()), body, client, visit, wants_page: true }
     }
 
-    async fn page(&self, browser: &mut Browser, query: &str) -> Got {
+    async fn page(&self, browser: &mut Browser, query: &str) -> CallResult {
         let call = self.call(browser, Method::GET, query, Bytes::new()).await;
         browser.take(self.logins.page(call).await)
     }
@@ -103,12 +103,12 @@ impl World {
         browser.take(self.logins.start(call, "corp").await).location().parse().unwrap()
     }
 
-    async fn callback(&self, browser: &mut Browser, query: &str) -> Got {
+    async fn callback(&self, browser: &mut Browser, query: &str) -> CallResult {
         let call = self.call(browser, Method::GET, query, Bytes::new()).await;
         browser.take(self.logins.callback(call, "corp").await)
     }
 
-    /// The provider answers the code of this authorization request.
+    /// Lets the provider accept the code of this authorization request.
     fn provider_agrees(&self, authorization: &Url) {
         let nonce = parameter(authorization, "nonce");
         let tokens = json!({
@@ -118,7 +118,7 @@ impl World {
         self.fake.answer("/token", Reply::json(200, &tokens));
     }
 
-    async fn log_in(&self, browser: &mut Browser, query: &str) -> Got {
+    async fn log_in(&self, browser: &mut Browser, query: &str) -> CallResult {
         let authorization = self.start_login(browser, query).await;
         self.provider_agrees(&authorization);
         let got = self.callback(browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
@@ -134,7 +134,7 @@ impl World {
 }
 
 impl Browser {
-    fn take(&mut self, answer: Result<EndpointAnswer, Failed>) -> Got {
+    fn take(&mut self, answer: Result<EndpointAnswer, Failed>) -> CallResult {
         let mut headers = HeaderMap::new();
         match &answer {
             Ok(answer) => answer.cookies.clone().write(&mut headers),
@@ -150,7 +150,7 @@ impl Browser {
                 self.0.insert(name.to_owned(), value.to_owned());
             }
         }
-        Got { answer, set_cookie }
+        CallResult { answer, set_cookie }
     }
 
     fn attempts(&self) -> usize {
@@ -158,7 +158,7 @@ impl Browser {
     }
 }
 
-impl Got {
+impl CallResult {
     fn location(&self) -> &str {
         match self.answer.as_ref().map(|answer| &answer.content) {
             Ok(Content::Redirect(location)) => location,
@@ -205,60 +205,60 @@ fn parameter(url: &Url, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_login_ends_where_it_was_asked_to_with_a_session_and_without_its_attempt() {
-    let world = World::start().await;
+async fn a_login_redirects_to_return_to_with_a_session_and_without_its_attempt() {
+    let fixture = LoginFixture::start().await;
     let mut browser = Browser::default();
-    let authorization = world.start_login(&mut browser, "return_to=%2Fdeep%3Fa%3Db").await;
+    let authorization = fixture.start_login(&mut browser, "return_to=%2Fdeep%3Fa%3Db").await;
     assert_eq!(authorization.path(), "/authorize");
     assert_eq!(parameter(&authorization, "redirect_uri"), "https://app.example.kr/auth/callback/corp");
     assert_eq!(parameter(&authorization, "code_challenge_method"), "S256");
     assert_eq!(browser.attempts(), 1);
-    world.provider_agrees(&authorization);
-    let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
+    fixture.provider_agrees(&authorization);
+    let got = fixture.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
     assert_eq!(got.location(), "/deep?a=b");
     let answer = got.answer.as_ref().unwrap();
     assert_eq!((answer.status, answer.auth_status), (StatusCode::SEE_OTHER, AuthStatus::Refreshed));
     assert_eq!(browser.attempts(), 0);
-    assert!(browser.0.contains_key("sb_did") && world.is_logged_in(&browser).await);
+    assert!(browser.0.contains_key("sb_did") && fixture.is_logged_in(&browser).await);
 }
 
 #[tokio::test]
 async fn the_login_page_redirects_to_the_only_provider_except_after_an_error() {
-    let world = World::start().await;
+    let fixture = LoginFixture::start().await;
     let mut browser = Browser::default();
-    assert!(world.page(&mut browser, "return_to=/a").await.location().contains("/authorize?"));
-    let page = world.page(&mut browser, "error=access_denied&return_to=%2Fa").await;
+    assert!(fixture.page(&mut browser, "return_to=/a").await.location().contains("/authorize?"));
+    let page = fixture.page(&mut browser, "error=access_denied&return_to=%2Fa").await;
     assert!(page.html().contains("role=\"alert\""));
     assert!(page.html().contains("href=\"/auth/login/corp?return_to=%2Fa\""), "{}", page.html());
-    let made_up = world.page(&mut browser, "error=%3Cb%3Ecall+1234&return_to=//evil.example").await;
+    let made_up = fixture.page(&mut browser, "error=%3Cb%3Ecall+1234&return_to=//evil.example").await;
     assert!(!made_up.html().contains("1234") && !made_up.html().contains("evil"));
 }
 
 #[tokio::test]
 async fn a_visitor_with_a_session_is_redirected_from_the_login_page() {
-    let world = World::start().await;
+    let fixture = LoginFixture::start().await;
     let mut browser = Browser::default();
-    world.log_in(&mut browser, "").await;
-    assert_eq!(world.page(&mut browser, "return_to=/a").await.location(), "/a");
-    assert_eq!(world.page(&mut browser, "return_to=//evil.example").await.location(), "/home");
+    fixture.log_in(&mut browser, "").await;
+    assert_eq!(fixture.page(&mut browser, "return_to=/a").await.location(), "/a");
+    assert_eq!(fixture.page(&mut browser, "return_to=//evil.example").await.location(), "/home");
 }
 
 #[tokio::test]
-async fn a_state_is_good_once_and_for_its_own_browser() {
-    let world = World::start().await;
+async fn a_state_is_valid_once_and_only_for_its_browser() {
+    let fixture = LoginFixture::start().await;
     let mut browser = Browser::default();
-    let authorization = world.start_login(&mut browser, "").await;
-    world.provider_agrees(&authorization);
+    let authorization = fixture.start_login(&mut browser, "").await;
+    fixture.provider_agrees(&authorization);
     let query = format!("code=c&state={}", parameter(&authorization, "state"));
     let before = browser.clone();
 
-    let stranger = world.callback(&mut Browser::default(), &query).await;
+    let stranger = fixture.callback(&mut Browser::default(), &query).await;
     assert!(matches!(stranger.error(), LoginError::AttemptExpired));
-    assert!(world.callback(&mut browser, &query).await.answer.is_ok());
-    let replayed = world.callback(&mut before.clone(), &query).await;
+    assert!(fixture.callback(&mut browser, &query).await.answer.is_ok());
+    let replayed = fixture.callback(&mut before.clone(), &query).await;
     assert!(matches!(replayed.error(), LoginError::AttemptExpired));
     assert_eq!(
-        world.callback(&mut browser, &query).await.location(),
+        fixture.callback(&mut browser, &query).await.location(),
         "/home",
         "the back button of whoever is logged in"
     );
@@ -266,7 +266,7 @@ async fn a_state_is_good_once_and_for_its_own_browser() {
 
 #[tokio::test]
 async fn a_callback_that_does_not_fit_its_attempt_is_refused_without_asking_the_provider() {
-    let world = World::start().await;
+    let fixture = LoginFixture::start().await;
     for bend in [
         |state: String| format!("code=c&state={}x", &state[..state.len() - 1]),
         |state: String| format!("code=c&state={state}&state={state}"),
@@ -275,40 +275,40 @@ async fn a_callback_that_does_not_fit_its_attempt_is_refused_without_asking_the_
         |_| String::new(),
     ] {
         let mut browser = Browser::default();
-        let authorization = world.start_login(&mut browser, "").await;
-        world.provider_agrees(&authorization);
+        let authorization = fixture.start_login(&mut browser, "").await;
+        fixture.provider_agrees(&authorization);
         let mut state = parameter(&authorization, "state");
         if state.ends_with('x') {
             state.replace_range(state.len() - 1.., "y");
         }
-        let got = world.callback(&mut browser, &bend(state)).await;
+        let got = fixture.callback(&mut browser, &bend(state)).await;
         assert!(matches!(got.error(), LoginError::AttemptExpired | LoginError::RepeatedParameter));
     }
-    assert!(world.fake.server.seen().iter().all(|seen| seen.target != "/token"));
+    assert!(fixture.fake.server.seen().iter().all(|seen| seen.target != "/token"));
 }
 
 #[tokio::test]
 async fn an_attempt_older_than_ten_minutes_has_expired() {
-    let world = World::start().await;
+    let fixture = LoginFixture::start().await;
     let mut browser = Browser::default();
-    let authorization = world.start_login(&mut browser, "").await;
-    world.provider_agrees(&authorization);
-    world.fake.clock.advance(Duration::from_secs(601));
-    let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
+    let authorization = fixture.start_login(&mut browser, "").await;
+    fixture.provider_agrees(&authorization);
+    fixture.fake.clock.advance(Duration::from_secs(601));
+    let got = fixture.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
     assert!(matches!(got.error(), LoginError::AttemptExpired));
 }
 
 #[tokio::test]
 async fn a_refusal_of_the_provider_redirects_to_the_login_page_with_a_code_of_ours() {
-    let world = World::start().await;
+    let fixture = LoginFixture::start().await;
     for (error, code) in
         [("access_denied", "access_denied"), ("login_required", "interaction_required"), ("%3Cimg%3E", "login_failed")]
     {
         let mut browser = Browser::default();
-        let authorization = world.start_login(&mut browser, "return_to=/a").await;
+        let authorization = fixture.start_login(&mut browser, "return_to=/a").await;
         let state = parameter(&authorization, "state");
         let got =
-            world.callback(&mut browser, &format!("error={error}&error_description=%3Cimg%3E&state={state}")).await;
+            fixture.callback(&mut browser, &format!("error={error}&error_description=%3Cimg%3E&state={state}")).await;
         assert_eq!(got.location(), format!("/auth/login?error={code}&return_to=%2Fa"));
         assert_eq!(browser.attempts(), 0);
     }
@@ -316,107 +316,107 @@ async fn a_refusal_of_the_provider_redirects_to_the_login_page_with_a_code_of_ou
 
 #[tokio::test]
 async fn a_provider_that_does_not_answer_is_provider_unavailable() {
-    let world = World::start().await;
+    let fixture = LoginFixture::start().await;
     let mut browser = Browser::default();
-    let authorization = world.start_login(&mut browser, "").await;
-    world.fake.answer("/token", Reply::json(503, &json!({})));
-    let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
+    let authorization = fixture.start_login(&mut browser, "").await;
+    fixture.fake.answer("/token", Reply::json(503, &json!({})));
+    let got = fixture.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
     assert!(matches!(got.error(), LoginError::ProviderUnavailable(_)));
 }
 
 #[tokio::test]
 async fn a_person_who_is_not_on_the_allow_list_is_not_allowed() {
     let listed = oidc::Allow::Listed { email_domains: vec!["other.kr".to_owned()], emails: vec![], claims: vec![] };
-    let world = World::with(|settings| settings.allow = Some(listed)).await;
+    let fixture = LoginFixture::with(|settings| settings.allow = Some(listed)).await;
     let mut browser = Browser::default();
-    let authorization = world.start_login(&mut browser, "").await;
-    world.provider_agrees(&authorization);
-    let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
+    let authorization = fixture.start_login(&mut browser, "").await;
+    fixture.provider_agrees(&authorization);
+    let got = fixture.callback(&mut browser, &format!("code=c&state={}", parameter(&authorization, "state"))).await;
     assert!(matches!(got.error(), LoginError::NotAllowed(_)));
-    assert!(!world.is_logged_in(&browser).await);
+    assert!(!fixture.is_logged_in(&browser).await);
 }
 
 #[tokio::test]
-async fn many_tabs_leave_five_attempts_and_the_newest_of_them_all_end() {
-    let world = World::start().await;
+async fn of_many_tabs_the_newest_five_attempts_can_be_finished() {
+    let fixture = LoginFixture::start().await;
     let mut browser = Browser::default();
     let mut tabs = Vec::new();
     for i in 0..20 {
-        world.fake.clock.advance(Duration::from_millis(10));
-        tabs.push(world.start_login(&mut browser, &format!("return_to=/{i}")).await);
+        fixture.fake.clock.advance(Duration::from_millis(10));
+        tabs.push(fixture.start_login(&mut browser, &format!("return_to=/{i}")).await);
     }
     assert_eq!(browser.attempts(), 5);
     for (i, authorization) in tabs.iter().enumerate().rev() {
-        world.provider_agrees(authorization);
-        let got = world.callback(&mut browser, &format!("code=c&state={}", parameter(authorization, "state"))).await;
+        fixture.provider_agrees(authorization);
+        let got = fixture.callback(&mut browser, &format!("code=c&state={}", parameter(authorization, "state"))).await;
         assert_eq!(got.location(), if i >= 15 { format!("/{i}") } else { "/home".to_owned() });
     }
 }
 
 #[tokio::test]
 async fn the_fourth_login_for_one_path_in_a_row_gets_the_login_loop_page() {
-    let world = World::start().await;
+    let fixture = LoginFixture::start().await;
     let mut browser = Browser::default();
     for _ in 0..3 {
-        world.log_in(&mut browser, "return_to=/a").await;
+        fixture.log_in(&mut browser, "return_to=/a").await;
     }
-    let call = world.call(&browser, Method::GET, "return_to=/a", Bytes::new()).await;
-    let got = browser.take(world.logins.start(call, "corp").await);
+    let call = fixture.call(&browser, Method::GET, "return_to=/a", Bytes::new()).await;
+    let got = browser.take(fixture.logins.start(call, "corp").await);
     assert!(got.html().contains("href=\"/auth/login/corp?return_to=%2Fa\""));
-    world.log_in(&mut browser, "return_to=/a").await;
+    fixture.log_in(&mut browser, "return_to=/a").await;
 }
 
 #[tokio::test]
-async fn a_provider_that_posts_its_answer_gets_a_cookie_that_comes_along_and_keeps_the_device() {
-    let world = World::with(|settings| settings.response_mode = oidc::ResponseMode::FormPost).await;
+async fn a_provider_that_posts_its_answer_gets_a_cross_site_cookie_that_has_the_device() {
+    let fixture = LoginFixture::with(|settings| settings.response_mode = oidc::ResponseMode::FormPost).await;
     let mut browser = Browser::default();
     browser.0.insert("sb_did".to_owned(), "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11".to_owned());
-    let call = world.call(&browser, Method::GET, "", Bytes::new()).await;
-    let started = browser.take(world.logins.start(call, "corp").await);
+    let call = fixture.call(&browser, Method::GET, "", Bytes::new()).await;
+    let started = browser.take(fixture.logins.start(call, "corp").await);
     assert!(started.set_cookie[0].contains("SameSite=None") && started.set_cookie[0].contains("Secure"));
     let authorization: Url = started.location().parse().unwrap();
-    world.provider_agrees(&authorization);
-    // Across sites, cookies that are Lax stay behind.
+    fixture.provider_agrees(&authorization);
+    // A cross-site POST has no SameSite=Lax cookies.
     browser.0.remove("sb_did");
     let form = Bytes::from(format!("code=c&state={}", parameter(&authorization, "state")));
-    let call = world.call(&browser, Method::POST, "", form).await;
-    assert_eq!(browser.take(world.logins.callback(call, "corp").await).location(), "/home");
+    let call = fixture.call(&browser, Method::POST, "", form).await;
+    assert_eq!(browser.take(fixture.logins.callback(call, "corp").await).location(), "/home");
     assert_eq!(browser.0["sb_did"], "7b0e7c0e-3a53-4c8b-9d0e-0a4b7a2f8c11");
 }
 
 #[tokio::test]
 async fn a_form_logs_out_at_the_provider_too_and_a_script_gets_success() {
-    let world = World::start().await;
-    world.fake.answer("/revoke", Reply::json(200, &json!({})));
+    let fixture = LoginFixture::start().await;
+    fixture.fake.answer("/revoke", Reply::json(200, &json!({})));
     let mut browser = Browser::default();
-    world.log_in(&mut browser, "").await;
+    fixture.log_in(&mut browser, "").await;
     let stale = browser.clone();
-    let call = world.call(&browser, Method::POST, "", Bytes::new()).await;
-    let got = browser.take(world.logins.logout(call).await);
+    let call = fixture.call(&browser, Method::POST, "", Bytes::new()).await;
+    let got = browser.take(fixture.logins.logout(call).await);
     let end: Url = got.location().parse().unwrap();
     assert_eq!(end.path(), "/end");
     assert_eq!(parameter(&end, "post_logout_redirect_uri"), "https://app.example.kr/bye");
     assert!(!parameter(&end, "id_token_hint").is_empty());
     assert_eq!(browser.0.keys().collect::<Vec<_>>(), ["sb_did"]);
-    assert!(!world.is_logged_in(&stale).await, "cookies that were kept are worth nothing");
+    assert!(!fixture.is_logged_in(&stale).await, "cookies that were kept are worth nothing");
 
-    world.log_in(&mut browser, "").await;
-    let mut call = world.call(&browser, Method::POST, "", Bytes::new()).await;
+    fixture.log_in(&mut browser, "").await;
+    let mut call = fixture.call(&browser, Method::POST, "", Bytes::new()).await;
     call.headers.insert("sec-fetch-mode", "cors".parse().unwrap());
-    assert_eq!(browser.take(world.logins.logout(call).await).json(), &json!({ "success": true }));
-    let call = world.call(&browser, Method::POST, "", Bytes::new()).await;
-    assert_eq!(browser.take(world.logins.logout(call).await).location(), "/bye", "nobody was logged in");
+    assert_eq!(browser.take(fixture.logins.logout(call).await).json(), &json!({ "success": true }));
+    let call = fixture.call(&browser, Method::POST, "", Bytes::new()).await;
+    assert_eq!(browser.take(fixture.logins.logout(call).await).location(), "/bye", "nobody was logged in");
 }
 
 #[tokio::test]
-async fn an_id_token_of_an_app_is_good_once() {
-    let world = World::start().await;
-    let token = world.fake.id_token(json!({ "email": "a@b.kr" }));
+async fn an_id_token_of_an_app_is_accepted_once() {
+    let fixture = LoginFixture::start().await;
+    let token = fixture.fake.id_token(json!({ "email": "a@b.kr" }));
     let body = Bytes::from(json!({ "id_token": token.expose() }).to_string());
-    // With this authority an ID token alone brings no access token: it is refused after it was taken.
+    // This authority issues no access token for an ID token alone: the login is refused after the token was used up.
     let post = async |browser: &Browser| {
-        let call = world.call(browser, Method::POST, "", body.clone()).await;
-        Browser::default().take(world.logins.id_token(call, "corp").await)
+        let call = fixture.call(browser, Method::POST, "", body.clone()).await;
+        Browser::default().take(fixture.logins.id_token(call, "corp").await)
     };
     assert!(matches!(post(&Browser::default()).await.error(), LoginError::NotConfigured));
     assert!(matches!(post(&Browser::default()).await.error(), LoginError::UsedIdToken));
@@ -424,14 +424,14 @@ async fn an_id_token_of_an_app_is_good_once() {
 
 #[tokio::test]
 async fn a_browser_must_show_a_nonce_of_ours() {
-    let world = World::start().await;
+    let fixture = LoginFixture::start().await;
     let browser = Browser(BTreeMap::from([("a".to_owned(), "b".to_owned())]));
-    let call = world.call(&browser, Method::POST, "", Bytes::new()).await;
-    let nonce = Browser::default().take(world.logins.nonce(&call, "corp")).json()["nonce"].clone();
+    let call = fixture.call(&browser, Method::POST, "", Bytes::new()).await;
+    let nonce = Browser::default().take(fixture.logins.nonce(&call, "corp")).json()["nonce"].clone();
     let post = async |claims: Value| {
-        let body = json!({ "id_token": world.fake.id_token(claims).expose() }).to_string();
-        let call = world.call(&browser, Method::POST, "", Bytes::from(body)).await;
-        Browser::default().take(world.logins.id_token(call, "corp").await)
+        let body = json!({ "id_token": fixture.fake.id_token(claims).expose() }).to_string();
+        let call = fixture.call(&browser, Method::POST, "", Bytes::from(body)).await;
+        Browser::default().take(fixture.logins.id_token(call, "corp").await)
     };
     assert!(matches!(post(json!({})).await.error(), LoginError::InvalidIdToken(Flaw::Nonce)));
     assert!(matches!(post(json!({ "nonce": "made up" })).await.error(), LoginError::InvalidIdToken(Flaw::Nonce)));
@@ -441,14 +441,14 @@ async fn a_browser_must_show_a_nonce_of_ours() {
 
 #[tokio::test]
 async fn a_login_that_is_not_configured_is_not_found() {
-    let world = World::with(|settings| settings.id_token_audiences = None).await;
-    let call = async || world.call(&Browser::default(), Method::POST, "", Bytes::from("{}")).await;
+    let fixture = LoginFixture::with(|settings| settings.id_token_audiences = None).await;
+    let call = async || fixture.call(&Browser::default(), Method::POST, "", Bytes::from("{}")).await;
     let errors = [
-        world.logins.start(call().await, "nobody").await.unwrap_err().error,
-        world.logins.callback(call().await, "nobody").await.unwrap_err().error,
-        world.logins.id_token(call().await, "corp").await.unwrap_err().error,
-        world.logins.nonce(&call().await, "corp").unwrap_err().error,
-        world.logins.credentials(call().await).await.unwrap_err().error,
+        fixture.logins.start(call().await, "nobody").await.unwrap_err().error,
+        fixture.logins.callback(call().await, "nobody").await.unwrap_err().error,
+        fixture.logins.id_token(call().await, "corp").await.unwrap_err().error,
+        fixture.logins.nonce(&call().await, "corp").unwrap_err().error,
+        fixture.logins.credentials(call().await).await.unwrap_err().error,
     ];
     assert!(errors.iter().all(|error| matches!(error, LoginError::NotConfigured)), "{errors:?}");
 }

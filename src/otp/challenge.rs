@@ -1,5 +1,5 @@
-//! The challenge: what proves that a code is tried by the browser that asked for it. Sealed; a cookie for browsers, a
-//! field of the answer for apps.
+//! The challenge: a sealed value that proves that the browser which tries a code is the one that requested it. Browsers
+//! get it as a cookie, apps as a field of the answer.
 
 use std::time::Duration;
 
@@ -21,15 +21,16 @@ use crate::{
     store::Sid,
 };
 
-/// A challenge. Its names are short because the cookie comes with each request while the code is valid.
+/// The content of a challenge. Its JSON names are short because browsers send the cookie with every request while the
+/// code is valid.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Challenge {
-    /// The browser: 128 random bits.
+    /// Identifies the browser: 128 random bits.
     #[serde(rename = "h")]
     pub(super) handle: String,
     #[serde(rename = "c")]
     pub(super) channel: Channel,
-    /// The recipient as it was typed, not its canonical form.
+    /// [`Address::recipient`], not the canonical form.
     #[serde(rename = "a")]
     pub(super) address: String,
     #[serde(rename = "p")]
@@ -48,26 +49,25 @@ pub(super) struct Challenge {
     pub(super) device_name: Option<String>,
 }
 
-/// A challenge whose seal opened, for an address that is still allowed.
+/// A challenge that was unsealed, for an address that is still allowed.
 pub(super) struct OpenedChallenge {
     pub(super) challenge: Challenge,
     pub(super) address: Address,
-    /// From the session key that sealed it: codes are found and compared under the key that was the first when they
-    /// were sent, so a code outlives a rotation.
+    /// Derived from the session key that sealed the challenge. The code was stored under this key, so it can be
+    /// verified after a key rotation too.
     pub(super) key: MacKey,
 }
 
-/// What a request brought as its challenge.
+/// The challenge of a request, if it has a valid one.
 #[derive(Default)]
 pub(super) struct PresentedChallenge {
     /// The challenge, if it is valid for this channel, session and time.
     pub(super) opened: Option<OpenedChallenge>,
-    /// Deletes a challenge cookie that does not open.
+    /// Deletes a challenge cookie that cannot be unsealed.
     pub(super) cleared: CookieChanges,
 }
 
 impl OpenedChallenge {
-    /// What its code is bound to.
     pub(super) fn binding<'h>(&'h self, setup: &ChannelSetup, sid: Option<Sid>) -> CodeBinding<'h> {
         CodeBinding {
             channel: setup.channel,
@@ -80,8 +80,8 @@ impl OpenedChallenge {
 }
 
 impl Otps {
-    /// The challenge that a request brings: in its body, else in its cookie. Of two valid cookies with different
-    /// handles none counts: a host under the same domain may have set one of them.
+    /// The challenge in the body, else in the cookie. If there are two valid cookies with different handles, both are
+    /// ignored: another host of the same domain may have set one of them.
     pub(super) fn presented_challenge(
         &self,
         call: &Call,
@@ -102,13 +102,13 @@ impl Otps {
         let mut good =
             opened.into_iter().filter_map(|opened| opened.ok()?.filter(|opened| opened.is_valid_for(setup, sid, now)));
         let first = good.next();
-        let is_alone = first.as_ref().is_none_or(|first| good.all(|h| h.challenge.handle == first.challenge.handle));
+        let is_unambiguous =
+            first.as_ref().is_none_or(|first| good.all(|h| h.challenge.handle == first.challenge.handle));
         let cleared =
             if first.is_none() && has_broken { challenges.clear(setup.channel) } else { CookieChanges::default() };
-        PresentedChallenge { opened: first.filter(|_| is_alone), cleared }
+        PresentedChallenge { opened: first.filter(|_| is_unambiguous), cleared }
     }
 
-    /// A challenge as it is sent to the visitor.
     pub(super) fn seal_challenge(&self, challenge: &Challenge) -> String {
         let plain = serde_json::to_vec(challenge).expect("texts and numbers can be written as JSON");
         self.ring.seal(seal::Purpose::Challenge, &plain, |_| 1)

@@ -1,4 +1,4 @@
-//! The six digits of a code: drawn, parsed, sealed, and the MAC that the store compares.
+//! The six digits of a code: random choice, parsing, sealing, and the MAC that the store compares.
 
 use bytes::Bytes;
 
@@ -17,24 +17,24 @@ const CODES: u32 = 1_000_000;
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Digits(Secret);
 
-/// What a code is bound to besides its digits.
+/// Everything that a code is bound to, without its digits.
 #[derive(Clone, Copy)]
 pub(super) struct CodeBinding<'b> {
     pub(super) channel: Channel,
-    /// In its canonical form.
+    /// [`Address::canonical`](super::address::Address::canonical).
     pub(super) address: &'b str,
     pub(super) purpose: CodePurpose,
-    /// The handle of the browser that asked.
+    /// [`Challenge::handle`](super::challenge::Challenge::handle).
     pub(super) handle: &'b str,
-    /// The session that asked, where the purpose needs one.
+    /// The session that requested the code; only with purpose `verify`.
     pub(super) sid: Option<Sid>,
 }
 
 impl Digits {
-    /// Draws a code; 000000 to 999999 are equally likely (see [`number_of`]).
+    /// A random code; 000000 to 999999 are equally likely (see [`number_of`]).
     pub(super) fn random(random: &Random) -> Self {
         let mut drawn = std::iter::repeat_with(|| u32::from_be_bytes(random.bytes()));
-        let number = drawn.find_map(number_of).expect("the draws do not end");
+        let number = drawn.find_map(number_of).expect("the iterator is infinite");
         Self(Secret::new(format!("{number:06}")))
     }
 
@@ -47,12 +47,12 @@ impl Digits {
         self.0.expose()
     }
 
-    /// Sealed for the store, so that the same code can be sent again.
+    /// The digits sealed for the store, so that the same code can be sent again.
     pub(super) fn sealed(&self, ring: &KeyRing) -> Bytes {
         Bytes::from(ring.seal(seal::Purpose::Code, self.expose().as_bytes(), |_| 1))
     }
 
-    /// Opens the sealed digits; `None` where their key is no longer in `keys`.
+    /// Unseals digits; `None` if their key is no longer in `session.keys`.
     pub(super) fn open(sealed: &[u8], ring: &KeyRing) -> Option<Self> {
         let plain = ring.open(seal::Purpose::Code, sealed, 1).ok()?;
         Self::parse(std::str::from_utf8(&plain).ok()?)
@@ -65,18 +65,19 @@ impl std::fmt::Debug for Digits {
     }
 }
 
-/// The code of a 32-bit draw. `None` for draws beyond the last whole million: they would make low codes likelier.
+/// The code for a random 32-bit number. `None` above the last whole million: those numbers would make low codes more
+/// likely.
 fn number_of(draw: u32) -> Option<u32> {
     (draw < u32::MAX - u32::MAX % CODES).then_some(draw % CODES)
 }
 
 impl CodeBinding<'_> {
-    /// The store's key of all codes for the address.
+    /// The store's key for all codes of the address.
     pub(super) fn address_digest(&self, key: &MacKey) -> Digest {
         Digest(key.digest(&[b"code address", self.channel.as_str().as_bytes(), self.address.as_bytes()]))
     }
 
-    /// The store's key of the code of this browser.
+    /// The store's key for the code of this browser and purpose.
     pub(super) fn browser_digest(&self, key: &MacKey) -> Digest {
         Digest(key.digest(&[b"code browser", self.purpose.as_str().as_bytes(), self.handle.as_bytes()]))
     }
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_is_six_digits_and_each_digit_is_as_likely_as_any() {
+    fn random_codes_have_six_digits_and_all_digits_are_equally_likely() {
         let random = Random::system();
         let mut seen = [[0_u32; 10]; 6];
         for _ in 0..20_000 {
@@ -115,7 +116,7 @@ mod tests {
                 seen[place][usize::from(digit - b'0')] += 1;
             }
         }
-        // Chi-square with nine degrees of freedom: above 50 in one of a hundred million runs.
+        // Chi-square with nine degrees of freedom: above 50 in fewer than one of a million runs.
         for place in seen {
             let chi: f64 = place.iter().map(|n| (f64::from(*n) - 2000.0).powi(2) / 2000.0).sum();
             assert!(chi < 50.0, "{place:?}");
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn no_code_is_likelier_because_the_generator_does_not_divide_evenly() {
+    fn random_numbers_above_the_last_whole_million_are_rejected() {
         assert_eq!(number_of(0), Some(0));
         assert_eq!(number_of(999_999), Some(999_999));
         assert_eq!(number_of(4_293_999_999), Some(999_999));
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn sealed_digits_open_under_their_own_key_alone() {
+    fn sealed_digits_open_only_with_the_key_that_sealed_them() {
         let digits = Digits::parse("012345").unwrap();
         let sealed = digits.sealed(&ring(1));
         assert!(!sealed.windows(6).any(|window| window == b"012345"));
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_that_is_compared_holds_all_that_the_code_is_bound_to() {
+    fn the_mac_changes_with_everything_that_the_code_is_bound_to() {
         let key = ring(1).mac_key();
         let (digits, other) = (Digits::parse("123456").unwrap(), Digits::parse("123457").unwrap());
         let sid = Some(Sid([1; 16]));

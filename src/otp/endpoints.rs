@@ -1,4 +1,4 @@
-//! The endpoints of one-time codes: what they are built of. Each step has a file of its own.
+//! `Otps`, the endpoints of one-time codes, and the parts that they use. Each endpoint has its own file.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// A failure, and what its answer says of the session that came in.
+/// A failure, with the session status and cookies of its answer.
 pub type Failed = crate::endpoint::Failed<OtpError>;
 
 /// The endpoints of one-time codes, built once.
 pub struct Otps {
     pub(super) settings: Settings,
-    /// Where the gateway's own endpoints live.
+    /// The path prefix of the gateway's own endpoints, e.g. `/auth`.
     base_path: String,
     pub(super) setups: Vec<ChannelSetup>,
     pub(super) ring: KeyRing,
@@ -56,15 +56,15 @@ pub(super) struct ChannelSetup {
 
 /// The senders of the channels that are configured.
 pub struct Senders {
-    /// Of `[otp.sms]`.
+    /// For `[otp.sms]`.
     pub sms: Option<SmsSender>,
-    /// Of `[otp.email]`.
+    /// For `[otp.email]`.
     pub mail: Option<MailSender>,
 }
 
 /// The parts that the endpoints use.
 pub struct Deps {
-    /// Where the gateway's own endpoints live, e.g. `/auth`.
+    /// The path prefix of the gateway's own endpoints, e.g. `/auth`.
     pub base_path: String,
     /// Seals challenges and codes.
     pub ring: KeyRing,
@@ -74,17 +74,17 @@ pub struct Deps {
     pub caller: Arc<Caller>,
     /// Begins sessions.
     pub sessions: Sessions,
-    /// Holds codes and counts.
+    /// Stores codes and counts.
     pub store: Store,
     /// Renders the code page.
     pub pages: Arc<Pages>,
-    /// Where logins may end.
+    /// Checks `return_to`.
     pub return_to: ReturnTo,
     /// The clock that decides all expiry.
     pub clock: Clock,
-    /// Draws codes and ids.
+    /// The source of codes and ids.
     pub random: Random,
-    /// The metrics of codes.
+    /// Counts sent and verified codes.
     pub metrics: Arc<Metrics>,
 }
 

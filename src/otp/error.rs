@@ -1,4 +1,4 @@
-//! Why a code was not sent or not accepted, and what the visitor is told of it.
+//! Why a code was not sent or not accepted, and the problem that each reason becomes.
 
 use std::time::Duration;
 
@@ -15,19 +15,20 @@ use crate::{
 /// Why a code was not sent or not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum OtpError {
-    /// There is no such channel, or none for logging in.
+    /// The channel is not configured; for the code page: not with purpose `login`.
     #[error("no codes of this kind are configured")]
     NotConfigured,
     /// The purpose needs a session.
-    #[error("nobody is logged in")]
+    #[error("there is no session")]
     NotLoggedIn,
-    /// The purpose needs a session, and whether there is one is not known now.
+    /// The purpose needs a session, and the one of this request cannot be refreshed because its authority does not
+    /// answer.
     #[error("the session's authority does not answer")]
     SessionUnknown {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The body is not what is read here.
+    /// The body is not JSON or a form, or not the expected object.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
     /// The address or the code is missing.
@@ -36,42 +37,42 @@ pub enum OtpError {
     /// The code is not six ASCII digits.
     #[error("the code is not six digits")]
     CodeForm,
-    /// Nothing can be sent to this address.
+    /// No code can be sent to this address.
     #[error("not an address of this channel")]
     Address(Channel),
     /// Wrong, used, expired, or requested by another browser; the answer does not say which.
     #[error("wrong, used or expired")]
     Wrong,
-    /// Within the cool-down of the last code for the address, or the address has as many live codes as it may. The time
-    /// to wait.
-    #[error("too soon after the last")]
+    /// The cool-down since the last code for the address has not passed, or the address has the maximum of live codes.
+    /// The time to wait.
+    #[error("too soon after the last code for this address")]
     TooSoon(Duration),
     /// A limit is reached. The time to wait.
-    #[error("too many")]
+    #[error("a limit is reached")]
     TooMany(Duration),
-    /// There is nothing to send again.
-    #[error("no live code")]
+    /// This browser has no valid code that could be sent again.
+    #[error("there is no valid code to send again")]
     NoLiveCode,
     /// No provider accepted the message; the code stays valid.
     #[error("the message could not be delivered")]
     Undelivered(Retry),
-    /// The store did not keep the new code; nothing was sent.
+    /// The store did not accept the new code; nothing was sent.
     #[error("the code was not stored")]
     NotStored(#[source] StoreError),
     /// The store does not answer.
     #[error("the store does not answer")]
     Store(#[source] StoreError),
     /// The backend did not accept the verified address; the code is not spent.
-    #[error("the backend was not told")]
+    #[error("the backend did not accept the verified address")]
     NotNotified(#[source] NotifyError),
     /// The token authority does not answer; the code is not spent.
     #[error("the token authority is not available")]
     AuthorityUnavailable(#[source] IssueError),
-    /// The authority or `allow` does not admit the person; the code is spent.
+    /// The authority or `allow` refuses the person; the code is spent.
     #[error("the person may not log in here")]
     NotAllowed(#[source] IssueError),
-    /// The tokens make no session; the code is spent.
-    #[error("the tokens make no session")]
+    /// No session can be made of the authority's tokens; the code is spent.
+    #[error("no session can be made of the tokens")]
     Session(#[source] BeginError),
 }
 
@@ -80,30 +81,30 @@ pub enum OtpError {
 pub struct Retry {
     /// The channel of the message.
     pub channel: Channel,
-    /// The code had been sent before.
+    /// Whether the message was already a repetition.
     pub again: bool,
     /// Path of the endpoint that sends it again.
     pub endpoint: String,
-    /// The challenge, for an app, which keeps no cookies.
+    /// The challenge, for an app, which has no cookies.
     pub challenge: Option<String>,
 }
 
 /// Why the backend did not accept a verified address.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
-    /// The call brought no answer.
+    /// The call failed, or had no complete answer.
     #[error(transparent)]
     Call(#[from] CallError),
     /// The status was not 2xx.
     #[error("it answered with status {0}")]
     Status(http::StatusCode),
-    /// 2xx with an HTML page, a list of errors (GraphQL section 7.1.2), or `data` that is null or holds only nulls.
-    #[error("its answer does not say that it did anything")]
+    /// 2xx with an HTML page, a list of errors (GraphQL section 7.1.2), or `data` that is null or has only nulls.
+    #[error("its answer has an error or no result")]
     Errors,
 }
 
 impl OtpError {
-    /// What the visitor is told.
+    /// The row of the table of problems.
     pub const fn kind(&self) -> ProblemKind {
         match self {
             Self::NotConfigured => ProblemKind::NotFound,

@@ -13,15 +13,15 @@ use crate::{
     store::Quota,
 };
 
-/// Wrong codes for one address, whatever browsers they come from: what slows a guesser who asks for one code after
-/// another (NIST SP 800-63B section 5.2.2).
-const FAILURES: Rate = Rate { most: 10, window: Duration::from_secs(3600) };
+/// Limit of wrong codes for one address, over all browsers. It stops an attacker who requests a new code after every
+/// few guesses (NIST SP 800-63B section 5.2.2).
+const WRONG_CODES: Rate = Rate { most: 10, window: Duration::from_secs(3600) };
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Otps {
-    /// Counts one message under every limit, or refuses it; also where the address is over its limit of wrong codes,
-    /// for no code is accepted for it then. [`Counts::give_back`](crate::endpoint::Counts::give_back) takes the count
-    /// back.
+    /// Counts one message against every limit, or refuses it. It is also refused if the address has reached its limit
+    /// of wrong codes, because no code for it would be accepted then. To undo the count, pass the result to
+    /// [`Counts::give_back`](crate::endpoint::Counts::give_back).
     pub(super) async fn spend_message(
         &self,
         call: &Call,
@@ -39,31 +39,31 @@ impl Otps {
         if let Some((country, limit)) = self.country_limit(address) {
             quotas.push(self.quota(&[b"country", country.as_str().as_bytes()], limit));
         }
-        // `sb_did` can be made up, so it counts only if the store knows it from a login. A session cookie, even of a
-        // session that has ended, proves a login by itself.
+        // Anybody can invent a value of `sb_did`, so it counts only if the store has recorded a login with it. A
+        // session cookie is sealed: it proves a login even after its session has ended.
         if !call.visit.came_with_login() && !self.sessions.knows_device(&call.headers).await {
             quotas.push(self.quota(&[b"strangers"], limits.total.half()));
         }
-        // Checked by counting one failure and taking it back: a message is no failure.
-        let failure = self.failure(channel, address);
-        self.counts.spend(quotas.iter().copied().chain([failure]).collect(), now).await?;
-        self.counts.give_back(vec![failure], now).await;
+        // Only checks the limit of wrong codes: one is counted and given back, because a message is not a wrong code.
+        let wrong_code = self.wrong_code_quota(channel, address);
+        self.counts.spend(quotas.iter().copied().chain([wrong_code]).collect(), now).await?;
+        self.counts.give_back(vec![wrong_code], now).await;
         Ok(quotas)
     }
 
-    /// Counts one wrong code for an address; the caller takes it back where the code was right.
-    pub(super) async fn spend_failure(
+    /// Counts one wrong code for an address; the caller gives it back if the code was right.
+    pub(super) async fn spend_wrong_code(
         &self,
         channel: Channel,
         address: &Address,
         now: Timestamp,
     ) -> Result<Vec<Quota>, CountError> {
-        let failure = vec![self.failure(channel, address)];
-        self.counts.spend(failure.clone(), now).await?;
-        Ok(failure)
+        let quotas = vec![self.wrong_code_quota(channel, address)];
+        self.counts.spend(quotas.clone(), now).await?;
+        Ok(quotas)
     }
 
-    /// The limit of the address's country. A country without one of its own gets a tenth of `total`, unless it is the
+    /// The limit of the address's country: `per_country`, or by default a tenth of `total` for each country except the
     /// first.
     fn country_limit(&self, address: &Address) -> Option<(Country, Rate)> {
         let (limits, country) = (&self.settings.limits, address.country()?);
@@ -72,8 +72,8 @@ impl Otps {
         Some((country, limit))
     }
 
-    fn failure(&self, channel: Channel, address: &Address) -> Quota {
-        self.quota(&[b"failures", channel.as_str().as_bytes(), address.canonical().as_bytes()], FAILURES)
+    fn wrong_code_quota(&self, channel: Channel, address: &Address) -> Quota {
+        self.quota(&[b"failures", channel.as_str().as_bytes(), address.canonical().as_bytes()], WRONG_CODES)
     }
 
     fn quota(&self, name: &[&[u8]], rate: Rate) -> Quota {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::text::{Language, Text};
 
-/// Deadline for all senders of a channel together; each sender has a shorter one of its own.
+/// Deadline for all providers of a channel together; each provider also has its own, shorter one.
 const DELIVERY: Duration = Duration::from_secs(30);
 
 /// The sender of a channel.
@@ -18,7 +18,7 @@ pub(super) enum MessageSender {
     Sms { text: Texts, sender: SmsSender },
     /// E-mail.
     Mail(MailSender),
-    /// Keeps messages for a test to read.
+    /// Stores messages for a test to read.
     #[cfg(test)]
     Recorder(std::sync::Arc<super::tests::Recorder>),
 }
@@ -29,8 +29,8 @@ pub(super) fn built_in() -> Texts {
 }
 
 impl MessageSender {
-    /// Hands over the message with a code to `address`; `left` is the time that the code is still valid. Fails after 30
-    /// s.
+    /// Hands the message with a code for `address` to the sender; `left` is the code's remaining validity. Fails after
+    /// 30 s.
     pub(super) async fn deliver(
         &self,
         address: &Address,

@@ -1,7 +1,7 @@
-//! One-time codes by SMS and e-mail: sent, sent again, verified; and what a right one brings.
+//! One-time codes by SMS and e-mail: sending, sending again, verifying, and what follows a right code.
 //!
-//! A code is bound to its channel, address and purpose, and to the browser that asked for it: `send` leaves a sealed
-//! challenge there, without which no code is compared. No step looks up whether there is an account for an address.
+//! A code is bound to its channel, address and purpose, and to the browser that requested it: `send` gives that browser
+//! a sealed challenge, and without it no code is compared. No step checks whether an account exists for an address.
 
 mod address;
 mod challenge;

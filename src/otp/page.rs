@@ -17,12 +17,12 @@ use crate::{
     text::{Language, Text},
 };
 
-/// The longest time to wait that the page shows, in seconds: no limit has a longer window.
+/// Longest waiting time that the page shows, in seconds: the day of `daily_cap` is the longest window of a limit.
 const LONGEST_WAIT: u64 = 86_400;
 
 impl Otps {
-    /// `GET /login/{channel}`: asks for the address, then for the code that went there. With a session it redirects to
-    /// `return_to`.
+    /// `GET /login/{channel}`: asks for the address, then for the code that was sent to it. With a session it redirects
+    /// to `return_to`.
     pub async fn page(&self, mut call: Call, channel: Channel) -> Result<EndpointAnswer, Failed> {
         let setup = self.setup(channel).filter(|setup| setup.purpose == CodePurpose::Login);
         let Some(setup) = setup else { return self.not_configured(&call) };
@@ -31,8 +31,8 @@ impl Otps {
         call.visit.ensure().await;
         let presented = self.presented_challenge(&call, setup, None, None);
         let asked = query.first("return_to").map(str::to_owned);
-        let kept = || presented.opened.as_ref().and_then(|opened| opened.challenge.return_to.clone());
-        let return_to = self.return_to.follow(asked.or_else(kept).as_deref()).to_owned();
+        let stored = || presented.opened.as_ref().and_then(|opened| opened.challenge.return_to.clone());
+        let return_to = self.return_to.follow(asked.or_else(stored).as_deref()).to_owned();
         let (auth_status, cookies) = call.visit.head();
         let cookies = cookies.and(presented.cleared);
         if call.visit.access().is_some() {
@@ -53,13 +53,14 @@ impl Otps {
             message: message(&query, channel, wait, call.language()),
             notice: query.first("sent").map(|_| Text::CodeSentAgain),
             retry: wait,
-            start: with(&self.page_address(setup, None, Some(&return_to)), "other"),
+            start: with_flag(&self.page_address(setup, None, Some(&return_to)), "other"),
             return_to: &return_to,
         });
         Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
     }
 
-    /// The address of the code page, with the problem that it explains and where the login leads.
+    /// The URL path and query of the code page: `error` and `retry` of the problem to show, and `return_to` unless it
+    /// is the default.
     pub(super) fn page_address(
         &self,
         setup: &ChannelSetup,
@@ -70,22 +71,23 @@ impl Otps {
         let mut query = Serializer::new(String::new());
         query.extend_pairs(problem.map(|problem| ("error", problem.kind().code())));
         query.extend_pairs(problem.and_then(Problem::wait_seconds).map(|wait| ("retry", wait.to_string())));
-        let kept = return_to.map(|asked| self.return_to.follow(Some(asked)));
-        query.extend_pairs(kept.filter(|kept| *kept != self.return_to.follow(None)).map(|kept| ("return_to", kept)));
+        let target = return_to.map(|asked| self.return_to.follow(Some(asked)));
+        let target = target.filter(|target| *target != self.return_to.follow(None));
+        query.extend_pairs(target.map(|target| ("return_to", target)));
         let query = query.finish();
         if query.is_empty() { address } else { format!("{address}?{query}") }
     }
 }
 
-/// A page's address with `word=1` in its query: `other` shows the page without the browser's challenge, `sent` says
-/// that the code was sent again.
-pub(super) fn with(page: &str, word: &str) -> String {
+/// A page's address with `flag=1` in its query: `other` shows the form for another address, `sent` the notice that the
+/// code was sent again.
+pub(super) fn with_flag(page: &str, flag: &str) -> String {
     let join = if page.contains('?') { '&' } else { '?' };
-    format!("{page}{join}{word}=1")
+    format!("{page}{join}{flag}=1")
 }
 
-/// The message for the query's `error`: from the table of problems, so that a link cannot put its own words on our
-/// page. `wait` is the time to wait in seconds.
+/// The message for the query's `error`, from the table of problems: a link cannot make the page show other text. `wait`
+/// is the time to wait, in seconds.
 fn message(
     query: &Parameters<'_>,
     channel: Channel,

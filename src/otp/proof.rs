@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{channel::Channel, clock::Timestamp, session::AccessGrant};
 
-/// Validity of a proof: long enough to send a sign-up form with it.
-const LIFE: Duration = Duration::from_secs(300);
-/// Its `typ`, which no other JWT of the gateway has (RFC 8725 section 3.11).
+/// Validity of a proof: time to fill in and post a sign-up form.
+const LIFETIME: Duration = Duration::from_secs(300);
+/// `typ` of a proof; no other JWT of the gateway has it (RFC 8725 section 3.11).
 const TYP: &str = "vestibule-proof+jwt";
 
 /// The claims: this address was verified by this visitor at this time.
@@ -27,13 +27,14 @@ struct Claims<'c> {
     sub: Option<&'c str>,
     purpose: &'static str,
     channel: Channel,
-    /// E.164, or the e-mail address in small letters.
+    /// E.164, or the e-mail address in lower case.
     address: &'c str,
     verified_at: i64,
 }
 
 impl Otps {
-    /// The proof of `address`, verified at `verified_at`; `access` is the session of the visitor, if there is one.
+    /// The proof of `address`, verified at `verified_at`; `access` is the visitor's access token, whose `sub` the proof
+    /// gets; `None` without a session.
     pub(super) fn proof(
         &self,
         setup: &ChannelSetup,
@@ -48,7 +49,7 @@ impl Otps {
                 iss: self.signer.issuer(),
                 aud: &self.settings.proof_audience,
                 iat: now.as_secs(),
-                exp: now.plus(LIFE).as_secs(),
+                exp: now.plus(LIFETIME).as_secs(),
                 jti: self.random.token::<16>(),
                 sub: access.and_then(|access| access.claims.get("sub")?.as_str()),
                 purpose: setup.purpose.as_str(),

@@ -1,5 +1,5 @@
-//! The request to a code endpoint: its body, JSON from scripts and apps or a form from a page, and the session it
-//! needs.
+//! The request to an endpoint of codes: its body (JSON from scripts and apps, a form from a page), and the session that
+//! it needs.
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::{
 
 /// The body of `send`, `resend` and `verify`.
 #[derive(Default, Deserialize)]
-struct Body {
+struct RequestBody {
     phone: Option<String>,
     email: Option<String>,
     code: Option<String>,
@@ -30,7 +30,7 @@ struct Body {
     return_to: Option<String>,
 }
 
-/// The body for one channel. A blank field counts as absent.
+/// The fields of the body for one channel. A blank field counts as absent.
 pub(super) struct Request {
     pub(super) address: Option<String>,
     pub(super) code: Option<String>,
@@ -38,7 +38,7 @@ pub(super) struct Request {
     pub(super) device_id: Option<Uuid>,
     pub(super) device_name: Option<String>,
     pub(super) return_to: Option<String>,
-    /// A page posted it. A page knows the address only masked, so the challenge may say it instead.
+    /// Whether a page posted it. A page has only the masked address, so the address in the challenge is used then.
     pub(super) is_from_page: bool,
 }
 
@@ -52,9 +52,9 @@ impl Request {
     pub(super) fn read(call: &Call, channel: Channel) -> Result<Self, OtpError> {
         let body = match call.body_format() {
             BodyFormat::Json => call.json()?,
-            BodyFormat::Form => Body::of_form(&Parameters::of(&call.body), channel)?,
-            BodyFormat::Empty => Body::default(),
-            BodyFormat::Otherwise => return Err(Unreadable::NotJson.into()),
+            BodyFormat::Form => RequestBody::of_form(&Parameters::of(&call.body), channel)?,
+            BodyFormat::Empty => RequestBody::default(),
+            BodyFormat::Other => return Err(Unreadable::NotJson.into()),
         };
         let address = match channel {
             Channel::Sms => body.phone,
@@ -71,13 +71,13 @@ impl Request {
             is_from_page: match call.body_format() {
                 BodyFormat::Form => true,
                 BodyFormat::Empty => call.is_form(),
-                BodyFormat::Json | BodyFormat::Otherwise => false,
+                BodyFormat::Json | BodyFormat::Other => false,
             },
         })
     }
 }
 
-impl Body {
+impl RequestBody {
     fn of_form(form: &Parameters<'_>, channel: Channel) -> Result<Self, Repeated> {
         let field = |name| Ok(form.once(name)?.map(str::to_owned));
         let (phone, email) = match channel {
@@ -89,7 +89,7 @@ impl Body {
 }
 
 impl Otps {
-    /// The session that the purpose needs; `None` where it needs none.
+    /// The session that purpose `verify` requires; `None` for the other purposes.
     pub(super) async fn required_session(
         &self,
         call: &mut Call,
@@ -109,7 +109,7 @@ impl Otps {
         sid.map(Some).ok_or(OtpError::NotLoggedIn)
     }
 
-    /// Whether the code page posted this: the answer is a redirect for the browser.
+    /// Whether the code page posted this; then the answer is a redirect.
     pub(super) fn is_page(call: &Call, setup: &ChannelSetup) -> bool {
         setup.purpose == CodePurpose::Login && call.is_form()
     }

@@ -24,15 +24,15 @@ use crate::{
     text::Text,
 };
 
-/// Browsers that may have a live code for one address: a stranger who requests codes for it does not end the owner's
-/// code.
-const MOST_LIVE: usize = 3;
-/// How often one code is sent again.
-const MOST_AGAIN: u32 = 3;
-/// Characters of a device's name that the challenge holds.
+/// Browsers that may have a valid code for one address at the same time: somebody else who requests codes for it does
+/// not invalidate the owner's code.
+const MAX_LIVE: usize = 3;
+/// How often one code can be sent again.
+const MAX_RESENDS: u32 = 3;
+/// Longest device name in the challenge, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// What the answer needs besides its outcome.
+/// What the answer needs besides the outcome; filled step by step, so that a failure has it too.
 #[derive(Default)]
 pub(super) struct Progress {
     pub(super) cookies: CookieChanges,
@@ -40,16 +40,16 @@ pub(super) struct Progress {
     pub(super) return_to: Option<String>,
 }
 
-/// Which code a message holds.
+/// Whether a message has a new code or repeats one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
+enum SentCode {
     New,
-    SameAgain,
+    Repeated,
 }
 
-/// A message that was handed over.
+/// A message that a provider accepted.
 struct Sent {
-    which: Which,
+    code: SentCode,
     expires: Timestamp,
     /// The challenge, for an app.
     challenge: Option<String>,
@@ -64,7 +64,7 @@ impl Otps {
         self.answer(&call, setup, sent, progress)
     }
 
-    /// `POST /{channel}/resend`: the live code of this browser, once more.
+    /// `POST /{channel}/resend`: sends this browser's valid code again.
     pub async fn resend(&self, mut call: Call, channel: Channel) -> Result<EndpointAnswer, Failed> {
         let Some(setup) = self.setup(channel) else { return self.not_configured(&call) };
         let mut progress = Progress::default();
@@ -89,7 +89,7 @@ impl Otps {
         };
         let previous = self.presented_challenge(call, setup, request.challenge.as_deref(), sid).opened;
         let challenge = Challenge {
-            // The same browser keeps its handle, so that its newer code ends the older one.
+            // The same browser keeps its handle, so that its new code replaces the older one.
             handle: previous.map_or_else(|| self.random.token::<16>(), |opened| opened.challenge.handle),
             channel: setup.channel,
             address: address.recipient().to_owned(),
@@ -113,7 +113,7 @@ impl Otps {
             expires,
             facts: CodeFacts { channel: setup.channel, purpose: setup.purpose.as_str(), masked: address.masked() },
         };
-        match self.store.codes.open(code, self.settings.cooldown, MOST_LIVE, now).await {
+        match self.store.codes.open(code, self.settings.cooldown, MAX_LIVE, now).await {
             Ok(Opened::Stored) => {}
             Ok(Opened::TooSoon(at)) => {
                 self.counts.give_back(counted, now).await;
@@ -124,7 +124,7 @@ impl Otps {
                 return Err(OtpError::NotStored(error));
             }
         }
-        // From here on the code is valid, whether its message arrives or not.
+        // From here on the code is valid, even if its message is not delivered.
         progress.cookies = self.challenge_cookie(setup, &sealed);
         let challenge = (!call.is_from_browser()).then_some(sealed);
         let (left, site) = (self.settings.lifetime, &self.settings.site);
@@ -134,7 +134,7 @@ impl Otps {
             return Err(OtpError::Undelivered(self.retry(setup, false, challenge)));
         }
         self.record(call, setup, Some(address), CodeEvent::Sent);
-        Ok(Sent { which: Which::New, expires, challenge })
+        Ok(Sent { code: SentCode::New, expires, challenge })
     }
 
     async fn send_again(
@@ -155,8 +155,9 @@ impl Otps {
         progress.cookies = presented.cleared;
         let opened = presented.opened.filter(|opened| opened.is_for(address.as_ref())).ok_or(OtpError::NoLiveCode)?;
         let (binding, address) = (opened.binding(setup, sid), &opened.address);
-        let (of_address, of_browser) = (binding.address_digest(&opened.key), binding.browser_digest(&opened.key));
-        let again = self.store.codes.resend(of_address, of_browser, MOST_AGAIN, now).await.map_err(OtpError::Store)?;
+        let (address_key, browser_key) = (binding.address_digest(&opened.key), binding.browser_digest(&opened.key));
+        let again =
+            self.store.codes.resend(address_key, browser_key, MAX_RESENDS, now).await.map_err(OtpError::Store)?;
         let (sealed, expires) = match again {
             Resent::Code { sealed, expires } => (sealed, expires),
             Resent::TooOften(at) => {
@@ -179,7 +180,7 @@ impl Otps {
             return Err(OtpError::Undelivered(self.retry(setup, true, None)));
         }
         self.record(call, setup, Some(address), CodeEvent::SentAgain);
-        Ok(Sent { which: Which::SameAgain, expires, challenge: None })
+        Ok(Sent { code: SentCode::Repeated, expires, challenge: None })
     }
 
     fn answer(
@@ -197,15 +198,15 @@ impl Otps {
         let cookies = cookies.and(progress.cookies);
         if Self::is_page(call, setup) {
             let page = self.page_address(setup, None, progress.return_to.as_deref());
-            let page = match sent.which {
-                Which::New => page,
-                Which::SameAgain => page::with(&page, "sent"),
+            let page = match sent.code {
+                SentCode::New => page,
+                SentCode::Repeated => page::with_flag(&page, "sent"),
             };
             return Ok(EndpointAnswer::see_other(page, cookies, auth_status));
         }
-        let message = match sent.which {
-            Which::New => Text::CodeSent,
-            Which::SameAgain => Text::CodeSentAgain,
+        let message = match sent.code {
+            SentCode::New => Text::CodeSent,
+            SentCode::Repeated => Text::CodeSentAgain,
         };
         let mut body = json!({
             "success": true,
@@ -218,7 +219,7 @@ impl Otps {
         Ok(EndpointAnswer::json(StatusCode::OK, body, cookies, auth_status))
     }
 
-    /// The failure; where a page posted the form and its code page can explain the problem, a redirect to that page.
+    /// The failure. If the code page posted the form and can show the problem, a redirect to that page.
     pub(super) fn failed(
         &self,
         call: &Call,
@@ -236,8 +237,8 @@ impl Otps {
         Ok(EndpointAnswer { wrong_guess, ..EndpointAnswer::see_other(page, failed.cookies, failed.auth_status) })
     }
 
-    /// The answer instead of [`Otps::verify`] where the client has guessed wrong too often. Of the request only
-    /// `return_to` is read.
+    /// The answer instead of [`Otps::verify`] if the client has too many wrong guesses. Only `return_to` of the request
+    /// is read.
     pub fn not_tried(&self, call: &Call, channel: Channel, error: OtpError) -> Result<EndpointAnswer, Failed> {
         let Some(setup) = self.setup(channel) else { return self.not_configured(call) };
         if matches!(error, OtpError::TooMany(_)) {
@@ -247,7 +248,7 @@ impl Otps {
         self.failed(call, setup, error, Progress { return_to, ..Progress::default() })
     }
 
-    #[expect(clippy::unused_self, reason = "called like the other functions that end a call")]
+    #[expect(clippy::unused_self, reason = "called like `failed` and `not_tried`")]
     pub(super) fn not_configured(&self, call: &Call) -> Result<EndpointAnswer, Failed> {
         Err(Failed::new(call, OtpError::NotConfigured, CookieChanges::default()))
     }
@@ -283,7 +284,7 @@ impl Otps {
 }
 
 impl OpenedChallenge {
-    /// Whether it is the challenge of a code for `address`; without an address, as a page posts it, it is.
+    /// Whether it is the challenge of a code for `address`; true without an address, because a page does not post it.
     pub(super) fn is_for(&self, address: Option<&Address>) -> bool {
         address.is_none_or(|address| address.canonical() == self.address.canonical())
     }

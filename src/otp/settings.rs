@@ -10,23 +10,23 @@ use super::{
 };
 use crate::{authority::Allow, call::Template, channel::Channel, endpoint::Rate};
 
-/// No code is valid for longer (NIST SP 800-63B section 5.1.3.2).
+/// Longest validity of a code (NIST SP 800-63B section 5.1.3.2).
 pub const LONGEST_LIFETIME: Duration = Duration::from_secs(600);
 
-/// What a right code is for.
+/// What a right code does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodePurpose {
-    /// A person who is logged in proves an address.
+    /// It verifies an address of the person who is logged in.
     Verify,
-    /// The address is the identity of a login.
+    /// It logs in the person who has the address.
     Login,
-    /// Only a proof is answered, for a sign-up form.
+    /// The answer has only a proof, for a sign-up form.
     Prove,
 }
 
 impl CodePurpose {
-    /// Its name in gateway.toml, in the store and in proofs.
+    /// The name in `gateway.toml`, in the store and in proofs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Verify => "verify",
@@ -39,11 +39,11 @@ impl CodePurpose {
 /// `[otp]`, validated.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long a code is valid; at most [`LONGEST_LIFETIME`].
+    /// Validity of a code; at most [`LONGEST_LIFETIME`].
     pub lifetime: Duration,
-    /// Time between two codes for one address.
+    /// Shortest time between two codes for one address.
     pub cooldown: Duration,
-    /// Number of wrong tries that end a code.
+    /// Wrong tries after which a code is invalid.
     pub attempts: u32,
     /// Which addresses are accepted.
     pub addresses: Rules,
@@ -62,24 +62,25 @@ pub struct Settings {
 /// `[otp] limits` and `daily_cap`, validated.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// To one address: against flooding a person.
+    /// Messages to one address. Answers the attack: flooding a person.
     pub per_address: Rate,
-    /// For one client: against trying many addresses.
+    /// Messages requested by one client. Answers the attack: trying many addresses.
     pub per_ip: Rate,
-    /// To the numbers of one country: against toll fraud. `None`: a tenth of `total` for each but the first.
+    /// Messages to the numbers of one country. Answers the attack: toll fraud. `None`: a tenth of `total` for each
+    /// country except the first.
     pub per_country: Option<Rate>,
-    /// In total; half of it is reserved for clients that have logged in before.
+    /// All messages; half of them are reserved for clients that have logged in before.
     pub total: Rate,
-    /// On one day: the most that an attack can cost.
+    /// All messages of one day (UTC): it limits the cost of any attack.
     pub daily_cap: u32,
 }
 
 /// `[otp.sms]`, validated.
 #[derive(Clone, Debug)]
 pub struct SmsChannel {
-    /// What both channels have.
+    /// The keys that both channels have.
     pub channel: ChannelSettings,
-    /// The operator's own text; `None`: the built-in one.
+    /// The operator's text; `None`: the built-in one.
     pub text: Option<Texts>,
     /// The providers that send it.
     pub delivery: SmsSettings,
@@ -88,18 +89,18 @@ pub struct SmsChannel {
 /// `[otp.email]`, validated.
 #[derive(Clone, Debug)]
 pub struct EmailChannel {
-    /// What both channels have.
+    /// The keys that both channels have.
     pub channel: ChannelSettings,
     /// The letter and the servers that send it.
     pub delivery: MailSettings,
 }
 
-/// What both channels have.
+/// The keys that both channels have.
 #[derive(Clone, Debug)]
 pub struct ChannelSettings {
-    /// What its codes are for.
+    /// The purpose of all codes of the channel.
     pub purpose: CodePurpose,
-    /// Who may log in.
+    /// Who may log in, with purpose `login`.
     pub allow: Option<Allow>,
     /// The call that reports a verified address to the backend.
     pub notify: Option<Template>,

@@ -1,4 +1,4 @@
-//! `POST /{channel}/verify`: compares the digits with the code, and does what the code is for.
+//! `POST /{channel}/verify`: compares the digits with the code, and fulfils the purpose of a right one.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ use crate::{
     text::Text,
 };
 
-/// The outcome of a right code.
+/// The result of a right code.
 struct Verified {
     opened: OpenedChallenge,
     /// The new session, with purpose `login`.
@@ -74,7 +74,7 @@ impl Otps {
         let now = self.clock.now();
         let binding = opened.binding(setup, sid);
         let (address, browser) = (binding.address_digest(&opened.key), binding.browser_digest(&opened.key));
-        // The claim lasts longer than any code is valid: if it were shorter than the calls below take, or if the store
+        // The claim ends later than any code. If it ended while the calls below are running, or because the store
         // failed to settle it, the code could be used twice.
         let claim_until = now.plus(LONGEST_LIFETIME);
         let mac = binding.mac(&digits, &opened.key);
@@ -85,11 +85,11 @@ impl Otps {
             Tried::Wrong => None,
             Tried::Gone => return Err(self.wrong(call, setup, &opened.address)),
         };
-        // Counted after the comparison, because a try that is not compared must not count against the address, not even
-        // for a moment. The store counts each try of a code before it compares: with five tries of three live codes a
-        // burst compares fifteen at most. Over the address's limit right and wrong get the same answer, and a right
-        // code stays.
-        let counted = match self.spend_failure(setup.channel, &opened.address, now).await {
+        // Counted after the comparison: a try that is not compared must never count against the address. Parallel tries
+        // are limited all the same, because the store counts each try of a code before it compares: three valid codes
+        // with five tries each make 15 comparisons at most. When the address has reached its limit, right and wrong
+        // codes get the same answer, and a right code is not spent.
+        let counted = match self.spend_wrong_code(setup.channel, &opened.address, now).await {
             Ok(counted) => counted,
             Err(error) => {
                 if let Some(claim) = claim {
@@ -128,15 +128,14 @@ impl Otps {
         OtpError::Wrong
     }
 
-    /// Ends the claim of a right code: it is spent, or given back.
+    /// Ends the claim of a right code: the code is spent, or can be tried again.
     async fn settle(&self, address: Digest, browser: Digest, claim: u64, is_spent: bool) {
         if let Err(error) = self.store.codes.settle_code(address, browser, claim, is_spent, self.clock.now()).await {
-            // It stays claimed until it expires, so nobody can use it again.
-            tracing::warn!(%error, "otp: a code was not settled");
+            // It stays claimed until it expires, so it cannot be used again.
+            tracing::warn!(%error, "otp: the store did not settle a code: it stays claimed until it expires");
         }
     }
 
-    /// Does what a right code is for.
     async fn fulfil_purpose(
         &self,
         call: &mut Call,
@@ -241,8 +240,8 @@ impl Otps {
     }
 }
 
-/// Whether a 2xx answer says that nothing was done: a list of errors (GraphQL section 7.1.2), or `data` with only
-/// nulls, as a mutation that found no row answers.
+/// Whether a 2xx answer reports a failure: a list of errors (GraphQL section 7.1.2), or `data` with only nulls, which a
+/// mutation returns that changed no row.
 fn is_graphql_failure(answer: &Value) -> bool {
     let has_errors = answer.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
     let is_empty = match answer.get("data") {
@@ -254,7 +253,7 @@ fn is_graphql_failure(answer: &Value) -> bool {
 }
 
 impl OtpError {
-    /// Whether a right code with this outcome is spent: not where a backend did not answer, which may the next time.
+    /// Whether a right code is spent after this error. It is not if a backend did not answer: the next try may succeed.
     const fn spends(&self) -> bool {
         matches!(self, Self::NotAllowed(_) | Self::Session(_))
     }

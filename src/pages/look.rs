@@ -1,4 +1,4 @@
-//! `[pages]`: the site's name, logo and colours, and the operator's own templates.
+//! `[pages]`: the site's name, logo and colours, and the operator's templates.
 
 use bytes::Bytes;
 
@@ -11,9 +11,9 @@ pub struct Settings {
     pub logo: Option<Logo>,
     /// The colour of buttons and links.
     pub color: Option<Color>,
-    /// The colour behind the page.
+    /// The colour of the page's background.
     pub background: Option<Color>,
-    /// The operator's own templates by the name of the built-in one that each replaces.
+    /// The operator's templates, each with the file name of the built-in one that it replaces.
     pub templates: Vec<(&'static str, String)>,
 }
 
@@ -47,14 +47,14 @@ impl Color {
         }
     }
 
-    /// Black or white, whichever has more contrast with it (WCAG 2, relative luminance).
+    /// Black or white: the one with the higher contrast (WCAG 2, relative luminance).
     fn text_color(self) -> &'static str {
         let linear = |part: u8| {
             let part = f64::from(part) / 255.0;
             if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
         };
         let luminance = 0.2126 * linear(self.red) + 0.7152 * linear(self.green) + 0.0722 * linear(self.blue);
-        // Where both contrasts are equal: (1 + 0.05) / (l + 0.05) = (l + 0.05) / 0.05.
+        // At this luminance both contrasts are equal: (1 + 0.05) / (l + 0.05) = (l + 0.05) / 0.05.
         if luminance > 0.179 { "#000000" } else { "#ffffff" }
     }
 }
@@ -66,7 +66,7 @@ impl std::fmt::Display for Color {
 }
 
 impl Settings {
-    /// The rules that the colours add to the style sheet.
+    /// The CSS rules for the configured colours.
     pub(super) fn style(&self) -> String {
         let buttons =
             self.color.map(|color| format!("\n:root {{ --own: {color}; --on-own: {}; }}", color.text_color()));

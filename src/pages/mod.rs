@@ -1,4 +1,4 @@
-//! The pages that people see: templates, assets and headers. They work without scripts and escape every value.
+//! The gateway's own pages: templates, assets and headers. They work without scripts, and every value is escaped.
 
 use aws_lc_rs::digest;
 use base64::{
@@ -16,7 +16,7 @@ mod views;
 
 pub use look::{Color, Logo, Settings};
 pub use templates::{TemplateFault, replaceable};
-pub use views::{Brand, CodeForm, CodePage, CodeSent, ErrorPage, LoginPage, Method, PasswordForm};
+pub use views::{Brand, CodeForm, CodePage, CodeSent, ErrorPage, LoginPage, PasswordForm, ProviderLink};
 
 use templates::{CODE, LOGIN, NOTICE, Templates};
 
@@ -30,13 +30,13 @@ const SCRIPT: &str = include_str!("script.js");
 /// The site that the pages belong to.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
-    /// The address visitors use.
+    /// The URL that visitors use.
     pub public_url: &'a Url,
-    /// Where our own endpoints live.
+    /// The path prefix of the gateway's own endpoints.
     pub base_path: &'a str,
     /// The login page's address.
     pub login_page: &'a str,
-    /// Origins besides the site's own that the answer to a form may redirect to.
+    /// Origins besides `public_url`'s that the answer to a form may redirect to.
     pub form_targets: &'a [String],
 }
 
@@ -54,7 +54,7 @@ pub struct Pages {
 /// A file that the pages load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asset {
-    /// The script: it formats pasted codes and counts down.
+    /// The script: extracts pasted codes, submits forms once, and counts down.
     Script,
     /// The operator's logo.
     Logo,
@@ -75,7 +75,8 @@ impl Asset {
 pub struct Page {
     /// The document.
     pub html: String,
-    /// Its headers: not stored, not framed, not sniffed; with forms `Referrer-Policy: same-origin`, else `no-referrer`.
+    /// Its headers: against storing, framing and content sniffing; `Referrer-Policy` is `same-origin` on pages with
+    /// forms, `no-referrer` on others.
     pub headers: HeaderMap,
 }
 
@@ -83,10 +84,10 @@ impl Pages {
     /// Compiles the pages of a site.
     ///
     /// # Errors
-    /// Where a template of the operator's own does not compile.
+    /// If a template of the operator does not compile.
     pub fn new(settings: &Settings, site: &Site<'_>) -> Result<Self, TemplateFault> {
         let name = settings.name.clone().unwrap_or_else(|| site.public_url.host_str().unwrap_or_default().to_owned());
-        // The address changes with the content, so that caches may keep the file for a year.
+        // The URL changes with the content, so that caches may store the file for a year.
         let address = |asset: Asset, bytes: &[u8]| {
             let digest = URL_SAFE_NO_PAD.encode(&digest::digest(&digest::SHA256, bytes).as_ref()[..6]);
             format!("{}/assets/{}?{digest}", site.base_path, asset.file())
@@ -108,7 +109,7 @@ impl Pages {
         })
     }
 
-    /// The first fault of the operator's own templates: each is rendered with values of every kind.
+    /// The first fault of the operator's templates. Each is rendered with sample values for every branch.
     pub fn fault(settings: &Settings, site: &Site<'_>) -> Option<TemplateFault> {
         let pages = match Self::new(settings, site) {
             Ok(pages) => pages,
@@ -119,7 +120,7 @@ impl Pages {
     }
 
     fn samples(&self, language: Language) -> Vec<(&'static str, Value)> {
-        let method = |name| Method { href: "/a".to_owned(), brand: Brand::Other, label: None, name };
+        let method = |name| ProviderLink { href: "/a".to_owned(), brand: Brand::Other, label: None, name };
         let full = LoginPage {
             language,
             message: Some("?".into()),
@@ -153,7 +154,7 @@ impl Pages {
         &self.name
     }
 
-    /// A file that the pages load, with its media type; `None` for a logo where there is none.
+    /// The media type and content of a file that the pages load; `None` if no logo is configured.
     pub fn asset(&self, asset: Asset) -> Option<(&'static str, Bytes)> {
         match asset {
             Asset::Script => Some(("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.as_bytes()))),
@@ -166,7 +167,7 @@ impl Pages {
         self.render(LOGIN, &self.login_values(page), page.language)
     }
 
-    /// The code page: asks for an address, or for the code that went there.
+    /// The code page: asks for an address, or for the code that was sent to it.
     pub fn code(&self, page: &CodePage<'_>) -> Page {
         self.render(CODE, &self.code_values(page), page.language)
     }
@@ -251,13 +252,13 @@ impl Pages {
         }
     }
 
-    /// A page that says what happened, and what can be done.
+    /// The page that shows a problem and its advice.
     pub fn error(&self, page: &ErrorPage<'_>) -> Page {
         let link = page.link.map(|label| (label, self.login_page.as_str()));
         self.notice(page.language, page.title, page.advice, link)
     }
 
-    /// The page that stops a login loop; its link leads to `start`, where the next login would begin.
+    /// The page that stops a login loop; its link leads to `start`, where the next login begins.
     pub fn login_loop(&self, language: Language, start: &str) -> Page {
         let title = Text::LoginLoop.say(language);
         self.notice(language, title, Some(Text::LoginLoopAdvice), Some((Text::TryAgain, start)))
@@ -268,7 +269,7 @@ impl Pages {
     }
 
     fn render(&self, name: &str, values: &Value, language: Language) -> Page {
-        // Under `no-referrer` browsers post a form with `Origin: null`, which counts as foreign.
+        // With `no-referrer` browsers post a form with `Origin: null`, which is refused as cross-site.
         let referrer = if name == NOTICE { "no-referrer" } else { "same-origin" };
         Page { html: self.templates.render(name, values), headers: self.headers(language, referrer) }
     }
@@ -315,8 +316,8 @@ fn notice_values(language: Language, title: &str, advice: Option<Text>, link: Op
     }
 }
 
-/// The policy allows the one style sheet by its hash, own scripts and pictures, and forms to the site itself. Browsers
-/// apply `form-action` to the redirect after a form too, so the origins where a login may end are listed.
+/// The policy allows the style sheet by its hash, scripts and images of the site, and forms to the site. Browsers apply
+/// `form-action` also to the redirect after a form, so the origins in `form_targets` are listed.
 fn content_security_policy(style: &str, form_targets: &[String]) -> HeaderValue {
     let style = STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()));
     let origins = form_targets.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());

@@ -1,5 +1,5 @@
-//! The built-in templates, and the operator's own in place of some of them. Where an own template fails to render, the
-//! built-in one is shown.
+//! The built-in templates, and the operator's templates that replace some of them. If a template of the operator fails
+//! to render, the built-in one is used.
 
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value, escape_formatter};
 
@@ -21,13 +21,13 @@ pub fn replaceable() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(name, _)| *name).chain([STYLE.0])
 }
 
-/// A fault in a template of the operator's own.
+/// A fault in a template of the operator.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{name}: {message}")]
 pub struct TemplateFault {
     /// The template's file.
     pub name: String,
-    /// The fault, with its line.
+    /// The fault, with its line number if known.
     pub message: String,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Templates {
 }
 
 impl Templates {
-    /// Compiles the templates; `globals` are values that each template knows.
+    /// Compiles the templates; `globals` are values that every template can use.
     pub(super) fn compile(
         own: &[(&'static str, String)],
         more_style: &str,
@@ -83,20 +83,20 @@ impl Templates {
         &self.style
     }
 
-    /// Renders a template; a fault in an own one is an error.
+    /// Renders the operator's template, or the built-in one if none replaces it.
     pub(super) fn try_render(&self, name: &str, values: Value) -> Result<String, TemplateFault> {
         let templates = self.own.as_ref().unwrap_or(&self.built_in);
         let rendered = templates.get_template(name).and_then(|template| template.render(values));
         rendered.map_err(|error| TemplateFault::of(name, &error))
     }
 
-    /// Renders a template; where the own one fails, the built-in one.
+    /// Renders a template. If the operator's template fails, the built-in one is rendered.
     pub(super) fn render(&self, name: &str, values: &Value) -> String {
         if self.own.is_some() {
             match self.try_render(name, values.clone()) {
                 Ok(html) => return html,
                 Err(fault) => {
-                    tracing::error!(%fault, "an own template failed to render: the built-in page is shown");
+                    tracing::error!(%fault, "a template of [pages] failed to render: the built-in page is shown");
                 }
             }
         }
@@ -105,8 +105,8 @@ impl Templates {
     }
 }
 
-/// Escapes a value for text and for attributes in double quotes. The engine's own escaping would encode the slashes of
-/// addresses too.
+/// Escapes a value for text and for attributes in double quotes. minijinja's default would also encode the slashes of
+/// URLs.
 fn escape(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
     let Some(text) = value.as_str().filter(|_| !value.is_safe() && *state.auto_escape() == AutoEscape::Html) else {
         return escape_formatter(out, state, value);

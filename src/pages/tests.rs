@@ -21,8 +21,8 @@ fn with(settings: &Settings) -> Result<Pages, TemplateFault> {
     )
 }
 
-fn method(brand: Brand, label: Option<&'static str>, name: &'static str) -> Method<'static> {
-    Method { href: format!("/auth/login/{name}?return_to=%2Fa"), brand, label, name }
+fn method(brand: Brand, label: Option<&'static str>, name: &'static str) -> ProviderLink<'static> {
+    ProviderLink { href: format!("/auth/login/{name}?return_to=%2Fa"), brand, label, name }
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
 }
 
 #[test]
-fn the_form_stands_alone_where_there_is_no_provider_and_a_page_without_methods_says_so() {
+fn the_login_page_without_providers_has_only_the_form_and_without_methods_a_notice() {
     let view = |form| LoginPage {
         language: Language::English,
         message: Some(Text::BadCredentials.say(Language::English).into()),
@@ -77,7 +77,7 @@ fn every_value_from_a_request_or_the_configuration_is_escaped() {
     let page = pages().login(&LoginPage {
         language: Language::English,
         message: None,
-        methods: vec![Method { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
+        methods: vec![ProviderLink { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
         codes: vec![CodeForm { channel: Channel::Email, return_to: EVIL }],
         form: Some(PasswordForm { action: EVIL.to_owned(), return_to: EVIL }),
     });
@@ -118,7 +118,7 @@ fn the_style_that_the_policy_allows_is_the_one_on_the_page() {
 }
 
 #[test]
-fn the_code_page_asks_for_six_digits_and_shows_no_more_of_the_address_than_it_must() {
+fn the_code_page_asks_for_six_digits_and_shows_the_address_masked() {
     let page = |sent| CodePage {
         language: Language::Korean,
         channel: Channel::Sms,
@@ -168,7 +168,7 @@ fn the_operators_name_logo_and_colours_are_on_every_page() {
 }
 
 #[test]
-fn an_own_template_replaces_the_built_in_one_and_its_faults_are_found_beforehand() {
+fn a_template_of_the_operator_replaces_the_built_in_one_and_its_faults_are_found_at_start() {
     let own = |name, source: &str| Settings { templates: vec![(name, source.to_owned())], ..Settings::default() };
     let site = Site {
         public_url: &Url::parse("https://app.example.kr").unwrap(),

@@ -14,28 +14,28 @@ pub struct LoginPage<'a> {
     pub language: Language,
     /// Why the last attempt did not work.
     pub message: Option<Cow<'static, str>>,
-    /// Methods that begin with a link; each is a button.
-    pub methods: Vec<Method<'a>>,
-    /// Channels whose codes log people in; each is a form.
+    /// The providers; each is a button.
+    pub methods: Vec<ProviderLink<'a>>,
+    /// Channels whose codes log in; each is a form.
     pub codes: Vec<CodeForm<'a>>,
     /// The form for e-mail and password, where credentials are configured.
     pub form: Option<PasswordForm<'a>>,
 }
 
-/// A login method that begins with a link.
+/// The link to the login at a provider.
 #[derive(Debug)]
-pub struct Method<'a> {
+pub struct ProviderLink<'a> {
     /// The address where the login begins.
     pub href: String,
-    /// The brand whose colours the button has.
+    /// Decides the colours of the button.
     pub brand: Brand,
-    /// The label in the configuration; `None`: the brand's own name, or `name`.
+    /// `label` in the configuration; `None`: the brand's name, or `name`.
     pub label: Option<&'a str>,
     /// The provider's name in the configuration.
     pub name: &'a str,
 }
 
-/// The brand of a button.
+/// The provider's brand, which decides the colours and the name on its button.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Brand {
     /// Google.
@@ -49,7 +49,7 @@ pub enum Brand {
 }
 
 impl Brand {
-    /// Its class in the style sheet.
+    /// The button's class in the style sheet.
     pub(super) const fn class(self) -> &'static str {
         match self {
             Self::Google => "google",
@@ -59,7 +59,7 @@ impl Brand {
         }
     }
 
-    /// The brand's own name.
+    /// The brand's name; `None` for [`Brand::Other`].
     pub(super) const fn name(self) -> Option<Text> {
         match self {
             Self::Google => Some(Text::Google),
@@ -73,9 +73,9 @@ impl Brand {
 /// The form for e-mail address and password.
 #[derive(Debug)]
 pub struct PasswordForm<'a> {
-    /// The address it is posted to.
+    /// The path that the form is posted to.
     pub action: String,
-    /// Where the login leads.
+    /// The address after the login.
     pub return_to: &'a str,
 }
 
@@ -84,7 +84,7 @@ pub struct PasswordForm<'a> {
 pub struct CodeForm<'a> {
     /// The channel of the code.
     pub channel: Channel,
-    /// Where the login leads.
+    /// The address after the login.
     pub return_to: &'a str,
 }
 
@@ -95,7 +95,7 @@ pub struct CodePage<'a> {
     pub language: Language,
     /// The channel of the code.
     pub channel: Channel,
-    /// The code that was sent, if it is still valid for this browser.
+    /// The code that was sent, if this browser has a valid challenge.
     pub sent: Option<CodeSent<'a>>,
     /// Why the last step did not work.
     pub message: Option<Cow<'static, str>>,
@@ -103,18 +103,18 @@ pub struct CodePage<'a> {
     pub retry: Option<u64>,
     /// A success, above the form.
     pub notice: Option<Text>,
-    /// The address of the page with the form for another address.
+    /// The code page's address with the form for another phone number or e-mail address.
     pub start: String,
-    /// Where the login leads.
+    /// The address after the login.
     pub return_to: &'a str,
 }
 
 /// A code that was sent.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeSent<'a> {
-    /// The address it went to, masked.
+    /// The phone number or e-mail address that it was sent to, masked.
     pub address: &'a str,
-    /// Seconds that it is still valid.
+    /// Remaining validity, in seconds.
     pub left: u64,
 }
 
@@ -123,9 +123,9 @@ pub struct CodeSent<'a> {
 pub struct ErrorPage<'a> {
     /// The visitor's language.
     pub language: Language,
-    /// What happened, in that language.
+    /// The problem, in that language.
     pub title: &'a str,
-    /// What can be done about it.
+    /// What the visitor can do.
     pub advice: Option<Text>,
     /// The text of a link to the login page.
     pub link: Option<Text>,

@@ -1,8 +1,8 @@
-//! The languages there are, and the one that a visitor is addressed in (`Accept-Language`, RFC 9110 section 12.5.4).
+//! The languages of the texts, and the choice of a visitor's language by `Accept-Language` (RFC 9110 section 12.5.4).
 
 use http::{HeaderMap, header};
 
-/// `Accept-Language` is read up to this many ranges; browsers send fewer.
+/// Most ranges of `Accept-Language` that are read; browsers send fewer.
 const MAX_RANGES: usize = 32;
 
 macro_rules! languages {
@@ -30,7 +30,7 @@ macro_rules! languages {
                 }
             }
 
-            /// What `f` makes of each value.
+            /// Applies `f` to each value.
             pub fn map<U>(self, f: impl Fn(T) -> U) -> Translated<U> {
                 Translated { $($field: f(self.$field),)+ }
             }
@@ -57,18 +57,18 @@ macro_rules! languages {
     };
 }
 
-// Each language: its name, its field in `Translated`, its tag. With another line the compiler asks for every text in
-// it.
+// Each language: its name, its field in `Translated`, its tag. After a new line here the compiler reports every text
+// that lacks the language.
 languages! {
     /// Korean.
     Korean, korean, "ko";
-    /// English: where none of ours is asked for.
+    /// English; used if `Accept-Language` names no language that we have.
     #[default]
     English, english, "en";
 }
 
 impl Language {
-    /// The language that `Accept-Language` prefers of those we have; English where it names none of them.
+    /// The language with the highest weight in `Accept-Language` of those that we have; English if it names none.
     pub fn of(headers: &HeaderMap) -> Self {
         let ranges = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|v| v.to_str().ok());
         let ranges = ranges.flat_map(|v| v.split(',')).take(MAX_RANGES);
@@ -90,7 +90,7 @@ fn known_range(range: &str) -> Option<(u16, Language)> {
     Some((parameter.map_or(Some(1000), weight)?, language))
 }
 
-/// `q=0.8` in thousandths (RFC 9110 section 12.4.2); `None` where it has another form.
+/// The value of `q=0.8` in thousandths (RFC 9110 section 12.4.2); `None` if it has another form.
 fn weight(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
     if !name.trim().eq_ignore_ascii_case("q") {

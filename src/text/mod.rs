@@ -1,4 +1,4 @@
-//! Every text that people read, in all languages side by side, and how a visitor's language is chosen.
+//! Every text that visitors read, in all languages side by side, and the choice of a visitor's language.
 
 mod language;
 mod texts;

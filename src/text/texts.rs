@@ -14,7 +14,7 @@ macro_rules! texts {
             /// Every text.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// The text in every language. Words in braces stand for values, see [`Text::with`].
+            /// The text in every language. Names in braces are placeholders, see [`Text::with`].
             pub const fn all(self) -> Translated<&'static str> {
                 match self {
                     $(Self::$name => Translated { $($languages)+ },)+
@@ -32,11 +32,11 @@ texts! {
     ContinueWith { korean: "{name} 계정으로 계속하기", english: "Continue with {name}" }
     /// Between the providers' buttons and a form.
     Or { korean: "또는", english: "or" }
-    /// Label of a field.
+    /// Label of the field for an e-mail address.
     Email { korean: "이메일", english: "E-mail" }
-    /// Label of a field.
+    /// Label of the field for a password.
     Password { korean: "비밀번호", english: "Password" }
-    /// Label of a field.
+    /// Label of the field for a phone number.
     Phone { korean: "휴대폰 번호", english: "Mobile number" }
     /// Placeholder of the field for a phone number.
     PhoneExample { korean: "010-1234-5678", english: "010-1234-5678" }
@@ -46,7 +46,7 @@ texts! {
     SendCodeByMail { korean: "이메일로 인증번호 받기", english: "E-mail me a code" }
     /// Title of the code page.
     EnterCode { korean: "인증번호 입력", english: "Enter the code" }
-    /// Where the code went; `{address}` is masked.
+    /// Above the form for a code; `{address}` is masked.
     SentTo { korean: "{address} 앞으로 인증번호를 보냈습니다.", english: "We sent a code to {address}." }
     /// Before the time that the code is still valid.
     ExpiresIn { korean: "남은 시간", english: "Time left" }
@@ -65,7 +65,7 @@ texts! {
     OtherWay { korean: "다른 방법으로 로그인", english: "Log in another way" }
     /// Link to the form for another address.
     OtherAddress { korean: "다른 번호나 주소 사용하기", english: "Use another number or address" }
-    /// A login page without any login method.
+    /// On a login page without any login method.
     NoMethod { korean: "사용할 수 있는 로그인 방법이 없습니다.", english: "No way to log in has been set up here." }
     /// Google's name.
     Google { korean: "Google", english: "Google" }
@@ -77,7 +77,7 @@ texts! {
     StartAgain { korean: "다시 로그인하기", english: "Log in again" }
     /// Link to the same step once more.
     TryAgain { korean: "다시 시도하기", english: "Try again" }
-    /// Title: logins follow each other and none is accepted.
+    /// Title of the page that stops a login loop.
     LoginLoop { korean: "로그인이 반복되고 있습니다", english: "The login keeps repeating" }
     /// What to do about a login loop.
     LoginLoopAdvice {
@@ -85,7 +85,7 @@ texts! {
         english: "You were logged in, but the page asked for a login again and again. Check that your browser accepts cookies, then try again.",
     }
 
-    // What a provider's refusal says on the login page.
+    // Messages on the login page after a refusal by a provider.
     /// The provider answered `access_denied`.
     AccessDenied {
         korean: "로그인이 취소되었거나 거부되었습니다. 다른 방법으로 로그인하거나 다시 시도해주세요.",
@@ -116,7 +116,7 @@ texts! {
     HeadersTooLarge { korean: "요청 헤더가 너무 큽니다", english: "The request's headers are too large" }
     /// The request target is too long.
     TargetTooLong { korean: "주소가 너무 깁니다", english: "The address is too long" }
-    /// The request has passed the gateway before.
+    /// The request has passed this gateway before.
     LoopDetected { korean: "요청이 순환하고 있습니다", english: "The request goes in a circle" }
     /// The request expects something other than `100-continue`.
     ExpectationFailed {
@@ -173,7 +173,7 @@ texts! {
         korean: "이메일과 비밀번호를 입력해주세요",
         english: "Please enter your e-mail address and your password.",
     }
-    /// Too many wrong guesses, where the time to wait is not known.
+    /// Too many wrong guesses; for the page, which may not have the time to wait.
     TooManyTries {
         korean: "잘못된 시도가 너무 많습니다. 나중에 다시 시도해주세요.",
         english: "There were too many wrong attempts. Please try again later.",
@@ -196,9 +196,9 @@ texts! {
     }
 
     // Problems of one-time codes.
-    /// Not a number that a code can be sent to.
+    /// The phone number is not valid, or of a country that is not configured.
     BadPhone { korean: "올바른 전화번호 형식이 아닙니다", english: "This is not a valid phone number" }
-    /// Not an address that a code can be sent to.
+    /// The e-mail address is not valid.
     BadEmail { korean: "올바른 이메일 형식이 아닙니다", english: "This is not a valid e-mail address" }
     /// A field of the SMS form is empty.
     PhoneOrCodeMissing {
@@ -225,10 +225,10 @@ texts! {
     SmsUndeliveredAgain { korean: "SMS 재발송에 실패했습니다", english: "The SMS could not be sent again" }
     /// No mail server accepted the message.
     MailUndelivered { korean: "메일 전송에 실패했습니다", english: "The e-mail could not be sent" }
-    /// The store did not keep the code.
+    /// The store did not accept the code.
     CodeNotStored { korean: "인증번호 저장에 실패했습니다", english: "The code could not be stored" }
 
-    // What an error page advises.
+    // Advice on error pages.
     /// After `AttemptExpired`.
     AttemptExpiredAdvice {
         korean: "시간이 너무 오래 지났거나 이미 사용된 로그인 시도입니다. 다시 시작해주세요.",
@@ -244,20 +244,20 @@ texts! {
         korean: "권한이 필요하면 관리자에게 문의해주세요.",
         english: "If you should have access, ask whoever runs this site.",
     }
-    /// Only the operator can change something.
+    /// Only the operator can solve the problem.
     OperatorAdvice {
         korean: "문제가 계속되면 관리자에게 문의해주세요.",
         english: "If this happens again, tell whoever runs this site.",
     }
-    /// Nothing has this address.
+    /// After `NotFound` and `UnknownHost`.
     AddressAdvice { korean: "주소를 확인해주세요.", english: "Check the address." }
-    /// Something does not work at the moment.
+    /// After a problem that may be temporary.
     LaterAdvice { korean: "잠시 후 다시 시도해주세요.", english: "Please try again in a moment." }
 
-    // What a code's endpoints answer when they succeed.
-    /// The code was handed over.
+    // Messages of the endpoints of codes after a success.
+    /// A provider accepted the message with the code.
     CodeSent { korean: "인증번호가 발송되었습니다", english: "The code has been sent" }
-    /// The same code was handed over again.
+    /// A provider accepted a message with the same code again.
     CodeSentAgain { korean: "인증번호가 재발송되었습니다", english: "The code has been sent again" }
     /// The code was right.
     CodeVerified { korean: "인증이 완료되었습니다", english: "The code has been verified" }
@@ -278,7 +278,7 @@ texts! {
 }
 
 impl Text {
-    /// The text in `language`; words in braces stay.
+    /// The text in `language`; placeholders in braces are not replaced.
     pub const fn say(self, language: Language) -> &'static str {
         self.all().of(language)
     }

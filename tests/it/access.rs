@@ -230,7 +230,7 @@ async fn a_route_may_be_for_one_host_alone() {
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_path_leads_around_a_rule() {
+async fn no_spelling_of_a_path_bypasses_an_access_rule() {
     let (open, closed) = (Upstream::saying("open").await, Upstream::saying("closed").await);
     let stack = Setup::new()
         .without("routes")

@@ -40,7 +40,7 @@ fn one(bytes: usize) -> Vec<(String, String)> {
 }
 
 /// A gateway with these limits, in front of an upstream that accepts any head.
-async fn world_with(limits: &str) -> (TestStack, Upstream) {
+async fn stack_with(limits: &str) -> (TestStack, Upstream) {
     let upstream = Upstream::saying("here").await;
     let toml = format!(
         "limits = {{ {limits} }}\nupstreams.raw = {{ targets = [\"{}\"] }}\nroutes = [{{ path = \"/public/ping\", upstream = \"raw\", access = \"public\" }}]",
@@ -51,18 +51,18 @@ async fn world_with(limits: &str) -> (TestStack, Upstream) {
 
 #[tokio::test]
 async fn a_head_of_more_lines_or_bytes_than_allowed_is_431() {
-    let (usual, _upstream) = world_with("").await;
+    let (usual, _upstream) = stack_with("").await;
     assert_eq!(statuses(&usual, &many(97)).await, [200, 200]);
     assert_eq!(statuses(&usual, &many(101)).await, [431, 431]);
     assert_eq!(statuses(&usual, &one(30 << 10)).await, [200, 200]);
     assert_eq!(statuses(&usual, &one(33 << 10)).await, [431, 431]);
 
-    let (strict, _upstream) = world_with("header_lines = 10, header_bytes = \"8KiB\"").await;
+    let (strict, _upstream) = stack_with("header_lines = 10, header_bytes = \"8KiB\"").await;
     assert_eq!(statuses(&strict, &many(7)).await, [200, 200]);
     assert_eq!(statuses(&strict, &many(11)).await, [431, 431]);
     assert_eq!(statuses(&strict, &one(9 << 10)).await, [431, 431]);
 
-    let (lax, _upstream) = world_with("header_lines = 300, header_bytes = \"100KiB\"").await;
+    let (lax, _upstream) = stack_with("header_lines = 300, header_bytes = \"100KiB\"").await;
     assert_eq!(statuses(&lax, &many(290)).await, [200, 200]);
     assert_eq!(statuses(&lax, &one(90 << 10)).await, [200, 200]);
 }
@@ -77,7 +77,7 @@ async fn cookie_fields_of_http2_count_as_one_header_line() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_how_many_streams_it_may_open() {
+async fn the_settings_frame_announces_the_limit_of_streams() {
     let stack = TestStack::with("limits.streams = 7").await;
     let mut raw = Raw::connect(stack.gateway.address()).await;
     raw.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;

@@ -1,4 +1,4 @@
-//! The callback of a login: which ones are refused, and what the person is told.
+//! The callback of a login: which callbacks are refused, and with which page.
 
 use http::Method;
 use vestibule::demo::{Fault, hook::ScriptedAnswer, provider::Endpoint};
@@ -67,7 +67,7 @@ async fn a_bad_authorization_response_logs_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_wrong_absent_or_used_state_is_a_page_with_a_way_to_start_again() {
+async fn a_wrong_absent_or_used_state_gets_a_page_with_a_link_to_start_again() {
     let stack = TestStack::start().await;
     let browser = stack.browser();
     let absent = browser.navigate("/auth/callback/demo?code=x").await;
@@ -93,7 +93,7 @@ async fn a_wrong_absent_or_used_state_is_a_page_with_a_way_to_start_again() {
 }
 
 #[tokio::test]
-async fn a_bad_callback_leaves_a_living_session_alone() {
+async fn a_bad_callback_does_not_change_an_open_session() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     let answer = browser.navigate("/auth/callback/demo?code=x&state=y").await.is(303);

@@ -119,7 +119,7 @@ async fn a_damaged_cookie_counts_as_absent_and_is_cleared_and_the_others_stay() 
 }
 
 #[tokio::test]
-async fn a_cookie_sealed_for_one_purpose_is_no_use_for_another() {
+async fn a_cookie_sealed_for_one_purpose_does_not_open_for_another() {
     let stack = TestStack::start().await;
     let good = stack.logged_in("mina").await;
     let browser = stack.browser();
@@ -143,7 +143,7 @@ async fn a_cookie_sealed_with_an_unknown_key_is_ignored_and_never_cleared() {
 }
 
 #[tokio::test]
-async fn keys_roll_over_without_logging_anyone_out() {
+async fn keys_are_rotated_without_logging_anyone_out() {
     let stack = TestStack::with(&format!("session.keys = [\"{}\"]", key(1))).await;
     let browser = stack.logged_in("mina").await;
     let second = stack.gateway_beside(&format!("session.keys = [\"{}\", \"{}\"]", key(2), key(1)));
@@ -155,7 +155,7 @@ async fn keys_roll_over_without_logging_anyone_out() {
 }
 
 #[tokio::test]
-async fn of_two_cookies_of_one_name_the_one_that_opens_counts_and_two_logins_cancel_out() {
+async fn of_two_cookies_of_one_name_the_one_that_opens_counts_and_two_of_different_sessions_are_both_ignored() {
     let stack = TestStack::start().await;
     let (mina, jun) = (stack.logged_in("mina").await, stack.logged_in("jun").await);
     let ask = |cookies: String| stack.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);
@@ -168,7 +168,7 @@ async fn of_two_cookies_of_one_name_the_one_that_opens_counts_and_two_logins_can
 }
 
 #[tokio::test]
-async fn of_two_unsealed_tokens_the_genuine_one_counts_and_two_people_cancel_out() {
+async fn of_two_unsealed_tokens_the_genuine_one_counts_and_two_of_different_people_are_both_ignored() {
     let stack = TestStack::with("session.seal = false").await;
     let (mina, jun) = (stack.logged_in("mina").await, stack.logged_in("jun").await);
     let ask = |cookies: String| stack.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);

@@ -1,4 +1,4 @@
-//! The levers of the harness: each changes the answers of the demo's provider and backend.
+//! The harness's hooks: how they change the answers of the demo's provider and backend.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -214,7 +214,7 @@ async fn without_rotation_a_refresh_brings_no_refresh_token_and_the_old_one_stay
 }
 
 #[tokio::test]
-async fn the_api_refuses_every_request_when_told_to() {
+async fn the_api_refuses_every_request_while_the_hook_says_so() {
     let servers = Servers::start().await;
     let tokens = servers.backend_login().await;
     assert_eq!(servers.ping(&tokens).await, 200);

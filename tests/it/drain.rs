@@ -1,19 +1,22 @@
-//! The end of the process: requests under way are finished, and the exit code is 0.
+//! The end of the process: requests in progress are finished, and the exit code is 0.
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::harness::{Process, Raw, TestStack, WebSocket, free_port, raw};
 
 #[tokio::test]
-async fn requests_under_way_are_finished_and_the_exit_code_is_0() {
+async fn requests_in_progress_are_finished_and_the_exit_code_is_0() {
     let stack = TestStack::start().await;
     let port = free_port();
     let mut process = Process::run(&stack.file(port, "")).await;
     let browser = stack.browser_at(port);
     browser.login_as("mina").await;
     let slow = tokio::spawn(browser.fetch("/api/slow?ms=700").into_future());
-    crate::harness::within_patience("the request", stack.backend.until(|seen| seen.requests.contains_key("/api/slow")))
-        .await;
+    crate::harness::within_time_limit(
+        "the request",
+        stack.backend.until(|seen| seen.requests.contains_key("/api/slow")),
+    )
+    .await;
     process.signal("TERM");
     slow.await.unwrap().is(200);
     assert_eq!(process.ended().await.code(), Some(0));
@@ -45,7 +48,7 @@ async fn a_draining_gateway_is_not_ready_and_still_answers() {
     let first = ready().await;
     assert_eq!(raw::status(&first), 200, "{first}\n{}", process.output());
     process.signal("TERM");
-    crate::harness::within_patience("the end of readiness", async { while raw::status(&ready().await) == 200 {} })
+    crate::harness::within_time_limit("the end of readiness", async { while raw::status(&ready().await) == 200 {} })
         .await;
     stack.browser_at(port).fetch("/public/ping").await.is(200);
     assert_eq!(process.ended().await.code(), Some(0));

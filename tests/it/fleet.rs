@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::harness::{Browser, Gateway, Setup, StoreServer, TestStack, within_patience};
+use crate::harness::{Browser, Gateway, Setup, StoreServer, TestStack, within_time_limit};
 
 const KEYS: &str = "[session]\nkeys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n";
 
@@ -52,7 +52,7 @@ async fn a_logout_at_one_instance_ends_the_session_at_all(store: StoreServer) {
     }
     browser.post("/auth/logout").await.is(200);
     for tab in fleet.tabs(&copy) {
-        within_patience("the end of the session at every instance", async {
+        within_time_limit("the end of the session at every instance", async {
             while tab.copy().fetch("/api/me").await.status == 200 {}
         })
         .await;
@@ -62,13 +62,13 @@ async fn a_logout_at_one_instance_ends_the_session_at_all(store: StoreServer) {
     // An instance that starts later knows it too.
     let late = fleet.stack.gateway_beside("");
     let tab = copy.at(&late);
-    within_patience("the end of the session at a new instance", async {
+    within_time_limit("the end of the session at a new instance", async {
         while tab.copy().fetch("/api/me").await.status == 200 {}
     })
     .await;
 }
 
-async fn while_the_store_is_away_live_tokens_work_and_expired_ones_wait(store: StoreServer) {
+async fn while_the_store_is_unreachable_valid_tokens_work_and_expired_ones_get_503(store: StoreServer) {
     let mut fleet = Fleet::of(store, "").await;
     let browser = fleet.stack.logged_in("mina").await;
     fleet.store.kill().await;
@@ -82,7 +82,7 @@ async fn while_the_store_is_away_live_tokens_work_and_expired_ones_wait(store: S
     }
     assert_eq!(fleet.stack.backend.refresh_calls(), before, "nobody asked the authority alone");
     fleet.store.start_again().await;
-    within_patience("the refresh after the store is back", async {
+    within_time_limit("the refresh after the store is back", async {
         while browser.fetch("/api/me").await.status != 200 {}
     })
     .await;
@@ -106,7 +106,7 @@ async fn with_store_down_refresh_each_instance_refreshes_alone(store: StoreServe
     assert_eq!(fleet.stack.backend.refresh_calls() - before, 3);
 }
 
-async fn a_refusal_at_one_instance_is_every_instances(store: StoreServer) {
+async fn a_refusal_at_one_instance_ends_the_session_at_all(store: StoreServer) {
     let fleet = Fleet::of(store, "").await;
     let browser = fleet.stack.logged_in("mina").await;
     fleet.stack.expire_tokens();
@@ -120,7 +120,7 @@ async fn a_refusal_at_one_instance_is_every_instances(store: StoreServer) {
     assert_eq!(fleet.stack.backend.refresh_calls() - before, 1);
 }
 
-async fn a_login_attempt_is_ended_by_another_instance_than_began_it(store: StoreServer) {
+async fn a_login_attempt_can_be_finished_at_another_instance_and_only_once(store: StoreServer) {
     let fleet = Fleet::of(store, "").await;
     let browser = fleet.stack.browser();
     let redirect = browser.as_far_as_callback("demo", "/", "mina").await;
@@ -133,7 +133,7 @@ async fn a_login_attempt_is_ended_by_another_instance_than_began_it(store: Store
     assert_eq!(again.status, 400, "{again}");
 }
 
-/// The store fails while the authority is asked, so that the answer cannot be kept at once.
+/// The store fails during the call to the authority, so that the result cannot be stored at once.
 #[tokio::test]
 async fn a_result_that_could_not_be_stored_is_stored_when_the_store_is_back() {
     let mut fleet = Fleet::of(StoreServer::postgres().await, "").await;
@@ -144,11 +144,11 @@ async fn a_result_that_could_not_be_stored_is_stored_when_the_store_is_back() {
     fleet.stack.backend.set_refresh_delay(std::time::Duration::from_millis(500));
     let (here, there) = (browser.clone(), old.at(&fleet.others[0]));
     let first = tokio::spawn(async move { here.fetch("/api/me").await });
-    within_patience("the refresh", fleet.stack.backend.until(|counters| counters.refresh_calls > before)).await;
+    within_time_limit("the refresh", fleet.stack.backend.until(|counters| counters.refresh_calls > before)).await;
     fleet.store.kill().await;
     first.await.unwrap().is(200).says("refreshed");
     fleet.store.start_again().await;
-    within_patience("the result at the other instance", async {
+    within_time_limit("the result at the other instance", async {
         while there.copy().fetch("/api/me").await.status != 200 {}
     })
     .await;
@@ -178,8 +178,8 @@ macro_rules! on_both {
 on_both! {
     one_refresh_serves_three_hundred_requests_at_three_instances
     a_logout_at_one_instance_ends_the_session_at_all
-    while_the_store_is_away_live_tokens_work_and_expired_ones_wait
+    while_the_store_is_unreachable_valid_tokens_work_and_expired_ones_get_503
     with_store_down_refresh_each_instance_refreshes_alone
-    a_refusal_at_one_instance_is_every_instances
-    a_login_attempt_is_ended_by_another_instance_than_began_it
+    a_refusal_at_one_instance_ends_the_session_at_all
+    a_login_attempt_can_be_finished_at_another_instance_and_only_once
 }

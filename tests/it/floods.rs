@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 /// The gateway under attack, as a process, and its upstream.
-struct Victim {
+struct AttackedGateway {
     process: Process,
     upstream: Upstream,
     address: SocketAddr,
@@ -24,7 +24,7 @@ struct Usage {
     cpu: Duration,
 }
 
-impl Victim {
+impl AttackedGateway {
     async fn start() -> Self {
         // `/x/never` is not answered, `/x/large` at length.
         let upstream = Upstream::start(|mut wire| async move {
@@ -152,7 +152,7 @@ const MOST: usize = 2500;
 
 /// A flood of frames that h2 itself answers or records without a limit.
 async fn is_counted(what: &str, flood: Vec<u8>) {
-    let mut victim = Victim::start().await;
+    let mut victim = AttackedGateway::start().await;
     let mut link = victim.connect(&[]).await;
     let code = victim.closes(what, &mut link, MOST, |_, _| fifty(&flood)).await;
     assert_eq!(code, Some(is::ENHANCE_YOUR_CALM));
@@ -195,8 +195,8 @@ async fn a_flood_of_unknown_frames_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn whoever_acknowledges_each_piece_of_an_answer_twice_is_served_on() {
-    let victim = Victim::start().await;
+async fn a_client_that_acknowledges_each_piece_of_an_answer_twice_is_served() {
+    let victim = AttackedGateway::start().await;
     // Each 500 bytes are acknowledged before the next are sent.
     let mut link = victim.connect(&[(4, 500)]).await;
     let mut acknowledged = 0;
@@ -219,7 +219,7 @@ async fn whoever_acknowledges_each_piece_of_an_answer_twice_is_served_on() {
 /// A window that is opened byte by byte makes a frame of each byte.
 #[tokio::test]
 async fn cve_2019_9511_a_window_opened_byte_by_byte_ends_its_connection() {
-    let mut victim = Victim::start().await;
+    let mut victim = AttackedGateway::start().await;
     let mut link = victim.connect(&[(4, 0)]).await;
     link.send(victim.get(1, "/x/large")).await;
     let code = victim.closes("WINDOW_UPDATE of 1", &mut link, MOST, |_, _| fifty(&window(1, 1))).await;
@@ -233,7 +233,7 @@ async fn cve_2019_9518_empty_data_frames_end_their_connection() {
         ("DATA, empty", frame(is::DATA, 0, 1, b"")),
         ("DATA, padding alone", frame(is::DATA, is::PADDED, 1, b"\x03\0\0\0")),
     ] {
-        let mut victim = Victim::start().await;
+        let mut victim = AttackedGateway::start().await;
         let mut link = victim.connect(&[]).await;
         link.send(victim.post(1, "/x/never", None)).await;
         let code = victim.closes(what, &mut link, MOST, |_, _| fifty(&empty)).await;
@@ -243,10 +243,10 @@ async fn cve_2019_9518_empty_data_frames_end_their_connection() {
 
 /// Also RUSTSEC-2023-0034 and RUSTSEC-2024-0003 of h2.
 #[tokio::test]
-async fn cve_2023_44487_requests_that_are_called_back_at_once_end_their_connection() {
-    let mut victim = Victim::start().await;
+async fn cve_2023_44487_requests_that_are_reset_at_once_end_their_connection() {
+    let mut victim = AttackedGateway::start().await;
     let mut link = victim.connect(&[]).await;
-    let flood = |victim: &Victim, round: u32| {
+    let flood = |victim: &AttackedGateway, round: u32| {
         let streams = (0..25).map(|n| (round * 25 + n) * 2 + 1);
         streams.flat_map(|stream| [victim.get(stream, "/x/never"), reset(stream, is::CANCEL)]).collect()
     };
@@ -257,7 +257,7 @@ async fn cve_2023_44487_requests_that_are_called_back_at_once_end_their_connecti
 /// `MadeYouReset`: the client breaks a rule on each of its streams, and the server resets it.
 #[tokio::test]
 async fn cve_2025_8671_streams_that_we_are_made_to_reset_end_their_connection() {
-    type Stream = fn(&Victim, u32) -> Vec<Vec<u8>>;
+    type Stream = fn(&AttackedGateway, u32) -> Vec<Vec<u8>>;
     let ways: [(&str, Stream); 5] = [
         ("window update of 0", |victim, stream| vec![victim.get(stream, "/x/never"), window(stream, 0)]),
         ("window too large", |victim, stream| vec![victim.get(stream, "/x/never"), window(stream, 0x7fff_ffff)]),
@@ -272,9 +272,9 @@ async fn cve_2025_8671_streams_that_we_are_made_to_reset_end_their_connection() 
         }),
     ];
     for (what, way) in ways {
-        let mut victim = Victim::start().await;
+        let mut victim = AttackedGateway::start().await;
         let mut link = victim.connect(&[]).await;
-        let flood = |victim: &Victim, round: u32| {
+        let flood = |victim: &AttackedGateway, round: u32| {
             (0..25).flat_map(|n| way(victim, (round * 25 + n) * 2 + 1)).collect::<Vec<_>>()
         };
         victim.closes(&format!("MadeYouReset: {what}"), &mut link, 4000, flood).await;
@@ -289,7 +289,7 @@ async fn rustsec_2024_0332_a_header_block_without_an_end_ends_its_connection() {
         ("CONTINUATION, small", block([("x", "y")]), 5000),
         ("CONTINUATION, empty", Vec::new(), 5000),
     ] {
-        let mut victim = Victim::start().await;
+        let mut victim = AttackedGateway::start().await;
         let mut link = victim.connect(&[]).await;
         let open = frame(is::HEADERS, is::END_STREAM, 1, block(request("GET", &victim.host, "/x/ok")));
         link.send(open).await;
@@ -306,7 +306,7 @@ async fn rustsec_2024_0332_a_header_block_without_an_end_ends_its_connection() {
 /// what is answered.
 #[tokio::test]
 async fn cve_2026_49975_cookie_crumbs_by_reference_cost_no_memory() {
-    let mut victim = Victim::start().await;
+    let mut victim = AttackedGateway::start().await;
     let before = victim.upstream.heard().len();
     let mut sent = 0;
     let mut links = Vec::new();
@@ -348,7 +348,7 @@ async fn cve_2026_49975_cookie_crumbs_by_reference_cost_no_memory() {
 /// Also GHSA-3h5v-q93c-6h6q of ws.
 #[tokio::test]
 async fn cve_2023_43669_a_mebibyte_of_upgrade_headers_is_431() {
-    let mut victim = Victim::start().await;
+    let mut victim = AttackedGateway::start().await;
     let start = format!("GET /x/ok HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n", victim.host);
     for fields in ["x: y\r\n".repeat(1 << 18), format!("x: {}\r\n", "y".repeat(1 << 20)), "y".repeat(1 << 20)] {
         let answer = Raw::exchange(victim.address, format!("{start}{fields}\r\n")).await;

@@ -10,7 +10,7 @@ use vestibule::signing::{SigningAlgorithm, SigningKey};
 
 use crate::harness::{Browser, Raw, Setup, TestStack, Upstream, secs};
 
-/// The demo's provider, the gateway as the authority, and a backend that only listens, behind `/app`.
+/// The demo's provider, the gateway as the authority, and a backend without logins behind `/app`.
 fn setup(backend: &Upstream) -> Setup {
     Setup::new().without("authority").with(&format!(
         r#"
@@ -124,7 +124,7 @@ async fn cookies_that_come_back_long_after_they_were_replaced_end_the_session_ev
 }
 
 #[tokio::test]
-async fn an_instance_that_never_saw_a_session_knows_too_that_its_refresh_token_was_replaced() {
+async fn an_instance_that_never_saw_a_session_detects_too_that_its_refresh_token_was_replaced() {
     let backend = Upstream::saying("hello").await;
     let stack = stack(&backend).await;
     let browser = stack.logged_in("mina").await;
@@ -141,7 +141,7 @@ async fn an_instance_that_never_saw_a_session_knows_too_that_its_refresh_token_w
 }
 
 #[tokio::test]
-async fn roles_are_read_anew_after_a_reload() {
+async fn roles_are_computed_again_after_a_reload() {
     let backend = Upstream::saying("hello").await;
     let stack = stack(&backend).await;
     let browser = stack.logged_in("mina").await;
@@ -251,7 +251,7 @@ const NOTIFY: &str = r#"
 "#;
 
 #[tokio::test]
-async fn a_backend_learns_of_a_person_with_the_gateways_signed_word() {
+async fn a_backend_is_notified_of_a_first_login_with_a_signed_assertion() {
     let backend = Upstream::saying("{}").await;
     let stack = setup(&backend).with(NOTIFY).start().await;
     let browser = stack.logged_in("mina").await;

@@ -7,12 +7,12 @@ use tokio::{
 };
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Answer, Ask, Browser, Issuer, Raw, Setup, TestStack, Upstream, free_port, secs};
+use crate::harness::{Answer, Browser, BrowserRequest, Issuer, Raw, Setup, TestStack, Upstream, free_port, secs};
 
 /// The harness is the load balancer, so that a test can set the client's address.
 const BEHIND: &str = "server.trusted_proxies = [\"127.0.0.1\"]\n";
 
-fn log_in(browser: &Browser, client: &str, email: &str, password: &str) -> Ask {
+fn log_in(browser: &Browser, client: &str, email: &str, password: &str) -> BrowserRequest {
     let body = json!({ "email": email, "password": password });
     browser.post("/auth/login").header("x-forwarded-for", client).header("accept-language", "ko").json(&body)
 }
@@ -103,7 +103,7 @@ async fn wrong_codes_count_for_the_client_on_pages_too() {
     let toml = format!("{BEHIND}limits.failures_per_client = \"2/h\"");
     let stack = Setup::with_codes().with(&toml).start().await;
     let browser = stack.browser();
-    let from = |client: &str, ask: Ask| ask.header("x-forwarded-for", client);
+    let from = |client: &str, ask: BrowserRequest| ask.header("x-forwarded-for", client);
     let verify = |client| {
         from(client, browser.post("/auth/sms/verify").json(&json!({ "phone": "010-1234-5678", "code": "123456" })))
     };

@@ -34,7 +34,7 @@ async fn a_person_logs_in_and_the_backend_gets_their_bearer() {
 }
 
 #[tokio::test]
-async fn the_exchange_carries_the_id_token_the_device_and_who_asks() {
+async fn the_exchange_has_the_id_token_the_device_and_the_client() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     let exchange = &stack.backend.recorded_at("/auth/demo")[0];
@@ -124,7 +124,7 @@ async fn several_login_methods_are_shown_on_a_page_in_the_persons_language() {
 }
 
 #[tokio::test]
-async fn whoever_is_logged_in_is_sent_on_from_the_login_page() {
+async fn a_visitor_with_a_session_is_redirected_from_the_login_page() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     assert_eq!(browser.navigate("/auth/login?return_to=/x").await.is(303).location(), "/x");
@@ -183,7 +183,7 @@ async fn wrong_credentials_are_401_and_a_backend_that_is_down_is_503() {
 }
 
 #[tokio::test]
-async fn a_login_begins_a_session_of_its_own_and_the_device_keeps_its_label() {
+async fn a_login_opens_a_new_session_and_the_device_keeps_its_id() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     let (device, before) = (browser.cookie("sb_did").unwrap(), browser.copy());
@@ -195,7 +195,7 @@ async fn a_login_begins_a_session_of_its_own_and_the_device_keeps_its_label() {
 }
 
 #[tokio::test]
-async fn an_app_logs_in_with_the_id_token_it_holds_once() {
+async fn an_app_can_log_in_once_with_an_id_token() {
     let stack = TestStack::with(ID_TOKEN_LOGIN).await;
     let token = stack.provider.id_token("mina", &json!({})).unwrap();
     let body = json!({ "id_token": token, "deviceId": "6f1cbb6e-6a4f-4f6e-9f0a-1f2f3a4b5c6d", "deviceName": "Pixel" });
@@ -229,7 +229,7 @@ async fn an_id_token_for_another_client_or_too_old_is_refused() {
 }
 
 #[tokio::test]
-async fn from_a_browser_an_id_token_needs_the_nonce_it_was_asked_for_with() {
+async fn an_id_token_from_a_browser_needs_a_nonce_of_the_gateway() {
     let stack = TestStack::with(ID_TOKEN_LOGIN).await;
     let browser = stack.browser();
     let without = stack.provider.id_token("mina", &json!({})).unwrap();

@@ -7,7 +7,7 @@ use vestibule::demo::{
     backend::{EMAIL, PASSWORD},
 };
 
-use crate::harness::{Answer, Browser, Setup, TestStack, within_patience};
+use crate::harness::{Answer, Browser, Setup, TestStack, within_time_limit};
 
 async fn logout(browser: &Browser) -> Answer {
     browser.post("/auth/logout").await.is(200)
@@ -31,7 +31,7 @@ async fn a_logout_clears_the_tokens_and_signs_out_at_the_backend() {
 }
 
 #[tokio::test]
-async fn a_form_is_sent_on_after_its_logout() {
+async fn a_logout_by_form_is_redirected() {
     let stack = TestStack::with("session.after_logout = \"/bye\"").await;
     let browser = stack.browser();
     let credentials = serde_json::json!({ "email": EMAIL, "password": PASSWORD });
@@ -39,7 +39,7 @@ async fn a_form_is_sent_on_after_its_logout() {
     assert_eq!(logout_by_form(&browser).await.location(), "/bye");
     assert!(!browser.is_logged_in());
 
-    // A provider with a logout of its own is visited first.
+    // First to the logout endpoint of the provider.
     browser.login_as("mina").await;
     let answer = logout_by_form(&browser).await;
     assert!(answer.location().starts_with(&format!("{}/logout?", stack.provider.issuer())), "{answer}");
@@ -48,7 +48,7 @@ async fn a_form_is_sent_on_after_its_logout() {
 }
 
 #[tokio::test]
-async fn copies_of_the_cookies_are_worth_nothing_after_the_logout() {
+async fn copies_of_the_cookies_are_refused_after_the_logout() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     let (copy, later) = (browser.copy(), browser.copy());
@@ -61,7 +61,7 @@ async fn copies_of_the_cookies_are_worth_nothing_after_the_logout() {
 }
 
 #[tokio::test]
-async fn another_session_of_the_same_person_goes_on() {
+async fn another_session_of_the_same_person_continues() {
     let stack = TestStack::start().await;
     let (laptop, phone) = (stack.logged_in("mina").await, stack.logged_in("mina").await);
     logout(&laptop).await;
@@ -84,7 +84,7 @@ async fn the_backend_is_signed_out_with_the_newest_refresh_token() {
 }
 
 #[tokio::test]
-async fn the_tokens_go_whatever_the_backend_answers() {
+async fn the_cookies_are_cleared_whatever_the_backend_answers() {
     for fault in [Fault::Unavailable, Fault::Close] {
         let stack = TestStack::start().await;
         let browser = stack.logged_in("mina").await;
@@ -126,25 +126,25 @@ async fn a_refresh_in_flight_is_joined_signed_out_and_writes_no_cookie() {
     stack.expire_tokens();
     let tab = browser.copy();
     let request = tokio::spawn(async move { tab.fetch("/api/me").await });
-    within_patience("the refresh", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
+    within_time_limit("the refresh", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
     logout(&browser).await;
     let answer = request.await.unwrap().is(401).says("invalid");
     assert!(!answer.sets("sb_at") && !answer.sets("sb_rt"), "{answer}");
     // The refreshed tokens are revoked at the authority too.
-    within_patience("the sign-out", stack.backend.until(|seen| seen.signouts >= 1)).await;
+    within_time_limit("the sign-out", stack.backend.until(|seen| seen.signouts >= 1)).await;
     let signed_out = stack.backend.recorded_at("/auth/signout");
     let tokens: Vec<_> = signed_out.iter().map(|request| request.json().unwrap()["refreshToken"].to_string()).collect();
     assert!(tokens.iter().any(|token| token.starts_with("\"rt.1.2.")), "the new token of two is signed out");
 }
 
 #[tokio::test]
-async fn a_logout_can_be_given_while_five_hundred_requests_want_a_refresh() {
+async fn a_logout_succeeds_while_five_hundred_requests_wait_for_a_refresh() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     stack.backend.set_refresh_delay(Duration::from_millis(300));
     stack.expire_tokens();
     let requests: Vec<_> = (0..200).map(|_| tokio::spawn(browser.copy().fetch("/api/me").into_future())).collect();
-    within_patience("the refresh", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
+    within_time_limit("the refresh", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
     logout(&browser).await;
     for request in requests {
         let answer = request.await.unwrap();
@@ -166,7 +166,7 @@ async fn a_provider_that_is_the_authority_revokes_and_ends_its_own_session() {
         "{answer}"
     );
     assert!(!browser.is_logged_in());
-    within_patience("the revocation", stack.provider.until(|seen| seen.revocation_calls >= 1)).await;
+    within_time_limit("the revocation", stack.provider.until(|seen| seen.revocation_calls >= 1)).await;
     let back = browser.follow(&answer).await;
     assert!(back.status.is_redirection() && back.location().starts_with(stack.gateway.public_url().as_str()), "{back}");
 }

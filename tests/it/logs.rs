@@ -1,4 +1,4 @@
-//! Logs: every line is JSON, and none holds a secret, however much is logged.
+//! Logs: every line is JSON, and none has a secret, at any log level.
 
 use serde_json::{Value, json};
 use vestibule::demo::backend::{EMAIL, PASSWORD};
@@ -101,7 +101,7 @@ fn audited(output: &str, message: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_login_refusal_and_logout_leaves_a_line_that_says_who_and_from_where() {
+async fn every_login_refusal_and_logout_has_an_audit_line_with_person_and_client() {
     let stack = crate::harness::Setup::with_codes().start().await;
     let port = free_port();
     let changes = "providers.demo.id_token_login = { audiences = [\"vestibule\"] }";
@@ -174,7 +174,7 @@ async fn every_line_is_json_and_every_request_has_one() {
 }
 
 #[tokio::test]
-async fn while_nobody_reads_the_log_lines_are_dropped_and_counted_and_requests_go_on() {
+async fn while_the_log_is_not_read_lines_are_dropped_and_counted_and_requests_are_served() {
     let stack = TestStack::start().await;
     let (port, admin) = (free_port(), free_port());
     let mut process = Process::run(&stack.file(port, &format!("server.admin_listen = \"127.0.0.1:{admin}\""))).await;

@@ -15,7 +15,7 @@ use vestibule::{
     text::Language,
 };
 
-use crate::harness::{MailServer, PATIENCE};
+use crate::harness::{MailServer, TIME_LIMIT};
 
 fn settings(port: u16, authority: Vec<u8>) -> SmtpSettings {
     SmtpSettings {
@@ -25,7 +25,7 @@ fn settings(port: u16, authority: Vec<u8>) -> SmtpSettings {
         authorities: vec![Certificate::from_der(authority).unwrap()],
         login: Some(("vestibule".to_owned(), Secret::new("비밀 pass word"))),
         hello: ClientId::Domain("app.example.kr".to_owned()),
-        timeout: PATIENCE / 2,
+        timeout: TIME_LIMIT / 2,
     }
 }
 
@@ -98,7 +98,7 @@ async fn tls_from_the_start_and_the_older_login_work_too() {
 
 /// RUSTSEC-2026-0141 of lettre: one of its TLS backends did not check the host name.
 #[tokio::test]
-async fn rustsec_2026_0141_nothing_is_said_to_a_server_with_the_certificate_of_another() {
+async fn rustsec_2026_0141_nothing_is_sent_to_a_server_with_the_certificate_of_another() {
     let mut server =
         MailServer::start("mail.example", json!({"user": "vestibule", "password": "비밀 pass word"})).await;
     let sender = smtp(settings(server.port(), server.certificate()));
@@ -152,7 +152,7 @@ async fn a_refused_recipient_is_an_undelivered_message() {
 }
 
 #[tokio::test]
-async fn a_silent_server_is_given_up_after_a_time() {
+async fn sending_to_a_silent_server_fails_after_the_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.der().to_vec();
@@ -163,9 +163,9 @@ async fn a_silent_server_is_given_up_after_a_time() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_is_used_again_and_replaced_where_it_is_of_no_use_any_more() {
+async fn an_idle_connection_is_used_again_and_replaced_if_it_no_longer_works() {
     let mut server = server_with(json!({})).await;
-    let sender = smtp(SmtpSettings { timeout: PATIENCE / 10, ..settings(server.port(), server.certificate()) });
+    let sender = smtp(SmtpSettings { timeout: TIME_LIMIT / 10, ..settings(server.port(), server.certificate()) });
     sender.send(&letter(&sender, "000001")).await.unwrap();
     server.event("message").await;
     sender.send(&letter(&sender, "000002")).await.unwrap();

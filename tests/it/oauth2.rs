@@ -11,7 +11,7 @@ use url::{Url, form_urlencoded};
 
 use crate::harness::{Answer, Browser, Raw, Setup, TestStack, Upstream, secs};
 
-/// A scripted provider: it redirects back with a code at once, and answers at every path as the test says.
+/// A scripted provider: it redirects back with a code immediately, and sends the test's answer at each path.
 struct OAuthServer {
     server: Upstream,
     answers: Arc<Mutex<BTreeMap<&'static str, String>>>,
@@ -143,7 +143,7 @@ async fn readiness(admin: std::net::SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn the_backend_gives_its_tokens_for_a_profile_in_the_providers_own_words() {
+async fn the_backend_issues_tokens_for_the_providers_unchanged_profile() {
     let server = github().await;
     let stack = exchanging(&server).await;
     let browser = stack.browser();
@@ -294,7 +294,7 @@ async fn name(browser: &Browser) -> Value {
 }
 
 #[tokio::test]
-async fn the_providers_tokens_are_refreshed_and_given_back() {
+async fn the_providers_tokens_are_refreshed_and_deleted_at_the_logout() {
     let (server, app, stack) = naver().await;
     let browser = stack.browser();
     browser.login_with("naver", "/", "mina").await.says("refreshed");
@@ -332,7 +332,7 @@ async fn the_providers_tokens_are_refreshed_and_given_back() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_brings_another_person_ends_the_session() {
+async fn a_refresh_with_another_persons_profile_ends_the_session() {
     let (server, _app, stack) = naver().await;
     let browser = stack.browser();
     browser.login_with("naver", "/", "mina").await;

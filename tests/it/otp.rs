@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use vestibule::demo::backend::Message;
 
-use crate::harness::{Answer, Ask, Browser, Setup, TestStack, secs};
+use crate::harness::{Answer, Browser, BrowserRequest, Setup, TestStack, secs};
 
 const PHONE: &str = "010-1234-5678";
 
@@ -31,11 +31,11 @@ fn other_than(code: &str) -> String {
     format!("{:06}", (number + 1) % 1_000_000)
 }
 
-fn send(browser: &Browser, phone: &str) -> Ask {
+fn send(browser: &Browser, phone: &str) -> BrowserRequest {
     browser.post("/auth/sms/send").header("accept-language", "ko").json(&json!({ "phone": phone }))
 }
 
-fn verify(browser: &Browser, phone: &str, code: &str) -> Ask {
+fn verify(browser: &Browser, phone: &str, code: &str) -> BrowserRequest {
     let body = json!({ "phone": phone, "code": code });
     browser.post("/auth/sms/verify").header("accept-language", "ko").json(&body)
 }
@@ -173,7 +173,7 @@ async fn a_code_is_for_one_browser_one_address_and_one_time() {
     let my_code = code(&stack);
     refused(verify(&other, PHONE, &my_code).await, 400, WRONG);
     refused(verify(&mine, "010-8765-4321", &my_code).await, 400, WRONG);
-    // Another browser has a code of its own for the same address.
+    // Another browser has another code for the same address.
     send(&other, PHONE).await.is(200);
     let their_code = code(&stack);
     if their_code != my_code {
@@ -194,7 +194,7 @@ async fn a_code_is_for_one_browser_one_address_and_one_time() {
 }
 
 #[tokio::test]
-async fn a_code_dies_after_three_minutes() {
+async fn a_code_expires_after_three_minutes() {
     let stack = codes(PROVE).await;
     let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
@@ -211,14 +211,14 @@ async fn of_two_hundred_parallel_guesses_with_the_right_one_last_none_succeeds()
     let start: u32 = right.parse().unwrap();
     let wrong = (1..=200).map(|n| format!("{:06}", (start + n) % 1_000_000));
     let mut tries: Vec<_> = wrong.map(|guess| verify(&browser, PHONE, &guess)).collect();
-    // The right code is sent while the wrong ones are under way.
+    // The right code is sent while the wrong ones are being checked.
     let guesses = join_all(tries.drain(..).map(IntoFuture::into_future)).await;
     assert!(guesses.iter().all(|answer| !answer.status.is_success()));
     assert!(!verify(&browser, PHONE, &right).await.status.is_success());
 }
 
 #[tokio::test]
-async fn the_same_code_is_sent_again_three_times_and_its_tries_are_not_refilled() {
+async fn the_same_code_is_sent_again_three_times_and_its_tries_are_not_reset() {
     let stack = codes(PROVE).await;
     let browser = stack.browser();
     send(&browser, PHONE).await.is(200);
@@ -276,7 +276,7 @@ async fn a_failed_delivery_says_where_to_try_again_and_the_code_stays_valid() {
 }
 
 #[tokio::test]
-async fn an_app_without_cookies_brings_its_challenge_in_the_body() {
+async fn an_app_without_cookies_sends_its_challenge_in_the_body() {
     let stack = codes(PROVE).await;
     let app = stack.browser();
     let ask = |path: &str, body: Value| app.plain(http::Method::POST, path).json(&body);
@@ -301,7 +301,7 @@ json = { query = "mutation($phone: String!) { update_me(phone: $phone) { id } }"
 "#;
 
 #[tokio::test]
-async fn the_backend_is_told_of_a_verified_number_with_the_visitors_bearer() {
+async fn the_backend_is_notified_of_a_verified_number_with_the_visitors_bearer() {
     let stack = codes(NOTIFY).await;
     let stranger = stack.browser();
     refused(send(&stranger, PHONE).await.says("anonymous"), 401, "로그인이 필요합니다");
@@ -320,7 +320,7 @@ async fn the_backend_is_told_of_a_verified_number_with_the_visitors_bearer() {
 }
 
 #[tokio::test]
-async fn a_code_is_not_spent_where_the_backend_was_not_told() {
+async fn a_code_is_not_spent_if_the_backend_could_not_be_notified() {
     let stack = codes(NOTIFY).await;
     let browser = stack.logged_in("mina").await;
     send(&browser, PHONE).await.is(200);

@@ -57,7 +57,7 @@ async fn an_unusable_answer_keeps_the_session_and_is_503_once_the_token_has_expi
 }
 
 #[tokio::test]
-async fn a_token_with_time_left_is_used() {
+async fn a_valid_access_token_is_used_in_an_outage() {
     for (name, scripted) in useless() {
         let stack = TestStack::start().await;
         let browser = stack.logged_in("mina").await;
@@ -71,7 +71,7 @@ async fn a_token_with_time_left_is_used() {
 }
 
 #[tokio::test]
-async fn a_token_that_an_earlier_refresh_brought_is_used_and_nothing_is_written_again() {
+async fn a_token_from_an_earlier_refresh_is_used_and_its_cookies_are_not_set_again() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     browser.post("/auth/refresh").await.is(200).says("refreshed");
@@ -172,7 +172,7 @@ async fn in_an_outage_the_authority_as_a_whole_is_asked_at_most_once_a_second() 
 }
 
 #[tokio::test]
-async fn recovery_shows_within_two_seconds() {
+async fn sessions_recover_within_two_seconds_of_the_end_of_an_outage() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     stack.expire_tokens();
@@ -221,7 +221,7 @@ async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
     assert!(statuses[..19].iter().all(|status| status == "invalid"), "{statuses:?}");
     assert!(statuses[20..].iter().all(|status| status == "unavailable"), "{statuses:?}");
     assert!(browsers[20..].iter().all(crate::harness::Browser::is_logged_in));
-    // After one successful refresh, refusals count again, and the kept sessions continue.
+    // After one successful refresh, refusals count again, and the sessions that were not ended continue.
     browsers[29].fetch("/api/me").await.is(200).says("refreshed");
     stack.advance(secs(31));
     for browser in &browsers[20..29] {
@@ -230,7 +230,7 @@ async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
 }
 
 #[tokio::test]
-async fn a_few_refusals_among_many_refreshes_are_believed() {
+async fn a_few_refusals_among_many_refreshes_end_their_sessions() {
     let stack = TestStack::start().await;
     let good = join_all((0..30).map(|_| stack.logged_in("mina"))).await;
     let bad = join_all((0..25).map(|_| stack.logged_in("sora"))).await;

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, Ask, Raw, Setup, TestStack, raw};
+use crate::harness::{Answer, BrowserRequest, Raw, Setup, TestStack, raw};
 
 const KEY: &str = "session.keys = [\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"]\n";
 /// An unreachable backend, and a route with CORS.
@@ -34,7 +34,7 @@ enum Host {
 }
 
 /// Every kind of answer that the gateway makes itself, with its status.
-fn own_answers(stack: &TestStack) -> Vec<(Ask, u16, Host)> {
+fn own_answers(stack: &TestStack) -> Vec<(BrowserRequest, u16, Host)> {
     let browser = stack.browser();
     let preflight = browser
         .request(Method::OPTIONS, "/shared/x")

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use vestibule::demo::{RefreshTokenVia, hook::ScriptedAnswer};
 
-use crate::harness::{Answer, Browser, Setup, TestStack, Upstream, ok, secs, within_patience};
+use crate::harness::{Answer, Browser, Setup, TestStack, Upstream, ok, secs, within_time_limit};
 
 async fn all_at_once(browsers: impl IntoIterator<Item = Browser>, path: &str) -> Vec<Answer> {
     join_all(browsers.into_iter().map(|browser| browser.fetch(path).into_future())).await
@@ -43,14 +43,14 @@ async fn five_hundred_requests_with_an_expired_token_cause_one_refresh() {
 }
 
 #[tokio::test]
-async fn the_refresh_goes_on_though_the_visitor_who_caused_it_hangs_up() {
+async fn a_refresh_continues_after_its_visitor_disconnects() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     stack.backend.set_refresh_delay(std::time::Duration::from_millis(500));
     stack.expire_tokens();
     let first = browser.copy();
     let first = tokio::spawn(async move { first.fetch("/api/me").try_send().await.map(drop) });
-    within_patience("the refresh", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
+    within_time_limit("the refresh", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
     first.abort();
     let answers = all_at_once((0..499).map(|_| browser.copy()), "/api/me").await;
     all_are_200(&answers);
@@ -118,7 +118,7 @@ async fn a_browser_that_never_got_the_answer_finds_it_hours_later() {
 }
 
 #[tokio::test]
-async fn a_tab_two_generations_behind_catches_up() {
+async fn a_tab_two_generations_behind_gets_the_newest_tokens() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     let old = browser.copy();
@@ -187,7 +187,7 @@ async fn a_token_inside_its_margin_is_refreshed_ahead() {
 }
 
 #[tokio::test]
-async fn a_refresh_ahead_that_takes_long_does_not_hold_the_request_up() {
+async fn a_slow_refresh_ahead_of_time_does_not_delay_the_request() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     stack.advance(secs(250));
@@ -195,7 +195,7 @@ async fn a_refresh_ahead_that_takes_long_does_not_hold_the_request_up() {
     let answer = browser.fetch("/api/me").await.is(200).says("valid");
     assert_eq!(generation(&answer), 1);
     // The cookies come with a later answer.
-    within_patience("the refresh", stack.backend.until(|seen| seen.refreshes_ok == 1)).await;
+    within_time_limit("the refresh", stack.backend.until(|seen| seen.refreshes_ok == 1)).await;
     let mut answer = browser.fetch("/api/me").await.is(200);
     while answer.auth_status() == Some("valid") {
         answer = browser.fetch("/api/me").await.is(200);
@@ -208,7 +208,7 @@ async fn a_refresh_ahead_that_takes_long_does_not_hold_the_request_up() {
 }
 
 #[tokio::test]
-async fn short_and_long_tokens_are_each_refreshed_in_their_own_time() {
+async fn short_and_long_lived_tokens_are_each_refreshed_ahead_of_their_expiry() {
     for (life, early, due) in [(20_u64, 11, 17), (45, 29, 37), (24 * 3600, 24 * 3600 - 120, 24 * 3600 - 59)] {
         let stack = TestStack::start().await;
         stack.backend.set_access_token_life(secs(life));
@@ -290,8 +290,7 @@ async fn the_loser_of_a_race_at_the_authority_clears_nothing() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     stack.expire_tokens();
-    // The authority rotates and its answer is lost: the old token is sent again, and refused as
-    // reused.
+    // The authority rotates the token and its answer is lost: the old token is sent again, and refused as reused.
     stack.backend.next_refresh(ScriptedAnswer::LoseAnswer);
     browser.fetch("/api/me").await.is(503).says("unavailable");
     assert!(browser.is_logged_in());

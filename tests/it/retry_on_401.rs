@@ -89,7 +89,7 @@ async fn a_second_401_from_the_authoritys_own_upstream_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_second_401_from_another_upstream_passes() {
+async fn a_second_401_from_another_upstream_is_forwarded() {
     let other = Upstream::answering(UNAUTHORIZED).await;
     let stack = TestStack::with(&route(&other, "")).await;
     let browser = stack.logged_in("mina").await;
@@ -101,7 +101,7 @@ async fn a_second_401_from_another_upstream_passes() {
 }
 
 #[tokio::test]
-async fn what_a_second_401_means_is_a_setting_of_the_route() {
+async fn a_setting_of_the_route_decides_whether_a_second_401_ends_the_session() {
     let other = Upstream::answering(UNAUTHORIZED).await;
     let stack = TestStack::with(&route(&other, "on_second_401 = \"clear\"")).await;
     let browser = stack.logged_in("mina").await;
@@ -120,7 +120,7 @@ async fn a_401_after_the_authority_refused_the_refresh_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_401_in_an_outage_passes_and_keeps_the_cookies() {
+async fn a_401_in_an_outage_is_forwarded_and_keeps_the_cookies() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     stack.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
@@ -160,7 +160,7 @@ async fn a_401_with_insufficient_scope_causes_no_refresh() {
 }
 
 #[tokio::test]
-async fn a_route_can_retry_only_what_is_safe_or_nothing() {
+async fn a_route_can_retry_only_safe_methods_or_none() {
     for (setting, get, post) in [("safe", 2, 1), ("off", 1, 1)] {
         let other = Upstream::answering(UNAUTHORIZED).await;
         let stack = TestStack::with(&route(&other, &format!("retry_on_401 = \"{setting}\""))).await;

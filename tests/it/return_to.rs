@@ -23,7 +23,7 @@ async fn a_path_of_our_own_is_kept_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_address_that_may_lead_elsewhere_is_replaced_by_the_fallback() {
+async fn an_address_that_may_lead_to_another_site_is_replaced_by_after_login() {
     let stack = TestStack::with("session.after_login = \"/home\"").await;
     for evil in [
         "//evil.example",
@@ -73,7 +73,7 @@ async fn a_listed_origin_may_be_returned_to() {
 }
 
 #[tokio::test]
-async fn logins_that_follow_each_other_too_fast_end_on_a_page() {
+async fn too_many_logins_in_a_short_time_end_on_the_loop_page() {
     let stack = TestStack::start().await;
     let browser = stack.browser();
     let mut last = None;

@@ -16,7 +16,7 @@ async fn without_a_session_the_session_endpoint_says_so_and_refresh_gets_401() {
 }
 
 #[tokio::test]
-async fn a_session_tells_who_it_is_and_when_its_token_ends() {
+async fn the_session_object_has_the_user_and_the_expiry_of_its_token() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("jun").await;
     let now = stack.clock.now();
@@ -33,7 +33,7 @@ async fn a_session_tells_who_it_is_and_when_its_token_ends() {
 }
 
 #[tokio::test]
-async fn only_the_claims_that_the_file_lets_out_are_shown_and_never_a_token() {
+async fn the_session_object_has_only_the_claims_of_expose_claims_and_no_token() {
     let stack = TestStack::with("session.expose_claims = [\"name\"]").await;
     let browser = stack.logged_in("mina").await;
     let answer = browser.fetch("/auth/session").await.is(200);
@@ -76,7 +76,7 @@ async fn without_rotation_an_old_result_is_not_taken_for_a_refresh_on_demand() {
 }
 
 #[tokio::test]
-async fn a_session_that_nobody_used_for_long_has_ended() {
+async fn a_session_unused_for_longer_than_idle_has_ended() {
     let stack = TestStack::with("session.idle = \"3d\"\nsession.refresh_token_lifetime = \"30d\"").await;
     let browser = stack.logged_in("mina").await;
     for _ in 0..3 {
@@ -89,7 +89,7 @@ async fn a_session_that_nobody_used_for_long_has_ended() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_old_enough_has_ended_though_it_is_used() {
+async fn a_session_older_than_absolute_has_ended_although_it_is_used() {
     let stack = TestStack::with("session.absolute = \"5d\"").await;
     let browser = stack.logged_in("mina").await;
     for _ in 0..4 {

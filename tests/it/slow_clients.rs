@@ -7,7 +7,7 @@ use tokio::{process::Command, sync::Notify};
 use crate::harness::{
     Frames, Process, Raw, TestStack, Upstream,
     frames::{block, frame, is, ping, request},
-    free_port, not_installed, ok, raw, report, within_patience,
+    free_port, not_installed, ok, raw, report, within_time_limit,
 };
 
 /// Runs `slowhttptest` against the gateway until none of its connections is left, while another client sends one
@@ -36,7 +36,7 @@ async fn attacked(stack: &TestStack, arguments: &str) -> Option<String> {
         }
     };
     let said = async {
-        let output = within_patience("the end of the attack", attack.wait_with_output()).await.unwrap();
+        let output = within_time_limit("the end of the attack", attack.wait_with_output()).await.unwrap();
         over.notify_one();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
@@ -51,7 +51,7 @@ fn stack(limits: &str) -> impl Future<Output = TestStack> {
 }
 
 #[tokio::test]
-async fn a_thousand_slow_heads_are_gone_after_the_header_timeout_and_nobody_else_notices() {
+async fn a_thousand_slow_heads_are_closed_after_the_header_timeout_and_others_are_served() {
     let stack = stack("header_timeout = \"2s\"").await;
     // One line per second, so that no connection is idle; 40 s at most.
     let Some(said) = attacked(&stack, "-H -c 1000 -r 1000 -i 1 -l 40").await else { return };
@@ -59,7 +59,7 @@ async fn a_thousand_slow_heads_are_gone_after_the_header_timeout_and_nobody_else
 }
 
 #[tokio::test]
-async fn a_stream_whose_peer_takes_nothing_of_its_answer_is_reset_and_its_upstream_let_go() {
+async fn a_stream_whose_peer_reads_nothing_is_reset_and_its_upstream_connection_closed() {
     let (left, mut gone) = tokio::sync::mpsc::unbounded_channel();
     let upstream = Upstream::start(move |mut wire| {
         let left = left.clone();
@@ -82,7 +82,7 @@ async fn a_stream_whose_peer_takes_nothing_of_its_answer_is_reset_and_its_upstre
     link.send(frame(is::HEADERS, is::END_HEADERS | is::END_STREAM, 1, head)).await;
     let reset = link.until(|frame| frame.kind == is::RST_STREAM).await.expect("RST_STREAM");
     assert_eq!((reset.stream, reset.code()), (1, Some(is::CANCEL)));
-    within_patience("the end of the upstream's connection", gone.recv()).await.unwrap();
+    within_time_limit("the end of the upstream's connection", gone.recv()).await.unwrap();
     link.send(ping([7; 8])).await;
     link.until(|frame| frame.kind == is::PING && frame.payload == [7; 8]).await.expect("the connection goes on");
 }
@@ -112,7 +112,7 @@ async fn gateway(upstream: &Upstream) -> (Process, SocketAddr, String) {
 }
 
 #[tokio::test]
-async fn without_file_descriptors_the_connections_there_are_go_on_and_the_next_ones_wait() {
+async fn without_file_descriptors_open_connections_are_served_and_new_ones_wait() {
     let upstream = Upstream::saying("here").await;
     let (process, address, ask) = gateway(&upstream).await;
     let mut there = Raw::connect(address).await;

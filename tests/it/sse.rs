@@ -62,7 +62,7 @@ async fn a_stream_is_cut_when_the_session_ends() {
 }
 
 #[tokio::test]
-async fn a_stream_lives_on_past_the_tokens_expiry() {
+async fn a_stream_stays_open_past_the_tokens_expiry() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     let mut stream = browser.fetch("/api/events?ms=20").open().await;

@@ -58,7 +58,7 @@ async fn a_renewed_certificate_is_picked_up() {
     stack.browser().trusting(old).fetch("/public/ping").await.is(200);
     let renewed = certificate(folder.path());
     let browser = stack.browser().trusting(renewed);
-    crate::harness::within_patience("the new certificate", async {
+    crate::harness::within_time_limit("the new certificate", async {
         while !browser.is_trusted().await {
             tokio::task::yield_now().await;
         }

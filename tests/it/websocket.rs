@@ -71,7 +71,7 @@ async fn a_socket_ends_when_the_authority_refuses_the_session() {
 }
 
 #[tokio::test]
-async fn a_socket_lives_on_past_the_tokens_expiry_and_through_refreshes() {
+async fn a_socket_stays_open_past_the_tokens_expiry_and_during_refreshes() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     let mut socket = WebSocket::open(&browser, "/api/ws").await.unwrap();

@@ -15,7 +15,7 @@ use super::{
         server::{Hangup, Reply, lock},
         signing::Claims,
     },
-    BearerCheck, Event, State, streams, websocket,
+    BackendState, BearerCheck, Event, streams, websocket,
 };
 
 /// Longest time that `/api/slow` waits.
@@ -27,7 +27,7 @@ pub(super) fn streams_its_body(request: &Request<Incoming>) -> bool {
         || request.uri().path().ends_with("/echo") && request.uri().query() == Some("stream=1")
 }
 
-impl State {
+impl BackendState {
     pub(super) async fn api(self: &Arc<Self>, head: &Parts, upgrade: OnUpgrade, body: Bytes) -> Result<Reply, Hangup> {
         let claims = match self.admit(head).await {
             Ok(claims) => claims,
@@ -42,7 +42,7 @@ impl State {
                 let served = self.counters.borrow().served;
                 reply::json(StatusCode::OK, &json!({ "ok": true, "served": served, "generation": claims.get("gen") }))
             }
-            ("headers", None) => reply::json(StatusCode::OK, &self.seen(&head.headers)),
+            ("headers", None) => reply::json(StatusCode::OK, &self.headers_as_json(&head.headers)),
             ("echo", None) => self.echo(head, reply::full(body)),
             ("slow", None) => {
                 let wait = Duration::from_millis(query.number("ms", 1000)).min(MAX_SLOW);
@@ -54,7 +54,7 @@ impl State {
             }
             ("events", None) => streams::ticks(query.number("ms", 1000), query.number("count", u64::MAX)),
             ("download", None) => streams::download(query.number("bytes", 1024)),
-            // Sends less than its content-length says, then closes the connection.
+            // Sends half of its content-length, then closes the connection.
             ("cut", None) => streams::cut(query.number("bytes", 1024)),
             ("close", None) => return Err(Hangup),
             ("ws", None) => websocket::accept(head, upgrade, self.stopped.clone()),
@@ -63,7 +63,7 @@ impl State {
         })
     }
 
-    /// The endpoints whose bodies are not collected.
+    /// The endpoints that read their bodies as they arrive.
     pub(super) async fn api_streaming(&self, request: Request<Incoming>) -> Result<Reply, Hangup> {
         let (head, mut body) = request.into_parts();
         if let Err(refusal) = self.admit(&head).await {
@@ -87,33 +87,33 @@ impl State {
         if head.uri.path().starts_with("/public") {
             return Ok(Claims::new());
         }
-        let what = format!("{} {}", head.method, head.uri.path());
+        let request = format!("{} {}", head.method, head.uri.path());
         let bearer = self.bearer(&head.headers).await;
-        let place = bearer.as_ref().ok().and_then(place);
+        let token_ids = bearer.as_ref().ok().and_then(token_ids);
         match self.accept_claims(bearer) {
             Ok(claims) => {
                 self.counters.send_modify(|counters| counters.served += 1);
-                let again = place.is_some_and(|(family, _)| self.journal.is_repeated(family, &what));
+                let again = token_ids.is_some_and(|(family, _)| self.journal.is_repeated(family, &request));
                 if again {
                     self.counters.send_modify(|counters| counters.replays += 1);
                 }
-                let event = Event::new(if again { "replay" } else { "request" }).path(what);
-                self.journal.push(at(event, place));
+                let event = Event::new(if again { "replay" } else { "request" }).path(request);
+                self.journal.push(with_token(event, token_ids));
                 Ok(claims)
             }
             Err(reason) => {
                 self.counters.send_modify(|counters| counters.unauthorized += 1);
-                if let Some((family, _)) = place {
-                    self.journal.refused(family, &what);
+                if let Some((family, _)) = token_ids {
+                    self.journal.refused(family, &request);
                 }
-                self.journal.push(at(Event::new("unauthorized").path(what).reason(reason), place));
+                self.journal.push(with_token(Event::new("unauthorized").path(request).reason(reason), token_ids));
                 let refusal = reply::error(StatusCode::UNAUTHORIZED, "invalid_token", reason);
                 Err(Box::new(reply::with(refusal, header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#)))
             }
         }
     }
 
-    /// The claims of a token with a good signature, or the reason why there are none.
+    /// The claims of a token with a valid signature, or the reason of the refusal.
     async fn bearer(&self, headers: &HeaderMap) -> Result<Claims, &'static str> {
         let authorization = headers.get(header::AUTHORIZATION).ok_or("no_token")?;
         let token = authorization.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or("no_token")?;
@@ -124,7 +124,7 @@ impl State {
         .ok_or("bad_token")
     }
 
-    /// The claims, unless the token has expired or was revoked, or a 401 was asked for.
+    /// The claims, unless the token has expired or was revoked, or a button or test demands a 401.
     fn accept_claims(&self, bearer: Result<Claims, &'static str>) -> Result<Claims, &'static str> {
         let claims = bearer?;
         let now = self.options.clock.now().as_secs();
@@ -132,7 +132,7 @@ impl State {
             return Err("expired");
         }
         if self.options.bearer == BearerCheck::Own {
-            let (family, generation) = place(&claims).ok_or("bad_token")?;
+            let (family, generation) = token_ids(&claims).ok_or("bad_token")?;
             match self.families.state(family, generation) {
                 FamilyState::Live => {}
                 FamilyState::Rejected => return Err("rejected"),
@@ -150,21 +150,21 @@ impl State {
         Ok(claims)
     }
 
-    /// Sends back the body, and in `x-echo-headers` the request's headers.
-    fn echo(&self, head: &Parts, body: super::super::server::Body) -> Reply {
+    /// Answers with the request's body, and with its headers as JSON in `x-echo-headers`.
+    fn echo(&self, head: &Parts, body: super::super::server::ReplyBody) -> Reply {
         let mut reply = Reply::new(body);
         let headers = reply.headers_mut();
         headers.extend(head.headers.get(header::CONTENT_TYPE).map(|value| (header::CONTENT_TYPE, value.clone())));
-        let seen = HeaderValue::from_bytes(self.seen(&head.headers).to_string().as_bytes());
-        headers.extend(seen.ok().map(|seen| (http::HeaderName::from_static("x-echo-headers"), seen)));
+        let echoed = HeaderValue::from_bytes(self.headers_as_json(&head.headers).to_string().as_bytes());
+        headers.extend(echoed.ok().map(|echoed| (http::HeaderName::from_static("x-echo-headers"), echoed)));
         if head.method == Method::HEAD {
             *reply.body_mut() = reply::full(Bytes::new());
         }
         reply
     }
 
-    /// Headers as an object; a name with several values has an array.
-    fn seen(&self, headers: &HeaderMap) -> Value {
+    /// Headers as a JSON object; a header with several values is an array.
+    fn headers_as_json(&self, headers: &HeaderMap) -> Value {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let values = |name: &http::HeaderName| {
             if self.options.mask_bearer && *name == header::AUTHORIZATION {
@@ -178,12 +178,12 @@ impl State {
 }
 
 /// Family and generation of a token.
-fn place(claims: &Claims) -> Option<(u64, u64)> {
+fn token_ids(claims: &Claims) -> Option<(u64, u64)> {
     claims.get("fam").and_then(Value::as_u64).zip(claims.get("gen").and_then(Value::as_u64))
 }
 
-fn at(event: Event, place: Option<(u64, u64)>) -> Event {
-    match place {
+fn with_token(event: Event, token_ids: Option<(u64, u64)>) -> Event {
+    match token_ids {
         Some((family, generation)) => event.token(family, generation),
         None => event,
     }

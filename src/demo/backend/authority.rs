@@ -13,7 +13,7 @@ use super::{
         server::{Hangup, Reply},
         signing::Claims,
     },
-    Event, Grant, RefreshTokenVia, State,
+    BackendState, Event, Grant, RefreshTokenVia,
 };
 use crate::secret::ct_eq;
 
@@ -32,7 +32,7 @@ pub(super) fn is_endpoint(path: &str) -> bool {
     path == "/social-login" || path.strip_prefix("/auth/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
-impl State {
+impl BackendState {
     pub(super) async fn authority(&self, head: &Parts, body: &Bytes) -> Result<Reply, Hangup> {
         if head.method != Method::POST {
             return Ok(reply::wrong_method());
@@ -74,7 +74,11 @@ impl State {
             return missing("channel and address");
         };
         if !self.gateway.has_signed(head, body, self.options.clock.now()).await {
-            return reply::error(StatusCode::UNAUTHORIZED, "invalid_assertion", "the gateway did not sign this");
+            return reply::error(
+                StatusCode::UNAUTHORIZED,
+                "invalid_assertion",
+                "the request has no valid assertion of the gateway",
+            );
         }
         let email = if channel == "email" { address.to_owned() } else { format!("{address}@phone.example.test") };
         let person = Person {
@@ -91,7 +95,7 @@ impl State {
     async fn exchange(&self, path: &str, asked: &Object) -> Reply {
         let Some(id_token) = text(asked, "id_token") else { return missing("id_token") };
         let Some(claims) = self.id_token_claims(id_token).await else {
-            return reply::error(StatusCode::UNAUTHORIZED, "invalid_id_token", "the ID token is not good");
+            return reply::error(StatusCode::UNAUTHORIZED, "invalid_id_token", "the ID token is not valid");
         };
         self.open_for(path, &claims, asked)
     }
@@ -102,7 +106,7 @@ impl State {
             return missing("provider and token");
         };
         let Some(claims) = self.id_token_claims(token).await else {
-            return reply::error(StatusCode::UNAUTHORIZED, "invalid_token", "the provider's token is not good");
+            return reply::error(StatusCode::UNAUTHORIZED, "invalid_token", "the provider's token is not valid");
         };
         let profile = asked.get("profile").and_then(Value::as_object);
         if !profile.is_some_and(|profile| profile.get("sub") == claims.get("sub")) {
@@ -138,7 +142,7 @@ impl State {
         self.tokens(&issued, &grant, Rotation::On)
     }
 
-    /// `{refreshToken, deviceId}`; the token can be a cookie instead.
+    /// `{refreshToken, deviceId}`; the token can also come as a cookie.
     async fn refresh(&self, headers: &HeaderMap, asked: &Object) -> Result<Reply, Hangup> {
         match self.options.hook.refresh_answer() {
             Some(ScriptedAnswer::Answer { status, content_type, body }) => {
@@ -162,13 +166,13 @@ impl State {
     fn rotate(&self, headers: &HeaderMap, asked: &Object) -> Reply {
         let Some(token) = refresh_token(headers, asked) else { return missing("refreshToken") };
         let device_id = text(asked, "deviceId");
-        // A refresh token is accepted only from the device that it was issued to.
+        // A refresh token is accepted only from the device that it was issued to, if both device ids are present.
         let allowed =
             |grant: &Grant| device_id.is_none() || grant.device_id.is_none() || grant.device_id.as_deref() == device_id;
         let rotation = if self.options.hook.rotates_refresh_tokens() { Rotation::On } else { Rotation::Off };
         let refuse = |event: Event| {
             self.journal.push(event);
-            reply::error(StatusCode::UNAUTHORIZED, "invalid_refresh_token", "the refresh token is not good")
+            reply::error(StatusCode::UNAUTHORIZED, "invalid_refresh_token", "the refresh token is not valid")
         };
         match self.families.present(&token, rotation, self.options.clock.now(), allowed) {
             Presented::Rotated(issued, grant) => {
@@ -211,12 +215,12 @@ impl State {
         answer.insert("accessToken".to_owned(), json!(self.key.sign("at+jwt", &claims)));
         answer.insert("expiresIn".to_owned(), json!(life.as_secs()));
         let refresh_token = issued.refresh_token.expose();
-        let gives = rotation == Rotation::On;
-        if gives && self.options.refresh_token_via == RefreshTokenVia::Body {
+        let has_refresh_token = rotation == Rotation::On;
+        if has_refresh_token && self.options.refresh_token_via == RefreshTokenVia::Body {
             answer.insert("refreshToken".to_owned(), json!(refresh_token));
         }
         let mut reply = reply::json(StatusCode::OK, &Value::Object(answer));
-        if gives && self.options.refresh_token_via == RefreshTokenVia::Cookie {
+        if has_refresh_token && self.options.refresh_token_via == RefreshTokenVia::Cookie {
             let cookie = format!("{COOKIE}={refresh_token}; Path=/auth; HttpOnly; SameSite=Strict");
             reply.headers_mut().extend(HeaderValue::from_str(&cookie).ok().map(|cookie| (header::SET_COOKIE, cookie)));
         }

@@ -1,5 +1,5 @@
-//! The endpoints behind the demo page's buttons, and the state that the page shows. A real backend has no such
-//! endpoints.
+//! The endpoints that the demo page's buttons call, and the state that the page shows. A real backend has none of
+//! these.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use super::{
         reply::{self, Parameters},
         server::{Reply, lock},
     },
-    Event, State, streams,
+    BackendState, Event, streams,
 };
 
 /// Longest outage that a button can start, in seconds.
 const MAX_OUTAGE: u64 = 60;
 
-impl State {
+impl BackendState {
     pub(super) fn control(self: &Arc<Self>, head: &Parts) -> Reply {
         let query = Parameters::parse(head.uri.query().unwrap_or("").as_bytes());
         match (&head.method, head.uri.path()) {

@@ -1,4 +1,4 @@
-//! What happened at the backend: the events of the page's live list.
+//! The journal: the latest events at the backend, for the page's live list.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use super::{super::server::lock, message::Message};
 use crate::clock::{Clock, Timestamp};
 
-/// Most events kept.
+/// Most events that are remembered.
 const MAX_EVENTS: usize = 500;
-/// Most different requests whose 401 is kept.
+/// Most different requests whose 401 is remembered.
 const MAX_REFUSED: usize = 256;
 /// A request counts as a repetition if it comes within this time after its 401.
 const REPEAT_WINDOW: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const REPEAT_WINDOW: Duration = Duration::from_secs(10);
 pub struct Event {
     /// The event's number, from 1.
     pub seq: u64,
-    /// When, in milliseconds since the Unix epoch.
+    /// Its time, in milliseconds since the Unix epoch.
     pub at: i64,
     /// `exchange`, `credentials`, `refresh`, `refresh_refused`, `reuse_detected`, `unavailable`, `signout`, `request`,
     /// `unauthorized`, `replay`, `code`, `message`, or `control`.
@@ -32,13 +32,13 @@ pub struct Event {
     /// The number of the session's token family.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<u64>,
-    /// Which token of the session: 1 after login, one more at each refresh.
+    /// The token's generation: 1 after the login, one more after each refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
     /// Method and path, or path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Why, in one word.
+    /// A keyword, e.g. `expired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
     /// The message that arrived.
@@ -82,7 +82,7 @@ pub(super) struct Journal {
 #[derive(Default)]
 struct JournalState {
     events: VecDeque<Event>,
-    /// Requests that got 401, by family and method with path: how often, and when last.
+    /// Requests that got 401, by family and by method with path: their number, and the time of the last.
     refused: HashMap<(u64, String), (u64, Timestamp)>,
 }
 
@@ -133,7 +133,7 @@ impl Journal {
         lock(&self.state).events.iter().filter(|event| event.seq > seq).cloned().collect()
     }
 
-    /// The event after which a reader who has seen `seq` continues: 0 if `seq` is of a backend before a restart.
+    /// The event after which a reader continues that has received `seq`: 0 if `seq` is from before a restart.
     pub(super) fn resume(&self, seq: u64) -> u64 {
         if seq > self.last() { 0 } else { seq }
     }

@@ -1,4 +1,4 @@
-//! A message that arrived in the outbox.
+//! A message that the outbox received.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Message {
     /// `sms` or `email`.
     pub channel: String,
-    /// The address.
+    /// The phone number or e-mail address.
     pub to: String,
     /// The subject of an e-mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,5 @@
-//! A backend as a team has it without the gateway: it issues short-lived access tokens, rotates refresh tokens, and has
-//! an API that needs a Bearer token.
+//! A typical backend behind the gateway: it issues short-lived access tokens, rotates refresh tokens, and has an API
+//! that requires a Bearer token.
 
 mod api;
 mod authority;
@@ -42,7 +42,7 @@ use super::{
     people::Person,
     provider::StartError,
     reply,
-    server::{self, Hangup, Reply, Server, lock},
+    server::{self, Hangup, LoopbackServer, Reply, lock},
     signing::SigningKey,
 };
 use crate::{clock::Clock, secret::Random};
@@ -52,26 +52,27 @@ use crate::{clock::Clock, secret::Random};
 pub struct BackendOptions {
     /// The clock that decides all expiry.
     pub clock: Clock,
-    /// The source of tokens and keys.
+    /// The source of tokens.
     pub random: Random,
     /// The provider whose ID tokens are accepted.
     pub trusted_provider: TrustedProvider,
     /// Which access tokens the API accepts.
     pub bearer: BearerCheck,
-    /// Life of an access token.
+    /// Lifetime of an access token.
     pub access_token_life: Duration,
-    /// Life of a refresh token.
+    /// Lifetime of a refresh token.
     pub refresh_token_life: Duration,
     /// How refresh tokens are sent and received.
     pub refresh_token_via: RefreshTokenVia,
-    /// Whether `/api/headers` and `/api/echo` show the Bearer as `Bearer ***`, so that the page's scripts never see it.
+    /// Whether `/api/headers` and `/api/echo` show the Bearer token as `***`, so that the page's scripts cannot read
+    /// it.
     pub mask_bearer: bool,
-    /// What a test changes.
+    /// The changes that a test makes.
     pub hook: Arc<dyn BackendHook>,
 }
 
 impl BackendOptions {
-    /// Access tokens of 20 s, rotating refresh tokens in the body, its own Bearer check.
+    /// Access tokens of 20 s, rotating refresh tokens in the body, an API that accepts the backend's own access tokens.
     pub fn new(clock: Clock, random: Random, trusted_provider: TrustedProvider) -> Self {
         Self {
             clock,
@@ -101,17 +102,17 @@ pub enum BearerCheck {
 pub enum RefreshTokenVia {
     /// `refreshToken` in the JSON body.
     Body,
-    /// The cookie `refreshToken`; the answer sets the next with `Set-Cookie`.
+    /// The cookie `refreshToken`; the answer sets the next one with `Set-Cookie`.
     Cookie,
 }
 
-/// How often the backend was asked for what, and with which result.
+/// The number of requests of each kind, and of their results.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct BackendCounters {
-    /// Refresh calls, including those that met a fault.
+    /// Refresh calls, including those during an outage.
     pub refresh_calls: u64,
-    /// Those that were answered with tokens.
+    /// Refreshes that were answered with tokens.
     pub refreshes_ok: u64,
     /// Refresh calls with a token that was used before.
     pub reuse_detected: u64,
@@ -141,13 +142,13 @@ pub struct BackendCounters {
 #[derive(Clone)]
 pub struct Backend {
     address: SocketAddr,
-    state: Arc<State>,
-    server: Arc<Server>,
-    outbox: Arc<Server>,
+    state: Arc<BackendState>,
+    server: Arc<LoopbackServer>,
+    outbox: Arc<LoopbackServer>,
     outbox_url: Arc<str>,
 }
 
-pub(super) struct State {
+pub(super) struct BackendState {
     options: BackendOptions,
     origin: String,
     key: SigningKey,
@@ -156,14 +157,14 @@ pub(super) struct State {
     families: Families<Grant>,
     counters: watch::Sender<BackendCounters>,
     journal: Journal,
-    /// Of the authority's endpoints, not of the API.
+    /// The outage of the authority's endpoints; the API is not affected.
     fault: FaultSwitch,
     /// How many of the next requests to the API get 401.
     unauthorized_next: Mutex<u64>,
     stopped: CancellationToken,
 }
 
-/// What a login granted.
+/// The grant of a login.
 #[derive(Clone, Debug)]
 struct Grant {
     person: Person,
@@ -175,7 +176,7 @@ impl Backend {
     pub async fn start(options: BackendOptions) -> Result<Self, StartError> {
         let (listener, address) = server::bind().await?;
         let stopped = CancellationToken::new();
-        let state = Arc::new(State {
+        let state = Arc::new(BackendState {
             origin: format!("http://{address}"),
             key: SigningKey::generate(&options.random)?,
             trusted: TrustedKeys::new(options.trusted_provider.clone())?,
@@ -189,8 +190,8 @@ impl Backend {
             options,
         });
         let (outbox_listener, outbox_address) = server::bind().await?;
-        let outbox = Server::start(outbox_listener, Arc::new(outbox::Outbox(state.clone())), stopped.clone());
-        let server = Server::start(listener, state.clone(), stopped);
+        let outbox = LoopbackServer::start(outbox_listener, Arc::new(outbox::Outbox(state.clone())), stopped.clone());
+        let server = LoopbackServer::start(listener, state.clone(), stopped);
         let outbox_url = format!("http://{outbox_address}/outbox").into();
         Ok(Self { address, state, server: Arc::new(server), outbox: Arc::new(outbox), outbox_url })
     }
@@ -215,8 +216,7 @@ impl Backend {
         self.events().into_iter().filter_map(|event| event.message).collect()
     }
 
-    /// From now on a login with a one-time code needs an assertion (`vestibule-assertion`) signed by the gateway at
-    /// this origin.
+    /// From now on logins with a one-time code require an assertion (`vestibule-assertion`) of the gateway at this origin.
     pub fn expect_assertions_of(&self, gateway: &str) {
         self.state.gateway.set(gateway);
     }
@@ -261,9 +261,9 @@ impl Backend {
         self.state.counters.borrow().requests.get(path).copied().unwrap_or(0)
     }
 
-    /// Waits until `reached` holds for the counters.
+    /// Waits until `reached` returns true for the counters.
     pub async fn until(&self, mut reached: impl FnMut(&BackendCounters) -> bool) {
-        // Never an error: the sender is in this backend's own state.
+        // It cannot fail: this backend owns the sender.
         let _ = self.state.counters.subscribe().wait_for(|counters| reached(counters)).await;
     }
 
@@ -277,7 +277,7 @@ impl Backend {
         self.server.connections()
     }
 
-    /// Closes the socket and every connection.
+    /// Closes the listening sockets and every connection.
     pub fn stop(&self) {
         self.server.stop();
         self.outbox.stop();
@@ -287,10 +287,10 @@ impl Backend {
 /// Longest request body, in bytes; on a longer one the connection is closed. `/api/upload` and `/api/echo?stream=1`
 /// have no limit.
 const MAX_BODY: usize = 16 * 1024 * 1024;
-/// Most paths counted.
+/// Most different paths that are counted.
 const MAX_PATHS: usize = 256;
 
-impl server::Service for State {
+impl server::Service for BackendState {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Reply, Hangup> {
         let path = request.uri().path().to_owned();
         self.counters.send_modify(|counters| counters.count(&path));

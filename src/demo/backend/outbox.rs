@@ -1,5 +1,5 @@
-//! The outbox that receives the demo's SMS and e-mails. It has a listener of its own, so that no request through the
-//! gateway can write into it.
+//! The outbox, which receives the demo's SMS and e-mails. It has a separate listener, which no request through the
+//! gateway can reach.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use super::{
         reply,
         server::{Hangup, Reply, Service},
     },
-    Event, State,
+    BackendState, Event,
     message::Message,
 };
 
 /// Longest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// The outbox's listener.
-pub(super) struct Outbox(pub(super) Arc<State>);
+/// The service of the outbox's listener.
+pub(super) struct Outbox(pub(super) Arc<BackendState>);
 
 impl Service for Outbox {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Reply, Hangup> {

@@ -11,16 +11,16 @@ use http_body_util::{BodyExt as _, StreamBody};
 use super::{
     super::{
         reply,
-        server::{Body, Reply},
+        server::{Reply, ReplyBody},
     },
-    State,
+    BackendState,
 };
 
 /// Size of a download's frames, in bytes.
-const PIECE: usize = 16 * 1024;
+const FRAME_SIZE: usize = 16 * 1024;
 /// Longest download, in bytes.
 const MAX_DOWNLOAD: u64 = 16 * 1024 * 1024 * 1024;
-/// Interval of comments in an event stream without events, so that neither end times out.
+/// Interval of comments in an event stream without events, so that neither side times out.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Server-sent events, one per interval, the first at once.
@@ -39,7 +39,7 @@ pub(super) fn ticks(interval_ms: u64, count: u64) -> Reply {
 }
 
 /// The journal after event `seq` as server-sent events, until the reader closes the stream.
-pub(super) fn journal(state: Arc<State>, seq: u64) -> Reply {
+pub(super) fn journal(state: Arc<BackendState>, seq: u64) -> Reply {
     let changes = state.journal.changes();
     let events = stream::unfold((state, changes, seq, true), |(state, mut changes, seq, first)| async move {
         if !first {
@@ -50,7 +50,7 @@ pub(super) fn journal(state: Arc<State>, seq: u64) -> Reply {
         }
         let events = state.journal.after(seq);
         let last = events.last().map_or(seq, |event| event.seq);
-        // The first piece is never empty: it tells the browser that the stream is open.
+        // The first piece is never empty, so that the browser fires `open` at once.
         let mut text = String::from(if first { "retry: 1000\n\n" } else { "" });
         for event in &events {
             let data = serde_json::to_string(event).unwrap_or_default();
@@ -79,9 +79,9 @@ pub(super) fn cut(bytes: u64) -> Reply {
 }
 
 fn pieces(bytes: u64) -> impl stream::Stream<Item = Bytes> + Send {
-    let pattern: Bytes = (0..PIECE).map(|n| u8::try_from(n % 256).unwrap_or(0)).collect::<Vec<_>>().into();
+    let pattern: Bytes = (0..FRAME_SIZE).map(|n| u8::try_from(n % 256).unwrap_or(0)).collect::<Vec<_>>().into();
     stream::unfold((pattern, bytes), |(pattern, left)| async move {
-        let length = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+        let length = usize::try_from(left).map_or(FRAME_SIZE, |left| left.min(FRAME_SIZE));
         (length > 0).then(|| (pattern.slice(..length), (pattern.clone(), left - length as u64)))
     })
 }
@@ -99,6 +99,6 @@ fn event_stream(events: impl stream::Stream<Item = Bytes> + Send + 'static) -> R
     reply::with(reply, header::CONTENT_TYPE, "text/event-stream")
 }
 
-fn body(pieces: impl stream::Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
+fn body(pieces: impl stream::Stream<Item = io::Result<Bytes>> + Send + 'static) -> ReplyBody {
     StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync()
 }

@@ -1,4 +1,4 @@
-//! Whom the backend trusts: a provider's ID tokens and the gateway's assertions.
+//! The tokens that the backend trusts: a provider's ID tokens and the gateway's assertions.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -26,8 +26,8 @@ pub struct TrustedProvider {
     pub audience: String,
 }
 
-/// The origin of the gateway whose assertions are required at a login with a one-time code. Until it is set no
-/// assertion is required, as for a backend that only the gateway can reach.
+/// The origin of the gateway whose assertions are required for logins with a one-time code. Until it is set, no
+/// assertion is required, as in a network where only the gateway can reach the backend.
 #[derive(Default)]
 pub(super) struct TrustedGateway(Mutex<Option<String>>);
 
@@ -36,7 +36,7 @@ impl TrustedGateway {
         *lock(&self.0) = Some(origin.to_owned());
     }
 
-    /// Whether the request has an assertion in which the gateway signed its method, path and body. The keys are fetched
+    /// Whether the request has an assertion that the gateway signed for its method, path and body. The keys are fetched
     /// for each request.
     pub(super) async fn has_signed(&self, head: &Parts, body: &Bytes, now: Timestamp) -> bool {
         let Some(gateway) = lock(&self.0).clone() else { return true };
@@ -63,7 +63,7 @@ async fn claims_of(gateway: &str, token: &str) -> Option<Claims> {
     signing::verify(token, &key)
 }
 
-/// The keys of the trusted provider, fetched when a token names one that is not known yet.
+/// The keys of the trusted provider; fetched again when a token has an unknown key id.
 pub(super) struct TrustedKeys {
     provider: TrustedProvider,
     client: reqwest::Client,
@@ -72,13 +72,13 @@ pub(super) struct TrustedKeys {
 
 impl TrustedKeys {
     pub(super) fn new(provider: TrustedProvider) -> Result<Self, StartError> {
-        // An error means that it is installed already.
+        // An error means that a provider is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
         Ok(Self { provider, client, keys: Mutex::default() })
     }
 
-    /// The claims of a good token of the provider.
+    /// The claims of a valid token of the provider.
     pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
         let TrustedProvider { issuer, audience } = &self.provider;
         let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
@@ -95,9 +95,9 @@ impl TrustedKeys {
     }
 
     async fn key(&self, issuer: &str, kid: &str) -> Option<DecodingKey> {
-        let known = lock(&self.keys).get(kid).cloned();
-        if known.is_some() {
-            return known;
+        let cached = lock(&self.keys).get(kid).cloned();
+        if cached.is_some() {
+            return cached;
         }
         let answer = self.client.get(format!("{issuer}/jwks")).send().await.ok()?;
         let set: JwkSet = answer.error_for_status().ok()?.json().await.ok()?;

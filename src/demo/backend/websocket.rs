@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{reply, server::Reply};
 
-/// RFC 6455 section 1.3.
+/// The suffix of the key before it is hashed (RFC 6455 section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Longest payload of a frame, in bytes.
 const MAX_PAYLOAD: u64 = 16 * 1024 * 1024;
@@ -60,7 +60,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()>
                 send(&mut stream, 0x80 | CLOSE, &payload).await?;
                 return stream.shutdown().await;
             }
-            // Each fragment is echoed as it is, so that a message keeps its fragments.
+            // Each fragment is echoed in its own frame, so that messages keep their fragments.
             _ => send(&mut stream, first, &payload).await?,
         }
     }

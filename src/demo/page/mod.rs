@@ -1,4 +1,4 @@
-//! The demo's page: an app behind the gateway, without code for tokens and without inline scripts.
+//! The demo's page: an app behind the gateway, without inline scripts and without code that handles tokens.
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
@@ -28,14 +28,14 @@ pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Reply 
     if method != Method::GET && method != Method::HEAD {
         return reply::wrong_method();
     }
-    // A newer demo may be started at the same address.
+    // `no-cache`: a newer version of the demo may be started at the same address.
     let reply = reply::with(reply::reply(StatusCode::OK, content_type, text), header::CACHE_CONTROL, "no-cache");
     let reply = reply::with(reply, header::CONTENT_SECURITY_POLICY, POLICY);
     let reply = reply::with(reply, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     reply::with(reply, HeaderName::from_static("referrer-policy"), "same-origin")
 }
 
-/// The page in the visitor's language; the script may switch it.
+/// The page in the visitor's language; its buttons can change the language.
 fn page(headers: &HeaderMap) -> String {
     let language = if prefers_korean(headers) { "ko" } else { "en" };
     HTML.replace("{{language}}", language).replace("{{email}}", EMAIL).replace("{{password}}", PASSWORD)
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn every_korean_text_has_its_english() {
+    fn every_text_exists_in_korean_and_english() {
         let texts = texts();
         assert!(texts.len() > 20);
         for (key, korean, english) in &texts {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_that_the_page_names_is_in_the_table_and_none_is_there_for_nothing() {
+    fn the_table_has_every_text_that_the_page_names_and_no_other() {
         let texts = texts();
         let named: Vec<_> = HTML.split("data-text=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
         for name in &named {

@@ -1,4 +1,4 @@
-//! The authorization endpoint (OIDC Core section 3.1.2): logs a person in and gives the client a code.
+//! The authorization endpoint (OIDC Core section 3.1.2): logs a person in and issues a code for the client.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,23 +15,23 @@ use super::{
         reply::{self, Parameters, prefers_korean},
         server::{Reply, lock},
     },
-    Grant, State, page,
+    Grant, ProviderState, page,
 };
 use crate::{clock::Timestamp, demo::people::Person, secret::Random};
 
-/// Life of a code; RFC 6749 section 4.1.2 recommends ten minutes at most.
-const CODE_LIFE: Duration = Duration::from_secs(60);
-/// Most codes kept, used ones included.
+/// Lifetime of a code; RFC 6749 section 4.1.2 recommends ten minutes at most.
+const CODE_LIFETIME: Duration = Duration::from_secs(60);
+/// Most codes that are remembered, used ones included.
 const MAX_CODES: usize = 1024;
 
-/// A checked authorization request.
+/// An authorization request with a valid client and `redirect_uri`.
 struct CheckedRequest {
     redirect_uri: Url,
     state: Option<String>,
     form_post: bool,
 }
 
-/// What a code stands for until it is redeemed.
+/// The grant of a code that is not redeemed yet.
 #[derive(Clone, Debug)]
 pub(super) struct PendingGrant {
     pub(super) grant: Grant,
@@ -42,7 +42,7 @@ pub(super) struct PendingGrant {
 
 /// The result of redeeming a code.
 pub(super) enum Redeemed {
-    /// The code was good; it is used now.
+    /// The code was valid; from now on it is used.
     Granted(Box<PendingGrant>),
     /// The code was used before, and its first use opened this family.
     UsedBefore(Option<u64>),
@@ -50,7 +50,7 @@ pub(super) enum Redeemed {
     Unknown,
 }
 
-/// The latest codes.
+/// The latest 1024 codes, and the order in which they were issued.
 pub(super) struct Codes {
     random: Random,
     inner: Mutex<(BTreeMap<String, Code>, VecDeque<String>)>,
@@ -61,7 +61,7 @@ enum Code {
     Used(Option<u64>),
 }
 
-impl State {
+impl ProviderState {
     pub(super) fn authorize(
         &self,
         method: &Method,
@@ -77,7 +77,7 @@ impl State {
         let asked = query.clone().and(form.clone());
         let request = match self.check_request(&asked) {
             Ok(request) => request,
-            // Until client and redirect_uri are known to be good, nothing is sent there (RFC 6749 section 4.1.2.1).
+            // With an invalid client or redirect_uri there is no redirect (RFC 6749 section 4.1.2.1).
             Err(error) => return page::request_error(korean, error),
         };
         match scripted {
@@ -114,7 +114,7 @@ impl State {
             },
             redirect_uri: asked.one("redirect_uri").unwrap_or_default().to_owned(),
             challenge,
-            expires: now.plus(CODE_LIFE),
+            expires: now.plus(CODE_LIFETIME),
         });
         self.respond(korean, &request, vec![("code", code)])
     }
@@ -153,7 +153,7 @@ impl State {
         if !asked.one("scope").is_some_and(|scope| scope.split(' ').any(|s| s == "openid")) {
             return Err("invalid_scope");
         }
-        // S256 of anything is 43 characters of base64url; `plain` is not offered.
+        // An S256 challenge is 43 characters of base64url; `plain` is not supported.
         let challenge = asked.one("code_challenge").filter(|c| c.len() == 43);
         challenge.filter(|_| asked.one("code_challenge_method") == Some("S256")).ok_or("invalid_request")
     }
@@ -162,7 +162,7 @@ impl State {
         self.respond(korean, request, vec![("error", code.to_owned())])
     }
 
-    /// Sends the browser back with the outcome, the state and the issuer (RFC 9207).
+    /// The authorization response: `outcome` with the state and the issuer (RFC 9207).
     fn respond(&self, korean: bool, request: &CheckedRequest, mut outcome: Vec<(&'static str, String)>) -> Reply {
         outcome.extend(request.state.clone().map(|state| ("state", state)));
         outcome.push(("iss", self.issuer.clone()));
@@ -195,7 +195,7 @@ impl Codes {
         code
     }
 
-    /// Redeems a code; afterwards it counts as used, also if it had expired.
+    /// Redeems a code. Afterwards it counts as used, even if it had expired.
     pub(super) fn redeem(&self, code: &str, now: Timestamp) -> Redeemed {
         let mut inner = lock(&self.inner);
         match inner.0.get_mut(code).map(|code| std::mem::replace(code, Code::Used(None))) {

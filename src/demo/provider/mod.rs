@@ -1,4 +1,4 @@
-//! A small OIDC provider on loopback: a person logs in by picking a name.
+//! A small OIDC provider on loopback; a person logs in by choosing a name, without a password.
 
 mod authorize;
 mod endpoint;
@@ -21,7 +21,7 @@ use super::{
     hook::{NoHook, ProviderHook, ScriptedAnswer},
     people::Person,
     reply::{self, Parameters},
-    server::{self, Hangup, Reply, Server},
+    server::{self, Hangup, LoopbackServer, Reply},
     signing::{KeyError, SigningKey},
 };
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
 pub struct ProviderOptions {
     /// The clock that decides all expiry.
     pub clock: Clock,
-    /// The source of tokens, codes and keys.
+    /// The source of tokens and codes.
     pub random: Random,
     /// The id of the only client.
     pub client_id: String,
@@ -42,20 +42,20 @@ pub struct ProviderOptions {
     pub client_secret: Secret,
     /// Hosts that a `redirect_uri` may have besides loopback addresses.
     pub redirect_hosts: Vec<String>,
-    /// Life of an access token.
+    /// Lifetime of an access token.
     pub access_token_life: Duration,
-    /// Life of an ID token.
+    /// Lifetime of an ID token.
     pub id_token_life: Duration,
-    /// Life of a refresh token.
+    /// Lifetime of a refresh token.
     pub refresh_token_life: Duration,
-    /// Whether a refresh makes the old refresh token void; use of a void one ends its family.
+    /// Whether a refresh makes the old refresh token void; use of a void token ends its family.
     pub rotate_refresh_tokens: bool,
-    /// What a test changes.
+    /// The changes that a test makes.
     pub hook: Arc<dyn ProviderHook>,
 }
 
 impl ProviderOptions {
-    /// The client `vestibule` with a fresh secret, access tokens of five minutes, rotating refresh tokens.
+    /// The client `vestibule` with a random secret, access tokens of five minutes, and rotating refresh tokens.
     pub fn new(clock: Clock, random: Random) -> Self {
         Self {
             client_id: "vestibule".to_owned(),
@@ -78,15 +78,15 @@ pub enum StartError {
     /// No socket could be opened on 127.0.0.1.
     #[error("no port on 127.0.0.1 could be opened")]
     Bind(#[from] io::Error),
-    /// No signing key could be made.
+    /// No signing key could be generated.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// No HTTP client could be made.
-    #[error("no HTTP client could be made")]
+    /// No HTTP client could be created.
+    #[error("no HTTP client could be created")]
     Client(#[from] reqwest::Error),
 }
 
-/// How often the provider was asked for what.
+/// The number of requests to each endpoint, and of their results.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct ProviderCounters {
@@ -98,11 +98,11 @@ pub struct ProviderCounters {
     pub authorize_calls: u64,
     /// Requests to the token endpoint.
     pub token_calls: u64,
-    /// Codes turned into tokens.
+    /// Codes that were exchanged for tokens.
     pub codes_redeemed: u64,
     /// Token requests with a refresh token.
     pub refresh_calls: u64,
-    /// Those that were answered with tokens.
+    /// Refreshes that were answered with tokens.
     pub refreshes_ok: u64,
     /// Token requests with a refresh token that was used before.
     pub reuse_detected: u64,
@@ -117,11 +117,11 @@ pub struct ProviderCounters {
 /// A running provider. Clones are the same provider; it stops with [`Provider::stop`] or when the last one is dropped.
 #[derive(Clone)]
 pub struct Provider {
-    state: Arc<State>,
-    server: Arc<Server>,
+    state: Arc<ProviderState>,
+    server: Arc<LoopbackServer>,
 }
 
-pub(super) struct State {
+pub(super) struct ProviderState {
     options: ProviderOptions,
     issuer: String,
     key: SigningKey,
@@ -130,7 +130,7 @@ pub(super) struct State {
     counters: watch::Sender<ProviderCounters>,
 }
 
-/// What a login granted.
+/// The grant of a login: the person, and what the request asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     person: Person,
@@ -144,7 +144,7 @@ impl Provider {
     /// Starts a provider at a port of the system's choice.
     pub async fn start(options: ProviderOptions) -> Result<Self, StartError> {
         let (listener, address) = server::bind().await?;
-        let state = Arc::new(State {
+        let state = Arc::new(ProviderState {
             issuer: format!("http://{address}"),
             key: SigningKey::generate(&options.random)?,
             codes: Codes::new(options.random.clone()),
@@ -152,7 +152,7 @@ impl Provider {
             counters: watch::Sender::default(),
             options,
         });
-        let server = Server::start(listener, state.clone(), CancellationToken::new());
+        let server = LoopbackServer::start(listener, state.clone(), CancellationToken::new());
         Ok(Self { state, server: Arc::new(server) })
     }
 
@@ -161,7 +161,7 @@ impl Provider {
         self.state.issuer.clone()
     }
 
-    /// Where it listens.
+    /// Its listening address.
     pub fn address(&self) -> Option<SocketAddr> {
         self.state.issuer.strip_prefix("http://").and_then(|address| address.parse().ok())
     }
@@ -210,19 +210,19 @@ impl Provider {
         self.counters().refresh_calls
     }
 
-    /// Waits until `reached` holds for the counters.
+    /// Waits until `reached` returns true for the counters.
     pub async fn until(&self, mut reached: impl FnMut(&ProviderCounters) -> bool) {
-        // Never an error: the sender is in this provider's own state.
+        // It cannot fail: this provider owns the sender.
         let _ = self.state.counters.subscribe().wait_for(|counters| reached(counters)).await;
     }
 
-    /// Closes the socket and every connection.
+    /// Closes the listening socket and every connection.
     pub fn stop(&self) {
         self.server.stop();
     }
 }
 
-impl server::Service for State {
+impl server::Service for ProviderState {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Reply, Hangup> {
         if let Some(outage) = self.options.hook.outage() {
             match outage.pass().await {
@@ -264,7 +264,7 @@ impl server::Service for State {
 /// Longest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-impl State {
+impl ProviderState {
     /// The endpoints that the gateway itself calls.
     fn direct(&self, endpoint: Endpoint, method: &Method, headers: &HeaderMap, form: &Parameters) -> Reply {
         match (endpoint, method) {

@@ -9,14 +9,14 @@ use super::super::{
     server::Reply,
 };
 
-/// An authorization request that gets an error page, because it must not be redirected.
+/// A fault of an authorization request that is shown on a page, because a redirect would not be safe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RequestError {
     Client,
     Redirect,
 }
 
-/// The login page. Its forms post to the same URL, with the request's query.
+/// The login page. Its forms post to the URL of the request, with its query.
 pub(super) fn login(korean: bool, query: &Parameters, hint: Option<&str>) -> Reply {
     let say = |ko: &'static str, en: &'static str| if korean { ko } else { en };
     let mut action = url::form_urlencoded::Serializer::new(String::from("/authorize?"));

@@ -16,13 +16,13 @@ use super::{
         server::Reply,
         signing::Claims,
     },
-    Grant, State,
+    Grant, ProviderState,
     authorize::Redeemed,
     page,
 };
 use crate::secret::ct_eq;
 
-impl State {
+impl ProviderState {
     pub(super) fn token(&self, headers: &HeaderMap, form: &Parameters) -> Reply {
         if !self.is_client(headers, form) {
             return bad_client();
@@ -51,7 +51,7 @@ impl State {
         };
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
         if !ct_eq(challenge.as_bytes(), pending.challenge.as_bytes()) {
-            return bad_grant("the code verifier does not fit");
+            return bad_grant("the code verifier does not match the challenge");
         }
         if form.one("redirect_uri") != Some(&pending.redirect_uri) {
             return bad_grant("redirect_uri is not that of the authorization request");
@@ -90,16 +90,16 @@ impl State {
             "scope": grant.scope, "fam": issued.family, "gen": issued.generation,
         })));
         let access_token = self.key.sign("at+jwt", &claims);
-        // A refreshed ID token needs no nonce, and must not have another (OIDC Core section 12.2).
+        // A refreshed ID token should have no nonce (OIDC Core section 12.2).
         let nonce = grant.nonce.as_deref().filter(|_| grant_type == GrantType::AuthorizationCode);
         let id_token = self.options.hook.sign_id_token(&self.key, self.id_token_claims(grant, nonce), grant_type);
         let mut answer = object(json!({
             "access_token": access_token, "token_type": "Bearer", "expires_in": life.as_secs(), "scope": grant.scope,
         }));
         answer.extend(id_token.map(|token| ("id_token".to_owned(), json!(token))));
-        let refreshed = issued.refresh_token.expose();
+        let refresh_token = issued.refresh_token.expose();
         if grant_type == GrantType::AuthorizationCode || self.options.rotate_refresh_tokens {
-            answer.insert("refresh_token".to_owned(), json!(refreshed));
+            answer.insert("refresh_token".to_owned(), json!(refresh_token));
         }
         reply::json(StatusCode::OK, &Value::Object(answer))
     }
@@ -125,7 +125,7 @@ impl State {
                 && family.zip(generation).is_some_and(|(f, g)| self.families.state(f, g) == FamilyState::Live)
         });
         let Some(mut claims) = live else {
-            let refusal = reply::error(StatusCode::UNAUTHORIZED, "invalid_token", "the access token is not good");
+            let refusal = reply::error(StatusCode::UNAUTHORIZED, "invalid_token", "the access token is not valid");
             return reply::with(refusal, header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#);
         };
         claims.retain(|name, _| matches!(name.as_str(), "sub" | "name" | "email" | "email_verified" | "role"));
@@ -151,8 +151,8 @@ impl State {
             self.families.revoke_where(|grant| grant.sid == sid);
         }
         self.counters.send_modify(|counters| counters.logouts += 1);
-        let known = hint.is_some() || asked.one("client_id") == Some(&self.options.client_id);
-        let target = asked.one("post_logout_redirect_uri").filter(|_| known).and_then(|uri| self.redirect(uri));
+        let is_identified = hint.is_some() || asked.one("client_id") == Some(&self.options.client_id);
+        let target = asked.one("post_logout_redirect_uri").filter(|_| is_identified).and_then(|uri| self.redirect(uri));
         let Some(mut target) = target else { return page::signed_out() };
         if let Some(state) = asked.one("state") {
             target.query_pairs_mut().append_pair("state", state);
@@ -160,7 +160,8 @@ impl State {
         reply::see_other(target.as_str())
     }
 
-    /// `client_secret_basic`, or `client_secret_post`, but not both (RFC 6749 section 2.3).
+    /// Whether the client authenticates by `client_secret_basic` or `client_secret_post`, and not by both (RFC 6749
+    /// section 2.3).
     fn is_client(&self, headers: &HeaderMap, form: &Parameters) -> bool {
         let basic = headers.get(header::AUTHORIZATION).map(|value| basic(value).unwrap_or_default());
         let posted = form.one("client_secret").map(|s| (form.one("client_id").unwrap_or("").to_owned(), s.to_owned()));
@@ -189,7 +190,7 @@ fn object(value: Value) -> Claims {
 }
 
 fn bad_client() -> Reply {
-    let refusal = reply::error(StatusCode::UNAUTHORIZED, "invalid_client", "the client is not known by this secret");
+    let refusal = reply::error(StatusCode::UNAUTHORIZED, "invalid_client", "the client id or secret is wrong");
     reply::with(refusal, header::WWW_AUTHENTICATE, r#"Basic realm="demo provider""#)
 }
 

@@ -7,7 +7,7 @@ use super::*;
 const HOME: &str = "/home";
 
 fn return_to() -> ReturnTo {
-    ReturnTo::new(&Places {
+    ReturnTo::new(&ReturnToSettings {
         public_url: &Url::parse("https://app.example.kr").unwrap(),
         base_path: "/auth",
         after_login: HOME,

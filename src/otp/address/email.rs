@@ -15,13 +15,14 @@ const LONGEST_LABEL: usize = 63;
 pub(in crate::otp) struct Email {
     /// The local part as written, the domain in ASCII.
     pub(super) written: String,
-    /// The whole address in lower case: it counts as one address, although a server may tell `A@` from `a@`.
+    /// The whole address in lower case. `A@` and `a@` count as one address, although RFC 5321 lets a mail server
+    /// distinguish them.
     pub(super) canonical: String,
 }
 
 impl Email {
-    /// Parses an address. Quoted local parts, comments, lists and address literals are refused: with them parsers have
-    /// sent codes to other addresses.
+    /// Parses an address. Quoted local parts, comments, lists and address literals are refused: mail software reads
+    /// them differently, and codes were sent to other addresses.
     pub(super) fn parse(text: &str, bare_domains: bool) -> Option<Self> {
         let text = text.trim_matches(' ');
         if text.len() > LONGEST {
@@ -53,7 +54,8 @@ fn is_dot_atom(local: &str) -> bool {
 
 /// The domain in ASCII (IDNA), in lower case.
 fn domain_in_ascii(domain: &str, bare: bool) -> Option<String> {
-    // Only letters may be non-ASCII: IDNA turns full-width signs and dots of other scripts into `@`, `.` and the like.
+    // Only letters and digits may be non-ASCII: IDNA maps full-width signs and the dots of other scripts to `@` and
+    // `.`.
     let is_wide = |c: char| matches!(c, '\u{ff00}'..='\u{ffef}');
     let is_plain = |c: char| match c {
         '-' | '.' => true,

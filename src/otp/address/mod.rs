@@ -1,4 +1,4 @@
-//! The address that a code goes to: parsed strictly, with one canonical form, masked in logs and pages.
+//! The address that a code is sent to: parsed strictly, with one canonical form, masked in logs and pages.
 
 mod email;
 mod phone;
@@ -10,7 +10,7 @@ use phone::Phone;
 
 use crate::channel::Channel;
 
-/// The address that a code goes to.
+/// The address that a code is sent to.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Address {
     /// A mobile number, by SMS.
@@ -22,14 +22,15 @@ pub(super) enum Address {
 /// Which addresses are accepted.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Countries whose mobile numbers get codes, at least one; numbers without a country code are of the first.
+    /// Countries whose mobile numbers are accepted, at least one. A number without a country code is read as one of the
+    /// first country.
     pub countries: Vec<Country>,
-    /// E-mail may go to a host without a dot: on loopback only.
+    /// Whether an e-mail domain may have no dot (`localhost`). Only set when `public_url` is on loopback.
     pub bare_domains: bool,
 }
 
 impl Address {
-    /// Parses what a visitor wrote; `None` where nothing can be sent there.
+    /// Parses what a visitor wrote; `None` if no code can be sent to it.
     pub(super) fn parse(channel: Channel, text: &str, rules: &Rules) -> Option<Self> {
         match channel {
             Channel::Sms => Phone::parse(text, &rules.countries).map(Self::Phone),
@@ -37,8 +38,8 @@ impl Address {
         }
     }
 
-    /// One text for each address, however it was typed: limits count by it, codes are bound to it, and authorities,
-    /// backends and proofs know the person by it.
+    /// The same text for every spelling of an address. Limits count by it, codes are bound to it, and authorities,
+    /// backends and proofs get it.
     pub(super) fn canonical(&self) -> &str {
         match self {
             Self::Phone(phone) => &phone.e164,
@@ -46,8 +47,8 @@ impl Address {
         }
     }
 
-    /// The recipient of a message: the number in E.164, an e-mail address in the case that was typed, which its server
-    /// may tell apart.
+    /// The recipient of a message: the number in E.164, or the e-mail address with its local part as typed, because its
+    /// mail server may distinguish upper and lower case.
     pub(super) fn recipient(&self) -> &str {
         match self {
             Self::Phone(phone) => &phone.e164,
@@ -55,7 +56,7 @@ impl Address {
         }
     }
 
-    /// The form for templates: Korean numbers in domestic digits. As canonical as [`Address::canonical`].
+    /// The form for templates: like [`Address::canonical`], but Korean numbers in domestic digits (`01012345678`).
     pub(super) fn domestic(&self) -> &str {
         match self {
             Self::Phone(phone) => &phone.domestic,
@@ -63,7 +64,6 @@ impl Address {
         }
     }
 
-    /// The masked form, for logs and pages.
     pub(super) fn masked(&self) -> String {
         match self {
             Self::Phone(phone) => phone.masked(),
@@ -71,7 +71,7 @@ impl Address {
         }
     }
 
-    /// The country of a phone number.
+    /// The country of a phone number; `None` for an e-mail address.
     pub(super) fn country(&self) -> Option<Country> {
         match self {
             Self::Phone(phone) => Some(phone.country),

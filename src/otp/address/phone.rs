@@ -1,10 +1,10 @@
-//! Mobile numbers: parsed by the numbering plans of their countries, kept in E.164.
+//! Mobile numbers: parsed by the numbering plans of their countries, stored in E.164.
 
 use std::fmt;
 
 use phonenumber::{Mode, Type, country, metadata::DATABASE};
 
-/// The most bytes that are parsed: more than any number with its punctuation has.
+/// Longest text that is parsed, in bytes: no number with its punctuation is longer.
 const LONGEST: usize = 32;
 
 /// A country by its ISO 3166-1 code.
@@ -41,7 +41,8 @@ pub(in crate::otp) struct Phone {
 }
 
 impl Phone {
-    /// Parses a number with or without its country code, with spaces, hyphens, dots and brackets.
+    /// Parses a mobile number of one of `countries`, with or without its country code; spaces, hyphens, dots and
+    /// brackets are allowed.
     pub(super) fn parse(text: &str, countries: &[Country]) -> Option<Self> {
         let dialled = dialled(text)?;
         let is_international = dialled.starts_with('+');
@@ -50,14 +51,15 @@ impl Phone {
             return None;
         }
         let number = phonenumber::parse(home.map(|country| country.0), &dialled).ok()?;
-        // A number that dials out (`001 1 …`) or omits the `+` (`82 10 …`) is refused: its country would be a guess.
+        // A number with an international prefix (`001 1 …`) or a country code without `+` (`82 10 …`) is refused: its
+        // country would be a guess.
         let is_as_written = match number.code().source() {
             country::Source::Plus => is_international,
             country::Source::Default => !is_international,
             country::Source::Idd | country::Source::Number => false,
         };
         let country = Country(number.country().id()?);
-        // Where a plan does not tell mobile from fixed numbers (North America), both are accepted.
+        // In North America mobile and fixed numbers have the same form, so both are accepted there.
         let is_mobile = matches!(number.number_type(&DATABASE), Type::Mobile | Type::FixedLineOrMobile);
         if !is_as_written || !is_mobile || !countries.contains(&country) || number.extension().is_some() {
             return None;
@@ -88,8 +90,8 @@ impl Phone {
     }
 }
 
-/// The digits, with a leading `+` where there is one; `None` where anything but the usual punctuation stands between
-/// them.
+/// The digits, with the leading `+` if there is one; `None` if there are other characters than digits, spaces, hyphens,
+/// dots and one level of brackets.
 fn dialled(text: &str) -> Option<String> {
     if text.len() > LONGEST {
         return None;

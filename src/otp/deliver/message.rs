@@ -1,11 +1,11 @@
-//! The messages that are delivered.
+//! The messages: an SMS, an e-mail, and the error of one that was not delivered.
 
 /// A text message.
 #[derive(Clone, Debug)]
 pub struct Sms {
     /// The number in E.164: `+821012345678`.
     pub to_e164: String,
-    /// The number as templates have it: domestic digits for Korea (`01012345678`), E.164 elsewhere.
+    /// The number for templates: domestic digits for Korea (`01012345678`), E.164 for other countries.
     pub to: String,
     /// The country calling code, e.g. 82.
     pub country: u16,
@@ -16,17 +16,17 @@ pub struct Sms {
 /// An e-mail.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// The address; exactly one.
+    /// One address.
     pub to: String,
     /// The subject.
     pub subject: String,
-    /// The text part.
+    /// The `text/plain` part.
     pub text: String,
-    /// The HTML part.
+    /// The `text/html` part.
     pub html: String,
 }
 
-/// No provider or transport took the message. The log has the reason of each, without the message.
+/// No provider or transport accepted the message. The log has the reason of each, without the message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the message could not be delivered")]
 pub struct Undelivered;

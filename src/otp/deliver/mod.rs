@@ -1,4 +1,4 @@
-//! Delivers messages with codes: SMS by the configured providers, e-mail by the configured transports, in their order.
+//! Delivers messages with codes: SMS through the configured providers, e-mail through the configured transports.
 
 mod client;
 mod mail;

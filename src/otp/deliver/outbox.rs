@@ -1,4 +1,4 @@
-//! The outbox, for development: messages are not sent but written to a file, or posted to a server on this machine.
+//! The outbox, for development: messages are written to a file or posted to a server on this machine, not sent.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     outbound::{CallLimits, NoAnswer, Outbound, chain},
 };
 
-/// For a server of this machine to take a message.
+/// Deadline for a post to a server on this machine.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// `[otp.X.outbox]`, validated.
@@ -25,21 +25,21 @@ pub enum OutboxSettings {
     Url(Url),
 }
 
-/// Keeps messages instead of sending them.
+/// Stores messages instead of sending them.
 pub struct Outbox {
     settings: OutboxSettings,
     http: Outbound,
 }
 
 impl Outbox {
-    /// An outbox with these settings; `http` posts to an address.
+    /// An outbox with these settings; `http` is used with [`OutboxSettings::Url`].
     pub fn new(settings: OutboxSettings, http: Outbound) -> Self {
         Self { settings, http }
     }
 
-    /// Puts a message there; only an e-mail has a subject.
+    /// Stores a message; only an e-mail has a subject.
     pub async fn put(&self, channel: Channel, to: &str, subject: Option<&str>, text: &str) -> Result<(), Undelivered> {
-        let message = Message { channel, to, subject, text };
+        let message = OutboxMessage { channel, to, subject, text };
         let put = match &self.settings {
             OutboxSettings::File(path) => append(path, &message).await.map_err(OutboxError::File),
             OutboxSettings::Url(url) => self.post(url, &message).await,
@@ -50,7 +50,7 @@ impl Outbox {
         })
     }
 
-    async fn post(&self, url: &Url, message: &Message<'_>) -> Result<(), OutboxError> {
+    async fn post(&self, url: &Url, message: &OutboxMessage<'_>) -> Result<(), OutboxError> {
         let request = self.http.request(Method::POST, url.clone()).json(message);
         let answer = self.http.send(request, CallLimits { deadline: DEADLINE, answer: LARGEST_ANSWER }).await?;
         if answer.status.is_success() { Ok(()) } else { Err(OutboxError::Status(answer.status)) }
@@ -58,7 +58,7 @@ impl Outbox {
 }
 
 #[derive(Serialize)]
-struct Message<'m> {
+struct OutboxMessage<'m> {
     channel: Channel,
     to: &'m str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,16 +68,16 @@ struct Message<'m> {
 
 #[derive(Debug, thiserror::Error)]
 enum OutboxError {
-    #[error("its file cannot be written")]
+    #[error("the file cannot be written")]
     File(#[source] io::Error),
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
-    #[error("its server answered {0}")]
+    #[error("the server answered with status {0}")]
     Status(StatusCode),
 }
 
-/// Writes the whole line at once, so that readers and other writers see whole lines.
-async fn append(path: &PathBuf, message: &Message<'_>) -> io::Result<()> {
+/// Appends a line in one write, so that lines of other writers cannot mix with it.
+async fn append(path: &PathBuf, message: &OutboxMessage<'_>) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).await?;

@@ -1,5 +1,5 @@
-//! Whole conversations: codes asked for, sent, guessed and verified, by browsers that keep cookies and apps that do
-//! not.
+//! Tests of the endpoints: codes are requested, sent, guessed and verified by browsers (with cookies) and apps
+//! (without).
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ use crate::{
     channel::Channel,
     client::Client,
     clock::Clock,
-    endpoint::{Call, EndpointAnswer, Places, ReturnTo},
+    endpoint::{Call, EndpointAnswer, ReturnTo, ReturnToSettings},
     oidc::{self, fake::b64},
     pages::{Pages, Site},
     respond::Content,
@@ -44,10 +44,10 @@ use crate::{
 
 const PHONE: &str = "010-1234-5678";
 const MAIL: &str = "Kim@Example.kr";
-/// 100,000 messages of one channel: no limit but the one that a test is about.
+/// A limit of 100,000 messages, so that only the limit of a test has an effect.
 const AMPLE: Rate = Rate { most: 100_000, window: Duration::from_secs(3600) };
 
-/// Keeps messages for a test to read.
+/// Stores messages for a test to read.
 #[derive(Default)]
 pub(super) struct Recorder {
     sent: Mutex<Vec<(String, String)>>,
@@ -75,7 +75,7 @@ impl Recorder {
         runs.into_iter().find(|run| run.len() == 6).unwrap().to_owned()
     }
 
-    /// Six digits that the last message does not have.
+    /// Six digits that differ from the last code.
     fn other_than_code(&self) -> String {
         let code: u32 = self.code().parse().unwrap();
         format!("{:06}", (code + 1) % 1_000_000)
@@ -174,7 +174,7 @@ impl Setup {
         }
     }
 
-    fn build(self) -> World {
+    fn build(self) -> OtpFixture {
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let (clock, random, metrics) = (self.clock.clone(), Random::system(), Arc::new(Metrics::new()));
         let connect_timeout = Duration::from_secs(2);
@@ -207,7 +207,8 @@ impl Setup {
         let public_url = "https://app.example.kr".parse().unwrap();
         let site = Site { public_url: &public_url, base_path: "/auth", login_page: "/auth/login", form_targets: &[] };
         let pages = Pages::new(&crate::pages::Settings::default(), &site);
-        let places = Places { public_url: &public_url, base_path: "/auth", after_login: "/home", origins: &[] };
+        let places =
+            ReturnToSettings { public_url: &public_url, base_path: "/auth", after_login: "/home", origins: &[] };
         let recorder = Arc::new(Recorder::default());
         let setup = |channel| ChannelSetup {
             channel,
@@ -244,11 +245,11 @@ impl Setup {
             metrics: metrics.clone(),
         };
         let setups = vec![setup(Channel::Sms), setup(Channel::Email)];
-        World { otps: Otps::with_setups(settings, setups, deps), sessions, recorder, clock, signer, metrics }
+        OtpFixture { otps: Otps::with_setups(settings, setups, deps), sessions, recorder, clock, signer, metrics }
     }
 }
 
-/// The beginning of a day (UTC), so that no count spans two days.
+/// A clock at midnight (UTC), so that no count spans two days.
 fn midnight() -> Clock {
     let clock = Clock::movable();
     let into_the_day = u64::try_from(clock.now().as_millis().rem_euclid(86_400_000)).unwrap();
@@ -256,7 +257,7 @@ fn midnight() -> Clock {
     clock
 }
 
-struct World {
+struct OtpFixture {
     otps: Otps,
     sessions: Sessions,
     recorder: Arc<Recorder>,
@@ -273,7 +274,7 @@ enum Step {
     Verify,
 }
 
-/// A visitor: a browser keeps cookies, an app does not.
+/// A visitor: a browser has cookies, an app does not.
 #[derive(Clone)]
 struct Visitor {
     cookies: BTreeMap<String, String>,
@@ -282,13 +283,13 @@ struct Visitor {
     language: &'static str,
 }
 
-/// The outcome of a call.
-struct Got {
+/// The result of a call.
+struct CallResult {
     answer: Result<EndpointAnswer, Failed>,
     set_cookie: Vec<String>,
 }
 
-impl World {
+impl OtpFixture {
     fn of(purpose: CodePurpose) -> Self {
         Setup::of(purpose).build()
     }
@@ -319,29 +320,29 @@ impl World {
         }
     }
 
-    async fn post(&self, visitor: &mut Visitor, step: Step, channel: Channel, body: Value) -> Got {
+    async fn post(&self, visitor: &mut Visitor, step: Step, channel: Channel, body: Value) -> CallResult {
         let call = self.call(visitor, "application/json", body.to_string()).await;
         visitor.take(self.step(step, channel, call).await)
     }
 
-    async fn form(&self, visitor: &mut Visitor, step: Step, channel: Channel, body: &str) -> Got {
+    async fn form(&self, visitor: &mut Visitor, step: Step, channel: Channel, body: &str) -> CallResult {
         let call = self.call(visitor, "application/x-www-form-urlencoded", body.to_owned()).await;
         visitor.take(self.step(step, channel, call).await)
     }
 
-    async fn send(&self, visitor: &mut Visitor, phone: &str) -> Got {
+    async fn send(&self, visitor: &mut Visitor, phone: &str) -> CallResult {
         self.post(visitor, Step::Send, Channel::Sms, json!({ "phone": phone })).await
     }
 
-    async fn resend(&self, visitor: &mut Visitor, phone: &str) -> Got {
+    async fn resend(&self, visitor: &mut Visitor, phone: &str) -> CallResult {
         self.post(visitor, Step::Resend, Channel::Sms, json!({ "phone": phone })).await
     }
 
-    async fn verify(&self, visitor: &mut Visitor, phone: &str, code: &str) -> Got {
+    async fn verify(&self, visitor: &mut Visitor, phone: &str, code: &str) -> CallResult {
         self.post(visitor, Step::Verify, Channel::Sms, json!({ "phone": phone, "code": code })).await
     }
 
-    /// Sends a code, and fails the test where that does not work.
+    /// Sends a code and returns it; panics if that fails.
     async fn send_code(&self, visitor: &mut Visitor, phone: &str) -> String {
         let got = self.send(visitor, phone).await;
         assert!(got.answer.is_ok(), "{:?}", got.answer);
@@ -391,14 +392,14 @@ fn app() -> Visitor {
 }
 
 impl Visitor {
-    fn take(&mut self, answer: Result<EndpointAnswer, Failed>) -> Got {
+    fn take(&mut self, answer: Result<EndpointAnswer, Failed>) -> CallResult {
         let mut headers = HeaderMap::new();
         match &answer {
             Ok(answer) => answer.cookies.clone().write(&mut headers),
             Err(failed) => failed.cookies.clone().write(&mut headers),
         }
         let set_cookie = self.keep(&headers);
-        Got { answer, set_cookie }
+        CallResult { answer, set_cookie }
     }
 
     fn keep(&mut self, headers: &HeaderMap) -> Vec<String> {
@@ -415,7 +416,7 @@ impl Visitor {
     }
 }
 
-impl Got {
+impl CallResult {
     fn json(&self) -> &Value {
         match self.answer.as_ref().map(|answer| &answer.content) {
             Ok(Content::Json(value)) => value,
@@ -442,9 +443,9 @@ impl Got {
     }
 }
 
-mod asking;
-mod entering;
-mod guessing;
-mod limiting;
-mod paging;
-mod telling;
+mod guesses;
+mod limits;
+mod login;
+mod notify;
+mod page;
+mod requests;

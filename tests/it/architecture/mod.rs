@@ -19,9 +19,9 @@ use self::{
 
 /// Longest file without a reason, in lines.
 const MAX_LINES: usize = 500;
-/// The reason stands behind this in the file's header.
+/// In the file's header the reason follows this text.
 const REASON_FOR_LENGTH: &str = "Over 500 lines:";
-/// On the way of a request no reason counts.
+/// Rooms on the path of a request, where no reason is accepted.
 const REQUEST_PATH: &[&str] = &["listen", "handle", "hygiene", "route", "session", "upstream", "respond"];
 /// Widest comment, in characters.
 const MAX_COLUMNS: usize = 120;
@@ -270,8 +270,8 @@ fn names(files: &BTreeSet<PathBuf>) -> String {
     files.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// RUSTSEC-2022-0018 of totp-rs: secrets and tokens have an `==` that takes the same time wherever two differ, and
-/// their texts are compared by `ct_eq` alone.
+/// RUSTSEC-2022-0018 of totp-rs: `==` of secrets and tokens takes constant time, and their texts are compared only by
+/// `ct_eq`.
 #[test]
 fn rustsec_2022_0018_no_secret_is_compared_by_its_text() {
     let mut wrong = BTreeSet::new();

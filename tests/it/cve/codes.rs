@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Answer, Ask, Browser, Issuer, Protocol, Raw, Setup, TestStack, b64, raw};
+use crate::harness::{Answer, Browser, BrowserRequest, Issuer, Protocol, Raw, Setup, TestStack, b64, raw};
 
 const PHONE: &str = "010-1234-5678";
 /// The harness is the load balancer, so that a test can set the client's address.
@@ -32,20 +32,20 @@ fn wrong(code: &str) -> impl Iterator<Item = String> {
     (1..).map(move |n| format!("{:06}", (right + n) % 1_000_000))
 }
 
-fn send(browser: &Browser, phone: &str) -> Ask {
+fn send(browser: &Browser, phone: &str) -> BrowserRequest {
     browser.post("/auth/sms/send").json(&json!({ "phone": phone }))
 }
 
-fn verify(browser: &Browser, phone: &str, code: &str) -> Ask {
+fn verify(browser: &Browser, phone: &str, code: &str) -> BrowserRequest {
     browser.post("/auth/sms/verify").json(&json!({ "phone": phone, "code": code }))
 }
 
-fn password(browser: &Browser, client: &str, email: &str, password: &str) -> Ask {
+fn password(browser: &Browser, client: &str, email: &str, password: &str) -> BrowserRequest {
     browser.post("/auth/login").header("x-forwarded-for", client).json(&json!({ "email": email, "password": password }))
 }
 
 /// Also CVE-2024-1722, and what was found of AWS Cognito in 2023. That exactly five are compared is
-/// `otp::tests::guessing::of_five_hundred_parallel_guesses_five_are_compared_and_the_right_one_comes_too_late`.
+/// `otp::tests::guesses::of_five_hundred_parallel_guesses_five_are_compared_and_the_right_one_comes_too_late`.
 #[tokio::test]
 async fn cve_2024_4629_of_five_hundred_parallel_guesses_the_right_one_comes_too_late() {
     let stack = codes(MANY_GUESSES).await;
@@ -121,11 +121,11 @@ async fn cve_2025_64102_guesses_are_limited_for_the_code_the_address_the_account
 /// The documented policy: a client over its limit is refused by every login method; an account over its limit only by
 /// the password login, or anybody who knows an address could lock its owner out.
 #[tokio::test]
-async fn cve_2026_9798_a_client_that_guessed_too_often_is_barred_from_every_way_in() {
+async fn cve_2026_9798_a_client_that_guessed_too_often_is_refused_by_every_login_method() {
     let id_tokens = "providers.demo.id_token_login = { audiences = [\"vestibule\"] }\n";
     let stack = codes(&format!("{BEHIND}{id_tokens}limits.failures_per_client = \"3/h\"")).await;
     let browser = stack.browser();
-    let from = |client: &str, ask: Ask| ask.header("x-forwarded-for", client);
+    let from = |client: &str, ask: BrowserRequest| ask.header("x-forwarded-for", client);
     from("192.0.2.1", send(&browser, PHONE)).await.is(200);
     let right = code(&stack);
     for _ in 0..3 {
@@ -155,7 +155,7 @@ async fn cve_2026_9798_a_client_that_guessed_too_often_is_barred_from_every_way_
 /// Also GHSA-xv97-c62v-4587 (Auth.js), and nodemailer before 7.0.7. What the mail server receives is in
 /// `mail::rustsec_2021_0069_…`.
 #[tokio::test]
-async fn ghsa_7rqj_j65f_68wh_an_address_that_two_would_read_differently_is_sent_nothing() {
+async fn ghsa_7rqj_j65f_68wh_no_message_is_sent_to_an_address_that_two_parsers_read_differently() {
     let stack = codes(MANY_MESSAGES).await;
     for email in [
         "mina\u{ff20}example.test",
@@ -215,7 +215,7 @@ fn told(answer: &Answer) -> (u16, BTreeSet<String>, Value) {
 /// Also CVE-2026-32595 and CVE-2026-41263 (Traefik). The time is a measurement and no test: see the note on known and
 /// unknown accounts.
 #[tokio::test]
-async fn cve_2026_23511_nothing_but_time_could_tell_an_account_that_exists() {
+async fn cve_2026_23511_answers_do_not_reveal_whether_an_account_exists() {
     let stack = codes(&format!("{MANY_GUESSES}{MANY_MESSAGES}")).await;
     let wrong_password = |email: String| password(&stack.browser(), "", &email, "wrong");
     let known = told(&wrong_password(EMAIL.to_owned()).await.is(401));

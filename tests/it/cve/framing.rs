@@ -1,4 +1,4 @@
-//! Messages whose end two parsers would see in different places, and what stays on a pooled connection.
+//! Messages whose end two parsers see in different places, and bytes that would stay on a pooled connection.
 
 use std::sync::{
     Arc,
@@ -7,8 +7,8 @@ use std::sync::{
 
 use tokio::sync::watch;
 
-use super::scene::{ask, before, get, is_alive};
-use crate::harness::{Raw, TestStack, Upstream, ok, raw, within_patience};
+use super::setup::{ask, before, get, is_alive};
+use crate::harness::{Raw, TestStack, Upstream, ok, raw, within_time_limit};
 
 /// An upstream whose answers name the request.
 async fn echo() -> Upstream {
@@ -247,7 +247,7 @@ async fn cve_2023_25690_nothing_decoded_splits_a_message() {
 
 /// Go CVE-2024-24791 too.
 #[tokio::test]
-async fn cve_2024_28869_a_failed_expectation_spoils_no_connection() {
+async fn cve_2024_28869_a_failed_expectation_leaves_the_connection_usable() {
     let heads = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&heads);
     // The upstream refuses requests with a body before it reads the body.
@@ -303,7 +303,7 @@ async fn cve_2024_28869_a_failed_expectation_spoils_no_connection() {
 
 /// No byte of an announced body arrives: 408.
 #[tokio::test]
-async fn cve_2024_28869_a_promised_body_has_a_deadline() {
+async fn cve_2024_28869_an_announced_body_has_a_deadline() {
     let upstream = echo().await;
     let route = "[[routes]]\npath = \"/slow\"\nupstream = \"b\"\naccess = \"public\"\nidle_timeout = \"100ms\"";
     let stack = before(&upstream, route).await;
@@ -360,7 +360,7 @@ async fn cve_2025_58186_cookies_chunks_and_aborts_cost_little_and_leave_nothing(
         visitor.until(b"first").await;
     }
     let mut open = open.subscribe();
-    within_patience("the end of the upstream's connections", open.wait_for(|open| *open == 0)).await.unwrap();
+    within_time_limit("the end of the upstream's connections", open.wait_for(|open| *open == 0)).await.unwrap();
     assert_eq!(upstream.heard().len(), 1000);
     is_alive(&stack).await;
 }

@@ -1,11 +1,11 @@
-//! Forged headers that state who or where the client is.
+//! Forged headers that claim an identity or a client address.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Value, json};
 use vestibule::demo::backend::EMAIL;
 
-use super::scene::{ask, before, is_alive};
+use super::setup::{ask, before, is_alive};
 use crate::harness::{Process, Raw, Setup, TestStack, Upstream, free_port, raw};
 
 /// The harness is the load balancer, so that a test can set the client's address.
@@ -150,7 +150,7 @@ async fn cve_2026_35051_no_spelling_of_a_forwarding_header_passes() {
 }
 
 #[tokio::test]
-async fn cve_2026_30851_a_header_of_a_claim_that_is_not_there_is_not_the_visitors() {
+async fn cve_2026_30851_a_visitors_header_does_not_replace_an_absent_claim() {
     let upstream = Upstream::saying("b").await;
     let more = "[[routes]]\npath = \"/named\"\nupstream = \"b\"\naccess = \"user\"\n\
                 headers = { set = { x-user-name = \"{claims.nickname}\", x-person = \"{claims.nickname}\", x-subject = \"{claims.sub}\" } }";
@@ -172,7 +172,7 @@ async fn cve_2026_30851_a_header_of_a_claim_that_is_not_there_is_not_the_visitor
 
 /// CVE-2024-45806 too.
 #[tokio::test]
-async fn cve_2023_27487_what_an_inner_hop_would_say_is_not_taken_from_outside() {
+async fn cve_2023_27487_headers_of_inner_hops_are_not_accepted_from_visitors() {
     let upstream = Upstream::answering(
         "HTTP/1.1 200 OK\r\nx-auth-status: forged\r\nx-request-id: forged\r\nset-cookie: sb_at=forged\r\ncontent-length: 2\r\n\r\nok",
     )
@@ -286,7 +286,7 @@ async fn cve_2022_23469_a_request_is_one_line_of_the_log() {
     }
 }
 
-fn guess(stack: &TestStack, client: &str) -> crate::harness::Ask {
+fn guess(stack: &TestStack, client: &str) -> crate::harness::BrowserRequest {
     let body = json!({ "email": EMAIL, "password": "wrong" });
     stack.browser().post("/auth/login").header("x-forwarded-for", client).json(&body)
 }

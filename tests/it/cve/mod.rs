@@ -1,4 +1,4 @@
-//! Published vulnerabilities of other gateways and of libraries, each as a request and the gateway's answer.
+//! Published vulnerabilities of other gateways and of libraries: each test sends the attack and checks the answer.
 //!
 //! A test is named after the vulnerability's identifier; `docs/security.md` has the list, with those that do not apply
 //! and those that are open.
@@ -8,5 +8,5 @@ mod framing;
 mod headers;
 mod paths;
 mod redirects;
-mod scene;
+mod setup;
 mod tokens;

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::scene::{ask, before, get, is_alive};
+use super::setup::{ask, before, get, is_alive};
 use crate::harness::{Raw, Setup, TestStack, Upstream, raw};
 
 /// Checks that the path is refused without a session and with an insufficient one, and that the upstream gets no
@@ -66,7 +66,7 @@ async fn cve_2026_73551_a_parameter_on_a_dot_segment_is_refused() {
 
 /// Traefik CVE-2025-66490 and CVE-2025-47952 too.
 #[tokio::test]
-async fn cve_2021_29492_no_escaped_separator_walks_around_a_prefix() {
+async fn cve_2021_29492_no_escaped_separator_bypasses_a_prefix() {
     let upstream = Upstream::saying("b").await;
     let stack = before(&upstream, "").await;
     for escape in [
@@ -100,7 +100,7 @@ async fn cve_2021_29492_no_escaped_separator_walks_around_a_prefix() {
 }
 
 #[tokio::test]
-async fn ghsa_x732_6j76_qmhm_a_doubled_slash_reaches_no_endpoint_around_its_limit() {
+async fn ghsa_x732_6j76_qmhm_a_doubled_slash_bypasses_no_limit_of_an_endpoint() {
     let stack = Setup::with_codes().with("limits.failures_per_client = \"2/h\"").start().await;
     let browser = stack.browser();
     let guess = |path: &str| {

@@ -1,4 +1,4 @@
-//! Redirects that would lead to another site, and pages that would repeat parts of a request.
+//! Redirects to other sites, and pages that repeat parts of a request.
 
 use std::fs;
 
@@ -79,8 +79,7 @@ fn all_lines() -> Vec<String> {
     lines
 }
 
-/// Whether a browser that is redirected there stays on the site, also after decoding once more (by the WHATWG's
-/// parser).
+/// Whether `location` is on the site for a browser (WHATWG parser), also after one more decoding.
 fn stays(home: &Url, location: &str) -> bool {
     let twice = percent_decode_str(location).decode_utf8_lossy().into_owned();
     [location, &twice].iter().all(|to| home.join(to).is_ok_and(|url| url.origin() == home.origin()))
@@ -103,7 +102,7 @@ async fn locations(stack: &TestStack, requests: impl Iterator<Item = String>) ->
     found
 }
 
-fn form(browser: &Browser, path: &str) -> crate::harness::Ask {
+fn form(browser: &Browser, path: &str) -> crate::harness::BrowserRequest {
     browser.post(path).form(&[]).header("sec-fetch-mode", "navigate").header("accept", "text/html")
 }
 
@@ -238,7 +237,7 @@ async fn cve_2026_7504_userinfo_and_lookalikes_of_loopback_are_not_followed() {
 
 /// Also CVE-2023-52430 and CVE-2024-21496 (caddy-security), CVE-2019-8400 (Hydra).
 #[tokio::test]
-async fn cve_2026_33525_nothing_that_a_request_says_stands_in_a_page() {
+async fn cve_2026_33525_no_part_of_a_request_is_shown_in_a_page() {
     let stack = Setup::with_codes().start().await;
     let said =
         query(&["error", "error_description", "state", "return_to", "phone"], "\"><img src=x onerror=alert(1)>'");

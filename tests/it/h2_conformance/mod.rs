@@ -1,5 +1,5 @@
-//! Conformance with RFC 9113 and RFC 7541, case by case. Sections and case numbers are those of h2spec, which uses RFC
-//! 7540's numbers; the cases are our own.
+//! Conformance with RFC 9113 and RFC 7541, case by case. Sections and case numbers are those of h2spec, which uses the
+//! numbers of RFC 7540; the code of the cases is ours.
 
 mod generic;
 mod hpack;
@@ -167,7 +167,7 @@ impl Case {
 }
 
 impl Expected {
-    /// To see that nothing comes, two PINGs are sent: everything that the steps caused is sent before the answer to the
+    /// To check that no frame comes, two PINGs are sent: all frames that the steps caused precede the answer to the
     /// second.
     async fn comes(&self, link: &mut Frames) -> Result<(), String> {
         const MARKS: [[u8; 8]; 2] = [*b"the mark", *b"and once"];

@@ -1,4 +1,4 @@
-//! The demo's backend with the harness's levers: scripted answers, delays, rotation, refusals, recorded requests.
+//! The demo's backend with a hook for tests: scripted answers, delays, rotation, refusals, recorded requests.
 
 use std::{
     collections::VecDeque,
@@ -16,16 +16,16 @@ use vestibule::demo::{
     hook::{BackendHook, ScriptedAnswer},
 };
 
-/// Most recorded requests kept.
+/// Most recorded requests; a new one replaces the oldest.
 const MAX_RECORDED: usize = 1000;
-/// Most bytes of a recorded body.
+/// Longest recorded body, in bytes.
 const MAX_RECORDED_BODY: usize = 64 * 1024;
 
 /// A running backend. Clones are the same backend.
 #[derive(Clone)]
 pub(crate) struct Backend {
     backend: demo::Backend,
-    levers: Arc<Levers>,
+    hook: Arc<TestHook>,
 }
 
 impl Deref for Backend {
@@ -39,23 +39,23 @@ impl Deref for Backend {
 impl Backend {
     /// Starts a backend that checks ID tokens.
     pub(crate) async fn start(options: BackendOptions) -> Result<Self, StartError> {
-        Self::start_with(options, Levers::default()).await
+        Self::start_with(options, TestHook::default()).await
     }
 
     /// Starts a backend that accepts ID tokens of any issuer, without checking them.
     pub(crate) async fn trusting_anyone(options: BackendOptions) -> Result<Self, StartError> {
-        Self::start_with(options, Levers { trusts_anyone: true, ..Levers::default() }).await
+        Self::start_with(options, TestHook { trusts_anyone: true, ..TestHook::default() }).await
     }
 
-    async fn start_with(mut options: BackendOptions, levers: Levers) -> Result<Self, StartError> {
-        let levers = Arc::new(levers);
-        options.hook = levers.clone();
-        Ok(Self { backend: demo::Backend::start(options).await?, levers })
+    async fn start_with(mut options: BackendOptions, hook: TestHook) -> Result<Self, StartError> {
+        let hook = Arc::new(hook);
+        options.hook = hook.clone();
+        Ok(Self { backend: demo::Backend::start(options).await?, hook })
     }
 
     /// The latest requests (at most 1000), oldest first.
     pub(crate) fn recorded(&self) -> Vec<RecordedRequest> {
-        self.levers.state.lock().unwrap().requests.iter().cloned().collect()
+        self.hook.state.lock().unwrap().requests.iter().cloned().collect()
     }
 
     /// The latest requests to that path, oldest first.
@@ -65,43 +65,43 @@ impl Backend {
 
     /// Deletes the recorded requests.
     pub(crate) fn forget_recorded(&self) {
-        self.levers.change(|state| state.requests.clear());
+        self.hook.change(|state| state.requests.clear());
     }
 
     /// The next refresh gets this answer; further ones queue behind it.
     pub(crate) fn next_refresh(&self, answer: ScriptedAnswer) {
-        self.levers.change(|state| state.refresh_answers.push_back(answer));
+        self.hook.change(|state| state.refresh_answers.push_back(answer));
     }
 
     /// The answer to a refresh is held back for this long; the old refresh token is void at once.
     pub(crate) fn set_refresh_delay(&self, delay: Duration) {
-        self.levers.change(|state| state.refresh_delay = delay);
+        self.hook.change(|state| state.refresh_delay = delay);
     }
 
     /// Whether a refresh makes the old refresh token void. If not, its answer has no refresh token.
     pub(crate) fn set_rotation(&self, rotates: bool) {
-        self.levers.change(|state| state.keeps_refresh_token = !rotates);
+        self.hook.change(|state| state.keeps_refresh_token = !rotates);
     }
 
     /// Life of the access tokens issued from now on.
     pub(crate) fn set_access_token_life(&self, life: Duration) {
-        self.levers.change(|state| state.access_token_life = Some(life));
+        self.hook.change(|state| state.access_token_life = Some(life));
     }
 
     /// Whether every request to the API gets 401.
     pub(crate) fn set_unauthorized_always(&self, always: bool) {
-        self.levers.change(|state| state.refuses_all_requests = always);
+        self.hook.change(|state| state.refuses_all_requests = always);
     }
 }
 
 #[derive(Default, Debug)]
-struct Levers {
+struct TestHook {
     trusts_anyone: bool,
-    state: Mutex<LeverState>,
+    state: Mutex<HookState>,
 }
 
 #[derive(Default, Debug)]
-struct LeverState {
+struct HookState {
     requests: VecDeque<RecordedRequest>,
     refresh_answers: VecDeque<ScriptedAnswer>,
     refresh_delay: Duration,
@@ -110,13 +110,13 @@ struct LeverState {
     refuses_all_requests: bool,
 }
 
-impl Levers {
-    fn change(&self, change: impl FnOnce(&mut LeverState)) {
+impl TestHook {
+    fn change(&self, change: impl FnOnce(&mut HookState)) {
         change(&mut self.state.lock().unwrap());
     }
 }
 
-impl BackendHook for Levers {
+impl BackendHook for TestHook {
     fn received(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) {
         let request = RecordedRequest {
             method: method.clone(),

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::within_patience;
+use super::within_time_limit;
 
 /// Frame types, flags and error codes (RFC 9113 sections 6 and 7).
 pub(crate) mod is {
@@ -153,7 +153,7 @@ pub(crate) fn request<'a>(method: &'a str, authority: &'a str, path: &'a str) ->
     vec![(":method", method), (":scheme", "http"), (":authority", authority), (":path", path)]
 }
 
-/// A connection with prior knowledge.
+/// An HTTP/2 connection with prior knowledge (RFC 9113 section 3.3).
 pub(crate) struct Frames {
     stream: TcpStream,
     /// Received bytes that are not parsed yet.
@@ -163,7 +163,7 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// Connects and sends nothing.
+    /// Connects without sending anything.
     pub(crate) async fn bare(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
         stream.set_nodelay(true).unwrap();
@@ -179,25 +179,25 @@ impl Frames {
 
     /// Sends bytes; false if the other side has closed.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        let sent = within_patience("the peer to read", self.stream.write_all(bytes.as_ref())).await;
+        let sent = within_time_limit("the peer to read", self.stream.write_all(bytes.as_ref())).await;
         self.broken |= sent.is_err();
         !self.broken
     }
 
-    /// The next frame; `None` at the end.
+    /// The next frame; `None` at the end of the connection.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = self.take() {
                 return Some(frame);
             }
-            let read = within_patience("a frame, or the end", self.stream.read_buf(&mut self.buffer)).await;
+            let read = within_time_limit("a frame, or the end", self.stream.read_buf(&mut self.buffer)).await;
             if !read.is_ok_and(|length| length > 0) {
                 return None;
             }
         }
     }
 
-    /// The next frame for which `wanted` is true; `None` at the end.
+    /// The next frame for which `wanted` is true; `None` at the end of the connection.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
         loop {
             let frame = self.next().await?;

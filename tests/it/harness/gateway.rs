@@ -128,7 +128,7 @@ impl TestStack {
         self.advance(TOKEN_LIFE + Duration::from_secs(10));
     }
 
-    /// The configuration of another gateway for the same servers, at that port and with these changes.
+    /// The configuration of another gateway in front of the same servers, at that port and with these changes.
     pub(crate) fn file(&self, port: u16, toml: &str) -> String {
         self.setup.clone().with(toml).file(&self.provider, &self.backend, port)
     }
@@ -150,7 +150,7 @@ impl TestStack {
     }
 }
 
-/// The setup of a gateway with its servers, before it starts.
+/// The configuration of a gateway and its servers, before they start.
 #[derive(Clone)]
 pub(crate) struct Setup {
     changes: Table,
@@ -185,7 +185,7 @@ impl Setup {
         Self { has_codes: true, ..Self::new() }
     }
 
-    /// With the provider as authority: its tokens are the session's.
+    /// With the provider as authority: the session has the provider's tokens.
     pub(crate) fn with_provider_as_authority() -> Self {
         Self::new()
             .without("authority")

@@ -1,4 +1,4 @@
-//! The parts of the tests: a gateway, a browser, raw connections, and the servers around the gateway.
+//! The parts of the tests: a gateway, a browser, raw connections, and the other servers.
 
 mod backend;
 mod browser;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub(crate) use self::{
     backend::{Backend, RecordedRequest},
-    browser::{Answer, Ask, Browser, Opened, Protocol},
+    browser::{Answer, Browser, BrowserRequest, Opened, Protocol},
     frames::Frames,
     gateway::{Gateway, Setup, TestStack, free_port},
     issuer::{Issuer, b64},
@@ -34,21 +34,21 @@ pub(crate) use self::{
     websocket::WebSocket,
 };
 
-/// Time limit of every wait in a test: longer than any event takes, so that a missing event is a failure and not a
-/// hang.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit of every wait in a test: longer than any event takes, so that a missing event fails the test instead of
+/// blocking it.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Waits for `event`, and fails if it does not come.
+/// Waits for `event`, and panics after [`TIME_LIMIT`].
 #[track_caller]
-pub(crate) fn within_patience<F: Future>(what: &'static str, event: F) -> impl Future<Output = F::Output> {
+pub(crate) fn within_time_limit<F: Future>(what: &'static str, event: F) -> impl Future<Output = F::Output> {
     let place = std::panic::Location::caller();
     async move {
-        let output = tokio::time::timeout(PATIENCE, event).await;
+        let output = tokio::time::timeout(TIME_LIMIT, event).await;
         output.unwrap_or_else(|_| panic!("{place}: no event within the time limit: {what}"))
     }
 }
 
-/// Prints a figure, or what could not be run; `cargo test -- --nocapture` shows it.
+/// Prints a measurement, or a test that was not run; `cargo test -- --nocapture` shows it.
 #[expect(clippy::print_stdout, reason = "the output is for the person who runs the tests")]
 pub(crate) fn report(line: &str) {
     println!("{line}");

@@ -10,7 +10,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{Answer, Browser, within_patience};
+use super::{Answer, Browser, within_time_limit};
 
 /// The running provider; dropping it ends its process.
 pub(crate) struct OpenIdProvider {
@@ -35,7 +35,7 @@ impl OpenIdProvider {
             .spawn()
             .expect("Node.js runs: scripts/test installs what is missing");
         let mut events = BufReader::new(process.stdout.take().unwrap()).lines();
-        let first = within_patience("the OpenID provider", events.next_line()).await.unwrap();
+        let first = within_time_limit("the OpenID provider", events.next_line()).await.unwrap();
         let first: Value =
             serde_json::from_str(&first.expect("npm ci was run in tests/e2e: scripts/test does that")).unwrap();
         Self { issuer: first["issuer"].as_str().unwrap().to_owned(), events, _process: process }
@@ -63,7 +63,7 @@ impl OpenIdProvider {
     /// The next event.
     pub(crate) async fn next_event(&mut self) -> Value {
         loop {
-            let line = within_patience("an event of the OpenID provider", self.events.next_line()).await.unwrap();
+            let line = within_time_limit("an event of the OpenID provider", self.events.next_line()).await.unwrap();
             // The process also prints lines that are no events.
             if let Ok(event) = serde_json::from_str(&line.expect("the OpenID provider runs")) {
                 return event;

@@ -14,7 +14,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::within_patience;
+use super::within_time_limit;
 
 /// A process of `vestibule`; dropping it kills the process.
 pub(crate) struct Process {
@@ -90,7 +90,7 @@ impl Process {
     pub(crate) async fn until_said(&self, text: &str) {
         let mut news = self.news.subscribe();
         let said = news.wait_for(|_| self.output.lock().unwrap().contains(text));
-        let in_time = tokio::time::timeout(super::PATIENCE, said).await.is_ok();
+        let in_time = tokio::time::timeout(super::TIME_LIMIT, said).await.is_ok();
         assert!(in_time, "it never said {text:?}, but:\n{}", self.output());
     }
 
@@ -124,9 +124,9 @@ impl Process {
 
     /// Waits for its end and for the rest of its output.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        let status = within_patience("the end of the process", self.child.wait()).await.unwrap();
+        let status = within_time_limit("the end of the process", self.child.wait()).await.unwrap();
         for reader in self.readers.drain(..) {
-            within_patience("the end of its output", reader).await.unwrap();
+            within_time_limit("the end of its output", reader).await.unwrap();
         }
         status
     }

@@ -1,4 +1,4 @@
-//! The demo's provider with the harness's levers: outages, scripted answers, bad ID tokens and callbacks.
+//! The demo's provider with a hook for tests: outages, scripted answers, defective ID tokens and callbacks.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,7 @@ use vestibule::{
     },
 };
 
-/// A JSON answer of a test's own.
+/// A scripted JSON answer.
 pub(crate) fn json_answer(status: StatusCode, body: &Value) -> ScriptedAnswer {
     ScriptedAnswer::Answer { status, content_type: "application/json", body: body.to_string() }
 }
@@ -90,7 +90,7 @@ pub(crate) enum CallbackTamper {
 #[derive(Clone)]
 pub(crate) struct Provider {
     provider: demo::Provider,
-    levers: Arc<Levers>,
+    hook: Arc<TestHook>,
 }
 
 impl Deref for Provider {
@@ -104,24 +104,24 @@ impl Deref for Provider {
 impl Provider {
     /// Starts a provider.
     pub(crate) async fn start(mut options: ProviderOptions) -> Result<Self, StartError> {
-        let levers = Arc::new(Levers { outage: FaultSwitch::new(options.clock.clone()), state: Mutex::default() });
-        options.hook = levers.clone();
-        Ok(Self { provider: demo::Provider::start(options).await?, levers })
+        let hook = Arc::new(TestHook { outage: FaultSwitch::new(options.clock.clone()), state: Mutex::default() });
+        options.hook = hook.clone();
+        Ok(Self { provider: demo::Provider::start(options).await?, hook })
     }
 
-    /// Whether every request is answered 503.
+    /// Whether every request gets 503.
     pub(crate) fn set_down(&self, down: bool) {
         self.set_fault(if down { Fault::Unavailable } else { Fault::None });
     }
 
     /// How every request fails from now on.
     pub(crate) fn set_fault(&self, fault: Fault) {
-        self.levers.outage.set(fault);
+        self.hook.outage.set(fault);
     }
 
     /// The next request to that endpoint gets this answer; further ones queue behind it.
     pub(crate) fn next_answer(&self, endpoint: Endpoint, answer: ScriptedAnswer) {
-        self.levers.state.lock().unwrap().answers.push_back((endpoint, answer));
+        self.hook.state.lock().unwrap().answers.push_back((endpoint, answer));
     }
 
     /// The next request to that endpoint gets 400 with this OAuth error (`invalid_grant`, …). At the authorization
@@ -132,35 +132,35 @@ impl Provider {
 
     /// From now on ID tokens have this defect; `None` makes them good again.
     pub(crate) fn tamper(&self, tamper: Option<IdTokenTamper>) {
-        self.levers.state.lock().unwrap().id_token = tamper;
+        self.hook.state.lock().unwrap().id_token = tamper;
     }
 
     /// From now on authorization responses have this defect; `None` makes them good again.
     pub(crate) fn tamper_callback(&self, tamper: Option<CallbackTamper>) {
-        self.levers.state.lock().unwrap().callback = tamper;
+        self.hook.state.lock().unwrap().callback = tamper;
     }
 
     /// From now on that person is logged in without a login page; `None` shows the page again.
     pub(crate) fn set_auto_login(&self, name: Option<&str>) {
-        self.levers.state.lock().unwrap().auto_login = name.map(str::to_owned);
+        self.hook.state.lock().unwrap().auto_login = name.map(str::to_owned);
     }
 }
 
 #[derive(Debug)]
-struct Levers {
+struct TestHook {
     outage: FaultSwitch,
-    state: Mutex<LeverState>,
+    state: Mutex<HookState>,
 }
 
 #[derive(Default, Debug)]
-struct LeverState {
+struct HookState {
     answers: VecDeque<(Endpoint, ScriptedAnswer)>,
     id_token: Option<IdTokenTamper>,
     callback: Option<CallbackTamper>,
     auto_login: Option<String>,
 }
 
-impl ProviderHook for Levers {
+impl ProviderHook for TestHook {
     fn outage(&self) -> Option<&FaultSwitch> {
         Some(&self.outage)
     }

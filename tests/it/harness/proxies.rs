@@ -8,7 +8,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{free_port, within_patience};
+use super::{free_port, within_time_limit};
 
 /// A reverse proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +69,7 @@ impl Product {
             Err(error) => panic!("{}: {error}", self.name()),
         };
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        within_patience("a reverse proxy that listens", async {
+        within_time_limit("a reverse proxy that listens", async {
             while TcpStream::connect(address).await.is_err() {
                 assert_eq!(process.try_wait().unwrap(), None, "{} ended at once", self.name());
                 tokio::task::yield_now().await;

@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use super::within_patience;
+use super::within_time_limit;
 
 /// A TCP connection.
 pub(crate) struct Raw {
@@ -33,7 +33,7 @@ impl Raw {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Sends one request on a connection of its own, and returns everything until the other side closes it.
+    /// Sends one request on a new connection, and returns all bytes until the other side closes it.
     pub(crate) async fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
         let mut raw = Self::connect(address).await;
         raw.send(request).await;
@@ -99,7 +99,7 @@ impl Raw {
 
     /// Reads more bytes; false at the end.
     async fn more(&mut self) -> bool {
-        let read = within_patience("bytes, or the end", self.stream.read_buf(&mut self.buffer)).await;
+        let read = within_time_limit("bytes, or the end", self.stream.read_buf(&mut self.buffer)).await;
         read.is_ok_and(|length| length > 0)
     }
 }

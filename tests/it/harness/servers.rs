@@ -8,7 +8,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{free_port, within_patience};
+use super::{free_port, within_time_limit};
 
 /// A running server for `[store]`.
 pub(crate) struct StoreServer {
@@ -69,7 +69,7 @@ impl StoreServer {
     /// Starts the server again with the same port and folder.
     pub(crate) async fn start_again(&mut self) {
         // Processes of the killed server may hold its shared memory for a short time.
-        self.child = within_patience("the store's server again", async {
+        self.child = within_time_limit("the store's server again", async {
             loop {
                 if let Ok(child) = run(&self.program, self.ready).await {
                     return child;
@@ -91,7 +91,7 @@ async fn run(program: &str, ready: &'static str) -> Result<Child, String> {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut said = String::new();
-    let is_ready = within_patience("the store's server", async {
+    let is_ready = within_time_limit("the store's server", async {
         while let Some(line) = lines.next_line().await.unwrap() {
             if line.contains(ready) {
                 return true;

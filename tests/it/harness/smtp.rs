@@ -8,7 +8,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use super::within_patience;
+use super::within_time_limit;
 
 /// The running mail server; dropping it ends its process.
 pub(crate) struct MailServer {
@@ -55,7 +55,7 @@ impl MailServer {
 
     /// The next event.
     pub(crate) async fn next_event(&mut self) -> Value {
-        let line = within_patience("an event of the mail server", self.events.next_line()).await.unwrap();
+        let line = within_time_limit("an event of the mail server", self.events.next_line()).await.unwrap();
         let line = line.expect("the mail server runs; npm ci was run in tests/e2e: scripts/test does that");
         serde_json::from_str(&line).unwrap()
     }

@@ -1,4 +1,4 @@
-//! A scripted backend of raw bytes: it records requests byte for byte and answers as the test says.
+//! A scripted backend of raw bytes: it records requests byte for byte and sends the answers of a test.
 
 use std::{
     net::SocketAddr,
@@ -15,11 +15,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::within_patience;
+use super::within_time_limit;
 
 /// A received request.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedRequest {
     /// The request line and headers, with the empty line.
     pub(crate) head: String,
     /// The body's bytes, with the framing of chunks.
@@ -28,7 +28,7 @@ pub(crate) struct Heard {
     pub(crate) connection: usize,
 }
 
-impl Heard {
+impl ReceivedRequest {
     /// The request line.
     pub(crate) fn line(&self) -> &str {
         self.head.lines().next().unwrap_or("")
@@ -52,7 +52,7 @@ impl Heard {
 /// The scripted backend; dropping it stops it.
 pub(crate) struct Upstream {
     address: SocketAddr,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    heard: Arc<Mutex<Vec<ReceivedRequest>>>,
     news: watch::Sender<usize>,
     connections: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
@@ -62,7 +62,7 @@ impl Upstream {
     /// Starts a backend that calls `serve` for every connection.
     pub(crate) async fn start<F, Served>(serve: F) -> Self
     where
-        F: Fn(Wire) -> Served + Send + 'static,
+        F: Fn(UpstreamConnection) -> Served + Send + 'static,
         Served: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -73,7 +73,13 @@ impl Upstream {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
                 let connection = count.fetch_add(1, Ordering::Relaxed);
-                let wire = Wire { stream, buffer: Vec::new(), connection, log: Arc::clone(&log), news: tell.clone() };
+                let wire = UpstreamConnection {
+                    stream,
+                    buffer: Vec::new(),
+                    connection,
+                    log: Arc::clone(&log),
+                    news: tell.clone(),
+                };
                 tokio::spawn(serve(wire));
             }
         });
@@ -105,20 +111,20 @@ impl Upstream {
     }
 
     /// The requests so far.
-    pub(crate) fn heard(&self) -> Vec<Heard> {
+    pub(crate) fn heard(&self) -> Vec<ReceivedRequest> {
         self.heard.lock().unwrap().clone()
     }
 
     /// The latest request.
     #[track_caller]
-    pub(crate) fn last(&self) -> Heard {
+    pub(crate) fn last(&self) -> ReceivedRequest {
         self.heard.lock().unwrap().last().cloned().expect("the upstream was asked")
     }
 
     /// Waits until it has received that many requests.
     pub(crate) async fn until_heard(&self, count: usize) {
         let mut news = self.news.subscribe();
-        within_patience("a request at the upstream", news.wait_for(|heard| *heard >= count)).await.unwrap();
+        within_time_limit("a request at the upstream", news.wait_for(|heard| *heard >= count)).await.unwrap();
     }
 
     /// Number of accepted connections.
@@ -134,17 +140,17 @@ impl Drop for Upstream {
 }
 
 /// A connection from the gateway.
-pub(crate) struct Wire {
+pub(crate) struct UpstreamConnection {
     stream: TcpStream,
     buffer: Vec<u8>,
     connection: usize,
-    log: Arc<Mutex<Vec<Heard>>>,
+    log: Arc<Mutex<Vec<ReceivedRequest>>>,
     news: watch::Sender<usize>,
 }
 
-impl Wire {
+impl UpstreamConnection {
     /// Reads and records a whole request; `None` if the connection ends first.
-    pub(crate) async fn request(&mut self) -> Option<Heard> {
+    pub(crate) async fn request(&mut self) -> Option<ReceivedRequest> {
         let head = self.head().await?;
         let body = self.body(&head).await?;
         Some(self.record(head, body))
@@ -158,7 +164,7 @@ impl Wire {
 
     /// Reads the body that belongs to `head`.
     pub(crate) async fn body(&mut self, head: &str) -> Option<Vec<u8>> {
-        let heard = Heard { head: head.to_owned(), body: Vec::new(), connection: 0 };
+        let heard = ReceivedRequest { head: head.to_owned(), body: Vec::new(), connection: 0 };
         if heard.all("transfer-encoding").iter().any(|coding| coding.contains("chunked")) {
             return self.chunks().await;
         }
@@ -167,8 +173,8 @@ impl Wire {
     }
 
     /// Records a request.
-    pub(crate) fn record(&mut self, head: String, body: Vec<u8>) -> Heard {
-        let heard = Heard { head, body, connection: self.connection };
+    pub(crate) fn record(&mut self, head: String, body: Vec<u8>) -> ReceivedRequest {
+        let heard = ReceivedRequest { head, body, connection: self.connection };
         self.log.lock().unwrap().push(heard.clone());
         self.news.send_modify(|count| *count += 1);
         heard

@@ -8,7 +8,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest as _, protocol::CloseFrame},
 };
 
-use super::{Browser, within_patience};
+use super::{Browser, within_time_limit};
 
 /// An open WebSocket.
 pub(crate) struct WebSocket(WebSocketStream<TcpStream>);
@@ -26,7 +26,7 @@ impl WebSocket {
         }
         let tcp = TcpStream::connect(browser.address()).await.unwrap();
         let handshake = tokio_tungstenite::client_async(request, tcp);
-        let (socket, _) = within_patience("a WebSocket handshake", handshake).await?;
+        let (socket, _) = within_time_limit("a WebSocket handshake", handshake).await?;
         Ok(Self(socket))
     }
 
@@ -39,13 +39,13 @@ impl WebSocket {
     /// Sends a text and returns the echo.
     pub(crate) async fn echo(&mut self, text: &str) -> String {
         self.0.send(Message::text(text)).await.unwrap();
-        within_patience("an echo", self.0.next()).await.unwrap().unwrap().into_text().unwrap().to_string()
+        within_time_limit("an echo", self.0.next()).await.unwrap().unwrap().into_text().unwrap().to_string()
     }
 
     /// Waits for the end; returns the close frame, if there is one.
     pub(crate) async fn closed(&mut self) -> Option<CloseFrame> {
         loop {
-            match within_patience("the end of a WebSocket", self.0.next()).await {
+            match within_time_limit("the end of a WebSocket", self.0.next()).await {
                 Some(Ok(Message::Close(frame))) => return frame,
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return None,

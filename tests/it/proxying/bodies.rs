@@ -206,7 +206,7 @@ async fn a_body_over_the_routes_limit_is_413() {
 }
 
 #[tokio::test]
-async fn a_visitor_who_hangs_up_ends_the_request_at_the_upstream() {
+async fn a_visitor_who_disconnects_ends_the_request_at_the_upstream() {
     let (ended, mut ends) = mpsc::channel(1);
     let upstream = Upstream::start(move |mut wire| {
         let ended = ended.clone();
@@ -222,5 +222,5 @@ async fn a_visitor_who_hangs_up_ends_the_request_at_the_upstream() {
     let mut answer = stack.browser().fetch("/x/").open().await;
     answer.next().await.unwrap().unwrap();
     drop(answer);
-    crate::harness::within_patience("the end of the upstream's connection", ends.recv()).await.unwrap();
+    crate::harness::within_time_limit("the end of the upstream's connection", ends.recv()).await.unwrap();
 }

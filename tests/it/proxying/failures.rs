@@ -91,7 +91,7 @@ async fn an_upstream_that_is_too_slow_is_504() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_never_a_clean_end() {
+async fn a_broken_answer_never_ends_cleanly() {
     for head in ["content-length: 100", "transfer-encoding: chunked"] {
         let start = if head.starts_with('c') { "some of it" } else { "a\r\nsome of it\r\n" };
         let text = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{start}");
@@ -211,7 +211,7 @@ async fn a_request_that_two_parsers_could_read_differently_is_400() {
 }
 
 #[tokio::test]
-async fn what_follows_a_refused_request_is_not_read_as_another() {
+async fn bytes_after_a_refused_request_are_not_read_as_another_request() {
     let upstream = Upstream::saying("ok").await;
     let stack = in_front_of(&upstream, "").await;
     let host = stack.gateway.host();
@@ -260,7 +260,7 @@ async fn trace_and_connect_are_refused() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_the_upstream_closed_is_replaced() {
+async fn an_idle_connection_that_the_upstream_closed_is_replaced() {
     // Each connection serves one request and closes without saying so.
     let upstream = Upstream::start(|mut wire| async move {
         if wire.request().await.is_some() {

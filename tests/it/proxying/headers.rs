@@ -107,7 +107,7 @@ async fn forwarded_headers_are_believed_only_of_trusted_proxies() {
 }
 
 #[tokio::test]
-async fn headers_that_could_pass_for_ours_do_not_pass() {
+async fn headers_that_only_the_gateway_may_set_are_not_forwarded() {
     let upstream = Upstream::saying("ok").await;
     let stack =
         TestStack::with(&toml(&upstream.target(), "public", "headers = { set = { x-person = \"{claims.sub}\" } }"))

@@ -1,4 +1,4 @@
-//! What the gateway forwards and how: bodies, heads, and failures with an answer of their own.
+//! Forwarded requests and answers: bodies, heads, and failures that the gateway answers itself.
 
 mod bodies;
 mod failures;

@@ -207,7 +207,7 @@ async fn a_chunked_body_with_a_fault_is_400_and_never_whole_at_the_upstream() {
         "2\r\nab\r\n00000000000000000000000000000000g\r\n\r\n",
         &extension,
     ] {
-        // An open route, one whose bodies are kept for a second try, and an endpoint of the gateway's own.
+        // A public route, a route whose bodies are stored for a retry, and one of the gateway's own endpoints.
         for (path, cookies) in [("/x", ""), ("/api/x", &*cookies), ("/auth/login", "")] {
             let head =
                 format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookies}\r\ntransfer-encoding: chunked");

@@ -1,4 +1,4 @@
-//! The text of an e-mail with a code, in Korean and English: built in, or the operator's own.
+//! The text of an e-mail with a code, in each language: the built-in one or the operator's.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crate::{
     text::{Language, Text, Translated},
 };
 
-/// The placeholders of a letter; they stand in braces.
+/// The placeholders of a letter, without their braces.
 pub const PLACEHOLDERS: &[&str] = &["code", "minutes", "site"];
 
 const FRAME: &str = include_str!("letter.html");
@@ -25,8 +25,8 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// The operator's templates, and the built-in ones for what is not given. Without `html` the HTML part is made from
-    /// the text: most people see the HTML part, and it must not say something else.
+    /// The operator's templates; the built-in ones where `None`. Without `html` the HTML part is made from the text, so
+    /// that both parts have the same content.
     pub fn new(subject: Option<Texts>, text: Option<Texts>, html: Option<Texts>) -> Self {
         let built_in = |text: Text| text.all().map(str::to_owned);
         Self {
@@ -65,13 +65,14 @@ impl Default for Letter {
     }
 }
 
-/// `template` with each `{name}` replaced by its value. Braces in values and other braces in the template stay.
+/// `template` with each `{name}` replaced by its value. Braces in values are not replaced, and other braces in the
+/// template stay.
 pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len() + 64);
     for piece in pieces(template) {
         match piece {
             Piece::Literal(text) => filled.push_str(text),
-            Piece::Placeholder(name) => match values.iter().find(|(known, _)| *known == name) {
+            Piece::Placeholder(name) => match values.iter().find(|(own, _)| *own == name) {
                 Some((_, value)) => filled.push_str(value),
                 None => drop(write!(filled, "{{{name}}}")),
             },
@@ -109,7 +110,7 @@ fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// The name in the braces that `text` begins with. In style sheets there is more than a name between braces.
+/// The name in the braces that `text` begins with; `None` if they contain more than a name, as in a style sheet.
 fn word(text: &str) -> Option<&str> {
     let inside = text.strip_prefix('{')?;
     let name = &inside[..inside.find('}')?];
@@ -150,7 +151,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// The text on one line, without control characters and Unicode's line separators: it goes into a header.
+/// The text on one line, without control characters and Unicode's line separators, for a header.
 fn on_one_line(text: &str) -> String {
     let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     text.split(ends).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")

@@ -1,4 +1,4 @@
-//! Sends e-mail, one message to one address, by the configured transports in their order.
+//! Sends e-mail, each message to one address, through the configured transports in their order.
 
 use std::net::Ipv4Addr;
 
@@ -26,7 +26,7 @@ use smtp::{Smtp, SmtpError, SmtpSettings};
 /// How e-mail is sent, and its text.
 #[derive(Clone, Debug)]
 pub struct MailSettings {
-    /// The sender.
+    /// The header `From`, and the envelope's sender.
     pub from: Mailbox,
     /// Subject and text.
     pub letter: Letter,
@@ -34,12 +34,12 @@ pub struct MailSettings {
     pub transports: Vec<MailTransport>,
 }
 
-/// A way for an e-mail to leave the gateway.
+/// A transport of e-mail.
 #[derive(Clone, Debug)]
 pub enum MailTransport {
     /// A mail server.
     Smtp(SmtpSettings),
-    /// For development: not sent.
+    /// For development: stores messages instead of sending them.
     Outbox(OutboxSettings),
 }
 
@@ -63,7 +63,7 @@ enum Transport {
 }
 
 impl MailSender {
-    /// A sender with these settings; an outbox posts with `http`.
+    /// A sender with these settings; only an outbox uses `http`.
     pub fn new(settings: MailSettings, http: &Outbound, clock: Clock, random: Random) -> Result<Self, MailSetupError> {
         let MailSettings { from, letter, transports } = settings;
         let transport = |transport| {
@@ -81,7 +81,7 @@ impl MailSender {
         &self.letter
     }
 
-    /// Sends `mail` by the first transport that takes it.
+    /// Sends `mail` through the first transport that accepts it.
     pub async fn send(&self, mail: &Mail) -> Result<(), Undelivered> {
         for transport in &self.transports {
             match transport {
@@ -102,7 +102,7 @@ impl MailSender {
         Err(Undelivered)
     }
 
-    /// Tries connection, certificate and login of each mail server; `host:port` and the result of each.
+    /// Tests connection, certificate and login of each mail server; returns `host:port` and the result of each.
     pub async fn probe(&self) -> Vec<(String, Result<(), SmtpError>)> {
         let mut tried = Vec::new();
         for transport in &self.transports {
@@ -115,10 +115,10 @@ impl MailSender {
 
     fn message(&self, mail: &Mail) -> Result<Message, Undelivered> {
         let Some(to) = parse_address(&mail.to) else {
-            tracing::warn!("otp: an e-mail was not sent, its address is none");
+            tracing::warn!("otp: an e-mail was not sent, its address is not valid");
             return Err(Undelivered);
         };
-        // The id tells nothing about this machine; its domain is the sender's.
+        // The id does not reveal the name of this machine: its domain is the sender's.
         let id = format!("<{}@{}>", self.random.uuid(), self.from.email.domain());
         let message = Message::builder()
             .from(self.from.clone())
@@ -126,19 +126,18 @@ impl MailSender {
             .subject(mail.subject.replace(char::is_control, " "))
             .date(self.clock.now().system_time())
             .message_id(Some(id))
-            // RFC 3834 section 5: keeps vacation notices from answering.
+            // RFC 3834 section 5: prevents automatic replies.
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
             .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()));
         message.map_err(|error| {
-            tracing::warn!(%error, "otp: an e-mail was not sent, it cannot be written down");
+            tracing::warn!(%error, "otp: an e-mail was not sent, it cannot be written as a message");
             Undelivered
         })
     }
 }
 
-/// Parses an address that a code may be sent to: exactly one, in plain ASCII, at a domain name. Quoted local parts,
-/// lists, comments and look-alikes of `@` have sent codes to other people than the account's owner, and nobody needs
-/// them.
+/// Parses an address that a code may be sent to: one, in ASCII, at a domain name. Quoted local parts, lists, comments
+/// and characters that look like `@` are refused: parsers read them differently, and codes were sent to other people.
 pub fn parse_address(text: &str) -> Option<Address> {
     // RFC 5321 section 4.5.3.1.3, without the angle brackets.
     const LONGEST: usize = 254;

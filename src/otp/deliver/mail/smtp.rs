@@ -1,4 +1,4 @@
-//! A mail server by SMTP (RFC 5321): encrypted, authenticated, over a small pool of connections.
+//! The client of a mail server (SMTP, RFC 5321), with a pool of at most four connections.
 
 use std::{
     error::Error as _,
@@ -23,17 +23,17 @@ use tokio::{
 
 use crate::secret::Secret;
 
-/// Messages in transmission at once; the others wait. Most mail servers take more connections for an attack.
-const MOST_CONNECTIONS: usize = 4;
-/// Idle connections this old are not used: some servers close them after a minute or two.
+/// Connections that send at the same time; further messages wait. Many mail servers treat more as an attack.
+const MAX_CONNECTIONS: usize = 4;
+/// An idle connection is not used again after this time: some servers close it after a minute or two.
 const IDLE: Duration = Duration::from_secs(60);
-/// Characters of a server's error text that are logged.
-const MOST_SAID: usize = 200;
+/// Longest error text of a server in the log, in characters.
+const MAX_ERROR_TEXT: usize = 200;
 
 /// `[otp.email.smtp]`, validated.
 #[derive(Clone, Debug)]
 pub struct SmtpSettings {
-    /// A name, or an IP address without brackets; the server's certificate must be for it.
+    /// A host name, or an IP address without brackets; the server's certificate must be for it.
     pub host: String,
     /// The port.
     pub port: u16,
@@ -45,31 +45,31 @@ pub struct SmtpSettings {
     pub login: Option<(String, Secret)>,
     /// The name in `EHLO`.
     pub hello: ClientId,
-    /// For one message, from connecting to the server's acceptance.
+    /// Deadline for one message, from the connection to the server's acceptance.
     pub timeout: Duration,
 }
 
 /// How a connection is encrypted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Security {
-    /// By STARTTLS (RFC 3207); a server that does not offer it gets no message.
+    /// STARTTLS (RFC 3207); a server that does not offer it gets no message.
     StartTls,
-    /// From the start (RFC 8314).
+    /// TLS from the first byte (RFC 8314).
     FromStart,
-    /// Not at all; on loopback only.
+    /// No encryption; only for a server on loopback.
     None,
 }
 
-/// Why a message was not taken. `Display` masks addresses and codes in the server's words, so that it can be logged.
+/// Why a message was not accepted. `Display` masks addresses and codes in the server's text, so that it can be logged.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpError {
-    /// No connection, or one that ended.
+    /// The connection failed or ended.
     #[error("no connection: {}", for_log(.0))]
     Connection(smtp::Error),
-    /// No encrypted connection, for example because the certificate is for another name.
+    /// The TLS handshake failed, for example because the certificate is for another name.
     #[error("no TLS: {}", for_log(.0))]
     Tls(smtp::Error),
-    /// The server offers no STARTTLS, or somebody on the way removed the offer.
+    /// The server does not offer STARTTLS, or an attacker on the network removed the offer.
     #[error("no TLS: the server offers no STARTTLS")]
     NoStartTls,
     /// User name and password were not accepted.
@@ -80,19 +80,20 @@ pub enum SmtpError {
     Refused(smtp::Error),
     /// A temporary refusal (4xx).
     #[error("put off: {}", for_log(.0))]
-    PutOff(smtp::Error),
-    /// [`SmtpSettings::timeout`] passed.
+    Temporary(smtp::Error),
+    /// [`SmtpSettings::timeout`] has passed.
     #[error("no end within {0:?}")]
-    Late(Duration),
+    TimedOut(Duration),
 }
 
-/// A mail server. The pool is our own for two reasons: when a message is given up half-way, its connection must be
-/// closed too, and a message that fails on an idle connection must be tried on a new one.
+/// The client of one mail server. The pool is ours, not lettre's, for two reasons: when sending is cancelled in the
+/// middle of a message, the connection must be closed; and a message that fails on an idle connection must be sent
+/// again on a new one.
 pub(super) struct Smtp {
     settings: SmtpSettings,
     tls: Option<TlsParameters>,
     idle: Mutex<Vec<IdleConnection>>,
-    places: Semaphore,
+    permits: Semaphore,
 }
 
 struct IdleConnection {
@@ -109,7 +110,7 @@ impl Smtp {
             authorities.fold(builder, TlsParametersBuilder::add_root_certificate).build()
         };
         let tls = if settings.security == Security::None { None } else { Some(tls()?) };
-        Ok(Self { settings, tls, idle: Mutex::default(), places: Semaphore::new(MOST_CONNECTIONS) })
+        Ok(Self { settings, tls, idle: Mutex::default(), permits: Semaphore::new(MAX_CONNECTIONS) })
     }
 
     /// `host:port`, for logs.
@@ -119,26 +120,26 @@ impl Smtp {
 
     /// Sends a message.
     pub(super) async fn send(&self, envelope: &Envelope, message: &[u8]) -> Result<(), SmtpError> {
-        self.in_time(async {
-            let _place = self.places.acquire().await.expect("the semaphore is never closed");
+        self.with_deadline(async {
+            let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
             if let Some(connection) = self.idle_connection().await {
-                match self.send_by(connection, envelope, message).await {
-                    // The server may have closed this connection, or limit messages for each. At worst the message
-                    // arrives twice.
+                match self.send_over(connection, envelope, message).await {
+                    // The server may have closed the connection, or may limit messages per connection. At worst the
+                    // message arrives twice.
                     Err(error) if !matches!(error, SmtpError::Refused(_)) => {
                         tracing::debug!(server = self.address(), %error, "otp: an idle connection failed, trying a new one");
                     }
                     result => return result,
                 }
             }
-            self.send_by(self.connect().await?, envelope, message).await
+            self.send_over(self.connect().await?, envelope, message).await
         })
         .await
     }
 
-    /// Tries everything before a message: connection, certificate, login.
+    /// Tests what precedes a message: connection, certificate, login.
     pub(super) async fn probe(&self) -> Result<(), SmtpError> {
-        self.in_time(async {
+        self.with_deadline(async {
             // Whether the server answers QUIT does not matter.
             let _ = self.connect().await?.quit().await;
             Ok(())
@@ -146,12 +147,12 @@ impl Smtp {
         .await
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, SmtpError>>) -> Result<T, SmtpError> {
+    async fn with_deadline<T>(&self, work: impl Future<Output = Result<T, SmtpError>>) -> Result<T, SmtpError> {
         let limit = self.settings.timeout;
-        timeout(limit, work).await.unwrap_or(Err(SmtpError::Late(limit)))
+        timeout(limit, work).await.unwrap_or(Err(SmtpError::TimedOut(limit)))
     }
 
-    async fn send_by(
+    async fn send_over(
         &self,
         mut connection: AsyncSmtpConnection,
         envelope: &Envelope,
@@ -162,7 +163,7 @@ impl Smtp {
         Ok(())
     }
 
-    /// An idle connection on which the server still answers.
+    /// An idle connection on which the server answered NOOP just now.
     async fn idle_connection(&self) -> Option<AsyncSmtpConnection> {
         let search = async {
             loop {
@@ -172,7 +173,7 @@ impl Smtp {
                 }
             }
         };
-        // A firewall that silently dropped one has dropped all, and time must be left for a new one.
+        // A firewall that silently drops one idle connection drops all of them; a new one needs the rest of the time.
         timeout(self.settings.timeout / 4, search).await.unwrap_or_else(|_| {
             self.lock().clear();
             None
@@ -211,7 +212,7 @@ impl SmtpError {
         if error.is_permanent() {
             Self::Refused(error)
         } else if error.is_transient() {
-            Self::PutOff(error)
+            Self::Temporary(error)
         } else if is_tls(&error) {
             Self::Tls(error)
         } else {
@@ -220,7 +221,7 @@ impl SmtpError {
     }
 
     fn of_login(error: smtp::Error) -> Self {
-        // A client error means that there is no mechanism in common.
+        // lettre's client error: client and server have no authentication mechanism in common.
         if error.status().is_some() || error.is_client() { Self::Login(error) } else { Self::of(error) }
     }
 }
@@ -237,23 +238,23 @@ fn is_tls(error: &smtp::Error) -> bool {
     false
 }
 
-/// The root cause for the log: without addresses and codes, on one line, at most 200 characters.
+/// The root cause, for the log: addresses and codes masked, on one line, at most 200 characters.
 fn for_log(error: &smtp::Error) -> String {
-    let mut bottom: &dyn std::error::Error = error;
-    while let Some(cause) = bottom.source() {
-        bottom = cause;
+    let mut root: &dyn std::error::Error = error;
+    while let Some(cause) = root.source() {
+        root = cause;
     }
-    let said = without_content(&bottom.to_string());
-    error.status().map_or_else(|| said.clone(), |code| format!("{code} {said}"))
+    let text = without_content(&root.to_string());
+    error.status().map_or_else(|| text.clone(), |code| format!("{code} {text}"))
 }
 
-fn without_content(said: &str) -> String {
-    let words = said.split(|c: char| c.is_whitespace() || is_invisible(c)).filter(|word| !word.is_empty());
+fn without_content(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || is_invisible(c)).filter(|word| !word.is_empty());
     let words = words.map(|word| if word.contains('@') { "***".to_owned() } else { without_code(word) });
-    words.collect::<Vec<_>>().join(" ").chars().take(MOST_SAID).collect()
+    words.collect::<Vec<_>>().join(" ").chars().take(MAX_ERROR_TEXT).collect()
 }
 
-/// Control characters, and those that change how others are displayed.
+/// Control characters, and characters that change the display of others, such as those for the direction of text.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

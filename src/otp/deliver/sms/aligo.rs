@@ -1,4 +1,4 @@
-//! Aligo: a form with the key in it; the answer has status 200 also when it refuses.
+//! Aligo: a form that has the key; a refusal has status 200 too.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     euc_kr,
-    provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps, integer},
+    provider::{HttpProvider, NotAccepted, ProviderAnswer, ProviderInfo, RequestDeps, integer},
 };
 use crate::{
     otp::deliver::message::{KOREA, Sms},
@@ -19,7 +19,7 @@ use crate::{
 /// `[otp.sms.aligo]`, validated.
 #[derive(Clone, Debug)]
 pub struct Aligo {
-    /// The address of its API.
+    /// The URL of its API.
     pub url: Url,
     /// The API key.
     pub key: Secret,
@@ -27,14 +27,14 @@ pub struct Aligo {
     pub user_id: String,
     /// The registered caller number, digits only.
     pub sender: String,
-    /// Whether messages are accepted and not delivered.
+    /// Whether Aligo accepts messages without delivering them.
     pub test_mode: bool,
-    /// For the whole call.
+    /// Deadline for the whole call.
     pub timeout: Duration,
 }
 
-/// Bytes in EUC-KR that the title of an LMS may have.
-const TITLE: usize = 44;
+/// Longest title of an LMS, in bytes of EUC-KR.
+const LONGEST_TITLE: usize = 44;
 
 impl ProviderInfo for Aligo {
     fn name(&self) -> &'static str {
@@ -51,12 +51,12 @@ impl ProviderInfo for Aligo {
 }
 
 impl HttpProvider for Aligo {
-    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
-        // Aligo would replace these characters itself; replaced here, they are counted correctly.
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotAccepted> {
+        // Aligo would replace these characters too, but then their length here would be wrong.
         let text = euc_kr::expressible(&sms.text);
         let length = euc_kr::length(&text);
         if length > euc_kr::LMS {
-            return Err(NotTaken::TooLong(length));
+            return Err(NotAccepted::TooLong(length));
         }
         // Without `msg_type`, Aligo makes a long text an LMS.
         let long = length > euc_kr::SMS;
@@ -69,7 +69,7 @@ impl HttpProvider for Aligo {
             ("msg_type", if long { "LMS" } else { "SMS" }),
         ];
         if long {
-            form.push(("title", euc_kr::cut(text.lines().next().unwrap_or_default(), TITLE)));
+            form.push(("title", euc_kr::cut(text.lines().next().unwrap_or_default(), LONGEST_TITLE)));
         }
         if self.test_mode {
             form.push(("testmode_yn", "Y"));
@@ -78,7 +78,7 @@ impl HttpProvider for Aligo {
     }
 
     /// The codes are numbers in Aligo's documentation and texts in its answers.
-    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotAccepted> {
         let json = answer.json()?;
         let code = json.get("result_code").and_then(integer);
         let no_errors = json.get("error_cnt").is_none_or(|count| integer(count) == Some(0));
@@ -88,10 +88,10 @@ impl HttpProvider for Aligo {
         let message = json.get("message").and_then(Value::as_str).unwrap_or_default();
         let unknown_caller = matches!(code, Some(-101 | -102)) || message.contains("인증오류");
         let mut failure = answer.refused(&json, &["/result_code", "/message"]);
-        if let NotTaken::Refused { words, .. } = &mut failure
+        if let NotAccepted::Refused { reason, .. } = &mut failure
             && unknown_caller
         {
-            words.push_str(" (are `key` and `user_id` right, and is the address that Aligo sees, behind NAT the egress IP, registered there?)");
+            reason.push_str(" (are `key` and `user_id` right, and is the address that Aligo sees, behind NAT the egress IP, registered there?)");
         }
         Err(failure)
     }

@@ -1,12 +1,12 @@
-//! Text lengths as Korean operators count them: in bytes of EUC-KR, where a Hangul syllable has two.
+//! Text lengths in bytes of EUC-KR (two for a Hangul syllable), which Korean operators limit.
 
 use std::borrow::Cow;
 
 use encoding_rs::EUC_KR;
 
-/// Most bytes of an SMS; a longer text is sent as an LMS, which costs more.
+/// Longest SMS, in bytes; a longer text is sent as an LMS, which costs more.
 pub(crate) const SMS: usize = 90;
-/// Most bytes of an LMS.
+/// Longest LMS, in bytes.
 pub(crate) const LMS: usize = 2000;
 
 /// The bytes of `text` in EUC-KR: one for an ASCII character, two for any other.
@@ -24,17 +24,17 @@ pub(super) fn cut(text: &str, bytes: usize) -> &str {
     end.map_or(text, |(end, _)| &text[..end])
 }
 
-/// `text` with `?` for each character that EUC-KR does not have. Joiners and variation selectors, which only change how
-/// an emoji looks, are removed.
+/// `text` with `?` for each character that is not in EUC-KR. Joiners and variation selectors, which only change the
+/// form of an emoji, are removed.
 pub(super) fn expressible(text: &str) -> Cow<'_, str> {
     if is_expressible(text) {
         return Cow::Borrowed(text);
     }
-    let kept = text.chars().filter(|c| !matches!(c, '\u{200d}' | '\u{fe00}'..='\u{fe0f}'));
-    Cow::Owned(kept.map(|c| if is_expressible(c.encode_utf8(&mut [0; 4])) { c } else { '?' }).collect())
+    let visible = text.chars().filter(|c| !matches!(c, '\u{200d}' | '\u{fe00}'..='\u{fe0f}'));
+    Cow::Owned(visible.map(|c| if is_expressible(c.encode_utf8(&mut [0; 4])) { c } else { '?' }).collect())
 }
 
-/// Whether EUC-KR, with the characters that code page 949 adds, has all characters of `text`.
+/// Whether all characters of `text` are in EUC-KR or in its extension, code page 949.
 pub(crate) fn is_expressible(text: &str) -> bool {
     let (_, _, replaced) = EUC_KR.encode(text);
     !replaced

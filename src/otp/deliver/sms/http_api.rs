@@ -1,4 +1,5 @@
-//! Any HTTP API by template: the parts of the message stay data in address, headers and body.
+//! Any HTTP API by template. Values are encoded for their place in URL, header or body, so they cannot change its
+//! structure.
 
 use std::{fmt, time::Duration};
 
@@ -9,7 +10,7 @@ use url::Url;
 
 use super::{
     hmac::{self, HmacAlgorithm, HmacEncoding},
-    provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps},
+    provider::{HttpProvider, NotAccepted, ProviderAnswer, ProviderInfo, RequestDeps},
 };
 use crate::{
     call::{BadValue, Body, Placeholder, Text, Values},
@@ -17,7 +18,7 @@ use crate::{
     secret::Secret,
 };
 
-/// `[otp.sms.http]`, validated. `Debug` leaves out the texts: any of them may hold a key.
+/// `[otp.sms.http]`, validated. `Debug` omits the templates, because each may have a key.
 #[derive(Clone)]
 pub struct HttpApi {
     /// Scheme, host and port.
@@ -26,9 +27,9 @@ pub struct HttpApi {
     pub target: Text,
     /// The method; POST by default.
     pub method: Method,
-    /// Headers.
+    /// The headers besides those that the body and `basic` set.
     pub headers: Vec<(HeaderName, Text)>,
-    /// The body.
+    /// The template of the body.
     pub body: Body,
     /// The value of `{sender}`.
     pub sender: String,
@@ -36,9 +37,9 @@ pub struct HttpApi {
     pub basic: Option<(String, Secret)>,
     /// How `{signature}` is computed.
     pub hmac: Option<Hmac>,
-    /// When a message counts as taken.
+    /// Which answers confirm a message.
     pub success: SuccessRule,
-    /// For the whole call.
+    /// Deadline for the whole call.
     pub timeout: Duration,
 }
 
@@ -49,13 +50,13 @@ pub struct Hmac {
     pub secret: Secret,
     /// The hash function.
     pub algorithm: HmacAlgorithm,
-    /// What is signed.
+    /// The template of the text that is signed.
     pub text: Text,
     /// How the HMAC is written.
     pub encoding: HmacEncoding,
 }
 
-/// What an answer must be for the message to count as taken.
+/// Which answers confirm that a message was accepted.
 #[derive(Clone, Default, Debug)]
 pub struct SuccessRule {
     /// Accepted statuses; none: any 2xx.
@@ -81,9 +82,9 @@ impl ProviderInfo for HttpApi {
 }
 
 impl HttpProvider for HttpApi {
-    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotAccepted> {
         let values = self.values(sms, deps);
-        // Joined as text: resolving a path `//host/` as a reference would name another host.
+        // Joined as text: a path `//host/` that is resolved as a reference would lead to another host.
         let url = format!("{}{}", self.origin, self.target.fill_path(&values)?);
         let url = Url::parse(&url).map_err(|_| BadValue::Syntax("url".to_owned()))?;
         let mut headers = HeaderMap::new();
@@ -100,7 +101,7 @@ impl HttpProvider for HttpApi {
                 request.form(&fields.iter().map(|(name, text)| (name, text.fill(&values))).collect::<Vec<_>>())
             }
         };
-        // After the body: a configured header may replace its media type.
+        // After the body, so that a configured header can replace its media type.
         let request = request.headers(headers);
         Ok(match &self.basic {
             Some((user, password)) => request.basic_auth(user, Some(password.expose())),
@@ -108,13 +109,13 @@ impl HttpProvider for HttpApi {
         })
     }
 
-    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotAccepted> {
         self.success.read(answer)
     }
 }
 
 impl HttpApi {
-    /// New for each call, so that no nonce is used twice.
+    /// The values of the placeholders; computed for each call, so that no nonce is used twice.
     fn values(&self, sms: &Sms, deps: &RequestDeps) -> Values {
         let now = deps.clock.now();
         let values = Values::new()
@@ -136,7 +137,7 @@ impl HttpApi {
 }
 
 impl SuccessRule {
-    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotAccepted> {
         let status = if self.statuses.is_empty() {
             answer.0.status.is_success()
         } else {
@@ -146,22 +147,22 @@ impl SuccessRule {
             if status && !answer.0.is_page() {
                 return Ok(());
             }
-            return Err(answer.refused(&answer.json().unwrap_or_default(), WORDS));
+            return Err(answer.refused(&answer.json().unwrap_or_default(), REASONS));
         };
         let json = answer.json()?;
         let found = json.pointer(pointer).and_then(as_text);
         if status && found.is_some_and(|found| accepted.contains(&found)) {
             return Ok(());
         }
-        Err(answer.refused(&json, WORDS))
+        Err(answer.refused(&json, REASONS))
     }
 }
 
-/// Where APIs have the reason of a refusal.
-const WORDS: &[&str] =
+/// Where the reason of a refusal is in the answers of common APIs.
+const REASONS: &[&str] =
     &["/code", "/error", "/message", "/error/code", "/error/message", "/errorCode", "/errorMessage", "/result_code"];
 
-/// A text, number or boolean as text, so that `1` and `"1"` are the same.
+/// A text, number or boolean as text: `1` and `"1"` are equal.
 fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

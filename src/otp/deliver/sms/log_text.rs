@@ -1,26 +1,27 @@
-//! Masks what providers say in errors, for the log: no code, no phone number, no key, one short line.
+//! Masks the error texts of providers for the log: no code, no phone number, no key, one line of 200 characters.
 
 use crate::otp::deliver::message::Sms;
 
-/// `text` without what a provider may repeat of a request: the message, runs of at least 6 digits (a code, a phone
-/// number, also with separators) and words of at least 20 characters (a key, a signature). At most 200 characters.
+/// `text` without the parts of a request that a provider may repeat: the message, at least 6 digits in a row (a code, a
+/// phone number, also with separators), and words of at least 20 characters (a key, a signature). At most 200
+/// characters.
 pub(super) fn masked(text: &str, sms: &Sms) -> String {
     let text = if sms.text.is_empty() { text.to_owned() } else { text.replace(&sms.text, MASK) };
     let line = text.replace(char::is_control, " ");
     let line = without_digits(&without_long_words(&line));
-    match line.char_indices().nth(LENGTH) {
+    match line.char_indices().nth(MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
 }
 
 const MASK: &str = "***";
-/// Most characters of a line.
-const LENGTH: usize = 200;
-/// A run of digits this long is masked: codes have six digits, error codes of providers fewer.
-const DIGITS: usize = 6;
-/// A word this long is masked: keys are longer than words of a sentence.
-const WORD: usize = 20;
+/// Longest line, in characters.
+const MAX_LENGTH: usize = 200;
+/// This many digits in a row are masked: codes have six, error codes of providers fewer.
+const MASKED_DIGITS: usize = 6;
+/// Words of this many characters are masked: keys are longer than the words of a sentence.
+const MASKED_WORD: usize = 20;
 
 fn without_long_words(text: &str) -> String {
     let in_word = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
@@ -29,7 +30,7 @@ fn without_long_words(text: &str) -> String {
     while let Some(start) = rest.find(in_word) {
         let (before, from) = rest.split_at(start);
         let (word, after) = from.split_at(from.find(|c| !in_word(c)).unwrap_or(from.len()));
-        masked.extend([before, if word.len() < WORD { word } else { MASK }]);
+        masked.extend([before, if word.len() < MASKED_WORD { word } else { MASK }]);
         rest = after;
     }
     masked + rest
@@ -42,7 +43,7 @@ fn without_digits(text: &str) -> String {
         let (before, from) = rest.split_at(start);
         let end = from.find(|c: char| !c.is_numeric() && !"-() ".contains(c)).unwrap_or(from.len());
         let run = from[..end].trim_end_matches(|c: char| !c.is_numeric());
-        let many = run.chars().filter(|c| c.is_numeric()).count() >= DIGITS;
+        let many = run.chars().filter(|c| c.is_numeric()).count() >= MASKED_DIGITS;
         masked.extend([before, if many { MASK } else { run }]);
         rest = &from[run.len()..];
     }

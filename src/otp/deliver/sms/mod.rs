@@ -1,4 +1,4 @@
-//! Sends SMS by the configured providers in their order; the next one is tried when one fails.
+//! Sends SMS through the configured providers: in their order, until one accepts the message.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) mod twilio;
 use aligo::Aligo;
 use failover::Failover;
 use http_api::HttpApi;
-use provider::{NotTaken, ProviderInfo, RequestDeps, SmsProvider};
+use provider::{NotAccepted, ProviderInfo, RequestDeps, SmsProvider};
 use sens::Sens;
 use solapi::Solapi;
 use twilio::Twilio;
@@ -57,7 +57,7 @@ pub enum SmsProviderSettings {
     Twilio(Twilio),
     /// Any other HTTP API.
     Http(Box<HttpApi>),
-    /// For development: not sent.
+    /// For development: stores messages instead of sending them.
     Outbox(OutboxSettings),
 }
 
@@ -68,11 +68,11 @@ pub struct SmsSender {
     deps: RequestDeps,
 }
 
-/// For all providers together: a person waits for the code.
+/// Deadline for all providers together: a person is waiting for the code.
 const TOTAL: Duration = Duration::from_secs(10);
 
 impl SmsSender {
-    /// A sender with these settings; `http` is one of [`super::http_client`].
+    /// A sender with these settings; `http` comes from [`super::http_client`].
     pub fn new(settings: SmsSettings, http: Outbound, clock: Clock, random: Random) -> Self {
         let provider = |settings| -> Box<dyn SmsProvider> {
             match settings {
@@ -89,8 +89,8 @@ impl SmsSender {
         Self { providers, failover, deps: RequestDeps { http, clock, random } }
     }
 
-    /// Sends `sms` by the first provider that takes it. One that gave no answer may have sent it too: a message that
-    /// arrives twice is better than none.
+    /// Sends `sms` through the first provider that accepts it. A provider that timed out may have sent it as well: a
+    /// message that arrives twice is better than none.
     pub async fn send(&self, sms: &Sms) -> Result<(), Undelivered> {
         let deadline = Instant::now() + TOTAL;
         let mut left: Vec<_> = (0..self.providers.len()).filter(|index| self.providers[*index].serves(sms)).collect();
@@ -106,14 +106,14 @@ impl SmsSender {
             let Some(index) = self.failover.next(&mut left, self.deps.clock.now()) else { break };
             let provider = &self.providers[index];
             let sent = timeout(provider.timeout().min(remaining), provider.send(sms, &self.deps)).await;
-            let Err(reason) = sent.unwrap_or(Err(NotTaken::TooSlow)) else {
+            let Err(reason) = sent.unwrap_or(Err(NotAccepted::TooSlow)) else {
                 self.failover.succeeded(index);
                 tracing::debug!(provider = provider.name(), "sms: taken");
                 return Ok(());
             };
-            let stands_last = self.failover.failed(index, self.deps.clock.now());
+            let tried_last = self.failover.failed(index, self.deps.clock.now());
             let error = log_text::masked(&chain(&reason), sms);
-            tracing::warn!(provider = provider.name(), error, stands_last, "sms: not taken");
+            tracing::warn!(provider = provider.name(), error, tried_last, "sms: not taken");
         }
         Err(Undelivered)
     }
@@ -130,9 +130,9 @@ impl ProviderInfo for Outbox {
 }
 
 impl SmsProvider for Outbox {
-    fn send<'a>(&'a self, sms: &'a Sms, _: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotTaken>> {
+    fn send<'a>(&'a self, sms: &'a Sms, _: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotAccepted>> {
         Box::pin(async {
-            self.put(Channel::Sms, &sms.to, None, &sms.text).await.map_err(|Undelivered| NotTaken::Outbox)
+            self.put(Channel::Sms, &sms.to, None, &sms.text).await.map_err(|Undelivered| NotAccepted::Outbox)
         })
     }
 }

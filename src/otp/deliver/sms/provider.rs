@@ -1,4 +1,4 @@
-//! What a provider of SMS is: something that takes a message or says why not.
+//! The traits of a provider of SMS, its answer, and the reasons for which it does not accept a message.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::{
     secret::Random,
 };
 
-/// What is known of a provider before it is asked.
+/// What the failover needs before it calls a provider.
 pub(super) trait ProviderInfo: Send + Sync {
     /// Its name in `order` and in logs.
     fn name(&self) -> &'static str;
 
-    /// How long one message may take.
+    /// Deadline for one message.
     fn timeout(&self) -> Duration;
 
     /// Whether it serves the message's country.
@@ -31,21 +31,21 @@ pub(super) trait ProviderInfo: Send + Sync {
 
 /// A provider of SMS.
 pub(super) trait SmsProvider: ProviderInfo {
-    /// Hands the message over. The future may be dropped when its time is up.
-    fn send<'a>(&'a self, sms: &'a Sms, deps: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotTaken>>;
+    /// Sends the message to the provider. The future is dropped at its deadline.
+    fn send<'a>(&'a self, sms: &'a Sms, deps: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotAccepted>>;
 }
 
-/// A provider that takes a message by one HTTP request.
+/// A provider that needs one HTTP request for a message.
 pub(super) trait HttpProvider: ProviderInfo {
-    /// The request that hands the message over.
-    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken>;
+    /// The request that sends the message to the provider.
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotAccepted>;
 
-    /// Whether the answer says that the message was taken.
-    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken>;
+    /// Whether the provider accepted the message.
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotAccepted>;
 }
 
 impl<P: HttpProvider> SmsProvider for P {
-    fn send<'a>(&'a self, sms: &'a Sms, deps: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotTaken>> {
+    fn send<'a>(&'a self, sms: &'a Sms, deps: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotAccepted>> {
         Box::pin(async move {
             let limits = CallLimits { deadline: self.timeout(), answer: LARGEST_ANSWER };
             let answer = deps.http.send(self.request(sms, deps)?, limits).await?;
@@ -54,32 +54,32 @@ impl<P: HttpProvider> SmsProvider for P {
     }
 }
 
-/// What requests are made with.
+/// The parts that requests need.
 pub(super) struct RequestDeps {
     pub(super) http: Outbound,
     pub(super) clock: Clock,
     pub(super) random: Random,
 }
 
-/// Why a provider did not take a message. After any of these the next provider is tried.
+/// Why a provider did not accept a message. After any of these the next provider is tried.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotTaken {
-    /// No complete answer came.
+pub(super) enum NotAccepted {
+    /// There was no complete answer.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
-    /// [`SmsProvider::timeout`], or what was left for all providers, passed.
+    /// [`ProviderInfo::timeout`], or the rest of the time for all providers, has passed.
     #[error("no answer in time")]
     TooSlow,
-    /// Its answer is not JSON, so nothing in it says that the message was taken.
+    /// Its answer is not JSON, so it does not confirm the message.
     #[error("status {0}, and an answer that is not JSON")]
     Malformed(StatusCode),
-    /// It answered that it did not take the message, or not that it did.
-    #[error("status {status}: {words}")]
+    /// Its answer refuses the message, or does not confirm it.
+    #[error("status {status}: {reason}")]
     Refused {
         /// Its status.
         status: StatusCode,
-        /// Its own words, as they came: `log_text::masked` makes them fit for a log.
-        words: String,
+        /// Its error texts, unmasked; `log_text::masked` masks them for the log.
+        reason: String,
     },
     /// The text has more bytes than the provider sends.
     #[error("a text of {0} bytes is too long")]
@@ -96,21 +96,21 @@ pub(super) enum NotTaken {
 pub(super) struct ProviderAnswer(pub(super) HttpAnswer);
 
 impl ProviderAnswer {
-    /// The body as JSON, whatever its media type says. Neither a message in another charset nor a byte order mark may
-    /// turn a success into a failure.
-    pub(super) fn json(&self) -> Result<Value, NotTaken> {
+    /// The body as JSON, without a look at its media type. Another charset or a byte order mark must not make a success
+    /// a failure.
+    pub(super) fn json(&self) -> Result<Value, NotAccepted> {
         let text = String::from_utf8_lossy(&self.0.body);
-        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|_| NotTaken::Malformed(self.0.status))
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|_| NotAccepted::Malformed(self.0.status))
     }
 
-    /// This answer as a failure, with the texts and numbers at `pointers` (RFC 6901) as the provider's words.
-    pub(super) fn refused(&self, json: &Value, pointers: &[&str]) -> NotTaken {
-        let words = pointers.iter().filter_map(|pointer| json.pointer(pointer)).filter_map(|value| match value {
+    /// This answer as a failure; the reason is made of the texts and numbers at `pointers` (RFC 6901).
+    pub(super) fn refused(&self, json: &Value, pointers: &[&str]) -> NotAccepted {
+        let texts = pointers.iter().filter_map(|pointer| json.pointer(pointer)).filter_map(|value| match value {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         });
-        NotTaken::Refused { status: self.0.status, words: words.collect::<Vec<_>>().join(": ") }
+        NotAccepted::Refused { status: self.0.status, reason: texts.collect::<Vec<_>>().join(": ") }
     }
 }
 

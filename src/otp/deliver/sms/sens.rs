@@ -1,4 +1,4 @@
-//! NAVER Cloud SENS: JSON, with a signature of the path as it is on the wire.
+//! NAVER Cloud SENS: JSON, and a signature of the path in the encoding in which it is sent.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use url::{Position, Url};
 use super::{
     euc_kr,
     hmac::{self, HmacAlgorithm, HmacEncoding},
-    provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps},
+    provider::{HttpProvider, NotAccepted, ProviderAnswer, ProviderInfo, RequestDeps},
 };
 use crate::{call::BadValue, otp::deliver::message::Sms, secret::Secret};
 
 /// `[otp.sms.sens]`, validated.
 #[derive(Clone, Debug)]
 pub struct Sens {
-    /// The address without `/sms/v2/…`.
+    /// The URL of its API without `/sms/v2/…`.
     pub url: Url,
     /// The service id, with its colons.
     pub service_id: String,
@@ -27,12 +27,12 @@ pub struct Sens {
     pub secret: Secret,
     /// The registered caller number, digits only.
     pub sender: String,
-    /// For the whole call.
+    /// Deadline for the whole call.
     pub timeout: Duration,
 }
 
-/// Bytes in EUC-KR that the subject of an LMS may have.
-const SUBJECT: usize = 40;
+/// Longest subject of an LMS, in bytes of EUC-KR.
+const LONGEST_SUBJECT: usize = 40;
 
 impl ProviderInfo for Sens {
     fn name(&self) -> &'static str {
@@ -45,10 +45,10 @@ impl ProviderInfo for Sens {
 }
 
 impl HttpProvider for Sens {
-    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotAccepted> {
         let length = euc_kr::length(&sms.text);
         if length > euc_kr::LMS {
-            return Err(NotTaken::TooLong(length));
+            return Err(NotAccepted::TooLong(length));
         }
         let long = length > euc_kr::SMS;
         let mut body = json!({
@@ -60,7 +60,7 @@ impl HttpProvider for Sens {
             "messages": [{ "to": sms.national() }],
         });
         if long {
-            let subject = euc_kr::cut(sms.text.lines().next().unwrap_or_default(), SUBJECT);
+            let subject = euc_kr::cut(sms.text.lines().next().unwrap_or_default(), LONGEST_SUBJECT);
             body["subject"] = Value::String(subject.to_owned());
         }
         let url = self.address();
@@ -77,20 +77,20 @@ impl HttpProvider for Sens {
         Ok(request.json(&body))
     }
 
-    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotAccepted> {
         let json = answer.json()?;
         if answer.0.status == StatusCode::ACCEPTED && json.get("requestId").is_some_and(Value::is_string) {
             return Ok(());
         }
-        let words =
+        let reasons =
             ["/error/errorCode", "/error/message", "/error/details", "/statusCode", "/statusName", "/errorMessage"];
-        Err(answer.refused(&json, &words))
+        Err(answer.refused(&json, &reasons))
     }
 }
 
 impl Sens {
-    /// The address that is signed and asked. Colons stay as they are in a path (RFC 3986 section 3.3); what is not
-    /// allowed there is percent-encoded.
+    /// The URL that is signed and requested. Colons are allowed in a path (RFC 3986 section 3.3) and are not encoded;
+    /// other characters are percent-encoded where the RFC requires it.
     fn address(&self) -> Url {
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {

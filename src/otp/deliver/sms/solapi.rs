@@ -1,4 +1,4 @@
-//! Solapi: JSON, with a signature of the date and a salt.
+//! Solapi: JSON, and a signature of the date and a salt.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     hmac::{self, HmacAlgorithm, HmacEncoding},
-    provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps, integer},
+    provider::{HttpProvider, NotAccepted, ProviderAnswer, ProviderInfo, RequestDeps, integer},
 };
 use crate::{
     call::BadValue,
@@ -20,7 +20,7 @@ use crate::{
 /// `[otp.sms.solapi]`, validated.
 #[derive(Clone, Debug)]
 pub struct Solapi {
-    /// The address of its API.
+    /// The URL of its API.
     pub url: Url,
     /// The API key; visible ASCII.
     pub key: String,
@@ -28,7 +28,7 @@ pub struct Solapi {
     pub secret: Secret,
     /// The registered caller number, digits only.
     pub sender: String,
-    /// For the whole call.
+    /// Deadline for the whole call.
     pub timeout: Duration,
 }
 
@@ -43,12 +43,12 @@ impl ProviderInfo for Solapi {
 }
 
 impl HttpProvider for Solapi {
-    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotAccepted> {
         let mut message = json!({ "to": sms.national(), "from": self.sender, "text": sms.text });
         if sms.country != KOREA {
             message["country"] = Value::String(sms.country.to_string());
         }
-        // Solapi accepts a signature once, so each call has another salt.
+        // Solapi accepts each signature only once, so each call has a new salt.
         let (date, salt) = (deps.clock.now().rfc3339(), deps.random.token::<16>());
         let signature = hmac::sign(HmacAlgorithm::Sha256, &self.secret, &format!("{date}{salt}"), HmacEncoding::Hex);
         let authorization = format!("HMAC-SHA256 apiKey={}, date={date}, salt={salt}, signature={signature}", self.key);
@@ -59,7 +59,7 @@ impl HttpProvider for Solapi {
         Ok(request.json(&json!({ "message": message })))
     }
 
-    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotAccepted> {
         let json = answer.json()?;
         let queued = match json.get("statusCode") {
             Some(code) => integer(code) == Some(2000),

@@ -1,4 +1,4 @@
-//! Twilio: a form, with HTTP Basic authentication.
+//! Twilio: a form with HTTP Basic authentication.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 use url::Url;
 
-use super::provider::{HttpProvider, NotTaken, ProviderAnswer, ProviderInfo, RequestDeps};
+use super::provider::{HttpProvider, NotAccepted, ProviderAnswer, ProviderInfo, RequestDeps};
 use crate::{otp::deliver::message::Sms, secret::Secret};
 
 /// `[otp.sms.twilio]`, validated.
 #[derive(Clone, Debug)]
 pub struct Twilio {
-    /// The address without `/2010-04-01/…`.
+    /// The URL of its API without `/2010-04-01/…`.
     pub url: Url,
-    /// The account, a part of the path.
+    /// The account SID, a part of the path.
     pub account_sid: String,
-    /// The user of HTTP Basic authentication: an API key, or the account.
+    /// The user of HTTP Basic authentication: an API key SID or the account SID.
     pub user: String,
     /// The key's secret, or the account's auth token.
     pub secret: Secret,
     /// The sender of the messages.
     pub sender: TwilioSender,
-    /// For the whole call.
+    /// Deadline for the whole call.
     pub timeout: Duration,
 }
 
@@ -47,7 +47,7 @@ impl ProviderInfo for Twilio {
 }
 
 impl HttpProvider for Twilio {
-    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotTaken> {
+    fn request(&self, sms: &Sms, deps: &RequestDeps) -> Result<RequestBuilder, NotAccepted> {
         let sender = match &self.sender {
             TwilioSender::From(number) => ("From", number),
             TwilioSender::MessagingService(sid) => ("MessagingServiceSid", sid),
@@ -58,7 +58,7 @@ impl HttpProvider for Twilio {
         Ok(request.form(&form))
     }
 
-    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotTaken> {
+    fn read(&self, answer: &ProviderAnswer) -> Result<(), NotAccepted> {
         let json = answer.json()?;
         let accepted =
             json.get("sid").is_some_and(Value::is_string) && json.get("error_code").is_none_or(Value::is_null);
@@ -70,7 +70,7 @@ impl HttpProvider for Twilio {
 }
 
 impl Twilio {
-    /// Ends in `.json`: without it the answer would be XML.
+    /// The URL ends in `.json`: without it the answer would be XML.
     fn address(&self) -> Url {
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {

@@ -1,4 +1,4 @@
-//! Which cookies a real Chromium keeps after a logout.
+//! The cookies in a real Chromium after a logout.
 
 use std::{fs, path::Path, process::Stdio};
 

@@ -62,7 +62,7 @@ async fn cve_2026_55669_a_token_for_another_audience_or_time_is_refused() {
 }
 
 #[tokio::test]
-async fn cve_2026_40574_only_one_plain_address_of_the_domain_lets_in() {
+async fn cve_2026_40574_only_a_plain_verified_address_of_the_domain_is_admitted() {
     let issuer = Issuer::start().await;
     let stack = takes_id_tokens(&issuer).with("providers.kit.allow = { email_domains = [\"corp.com\"] }").start().await;
     let with = async |email: &str, verified: Value| {

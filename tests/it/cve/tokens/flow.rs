@@ -34,7 +34,7 @@ async fn ghsa_59jp_rwph_878r_without_a_session_only_the_gateways_own_page_is_sen
 
 /// Also CVE-2026-71326 (Traefik) and CVE-2021-32701 (Oathkeeper).
 #[tokio::test]
-async fn cve_2026_33496_five_hundred_requests_of_two_people_of_two_providers_never_meet() {
+async fn cve_2026_33496_five_hundred_requests_of_two_people_of_two_providers_get_only_their_own_tokens() {
     let setup = Setup::new().backend_trusts_anyone();
     let first = setup.clone().start().await;
     let second = Provider::start(ProviderOptions::new(first.clock.clone(), Random::system())).await.unwrap();
@@ -78,7 +78,7 @@ async fn ghsa_392p_2q2v_4372_five_hundred_requests_at_two_instances_refresh_once
 
 /// Also GHSA-x883-2vmg-xwf7 (Authelia).
 #[tokio::test]
-async fn cve_2021_41230_a_role_that_was_taken_away_is_gone_with_the_next_refresh() {
+async fn cve_2021_41230_a_removed_role_is_gone_after_the_next_refresh() {
     let admin = "[[routes]]\npath = \"/public/ping\"\nupstream = \"backend\"\naccess = { roles = [\"admin\"] }";
     let stack = Setup::with_provider_as_authority().with(admin).start().await;
     let jun = stack.logged_in("jun").await;
@@ -143,7 +143,7 @@ async fn cve_2021_29652_no_foreign_page_logs_anybody_out_or_sends_codes() {
 /// Also CVE-2024-21492 (caddy-security). That it holds at every instance of a fleet is
 /// `fleet::a_logout_at_one_instance_ends_the_session_at_all`.
 #[tokio::test]
-async fn cve_2026_34454_after_a_logout_kept_cookies_are_worth_nothing() {
+async fn cve_2026_34454_after_a_logout_copies_of_its_cookies_are_refused() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     let kept = browser.copy();
@@ -192,7 +192,7 @@ async fn cve_2024_23647_every_login_has_a_challenge_of_its_own() {
 
 /// Also GHSA-5rr4-8452-hf4v (Better Auth).
 #[tokio::test]
-async fn cve_2024_21498_nothing_in_a_request_says_whom_the_gateway_asks() {
+async fn cve_2024_21498_no_request_decides_which_server_the_gateway_calls() {
     let (issuer, attacker) = (Issuer::start().await, Issuer::start().await);
     let stack = takes_id_tokens(&issuer).start().await;
     let to = attacker.origin();

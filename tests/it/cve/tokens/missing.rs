@@ -1,4 +1,4 @@
-//! Without a secret, a certificate, a store or a provider nothing opens.
+//! Missing secrets, certificates, stores and providers: without them no session opens.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -62,7 +62,7 @@ async fn is_denied(stack: &TestStack, why: &str) {
 }
 
 #[tokio::test]
-async fn ghsa_8fpg_xm3f_6cx3_without_a_store_a_provider_or_an_authority_nobody_gets_in() {
+async fn ghsa_8fpg_xm3f_6cx3_without_a_store_a_provider_or_an_authority_no_session_opens() {
     let away = format!("store = {{ kind = \"redis\", url = \"redis://127.0.0.1:{}\" }}\n{KEY}", free_port());
     let stack = TestStack::with(&away).await;
     is_denied(&stack, "no store").await;
@@ -97,7 +97,7 @@ async fn ghsa_8fpg_xm3f_6cx3_without_a_store_a_provider_or_an_authority_nobody_g
 }
 
 #[tokio::test]
-async fn ghsa_8fpg_xm3f_6cx3_without_the_keys_no_token_is_believed() {
+async fn ghsa_8fpg_xm3f_6cx3_without_the_keys_no_token_is_accepted() {
     let (issuer, page) = (Issuer::start().await, Upstream::saying("page").await);
     let stack = takes_access_tokens(&issuer, &page).await;
     let token = issuer.token(&issuer.access_claims(&stack.clock, &json!({})));

@@ -1,4 +1,4 @@
-//! Answers of providers without an end.
+//! Endless answers of providers.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{is_alive, log_in, show, takes_access_tokens_as, takes_id_tokens};
-use crate::harness::{Issuer, TestStack, Upstream, within_patience};
+use crate::harness::{Issuer, TestStack, Upstream, within_time_limit};
 
 /// More bytes than any limit and the socket buffers: if all are sent, the answer was not cut.
 const ENDLESS: usize = 64 << 20;
@@ -114,7 +114,7 @@ async fn cve_2026_26998_an_answer_without_end_is_cut() {
                 ),
             );
         });
-        within_patience("the end of a login", answer).await.is(503);
+        within_time_limit("the end of a login", answer).await.is(503);
         was_cut(&sent);
         is_alive(&stack).await;
     }

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use url::Url;
 
-use super::super::within_patience;
+use super::super::within_time_limit;
 
 /// An answer whose head has arrived.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Opened {
     /// The next frame of the body; `None` at its clean end, an error if the connection is cut.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
         loop {
-            let frame = within_patience("a piece of a body", self.response.body_mut().frame()).await?;
+            let frame = within_time_limit("a piece of a body", self.response.body_mut().frame()).await?;
             match frame.map(hyper::body::Frame::into_data) {
                 Ok(Ok(data)) => return Some(Ok(data)),
                 Ok(Err(_trailers)) => {}
@@ -37,7 +37,7 @@ impl Opened {
     /// The whole answer.
     pub(crate) async fn try_finish(self) -> Result<Answer, hyper::Error> {
         let (head, body) = self.response.into_parts();
-        let collected = within_patience("the end of a body", body.collect()).await?;
+        let collected = within_time_limit("the end of a body", body.collect()).await?;
         let trailers = collected.trailers().cloned();
         Ok(Answer {
             url: self.url,

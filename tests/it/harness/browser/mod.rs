@@ -1,4 +1,4 @@
-//! A browser: it keeps cookies, sends the headers that browsers send, and follows redirects only when it is told to.
+//! A browser: it stores cookies, sends the headers that browsers send, and follows redirects only on request.
 
 mod answer;
 mod jar;
@@ -31,7 +31,7 @@ use self::jar::CookieJar;
 pub(crate) use self::{
     answer::{Answer, Opened},
     jar::StoredCookie,
-    request::Ask,
+    request::BrowserRequest,
 };
 
 /// The protocol between browser and gateway.
@@ -61,7 +61,7 @@ pub(crate) struct Browser {
     http2: Arc<tokio::sync::Mutex<Option<Http2Sender>>>,
 }
 
-/// Where a request comes from, as `Sec-Fetch-Site` says it.
+/// The origin of a request, for `Sec-Fetch-Site`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Site {
     /// Typed into the address bar.
@@ -71,7 +71,7 @@ enum Site {
 }
 
 impl Browser {
-    /// A browser with an empty jar, in front of the gateway that is known as `home` and listens at `address`.
+    /// A browser without cookies, for the gateway with the public URL `home` that listens at `address`.
     pub(crate) fn new(home: &Url, address: SocketAddr, clock: Clock) -> Self {
         Self {
             home: home.clone(),
@@ -119,7 +119,7 @@ impl Browser {
         self.address
     }
 
-    /// The same tabs at another gateway.
+    /// The same browser at another gateway.
     pub(crate) fn at(&self, gateway: &super::Gateway) -> Self {
         let mut other = self.clone();
         (other.home, other.address, other.http2) = (gateway.public_url().clone(), gateway.address(), Arc::default());
@@ -133,36 +133,35 @@ impl Browser {
     }
 
     /// A page that a person opens: its own address typed, or a link on its own pages.
-    pub(crate) fn navigate(&self, path: &str) -> Ask {
+    pub(crate) fn navigate(&self, path: &str) -> BrowserRequest {
         self.ask(Method::GET, self.home.join(path).unwrap(), Site::Typed).navigating()
     }
 
     /// A page on any server.
-    pub(crate) fn visit(&self, url: &str) -> Ask {
+    pub(crate) fn visit(&self, url: &str) -> BrowserRequest {
         self.ask(Method::GET, url.parse().unwrap(), Site::Typed).navigating()
     }
 
-    /// Where an answer's `Location` leads, as a browser goes there: from another site if that is where the answer came
-    /// from.
+    /// Follows an answer's `Location` as a browser does: cross-site if the answer came from another site.
     #[track_caller]
-    pub(crate) fn follow(&self, answer: &Answer) -> Ask {
+    pub(crate) fn follow(&self, answer: &Answer) -> BrowserRequest {
         let url = answer.url.join(answer.location()).unwrap();
         let site = if url.origin() == answer.url.origin() { Site::Same } else { Site::Other };
         self.ask(Method::GET, url, site).navigating()
     }
 
     /// A script's GET.
-    pub(crate) fn fetch(&self, path: &str) -> Ask {
+    pub(crate) fn fetch(&self, path: &str) -> BrowserRequest {
         self.request(Method::GET, path)
     }
 
     /// A script's POST.
-    pub(crate) fn post(&self, path: &str) -> Ask {
+    pub(crate) fn post(&self, path: &str) -> BrowserRequest {
         self.request(Method::POST, path)
     }
 
     /// A script's request.
-    pub(crate) fn request(&self, method: Method, path: &str) -> Ask {
+    pub(crate) fn request(&self, method: Method, path: &str) -> BrowserRequest {
         let url = self.home.join(path).unwrap();
         let origin = url.origin().ascii_serialization();
         let sends_origin = method != Method::GET && method != Method::HEAD;
@@ -171,21 +170,28 @@ impl Browser {
     }
 
     /// A form that a page of another site posts.
-    pub(crate) fn foreign_form(&self, path: &str, origin: &str) -> Ask {
+    pub(crate) fn foreign_form(&self, path: &str, origin: &str) -> BrowserRequest {
         let ask = self.ask(Method::POST, self.home.join(path).unwrap(), Site::Other).navigating();
         ask.header("origin", origin)
     }
 
     /// A request without any header of a browser's, as a script on a server sends it; with the jar's cookies.
-    pub(crate) fn plain(&self, method: Method, path: &str) -> Ask {
+    pub(crate) fn plain(&self, method: Method, path: &str) -> BrowserRequest {
         let mut ask = self.ask(method, self.home.join(path).unwrap(), Site::Same);
         ask.headers.clear();
         ask
     }
 
-    fn ask(&self, method: Method, url: Url, site: Site) -> Ask {
-        let ask =
-            Ask { browser: self.clone(), method, url, site, headers: HeaderMap::new(), body: empty(), raw_path: None };
+    fn ask(&self, method: Method, url: Url, site: Site) -> BrowserRequest {
+        let ask = BrowserRequest {
+            browser: self.clone(),
+            method,
+            url,
+            site,
+            headers: HeaderMap::new(),
+            body: empty(),
+            raw_path: None,
+        };
         let site = match site {
             Site::Typed => "none",
             Site::Same => "same-origin",
@@ -201,7 +207,7 @@ impl Browser {
         self.login_with("demo", "/", name).await
     }
 
-    /// Logs in at the demo's provider under the name it has in the file, and returns the callback's answer.
+    /// Logs in at the demo's provider, which is `[providers.PROVIDER]` in the file, and returns the callback's answer.
     pub(crate) async fn login_with(&self, provider: &str, return_to: &str, name: &str) -> Answer {
         let callback = self.as_far_as_callback(provider, return_to, name).await;
         let answer = self.follow(&callback).await;

@@ -9,13 +9,13 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    super::within_patience,
+    super::within_time_limit,
     Browser, Protocol, Sent, Site,
     answer::{Answer, Opened},
 };
 
 /// A request about to be sent: awaiting it sends it and collects the answer.
-pub(crate) struct Ask {
+pub(crate) struct BrowserRequest {
     pub(super) browser: Browser,
     pub(super) method: Method,
     pub(super) url: Url,
@@ -25,7 +25,7 @@ pub(crate) struct Ask {
     pub(super) raw_path: Option<String>,
 }
 
-impl Ask {
+impl BrowserRequest {
     pub(super) fn navigating(self) -> Self {
         self.header("sec-fetch-mode", "navigate")
             .header("sec-fetch-dest", "document")
@@ -101,7 +101,7 @@ impl Ask {
         for field in fields {
             request.headers_mut().append(header::COOKIE, HeaderValue::from_str(&field).unwrap());
         }
-        let response = within_patience("the head of an answer", browser.send(&url, request)).await?;
+        let response = within_time_limit("the head of an answer", browser.send(&url, request)).await?;
         browser.jar.lock().unwrap().keep(&url, response.headers(), browser.clock.now());
         if url.origin() == browser.home.origin() {
             browser.finds_no_token_in_location(response.headers());
@@ -115,7 +115,7 @@ impl Ask {
     }
 }
 
-impl IntoFuture for Ask {
+impl IntoFuture for BrowserRequest {
     type Output = Answer;
     type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 

@@ -1,4 +1,4 @@
-//! Which provider is tried, and what becomes of a message when providers fail.
+//! Failures of providers: which provider is tried next, and when a message is undelivered.
 
 use std::sync::{
     Arc,
@@ -39,7 +39,7 @@ async fn after_any_failure_of_a_provider_the_next_one_is_tried() {
         let shown = format!("{reply:.80?}");
         let first = Server::start(move |_| reply.clone()).await;
         let second = always(200, json!({"statusCode": "2000"})).await;
-        // Long enough for every answer; only the one that hangs takes as long.
+        // Longer than any answer takes; only the provider that hangs reaches it.
         let impatient = Aligo { timeout: Duration::from_millis(500), ..aligo(&first) };
         sender(vec![SmsProviderSettings::Aligo(impatient), solapi(&second)]).send(&sms("x")).await.unwrap();
         assert_eq!((first.seen().len(), second.seen().len()), (1, 1), "{shown}");
@@ -102,7 +102,7 @@ impl ProviderInfo for Silent {
 }
 
 impl SmsProvider for Silent {
-    fn send<'a>(&'a self, _: &'a Sms, _: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotTaken>> {
+    fn send<'a>(&'a self, _: &'a Sms, _: &'a RequestDeps) -> BoxFuture<'a, Result<(), NotAccepted>> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::pending())
     }

@@ -107,7 +107,7 @@ fn http(api: HttpApi) -> SmsProviderSettings {
     SmsProviderSettings::Http(Box::new(api))
 }
 
-/// Recomputed here, apart from the code that signs.
+/// Independent of the code under test.
 fn hmac_sha256(key: &str, text: &str) -> Vec<u8> {
     aws_lc_rs::hmac::sign(&Key::new(HMAC_SHA256, key.as_bytes()), text.as_bytes()).as_ref().to_vec()
 }

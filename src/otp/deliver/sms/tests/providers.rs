@@ -1,4 +1,4 @@
-//! What each known provider receives, checked as it would check it, and which of its answers mean that it took the
+//! The requests to each known provider, checked as the provider checks them, and which of its answers confirm a
 //! message.
 
 use std::sync::Arc;
@@ -87,7 +87,7 @@ async fn a_text_over_90_bytes_of_euc_kr_is_an_lms_and_one_over_2000_is_not_sent(
     }
 }
 
-/// Answers as Solapi does, and only where the signature is right and new.
+/// Answers like Solapi; accepts a message only with a valid signature that was not used before.
 fn as_solapi(used: &std::sync::Mutex<Vec<String>>, seen: &Seen) -> Reply {
     let bad = |message: &str| Reply::json(400, &json!({"errorCode": "SignatureDoesNotMatch", "errorMessage": message}));
     let Some(credentials) = seen.header("authorization").and_then(|value| value.strip_prefix("HMAC-SHA256 ")) else {
@@ -145,7 +145,7 @@ async fn solapi_took_a_message_only_with_status_code_2000_or_with_none_and_an_id
     }
 }
 
-/// Answers as SENS does, and only where the signature is that of the path as it arrived.
+/// Answers like SENS; accepts a message only with a valid signature of the received path.
 fn as_sens(seen: &Seen) -> Reply {
     let header = |name| seen.header(name).unwrap_or_default();
     let (timestamp, key) = (header("x-ncp-apigw-timestamp"), header("x-ncp-iam-access-key"));

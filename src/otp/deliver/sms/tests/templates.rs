@@ -1,4 +1,4 @@
-//! What an API by template receives, and which of its answers mean that it took the message.
+//! The requests to an API by template, and which of its answers confirm a message.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
@@ -25,7 +25,7 @@ async fn a_template_can_express_aligo() {
 }
 
 #[tokio::test]
-async fn in_a_template_a_value_stays_data_wherever_it_stands() {
+async fn values_cannot_change_the_structure_of_a_template() {
     let server = always(200, json!({"header": {"code": 0}})).await;
     let known = ["address", "address_e164", "text", "sender", "timestamp", "date", "nonce", "signature"];
     let body =

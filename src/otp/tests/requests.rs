@@ -1,28 +1,28 @@
-//! What is asked for and how: bodies, addresses, challenges, resending.
+//! Requests for codes: bodies, addresses, challenges, resending.
 
 use super::*;
 
 #[tokio::test]
-async fn a_code_is_sent_and_verified_once_and_brings_a_proof() {
-    let world = World::of(CodePurpose::Prove);
+async fn a_code_is_sent_and_verified_once_and_the_answer_has_a_proof() {
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let mut visitor = browser();
-    let sent = world.send(&mut visitor, PHONE).await;
-    let expires = world.clock.now().plus(Duration::from_secs(180)).rfc3339();
+    let sent = fixture.send(&mut visitor, PHONE).await;
+    let expires = fixture.clock.now().plus(Duration::from_secs(180)).rfc3339();
     assert_eq!(sent.json(), &json!({ "success": true, "message": "인증번호가 발송되었습니다", "expiresAt": expires }));
     assert_eq!(sent.set_cookie.len(), 1);
     assert!(sent.set_cookie[0].starts_with("sb_otp_sms="));
     assert!(sent.set_cookie[0].ends_with("; Max-Age=180; Path=/; HttpOnly; Secure; SameSite=Lax"));
-    let (to, text) = world.recorder.last();
-    let code = world.recorder.code();
+    let (to, text) = fixture.recorder.last();
+    let code = fixture.recorder.code();
     assert_eq!(to, "+821012345678");
     assert_eq!(text, format!("[app.example.kr] 인증번호는 [{code}]입니다. 3분 이내에 입력해주세요."));
 
-    let verified = world.verify(&mut visitor, "+82 10 1234 5678", &code).await;
+    let verified = fixture.verify(&mut visitor, "+82 10 1234 5678", &code).await;
     assert_eq!(verified.json()["success"], true);
     assert_eq!(verified.json()["message"], "인증이 완료되었습니다");
     assert_eq!(verified.answer.as_ref().unwrap().auth_status, AuthStatus::Anonymous);
-    let claims = world.claims(verified.json()["proof"].as_str().unwrap());
-    let now = world.clock.now().as_secs();
+    let claims = fixture.claims(verified.json()["proof"].as_str().unwrap());
+    let now = fixture.clock.now().as_secs();
     assert_eq!(claims["iss"], "https://app.example.kr");
     assert_eq!((claims["purpose"].as_str(), claims["channel"].as_str()), (Some("prove"), Some("sms")));
     assert_eq!(claims["address"], "+821012345678");
@@ -35,60 +35,60 @@ async fn a_code_is_sent_and_verified_once_and_brings_a_proof() {
     replay
         .cookies
         .insert("sb_otp_sms".into(), sent.set_cookie[0]["sb_otp_sms=".len()..].split(';').next().unwrap().into());
-    assert_eq!(world.verify(&mut replay, PHONE, &code).await.code(), "code_wrong");
+    assert_eq!(fixture.verify(&mut replay, PHONE, &code).await.code(), "code_wrong");
 }
 
 #[tokio::test]
-async fn an_e_mail_address_is_told_apart_by_letters_and_not_by_their_case() {
-    let world = World::of(CodePurpose::Prove);
+async fn an_e_mail_address_is_compared_without_regard_to_case() {
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let mut visitor = browser();
-    world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
-    assert_eq!(world.recorder.last().0, "Kim@example.kr", "sent as typed");
-    let body = json!({ "email": "kim@EXAMPLE.kr", "code": world.recorder.code() });
-    let verified = world.post(&mut visitor, Step::Verify, Channel::Email, body).await;
-    let claims = world.claims(verified.json()["proof"].as_str().unwrap());
+    fixture.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
+    assert_eq!(fixture.recorder.last().0, "Kim@example.kr", "sent as typed");
+    let body = json!({ "email": "kim@EXAMPLE.kr", "code": fixture.recorder.code() });
+    let verified = fixture.post(&mut visitor, Step::Verify, Channel::Email, body).await;
+    let claims = fixture.claims(verified.json()["proof"].as_str().unwrap());
     assert_eq!((claims["channel"].as_str(), claims["address"].as_str()), (Some("email"), Some("kim@example.kr")));
 }
 
 #[tokio::test]
 async fn an_app_gets_the_challenge_and_sends_it_back() {
-    let world = World::of(CodePurpose::Prove);
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let mut visitor = app();
-    let sent = world.send(&mut visitor, PHONE).await;
+    let sent = fixture.send(&mut visitor, PHONE).await;
     assert_eq!(sent.json()["message"], "The code has been sent");
     let challenge = sent.json()["challenge"].as_str().unwrap().to_owned();
-    let code = world.recorder.code();
-    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong", "not without it");
+    let code = fixture.recorder.code();
+    assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong", "not without it");
     let again = json!({ "phone": PHONE, "challenge": challenge });
-    let again = world.post(&mut visitor, Step::Resend, Channel::Sms, again).await;
+    let again = fixture.post(&mut visitor, Step::Resend, Channel::Sms, again).await;
     assert_eq!(again.json()["message"], "The code has been sent again");
     let body = json!({ "phone": PHONE, "code": code, "challenge": challenge });
     let bent = json!({ "phone": PHONE, "code": code, "challenge": format!("{challenge}x") });
-    assert_eq!(world.post(&mut visitor, Step::Verify, Channel::Sms, bent).await.code(), "code_wrong");
-    let verified = world.post(&mut visitor, Step::Verify, Channel::Sms, body).await;
+    assert_eq!(fixture.post(&mut visitor, Step::Verify, Channel::Sms, bent).await.code(), "code_wrong");
+    let verified = fixture.post(&mut visitor, Step::Verify, Channel::Sms, body).await;
     assert_eq!(verified.json()["success"], true);
 }
 
 #[tokio::test]
 async fn the_challenge_of_the_body_counts_before_that_of_the_cookie() {
-    let world = World::of(CodePurpose::Prove);
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let (mut first, mut second) = (app(), browser());
-    let challenge = world.send(&mut first, PHONE).await.json()["challenge"].as_str().unwrap().to_owned();
-    let of_first = world.recorder.code();
-    world.clock.advance(Duration::from_secs(60));
-    let of_second = world.send_code(&mut second, PHONE).await;
+    let challenge = fixture.send(&mut first, PHONE).await.json()["challenge"].as_str().unwrap().to_owned();
+    let of_first = fixture.recorder.code();
+    fixture.clock.advance(Duration::from_secs(60));
+    let of_second = fixture.send_code(&mut second, PHONE).await;
     let with_body = |code: &str| json!({ "phone": PHONE, "code": code, "challenge": challenge });
     if of_first != of_second {
-        let got = world.post(&mut second, Step::Verify, Channel::Sms, with_body(&of_second)).await;
+        let got = fixture.post(&mut second, Step::Verify, Channel::Sms, with_body(&of_second)).await;
         assert_eq!(got.code(), "code_wrong");
     }
-    let got = world.post(&mut second, Step::Verify, Channel::Sms, with_body(&of_first)).await;
+    let got = fixture.post(&mut second, Step::Verify, Channel::Sms, with_body(&of_first)).await;
     assert_eq!(got.json()["success"], true);
 }
 
 #[tokio::test]
 async fn every_body_that_cannot_be_read_is_400_before_anything_is_sent() {
-    let world = World::of(CodePurpose::Prove);
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let visitor = browser();
     for (step, media_type, body, code) in [
         (Step::Send, "text/plain", r#"{"phone":"010-1234-5678"}"#, "json_expected"),
@@ -126,33 +126,36 @@ async fn every_body_that_cannot_be_read_is_400_before_anything_is_sent() {
         (Step::Verify, "application/json", r#"{"phone":"x","code":"123456"}"#, "bad_phone"),
         (Step::Verify, "application/json", r#"{"phone":"010-1234-5678","code":"123456"}"#, "code_wrong"),
     ] {
-        let call = world.call(&visitor, media_type, body).await;
-        let got = visitor.clone().take(world.step(step, Channel::Sms, call).await);
+        let call = fixture.call(&visitor, media_type, body).await;
+        let got = visitor.clone().take(fixture.step(step, Channel::Sms, call).await);
         assert_eq!(got.code(), code, "{step:?} {media_type} {body}");
     }
-    assert_eq!(world.recorder.count(), 0);
-    let mail = world.call(&visitor, "application/json", r#"{"email":"a@b.kr,c@d.kr"}"#).await;
-    assert_eq!(world.otps.send(mail, Channel::Email).await.unwrap_err().error.kind().code(), "bad_email");
+    assert_eq!(fixture.recorder.count(), 0);
+    let mail = fixture.call(&visitor, "application/json", r#"{"email":"a@b.kr,c@d.kr"}"#).await;
+    assert_eq!(fixture.otps.send(mail, Channel::Email).await.unwrap_err().error.kind().code(), "bad_email");
 }
 
 #[tokio::test]
-async fn a_challenge_is_good_for_its_own_address_channel_and_time_alone() {
-    let world = World::of(CodePurpose::Prove);
+async fn a_challenge_is_valid_only_for_its_address_channel_and_time() {
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let mut visitor = browser();
-    let code = world.send_code(&mut visitor, PHONE).await;
-    assert_eq!(world.verify(&mut visitor, "010-8765-4321", &code).await.code(), "code_wrong");
-    assert_eq!(world.resend(&mut visitor, "010-8765-4321").await.code(), "no_live_code");
+    let code = fixture.send_code(&mut visitor, PHONE).await;
+    assert_eq!(fixture.verify(&mut visitor, "010-8765-4321", &code).await.code(), "code_wrong");
+    assert_eq!(fixture.resend(&mut visitor, "010-8765-4321").await.code(), "no_live_code");
     let of_sms = visitor.cookies["sb_otp_sms"].clone();
     let mut crossed = browser();
     crossed.cookies.insert("sb_otp_email".into(), of_sms.clone());
     let body = json!({ "email": MAIL, "code": code });
-    assert_eq!(world.post(&mut crossed, Step::Verify, Channel::Email, body).await.code(), "code_wrong");
-    assert_eq!(world.verify(&mut browser(), PHONE, &code).await.code(), "code_wrong", "another browser");
-    world.clock.advance(Duration::from_secs(179));
-    assert_eq!(world.verify(&mut visitor.clone(), PHONE, &world.recorder.other_than_code()).await.code(), "code_wrong");
-    world.clock.advance(Duration::from_secs(1));
-    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong", "expired");
-    assert_eq!(world.resend(&mut visitor, PHONE).await.code(), "no_live_code");
+    assert_eq!(fixture.post(&mut crossed, Step::Verify, Channel::Email, body).await.code(), "code_wrong");
+    assert_eq!(fixture.verify(&mut browser(), PHONE, &code).await.code(), "code_wrong", "another browser");
+    fixture.clock.advance(Duration::from_secs(179));
+    assert_eq!(
+        fixture.verify(&mut visitor.clone(), PHONE, &fixture.recorder.other_than_code()).await.code(),
+        "code_wrong"
+    );
+    fixture.clock.advance(Duration::from_secs(1));
+    assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong", "expired");
+    assert_eq!(fixture.resend(&mut visitor, PHONE).await.code(), "no_live_code");
 }
 
 #[tokio::test]
@@ -169,58 +172,58 @@ async fn a_challenge_of_another_purpose_is_not_accepted() {
 }
 
 #[tokio::test]
-async fn of_two_challenges_that_were_planted_beside_each_other_none_counts() {
-    let world = World::of(CodePurpose::Prove);
+async fn two_valid_challenge_cookies_of_different_browsers_are_both_ignored() {
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let (mut visitor, mut attacker) = (browser(), browser());
-    let code = world.send_code(&mut visitor, PHONE).await;
-    world.send_code(&mut attacker, "010-8765-4321").await;
+    let code = fixture.send_code(&mut visitor, PHONE).await;
+    fixture.send_code(&mut attacker, "010-8765-4321").await;
     let both = format!("{}; sb_otp_sms={}", visitor.cookies["sb_otp_sms"], attacker.cookies["sb_otp_sms"]);
     let own = visitor.cookies.insert("sb_otp_sms".into(), both).unwrap();
-    assert_eq!(world.verify(&mut visitor.clone(), PHONE, &code).await.code(), "code_wrong");
+    assert_eq!(fixture.verify(&mut visitor.clone(), PHONE, &code).await.code(), "code_wrong");
     visitor.cookies.insert("sb_otp_sms".into(), format!("{own}; sb_otp_sms=rubbish; sb_otp_sms={own}"));
     assert_eq!(
-        world.verify(&mut visitor, PHONE, &code).await.json()["success"],
+        fixture.verify(&mut visitor, PHONE, &code).await.json()["success"],
         true,
         "rubbish beside it harms nothing"
     );
 }
 
 #[tokio::test]
-async fn a_challenge_that_does_not_open_is_cleared() {
-    let world = World::of(CodePurpose::Prove);
+async fn a_challenge_cookie_that_cannot_be_unsealed_is_cleared() {
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let mut visitor = browser();
-    let code = world.send_code(&mut visitor, PHONE).await;
+    let code = fixture.send_code(&mut visitor, PHONE).await;
     let own = visitor.cookies["sb_otp_sms"].clone();
     visitor.cookies.insert("sb_otp_sms".into(), own[..own.len() - 1].to_owned());
-    let got = world.verify(&mut visitor, PHONE, &code).await;
+    let got = fixture.verify(&mut visitor, PHONE, &code).await;
     assert_eq!((got.code(), visitor.cookies.len()), ("code_wrong", 0), "{:?}", got.set_cookie);
     visitor.cookies.insert("sb_otp_sms".into(), own.replacen(&own[..8], "00000000", 1));
-    assert!(world.verify(&mut visitor, PHONE, &code).await.set_cookie.is_empty(), "another key's is left alone");
+    assert!(fixture.verify(&mut visitor, PHONE, &code).await.set_cookie.is_empty(), "another key's is left alone");
 }
 
 #[tokio::test]
 async fn the_same_code_is_sent_again_up_to_three_times_without_waiting() {
-    let world = World::of(CodePurpose::Prove);
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let mut visitor = browser();
-    let sent = world.send(&mut visitor, PHONE).await;
-    let code = world.recorder.code();
-    world.clock.advance(Duration::from_secs(70));
+    let sent = fixture.send(&mut visitor, PHONE).await;
+    let code = fixture.recorder.code();
+    fixture.clock.advance(Duration::from_secs(70));
     for _ in 0..3 {
-        let again = world.resend(&mut visitor, PHONE).await;
+        let again = fixture.resend(&mut visitor, PHONE).await;
         assert_eq!(again.json()["message"], "인증번호가 재발송되었습니다");
         assert_eq!(again.json()["expiresAt"], sent.json()["expiresAt"]);
-        assert_eq!(world.recorder.code(), code);
+        assert_eq!(fixture.recorder.code(), code);
     }
-    assert!(world.recorder.last().1.contains("1분 이내"), "no more than is left of its life");
-    let refused = world.resend(&mut visitor, PHONE).await;
+    assert!(fixture.recorder.last().1.contains("1분 이내"), "no more than is left of its life");
+    let refused = fixture.resend(&mut visitor, PHONE).await;
     assert!(matches!(refused.error(), OtpError::TooMany(wait) if wait.as_secs() == 110 || wait.as_secs() == 109));
-    assert_eq!(world.recorder.count(), 4);
-    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
-    assert_eq!(world.resend(&mut visitor, PHONE).await.code(), "no_live_code");
+    assert_eq!(fixture.recorder.count(), 4);
+    assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+    assert_eq!(fixture.resend(&mut visitor, PHONE).await.code(), "no_live_code");
 }
 
 #[tokio::test]
-async fn a_code_outlives_the_rotation_of_the_key_that_it_was_made_with() {
+async fn a_code_is_valid_after_a_rotation_of_its_session_key() {
     let setup = Setup::of(CodePurpose::Prove);
     let (store, clock) = (setup.store.clone(), setup.clock.clone());
     let old = setup.build();
@@ -237,28 +240,28 @@ async fn a_code_outlives_the_rotation_of_the_key_that_it_was_made_with() {
 
 #[tokio::test]
 async fn a_message_that_was_not_delivered_leaves_a_code_that_can_be_sent_again() {
-    let world = World::of(CodePurpose::Prove);
+    let fixture = OtpFixture::of(CodePurpose::Prove);
     let mut visitor = browser();
-    world.recorder.is_down.store(true, Ordering::Relaxed);
-    let failed = world.send(&mut visitor, PHONE).await;
+    fixture.recorder.is_down.store(true, Ordering::Relaxed);
+    let failed = fixture.send(&mut visitor, PHONE).await;
     let expected =
         Retry { channel: Channel::Sms, again: false, endpoint: "/auth/sms/resend".to_owned(), challenge: None };
     assert!(matches!(failed.error(), OtpError::Undelivered(retry) if *retry == expected), "{:?}", failed.answer);
     assert!(visitor.cookies.contains_key("sb_otp_sms"));
-    let failed = world.resend(&mut visitor, PHONE).await;
+    let failed = fixture.resend(&mut visitor, PHONE).await;
     assert!(matches!(failed.error(), OtpError::Undelivered(retry) if retry.again));
-    world.recorder.is_down.store(false, Ordering::Relaxed);
-    assert_eq!(world.resend(&mut visitor, PHONE).await.json()["success"], true);
-    let code = world.recorder.code();
-    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+    fixture.recorder.is_down.store(false, Ordering::Relaxed);
+    assert_eq!(fixture.resend(&mut visitor, PHONE).await.json()["success"], true);
+    let code = fixture.recorder.code();
+    assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
 
-    world.recorder.is_down.store(true, Ordering::Relaxed);
-    let failed = world.send(&mut app(), "010-8765-4321").await;
+    fixture.recorder.is_down.store(true, Ordering::Relaxed);
+    let failed = fixture.send(&mut app(), "010-8765-4321").await;
     assert!(matches!(failed.error(), OtpError::Undelivered(retry) if retry.challenge.is_some()), "for an app");
 }
 
 #[tokio::test]
-async fn nothing_is_sent_where_the_store_does_not_answer() {
+async fn no_code_is_sent_while_the_store_does_not_answer() {
     let whole = MemoryStore::shared();
     let without = |codes: bool, counters: bool| {
         let mut store = whole.clone();
@@ -270,30 +273,30 @@ async fn nothing_is_sent_where_the_store_does_not_answer() {
         }
         Setup { store, ..Setup::of(CodePurpose::Prove) }.build()
     };
-    for world in [without(true, false), without(false, true), without(true, true)] {
+    for fixture in [without(true, false), without(false, true), without(true, true)] {
         let mut visitor = browser();
-        let failed = world.send(&mut visitor, PHONE).await;
-        assert_eq!((failed.code(), world.recorder.count(), visitor.cookies.len()), ("store_failed", 0, 0));
+        let failed = fixture.send(&mut visitor, PHONE).await;
+        assert_eq!((failed.code(), fixture.recorder.count(), visitor.cookies.len()), ("store_failed", 0, 0));
     }
     let (up, codes, counters) = (without(false, false), without(true, false), without(false, true));
     let mut visitor = browser();
     let code = up.send_code(&mut visitor, PHONE).await;
-    for world in [codes, counters] {
-        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "store_unavailable");
-        assert_eq!(world.resend(&mut visitor, PHONE).await.code(), "store_unavailable");
-        assert_eq!(world.recorder.count(), 0);
+    for fixture in [codes, counters] {
+        assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.code(), "store_unavailable");
+        assert_eq!(fixture.resend(&mut visitor, PHONE).await.code(), "store_unavailable");
+        assert_eq!(fixture.recorder.count(), 0);
     }
 }
 
 #[tokio::test]
 async fn a_channel_that_is_not_configured_is_404() {
-    let mut world = World::of(CodePurpose::Prove);
-    world.otps.setups.retain(|setup| setup.channel == Channel::Sms);
-    let call = world.call(&browser(), "application/json", r#"{"email":"a@b.kr"}"#).await;
-    assert_eq!(world.otps.send(call, Channel::Email).await.unwrap_err().error.kind().code(), "not_found");
-    let call = world.call(&browser(), "application/json", "").await;
+    let mut fixture = OtpFixture::of(CodePurpose::Prove);
+    fixture.otps.setups.retain(|setup| setup.channel == Channel::Sms);
+    let call = fixture.call(&browser(), "application/json", r#"{"email":"a@b.kr"}"#).await;
+    assert_eq!(fixture.otps.send(call, Channel::Email).await.unwrap_err().error.kind().code(), "not_found");
+    let call = fixture.call(&browser(), "application/json", "").await;
     assert_eq!(
-        world.otps.page(call, Channel::Sms).await.unwrap_err().error.kind().code(),
+        fixture.otps.page(call, Channel::Sms).await.unwrap_err().error.kind().code(),
         "not_found",
         "no page without login"
     );

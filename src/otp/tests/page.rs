@@ -1,17 +1,17 @@
-//! The page for codes, and the forms that it posts.
+//! The code page, and the forms that it posts.
 
 use super::*;
 use crate::problem::FormPage;
 
-impl World {
-    async fn page(&self, visitor: &mut Visitor, query: &str) -> Got {
+impl OtpFixture {
+    async fn page(&self, visitor: &mut Visitor, query: &str) -> CallResult {
         let mut call = self.call(visitor, "text/plain", "").await;
         (call.method, call.query, call.wants_page) = (Method::GET, Some(query.to_owned()), true);
         visitor.take(self.otps.page(call, Channel::Sms).await)
     }
 }
 
-impl Got {
+impl CallResult {
     fn html(&self) -> &str {
         match self.answer.as_ref().map(|answer| (&answer.content, answer.status)) {
             Ok((Content::Page(page), StatusCode::OK)) => &page.html,
@@ -22,9 +22,9 @@ impl Got {
 
 #[tokio::test]
 async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
-    let world = World::of(CodePurpose::Login);
+    let fixture = OtpFixture::of(CodePurpose::Login);
     let mut visitor = browser();
-    let first = world.page(&mut visitor, "return_to=%2Fdeep%3Fa%3Db").await;
+    let first = fixture.page(&mut visitor, "return_to=%2Fdeep%3Fa%3Db").await;
     for expected in [
         "action=\"/auth/sms/send\"",
         "name=\"phone\"",
@@ -34,10 +34,10 @@ async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
         assert!(first.html().contains(expected), "{expected}\n{}", first.html());
     }
     let sent =
-        world.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678&return_to=%2Fdeep%3Fa%3Db").await;
+        fixture.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678&return_to=%2Fdeep%3Fa%3Db").await;
     assert_eq!(sent.answer.as_ref().unwrap().status, StatusCode::SEE_OTHER);
     assert_eq!(sent.location(), "/auth/login/sms?return_to=%2Fdeep%3Fa%3Db");
-    let second = world.page(&mut visitor, "").await;
+    let second = fixture.page(&mut visitor, "").await;
     for expected in [
         "010-****-5678",
         "action=\"/auth/sms/verify\"",
@@ -48,16 +48,16 @@ async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
         assert!(second.html().contains(expected), "{expected}\n{}", second.html());
     }
     assert!(!second.html().contains("1012345678") && !second.html().contains("1234-5678\""));
-    let again = world.form(&mut visitor, Step::Resend, Channel::Sms, "").await;
+    let again = fixture.form(&mut visitor, Step::Resend, Channel::Sms, "").await;
     assert_eq!(again.location(), "/auth/login/sms?sent=1");
-    assert_eq!(world.recorder.count(), 2);
-    let anew = world.page(&mut visitor, "other=1").await;
+    assert_eq!(fixture.recorder.count(), 2);
+    let anew = fixture.page(&mut visitor, "other=1").await;
     assert!(anew.html().contains("action=\"/auth/sms/send\""));
 }
 
 #[tokio::test]
 async fn a_problem_with_a_form_redirects_back_to_the_code_page() {
-    let world = World::of(CodePurpose::Login);
+    let fixture = OtpFixture::of(CodePurpose::Login);
     let mut visitor = browser();
     for (step, body, location) in [
         (Step::Send, "phone=", "/auth/login/sms?error=bad_phone"),
@@ -68,23 +68,23 @@ async fn a_problem_with_a_form_redirects_back_to_the_code_page() {
         (Step::Verify, "code=12345", "/auth/login/sms?error=code_form"),
         (Step::Verify, "code=123456", "/auth/login/sms?error=code_wrong"),
     ] {
-        let got = world.form(&mut visitor, step, Channel::Sms, body).await;
+        let got = fixture.form(&mut visitor, step, Channel::Sms, body).await;
         assert_eq!(got.location(), location, "{step:?} {body}");
     }
-    assert!(world.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678").await.answer.is_ok());
-    let soon = world.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678").await;
+    assert!(fixture.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678").await.answer.is_ok());
+    let soon = fixture.form(&mut visitor, Step::Send, Channel::Sms, "phone=010-1234-5678").await;
     assert_eq!(soon.location(), "/auth/login/sms?error=too_soon&retry=60");
-    let wrong = format!("code={}", world.recorder.other_than_code());
+    let wrong = format!("code={}", fixture.recorder.other_than_code());
     assert_eq!(
-        world.form(&mut visitor, Step::Verify, Channel::Sms, &wrong).await.location(),
+        fixture.form(&mut visitor, Step::Verify, Channel::Sms, &wrong).await.location(),
         "/auth/login/sms?error=code_wrong"
     );
 }
 
 #[tokio::test]
 async fn the_code_page_shows_problems_of_the_table_and_nothing_else() {
-    let world = World::of(CodePurpose::Login);
-    let page = async |query: &str| world.page(&mut browser(), query).await.html().to_owned();
+    let fixture = OtpFixture::of(CodePurpose::Login);
+    let page = async |query: &str| fixture.page(&mut browser(), query).await.html().to_owned();
     assert!(page("error=too_soon&retry=37").await.contains(">37초 후에 다시 시도해주세요<"));
     assert!(page("error=too_many&retry=x").await.contains(">잠시 후 다시 시도해주세요.<"));
     assert!(page("error=too_many&retry=99999999").await.contains(">잠시 후 다시 시도해주세요.<"));
@@ -115,18 +115,18 @@ async fn the_code_page_shows_problems_of_the_table_and_nothing_else() {
 
 #[tokio::test]
 async fn a_visitor_with_a_session_is_redirected_from_the_code_page() {
-    let world = World::of(CodePurpose::Login);
-    let mut kim = world.logged_in("kim").await;
-    assert_eq!(world.page(&mut kim, "return_to=%2Fdeep").await.location(), "/deep");
-    assert_eq!(world.page(&mut kim, "return_to=https%3A%2F%2Fevil.example").await.location(), "/home");
+    let fixture = OtpFixture::of(CodePurpose::Login);
+    let mut kim = fixture.logged_in("kim").await;
+    assert_eq!(fixture.page(&mut kim, "return_to=%2Fdeep").await.location(), "/deep");
+    assert_eq!(fixture.page(&mut kim, "return_to=https%3A%2F%2Fevil.example").await.location(), "/home");
 }
 
 #[tokio::test]
 async fn a_script_gets_json_and_no_redirect() {
-    let world = World::of(CodePurpose::Login);
-    assert_eq!(world.send(&mut browser(), "1").await.code(), "bad_phone");
-    assert_eq!(world.send(&mut browser(), PHONE).await.json()["success"], true);
-    let prove = World::of(CodePurpose::Prove);
+    let fixture = OtpFixture::of(CodePurpose::Login);
+    assert_eq!(fixture.send(&mut browser(), "1").await.code(), "bad_phone");
+    assert_eq!(fixture.send(&mut browser(), PHONE).await.json()["success"], true);
+    let prove = OtpFixture::of(CodePurpose::Prove);
     let got = prove.form(&mut browser(), Step::Send, Channel::Sms, "phone=010-1234-5678").await;
     assert_eq!(got.json()["success"], true, "a channel without a page answers forms with JSON, too");
 }

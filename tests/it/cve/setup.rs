@@ -1,4 +1,4 @@
-//! The routes of these tests: `/public` for all, `/app` with a session, `/admin` for admins; one upstream echoes.
+//! The routes of these tests: `/public` for everybody, `/app` with a session, `/admin` for admins; the upstream echoes.
 
 use crate::harness::{Raw, Setup, TestStack, Upstream, raw};
 

@@ -1,8 +1,8 @@
-//! Purpose `verify`: the session that it needs, and the report to the backend.
+//! Purpose `verify`: the required session, and the call that reports the address to the backend.
 
 use super::*;
 
-/// `PUT /users/phone {phone, ok, who}`, as the visitor.
+/// `PUT /users/phone {phone, ok, who}` with the visitor's access token.
 fn notify() -> Template {
     let known = authority::OTP_NOTIFY;
     let body = json!({ "phone": "{address}", "e164": "{address_e164}", "via": "{channel}", "who": "{claims.sub}", "ok": true });
@@ -23,7 +23,7 @@ fn target(address: std::net::SocketAddr) -> Target {
     Target::Http { host: address.ip().to_string(), port: address.port() }
 }
 
-async fn backend(script: impl Fn() -> Reply + Send + Sync + 'static) -> (World, Server) {
+async fn backend(script: impl Fn() -> Reply + Send + Sync + 'static) -> (OtpFixture, Server) {
     let server = Server::start(move |_| script()).await;
     let setup =
         Setup { notify: Some(notify()), backend: Some(target(server.address)), ..Setup::of(CodePurpose::Verify) };
@@ -31,27 +31,27 @@ async fn backend(script: impl Fn() -> Reply + Send + Sync + 'static) -> (World, 
 }
 
 #[tokio::test]
-async fn without_a_session_nothing_is_sent_and_nothing_is_read() {
-    let world = World::of(CodePurpose::Verify);
+async fn without_a_session_no_code_is_sent_and_no_body_is_read() {
+    let fixture = OtpFixture::of(CodePurpose::Verify);
     for step in [Step::Send, Step::Resend, Step::Verify] {
         for body in [json!({ "phone": PHONE, "code": "123456" }), json!([])] {
-            let got = world.post(&mut browser(), step, Channel::Sms, body).await;
+            let got = fixture.post(&mut browser(), step, Channel::Sms, body).await;
             assert_eq!(got.code(), "login_required");
             assert_eq!(got.answer.unwrap_err().auth_status, AuthStatus::Anonymous);
         }
     }
-    assert_eq!(world.recorder.count(), 0);
+    assert_eq!(fixture.recorder.count(), 0);
 }
 
 #[tokio::test]
-async fn the_backend_is_told_as_the_visitor_and_the_proof_says_who_it_was() {
-    let (world, server) = backend(|| Reply::json(200, &json!({}))).await;
-    let mut visitor = world.logged_in("kim").await;
-    let code = world.send_code(&mut visitor, PHONE).await;
+async fn the_backend_gets_the_address_with_the_visitors_token_and_the_proof_has_the_subject() {
+    let (fixture, server) = backend(|| Reply::json(200, &json!({}))).await;
+    let mut visitor = fixture.logged_in("kim").await;
+    let code = fixture.send_code(&mut visitor, PHONE).await;
     assert!(server.seen().is_empty());
-    let verified = world.verify(&mut visitor, PHONE, &code).await;
+    let verified = fixture.verify(&mut visitor, PHONE, &code).await;
     assert_eq!(verified.answer.as_ref().unwrap().auth_status, AuthStatus::Valid);
-    let claims = world.claims(verified.json()["proof"].as_str().unwrap());
+    let claims = fixture.claims(verified.json()["proof"].as_str().unwrap());
     assert_eq!((claims["sub"].as_str(), claims["purpose"].as_str()), (Some("kim"), Some("verify")));
     let seen = &server.seen()[0];
     assert_eq!((seen.method.as_str(), seen.target.as_str()), ("PUT", "/users/phone"));
@@ -64,7 +64,7 @@ async fn the_backend_is_told_as_the_visitor_and_the_proof_says_who_it_was() {
 }
 
 #[tokio::test]
-async fn a_code_is_not_spent_while_the_backend_does_not_take_the_address() {
+async fn a_code_is_not_spent_while_the_backend_does_not_accept_the_address() {
     let replies = Arc::new(Mutex::new(vec![
         Reply::json(200, &json!({ "data": null, "errors": [{ "message": "permission denied" }] })),
         Reply::json(200, &json!({ "data": { "update_users_by_pk": null } })),
@@ -77,82 +77,82 @@ async fn a_code_is_not_spent_while_the_backend_does_not_take_the_address() {
     ]));
     let next = replies.clone();
     let good = || Reply::json(200, &json!({ "data": {}, "errors": [] }));
-    let (world, server) = backend(move || next.lock().unwrap().pop().unwrap_or_else(good)).await;
-    let mut visitor = world.logged_in("kim").await;
-    let code = world.send_code(&mut visitor, PHONE).await;
+    let (fixture, server) = backend(move || next.lock().unwrap().pop().unwrap_or_else(good)).await;
+    let mut visitor = fixture.logged_in("kim").await;
+    let code = fixture.send_code(&mut visitor, PHONE).await;
     let tries = replies.lock().unwrap().len();
     for _ in 0..tries {
-        let failed = world.verify(&mut visitor, PHONE, &code).await;
+        let failed = fixture.verify(&mut visitor, PHONE, &code).await;
         assert_eq!(failed.code(), "notify_failed", "{:?}", failed.answer);
         assert!(visitor.cookies.contains_key("sb_otp_sms"));
     }
-    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true, "right tries do not count");
-    assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong");
+    assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.json()["success"], true, "right tries do not count");
+    assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.code(), "code_wrong");
     assert_eq!(server.seen().len(), tries + 1);
 }
 
 #[tokio::test]
-async fn a_backend_that_is_not_there_spends_no_code() {
+async fn an_unreachable_backend_spends_no_code() {
     let setup =
         Setup { notify: Some(notify()), backend: Some(target(dead_address().await)), ..Setup::of(CodePurpose::Verify) };
-    let world = setup.build();
-    let mut visitor = world.logged_in("kim").await;
-    let code = world.send_code(&mut visitor, PHONE).await;
+    let fixture = setup.build();
+    let mut visitor = fixture.logged_in("kim").await;
+    let code = fixture.send_code(&mut visitor, PHONE).await;
     for _ in 0..7 {
-        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "notify_failed");
+        assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.code(), "notify_failed");
     }
 }
 
 #[tokio::test]
 async fn another_persons_session_in_the_same_browser_cannot_use_the_code() {
-    let (world, server) = backend(|| Reply::json(200, &json!({}))).await;
-    let mut kim = world.logged_in("kim").await;
-    let code = world.send_code(&mut kim, PHONE).await;
-    let mut lee = world.logged_in("lee").await;
+    let (fixture, server) = backend(|| Reply::json(200, &json!({}))).await;
+    let mut kim = fixture.logged_in("kim").await;
+    let code = fixture.send_code(&mut kim, PHONE).await;
+    let mut lee = fixture.logged_in("lee").await;
     lee.cookies.insert("sb_otp_sms".into(), kim.cookies["sb_otp_sms"].clone());
-    assert_eq!(world.verify(&mut lee, PHONE, &code).await.code(), "code_wrong");
-    assert_eq!(world.resend(&mut lee, PHONE).await.code(), "no_live_code");
+    assert_eq!(fixture.verify(&mut lee, PHONE, &code).await.code(), "code_wrong");
+    assert_eq!(fixture.resend(&mut lee, PHONE).await.code(), "no_live_code");
     assert!(server.seen().is_empty());
-    assert_eq!(world.verify(&mut kim, PHONE, &code).await.json()["success"], true);
+    assert_eq!(fixture.verify(&mut kim, PHONE, &code).await.json()["success"], true);
 }
 
 #[tokio::test]
-async fn of_parallel_right_codes_the_backend_is_told_once() {
-    let (world, server) = backend(|| Reply::json(200, &json!({}))).await;
-    let mut visitor = world.logged_in("kim").await;
-    let code = world.send_code(&mut visitor, PHONE).await;
+async fn parallel_right_codes_are_reported_to_the_backend_once() {
+    let (fixture, server) = backend(|| Reply::json(200, &json!({}))).await;
+    let mut visitor = fixture.logged_in("kim").await;
+    let code = fixture.send_code(&mut visitor, PHONE).await;
     let answers = join_all((0..20).map(|_| {
-        let (mut visitor, world, code) = (visitor.clone(), &world, &code);
-        async move { world.verify(&mut visitor, PHONE, code).await.answer.is_ok() }
+        let (mut visitor, fixture, code) = (visitor.clone(), &fixture, &code);
+        async move { fixture.verify(&mut visitor, PHONE, code).await.answer.is_ok() }
     }))
     .await;
     assert_eq!((answers.iter().filter(|right| **right).count(), server.seen().len()), (1, 1));
 }
 
 #[tokio::test]
-async fn a_login_that_nobody_can_issue_spends_no_code() {
-    let world = World::of(CodePurpose::Login);
+async fn a_login_that_the_authority_does_not_support_is_404_and_spends_no_code() {
+    let fixture = OtpFixture::of(CodePurpose::Login);
     let mut visitor = browser();
-    let code = world.send_code(&mut visitor, PHONE).await;
+    let code = fixture.send_code(&mut visitor, PHONE).await;
     for _ in 0..6 {
-        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.code(), "not_found");
+        assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.code(), "not_found");
     }
     assert!(visitor.cookies.contains_key("sb_otp_sms"));
 }
 
 #[tokio::test]
-async fn the_backend_is_told_an_e_mail_address_in_small_letters() {
-    let (world, server) = backend(|| Reply::json(200, &json!({}))).await;
-    let mut visitor = world.logged_in("kim").await;
-    world.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
-    let body = json!({ "email": MAIL, "code": world.recorder.code() });
-    assert_eq!(world.post(&mut visitor, Step::Verify, Channel::Email, body).await.json()["success"], true);
+async fn the_backend_gets_an_e_mail_address_in_lower_case() {
+    let (fixture, server) = backend(|| Reply::json(200, &json!({}))).await;
+    let mut visitor = fixture.logged_in("kim").await;
+    fixture.post(&mut visitor, Step::Send, Channel::Email, json!({ "email": MAIL })).await;
+    let body = json!({ "email": MAIL, "code": fixture.recorder.code() });
+    assert_eq!(fixture.post(&mut visitor, Step::Verify, Channel::Email, body).await.json()["success"], true);
     let told = server.seen()[0].json();
     assert_eq!((&told["phone"], &told["e164"]), (&json!("kim@example.kr"), &json!("kim@example.kr")));
 }
 
 #[tokio::test]
-async fn an_answer_that_names_something_it_did_counts_as_done() {
+async fn an_answer_with_data_counts_as_a_success() {
     for done in [
         json!({}),
         json!({ "success": true }),
@@ -160,9 +160,9 @@ async fn an_answer_that_names_something_it_did_counts_as_done() {
         json!({ "data": { "update_users_by_pk": { "id": "kim" } } }),
         json!({ "data": { "update_users_by_pk": { "id": "kim" }, "insert_log_one": null } }),
     ] {
-        let (world, _server) = backend(move || Reply::json(200, &done)).await;
-        let mut visitor = world.logged_in("kim").await;
-        let code = world.send_code(&mut visitor, PHONE).await;
-        assert_eq!(world.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
+        let (fixture, _server) = backend(move || Reply::json(200, &done)).await;
+        let mut visitor = fixture.logged_in("kim").await;
+        let code = fixture.send_code(&mut visitor, PHONE).await;
+        assert_eq!(fixture.verify(&mut visitor, PHONE, &code).await.json()["success"], true);
     }
 }
