@@ -112,7 +112,8 @@ impl Random {
 
     /// `N` random bytes.
     ///
-    /// # Panics If the operating system's random source fails: no safe fallback exists.
+    /// # Panics
+    /// If the operating system's random source fails: no safe fallback exists.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.fill(&mut bytes);

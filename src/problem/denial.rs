@@ -4,8 +4,8 @@ use crate::text::Text;
 
 macro_rules! denials {
     ($($(#[doc = $meaning:literal])+ $name:ident, $code:literal, $text:ident;)+) => {
-        /// Why a provider did not log the person in: the browser is sent back to the login page, which shows the reason.
-        /// The provider's own text is never shown.
+        /// Why a provider did not log the person in: the browser is sent back to the login page, which shows the
+        /// reason. The provider's own text is never shown.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Denial {
             $($(#[doc = $meaning])+ $name,)+

@@ -95,7 +95,8 @@ impl SigningKey {
 
     /// A new key in PKCS#8 PEM.
     ///
-    /// # Panics If the operating system's random source fails: no safe fallback exists.
+    /// # Panics
+    /// If the operating system's random source fails: no safe fallback exists.
     pub fn generate(algorithm: SigningAlgorithm) -> Secret {
         let der = match algorithm {
             SigningAlgorithm::Es256 => {
@@ -128,7 +129,8 @@ impl SigningKey {
 
     /// A signed JWT with these claims and this `typ`.
     ///
-    /// # Panics Never: the key has signed when it was read, and claims are JSON.
+    /// # Panics
+    /// Never: the key has signed when it was read, and claims are JSON.
     pub(super) fn sign(&self, typ: &str, claims: &impl Serialize) -> String {
         let mut header = Header::new(self.algorithm);
         header.typ = Some(typ.to_owned());

@@ -216,7 +216,8 @@ impl Backend {
         self.events().into_iter().filter_map(|event| event.message).collect()
     }
 
-    /// From now on logins with a one-time code require an assertion (`vestibule-assertion`) of the gateway at this origin.
+    /// From now on logins with a one-time code require an assertion (`vestibule-assertion`) of the gateway at this
+    /// origin.
     pub fn expect_assertions_of(&self, gateway: &str) {
         self.state.gateway.set(gateway);
     }

@@ -1,4 +1,4 @@
-//! Single-use keys.
+//! The conformance cases of single-use keys.
 
 use super::fixtures::{at, at_once, digest};
 use crate::store::contract::Store;

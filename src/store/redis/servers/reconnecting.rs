@@ -109,8 +109,8 @@ impl ReconnectingConnection {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 let failure = CallFailure::of(&error, &live.host);
-                // If a single server or master refuses, the right one is looked for again. The connection to a node of a
-                // Cluster stays open: the map of slots decides where calls go.
+                // If a single server or master refuses, the right one is looked for again. The connection to a node of
+                // a Cluster stays open: the map of slots decides where calls go.
                 let is_wrong_server = matches!(failure, CallFailure::Refused(_)) && !error.is_cluster_error();
                 if error.is_unrecoverable_error() || error.is_io_error() || is_wrong_server {
                     request_replacement(&self.state, live.number);
