@@ -81,13 +81,12 @@ pub(super) fn serve(config: Config, random: Random, meanwhile: impl AsyncFnOnce(
                     return Ok(Exit::Failure);
                 }
             };
+        // Before "listening" is logged: a supervisor that reads this line may send a signal at once.
+        match shutdown::on_signal(running.shutdown().clone()) {
+            Ok(stopping) => drop(tokio::spawn(stopping)),
+            Err(error) => tracing::error!(%error, "signals cannot be received"),
+        }
         tracing::info!(address = %running.address(), "listening");
-        let stop = running.shutdown().clone();
-        tokio::spawn(async move {
-            if let Err(error) = shutdown::on_signal(&stop).await {
-                tracing::error!(%error, "signals cannot be received");
-            }
-        });
         let begun = running.shutdown().begun();
         tokio::select! {
             () = begun.cancelled() => {}

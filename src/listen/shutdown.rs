@@ -82,22 +82,24 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// Waits for SIGTERM or SIGINT and begins the shutdown; a second signal cuts all connections at once.
-pub async fn on_signal(shutdown: &Shutdown) -> io::Result<()> {
+/// Receives SIGTERM and SIGINT from this call on. The future waits for one and begins the shutdown; a second signal cuts
+/// all connections at once. Must be called inside a tokio runtime.
+pub fn on_signal(shutdown: Shutdown) -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    for _ in 0..2 {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    Ok(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if shutdown.has_begun() {
+                tracing::warn!("second signal: cutting open connections");
+                shutdown.cut();
+            } else {
+                tracing::info!("signal received: shutting down");
+                shutdown.begin();
+            }
         }
-        if shutdown.has_begun() {
-            tracing::warn!("second signal: cutting open connections");
-            shutdown.cut();
-        } else {
-            tracing::info!("signal received: shutting down");
-            shutdown.begin();
-        }
-    }
-    Ok(())
+    })
 }
