@@ -81,7 +81,7 @@ pub(super) fn serve(config: Config, random: Random, meanwhile: impl AsyncFnOnce(
                     return Ok(Exit::Failure);
                 }
             };
-        // Before "listening" is logged: a supervisor that reads this line may send a signal at once.
+        // Before "listening" is logged: a supervisor may send a signal as soon as it reads that.
         match shutdown::on_signal(running.shutdown().clone()) {
             Ok(stopping) => drop(tokio::spawn(stopping)),
             Err(error) => tracing::error!(%error, "signals cannot be received"),

@@ -82,8 +82,8 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// Receives SIGTERM and SIGINT from this call on. The future waits for one and begins the shutdown; a second signal cuts
-/// all connections at once. Must be called inside a tokio runtime.
+/// Receives SIGTERM and SIGINT from this call on, which must be made inside a tokio runtime. The future waits for one
+/// of them and begins the shutdown; a second one cuts all connections at once.
 pub fn on_signal(shutdown: Shutdown) -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
