@@ -36,7 +36,7 @@ fn visible(name: &str) -> String {
 
 /// Zero-width characters, characters that change the direction of text, and line separators: with them two different
 /// names look the same.
-fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 

@@ -10,7 +10,7 @@ mod return_to;
 
 pub use call::{BodyFormat, Call, EndpointAnswer, Failed, Unreadable};
 pub use counts::{CountError, Counts, Rate};
-pub use device::app_device_id;
+pub use device::{app_device_id, is_invisible};
 pub use guesses::{Guess, GuessLimits, Guesses};
 pub use parameters::{Parameters, Repeated};
 pub use return_to::{ReturnTo, ReturnToSettings};

@@ -127,14 +127,6 @@ impl Conflict {
             | Self::Method { line, .. } => *line,
         }
     }
-
-    /// The line of the other route, for [`Conflict::Same`].
-    pub fn other_line(&self) -> Option<usize> {
-        match self {
-            Self::Same { other, .. } => Some(*other),
-            _ => None,
-        }
-    }
 }
 
 impl Table {

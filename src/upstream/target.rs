@@ -2,7 +2,6 @@
 
 use std::{
     net::IpAddr,
-    path::Path,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -57,18 +56,9 @@ impl TargetState {
         }
     }
 
-    /// The target's origin, without a slash at the end. For a Unix socket `http://localhost`, reached through
-    /// [`TargetState::unix_path`].
+    /// The target's origin, without a slash at the end. For a Unix socket `http://localhost`.
     pub fn base_url(&self) -> &str {
         &self.base_url
-    }
-
-    /// The path of the socket, if the target is a Unix socket.
-    pub fn unix_path(&self) -> Option<&Path> {
-        match &self.target {
-            Target::Unix(path) => Some(path),
-            Target::Http { .. } | Target::Https { .. } => None,
-        }
     }
 
     /// Records that the target answered, with any status.

@@ -9,7 +9,7 @@ use std::{
 use super::{
     complaint::{Lines, Problems},
     environment::Environment,
-    form::{Indirect, Secret as SecretForm},
+    form::{Indirect, Secret as SecretForm, is_reference},
     key::{Includes, Key, Maybe},
     section::Section,
     tree::Place,
@@ -73,8 +73,7 @@ impl<'c> Context<'c> {
     /// Resolves `text` to a secret. Warns if it is plain text in the file, but not if it is plain text in an
     /// environment variable.
     pub(crate) fn resolve_secret(&mut self, text: &str, place: &Place) -> Option<Secret> {
-        let plain = !text.starts_with("env:") && !text.starts_with("file:");
-        if plain && matches!(place, Place::File(_)) {
+        if !is_reference(text) && matches!(place, Place::File(_)) {
             self.warn(
                 place,
                 "a secret stands in the file itself",

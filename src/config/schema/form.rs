@@ -7,6 +7,11 @@ use ipnet::IpNet;
 /// The result of a parser: a value, or the help text.
 pub(crate) type Parsed<T> = Result<T, &'static str>;
 
+/// Whether a text refers to its value by `env:NAME` or `file:PATH`.
+pub(crate) fn is_reference(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
+}
+
 /// A format. Types that implement it have no values.
 pub(crate) trait TextForm {
     type Value;

@@ -2,7 +2,7 @@
 
 use super::{
     complaint::{Problems, has_password},
-    form::AnyForm,
+    form::{AnyForm, is_reference},
     kind::{KeyKind, KeyRow, Need, Rows, closest, quoted},
     tree::{Entry, Node, Place, Table, Value},
 };
@@ -201,7 +201,7 @@ fn is_secret_kind(kind: &KeyKind) -> bool {
 fn hide_unless_reference(node: &Node, problems: &mut Problems) {
     match &node.value {
         Value::List(elements) => elements.iter().for_each(|element| hide_unless_reference(element, problems)),
-        Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") => {}
+        Value::Text(text) if is_reference(text) => {}
         _ => problems.hide(&node.place),
     }
 }
@@ -220,7 +220,7 @@ fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
                 hide_in_free_form(element, is_secret, problems);
             }
         }
-        Value::Text(text) if text.starts_with("env:") || text.starts_with("file:") || is_filled_in(text) => {}
+        Value::Text(text) if is_reference(text) || is_filled_in(text) => {}
         Value::Text(text) if is_secret || without_scheme(text).is_some() => problems.hide(&node.place),
         Value::Number(_) if is_secret => problems.hide(&node.place),
         Value::Text(_) | Value::Number(_) | Value::Flag(_) | Value::Other(_) => {}

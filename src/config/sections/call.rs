@@ -10,7 +10,7 @@ use crate::{
     call::{self, Body, Piece, Placeholder, Template, TemplateError, Text},
     config::schema::{
         context::Context,
-        form,
+        form::{self, is_reference},
         key::{Any, Entries, Includes, List, Number, table},
         section::Section,
         shape::is_filled_in,
@@ -264,11 +264,6 @@ pub(crate) fn warn_of_secret(name: &str, source: &str, place: &Place, cx: &mut C
         cx.problems.hide(place);
         let _ = cx.resolve_secret(source, place);
     }
-}
-
-/// Whether a text refers to its value by `env:` or `file:`.
-pub(crate) fn is_reference(source: &str) -> bool {
-    source.starts_with("env:") || source.starts_with("file:")
 }
 
 fn written(source: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {

@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::secret::Secret;
+use crate::{endpoint::is_invisible, secret::Secret};
 
 /// Connections that send at the same time; further messages wait. Many mail servers treat more as an attack.
 const MAX_CONNECTIONS: usize = 4;
@@ -249,15 +249,10 @@ fn for_log(error: &smtp::Error) -> String {
 }
 
 fn without_content(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || is_invisible(c)).filter(|word| !word.is_empty());
+    let words =
+        text.split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c)).filter(|word| !word.is_empty());
     let words = words.map(|word| if word.contains('@') { "***".to_owned() } else { without_code(word) });
     words.collect::<Vec<_>>().join(" ").chars().take(MAX_ERROR_TEXT).collect()
-}
-
-/// Control characters, and characters that change the display of others, such as those for the direction of text.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Masks runs of six digits: a server may quote the subject or a line of the message.

@@ -190,7 +190,7 @@ impl TemplateReader {
             Value::Text(source) => {
                 let json = call::json(node, self.known, cx)?;
                 match &json {
-                    _ if call::is_reference(source) => {}
+                    _ if form::is_reference(source) => {}
                     templates::Json::Value(placeholder) => self.check(placeholder, &node.place, cx),
                     templates::Json::Text(text) => self.check_all(text, &node.place, cx),
                     _ => call::warn_of_secret(name, source, &node.place, cx),
@@ -227,7 +227,7 @@ impl TemplateReader {
     fn value(&self, entry: &Entry, cx: &mut Context<'_>) -> Option<Text> {
         let (source, place) = (entry.node.text()?, &entry.node.place);
         let text = self.text(source, place, cx)?;
-        if !call::is_reference(source) && !text.0.iter().any(|piece| matches!(piece, Piece::Placeholder(_))) {
+        if !form::is_reference(source) && !text.0.iter().any(|piece| matches!(piece, Piece::Placeholder(_))) {
             call::warn_of_secret(&entry.name, source, place, cx);
         }
         Some(text)
