@@ -96,7 +96,7 @@ pub fn start(config: Config, clock: Clock, random: Random, telemetry: Telemetry)
     install_cryptography();
     let listeners = listen::bind(&config.listen)?;
     let runtime = Background::start()?;
-    let store = store::open(&config.store, &runtime.handle, &random).context("[store]")?;
+    let store = store::open(&config.store, &runtime.handle, &random, &clock).context("[store]")?;
     wait_for_store(&store, &runtime.handle);
     let process = Process {
         request_ids: RequestIds::new(&random),

@@ -90,7 +90,12 @@ impl Clock {
 
     /// A clock that starts at the system's time and can be moved with [`Clock::advance`].
     pub fn movable() -> Self {
-        Self { ahead: Some(Arc::new(AtomicI64::new(0))) }
+        Self::ahead_by(0)
+    }
+
+    /// A movable clock that starts this many milliseconds ahead of the system's; a negative number is behind.
+    pub fn ahead_by(millis: i64) -> Self {
+        Self { ahead: Some(Arc::new(AtomicI64::new(millis))) }
     }
 
     /// The current time.

@@ -65,7 +65,7 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
     let http = oidc::http_client(config.answers).map_err(io::Error::other)?;
     let mail_http = deliver::http_client().map_err(io::Error::other)?;
     let clock = Clock::system();
-    let store = store::open(&config.store, &tokio::runtime::Handle::current(), &Random::system());
+    let store = store::open(&config.store, &tokio::runtime::Handle::current(), &Random::system(), &clock);
     let reached = async move {
         let store = store.map_err(|error| error.to_string())?;
         store.health.probe().await.map(|()| String::new()).map_err(|error| error.to_string())

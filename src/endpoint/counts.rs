@@ -82,8 +82,8 @@ impl Counts {
 
     /// Undoes a count that was made at `then`. If the store fails, the count stays one too high until the window has
     /// passed.
-    pub async fn give_back(&self, quotas: Vec<Quota>, then: Timestamp) {
-        if let Err(error) = self.counters.refund(quotas, then).await {
+    pub async fn give_back(&self, quotas: Vec<Quota>, then: Timestamp, now: Timestamp) {
+        if let Err(error) = self.counters.refund(quotas, then, now).await {
             tracing::warn!(%error, "the store did not undo a count: it stays one too high until its window has passed");
         }
     }

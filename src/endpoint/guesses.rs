@@ -54,7 +54,7 @@ impl Guesses {
 
     /// Undoes the count of a guess that was not wrong or was not checked.
     pub async fn give_back(&self, guess: Guess) {
-        self.counts.give_back(vec![guess.quota], guess.at).await;
+        self.counts.give_back(vec![guess.quota], guess.at, self.clock.now()).await;
     }
 
     async fn count(&self, name: &[&[u8]], rate: Rate) -> Result<Guess, CountError> {

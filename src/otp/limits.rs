@@ -47,7 +47,7 @@ impl Otps {
         // Only checks the limit of wrong codes: one is counted and given back, because a message is not a wrong code.
         let wrong_code = self.wrong_code_quota(channel, address);
         self.counts.spend(quotas.iter().copied().chain([wrong_code]).collect(), now).await?;
-        self.counts.give_back(vec![wrong_code], now).await;
+        self.counts.give_back(vec![wrong_code], now, self.clock.now()).await;
         Ok(quotas)
     }
 

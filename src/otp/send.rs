@@ -116,11 +116,11 @@ impl Otps {
         match self.store.codes.open(code, self.settings.cooldown, MAX_LIVE, now).await {
             Ok(Opened::Stored) => {}
             Ok(Opened::TooSoon(at)) => {
-                self.counts.give_back(counted, now).await;
+                self.counts.give_back(counted, now, self.clock.now()).await;
                 return Err(self.record_limited(call, setup, address, OtpError::TooSoon(at.since(now))));
             }
             Err(error) => {
-                self.counts.give_back(counted, now).await;
+                self.counts.give_back(counted, now, self.clock.now()).await;
                 return Err(OtpError::NotStored(error));
             }
         }

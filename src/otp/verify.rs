@@ -104,7 +104,7 @@ impl Otps {
             }
         };
         let Some(claim) = claim else { return Err(self.wrong(call, setup, &opened.address)) };
-        self.counts.give_back(counted, now).await;
+        self.counts.give_back(counted, now, self.clock.now()).await;
         let outcome = self.fulfil_purpose(call, setup, &opened, &request).await;
         let is_spent = outcome.as_ref().map_or_else(OtpError::spends, |_| true);
         self.settle(address, browser, claim, is_spent).await;

@@ -124,7 +124,7 @@ impl Shared {
             let refreshes = refreshes.clone();
             async move { refreshes.end(sid, until, now).await }
         };
-        self.store_later(BACKOFF, until, end, move |()| {
+        self.store_later(("the end of a session", sid), BACKOFF, until, end, move |()| {
             tracing::info!(?sid, "the end of a session was stored at a later try");
         });
     }

@@ -78,6 +78,7 @@ impl Sessions {
             in_flight: refresh::in_flight::InFlight::default(),
             pace: refresh::pace::AuthorityPace::default(),
             brake: refresh::brake::RefusalBrake::default(),
+            process: random.bytes(),
             settings,
             authority,
             store,

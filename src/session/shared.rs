@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) random: Random,
+    /// A random id of this process, or of this configuration in it: part of what holds a lease.
+    pub(super) process: [u8; 16],
     pub(super) metrics: Arc<Metrics>,
     /// One permit for each failed write to the store that is tried again.
     pub(super) pending_writes: Arc<Semaphore>,

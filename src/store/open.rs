@@ -12,7 +12,10 @@ use super::{
     postgres::PostgresStore,
     redis::RedisStore,
 };
-use crate::secret::{Random, Secret};
+use crate::{
+    clock::Clock,
+    secret::{Random, Secret},
+};
 
 /// `[store]`, validated.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -61,12 +64,13 @@ pub fn check(settings: &Settings) -> Result<(), OpenStoreError> {
     }
 }
 
-/// Opens the store. Only a file is opened before this returns; tasks on `runtime` connect to servers.
-pub fn open(settings: &Settings, runtime: &Handle, random: &Random) -> Result<Store, OpenStoreError> {
+/// Opens the store. Only a file is opened before this returns; tasks on `runtime` connect to servers. `clock` is the one
+/// that callers pass the time of.
+pub fn open(settings: &Settings, runtime: &Handle, random: &Random, clock: &Clock) -> Result<Store, OpenStoreError> {
     match settings {
         Settings::Memory => Ok(MemoryStore::shared()),
         Settings::File { path } => FileStore::open(path),
-        Settings::Redis { url } => RedisStore::open(url, runtime, random),
-        Settings::Postgres { url } => PostgresStore::open(url, runtime, random),
+        Settings::Redis { url } => RedisStore::open(url, runtime, random, clock.clone()),
+        Settings::Postgres { url } => PostgresStore::open(url, runtime, random, clock.clone()),
     }
 }

@@ -6,8 +6,9 @@ use crate::{backoff::Backoff, secret::Random};
 
 /// The wait after the first failure.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// The default upper bound of a wait.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// The default upper bound of a wait. With the time that an attempt may take it is below the 2 s in which a store that
+/// is back is used again.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// The waits between attempts: doubled by every failure in a row, with jitter.
 pub(super) struct Reconnect {
@@ -47,7 +48,7 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_longest_and_begin_again_after_a_success() {
         let mut reconnect = Reconnect::new(Random::repeated(255));
-        for wait in [50, 100, 200, 400, 800, 1000, 1000] {
+        for wait in [50, 100, 200, 400, 500, 500] {
             assert_eq!(reconnect.wait(), Duration::from_millis(wait));
         }
         reconnect.succeeded();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::contract::{Advanced, Generation, Lease, Opened, Resent, Settled, StoreError, StoredResult, Tried};
+use super::contract::{Advanced, Generation, Grant, Lease, Opened, Resent, Settled, StoreError, StoredResult, Tried};
 use crate::clock::Timestamp;
 
 /// Reads one answer. Each method reads the next value of its type.
@@ -16,17 +16,20 @@ pub(super) trait AnswerReader {
     fn word(&mut self) -> Result<String, StoreError>;
     /// A whole number; an error if `N` cannot represent it.
     fn number<N: TryFrom<i64>>(&mut self) -> Result<N, StoreError>;
-    /// A point in time.
+    /// A point in time, by the caller's clock.
     fn moment(&mut self) -> Result<Timestamp, StoreError>;
     /// Opaque bytes.
     fn bytes(&mut self) -> Result<Bytes, StoreError>;
 }
 
 /// Decodes the answer to `Refreshes::lease`.
-pub(super) fn lease(answer: &mut impl AnswerReader) -> Result<Lease, StoreError> {
+pub(super) fn lease(answer: &mut impl AnswerReader, now: Timestamp) -> Result<Lease, StoreError> {
     match answer.word()?.as_str() {
-        "granted" => Ok(Lease::Granted(answer.number()?)),
-        "held" => Ok(Lease::Held(answer.moment()?)),
+        "granted" => {
+            let fence = answer.number()?;
+            Ok(Lease::Granted(Grant { fence, doubtful_for: answer.moment()?.since(now) }))
+        }
+        "held" => Ok(Lease::Held(answer.moment()?.since(now))),
         "result" => Ok(Lease::Result(stored_result(answer)?)),
         "ended" => Ok(Lease::Ended),
         word => Err(unknown(word)),
@@ -142,16 +145,16 @@ mod tests {
     fn every_word_that_a_script_or_a_function_answers_is_decoded() {
         let answers: [(Decoder, &str, &str, &str); 6] = [
             (
-                |word| lease(word).map(drop),
+                |word| lease(word, Timestamp::default()).map(drop),
                 include_str!("redis/lua/lease.lua"),
-                include_str!("postgres/migrations/0001_sessions.sql"),
-                "lease",
+                include_str!("postgres/migrations/0007_leases.sql"),
+                "lease_to",
             ),
             (
                 |word| settled(word).map(drop),
                 include_str!("redis/lua/settle.lua"),
-                include_str!("postgres/migrations/0001_sessions.sql"),
-                "settle",
+                include_str!("postgres/migrations/0007_leases.sql"),
+                "settle_by",
             ),
             (
                 |word| opened(word, Duration::ZERO).map(drop),

@@ -139,7 +139,12 @@ impl Counters for Down {
         gone()
     }
 
-    fn refund(&self, _: Vec<Quota>, _: crate::clock::Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn refund(
+        &self,
+        _: Vec<Quota>,
+        _: crate::clock::Timestamp,
+        _: crate::clock::Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         gone()
     }
 }

@@ -8,7 +8,7 @@
 //!    tokens suit the request, they are the outcome, and the authority is not asked.
 //! 3. Otherwise the task takes the lease of the newest refresh token in the store. One atomic call returns that
 //!    the session has ended (the outcome), that there is a newer result (back to step 2), that another task has the
-//!    lease (wait for a change, then back to step 2), or the lease.
+//!    lease (wait for a change or for its end, then back to step 2), or the lease (`lease`).
 //! 4. The task asks the authority and renews the lease while the call runs. During an outage of the authority it does
 //!    not ask, but releases the lease (`pace`). A refusal ends the session, unless most sessions are refused
 //!    (`brake`).
@@ -36,6 +36,7 @@ use crate::{
 
 pub(super) mod brake;
 pub(super) mod in_flight;
+mod lease;
 pub(super) mod outcome;
 pub(super) mod pace;
 mod results;

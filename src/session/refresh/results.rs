@@ -62,7 +62,7 @@ impl Shared {
             let (refreshes, result) = (refreshes.clone(), result.clone());
             async move { refreshes.settle(sid, rt, fence, Some(result), kept_until, now).await }
         };
-        self.store_later(BACKOFF, kept_until, settle, move |settled| {
+        self.store_later(("the result of a refresh", sid), BACKOFF, kept_until, settle, move |settled| {
             tracing::info!(?sid, ?settled, "a refresh result was stored at a later try");
         });
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{
     brake::Refusal,
+    lease::{Asked, HeldLease},
     outcome::{FRESH_RESULT, RETRY_AFTER, RefreshOutcome, Want},
     pace::CallFailure,
 };
@@ -21,14 +22,10 @@ use crate::{
         settings::StoreDown,
         shared::Shared,
     },
-    store::{Digest, Generation, Lease, Settled, StoreError},
+    store::{Digest, Generation, Settled, StoreError},
     telemetry::RefreshResult as Counted,
 };
 
-/// How long a lease lasts without renewal, and so how long an instance that dies with a lease delays the session.
-const LEASE: Duration = Duration::from_secs(10);
-/// How often the lease is renewed while the authority is asked.
-const RENEWAL: Duration = Duration::from_secs(3);
 /// How long the store keeps a result that no request has acknowledged.
 const UNSEEN_RESULT: Duration = Duration::from_secs(24 * 3600);
 
@@ -37,6 +34,8 @@ pub(super) struct RefreshTask {
     shared: Arc<Shared>,
     /// The refresh token of the request.
     start: Digest,
+    /// The generation above which the request needs tokens.
+    known: Generation,
     /// The newest refresh token found so far.
     grant: Arc<RefreshGrant>,
     /// The highest generation found so far.
@@ -58,7 +57,17 @@ impl RefreshTask {
         old_access: Option<Arc<AccessGrant>>,
         client: Client,
     ) -> Self {
-        Self { shared, start: grant.digest, grant, newest_generation: known, want, old_access, client, candidate: None }
+        Self {
+            shared,
+            start: grant.digest,
+            known,
+            grant,
+            newest_generation: known,
+            want,
+            old_access,
+            client,
+            candidate: None,
+        }
     }
 
     /// Runs the refresh to its end.
@@ -85,22 +94,16 @@ impl RefreshTask {
     /// result.
     async fn with_store(&mut self) -> Result<RefreshOutcome, StoreError> {
         let shared = self.shared.clone();
-        let refreshes = &shared.store.refreshes;
-        let sid = self.grant.login.sid;
         loop {
             if let Some(session) = self.follow_results().await? {
                 return Ok(RefreshOutcome::Refreshed(session));
             }
-            let now = shared.now();
-            // Subscribed before the lease is asked for, so that no change is missed between the two.
-            let change = refreshes.wait(sid, LEASE);
-            match refreshes.lease(sid, self.grant.digest, self.newest_generation, now.plus(LEASE), now).await? {
-                Lease::Ended => return Ok(RefreshOutcome::Ended),
-                // Read again from the store, because further results may follow this one.
-                Lease::Result(_) => {}
-                Lease::Held(_) => change.await,
-                Lease::Granted(fence) => {
-                    if let Some(outcome) = self.ask_authority(fence).await? {
+            let newest = (self.grant.login.sid, self.grant.digest, self.newest_generation);
+            match shared.ask_for_lease((self.start, self.known), newest).await? {
+                Asked::Ended => return Ok(RefreshOutcome::Ended),
+                Asked::LookAgain => {}
+                Asked::Granted(lease) => {
+                    if let Some(outcome) = self.ask_authority(lease).await? {
                         return Ok(outcome);
                     }
                 }
@@ -195,62 +198,53 @@ impl RefreshTask {
     }
 
     /// Asks the authority under the lease. `None`: the store has a newer result, start over.
-    async fn ask_authority(&mut self, fence: u64) -> Result<Option<RefreshOutcome>, StoreError> {
+    async fn ask_authority(&mut self, lease: HeldLease) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = self.shared.clone();
-        let refreshes = &shared.store.refreshes;
-        let (sid, rt) = (self.grant.login.sid, self.grant.digest);
+        let HeldLease { sid, rt, .. } = lease;
         let now = shared.now();
         let wait = shared.pace.wait(rt, now);
         if !wait.is_zero() {
-            refreshes.settle(sid, rt, fence, None, now, now).await?;
+            shared.release(lease, now).await?;
             return Ok(Some(RefreshOutcome::Unavailable(wait)));
         }
-        let answer = self.call_under_lease(fence).await;
+        let from = self.client_device();
+        let answer = shared.renewing(lease, shared.authority.refresh(self.request(), &from)).await;
         let now = shared.now();
         match answer {
-            Ok(issued) => self.store_result(fence, issued, now).await.map(Some),
-            Err(RefreshError::Refused) => self.judge_refusal(fence, now).await,
+            Ok(issued) => self.store_result(lease, issued, now).await.map(Some),
+            Err(RefreshError::Refused) => self.judge_refusal(lease, now).await,
             Err(error) => {
                 let wait = shared.pace.failed(rt, call_failure(&error), now, &shared.random);
                 shared.metrics.refresh(Counted::Outage);
                 tracing::warn!(%error, ?sid, "the authority did not refresh the session");
-                refreshes.settle(sid, rt, fence, None, now, now).await?;
+                shared.release(lease, now).await?;
                 Ok(Some(RefreshOutcome::Unavailable(wait)))
-            }
-        }
-    }
-
-    /// Calls the authority and renews the lease every [`RENEWAL`] until it answers.
-    async fn call_under_lease(&self, fence: u64) -> Result<Issued, RefreshError> {
-        let shared = &self.shared;
-        let (sid, rt) = (self.grant.login.sid, self.grant.digest);
-        let from = self.client_device();
-        let call = shared.authority.refresh(self.request(), &from);
-        tokio::pin!(call);
-        loop {
-            if let Ok(answer) = tokio::time::timeout(RENEWAL, call.as_mut()).await {
-                return answer;
-            }
-            let now = shared.now();
-            // A lost lease does not stop the call: its answer may have the only valid tokens.
-            if let Err(error) = shared.store.refreshes.renew(sid, rt, fence, now.plus(LEASE), now).await {
-                tracing::warn!(%error, ?sid, "the lease of a refresh was not renewed");
             }
         }
     }
 
     /// Handles a refusal of the refresh token. It ends the session, unless another instance has refreshed the session
     /// meanwhile (`None`) or the brake is engaged.
-    async fn judge_refusal(&self, fence: u64, now: Timestamp) -> Result<Option<RefreshOutcome>, StoreError> {
+    async fn judge_refusal(&self, lease: HeldLease, now: Timestamp) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = &self.shared;
-        let refreshes = &shared.store.refreshes;
-        let (sid, rt) = (self.grant.login.sid, self.grant.digest);
+        let HeldLease { sid, rt, .. } = lease;
         // If this lease expired, another instance may have used the refresh token: then its result counts.
-        if let Some(result) = refreshes.result(sid, rt, now).await?
+        if let Some(result) = shared.store.refreshes.result(sid, rt, now).await?
             && result.generation > self.newest_generation
         {
-            refreshes.settle(sid, rt, fence, None, now, now).await?;
+            shared.release(lease, now).await?;
             return Ok(None);
+        }
+        if lease.is_doubtful(now) {
+            let wait = shared.pace.failed(rt, CallFailure::BadAnswer, now, &shared.random);
+            shared.metrics.refresh(Counted::Outage);
+            tracing::warn!(
+                ?sid,
+                "the authority refused a refresh token that an earlier holder of the lease may have spent: the session \
+                 stays until that holder can no longer be answered"
+            );
+            shared.release(lease, now).await?;
+            return Ok(Some(RefreshOutcome::Unavailable(wait)));
         }
         shared.metrics.refresh(Counted::Refused);
         match shared.brake.refused(sid, now) {
@@ -269,14 +263,19 @@ impl RefreshTask {
             }
             Refusal::BrakeEngaged => {}
         }
-        refreshes.settle(sid, rt, fence, None, now, now).await?;
+        shared.release(lease, now).await?;
         Ok(Some(RefreshOutcome::Unavailable(RETRY_AFTER)))
     }
 
     /// Stores the newly issued tokens before any request gets them.
-    async fn store_result(&self, fence: u64, issued: Issued, now: Timestamp) -> Result<RefreshOutcome, StoreError> {
+    async fn store_result(
+        &self,
+        lease: HeldLease,
+        issued: Issued,
+        now: Timestamp,
+    ) -> Result<RefreshOutcome, StoreError> {
         let shared = &self.shared;
-        let (sid, rt) = (self.grant.login.sid, self.grant.digest);
+        let HeldLease { sid, rt, fence, .. } = lease;
         self.record_success(now);
         shared.metrics.brake.set(0);
         let Some(session) = shared.successor(&self.grant, self.newest_generation, &issued, now) else {
@@ -286,7 +285,7 @@ impl RefreshTask {
                 ?sid,
                 "the refreshed tokens take more than 16 KiB of cookies: a session of this size needs the server store (session.store = \"server\")"
             );
-            shared.store.refreshes.settle(sid, rt, fence, None, now, now).await?;
+            shared.release(lease, now).await?;
             shared.end(&self.grant.login, EndReason::TooLarge).await;
             let from = self.client_device();
             shared.sign_out_issued(&issued, &self.grant.login.provider, &from).await;
@@ -303,10 +302,11 @@ impl RefreshTask {
                 shared.sign_out_after_end(&session, self.client_device()).await;
                 Ok(RefreshOutcome::SignedOut)
             }
-            // The tokens are valid although they are not stored: the requests that wait here get them.
+            // The task that took over the lease has stored its result: that one is newer.
             Ok(Settled::Lost) => {
-                tracing::warn!(?sid, "a refresh took longer than its lease");
-                Ok(RefreshOutcome::Refreshed(session))
+                tracing::warn!(?sid, "a refresh took longer than its lease, and another task was faster");
+                let newer = shared.newest_stored(&self.grant, self.newest_generation).await?;
+                Ok(RefreshOutcome::Refreshed(newer.unwrap_or(session)))
             }
             Err(error) => {
                 tracing::error!(%error, ?sid, "a refresh result was not stored; storing it is tried again");

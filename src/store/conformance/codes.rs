@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::fixtures::{at, at_once, digest};
 use crate::{
     channel::Channel,
+    clock::Timestamp,
     store::contract::{CodeFacts, Digest, NewCode, Opened, Resent, Store, Tried},
 };
 
@@ -33,15 +34,19 @@ impl SentCode {
 
     /// Opens the code at `now`; it is valid for 180 s.
     pub(super) async fn open(self, store: &Store, now: i64) -> Opened {
+        self.open_at(store, at(now)).await
+    }
+
+    pub(super) async fn open_at(self, store: &Store, now: Timestamp) -> Opened {
         let code = NewCode {
             address: self.address,
             browser: self.browser,
             mac: self.mac,
             sealed: Bytes::from_static(b"sealed digits"),
-            expires: at(now + 180),
+            expires: now.plus(Duration::from_secs(180)),
             facts: CodeFacts { channel: Channel::Sms, purpose: "verify", masked: "010-****-5678".to_owned() },
         };
-        store.codes.open(code, COOLDOWN, 3, at(now)).await.unwrap()
+        store.codes.open(code, COOLDOWN, 3, now).await.unwrap()
     }
 
     pub(super) async fn guess(self, store: &Store, mac: Digest, now: i64) -> Tried {

@@ -56,7 +56,7 @@ pub(in crate::store) async fn an_event_over_one_quota_is_counted_under_none(stor
 pub(in crate::store) async fn a_refunded_event_can_be_spent_again(store: &Store) {
     let (three, four) = (quota(3), quota(4));
     within(store, &[three, four], 3, 0).await;
-    store.counters.refund(vec![three, four], at(1)).await.unwrap();
+    store.counters.refund(vec![three, four], at(1), at(1)).await.unwrap();
     within(store, &[three, four], 1, 2).await;
     assert_eq!(spend(store, &[three, four], 3).await, over(0, three, 3, 0, 3));
     within(store, &[four], 1, 3).await;
@@ -65,10 +65,10 @@ pub(in crate::store) async fn a_refunded_event_can_be_spent_again(store: &Store)
 
 pub(in crate::store) async fn a_refund_never_goes_below_zero_nor_into_another_window(store: &Store) {
     let four = quota(4);
-    store.counters.refund(vec![four], at(0)).await.unwrap();
+    store.counters.refund(vec![four], at(0), at(0)).await.unwrap();
     within(store, &[four], 4, 1).await;
     assert_eq!(spend(store, &[four], 2).await, over(0, four, 4, 0, 2));
-    store.counters.refund(vec![four], at(WINDOW)).await.unwrap();
+    store.counters.refund(vec![four], at(WINDOW), at(WINDOW)).await.unwrap();
     assert_eq!(spend(store, &[four], WINDOW).await, over(0, four, 0, 4, WINDOW));
 }
 

@@ -7,7 +7,7 @@ use tokio::{sync::broadcast, task::JoinSet};
 use crate::{
     clock::Timestamp,
     secret::Random,
-    store::contract::{Digest, FamilyId, Sid, Store},
+    store::contract::{Digest, FamilyId, Holder, Sid, Store},
 };
 
 /// How long an event may take before a case fails.
@@ -27,6 +27,10 @@ pub(super) fn sid() -> Sid {
 
 pub(super) fn digest() -> Digest {
     Digest(Random::system().bytes())
+}
+
+pub(super) fn holder() -> Holder {
+    Holder(Random::system().bytes())
 }
 
 pub(super) fn family() -> FamilyId {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     codes::SentCode,
     counters, families,
-    fixtures::{DEADLINE, at, digest, receives_end, secs, sid},
+    fixtures::{DEADLINE, at, digest, holder, receives_end, secs, sid},
     refreshes::granted,
 };
 use crate::store::contract::{Lease, Opened, Settled, Spent, Store, Tried, refreshes::END_KNOWN_WITHIN};
@@ -13,8 +13,8 @@ use crate::store::contract::{Lease, Opened, Settled, Spent, Store, Tried, refres
 pub(in crate::store) async fn a_lease_of_one_instance_is_held_at_the_other(one: &Store, other: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(one, sid, rt, 0, 0).await;
-    let held = other.refreshes.lease(sid, rt, 0, at(61), at(1)).await.unwrap();
-    assert!(matches!(held, Lease::Held(until) if until == at(60)));
+    let held = other.refreshes.lease(sid, rt, 0, holder(), secs(60), at(1)).await.unwrap();
+    assert!(matches!(held, Lease::Held(left) if left == secs(59)));
     let result = Some((1, Bytes::from_static(b"sealed")));
     assert_eq!(one.refreshes.settle(sid, rt, fence, result, at(900), at(2)).await.unwrap(), Settled::Stored);
     assert_eq!(other.refreshes.result(sid, rt, at(3)).await.unwrap().unwrap().generation, 1);
@@ -29,7 +29,7 @@ pub(in crate::store) async fn a_settlement_at_one_instance_wakes_the_tasks_that_
     let (sid, rt) = (sid(), digest());
     let fence = granted(one, sid, rt, 0, 0).await;
     let waiting = other.refreshes.wait(sid, secs(3600));
-    assert!(matches!(other.refreshes.lease(sid, rt, 0, at(61), at(1)).await.unwrap(), Lease::Held(_)));
+    assert!(matches!(other.refreshes.lease(sid, rt, 0, holder(), secs(60), at(1)).await.unwrap(), Lease::Held(_)));
     one.refreshes.settle(sid, rt, fence, None, at(2), at(2)).await.unwrap();
     tokio::time::timeout(DEADLINE, waiting).await.unwrap();
 }
@@ -37,11 +37,14 @@ pub(in crate::store) async fn a_settlement_at_one_instance_wakes_the_tasks_that_
 pub(in crate::store) async fn an_end_at_one_is_known_at_the_other_within_a_second(one: &Store, other: &Store) {
     let sid = sid();
     // After this call both handles are connected and subscribed.
-    assert!(matches!(other.refreshes.lease(sid, digest(), 0, at(60), at(0)).await.unwrap(), Lease::Granted(_)));
+    assert!(matches!(
+        other.refreshes.lease(sid, digest(), 0, holder(), secs(60), at(0)).await.unwrap(),
+        Lease::Granted(_)
+    ));
     let mut endings = other.refreshes.endings();
     one.refreshes.end(sid, at(500), at(1)).await.unwrap();
     assert!(receives_end(other, &mut endings, sid, at(2), END_KNOWN_WITHIN).await);
-    assert!(matches!(other.refreshes.lease(sid, digest(), 0, at(62), at(2)).await.unwrap(), Lease::Ended));
+    assert!(matches!(other.refreshes.lease(sid, digest(), 0, holder(), secs(60), at(2)).await.unwrap(), Lease::Ended));
 }
 
 pub(in crate::store) async fn an_end_at_one_instance_wakes_the_tasks_that_wait_at_the_other(

@@ -5,8 +5,9 @@
 //! example a temporary folder) is dropped after the store, and `None` skips the case. `shared!(make_pair)` does the
 //! same for two handles of one shared store: `Option<(Store, Store, Guard)>`.
 //!
-//! The time is an argument and starts in 2023. A shared store may also remove records by its own clock once their time
-//! to live is over, so times to live are 30 s and longer here.
+//! The time is an argument and starts in 2023: the store's clock shows the `now` of each call. A shared store may also
+//! remove records by its server's expiry once their time to live is over; it keeps them for a minute longer.
+//! `clocks_apart!(make_pair)` is for two handles of one store whose server's clock decides, and callers whose clocks differ.
 
 mod fixtures;
 
@@ -16,6 +17,7 @@ pub(super) mod families;
 pub(super) mod fleet;
 pub(super) mod one_time;
 pub(super) mod refreshes;
+pub(super) mod skewed;
 
 /// One test per case of one store.
 macro_rules! conformance {
@@ -23,6 +25,10 @@ macro_rules! conformance {
         $crate::store::conformance::cases! { $make;
             refreshes::one_caller_has_the_lease_until_it_settles_or_the_lease_runs_out
             refreshes::a_lapsed_lease_is_settled_if_no_other_caller_was_granted_it
+            refreshes::a_holder_that_asks_again_is_granted_the_same_lease_again
+            refreshes::a_lease_taken_over_is_doubtful_for_as_long_as_its_earlier_holder_may_be_answered
+            refreshes::a_result_ends_the_doubt
+            refreshes::a_late_result_is_stored_without_the_lease_unless_a_newer_one_exists
             refreshes::leases_of_two_refresh_tokens_are_independent
             refreshes::of_100_lease_calls_at_once_one_is_granted
             refreshes::a_caller_with_an_older_generation_gets_the_result_and_one_with_the_newest_gets_the_lease
@@ -79,13 +85,26 @@ macro_rules! conformance {
 /// One test per case of two handles that share one store.
 macro_rules! shared {
     ($make:path) => {
-        $crate::store::conformance::pair_cases! { $make;
+        $crate::store::conformance::pair_cases! { $make; fleet;
             a_lease_of_one_instance_is_held_at_the_other
             a_settlement_at_one_instance_wakes_the_tasks_that_wait_at_the_other
             an_end_at_one_is_known_at_the_other_within_a_second
             an_end_at_one_instance_wakes_the_tasks_that_wait_at_the_other
             two_handles_never_grant_the_same_fence
             codes_limits_families_and_single_use_are_shared
+        }
+    };
+}
+
+/// One test per case of two handles whose callers' clocks differ.
+macro_rules! clocks_apart {
+    ($make:path) => {
+        $crate::store::conformance::pair_cases! { $make; skewed;
+            a_lease_is_held_whatever_the_callers_clocks_show
+            results_ends_keys_and_counts_are_the_same_whatever_the_callers_clocks_show
+            codes_and_families_are_the_same_whatever_the_callers_clocks_show
+            times_are_answered_by_the_callers_clock
+            the_difference_of_the_clocks_is_known
         }
     };
 }
@@ -102,14 +121,14 @@ macro_rules! cases {
 }
 
 macro_rules! pair_cases {
-    ($make:path; $($case:ident)*) => {$(
+    ($make:path; $group:ident; $($case:ident)*) => {$(
         #[tokio::test(flavor = "multi_thread")]
         async fn $case() {
             if let Some((one, other, _guard)) = $make().await {
-                $crate::store::conformance::fleet::$case(&one, &other).await;
+                $crate::store::conformance::$group::$case(&one, &other).await;
             }
         }
     )*};
 }
 
-pub(super) use {cases, conformance, pair_cases, shared};
+pub(super) use {cases, clocks_apart, conformance, pair_cases, shared};

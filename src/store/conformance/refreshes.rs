@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::fixtures::{DEADLINE, at, at_once, digest, receives_end, secs, sid};
-use crate::store::contract::{Digest, Generation, Lease, Settled, Sid, Store};
+use super::fixtures::{DEADLINE, at, at_once, digest, holder, receives_end, secs, sid};
+use crate::store::contract::{Digest, Generation, Grant, Lease, Settled, Sid, Store};
 
 async fn lease(store: &Store, sid: Sid, rt: Digest, known: Generation, now: i64) -> Lease {
-    store.refreshes.lease(sid, rt, known, at(now + 60), at(now)).await.unwrap()
+    store.refreshes.lease(sid, rt, known, holder(), secs(60), at(now)).await.unwrap()
+}
+
+fn grant(lease: Lease) -> Grant {
+    match lease {
+        Lease::Granted(grant) => grant,
+        other => panic!("expected a grant, got {other:?}"),
+    }
 }
 
 pub(super) async fn granted(store: &Store, sid: Sid, rt: Digest, known: Generation, now: i64) -> u64 {
-    match lease(store, sid, rt, known, now).await {
-        Lease::Granted(fence) => fence,
-        other => panic!("expected a grant, got {other:?}"),
-    }
+    grant(lease(store, sid, rt, known, now).await).fence
 }
 
 async fn stored(store: &Store, sid: Sid, rt: Digest, generation: Generation, keep_until: i64, now: i64) {
@@ -32,15 +36,13 @@ async fn generation(store: &Store, sid: Sid, rt: Digest, now: i64) -> Option<Gen
 pub(in crate::store) async fn one_caller_has_the_lease_until_it_settles_or_the_lease_runs_out(store: &Store) {
     let (sid, rt) = (sid(), digest());
     let fence = granted(store, sid, rt, 0, 0).await;
-    assert!(matches!(lease(store, sid, rt, 0, 1).await, Lease::Held(until) if until == at(60)));
-    assert!(store.refreshes.renew(sid, rt, fence, at(120), at(50)).await.unwrap());
-    assert!(matches!(lease(store, sid, rt, 0, 90).await, Lease::Held(until) if until == at(120)));
+    assert!(matches!(lease(store, sid, rt, 0, 1).await, Lease::Held(left) if left == secs(59)));
+    assert!(store.refreshes.renew(sid, rt, fence, secs(70), at(50)).await.unwrap());
+    assert!(matches!(lease(store, sid, rt, 0, 90).await, Lease::Held(left) if left == secs(30)));
     let later = granted(store, sid, rt, 0, 120).await;
     assert!(later > fence);
-    assert!(!store.refreshes.renew(sid, rt, fence, at(300), at(121)).await.unwrap());
-    let late = Some((1, Bytes::from_static(b"late")));
-    assert_eq!(store.refreshes.settle(sid, rt, fence, late, at(900), at(122)).await.unwrap(), Settled::Lost);
-    assert_eq!(generation(store, sid, rt, 122).await, None);
+    assert!(!store.refreshes.renew(sid, rt, fence, secs(180), at(121)).await.unwrap());
+    assert_eq!(store.refreshes.settle(sid, rt, fence, None, at(122), at(122)).await.unwrap(), Settled::Lost);
     assert_eq!(store.refreshes.settle(sid, rt, later, None, at(123), at(123)).await.unwrap(), Settled::Stored);
     assert_eq!(store.refreshes.settle(sid, rt, later, None, at(123), at(123)).await.unwrap(), Settled::Lost);
     assert!(granted(store, sid, rt, 0, 124).await > later);
@@ -52,6 +54,69 @@ pub(in crate::store) async fn a_lapsed_lease_is_settled_if_no_other_caller_was_g
     let late = Some((1, Bytes::from_static(b"late")));
     assert_eq!(store.refreshes.settle(sid, rt, fence, late, at(900), at(70)).await.unwrap(), Settled::Stored);
     assert_eq!(generation(store, sid, rt, 71).await, Some(1));
+}
+
+pub(in crate::store) async fn a_holder_that_asks_again_is_granted_the_same_lease_again(store: &Store) {
+    let (sid, rt, own) = (sid(), digest(), holder());
+    let ask = async |now| store.refreshes.lease(sid, rt, 0, own, secs(60), at(now)).await.unwrap();
+    let first = grant(ask(0).await);
+    assert_eq!(grant(ask(20).await), first);
+    assert!(matches!(lease(store, sid, rt, 0, 70).await, Lease::Held(left) if left == secs(10)));
+    // Nobody took it over.
+    assert_eq!(grant(ask(90).await), first);
+    assert_eq!(store.refreshes.settle(sid, rt, first.fence, None, at(91), at(91)).await.unwrap(), Settled::Stored);
+    assert!(grant(ask(92).await).fence > first.fence);
+}
+
+pub(in crate::store) async fn a_lease_taken_over_is_doubtful_for_as_long_as_its_earlier_holder_may_be_answered(
+    store: &Store,
+) {
+    let (sid, rt) = (sid(), digest());
+    let ask = async |now| store.refreshes.lease(sid, rt, 0, holder(), secs(4), at(now)).await.unwrap();
+    let first = grant(ask(0).await);
+    assert_eq!(first.doubtful_for, secs(0));
+    assert!(store.refreshes.renew(sid, rt, first.fence, secs(4), at(30)).await.unwrap());
+    let second = grant(ask(34).await);
+    assert_eq!(second.doubtful_for, secs(26));
+    // A settlement without a result leaves the doubt, and its fence is used up.
+    assert_eq!(store.refreshes.settle(sid, rt, second.fence, None, at(35), at(35)).await.unwrap(), Settled::Stored);
+    assert_eq!(store.refreshes.settle(sid, rt, second.fence, None, at(35), at(35)).await.unwrap(), Settled::Lost);
+    assert!(!store.refreshes.renew(sid, rt, second.fence, secs(4), at(35)).await.unwrap());
+    let third = grant(ask(35).await);
+    assert_eq!(third.doubtful_for, secs(25));
+    assert!(third.fence > second.fence);
+    // The third holder does not settle either.
+    assert_eq!(grant(ask(40).await).doubtful_for, secs(55));
+}
+
+pub(in crate::store) async fn a_result_ends_the_doubt(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let ask = async |known, now| store.refreshes.lease(sid, rt, known, holder(), secs(4), at(now)).await.unwrap();
+    ask(0, 0).await;
+    let second = grant(ask(0, 5).await);
+    assert_eq!(second.doubtful_for, secs(55));
+    let result = Some((1, Bytes::from_static(b"sealed")));
+    assert_eq!(store.refreshes.settle(sid, rt, second.fence, result, at(900), at(6)).await.unwrap(), Settled::Stored);
+    assert_eq!(grant(ask(1, 7).await).doubtful_for, secs(0));
+}
+
+pub(in crate::store) async fn a_late_result_is_stored_without_the_lease_unless_a_newer_one_exists(store: &Store) {
+    let (sid, rt) = (sid(), digest());
+    let settle = async |fence, generation, now| {
+        let result = Some((generation, Bytes::from(format!("of {fence}"))));
+        store.refreshes.settle(sid, rt, fence, result, at(900), at(now)).await.unwrap()
+    };
+    let first = granted(store, sid, rt, 0, 0).await;
+    let second = granted(store, sid, rt, 0, 60).await;
+    assert_eq!(settle(first, 1, 61).await, Settled::Stored);
+    let found = store.refreshes.result(sid, rt, at(62)).await.unwrap().unwrap();
+    assert_eq!((found.generation, found.sealed), (1, Bytes::from(format!("of {first}"))));
+    // The holder of the lease still has it.
+    assert_eq!(settle(second, 1, 63).await, Settled::Stored);
+    assert_eq!(settle(first, 1, 64).await, Settled::Lost);
+    let found = store.refreshes.result(sid, rt, at(65)).await.unwrap().unwrap();
+    assert_eq!((found.generation, found.sealed), (1, Bytes::from(format!("of {second}"))));
+    assert_eq!(settle(first, 2, 66).await, Settled::Stored);
 }
 
 pub(in crate::store) async fn leases_of_two_refresh_tokens_are_independent(store: &Store) {

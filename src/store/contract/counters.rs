@@ -39,6 +39,12 @@ pub trait Counters: Send + Sync {
     /// Counts one more event under every key, or under none if one quota is used up.
     fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>>;
 
-    /// Subtracts one under every key from the count of the window of `now`; never below zero.
-    fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Subtracts one under every key from the count of the window in which `counted_at` is; never below zero. A key
+    /// without a count leaves no entry.
+    fn refund(
+        &self,
+        quotas: Vec<Quota>,
+        counted_at: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
 }

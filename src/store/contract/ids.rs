@@ -21,3 +21,7 @@ pub type Generation = u32;
 /// The id of the refresh tokens of one login where the gateway itself is the token authority: 128 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FamilyId(pub [u8; 16]);
+
+/// Who holds a lease: a process and one of its refreshes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Holder(pub [u8; 16]);

@@ -2,8 +2,10 @@
 //!
 //! 1. every call can fail, and a failure never grants access;
 //! 2. absence is an `Option` or a variant, not an error;
-//! 3. time is an argument: the caller's `now` decides what is valid; a server's own expiry only removes records that
-//!    are no longer valid;
+//! 3. the store's own clock decides what is valid. A call's `now` is the caller's clock, and all other times of the call
+//!    and of its answer are by that clock too; the store uses only their distance from `now`. So instances whose clocks
+//!    differ judge alike. For `memory` and `file` both clocks are the same one. A server's own expiry only removes
+//!    records that are no longer valid;
 //! 4. one call is one atomic step.
 //!
 //! The conformance suite (`../conformance/`) tests every implementation against this contract.
@@ -25,9 +27,9 @@ pub use counters::{Counters, Quota, Spent};
 pub use errors::{OpenStoreError, StoreError};
 pub use families::{Advanced, Families};
 pub use health::Health;
-pub use ids::{Digest, FamilyId, Generation, Sid};
+pub use ids::{Digest, FamilyId, Generation, Holder, Sid};
 pub use one_time::OneTime;
-pub use refreshes::{Lease, Refreshes, Settled, StoredResult};
+pub use refreshes::{Grant, Lease, Refreshes, Settled, StoredResult};
 
 /// One store behind its traits. Cheap to clone.
 #[derive(Clone)]

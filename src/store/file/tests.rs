@@ -23,12 +23,13 @@ use crate::{
     clock::Timestamp,
     secret::Random,
     store::{
-        Advanced, CodeFacts, Digest, FamilyId, Lease, NewCode, Opened, Quota, Resent, Settled, Sid, Spent, Tried,
-        conformance,
+        Advanced, CodeFacts, Digest, FamilyId, Grant, Holder, Lease, NewCode, Opened, Quota, Resent, Settled, Sid,
+        Spent, Tried, conformance,
     },
 };
 
 const NAME: &str = "vestibule.redb";
+const HOLDER: Holder = Holder([1; 16]);
 
 fn file() -> Ready<Option<(Store, TempDir)>> {
     let folder = tempfile::tempdir().unwrap();
@@ -60,7 +61,9 @@ async fn results_and_endings_survive_a_restart_and_leases_do_not() {
     let (kept, ended, rt) = (Sid([1; 16]), Sid([2; 16]), digest());
     let store = open(&folder);
     for (sid, generation) in [(kept, 7), (ended, 1)] {
-        let Lease::Granted(fence) = store.refreshes.lease(sid, rt, 0, at(30), at(0)).await.unwrap() else {
+        let Lease::Granted(Grant { fence, .. }) =
+            store.refreshes.lease(sid, rt, 0, HOLDER, Duration::from_secs(30), at(0)).await.unwrap()
+        else {
             panic!("no other call has the lease")
         };
         let result = Some((generation, Bytes::from_static(b"sealed")));
@@ -69,7 +72,10 @@ async fn results_and_endings_survive_a_restart_and_leases_do_not() {
     }
     store.refreshes.acknowledge(kept, 7, at(60), at(2)).await.unwrap();
     store.refreshes.end(ended, at(500), at(2)).await.unwrap();
-    assert!(matches!(store.refreshes.lease(kept, digest(), 7, at(30), at(2)).await.unwrap(), Lease::Granted(_)));
+    assert!(matches!(
+        store.refreshes.lease(kept, digest(), 7, HOLDER, Duration::from_secs(28), at(2)).await.unwrap(),
+        Lease::Granted(_)
+    ));
     drop(store);
 
     let store = open(&folder);
@@ -78,7 +84,10 @@ async fn results_and_endings_survive_a_restart_and_leases_do_not() {
     assert!(store.refreshes.result(kept, rt, at(60)).await.unwrap().is_none());
     assert!(store.refreshes.has_ended(ended, at(499)) && !store.refreshes.has_ended(ended, at(500)));
     assert!(store.refreshes.result(ended, rt, at(3)).await.unwrap().is_none());
-    assert!(matches!(store.refreshes.lease(kept, rt, 7, at(30), at(3)).await.unwrap(), Lease::Granted(_)));
+    assert!(matches!(
+        store.refreshes.lease(kept, rt, 7, HOLDER, Duration::from_secs(27), at(3)).await.unwrap(),
+        Lease::Granted(_)
+    ));
 }
 
 #[tokio::test]
@@ -93,7 +102,7 @@ async fn taken_keys_limits_and_families_survive_a_restart() {
     for _ in 0..3 {
         assert_eq!(store.counters.spend(vec![quota], at(0)).await.unwrap(), Spent::Within);
     }
-    store.counters.refund(vec![quota], at(1)).await.unwrap();
+    store.counters.refund(vec![quota], at(1), at(1)).await.unwrap();
     for family in [family, ended] {
         store.families.begin(family, Bytes::from_static(b"who"), at(1000), at(0)).await.unwrap();
         store.families.advance(family, 0, Duration::from_secs(60), at(1000), at(1)).await.unwrap();
@@ -278,7 +287,9 @@ async fn a_call_whose_change_cannot_be_written_fails_and_the_change_is_written_l
 async fn a_call_that_read_an_unwritten_change_fails() {
     let (store, fails, _) = failing();
     let (sid, rt) = (Sid([1; 16]), digest());
-    let Lease::Granted(fence) = store.refreshes.lease(sid, rt, 0, at(30), at(0)).await.unwrap() else {
+    let Lease::Granted(Grant { fence, .. }) =
+        store.refreshes.lease(sid, rt, 0, HOLDER, Duration::from_secs(30), at(0)).await.unwrap()
+    else {
         panic!("no other call has the lease")
     };
     fails.store(true, Ordering::SeqCst);

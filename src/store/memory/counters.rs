@@ -45,16 +45,26 @@ impl Counters {
         Ok(Spent::Within)
     }
 
-    pub(super) fn refund(&mut self, quotas: &[Quota], now: Timestamp, journal: &impl Journal) {
+    pub(super) fn refund(&mut self, quotas: &[Quota], counted_at: Timestamp, journal: &impl Journal) {
         for quota in quotas {
             // A refund after the end of its window is dropped: the current window counts other events.
-            if let Some((counted, until)) = self.0.get_mut(&quota.key)
-                && counted.window == quota.window_of(now)
-            {
-                counted.current = counted.current.saturating_sub(1);
+            let Some((counted, until)) = self.0.get_mut(&quota.key) else { continue };
+            if counted.window != quota.window_of(counted_at) {
+                continue;
+            }
+            counted.current = counted.current.saturating_sub(1);
+            if (counted.current, counted.previous) == (0, 0) {
+                self.0.remove(&quota.key);
+                journal.remove(RecordKey::Counter(quota.key));
+            } else {
                 journal.put(Record::Counter(quota.key, *counted, *until));
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn restore(&mut self, key: Digest, counted: Counted, until: Timestamp) {

@@ -19,8 +19,8 @@ use self::{
 };
 use super::{
     contract::{
-        Advanced, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Lease, NewCode, OneTime, Opened,
-        Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
+        Advanced, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Holder, Lease, NewCode, OneTime,
+        Opened, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
     },
     ended_sessions::EndedSessions,
     waiters::Waiters,
@@ -133,7 +133,7 @@ impl<J: Journal> MemoryStore<J> {
         sid: Sid,
         rt: Digest,
         known: Generation,
-        until: Timestamp,
+        (holder, lasting): (Holder, Duration),
         now: Timestamp,
     ) -> Result<Lease, StoreError> {
         self.admit(now)?;
@@ -142,7 +142,7 @@ impl<J: Journal> MemoryStore<J> {
             return Ok(Lease::Ended);
         }
         let fence = self.fences.fetch_add(1, Ordering::Relaxed);
-        sessions.lease(sid, rt, known, (fence, until), now)
+        sessions.lease(sid, rt, known, (fence, holder, lasting), now)
     }
 }
 
@@ -152,10 +152,11 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
         sid: Sid,
         rt: Digest,
         known: Generation,
-        until: Timestamp,
+        holder: Holder,
+        lasting: Duration,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
-        self.answer_once_written(self.try_lease(sid, rt, known, until, now))
+        self.answer_once_written(self.try_lease(sid, rt, known, (holder, lasting), now))
     }
 
     fn renew(
@@ -163,11 +164,11 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
         sid: Sid,
         rt: Digest,
         fence: u64,
-        until: Timestamp,
+        lasting: Duration,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         let mut sessions = locked(&self.sessions);
-        let renewed = !self.ended.has(sid, now) && sessions.renew(sid, rt, fence, until);
+        let renewed = !self.ended.has(sid, now) && sessions.renew(sid, rt, fence, now.plus(lasting));
         drop(sessions);
         self.answer_once_written(Ok(renewed))
     }
@@ -305,8 +306,13 @@ impl<J: Journal> Counters for MemoryStore<J> {
         self.answer_once_written(spent)
     }
 
-    fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        locked(&self.counters).refund(&quotas, now, &self.journal);
+    fn refund(
+        &self,
+        quotas: Vec<Quota>,
+        counted_at: Timestamp,
+        _now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        locked(&self.counters).refund(&quotas, counted_at, &self.journal);
         self.answer_once_written(Ok(()))
     }
 }
@@ -346,6 +352,10 @@ impl<J: Journal> Families for MemoryStore<J> {
 impl<J: Journal> Health for MemoryStore<J> {
     fn is_reachable(&self) -> Option<bool> {
         Some(self.journal.is_reachable())
+    }
+
+    fn clock_difference(&self) -> Option<i64> {
+        None
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {

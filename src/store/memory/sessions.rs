@@ -11,8 +11,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     store::contract::{
-        Digest, Generation, Lease, Settled, Sid, StoreError, StoredResult,
-        refreshes::{LAPSED_LEASE_KEPT, MOST_LEASES, MOST_RESULTS},
+        Digest, Generation, Grant, Holder, Lease, Settled, Sid, StoreError, StoredResult,
+        refreshes::{HOLDER_MAY_ANSWER, LAPSED_LEASE_KEPT, MOST_LEASES, MOST_RESULTS},
     },
 };
 
@@ -33,7 +33,26 @@ struct Session {
 
 struct StoredLease {
     fence: u64,
+    /// `None` if it was settled, and is kept for `doubtful_until` alone.
+    holder: Option<Holder>,
+    granted_at: Timestamp,
+    /// Until then the call of an earlier holder that never settled may be answered.
+    doubtful_until: Timestamp,
     until: Timestamp,
+}
+
+impl StoredLease {
+    /// The `doubtful_until` of the next holder.
+    fn doubtful_after(&self) -> Timestamp {
+        match self.holder {
+            Some(_) => self.doubtful_until.max(self.granted_at.plus(HOLDER_MAY_ANSWER)),
+            None => self.doubtful_until,
+        }
+    }
+
+    fn grant(&self, now: Timestamp) -> Lease {
+        Lease::Granted(Grant { fence: self.fence, doubtful_for: self.doubtful_until.since(now) })
+    }
 }
 
 impl Sessions {
@@ -42,7 +61,7 @@ impl Sessions {
         sid: Sid,
         rt: Digest,
         known: Generation,
-        held: (u64, Timestamp),
+        (fence, holder, lasting): (u64, Holder, Duration),
         now: Timestamp,
     ) -> Result<Lease, StoreError> {
         if self.0.len() >= MOST_SESSIONS && !self.0.contains_key(&sid) {
@@ -53,23 +72,32 @@ impl Sessions {
         if let Some(kept) = stored.filter(|kept| kept.result.generation > known) {
             return Ok(Lease::Result(kept.result.clone()));
         }
-        if let Some(other) = session.leases.get(&rt).filter(|other| other.until > now) {
-            return Ok(Lease::Held(other.until));
-        }
-        if session.leases.len() >= usize::from(MOST_LEASES) {
+        let until = now.plus(lasting);
+        let mut doubtful_until = Timestamp::default();
+        if let Some(held) = session.leases.get_mut(&rt) {
+            if held.holder == Some(holder) {
+                held.until = until;
+                return Ok(held.grant(now));
+            }
+            if held.until > now {
+                return Ok(Lease::Held(held.until.since(now)));
+            }
+            doubtful_until = held.doubtful_after();
+        } else if session.leases.len() >= usize::from(MOST_LEASES) {
             session.leases.retain(|_, held| held.until > now);
             if session.leases.len() >= usize::from(MOST_LEASES) {
                 return Err(StoreError::Full);
             }
         }
-        let (fence, until) = held;
-        session.leases.insert(rt, StoredLease { fence, until });
-        Ok(Lease::Granted(fence))
+        let lease = StoredLease { fence, holder: Some(holder), granted_at: now, doubtful_until, until };
+        let granted = lease.grant(now);
+        session.leases.insert(rt, lease);
+        Ok(granted)
     }
 
     pub(super) fn renew(&mut self, sid: Sid, rt: Digest, fence: u64, until: Timestamp) -> bool {
         let held = self.0.get_mut(&sid).and_then(|session| session.leases.get_mut(&rt));
-        held.filter(|held| held.fence == fence).map(|held| held.until = until).is_some()
+        held.filter(|held| held.fence == fence && held.holder.is_some()).map(|held| held.until = until).is_some()
     }
 
     pub(super) fn settle(
@@ -80,23 +108,25 @@ impl Sessions {
         now: Timestamp,
         journal: &impl Journal,
     ) -> Settled {
-        let Some(session) = self.0.get_mut(&sid) else { return Settled::Lost };
-        if session.leases.get(&rt).is_none_or(|held| held.fence != fence) {
+        let was_held = self.0.get_mut(&sid).is_some_and(|session| session.release(rt, fence, result.is_some(), now));
+        let Some((generation, sealed)) = result else {
+            return if was_held { Settled::Stored } else { Settled::Lost };
+        };
+        if self.0.len() >= MOST_SESSIONS && !self.0.contains_key(&sid) {
             return Settled::Lost;
         }
-        session.leases.remove(&rt);
-        if let Some((generation, sealed)) = result {
-            session.forget(sid, journal, |kept| kept.rt == rt || kept.keep_until <= now);
-            if session.results.len() >= usize::from(MOST_RESULTS) {
-                let oldest = session.results.remove(0);
-                journal.remove(RecordKey::Result(sid, oldest.rt));
-            }
-            session.keep(
-                sid,
-                ResultRecord { rt, keep_until, result: StoredResult { generation, sealed, stored_at: now } },
-                journal,
-            );
+        let session = self.0.entry(sid).or_default();
+        let mut of_token = session.results.iter().filter(|kept| kept.rt == rt && kept.keep_until > now);
+        if !was_held && of_token.any(|kept| kept.result.generation >= generation) {
+            return Settled::Lost;
         }
+        session.forget(sid, journal, |kept| kept.rt == rt || kept.keep_until <= now);
+        if session.results.len() >= usize::from(MOST_RESULTS) {
+            let oldest = session.results.remove(0);
+            journal.remove(RecordKey::Result(sid, oldest.rt));
+        }
+        let result = StoredResult { generation, sealed, stored_at: now };
+        session.keep(sid, ResultRecord { rt, keep_until, result }, journal);
         Settled::Stored
     }
 
@@ -144,6 +174,18 @@ impl Sessions {
 }
 
 impl Session {
+    /// Ends the lease of that fence; false if there is none. After a call without a result it is kept as long as it is
+    /// doubtful.
+    fn release(&mut self, rt: Digest, fence: u64, has_result: bool, now: Timestamp) -> bool {
+        let held = self.leases.get_mut(&rt).filter(|held| held.fence == fence && held.holder.is_some());
+        let Some(held) = held else { return false };
+        (held.holder, held.until) = (None, now);
+        if has_result || held.doubtful_until <= now {
+            self.leases.remove(&rt);
+        }
+        true
+    }
+
     fn keep(&mut self, sid: Sid, kept: ResultRecord, journal: &impl Journal) {
         journal.put(Record::Result(sid, Cow::Borrowed(&kept)));
         self.results.push(kept);

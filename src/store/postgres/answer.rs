@@ -1,12 +1,10 @@
-//! The answer of a function: a row whose columns are `answer` (a word), `number`, `moment` and `payload`, of which each
-//! function has those that it needs.
-
-use std::time::SystemTime;
+//! The answer of a statement: a row whose columns are `answer` (a word), `number`, `distance` (of a time from the server's
+//! clock, in milliseconds) and `payload`, of which each statement has those that it needs.
 
 use bytes::Bytes;
 use tokio_postgres::{Row, types::FromSql};
 
-use super::{reason::failed, values::timestamp};
+use super::reason::failed;
 use crate::{
     clock::Timestamp,
     store::{
@@ -15,28 +13,38 @@ use crate::{
     },
 };
 
-/// A function's answer.
-pub(super) struct RowAnswer<'r>(pub(super) &'r Row);
+/// A row, and the caller's clock when the statement was sent.
+pub(super) struct RowAnswer {
+    pub(super) row: Row,
+    pub(super) now: Timestamp,
+}
 
-impl AnswerReader for RowAnswer<'_> {
-    fn word(&mut self) -> Result<String, StoreError> {
-        column(self.0, "answer")
+impl RowAnswer {
+    /// A column of the row.
+    pub(super) fn column<'a, T: FromSql<'a>>(&'a self, name: &str) -> Result<T, StoreError> {
+        self.row.try_get(name).map_err(|error| failed(&error))
     }
 
-    fn number<N: TryFrom<i64>>(&mut self) -> Result<N, StoreError> {
-        N::try_from(column(self.0, "number")?).map_err(|_| incomplete())
-    }
-
-    fn moment(&mut self) -> Result<Timestamp, StoreError> {
-        column::<SystemTime>(self.0, "moment").map(timestamp)
-    }
-
-    fn bytes(&mut self) -> Result<Bytes, StoreError> {
-        column(self.0, "payload").map(Bytes::copy_from_slice)
+    /// The time at a distance from the server's clock, by the caller's clock.
+    pub(super) fn by_callers_clock(&self, distance: i64) -> Timestamp {
+        Timestamp::from_millis(self.now.as_millis().saturating_add(distance))
     }
 }
 
-/// A column of a row.
-pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, StoreError> {
-    row.try_get(name).map_err(|error| failed(&error))
+impl AnswerReader for RowAnswer {
+    fn word(&mut self) -> Result<String, StoreError> {
+        self.column("answer")
+    }
+
+    fn number<N: TryFrom<i64>>(&mut self) -> Result<N, StoreError> {
+        N::try_from(self.column("number")?).map_err(|_| incomplete())
+    }
+
+    fn moment(&mut self) -> Result<Timestamp, StoreError> {
+        Ok(self.by_callers_clock(self.column("distance")?))
+    }
+
+    fn bytes(&mut self) -> Result<Bytes, StoreError> {
+        self.column("payload").map(Bytes::copy_from_slice)
+    }
 }

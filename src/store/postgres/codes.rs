@@ -5,9 +5,8 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use super::{
-    answer::{RowAnswer, column},
     store::PostgresStore,
-    values::{lock_number, moment},
+    values::{distance, lock_number, span},
 };
 use crate::{
     clock::Timestamp,
@@ -25,11 +24,14 @@ impl Codes for PostgresStore {
         most_live: usize,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Opened, StoreError>> {
-        self.note_time(now);
         async move {
-            let sql = "select answer, moment \
-                       from vestibule.open_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-            let row = self
+            let sql = "with t as materialized (select clock_timestamp() as now) \
+                       select f.answer, (extract(epoch from f.moment - t.now) * 1000)::bigint as distance \
+                       from t cross join lateral vestibule.open_code( \
+                           $1, $2, $3, $4, $5, t.now + $6::bigint * interval '1 millisecond', $7, $8, $9, \
+                           t.now - $10::bigint * interval '1 millisecond', \
+                           t.now + $10::bigint * interval '1 millisecond', $11, t.now) f";
+            let mut row = self
                 .row(
                     sql,
                     &[
@@ -38,18 +40,17 @@ impl Codes for PostgresStore {
                         &code.browser.0.as_slice(),
                         &code.mac.0.as_slice(),
                         &code.sealed.as_ref(),
-                        &moment(code.expires),
+                        &distance(code.expires, now),
                         &code.facts.channel.as_str(),
                         &code.facts.purpose,
                         &code.facts.masked,
-                        &moment(now.minus(cooldown)),
-                        &moment(now.plus(cooldown)),
+                        &span(cooldown),
                         &i64::try_from(most_live).unwrap_or(i64::MAX),
-                        &moment(now),
                     ],
+                    now,
                 )
                 .await?;
-            words::opened(&mut RowAnswer(&row), cooldown)
+            words::opened(&mut row, cooldown)
         }
         .boxed()
     }
@@ -61,12 +62,12 @@ impl Codes for PostgresStore {
         most: u32,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Resent, StoreError>> {
-        self.note_time(now);
         async move {
-            let sql = "select answer, moment, payload from vestibule.again_code($1, $2, $3, $4, $5)";
+            let sql = "with t as materialized (select clock_timestamp() as now) \
+                       select f.answer, f.payload, (extract(epoch from f.moment - t.now) * 1000)::bigint as distance \
+                       from t cross join lateral vestibule.again_code($1, $2, $3, $4, t.now) f";
             let values = (lock_number(&address.0), address.0.as_slice(), browser.0.as_slice(), i64::from(most));
-            let row = self.row(sql, &[&values.0, &values.1, &values.2, &values.3, &moment(now)]).await?;
-            words::resent(&mut RowAnswer(&row))
+            words::resent(&mut self.row(sql, &[&values.0, &values.1, &values.2, &values.3], now).await?)
         }
         .boxed()
     }
@@ -80,10 +81,11 @@ impl Codes for PostgresStore {
         claim_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Tried, StoreError>> {
-        self.note_time(now);
         async move {
-            let sql = "select answer, number from vestibule.try_code($1, $2, $3, $4, $5, $6, $7)";
-            let row = self
+            let sql = "with t as materialized (select clock_timestamp() as now) \
+                       select f.answer, f.number from t cross join lateral vestibule.try_code( \
+                           $1, $2, $3, $4, $5, t.now + $6::bigint * interval '1 millisecond', t.now) f";
+            let mut row = self
                 .row(
                     sql,
                     &[
@@ -92,12 +94,12 @@ impl Codes for PostgresStore {
                         &browser.0.as_slice(),
                         &mac.0.as_slice(),
                         &i64::from(most_tries),
-                        &moment(claim_until),
-                        &moment(now),
+                        &distance(claim_until, now),
                     ],
+                    now,
                 )
                 .await?;
-            words::tried(&mut RowAnswer(&row))
+            words::tried(&mut row)
         }
         .boxed()
     }
@@ -110,9 +112,8 @@ impl Codes for PostgresStore {
         spent: bool,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.note_time(now);
         async move {
-            let sql = "select vestibule.settle_code($1, $2, $3, $4, $5, $6) as settled";
+            let sql = "select vestibule.settle_code($1, $2, $3, $4, $5, clock_timestamp()) as settled";
             let row = self
                 .row(
                     sql,
@@ -122,11 +123,11 @@ impl Codes for PostgresStore {
                         &browser.0.as_slice(),
                         &claim.cast_signed(),
                         &spent,
-                        &moment(now),
                     ],
+                    now,
                 )
                 .await?;
-            column(&row, "settled")
+            row.column("settled")
         }
         .boxed()
     }

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long connecting may take, including DNS and TLS for all hosts.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_millis(1500);
 /// How long all migrations may take, including waiting for other instances.
 const MIGRATE: Duration = Duration::from_secs(120);
 /// How long reading all ended sessions may take, and how long one removal of expired rows.
@@ -151,17 +151,21 @@ impl Listener {
         // One statement, so one snapshot: an end is visible in it, or its transaction is not older than the oldest one
         // that is running. Rows with a transaction id in the future were copied from another server: they are read
         // once, with `from` 0.
-        let sql = "select s.oldest, e.sid, e.ends_at from ( \
-                       select pg_snapshot_xmin(now)::text::bigint as oldest, pg_snapshot_xmax(now)::text::bigint as next \
+        let sql = "select s.oldest, e.sid, e.ends_at, s.clock from ( \
+                       select pg_snapshot_xmin(now)::text::bigint as oldest, \
+                           pg_snapshot_xmax(now)::text::bigint as next, clock_timestamp() as clock \
                        from pg_current_snapshot() as now \
-                   ) s left join vestibule.ended e on e.tx >= $1 and (e.tx < s.next or $1 = 0) and e.ends_at > $2";
-        let latest = self.local.latest();
+                   ) s left join vestibule.ended e on e.tx >= $1 and (e.tx < s.next or $1 = 0) and e.ends_at > s.clock";
+        let asked_at = self.local.now();
+        #[cfg(test)]
+        let sql = &super::store::at_time(sql, self.local.server_time(asked_at));
         let mut oldest = from;
-        for row in client.query(sql, &[&from, &moment(latest)]).await? {
+        for row in client.query(sql, &[&from]).await? {
+            self.local.note_store_time(timestamp(row.try_get(3)?), asked_at);
             oldest = row.try_get(0)?;
             let (sid, until): (Option<&[u8]>, Option<SystemTime>) = (row.try_get(1)?, row.try_get(2)?);
             if let (Some(sid), Some(until)) = (sid.and_then(|sid| sid.try_into().ok()), until) {
-                self.local.note_end(Sid(sid), timestamp(until));
+                self.local.note_end(Sid(sid), self.local.by_own_clock(timestamp(until)));
             }
         }
         Ok(oldest)
@@ -169,9 +173,9 @@ impl Listener {
 
     /// Removes expired entries in this process and expired rows in the database. True if there are more rows.
     async fn sweep(&self, client: &Client) -> Result<bool, tokio_postgres::Error> {
-        let latest = self.local.latest();
-        self.local.ended.sweep(latest);
-        let row = client.query_one("select vestibule.sweep($1, $2)", &[&moment(latest), &SWEPT_AT_ONCE]).await?;
+        let now = self.local.now();
+        self.local.ended.sweep(now);
+        let row = client.query_one("select vestibule.sweep($1, $2)", &[&moment(now), &SWEPT_AT_ONCE]).await?;
         Ok(row.try_get::<_, i64>(0)? >= SWEPT_AT_ONCE)
     }
 
@@ -202,7 +206,7 @@ async fn receive(mut messages: Messages, local: &LocalState) -> ListenError {
     ListenError::Closed
 }
 
-/// Handles a notification of the schema's functions: `settled SID` or `ended SID UNTIL`.
+/// Handles a notification of the schema's functions: `settled SID`, or `ended SID UNTIL` by the server's clock.
 fn handle(payload: &str, local: &LocalState) {
     let mut words = payload.split(' ');
     let kind = words.next();
@@ -210,7 +214,7 @@ fn handle(payload: &str, local: &LocalState) {
     let until = words.next().and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis);
     match (kind, sid, until) {
         (Some("settled"), Some(sid), _) => local.waiters.wake(sid),
-        (Some("ended"), Some(sid), Some(until)) => local.note_end(sid, until),
+        (Some("ended"), Some(sid), Some(until)) => local.note_end(sid, local.by_own_clock(until)),
         // A notification of a later version.
         _ => {}
     }

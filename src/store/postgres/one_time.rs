@@ -2,7 +2,7 @@
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 
-use super::{store::PostgresStore, values::moment};
+use super::{store::PostgresStore, values::distance};
 use crate::{
     clock::Timestamp,
     store::contract::{Digest, OneTime, StoreError},
@@ -10,20 +10,22 @@ use crate::{
 
 impl OneTime for PostgresStore {
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.note_time(now);
         async move {
             // The second taker waits for the row of the first, and then sees it.
-            let sql = "insert into vestibule.taken as t (key, ends_at) values ($1, $2) \
-                       on conflict (key) do update set ends_at = excluded.ends_at where t.ends_at <= $3 returning 1";
-            let rows = self.rows(sql, &[&key.0.as_slice(), &moment(until), &moment(now)]).await?;
+            let sql = "insert into vestibule.taken as k (key, ends_at) \
+                       values ($1, clock_timestamp() + $2::bigint * interval '1 millisecond') \
+                       on conflict (key) do update set ends_at = excluded.ends_at \
+                       where k.ends_at <= clock_timestamp() returning 1";
+            let rows = self.rows(sql, &[&key.0.as_slice(), &distance(until, now)], now).await?;
             Ok(!rows.is_empty())
         }
         .boxed()
     }
 
     fn give_back(&self, key: Digest, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.note_time(now);
-        async move { self.rows("delete from vestibule.taken where key = $1", &[&key.0.as_slice()]).await.map(drop) }
-            .boxed()
+        async move {
+            self.rows("delete from vestibule.taken where key = $1", &[&key.0.as_slice()], now).await.map(drop)
+        }
+        .boxed()
     }
 }

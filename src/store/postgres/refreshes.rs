@@ -7,15 +7,15 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::broadcast;
 
 use super::{
-    answer::RowAnswer,
     store::PostgresStore,
-    values::{lock_number, moment},
+    values::{distance, lock_number, span},
 };
 use crate::{
     clock::Timestamp,
     store::{
         contract::{
-            Digest, Generation, Lease, Refreshes, Settled, Sid, StoreError, StoredResult, refreshes::MOST_RESULTS,
+            Digest, Generation, Holder, Lease, Refreshes, Settled, Sid, StoreError, StoredResult,
+            refreshes::{HOLDER_MAY_ANSWER, MOST_RESULTS},
         },
         words::{self, AnswerReader as _},
     },
@@ -27,13 +27,16 @@ impl Refreshes for PostgresStore {
         sid: Sid,
         rt: Digest,
         known: Generation,
-        until: Timestamp,
+        holder: Holder,
+        lasting: Duration,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
-        self.note_time(now);
         async move {
-            let sql = "select answer, number, moment, payload from vestibule.lease($1, $2, $3, $4, $5, $6)";
-            let row = self
+            let sql = "with t as materialized (select clock_timestamp() as now) \
+                       select f.answer, f.number, f.payload, \
+                       (extract(epoch from f.moment - t.now) * 1000)::bigint as distance \
+                       from t cross join lateral vestibule.lease_to($1, $2, $3, $4, $5, $6, $7, t.now) f";
+            let mut answer = self
                 .row(
                     sql,
                     &[
@@ -41,13 +44,14 @@ impl Refreshes for PostgresStore {
                         &sid.0.as_slice(),
                         &rt.0.as_slice(),
                         &i64::from(known),
-                        &moment(until),
-                        &moment(now),
+                        &holder.0.as_slice(),
+                        &span(lasting),
+                        &span(HOLDER_MAY_ANSWER),
                     ],
+                    now,
                 )
                 .await?;
-            let mut answer = RowAnswer(&row);
-            let lease = words::lease(&mut answer)?;
+            let lease = words::lease(&mut answer, now)?;
             if matches!(lease, Lease::Ended) {
                 self.local.note_end(sid, answer.moment()?);
             }
@@ -61,14 +65,14 @@ impl Refreshes for PostgresStore {
         sid: Sid,
         rt: Digest,
         fence: u64,
-        until: Timestamp,
+        lasting: Duration,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.note_time(now);
         async move {
-            let sql = "update vestibule.leases set ends_at = $4 where sid = $1 and rt = $2 and fence = $3 returning 1";
-            let values = (sid.0.as_slice(), rt.0.as_slice(), fence.cast_signed(), moment(until));
-            let rows = self.rows(sql, &[&values.0, &values.1, &values.2, &values.3]).await?;
+            let sql = "update vestibule.leases set ends_at = clock_timestamp() + $4::bigint * interval '1 millisecond' \
+                       where sid = $1 and rt = $2 and fence = $3 returning 1";
+            let values = (sid.0.as_slice(), rt.0.as_slice(), fence.cast_signed(), span(lasting));
+            let rows = self.rows(sql, &[&values.0, &values.1, &values.2, &values.3], now).await?;
             Ok(!rows.is_empty())
         }
         .boxed()
@@ -83,12 +87,14 @@ impl Refreshes for PostgresStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Settled, StoreError>> {
-        self.note_time(now);
         async move {
-            let sql = "select answer, moment from vestibule.settle($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+            let sql = "with t as materialized (select clock_timestamp() as now) \
+                       select f.answer, (extract(epoch from f.moment - t.now) * 1000)::bigint as distance \
+                       from t cross join lateral vestibule.settle_by( \
+                           $1, $2, $3, $4, $5, $6, t.now + $7::bigint * interval '1 millisecond', $8, t.now) f";
             let generation = result.as_ref().map(|(generation, _)| i64::from(*generation));
             let sealed = result.as_ref().map(|(_, sealed)| sealed.as_ref());
-            let row = self
+            let mut answer = self
                 .row(
                     sql,
                     &[
@@ -98,13 +104,12 @@ impl Refreshes for PostgresStore {
                         &fence.cast_signed(),
                         &generation,
                         &sealed,
-                        &moment(keep_until),
+                        &distance(keep_until, now),
                         &i64::from(MOST_RESULTS),
-                        &moment(now),
                     ],
+                    now,
                 )
                 .await?;
-            let mut answer = RowAnswer(&row);
             let settled = words::settled(&mut answer)?;
             match settled {
                 Settled::Stored => self.local.waiters.wake(sid),
@@ -117,12 +122,13 @@ impl Refreshes for PostgresStore {
     }
 
     fn result(&self, sid: Sid, rt: Digest, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredResult>, StoreError>> {
-        self.note_time(now);
         async move {
-            let sql = "select generation as number, stored_at as moment, sealed as payload \
-                       from vestibule.results where sid = $1 and rt = $2 and keep_until > $3";
-            let rows = self.rows(sql, &[&sid.0.as_slice(), &rt.0.as_slice(), &moment(now)]).await?;
-            rows.first().map(|row| words::stored_result(&mut RowAnswer(row))).transpose()
+            let sql = "with t as materialized (select clock_timestamp() as now) \
+                       select generation as number, sealed as payload, \
+                       (extract(epoch from stored_at - t.now) * 1000)::bigint as distance \
+                       from t cross join vestibule.results where sid = $1 and rt = $2 and keep_until > t.now";
+            let rows = self.rows(sql, &[&sid.0.as_slice(), &rt.0.as_slice()], now).await?;
+            rows.into_iter().next().map(|mut row| words::stored_result(&mut row)).transpose()
         }
         .boxed()
     }
@@ -134,22 +140,21 @@ impl Refreshes for PostgresStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.note_time(now);
         async move {
-            let sql = "select vestibule.acknowledge($1, $2, $3, $4)";
-            let values = (lock_number(&sid.0), sid.0.as_slice(), i64::from(generation), moment(keep_until));
-            self.rows(sql, &[&values.0, &values.1, &values.2, &values.3]).await.map(drop)
+            let sql = "select vestibule.acknowledge( \
+                           $1, $2, $3, clock_timestamp() + $4::bigint * interval '1 millisecond')";
+            let values = (lock_number(&sid.0), sid.0.as_slice(), i64::from(generation), distance(keep_until, now));
+            self.rows(sql, &[&values.0, &values.1, &values.2, &values.3], now).await.map(drop)
         }
         .boxed()
     }
 
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.note_time(now);
         // On this instance the session has ended even if the server cannot be reached.
         self.local.note_end(sid, until);
         async move {
-            let sql = "select vestibule.end_session($1, $2, $3)";
-            self.rows(sql, &[&lock_number(&sid.0), &sid.0.as_slice(), &moment(until)]).await?;
+            let sql = "select vestibule.end_session($1, $2, clock_timestamp() + $3::bigint * interval '1 millisecond')";
+            self.rows(sql, &[&lock_number(&sid.0), &sid.0.as_slice(), &distance(until, now)], now).await?;
             // Again: a task that began to wait during the call has read the state before the end.
             self.local.waiters.wake(sid);
             Ok(())

@@ -14,13 +14,14 @@ use tokio_postgres::Row;
 
 use super::{
     address::Address,
+    answer::RowAnswer,
     listen::{self, Readiness},
     pool,
     reason::{failed, late},
     values::Values,
 };
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     secret::{Random, Secret},
     store::{
         contract::{Health, OpenStoreError, Store, StoreError},
@@ -47,31 +48,39 @@ impl PostgresStore {
     }
 
     /// Opens the store at `url`. Tasks on `runtime` connect to it and receive notifications.
-    pub(in crate::store) fn open(url: &Secret, runtime: &Handle, random: &Random) -> Result<Store, OpenStoreError> {
-        Self::with_deadline(url, runtime, random, DEADLINE).map(|store| Store::of(Arc::new(store)))
-    }
-
-    pub(super) fn with_deadline(
+    pub(in crate::store) fn open(
         url: &Secret,
         runtime: &Handle,
         random: &Random,
+        clock: Clock,
+    ) -> Result<Store, OpenStoreError> {
+        Self::with(url, runtime, random, LocalState::new(clock), DEADLINE).map(|store| Store::of(Arc::new(store)))
+    }
+
+    pub(super) fn with(
+        url: &Secret,
+        runtime: &Handle,
+        random: &Random,
+        local: LocalState,
         deadline: Duration,
     ) -> Result<Self, OpenStoreError> {
         let address = Arc::new(Address::parse(url, deadline).map_err(|error| unusable(&error))?);
         let pool = pool::of(address.clone(), runtime, deadline).map_err(|error| unusable(&error))?;
-        let local = Arc::new(LocalState::new());
+        let local = Arc::new(local);
         let (readiness, ready) = watch::channel(Readiness::Connecting);
         let listener = runtime.spawn(listen::keep_listening(address, local.clone(), readiness, random.clone()));
         Ok(Self { pool, local, ready, listener: listener.abort_handle(), deadline })
     }
 
-    /// Records the `now` of a call.
-    pub(super) fn note_time(&self, now: Timestamp) {
-        self.local.note_time(now);
-    }
-
-    /// Runs `sql` within the deadline and returns its rows.
-    pub(super) async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
+    /// Runs `sql` within the deadline, for a caller whose clock shows `now`, and returns its rows.
+    pub(super) async fn rows(
+        &self,
+        sql: &str,
+        values: Values<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<RowAnswer>, StoreError> {
+        #[cfg(test)]
+        let sql = &at_time(sql, self.local.server_time(now));
         let deadline = Instant::now() + self.deadline;
         let answer = match timeout_at(deadline, self.connection()).await {
             Ok(Ok(connection)) => exchange(connection, sql, values, deadline).await,
@@ -79,12 +88,12 @@ impl PostgresStore {
             Err(_) => Err(late()),
         };
         self.local.note_reachable(!matches!(answer, Err(StoreError::Unavailable(_))));
-        answer
+        Ok(answer?.into_iter().map(|row| RowAnswer { row, now }).collect())
     }
 
     /// Runs `sql` and returns its only row.
-    pub(super) async fn row(&self, sql: &str, values: Values<'_>) -> Result<Row, StoreError> {
-        self.rows(sql, values).await?.pop().ok_or_else(|| StoreError::Unavailable("no answer".to_owned()))
+    pub(super) async fn row(&self, sql: &str, values: Values<'_>, now: Timestamp) -> Result<RowAnswer, StoreError> {
+        self.rows(sql, values, now).await?.pop().ok_or_else(|| StoreError::Unavailable("no answer".to_owned()))
     }
 
     async fn connection(&self) -> Result<Object, StoreError> {
@@ -109,14 +118,26 @@ impl Health for PostgresStore {
         self.local.is_reachable()
     }
 
+    fn clock_difference(&self) -> Option<i64> {
+        self.local.clock_difference()
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             let sql = "insert into vestibule.probes (id, probed_at) values (1, clock_timestamp()) \
                        on conflict (id) do update set probed_at = excluded.probed_at";
-            self.rows(sql, &[]).await.map(drop)
+            self.rows(sql, &[], self.local.now()).await.map(drop)
         }
         .boxed()
     }
+}
+
+/// The statement with `time` in place of the server's clock, which tests cannot move.
+#[cfg(test)]
+pub(super) fn at_time(sql: &str, time: Option<Timestamp>) -> String {
+    let Some(time) = time else { return sql.to_owned() };
+    let time = format!("(timestamptz 'epoch' + {} * interval '1 millisecond')", time.as_millis());
+    sql.replace("clock_timestamp()", &time)
 }
 
 /// Runs a statement. The connection returns to the pool after an answer; after an error or a timeout it is closed.

@@ -1,6 +1,6 @@
 //! Conversion of values for statements: timestamps, and the numbers of advisory locks.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio_postgres::types::ToSql;
 
@@ -21,6 +21,17 @@ pub(super) fn lock_number(key: &[u8]) -> i64 {
         *to = *from;
     }
     i64::from_be_bytes(start)
+}
+
+/// The distance of `moment` from the caller's `now` in milliseconds, limited so that the server can add it to its clock.
+pub(super) fn distance(moment: Timestamp, now: Timestamp) -> i64 {
+    const LARGEST: i64 = 1 << 51;
+    moment.as_millis().saturating_sub(now.as_millis()).clamp(-LARGEST, LARGEST)
+}
+
+/// A span in milliseconds, limited as [`distance`] is.
+pub(super) fn span(span: Duration) -> i64 {
+    distance(Timestamp::default().plus(span), Timestamp::default())
 }
 
 /// Converts to `timestamptz`, limited to [`MOMENTS`].

@@ -12,24 +12,28 @@ use crate::{
 };
 
 /// The values of a script's answer that have not been read yet.
-pub(super) struct ScriptAnswer(std::vec::IntoIter<Value>);
+pub(super) struct ScriptAnswer {
+    values: std::vec::IntoIter<Value>,
+    /// The caller's clock when the script was sent.
+    now: Timestamp,
+}
 
 impl ScriptAnswer {
     /// The answer in `value`; an error if it is not a list.
-    pub(super) fn of(value: Value) -> Result<Self, StoreError> {
+    pub(super) fn of(value: Value, now: Timestamp) -> Result<Self, StoreError> {
         match value {
-            Value::Array(items) => Ok(Self(items.into_iter())),
+            Value::Array(items) => Ok(Self { values: items.into_iter(), now }),
             _ => Err(incomplete()),
         }
     }
 
     /// Whether all values have been read.
     pub(super) fn is_at_end(&self) -> bool {
-        self.0.len() == 0
+        self.values.len() == 0
     }
 
     fn next(&mut self) -> Result<Vec<u8>, StoreError> {
-        match self.0.next() {
+        match self.values.next() {
             Some(Value::BulkString(bytes)) => Ok(bytes),
             Some(Value::Int(number)) => Ok(number.to_string().into_bytes()),
             _ => Err(incomplete()),
@@ -48,7 +52,8 @@ impl AnswerReader for ScriptAnswer {
     }
 
     fn moment(&mut self) -> Result<Timestamp, StoreError> {
-        self.number().map(Timestamp::from_millis)
+        let distance: i64 = self.number()?;
+        Ok(Timestamp::from_millis(self.now.as_millis().saturating_add(distance)))
     }
 
     fn bytes(&mut self) -> Result<Bytes, StoreError> {

@@ -32,13 +32,11 @@ impl Codes for RedisStore {
             .arg(code.mac.0)
             .arg(&code.sealed)
             .arg(facts)
-            .moment(code.expires)
+            .moment(code.expires, now)
             .span(cooldown)
             .number(i64::try_from(most_live).unwrap_or(i64::MAX))
-            .moment(now)
-            .moment(cool_until)
             .time_to_live(code.expires.max(cool_until), now);
-        async move { words::opened(&mut self.instance.ask_at(&call, now).await?, cooldown) }.boxed()
+        async move { words::opened(&mut self.instance.ask(call, now).await?, cooldown) }.boxed()
     }
 
     fn resend(
@@ -48,11 +46,8 @@ impl Codes for RedisStore {
         most: u32,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Resent, StoreError>> {
-        let call = ScriptCall::new(&SEND_AGAIN, self.instance.keys.codes(address))
-            .arg(hex(&browser.0))
-            .number(most)
-            .moment(now);
-        async move { words::resent(&mut self.instance.ask_at(&call, now).await?) }.boxed()
+        let call = ScriptCall::new(&SEND_AGAIN, self.instance.keys.codes(address)).arg(hex(&browser.0)).number(most);
+        async move { words::resent(&mut self.instance.ask(call, now).await?) }.boxed()
     }
 
     fn try_code(
@@ -68,11 +63,10 @@ impl Codes for RedisStore {
             .arg(hex(&browser.0))
             .arg(mac.0)
             .number(most_tries)
-            .moment(claim_until)
-            .moment(now)
-            .number(self.instance.fresh_number(now))
+            .moment(claim_until, now)
+            .number(self.instance.fresh_number())
             .time_to_live(claim_until, now);
-        async move { words::tried(&mut self.instance.ask_at(&call, now).await?) }.boxed()
+        async move { words::tried(&mut self.instance.ask(call, now).await?) }.boxed()
     }
 
     fn settle_code(
@@ -87,6 +81,6 @@ impl Codes for RedisStore {
             .arg(hex(&browser.0))
             .arg(claim.to_string())
             .number(i64::from(spent));
-        async move { Ok(self.instance.ask_at(&call, now).await?.word()? == "settled") }.boxed()
+        async move { Ok(self.instance.ask(call, now).await?.word()? == "settled") }.boxed()
     }
 }

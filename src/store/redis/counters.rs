@@ -25,10 +25,9 @@ impl Counters for RedisStore {
     fn spend(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<Spent, StoreError>> {
         async move {
             let deadline = self.instance.deadline();
-            self.instance.local.note_time(now);
             for (which, quota) in quotas.iter().enumerate() {
                 let Some(again_at) = spend(&self.instance, quota, now, deadline).await? else { continue };
-                if let Err(error) = refund(&self.instance, &quotas[..which], now, deadline).await {
+                if let Err(error) = refund(&self.instance, &quotas[..which], now, now, deadline).await {
                     tracing::warn!(%error, "the quotas that were spent for a refused request could not be refunded");
                 }
                 return Ok(Spent::Over { which, again_at });
@@ -38,8 +37,13 @@ impl Counters for RedisStore {
         .boxed()
     }
 
-    fn refund(&self, quotas: Vec<Quota>, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
-        async move { refund(&self.instance, &quotas, now, self.instance.deadline()).await }.boxed()
+    fn refund(
+        &self,
+        quotas: Vec<Quota>,
+        counted_at: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move { refund(&self.instance, &quotas, counted_at, now, self.instance.deadline()).await }.boxed()
     }
 }
 
@@ -53,9 +57,9 @@ async fn spend(
     let call = ScriptCall::new(&SPEND, instance.keys.count(quota.key))
         .number(quota.millis())
         .number(quota.most)
-        .moment(now)
-        .time_to_live(quota.forgotten_at(now), now);
-    let mut answer = instance.ask_by(&call, deadline).await?;
+        // The count has no effect two windows after the start of its window.
+        .time_to_live(now.plus(quota.window.saturating_mul(2)), now);
+    let mut answer = instance.ask_by(call, now, deadline).await?;
     match answer.word()?.as_str() {
         "within" => Ok(None),
         "over" => answer.moment().map(Some),
@@ -63,10 +67,17 @@ async fn spend(
     }
 }
 
-async fn refund(instance: &Instance, quotas: &[Quota], now: Timestamp, deadline: Instant) -> Result<(), StoreError> {
+async fn refund(
+    instance: &Instance,
+    quotas: &[Quota],
+    counted_at: Timestamp,
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<(), StoreError> {
     for quota in quotas {
-        let call = ScriptCall::new(&REFUND, instance.keys.count(quota.key)).number(quota.millis()).moment(now);
-        instance.ask_by(&call, deadline).await?;
+        let call =
+            ScriptCall::new(&REFUND, instance.keys.count(quota.key)).number(quota.millis()).moment(counted_at, now);
+        instance.ask_by(call, now, deadline).await?;
     }
     Ok(())
 }

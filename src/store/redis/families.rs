@@ -27,10 +27,9 @@ impl Families for RedisStore {
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         let call = ScriptCall::new(&BEGIN_FAMILY, self.instance.keys.family(family))
             .arg(record)
-            .moment(until)
-            .moment(now)
+            .moment(until, now)
             .time_to_live(until, now);
-        async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
+        async move { self.instance.ask(call, now).await.map(drop) }.boxed()
     }
 
     fn advance(
@@ -44,15 +43,14 @@ impl Families for RedisStore {
         let call = ScriptCall::new(&ADVANCE_FAMILY, self.instance.keys.family(family))
             .number(shown)
             .span(grace)
-            .moment(until)
-            .moment(now)
+            .moment(until, now)
             .time_to_live(until, now)
             .number(LAST_GENERATION);
-        async move { words::advanced(&mut self.instance.ask_at(&call, now).await?) }.boxed()
+        async move { words::advanced(&mut self.instance.ask(call, now).await?) }.boxed()
     }
 
     fn end_family(&self, family: FamilyId, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         let call = ScriptCall::new(&END_FAMILY, self.instance.keys.family(family));
-        async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
+        async move { self.instance.ask(call, now).await.map(drop) }.boxed()
     }
 }

@@ -24,6 +24,7 @@ use super::{
     },
 };
 use crate::{
+    clock::Timestamp,
     secret::Random,
     store::{
         contract::{Sid, StoreError, refreshes::END_KNOWN_WITHIN},
@@ -94,7 +95,7 @@ fn receive(instance: &Instance, push: &PushInfo) {
     let (PushKind::Message, [_, Value::BulkString(bytes)]) = (&push.kind, push.data.as_slice()) else { return };
     match InstanceMessage::decode(bytes) {
         Some(InstanceMessage::Settled(sid)) => instance.local.waiters.wake(sid),
-        Some(InstanceMessage::Ended(sid, until)) => instance.note_end(sid, until),
+        Some(InstanceMessage::Ended(sid, until)) => instance.note_end(sid, instance.local.by_own_clock(until)),
         None => {}
     }
 }
@@ -117,7 +118,7 @@ async fn read(instance: &Instance, subscribed: &Notify) {
             // A settlement that was published before the subscription is not published again: waiting tasks ask the
             // store.
             Ok(()) if std::mem::take(&mut is_new) => instance.local.waiters.wake_all(),
-            Ok(()) => drop(instance.local.ended.sweep(instance.local.latest())),
+            Ok(()) => drop(instance.local.ended.sweep(instance.local.now())),
             Err(error) => tracing::debug!(%error, "the list of ended sessions could not be read"),
         }
     }
@@ -127,12 +128,14 @@ async fn read(instance: &Instance, subscribed: &Notify) {
 async fn read_endings(instance: &Instance, cursor: &mut i64) -> Result<(), StoreError> {
     loop {
         let call = ScriptCall::new(&ENDINGS, instance.keys.endings()).number(*cursor).number(PAGE);
-        let mut answer = instance.ask(&call).await?;
+        let asked_at = instance.local.now();
+        let mut answer = instance.ask(call, asked_at).await?;
         let word = answer.word()?;
         if word != "endings" {
             return Err(unknown(&word));
         }
         let newest: i64 = answer.number()?;
+        instance.local.note_store_time(Timestamp::from_millis(answer.number()?), asked_at);
         if newest < *cursor {
             // The newest number is below one that was already read: the server has lost its data.
             *cursor = 0;

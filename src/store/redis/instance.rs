@@ -16,7 +16,7 @@ use super::{
     answer::ScriptAnswer,
     keys::KeyNames,
     message::InstanceMessage,
-    script::{ANNOUNCE, END, ScriptCall, dated_number},
+    script::{ANNOUNCE, END, ScriptCall},
     servers::Servers,
 };
 use crate::{
@@ -32,9 +32,6 @@ use crate::{
 const MOST_UNANNOUNCED: usize = 10_000;
 /// How many of them are announced between two readings of the list.
 const ANNOUNCED_AT_ONCE: usize = 100;
-/// An end is removed from the list this long after its time, in case another instance's clock is behind by up to this
-/// much.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// This instance's access to Redis.
 pub(super) struct Instance {
@@ -44,39 +41,45 @@ pub(super) struct Instance {
     timeout: Duration,
     /// Sessions that ended here while the store was unreachable, each with the time until which the end is remembered.
     unannounced: Mutex<VecDeque<(Sid, Timestamp)>>,
-    /// The count of fences and claims, for [`dated_number`]. It starts with the process id.
+    /// The count of fences and claims. It starts with the process id.
     numbers: AtomicU64,
 }
 
 impl Instance {
     /// Starts tasks on `runtime` that connect to the servers.
-    pub(super) fn new(address: Address, runtime: &Handle, random: &Random) -> Result<Self, OpenStoreError> {
+    pub(super) fn new(
+        address: Address,
+        runtime: &Handle,
+        random: &Random,
+        local: LocalState,
+    ) -> Result<Self, OpenStoreError> {
         Ok(Self {
             servers: Servers::new(&address, runtime, random)?,
             keys: KeyNames::new(address.prefix),
-            local: LocalState::new(),
+            local,
             timeout: address.timeout,
             unannounced: Mutex::default(),
             numbers: AtomicU64::new(u64::from(std::process::id())),
         })
     }
 
-    /// Runs a script and records its `now`.
-    pub(super) async fn ask_at(&self, call: &ScriptCall, now: Timestamp) -> Result<ScriptAnswer, StoreError> {
-        self.local.note_time(now);
-        self.ask(call).await
-    }
-
-    /// Runs a script.
-    pub(super) async fn ask(&self, call: &ScriptCall) -> Result<ScriptAnswer, StoreError> {
-        self.ask_by(call, self.deadline()).await
+    /// Runs a script for a caller whose clock shows `now`.
+    pub(super) async fn ask(&self, call: ScriptCall, now: Timestamp) -> Result<ScriptAnswer, StoreError> {
+        self.ask_by(call, now, self.deadline()).await
     }
 
     /// Runs a script with a deadline.
-    pub(super) async fn ask_by(&self, call: &ScriptCall, deadline: Instant) -> Result<ScriptAnswer, StoreError> {
-        let answer = self.servers.run(call, deadline).await.map_err(StoreError::from);
+    pub(super) async fn ask_by(
+        &self,
+        call: ScriptCall,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<ScriptAnswer, StoreError> {
+        #[cfg(test)]
+        let call = call.at_server_time(self.local.server_time(now));
+        let answer = self.servers.run(&call, deadline).await.map_err(StoreError::from);
         self.local.note_reachable(!matches!(answer, Err(StoreError::Unavailable(_))));
-        ScriptAnswer::of(answer?)
+        ScriptAnswer::of(answer?, now)
     }
 
     /// The deadline of a call that begins now.
@@ -84,15 +87,15 @@ impl Instance {
         Instant::now() + self.timeout
     }
 
-    /// The number of a new fence or claim.
-    pub(super) fn fresh_number(&self, now: Timestamp) -> i64 {
-        dated_number(now, self.numbers.fetch_add(1, Ordering::Relaxed))
+    /// The last 10 bits of a new fence or claim, which distinguish those of one millisecond.
+    pub(super) fn fresh_number(&self) -> i64 {
+        i64::try_from(self.numbers.fetch_add(1, Ordering::Relaxed) % 1024).unwrap_or_default()
     }
 
-    /// Wakes the tasks that wait for a session that has ended. If `until` is in the future, the end is remembered in
-    /// this process.
+    /// Wakes the tasks that wait for a session that has ended. If `until`, by this process's clock, is in the future, the
+    /// end is remembered in this process.
     pub(super) fn note_end(&self, sid: Sid, until: Timestamp) {
-        if until > self.local.latest() {
+        if until > self.local.now() {
             self.local.note_end(sid, until);
         } else {
             self.local.waiters.wake(sid);
@@ -103,17 +106,15 @@ impl Instance {
     /// granted. The list for other instances may be on another node of a Cluster, so it needs a second step.
     pub(super) async fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let deadline = self.deadline();
-        let end = ScriptCall::new(&END, self.keys.session(sid)).moment(until).time_to_live(until, now);
+        let end = ScriptCall::new(&END, self.keys.session(sid)).moment(until, now).time_to_live(until, now);
         let announce = ScriptCall::new(&ANNOUNCE, self.keys.endings())
             .arg(sid.0)
-            .moment(until)
-            .moment(now.minus(CLOCK_SKEW))
+            .moment(until, now)
             .time_to_live(until, now)
             .arg(self.keys.channel())
-            .arg(InstanceMessage::Ended(sid, until).encode());
-        self.local.note_time(now);
-        self.ask_by(&end, deadline).await?;
-        self.ask_by(&announce, deadline).await.map(drop)
+            .arg(InstanceMessage::ended_before_time(sid));
+        self.ask_by(end, now, deadline).await?;
+        self.ask_by(announce, now, deadline).await.map(drop)
     }
 
     /// Queues an ended session, to announce it to other instances when the store can be reached again.
@@ -134,7 +135,7 @@ impl Instance {
         // In a Cluster, one node may be unreachable while others answer, so an error does not end the loop.
         for _ in 0..ANNOUNCED_AT_ONCE {
             let Some((sid, until)) = self.unannounced().pop_front() else { return };
-            let now = self.local.latest();
+            let now = self.local.now();
             if until > now && self.end(sid, until, now).await.is_err() {
                 self.announce_later(sid, until);
             }

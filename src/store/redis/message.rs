@@ -1,9 +1,7 @@
 //! The messages that instances publish: one byte for the kind, the 16 bytes of a session's id, and for an ended session
-//! the time until which the end is remembered, in decimal milliseconds since the Unix epoch.
+//! the time until which the end is remembered, by the server's clock, in decimal milliseconds since the Unix epoch.
 
 use crate::{clock::Timestamp, store::contract::Sid};
-
-use super::script::exact;
 
 const SETTLED: u8 = b's';
 const ENDED: u8 = b'e';
@@ -13,21 +11,23 @@ const ENDED: u8 = b'e';
 pub(super) enum InstanceMessage {
     /// A lease of the session was settled.
     Settled(Sid),
-    /// The session has ended, and the end is remembered until this time.
+    /// The session has ended, and the end is remembered until this time of the server's clock.
     Ended(Sid, Timestamp),
 }
 
 impl InstanceMessage {
-    /// The bytes that are published.
-    pub(super) fn encode(self) -> Vec<u8> {
-        match self {
-            Self::Settled(sid) => [&[SETTLED], &sid.0[..]].concat(),
-            Self::Ended(sid, until) => [&[ENDED], &sid.0[..], exact(until).to_string().as_bytes()].concat(),
-        }
+    /// The bytes that tell that a lease of `sid` was settled.
+    pub(super) fn settled(sid: Sid) -> Vec<u8> {
+        [&[SETTLED], &sid.0[..]].concat()
     }
 
-    /// Decodes a message; `None` for a kind of a later version. An end without a time is remembered until the process
-    /// ends.
+    /// The bytes that tell that `sid` has ended; `announce.lua` appends the time.
+    pub(super) fn ended_before_time(sid: Sid) -> Vec<u8> {
+        [&[ENDED], &sid.0[..]].concat()
+    }
+
+    /// Decodes a message; `None` for one that this version cannot read. An end among them is found in the list of ended
+    /// sessions, which is read every half second.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         let (sid, until) = rest.split_first_chunk()?;
@@ -35,8 +35,8 @@ impl InstanceMessage {
         match *kind {
             SETTLED => Some(Self::Settled(sid)),
             ENDED => {
-                let until = std::str::from_utf8(until).ok().and_then(|until| until.parse().ok());
-                Some(Self::Ended(sid, Timestamp::from_millis(until.unwrap_or(i64::MAX))))
+                let until = std::str::from_utf8(until).ok()?.parse().ok()?;
+                Some(Self::Ended(sid, Timestamp::from_millis(until)))
             }
             _ => None,
         }
@@ -50,14 +50,19 @@ mod tests {
     #[test]
     fn messages_have_the_bytes_that_other_versions_publish() {
         let (sid, until) = (Sid([7; 16]), Timestamp::from_millis(1_700_000_000_123));
-        for (message, bytes) in [
-            (InstanceMessage::Settled(sid), [&b"s"[..], &[7; 16]].concat()),
-            (InstanceMessage::Ended(sid, until), [&b"e"[..], &[7; 16], b"1700000000123"].concat()),
-        ] {
-            assert_eq!(message.encode(), bytes);
-            assert_eq!(InstanceMessage::decode(&bytes), Some(message));
-        }
+        let (settled, ended) = ([&b"s"[..], &[7; 16]].concat(), [&b"e"[..], &[7; 16], b"1700000000123"].concat());
+        assert_eq!(InstanceMessage::settled(sid), settled);
+        assert_eq!([InstanceMessage::ended_before_time(sid), b"1700000000123".to_vec()].concat(), ended);
+        assert_eq!(InstanceMessage::decode(&settled), Some(InstanceMessage::Settled(sid)));
+        assert_eq!(InstanceMessage::decode(&ended), Some(InstanceMessage::Ended(sid, until)));
         assert_eq!(InstanceMessage::decode(b"p"), None);
         assert_eq!(InstanceMessage::decode(&[&b"x"[..], &[7; 16]].concat()), None);
+    }
+
+    #[test]
+    fn an_end_whose_time_cannot_be_read_is_not_remembered_for_ever() {
+        for time in [&b""[..], b"soon", b"17e9", b"99999999999999999999", b"\xff"] {
+            assert_eq!(InstanceMessage::decode(&[&b"e"[..], &[7; 16], time].concat()), None);
+        }
     }
 }

@@ -16,13 +16,12 @@ use crate::{
 
 impl OneTime for RedisStore {
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let call =
-            ScriptCall::new(&TAKE, self.instance.keys.once(key)).moment(until).moment(now).time_to_live(until, now);
-        async move { Ok(self.instance.ask_at(&call, now).await?.word()? == "first") }.boxed()
+        let call = ScriptCall::new(&TAKE, self.instance.keys.once(key)).moment(until, now).time_to_live(until, now);
+        async move { Ok(self.instance.ask(call, now).await?.word()? == "first") }.boxed()
     }
 
     fn give_back(&self, key: Digest, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         let call = ScriptCall::new(&GIVE_BACK, self.instance.keys.once(key));
-        async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
+        async move { self.instance.ask(call, now).await.map(drop) }.boxed()
     }
 }

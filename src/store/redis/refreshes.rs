@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::broadcast;
 
 use super::{
+    keys::hex,
     message::InstanceMessage,
     script::{ACKNOWLEDGE, LEASE, RENEW, RESULT, SETTLE, ScriptCall},
     store::RedisStore,
@@ -15,8 +16,8 @@ use crate::{
     clock::Timestamp,
     store::{
         contract::{
-            Digest, Generation, Lease, Refreshes, Settled, Sid, StoreError, StoredResult,
-            refreshes::{MOST_LEASES, MOST_RESULTS},
+            Digest, Generation, Holder, Lease, Refreshes, Settled, Sid, StoreError, StoredResult,
+            refreshes::{HOLDER_MAY_ANSWER, MOST_LEASES, MOST_RESULTS},
         },
         words::{self, AnswerReader as _, unknown},
     },
@@ -32,18 +33,20 @@ impl Refreshes for RedisStore {
         sid: Sid,
         rt: Digest,
         known: Generation,
-        until: Timestamp,
+        holder: Holder,
+        lasting: Duration,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
         let call = ScriptCall::new(&LEASE, self.instance.keys.session(sid))
             .arg(rt.0)
             .number(known)
-            .moment(until)
-            .moment(now)
-            .number(self.instance.fresh_number(now))
-            .time_to_live(until, now)
-            .number(MOST_FIELDS);
-        async move { words::lease(&mut self.instance.ask_at(&call, now).await?) }.boxed()
+            .arg(hex(&holder.0))
+            .span(lasting)
+            .number(self.instance.fresh_number())
+            .time_to_live(now.plus(lasting), now)
+            .number(MOST_FIELDS)
+            .span(HOLDER_MAY_ANSWER);
+        async move { words::lease(&mut self.instance.ask(call, now).await?, now) }.boxed()
     }
 
     fn renew(
@@ -51,15 +54,15 @@ impl Refreshes for RedisStore {
         sid: Sid,
         rt: Digest,
         fence: u64,
-        until: Timestamp,
+        lasting: Duration,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         let call = ScriptCall::new(&RENEW, self.instance.keys.session(sid))
             .arg(rt.0)
             .arg(fence.to_string())
-            .moment(until)
-            .time_to_live(until, now);
-        async move { Ok(self.instance.ask_at(&call, now).await?.word()? == "held") }.boxed()
+            .span(lasting)
+            .time_to_live(now.plus(lasting), now);
+        async move { Ok(self.instance.ask(call, now).await?.word()? == "held") }.boxed()
     }
 
     fn settle(
@@ -74,19 +77,18 @@ impl Refreshes for RedisStore {
         let mut call = ScriptCall::new(&SETTLE, self.instance.keys.session(sid))
             .arg(rt.0)
             .arg(fence.to_string())
-            .moment(now)
             .arg(self.instance.keys.channel())
-            .arg(InstanceMessage::Settled(sid).encode());
+            .arg(InstanceMessage::settled(sid));
         if let Some((generation, sealed)) = result {
             call = call
                 .number(MOST_RESULTS)
                 .number(generation)
-                .moment(keep_until)
+                .moment(keep_until, now)
                 .arg(sealed)
                 .time_to_live(keep_until, now);
         }
         async move {
-            let settled = words::settled(&mut self.instance.ask_at(&call, now).await?)?;
+            let settled = words::settled(&mut self.instance.ask(call, now).await?)?;
             if settled == Settled::Stored {
                 self.instance.local.waiters.wake(sid);
             }
@@ -96,9 +98,9 @@ impl Refreshes for RedisStore {
     }
 
     fn result(&self, sid: Sid, rt: Digest, now: Timestamp) -> BoxFuture<'_, Result<Option<StoredResult>, StoreError>> {
-        let call = ScriptCall::new(&RESULT, self.instance.keys.session(sid)).arg(rt.0).moment(now);
+        let call = ScriptCall::new(&RESULT, self.instance.keys.session(sid)).arg(rt.0);
         async move {
-            let mut answer = self.instance.ask_at(&call, now).await?;
+            let mut answer = self.instance.ask(call, now).await?;
             match answer.word()?.as_str() {
                 "result" => words::stored_result(&mut answer).map(Some),
                 "none" => Ok(None),
@@ -115,8 +117,9 @@ impl Refreshes for RedisStore {
         keep_until: Timestamp,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        let call = ScriptCall::new(&ACKNOWLEDGE, self.instance.keys.session(sid)).number(generation).moment(keep_until);
-        async move { self.instance.ask_at(&call, now).await.map(drop) }.boxed()
+        let call =
+            ScriptCall::new(&ACKNOWLEDGE, self.instance.keys.session(sid)).number(generation).moment(keep_until, now);
+        async move { self.instance.ask(call, now).await.map(drop) }.boxed()
     }
 
     fn end(&self, sid: Sid, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -137,6 +140,7 @@ impl Refreshes for RedisStore {
     }
 
     fn has_ended(&self, sid: Sid, now: Timestamp) -> bool {
+        #[cfg(test)]
         self.instance.local.note_time(now);
         self.instance.local.ended.has(sid, now)
     }

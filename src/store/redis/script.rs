@@ -14,6 +14,8 @@ const LONGEST_TIME_TO_LIVE: i64 = 10 * 366 * 86_400_000;
 /// The largest number that scripts use, because Lua computes with doubles; also the largest time, in milliseconds since
 /// the Unix epoch.
 const LARGEST_EXACT: i64 = 1 << 52;
+/// The largest distance of a time from the server's clock, so that their sum is exact in a script.
+const LARGEST_DISTANCE: i64 = LARGEST_EXACT >> 1;
 
 /// A script, and its SHA-1.
 pub(super) struct Script {
@@ -21,13 +23,22 @@ pub(super) struct Script {
     sha: LazyLock<String>,
 }
 
+#[cfg(test)]
+impl Script {
+    /// The script with this time in place of the server's.
+    fn at_time(&self, time: Timestamp) -> String {
+        const CLOCK: &str = "redis.call('TIME')";
+        assert!(self.body.contains(CLOCK));
+        let millis = time.as_millis();
+        self.body.replacen(CLOCK, &format!("{{ '{}', '{}' }}", millis / 1000, millis % 1000 * 1000), 1)
+    }
+}
+
 macro_rules! scripts {
     ($($name:ident $file:literal)*) => {$(
-        pub(super) static $name: Script = Script {
-            body: include_str!(concat!("lua/", $file, ".lua")),
-            sha: LazyLock::new(|| {
-                redis::Script::new(include_str!(concat!("lua/", $file, ".lua"))).get_hash().to_owned()
-            }),
+        pub(super) static $name: Script = {
+            const BODY: &str = concat!(include_str!("lua/clock.lua"), include_str!(concat!("lua/", $file, ".lua")));
+            Script { body: BODY, sha: LazyLock::new(|| redis::Script::new(BODY).get_hash().to_owned()) }
         };
     )*};
 }
@@ -60,12 +71,21 @@ pub(super) struct ScriptCall {
     script: &'static Script,
     key: String,
     args: Vec<Vec<u8>>,
+    /// Tests move the server's clock: the script runs as if it were this time.
+    #[cfg(test)]
+    server_time: Option<Timestamp>,
 }
 
 impl ScriptCall {
     /// Calls `script` with `key`. The methods below append the arguments, in the order that the script's comment lists.
     pub(super) fn new(script: &'static Script, key: String) -> Self {
-        Self { script, key, args: Vec::new() }
+        Self {
+            script,
+            key,
+            args: Vec::new(),
+            #[cfg(test)]
+            server_time: None,
+        }
     }
 
     pub(super) fn arg(mut self, bytes: impl AsRef<[u8]>) -> Self {
@@ -77,9 +97,9 @@ impl ScriptCall {
         self.arg(number.into().to_string())
     }
 
-    /// A point in time, in milliseconds since the Unix epoch.
-    pub(super) fn moment(self, moment: Timestamp) -> Self {
-        self.number(exact(moment))
+    /// The distance of `moment` from the caller's `now`, in milliseconds.
+    pub(super) fn moment(self, moment: Timestamp, now: Timestamp) -> Self {
+        self.number(exact(moment).saturating_sub(exact(now)).clamp(-LARGEST_DISTANCE, LARGEST_DISTANCE))
     }
 
     /// A duration, in milliseconds.
@@ -93,6 +113,12 @@ impl ScriptCall {
         self.number(i64::try_from(kept).unwrap_or(LONGEST_TIME_TO_LIVE).min(LONGEST_TIME_TO_LIVE))
     }
 
+    /// The call as if the server's clock showed this time.
+    #[cfg(test)]
+    pub(super) fn at_server_time(self, server_time: Option<Timestamp>) -> Self {
+        Self { server_time, ..self }
+    }
+
     /// The hash slot of the key.
     pub(super) fn slot(&self) -> u16 {
         slot(self.key.as_bytes())
@@ -100,6 +126,10 @@ impl ScriptCall {
 
     /// The EVALSHA command.
     pub(super) fn by_sha(&self) -> Cmd {
+        #[cfg(test)]
+        if let Some(time) = self.server_time {
+            return self.command("EVAL", &self.script.at_time(time));
+        }
         self.command("EVALSHA", &self.script.sha)
     }
 
@@ -125,14 +155,8 @@ fn slot(key: &[u8]) -> u16 {
 }
 
 /// `moment` in milliseconds, limited to ±[`LARGEST_EXACT`].
-pub(super) fn exact(moment: Timestamp) -> i64 {
+fn exact(moment: Timestamp) -> i64 {
     moment.as_millis().clamp(-LARGEST_EXACT, LARGEST_EXACT)
-}
-
-/// A number for a fence or a claim that is unique in this instance: 42 bits of time in milliseconds, then the low 10
-/// bits of `count`. At most [`LARGEST_EXACT`], so it is exact in a script.
-pub(super) fn dated_number(now: Timestamp, count: u64) -> i64 {
-    (now.as_millis().clamp(0, LARGEST_EXACT >> 10) << 10) | i64::try_from(count % 1024).unwrap_or_default()
 }
 
 /// CRC-16/XMODEM.

@@ -11,11 +11,11 @@ use self::real_server::{Proxy, ProxyMode, certificate, client, database, secret,
 use super::{store::PostgresStore, values::moment};
 use crate::{
     channel::Channel,
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     secret::Random,
     store::{
-        CodeFacts, Digest, FamilyId, Lease, NewCode, Opened, Quota, Resent, Settled, Sid, Spent, Store, StoreError,
-        Tried, conformance,
+        CodeFacts, Digest, FamilyId, Grant, Holder, Lease, NewCode, Opened, Quota, Resent, Settled, Sid, Spent, Store,
+        StoreError, Tried, conformance, local::LocalState,
     },
 };
 
@@ -30,12 +30,20 @@ const ADDRESS: Digest = Digest([3; 32]);
 const BROWSER: Digest = Digest([4; 32]);
 const MAC: Digest = Digest([5; 32]);
 const WRONG: Digest = Digest([6; 32]);
+const HOLDER: Holder = Holder([7; 16]);
 
 conformance::conformance!(one_handle);
 conformance::shared!(two_handles);
+conformance::clocks_apart!(two_handles_in_server_time);
 
 async fn one_handle() -> Option<(Store, ())> {
     Some((with_long_deadline(&shared_database().await), ()))
+}
+
+async fn two_handles_in_server_time() -> Option<(Store, Store, ())> {
+    let url = shared_database().await;
+    let [one, other] = conformance::skewed::clocks().map(|clock| in_server_time(&url, clock));
+    Some((one, other, ()))
 }
 
 async fn two_handles() -> Option<(Store, Store, ())> {
@@ -45,14 +53,26 @@ async fn two_handles() -> Option<(Store, Store, ())> {
 
 /// A store with a long deadline, for hundreds of concurrent calls on a busy machine.
 fn with_long_deadline(url: &Url) -> Store {
-    Store::of(Arc::new(
-        PostgresStore::with_deadline(&secret(url), &Handle::current(), &Random::system(), DEADLINE).unwrap(),
-    ))
+    in_time_of_calls(url, DEADLINE)
+}
+
+/// A store whose server's clock shows the `now` of each call.
+fn in_time_of_calls(url: &Url, deadline: Duration) -> Store {
+    let local = LocalState::in_time_of_calls();
+    let store = PostgresStore::with(&secret(url), &Handle::current(), &Random::system(), local, deadline);
+    Store::of(Arc::new(store.unwrap()))
+}
+
+/// A store as the gateway opens it: its server's clock decides.
+fn in_server_time(url: &Url, clock: Clock) -> Store {
+    let local = LocalState::new(clock);
+    let store = PostgresStore::with(&secret(url), &Handle::current(), &Random::system(), local, DEADLINE);
+    Store::of(Arc::new(store.unwrap()))
 }
 
 /// A store with the deadline of the gateway.
 fn opened(url: &Url) -> Store {
-    PostgresStore::open(&secret(url), &Handle::current(), &Random::system()).unwrap()
+    in_time_of_calls(url, secs(1))
 }
 
 fn at(secs: i64) -> Timestamp {
@@ -109,8 +129,8 @@ async fn every_call(store: &Store) -> BTreeMap<&'static str, Result<(), StoreErr
     let quota = || vec![Quota { key: RT, most: 5, window: secs(60) }];
     let Store { refreshes, one_time, codes, counters, families, health } = store;
     let calls: Vec<(_, BoxFuture<'_, Result<(), StoreError>>)> = vec![
-        ("lease", refreshes.lease(SID, RT, 0, later, now).map(|r| r.map(drop)).boxed()),
-        ("renew", refreshes.renew(SID, RT, 1, later, now).map(|r| r.map(drop)).boxed()),
+        ("lease", refreshes.lease(SID, RT, 0, HOLDER, secs(60), now).map(|r| r.map(drop)).boxed()),
+        ("renew", refreshes.renew(SID, RT, 1, secs(60), now).map(|r| r.map(drop)).boxed()),
         ("settle", refreshes.settle(SID, RT, 1, None, later, now).map(|r| r.map(drop)).boxed()),
         ("result", refreshes.result(SID, RT, now).map(|r| r.map(drop)).boxed()),
         ("acknowledge", refreshes.acknowledge(SID, 1, later, now)),
@@ -122,7 +142,7 @@ async fn every_call(store: &Store) -> BTreeMap<&'static str, Result<(), StoreErr
         ("try_code", codes.try_code(ADDRESS, BROWSER, MAC, 5, later, now).map(|r| r.map(drop)).boxed()),
         ("settle_code", codes.settle_code(ADDRESS, BROWSER, 1, true, now).map(|r| r.map(drop)).boxed()),
         ("spend", counters.spend(quota(), now).map(|r| r.map(drop)).boxed()),
-        ("refund", counters.refund(quota(), now)),
+        ("refund", counters.refund(quota(), now, now)),
         ("begin", families.begin(family, Bytes::new(), later, now)),
         ("advance", families.advance(family, 0, secs(5), later, now).map(|r| r.map(drop)).boxed()),
         ("end_family", families.end_family(family, now)),
@@ -151,7 +171,7 @@ async fn instances_that_start_at_once_create_the_schema_once() {
     }
     let numbers = "select array_agg(number order by number) from vestibule.migrations";
     let numbers: Vec<i32> = client(&url).await.query_one(numbers, &[]).await.unwrap().get(0);
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7]);
     wait_until_reachable(&opened(&url)).await;
 }
 
@@ -363,7 +383,7 @@ async fn expired_rows_are_removed_and_codes_are_kept_30_days_for_audits() {
     store.one_time.take(WRONG, at(60), at(0)).await.unwrap();
     store.counters.spend(vec![Quota { key: MAC, most: 5, window: secs(60) }], at(0)).await.unwrap();
     let (other, sid) = (Digest([10; 32]), Sid([11; 16]));
-    assert!(matches!(store.refreshes.lease(sid, RT, 0, at(60), at(0)).await.unwrap(), Lease::Granted(_)));
+    assert!(matches!(store.refreshes.lease(sid, RT, 0, HOLDER, secs(60), at(0)).await.unwrap(), Lease::Granted(_)));
     store.codes.open(code(other, 10 * DAY), Duration::ZERO, 3, at(1)).await.unwrap();
 
     let observer = client(&url).await;
@@ -411,7 +431,9 @@ async fn a_session_with_20_results_keeps_its_newest_16() {
     for generation in 1..=20_u8 {
         let rt = Digest([generation; 32]);
         let now = at(generation.into());
-        let Lease::Granted(fence) = store.refreshes.lease(sid, rt, 0, at(60), now).await.unwrap() else {
+        let Lease::Granted(Grant { fence, .. }) =
+            store.refreshes.lease(sid, rt, 0, HOLDER, secs(60), now).await.unwrap()
+        else {
             panic!("no other call has the lease");
         };
         let result = Some((generation.into(), Bytes::from_static(b"sealed")));
@@ -423,7 +445,7 @@ async fn a_session_with_20_results_keeps_its_newest_16() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_whose_clock_is_behind_does_not_overwrite_the_count_of_others() {
+async fn a_clock_that_is_behind_after_a_failover_does_not_overwrite_a_count() {
     let store = with_long_deadline(&shared_database().await);
     let quota = vec![Quota { key: Digest(Random::system().bytes()), most: 2, window: secs(100) }];
     let spend = async |millis: i64| {

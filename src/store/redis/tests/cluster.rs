@@ -1,13 +1,16 @@
 //! The conformance suite in a Cluster, and calls while its slots are migrated.
 
+use std::time::Duration;
+
 use super::{
     faults::wait_until_reachable,
     real_servers::{Nodes, shared_cluster_url, store, wait_until},
 };
 use crate::{
     clock::Timestamp,
+    secret::Random,
     store::{
-        Digest, Lease, Sid, Store, conformance,
+        Digest, Holder, Lease, Sid, Store, conformance,
         redis::{
             keys::KeyNames,
             script::{PROBE, ScriptCall},
@@ -38,8 +41,12 @@ fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_700_000_000 + secs)
 }
 
+fn holder() -> Holder {
+    Holder(Random::system().bytes())
+}
+
 async fn lease(store: &Store, rt: u8) -> Lease {
-    store.refreshes.lease(SID, Digest([rt; 32]), 0, at(60), at(0)).await.unwrap()
+    store.refreshes.lease(SID, Digest([rt; 32]), 0, holder(), Duration::from_secs(60), at(0)).await.unwrap()
 }
 
 /// The slot of the session's key, the index of the node that has it, and the index of another node.
@@ -82,7 +89,7 @@ async fn while_a_node_is_down_only_calls_for_its_keys_fail() {
     assert!(matches!(lease(&store, 1).await, Lease::Granted(_)));
     let (_, owner, _) = slot_and_nodes(&nodes);
     nodes.0[owner].kill();
-    assert!(store.refreshes.lease(SID, Digest([1; 32]), 0, at(60), at(0)).await.is_err());
+    assert!(store.refreshes.lease(SID, Digest([1; 32]), 0, holder(), Duration::from_secs(60), at(0)).await.is_err());
     let mut answered = 0;
     for key in 0..30 {
         answered += usize::from(store.one_time.take(Digest([key; 32]), at(60), at(0)).await.is_ok());

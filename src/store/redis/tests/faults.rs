@@ -8,15 +8,17 @@ use tokio::{net::TcpListener, runtime::Handle};
 use super::real_servers::{Server, certificate, store};
 use crate::{
     channel::Channel,
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     secret::{Random, Secret},
     store::{
-        CodeFacts, Digest, FamilyId, Lease, NewCode, Quota, Settled, Sid, Spent, Store, StoreError, redis::RedisStore,
+        CodeFacts, Digest, FamilyId, Grant, Holder, Lease, NewCode, Quota, Settled, Sid, Spent, Store, StoreError,
+        redis::RedisStore,
     },
 };
 
 const SID: Sid = Sid([1; 16]);
 const KEY: Digest = Digest([2; 32]);
+const HOLDER: Holder = Holder([3; 16]);
 /// The longest time until a server that runs again is reached.
 const FOUND_WITHIN: Duration = Duration::from_secs(20);
 
@@ -48,8 +50,8 @@ async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
     let family = FamilyId([3; 16]);
     let result = Some((1, Bytes::new()));
     vec![
-        store.refreshes.lease(SID, KEY, 0, at(60), at(0)).await.map(drop),
-        store.refreshes.renew(SID, KEY, 1, at(60), at(0)).await.map(drop),
+        store.refreshes.lease(SID, KEY, 0, HOLDER, Duration::from_secs(60), at(0)).await.map(drop),
+        store.refreshes.renew(SID, KEY, 1, Duration::from_secs(60), at(0)).await.map(drop),
         store.refreshes.settle(SID, KEY, 1, result, at(60), at(0)).await.map(drop),
         store.refreshes.result(SID, KEY, at(0)).await.map(drop),
         store.refreshes.acknowledge(SID, 1, at(60), at(0)).await,
@@ -61,7 +63,7 @@ async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
         store.codes.try_code(KEY, KEY, KEY, 1, at(60), at(0)).await.map(drop),
         store.codes.settle_code(KEY, KEY, 1, true, at(0)).await.map(drop),
         store.counters.spend(vec![quota, quota], at(0)).await.map(drop),
-        store.counters.refund(vec![quota], at(0)).await,
+        store.counters.refund(vec![quota], at(0), at(0)).await,
         store.families.begin(family, Bytes::new(), at(60), at(0)).await,
         store.families.advance(family, 0, Duration::ZERO, at(60), at(0)).await.map(drop),
         store.families.end_family(family, at(0)).await,
@@ -167,7 +169,10 @@ async fn tls_connects_with_the_ca_in_the_address_and_fails_without_it() {
     let server = Server::start(&["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-auth-clients", "no"]);
     let url = |rest: &str| format!("rediss://127.0.0.1:{}?timeout_ms=5000{rest}", server.port);
     let trusting = store(&url(&format!("&ca={certificate}")));
-    assert!(matches!(trusting.refreshes.lease(SID, KEY, 0, at(60), at(0)).await.unwrap(), Lease::Granted(_)));
+    assert!(matches!(
+        trusting.refreshes.lease(SID, KEY, 0, HOLDER, Duration::from_secs(60), at(0)).await.unwrap(),
+        Lease::Granted(_)
+    ));
     let other = store(&url(&format!("&ca={certificate}")));
     trusting.refreshes.end(SID, at(60), at(0)).await.unwrap();
     super::fleet::wait_until_ended(&other, SID).await;
@@ -187,6 +192,9 @@ async fn every_key_has_a_time_to_live() {
     }
     store.families.begin(FamilyId([4; 16]), Bytes::new(), at(60), at(0)).await.unwrap();
     lease(&store, Sid([4; 16])).await;
+    // One that is given back leaves no key.
+    let quota = Quota { key: KEY, most: 5, window: Duration::from_secs(60) };
+    store.counters.spend(vec![quota], at(0)).await.unwrap();
     let keys: Vec<String> = server.run("KEYS *");
     assert!(keys.len() >= 7, "{keys:?}");
     for key in keys {
@@ -202,20 +210,19 @@ async fn a_fence_is_not_granted_twice_also_if_the_server_lost_its_data() {
     let _: () = server.run("FLUSHALL");
     let fence = lease(&store, SID).await;
     assert_ne!(lost, fence);
-    let late = Some((1, Bytes::from_static(b"late")));
-    assert_eq!(store.refreshes.settle(SID, KEY, lost, late, at(60), at(1)).await.unwrap(), Settled::Lost);
+    assert_eq!(store.refreshes.settle(SID, KEY, lost, None, at(60), at(1)).await.unwrap(), Settled::Lost);
     assert_eq!(store.refreshes.settle(SID, KEY, fence, None, at(60), at(1)).await.unwrap(), Settled::Stored);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_whose_clock_is_behind_does_not_overwrite_a_count() {
+async fn a_clock_that_is_behind_after_a_failover_does_not_overwrite_a_count() {
     let server = Server::start(&[]);
     let store = store(&server.url());
     let quota = Quota { key: KEY, most: 2, window: Duration::from_secs(100) };
     let (behind, ahead) = (at(99), at(101));
     assert_eq!(store.counters.spend(vec![quota], ahead).await.unwrap(), Spent::Within);
     assert_eq!(store.counters.spend(vec![quota], behind).await.unwrap(), Spent::Within);
-    store.counters.refund(vec![quota], behind).await.unwrap();
+    store.counters.refund(vec![quota], behind, behind).await.unwrap();
     for now in [ahead, behind] {
         assert!(matches!(store.counters.spend(vec![quota], now).await.unwrap(), Spent::Over { which: 0, .. }));
     }
@@ -228,13 +235,13 @@ async fn an_address_that_can_never_work_is_refused_when_the_store_is_opened() {
     std::fs::write(&empty, "").unwrap();
     for url in ["nowhere".to_owned(), "rediss://h?ca=/nowhere".to_owned(), format!("rediss://h?ca={}", empty.display())]
     {
-        assert!(RedisStore::open(&Secret::new(url), &Handle::current(), &Random::system()).is_err());
+        assert!(RedisStore::open(&Secret::new(url), &Handle::current(), &Random::system(), Clock::system()).is_err());
     }
 }
 
 async fn lease(store: &Store, sid: Sid) -> u64 {
-    match store.refreshes.lease(sid, KEY, 0, at(60), at(0)).await.unwrap() {
-        Lease::Granted(fence) => fence,
+    match store.refreshes.lease(sid, KEY, 0, HOLDER, Duration::from_secs(60), at(0)).await.unwrap() {
+        Lease::Granted(Grant { fence, .. }) => fence,
         other => panic!("expected a grant, got {other:?}"),
     }
 }

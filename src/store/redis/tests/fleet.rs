@@ -11,12 +11,13 @@ use super::{
 use crate::{
     channel::Channel,
     clock::Timestamp,
-    store::{CodeFacts, Digest, Lease, NewCode, Opened, Sid, Store, Tried},
+    store::{CodeFacts, Digest, Holder, Lease, NewCode, Opened, Sid, Store, Tried},
 };
 
 const SID: Sid = Sid([1; 16]);
 const KEY: Digest = Digest([2; 32]);
 const WRONG: Digest = Digest([3; 32]);
+const HOLDER: Holder = Holder([4; 16]);
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn at(secs: i64) -> Timestamp {
@@ -74,7 +75,10 @@ async fn a_session_that_ends_while_the_server_is_down_is_announced_when_it_is_up
     server.restart();
     wait_until_ended(&other, SID).await;
     wait_until_reachable(&other).await;
-    assert!(matches!(other.refreshes.lease(SID, KEY, 0, at(60), at(1)).await.unwrap(), Lease::Ended));
+    assert!(matches!(
+        other.refreshes.lease(SID, KEY, 0, HOLDER, Duration::from_secs(59), at(1)).await.unwrap(),
+        Lease::Ended
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +112,10 @@ async fn after_a_failover_everything_that_was_replicated_is_valid() {
     // The fifth try was the last one, so the right digits are too late.
     assert_eq!(guess(&other, WRONG).await, Tried::Wrong);
     assert_eq!(guess(&one, KEY).await, Tried::Gone);
-    assert!(matches!(other.refreshes.lease(SID, KEY, 0, at(60), at(1)).await.unwrap(), Lease::Ended));
+    assert!(matches!(
+        other.refreshes.lease(SID, KEY, 0, HOLDER, Duration::from_secs(59), at(1)).await.unwrap(),
+        Lease::Ended
+    ));
     let late = Sid([9; 16]);
     one.refreshes.end(late, at(500), at(0)).await.unwrap();
     wait_until_ended(&other, late).await;

@@ -25,6 +25,17 @@ mod one {
         Some((store().await, store().await, ()))
     }
 
+    async fn two_in_server_time() -> Option<(Store, Store, ())> {
+        let url = real_servers::shared_url();
+        let stores = conformance::skewed::clocks().map(|clock| real_servers::store_in_server_time(&url, clock));
+        for store in &stores {
+            wait_until_reachable(store).await;
+        }
+        let [one, other] = stores;
+        Some((one, other, ()))
+    }
+
     conformance::conformance!(one);
     conformance::shared!(two);
+    conformance::clocks_apart!(two_in_server_time);
 }

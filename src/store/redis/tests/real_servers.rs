@@ -24,8 +24,9 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
+    clock::Clock,
     secret::{Random, Secret},
-    store::{Store, redis::RedisStore},
+    store::{Store, local::LocalState, redis::RedisStore},
 };
 
 /// Runs a command and kills it when standard input is closed, also if the tests are killed.
@@ -234,7 +235,13 @@ pub(super) fn shared_cluster_url() -> String {
 
 /// A store at `url`, on this test's runtime.
 pub(super) fn store(url: &str) -> Store {
-    RedisStore::open(&Secret::new(url), &Handle::current(), &Random::system()).unwrap()
+    let local = LocalState::in_time_of_calls();
+    RedisStore::with(&Secret::new(url), &Handle::current(), &Random::system(), local).unwrap()
+}
+
+/// A store as the gateway opens it: its server's clock decides.
+pub(super) fn store_in_server_time(url: &str, clock: Clock) -> Store {
+    RedisStore::open(&Secret::new(url), &Handle::current(), &Random::system(), clock).unwrap()
 }
 
 /// A self-signed certificate for 127.0.0.1, and its key.
