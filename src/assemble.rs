@@ -404,6 +404,7 @@ fn otps(settings: otp::Settings, deps: otp::Deps, process: &Process) -> anyhow::
 /// The pages of the admin and health listeners.
 fn admin_pages(process: &Process, current: &Arc<ArcSwap<Configured>>) -> telemetry::AdminPages {
     let (current, shutdown, store) = (current.clone(), process.shutdown.clone(), process.store.clone());
+    let metrics = process.telemetry.metrics.clone();
     let state = move || Readiness {
         ready: !shutdown.has_begun(),
         providers: current
@@ -416,6 +417,11 @@ fn admin_pages(process: &Process, current: &Arc<ArcSwap<Configured>>) -> telemet
             None => DependencyStatus::Unknown,
             Some(true) => DependencyStatus::Ok,
             Some(false) => DependencyStatus::Unreachable,
+        },
+        store_clock_difference: {
+            let difference = store.health.clock_difference();
+            metrics.store_clock_difference.set(difference.unwrap_or(0));
+            difference.filter(|difference| !store::clocks_agree(*difference))
         },
     };
     telemetry::AdminPages::new(process.telemetry.metrics.clone(), state)

@@ -68,6 +68,15 @@ impl ClientKey {
         }
     }
 
+    /// The network that one site is given: an IPv4 address, or an IPv6 /48 (RFC 6177). For bounds on what is kept for a
+    /// client, where a /64 each would leave one site 65,536 of them.
+    pub fn network(&self) -> &[u8] {
+        match self {
+            Self::V4(bytes) => bytes,
+            Self::V6(bytes) => &bytes[..6],
+        }
+    }
+
     /// Its octets, for digests: 4 or 8, so that no two keys have the same.
     pub fn bytes(&self) -> &[u8] {
         match self {

@@ -2,13 +2,19 @@
 //!
 //! A guess is counted before the check, so that parallel guesses are counted too, and given back unless it was wrong.
 
-use super::counts::{CountError, Counts, Rate};
+use super::{
+    counts::{CountError, Counts, Rate},
+    spelling,
+};
 use crate::{
     client::ClientKey,
     clock::{Clock, Timestamp},
     seal::MacKey,
     store::{Quota, Store},
 };
+
+/// Clients of one IPv6 /48 that may each use up their limit of wrong guesses within a window.
+const CLIENTS_OF_A_SITE: u32 = 16;
 
 /// `[limits] failures_…`, validated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +29,7 @@ pub struct GuessLimits {
 #[must_use = "a guess that was not wrong must be given back with `Guesses::give_back`"]
 #[derive(Debug)]
 pub struct Guess {
-    quota: Quota,
+    quotas: Vec<Quota>,
     /// The time of the count; giving it back concerns the window of this time.
     at: Timestamp,
 }
@@ -41,26 +47,34 @@ impl Guesses {
         Self { limits, counts: Counts::new(store, key), clock }
     }
 
-    /// Counts a guess of a client as wrong.
+    /// Counts a guess of a client as wrong. The clients of an IPv6 /48, which one site may have alone, share a limit of
+    /// [`CLIENTS_OF_A_SITE`] clients.
     pub async fn of_client(&self, client: ClientKey) -> Result<Guess, CountError> {
-        self.count(&[b"failures", b"client", client.bytes()], self.limits.per_client).await
+        let limit = self.limits.per_client;
+        let mut quotas = vec![self.counts.quota(&[b"failures", b"client", client.bytes()], limit)];
+        if let ClientKey::V6(_) = client {
+            let of_site = Rate { most: limit.most.saturating_mul(CLIENTS_OF_A_SITE), ..limit };
+            quotas.push(self.counts.quota(&[b"failures", b"site", client.network()], of_site));
+        }
+        self.count(quotas).await
     }
 
-    /// Counts a guess at the password of an account as wrong; the name is trimmed and lower-cased.
+    /// Counts a guess at the password of an account as wrong. All [spellings](spelling) of its name count together.
     pub async fn at_account(&self, name: &str) -> Result<Guess, CountError> {
-        let name = name.trim().to_lowercase();
-        self.count(&[b"failures", b"account", name.as_bytes()], self.limits.per_account).await
+        let name = spelling::folded(name);
+        let quota = self.counts.quota(&[b"failures", b"account", name.as_bytes()], self.limits.per_account);
+        self.count(vec![quota]).await
     }
 
     /// Undoes the count of a guess that was not wrong or was not checked.
     pub async fn give_back(&self, guess: Guess) {
-        self.counts.give_back(vec![guess.quota], guess.at, self.clock.now()).await;
+        self.counts.give_back(guess.quotas, guess.at, self.clock.now()).await;
     }
 
-    async fn count(&self, name: &[&[u8]], rate: Rate) -> Result<Guess, CountError> {
-        let (quota, at) = (self.counts.quota(name, rate), self.clock.now());
-        self.counts.spend(vec![quota], at).await?;
-        Ok(Guess { quota, at })
+    async fn count(&self, quotas: Vec<Quota>) -> Result<Guess, CountError> {
+        let at = self.clock.now();
+        self.counts.spend(quotas.clone(), at).await?;
+        Ok(Guess { quotas, at })
     }
 }
 
@@ -103,6 +117,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_clients_of_an_ipv6_48_share_the_limit_of_16() {
+        let guesses = guesses(&Clock::movable());
+        for number in 0..48 {
+            let _wrong = guesses.of_client(client(&format!("2001:db8:7:{number}::1"))).await.unwrap();
+        }
+        let refused = guesses.of_client(client("2001:db8:7:ffff::1")).await;
+        assert!(matches!(refused, Err(CountError::TooMany(_))));
+        let _other = guesses.of_client(client("2001:db8:8:1::1")).await.unwrap();
+        let _other = guesses.of_client(client("192.0.2.7")).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn guesses_that_are_given_back_do_not_count() {
         let guesses = guesses(&Clock::movable());
         for _ in 0..10 {
@@ -128,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn an_account_is_the_same_however_its_name_is_written() {
         let guesses = guesses(&Clock::movable());
-        for name in ["Mina@Example.test", " mina@example.test "] {
+        for name in ["Mina@Example.test", " m\u{131}na\u{ff20}example\u{3002}test. "] {
             let _wrong = guesses.at_account(name).await.unwrap();
         }
         assert!(matches!(guesses.at_account("mina@example.test").await, Err(CountError::TooMany(_))));

@@ -7,6 +7,7 @@ mod device;
 mod guesses;
 mod parameters;
 mod return_to;
+mod spelling;
 
 pub use call::{BodyFormat, Call, EndpointAnswer, Failed, Unreadable};
 pub use counts::{CountError, Counts, Rate};

@@ -74,7 +74,8 @@ impl Logins {
         let id = state::attempt_of(state).ok_or(LoginError::AttemptExpired)?;
 
         // The attempt is used up before it is checked, so that it cannot be tried twice.
-        let (attempt, cleared) = self.sessions.attempts().take::<LoginAttempt>(&call.headers, id).await?;
+        let (attempt, cleared) =
+            self.sessions.attempts().take::<LoginAttempt>(&call.headers, call.client.key(), id).await?;
         *spent = cleared;
         let attempt = attempt.ok_or(LoginError::AttemptExpired)?;
         if attempt.provider != name || !ct_eq(attempt.oidc.state.expose().as_bytes(), state.as_bytes()) {

@@ -64,7 +64,7 @@ impl Logins {
             IdTokenError::Unavailable(cause) => LoginError::ProviderUnavailable(cause),
         })?;
         self.take_nonce(call, name, &claims).await?;
-        self.take_token(&request.id_token).await?;
+        self.take_token(call, &request.id_token).await?;
 
         let device = call.device(
             &self.sessions,
@@ -87,20 +87,21 @@ impl Logins {
         let nonce = claims.get("nonce").and_then(|nonce| nonce.as_str());
         let ours = nonce.filter(|nonce| self.sessions.attempts().is_own_nonce(provider, nonce));
         match ours {
-            Some(nonce) => self.take_once(&[b"nonce", provider.as_bytes(), nonce.as_bytes()]).await,
+            Some(nonce) => self.take_once(call, &[b"nonce", provider.as_bytes(), nonce.as_bytes()]).await,
             None if call.is_from_browser() => Err(LoginError::InvalidIdToken(Flaw::Nonce)),
             None => Ok(()),
         }
     }
 
     /// Uses up the token. It is identified by its signed part, because an ECDSA signature has a second valid form.
-    async fn take_token(&self, token: &IdToken) -> Result<(), LoginError> {
+    async fn take_token(&self, call: &Call, token: &IdToken) -> Result<(), LoginError> {
         let signed = token.expose().rsplit_once('.').map_or(token.expose(), |(signed, _)| signed);
-        self.take_once(&[b"id_token", signed.as_bytes()]).await
+        self.take_once(call, &[b"id_token", signed.as_bytes()]).await
     }
 
-    async fn take_once(&self, key: &[&[u8]]) -> Result<(), LoginError> {
+    async fn take_once(&self, call: &Call, key: &[&[u8]]) -> Result<(), LoginError> {
         let until = self.clock.now().plus(REMEMBERED);
-        if self.sessions.attempts().take_once(key, until).await? { Ok(()) } else { Err(LoginError::UsedIdToken) }
+        let is_first = self.sessions.attempts().take_once(call.client.key(), key, until).await?;
+        if is_first { Ok(()) } else { Err(LoginError::UsedIdToken) }
     }
 }

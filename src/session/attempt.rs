@@ -12,14 +12,21 @@ use super::{
     shared::Shared,
 };
 use crate::{
+    client::ClientKey,
     clock::Timestamp,
     seal::{OpenError, Purpose},
-    store::StoreError,
+    store::{Owner, StoreError},
 };
 
 /// Most login attempts in a browser. Each cookie is sent with every request until its login ends, and many tabs may
 /// open a login at once.
 pub const MOST_ATTEMPTS: usize = 5;
+
+/// Attempts of one client's network that are remembered as used. Beyond this the oldest is forgotten: it could be used
+/// again with its cookie, and its code is void at the provider.
+const MOST_USED_ATTEMPTS: u32 = 100;
+/// ID tokens and nonces of one client's network that are remembered as used.
+const MOST_USED_TOKENS: u32 = 1000;
 
 /// The cookies of login attempts.
 pub struct Attempts<'s> {
@@ -59,6 +66,7 @@ impl<'s> Attempts<'s> {
     pub async fn take<T: DeserializeOwned>(
         &self,
         headers: &HeaderMap,
+        client: ClientKey,
         id: &str,
     ) -> Result<(Option<T>, CookieChanges), StoreError> {
         let found = self.shared.jar.find(headers.get_all(header::COOKIE).iter());
@@ -72,7 +80,9 @@ impl<'s> Attempts<'s> {
         let Some(sealed) = opened else { return Ok((None, CookieChanges::default())) };
         let cleared = self.shared.jar.clear_attempt(id, reach_of(sealed.reach_is_cross_site));
         let until = sealed.made.plus(Duration::from_secs(ATTEMPT_LIFETIME));
-        let first = self.shared.store.one_time.take(digest_of(&[b"attempt", id.as_bytes()]), until, now).await?;
+        let owner = Owner { key: digest_of(&[b"attempts of", client.network()]), most: MOST_USED_ATTEMPTS };
+        let used = digest_of(&[b"attempt", id.as_bytes()]);
+        let first = self.shared.store.one_time.take_of(owner, used, until, now).await?;
         Ok((first.then_some(sealed.attempt), cleared))
     }
 
@@ -84,8 +94,9 @@ impl<'s> Attempts<'s> {
 
     /// Marks a value as used, such as an ID token that may be used once. False if it was used before; the mark expires
     /// at `until`.
-    pub async fn take_once(&self, what: &[&[u8]], until: Timestamp) -> Result<bool, StoreError> {
-        self.shared.store.one_time.take(digest_of(what), until, self.shared.now()).await
+    pub async fn take_once(&self, client: ClientKey, what: &[&[u8]], until: Timestamp) -> Result<bool, StoreError> {
+        let owner = Owner { key: digest_of(&[b"tokens of", client.network()]), most: MOST_USED_TOKENS };
+        self.shared.store.one_time.take_of(owner, digest_of(what), until, self.shared.now()).await
     }
 
     /// A sealed nonce for an app's own sign-in at `provider`, which [`Attempts::is_own_nonce`] recognises later.

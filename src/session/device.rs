@@ -7,10 +7,15 @@ use http::{HeaderMap, header};
 use uuid::Uuid;
 
 use super::{cookies::LONGEST_LIFETIME, digest::digest_of, shared::Sessions};
-use crate::store::{Digest, StoreError};
+use crate::{
+    client::ClientKey,
+    store::{Digest, Owner, StoreError},
+};
 
 /// How long a device counts as known after a login: as long as browsers keep its cookie.
 const KNOWN_LIFETIME: Duration = Duration::from_secs(LONGEST_LIFETIME);
+/// Known devices of one client's network. Beyond this the oldest counts as unknown until its next login.
+const MOST_DEVICES: u32 = 10_000;
 /// Lifetime of the mark that a look-up takes, if the mark is not given back: longer than the store takes to answer,
 /// also if the clocks of the instances differ.
 const PROBE_LIFETIME: Duration = Duration::from_secs(10);
@@ -25,9 +30,12 @@ impl Sessions {
     }
 
     /// Records this device as known. On a store error it counts as unknown until the next login.
-    pub(crate) async fn remember_device(&self, id: Uuid) {
+    pub(crate) async fn remember_device(&self, id: Uuid, client: ClientKey) {
         let now = self.shared.now();
-        if let Err(error) = self.shared.store.one_time.take(known_mark(id), now.plus(KNOWN_LIFETIME), now).await {
+        let owner = Owner { key: digest_of(&[b"devices of", client.network()]), most: MOST_DEVICES };
+        if let Err(error) =
+            self.shared.store.one_time.take_of(owner, known_mark(id), now.plus(KNOWN_LIFETIME), now).await
+        {
             tracing::warn!(%error, "a device was not recorded as known; it counts as unknown until its next login");
         }
     }

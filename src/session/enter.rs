@@ -62,11 +62,12 @@ impl Sessions {
         from: ClientDevice,
     ) -> Result<Entered, EnterError> {
         let issued = self.shared.authority.issue(proof, &from).await?;
-        let (client, device) = (from.client.address(), from.device);
+        let (client, device) = (from.client, from.device);
         let device_id = device.id;
         let login = NewLogin { issued, provider: Arc::from(method), device };
         let (session, cookies) = self.begin(login, visit).await?;
-        self.remember_device(device_id).await;
+        self.remember_device(device_id, client.key()).await;
+        let client = client.address();
         let sid = session.access.login.as_ref().map(|login| tracing::field::debug(login.sid));
         let subject = session.access.claims.get("sub").and_then(Value::as_str).map(masked);
         tracing::info!(target: "audit", method, sid, subject, device = %device_id, %client, "login succeeded");

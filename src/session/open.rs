@@ -117,6 +117,9 @@ impl Shared {
             opened
         } else {
             let Ok(text) = std::str::from_utf8(value) else { return broken() };
+            if self.forged_tokens.knows(value) {
+                return broken();
+            }
             let claims = match self.authority.read_access_token(text, self.settings.leeway) {
                 Ok(unverified) => {
                     if let Some(wait) = self.forged_tokens.wait(client, now) {
@@ -133,7 +136,7 @@ impl Shared {
                 Err(VerifyError::Expired) => return Reading::Expired,
                 Err(VerifyError::Invalid) => return broken(),
                 Err(VerifyError::Forged) => {
-                    self.forged_tokens.count(client, now);
+                    self.forged_tokens.count(client, value, now);
                     return broken();
                 }
             };

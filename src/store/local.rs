@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::{contract::Sid, ended_sessions::EndedSessions, waiters::Waiters};
+use super::{
+    contract::{Sid, clocks_agree},
+    ended_sessions::EndedSessions,
+    waiters::Waiters,
+};
 use crate::clock::{Clock, Timestamp};
 
 /// A measurement of the store's clock whose call took longer than this says too little.
@@ -67,7 +71,17 @@ impl LocalState {
         let took = self.now().since(asked_at);
         if took <= LONGEST_MEASUREMENT {
             let difference = at.as_millis().saturating_sub(asked_at.plus(took / 2).as_millis());
-            self.difference.store(difference, Ordering::Relaxed);
+            let before = self.difference.swap(difference, Ordering::Relaxed);
+            let did_agree = before == UNMEASURED || clocks_agree(before);
+            match (did_agree, clocks_agree(difference)) {
+                (true, false) => tracing::warn!(
+                    store_is_ahead_by_ms = difference,
+                    "the clocks of this instance and of the store differ by more than 2 s: set the clocks; leases and \
+                     expiry follow the store's, but tokens are judged by this instance's"
+                ),
+                (false, true) => tracing::info!("the clocks of this instance and of the store agree again"),
+                _ => {}
+            }
         }
     }
 

@@ -64,8 +64,8 @@ pub fn check(settings: &Settings) -> Result<(), OpenStoreError> {
     }
 }
 
-/// Opens the store. Only a file is opened before this returns; tasks on `runtime` connect to servers. `clock` is the one
-/// that callers pass the time of.
+/// Opens the store. Only a file is opened before this returns; tasks on `runtime` connect to servers. `clock` is the
+/// one that callers pass the time of.
 pub fn open(settings: &Settings, runtime: &Handle, random: &Random, clock: &Clock) -> Result<Store, OpenStoreError> {
     match settings {
         Settings::Memory => Ok(MemoryStore::shared()),

@@ -113,6 +113,8 @@ pub struct Metrics {
     pub stale_tokens: Counter,
     /// Calls to the store that failed.
     pub store_errors: Counter,
+    /// Milliseconds by which the store's clock is ahead of this process's; negative if it is behind.
+    pub store_clock_difference: Gauge,
     /// Log lines dropped because the queue was full.
     pub dropped_log_lines: Counter,
     requests: [[Counter; AUTH.len()]; CLASSES.len()],
@@ -155,6 +157,7 @@ impl Metrics {
             brake: Gauge::default(),
             stale_tokens: Counter::default(),
             store_errors: Counter::default(),
+            store_clock_difference: Gauge::default(),
             dropped_log_lines: Counter::default(),
             requests: CLASSES
                 .map(|class| AUTH.map(|auth| requests.get_or_create_owned(&[("class", class), ("auth", auth)]))),
@@ -190,6 +193,11 @@ impl Metrics {
             metrics.stale_tokens.clone(),
         );
         registry.register("store_errors", "Calls to the store that failed", metrics.store_errors.clone());
+        registry.register(
+            "store_clock_difference_milliseconds",
+            "How far the store's clock is ahead of this instance's",
+            metrics.store_clock_difference.clone(),
+        );
         registry.register(
             "log_lines_dropped",
             "Log lines dropped because the queue was full",

@@ -50,6 +50,8 @@ pub struct Readiness {
     pub providers: BTreeMap<String, DependencyStatus>,
     /// The store.
     pub store: DependencyStatus,
+    /// Milliseconds by which the store's clock is ahead of this process's (negative: behind), if they differ too much.
+    pub store_clock_difference: Option<i64>,
 }
 
 /// The pages. Cheap to clone.
@@ -60,7 +62,8 @@ pub struct AdminPages {
 }
 
 impl AdminPages {
-    /// Pages that show `metrics` and the result of `state`, which is called for each request to `/readyz`.
+    /// Pages that show `metrics` and the result of `state`, which is called for each request to `/readyz` and
+    /// `/metrics`.
     pub fn new(metrics: Arc<Metrics>, state: impl Fn() -> Readiness + Send + Sync + 'static) -> Self {
         Self { metrics, state: Arc::new(state) }
     }
@@ -89,6 +92,8 @@ impl AdminPages {
             AdminPage::Live => text(StatusCode::OK, "ok\n"),
             AdminPage::Ready => ready(&(self.state)()),
             AdminPage::Metrics => {
+                // Brings gauges up to date.
+                (self.state)();
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 response(StatusCode::OK, kind, self.metrics.text())
             }
@@ -114,10 +119,17 @@ fn ready(state: &Readiness) -> Response<Full<Bytes>> {
         status: &'a str,
         providers: &'a BTreeMap<String, DependencyStatus>,
         store: DependencyStatus,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        store_clock_difference_ms: Option<i64>,
     }
     let (code, status) =
         if state.ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "draining") };
-    let body = serde_json::to_string(&Body { status, providers: &state.providers, store: state.store });
+    let body = serde_json::to_string(&Body {
+        status,
+        providers: &state.providers,
+        store: state.store,
+        store_clock_difference_ms: state.store_clock_difference,
+    });
     response(code, "application/json", body.expect("strings and maps of strings are JSON"))
 }
 
@@ -181,6 +193,7 @@ mod tests {
             ready,
             providers: [("google".to_owned(), DependencyStatus::Unreachable)].into(),
             store: DependencyStatus::Ok,
+            store_clock_difference: None,
         })
     }
 

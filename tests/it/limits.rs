@@ -306,10 +306,11 @@ async fn a_session_with_a_refresh_token_goes_on_while_its_client_shows_forged_on
     let stack = TestStack::with("session.seal = false").await;
     let mina = stack.logged_in("mina").await;
     let token = mina.cookie("sb_at").unwrap();
-    let forged = format!("{}.{}", token.rsplit_once('.').unwrap().0, "A".repeat(86));
+    let signed = token.rsplit_once('.').unwrap().0;
     let forger = stack.browser();
-    loop {
-        forger.set_cookie("sb_at", &forged);
+    // Each is another one: the same one is not checked, and not counted, again.
+    for number in 0.. {
+        forger.set_cookie("sb_at", &format!("{signed}.{number:A>86}"));
         if forger.fetch("/api/me").await.status == 429 {
             break;
         }
@@ -318,4 +319,18 @@ async fn a_session_with_a_refresh_token_goes_on_while_its_client_shows_forged_on
     let answer = mina.fetch("/api/me").await.is(200);
     assert_eq!(answer.json()["email"], "mina@example.test");
     assert_eq!(stack.backend.counters().unauthorized, 0);
+}
+
+#[tokio::test]
+async fn what_a_foreign_page_sends_counts_against_nobody() {
+    let stack = TestStack::with("limits.failures_per_client = \"2/h\"\nlimits.failures_per_account = \"2/h\"").await;
+    let browser = stack.browser();
+    for path in ["/auth/login", "/auth/demo", "/auth/refresh"] {
+        for _ in 0..5 {
+            let form = browser.foreign_form(path, "https://evil.example").form(&[("email", EMAIL), ("password", "x")]);
+            form.await.is(403);
+        }
+    }
+    log_in(&browser, "", EMAIL, "wrong").await.is(401).problem("bad_credentials");
+    log_in(&browser, "", EMAIL, PASSWORD).await.is(200);
 }

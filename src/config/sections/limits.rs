@@ -18,7 +18,8 @@ table! {
     /// `[limits]`
     pub(crate) struct LimitsTable {
         /// Wrong guesses of one IPv4 address or IPv6 /64: passwords, ID tokens, codes, and callbacks that belong to no
-        /// login. Correct values are not counted. Above it: 429 with `Retry-After`, also for correct values.
+        /// login. Correct values are not counted. The clients of one IPv6 /48 together have 16 times as many. Above it:
+        /// 429 with `Retry-After`, also for correct values.
         FAILURES_PER_CLIENT: form::Rate = default("failures_per_client", "\"300/h\"");
         /// Wrong passwords for one e-mail address, from all clients together; also if there is no such account. Above
         /// it: 429, and the backend is not called.

@@ -128,6 +128,7 @@ fn start(settings: Settings, limits: Limits) -> TestServer {
         ready: !ending.has_begun(),
         providers: [].into(),
         store: DependencyStatus::Ok,
+        store_clock_difference: None,
     });
     let handler =
         EchoHandler { worker: 0, arrived: arrived_at, release: Arc::clone(&release), draining: shutdown.draining() };

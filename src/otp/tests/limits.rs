@@ -1,7 +1,10 @@
 //! Limits on messages: per address, client, country, unknown devices, and in total.
 
 use super::*;
-use crate::{clock::Timestamp, store::OneTime};
+use crate::{
+    clock::Timestamp,
+    store::{OneTime, Owner},
+};
 
 fn limits() -> Limits {
     Limits { per_address: AMPLE, per_ip: AMPLE, per_country: None, total: AMPLE, daily_cap: 100_000 }
@@ -201,6 +204,20 @@ impl OneTime for Distant {
             let taken = self.0.take(key, until, now).await;
             tokio::task::yield_now().await;
             taken
+        }
+        .boxed()
+    }
+
+    fn take_of(
+        &self,
+        owner: Owner,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async move {
+            tokio::task::yield_now().await;
+            self.0.take_of(owner, key, until, now).await
         }
         .boxed()
     }

@@ -305,8 +305,8 @@ impl RefreshTask {
             // The task that took over the lease has stored its result: that one is newer.
             Ok(Settled::Lost) => {
                 tracing::warn!(?sid, "a refresh took longer than its lease, and another task was faster");
-                let newer = shared.newest_stored(&self.grant, self.newest_generation).await?;
-                Ok(RefreshOutcome::Refreshed(newer.unwrap_or(session)))
+                let newer = shared.newest_stored(&self.grant, self.newest_generation).await;
+                Ok(RefreshOutcome::Refreshed(newer.ok().flatten().unwrap_or(session)))
             }
             Err(error) => {
                 tracing::error!(%error, ?sid, "a refresh result was not stored; storing it is tried again");

@@ -7,7 +7,8 @@
 //!
 //! The time is an argument and starts in 2023: the store's clock shows the `now` of each call. A shared store may also
 //! remove records by its server's expiry once their time to live is over; it keeps them for a minute longer.
-//! `clocks_apart!(make_pair)` is for two handles of one store whose server's clock decides, and callers whose clocks differ.
+//! `clocks_apart!(make_pair)` is for two handles of one store whose server's clock decides, and callers whose clocks
+//! differ.
 
 mod fixtures;
 
@@ -45,6 +46,7 @@ macro_rules! conformance {
             one_time::a_key_can_be_taken_once_until_it_expires
             one_time::a_key_given_back_can_be_taken_again
             one_time::of_100_takes_at_once_one_is_the_first
+            one_time::of_an_owners_keys_the_newest_are_kept_and_the_oldest_are_forgotten
             codes::a_right_code_is_claimed_by_one_caller_only
             codes::a_spent_code_is_gone
             codes::a_claim_that_is_given_back_restores_the_code_and_its_tries

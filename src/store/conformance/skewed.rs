@@ -1,5 +1,5 @@
-//! Two instances whose clocks are 90 s behind and 90 s ahead, with one store whose server's clock decides. No case waits:
-//! a store that used a caller's clock would see the other's entries as expired, or as not yet begun.
+//! Two instances whose clocks are 90 s behind and 90 s ahead, with one store whose server's clock decides. No case
+//! waits: a store that used a caller's clock would see the other's entries as expired, or as not yet begun.
 
 use std::time::Duration;
 

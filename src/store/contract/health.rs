@@ -4,6 +4,15 @@ use futures_util::future::BoxFuture;
 
 use super::errors::StoreError;
 
+/// The clocks of the store and of an instance may differ by this many milliseconds.
+const CLOCKS_AGREE_WITHIN: i64 = 2000;
+
+/// Whether a difference of the store's clock from an instance's, in milliseconds, is small enough. If it is not, the
+/// instance says so; leases and expiry do not depend on it.
+pub fn clocks_agree(difference: i64) -> bool {
+    difference.saturating_abs() <= CLOCKS_AGREE_WITHIN
+}
+
 /// Whether the store can be reached.
 pub trait Health: Send + Sync {
     /// Whether the last call got an answer; `None` before the first call.

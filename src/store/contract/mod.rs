@@ -2,10 +2,10 @@
 //!
 //! 1. every call can fail, and a failure never grants access;
 //! 2. absence is an `Option` or a variant, not an error;
-//! 3. the store's own clock decides what is valid. A call's `now` is the caller's clock, and all other times of the call
-//!    and of its answer are by that clock too; the store uses only their distance from `now`. So instances whose clocks
-//!    differ judge alike. For `memory` and `file` both clocks are the same one. A server's own expiry only removes
-//!    records that are no longer valid;
+//! 3. the store's own clock decides what is valid. A call's `now` is the caller's clock, and all other times of the
+//!    call and of its answer are by that clock too; the store uses only their distance from `now`. So instances whose
+//!    clocks differ judge alike. For `memory` and `file` both clocks are the same one. A server's own expiry only
+//!    removes records that are no longer valid;
 //! 4. one call is one atomic step.
 //!
 //! The conformance suite (`../conformance/`) tests every implementation against this contract.
@@ -26,9 +26,9 @@ pub use codes::{CodeFacts, Codes, NewCode, Opened, Resent, Tried};
 pub use counters::{Counters, Quota, Spent};
 pub use errors::{OpenStoreError, StoreError};
 pub use families::{Advanced, Families};
-pub use health::Health;
+pub use health::{Health, clocks_agree};
 pub use ids::{Digest, FamilyId, Generation, Holder, Sid};
-pub use one_time::OneTime;
+pub use one_time::{OneTime, Owner};
 pub use refreshes::{Grant, Lease, Refreshes, Settled, StoredResult};
 
 /// One store behind its traits. Cheap to clone.

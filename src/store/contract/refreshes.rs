@@ -74,8 +74,8 @@ pub enum Settled {
 /// Leases of refresh tokens, results of refreshes, and ended sessions. All entries of a session are stored under its
 /// `sid`, so each method can be one script on one node of a shared store.
 pub trait Refreshes: Send + Sync {
-    /// Leases the refresh token whose digest is `rt` to `holder` for the time `lasting`, unless the session has ended, a
-    /// result of a generation above `known` is stored under `rt`, or another holder has the lease. A holder that asks
+    /// Leases the refresh token whose digest is `rt` to `holder` for the time `lasting`, unless the session has ended,
+    /// a result of a generation above `known` is stored under `rt`, or another holder has the lease. A holder that asks
     /// again, because the answer was lost, gets its lease with the same fencing number.
     fn lease(
         &self,

@@ -284,6 +284,17 @@ async fn a_call_whose_change_cannot_be_written_fails_and_the_change_is_written_l
 }
 
 #[tokio::test]
+async fn counts_that_are_given_back_leave_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let quota = Quota { key: digest(), most: 5, window: Duration::from_secs(60) };
+    assert_eq!(store.counters.spend(vec![quota], at(0)).await.unwrap(), Spent::Within);
+    store.counters.refund(vec![quota], at(0), at(1)).await.unwrap();
+    drop(store);
+    assert_eq!(records(&folder), 0);
+}
+
+#[tokio::test]
 async fn a_call_that_read_an_unwritten_change_fails() {
     let (store, fails, _) = failing();
     let (sid, rt) = (Sid([1; 16]), digest());

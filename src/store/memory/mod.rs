@@ -20,7 +20,7 @@ use self::{
 use super::{
     contract::{
         Advanced, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Holder, Lease, NewCode, OneTime,
-        Opened, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
+        Opened, Owner, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
     },
     ended_sessions::EndedSessions,
     waiters::Waiters,
@@ -239,6 +239,17 @@ impl<J: Journal> Refreshes for MemoryStore<J> {
 impl<J: Journal> OneTime for MemoryStore<J> {
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
         let answer = self.admit(now).and_then(|()| locked(&self.taken).take(key, until, now, &self.journal));
+        self.answer_once_written(answer)
+    }
+
+    fn take_of(
+        &self,
+        owner: Owner,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let answer = self.admit(now).and_then(|()| locked(&self.taken).take_of(owner, key, until, now, &self.journal));
         self.answer_once_written(answer)
     }
 

@@ -1,6 +1,9 @@
 //! Single-use keys in memory.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use super::{
     journal::Journal,
@@ -8,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    store::contract::{Digest, StoreError},
+    store::contract::{Digest, Owner, StoreError},
 };
 
 /// Taken keys. Beyond this, new ones are refused: removing one would allow a second take.
@@ -20,7 +23,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// The keys, each with the time from which it can be taken again.
 #[derive(Default)]
-pub(super) struct Taken(HashMap<Digest, Timestamp>);
+pub(super) struct Taken {
+    keys: HashMap<Digest, Timestamp>,
+    /// The keys of each owner, oldest first. Not written to a journal: after a restart they only expire.
+    owned: HashMap<Digest, VecDeque<Digest>>,
+}
 
 impl Taken {
     pub(super) fn take(
@@ -30,40 +37,65 @@ impl Taken {
         now: Timestamp,
         journal: &impl Journal,
     ) -> Result<bool, StoreError> {
-        match self.0.get(&key) {
+        match self.keys.get(&key) {
             Some(until) if *until > now => return Ok(false),
-            None if self.0.len() >= if until.since(now) > DAY { MOST_LONG_LIVED } else { MOST_TAKEN } => {
+            None if self.keys.len() >= if until.since(now) > DAY { MOST_LONG_LIVED } else { MOST_TAKEN } => {
                 return Err(StoreError::Full);
             }
             _ => {}
         }
-        self.0.insert(key, until);
+        self.keys.insert(key, until);
         journal.put(Record::Taken(key, until));
         Ok(true)
     }
 
+    pub(super) fn take_of(
+        &mut self,
+        owner: Owner,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+        journal: &impl Journal,
+    ) -> Result<bool, StoreError> {
+        if !self.take(key, until, now, journal)? {
+            return Ok(false);
+        }
+        let keys = self.owned.entry(owner.key).or_default();
+        keys.retain(|other| *other != key);
+        keys.push_back(key);
+        let excess = keys.len().saturating_sub(usize::try_from(owner.most).unwrap_or(usize::MAX));
+        for oldest in keys.drain(..excess).collect::<Vec<_>>() {
+            self.give_back(oldest, journal);
+        }
+        Ok(true)
+    }
+
     pub(super) fn give_back(&mut self, key: Digest, journal: &impl Journal) {
-        if self.0.remove(&key).is_some() {
+        if self.keys.remove(&key).is_some() {
             journal.remove(RecordKey::Taken(key));
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
     }
 
     pub(super) fn restore(&mut self, key: Digest, until: Timestamp) {
-        self.0.insert(key, until);
+        self.keys.insert(key, until);
     }
 
     pub(super) fn sweep(&mut self, now: Timestamp, journal: &impl Journal) {
-        self.0.retain(|key, until| {
+        self.keys.retain(|key, until| {
             let is_kept = *until > now;
             if !is_kept {
                 journal.remove(RecordKey::Taken(*key));
             }
             is_kept
+        });
+        self.owned.retain(|_, owned| {
+            owned.retain(|key| self.keys.contains_key(key));
+            !owned.is_empty()
         });
     }
 }

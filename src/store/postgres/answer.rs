@@ -1,5 +1,5 @@
-//! The answer of a statement: a row whose columns are `answer` (a word), `number`, `distance` (of a time from the server's
-//! clock, in milliseconds) and `payload`, of which each statement has those that it needs.
+//! The answer of a statement: a row whose columns are `answer` (a word), `number`, `distance` (of a time from the
+//! server's clock, in milliseconds) and `payload`, of which each statement has those that it needs.
 
 use bytes::Bytes;
 use tokio_postgres::{Row, types::FromSql};

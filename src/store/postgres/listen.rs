@@ -30,8 +30,9 @@ use crate::{
     },
 };
 
-/// How long connecting may take, including DNS and TLS for all hosts.
-const CONNECT: Duration = Duration::from_millis(1500);
+/// How long connecting may take, including DNS and TLS for all hosts. With the wait between two attempts it is below
+/// the 2 s in which a server that is back is used again.
+const CONNECT: Duration = Duration::from_millis(1200);
 /// How long all migrations may take, including waiting for other instances.
 const MIGRATE: Duration = Duration::from_secs(120);
 /// How long reading all ended sessions may take, and how long one removal of expired rows.
@@ -158,7 +159,7 @@ impl Listener {
                    ) s left join vestibule.ended e on e.tx >= $1 and (e.tx < s.next or $1 = 0) and e.ends_at > s.clock";
         let asked_at = self.local.now();
         #[cfg(test)]
-        let sql = &super::store::at_time(sql, self.local.server_time(asked_at));
+        let sql = &super::values::at_time(sql, self.local.server_time(asked_at));
         let mut oldest = from;
         for row in client.query(sql, &[&from]).await? {
             self.local.note_store_time(timestamp(row.try_get(3)?), asked_at);

@@ -5,7 +5,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use super::{store::PostgresStore, values::distance};
 use crate::{
     clock::Timestamp,
-    store::contract::{Digest, OneTime, StoreError},
+    store::contract::{Digest, OneTime, Owner, StoreError},
 };
 
 impl OneTime for PostgresStore {
@@ -18,6 +18,23 @@ impl OneTime for PostgresStore {
                        where k.ends_at <= clock_timestamp() returning 1";
             let rows = self.rows(sql, &[&key.0.as_slice(), &distance(until, now)], now).await?;
             Ok(!rows.is_empty())
+        }
+        .boxed()
+    }
+
+    fn take_of(
+        &self,
+        owner: Owner,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async move {
+            let sql = "with t as materialized (select clock_timestamp() as now) \
+                       select vestibule.take_of($1, $2, $3, t.now + $4::bigint * interval '1 millisecond', t.now) \
+                       as is_first from t";
+            let values = (owner.key.0.as_slice(), i64::from(owner.most), key.0.as_slice(), distance(until, now));
+            self.row(sql, &[&values.0, &values.1, &values.2, &values.3], now).await?.column("is_first")
         }
         .boxed()
     }

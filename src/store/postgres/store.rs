@@ -80,7 +80,7 @@ impl PostgresStore {
         now: Timestamp,
     ) -> Result<Vec<RowAnswer>, StoreError> {
         #[cfg(test)]
-        let sql = &at_time(sql, self.local.server_time(now));
+        let sql = &super::values::at_time(sql, self.local.server_time(now));
         let deadline = Instant::now() + self.deadline;
         let answer = match timeout_at(deadline, self.connection()).await {
             Ok(Ok(connection)) => exchange(connection, sql, values, deadline).await,
@@ -130,14 +130,6 @@ impl Health for PostgresStore {
         }
         .boxed()
     }
-}
-
-/// The statement with `time` in place of the server's clock, which tests cannot move.
-#[cfg(test)]
-pub(super) fn at_time(sql: &str, time: Option<Timestamp>) -> String {
-    let Some(time) = time else { return sql.to_owned() };
-    let time = format!("(timestamptz 'epoch' + {} * interval '1 millisecond')", time.as_millis());
-    sql.replace("clock_timestamp()", &time)
 }
 
 /// Runs a statement. The connection returns to the pool after an answer; after an error or a timeout it is closed.

@@ -23,7 +23,8 @@ pub(super) fn lock_number(key: &[u8]) -> i64 {
     i64::from_be_bytes(start)
 }
 
-/// The distance of `moment` from the caller's `now` in milliseconds, limited so that the server can add it to its clock.
+/// The distance of `moment` from the caller's `now` in milliseconds, limited so that the server can add it to its
+/// clock.
 pub(super) fn distance(moment: Timestamp, now: Timestamp) -> i64 {
     const LARGEST: i64 = 1 << 51;
     moment.as_millis().saturating_sub(now.as_millis()).clamp(-LARGEST, LARGEST)
@@ -45,4 +46,12 @@ pub(super) fn timestamp(time: SystemTime) -> Timestamp {
         Ok(after) => Timestamp::default().plus(after),
         Err(before) => Timestamp::default().minus(before.duration()),
     }
+}
+
+/// The statement with `time` in place of the server's clock, which tests cannot move.
+#[cfg(test)]
+pub(super) fn at_time(sql: &str, time: Option<Timestamp>) -> String {
+    let Some(time) = time else { return sql.to_owned() };
+    let time = format!("(timestamptz 'epoch' + {} * interval '1 millisecond')", time.as_millis());
+    sql.replace("clock_timestamp()", &time)
 }

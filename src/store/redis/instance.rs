@@ -92,8 +92,8 @@ impl Instance {
         i64::try_from(self.numbers.fetch_add(1, Ordering::Relaxed) % 1024).unwrap_or_default()
     }
 
-    /// Wakes the tasks that wait for a session that has ended. If `until`, by this process's clock, is in the future, the
-    /// end is remembered in this process.
+    /// Wakes the tasks that wait for a session that has ended. If `until`, by this process's clock, is in the future,
+    /// the end is remembered in this process.
     pub(super) fn note_end(&self, sid: Sid, until: Timestamp) {
         if until > self.local.now() {
             self.local.note_end(sid, until);

@@ -30,6 +30,11 @@ impl KeyNames {
         self.named("once", &key.0)
     }
 
+    /// The keys that an owner has taken.
+    pub(super) fn owned(&self, owner: Digest) -> String {
+        self.named("owned", &owner.0)
+    }
+
     /// The codes of an address.
     pub(super) fn codes(&self, address: Digest) -> String {
         self.named("codes", &address.0)

@@ -54,6 +54,7 @@ scripts! {
     ENDINGS "endings"
     TAKE "take"
     GIVE_BACK "give_back"
+    OWN "own"
     OPEN_CODE "open_code"
     SEND_AGAIN "send_again"
     TRY_CODE "try_code"

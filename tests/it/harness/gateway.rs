@@ -144,6 +144,11 @@ impl TestStack {
         Browser::new(&url, SocketAddr::from(([127, 0, 0, 1], port)), self.clock.clone())
     }
 
+    /// Another gateway for the same servers, whose clock is its own.
+    pub(crate) fn gateway_with_clock(&self, clock: &Clock) -> Gateway {
+        self.setup.gateway(&self.provider, &self.backend, clock)
+    }
+
     /// Another gateway for the same servers, with these changes to the configuration.
     pub(crate) fn gateway_beside(&self, toml: &str) -> Gateway {
         self.setup.clone().with(toml).gateway(&self.provider, &self.backend, &self.clock)

@@ -1,5 +1,5 @@
 -- Leases know their holder and when they were granted, and are granted again to a holder that asks again; results are stored also without the lease; counts at
--- zero leave no row. The functions of the previous version stay, and both versions see each other's leases.
+-- zero leave no row; keys that are taken once may have an owner, whose oldest ones go. The functions of the previous version stay, and both versions see each other's leases.
 
 alter table vestibule.leases
     add column holder bytea,
@@ -120,4 +120,23 @@ returns void language plpgsql as $$
 begin
     perform vestibule.refund(p_locks, p_keys, p_windows);
     delete from vestibule.counters c where c.key = any (p_keys) and c.counted = 0 and c.before = 0;
+end $$;
+
+alter table vestibule.taken add column owner bytea;
+create index on vestibule.taken (owner, ends_at) where owner is not null;
+
+comment on column vestibule.taken.owner is 'Digest of the client that took the key, where only its newest ones are kept.';
+
+create function vestibule.take_of(p_owner bytea, p_most bigint, p_key bytea, p_until timestamptz, p_now timestamptz)
+returns boolean language plpgsql as $$
+begin
+    insert into vestibule.taken as t (key, ends_at, owner) values (p_key, p_until, p_owner)
+        on conflict (key) do update set ends_at = excluded.ends_at, owner = excluded.owner where t.ends_at <= p_now;
+    if not found then
+        return false;
+    end if;
+    delete from vestibule.taken t where t.key in (
+        select o.key from vestibule.taken o where o.owner = p_owner and o.key <> p_key
+        order by o.ends_at desc offset greatest(p_most - 1, 0));
+    return true;
 end $$;

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod real_server;
+mod versions;
 
 /// How long an event may take before a test fails.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -472,4 +473,16 @@ async fn callers_with_the_same_keys_in_another_order_do_not_block_each_other() {
     });
     let within = in_time(join_all(all)).await.into_iter().filter(|spent| matches!(spent, Ok(Spent::Within))).count();
     assert_eq!(within, 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_that_are_given_back_leave_no_row() {
+    let url = database().await;
+    let store = opened(&url);
+    wait_until_reachable(&store).await;
+    let quotas = vec![Quota { key: RT, most: 5, window: secs(60) }, Quota { key: MAC, most: 5, window: secs(60) }];
+    store.counters.spend(quotas.clone(), at(0)).await.unwrap();
+    store.counters.refund(quotas, at(0), at(1)).await.unwrap();
+    let rows = client(&url).await.query_one("select count(*) from vestibule.counters", &[]).await.unwrap();
+    assert_eq!(rows.get::<_, i64>(0), 0);
 }

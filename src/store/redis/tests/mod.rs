@@ -5,6 +5,7 @@ mod faults;
 mod fleet;
 mod managers;
 mod real_servers;
+mod versions;
 
 /// The conformance suite on one server.
 mod one {

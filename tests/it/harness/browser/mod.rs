@@ -126,6 +126,14 @@ impl Browser {
         other
     }
 
+    /// The same browser at another port of this host.
+    pub(crate) fn at_port(&self, port: u16) -> Self {
+        let mut other = self.clone();
+        other.home.set_port(Some(port)).unwrap();
+        (other.address, other.http2) = (SocketAddr::from((self.address.ip(), port)), Arc::default());
+        other
+    }
+
     /// Another browser with the cookies that this one has now.
     pub(crate) fn copy(&self) -> Self {
         let jar = self.jar.lock().unwrap().clone();

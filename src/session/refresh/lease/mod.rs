@@ -38,8 +38,8 @@ pub(super) enum Asked {
 
 impl Shared {
     /// Asks for the lease of `rt`, or waits until another holder's ends. The task that began with `start` and needs
-    /// tokens newer than `known` is the holder: there is one such task in this process at a time, so the next one gets a
-    /// lease whose grant was lost on the way.
+    /// tokens newer than `known` is the holder: there is one such task in this process at a time, so the next one gets
+    /// a lease whose grant was lost on the way.
     pub(super) async fn ask_for_lease(
         &self,
         (start, known): (Digest, Generation),
@@ -104,3 +104,6 @@ impl HeldLease {
         self.doubtful_until > now
     }
 }
+
+#[cfg(test)]
+mod tests;
