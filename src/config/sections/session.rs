@@ -211,6 +211,7 @@ pub(crate) fn login(
     }
     Some(login::Settings {
         public_url: server.public_url.clone()?,
+        hosts: Vec::new(),
         base_path: section.read(&SessionTable::BASE_PATH),
         login_page,
         after_login,
