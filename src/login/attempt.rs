@@ -51,8 +51,8 @@ impl LoginAttempt {
 }
 
 impl Logins {
-    /// The attempt that begins with this call, for its cookie. An address that is too long for the cookie is stored, but
-    /// only for a navigation: a page of another site can load this endpoint as an image, and must not push the
+    /// The attempt that begins with this call, for its cookie. An address that is too long for the cookie is stored,
+    /// but only for a navigation: a page of another site can load this endpoint as an image, and must not push the
     /// addresses of others out of the store.
     pub(super) async fn attempt(&self, call: &Call, name: &str, oidc: oidc::Attempt, return_to: &str) -> LoginAttempt {
         let device = self.sessions.device_id(&call.headers);

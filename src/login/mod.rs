@@ -15,14 +15,12 @@ mod logout;
 mod loop_guard;
 mod outcome;
 mod page;
-mod registrations;
 mod settings;
 mod state;
 
 pub use error::LoginError;
 pub use logged_out::AfterLogout;
 pub use logins::{Failed, Logins};
-pub use registrations::{Registration, registrations};
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What a callback led to, for the same callback that comes again: a double click, a preload, a browser's retry after its
-//! connection was cut.
+//! What a callback led to, for the same callback that comes again: a double click, a preload, a browser's retry after
+//! its connection was cut.
 //!
 //! Within one process a later callback joins the first one. Across instances, and for 60 s afterwards, it gets the
 //! outcome from the store, sealed with a key derived from the attempt's cookie.
@@ -25,8 +25,8 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 const LONGEST_RUN: Duration = Duration::from_secs(120);
 /// The time between two questions to the store whether another instance has the outcome.
 const POLL: Duration = Duration::from_millis(200);
-/// Questions without an answer after which nobody is working on it: the other instance may have used the attempt and not
-/// yet said so.
+/// Questions without an answer after which nobody is working on it: the other instance may have used the attempt and
+/// not yet said so.
 const UNANSWERED: u32 = 3;
 
 /// What a callback led to.

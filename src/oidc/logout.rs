@@ -66,8 +66,8 @@ impl Provider {
     }
 
     /// The address at which the browser ends the provider's session (OpenID Connect RP-Initiated Logout 1.0). If it
-    /// would be longer than [`LONGEST_ADDRESS`], it has no `id_token_hint`: an ID token grows with a person's groups, and
-    /// `client_id` says as well which client asks. `logout_hint` then names the person, where the token does.
+    /// would be longer than [`LONGEST_ADDRESS`], it has no `id_token_hint`: an ID token grows with a person's groups,
+    /// and `client_id` says as well which client asks. `logout_hint` then names the person, where the token does.
     pub async fn end_session_url(
         &self,
         id_token_hint: Option<&IdToken>,

@@ -32,8 +32,9 @@ pub const X_AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// The challenge of every 401 (RFC 9110 section 15.5.2), and that to a request with a bearer token (RFC 6750 section 3).
+/// The challenge of every 401 (RFC 9110 section 15.5.2).
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+/// The challenge to a request that came with a bearer token (RFC 6750 section 3).
 const BEARER_INVALID: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
 
 /// The settings of the responder, validated.

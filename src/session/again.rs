@@ -1,5 +1,5 @@
-//! A session that began with one request, for another request with the same proof: packed for a deposit, and the cookies
-//! of its newest tokens.
+//! A session that began with one request, for another request with the same proof: packed for a deposit, and the
+//! cookies of its newest tokens.
 
 use std::sync::Arc;
 

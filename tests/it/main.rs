@@ -22,6 +22,7 @@ mod floods;
 mod gateway_authority;
 mod h2;
 mod h2_conformance;
+mod hosts;
 mod limits;
 mod login;
 mod logout;

@@ -129,19 +129,3 @@ async fn a_repeated_parameter_is_refused_at_every_endpoint_that_reads_it() {
     let page = fixture.logins.page(call("error=a&error=b").await).await.unwrap_err();
     assert!(matches!(page.error, LoginError::RepeatedParameter));
 }
-
-#[test]
-fn every_host_of_the_file_is_registered_with_each_provider() {
-    let all = registrations(&settings(), ["corp", "google"].into_iter(), |origin| {
-        if origin.host() == "admin.example.kr" { AfterLogout::NeedsLogin } else { AfterLogout::Open }
-    });
-    assert_eq!(all.iter().map(|one| one.provider.as_str()).collect::<Vec<_>>(), ["corp", "google"]);
-    assert_eq!(
-        all[1].redirect_uris,
-        ["https://app.example.kr/auth/callback/google", "https://admin.example.kr/auth/callback/google"]
-    );
-    assert_eq!(
-        all[0].post_logout_redirect_uris,
-        ["https://app.example.kr/bye", "https://admin.example.kr/auth/logged-out"]
-    );
-}

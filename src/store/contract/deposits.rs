@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use super::{errors::StoreError, ids::Digest};
 use crate::clock::Timestamp;
 
-/// Where a value is deposited. All deposits of an owner are stored under its digest, so each method can be one script on
-/// one node of a shared store.
+/// Where a value is deposited. All deposits of an owner are stored under its digest, so each method can be one script
+/// on one node of a shared store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct DepositPlace {
     /// The client that caused the deposit: a keyed digest.
