@@ -29,7 +29,7 @@ pub struct Call {
     pub client: Client,
     /// The origin of the host that the visitor asked for.
     pub origin: VisitorOrigin,
-    /// Whether a page or a person opened it at the top of a tab, a frame included.
+    /// Whether it is a navigation: its answer is shown as a page.
     pub is_navigation: bool,
     /// The session of the request.
     pub visit: Visit,

@@ -22,7 +22,7 @@ use crate::{
 /// How long an outcome can be had again.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 /// How long another instance waits for an outcome: as long as calls to a provider and to an authority may take.
-const LONGEST_RUN: Duration = Duration::from_secs(120);
+const LONGEST_RUN: Duration = Duration::from_secs(60);
 /// The time between two questions to the store whether another instance has the outcome.
 const POLL: Duration = Duration::from_millis(200);
 /// Questions without an answer after which nobody is working on it: the other instance may have used the attempt and
@@ -48,7 +48,7 @@ enum StoredOutcome {
     /// An instance is working on it.
     Running,
     Entered {
-        session: PackedSession,
+        session: Box<PackedSession>,
         return_to: String,
     },
     Denied {
@@ -74,7 +74,7 @@ pub(super) async fn store(sessions: &Sessions, slot: &DepositSlot, outcome: &Out
     let stored = match outcome {
         Outcome::Entered { session, return_to } => {
             let Some(session) = sessions.pack(session) else { return };
-            StoredOutcome::Entered { session, return_to: return_to.clone() }
+            StoredOutcome::Entered { session: Box::new(session), return_to: return_to.clone() }
         }
         Outcome::Denied { denial, return_to } => {
             StoredOutcome::Denied { code: denial.code().to_owned(), return_to: return_to.clone() }
@@ -109,7 +109,7 @@ fn opened(sessions: &Sessions, stored: StoredOutcome) -> Outcome {
     let outcome = match stored {
         StoredOutcome::Running => None,
         StoredOutcome::Entered { session, return_to } => {
-            sessions.unpack(session).map(|session| Outcome::Entered { session, return_to })
+            sessions.unpack(*session).map(|session| Outcome::Entered { session, return_to })
         }
         StoredOutcome::Denied { code, return_to } => {
             Denial::of_code(&code).map(|denial| Outcome::Denied { denial, return_to })

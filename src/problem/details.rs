@@ -22,9 +22,14 @@ pub struct Problem {
     wait: Option<Duration>,
     allow: Option<&'static str>,
     members: Vec<(&'static str, Value)>,
-    return_to: Option<String>,
+    /// Boxed, because few problems have it and all results that can fail would be larger.
+    return_to: Option<Box<ReturnAddress>>,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
+
+/// The address after a login.
+#[derive(Debug)]
+struct ReturnAddress(String);
 
 impl Problem {
     /// A problem of this kind.
@@ -63,13 +68,13 @@ impl Problem {
     /// The address after the login to which the page's link leads; a later call changes nothing.
     pub fn set_return_to(&mut self, return_to: Option<String>) {
         if self.return_to.is_none() {
-            self.return_to = return_to;
+            self.return_to = return_to.map(|address| Box::new(ReturnAddress(address)));
         }
     }
 
     /// The address after the login to which the page's link leads.
     pub fn return_to(&self) -> Option<&str> {
-        self.return_to.as_deref()
+        self.return_to.as_ref().map(|address| address.0.as_str())
     }
 
     /// Its kind.
