@@ -34,9 +34,9 @@ impl Logins {
         self.origins.locate(&self.settings.after_logout, origin)
     }
 
-    /// Whether the login page redirects to the only provider at once.
+    /// Whether the built-in login page redirects to the only provider at once.
     pub fn login_page_goes_on(&self) -> bool {
-        self.settings.login_page.is_none() && self.only_provider().is_some()
+        self.only_provider().is_some()
     }
 
     /// `GET /logged-out`: the page after a logout. With `go` of [`Logins::one_time_address`], the first request is
