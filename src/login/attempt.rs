@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::logins::Logins;
 use crate::{
-    endpoint::{Call, LONGEST_IN_COOKIE, without_query},
+    endpoint::{Call, LONGEST_IN_COOKIE, VisitorOrigin, without_query},
     oidc,
-    session::{DepositSlot, FoundAttempt},
-    store::Digest,
+    session::{DepositOwner, DepositSlot, FoundAttempt},
 };
 
 /// How long a long `return_to` is kept: as long as a login may take.
@@ -23,15 +23,17 @@ pub(super) struct LoginAttempt {
     pub(super) provider: String,
     pub(super) oidc: oidc::Attempt,
     /// The address after the login; if it is too long for the cookie, its path, or nothing.
+    #[serde(rename = "r", alias = "return_to")]
     return_to: String,
     /// Whether the store has the whole address.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_stored: bool,
-    /// The origin that the login began on; absent in attempts of older versions.
-    #[serde(default)]
-    pub(super) origin: Option<String>,
-    /// The owner of the attempt's deposits, in base64url.
-    #[serde(default)]
+    /// A digest of the origin that the login began on, short because each request carries the cookie; absent in
+    /// attempts of older versions.
+    #[serde(default, rename = "o")]
+    origin: Option<String>,
+    /// The text of the owner of the attempt's deposits; empty in attempts of older versions.
+    #[serde(default, rename = "w")]
     owner: String,
     /// The browser's device id. A callback by `form_post` has no SameSite=Lax cookies, so the device cookie is missing
     /// there.
@@ -41,13 +43,23 @@ pub(super) struct LoginAttempt {
 impl LoginAttempt {
     /// The deposit of this attempt under `secret`.
     pub(super) fn slot(&self, secret: String) -> DepositSlot {
-        let owner = URL_SAFE_NO_PAD.decode(&self.owner).ok().and_then(|owner| owner.try_into().ok());
-        DepositSlot { owner: Digest(owner.unwrap_or_default()), secret: secret.into() }
+        DepositSlot { owner: DepositOwner::parse(&self.owner).unwrap_or_default(), secret: secret.into() }
+    }
+
+    /// Whether it began on the origin of this visitor.
+    pub(super) fn is_of(&self, origin: &VisitorOrigin) -> bool {
+        self.origin.as_ref().is_none_or(|began| *began == origin_digest(origin))
     }
 
     fn slot_of_return_to(&self) -> DepositSlot {
         self.slot(format!("return_to {}", self.oidc.state.expose()))
     }
+}
+
+/// The first 6 bytes of an origin's SHA-256, in base64url.
+fn origin_digest(origin: &VisitorOrigin) -> String {
+    let whole = digest::digest(&digest::SHA256, origin.as_str().as_bytes());
+    URL_SAFE_NO_PAD.encode(&whole.as_ref()[..6])
 }
 
 impl Logins {
@@ -62,8 +74,8 @@ impl Logins {
             oidc,
             return_to: return_to.to_owned(),
             is_stored: false,
-            origin: Some(call.origin.as_str().to_owned()),
-            owner: URL_SAFE_NO_PAD.encode(deposits.owner(call.client.key()).0),
+            origin: Some(origin_digest(&call.origin)),
+            owner: deposits.owner(call.client.key()).text(),
             device,
         };
         if return_to.len() <= LONGEST_IN_COOKIE {

@@ -10,16 +10,17 @@ use super::{
     attempt::LoginAttempt,
     error::LoginError,
     logins::{Failed, Logins},
-    outcome::{self, Outcome, Turn},
+    outcome::{self, Outcome, Run, Turn},
     state,
 };
 use crate::{
     authority::Proof,
     endpoint::{Call, EndpointAnswer, Parameters},
     oidc::{CallbackParams, OidcError, Provider},
-    problem::Denial,
+    problem::{Denial, ProblemKind},
     secret::{Secret, ct_eq},
     session::{AuthStatus, CookieChanges, DepositSlot, Entered, FoundAttempt},
+    store::StoreError,
     telemetry,
 };
 
@@ -93,18 +94,12 @@ impl Logins {
             Ok(false) => {
                 let outcome = match outcome::stored(&self.sessions, &slot).await {
                     Ok(outcome) => outcome,
-                    Err(error) => {
-                        return Err(self.failed(&call, name, error.into(), spent).returning_to(Some(&return_to)));
-                    }
+                    Err(error) => return Err(self.store_failed(&call, name, run, error, return_to)),
                 };
                 run.finish(outcome.clone());
                 return self.answer_again(&mut call, name, outcome, &return_to, spent).await;
             }
-            // The attempt may be unused: its cookie stays for another try.
-            Err(error) => {
-                let failed = self.failed(&call, name, error.into(), CookieChanges::default());
-                return Err(failed.returning_to(Some(&return_to)));
-            }
+            Err(error) => return Err(self.store_failed(&call, name, run, error, return_to)),
         }
         outcome::announce(&self.sessions, &slot).await;
         let exchanged = self.exchange_code(&mut call, name, provider, params, found.attempt).await;
@@ -155,8 +150,7 @@ impl Logins {
             return Err(NotReceived { spent, ..LoginError::AttemptExpired.into() });
         }
         let return_to = self.return_to_of(&found).await;
-        let is_elsewhere = attempt.origin.as_deref().is_some_and(|origin| origin != call.origin.as_str());
-        if attempt.provider != name || is_elsewhere {
+        if attempt.provider != name || !attempt.is_of(&call.origin) {
             let (error, spent) = (LoginError::AttemptExpired, found.deletion);
             return Err(NotReceived { error, return_to: Some(return_to), spent });
         }
@@ -221,10 +215,22 @@ impl Logins {
             },
             Outcome::Denied { denial, return_to } => Ok(self.denied(call, denial, &return_to, spent)),
             Outcome::Failed { kind, return_to } => {
+                // While the store is away the attempt may be unused.
+                let spent = if kind == ProblemKind::StoreUnavailable { CookieChanges::default() } else { spent };
                 Err(self.failed(call, name, LoginError::FailedBefore(kind), spent).returning_to(Some(&return_to)))
             }
             Outcome::Gone => self.expired(call, name, Some(asked), spent).await,
         }
+    }
+
+    /// The failure of a callback whose attempt may be unused, because the store does not answer: its cookie stays for
+    /// another try, here and for those who wait for this one.
+    fn store_failed(&self, call: &Call, name: &str, run: Run<'_>, error: StoreError, return_to: String) -> Failed {
+        let error = LoginError::from(error);
+        let kind = error.kind();
+        let failure = self.failed(call, name, error, CookieChanges::default()).returning_to(Some(&return_to));
+        run.finish(Outcome::Failed { kind, return_to });
+        failure
     }
 
     fn entered_by_callback(&self, call: &Call, return_to: &str, cookies: CookieChanges) -> EndpointAnswer {

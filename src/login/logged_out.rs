@@ -3,21 +3,17 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::StatusCode;
 use url::form_urlencoded::Serializer;
 
 use super::logins::{Failed, Logins};
 use crate::{
     endpoint::{Call, EndpointAnswer, Parameters, VisitorOrigin},
-    session::{CookieChanges, DepositSlot},
-    store::Digest,
+    session::{CookieChanges, DepositOwner, DepositSlot},
 };
 
 /// How long the one-time address to the provider's logout works.
 const KEPT_FOR: Duration = Duration::from_secs(600);
-/// Bytes of the owner's digest in the one-time address.
-const OWNER: usize = 32;
 
 /// Whether `session.after_logout` can be shown to somebody who has just logged out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,14 +86,12 @@ impl Logins {
             tracing::warn!(%error, "the store did not take the address of a provider's logout");
             return None;
         }
-        let owner = URL_SAFE_NO_PAD.encode(slot.owner.0);
-        Some(format!("{}?go={owner}{secret}", self.logged_out_page(None)))
+        Some(format!("{}?go={}{secret}", self.logged_out_page(None), slot.owner.text()))
     }
 }
 
 /// The slot that the `go` of a one-time address names.
 fn slot_in(go: &str) -> Option<DepositSlot> {
-    let (owner, secret) = go.split_at_checked((OWNER * 4).div_ceil(3))?;
-    let owner = URL_SAFE_NO_PAD.decode(owner).ok()?.try_into().ok()?;
-    Some(DepositSlot { owner: Digest(owner), secret: secret.into() })
+    let (owner, secret) = go.split_at_checked(DepositOwner::TEXT_LENGTH)?;
+    Some(DepositSlot { owner: DepositOwner::parse(owner)?, secret: secret.into() })
 }

@@ -43,6 +43,8 @@ pub struct FoundAttempt<T> {
 #[derive(Serialize, Deserialize)]
 struct Sealed<T> {
     made: Timestamp,
+    /// Left out where it is false: each request carries the cookie.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     reach_is_cross_site: bool,
     attempt: T,
 }

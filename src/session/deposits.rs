@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
@@ -11,7 +12,7 @@ use crate::{
     client::ClientKey,
     seal::Purpose,
     secret::Secret,
-    store::{DepositPlace, Digest, StoreError},
+    store::{DepositPlace, StoreError},
 };
 
 /// Most deposits of one client. Those of a network behind one address share it, and only they lose by its end.
@@ -28,15 +29,38 @@ pub struct Deposits<'s> {
 #[derive(Clone, Debug)]
 pub struct DepositSlot {
     /// [`Deposits::owner`] of the client.
-    pub owner: Digest,
+    pub owner: DepositOwner,
     /// The secret.
     pub secret: Secret,
+}
+
+/// A client, by the start of a keyed digest: short, because the cookie of a login attempt has it. The default stands
+/// for all clients whose attempts were made by an older version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DepositOwner([u8; Self::LENGTH]);
+
+impl DepositOwner {
+    /// Its length in bytes.
+    const LENGTH: usize = 12;
+    /// The length of its text.
+    pub const TEXT_LENGTH: usize = Self::LENGTH / 3 * 4;
+
+    /// Its text, in base64url.
+    pub fn text(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// The owner with this text.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(Self(URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?))
+    }
 }
 
 impl DepositSlot {
     /// The place in the store.
     pub fn place(&self) -> DepositPlace {
-        DepositPlace { owner: self.owner, key: digest_of(&[b"deposit", self.secret.expose().as_bytes()]) }
+        let owner = digest_of(&[b"owner of deposits", &self.owner.0]);
+        DepositPlace { owner, key: digest_of(&[b"deposit", self.secret.expose().as_bytes()]) }
     }
 }
 
@@ -46,8 +70,11 @@ impl<'s> Deposits<'s> {
     }
 
     /// The owner of the deposits that `client` causes.
-    pub fn owner(&self, client: ClientKey) -> Digest {
-        Digest(self.shared.ring.mac_key().digest(&[b"deposits", client.bytes()]))
+    pub fn owner(&self, client: ClientKey) -> DepositOwner {
+        let digest = self.shared.ring.mac_key().digest(&[b"deposits", client.bytes()]);
+        let mut owner = [0; DepositOwner::LENGTH];
+        owner.copy_from_slice(&digest[..DepositOwner::LENGTH]);
+        DepositOwner(owner)
     }
 
     /// Deposits `value` for `span`, in place of an older value of this slot.

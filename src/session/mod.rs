@@ -52,7 +52,7 @@ pub use again::PackedSession;
 pub use attempt::{Attempts, FoundAttempt, MOST_ATTEMPTS};
 pub use challenge::Challenges;
 pub use cookies::{CookieChanges, Reach};
-pub use deposits::{DepositSlot, Deposits};
+pub use deposits::{DepositOwner, DepositSlot, Deposits};
 pub use enter::{EnterError, Entered, NewLogin};
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};
 pub use issue::BeginError;

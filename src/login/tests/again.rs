@@ -1,6 +1,12 @@
 //! A callback that comes twice: a double click, a preload, a browser's retry.
 
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
+
 use super::*;
+use crate::{
+    clock::Timestamp,
+    store::{Digest, OneTime, StoreError},
+};
 
 /// A browser on its way back from the provider, and the callback's query.
 async fn on_its_way_back(fixture: &LoginFixture, return_to: &str) -> (Browser, String) {
@@ -137,4 +143,30 @@ async fn a_refusal_by_the_provider_uses_nothing_up() {
         assert_eq!(got.location(), "/auth/login?error=access_denied&return_to=%2Fdeep");
     }
     assert_eq!(fixture.callback(&mut before.clone(), &query).await.location(), "/deep");
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_the_attempt_stays_for_another_try() {
+    let store = MemoryStore::shared();
+    let away = Store { one_time: Arc::new(Away), ..store.clone() };
+    let fake = Arc::new(Fake::start().await);
+    let (one, other) = (LoginFixture::instance(fake.clone(), &away), LoginFixture::instance(fake, &store));
+    let (mut browser, query) = on_its_way_back(&one, "/deep").await;
+    let failed = one.callback(&mut browser, &query).await;
+    assert!(matches!(failed.error(), LoginError::Store(_)));
+    assert_eq!(failed.answer.unwrap_err().return_to.as_deref(), Some("/deep"));
+    assert_eq!(other.callback(&mut browser, &query).await.location(), "/deep");
+}
+
+/// Single-use keys in a store that does not answer.
+struct Away;
+
+impl OneTime for Away {
+    fn take(&self, _key: Digest, _until: Timestamp, _now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        ready(Err(StoreError::Unavailable("away".to_owned()))).boxed()
+    }
+
+    fn give_back(&self, _key: Digest, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        ready(Err(StoreError::Unavailable("away".to_owned()))).boxed()
+    }
 }
