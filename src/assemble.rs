@@ -340,6 +340,7 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         store: process.store.clone(),
         pages: pages.clone(),
         return_to: ReturnTo::new(&config.login.return_to()),
+        login_page: login_page.clone(),
         clock: process.clock.clone(),
         random: process.random.clone(),
         metrics: process.telemetry.metrics.clone(),

@@ -67,6 +67,8 @@ pub enum Purpose<'a> {
     Attempt(&'a str),
     /// A refresh result in the store. It opens only with the old refresh token.
     Result(&'a RefreshToken),
+    /// A value that the store keeps for minutes. It opens only with this secret.
+    Deposit(&'a Secret),
     /// The nonce of `POST /{provider}/nonce`.
     Nonce,
     /// The challenge of a browser that asked for a one-time code.
@@ -233,6 +235,7 @@ fn associated(purpose: Purpose<'_>, key_id: &str, parts: usize) -> Vec<u8> {
         Purpose::Refresh => ("refresh", ""),
         Purpose::Attempt(id) => ("attempt", id),
         Purpose::Result(_) => ("result", ""),
+        Purpose::Deposit(_) => ("deposit", ""),
         Purpose::Nonce => ("nonce", ""),
         Purpose::Challenge => ("challenge", ""),
         Purpose::Code => ("code", ""),
@@ -250,8 +253,10 @@ fn derive(key: &SealKey, purpose: Purpose<'_>, salt: &[u8]) -> (LessSafeKey, Non
         }
     }
     let mut material = Zeroizing::new(key.0.to_vec());
-    if let Purpose::Result(refresh_token) = purpose {
-        material.extend_from_slice(refresh_token.expose().as_bytes());
+    match purpose {
+        Purpose::Result(refresh_token) => material.extend_from_slice(refresh_token.expose().as_bytes()),
+        Purpose::Deposit(secret) => material.extend_from_slice(secret.expose().as_bytes()),
+        _ => {}
     }
     let mut out = Zeroizing::new([0; 32 + NONCE_LEN]);
     hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
@@ -322,6 +327,15 @@ mod tests {
         let sealed = ring.seal(Purpose::Result(&RefreshToken::new("old")), b"tokens", |_| 1);
         assert!(ring.open(Purpose::Result(&RefreshToken::new("old")), sealed.as_bytes(), 1).is_ok());
         assert!(ring.open(Purpose::Result(&RefreshToken::new("new")), sealed.as_bytes(), 1).is_err());
+    }
+
+    #[test]
+    fn a_deposit_opens_only_with_its_secret() {
+        let ring = ring(&[1]);
+        let sealed = ring.seal(Purpose::Deposit(&Secret::new("one")), b"value", |_| 1);
+        assert!(ring.open(Purpose::Deposit(&Secret::new("one")), sealed.as_bytes(), 1).is_ok());
+        assert!(ring.open(Purpose::Deposit(&Secret::new("two")), sealed.as_bytes(), 1).is_err());
+        assert!(ring.open(Purpose::Result(&RefreshToken::new("one")), sealed.as_bytes(), 1).is_err());
     }
 
     #[test]

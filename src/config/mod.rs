@@ -196,12 +196,13 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
         store_down: stores.read(&StoreTable::STORE_DOWN),
         ..session
     });
+    let hygiene = hygiene(&server, &routes)?;
     Some(Config {
-        hygiene: hygiene(&server, &routes)?,
         listen: server.listen?,
         session: session?,
         replay_body: sessions.read(&SessionTable::REPLAY_BODY),
-        login: crate::login::Settings { codes: otp::pages(&otp), ..login? },
+        login: crate::login::Settings { codes: otp::pages(&otp), hosts: hygiene.hosts.clone(), ..login? },
+        hygiene,
         pages: pages?,
         authority,
         signing,

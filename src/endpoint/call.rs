@@ -5,6 +5,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::{origins::VisitorOrigin, parameters::Repeated};
 use crate::{
     client::Client,
     pages::Page,
@@ -26,6 +27,10 @@ pub struct Call {
     pub body: Bytes,
     /// The client that sent it.
     pub client: Client,
+    /// The origin of the host that the visitor asked for.
+    pub origin: VisitorOrigin,
+    /// Whether it is a navigation: its answer is shown as a page.
+    pub is_navigation: bool,
     /// The session of the request.
     pub visit: Visit,
     /// Whether the answer is for a person: a page, not JSON.
@@ -56,13 +61,22 @@ pub struct Failed<E> {
     pub auth_status: AuthStatus,
     /// The changed cookies of the session, and the cookies that the failure changes.
     pub cookies: CookieChanges,
+    /// The address that a page's link to the login carries.
+    pub return_to: Option<String>,
 }
 
 impl<E> Failed<E> {
     /// The failure of `call`; `more` is added to the session's cookie changes.
     pub fn new(call: &Call, error: E, more: CookieChanges) -> Self {
         let (auth_status, cookies) = call.visit.head();
-        Self { error, auth_status, cookies: cookies.and(more) }
+        Self { error, auth_status, cookies: cookies.and(more), return_to: None }
+    }
+
+    /// The same failure, whose page leads back to `return_to` after a login.
+    #[must_use]
+    pub fn returning_to(mut self, return_to: Option<&str>) -> Self {
+        self.return_to = return_to.map(str::to_owned);
+        self
     }
 }
 
@@ -75,6 +89,15 @@ pub enum Unreadable {
     /// It is not JSON, or not the object that the endpoint expects.
     #[error("the body is not the JSON object that is expected")]
     Malformed,
+    /// A parameter occurs twice.
+    #[error("a parameter is repeated, or there are more than 64")]
+    Repeated,
+}
+
+impl From<Repeated> for Unreadable {
+    fn from(_: Repeated) -> Self {
+        Self::Repeated
+    }
 }
 
 impl Unreadable {
@@ -83,6 +106,7 @@ impl Unreadable {
         match self {
             Self::NotJson => ProblemKind::JsonExpected,
             Self::Malformed => ProblemKind::MalformedJson,
+            Self::Repeated => ProblemKind::RepeatedParameter,
         }
     }
 }

@@ -131,7 +131,9 @@ impl From<ProblemKind> for Stop {
 impl<E: Into<Failure>> From<Failed<E>> for Stop {
     fn from(failed: Failed<E>) -> Self {
         let session = SessionHead { status: failed.auth_status, cookies: failed.cookies };
-        Self { failure: failed.error.into(), session: Some(session) }
+        let mut failure: Failure = failed.error.into();
+        failure.set_return_to(failed.return_to);
+        Self { failure, session: Some(session) }
     }
 }
 

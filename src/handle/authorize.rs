@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     hygiene::{self, Admitted, SameSite},
-    problem::{Failure, Problem, ProblemKind},
+    problem::{Failure, LoginAskedBy, Problem, ProblemKind},
     route::{Access, Cors, Decision, OwnMatch, Requester, Route},
     scheme::Scheme,
     session::Visit,
@@ -110,11 +110,24 @@ pub(super) fn is_foreign(parts: &Parts, admitted: &Admitted, origins: &[String])
 /// The failure if the route's access rule refuses the session.
 fn refusal_by_rule(route: &Route, parts: &Parts, visit: &Visit) -> Option<Failure> {
     let requester = visit.access().map_or(Requester::Anonymous, |access| Requester::User { roles: &access.roles });
+    let asked = || parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
     match (route.settings.access.decide(requester), visit.undecided()) {
-        (Decision::LogIn | Decision::Forbidden, Some(why)) => Some(why.into()),
+        (Decision::LogIn | Decision::Forbidden, Some(why)) => {
+            let mut failure = Failure::from(why);
+            failure.set_return_to(Some(asked()));
+            Some(failure)
+        }
+        // A login that begins unasked would push out one that the person has begun in another tab.
+        (Decision::LogIn, None) if hygiene::is_prefetch(&parts.headers) => Some(ProblemKind::NotAheadOfTime.into()),
         (Decision::LogIn, None) => {
-            let return_to = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
-            Some(Failure::LogIn { return_to })
+            let asked_by = if hygiene::is_navigation(parts) {
+                LoginAskedBy::Navigation
+            } else if hygiene::is_form_submission(parts) {
+                LoginAskedBy::Form
+            } else {
+                LoginAskedBy::Script
+            };
+            Some(Failure::LogIn { return_to: asked(), asked_by })
         }
         (Decision::Forbidden, None) => Some(ProblemKind::Forbidden.into()),
         (Decision::AlreadyLoggedIn, _) if hygiene::is_navigation(parts) => Some(Failure::AlreadyLoggedIn),

@@ -16,8 +16,9 @@ use super::{
     request_log::RequestFacts,
 };
 use crate::{
-    endpoint::{Call, CountError, EndpointAnswer},
-    hygiene::Admitted,
+    endpoint::{Call, CountError, EndpointAnswer, VisitorOrigin},
+    hygiene::{self, Admitted},
+    login::AfterLogout,
     pages::Asset,
     problem::ProblemKind,
     respond::{WantedForm, Wants},
@@ -54,6 +55,9 @@ impl RequestHandler {
         if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &admitted, &[]) {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
+        if begins_a_login(endpoint) && hygiene::is_prefetch(&parts.headers) {
+            return Err(Stop::with(ProblemKind::NotAheadOfTime, &visit));
+        }
         let body = match collect(body).await {
             Ok(body) => body,
             Err(problem) => return Err(Stop::with(problem, &visit)),
@@ -61,9 +65,11 @@ impl RequestHandler {
         let call = Call {
             query: parts.uri.query().map(str::to_owned),
             method: parts.method.clone(),
+            is_navigation: hygiene::is_navigation(parts),
             headers: std::mem::take(&mut parts.headers),
             body,
             client: admitted.client,
+            origin: self.logins.origin_of(admitted.host.as_str()),
             visit,
             wants_page: facts.wants.form == WantedForm::Page,
         };
@@ -127,7 +133,11 @@ impl RequestHandler {
             OwnEndpoint::IdToken(provider) => self.logins.id_token(call, name(provider)).await,
             OwnEndpoint::Nonce(provider) => self.logins.nonce(&call, name(provider)),
             OwnEndpoint::Credentials => self.logins.credentials(call).await,
-            OwnEndpoint::Logout => self.logins.logout(call).await,
+            OwnEndpoint::Logout => {
+                let after_logout = self.after_logout(&call.origin);
+                self.logins.logout(call, after_logout).await
+            }
+            OwnEndpoint::LoggedOut => self.logins.logged_out(call).await,
             OwnEndpoint::Script => self.logins.asset(&call, Asset::Script),
             OwnEndpoint::Logo => self.logins.asset(&call, Asset::Logo),
             OwnEndpoint::SendCode(channel) => return Ok(self.otps.send(call, channel).await?),
@@ -146,6 +156,16 @@ impl RequestHandler {
         answer.map_err(Stop::from)
     }
 
+    /// Whether `session.after_logout` needs a login where a visitor of `origin` is led to.
+    fn after_logout(&self, origin: &VisitorOrigin) -> AfterLogout {
+        let place = self.logins.place_after_logout(origin);
+        let goes_on = self.logins.login_page_goes_on();
+        match place {
+            Some((host, path)) if self.routing.table.begins_login(&host, &path, goes_on) => AfterLogout::NeedsLogin,
+            _ => AfterLogout::Open,
+        }
+    }
+
     /// The object of `GET /session` and `POST /refresh`.
     fn describe(&self, visit: &Visit, without: WithoutSession) -> Result<EndpointAnswer, Stop> {
         if let Some(why) = visit.undecided() {
@@ -159,6 +179,11 @@ impl RequestHandler {
         let (auth_status, cookies) = visit.head();
         Ok(EndpointAnswer::json(StatusCode::OK, object, cookies, auth_status))
     }
+}
+
+/// Whether a GET of this endpoint may begin a login, and so push out another one of the browser.
+const fn begins_a_login(endpoint: OwnEndpoint) -> bool {
+    matches!(endpoint, OwnEndpoint::LoginPage | OwnEndpoint::Start(_) | OwnEndpoint::CodePage(_))
 }
 
 /// What a call without a session gets.

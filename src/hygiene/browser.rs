@@ -11,6 +11,14 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
 
+/// The media types in which a browser submits a form (HTML standard, "form submission attributes").
+const FORM_TYPES: [&[u8]; 3] = [b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain"];
+/// The headers by which browsers say that they load a page ahead of time.
+const PREFETCH_HEADERS: [HeaderName; 3] =
+    [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose"), HeaderName::from_static("x-moz")];
+/// Their words for it.
+const PREFETCH_WORDS: [&[u8]; 2] = [b"prefetch", b"prerender"];
+
 /// Whether the answer is shown as a page: GET or HEAD with `Sec-Fetch-Mode: navigate`, or without Sec-Fetch headers and
 /// with `text/html` in `Accept`.
 pub fn is_navigation(parts: &Parts) -> bool {
@@ -24,6 +32,31 @@ pub fn is_navigation(parts: &Parts) -> bool {
         return false;
     }
     parts.headers.get_all(header::ACCEPT).iter().any(accepts_html)
+}
+
+/// A form that a page of the same origin submits: for the redirect to the login it counts as a navigation.
+pub fn is_form_submission(parts: &Parts) -> bool {
+    let is = |name: &HeaderName, word: &str| single(&parts.headers, name).is_ok_and(|v| v.is_some_and(|v| v == word));
+    parts.method == Method::POST
+        && is(&SEC_FETCH_MODE, "navigate")
+        && is(&SEC_FETCH_SITE, "same-origin")
+        && parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+            let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            FORM_TYPES.iter().any(|form| media_type.eq_ignore_ascii_case(form))
+        })
+}
+
+/// Whether a browser loads the page ahead of time, before anybody asked for it: `Sec-Purpose` (Fetch standard) with
+/// `prefetch` or `prerender`, and what older browsers send for it.
+pub fn is_prefetch(headers: &HeaderMap) -> bool {
+    let is_word = |word: &[u8]| {
+        let word = word.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        PREFETCH_WORDS.iter().any(|prefetch| word.eq_ignore_ascii_case(prefetch))
+    };
+    PREFETCH_HEADERS.iter().any(|name| {
+        let mut lines = headers.get_all(name).iter();
+        lines.any(|line| line.as_bytes().split(|byte| matches!(byte, b',' | b';')).any(is_word))
+    })
 }
 
 /// Whether a request is a CORS preflight (Fetch standard, "CORS-preflight request").
@@ -125,6 +158,25 @@ mod tests {
             ("GET", &[("accept", "application/json"), ("accept", "Text/HTML")], true),
         ] {
             assert_eq!(is_navigation(&parts(method, lines)), navigation, "{method} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefetch_and_a_prerender_are_told_by_any_of_three_headers() {
+        for (lines, is) in [
+            (&[("sec-purpose", "prefetch")][..], true),
+            (&[("sec-purpose", "prefetch;prerender")], true),
+            (&[("sec-purpose", "prefetch;anonymous-client-ip")], true),
+            (&[("sec-purpose", "Prerender")], true),
+            (&[("sec-purpose", "x, prefetch;a=b")], true),
+            (&[("sec-purpose", "x"), ("sec-purpose", "prefetch")], true),
+            (&[("purpose", "prefetch")], true),
+            (&[("x-moz", "prefetch")], true),
+            (&[("purpose", "preview")], false),
+            (&[("sec-purpose", "prefetched")], false),
+            (&[("sec-fetch-mode", "navigate")], false),
+        ] {
+            assert_eq!(is_prefetch(&parts("GET", lines).headers), is, "{lines:?}");
         }
     }
 

@@ -20,7 +20,7 @@ use http::{
 };
 
 pub use self::{
-    browser::{SameSite, is_navigation, is_preflight, must_be_same_site, same_site},
+    browser::{SameSite, is_form_submission, is_navigation, is_prefetch, is_preflight, must_be_same_site, same_site},
     host::{HostName, is_loopback},
     path::canonical as canonical_path,
     refusal::Refusal,

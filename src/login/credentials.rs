@@ -38,7 +38,7 @@ impl Logins {
             Ok(request) => request,
             Err(error) => return Err(self.failed(&call, METHOD, error, none)),
         };
-        let return_to = self.return_to.follow(request.return_to.as_deref()).to_owned();
+        let return_to = self.return_to.follow(request.return_to.as_deref(), &call.origin).to_owned();
         let is_form = call.is_form();
         let device = call.device(
             &self.sessions,
@@ -72,7 +72,7 @@ impl Logins {
     pub fn credentials_not_tried(&self, call: &Call, error: LoginError) -> Result<EndpointAnswer, Failed> {
         match self.read_credentials(call) {
             Ok(request) => {
-                let return_to = self.return_to.follow(request.return_to.as_deref());
+                let return_to = self.return_to.follow(request.return_to.as_deref(), &call.origin);
                 self.refused(call, call.is_form(), error, return_to)
             }
             Err(error) => Err(self.failed(call, METHOD, error, CookieChanges::default())),
@@ -87,13 +87,13 @@ impl Logins {
             BodyFormat::Json => Ok(call.json()?),
             BodyFormat::Form => {
                 let form = Parameters::of(&call.body);
-                let field = |name| form.first(name).unwrap_or_default();
+                let field = |name| form.once(name);
                 Ok(CredentialsBody {
-                    email: field("email").to_owned(),
-                    password: Secret::new(field("password")),
+                    email: field("email")?.unwrap_or_default().to_owned(),
+                    password: Secret::new(field("password")?.unwrap_or_default()),
                     device_id: None,
                     device_name: None,
-                    return_to: form.first("return_to").map(str::to_owned),
+                    return_to: field("return_to")?.map(str::to_owned),
                 })
             }
             BodyFormat::Empty => Err(LoginError::CredentialsMissing),
@@ -109,7 +109,7 @@ impl Logins {
         error: LoginError,
         return_to: &str,
     ) -> Result<EndpointAnswer, Failed> {
-        let failed = self.failed(call, METHOD, error, CookieChanges::default());
+        let failed = self.failed(call, METHOD, error, CookieChanges::default()).returning_to(Some(return_to));
         let kind = failed.error.kind();
         if !is_form || kind.row().form != FormPage::Login {
             return Err(failed);

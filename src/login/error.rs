@@ -15,7 +15,8 @@ use crate::{
 /// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// The callback belongs to no attempt of this browser, or the attempt is older than 10 min or was used before.
+    /// The callback belongs to no attempt of this browser, or the attempt is older than 10 min or was used before, and
+    /// not by the same callback within 60 s.
     #[error("the login attempt is unknown, too old, or was used")]
     AttemptExpired,
     /// The identity provider does not answer.
@@ -45,7 +46,10 @@ pub enum LoginError {
     /// The body cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// A parameter of the callback is repeated, or there are more than 64.
+    /// The same callback failed before, in this way.
+    #[error("the same callback failed before")]
+    FailedBefore(ProblemKind),
+    /// A parameter is repeated, or there are more than 64.
     #[error("a parameter is repeated, or there are more than 64")]
     RepeatedParameter,
     /// E-mail address or password are missing.
@@ -73,6 +77,7 @@ impl LoginError {
             Self::TooMany(_) => ProblemKind::TooManyGuesses,
             Self::NotConfigured => ProblemKind::NotFound,
             Self::Unreadable(unreadable) => unreadable.kind(),
+            Self::FailedBefore(kind) => *kind,
             Self::RepeatedParameter => ProblemKind::RepeatedParameter,
             Self::CredentialsMissing => ProblemKind::CredentialsMissing,
             Self::Session(error) => error.kind(),
@@ -83,7 +88,7 @@ impl LoginError {
     /// The label `result` in `vestibule_logins_total`; `None`: not counted.
     pub(super) fn result(&self) -> Option<telemetry::LoginResult> {
         match self {
-            Self::NotConfigured => None,
+            Self::NotConfigured | Self::FailedBefore(_) => None,
             Self::AttemptExpired
             | Self::BadCredentials
             | Self::NotAllowed(_)
@@ -160,6 +165,7 @@ impl From<LoginError> for Problem {
             | LoginError::InvalidIdToken(_)
             | LoginError::UsedIdToken
             | LoginError::NotConfigured
+            | LoginError::FailedBefore(_)
             | LoginError::Unreadable(_)
             | LoginError::RepeatedParameter
             | LoginError::CredentialsMissing => problem,

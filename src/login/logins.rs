@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::{error::LoginError, loop_guard::LoopGuard, settings::Settings};
+use super::{error::LoginError, loop_guard::LoopGuard, outcome::Running, settings::Settings};
 use crate::{
     authority::{Authority, ClientDevice, Device, Proof},
     clock::Clock,
-    endpoint::{Call, EndpointAnswer, Guesses, ReturnTo},
+    endpoint::{Call, EndpointAnswer, Guesses, Origins, ReturnTo, VisitorOrigin},
     oidc::Provider,
     pages::Pages,
     secret::Random,
@@ -34,6 +34,8 @@ pub struct Logins {
     pub(super) guesses: Arc<Guesses>,
     pub(super) return_to: ReturnTo,
     pub(super) loops: LoopGuard,
+    pub(super) running: Running,
+    pub(super) origins: Origins,
 }
 
 impl Logins {
@@ -54,6 +56,8 @@ impl Logins {
             login_page: settings.login_page(),
             return_to: ReturnTo::new(&settings.return_to()),
             loops: LoopGuard::new(),
+            running: Running::default(),
+            origins: settings.origins(),
             settings,
             providers,
             authority,
@@ -66,6 +70,11 @@ impl Logins {
         }
     }
 
+    /// The origin of the host that a visitor asked for.
+    pub fn origin_of(&self, host: &str) -> VisitorOrigin {
+        self.origins.of(host)
+    }
+
     /// The failure of a login with `method` that was not tried, because the client has too many wrong guesses.
     pub fn not_tried(&self, call: &Call, method: &str, error: LoginError) -> Failed {
         self.failed(call, method, error, CookieChanges::default())
@@ -73,6 +82,15 @@ impl Logins {
 
     pub(super) fn provider(&self, name: &str) -> Result<&Arc<Provider>, LoginError> {
         self.providers.iter().find(|provider| provider.settings().name == name).ok_or(LoginError::NotConfigured)
+    }
+
+    /// The provider, if it is the only way to log in.
+    pub(super) fn only_provider(&self) -> Option<&Arc<Provider>> {
+        let has_forms = self.authority.takes_credentials() || !self.settings.codes.is_empty();
+        match self.providers.as_slice() {
+            [only] if !has_forms => Some(only),
+            _ => None,
+        }
     }
 
     /// Gets tokens for `proof` from the authority, and opens a session with them.

@@ -1,23 +1,28 @@
-//! `POST /logout`: ends the session at the gateway, at the token authority and, if a form was posted, at the provider.
+//! `POST /logout`: ends the session at the gateway, at the token authority and at the provider.
 
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
 
-use super::logins::{Failed, Logins};
+use super::{
+    logged_out::AfterLogout,
+    logins::{Failed, Logins},
+};
 use crate::{
     endpoint::{Call, EndpointAnswer},
+    oidc::ProviderLogout,
     session::LoggedOut,
 };
 
-/// How long a logout waits for the provider's metadata; afterwards it redirects to `after_logout`.
+/// How long a logout waits for the provider's metadata; afterwards it ends without the provider's logout.
 const WAIT_FOR_PROVIDER: Duration = Duration::from_secs(2);
 
 impl Logins {
     /// `POST /logout`. Ends the session, whatever the authority answers. A form is redirected to the provider's logout
-    /// endpoint if it has one, else to `after_logout`.
-    pub async fn logout(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
+    /// where it has one, else to `after_logout` if that is open, else to the page after a logout. A script gets the
+    /// address of that page, or one of ours that goes on to the provider: never one with a token.
+    pub async fn logout(&self, mut call: Call, after_logout: AfterLogout) -> Result<EndpointAnswer, Failed> {
         let device = self.sessions.device_id(&call.headers);
         if let Some(device) = device {
             self.loops.forget(device);
@@ -27,21 +32,36 @@ impl Logins {
         let cookies = std::mem::take(&mut ended.cookies);
         let method = ended.provider.as_deref().unwrap_or_default();
         tracing::info!(target: "audit", method, device = device.map(tracing::field::display), client = %call.client.address(), "logged out");
-        if !is_form {
-            // A script does not get the URL of the provider's logout, because the ID token is in it.
-            return Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true }), cookies, ended.status));
+        let at_provider = self.logout_at_provider(&call, &ended, after_logout).await;
+        if is_form {
+            let location = match at_provider {
+                ProviderLogout::At(address) => address.into(),
+                ProviderLogout::None | ProviderLogout::Unknown if after_logout == AfterLogout::Open => {
+                    self.settings.after_logout.clone()
+                }
+                ProviderLogout::None => self.logged_out_page(ended.provider.as_deref()),
+                ProviderLogout::Unknown => self.logged_out_page(None),
+            };
+            return Ok(EndpointAnswer::see_other(location, cookies, ended.status));
         }
-        let at_provider = self.end_session_address(&ended).await;
-        let location = at_provider.unwrap_or_else(|| self.settings.after_logout.clone());
-        Ok(EndpointAnswer::see_other(location, cookies, ended.status))
+        let url = match at_provider {
+            ProviderLogout::At(address) => match self.one_time_address(&call, address.as_str()).await {
+                Some(address) => address,
+                None => self.logged_out_page(None),
+            },
+            ProviderLogout::None => self.logged_out_page(ended.provider.as_deref()),
+            ProviderLogout::Unknown => self.logged_out_page(None),
+        };
+        Ok(EndpointAnswer::json(StatusCode::OK, json!({ "success": true, "url": url }), cookies, ended.status))
     }
 
-    /// The URL of the provider's logout (OpenID Connect RP-Initiated Logout 1.0, section 2).
-    async fn end_session_address(&self, ended: &LoggedOut) -> Option<String> {
-        let provider = self.provider(ended.provider.as_deref()?).ok()?;
-        let after_logout = &self.settings.after_logout;
-        let back = if after_logout.starts_with('/') { self.public_address(after_logout) } else { after_logout.clone() };
+    /// The provider's logout (OpenID Connect RP-Initiated Logout 1.0, section 2). A session that began without a
+    /// provider has none to say anything about.
+    async fn logout_at_provider(&self, call: &Call, ended: &LoggedOut, after_logout: AfterLogout) -> ProviderLogout {
+        let provider = ended.provider.as_deref().and_then(|name| self.provider(name).ok());
+        let Some(provider) = provider else { return ProviderLogout::Unknown };
+        let back = self.after_provider(&call.origin, after_logout);
         let address = provider.end_session_url(ended.id_token.as_ref(), &back, None);
-        tokio::time::timeout(WAIT_FOR_PROVIDER, address).await.ok()?.map(String::from)
+        tokio::time::timeout(WAIT_FOR_PROVIDER, address).await.unwrap_or(ProviderLogout::Unknown)
     }
 }

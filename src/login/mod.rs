@@ -2,20 +2,24 @@
 //!
 //! Each endpoint is a sequence of checks and returns an answer or a [`LoginError`], which converts into a problem.
 
+mod attempt;
 mod callback;
 mod credentials;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod id_token;
+mod logged_out;
 mod logins;
 mod logout;
 mod loop_guard;
+mod outcome;
 mod page;
 mod settings;
 mod state;
 
 pub use error::LoginError;
+pub use logged_out::AfterLogout;
 pub use logins::{Failed, Logins};
 pub use settings::Settings;
 

@@ -3,9 +3,6 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use url::form_urlencoded::Serializer;
-use uuid::Uuid;
 
 use super::{
     error::LoginError,
@@ -13,24 +10,13 @@ use super::{
     state,
 };
 use crate::{
-    endpoint::{Call, EndpointAnswer, Parameters},
-    oidc::{self, Preset, Provider, ResponseMode},
+    endpoint::{Call, EndpointAnswer, LoginPlace, Parameters, VisitorOrigin, with_return_to},
+    oidc::{Preset, Provider, ResponseMode},
     pages::{Asset, Brand, CodeForm, LoginPage, PasswordForm, ProviderLink},
     problem::{Denial, ProblemKind},
     session::{CookieChanges, Reach},
     text::Language,
 };
-
-/// The content of a login attempt's cookie.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct LoginAttempt {
-    pub(super) provider: String,
-    pub(super) oidc: oidc::Attempt,
-    pub(super) return_to: String,
-    /// The browser's device id. A callback by `form_post` has no SameSite=Lax cookies, so the device cookie is missing
-    /// there.
-    pub(super) device: Option<Uuid>,
-}
 
 impl Logins {
     /// `GET /login`: a page with every configured method. If the only method is a provider, it redirects to that
@@ -38,15 +24,19 @@ impl Logins {
     pub async fn page(&self, mut call: Call) -> Result<EndpointAnswer, Failed> {
         let query = call.query.take().unwrap_or_default();
         let query = Parameters::of(query.as_bytes());
-        let return_to = self.return_to.follow(query.first("return_to"));
+        let (asked, error) = match (query.once("return_to"), query.once("error")) {
+            (Ok(asked), Ok(error)) => (asked, error),
+            (Err(repeated), _) | (_, Err(repeated)) => {
+                return Err(Failed::new(&call, repeated.into(), CookieChanges::default()));
+            }
+        };
+        let return_to = self.return_to.follow(asked, &call.origin);
         call.visit.ensure().await;
         if call.visit.access().is_some() {
             let (auth_status, cookies) = call.visit.head();
             return Ok(EndpointAnswer::see_other(return_to, cookies, auth_status));
         }
-        let error = query.first("error");
-        let has_forms = self.authority.takes_credentials() || !self.settings.codes.is_empty();
-        if let ([only], false, None) = (self.providers.as_slice(), has_forms, error) {
+        if let (Some(only), None) = (self.only_provider(), error) {
             return self.start_at(&call, &only.settings().name, return_to).await;
         }
         let page = self.pages.login(&LoginPage {
@@ -74,17 +64,29 @@ impl Logins {
     /// `GET /login/{provider}?return_to=`: redirects to the provider and sets the cookie of a new attempt.
     pub async fn start(&self, call: Call, provider: &str) -> Result<EndpointAnswer, Failed> {
         let query = Parameters::of(call.query.as_deref().unwrap_or_default().as_bytes());
-        let return_to = self.return_to.follow(query.first("return_to"));
+        let asked = match query.once("return_to") {
+            Ok(asked) => asked,
+            Err(repeated) => return Err(Failed::new(&call, repeated.into(), CookieChanges::default())),
+        };
+        let return_to = self.return_to.follow(asked, &call.origin);
         self.start_at(&call, provider, return_to).await
     }
 
     async fn start_at(&self, call: &Call, provider: &str, return_to: &str) -> Result<EndpointAnswer, Failed> {
         let started = self.redirect_to(call, provider, return_to).await;
-        started.map_err(|error| self.failed(call, provider, error, CookieChanges::default()))
+        let failed = |error| self.failed(call, provider, error, CookieChanges::default());
+        started.map_err(|error| failed(error).returning_to(Some(return_to)))
     }
 
     async fn redirect_to(&self, call: &Call, name: &str, return_to: &str) -> Result<EndpointAnswer, LoginError> {
         let provider = self.provider(name)?;
+        if call.origin.logins() == LoginPlace::AtPublicUrl {
+            // No provider redirects to this host: the login begins and ends at `public_url`.
+            let path = return_to.strip_prefix(call.origin.as_str()).unwrap_or(return_to);
+            let (auth_status, cookies) = call.visit.head();
+            let start = self.origins.public().absolute(&self.start_address(name, path));
+            return Ok(EndpointAnswer::see_other(start, cookies, auth_status));
+        }
         let device = self.sessions.device_id(&call.headers);
         if device.is_some_and(|device| self.loops.detects_loop(device, return_to, self.clock.now())) {
             tracing::warn!(provider = name, "three logins for one path within 30 s: the login loop page is shown");
@@ -92,9 +94,8 @@ impl Logins {
             let (auth_status, cookies) = call.visit.head();
             return Ok(EndpointAnswer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
         }
-        let authorization = provider.authorization(&self.redirect_uri(name), &[]).await?;
-        let oidc = authorization.attempt;
-        let attempt = LoginAttempt { provider: name.to_owned(), oidc, return_to: return_to.to_owned(), device };
+        let authorization = provider.authorization(&self.redirect_uri(&call.origin, name), &[]).await?;
+        let attempt = self.attempt(call, name, authorization.attempt, return_to).await;
         let id = state::attempt_of(attempt.oidc.state.expose()).ok_or(LoginError::AttemptExpired)?;
         let reach = match provider.settings().response_mode {
             ResponseMode::Query => Reach::Lax,
@@ -120,40 +121,35 @@ impl Logins {
         }
     }
 
+    /// The name of a provider as its button shows it.
+    pub(super) fn label_of(&self, provider: &Provider, language: Language) -> String {
+        let link = self.provider_link(provider, "");
+        link.label
+            .map_or_else(|| link.brand.name().map_or(link.name, |name| name.say(language)).to_owned(), str::to_owned)
+    }
+
     /// The path where the login at a provider begins, with `return_to`.
     fn start_address(&self, provider: &str, return_to: &str) -> String {
-        self.with_return_to(&self.at(&format!("login/{provider}")), None, return_to)
+        with_return_to(&self.at(&format!("login/{provider}")), &[], self.in_link(return_to))
     }
 
     /// The login page that explains the problem or denial with the code `error`.
     pub(super) fn login_page_with(&self, error: &'static str, return_to: &str) -> String {
-        self.with_return_to(&self.login_page, Some(error), return_to)
+        with_return_to(&self.login_page, &[("error", error)], self.in_link(return_to))
     }
 
-    /// An address with `error` and `return_to` in its query; without `return_to` if it is `after_login`.
-    fn with_return_to(&self, address: &str, error: Option<&'static str>, return_to: &str) -> String {
-        let mut query = Serializer::new(String::new());
-        query.extend_pairs(error.map(|code| ("error", code)));
-        query.extend_pairs((return_to != self.settings.after_login).then_some(("return_to", return_to)));
-        let query = query.finish();
-        if query.is_empty() {
-            return address.to_owned();
-        }
-        let join = if address.contains('?') { '&' } else { '?' };
-        format!("{address}{join}{query}")
+    /// `return_to` for a link; not needed if it is `after_login`.
+    fn in_link<'a>(&self, return_to: &'a str) -> Option<&'a str> {
+        Some(return_to).filter(|return_to| *return_to != self.return_to.after_login())
     }
 
-    /// The redirect URI that is registered with the provider; built only from the configuration.
-    pub(super) fn redirect_uri(&self, provider: &str) -> String {
-        self.public_address(&self.at(&format!("callback/{provider}")))
+    /// The redirect URI on the visitor's host, which is registered with the provider.
+    pub(super) fn redirect_uri(&self, origin: &VisitorOrigin, provider: &str) -> String {
+        origin.absolute(&self.at(&format!("callback/{provider}")))
     }
 
-    /// An own path as an absolute address.
-    pub(super) fn public_address(&self, path: &str) -> String {
-        format!("{}{path}", self.settings.public_url.origin().ascii_serialization())
-    }
-
-    fn at(&self, endpoint: &str) -> String {
+    /// The path of an own endpoint.
+    pub(super) fn at(&self, endpoint: &str) -> String {
         format!("{}/{endpoint}", self.settings.base_path)
     }
 }

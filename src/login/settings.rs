@@ -1,12 +1,18 @@
 //! The keys of `[session]`, `[server]` and `[otp]` that logins use, after validation.
 
-use crate::{channel::Channel, endpoint::ReturnToSettings, pages::Site};
+use crate::{
+    channel::Channel,
+    endpoint::{OriginSettings, Origins, ReturnToSettings},
+    pages::Site,
+};
 
 /// The keys of `[session]`, `[server]` and `[otp]` that logins use, validated.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `server.public_url`: the URL that visitors use.
     pub public_url: url::Url,
+    /// `server.hosts` and the hosts of all routes: logins begin and end on the visitor's own host.
+    pub hosts: Vec<String>,
     /// The path prefix of the gateway's own endpoints, e.g. `/auth`; no slash at the end.
     pub base_path: String,
     /// The app's own login page; `None`: the built-in one.
@@ -15,7 +21,7 @@ pub struct Settings {
     pub after_login: String,
     /// The address after a logout.
     pub after_logout: String,
-    /// Origins besides `public_url`'s that `return_to` may name.
+    /// Origins besides the visitor's own that `return_to` may name.
     pub return_to_origins: Vec<String>,
     /// The channels with purpose `login`.
     pub codes: Vec<Channel>,
@@ -37,10 +43,14 @@ impl Settings {
         }
     }
 
+    /// The origins of visitors' hosts.
+    pub fn origins(&self) -> Origins {
+        Origins::new(&OriginSettings { public_url: &self.public_url, hosts: &self.hosts })
+    }
+
     /// The settings of [`ReturnTo`](crate::endpoint::ReturnTo).
     pub fn return_to(&self) -> ReturnToSettings<'_> {
         ReturnToSettings {
-            public_url: &self.public_url,
             base_path: &self.base_path,
             after_login: &self.after_login,
             origins: &self.return_to_origins,

@@ -1,10 +1,10 @@
 //! Finds the login attempt of a `state` (RFC 6749 section 10.12). The first characters of the state are in the name of
 //! the attempt's cookie; the whole state is sealed in the cookie's value.
 
-/// Length of the id, in characters: 48 of the 192 random bits. They are enough to distinguish the attempts of a
-/// browser; the other 144 bits stay secret.
+/// Length of the id, in characters: 48 of the 256 random bits. They are enough to distinguish the attempts of a
+/// browser; the other 208 bits stay secret.
 const ID_LENGTH: usize = 8;
-/// Shortest accepted state, in characters; ours have 32.
+/// Shortest accepted state, in characters; ours have 43, those of older versions 32.
 const SHORTEST: usize = 30;
 /// Longest accepted state, in characters.
 const LONGEST: usize = 128;
@@ -21,10 +21,10 @@ mod tests {
     use crate::secret::Random;
 
     #[test]
-    fn the_first_8_characters_of_a_state_name_its_attempt_and_128_bits_stay_secret() {
-        let state = Random::system().token::<24>();
+    fn the_first_8_characters_of_a_state_name_its_attempt_and_208_bits_stay_secret() {
+        let state = Random::system().token::<32>();
         assert_eq!(attempt_of(&state), Some(&state[..ID_LENGTH]));
-        assert!(state.len() - ID_LENGTH >= 22, "128 bits stay unknown");
+        assert!((state.len() - ID_LENGTH) * 6 >= 208, "208 bits stay unknown");
     }
 
     #[test]

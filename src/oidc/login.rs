@@ -31,9 +31,9 @@ pub struct Authorization {
 /// The secrets that bind a callback to the browser that began the login: new for each attempt, used once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attempt {
-    /// `state`: 192 random bits.
+    /// `state`: 256 random bits.
     pub state: Secret,
-    /// `nonce` of the ID token: 192 random bits.
+    /// `nonce` of the ID token: 256 random bits.
     pub nonce: Secret,
     /// The PKCE verifier (RFC 7636 section 4.1): 256 random bits.
     pub verifier: Secret,
@@ -94,8 +94,8 @@ impl Provider {
     pub async fn authorization(&self, redirect_uri: &str, extra: &[(&str, &str)]) -> Result<Authorization, OidcError> {
         let endpoints = self.endpoints().await.map_err(OidcError::Unavailable)?;
         let attempt = Attempt {
-            state: Secret::new(self.random.token::<24>()),
-            nonce: Secret::new(self.random.token::<24>()),
+            state: Secret::new(self.random.token::<32>()),
+            nonce: Secret::new(self.random.token::<32>()),
             verifier: Secret::new(self.random.token::<32>()),
         };
         let challenge = digest::digest(&digest::SHA256, attempt.verifier.expose().as_bytes());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use url::Url;
 
@@ -12,6 +13,20 @@ use super::{
     token,
 };
 use crate::secret::{AccessToken, IdToken, RefreshToken};
+
+/// Longest address of a provider's logout, in bytes: browsers and proxies take longer ones, but not all of them.
+const LONGEST_ADDRESS: usize = 2000;
+
+/// A provider's logout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ProviderLogout {
+    /// At this address.
+    At(Url),
+    /// The provider has none.
+    None,
+    /// The provider does not answer what it has.
+    Unknown,
+}
 
 impl Provider {
     /// Revokes the tokens. `Ok(false)`: the provider has no revocation for them.
@@ -50,25 +65,48 @@ impl Provider {
         Err(Arc::new(Unavailable::status_of(&answer, self.clock.now())))
     }
 
-    /// The URL at which the browser ends the provider's session (OpenID Connect RP-Initiated Logout 1.0); `None` if the
-    /// provider has no such endpoint.
+    /// The address at which the browser ends the provider's session (OpenID Connect RP-Initiated Logout 1.0). If it
+    /// would be longer than [`LONGEST_ADDRESS`], it has no `id_token_hint`: an ID token grows with a person's groups,
+    /// and `client_id` says as well which client asks. `logout_hint` then names the person, where the token does.
     pub async fn end_session_url(
         &self,
         id_token_hint: Option<&IdToken>,
         redirect_uri: &str,
         state: Option<&str>,
-    ) -> Option<Url> {
-        let Protocol::OpenId(published) = &self.protocol else { return None };
+    ) -> ProviderLogout {
+        let Protocol::OpenId(published) = &self.protocol else { return ProviderLogout::None };
         let preset = self.settings.preset;
         let mut url = match preset.logout_endpoint(&self.settings.issuer) {
             Some(url) => url,
-            None => self.metadata(published).await.ok()?.end_session_endpoint.clone()?,
+            None => match self.metadata(published).await {
+                Ok(metadata) => match metadata.end_session_endpoint.clone() {
+                    Some(url) => url,
+                    None => return ProviderLogout::None,
+                },
+                Err(_) => return ProviderLogout::Unknown,
+            },
         };
         url.query_pairs_mut()
             .append_pair("client_id", &self.settings.client_id)
             .append_pair(preset.logout_redirect_param(), redirect_uri)
-            .extend_pairs(id_token_hint.map(|token| ("id_token_hint", token.expose())))
             .extend_pairs(state.map(|state| ("state", state)));
-        Some(url)
+        let Some(token) = id_token_hint else { return ProviderLogout::At(url) };
+        let with = |name: &str, value: &str| {
+            let mut url = url.clone();
+            url.query_pairs_mut().append_pair(name, value);
+            Some(url).filter(|url| url.as_str().len() <= LONGEST_ADDRESS)
+        };
+        let by_token = with("id_token_hint", token.expose());
+        let by_name = || with("logout_hint", &logout_hint(token)?);
+        ProviderLogout::At(by_token.or_else(by_name).unwrap_or(url))
     }
+}
+
+/// The name by which a provider knows the person in a verified ID token: the claim `login_hint`, where a provider makes
+/// one for this purpose, else the user name or the e-mail address.
+fn logout_hint(token: &IdToken) -> Option<String> {
+    let payload = URL_SAFE_NO_PAD.decode(token.expose().split('.').nth(1)?).ok()?;
+    let claims: Value = serde_json::from_slice(&payload).ok()?;
+    let names = ["login_hint", "preferred_username", "email"];
+    names.into_iter().find_map(|name| Some(claims.get(name)?.as_str()?.to_owned()))
 }

@@ -35,6 +35,7 @@ pub use id_token::{Flaw, IdTokenError};
 pub(crate) use jws::{ASYMMETRIC, Jws, SignatureVerdict, claims_as_received};
 pub(crate) use keys::KeySource;
 pub use login::{Attempt, Authorization, CallbackParams, Identity, OidcError};
+pub use logout::ProviderLogout;
 pub use oauth2::{OAuth2, Profile, ProfileSuccess};
 pub use presets::Preset;
 pub use provider::{Provider, Reachability};

@@ -40,6 +40,8 @@ pub struct Otps {
     pub(super) store: Store,
     pub(super) pages: Arc<Pages>,
     pub(super) return_to: ReturnTo,
+    /// The login page's address.
+    pub(super) login_page: String,
     pub(super) clock: Clock,
     pub(super) random: Random,
     pub(super) metrics: Arc<Metrics>,
@@ -80,6 +82,8 @@ pub struct Deps {
     pub pages: Arc<Pages>,
     /// Checks `return_to`.
     pub return_to: ReturnTo,
+    /// The login page's address.
+    pub login_page: String,
     /// The clock that decides all expiry.
     pub clock: Clock,
     /// The source of codes and ids.
@@ -115,6 +119,7 @@ impl Otps {
             store: deps.store,
             pages: deps.pages,
             return_to: deps.return_to,
+            login_page: deps.login_page,
             clock: deps.clock,
             random: deps.random,
             metrics: deps.metrics,

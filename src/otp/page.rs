@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
-use url::form_urlencoded::Serializer;
 
 use super::{
     endpoints::{ChannelSetup, Failed, Otps},
@@ -11,9 +10,10 @@ use super::{
 };
 use crate::{
     channel::Channel,
-    endpoint::{Call, EndpointAnswer, Parameters},
+    endpoint::{Call, EndpointAnswer, Parameters, Unreadable, with_return_to},
     pages::{CodePage, CodeSent},
     problem::{Problem, ProblemKind},
+    session::CookieChanges,
     text::{Language, Text},
 };
 
@@ -28,32 +28,37 @@ impl Otps {
         let Some(setup) = setup else { return self.not_configured(&call) };
         let query = call.query.take().unwrap_or_default();
         let query = Parameters::of(query.as_bytes());
+        let parameters = ["return_to", "error", "retry", "other", "sent"].map(|name| query.once(name));
+        let [Ok(asked), Ok(error), Ok(retry), Ok(other), Ok(again)] = parameters else {
+            return Err(Failed::new(&call, Unreadable::Repeated.into(), CookieChanges::default()));
+        };
         call.visit.ensure().await;
         let presented = self.presented_challenge(&call, setup, None, None);
-        let asked = query.first("return_to").map(str::to_owned);
+        let asked = asked.map(str::to_owned);
         let stored = || presented.opened.as_ref().and_then(|opened| opened.challenge.return_to.clone());
-        let return_to = self.return_to.follow(asked.or_else(stored).as_deref()).to_owned();
+        let return_to = self.return_to.follow(asked.or_else(stored).as_deref(), &call.origin).to_owned();
         let (auth_status, cookies) = call.visit.head();
         let cookies = cookies.and(presented.cleared);
         if call.visit.access().is_some() {
             return Ok(EndpointAnswer::see_other(return_to, cookies, auth_status));
         }
         let now = self.clock.now();
-        let opened = presented.opened.filter(|_| query.first("other").is_none());
+        let opened = presented.opened.filter(|_| other.is_none());
         let masked = opened.as_ref().map(|opened| opened.address.masked());
         let sent = opened
             .as_ref()
             .zip(masked.as_deref())
             .map(|(opened, address)| CodeSent { address, left: opened.challenge.expires.since(now).as_secs() });
-        let wait = query.first("retry").and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT);
+        let wait = retry.and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT);
         let page = self.pages.code(&CodePage {
             language: call.language(),
             channel,
             sent,
-            message: message(&query, channel, wait, call.language()),
-            notice: query.first("sent").map(|_| Text::CodeSentAgain),
+            message: message(error, channel, wait, call.language()),
+            notice: again.map(|_| Text::CodeSentAgain),
             retry: wait,
-            start: with_flag(&self.page_address(setup, None, Some(&return_to)), "other"),
+            start: with_flag(&self.page_address(&call, setup, None, Some(&return_to)), "other"),
+            login_page: with_return_to(&self.login_page, &[], self.in_link(&return_to)),
             return_to: &return_to,
         });
         Ok(EndpointAnswer::page(StatusCode::OK, page, cookies, auth_status))
@@ -63,19 +68,22 @@ impl Otps {
     /// is the default.
     pub(super) fn page_address(
         &self,
+        call: &Call,
         setup: &ChannelSetup,
         problem: Option<&Problem>,
         return_to: Option<&str>,
     ) -> String {
         let address = self.at(&format!("login/{}", setup.channel.as_str()));
-        let mut query = Serializer::new(String::new());
-        query.extend_pairs(problem.map(|problem| ("error", problem.kind().code())));
-        query.extend_pairs(problem.and_then(Problem::wait_seconds).map(|wait| ("retry", wait.to_string())));
-        let target = return_to.map(|asked| self.return_to.follow(Some(asked)));
-        let target = target.filter(|target| *target != self.return_to.follow(None));
-        query.extend_pairs(target.map(|target| ("return_to", target)));
-        let query = query.finish();
-        if query.is_empty() { address } else { format!("{address}?{query}") }
+        let error = problem.map(|problem| ("error", problem.kind().code()));
+        let wait = problem.and_then(Problem::wait_seconds).map(|wait| wait.to_string());
+        let parameters: Vec<_> = error.into_iter().chain(wait.as_deref().map(|wait| ("retry", wait))).collect();
+        let target = return_to.map(|asked| self.return_to.follow(Some(asked), &call.origin));
+        with_return_to(&address, &parameters, target.and_then(|target| self.in_link(target)))
+    }
+
+    /// `return_to` for a link; not needed if it is the default.
+    fn in_link<'a>(&self, return_to: &'a str) -> Option<&'a str> {
+        Some(return_to).filter(|return_to| *return_to != self.return_to.after_login())
     }
 }
 
@@ -88,11 +96,6 @@ pub(super) fn with_flag(page: &str, flag: &str) -> String {
 
 /// The message for the query's `error`, from the table of problems: a link cannot make the page show other text. `wait`
 /// is the time to wait, in seconds.
-fn message(
-    query: &Parameters<'_>,
-    channel: Channel,
-    wait: Option<u64>,
-    language: Language,
-) -> Option<Cow<'static, str>> {
-    Some(ProblemKind::on_code_page(channel, query.first("error")?)?.text(language, wait))
+fn message(error: Option<&str>, channel: Channel, wait: Option<u64>, language: Language) -> Option<Cow<'static, str>> {
+    Some(ProblemKind::on_code_page(channel, error?)?.text(language, wait))
 }

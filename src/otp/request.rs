@@ -44,7 +44,7 @@ pub(super) struct Request {
 
 impl From<Repeated> for OtpError {
     fn from(_: Repeated) -> Self {
-        Self::Unreadable(Unreadable::Malformed)
+        Self::Unreadable(Unreadable::Repeated)
     }
 }
 

@@ -97,7 +97,7 @@ impl Otps {
             made: now,
             expires: now.plus(self.settings.lifetime),
             sid: sid.map(|sid| Uuid::from_bytes(sid.0)),
-            return_to: request.return_to.filter(|asked| self.return_to.follow(Some(asked)) == asked),
+            return_to: request.return_to.and_then(|asked| self.return_to.in_cookie(&asked, &call.origin)),
             device_id: request.device_id,
             device_name: request.device_name.map(|name| name.chars().take(LONGEST_NAME).collect()),
         };
@@ -197,7 +197,7 @@ impl Otps {
         let (auth_status, cookies) = call.visit.head();
         let cookies = cookies.and(progress.cookies);
         if Self::is_page(call, setup) {
-            let page = self.page_address(setup, None, progress.return_to.as_deref());
+            let page = self.page_address(call, setup, None, progress.return_to.as_deref());
             let page = match sent.code {
                 SentCode::New => page,
                 SentCode::Repeated => page::with_flag(&page, "sent"),
@@ -227,12 +227,13 @@ impl Otps {
         error: OtpError,
         progress: Progress,
     ) -> Result<EndpointAnswer, Failed> {
-        let failed = Failed::new(call, error, progress.cookies);
+        let return_to = progress.return_to.as_deref().map(|asked| self.return_to.follow(Some(asked), &call.origin));
+        let failed = Failed::new(call, error, progress.cookies).returning_to(return_to);
         let kind = failed.error.kind();
         if !Self::is_page(call, setup) || kind.row().form == FormPage::None {
             return Err(failed);
         }
-        let page = self.page_address(setup, Some(&failed.error.into()), progress.return_to.as_deref());
+        let page = self.page_address(call, setup, Some(&failed.error.into()), progress.return_to.as_deref());
         let wrong_guess = kind.is_wrong_guess();
         Ok(EndpointAnswer { wrong_guess, ..EndpointAnswer::see_other(page, failed.cookies, failed.auth_status) })
     }

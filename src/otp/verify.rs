@@ -220,7 +220,7 @@ impl Otps {
         };
         let cookies = cookies.and(progress.cookies);
         if Self::is_page(call, setup) {
-            let location = self.return_to.follow(progress.return_to.as_deref());
+            let location = self.return_to.follow(progress.return_to.as_deref(), &call.origin);
             return EndpointAnswer::see_other(location, cookies, auth_status);
         }
         let known = call.visit.access().filter(|access| access.expires_at > verified.at);

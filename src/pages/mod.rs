@@ -137,6 +137,7 @@ impl Pages {
             retry: Some(1),
             notice: Some(Text::CodeSentAgain),
             start: "/".to_owned(),
+            login_page: "/".to_owned(),
             return_to: "/",
         };
         vec![
@@ -145,7 +146,7 @@ impl Pages {
             (CODE, self.code_values(&code(Channel::Sms, Some(CodeSent { address: "a", left: 1 })))),
             (CODE, self.code_values(&code(Channel::Email, None))),
             (NOTICE, notice_values(language, "?", None, None)),
-            (NOTICE, notice_values(language, "?", Some(Text::LaterAdvice), Some((Text::TryAgain, "/")))),
+            (NOTICE, notice_values(language, "?", Some(Text::LaterAdvice.say(language)), Some((Text::TryAgain, "/")))),
         ]
     }
 
@@ -248,13 +249,13 @@ impl Pages {
             placeholder => say(Text::PhoneExample),
             send_code => say(send_label(page.channel)),
             other_way => say(Text::OtherWay),
-            login_page => self.login_page.as_str(),
+            login_page => page.login_page.as_str(),
         }
     }
 
     /// The page that shows a problem and its advice.
     pub fn error(&self, page: &ErrorPage<'_>) -> Page {
-        let link = page.link.map(|label| (label, self.login_page.as_str()));
+        let link = page.link.as_ref().map(|(label, href)| (*label, href.as_str()));
         self.notice(page.language, page.title, page.advice, link)
     }
 
@@ -264,7 +265,16 @@ impl Pages {
         self.notice(language, title, Some(Text::LoginLoopAdvice), Some((Text::TryAgain, start)))
     }
 
+    /// The page after a logout, with a link to the login. `provider` is the name of one without a logout of its own.
+    pub fn logged_out(&self, language: Language, provider: Option<&str>) -> Page {
+        let advice = provider.map(|name| Text::StillLoggedInAt.with(language, "name", name));
+        let title = Text::LoggedOut.say(language);
+        let values = notice_values(language, title, advice.as_deref(), Some((Text::LogIn, self.login_page.as_str())));
+        self.render(NOTICE, &values, language)
+    }
+
     fn notice(&self, language: Language, title: &str, advice: Option<Text>, link: Option<(Text, &str)>) -> Page {
+        let advice = advice.map(|advice| advice.say(language));
         self.render(NOTICE, &notice_values(language, title, advice, link), language)
     }
 
@@ -306,12 +316,12 @@ const fn address_label(channel: Channel) -> Text {
     }
 }
 
-fn notice_values(language: Language, title: &str, advice: Option<Text>, link: Option<(Text, &str)>) -> Value {
+fn notice_values(language: Language, title: &str, advice: Option<&str>, link: Option<(Text, &str)>) -> Value {
     let say = |text: Text| text.say(language);
     context! {
         lang => language.tag(),
         title,
-        advice => advice.map(say),
+        advice,
         link => link.map(|(label, href)| context! { label => say(label), href }),
     }
 }

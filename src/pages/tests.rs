@@ -127,6 +127,7 @@ fn the_code_page_asks_for_six_digits_and_shows_the_address_masked() {
         retry: None,
         notice: None,
         start: "/auth/login/sms?other=1".to_owned(),
+        login_page: "/auth/login?return_to=%2Fa".to_owned(),
         return_to: "/a",
     };
     let at = |left| Some(CodeSent { address: "010-****-5678", left });

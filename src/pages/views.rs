@@ -60,7 +60,7 @@ impl Brand {
     }
 
     /// The brand's name; `None` for [`Brand::Other`].
-    pub(super) const fn name(self) -> Option<Text> {
+    pub const fn name(self) -> Option<Text> {
         match self {
             Self::Google => Some(Text::Google),
             Self::Kakao => Some(Text::Kakao),
@@ -105,6 +105,8 @@ pub struct CodePage<'a> {
     pub notice: Option<Text>,
     /// The code page's address with the form for another phone number or e-mail address.
     pub start: String,
+    /// The login page's address.
+    pub login_page: String,
     /// The address after the login.
     pub return_to: &'a str,
 }
@@ -127,6 +129,6 @@ pub struct ErrorPage<'a> {
     pub title: &'a str,
     /// What the visitor can do.
     pub advice: Option<Text>,
-    /// The text of a link to the login page.
-    pub link: Option<Text>,
+    /// The text and the address of a link to the login page.
+    pub link: Option<(Text, String)>,
 }

@@ -22,13 +22,19 @@ pub struct Problem {
     wait: Option<Duration>,
     allow: Option<&'static str>,
     members: Vec<(&'static str, Value)>,
+    /// Boxed, because few problems have it and all results that can fail would be larger.
+    return_to: Option<Box<ReturnAddress>>,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
+
+/// The address after a login.
+#[derive(Debug)]
+struct ReturnAddress(String);
 
 impl Problem {
     /// A problem of this kind.
     pub const fn new(kind: ProblemKind) -> Self {
-        Self { kind, wait: None, allow: None, members: Vec::new(), cause: None }
+        Self { kind, wait: None, allow: None, members: Vec::new(), return_to: None, cause: None }
     }
 
     /// Another try can succeed after `wait`.
@@ -57,6 +63,18 @@ impl Problem {
     pub fn caused_by(mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(error.into());
         self
+    }
+
+    /// The address after the login to which the page's link leads; a later call changes nothing.
+    pub fn set_return_to(&mut self, return_to: Option<String>) {
+        if self.return_to.is_none() {
+            self.return_to = return_to.map(|address| Box::new(ReturnAddress(address)));
+        }
+    }
+
+    /// The address after the login to which the page's link leads.
+    pub fn return_to(&self) -> Option<&str> {
+        self.return_to.as_ref().map(|address| address.0.as_str())
     }
 
     /// Its kind.
@@ -129,6 +147,11 @@ impl ProblemKind {
             }
             (Wording::Wait { known, .. }, Some(wait)) => known.with(language, "seconds", &wait.to_string()).into(),
         }
+    }
+
+    /// The first kind with this `code`.
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.code() == code)
     }
 
     /// The problem of the login page's form that has this `code`; nothing else can be shown there.

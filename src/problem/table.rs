@@ -175,7 +175,7 @@ problems! {
     /// The token authority does not answer. The session of the request may be valid; a right code is not used up.
     AuthorityUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "unavailable", text: Fixed(Text::LoginUnavailable),
-        advice: None, link: None, form: CODE,
+        advice: None, link: Some(Link::StartAgain), form: CODE,
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: None,
         client: "try again after `Retry-After` seconds; this is no logout",
     }
@@ -229,11 +229,19 @@ problems! {
     }
 
     // Logins.
-    /// The login attempt is unknown to this browser, older than 10 minutes, or was used.
+    /// A page that needs a login, or a login, was to be loaded ahead of time (`Sec-Purpose`): no login begins.
+    NotAheadOfTime {
+        status: StatusCode::SERVICE_UNAVAILABLE, code: "prefetch", text: Fixed(Text::NotAheadOfTime),
+        advice: None, link: None, form: FormPage::None,
+        connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
+        client: "load it when the person opens it",
+    }
+    /// The login attempt is unknown to this browser, older than 10 minutes, or was used; the same callback within 60 s
+    /// gets the same answer instead.
     AttemptExpired {
         status: StatusCode::BAD_REQUEST, code: "attempt_expired", text: Fixed(Text::AttemptExpired),
         advice: Some(Text::AttemptExpiredAdvice), link: Some(Link::StartAgain), form: FormPage::None,
-        connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
+        connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "start the login again",
     }
     /// The login provider does not answer.
@@ -287,12 +295,12 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
         client: "get a new ID token from the provider",
     }
-    /// A parameter of the callback occurs twice (RFC 6749 section 3.1), or there are more than 64.
+    /// A parameter of an endpoint occurs twice (RFC 6749 section 3.1), or there are more than 64.
     RepeatedParameter {
         status: StatusCode::BAD_REQUEST, code: "repeated_parameter", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
-        client: "start the login again",
+        client: "send each parameter once",
     }
     /// The body is neither `application/json` nor, where a page posts it, a form.
     JsonExpected {

@@ -2,24 +2,25 @@
 
 mod content;
 mod guard;
+mod login_link;
 mod wants;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 pub use crate::problem::Failure;
 pub use content::Content;
 pub use guard::StrictTransport;
+pub use login_link::with_return_to;
 pub use wants::{WantedForm, Wants};
 
 use content::{empty, page_response, redirect, with_status};
 
 use crate::{
     pages::{ErrorPage, Pages},
-    problem::{Connection, FORWARDED_METHODS, FailureCounter, Link, Problem, ProblemKind},
+    problem::{Connection, FORWARDED_METHODS, FailureCounter, LoginAskedBy, Problem, ProblemKind},
     scheme::Scheme,
     telemetry::{Metrics, RequestId},
     text::Language,
@@ -31,9 +32,10 @@ pub const X_AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// Characters that are percent-encoded in the value of a query parameter.
-const QUERY_VALUE: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'=').add(b'>').add(b'?');
+/// The challenge of every 401 (RFC 9110 section 15.5.2).
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+/// The challenge to a request that came with a bearer token (RFC 6750 section 3).
+const BEARER_INVALID: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
 
 /// The settings of the responder, validated.
 #[derive(Clone, Debug)]
@@ -73,9 +75,10 @@ impl Responder {
     pub fn answer(&self, failure: &Failure, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
         match failure {
             Failure::Problem(problem) => self.problem(problem, wants, request_id),
-            Failure::LogIn { return_to } => match wants.form {
-                WantedForm::Page => self.to_login(return_to),
-                WantedForm::Problem => self.problem(&ProblemKind::LoginRequired.into(), wants, request_id),
+            Failure::LogIn { return_to, asked_by } => match asked_by {
+                LoginAskedBy::Navigation => self.to_login(StatusCode::FOUND, return_to),
+                LoginAskedBy::Form => self.to_login(StatusCode::SEE_OTHER, return_to),
+                LoginAskedBy::Script => self.problem(&ProblemKind::LoginRequired.into(), wants, request_id),
             },
             Failure::AlreadyLoggedIn => redirect(StatusCode::FOUND, self.after_login.clone()),
             Failure::ToPublicUrl(location) => redirect(StatusCode::PERMANENT_REDIRECT, location.clone()),
@@ -92,9 +95,12 @@ impl Responder {
         self.count_and_log(problem, request_id);
         let mut response = match wants.form {
             WantedForm::Page => self.page(problem, wants.language),
-            WantedForm::Problem => json(problem, wants.language),
+            WantedForm::Problem => self.json(problem, wants.language),
         };
         let headers = response.headers_mut();
+        if problem.row().status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, if wants.has_bearer { BEARER_INVALID } else { BEARER });
+        }
         if let Some(seconds) = problem.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -108,12 +114,10 @@ impl Responder {
         response
     }
 
-    fn to_login(&self, return_to: &str) -> Response<Bytes> {
-        let location = format!("{}?return_to={}", self.login_page, utf8_percent_encode(return_to, QUERY_VALUE));
-        match HeaderValue::from_str(&location) {
-            Ok(location) => redirect(StatusCode::FOUND, location),
-            Err(_) => empty(StatusCode::UNAUTHORIZED),
-        }
+    fn to_login(&self, status: StatusCode, return_to: &str) -> Response<Bytes> {
+        let location = login_link::login_page_for(&self.login_page, return_to);
+        // The page is a checked path, and `return_to` is percent-encoded: the location is visible ASCII.
+        redirect(status, HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/")))
     }
 
     fn page(&self, problem: &Problem, language: Language) -> Response<Bytes> {
@@ -122,7 +126,7 @@ impl Responder {
             language,
             title: &problem.text(language),
             advice: row.advice,
-            link: row.link.map(Link::label),
+            link: row.link.map(|link| (link.label(), self.login_link(problem))),
         });
         page_response(row.status, page)
     }
@@ -146,10 +150,26 @@ impl Responder {
             (None, _) => tracing::debug!(request_id, status, code, "refused"),
         }
     }
+
+    /// The login page, with the address that the visitor asked for.
+    fn login_link(&self, problem: &Problem) -> String {
+        with_return_to(&self.login_page, &[], problem.return_to())
+    }
+
+    /// `application/problem+json` (RFC 9457) with a stable `code` and a localised `error`; a 401 names the login page.
+    fn json(&self, problem: &Problem, language: Language) -> Response<Bytes> {
+        let mut body = body(problem, language);
+        if problem.row().status == StatusCode::UNAUTHORIZED {
+            body["login"] = self.login_page.as_str().into();
+        }
+        let mut response = with_status(problem.row().status, Bytes::from(body.to_string()));
+        response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM);
+        response
+    }
 }
 
-/// `application/problem+json` (RFC 9457) with a stable `code` and a localised `error`.
-fn json(problem: &Problem, language: Language) -> Response<Bytes> {
+/// The members of a problem document.
+fn body(problem: &Problem, language: Language) -> serde_json::Value {
     let row = problem.row();
     let mut body = serde_json::json!({
         "type": "about:blank",
@@ -164,9 +184,7 @@ fn json(problem: &Problem, language: Language) -> Response<Bytes> {
     for (name, value) in problem.members() {
         body[*name] = value.clone();
     }
-    let mut response = with_status(row.status, Bytes::from(body.to_string()));
-    response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM);
-    response
+    body
 }
 
 /// The answer to `OPTIONS *` (RFC 9110 section 9.3.7).

@@ -35,7 +35,7 @@ fn answer(problem: impl Into<Problem>, wants: Wants) -> Response<Bytes> {
 
 /// Status, `Retry-After` and object of the JSON answer.
 fn answered(error: OtpError, language: Language) -> (u16, Option<String>, Value) {
-    let response = answer(error, Wants { form: WantedForm::Problem, language });
+    let response = answer(error, Wants { form: WantedForm::Problem, language, has_bearer: false });
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
     let retry_after = response.headers().get(header::RETRY_AFTER).map(|v| v.to_str().unwrap().to_owned());
     (response.status().as_u16(), retry_after, serde_json::from_slice(response.body()).unwrap())
@@ -43,7 +43,7 @@ fn answered(error: OtpError, language: Language) -> (u16, Option<String>, Value)
 
 /// The HTML of the page.
 fn page(kind: ProblemKind, language: Language) -> String {
-    let response = answer(kind, Wants { form: WantedForm::Page, language });
+    let response = answer(kind, Wants { form: WantedForm::Page, language, has_bearer: false });
     assert_eq!(response.status(), kind.row().status);
     String::from_utf8(response.body().to_vec()).unwrap()
 }

@@ -11,6 +11,8 @@ pub struct Wants {
     pub form: WantedForm,
     /// By `Accept-Language`.
     pub language: Language,
+    /// Whether the request came with a bearer token (RFC 6750 section 2.1): its 401 then says that it is not valid.
+    pub has_bearer: bool,
 }
 
 /// The form of an answer.
@@ -25,7 +27,10 @@ pub enum WantedForm {
 impl Wants {
     /// An answer in this form, in the language that `Accept-Language` prefers.
     pub fn new(form: WantedForm, headers: &HeaderMap) -> Self {
-        Self { form, language: Language::of(headers) }
+        let authorization = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+        let scheme = authorization.and_then(|value| value.get(..b"Bearer ".len()));
+        let has_bearer = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Bearer "));
+        Self { form, language: Language::of(headers), has_bearer }
     }
 
     /// For a request to an own endpoint: a navigation, a POST of a form too, gets a page; without `Sec-Fetch-Mode`, a

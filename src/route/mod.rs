@@ -2,6 +2,7 @@
 //! functions.
 
 mod access;
+mod begins_login;
 mod explain;
 mod methods;
 mod own;

@@ -119,6 +119,8 @@ pub enum OwnEndpoint {
     Session,
     /// The logout.
     Logout,
+    /// The page after a logout.
+    LoggedOut,
     /// The script of our pages.
     Script,
     /// The logo of our pages.
@@ -143,7 +145,7 @@ pub enum GuessCheck {
     Password,
     /// A one-time code.
     Code(Channel),
-    /// A provider's callback or ID token.
+    /// An ID token of a provider.
     ProviderProof(ProviderIndex),
 }
 
@@ -152,7 +154,7 @@ pub enum GuessCheck {
 pub struct ProviderIndex(pub(super) usize);
 
 /// All own endpoints.
-pub(super) static OWN_ROWS: [OwnRow; 16] = [
+pub(super) static OWN_ROWS: [OwnRow; 17] = [
     OwnRow {
         path: OwnPath::BelowBasePath("/login"),
         methods: OwnMethods::GET,
@@ -197,7 +199,9 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         explain: "a login comes back from `{provider}`",
         served_by: ServedBy::EachProvider(|provider| OwnService::Call {
             endpoint: OwnEndpoint::Callback(provider),
-            checks: Some(GuessCheck::ProviderProof(provider)),
+            // Only a wrong state beside the cookie of its attempt is a guess, and the callback counts it: a page of
+            // another site can load this address.
+            checks: None,
         }),
     },
     OwnRow {
@@ -298,6 +302,16 @@ pub(super) static OWN_ROWS: [OwnRow; 16] = [
         answers: AnswerForm::AsAsked,
         explain: "the logout",
         served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::Logout, checks: None }),
+    },
+    OwnRow {
+        path: OwnPath::BelowBasePath("/logged-out"),
+        // A HEAD must not use up the address that leads to a provider's logout.
+        methods: OwnMethods::GET_WITHOUT_HEAD,
+        exists: Exists::Always,
+        cross_site: CrossSite::Refused,
+        answers: AnswerForm::Page,
+        explain: "the page after a logout",
+        served_by: ServedBy::One(OwnService::Call { endpoint: OwnEndpoint::LoggedOut, checks: None }),
     },
     OwnRow {
         path: OwnPath::BelowBasePath("/assets/page.js"),

@@ -15,6 +15,7 @@ use crate::{
     client::ClientKey,
     clock::Timestamp,
     seal::{OpenError, Purpose},
+    secret::Secret,
     store::{Owner, StoreError},
 };
 
@@ -33,9 +34,24 @@ pub struct Attempts<'s> {
     shared: &'s Shared,
 }
 
+/// An attempt whose cookie came with a request.
+pub struct FoundAttempt<T> {
+    /// What was sealed.
+    pub attempt: T,
+    /// The value of the cookie: only this browser has it.
+    pub cookie: Secret,
+    /// Deletes the cookie.
+    pub deletion: CookieChanges,
+    /// The attempt cannot be taken from this time on.
+    pub ends: Timestamp,
+    id: String,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Sealed<T> {
     made: Timestamp,
+    /// Left out where it is false: each request carries the cookie.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     reach_is_cross_site: bool,
     attempt: T,
 }
@@ -61,29 +77,29 @@ impl<'s> Attempts<'s> {
         evicted.fold(self.shared.jar.set_attempt(id, &text, reach), CookieChanges::and)
     }
 
-    /// Takes the attempt `id` from the request; each can be taken once. `None` if it is absent, broken, older than 10
-    /// minutes, or was taken before. The cookie of an attempt that opens is deleted in any case.
-    pub async fn take<T: DeserializeOwned>(
-        &self,
-        headers: &HeaderMap,
-        client: ClientKey,
-        id: &str,
-    ) -> Result<(Option<T>, CookieChanges), StoreError> {
+    /// The attempt `id` of the request; `None` if it is absent or does not open.
+    pub fn find<T: DeserializeOwned>(&self, headers: &HeaderMap, id: &str) -> Option<FoundAttempt<T>> {
         let found = self.shared.jar.find(headers.get_all(header::COOKIE).iter());
+        let mut of_id = found.attempts.iter().filter(|(found, _)| *found == id);
+        let (sealed, value) = of_id.find_map(|(id, value)| Some((self.open::<T>(id, value).ok()?, *value)))?;
+        Some(FoundAttempt {
+            attempt: sealed.attempt,
+            cookie: Secret::new(String::from_utf8_lossy(value)),
+            deletion: self.shared.jar.clear_attempt(id, reach_of(sealed.reach_is_cross_site)),
+            ends: sealed.made.plus(Duration::from_secs(ATTEMPT_LIFETIME)),
+            id: id.to_owned(),
+        })
+    }
+
+    /// Takes an attempt; each can be taken once. False if it was taken before, or is older than 10 minutes.
+    pub async fn take<T>(&self, client: ClientKey, found: &FoundAttempt<T>) -> Result<bool, StoreError> {
         let now = self.shared.now();
-        let opened = found
-            .attempts
-            .iter()
-            .filter(|(found, _)| *found == id)
-            .find_map(|(id, value)| self.open::<T>(id, value).ok())
-            .filter(|sealed| now.since(sealed.made) < Duration::from_secs(ATTEMPT_LIFETIME));
-        let Some(sealed) = opened else { return Ok((None, CookieChanges::default())) };
-        let cleared = self.shared.jar.clear_attempt(id, reach_of(sealed.reach_is_cross_site));
-        let until = sealed.made.plus(Duration::from_secs(ATTEMPT_LIFETIME));
+        if found.ends <= now {
+            return Ok(false);
+        }
         let owner = Owner { key: digest_of(&[b"attempts of", client.network()]), most: MOST_USED_ATTEMPTS };
-        let used = digest_of(&[b"attempt", id.as_bytes()]);
-        let first = self.shared.store.one_time.take_of(owner, used, until, now).await?;
-        Ok((first.then_some(sealed.attempt), cleared))
+        let used = digest_of(&[b"attempt", found.id.as_bytes()]);
+        self.shared.store.one_time.take_of(owner, used, found.ends, now).await
     }
 
     /// Deletes the attempts in these cookies, so that no login that began before a logout can complete after it.
@@ -101,7 +117,7 @@ impl<'s> Attempts<'s> {
 
     /// A sealed nonce for an app's own sign-in at `provider`, which [`Attempts::is_own_nonce`] recognises later.
     pub fn seal_nonce(&self, provider: &str) -> String {
-        let plain = serde_json::json!([self.shared.now(), provider, self.shared.random.token::<16>()]).to_string();
+        let plain = serde_json::json!([self.shared.now(), provider, self.shared.random.token::<32>()]).to_string();
         self.shared.ring.seal(Purpose::Nonce, plain.as_bytes(), |_| 1)
     }
 

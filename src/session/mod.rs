@@ -16,11 +16,13 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::{authority::Authority, clock::Clock, seal::KeyRing, secret::Random, store::Store, telemetry::Metrics};
 
+mod again;
 mod attempt;
 mod challenge;
 mod check;
 mod claims;
 mod cookies;
+mod deposits;
 pub mod device;
 mod digest;
 mod end;
@@ -46,9 +48,11 @@ pub use crate::authority::Claims;
 #[cfg(test)]
 pub(crate) use cookies::tests::settings as test_settings;
 
-pub use attempt::{Attempts, MOST_ATTEMPTS};
+pub use again::PackedSession;
+pub use attempt::{Attempts, FoundAttempt, MOST_ATTEMPTS};
 pub use challenge::Challenges;
 pub use cookies::{CookieChanges, Reach};
+pub use deposits::{DepositOwner, DepositSlot, Deposits};
 pub use enter::{EnterError, Entered, NewLogin};
 pub use grant::{AccessGrant, Login, RefreshGrant, Session};
 pub use issue::BeginError;
@@ -107,6 +111,11 @@ impl Sessions {
     /// The cookies of login attempts.
     pub fn attempts(&self) -> Attempts<'_> {
         Attempts::new(&self.shared)
+    }
+
+    /// Values that the store keeps for minutes.
+    pub fn deposits(&self) -> Deposits<'_> {
+        Deposits::new(&self.shared)
     }
 
     /// The cookies of one-time code challenges.

@@ -17,9 +17,9 @@ mod waiters;
 mod words;
 
 pub use contract::{
-    Advanced, CodeFacts, Codes, Counters, Digest, Families, FamilyId, Generation, Grant, Health, Holder, Lease,
-    NewCode, OneTime, OpenStoreError, Opened, Owner, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError,
-    StoredResult, Tried, clocks_agree,
+    Advanced, CodeFacts, Codes, Counters, DepositPlace, Deposits, Digest, Families, FamilyId, Generation, Grant,
+    Health, Holder, Lease, NewCode, OneTime, OpenStoreError, Opened, Owner, Quota, Refreshes, Resent, Settled, Sid,
+    Spent, Store, StoreError, StoredResult, Tried, clocks_agree,
 };
 pub use memory::MemoryStore;
 pub use open::{Settings, check, open};

@@ -99,6 +99,15 @@ pub(super) fn advanced(answer: &mut impl AnswerReader) -> Result<Advanced, Store
     }
 }
 
+/// Decodes the answer to `Deposits::deposited` and `Deposits::withdraw` in Redis.
+pub(super) fn deposited(answer: &mut impl AnswerReader) -> Result<Option<Bytes>, StoreError> {
+    match answer.word()?.as_str() {
+        "value" => answer.bytes().map(Some),
+        "none" => Ok(None),
+        word => Err(unknown(word)),
+    }
+}
+
 /// The error for a word that no script or function of this version answers.
 pub(super) fn unknown(word: &str) -> StoreError {
     StoreError::Unavailable(format!("it answered {word:?}, which no script or function of this version answers"))

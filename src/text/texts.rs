@@ -85,6 +85,14 @@ texts! {
         english: "You were logged in, but the page asked for a login again and again. Check that your browser accepts cookies, then try again.",
     }
 
+    /// Title of the page after a logout.
+    LoggedOut { korean: "로그아웃되었습니다", english: "You are logged out" }
+    /// On that page, for a provider without a logout; `{name}` is its name.
+    StillLoggedInAt {
+        korean: "{name}에는 로그아웃 기능이 없어 {name}에는 아직 로그인되어 있을 수 있습니다.",
+        english: "{name} has no logout of its own: you may still be logged in there.",
+    }
+
     // Messages on the login page after a refusal by a provider.
     /// The provider answered `access_denied`.
     AccessDenied {
@@ -152,6 +160,12 @@ texts! {
     NetworkError { korean: "네트워크 오류가 발생했습니다", english: "A network error occurred" }
     /// A limit or the cool-down; `{seconds}` is the time to wait.
     TryAgainIn { korean: "{seconds}초 후에 다시 시도해주세요", english: "Try again in {seconds} seconds" }
+
+    /// A page that needs a login was to be loaded ahead of time.
+    NotAheadOfTime {
+        korean: "로그인이 필요한 페이지는 미리 불러올 수 없습니다",
+        english: "A page that needs a login is not loaded ahead of time",
+    }
 
     // Problems of logins.
     /// The login attempt is unknown, too old or was used.

@@ -85,11 +85,86 @@ async fn a_wrong_absent_or_used_state_gets_a_page_with_a_link_to_start_again() {
     assert!(korean.text().contains("로그인 시도가 만료되었습니다"), "{korean}");
 
     let browser = stack.browser();
-    let callback = browser.as_far_as_callback("demo", "/", "mina").await;
-    let stranger = browser.copy();
+    let callback = browser.as_far_as_callback("demo", "/deep", "mina").await;
+    let (copy, stranger) = (browser.copy(), stack.browser());
     browser.follow(&callback).await.is(303);
     stranger.follow(&callback).await.is(400);
-    assert!(!stranger.is_logged_in());
+    stack.advance(secs(61));
+    let late = copy.follow(&callback).await.is(400);
+    assert!(
+        late.text().contains("/auth/login?return_to=%2Fdeep"),
+        "the link leads on to where the login was to: {late}"
+    );
+    assert!(!stranger.is_logged_in() && !copy.is_logged_in());
+}
+
+#[tokio::test]
+async fn a_callback_that_comes_twice_gets_the_same_redirect_and_the_session_once() {
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
+    let callback = browser.as_far_as_callback("demo", "/deep", "mina").await;
+    let (preload, cut_off, after_a_logout) = (browser.copy(), browser.copy(), browser.copy());
+    let (first, second) = tokio::join!(browser.follow(&callback), preload.follow(&callback));
+    for answer in [first, second] {
+        assert_eq!(answer.is(303).says("refreshed").location(), "/deep");
+    }
+    assert_eq!(cut_off.follow(&callback).await.is(303).says("refreshed").location(), "/deep");
+    for browser in [&browser, &preload, &cut_off] {
+        browser.fetch("/api/me").await.is(200).says("valid");
+    }
+    assert_eq!(stack.backend.counters().exchanges, 1);
+    // The newest tokens: those of a refresh, if there was one in between.
+    let tokens_before = browser.cookie_header();
+    browser.post("/auth/refresh").await.is(200);
+    assert_ne!(browser.cookie_header(), tokens_before);
+    let newest = after_a_logout.copy();
+    newest.follow(&callback).await.is(303);
+    newest.fetch("/api/me").await.is(200).says("valid");
+    browser.post("/auth/logout").await.is(200);
+    after_a_logout.follow(&callback).await.is(400).says("anonymous");
+    assert!(!after_a_logout.is_logged_in());
+}
+
+#[tokio::test]
+async fn a_callback_runs_to_its_end_though_its_visitor_hangs_up_and_the_retry_gets_the_session() {
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
+    let callback = browser.as_far_as_callback("demo", "/deep", "mina").await;
+    let mut address = callback.location();
+    address = address.strip_prefix(stack.gateway.public_url().as_str().trim_end_matches('/')).unwrap();
+    let mut raw = crate::harness::Raw::connect(stack.gateway.address()).await;
+    raw.send(&format!(
+        "GET {address} HTTP/1.1\r\nhost: {}\r\ncookie: {}\r\nsec-fetch-mode: navigate\r\n\r\n",
+        stack.gateway.host(),
+        browser.cookie_header()
+    ))
+    .await;
+    drop(raw);
+    assert_eq!(browser.follow(&callback).await.is(303).location(), "/deep");
+    assert!(browser.is_logged_in());
+    assert_eq!(stack.backend.counters().exchanges, 1);
+}
+
+#[tokio::test]
+async fn a_callback_without_the_cookie_of_its_attempt_counts_against_nobody() {
+    let stack = TestStack::with("limits.failures_per_client = \"3/h\"").await;
+    let foreign = stack.browser();
+    for n in 0..20 {
+        foreign.navigate(&format!("/auth/callback/demo?code=x&state={}", "A".repeat(40 + n % 3))).await.is(400);
+    }
+    stack.browser().login_as("mina").await;
+    // With the cookie of an attempt another state is a guess.
+    let browser = stack.browser();
+    let callback = browser.as_far_as_callback("demo", "/deep", "mina").await;
+    let kept = browser.copy();
+    let state = callback.location().split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let guess = format!("/auth/callback/demo?code=x&state={}{}", &state[..30], "B".repeat(state.len() - 30));
+    for _ in 0..3 {
+        kept.copy().navigate(&guess).await.is(400);
+    }
+    kept.copy().navigate(&guess).await.is(429);
+    // The right state is none: the login goes on.
+    assert_eq!(browser.follow(&callback).await.is(303).location(), "/deep");
 }
 
 #[tokio::test]

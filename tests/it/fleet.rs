@@ -120,17 +120,22 @@ async fn a_refusal_at_one_instance_ends_the_session_at_all(store: StoreServer) {
     assert_eq!(fleet.stack.backend.refresh_calls() - before, 1);
 }
 
-async fn a_login_attempt_can_be_finished_at_another_instance_and_only_once(store: StoreServer) {
-    let fleet = Fleet::of(store, "").await;
-    let browser = fleet.stack.browser();
-    let redirect = browser.as_far_as_callback("demo", "/", "mina").await;
-    let callback = redirect.header("location").unwrap().replace(fleet.stack.gateway.host(), fleet.others[0].host());
-    let tab = browser.at(&fleet.others[0]);
-    let path = callback.split_once(fleet.others[0].host()).unwrap().1.to_owned();
-    tab.navigate(&path).await;
-    // The provider may refuse the other address; in any case the attempt is used at every instance.
-    let again = browser.navigate(&path).await;
-    assert_eq!(again.status, 400, "{again}");
+async fn a_callback_that_comes_to_two_instances_logs_in_once_and_both_get_the_session(store: StoreServer) {
+    let stack = Setup::new().with(KEYS).with(&store.toml).start().await;
+    // Two instances behind the public address of the first.
+    let same = format!("server.public_url = \"http://{}\"", stack.gateway.host());
+    let (other, third) = (stack.gateway_beside(&same), stack.gateway_beside(&same));
+    let browser = stack.browser();
+    let callback = browser.as_far_as_callback("demo", "/deep", "mina").await;
+    let (one, two, late) = (browser.at(&other), browser.copy().at(&third), browser.copy().at(&third));
+    let (first, second) = tokio::join!(one.follow(&callback), two.follow(&callback));
+    assert_eq!((first.is(303).location(), second.is(303).location()), ("/deep", "/deep"));
+    for tab in [&one, &two] {
+        tab.fetch("/api/me").await.is(200).says("valid");
+    }
+    assert_eq!(stack.backend.counters().exchanges, 1);
+    stack.advance(std::time::Duration::from_secs(61));
+    late.follow(&callback).await.is(400);
 }
 
 /// The store fails during the call to the authority, so that the result cannot be stored at once.
@@ -181,5 +186,5 @@ on_both! {
     while_the_store_is_unreachable_valid_tokens_work_and_expired_ones_get_503
     with_store_down_refresh_each_instance_refreshes_alone
     a_refusal_at_one_instance_ends_the_session_at_all
-    a_login_attempt_can_be_finished_at_another_instance_and_only_once
+    a_callback_that_comes_to_two_instances_logs_in_once_and_both_get_the_session
 }

@@ -23,7 +23,9 @@ async fn a_logout_clears_the_tokens_and_signs_out_at_the_backend() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     let answer = logout(&browser).await.says("anonymous");
-    assert_eq!(answer.json(), serde_json::json!({ "success": true }));
+    assert_eq!(answer.json()["success"], true);
+    let url = answer.json()["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with("/auth/logged-out?go=") && !url.contains("eyJ"), "{url}");
     assert!(answer.clears("sb_at") && answer.clears("sb_rt") && answer.set_cookie("sb_did").is_none(), "{answer}");
     assert_eq!(browser.cookie_names().into_iter().collect::<Vec<_>>(), ["sb_did"]);
     assert_eq!(stack.backend.counters().signouts, 1);
@@ -45,6 +47,34 @@ async fn a_logout_by_form_is_redirected() {
     assert!(answer.location().starts_with(&format!("{}/logout?", stack.provider.issuer())), "{answer}");
     let back = browser.follow(&answer).await;
     assert_eq!(back.location(), stack.gateway.public_url().join("/bye").unwrap().as_str());
+}
+
+#[tokio::test]
+async fn a_logout_ends_on_something_that_does_not_log_in_again() {
+    const NEEDS_LOGIN: &str = "session.after_logout = \"/api/home\"\n";
+    let stack = TestStack::with(NEEDS_LOGIN).await;
+    // With a logout at the provider: there and back to an open page, once.
+    let browser = stack.logged_in("mina").await;
+    let url = logout(&browser).await.json()["url"].as_str().unwrap().to_owned();
+    let gone_on = browser.navigate(&url).await.is(303);
+    assert!(gone_on.location().starts_with(&format!("{}/logout?", stack.provider.issuer())), "{gone_on}");
+    let back = browser.follow(&gone_on).await;
+    assert_eq!(back.location(), stack.gateway.public_url().join("/auth/logged-out").unwrap().as_str());
+    let page = browser.follow(&back).await.is(200).says("anonymous");
+    assert!(page.text().contains("You are logged out") && page.text().contains("/auth/login"), "{page}");
+    browser.navigate(&url).await.is(200);
+
+    // Without a provider: the page.
+    let browser = stack.browser();
+    let credentials = serde_json::json!({ "email": EMAIL, "password": PASSWORD });
+    browser.post("/auth/login").json(&credentials).await.is(200);
+    assert_eq!(logout_by_form(&browser).await.location(), "/auth/logged-out");
+    browser.post("/auth/login").json(&credentials).await.is(200);
+    assert_eq!(logout(&browser).await.json()["url"], "/auth/logged-out");
+    let korean = stack.browser().speaking("ko").navigate("/auth/logged-out").await.is(200);
+    assert!(korean.text().contains("로그아웃되었습니다"), "{korean}");
+    let named = stack.browser().navigate("/auth/logged-out?provider=demo").await.is(200);
+    assert!(named.text().contains("Demo ID has no logout of its own"), "{named}");
 }
 
 #[tokio::test]

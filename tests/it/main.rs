@@ -22,6 +22,7 @@ mod floods;
 mod gateway_authority;
 mod h2;
 mod h2_conformance;
+mod hosts;
 mod leases;
 mod limits;
 mod login;

@@ -96,3 +96,48 @@ async fn too_many_logins_in_a_short_time_end_on_the_loop_page() {
     let page = last.expect("the third or fourth login shows a page");
     assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page}");
 }
+
+#[tokio::test]
+async fn a_deep_link_of_8_kib_survives_a_login_and_so_does_every_spelling_that_bends_nothing() {
+    let stack = TestStack::start().await;
+    for path in [
+        "/api/a//b".to_owned(),
+        "/api/a%C2%A0b".to_owned(),
+        "/api/Screenshot%20at%208.55.11%E2%80%AFPM.png".to_owned(),
+        "/api/%E8%AB%8B%E6%B1%82%E6%9B%B8%E3%80%808%E6%9C%88.pdf?a=%2F%2Fb".to_owned(),
+        format!("/api/a?q={}", "y".repeat(3_000)),
+        format!("/api/{}", "%EA%B0%80".repeat(800)),
+    ] {
+        let browser = stack.browser();
+        let to_login = browser.navigate("/").at_path(&path).await.is(302);
+        let page = browser.follow(&to_login).await.is(200).text();
+        let href = page.split("href=\"").find(|rest| rest.starts_with("/auth/login/demo?")).unwrap();
+        let start = browser.navigate(&href.split('"').next().unwrap().replace("&amp;", "&")).await.is(303);
+        let at_provider = browser.visit(&format!("{}&auto=mina", start.location())).await;
+        assert_eq!(browser.follow(&at_provider).await.is(303).location(), path);
+    }
+}
+
+#[tokio::test]
+async fn pages_with_a_link_to_the_login_carry_where_it_was_to() {
+    use vestibule::demo::Fault;
+
+    let stack = TestStack::start().await;
+    let link = "/auth/login?return_to=%2Fdeep%3Fa%3Db";
+    stack.provider.set_down(true);
+    let down = stack.browser().navigate("/auth/login/demo?return_to=/deep?a%3Db").await.is(503);
+    assert!(down.text().contains(link), "the provider is down: {down}");
+    stack.provider.set_down(false);
+    stack.advance(crate::harness::secs(30));
+    let browser = stack.browser();
+    let callback = browser.as_far_as_callback("demo", "/deep?a=b", "mina").await;
+    stack.backend.set_authority_fault(Fault::Unavailable);
+    let unavailable = browser.follow(&callback).await.is(503);
+    assert!(unavailable.text().contains(link), "the authority is down: {unavailable}");
+    stack.backend.set_authority_fault(Fault::None);
+    let browser = stack.logged_in("mina").await;
+    stack.backend.set_authority_fault(Fault::Unavailable);
+    stack.expire_tokens();
+    let outage = browser.navigate("/api/me?a=b").await.is(503).says("unavailable");
+    assert!(outage.text().contains("/auth/login?return_to=%2Fapi%2Fme%3Fa%3Db"), "an outage: {outage}");
+}

@@ -27,7 +27,8 @@ table! {
         /// The address that visitors type, without a path. Links, redirects and cookies use it. `http` on loopback
         /// only.
         PUBLIC_URL: form::Origin = required("public_url");
-        /// Further hosts that are accepted, e.g. `"vestibule:8080"`; any other is answered 421.
+        /// Further hosts that are accepted, e.g. `"vestibule:8080"`; any other is answered 421. Logins begin and end on
+        /// the visitor's own host: register a redirect URI for each whose name has a dot.
         HOSTS: List<forms::Host> = default("hosts", "[]");
         /// `/livez`, `/readyz` and `/metrics`, by http and without a login; usually on loopback. Absent: none.
         ADMIN_LISTEN: form::Address = optional("admin_listen");

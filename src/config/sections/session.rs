@@ -59,9 +59,11 @@ table! {
         LOGIN_PAGE: form::Text = default("login_page", "\"built-in\"");
         /// The target after a login without `return_to`: a path, or an address at `public_url` or `return_to_origins`.
         AFTER_LOGIN: form::PathOrUrl = default("after_login", "\"/\"");
-        /// The target after a logout; as for `after_login`.
+        /// The target after a logout, where the provider has no logout of its own; as for `after_login`. If it needs a
+        /// login, a logout ends at `{base_path}/logged-out` instead.
         AFTER_LOGOUT: form::PathOrUrl = default("after_logout", "\"/\"");
-        /// Origins besides `public_url` to which a login may lead (`return_to`), and `after_login` and `after_logout`.
+        /// Origins besides the visitor's own to which a login may lead (`return_to`), and besides `public_url`'s
+        /// `after_login` and `after_logout`.
         RETURN_TO_ORIGINS: List<form::Origin> = default("return_to_origins", "[]");
         /// The place of the role or the list of roles in the claims of the access token (which counts only with
         /// `[authority.verify]`, and always with authority `gateway`), else in those of the ID token: a JSON pointer,
@@ -211,6 +213,7 @@ pub(crate) fn login(
     }
     Some(login::Settings {
         public_url: server.public_url.clone()?,
+        hosts: Vec::new(),
         base_path: section.read(&SessionTable::BASE_PATH),
         login_page,
         after_login,

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    oidc::{ProviderKind, Reachability, Settings, TokenAuth, fake::Fake, presets},
+    oidc::{ProviderKind, ProviderLogout, Reachability, Settings, TokenAuth, fake::Fake, presets},
     scripted::{Reply, Seen},
     secret::Secret,
 };
@@ -119,7 +119,7 @@ async fn github_is_asked_with_pkce_for_a_profile_and_the_verified_address() {
         assert_eq!(profile.header("user-agent"), Some("vestibule"), "GitHub refuses requests without User-Agent");
     }
     assert_eq!(provider.reachable(), Reachability::Reachable);
-    assert_eq!(provider.end_session_url(None, "https://app/", None).await, None);
+    assert_eq!(provider.end_session_url(None, "https://app/", None).await, ProviderLogout::None);
     assert!(!provider.revoke(None, Some(&tokens.access_token)).await.unwrap(), "the provider has no revocation");
 }
 

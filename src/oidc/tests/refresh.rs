@@ -93,11 +93,15 @@ async fn logout_revokes_the_tokens_and_returns_the_url_of_the_providers_logout()
     fake.answer("/revoke", Reply::json(503, &json!({})));
     assert!(provider.revoke(Some(&refresh), None).await.is_err());
 
-    let url = provider.end_session_url(Some(&IdToken::new("i")), "https://app/", Some("s")).await.unwrap();
-    let query = "client_id=client%3A1&post_logout_redirect_uri=https%3A%2F%2Fapp%2F&id_token_hint=i&state=s";
+    let address = |logout: ProviderLogout| match logout {
+        ProviderLogout::At(url) => url,
+        other => panic!("{other:?}"),
+    };
+    let url = address(provider.end_session_url(Some(&IdToken::new("i")), "https://app/", Some("s")).await);
+    let query = "client_id=client%3A1&post_logout_redirect_uri=https%3A%2F%2Fapp%2F&state=s&id_token_hint=i";
     assert_eq!((url.path(), url.query()), ("/end", Some(query)));
     let kakao = fake.provider_with(Settings { preset: Preset::Kakao, ..fake.settings() });
-    let url = kakao.end_session_url(None, "https://app/", None).await.unwrap();
+    let url = address(kakao.end_session_url(None, "https://app/", None).await);
     assert_eq!(
         (url.path(), url.query()),
         ("/oauth/logout", Some("client_id=client%3A1&logout_redirect_uri=https%3A%2F%2Fapp%2F"))
@@ -106,5 +110,39 @@ async fn logout_revokes_the_tokens_and_returns_the_url_of_the_providers_logout()
     fake.answer(METADATA, fake.metadata_with(json!({"revocation_endpoint": null, "end_session_endpoint": null})));
     let without = fake.provider();
     assert!(!without.revoke(Some(&refresh), None).await.unwrap());
-    assert_eq!(without.end_session_url(None, "https://app/", None).await, None);
+    assert_eq!(without.end_session_url(None, "https://app/", None).await, ProviderLogout::None);
+    fake.answer(METADATA, Reply::json(503, &json!({})));
+    assert_eq!(fake.provider().end_session_url(None, "https://app/", None).await, ProviderLogout::Unknown);
+}
+
+#[tokio::test]
+async fn an_address_of_a_logout_has_no_token_that_would_make_it_longer_than_2000_bytes() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let logout = async |claims: Value| match provider
+        .end_session_url(Some(&fake.id_token(claims)), "https://app.example.kr/auth/logged-out", None)
+        .await
+    {
+        ProviderLogout::At(url) => url,
+        other => panic!("{other:?}"),
+    };
+    let groups: Vec<_> = (0..180).map(|n| format!("department-{n}-of-the-whole-company")).collect();
+    let value =
+        |url: &url::Url, name: &str| url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned());
+    let short = logout(json!({})).await;
+    assert!(value(&short, "id_token_hint").is_some() && value(&short, "logout_hint").is_none());
+    for (claims, hint) in [
+        (json!({ "groups": groups, "email": "a@b.kr" }), Some("a@b.kr")),
+        (json!({ "groups": groups, "email": "a@b.kr", "preferred_username": "mina" }), Some("mina")),
+        (json!({ "groups": groups, "preferred_username": "mina", "login_hint": "O.abc" }), Some("O.abc")),
+        (json!({ "groups": groups }), None),
+        (json!({ "groups": groups, "email": "a".repeat(3000) }), None),
+    ] {
+        let url = logout(claims).await;
+        assert!(url.as_str().len() <= 2000, "{}", url.as_str().len());
+        assert_eq!(value(&url, "id_token_hint"), None);
+        assert_eq!(value(&url, "logout_hint").as_deref(), hint);
+        assert_eq!(value(&url, "client_id").as_deref(), Some("client:1"));
+        assert!(value(&url, "post_logout_redirect_uri").is_some());
+    }
 }

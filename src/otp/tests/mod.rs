@@ -28,7 +28,7 @@ use crate::{
     channel::Channel,
     client::Client,
     clock::Clock,
-    endpoint::{Call, EndpointAnswer, ReturnTo, ReturnToSettings},
+    endpoint::{Call, EndpointAnswer, OriginSettings, Origins, ReturnTo, ReturnToSettings},
     oidc::{self, fake::b64},
     pages::{Pages, Site},
     respond::Content,
@@ -212,8 +212,7 @@ impl Setup {
         let public_url = "https://app.example.kr".parse().unwrap();
         let site = Site { public_url: &public_url, base_path: "/auth", login_page: "/auth/login", form_targets: &[] };
         let pages = Pages::new(&crate::pages::Settings::default(), &site);
-        let places =
-            ReturnToSettings { public_url: &public_url, base_path: "/auth", after_login: "/home", origins: &[] };
+        let places = ReturnToSettings { base_path: "/auth", after_login: "/home", origins: &[] };
         let recorder = Arc::new(Recorder::default());
         let setup = |channel| ChannelSetup {
             channel,
@@ -245,6 +244,7 @@ impl Setup {
             store: self.store.clone(),
             pages: Arc::new(pages.unwrap()),
             return_to: ReturnTo::new(&places),
+            login_page: "/auth/login".to_owned(),
             clock: clock.clone(),
             random,
             metrics: metrics.clone(),
@@ -314,7 +314,22 @@ impl OtpFixture {
         headers.insert(header::ACCEPT_LANGUAGE, visitor.language.parse().unwrap());
         let (body, client) = (body.into(), Client::at(visitor.address));
         let visit = self.sessions.visit(&headers, &client).await;
-        Call { method: Method::POST, headers, query: None, body, client, visit, wants_page: false }
+        Call {
+            method: Method::POST,
+            headers,
+            query: None,
+            body,
+            client,
+            origin: Origins::new(&OriginSettings {
+                public_url: &"https://app.example.kr".parse().unwrap(),
+                hosts: &[],
+            })
+            .public()
+            .clone(),
+            is_navigation: false,
+            visit,
+            wants_page: false,
+        }
     }
 
     async fn step(&self, step: Step, channel: Channel, call: Call) -> Result<EndpointAnswer, Failed> {

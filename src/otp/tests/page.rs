@@ -21,6 +21,29 @@ impl CallResult {
 }
 
 #[tokio::test]
+async fn a_long_return_to_is_in_the_page_and_its_path_in_the_challenge() {
+    let fixture = OtpFixture::of(CodePurpose::Login);
+    let mut visitor = browser();
+    let long = format!("/deep?q={}", "x".repeat(3_000));
+    let fields: String = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("phone", "010-1234-5678"), ("return_to", long.as_str())])
+        .finish();
+    let sent = fixture.form(&mut visitor, Step::Send, Channel::Sms, &fields).await;
+    assert!(visitor.cookies["sb_otp_sms"].len() < 3_900);
+    let query = sent.location().split_once('?').unwrap().1.to_owned();
+    assert!(fixture.page(&mut visitor, &query).await.html().contains(&format!("value=\"{long}\"")));
+    assert!(fixture.page(&mut visitor, "").await.html().contains("value=\"/deep\""));
+}
+
+#[tokio::test]
+async fn a_repeated_parameter_of_the_page_is_refused() {
+    let fixture = OtpFixture::of(CodePurpose::Login);
+    for query in ["return_to=/a&return_to=/b", "error=x&error=y", "retry=1&retry=2", "other=1&other=1"] {
+        assert_eq!(fixture.page(&mut browser(), query).await.code(), "repeated_parameter", "{query}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
     let fixture = OtpFixture::of(CodePurpose::Login);
     let mut visitor = browser();
@@ -30,6 +53,7 @@ async fn the_page_asks_for_the_number_and_then_for_the_code_that_went_there() {
         "name=\"phone\"",
         "name=\"return_to\" value=\"/deep?a=b\"",
         "autocomplete=\"tel\"",
+        "href=\"/auth/login?return_to=%2Fdeep%3Fa%3Db\"",
     ] {
         assert!(first.html().contains(expected), "{expected}\n{}", first.html());
     }

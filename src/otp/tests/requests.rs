@@ -111,7 +111,7 @@ async fn every_body_that_cannot_be_read_is_400_before_anything_is_sent() {
         (Step::Send, "application/json", r#"{"phone":"02-123-4567"}"#, "bad_phone"),
         (Step::Send, "application/json", r#"{"email":"a@b.kr"}"#, "bad_phone"),
         (Step::Send, "application/json", r#"{"phone":"010-1234-5678\r\nBcc: x"}"#, "bad_phone"),
-        (Step::Send, "application/x-www-form-urlencoded", "phone=a&phone=b", "malformed_json"),
+        (Step::Send, "application/x-www-form-urlencoded", "phone=a&phone=b", "repeated_parameter"),
         (Step::Resend, "application/json", "{}", "bad_phone"),
         (Step::Resend, "application/json", r#"{"phone":"010-1234-5678"}"#, "no_live_code"),
         (Step::Verify, "application/json", "", "field_missing"),

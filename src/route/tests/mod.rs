@@ -389,3 +389,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_starts_a_login_and_a_route_that_needs_one_begin_a_login() {
+    let mut user = settings(1, &[], &[], "/app/{*rest}");
+    user.access = Access::User;
+    let mut open = settings(2, &[], &["open.example.kr"], "/{*rest}");
+    open.access = Access::Optional;
+    let table = Table::build(vec![user, open], own()).unwrap();
+    let begins = |host, path| table.begins_login(host, path, true);
+    for (path, does) in [
+        ("/app/x", true),
+        ("/auth/login/google", true),
+        ("/auth/login", true),
+        ("/auth/logged-out", false),
+        ("/auth/session", false),
+        ("/nothing", false),
+    ] {
+        assert_eq!(begins("app.example.kr", path), does, "{path}");
+    }
+    assert!(!begins("open.example.kr", "/nothing"));
+    assert!(!table.begins_login("app.example.kr", "/auth/login", false), "a page with several methods");
+}

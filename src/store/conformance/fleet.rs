@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     codes::SentCode,
-    counters, families,
+    counters, deposits, families,
     fixtures::{DEADLINE, at, digest, holder, receives_end, secs, sid},
     refreshes::granted,
 };
@@ -86,4 +86,12 @@ pub(in crate::store) async fn codes_limits_families_and_single_use_are_shared(on
     let key = digest();
     assert!(one.one_time.take(key, at(60), at(0)).await.unwrap());
     assert!(!other.one_time.take(key, at(60), at(1)).await.unwrap());
+}
+
+pub(in crate::store) async fn a_deposit_of_one_instance_is_withdrawn_at_the_other(one: &Store, other: &Store) {
+    let place = deposits::place(digest());
+    deposits::deposit(one, place, "sealed", 60).await;
+    assert!(deposits::deposited(other, place, 1).await.is_some());
+    assert!(other.deposits.withdraw(place, at(1)).await.unwrap().is_some());
+    assert_eq!(deposits::deposited(one, place, 1).await, None);
 }

@@ -14,6 +14,7 @@ mod fixtures;
 
 pub(super) mod codes;
 pub(super) mod counters;
+pub(super) mod deposits;
 pub(super) mod families;
 pub(super) mod fleet;
 pub(super) mod one_time;
@@ -72,6 +73,10 @@ macro_rules! conformance {
             counters::a_refund_never_goes_below_zero_nor_into_another_window
             counters::a_window_counts_in_the_next_one_by_the_share_that_is_less_than_a_window_ago
             counters::of_200_at_once_a_quota_of_20_admits_20
+            deposits::a_deposit_is_found_until_it_ends_and_only_at_its_place
+            deposits::of_an_owners_deposits_over_the_limit_those_that_end_first_are_removed
+            deposits::of_100_withdrawals_at_once_one_gets_the_deposit
+            deposits::an_ended_deposit_cannot_be_withdrawn
             families::the_newest_token_advances_the_family_by_one
             families::a_token_replaced_within_the_grace_gives_the_same_answer_again
             families::a_token_replaced_longer_ago_than_the_grace_ends_the_family
@@ -94,6 +99,7 @@ macro_rules! shared {
             an_end_at_one_instance_wakes_the_tasks_that_wait_at_the_other
             two_handles_never_grant_the_same_fence
             codes_limits_families_and_single_use_are_shared
+            a_deposit_of_one_instance_is_withdrawn_at_the_other
         }
     };
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 mod codes;
 mod counters;
+mod deposits;
 mod errors;
 pub(super) mod families;
 mod health;
@@ -24,6 +25,7 @@ pub(super) mod refreshes;
 
 pub use codes::{CodeFacts, Codes, NewCode, Opened, Resent, Tried};
 pub use counters::{Counters, Quota, Spent};
+pub use deposits::{DepositPlace, Deposits};
 pub use errors::{OpenStoreError, StoreError};
 pub use families::{Advanced, Families};
 pub use health::{Health, clocks_agree};
@@ -44,19 +46,24 @@ pub struct Store {
     pub counters: Arc<dyn Counters>,
     /// The refresh tokens that the gateway itself issues.
     pub families: Arc<dyn Families>,
+    /// Values that are kept for minutes, for one browser.
+    pub deposits: Arc<dyn Deposits>,
     /// Whether it can be reached.
     pub health: Arc<dyn Health>,
 }
 
 impl Store {
     /// Puts one implementation behind all traits.
-    pub fn of<S: Refreshes + OneTime + Codes + Counters + Families + Health + 'static>(store: Arc<S>) -> Self {
+    pub fn of<S: Refreshes + OneTime + Codes + Counters + Families + Deposits + Health + 'static>(
+        store: Arc<S>,
+    ) -> Self {
         Self {
             refreshes: store.clone(),
             one_time: store.clone(),
             codes: store.clone(),
             counters: store.clone(),
             families: store.clone(),
+            deposits: store.clone(),
             health: store,
         }
     }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::{
     clock::Timestamp,
     store::{
-        contract::{Digest, FamilyId, Sid, StoredResult, quota::Counted},
-        memory::records::{AddressCodes, CodeRecord, FamilyRecord, Record, RecordKey, ResultRecord},
+        contract::{DepositPlace, Digest, FamilyId, Sid, StoredResult, quota::Counted},
+        memory::records::{AddressCodes, CodeRecord, DepositRecord, FamilyRecord, Record, RecordKey, ResultRecord},
     },
 };
 
@@ -22,11 +22,12 @@ pub(super) enum RecordTable {
     Addresses,
     Counters,
     Families,
+    Deposits,
 }
 
 impl RecordTable {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Results, Self::Ended, Self::Taken, Self::Addresses, Self::Counters, Self::Families];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Results, Self::Ended, Self::Taken, Self::Addresses, Self::Counters, Self::Families, Self::Deposits];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -36,6 +37,7 @@ impl RecordTable {
             Self::Addresses => "addresses-1",
             Self::Counters => "counters-1",
             Self::Families => "families-1",
+            Self::Deposits => "deposits-1",
         }
     }
 
@@ -51,6 +53,7 @@ impl RecordTable {
             RecordKey::Address(_) => Self::Addresses,
             RecordKey::Counter(_) => Self::Counters,
             RecordKey::Family(_) => Self::Families,
+            RecordKey::Deposit(_) => Self::Deposits,
         }
     }
 }
@@ -59,6 +62,7 @@ impl RecordTable {
 pub(super) fn key(key: &RecordKey) -> Vec<u8> {
     match key {
         RecordKey::Result(sid, rt) => [&sid.0[..], &rt.0[..]].concat(),
+        RecordKey::Deposit(place) => [place.owner.0, place.key.0].concat(),
         RecordKey::Ended(Sid(id)) | RecordKey::Family(FamilyId(id)) => id.to_vec(),
         RecordKey::Taken(digest) | RecordKey::Address(digest) | RecordKey::Counter(digest) => digest.0.to_vec(),
     }
@@ -88,6 +92,9 @@ pub(super) fn value(record: &Record<'_>) -> Vec<u8> {
         }
         Record::Family(_, family) => {
             bytes.u32(family.generation).time(family.advanced_at).time(family.until).text(&family.record);
+        }
+        Record::Deposit(_, deposit) => {
+            bytes.time(deposit.until).text(&deposit.value);
         }
     }
     bytes.0
@@ -121,6 +128,10 @@ pub(super) fn record(table: RecordTable, key: &[u8], value: &[u8]) -> Option<Rec
             let (generation, advanced_at, until) = (value.u32()?, value.time()?, value.time()?);
             let family = FamilyRecord { generation, advanced_at, until, record: value.text()? };
             Record::Family(FamilyId(key.array()?), Cow::Owned(family))
+        }
+        RecordTable::Deposits => {
+            let place = DepositPlace { owner: key.digest()?, key: key.digest()? };
+            Record::Deposit(place, Cow::Owned(DepositRecord { until: value.time()?, value: value.text()? }))
         }
     };
     (key.0.is_empty() && value.0.is_empty()).then_some(record)
@@ -255,6 +266,10 @@ mod tests {
                     until: at(4),
                 }),
             ),
+            Record::Deposit(
+                DepositPlace { owner: digest, key: Digest([2; 32]) },
+                Cow::Owned(DepositRecord { until: at(5), value: Bytes::from_static(b"sealed") }),
+            ),
         ]
     }
 
@@ -277,7 +292,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_decoder_panic(table in 0..6_usize, key: Vec<u8>, value: Vec<u8>) {
+        fn no_bytes_make_the_decoder_panic(table in 0..7_usize, key: Vec<u8>, value: Vec<u8>) {
             let _ = record(RecordTable::ALL[table], &key, &value);
         }
     }

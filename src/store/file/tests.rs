@@ -23,8 +23,8 @@ use crate::{
     clock::Timestamp,
     secret::Random,
     store::{
-        Advanced, CodeFacts, Digest, FamilyId, Grant, Holder, Lease, NewCode, Opened, Quota, Resent, Settled, Sid,
-        Spent, Tried, conformance,
+        Advanced, CodeFacts, DepositPlace, Digest, FamilyId, Grant, Holder, Lease, NewCode, Opened, Quota, Resent,
+        Settled, Sid, Spent, Tried, conformance,
     },
 };
 
@@ -91,7 +91,7 @@ async fn results_and_endings_survive_a_restart_and_leases_do_not() {
 }
 
 #[tokio::test]
-async fn taken_keys_limits_and_families_survive_a_restart() {
+async fn taken_keys_limits_families_and_deposits_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let (taken, given_back, family, ended) = (digest(), digest(), FamilyId([1; 16]), FamilyId([2; 16]));
     let quota = Quota { key: digest(), most: 3, window: Duration::from_secs(100) };
@@ -108,9 +108,17 @@ async fn taken_keys_limits_and_families_survive_a_restart() {
         store.families.advance(family, 0, Duration::from_secs(60), at(1000), at(1)).await.unwrap();
     }
     store.families.end_family(ended, at(2)).await.unwrap();
+    let (place, withdrawn) =
+        (DepositPlace { owner: digest(), key: digest() }, DepositPlace { owner: digest(), key: digest() });
+    for place in [place, withdrawn] {
+        store.deposits.deposit(place, Bytes::from_static(b"sealed"), at(60), 3, at(2)).await.unwrap();
+    }
+    assert!(store.deposits.withdraw(withdrawn, at(2)).await.unwrap().is_some());
     drop(store);
 
     let store = open(&folder);
+    assert!(store.deposits.deposited(place, at(3)).await.unwrap().is_some());
+    assert!(store.deposits.deposited(withdrawn, at(3)).await.unwrap().is_none());
     assert!(!store.one_time.take(taken, at(60), at(3)).await.unwrap());
     assert!(store.one_time.take(given_back, at(60), at(3)).await.unwrap());
     assert_eq!(store.counters.spend(vec![quota], at(3)).await.unwrap(), Spent::Within);

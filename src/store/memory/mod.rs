@@ -19,8 +19,9 @@ use self::{
 };
 use super::{
     contract::{
-        Advanced, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Holder, Lease, NewCode, OneTime,
-        Opened, Owner, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
+        Advanced, Codes, Counters, DepositPlace, Deposits, Digest, Families, FamilyId, Generation, Health, Holder,
+        Lease, NewCode, OneTime, Opened, Owner, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError,
+        StoredResult, Tried,
     },
     ended_sessions::EndedSessions,
     waiters::Waiters,
@@ -29,6 +30,7 @@ use crate::clock::Timestamp;
 
 mod codes;
 mod counters;
+mod deposits;
 mod families;
 pub(super) mod journal;
 pub(super) mod records;
@@ -48,6 +50,7 @@ pub struct MemoryStore<J = NoJournal> {
     codes: Mutex<codes::Codes>,
     counters: Mutex<counters::Counters>,
     families: Mutex<families::Families>,
+    deposits: Mutex<deposits::Deposits>,
     fences: AtomicU64,
     writes: AtomicUsize,
     journal: J,
@@ -72,6 +75,7 @@ impl<J: Journal> MemoryStore<J> {
             codes: Mutex::default(),
             counters: Mutex::default(),
             families: Mutex::default(),
+            deposits: Mutex::default(),
             fences: AtomicU64::new(1),
             writes: AtomicUsize::new(0),
             journal,
@@ -86,6 +90,7 @@ impl<J: Journal> MemoryStore<J> {
                 Record::Address(id, address) => locked(&store.codes).restore(id, address.into_owned()),
                 Record::Counter(key, counted, until) => locked(&store.counters).restore(key, counted, until),
                 Record::Family(id, family) => locked(&store.families).restore(id, family.into_owned()),
+                Record::Deposit(place, deposit) => locked(&store.deposits).restore(place, deposit.into_owned()),
             }
         }
         store
@@ -105,6 +110,7 @@ impl<J: Journal> MemoryStore<J> {
         locked(&self.codes).sweep(now, &self.journal);
         locked(&self.counters).sweep(now, &self.journal);
         locked(&self.families).sweep(now, &self.journal);
+        locked(&self.deposits).sweep(now, &self.journal);
     }
 
     /// Runs before every call that adds a record: fails if the journal cannot write, and removes expired records.
@@ -357,6 +363,31 @@ impl<J: Journal> Families for MemoryStore<J> {
     fn end_family(&self, family: FamilyId, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         locked(&self.families).end(family, &self.journal);
         self.answer_once_written(Ok(()))
+    }
+}
+
+impl<J: Journal> Deposits for MemoryStore<J> {
+    fn deposit(
+        &self,
+        place: DepositPlace,
+        value: Bytes,
+        until: Timestamp,
+        most: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let answer =
+            self.admit(now).map(|()| locked(&self.deposits).deposit(place, value, until, most, now, &self.journal));
+        self.answer_once_written(answer)
+    }
+
+    fn deposited(&self, place: DepositPlace, now: Timestamp) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>> {
+        let value = locked(&self.deposits).find(place, now);
+        self.answer_once_written(Ok(value))
+    }
+
+    fn withdraw(&self, place: DepositPlace, now: Timestamp) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>> {
+        let value = locked(&self.deposits).withdraw(place, now, &self.journal);
+        self.answer_once_written(Ok(value))
     }
 }
 

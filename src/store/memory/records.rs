@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     clock::Timestamp,
-    store::contract::{Digest, FamilyId, Generation, Sid, StoredResult, quota::Counted},
+    store::contract::{DepositPlace, Digest, FamilyId, Generation, Sid, StoredResult, quota::Counted},
 };
 
 /// The result of a refresh, with the refresh token that it replaces and its expiry.
@@ -51,6 +51,13 @@ pub(in crate::store) struct FamilyRecord {
     pub(in crate::store) until: Timestamp,
 }
 
+/// A value that is kept for minutes.
+#[derive(Clone)]
+pub(in crate::store) struct DepositRecord {
+    pub(in crate::store) until: Timestamp,
+    pub(in crate::store) value: Bytes,
+}
+
 /// A record with its key.
 pub(in crate::store) enum Record<'r> {
     Result(Sid, Cow<'r, ResultRecord>),
@@ -62,6 +69,7 @@ pub(in crate::store) enum Record<'r> {
     /// With the time from which the count has no effect.
     Counter(Digest, Counted, Timestamp),
     Family(FamilyId, Cow<'r, FamilyRecord>),
+    Deposit(DepositPlace, Cow<'r, DepositRecord>),
 }
 
 /// The key of a record.
@@ -73,6 +81,7 @@ pub(in crate::store) enum RecordKey {
     Address(Digest),
     Counter(Digest),
     Family(FamilyId),
+    Deposit(DepositPlace),
 }
 
 impl Record<'_> {
@@ -84,6 +93,7 @@ impl Record<'_> {
             Self::Address(address, _) => RecordKey::Address(*address),
             Self::Counter(key, ..) => RecordKey::Counter(*key),
             Self::Family(family, _) => RecordKey::Family(*family),
+            Self::Deposit(place, _) => RecordKey::Deposit(*place),
         }
     }
 }

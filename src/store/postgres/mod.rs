@@ -7,6 +7,7 @@ mod address;
 mod answer;
 mod codes;
 mod counters;
+mod deposits;
 mod families;
 mod listen;
 mod migrations;

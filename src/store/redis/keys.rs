@@ -50,6 +50,11 @@ impl KeyNames {
         self.named("family", &family.0)
     }
 
+    /// The deposits of a client.
+    pub(super) fn deposits(&self, owner: Digest) -> String {
+        self.named("deposits", &owner.0)
+    }
+
     /// The key that a probe writes.
     pub(super) fn probe(&self) -> String {
         format!("{}:probe", self.prefix)

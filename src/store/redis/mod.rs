@@ -14,6 +14,7 @@ mod address;
 mod answer;
 mod codes;
 mod counters;
+mod deposits;
 mod families;
 mod follow;
 mod instance;

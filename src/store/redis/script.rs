@@ -64,6 +64,8 @@ scripts! {
     BEGIN_FAMILY "begin_family"
     ADVANCE_FAMILY "advance_family"
     END_FAMILY "end_family"
+    DEPOSIT "deposit"
+    DEPOSITED "deposited"
     PROBE "probe"
 }
 

@@ -136,7 +136,8 @@ async fn cve_2026_9798_a_client_that_guessed_too_often_is_refused_by_every_login
     let token = stack.provider.id_token("mina", &json!({})).unwrap();
     let app = stack.browser().plain(Method::POST, "/auth/demo").json(&json!({ "id_token": token, "deviceName": "x" }));
     from("192.0.2.1", app).await.is(429);
-    from("192.0.2.1", browser.navigate("/auth/callback/demo?state=x&code=y")).await.is(429);
+    // A callback guesses nothing: only with the cookie of its attempt is it looked at, and its state is 256 bits.
+    from("192.0.2.1", browser.navigate("/auth/callback/demo?state=x&code=y")).await.is(400);
     assert!(!browser.is_logged_in());
     // Other clients are not affected, and the code was not used.
     from("192.0.2.2", verify(&browser, PHONE, &right)).await.is(200);

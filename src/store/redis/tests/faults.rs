@@ -11,8 +11,8 @@ use crate::{
     clock::{Clock, Timestamp},
     secret::{Random, Secret},
     store::{
-        CodeFacts, Digest, FamilyId, Grant, Holder, Lease, NewCode, Quota, Settled, Sid, Spent, Store, StoreError,
-        redis::RedisStore,
+        CodeFacts, DepositPlace, Digest, FamilyId, Grant, Holder, Lease, NewCode, Quota, Settled, Sid, Spent, Store,
+        StoreError, redis::RedisStore,
     },
 };
 
@@ -48,6 +48,7 @@ async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
     };
     let quota = Quota { key: KEY, most: 1, window: Duration::from_secs(60) };
     let family = FamilyId([3; 16]);
+    let place = DepositPlace { owner: KEY, key: KEY };
     let result = Some((1, Bytes::new()));
     vec![
         store.refreshes.lease(SID, KEY, 0, HOLDER, Duration::from_secs(60), at(0)).await.map(drop),
@@ -67,6 +68,9 @@ async fn every_answer(store: &Store) -> Vec<Result<(), StoreError>> {
         store.families.begin(family, Bytes::new(), at(60), at(0)).await,
         store.families.advance(family, 0, Duration::ZERO, at(60), at(0)).await.map(drop),
         store.families.end_family(family, at(0)).await,
+        store.deposits.deposit(place, Bytes::new(), at(60), 1, at(0)).await,
+        store.deposits.deposited(place, at(0)).await.map(drop),
+        store.deposits.withdraw(place, at(0)).await.map(drop),
         store.health.probe().await,
     ]
 }

@@ -21,12 +21,15 @@ use crate::{
     seal::{KeyRing, SealKey},
     secret::Random,
     session::{self, AuthStatus, Sessions},
-    store::MemoryStore,
+    store::{MemoryStore, Store},
     telemetry::Metrics,
 };
 
+mod again;
+mod places;
+
 struct LoginFixture {
-    fake: Fake,
+    fake: Arc<Fake>,
     logins: Logins,
     sessions: Sessions,
 }
@@ -47,7 +50,15 @@ impl LoginFixture {
     }
 
     async fn with(change: impl FnOnce(&mut oidc::Settings)) -> Self {
-        let fake = Fake::start().await;
+        Self::at(Arc::new(Fake::start().await), &MemoryStore::shared(), change)
+    }
+
+    /// Another instance with the same provider, store and keys.
+    fn instance(fake: Arc<Fake>, store: &Store) -> Self {
+        Self::at(fake, store, |_| {})
+    }
+
+    fn at(fake: Arc<Fake>, store: &Store, change: impl FnOnce(&mut oidc::Settings)) -> Self {
         let mut provider = fake.settings();
         provider.id_token_audiences = Some(vec![provider.client_id.clone()]);
         change(&mut provider);
@@ -61,7 +72,7 @@ impl LoginFixture {
         let sessions = Sessions::new(
             session::test_settings("https://app.example.kr"),
             authority.clone(),
-            MemoryStore::shared(),
+            store.clone(),
             clock.clone(),
             random.clone(),
             metrics.clone(),
@@ -73,13 +84,17 @@ impl LoginFixture {
         let often = Rate { most: 1000, window: Duration::from_secs(3600) };
         let key = KeyRing::new(&[SealKey([7; 32].into())], random.clone()).mac_key();
         let limits = GuessLimits { per_client: often, per_account: often };
-        let guesses = Arc::new(Guesses::new(limits, &MemoryStore::shared(), key, clock.clone()));
+        let guesses = Arc::new(Guesses::new(limits, store, key, clock.clone()));
         let logins =
             Logins::new(settings, providers, authority, sessions.clone(), pages, clock, random, metrics, guesses);
         Self { fake, logins, sessions }
     }
 
     async fn call(&self, browser: &Browser, method: Method, query: &str, body: Bytes) -> Call {
+        self.call_on("app.example.kr", browser, method, query, body).await
+    }
+
+    async fn call_on(&self, host: &str, browser: &Browser, method: Method, query: &str, body: Bytes) -> Call {
         let mut headers = HeaderMap::new();
         if !browser.0.is_empty() {
             let pairs: Vec<_> = browser.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -90,7 +105,17 @@ impl LoginFixture {
         }
         let client = Client::at("192.0.2.7".parse().unwrap());
         let visit = self.sessions.visit(&headers, &client).await;
-        Call { method, headers, query: Some(query.to_owned()), body, client, visit, wants_page: true }
+        Call {
+            method,
+            headers,
+            query: Some(query.to_owned()),
+            body,
+            client,
+            origin: self.logins.origin_of(host),
+            is_navigation: true,
+            visit,
+            wants_page: true,
+        }
     }
 
     async fn page(&self, browser: &mut Browser, query: &str) -> CallResult {
@@ -191,6 +216,7 @@ impl CallResult {
 fn settings() -> Settings {
     Settings {
         public_url: "https://app.example.kr".parse().unwrap(),
+        hosts: vec!["admin.example.kr".to_owned(), "intranet".to_owned()],
         base_path: "/auth".to_owned(),
         login_page: None,
         after_login: "/home".to_owned(),
@@ -255,6 +281,7 @@ async fn a_state_is_valid_once_and_only_for_its_browser() {
     let stranger = fixture.callback(&mut Browser::default(), &query).await;
     assert!(matches!(stranger.error(), LoginError::AttemptExpired));
     assert!(fixture.callback(&mut browser, &query).await.answer.is_ok());
+    fixture.fake.clock.advance(Duration::from_secs(61));
     let replayed = fixture.callback(&mut before.clone(), &query).await;
     assert!(matches!(replayed.error(), LoginError::AttemptExpired));
     assert_eq!(
@@ -392,7 +419,7 @@ async fn a_form_logs_out_at_the_provider_too_and_a_script_gets_success() {
     fixture.log_in(&mut browser, "").await;
     let stale = browser.clone();
     let call = fixture.call(&browser, Method::POST, "", Bytes::new()).await;
-    let got = browser.take(fixture.logins.logout(call).await);
+    let got = browser.take(fixture.logins.logout(call, AfterLogout::Open).await);
     let end: Url = got.location().parse().unwrap();
     assert_eq!(end.path(), "/end");
     assert_eq!(parameter(&end, "post_logout_redirect_uri"), "https://app.example.kr/bye");
@@ -403,9 +430,14 @@ async fn a_form_logs_out_at_the_provider_too_and_a_script_gets_success() {
     fixture.log_in(&mut browser, "").await;
     let mut call = fixture.call(&browser, Method::POST, "", Bytes::new()).await;
     call.headers.insert("sec-fetch-mode", "cors".parse().unwrap());
-    assert_eq!(browser.take(fixture.logins.logout(call).await).json(), &json!({ "success": true }));
+    let got = browser.take(fixture.logins.logout(call, AfterLogout::Open).await);
+    assert_eq!(got.json()["success"], true);
     let call = fixture.call(&browser, Method::POST, "", Bytes::new()).await;
-    assert_eq!(browser.take(fixture.logins.logout(call).await).location(), "/bye", "nobody was logged in");
+    assert_eq!(
+        browser.take(fixture.logins.logout(call, AfterLogout::Open).await).location(),
+        "/bye",
+        "nobody was logged in"
+    );
 }
 
 #[tokio::test]
