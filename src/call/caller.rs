@@ -220,7 +220,10 @@ fn headers(template: &Template, body: &EncodedBody, values: &Values, client: &Cl
         headers.insert(header::USER_AGENT, agent);
     }
     for (name, text) in &template.headers {
-        headers.insert(name, text.fill_header(name.as_str(), values)?);
+        match text.fill_header(name.as_str(), values)? {
+            Some(value) => drop(headers.insert(name, value)),
+            None => drop(headers.remove(name)),
+        }
     }
     let cookies: Vec<_> =
         template.cookies.iter().map(|(name, text)| format!("{name}={}", text.fill_cookie(values))).collect();

@@ -209,7 +209,7 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
         host: admitted.host.header(),
         chain: admitted.forwarded_for.as_ref(),
     };
-    let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}")));
+    let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}").into()));
     let mut sent = HeaderMap::new();
     let kind = ExchangeKind::RequestResponse;
     headers::prepare_request(&mut sent, &source, authorization, &settings.headers, kind, claim);

@@ -4,7 +4,6 @@ use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderValue, Method, Request, Uri, Version, header, request::Parts, uri::PathAndQuery};
 use hyper::body::{Body as _, Incoming};
-use serde_json::Value;
 
 use super::{authorize::Authorized, peer::Peer, request_handler::RequestHandler};
 use crate::{
@@ -65,7 +64,7 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
             host: self.admitted.host.header(),
             chain: self.admitted.forwarded_for.as_ref(),
         };
-        let claim = |name: &str| claims?.get(name).and_then(claim_text);
+        let claim = |name: &str| claims?.get(name).map(Cow::Borrowed);
         let rules = &self.route.settings.headers;
         headers::prepare_request(&mut headers, &source, authorization, rules, self.kind, claim);
         let mut request = Request::new(RequestBody::empty());
@@ -121,17 +120,4 @@ fn exchange_kind(parts: &Parts, is_empty: bool) -> ExchangeKind {
             value.as_bytes().split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
         });
     if is_websocket { ExchangeKind::Upgrade } else { ExchangeKind::RequestResponse }
-}
-
-/// A claim as a header value: the items of a list are joined by commas; `None` for objects and null.
-fn claim_text(claim: &Value) -> Option<Cow<'_, str>> {
-    match claim {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Number(_) | Value::Bool(_) => Some(Cow::Owned(claim.to_string())),
-        Value::Array(items) => {
-            let items: Option<Vec<_>> = items.iter().map(claim_text).collect();
-            Some(Cow::Owned(items?.join(",")))
-        }
-        Value::Object(_) | Value::Null => None,
-    }
 }
