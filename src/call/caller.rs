@@ -18,6 +18,7 @@ use super::{
     template::{Body, Template},
 };
 use crate::{
+    alarm,
     client::Client,
     clock::Timestamp,
     outbound::{self, CallLimits, HttpAnswer, Network, NoAnswer, Outbound, chain},
@@ -92,7 +93,7 @@ impl Caller {
         values: &Values,
         client: &Client,
     ) -> Result<BackendAnswer, CallError> {
-        let deadline = Instant::now() + template.timeout;
+        let deadline = alarm::after(Instant::now(), template.timeout);
         let path = request_target(&template.path.fill_path(values)?)?;
         let body = EncodedBody::of(&template.body, values);
         let mut headers = headers(template, &body, values, client)?;

@@ -29,6 +29,7 @@ pub(super) struct ForwardedRequest<'h, 'p> {
     request_id: &'p RequestId,
     admitted: Admitted,
     target: PathAndQuery,
+    overridden: Option<Method>,
 }
 
 impl<'h, 'p> ForwardedRequest<'h, 'p> {
@@ -40,10 +41,10 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
         request_id: &'p RequestId,
         body: &Incoming,
     ) -> Self {
-        let Authorized { admitted, route, target } = authorized;
+        let Authorized { admitted, route, target, overridden } = authorized;
         let upstream = &handler.upstreams[route.settings.upstream];
         let kind = exchange_kind(parts, body.is_end_stream());
-        Self { handler, route, upstream, kind, parts, peer, request_id, admitted, target }
+        Self { handler, route, upstream, kind, parts, peer, request_id, admitted, target, overridden }
     }
 
     /// The request as the upstream gets it, without its body. The headers are taken out of `parts`.
@@ -59,7 +60,7 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
             &reported
         };
         let source = HeaderSource {
-            request_id: self.request_id.as_str(),
+            request_id: self.request_id.header(),
             client,
             host: self.admitted.host.header(),
             chain: self.admitted.forwarded_for.as_ref(),
@@ -88,10 +89,15 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
     pub(super) fn may_retry(&self) -> bool {
         match self.route.settings.retry_on_401 {
             RetryOn401::All => true,
-            RetryOn401::Safe => matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS),
+            RetryOn401::Safe => std::iter::once(&self.parts.method).chain(&self.overridden).all(is_safe),
             RetryOn401::Off => false,
         }
     }
+}
+
+/// Whether a request with this method may be sent twice (RFC 9110 section 9.2.1).
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// The `Authorization` that the upstream gets for this session.

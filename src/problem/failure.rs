@@ -11,19 +11,32 @@ use super::table::ProblemKind;
 pub enum Failure {
     /// A problem.
     Problem(Problem),
-    /// There is no session: a navigation is redirected to the login page, anything else gets
+    /// There is no session: a navigation or a submitted form is redirected to the login page, anything else gets
     /// [`ProblemKind::LoginRequired`].
     LogIn {
         /// Path and query to come back to.
         return_to: String,
+        /// Who asked.
+        asked_by: LoginAskedBy,
     },
     /// A logged-in user asked for a page for visitors without a session (`access = "anonymous"`): redirected
     /// to `after_login`.
     AlreadyLoggedIn,
-    /// A navigation under another name of the loopback: redirected to this address under `public_url`.
+    /// A navigation under another name of the loopback: redirected to this address under `public_url` with 307.
     ToPublicUrl(HeaderValue),
     /// A question about the gateway itself, such as `OPTIONS *`: 204 with `Allow`.
     AboutGateway,
+}
+
+/// What kind of request met a rule that needs a login.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoginAskedBy {
+    /// A navigation: redirected with 302.
+    Navigation,
+    /// A form that a page of the same origin submitted: redirected with 303, so that the login page is got with GET.
+    Form,
+    /// Anything else: 401.
+    Script,
 }
 
 impl Failure {

@@ -10,7 +10,7 @@ mod table;
 
 pub use denial::Denial;
 pub use details::{FORWARDED_METHODS, Problem};
-pub use failure::Failure;
+pub use failure::{Failure, LoginAskedBy};
 pub use reference::reference;
 pub use row::{
     Connection, FailureCounter, FormPage, GuessCounting, Link, ProblemRow, RetryAdvice, SessionCookies, Wording,

@@ -19,7 +19,7 @@ use content::{empty, page_response, redirect, with_status};
 
 use crate::{
     pages::{ErrorPage, Pages},
-    problem::{Connection, FORWARDED_METHODS, FailureCounter, Link, Problem, ProblemKind},
+    problem::{Connection, FORWARDED_METHODS, FailureCounter, Link, LoginAskedBy, Problem, ProblemKind},
     scheme::Scheme,
     telemetry::{Metrics, RequestId},
     text::Language,
@@ -73,12 +73,13 @@ impl Responder {
     pub fn answer(&self, failure: &Failure, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
         match failure {
             Failure::Problem(problem) => self.problem(problem, wants, request_id),
-            Failure::LogIn { return_to } => match wants.form {
-                WantedForm::Page => self.to_login(return_to),
-                WantedForm::Problem => self.problem(&ProblemKind::LoginRequired.into(), wants, request_id),
+            Failure::LogIn { return_to, asked_by } => match asked_by {
+                LoginAskedBy::Navigation => self.to_login(StatusCode::FOUND, return_to),
+                LoginAskedBy::Form => self.to_login(StatusCode::SEE_OTHER, return_to),
+                LoginAskedBy::Script => self.problem(&ProblemKind::LoginRequired.into(), wants, request_id),
             },
             Failure::AlreadyLoggedIn => redirect(StatusCode::FOUND, self.after_login.clone()),
-            Failure::ToPublicUrl(location) => redirect(StatusCode::PERMANENT_REDIRECT, location.clone()),
+            Failure::ToPublicUrl(location) => redirect(StatusCode::TEMPORARY_REDIRECT, location.clone()),
             Failure::AboutGateway => about_gateway(),
         }
     }
@@ -108,10 +109,10 @@ impl Responder {
         response
     }
 
-    fn to_login(&self, return_to: &str) -> Response<Bytes> {
+    fn to_login(&self, status: StatusCode, return_to: &str) -> Response<Bytes> {
         let location = format!("{}?return_to={}", self.login_page, utf8_percent_encode(return_to, QUERY_VALUE));
         match HeaderValue::from_str(&location) {
-            Ok(location) => redirect(StatusCode::FOUND, location),
+            Ok(location) => redirect(status, location),
             Err(_) => empty(StatusCode::UNAUTHORIZED),
         }
     }

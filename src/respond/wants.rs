@@ -1,6 +1,6 @@
 //! The form (page or JSON) and the language of an answer.
 
-use http::{HeaderMap, header, request::Parts};
+use http::HeaderMap;
 
 use crate::text::Language;
 
@@ -26,18 +26,5 @@ impl Wants {
     /// An answer in this form, in the language that `Accept-Language` prefers.
     pub fn new(form: WantedForm, headers: &HeaderMap) -> Self {
         Self { form, language: Language::of(headers) }
-    }
-
-    /// For a request to an own endpoint: a navigation, a POST of a form too, gets a page; without `Sec-Fetch-Mode`, a
-    /// request that accepts HTML.
-    pub fn of_endpoint(parts: &Parts) -> Self {
-        let mode = parts.headers.get("sec-fetch-mode");
-        let accepts_pages = parts
-            .headers
-            .get(header::ACCEPT)
-            .is_some_and(|a| memchr::memmem::find(a.as_bytes(), b"text/html").is_some());
-        let form =
-            if mode.map_or(accepts_pages, |mode| mode == "navigate") { WantedForm::Page } else { WantedForm::Problem };
-        Self::new(form, &parts.headers)
     }
 }

@@ -20,6 +20,7 @@ use super::{
     values::Values,
 };
 use crate::{
+    alarm,
     clock::Timestamp,
     secret::{Random, Secret},
     store::{
@@ -72,7 +73,7 @@ impl PostgresStore {
 
     /// Runs `sql` within the deadline and returns its rows.
     pub(super) async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
-        let deadline = Instant::now() + self.deadline;
+        let deadline = alarm::after(Instant::now(), self.deadline);
         let answer = match timeout_at(deadline, self.connection()).await {
             Ok(Ok(connection)) => exchange(connection, sql, values, deadline).await,
             Ok(Err(error)) => Err(error),

@@ -20,6 +20,7 @@ use super::{
     servers::Servers,
 };
 use crate::{
+    alarm,
     clock::Timestamp,
     secret::Random,
     store::{
@@ -81,7 +82,7 @@ impl Instance {
 
     /// The deadline of a call that begins now.
     pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
+        alarm::after(Instant::now(), self.timeout)
     }
 
     /// The number of a new fence or claim.

@@ -2,6 +2,7 @@
 
 mod hops;
 mod kind;
+mod reserved;
 mod rules;
 mod set;
 mod trailers;
@@ -19,6 +20,7 @@ use self::{
 };
 pub use self::{
     kind::ExchangeKind,
+    reserved::{METHOD_OVERRIDES, is_reserved, is_same},
     rules::{HeaderPiece, HeaderRules, HeaderTemplate},
     set::{ClientHeaders, HeaderSource, SET_ON_EVERY_REQUEST, SetHeader, VisitorHeader, removed_on_arrival},
     value::append_value,

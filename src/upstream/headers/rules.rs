@@ -54,6 +54,12 @@ impl HeaderRules {
         }
     }
 
+    /// Whether a header that they set tells who the user is.
+    pub fn use_claims(&self) -> bool {
+        let mut pieces = self.set.iter().flat_map(|(_, template)| &template.0);
+        pieces.any(|piece| matches!(piece, HeaderPiece::Claim(_)))
+    }
+
     /// Whether the rules set or remove `name`.
     pub(super) fn has(&self, name: &HeaderName) -> bool {
         self.set.iter().map(|(set, _)| set).chain(&self.remove).any(|own| own == name)
