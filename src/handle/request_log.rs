@@ -91,7 +91,7 @@ impl<'h> RequestLog<'h> {
             status,
             duration: self.started.elapsed(),
             request_id: self.facts.request_id.clone(),
-            trace: self.facts.trace.clone(),
+            trace: self.facts.trace.take().map(Box::new),
             route: route.map(|route| Arc::clone(&route.name)),
             upstream: route.map(|route| Arc::clone(&self.handler.upstream_names[route.settings.upstream])),
             auth,

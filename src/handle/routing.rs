@@ -54,8 +54,8 @@ pub struct Overridden<'r> {
 }
 
 impl Routing {
-    /// Finds what answers a request that hygiene admitted. `parts` is its own head; for a preflight, `method` is the one
-    /// it asks about.
+    /// Finds what answers a request that hygiene admitted. `parts` is its own head; for a preflight, `method` is the
+    /// one it asks about.
     pub fn destination(&self, parts: &Parts, admitted: &Admitted, method: &Method) -> Destination<'_> {
         static ROOT: PathAndQuery = PathAndQuery::from_static("/");
         let (host, path) = (admitted.host.as_str(), parts.uri.path());

@@ -85,8 +85,8 @@ impl Http2Frames {
         }
     }
 
-    /// Follows the next bytes from the peer, and overwrites a fragment in a `:path` ([`HeaderBlocks`]). The clock is read
-    /// only if credits are short.
+    /// Follows the next bytes from the peer, and overwrites a fragment in a `:path` ([`HeaderBlocks`]). The clock is
+    /// read only if credits are short.
     pub(super) fn read(&mut self, mut bytes: &mut [u8], now: impl Fn() -> Instant) -> Result<(), FrameFault> {
         loop {
             if let Some(payload) = &mut self.block_payload {
@@ -287,7 +287,7 @@ mod tests {
     fn frames_until_flood(bytes: &[u8]) -> usize {
         let (mut frames, now) = connection();
         (1..=10 * CREDITS as usize)
-            .find(|_| read(&mut frames, &bytes, now) == Err(FrameFault::Flood))
+            .find(|_| read(&mut frames, bytes, now) == Err(FrameFault::Flood))
             .unwrap_or(usize::MAX)
     }
 

@@ -42,4 +42,5 @@ mod slow_clients;
 mod sse;
 mod strictness;
 mod tls;
+mod trusted_proxy;
 mod websocket;
