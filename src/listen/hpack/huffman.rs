@@ -61,6 +61,25 @@ const fn ends() -> [(u32, u64); 21] {
     ends
 }
 
+/// For each first byte the length of its code word if that is at most 8 bits, else 0: nearly all text has such words.
+const SHORT: [u32; 256] = short();
+
+const fn short() -> [u32; 256] {
+    let mut lengths = [0; 256];
+    let mut byte = 0;
+    while byte < lengths.len() {
+        let mut at = 0;
+        while ENDS[at].1 <= (byte as u64) << 24 {
+            at += 1;
+        }
+        if ENDS[at].0 <= 8 {
+            lengths[byte] = ENDS[at].0;
+        }
+        byte += 1;
+    }
+    lengths
+}
+
 /// Reads the symbols of one string, byte by byte.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct HuffmanReader {
@@ -78,17 +97,41 @@ impl HuffmanReader {
 
     /// The next whole symbol. `Err` for the end of the string, which must not be in it.
     pub(super) fn next(&mut self) -> Result<Option<Symbol>, ()> {
+        let Some(length) = self.next_length()? else { return Ok(None) };
+        let code = u32::try_from(self.bits >> self.count & ((1 << length) - 1)).unwrap_or(u32::MAX);
+        Ok(Some(Symbol { length, code }))
+    }
+
+    /// Adds bytes whose symbols do not matter, and returns how many are whole now. `Err` as in [`Self::next`].
+    pub(super) fn skip(&mut self, bytes: &[u8]) -> Result<u32, ()> {
+        let (mut reader, mut symbols) = (*self, 0);
+        for byte in bytes {
+            reader.push(*byte);
+            while reader.next_length()?.is_some() {
+                symbols += 1;
+            }
+        }
+        *self = reader;
+        Ok(symbols)
+    }
+
+    /// Takes the next whole symbol and returns its length.
+    #[inline]
+    fn next_length(&mut self) -> Result<Option<u32>, ()> {
         // Missing bits count as zeros: no word of this or a shorter length can begin so otherwise.
         let first = (self.bits << (64 - self.count).min(63)) >> 32;
-        let Some((length, _)) = ENDS.iter().find(|(_, end)| first < *end) else { return Err(()) };
-        if self.count < *length {
+        let length = match SHORT.get(usize::try_from(first >> 24).unwrap_or(usize::MAX)) {
+            Some(0) | None => ENDS.iter().find(|(_, end)| first < *end).ok_or(())?.0,
+            Some(length) => *length,
+        };
+        if self.count < length {
             return Ok(None);
         }
         self.count -= length;
-        let code = u32::try_from(self.bits >> self.count & ((1 << length) - 1)).unwrap_or(u32::MAX);
-        self.bits &= (1 << self.count) - 1;
-        let symbol = Symbol { length: *length, code };
-        if symbol == END { Err(()) } else { Ok(Some(symbol)) }
+        if length == END.length && first >> (32 - END.length) == u64::from(END.code) {
+            return Err(());
+        }
+        Ok(Some(length))
     }
 
     /// How many bits of the last byte come after the last symbol.
@@ -98,7 +141,8 @@ impl HuffmanReader {
 
     /// Whether the string may end here: fewer than eight bits are left, all ones.
     pub(super) fn may_end(&self) -> bool {
-        self.count < 8 && self.bits == (1 << self.count) - 1
+        let left = (1 << self.count.min(63)) - 1;
+        self.count < 8 && self.bits & left == left
     }
 }
 

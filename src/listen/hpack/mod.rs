@@ -280,6 +280,11 @@ impl TextReader {
             }
             return Ok(self);
         };
+        if matches!(role, Role::Value(_)) && !is_path_value {
+            self.symbols += huffman.skip(bytes).map_err(|()| BlockFault::Undecodable)?;
+            self.huffman = Some(huffman);
+            return Ok(self);
+        }
         for byte in bytes {
             huffman.push(*byte);
             while let Some(symbol) = huffman.next().map_err(|()| BlockFault::Undecodable)? {
