@@ -228,7 +228,10 @@ async fn a_script_of_an_older_library_gets_401_though_it_accepts_html() {
     let answer = Raw::exchange(address, request("x-requested-with: XMLHttpRequest\r\n")).await;
     assert!(raw::status(&answer) == 401 && !answer.contains("set-cookie"), "{answer}");
     assert_eq!(raw::status(&Raw::exchange(address, request("")).await), 302);
-    // Own endpoints answer such a script with JSON.
+    // Own endpoints answer such a script with JSON, also if it sends its values as a form.
+    let login = stack.browser().plain(Method::POST, "/auth/login").header("accept", "text/html, */*; q=0.01");
+    let login = login.header("x-requested-with", "XMLHttpRequest").form(&[("email", "a@b.kr"), ("password", "wrong")]);
+    login.await.is(401).problem("bad_credentials");
     let request = request("x-requested-with: XMLHttpRequest\r\n").replace("/api/me", "/auth/nothing-here");
     let answer = Raw::exchange(address, request).await;
     assert!(answer.contains("application/problem+json"), "{answer}");
