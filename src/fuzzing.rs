@@ -9,8 +9,9 @@ use percent_encoding::percent_decode;
 
 use crate::{
     config::{self, Complaints, Config, Environment},
-    hygiene::{Hygiene, canonical_path},
+    hygiene::{EncodedSlash, Hygiene, canonical_path},
     login, oidc,
+    scheme::Scheme,
     seal::{KeyRing, Purpose, SealKey},
     secret::{Random, RefreshToken, Secret},
     session,
@@ -68,7 +69,7 @@ pub fn path(input: &[u8]) {
     static HYGIENE: LazyLock<Hygiene> = LazyLock::new(|| Hygiene::new(CONFIG.hygiene.clone()));
 
     let Ok(text) = std::str::from_utf8(input) else { return };
-    if let Ok(path) = canonical_path(text) {
+    if let Ok(path) = canonical_path(text, EncodedSlash::Refuse) {
         path_is_canonical(&path);
     }
     let Ok(uri) = Uri::try_from(input) else { return };
@@ -79,7 +80,7 @@ pub fn path(input: &[u8]) {
             .body(())
             .expect("the method, target and host are valid");
         let mut parts = request.into_parts().0;
-        HYGIENE.admit(&mut parts, [192, 0, 2, 1].into(), true).is_ok().then_some(parts.uri)
+        HYGIENE.admit(&mut parts, [192, 0, 2, 1].into(), Scheme::Https).is_ok().then_some(parts.uri)
     };
     let Some(admitted) = admit(uri) else { return };
     assert!(admitted.authority().is_none() && admitted.scheme().is_none(), "the target is in origin-form");
@@ -89,7 +90,11 @@ pub fn path(input: &[u8]) {
 }
 
 fn path_is_canonical(path: &str) {
-    assert_eq!(canonical_path(path).as_deref(), Ok(path), "a canonical path is its own canonical form");
+    assert_eq!(
+        canonical_path(path, EncodedSlash::Refuse).as_deref(),
+        Ok(path),
+        "a canonical path is its own canonical form"
+    );
     let parsed = PathAndQuery::try_from(path).expect("a canonical path parses as a path");
     assert_eq!((parsed.path(), parsed.query()), (path, None));
     let lower = path.to_ascii_lowercase();

@@ -18,6 +18,7 @@ use super::{
     template::{Body, Template},
 };
 use crate::{
+    alarm,
     client::Client,
     clock::Timestamp,
     outbound::{self, CallLimits, HttpAnswer, Network, NoAnswer, Outbound, chain},
@@ -92,7 +93,7 @@ impl Caller {
         values: &Values,
         client: &Client,
     ) -> Result<BackendAnswer, CallError> {
-        let deadline = Instant::now() + template.timeout;
+        let deadline = alarm::after(Instant::now(), template.timeout);
         let path = request_target(&template.path.fill_path(values)?)?;
         let body = EncodedBody::of(&template.body, values);
         let mut headers = headers(template, &body, values, client)?;
@@ -220,7 +221,10 @@ fn headers(template: &Template, body: &EncodedBody, values: &Values, client: &Cl
         headers.insert(header::USER_AGENT, agent);
     }
     for (name, text) in &template.headers {
-        headers.insert(name, text.fill_header(name.as_str(), values)?);
+        match text.fill_header(name.as_str(), values)? {
+            Some(value) => drop(headers.insert(name, value)),
+            None => drop(headers.remove(name)),
+        }
     }
     let cookies: Vec<_> =
         template.cookies.iter().map(|(name, text)| format!("{name}={}", text.fill_cookie(values))).collect();

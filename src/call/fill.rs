@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use serde_json::{Map, Value};
 
 use super::template::{Json, Piece, Placeholder, Text};
+use crate::upstream::headers::append_value;
 
 /// The values of one call's placeholders. They may be tokens and passwords, so it has no `Debug`.
 #[derive(Clone, Default)]
@@ -51,11 +52,14 @@ impl Values {
 
     /// The value with its JSON type; null if there is none.
     fn value(&self, placeholder: &Placeholder) -> Value {
-        let value = match placeholder {
+        self.get(placeholder).cloned().unwrap_or(Value::Null)
+    }
+
+    fn get(&self, placeholder: &Placeholder) -> Option<&Value> {
+        match placeholder {
             Placeholder::Claim(name) => self.claims.get(name),
             named => self.named.get(named),
-        };
-        value.cloned().unwrap_or(Value::Null)
+        }
     }
 
     /// The value as text; empty if there is none.
@@ -132,15 +136,34 @@ impl Text {
         if path.starts_with('/') { Ok(path) } else { Err(BadValue::Syntax("path".to_owned())) }
     }
 
-    /// For a header's value.
-    pub(crate) fn fill_header(&self, name: &str, values: &Values) -> Result<HeaderValue, BadValue> {
-        let value = self.concat(|placeholder| utf8_percent_encode(&values.text(placeholder), INVISIBLE).to_string());
-        HeaderValue::from_str(&value).map_err(|_| BadValue::Syntax(name.to_owned()))
+    /// For a header's value; `None` if a value is absent or no header can have it (see [`append_value`]).
+    pub(crate) fn fill_header(&self, name: &str, values: &Values) -> Result<Option<HeaderValue>, BadValue> {
+        let mut filled = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(literal) => filled.push_str(literal),
+                Piece::Placeholder(placeholder) => {
+                    let appended = values.get(placeholder).and_then(|value| append_value(&mut filled, value));
+                    if appended.is_none() {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        HeaderValue::from_str(&filled).map(Some).map_err(|_| BadValue::Syntax(name.to_owned()))
     }
 
-    /// For a cookie's value (RFC 6265 section 4.1.1): separators of cookies are encoded too.
+    /// For a cookie's value (RFC 6265 section 4.1.1): separators of cookies are encoded too, and `%`, so that two
+    /// values are never sent alike. A token keeps its `%`: where the backend itself set it as a cookie, it gets the
+    /// bytes that it set.
     pub(super) fn fill_cookie(&self, values: &Values) -> String {
-        self.concat(|placeholder| utf8_percent_encode(&values.text(placeholder), NOT_COOKIE_OCTET).to_string())
+        self.concat(|placeholder| {
+            let encoded = match placeholder {
+                Placeholder::AccessToken | Placeholder::RefreshToken | Placeholder::IdToken => NOT_COOKIE_OCTET,
+                _ => NOT_COOKIE_OCTET_OR_PERCENT,
+            };
+            utf8_percent_encode(&values.text(placeholder), encoded).to_string()
+        })
     }
 
     fn concat(&self, mut value: impl FnMut(&Placeholder) -> String) -> String {
@@ -157,10 +180,9 @@ impl Text {
 
 /// Everything but RFC 3986's unreserved characters.
 const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// Everything but visible ASCII.
-const INVISIBLE: &AsciiSet = &CONTROLS.add(b' ');
 /// Everything but RFC 6265's cookie-octets.
-const NOT_COOKIE_OCTET: &AsciiSet = &INVISIBLE.add(b'"').add(b',').add(b';').add(b'\\');
+const NOT_COOKIE_OCTET: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b',').add(b';').add(b'\\');
+const NOT_COOKIE_OCTET_OR_PERCENT: &AsciiSet = &NOT_COOKIE_OCTET.add(b'%');
 
 #[cfg(test)]
 mod tests {
@@ -220,16 +242,35 @@ mod tests {
     }
 
     #[test]
-    fn a_value_in_a_header_is_percent_encoded_unless_it_is_visible_ascii() {
-        for (value, header) in
-            [("a;b=c%", "x a;b=c%"), ("내 폰", "x %EB%82%B4%20%ED%8F%B0"), ("a\r\nb: c", "x a%0D%0Ab:%20c")]
-        {
-            assert_eq!(text("x {email}").fill_header("x", &email(value)).unwrap(), header);
+    fn a_value_in_a_header_is_encoded_as_in_identity_headers() {
+        for (value, header) in [
+            ("a;b=c%", "x a;b=c%25"),
+            ("내 폰", "x %EB%82%B4%20%ED%8F%B0"),
+            ("%EB%82%B4", "x %25EB%2582%25B4"),
+            ("a\r\nb: c", "x a%0D%0Ab:%20c"),
+            ("", "x "),
+        ] {
+            assert_eq!(text("x {email}").fill_header("x", &email(value)).unwrap().unwrap(), header);
         }
+        let claim = |value: Value| Values::new().with_claims(Map::from_iter([("c".to_owned(), value)]));
+        let filled = |value: Value| text("{claims.c}").fill_header("x", &claim(value)).unwrap();
+        assert_eq!(filled(json!(["a", "b,c"])).unwrap(), "a,b%2Cc");
+        assert_eq!(filled(json!(7)).unwrap(), "7");
+        for absent in [json!(null), json!({}), json!([]), json!([[1]])] {
+            assert_eq!(filled(absent.clone()), None, "{absent}");
+        }
+        assert_eq!(text("x {email}").fill_header("x", &Values::new()), Ok(None));
     }
 
     #[test]
     fn a_value_in_a_cookie_cannot_begin_another_cookie() {
         assert_eq!(text("{email}").fill_cookie(&email("a=1; b=\"2\"")), "a=1%3B%20b=%222%22");
+        assert_eq!(text("{email}").fill_cookie(&email("a%3B")), "a%253B", "no other text is `a;`");
+    }
+
+    #[test]
+    fn a_token_in_a_cookie_has_the_bytes_that_the_backend_set() {
+        let values = Values::new().with(Placeholder::RefreshToken, "a%3Db=");
+        assert_eq!(Text::parse("{refresh_token}", &["refresh_token"]).unwrap().fill_cookie(&values), "a%3Db=");
     }
 }

@@ -125,6 +125,13 @@ async fn failures_before_and_after_sending_are_different_errors() {
 }
 
 #[tokio::test]
+async fn a_call_without_a_practical_deadline_is_made() {
+    let server = Server::start(|_| Reply::json(200, &json!({}))).await;
+    let patient = Template { timeout: Duration::MAX, ..template("/x") };
+    assert_eq!(kind(&call(&server, &patient).await), "answered");
+}
+
+#[tokio::test]
 async fn after_a_failed_tls_handshake_the_call_is_unsent() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closing = Target::Https { host: "127.0.0.1".to_owned(), port: listener.local_addr().unwrap().port() };

@@ -16,6 +16,7 @@ use crate::{
     hygiene::{Admitted, Hygiene, Refusal},
     problem::Failure,
     route::{Access, Candidate, Decision, MatchOutcome, Requester, Route},
+    scheme::Scheme,
     upstream::{
         self, Bearer, Target,
         headers::{self, Authorization, ClientHeaders, ExchangeKind, HeaderSource},
@@ -65,7 +66,7 @@ pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn W
         }
     };
     let routing = Routing { hygiene: Hygiene::new(config.hygiene.clone()), table, own_calls: config.own_calls() };
-    let admitted = match routing.hygiene.admit(&mut parts, CLIENT, false) {
+    let admitted = match routing.hygiene.admit(&mut parts, CLIENT, Scheme::Http) {
         Ok(admitted) => admitted,
         Err(refusal) => return answer(out, &refused(&refusal)),
     };
@@ -74,7 +75,7 @@ pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn W
         writeln!(out, "path      {path}, as routes and upstream see it")?;
     }
     let candidates = routing.table.explain(&parts.method, host, path);
-    match routing.destination(&parts, &admitted.host, &parts.method) {
+    match routing.destination(&parts, &admitted, &parts.method) {
         Destination::Own(own) => {
             let provider = own.provider.map_or("", |provider| routing.table.provider_name(provider));
             let what = own.row.explain.replace("{provider}", provider);
@@ -91,7 +92,8 @@ pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn W
             )?;
         }
         Destination::NoRoute => answer(out, "404: no route matches")?,
-        Destination::OwnCall(RouteMatch { route, target }) => {
+        Destination::Refused(refusal) => answer(out, &refused(&refusal))?,
+        Destination::OwnCall(RouteMatch { route, target, .. }) => {
             matched(route, &candidates, out)?;
             return answer(
                 out,
@@ -103,7 +105,7 @@ pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn W
                 ),
             );
         }
-        Destination::Route(RouteMatch { route, target }) => {
+        Destination::Route(RouteMatch { route, target, .. }) => {
             matched(route, &candidates, out)?;
             return forwarded(request, config, &admitted, route, &target, out);
         }
@@ -152,7 +154,7 @@ fn refused(refusal: &Refusal) -> String {
     let status = match Failure::from(refusal.clone()) {
         Failure::Problem(problem) => problem.row().status,
         Failure::AboutGateway => StatusCode::NO_CONTENT,
-        Failure::ToPublicUrl(_) => StatusCode::PERMANENT_REDIRECT,
+        Failure::ToPublicUrl(_) => StatusCode::TEMPORARY_REDIRECT,
         Failure::LogIn { .. } | Failure::AlreadyLoggedIn => StatusCode::FOUND,
     };
     match refusal {
@@ -204,12 +206,12 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
     };
     let client = ClientHeaders::new(CLIENT, admitted.scheme);
     let source = HeaderSource {
-        request_id: "{request id}",
+        request_id: &HeaderValue::from_static("{request id}"),
         client: &client,
         host: admitted.host.header(),
         chain: admitted.forwarded_for.as_ref(),
     };
-    let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}")));
+    let claim = |name: &str| with_session.then(|| Cow::Owned(format!("{{claims.{name}}}").into()));
     let mut sent = HeaderMap::new();
     let kind = ExchangeKind::RequestResponse;
     headers::prepare_request(&mut sent, &source, authorization, &settings.headers, kind, claim);

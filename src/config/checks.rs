@@ -264,7 +264,7 @@ impl Checks<'_, '_> {
         let path = page.split(['?', '#']).next().unwrap_or_default();
         let Some(public_url) = self.server.public_url.as_ref().filter(|_| form::path(&page).is_ok()) else { return };
         let place = session.place(&SessionTable::LOGIN_PAGE);
-        let path = match hygiene::canonical_path(path) {
+        let path = match hygiene::canonical_path(path, hygiene::EncodedSlash::Refuse) {
             Ok(path) => path,
             Err(problem) => {
                 cx.complain(place, format!("no request has the path `{path}`"), problem);

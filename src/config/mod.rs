@@ -34,7 +34,8 @@ use sections::{
 
 use crate::{
     authority::AuthorityKind,
-    hygiene, route,
+    hygiene::{self, EncodedSlash},
+    route,
     secret::Random,
     upstream::{Bearer, HeaderPiece},
 };
@@ -218,10 +219,10 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
 }
 
 fn hygiene(server: &server::ServerSettings, routes: &[route::Settings]) -> Option<hygiene::Settings> {
-    let mut hosts: Vec<String> =
-        server.hosts.iter().chain(routes.iter().flat_map(|route| &route.hosts)).cloned().collect();
-    hosts.sort();
-    hosts.dedup();
+    let mut route_hosts: Vec<String> = routes.iter().flat_map(|route| &route.hosts).cloned().collect();
+    route_hosts.sort();
+    route_hosts.dedup();
+    let keeps_slash = routes.iter().any(|route| route.encoded_slash == EncodedSlash::Keep);
     let ours = ["x-auth-status", "vestibule-assertion"].map(http::HeaderName::from_static);
     let set = routes.iter().flat_map(|route| route.headers.set.iter().map(|(name, _)| name.clone()));
     let on_every_request = crate::upstream::headers::removed_on_arrival().cloned();
@@ -234,8 +235,11 @@ fn hygiene(server: &server::ServerSettings, routes: &[route::Settings]) -> Optio
     let header_limits = hygiene::HeaderLimits { bytes: size(limits.head_bytes), lines: size(limits.head_lines) };
     Some(hygiene::Settings {
         public_url: server.public_url.clone()?,
-        hosts,
+        hosts: server.hosts.clone(),
+        route_hosts,
         trusted_proxies,
+        request_ids: server.request_ids,
+        encoded_slash: if keeps_slash { EncodedSlash::Keep } else { EncodedSlash::Refuse },
         own_headers,
         header_limits,
     })

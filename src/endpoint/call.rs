@@ -178,10 +178,12 @@ impl Call {
 
     /// Whether a page posted a form: the browser shows the answer as a page. A script gets JSON instead.
     pub fn is_form(&self) -> bool {
-        match self.headers.get("sec-fetch-mode") {
-            Some(mode) => mode == "navigate",
-            None => self.wants_page || self.body_format() == BodyFormat::Form,
+        if let Some(mode) = self.headers.get("sec-fetch-mode") {
+            return mode == "navigate";
         }
+        // jQuery sends the values of scripts as a form too.
+        let is_script = self.headers.contains_key("x-requested-with");
+        self.wants_page || (self.body_format() == BodyFormat::Form && !is_script)
     }
 
     /// Whether a browser sent the request, and not an app. Only a browser can be made by another site to send requests.

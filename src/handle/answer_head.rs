@@ -26,10 +26,10 @@ pub(super) struct PendingAnswer {
 pub(super) enum AnswerSource {
     /// The gateway.
     Gateway,
-    /// The upstream, to a request without a token of ours.
+    /// The upstream, to a request that does not say whose it is.
     Upstream,
-    /// The upstream, to a request with a user's token.
-    UpstreamWithToken,
+    /// The upstream, to a request that says whose it is: with a token, identity headers or a session cookie.
+    UpstreamToUser,
 }
 
 /// The session's part of an answer's head: `x-auth-status` and the cookies to set.
@@ -61,12 +61,12 @@ impl RequestHandler {
         let headers = response.headers_mut();
         match source {
             AnswerSource::Gateway => self.responder.guard(headers, facts.scheme),
-            AnswerSource::Upstream | AnswerSource::UpstreamWithToken => self.strip(headers, status, facts.route),
+            AnswerSource::Upstream | AnswerSource::UpstreamToUser => self.strip(headers, status, facts.route),
         }
         if let Some(cors) = facts.cors {
             cors::allow_origin(headers, facts.origin.as_ref(), cors);
         }
-        if source == AnswerSource::UpstreamWithToken && status != StatusCode::SWITCHING_PROTOCOLS {
+        if source == AnswerSource::UpstreamToUser && status != StatusCode::SWITCHING_PROTOCOLS {
             keep_private(headers);
         }
         if let Some(SessionHead { status, cookies }) = session {
@@ -77,7 +77,7 @@ impl RequestHandler {
                 cookies.write(headers);
             }
         }
-        headers.insert(respond::X_REQUEST_ID, facts.request_id.header());
+        headers.insert(respond::X_REQUEST_ID, facts.request_id.header().clone());
         response
     }
 
@@ -137,20 +137,67 @@ impl<E: Into<Failure>> From<Failed<E>> for Stop {
     }
 }
 
-/// Makes the answer to a request with a user's token `private` (RFC 9111 section 5.2.2.7), unless the upstream has set
-/// `public`, `s-maxage` or `private`.
+/// Makes the answer to a user's request `private` (RFC 9111 section 5.2.2.7), unless the upstream has set `public`,
+/// `s-maxage` or `private`. A `private` with names of fields, which is about those alone, does not count.
 fn keep_private(headers: &mut HeaderMap) {
     let values: Vec<_> = headers.get_all(header::CACHE_CONTROL).iter().map(HeaderValue::as_bytes).collect();
-    if values.is_empty() {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
-        return;
-    }
     let joined = values.join(&b", "[..]);
-    let lower = joined.to_ascii_lowercase();
-    if [&b"public"[..], b"s-maxage", b"private"].into_iter().any(|word| memchr::memmem::find(&lower, word).is_some()) {
+    if directives(&joined).any(|(name, value)| match name.to_ascii_lowercase().as_slice() {
+        b"public" | b"s-maxage" => true,
+        b"private" => value.is_empty(),
+        _ => false,
+    }) {
         return;
     }
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from([&joined[..], b", private"].concat())) {
+    let value = if joined.trim_ascii().is_empty() { b"private".to_vec() } else { [&joined[..], b", private"].concat() };
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
         headers.insert(header::CACHE_CONTROL, value);
+    }
+}
+
+/// The directives of a `Cache-Control` and their arguments (empty if there is none), which may be quoted.
+fn directives(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut is_quoted = false;
+    let parts = value.split(move |byte| {
+        is_quoted ^= *byte == b'"';
+        *byte == b',' && !is_quoted
+    });
+    parts.map(|part| {
+        let (name, argument) = match memchr::memchr(b'=', part) {
+            Some(at) => (&part[..at], &part[at + 1..]),
+            None => (part, &[][..]),
+        };
+        (name.trim_ascii(), argument.trim_ascii())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_is_added_unless_public_s_maxage_or_private_stand_there() {
+        for (sent, kept) in [
+            (&[][..], "private"),
+            (&[""], "private"),
+            (&["max-age=60"], "max-age=60, private"),
+            (&["no-cache", "max-age=0"], "no-cache, max-age=0, private"),
+            (&["no-store"], "no-store, private"),
+            (&["Public, max-age=60"], "Public, max-age=60"),
+            (&["max-age=1", "S-MaxAge=60"], "max-age=1"),
+            (&["private"], "private"),
+            (&["max-age=1,PRIVATE"], "max-age=1,PRIVATE"),
+            (&["private=\"set-cookie\""], "private=\"set-cookie\", private"),
+            (&["no-cache=\"x, public\""], "no-cache=\"x, public\", private"),
+            (&["x-public, not-private"], "x-public, not-private, private"),
+            (&["ext=\"s-maxage=1\""], "ext=\"s-maxage=1\", private"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in sent {
+                headers.append(header::CACHE_CONTROL, HeaderValue::from_static(value));
+            }
+            keep_private(&mut headers);
+            assert_eq!(headers[header::CACHE_CONTROL], kept, "{sent:?}");
+        }
     }
 }

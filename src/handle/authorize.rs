@@ -1,7 +1,7 @@
 //! Authorization: hygiene, route, session, cross-site rule and access rule turn a request's head into a verdict.
 //! Nothing is forwarded here and no body is read, so a request that another proxy describes could be judged too.
 
-use http::{header, request::Parts, uri::PathAndQuery};
+use http::{Method, header, request::Parts, uri::PathAndQuery};
 
 use super::{
     answer_head::{SessionHead, Stop},
@@ -15,7 +15,6 @@ use crate::{
     hygiene::{self, Admitted, SameSite},
     problem::{Failure, LoginAskedBy, Problem, ProblemKind},
     route::{Access, Cors, Decision, OwnMatch, Requester, Route},
-    scheme::Scheme,
     session::Visit,
 };
 
@@ -39,6 +38,8 @@ pub(super) struct Authorized<'h> {
     pub(super) route: &'h Route,
     /// As the upstream gets it.
     pub(super) target: PathAndQuery,
+    /// The method for a backend that obeys the override headers that the route lets pass.
+    pub(super) overridden: Option<Method>,
 }
 
 impl RequestHandler {
@@ -50,17 +51,18 @@ impl RequestHandler {
         peer: &Peer,
         facts: &mut RequestFacts<'h>,
     ) -> Result<Verdict<'h>, Stop> {
-        let is_tls = peer.scheme == Scheme::Https;
-        let admitted = self.routing.hygiene.admit(parts, peer.address, is_tls).map_err(Failure::from)?;
+        let admitted = self.routing.hygiene.admit(parts, peer.address, peer.scheme).map_err(Failure::from)?;
         (facts.client, facts.scheme) = (admitted.client.address(), Some(admitted.scheme));
+        facts.target = parts.uri.path_and_query().cloned();
 
         // A preflight asks about the request that would follow it.
         let preflighted = cors::method_behind_preflight(parts);
         let method = preflighted.as_ref().unwrap_or(&parts.method);
-        let RouteMatch { route, target } = match self.routing.destination(parts, &admitted.host, method) {
+        let matched = match self.routing.destination(parts, &admitted, method) {
             Destination::Route(matched) => matched,
             Destination::Own(own) if preflighted.is_none() => return Ok(Verdict::Own(own, admitted)),
             Destination::NoRoute => return Err(ProblemKind::NotFound.into()),
+            Destination::Refused(refusal) => return Err(Failure::from(refusal).into()),
             Destination::OwnCall(matched) => {
                 facts.route = Some(matched.route);
                 return Err(ProblemKind::NotFound.into());
@@ -77,12 +79,19 @@ impl RequestHandler {
                 return Err(Stop::with(problem, &visit));
             }
         };
+        let is_public = matched.judged_by().all(|route| route.settings.access == Access::Public);
+        let rules = matched.judged_by();
+        let RouteMatch { route, target, overridden } = matched;
         facts.route = Some(route);
         facts.cors = route.settings.cors.as_ref();
         facts.origin = facts.cors.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
 
-        let authorized = Authorized { admitted, route, target };
-        if route.settings.access == Access::Public {
+        if let (Some(_), Some(headers)) = (&overridden, &admitted.method_override) {
+            headers.restore(&mut parts.headers);
+        }
+        let overridden = overridden.map(|overridden| overridden.method);
+        let authorized = Authorized { admitted, route, target, overridden };
+        if is_public {
             return Ok(Verdict::Forward(authorized, None));
         }
         let mut visit = self.sessions.visit(&parts.headers, &authorized.admitted.client).await;
@@ -90,20 +99,24 @@ impl RequestHandler {
             return Ok(Verdict::Preflight(SessionHead::of(&visit)));
         }
         let origins = facts.cors.map_or(&[][..], Cors::cookie_origins);
-        if visit.came_with_session() && is_foreign(parts, &authorized.admitted, origins) {
+        let is_foreign = |method| is_foreign(parts, method, &authorized.admitted, origins);
+        if visit.came_with_session()
+            && (is_foreign(&parts.method) || authorized.overridden.as_ref().is_some_and(is_foreign))
+        {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
         visit.ensure().await;
-        match refusal_by_rule(route, parts, &visit) {
+        match rules.into_iter().find_map(|route| refusal_by_rule(route, parts, &visit)) {
             Some(failure) => Err(Stop::with(failure, &visit)),
             None => Ok(Verdict::Forward(authorized, Some(visit))),
         }
     }
 }
 
-/// Whether a page of another site caused a request that may change something. Pages of `origins` may.
-pub(super) fn is_foreign(parts: &Parts, admitted: &Admitted, origins: &[String]) -> bool {
-    hygiene::must_be_same_site(parts)
+/// Whether a page of another site caused a request that may change something, if `method` is its method. Pages of
+/// `origins` may.
+pub(super) fn is_foreign(parts: &Parts, method: &Method, admitted: &Admitted, origins: &[String]) -> bool {
+    hygiene::must_be_same_site(method, &parts.headers)
         && hygiene::same_site(&parts.headers, &admitted.host, admitted.scheme, origins) == SameSite::Foreign
 }
 

@@ -65,7 +65,10 @@ impl ForwardedRequest<'_, '_> {
         {
             body.cut_when(Box::pin(visit.stream_end()));
         }
-        let source = if carries_token { AnswerSource::UpstreamWithToken } else { AnswerSource::Upstream };
+        let tells_user = access.is_some()
+            && (self.route.settings.headers.use_claims() || !self.upstream.settings().cookies.is_empty());
+        let is_personal = carries_token || tells_user;
+        let source = if is_personal { AnswerSource::UpstreamToUser } else { AnswerSource::Upstream };
         Ok(PendingAnswer { response, source, session: None })
     }
 

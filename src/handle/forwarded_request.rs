@@ -4,7 +4,6 @@ use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderValue, Method, Request, Uri, Version, header, request::Parts, uri::PathAndQuery};
 use hyper::body::{Body as _, Incoming};
-use serde_json::Value;
 
 use super::{authorize::Authorized, peer::Peer, request_handler::RequestHandler};
 use crate::{
@@ -30,6 +29,7 @@ pub(super) struct ForwardedRequest<'h, 'p> {
     request_id: &'p RequestId,
     admitted: Admitted,
     target: PathAndQuery,
+    overridden: Option<Method>,
 }
 
 impl<'h, 'p> ForwardedRequest<'h, 'p> {
@@ -41,10 +41,10 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
         request_id: &'p RequestId,
         body: &Incoming,
     ) -> Self {
-        let Authorized { admitted, route, target } = authorized;
+        let Authorized { admitted, route, target, overridden } = authorized;
         let upstream = &handler.upstreams[route.settings.upstream];
         let kind = exchange_kind(parts, body.is_end_stream());
-        Self { handler, route, upstream, kind, parts, peer, request_id, admitted, target }
+        Self { handler, route, upstream, kind, parts, peer, request_id, admitted, target, overridden }
     }
 
     /// The request as the upstream gets it, without its body. The headers are taken out of `parts`.
@@ -60,12 +60,12 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
             &reported
         };
         let source = HeaderSource {
-            request_id: self.request_id.as_str(),
+            request_id: self.request_id.header(),
             client,
             host: self.admitted.host.header(),
             chain: self.admitted.forwarded_for.as_ref(),
         };
-        let claim = |name: &str| claims?.get(name).and_then(claim_text);
+        let claim = |name: &str| claims?.get(name).map(Cow::Borrowed);
         let rules = &self.route.settings.headers;
         headers::prepare_request(&mut headers, &source, authorization, rules, self.kind, claim);
         let mut request = Request::new(RequestBody::empty());
@@ -89,10 +89,15 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
     pub(super) fn may_retry(&self) -> bool {
         match self.route.settings.retry_on_401 {
             RetryOn401::All => true,
-            RetryOn401::Safe => matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS),
+            RetryOn401::Safe => std::iter::once(&self.parts.method).chain(&self.overridden).all(is_safe),
             RetryOn401::Off => false,
         }
     }
+}
+
+/// Whether a request with this method may be sent twice (RFC 9110 section 9.2.1).
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// The `Authorization` that the upstream gets for this session.
@@ -121,17 +126,4 @@ fn exchange_kind(parts: &Parts, is_empty: bool) -> ExchangeKind {
             value.as_bytes().split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
         });
     if is_websocket { ExchangeKind::Upgrade } else { ExchangeKind::RequestResponse }
-}
-
-/// A claim as a header value: the items of a list are joined by commas; `None` for objects and null.
-fn claim_text(claim: &Value) -> Option<Cow<'_, str>> {
-    match claim {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Number(_) | Value::Bool(_) => Some(Cow::Owned(claim.to_string())),
-        Value::Array(items) => {
-            let items: Option<Vec<_>> = items.iter().map(claim_text).collect();
-            Some(Cow::Owned(items?.join(",")))
-        }
-        Value::Object(_) | Value::Null => None,
-    }
 }

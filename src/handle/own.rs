@@ -21,7 +21,7 @@ use crate::{
     login::AfterLogout,
     pages::Asset,
     problem::ProblemKind,
-    respond::{WantedForm, Wants},
+    respond::WantedForm,
     route::{AnswerForm, CrossSite, GuessCheck, OwnEndpoint, OwnMatch, OwnService},
     session::{AuthStatus, CookieChanges, Visit},
 };
@@ -45,14 +45,14 @@ impl RequestHandler {
             OwnService::PublicKeys => return Ok(self.public_keys()),
             OwnService::Call { endpoint, checks } => (endpoint, checks),
         };
-        facts.wants = Wants::of_endpoint(parts);
-        match own.row.answers {
-            AnswerForm::AsAsked => {}
-            AnswerForm::Page => facts.wants.form = WantedForm::Page,
-            AnswerForm::Json => facts.wants.form = WantedForm::Problem,
-        }
+        facts.wants.form = match own.row.answers {
+            // A submitted form gets a page too.
+            AnswerForm::AsAsked if hygiene::shows_a_page(&parts.headers) => WantedForm::Page,
+            AnswerForm::Page => WantedForm::Page,
+            AnswerForm::AsAsked | AnswerForm::Json => WantedForm::Problem,
+        };
         let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
-        if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &admitted, &[]) {
+        if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &parts.method, &admitted, &[]) {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
         if begins_a_login(endpoint) && hygiene::is_prefetch(&parts.headers) {

@@ -12,12 +12,14 @@ use crate::{
     route::{Cors, Route},
     scheme::Scheme,
     session::AuthStatus,
-    telemetry::{AccessLine, RequestId},
+    telemetry::{AccessLine, RequestId, TraceParent},
 };
 
 /// Facts about a request that its answer's head and its log line need.
 pub(super) struct RequestFacts<'h> {
     pub(super) request_id: RequestId,
+    /// The trace that a trusted proxy began.
+    pub(super) trace: Option<TraceParent>,
     /// The form and language of failures.
     pub(super) wants: Wants,
     /// The address of the client: the peer's, until hygiene has read the headers of a trusted proxy.
@@ -29,6 +31,8 @@ pub(super) struct RequestFacts<'h> {
     pub(super) cors: Option<&'h Cors>,
     /// The request's `Origin`, where the route has `cors`.
     pub(super) origin: Option<HeaderValue>,
+    /// The path that is logged: as received, until hygiene has written the one that is judged.
+    pub(super) target: Option<PathAndQuery>,
     /// The value of `x-auth-status`; `None` if the answer has none.
     pub(super) auth_status: Option<AuthStatus>,
 }
@@ -39,30 +43,32 @@ pub(super) struct RequestLog<'h> {
     handler: &'h RequestHandler,
     started: tokio::time::Instant,
     method: Method,
-    target: Option<PathAndQuery>,
     version: Version,
     is_written: bool,
 }
 
 impl<'h> RequestLog<'h> {
     pub(super) fn begin(handler: &'h RequestHandler, peer: &Peer, parts: &Parts) -> Self {
+        let hygiene = &handler.routing.hygiene;
+        let kept = hygiene.reported_request_id(&parts.headers, peer.address).and_then(RequestId::kept);
         // Through a route, only a navigation gets pages.
         let form = if hygiene::is_navigation(parts) { WantedForm::Page } else { WantedForm::Problem };
         Self {
             facts: RequestFacts {
-                request_id: handler.request_ids.next(),
+                request_id: kept.unwrap_or_else(|| handler.request_ids.next()),
+                trace: hygiene.reported_trace(&parts.headers, peer.address).and_then(TraceParent::parse),
                 wants: Wants::new(form, &parts.headers),
                 client: peer.address,
                 scheme: None,
                 route: None,
                 cors: None,
                 origin: None,
+                target: parts.uri.path_and_query().cloned(),
                 auth_status: None,
             },
             handler,
             started: tokio::time::Instant::now(),
             method: parts.method.clone(),
-            target: parts.uri.path_and_query().cloned(),
             version: parts.version,
             is_written: false,
         }
@@ -84,14 +90,15 @@ impl<'h> RequestLog<'h> {
             version: self.version,
             status,
             duration: self.started.elapsed(),
-            request_id: self.facts.request_id,
+            request_id: self.facts.request_id.clone(),
+            trace: self.facts.trace.take().map(Box::new),
             route: route.map(|route| Arc::clone(&route.name)),
             upstream: route.map(|route| Arc::clone(&self.handler.upstream_names[route.settings.upstream])),
             auth,
             client: self.facts.client,
             bytes,
         };
-        log.push(self.target.as_ref().map_or("", PathAndQuery::path), line);
+        log.push(self.facts.target.as_ref().map_or("", PathAndQuery::path), line);
     }
 }
 

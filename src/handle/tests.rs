@@ -6,8 +6,9 @@ use http::{Method, Request, Uri, request::Parts};
 use proptest::prelude::*;
 
 use crate::{
-    hygiene::{self, Hygiene, Settings},
+    hygiene::{self, EncodedSlash, Hygiene, Settings},
     route::{Access, OwnSettings, RetryOn401, Settings as RouteSettings, Table, TableMatch},
+    scheme::Scheme,
     upstream,
 };
 
@@ -15,7 +16,10 @@ fn hygiene() -> Hygiene {
     Hygiene::new(Settings {
         public_url: "https://app.example".parse().unwrap(),
         hosts: vec!["other.example".into()],
+        route_hosts: Vec::new(),
         trusted_proxies: Vec::new(),
+        request_ids: hygiene::RequestIdSource::Trusted,
+        encoded_slash: EncodedSlash::Refuse,
         own_headers: Vec::new(),
         header_limits: hygiene::HeaderLimits { bytes: 32 * 1024, lines: 100 },
     })
@@ -37,6 +41,8 @@ fn table() -> Table {
         retry_on_401: RetryOn401::All,
         on_second_401: None,
         cors: None,
+        method_override: false,
+        encoded_slash: EncodedSlash::Refuse,
         line,
     };
     let own =
@@ -82,18 +88,18 @@ fn the_decision_before_a_rewrite_is_the_decision_after_it() {
         let Ok(target) = format!("{start}{path}{query}").parse::<Uri>() else { return Ok(()) };
         let mut parts = head(&target, host);
         let peer = IpAddr::from([203, 0, 113, 9]);
-        let Ok(admitted) = hygiene.admit(&mut parts, peer, true) else { return Ok(()) };
+        let Ok(admitted) = hygiene.admit(&mut parts, peer, Scheme::Https) else { return Ok(()) };
         let host = admitted.host.as_str();
         let judged = decision(&table, host, parts.uri.path());
         judged_count.update(|count| count + 1);
 
-        let canonical = hygiene::canonical_path(parts.uri.path());
+        let canonical = hygiene::canonical_path(parts.uri.path(), EncodedSlash::Refuse);
         prop_assert!(matches!(&canonical, Ok(Cow::Borrowed(same)) if *same == parts.uri.path()), "{:?}", parts.uri);
         prop_assert_eq!(parts.uri.query().unwrap_or(""), query.strip_prefix('?').unwrap_or(""));
 
         let text = parts.uri.to_string();
         let mut again = head(&text.parse().unwrap(), host);
-        let admitted = hygiene.admit(&mut again, peer, true);
+        let admitted = hygiene.admit(&mut again, peer, Scheme::Https);
         prop_assert!(admitted.is_ok(), "{}", text);
         prop_assert_eq!(&again.uri, &parts.uri);
         prop_assert_eq!(&decision(&table, host, again.uri.path()), &judged);
@@ -105,7 +111,7 @@ fn the_decision_before_a_rewrite_is_the_decision_after_it() {
             let left = text.strip_prefix(stripped).unwrap();
             let left = if left.starts_with('/') { left.to_owned() } else { format!("/{left}") };
             prop_assert_eq!(forwarded.as_str(), left);
-            let canonical = hygiene::canonical_path(forwarded.path());
+            let canonical = hygiene::canonical_path(forwarded.path(), EncodedSlash::Refuse);
             prop_assert_eq!(canonical.as_deref(), Ok(forwarded.path()));
         }
     });

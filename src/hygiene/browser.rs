@@ -10,6 +10,8 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
+/// Set by the scripts of older libraries (jQuery), whose `Accept` often has `text/html`.
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// The media types in which a browser submits a form (HTML standard, "form submission attributes").
 const FORM_TYPES: [&[u8]; 3] = [b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain"];
@@ -19,19 +21,22 @@ const PREFETCH_HEADERS: [HeaderName; 3] =
 /// Their words for it.
 const PREFETCH_WORDS: [&[u8]; 2] = [b"prefetch", b"prerender"];
 
-/// Whether the answer is shown as a page: GET or HEAD with `Sec-Fetch-Mode: navigate`, or without Sec-Fetch headers and
-/// with `text/html` in `Accept`.
+/// A navigation (product.md, "Words"): GET or HEAD whose answer is shown as a page.
 pub fn is_navigation(parts: &Parts) -> bool {
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
-        return false;
-    }
-    if let Some(mode) = parts.headers.get(&SEC_FETCH_MODE) {
+    matches!(parts.method, Method::GET | Method::HEAD) && shows_a_page(&parts.headers)
+}
+
+/// Whether the answer is shown as a page, whatever the method: `Sec-Fetch-Mode: navigate`, or no Sec-Fetch headers,
+/// `text/html` in `Accept` and no `X-Requested-With`.
+pub fn shows_a_page(headers: &HeaderMap) -> bool {
+    if let Some(mode) = headers.get(&SEC_FETCH_MODE) {
         return mode == "navigate";
     }
-    if [SEC_FETCH_SITE, SEC_FETCH_DEST, SEC_FETCH_USER].iter().any(|name| parts.headers.contains_key(name)) {
+    if [SEC_FETCH_SITE, SEC_FETCH_DEST, SEC_FETCH_USER, X_REQUESTED_WITH].iter().any(|name| headers.contains_key(name))
+    {
         return false;
     }
-    parts.headers.get_all(header::ACCEPT).iter().any(accepts_html)
+    headers.get_all(header::ACCEPT).iter().any(accepts_html)
 }
 
 /// A form that a page of the same origin submits: for the redirect to the login it counts as a navigation.
@@ -66,10 +71,10 @@ pub fn is_preflight(parts: &Parts) -> bool {
         && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Whether a request that is authorized by a cookie must come from our own pages: all methods but GET, HEAD and
-/// OPTIONS, and every upgrade.
-pub fn must_be_same_site(parts: &Parts) -> bool {
-    !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) || parts.headers.contains_key(header::UPGRADE)
+/// Whether a request with this method that is authorized by a cookie must come from our own pages: all methods but GET,
+/// HEAD and OPTIONS, and every upgrade.
+pub fn must_be_same_site(method: &Method, headers: &HeaderMap) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || headers.contains_key(header::UPGRADE)
 }
 
 /// Which site's page a request comes from.
@@ -156,8 +161,35 @@ mod tests {
             ("GET", &[("sec-fetch-mode", "cors"), html], false),
             ("GET", &[("sec-fetch-site", "same-origin"), html], false),
             ("GET", &[("accept", "application/json"), ("accept", "Text/HTML")], true),
+            ("GET", &[("x-requested-with", "XMLHttpRequest"), html], false),
+            ("GET", &[("x-requested-with", ""), html], false),
+            ("GET", &[("x-requested-with", "XMLHttpRequest"), mode], true),
         ] {
             assert_eq!(is_navigation(&parts(method, lines)), navigation, "{method} {lines:?}");
+        }
+        assert!(shows_a_page(&parts("POST", &[html]).headers));
+        assert!(!shows_a_page(&parts("POST", &[html, ("x-requested-with", "XMLHttpRequest")]).headers));
+    }
+
+    #[test]
+    fn a_form_submission_is_a_post_of_a_form_by_a_page_of_the_same_origin() {
+        let (mode, site) = (("sec-fetch-mode", "navigate"), ("sec-fetch-site", "same-origin"));
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        for (method, lines, submits) in [
+            ("POST", &[mode, site, form][..], true),
+            ("POST", &[mode, site, ("content-type", "Multipart/Form-Data; boundary=x")], true),
+            ("POST", &[mode, site, ("content-type", "text/plain")], true),
+            ("POST", &[mode, site, ("content-type", "application/json")], false),
+            ("POST", &[mode, site], false),
+            ("POST", &[mode, form], false),
+            ("POST", &[mode, ("sec-fetch-site", "same-site"), form], false),
+            ("POST", &[mode, ("sec-fetch-site", "none"), form], false),
+            ("POST", &[("sec-fetch-mode", "cors"), site, form], false),
+            ("POST", &[site, form, ("accept", "text/html")], false),
+            ("PUT", &[mode, site, form], false),
+            ("GET", &[mode, site, form], false),
+        ] {
+            assert_eq!(is_form_submission(&parts(method, lines)), submits, "{method} {lines:?}");
         }
     }
 
@@ -191,17 +223,18 @@ mod tests {
 
     #[test]
     fn all_methods_but_safe_ones_and_every_upgrade_must_be_same_site() {
-        assert!(must_be_same_site(&parts("POST", &[])));
-        assert!(must_be_same_site(&parts("PROPFIND", &[])));
-        assert!(must_be_same_site(&parts("GET", &[("upgrade", "websocket")])));
+        let must = |parts: Parts| must_be_same_site(&parts.method, &parts.headers);
+        assert!(must(parts("POST", &[])));
+        assert!(must(parts("PROPFIND", &[])));
+        assert!(must(parts("GET", &[("upgrade", "websocket")])));
         for method in ["GET", "HEAD", "OPTIONS"] {
-            assert!(!must_be_same_site(&parts(method, &[])));
+            assert!(!must(parts(method, &[])));
         }
     }
 
     #[test]
     fn only_our_own_and_listed_pages_pass() {
-        let hosts = AcceptedHosts::new(&"https://app.example.kr".parse().unwrap(), &["dev.example:8080".into()]);
+        let hosts = AcceptedHosts::new(&"https://app.example.kr".parse().unwrap(), &[], &["dev.example:8080".into()]);
         let app = hosts.find("app.example.kr", None).unwrap().0;
         let dev = hosts.find("dev.example", Some(8080)).unwrap().0;
         let cors = ["https://partner.example".to_owned()];

@@ -1,4 +1,4 @@
-//! What a trusted proxy reports about the client: its address and scheme.
+//! What a trusted proxy reports about the client: its address, its scheme, and the host that it asked for.
 
 use std::{
     fmt::Write as _,
@@ -8,9 +8,11 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::{IpNet, Ipv4Net};
 
+use super::host::{significant, split};
 use crate::scheme::Scheme;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
@@ -58,8 +60,20 @@ impl TrustedProxies {
         reported(peer, &chain, scheme)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether the peer at `address` is a trusted proxy.
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|net| net.contains(&address))
+    }
+
+    /// The host that a trusted proxy reports: the only value of `X-Forwarded-Host`, unless a `Forwarded: host=` names
+    /// another, by which a visitor's own `X-Forwarded-Host` that the proxy passed on is found out.
+    pub(super) fn reported_host<'h>(&self, headers: &'h HeaderMap, peer: IpAddr) -> Option<&'h [u8]> {
+        let mut lines = headers.get_all(&X_FORWARDED_HOST).iter();
+        let (Some(host), None) = (lines.next(), lines.next()) else { return None };
+        let host = host.as_bytes();
+        let agrees = |element: &str| parameters(element, "host").all(|other| is_same_host(other, host));
+        (self.contains(peer) && elements(headers, &header::FORWARDED).all(agrees)).then_some(host)
     }
 
     /// The addresses that trusted proxies report, nearest first, up to the first untrusted one.
@@ -105,13 +119,26 @@ fn address(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
+/// Whether a `host` parameter, quoted or not, names the same host and port as `X-Forwarded-Host`.
+fn is_same_host(parameter: &str, host: &[u8]) -> bool {
+    let written = |host| split(host).map(|(name, port)| (name, significant(port)));
+    match (written(parameter.trim_matches('"').as_bytes()), written(host)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
 fn scheme(text: &str) -> Option<Scheme> {
     Scheme::named(text.trim_matches('"'))
 }
 
 /// A parameter of a `Forwarded` element (RFC 7239 section 4).
-fn parameter<'h>(element: &'h str, name: &str) -> Option<&'h str> {
-    element.split(';').find_map(|pair| {
+fn parameter<'h>(element: &'h str, name: &'static str) -> Option<&'h str> {
+    parameters(element, name).next()
+}
+
+fn parameters<'h>(element: &'h str, name: &'static str) -> impl Iterator<Item = &'h str> {
+    element.split(';').filter_map(move |pair| {
         let (key, value) = pair.split_once('=')?;
         key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
     })
@@ -194,6 +221,31 @@ mod tests {
             ("x-forwarded-for", "10.0.0.2"),
         ];
         assert_eq!(client_of("10.0.0.1", &lines).0, "198.51.100.7");
+    }
+
+    #[test]
+    fn one_x_forwarded_host_of_a_trusted_proxy_is_reported_unless_forwarded_names_another() {
+        let (host, same) =
+            (("x-forwarded-host", "app.example.kr"), ("forwarded", "for=1.2.3.4;host=APP.example.kr:443"));
+        for (peer, lines, reported) in [
+            ("10.0.0.1", &[host][..], true),
+            ("::ffff:10.0.0.1", &[host], true),
+            ("203.0.113.9", &[host], false),
+            ("10.0.0.1", &[], false),
+            ("10.0.0.1", &[same], false),
+            ("10.0.0.1", &[host, host], false),
+            ("10.0.0.1", &[host, same], true),
+            ("10.0.0.1", &[host, ("forwarded", "for=1.2.3.4")], true),
+            ("10.0.0.1", &[host, ("forwarded", "host=\"app.example.kr\"")], true),
+            ("10.0.0.1", &[host, ("forwarded", "host=evil")], false),
+            ("10.0.0.1", &[host, ("forwarded", "host=app.example.kr;Host=evil")], false),
+            ("10.0.0.1", &[host, ("forwarded", "host=evil, for=1.2.3.4"), same], false),
+            ("10.0.0.1", &[host, ("forwarded", "host=")], false),
+        ] {
+            let headers = headers(lines);
+            let found = trusted().reported_host(&headers, peer.parse().unwrap());
+            assert_eq!(found, reported.then_some(&b"app.example.kr"[..]), "{peer} {lines:?}");
+        }
     }
 
     #[test]

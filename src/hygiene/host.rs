@@ -66,7 +66,9 @@ impl fmt::Debug for HostName {
 pub(super) enum HostSource {
     /// `public_url` names it.
     PublicUrl,
-    /// `server.hosts` or a route names it.
+    /// A route names it.
+    Route,
+    /// `server.hosts` names it.
     Listed,
     /// It is another name of the loopback, and `public_url` is on the loopback.
     LoopbackAlias,
@@ -81,7 +83,7 @@ pub(super) struct AcceptedHosts {
 
 #[derive(Debug, Default)]
 struct AcceptedPorts {
-    any: Option<HostName>,
+    any: Option<(HostName, HostSource)>,
     listed: Vec<(Option<u16>, HostName, HostSource)>,
 }
 
@@ -95,19 +97,22 @@ impl AcceptedPorts {
 }
 
 impl AcceptedHosts {
-    pub(super) fn new(public_url: &Url, listed: &[String]) -> Self {
+    /// `routes` are the hosts of all routes, `listed` those of `server.hosts`.
+    pub(super) fn new(public_url: &Url, routes: &[String], listed: &[String]) -> Self {
         let mut by_name: HashMap<Box<str>, AcceptedPorts> = HashMap::new();
         let public_port = public_url.port_or_known_default();
         if let Some(name) = public_url.host_str() {
             by_name.entry(name.into()).or_default().add(name, public_port, HostSource::PublicUrl);
         }
-        for entry in listed {
+        // Routes first: a host that both name is a route's.
+        let routes = routes.iter().map(|entry| (entry, HostSource::Route));
+        for (entry, source) in routes.chain(listed.iter().map(|entry| (entry, HostSource::Listed))) {
             // An entry that is no valid host accepts nothing; the configuration check has reported it.
             let Ok((name, port)) = split(entry.as_bytes()) else { continue };
             let ports = by_name.entry(name.clone().into()).or_default();
             match port {
-                Some(_) => ports.add(&name, port, HostSource::Listed),
-                None => ports.any = Some(HostName::new(&name, None)),
+                Some(_) => ports.add(&name, port, source),
+                None => drop(ports.any.get_or_insert_with(|| (HostName::new(&name, None), source))),
             }
         }
         if is_loopback(public_url) {
@@ -128,8 +133,8 @@ impl AcceptedHosts {
         if let Some((_, host, source)) = ports.listed.iter().find(|(listed, ..)| *listed == port) {
             return Some((host.clone(), *source));
         }
-        let any = ports.any.as_ref()?;
-        Some((if port.is_none() { any.clone() } else { HostName::new(name, port) }, HostSource::Listed))
+        let (any, source) = ports.any.as_ref()?;
+        Some((if port.is_none() { any.clone() } else { HostName::new(name, port) }, *source))
     }
 }
 
@@ -223,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_public_host_is_accepted_with_its_own_port_only() {
-        let hosts = AcceptedHosts::new(&"https://app.example.kr".parse().unwrap(), &[]);
+        let hosts = AcceptedHosts::new(&"https://app.example.kr".parse().unwrap(), &[], &[]);
         for text in ["app.example.kr", "APP.EXAMPLE.KR", "app.example.kr:443"] {
             assert_eq!(find(&hosts, text), Some(("app.example.kr".into(), HostSource::PublicUrl)), "{text}");
         }
@@ -236,6 +241,7 @@ mod tests {
     fn an_entry_without_a_port_accepts_every_port_and_one_with_a_port_only_that() {
         let hosts = AcceptedHosts::new(
             &"https://app.example.kr".parse().unwrap(),
+            &[],
             &["any.example".into(), "one.example:8080".into(), "tls.example:443".into()],
         );
         assert_eq!(find(&hosts, "any.example:81"), Some(("any.example:81".into(), HostSource::Listed)));
@@ -247,14 +253,35 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_a_route_and_server_hosts_name_is_the_routes() {
+        let own = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
+        let hosts = AcceptedHosts::new(
+            &"https://app.example.kr".parse().unwrap(),
+            &own(&["a.example", "b.example:81", "app.example.kr"]),
+            &own(&["a.example", "b.example:81", "b.example", "c.example"]),
+        );
+        for (host, source) in [
+            ("a.example", HostSource::Route),
+            ("a.example:9", HostSource::Route),
+            ("b.example:81", HostSource::Route),
+            ("b.example", HostSource::Listed),
+            ("c.example", HostSource::Listed),
+            ("app.example.kr", HostSource::PublicUrl),
+            ("app.example.kr:8443", HostSource::Route),
+        ] {
+            assert_eq!(find(&hosts, host).unwrap().1, source, "{host}");
+        }
+    }
+
+    #[test]
     fn a_public_url_on_the_loopback_has_two_aliases_on_the_same_port() {
-        let hosts = AcceptedHosts::new(&"http://localhost:8080".parse().unwrap(), &[]);
+        let hosts = AcceptedHosts::new(&"http://localhost:8080".parse().unwrap(), &[], &[]);
         assert_eq!(find(&hosts, "localhost:8080"), Some(("localhost:8080".into(), HostSource::PublicUrl)));
         assert_eq!(find(&hosts, "127.0.0.1:8080"), Some(("127.0.0.1:8080".into(), HostSource::LoopbackAlias)));
         assert_eq!(find(&hosts, "[::1]:8080"), Some(("[::1]:8080".into(), HostSource::LoopbackAlias)));
         assert_eq!(find(&hosts, "localhost:8081"), None);
         assert_eq!(find(&hosts, "localhost"), None);
-        let listed = AcceptedHosts::new(&"http://localhost:8080".parse().unwrap(), &["127.0.0.1:8080".into()]);
+        let listed = AcceptedHosts::new(&"http://localhost:8080".parse().unwrap(), &[], &["127.0.0.1:8080".into()]);
         assert_eq!(find(&listed, "127.0.0.1:8080").unwrap().1, HostSource::Listed, "a listed name is no alias");
     }
 
@@ -263,7 +290,7 @@ mod tests {
         for count in [1, 100, 1000] {
             let mut listed: Vec<String> = (1..count).map(|n| format!("h{n}.example")).collect();
             listed.push("app.example".into());
-            let hosts = AcceptedHosts::new(&"https://public.example".parse().unwrap(), &listed);
+            let hosts = AcceptedHosts::new(&"https://public.example".parse().unwrap(), &[], &listed);
             assert!(find(&hosts, "APP.EXAMPLE").is_some());
             assert!(find(&hosts, "app.example:9").is_some());
             assert!(find(&hosts, "app.example.evil").is_none());

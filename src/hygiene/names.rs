@@ -3,21 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{hops::CDN_LOOP, refusal::Refusal, settings::HeaderLimits};
-
-/// Names that begin with one of these are removed.
-const PREFIXES: [&str; 5] = ["x-forwarded", "x-auth-", "x-user", "remote-", "vestibule-"];
-/// These names are removed too, whether we set them or not: backends trust the first two; `Proxy` makes CGI programs
-/// use another proxy (httpoxy, CVE-2016-5385); the others make frameworks skip their own checks.
-const NAMES: [&str; 8] = [
-    "forwarded",
-    "x-real-ip",
-    "proxy",
-    "x-middleware-subrequest",
-    "x-original-method",
-    "x-original-uri",
-    "x-original-url",
-    "x-rewrite-url",
-];
+use crate::upstream::headers::{self, is_same};
 
 /// Names that are handled elsewhere: if a route sets one, it is not removed from the requests of other routes.
 const NOT_RESERVED: [HeaderName; 10] = [
@@ -34,8 +20,8 @@ const NOT_RESERVED: [HeaderName; 10] = [
 ];
 
 /// Headers that hygiene checks, other than `Host` and `Cookie`.
-static CHECKED: [HeaderName; 5] =
-    [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT, header::VIA, CDN_LOOP];
+static CHECKED: [HeaderName; 6] =
+    [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT, header::VIA, header::TRAILER, CDN_LOOP];
 
 /// The result of [`ReservedHeaders::inspect`].
 #[derive(PartialEq, Eq, Debug)]
@@ -46,10 +32,10 @@ pub(super) struct Inspected {
     pub(super) needs_checks: bool,
 }
 
-/// The headers that only the gateway may set: those in the lists above, and those that routes set.
+/// The headers that only the gateway may set: the reserved ones ([`headers::is_reserved`]), and those that routes set.
 #[derive(Debug)]
 pub(super) struct ReservedHeaders {
-    /// Names that are not in the lists above.
+    /// Names that are not reserved anyway.
     names: Vec<HeaderName>,
     /// Bit n: a name in `names` has n bytes (bit 63: 63 or more). This check alone rules out most headers.
     lengths: u64,
@@ -58,8 +44,10 @@ pub(super) struct ReservedHeaders {
 
 impl ReservedHeaders {
     pub(super) fn new(names: Vec<HeaderName>, limits: HeaderLimits) -> Self {
-        let mut names: Vec<_> =
-            names.into_iter().filter(|name| !NOT_RESERVED.contains(name) && !is_listed(name.as_str())).collect();
+        let mut names: Vec<_> = names
+            .into_iter()
+            .filter(|name| !NOT_RESERVED.contains(name) && !headers::is_reserved(name.as_str()))
+            .collect();
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
         let lengths = names.iter().fold(0, |bits, name| bits | bit(name.as_str().len()));
@@ -77,7 +65,7 @@ impl ReservedHeaders {
                 continue;
             }
             lines += 1;
-            needs_checks |= matches!(name.as_str().len(), 3 | 6 | 8 | 14 | 17) && CHECKED.contains(name);
+            needs_checks |= matches!(name.as_str().len(), 3 | 6 | 7 | 8 | 14 | 17) && CHECKED.contains(name);
             if self.is_reserved(name.as_str()) && to_remove.last() != Some(name) {
                 to_remove.push(name.clone());
             }
@@ -94,36 +82,29 @@ impl ReservedHeaders {
             // CGI and WSGI turn `-` into `_`: a name with `_` could pass for any other.
             return true;
         }
-        is_listed(name)
-            || (self.lengths & bit(name.len()) != 0 && self.names.iter().any(|own| same(name, own.as_str())))
+        headers::is_reserved(name)
+            || (self.lengths & bit(name.len()) != 0 && self.names.iter().any(|own| is_same(name, own.as_str())))
     }
-}
 
-/// Whether the lists above have `name`.
-fn is_listed(name: &str) -> bool {
-    match name.as_bytes().first() {
-        Some(b'x' | b'f' | b'p' | b'r' | b'v') => {
-            PREFIXES.iter().any(|prefix| begins(name, prefix)) || NAMES.iter().any(|own| same(name, own))
+    /// Removes from `Trailer` the names that may not be in the head either. Trailers that it does not announce are not
+    /// forwarded.
+    pub(super) fn reduce_trailer(&self, headers: &mut HeaderMap) {
+        let header::Entry::Occupied(entry) = headers.entry(header::TRAILER) else { return };
+        let is_allowed = |name: &&[u8]| {
+            let name = name.trim_ascii().to_ascii_lowercase();
+            std::str::from_utf8(&name).is_ok_and(|name| !name.is_empty() && !self.is_reserved(name))
+        };
+        let lines: Vec<_> = entry.remove_entry_mult().1.collect();
+        let names = lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let allowed: Vec<_> = names.filter(is_allowed).collect();
+        if let (false, Ok(line)) = (allowed.is_empty(), HeaderValue::from_bytes(&allowed.join(&b","[..]))) {
+            headers.insert(header::TRAILER, line);
         }
-        _ => false,
     }
 }
 
 fn bit(length: usize) -> u64 {
     1 << length.min(63)
-}
-
-/// Whether two names are equal if `.`, `_` and `-` count as the same.
-fn same(name: &str, own: &str) -> bool {
-    name.len() == own.len() && begins(name, own)
-}
-
-fn begins(name: &str, prefix: &str) -> bool {
-    name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(a, b)| separator(a) == separator(b))
-}
-
-fn separator(byte: u8) -> u8 {
-    if matches!(byte, b'.' | b'_') { b'-' } else { byte }
 }
 
 /// Joins several `Cookie` lines into one (RFC 9113 section 8.2.3), so that no later step sees only the first.
@@ -190,6 +171,9 @@ mod tests {
             "X-Original-Method",
             "Proxy",
             "X-Rewrite-URL",
+            "X-HTTP-Method",
+            "X-HTTP-Method-Override",
+            "X-Method-Override",
             "X-Tenant-Id",
             "X-Legacy",
         ] {
@@ -206,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_the_gateway_sets_on_every_request_is_removed_on_arrival_in_four_spellings() {
-        let names: Vec<_> = crate::upstream::headers::removed_on_arrival().cloned().collect();
+        let names: Vec<_> = headers::removed_on_arrival().cloned().collect();
         assert!(!names.is_empty());
         let reserved = ReservedHeaders::new(names.clone(), HeaderLimits { bytes: 1024, lines: 10 });
         for name in names.iter().map(HeaderName::as_str) {
@@ -233,6 +217,8 @@ mod tests {
             "Origin",
             "X-Request-Id",
             "X-Requested-With",
+            "X-HTTP-Methods",
+            "X-Method",
             "X-Tenant",
             "X-Tenant-Id2",
             "X-Auth",
@@ -244,6 +230,24 @@ mod tests {
             "X-Real-IP2",
         ] {
             assert!(!removed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn trailer_announces_only_what_the_head_may_have_too() {
+        for (lines, left) in [
+            (&["grpc-status, X-Tenant-Id"][..], Some("grpc-status")),
+            (&["x.tenant.id", "Proxy , x-original-uri", "x-http-method-override,x-sum"], Some("x-sum")),
+            (&["x-a", "x-b,"], Some("x-a,x-b")),
+            (&["x_any, vestibule-assertion"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::TRAILER, HeaderValue::from_static(line));
+            }
+            own().reduce_trailer(&mut headers);
+            assert_eq!(headers.get(header::TRAILER).map(|line| line.to_str().unwrap()), left, "{lines:?}");
         }
     }
 

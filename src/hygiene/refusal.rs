@@ -13,7 +13,7 @@ pub enum Refusal {
     /// The host is not served here (421).
     #[error("a host that is not served here")]
     Misdirected,
-    /// A page was asked for under another name of the loopback: redirected to this address (308).
+    /// A page was asked for under another name of the loopback: redirected to this address (307).
     #[error("a page under a name of the loopback other than that of public_url")]
     ToPublicUrl(HeaderValue),
     /// CONNECT or TRACE (405).

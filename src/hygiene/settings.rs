@@ -4,20 +4,39 @@ use http::HeaderName;
 use ipnet::IpNet;
 use url::Url;
 
+use super::path::EncodedSlash;
+
 /// The settings of hygiene, validated.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The address visitors use.
     pub public_url: Url,
-    /// Further accepted hosts (`host` or `host:port`, lower case): `server.hosts` and the hosts of all routes.
+    /// `server.hosts` (`host` or `host:port`, lower case): accepted, and only names of the gateway for a proxy in front
+    /// of it if that proxy reports another host.
     pub hosts: Vec<String>,
+    /// The hosts of all routes, in the same form.
+    pub route_hosts: Vec<String>,
     /// The networks whose `X-Forwarded-*`, `Forwarded` and `X-Real-IP` are trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose request ids are kept.
+    pub request_ids: RequestIdSource,
+    /// `Keep` if any route keeps escaped slashes; the route decides then.
+    pub encoded_slash: EncodedSlash,
     /// Every header that a route or the gateway itself sets (`upstream::headers::removed_on_arrival` among them);
     /// removed from requests on arrival.
     pub own_headers: Vec<HeaderName>,
     /// How large the headers of a request may be.
     pub header_limits: HeaderLimits,
+}
+
+/// Whose `X-Request-Id` is kept (`server.request_id`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RequestIdSource {
+    /// That of a trusted proxy; any other request gets a new one.
+    #[default]
+    Trusted,
+    /// Nobody's: every request gets a new one.
+    Own,
 }
 
 /// How large the headers of a request may be; more would cost memory, and exceed the limits of other servers.

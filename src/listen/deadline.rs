@@ -12,7 +12,7 @@ use super::{
     activity::{Activity, ConnectionPhase},
     settings::Limits,
 };
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, after};
 
 /// The deadline that has passed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,13 +91,13 @@ impl ConnectionDeadlines {
         }
         let (deadline, expired) = match self.waiting {
             WaitingFor::Handler => return Poll::Pending,
-            WaitingFor::Peer(_) => (self.since + self.limits.stalled, Expired::Stalled),
+            WaitingFor::Peer(_) => (after(self.since, self.limits.stalled), Expired::Stalled),
             WaitingFor::Head(_) => {
                 // Frames that are begun one after the other, none of them a request, count as silence.
                 let (served, silent_since) = self.silent;
-                (self.since.min(silent_since + self.idle(served)) + self.limits.head, Expired::Head)
+                (after(self.since.min(after(silent_since, self.idle(served))), self.limits.head), Expired::Head)
             }
-            WaitingFor::Request(served) => (self.silent.1 + self.idle(served), Expired::Idle),
+            WaitingFor::Request(served) => (after(self.silent.1, self.idle(served)), Expired::Idle),
         };
         ready!(self.alarm.poll_until(deadline, cx));
         Poll::Ready(expired)

@@ -1,8 +1,11 @@
-//! Follows the frames of an HTTP/2 connection in its bytes and ends floods of frames that do no work for a visitor.
+//! Follows the frames of an HTTP/2 connection in its bytes: ends floods of frames that do no work for a visitor, and
+//! header blocks that h2 would repair.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::hpack::{BlockFault, BlockKind, BlockPayload, HeaderBlocks};
 
 /// Credits of a new connection, and the most that it regains by waiting.
 const CREDITS: u32 = 1000;
@@ -14,7 +17,9 @@ const MAX_CREDITS: u32 = 100_000;
 const PREFACE: usize = 24;
 /// Bytes of a frame header (RFC 9113 section 4.1).
 const FRAME_HEADER: usize = 9;
-/// Error code (RFC 9113 section 7).
+// Error codes (RFC 9113 section 7).
+const PROTOCOL_ERROR: u32 = 1;
+const COMPRESSION_ERROR: u32 = 9;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 // Frame types and flags (RFC 9113 section 6).
@@ -47,11 +52,22 @@ pub(super) struct Http2Frames {
     /// A header block continues in a CONTINUATION frame.
     in_header_block: bool,
     last_stream: u32,
+    blocks: HeaderBlocks,
+    /// The payload of a HEADERS or CONTINUATION frame that is being read.
+    block_payload: Option<BlockPayload>,
 }
 
-/// The peer has used up its credits.
-#[derive(PartialEq, Eq, Debug)]
-pub(super) struct Flood;
+/// Why a connection is ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FrameFault {
+    /// The peer has used up its credits.
+    Flood,
+    /// A header block cannot be decoded (RFC 7541).
+    Undecodable,
+    /// Trailers with a pseudo-header field. RFC 9113 section 8.1 makes it an error of the stream; as an error of the
+    /// connection (section 5.4.1) no part of the request is taken for whole.
+    Malformed,
+}
 
 impl Http2Frames {
     /// For a connection accepted at `since`, of which nothing has been read.
@@ -64,18 +80,39 @@ impl Http2Frames {
             begun: 0,
             in_header_block: false,
             last_stream: 0,
+            blocks: HeaderBlocks::new(),
+            block_payload: None,
         }
     }
 
-    /// Follows the next bytes from the peer. The clock is read only if credits are short.
-    pub(super) fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Flood> {
-        while let Some(frame) = self.read.next(&mut bytes) {
+    /// Follows the next bytes from the peer, and overwrites a fragment in a `:path` ([`HeaderBlocks`]). The clock is
+    /// read only if credits are short.
+    pub(super) fn read(&mut self, mut bytes: &mut [u8], now: impl Fn() -> Instant) -> Result<(), FrameFault> {
+        loop {
+            if let Some(payload) = &mut self.block_payload {
+                let here = self.read.left.min(bytes.len());
+                payload.read(&mut bytes[..here], &mut self.blocks)?;
+            }
+            let mut rest = &*bytes;
+            let Some(frame) = self.read.next(&mut rest) else { return Ok(()) };
+            let taken = bytes.len() - rest.len();
+            bytes = &mut bytes[taken..];
             if !self.in_header_block {
                 self.begun += 1;
             }
+            self.block_payload = match frame.kind {
+                HEADERS => Some(BlockPayload::of_headers(frame.length, frame.flags)),
+                CONTINUATION => Some(BlockPayload::of_continuation(frame.length, frame.flags)),
+                _ => None,
+            };
             match frame.kind {
                 HEADERS => {
                     self.in_header_block = frame.flags & END_HEADERS == 0;
+                    self.blocks.begin(if frame.stream > self.last_stream {
+                        BlockKind::Head
+                    } else {
+                        BlockKind::Trailers
+                    });
                     self.last_stream = self.last_stream.max(frame.stream);
                     self.earn(REQUEST);
                 }
@@ -88,7 +125,6 @@ impl Http2Frames {
                 }
             }
         }
-        Ok(())
     }
 
     /// Follows the next bytes to the peer.
@@ -111,15 +147,15 @@ impl Http2Frames {
         }
     }
 
-    /// A GOAWAY frame that names the last stream and `ENHANCE_YOUR_CALM`; `None` while another frame is being written.
-    pub(super) fn goaway(&self) -> Option<[u8; FRAME_HEADER + 8]> {
+    /// A GOAWAY frame that names the last stream and the fault; `None` while another frame is being written.
+    pub(super) fn goaway(&self, fault: FrameFault) -> Option<[u8; FRAME_HEADER + 8]> {
         if self.written.have > 0 || self.written.left > 0 {
             return None;
         }
         let mut frame = [0; FRAME_HEADER + 8];
         (frame[2], frame[3]) = (8, GOAWAY);
         frame[9..13].copy_from_slice(&self.last_stream.to_be_bytes());
-        frame[13..].copy_from_slice(&ENHANCE_YOUR_CALM.to_be_bytes());
+        frame[13..].copy_from_slice(&fault.code().to_be_bytes());
         Some(frame)
     }
 
@@ -127,7 +163,7 @@ impl Http2Frames {
         self.credits = self.credits.saturating_add(credits).min(MAX_CREDITS);
     }
 
-    fn spend(&mut self, credits: u32, now: impl Fn() -> Instant) -> Result<(), Flood> {
+    fn spend(&mut self, credits: u32, now: impl Fn() -> Instant) -> Result<(), FrameFault> {
         if self.credits < credits {
             let now = now();
             let refills = now.saturating_duration_since(self.refilled_at).as_millis() / REFILL_INTERVAL.as_millis();
@@ -136,7 +172,7 @@ impl Http2Frames {
                 self.earn(u32::try_from(refills).unwrap_or(CREDITS).min(CREDITS));
             }
         }
-        self.credits = self.credits.checked_sub(credits).ok_or(Flood)?;
+        self.credits = self.credits.checked_sub(credits).ok_or(FrameFault::Flood)?;
         Ok(())
     }
 }
@@ -179,6 +215,25 @@ impl FrameReader {
     }
 }
 
+impl FrameFault {
+    fn code(self) -> u32 {
+        match self {
+            Self::Flood => ENHANCE_YOUR_CALM,
+            Self::Undecodable => COMPRESSION_ERROR,
+            Self::Malformed => PROTOCOL_ERROR,
+        }
+    }
+}
+
+impl From<BlockFault> for FrameFault {
+    fn from(fault: BlockFault) -> Self {
+        match fault {
+            BlockFault::Undecodable => Self::Undecodable,
+            BlockFault::PseudoInTrailers => Self::Malformed,
+        }
+    }
+}
+
 impl FrameHeader {
     /// Whether a DATA frame has data for certain: a padded one of up to 256 bytes may be all padding.
     fn has_data(&self) -> bool {
@@ -201,8 +256,13 @@ mod tests {
         let mut bytes = u32::try_from(length).unwrap().to_be_bytes()[1..].to_vec();
         bytes.extend([kind, flags]);
         bytes.extend(stream.to_be_bytes());
-        // The payload looks like frame headers, to show that it is skipped.
-        bytes.extend(frame_heads().take(length));
+        if matches!(kind, HEADERS | CONTINUATION) {
+            // Fields of one byte (`accept-encoding`): a block of any length is whole.
+            bytes.resize(bytes.len() + length, 0x90);
+        } else {
+            // The payload looks like frame headers, to show that it is skipped.
+            bytes.extend(frame_heads().take(length));
+        }
         bytes
     }
 
@@ -215,14 +275,20 @@ mod tests {
         let since = Instant::now();
         let mut frames = Http2Frames::new(since);
         let now = move || since;
-        assert_eq!(frames.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", now), Ok(()));
+        assert_eq!(read(&mut frames, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", now), Ok(()));
         (frames, now)
+    }
+
+    fn read(frames: &mut Http2Frames, bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), FrameFault> {
+        frames.read(&mut bytes.to_vec(), now)
     }
 
     /// The number of these frames after which a new connection is a flood.
     fn frames_until_flood(bytes: &[u8]) -> usize {
         let (mut frames, now) = connection();
-        (1..=10 * CREDITS as usize).find(|_| frames.read(bytes, now) == Err(Flood)).unwrap_or(usize::MAX)
+        (1..=10 * CREDITS as usize)
+            .find(|_| read(&mut frames, bytes, now) == Err(FrameFault::Flood))
+            .unwrap_or(usize::MAX)
     }
 
     #[test]
@@ -267,18 +333,18 @@ mod tests {
     fn frames_sent_in_answer_to_a_flood_earn_no_credits() {
         let (mut frames, now) = connection();
         let pings = (1..5000).find(|_| {
-            let flood = frames.read(&frame(8, PING, 0, 0), now);
+            let flood = read(&mut frames, &frame(8, PING, 0, 0), now);
             frames.wrote(&frame(8, PING, 1, 0));
             frames.wrote(&frame(0, SETTINGS, 1, 0));
             frames.wrote(&frame(4, RST_STREAM, 0, 1));
-            flood == Err(Flood)
+            flood == Err(FrameFault::Flood)
         });
         assert_eq!(pings, Some(1001));
         let (mut frames, now) = connection();
         let bytewise = (1..5000).find(|_| {
-            let flood = frames.read(&frame(4, WINDOW_UPDATE, 0, 1), now);
+            let flood = read(&mut frames, &frame(4, WINDOW_UPDATE, 0, 1), now);
             frames.wrote(&frame(1, DATA, 0, 1));
-            flood == Err(Flood)
+            flood == Err(FrameFault::Flood)
         });
         assert_eq!(bytewise, Some(1001), "a window that is opened byte by byte");
     }
@@ -289,7 +355,9 @@ mod tests {
         let mut frames = Http2Frames::new(since);
         frames.read.left = 0;
         let ping = frame(8, PING, 0, 0);
-        let mut sent = |at: Duration| (0..5000).find(|_| frames.read(&ping, || since + at) == Err(Flood)).unwrap();
+        let mut sent = |at: Duration| {
+            (0..5000).find(|_| read(&mut frames, &ping, || since + at) == Err(FrameFault::Flood)).unwrap()
+        };
         assert_eq!(sent(Duration::ZERO), 1000);
         assert_eq!(sent(Duration::from_secs(1)), 100);
         assert_eq!(sent(Duration::from_millis(1009)), 0);
@@ -304,14 +372,14 @@ mod tests {
         let data = frame(16 * 1024, DATA, 0, 1);
         for _ in 0..(1 << 30) / (16 * 1024) {
             frames.wrote(&data);
-            assert_eq!(frames.read(&ack, now), Ok(()));
+            assert_eq!(read(&mut frames, &ack, now), Ok(()));
         }
         let data = frame(4096, DATA, 0, 1);
         for _ in 0..100_000 {
             frames.wrote(&data);
             // One for each KiB.
             for _ in 0..4 {
-                assert_eq!(frames.read(&ack, now), Ok(()));
+                assert_eq!(read(&mut frames, &ack, now), Ok(()));
             }
         }
     }
@@ -323,12 +391,12 @@ mod tests {
         let (mut frames, now) = connection();
         for _ in 0..100_000 {
             frames.wrote(&event);
-            assert_eq!(frames.read(&ack, now), Ok(()));
+            assert_eq!(read(&mut frames, &ack, now), Ok(()));
         }
         // Also by a peer that was suspended and acknowledges a whole window at once.
         for _ in 0..10 {
             frames.wrote(&event.repeat(8_000));
-            assert_eq!(frames.read(&ack.repeat(8_000), now), Ok(()));
+            assert_eq!(read(&mut frames, &ack.repeat(8_000), now), Ok(()));
         }
     }
 
@@ -336,7 +404,7 @@ mod tests {
     fn an_incomplete_frame_or_header_block_has_a_number() {
         let (mut frames, now) = connection();
         let mut incomplete = |bytes: &[u8]| {
-            frames.read(bytes, now).unwrap();
+            read(&mut frames, bytes, now).unwrap();
             frames.incomplete()
         };
         assert_eq!(incomplete(b""), 0);
@@ -357,16 +425,16 @@ mod tests {
     fn goaway_names_the_highest_stream_and_is_written_between_frames_only() {
         let (mut frames, now) = connection();
         for stream in [1, 7 | 1 << 31, 5] {
-            frames.read(&frame(3, HEADERS, END_HEADERS, stream), now).unwrap();
+            read(&mut frames, &frame(3, HEADERS, END_HEADERS, stream), now).unwrap();
         }
         let bytes = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 11];
-        assert_eq!(frames.goaway(), Some(bytes));
+        assert_eq!(frames.goaway(FrameFault::Flood), Some(bytes));
         let data = frame(100, DATA, 0, 1);
         for (part, is_between) in
             [(&data[..5], false), (&data[5..9], false), (&data[9..50], false), (&data[50..], true)]
         {
             frames.wrote(part);
-            assert_eq!(frames.goaway().is_some(), is_between);
+            assert_eq!(frames.goaway(FrameFault::Flood).is_some(), is_between);
         }
     }
 
@@ -385,11 +453,11 @@ mod tests {
                 let mut flood = Ok(());
                 for piece in pieces {
                     writing.wrote(piece);
-                    flood = flood.and_then(|()| reading.read(piece, now));
+                    flood = flood.and_then(|()| read(&mut reading, piece, now));
                 }
                 let read = (flood, reading.credits, reading.last_stream, reading.begun);
                 let incomplete = if read.0.is_ok() { reading.incomplete() } else { 0 };
-                (read, incomplete, writing.credits, writing.goaway())
+                (read, incomplete, writing.credits, writing.goaway(FrameFault::Flood))
             };
             let mut rest = &bytes[..];
             let mut pieces = sizes.iter().cycle().map_while(|size| {

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     activity::Activity,
-    frames::{Flood, Http2Frames},
+    frames::{FrameFault, Http2Frames},
     head::{Finding, HeadInspector},
     slot::ConnectionSlot,
     sniff::ReadAhead,
@@ -77,7 +77,7 @@ impl<T> InspectedIo<T> {
     }
 
     /// Inspects the bytes read to `buf` after the first `before`, and cuts off those that must not be served.
-    fn inspect(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Result<(), Flood> {
+    fn inspect(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Result<(), FrameFault> {
         match &mut self.inspection {
             Inspection::Heads(heads) => {
                 self.activity.note_partial_head();
@@ -92,7 +92,7 @@ impl<T> InspectedIo<T> {
                 }
             }
             Inspection::Frames(frames) => {
-                frames.read(&buf.filled()[before..], Instant::now)?;
+                frames.read(&mut buf.filled_mut()[before..], Instant::now)?;
                 self.activity.set_incomplete_frame(frames.incomplete());
             }
         }
@@ -129,11 +129,13 @@ impl<T> InspectedIo<T> {
 
 impl<T: AsyncWrite + Unpin> InspectedIo<T> {
     /// Counts a flood and sends GOAWAY, if that can be written at once.
-    fn refuse_flood(&mut self, cx: &mut Context<'_>) -> io::Error {
-        self.activity.note_flood();
-        self.slot.count_flood();
+    fn refuse(&mut self, fault: FrameFault, cx: &mut Context<'_>) -> io::Error {
+        if fault == FrameFault::Flood {
+            self.activity.note_flood();
+            self.slot.count_flood();
+        }
         let goaway = match &self.inspection {
-            Inspection::Frames(frames) => frames.goaway(),
+            Inspection::Frames(frames) => frames.goaway(fault),
             Inspection::Heads(_) => None,
         };
         if let Some(goaway) = goaway {
@@ -141,7 +143,10 @@ impl<T: AsyncWrite + Unpin> InspectedIo<T> {
             let _ = Pin::new(&mut self.inner).poll_write(cx, &goaway);
             let _ = Pin::new(&mut self.inner).poll_flush(cx);
         }
-        io::ErrorKind::QuotaExceeded.into()
+        match fault {
+            FrameFault::Flood => io::ErrorKind::QuotaExceeded.into(),
+            FrameFault::Undecodable | FrameFault::Malformed => io::ErrorKind::InvalidData.into(),
+        }
     }
 }
 
@@ -158,9 +163,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for InspectedIo<T> {
         // Most of the time the rest of the head is already in the socket.
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
         if buf.filled().len() > before {
-            if this.inspect(buf, before) == Err(Flood) {
+            if let Err(fault) = this.inspect(buf, before) {
                 buf.set_filled(before);
-                return Poll::Ready(Err(this.refuse_flood(cx)));
+                return Poll::Ready(Err(this.refuse(fault, cx)));
             }
         } else if let Poll::Ready(Ok(())) = polled {
             this.has_ended = true;

@@ -14,6 +14,7 @@ pub mod files;
 mod frames;
 mod handler;
 mod head;
+mod hpack;
 mod http1;
 mod http2;
 mod io;

@@ -22,7 +22,7 @@ pub enum Failure {
     /// A logged-in user asked for a page for visitors without a session (`access = "anonymous"`): redirected
     /// to `after_login`.
     AlreadyLoggedIn,
-    /// A navigation under another name of the loopback: redirected to this address under `public_url`.
+    /// A navigation under another name of the loopback: redirected to this address under `public_url` with 307.
     ToPublicUrl(HeaderValue),
     /// A question about the gateway itself, such as `OPTIONS *`: 204 with `Allow`.
     AboutGateway,

@@ -81,7 +81,7 @@ impl Responder {
                 LoginAskedBy::Script => self.problem(&ProblemKind::LoginRequired.into(), wants, request_id),
             },
             Failure::AlreadyLoggedIn => redirect(StatusCode::FOUND, self.after_login.clone()),
-            Failure::ToPublicUrl(location) => redirect(StatusCode::PERMANENT_REDIRECT, location.clone()),
+            Failure::ToPublicUrl(location) => redirect(StatusCode::TEMPORARY_REDIRECT, location.clone()),
             Failure::AboutGateway => about_gateway(),
         }
     }

@@ -1,6 +1,6 @@
 //! The form (page or JSON) and the language of an answer.
 
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, header};
 
 use crate::text::Language;
 
@@ -31,18 +31,5 @@ impl Wants {
         let scheme = authorization.and_then(|value| value.get(..b"Bearer ".len()));
         let has_bearer = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Bearer "));
         Self { form, language: Language::of(headers), has_bearer }
-    }
-
-    /// For a request to an own endpoint: a navigation, a POST of a form too, gets a page; without `Sec-Fetch-Mode`, a
-    /// request that accepts HTML.
-    pub fn of_endpoint(parts: &Parts) -> Self {
-        let mode = parts.headers.get("sec-fetch-mode");
-        let accepts_pages = parts
-            .headers
-            .get(header::ACCEPT)
-            .is_some_and(|a| memchr::memmem::find(a.as_bytes(), b"text/html").is_some());
-        let form =
-            if mode.map_or(accepts_pages, |mode| mode == "navigate") { WantedForm::Page } else { WantedForm::Problem };
-        Self::new(form, &parts.headers)
     }
 }

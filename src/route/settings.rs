@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::upstream::HeaderRules;
+use crate::{hygiene::EncodedSlash, upstream::HeaderRules};
 
 /// One `[[routes]]`, validated.
 #[derive(Clone, Debug)]
@@ -38,6 +38,10 @@ pub struct Settings {
     pub on_second_401: Option<OnSecond401>,
     /// The origins whose scripts may call it; `None`: no other than its own.
     pub cors: Option<Cors>,
+    /// Whether `X-HTTP-Method-Override` and its like pass, judged for both methods.
+    pub method_override: bool,
+    /// What becomes of `%2F` in a path.
+    pub encoded_slash: EncodedSlash,
     /// Its line in the configuration file, for `explain` and error messages.
     pub line: usize,
 }

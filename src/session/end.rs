@@ -79,13 +79,13 @@ impl Shared {
         // The end is stored for as long as a token of the session may still be valid.
         let remembered = match reason {
             // The refresh token is invalid at the authority; an access token may be used until it expires.
-            EndReason::SignedOut | EndReason::Refused => access_life + self.settings.longest_timeout,
+            EndReason::SignedOut | EndReason::Refused => access_life.saturating_add(self.settings.longest_timeout),
             EndReason::SignedOutUnconfirmed
             | EndReason::Replaced
             | EndReason::Rejected
             | EndReason::TooLarge
             | EndReason::Reused => {
-                self.settings.refresh_token_lifetime.max(access_life + self.settings.longest_timeout)
+                self.settings.refresh_token_lifetime.max(access_life.saturating_add(self.settings.longest_timeout))
             }
         };
         tracing::info!(target: "audit", sid = ?login.sid, ?reason, provider = %login.provider, "session ended");

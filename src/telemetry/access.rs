@@ -5,7 +5,7 @@ use std::{io::Write as _, net::IpAddr, sync::Arc, time::Duration};
 use http::{Method, StatusCode, Version};
 use time::OffsetDateTime;
 
-use super::{Format, RequestId, json};
+use super::{Format, RequestId, TraceParent, json};
 use crate::clock::Timestamp;
 
 /// The fields of a line, without the request's path.
@@ -21,6 +21,8 @@ pub struct AccessLine {
     pub duration: Duration,
     /// The request's id.
     pub request_id: RequestId,
+    /// The trace that a trusted proxy began. Boxed, because it is rare and lines are kept by the thousand.
+    pub trace: Option<Box<TraceParent>>,
     /// The pattern of the matched route.
     pub route: Option<Arc<str>>,
     /// The name of the route's upstream.
@@ -56,10 +58,10 @@ impl AccessLine {
         decimal(out, self.status.as_u16().into(), 3);
         out.extend_from_slice(b",\"duration_ms\":");
         milliseconds(out, self.duration);
-        out.extend_from_slice(b",\"request_id\":\"");
-        out.extend_from_slice(self.request_id.as_str().as_bytes());
-        out.push(b'"');
+        out.extend_from_slice(b",\"request_id\":");
+        json::string(out, self.request_id.as_str());
         for (name, value) in [
+            (",\"trace_id\":", self.trace.as_deref().map(TraceParent::trace_id)),
             (",\"route\":", self.route.as_deref()),
             (",\"upstream\":", self.upstream.as_deref()),
             (",\"auth\":", self.auth),
@@ -83,10 +85,13 @@ impl AccessLine {
         json::one_line(out, path);
         print(out, format_args!(" {} ", self.status.as_u16()));
         milliseconds(out, self.duration);
-        print(out, format_args!("ms id={} client={}", self.request_id.as_str(), self.client));
-        for (name, value) in
-            [("route", self.route.as_deref()), ("upstream", self.upstream.as_deref()), ("auth", self.auth)]
-        {
+        print(out, format_args!("ms id={} client={}", self.request_id, self.client));
+        for (name, value) in [
+            ("trace", self.trace.as_deref().map(TraceParent::trace_id)),
+            ("route", self.route.as_deref()),
+            ("upstream", self.upstream.as_deref()),
+            ("auth", self.auth),
+        ] {
             if let Some(value) = value {
                 print(out, format_args!(" {name}="));
                 json::one_line(out, value);
@@ -156,6 +161,7 @@ mod tests {
             status: StatusCode::NOT_FOUND,
             duration: Duration::from_micros(1_234_005),
             request_id: RequestIds::new(&Random::system()).next(),
+            trace: None,
             route: Some("/a/{*rest}".into()),
             upstream: None,
             auth: Some("valid"),
@@ -179,6 +185,28 @@ mod tests {
             "route": "/a/{*rest}", "auth": "valid", "client": "::1", "bytes": 7, "version": "HTTP/1.1",
         });
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_kept_request_id_and_a_trace_are_in_the_line() {
+        let id = http::HeaderValue::from_static("a\"b\\c");
+        let trace = http::HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let line = AccessLine {
+            request_id: RequestId::kept(&id).unwrap(),
+            trace: TraceParent::parse(&trace).map(Box::new),
+            ..line()
+        };
+        let mut out = Vec::new();
+        line.write(Format::Json, "/", &mut out);
+        let read: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(
+            (&read["request_id"], &read["trace_id"]),
+            (&json!("a\"b\\c"), &json!("4bf92f3577b34da6a3ce929d0e0e4736"))
+        );
+        out.clear();
+        line.write(Format::Text, "/", &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(" id=a\"b\\c client=::1 trace=4bf92f3577b34da6a3ce929d0e0e4736 "), "{text}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod metrics;
 mod pages;
 mod queue;
 mod request_id;
+mod trace_parent;
 mod writer;
 
 use std::{fs::OpenOptions, io, path::PathBuf, sync::Arc};
@@ -22,6 +23,7 @@ pub use self::{
     pages::{AdminListener, AdminPages, DependencyStatus, Readiness},
     queue::AccessLog,
     request_id::{RequestId, RequestIds},
+    trace_parent::TraceParent,
     writer::Guard,
 };
 use crate::clock::Clock;

@@ -211,8 +211,70 @@ async fn a_navigation_under_another_name_of_loopback_is_sent_to_the_public_url()
         "GET /deep?x=1 HTTP/1.1\r\nhost: localhost:{port}\r\nsec-fetch-mode: navigate\r\naccept: text/html\r\nconnection: close\r\n\r\n"
     );
     let answer = Raw::exchange(stack.gateway.address(), request).await;
-    assert_eq!(raw::status(&answer), 308, "{answer}");
+    assert_eq!(raw::status(&answer), 307, "{answer}");
     assert!(answer.to_lowercase().contains(&format!("location: http://127.0.0.1:{port}/deep?x=1\r\n")), "{answer}");
+}
+
+#[tokio::test]
+async fn a_script_of_an_older_library_gets_401_though_it_accepts_html() {
+    let stack = TestStack::start().await;
+    let request = |lines: &str| {
+        let host = stack.gateway.host();
+        format!(
+            "GET /api/me HTTP/1.1\r\nhost: {host}\r\naccept: text/html, */*; q=0.01\r\n{lines}connection: close\r\n\r\n"
+        )
+    };
+    let address = stack.gateway.address();
+    let answer = Raw::exchange(address, request("x-requested-with: XMLHttpRequest\r\n")).await;
+    assert!(raw::status(&answer) == 401 && !answer.contains("set-cookie"), "{answer}");
+    assert_eq!(raw::status(&Raw::exchange(address, request("")).await), 302);
+    // Own endpoints answer such a script with JSON, also if it sends its values as a form.
+    let login = stack.browser().plain(Method::POST, "/auth/login").header("accept", "text/html, */*; q=0.01");
+    let login = login.header("x-requested-with", "XMLHttpRequest").form(&[("email", "a@b.kr"), ("password", "wrong")]);
+    login.await.is(401).problem("bad_credentials");
+    let request = request("x-requested-with: XMLHttpRequest\r\n").replace("/api/me", "/auth/nothing-here");
+    let answer = Raw::exchange(address, request).await;
+    assert!(answer.contains("application/problem+json"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_form_of_an_own_page_is_sent_to_the_login_with_303_and_a_foreign_or_scripted_one_is_not() {
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
+    let post = |mode: &str, site: &str| {
+        browser.plain(Method::POST, "/api/echo?a=1").header("sec-fetch-mode", mode).header("sec-fetch-site", site)
+    };
+    let fields = [("a", "b")];
+    let answer = post("navigate", "same-origin").form(&fields).await.is(303).says("anonymous");
+    assert!(
+        answer.location().ends_with("/auth/login?return_to=/api/echo?a%3D1")
+            || answer.location().contains("return_to=")
+    );
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    post("navigate", "cross-site").form(&fields).await.is(401);
+    post("cors", "same-origin").form(&fields).await.is(401);
+    post("navigate", "same-origin").json(&serde_json::json!({})).await.is(401);
+}
+
+#[tokio::test]
+async fn the_gateways_own_refusals_and_redirects_are_stored_nowhere() {
+    let stack = TestStack::with(
+        "[[routes]]\npath = \"/only-admins\"\nupstream = \"backend\"\naccess = { roles = [\"admin\"] }",
+    )
+    .await;
+    let browser = stack.logged_in("mina").await;
+    for (answer, status) in [
+        (stack.browser().navigate("/api/me").await, 302),
+        (stack.browser().fetch("/api/me").await, 401),
+        (browser.fetch("/only-admins").await, 403),
+        (stack.browser().fetch("/nowhere-at-all/x").await, 404),
+    ] {
+        assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (status, Some("no-store")), "{answer}");
+    }
+    stack.expire_tokens();
+    stack.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
+    let answer = browser.fetch("/api/me").await.is(503);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
 #[tokio::test]

@@ -45,4 +45,5 @@ mod sse;
 mod store_entries;
 mod strictness;
 mod tls;
+mod trusted_proxy;
 mod websocket;

@@ -6,9 +6,10 @@ use serde_json::json;
 use crate::harness::{Answer, BrowserRequest, Raw, Setup, TestStack, raw};
 
 const KEY: &str = "session.keys = [\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"]\n";
-/// An unreachable backend, and a route with CORS.
+/// An unreachable backend, and a route with CORS. A trusted proxy's request id would be in the answers.
 const ROUTES: &str = r#"
     server.trusted_proxies = ["127.0.0.1"]
+    server.request_id = "own"
     [upstreams.gone]
     targets = ["http://127.0.0.1:9"]
     [[routes]]

@@ -11,6 +11,7 @@ use crate::{
         section::Section,
         tree::Place,
     },
+    hygiene::EncodedSlash,
     route::{self, Access, Cors, OnSecond401, RetryOn401},
     upstream::HeaderRules,
 };
@@ -52,6 +53,13 @@ table! {
         ON_SECOND_401: Choice<OnSecond401> = optional("on_second_401");
         /// Other origins whose scripts may call this route. Absent: none.
         CORS: Table<CorsTable> = optional("cors");
+        /// Whether `X-HTTP-Method-Override`, `X-HTTP-Method` and `X-Method-Override` reach the upstream, which may then
+        /// act as if the method were the one that they name. With `true` both methods have to match a route to this
+        /// upstream and pass its rules. With `false` the headers are removed.
+        METHOD_OVERRIDE: Flag = default("method_override", "false");
+        /// What becomes of a path with `%2F`. `refuse`: 400, because some backends read it as `/`. `keep`: it is a part
+        /// of its segment and reaches the upstream; only an empty, `.` or `..` piece beside it is still 400.
+        ENCODED_SLASH: Choice<EncodedSlash> = default("encoded_slash", "\"refuse\"");
     }
 }
 
@@ -104,6 +112,8 @@ words! {
 
 words! { RetryOn401: "all" => Self::All, "safe" => Self::Safe, "off" => Self::Off }
 
+words! { EncodedSlash: "refuse" => Self::Refuse, "keep" => Self::Keep }
+
 words! { OnSecond401: "clear" => Self::Clear, "pass" => Self::Pass }
 
 /// Reads one of `[[routes]]`; `body_rate` is that of `[limits]`. `None` where it has no path.
@@ -141,6 +151,8 @@ pub(crate) fn route(
         retry_on_401: section.read(&RouteTable::RETRY_ON_401),
         on_second_401: section.optional(&RouteTable::ON_SECOND_401),
         cors: cors(&section.section(&RouteTable::CORS), cx),
+        method_override: section.read(&RouteTable::METHOD_OVERRIDE),
+        encoded_slash: section.read(&RouteTable::ENCODED_SLASH),
         line: cx.line(section.own_place()),
         path,
     })

@@ -10,11 +10,11 @@ use crate::{
     config::schema::{
         context::Context,
         form,
-        key::{Flag, Key, List, Table, table},
+        key::{Choice, Flag, Key, List, Table, table, words},
         section::Section,
         tree::Place,
     },
-    hygiene::is_loopback,
+    hygiene::{RequestIdSource, is_loopback},
     listen::{self, CertificateError, TlsFiles},
 };
 
@@ -39,6 +39,9 @@ table! {
         TRUSTED_PROXIES: List<form::Network> = default("trusted_proxies", "[]");
         /// Whether connections from `trusted_proxies` begin with a PROXY protocol header (version 1 or 2).
         PROXY_PROTOCOL: Flag = default("proxy_protocol", "false");
+        /// Whose `X-Request-Id` is kept, logged and passed on. `trusted`: that of `trusted_proxies` (1 to 128 visible
+        /// ASCII characters). `own`: nobody's; every request gets a new id.
+        REQUEST_ID: Choice<RequestIdSource> = default("request_id", "\"trusted\"");
         /// How long running requests may continue after SIGTERM and `drain_delay`; then their connections are closed.
         DRAIN: form::Delay = default("drain", "\"30s\"");
         /// How long connections are still accepted after SIGTERM, while `/readyz` says 503, so that load balancers
@@ -61,6 +64,8 @@ table! {
     }
 }
 
+words! { RequestIdSource: "trusted" => Self::Trusted, "own" => Self::Own }
+
 /// The settings of `[server]`, as far as they are well-formed.
 pub(crate) struct ServerSettings {
     pub(crate) public_url: Option<Url>,
@@ -68,6 +73,7 @@ pub(crate) struct ServerSettings {
     pub(crate) place: Place,
     pub(crate) hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) request_ids: RequestIdSource,
     pub(crate) listen: Option<listen::Settings>,
     /// Whether `public_url` is on loopback; true if it is malformed.
     pub(crate) local_url: bool,
@@ -153,6 +159,7 @@ pub(crate) fn server(section: &Section<'_, ServerTable>, sockets: Sockets, cx: &
         place: section.place(&ServerTable::PUBLIC_URL).clone(),
         hosts: section.values(&ServerTable::HOSTS),
         trusted_proxies,
+        request_ids: section.read(&ServerTable::REQUEST_ID),
         listen,
         local_url,
         local,

@@ -171,7 +171,7 @@ fn the_sample_of_the_repository_loads_without_a_warning() {
     );
     assert_eq!(config.routes[1].access, Access::Roles(vec!["admin".to_owned()]));
     assert_eq!(config.session.longest_timeout, Duration::from_mins(5));
-    assert_eq!(config.hygiene.hosts, ["app.example.kr"]);
+    assert_eq!(config.hygiene.route_hosts, ["app.example.kr"]);
     assert!(config.hygiene.own_headers.iter().any(|name| name == "x-user-id"));
     let AuthorityKind::Backend(backend) = config.authority.kind else { panic!("the sample has a backend") };
     let exchange = backend.exchange.unwrap();

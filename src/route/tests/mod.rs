@@ -6,7 +6,7 @@ use http::{Method, uri::PathAndQuery};
 use proptest::{prelude::*, sample::select};
 
 use super::*;
-use crate::upstream::HeaderRules;
+use crate::{hygiene::EncodedSlash, upstream::HeaderRules};
 
 mod decision;
 mod own;
@@ -27,6 +27,8 @@ fn settings(line: usize, methods: &[&str], hosts: &[&str], path: &str) -> Settin
         retry_on_401: RetryOn401::All,
         on_second_401: None,
         cors: None,
+        method_override: false,
+        encoded_slash: EncodedSlash::Refuse,
         line,
     }
 }

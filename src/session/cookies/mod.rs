@@ -150,7 +150,12 @@ impl Jar {
     /// Removes `Set-Cookie` of our names from an upstream's answer.
     pub(super) fn strip_answer(&self, headers: &mut HeaderMap) {
         let name_of = |value: &HeaderValue| {
-            let value = value.as_bytes();
+            // A browser keeps `=sb_at=x` as a cookie without a name and sends it as `sb_at=x` (RFC 6265bis, section
+            // 5.8.3), so what follows the `=` is the name that we would read.
+            let mut value = value.as_bytes().trim_ascii_start();
+            while let Some(nameless) = value.strip_prefix(b"=") {
+                value = nameless.trim_ascii_start();
+            }
             let end = memchr::memchr2(b'=', b';', value).unwrap_or(value.len());
             value[..end].trim_ascii().to_vec()
         };

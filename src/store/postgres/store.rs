@@ -21,6 +21,7 @@ use super::{
     values::Values,
 };
 use crate::{
+    alarm,
     clock::{Clock, Timestamp},
     secret::{Random, Secret},
     store::{
@@ -81,7 +82,7 @@ impl PostgresStore {
     ) -> Result<Vec<RowAnswer>, StoreError> {
         #[cfg(test)]
         let sql = &super::values::at_time(sql, self.local.server_time(now));
-        let deadline = Instant::now() + self.deadline;
+        let deadline = alarm::after(Instant::now(), self.deadline);
         let answer = match timeout_at(deadline, self.connection()).await {
             Ok(Ok(connection)) => exchange(connection, sql, values, deadline).await,
             Ok(Err(error)) => Err(error),

@@ -20,6 +20,7 @@ use super::{
     servers::Servers,
 };
 use crate::{
+    alarm,
     clock::Timestamp,
     secret::Random,
     store::{
@@ -84,7 +85,7 @@ impl Instance {
 
     /// The deadline of a call that begins now.
     pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
+        alarm::after(Instant::now(), self.timeout)
     }
 
     /// The last 10 bits of a new fence or claim, which distinguish those of one millisecond.

@@ -2,13 +2,16 @@
 
 mod hops;
 mod kind;
+mod reserved;
 mod rules;
 mod set;
 mod trailers;
+mod value;
 
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderValue, header};
+use serde_json::Value;
 
 pub(super) use self::trailers::prepare_trailers;
 use self::{
@@ -17,8 +20,10 @@ use self::{
 };
 pub use self::{
     kind::ExchangeKind,
+    reserved::{METHOD_OVERRIDES, is_reserved, is_same},
     rules::{HeaderPiece, HeaderRules, HeaderTemplate},
     set::{ClientHeaders, HeaderSource, SET_ON_EVERY_REQUEST, SetHeader, VisitorHeader, removed_on_arrival},
+    value::append_value,
 };
 
 /// What an upstream gets in `Authorization`.
@@ -33,14 +38,14 @@ pub enum Authorization {
 }
 
 /// Converts a visitor's headers into those that the upstream gets. Hygiene has already removed those that could pass
-/// for ours. `claims` returns a claim of the session as text.
+/// for ours. `claims` returns a claim of the session.
 pub fn prepare_request<'c>(
     headers: &mut HeaderMap,
     source: &HeaderSource<'_>,
     authorization: Authorization,
     rules: &HeaderRules,
     kind: ExchangeKind,
-    claims: impl Fn(&str) -> Option<Cow<'c, str>>,
+    claims: impl Fn(&str) -> Option<Cow<'c, Value>>,
 ) {
     if has_hop_by_hop(headers) {
         let wants_trailers = headers.get_all(header::TE).iter().any(accepts_trailers);

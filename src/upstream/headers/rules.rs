@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value;
+
+use super::value::append_value;
 
 /// What a route changes in headers (`headers = { set, remove }`): `set` in the request, `remove` in the request and the
 /// answer.
@@ -29,12 +31,13 @@ pub enum HeaderPiece {
     Claim(String),
 }
 
-/// Percent-encoded in a claim; `%` too, so that decoding gives back the claim.
-const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
-
 impl HeaderRules {
-    /// Applies `remove`, then `set`. `claims` returns a claim of the session as text.
-    pub(super) fn apply_to_request<'c>(&self, headers: &mut HeaderMap, claims: impl Fn(&str) -> Option<Cow<'c, str>>) {
+    /// Applies `remove`, then `set`. `claims` returns a claim of the session.
+    pub(super) fn apply_to_request<'c>(
+        &self,
+        headers: &mut HeaderMap,
+        claims: impl Fn(&str) -> Option<Cow<'c, Value>>,
+    ) {
         self.remove_from(headers);
         for (name, template) in &self.set {
             // Removed also if no value is set: a visitor must not supply what the session does not have.
@@ -51,6 +54,12 @@ impl HeaderRules {
         }
     }
 
+    /// Whether a header that they set tells who the user is.
+    pub fn use_claims(&self) -> bool {
+        let mut pieces = self.set.iter().flat_map(|(_, template)| &template.0);
+        pieces.any(|piece| matches!(piece, HeaderPiece::Claim(_)))
+    }
+
     /// Whether the rules set or remove `name`.
     pub(super) fn has(&self, name: &HeaderName) -> bool {
         self.set.iter().map(|(set, _)| set).chain(&self.remove).any(|own| own == name)
@@ -58,25 +67,15 @@ impl HeaderRules {
 }
 
 impl HeaderTemplate {
-    /// `None` if a claim is absent: part of a value would mean something else.
-    fn value<'c>(&self, claims: impl Fn(&str) -> Option<Cow<'c, str>>) -> Option<HeaderValue> {
+    /// `None` if a claim is absent or no header can have it: part of a value would mean something else.
+    fn value<'c>(&self, claims: impl Fn(&str) -> Option<Cow<'c, Value>>) -> Option<HeaderValue> {
         let mut text = String::new();
         for piece in &self.0 {
             match piece {
                 HeaderPiece::Literal(literal) => text.push_str(literal),
-                HeaderPiece::Claim(name) => push_claim(&mut text, &claims(name)?),
+                HeaderPiece::Claim(name) => append_value(&mut text, claims(name)?.as_ref())?,
             }
         }
         HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
-    }
-}
-
-/// Appends visible ASCII (spaces inside included) unchanged, and anything else as percent-encoded UTF-8.
-fn push_claim(text: &mut String, claim: &str) {
-    let is_visible = claim.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && claim.trim() == claim;
-    if is_visible {
-        text.push_str(claim);
-    } else {
-        text.extend(utf8_percent_encode(claim, ENCODED));
     }
 }

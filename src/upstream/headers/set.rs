@@ -34,7 +34,7 @@ pub static SET_ON_EVERY_REQUEST: [SetHeader; 8] = [
     SetHeader {
         name: HeaderName::from_static("x-request-id"),
         from_visitor: VisitorHeader::Replaced,
-        value: |source| HeaderValue::from_str(source.request_id).ok(),
+        value: |source| Some(source.request_id.clone()),
     },
     // An HTTP/2 request may have none. A visitor's value was checked against the accepted hosts.
     SetHeader { name: header::HOST, from_visitor: VisitorHeader::Kept, value: |source| Some(source.host.clone()) },
@@ -76,17 +76,16 @@ pub fn removed_on_arrival() -> impl Iterator<Item = &'static HeaderName> {
     SET_ON_EVERY_REQUEST.iter().filter(|row| row.from_visitor == VisitorHeader::Removed).map(|row| &row.name)
 }
 
-/// Whether only the gateway may set a header of this name.
-pub(super) fn is_reserved(name: &str) -> bool {
-    let is_reserved = |row: &SetHeader| matches!(row.from_visitor, VisitorHeader::Removed | VisitorHeader::Extended);
-    SET_ON_EVERY_REQUEST.iter().any(|row| is_reserved(row) && row.name == name)
+/// Whether a header of this name in trailers could pass for one that the gateway sets in the head.
+pub(super) fn is_set_in_head(name: &str) -> bool {
+    SET_ON_EVERY_REQUEST.iter().any(|row| row.name == name)
 }
 
 /// What the values in [`SET_ON_EVERY_REQUEST`] are made from.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderSource<'a> {
-    /// The id of the request, in visible ASCII.
-    pub request_id: &'a str,
+    /// The id of the request.
+    pub request_id: &'a HeaderValue,
     /// The values about the client.
     pub client: &'a ClientHeaders,
     /// The host the visitor asked for: the value of `Host`, or `:authority`.

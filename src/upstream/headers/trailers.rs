@@ -3,7 +3,7 @@
 use bytes::{BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{rules::HeaderRules, set::is_reserved};
+use super::{reserved::is_reserved, rules::HeaderRules, set::is_set_in_head};
 
 /// Removes the trailers that may not pass, in either direction: what is removed from a head must not arrive after the
 /// body.
@@ -15,10 +15,10 @@ pub(in crate::upstream) fn prepare_trailers(trailers: &mut HeaderMap) {
 }
 
 /// Whether a trailer of this name may pass (RFC 9110 section 6.5.1): no framing, routing, credentials or cookies,
-/// nothing that is needed before the body, and nothing that only the gateway may set, in any spelling that a backend
-/// may take for the same name.
+/// nothing that is needed before the body, nothing that the gateway sets in the head, and nothing that is reserved in
+/// the head ([`is_reserved`]), in any spelling that a backend may take for the same name.
 fn may_be_trailer(name: &str) -> bool {
-    const NAMES: [&str; 27] = [
+    const NAMES: [&str; 24] = [
         "authentication-info",
         "authorization",
         "cache-control",
@@ -43,14 +43,11 @@ fn may_be_trailer(name: &str) -> bool {
         "vary",
         "via",
         "www-authenticate",
-        "x-middleware-subrequest",
-        "x-original-url",
-        "x-rewrite-url",
     ];
-    const PREFIXES: [&str; 8] =
-        ["access-control-", "content-", "if-", "remote-", "vestibule-", "x-auth-", "x-forwarded", "x-user"];
+    const PREFIXES: [&str; 3] = ["access-control-", "content-", "if-"];
     !NAMES.contains(&name)
         && !is_reserved(name)
+        && !is_set_in_head(name)
         && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         && !name.bytes().any(|byte| byte == b'_' || byte == b'.')
 }

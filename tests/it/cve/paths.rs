@@ -163,7 +163,7 @@ async fn ghsa_68wm_pfjf_wqp6_a_thousand_malformed_targets_are_refused() {
     let upstream = Upstream::saying("b").await;
     let stack = before(&upstream, "").await;
     let host = stack.gateway.host();
-    let broken: [&[u8]; 16] = [
+    let broken: [&[u8]; 14] = [
         b"%g",
         b"%2g",
         b"%zz",
@@ -177,8 +177,6 @@ async fn ghsa_68wm_pfjf_wqp6_a_thousand_malformed_targets_are_refused() {
         b"\"",
         b"<x>",
         b"{a}",
-        b"|",
-        b"^",
         b"`",
     ];
     for n in 0..1000 {

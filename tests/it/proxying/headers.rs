@@ -215,6 +215,85 @@ async fn answers_for_a_session_stay_out_of_shared_caches() {
 }
 
 #[tokio::test]
+async fn answers_to_requests_with_identity_headers_are_private_without_a_bearer_too() {
+    for (status, given, expected) in [
+        ("200 OK", "", Some("private")),
+        ("304 Not Modified", "", Some("private")),
+        ("404 Not Found", "cache-control: max-age=60\r\n", Some("max-age=60, private")),
+        ("200 OK", "cache-control: public, max-age=60\r\n", Some("public, max-age=60")),
+    ] {
+        let upstream = Upstream::answering(format!("HTTP/1.1 {status}\r\n{given}content-length: 0\r\n\r\n")).await;
+        let set = "headers = { set = { x-person = \"{claims.sub}\" } }";
+        let stack = Setup::new()
+            .with(&toml(&upstream.target(), "optional", set))
+            .with("upstreams.x.bearer = \"none\"")
+            .start()
+            .await;
+        let answer = stack.logged_in("mina").await.fetch("/x/").await;
+        assert!(upstream.last().header("x-person").is_some() && upstream.last().header("authorization").is_none());
+        assert_eq!(answer.header("cache-control"), expected, "{status} {given}");
+        let stranger = stack.browser().fetch("/x/").await;
+        assert_eq!(stranger.header("cache-control").is_some(), !given.is_empty(), "nobody's answer is as it came");
+    }
+}
+
+#[tokio::test]
+async fn answers_to_requests_that_say_nothing_of_the_user_are_as_they_came() {
+    let upstream = Upstream::saying("ok").await;
+    let set = "headers = { set = { x-tenant = \"a\" } }";
+    for (cookies, expected) in [("[]", None), ("[\"sb_at\"]", Some("private"))] {
+        let stack = Setup::new()
+            .with(&toml(&upstream.target(), "optional", set))
+            .with(&format!("upstreams.x = {{ bearer = \"none\", cookies = {cookies} }}"))
+            .start()
+            .await;
+        let answer = stack.logged_in("mina").await.fetch("/x/").await.is(200);
+        assert_eq!(answer.header("cache-control"), expected, "{cookies}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_sets_none_of_our_cookies_under_no_name_either() {
+    let upstream = Upstream::answering(
+        "HTTP/1.1 200 OK\r\nset-cookie: =sb_at=x\r\nset-cookie: = sb_rt=x; Path=/\r\nset-cookie: sb_did\r\n\
+         set-cookie: theme=sb_at\r\ncontent-length: 0\r\n\r\n",
+    )
+    .await;
+    let stack = in_front_of(&upstream, "").await;
+    let answer = exchange(&stack, "GET /x/ HTTP/1.1", "").await;
+    let set: Vec<_> = answer.lines().filter_map(|line| line.strip_prefix("set-cookie: ")).collect();
+    assert_eq!(set, ["theme=sb_at"]);
+}
+
+#[tokio::test]
+async fn a_trailer_is_held_to_the_list_of_the_head() {
+    let upstream = Upstream::saying("ok").await;
+    let other = "[[routes]]\npath = \"/other\"\nupstream = \"x\"\naccess = \"user\"\nheaders = { set = { x-person = \"{claims.sub}\" } }";
+    let stack = TestStack::with(&(toml(&upstream.target(), "public", "") + other)).await;
+    let forged = [
+        "x-person",
+        "x.person",
+        "X-User-Id",
+        "Proxy",
+        "X-Original-URI",
+        "x-http-method",
+        "x-request-id",
+        "remote_user",
+    ];
+    let lines = forged.map(|name| format!("{name}: forged\r\n")).concat();
+    let head = format!(
+        "POST /x/ HTTP/1.1\r\ntransfer-encoding: chunked\r\nte: trailers\r\ntrailer: x-sum, {}",
+        forged.join(", ")
+    );
+    let answer = exchange(&stack, &head, &format!("2\r\nok\r\n0\r\nx-sum: 7\r\n{lines}\r\n")).await;
+    assert_eq!(raw::status(&answer), 200, "{answer}");
+    let heard = upstream.last();
+    let body = String::from_utf8_lossy(&heard.body);
+    assert!(body.contains("x-sum: 7") && !body.contains("forged"), "{body}");
+    assert_eq!(heard.header("trailer"), Some("x-sum"));
+}
+
+#[tokio::test]
 async fn an_answer_with_cookies_is_stored_nowhere() {
     let upstream =
         Upstream::answering("HTTP/1.1 200 OK\r\ncache-control: public, max-age=60\r\ncontent-length: 0\r\n\r\n").await;

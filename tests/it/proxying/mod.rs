@@ -1,8 +1,10 @@
 //! Forwarded requests and answers: bodies, heads, and failures that the gateway answers itself.
 
 mod bodies;
+mod encoded_slash;
 mod failures;
 mod headers;
+mod method_override;
 
 use crate::harness::{Raw, TestStack, Upstream};
 

@@ -320,7 +320,7 @@ async fn the_path_that_was_checked_is_the_path_that_arrives_with_a_prefix_stripp
         visitor.send(format!("GET {path}{query} HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
         let head = visitor.head().await;
         let before = (plain.heard().len(), stripped.heard().len());
-        let Ok(judged) = vestibule::hygiene::canonical_path(&path) else {
+        let Ok(judged) = vestibule::hygiene::canonical_path(&path, vestibule::hygiene::EncodedSlash::Refuse) else {
             assert_eq!(raw::status(&head), 400, "{path}");
             visitor = Raw::connect(stack.gateway.address()).await;
             counts[2] += 1;

@@ -89,7 +89,7 @@ impl HttpProvider for HttpApi {
         let url = Url::parse(&url).map_err(|_| BadValue::Syntax("url".to_owned()))?;
         let mut headers = HeaderMap::new();
         for (name, text) in &self.headers {
-            let mut value = text.fill_header(name.as_str(), &values)?;
+            let Some(mut value) = text.fill_header(name.as_str(), &values)? else { continue };
             value.set_sensitive(true);
             headers.insert(name, value);
         }
