@@ -278,7 +278,10 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         .upstreams
         .iter()
         .cloned()
-        .map(|s| Arc::new(Upstream::new(s, tls.clone(), process.random.clone())))
+        .map(|settings| {
+            let counters = process.telemetry.metrics.upstream(&settings.name);
+            Arc::new(Upstream::new(settings, tls.clone(), process.random.clone(), counters))
+        })
         .collect();
     let http = oidc::http_client(config.answers)?;
     let providers: Vec<_> = config

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Service, ServiceExt as _, limit::ConcurrencyLimit, service_fn, util::BoxCloneSyncService};
 use url::Url;
 
-use crate::{alarm, clock::Timestamp};
+use crate::{alarm, answer_limits, clock::Timestamp};
 
 /// Most concurrent calls to one peer. Each uses a socket, and a peer that never answers must not use up the file
 /// descriptors that visitors need. A further call waits, within its deadline.
@@ -17,6 +17,9 @@ const MAX_CALLS: usize = 1000;
 /// How long an unused connection stays open: shorter than at common servers (Node.js closes after 5 s), so that a call
 /// seldom uses a connection that the server is closing.
 const IDLE: Duration = Duration::from_secs(4);
+/// Most bytes of an answer's head over HTTP/2; the library's own bound would be 16 KiB.
+#[expect(clippy::cast_possible_truncation, reason = "the limit is far below 4 GiB")]
+const HEAD_BYTES: u32 = answer_limits::HEAD_BYTES as u32;
 
 /// How a kind of peer is reached.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +118,9 @@ impl Outbound {
             .connect_timeout(settings.connect_timeout)
             .redirect(redirect::Policy::none())
             .referer(false)
-            .pool_idle_timeout(IDLE);
+            .pool_idle_timeout(IDLE)
+            .http1_max_headers(answer_limits::HEADERS)
+            .http2_max_header_list_size(HEAD_BYTES);
         let builder = match settings.network {
             Network::Internet => builder.user_agent("vestibule"),
             Network::Internal { socket: None } => builder.no_proxy(),

@@ -1,6 +1,7 @@
 //! The backends: their targets, connections, balancing, and the forwarding of a request. Independent of sessions and
 //! the store: the caller passes the value of `Authorization`.
 
+mod addresses;
 mod answer;
 mod balance;
 mod body;
@@ -9,6 +10,8 @@ mod connection;
 mod error;
 mod forward;
 pub mod headers;
+mod health;
+mod idle_check;
 mod pool;
 pub mod replay;
 mod settings;
@@ -25,6 +28,7 @@ pub use self::{
     body::{RequestBody, RequestError},
     error::{AnswerFault, ForwardError, Stage},
     headers::{HeaderPiece, HeaderRules, HeaderTemplate},
+    health::EjectionRule,
     settings::{Bearer, RequestDeadlines, Settings, Target},
     target::TargetState,
     tunnel::{TunnelEnd, TunnelOutcome, tunnel},

@@ -29,8 +29,7 @@ async fn the_answer_to_head_keeps_its_length_and_has_no_body() {
 async fn a_silent_upstream_is_a_timeout() {
     let (listener, upstream) = one_target().await;
     let deadlines = RequestDeadlines { first_byte: SHORT, ..PATIENT };
-    let clock = Clock::system();
-    let asked = upstream.forward(get("/"), deadlines, &clock);
+    let asked = upstream.forward(get("/"), None, deadlines);
     let (error, _stream) = tokio::join!(asked, accept(&listener));
     assert!(matches!(error, Err(ForwardError::Timeout(Stage::Answer))), "{error:?}");
 }
@@ -39,14 +38,13 @@ async fn a_silent_upstream_is_a_timeout() {
 async fn an_answer_that_falls_silent_is_an_error() {
     let (listener, upstream) = one_target().await;
     let deadlines = RequestDeadlines { idle: SHORT, ..PATIENT };
-    let clock = Clock::system();
     let serve = async {
         let mut stream = accept(&listener).await;
         read_head(&mut stream).await;
         write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await;
         stream
     };
-    let (answer, _stream) = tokio::join!(upstream.forward(get("/"), deadlines, &clock), serve);
+    let (answer, _stream) = tokio::join!(upstream.forward(get("/"), None, deadlines), serve);
     let error = answer.unwrap().into_body().collect().await.unwrap_err();
     assert!(matches!(error, AnswerError::Idle), "{error:?}");
 }
