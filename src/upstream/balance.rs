@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     connect::connect,
-    health::{Admission, HealthGroup},
+    health::HealthGroup,
     settings::{Settings, Target},
     target::TargetState,
 };
@@ -28,8 +28,8 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// An upstream with no connections yet. `tls` checks the certificates of `https` targets; `random` is for the jitter
-    /// of ejections.
+    /// An upstream with no connections yet. `tls` checks the certificates of `https` targets; `random` is for the
+    /// jitter of ejections.
     pub fn new(
         settings: Settings,
         mut tls: Arc<rustls::ClientConfig>,
@@ -80,7 +80,7 @@ impl Upstream {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..count).map(|i| turn.wrapping_add(i) % count);
         in_turn()
-            .find(|&i| self.targets[i].admit(now) != Admission::No)
+            .find(|&i| self.targets[i].admits(now))
             .or_else(|| in_turn().min_by_key(|&i| self.targets[i].ejected_until()))
             .unwrap_or(0)
     }

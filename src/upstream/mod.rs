@@ -17,7 +17,7 @@ pub mod replay;
 mod settings;
 mod target;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tunnel;
 mod upgrade;
 mod websocket;
@@ -30,7 +30,7 @@ pub use self::{
     headers::{HeaderPiece, HeaderRules, HeaderTemplate},
     health::EjectionRule,
     settings::{Bearer, RequestDeadlines, Settings, Target},
-    target::TargetState,
+    target::{SentRequest, TargetState},
     tunnel::{TunnelEnd, TunnelOutcome, tunnel},
     upgrade::{SwitchedConnection, UpgradeAnswer},
 };

@@ -27,6 +27,7 @@ struct Pool {
 struct TargetPool {
     target: u64,
     /// Newest last.
+    #[expect(clippy::vec_box, reason = "a request moves the box between pool and tasks, not the connection's bytes")]
     idle: Vec<Box<UpstreamConnection>>,
 }
 

@@ -71,8 +71,12 @@ impl TargetState {
         self.health.as_ref().is_some_and(Health::is_ejected)
     }
 
-    /// Whether the target may get the next request in turn.
-    pub(super) fn admit(&self, now: Instant) -> Admission {
+    /// Whether the target may get the next request in turn. If its ejection is over, one caller may try it.
+    pub fn admits(&self, now: Instant) -> bool {
+        self.admit(now) != Admission::No
+    }
+
+    fn admit(&self, now: Instant) -> Admission {
         self.health.as_ref().map_or(Admission::Yes, |health| health.admit(now))
     }
 
@@ -91,14 +95,15 @@ impl TargetState {
 
 /// One request that was sent to a target. Its outcome is counted once, for the target's health.
 #[derive(Debug)]
-pub(super) struct SentRequest {
+pub struct SentRequest {
     target: Arc<TargetState>,
     sent: Instant,
     is_counted: bool,
 }
 
 impl SentRequest {
-    pub(super) fn new(target: Arc<TargetState>, sent: Instant) -> Self {
+    /// A request to `target` at `sent`.
+    pub fn new(target: Arc<TargetState>, sent: Instant) -> Self {
         Self { target, sent, is_counted: false }
     }
 
@@ -119,7 +124,7 @@ impl SentRequest {
     }
 
     /// Records that the whole answer arrived, or as much of it as was wanted.
-    pub(super) fn succeeded(&mut self) {
+    pub fn succeeded(&mut self) {
         if let Some(health) = self.uncounted() {
             health.succeeded(self.sent, Instant::now());
         }
@@ -127,7 +132,7 @@ impl SentRequest {
     }
 
     /// Records that there was no answer, or none that can be used.
-    pub(super) fn failed(&mut self) {
+    pub fn failed(&mut self) {
         if let Some(health) = self.uncounted() {
             health.failed(self.sent, Instant::now());
         }
@@ -141,7 +146,7 @@ impl SentRequest {
     }
 
     /// Records a failure if the rule counts this status as one.
-    pub(super) fn answered(&mut self, status: StatusCode) {
+    pub fn answered(&mut self, status: StatusCode) {
         if self.target.health.as_ref().is_some_and(|health| health.is_failure(status)) {
             self.failed();
         }

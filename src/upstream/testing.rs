@@ -23,7 +23,7 @@ pub(super) const PATIENT: RequestDeadlines =
 /// Short enough to be waited for.
 pub(super) const SHORT: Duration = Duration::from_millis(30);
 
-pub(super) fn upstream_of(targets: Vec<Target>) -> Upstream {
+pub(crate) fn upstream_of(targets: Vec<Target>) -> Upstream {
     upstream_with(targets, rustls::RootCertStore::empty())
 }
 

@@ -29,9 +29,9 @@ table! {
         CONNECT_TIMEOUT: form::Duration = default("connect_timeout", "\"2s\"");
         /// How long to wait for the first byte of the answer, counted from the end of the request; then 504.
         TIMEOUT: form::Duration = default("timeout", "\"30s\"");
-        /// How old a connection may be to get another request; what is under way finishes. So traffic follows changes of
-        /// addresses and of balancers behind an address. A host name is resolved again every 5 s while it is used, and
-        /// a connection to an address that three answers in a row are without is closed.
+        /// How old a connection may be to get another request; what is under way finishes. So traffic follows changes
+        /// of addresses and of balancers behind an address. A host name is resolved again every 5 s while it is used,
+        /// and a connection to an address that three answers in a row are without is closed.
         MAX_CONNECTION_AGE: form::Duration = default("max_connection_age", "\"60s\"");
         /// When a target that fails gets no requests for a while. Counted for each instance separately, and only where
         /// there are several targets: an only one is never left out. If no other target accepts a connection, those

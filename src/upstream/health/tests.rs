@@ -105,7 +105,9 @@ fn at_most_the_given_part_of_the_targets_is_ejected_at_a_time() {
         [(2, 0.5, 1), (3, 0.5, 1), (4, 0.5, 2), (5, 0.5, 2), (3, 1.0, 3), (4, 0.75, 3), (100, 0.29, 29)]
     {
         let (all, start, _) = targets(count, &rule(most));
-        all.iter().for_each(|target| fail(target, 5, start));
+        for target in &all {
+            fail(target, 5, start);
+        }
         assert_eq!(all.iter().filter(|target| target.is_ejected()).count(), expected, "{count} targets, {most}");
     }
     for (count, most) in [(1, 1.0), (1, 0.5), (3, 0.3), (9, 0.0)] {

@@ -102,6 +102,38 @@ async fn the_visitor_sees_a_broken_answer_as_broken() {
 }
 
 #[tokio::test]
+async fn an_answer_may_have_1024_headers_and_no_more() {
+    let with_headers = |count: usize| {
+        let head = (1..count).fold("HTTP/1.1 200 OK\r\n".to_owned(), |head, n| format!("{head}x-{n}: {n}\r\n"));
+        format!("{head}content-length: 2\r\n\r\nok")
+    };
+    for count in [101, 1024] {
+        let answer = answer_of(&with_headers(count)).await.unwrap();
+        assert_eq!(answer.headers().len(), count);
+        assert_eq!(text(answer).await, "ok");
+    }
+    let more = answer_of(&with_headers(1025)).await;
+    assert!(matches!(more, Err(ForwardError::BadAnswer(_))), "{more:?}");
+}
+
+#[tokio::test]
+async fn long_values_reasons_trailers_and_many_informational_answers_pass() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n".repeat(500);
+    let answer = answer_of(&format!(
+        "{hints}HTTP/1.1 200 {}\r\nx-long: {}\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-trailer: {}\r\n\r\n",
+        "r".repeat(8_000),
+        "v".repeat(300_000),
+        "t".repeat(100_000)
+    ))
+    .await
+    .unwrap();
+    assert_eq!(answer.headers()["x-long"].len(), 300_000);
+    assert_eq!(text(answer).await, "ok");
+    let endless = answer_of(&format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n\r\n", "v".repeat(420_000))).await;
+    assert!(matches!(endless, Err(ForwardError::BadAnswer(_))), "{endless:?}");
+}
+
+#[tokio::test]
 async fn an_answer_whose_end_is_ambiguous_is_refused() {
     for raw in [
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n",
