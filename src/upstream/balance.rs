@@ -84,6 +84,13 @@ impl Upstream {
             .or_else(|| in_turn().min_by_key(|&i| self.targets[i].ejected_until()))
             .unwrap_or(0)
     }
+
+    /// The index of the next target that is not ejected; `index` itself if there is none.
+    pub(super) fn another_than(&self, index: usize) -> usize {
+        let count = self.targets.len();
+        let others = (1..count).map(|step| (index + step) % count);
+        others.into_iter().find(|&other| !self.targets[other].is_ejected()).unwrap_or(index)
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
     connect::UpstreamStream,
     connection::AnswerConnection,
     error::{AnswerFault, ForwardError, Stage},
-    forward::{asks_for_trailers, into_answer, ready_to_send},
+    forward::{asks_for_trailers, into_answer, is_safe, ready_to_send},
     settings::RequestDeadlines,
 };
 
@@ -48,8 +48,9 @@ impl Upstream {
         let upload = request.body_mut().watch(deadlines);
         let passes_trailers = asks_for_trailers(&request);
         let first = self.next_index(Instant::now());
+        let may_repeat = is_safe(&request);
         let (answer, connection) =
-            self.exchange_over_new_connection(request, first, deadlines, upload.as_ref()).await?;
+            self.exchange_over_new_connection(request, first, deadlines, upload.as_ref(), may_repeat).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             return into_answer(answer, connection, deadlines, upload, passes_trailers).map(UpgradeAnswer::Ordinary);
         }

@@ -32,9 +32,10 @@ impl Upstream {
     /// headers are prepared by the caller ([`super::headers::prepare_request`]). `copy` is a copy of its head, if the
     /// caller has one.
     ///
-    /// If a target accepts no connection the next is tried, ejected ones last. A request is sent twice only if nothing
-    /// of it was written, or if it is safe and has no body, and the connection on which it was sent had been used
-    /// before: then the target may have closed it at that moment.
+    /// If a target accepts no connection the next is tried, ejected ones last. A request is sent again only if nothing
+    /// of it was written, or once if it is safe, has no body and its connection closed without an answer. Then another
+    /// target is preferred, because this one may be about to restart; an only target gets it again only if the
+    /// connection had been used before.
     pub async fn forward(
         &self,
         request: Request<RequestBody>,
@@ -45,14 +46,14 @@ impl Upstream {
         let upload = request.body_mut().watch(deadlines);
         let passes_trailers = asks_for_trailers(&request);
         let now = Instant::now();
-        let first = self.next_index(now);
+        let mut first = self.next_index(now);
         let target = &self.targets()[first];
         if let Some(addresses) = &target.addresses {
             addresses.refresh_if_due(now);
         }
 
+        let mut may_repeat = is_safe(&request);
         if let Some(connection) = pool::take(target.id, now) {
-            let may_repeat = is_safe(&request);
             let own_copy = (may_repeat && copy.is_none()).then(|| copy_of(&request));
             if !may_repeat {
                 connection.check_before_sending();
@@ -64,11 +65,14 @@ impl Upstream {
                 ExchangeOutcome::Unsent(unsent, _) => {
                     pool::forget(target.id);
                     request = unsent;
+                    first = self.another_than(first);
                 }
                 ExchangeOutcome::Failed(ForwardError::Broken(_), _) if may_repeat => {
                     pool::forget(target.id);
                     let again = own_copy.or_else(|| copy.cloned()).unwrap_or_default();
                     request = ready_to_send(again.map(|()| RequestBody::empty()))?;
+                    first = self.another_than(first);
+                    may_repeat = false;
                 }
                 ExchangeOutcome::Failed(error, connection) => return Err(counted(error, connection)),
             }
@@ -76,19 +80,22 @@ impl Upstream {
 
         // Boxed, because its future is large and runs seldom.
         let (answer, connection) =
-            Box::pin(self.exchange_over_new_connection(request, first, deadlines, upload.as_ref())).await?;
+            Box::pin(self.exchange_over_new_connection(request, first, deadlines, upload.as_ref(), may_repeat)).await?;
         into_answer(answer, connection, deadlines, upload, passes_trailers)
     }
 
     /// Sends `request` over a new connection to the first target that accepts one: beginning with index `first`, then
-    /// the others in turn, at last those that are ejected. Nothing was sent to a target that accepted no connection.
+    /// the others in turn, at last those that are ejected. Nothing was sent to a target that accepted no connection. If
+    /// `may_repeat` and the connection closes without an answer, the request is sent once more, to the next target.
     pub(super) async fn exchange_over_new_connection(
         &self,
         mut request: Request<RequestBody>,
         first: usize,
         deadlines: RequestDeadlines,
         upload: Option<&Arc<UploadProgress>>,
+        mut may_repeat: bool,
     ) -> Result<(Response<Incoming>, AnswerConnection), ForwardError> {
+        let mut broken = None;
         let mut failure = ForwardError::Unreachable(io::ErrorKind::NotConnected.into());
         let mut ejected = Vec::new();
         let mut in_turn = (0..self.targets().len()).map(|step| (first + step) % self.targets().len());
@@ -107,7 +114,7 @@ impl Upstream {
                     }
                     match ejected.pop() {
                         Some(index) => index,
-                        None => return Err(failure),
+                        None => return Err(broken.unwrap_or(failure)),
                     }
                 }
             };
@@ -126,6 +133,7 @@ impl Upstream {
                     continue;
                 }
             };
+            let copy = (may_repeat && self.targets().len() > 1).then(|| copy_of(&request));
             let outcome = match connection {
                 Ok(connection) => exchange(connection, request, Instant::now(), deadlines, upload).await,
                 Err(error) => {
@@ -141,7 +149,17 @@ impl Upstream {
                     failure = ForwardError::Unreachable(io::Error::other(error));
                     request = unsent;
                 }
-                ExchangeOutcome::Failed(error, connection) => return Err(counted(error, connection)),
+                ExchangeOutcome::Failed(error, connection) => {
+                    let error = counted(error, connection);
+                    match copy {
+                        Some(copy) if matches!(error, ForwardError::Broken(_)) => {
+                            may_repeat = false;
+                            broken = Some(error);
+                            request = copy.map(|()| RequestBody::empty());
+                        }
+                        _ => return Err(error),
+                    }
+                }
             }
         }
     }
@@ -161,8 +179,8 @@ fn counted(error: ForwardError, mut connection: AnswerConnection) -> ForwardErro
     error
 }
 
-/// Whether the request may be sent twice: its method is safe (RFC 9110 section 9.2.1) and it has no body.
-fn is_safe(request: &Request<RequestBody>) -> bool {
+/// Whether the request may be repeated: its method is safe (RFC 9110 section 9.2.1) and it has no body.
+pub(super) fn is_safe(request: &Request<RequestBody>) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && request.body().is_end_stream()
 }
 

@@ -155,6 +155,44 @@ async fn a_target_that_is_ejected_is_tried_when_no_other_accepts_a_connection() 
     assert!(!upstream.targets()[0].is_ejected(), "it has answered");
 }
 
+/// Sends GETs, or requests for an upgrade, to a target that does `deed` beside a good one. How many were answered, and
+/// how many requests each target got.
+async fn repeated_beside_a_good_one(deed: Deed, requests: usize, is_upgrade: bool) -> (usize, [usize; 2]) {
+    let listeners = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let upstream = upstream_of(listeners.iter().map(|listener| target(listener.local_addr().unwrap())).collect());
+    let counts = [Arc::<AtomicUsize>::default(), Arc::default()];
+    let ask = async {
+        let mut answered = 0;
+        for _ in 0..requests {
+            answered += usize::from(if is_upgrade {
+                upstream.upgrade(get("/"), PATIENT).await.is_ok()
+            } else {
+                send(&upstream, get("/")).await.is_ok()
+            });
+        }
+        answered
+    };
+    let answered = tokio::select! {
+        answered = ask => answered,
+        () = serve(&listeners[0], deed, &counts[0]) => unreachable!("it serves for ever"),
+        () = serve(&listeners[1], Deed::Answer, &counts[1]) => unreachable!("it serves for ever"),
+    };
+    (answered, counts.map(|count| count.load(Ordering::Relaxed)))
+}
+
+#[tokio::test]
+async fn a_safe_request_that_a_target_closes_on_is_answered_by_another_target() {
+    for is_upgrade in [false, true] {
+        // After three failures the target is left out.
+        assert_eq!(repeated_beside_a_good_one(Deed::Close, 20, is_upgrade).await, (20, [3, 20]), "{is_upgrade}");
+    }
+}
+
+#[tokio::test]
+async fn a_safe_request_without_an_answer_that_can_be_read_is_not_repeated() {
+    assert_eq!(repeated_beside_a_good_one(Deed::Rubbish, 20, false).await, (17, [3, 17]));
+}
+
 #[tokio::test]
 async fn a_visitor_who_breaks_its_upload_off_says_nothing_about_the_target() {
     let listeners = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
