@@ -65,7 +65,10 @@ impl Upstream {
                 ExchangeOutcome::Unsent(unsent, _) => {
                     pool::forget(target.id);
                     request = unsent;
-                    first = self.another_than(first);
+                    // The trial of an ejected target stays one.
+                    if !target.is_ejected() {
+                        first = self.another_than(first);
+                    }
                 }
                 ExchangeOutcome::Failed(ForwardError::Broken(_), _) if may_repeat => {
                     pool::forget(target.id);

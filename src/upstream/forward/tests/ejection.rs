@@ -155,6 +155,42 @@ async fn a_target_that_is_ejected_is_tried_when_no_other_accepts_a_connection() 
     assert!(!upstream.targets()[0].is_ejected(), "it has answered");
 }
 
+#[tokio::test]
+async fn the_trial_of_an_ejected_target_reaches_it_though_its_idle_connection_was_closed() {
+    let (good, other) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let rule = EjectionRule {
+        failures: 1,
+        statuses: vec![StatusCode::SERVICE_UNAVAILABLE],
+        duration: Duration::from_millis(1),
+        ..EjectionRule::default()
+    };
+    let upstream = upstream_by(vec![target(good.local_addr().unwrap()), target(other.local_addr().unwrap())], rule);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let closing = async {
+        loop {
+            let mut stream = accept(&other).await;
+            connections.fetch_add(1, Ordering::Relaxed);
+            read_head(&mut stream).await;
+            write(&mut stream, "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    };
+    let ask = async {
+        for _ in 0..6 {
+            text(send(&upstream, post(RequestBody::empty())).await.unwrap()).await;
+            // Longer than an ejection.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let count = Arc::default();
+    tokio::select! {
+        () = ask => {}
+        () = closing => unreachable!("it serves for ever"),
+        () = serve(&good, Deed::Answer, &count) => unreachable!("it serves for ever"),
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 3, "every second request");
+}
+
 /// Sends GETs, or requests for an upgrade, to a target that does `deed` beside a good one. How many were answered, and
 /// how many requests each target got.
 async fn repeated_beside_a_good_one(deed: Deed, requests: usize, is_upgrade: bool) -> (usize, [usize; 2]) {
