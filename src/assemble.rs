@@ -278,7 +278,10 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         .upstreams
         .iter()
         .cloned()
-        .map(|s| Arc::new(Upstream::new(s, tls.clone(), process.random.clone())))
+        .map(|settings| {
+            let counters = process.telemetry.metrics.upstream(&settings.name);
+            Arc::new(Upstream::new(settings, tls.clone(), process.random.clone(), counters))
+        })
         .collect();
     let http = oidc::http_client(config.answers)?;
     let providers: Vec<_> = config
@@ -295,14 +298,7 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
     let (clock, random) = (&process.clock, &process.random);
     let signer = Signer::new(config.signing_keys(), &config.login.public_url.origin().ascii_serialization());
     let jwks = signer.jwks().to_string().into();
-    let caller = Caller::new(
-        config
-            .upstreams
-            .iter()
-            .map(|u| Backend { name: u.name.clone(), targets: u.targets.clone(), connect_timeout: u.connect_timeout })
-            .collect(),
-        config.answers.answer,
-    )?;
+    let caller = Caller::new(upstreams.iter().map(|upstream| Backend::of(upstream)).collect(), config.answers.answer)?;
     let assertions = AssertionSigner { signer: signer.clone(), clock: clock.clone(), random: random.clone() };
     let caller = Arc::new(caller.with_assertions(assertions));
     let ring = KeyRing::new(&config.session.keys, random.clone());

@@ -40,7 +40,7 @@ impl Backoff {
     }
 }
 
-/// Suspends a peer that fails several times in a row. It is lock-free, so that every request can check it.
+/// Suspends a peer that fails several times in a row. It is lock-free.
 #[derive(Debug)]
 pub struct Suspension {
     /// Failures in a row that suspend the peer.
@@ -68,28 +68,10 @@ impl Suspension {
         failures == self.limit
     }
 
-    /// Records a success: the count of failures is reset. A suspension that has begun runs to its end.
-    pub fn succeeded(&self) {
-        // Read first: a store for every request would move the cache line between all cores.
-        if self.failures.load(Ordering::Relaxed) != 0 {
-            self.failures.store(0, Ordering::Relaxed);
-        }
-    }
-
     /// Records a success, and ends a suspension.
     pub fn restored(&self) {
-        self.succeeded();
+        self.failures.store(0, Ordering::Relaxed);
         self.until.store(i64::MIN, Ordering::Relaxed);
-    }
-
-    /// Whether the peer is suspended at `now`.
-    pub fn is_suspended(&self, now: Timestamp) -> bool {
-        self.until() > now
-    }
-
-    /// When the suspension ends; in the far past if there was none.
-    pub fn until(&self) -> Timestamp {
-        Timestamp::from_millis(self.until.load(Ordering::Relaxed))
     }
 
     /// Whether the caller may use the peer. When a suspension is over, one caller may, as a probe. For the others the
@@ -151,19 +133,16 @@ mod tests {
     fn the_third_failure_in_a_row_suspends_and_so_does_every_one_after_it() {
         let (peer, random, now) = (Suspension::new(3, SPAN), Random::repeated(255), Timestamp::from_secs(1000));
         assert!(!peer.failed(now, &random) && !peer.failed(now, &random));
-        peer.succeeded();
-        assert!(!peer.failed(now, &random) && !peer.failed(now, &random));
-        assert!(!peer.is_suspended(now));
-        assert!(peer.failed(now, &random));
-        assert!(peer.is_suspended(now) && peer.until() == now.plus(SPAN));
-        let later = now.plus(SPAN);
-        assert!(!peer.is_suspended(later));
-        assert!(!peer.failed(later, &random), "it was suspended before");
-        assert!(peer.is_suspended(later));
-        peer.succeeded();
-        assert!(peer.is_suspended(later), "the suspension runs to its end");
         peer.restored();
-        assert!(!peer.is_suspended(later));
+        assert!(!peer.failed(now, &random) && !peer.failed(now, &random));
+        assert!(peer.admits(now, &random));
+        assert!(peer.failed(now, &random));
+        assert!(!peer.admits(now, &random));
+        let later = now.plus(SPAN);
+        assert!(!peer.failed(later, &random), "it was suspended before");
+        assert!(!peer.admits(later, &random));
+        peer.restored();
+        assert!(peer.admits(later, &random));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod upstream;
 
 // All other modules may use these.
 pub mod alarm;
+mod answer_limits;
 pub mod backoff;
 pub mod channel;
 pub mod client;

@@ -1,7 +1,12 @@
 //! The HTTP client for all calls of the gateway to other servers: a deadline, limits on the answer's size and on
 //! concurrent calls, no redirects, and one trace event for each call.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::{Client, Request, RequestBuilder, redirect};
@@ -9,14 +14,22 @@ use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Service, ServiceExt as _, limit::ConcurrencyLimit, service_fn, util::BoxCloneSyncService};
 use url::Url;
 
-use crate::{alarm, clock::Timestamp};
+use crate::{alarm, answer_limits, clock::Timestamp};
 
 /// Most concurrent calls to one peer. Each uses a socket, and a peer that never answers must not use up the file
 /// descriptors that visitors need. A further call waits, within its deadline.
 const MAX_CALLS: usize = 1000;
-/// How long an unused connection stays open: shorter than at common servers (Node.js closes after 5 s), so that a call
-/// seldom uses a connection that the server is closing.
+/// How long an unused connection to a server on the Internet stays open: shorter than at common servers (Node.js closes
+/// after 5 s), so that a call seldom uses a connection that the server is closing.
 const IDLE: Duration = Duration::from_secs(4);
+/// The same in the operator's network, where a new connection costs little: shorter than the second that is the least a
+/// server's `Keep-Alive` can announce.
+const IDLE_INTERNAL: Duration = Duration::from_millis(500);
+/// How long connections get further calls. Then new ones are made, which follow changes of a name's addresses.
+const MAX_AGE: Duration = Duration::from_secs(60);
+/// Most bytes of an answer's head over HTTP/2; the library's own bound would be 16 KiB.
+#[expect(clippy::cast_possible_truncation, reason = "the limit is far below 4 GiB")]
+const HEAD_BYTES: u32 = answer_limits::HEAD_BYTES as u32;
 
 /// How a kind of peer is reached.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +112,41 @@ pub struct Busy;
 pub struct Outbound {
     peer: &'static str,
     client: Client,
+    clients: Arc<Clients>,
     calls: BoxCloneSyncService<OutboundCall, HttpAnswer, NoAnswer>,
+}
+
+/// Makes the HTTP client anew at times: its connections have no age of their own, and one that is always in use would
+/// never follow its name to another address.
+struct Clients {
+    build: Box<dyn Fn() -> reqwest::Result<Client> + Send + Sync>,
+    newest: Mutex<(Client, Instant)>,
+}
+
+impl Clients {
+    fn new(build: Box<dyn Fn() -> reqwest::Result<Client> + Send + Sync>) -> reqwest::Result<Self> {
+        let newest = Mutex::new((build()?, Instant::now()));
+        Ok(Self { build, newest })
+    }
+
+    /// The client for a call at `now`. Calls under way keep theirs, with its connections.
+    fn current(&self, now: Instant) -> Client {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(newest.1) >= MAX_AGE {
+            match (self.build)() {
+                Ok(client) => *newest = (client, now),
+                // It was built once; the old one goes on.
+                Err(error) => tracing::warn!(%error, "the HTTP client cannot be made anew"),
+            }
+        }
+        newest.0.clone()
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clients")
+    }
 }
 
 struct OutboundCall {
@@ -111,34 +158,42 @@ struct OutboundCall {
 impl Outbound {
     /// A client that follows no redirect, which could carry a token elsewhere, and sends no `Referer`.
     pub fn new(settings: Settings<'_>) -> reqwest::Result<Self> {
-        let builder = Client::builder()
-            .connect_timeout(settings.connect_timeout)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .pool_idle_timeout(IDLE);
-        let builder = match settings.network {
-            Network::Internet => builder.user_agent("vestibule"),
-            Network::Internal { socket: None } => builder.no_proxy(),
-            Network::Internal { socket: Some(path) } => builder.no_proxy().unix_socket(path),
+        let Settings { peer, connect_timeout, network } = settings;
+        let socket = if let Network::Internal { socket } = network { socket.map(Path::to_owned) } else { None };
+        let is_internal = matches!(network, Network::Internal { .. });
+        let build = move || {
+            let builder = Client::builder()
+                .connect_timeout(connect_timeout)
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .http1_max_headers(answer_limits::HEADERS)
+                .http2_max_header_list_size(HEAD_BYTES);
+            let builder = match (is_internal, &socket) {
+                (false, _) => builder.user_agent("vestibule").pool_idle_timeout(IDLE),
+                (true, None) => builder.no_proxy().pool_idle_timeout(IDLE_INTERNAL),
+                (true, Some(path)) => builder.no_proxy().pool_idle_timeout(IDLE_INTERNAL).unix_socket(path.as_path()),
+            };
+            builder.build()
         };
-        Ok(Self::with_stack(settings.peer, builder.build()?, MAX_CALLS))
+        Ok(Self::with_stack(peer, Arc::new(Clients::new(Box::new(build))?), MAX_CALLS))
     }
 
     /// Builds the services of a call, innermost first. Trace and deadline include the wait for other calls.
-    fn with_stack(peer: &'static str, client: Client, max_calls: usize) -> Self {
-        let inner = client.clone();
-        let exchange = service_fn(move |call| exchange(inner.clone(), call));
+    fn with_stack(peer: &'static str, clients: Arc<Clients>, max_calls: usize) -> Self {
+        let client = clients.current(Instant::now());
+        let own = Arc::clone(&clients);
+        let exchange = service_fn(move |call| exchange(own.current(Instant::now()), call));
         let limited = ConcurrencyLimit::new(exchange, max_calls);
         let with_deadline = service_fn(move |call| with_deadline(limited.clone(), call));
         let traced = service_fn(move |call| traced(with_deadline.clone(), call));
-        Self { peer, client, calls: BoxCloneSyncService::new(traced) }
+        Self { peer, client, clients, calls: BoxCloneSyncService::new(traced) }
     }
 
     /// A client with the same connections and a separate limit on concurrent calls, so that a peer that does not answer
     /// does not delay calls to another one.
     #[must_use]
     pub fn for_another_peer(&self) -> Self {
-        Self::with_stack(self.peer, self.client.clone(), MAX_CALLS)
+        Self::with_stack(self.peer, Arc::clone(&self.clients), MAX_CALLS)
     }
 
     /// Builds a request for [`Outbound::send`].
@@ -248,6 +303,11 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio::{
+        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+        net::{TcpListener, TcpStream},
+        sync::mpsc,
+    };
 
     use super::*;
     use crate::scripted::{Reply, Server, dead_address};
@@ -266,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_larger_than_its_limit_is_an_error() {
-        let bodies = std::sync::Mutex::new(vec![101, 100]);
+        let bodies = Mutex::new(vec![101, 100]);
         let server =
             Server::start(move |_| Reply::text(200, "text/plain", vec![b'x'; bodies.lock().unwrap().pop().unwrap()]))
                 .await;
@@ -291,7 +351,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_over_the_limit_is_unsent_at_its_deadline_and_calls_to_other_peers_are_not_delayed() {
         let server = Server::start(|_| Reply::Hang).await;
-        let outbound = Outbound::with_stack("peer", outbound().client, 1);
+        let outbound = Outbound::with_stack("peer", outbound().clients, 1);
         let (first, url) = (outbound.clone(), server.url("/"));
         let first = tokio::spawn(async move { get(&first, url, Duration::from_secs(60)).await });
         while server.seen().is_empty() {
@@ -310,6 +370,73 @@ mod tests {
         let server = Server::start(|_| Reply::json(302, &json!({})).with("location", "/elsewhere")).await;
         let answer = get(&outbound(), server.url("/"), Duration::from_secs(5)).await.unwrap();
         assert_eq!((answer.status, server.seen().len()), (StatusCode::FOUND, 1));
+    }
+
+    /// Answers requests with `head` and no body, that many on each connection; sends the number of each connection that
+    /// was closed.
+    async fn kept_alive(listener: TcpListener, head: String, per_connection: usize, closed: mpsc::Sender<usize>) {
+        for connection in 0.. {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            for _ in 0..per_connection {
+                let mut line = String::new();
+                while line != "\r\n" {
+                    line.clear();
+                    if stream.read_line(&mut line).await.unwrap() == 0 {
+                        break;
+                    }
+                }
+                stream.write_all(format!("{head}content-length: 0\r\n\r\n").as_bytes()).await.unwrap();
+            }
+            drop(stream);
+            closed.send(connection).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_idle_connection_was_closed_is_sent_over_another() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let (closed, mut is_closed) = mpsc::channel(1);
+        let server = tokio::spawn(kept_alive(listener, "HTTP/1.1 204 X\r\n".into(), 1, closed));
+        let outbound = outbound();
+        let limits = CallLimits { deadline: Duration::from_secs(5), answer: 100 };
+        for call in 0..20 {
+            // Refreshes and sign-outs are POSTs, which are sent twice in no case.
+            let answer = outbound.send(outbound.request(Method::POST, url.clone()), limits).await;
+            assert_eq!(answer.unwrap().status, 204, "call {call}");
+            assert_eq!(is_closed.recv().await, Some(call));
+            // The end of the connection arrives before this one does.
+            let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (near, far) = tokio::join!(TcpStream::connect(other.local_addr().unwrap()), other.accept());
+            drop((near, far));
+        }
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_have_a_thousand_headers_and_long_ones() {
+        let many = (0..1000).fold("HTTP/1.1 200 OK\r\n".to_owned(), |head, n| format!("{head}x-{n}: 1\r\n"));
+        let long = format!("HTTP/1.1 200 {}\r\nx-long: {}\r\n", "r".repeat(10_000), "v".repeat(300_000));
+        for head in [many, long] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+            let (closed, _is_closed) = mpsc::channel(1);
+            let server = tokio::spawn(kept_alive(listener, head, 1, closed));
+            let answer = get(&outbound(), url, Duration::from_secs(5)).await;
+            assert_eq!(answer.unwrap().status, 200);
+            server.abort();
+        }
+    }
+
+    #[test]
+    fn the_client_and_its_connections_are_made_anew_every_minute_however_busy_they_are() {
+        let clients = outbound().clients;
+        let begun = clients.newest.lock().unwrap().1;
+        for (seconds, made) in [(0, 0), (59, 0), (60, 60), (61, 60), (119, 60), (500, 500)] {
+            clients.current(begun + Duration::from_secs(seconds));
+            let newest = clients.newest.lock().unwrap().1;
+            assert_eq!(newest, begun + Duration::from_secs(made), "after {seconds} s");
+        }
     }
 
     #[test]

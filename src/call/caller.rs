@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,9 +24,9 @@ use crate::{
     alarm,
     client::Client,
     clock::Timestamp,
-    outbound::{self, CallLimits, HttpAnswer, Network, NoAnswer, Outbound, chain},
+    outbound::{self, Busy, CallLimits, HttpAnswer, Network, NoAnswer, Outbound, chain},
     scheme::Scheme,
-    upstream::Target,
+    upstream::{self, SentRequest, Target, TargetState, Upstream},
 };
 
 /// An upstream for calls.
@@ -35,6 +38,16 @@ pub struct Backend {
     pub targets: Vec<Target>,
     /// Longest time for a connection to be made.
     pub connect_timeout: Duration,
+    /// The health of each target, which requests of visitors share. Empty: no target is ever left out.
+    pub health: Vec<Arc<TargetState>>,
+}
+
+impl Backend {
+    /// This upstream, for calls.
+    pub fn of(upstream: &Upstream) -> Self {
+        let upstream::Settings { name, targets, connect_timeout, .. } = upstream.settings().clone();
+        Self { name, targets, connect_timeout, health: upstream.targets().to_vec() }
+    }
 }
 
 /// A backend's complete answer. It may have tokens, so it has no `Debug`.
@@ -83,7 +96,7 @@ impl Caller {
     }
 
     /// Makes the call, with the address and `User-Agent` of `client` in its headers. If a target cannot be reached, so
-    /// that nothing was sent, the next one is tried.
+    /// that nothing was sent, the next one is tried; targets that are left out after failures are tried last.
     ///
     /// # Panics
     /// If the template's upstream is not one of the backends, or that one has no target.
@@ -108,7 +121,7 @@ impl Caller {
         // Each may have a token: sensitive values are not in HTTP/2's header table or in debug output.
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let mut unsent = None;
-        for target in backend.rotated() {
+        for target in backend.in_order(Instant::now()) {
             let url = join_url(&target.base, &path)?;
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() && unsent.is_some() {
@@ -118,7 +131,13 @@ impl Caller {
             if body.media_type.is_some() {
                 request = request.body(body.bytes.clone());
             }
-            match target.outbound.send(request, CallLimits { deadline: remaining, answer: self.largest_answer }).await {
+            let mut sent = target.health.clone().map(|health| SentRequest::new(health, Instant::now()));
+            let limits = CallLimits { deadline: remaining, answer: self.largest_answer };
+            let answer = target.outbound.send(request, limits).await;
+            if let Some(sent) = &mut sent {
+                count(&answer, sent);
+            }
+            match answer {
                 Err(error @ NoAnswer::Unsent { .. }) => {
                     tracing::warn!(upstream = backend.name, error = %chain(&error), "call: a target was not reached");
                     unsent = Some(error);
@@ -142,17 +161,19 @@ struct TargetClient {
     outbound: Outbound,
     /// Scheme, host and port.
     base: String,
+    health: Option<Arc<TargetState>>,
 }
 
 impl BackendClient {
     fn new(backend: Backend) -> reqwest::Result<Self> {
-        let Backend { name, targets, connect_timeout } = backend;
+        let Backend { name, targets, connect_timeout, health } = backend;
         let outbound = |socket: Option<&Path>| {
             let network = Network::Internal { socket };
             Outbound::new(outbound::Settings { peer: "backend", connect_timeout, network })
         };
         let over_tcp = outbound(None)?;
         let over_tcp = |scheme, host, port| (over_tcp.clone(), base(scheme, host, port));
+        let mut health = health.into_iter();
         let targets = targets.iter().map(|target| {
             let (outbound, base) = match target {
                 Target::Http { host, port } => over_tcp(Scheme::Http, host, *port),
@@ -160,15 +181,34 @@ impl BackendClient {
                 // The backend sees this name in `Host`.
                 Target::Unix(path) => (outbound(Some(path))?, base(Scheme::Http, "localhost", 80)),
             };
-            Ok(TargetClient { outbound, base })
+            Ok(TargetClient { outbound, base, health: health.next() })
         });
         Ok(Self { name, targets: targets.collect::<reqwest::Result<_>>()?, next: AtomicUsize::new(0) })
     }
 
-    /// All targets, each call beginning with the next one.
-    fn rotated(&self) -> impl Iterator<Item = &TargetClient> {
+    /// All targets, each call beginning with the next one; those that are left out come last.
+    fn in_order(&self, now: Instant) -> Vec<&TargetClient> {
         let first = self.next.fetch_add(1, Ordering::Relaxed) % self.targets.len().max(1);
-        self.targets[first..].iter().chain(&self.targets[..first])
+        let mut order: Vec<_> = self.targets[first..].iter().chain(&self.targets[..first]).collect();
+        // Only the one that is called first may be a target whose ejection is over: that is its trial.
+        let admitted = order.iter().position(|target| target.health.as_ref().is_none_or(|health| health.admits(now)));
+        order[..=admitted.unwrap_or(0)].rotate_right(1);
+        order[1..].sort_by_key(|target| target.health.as_ref().is_some_and(|health| health.is_ejected()));
+        order
+    }
+}
+
+/// Counts the outcome of a call for the health of its target.
+fn count(answer: &Result<HttpAnswer, NoAnswer>, sent: &mut SentRequest) {
+    match answer {
+        Ok(answer) => {
+            sent.answered(answer.status);
+            sent.succeeded();
+        }
+        // The call waited for other calls.
+        Err(NoAnswer::Unsent { source, .. }) if source.is::<Busy>() => {}
+        Err(NoAnswer::Unsent { .. } | NoAnswer::Unanswered { .. }) => sent.failed(),
+        Err(NoAnswer::TooLarge { .. }) => {}
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     client::Client,
     outbound::NoAnswer,
     scripted::{self, Reply, Server},
-    upstream::Target,
+    upstream::{Target, testing::upstream_of},
 };
 
 fn client() -> Client {
@@ -43,8 +43,9 @@ fn values() -> Values {
 
 fn caller(targets: Vec<Target>) -> Caller {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Caller::new(vec![Backend { name: "api".to_owned(), targets, connect_timeout: Duration::from_secs(5) }], 64 << 10)
-        .unwrap()
+    let backend =
+        Backend { name: "api".to_owned(), targets, connect_timeout: Duration::from_secs(5), health: Vec::new() };
+    Caller::new(vec![backend], 64 << 10).unwrap()
 }
 
 fn target(address: std::net::SocketAddr) -> Target {
@@ -151,6 +152,26 @@ async fn calls_rotate_over_the_targets_and_skip_one_that_is_down() {
     }
     assert_eq!(a.seen().len() + b.seen().len(), 6);
     assert!(a.seen().len() >= 2 && b.seen().len() >= 2);
+}
+
+#[tokio::test]
+async fn a_target_that_never_answers_is_left_out_for_calls_and_tried_when_no_other_can_be_reached() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let silent = Server::start(|_| Reply::Hang).await;
+    let sound = Server::start(|_| Reply::json(200, &json!({}))).await;
+    let (calls, template) = (12, Template { timeout: Duration::from_millis(200), ..template("/x") });
+    let upstream = upstream_of(vec![target(silent.address), target(sound.address)]);
+    let caller = Caller::new(vec![Backend::of(&upstream)], 64 << 10).unwrap();
+    let mut failed = 0;
+    for _ in 0..calls {
+        failed += usize::from(caller.call(&template, &values(), &client()).await.is_err());
+    }
+    assert_eq!((silent.seen().len(), sound.seen().len(), failed), (3, calls - 3, 3));
+    assert!(upstream.targets()[0].is_ejected(), "requests of visitors avoid it too");
+    drop(sound);
+    let last = caller.call(&template, &values(), &client()).await;
+    assert!(matches!(last, Err(CallError::NoAnswer(NoAnswer::Unanswered { .. }))), "{}", kind(&last));
+    assert_eq!(silent.seen().len(), 4);
 }
 
 #[tokio::test]

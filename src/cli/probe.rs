@@ -21,6 +21,7 @@ use crate::{
     otp::deliver::{self, MailSender, SmtpError},
     secret::Random,
     store,
+    telemetry::UpstreamCounters,
     upstream::Upstream,
 };
 
@@ -92,7 +93,8 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
     }
     let tls = Arc::new(assemble::upstream_tls().map_err(io::Error::other)?);
     for settings in &config.upstreams {
-        let upstream = Arc::new(Upstream::new(settings.clone(), tls.clone(), Random::system()));
+        let counters = UpstreamCounters::default();
+        let upstream = Arc::new(Upstream::new(settings.clone(), tls.clone(), Random::system(), counters));
         for (index, target) in settings.targets.iter().enumerate() {
             let what = format!("upstream {} {}", settings.name, super::explain::address(target));
             let upstream = upstream.clone();

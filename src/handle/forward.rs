@@ -40,7 +40,7 @@ impl ForwardedRequest<'_, '_> {
         let Some(visit) = visit else {
             let mut request = self.take_head(Authorization::Keep, None);
             *request.body_mut() = self.bodies(body, false).0;
-            let response = self.exchange(request, None).await?;
+            let response = self.exchange(request, None, None).await?;
             return Ok(PendingAnswer { response, source: AnswerSource::Upstream, session: None });
         };
         let authorization = authorization(self.upstream.settings().bearer, visit);
@@ -51,7 +51,7 @@ impl ForwardedRequest<'_, '_> {
         let (body, second_body) = self.bodies(body, again.is_some() && self.may_retry());
         *request.body_mut() = body;
 
-        let mut response = self.exchange(request, Some(visit)).await?;
+        let mut response = self.exchange(request, again.as_ref(), Some(visit)).await?;
         if let Some(again) = again
             && is_token_rejected(&response)
         {
@@ -77,7 +77,7 @@ impl ForwardedRequest<'_, '_> {
     async fn after_401(
         &mut self,
         first: &mut Response<Body>,
-        mut again: Request<RequestBody>,
+        mut again: Request<()>,
         second_body: SecondBody,
         visit: &mut Visit,
     ) -> Result<Option<Response<Body>>, Failure> {
@@ -103,8 +103,7 @@ impl ForwardedRequest<'_, '_> {
             Authorization::Replace(value) => drop(again.headers_mut().insert(header::AUTHORIZATION, value)),
             Authorization::Remove | Authorization::Keep => drop(again.headers_mut().remove(header::AUTHORIZATION)),
         }
-        *again.body_mut() = body;
-        let second = self.exchange(again, Some(visit)).await?;
+        let second = self.exchange(again.map(|()| body), None, Some(visit)).await?;
         if is_token_rejected(&second) {
             self.on_second_401(visit).await;
         }
@@ -136,15 +135,17 @@ impl ForwardedRequest<'_, '_> {
         }
     }
 
-    /// Sends the request once. A stream that an upgrade opens ends with the session of `visit`.
+    /// Sends the request once. `copy` is a copy of its head, if there is one. A stream that an upgrade opens ends with
+    /// the session of `visit`.
     async fn exchange(
         &mut self,
         request: Request<RequestBody>,
+        copy: Option<&Request<()>>,
         visit: Option<&Visit>,
     ) -> Result<Response<Body>, Failure> {
         match self.kind {
             ExchangeKind::RequestResponse => {
-                let answer = self.upstream.forward(request, self.deadlines(), &self.handler.clock).await?;
+                let answer = self.upstream.forward(request, copy, self.deadlines()).await?;
                 Ok(answer.map(Body::from))
             }
             // Boxed, because it is large and runs seldom: unboxed it would enlarge every connection's future.
@@ -158,7 +159,7 @@ impl ForwardedRequest<'_, '_> {
         request: Request<RequestBody>,
         session_end: Option<impl Future<Output = ()> + Send + 'static>,
     ) -> Result<Response<Body>, Failure> {
-        match self.upstream.upgrade(request, self.deadlines(), &self.handler.clock).await? {
+        match self.upstream.upgrade(request, self.deadlines()).await? {
             UpgradeAnswer::Ordinary(answer) => Ok(answer.map(Body::from)),
             UpgradeAnswer::Switched(head, switched) => {
                 self.open_tunnel(switched, session_end)?;
@@ -203,8 +204,8 @@ impl ForwardedRequest<'_, '_> {
     }
 }
 
-fn clone_head(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::empty());
+fn clone_head(request: &Request<RequestBody>) -> Request<()> {
+    let mut copy = Request::new(());
     copy.method_mut().clone_from(request.method());
     copy.uri_mut().clone_from(request.uri());
     copy.headers_mut().clone_from(request.headers());

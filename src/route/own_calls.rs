@@ -174,6 +174,8 @@ mod tests {
             cookies: vec![],
             connect_timeout: wait,
             timeout: wait,
+            eject: upstream::EjectionRule::default(),
+            max_connection_age: wait,
         }
     }
 

@@ -16,6 +16,7 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type LoginLabels = [(&'static str, String); 2];
+type UpstreamLabels = [(&'static str, String); 1];
 
 /// The result of a refresh for the request that needed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +94,15 @@ pub enum UpstreamFailure {
     Protocol,
 }
 
+/// The counters that an upstream adds to by itself.
+#[derive(Clone, Debug, Default)]
+pub struct UpstreamCounters {
+    /// Ejections of this upstream's targets.
+    pub ejections: Counter,
+    /// Answers that broke off in their body, of all upstreams.
+    pub broken_bodies: Counter,
+}
+
 /// The values of `/metrics`. Shared by `Arc`.
 pub struct Metrics {
     /// Open connections of visitors, upgraded ones (`WebSocket`) included.
@@ -120,6 +130,7 @@ pub struct Metrics {
     requests: [[Counter; AUTH.len()]; CLASSES.len()],
     refreshes: [Counter; 4],
     upstream_failures: [Counter; 5],
+    upstream_ejections: Family<UpstreamLabels, Counter>,
     logins: Family<LoginLabels, Counter>,
     codes: [[Counter; CodeEvent::ALL.len()]; Channel::ALL.len()],
     registry: Registry,
@@ -142,6 +153,8 @@ impl Metrics {
         registry.register("refreshes", "Refreshes by result, counted per request that needed one", refreshes.clone());
         let upstream_failures = Family::<Labels<1>, Counter>::default();
         registry.register("upstream_failures", "Upstream requests that failed", upstream_failures.clone());
+        let upstream_ejections = Family::<UpstreamLabels, Counter>::default();
+        registry.register("upstream_ejections", "Targets left out after failures", upstream_ejections.clone());
         let logins = Family::<LoginLabels, Counter>::default();
         registry.register("logins", "Logins by method and result", logins.clone());
         let codes = Family::<Labels<2>, Counter>::default();
@@ -165,6 +178,7 @@ impl Metrics {
                 .map(|result| refreshes.get_or_create_owned(&[("result", result)])),
             upstream_failures: ["connect", "timeout", "broken", "body", "protocol"]
                 .map(|kind| upstream_failures.get_or_create_owned(&[("kind", kind)])),
+            upstream_ejections,
             logins,
             codes: Channel::ALL.map(|channel| {
                 CodeEvent::ALL
@@ -222,6 +236,14 @@ impl Metrics {
     /// Counts a failed upstream request.
     pub fn upstream_failure(&self, kind: UpstreamFailure) {
         self.upstream_failures[kind as usize].inc();
+    }
+
+    /// The counters for the upstream called `name` in the configuration.
+    pub fn upstream(&self, name: &str) -> UpstreamCounters {
+        UpstreamCounters {
+            ejections: self.upstream_ejections.get_or_create_owned(&[("upstream", name.to_owned())]),
+            broken_bodies: self.upstream_failures[UpstreamFailure::Body as usize].clone(),
+        }
     }
 
     /// Counts a login. `method` is its name in the configuration (`google`, or `credentials` for e-mail and password)

@@ -19,7 +19,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use self::{
     access::AccessLine,
-    metrics::{CodeEvent, LoginResult, Metrics, RefreshResult, UpstreamFailure},
+    metrics::{CodeEvent, LoginResult, Metrics, RefreshResult, UpstreamCounters, UpstreamFailure},
     pages::{AdminListener, AdminPages, DependencyStatus, Readiness},
     queue::AccessLog,
     request_id::{RequestId, RequestIds},

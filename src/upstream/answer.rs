@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{body::UploadProgress, connection::UpstreamConnection, headers, pool};
+use super::{body::UploadProgress, connection::AnswerConnection, headers, pool};
 use crate::alarm::after;
 
 /// Most frames of a discarded answer that are read to keep its connection.
@@ -37,7 +37,7 @@ pub enum AnswerError {
 pub struct AnswerBody {
     body: Incoming,
     /// The connection, until the body has ended or broken off.
-    connection: Option<Box<UpstreamConnection>>,
+    connection: Option<AnswerConnection>,
     idle: Duration,
     /// Whether the visitor asked for trailers (RFC 9110 section 6.5.1).
     passes_trailers: bool,
@@ -52,12 +52,13 @@ pub struct AnswerBody {
 impl AnswerBody {
     pub(super) fn new(
         body: Incoming,
-        connection: Option<Box<UpstreamConnection>>,
+        connection: AnswerConnection,
         idle: Duration,
         upload: Option<Arc<UploadProgress>>,
         passes_trailers: bool,
     ) -> Self {
         let upload = upload.filter(|upload| !upload.is_done()).map(|upload| (upload, 0));
+        let connection = Some(connection);
         let mut this = Self { body, connection, idle, passes_trailers, silent_since: None, upload, end: None };
         // hyper does not poll a body that says it is empty.
         if this.body.is_end_stream() {
@@ -82,17 +83,34 @@ impl AnswerBody {
         }
     }
 
+    /// The answer is complete.
     fn return_connection(&mut self) {
+        match self.connection.take() {
+            Some(AnswerConnection::Open(mut connection)) => {
+                connection.request.succeeded();
+                if connection.prepare_for_reuse(Instant::now()) {
+                    pool::put(connection);
+                }
+            }
+            Some(AnswerConnection::Ended(mut request)) => request.succeeded(),
+            None => {}
+        }
+    }
+
+    /// The answer broke off. If the request's body was still being sent, it may be the visitor who ended the exchange.
+    fn broke_off(&mut self) {
         if let Some(mut connection) = self.connection.take()
-            && connection.prepare_for_reuse()
+            && self.upload.is_none()
         {
-            pool::put(connection);
+            connection.request().broke_off();
         }
     }
 
     /// Polls the body, and if it has nothing yet, the connection that fills it.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(connection) = &mut self.connection else { return Pin::new(&mut self.body).poll_frame(cx) };
+        let Some(AnswerConnection::Open(connection)) = &mut self.connection else {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        };
         // Only the connection fills the body, and it is polled here: the body needs no waker of this task.
         let no_waker = &mut Context::from_waker(Waker::noop());
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(no_waker) {
@@ -100,7 +118,7 @@ impl AnswerBody {
         }
         if connection.poll(cx).is_ready() {
             // The body now has everything that arrived, and its end or an error.
-            self.connection = None;
+            self.connection.as_mut().map(AnswerConnection::close);
             return Pin::new(&mut self.body).poll_frame(cx);
         }
         Pin::new(&mut self.body).poll_frame(no_waker)
@@ -108,7 +126,7 @@ impl AnswerBody {
 
     /// Ready when nothing has been sent for too long.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(connection) = &mut self.connection else { return Poll::Pending };
+        let Some(AnswerConnection::Open(connection)) = &mut self.connection else { return Poll::Pending };
         if let Some((upload, seen)) = &mut self.upload {
             let moves = upload.moves();
             if moves != *seen {
@@ -150,7 +168,7 @@ impl Body for AnswerBody {
                 Poll::Ready(passes.then_some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.connection = None;
+                this.broke_off();
                 Poll::Ready(Some(Err(AnswerError::Upstream(error))))
             }
             Poll::Ready(None) => {
@@ -171,6 +189,15 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        // What was read of the answer was good; the visitor did not want the rest.
+        if let Some(connection) = &mut self.connection {
+            connection.request().succeeded();
+        }
     }
 }
 

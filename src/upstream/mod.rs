@@ -1,6 +1,7 @@
 //! The backends: their targets, connections, balancing, and the forwarding of a request. Independent of sessions and
 //! the store: the caller passes the value of `Authorization`.
 
+mod addresses;
 mod answer;
 mod balance;
 mod body;
@@ -9,12 +10,14 @@ mod connection;
 mod error;
 mod forward;
 pub mod headers;
+mod health;
+mod idle_check;
 mod pool;
 pub mod replay;
 mod settings;
 mod target;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tunnel;
 mod upgrade;
 mod websocket;
@@ -25,8 +28,9 @@ pub use self::{
     body::{RequestBody, RequestError},
     error::{AnswerFault, ForwardError, Stage},
     headers::{HeaderPiece, HeaderRules, HeaderTemplate},
+    health::EjectionRule,
     settings::{Bearer, RequestDeadlines, Settings, Target},
-    target::TargetState,
+    target::{SentRequest, TargetState},
     tunnel::{TunnelEnd, TunnelOutcome, tunnel},
     upgrade::{SwitchedConnection, UpgradeAnswer},
 };

@@ -10,12 +10,8 @@ use super::connection::UpstreamConnection;
 /// with fewer, each burst would close connections and open new ones, which costs more than the requests.
 const MAX_IDLE_PER_TARGET: usize = 512;
 
-/// Time after which an idle connection is closed; shorter than the 75 s of nginx. If a server closes sooner, that is
-/// detected when the connection is taken.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How often a thread closes connections that have been idle for too long.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
+/// How often a thread closes idle connections that may not be used again.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool { targets: Vec::new(), has_sweeper: false }) };
@@ -24,43 +20,36 @@ thread_local! {
 struct Pool {
     /// One for each target with idle connections; few enough for a linear search.
     targets: Vec<TargetPool>,
-    /// Whether a task of this thread's runtime closes connections that have been idle for too long.
+    /// Whether a task of this thread's runtime closes idle connections that may not be used again.
     has_sweeper: bool,
 }
 
 struct TargetPool {
     target: u64,
     /// Newest last.
-    idle: Vec<IdleConnection>,
+    #[expect(clippy::vec_box, reason = "a request moves the box between pool and tasks, not the connection's bytes")]
+    idle: Vec<Box<UpstreamConnection>>,
 }
 
-struct IdleConnection {
-    connection: Box<UpstreamConnection>,
-    since: Instant,
-}
-
-/// The most recently used connection to `target`, and how long it has been idle. The target may have closed it.
-pub(super) fn take(target: u64, now: Instant) -> Option<(Box<UpstreamConnection>, Duration)> {
+/// The most recently used connection to `target` that may be used again. The target may have closed it.
+pub(super) fn take(target: u64, now: Instant) -> Option<Box<UpstreamConnection>> {
     POOL.with_borrow_mut(|pool| {
         let pool = pool.targets.iter_mut().find(|pool| pool.target == target)?;
-        let IdleConnection { connection, since } = pool.idle.pop()?;
-        let idle = now.saturating_duration_since(since);
-        if idle < IDLE_TIMEOUT {
-            return Some((connection, idle));
+        while let Some(mut connection) = pool.idle.pop() {
+            if connection.is_usable(now) {
+                return Some(connection);
+            }
         }
-        // All others have been idle for longer.
-        pool.idle.clear();
         None
     })
 }
 
 /// Stores a connection that is ready for the next request.
 pub(super) fn put(connection: Box<UpstreamConnection>) {
-    let now = Instant::now();
     // An error means that the thread is ending; the connection is closed.
     let start_sweeping = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
-        let target = connection.target;
+        let target = connection.request.target().id;
         let entry = if let Some(at) = pool.targets.iter().position(|entry| entry.target == target) {
             &mut pool.targets[at]
         } else {
@@ -68,7 +57,7 @@ pub(super) fn put(connection: Box<UpstreamConnection>) {
             pool.targets.last_mut().expect("a target was just added")
         };
         if entry.idle.len() < MAX_IDLE_PER_TARGET {
-            entry.idle.push(IdleConnection { connection, since: now });
+            entry.idle.push(connection);
         }
         !mem::replace(&mut pool.has_sweeper, true)
     });
@@ -93,7 +82,10 @@ async fn sweep_until_empty() {
         let now = Instant::now();
         let empty = POOL.with_borrow_mut(|pool| {
             pool.targets.retain_mut(|entry| {
-                entry.idle.retain(|idle| now.saturating_duration_since(idle.since) < IDLE_TIMEOUT);
+                entry.idle.retain_mut(|connection| connection.is_usable(now));
+                // Idle connections to an address that is gone are found without a request too.
+                let names = entry.idle.first().and_then(|connection| connection.request.target().addresses.as_ref());
+                names.inspect(|addresses| addresses.refresh_if_due(now));
                 !entry.idle.is_empty()
             });
             pool.targets.is_empty()
@@ -127,7 +119,7 @@ pub(super) fn idle_count(target: u64) -> usize {
 pub(super) fn age(target: u64, span: Duration) {
     POOL.with_borrow_mut(|pool| {
         for entry in pool.targets.iter_mut().filter(|entry| entry.target == target) {
-            entry.idle.iter_mut().for_each(|idle| idle.since -= span);
+            entry.idle.iter_mut().for_each(|connection| connection.age(span));
         }
     });
 }

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::health::EjectionRule;
+
 /// One `[upstreams.NAME]`, validated.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -17,6 +19,10 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// Time from the whole request sent to the first byte of the answer, unless the route has its own.
     pub timeout: Duration,
+    /// When a target gets no requests for a while.
+    pub eject: EjectionRule,
+    /// How old a connection may be to get another request.
+    pub max_connection_age: Duration,
 }
 
 /// The token an upstream gets.

@@ -13,8 +13,8 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{AnswerBody, Bearer, RequestBody, RequestDeadlines, Settings, Target, Upstream};
-use crate::secret::Random;
+use super::{AnswerBody, Bearer, EjectionRule, RequestBody, RequestDeadlines, Settings, Target, Upstream};
+use crate::{secret::Random, telemetry::UpstreamCounters};
 
 /// Longer than any test takes.
 pub(super) const PATIENT: RequestDeadlines =
@@ -23,23 +23,38 @@ pub(super) const PATIENT: RequestDeadlines =
 /// Short enough to be waited for.
 pub(super) const SHORT: Duration = Duration::from_millis(30);
 
-pub(super) fn upstream_of(targets: Vec<Target>) -> Upstream {
+pub(crate) fn upstream_of(targets: Vec<Target>) -> Upstream {
     upstream_with(targets, rustls::RootCertStore::empty())
 }
 
 pub(super) fn upstream_with(targets: Vec<Target>, roots: rustls::RootCertStore) -> Upstream {
-    // An error means that another test has installed it.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let settings = Settings {
+    upstream_from(Settings { targets, ..settings() }, roots)
+}
+
+/// An upstream whose targets are ejected by this rule.
+pub(super) fn upstream_by(targets: Vec<Target>, eject: EjectionRule) -> Upstream {
+    upstream_from(Settings { targets, eject, ..settings() }, rustls::RootCertStore::empty())
+}
+
+/// Without targets, and with deadlines that no test reaches.
+pub(super) fn settings() -> Settings {
+    Settings {
         name: "app".into(),
-        targets,
+        targets: Vec::new(),
         bearer: Bearer::None,
         cookies: Vec::new(),
         connect_timeout: Duration::from_secs(10),
         timeout: Duration::from_secs(60),
-    };
-    Upstream::new(settings, Arc::new(tls), Random::repeated(255))
+        eject: EjectionRule::default(),
+        max_connection_age: Duration::from_secs(60),
+    }
+}
+
+pub(super) fn upstream_from(settings: Settings, roots: rustls::RootCertStore) -> Upstream {
+    // An error means that another test has installed it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Upstream::new(settings, Arc::new(tls), Random::repeated(255), UpstreamCounters::default())
 }
 
 pub(super) fn target(address: SocketAddr) -> Target {

@@ -5,17 +5,18 @@ use std::{fmt, future::poll_fn};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use hyper::client::conn::http1::Parts;
+use tokio::time::Instant;
 
 use super::{
     answer::AnswerBody,
     balance::Upstream,
     body::RequestBody,
     connect::UpstreamStream,
+    connection::AnswerConnection,
     error::{AnswerFault, ForwardError, Stage},
-    forward::{asks_for_trailers, into_answer, ready_to_send},
+    forward::{asks_for_trailers, into_answer, is_safe, ready_to_send},
     settings::RequestDeadlines,
 };
-use crate::clock::Clock;
 
 /// An upstream's answer to a request that asks for another protocol.
 #[derive(Debug)]
@@ -41,22 +42,23 @@ impl Upstream {
         &self,
         request: Request<RequestBody>,
         deadlines: RequestDeadlines,
-        clock: &Clock,
     ) -> Result<UpgradeAnswer, ForwardError> {
         let asked_for = request.headers().get(header::UPGRADE).cloned();
         let mut request = ready_to_send(request)?;
         let upload = request.body_mut().watch(deadlines);
         let passes_trailers = asks_for_trailers(&request);
-        let first = self.next_index(clock);
+        let first = self.next_index(Instant::now());
+        let may_repeat = is_safe(&request);
         let (answer, connection) =
-            self.exchange_over_new_connection(request, first, deadlines, upload.as_ref(), clock).await?;
+            self.exchange_over_new_connection(request, first, deadlines, upload.as_ref(), may_repeat).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             return into_answer(answer, connection, deadlines, upload, passes_trailers).map(UpgradeAnswer::Ordinary);
         }
         let protocol = answer.headers().get(header::UPGRADE);
-        let (Some(mut connection), Some(protocol)) = (connection, protocol) else {
+        let (AnswerConnection::Open(mut connection), Some(protocol)) = (connection, protocol) else {
             return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
         };
+        connection.request.succeeded();
         // RFC 9110 section 7.8: only to a protocol that was asked for.
         if !asked_for.is_some_and(|asked| asked.as_bytes().eq_ignore_ascii_case(protocol.as_bytes())) {
             return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
@@ -71,7 +73,10 @@ impl Upstream {
         let Parts { io, read_buf, .. } = connection.driver.into_parts();
         let mut head = answer.map(drop);
         head.extensions_mut().clear();
-        Ok(UpgradeAnswer::Switched(head, SwitchedConnection { stream: io.into_inner(), early: read_buf, is_websocket }))
+        Ok(UpgradeAnswer::Switched(
+            head,
+            SwitchedConnection { stream: io.into_inner().into_stream(), early: read_buf, is_websocket },
+        ))
     }
 }
 

@@ -9,7 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Frames, Protocol, TestStack, Upstream,
+    Frames, Protocol, Raw, TestStack, Upstream,
     frames::{block, frame, is, request},
 };
 
@@ -126,6 +126,26 @@ async fn trailers_pass_with_te_trailers_and_not_without() {
     assert_eq!(upstream.last().header("te"), Some("trailers"));
     let answer = browser.post("/x").body("x").await.is(200);
     assert_eq!((answer.text().as_str(), answer.trailers.is_none()), ("ok", true), "RFC 9110 section 6.5.1");
+}
+
+#[tokio::test]
+async fn an_answer_with_hundreds_of_headers_reaches_visitors_of_both_versions() {
+    // The client of this test accepts 16 KiB of headers over HTTP/2, which is less than 1,024 of them.
+    for (protocol, count) in [(Protocol::Http1, 1024), (Protocol::Http2, 300)] {
+        let head = (1..count).fold("HTTP/1.1 200 OK\r\n".to_owned(), |head, n| format!("{head}x-{n}: {n}\r\n"));
+        let upstream = Upstream::answering(format!("{head}content-length: 2\r\n\r\nok")).await;
+        let stack = TestStack::with(&format!(
+            "upstreams.x = {{ targets = [\"{}\"] }}\n[[routes]]\npath = \"/x\"\nupstream = \"x\"\naccess = \"public\"",
+            upstream.target()
+        ))
+        .await;
+        let request = format!("GET /x HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", stack.gateway.host());
+        let answer = match protocol {
+            Protocol::Http1 => Raw::exchange(stack.gateway.address(), request).await,
+            Protocol::Http2 => format!("{}", stack.browser().over(protocol).fetch("/x").await.is(200)),
+        };
+        assert!(answer.contains(&format!("x-{}: {}", count - 1, count - 1)), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -53,7 +53,15 @@ fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &
                 _ => Err(format!("the file has no `[{}.{chosen}]`", row.name)),
             }
         }
-        (KeyKind::One(_) | KeyKind::Choice(..) | KeyKind::Flag | KeyKind::Number(..) | KeyKind::Either(..), []) => {
+        (
+            KeyKind::One(_)
+            | KeyKind::Choice(..)
+            | KeyKind::Flag
+            | KeyKind::Number(..)
+            | KeyKind::Fraction
+            | KeyKind::Either(..),
+            [],
+        ) => {
             let node = Node { place: place.clone(), value: scalar(&row.kind, value) };
             match table.0.iter_mut().find(|entry| entry.name == row.name) {
                 Some(entry) => entry.node = node,
@@ -61,7 +69,7 @@ fn set(table: &mut Table, rows: Rows, names: &[String], variable: &str, value: &
             }
             Ok(())
         }
-        (KeyKind::One(_) | KeyKind::Choice(..) | KeyKind::Flag | KeyKind::Number(..), _) => {
+        (KeyKind::One(_) | KeyKind::Choice(..) | KeyKind::Flag | KeyKind::Number(..) | KeyKind::Fraction, _) => {
             Err(format!("`{name}` has no keys of its own"))
         }
         _ => Err(format!("`{name}` is not a single value: write it in the file")),
@@ -88,6 +96,10 @@ fn scalar(kind: &KeyKind, value: &str) -> Value {
         KeyKind::Flag => value.parse().map_or_else(|_| Value::Text(value.to_owned()), Value::Flag),
         KeyKind::Number(..) => {
             value.parse::<i64>().map_or_else(|_| Value::Text(value.to_owned()), |number| Value::Number(number.into()))
+        }
+        KeyKind::Fraction => {
+            let number = value.parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+            number.map_or_else(|| Value::Text(value.to_owned()), Value::Number)
         }
         _ => Value::Text(value.to_owned()),
     }

@@ -161,6 +161,22 @@ impl<T: Whole, const FROM: i64, const TO: i64> Read for Number<T, FROM, TO> {
     }
 }
 
+/// A number from 0 to 1.
+pub(crate) struct Fraction;
+
+impl Form for Fraction {
+    const KIND: KeyKind = KeyKind::Fraction;
+}
+
+impl Read for Fraction {
+    type Value = f64;
+
+    fn read(node: &Node) -> Option<f64> {
+        let Value::Number(number) = &node.value else { return None };
+        number.as_f64().filter(|fraction| (0.0..=1.0).contains(fraction))
+    }
+}
+
 /// A type whose values the file spells as words; implemented by [`words`].
 pub(crate) trait Word: Copy + PartialEq + 'static {
     const WORDS: &'static [&'static str];

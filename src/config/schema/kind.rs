@@ -23,6 +23,8 @@ pub(crate) enum KeyKind {
     Flag,
     /// An integer from the first to the second number, both inclusive.
     Number(i64, i64),
+    /// A number from 0 to 1, whole or not.
+    Fraction,
     /// An array.
     List(&'static KeyKind),
     /// A table with these keys.
@@ -99,6 +101,7 @@ impl KeyKind {
             Self::Choice(words, _) => format!("one of {}", quoted(words)),
             Self::Flag => "true or false".to_owned(),
             Self::Number(from, to) => format!("a number from {from} to {to}"),
+            Self::Fraction => "a number from 0 to 1".to_owned(),
             Self::List(_) => "a list".to_owned(),
             Self::Tables(_) => "a list of tables".to_owned(),
             Self::Table(_) | Self::Named(_) | Self::Entries(_) => "a table".to_owned(),
@@ -114,6 +117,7 @@ impl KeyKind {
             Self::Choice(words, _) => format!("write `{name} = \"{}\"`", words[0]),
             Self::Flag => format!("write `{name} = true` or `{name} = false`, without quotes"),
             Self::Number(from, to) => format!("write a whole number from {from} to {to}, without quotes"),
+            Self::Fraction => format!("write `{name} = 0.5`, without quotes"),
             Self::List(Self::One(form)) => format!("write `{name} = [\"{}\"]`", form.example),
             Self::List(_) => format!("write `{name} = […]`"),
             Self::Tables(_) => format!("write `[[{name}]]`"),

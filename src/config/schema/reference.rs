@@ -39,6 +39,7 @@ fn of_kind(kind: &KeyKind) -> Value {
         KeyKind::Choice(words, _) => json!({ "enum": words }),
         KeyKind::Flag => json!({ "type": "boolean" }),
         KeyKind::Number(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
+        KeyKind::Fraction => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         KeyKind::List(inner) => json!({ "type": "array", "items": of_kind(inner) }),
         KeyKind::Table(rows) => object(*rows),
         KeyKind::Named(rows) => json!({ "type": "object", "additionalProperties": object(*rows) }),
@@ -113,6 +114,7 @@ fn value(kind: &KeyKind) -> String {
         KeyKind::Choice(words, _) => format!("`{}`", quoted(words).replace(", ", "` · `")),
         KeyKind::Flag => "`true` · `false`".to_owned(),
         KeyKind::Number(from, to) => format!("a number from {from} to {to}"),
+        KeyKind::Fraction => "a number from 0 to 1: `0.5`".to_owned(),
         KeyKind::List(inner) => format!("a list; each {}", value(inner)),
         KeyKind::Entries(inner) => format!("a table; each {}", value(inner)),
         KeyKind::Either(text, rows) => {

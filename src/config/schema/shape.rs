@@ -91,6 +91,8 @@ fn check_value(
         (KeyKind::Choice(words, later), Value::Text(text)) => check_choice(words, later, text, node, name, problems),
         (KeyKind::Number(from, to), Value::Number(number))
             if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)) => {}
+        (KeyKind::Fraction, Value::Number(number))
+            if number.as_f64().is_some_and(|fraction| (0.0..=1.0).contains(&fraction)) => {}
         (KeyKind::List(inner), Value::List(elements)) => {
             for element in elements {
                 if fits(inner, &element.value) {

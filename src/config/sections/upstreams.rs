@@ -1,15 +1,17 @@
 //! `[upstreams.NAME]`: the backends, and the tokens that they get.
 
+use http::StatusCode;
+
 use super::forms;
 use crate::{
     config::schema::{
         context::Context,
         form,
-        key::{Choice, Includes, Key, List, Read as _, table, words},
+        key::{Choice, Fraction, Includes, Key, List, Number, Read as _, Table, table, words},
         kind::{closest, quoted},
         section::Section,
     },
-    upstream::{self, Bearer},
+    upstream::{self, Bearer, EjectionRule},
 };
 
 table! {
@@ -27,7 +29,36 @@ table! {
         CONNECT_TIMEOUT: form::Duration = default("connect_timeout", "\"2s\"");
         /// How long to wait for the first byte of the answer, counted from the end of the request; then 504.
         TIMEOUT: form::Duration = default("timeout", "\"30s\"");
-        later "balance", "health";
+        /// How old a connection may be to get another request; what is under way finishes. So traffic follows changes
+        /// of addresses and of balancers behind an address. A host name is resolved again every 5 s while it is used,
+        /// and a connection to an address that three answers in a row are without is closed.
+        MAX_CONNECTION_AGE: form::Duration = default("max_connection_age", "\"60s\"");
+        /// When a target that fails gets no requests for a while. Counted for each instance separately, and only where
+        /// there are several targets: an only one is never left out. If no other target accepts a connection, those
+        /// that are left out are tried too.
+        EJECT: Table<EjectTable> = optional("eject");
+        later "balance", "health", "host", "http", "max_in_flight", "queue_timeout", "rewrite_back", "tls";
+    }
+}
+
+table! {
+    /// `[upstreams.NAME.eject]`
+    pub(crate) struct EjectTable {
+        /// The failures within `window` that are needed: connections that are not accepted, no first byte within
+        /// `timeout`, answers that break off or cannot be read, and `statuses`.
+        FAILURES: Number<u32, 1, 1_000_000> = default("failures", "3");
+        /// The part of the target's requests within `window` that these failures have to be. That many failures in a
+        /// row are enough too, if no other request of the window failed.
+        SHARE: Fraction = default("share", "0.5");
+        /// The time in which requests and failures are counted.
+        WINDOW: form::Duration = default("window", "\"10s\"");
+        /// How long the target is left out; up to a quarter less, at random. Then one request tries it: if that
+        /// succeeds the target gets its share again, if not it is left out once more.
+        FOR: form::Duration = default("for", "\"10s\"");
+        /// The part of the targets that may be left out at a time, rounded down to whole targets. 0: none ever.
+        MOST: Fraction = default("most", "0.5");
+        /// Statuses of answers that count as failures, e.g. `[502, 503]`. The answers are passed on.
+        STATUSES: List<Number<u16, 400, 599>> = default("statuses", "[]");
     }
 }
 
@@ -70,6 +101,20 @@ pub(crate) fn upstream(
         cookies: cookies.into_iter().map(|(name, _)| name).collect(),
         connect_timeout: section.read(&UpstreamTable::CONNECT_TIMEOUT),
         timeout: section.read(&UpstreamTable::TIMEOUT),
+        eject: ejection_rule(&section.section(&UpstreamTable::EJECT)),
+        max_connection_age: section.read(&UpstreamTable::MAX_CONNECTION_AGE),
+    }
+}
+
+fn ejection_rule(section: &Section<'_, EjectTable>) -> EjectionRule {
+    let statuses = section.values(&EjectTable::STATUSES);
+    EjectionRule {
+        failures: section.read(&EjectTable::FAILURES),
+        share: section.read(&EjectTable::SHARE),
+        window: section.read(&EjectTable::WINDOW),
+        duration: section.read(&EjectTable::FOR),
+        most: section.read(&EjectTable::MOST),
+        statuses: statuses.into_iter().filter_map(|status| StatusCode::from_u16(status).ok()).collect(),
     }
 }
 

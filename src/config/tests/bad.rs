@@ -238,6 +238,23 @@ bad! {
         "4:18 `proxy_protocol` believes `trusted_proxies` alone, and there are none → write `trusted_proxies = [\"10.0.0.7\"]` with the load balancer's address\n";
     two_listeners_on_one_address: BACKEND, "[session]" => "health_listen = \"0.0.0.0:8080\"\n[session]",
         "4:17 `health_listen` is the address of `listen` → give it a port of its own\n";
+    an_ejection_with_wrong_values: BACKEND, "[[routes]]" => "max_connection_age = \"0s\"\neject = { failures = 0, share = 1.5, window = 10, for = \"0s\", most = -0.1, statuses = [200, \"503\"], minimum = 1 }\n[[routes]]",
+        "17:22 `max_connection_age` must be a duration, not `0s` → it must be more than zero\n\
+         18:22 `failures` must be a number from 1 to 1000000, not the number 0 → write a whole number from 1 to 1000000, without quotes\n\
+         18:33 `share` must be a number from 0 to 1, not the number 1.5 → write `share = 0.5`, without quotes\n\
+         18:47 `window` must be a duration, not the number 10 → write `window = \"60s\"`\n\
+         18:57 `for` must be a duration, not `0s` → it must be more than zero\n\
+         18:70 `most` must be a number from 0 to 1, not the number -0.1 → write `most = 0.5`, without quotes\n\
+         18:88 each of `statuses` must be a number from 400 to 599, not the number 200 → write a whole number from 400 to 599, without quotes\n\
+         18:93 each of `statuses` must be a number from 400 to 599, not the text `503` → write a whole number from 400 to 599, without quotes\n\
+         18:101 unknown key `minimum` in `upstreams.api.eject` → there are `failures`, `share`, `window`, `for`, `most`, `statuses`\n";
+    keys_of_upstreams_of_a_later_version: BACKEND, "[[routes]]" => "http = \"2\"\nhost = \"target\"\nmax_in_flight = 5\nqueue_timeout = \"1s\"\nrewrite_back = true\ntls = {}\n[[routes]]",
+        "17:1 `http` is not available yet in this version → leave it out\n\
+         18:1 `host` is not available yet in this version → leave it out\n\
+         19:1 `max_in_flight` is not available yet in this version → leave it out\n\
+         20:1 `queue_timeout` is not available yet in this version → leave it out\n\
+         21:1 `rewrite_back` is not available yet in this version → leave it out\n\
+         22:1 `tls` is not available yet in this version → leave it out\n";
     a_login_target_of_another_origin: BACKEND, "[session]" => "[session]\nafter_login = \"https://evil.example/\"",
         "5:15 `after_login` leads to another origin → list its origin in `return_to_origins`, or write a path\n";
     a_store_on_a_server_without_a_url: BACKEND, "[session]" => "[store]\nkind = \"redis\"\n[session]",

@@ -29,6 +29,7 @@ mod environment;
 mod otp;
 mod providers;
 mod stores;
+mod upstreams;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 

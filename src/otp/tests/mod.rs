@@ -183,8 +183,12 @@ impl Setup {
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let (clock, random, metrics) = (self.clock.clone(), Random::system(), Arc::new(Metrics::new()));
         let connect_timeout = Duration::from_secs(2);
-        let backends =
-            self.backend.map(|target| Backend { name: "api".to_owned(), targets: vec![target], connect_timeout });
+        let backends = self.backend.map(|target| Backend {
+            name: "api".to_owned(),
+            targets: vec![target],
+            connect_timeout,
+            health: vec![],
+        });
         let caller = Arc::new(Caller::new(backends.into_iter().collect(), 64 << 10).unwrap());
         let keys: Vec<_> = self.keys.iter().map(|byte| SealKey([*byte; 32].into())).collect();
         let signer = Signer::new(keys.iter().map(SigningKey::derived).collect(), "https://app.example.kr");

@@ -14,7 +14,7 @@ use tokio::{task::coop::unconstrained, time::Instant};
 
 use super::super::{
     body::{RequestBody, RequestError, UploadPhase, UploadProgress},
-    connection::UpstreamConnection,
+    connection::{AnswerConnection, UpstreamConnection},
     error::{AnswerFault, ForwardError, Stage},
     settings::RequestDeadlines,
 };
@@ -22,11 +22,12 @@ use crate::alarm::after;
 
 /// The outcome of sending a request over a connection.
 pub(super) enum ExchangeOutcome {
-    /// The head of the answer, and the connection unless it has ended.
-    Answered(Response<Incoming>, Option<Box<UpstreamConnection>>),
+    /// The head of the answer, and its connection.
+    Answered(Response<Incoming>, AnswerConnection),
     /// Nothing of the request was written.
     Unsent(Request<RequestBody>, hyper::Error),
-    Failed(ForwardError),
+    /// There is no answer. Whether that counts against the target is decided by the caller.
+    Failed(ForwardError, AnswerConnection),
 }
 
 /// Sends `request` over `connection` and waits for the head of its answer.
@@ -37,27 +38,26 @@ pub(super) async fn exchange(
     deadlines: RequestDeadlines,
     upload: Option<&Arc<UploadProgress>>,
 ) -> ExchangeOutcome {
+    connection.request.begin(now);
     // Exempt from tokio's budget: it is polled with a waker that does nothing, so it must not yield.
     let mut answer = pin!(unconstrained(connection.sender.try_send_request(request)));
-    let mut connection = Some(connection);
+    let mut connection = AnswerConnection::Open(connection);
     let mut since = now;
     let mut seen = 0;
     let mut has_ended = false;
     let answered = poll_fn(|cx| {
+        let AnswerConnection::Open(driven) = &mut connection else { return answer.as_mut().poll(cx).map(Ok) };
         // Only the connection can make the answer ready, and it is polled here: the answer needs no waker of this task.
         let no_waker = &mut Context::from_waker(Waker::noop());
-        if let Some(driven) = &mut connection {
-            has_ended = driven.poll(cx).is_ready();
-            if let Poll::Ready(answered) = answer.as_mut().poll(no_waker) {
-                return Poll::Ready(Ok(answered));
-            }
+        has_ended = driven.poll(cx).is_ready();
+        if let Poll::Ready(answered) = answer.as_mut().poll(no_waker) {
+            return Poll::Ready(Ok(answered));
         }
         if has_ended {
             // hyper returns an unsent request once the connection is dropped.
-            connection = None;
+            connection.close();
             return answer.as_mut().poll(cx).map(Ok);
         }
-        let Some(driven) = &mut connection else { return Poll::Ready(Err(Stage::Answer)) };
         let (limit, stage) = match upload {
             Some(upload) => {
                 let moves = upload.moves();
@@ -77,16 +77,22 @@ pub(super) async fn exchange(
     })
     .await;
     match answered {
-        // After a switch of protocols the connection has ended too, but its stream is needed.
-        Ok(Ok(answer)) if has_ended && answer.status() != StatusCode::SWITCHING_PROTOCOLS => {
-            ExchangeOutcome::Answered(answer, None)
+        Ok(Ok(answer)) => {
+            if let AnswerConnection::Open(connection) = &mut connection {
+                connection.obey_keep_alive(answer.headers());
+            }
+            connection.request().answered(answer.status());
+            // After a switch of protocols the connection has ended too, but its stream is needed.
+            if has_ended && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                connection.close();
+            }
+            ExchangeOutcome::Answered(answer, connection)
         }
-        Ok(Ok(answer)) => ExchangeOutcome::Answered(answer, connection),
         Ok(Err(mut failure)) => match failure.take_message() {
             Some(request) => ExchangeOutcome::Unsent(request, failure.into_error()),
-            None => ExchangeOutcome::Failed(forward_error(failure.into_error())),
+            None => ExchangeOutcome::Failed(forward_error(failure.into_error()), connection),
         },
-        Err(stage) => ExchangeOutcome::Failed(ForwardError::Timeout(stage)),
+        Err(stage) => ExchangeOutcome::Failed(ForwardError::Timeout(stage), connection),
     }
 }
 

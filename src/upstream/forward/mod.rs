@@ -3,7 +3,7 @@
 mod exchange;
 mod framing;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -20,149 +20,195 @@ use super::{
     balance::Upstream,
     body::{RequestBody, UploadProgress},
     connect::connect,
-    connection::UpstreamConnection,
+    connection::{AnswerConnection, UpstreamConnection},
     error::{AnswerFault, ForwardError, Stage},
     pool,
     settings::RequestDeadlines,
-    target::TargetState,
 };
-use crate::clock::Clock;
-
-/// A connection that has been idle for this long may have been closed by the target unnoticed. Only then the request's
-/// head is copied, so that requests to a busy upstream never are.
-const MAY_BE_CLOSED_AFTER: Duration = Duration::from_millis(2);
 
 impl Upstream {
     /// Sends `request` to one target and waits for the head of its answer, which is never a switch of protocols.
     /// Informational answers (1xx) are dropped. Version, target and framing of the request are set here; its other
-    /// headers are prepared by the caller ([`super::headers::prepare_request`]).
+    /// headers are prepared by the caller ([`super::headers::prepare_request`]). `copy` is a copy of its head, if the
+    /// caller has one.
     ///
-    /// If a target accepts no connection the next is tried. A request is sent twice only if nothing of it was written,
-    /// or if it is safe and has no body, and its connection had been idle for so long that the target may have closed
-    /// it.
+    /// If a target accepts no connection the next is tried, ejected ones last. A request is sent again only if nothing
+    /// of it was written, or once if it is safe, has no body and its connection closed without an answer. Then another
+    /// target is preferred, because this one may be about to restart; an only target gets it again only if the
+    /// connection had been used before.
     pub async fn forward(
         &self,
         request: Request<RequestBody>,
+        copy: Option<&Request<()>>,
         deadlines: RequestDeadlines,
-        clock: &Clock,
     ) -> Result<Response<AnswerBody>, ForwardError> {
         let mut request = ready_to_send(request)?;
         let upload = request.body_mut().watch(deadlines);
         let passes_trailers = asks_for_trailers(&request);
-        let first = self.next_index(clock);
-        let target = &self.targets()[first];
-
         let now = Instant::now();
-        if let Some((connection, idle)) = pool::take(target.id, now) {
-            let copy = if idle >= MAY_BE_CLOSED_AFTER { copy_if_safe(&request) } else { None };
+        let mut first = self.next_index(now);
+        let target = &self.targets()[first];
+        if let Some(addresses) = &target.addresses {
+            addresses.refresh_if_due(now);
+        }
+
+        let mut may_repeat = is_safe(&request);
+        if let Some(connection) = pool::take(target.id, now) {
+            let own_copy = (may_repeat && copy.is_none()).then(|| copy_of(&request));
+            if !may_repeat {
+                connection.check_before_sending();
+            }
             match exchange(connection, request, now, deadlines, upload.as_ref()).await {
                 ExchangeOutcome::Answered(answer, connection) => {
-                    target.succeeded();
                     return into_answer(answer, connection, deadlines, upload, passes_trailers);
                 }
                 ExchangeOutcome::Unsent(unsent, _) => {
                     pool::forget(target.id);
                     request = unsent;
-                }
-                ExchangeOutcome::Failed(error) => match copy {
-                    Some(copy) if matches!(error, ForwardError::Broken(_)) => {
-                        pool::forget(target.id);
-                        request = copy;
+                    // The trial of an ejected target stays one.
+                    if !target.is_ejected() {
+                        first = self.another_than(first);
                     }
-                    _ => return Err(self.count_failure(target, error, clock)),
-                },
+                }
+                ExchangeOutcome::Failed(ForwardError::Broken(_), _) if may_repeat => {
+                    pool::forget(target.id);
+                    let again = own_copy.or_else(|| copy.cloned()).unwrap_or_default();
+                    request = ready_to_send(again.map(|()| RequestBody::empty()))?;
+                    first = self.another_than(first);
+                    may_repeat = false;
+                }
+                ExchangeOutcome::Failed(error, connection) => return Err(counted(error, connection)),
             }
         }
 
         // Boxed, because its future is large and runs seldom.
         let (answer, connection) =
-            Box::pin(self.exchange_over_new_connection(request, first, deadlines, upload.as_ref(), clock)).await?;
+            Box::pin(self.exchange_over_new_connection(request, first, deadlines, upload.as_ref(), may_repeat)).await?;
         into_answer(answer, connection, deadlines, upload, passes_trailers)
     }
 
-    /// Sends `request` over a new connection to the first target that accepts one, beginning with index `first`.
+    /// Sends `request` over a new connection to the first target that accepts one: beginning with index `first`, then
+    /// the others in turn, at last those that are ejected. Nothing was sent to a target that accepted no connection. If
+    /// `may_repeat` and the connection closes without an answer, the request is sent once more, to the next target.
     pub(super) async fn exchange_over_new_connection(
         &self,
         mut request: Request<RequestBody>,
         first: usize,
         deadlines: RequestDeadlines,
         upload: Option<&Arc<UploadProgress>>,
-        clock: &Clock,
-    ) -> Result<(Response<Incoming>, Option<Box<UpstreamConnection>>), ForwardError> {
+        mut may_repeat: bool,
+    ) -> Result<(Response<Incoming>, AnswerConnection), ForwardError> {
+        let mut broken = None;
         let mut failure = ForwardError::Unreachable(io::ErrorKind::NotConnected.into());
-        for step in 0..self.targets().len() {
-            let target = &self.targets()[(first + step) % self.targets().len()];
-            if step > 0 && target.is_ejected(clock.now()) {
-                continue;
-            }
+        let mut ejected = Vec::new();
+        let mut in_turn = (0..self.targets().len()).map(|step| (first + step) % self.targets().len());
+        let mut is_second_pass = false;
+        loop {
+            let index = match in_turn.next() {
+                Some(index) if index != first && self.targets()[index].is_ejected() => {
+                    ejected.push(index);
+                    continue;
+                }
+                Some(index) => index,
+                None => {
+                    if !std::mem::replace(&mut is_second_pass, true) {
+                        // From the last to the first, so that the first is taken next.
+                        ejected.reverse();
+                    }
+                    match ejected.pop() {
+                        Some(index) => index,
+                        None => return Err(broken.unwrap_or(failure)),
+                    }
+                }
+            };
+            let target = &self.targets()[index];
+            let now = Instant::now();
             let connecting = tokio::time::timeout(self.settings().connect_timeout, connect(target, &self.tls));
             let connection = match connecting.await {
-                Ok(Ok(stream)) => UpstreamConnection::new(target.id, stream).await.map_err(io::Error::other),
+                Ok(Ok(stream)) => {
+                    let age = self.settings().max_connection_age;
+                    UpstreamConnection::new(target, stream, age, Instant::now()).await.map_err(io::Error::other)
+                }
                 Ok(Err(error)) => Err(error),
                 Err(_) => {
-                    target.failed(clock.now(), &self.random);
+                    target.refused(now);
                     failure = ForwardError::Timeout(Stage::Connect);
                     continue;
                 }
             };
+            let copy = (may_repeat && self.targets().len() > 1).then(|| copy_of(&request));
             let outcome = match connection {
                 Ok(connection) => exchange(connection, request, Instant::now(), deadlines, upload).await,
                 Err(error) => {
-                    target.failed(clock.now(), &self.random);
+                    target.refused(now);
                     failure = ForwardError::Unreachable(error);
                     continue;
                 }
             };
             match outcome {
-                ExchangeOutcome::Answered(answer, connection) => {
-                    target.succeeded();
-                    return Ok((answer, connection));
-                }
+                ExchangeOutcome::Answered(answer, connection) => return Ok((answer, connection)),
                 ExchangeOutcome::Unsent(unsent, error) => {
-                    target.failed(clock.now(), &self.random);
+                    target.refused(now);
                     failure = ForwardError::Unreachable(io::Error::other(error));
                     request = unsent;
                 }
-                ExchangeOutcome::Failed(error) => return Err(self.count_failure(target, error, clock)),
+                ExchangeOutcome::Failed(error, connection) => {
+                    let error = counted(error, connection);
+                    match copy {
+                        Some(copy) if matches!(error, ForwardError::Broken(_)) => {
+                            may_repeat = false;
+                            broken = Some(error);
+                            request = copy.map(|()| RequestBody::empty());
+                        }
+                        _ => return Err(error),
+                    }
+                }
             }
         }
-        Err(failure)
-    }
-
-    /// Counts a failure against the target, if the failure is the target's.
-    fn count_failure(&self, target: &TargetState, error: ForwardError, clock: &Clock) -> ForwardError {
-        if matches!(error, ForwardError::Broken(_)) {
-            target.failed(clock.now(), &self.random);
-        }
-        error
     }
 }
 
-/// A copy of the request, if it is safe to send twice (RFC 9110 section 9.2.1) and has no body.
-fn copy_if_safe(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !is_safe || !request.body().is_end_stream() {
-        return None;
+/// Counts a failure against the target, if the failure is the target's.
+fn counted(error: ForwardError, mut connection: AnswerConnection) -> ForwardError {
+    match error {
+        ForwardError::Broken(_) | ForwardError::Timeout(_) | ForwardError::BadAnswer(_) => {
+            connection.request().failed();
+        }
+        ForwardError::Unreachable(_)
+        | ForwardError::RequestTooLarge
+        | ForwardError::RequestBroken(_)
+        | ForwardError::RequestStalled => {}
     }
-    let mut copy = Request::new(RequestBody::empty());
+    error
+}
+
+/// Whether the request may be repeated: its method is safe (RFC 9110 section 9.2.1) and it has no body.
+pub(super) fn is_safe(request: &Request<RequestBody>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && request.body().is_end_stream()
+}
+
+fn copy_of(request: &Request<RequestBody>) -> Request<()> {
+    let mut copy = Request::new(());
     copy.method_mut().clone_from(request.method());
     copy.uri_mut().clone_from(request.uri());
     copy.headers_mut().clone_from(request.headers());
-    Some(copy)
+    copy
 }
 
 /// The answer for the visitor, unless its framing is ambiguous or it switches protocols.
 pub(super) fn into_answer(
     mut answer: Response<Incoming>,
-    connection: Option<Box<UpstreamConnection>>,
+    connection: AnswerConnection,
     deadlines: RequestDeadlines,
     upload: Option<Arc<UploadProgress>>,
     passes_trailers: bool,
 ) -> Result<Response<AnswerBody>, ForwardError> {
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(ForwardError::BadAnswer(AnswerFault::Upgrade));
+        return Err(counted(ForwardError::BadAnswer(AnswerFault::Upgrade), connection));
     }
-    check_framing(&mut answer)?;
+    if let Err(error) = check_framing(&mut answer) {
+        return Err(counted(error, connection));
+    }
     if let Some(upload) = &upload {
         upload.answered();
     }

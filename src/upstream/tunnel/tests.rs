@@ -7,7 +7,6 @@ use super::{
     super::{RequestBody, UpgradeAnswer, testing::*},
     *,
 };
-use crate::clock::Clock;
 
 struct Joined {
     visitor: DuplexStream,
@@ -25,7 +24,6 @@ async fn joined(protocol: &str, early: &str, idle: Duration) -> Joined {
         .header("upgrade", protocol)
         .body(RequestBody::empty())
         .unwrap();
-    let clock = Clock::system();
     let serve = async {
         let mut stream = accept(&listener).await;
         assert!(read_head(&mut stream).await.contains(&format!("upgrade: {protocol}\r\n")));
@@ -34,7 +32,7 @@ async fn joined(protocol: &str, early: &str, idle: Duration) -> Joined {
         write(&mut stream, head).await;
         stream
     };
-    let (answer, stream) = tokio::join!(upstream.upgrade(request, PATIENT, &clock), serve);
+    let (answer, stream) = tokio::join!(upstream.upgrade(request, PATIENT), serve);
     let UpgradeAnswer::Switched(head, switched) = answer.unwrap() else { panic!("no switch") };
     assert_eq!(head.headers()["upgrade"], protocol);
     let (near, far) = tokio::io::duplex(1 << 16);
@@ -135,13 +133,12 @@ async fn a_silent_websocket_is_closed_with_1001() {
 #[tokio::test]
 async fn a_refused_upgrade_is_an_ordinary_answer() {
     let (listener, upstream) = one_target().await;
-    let clock = Clock::system();
     let serve = async {
         let mut stream = accept(&listener).await;
         read_head(&mut stream).await;
         write(&mut stream, "HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno").await;
     };
-    let (answer, ()) = tokio::join!(upstream.upgrade(get("/ws"), PATIENT, &clock), serve);
+    let (answer, ()) = tokio::join!(upstream.upgrade(get("/ws"), PATIENT), serve);
     let UpgradeAnswer::Ordinary(answer) = answer.unwrap() else { panic!("switched") };
     assert_eq!(answer.status(), 403);
     assert_eq!(text(answer).await, "no");
@@ -150,13 +147,12 @@ async fn a_refused_upgrade_is_an_ordinary_answer() {
 #[tokio::test]
 async fn a_switch_that_names_no_protocol_is_a_bad_answer() {
     let (listener, upstream) = one_target().await;
-    let clock = Clock::system();
     let serve = async {
         let mut stream = accept(&listener).await;
         read_head(&mut stream).await;
         write(&mut stream, "HTTP/1.1 101 Switching Protocols\r\n\r\n").await;
         stream
     };
-    let (answer, _stream) = tokio::join!(upstream.upgrade(get("/ws"), PATIENT, &clock), serve);
+    let (answer, _stream) = tokio::join!(upstream.upgrade(get("/ws"), PATIENT), serve);
     assert!(matches!(answer, Err(super::super::ForwardError::BadAnswer(_))));
 }

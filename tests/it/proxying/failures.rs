@@ -53,6 +53,66 @@ async fn a_request_that_a_target_broke_off_is_not_sent_to_another_target() {
     assert!(broken <= 3, "after three failures in a row the target is left out: {broken}");
 }
 
+/// A gateway with `targets` and this rule of `eject`, public.
+async fn ejecting(targets: &[&Upstream], eject: &str) -> TestStack {
+    let targets: Vec<_> = targets.iter().map(|target| format!("\"{}\"", target.target())).collect();
+    TestStack::with(&format!(
+        "server.admin_listen = \"127.0.0.1:0\"\n[upstreams.x]\ntargets = [{}]\neject = {{ {eject} }}\n[[routes]]\npath = \"/x/{{*rest}}\"\nupstream = \"x\"\naccess = \"public\"\ntimeout = \"300ms\"",
+        targets.join(", ")
+    ))
+    .await
+}
+
+#[tokio::test]
+async fn targets_that_hang_or_break_their_bodies_are_left_out_and_counted() {
+    let silent = Upstream::start(|mut wire| async move {
+        wire.request().await;
+        wire.until_closed().await;
+    })
+    .await;
+    let breaking = Upstream::start(|mut wire| async move {
+        if wire.request().await.is_some() {
+            wire.send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
+        }
+    })
+    .await;
+    let sound = Upstream::saying("ok").await;
+    let rule = "failures = 2, window = \"1m\", for = \"1h\", most = 0.7";
+    let stack = ejecting(&[&silent, &breaking, &sound], rule).await;
+    let mut failed = 0;
+    for _ in 0..30 {
+        let answer = stack.browser().fetch("/x/").try_send().await;
+        failed += usize::from(!answer.is_ok_and(|answer| answer.status == 200));
+    }
+    assert_eq!((silent.heard().len(), breaking.heard().len(), sound.heard().len(), failed), (2, 2, 26, 4));
+    let admin = stack.gateway.admin();
+    let ask = format!("GET /metrics HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
+    let metrics = Raw::exchange(admin, ask).await;
+    for line in [
+        "vestibule_upstream_ejections_total{upstream=\"x\"} 2",
+        "vestibule_upstream_failures_total{kind=\"body\"} 2",
+        "vestibule_upstream_failures_total{kind=\"timeout\"} 2",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn statuses_of_the_rule_eject_and_an_only_target_is_never_left_out() {
+    let busy = Upstream::answering("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
+    let sound = Upstream::saying("ok").await;
+    let stack = ejecting(&[&busy, &sound], "statuses = [503], for = \"1h\"").await;
+    for _ in 0..20 {
+        stack.browser().fetch("/x/").await;
+    }
+    assert_eq!((busy.heard().len(), sound.heard().len()), (3, 17));
+    let alone = ejecting(&[&busy], "statuses = [503], for = \"1h\", most = 1").await;
+    for _ in 0..10 {
+        alone.browser().fetch("/x/").await.is(503);
+    }
+    assert_eq!(busy.heard().len(), 13);
+}
+
 #[tokio::test]
 async fn an_answer_that_is_no_http_is_502() {
     for rubbish in [

@@ -29,8 +29,7 @@ async fn the_answer_to_head_keeps_its_length_and_has_no_body() {
 async fn a_silent_upstream_is_a_timeout() {
     let (listener, upstream) = one_target().await;
     let deadlines = RequestDeadlines { first_byte: SHORT, ..PATIENT };
-    let clock = Clock::system();
-    let asked = upstream.forward(get("/"), deadlines, &clock);
+    let asked = upstream.forward(get("/"), None, deadlines);
     let (error, _stream) = tokio::join!(asked, accept(&listener));
     assert!(matches!(error, Err(ForwardError::Timeout(Stage::Answer))), "{error:?}");
 }
@@ -39,14 +38,13 @@ async fn a_silent_upstream_is_a_timeout() {
 async fn an_answer_that_falls_silent_is_an_error() {
     let (listener, upstream) = one_target().await;
     let deadlines = RequestDeadlines { idle: SHORT, ..PATIENT };
-    let clock = Clock::system();
     let serve = async {
         let mut stream = accept(&listener).await;
         read_head(&mut stream).await;
         write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await;
         stream
     };
-    let (answer, _stream) = tokio::join!(upstream.forward(get("/"), deadlines, &clock), serve);
+    let (answer, _stream) = tokio::join!(upstream.forward(get("/"), None, deadlines), serve);
     let error = answer.unwrap().into_body().collect().await.unwrap_err();
     assert!(matches!(error, AnswerError::Idle), "{error:?}");
 }
@@ -101,6 +99,38 @@ async fn the_visitor_sees_a_broken_answer_as_broken() {
     read_until(&mut near, "half\r\n").await;
     drop(stream);
     assert_eq!(read_to_end(&mut near).await, "", "no last chunk");
+}
+
+#[tokio::test]
+async fn an_answer_may_have_1024_headers_and_no_more() {
+    let with_headers = |count: usize| {
+        let head = (1..count).fold("HTTP/1.1 200 OK\r\n".to_owned(), |head, n| format!("{head}x-{n}: {n}\r\n"));
+        format!("{head}content-length: 2\r\n\r\nok")
+    };
+    for count in [101, 1024] {
+        let answer = answer_of(&with_headers(count)).await.unwrap();
+        assert_eq!(answer.headers().len(), count);
+        assert_eq!(text(answer).await, "ok");
+    }
+    let more = answer_of(&with_headers(1025)).await;
+    assert!(matches!(more, Err(ForwardError::BadAnswer(_))), "{more:?}");
+}
+
+#[tokio::test]
+async fn long_values_reasons_trailers_and_many_informational_answers_pass() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n".repeat(500);
+    let answer = answer_of(&format!(
+        "{hints}HTTP/1.1 200 {}\r\nx-long: {}\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-trailer: {}\r\n\r\n",
+        "r".repeat(8_000),
+        "v".repeat(300_000),
+        "t".repeat(100_000)
+    ))
+    .await
+    .unwrap();
+    assert_eq!(answer.headers()["x-long"].len(), 300_000);
+    assert_eq!(text(answer).await, "ok");
+    let endless = answer_of(&format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n\r\n", "v".repeat(420_000))).await;
+    assert!(matches!(endless, Err(ForwardError::BadAnswer(_))), "{endless:?}");
 }
 
 #[tokio::test]

@@ -23,14 +23,13 @@ async fn after_a_refused_connection_the_next_target_is_tried() {
 }
 
 #[tokio::test]
-async fn without_a_reachable_target_it_is_unreachable_and_targets_are_ejected() {
+async fn without_a_reachable_target_it_is_unreachable() {
     let upstream = upstream_of(vec![closed_target().await]);
-    let clock = Clock::system();
-    for _ in 0..3 {
-        let error = upstream.forward(get("/"), PATIENT, &clock).await.unwrap_err();
+    for _ in 0..5 {
+        let error = send(&upstream, get("/")).await.unwrap_err();
         assert!(matches!(error, ForwardError::Unreachable(_)), "{error:?}");
     }
-    assert!(upstream.targets()[0].is_ejected(clock.now()));
+    assert!(!upstream.targets()[0].is_ejected(), "an only target never is");
 }
 
 #[tokio::test]
@@ -114,23 +113,25 @@ async fn a_pooled_connection_that_was_closed_is_replaced_by_a_new_one() {
     assert_eq!(answer, "ok");
 }
 
-/// The first request is answered; the second is read from the same connection, which is then closed.
-async fn close_after_second_request(idle: Duration, second: Request<RequestBody>) -> (usize, Option<ForwardError>) {
+/// The first request is answered; the second is read from the same connection, which is then closed. The number of
+/// connections on which the second request arrived, and its error.
+async fn close_after_second_request(second: Request<RequestBody>, has_copy: bool) -> (usize, Option<ForwardError>) {
     let (listener, upstream) = one_target().await;
+    let expected = format!("{} {} HTTP/1.1\r\nhost: app.example\r\n", second.method(), second.uri());
     let serve = async {
         let mut stream = accept(&listener).await;
         read_head(&mut stream).await;
         write(&mut stream, OK).await;
-        read_head(&mut stream).await;
+        assert!(read_head(&mut stream).await.starts_with(&expected));
         drop(stream);
         let mut stream = accept(&listener).await;
-        read_head(&mut stream).await;
+        assert!(read_head(&mut stream).await.starts_with(&expected));
         write(&mut stream, OK).await;
     };
     let ask = async {
         text(send(&upstream, get("/")).await.unwrap()).await;
-        pool::age(upstream.targets()[0].id, idle);
-        send(&upstream, second).await
+        let copy = has_copy.then(|| copy_of(&second));
+        upstream.forward(second, copy.as_ref(), PATIENT).await
     };
     tokio::pin!(serve);
     tokio::select! {
@@ -141,16 +142,189 @@ async fn close_after_second_request(idle: Duration, second: Request<RequestBody>
 }
 
 #[tokio::test]
-async fn a_safe_request_is_sent_again_if_its_connection_had_been_idle_for_long() {
-    assert!(matches!(close_after_second_request(MAY_BE_CLOSED_AFTER, get("/")).await, (2, None)));
+async fn a_safe_request_whose_reused_connection_is_closed_is_sent_once_more_however_busy_the_connection_was() {
+    for has_copy in [false, true] {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            let mut request = get("/second?x=1");
+            *request.method_mut() = method;
+            assert!(matches!(close_after_second_request(request, has_copy).await, (2, None)));
+        }
+    }
 }
 
 #[tokio::test]
 async fn no_other_request_that_may_have_arrived_is_sent_again() {
-    let busy = close_after_second_request(Duration::ZERO, get("/")).await;
-    assert!(matches!(busy, (1, Some(ForwardError::Broken(_)))), "{busy:?}");
-    let unsafe_ = close_after_second_request(MAY_BE_CLOSED_AFTER, post(RequestBody::empty())).await;
-    assert!(matches!(unsafe_, (1, Some(ForwardError::Broken(_)))), "{unsafe_:?}");
+    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        let mut request = get("/second");
+        *request.method_mut() = method;
+        let broken = close_after_second_request(request, false).await;
+        assert!(matches!(broken, (1, Some(ForwardError::Broken(_)))), "{broken:?}");
+    }
+    let mut with_body = get("/second");
+    *with_body.body_mut() = RequestBody::full("body".into());
+    let broken = close_after_second_request(with_body, false).await;
+    assert!(matches!(broken, (1, Some(ForwardError::Broken(_)))), "{broken:?}");
+}
+
+#[tokio::test]
+async fn a_safe_request_is_sent_again_once_and_not_from_a_new_connection() {
+    let (listener, upstream) = one_target().await;
+    let serve = async {
+        let mut stream = accept(&listener).await;
+        read_head(&mut stream).await;
+        write(&mut stream, OK).await;
+        read_head(&mut stream).await;
+        drop(stream);
+        for _ in 0..2 {
+            read_head(&mut accept(&listener).await).await;
+        }
+    };
+    let ask = async {
+        text(send(&upstream, get("/")).await.unwrap()).await;
+        send(&upstream, get("/")).await.unwrap_err()
+    };
+    tokio::select! {
+        biased;
+        error = ask => assert!(matches!(error, ForwardError::Broken(_)), "{error:?}"),
+        () = serve => panic!("it was sent a third time"),
+    }
+}
+
+/// A target that answers with this line of its head; how many connections three requests need.
+async fn connections_for_three(line: &str, method: Method, age: Duration) -> usize {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let targets = vec![target(listener.local_addr().unwrap())];
+    let settings = Settings { targets, max_connection_age: Duration::from_secs(3600), ..settings() };
+    let upstream = upstream_from(settings, rustls::RootCertStore::empty());
+    let connections = std::cell::Cell::new(0);
+    let serve = async {
+        loop {
+            let mut stream = accept(&listener).await;
+            connections.set(connections.get() + 1);
+            while let Ok(1..) = stream.peek(&mut [0]).await {
+                read_head(&mut stream).await;
+                write(&mut stream, format!("HTTP/1.1 200 OK\r\n{line}content-length: 2\r\n\r\nok")).await;
+            }
+        }
+    };
+    let ask = async {
+        for _ in 0..3 {
+            let mut request = get("/");
+            *request.method_mut() = method.clone();
+            text(send(&upstream, request).await.unwrap()).await;
+            pool::age(upstream.targets()[0].id, age);
+        }
+    };
+    tokio::select! {
+        () = ask => connections.get(),
+        () = serve => unreachable!("it serves for ever"),
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_a_second_less_than_its_keep_alive_says() {
+    let millis = Duration::from_millis;
+    for (line, age, connections) in [
+        ("keep-alive: timeout=5\r\n", millis(3900), 1),
+        ("keep-alive: timeout=5\r\n", millis(4000), 3),
+        ("Keep-Alive: timeout=5, max=100\r\n", millis(4000), 3),
+        ("keep-alive: timeout=1\r\n", millis(0), 3),
+        ("keep-alive: timeout=0\r\n", millis(0), 3),
+        ("keep-alive: timeout=3600\r\n", millis(59_000), 1),
+        ("keep-alive: timeout=3600\r\n", millis(60_000), 3),
+        ("keep-alive: max=5\r\n", millis(20_000), 1),
+        ("", millis(59_000), 1),
+        ("", millis(60_000), 3),
+    ] {
+        for method in [Method::GET, Method::POST] {
+            assert_eq!(connections_for_three(line, method, age).await, connections, "{line:?} {age:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_older_than_its_age_gets_no_further_request_though_it_is_never_idle() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let targets = vec![target(listener.local_addr().unwrap())];
+    let settings = Settings { targets, max_connection_age: Duration::from_secs(7), ..settings() };
+    let upstream = upstream_from(settings, rustls::RootCertStore::empty());
+    let serve = async {
+        for requests in [3, 1] {
+            let mut stream = accept(&listener).await;
+            for _ in 0..requests {
+                read_head(&mut stream).await;
+                write(&mut stream, OK).await;
+            }
+            if requests == 3 {
+                assert_eq!(read_to_end(&mut stream).await, "", "it is closed, and what was under way was answered");
+            }
+        }
+    };
+    let ask = async {
+        for _ in 0..4 {
+            text(send(&upstream, get("/")).await.unwrap()).await;
+            pool::age(upstream.targets()[0].id, Duration::from_millis(2400));
+        }
+    };
+    tokio::join!(serve, ask);
+}
+
+#[tokio::test]
+async fn a_post_finds_out_that_its_connection_was_closed_though_the_reactor_has_not_seen_it() {
+    for reset in [false, true] {
+        let (listener, upstream) = one_target().await;
+        let serve = async {
+            let mut stream = accept(&listener).await;
+            read_head(&mut stream).await;
+            write(&mut stream, OK).await;
+            stream
+        };
+        let (answer, stream) = with(&upstream, get("/"), serve).await;
+        text(answer.unwrap()).await;
+        assert_eq!(pool::idle_count(upstream.targets()[0].id), 1);
+        // Nothing is awaited between the end of the connection and the request, so the reactor does not run.
+        let stream = stream.into_std().unwrap();
+        if reset {
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        drop(stream);
+        let serve = async {
+            let mut stream = accept(&listener).await;
+            assert!(read_head(&mut stream).await.starts_with("POST / "));
+            read_until(&mut stream, "body").await;
+            write(&mut stream, OK).await;
+            std::future::pending::<()>().await;
+        };
+        let answer = tokio::select! {
+            answer = send(&upstream, post(RequestBody::full("body".into()))) => answer,
+            () = serve => unreachable!("it waits for ever"),
+        };
+        assert_eq!(text(answer.unwrap()).await, "ok", "reset: {reset}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_connected_at_whichever_of_its_addresses_accepts() {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let Ok(listener) = TcpListener::bind(address).await else { continue };
+        let port = listener.local_addr().unwrap().port();
+        let upstream = upstream_of(vec![Target::Http { host: "localhost".into(), port }]);
+        let serve = async {
+            let mut stream = accept(&listener).await;
+            read_head(&mut stream).await;
+            write(&mut stream, OK).await;
+        };
+        if address.starts_with('[') && !resolves_to_both().await {
+            continue;
+        }
+        assert_eq!(text(with(&upstream, get("/"), serve).await.0.unwrap()).await, "ok", "{address}");
+    }
+}
+
+async fn resolves_to_both() -> bool {
+    let mut found: Vec<_> = tokio::net::lookup_host(("localhost", 1)).await.unwrap().map(|at| at.is_ipv6()).collect();
+    found.dedup();
+    found.len() > 1
 }
 
 #[tokio::test]

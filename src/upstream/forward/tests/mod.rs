@@ -2,20 +2,27 @@
 
 mod answers;
 mod connections;
+mod ejection;
 mod requests;
+
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Version};
 use http_body_util::BodyExt as _;
 
 use super::{
-    super::{AnswerError, settings::Target, testing::*},
+    super::{
+        AnswerError,
+        settings::{Settings, Target},
+        testing::*,
+    },
     *,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 async fn send(upstream: &Upstream, request: Request<RequestBody>) -> Result<Response<AnswerBody>, ForwardError> {
-    upstream.forward(request, PATIENT, &Clock::system()).await
+    upstream.forward(request, None, PATIENT).await
 }
 
 /// Sends `request` while `serve` answers.

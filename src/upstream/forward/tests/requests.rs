@@ -16,7 +16,6 @@ async fn upload(rest: Option<&str>, limit: Option<u64>, idle: Duration) -> (Opti
     let (listener, upstream) = one_target().await;
     let raw = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nsome\r\n";
     let (request, mut near) = visitor(raw).await;
-    let clock = Clock::system();
     let request = request.map(|body| RequestBody::stream(body, limit));
     let serve = async {
         let mut stream = accept(&listener).await;
@@ -31,7 +30,7 @@ async fn upload(rest: Option<&str>, limit: Option<u64>, idle: Duration) -> (Opti
         String::from_utf8(got).unwrap()
     };
     let deadlines = RequestDeadlines { idle, ..PATIENT };
-    let asked = async { upstream.forward(request, deadlines, &clock).await.err() };
+    let asked = async { upstream.forward(request, None, deadlines).await.err() };
     tokio::join!(asked, serve)
 }
 
