@@ -13,6 +13,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+pub use derived::Registration;
 pub use schema::{
     Environment,
     complaint::{Complaint, Complaints},
@@ -36,6 +37,7 @@ use crate::{
     authority::AuthorityKind,
     hygiene, route,
     secret::Random,
+    session::MOST_ATTEMPTS,
     upstream::{Bearer, HeaderPiece},
 };
 
@@ -185,7 +187,23 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
     let site = page_section.optional(&PagesTable::NAME);
     let otp = otp::otp(&otp, &otp::OtpInputs { server: &server, site, logins: &logins, upstreams: calls }, cx);
     let key_was_made = session.as_ref().is_some_and(|session| session.key_was_made);
-    Checks { root, server: &server, issuer, logins: &logins, routes: &routes, all_routes, key_was_made }.run(cx);
+    let channels = otp::channels(&root.section(&RootTable::OTP)).iter().filter(|(_, code)| code.is_present()).count();
+    // Logins under way and codes are not counted together: each pair of them is gone within minutes.
+    let longest_cookie_header = session
+        .as_ref()
+        .map(|session| session.longest_cookie_header(MOST_ATTEMPTS, 0).max(session.longest_cookie_header(0, channels)));
+    Checks {
+        root,
+        server: &server,
+        issuer,
+        logins: &logins,
+        upstreams: &upstreams,
+        routes: &routes,
+        all_routes,
+        longest_cookie_header,
+        key_was_made,
+    }
+    .run(cx);
     let store = store::store(&stores, cx);
     let pages = login.as_ref().map(|login| pages::pages(&page_section, login, cx));
 

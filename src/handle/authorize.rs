@@ -14,7 +14,7 @@ use super::{
 use crate::{
     hygiene::{self, Admitted, SameSite},
     problem::{Failure, Problem, ProblemKind},
-    route::{Access, Cors, Decision, OwnMatch, Requester, Route},
+    route::{Cors, Decision, OwnMatch, Requester, Route, Rules},
     scheme::Scheme,
     session::Visit,
 };
@@ -57,7 +57,7 @@ impl RequestHandler {
         // A preflight asks about the request that would follow it.
         let preflighted = cors::method_behind_preflight(parts);
         let method = preflighted.as_ref().unwrap_or(&parts.method);
-        let RouteMatch { route, target } = match self.routing.destination(parts, &admitted.host, method) {
+        let RouteMatch { route, target, rules } = match self.routing.destination(parts, &admitted.host, method) {
             Destination::Route(matched) => matched,
             Destination::Own(own) if preflighted.is_none() => return Ok(Verdict::Own(own, admitted)),
             Destination::NoRoute => return Err(ProblemKind::NotFound.into()),
@@ -82,7 +82,7 @@ impl RequestHandler {
         facts.origin = facts.cors.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
 
         let authorized = Authorized { admitted, route, target };
-        if route.settings.access == Access::Public {
+        if rules.is_public() {
             return Ok(Verdict::Forward(authorized, None));
         }
         let mut visit = self.sessions.visit(&parts.headers, &authorized.admitted.client).await;
@@ -94,7 +94,7 @@ impl RequestHandler {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
         visit.ensure().await;
-        match refusal_by_rule(route, parts, &visit) {
+        match refusal_by_rule(&rules, parts, &visit) {
             Some(failure) => Err(Stop::with(failure, &visit)),
             None => Ok(Verdict::Forward(authorized, Some(visit))),
         }
@@ -107,10 +107,10 @@ pub(super) fn is_foreign(parts: &Parts, admitted: &Admitted, origins: &[String])
         && hygiene::same_site(&parts.headers, &admitted.host, admitted.scheme, origins) == SameSite::Foreign
 }
 
-/// The failure if the route's access rule refuses the session.
-fn refusal_by_rule(route: &Route, parts: &Parts, visit: &Visit) -> Option<Failure> {
+/// The failure if an access rule refuses the session.
+fn refusal_by_rule(rules: &Rules<'_>, parts: &Parts, visit: &Visit) -> Option<Failure> {
     let requester = visit.access().map_or(Requester::Anonymous, |access| Requester::User { roles: &access.roles });
-    match (route.settings.access.decide(requester), visit.undecided()) {
+    match (rules.decide(requester), visit.undecided()) {
         (Decision::LogIn | Decision::Forbidden, Some(why)) => Some(why.into()),
         (Decision::LogIn, None) => {
             let return_to = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();

@@ -4,7 +4,7 @@ use http::{Method, request::Parts, uri::PathAndQuery};
 
 use crate::{
     hygiene::{HostName, Hygiene},
-    route::{OwnCalls, OwnMatch, Route, Table, TableMatch},
+    route::{OwnCalls, OwnCallsRule, OwnMatch, Route, Rules, Table, TableMatch},
 };
 
 /// The parts that judge a request before its session is read.
@@ -39,11 +39,13 @@ pub struct RouteMatch<'r> {
     pub route: &'r Route,
     /// The target, without the prefix that the route strips.
     pub target: PathAndQuery,
+    /// The access rules that the request has to pass: the route's own, or stricter ones.
+    pub rules: Rules<'r>,
 }
 
 impl Routing {
     /// Finds what answers a request to `host` that hygiene admitted. `parts` is its own head; for a preflight, `method`
-    /// is the one it asks about.
+    /// is the one it asks about. Neither its own method nor `method` may make it a call of the gateway's own.
     pub fn destination(&self, parts: &Parts, host: &HostName, method: &Method) -> Destination<'_> {
         static ROOT: PathAndQuery = PathAndQuery::from_static("/");
         match self.table.find(method, host.as_str(), parts.uri.path()) {
@@ -52,9 +54,13 @@ impl Routing {
             TableMatch::NoEndpoint => Destination::NoEndpoint,
             TableMatch::None => Destination::NoRoute,
             TableMatch::Route(route) => {
+                let path = parts.uri.path();
                 let target = route.upstream_path(parts.uri.path_and_query().unwrap_or(&ROOT));
-                let is_own_call = self.own_calls.include(route.settings.upstream, &parts.method, target.path());
-                let matched = RouteMatch { route, target };
+                let is_own = |method| self.own_calls.include(route.settings.upstream, method, target.path());
+                let is_own_call = route.settings.own_calls == OwnCallsRule::Closed
+                    && (is_own(&parts.method) || (*method != parts.method && is_own(method)));
+                let rules = self.table.rules(route, method, host.as_str(), path);
+                let matched = RouteMatch { route, target, rules };
                 if is_own_call { Destination::OwnCall(matched) } else { Destination::Route(matched) }
             }
         }

@@ -36,6 +36,7 @@ fn table() -> Table {
         body_rate: 0,
         retry_on_401: RetryOn401::All,
         on_second_401: None,
+        own_calls: crate::route::OwnCallsRule::Closed,
         cors: None,
         line,
     };
@@ -49,7 +50,7 @@ fn table() -> Table {
         route(5, "/a/b/a/{*rest}", Some("/a/b"), &["other.example"]),
         route(6, "/%EA%B0%80/{*rest}", Some("/%EA%B0%80"), &[]),
     ];
-    Table::build(routes, own).unwrap()
+    Table::build(routes, own, &crate::route::SharedTargets::default()).unwrap()
 }
 
 /// The head of a request as received.

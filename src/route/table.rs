@@ -1,16 +1,20 @@
 //! The table of routes: built once from the configuration, searched once per request.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use http::{Method, uri::PathAndQuery};
 
 use super::{
+    access::{Decision, Requester},
+    hosts::{HostIndex, HostMatch},
     methods::Methods,
     own::{JWKS_PATH, ProviderIndex},
     own_table::{OwnFound, OwnMatch, OwnSettings, OwnTable},
     pattern::{Pattern, Segment},
     settings::Settings,
-    trie::Trie,
+    stricter::{Rules, StricterRules},
+    targets::SharedTargets,
+    trie::Conflicts,
 };
 
 /// All routes and the gateway's own endpoints.
@@ -18,12 +22,8 @@ use super::{
 pub struct Table {
     routes: Vec<Route>,
     own: OwnTable,
-    /// Routes for a host and port.
-    by_host: HashMap<Box<str>, Trie>,
-    /// Routes for a host on any port.
-    by_name: HashMap<Box<str>, Trie>,
-    /// Routes for every host.
-    anywhere: Trie,
+    index: HostIndex,
+    stricter: StricterRules,
 }
 
 /// One route.
@@ -90,8 +90,8 @@ pub enum Conflict {
         line: usize,
         /// The path as written.
         path: String,
-        /// What is wrong.
-        problem: &'static str,
+        /// What is wrong, and what to write.
+        problem: Cow<'static, str>,
     },
     /// A `strip` that is not the beginning of the path.
     #[error(
@@ -130,25 +130,25 @@ impl Conflict {
 }
 
 impl Table {
-    /// Builds the table, or reports every conflict.
-    pub fn build(routes: Vec<Settings>, own: OwnSettings) -> Result<Self, Vec<Conflict>> {
+    /// Builds the table, or reports every conflict. `shared` says which upstreams have a common target.
+    pub fn build(routes: Vec<Settings>, own: OwnSettings, shared: &SharedTargets) -> Result<Self, Vec<Conflict>> {
         let mut table = Self {
             routes: Vec::with_capacity(routes.len()),
             own: OwnTable::new(own),
-            by_host: HashMap::new(),
-            by_name: HashMap::new(),
-            anywhere: Trie::new(),
+            index: HostIndex::default(),
+            stricter: StricterRules::default(),
         };
         let mut conflicts = Vec::new();
         for settings in routes {
             match Route::new(settings, table.routes.len(), &table.own) {
                 Ok(route) => {
-                    conflicts.extend(table.index(&route));
+                    conflicts.extend(table.insert(&route));
                     table.routes.push(route);
                 }
                 Err(more) => conflicts.extend(more),
             }
         }
+        table.stricter = StricterRules::new(&table.routes, shared);
         if conflicts.is_empty() { Ok(table) } else { Err(conflicts) }
     }
 
@@ -159,9 +159,8 @@ impl Table {
     /// then, segment by segment from the left, literal text before `{name}` before `{*rest}`; then a route with methods
     /// before one without.
     ///
-    /// A path with `;` or `//` is searched a second time as some backends read it, without `;` parameters and with
-    /// slashes merged. If that search has another result, nothing is found: otherwise the rule of one route would judge
-    /// `/x//admin` or `/admin;v=1`, and the backend would answer what another route protects.
+    /// Nothing is found for a path that becomes the gateway's own where a backend drops `;` parameters and merges
+    /// slashes: what is under `base_path` is never proxied.
     pub fn find(&self, method: &Method, host: &str, path: &str) -> TableMatch<'_> {
         match self.own.find(method, path) {
             Some(OwnFound::Endpoint(own)) => return TableMatch::Own(own),
@@ -169,17 +168,30 @@ impl Table {
             Some(OwnFound::NoEndpoint) => return TableMatch::NoEndpoint,
             None => {}
         }
-        let Some(route) = self.route(method, host, path) else { return TableMatch::None };
+        let Some(index) = self.index.find(host, |trie| trie.find(method, path)) else { return TableMatch::None };
+        let route = &self.routes[index];
         match lenient_form(path) {
-            Some(lenient)
-                if self.own.covers(&lenient)
-                    || self.route(method, host, &lenient).is_none_or(|other| other.index != route.index) =>
-            {
-                TableMatch::None
-            }
+            Some(lenient) if self.own.covers(&lenient) => TableMatch::None,
             // Without the prefix the target would start with two slashes, which some backends read as a host.
             Some(_) if route.strip > 0 && path[route.strip..].starts_with("//") => TableMatch::None,
             _ => TableMatch::Route(route),
+        }
+    }
+
+    /// The access rules for a request that matches `route`: the route's own, or a stricter one of another route to the
+    /// same upstream, where the path as the laxest backend would read it, sent with the same host and method, matches
+    /// that route. Where neither is stricter, both.
+    pub fn rules<'t>(&'t self, route: &'t Route, method: &Method, host: &str, path: &str) -> Rules<'t> {
+        self.stricter.rules(&self.routes, route, method, host, path)
+    }
+
+    /// Whether `GET` of this path needs no login. A path that no route matches does not.
+    pub fn is_open(&self, host: &str, path: &str) -> bool {
+        match self.find(&Method::GET, host, path) {
+            TableMatch::Route(route) => {
+                self.rules(route, &Method::GET, host, path).decide(Requester::Anonymous) == Decision::Allow
+            }
+            _ => true,
         }
     }
 
@@ -198,39 +210,18 @@ impl Table {
         self.own.covers(path)
     }
 
-    fn route(&self, method: &Method, host: &str, path: &str) -> Option<&Route> {
-        let exact = || self.by_host.get(host)?.find(method, path);
-        let named = || self.by_name.get(without_port(host))?.find(method, path);
-        let index = exact().or_else(named).or_else(|| self.anywhere.find(method, path))?;
-        Some(&self.routes[index])
-    }
-
-    fn index(&mut self, route: &Route) -> Vec<Conflict> {
-        let mut others = Vec::new();
-        let mut insert = |trie: &mut Trie| {
-            if let Err(same) = trie.insert(&route.pattern, &route.methods, route.index) {
-                others.extend(same);
-            }
-        };
-        if route.settings.hosts.is_empty() {
-            insert(&mut self.anywhere);
-        }
-        let mut hosts: Vec<HostKey<'_>> = route.settings.hosts.iter().map(|host| host_key(host)).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        for host in hosts {
-            let (map, key) = match host {
-                HostKey::Exact(key) => (&mut self.by_host, key),
-                HostKey::AnyPort(key) => (&mut self.by_name, key),
-            };
-            insert(map.entry(key.into()).or_insert_with(Trie::new));
+    fn insert(&mut self, route: &Route) -> Vec<Conflict> {
+        let Route { settings, pattern, methods, index, .. } = route;
+        let mut others = self.index.insert(&settings.hosts, pattern, methods, *index, Conflicts::Refused);
+        if let Some(pattern) = pattern.unescaped() {
+            others.extend(self.index.insert(&settings.hosts, &pattern, methods, *index, Conflicts::Refused));
         }
         others.sort_unstable();
         others.dedup();
         others
             .into_iter()
-            .filter(|other| *other != route.index)
-            .map(|other| Conflict::Same { line: route.settings.line, other: self.routes[other].settings.line })
+            .filter(|other| other != index)
+            .map(|other| Conflict::Same { line: settings.line, other: self.routes[other].settings.line })
             .collect()
     }
 }
@@ -279,47 +270,7 @@ impl Route {
     }
 
     pub(super) fn is_for(&self, host: &str) -> HostMatch {
-        let keys = || self.settings.hosts.iter().map(|own| host_key(own));
-        if self.settings.hosts.is_empty() {
-            HostMatch::Every
-        } else if keys().any(|key| key == HostKey::Exact(host)) {
-            HostMatch::Exact
-        } else if keys().any(|key| key == HostKey::AnyPort(without_port(host))) {
-            HostMatch::AnyPort
-        } else {
-            HostMatch::Other
-        }
-    }
-}
-
-/// How a route's hosts match the host of a request, the most specific first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum HostMatch {
-    Exact,
-    AnyPort,
-    Every,
-    Other,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum HostKey<'h> {
-    Exact(&'h str),
-    AnyPort(&'h str),
-}
-
-/// An entry with a port is for that port only; admitted hosts have no port where it is 80 or 443.
-fn host_key(entry: &str) -> HostKey<'_> {
-    match entry.strip_suffix(":443").or_else(|| entry.strip_suffix(":80")) {
-        Some(name) => HostKey::Exact(name),
-        None if without_port(entry).len() == entry.len() => HostKey::AnyPort(entry),
-        None => HostKey::Exact(entry),
-    }
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rfind(':') {
-        Some(colon) if !host.ends_with(']') => &host[..colon],
-        _ => host,
+        HostMatch::of(&self.settings.hosts, host)
     }
 }
 
