@@ -1,5 +1,5 @@
-//! `vestibule check`: every problem of the configuration, the ids of the session keys, how large the `Cookie` header can
-//! get, and the addresses to register with providers.
+//! `vestibule check`: every problem of the configuration, the ids of the session keys, how large the `Cookie` header
+//! can get, and the addresses to register with providers.
 
 use std::{
     io::{self, Write},
@@ -72,7 +72,7 @@ pub(super) fn check(
     }
     let is_reached = probed.iter().flatten().all(|probed| probed.result.is_ok());
     let is_good =
-        complaints.errors.is_empty() && is_reached && !(options.deny_warnings && !complaints.warnings.is_empty());
+        complaints.errors.is_empty() && is_reached && (complaints.warnings.is_empty() || !options.deny_warnings);
     let findings = Findings { file: path.display().to_string(), complaints, config: config.as_ref(), probed };
     match options.format {
         Format::Text => findings.print(out)?,
@@ -118,8 +118,7 @@ impl Findings<'_> {
         });
         if let Some(config) = self.config {
             let keys = config.session.keys.iter().enumerate();
-            json["keys"] =
-                keys.map(|(index, key)| json!({ "id": key.id().to_string(), "seals": index == 0 })).collect();
+            json["keys"] = keys.map(|(index, key)| json!({ "id": key.id(), "seals": index == 0 })).collect();
             let cookies = CookieSizes::of(config);
             json["cookie_header"] =
                 json!({ "longest": cookies.usual, "during_logins": cookies.during_logins, "limit": cookies.limit });

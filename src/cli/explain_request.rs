@@ -14,7 +14,7 @@ pub struct ExplainRequest {
     /// The method, e.g. GET; lower case is accepted.
     #[arg(value_parser = method)]
     pub method: Method,
-    /// The path, e.g. /api/users/me, or the whole address, e.g. https://app.example.com/api/users/me.
+    /// The path, e.g. /api/users/me, or the whole address with `https://`.
     pub path: String,
     /// The host it is sent to; without it, that of the address or of `public_url`.
     #[arg(long)]
@@ -77,7 +77,8 @@ impl ExplainRequest {
             return Err(format!("400: the address names the host `{host}`, and `--host` names `{given}`: write one"));
         }
         let mut target = Cow::Borrowed(target);
-        if !target.starts_with('/') && !(target == "*" && self.method == Method::OPTIONS) {
+        let asks_about_gateway = target == "*" && self.method == Method::OPTIONS;
+        if !target.starts_with('/') && !asks_about_gateway {
             if host.is_none() {
                 notes.push(format!(
                     "read as the path `/{target}`; a host is named by `--host`, or by an address with https://"

@@ -26,9 +26,9 @@ pub struct Registration {
 }
 
 impl Config {
-    /// The registrations. A login begins and ends on the visitor's own host: that of `public_url`, one of `server.hosts`,
-    /// or a route's. No provider takes an address whose host is a name without a dot, except `localhost`; such logins
-    /// run over `public_url`.
+    /// The registrations. A login begins and ends on the visitor's own host: that of `public_url`, one of
+    /// `server.hosts`, or a route's. No provider takes an address whose host is a name without a dot, except
+    /// `localhost`; such logins run over `public_url`.
     pub fn registrations(&self) -> Vec<Registration> {
         let public_url = &self.hygiene.public_url;
         let listed = self.hygiene.hosts.iter().chain(self.routes.iter().flat_map(|route| &route.hosts));

@@ -35,7 +35,9 @@ use sections::{
 
 use crate::{
     authority::AuthorityKind,
-    hygiene, route,
+    hygiene,
+    own_headers::OWN_HEADERS,
+    route,
     secret::Random,
     session::MOST_ATTEMPTS,
     upstream::{Bearer, HeaderPiece},
@@ -239,10 +241,9 @@ fn hygiene(server: &server::ServerSettings, routes: &[route::Settings]) -> Optio
         server.hosts.iter().chain(routes.iter().flat_map(|route| &route.hosts)).cloned().collect();
     hosts.sort();
     hosts.dedup();
-    let ours = ["x-auth-status", "vestibule-assertion"].map(http::HeaderName::from_static);
     let set = routes.iter().flat_map(|route| route.headers.set.iter().map(|(name, _)| name.clone()));
     let on_every_request = crate::upstream::headers::removed_on_arrival().cloned();
-    let mut own_headers: Vec<_> = ours.into_iter().chain(on_every_request).chain(set).collect();
+    let mut own_headers: Vec<_> = OWN_HEADERS.into_iter().chain(on_every_request).chain(set).collect();
     own_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     own_headers.dedup();
     let trusted_proxies = server.trusted_proxies.clone();

@@ -5,8 +5,9 @@ use std::{cmp::Ordering, fmt};
 use http::Method;
 
 use super::{
+    entry::Route,
     hosts::HostMatch,
-    table::{Route, Table, TableMatch},
+    table::{Table, TableMatch},
 };
 
 /// A route whose path matches, and the result for it.
@@ -35,8 +36,8 @@ pub enum MatchOutcome {
     NoMethods,
     /// The path is the gateway's own.
     OwnPath,
-    /// It would be chosen, but without `;` parameters and doubled slashes the path is the gateway's own, or what is left
-    /// of it would begin with two slashes.
+    /// It would be chosen, but without `;` parameters and doubled slashes the path is the gateway's own, or what is
+    /// left of it would begin with two slashes.
     Ambiguous,
 }
 

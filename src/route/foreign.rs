@@ -1,12 +1,10 @@
 //! The wildcards of other tools. As text of a pattern they would match no request, and the requests that were meant
 //! would fall to another route.
 
-use super::pattern::is_name;
-
 /// What is wrong with a path pattern that has a wildcard of another tool, and what to write; `None` if it has none.
 ///
-/// Text stays text where products have such paths: a colon behind a letter (`/v1/users:batch`), `$metadata` of OData,
-/// parentheses and brackets inside a segment.
+/// Text stays text where products have such paths: a colon behind a letter (`/v1/users:batch`), a leading dollar sign
+/// (`/odata/$metadata`), parentheses and brackets inside a segment.
 pub(super) fn problem(path: &str) -> Option<String> {
     let parts: Vec<&str> = path.split('/').collect();
     let places = || parts.iter().enumerate().map(|(at, part)| (*part, at + 1 == parts.len()));
@@ -93,6 +91,11 @@ fn ours(part: &str, last: bool) -> Option<String> {
         Some(name) => all(name),
         None => one(name.trim_end_matches('?')),
     }
+}
+
+/// Whether this can be the name of a placeholder.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use http::Method;
 
 use super::{
     access::{Decision, Requester},
+    entry::Route,
     hosts::HostMatch,
     methods::Methods,
     settings::Access,
-    table::{Route, Table, TableMatch},
+    table::{Table, TableMatch},
     targets::SharedTargets,
 };
 

@@ -2,8 +2,8 @@
 //!
 //! A rule that protects `/admin` has to hold for every spelling that some backend takes for `/admin` (product.md,
 //! "The life of a request", step 3). The lenient backends:
-//! - Case: IIS, Windows and macOS file systems, Express, ASP.NET. Unicode counts too: `ſ` and `K` (the Kelvin sign) have
-//!   the capitals S and K, and Windows replaces full-width letters when it converts a path ("best fit").
+//! - Case: IIS, Windows and macOS file systems, Express, ASP.NET. Unicode counts too: `ſ` and the Kelvin sign are S and K
+//!   in other cases, and Windows replaces full-width letters when it converts a path ("best fit").
 //! - Dots and blanks at the end of a segment: Windows file systems; blanks at its beginning: Spring until 4.3.
 //! - Characters that are not seen: HFS+ ignores zero-width ones.
 //! - Final and doubled slashes: Express, Django, Rails, nginx, most file systems.
@@ -15,16 +15,15 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Whether the lax reading of a canonical path is the path itself, without its first slash. It answers no for some paths
-/// of which that is true, and never yes for one of which it is not.
+/// Whether the lax reading of a canonical path is the path itself, without its first slash. It answers no for some
+/// paths of which that is true, and never yes for one of which it is not.
 pub(super) fn is_own_reading(path: &str) -> bool {
     let bytes = path.as_bytes();
     let mut previous = b'/';
     for &byte in &bytes[usize::from(bytes.first() == Some(&b'/'))..] {
         match byte {
             b'/' if matches!(previous, b'/' | b'.') => return false,
-            b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {}
-            b'!' | b'$' | b'&'..=b',' | b':' | b'=' | b'@' | b'[' | b']' => {}
+            b'a'..=b'z' | b'0'..=b':' | b'!' | b'$' | b'&'..=b'/' | b'=' | b'@' | b'[' | b']' | b'_' | b'~' => {}
             _ => return false,
         }
         previous = byte;

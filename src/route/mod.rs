@@ -2,6 +2,8 @@
 //! functions.
 
 mod access;
+mod conflict;
+mod entry;
 mod explain;
 mod foreign;
 mod gaps;
@@ -20,6 +22,8 @@ mod trie;
 
 pub use self::{
     access::{Decision, Requester},
+    conflict::Conflict,
+    entry::Route,
     explain::{Candidate, MatchOutcome},
     foreign::has_wildcard,
     gaps::{Gap, GapKind},
@@ -31,7 +35,7 @@ pub use self::{
     own_table::{HasPage, OwnMatch, OwnSettings},
     settings::{Access, Cors, OnSecond401, OwnCallsRule, RetryOn401, Settings},
     stricter::Rules,
-    table::{Conflict, Route, Table, TableMatch},
+    table::{Table, TableMatch},
     targets::{SharedTargets, is_this_machine},
 };
 #[cfg(test)]

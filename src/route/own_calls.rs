@@ -78,8 +78,7 @@ impl CompiledCall {
     fn matches(&self, reading: &str) -> bool {
         let mut parts: Vec<&str> = reading.split('/').filter(|part| !part.is_empty()).collect();
         // `/auth/otp/.json` too.
-        let is_suffix = |last: &&&str| last.starts_with('.') && parts.len() > self.segments.len();
-        if parts.last().filter(is_suffix).is_some() {
+        if parts.len() > self.segments.len() && parts.last().is_some_and(|last| last.starts_with('.')) {
             parts.pop();
         }
         let (Some((last, before)), Some((last_part, parts))) = (self.segments.split_last(), parts.split_last()) else {

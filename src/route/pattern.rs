@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, cmp::Ordering};
 
-use super::{foreign, lax};
+use super::{
+    foreign::{self, is_name},
+    lax,
+};
 
 /// A pattern. Its literal text is canonical, as the paths of requests are after hygiene.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,8 +49,8 @@ impl Pattern {
         Ok(Self(segments))
     }
 
-    /// The same pattern with `*`, `:` and others as browsers send them, unescaped; `None` if it has none of them. As text
-    /// of a pattern they have to be escaped, because other tools have them as wildcards.
+    /// The same pattern with `*`, `:` and others as browsers send them, unescaped; `None` if it has none of them. As
+    /// text of a pattern they have to be escaped, because other tools have them as wildcards.
     pub(super) fn unescaped(&self) -> Option<Self> {
         let raw = |segment: &Segment| match segment {
             Segment::Literal(text) => Segment::Literal(unescaped(text).into()),
@@ -154,10 +157,6 @@ impl Segment {
             Self::Rest => 3,
         }
     }
-}
-
-pub(super) fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// The canonical form of this segment, which hygiene gives the paths of requests; `Err` if hygiene refuses every

@@ -4,10 +4,10 @@ use http::Method;
 
 use super::{
     access::{Decision, Requester},
+    entry::Route,
     hosts::HostIndex,
     lax,
     settings::Access,
-    table::Route,
     targets::SharedTargets,
     trie::Conflicts,
 };
@@ -41,7 +41,7 @@ impl<'t> Rules<'t> {
 
     /// The rules of two readings of one request, both of which it has to pass.
     #[must_use]
-    pub fn and(mut self, more: Self) -> Self {
+    pub fn and(mut self, more: &Self) -> Self {
         more.routes().for_each(|route| self.add(route));
         self
     }
@@ -73,7 +73,8 @@ impl<'t> Rules<'t> {
 /// What is known at load time: for each route whether a stricter rule can apply at all, and the patterns to look in.
 #[derive(Debug, Default)]
 pub(super) struct StricterRules {
-    /// For each route the place in `groups`; `None` if no route to its upstream has a rule that its own does not include.
+    /// For each route the place in `groups`; `None` if no route to its upstream has a rule that its own does not
+    /// include.
     by_route: Vec<Option<usize>>,
     groups: Vec<Group>,
 }
@@ -82,8 +83,8 @@ pub(super) struct StricterRules {
 #[derive(Debug)]
 struct Group {
     index: HostIndex,
-    /// Whether all patterns are their own lax reading: then a path that is its own lax reading matches the same route in
-    /// either.
+    /// Whether all patterns are their own lax reading: then a path that is its own lax reading matches the same route
+    /// in either.
     is_plain: bool,
 }
 

@@ -1,16 +1,14 @@
 //! The table of routes: built once from the configuration, searched once per request.
 
-use std::{borrow::Cow, sync::Arc};
-
-use http::{Method, uri::PathAndQuery};
+use http::Method;
 
 use super::{
     access::{Decision, Requester},
-    hosts::{HostIndex, HostMatch},
-    methods::Methods,
-    own::{JWKS_PATH, ProviderIndex},
+    conflict::Conflict,
+    entry::Route,
+    hosts::HostIndex,
+    own::ProviderIndex,
     own_table::{OwnFound, OwnMatch, OwnSettings, OwnTable},
-    pattern::{Pattern, Segment},
     settings::Settings,
     stricter::{Rules, StricterRules},
     targets::SharedTargets,
@@ -26,21 +24,6 @@ pub struct Table {
     stricter: StricterRules,
 }
 
-/// One route.
-#[derive(Debug)]
-pub struct Route {
-    /// Its table in the configuration file.
-    pub settings: Settings,
-    /// Its place in the file, from 0.
-    pub index: usize,
-    /// For logs and metrics: `GET app.example.kr/reports/{*rest}`.
-    pub name: Arc<str>,
-    pub(super) pattern: Pattern,
-    pub(super) methods: Methods,
-    /// Bytes of a matching path that are removed before forwarding.
-    strip: usize,
-}
-
 /// What a request matches.
 #[derive(Clone, Copy, Debug)]
 pub enum TableMatch<'t> {
@@ -54,79 +37,6 @@ pub enum TableMatch<'t> {
     NoEndpoint,
     /// No route matches: 404.
     None,
-}
-
-/// Why the table cannot be built; each is an error in the configuration file.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Conflict {
-    /// Two routes match the same requests, and neither is more specific.
-    #[error(
-        "this route and the one in line {other} match the same requests, and neither is more specific; give one of them other `methods` or `hosts`, or remove it"
-    )]
-    Same {
-        /// The line of the later route.
-        line: usize,
-        /// The line of the earlier route.
-        other: usize,
-    },
-    /// A route below `base_path`: the gateway answers all its requests.
-    #[error("this route can never match: everything under `{base_path}` is the gateway's own (`session.base_path`)")]
-    UnderBasePath {
-        /// The line of the route.
-        line: usize,
-        /// The base path.
-        base_path: String,
-    },
-    /// A route for the path of the gateway's public keys.
-    #[error("this route can never match: the gateway's public keys are at `{JWKS_PATH}`")]
-    Jwks {
-        /// The line of the route.
-        line: usize,
-    },
-    /// A path that is no pattern, or that no request can match.
-    #[error("`{path}` cannot be the path of a route: {problem}")]
-    Path {
-        /// The line of the route.
-        line: usize,
-        /// The path as written.
-        path: String,
-        /// What is wrong, and what to write.
-        problem: Cow<'static, str>,
-    },
-    /// A `strip` that is not the beginning of the path.
-    #[error(
-        "`strip = \"{strip}\"` must be the beginning of `path = \"{path}\"`, up to a slash and without placeholders"
-    )]
-    Strip {
-        /// The line of the route.
-        line: usize,
-        /// The prefix as written.
-        strip: String,
-        /// The path as written.
-        path: String,
-    },
-    /// A method that is answered 405 before any route is searched.
-    #[error("this route can never match `{method}`: such requests are refused")]
-    Method {
-        /// The line of the route.
-        line: usize,
-        /// The method.
-        method: Method,
-    },
-}
-
-impl Conflict {
-    /// The line of the route that is wrong.
-    pub fn line(&self) -> usize {
-        match self {
-            Self::Same { line, .. }
-            | Self::UnderBasePath { line, .. }
-            | Self::Jwks { line }
-            | Self::Path { line, .. }
-            | Self::Strip { line, .. }
-            | Self::Method { line, .. } => *line,
-        }
-    }
 }
 
 impl Table {
@@ -226,61 +136,6 @@ impl Table {
     }
 }
 
-impl Route {
-    fn new(settings: Settings, index: usize, own: &OwnTable) -> Result<Self, Vec<Conflict>> {
-        let line = settings.line;
-        let mut conflicts = Vec::new();
-        for method in settings.methods.iter().filter(|method| matches!(**method, Method::CONNECT | Method::TRACE)) {
-            conflicts.push(Conflict::Method { line, method: method.clone() });
-        }
-        let pattern = match Pattern::parse(&settings.path) {
-            Ok(pattern) => pattern,
-            Err(problem) => {
-                conflicts.push(Conflict::Path { line, path: settings.path, problem });
-                return Err(conflicts);
-            }
-        };
-        if own.owns_all_below(&literal_beginning(&pattern)) {
-            conflicts.push(Conflict::UnderBasePath { line, base_path: own.base_path().to_owned() });
-        }
-        if settings.path == JWKS_PATH {
-            conflicts.push(Conflict::Jwks { line });
-        }
-        let strip = match &settings.strip {
-            None => 0,
-            Some(strip) => pattern.prefix_len(strip).unwrap_or_else(|| {
-                conflicts.push(Conflict::Strip { line, strip: strip.clone(), path: settings.path.clone() });
-                0
-            }),
-        };
-        if !conflicts.is_empty() {
-            return Err(conflicts);
-        }
-        let methods = Methods::new(&settings.methods);
-        let name = name(&settings).into();
-        Ok(Self { settings, index, name, pattern, methods, strip })
-    }
-
-    /// The target that the upstream gets: without the prefix `strip`; an empty rest becomes `/`.
-    pub fn upstream_path(&self, target: &PathAndQuery) -> PathAndQuery {
-        match target.as_str().get(self.strip..) {
-            Some(left) if self.strip > 0 => rooted(left),
-            _ => target.clone(),
-        }
-    }
-
-    pub(super) fn is_for(&self, host: &str) -> HostMatch {
-        HostMatch::of(&self.settings.hosts, host)
-    }
-}
-
-/// The rest of a target after its prefix, with a slash in front.
-fn rooted(left: &str) -> PathAndQuery {
-    let target =
-        if left.starts_with('/') { PathAndQuery::try_from(left) } else { PathAndQuery::try_from(format!("/{left}")) };
-    target.expect("the end of a valid target is a valid target once it starts with a slash")
-}
-
 /// The path without `;` parameters and with slashes merged, as some backends read it; `None` if it has neither.
 fn lenient_form(path: &str) -> Option<String> {
     let mut previous = 0;
@@ -303,22 +158,4 @@ fn lenient_form(path: &str) -> Option<String> {
         out.push('/');
     }
     Some(out)
-}
-
-fn literal_beginning(pattern: &Pattern) -> String {
-    let literals = pattern.segments().iter().map_while(|segment| match segment {
-        Segment::Literal(text) => Some(text),
-        Segment::Name | Segment::Rest => None,
-    });
-    literals.fold(String::new(), |path, text| path + "/" + text)
-}
-
-fn name(settings: &Settings) -> String {
-    let mut name: String = settings.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(",");
-    if !name.is_empty() {
-        name.push(' ');
-    }
-    name.push_str(&settings.hosts.join(","));
-    name.push_str(&settings.path);
-    name
 }

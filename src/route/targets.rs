@@ -27,8 +27,8 @@ impl SharedTargets {
     }
 }
 
-/// Compares host and port, not TLS. All names of the loopback are the same host, and so are an IPv4 address and its form
-/// in IPv6; the ports 80 and 443 of one host are the same server.
+/// Compares host and port, not TLS. All names of the loopback are the same host, and so are an IPv4 address and its
+/// form in IPv6; the ports 80 and 443 of one host are the same server.
 fn same_target(one: &Target, other: &Target) -> bool {
     match (address(one), address(other)) {
         (Some((host, port)), Some((other_host, other_port))) => port == other_port && same_host(host, other_host),
@@ -52,7 +52,8 @@ fn same_host(one: &str, other: &str) -> bool {
         || (is_this_machine(one) && is_this_machine(other))
 }
 
-/// Whether a connection to this host stays on this machine. The unspecified address does: Linux connects to the loopback.
+/// Whether a connection to this host stays on this machine. One to the unspecified address does: Linux connects to the
+/// loopback.
 pub fn is_this_machine(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     host == "localhost"

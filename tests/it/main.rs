@@ -39,6 +39,7 @@ mod return_to;
 mod samples;
 mod session;
 mod slow_clients;
+mod spellings;
 mod sse;
 mod strictness;
 mod tls;

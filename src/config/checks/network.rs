@@ -114,7 +114,7 @@ fn is_at(own: SocketAddr, host: &str, port: u16) -> bool {
     own.port() == port && (is_same || (is_this_machine(host) && (ip.is_loopback() || ip.is_unspecified())))
 }
 
-/// Whether these networks together have half of all IPv4 addresses, or half of the public IPv6 addresses (2000::/3).
+/// Whether these networks together have half of all IPv4 addresses, or half of the public IPv6 addresses (`2000::/3`).
 fn covers_half_the_internet(networks: &[IpNet]) -> bool {
     let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for network in networks {

@@ -16,8 +16,9 @@ use crate::{
         shape::{is_filled_in, is_secret_name},
         tree::{Entry, Node, Place, Value},
     },
+    own_headers::{OWN_HEADERS, OWN_PREFIX},
     route::has_wildcard,
-    upstream::{HeaderPiece, HeaderTemplate},
+    upstream::{HeaderPiece, HeaderTemplate, headers::removed_on_arrival},
 };
 
 table! {
@@ -175,7 +176,7 @@ pub(crate) fn claims(template: &Template) -> Vec<String> {
 /// Whether the file must not set this header: headers of message framing and of the connection, `Host`, `Cookie`, and
 /// those that the gateway sets.
 pub(crate) fn forbidden_header(name: &HeaderName) -> bool {
-    const OURS: &[&str] = &[
+    const OF_MESSAGES: &[&str] = &[
         "connection",
         "keep-alive",
         "proxy-connection",
@@ -188,13 +189,12 @@ pub(crate) fn forbidden_header(name: &HeaderName) -> bool {
         "content-length",
         "host",
         "cookie",
-        "forwarded",
-        "x-auth-status",
-        "x-real-ip",
     ];
-    let name = name.as_str();
-    OURS.contains(&name)
-        || ["x-forwarded-", "vestibule-", "sec-websocket-"].iter().any(|prefix| name.starts_with(prefix))
+    let text = name.as_str();
+    OF_MESSAGES.contains(&text)
+        || OWN_HEADERS.contains(name)
+        || removed_on_arrival().any(|own| own == name)
+        || [OWN_PREFIX, "x-forwarded-", "sec-websocket-"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 fn path(path: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {

@@ -50,9 +50,9 @@ table! {
         /// What a 401 to the second try means. `clear`: the session is over. `pass`: the visitor gets the 401 and stays
         /// logged in. Default `clear` where the upstream is the authority's own, else `pass`.
         ON_SECOND_401: Choice<OnSecond401> = optional("on_second_401");
-        /// Whether requests may meet a call that the gateway makes itself (under `authority`, `otp` or `login`). `closed`:
-        /// they are answered 404, so that no visitor speaks in the gateway's name. `open`: they pass, because the app
-        /// uses that path too (GraphQL, say); the backend must then tell the gateway's calls by a secret or by
+        /// Whether requests may meet a call that the gateway makes itself (under `authority`, `otp` or `login`).
+        /// `closed`: they are answered 404, so that no visitor speaks in the gateway's name. `open`: they pass, because
+        /// the app uses that path too (GraphQL, say); the backend must then tell the gateway's calls by a secret or by
         /// `vestibule-assertion`.
         OWN_CALLS: Choice<OwnCallsRule> = default("own_calls", "\"closed\"");
         /// Other origins whose scripts may call this route. Absent: none.

@@ -58,8 +58,8 @@ fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (us
         Decision::LogIn => 3,
     };
     let most = level(found).max(level(lax));
-    let rules = [found, lax].into_iter().filter(|line| *line != 0 && level(*line) == most);
-    (found, rules.map(|line| decision(line, roles)).max_by_key(severity))
+    let deciding = [found, lax].into_iter().filter(|line| *line != 0 && level(*line) == most);
+    (found, deciding.map(|line| decision(line, roles)).max_by_key(severity))
 }
 
 fn decision(line: usize, roles: Option<&[String]>) -> Decision {
@@ -69,12 +69,10 @@ fn decision(line: usize, roles: Option<&[String]>) -> Decision {
         Some(_) => Decision::Forbidden,
     };
     match line {
-        1 | 3 | 4 | 8 => Decision::Allow,
-        2 | 13 if roles.is_some() => Decision::Allow,
-        2 | 13 => Decision::LogIn,
-        6 => has(&["admin", "auditor"]),
         7 if roles.is_some() => Decision::AlreadyLoggedIn,
-        7 => Decision::Allow,
+        2 | 13 if roles.is_none() => Decision::LogIn,
+        1 | 2 | 3 | 4 | 7 | 8 | 13 => Decision::Allow,
+        6 => has(&["admin", "auditor"]),
         10 | 11 => has(&["root"]),
         _ => has(&["admin"]),
     }
@@ -151,8 +149,8 @@ fn cve_2026_48794_a_hundred_thousand_decisions_are_those_of_the_oracle() {
         let got = match table.find(&method.parse().unwrap(), host, &path) {
             TableMatch::Route(route) => {
                 let requester = user.map_or(Requester::Anonymous, |roles| Requester::User { roles });
-                let rules = table.rules(route, &method.parse().unwrap(), host, &path);
-                (route.settings.line, Some(rules.decide(requester)))
+                let applied = table.rules(route, &method.parse().unwrap(), host, &path);
+                (route.settings.line, Some(applied.decide(requester)))
             }
             TableMatch::None | TableMatch::NoEndpoint | TableMatch::Own(_) | TableMatch::WrongMethod(_) => (0, None),
         };

@@ -200,8 +200,11 @@ fn upstreams_with_a_common_target_are_one_for_the_stricter_rule() {
     }
 }
 
+/// Path, methods, hosts, access rule, `strip`.
+type WrittenRoute<'r> = (&'r str, &'r [&'r str], &'r [&'r str], Access, Option<&'r str>);
+
 /// Kind, line of the laxer and of the stricter route, request.
-fn gaps(routes: &[(&str, &[&str], &[&str], Access, Option<&str>)]) -> Vec<(GapKind, usize, usize, String)> {
+fn gaps(routes: &[WrittenRoute<'_>]) -> Vec<(GapKind, usize, usize, String)> {
     let routes = routes.iter().enumerate().map(|(at, (path, methods, hosts, access, strip))| Settings {
         access: access.clone(),
         strip: strip.map(str::to_owned),
