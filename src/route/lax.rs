@@ -2,8 +2,8 @@
 //!
 //! A rule that protects `/admin` has to hold for every spelling that some backend takes for `/admin` (product.md,
 //! "The life of a request", step 3). The lenient backends:
-//! - Case: IIS, Windows and macOS file systems, Express, ASP.NET. Unicode counts too: `ſ` and the Kelvin sign are S and K
-//!   in other cases, and Windows replaces full-width letters when it converts a path ("best fit").
+//! - Case: IIS, Windows and macOS file systems, Express, ASP.NET. Unicode counts too: `ſ` and the Kelvin sign are S and
+//!   K in other cases, and Windows replaces full-width letters when it converts a path ("best fit").
 //! - Dots and blanks at the end of a segment: Windows file systems; blanks at its beginning: Spring until 4.3.
 //! - Characters that are not seen: HFS+ ignores zero-width ones.
 //! - Final and doubled slashes: Express, Django, Rails, nginx, most file systems.

@@ -214,6 +214,16 @@ impl Checks<'_, '_> {
             let default = gateway.read(&GatewayTable::DEFAULT_ROLE);
             let given: Vec<&str> =
                 gateway.named(&GatewayTable::ROLES).map(|role| role.name).chain([default.as_str()]).collect();
+            if !GATEWAY_CLAIMS.contains(&&*claim)
+                && !gateway.entries(&GatewayTable::CLAIMS).iter().any(|entry| entry.name == claim)
+            {
+                return Some((
+                    format!(
+                        "nobody can have one of these roles: the gateway's tokens have nothing at `{pointer}` (`session.roles_claim`)"
+                    ),
+                    "write `roles_claim = \"/roles\"`, or give the claim under `[authority.gateway]`".to_owned(),
+                ));
+            }
             let is_role = matches!(&*pointer, "/role" | "/roles");
             if !is_role || roles.iter().any(|role| given.contains(&&**role)) {
                 return None;
@@ -275,6 +285,9 @@ const ID_TOKEN_CLAIMS: [&str; 16] = [
     "phone_number",
     "gender",
 ];
+/// The claims in the gateway's own access tokens without `[authority.gateway] claims`.
+const GATEWAY_CLAIMS: [&str; 10] =
+    ["iss", "sub", "aud", "role", "roles", "email", "email_verified", "name", "phone_number", "phone_number_verified"];
 /// The claims that a profile of `kind = "oauth2"` is mapped to.
 const PROFILE_CLAIMS: [&str; 6] = ["iss", "sub", "email", "email_verified", "name", "picture"];
 

@@ -156,6 +156,19 @@ fn where_neither_rule_is_stricter_both_have_to_be_passed() {
 }
 
 #[test]
+fn a_request_with_two_readings_has_to_pass_the_rules_of_both() {
+    let table = with_access(&[("/a", Access::User, 0), ("/b", roles(&["b"]), 0), ("/c", roles(&["c"]), 0)]);
+    let rules = |path: &str| {
+        let TableMatch::Route(route) = table.find(&Method::GET, "x", path) else { panic!("{path}") };
+        table.rules(route, &Method::GET, "x", path)
+    };
+    for (one, other, lines) in [("/a", "/b", vec![2]), ("/b", "/a", vec![2]), ("/b", "/c", vec![2, 3])] {
+        let both = rules(one).and(&rules(other));
+        assert_eq!(both.routes().map(|route| route.settings.line).collect::<Vec<_>>(), lines, "{one} {other}");
+    }
+}
+
+#[test]
 fn the_stricter_rule_is_that_for_the_requests_own_host_and_method() {
     let route = |line, methods: &[&str], hosts: &[&str], path: &str, access| Settings {
         access,
