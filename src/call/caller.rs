@@ -25,6 +25,7 @@ use crate::{
     client::Client,
     clock::Timestamp,
     outbound::{self, Busy, CallLimits, HttpAnswer, Network, NoAnswer, Outbound, chain},
+    own_headers::VESTIBULE_ASSERTION,
     scheme::Scheme,
     upstream::{self, SentRequest, Target, TargetState, Upstream},
 };
@@ -116,7 +117,7 @@ impl Caller {
             let signer = self.assertions.as_ref().ok_or(BadValue::Unsigned)?;
             let method = template.method.as_str();
             let request = SignedRequest { purpose, upstream: &backend.name, method, path: &path, body: &body.bytes };
-            headers.insert(HeaderName::from_static("vestibule-assertion"), signer.assertion(&request));
+            headers.insert(VESTIBULE_ASSERTION, signer.assertion(&request));
         }
         // Each may have a token: sensitive values are not in HTTP/2's header table or in debug output.
         headers.values_mut().for_each(|value| value.set_sensitive(true));

@@ -1,39 +1,159 @@
-//! `vestibule check`: every problem of the configuration, the ids of the session keys, and how large the `Cookie`
-//! header can get.
+//! `vestibule check`: every problem of the configuration, the ids of the session keys, how large the `Cookie` header
+//! can get, and the addresses to register with providers.
 
 use std::{
     io::{self, Write},
+    net::{SocketAddr, TcpListener},
     path::Path,
 };
 
-use super::exit::{Exit, with_config};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{
+    exit::Exit,
+    probe::{Probed, probe},
+};
 use crate::{
-    config::{Complaints, Config, Loaded},
+    config::{Complaint, Complaints, Config, Loaded, Registration},
     scheme::Scheme,
     session::MOST_ATTEMPTS,
 };
 
-/// Prints the result for the file at `path`; with `probes` also whether the services it names can be reached.
+/// What `check` does besides reading the file.
+#[derive(Args, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CheckOptions {
+    /// Also try to reach what the configuration names: store, mail, providers, published keys, upstreams (at most
+    /// 15 s); and whether the listen addresses are free.
+    #[arg(long)]
+    pub probe: bool,
+    /// End with exit code 1 if there are warnings.
+    #[arg(long)]
+    pub deny_warnings: bool,
+    /// The form of the output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// The form of the output.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object; its members are in docs/operations.md.
+    Json,
+}
+
+/// All that `check` has found.
+struct Findings<'c> {
+    file: String,
+    complaints: Complaints,
+    /// `None` where the file has an error.
+    config: Option<&'c Config>,
+    /// `None` without `--probe`.
+    probed: Option<Vec<Probed>>,
+}
+
+/// Prints the result for the file at `path`.
 pub(super) fn check(
     path: &Path,
     loaded: Result<Loaded, Complaints>,
-    probes: bool,
+    options: CheckOptions,
     out: &mut dyn Write,
 ) -> io::Result<Exit> {
-    let mut reached = true;
-    let exit = with_config(path, loaded, out, |loaded, out| {
-        for warning in &loaded.warnings {
-            writeln!(out, "{warning}\n")?;
+    let (config, mut complaints) = match loaded {
+        Ok(Loaded { config, warnings }) => (Some(config), Complaints { errors: Vec::new(), warnings }),
+        Err(complaints) => (None, complaints),
+    };
+    let mut probed = None;
+    if let Some(config) = config.as_ref().filter(|_| options.probe) {
+        complaints.warnings.extend(busy_addresses(config));
+        probed = Some(probe(config)?);
+    }
+    let is_reached = probed.iter().flatten().all(|probed| probed.result.is_ok());
+    let is_good =
+        complaints.errors.is_empty() && is_reached && (complaints.warnings.is_empty() || !options.deny_warnings);
+    let findings = Findings { file: path.display().to_string(), complaints, config: config.as_ref(), probed };
+    match options.format {
+        Format::Text => findings.print(out)?,
+        Format::Json => writeln!(out, "{:#}", findings.to_json(is_good))?,
+    }
+    Ok(if is_good { Exit::Success } else { Exit::BadConfig })
+}
+
+impl Findings<'_> {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        write!(out, "{}", self.complaints)?;
+        if let Some(config) = self.config {
+            describe(config, out)?;
         }
-        describe(&loaded.config, out)?;
-        let warnings = Complaints { errors: Vec::new(), warnings: loaded.warnings.clone() };
-        writeln!(out, "{}: {}", path.display(), warnings.count())?;
-        if probes {
-            reached = super::probe::probe(&loaded.config, out)?;
+        writeln!(out, "{}: {}", self.file, self.complaints.count())?;
+        for probed in self.probed.iter().flatten() {
+            writeln!(out, "{probed}")?;
         }
         Ok(())
-    })?;
-    Ok(if reached { exit } else { Exit::BadConfig })
+    }
+
+    fn to_json(&self, is_good: bool) -> Value {
+        let registration = |registration: &Registration| {
+            json!({
+                "provider": registration.provider,
+                "redirect_uris": registration.redirect_uris,
+                "post_logout_redirect_uris": registration.post_logout_redirect_uris,
+            })
+        };
+        let complaint = |complaint: &Complaint| {
+            json!({
+                "line": complaint.line,
+                "column": complaint.column,
+                "message": complaint.message,
+                "help": complaint.help,
+            })
+        };
+        let mut json = json!({
+            "file": self.file,
+            "ok": is_good,
+            "errors": self.complaints.errors.iter().map(complaint).collect::<Vec<_>>(),
+            "warnings": self.complaints.warnings.iter().map(complaint).collect::<Vec<_>>(),
+        });
+        if let Some(config) = self.config {
+            let keys = config.session.keys.iter().enumerate();
+            json["keys"] = keys.map(|(index, key)| json!({ "id": key.id(), "seals": index == 0 })).collect();
+            let cookies = CookieSizes::of(config);
+            json["cookie_header"] =
+                json!({ "longest": cookies.usual, "during_logins": cookies.during_logins, "limit": cookies.limit });
+            json["register"] = config.registrations().iter().map(registration).collect();
+        }
+        if let Some(probed) = &self.probed {
+            let one = |probed: &Probed| {
+                let (text, is_ok) = match &probed.result {
+                    Ok(text) => (text, true),
+                    Err(text) => (text, false),
+                };
+                json!({ "what": probed.what, "ok": is_ok, "detail": text })
+            };
+            json["probes"] = probed.iter().map(one).collect();
+        }
+        json
+    }
+}
+
+/// Sizes of the `Cookie` header in bytes.
+struct CookieSizes {
+    usual: usize,
+    during_logins: usize,
+    limit: u32,
+}
+
+impl CookieSizes {
+    fn of(config: &Config) -> Self {
+        let session = &config.session;
+        Self {
+            usual: session.longest_cookie_header(0, 0),
+            during_logins: session.longest_cookie_header(MOST_ATTEMPTS, config.otp.channels().count()),
+            limit: config.listen.limits.head_bytes,
+        }
+    }
 }
 
 fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
@@ -41,13 +161,19 @@ fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
     for (index, key) in session.keys.iter().enumerate() {
         writeln!(out, "key {}: {}", key.id(), if index == 0 { "seals and opens" } else { "opens" })?;
     }
+    let CookieSizes { usual, during_logins, limit } = CookieSizes::of(config);
     writeln!(
         out,
-        "Cookie header at its worst: {} bytes, and {} while {MOST_ATTEMPTS} logins are under way (a header block may have {}, those of many backends 8192)",
-        session.longest_cookie_header(0, 0),
-        session.longest_cookie_header(MOST_ATTEMPTS, config.otp.channels().count()),
-        config.listen.limits.head_bytes
+        "Cookie header at its worst: {usual} bytes, and {during_logins} while {MOST_ATTEMPTS} logins are under way (a header block may have {limit}, those of many backends 8192)",
     )?;
+    for Registration { provider, redirect_uris, post_logout_redirect_uris } in config.registrations() {
+        for uri in redirect_uris {
+            writeln!(out, "register at {provider}: redirect_uri {uri}")?;
+        }
+        for uri in post_logout_redirect_uris {
+            writeln!(out, "register at {provider}, if it has a logout: post_logout_redirect_uri {uri}")?;
+        }
+    }
     if Scheme::named(session.public_url.scheme()) == Some(Scheme::Https)
         && !session.host_prefix
         && config.hygiene.hosts.is_empty()
@@ -58,4 +184,29 @@ fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// A warning for each listen address that cannot be bound. It may be in use by the gateway that runs with this file, so
+/// it is no error.
+fn busy_addresses(config: &Config) -> Vec<Complaint> {
+    let listen = &config.listen;
+    let addresses = [
+        ("listen", Some(listen.listen)),
+        ("admin_listen", listen.admin_listen),
+        ("health_listen", listen.health_listen),
+    ];
+    let busy = |(key, address): (&str, Option<SocketAddr>)| {
+        let address = address.filter(|address| address.port() != 0)?;
+        let error = TcpListener::bind(address).err()?;
+        let help = match error.kind() {
+            io::ErrorKind::AddrInUse => "if that is not a gateway that runs with this file, choose another port",
+            io::ErrorKind::PermissionDenied => {
+                "ports under 1024 need a permission (CAP_NET_BIND_SERVICE), or choose another"
+            }
+            _ => "write an address that this machine has",
+        };
+        let kind = error.kind();
+        Some(Complaint::without_place(format!("`server.{key}` cannot be listened on: {address}: {kind}"), help))
+    };
+    addresses.into_iter().filter_map(busy).collect()
 }

@@ -6,16 +6,16 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use clap::Args;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, StatusCode, header, uri::PathAndQuery};
 use url::Position;
 
+use super::explain_request::ExplainRequest;
 use crate::{
     config::Config,
     handle::{Destination, RouteMatch, Routing},
     hygiene::{Admitted, Hygiene, Refusal},
     problem::Failure,
-    route::{Access, Candidate, Decision, MatchOutcome, Requester, Route},
+    route::{Access, Candidate, Decision, MatchOutcome, OwnCallsRule, Requester, Route, Rules},
     scheme::Scheme,
     upstream::{
         self, Bearer, Target,
@@ -23,41 +23,22 @@ use crate::{
     },
 };
 
-/// The request to explain.
-#[derive(Args, Clone, PartialEq, Eq, Debug)]
-pub struct ExplainRequest {
-    /// The method, e.g. GET; lower case is accepted.
-    #[arg(value_parser = method)]
-    pub method: Method,
-    /// The path, e.g. /api/users/me.
-    pub path: String,
-    /// The host it is sent to; without it, that of `public_url`.
-    #[arg(long)]
-    pub host: Option<String>,
-    /// A role that the user has; may be repeated.
-    #[arg(long = "role", value_name = "ROLE")]
-    pub roles: Vec<String>,
-}
-
-/// Methods are case-sensitive (RFC 9110 section 9.1), and the registered ones are upper case: lower case means them.
-fn method(text: &str) -> Result<Method, http::method::InvalidMethod> {
-    text.to_ascii_uppercase().parse()
-}
-
 /// The client's address in the output: one reserved for documentation (RFC 5737).
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// Prints what happens to `request`.
 pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let own_host = &config.hygiene.public_url[Position::BeforeHost..Position::AfterPort];
-    let host = request.host.as_deref().unwrap_or(own_host);
-    writeln!(out, "{} {host}{}", request.method, request.path)?;
-    let built = http::Request::builder().method(&request.method).uri(&request.path).header(header::HOST, host);
+    let sent = match request.sent_to() {
+        Ok(sent) => sent,
+        Err(problem) => return answer(out, &problem),
+    };
+    let host = sent.host.unwrap_or(own_host);
+    writeln!(out, "{} {host}{}", request.method, sent.target)?;
+    sent.notes.iter().try_for_each(|note| writeln!(out, "note      {note}"))?;
+    let built = http::Request::builder().method(&request.method).uri(&*sent.target).header(header::HOST, host);
     let Ok((mut parts, ())) = built.body(()).map(http::Request::into_parts) else {
-        return answer(
-            out,
-            "400: this path or host cannot be in a request (a path begins with `/`, other characters are percent-encoded)",
-        );
+        return answer(out, "400: this path or host cannot be in a request");
     };
     let table = match config.table() {
         Ok(table) => table,
@@ -66,12 +47,12 @@ pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn W
         }
     };
     let routing = Routing { hygiene: Hygiene::new(config.hygiene.clone()), table, own_calls: config.own_calls() };
-    let admitted = match routing.hygiene.admit(&mut parts, CLIENT, Scheme::Http) {
+    let admitted = match routing.hygiene.admit(&mut parts, CLIENT, sent.scheme.unwrap_or(Scheme::Http)) {
         Ok(admitted) => admitted,
         Err(refusal) => return answer(out, &refused(&refusal)),
     };
     let (host, path) = (admitted.host.as_str(), parts.uri.path());
-    if path != request.path.split('?').next().unwrap_or_default() {
+    if path != sent.target.split('?').next().unwrap_or_default() {
         writeln!(out, "path      {path}, as routes and upstream see it")?;
     }
     let candidates = routing.table.explain(&parts.method, host, path);
@@ -105,9 +86,18 @@ pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn W
                 ),
             );
         }
-        Destination::Route(RouteMatch { route, target, .. }) => {
+        Destination::Route(RouteMatch { route, target, rules, .. }) => {
             matched(route, &candidates, out)?;
-            return forwarded(request, config, &admitted, route, &target, out);
+            if route.settings.own_calls == OwnCallsRule::Open
+                && routing.own_calls.include(route.settings.upstream, &parts.method, target.path())
+            {
+                writeln!(
+                    out,
+                    "          a call that the gateway makes too: `own_calls = \"open\"` lets clients send it"
+                )?;
+            }
+            rules.routes().try_for_each(|rule| access(rule, route, &request.roles, out))?;
+            return forwarded(config, &admitted, (route, &rules), &target, out);
         }
     }
     others(&candidates, out)
@@ -119,21 +109,19 @@ fn matched(route: &Route, candidates: &[Candidate<'_>], out: &mut dyn Write) -> 
     others(candidates, out)
 }
 
-/// The access rule of a route, and the request that its upstream gets.
+/// The request that the upstream gets.
 fn forwarded(
-    request: &ExplainRequest,
     config: &Config,
     admitted: &Admitted,
-    route: &Route,
+    (route, rules): (&Route, &Rules<'_>),
     target: &PathAndQuery,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let upstream = &config.upstreams[route.settings.upstream];
     let targets: Vec<_> = upstream.targets.iter().map(address).collect();
-    writeln!(out, "access    {}", access(&route.settings.access, &request.roles))?;
     writeln!(out, "upstream  {}: {}", upstream.name, targets.join(", "))?;
     writeln!(out, "path      {target}")?;
-    headers(admitted, route, upstream, out)
+    headers(admitted, (route, rules), upstream, out)
 }
 
 fn answer(out: &mut dyn Write, what: &str) -> io::Result<()> {
@@ -165,7 +153,20 @@ fn refused(refusal: &Refusal) -> String {
     }
 }
 
-fn access(access: &Access, roles: &[String]) -> String {
+/// A rule that applies to the request, and where it comes from if it is not that of the route.
+fn access(rule: &Route, route: &Route, roles: &[String], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "access    {}", in_words(&rule.settings.access, roles))?;
+    if rule.index == route.index {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "          by the stricter rule of {} (line {}): a lenient backend reads the path as one of that route",
+        rule.name, rule.settings.line
+    )
+}
+
+fn in_words(access: &Access, roles: &[String]) -> String {
     match access {
         Access::Public => "public: anyone, without any session work".to_owned(),
         Access::Optional => "optional: anyone, with the session where there is one".to_owned(),
@@ -194,12 +195,17 @@ pub(super) fn address(target: &Target) -> String {
 }
 
 /// The headers that the upstream gets in addition to the client's own.
-fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, out: &mut dyn Write) -> io::Result<()> {
+fn headers(
+    admitted: &Admitted,
+    (route, rules): (&Route, &Rules<'_>),
+    upstream: &upstream::Settings,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let settings = &route.settings;
     // A request to an `anonymous` route usually has no session; a public route reads none.
-    let with_session = !matches!(settings.access, Access::Public | Access::Anonymous);
-    let (authorization, note) = match (&settings.access, upstream.bearer) {
-        (Access::Public, _) => (Authorization::Keep, Some("authorization: as the visitor sent it")),
+    let with_session = !rules.is_public() && rules.routes().any(|rule| rule.settings.access != Access::Anonymous);
+    let (authorization, note) = match (rules.is_public(), upstream.bearer) {
+        (true, _) => (Authorization::Keep, Some("authorization: as the visitor sent it")),
         (_, Bearer::Access) if with_session => (bearer("Bearer {access token}"), None),
         (_, Bearer::Id) if with_session => (bearer("Bearer {ID token}"), None),
         _ => (Authorization::Remove, Some("no authorization")),
@@ -230,10 +236,10 @@ fn headers(admitted: &Admitted, route: &Route, upstream: &upstream::Settings, ou
     for name in &settings.headers.remove {
         lines.push(format!("no {name} (the visitor does not get the upstream's either)"));
     }
-    let session = match settings.access {
-        Access::Public => "",
-        _ if with_session => " with a session",
-        _ => " without a session",
+    let session = match (rules.is_public(), with_session) {
+        (true, _) => "",
+        (_, true) => " with a session",
+        (_, false) => " without a session",
     };
     writeln!(out, "headers   of a visitor at {CLIENT}{session}:")?;
     lines.iter().try_for_each(|line| writeln!(out, "          {line}"))

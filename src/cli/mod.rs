@@ -16,6 +16,7 @@ mod check;
 mod demo;
 mod exit;
 mod explain;
+mod explain_request;
 mod keygen;
 mod probe;
 mod reload;
@@ -44,16 +45,11 @@ pub enum Command {
     Run,
     /// Runs everything on loopback without any setup: a provider, a backend, and a page that shows the session working.
     Demo,
-    /// Reads the configuration as `run` would and prints every problem, key fingerprints, and the worst-case size of
-    /// the Cookie header.
-    Check {
-        /// Also try to reach what the configuration names: store, mail, providers, published keys, upstreams (at most
-        /// 15 s).
-        #[arg(long)]
-        probe: bool,
-    },
+    /// Reads the configuration as `run` would and prints every problem, key fingerprints, the worst-case size of the
+    /// Cookie header, and the addresses to register with providers.
+    Check(check::CheckOptions),
     /// Shows which route a request matches, who may use it, and what the upstream gets.
-    Explain(explain::ExplainRequest),
+    Explain(explain_request::ExplainRequest),
     /// Prints a new session key, or a signing key.
     Keygen {
         /// Print a private key in PEM for `[signing] keys` instead: ES256 if no algorithm is given.
@@ -88,7 +84,7 @@ pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn
     let exit = match cli.command.unwrap_or(Command::Run) {
         Command::Run => return Ok(Next::Run(cli.config)),
         Command::Demo => return Ok(Next::Demo),
-        Command::Check { probe } => check::check(&cli.config, load(), probe, out)?,
+        Command::Check(options) => check::check(&cli.config, load(), options, out)?,
         Command::Explain(request) => {
             with_config(&cli.config, load(), out, |loaded, out| explain::explain(&request, &loaded.config, out))?
         }
@@ -111,6 +107,7 @@ listen = "0.0.0.0:8080"
 public_url = "https://app.example"
 [session]
 keys = ["env:KEY"]
+roles_claim = "/hd"
 [providers.google]
 client_id = "x"
 allow = "anyone"
@@ -157,6 +154,8 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
             output,
             "key 630dcd29: seals and opens\n\
              Cookie header at its worst: 16497 bytes, and 32507 while 5 logins are under way (a header block may have 32768, those of many backends 8192)\n\
+             register at google: redirect_uri https://app.example/auth/callback/google\n\
+             register at google, if it has a logout: post_logout_redirect_uri https://app.example/\n\
              hint: one host is served by https: `host_prefix = true` keeps other hosts of the domain from setting the cookies\n\
              gateway.toml: no problems, no warnings\n"
         );
@@ -166,8 +165,99 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
     fn check_prints_every_problem_and_fails() {
         let (next, output) = vestibule(&SECURE.replace("bearer", "baerer").replace("/admin\"", "/adm\""), &["check"]);
         assert_eq!(next, Next::Exit(Exit::BadConfig));
-        assert!(output.contains("did you mean `bearer`?") && output.contains(" --> gateway.toml:15:9\n"), "{output}");
+        assert!(output.contains("did you mean `bearer`?") && output.contains(" --> gateway.toml:16:9\n"), "{output}");
         assert!(output.ends_with("gateway.toml: 2 problems, 1 warning\n"), "{output}");
+    }
+
+    #[test]
+    fn check_ends_with_an_error_for_warnings_only_where_they_are_denied() {
+        let warned = SECURE.replace("bearer = \"id\"", "");
+        let (next, output) = vestibule(&warned, &["check"]);
+        assert_eq!(next, Next::Exit(Exit::Success));
+        assert!(output.ends_with("gateway.toml: no problems, 1 warning\n"), "{output}");
+        assert_eq!(vestibule(&warned, &["check", "--deny-warnings"]).0, Next::Exit(Exit::BadConfig));
+        assert_eq!(vestibule(SECURE, &["check", "--deny-warnings"]).0, Next::Exit(Exit::Success));
+    }
+
+    #[test]
+    fn check_in_json_has_everything_that_the_text_has() {
+        let file = SECURE.replace("[session]", "hosts = [\"b.example\", \"vestibule:8080\"]\n[session]");
+        let json = |file: &str, more: &[&str]| {
+            let (next, output) = vestibule(file, &[&["check", "--format", "json"], more].concat());
+            (next, serde_json::from_str::<serde_json::Value>(&output).unwrap_or_else(|_| panic!("{output}")))
+        };
+        let (next, good) = json(&file, &[]);
+        assert_eq!((next, &good["ok"]), (Next::Exit(Exit::Success), &true.into()));
+        assert_eq!((&good["errors"], &good["warnings"]), (&serde_json::json!([]), &serde_json::json!([])));
+        assert_eq!(good["keys"], serde_json::json!([{ "id": "630dcd29", "seals": true }]));
+        assert_eq!(good["cookie_header"]["limit"], 32768);
+        assert_eq!(
+            good["register"],
+            serde_json::json!([{
+                "provider": "google",
+                "redirect_uris":
+                    ["https://app.example/auth/callback/google", "https://b.example/auth/callback/google"],
+                "post_logout_redirect_uris": ["https://app.example/", "https://b.example/"],
+            }]),
+            "no provider redirects to a name without a dot"
+        );
+        assert_eq!(good["probes"], serde_json::Value::Null);
+
+        let (next, bad) = json(&file.replace("bearer", "baerer"), &[]);
+        assert_eq!(
+            (next, &bad["ok"], &bad["keys"]),
+            (Next::Exit(Exit::BadConfig), &false.into(), &serde_json::Value::Null)
+        );
+        let error = &bad["errors"][0];
+        assert_eq!((&error["line"], &error["column"]), (&14.into(), &1.into()));
+        assert_eq!(error["help"], "did you mean `bearer`?");
+        assert!(error["message"].as_str().unwrap().contains("`baerer`"), "{error}");
+
+        let warned = file.replace("bearer = \"id\"", "");
+        assert_eq!(json(&warned, &[]).1["ok"], true);
+        let (next, denied) = json(&warned, &["--deny-warnings"]);
+        assert_eq!((next, &denied["ok"]), (Next::Exit(Exit::BadConfig), &false.into()));
+        assert_eq!(denied["warnings"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_probe_warns_of_a_port_that_is_in_use() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let file = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nhealth_listen = \"{address}\"\npublic_url = \"http://localhost:8080\"\n\
+             [session]\nkeys = [\"env:KEY\"]\n[authority]\nkind = \"provider\"\n[otp.sms]\npurpose = \"prove\"\n\
+             [otp.sms.http]\nurl = \"https://sms.example/send\"\njson = \"{{text}}\"\n"
+        );
+        let (_, output) = vestibule(&file, &["check", "--probe"]);
+        assert!(
+            output.contains(&format!("`server.health_listen` cannot be listened on: {address}: address in use")),
+            "{output}"
+        );
+        drop(taken);
+        let (_, output) = vestibule(&file, &["check", "--probe"]);
+        assert!(!output.contains("cannot be listened on"), "{output}");
+    }
+
+    #[test]
+    fn explain_shows_the_stricter_rule_and_an_open_call() {
+        let file = SECURE.replace(
+            "[[routes]]",
+            "[[routes]]\npath = \"/{*rest}\"\nupstream = \"app\"\naccess = \"public\"\n[[routes]]",
+        );
+        let output = vestibule(&file, &["explain", "GET", "/ADMIN./x"]).1;
+        assert!(
+            output.contains(
+                "route     /{*rest} (line 14)\n\
+                 access    roles: whoever has one of admin, boss (--role tries one)\n          \
+                 by the stricter rule of /admin/{*rest} (line 18): a lenient backend reads the path as one of that route\n\
+                 upstream  app: http://[::1]:3000, unix:/run/app.sock\n\
+                 path      /ADMIN./x\n\
+                 headers   of a visitor at 192.0.2.1 with a session:\n          \
+                 authorization: Bearer {ID token}\n"
+            ),
+            "{output}"
+        );
     }
 
     #[test]
@@ -176,7 +266,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
         assert_eq!(
             output(&["explain", "GET", "/admin/users?x=1", "--role", "boss"]),
             "GET app.example/admin/users?x=1\n\
-             route     /admin/{*rest} (line 13)\n\
+             route     /admin/{*rest} (line 14)\n\
              access    roles: whoever has one of admin, boss (boss: these may)\n\
              upstream  app: http://[::1]:3000, unix:/run/app.sock\n\
              path      /users?x=1\n\
@@ -206,10 +296,13 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
             (&["/other"], "answer    404: no route matches\n"),
             (&["/admin", "--host", "evil.example"], "answer    421: "),
             (&["/admin/%2e%2e/x"], "answer    400: ambiguous request: an escaped slash, backslash or dot\n"),
-            (&["admin"], "answer    400: "),
+            (&["admin"], "GET app.example/admin\nnote      read as the path `/admin`; a host is named by `--host`"),
+            (&["http://app.example/admin#x"], "GET app.example/admin\nnote      without what follows `#`"),
+            (&["https://evil.example/admin"], "GET evil.example/admin\nanswer    421: "),
+            (&["ftp://app.example/admin"], "answer    400: write an address with http:// or https://"),
             (
                 &["/x/../admin/%7ea"],
-                "path      /admin/~a, as routes and upstream see it\nroute     /admin/{*rest} (line 13)\n",
+                "path      /admin/~a, as routes and upstream see it\nroute     /admin/{*rest} (line 14)\n",
             ),
         ] {
             let output = output(&[&["explain", "GET"], arguments].concat());

@@ -1,11 +1,6 @@
 //! `vestibule check --probe`: whether the services that the configuration names can be reached, all tried at once.
 
-use std::{
-    error::Error,
-    io::{self, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt as _,
@@ -34,23 +29,32 @@ struct Probe {
     tried: BoxFuture<'static, Result<String, String>>,
 }
 
-/// Prints a line for each service that `config` names; true if all can be reached.
-pub(super) fn probe(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
+/// The result for one service.
+pub(super) struct Probed {
+    /// Its name.
+    pub(super) what: String,
+    /// What there is to say: nothing to add to "ok" if it is empty; `Err`: why it cannot be reached.
+    pub(super) result: Result<String, String>,
+}
+
+impl fmt::Display for Probed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.result {
+            Ok(about) if about.is_empty() => write!(f, "probe {}: ok", self.what),
+            Ok(about) => write!(f, "probe {}: ok ({about})", self.what),
+            Err(problem) => write!(f, "probe {}: {problem}", self.what),
+        }
+    }
+}
+
+/// Tries each service that `config` names.
+pub(super) fn probe(config: &Config) -> io::Result<Vec<Probed>> {
     assemble::install_cryptography();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let results = runtime.block_on(try_all(config, LIMIT));
     // Does not wait for a DNS resolver that is still busy.
     runtime.shutdown_background();
-    let mut reached = true;
-    for (what, result) in results? {
-        reached &= result.is_ok();
-        match result {
-            Ok(about) if about.is_empty() => writeln!(out, "probe {what}: ok")?,
-            Ok(about) => writeln!(out, "probe {what}: ok ({about})")?,
-            Err(problem) => writeln!(out, "probe {what}: {problem}")?,
-        }
-    }
-    Ok(reached)
+    Ok(results?.into_iter().map(|(what, result)| Probed { what, result }).collect())
 }
 
 /// The result of each probe, in the order of [`probes`].

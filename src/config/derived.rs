@@ -6,12 +6,59 @@ use crate::{
     authority::{AuthorityKind, BackendSettings},
     call::{Piece, Template},
     channel::Channel,
+    endpoint::{Origins, VisitorOrigin},
+    oidc::{self, ProviderKind},
     otp::{ChannelSettings, CodePurpose},
-    route::{CallPiece, Conflict, HasPage, OwnCall, OwnCalls, OwnSettings, Table},
+    route::{CallPiece, Conflict, HasPage, OwnCall, OwnCalls, OwnSettings, SharedTargets, Table},
     signing::SigningKey,
 };
 
+/// What has to be registered with a provider, one address for each host on which logins begin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Registration {
+    /// The provider's name.
+    pub provider: String,
+    /// Where its logins come back.
+    pub redirect_uris: Vec<String>,
+    /// Where its logout comes back; empty for a provider of `kind = "oauth2"`, which has none.
+    pub post_logout_redirect_uris: Vec<String>,
+}
+
 impl Config {
+    /// The registrations, for each host on which logins begin.
+    pub fn registrations(&self) -> Vec<Registration> {
+        let origins = self.login.origins();
+        let mut ends: Vec<String> =
+            origins.of_logins().iter().map(|origin| self.after_logout(&origins, origin)).collect();
+        ends.dedup();
+        let registration = |provider: &oidc::Settings| {
+            let path = format!("{}/callback/{}", self.login.base_path, provider.name);
+            Registration {
+                provider: provider.name.clone(),
+                redirect_uris: origins.of_logins().iter().map(|origin| origin.absolute(&path)).collect(),
+                post_logout_redirect_uris: match provider.kind {
+                    ProviderKind::Oidc => ends.clone(),
+                    ProviderKind::OAuth2(_) => Vec::new(),
+                },
+            }
+        };
+        self.providers.iter().map(registration).collect()
+    }
+
+    /// `session.after_logout` on this origin if it begins no login, else the page after a logout.
+    fn after_logout(&self, origins: &Origins, origin: &VisitorOrigin) -> String {
+        let address = &self.login.after_logout;
+        let has_credentials = self.backend().is_some_and(|backend| backend.credentials.is_some());
+        let has_one_login = self.providers.len() == 1 && !has_credentials && self.login.codes.is_empty();
+        let begins_login = |(host, path): (String, String)| {
+            self.table().is_ok_and(|table| table.begins_login(&host, &path, has_one_login))
+        };
+        if origins.locate(address, origin).is_some_and(begins_login) {
+            return origin.absolute(&format!("{}/logged-out", self.login.base_path));
+        }
+        origin.absolute(address)
+    }
+
     /// All routes and the gateway's own endpoints.
     pub fn table(&self) -> Result<Table, Vec<Conflict>> {
         let providers = self.providers.iter().map(|provider| provider.name.clone()).collect();
@@ -21,12 +68,13 @@ impl Config {
         };
         let codes = self.otp.channels().map(code).collect();
         let base_path = self.login.base_path.clone();
-        Table::build(self.routes.clone(), OwnSettings { base_path, providers, credentials, codes })
+        let own = OwnSettings { base_path, providers, credentials, codes };
+        Table::build(self.routes.clone(), own, &SharedTargets::new(&self.upstreams))
     }
 
     /// The calls of the gateway to backends. A client's request that matches one is refused.
     pub fn own_calls(&self) -> OwnCalls {
-        OwnCalls::new(&self.upstreams, self.calls().map(own_call).collect())
+        OwnCalls::new(&SharedTargets::new(&self.upstreams), self.calls().map(own_call).collect())
     }
 
     /// All calls of the file: under `authority`, `otp` and `login`.

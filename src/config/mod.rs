@@ -13,6 +13,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+pub use derived::Registration;
 pub use schema::{
     Environment,
     complaint::{Complaint, Complaints},
@@ -35,8 +36,10 @@ use sections::{
 use crate::{
     authority::AuthorityKind,
     hygiene::{self, EncodedSlash},
+    own_headers::OWN_HEADERS,
     route,
     secret::Random,
+    session::MOST_ATTEMPTS,
     upstream::{Bearer, HeaderPiece},
 };
 
@@ -186,7 +189,23 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
     let site = page_section.optional(&PagesTable::NAME);
     let otp = otp::otp(&otp, &otp::OtpInputs { server: &server, site, logins: &logins, upstreams: calls }, cx);
     let key_was_made = session.as_ref().is_some_and(|session| session.key_was_made);
-    Checks { root, server: &server, issuer, logins: &logins, routes: &routes, all_routes, key_was_made }.run(cx);
+    let channels = otp::channels(&root.section(&RootTable::OTP)).iter().filter(|(_, code)| code.is_present()).count();
+    // Logins under way and codes are not counted together: each pair of them is gone within minutes.
+    let longest_cookie_header = session
+        .as_ref()
+        .map(|session| session.longest_cookie_header(MOST_ATTEMPTS, 0).max(session.longest_cookie_header(0, channels)));
+    Checks {
+        root,
+        server: &server,
+        issuer,
+        logins: &logins,
+        upstreams: &upstreams,
+        routes: &routes,
+        all_routes,
+        longest_cookie_header,
+        key_was_made,
+    }
+    .run(cx);
     let store = store::store(&stores, cx);
     let pages = login.as_ref().map(|login| pages::pages(&page_section, login, cx));
 
@@ -202,7 +221,7 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
         listen: server.listen?,
         session: session?,
         replay_body: sessions.read(&SessionTable::REPLAY_BODY),
-        login: crate::login::Settings { codes: otp::pages(&otp), hosts: hygiene.hosts.clone(), ..login? },
+        login: crate::login::Settings { codes: otp::pages(&otp), hosts: hygiene.accepted_hosts(), ..login? },
         hygiene,
         pages: pages?,
         authority,
@@ -223,10 +242,9 @@ fn hygiene(server: &server::ServerSettings, routes: &[route::Settings]) -> Optio
     route_hosts.sort();
     route_hosts.dedup();
     let keeps_slash = routes.iter().any(|route| route.encoded_slash == EncodedSlash::Keep);
-    let ours = ["x-auth-status", "vestibule-assertion"].map(http::HeaderName::from_static);
     let set = routes.iter().flat_map(|route| route.headers.set.iter().map(|(name, _)| name.clone()));
     let on_every_request = crate::upstream::headers::removed_on_arrival().cloned();
-    let mut own_headers: Vec<_> = ours.into_iter().chain(on_every_request).chain(set).collect();
+    let mut own_headers: Vec<_> = OWN_HEADERS.into_iter().chain(on_every_request).chain(set).collect();
     own_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     own_headers.dedup();
     let trusted_proxies = server.trusted_proxies.clone();

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     hygiene::{self, Admitted, SameSite},
     problem::{Failure, LoginAskedBy, Problem, ProblemKind},
-    route::{Access, Cors, Decision, OwnMatch, Requester, Route},
+    route::{Cors, Decision, OwnMatch, Requester, Route, Rules},
     session::Visit,
 };
 
@@ -58,7 +58,7 @@ impl RequestHandler {
         // A preflight asks about the request that would follow it.
         let preflighted = cors::method_behind_preflight(parts);
         let method = preflighted.as_ref().unwrap_or(&parts.method);
-        let matched = match self.routing.destination(parts, &admitted, method) {
+        let RouteMatch { route, target, rules, overridden } = match self.routing.destination(parts, &admitted, method) {
             Destination::Route(matched) => matched,
             Destination::Own(own) if preflighted.is_none() => return Ok(Verdict::Own(own, admitted)),
             Destination::NoRoute => return Err(ProblemKind::NotFound.into()),
@@ -79,9 +79,6 @@ impl RequestHandler {
                 return Err(Stop::with(problem, &visit));
             }
         };
-        let is_public = matched.judged_by().all(|route| route.settings.access == Access::Public);
-        let rules = matched.judged_by();
-        let RouteMatch { route, target, overridden } = matched;
         facts.route = Some(route);
         facts.cors = route.settings.cors.as_ref();
         facts.origin = facts.cors.and_then(|_| parts.headers.get(header::ORIGIN).cloned());
@@ -89,9 +86,8 @@ impl RequestHandler {
         if let (Some(_), Some(headers)) = (&overridden, &admitted.method_override) {
             headers.restore(&mut parts.headers);
         }
-        let overridden = overridden.map(|overridden| overridden.method);
         let authorized = Authorized { admitted, route, target, overridden };
-        if is_public {
+        if rules.is_public() {
             return Ok(Verdict::Forward(authorized, None));
         }
         let mut visit = self.sessions.visit(&parts.headers, &authorized.admitted.client).await;
@@ -106,7 +102,7 @@ impl RequestHandler {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
         visit.ensure().await;
-        match rules.into_iter().find_map(|route| refusal_by_rule(route, parts, &visit)) {
+        match refusal_by_rule(&rules, parts, &visit) {
             Some(failure) => Err(Stop::with(failure, &visit)),
             None => Ok(Verdict::Forward(authorized, Some(visit))),
         }
@@ -120,11 +116,11 @@ pub(super) fn is_foreign(parts: &Parts, method: &Method, admitted: &Admitted, or
         && hygiene::same_site(&parts.headers, &admitted.host, admitted.scheme, origins) == SameSite::Foreign
 }
 
-/// The failure if the route's access rule refuses the session.
-fn refusal_by_rule(route: &Route, parts: &Parts, visit: &Visit) -> Option<Failure> {
+/// The failure if an access rule refuses the session.
+fn refusal_by_rule(rules: &Rules<'_>, parts: &Parts, visit: &Visit) -> Option<Failure> {
     let requester = visit.access().map_or(Requester::Anonymous, |access| Requester::User { roles: &access.roles });
     let asked = || parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
-    match (route.settings.access.decide(requester), visit.undecided()) {
+    match (rules.decide(requester), visit.undecided()) {
         (Decision::LogIn | Decision::Forbidden, Some(why)) => {
             let mut failure = Failure::from(why);
             failure.set_return_to(Some(asked()));

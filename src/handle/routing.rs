@@ -4,7 +4,7 @@ use http::{Method, request::Parts, uri::PathAndQuery};
 
 use crate::{
     hygiene::{self, Admitted, EncodedSlash, Hygiene, MethodOverride, Refusal},
-    route::{OwnCalls, OwnMatch, Route, Table, TableMatch},
+    route::{OwnCalls, OwnCallsRule, OwnMatch, Route, Rules, Table, TableMatch},
 };
 
 /// The parts that judge a request before its session is read.
@@ -41,21 +41,16 @@ pub struct RouteMatch<'r> {
     pub route: &'r Route,
     /// The target, without the prefix that the route strips.
     pub target: PathAndQuery,
-    /// What the request is for a backend that obeys its override headers, where the route lets them pass.
-    pub overridden: Option<Overridden<'r>>,
-}
-
-/// The request that a backend makes of one with override headers (`X-HTTP-Method-Override` and its like).
-pub struct Overridden<'r> {
-    /// The method that they name.
-    pub method: Method,
-    /// The route of that method; its access rule has to be passed too.
-    pub route: &'r Route,
+    /// The access rules that the request has to pass: the route's own, or stricter ones; also those of the method that
+    /// its override headers name.
+    pub rules: Rules<'r>,
+    /// The method for a backend that obeys the override headers, where the route lets them pass.
+    pub overridden: Option<Method>,
 }
 
 impl Routing {
     /// Finds what answers a request that hygiene admitted. `parts` is its own head; for a preflight, `method` is the
-    /// one it asks about.
+    /// one it asks about. Neither its own method nor `method` may make it a call of the gateway's own.
     pub fn destination(&self, parts: &Parts, admitted: &Admitted, method: &Method) -> Destination<'_> {
         static ROOT: PathAndQuery = PathAndQuery::from_static("/");
         let (host, path) = (admitted.host.as_str(), parts.uri.path());
@@ -72,49 +67,44 @@ impl Routing {
             TableMatch::None => Destination::NoRoute,
             TableMatch::Route(route) => {
                 let target = route.upstream_path(parts.uri.path_and_query().unwrap_or(&ROOT));
-                let is_own_call = |method| self.own_calls.include(route.settings.upstream, method, target.path());
-                if is_own_call(&parts.method) {
-                    return Destination::OwnCall(RouteMatch { route, target, overridden: None });
-                }
+                let mut rules = self.table.rules(route, method, host, path);
                 let overridden = match &admitted.method_override {
                     Some(named) if route.settings.method_override => match self.overridden(named, route, host, path) {
-                        Ok(overridden) if is_own_call(&overridden.method) => {
-                            return Destination::OwnCall(RouteMatch { route, target, overridden: None });
+                        Ok((method, more)) => {
+                            rules = rules.and(&more);
+                            Some(method)
                         }
-                        Ok(overridden) => Some(overridden),
                         Err(refused) => return refused,
                     },
                     _ => None,
                 };
-                Destination::Route(RouteMatch { route, target, overridden })
+                let is_own = |method: &Method| self.own_calls.include(route.settings.upstream, method, target.path());
+                let is_own_call = route.settings.own_calls == OwnCallsRule::Closed
+                    && (is_own(&parts.method)
+                        || (*method != parts.method && is_own(method))
+                        || overridden.as_ref().is_some_and(is_own));
+                let matched = RouteMatch { route, target, rules, overridden };
+                if is_own_call { Destination::OwnCall(matched) } else { Destination::Route(matched) }
             }
         }
     }
 
-    /// What a request through `route` is with the method that its override headers name. It has to match a route to the
-    /// same upstream too.
+    /// The method that override headers name for a request through `route`, and the rules that it has to pass. It has
+    /// to match a route to the same upstream too.
     fn overridden<'t>(
         &'t self,
         named: &MethodOverride,
         route: &Route,
         host: &str,
         path: &str,
-    ) -> Result<Overridden<'t>, Destination<'t>> {
+    ) -> Result<(Method, Rules<'t>), Destination<'t>> {
         let method = named.method().map_err(Destination::Refused)?.clone();
         match self.table.find(&method, host, path) {
             TableMatch::Route(other) if other.settings.upstream == route.settings.upstream => {
-                Ok(Overridden { method, route: other })
+                let rules = self.table.rules(other, &method, host, path);
+                Ok((method, rules))
             }
             _ => Err(Destination::NoRoute),
         }
-    }
-}
-
-impl<'r> RouteMatch<'r> {
-    /// The routes whose access rules the request has to pass.
-    pub fn judged_by(&self) -> impl Iterator<Item = &'r Route> + use<'r> {
-        let route = self.route;
-        let overridden = self.overridden.as_ref().map(|overridden| overridden.route);
-        std::iter::once(route).chain(overridden.filter(|other| other.index != route.index))
     }
 }

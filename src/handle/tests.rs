@@ -40,6 +40,7 @@ fn table() -> Table {
         body_rate: 0,
         retry_on_401: RetryOn401::All,
         on_second_401: None,
+        own_calls: crate::route::OwnCallsRule::Closed,
         cors: None,
         method_override: false,
         encoded_slash: EncodedSlash::Refuse,
@@ -55,7 +56,7 @@ fn table() -> Table {
         route(5, "/a/b/a/{*rest}", Some("/a/b"), &["other.example"]),
         route(6, "/%EA%B0%80/{*rest}", Some("/%EA%B0%80"), &[]),
     ];
-    Table::build(routes, own).unwrap()
+    Table::build(routes, own, &crate::route::SharedTargets::default()).unwrap()
 }
 
 /// The head of a request as received.

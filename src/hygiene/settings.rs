@@ -29,6 +29,16 @@ pub struct Settings {
     pub header_limits: HeaderLimits,
 }
 
+impl Settings {
+    /// Every accepted host but that of `public_url`, in order and without repetition.
+    pub fn accepted_hosts(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.hosts.iter().chain(&self.route_hosts).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
 /// Whose `X-Request-Id` is kept (`server.request_id`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum RequestIdSource {

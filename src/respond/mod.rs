@@ -26,8 +26,7 @@ use crate::{
     text::Language,
 };
 
-/// The session's state, on every answer of a route that is not public.
-pub const X_AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
+pub use crate::own_headers::X_AUTH_STATUS;
 /// The request's id, for the upstream, the visitor and the log.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

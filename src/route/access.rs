@@ -28,6 +28,24 @@ pub enum Decision {
 }
 
 impl Access {
+    /// Whether this rule includes the other: public < optional < anonymous, user < roles, and of two lists of roles the
+    /// one that allows fewer.
+    pub fn is_as_strict_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Roles(own), Self::Roles(others)) => own.iter().all(|role| others.contains(role)),
+            _ => self == other || self.level() > other.level(),
+        }
+    }
+
+    fn level(&self) -> u8 {
+        match self {
+            Self::Public => 0,
+            Self::Optional => 1,
+            Self::Anonymous | Self::User => 2,
+            Self::Roles(_) => 3,
+        }
+    }
+
     /// Applies the rule.
     pub fn decide(&self, requester: Requester<'_>) -> Decision {
         match (self, requester) {
@@ -47,6 +65,24 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_are_ordered_by_strictness_and_some_have_no_order() {
+        let roles = |names: &[&str]| Access::Roles(names.iter().map(|name| (*name).to_owned()).collect());
+        let rising = [Access::Public, Access::Optional, Access::User, roles(&["a", "b"]), roles(&["b"]), roles(&[])];
+        for (at, one) in rising.iter().enumerate() {
+            for (other_at, other) in rising.iter().enumerate() {
+                assert_eq!(one.is_as_strict_as(other), at >= other_at, "{one:?} {other:?}");
+            }
+        }
+        assert!(roles(&["a", "b"]).is_as_strict_as(&roles(&["b", "a"])));
+        assert!(
+            Access::Anonymous.is_as_strict_as(&Access::Optional) && roles(&["a"]).is_as_strict_as(&Access::Anonymous)
+        );
+        for (one, other) in [(Access::Anonymous, Access::User), (roles(&["a"]), roles(&["b"]))] {
+            assert!(!one.is_as_strict_as(&other) && !other.is_as_strict_as(&one), "{one:?} {other:?}");
+        }
+    }
 
     #[test]
     fn each_rule_decides_for_anonymous_requests_and_for_users_with_and_without_roles() {

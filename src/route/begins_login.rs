@@ -13,7 +13,9 @@ impl Table {
     /// whether the login page redirects to a provider at once.
     pub fn begins_login(&self, host: &str, path: &str, login_page_goes_on: bool) -> bool {
         match self.find(&Method::GET, host, path) {
-            TableMatch::Route(route) => route.settings.access.decide(Requester::Anonymous) == Decision::LogIn,
+            TableMatch::Route(route) => {
+                self.rules(route, &Method::GET, host, path).decide(Requester::Anonymous) == Decision::LogIn
+            }
             TableMatch::Own(own) => match own.service {
                 OwnService::Call { endpoint: OwnEndpoint::LoginPage, .. } => login_page_goes_on,
                 OwnService::Call { endpoint: OwnEndpoint::Start(_), .. } => true,

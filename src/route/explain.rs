@@ -4,7 +4,11 @@ use std::{cmp::Ordering, fmt};
 
 use http::Method;
 
-use super::table::{HostMatch, Route, Table, TableMatch};
+use super::{
+    entry::Route,
+    hosts::HostMatch,
+    table::{Table, TableMatch},
+};
 
 /// A route whose path matches, and the result for it.
 #[derive(Debug)]
@@ -32,7 +36,8 @@ pub enum MatchOutcome {
     NoMethods,
     /// The path is the gateway's own.
     OwnPath,
-    /// It would be chosen, but without `;` parameters and doubled slashes the path matches something else.
+    /// It would be chosen, but without `;` parameters and doubled slashes the path is the gateway's own, or what is
+    /// left of it would begin with two slashes.
     Ambiguous,
 }
 
@@ -47,7 +52,7 @@ impl fmt::Display for MatchOutcome {
             Self::NoMethods => "loses: the winner names the method",
             Self::OwnPath => "loses: the path is the gateway's own",
             Self::Ambiguous => {
-                "is refused: without `;` parameters and doubled slashes the path would meet something else"
+                "is refused: without `;` parameters the path is the gateway's own, or without `strip` it begins with two slashes"
             }
         })
     }

@@ -34,6 +34,15 @@ impl Methods {
         }
     }
 
+    /// How exactly the route is for this method, the most specific first: named, implied (HEAD by GET), all.
+    pub(super) fn rank(&self, method: &Method) -> u8 {
+        match self {
+            Self::Some { .. } if self.names(method) => 0,
+            Self::Some { .. } => 1,
+            Self::All => 2,
+        }
+    }
+
     /// Whether two routes with these methods, and otherwise equal, would match the same request without an order
     /// between them.
     pub(super) fn overlaps(&self, other: &Self) -> bool {

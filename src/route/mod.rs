@@ -3,27 +3,41 @@
 
 mod access;
 mod begins_login;
+mod conflict;
+mod entry;
 mod explain;
+mod foreign;
+mod gaps;
+mod hosts;
+mod lax;
 mod methods;
 mod own;
 mod own_calls;
 mod own_table;
 mod pattern;
 mod settings;
+mod stricter;
 mod table;
+mod targets;
 mod trie;
 
 pub use self::{
     access::{Decision, Requester},
+    conflict::Conflict,
+    entry::Route,
     explain::{Candidate, MatchOutcome},
+    foreign::has_wildcard,
+    gaps::{Gap, GapKind},
     own::{
         AnswerForm, CrossSite, Exists, GuessCheck, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, OwnService,
         ProviderIndex, ServedBy, reserved_provider_name,
     },
     own_calls::{CallPiece, OwnCall, OwnCalls},
     own_table::{HasPage, OwnMatch, OwnSettings},
-    settings::{Access, Cors, OnSecond401, RetryOn401, Settings},
-    table::{Conflict, Route, Table, TableMatch},
+    settings::{Access, Cors, OnSecond401, OwnCallsRule, RetryOn401, Settings},
+    stricter::Rules,
+    table::{Table, TableMatch},
+    targets::{SharedTargets, is_this_machine},
 };
 #[cfg(test)]
 mod tests;

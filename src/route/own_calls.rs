@@ -1,9 +1,8 @@
 //! The calls that the gateway makes to a backend in its own name: no client may send them through a route.
 
 use http::Method;
-use percent_encoding::percent_decode_str;
 
-use crate::upstream::{self, Target};
+use super::{lax, targets::SharedTargets};
 
 /// A call that the gateway makes, by its template.
 #[derive(Clone, Debug)]
@@ -38,19 +37,21 @@ struct CompiledCall {
     segments: Vec<CallSegment>,
 }
 
-/// The literal text between placeholders, decoded and in lower case; one piece: no placeholder.
+/// The text between placeholders, in its lax reading; one piece: no placeholder.
 #[derive(Clone, Debug)]
-struct CallSegment(Vec<Vec<u8>>);
+struct CallSegment(Vec<String>);
+
+/// Stands for a placeholder while a path is folded; a character for private use, which no path of a call has.
+const PLACEHOLDER: char = '\u{f8ff}';
 
 impl OwnCalls {
     /// Builds the list. A call to one upstream counts for every upstream with a common target.
-    pub fn new(upstreams: &[upstream::Settings], calls: Vec<OwnCall>) -> Self {
-        let mut by_upstream: Vec<Vec<CompiledCall>> = upstreams.iter().map(|_| Vec::new()).collect();
+    pub fn new(shared: &SharedTargets, calls: Vec<OwnCall>) -> Self {
+        let mut by_upstream: Vec<Vec<CompiledCall>> = vec![Vec::new(); shared.len()];
         for call in calls.into_iter().filter(|call| !is_read(&call.method)) {
-            let Some(target) = upstreams.get(call.upstream) else { continue };
             let compiled = CompiledCall { method: call.method, segments: compile(&call.path) };
-            for (settings, calls) in upstreams.iter().zip(&mut by_upstream) {
-                if settings.targets.iter().any(|one| target.targets.iter().any(|other| same_target(one, other))) {
+            for (upstream, calls) in by_upstream.iter_mut().enumerate() {
+                if shared.have_common(upstream, call.upstream) {
                     calls.push(compiled.clone());
                 }
             }
@@ -58,105 +59,83 @@ impl OwnCalls {
         Self { by_upstream }
     }
 
-    /// Whether a request to this upstream would be one of the calls. GET and HEAD never are.
+    /// Whether a request to this upstream would be one of the calls. GET and HEAD never are. For a request with two
+    /// methods (its own, and one that a header names) ask for each.
     ///
-    /// Paths are compared as the most lenient backend would: without regard to case, percent-encoding, empty segments,
-    /// a final slash and `;` parameters.
+    /// Paths are compared by their lax readings, and without suffixes like `.json` at their end, by which frameworks
+    /// choose a format.
     pub fn include(&self, upstream: usize, method: &Method, upstream_path: &str) -> bool {
         if is_read(method) {
             return false;
         }
-        let Some(calls) = self.by_upstream.get(upstream) else { return false };
-        calls
-            .iter()
-            .any(|call| call.method.as_str().eq_ignore_ascii_case(method.as_str()) && call.matches(upstream_path))
+        let is_for = |call: &&CompiledCall| call.method.as_str().eq_ignore_ascii_case(method.as_str());
+        let calls = || self.by_upstream.get(upstream).into_iter().flatten().filter(is_for);
+        calls().next().is_some() && lax::any_reading(upstream_path, |reading| calls().any(|call| call.matches(reading)))
     }
 }
 
 impl CompiledCall {
-    fn matches(&self, path: &str) -> bool {
-        let mut segments = self.segments.iter();
-        for part in path.split('/').map(|part| part.split(';').next().unwrap_or(part)).filter(|part| !part.is_empty()) {
-            match segments.next() {
-                Some(segment) if segment.matches(part) => {}
-                _ => return false,
-            }
+    fn matches(&self, reading: &str) -> bool {
+        let mut parts: Vec<&str> = reading.split('/').filter(|part| !part.is_empty()).collect();
+        // `/auth/otp/.json` too.
+        if parts.len() > self.segments.len() && parts.last().is_some_and(|last| last.starts_with('.')) {
+            parts.pop();
         }
-        segments.next().is_none()
+        let (Some((last, before)), Some((last_part, parts))) = (self.segments.split_last(), parts.split_last()) else {
+            return self.segments.is_empty() && parts.is_empty();
+        };
+        before.len() == parts.len()
+            && before.iter().zip(parts).all(|(segment, part)| segment.matches(part))
+            && last.matches_with_suffix(last_part)
     }
 }
 
 impl CallSegment {
     fn matches(&self, part: &str) -> bool {
-        let part = folded(part);
         match &*self.0 {
-            [text] => part == *text,
+            [text] => part == text,
             [first, .., last] => {
                 part.len() >= first.len() + last.len() && part.starts_with(first) && part.ends_with(last)
             }
-            [] => part.is_empty(),
+            [] => false,
         }
+    }
+
+    /// Whether the part matches as it is, without suffixes of its own, or without the suffix that the call has.
+    fn matches_with_suffix(&self, part: &str) -> bool {
+        let shorter = part.match_indices('.').map(|(dot, _)| &part[..dot]).filter(|stem| !stem.is_empty());
+        std::iter::once(part).chain(shorter).any(|part| self.matches(part))
+            || self.without_suffix().is_some_and(|stem| stem.matches(part))
+    }
+
+    fn without_suffix(&self) -> Option<Self> {
+        let (last, before) = self.0.split_last()?;
+        let stem = &last[..last.rfind('.')?];
+        let pieces: Vec<String> = before.iter().cloned().chain([stem.to_owned()]).collect();
+        pieces.iter().any(|piece| !piece.is_empty()).then_some(Self(pieces))
     }
 }
 
 fn compile(path: &[CallPiece]) -> Vec<CallSegment> {
-    let mut segments = vec![vec![String::new()]];
+    let mut text = String::new();
     for piece in path {
         match piece {
-            CallPiece::Placeholder => {
-                if let Some(segment) = segments.last_mut() {
-                    segment.push(String::new());
-                }
-            }
-            CallPiece::Literal(text) => {
-                let (text, query) = text.split_once('?').map_or((&**text, false), |(text, _)| (text, true));
-                for (count, part) in text.split('/').enumerate() {
-                    if count > 0 {
-                        segments.push(vec![String::new()]);
-                    }
-                    if let Some(last) = segments.last_mut().and_then(|segment| segment.last_mut()) {
-                        last.push_str(part);
-                    }
-                }
-                if query {
+            CallPiece::Placeholder => text.push(PLACEHOLDER),
+            CallPiece::Literal(literal) => match literal.split_once('?') {
+                Some((literal, _query)) => {
+                    text += literal;
                     break;
                 }
-            }
+                None => text += literal,
+            },
         }
     }
-    let filled = segments.into_iter().filter(|pieces| pieces.len() > 1 || pieces.iter().any(|piece| !piece.is_empty()));
-    filled.map(|pieces| CallSegment(pieces.iter().map(|piece| folded(piece)).collect())).collect()
-}
-
-fn folded(text: &str) -> Vec<u8> {
-    percent_decode_str(text).map(|byte| byte.to_ascii_lowercase()).collect()
+    let pieces = |segment: String| CallSegment(segment.split(PLACEHOLDER).map(str::to_owned).collect());
+    lax::segments(&text).into_iter().map(pieces).collect()
 }
 
 fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
-}
-
-/// Compares host and port, not TLS; all names of the loopback are the same host.
-fn same_target(one: &Target, other: &Target) -> bool {
-    match (address(one), address(other)) {
-        (Some((host, port)), Some((other_host, other_port))) => {
-            port == other_port
-                && (host.eq_ignore_ascii_case(other_host) || (is_loopback(host) && is_loopback(other_host)))
-        }
-        _ => one == other,
-    }
-}
-
-fn address(target: &Target) -> Option<(&str, u16)> {
-    match target {
-        Target::Http { host, port } | Target::Https { host, port } => Some((host, *port)),
-        Target::Unix(_) => None,
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -164,6 +143,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::upstream::{self, Target};
 
     fn upstream(targets: Vec<Target>) -> upstream::Settings {
         let wait = Duration::from_secs(1);
@@ -196,11 +176,13 @@ mod tests {
         ];
         let call = |method: Method, path: Vec<CallPiece>| OwnCall { upstream: 0, method, path };
         OwnCalls::new(
-            &upstreams,
+            &SharedTargets::new(&upstreams),
             vec![
                 call(Method::POST, vec![literal("/auth/refresh?x=1")]),
                 call(Method::POST, vec![literal("/auth/social/"), CallPiece::Placeholder]),
                 call(Method::PUT, vec![literal("/users/u-"), CallPiece::Placeholder, literal(".json/phone")]),
+                call(Method::POST, vec![literal("/trpc/auth.login")]),
+                call(Method::POST, vec![literal("/login.php")]),
                 call(Method::GET, vec![literal("/me")]),
             ],
         )
@@ -218,6 +200,27 @@ mod tests {
             ("POST", "/auth/refresh;a=b"),
             ("POST", "/auth;x/refresh"),
             ("POST", "/auth/%72efresh"),
+            ("POST", "/auth/refresh.json"),
+            ("POST", "/auth/refresh.tar.gz"),
+            ("POST", "/auth/refresh."),
+            ("POST", "/auth/refresh/.json"),
+            ("POST", "/auth/refresh%20"),
+            ("POST", "/auth/refresh%C2%A0"),
+            ("POST", "/AUTH/refresh.JSON/"),
+            ("POST", "//auth//refresh//"),
+            ("POST", "/auth%2Frefresh"),
+            ("POST", "/auth/refresh%3Bx=1"),
+            ("POST", "/auth./refresh"),
+            ("POST", "/x/..%20/auth/refresh"),
+            ("POST", "/auth/re%2566resh"),
+            ("POST", "/auth/ref%E2%80%8Bresh"),
+            ("POST", "/auth/social/google.json"),
+            ("POST", "/trpc/auth.login"),
+            ("POST", "/trpc/auth.login.json"),
+            ("POST", "/trpc/auth"),
+            ("POST", "/login.php"),
+            ("POST", "/Login"),
+            ("PUT", "/users/u-7.json/phone.xml"),
             ("POST", "/auth/social/google"),
             ("POST", "/auth/social/%EC%8B%9D/"),
             ("PUT", "/users/u-7.json/phone"),
@@ -247,6 +250,12 @@ mod tests {
             ("POST", "/auth/social"),
             ("POST", "/auth/social/"),
             ("POST", "/auth/social/a/b"),
+            ("POST", "/auth/.json"),
+            ("POST", "/auth/refreshed.json"),
+            ("POST", "/auth/refresh-json"),
+            ("POST", "/trpc/auth.me"),
+            ("POST", "/trpc/login"),
+            ("POST", "/login.html"),
             ("PUT", "/users/u-.jso/phone"),
             ("PUT", "/users/7/phone"),
             ("POST", "/"),

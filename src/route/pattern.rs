@@ -1,6 +1,11 @@
 //! Path patterns: `/api/{id}/{*rest}`, compared segment by segment.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
+
+use super::{
+    foreign::{self, is_name},
+    lax,
+};
 
 /// A pattern. Its literal text is canonical, as the paths of requests are after hygiene.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,26 +23,87 @@ pub(super) enum Segment {
 }
 
 impl Pattern {
-    pub(super) fn parse(path: &str) -> Result<Self, &'static str> {
-        let path = path.strip_prefix('/').ok_or("it must start with a slash")?;
+    /// The error says what is wrong and what to write.
+    pub(super) fn parse(path: &str) -> Result<Self, Cow<'static, str>> {
+        let rest = path.strip_prefix('/').ok_or("it must start with a slash")?;
+        if let Some(problem) = foreign::problem(path) {
+            return Err(problem.into());
+        }
         let mut segments = Vec::new();
-        let mut parts = path.split('/').peekable();
+        let mut parts = rest.split('/').peekable();
         while let Some(part) = parts.next() {
             let last = parts.peek().is_none();
             segments.push(match part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
                 Some(name) => match name.strip_prefix('*') {
-                    Some(name) if !last && is_name(name) => return Err("{*rest} can only be its end"),
+                    Some(name) if !last && is_name(name) => return Err("{*rest} can only be its end".into()),
                     Some(name) if is_name(name) => Segment::Rest,
                     None if is_name(name) => Segment::Name,
-                    _ => return Err("a placeholder is {name}, or {*rest} at the end"),
+                    _ => return Err("a placeholder is {name}, or {*rest} at the end".into()),
                 },
                 None if part.is_empty() && !last => {
-                    return Err("it has an empty segment, and requests with `//` match no such route");
+                    return Err("it has an empty segment, and requests with `//` match no such route".into());
                 }
                 None => Segment::Literal(literal(part)?.into()),
             });
         }
         Ok(Self(segments))
+    }
+
+    /// The same pattern with `*`, `:` and others as browsers send them, unescaped; `None` if it has none of them. As
+    /// text of a pattern they have to be escaped, because other tools have them as wildcards.
+    pub(super) fn unescaped(&self) -> Option<Self> {
+        let raw = |segment: &Segment| match segment {
+            Segment::Literal(text) => Segment::Literal(unescaped(text).into()),
+            other => other.clone(),
+        };
+        Some(Self(self.0.iter().map(raw).collect())).filter(|raw| raw != self)
+    }
+
+    /// The pattern for the lax readings of paths.
+    pub(super) fn lax(&self) -> Self {
+        let mut segments = Vec::new();
+        for segment in &self.0 {
+            match segment {
+                Segment::Literal(text) => {
+                    segments.extend(lax::segments(text).into_iter().map(|text| Segment::Literal(text.into())));
+                }
+                other => segments.push(other.clone()),
+            }
+        }
+        Self(segments)
+    }
+
+    /// Whether a path that is its own lax reading matches this pattern and [`Self::lax`] alike.
+    pub(super) fn agrees_with_lax(&self) -> bool {
+        let is_plain = |segment: &Segment| match segment {
+            Segment::Literal(text) => {
+                let lax = lax::segments(text);
+                lax == [&**text] || lax.iter().any(|text| !lax::is_own_reading(text))
+            }
+            Segment::Name | Segment::Rest => true,
+        };
+        matches!(&*self.0, [Segment::Literal(root)] if root.is_empty()) || self.0.iter().all(is_plain)
+    }
+
+    /// Whether this pattern begins with all segments of `other` and goes on.
+    pub(super) fn is_below(&self, other: &Self) -> bool {
+        let own = other.0.strip_suffix(&[Segment::Rest]).unwrap_or(&other.0);
+        let own = own.strip_suffix(&[Segment::Literal("".into())]).unwrap_or(own);
+        self.0.len() > own.len() && self.0.starts_with(own)
+    }
+
+    /// A path that it matches, with `x` for each placeholder.
+    pub(super) fn sample(&self) -> String {
+        let text = |segment: &Segment| match segment {
+            Segment::Literal(text) => format!("/{text}"),
+            Segment::Name | Segment::Rest => "/x".to_owned(),
+        };
+        self.0.iter().map(text).collect()
+    }
+
+    /// Whether it ends with `{*rest}`.
+    pub(super) fn has_rest(&self) -> bool {
+        self.0.last() == Some(&Segment::Rest)
     }
 
     pub(super) fn segments(&self) -> &[Segment] {
@@ -51,7 +117,7 @@ impl Pattern {
             let fits = match segment {
                 Segment::Rest => return true,
                 Segment::Name => part.is_some_and(|part| !part.is_empty()),
-                Segment::Literal(text) => part == Some(&**text),
+                Segment::Literal(text) => part.is_some_and(|part| part == &**text || part == unescaped(text)),
             };
             if !fits {
                 return false;
@@ -93,10 +159,6 @@ impl Segment {
     }
 }
 
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-}
-
 /// The canonical form of this segment, which hygiene gives the paths of requests; `Err` if hygiene refuses every
 /// request with such a segment.
 fn literal(segment: &str) -> Result<String, &'static str> {
@@ -134,6 +196,24 @@ fn literal(segment: &str) -> Result<String, &'static str> {
     Ok(out)
 }
 
+/// The text with those characters unescaped that a request may hold as they are, and that a pattern has to escape.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    const ESCAPES: [(&str, &str); 8] = [
+        ("%2A", "*"),
+        ("%3A", ":"),
+        ("%28", "("),
+        ("%29", ")"),
+        ("%5B", "["),
+        ("%5D", "]"),
+        ("%24", "$"),
+        ("%2B", "+"),
+    ];
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(ESCAPES.iter().fold(text.to_owned(), |text, (escape, raw)| text.replace(escape, raw)))
+}
+
 fn escape(out: &mut String, byte: u8) {
     out.push('%');
     for digit in [byte >> 4, byte & 15] {
@@ -167,6 +247,10 @@ mod tests {
             ("/docs", "/docs/", false),
             ("/식방", "/%EC%8B%9D%EB%B0%A9", true),
             ("/a b/%7e%3a", "/a%20b/~%3A", true),
+            ("/a%2Ab/%3Aid", "/a*b/:id", true),
+            ("/a%2ab/%3aid", "/a%2Ab/%3Aid", true),
+            ("/%5Bid%5D/%28x%29", "/[id]/(x)", true),
+            ("/a%2Ab", "/axb", false),
         ] {
             assert_eq!(Pattern::parse(pattern).unwrap().matches(path), matches, "{pattern} {path}");
         }

@@ -36,6 +36,8 @@ pub struct Settings {
     /// What happens after a 401 to the second try; `None`: `Clear` where the upstream is the token authority's own,
     /// else `Pass`.
     pub on_second_401: Option<OnSecond401>,
+    /// Whether requests may meet a call that the gateway makes itself.
+    pub own_calls: OwnCallsRule,
     /// The origins whose scripts may call it; `None`: no other than its own.
     pub cors: Option<Cors>,
     /// Whether `X-HTTP-Method-Override` and its like pass, judged for both methods.
@@ -71,6 +73,16 @@ pub enum RetryOn401 {
     Safe,
     /// No request.
     Off,
+}
+
+/// Whether requests on a route may meet a call that the gateway itself makes (`own_calls`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OwnCallsRule {
+    /// No: such a request is answered 404.
+    #[default]
+    Closed,
+    /// Yes, because the app uses that path too.
+    Open,
 }
 
 /// What happens to the session after a 401 to the second try (`on_second_401`).

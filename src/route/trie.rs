@@ -24,22 +24,39 @@ struct TrieNode {
     rest: Leaf,
 }
 
+/// Whether two routes with the same pattern and a common method may both be inserted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Conflicts {
+    /// No: a search could not choose between them.
+    Refused,
+    /// Yes: the search wants all of them.
+    Kept,
+}
+
 /// The routes of one pattern.
 #[derive(Debug, Default)]
-struct Leaf(Vec<(Methods, usize)>);
+pub(super) struct Leaf(Vec<(Methods, usize)>);
 
-impl Trie {
-    pub(super) fn new() -> Self {
+impl Default for Trie {
+    fn default() -> Self {
         Self { nodes: vec![TrieNode::default()] }
     }
+}
 
-    /// `Err`: the routes in the tree with the same pattern and at least one common method.
-    pub(super) fn insert(&mut self, pattern: &Pattern, methods: &Methods, route: usize) -> Result<(), Vec<usize>> {
+impl Trie {
+    /// Returns the routes in the tree with the same pattern and at least one common method, unless they are kept.
+    pub(super) fn insert(
+        &mut self,
+        pattern: &Pattern,
+        methods: &Methods,
+        route: usize,
+        conflicts: Conflicts,
+    ) -> Vec<usize> {
         let mut at = 0;
         for segment in pattern.segments() {
             let fresh = self.nodes.len();
             at = match segment {
-                Segment::Rest => return self.nodes[at].rest.insert(methods, route),
+                Segment::Rest => return self.nodes[at].rest.insert(methods, route, conflicts),
                 Segment::Name => *self.nodes[at].name.get_or_insert(fresh),
                 Segment::Literal(text) => match self.nodes[at].literals.binary_search_by(|(have, _)| have.cmp(text)) {
                     Ok(place) => self.nodes[at].literals[place].1,
@@ -53,49 +70,62 @@ impl Trie {
                 self.nodes.push(TrieNode::default());
             }
         }
-        self.nodes[at].here.insert(methods, route)
+        self.nodes[at].here.insert(methods, route, conflicts)
     }
 
+    /// The route of the most specific pattern that matches the path.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<usize> {
-        self.search(0, path.strip_prefix('/'), method)
+        self.search(0, path.strip_prefix('/'), &|leaf| leaf.pick(method))
+    }
+
+    /// All routes of the most specific pattern that matches a lax reading, among those for this method.
+    pub(super) fn find_all(&self, method: &Method, reading: &str) -> Option<Vec<usize>> {
+        let all = |leaf: &Leaf| Some(leaf.all(method)).filter(|routes| !routes.is_empty());
+        self.search(0, Some(reading).filter(|reading| !reading.is_empty()), &all)
     }
 
     /// `left`: what follows the slash after this node's segment; `None` at the end of the path.
-    fn search(&self, at: usize, left: Option<&str>, method: &Method) -> Option<usize> {
+    fn search<T>(&self, at: usize, left: Option<&str>, pick: &impl Fn(&Leaf) -> Option<T>) -> Option<T> {
         let node = &self.nodes[at];
         let Some(left) = left else {
-            return node.here.pick(method).or_else(|| node.rest.pick(method));
+            return pick(&node.here).or_else(|| pick(&node.rest));
         };
         let (segment, after) = match memchr::memchr(b'/', left.as_bytes()) {
             Some(slash) => (&left[..slash], Some(&left[slash + 1..])),
             None => (left, None),
         };
         if let Ok(place) = node.literals.binary_search_by(|(have, _)| (**have).cmp(segment))
-            && let Some(route) = self.search(node.literals[place].1, after, method)
+            && let Some(route) = self.search(node.literals[place].1, after, pick)
         {
             return Some(route);
         }
         if let Some(child) = node.name
             && !segment.is_empty()
-            && let Some(route) = self.search(child, after, method)
+            && let Some(route) = self.search(child, after, pick)
         {
             return Some(route);
         }
-        node.rest.pick(method)
+        pick(&node.rest)
     }
 }
 
 impl Leaf {
-    fn insert(&mut self, methods: &Methods, route: usize) -> Result<(), Vec<usize>> {
-        let same: Vec<usize> =
-            self.0.iter().filter(|(have, _)| have.overlaps(methods)).map(|(_, route)| *route).collect();
-        if !same.is_empty() {
-            return Err(same);
+    fn insert(&mut self, methods: &Methods, route: usize, conflicts: Conflicts) -> Vec<usize> {
+        if conflicts == Conflicts::Refused {
+            let overlapping = self.0.iter().filter(|(have, _)| have.overlaps(methods));
+            let same: Vec<usize> = overlapping.map(|(_, route)| *route).collect();
+            if !same.is_empty() {
+                return same;
+            }
         }
         self.0.push((methods.clone(), route));
         // A route with methods is more specific than one without.
         self.0.sort_by_key(|(methods, _)| *methods == Methods::All);
-        Ok(())
+        Vec::new()
+    }
+
+    fn all(&self, method: &Method) -> Vec<usize> {
+        self.0.iter().filter(|(methods, _)| methods.allows(method)).map(|(_, route)| *route).collect()
     }
 
     fn pick(&self, method: &Method) -> Option<usize> {

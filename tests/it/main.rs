@@ -41,6 +41,7 @@ mod return_to;
 mod samples;
 mod session;
 mod slow_clients;
+mod spellings;
 mod sse;
 mod store_entries;
 mod strictness;

@@ -20,13 +20,21 @@ pub struct Complaint {
     shown: String,
 }
 
+impl Complaint {
+    /// A warning that is not about a line of the file.
+    pub fn without_place(message: String, help: &str) -> Self {
+        let draft = Draft { place: Place::Nowhere, message, help: help.to_owned() };
+        draft.show(&Level::WARNING, "", "", &Lines::of(""))
+    }
+}
+
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
     }
 }
 
-/// Every complaint of one run, in the order of the file.
+/// Every complaint of one run; errors are printed first, each kind in the order of the file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub struct Complaints {
     /// Mistakes; the program does not start with them.
@@ -49,7 +57,7 @@ impl Complaints {
 
 impl fmt::Display for Complaints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for complaint in self.warnings.iter().chain(&self.errors) {
+        for complaint in self.errors.iter().chain(&self.warnings) {
             writeln!(f, "{complaint}\n")?;
         }
         Ok(())

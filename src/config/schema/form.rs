@@ -265,11 +265,17 @@ pub(crate) fn url(text: &str) -> Parsed<url::Url> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("leave out the user name and the password");
     }
+    if url.host_str().is_some_and(|host| host.contains('*') || host.starts_with('.')) {
+        return Err("there are no wildcards in hosts: write one address for each host");
+    }
     Ok(url)
 }
 
 /// `10.0.0.0/8`, or one address.
 pub(crate) fn network(text: &str) -> Parsed<IpNet> {
+    if text == "*" {
+        return Err("there is no word for every address: list the networks, e.g. \"10.0.0.0/8\"");
+    }
     let single = || text.parse().map(|address: std::net::IpAddr| address.into());
     text.parse().or_else(|_| single()).map_err(|_| "write \"10.0.0.7\" or \"10.0.0.0/8\"")
 }
@@ -291,6 +297,11 @@ pub(crate) fn prefix(text: &str) -> Parsed<String> {
     let plain =
         |s: &str| !matches!(s, "" | "." | "..") && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
     let segments = text.strip_prefix('/').ok_or("it must begin with `/`")?;
+    if text.contains(['*', '{', ':', '<', '[']) {
+        return Err(
+            "there are no wildcards and placeholders here: write the segments before the first one, e.g. \"/api\"",
+        );
+    }
     if segments.split('/').all(plain) {
         Ok(text.to_owned())
     } else {
@@ -313,12 +324,19 @@ pub(crate) fn pointer(text: &str) -> Parsed<String> {
 /// An HTTP method, in capitals.
 pub(crate) fn method(text: &str) -> Parsed<http::Method> {
     const HELP: &str = "write it in capitals, e.g. \"GET\"";
+    if matches!(&*text.to_ascii_uppercase(), "*" | "ANY" | "ALL") {
+        return Err("there is no word for all methods: leave `methods` out for all, or list them");
+    }
     if text.bytes().all(|b| b.is_ascii_uppercase()) { text.parse().map_err(|_| HELP) } else { Err(HELP) }
 }
 
 /// A header's name.
 pub(crate) fn header(text: &str) -> Parsed<http::HeaderName> {
-    text.parse().map_err(|_| "letters, digits and `-`, e.g. \"x-user-id\"")
+    const HELP: &str = "letters, digits and `-`, e.g. \"x-user-id\"";
+    if text.contains('*') {
+        return Err("there are no wildcards in names of headers: write each name");
+    }
+    text.parse().map_err(|_| HELP)
 }
 
 /// A cookie's name: a token (RFC 9110 section 5.6.2).

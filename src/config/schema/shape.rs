@@ -230,7 +230,7 @@ fn hide_in_free_form(node: &Node, is_secret: bool, problems: &mut Problems) {
 }
 
 /// Whether a value of this name is likely to be a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }

@@ -93,8 +93,17 @@ pub(crate) fn listed(lists: &Section<'_, AllowTable>, cx: &mut Context<'_>) -> A
         .iter()
         .map(|Entry { name, node, .. }| (name.clone(), accepted(node)))
         .collect();
+    for (domain, place) in lists.list(&AllowTable::EMAIL_DOMAINS) {
+        if domain.contains('*') {
+            cx.complain(
+                &place,
+                format!("`{domain}` would be taken as text: there are no wildcards here"),
+                "list each domain; `allow = \"anyone\"` is for everybody",
+            );
+        }
+    }
     for (email, place) in lists.list(&AllowTable::EMAILS) {
-        if !email.contains('@') {
+        if !email.contains('@') || email.contains('*') {
             cx.complain(
                 &place,
                 format!("`{email}` is not an e-mail address"),

@@ -11,12 +11,14 @@ use crate::{
     config::schema::{
         context::Context,
         form::{self, is_reference},
-        key::{Any, Entries, Includes, List, Number, table},
+        key::{Any, AnyKey, Entries, Includes, List, Number, table},
         section::Section,
-        shape::is_filled_in,
+        shape::{is_filled_in, is_secret_name},
         tree::{Entry, Node, Place, Value},
     },
-    upstream::{HeaderPiece, HeaderTemplate},
+    own_headers::{OWN_HEADERS, OWN_PREFIX},
+    route::has_wildcard,
+    upstream::{HeaderPiece, HeaderTemplate, headers::removed_on_arrival},
 };
 
 table! {
@@ -142,6 +144,26 @@ pub(crate) fn header(text: &str, place: &Place, cx: &mut Context<'_>) -> Option<
     pieces.into_iter().map(piece).collect::<Option<_>>().map(HeaderTemplate)
 }
 
+/// Whether a call has something in it that only the gateway knows: a secret of the configuration, or a refresh token.
+pub(crate) fn has_secret<S: Includes<CallTable>>(section: &Section<'_, S>) -> bool {
+    let keys: [&dyn AnyKey<Table = CallTable>; 4] =
+        [&CallTable::HEADERS, &CallTable::COOKIES, &CallTable::FORM, &CallTable::JSON];
+    keys.iter().filter_map(|key| section.node(*key)).any(|node| is_secret("", node))
+}
+
+fn is_secret(name: &str, node: &Node) -> bool {
+    match &node.value {
+        Value::Text(text) => {
+            is_reference(text)
+                || text.contains("{refresh_token}")
+                || (is_secret_name(name) && !is_filled_in(text) && !text.is_empty())
+        }
+        Value::List(list) => list.iter().any(|node| is_secret(name, node)),
+        Value::Table(table) => table.0.iter().any(|entry| is_secret(&entry.name, &entry.node)),
+        Value::Number(_) | Value::Flag(_) | Value::Other(_) => false,
+    }
+}
+
 /// The claims that a call uses.
 pub(crate) fn claims(template: &Template) -> Vec<String> {
     let claim = |placeholder: &Placeholder| match placeholder {
@@ -154,7 +176,7 @@ pub(crate) fn claims(template: &Template) -> Vec<String> {
 /// Whether the file must not set this header: headers of message framing and of the connection, `Host`, `Cookie`, and
 /// those that the gateway sets.
 pub(crate) fn forbidden_header(name: &HeaderName) -> bool {
-    const OURS: &[&str] = &[
+    const OF_MESSAGES: &[&str] = &[
         "connection",
         "keep-alive",
         "proxy-connection",
@@ -167,13 +189,12 @@ pub(crate) fn forbidden_header(name: &HeaderName) -> bool {
         "content-length",
         "host",
         "cookie",
-        "forwarded",
-        "x-auth-status",
-        "x-real-ip",
     ];
-    let name = name.as_str();
-    OURS.contains(&name)
-        || ["x-forwarded-", "vestibule-", "sec-websocket-"].iter().any(|prefix| name.starts_with(prefix))
+    let text = name.as_str();
+    OF_MESSAGES.contains(&text)
+        || OWN_HEADERS.contains(name)
+        || removed_on_arrival().any(|own| own == name)
+        || [OWN_PREFIX, "x-forwarded-", "sec-websocket-"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 fn path(path: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Option<Text> {
@@ -183,6 +204,18 @@ fn path(path: &str, place: &Place, known: &[&str], cx: &mut Context<'_>) -> Opti
         Piece::Placeholder(_) => true,
     };
     if path.starts_with('/') && !path.starts_with("//") && text.0.iter().all(literal) {
+        let filled = text.0.iter().map(|piece| match piece {
+            Piece::Literal(text) => text,
+            Piece::Placeholder(_) => "x",
+        });
+        if has_wildcard(filled.collect::<String>().split('?').next().unwrap_or_default()) {
+            cx.complain(
+                place,
+                format!("`{path}` would be taken as text: placeholders here are `{{name}}`"),
+                "write e.g. \"/auth/{provider}\"; a literal `*` is `%2A`, a `:` at the beginning of a segment `%3A`",
+            );
+            return None;
+        }
         return Some(text);
     }
     cx.complain(
@@ -259,8 +292,7 @@ pub(crate) fn text(source: &str, place: &Place, known: &[&str], cx: &mut Context
 
 /// Masks a text whose name is that of a secret, and warns if it is plain text.
 pub(crate) fn warn_of_secret(name: &str, source: &str, place: &Place, cx: &mut Context<'_>) {
-    let name = name.to_ascii_lowercase();
-    if ["authorization", "key", "secret", "token", "password"].iter().any(|word| name.contains(word)) {
+    if is_secret_name(name) {
         cx.problems.hide(place);
         let _ = cx.resolve_secret(source, place);
     }

@@ -69,6 +69,12 @@ fn target(text: &str) -> Parsed<upstream::Target> {
 fn host(text: &str) -> Parsed<String> {
     const HELP: &str =
         "write a host, with a port where it is not the usual one, e.g. \"app.example.com\" or \"vestibule:8080\"";
+    // The spellings of other tools for several or all hosts. As text they would match no request.
+    if text.contains('*') || text.starts_with(['.', '~']) || matches!(text, "_" | "0.0.0.0" | "[::]" | "::") {
+        return Err(
+            "there are no wildcards in hosts yet: list each host; without `hosts` a route is for every accepted host",
+        );
+    }
     let url = Url::parse(&format!("vestibule://{text}")).map_err(|_| HELP)?;
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or(HELP)?.to_ascii_lowercase();
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '[' | ']' | ':');
@@ -124,6 +130,14 @@ mod tests {
         for bad in ["", "a/b", "https://a", "a b", "a@b", "a:99999"] {
             assert!(host(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_host_with_a_wildcard_of_another_tool_is_refused_with_the_reason() {
+        for bad in ["*", "*.example.com", "app.*", ".example.com", "~^app", "_", "0.0.0.0", "[::]", "*:8080"] {
+            assert!(host(bad).unwrap_err().contains("no wildcards"), "{bad}");
+        }
+        assert_eq!(host("my_app"), Ok("my_app".into()));
     }
 
     #[test]

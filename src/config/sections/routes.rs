@@ -12,7 +12,7 @@ use crate::{
         tree::Place,
     },
     hygiene::EncodedSlash,
-    route::{self, Access, Cors, OnSecond401, RetryOn401},
+    route::{self, Access, Cors, OnSecond401, OwnCallsRule, RetryOn401},
     upstream::HeaderRules,
 };
 
@@ -51,6 +51,11 @@ table! {
         /// What a 401 to the second try means. `clear`: the session is over. `pass`: the visitor gets the 401 and stays
         /// logged in. Default `clear` where the upstream is the authority's own, else `pass`.
         ON_SECOND_401: Choice<OnSecond401> = optional("on_second_401");
+        /// Whether requests may meet a call that the gateway makes itself (under `authority`, `otp` or `login`).
+        /// `closed`: they are answered 404, so that no visitor speaks in the gateway's name. `open`: they pass, because
+        /// the app uses that path too (GraphQL, say); the backend must then tell the gateway's calls by a secret or by
+        /// `vestibule-assertion`.
+        OWN_CALLS: Choice<OwnCallsRule> = default("own_calls", "\"closed\"");
         /// Other origins whose scripts may call this route. Absent: none.
         CORS: Table<CorsTable> = optional("cors");
         /// Whether `X-HTTP-Method-Override`, `X-HTTP-Method` and `X-Method-Override` reach the upstream, which may then
@@ -114,6 +119,8 @@ words! { RetryOn401: "all" => Self::All, "safe" => Self::Safe, "off" => Self::Of
 
 words! { EncodedSlash: "refuse" => Self::Refuse, "keep" => Self::Keep }
 
+words! { OwnCallsRule: "closed" => Self::Closed, "open" => Self::Open }
+
 words! { OnSecond401: "clear" => Self::Clear, "pass" => Self::Pass }
 
 /// Reads one of `[[routes]]`; `body_rate` is that of `[limits]`. `None` where it has no path.
@@ -150,6 +157,7 @@ pub(crate) fn route(
         body_rate: section.optional(&RouteTable::BODY_RATE).unwrap_or(body_rate),
         retry_on_401: section.read(&RouteTable::RETRY_ON_401),
         on_second_401: section.optional(&RouteTable::ON_SECOND_401),
+        own_calls: section.read(&RouteTable::OWN_CALLS),
         cors: cors(&section.section(&RouteTable::CORS), cx),
         method_override: section.read(&RouteTable::METHOD_OVERRIDE),
         encoded_slash: section.read(&RouteTable::ENCODED_SLASH),
@@ -168,7 +176,15 @@ fn access(section: &Section<'_, RouteTable>, cx: &mut Context<'_>) -> Access {
                 "write `access = { roles = [\"admin\"] }`",
             );
         }
-        return Access::Roles(roles.values(&RolesTable::ROLES));
+        let list = roles.list(&RolesTable::ROLES);
+        for (role, place) in list.iter().filter(|(role, _)| role.contains('*')) {
+            cx.complain(
+                place,
+                format!("`{role}` would be taken as the name of a role: there are no wildcards here"),
+                "write `access = \"user\"` for everybody who is logged in",
+            );
+        }
+        return Access::Roles(list.into_iter().map(|(role, _)| role).collect());
     }
     match section.read(&RouteTable::ACCESS) {
         AccessWord::Public => Access::Public,

@@ -26,6 +26,7 @@ mod authority;
 mod bad;
 mod declarations;
 mod environment;
+mod gaps;
 mod otp;
 mod providers;
 mod stores;

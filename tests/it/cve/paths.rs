@@ -251,8 +251,6 @@ async fn cve_2026_44574_another_representation_of_a_page_is_closed_by_default() 
         let stack = before(&upstream, more).await;
         for target in targets {
             let wanted = if target.starts_with("/admin/") { 401 } else { closed };
-            // What a servlet container reads as `/admin` meets no other route's rule.
-            let wanted = if target.contains(';') { 404 } else { wanted };
             assert_eq!(get(&stack, target).await, wanted, "{target}");
         }
     }

@@ -1,15 +1,11 @@
 //! Checks that compare tables with each other.
 
-use url::Position;
+mod network;
+mod own_calls;
+mod routes;
 
 use super::{
-    schema::{
-        START,
-        context::Context,
-        form,
-        section::Section,
-        tree::{Node, Place},
-    },
+    schema::{context::Context, section::Section},
     sections::{
         RootTable,
         authority::{AuthorityTable, GatewayTable, Issuer, VerifyTable},
@@ -26,10 +22,9 @@ use super::{
 use crate::{
     authority::CodeLogin,
     channel::Channel,
-    hygiene,
     otp::CodePurpose,
-    route::{self, Access, Conflict, Decision, JWKS_PATH, OwnSettings, Requester, TableMatch},
-    upstream::Bearer,
+    route::{self, Access},
+    upstream::{self, Bearer},
 };
 
 /// A route with the table that it was read from.
@@ -42,10 +37,14 @@ pub(super) struct Checks<'c, 't> {
     pub(super) issuer: Issuer,
     /// The channels whose codes log in.
     pub(super) logins: &'c [CodeLogin],
+    /// The upstreams, by the index that routes use.
+    pub(super) upstreams: &'c [upstream::Settings],
     /// The routes that have a path.
     pub(super) routes: &'c [ReadRoute<'t>],
     /// Whether `routes` has all routes of the file: none was malformed.
     pub(super) all_routes: bool,
+    /// The longest `Cookie` header of the gateway's own cookies, in bytes.
+    pub(super) longest_cookie_header: Option<usize>,
     /// Whether a session key was generated at this start, because the file has none.
     pub(super) key_was_made: bool,
 }
@@ -59,11 +58,14 @@ impl Checks<'_, '_> {
         self.unsealed_tokens(cx);
         self.proof_audience(cx);
         self.sms_as_only_login(cx);
+        self.pages_with_wildcards(cx);
         self.route_table(cx);
         self.roles(cx);
         self.missing_bearers(cx);
         self.missing_id_tokens(cx);
         self.shared_store_without_keys(cx);
+        self.own_calls(cx);
+        self.network(cx);
     }
 
     fn authority(&self) -> Section<'_, AuthorityTable> {
@@ -239,73 +241,6 @@ impl Checks<'_, '_> {
         }
     }
 
-    fn route_table(&self, cx: &mut Context<'_>) {
-        let base_path = self.root.section(&RootTable::SESSION).read(&SessionTable::BASE_PATH);
-        // Two routes may be on one line of the file, so the table gets their index as the line.
-        let routes = self.routes.iter().enumerate();
-        let numbered = routes.map(|(line, (_, route))| route::Settings { line, ..route.clone() }).collect();
-        let own = OwnSettings { base_path, providers: Vec::new(), credentials: false, codes: Vec::new() };
-        let table = route::Table::build(numbered, own);
-        for conflict in table.as_ref().err().into_iter().flatten() {
-            complain_of_conflict(conflict, self.routes, cx);
-        }
-        if self.routes.is_empty() && self.all_routes {
-            cx.warn(&START, "there are no routes: everything but the gateway's own pages is 404", "write `[[routes]]`");
-        }
-        if let (Ok(table), true) = (table, self.all_routes) {
-            self.login_page(&table, cx);
-        }
-    }
-
-    /// The app's own login page has to be reachable without a login.
-    fn login_page(&self, table: &route::Table, cx: &mut Context<'_>) {
-        let session = self.root.section(&RootTable::SESSION);
-        let page = session.read(&SessionTable::LOGIN_PAGE);
-        let path = page.split(['?', '#']).next().unwrap_or_default();
-        let Some(public_url) = self.server.public_url.as_ref().filter(|_| form::path(&page).is_ok()) else { return };
-        let place = session.place(&SessionTable::LOGIN_PAGE);
-        let path = match hygiene::canonical_path(path, hygiene::EncodedSlash::Refuse) {
-            Ok(path) => path,
-            Err(problem) => {
-                cx.complain(place, format!("no request has the path `{path}`"), problem);
-                return;
-            }
-        };
-        if table.is_own(&path) {
-            let message = format!("`{path}` is the gateway's own");
-            cx.complain(place, message, "write \"built-in\", or a path of the app");
-            return;
-        }
-        let host = &public_url[Position::BeforeHost..Position::AfterPort];
-        let TableMatch::Route(found) = table.find(&http::Method::GET, host, &path) else {
-            let message = format!("no route serves the login page `{path}`");
-            cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
-            return;
-        };
-        let (_, route) = &self.routes[found.index];
-        if route.access.decide(Requester::Anonymous) != Decision::Allow {
-            let message =
-                format!("the login page `{path}` itself needs a login: its route on line {} is not open", route.line);
-            cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
-        }
-    }
-
-    /// Roles are read from the claims of an access token that can be verified, or of an ID token.
-    fn roles(&self, cx: &mut Context<'_>) {
-        if self.issuer != Issuer::Backend || self.verifies() || self.has_providers() {
-            return;
-        }
-        for (section, route) in self.routes {
-            if matches!(&route.access, Access::Roles(roles) if !roles.is_empty()) {
-                cx.complain(
-                    section.place(&RouteTable::ACCESS),
-                    "there is nothing that roles could be read from",
-                    "write `[authority.verify]`, so that the roles in the backend's access token can be believed",
-                );
-            }
-        }
-    }
-
     /// A provider's tokens are for its own APIs, so `bearer` must be set for an upstream to get them.
     fn missing_bearers(&self, cx: &mut Context<'_>) {
         if self.issuer != Issuer::Provider {
@@ -353,48 +288,4 @@ impl Checks<'_, '_> {
             );
         }
     }
-}
-
-fn complain_of_conflict(conflict: &Conflict, routes: &[ReadRoute<'_>], cx: &mut Context<'_>) {
-    let (section, _) = &routes[conflict.line()];
-    match conflict {
-        Conflict::Same { other, .. } => {
-            let (_, other) = &routes[*other];
-            cx.complain(
-                section.place(&RouteTable::PATH),
-                format!("nothing separates this route from `{}` on line {}", other.path, other.line),
-                "give one of them another path, `hosts` or `methods`, or leave it out",
-            );
-        }
-        Conflict::UnderBasePath { base_path, .. } => cx.complain(
-            section.place(&RouteTable::PATH),
-            format!("this route can never match: `{base_path}` is the gateway's own (`session.base_path`)"),
-            "choose another path, or another `base_path`",
-        ),
-        Conflict::Jwks { .. } => cx.complain(
-            section.place(&RouteTable::PATH),
-            format!("this route can never match: the gateway's public keys are at `{JWKS_PATH}`"),
-            "choose another path for the backend's own",
-        ),
-        Conflict::Path { path, problem, .. } => {
-            cx.complain(section.place(&RouteTable::PATH), format!("`{path}` is not a path pattern"), *problem);
-        }
-        Conflict::Strip { strip, path, .. } => cx.complain(
-            section.place(&RouteTable::STRIP),
-            format!("`{strip}` is not the beginning of `{path}`, up to a slash"),
-            "strip whole segments with which every path of this route begins",
-        ),
-        Conflict::Method { method, .. } => cx.complain(
-            place_of_method(section, method.as_str()),
-            format!("a request with the method {method} is refused before routes are looked at"),
-            "leave it out",
-        ),
-    }
-}
-
-/// The place of `method` in the list `methods`.
-fn place_of_method<'t>(section: &Section<'t, RouteTable>, method: &str) -> &'t Place {
-    let list = section.node(&RouteTable::METHODS).map_or(&[][..], Node::list);
-    let element = list.iter().find(|element| element.text() == Some(method));
-    element.map_or_else(|| section.place(&RouteTable::METHODS), |element| &element.place)
 }
