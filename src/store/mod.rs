@@ -17,8 +17,9 @@ mod waiters;
 mod words;
 
 pub use contract::{
-    Advanced, CodeFacts, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Lease, NewCode, OneTime,
-    OpenStoreError, Opened, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
+    Advanced, CodeFacts, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Lease, NewCode, Note, Notes,
+    OneTime, OpenStoreError, Opened, Quota, Refreshes, Replaced, Resent, Settled, Sid, Spent, Store, StoreError,
+    StoredResult, Tried,
 };
 pub use memory::MemoryStore;
 pub use open::{Settings, check, open};

@@ -16,6 +16,7 @@ mod errors;
 pub(super) mod families;
 mod health;
 mod ids;
+mod notes;
 mod one_time;
 pub(super) mod quota;
 pub(super) mod refreshes;
@@ -26,6 +27,7 @@ pub use errors::{OpenStoreError, StoreError};
 pub use families::{Advanced, Families};
 pub use health::Health;
 pub use ids::{Digest, FamilyId, Generation, Sid};
+pub use notes::{Note, Notes, Replaced};
 pub use one_time::OneTime;
 pub use refreshes::{Lease, Refreshes, Settled, StoredResult};
 
@@ -42,19 +44,22 @@ pub struct Store {
     pub counters: Arc<dyn Counters>,
     /// The refresh tokens that the gateway itself issues.
     pub families: Arc<dyn Families>,
+    /// Notes that all instances read and replace.
+    pub notes: Arc<dyn Notes>,
     /// Whether it can be reached.
     pub health: Arc<dyn Health>,
 }
 
 impl Store {
     /// Puts one implementation behind all traits.
-    pub fn of<S: Refreshes + OneTime + Codes + Counters + Families + Health + 'static>(store: Arc<S>) -> Self {
+    pub fn of<S: Refreshes + OneTime + Codes + Counters + Families + Notes + Health + 'static>(store: Arc<S>) -> Self {
         Self {
             refreshes: store.clone(),
             one_time: store.clone(),
             codes: store.clone(),
             counters: store.clone(),
             families: store.clone(),
+            notes: store.clone(),
             health: store,
         }
     }

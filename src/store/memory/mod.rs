@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use tokio::sync::broadcast;
 
 use self::{
@@ -19,8 +19,9 @@ use self::{
 };
 use super::{
     contract::{
-        Advanced, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Lease, NewCode, OneTime, Opened,
-        Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried,
+        Advanced, Codes, Counters, Digest, Families, FamilyId, Generation, Health, Lease, NewCode, Note, Notes,
+        OneTime, Opened, Quota, Refreshes, Replaced, Resent, Settled, Sid, Spent, Store, StoreError, StoredResult,
+        Tried,
     },
     ended_sessions::EndedSessions,
     waiters::Waiters,
@@ -31,6 +32,7 @@ mod codes;
 mod counters;
 mod families;
 pub(super) mod journal;
+mod notes;
 pub(super) mod records;
 mod sessions;
 mod taken;
@@ -48,6 +50,7 @@ pub struct MemoryStore<J = NoJournal> {
     codes: Mutex<codes::Codes>,
     counters: Mutex<counters::Counters>,
     families: Mutex<families::Families>,
+    notes: Mutex<notes::SharedNotes>,
     fences: AtomicU64,
     writes: AtomicUsize,
     journal: J,
@@ -72,6 +75,7 @@ impl<J: Journal> MemoryStore<J> {
             codes: Mutex::default(),
             counters: Mutex::default(),
             families: Mutex::default(),
+            notes: Mutex::default(),
             fences: AtomicU64::new(1),
             writes: AtomicUsize::new(0),
             journal,
@@ -340,6 +344,25 @@ impl<J: Journal> Families for MemoryStore<J> {
     fn end_family(&self, family: FamilyId, _now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         locked(&self.families).end(family, &self.journal);
         self.answer_once_written(Ok(()))
+    }
+}
+
+impl<J: Journal> Notes for MemoryStore<J> {
+    fn read(&self, key: Digest, now: Timestamp) -> BoxFuture<'_, Result<Note, StoreError>> {
+        let note = locked(&self.notes).read(key, now);
+        ready(Ok(note)).boxed()
+    }
+
+    fn replace(
+        &self,
+        key: Digest,
+        before: Bytes,
+        after: Bytes,
+        keep: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Replaced, StoreError>> {
+        let replaced = locked(&self.notes).replace(key, &before, after, keep, now);
+        ready(Ok(replaced)).boxed()
     }
 }
 

@@ -10,6 +10,7 @@ mod counters;
 mod families;
 mod listen;
 mod migrations;
+mod notes;
 mod one_time;
 mod pool;
 mod reason;

@@ -52,6 +52,8 @@ scripts! {
     BEGIN_FAMILY "begin_family"
     ADVANCE_FAMILY "advance_family"
     END_FAMILY "end_family"
+    READ_NOTE "read_note"
+    REPLACE_NOTE "replace_note"
     PROBE "probe"
 }
 

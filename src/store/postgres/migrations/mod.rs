@@ -7,13 +7,14 @@
 use tokio_postgres::{Client, Error, Transaction};
 
 /// Name and SQL of each migration; the first is number 1.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("sessions", include_str!("0001_sessions.sql")),
     ("taken", include_str!("0002_taken.sql")),
     ("codes", include_str!("0003_codes.sql")),
     ("counters", include_str!("0004_counters.sql")),
     ("families", include_str!("0005_families.sql")),
     ("upkeep", include_str!("0006_upkeep.sql")),
+    ("notes", include_str!("0007_notes.sql")),
 ];
 
 /// The number of the advisory lock under which a migration runs: "vestibul" in ASCII.
