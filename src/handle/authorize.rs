@@ -16,7 +16,8 @@ use crate::{
     problem::{Failure, Problem, ProblemKind},
     route::{Access, Cors, Decision, OwnMatch, Requester, Route},
     scheme::Scheme,
-    session::Visit,
+    session::{CarriedToken, Visit},
+    upstream::Bearer,
 };
 
 /// The next step for a request that is not refused.
@@ -93,7 +94,11 @@ impl RequestHandler {
         if visit.came_with_session() && is_foreign(parts, &authorized.admitted, origins) {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
-        visit.ensure().await;
+        let carried = match self.upstreams[route.settings.upstream].settings().bearer {
+            Bearer::Id => CarriedToken::Id,
+            Bearer::Access | Bearer::None => CarriedToken::Access,
+        };
+        visit.ensure_to_carry(carried).await;
         match refusal_by_rule(route, parts, &visit) {
             Some(failure) => Err(Stop::with(failure, &visit)),
             None => Ok(Verdict::Forward(authorized, Some(visit))),

@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use super::{
-    grant::{AccessGrant, RefreshGrant},
+    grant::{AccessGrant, RefreshGrant, TokenTimes},
     settings::Settings,
 };
 use crate::{clock::Timestamp, store::Sid};
 
-/// An access token that arrives expired, because the authority's clock differs, is used for this time before it is
-/// refreshed.
-pub(super) const EXPIRED_ON_ARRIVAL: Duration = Duration::from_secs(5);
+/// A token is never refreshed again within this time of its receipt. One that arrives expired or nearly so, because the
+/// authority's clock differs, is sent for so long.
+pub(super) const SETTLING: Duration = Duration::from_secs(5);
 
 /// How fresh an access token is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Freshness {
     /// Valid, and not to be refreshed yet.
     Fresh,
@@ -25,17 +25,39 @@ pub(super) enum Freshness {
 }
 
 pub(super) fn freshness(grant: &AccessGrant, now: Timestamp) -> Freshness {
-    if now < grant.due_at {
+    by_times(grant.due_at, grant.expires_at, now)
+}
+
+/// How fresh the ID token is, for a request that is to carry it. A refresh that brought none is not made again for its
+/// sake: then the access token alone decides.
+pub(super) fn id_freshness(grant: &RefreshGrant, now: Timestamp, settings: &Settings) -> Freshness {
+    let Some(TokenTimes { received_at, expires_at }) = grant.id_times else { return Freshness::Fresh };
+    let due_at = due_at(grant.login.sid, received_at, expires_at, expires_at.since(received_at), settings);
+    if grant.issued_at >= due_at { Freshness::Fresh } else { by_times(due_at, expires_at, now) }
+}
+
+fn by_times(due_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Freshness {
+    if now < due_at {
         Freshness::Fresh
-    } else if now < grant.expires_at {
+    } else if now < expires_at {
         Freshness::Due
     } else {
         Freshness::Expired
     }
 }
 
-/// The time from which an access token is refreshed ahead: its expiry minus margin × (1 + j), where margin is the
-/// lesser of `refresh_ahead` and a fifth of its lifetime. j lies in 0…0.25 and is derived from the `sid`, so that
+/// Until when a token that was received at `received_at` and ends at `expires_at` is sent.
+pub(super) fn usable_until(received_at: Timestamp, expires_at: Timestamp) -> Timestamp {
+    expires_at.max(received_at.plus(SETTLING))
+}
+
+/// Whether a token arrived expired or nearly so, and has just been received: it is not refreshed, whatever the reason.
+pub(super) fn is_settling(received_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> bool {
+    expires_at <= received_at.plus(SETTLING) && now < received_at.plus(SETTLING)
+}
+
+/// The time from which a token is refreshed ahead: its expiry minus margin × (1 + j), where margin is the lesser of
+/// `refresh_ahead` and a fifth of its lifetime, or of the time that was left at receipt. j lies in 0…0.25 and is derived from the `sid`, so that
 /// sessions issued together are not refreshed together. At the latest after half of `idle`: the refresh seals a new
 /// time, without which a short `idle` would end a session that is in use.
 pub(super) fn due_at(
@@ -46,9 +68,10 @@ pub(super) fn due_at(
     settings: &Settings,
 ) -> Timestamp {
     let refresh_ahead = settings.refresh_ahead;
-    let margin = refresh_ahead.min(life / 5);
+    let margin = refresh_ahead.min(life.min(expires_at.since(received_at)) / 5);
     let jitter = f64::from(u16::from_be_bytes([sid.0[14], sid.0[15]])) / f64::from(u16::MAX) / 4.0;
-    expires_at.minus(margin.mul_f64(1.0 + jitter)).min(received_at.plus(settings.idle / 2))
+    let ahead = expires_at.minus(margin.mul_f64(1.0 + jitter));
+    ahead.min(received_at.plus(settings.idle / 2)).max(received_at.plus(SETTLING))
 }
 
 /// True if the login is `absolute` ago or longer.

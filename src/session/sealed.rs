@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{
     check,
     digest::refresh_digest,
-    grant::{AccessGrant, Login, RefreshGrant, bearer},
+    grant::{AccessGrant, Login, RefreshGrant, TokenTimes, UnsealedAccess, bearer},
+    issue,
     settings::Settings,
 };
 use crate::{
@@ -56,6 +57,12 @@ pub(super) struct SealedRefresh {
     pub(super) identity: Claims,
     #[serde(rename = "h", skip_serializing_if = "Option::is_none", default)]
     pub(super) id_token: Option<IdToken>,
+    #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
+    pub(super) id_times: Option<TokenTimes>,
+    #[serde(rename = "u", skip_serializing_if = "Option::is_none", default)]
+    pub(super) unsealed: Option<UnsealedAccess>,
+    #[serde(rename = "w", skip_serializing_if = "Option::is_none", default)]
+    pub(super) person: Option<u32>,
 }
 
 /// The sealed content of a refresh result in the store.
@@ -114,6 +121,9 @@ impl SealedRefresh {
             issued_at: grant.issued_at,
             identity: grant.identity.clone(),
             id_token: grant.id_token.clone(),
+            id_times: grant.id_times,
+            unsealed: grant.unsealed,
+            person: grant.person,
         }
     }
 
@@ -126,7 +136,11 @@ impl SealedRefresh {
             token: self.token,
             issued_at: self.issued_at,
             identity: self.identity,
+            // An older version sealed no times with the ID token.
+            id_times: self.id_times.or_else(|| Some(issue::id_times(self.id_token.as_ref()?, self.issued_at))),
             id_token: self.id_token,
+            unsealed: self.unsealed,
+            person: self.person,
         }
     }
 }

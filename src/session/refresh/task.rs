@@ -7,8 +7,11 @@ use bytes::Bytes;
 
 use super::{
     brake::Refusal,
+    gate::{Admission, Asker},
+    hold::{CallFailure, Hold},
+    outage::{Event, Verdict},
     outcome::{FRESH_RESULT, RETRY_AFTER, RefreshOutcome, Want},
-    pace::CallFailure,
+    watch::AuthorityWatch,
 };
 use crate::{
     authority::{self, ClientDevice, Issued, RefreshError},
@@ -16,6 +19,7 @@ use crate::{
     clock::Timestamp,
     session::{
         check::{self, Freshness},
+        digest::person_of_client,
         end::EndReason,
         grant::{AccessGrant, RefreshGrant, Session},
         settings::StoreDown,
@@ -45,6 +49,10 @@ pub(super) struct RefreshTask {
     /// The request's access token: due, expired, or rejected by an upstream.
     old_access: Option<Arc<AccessGrant>>,
     client: Client,
+    /// How long the task waits until it may ask.
+    patience: Duration,
+    /// Whether this refresh was counted as one of `POST /refresh`.
+    is_counted: bool,
     /// The newest tokens found so far, if any are newer than the request's.
     candidate: Option<Arc<Session>>,
 }
@@ -57,8 +65,20 @@ impl RefreshTask {
         want: Want,
         old_access: Option<Arc<AccessGrant>>,
         client: Client,
+        patience: Duration,
     ) -> Self {
-        Self { shared, start: grant.digest, grant, newest_generation: known, want, old_access, client, candidate: None }
+        Self {
+            shared,
+            start: grant.digest,
+            grant,
+            newest_generation: known,
+            want,
+            old_access,
+            client,
+            patience,
+            is_counted: false,
+            candidate: None,
+        }
     }
 
     /// Runs the refresh to its end.
@@ -91,6 +111,10 @@ impl RefreshTask {
             if let Some(session) = self.follow_results().await? {
                 return Ok(RefreshOutcome::Refreshed(session));
             }
+            let ask = match self.may_ask().await {
+                Ok(ask) => ask,
+                Err(outcome) => return Ok(outcome),
+            };
             let now = shared.now();
             // Subscribed before the lease is asked for, so that no change is missed between the two.
             let change = refreshes.wait(sid, LEASE);
@@ -100,7 +124,7 @@ impl RefreshTask {
                 Lease::Result(_) => {}
                 Lease::Held(_) => change.await,
                 Lease::Granted(fence) => {
-                    if let Some(outcome) = self.ask_authority(fence).await? {
+                    if let Some(outcome) = self.ask_authority(fence, ask).await? {
                         return Ok(outcome);
                     }
                 }
@@ -110,8 +134,8 @@ impl RefreshTask {
 
     /// The store does not answer, so it is unknown whether another instance asks the authority, or has asked it. With
     /// `store_down = "wait"` the authority is not asked.
-    async fn without_store(&self, error: &StoreError) -> RefreshOutcome {
-        let shared = &self.shared;
+    async fn without_store(&mut self, error: &StoreError) -> RefreshOutcome {
+        let shared = self.shared.clone();
         shared.metrics.store_errors.inc();
         if let Some(session) = self.candidate.clone().filter(|session| self.suits(session, shared.now())) {
             return RefreshOutcome::Refreshed(session);
@@ -124,17 +148,16 @@ impl RefreshTask {
             %error, sid = ?self.grant.login.sid,
             "the store is unreachable: this instance refreshes the session without a lease"
         );
-        let (rt, now) = (self.grant.digest, shared.now());
-        let wait = shared.pace.wait(rt, now);
-        if !wait.is_zero() {
-            return RefreshOutcome::Unavailable(wait);
-        }
+        let ask = match self.may_ask().await {
+            Ok(ask) => ask,
+            Err(outcome) => return outcome,
+        };
         let from = self.client_device();
         let answer = shared.authority.refresh(self.request(), &from).await;
         let now = shared.now();
         match answer {
             Ok(issued) => {
-                self.record_success(now);
+                ask.watch.succeeded(ask.asker.rt, ask.hold).await;
                 shared.metrics.refresh(Counted::Ok);
                 let session = shared.successor(&self.grant, self.newest_generation, &issued, now);
                 session.map_or(RefreshOutcome::Unavailable(RETRY_AFTER), RefreshOutcome::Refreshed)
@@ -143,8 +166,34 @@ impl RefreshTask {
             Err(RefreshError::Refused) => RefreshOutcome::Unavailable(RETRY_AFTER),
             Err(error) => {
                 shared.metrics.refresh(Counted::Outage);
-                RefreshOutcome::Unavailable(shared.pace.failed(rt, call_failure(&error), now, &shared.random))
+                ask.failed(call_failure(&error)).await
             }
+        }
+    }
+
+    /// Waits until the authority may be asked for this refresh token; an outcome if that takes too long.
+    async fn may_ask(&mut self) -> Result<Ask, RefreshOutcome> {
+        let shared = &self.shared;
+        let sid = self.grant.login.sid;
+        let Some(name) = shared.authority.asked_for(&self.grant.login.provider) else {
+            // Nobody can be asked: the provider, or the refresh call, was removed from the configuration. This is no
+            // refusal that the brake counts.
+            shared.end(&self.grant.login, EndReason::Refused).await;
+            return Err(RefreshOutcome::Ended);
+        };
+        if self.want == Want::Fresh && !self.is_counted {
+            if let Some(wait) = shared.forced_too_often(sid).await {
+                return Err(RefreshOutcome::TooOften(wait));
+            }
+            self.is_counted = true;
+        }
+        let watch = shared.authorities.named(name);
+        let mark = u32::from_be_bytes([sid.0[0], sid.0[1], sid.0[2], sid.0[3]]);
+        let person = self.grant.person.unwrap_or_else(|| person_of_client(self.client.key()));
+        let asker = Asker { rt: self.grant.digest, session: mark, person };
+        match watch.admit(asker, self.patience).await {
+            Admission::MayAsk(hold) => Ok(Ask { watch, asker, hold }),
+            Admission::Held(wait) => Err(RefreshOutcome::Held(wait)),
         }
     }
 
@@ -195,27 +244,25 @@ impl RefreshTask {
     }
 
     /// Asks the authority under the lease. `None`: the store has a newer result, start over.
-    async fn ask_authority(&mut self, fence: u64) -> Result<Option<RefreshOutcome>, StoreError> {
+    async fn ask_authority(&mut self, fence: u64, ask: Ask) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = self.shared.clone();
         let refreshes = &shared.store.refreshes;
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
-        let now = shared.now();
-        let wait = shared.pace.wait(rt, now);
-        if !wait.is_zero() {
-            refreshes.settle(sid, rt, fence, None, now, now).await?;
-            return Ok(Some(RefreshOutcome::Unavailable(wait)));
-        }
         let answer = self.call_under_lease(fence).await;
         let now = shared.now();
         match answer {
-            Ok(issued) => self.store_result(fence, issued, now).await.map(Some),
-            Err(RefreshError::Refused) => self.judge_refusal(fence, now).await,
+            Ok(issued) => {
+                ask.watch.succeeded(rt, ask.hold).await;
+                self.store_result(fence, issued, now).await.map(Some)
+            }
+            Err(RefreshError::Refused) => self.judge_refusal(fence, &ask, now).await,
             Err(error) => {
-                let wait = shared.pace.failed(rt, call_failure(&error), now, &shared.random);
                 shared.metrics.refresh(Counted::Outage);
                 tracing::warn!(%error, ?sid, "the authority did not refresh the session");
+                // The hold is written before the lease is free: the next holder sees it.
+                let outcome = ask.failed(call_failure(&error)).await;
                 refreshes.settle(sid, rt, fence, None, now, now).await?;
-                Ok(Some(RefreshOutcome::Unavailable(wait)))
+                Ok(Some(outcome))
             }
         }
     }
@@ -241,7 +288,7 @@ impl RefreshTask {
 
     /// Handles a refusal of the refresh token. It ends the session, unless another instance has refreshed the session
     /// meanwhile (`None`) or the brake is engaged.
-    async fn judge_refusal(&self, fence: u64, now: Timestamp) -> Result<Option<RefreshOutcome>, StoreError> {
+    async fn judge_refusal(&self, fence: u64, ask: &Ask, now: Timestamp) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = &self.shared;
         let refreshes = &shared.store.refreshes;
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
@@ -253,32 +300,22 @@ impl RefreshTask {
             return Ok(None);
         }
         shared.metrics.refresh(Counted::Refused);
-        match shared.brake.refused(sid, now) {
+        if ask.watch.record(Event::Refused(ask.asker.session)).await == Verdict::Refusal(Refusal::EndsSession) {
             // The end also releases the lease: other instances that wait for it see the end and do not ask the
             // authority again.
-            Refusal::EndsSession => {
-                shared.end(&self.grant.login, EndReason::Refused).await;
-                return Ok(Some(RefreshOutcome::Ended));
-            }
-            Refusal::EngagesBrake => {
-                shared.metrics.brake.set(1);
-                tracing::error!(
-                    "the authority refuses most sessions: refusals end no session until a refresh succeeds; \
-                     check the authority"
-                );
-            }
-            Refusal::BrakeEngaged => {}
+            shared.end(&self.grant.login, EndReason::Refused).await;
+            return Ok(Some(RefreshOutcome::Ended));
         }
+        // The brake is engaged: the refusal counts as an outage.
+        let outcome = ask.failed(CallFailure::BadAnswer).await;
         refreshes.settle(sid, rt, fence, None, now, now).await?;
-        Ok(Some(RefreshOutcome::Unavailable(RETRY_AFTER)))
+        Ok(Some(outcome))
     }
 
     /// Stores the newly issued tokens before any request gets them.
     async fn store_result(&self, fence: u64, issued: Issued, now: Timestamp) -> Result<RefreshOutcome, StoreError> {
         let shared = &self.shared;
         let (sid, rt) = (self.grant.login.sid, self.grant.digest);
-        self.record_success(now);
-        shared.metrics.brake.set(0);
         let Some(session) = shared.successor(&self.grant, self.newest_generation, &issued, now) else {
             // The old refresh token may be spent, and the new one does not fit into cookies. Without an end the old
             // token would be used again, which the authority may treat as theft.
@@ -316,10 +353,24 @@ impl RefreshTask {
             }
         }
     }
+}
 
-    fn record_success(&self, now: Timestamp) {
-        self.shared.pace.refreshed();
-        self.shared.brake.refreshed(self.grant.login.sid, now);
+/// The permission to ask an authority once.
+struct Ask {
+    watch: Arc<AuthorityWatch>,
+    asker: Asker,
+    /// The hold that the refresh token had, if it has failed before.
+    hold: Option<Hold>,
+}
+
+impl Ask {
+    /// Records that the call failed. The outcome says when another is possible: in an outage after its first success,
+    /// which may be soon.
+    async fn failed(&self, failure: CallFailure) -> RefreshOutcome {
+        let hold = self.watch.failed(self.asker.rt, self.asker.person, self.hold, failure).await;
+        let wait = hold.until.since(self.watch.now());
+        let is_shared = !hold.is_own && self.watch.view(|record| record.covers(hold.set_at));
+        RefreshOutcome::Held(if is_shared { wait.min(RETRY_AFTER) } else { wait })
     }
 }
 
@@ -327,6 +378,7 @@ fn call_failure(error: &RefreshError) -> CallFailure {
     match error {
         RefreshError::Unsent => CallFailure::Unsent,
         RefreshError::Unanswered => CallFailure::Unanswered,
+        RefreshError::TooMany { retry_after } => CallFailure::TooMany(*retry_after),
         RefreshError::Refused | RefreshError::Failed { .. } => CallFailure::BadAnswer,
     }
 }
