@@ -121,6 +121,30 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_never_due_within_five_seconds_of_its_receipt_and_sent_for_so_long() {
+        let received = Timestamp::from_secs(100_000);
+        for left in [-120, 0, 1, 4, 5] {
+            let expires = Timestamp::from_secs(100_000 + left);
+            let usable = usable_until(received, expires);
+            let due = due_at(sid([255, 255]), received, usable, Duration::from_secs(3600), &settings());
+            assert_eq!((due, usable), (received.plus(SETTLING), received.plus(SETTLING)), "{left}");
+            let is_settling = |millis| is_settling(received, usable, received.plus(Duration::from_millis(millis)));
+            assert!(is_settling(0) && is_settling(4999) && !is_settling(5000));
+        }
+        assert!(!is_settling(received, received.plus(Duration::from_secs(6)), received));
+    }
+
+    #[test]
+    fn the_margin_is_taken_from_the_time_left_at_receipt() {
+        let received = Timestamp::from_secs(100_000);
+        let due = |left: u64| {
+            let expires = received.plus(Duration::from_secs(left));
+            due_at(sid([0, 0]), received, expires, Duration::from_secs(3600), &settings()).since(received).as_secs()
+        };
+        assert_eq!([7, 10, 100, 3600].map(due), [5, 8, 80, 3540]);
+    }
+
+    #[test]
     fn a_session_is_refreshed_after_half_of_idle_at_the_latest() {
         let (received, expires) = (Timestamp::from_secs(0), Timestamp::from_secs(86_400));
         let short = Settings { idle: Duration::from_secs(900), ..settings() };

@@ -178,3 +178,66 @@ impl SealedAccess {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::oidc::fake::b64;
+
+    const LOGIN: &str = r#"{"s":"00000000-0000-4000-8000-000000000001","a":1800000000000,"p":"corp","d":"00000000-0000-4000-8000-000000000002","n":"Chrome"}"#;
+
+    #[test]
+    fn a_refresh_token_that_the_first_version_sealed_opens() {
+        let id_token = format!("e30.{}.x", b64(br#"{"iat":1800000000,"exp":1800003600}"#));
+        let sealed = json!({
+            "l": serde_json::from_str::<serde_json::Value>(LOGIN).unwrap(),
+            "g": 3, "t": "rt", "i": 1_800_000_100_000_i64, "c": {"sub": "u1"}, "h": id_token,
+        });
+        let grant = serde_json::from_value::<SealedRefresh>(sealed).unwrap().open();
+        assert_eq!((grant.generation, grant.token.expose()), (3, "rt"));
+        assert_eq!((grant.person, grant.unsealed), (None, None));
+        let times = grant.id_times.unwrap();
+        assert_eq!(times.received_at, Timestamp::from_secs(1_800_000_100));
+        assert_eq!(times.expires_at, Timestamp::from_secs(1_800_003_600));
+    }
+
+    #[test]
+    fn an_access_token_that_the_first_version_sealed_for_five_seconds_is_not_due_before() {
+        let received = 1_800_000_000_000_i64;
+        let sealed = json!({
+            "l": serde_json::from_str::<serde_json::Value>(LOGIN).unwrap(),
+            "g": 0, "t": "at", "r": received, "x": received + 5000, "f": 900_000, "c": {}, "o": ["admin"],
+        });
+        let settings = crate::session::test_settings("https://app.example");
+        let grant = serde_json::from_value::<SealedAccess>(sealed).unwrap().open(&settings).unwrap();
+        assert_eq!(grant.due_at, Timestamp::from_millis(received + 5000));
+        assert_eq!(grant.expires_at, grant.due_at);
+    }
+
+    #[test]
+    fn what_is_decided_at_receipt_is_read_again_from_the_cookie() {
+        let login = Login {
+            sid: Sid([7; 16]),
+            at: Timestamp::from_secs(1),
+            provider: "corp".into(),
+            device: Device { id: Uuid::nil(), name: String::new() },
+        };
+        let grant = RefreshGrant {
+            digest: refresh_digest("corp", &RefreshToken::new("rt")),
+            login,
+            generation: 1,
+            token: RefreshToken::new("rt"),
+            issued_at: Timestamp::from_secs(2),
+            identity: Claims::new(),
+            id_token: Some(IdToken::new("it")),
+            id_times: Some(TokenTimes { received_at: Timestamp::from_secs(1), expires_at: Timestamp::from_secs(9) }),
+            unsealed: Some(UnsealedAccess { digest: [1; 16], expires_at: Timestamp::from_secs(8), life: 7 }),
+            person: Some(6),
+        };
+        let sealed = serde_json::to_vec(&SealedRefresh::of(&grant)).unwrap();
+        let opened = serde_json::from_slice::<SealedRefresh>(&sealed).unwrap().open();
+        assert_eq!((opened.id_times, opened.unsealed, opened.person), (grant.id_times, grant.unsealed, grant.person));
+    }
+}

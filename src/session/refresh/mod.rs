@@ -45,6 +45,8 @@ mod outage;
 pub(super) mod outcome;
 mod results;
 mod task;
+#[cfg(test)]
+mod tests;
 pub(super) mod watch;
 
 /// How long a request whose access token is still valid waits for a refresh.

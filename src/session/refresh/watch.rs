@@ -79,7 +79,15 @@ struct Local {
     store_ahead: i64,
     pending: Vec<(Event, oneshot::Sender<Verdict>)>,
     successes: u32,
-    holds: HashMap<Digest, Hold>,
+    holds: HashMap<Digest, OwnHold>,
+}
+
+/// A hold that this instance set.
+#[derive(Clone, Copy)]
+struct OwnHold {
+    hold: Hold,
+    /// Whether the store has it too: then what the store says counts, while it can be read.
+    is_stored: bool,
 }
 
 impl Authorities {
@@ -168,10 +176,9 @@ impl AuthorityWatch {
     pub(super) async fn failed(&self, rt: Digest, person: u32, before: Option<Hold>, failure: CallFailure) -> Hold {
         let now = self.now();
         let hold = Hold::after(before, failure, now, &self.deps.random);
-        self.local().keep_hold(rt, hold, now);
-        if failure != CallFailure::Unsent {
-            self.write_hold(rt, before, Some(hold)).await;
-        }
+        // A call that was not sent says nothing of the session: other instances may send it at once.
+        let is_stored = failure != CallFailure::Unsent && self.write_hold(rt, before, Some(hold)).await;
+        self.local().keep_hold(rt, OwnHold { hold, is_stored }, now);
         self.record(match failure {
             CallFailure::BadAnswer | CallFailure::Unanswered => Event::Failed { person },
             CallFailure::Unsent => Event::Unsent,
@@ -184,18 +191,10 @@ impl AuthorityWatch {
     /// The hold of a refresh token, also one that is over; `None` if none is remembered.
     pub(super) async fn hold_of(&self, rt: Digest) -> Option<Hold> {
         let now = self.now();
+        let of_fleet = self.read_hold(rt).await;
         let own = self.local().holds.get(&rt).copied();
-        let of_fleet = match self.is_store_away() {
-            true => None,
-            false => match self.deps.store.notes.read(self.hold_key(rt), self.deps.clock.now()).await {
-                Ok(note) => serde_json::from_slice::<Hold>(&note.content).ok(),
-                Err(error) => {
-                    tracing::debug!(%error, "the hold of a refresh token was not read: this instance goes by its own");
-                    None
-                }
-            },
-        };
-        let newest = own.into_iter().chain(of_fleet).max_by_key(|hold| hold.set_at)?;
+        let own = own.filter(|own| !own.is_stored || of_fleet.is_none()).map(|own| own.hold);
+        let newest = own.into_iter().chain(of_fleet.flatten()).max_by_key(|hold| hold.set_at)?;
         let is_over = newest.until.plus(REMEMBERED) <= now
             || (!newest.is_own && self.view(|record| record.has_released(newest.set_at)));
         (!is_over).then_some(newest)
@@ -205,11 +204,25 @@ impl AuthorityWatch {
         digest_of(&[b"hold", self.name.as_bytes(), &rt.0])
     }
 
-    /// Writes a hold for the fleet, or removes it. A lease makes this instance the only one that does, so a note that
-    /// has changed meanwhile is one of a lease that ran out: it stays.
-    async fn write_hold(&self, rt: Digest, before: Option<Hold>, after: Option<Hold>) {
+    /// The hold that the store has, if any; the outer `None`: the store cannot be read.
+    async fn read_hold(&self, rt: Digest) -> Option<Option<Hold>> {
         if self.is_store_away() {
-            return;
+            return None;
+        }
+        match self.deps.store.notes.read(self.hold_key(rt), self.deps.clock.now()).await {
+            Ok(note) => Some(serde_json::from_slice(&note.content).ok()),
+            Err(error) => {
+                tracing::debug!(%error, "the hold of a refresh token was not read: this instance goes by its own");
+                None
+            }
+        }
+    }
+
+    /// Writes a hold for the fleet, or removes it; false if the store does not have it now. A lease makes this instance the only one that does, so a note that
+    /// has changed meanwhile is one of a lease that ran out: it stays.
+    async fn write_hold(&self, rt: Digest, before: Option<Hold>, after: Option<Hold>) -> bool {
+        if self.is_store_away() {
+            return false;
         }
         let (key, now) = (self.hold_key(rt), self.deps.clock.now());
         let keep = after.map_or(REMEMBERED, |hold| hold.until.since(self.now()) + REMEMBERED);
@@ -218,11 +231,15 @@ impl AuthorityWatch {
         // The hold before may have been this instance's own alone, or have ended in the store.
         for _ in 0..2 {
             match self.deps.store.notes.replace(key, content, after.clone(), keep, now).await {
-                Ok(Replaced::Done) => return,
+                Ok(Replaced::Done) => return true,
                 Ok(Replaced::Changed(note)) => content = note.content,
-                Err(error) => return tracing::debug!(%error, "the hold of a refresh token was not stored"),
+                Err(error) => {
+                    tracing::debug!(%error, "the hold of a refresh token was not stored");
+                    return false;
+                }
             }
         }
+        false
     }
 
     fn is_store_away(&self) -> bool {
@@ -362,9 +379,9 @@ impl Local {
         self.seen_at.is_some_and(|seen_at| seen_at <= now && now.since(seen_at) < age)
     }
 
-    fn keep_hold(&mut self, rt: Digest, hold: Hold, now: Timestamp) {
+    fn keep_hold(&mut self, rt: Digest, hold: OwnHold, now: Timestamp) {
         if self.holds.len() >= MOST_HOLDS {
-            self.holds.retain(|_, hold| hold.until > now);
+            self.holds.retain(|_, own| own.hold.until > now);
         }
         if self.holds.len() < MOST_HOLDS || self.holds.contains_key(&rt) {
             self.holds.insert(rt, hold);
