@@ -1,8 +1,8 @@
 //! The lifetime of a token by our clock, also if the authority's clock differs or its numbers cannot be.
 //!
-//! An authority states a lifetime in `expires_in` and in the claims `iat` and `exp`. What is written there is not always
-//! what the standards say: [`stated`] and [`date`] take an epoch, milliseconds, a date or a text for what they are, and
-//! ignore what is none of these.
+//! An authority states a lifetime in `expires_in` and in the claims `iat` and `exp`. What is written there is not
+//! always what the standards say: [`stated`] and [`date`] take an epoch, milliseconds, a date or a text for what they
+//! are, and ignore what is none of these.
 
 use std::time::Duration;
 
@@ -58,8 +58,7 @@ pub(super) fn claims_without_meaning(claims: &Claims) -> Option<NoLife> {
 }
 
 fn of_number(number: f64, received: Timestamp) -> Option<Duration> {
-    // False for NaN too.
-    if !(number > 0.0) {
+    if number.is_nan() || number <= 0.0 {
         return None;
     }
     if number <= TEN_YEARS.as_secs_f64() {
@@ -145,18 +144,17 @@ const A_DAY: Duration = Duration::from_secs(86400);
 /// The start of the year 10000, in milliseconds since the Unix epoch.
 const YEAR_10000_MILLIS: f64 = 253_402_300_800_000.0;
 
-/// A NumericDate (RFC 7519 section 2), as a number or as text; in milliseconds if it were past the year 9999 in seconds.
-/// Also a date of RFC 3339. `None`: zero, a negative number, or no time at all.
+/// A NumericDate (RFC 7519 section 2), as a number or as text; in milliseconds if it were past the year 9999 in
+/// seconds. Also a date of RFC 3339. `None`: zero, a negative number, or no time at all.
 fn date(value: &Value) -> Option<Timestamp> {
     let number = match value {
         Value::Number(number) => number.as_f64()?,
-        Value::String(text) => match text.trim().parse() {
-            Ok(number) => number,
-            Err(_) => {
-                let time = OffsetDateTime::parse(text.trim(), &Rfc3339).ok()?;
+        Value::String(text) => {
+            if let Ok(time) = OffsetDateTime::parse(text.trim(), &Rfc3339) {
                 return Some(Timestamp::from_secs(time.unix_timestamp()));
             }
-        },
+            text.trim().parse().ok()?
+        }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
     Some(number)

@@ -7,7 +7,7 @@ use super::{
     grant::{AccessGrant, RefreshGrant, TokenTimes},
     settings::Settings,
 };
-use crate::{clock::Timestamp, store::Sid};
+use crate::{authority, clock::Timestamp, secret::IdToken, store::Sid};
 
 /// A token is never refreshed again within this time of its receipt. One that arrives expired or nearly so, because the
 /// authority's clock differs, is sent for so long.
@@ -46,6 +46,12 @@ fn by_times(due_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Freshne
     }
 }
 
+/// The times of an ID token received at `received`.
+pub(super) fn id_times(token: &IdToken, received: Timestamp) -> TokenTimes {
+    let expires_at = authority::id_token_lifetime(token, received).expires_at;
+    TokenTimes { received_at: received, expires_at: usable_until(received, expires_at) }
+}
+
 /// Until when a token that was received at `received_at` and ends at `expires_at` is sent.
 pub(super) fn usable_until(received_at: Timestamp, expires_at: Timestamp) -> Timestamp {
     expires_at.max(received_at.plus(SETTLING))
@@ -57,9 +63,10 @@ pub(super) fn is_settling(received_at: Timestamp, expires_at: Timestamp, now: Ti
 }
 
 /// The time from which a token is refreshed ahead: its expiry minus margin × (1 + j), where margin is the lesser of
-/// `refresh_ahead` and a fifth of its lifetime, or of the time that was left at receipt. j lies in 0…0.25 and is derived from the `sid`, so that
-/// sessions issued together are not refreshed together. At the latest after half of `idle`: the refresh seals a new
-/// time, without which a short `idle` would end a session that is in use.
+/// `refresh_ahead` and a fifth of its lifetime, or of the time that was left at receipt. j lies in 0…0.25 and is
+/// derived from the `sid`, so that sessions issued together are not refreshed together. At the latest after half of
+/// `idle`: the refresh seals a new time, without which a short `idle` would end a session that is in use. Never within
+/// [`SETTLING`] of receipt.
 pub(super) fn due_at(
     sid: Sid,
     received_at: Timestamp,

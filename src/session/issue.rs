@@ -6,7 +6,7 @@ use super::{
     check,
     cookies::{MOST_SESSION_OCTETS, TokenCookie},
     digest::{person_of_client, person_of_subject, refresh_digest, token_digest},
-    grant::{AccessGrant, Login, PartCounts, RefreshGrant, Session, TokenTimes, UnsealedAccess, bearer},
+    grant::{AccessGrant, Login, PartCounts, RefreshGrant, Session, UnsealedAccess, bearer},
     sealed::{SealedAccess, SealedRefresh},
     shared::Shared,
 };
@@ -16,7 +16,6 @@ use crate::{
     clock::Timestamp,
     problem::{Problem, ProblemKind},
     seal::Purpose,
-    secret::IdToken,
     store::Generation,
 };
 
@@ -73,7 +72,7 @@ impl Shared {
             issued_at: now,
             identity,
             id_token: issued.id_token.clone(),
-            id_times: issued.id_token.as_ref().map(|token| id_times(token, now)),
+            id_times: issued.id_token.as_ref().map(|token| check::id_times(token, now)),
             unsealed: self.unsealed(&access),
             person: Some(subject(issued).map_or_else(|| person_of_client(client), person_of_subject)),
         });
@@ -104,7 +103,7 @@ impl Shared {
             issued_at: now,
             identity,
             id_token: issued.id_token.clone().or_else(|| grant.id_token.clone()),
-            id_times: issued.id_token.as_ref().map(|token| id_times(token, now)).or(grant.id_times),
+            id_times: issued.id_token.as_ref().map(|token| check::id_times(token, now)).or(grant.id_times),
             unsealed: self.unsealed(&access),
             person: grant.person.or_else(|| subject(issued).map(person_of_subject)),
         };
@@ -190,12 +189,6 @@ impl Shared {
             life: u64::try_from(access.life.as_millis()).unwrap_or(u64::MAX),
         })
     }
-}
-
-/// The times of an ID token received at `received`.
-pub(super) fn id_times(token: &IdToken, received: Timestamp) -> TokenTimes {
-    let expires_at = authority::id_token_lifetime(token, received).expires_at;
-    TokenTimes { received_at: received, expires_at: check::usable_until(received, expires_at) }
 }
 
 /// The person that the tokens were issued for, as they say.

@@ -38,6 +38,7 @@ pub(super) enum Reading<T> {
 /// The unsealed access token that was received with a session's refresh token, as sealed with that.
 #[derive(Clone, Copy)]
 pub(super) struct IssuedUnsealed {
+    pub(super) sid: Sid,
     pub(super) access: UnsealedAccess,
     pub(super) received_at: Timestamp,
 }
@@ -169,19 +170,16 @@ impl Shared {
             let token = AccessToken::new(text);
             let Some(bearer) = bearer(&token) else { return broken() };
             let (claims, roles) = self.claims_and_roles(Some(&claims), true, &Claims::new());
-            let (received_at, expires_at, due_at, life) = match issued {
-                Some(IssuedUnsealed { access: UnsealedAccess { expires_at, life, .. }, received_at }) => {
-                    let life = Duration::from_millis(life);
-                    let sid = unsealed_sid(&token);
+            let (received_at, expires_at, due_at, life) =
+                if let Some(IssuedUnsealed { sid, access, received_at }) = issued {
+                    let (expires_at, life) = (access.expires_at, Duration::from_millis(access.life));
                     (received_at, expires_at, check::due_at(sid, received_at, expires_at, life, &self.settings), life)
-                }
-                None => {
+                } else {
                     let lifetime = authority::lifetime(&token, None, now);
                     let due_at = lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5));
                     // Without a refresh token the access token is accepted as long as its verification accepts it.
                     (now, lifetime.expires_at.plus(self.settings.leeway), due_at, lifetime.total)
-                }
-            };
+                };
             let grant = Arc::new(AccessGrant {
                 due_at,
                 login: None,

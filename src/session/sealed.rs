@@ -10,7 +10,6 @@ use super::{
     check,
     digest::refresh_digest,
     grant::{AccessGrant, Login, RefreshGrant, TokenTimes, UnsealedAccess, bearer},
-    issue,
     settings::Settings,
 };
 use crate::{
@@ -137,7 +136,7 @@ impl SealedRefresh {
             issued_at: self.issued_at,
             identity: self.identity,
             // An older version sealed no times with the ID token.
-            id_times: self.id_times.or_else(|| Some(issue::id_times(self.id_token.as_ref()?, self.issued_at))),
+            id_times: self.id_times.or_else(|| Some(check::id_times(self.id_token.as_ref()?, self.issued_at))),
             id_token: self.id_token,
             unsealed: self.unsealed,
             person: self.person,

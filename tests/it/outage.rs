@@ -1,5 +1,5 @@
-//! Outages of the authority: sessions stay, valid tokens are used, one session's failures concern that session alone, and
-//! an authority that is down is called rarely.
+//! Outages of the authority: sessions stay, valid tokens are used, one session's failures concern that session alone,
+//! and an authority that is down is called rarely.
 
 use std::{future::Future, time::Duration};
 

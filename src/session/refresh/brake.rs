@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::outage::{SessionMark, is_recent};
 use crate::clock::Timestamp;
 
 /// Refreshes within this time are counted, to within [`SLOT_SECS`].
@@ -14,6 +13,9 @@ const WINDOW: Duration = Duration::from_secs(60);
 const SLOT_SECS: i64 = 5;
 /// The brake engages from this many refused sessions, if refusals are also more than half of all refreshes.
 const MIN_SESSIONS: usize = 20;
+
+/// A session, by the first octets of its `sid`: enough to tell the sessions of an outage apart.
+pub(super) type SessionMark = u32;
 
 /// How the refreshes of the last minute ended.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -84,6 +86,11 @@ impl Brake {
         }
         self.slots.last_mut().expect("a slot was pushed")
     }
+}
+
+/// Whether `at` is within the last `span`.
+pub(super) fn is_recent(at: Timestamp, now: Timestamp, span: Duration) -> bool {
+    at <= now && now.since(at) < span
 }
 
 #[cfg(test)]

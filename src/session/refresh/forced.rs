@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    clock::Timestamp,
     session::{digest::digest_of, shared::Shared},
     store::{Quota, Sid, Spent},
 };
@@ -12,10 +13,9 @@ const MOST: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
 impl Shared {
-    /// Counts a refresh that `POST /refresh` asks for; the time until one is admitted if there were too many. While the
-    /// store is away this instance counts alone.
-    pub(super) async fn forced_too_often(&self, sid: Sid) -> Option<Duration> {
-        let now = self.now();
+    /// Counts a refresh that `POST /refresh` asks for; the time until one is admitted if there were too many. `now` is
+    /// of the store's clock. While the store is away this instance counts alone.
+    pub(super) async fn forced_too_often(&self, sid: Sid, now: Timestamp) -> Option<Duration> {
         let quota = Quota { key: digest_of(&[b"forced refreshes", &sid.0]), most: MOST, window: WINDOW };
         match self.store.counters.spend(vec![quota], now).await {
             Ok(Spent::Within) => None,

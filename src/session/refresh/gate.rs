@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use super::{
+    brake::SessionMark,
     hold::Hold,
-    outage::{Event, SessionMark, Verdict},
+    outage::{Event, Verdict},
     outcome::RETRY_AFTER,
     watch::AuthorityWatch,
 };
@@ -13,6 +14,8 @@ use crate::{clock::Timestamp, store::Digest};
 
 /// How often those who wait look whether another instance has ended the outage; nothing wakes them for that.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The shortest wait between two looks, for one that another has just probed before.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The refresh that wants to ask.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +42,7 @@ enum Standing {
     /// The end of its own hold.
     Until(Timestamp),
     /// The end of the outage, or its turn to probe, which may come at this time.
-    Outage(Option<Timestamp>),
+    Outage(Timestamp),
 }
 
 impl AuthorityWatch {
@@ -57,10 +60,10 @@ impl AuthorityWatch {
                 Standing::Until(end) if end > deadline => return Admission::Held(end.since(now)),
                 Standing::Until(end) => end,
                 Standing::Outage(turn) => {
-                    if turn.is_some_and(|turn| turn <= now) && self.probes(asker, hold, now).await {
+                    if turn <= now && self.probes(asker, hold).await {
                         return Admission::MayAsk(self.lasting(hold));
                     }
-                    turn.filter(|turn| *turn > now).unwrap_or(deadline)
+                    turn.max(now.plus(LOOK_AGAIN))
                 }
             };
             if now >= deadline {
@@ -82,15 +85,13 @@ impl AuthorityWatch {
                 Some(_) | None => {}
             }
             let has_failed = hold.is_some_and(|hold| record.covers(hold.set_at));
-            Standing::Outage(record.next_probe(asker.session, has_failed, lasting.is_none()))
+            Standing::Outage(record.next_probe(asker.session, has_failed))
         })
     }
 
-    async fn probes(&self, asker: Asker, hold: Option<Hold>, now: Timestamp) -> bool {
+    async fn probes(&self, asker: Asker, hold: Option<Hold>) -> bool {
         let has_failed = hold.is_some_and(|hold| self.view(|record| record.covers(hold.set_at)));
-        let may_repeat = hold.is_none_or(|hold| hold.until <= now);
-        let probe = Event::Probe { session: asker.session, has_failed, may_repeat };
-        self.record(probe).await == Verdict::MayAsk(true)
+        self.record(Event::Probe { session: asker.session, has_failed }).await == Verdict::MayAsk(true)
     }
 
     /// The hold, unless the end of an outage has ended it: then the next failure is the first in a row.

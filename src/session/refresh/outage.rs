@@ -1,5 +1,5 @@
 //! What the fleet knows of one authority, and the rules that follow from it: when it counts as down as a whole, who
-//! probes it then, and which holds its first success ends. A note in the store that all instances share has it, as JSON.
+//! probes it then, and which holds its first success ends. All instances share it as a note in the store, in JSON.
 //!
 //! A failure first concerns its own session (`hold`). The authority counts as down after failures of at least
 //! [`MIN_PEOPLE`] different people that make up over half of its refreshes of the last [`WINDOW`], or after
@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::brake::{Brake, Refusal};
+use super::brake::{Brake, Refusal, SessionMark, is_recent};
 use crate::clock::Timestamp;
 
 /// Failures and successes within this time are compared, to within a second.
@@ -23,7 +23,7 @@ const UNSENT_IN_A_ROW: u32 = 3;
 const PACE: Duration = Duration::from_secs(1);
 /// A session that has failed probes this much later than one that has not, so that the latter is preferred.
 const AFTER_OTHERS: Duration = Duration::from_millis(300);
-/// The session of the last probe waits this much longer than any other.
+/// The session of the last probe waits this much longer than any other: it probes again only if it is the only one.
 const AFTER_ALL: Duration = Duration::from_millis(600);
 /// Different people that are told apart within a second. Beyond this number each failure counts as another person's.
 const MOST_PEOPLE: usize = 32;
@@ -33,9 +33,6 @@ const MOST_PROBED: usize = 32;
 const MOST_RELEASES: usize = 4;
 /// How long the end of an outage is remembered: longer than a hold that it ends.
 const RELEASE_KEPT: Duration = Duration::from_secs(60);
-
-/// A session, by the first octets of its `sid`: enough to tell the sessions of an outage apart.
-pub(super) type SessionMark = u32;
 
 /// What the fleet knows of one authority. Times are of the store's clock.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -81,8 +78,8 @@ pub(super) enum Event {
     TooMany,
     /// The authority refused a session.
     Refused(SessionMark),
-    /// A session wants to probe. `has_failed`: it failed in this outage. `may_repeat`: also if it was the last to probe.
-    Probe { session: SessionMark, has_failed: bool, may_repeat: bool },
+    /// A session wants to probe. `has_failed`: it failed in this outage.
+    Probe { session: SessionMark, has_failed: bool },
 }
 
 /// What follows from an [`Event`].
@@ -130,9 +127,7 @@ impl AuthorityRecord {
                 }
                 return Verdict::Refusal(refusal);
             }
-            Event::Probe { session, has_failed, may_repeat } => {
-                return Verdict::MayAsk(self.probe(session, has_failed, may_repeat, now));
-            }
+            Event::Probe { session, has_failed } => return Verdict::MayAsk(self.probe(session, has_failed, now)),
         }
         Verdict::Noted
     }
@@ -162,14 +157,16 @@ impl AuthorityRecord {
         self.releases.iter().any(|(from, to)| (*from..=*to).contains(&set_at))
     }
 
-    /// When a session may probe if no other does before; `None` if it must leave the next probe to another.
-    pub(super) fn next_probe(&self, session: SessionMark, has_failed: bool, may_repeat: bool) -> Option<Timestamp> {
+    /// When a session may probe if no other does before.
+    pub(super) fn next_probe(&self, session: SessionMark, has_failed: bool) -> Timestamp {
         let slot = self.last_probe.plus(PACE);
         if self.probed.last() == Some(&session) {
-            return may_repeat.then(|| slot.plus(AFTER_ALL));
+            slot.plus(AFTER_ALL)
+        } else if has_failed || self.probed.contains(&session) {
+            slot.plus(AFTER_OTHERS)
+        } else {
+            slot
         }
-        let is_later = has_failed || self.probed.contains(&session);
-        Some(if is_later { slot.plus(AFTER_OTHERS) } else { slot })
     }
 
     fn held_since(&self) -> Option<Timestamp> {
@@ -199,11 +196,11 @@ impl AuthorityRecord {
         }
     }
 
-    fn probe(&mut self, session: SessionMark, has_failed: bool, may_repeat: bool, now: Timestamp) -> bool {
+    fn probe(&mut self, session: SessionMark, has_failed: bool, now: Timestamp) -> bool {
         if !self.is_held() {
             return true;
         }
-        if self.next_probe(session, has_failed, may_repeat).is_none_or(|from| now < from) {
+        if now < self.next_probe(session, has_failed) {
             return false;
         }
         self.last_probe = now;
@@ -245,11 +242,6 @@ impl AuthorityRecord {
     }
 }
 
-/// Whether `at` is within the last `span`.
-pub(super) fn is_recent(at: Timestamp, now: Timestamp, span: Duration) -> bool {
-    at <= now && now.since(at) < span
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,7 +256,7 @@ mod tests {
     }
 
     fn may_ask(record: &mut AuthorityRecord, session: SessionMark, has_failed: bool, now: i64) -> bool {
-        record.apply(Event::Probe { session, has_failed, may_repeat: false }, at(now)) == Verdict::MayAsk(true)
+        record.apply(Event::Probe { session, has_failed }, at(now)) == Verdict::MayAsk(true)
     }
 
     #[test]
@@ -339,13 +331,11 @@ mod tests {
         assert!(!may_ask(&mut record, 1, true, 1000), "it has failed, so it leaves the probe to another");
         assert!(may_ask(&mut record, 9, false, 1000));
         assert!(!may_ask(&mut record, 8, false, 1999), "a second for each probe");
-        assert!(!may_ask(&mut record, 9, false, 9000), "never the same twice in a row");
         assert!(may_ask(&mut record, 1, true, 2300));
         assert!(!may_ask(&mut record, 9, false, 3300), "it has probed");
         assert!(may_ask(&mut record, 9, false, 3600));
-        let alone = Event::Probe { session: 9, has_failed: true, may_repeat: true };
-        assert_eq!(record.apply(alone, at(5199)), Verdict::MayAsk(false));
-        assert_eq!(record.apply(alone, at(5200)), Verdict::MayAsk(true));
+        assert!(!may_ask(&mut record, 9, true, 5199), "any other comes before the last one");
+        assert!(may_ask(&mut record, 9, true, 5200), "it is the only one");
     }
 
     #[test]
@@ -402,7 +392,7 @@ mod tests {
             let now = at(i64::from(n) * 17);
             record.apply(Event::Failed { person: n }, now);
             record.apply(Event::Refused(n), now);
-            record.apply(Event::Probe { session: n, has_failed: false, may_repeat: false }, now);
+            record.apply(Event::Probe { session: n, has_failed: false }, now);
             if n % 100 == 0 {
                 record.apply(Event::Refreshed(1), now);
             }

@@ -181,13 +181,14 @@ impl RefreshTask {
             shared.end(&self.grant.login, EndReason::Refused).await;
             return Err(RefreshOutcome::Ended);
         };
+        let watch = shared.authorities.named(name);
         if self.want == Want::Fresh && !self.is_counted {
-            if let Some(wait) = shared.forced_too_often(sid).await {
+            watch.look().await;
+            if let Some(wait) = shared.forced_too_often(sid, watch.now()).await {
                 return Err(RefreshOutcome::TooOften(wait));
             }
             self.is_counted = true;
         }
-        let watch = shared.authorities.named(name);
         let mark = u32::from_be_bytes([sid.0[0], sid.0[1], sid.0[2], sid.0[3]]);
         let person = self.grant.person.unwrap_or_else(|| person_of_client(self.client.key()));
         let asker = Asker { rt: self.grant.digest, session: mark, person };

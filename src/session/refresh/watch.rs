@@ -218,8 +218,8 @@ impl AuthorityWatch {
         }
     }
 
-    /// Writes a hold for the fleet, or removes it; false if the store does not have it now. A lease makes this instance the only one that does, so a note that
-    /// has changed meanwhile is one of a lease that ran out: it stays.
+    /// Writes a hold for the fleet, or removes it; false if the store does not have it now. The lease makes this instance
+    /// the only one that writes it.
     async fn write_hold(&self, rt: Digest, before: Option<Hold>, after: Option<Hold>) -> bool {
         if self.is_store_away() {
             return false;

@@ -48,7 +48,8 @@ impl Visit {
         let found = shared.jar.find(cookies.iter());
         let refresh = self.opened_cookie(shared.read_refresh(&found, now));
         let unsealed = refresh.as_ref().and_then(|opened| {
-            opened.grant.unsealed.map(|access| IssuedUnsealed { access, received_at: opened.grant.issued_at })
+            let (sid, received_at) = (opened.grant.login.sid, opened.grant.issued_at);
+            opened.grant.unsealed.map(|access| IssuedUnsealed { sid, access, received_at })
         });
         let access = if shared.settings.seal {
             shared.read_access(&found, now)

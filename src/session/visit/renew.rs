@@ -220,7 +220,7 @@ impl Visit {
             let left = deadline.saturating_duration_since(Instant::now());
             match outcome {
                 // The next refresh waits until it may ask.
-                RefreshOutcome::Held(wait) if is_patient && wait < left => {}
+                RefreshOutcome::Held(pause) if is_patient && pause < left => {}
                 // It was the refresh of a `POST /refresh`, whose count does not concern this request.
                 RefreshOutcome::TooOften(_) if want == Want::Newer && !left.is_zero() => {}
                 outcome => return outcome,
