@@ -45,6 +45,8 @@ pub struct AccessGrant {
     pub due_at: Timestamp,
     /// The whole lifetime, at most 400 days ([`crate::authority::lifetime`]).
     pub life: Duration,
+    /// Whether it arrived expired or nearly so: then it is sent, and not refreshed, for 5 s.
+    pub(super) arrived_expired: bool,
     /// The claims that header rules, templates and `GET /session` may use.
     pub claims: Claims,
     /// The roles at `session.roles_claim`.
@@ -83,6 +85,9 @@ pub(super) struct TokenTimes {
     pub(super) received_at: Timestamp,
     #[serde(rename = "x")]
     pub(super) expires_at: Timestamp,
+    /// Whether it arrived expired or nearly so.
+    #[serde(rename = "e", skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) arrived_expired: bool,
 }
 
 /// The times of an access token that travels unsealed. They are sealed with the refresh token, because the token itself
@@ -97,6 +102,9 @@ pub(super) struct UnsealedAccess {
     /// The whole lifetime in milliseconds.
     #[serde(rename = "f")]
     pub(super) life: u64,
+    /// Whether it arrived expired or nearly so.
+    #[serde(rename = "e", skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) arrived_expired: bool,
 }
 
 /// The tokens of one generation, and the cookies that carry them.

@@ -159,9 +159,9 @@ impl Shared {
         now: Timestamp,
     ) -> Option<AccessGrant> {
         let lifetime = authority::lifetime(&issued.access_token, issued.expires_in, now);
-        let expires_at = check::usable_until(now, lifetime.expires_at);
-        let life = lifetime.total.max(check::SETTLING);
-        let due_at = check::due_at(login.sid, now, expires_at, life, &self.settings);
+        let times = check::times_at_receipt(now, lifetime);
+        let life = if times.arrived_expired { lifetime.total.max(check::SETTLING) } else { lifetime.total };
+        let due_at = check::due_at(login.sid, times, life, &self.settings);
         let (access_claims, verified) =
             issued.access_claims.as_ref().map_or((None, false), |claims| (Some(&claims.claims), claims.verified));
         let (claims, roles) = self.claims_and_roles(access_claims, verified, identity);
@@ -171,7 +171,8 @@ impl Shared {
             generation,
             token: issued.access_token.clone(),
             received_at: now,
-            expires_at,
+            expires_at: times.expires_at,
+            arrived_expired: times.arrived_expired,
             due_at,
             life,
             claims,
@@ -187,6 +188,7 @@ impl Shared {
             digest: token_digest(access.token.expose()),
             expires_at: access.expires_at,
             life: u64::try_from(access.life.as_millis()).unwrap_or(u64::MAX),
+            arrived_expired: access.arrived_expired,
         })
     }
 }

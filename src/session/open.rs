@@ -6,7 +6,7 @@ use super::{
     check,
     cookies::{CookieChanges, FoundCookies, TokenCookie, TokenParts},
     digest::{token_digest, unsealed_sid},
-    grant::{AccessGrant, UnsealedAccess, bearer},
+    grant::{AccessGrant, TokenTimes, UnsealedAccess, bearer},
     opened::{Opened, OpenedAccess, OpenedRefresh},
     sealed::{SealedAccess, SealedRefresh},
     shared::Shared,
@@ -170,24 +170,27 @@ impl Shared {
             let token = AccessToken::new(text);
             let Some(bearer) = bearer(&token) else { return broken() };
             let (claims, roles) = self.claims_and_roles(Some(&claims), true, &Claims::new());
-            let (received_at, expires_at, due_at, life) =
-                if let Some(IssuedUnsealed { sid, access, received_at }) = issued {
-                    let (expires_at, life) = (access.expires_at, Duration::from_millis(access.life));
-                    (received_at, expires_at, check::due_at(sid, received_at, expires_at, life, &self.settings), life)
-                } else {
-                    let lifetime = authority::lifetime(&token, None, now);
-                    let due_at = lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5));
-                    // Without a refresh token the access token is accepted as long as its verification accepts it.
-                    (now, lifetime.expires_at.plus(self.settings.leeway), due_at, lifetime.total)
-                };
+            let (times, due_at, life) = if let Some(IssuedUnsealed { sid, access, received_at }) = issued {
+                let UnsealedAccess { expires_at, arrived_expired, .. } = access;
+                let times = TokenTimes { received_at, expires_at, arrived_expired };
+                let life = Duration::from_millis(access.life);
+                (times, check::due_at(sid, times, life, &self.settings), life)
+            } else {
+                let lifetime = authority::lifetime(&token, None, now);
+                let due_at = lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5));
+                // Without a refresh token the access token is accepted as long as its verification accepts it.
+                let expires_at = lifetime.expires_at.plus(self.settings.leeway);
+                (TokenTimes { received_at: now, expires_at, arrived_expired: false }, due_at, lifetime.total)
+            };
             let grant = Arc::new(AccessGrant {
                 due_at,
                 login: None,
                 generation: 0,
                 token,
                 bearer,
-                received_at,
-                expires_at,
+                received_at: times.received_at,
+                expires_at: times.expires_at,
+                arrived_expired: times.arrived_expired,
                 life,
                 claims,
                 roles,

@@ -35,6 +35,8 @@ pub(super) struct SealedAccess {
     /// Lifetime in milliseconds.
     #[serde(rename = "f")]
     pub(super) life: u64,
+    #[serde(rename = "e", skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) arrived_expired: bool,
     #[serde(rename = "c")]
     pub(super) claims: Claims,
     #[serde(rename = "o")]
@@ -154,6 +156,7 @@ impl SealedAccess {
             received_at: grant.received_at,
             expires_at: grant.expires_at,
             life: u64::try_from(grant.life.as_millis()).unwrap_or(u64::MAX),
+            arrived_expired: grant.arrived_expired,
             claims: grant.claims.clone(),
             roles: grant.roles.clone(),
         })
@@ -163,15 +166,18 @@ impl SealedAccess {
     pub(super) fn open(self, settings: &Settings) -> Option<AccessGrant> {
         let login = Login::from(self.login);
         let life = Duration::from_millis(self.life);
+        let (received_at, expires_at, arrived_expired) = (self.received_at, self.expires_at, self.arrived_expired);
+        let times = TokenTimes { received_at, expires_at, arrived_expired };
         Some(AccessGrant {
-            due_at: check::due_at(login.sid, self.received_at, self.expires_at, life, settings),
+            due_at: check::due_at(login.sid, times, life, settings),
             bearer: bearer(&self.token)?,
             login: Some(login),
             generation: self.generation,
             token: self.token,
-            received_at: self.received_at,
-            expires_at: self.expires_at,
+            received_at,
+            expires_at,
             life,
+            arrived_expired,
             claims: self.claims,
             roles: self.roles,
         })
@@ -203,16 +209,16 @@ mod tests {
     }
 
     #[test]
-    fn an_access_token_that_the_first_version_sealed_for_five_seconds_is_not_due_before() {
+    fn an_access_token_that_the_first_version_sealed_opens() {
         let received = 1_800_000_000_000_i64;
         let sealed = json!({
             "l": serde_json::from_str::<serde_json::Value>(LOGIN).unwrap(),
-            "g": 0, "t": "at", "r": received, "x": received + 5000, "f": 900_000, "c": {}, "o": ["admin"],
+            "g": 0, "t": "at", "r": received, "x": received + 900_000, "f": 900_000, "c": {}, "o": ["admin"],
         });
         let settings = crate::session::test_settings("https://app.example");
         let grant = serde_json::from_value::<SealedAccess>(sealed).unwrap().open(&settings).unwrap();
-        assert_eq!(grant.due_at, Timestamp::from_millis(received + 5000));
-        assert_eq!(grant.expires_at, grant.due_at);
+        assert_eq!(grant.expires_at, Timestamp::from_millis(received + 900_000));
+        assert!(grant.due_at < grant.expires_at && !grant.arrived_expired);
     }
 
     #[test]
@@ -231,8 +237,17 @@ mod tests {
             issued_at: Timestamp::from_secs(2),
             identity: Claims::new(),
             id_token: Some(IdToken::new("it")),
-            id_times: Some(TokenTimes { received_at: Timestamp::from_secs(1), expires_at: Timestamp::from_secs(9) }),
-            unsealed: Some(UnsealedAccess { digest: [1; 16], expires_at: Timestamp::from_secs(8), life: 7 }),
+            id_times: Some(TokenTimes {
+                received_at: Timestamp::from_secs(1),
+                expires_at: Timestamp::from_secs(9),
+                arrived_expired: true,
+            }),
+            unsealed: Some(UnsealedAccess {
+                digest: [1; 16],
+                expires_at: Timestamp::from_secs(8),
+                life: 7,
+                arrived_expired: true,
+            }),
             person: Some(6),
         };
         let sealed = serde_json::to_vec(&SealedRefresh::of(&grant)).unwrap();

@@ -50,6 +50,8 @@ pub(super) struct AuthorityRecord {
     /// From the first failure to the end of the last outages: holds that were set between are over.
     releases: Vec<(Timestamp, Timestamp)>,
     brake: Brake,
+    /// The end of the last hold of a session: while it is near, each refresh looks for its own.
+    holds_until: Timestamp,
 }
 
 /// The refreshes of one second.
@@ -70,12 +72,12 @@ struct Second {
 pub(super) enum Event {
     /// So many refreshes succeeded.
     Refreshed(u32),
-    /// A refresh of this person failed.
-    Failed { person: u32 },
+    /// A refresh of this person failed; its session is held until then.
+    Failed { person: u32, until: Timestamp },
     /// A connection attempt failed.
     Unsent,
-    /// The authority answered 429, which concerns one session.
-    TooMany,
+    /// The authority answered 429, which concerns one session; it is held until then.
+    TooMany { until: Timestamp },
     /// The authority refused a session.
     Refused(SessionMark),
     /// A session wants to probe. `has_failed`: it failed in this outage.
@@ -100,7 +102,7 @@ impl AuthorityRecord {
         // Anything but a failed connection attempt is proof of a connection; a wish to probe is proof of nothing.
         match event {
             Event::Unsent | Event::Probe { .. } => {}
-            Event::Refreshed(_) | Event::Failed { .. } | Event::TooMany | Event::Refused(_) => self.unsent = 0,
+            Event::Refreshed(_) | Event::Failed { .. } | Event::TooMany { .. } | Event::Refused(_) => self.unsent = 0,
         }
         match event {
             Event::Refreshed(number) => {
@@ -109,7 +111,10 @@ impl AuthorityRecord {
                 let second = self.second(now);
                 second.answered = second.answered.saturating_add(number);
             }
-            Event::Failed { person } => self.failed(person, now),
+            Event::Failed { person, until } => {
+                self.holds_until = self.holds_until.max(until);
+                self.failed(person, now);
+            }
             Event::Unsent => {
                 self.unsent = self.unsent.saturating_add(1);
                 if !self.is_held() && self.unsent >= UNSENT_IN_A_ROW {
@@ -117,7 +122,7 @@ impl AuthorityRecord {
                     self.last_probe = now;
                 }
             }
-            Event::TooMany => {}
+            Event::TooMany { until } => self.holds_until = self.holds_until.max(until),
             Event::Refused(session) => {
                 let second = self.second(now);
                 second.answered = second.answered.saturating_add(1);
@@ -150,6 +155,11 @@ impl AuthorityRecord {
     /// Whether a hold that was set at this time belongs to the outage: the first success ends it.
     pub(super) fn covers(&self, set_at: Timestamp) -> bool {
         self.held_since().is_some_and(|since| set_at >= since)
+    }
+
+    /// Whether some session may have a hold at `now`, or had one within `remembered`.
+    pub(super) fn has_holds(&self, remembered: Duration, now: Timestamp) -> bool {
+        now < self.holds_until.plus(remembered)
     }
 
     /// Whether the end of an outage has ended a hold that was set at this time.
@@ -251,7 +261,7 @@ mod tests {
     }
 
     fn failed(record: &mut AuthorityRecord, person: u32, now: i64) -> bool {
-        record.apply(Event::Failed { person }, at(now));
+        record.apply(Event::Failed { person, until: at(now + 1000) }, at(now));
         record.is_down()
     }
 
@@ -302,7 +312,9 @@ mod tests {
         let mut record = AuthorityRecord::default();
         record.apply(Event::Unsent, at(0));
         record.apply(Event::Unsent, at(0));
-        for answered in [Event::TooMany, Event::Failed { person: 1 }, Event::Refused(1), Event::Refreshed(1)] {
+        let until = at(1000);
+        let failed = Event::Failed { person: 1, until };
+        for answered in [Event::TooMany { until }, failed, Event::Refused(1), Event::Refreshed(1)] {
             record.apply(answered, at(1));
             record.apply(Event::Unsent, at(2));
             record.apply(Event::Unsent, at(3));
@@ -316,7 +328,7 @@ mod tests {
     fn a_429_is_never_an_outage() {
         let mut record = AuthorityRecord::default();
         for n in 0..1000 {
-            record.apply(Event::TooMany, at(n));
+            record.apply(Event::TooMany { until: at(n + 30_000) }, at(n));
         }
         assert!(!record.is_held());
     }
@@ -346,7 +358,8 @@ mod tests {
         }
         let before = record.clone();
         failed(&mut record, 4, 1000);
-        assert_eq!(record, before);
+        assert!(record.has_holds(Duration::ZERO, at(1999)) && !record.has_holds(Duration::ZERO, at(2000)));
+        assert_eq!(record, AuthorityRecord { holds_until: at(2000), ..before });
     }
 
     #[test]
@@ -390,7 +403,7 @@ mod tests {
         let mut record = AuthorityRecord::default();
         for n in 0..10_000_u32 {
             let now = at(i64::from(n) * 17);
-            record.apply(Event::Failed { person: n }, now);
+            record.apply(Event::Failed { person: n, until: now }, now);
             record.apply(Event::Refused(n), now);
             record.apply(Event::Probe { session: n, has_failed: false }, now);
             if n % 100 == 0 {

@@ -53,6 +53,8 @@ pub(super) struct RefreshTask {
     patience: Duration,
     /// Whether this refresh was counted as one of `POST /refresh`.
     is_counted: bool,
+    /// Whether the task has already waited for the refresh of another instance.
+    has_waited: bool,
     /// The newest tokens found so far, if any are newer than the request's.
     candidate: Option<Arc<Session>>,
 }
@@ -77,6 +79,7 @@ impl RefreshTask {
             client,
             patience,
             is_counted: false,
+            has_waited: false,
             candidate: None,
         }
     }
@@ -182,6 +185,10 @@ impl RefreshTask {
             return Err(RefreshOutcome::Ended);
         };
         let watch = shared.authorities.named(name);
+        // The other instance's refresh gave no tokens: it has just written a hold.
+        if std::mem::replace(&mut self.has_waited, true) {
+            watch.look_now().await;
+        }
         if self.want == Want::Fresh && !self.is_counted {
             watch.look().await;
             if let Some(wait) = shared.forced_too_often(sid, watch.now()).await {

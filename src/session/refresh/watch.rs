@@ -131,6 +131,12 @@ impl AuthorityWatch {
         }
     }
 
+    /// Reads the note: another instance has just changed something.
+    pub(super) async fn look_now(&self) {
+        self.local().seen_at = None;
+        self.exchange().await;
+    }
+
     /// What is known of the authority.
     pub(super) fn view<T>(&self, read: impl FnOnce(&AuthorityRecord) -> T) -> T {
         read(&self.local().record)
@@ -180,9 +186,9 @@ impl AuthorityWatch {
         let is_stored = failure != CallFailure::Unsent && self.write_hold(rt, before, Some(hold)).await;
         self.local().keep_hold(rt, OwnHold { hold, is_stored }, now);
         self.record(match failure {
-            CallFailure::BadAnswer | CallFailure::Unanswered => Event::Failed { person },
+            CallFailure::BadAnswer | CallFailure::Unanswered => Event::Failed { person, until: hold.until },
             CallFailure::Unsent => Event::Unsent,
-            CallFailure::TooMany(_) => Event::TooMany,
+            CallFailure::TooMany(_) => Event::TooMany { until: hold.until },
         })
         .await;
         hold
@@ -191,7 +197,9 @@ impl AuthorityWatch {
     /// The hold of a refresh token, also one that is over; `None` if none is remembered.
     pub(super) async fn hold_of(&self, rt: Digest) -> Option<Hold> {
         let now = self.now();
-        let of_fleet = self.read_hold(rt).await;
+        // As a rule no session has a hold, and nothing is read.
+        let of_fleet =
+            if self.view(|record| record.has_holds(REMEMBERED, now)) { self.read_hold(rt).await } else { Some(None) };
         let own = self.local().holds.get(&rt).copied();
         let own = own.filter(|own| !own.is_stored || of_fleet.is_none()).map(|own| own.hold);
         let newest = own.into_iter().chain(of_fleet.flatten()).max_by_key(|hold| hold.set_at)?;
@@ -218,8 +226,8 @@ impl AuthorityWatch {
         }
     }
 
-    /// Writes a hold for the fleet, or removes it; false if the store does not have it now. The lease makes this instance
-    /// the only one that writes it.
+    /// Writes a hold for the fleet, or removes it; false if the store does not have it now. The lease makes this
+    /// instance the only one that writes it.
     async fn write_hold(&self, rt: Digest, before: Option<Hold>, after: Option<Hold>) -> bool {
         if self.is_store_away() {
             return false;

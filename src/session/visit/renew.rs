@@ -94,7 +94,7 @@ impl Visit {
         {
             return self.adopt(newest);
         }
-        if self.access.as_ref().is_some_and(|access| is_settling(access, now)) {
+        if self.access.as_ref().is_some_and(|access| check::is_settling(access, now)) {
             return;
         }
         let Some(start) = self.refresh_start(newest.clone(), now) else {
@@ -127,7 +127,7 @@ impl Visit {
         let shared = self.sessions.shared.clone();
         let now = shared.now();
         let (Some(rejected), Some(state)) = (self.access.clone(), self.state.clone()) else { return After401::Pass };
-        if is_settling(&rejected, now) {
+        if check::is_settling(&rejected, now) {
             return After401::Pass;
         }
         let rejected_id = self.refresh_grant().and_then(|grant| grant.id_token.clone());
@@ -303,9 +303,4 @@ enum Waiting {
     Ahead(Duration),
     /// [`WAIT_NEEDED`]: it has no valid token.
     Needed,
-}
-
-/// Whether an access token that arrived expired or nearly so has just been received.
-fn is_settling(access: &AccessGrant, now: Timestamp) -> bool {
-    check::is_settling(access.received_at, access.expires_at, now)
 }
