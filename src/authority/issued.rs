@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use serde_json::Value;
 
 use super::verify::{AccessClaims, AccessTokenChecks, VerifyError};
 use crate::{
@@ -82,7 +83,8 @@ impl From<StoreError> for IssueError {
 pub(super) struct FreshTokens {
     pub(super) access_token: AccessToken,
     pub(super) refresh_token: Option<RefreshToken>,
-    pub(super) expires_in: Option<Duration>,
+    /// As received.
+    pub(super) expires_in: Option<Value>,
 }
 
 impl FreshTokens {
@@ -114,12 +116,13 @@ impl FreshTokens {
         proved: Option<(Option<IdToken>, Claims)>,
     ) -> Result<Issued, VerifyError> {
         let access_claims = checks.claims_of_new(&self.access_token).await?;
+        let expires_in = checks.stated_life(self.expires_in.as_ref(), access_claims.as_ref());
         let (id_token, identity) = proved.unzip();
         Ok(Issued {
             access_token: self.access_token,
             refresh_token: self.refresh_token,
             id_token: id_token.flatten(),
-            expires_in: self.expires_in,
+            expires_in,
             identity,
             access_claims,
         })

@@ -44,7 +44,7 @@ pub use backend::{AnswerFields, BackendSettings, Pointer};
 pub use client_device::{ClientDevice, Device};
 pub use gateway::{CodeLogin, GatewaySettings};
 pub use issued::{AuthorityOutage, IssueError, Issued};
-pub use lifetime::{Lifetime, lifetime};
+pub use lifetime::{Lifetime, id_token_lifetime, lifetime};
 pub use placeholders::{CLAIMS, CREDENTIALS, EXCHANGE, LOGIN_NOTIFY, OTP, OTP_NOTIFY, OWN_CLAIMS, REFRESH, SIGN_OUT};
 pub use proof::{Proof, ProvedAddress};
 pub use requests::{RefreshRequest, SignOutRequest, SignedOut};
@@ -211,6 +211,16 @@ impl Authority {
         }
     }
 
+    /// Who is asked to refresh the sessions of this provider, for the counts of outages: each provider and each backend
+    /// apart. `None`: nobody is, because the configuration no longer names one.
+    pub fn asked_for<'a>(&self, provider: &'a str) -> Option<&'a str> {
+        match &self.issuer {
+            TokenIssuer::Provider(own) => own.providers.named(provider).map(|_| provider),
+            TokenIssuer::Backend(backend) => backend.settings.refresh.as_ref().map(|_| "the backend"),
+            TokenIssuer::Gateway(_) => Some("the gateway"),
+        }
+    }
+
     /// True if refresh tokens rotate and the authority detects reuse (RFC 9700 section 4.14.2).
     pub fn detects_reuse(&self) -> bool {
         match &self.issuer {
@@ -232,12 +242,12 @@ impl Authority {
         self.checks.verify_signatures()
     }
 
-    /// Checks algorithm, type, issuer, audience and times (with `leeway`) of a client's access token. Its signature is
-    /// checked by [`UnverifiedToken::verify`].
+    /// Checks algorithm, type, issuer, audience and (if `leeway` is given) times of a client's access token. Its
+    /// signature is checked by [`UnverifiedToken::verify`].
     pub fn read_access_token<'a>(
         &'a self,
         token: &'a str,
-        leeway: Duration,
+        leeway: Option<Duration>,
     ) -> Result<UnverifiedToken<'a>, VerifyError> {
         self.checks.read(token, leeway)
     }

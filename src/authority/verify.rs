@@ -1,11 +1,18 @@
 //! Verifies that an access token was issued by the authority (RFC 9068 section 4), as `[authority.verify]` says.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 use url::Url;
 
+use super::lifetime;
 use crate::{
     clock::{Clock, Timestamp},
     oidc::{self, Claims, Jws, KeySource, SignatureVerdict, Unavailable},
@@ -72,11 +79,26 @@ pub struct BadKey;
 pub(super) struct AccessTokenChecks {
     verifier: Option<Verifier>,
     clock: Clock,
+    /// Whether a value that states no lifetime was logged: an authority that sends one sends it with each token.
+    has_logged_no_life: AtomicBool,
 }
 
 impl AccessTokenChecks {
     pub(super) fn new(verifier: Option<Verifier>, clock: Clock) -> Self {
-        Self { verifier, clock }
+        Self { verifier, clock, has_logged_no_life: AtomicBool::new(false) }
+    }
+
+    /// The lifetime that `expires_in` states. What is no lifetime is ignored, there and in the claims, and logged once.
+    pub(super) fn stated_life(&self, expires_in: Option<&Value>, claims: Option<&AccessClaims>) -> Option<Duration> {
+        let stated = expires_in.map_or(Ok(None), |value| lifetime::stated(value, self.clock.now()));
+        let ignored = stated.as_ref().err().cloned();
+        let ignored = ignored.or_else(|| lifetime::claims_without_meaning(&claims?.claims));
+        if let Some(ignored) = ignored
+            && !self.has_logged_no_life.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(%ignored, "authority: a token states a lifetime that cannot be; it is ignored, here and later");
+        }
+        stated.unwrap_or_default()
     }
 
     /// True if signatures are verified.
@@ -84,10 +106,14 @@ impl AccessTokenChecks {
         self.verifier.is_some()
     }
 
-    /// All checks of a client's token but that of its signature; times with `leeway`.
-    pub(super) fn read<'a>(&'a self, token: &'a str, leeway: Duration) -> Result<UnverifiedToken<'a>, VerifyError> {
+    /// All checks of a client's token but that of its signature; times if there is a `leeway` for them.
+    pub(super) fn read<'a>(
+        &'a self,
+        token: &'a str,
+        leeway: Option<Duration>,
+    ) -> Result<UnverifiedToken<'a>, VerifyError> {
         let verifier = self.verifier.as_ref().ok_or(VerifyError::Invalid)?;
-        verifier.read(token, Some((self.clock.now(), leeway)))
+        verifier.read(token, leeway.map(|leeway| (self.clock.now(), leeway)))
     }
 
     /// The claims of a token that the authority has just issued; `None` if it is no JWT. Its times are not checked,

@@ -15,7 +15,8 @@ use crate::{
     hygiene::{self, Admitted, SameSite},
     problem::{Failure, LoginAskedBy, Problem, ProblemKind},
     route::{Cors, Decision, OwnMatch, Requester, Route, Rules},
-    session::Visit,
+    session::{CarriedToken, Visit},
+    upstream::Bearer,
 };
 
 /// The next step for a request that is not refused.
@@ -101,7 +102,11 @@ impl RequestHandler {
         {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
-        visit.ensure().await;
+        let carried = match self.upstreams[route.settings.upstream].settings().bearer {
+            Bearer::Id => CarriedToken::Id,
+            Bearer::Access | Bearer::None => CarriedToken::Access,
+        };
+        visit.ensure_to_carry(carried).await;
         match refusal_by_rule(&rules, parts, &visit) {
             Some(failure) => Err(Stop::with(failure, &visit)),
             None => Ok(Verdict::Forward(authorized, Some(visit))),

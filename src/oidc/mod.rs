@@ -28,7 +28,7 @@ mod userinfo;
 
 pub use allow::Allow;
 pub use claims::Claims;
-pub(crate) use claims::{numeric_date, seconds};
+pub(crate) use claims::numeric_date;
 pub use endpoints::TokenAuth;
 pub use fetch::{AnswerSizes, Http, Unavailable, http_client};
 pub use id_token::{Flaw, IdTokenError};
@@ -42,4 +42,4 @@ pub use provider::{Provider, Reachability};
 pub use refresh::{RefreshError, Refreshed};
 pub use settings::{ProviderKind, ResponseMode, Settings};
 pub use token::TokenAnswer;
-pub(crate) use token::is_token;
+pub(crate) use token::bearer_token;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::Value;
 
 use super::{
@@ -38,6 +39,12 @@ pub enum RefreshError {
     /// The request was sent and not answered: the refresh token may be spent.
     #[error("the authority did not answer")]
     Unanswered,
+    /// The answer is 429. It says nothing of other sessions.
+    #[error("the authority answered 429: too many requests")]
+    TooMany {
+        /// The wait in its `Retry-After`; an hour at most.
+        retry_after: Option<Duration>,
+    },
     /// The answer is neither tokens nor a refusal.
     #[error("the authority's answer has no tokens and is no refusal")]
     Failed {
@@ -170,6 +177,7 @@ impl From<Unavailable> for RefreshError {
     fn from(error: Unavailable) -> Self {
         match error {
             Unavailable::NoAnswer(error) => error.into(),
+            Unavailable::Status { status: StatusCode::TOO_MANY_REQUESTS, retry_after } => Self::TooMany { retry_after },
             Unavailable::Status { retry_after, .. } => Self::Failed { retry_after },
             _ => Self::Failed { retry_after: None },
         }

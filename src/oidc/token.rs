@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use super::{
-    claims::seconds,
     endpoints::{Endpoints, TokenAuth},
     fetch::{Http, Unavailable},
     provider::Provider,
@@ -29,8 +28,8 @@ pub struct TokenAnswer {
     pub refresh_token: Option<RefreshToken>,
     /// The ID token; not verified yet.
     pub id_token: Option<IdToken>,
-    /// Lifetime of the access token from now; ten years at most.
-    pub expires_in: Option<Duration>,
+    /// `expires_in` as received: `authority/lifetime.rs` reads it.
+    pub expires_in: Option<Value>,
 }
 
 /// Why the token endpoint gave no tokens.
@@ -132,15 +131,26 @@ fn tokens(body: &Map<String, Value>) -> Option<TokenAnswer> {
     let bearer =
         body.get("token_type").is_none_or(|kind| kind.as_str().is_some_and(|k| k.eq_ignore_ascii_case("bearer")));
     Some(TokenAnswer {
-        access_token: AccessToken::new(token("access_token").filter(|_| bearer)?),
+        access_token: AccessToken::new(
+            body.get("access_token").and_then(Value::as_str).and_then(bearer_token).filter(|_| bearer)?,
+        ),
         refresh_token: token("refresh_token").map(RefreshToken::new),
         id_token: token("id_token").map(IdToken::new),
-        expires_in: body.get("expires_in").and_then(seconds),
+        expires_in: body.get("expires_in").cloned(),
     })
 }
 
+/// An access token as some servers send it: with `Bearer ` in front, in any case, which is no part of it. `None` if the
+/// rest cannot be a token.
+pub(crate) fn bearer_token(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let scheme = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    let token = scheme.map_or(text, |scheme| text[scheme.len()..].trim_start());
+    is_token(token).then_some(token)
+}
+
 /// Whether a text can be a token: visible ASCII, which a header can carry unchanged.
-pub(crate) fn is_token(text: &str) -> bool {
+fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
@@ -154,14 +164,14 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             let received = HttpAnswer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() };
             match read(&received, Timestamp::default()) {
-                Ok(answer) => format!("tokens {:?}", answer.expires_in.map(|span| span.as_secs())),
+                Ok(answer) => format!("tokens {:?}", answer.expires_in.map(|stated| stated.to_string())),
                 Err(TokenError::Refused(error)) => error,
                 Err(TokenError::Unavailable(Unavailable::Malformed(_))) => "malformed".to_owned(),
                 Err(TokenError::Unavailable(_)) => "status".to_owned(),
             }
         };
         for (status, body, meaning) in [
-            (200, r#"{"access_token":"a","token_type":"bearer","expires_in":"3600"}"#, "tokens Some(3600)"),
+            (200, r#"{"access_token":"a","token_type":"bearer","expires_in":"3600"}"#, r#"tokens Some("\"3600\"")"#),
             (200, r#"{"access_token":"a"}"#, "tokens None"),
             (200, r#"{"error":"invalid_grant","access_token":"a"}"#, "invalid_grant"),
             (400, r#"{"error":"invalid_grant"}"#, "invalid_grant"),
@@ -185,19 +195,40 @@ mod tests {
     }
 
     #[test]
+    fn an_access_token_with_bearer_in_front_is_read_without_it() {
+        for (text, token) in [
+            ("abc", Some("abc")),
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc\n", Some("abc")),
+            (" BEARER a.b.c ", Some("a.b.c")),
+            ("Bearerabc", Some("Bearerabc")),
+            ("Bearer ", Some("Bearer")),
+            ("Bearer a b", None),
+            ("Bearer Bearer abc", None),
+            ("abc def", None),
+            ("é", None),
+            ("", None),
+        ] {
+            assert_eq!(bearer_token(text), token, "{text:?}");
+        }
+    }
+
+    #[test]
     fn an_answer_with_the_media_type_of_a_form_is_read_as_a_form() {
         let meaning = |media_type: &str, body: &str| {
             let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, media_type.parse().unwrap())]);
             let received = HttpAnswer { status: StatusCode::OK, headers, body: body.as_bytes().to_vec() };
             match read(&received, Timestamp::default()) {
-                Ok(answer) => format!("{} {:?}", answer.access_token.expose(), answer.expires_in.map(|e| e.as_secs())),
+                Ok(answer) => {
+                    format!("{} {:?}", answer.access_token.expose(), answer.expires_in.map(|stated| stated.to_string()))
+                }
                 Err(TokenError::Refused(error)) => error,
                 Err(TokenError::Unavailable(_)) => "unavailable".to_owned(),
             }
         };
         let form = "application/x-www-form-urlencoded; charset=utf-8";
         for (media_type, body, expected) in [
-            (form, "access_token=a%2Bb&scope=user%3Aemail&token_type=bearer&expires_in=60", "a+b Some(60)"),
+            (form, "access_token=a%2Bb&scope=user%3Aemail&token_type=bearer&expires_in=60", r#"a+b Some("\"60\"")"#),
             ("Application/X-WWW-Form-Urlencoded", "access_token=a", "a None"),
             (form, "error=bad_verification_code&error_description=The+code", "bad_verification_code"),
             (form, "access_token=a&access_token=b", "unavailable"),

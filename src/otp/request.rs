@@ -102,7 +102,7 @@ impl Otps {
         if let Some(why) = call.visit.undecided() {
             return Err(match why {
                 Undecided::Unanswered(retry_after) => OtpError::SessionUnknown { retry_after },
-                Undecided::Unchecked(wait) => OtpError::TooMany(wait),
+                Undecided::Unchecked(wait) | Undecided::AskedTooOften(wait) => OtpError::TooMany(wait),
             });
         }
         let sid = call.visit.access().and(call.visit.sid());

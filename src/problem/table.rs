@@ -172,6 +172,14 @@ problems! {
         connection: Keep, session: Kept, retry: Wait, guess: Uncounted, counter: None,
         client: "wait for `retryAfter` seconds",
     }
+    /// `POST /refresh` asked the token authority for this session more than 10 times within a minute, and the access
+    /// token has expired. The session may be valid.
+    TooManyRefreshes {
+        status: StatusCode::TOO_MANY_REQUESTS, code: "too_many", text: WAIT,
+        advice: None, link: None, form: FormPage::None,
+        connection: Keep, session: Kept, retry: Wait, guess: Uncounted, counter: None,
+        client: "wait for `retryAfter` seconds",
+    }
     /// The token authority does not answer. The session of the request may be valid; a right code is not used up.
     AuthorityUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "unavailable", text: Fixed(Text::LoginUnavailable),

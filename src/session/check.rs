@@ -4,17 +4,24 @@
 use std::time::Duration;
 
 use super::{
-    grant::{AccessGrant, RefreshGrant},
+    grant::{AccessGrant, RefreshGrant, TokenTimes},
     settings::Settings,
 };
-use crate::{clock::Timestamp, store::Sid};
+use crate::{
+    authority::{self, Lifetime},
+    clock::Timestamp,
+    secret::IdToken,
+    store::Sid,
+};
 
-/// An access token that arrives expired, because the authority's clock differs, is used for this time before it is
-/// refreshed.
-pub(super) const EXPIRED_ON_ARRIVAL: Duration = Duration::from_secs(5);
+/// A token that arrives expired or nearly so, because the authority's clock differs, is sent for this time after its
+/// receipt, and not refreshed within it.
+pub(super) const SETTLING: Duration = Duration::from_secs(5);
+/// A token with less time left at receipt arrives nearly expired, even if that is its whole lifetime.
+const LEAST_USE: Duration = Duration::from_secs(2);
 
 /// How fresh an access token is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Freshness {
     /// Valid, and not to be refreshed yet.
     Fresh,
@@ -25,30 +32,63 @@ pub(super) enum Freshness {
 }
 
 pub(super) fn freshness(grant: &AccessGrant, now: Timestamp) -> Freshness {
-    if now < grant.due_at {
+    by_times(grant.due_at, grant.expires_at, now)
+}
+
+/// How fresh the ID token is, for a request that is to carry it. A refresh that brought none is not made again for its
+/// sake: then the access token alone decides.
+pub(super) fn id_freshness(grant: &RefreshGrant, now: Timestamp, settings: &Settings) -> Freshness {
+    let Some(times) = grant.id_times else { return Freshness::Fresh };
+    let (due_at, expires_at) = (due_at(grant.login.sid, times, Duration::MAX, settings), times.expires_at);
+    if grant.issued_at >= due_at { Freshness::Fresh } else { by_times(due_at, expires_at, now) }
+}
+
+fn by_times(due_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Freshness {
+    if now < due_at {
         Freshness::Fresh
-    } else if now < grant.expires_at {
+    } else if now < expires_at {
         Freshness::Due
     } else {
         Freshness::Expired
     }
 }
 
-/// The time from which an access token is refreshed ahead: its expiry minus margin × (1 + j), where margin is the
-/// lesser of `refresh_ahead` and a fifth of its lifetime. j lies in 0…0.25 and is derived from the `sid`, so that
-/// sessions issued together are not refreshed together. At the latest after half of `idle`: the refresh seals a new
-/// time, without which a short `idle` would end a session that is in use.
-pub(super) fn due_at(
-    sid: Sid,
-    received_at: Timestamp,
-    expires_at: Timestamp,
-    life: Duration,
-    settings: &Settings,
-) -> Timestamp {
+/// The times of an ID token received at `received`.
+pub(super) fn id_times(token: &IdToken, received: Timestamp) -> TokenTimes {
+    times_at_receipt(received, authority::id_token_lifetime(token, received))
+}
+
+/// The times of a token received at `received_at`. It arrives nearly expired if less than 5 s are left of it, and these
+/// are at most half of its lifetime or less than 2 s. A short lifetime alone does not make it so.
+pub(super) fn times_at_receipt(received_at: Timestamp, lifetime: Lifetime) -> TokenTimes {
+    let Lifetime { expires_at, total } = lifetime;
+    let left = expires_at.since(received_at);
+    let arrived_expired = left < SETTLING && (left * 2 <= total || left < LEAST_USE);
+    let expires_at = if arrived_expired { received_at.plus(SETTLING) } else { expires_at };
+    TokenTimes { received_at, expires_at, arrived_expired }
+}
+
+/// Whether an access token arrived expired or nearly so, and has just been received: it is not refreshed, whatever the
+/// reason.
+pub(super) fn is_settling(grant: &AccessGrant, now: Timestamp) -> bool {
+    grant.arrived_expired && now < grant.received_at.plus(SETTLING)
+}
+
+/// The time from which a token is refreshed ahead: its expiry minus margin × (1 + j), where margin is the lesser of
+/// `refresh_ahead` and a fifth of its lifetime, or of the time that was left at receipt. j lies in 0…0.25 and is
+/// derived from the `sid`, so that sessions issued together are not refreshed together. At the latest after half of
+/// `idle`: the refresh seals a new time, without which a short `idle` would end a session that is in use. A token that
+/// arrived expired is due when it is no longer sent.
+pub(super) fn due_at(sid: Sid, times: TokenTimes, life: Duration, settings: &Settings) -> Timestamp {
+    let TokenTimes { received_at, expires_at, arrived_expired } = times;
+    if arrived_expired {
+        return expires_at;
+    }
     let refresh_ahead = settings.refresh_ahead;
-    let margin = refresh_ahead.min(life / 5);
+    let margin = refresh_ahead.min(life.min(expires_at.since(received_at)) / 5);
     let jitter = f64::from(u16::from_be_bytes([sid.0[14], sid.0[15]])) / f64::from(u16::MAX) / 4.0;
-    expires_at.minus(margin.mul_f64(1.0 + jitter)).min(received_at.plus(settings.idle / 2))
+    let ahead = expires_at.minus(margin.mul_f64(1.0 + jitter));
+    ahead.min(received_at.plus(settings.idle / 2))
 }
 
 /// True if the login is `absolute` ago or longer.
@@ -86,33 +126,65 @@ mod tests {
         Sid(sid)
     }
 
+    fn times(received_at: Timestamp, expires_at: Timestamp) -> TokenTimes {
+        TokenTimes { received_at, expires_at, arrived_expired: false }
+    }
+
     #[test]
     fn the_margin_is_a_fifth_of_a_short_lifetime_and_a_minute_of_a_long_one() {
         let ahead = |life: u64| {
             let expires = Timestamp::from_secs(100_000);
-            expires
-                .since(due_at(sid([0, 0]), Timestamp::default(), expires, Duration::from_secs(life), &settings()))
-                .as_secs()
+            let times = times(Timestamp::default(), expires);
+            expires.since(due_at(sid([0, 0]), times, Duration::from_secs(life), &settings())).as_secs()
         };
         assert_eq!([20, 45, 300, 86_400].map(ahead), [4, 9, 60, 60]);
     }
 
     #[test]
+    fn a_token_that_arrives_expired_or_nearly_so_is_sent_and_not_due_for_five_seconds() {
+        let received = Timestamp::from_secs(100_000);
+        let hour = Duration::from_secs(3600);
+        let arrival = |left: i64, total| {
+            let expires_at = Timestamp::from_millis(100_000_000 + left);
+            let times = times_at_receipt(received, Lifetime { expires_at, total });
+            let due = due_at(sid([255, 255]), times, total, &settings());
+            (times.arrived_expired, times.expires_at.since(received), due.since(received))
+        };
+        let whole = Duration::from_secs(1);
+        for (left, total) in
+            [(-120_000, hour), (0, hour), (1999, hour), (4999, hour), (0, Duration::ZERO), (1000, whole)]
+        {
+            assert_eq!(arrival(left, total), (true, SETTLING, SETTLING), "{left}");
+        }
+        for (left, total) in [(5000, hour), (4000, Duration::from_secs(4)), (2000, Duration::from_secs(2))] {
+            let (arrived_expired, end, due) = arrival(left, total);
+            assert_eq!((arrived_expired, end.as_millis()), (false, u128::try_from(left).unwrap()));
+            assert!(due < end, "a short lifetime has a margin like any other");
+        }
+    }
+
+    #[test]
+    fn the_margin_is_taken_from_the_time_left_at_receipt() {
+        let received = Timestamp::from_secs(100_000);
+        let due = |left: u64| {
+            let times = times(received, received.plus(Duration::from_secs(left)));
+            due_at(sid([0, 0]), times, Duration::from_secs(3600), &settings()).since(received).as_secs()
+        };
+        assert_eq!([10, 100, 3600].map(due), [8, 80, 3540]);
+    }
+
+    #[test]
     fn a_session_is_refreshed_after_half_of_idle_at_the_latest() {
-        let (received, expires) = (Timestamp::from_secs(0), Timestamp::from_secs(86_400));
+        let times = times(Timestamp::from_secs(0), Timestamp::from_secs(86_400));
         let short = Settings { idle: Duration::from_secs(900), ..settings() };
-        assert_eq!(
-            due_at(sid([0, 0]), received, expires, Duration::from_secs(86_400), &short),
-            Timestamp::from_secs(450)
-        );
+        assert_eq!(due_at(sid([0, 0]), times, Duration::from_secs(86_400), &short), Timestamp::from_secs(450));
     }
 
     #[test]
     fn the_jitter_makes_the_margin_at_most_a_quarter_longer() {
         let expires = Timestamp::from_secs(100_000);
-        let ahead = |end| {
-            expires.since(due_at(sid(end), Timestamp::default(), expires, Duration::from_secs(3600), &settings()))
-        };
+        let times = times(Timestamp::default(), expires);
+        let ahead = |end| expires.since(due_at(sid(end), times, Duration::from_secs(3600), &settings()));
         assert_eq!(ahead([0, 0]), AHEAD);
         assert_eq!(ahead([255, 255]), Duration::from_secs(75));
         assert_eq!(ahead([10, 3]), ahead([10, 3]));

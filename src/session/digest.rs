@@ -3,6 +3,7 @@
 use aws_lc_rs::digest;
 
 use crate::{
+    client::ClientKey,
     secret::{AccessToken, RefreshToken},
     store::{Digest, Sid},
 };
@@ -22,10 +23,28 @@ pub(super) fn refresh_digest(provider: &str, token: &RefreshToken) -> Digest {
     digest_of(&[b"refresh", provider.as_bytes(), token.expose().as_bytes()])
 }
 
+/// The start of a token's SHA-256: enough to recognise a token that was issued here.
+pub(super) fn token_digest(token: &str) -> [u8; 16] {
+    shortened(&digest_of(&[b"token", token.as_bytes()]))
+}
+
+/// The person that outages count by: the subject, else the client that logged in.
+pub(super) fn person_of_subject(subject: &str) -> u32 {
+    u32::from_be_bytes(shortened(&digest_of(&[b"subject", subject.as_bytes()])))
+}
+
+/// The person that outages count by where no subject is known.
+pub(super) fn person_of_client(client: ClientKey) -> u32 {
+    u32::from_be_bytes(shortened(&digest_of(&[b"client", client.bytes()])))
+}
+
+fn shortened<const N: usize>(digest: &Digest) -> [u8; N] {
+    let mut start = [0; N];
+    start.copy_from_slice(&digest.0[..N]);
+    start
+}
+
 /// The `sid` under which the end of an unsealed access token is stored: the token itself has none.
 pub(super) fn unsealed_sid(token: &AccessToken) -> Sid {
-    let digest = digest_of(&[b"raw access token", token.expose().as_bytes()]);
-    let mut sid = [0; 16];
-    sid.copy_from_slice(&digest.0[..16]);
-    Sid(sid)
+    Sid(shortened(&digest_of(&[b"raw access token", token.expose().as_bytes()])))
 }

@@ -86,7 +86,7 @@ impl Sessions {
         let begun = Login { sid: Sid(shared.random.bytes()), at: now, provider: login.provider, device: login.device };
         let device = begun.device.id;
         let replacing = begun.clone();
-        let session = match shared.new_session(begun, &login.issued, now) {
+        let session = match shared.new_session(begun, &login.issued, replaced.client().key(), now) {
             Ok(session) => session,
             Err(error) => {
                 tracing::error!(%error, "no session was made from the tokens of a login");

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
+use serde::{Deserialize, Serialize};
 
 use super::cookies::CookieChanges;
 use crate::{
@@ -44,6 +45,8 @@ pub struct AccessGrant {
     pub due_at: Timestamp,
     /// The whole lifetime, at most 400 days ([`crate::authority::lifetime`]).
     pub life: Duration,
+    /// Whether it arrived expired or nearly so: then it is sent, and not refreshed, for 5 s.
+    pub(super) arrived_expired: bool,
     /// The claims that header rules, templates and `GET /session` may use.
     pub claims: Claims,
     /// The roles at `session.roles_claim`.
@@ -67,6 +70,41 @@ pub struct RefreshGrant {
     pub identity: Claims,
     /// The provider's ID token: `id_token_hint` at logout, and for upstreams that ask for it.
     pub id_token: Option<IdToken>,
+    /// The times of the ID token, by our clock.
+    pub(super) id_times: Option<TokenTimes>,
+    /// The access token that was received with it, where that is not sealed.
+    pub(super) unsealed: Option<UnsealedAccess>,
+    /// Who logged in: outages count by people. `None` in sessions of older versions.
+    pub(super) person: Option<u32>,
+}
+
+/// When a token was received and when it ends, by our clock. Decided once, at receipt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct TokenTimes {
+    #[serde(rename = "r")]
+    pub(super) received_at: Timestamp,
+    #[serde(rename = "x")]
+    pub(super) expires_at: Timestamp,
+    /// Whether it arrived expired or nearly so.
+    #[serde(rename = "e", skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) arrived_expired: bool,
+}
+
+/// The times of an access token that travels unsealed. They are sealed with the refresh token, because the token itself
+/// says only what the authority's clock was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct UnsealedAccess {
+    /// The start of the token's SHA-256.
+    #[serde(rename = "d")]
+    pub(super) digest: [u8; 16],
+    #[serde(rename = "x")]
+    pub(super) expires_at: Timestamp,
+    /// The whole lifetime in milliseconds.
+    #[serde(rename = "f")]
+    pub(super) life: u64,
+    /// Whether it arrived expired or nearly so.
+    #[serde(rename = "e", skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) arrived_expired: bool,
 }
 
 /// The tokens of one generation, and the cookies that carry them.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::{
     check,
     cookies::{MOST_SESSION_OCTETS, TokenCookie},
-    digest::refresh_digest,
-    grant::{AccessGrant, Login, PartCounts, RefreshGrant, Session, bearer},
+    digest::{person_of_client, person_of_subject, refresh_digest, token_digest},
+    grant::{AccessGrant, Login, PartCounts, RefreshGrant, Session, UnsealedAccess, bearer},
     sealed::{SealedAccess, SealedRefresh},
     shared::Shared,
 };
 use crate::{
     authority::{self, Claims, Issued},
+    client::ClientKey,
     clock::Timestamp,
     problem::{Problem, ProblemKind},
     seal::Purpose,
@@ -53,6 +54,7 @@ impl Shared {
         &self,
         login: Login,
         issued: &Issued,
+        client: ClientKey,
         now: Timestamp,
     ) -> Result<Arc<Session>, BeginError> {
         let identity = self.used_claims(issued.identity.as_ref());
@@ -70,6 +72,9 @@ impl Shared {
             issued_at: now,
             identity,
             id_token: issued.id_token.clone(),
+            id_times: issued.id_token.as_ref().map(|token| check::id_times(token, now)),
+            unsealed: self.unsealed(&access),
+            person: Some(subject(issued).map_or_else(|| person_of_client(client), person_of_subject)),
         });
         self.session(access, refresh, now).ok_or(BeginError::TooLarge)
     }
@@ -98,6 +103,9 @@ impl Shared {
             issued_at: now,
             identity,
             id_token: issued.id_token.clone().or_else(|| grant.id_token.clone()),
+            id_times: issued.id_token.as_ref().map(|token| check::id_times(token, now)).or(grant.id_times),
+            unsealed: self.unsealed(&access),
+            person: grant.person.or_else(|| subject(issued).map(person_of_subject)),
         };
         self.session(access, Some(refresh), now)
     }
@@ -151,16 +159,9 @@ impl Shared {
         now: Timestamp,
     ) -> Option<AccessGrant> {
         let lifetime = authority::lifetime(&issued.access_token, issued.expires_in, now);
-        // If our clock is ahead of the authority's, a token may arrive expired. Without this minimum every request
-        // would refresh it.
-        let expires_at =
-            if lifetime.expires_at > now { lifetime.expires_at } else { now.plus(check::EXPIRED_ON_ARRIVAL) };
-        let life = lifetime.total.max(expires_at.since(now).min(check::EXPIRED_ON_ARRIVAL));
-        let due_at = if lifetime.expires_at > now {
-            check::due_at(login.sid, now, expires_at, life, &self.settings)
-        } else {
-            expires_at
-        };
+        let times = check::times_at_receipt(now, lifetime);
+        let life = if times.arrived_expired { lifetime.total.max(check::SETTLING) } else { lifetime.total };
+        let due_at = check::due_at(login.sid, times, life, &self.settings);
         let (access_claims, verified) =
             issued.access_claims.as_ref().map_or((None, false), |claims| (Some(&claims.claims), claims.verified));
         let (claims, roles) = self.claims_and_roles(access_claims, verified, identity);
@@ -170,13 +171,32 @@ impl Shared {
             generation,
             token: issued.access_token.clone(),
             received_at: now,
-            expires_at,
+            expires_at: times.expires_at,
+            arrived_expired: times.arrived_expired,
             due_at,
             life,
             claims,
             roles,
         })
     }
+}
+
+impl Shared {
+    /// What is sealed with the refresh token of an access token that travels unsealed.
+    fn unsealed(&self, access: &AccessGrant) -> Option<UnsealedAccess> {
+        (!self.settings.seal).then(|| UnsealedAccess {
+            digest: token_digest(access.token.expose()),
+            expires_at: access.expires_at,
+            life: u64::try_from(access.life.as_millis()).unwrap_or(u64::MAX),
+            arrived_expired: access.arrived_expired,
+        })
+    }
+}
+
+/// The person that the tokens were issued for, as they say.
+fn subject(issued: &Issued) -> Option<&str> {
+    let access = issued.access_claims.as_ref().map(|access| &access.claims);
+    access.into_iter().chain(&issued.identity).find_map(|claims| claims.get("sub")?.as_str())
 }
 
 /// True if `text` consists of `cookie-octet`s (RFC 6265 section 4.1.1).

@@ -60,7 +60,7 @@ pub use logout::LoggedOut;
 pub use settings::{Settings, StoreDown};
 pub use shared::Sessions;
 pub use status::{AuthStatus, Undecided};
-pub use visit::{After401, Visit};
+pub use visit::{After401, CarriedToken, Visit};
 
 impl Sessions {
     /// Starts to follow the ends of sessions that the store announces. Refreshes run on `background`.
@@ -80,9 +80,14 @@ impl Sessions {
             forged_tokens: forged_tokens::ForgedTokens::default(),
             states: state::SessionStates::default(),
             in_flight: refresh::in_flight::InFlight::default(),
-            pace: refresh::pace::AuthorityPace::default(),
-            brake: refresh::brake::RefusalBrake::default(),
             process: random.bytes(),
+            authorities: refresh::watch::Authorities::new(refresh::watch::WatchDeps {
+                store: store.clone(),
+                clock: clock.clone(),
+                random: random.clone(),
+                metrics: metrics.clone(),
+                background: background.clone(),
+            }),
             settings,
             authority,
             store,

@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    check,
     cookies::{CookieChanges, FoundCookies, TokenCookie, TokenParts},
-    digest::unsealed_sid,
-    grant::{AccessGrant, bearer},
+    digest::{token_digest, unsealed_sid},
+    grant::{AccessGrant, TokenTimes, UnsealedAccess, bearer},
     opened::{Opened, OpenedAccess, OpenedRefresh},
     sealed::{SealedAccess, SealedRefresh},
     shared::Shared,
@@ -32,6 +33,25 @@ pub(super) enum Reading<T> {
     Unchecked(Duration),
     /// The cookie is ours and does not open. These changes delete it.
     Broken(CookieChanges),
+}
+
+/// The unsealed access token that was received with a session's refresh token, as sealed with that.
+#[derive(Clone, Copy)]
+pub(super) struct IssuedUnsealed {
+    pub(super) sid: Sid,
+    pub(super) access: UnsealedAccess,
+    pub(super) received_at: Timestamp,
+}
+
+impl IssuedUnsealed {
+    fn is(&self, token: &str) -> bool {
+        self.access.digest == token_digest(token)
+    }
+
+    /// Whether these times were given to the access token when it was read.
+    fn is_known_to(&self, grant: &AccessGrant) -> bool {
+        (grant.received_at, grant.expires_at) == (self.received_at, self.access.expires_at)
+    }
 }
 
 impl Shared {
@@ -76,12 +96,13 @@ impl Shared {
     pub(super) async fn read_unsealed_access(
         &self,
         found: &FoundCookies<'_>,
+        issued: Option<IssuedUnsealed>,
         client: ClientKey,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
         let mut best = Reading::Absent;
         for first in found.access.first_parts() {
-            match (self.read_one_unsealed(found, first, client, now).await, &best) {
+            match (self.read_one_unsealed(found, first, issued, client, now).await, &best) {
                 (Reading::Opened(one), Reading::Opened(other)) if !one.same_person(other) => return Reading::Absent,
                 (_, Reading::Opened(_)) | (Reading::Absent, _) => {}
                 (Reading::Opened(one), _) => best = Reading::Opened(one),
@@ -97,6 +118,7 @@ impl Shared {
         &self,
         found: &FoundCookies<'_>,
         first: &[u8],
+        issued: Option<IssuedUnsealed>,
         client: ClientKey,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
@@ -113,14 +135,22 @@ impl Shared {
             joined = whole;
             &joined
         };
-        let opened = if let Some(opened) = self.opened.access.get(value) {
+        let known = self.opened.access.get(value);
+        // The times that were decided at receipt replace those that were read from the token alone.
+        let is_known = |opened: &OpenedAccess| {
+            issued.is_none_or(|issued| issued.is_known_to(&opened.grant) || !issued.is(opened.grant.token.expose()))
+        };
+        let opened = if let Some(opened) = known.filter(is_known) {
             opened
         } else {
             let Ok(text) = std::str::from_utf8(value) else { return broken() };
             if self.forged_tokens.knows(value) {
                 return broken();
             }
-            let claims = match self.authority.read_access_token(text, self.settings.leeway) {
+            let issued = issued.filter(|issued| issued.is(text));
+            // The times of a token that was received here were decided at receipt, by our clock.
+            let leeway = issued.is_none().then_some(self.settings.leeway);
+            let claims = match self.authority.read_access_token(text, leeway) {
                 Ok(unverified) => {
                     if let Some(wait) = self.forged_tokens.wait(client, now) {
                         return Reading::Unchecked(wait);
@@ -142,18 +172,29 @@ impl Shared {
             };
             let token = AccessToken::new(text);
             let Some(bearer) = bearer(&token) else { return broken() };
-            let lifetime = authority::lifetime(&token, None, now);
             let (claims, roles) = self.claims_and_roles(Some(&claims), true, &Claims::new());
+            let (times, due_at, life) = if let Some(IssuedUnsealed { sid, access, received_at }) = issued {
+                let UnsealedAccess { expires_at, arrived_expired, .. } = access;
+                let times = TokenTimes { received_at, expires_at, arrived_expired };
+                let life = Duration::from_millis(access.life);
+                (times, check::due_at(sid, times, life, &self.settings), life)
+            } else {
+                let lifetime = authority::lifetime(&token, None, now);
+                let due_at = lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5));
+                // Without a refresh token the access token is accepted as long as its verification accepts it.
+                let expires_at = lifetime.expires_at.plus(self.settings.leeway);
+                (TokenTimes { received_at: now, expires_at, arrived_expired: false }, due_at, lifetime.total)
+            };
             let grant = Arc::new(AccessGrant {
-                due_at: lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5)),
+                due_at,
                 login: None,
                 generation: 0,
                 token,
                 bearer,
-                received_at: now,
-                // Without a refresh token the access token is accepted as long as its verification accepts it.
-                expires_at: lifetime.expires_at.plus(self.settings.leeway),
-                life: lifetime.total,
+                received_at: times.received_at,
+                expires_at: times.expires_at,
+                arrived_expired: times.arrived_expired,
+                life,
                 claims,
                 roles,
             });

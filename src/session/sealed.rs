@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     check,
     digest::refresh_digest,
-    grant::{AccessGrant, Login, RefreshGrant, bearer},
+    grant::{AccessGrant, Login, RefreshGrant, TokenTimes, UnsealedAccess, bearer},
     settings::Settings,
 };
 use crate::{
@@ -35,6 +35,8 @@ pub(super) struct SealedAccess {
     /// Lifetime in milliseconds.
     #[serde(rename = "f")]
     pub(super) life: u64,
+    #[serde(rename = "e", skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) arrived_expired: bool,
     #[serde(rename = "c")]
     pub(super) claims: Claims,
     #[serde(rename = "o")]
@@ -56,6 +58,12 @@ pub(super) struct SealedRefresh {
     pub(super) identity: Claims,
     #[serde(rename = "h", skip_serializing_if = "Option::is_none", default)]
     pub(super) id_token: Option<IdToken>,
+    #[serde(rename = "k", skip_serializing_if = "Option::is_none", default)]
+    pub(super) id_times: Option<TokenTimes>,
+    #[serde(rename = "u", skip_serializing_if = "Option::is_none", default)]
+    pub(super) unsealed: Option<UnsealedAccess>,
+    #[serde(rename = "w", skip_serializing_if = "Option::is_none", default)]
+    pub(super) person: Option<u32>,
 }
 
 /// The sealed content of a refresh result in the store.
@@ -114,6 +122,9 @@ impl SealedRefresh {
             issued_at: grant.issued_at,
             identity: grant.identity.clone(),
             id_token: grant.id_token.clone(),
+            id_times: grant.id_times,
+            unsealed: grant.unsealed,
+            person: grant.person,
         }
     }
 
@@ -126,7 +137,11 @@ impl SealedRefresh {
             token: self.token,
             issued_at: self.issued_at,
             identity: self.identity,
+            // An older version sealed no times with the ID token.
+            id_times: self.id_times.or_else(|| Some(check::id_times(self.id_token.as_ref()?, self.issued_at))),
             id_token: self.id_token,
+            unsealed: self.unsealed,
+            person: self.person,
         }
     }
 }
@@ -141,6 +156,7 @@ impl SealedAccess {
             received_at: grant.received_at,
             expires_at: grant.expires_at,
             life: u64::try_from(grant.life.as_millis()).unwrap_or(u64::MAX),
+            arrived_expired: grant.arrived_expired,
             claims: grant.claims.clone(),
             roles: grant.roles.clone(),
         })
@@ -150,17 +166,92 @@ impl SealedAccess {
     pub(super) fn open(self, settings: &Settings) -> Option<AccessGrant> {
         let login = Login::from(self.login);
         let life = Duration::from_millis(self.life);
+        let (received_at, expires_at, arrived_expired) = (self.received_at, self.expires_at, self.arrived_expired);
+        let times = TokenTimes { received_at, expires_at, arrived_expired };
         Some(AccessGrant {
-            due_at: check::due_at(login.sid, self.received_at, self.expires_at, life, settings),
+            due_at: check::due_at(login.sid, times, life, settings),
             bearer: bearer(&self.token)?,
             login: Some(login),
             generation: self.generation,
             token: self.token,
-            received_at: self.received_at,
-            expires_at: self.expires_at,
+            received_at,
+            expires_at,
             life,
+            arrived_expired,
             claims: self.claims,
             roles: self.roles,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::oidc::fake::b64;
+
+    const LOGIN: &str = r#"{"s":"00000000-0000-4000-8000-000000000001","a":1800000000000,"p":"corp","d":"00000000-0000-4000-8000-000000000002","n":"Chrome"}"#;
+
+    #[test]
+    fn a_refresh_token_that_the_first_version_sealed_opens() {
+        let id_token = format!("e30.{}.x", b64(br#"{"iat":1800000000,"exp":1800003600}"#));
+        let sealed = json!({
+            "l": serde_json::from_str::<serde_json::Value>(LOGIN).unwrap(),
+            "g": 3, "t": "rt", "i": 1_800_000_100_000_i64, "c": {"sub": "u1"}, "h": id_token,
+        });
+        let grant = serde_json::from_value::<SealedRefresh>(sealed).unwrap().open();
+        assert_eq!((grant.generation, grant.token.expose()), (3, "rt"));
+        assert_eq!((grant.person, grant.unsealed), (None, None));
+        let times = grant.id_times.unwrap();
+        assert_eq!(times.received_at, Timestamp::from_secs(1_800_000_100));
+        assert_eq!(times.expires_at, Timestamp::from_secs(1_800_003_600));
+    }
+
+    #[test]
+    fn an_access_token_that_the_first_version_sealed_opens() {
+        let received = 1_800_000_000_000_i64;
+        let sealed = json!({
+            "l": serde_json::from_str::<serde_json::Value>(LOGIN).unwrap(),
+            "g": 0, "t": "at", "r": received, "x": received + 900_000, "f": 900_000, "c": {}, "o": ["admin"],
+        });
+        let settings = crate::session::test_settings("https://app.example");
+        let grant = serde_json::from_value::<SealedAccess>(sealed).unwrap().open(&settings).unwrap();
+        assert_eq!(grant.expires_at, Timestamp::from_millis(received + 900_000));
+        assert!(grant.due_at < grant.expires_at && !grant.arrived_expired);
+    }
+
+    #[test]
+    fn what_is_decided_at_receipt_is_read_again_from_the_cookie() {
+        let login = Login {
+            sid: Sid([7; 16]),
+            at: Timestamp::from_secs(1),
+            provider: "corp".into(),
+            device: Device { id: Uuid::nil(), name: String::new() },
+        };
+        let grant = RefreshGrant {
+            digest: refresh_digest("corp", &RefreshToken::new("rt")),
+            login,
+            generation: 1,
+            token: RefreshToken::new("rt"),
+            issued_at: Timestamp::from_secs(2),
+            identity: Claims::new(),
+            id_token: Some(IdToken::new("it")),
+            id_times: Some(TokenTimes {
+                received_at: Timestamp::from_secs(1),
+                expires_at: Timestamp::from_secs(9),
+                arrived_expired: true,
+            }),
+            unsealed: Some(UnsealedAccess {
+                digest: [1; 16],
+                expires_at: Timestamp::from_secs(8),
+                life: 7,
+                arrived_expired: true,
+            }),
+            person: Some(6),
+        };
+        let sealed = serde_json::to_vec(&SealedRefresh::of(&grant)).unwrap();
+        let opened = serde_json::from_slice::<SealedRefresh>(&sealed).unwrap().open();
+        assert_eq!((opened.id_times, opened.unsealed, opened.person), (grant.id_times, grant.unsealed, grant.person));
     }
 }

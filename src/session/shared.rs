@@ -8,7 +8,7 @@ use super::{
     cookies::Jar,
     forged_tokens::ForgedTokens,
     opened::OpenedCookies,
-    refresh::{brake::RefusalBrake, in_flight::InFlight, pace::AuthorityPace},
+    refresh::{in_flight::InFlight, watch::Authorities},
     settings::Settings,
     state::SessionStates,
 };
@@ -36,8 +36,7 @@ pub(super) struct Shared {
     pub(super) forged_tokens: ForgedTokens,
     pub(super) states: SessionStates,
     pub(super) in_flight: InFlight,
-    pub(super) pace: AuthorityPace,
-    pub(super) brake: RefusalBrake,
+    pub(super) authorities: Authorities,
     pub(super) authority: Arc<Authority>,
     pub(super) store: Store,
     pub(super) clock: Clock,

@@ -40,6 +40,8 @@ pub(super) struct SessionState {
     /// Time of the session's last request, in milliseconds since the Unix epoch.
     last_seen: AtomicI64,
     refreshes_from_401: Mutex<VecDeque<Timestamp>>,
+    /// Refreshes by `POST /refresh` that could not be counted in the store.
+    forced_refreshes: Mutex<VecDeque<Timestamp>>,
 }
 
 impl SessionState {
@@ -53,6 +55,7 @@ impl SessionState {
             shown_at: AtomicI64::new(0),
             last_seen: AtomicI64::new(0),
             refreshes_from_401: Mutex::default(),
+            forced_refreshes: Mutex::default(),
         }
     }
 
@@ -124,16 +127,26 @@ impl SessionState {
 
     /// True if a 401 may cause a refresh now; that refresh is counted.
     pub(super) fn may_refresh_after_401(&self, now: Timestamp) -> bool {
-        let mut times = self.refreshes_from_401.lock().unwrap_or_else(PoisonError::into_inner);
-        while times.front().is_some_and(|t| now.since(*t) >= WINDOW_OF_401) {
-            times.pop_front();
-        }
-        let may = times.len() < REFRESHES_FROM_401;
-        if may {
-            times.push_back(now);
-        }
-        may
+        count(&self.refreshes_from_401, REFRESHES_FROM_401, WINDOW_OF_401, now).is_none()
     }
+
+    /// Counts a refresh by `POST /refresh`; the time until one is admitted if there were `most` within `window`.
+    pub(super) fn forced_too_often(&self, most: usize, window: Duration, now: Timestamp) -> Option<Duration> {
+        count(&self.forced_refreshes, most, window, now)
+    }
+}
+
+/// Counts an event, unless there were `most` within `window`: then the time until one more is admitted.
+fn count(times: &Mutex<VecDeque<Timestamp>>, most: usize, window: Duration, now: Timestamp) -> Option<Duration> {
+    let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+    while times.front().is_some_and(|time| now.since(*time) >= window) {
+        times.pop_front();
+    }
+    if times.len() < most {
+        times.push_back(now);
+        return None;
+    }
+    times.front().map(|first| first.plus(window).since(now))
 }
 
 /// The session states of this process, by `sid`. The references are weak: a state is dropped with its last other user.

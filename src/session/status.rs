@@ -51,6 +51,8 @@ pub(super) enum SessionOutcome {
 pub enum Undecided {
     /// The authority did not answer.
     Unanswered(Duration),
+    /// `POST /refresh` has made the authority be asked too often for this session, and the access token has expired.
+    AskedTooOften(Duration),
     /// Too many forged access tokens came from this client, so that no further one is verified.
     Unchecked(Duration),
 }
@@ -59,6 +61,7 @@ impl From<Undecided> for Problem {
     fn from(why: Undecided) -> Self {
         match why {
             Undecided::Unanswered(wait) => Self::new(ProblemKind::AuthorityUnavailable).after(wait),
+            Undecided::AskedTooOften(wait) => Self::new(ProblemKind::TooManyRefreshes).after(wait),
             Undecided::Unchecked(wait) => Self::new(ProblemKind::TooManyForgedTokens).after(wait),
         }
     }

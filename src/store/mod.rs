@@ -18,8 +18,8 @@ mod words;
 
 pub use contract::{
     Advanced, CodeFacts, Codes, Counters, DepositPlace, Deposits, Digest, Families, FamilyId, Generation, Grant,
-    Health, Holder, Lease, NewCode, OneTime, OpenStoreError, Opened, Owner, Quota, Refreshes, Resent, Settled, Sid,
-    Spent, Store, StoreError, StoredResult, Tried, clocks_agree,
+    Health, Holder, Lease, NewCode, Note, Notes, OneTime, OpenStoreError, Opened, Owner, Quota, Refreshes, Replaced,
+    Resent, Settled, Sid, Spent, Store, StoreError, StoredResult, Tried, clocks_agree,
 };
 pub use memory::MemoryStore;
 pub use open::{Settings, check, open};

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::contract::{Advanced, Generation, Grant, Lease, Opened, Resent, Settled, StoreError, StoredResult, Tried};
+use super::contract::{
+    Advanced, Generation, Grant, Lease, Note, Opened, Replaced, Resent, Settled, StoreError, StoredResult, Tried,
+};
 use crate::clock::Timestamp;
 
 /// Reads one answer. Each method reads the next value of its type.
@@ -49,6 +51,28 @@ pub(super) fn settled(answer: &mut impl AnswerReader) -> Result<Settled, StoreEr
 /// Decodes a stored result, without the word before it.
 pub(super) fn stored_result(answer: &mut impl AnswerReader) -> Result<StoredResult, StoreError> {
     Ok(StoredResult { generation: answer.number()?, stored_at: answer.moment()?, sealed: answer.bytes()? })
+}
+
+/// Decodes the answer to `Notes::read`.
+pub(super) fn note(answer: &mut impl AnswerReader) -> Result<Note, StoreError> {
+    match answer.word()?.as_str() {
+        "note" => Ok(note_read(answer)?),
+        word => Err(unknown(word)),
+    }
+}
+
+/// Decodes the answer to `Notes::replace`.
+pub(super) fn replaced(answer: &mut impl AnswerReader) -> Result<Replaced, StoreError> {
+    match answer.word()?.as_str() {
+        "done" => Ok(Replaced::Done),
+        "changed" => Ok(Replaced::Changed(note_read(answer)?)),
+        word => Err(unknown(word)),
+    }
+}
+
+/// A note, with the time of the server's clock.
+fn note_read(answer: &mut impl AnswerReader) -> Result<Note, StoreError> {
+    Ok(Note { read_at: Timestamp::from_millis(answer.number()?), content: answer.bytes()? })
 }
 
 /// Decodes the answer to `Codes::open`.

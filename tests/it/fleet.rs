@@ -138,6 +138,42 @@ async fn a_callback_that_comes_to_two_instances_logs_in_once_and_both_get_the_se
     late.follow(&callback).await.is(400);
 }
 
+/// An authority that is down is asked at most once a second by all instances together, and every session recovers.
+async fn an_outage_is_one_for_the_whole_fleet(store: StoreServer) {
+    let fleet = Fleet::of(store, "").await;
+    let sessions = join_all((0..12).map(|n| fleet.stack.logged_in(["mina", "jun", "sora"][n % 3]))).await;
+    fleet.stack.expire_tokens();
+    fleet.stack.backend.set_authority_fault(vestibule::demo::Fault::Unavailable);
+    let fetched = || {
+        let tabs = sessions.iter().enumerate().map(|(n, browser)| fleet.tabs(browser).swap_remove(n % 3));
+        join_all(tabs.map(|tab| async move { tab.fetch("/api/me").await }))
+    };
+    let asked = || fleet.stack.backend.requests("/auth/refresh");
+    let before = asked();
+    for answer in fetched().await {
+        answer.is(503).says("unavailable");
+    }
+    // Each session may have asked before three failures were known. Each instance alone would ask once a second.
+    let asked = asked() - before;
+    assert!((4..=12 + 11).contains(&asked), "asked {asked} times");
+    fleet.stack.backend.set_authority_fault(vestibule::demo::Fault::None);
+    for answer in fetched().await {
+        answer.is(200).says("refreshed");
+    }
+    assert_eq!(fleet.stack.backend.counters().reuse_detected, 0);
+}
+
+async fn post_refresh_is_limited_for_the_fleet(store: StoreServer) {
+    let fleet = Fleet::of(store, "").await;
+    let browser = fleet.stack.logged_in("mina").await;
+    let tabs = fleet.tabs(&browser);
+    for number in 0..30 {
+        let answer = tabs[number % 3].post("/auth/refresh").await.is(200);
+        assert_eq!(answer.auth_status(), Some(if number < 10 { "refreshed" } else { "valid" }), "{number}: {answer}");
+    }
+    assert_eq!(fleet.stack.backend.refresh_calls(), 10);
+}
+
 /// The store fails during the call to the authority, so that the result cannot be stored at once.
 #[tokio::test]
 async fn a_result_that_could_not_be_stored_is_stored_when_the_store_is_back() {
@@ -187,4 +223,6 @@ on_both! {
     with_store_down_refresh_each_instance_refreshes_alone
     a_refusal_at_one_instance_ends_the_session_at_all
     a_callback_that_comes_to_two_instances_logs_in_once_and_both_get_the_session
+    an_outage_is_one_for_the_whole_fleet
+    post_refresh_is_limited_for_the_fleet
 }

@@ -8,6 +8,7 @@ mod harness;
 mod access;
 mod admin;
 mod architecture;
+mod arrival;
 mod bounds;
 mod callback;
 mod config_files;

@@ -1,11 +1,51 @@
-//! Outages of the authority: sessions stay, valid tokens are used, and the authority is called rarely.
+//! Outages of the authority: sessions stay, valid tokens are used, one session's failures concern that session alone,
+//! and an authority that is down is called rarely.
+
+use std::{future::Future, time::Duration};
 
 use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::json;
 use vestibule::demo::{Fault, hook::ScriptedAnswer};
 
-use crate::harness::{TestStack, html_answer, json_answer, secs};
+use crate::harness::{Answer, Browser, TestStack, html_answer, json_answer, secs, within_time_limit};
+
+/// Different people: failures of three of them are an outage.
+const PEOPLE: [&str; 3] = ["mina", "jun", "sora"];
+
+/// The output of `event`, while the clock goes on by a second again and again.
+async fn while_time_passes<T>(stack: &TestStack, event: impl Future<Output = T>) -> T {
+    let passing = async {
+        loop {
+            // Real time for the requests under way between two seconds of the clock.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stack.advance(secs(1));
+        }
+    };
+    within_time_limit("the event", async {
+        tokio::select! {
+            output = event => output,
+            () = passing => unreachable!("time does not end"),
+        }
+    })
+    .await
+}
+
+fn fetched(browsers: &[Browser]) -> impl Future<Output = Vec<Answer>> + use<> {
+    join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future()).collect::<Vec<_>>())
+}
+
+/// Sessions of three people, and an authority that is down because the refresh of each has failed.
+async fn down(sessions: usize) -> (TestStack, Vec<Browser>) {
+    let stack = TestStack::start().await;
+    let browsers = join_all((0..sessions).map(|n| stack.logged_in(PEOPLE[n % 3]))).await;
+    stack.expire_tokens();
+    stack.backend.set_authority_fault(Fault::Unavailable);
+    for answer in while_time_passes(&stack, fetched(&browsers[..3])).await {
+        answer.is(503).says("unavailable");
+    }
+    (stack, browsers)
+}
 
 /// Unusable answers, by name. None of them spends the refresh token.
 fn useless() -> Vec<(&'static str, ScriptedAnswer)> {
@@ -38,21 +78,56 @@ fn useless() -> Vec<(&'static str, ScriptedAnswer)> {
 }
 
 #[tokio::test]
-async fn an_unusable_answer_keeps_the_session_and_is_503_once_the_token_has_expired() {
-    for (name, scripted) in useless() {
+async fn after_an_unusable_answer_the_visitor_waits_for_the_next_try() {
+    let all = useless().into_iter().map(|(name, scripted)| async move {
         let stack = TestStack::start().await;
         let browser = stack.logged_in("mina").await;
         stack.expire_tokens();
         stack.backend.next_refresh(scripted);
-        let answer = browser.fetch("/api/me").await;
+        let answer = while_time_passes(&stack, browser.fetch("/api/me").into_future()).await;
+        assert_eq!((answer.status.as_u16(), answer.auth_status()), (200, Some("refreshed")), "{name}: {answer}");
+        assert_eq!(stack.backend.refresh_calls(), 2, "{name}");
+    });
+    join_all(all).await;
+}
+
+#[tokio::test]
+async fn a_session_whose_next_try_is_too_far_is_kept_and_gets_503() {
+    let all = useless().into_iter().map(|(name, scripted)| async move {
+        let stack = TestStack::start().await;
+        let browser = stack.logged_in("mina").await;
+        stack.expire_tokens();
+        for _ in 0..5 {
+            stack.backend.next_refresh(scripted.clone());
+        }
+        let answer = while_time_passes(&stack, browser.fetch("/api/me").into_future()).await;
         assert_eq!((answer.status.as_u16(), answer.auth_status()), (503, Some("unavailable")), "{name}: {answer}");
         let answer = answer.problem("unavailable");
         let retry_after: u64 = answer.header("retry-after").expect("Retry-After").parse().unwrap();
-        assert!((1..=30).contains(&retry_after), "{name}: {answer}");
+        assert!((4..=30).contains(&retry_after), "{name}: {answer}");
         assert!(answer.set_cookies().is_empty(), "{name}: {answer}");
         assert!(browser.is_logged_in(), "{name}");
         stack.advance(secs(31));
-        browser.fetch("/api/me").await.is(200).says("refreshed");
+        while_time_passes(&stack, browser.fetch("/api/me").into_future()).await.is(200).says("refreshed");
+    });
+    join_all(all).await;
+}
+
+#[tokio::test]
+async fn one_sessions_failing_refresh_delays_no_other_session() {
+    for status in [500, 429] {
+        let stack = TestStack::start().await;
+        let bad = stack.logged_in("mina").await;
+        let others = join_all((0..20).map(|n| stack.logged_in(PEOPLE[n % 3]))).await;
+        stack.expire_tokens();
+        stack.backend.next_refresh(json_answer(StatusCode::from_u16(status).unwrap(), &json!({})));
+        let waiting = tokio::spawn(bad.fetch("/api/me").into_future());
+        within_time_limit("the failure", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
+        // The clock does not go on: nobody waits for a hold.
+        for answer in fetched(&others).await {
+            answer.is(200).says("refreshed");
+        }
+        while_time_passes(&stack, waiting).await.unwrap().is(200).says("refreshed");
     }
 }
 
@@ -88,7 +163,8 @@ async fn a_lost_connection_keeps_the_session() {
         let browser = stack.logged_in("mina").await;
         stack.expire_tokens();
         stack.backend.set_authority_fault(fault);
-        let answer = browser.fetch("/api/me").await.is(503).says("unavailable");
+        let answer = while_time_passes(&stack, browser.fetch("/api/me").into_future()).await;
+        let answer = answer.is(503).says("unavailable");
         assert!(answer.set_cookies().is_empty() && answer.header("retry-after").is_some(), "{fault:?}: {answer}");
         stack.backend.set_authority_fault(Fault::None);
         stack.advance(secs(31));
@@ -102,7 +178,8 @@ async fn an_unreachable_authority_keeps_the_session() {
     let browser = stack.logged_in("mina").await;
     stack.expire_tokens();
     stack.backend.stop();
-    let answer = browser.fetch("/api/me").await.is(503).says("unavailable");
+    let answer = while_time_passes(&stack, browser.fetch("/api/me").into_future()).await;
+    let answer = answer.is(503).says("unavailable");
     assert!(answer.set_cookies().is_empty() && browser.is_logged_in(), "{answer}");
 }
 
@@ -130,9 +207,11 @@ async fn a_navigation_in_an_outage_gets_a_page_that_says_so() {
     let browser = stack.logged_in("mina").await;
     stack.expire_tokens();
     stack.backend.set_authority_fault(Fault::Unavailable);
-    let page = browser.navigate("/api/page").await.is(503).says("unavailable");
+    let page = while_time_passes(&stack, browser.navigate("/api/page").into_future()).await;
+    let page = page.is(503).says("unavailable");
     assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page}");
-    browser.speaking("ko").navigate("/api/page").await.is(503);
+    let korean = browser.speaking("ko").navigate("/api/page").into_future();
+    while_time_passes(&stack, korean).await.is(503);
 }
 
 #[tokio::test]
@@ -143,63 +222,67 @@ async fn in_an_outage_public_and_optional_routes_are_served() {
     stack.expire_tokens();
     stack.backend.set_authority_fault(Fault::Unavailable);
     assert_eq!(browser.fetch("/public/ping").await.is(200).auth_status(), None);
-    let answer = browser.fetch("/control/state").await.is(200).says("unavailable");
+    let answer = while_time_passes(&stack, browser.fetch("/control/state").into_future()).await;
+    let answer = answer.is(200).says("unavailable");
     assert!(answer.set_cookies().is_empty());
     assert_eq!(stack.backend.recorded_at("/control/state")[0].header("authorization"), None);
 }
 
 #[tokio::test]
 async fn in_an_outage_the_authority_as_a_whole_is_asked_at_most_once_a_second() {
-    let stack = TestStack::start().await;
-    let browsers = join_all((0..30).map(|_| stack.logged_in("mina"))).await;
-    stack.expire_tokens();
-    stack.backend.set_authority_fault(Fault::Unavailable);
+    let (stack, browsers) = down(30).await;
     // During the fault refreshes are not counted, but requests by path are.
     let asked = || stack.backend.requests("/auth/refresh");
-    browsers[0].fetch("/api/me").await.is(503);
-    assert_eq!(asked(), 1);
-    for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
+    let before = asked();
+    let (answers, seconds) = {
+        let mut seconds = 0;
+        let passing = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                stack.advance(secs(1));
+                seconds += 1;
+            }
+        };
+        let answers = tokio::select! {
+            answers = fetched(&browsers) => answers,
+            () = passing => unreachable!("time does not end"),
+        };
+        (answers, seconds)
+    };
+    for answer in answers {
         answer.is(503).says("unavailable");
     }
-    // A second of real time may have passed.
-    let first_second = asked();
-    assert!(first_second <= 4, "asked {first_second} times");
-    stack.advance(secs(1));
-    for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
-        answer.is(503).says("unavailable");
-    }
-    assert!(asked() - first_second <= 4, "asked {} times", asked() - first_second);
+    let asked = asked() - before;
+    // Real time goes on too, a tenth of a second for each of the clock's.
+    assert!(asked > 2 && asked <= seconds + seconds / 10 + 2, "asked {asked} times in {seconds} s");
+    assert!(browsers.iter().all(Browser::is_logged_in));
 }
 
 #[tokio::test]
 async fn sessions_recover_within_two_seconds_of_the_end_of_an_outage() {
-    let stack = TestStack::start().await;
-    let browser = stack.logged_in("mina").await;
-    stack.expire_tokens();
-    stack.backend.set_authority_fault(Fault::Unavailable);
-    for _ in 0..20 {
-        browser.fetch("/api/me").await.is(503).says("unavailable");
-        stack.advance(secs(1));
-    }
+    let (stack, browsers) = down(12).await;
+    let waiting = tokio::spawn(fetched(&browsers));
+    while_time_passes(&stack, stack.backend.until(|seen| seen.requests["/auth/refresh"] > 5)).await;
     stack.backend.set_authority_fault(Fault::None);
     stack.advance(secs(2));
-    browser.fetch("/api/me").await.is(200).says("refreshed");
+    // The clock does not go on: the next probe releases all of them, those that have failed too.
+    for answer in within_time_limit("the recovery", waiting).await.unwrap() {
+        answer.is(200).says("refreshed");
+    }
+    assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
 #[tokio::test]
 async fn after_an_outage_every_session_recovers() {
-    let stack = TestStack::start().await;
-    let browsers = join_all((0..30).map(|_| stack.logged_in("mina"))).await;
-    stack.expire_tokens();
-    stack.backend.set_authority_fault(Fault::Unavailable);
-    for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
+    let (stack, browsers) = down(30).await;
+    for answer in while_time_passes(&stack, fetched(&browsers)).await {
         answer.is(503);
     }
     stack.backend.set_authority_fault(Fault::None);
     stack.advance(secs(2));
     // The first success ends the outage for all sessions.
-    browsers[0].fetch("/api/me").await.is(200).says("refreshed");
-    for answer in join_all(browsers.iter().map(|browser| browser.fetch("/api/me").into_future())).await {
+    browsers[29].fetch("/api/me").await.is(200).says("refreshed");
+    for answer in fetched(&browsers).await {
         answer.is(200);
     }
     assert_eq!(stack.backend.counters().reuse_detected, 0);
@@ -210,23 +293,44 @@ async fn an_authority_that_suddenly_refuses_everyone_logs_few_out() {
     let stack = TestStack::start().await;
     let browsers = join_all((0..30).map(|_| stack.logged_in("mina"))).await;
     stack.expire_tokens();
-    for _ in 0..29 {
+    for _ in 0..20 {
         stack.backend.next_refresh(json_answer(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid token" })));
     }
-    let mut statuses = Vec::new();
-    for browser in &browsers[..29] {
-        statuses.push(browser.fetch("/api/me").await.auth_status().unwrap().to_owned());
+    for browser in &browsers[..19] {
+        browser.fetch("/api/me").await.is(401).says("invalid");
         stack.advance(secs(1));
     }
-    assert!(statuses[..19].iter().all(|status| status == "invalid"), "{statuses:?}");
-    assert!(statuses[20..].iter().all(|status| status == "unavailable"), "{statuses:?}");
-    assert!(browsers[20..].iter().all(crate::harness::Browser::is_logged_in));
-    // After one successful refresh, refusals count again, and the sessions that were not ended continue.
-    browsers[29].fetch("/api/me").await.is(200).says("refreshed");
-    stack.advance(secs(31));
-    for browser in &browsers[20..29] {
+    // The twentieth refusal counts as an outage; the first success ends it, and the visitor waits for that.
+    while_time_passes(&stack, browsers[19].fetch("/api/me").into_future()).await.is(200).says("refreshed");
+    for browser in &browsers[20..] {
         browser.fetch("/api/me").await.is(200).says("refreshed");
     }
+}
+
+#[tokio::test]
+async fn while_the_brake_holds_sessions_stay_and_the_authority_is_asked_at_most_once_a_second() {
+    let stack = TestStack::start().await;
+    let revoked = join_all((0..40).map(|_| stack.logged_in("mina"))).await;
+    let good = stack.logged_in("jun").await;
+    assert_eq!(stack.backend.revoke_email("mina@example.test"), 40);
+    stack.expire_tokens();
+    for browser in &revoked[..19] {
+        browser.fetch("/api/me").await.is(401).says("invalid");
+    }
+    let before = stack.backend.requests("/auth/refresh");
+    // The first of them engages the brake.
+    let first = tokio::spawn(revoked[19].fetch("/api/me").into_future());
+    within_time_limit("the refusal", stack.backend.until(|seen| seen.refresh_calls >= 20)).await;
+    for answer in while_time_passes(&stack, fetched(&revoked[20..])).await {
+        assert!(answer.says("unavailable").is(503).set_cookies().is_empty());
+    }
+    while_time_passes(&stack, first).await.unwrap().is(503).says("unavailable");
+    assert!(revoked[19..].iter().all(Browser::is_logged_in));
+    assert!(stack.backend.requests("/auth/refresh") - before > 2, "it is probed");
+    stack.advance(secs(60));
+    good.fetch("/api/me").await.is(200).says("refreshed");
+    // The refusals of the last minute are few: they end their sessions again.
+    revoked[20].fetch("/api/me").await.is(401).says("invalid");
 }
 
 #[tokio::test]
@@ -257,8 +361,9 @@ async fn a_provider_that_is_the_authority_ends_a_session_with_invalid_grant_alon
         let browser = stack.logged_in("mina").await;
         stack.expire_tokens();
         stack.provider.next_error(vestibule::demo::provider::Endpoint::Token, error);
-        let answer = browser.fetch("/api/me").await;
-        let expected = if ends { (401, Some("invalid")) } else { (503, Some("unavailable")) };
+        let answer = while_time_passes(&stack, browser.fetch("/api/me").into_future()).await;
+        // After any other error the visitor waits for the next try.
+        let expected = if ends { (401, Some("invalid")) } else { (200, Some("refreshed")) };
         assert_eq!((answer.status.as_u16(), answer.auth_status()), expected, "{name}: {answer}");
         assert_eq!(browser.is_logged_in(), !ends, "{name}");
     }

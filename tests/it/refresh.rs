@@ -286,14 +286,57 @@ async fn on_an_optional_route_a_refused_session_continues_as_anonymous() {
 }
 
 #[tokio::test]
-async fn the_loser_of_a_race_at_the_authority_clears_nothing() {
+async fn a_session_whose_new_tokens_were_lost_with_the_answer_ends_when_the_authority_refuses_the_old_one() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     stack.expire_tokens();
     // The authority rotates the token and its answer is lost: the old token is sent again, and refused as reused.
     stack.backend.next_refresh(ScriptedAnswer::LoseAnswer);
-    browser.fetch("/api/me").await.is(503).says("unavailable");
+    let waiting = tokio::spawn(browser.fetch("/api/me").into_future());
+    within_time_limit("the lost answer", stack.backend.until(|seen| seen.refresh_calls == 1)).await;
+    assert!(browser.is_logged_in(), "the lost answer ends nothing");
+    stack.advance(secs(1));
+    waiting.await.unwrap().is(401).says("invalid");
+    assert_eq!(stack.backend.counters().reuse_detected, 1);
+}
+
+#[tokio::test]
+async fn post_refresh_asks_the_authority_ten_times_a_minute_and_then_answers_the_current_tokens() {
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    for _ in 0..10 {
+        browser.post("/auth/refresh").await.is(200).says("refreshed");
+    }
+    let current = browser.fetch("/auth/session").await.is(200).json();
+    for _ in 0..30 {
+        let answer = browser.post("/auth/refresh").await.is(200).says("valid");
+        assert_eq!(answer.json(), current);
+    }
+    assert_eq!(stack.backend.refresh_calls(), 10);
+    // A request whose token has expired is refreshed all the same.
+    stack.expire_tokens();
+    browser.fetch("/api/me").await.is(200).says("refreshed");
+    assert_eq!(stack.backend.refresh_calls(), 11);
+}
+
+#[tokio::test]
+async fn post_refresh_past_its_limit_with_an_expired_token_is_429_and_keeps_the_session() {
+    let stack = TestStack::start().await;
+    stack.backend.set_access_token_life(secs(8));
+    let browser = stack.logged_in("mina").await;
+    let other = stack.logged_in("mina").await;
+    for _ in 0..10 {
+        browser.post("/auth/refresh").await.is(200).says("refreshed");
+    }
+    stack.advance(secs(9));
+    let answer = browser.post("/auth/refresh").await.is(429).says("unavailable").problem("too_many");
+    let retry_after: u64 = answer.header("retry-after").expect("Retry-After").parse().unwrap();
+    assert!((1..=60).contains(&retry_after) && answer.set_cookies().is_empty(), "{answer}");
     assert!(browser.is_logged_in());
+    assert_eq!(stack.backend.refresh_calls(), 10);
+    other.post("/auth/refresh").await.is(200).says("refreshed");
+    stack.advance(secs(retry_after));
+    browser.post("/auth/refresh").await.is(200).says("refreshed");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ pub struct AnswerFields {
     pub access_token: Pointer,
     /// Default `/refreshToken`.
     pub refresh_token: Pointer,
-    /// Lifetime in seconds, as a number or as text; default `/expiresIn`.
+    /// Lifetime, in any of the forms that `authority/lifetime.rs` reads; default `/expiresIn`.
     pub expires_in: Pointer,
 }
 
@@ -38,11 +38,11 @@ impl AnswerFields {
             _ => None,
         };
         Some(FreshTokens {
-            access_token: AccessToken::new(text(&self.access_token).filter(|token| oidc::is_token(token))?),
+            access_token: AccessToken::new(oidc::bearer_token(&text(&self.access_token)?)?),
             refresh_token: text(&self.refresh_token)
                 .filter(|token| !token.is_empty() && !token.contains(char::is_control))
                 .map(RefreshToken::new),
-            expires_in: find(&self.expires_in, answer).as_ref().and_then(oidc::seconds),
+            expires_in: find(&self.expires_in, answer),
         })
     }
 }

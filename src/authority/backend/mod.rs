@@ -173,7 +173,11 @@ impl BackendAuthority {
                 "authority: the answer to the refresh call neither refreshes nor refuses"
             );
             let retry_after = answer.retry_after(self.clock.now());
-            return Err(RefreshError::Failed { retry_after });
+            return Err(if answer.status == StatusCode::TOO_MANY_REQUESTS {
+                RefreshError::TooMany { retry_after }
+            } else {
+                RefreshError::Failed { retry_after }
+            });
         }
         let Some(tokens) = self.settings.answer.tokens(&answer) else {
             tracing::error!("authority: the refreshed access token is not where [authority.answer] says");

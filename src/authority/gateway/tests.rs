@@ -100,8 +100,12 @@ async fn refreshed(authority: &Authority, token: &RefreshToken) -> Result<Issued
 
 /// The claims of an access token, verified by the gateway's own keys.
 async fn read(authority: &Authority, issued: &Issued) -> Claims {
-    let claims =
-        authority.read_access_token(issued.access_token.expose(), Duration::ZERO).unwrap().verify().await.unwrap();
+    let claims = authority
+        .read_access_token(issued.access_token.expose(), Some(Duration::ZERO))
+        .unwrap()
+        .verify()
+        .await
+        .unwrap();
     assert_eq!(issued.access_claims, Some(AccessClaims { claims: claims.clone(), verified: true }));
     claims
 }
@@ -219,7 +223,7 @@ async fn a_refresh_rotates_the_token_and_can_be_repeated_within_the_grace_time()
     let authority = setup.authority();
     let first = login(&authority, boss()).await;
     setup.advance(10 * MINUTE);
-    let expired = authority.read_access_token(first.access_token.expose(), Duration::ZERO).map(drop);
+    let expired = authority.read_access_token(first.access_token.expose(), Some(Duration::ZERO)).map(drop);
     assert!(matches!(expired, Err(VerifyError::Expired)));
     let second = refreshed(&authority, rt(&first)).await.unwrap();
     assert_eq!(read(&authority, &second).await["sub"], "corp|u1");
@@ -342,7 +346,7 @@ async fn tokens_that_the_gateway_did_not_make_are_refused() {
         ("at+jwt", json!({"iss": "https://app.example", "aud": "other", "exp": 4_102_444_800u64})),
     ] {
         let token = setup.deps.signer.sign(typ, &claims);
-        let read = authority.read_access_token(&token, Duration::ZERO).map(drop);
+        let read = authority.read_access_token(&token, Some(Duration::ZERO)).map(drop);
         assert!(matches!(read, Err(VerifyError::Invalid)), "{typ} {claims}");
     }
 }

@@ -108,7 +108,10 @@ async fn only_a_configured_status_without_an_html_body_refuses_a_refresh() {
         (Reply::json(403, &json!({})), failed(None)),
         (Reply::text(403, "text/html", "<html>"), failed(None)),
         (Reply::json(404, &json!({})), failed(None)),
-        (Reply::json(429, &json!({})).with("retry-after", "5"), failed(Some(5))),
+        (
+            Reply::json(429, &json!({})).with("retry-after", "5"),
+            RefreshError::TooMany { retry_after: Some(Duration::from_secs(5)) },
+        ),
         (Reply::json(500, &json!({})), failed(None)),
         (Reply::json(502, &json!({})), failed(None)),
         (Reply::json(302, &json!({})).with("location", "/login"), failed(None)),

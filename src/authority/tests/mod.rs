@@ -166,7 +166,7 @@ pub(crate) fn identity(profile: &Value) -> Identity {
         access_token: AccessToken::new("pat"),
         refresh_token: Some(RefreshToken::new("prt")),
         id_token: None,
-        expires_in: Some(Duration::from_secs(60)),
+        expires_in: Some(json!(60)),
     };
     let profile = profile.as_object().unwrap().clone();
     let claims = profile.clone();

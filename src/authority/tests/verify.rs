@@ -27,7 +27,7 @@ fn access_claims(clock: &Clock, changes: Value) -> Value {
 }
 
 async fn verified(authority: &Authority, token: &str, leeway: Duration) -> Result<Claims, VerifyError> {
-    authority.read_access_token(token, leeway)?.verify().await
+    authority.read_access_token(token, Some(leeway))?.verify().await
 }
 
 fn verdict(result: &Result<Claims, VerifyError>) -> &'static str {

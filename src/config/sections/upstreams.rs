@@ -21,7 +21,8 @@ table! {
         /// `unix:/path`. Several targets are used in turn.
         TARGETS: List<forms::Target> = required("targets");
         /// Which token it gets in `Authorization`. Default `access` with the authorities `backend` and `gateway`; with
-        /// `provider`: none.
+        /// `provider`: none. With `id` the ID token's `exp` decides too when a refresh is due; past its end it is not
+        /// sent.
         BEARER: Choice<Bearer> = optional("bearer");
         /// Cookies of the gateway that are forwarded to it, e.g. `["sb_at"]`; never the refresh token's.
         COOKIES: List<forms::CookieName> = default("cookies", "[]");

@@ -107,7 +107,7 @@ async fn a_code_becomes_an_identity() {
     assert_eq!((&identity.claims["sub"], &identity.profile["email"]), (&json!("u1"), &json!("a@b.kr")));
     let got = identity.tokens.unwrap();
     assert_eq!((got.access_token.expose(), got.refresh_token.unwrap().expose()), ("at1", "rt1"));
-    assert_eq!(got.expires_in, Some(Duration::from_secs(3600)));
+    assert_eq!(got.expires_in, Some(json!("3600")));
     let asked = fake.server.seen().into_iter().find(|seen| seen.target == "/token").unwrap();
     assert_eq!(asked.header("authorization"), Some("Basic Y2xpZW50JTNBMTpzJTI2Y3JldA=="), "both parts form-encoded");
     assert_eq!(asked.field("grant_type").as_deref(), Some("authorization_code"));

@@ -59,7 +59,10 @@ async fn only_invalid_grant_refuses_a_refresh_token() {
         (Reply::json(401, &json!({"error": "invalid_client"})), failed(None)),
         (Reply::json(401, &json!({})), failed(None)),
         (Reply::text(403, "text/html", "<html>invalid_grant"), failed(None)),
-        (Reply::json(429, &json!({"error": "invalid_grant"})).with("retry-after", "7"), failed(Some(7))),
+        (
+            Reply::json(429, &json!({"error": "invalid_grant"})).with("retry-after", "7"),
+            RefreshError::TooMany { retry_after: Some(Duration::from_secs(7)) },
+        ),
         (Reply::json(500, &json!({"error": "invalid_grant"})), failed(None)),
         (Reply::json(503, &json!({})).with("retry-after", "99999"), failed(Some(3600))),
         (Reply::json(302, &json!({})).with("location", "/login"), failed(None)),

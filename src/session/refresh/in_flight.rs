@@ -87,7 +87,14 @@ impl PendingRefresh {
     pub(crate) fn tokens(&self) -> Option<Arc<Session>> {
         match &*self.0.borrow() {
             Some(RefreshOutcome::Refreshed(session)) => Some(session.clone()),
-            Some(RefreshOutcome::Ended | RefreshOutcome::SignedOut | RefreshOutcome::Unavailable(_)) | None => None,
+            Some(
+                RefreshOutcome::Ended
+                | RefreshOutcome::SignedOut
+                | RefreshOutcome::Held(_)
+                | RefreshOutcome::TooOften(_)
+                | RefreshOutcome::Unavailable(_),
+            )
+            | None => None,
         }
     }
 }

@@ -6,15 +6,17 @@
 //!    Requests wait for it 10 s at most, or 1 s if their access token is still valid.
 //! 2. The task follows the results in the store from its refresh token to the newest generation (`results`). If these
 //!    tokens suit the request, they are the outcome, and the authority is not asked.
-//! 3. Otherwise the task takes the lease of the newest refresh token in the store. One atomic call returns that
+//! 3. Otherwise it waits until it may ask (`gate`): for the end of the hold that its refresh token has after failures,
+//!    and while the authority counts as down (`outage`) for its turn to probe or for the first success. What the fleet
+//!    knows of the authority is a note in the store (`watch`).
+//! 4. Then the task takes the lease of the newest refresh token in the store. One atomic call returns that
 //!    the session has ended (the outcome), that there is a newer result (back to step 2), that another task has the
 //!    lease (wait for a change or for its end, then back to step 2), or the lease (`lease`).
-//! 4. The task asks the authority and renews the lease while the call runs. During an outage of the authority it does
-//!    not ask, but releases the lease (`pace`). A refusal ends the session, unless most sessions are refused
-//!    (`brake`).
-//! 5. The task stores the result and releases the lease in one atomic call, which also wakes the tasks of other
+//! 5. The task asks the authority and renews the lease while the call runs. A refusal ends the session, unless most
+//!    sessions are refused (`brake`). A failure holds this refresh token for a while (`hold`).
+//! 6. The task stores the result and releases the lease in one atomic call, which also wakes the tasks of other
 //!    instances. If the session ended meanwhile, the new tokens are signed out and no request gets them.
-//! 6. The task removes itself from the in-flight map, and then all waiting requests of this process get the outcome.
+//! 7. The task removes itself from the in-flight map, and then all waiting requests of this process get the outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,13 +36,19 @@ use crate::{
     telemetry::RefreshResult as Counted,
 };
 
-pub(super) mod brake;
+mod brake;
+mod forced;
+mod gate;
+mod hold;
 pub(super) mod in_flight;
 mod lease;
+mod outage;
 pub(super) mod outcome;
-pub(super) mod pace;
 mod results;
 mod task;
+#[cfg(test)]
+mod tests;
+pub(super) mod watch;
 
 /// How long a request whose access token is still valid waits for a refresh.
 const WAIT_AHEAD: Duration = Duration::from_secs(1);
@@ -48,6 +56,7 @@ const WAIT_AHEAD: Duration = Duration::from_secs(1);
 impl Shared {
     /// Joins the refresh that starts from `grant`, or begins it. The tokens must be of a generation above
     /// `known`; `old_access` is the request's access token, which is due, expired or rejected.
+    /// `patience`: how long the refresh waits until it may ask, if this request begins it.
     pub(super) fn refresh(
         self: &Arc<Self>,
         grant: Arc<RefreshGrant>,
@@ -55,6 +64,7 @@ impl Shared {
         want: Want,
         old_access: Option<Arc<AccessGrant>>,
         client: Client,
+        patience: Duration,
     ) -> PendingRefresh {
         let (pending, guard, publish) = match self.in_flight.join_or_begin(grant.digest, known) {
             Joined::Running(pending) => {
@@ -63,7 +73,7 @@ impl Shared {
             }
             Joined::Begun { pending, guard, publish } => (pending, guard, publish),
         };
-        let task = RefreshTask::new(self.clone(), grant, known, want, old_access, client);
+        let task = RefreshTask::new(self.clone(), grant, known, want, old_access, client, patience);
         self.background.spawn(async move {
             let outcome = task.run().await;
             // Removed from the map before the waiters get the outcome: a request after this finds the tokens in the

@@ -28,6 +28,11 @@ pub(crate) enum RefreshOutcome {
     Ended,
     /// The session ended while the authority was asked; the tokens that it issued are signed out.
     SignedOut,
-    /// No tokens, and the session may be alive: another try is possible after this time.
+    /// No tokens, and the session may be alive: another try is possible after this time. A request that can wait for
+    /// so long does.
+    Held(Duration),
+    /// `POST /refresh` has asked too often for this session; it may again after this time.
+    TooOften(Duration),
+    /// No tokens, and the session may be alive: another try is possible after this time, but not worth waiting for.
     Unavailable(Duration),
 }

@@ -7,9 +7,12 @@ use bytes::Bytes;
 
 use super::{
     brake::Refusal,
+    gate::{Admission, Asker},
+    hold::{CallFailure, Hold},
     lease::{Asked, HeldLease},
+    outage::{Event, Verdict},
     outcome::{FRESH_RESULT, RETRY_AFTER, RefreshOutcome, Want},
-    pace::CallFailure,
+    watch::AuthorityWatch,
 };
 use crate::{
     authority::{self, ClientDevice, Issued, RefreshError},
@@ -17,6 +20,7 @@ use crate::{
     clock::Timestamp,
     session::{
         check::{self, Freshness},
+        digest::person_of_client,
         end::EndReason,
         grant::{AccessGrant, RefreshGrant, Session},
         settings::StoreDown,
@@ -44,6 +48,12 @@ pub(super) struct RefreshTask {
     /// The request's access token: due, expired, or rejected by an upstream.
     old_access: Option<Arc<AccessGrant>>,
     client: Client,
+    /// How long the task waits until it may ask.
+    patience: Duration,
+    /// Whether this refresh was counted as one of `POST /refresh`.
+    is_counted: bool,
+    /// Whether the task has already waited for the refresh of another instance.
+    has_waited: bool,
     /// The newest tokens found so far, if any are newer than the request's.
     candidate: Option<Arc<Session>>,
 }
@@ -56,6 +66,7 @@ impl RefreshTask {
         want: Want,
         old_access: Option<Arc<AccessGrant>>,
         client: Client,
+        patience: Duration,
     ) -> Self {
         Self {
             shared,
@@ -66,6 +77,9 @@ impl RefreshTask {
             want,
             old_access,
             client,
+            patience,
+            is_counted: false,
+            has_waited: false,
             candidate: None,
         }
     }
@@ -98,12 +112,16 @@ impl RefreshTask {
             if let Some(session) = self.follow_results().await? {
                 return Ok(RefreshOutcome::Refreshed(session));
             }
+            let ask = match self.may_ask().await {
+                Ok(ask) => ask,
+                Err(outcome) => return Ok(outcome),
+            };
             let newest = (self.grant.login.sid, self.grant.digest, self.newest_generation);
             match shared.ask_for_lease((self.start, self.known), newest).await? {
                 Asked::Ended => return Ok(RefreshOutcome::Ended),
                 Asked::LookAgain => {}
                 Asked::Granted(lease) => {
-                    if let Some(outcome) = self.ask_authority(lease).await? {
+                    if let Some(outcome) = self.ask_authority(lease, ask).await? {
                         return Ok(outcome);
                     }
                 }
@@ -113,8 +131,8 @@ impl RefreshTask {
 
     /// The store does not answer, so it is unknown whether another instance asks the authority, or has asked it. With
     /// `store_down = "wait"` the authority is not asked.
-    async fn without_store(&self, error: &StoreError) -> RefreshOutcome {
-        let shared = &self.shared;
+    async fn without_store(&mut self, error: &StoreError) -> RefreshOutcome {
+        let shared = self.shared.clone();
         shared.metrics.store_errors.inc();
         if let Some(session) = self.candidate.clone().filter(|session| self.suits(session, shared.now())) {
             return RefreshOutcome::Refreshed(session);
@@ -127,17 +145,16 @@ impl RefreshTask {
             %error, sid = ?self.grant.login.sid,
             "the store is unreachable: this instance refreshes the session without a lease"
         );
-        let (rt, now) = (self.grant.digest, shared.now());
-        let wait = shared.pace.wait(rt, now);
-        if !wait.is_zero() {
-            return RefreshOutcome::Unavailable(wait);
-        }
+        let ask = match self.may_ask().await {
+            Ok(ask) => ask,
+            Err(outcome) => return outcome,
+        };
         let from = self.client_device();
         let answer = shared.authority.refresh(self.request(), &from).await;
         let now = shared.now();
         match answer {
             Ok(issued) => {
-                self.record_success(now);
+                ask.watch.succeeded(ask.asker.rt, ask.hold).await;
                 shared.metrics.refresh(Counted::Ok);
                 let session = shared.successor(&self.grant, self.newest_generation, &issued, now);
                 session.map_or(RefreshOutcome::Unavailable(RETRY_AFTER), RefreshOutcome::Refreshed)
@@ -146,8 +163,39 @@ impl RefreshTask {
             Err(RefreshError::Refused) => RefreshOutcome::Unavailable(RETRY_AFTER),
             Err(error) => {
                 shared.metrics.refresh(Counted::Outage);
-                RefreshOutcome::Unavailable(shared.pace.failed(rt, call_failure(&error), now, &shared.random))
+                ask.failed(call_failure(&error)).await
             }
+        }
+    }
+
+    /// Waits until the authority may be asked for this refresh token; an outcome if that takes too long.
+    async fn may_ask(&mut self) -> Result<Ask, RefreshOutcome> {
+        let shared = &self.shared;
+        let sid = self.grant.login.sid;
+        let Some(name) = shared.authority.asked_for(&self.grant.login.provider) else {
+            // Nobody can be asked: the provider, or the refresh call, was removed from the configuration. This is no
+            // refusal that the brake counts.
+            shared.end(&self.grant.login, EndReason::Refused).await;
+            return Err(RefreshOutcome::Ended);
+        };
+        let watch = shared.authorities.named(name);
+        // The other instance's refresh gave no tokens: it has just written a hold.
+        if std::mem::replace(&mut self.has_waited, true) {
+            watch.look_now().await;
+        }
+        if self.want == Want::Fresh && !self.is_counted {
+            watch.look().await;
+            if let Some(wait) = shared.forced_too_often(sid, watch.now()).await {
+                return Err(RefreshOutcome::TooOften(wait));
+            }
+            self.is_counted = true;
+        }
+        let mark = u32::from_be_bytes([sid.0[0], sid.0[1], sid.0[2], sid.0[3]]);
+        let person = self.grant.person.unwrap_or_else(|| person_of_client(self.client.key()));
+        let asker = Asker { rt: self.grant.digest, session: mark, person };
+        match watch.admit(asker, self.patience).await {
+            Admission::MayAsk(hold) => Ok(Ask { watch, asker, hold }),
+            Admission::Held(wait) => Err(RefreshOutcome::Held(wait)),
         }
     }
 
@@ -198,34 +246,36 @@ impl RefreshTask {
     }
 
     /// Asks the authority under the lease. `None`: the store has a newer result, start over.
-    async fn ask_authority(&mut self, lease: HeldLease) -> Result<Option<RefreshOutcome>, StoreError> {
+    async fn ask_authority(&mut self, lease: HeldLease, ask: Ask) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = self.shared.clone();
-        let HeldLease { sid, rt, .. } = lease;
-        let now = shared.now();
-        let wait = shared.pace.wait(rt, now);
-        if !wait.is_zero() {
-            shared.release(lease, now).await?;
-            return Ok(Some(RefreshOutcome::Unavailable(wait)));
-        }
         let from = self.client_device();
         let answer = shared.renewing(lease, shared.authority.refresh(self.request(), &from)).await;
         let now = shared.now();
         match answer {
-            Ok(issued) => self.store_result(lease, issued, now).await.map(Some),
-            Err(RefreshError::Refused) => self.judge_refusal(lease, now).await,
+            Ok(issued) => {
+                ask.watch.succeeded(lease.rt, ask.hold).await;
+                self.store_result(lease, issued, now).await.map(Some)
+            }
+            Err(RefreshError::Refused) => self.judge_refusal(lease, &ask, now).await,
             Err(error) => {
-                let wait = shared.pace.failed(rt, call_failure(&error), now, &shared.random);
                 shared.metrics.refresh(Counted::Outage);
-                tracing::warn!(%error, ?sid, "the authority did not refresh the session");
+                tracing::warn!(%error, sid = ?lease.sid, "the authority did not refresh the session");
+                // The hold is written before the lease is free: the next holder sees it.
+                let outcome = ask.failed(call_failure(&error)).await;
                 shared.release(lease, now).await?;
-                Ok(Some(RefreshOutcome::Unavailable(wait)))
+                Ok(Some(outcome))
             }
         }
     }
 
     /// Handles a refusal of the refresh token. It ends the session, unless another instance has refreshed the session
     /// meanwhile (`None`) or the brake is engaged.
-    async fn judge_refusal(&self, lease: HeldLease, now: Timestamp) -> Result<Option<RefreshOutcome>, StoreError> {
+    async fn judge_refusal(
+        &self,
+        lease: HeldLease,
+        ask: &Ask,
+        now: Timestamp,
+    ) -> Result<Option<RefreshOutcome>, StoreError> {
         let shared = &self.shared;
         let HeldLease { sid, rt, .. } = lease;
         // If this lease expired, another instance may have used the refresh token: then its result counts.
@@ -236,7 +286,7 @@ impl RefreshTask {
             return Ok(None);
         }
         if lease.is_doubtful(now) {
-            let wait = shared.pace.failed(rt, CallFailure::BadAnswer, now, &shared.random);
+            let outcome = ask.failed(CallFailure::BadAnswer).await;
             shared.metrics.refresh(Counted::Outage);
             tracing::warn!(
                 ?sid,
@@ -244,27 +294,19 @@ impl RefreshTask {
                  stays until that holder can no longer be answered"
             );
             shared.release(lease, now).await?;
-            return Ok(Some(RefreshOutcome::Unavailable(wait)));
+            return Ok(Some(outcome));
         }
         shared.metrics.refresh(Counted::Refused);
-        match shared.brake.refused(sid, now) {
+        if ask.watch.record(Event::Refused(ask.asker.session)).await == Verdict::Refusal(Refusal::EndsSession) {
             // The end also releases the lease: other instances that wait for it see the end and do not ask the
             // authority again.
-            Refusal::EndsSession => {
-                shared.end(&self.grant.login, EndReason::Refused).await;
-                return Ok(Some(RefreshOutcome::Ended));
-            }
-            Refusal::EngagesBrake => {
-                shared.metrics.brake.set(1);
-                tracing::error!(
-                    "the authority refuses most sessions: refusals end no session until a refresh succeeds; \
-                     check the authority"
-                );
-            }
-            Refusal::BrakeEngaged => {}
+            shared.end(&self.grant.login, EndReason::Refused).await;
+            return Ok(Some(RefreshOutcome::Ended));
         }
+        // The brake is engaged: the refusal counts as an outage.
+        let outcome = ask.failed(CallFailure::BadAnswer).await;
         shared.release(lease, now).await?;
-        Ok(Some(RefreshOutcome::Unavailable(RETRY_AFTER)))
+        Ok(Some(outcome))
     }
 
     /// Stores the newly issued tokens before any request gets them.
@@ -276,8 +318,6 @@ impl RefreshTask {
     ) -> Result<RefreshOutcome, StoreError> {
         let shared = &self.shared;
         let HeldLease { sid, rt, fence, .. } = lease;
-        self.record_success(now);
-        shared.metrics.brake.set(0);
         let Some(session) = shared.successor(&self.grant, self.newest_generation, &issued, now) else {
             // The old refresh token may be spent, and the new one does not fit into cookies. Without an end the old
             // token would be used again, which the authority may treat as theft.
@@ -316,10 +356,24 @@ impl RefreshTask {
             }
         }
     }
+}
 
-    fn record_success(&self, now: Timestamp) {
-        self.shared.pace.refreshed();
-        self.shared.brake.refreshed(self.grant.login.sid, now);
+/// The permission to ask an authority once.
+struct Ask {
+    watch: Arc<AuthorityWatch>,
+    asker: Asker,
+    /// The hold that the refresh token had, if it has failed before.
+    hold: Option<Hold>,
+}
+
+impl Ask {
+    /// Records that the call failed. The outcome says when another is possible: in an outage after its first success,
+    /// which may be soon.
+    async fn failed(&self, failure: CallFailure) -> RefreshOutcome {
+        let hold = self.watch.failed(self.asker.rt, self.asker.person, self.hold, failure).await;
+        let wait = hold.until.since(self.watch.now());
+        let is_shared = !hold.is_own && self.watch.view(|record| record.covers(hold.set_at));
+        RefreshOutcome::Held(if is_shared { wait.min(RETRY_AFTER) } else { wait })
     }
 }
 
@@ -327,6 +381,7 @@ fn call_failure(error: &RefreshError) -> CallFailure {
     match error {
         RefreshError::Unsent => CallFailure::Unsent,
         RefreshError::Unanswered => CallFailure::Unanswered,
+        RefreshError::TooMany { retry_after } => CallFailure::TooMany(*retry_after),
         RefreshError::Refused | RefreshError::Failed { .. } => CallFailure::BadAnswer,
     }
 }

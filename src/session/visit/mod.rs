@@ -41,6 +41,8 @@ pub struct Visit {
     /// Deletes cookies of ours that do not open.
     deletions: CookieChanges,
     outcome: SessionOutcome,
+    /// The token that the request is to carry.
+    carried: CarriedToken,
     /// True if a refresh that this request waited for gave its access token.
     refreshed_here: bool,
     /// True if newer tokens have been in use for longer than the grace time. This request must not get them, because
@@ -70,6 +72,16 @@ impl RequestCookies {
     }
 }
 
+/// The token that a request carries to its upstream: what decides when a refresh is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CarriedToken {
+    /// The access token, or none.
+    #[default]
+    Access,
+    /// The ID token. Its `exp` counts too.
+    Id,
+}
+
 /// What to do with a 401 from an upstream.
 #[derive(Debug)]
 pub enum After401 {
@@ -92,9 +104,11 @@ impl Visit {
         self.access.as_ref()
     }
 
-    /// The provider's ID token, for upstreams that ask for it.
+    /// The provider's ID token, for upstreams that ask for it; `None` if it has expired.
     pub fn id_token(&self) -> Option<IdToken> {
-        self.refresh_grant()?.id_token.clone()
+        let grant = self.refresh_grant()?;
+        let is_live = grant.id_times.is_none_or(|times| self.shared().now() < times.expires_at);
+        grant.id_token.clone().filter(|_| is_live)
     }
 
     /// True if the request had a session, alive, ended or of unknown state: the cross-site rule applies to it.

@@ -2,14 +2,14 @@
 
 use http::HeaderMap;
 
-use super::{RequestCookies, Visit};
+use super::{CarriedToken, RequestCookies, Visit};
 use crate::{
     client::Client,
     clock::Timestamp,
     session::{
         check,
         cookies::CookieChanges,
-        open::Reading,
+        open::{IssuedUnsealed, Reading},
         opened::{OpenedAccess, OpenedRefresh},
         shared::{Sessions, Shared},
         status::{SessionOutcome, Undecided},
@@ -30,6 +30,7 @@ impl Sessions {
             joined_refresh: None,
             deletions: CookieChanges::default(),
             outcome: SessionOutcome::Absent,
+            carried: CarriedToken::default(),
             refreshed_here: false,
             is_stale: false,
         };
@@ -46,10 +47,14 @@ impl Visit {
         let cookies = std::mem::take(&mut self.cookies);
         let found = shared.jar.find(cookies.iter());
         let refresh = self.opened_cookie(shared.read_refresh(&found, now));
+        let unsealed = refresh.as_ref().and_then(|opened| {
+            let (sid, received_at) = (opened.grant.login.sid, opened.grant.issued_at);
+            opened.grant.unsealed.map(|access| IssuedUnsealed { sid, access, received_at })
+        });
         let access = if shared.settings.seal {
             shared.read_access(&found, now)
         } else {
-            shared.read_unsealed_access(&found, self.client.key(), now).await
+            shared.read_unsealed_access(&found, unsealed, self.client.key(), now).await
         };
         // The outcome for an access token without a refresh token.
         let without_refresh = match access {

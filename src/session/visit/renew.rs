@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{After401, Visit};
+use tokio::time::Instant;
+
+use super::{After401, CarriedToken, Visit};
 use crate::{
     authority::ClientDevice,
     clock::Timestamp,
@@ -11,10 +13,7 @@ use crate::{
         check::{self, Freshness},
         end::EndReason,
         grant::{AccessGrant, RefreshGrant, Session},
-        refresh::{
-            in_flight::PendingRefresh,
-            outcome::{FRESH_RESULT, RefreshOutcome, Want},
-        },
+        refresh::outcome::{FRESH_RESULT, RefreshOutcome, Want},
         settings::StoreDown,
         status::{SessionOutcome, Undecided},
     },
@@ -27,20 +26,26 @@ const WAIT_NEEDED: Duration = Duration::from_secs(10);
 impl Visit {
     /// Makes sure that the access token is fresh: refreshes it if it is missing, expired or due.
     pub async fn ensure(&mut self) {
+        self.ensure_to_carry(CarriedToken::Access).await;
+    }
+
+    /// Makes sure that the session's tokens are fresh, that which the request is to carry included.
+    pub async fn ensure_to_carry(&mut self, carried: CarriedToken) {
+        self.carried = carried;
         let shared = self.sessions.shared.clone();
         let now = shared.now();
-        let freshness = self.access.as_ref().map_or(Freshness::Expired, |access| check::freshness(access, now));
+        let freshness = self.freshness(now);
         if self.outcome != SessionOutcome::Alive || freshness == Freshness::Fresh {
             return;
         }
         let newest = self.newest();
         if let Some(newest) = newest.clone().filter(|newest| self.replaces_own(newest))
-            && check::freshness(&newest.access, now) == Freshness::Fresh
+            && self.freshness_of(&newest.access, newest.refresh.as_ref(), now) == Freshness::Fresh
         {
             return self.adopt(newest);
         }
-        let Some((grant, known)) = self.refresh_start(newest, now) else {
-            if freshness == Freshness::Expired {
+        let Some(start) = self.refresh_start(newest, now) else {
+            if self.access.as_ref().is_none_or(|access| check::freshness(access, now) == Freshness::Expired) {
                 self.end_if_reused().await;
                 self.access = None;
                 self.outcome = SessionOutcome::Ended;
@@ -51,26 +56,32 @@ impl Visit {
         {
             return;
         }
-        let max_wait = match freshness {
-            Freshness::Fresh | Freshness::Due => shared.max_wait_ahead(),
-            Freshness::Expired => WAIT_NEEDED,
+        let waiting = match freshness {
+            Freshness::Fresh | Freshness::Due => Waiting::Ahead(shared.max_wait_ahead()),
+            Freshness::Expired => Waiting::Needed,
         };
-        let refresh = self.join_refresh(grant, known, Want::Newer, self.access.clone());
-        match (refresh.outcome_within(max_wait).await, freshness) {
-            (RefreshOutcome::Refreshed(session), _) => {
+        match self.refresh(start, Want::Newer, self.access.clone(), waiting).await {
+            RefreshOutcome::Refreshed(session) => {
                 self.refreshed_here = true;
                 self.adopt(session);
+                self.log_missing_id_token();
             }
-            (RefreshOutcome::Ended | RefreshOutcome::SignedOut, _) => self.mark_ended(),
-            // The access token is still valid: the request is forwarded with it.
-            (RefreshOutcome::Unavailable(_), Freshness::Fresh | Freshness::Due) => {}
-            (RefreshOutcome::Unavailable(retry_after), Freshness::Expired) => self.mark_unanswered(retry_after),
+            RefreshOutcome::Ended | RefreshOutcome::SignedOut => self.mark_ended(),
+            RefreshOutcome::Held(retry_after)
+            | RefreshOutcome::TooOften(retry_after)
+            | RefreshOutcome::Unavailable(retry_after) => {
+                // A token with time left is used, unless that has passed while the request waited.
+                if self.freshness(shared.now()) == Freshness::Expired {
+                    self.mark_undecided(Undecided::Unanswered(retry_after));
+                }
+            }
         }
     }
 
     /// Refreshes the tokens also if they are not due (`POST /refresh`).
     pub async fn refresh_now(&mut self) {
-        let now = self.sessions.shared.now();
+        let shared = self.sessions.shared.clone();
+        let now = shared.now();
         if self.outcome != SessionOutcome::Alive {
             return;
         }
@@ -83,28 +94,54 @@ impl Visit {
         {
             return self.adopt(newest);
         }
-        let Some((grant, known)) = self.refresh_start(newest, now) else {
+        if self.access.as_ref().is_some_and(|access| check::is_settling(access, now)) {
+            return;
+        }
+        let Some(start) = self.refresh_start(newest.clone(), now) else {
             self.end_if_reused().await;
             // Without a refresh token a valid access token stays in use.
             return self.ensure().await;
         };
-        let refresh = self.join_refresh(grant, known, Want::Fresh, self.access.clone());
-        match refresh.outcome_within(WAIT_NEEDED).await {
+        match self.refresh(start, Want::Fresh, self.access.clone(), Waiting::Needed).await {
             RefreshOutcome::Refreshed(session) => self.adopt(session),
             RefreshOutcome::Ended | RefreshOutcome::SignedOut => self.mark_ended(),
-            RefreshOutcome::Unavailable(retry_after) => self.mark_unanswered(retry_after),
+            RefreshOutcome::TooOften(retry_after) => {
+                let now = shared.now();
+                let is_live = |access: &AccessGrant| check::freshness(access, now) != Freshness::Expired;
+                if let Some(newest) =
+                    newest.filter(|newest| self.replaces_own(newest)).filter(|newest| is_live(&newest.access))
+                {
+                    self.adopt(newest);
+                } else if !self.access.as_deref().is_some_and(is_live) {
+                    self.mark_undecided(Undecided::AskedTooOften(retry_after));
+                }
+            }
+            RefreshOutcome::Held(retry_after) | RefreshOutcome::Unavailable(retry_after) => {
+                self.mark_undecided(Undecided::Unanswered(retry_after));
+            }
         }
     }
 
-    /// The upstream answered 401 to the access token: finds a newer one, never the rejected one.
+    /// The upstream answered 401 to the token: finds a newer one, never the rejected one.
     pub async fn after_401(&mut self) -> After401 {
         let shared = self.sessions.shared.clone();
         let now = shared.now();
         let (Some(rejected), Some(state)) = (self.access.clone(), self.state.clone()) else { return After401::Pass };
+        if check::is_settling(&rejected, now) {
+            return After401::Pass;
+        }
+        let rejected_id = self.refresh_grant().and_then(|grant| grant.id_token.clone());
+        let carried = self.carried;
+        let is_other = |session: &Session| match carried {
+            CarriedToken::Access => session.access.token != rejected.token,
+            CarriedToken::Id => {
+                session.refresh.as_ref().and_then(|grant| grant.id_token.as_ref()) != rejected_id.as_ref()
+            }
+        };
         let newest = self.newest();
         if let Some(newest) = newest.clone().filter(|newest| self.replaces_own(newest))
             && newest.access.generation > rejected.generation
-            && newest.access.token != rejected.token
+            && is_other(&newest)
             && check::freshness(&newest.access, now) != Freshness::Expired
         {
             self.adopt(newest);
@@ -113,14 +150,13 @@ impl Visit {
         if self.refreshed_here {
             return After401::NoNewToken;
         }
-        let Some((grant, known)) = self.refresh_start(newest, now) else { return After401::NoNewToken };
+        let Some(start) = self.refresh_start(newest, now) else { return After401::NoNewToken };
         // Only a request that begins a refresh is counted: a hundred 401s at once cause one refresh.
-        if shared.in_flight.find(grant.digest).is_none() && !state.may_refresh_after_401(now) {
+        if shared.in_flight.find(start.0.digest).is_none() && !state.may_refresh_after_401(now) {
             return After401::Pass;
         }
-        let refresh = self.join_refresh(grant, known, Want::Newer, Some(rejected.clone()));
-        match refresh.outcome_within(WAIT_NEEDED).await {
-            RefreshOutcome::Refreshed(session) if session.access.token != rejected.token => {
+        match self.refresh(start, Want::Newer, Some(rejected.clone()), Waiting::Needed).await {
+            RefreshOutcome::Refreshed(session) if is_other(&session) => {
                 self.refreshed_here = true;
                 self.adopt(session);
                 After401::Retry
@@ -134,7 +170,7 @@ impl Visit {
                 After401::NoNewToken
             }
             // The token has not expired, and it is not known that the session has ended.
-            RefreshOutcome::Unavailable(_) => After401::Pass,
+            RefreshOutcome::Held(_) | RefreshOutcome::TooOften(_) | RefreshOutcome::Unavailable(_) => After401::Pass,
         }
     }
 
@@ -161,16 +197,65 @@ impl Visit {
         let _ = ended.await;
     }
 
-    fn join_refresh(
+    /// Waits for a refresh, and for further ones if it fails and the next try comes soon enough.
+    async fn refresh(
         &mut self,
-        grant: Arc<RefreshGrant>,
-        known: Generation,
+        (grant, known): (Arc<RefreshGrant>, Generation),
         want: Want,
         old_access: Option<Arc<AccessGrant>>,
-    ) -> PendingRefresh {
-        let refresh = self.sessions.shared.refresh(grant, known, want, old_access, self.client.clone());
-        self.joined_refresh = Some(refresh.clone());
-        refresh
+        waiting: Waiting,
+    ) -> RefreshOutcome {
+        let (max_wait, is_patient) = match waiting {
+            Waiting::Ahead(max_wait) => (max_wait, false),
+            Waiting::Needed => (WAIT_NEEDED, true),
+        };
+        let deadline = Instant::now() + max_wait;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let patience = if is_patient { left } else { Duration::ZERO };
+            let (shared, client) = (&self.sessions.shared, self.client.clone());
+            let refresh = shared.refresh(grant.clone(), known, want, old_access.clone(), client, patience);
+            self.joined_refresh = Some(refresh.clone());
+            let outcome = refresh.outcome_within(left).await;
+            let left = deadline.saturating_duration_since(Instant::now());
+            match outcome {
+                // The next refresh waits until it may ask.
+                RefreshOutcome::Held(pause) if is_patient && pause < left => {}
+                // It was the refresh of a `POST /refresh`, whose count does not concern this request.
+                RefreshOutcome::TooOften(_) if want == Want::Newer && !left.is_zero() => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// How fresh the token is that the request is to carry.
+    fn freshness(&self, now: Timestamp) -> Freshness {
+        let Some(access) = &self.access else { return Freshness::Expired };
+        self.freshness_of(access, self.refresh_grant(), now)
+    }
+
+    fn freshness_of(&self, access: &AccessGrant, refresh: Option<&Arc<RefreshGrant>>, now: Timestamp) -> Freshness {
+        let of_access = check::freshness(access, now);
+        match (self.carried, refresh) {
+            (CarriedToken::Id, Some(refresh)) => {
+                of_access.max(check::id_freshness(refresh, now, &self.sessions.shared.settings))
+            }
+            (CarriedToken::Id, None) | (CarriedToken::Access, _) => of_access,
+        }
+    }
+
+    /// Logs that a refresh brought no ID token for a request that is to carry one.
+    fn log_missing_id_token(&self) {
+        if self.carried == CarriedToken::Id
+            && self.id_token().is_none()
+            && let Some(grant) = self.refresh_grant().filter(|grant| grant.id_token.is_some())
+        {
+            tracing::warn!(
+                sid = ?grant.login.sid, provider = %grant.login.provider,
+                "the ID token has expired and the refresh brought no new one: requests to upstreams with \
+                 bearer = \"id\" carry no token; use bearer = \"access\", or a provider that renews ID tokens"
+            );
+        }
     }
 
     /// What a refresh starts from: the newest refresh token, unless the session has ended by age, and the higher of its
@@ -205,8 +290,17 @@ impl Visit {
         self.outcome = SessionOutcome::Alive;
     }
 
-    fn mark_unanswered(&mut self, retry_after: Duration) {
+    fn mark_undecided(&mut self, why: Undecided) {
         self.access = None;
-        self.outcome = SessionOutcome::Unknown(Undecided::Unanswered(retry_after));
+        self.outcome = SessionOutcome::Unknown(why);
     }
+}
+
+/// How long a request waits for a refresh.
+#[derive(Clone, Copy)]
+enum Waiting {
+    /// So long: its token is still valid. It does not wait until the authority may be asked.
+    Ahead(Duration),
+    /// [`WAIT_NEEDED`]: it has no valid token.
+    Needed,
 }

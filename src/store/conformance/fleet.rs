@@ -67,7 +67,7 @@ pub(in crate::store) async fn two_handles_never_grant_the_same_fence(one: &Store
     assert_eq!(other.refreshes.settle(sid, rt, second, None, at(61), at(61)).await.unwrap(), Settled::Stored);
 }
 
-pub(in crate::store) async fn codes_limits_families_and_single_use_are_shared(one: &Store, other: &Store) {
+pub(in crate::store) async fn codes_limits_families_notes_and_single_use_are_shared(one: &Store, other: &Store) {
     let sent = SentCode::new();
     assert_eq!(sent.open(one, 0).await, Opened::Stored);
     assert_eq!(sent.guess(other, digest(), 1).await, Tried::Wrong);
@@ -86,6 +86,10 @@ pub(in crate::store) async fn codes_limits_families_and_single_use_are_shared(on
     let key = digest();
     assert!(one.one_time.take(key, at(60), at(0)).await.unwrap());
     assert!(!other.one_time.take(key, at(60), at(1)).await.unwrap());
+
+    let text = Bytes::from_static(b"known to all");
+    one.notes.replace(key, Bytes::new(), text.clone(), secs(60), at(0)).await.unwrap();
+    assert_eq!(other.notes.read(key, at(0)).await.unwrap().content, text);
 }
 
 pub(in crate::store) async fn a_deposit_of_one_instance_is_withdrawn_at_the_other(one: &Store, other: &Store) {

@@ -17,6 +17,7 @@ pub(super) mod counters;
 pub(super) mod deposits;
 pub(super) mod families;
 pub(super) mod fleet;
+pub(super) mod notes;
 pub(super) mod one_time;
 pub(super) mod refreshes;
 pub(super) mod skewed;
@@ -44,6 +45,10 @@ macro_rules! conformance {
             refreshes::a_waiting_task_is_woken_by_the_end
             refreshes::a_task_that_waits_for_a_session_without_entries_is_woken
             refreshes::a_wait_ends_after_its_time_if_nothing_happens
+            notes::a_note_is_replaced_only_by_a_caller_that_knows_its_content
+            notes::of_100_replacements_of_one_content_at_once_one_is_done
+            notes::a_note_of_any_bytes_is_read_as_it_was_written
+            notes::a_note_ends_after_its_time
             one_time::a_key_can_be_taken_once_until_it_expires
             one_time::a_key_given_back_can_be_taken_again
             one_time::of_100_takes_at_once_one_is_the_first
@@ -98,7 +103,7 @@ macro_rules! shared {
             an_end_at_one_is_known_at_the_other_within_a_second
             an_end_at_one_instance_wakes_the_tasks_that_wait_at_the_other
             two_handles_never_grant_the_same_fence
-            codes_limits_families_and_single_use_are_shared
+            codes_limits_families_notes_and_single_use_are_shared
             a_deposit_of_one_instance_is_withdrawn_at_the_other
         }
     };

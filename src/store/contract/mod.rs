@@ -19,6 +19,7 @@ mod errors;
 pub(super) mod families;
 mod health;
 mod ids;
+mod notes;
 mod one_time;
 pub(super) mod quota;
 pub(super) mod refreshes;
@@ -30,6 +31,7 @@ pub use errors::{OpenStoreError, StoreError};
 pub use families::{Advanced, Families};
 pub use health::{Health, clocks_agree};
 pub use ids::{Digest, FamilyId, Generation, Holder, Sid};
+pub use notes::{Note, Notes, Replaced};
 pub use one_time::{OneTime, Owner};
 pub use refreshes::{Grant, Lease, Refreshes, Settled, StoredResult};
 
@@ -48,13 +50,15 @@ pub struct Store {
     pub families: Arc<dyn Families>,
     /// Values that are kept for minutes, for one browser.
     pub deposits: Arc<dyn Deposits>,
+    /// Notes that all instances read and replace.
+    pub notes: Arc<dyn Notes>,
     /// Whether it can be reached.
     pub health: Arc<dyn Health>,
 }
 
 impl Store {
     /// Puts one implementation behind all traits.
-    pub fn of<S: Refreshes + OneTime + Codes + Counters + Families + Deposits + Health + 'static>(
+    pub fn of<S: Refreshes + OneTime + Codes + Counters + Families + Deposits + Notes + Health + 'static>(
         store: Arc<S>,
     ) -> Self {
         Self {
@@ -64,6 +68,7 @@ impl Store {
             counters: store.clone(),
             families: store.clone(),
             deposits: store.clone(),
+            notes: store.clone(),
             health: store,
         }
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use tokio::sync::broadcast;
 
 use self::{
@@ -20,8 +20,8 @@ use self::{
 use super::{
     contract::{
         Advanced, Codes, Counters, DepositPlace, Deposits, Digest, Families, FamilyId, Generation, Health, Holder,
-        Lease, NewCode, OneTime, Opened, Owner, Quota, Refreshes, Resent, Settled, Sid, Spent, Store, StoreError,
-        StoredResult, Tried,
+        Lease, NewCode, Note, Notes, OneTime, Opened, Owner, Quota, Refreshes, Replaced, Resent, Settled, Sid, Spent,
+        Store, StoreError, StoredResult, Tried,
     },
     ended_sessions::EndedSessions,
     waiters::Waiters,
@@ -33,6 +33,7 @@ mod counters;
 mod deposits;
 mod families;
 pub(super) mod journal;
+mod notes;
 pub(super) mod records;
 mod sessions;
 mod taken;
@@ -51,6 +52,7 @@ pub struct MemoryStore<J = NoJournal> {
     counters: Mutex<counters::Counters>,
     families: Mutex<families::Families>,
     deposits: Mutex<deposits::Deposits>,
+    notes: Mutex<notes::SharedNotes>,
     fences: AtomicU64,
     writes: AtomicUsize,
     journal: J,
@@ -76,6 +78,7 @@ impl<J: Journal> MemoryStore<J> {
             counters: Mutex::default(),
             families: Mutex::default(),
             deposits: Mutex::default(),
+            notes: Mutex::default(),
             fences: AtomicU64::new(1),
             writes: AtomicUsize::new(0),
             journal,
@@ -388,6 +391,25 @@ impl<J: Journal> Deposits for MemoryStore<J> {
     fn withdraw(&self, place: DepositPlace, now: Timestamp) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>> {
         let value = locked(&self.deposits).withdraw(place, now, &self.journal);
         self.answer_once_written(Ok(value))
+    }
+}
+
+impl<J: Journal> Notes for MemoryStore<J> {
+    fn read(&self, key: Digest, now: Timestamp) -> BoxFuture<'_, Result<Note, StoreError>> {
+        let note = locked(&self.notes).read(key, now);
+        ready(Ok(note)).boxed()
+    }
+
+    fn replace(
+        &self,
+        key: Digest,
+        before: Bytes,
+        after: Bytes,
+        keep: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Replaced, StoreError>> {
+        let replaced = locked(&self.notes).replace(key, &before, after, keep, now);
+        ready(Ok(replaced)).boxed()
     }
 }
 

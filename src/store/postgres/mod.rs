@@ -11,6 +11,7 @@ mod deposits;
 mod families;
 mod listen;
 mod migrations;
+mod notes;
 mod one_time;
 mod pool;
 mod reason;

@@ -55,6 +55,11 @@ impl KeyNames {
         self.named("deposits", &owner.0)
     }
 
+    /// A note.
+    pub(super) fn note(&self, key: Digest) -> String {
+        self.named("note", &key.0)
+    }
+
     /// The key that a probe writes.
     pub(super) fn probe(&self) -> String {
         format!("{}:probe", self.prefix)

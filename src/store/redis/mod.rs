@@ -20,6 +20,7 @@ mod follow;
 mod instance;
 mod keys;
 mod message;
+mod notes;
 mod one_time;
 mod refreshes;
 mod script;

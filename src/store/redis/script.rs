@@ -66,6 +66,8 @@ scripts! {
     END_FAMILY "end_family"
     DEPOSIT "deposit"
     DEPOSITED "deposited"
+    READ_NOTE "read_note"
+    REPLACE_NOTE "replace_note"
     PROBE "probe"
 }
 

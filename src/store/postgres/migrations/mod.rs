@@ -7,7 +7,7 @@
 use tokio_postgres::{Client, Error, Transaction};
 
 /// Name and SQL of each migration; the first is number 1.
-const MIGRATIONS: [(&str, &str); 8] = [
+const MIGRATIONS: [(&str, &str); 9] = [
     ("sessions", include_str!("0001_sessions.sql")),
     ("taken", include_str!("0002_taken.sql")),
     ("codes", include_str!("0003_codes.sql")),
@@ -16,6 +16,7 @@ const MIGRATIONS: [(&str, &str); 8] = [
     ("upkeep", include_str!("0006_upkeep.sql")),
     ("leases", include_str!("0007_leases.sql")),
     ("deposits", include_str!("0008_deposits.sql")),
+    ("notes", include_str!("0009_notes.sql")),
 ];
 
 /// The number of the advisory lock under which a migration runs: "vestibul" in ASCII.

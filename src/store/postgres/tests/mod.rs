@@ -128,7 +128,7 @@ fn code(browser: Digest, expires: i64) -> NewCode {
 async fn every_call(store: &Store) -> BTreeMap<&'static str, Result<(), StoreError>> {
     let (now, later, family) = (at(0), at(60), FamilyId([9; 16]));
     let quota = || vec![Quota { key: RT, most: 5, window: secs(60) }];
-    let Store { refreshes, one_time, codes, counters, families, deposits, health } = store;
+    let Store { refreshes, one_time, codes, counters, families, deposits, notes, health } = store;
     let place = DepositPlace { owner: RT, key: RT };
     let calls: Vec<(_, BoxFuture<'_, Result<(), StoreError>>)> = vec![
         ("lease", refreshes.lease(SID, RT, 0, HOLDER, secs(60), now).map(|r| r.map(drop)).boxed()),
@@ -151,6 +151,11 @@ async fn every_call(store: &Store) -> BTreeMap<&'static str, Result<(), StoreErr
         ("deposit", deposits.deposit(place, Bytes::new(), later, 3, now)),
         ("deposited", deposits.deposited(place, now).map(|r| r.map(drop)).boxed()),
         ("withdraw", deposits.withdraw(place, now).map(|r| r.map(drop)).boxed()),
+        ("read_note", notes.read(RT, now).map(|r| r.map(drop)).boxed()),
+        (
+            "replace_note",
+            notes.replace(RT, Bytes::new(), RT.0.to_vec().into(), secs(60), now).map(|r| r.map(drop)).boxed(),
+        ),
         ("probe", health.probe()),
     ];
     in_time(join_all(calls.into_iter().map(async |(name, call)| (name, call.await)))).await.into_iter().collect()
@@ -176,7 +181,7 @@ async fn instances_that_start_at_once_create_the_schema_once() {
     }
     let numbers = "select array_agg(number order by number) from vestibule.migrations";
     let numbers: Vec<i32> = client(&url).await.query_one(numbers, &[]).await.unwrap().get(0);
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     wait_until_reachable(&opened(&url)).await;
 }
 
