@@ -156,7 +156,7 @@ impl Verifier {
         token: &'a str,
         when: Option<(Timestamp, Duration)>,
     ) -> Result<UnverifiedToken<'a>, VerifyError> {
-        let token = Jws::parse(token).ok_or(VerifyError::Invalid)?;
+        let token = Jws::parse(token).map_err(|_| VerifyError::Invalid)?;
         if !self.algorithms.contains(&token.algorithm) {
             return Err(VerifyError::Invalid);
         }

@@ -16,6 +16,7 @@ mod check;
 mod demo;
 mod exit;
 mod explain;
+mod http2;
 mod keygen;
 mod probe;
 mod reload;

@@ -4,13 +4,16 @@
 mod call;
 mod counts;
 mod device;
+mod fields;
 mod guesses;
 mod parameters;
 mod return_to;
 
+pub use crate::received::is_invisible;
 pub use call::{BodyFormat, Call, EndpointAnswer, Failed, Unreadable};
 pub use counts::{CountError, Counts, Rate};
-pub use device::{app_device_id, is_invisible};
+pub use device::app_device_id;
+pub use fields::Fields;
 pub use guesses::{Guess, GuessLimits, Guesses};
 pub use parameters::{Parameters, Repeated};
 pub use return_to::{ReturnTo, ReturnToSettings};

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     authority::Proof,
     endpoint::{Call, EndpointAnswer, Parameters},
-    oidc::{CallbackParams, OidcError},
+    oidc::{CallbackParams, OidcError, Refusal},
     problem::Denial,
     secret::{Secret, ct_eq},
     session::{AuthStatus, CookieChanges},
@@ -87,6 +87,8 @@ impl Logins {
         }
         let return_to = attempt.return_to;
         if let Some(error) = parameters.once("error")? {
+            let refusal = Refusal::new(error, parameters.first("error_description"), &[]);
+            tracing::info!(provider = name, error = %refusal, "the provider answered a login with an error");
             return Ok(CallbackOutcome::Denied { denial: Denial::of_provider(error), return_to });
         }
         let Some(code) = parameters.once("code")? else {
@@ -99,9 +101,10 @@ impl Logins {
         };
         let identity = match provider.redeem(callback, &attempt.oidc, &self.redirect_uri(name)).await {
             Ok(identity) => identity,
-            Err(error @ (OidcError::Refused { .. } | OidcError::Untrusted(_))) => {
+            Err(error @ (OidcError::Refused(_) | OidcError::Untrusted(_))) => {
                 tracing::warn!(provider = name, %error, "the provider's token response was refused, or cannot be trusted: nobody is logged in");
-                return Ok(CallbackOutcome::Denied { denial: Denial::Refused, return_to });
+                let denial = if error.is_misconfigured() { Denial::Misconfigured } else { Denial::Refused };
+                return Ok(CallbackOutcome::Denied { denial, return_to });
             }
             Err(error) => return Err(error.into()),
         };

@@ -19,10 +19,10 @@ use content::{empty, page_response, redirect, with_status};
 
 use crate::{
     pages::{ErrorPage, Pages},
-    problem::{Connection, FORWARDED_METHODS, FailureCounter, Link, Problem, ProblemKind},
+    problem::{Connection, FORWARDED_METHODS, FailureCounter, Link, Problem, ProblemKind, RetryAdvice},
     scheme::Scheme,
     telemetry::{Metrics, RequestId},
-    text::Language,
+    text::{Language, Text},
 };
 
 /// The session's state, on every answer of a route that is not public.
@@ -30,6 +30,9 @@ pub const X_AUTH_STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 /// The request's id, for the upstream, the visitor and the log.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Bounds of the time after which a page is loaded again, in seconds. Many visitors wait at once.
+const SHORTEST_RELOAD: u64 = 2;
+const LONGEST_RELOAD: u64 = 30;
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// Characters that are percent-encoded in the value of a query parameter.
 const QUERY_VALUE: &AsciiSet =
@@ -91,7 +94,7 @@ impl Responder {
     fn problem(&self, problem: &Problem, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
         self.count_and_log(problem, request_id);
         let mut response = match wants.form {
-            WantedForm::Page => self.page(problem, wants.language),
+            WantedForm::Page => self.page(problem, wants),
             WantedForm::Problem => json(problem, wants.language),
         };
         let headers = response.headers_mut();
@@ -116,15 +119,23 @@ impl Responder {
         }
     }
 
-    fn page(&self, problem: &Problem, language: Language) -> Response<Bytes> {
+    /// The problem's page. If waiting can help, a page of a route is loaded again by itself. `Refresh` also works
+    /// without scripts.
+    fn page(&self, problem: &Problem, Wants { language, can_reload, .. }: Wants) -> Response<Bytes> {
         let row = problem.row();
+        let reloads = can_reload && row.retry == RetryAdvice::Later;
         let page = self.pages.error(&ErrorPage {
             language,
             title: &problem.text(language),
-            advice: row.advice,
+            advice: if reloads { Some(Text::TriesByItself) } else { row.advice },
             link: row.link.map(Link::label),
         });
-        page_response(row.status, page)
+        let mut response = page_response(row.status, page);
+        if reloads {
+            let seconds = problem.retry_after().unwrap_or_default().clamp(SHORTEST_RELOAD, LONGEST_RELOAD);
+            response.headers_mut().insert(header::REFRESH, HeaderValue::from(seconds));
+        }
+        response
     }
 
     /// A problem with a cause is logged as a warning, a panic as an error, any other refusal at debug level.

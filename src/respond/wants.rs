@@ -11,6 +11,8 @@ pub struct Wants {
     pub form: WantedForm,
     /// By `Accept-Language`.
     pub language: Language,
+    /// Whether the page can be loaded again by itself: it answers a navigation to a route, not a step of a login.
+    pub can_reload: bool,
 }
 
 /// The form of an answer.
@@ -25,7 +27,7 @@ pub enum WantedForm {
 impl Wants {
     /// An answer in this form, in the language that `Accept-Language` prefers.
     pub fn new(form: WantedForm, headers: &HeaderMap) -> Self {
-        Self { form, language: Language::of(headers) }
+        Self { form, language: Language::of(headers), can_reload: form == WantedForm::Page }
     }
 
     /// For a request to an own endpoint: a navigation, a POST of a form too, gets a page; without `Sec-Fetch-Mode`, a
@@ -38,6 +40,6 @@ impl Wants {
             .is_some_and(|a| memchr::memmem::find(a.as_bytes(), b"text/html").is_some());
         let form =
             if mode.map_or(accepts_pages, |mode| mode == "navigate") { WantedForm::Page } else { WantedForm::Problem };
-        Self::new(form, &parts.headers)
+        Self { can_reload: false, ..Self::new(form, &parts.headers) }
     }
 }
