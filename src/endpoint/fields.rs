@@ -1,5 +1,5 @@
-//! The fields of a JSON body. A field of another type than the endpoint reads counts as absent, so that the answer names
-//! the field and not the body.
+//! The fields of a JSON body. A field of another type than the endpoint reads counts as absent, so that the answer
+//! names the field and not the body.
 
 use serde::{
     Deserialize, Deserializer,

@@ -193,8 +193,8 @@ impl Expected<'_> {
         Ok(())
     }
 
-    /// Checks `iss` and `aud` of a signed userinfo, where they are there (OpenID Connect Core section 5.3.2: they should
-    /// be).
+    /// Checks `iss` and `aud` of a signed userinfo, where they are there; OpenID Connect Core section 5.3.2 only
+    /// recommends them.
     pub(super) fn check_userinfo(&self, claims: &Claims) -> Result<(), Rejection> {
         if claims.contains_key("iss") {
             self.check_issuer(claims)?;

@@ -12,7 +12,7 @@ use super::{
     metadata::Metadata,
     provider::{Protocol, Provider, Published},
     token::{TokenAnswer, TokenError},
-    userinfo,
+    userinfo::{self, UserinfoError},
 };
 use crate::{
     outbound::{NoAnswer, chain},
@@ -141,8 +141,8 @@ impl Provider {
         }
     }
 
-    /// The profile after a refresh; `None` if a part of it cannot be fetched, because an incomplete one could lack a
-    /// role.
+    /// The profile after a refresh; `None` if a part of it cannot be fetched because of an outage: an incomplete one
+    /// could lack a role.
     async fn refreshed_profile(
         &self,
         (published, metadata): (&Published, &Metadata),
@@ -160,6 +160,11 @@ impl Provider {
         match self.userinfo((published, metadata), &tokens.access_token, &base, PROFILE_AT_REFRESH).await {
             Ok(None) => is_new.then_some(base),
             Ok(userinfo) => Some(userinfo::merged(&base, userinfo)),
+            // What the ID token says anew counts: a role that was taken away there must not stay.
+            Err(error @ UserinfoError::Refused(_)) => {
+                tracing::warn!(provider = self.settings.name, %error, "oidc: no userinfo at refresh");
+                is_new.then_some(base)
+            }
             Err(error) => {
                 tracing::warn!(
                     provider = self.settings.name,

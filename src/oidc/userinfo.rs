@@ -38,8 +38,8 @@ pub(super) fn signed(answer: &HttpAnswer) -> Option<&str> {
     (answer.status.is_success() && is_jwt).then_some(text)
 }
 
-/// The profile in an answer about the person in `claims`; `None` if it is not used. Everything that is neither a profile
-/// nor a refusal is an outage: without the profile, a session could lose a role.
+/// The profile in an answer about the person in `claims`; `None` if it is not used. Everything that is neither a
+/// profile nor a refusal is an outage: without the profile, a session could lose a role.
 pub(super) fn read(
     answer: &HttpAnswer,
     settings: &Settings,

@@ -86,7 +86,8 @@ pub(super) fn with_flag(page: &str, flag: &str) -> String {
     format!("{page}{join}{flag}=1")
 }
 
-/// Whether a problem is about what was typed. The problem is from the table: a link cannot make the page show other text.
+/// Whether a problem is about what was typed. The problem is from the table: a link cannot make the page show other
+/// text.
 const fn is_about_a_field(problem: ProblemKind) -> bool {
     matches!(
         problem,

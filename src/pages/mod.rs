@@ -297,7 +297,7 @@ impl Pages {
     }
 }
 
-/// The title in the browser's tab, which says first that something went wrong: a screen reader reads it before the page.
+/// The title in the browser's tab. It says first that something went wrong: a screen reader reads it before the page.
 fn page_title(language: Language, title: &str, has_failed: bool) -> String {
     if has_failed { Text::ErrorTitle.with(language, "title", title) } else { title.to_owned() }
 }

@@ -251,8 +251,8 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "tell the operator; another try does not help",
     }
-    /// The backend does not accept the e-mail address and password: it answered 400, 401, 403 or 422, or 404 with a JSON
-    /// object.
+    /// The backend does not accept the e-mail address and password: it answered 400, 401, 403 or 422, or 404 with a
+    /// JSON object.
     BadCredentials {
         status: StatusCode::UNAUTHORIZED, code: "bad_credentials", text: Fixed(Text::BadCredentials),
         advice: None, link: None, form: FormPage::Login,
@@ -303,8 +303,8 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
         client: "get a new ID token from the provider",
     }
-    /// A parameter of an endpoint, or a member of its JSON object, occurs twice (RFC 6749 section 3.1), or there are more
-    /// than 64 parameters.
+    /// A parameter of an endpoint, or a member of its JSON object, occurs twice (RFC 6749 section 3.1), or there are
+    /// more than 64 parameters.
     RepeatedParameter {
         status: StatusCode::BAD_REQUEST, code: "repeated_parameter", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::{call::BackendAnswer, received};
 
-/// `authority.refresh.refused_when`: values in the answer's JSON that refuse the refresh token, whatever the status. For
-/// GraphQL, and for APIs that answer errors with status 200.
+/// `authority.refresh.refused_when`: values in the answer's JSON that refuse the refresh token, whatever the status.
+/// For GraphQL, and for APIs that answer errors with status 200.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RefusedWhen(Vec<(String, Vec<String>)>);
 

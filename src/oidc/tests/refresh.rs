@@ -36,7 +36,7 @@ async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_an_e
 }
 
 #[tokio::test]
-async fn a_refresh_keeps_the_old_profile_whatever_but_userinfo_comes_from_the_userinfo_endpoint() {
+async fn a_refresh_keeps_the_old_profile_while_the_userinfo_endpoint_is_down() {
     let fake = Fake::start().await;
     fake.answer(METADATA, fake.metadata_with(json!({"userinfo_endpoint": fake.server.url("/me")})));
     let provider = fake.provider();
@@ -45,7 +45,6 @@ async fn a_refresh_keeps_the_old_profile_whatever_but_userinfo_comes_from_the_us
     for reply in [
         Reply::json(408, &json!({})),
         Reply::json(429, &json!({})),
-        Reply::json(401, &json!({})),
         Reply::json(302, &json!({})).with("location", "/login"),
         Reply::text(200, "text/html", "<html>maintenance"),
         Reply::text(403, "text/html", "<html>"),
@@ -58,6 +57,9 @@ async fn a_refresh_keeps_the_old_profile_whatever_but_userinfo_comes_from_the_us
         let refreshed = provider.refresh(&RefreshToken::new("rt0"), previous.as_object()).await.unwrap();
         assert_eq!(refreshed.profile, None, "{reply:?}");
     }
+    fake.answer("/me", Reply::json(403, &json!({})));
+    let refused = provider.refresh(&RefreshToken::new("rt0"), previous.as_object()).await.unwrap().profile.unwrap();
+    assert_eq!((refused.get("role"), &refused["name"]), (None, &json!("new")), "the ID token's claims alone");
     fake.answer("/me", Reply::text(200, "text/html", "\u{feff}{\"sub\":\"u1\",\"role\":\"user\"}"));
     let profile = provider.refresh(&RefreshToken::new("rt0"), previous.as_object()).await.unwrap().profile.unwrap();
     assert_eq!((&profile["role"], &profile["name"]), (&json!("user"), &json!("new")));

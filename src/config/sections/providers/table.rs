@@ -34,8 +34,9 @@ table! {
         /// `["user:email"]`.
         SCOPES: List<form::Text> = optional("scopes");
         /// Extra parameters of the authorization request, e.g. `{ prompt = "select_account" }`. What the gateway sets
-        /// itself (`state`, `redirect_uri`, `code_challenge` …) is an error. With authority `provider`, the parameters that make the provider issue a refresh token are added unless they are set here:
-        /// `prompt=consent` with the scope `offline_access`, for `google` `access_type=offline` and `prompt=consent`.
+        /// itself (`state`, `redirect_uri`, `code_challenge` …) is an error. With authority `provider`, the parameters
+        /// that make the provider issue a refresh token are added unless they are set here: `prompt=consent` with the
+        /// scope `offline_access`, for `google` `access_type=offline` and `prompt=consent`.
         AUTHORIZE_PARAMS: Entries<form::Text> = optional("authorize_params");
         /// How the provider's answer comes back: in the address, or in a form that the browser posts (for providers
         /// that insist; needs https).
