@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::verify::{AccessClaims, AccessTokenChecks, VerifyError};
+use super::verify::{AccessClaims, AccessTokenChecks, RejectedToken};
 use crate::{
     call::CallError,
     oidc::{Claims, NotPermitted, RefreshError, TokenAnswer},
@@ -84,7 +84,7 @@ pub enum AuthorityOutage {
     OtherLoginPending,
     /// The access token does not pass `[authority.verify]`.
     #[error("its access token does not pass [authority.verify]")]
-    AccessToken(#[source] VerifyError),
+    AccessToken(#[source] RejectedToken),
 }
 
 impl From<StoreError> for IssueError {
@@ -127,7 +127,7 @@ impl FreshTokens {
         self,
         checks: &AccessTokenChecks,
         proved: Option<(Option<IdToken>, Claims)>,
-    ) -> Result<Issued, VerifyError> {
+    ) -> Result<Issued, RejectedToken> {
         let access_claims = checks.claims_of_new(&self.access_token).await?;
         let (id_token, identity) = proved.unzip();
         Ok(Issued {

@@ -48,7 +48,7 @@ pub use lifetime::{Lifetime, lifetime};
 pub use placeholders::{CLAIMS, CREDENTIALS, EXCHANGE, LOGIN_NOTIFY, OTP, OTP_NOTIFY, OWN_CLAIMS, REFRESH, SIGN_OUT};
 pub use proof::{Proof, ProvedAddress};
 pub use requests::{RefreshRequest, SignOutRequest, SignedOut};
-pub use verify::{AccessClaims, BadKey, UnverifiedToken, VerifyError, VerifyKeys, VerifySettings};
+pub use verify::{AccessClaims, BadKey, RejectedToken, UnverifiedToken, VerifyError, VerifyKeys, VerifySettings};
 
 pub use crate::oidc::{Allow, Claims, NotPermitted, RefreshError};
 

@@ -35,7 +35,7 @@ pub use endpoints::TokenAuth;
 pub use fetch::{AnswerSizes, Http, Unavailable, http_client};
 pub use id_token::{Flaw, IdTokenError, Rejection};
 pub use issuer::Tenants;
-pub(crate) use jws::{ASYMMETRIC, Jws, SignatureVerdict, claims_as_received};
+pub(crate) use jws::{ASYMMETRIC, Jws, SignatureVerdict, Unparsable, claims_as_received, names as algorithm_names};
 pub(crate) use keys::KeySource;
 pub use login::{Attempt, Authorization, CallbackParams, Identity, OidcError};
 pub use oauth2::{OAuth2, Profile, ProfileSuccess};
