@@ -288,8 +288,10 @@ fn build(config: Config, process: &Process) -> anyhow::Result<Configured> {
         .providers
         .iter()
         .cloned()
-        .map(|settings| Arc::new(Provider::new(settings, http.clone(), process.clock.clone(), process.random.clone())))
-        .collect();
+        .map(|settings| {
+            Provider::new(settings, http.clone(), process.clock.clone(), process.random.clone()).map(Arc::new)
+        })
+        .collect::<reqwest::Result<_>>()?;
     let table = config.table().map_err(|conflicts| {
         let all: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the routes do not fit together: {}", all.join("; "))

@@ -9,12 +9,14 @@ use std::{
 };
 
 use http::{HeaderMap, Method, StatusCode, header};
-use reqwest::{Client, Request, RequestBuilder, redirect};
+use reqwest::{Certificate, Client, Request, RequestBuilder, redirect};
+use rustls::{CertificateError, pki_types::CertificateDer};
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Service, ServiceExt as _, limit::ConcurrencyLimit, service_fn, util::BoxCloneSyncService};
 use url::Url;
 
-use crate::{alarm, answer_limits, clock::Timestamp};
+use crate::{alarm, answer_limits, clock::Timestamp, received};
 
 /// Most concurrent calls to one peer. Each uses a socket, and a peer that never answers must not use up the file
 /// descriptors that visitors need. A further call waits, within its deadline.
@@ -40,6 +42,8 @@ pub struct Settings<'a> {
     pub connect_timeout: Duration,
     /// The network that the peer is in.
     pub network: Network<'a>,
+    /// The only authorities whose certificates are accepted; `None`: the system's.
+    pub authorities: Option<&'a [CertificateDer<'static>]>,
 }
 
 /// The network that a peer is in.
@@ -107,6 +111,54 @@ pub enum NoAnswer {
 #[error("there are already {MAX_CALLS} concurrent calls to it")]
 pub struct Busy;
 
+/// The peer's certificate is not accepted. Another try fails in the same way.
+#[derive(Debug, thiserror::Error)]
+#[error("its certificate is not accepted: {0}")]
+pub struct CertificateFault(String);
+
+impl CertificateFault {
+    /// The fault among the causes of `error`, in words.
+    fn of(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        let causes = std::iter::successors(Some(error), |error| match error.downcast_ref::<std::io::Error>() {
+            // `source` of an I/O error leaves out the error that it holds.
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        });
+        let fault = causes.into_iter().find_map(|cause| match cause.downcast_ref::<rustls::Error>() {
+            Some(rustls::Error::InvalidCertificate(fault)) => Some(fault),
+            _ => None,
+        })?;
+        Some(Self(in_words(fault)))
+    }
+}
+
+fn in_words(fault: &CertificateError) -> String {
+    let words = match fault {
+        CertificateError::UnknownIssuer => {
+            "it is of an authority that is not known here; give that authority's certificate (a provider has the key `ca`; else SSL_CERT_FILE)"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet: do the clocks agree?"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for other names than the address"
+        }
+        CertificateError::Other(other)
+            if other.0.downcast_ref::<webpki::Error>().is_some_and(|e| *e == webpki::Error::CaUsedAsEndEntity) =>
+        {
+            "it is an authority's certificate (`CA:TRUE`) that the server uses as its own; make the server one of its own, signed by that authority"
+        }
+        other => return other.to_string(),
+    };
+    words.to_owned()
+}
+
+/// Whether the peer was not called because of its certificate.
+pub fn has_bad_certificate(error: &NoAnswer) -> bool {
+    matches!(error, NoAnswer::Unsent { source, .. } if source.is::<CertificateFault>())
+}
+
 /// A client for one peer, or for several of one kind. Clones share connections and the limit on concurrent calls.
 #[derive(Clone, Debug)]
 pub struct Outbound {
@@ -158,7 +210,10 @@ struct OutboundCall {
 impl Outbound {
     /// A client that follows no redirect, which could carry a token elsewhere, and sends no `Referer`.
     pub fn new(settings: Settings<'_>) -> reqwest::Result<Self> {
-        let Settings { peer, connect_timeout, network } = settings;
+        let Settings { peer, connect_timeout, network, authorities } = settings;
+        let authorities = authorities
+            .map(|all| all.iter().map(|der| Certificate::from_der(der)).collect::<reqwest::Result<Vec<_>>>())
+            .transpose()?;
         let socket = if let Network::Internal { socket } = network { socket.map(Path::to_owned) } else { None };
         let is_internal = matches!(network, Network::Internal { .. });
         let build = move || {
@@ -173,7 +228,10 @@ impl Outbound {
                 (true, None) => builder.no_proxy().pool_idle_timeout(IDLE_INTERNAL),
                 (true, Some(path)) => builder.no_proxy().pool_idle_timeout(IDLE_INTERNAL).unix_socket(path.as_path()),
             };
-            builder.build()
+            match &authorities {
+                Some(authorities) => builder.tls_certs_only(authorities.iter().cloned()).build(),
+                None => builder.build(),
+            }
         };
         Ok(Self::with_stack(peer, Arc::new(Clients::new(Box::new(build))?), MAX_CALLS))
     }
@@ -260,7 +318,9 @@ async fn exchange(
 /// Only errors before the connection was made are [`NoAnswer::Unsent`]: after others the request may have been sent.
 fn no_answer(peer: &'static str, error: reqwest::Error) -> NoAnswer {
     if error.is_connect() || error.is_builder() {
-        NoAnswer::Unsent { peer, source: error.without_url().into() }
+        let error = error.without_url();
+        let source = CertificateFault::of(&error).map_or_else(|| BoxError::from(error), BoxError::from);
+        NoAnswer::Unsent { peer, source }
     } else {
         unanswered(peer, error)
     }
@@ -272,15 +332,14 @@ fn unanswered(peer: &'static str, error: reqwest::Error) -> NoAnswer {
 }
 
 impl HttpAnswer {
-    /// Whether the body is an HTML page, by its media type or by its beginning: an answer of an intermediate proxy or
-    /// an error handler, not of an API.
+    /// Whether the body is a page ([`received::is_page`]), whatever its media type says.
     pub fn is_page(&self) -> bool {
-        let media_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let start = self.body.trim_ascii_start();
-        let start = start[..start.len().min(14)].to_ascii_lowercase();
-        media_type.is_some_and(|value| value.to_ascii_lowercase().contains("html"))
-            || start.starts_with(b"<!doctype html")
-            || start.starts_with(b"<html")
+        received::is_page(&self.body)
+    }
+
+    /// The body as JSON ([`received::json`]), whatever its media type says.
+    pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        received::json(&self.body)
     }
 }
 
@@ -317,7 +376,8 @@ mod tests {
 
     fn outbound() -> Outbound {
         let network = Network::Internal { socket: None };
-        Outbound::new(Settings { peer: "peer", connect_timeout: Duration::from_secs(5), network }).unwrap()
+        Outbound::new(Settings { peer: "peer", connect_timeout: Duration::from_secs(5), network, authorities: None })
+            .unwrap()
     }
 
     async fn get(outbound: &Outbound, url: Url, deadline: Duration) -> Result<HttpAnswer, NoAnswer> {
@@ -363,6 +423,71 @@ mod tests {
         assert!(matches!(other, Err(NoAnswer::Unanswered { .. })), "{:?}", other.err());
         assert_eq!(server.seen().len(), 2);
         first.abort();
+    }
+
+    /// A server with this certificate, which answers every request.
+    async fn tls_server(certificate: &rcgen::Certificate, key: &rcgen::KeyPair) -> Url {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let seen = Mutex::new(Vec::new());
+            while let Ok((socket, _)) = listener.accept().await {
+                if let Ok(mut stream) = acceptor.accept(socket).await {
+                    let good = |_: &crate::scripted::Seen| Reply::json(200, &json!({}));
+                    let _ = crate::scripted::serve(&mut stream, &good, &seen).await;
+                }
+            }
+        });
+        Url::parse(&format!("https://localhost:{port}/")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_a_given_authority_is_accepted_and_another_fault_is_told_in_words() {
+        let params = || rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let mut of_authority = params();
+        of_authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        of_authority.distinguished_name.push(rcgen::DnType::CommonName, "Corp");
+        let authority_key = rcgen::KeyPair::generate().unwrap();
+        let authority = of_authority.self_signed(&authority_key).unwrap();
+        let issuer = rcgen::Issuer::new(of_authority, authority_key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let with = |authority: Option<&rcgen::Certificate>| {
+            let authorities: Option<Vec<_>> = authority.map(|authority| vec![authority.der().clone()]);
+            let (network, connect_timeout) = (Network::Internal { socket: None }, Duration::from_secs(5));
+            let authorities = authorities.as_deref();
+            Outbound::new(Settings { peer: "peer", connect_timeout, network, authorities }).unwrap()
+        };
+        let told = async |outbound: Outbound, url: &Url| match get(&outbound, url.clone(), Duration::from_secs(5)).await
+        {
+            Ok(answer) => answer.status.to_string(),
+            Err(error) => format!("{} {}", has_bad_certificate(&error), chain(&error)),
+        };
+        let good = tls_server(&params().signed_by(&key, &issuer).unwrap(), &key).await;
+        assert_eq!(told(with(Some(&authority)), &good).await, "200 OK");
+        let unknown = told(with(None), &good).await;
+        assert!(unknown.starts_with("true ") && unknown.contains("an authority that is not known here"), "{unknown}");
+
+        let mut expired = params();
+        expired.not_before = rcgen::date_time_ymd(1999, 1, 1);
+        expired.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        let mut elsewhere = rcgen::CertificateParams::new(vec!["else.example".to_owned()]).unwrap();
+        elsewhere.distinguished_name.push(rcgen::DnType::CommonName, "else");
+        for (params, expected) in [(expired, "it has expired"), (elsewhere, "it is for other names than the address")] {
+            let url = tls_server(&params.signed_by(&key, &issuer).unwrap(), &key).await;
+            let told = told(with(Some(&authority)), &url).await;
+            assert!(told.starts_with("true ") && told.contains(expected), "{told}");
+        }
+        // `openssl req -x509` makes such a certificate.
+        let mut as_authority = params();
+        as_authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let own = as_authority.self_signed(&key).unwrap();
+        let told = told(with(Some(&own)), &tls_server(&own, &key).await).await;
+        assert!(told.contains("(`CA:TRUE`) that the server uses as its own"), "{told}");
     }
 
     #[tokio::test]

@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::verify::{AccessClaims, AccessTokenChecks, VerifyError};
+use super::verify::{AccessClaims, AccessTokenChecks, RejectedToken};
 use crate::{
     call::CallError,
-    oidc::{Claims, RefreshError, TokenAnswer},
+    oidc::{Claims, NotPermitted, RefreshError, TokenAnswer},
     secret::{AccessToken, IdToken, RefreshToken},
     store::StoreError,
 };
@@ -35,19 +35,31 @@ pub struct Issued {
 pub enum IssueError {
     /// The backend refused this e-mail with this password.
     #[error("bad credentials")]
-    BadCredentials,
+    BadCredentials(Guess),
+    /// The backend has too many tries of its own count; with the wait in its `Retry-After`, an hour at most.
+    #[error("the backend answered with status 429")]
+    TooMany(Option<Duration>),
     /// The backend refused this person.
     #[error("the backend refused the login with status {0}")]
     Refused(StatusCode),
     /// `allow` of the provider or the channel does not permit this person.
-    #[error("`allow` does not permit this person")]
-    NotAllowed,
+    #[error("`allow` does not permit this person: {0}")]
+    NotAllowed(NotPermitted),
     /// This authority issues no tokens for this kind of proof.
     #[error("no login of this kind is configured")]
     Unsupported,
     /// The authority does not answer, or its answer cannot be used: a later try may succeed.
     #[error("the authority is not available")]
     Unavailable(#[source] AuthorityOutage),
+}
+
+/// Whether a refused login may have been a guess at a password, and counts as one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guess {
+    /// It counts.
+    Counted,
+    /// It does not: the account is locked, gone or in conflict, which does not depend on the password.
+    Uncounted,
 }
 
 /// Why an authority is not available; for the log.
@@ -59,6 +71,9 @@ pub enum AuthorityOutage {
     /// The status of its answer neither accepts nor refuses the login.
     #[error("it answered with status {0}")]
     Status(StatusCode),
+    /// The answer is a page, from a proxy on the way or from an error handler.
+    #[error("it answered with a page and status {0}")]
+    Page(StatusCode),
     /// The answer has no access token where `[authority.answer]` says.
     #[error("there is no access token in its answer")]
     NoAccessToken,
@@ -70,7 +85,7 @@ pub enum AuthorityOutage {
     OtherLoginPending,
     /// The access token does not pass `[authority.verify]`.
     #[error("its access token does not pass [authority.verify]")]
-    AccessToken(#[source] VerifyError),
+    AccessToken(#[source] RejectedToken),
 }
 
 impl From<StoreError> for IssueError {
@@ -114,7 +129,7 @@ impl FreshTokens {
         self,
         checks: &AccessTokenChecks,
         proved: Option<(Option<IdToken>, Claims)>,
-    ) -> Result<Issued, VerifyError> {
+    ) -> Result<Issued, RejectedToken> {
         let access_claims = checks.claims_of_new(&self.access_token).await?;
         let expires_in = checks.stated_life(self.expires_in.as_ref(), access_claims.as_ref());
         let (id_token, identity) = proved.unzip();

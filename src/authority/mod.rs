@@ -40,17 +40,17 @@ mod providers;
 mod requests;
 mod verify;
 
-pub use backend::{AnswerFields, BackendSettings, Pointer};
+pub use backend::{AnswerFields, BackendSettings, Pointer, RefusedWhen};
 pub use client_device::{ClientDevice, Device};
 pub use gateway::{CodeLogin, GatewaySettings};
-pub use issued::{AuthorityOutage, IssueError, Issued};
+pub use issued::{AuthorityOutage, Guess, IssueError, Issued};
 pub use lifetime::{Lifetime, id_token_lifetime, lifetime};
 pub use placeholders::{CLAIMS, CREDENTIALS, EXCHANGE, LOGIN_NOTIFY, OTP, OTP_NOTIFY, OWN_CLAIMS, REFRESH, SIGN_OUT};
 pub use proof::{Proof, ProvedAddress};
 pub use requests::{RefreshRequest, SignOutRequest, SignedOut};
-pub use verify::{AccessClaims, BadKey, UnverifiedToken, VerifyError, VerifyKeys, VerifySettings};
+pub use verify::{AccessClaims, BadKey, RejectedToken, UnverifiedToken, VerifyError, VerifyKeys, VerifySettings};
 
-pub use crate::oidc::{Allow, Claims, RefreshError};
+pub use crate::oidc::{Allow, Claims, NotPermitted, RefreshError};
 
 /// How long a logout waits for the authority at most.
 const LONGEST_SIGN_OUT: Duration = Duration::from_secs(10);

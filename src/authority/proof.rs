@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::issued::IssueError;
 use crate::{
     call::{Placeholder, Values},
     channel::Channel,
@@ -57,8 +58,8 @@ impl ProvedAddress {
             .with(Placeholder::AddressE164, self.address_e164.clone())
     }
 
-    /// True if `allow` of the channel permits the address, or is not configured.
-    pub(super) fn is_permitted(&self) -> bool {
-        self.allow.as_ref().is_none_or(|allow| allow.permits(&self.claims()))
+    /// Fails if `allow` of the channel does not permit the address.
+    pub(super) fn check_allowed(&self) -> Result<(), IssueError> {
+        self.allow.as_ref().map_or(Ok(()), |allow| allow.check(&self.claims())).map_err(IssueError::NotAllowed)
     }
 }

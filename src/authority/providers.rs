@@ -21,6 +21,6 @@ impl Providers {
     /// Fails if `allow` of the person's provider does not permit the person.
     pub(super) fn check_allowed(&self, identity: &Identity) -> Result<(), IssueError> {
         let allow = self.named(&identity.provider).and_then(|provider| provider.settings().allow.as_ref());
-        if allow.is_none_or(|allow| allow.permits(&identity.profile)) { Ok(()) } else { Err(IssueError::NotAllowed) }
+        allow.map_or(Ok(()), |allow| allow.check(&identity.profile)).map_err(IssueError::NotAllowed)
     }
 }

@@ -15,7 +15,8 @@ use url::Url;
 use super::lifetime;
 use crate::{
     clock::{Clock, Timestamp},
-    oidc::{self, Claims, Jws, KeySource, SignatureVerdict, Unavailable},
+    oidc::{self, Claims, Jws, KeySource, SignatureVerdict, Unavailable, Unparsable},
+    received,
     secret::{AccessToken, Random, Secret},
     signing::Signer,
 };
@@ -70,6 +71,16 @@ pub enum VerifyError {
     Unavailable(#[source] Arc<Unavailable>),
 }
 
+/// A token that the authority has just issued does not pass `[authority.verify]`.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}{why}")]
+pub struct RejectedToken {
+    #[source]
+    error: VerifyError,
+    /// The values that differ, for the log.
+    why: String,
+}
+
 /// `authority.verify.public_key` is no RSA, EC or Ed25519 public key in PEM.
 #[derive(Debug, thiserror::Error)]
 #[error("authority.verify.public_key is no RSA, EC or Ed25519 public key in PEM")]
@@ -118,7 +129,7 @@ impl AccessTokenChecks {
 
     /// The claims of a token that the authority has just issued; `None` if it is no JWT. Its times are not checked,
     /// because the authority's clock may differ from ours.
-    pub(super) async fn claims_of_new(&self, token: &AccessToken) -> Result<Option<AccessClaims>, VerifyError> {
+    pub(super) async fn claims_of_new(&self, token: &AccessToken) -> Result<Option<AccessClaims>, RejectedToken> {
         if let Some(verifier) = &self.verifier {
             let verified = match verifier.read(token.expose(), None) {
                 Ok(token) => token.verify().await,
@@ -131,7 +142,7 @@ impl AccessTokenChecks {
                 Err(VerifyError::Unavailable(error)) => {
                     tracing::warn!(%error, "authority: the keys of [authority.verify] are not available");
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(RejectedToken { why: verifier.differences(token.expose()), error }),
             }
         }
         Ok(oidc::claims_as_received(token.expose()).map(|claims| AccessClaims { claims, verified: false }))
@@ -176,13 +187,43 @@ impl Verifier {
         }
     }
 
+    /// The first value of a token that does not pass and what it should be, for the log. Only for a token from the
+    /// authority: for those of clients it would be work without a limit.
+    fn differences(&self, token: &str) -> String {
+        let seen = |value: Option<&Value>| {
+            value.map_or("absent".to_owned(), |value| format!("`{}`", received::for_log(&value.to_string(), 200, &[])))
+        };
+        let algorithms = || format!("; these algorithms are taken: {}", oidc::algorithm_names(&self.algorithms));
+        let token = match Jws::parse(token) {
+            Ok(token) => token,
+            Err(Unparsable::Form) => return ": it is no signed JWT".to_owned(),
+            Err(Unparsable::Encrypted) => return ": it is encrypted (JWE)".to_owned(),
+            Err(Unparsable::Algorithm(name)) => {
+                return format!(": `alg` is {}{}", seen(Some(&name.into())), algorithms());
+            }
+        };
+        if !self.algorithms.contains(&token.algorithm) {
+            return format!(": `alg` is {:?}{}", token.algorithm, algorithms());
+        }
+        if let Some(issuer) =
+            self.issuer.as_ref().filter(|issuer| token.claims.get("iss") != Some(&issuer.as_str().into()))
+        {
+            return format!(": `iss` is {}, and `issuer` is `{issuer}`", seen(token.claims.get("iss")));
+        }
+        if let Some(audience) = self.audience.as_ref().filter(|audience| !is_for(&token.claims, audience)) {
+            return format!(": `aud` is {}, and `audience` is `{audience}`", seen(token.claims.get("aud")));
+        }
+        let kid = token.key_id().map(Value::from);
+        format!(": `typ` is {}, `kid` is {}", seen(token.kind.map(Value::from).as_ref()), seen(kid.as_ref()))
+    }
+
     /// All checks but that of the signature. Times are checked if `when` has the current time and the leeway.
     fn read<'a>(
         &'a self,
         token: &'a str,
         when: Option<(Timestamp, Duration)>,
     ) -> Result<UnverifiedToken<'a>, VerifyError> {
-        let token = Jws::parse(token).ok_or(VerifyError::Invalid)?;
+        let token = Jws::parse(token).map_err(|_| VerifyError::Invalid)?;
         if !self.algorithms.contains(&token.algorithm) {
             return Err(VerifyError::Invalid);
         }

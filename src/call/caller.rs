@@ -59,8 +59,8 @@ pub struct BackendAnswer {
     pub headers: HeaderMap,
     /// The body, if it is JSON; the media type does not matter.
     pub json: Option<Value>,
-    /// Whether the body is an HTML page ([`HttpAnswer::is_page`]), which is never a refusal by the backend itself.
-    pub is_html: bool,
+    /// Whether the body is a page ([`HttpAnswer::is_page`]), which is never a refusal by the backend itself.
+    pub is_page: bool,
 }
 
 /// Why a call has no answer.
@@ -170,7 +170,7 @@ impl BackendClient {
         let Backend { name, targets, connect_timeout, health } = backend;
         let outbound = |socket: Option<&Path>| {
             let network = Network::Internal { socket };
-            Outbound::new(outbound::Settings { peer: "backend", connect_timeout, network })
+            Outbound::new(outbound::Settings { peer: "backend", connect_timeout, network, authorities: None })
         };
         let over_tcp = outbound(None)?;
         let over_tcp = |scheme, host, port| (over_tcp.clone(), base(scheme, host, port));
@@ -278,12 +278,7 @@ fn headers(template: &Template, body: &EncodedBody, values: &Values, client: &Cl
 
 impl From<HttpAnswer> for BackendAnswer {
     fn from(answer: HttpAnswer) -> Self {
-        Self {
-            status: answer.status,
-            is_html: answer.is_page(),
-            json: serde_json::from_slice(&answer.body).ok(),
-            headers: answer.headers,
-        }
+        Self { status: answer.status, is_page: answer.is_page(), json: answer.json().ok(), headers: answer.headers }
     }
 }
 

@@ -70,7 +70,7 @@ fn kind(result: &Result<BackendAnswer, CallError>) -> &'static str {
 async fn the_backend_sees_the_filled_template_and_the_clients_address_and_user_agent() {
     let server = Server::start(|_| Reply::json(201, &json!({"accessToken": "a"})).with("set-cookie", "x=1")).await;
     let answer = call(&server, &template("/auth/{email}?e={email}")).await.unwrap();
-    assert_eq!((answer.status, answer.is_html), (StatusCode::CREATED, false));
+    assert_eq!((answer.status, answer.is_page), (StatusCode::CREATED, false));
     assert_eq!(
         (answer.json, &answer.headers["set-cookie"]),
         (Some(json!({"accessToken": "a"})), &HeaderValue::from_static("x=1"))
@@ -192,16 +192,19 @@ async fn a_target_may_be_a_unix_socket() {
 }
 
 #[tokio::test]
-async fn an_html_page_is_recognised_by_its_media_type_or_its_beginning() {
-    for (media_type, body, html) in [
-        ("text/html; charset=utf-8", "{}", true),
+async fn a_page_is_recognised_by_its_first_character_whatever_its_label_says() {
+    for (media_type, body, page) in [
+        ("text/html; charset=utf-8", "{}", false),
+        ("text/html", "", false),
+        ("text/html", "\u{feff}{}", false),
+        ("application/json", "\u{feff}\n<p>", true),
         ("application/json", " \n<!DOCTYPE HTML><p>", true),
         ("text/plain", "<html lang=ko>", true),
         ("application/json", "{\"error\":\"<html>\"}", false),
         ("text/plain", "", false),
     ] {
         let server = Server::start(move |_| Reply::text(401, media_type, body)).await;
-        assert_eq!(call(&server, &template("/x")).await.unwrap().is_html, html, "{body}");
+        assert_eq!(call(&server, &template("/x")).await.unwrap().is_page, page, "{body}");
     }
 }
 

@@ -17,6 +17,7 @@ mod demo;
 mod exit;
 mod explain;
 mod explain_request;
+mod http2;
 mod keygen;
 mod probe;
 mod reload;

@@ -12,7 +12,7 @@ use crate::{
     authority::VerifyKeys,
     clock::Clock,
     config::Config,
-    oidc::{self, KeySource, Provider, ProviderKind, Unavailable},
+    oidc::{self, KeySource, ProbeError, Provider, Unavailable},
     otp::deliver::{self, MailSender, SmtpError},
     secret::Random,
     store,
@@ -86,7 +86,11 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
     for settings in &config.providers {
         let what = format!("provider {}", settings.name);
         let provider = Provider::new(settings.clone(), http.clone(), clock.clone(), Random::system());
-        probes.push(Probe { what, tried: published(provider).boxed() });
+        let provider = provider.map_err(io::Error::other)?;
+        let origin = config.login.public_url.origin().ascii_serialization();
+        let redirect_uri = format!("{origin}{}/callback/{}", config.login.base_path, settings.name);
+        let tried = async move { provider.probe(&redirect_uri).await.map_err(|error| told(&error)) };
+        probes.push(Probe { what, tried: tried.boxed() });
     }
     if let Some(VerifyKeys::Jwks(url)) = config.authority.verify.as_ref().map(|verify| &verify.keys) {
         let keys = KeySource::at("authority keys".to_owned(), url.clone(), http, clock, Random::system());
@@ -106,15 +110,6 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
         }
     }
     Ok(probes)
-}
-
-async fn published(provider: Provider) -> Result<String, String> {
-    if let ProviderKind::OAuth2(_) = provider.settings().kind {
-        return provider.discover().await.map(|()| "token endpoint".to_owned()).map_err(|error| reason(&error));
-    }
-    provider.discover().await.map_err(|error| format!("discovery: {}", reason(&error)))?;
-    let keys = counted(provider.count_keys().await).map_err(|problem| format!("keys: {problem}"))?;
-    Ok(format!("discovery, {keys}"))
 }
 
 /// The mail servers that accepted the connection and the login; `Err`: the first that did not.
@@ -138,12 +133,19 @@ fn counted(keys: Result<usize, Arc<Unavailable>>) -> Result<String, String> {
 
 async fn connected(upstream: &Upstream, index: usize) -> Result<String, String> {
     match upstream.try_target(&upstream.targets()[index]).await {
+        Ok(()) if super::http2::is_spoken_alone(&upstream.settings().targets[index]).await => {
+            Err("it speaks HTTP/2 alone, and the gateway speaks HTTP/1.1 to upstreams".to_owned())
+        }
         Ok(()) => Ok(String::new()),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             Err(format!("no connection within {:?} (`connect_timeout`)", upstream.settings().connect_timeout))
         }
         Err(error) => Err(plain(&error)),
     }
+}
+
+fn told(error: &ProbeError) -> String {
+    error.unavailable().map_or_else(|| error.to_string(), |cause| format!("{error}: {}", reason(cause)))
 }
 
 /// The error, and its deepest cause.
@@ -213,6 +215,7 @@ upstream = "app"
     #[tokio::test]
     async fn reachable_store_provider_keys_and_upstreams_are_ok() {
         let fake = Fake::start().await;
+        fake.answer("/token", Reply::json(400, &json!({"error": "invalid_grant"})));
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("app.sock");
         let _listener = UnixListener::bind(&socket).unwrap();
@@ -222,7 +225,7 @@ upstream = "app"
             lines(&issuer, &format!("{issuer}/jwks"), &upstream, LONG).await,
             format!(
                 "store memory: Ok(\"\")\n\
-                 provider corp: Ok(\"discovery, 1 key\")\n\
+                 provider corp: Ok(\"discovery, 1 key, client known\")\n\
                  authority.verify {issuer}/jwks: Ok(\"1 key\")\n\
                  upstream app {issuer}: Ok(\"\")\n\
                  upstream app {socket}: Ok(\"\")\n"
@@ -231,11 +234,12 @@ upstream = "app"
     }
 
     #[tokio::test]
-    async fn an_oauth2_provider_is_ok_if_its_token_endpoint_answers_anything() {
+    async fn an_oauth2_provider_is_ok_if_its_token_endpoint_refuses_a_made_up_code() {
         let (fake, dead) = (Fake::start().await, format!("http://{}", dead_address().await));
+        fake.answer("/token", Reply::json(200, &json!({"error": "bad_verification_code"})));
         for (address, expected) in [
-            (fake.issuer(), "Ok(\"token endpoint\")"),
-            (dead, "Err(\"the provider could not be reached: connection refused\")"),
+            (fake.issuer(), "Ok(\"client known\")"),
+            (dead, "Err(\"token endpoint: the provider could not be reached: connection refused\")"),
         ] {
             let github = format!(
                 "[providers.github]\nkind = \"oauth2\"\nclient_id = \"x\"\ntoken_url = \"{address}/token\"\n{}",
@@ -244,7 +248,7 @@ upstream = "app"
             let output = lines(&fake.issuer(), &format!("{}/jwks", fake.issuer()), &github, LONG).await;
             assert!(output.contains(&format!("provider github: {expected}\n")), "{output}");
         }
-        assert_eq!(fake.server.count("/token"), 1);
+        assert_eq!(fake.server.count("/token"), 3, "corp twice, github once");
     }
 
     #[tokio::test]

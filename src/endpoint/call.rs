@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{origins::VisitorOrigin, parameters::Repeated};
@@ -86,8 +85,8 @@ pub enum Unreadable {
     /// Its content type is not `application/json`.
     #[error("the body is not application/json")]
     NotJson,
-    /// It is not JSON, or not the object that the endpoint expects.
-    #[error("the body is not the JSON object that is expected")]
+    /// It is not JSON.
+    #[error("the body is not JSON")]
     Malformed,
     /// A parameter occurs twice.
     #[error("a parameter is repeated, or there are more than 64")]
@@ -166,14 +165,6 @@ impl Call {
             return BodyFormat::Empty;
         }
         format_of(&self.headers)
-    }
-
-    /// The body as JSON.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Unreadable> {
-        if self.body_format() != BodyFormat::Json {
-            return Err(Unreadable::NotJson);
-        }
-        serde_json::from_slice(&self.body).map_err(|_| Unreadable::Malformed)
     }
 
     /// Whether a page posted a form: the browser shows the answer as a page. A script gets JSON instead.

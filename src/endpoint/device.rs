@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::call::Call;
 use crate::{
     authority::Device,
+    received::is_invisible,
     secret::Random,
     session::{self, Sessions},
 };
@@ -32,12 +33,6 @@ fn visible(name: &str) -> String {
     let is_shown = |c: &char| !c.is_control() && !is_invisible(*c);
     let shown: String = name.trim().chars().filter(is_shown).take(LONGEST_NAME).collect();
     shown.trim().to_owned()
-}
-
-/// Zero-width characters, characters that change the direction of text, and line separators: with them two different
-/// names look the same.
-pub fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -4,16 +4,19 @@
 mod call;
 mod counts;
 mod device;
+mod fields;
 mod guesses;
 mod origins;
 mod parameters;
 mod return_to;
 mod spelling;
 
+pub use crate::received::is_invisible;
 pub use crate::respond::with_return_to;
 pub use call::{BodyFormat, Call, EndpointAnswer, Failed, Unreadable};
 pub use counts::{CountError, Counts, Rate};
-pub use device::{app_device_id, is_invisible};
+pub use device::app_device_id;
+pub use fields::Fields;
 pub use guesses::{Guess, GuessLimits, Guesses};
 pub use origins::{LoginPlace, OriginSettings, Origins, VisitorOrigin};
 pub use parameters::{Parameters, Repeated};

@@ -5,7 +5,7 @@
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
-use super::device::is_invisible;
+use crate::received::is_invisible;
 
 /// Characters of a folded name that count.
 const LONGEST: usize = 1024;

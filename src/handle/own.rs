@@ -51,6 +51,7 @@ impl RequestHandler {
             AnswerForm::Page => WantedForm::Page,
             AnswerForm::AsAsked | AnswerForm::Json => WantedForm::Problem,
         };
+        facts.wants.can_reload = false;
         let visit = self.sessions.visit(&parts.headers, &admitted.client).await;
         if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &parts.method, &admitted, &[]) {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     authority::Proof,
     endpoint::{Call, EndpointAnswer, Parameters},
-    oidc::{CallbackParams, OidcError, Provider},
+    oidc::{CallbackParams, OidcError, Provider, Refusal},
     problem::{Denial, ProblemKind},
     secret::{Secret, ct_eq},
     session::{AuthStatus, CookieChanges, DepositSlot, Entered, FoundAttempt},
@@ -161,7 +161,11 @@ impl Logins {
         }
         let reply = match (parameters.once("error")?, parameters.once("code")?) {
             // Nothing is used up for it, so that nothing is stored for logins that are begun and refused.
-            (Some(error), _) => Reply::Denied(Denial::of_provider(error)),
+            (Some(error), _) => {
+                let refusal = Refusal::new(error, parameters.once("error_description")?, &[]);
+                tracing::info!(provider = name, error = %refusal, "the provider answered a login with an error");
+                Reply::Denied(Denial::of_provider(error))
+            }
             (None, None) => Reply::Denied(Denial::Refused),
             (None, Some(code)) => {
                 let iss = parameters.once("iss")?.map(str::to_owned);
@@ -184,9 +188,10 @@ impl Logins {
         let redirect_uri = self.redirect_uri(&call.origin, name);
         let identity = match provider.redeem(params, &attempt.oidc, &redirect_uri).await {
             Ok(identity) => identity,
-            Err(error @ (OidcError::Refused { .. } | OidcError::Untrusted(_))) => {
+            Err(error @ (OidcError::Refused(_) | OidcError::Untrusted(_))) => {
                 tracing::warn!(provider = name, %error, "the provider's token response was refused, or cannot be trusted: nobody is logged in");
-                return Err(NoSession::Denied(Denial::Refused));
+                let denial = if error.is_misconfigured() { Denial::Misconfigured } else { Denial::Refused };
+                return Err(NoSession::Denied(denial));
             }
             Err(error) => return Err(NoSession::Failed(error.into())),
         };

@@ -1,14 +1,12 @@
 //! `POST /login`: e-mail address and password, which the backend checks. A script posts JSON, the login page a form.
 
-use serde::Deserialize;
-
 use super::{
     error::LoginError,
     logins::{Failed, Logins},
 };
 use crate::{
     authority::Proof,
-    endpoint::{self, BodyFormat, Call, EndpointAnswer, Parameters, Unreadable},
+    endpoint::{self, BodyFormat, Call, EndpointAnswer, Fields, Parameters, Unreadable},
     problem::FormPage,
     secret::Secret,
     session::{AuthStatus, CookieChanges},
@@ -17,15 +15,13 @@ use crate::{
 /// The name of this login method in sessions, audit lines and metrics.
 const METHOD: &str = "credentials";
 
-#[derive(Deserialize)]
+/// The fields of the body; empty where absent.
 struct CredentialsBody {
     email: String,
     password: Secret,
-    #[serde(rename = "deviceId")]
     device_id: Option<String>,
-    #[serde(rename = "deviceName")]
     device_name: Option<String>,
-    #[serde(skip)]
+    /// Of a form alone: a script goes on by itself.
     return_to: Option<String>,
 }
 
@@ -84,7 +80,17 @@ impl Logins {
             return Err(LoginError::NotConfigured);
         }
         match call.body_format() {
-            BodyFormat::Json => Ok(call.json()?),
+            BodyFormat::Json => {
+                let fields = Fields::of(call)?;
+                let field = |name| fields.text(name).map(str::to_owned);
+                Ok(CredentialsBody {
+                    email: field("email").unwrap_or_default(),
+                    password: Secret::new(fields.text("password").unwrap_or_default()),
+                    device_id: field("deviceId"),
+                    device_name: field("deviceName"),
+                    return_to: None,
+                })
+            }
             BodyFormat::Form => {
                 let form = Parameters::of(&call.body);
                 let field = |name| form.once(name);

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    authority::IssueError,
+    authority::{Guess, IssueError},
     endpoint::{CountError, Repeated, Unreadable},
-    oidc::{self, Flaw, OidcError},
+    oidc::{self, OidcError, Rejection},
     problem::{Problem, ProblemKind},
     session::{BeginError, EnterError},
     store::StoreError,
@@ -27,13 +27,16 @@ pub enum LoginError {
     AuthorityUnavailable(#[source] IssueError),
     /// E-mail address or password are wrong.
     #[error("bad credentials")]
-    BadCredentials,
+    BadCredentials(Guess),
+    /// The backend has too many tries of its own count; the time to wait, if it names one.
+    #[error("the backend has too many tries")]
+    BackendTooMany(Option<Duration>),
     /// The authority or `allow` refuses the person.
-    #[error("the person may not log in here")]
+    #[error("the person may not log in here: {0}")]
     NotAllowed(#[source] IssueError),
     /// The ID token of an app is not valid.
     #[error("the ID token is not accepted: {0}")]
-    InvalidIdToken(Flaw),
+    InvalidIdToken(Rejection),
     /// The ID token of an app was used before.
     #[error("the ID token was used before")]
     UsedIdToken,
@@ -55,6 +58,9 @@ pub enum LoginError {
     /// E-mail address or password are missing.
     #[error("the e-mail address or the password is missing")]
     CredentialsMissing,
+    /// A field of the body is absent, null or of another type.
+    #[error("a field is missing")]
+    FieldMissing,
     /// No session can be made of the authority's tokens.
     #[error("no session can be made of the tokens")]
     Session(#[source] BeginError),
@@ -65,21 +71,24 @@ pub enum LoginError {
 
 impl LoginError {
     /// The row of the table of problems.
-    pub const fn kind(&self) -> ProblemKind {
+    pub fn kind(&self) -> ProblemKind {
         match self {
             Self::AttemptExpired => ProblemKind::AttemptExpired,
+            Self::ProviderUnavailable(cause) if cause.is_misconfigured() => ProblemKind::ProviderMisconfigured,
             Self::ProviderUnavailable(_) => ProblemKind::ProviderUnavailable,
             Self::AuthorityUnavailable(_) => ProblemKind::AuthorityUnavailable,
-            Self::BadCredentials => ProblemKind::BadCredentials,
+            Self::BadCredentials(Guess::Counted) => ProblemKind::BadCredentials,
+            Self::BadCredentials(Guess::Uncounted) => ProblemKind::AccountRefused,
             Self::NotAllowed(_) => ProblemKind::NotAllowed,
             Self::InvalidIdToken(_) => ProblemKind::InvalidIdToken,
             Self::UsedIdToken => ProblemKind::UsedIdToken,
-            Self::TooMany(_) => ProblemKind::TooManyGuesses,
+            Self::TooMany(_) | Self::BackendTooMany(_) => ProblemKind::TooManyGuesses,
             Self::NotConfigured => ProblemKind::NotFound,
             Self::Unreadable(unreadable) => unreadable.kind(),
             Self::FailedBefore(kind) => *kind,
             Self::RepeatedParameter => ProblemKind::RepeatedParameter,
             Self::CredentialsMissing => ProblemKind::CredentialsMissing,
+            Self::FieldMissing => ProblemKind::FieldMissing,
             Self::Session(error) => error.kind(),
             Self::Store(_) => ProblemKind::StoreUnavailable,
         }
@@ -90,7 +99,9 @@ impl LoginError {
         match self {
             Self::NotConfigured | Self::FailedBefore(_) => None,
             Self::AttemptExpired
-            | Self::BadCredentials
+            | Self::BadCredentials(_)
+            | Self::BackendTooMany(_)
+            | Self::FieldMissing
             | Self::NotAllowed(_)
             | Self::InvalidIdToken(_)
             | Self::UsedIdToken
@@ -108,8 +119,9 @@ impl LoginError {
 impl From<IssueError> for LoginError {
     fn from(error: IssueError) -> Self {
         match error {
-            IssueError::BadCredentials => Self::BadCredentials,
-            IssueError::Refused(_) | IssueError::NotAllowed => Self::NotAllowed(error),
+            IssueError::BadCredentials(guess) => Self::BadCredentials(guess),
+            IssueError::TooMany(wait) => Self::BackendTooMany(wait),
+            IssueError::Refused(_) | IssueError::NotAllowed(_) => Self::NotAllowed(error),
             IssueError::Unsupported => Self::NotConfigured,
             IssueError::Unavailable(_) => Self::AuthorityUnavailable(error),
         }
@@ -121,7 +133,7 @@ impl From<OidcError> for LoginError {
         match error {
             OidcError::Unavailable(cause) => Self::ProviderUnavailable(cause),
             // The callback itself shows refusals on the login page, so here the login only has to be started again.
-            OidcError::Attempt | OidcError::Refused { .. } | OidcError::Untrusted(_) => Self::AttemptExpired,
+            OidcError::Attempt | OidcError::Refused(_) | OidcError::Untrusted(_) => Self::AttemptExpired,
         }
     }
 }
@@ -154,13 +166,15 @@ impl From<LoginError> for Problem {
     fn from(error: LoginError) -> Self {
         let problem = Self::new(error.kind());
         match error {
-            LoginError::TooMany(wait) => problem.after(wait),
+            LoginError::TooMany(wait) | LoginError::BackendTooMany(Some(wait)) => problem.after(wait),
             LoginError::ProviderUnavailable(_)
             | LoginError::AuthorityUnavailable(_)
             | LoginError::Session(_)
             | LoginError::Store(_) => problem.caused_by(error),
             LoginError::AttemptExpired
-            | LoginError::BadCredentials
+            | LoginError::BadCredentials(_)
+            | LoginError::BackendTooMany(None)
+            | LoginError::FieldMissing
             | LoginError::NotAllowed(_)
             | LoginError::InvalidIdToken(_)
             | LoginError::UsedIdToken

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     authority::Proof,
-    endpoint::{self, Call, EndpointAnswer},
+    endpoint::{self, Call, EndpointAnswer, Fields},
     oidc::{Claims, Flaw, IdTokenError},
     secret::IdToken,
     session::CookieChanges,
@@ -23,15 +22,6 @@ use crate::{
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// How long a used token is remembered: [`MAX_AGE`] and 5 min for differences between clocks.
 const REMEMBERED: Duration = Duration::from_secs(900);
-
-#[derive(Deserialize)]
-struct IdTokenBody {
-    id_token: IdToken,
-    #[serde(rename = "deviceId")]
-    device_id: Option<String>,
-    #[serde(rename = "deviceName")]
-    device_name: Option<String>,
-}
 
 impl Logins {
     /// `POST /{provider}`, where `id_token_login` is configured.
@@ -56,23 +46,25 @@ impl Logins {
 
     async fn exchange(&self, call: &mut Call, name: &str) -> Result<EndpointAnswer, LoginError> {
         let audiences = self.audiences(name)?;
-        let request: IdTokenBody = call.json()?;
+        let fields = Fields::of(call)?;
+        let id_token = fields.text("id_token").filter(|token| !token.is_empty()).ok_or(LoginError::FieldMissing)?;
+        let id_token = IdToken::new(id_token);
         let provider = self.provider(name)?;
-        let verified = provider.verify_id_token(&request.id_token, audiences, None, Some(MAX_AGE)).await;
+        let verified = provider.verify_id_token(&id_token, audiences, None, Some(MAX_AGE)).await;
         let claims = verified.map_err(|error| match error {
-            IdTokenError::Invalid(flaw) => LoginError::InvalidIdToken(flaw),
+            IdTokenError::Invalid(rejection) => LoginError::InvalidIdToken(rejection),
             IdTokenError::Unavailable(cause) => LoginError::ProviderUnavailable(cause),
         })?;
         self.take_nonce(call, name, &claims).await?;
-        self.take_token(call, &request.id_token).await?;
+        self.take_token(call, &id_token).await?;
 
         let device = call.device(
             &self.sessions,
             &self.random,
-            endpoint::app_device_id(request.device_id.as_deref()),
-            request.device_name.as_deref(),
+            endpoint::app_device_id(fields.text("deviceId")),
+            fields.text("deviceName"),
         );
-        let identity = provider.identity(request.id_token, claims);
+        let identity = provider.identity(id_token, claims);
         let entered = self.enter(call, Proof::Provider(Box::new(identity)), name, device).await?;
         Ok(self.entered(entered))
     }
@@ -88,7 +80,7 @@ impl Logins {
         let ours = nonce.filter(|nonce| self.sessions.attempts().is_own_nonce(provider, nonce));
         match ours {
             Some(nonce) => self.take_once(call, &[b"nonce", provider.as_bytes(), nonce.as_bytes()]).await,
-            None if call.is_from_browser() => Err(LoginError::InvalidIdToken(Flaw::Nonce)),
+            None if call.is_from_browser() => Err(LoginError::InvalidIdToken(Flaw::Nonce.into())),
             None => Ok(()),
         }
     }

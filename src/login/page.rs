@@ -42,7 +42,12 @@ impl Logins {
         let page = self.pages.login(&LoginPage {
             language: call.language(),
             message: error.and_then(|code| message(code, call.language())),
-            methods: self.providers.iter().map(|provider| self.provider_link(provider, return_to)).collect(),
+            invalid: error.and_then(ProblemKind::on_login_page).is_some_and(is_about_a_field),
+            methods: self
+                .providers
+                .iter()
+                .map(|provider| self.provider_link(provider, call.language(), return_to))
+                .collect(),
             codes: self.settings.codes.iter().map(|channel| CodeForm { channel: *channel, return_to }).collect(),
             form: self.authority.takes_credentials().then(|| PasswordForm { action: self.at("login"), return_to }),
         });
@@ -106,7 +111,7 @@ impl Logins {
         Ok(EndpointAnswer::see_other(authorization.url, cookies.and(attempt_cookie), auth_status))
     }
 
-    fn provider_link<'a>(&self, provider: &'a Provider, return_to: &str) -> ProviderLink<'a> {
+    fn provider_link<'a>(&self, provider: &'a Provider, language: Language, return_to: &str) -> ProviderLink<'a> {
         let settings = provider.settings();
         ProviderLink {
             href: self.start_address(&settings.name, return_to),
@@ -114,16 +119,17 @@ impl Logins {
                 Preset::Google => Brand::Google,
                 Preset::Kakao => Brand::Kakao,
                 Preset::Naver => Brand::Naver,
-                Preset::GitHub | Preset::Generic => Brand::Other,
+                Preset::GitHub => Brand::GitHub,
+                Preset::Generic => Brand::Other,
             },
-            label: settings.label.as_deref(),
+            label: settings.label.as_ref().map(|label| label.of(language).as_str()),
             name: &settings.name,
         }
     }
 
     /// The name of a provider as its button shows it.
     pub(super) fn label_of(&self, provider: &Provider, language: Language) -> String {
-        let link = self.provider_link(provider, "");
+        let link = self.provider_link(provider, language, "");
         link.label
             .map_or_else(|| link.brand.name().map_or(link.name, |name| name.say(language)).to_owned(), str::to_owned)
     }
@@ -152,6 +158,11 @@ impl Logins {
     pub(super) fn at(&self, endpoint: &str) -> String {
         format!("{}/{endpoint}", self.settings.base_path)
     }
+}
+
+/// Whether a problem is about what was typed.
+const fn is_about_a_field(problem: ProblemKind) -> bool {
+    matches!(problem, ProblemKind::BadCredentials | ProblemKind::AccountRefused | ProblemKind::CredentialsMissing)
 }
 
 /// The message for the query's `error`, from the tables of problems and denials: a link cannot make the page show other

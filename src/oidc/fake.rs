@@ -17,7 +17,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{AnswerSizes, Preset, Provider, ProviderKind, ResponseMode, Settings, http_client};
+use super::{AnswerSizes, Provider, Settings, http_client};
 use crate::{
     clock::Clock,
     scripted::{Reply, Seen, Server},
@@ -174,18 +174,9 @@ impl Fake {
 
     pub(crate) fn settings(&self) -> Settings {
         Settings {
-            name: "corp".to_owned(),
-            preset: Preset::Generic,
-            kind: ProviderKind::Oidc,
-            issuer: self.issuer().parse().unwrap(),
             client_id: CLIENT.to_owned(),
             client_secret: Some(Secret::new("s&cret")),
-            scopes: vec!["openid".to_owned(), "email".to_owned()],
-            authorize_params: vec![],
-            response_mode: ResponseMode::Query,
-            id_token_audiences: None,
-            allow: None,
-            label: None,
+            ..Settings::for_tests(self.issuer().parse().unwrap())
         }
     }
 
@@ -194,7 +185,8 @@ impl Fake {
     }
 
     pub(crate) fn provider_with(&self, settings: Settings) -> Provider {
-        Provider::new(settings, http_client(AnswerSizes::default()).unwrap(), self.clock.clone(), Random::system())
+        let http = http_client(AnswerSizes::default()).unwrap();
+        Provider::new(settings, http, self.clock.clone(), Random::system()).unwrap()
     }
 }
 

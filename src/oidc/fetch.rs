@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
+use rustls::pki_types::CertificateDer;
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -29,9 +30,22 @@ pub enum Unavailable {
     /// Its answer does not have the form that the specification requires.
     #[error("the provider's {0} cannot be read")]
     Malformed(&'static str),
+    /// Instead of the document came a page, from a proxy on the way or from an error handler.
+    #[error("instead of the provider's {0} came a page")]
+    Page(&'static str),
     /// Its metadata names another issuer than the one configured (OpenID Connect Discovery section 4.3).
-    #[error("the provider's metadata names another issuer than the configured one")]
-    WrongIssuer,
+    #[error(
+        "the provider's metadata says `issuer` is `{named}`, and the configuration says `{configured}`: write it exactly as the metadata has it"
+    )]
+    WrongIssuer {
+        /// `issuer` of `[providers.NAME]`.
+        configured: String,
+        /// `issuer` of the metadata, cleaned for the log.
+        named: String,
+    },
+    /// An address in its metadata has no TLS, though the issuer has it.
+    #[error("the provider's metadata has an address without TLS: `{0}`")]
+    WithoutTls(String),
     /// Its metadata announces PKCE without S256 (RFC 8414, `code_challenge_methods_supported`).
     #[error("the provider's metadata does not announce PKCE with S256")]
     NoPkce,
@@ -64,9 +78,13 @@ pub struct Http {
 
 /// A client for providers; connecting takes 5 s at most.
 pub fn http_client(sizes: AnswerSizes) -> reqwest::Result<Http> {
+    Ok(Http { outbound: outbound(None)?, sizes })
+}
+
+fn outbound(authorities: Option<&[CertificateDer<'static>]>) -> reqwest::Result<Outbound> {
     let connect_timeout = Duration::from_secs(5);
-    let settings = outbound::Settings { peer: "provider", connect_timeout, network: Network::Internet };
-    Ok(Http { outbound: Outbound::new(settings)?, sizes })
+    let network = Network::Internet;
+    Outbound::new(outbound::Settings { peer: "provider", connect_timeout, network, authorities })
 }
 
 /// Deadline of every call except refreshes.
@@ -75,9 +93,14 @@ pub(crate) const CALL: Duration = Duration::from_secs(10);
 pub(crate) const REFRESH: Duration = Duration::from_secs(60);
 
 impl Http {
-    /// A client with a separate limit on concurrent calls, for one provider.
-    pub(super) fn for_another_provider(self) -> Self {
-        Self { outbound: self.outbound.for_another_peer(), sizes: self.sizes }
+    /// A client with a separate limit on concurrent calls, for one provider. With `authorities`, only their
+    /// certificates are accepted.
+    pub(super) fn for_provider(self, authorities: Option<&[CertificateDer<'static>]>) -> reqwest::Result<Self> {
+        let outbound = match authorities {
+            Some(authorities) => outbound(Some(authorities))?,
+            None => self.outbound.for_another_peer(),
+        };
+        Ok(Self { outbound, sizes: self.sizes })
     }
 
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
@@ -105,12 +128,33 @@ pub(super) fn read_json<T: DeserializeOwned>(
     if answer.status != StatusCode::OK {
         return Err(Unavailable::status_of(answer, now));
     }
-    serde_json::from_slice(&answer.body).map_err(|_| Unavailable::Malformed(name))
+    answer.json().map_err(|_| Unavailable::unreadable(answer, name))
+}
+
+/// Whether an answer refuses the token of its request. A page, 408 and 429 do not, and count as an outage like all
+/// other failures.
+pub(super) fn is_refusal(answer: &HttpAnswer) -> bool {
+    let is_about_load = matches!(answer.status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    answer.status.is_client_error() && !is_about_load && !answer.is_page()
 }
 
 impl Unavailable {
     /// An answer with a status that is neither success nor a refusal.
     pub(super) fn status_of(answer: &HttpAnswer, now: Timestamp) -> Self {
         Self::Status { status: answer.status, retry_after: outbound::retry_after(&answer.headers, now) }
+    }
+
+    /// An answer that is not the document `name`.
+    pub(super) fn unreadable(answer: &HttpAnswer, name: &'static str) -> Self {
+        if answer.is_page() { Self::Page(name) } else { Self::Malformed(name) }
+    }
+
+    /// Whether only the operator can mend it: another try fails in the same way.
+    pub fn is_misconfigured(&self) -> bool {
+        match self {
+            Self::WrongIssuer { .. } | Self::WithoutTls(_) | Self::NoPkce => true,
+            Self::NoAnswer(error) => outbound::has_bad_certificate(error),
+            Self::Status { .. } | Self::Malformed(_) | Self::Page(_) | Self::Interrupted => false,
+        }
     }
 }

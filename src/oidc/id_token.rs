@@ -10,23 +10,34 @@ use serde_json::Value;
 use super::{
     claims::{Claims, numeric_date},
     fetch::Unavailable,
+    issuer::{self, Tenants},
     jws::Jws,
     presets::Preset,
 };
 use crate::{
     clock::Timestamp,
+    received,
     secret::{self, AccessToken},
 };
 
-/// Why an ID token, or the profile that replaces it with OAuth 2.0, is not accepted; for the log.
+/// Why an ID token, or the profile that replaces it with OAuth 2.0, is not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Flaw {
     /// Not a signed token that the gateway can parse, or `typ` is that of another kind of token.
     #[error("not a readable ID token")]
     Form,
+    /// It is encrypted (RFC 7516), and the gateway has no key for that.
+    #[error("the ID token is encrypted (JWE)")]
+    Encrypted,
+    /// `alg` is not one that is taken.
+    #[error("signed with an algorithm that is not taken")]
+    Algorithm,
     /// `iss` is absent or of another issuer.
     #[error("another issuer")]
     Issuer,
+    /// `tid` is absent, or not a tenant that may log in (`tenants`).
+    #[error("of a tenant that is not taken")]
+    Tenant,
     /// `aud` or `azp` does not name this client.
     #[error("made for another client")]
     Audience,
@@ -45,9 +56,60 @@ pub enum Flaw {
     /// OAuth 2.0: the profile request was refused, or its answer reports a failure.
     #[error("the provider refused the profile")]
     Profile,
-    /// The signature is wrong, or its key or algorithm is not one of the issuer's.
+    /// The signature is wrong, or its key is not one of the issuer's.
     #[error("not signed by the issuer")]
     Signature,
+}
+
+impl Flaw {
+    /// Whether only the operator can mend it: another login fails in the same way.
+    pub const fn is_misconfigured(self) -> bool {
+        match self {
+            Self::Encrypted | Self::Algorithm | Self::Issuer | Self::Audience => true,
+            Self::Form
+            | Self::Tenant
+            | Self::Subject
+            | Self::Time
+            | Self::Nonce
+            | Self::AccessToken
+            | Self::Profile
+            | Self::Signature => false,
+        }
+    }
+
+    /// With the values that differ, for the log. They may come from a token that anybody made: `seen` is cleaned.
+    pub(crate) fn with(self, seen: Option<&Value>, wanted: &str) -> Rejection {
+        let seen = match seen {
+            None => "is absent".to_owned(),
+            Some(Value::String(text)) => format!("is `{}`", received::for_log(text, LONGEST_SEEN, &[])),
+            Some(other) => format!("is `{}`", received::for_log(&other.to_string(), LONGEST_SEEN, &[])),
+        };
+        Rejection { flaw: self, detail: format!(": it {seen}, and {wanted}") }
+    }
+}
+
+/// Longest text of a token in a log line, in characters.
+const LONGEST_SEEN: usize = 200;
+
+/// Why an ID token is not accepted, with the values that differ; for the log, never for a visitor.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{flaw}{detail}")]
+pub struct Rejection {
+    /// The kind.
+    pub flaw: Flaw,
+    detail: String,
+}
+
+impl From<Flaw> for Rejection {
+    fn from(flaw: Flaw) -> Self {
+        Self { flaw, detail: String::new() }
+    }
+}
+
+impl PartialEq<Flaw> for Rejection {
+    fn eq(&self, flaw: &Flaw) -> bool {
+        self.flaw == *flaw
+    }
 }
 
 /// Why an ID token is not accepted.
@@ -55,7 +117,7 @@ pub enum Flaw {
 pub enum IdTokenError {
     /// The token or its signature is wrong.
     #[error("the ID token is not accepted: {0}")]
-    Invalid(Flaw),
+    Invalid(Rejection),
     /// The provider's keys could not be fetched.
     #[error("the ID token cannot be verified now")]
     Unavailable(#[source] Arc<Unavailable>),
@@ -63,7 +125,9 @@ pub enum IdTokenError {
 
 /// The expected claims of an ID token.
 pub(super) struct Expected<'a> {
+    /// The issuer in the provider's metadata; it may hold `{tenantid}`.
     pub(super) issuer: &'a str,
+    pub(super) tenants: &'a Tenants,
     pub(super) preset: Preset,
     /// The values that `aud` and `azp` may have.
     pub(super) audiences: &'a [String],
@@ -79,52 +143,82 @@ pub(super) struct Expected<'a> {
 const SKEW: Duration = Duration::from_secs(60);
 
 impl Expected<'_> {
-    pub(super) fn check(&self, token: &Jws<'_>) -> Result<(), Flaw> {
-        let claims = &token.claims;
-        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    pub(super) fn check(&self, token: &Jws<'_>) -> Result<(), Rejection> {
         // An access token, logout token or event of the same issuer is no ID token (RFC 8725 section 3.11).
-        if token.kind.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("jwt")) {
-            return Err(Flaw::Form);
+        if let Some(kind) = token.kind.as_deref().filter(|kind| !kind.eq_ignore_ascii_case("jwt")) {
+            return Err(Flaw::Form.with(Some(&kind.into()), "`typ` of an ID token is `JWT` or absent"));
         }
-        let issuer = text("iss").ok_or(Flaw::Issuer)?;
-        if issuer != self.issuer && !self.preset.also_issues_as(issuer, self.issuer) {
-            return Err(Flaw::Issuer);
+        self.check_claims(&token.claims)?;
+        match (token.claims.get("at_hash"), self.access_token) {
+            (Some(claimed), Some(access_token))
+                if claimed.as_str() != Some(&half_hash(token.algorithm, access_token)) =>
+            {
+                Err(Flaw::AccessToken.into())
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn check_claims(&self, claims: &Claims) -> Result<(), Rejection> {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        self.check_issuer(claims)?;
         if text("sub").is_none_or(str::is_empty) {
-            return Err(Flaw::Subject);
+            return Err(Flaw::Subject.into());
         }
         self.check_audience(claims)?;
         self.check_times(claims)?;
         if let Some(nonce) = self.nonce
             && !text("nonce").is_some_and(|claimed| secret::ct_eq(claimed.as_bytes(), nonce.as_bytes()))
         {
-            return Err(Flaw::Nonce);
+            return Err(Flaw::Nonce.into());
         }
-        match (claims.get("at_hash"), self.access_token) {
-            (Some(claimed), Some(access_token))
-                if claimed.as_str() != Some(&half_hash(token.algorithm, access_token)) =>
-            {
-                Err(Flaw::AccessToken)
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
-    fn check_audience(&self, claims: &Claims) -> Result<(), Flaw> {
+    /// Checks `iss`, and where the metadata's issuer holds `{tenantid}`, `tid` too.
+    pub(super) fn check_issuer(&self, claims: &Claims) -> Result<(), Rejection> {
+        let (claimed, tenant) = (claims.get("iss"), claims.get("tid"));
+        let issuer = match tenant.and_then(Value::as_str) {
+            Some(tenant) => issuer::of_tenant(self.issuer, tenant),
+            None => self.issuer.to_owned(),
+        };
+        let text = claimed.and_then(Value::as_str);
+        if text != Some(&issuer) && !text.is_some_and(|text| self.preset.also_issues_as(text, &issuer)) {
+            return Err(Flaw::Issuer.with(claimed, &format!("the provider's metadata says `{issuer}`")));
+        }
+        if issuer::has_tenant(self.issuer) && !tenant.and_then(Value::as_str).is_some_and(|t| self.tenants.take(t)) {
+            let wanted = "it is not listed in `tenants`: list it, or write `allow = \"anyone\"`";
+            return Err(Flaw::Tenant.with(tenant, wanted));
+        }
+        Ok(())
+    }
+
+    /// Checks `iss` and `aud` of a signed userinfo, where they are there; OpenID Connect Core section 5.3.2 only
+    /// recommends them.
+    pub(super) fn check_userinfo(&self, claims: &Claims) -> Result<(), Rejection> {
+        if claims.contains_key("iss") {
+            self.check_issuer(claims)?;
+        }
+        if claims.contains_key("aud") { self.check_audience(claims) } else { Ok(()) }
+    }
+
+    fn check_audience(&self, claims: &Claims) -> Result<(), Rejection> {
         let ours = |value: &Value| value.as_str().is_some_and(|name| self.audiences.iter().any(|ours| ours == name));
-        let several = match claims.get("aud") {
+        let wanted = || format!("this client is `{}`", self.audiences.join("`, `"));
+        let audience = claims.get("aud");
+        let several = match audience {
             Some(Value::Array(audiences)) if audiences.iter().any(ours) => audiences.len() > 1,
             Some(single) if ours(single) => false,
-            _ => return Err(Flaw::Audience),
+            _ => return Err(Flaw::Audience.with(audience, &format!("`aud` must name this client; {}", wanted()))),
         };
         match claims.get("azp") {
             Some(party) if ours(party) => Ok(()),
             None if !several => Ok(()),
-            _ => Err(Flaw::Audience),
+            party => Err(Flaw::Audience.with(party, &format!("`azp` must name this client; {}", wanted()))),
         }
     }
 
-    fn check_times(&self, claims: &Claims) -> Result<(), Flaw> {
+    fn check_times(&self, claims: &Claims) -> Result<(), Rejection> {
         let (now_minus_skew, now_plus_skew) = (self.now.minus(SKEW), self.now.plus(SKEW));
         let issued = numeric_date(claims.get("iat").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
         let expires = numeric_date(claims.get("exp").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
@@ -134,7 +228,9 @@ impl Expected<'_> {
         };
         let too_old = self.max_age.is_some_and(|most| self.now.since(issued) > most);
         if expires <= now_minus_skew || issued > now_plus_skew || from > now_plus_skew || too_old {
-            Err(Flaw::Time)
+            let times = format!("{} to {}", issued.rfc3339(), expires.rfc3339());
+            let wanted = format!("it is {} here: do the clocks agree?", self.now.rfc3339());
+            Err(Flaw::Time.with(Some(&times.into()), &wanted))
         } else {
             Ok(())
         }

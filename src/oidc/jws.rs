@@ -49,30 +49,58 @@ struct Header {
     crit: Option<Value>,
 }
 
+/// Why a text is no token that the gateway can verify.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Unparsable {
+    /// Not three parts with a supported header and an object of claims.
+    Form,
+    /// Five parts: it is encrypted (RFC 7516 section 7.1).
+    Encrypted,
+    /// `alg` names an algorithm that the gateway does not know.
+    Algorithm(String),
+}
+
 impl<'a> Jws<'a> {
-    /// Parses the token. `None` unless it has three parts, a supported header, and an object of claims.
-    pub(crate) fn parse(token: &'a str) -> Option<Self> {
+    /// Parses the token.
+    pub(crate) fn parse(token: &'a str) -> Result<Self, Unparsable> {
         if token.len() > TOKEN_LIMIT {
-            return None;
+            return Err(Unparsable::Form);
         }
         let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
-        let (first, second) = (dots.next()?, dots.next()?);
-        if dots.next().is_some() {
-            return None;
+        let (Some(first), Some(second)) = (dots.next(), dots.next()) else { return Err(Unparsable::Form) };
+        match dots.count() {
+            0 => {}
+            2 => return Err(Unparsable::Encrypted),
+            _ => return Err(Unparsable::Form),
         }
         let (signed, signature) = (&token[..second], &token[second + 1..]);
-        let header: Header = decode(&signed[..first])?;
+        let header: Header = decode(&signed[..first]).ok_or(Unparsable::Form)?;
+        let algorithm = algorithm(&header.alg).ok_or_else(|| Unparsable::Algorithm(header.alg.clone()))?;
         if header.crit.is_some() || signature.is_empty() {
-            return None;
+            return Err(Unparsable::Form);
         }
-        let algorithm = match header.alg.as_str() {
-            // The fully specified name of RFC 9864.
-            "Ed25519" => Algorithm::EdDSA,
-            name => name.parse().ok()?,
-        };
-        let claims = decode(&signed[first + 1..])?;
-        Some(Self { algorithm, kind: header.typ, claims, key_id: header.kid, signed, signature })
+        let claims = decode(&signed[first + 1..]).ok_or(Unparsable::Form)?;
+        Ok(Self { algorithm, kind: header.typ, claims, key_id: header.kid, signed, signature })
     }
+
+    /// `kid` of the header.
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+}
+
+/// The algorithm of this name (RFC 7518 section 3.1).
+pub(crate) fn algorithm(name: &str) -> Option<Algorithm> {
+    match name {
+        // The fully specified name of RFC 9864.
+        "Ed25519" => Some(Algorithm::EdDSA),
+        name => name.parse().ok(),
+    }
+}
+
+/// The names of algorithms, for messages.
+pub(crate) fn names(algorithms: &[Algorithm]) -> String {
+    algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect::<Vec<_>>().join(", ")
 }
 
 /// The claims of a token received directly from its issuer or from our sealed cookie, without a check of its signature.
@@ -186,8 +214,7 @@ impl Key {
         }
         let only_algorithm = match value.get("alg").and_then(Value::as_str) {
             None => None,
-            Some("Ed25519") => Some(Algorithm::EdDSA),
-            Some(name) => Some(name.parse().ok()?),
+            Some(name) => Some(algorithm(name)?),
         };
         Some(Self {
             id: common.key_id.clone(),

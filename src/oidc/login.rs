@@ -5,16 +5,18 @@ use std::{sync::Arc, time::Duration};
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use super::{
     claims::Claims,
     endpoints::Endpoints,
     fetch::{self, Unavailable},
-    id_token::{Expected, Flaw, IdTokenError},
+    id_token::{Expected, Flaw, IdTokenError, Rejection},
+    issuer,
     provider::{Protocol, Provider, Published},
-    settings::ResponseMode,
-    token::{TokenAnswer, TokenError},
+    settings::{RESERVED_PARAMS, ResponseMode},
+    token::{Refusal, TokenAnswer, TokenError},
     userinfo::{self, UserinfoError},
 };
 use crate::secret::{IdToken, Secret};
@@ -75,17 +77,34 @@ pub enum OidcError {
     #[error("the provider is not available")]
     Unavailable(#[source] Arc<Unavailable>),
     /// The provider refused the code or the client: a new login is needed.
-    #[error("the provider refused: {error}")]
-    Refused {
-        /// The code in `error` (RFC 6749 section 5.2).
-        error: String,
-    },
+    #[error("the provider refused: {0}")]
+    Refused(Refusal),
     /// The callback does not belong to this attempt.
     #[error("the callback belongs to another login attempt")]
     Attempt,
     /// The ID token or profile is not accepted.
     #[error("the provider's answer is not accepted: {0}")]
-    Untrusted(Flaw),
+    Untrusted(Rejection),
+}
+
+impl OidcError {
+    /// Whether only the operator can mend it: another login fails in the same way.
+    pub fn is_misconfigured(&self) -> bool {
+        match self {
+            Self::Unavailable(error) => error.is_misconfigured(),
+            // RFC 6749 section 5.2: all but `invalid_grant` are about the client.
+            Self::Refused(refusal) => matches!(
+                refusal.error.as_str(),
+                "invalid_client"
+                    | "invalid_request"
+                    | "invalid_scope"
+                    | "unauthorized_client"
+                    | "unsupported_grant_type"
+            ),
+            Self::Attempt => false,
+            Self::Untrusted(rejection) => rejection.flaw.is_misconfigured(),
+        }
+    }
 }
 
 impl Provider {
@@ -121,7 +140,8 @@ impl Provider {
         }
         let configured = self.settings.authorize_params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let configured = configured.filter(|(name, _)| extra.iter().all(|(replaced, _)| replaced != name));
-        let others = configured.chain(extra.iter().copied()).filter(|(name, _)| !PROTECTED.contains(name));
+        let is_reserved = |name: &str| name == "scope" || RESERVED_PARAMS.contains(&name);
+        let others = configured.chain(extra.iter().copied()).filter(|(name, _)| !is_reserved(name));
         let mut url = endpoints.authorization;
         url.query_pairs_mut()
             .extend_pairs(fixed)
@@ -155,13 +175,15 @@ impl Provider {
     ) -> Result<Identity, OidcError> {
         let metadata = self.metadata(published).await.map_err(OidcError::Unavailable)?;
         match &callback.iss {
-            Some(issuer) if *issuer == metadata.issuer => {}
+            Some(issuer) if issuer::is_of(&metadata.issuer, issuer) => {}
             None if !metadata.authorization_response_iss_parameter_supported => {}
             _ => return Err(OidcError::Attempt),
         }
         let endpoints = metadata.endpoints(self.settings.preset);
-        let tokens = self.exchange_code(&endpoints, &callback, attempt, redirect_uri, &[]).await?;
-        let id_token = tokens.id_token.clone().ok_or(OidcError::Untrusted(Flaw::Form))?;
+        let tokens = self.exchange_code(&endpoints, &callback, attempt, redirect_uri).await?;
+        let wanted = "is the scope `openid` asked for?";
+        let absent = || OidcError::Untrusted(Flaw::Form.with(None, wanted));
+        let id_token = tokens.id_token.clone().ok_or_else(absent)?;
         let claims = self
             .verified_claims(
                 published,
@@ -173,7 +195,19 @@ impl Provider {
                 },
             )
             .await?;
-        let userinfo = self.userinfo(&metadata, &tokens.access_token, &claims, fetch::CALL).await?;
+        // An issuer that stands for many tenants is compared with the token's, as soon as that is known.
+        if callback.iss.is_some_and(|issuer| claims.get("iss").and_then(Value::as_str) != Some(&issuer))
+            && issuer::has_tenant(&metadata.issuer)
+        {
+            return Err(OidcError::Attempt);
+        }
+        let userinfo = match self.userinfo((published, &metadata), &tokens.access_token, &claims, fetch::CALL).await {
+            Err(error @ UserinfoError::Refused(_)) => {
+                tracing::warn!(provider = self.settings.name, %error, "oidc: the login has no userinfo");
+                None
+            }
+            userinfo => userinfo?,
+        };
         let profile = userinfo::merged(&claims, userinfo);
         Ok(Identity {
             provider: self.settings.name.clone(),
@@ -185,14 +219,13 @@ impl Provider {
         })
     }
 
-    /// Exchanges the callback's code for tokens. `extra` are form fields besides those of the specification.
+    /// Exchanges the callback's code for tokens.
     pub(super) async fn exchange_code(
         &self,
         endpoints: &Endpoints,
         callback: &CallbackParams,
         attempt: &Attempt,
         redirect_uri: &str,
-        extra: &[(String, String)],
     ) -> Result<TokenAnswer, OidcError> {
         let mut fields = vec![
             ("grant_type", "authorization_code".to_owned()),
@@ -205,9 +238,9 @@ impl Provider {
         if self.settings.preset.state_at_exchange() {
             fields.push(("state", callback.state.expose().to_owned()));
         }
-        fields.extend(extra.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        fields.extend(self.settings.token_params.iter().map(|(name, value)| (name.as_str(), value.clone())));
         self.tokens(endpoints, fields, fetch::CALL).await.map_err(|error| match error {
-            TokenError::Refused(error) => OidcError::Refused { error },
+            TokenError::Refused(refusal) => OidcError::Refused(refusal),
             TokenError::Unavailable(error) => OidcError::Unavailable(Arc::new(error)),
         })
     }
@@ -228,7 +261,7 @@ impl Provider {
         nonce: Option<&str>,
         max_age: Option<Duration>,
     ) -> Result<Claims, IdTokenError> {
-        let Protocol::OpenId(published) = &self.protocol else { return Err(IdTokenError::Invalid(Flaw::Form)) };
+        let Protocol::OpenId(published) = &self.protocol else { return Err(IdTokenError::Invalid(Flaw::Form.into())) };
         let metadata = self.metadata(published).await.map_err(IdTokenError::Unavailable)?;
         self.verified_claims(published, token, Expected { audiences, nonce, max_age, ..self.expected(&metadata) }).await
     }
@@ -246,26 +279,10 @@ impl Provider {
     }
 }
 
-/// Parameters that neither the configuration nor `extra` may set: the login could lose a protection or change its
-/// meaning.
-const PROTECTED: [&str; 11] = [
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-    "response_mode",
-    "request",
-    "request_uri",
-];
-
 impl From<IdTokenError> for OidcError {
     fn from(error: IdTokenError) -> Self {
         match error {
-            IdTokenError::Invalid(flaw) => Self::Untrusted(flaw),
+            IdTokenError::Invalid(rejection) => Self::Untrusted(rejection),
             IdTokenError::Unavailable(error) => Self::Unavailable(error),
         }
     }
@@ -274,7 +291,9 @@ impl From<IdTokenError> for OidcError {
 impl From<UserinfoError> for OidcError {
     fn from(error: UserinfoError) -> Self {
         match error {
-            UserinfoError::Subject => Self::Untrusted(Flaw::Subject),
+            UserinfoError::Subject => Self::Untrusted(Flaw::Subject.into()),
+            UserinfoError::Refused(_) => Self::Untrusted(Flaw::Profile.into()),
+            UserinfoError::Untrusted(rejection) => Self::Untrusted(rejection),
             UserinfoError::Unavailable(error) => Self::Unavailable(error),
         }
     }

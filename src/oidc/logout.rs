@@ -58,7 +58,7 @@ impl Provider {
         };
         let request = token::request(&self.http, endpoint, &self.settings, endpoints.token_auth, fields);
         let answer = self.ask(request, fetch::CALL).await?;
-        let error = serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body.get("error").is_some());
+        let error = answer.json::<Value>().is_ok_and(|body| body.get("error").is_some());
         if answer.status.is_success() && !error {
             return Ok(true);
         }

@@ -6,9 +6,11 @@ use url::Url;
 use super::{
     endpoints::{Endpoints, Revocation, TokenAuth},
     fetch::{self, Http, Unavailable},
+    issuer,
     presets::Preset,
+    settings::{Addresses, Settings},
 };
-use crate::{clock::Timestamp, scheme::Scheme};
+use crate::{clock::Timestamp, received, scheme::Scheme};
 
 /// The members of the metadata that the gateway uses.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,24 +22,28 @@ pub(crate) struct Metadata {
     pub(crate) userinfo_endpoint: Option<Url>,
     pub(crate) revocation_endpoint: Option<Url>,
     pub(crate) end_session_endpoint: Option<Url>,
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    pub(crate) token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    pub(crate) id_token_signing_alg_values_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
     /// RFC 9207: the callback carries `iss`.
     #[serde(default)]
     pub(crate) authorization_response_iss_parameter_supported: bool,
 }
 
-/// Fetches and checks the metadata of `issuer`.
-pub(crate) async fn discover(
-    http: &Http,
-    issuer: &Url,
-    preset: Preset,
-    now: Timestamp,
-) -> Result<Metadata, Unavailable> {
-    let url = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
-    let url = Url::parse(&url).map_err(|_| Unavailable::WrongIssuer)?;
-    let answer = http.document(url).await?;
-    fetch::read_json::<Metadata>(&answer, "metadata", now)?.checked(issuer, preset)
+/// Fetches and checks the metadata of a provider, and puts the addresses of the configuration in place.
+pub(crate) async fn discover(http: &Http, settings: &Settings, now: Timestamp) -> Result<Metadata, Unavailable> {
+    let answer = http.document(address(settings)?).await?;
+    let metadata = fetch::read_json::<Metadata>(&answer, "metadata", now)?;
+    Ok(metadata.checked(settings)?.with_given(&settings.addresses))
+}
+
+/// Where the metadata is: `discovery_url`, else under the issuer.
+fn address(settings: &Settings) -> Result<Url, Unavailable> {
+    if let Some(given) = &settings.addresses.discovery {
+        return Ok(given.clone());
+    }
+    let url = format!("{}/.well-known/openid-configuration", settings.issuer.as_str().trim_end_matches('/'));
+    Url::parse(&url).map_err(|_| Unavailable::Malformed("metadata"))
 }
 
 impl Metadata {
@@ -58,9 +64,13 @@ impl Metadata {
         }
     }
 
-    fn checked(self, issuer: &Url, preset: Preset) -> Result<Self, Unavailable> {
-        if !is_issuer(issuer, &self.issuer) {
-            return Err(Unavailable::WrongIssuer);
+    fn checked(self, settings: &Settings) -> Result<Self, Unavailable> {
+        let (issuer, preset) = (&settings.issuer, settings.preset);
+        let stands_for_it = issuer::has_tenant(&self.issuer) && issuer::is_of(&self.issuer, issuer.as_str());
+        if !stands_for_it && !issuer::is_issuer(issuer, &self.issuer) {
+            let configured = issuer::issuer_text(issuer).to_owned();
+            let named = received::for_log(&self.issuer, LONGEST_NAMED, &[]);
+            return Err(Unavailable::WrongIssuer { configured, named });
         }
         let supported = self.code_challenge_methods_supported.as_ref();
         // Many servers support S256 without metadata about it; one that lists only other methods does not.
@@ -68,26 +78,42 @@ impl Metadata {
         if !s256 && !preset.pkce_is_certain() {
             return Err(Unavailable::NoPkce);
         }
-        // The metadata must not make the gateway send secrets without TLS.
-        let endpoints = [Some(&self.authorization_endpoint), Some(&self.token_endpoint), Some(&self.jwks_uri)];
-        let optional = [&self.userinfo_endpoint, &self.revocation_endpoint, &self.end_session_endpoint];
-        let all = endpoints.into_iter().chain(optional.map(Option::as_ref)).flatten();
-        let protected = |url: &Url| url.scheme() == Scheme::Https.as_str() || url.scheme() == issuer.scheme();
-        if all.into_iter().all(protected) { Ok(self) } else { Err(Unavailable::Malformed("metadata")) }
+        // The metadata must not make the gateway send secrets without TLS. An operator who asks for the metadata by
+        // http reaches the provider by http inside.
+        let given = &settings.addresses;
+        let without_tls = |url: &&Url| {
+            let schemes = [Some(issuer), given.discovery.as_ref()].into_iter().flatten().map(Url::scheme);
+            url.scheme() != Scheme::Https.as_str() && !schemes.into_iter().any(|scheme| scheme == url.scheme())
+        };
+        // An address that the configuration replaces does not matter.
+        let used = [
+            given.authorize.is_none().then_some(&self.authorization_endpoint),
+            given.token.is_none().then_some(&self.token_endpoint),
+            given.jwks.is_none().then_some(&self.jwks_uri),
+            self.userinfo_endpoint.as_ref().filter(|_| given.userinfo.is_none()),
+            self.revocation_endpoint.as_ref().filter(|_| given.revoke.is_none()),
+            self.end_session_endpoint.as_ref(),
+        ];
+        if let Some(url) = used.into_iter().flatten().find(without_tls) {
+            return Err(Unavailable::WithoutTls(received::for_log(url.as_str(), LONGEST_NAMED, &[])));
+        }
+        Ok(self)
+    }
+
+    /// The metadata with the addresses that the configuration gives.
+    fn with_given(mut self, given: &Addresses) -> Self {
+        let Addresses { discovery: _, authorize, token, jwks, userinfo, revoke } = given.clone();
+        self.authorization_endpoint = authorize.unwrap_or(self.authorization_endpoint);
+        self.token_endpoint = token.unwrap_or(self.token_endpoint);
+        self.jwks_uri = jwks.unwrap_or(self.jwks_uri);
+        self.userinfo_endpoint = userinfo.or(self.userinfo_endpoint);
+        self.revocation_endpoint = revoke.or(self.revocation_endpoint);
+        self
     }
 }
 
-/// Whether `text` equals the issuer, character by character. For an issuer without a path the final slash is optional,
-/// because `Url` adds one.
-pub(super) fn is_issuer(issuer: &Url, text: &str) -> bool {
-    issuer.as_str() == text || (issuer.path() == "/" && issuer.as_str().strip_suffix('/') == Some(text))
-}
-
-/// The issuer as text; without the final slash that `Url` adds if it has no path.
-pub(super) fn issuer_text(issuer: &Url) -> &str {
-    let text = issuer.as_str();
-    if issuer.path() == "/" { text.trim_end_matches('/') } else { text }
-}
+/// Longest text of the metadata in a log line, in characters.
+const LONGEST_NAMED: usize = 300;
 
 #[cfg(test)]
 mod tests {
@@ -103,8 +129,12 @@ mod tests {
         })
     }
 
+    fn settings(issuer: &str, preset: Preset) -> Settings {
+        Settings { preset, ..Settings::for_tests(issuer.parse().unwrap()) }
+    }
+
     fn check(issuer: &str, document: Value, preset: Preset) -> Result<Metadata, Unavailable> {
-        serde_json::from_value::<Metadata>(document).unwrap().checked(&issuer.parse().unwrap(), preset)
+        serde_json::from_value::<Metadata>(document).unwrap().checked(&settings(issuer, preset))
     }
 
     fn changed(name: &str, value: Value) -> Value {
@@ -125,10 +155,10 @@ mod tests {
             "https://id.example//",
         ] {
             let checked = check("https://id.example", changed("issuer", json!(other)), Preset::Generic);
-            assert!(matches!(checked, Err(Unavailable::WrongIssuer)), "{other}");
+            assert!(matches!(checked, Err(Unavailable::WrongIssuer { .. })), "{other}");
         }
         let slash = check("https://id.example/x", changed("issuer", json!("https://id.example/x/")), Preset::Generic);
-        assert!(matches!(slash, Err(Unavailable::WrongIssuer)));
+        assert!(matches!(slash, Err(Unavailable::WrongIssuer { .. })));
     }
 
     #[test]
@@ -150,5 +180,48 @@ mod tests {
             let document = changed(name, json!("http://id.example/x"));
             assert!(check("https://id.example", document, Preset::Generic).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_wrong_issuer_is_told_with_both_values() {
+        let slash = check("https://id.example/x", changed("issuer", json!("https://id.example/x/\n")), Preset::Generic);
+        let told = slash.unwrap_err().to_string();
+        assert!(told.contains("`https://id.example/x/`") && told.contains("`https://id.example/x`"), "{told}");
+    }
+
+    #[test]
+    fn a_shared_issuer_of_entra_is_taken_for_the_configured_path() {
+        let shared = || changed("issuer", json!("https://id.example/{tenantid}/v2.0"));
+        assert!(check("https://id.example/common/v2.0", shared(), Preset::Generic).is_ok());
+        for other in
+            ["https://id.example/common/v1.0", "https://evil.example/common/v2.0", "https://id.example/a/b/v2.0"]
+        {
+            assert!(check(other, shared(), Preset::Generic).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_the_configuration_wins_and_may_be_without_tls() {
+        let url = |text: &str| Some(Url::parse(text).unwrap());
+        let addresses = Addresses {
+            discovery: None,
+            authorize: url("https://outside.example/a"),
+            token: url("http://inside:8080/t"),
+            jwks: url("http://inside:8080/k"),
+            userinfo: url("http://inside:8080/u"),
+            revoke: url("http://inside:8080/r"),
+        };
+        let given = Settings { addresses, ..settings("https://id.example", Preset::Generic) };
+        let read = |document: Value| serde_json::from_value::<Metadata>(document).unwrap();
+        let metadata = read(changed("token_endpoint", json!("http://id.example/t"))).checked(&given).unwrap();
+        let metadata = metadata.with_given(&given.addresses);
+        let (token, keys) = (metadata.token_endpoint.as_str(), metadata.jwks_uri.as_str());
+        assert_eq!((token, keys), ("http://inside:8080/t", "http://inside:8080/k"));
+        assert_eq!(metadata.authorization_endpoint.as_str(), "https://outside.example/a");
+        assert!(metadata.userinfo_endpoint.is_some() && metadata.revocation_endpoint.is_some());
+        // Metadata that is asked for by http may name addresses by http.
+        let mut inside = settings("https://id.example", Preset::Generic);
+        inside.addresses.discovery = url("http://inside:8080/.well-known/openid-configuration");
+        assert!(read(changed("token_endpoint", json!("http://inside:8080/t"))).checked(&inside).is_ok());
     }
 }

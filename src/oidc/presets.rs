@@ -32,8 +32,6 @@ pub struct Defaults {
     /// Authorization parameters without which the provider issues no refresh token; used only with the authority
     /// `provider`.
     pub for_refresh: &'static [(&'static str, &'static str)],
-    /// Its name on the login page.
-    pub label: &'static str,
 }
 
 /// The defaults for `[providers.NAME]`, where NAME is that of a known provider.
@@ -45,7 +43,6 @@ pub fn by_name(name: &str) -> Option<Defaults> {
             scopes: &["openid", "email", "profile"],
             // A refresh token is issued only at the first consent, unless consent is requested again.
             for_refresh: &[("access_type", "offline"), ("prompt", "consent")],
-            label: "Google",
         },
         "kakao" => Defaults {
             preset: Preset::Kakao,
@@ -54,15 +51,10 @@ pub fn by_name(name: &str) -> Option<Defaults> {
             // app.
             scopes: &["openid", "profile_nickname"],
             for_refresh: &[],
-            label: "카카오",
         },
-        "naver" => Defaults {
-            preset: Preset::Naver,
-            issuer: "https://nid.naver.com",
-            scopes: &["openid"],
-            for_refresh: &[],
-            label: "네이버",
-        },
+        "naver" => {
+            Defaults { preset: Preset::Naver, issuer: "https://nid.naver.com", scopes: &["openid"], for_refresh: &[] }
+        }
         _ => return None,
     })
 }
@@ -80,8 +72,6 @@ pub struct OAuth2Defaults {
     pub scopes: &'static [&'static str],
     /// The profile request.
     pub profile: ProfileDefaults,
-    /// Its name on the login page.
-    pub label: &'static str,
 }
 
 /// The profile request of a preset: URLs and JSON pointers.
@@ -124,7 +114,6 @@ pub fn oauth2_by_name(name: &str) -> Option<OAuth2Defaults> {
                 picture: "/avatar_url",
                 emails_url: Some("https://api.github.com/user/emails"),
             },
-            label: "GitHub",
         },
         "kakao" => OAuth2Defaults {
             preset: Preset::Kakao,
@@ -141,7 +130,6 @@ pub fn oauth2_by_name(name: &str) -> Option<OAuth2Defaults> {
                 picture: "/kakao_account/profile/profile_image_url",
                 emails_url: None,
             },
-            label: "카카오",
         },
         "naver" => OAuth2Defaults {
             preset: Preset::Naver,
@@ -159,7 +147,6 @@ pub fn oauth2_by_name(name: &str) -> Option<OAuth2Defaults> {
                 picture: "/response/profile_image",
                 emails_url: None,
             },
-            label: "네이버",
         },
         _ => return None,
     })
@@ -215,15 +202,23 @@ impl Preset {
         self == Self::Naver
     }
 
-    /// Whether `error` of the token endpoint means that the refresh token is no longer valid (RFC 6749 section 5.2;
-    /// GitHub uses another code).
+    /// Whether `error` of the token endpoint refuses the refresh token for good (RFC 6749 section 5.2). The codes of
+    /// OpenID Connect Core section 3.1.2.6 do so too: Entra uses them at refreshes, and only a new login helps. GitHub
+    /// has a code of its own.
     pub(super) fn refuses_refresh(self, error: &str) -> bool {
-        error == "invalid_grant" || (self == Self::GitHub && error == "bad_refresh_token")
+        match error {
+            "invalid_grant"
+            | "interaction_required"
+            | "login_required"
+            | "consent_required"
+            | "account_selection_required" => true,
+            "bad_refresh_token" => self == Self::GitHub,
+            _ => false,
+        }
     }
 
     /// The claims in an answer of the userinfo endpoint; `None` if the answer reports a failure.
-    pub(super) fn userinfo_claims(self, answer: Value) -> Option<Claims> {
-        let Value::Object(mut members) = answer else { return None };
+    pub(super) fn userinfo_claims(self, mut members: Claims) -> Option<Claims> {
         if self != Self::Naver || !members.contains_key("resultcode") {
             return Some(members);
         }
@@ -263,6 +258,7 @@ mod tests {
     fn naver_userinfo_without_result_code_00_is_no_profile() {
         let answer =
             |code: &str| json!({"resultcode": code, "message": "m", "response": {"id": "7", "email": "a@naver.com"}});
+        let answer = |code: &str| answer(code).as_object().unwrap().clone();
         let claims = Preset::Naver.userinfo_claims(answer("00")).unwrap();
         assert_eq!((&claims["sub"], &claims["email"]), (&json!("7"), &json!("a@naver.com")));
         assert_eq!(Preset::Naver.userinfo_claims(answer("024")), None);

@@ -11,14 +11,15 @@ use std::{
 use futures_util::FutureExt as _;
 use http::Method;
 use reqwest::RequestBuilder;
+use serde_json::Value;
 
 use super::{
     claims::Claims,
     document_cache::DocumentCache,
     endpoints::Endpoints,
-    fetch::{self, Http, Unavailable},
-    id_token::{Expected, Flaw, IdTokenError},
-    jws::{self, Jws, SignatureVerdict},
+    fetch::{Http, Unavailable},
+    id_token::{Expected, Flaw, IdTokenError, Rejection},
+    jws::{self, Jws, SignatureVerdict, Unparsable},
     keys::KeySource,
     metadata::{self, Metadata},
     oauth2::settings::OAuth2,
@@ -69,15 +70,16 @@ pub enum Reachability {
 }
 
 impl Provider {
-    /// A provider that is reached through `http` (see [`super::http_client`]).
-    pub fn new(settings: Settings, http: Http, clock: Clock, random: Random) -> Self {
-        let http = http.for_another_provider();
+    /// A provider that is reached through `http` (see [`super::http_client`]). Fails if one of the certificates in `ca`
+    /// is none.
+    pub fn new(settings: Settings, http: Http, clock: Clock, random: Random) -> reqwest::Result<Self> {
+        let http = http.for_provider(settings.ca.as_deref())?;
         let protocol = match &settings.kind {
             ProviderKind::Oidc => Protocol::OpenId(Published::by(&settings, &http, &clock, &random)),
             ProviderKind::OAuth2(oauth2) => Protocol::OAuth2(oauth2.clone()),
         };
         let reachability = AtomicU8::new(Reachability::Untried as u8);
-        Self { settings, http, clock, random, protocol, reachability }
+        Ok(Self { settings, http, clock, random, protocol, reachability })
     }
 
     /// The validated `[providers.NAME]`.
@@ -91,18 +93,6 @@ impl Provider {
             last if last == Reachability::Reachable as u8 => Reachability::Reachable,
             last if last == Reachability::Unreachable as u8 => Reachability::Unreachable,
             _ => Reachability::Untried,
-        }
-    }
-
-    /// Fetches the discovery document, unless it is cached. An OAuth 2.0 provider has none: any answer of its token
-    /// endpoint is a success.
-    pub async fn discover(&self) -> Result<(), Arc<Unavailable>> {
-        match &self.protocol {
-            Protocol::OpenId(published) => self.metadata(published).await.map(drop),
-            Protocol::OAuth2(oauth2) => {
-                let request = self.http.request(Method::HEAD, oauth2.token_url.clone());
-                self.ask(request, fetch::CALL).await.map(drop).map_err(Arc::new)
-            }
         }
     }
 
@@ -143,6 +133,7 @@ impl Provider {
     pub(super) fn expected<'a>(&'a self, metadata: &'a Metadata) -> Expected<'a> {
         Expected {
             issuer: &metadata.issuer,
+            tenants: &self.settings.tenants,
             preset: self.settings.preset,
             audiences: std::slice::from_ref(&self.settings.client_id),
             nonce: None,
@@ -160,21 +151,31 @@ impl Provider {
         token: &IdToken,
         expected: Expected<'_>,
     ) -> Result<Claims, IdTokenError> {
-        let token = Jws::parse(token.expose()).ok_or(IdTokenError::Invalid(Flaw::Form))?;
+        let token = parsed(token.expose()).map_err(IdTokenError::Invalid)?;
         expected.check(&token).map_err(IdTokenError::Invalid)?;
-        match published.keys.verify(&token, jws::ASYMMETRIC).await.map_err(IdTokenError::Unavailable)? {
-            SignatureVerdict::Genuine => Ok(token.claims),
-            SignatureVerdict::Forged | SignatureVerdict::Unmatched | SignatureVerdict::UnknownKey => {
-                Err(IdTokenError::Invalid(Flaw::Signature))
-            }
-        }
+        self.check_signature(published, &token).await?;
+        Ok(token.claims)
     }
 
-    /// The userinfo of the person in `claims`; `None` if the provider has no such endpoint, refuses it, or puts all
-    /// claims into the ID token.
+    async fn check_signature(&self, published: &Published, token: &Jws<'_>) -> Result<(), IdTokenError> {
+        let kid = || token.key_id().map(Value::from);
+        let rejection = match published.keys.verify(token, jws::ASYMMETRIC).await.map_err(IdTokenError::Unavailable)? {
+            SignatureVerdict::Genuine => return Ok(()),
+            SignatureVerdict::Forged => Flaw::Signature.with(kid().as_ref(), "the key with this `kid` did not sign it"),
+            SignatureVerdict::Unmatched => Flaw::Signature.with(None, "none of the published keys signed it"),
+            SignatureVerdict::UnknownKey => {
+                let wanted = format!("no published key has this `kid` and the algorithm {:?}", token.algorithm);
+                Flaw::Signature.with(kid().as_ref(), &wanted)
+            }
+        };
+        Err(IdTokenError::Invalid(rejection))
+    }
+
+    /// The userinfo of the person in `claims`; `None` if the provider has no such endpoint, or puts all claims into the
+    /// ID token.
     pub(super) async fn userinfo(
         &self,
-        metadata: &Metadata,
+        (published, metadata): (&Published, &Metadata),
         access_token: &AccessToken,
         claims: &Claims,
         deadline: Duration,
@@ -186,19 +187,52 @@ impl Provider {
         };
         let request = self.http.request(Method::GET, endpoint.clone()).bearer_auth(access_token.expose());
         let answer = self.ask(request, deadline).await.map_err(|error| UserinfoError::Unavailable(Arc::new(error)))?;
-        userinfo::read(&answer, &self.settings, claims, self.clock.now())
+        let Some(token) = userinfo::signed(&answer) else {
+            return userinfo::read(&answer, &self.settings, claims, self.clock.now());
+        };
+        let userinfo = self.signed_userinfo(published, metadata, token).await?;
+        userinfo::checked(userinfo, &self.settings, claims)
+    }
+
+    /// The claims of a userinfo that is a signed JWT (OpenID Connect Core section 5.3.2): signed by the provider, and
+    /// where `iss` and `aud` are there, of the provider and for this client.
+    async fn signed_userinfo(
+        &self,
+        published: &Published,
+        metadata: &Metadata,
+        token: &str,
+    ) -> Result<Claims, UserinfoError> {
+        let token = parsed(token).map_err(UserinfoError::Untrusted)?;
+        self.expected(metadata).check_userinfo(&token.claims).map_err(UserinfoError::Untrusted)?;
+        match self.check_signature(published, &token).await {
+            Ok(()) => Ok(token.claims),
+            Err(IdTokenError::Invalid(rejection)) => Err(UserinfoError::Untrusted(rejection)),
+            Err(IdTokenError::Unavailable(error)) => Err(UserinfoError::Unavailable(error)),
+        }
+    }
+}
+
+/// The token, parsed and with an algorithm that is taken.
+fn parsed(token: &str) -> Result<Jws<'_>, Rejection> {
+    let wanted = || format!("these are taken: {}", jws::names(jws::ASYMMETRIC));
+    match Jws::parse(token) {
+        Ok(token) if jws::ASYMMETRIC.contains(&token.algorithm) => Ok(token),
+        Ok(token) => Err(Flaw::Algorithm.with(Some(&format!("{:?}", token.algorithm).into()), &wanted())),
+        Err(Unparsable::Algorithm(name)) => Err(Flaw::Algorithm.with(Some(&name.into()), &wanted())),
+        Err(Unparsable::Encrypted) => Err(Flaw::Encrypted.into()),
+        Err(Unparsable::Form) => Err(Flaw::Form.into()),
     }
 }
 
 impl Published {
     fn by(settings: &Settings, http: &Http, clock: &Clock, random: &Random) -> Self {
         let metadata = {
-            let (issuer, preset) = (settings.issuer.clone(), settings.preset);
+            let settings = Arc::new(settings.clone());
             let (http, now) = (http.clone(), clock.clone());
             let name = format!("{} metadata", settings.name);
             DocumentCache::new(name, clock.clone(), random.clone(), move || {
-                let (http, issuer, now) = (http.clone(), issuer.clone(), now.now());
-                async move { metadata::discover(&http, &issuer, preset, now).await.map_err(Arc::new) }.boxed()
+                let (http, settings, now) = (http.clone(), Arc::clone(&settings), now.now());
+                async move { metadata::discover(&http, &settings, now).await.map_err(Arc::new) }.boxed()
             })
         };
         let located = metadata.clone();

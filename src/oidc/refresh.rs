@@ -13,9 +13,12 @@ use super::{
     metadata::Metadata,
     provider::{Protocol, Provider, Published},
     token::{TokenAnswer, TokenError},
-    userinfo,
+    userinfo::{self, UserinfoError},
 };
-use crate::{outbound::NoAnswer, secret::RefreshToken};
+use crate::{
+    outbound::{NoAnswer, chain},
+    secret::RefreshToken,
+};
 
 /// The result of a refresh.
 #[derive(Clone, Debug)]
@@ -67,11 +70,11 @@ impl Provider {
         };
         let metadata = self.metadata(published).await.map_err(|_| RefreshError::Unsent)?;
         let endpoints = metadata.endpoints(self.settings.preset);
-        let mut tokens = self.refreshed_tokens(&endpoints, refresh_token, &[]).await?;
+        let mut tokens = self.refreshed_tokens(&endpoints, refresh_token).await?;
         let claims = match self.refreshed_claims(published, &metadata, &tokens, previous).await {
             Ok(claims) => claims,
-            Err(IdTokenError::Invalid(flaw)) => {
-                tracing::error!(provider = self.settings.name, %flaw, "oidc: a refresh returned a wrong ID token");
+            Err(IdTokenError::Invalid(rejection)) => {
+                tracing::error!(provider = self.settings.name, %rejection, "oidc: a refresh returned a wrong ID token");
                 return Err(RefreshError::Failed { retry_after: None });
             }
             Err(IdTokenError::Unavailable(error)) => {
@@ -82,31 +85,40 @@ impl Provider {
                 None
             }
         };
-        let profile = self.refreshed_profile(&metadata, &tokens, claims, previous).await;
+        let profile = self.refreshed_profile((published, &metadata), &tokens, claims, previous).await;
         Ok(Refreshed { tokens, profile })
     }
 
-    /// The new tokens; the ID token is not verified yet. `extra` are form fields besides those of the specification.
+    /// The new tokens; the ID token is not verified yet.
     pub(super) async fn refreshed_tokens(
         &self,
         endpoints: &Endpoints,
         refresh_token: &RefreshToken,
-        extra: &[(String, String)],
     ) -> Result<TokenAnswer, RefreshError> {
         let mut fields =
             vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", refresh_token.expose().to_owned())];
-        fields.extend(extra.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        fields.extend(self.settings.refresh_params.iter().map(|(name, value)| (name.as_str(), value.clone())));
         self.tokens(endpoints, fields, fetch::REFRESH).await.map_err(|error| match error {
-            TokenError::Refused(error) if self.settings.preset.refuses_refresh(&error) => RefreshError::Refused,
-            TokenError::Refused(error) => {
+            TokenError::Refused(refusal) if self.settings.preset.refuses_refresh(&refusal.error) => {
+                tracing::info!(provider = self.settings.name, error = %refusal, "oidc: the provider refused a refresh");
+                RefreshError::Refused
+            }
+            TokenError::Refused(refusal) => {
                 tracing::warn!(
                     provider = self.settings.name,
-                    error,
+                    error = %refusal,
                     "oidc: the provider answered a refresh with an error"
                 );
                 RefreshError::Failed { retry_after: None }
             }
-            TokenError::Unavailable(error) => error.into(),
+            TokenError::Unavailable(error) => {
+                tracing::warn!(
+                    provider = self.settings.name,
+                    error = %chain(&error),
+                    "oidc: the provider did not answer a refresh with tokens"
+                );
+                error.into()
+            }
         })
     }
 
@@ -125,21 +137,22 @@ impl Provider {
             if let Some(before) = previous.and_then(|previous| previous.get(name))
                 && claims.get(name).map(as_list) != Some(as_list(before))
             {
-                return Err(IdTokenError::Invalid(flaw));
+                let wanted = "a refresh must be of the same person, issuer and client as the login";
+                return Err(IdTokenError::Invalid(flaw.with(claims.get(name), wanted)));
             }
         }
         let logged_in = |claims: &Claims| claims.get("auth_time").and_then(Value::as_f64);
         match (previous.and_then(logged_in), logged_in(&claims)) {
-            (Some(before), Some(now)) if now < before => Err(IdTokenError::Invalid(Flaw::Time)),
+            (Some(before), Some(now)) if now < before => Err(IdTokenError::Invalid(Flaw::Time.into())),
             _ => Ok(Some(claims)),
         }
     }
 
-    /// The profile after a refresh; `None` if a part of it cannot be fetched, because an incomplete one could lack a
-    /// role.
+    /// The profile after a refresh; `None` if a part of it cannot be fetched because of an outage: an incomplete one
+    /// could lack a role.
     async fn refreshed_profile(
         &self,
-        metadata: &Metadata,
+        (published, metadata): (&Published, &Metadata),
         tokens: &TokenAnswer,
         claims: Option<Claims>,
         previous: Option<&Claims>,
@@ -151,11 +164,20 @@ impl Provider {
             None => userinfo::login_claims(previous?),
         };
         let is_new = tokens.id_token.is_some();
-        match self.userinfo(metadata, &tokens.access_token, &base, PROFILE_AT_REFRESH).await {
+        match self.userinfo((published, metadata), &tokens.access_token, &base, PROFILE_AT_REFRESH).await {
             Ok(None) => is_new.then_some(base),
             Ok(userinfo) => Some(userinfo::merged(&base, userinfo)),
+            // What the ID token says anew counts: a role that was taken away there must not stay.
+            Err(error @ UserinfoError::Refused(_)) => {
+                tracing::warn!(provider = self.settings.name, %error, "oidc: no userinfo at refresh");
+                is_new.then_some(base)
+            }
             Err(error) => {
-                tracing::warn!(provider = self.settings.name, %error, "oidc: no profile at refresh; the old one stays");
+                tracing::warn!(
+                    provider = self.settings.name,
+                    error = %chain(&error),
+                    "oidc: no profile at refresh; the old one stays"
+                );
                 None
             }
         }

@@ -1,9 +1,10 @@
 //! `[providers.NAME]`: the settings of a provider.
 
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
-use super::{allow::Allow, oauth2::settings::OAuth2, presets::Preset};
-use crate::secret::Secret;
+use super::{allow::Allow, issuer::Tenants, oauth2::settings::OAuth2, presets::Preset};
+use crate::{secret::Secret, text::Translated};
 
 /// One `[providers.NAME]`, validated; with the preset's defaults.
 #[derive(Clone, Debug)]
@@ -24,6 +25,16 @@ pub struct Settings {
     pub scopes: Vec<String>,
     /// Extra parameters of the authorization request.
     pub authorize_params: Vec<(String, String)>,
+    /// Extra form fields of the code exchange.
+    pub token_params: Vec<(String, String)>,
+    /// Extra form fields of a refresh, e.g. `scope` for Entra.
+    pub refresh_params: Vec<(String, String)>,
+    /// OpenID Connect: the addresses that the configuration gives.
+    pub addresses: Addresses,
+    /// Which tenants are taken where the metadata's issuer stands for many.
+    pub tenants: Tenants,
+    /// `ca`: the only certificate authorities that its certificates may be of, in DER; `None`: the system's.
+    pub ca: Option<Vec<CertificateDer<'static>>>,
     /// How the browser sends the callback's parameters.
     pub response_mode: ResponseMode,
     /// `id_token_login`: the audiences of ID tokens accepted at `POST {base_path}/{provider}`; `None`: none are
@@ -31,9 +42,49 @@ pub struct Settings {
     pub id_token_audiences: Option<Vec<String>>,
     /// `allow`: which persons may log in.
     pub allow: Option<Allow>,
-    /// Its name on the login page.
-    pub label: Option<String>,
+    /// `label`: its name on the login page; `None`: the usual name of a known provider, else its name in the file.
+    pub label: Option<Translated<String>>,
 }
+
+/// Addresses of an OpenID provider. What is given wins over the metadata: a provider may have another address inside
+/// than outside (a container network, a router without hairpin).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Addresses {
+    /// `discovery_url`: where the metadata is; `None`: under the issuer.
+    pub discovery: Option<Url>,
+    /// `authorize_url`
+    pub authorize: Option<Url>,
+    /// `token_url`
+    pub token: Option<Url>,
+    /// `jwks_url`
+    pub jwks: Option<Url>,
+    /// `userinfo_url`
+    pub userinfo: Option<Url>,
+    /// `revoke_url`
+    pub revoke: Option<Url>,
+}
+
+/// Parameters that the gateway sets itself, so that no `…_params` may: a login could lose a protection, or a request
+/// its meaning. `scope` of the authorization request has a key of its own.
+pub const RESERVED_PARAMS: [&str; 17] = [
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "grant_type",
+    "nonce",
+    "redirect_uri",
+    "refresh_token",
+    "request",
+    "request_uri",
+    "response_mode",
+    "response_type",
+    "state",
+];
 
 /// The protocol of a provider.
 #[derive(Clone, Debug)]
@@ -52,4 +103,30 @@ pub enum ResponseMode {
     Query,
     /// Parameters in a form that the browser posts.
     FormPost,
+}
+
+#[cfg(test)]
+impl Settings {
+    /// An OpenID provider that nothing but its issuer is known of.
+    pub(crate) fn for_tests(issuer: Url) -> Self {
+        Self {
+            name: "corp".to_owned(),
+            preset: Preset::Generic,
+            kind: ProviderKind::Oidc,
+            issuer,
+            client_id: "client".to_owned(),
+            client_secret: None,
+            scopes: vec!["openid".to_owned(), "email".to_owned()],
+            authorize_params: vec![],
+            token_params: vec![],
+            refresh_params: vec![],
+            addresses: Addresses::default(),
+            tenants: Tenants::Listed(vec![]),
+            ca: None,
+            response_mode: ResponseMode::Query,
+            id_token_audiences: None,
+            allow: None,
+            label: None,
+        }
+    }
 }

@@ -1,21 +1,22 @@
 //! The token endpoint (RFC 6749 sections 2.3, 3.2 and 5): client authentication, and how answers are read.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, header};
 use reqwest::RequestBuilder;
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use super::{
     endpoints::{Endpoints, TokenAuth},
-    fetch::{Http, Unavailable},
+    fetch::{self, Http, Unavailable},
     provider::Provider,
     settings::Settings,
 };
 use crate::{
     clock::Timestamp,
     outbound::HttpAnswer,
+    received,
     secret::{AccessToken, IdToken, RefreshToken},
 };
 
@@ -35,9 +36,34 @@ pub struct TokenAnswer {
 /// Why the token endpoint gave no tokens.
 pub(crate) enum TokenError {
     /// `error=…`, well formed (RFC 6749 section 5.2).
-    Refused(String),
+    Refused(Refusal),
     /// No answer, or one without tokens or `error`.
     Unavailable(Unavailable),
+}
+
+/// The error of a token endpoint (RFC 6749 section 5.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// `error`: the code.
+    pub error: String,
+    /// `error_description`, for the log: one line of 300 characters at most, without the secrets of the request.
+    pub description: Option<String>,
+}
+
+impl Refusal {
+    /// The error, with its description as it came; `secrets` are masked in it.
+    pub fn new(error: &str, description: Option<&str>, secrets: &[&str]) -> Self {
+        let description = description.map(|text| received::for_log(text, LONGEST_DESCRIPTION, secrets));
+        Self { error: error.to_owned(), description: description.filter(|text| !text.is_empty()) }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The code decides what happens, but it is text of another party too.
+        write!(f, "`{}`", received::for_log(&self.error, 100, &[]))?;
+        self.description.iter().try_for_each(|description| write!(f, " ({description})"))
+    }
 }
 
 /// A POST of `fields` that authenticates the client.
@@ -70,45 +96,55 @@ impl Provider {
         fields: Vec<(&str, String)>,
         deadline: Duration,
     ) -> Result<TokenAnswer, TokenError> {
+        // A provider may repeat them in its error.
+        let secrets = fields.iter().filter(|(name, _)| IS_SECRET.contains(name)).map(|(_, value)| value.clone());
+        let secrets: Vec<_> =
+            secrets.chain(self.settings.client_secret.iter().map(|secret| secret.expose().to_owned())).collect();
         let request = request(&self.http, &endpoints.token, &self.settings, endpoints.token_auth, fields);
         let answer = self.ask(request, deadline).await.map_err(TokenError::Unavailable)?;
-        read(&answer, self.clock.now())
+        read(&answer, &secrets.iter().map(String::as_str).collect::<Vec<_>>(), self.clock.now())
     }
 }
+
+/// The fields of a token request whose values are secret.
+const IS_SECRET: [&str; 3] = ["code", "code_verifier", "refresh_token"];
 
 /// Client id and secret are form-encoded before HTTP Basic joins them (RFC 6749 section 2.3.1).
 fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// The tokens in an answer. Status 429 and statuses that are neither 2xx nor 4xx are never a refusal.
-pub(crate) fn read(answer: &HttpAnswer, now: Timestamp) -> Result<TokenAnswer, TokenError> {
+/// The tokens in an answer; `secrets` are masked in its error. Statuses 408, 429 and those that are neither 2xx nor 4xx
+/// are never a refusal.
+pub(crate) fn read(answer: &HttpAnswer, secrets: &[&str], now: Timestamp) -> Result<TokenAnswer, TokenError> {
     let body = members(answer);
-    let is_about_the_grant = answer.status.is_success()
-        || (answer.status.is_client_error() && answer.status != StatusCode::TOO_MANY_REQUESTS);
+    let is_about_the_grant = answer.status.is_success() || fetch::is_refusal(answer);
     let Some(body) = body.filter(|_| is_about_the_grant) else {
         return Err(TokenError::Unavailable(if answer.status.is_success() {
-            MALFORMED
+            Unavailable::unreadable(answer, NAME)
         } else {
             Unavailable::status_of(answer, now)
         }));
     };
     if let Some(Value::String(error)) = body.get("error") {
-        return Err(TokenError::Refused(error.clone()));
+        let description = body.get("error_description").and_then(Value::as_str);
+        return Err(TokenError::Refused(Refusal::new(error, description, secrets)));
     }
     if !answer.status.is_success() {
         return Err(TokenError::Unavailable(Unavailable::status_of(answer, now)));
     }
-    tokens(&body).ok_or(TokenError::Unavailable(MALFORMED))
+    tokens(&body).ok_or(TokenError::Unavailable(Unavailable::Malformed(NAME)))
 }
 
-/// The members of a JSON answer, or of a form: drafts of OAuth 2.0 had forms, and GitHub still sends them.
+/// The members of a JSON answer, or of a form: drafts of OAuth 2.0 had forms, and GitHub still sends them. The first
+/// character decides which of them it is; the media type is not believed.
 fn members(answer: &HttpAnswer) -> Option<Map<String, Value>> {
-    if !is_form(&answer.headers) {
-        return serde_json::from_slice(&answer.body).ok();
+    let content = received::content(&answer.body);
+    if !content.first()?.is_ascii_alphabetic() {
+        return answer.json().ok();
     }
     let mut members = Map::new();
-    for (name, value) in form_urlencoded::parse(&answer.body) {
+    for (name, value) in form_urlencoded::parse(content) {
         // RFC 6749 section 3.2: no parameter may occur twice.
         if members.insert(name.into_owned(), value.into()).is_some() {
             return None;
@@ -117,13 +153,10 @@ fn members(answer: &HttpAnswer) -> Option<Map<String, Value>> {
     Some(members)
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-}
-
-const MALFORMED: Unavailable = Unavailable::Malformed("token answer");
+/// The answer's name in errors.
+const NAME: &str = "token answer";
+/// Longest `error_description` in a log line, in characters.
+const LONGEST_DESCRIPTION: usize = 300;
 
 fn tokens(body: &Map<String, Value>) -> Option<TokenAnswer> {
     let token = |name: &str| body.get(name).and_then(Value::as_str).filter(|token| is_token(token));
@@ -156,6 +189,8 @@ fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, StatusCode};
+
     use super::*;
 
     #[test]
@@ -163,10 +198,11 @@ mod tests {
         let read = |status: u16, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();
             let received = HttpAnswer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() };
-            match read(&received, Timestamp::default()) {
+            match read(&received, &[], Timestamp::default()) {
                 Ok(answer) => format!("tokens {:?}", answer.expires_in.map(|stated| stated.to_string())),
-                Err(TokenError::Refused(error)) => error,
+                Err(TokenError::Refused(refusal)) => refusal.error,
                 Err(TokenError::Unavailable(Unavailable::Malformed(_))) => "malformed".to_owned(),
+                Err(TokenError::Unavailable(Unavailable::Page(_))) => "page".to_owned(),
                 Err(TokenError::Unavailable(_)) => "status".to_owned(),
             }
         };
@@ -188,7 +224,12 @@ mod tests {
             (200, r#"{"access_token":""}"#, "malformed"),
             (200, r#"{"access_token":7}"#, "malformed"),
             (200, r#"{"access_token":"a","token_type":"DPoP"}"#, "malformed"),
-            (200, "access_token=a&token_type=bearer", "malformed"),
+            (200, "access_token=a&token_type=bearer", "tokens None"),
+            (200, "\u{feff}{\"access_token\":\"a\"}", "tokens None"),
+            (200, "\u{feff} <html>", "page"),
+            (200, "", "malformed"),
+            (400, "\u{feff}{\"error\":\"invalid_grant\"}", "invalid_grant"),
+            (408, r#"{"error":"invalid_grant"}"#, "status"),
         ] {
             assert_eq!(read(status, body), meaning, "{status} {body}");
         }
@@ -214,29 +255,40 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_the_media_type_of_a_form_is_read_as_a_form() {
+    fn a_form_is_read_as_a_form_and_json_as_json_whatever_the_media_type_says() {
         let meaning = |media_type: &str, body: &str| {
             let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, media_type.parse().unwrap())]);
             let received = HttpAnswer { status: StatusCode::OK, headers, body: body.as_bytes().to_vec() };
-            match read(&received, Timestamp::default()) {
+            match read(&received, &[], Timestamp::default()) {
                 Ok(answer) => {
                     format!("{} {:?}", answer.access_token.expose(), answer.expires_in.map(|stated| stated.to_string()))
                 }
-                Err(TokenError::Refused(error)) => error,
+                Err(TokenError::Refused(refusal)) => refusal.error,
                 Err(TokenError::Unavailable(_)) => "unavailable".to_owned(),
             }
         };
-        let form = "application/x-www-form-urlencoded; charset=utf-8";
-        for (media_type, body, expected) in [
-            (form, "access_token=a%2Bb&scope=user%3Aemail&token_type=bearer&expires_in=60", r#"a+b Some("\"60\"")"#),
-            ("Application/X-WWW-Form-Urlencoded", "access_token=a", "a None"),
-            (form, "error=bad_verification_code&error_description=The+code", "bad_verification_code"),
-            (form, "access_token=a&access_token=b", "unavailable"),
-            (form, r#"{"access_token":"a"}"#, "unavailable"),
-            (form, "", "unavailable"),
-            ("text/html", "access_token=a", "unavailable"),
-        ] {
-            assert_eq!(meaning(media_type, body), expected, "{media_type} {body}");
+        for media_type in ["application/x-www-form-urlencoded; charset=utf-8", "text/html", "application/json"] {
+            for (body, expected) in [
+                ("access_token=a%2Bb&scope=user%3Aemail&token_type=bearer&expires_in=60", r#"a+b Some("\"60\"")"#),
+                ("access_token=a", "a None"),
+                ("error=bad_verification_code&error_description=The+code", "bad_verification_code"),
+                ("access_token=a&access_token=b", "unavailable"),
+                (r#"{"access_token":"a"}"#, "a None"),
+                ("OK", "unavailable"),
+                ("", "unavailable"),
+            ] {
+                assert_eq!(meaning(media_type, body), expected, "{media_type} {body}");
+            }
         }
+    }
+
+    #[test]
+    fn the_description_of_an_error_is_one_line_without_the_secrets_of_the_request() {
+        let body = br#"{"error":"invalid_grant","error_description":"AADSTS70008:\r\nrefresh token 0.AXsecret-token is expired\u001b[0m"}"#;
+        let received = HttpAnswer { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new(), body: body.to_vec() };
+        let Err(TokenError::Refused(refusal)) = read(&received, &["0.AXsecret-token"], Timestamp::default()) else {
+            panic!("a refusal")
+        };
+        assert_eq!(refusal.to_string(), "`invalid_grant` (AADSTS70008: refresh token *** is expired [0m)");
     }
 }

@@ -2,41 +2,64 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use http::StatusCode;
 
-use super::{claims::Claims, fetch::Unavailable, presets::Preset, settings::Settings};
-use crate::{clock::Timestamp, outbound::HttpAnswer};
+use super::{
+    claims::Claims,
+    fetch::{self, Unavailable},
+    id_token::Rejection,
+    presets::Preset,
+    settings::Settings,
+};
+use crate::{clock::Timestamp, outbound::HttpAnswer, received};
 
 /// Why the userinfo could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UserinfoError {
-    /// The endpoint is down.
+    /// The endpoint is down, or its answer is no userinfo.
     #[error("userinfo is not available")]
     Unavailable(#[source] Arc<Unavailable>),
     /// Its `sub` is not that of the ID token (section 5.3.2).
     #[error("userinfo is about another subject")]
     Subject,
+    /// The endpoint refuses the access token, or reports a failure.
+    #[error("the userinfo endpoint refused, with status {0}")]
+    Refused(StatusCode),
+    /// It is a signed JWT that is not accepted.
+    #[error("the signed userinfo is not accepted: {0}")]
+    Untrusted(Rejection),
 }
 
-/// The profile in an answer about the person in `claims`; `None` if the provider refuses it.
+/// The JWT that an answer consists of; `None` if it is no JWT. Its media type (`application/jwt`) is not asked.
+pub(super) fn signed(answer: &HttpAnswer) -> Option<&str> {
+    let text = std::str::from_utf8(received::content(&answer.body)).ok()?.trim_ascii_end();
+    let is_part = |part: &str| part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let is_jwt = text.starts_with("eyJ") && text.contains('.') && text.split('.').all(is_part);
+    (answer.status.is_success() && is_jwt).then_some(text)
+}
+
+/// The profile in an answer about the person in `claims`; `None` if it is not used. Everything that is neither a
+/// profile nor a refusal is an outage: without the profile, a session could lose a role.
 pub(super) fn read(
     answer: &HttpAnswer,
     settings: &Settings,
     claims: &Claims,
     now: Timestamp,
 ) -> Result<Option<Claims>, UserinfoError> {
-    if answer.status.is_server_error() {
-        return Err(UserinfoError::Unavailable(Arc::new(Unavailable::status_of(answer, now))));
+    if fetch::is_refusal(answer) {
+        return Err(UserinfoError::Refused(answer.status));
     }
-    let body: Option<Value> = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status.is_success());
-    let Some(userinfo) = body.and_then(|body| settings.preset.userinfo_claims(body)) else {
-        tracing::warn!(
-            provider = settings.name,
-            status = answer.status.as_u16(),
-            "oidc: the answer of the userinfo endpoint is not used"
-        );
-        return Ok(None);
-    };
+    let unavailable = |error| UserinfoError::Unavailable(Arc::new(error));
+    if !answer.status.is_success() {
+        return Err(unavailable(Unavailable::status_of(answer, now)));
+    }
+    let body: Claims = answer.json().map_err(|_| unavailable(Unavailable::unreadable(answer, "userinfo")))?;
+    let userinfo = settings.preset.userinfo_claims(body).ok_or(UserinfoError::Refused(answer.status))?;
+    checked(userinfo, settings, claims)
+}
+
+/// The userinfo, if it is about the person in `claims`.
+pub(super) fn checked(userinfo: Claims, settings: &Settings, claims: &Claims) -> Result<Option<Claims>, UserinfoError> {
     match userinfo.get("sub") {
         Some(subject) if Some(subject) == claims.get("sub") => Ok(Some(userinfo)),
         // Naver's profile ids are not its subjects: another id does not prove another person, but the profile is not
@@ -79,7 +102,7 @@ pub(super) fn login_claims(claims: &Claims) -> Claims {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

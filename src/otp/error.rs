@@ -69,7 +69,7 @@ pub enum OtpError {
     #[error("the token authority is not available")]
     AuthorityUnavailable(#[source] IssueError),
     /// The authority or `allow` refuses the person; the code is spent.
-    #[error("the person may not log in here")]
+    #[error("the person may not log in here: {0}")]
     NotAllowed(#[source] IssueError),
     /// No session can be made of the authority's tokens; the code is spent.
     #[error("no session can be made of the tokens")]
@@ -177,9 +177,11 @@ impl From<EnterError> for OtpError {
     fn from(error: EnterError) -> Self {
         match error {
             EnterError::Issue(error) => match error {
-                IssueError::BadCredentials | IssueError::Refused(_) | IssueError::NotAllowed => Self::NotAllowed(error),
+                IssueError::BadCredentials(_) | IssueError::Refused(_) | IssueError::NotAllowed(_) => {
+                    Self::NotAllowed(error)
+                }
                 IssueError::Unsupported => Self::NotConfigured,
-                IssueError::Unavailable(_) => Self::AuthorityUnavailable(error),
+                IssueError::TooMany(_) | IssueError::Unavailable(_) => Self::AuthorityUnavailable(error),
             },
             EnterError::Begin(error) => Self::Session(error),
         }

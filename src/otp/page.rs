@@ -1,7 +1,5 @@
 //! `GET /login/{channel}`: the code page, for channels whose purpose is the login.
 
-use std::borrow::Cow;
-
 use http::StatusCode;
 
 use super::{
@@ -14,7 +12,7 @@ use crate::{
     pages::{CodePage, CodeSent},
     problem::{Problem, ProblemKind},
     session::CookieChanges,
-    text::{Language, Text},
+    text::Text,
 };
 
 /// Longest waiting time that the page shows, in seconds: the day of `daily_cap` is the longest window of a limit.
@@ -50,11 +48,13 @@ impl Otps {
             .zip(masked.as_deref())
             .map(|(opened, address)| CodeSent { address, left: opened.challenge.expires.since(now).as_secs() });
         let wait = retry.and_then(|seconds| seconds.parse().ok()).filter(|wait| *wait <= LONGEST_WAIT);
+        let problem = error.and_then(|code| ProblemKind::on_code_page(channel, code));
         let page = self.pages.code(&CodePage {
             language: call.language(),
             channel,
             sent,
-            message: message(error, channel, wait, call.language()),
+            message: problem.map(|problem| problem.text(call.language(), wait)),
+            invalid: problem.is_some_and(is_about_a_field),
             notice: again.map(|_| Text::CodeSentAgain),
             retry: wait,
             start: with_flag(&self.page_address(&call, setup, None, Some(&return_to)), "other"),
@@ -94,8 +94,16 @@ pub(super) fn with_flag(page: &str, flag: &str) -> String {
     format!("{page}{join}{flag}=1")
 }
 
-/// The message for the query's `error`, from the table of problems: a link cannot make the page show other text. `wait`
-/// is the time to wait, in seconds.
-fn message(error: Option<&str>, channel: Channel, wait: Option<u64>, language: Language) -> Option<Cow<'static, str>> {
-    Some(ProblemKind::on_code_page(channel, error?)?.text(language, wait))
+/// Whether a problem is about what was typed. The problem is from the table: a link cannot make the page show other
+/// text.
+const fn is_about_a_field(problem: ProblemKind) -> bool {
+    matches!(
+        problem,
+        ProblemKind::BadPhone
+            | ProblemKind::BadEmail
+            | ProblemKind::PhoneOrCodeMissing
+            | ProblemKind::EmailOrCodeMissing
+            | ProblemKind::CodeForm
+            | ProblemKind::CodeWrong
+    )
 }

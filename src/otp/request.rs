@@ -1,7 +1,7 @@
 //! The request to an endpoint of codes: its body (JSON from scripts and apps, a form from a page), and the session that
 //! it needs.
 
-use serde::Deserialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
@@ -11,26 +11,13 @@ use super::{
 };
 use crate::{
     channel::Channel,
-    endpoint::{self, BodyFormat, Call, Parameters, Repeated, Unreadable},
+    endpoint::{self, BodyFormat, Call, Fields, Parameters, Repeated, Unreadable},
     session::Undecided,
     store::Sid,
 };
 
-/// The body of `send`, `resend` and `verify`.
-#[derive(Default, Deserialize)]
-struct RequestBody {
-    phone: Option<String>,
-    email: Option<String>,
-    code: Option<String>,
-    challenge: Option<String>,
-    #[serde(rename = "deviceId")]
-    device_id: Option<String>,
-    #[serde(rename = "deviceName")]
-    device_name: Option<String>,
-    return_to: Option<String>,
-}
-
-/// The fields of the body for one channel. A blank field counts as absent.
+/// The fields of the body for one channel. A blank field counts as absent, but for the address, which is then no
+/// address.
 pub(super) struct Request {
     pub(super) address: Option<String>,
     pub(super) code: Option<String>,
@@ -50,41 +37,44 @@ impl From<Repeated> for OtpError {
 
 impl Request {
     pub(super) fn read(call: &Call, channel: Channel) -> Result<Self, OtpError> {
-        let body = match call.body_format() {
-            BodyFormat::Json => call.json()?,
-            BodyFormat::Form => RequestBody::of_form(&Parameters::of(&call.body), channel)?,
-            BodyFormat::Empty => RequestBody::default(),
-            BodyFormat::Other => return Err(Unreadable::NotJson.into()),
-        };
-        let address = match channel {
-            Channel::Sms => body.phone,
-            Channel::Email => body.email,
-        };
-        let filled = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let filled = |text: Option<&str>| text.filter(|text| !text.trim().is_empty()).map(str::to_owned);
+        if call.body_format() == BodyFormat::Form {
+            let form = Parameters::of(&call.body);
+            return Ok(Self {
+                address: Some(form.once(channel.field())?.unwrap_or_default().to_owned()),
+                code: filled(form.once("code")?),
+                challenge: None,
+                device_id: None,
+                device_name: None,
+                return_to: filled(form.once("return_to")?),
+                is_from_page: true,
+            });
+        }
+        let fields = Fields::of(call)?;
         Ok(Self {
-            address: filled(address),
-            code: filled(body.code),
-            challenge: filled(body.challenge),
-            device_id: endpoint::app_device_id(body.device_id.as_deref()),
-            device_name: filled(body.device_name),
-            return_to: filled(body.return_to),
-            is_from_page: match call.body_format() {
-                BodyFormat::Form => true,
-                BodyFormat::Empty => call.is_form(),
-                BodyFormat::Json | BodyFormat::Other => false,
-            },
+            address: fields.text(channel.field()).map(str::to_owned),
+            code: fields.value("code").and_then(code).and_then(|code| filled(Some(&code))),
+            challenge: filled(fields.text("challenge")),
+            device_id: endpoint::app_device_id(fields.text("deviceId")),
+            device_name: filled(fields.text("deviceName")),
+            return_to: filled(fields.text("return_to")),
+            is_from_page: call.body_format() == BodyFormat::Empty && call.is_form(),
         })
+    }
+
+    /// The address, unless it is blank.
+    pub(super) fn filled_address(&self) -> Option<&str> {
+        self.address.as_deref().filter(|address| !address.trim().is_empty())
     }
 }
 
-impl RequestBody {
-    fn of_form(form: &Parameters<'_>, channel: Channel) -> Result<Self, Repeated> {
-        let field = |name| Ok(form.once(name)?.map(str::to_owned));
-        let (phone, email) = match channel {
-            Channel::Sms => (field("phone")?, None),
-            Channel::Email => (None, field("email")?),
-        };
-        Ok(Self { phone, email, code: field("code")?, return_to: field("return_to")?, ..Self::default() })
+/// A code as text. JSON has no numbers with zeros in front, so a number is padded with them to six digits; one that is
+/// no code keeps its form and is refused by it. `None` for other types.
+fn code(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.as_u64().map_or_else(|| number.to_string(), |n| format!("{n:06}"))),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

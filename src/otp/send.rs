@@ -76,7 +76,8 @@ impl Otps {
         let sid = self.required_session(call, setup).await?;
         let request = Request::read(call, setup.channel)?;
         progress.return_to.clone_from(&request.return_to);
-        let address = self.address(setup, request.address.as_deref())?;
+        let address = request.address.as_deref().ok_or(OtpError::Missing(setup.channel))?;
+        let address = self.address(setup, address)?;
         let now = self.clock.now();
 
         // Counted before anything is stored or sent, so that parallel requests cannot send more than the limits allow.
@@ -146,9 +147,11 @@ impl Otps {
         let sid = self.required_session(call, setup).await?;
         let request = Request::read(call, setup.channel)?;
         progress.return_to.clone_from(&request.return_to);
-        let address = match &request.address {
-            None if request.is_from_page => None,
-            written => Some(self.address(setup, written.as_deref())?),
+        let address = match (request.filled_address(), &request.address) {
+            (Some(written), _) => Some(self.address(setup, written)?),
+            (None, _) if request.is_from_page => None,
+            (None, Some(blank)) => Some(self.address(setup, blank)?),
+            (None, None) => return Err(OtpError::Missing(setup.channel)),
         };
         let now = self.clock.now();
         let presented = self.presented_challenge(call, setup, request.challenge.as_deref(), sid);
@@ -254,8 +257,8 @@ impl Otps {
         Err(Failed::new(call, OtpError::NotConfigured, CookieChanges::default()))
     }
 
-    pub(super) fn address(&self, setup: &ChannelSetup, written: Option<&str>) -> Result<Address, OtpError> {
-        let address = written.and_then(|text| Address::parse(setup.channel, text, &self.settings.addresses));
+    pub(super) fn address(&self, setup: &ChannelSetup, written: &str) -> Result<Address, OtpError> {
+        let address = Address::parse(setup.channel, written, &self.settings.addresses);
         address.ok_or(OtpError::Address(setup.channel))
     }
 

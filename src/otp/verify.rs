@@ -55,12 +55,12 @@ impl Otps {
         progress.return_to.clone_from(&request.return_to);
         let missing = OtpError::Missing(setup.channel);
         let Some(code) = request.code.as_deref() else { return Err(missing) };
-        if request.address.is_none() && !request.is_from_page {
+        let written = request.filled_address();
+        if written.is_none() && !request.is_from_page {
             return Err(missing);
         }
         let digits = Digits::parse(code).ok_or(OtpError::CodeForm)?;
-        let written = request.address.as_deref();
-        let address = written.map(|written| self.address(setup, Some(written))).transpose()?;
+        let address = written.map(|written| self.address(setup, written)).transpose()?;
         let presented = self.presented_challenge(call, setup, request.challenge.as_deref(), sid);
         progress.cookies = presented.cleared;
         let Some(opened) = presented.opened.filter(|opened| opened.is_for(address.as_ref())) else {
@@ -207,7 +207,7 @@ impl Otps {
         if !answer.status.is_success() {
             return Err(NotifyError::Status(answer.status));
         }
-        if answer.is_html || answer.json.as_ref().is_some_and(is_graphql_failure) {
+        if answer.is_page || answer.json.as_ref().is_some_and(is_graphql_failure) {
             return Err(NotifyError::Errors);
         }
         Ok(())

@@ -124,16 +124,18 @@ impl Pages {
         let full = LoginPage {
             language,
             message: Some("?".into()),
+            invalid: true,
             methods: vec![method("a"), method("b")],
             codes: Channel::ALL.map(|channel| CodeForm { channel, return_to: "/" }).into(),
             form: Some(PasswordForm { action: "/a".to_owned(), return_to: "/" }),
         };
-        let empty = LoginPage { language, message: None, methods: vec![], codes: vec![], form: None };
+        let empty = LoginPage { language, message: None, invalid: false, methods: vec![], codes: vec![], form: None };
         let code = |channel, sent| CodePage {
             language,
             channel,
             sent,
             message: Some("?".into()),
+            invalid: true,
             retry: Some(1),
             notice: Some(Text::CodeSentAgain),
             start: "/".to_owned(),
@@ -183,7 +185,7 @@ impl Pages {
                 context! {
                     href => &method.href,
                     brand => method.brand.class(),
-                    label => Text::ContinueWith.with(page.language, "name", name),
+                    label => continue_with(page.language, name),
                 }
             })
             .collect();
@@ -204,7 +206,9 @@ impl Pages {
         context! {
             lang => page.language.tag(),
             title => say(Text::LogIn),
+            page_title => page_title(page.language, say(Text::LogIn), page.message.is_some()),
             message => page.message.as_deref(),
+            invalid => page.invalid,
             methods,
             codes,
             form => page.form.as_ref().map(|form| context! { action => &form.action, return_to => form.return_to }),
@@ -225,10 +229,13 @@ impl Pages {
                 left_text => format!("{}:{:02}", sent.left / 60, sent.left % 60),
             }
         });
+        let title = say(if sent.is_some() { Text::EnterCode } else { Text::LogIn });
         context! {
             lang => page.language.tag(),
-            title => say(if sent.is_some() { Text::EnterCode } else { Text::LogIn }),
+            title,
+            page_title => page_title(page.language, title, page.message.is_some()),
             message => page.message.as_deref(),
+            invalid => page.invalid,
             retry => page.retry,
             notice => page.notice.map(say),
             sent,
@@ -300,6 +307,17 @@ impl Pages {
     }
 }
 
+/// The title in the browser's tab. It says first that something went wrong: a screen reader reads it before the page.
+fn page_title(language: Language, title: &str, has_failed: bool) -> String {
+    if has_failed { Text::ErrorTitle.with(language, "title", title) } else { title.to_owned() }
+}
+
+/// Label of a provider's button. A name that says "account" itself must not have the word twice.
+fn continue_with(language: Language, name: &str) -> String {
+    let text = if name.ends_with(Text::Account.say(language)) { Text::ContinueWithAccount } else { Text::ContinueWith };
+    text.with(language, "name", name)
+}
+
 /// Label of the button that sends a code.
 const fn send_label(channel: Channel) -> Text {
     match channel {
@@ -321,6 +339,7 @@ fn notice_values(language: Language, title: &str, advice: Option<&str>, link: Op
     context! {
         lang => language.tag(),
         title,
+        page_title => title,
         advice,
         link => link.map(|(label, href)| context! { label => say(label), href }),
     }

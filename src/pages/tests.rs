@@ -30,11 +30,14 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
     let page = pages().login(&LoginPage {
         language: Language::Korean,
         message: None,
+        invalid: false,
         methods: vec![
             method(Brand::Google, None, "google"),
             method(Brand::Kakao, None, "kakao"),
             method(Brand::Other, Some("사내 계정 시스템"), "corp"),
             method(Brand::Other, None, "github"),
+            method(Brand::GitHub, None, "github"),
+            method(Brand::Other, Some("사내 계정"), "staff"),
         ],
         codes: vec![CodeForm { channel: Channel::Sms, return_to: "/" }],
         form: Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/a?b=c&d" }),
@@ -45,6 +48,8 @@ fn the_login_page_has_a_button_for_each_provider_and_the_form() {
         "카카오 계정으로 계속하기",
         "사내 계정 시스템 계정으로 계속하기",
         "github 계정으로 계속하기",
+        "GitHub 계정으로 계속하기",
+        ">사내 계정으로 계속하기<",
         "class=\"button kakao\"",
         "method=\"post\" action=\"/auth/login\"",
         "name=\"return_to\" value=\"/a?b=c&amp;d\"",
@@ -61,6 +66,7 @@ fn the_login_page_without_providers_has_only_the_form_and_without_methods_a_noti
     let view = |form| LoginPage {
         language: Language::English,
         message: Some(Text::BadCredentials.say(Language::English).into()),
+        invalid: true,
         methods: vec![],
         codes: vec![],
         form,
@@ -73,10 +79,76 @@ fn the_login_page_without_providers_has_only_the_form_and_without_methods_a_noti
 }
 
 #[test]
+fn english_buttons_have_the_english_names_of_known_providers() {
+    let page = pages().login(&LoginPage {
+        language: Language::English,
+        message: None,
+        invalid: false,
+        methods: vec![
+            method(Brand::Kakao, None, "kakao"),
+            method(Brand::Naver, None, "naver"),
+            method(Brand::Other, Some("Staff account"), "corp"),
+        ],
+        codes: vec![],
+        form: None,
+    });
+    for expected in ["Continue with Kakao", "Continue with Naver", "Continue with Staff account"] {
+        assert!(page.html.contains(expected), "{expected}\n{}", page.html);
+    }
+}
+
+/// The mark of a field that the message on the page is about.
+const MARK: &str = "aria-invalid=\"true\" aria-describedby=\"message\"";
+
+#[test]
+fn a_page_with_a_message_says_so_in_its_title_and_marks_the_field_that_it_is_about() {
+    let login = |invalid| {
+        let form = Some(PasswordForm { action: "/auth/login".to_owned(), return_to: "/" });
+        let message = Some("wrong".into());
+        pages()
+            .login(&LoginPage { language: Language::English, message, invalid, methods: vec![], codes: vec![], form })
+            .html
+    };
+    let code = |channel, sent, message: Option<&'static str>, invalid| {
+        pages()
+            .code(&CodePage {
+                language: Language::Korean,
+                channel,
+                sent,
+                message: message.map(Into::into),
+                invalid,
+                retry: None,
+                notice: None,
+                start: "/".to_owned(),
+                login_page: "/auth/login".to_owned(),
+                return_to: "/",
+            })
+            .html
+    };
+    let sent = Some(CodeSent { address: "a", left: 1 });
+    for (html, fields) in [
+        (login(true), 2),
+        (login(false), 0),
+        (code(Channel::Sms, sent, Some("wrong"), true), 1),
+        (code(Channel::Sms, sent, Some("later"), false), 0),
+        (code(Channel::Sms, None, Some("wrong"), true), 1),
+        (code(Channel::Email, None, Some("wrong"), true), 1),
+    ] {
+        assert_eq!(html.matches(MARK).count(), fields, "{html}");
+        assert_eq!(html.matches("id=\"message\" role=\"alert\"").count(), 1);
+        assert!(html.contains("<title>Error: Log in ·") || html.contains("<title>오류: "), "{html}");
+        assert!(html.contains("<h1>Log in</h1>") || !html.contains("<h1>오류"), "the heading is the page's own");
+    }
+    let plain = code(Channel::Sms, sent, None, false);
+    assert!(plain.contains("<title>인증번호 입력 ·") && !plain.contains("aria-"), "{plain}");
+}
+
+#[test]
 fn every_value_from_a_request_or_the_configuration_is_escaped() {
     let page = pages().login(&LoginPage {
         language: Language::English,
         message: None,
+        invalid: false,
         methods: vec![ProviderLink { href: EVIL.to_owned(), brand: Brand::Other, label: Some(EVIL), name: EVIL }],
         codes: vec![CodeForm { channel: Channel::Email, return_to: EVIL }],
         form: Some(PasswordForm { action: EVIL.to_owned(), return_to: EVIL }),
@@ -124,6 +196,7 @@ fn the_code_page_asks_for_six_digits_and_shows_the_address_masked() {
         channel: Channel::Sms,
         sent,
         message: None,
+        invalid: false,
         retry: None,
         notice: None,
         start: "/auth/login/sms?other=1".to_owned(),

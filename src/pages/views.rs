@@ -14,6 +14,8 @@ pub struct LoginPage<'a> {
     pub language: Language,
     /// Why the last attempt did not work.
     pub message: Option<Cow<'static, str>>,
+    /// Whether the message is about what was typed into the form for e-mail and password.
+    pub invalid: bool,
     /// The providers; each is a button.
     pub methods: Vec<ProviderLink<'a>>,
     /// Channels whose codes log in; each is a form.
@@ -29,7 +31,7 @@ pub struct ProviderLink<'a> {
     pub href: String,
     /// Decides the colours of the button.
     pub brand: Brand,
-    /// `label` in the configuration; `None`: the brand's name, or `name`.
+    /// `label` in the configuration, in the visitor's language; `None`: the brand's name, or `name`.
     pub label: Option<&'a str>,
     /// The provider's name in the configuration.
     pub name: &'a str,
@@ -44,6 +46,8 @@ pub enum Brand {
     Kakao,
     /// Naver.
     Naver,
+    /// GitHub; its button has no colours of its own.
+    GitHub,
     /// Any other.
     Other,
 }
@@ -55,7 +59,7 @@ impl Brand {
             Self::Google => "google",
             Self::Kakao => "kakao",
             Self::Naver => "naver",
-            Self::Other => "other",
+            Self::GitHub | Self::Other => "other",
         }
     }
 
@@ -65,6 +69,7 @@ impl Brand {
             Self::Google => Some(Text::Google),
             Self::Kakao => Some(Text::Kakao),
             Self::Naver => Some(Text::Naver),
+            Self::GitHub => Some(Text::GitHub),
             Self::Other => None,
         }
     }
@@ -99,6 +104,8 @@ pub struct CodePage<'a> {
     pub sent: Option<CodeSent<'a>>,
     /// Why the last step did not work.
     pub message: Option<Cow<'static, str>>,
+    /// Whether the message is about what was typed.
+    pub invalid: bool,
     /// Seconds after which the message is hidden.
     pub retry: Option<u64>,
     /// A success, above the form.

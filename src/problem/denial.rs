@@ -46,6 +46,9 @@ denials! {
     InteractionRequired, "interaction_required", InteractionRequired;
     /// The provider is temporarily unavailable.
     ProviderBusy, "temporarily_unavailable", ProviderBusy;
+    /// The provider refused the client or its request, or issued a token for another client: only the operator can mend
+    /// it.
+    Misconfigured, "login_misconfigured", LoginMisconfigured;
     /// The provider refused for any other reason, or its answer proves no login.
     Refused, "login_failed", ProviderRefused;
 }
@@ -59,6 +62,12 @@ impl Denial {
                 Self::InteractionRequired
             }
             "temporarily_unavailable" | "server_error" => Self::ProviderBusy,
+            "invalid_client"
+            | "invalid_request"
+            | "invalid_scope"
+            | "request_not_supported"
+            | "unauthorized_client"
+            | "unsupported_response_type" => Self::Misconfigured,
             _ => Self::Refused,
         }
     }
@@ -88,6 +97,7 @@ mod tests {
         assert_eq!(Denial::of_provider("access_denied"), Denial::Cancelled);
         assert_eq!(Denial::of_provider("login_required"), Denial::InteractionRequired);
         assert_eq!(Denial::of_provider("temporarily_unavailable"), Denial::ProviderBusy);
+        assert_eq!(Denial::of_provider("invalid_scope"), Denial::Misconfigured);
         assert_eq!(Denial::of_provider("<img src=x>"), Denial::Refused);
     }
 }

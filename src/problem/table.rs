@@ -259,11 +259,27 @@ problems! {
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: None,
         client: "try again after `Retry-After` seconds",
     }
-    /// The backend does not accept the e-mail address and password.
+    /// The login provider and the gateway do not fit together: another issuer, a certificate that is not accepted,
+    /// metadata without PKCE. The log says which.
+    ProviderMisconfigured {
+        status: StatusCode::SERVICE_UNAVAILABLE, code: "provider_misconfigured", text: Fixed(Text::LoginMisconfigured),
+        advice: None, link: None, form: FormPage::None,
+        connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
+        client: "tell the operator; another try does not help",
+    }
+    /// The backend does not accept the e-mail address and password: it answered 400, 401, 403 or 422, or 404 with a
+    /// JSON object.
     BadCredentials {
         status: StatusCode::UNAUTHORIZED, code: "bad_credentials", text: Fixed(Text::BadCredentials),
         advice: None, link: None, form: FormPage::Login,
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
+        client: "let the person try again",
+    }
+    /// The backend refuses the account whatever the password is: it answered 409 or 423, or 410 with a JSON object.
+    AccountRefused {
+        status: StatusCode::UNAUTHORIZED, code: "bad_credentials", text: Fixed(Text::BadCredentials),
+        advice: None, link: None, form: FormPage::Login,
+        connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "let the person try again",
     }
     /// `POST {base_path}/login` without e-mail address or password.
@@ -274,7 +290,7 @@ problems! {
         client: "mark the empty field",
     }
     /// The client, or all clients together at this account, guessed wrong too often (`limits.failures_per_client`,
-    /// `limits.failures_per_account`).
+    /// `limits.failures_per_account`), or the backend answered a login with 429.
     TooManyGuesses {
         status: StatusCode::TOO_MANY_REQUESTS, code: "too_many",
         text: Wording::Wait { known: Text::TryAgainIn, unknown: Text::TooManyTries },
@@ -303,12 +319,20 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Wrong, counter: None,
         client: "get a new ID token from the provider",
     }
-    /// A parameter of an endpoint occurs twice (RFC 6749 section 3.1), or there are more than 64.
+    /// A parameter of an endpoint, or a member of its JSON object, occurs twice (RFC 6749 section 3.1), or there are
+    /// more than 64 parameters.
     RepeatedParameter {
         status: StatusCode::BAD_REQUEST, code: "repeated_parameter", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
-        client: "send each parameter once",
+        client: "start the login again; send each parameter once",
+    }
+    /// A field that the endpoint needs is absent, null or of another type.
+    FieldMissing {
+        status: StatusCode::BAD_REQUEST, code: "field_missing", text: Fixed(Text::FieldMissing),
+        advice: None, link: None, form: FormPage::None,
+        connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
+        client: "send the field",
     }
     /// The body is neither `application/json` nor, where a page posts it, a form.
     JsonExpected {
@@ -317,7 +341,7 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "set `Content-Type: application/json`",
     }
-    /// The body cannot be read as the JSON object that the endpoint expects.
+    /// The body is not JSON.
     MalformedJson {
         status: StatusCode::BAD_REQUEST, code: "malformed_json", text: Fixed(Text::BadRequest),
         advice: None, link: None, form: FormPage::None,
@@ -341,7 +365,7 @@ problems! {
     /// The store does not answer, so nothing can be checked or counted; a right code is not used up.
     StoreUnavailable {
         status: StatusCode::SERVICE_UNAVAILABLE, code: "store_unavailable", text: Fixed(Text::LaterAdvice),
-        advice: None, link: Some(Link::TryAgain), form: CODE,
+        advice: None, link: Some(Link::StartAgain), form: CODE,
         connection: Keep, session: Kept, retry: Later, guess: Uncounted, counter: Some(Store),
         client: "try again after `Retry-After` seconds",
     }

@@ -20,16 +20,19 @@ use content::{empty, page_response, redirect, with_status};
 
 use crate::{
     pages::{ErrorPage, Pages},
-    problem::{Connection, FORWARDED_METHODS, FailureCounter, LoginAskedBy, Problem, ProblemKind},
+    problem::{Connection, FORWARDED_METHODS, FailureCounter, LoginAskedBy, Problem, ProblemKind, RetryAdvice},
     scheme::Scheme,
     telemetry::{Metrics, RequestId},
-    text::Language,
+    text::{Language, Text},
 };
 
 pub use crate::own_headers::X_AUTH_STATUS;
 /// The request's id, for the upstream, the visitor and the log.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Bounds of the time after which a page is loaded again, in seconds. Many visitors wait at once.
+const SHORTEST_RELOAD: u64 = 2;
+const LONGEST_RELOAD: u64 = 30;
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// The challenge of every 401 (RFC 9110 section 15.5.2).
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
@@ -93,7 +96,7 @@ impl Responder {
     fn problem(&self, problem: &Problem, wants: Wants, request_id: &RequestId) -> Response<Bytes> {
         self.count_and_log(problem, request_id);
         let mut response = match wants.form {
-            WantedForm::Page => self.page(problem, wants.language),
+            WantedForm::Page => self.page(problem, wants),
             WantedForm::Problem => self.json(problem, wants.language),
         };
         let headers = response.headers_mut();
@@ -119,15 +122,23 @@ impl Responder {
         redirect(status, HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/")))
     }
 
-    fn page(&self, problem: &Problem, language: Language) -> Response<Bytes> {
+    /// The problem's page. If waiting can help, a page of a route is loaded again by itself. `Refresh` also works
+    /// without scripts.
+    fn page(&self, problem: &Problem, Wants { language, can_reload, .. }: Wants) -> Response<Bytes> {
         let row = problem.row();
+        let reloads = can_reload && row.retry == RetryAdvice::Later;
         let page = self.pages.error(&ErrorPage {
             language,
             title: &problem.text(language),
-            advice: row.advice,
+            advice: if reloads { Some(Text::TriesByItself) } else { row.advice },
             link: row.link.map(|link| (link.label(), self.login_link(problem))),
         });
-        page_response(row.status, page)
+        let mut response = page_response(row.status, page);
+        if reloads {
+            let seconds = problem.retry_after().unwrap_or_default().clamp(SHORTEST_RELOAD, LONGEST_RELOAD);
+            response.headers_mut().insert(header::REFRESH, HeaderValue::from(seconds));
+        }
+        response
     }
 
     /// A problem with a cause is logged as a warning, a panic as an error, any other refusal at debug level.

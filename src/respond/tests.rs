@@ -7,7 +7,7 @@ use url::Url;
 
 use super::*;
 use crate::{
-    authority::IssueError,
+    authority::{IssueError, NotPermitted},
     channel::Channel,
     endpoint::Unreadable,
     otp::{NotifyError, OtpError, Retry},
@@ -35,7 +35,8 @@ fn answer(problem: impl Into<Problem>, wants: Wants) -> Response<Bytes> {
 
 /// Status, `Retry-After` and object of the JSON answer.
 fn answered(error: OtpError, language: Language) -> (u16, Option<String>, Value) {
-    let response = answer(error, Wants { form: WantedForm::Problem, language, has_bearer: false });
+    let wants = Wants { form: WantedForm::Problem, language, has_bearer: false, can_reload: false };
+    let response = answer(error, wants);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
     let retry_after = response.headers().get(header::RETRY_AFTER).map(|v| v.to_str().unwrap().to_owned());
     (response.status().as_u16(), retry_after, serde_json::from_slice(response.body()).unwrap())
@@ -43,7 +44,8 @@ fn answered(error: OtpError, language: Language) -> (u16, Option<String>, Value)
 
 /// The HTML of the page.
 fn page(kind: ProblemKind, language: Language) -> String {
-    let response = answer(kind, Wants { form: WantedForm::Page, language, has_bearer: false });
+    let wants = Wants { form: WantedForm::Page, language, has_bearer: false, can_reload: true };
+    let response = answer(kind, wants);
     assert_eq!(response.status(), kind.row().status);
     String::from_utf8(response.body().to_vec()).unwrap()
 }
@@ -62,6 +64,32 @@ fn an_error_page_says_what_happened_and_what_can_be_done() {
     assert!(page(ProblemKind::UpstreamUnreachable, Language::English).contains("Please try again in a moment."));
     let plain = page(ProblemKind::AmbiguousRequest, Language::English);
     assert!(!plain.contains("<a ") && !plain.contains("<p>"));
+}
+
+#[test]
+fn the_page_of_an_outage_is_loaded_again_by_itself_and_offers_to_log_in_again() {
+    for kind in [ProblemKind::AuthorityUnavailable, ProblemKind::StoreUnavailable] {
+        for (wait, refresh) in [(1, "2"), (7, "7"), (3600, "30")] {
+            let problem = Problem::new(kind).after(Duration::from_secs(wait));
+            let response = answer(
+                problem,
+                Wants { form: WantedForm::Page, language: Language::English, has_bearer: false, can_reload: true },
+            );
+            assert_eq!(response.headers()[header::REFRESH], refresh);
+            let html = String::from_utf8(response.body().to_vec()).unwrap();
+            assert!(html.contains("This page tries again by itself.") && html.contains(">Log in again</a>"), "{html}");
+        }
+        let of_endpoint =
+            Wants { form: WantedForm::Page, language: Language::English, has_bearer: false, can_reload: false };
+        let response = answer(kind, of_endpoint);
+        assert!(!response.headers().contains_key(header::REFRESH));
+        assert!(!String::from_utf8(response.body().to_vec()).unwrap().contains("by itself"));
+    }
+    let never = answer(
+        ProblemKind::NotFound,
+        Wants { form: WantedForm::Page, language: Language::English, has_bearer: false, can_reload: true },
+    );
+    assert!(!never.headers().contains_key(header::REFRESH));
 }
 
 fn undelivered(channel: Channel, again: bool) -> OtpError {
@@ -93,7 +121,12 @@ fn every_failure_of_a_code_has_its_status_its_code_and_its_text() {
         (OtpError::NotStored(store()), 503, "store_failed", "인증번호 저장에 실패했습니다"),
         (OtpError::Store(store()), 503, "store_unavailable", "잠시 후 다시 시도해주세요."),
         (OtpError::NotNotified(NotifyError::Errors), 503, "notify_failed", "네트워크 오류가 발생했습니다"),
-        (OtpError::NotAllowed(IssueError::NotAllowed), 403, "not_allowed", "이 계정으로는 로그인할 수 없습니다"),
+        (
+            OtpError::NotAllowed(IssueError::NotAllowed(NotPermitted::Nobody)),
+            403,
+            "not_allowed",
+            "이 계정으로는 로그인할 수 없습니다",
+        ),
         (
             OtpError::Session(BeginError::TooLarge),
             502,

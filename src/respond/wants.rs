@@ -13,6 +13,8 @@ pub struct Wants {
     pub language: Language,
     /// Whether the request came with a bearer token (RFC 6750 section 2.1): its 401 then says that it is not valid.
     pub has_bearer: bool,
+    /// Whether the page can be loaded again by itself: it answers a navigation to a route, not a step of a login.
+    pub can_reload: bool,
 }
 
 /// The form of an answer.
@@ -30,6 +32,6 @@ impl Wants {
         let authorization = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
         let scheme = authorization.and_then(|value| value.get(..b"Bearer ".len()));
         let has_bearer = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Bearer "));
-        Self { form, language: Language::of(headers), has_bearer }
+        Self { form, language: Language::of(headers), has_bearer, can_reload: form == WantedForm::Page }
     }
 }

@@ -28,8 +28,14 @@ texts! {
     // Pages: titles, labels, buttons, links.
     /// Title of the login page, its button, and the link to it.
     LogIn { korean: "로그인", english: "Log in" }
+    /// Title in the browser's tab of a page with a message about a failure.
+    ErrorTitle { korean: "오류: {title}", english: "Error: {title}" }
     /// A provider's button; `{name}` is its name.
     ContinueWith { korean: "{name} 계정으로 계속하기", english: "Continue with {name}" }
+    /// A provider's button, if its name ends with [`Text::Account`].
+    ContinueWithAccount { korean: "{name}으로 계속하기", english: "Continue with {name}" }
+    /// The word that a provider's name may end with.
+    Account { korean: "계정", english: "account" }
     /// Between the providers' buttons and a form.
     Or { korean: "또는", english: "or" }
     /// Label of the field for an e-mail address.
@@ -71,6 +77,8 @@ texts! {
     Google { korean: "Google", english: "Google" }
     /// Kakao's name.
     Kakao { korean: "카카오", english: "Kakao" }
+    /// GitHub's name.
+    GitHub { korean: "GitHub", english: "GitHub" }
     /// Naver's name.
     Naver { korean: "네이버", english: "Naver" }
     /// Link to the start of the login.
@@ -108,6 +116,11 @@ texts! {
     ProviderBusy {
         korean: "로그인 제공자가 일시적으로 응답하지 않습니다. 잠시 후 다시 시도해주세요.",
         english: "The login provider is not available at the moment. Please try again shortly.",
+    }
+    /// The provider or the gateway is not set up correctly: only the operator can help.
+    LoginMisconfigured {
+        korean: "로그인 설정에 문제가 있어 로그인할 수 없습니다. 관리자에게 알려주세요.",
+        english: "The login is not set up correctly. Please tell whoever runs this site.",
     }
     /// The provider refused for any other reason.
     ProviderRefused {
@@ -187,6 +200,8 @@ texts! {
         korean: "이메일과 비밀번호를 입력해주세요",
         english: "Please enter your e-mail address and your password.",
     }
+    /// A field of a request is absent.
+    FieldMissing { korean: "필요한 값이 빠졌습니다", english: "A required field is missing" }
     /// Too many wrong guesses; for the page, which may not have the time to wait.
     TooManyTries {
         korean: "잘못된 시도가 너무 많습니다. 나중에 다시 시도해주세요.",
@@ -265,6 +280,11 @@ texts! {
     }
     /// After `NotFound` and `UnknownHost`.
     AddressAdvice { korean: "주소를 확인해주세요.", english: "Check the address." }
+    /// On a page that is loaded again after a while, with a link to the login.
+    TriesByItself {
+        korean: "이 페이지는 자동으로 다시 시도합니다. 오래 걸리면 다시 로그인해주세요.",
+        english: "This page tries again by itself. If it takes long, log in again.",
+    }
     /// After a problem that may be temporary.
     LaterAdvice { korean: "잠시 후 다시 시도해주세요.", english: "Please try again in a moment." }
 

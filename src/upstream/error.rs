@@ -60,7 +60,7 @@ pub enum Stage {
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerFault {
     /// It is not HTTP/1.1.
-    #[error("it cannot be parsed")]
+    #[error("it is not HTTP/1.1 (a target that speaks HTTP/2 alone answers so; `check --probe` tells)")]
     Unparsable(#[source] hyper::Error),
     /// Two parsers could disagree about its end (RFC 9112 section 6.3), or it has a transfer coding other than chunked.
     #[error("its framing is ambiguous")]

@@ -6,7 +6,7 @@ use serde_json::json;
 use url::Url;
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Setup, TestStack, secs};
+use crate::harness::{Setup, TestStack, Upstream, secs};
 
 fn query(location: &str) -> BTreeMap<String, String> {
     Url::parse(location).unwrap().query_pairs().into_owned().collect()
@@ -290,4 +290,73 @@ async fn with_the_provider_as_authority_allow_decides_who_may_log_in() {
         assert_eq!(browser.is_logged_in(), comes, "{allow}: {answer}");
         assert_eq!(answer.status == 303 && answer.location() == "/api/me", comes, "{allow}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn each_status_of_a_failed_password_login_has_its_answer_and_only_guesses_count() {
+    const NO: &str = "{\"message\":\"no\"}";
+    for (status, body, expected, is_guess) in [
+        (400, NO, (401, "bad_credentials"), true),
+        (401, "", (401, "bad_credentials"), true),
+        (404, NO, (401, "bad_credentials"), true),
+        (422, NO, (401, "bad_credentials"), true),
+        (409, NO, (401, "bad_credentials"), false),
+        (410, NO, (401, "bad_credentials"), false),
+        (423, "locked", (401, "bad_credentials"), false),
+        (404, "Cannot POST /auth/login", (503, "unavailable"), false),
+        (401, "\u{feff}<html>", (503, "unavailable"), false),
+        (429, NO, (429, "too_many"), false),
+    ] {
+        // Labelled as PHP, Flask, Django and Express label everything.
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: text/html\r\nRetry-After: 17\r\n");
+        let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        let accounts = Upstream::answering(answer).await;
+        let config = format!(
+            "limits.failures_per_account = \"1/h\"\n[upstreams.accounts]\ntargets = [\"{}\"]\n[authority.credentials]\nupstream = \"accounts\"",
+            accounts.target()
+        );
+        let stack = TestStack::with(&config).await;
+        let credentials = json!({ "email": EMAIL, "password": "wrong" });
+        let log_in = async || stack.browser().post("/auth/login").json(&credentials).await;
+        let first = log_in().await.is(expected.0).problem(expected.1);
+        if status == 429 {
+            assert_eq!((first.header("retry-after"), first.json()["retryAfter"].as_u64()), (Some("17"), Some(17)));
+        }
+        let second = log_in().await.status.as_u16();
+        assert_eq!(second, if is_guess { 429 } else { expected.0 }, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_is_absent_or_of_another_type_is_missing_and_json_that_parses_is_never_malformed() {
+    let stack = TestStack::with(ID_TOKEN_LOGIN).await;
+    let post = async |path: &str, body: &str| {
+        let request = stack.browser().post(path).header("content-type", "application/json").body(body.to_owned());
+        let answer = request.await;
+        (answer.status.as_u16(), answer.json()["code"].as_str().unwrap_or_default().to_owned())
+    };
+    for (path, code) in [("/auth/login", "credentials_missing"), ("/auth/demo", "field_missing")] {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "7",
+            "\"a\"",
+            "\u{feff}{}",
+            r#"{"email":7,"password":"p"}"#,
+            r#"{"email":"a@b.kr","password":null}"#,
+            r#"{"email":"a@b.kr","password":["p"]}"#,
+            r#"{"id_token":null}"#,
+            r#"{"id_token":{"a":1}}"#,
+        ] {
+            assert_eq!(post(path, body).await, (400, code.to_owned()), "{path} {body}");
+        }
+        assert_eq!(post(path, "{").await, (400, "malformed_json".to_owned()));
+        let repeated = r#"{"email":"a","email":"b","password":"p","id_token":"x"}"#;
+        assert_eq!(post(path, repeated).await, (400, "repeated_parameter".to_owned()));
+    }
+    let body =
+        format!("\u{feff}{{\"email\":\"{EMAIL}\",\"password\":\"{PASSWORD}\",\"deviceId\":7,\"deviceName\":[]}}");
+    assert_eq!(post("/auth/login", &body).await.0, 200, "a device of another type counts as absent");
 }

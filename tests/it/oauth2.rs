@@ -332,13 +332,14 @@ async fn the_providers_tokens_are_refreshed_and_deleted_at_the_logout() {
 }
 
 #[tokio::test]
-async fn a_refresh_with_another_persons_profile_ends_the_session() {
-    let (server, _app, stack) = naver().await;
+async fn a_refresh_with_another_persons_profile_uses_nothing_of_it_and_ends_nothing() {
+    let (server, app, stack) = naver().await;
     let browser = stack.browser();
     browser.login_with("naver", "/", "mina").await;
     server.answer("/token", naver_tokens("at-2", json!("rt-2")));
     server.answer("/me", naver_profile("1", "somebody else"));
     stack.advance(secs(310));
-    browser.fetch("/x").await.is(401).says("invalid");
-    assert!(!browser.is_logged_in());
+    browser.fetch("/x").await.is(503).says("unavailable");
+    assert!(browser.is_logged_in());
+    assert!(app.heard().iter().all(|heard| heard.header("authorization") != Some("Bearer at-2")));
 }

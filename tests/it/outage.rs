@@ -202,7 +202,7 @@ async fn a_visitor_waits_ten_seconds_at_most_and_the_answer_that_comes_later_is_
 }
 
 #[tokio::test]
-async fn a_navigation_in_an_outage_gets_a_page_that_says_so() {
+async fn a_navigation_in_an_outage_gets_a_page_that_tries_again_and_leads_to_the_login() {
     let stack = TestStack::start().await;
     let browser = stack.logged_in("mina").await;
     stack.expire_tokens();
@@ -210,8 +210,16 @@ async fn a_navigation_in_an_outage_gets_a_page_that_says_so() {
     let page = while_time_passes(&stack, browser.navigate("/api/page").into_future()).await;
     let page = page.is(503).says("unavailable");
     assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page}");
-    let korean = browser.speaking("ko").navigate("/api/page").into_future();
-    while_time_passes(&stack, korean).await.is(503);
+    let seconds: u64 = page.header("refresh").expect("Refresh").parse().unwrap();
+    assert!((2..=30).contains(&seconds), "{page}");
+    let text = page.text();
+    assert!(text.contains("tries again by itself") && text.contains(">Log in again</a>"), "{text}");
+    let korean = browser.clone().speaking("ko").navigate("/api/page").into_future();
+    let korean = while_time_passes(&stack, korean).await.is(503).text();
+    assert!(korean.contains("자동으로 다시 시도") && korean.contains("다시 로그인하기"), "{korean}");
+    // A script is told when to try again, and does it itself.
+    let script = while_time_passes(&stack, browser.fetch("/api/page").into_future()).await;
+    assert_eq!(script.is(503).header("refresh"), None);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     client_device::ClientDevice,
-    issued::{AuthorityOutage, IssueError, Issued},
+    issued::{AuthorityOutage, Guess, IssueError, Issued},
     proof::{Proof, ProvedAddress},
     providers::Providers,
     requests::{RefreshRequest, SignOutRequest, SignedOut},
@@ -21,8 +21,10 @@ use crate::{
 };
 
 mod answer;
+mod refused;
 
 pub use answer::{AnswerFields, Pointer};
+pub use refused::RefusedWhen;
 
 /// The calls of a backend authority.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct BackendSettings {
     pub refresh: Option<Template>,
     /// Statuses of the refresh call that end the session; default 401.
     pub refused: Vec<u16>,
+    /// Values in the refresh call's answer that end the session, whatever the status.
+    pub refused_when: RefusedWhen,
     /// `[authority.signout]`: the call at logout.
     pub signout: Option<Template>,
     /// `[authority.answer]`: the places of the fields in the answers.
@@ -83,7 +87,7 @@ impl BackendAuthority {
             }
         }
         let answer = self.ask(template, &values, from).await?;
-        if is_refusal(answer.status) {
+        if is_refusal(&answer) {
             return Err(IssueError::Refused(answer.status));
         }
         self.read(&answer, Some((identity.id_token, identity.profile))).await
@@ -98,19 +102,32 @@ impl BackendAuthority {
         let template = self.settings.credentials.as_ref().ok_or(IssueError::Unsupported)?;
         let values = from.values().with(Placeholder::Email, email).with(Placeholder::Password, password.expose());
         let answer = self.ask(template, &values, from).await?;
-        if is_refusal(answer.status) {
-            return Err(IssueError::BadCredentials);
+        if let Some(error) = self.refused_credentials(&answer) {
+            return Err(error);
         }
         self.read(&answer, None).await
     }
 
-    async fn exchange_address(&self, address: &ProvedAddress, from: &ClientDevice) -> Result<Issued, IssueError> {
-        if !address.is_permitted() {
-            return Err(IssueError::NotAllowed);
+    /// Why the backend refuses the credentials; `None` if it does not. A page refuses nothing, whatever its status.
+    fn refused_credentials(&self, answer: &call::BackendAnswer) -> Option<IssueError> {
+        let is_object = answer.json.as_ref().is_some_and(Value::is_object);
+        match answer.status.as_u16() {
+            _ if answer.is_page => None,
+            400 | 401 | 403 | 422 => Some(IssueError::BadCredentials(Guess::Counted)),
+            // Without an object, the path of the call is wrong: no backend's own answer.
+            404 if is_object => Some(IssueError::BadCredentials(Guess::Counted)),
+            410 if is_object => Some(IssueError::BadCredentials(Guess::Uncounted)),
+            409 | 423 => Some(IssueError::BadCredentials(Guess::Uncounted)),
+            429 => Some(IssueError::TooMany(answer.retry_after(self.clock.now()))),
+            _ => None,
         }
+    }
+
+    async fn exchange_address(&self, address: &ProvedAddress, from: &ClientDevice) -> Result<Issued, IssueError> {
+        address.check_allowed()?;
         let template = self.settings.otp.as_ref().ok_or(IssueError::Unsupported)?;
         let answer = self.ask(template, &address.values(from.values()), from).await?;
-        if is_refusal(answer.status) {
+        if is_refusal(&answer) {
             return Err(IssueError::Refused(answer.status));
         }
         let issued = self.read(&answer, None).await?;
@@ -132,6 +149,9 @@ impl BackendAuthority {
         answer: &call::BackendAnswer,
         proved: Option<(Option<IdToken>, Claims)>,
     ) -> Result<Issued, IssueError> {
+        if answer.is_page {
+            return Err(IssueError::Unavailable(AuthorityOutage::Page(answer.status)));
+        }
         if !answer.status.is_success() {
             return Err(IssueError::Unavailable(AuthorityOutage::Status(answer.status)));
         }
@@ -163,13 +183,15 @@ impl BackendAuthority {
                 CallError::Value(_) => RefreshError::Failed { retry_after: None },
             }
         })?;
-        // An HTML page is from an intermediate proxy or an error handler: it is no refusal of the token.
-        if self.settings.refused.contains(&answer.status.as_u16()) && !answer.is_html {
+        // A page is from an intermediate proxy or an error handler: it is no refusal of the token.
+        let by_status = self.settings.refused.contains(&answer.status.as_u16()) && !answer.is_page;
+        if by_status || self.settings.refused_when.applies_to(&answer) {
             return Err(RefreshError::Refused);
         }
         if !answer.status.is_success() {
             tracing::warn!(
                 status = answer.status.as_u16(),
+                page = answer.is_page,
                 "authority: the answer to the refresh call neither refreshes nor refuses"
             );
             let retry_after = answer.retry_after(self.clock.now());
@@ -196,7 +218,7 @@ impl BackendAuthority {
             values = values.with(Placeholder::AccessToken, token.expose());
         }
         match self.caller.call(template, &values, &from.client).await {
-            Ok(answer) if answer.status.is_success() => SignedOut::Confirmed,
+            Ok(answer) if answer.status.is_success() && !answer.is_page => SignedOut::Confirmed,
             Ok(answer) => {
                 tracing::warn!(status = answer.status.as_u16(), "authority: sign-out not confirmed");
                 SignedOut::NotConfirmed
@@ -209,7 +231,8 @@ impl BackendAuthority {
     }
 }
 
-/// True for the statuses that refuse a person. All others that are not 2xx count as an outage.
-fn is_refusal(status: StatusCode) -> bool {
-    matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+/// Whether an exchange or a code was refused. All other answers that are not 2xx, and pages, count as an outage.
+fn is_refusal(answer: &call::BackendAnswer) -> bool {
+    let refuses = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    refuses && !answer.is_page
 }

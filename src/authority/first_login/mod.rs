@@ -131,7 +131,9 @@ impl FirstLogins {
 
     async fn call_backend(&self, template: &Template, values: Values, from: &ClientDevice) -> Result<(), IssueError> {
         let answer = self.caller.call(template, &from.add_to(values), &from.client).await;
-        match answer.map_err(|error| IssueError::Unavailable(error.into()))?.status {
+        let answer = answer.map_err(|error| IssueError::Unavailable(error.into()))?;
+        match answer.status {
+            status if answer.is_page => Err(IssueError::Unavailable(AuthorityOutage::Page(status))),
             status if status.is_success() => Ok(()),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(IssueError::Refused(status)),
             status => Err(IssueError::Unavailable(AuthorityOutage::Status(status))),

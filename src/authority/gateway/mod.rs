@@ -23,7 +23,7 @@ use super::{
 use crate::{
     channel::Channel,
     clock::{Clock, Timestamp},
-    oidc::{Identity, RefreshError},
+    oidc::{Identity, NotPermitted, RefreshError},
     seal::{KeyRing, Purpose},
     secret::{AccessToken, IdToken, Random, RefreshToken},
     signing::Signer,
@@ -73,9 +73,8 @@ impl GatewayAuthority {
             return Err(IssueError::Unsupported);
         }
         let person = Person::of_address(address);
-        if !address.is_permitted() || !self.is_still_permitted(&person) {
-            return Err(IssueError::NotAllowed);
-        }
+        address.check_allowed()?;
+        self.check_still_allowed(&person).map_err(IssueError::NotAllowed)?;
         self.first_logins.notify_backend(|| Some(PersonLogin::of_address(address)), from).await?;
         self.begin_family(person, None).await
     }
@@ -110,9 +109,9 @@ impl GatewayAuthority {
             self.try_end_family(family, now).await;
             return Err(RefreshError::Refused);
         };
-        if !self.is_still_permitted(&person) {
+        if let Err(reason) = self.check_still_allowed(&person) {
             let (provider, client) = (person.from.name(), from.client.address());
-            tracing::info!(target: "audit", provider, %client, "a person is no longer permitted to log in");
+            tracing::info!(target: "audit", provider, %client, %reason, "a person is no longer permitted to log in");
             self.try_end_family(family, now).await;
             return Err(RefreshError::Refused);
         }
@@ -147,8 +146,8 @@ impl GatewayAuthority {
         Ok(Issued { id_token, identity: Some(person.claims), ..issued })
     }
 
-    /// True if the current configuration permits the person, who may have logged in under an earlier one.
-    fn is_still_permitted(&self, person: &Person) -> bool {
+    /// Fails if the current configuration does not permit the person, who may have logged in under an earlier one.
+    fn check_still_allowed(&self, person: &Person) -> Result<(), NotPermitted> {
         let allow = match &person.from {
             ProofSource::Provider(name) => {
                 self.providers.named(name).map(|provider| provider.settings().allow.as_ref())
@@ -157,7 +156,9 @@ impl GatewayAuthority {
                 self.settings.codes.iter().find(|login| login.channel == *channel).map(|login| login.allow.as_ref())
             }
         };
-        allow.is_some_and(|allow| allow.is_none_or(|allow| allow.permits(&person.claims)))
+        // A way to log in that is no longer configured permits nobody.
+        let allow = allow.ok_or(NotPermitted::Nobody)?;
+        allow.map_or(Ok(()), |allow| allow.check(&person.claims))
     }
 
     fn new_tokens(&self, person: &Person, refresh: OwnRefresh, now: Timestamp) -> Issued {

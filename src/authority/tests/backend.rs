@@ -30,7 +30,7 @@ async fn an_identity_is_exchanged_for_tokens_of_the_backend() {
 }
 
 #[tokio::test]
-async fn a_login_that_the_backend_answers_with_400_401_or_403_is_refused_and_other_errors_are_an_outage() {
+async fn each_answer_of_the_backend_to_a_login_is_tokens_a_refusal_or_an_outage() {
     let api = ScriptedBackend::start().await;
     let authority = api.authority();
     for (reply, of_credentials, of_exchange) in [
@@ -38,9 +38,21 @@ async fn a_login_that_the_backend_answers_with_400_401_or_403_is_refused_and_oth
         (Reply::json(400, &json!({})), "bad credentials", "refused"),
         (Reply::json(401, &json!({})), "bad credentials", "refused"),
         (Reply::json(403, &json!({})), "bad credentials", "refused"),
-        (Reply::json(404, &json!({})), "unavailable", "unavailable"),
-        (Reply::json(429, &json!({})), "unavailable", "unavailable"),
+        (Reply::text(401, "text/html", "{\"message\":\"no\"}"), "bad credentials", "refused"),
+        (Reply::text(401, "text/html", ""), "bad credentials", "refused"),
+        (Reply::json(422, &json!({})), "bad credentials", "unavailable"),
+        (Reply::json(404, &json!({})), "bad credentials", "unavailable"),
+        (Reply::text(404, "text/plain", "\u{feff}{}"), "bad credentials", "unavailable"),
+        (Reply::text(404, "application/json", "[]"), "unavailable", "unavailable"),
+        (Reply::text(404, "text/plain", "Cannot POST /auth/login"), "unavailable", "unavailable"),
+        (Reply::json(409, &json!({})), "bad credentials, no guess", "unavailable"),
+        (Reply::text(423, "text/plain", "locked"), "bad credentials, no guess", "unavailable"),
+        (Reply::json(410, &json!({})), "bad credentials, no guess", "unavailable"),
+        (Reply::text(410, "text/plain", ""), "unavailable", "unavailable"),
+        (Reply::json(429, &json!({})), "too many", "unavailable"),
+        (Reply::json(408, &json!({})), "unavailable", "unavailable"),
         (Reply::json(500, &json!({})), "unavailable", "unavailable"),
+        (Reply::text(200, "application/json", "\u{feff}{\"accessToken\":\"at1\"}"), "issued", "issued"),
         (Reply::json(302, &json!({})).with("location", "/"), "unavailable", "unavailable"),
         (Reply::json(200, &json!({"token": "x"})), "unavailable", "unavailable"),
         (Reply::json(200, &json!({"accessToken": ""})), "unavailable", "unavailable"),
@@ -55,6 +67,14 @@ async fn a_login_that_the_backend_answers_with_400_401_or_403_is_refused_and_oth
         let proof = Proof::Provider(Box::new(identity(&json!({"sub": "u1"}))));
         assert_eq!(outcome_of(&authority.issue(proof, &client_device()).await), of_exchange, "{reply:?}");
     }
+    for status in [400, 401, 403, 404, 409, 410, 422, 423, 429] {
+        api.answers(Reply::text(status, "application/json", "\u{feff} <html>"));
+        let outcome = authority.issue(credentials(), &client_device()).await;
+        assert_eq!(outcome_of(&outcome), "unavailable", "a page with status {status}");
+    }
+    api.answers(Reply::json(429, &json!({})).with("retry-after", "17"));
+    let wait = authority.issue(credentials(), &client_device()).await.err();
+    assert!(matches!(wait, Some(IssueError::TooMany(Some(wait))) if wait == Duration::from_secs(17)), "{wait:?}");
     let without = api.authority_with(with_backend(|backend| backend.credentials = None), vec![]);
     assert_eq!(outcome_of(&without.issue(credentials(), &client_device()).await), "unsupported");
     assert!(authority.takes_credentials() && !without.takes_credentials());
@@ -95,15 +115,18 @@ async fn a_proved_address_is_exchanged_for_tokens_of_the_backend() {
 }
 
 #[tokio::test]
-async fn only_a_configured_status_without_an_html_body_refuses_a_refresh() {
+async fn only_a_configured_status_without_a_page_refuses_a_refresh() {
     let api = ScriptedBackend::start().await;
     let authority = api.authority();
     let failed = |seconds: Option<u64>| RefreshError::Failed { retry_after: seconds.map(Duration::from_secs) };
     for (reply, expected) in [
         (Reply::json(401, &json!({"error": "expired"})), RefreshError::Refused),
         (Reply::text(401, "text/plain", ""), RefreshError::Refused),
-        (Reply::text(401, "text/html", "no"), failed(None)),
+        (Reply::text(401, "text/html", "no"), RefreshError::Refused),
+        (Reply::text(401, "text/html", ""), RefreshError::Refused),
+        (Reply::text(401, "text/html; charset=utf-8", "{\"message\":\"expired\"}"), RefreshError::Refused),
         (Reply::text(401, "text/plain", "<!doctype html>"), failed(None)),
+        (Reply::text(401, "application/json", "\u{feff}\r\n <h1>"), failed(None)),
         (Reply::json(400, &json!({"error": "invalid_grant"})), failed(None)),
         (Reply::json(403, &json!({})), failed(None)),
         (Reply::text(403, "text/html", "<html>"), failed(None)),
@@ -135,6 +158,46 @@ async fn only_a_configured_status_without_an_html_body_refuses_a_refresh() {
     assert_eq!(refreshed(&api.authority_with(with_short_timeout, vec![])).await.err(), Some(RefreshError::Unanswered));
     let unreachable = unreachable_authority(&api.clock).await;
     assert_eq!(refreshed(&unreachable).await.err(), Some(RefreshError::Unsent));
+}
+
+#[tokio::test]
+async fn a_configured_value_in_the_answer_refuses_a_refresh_whatever_the_status() {
+    let api = ScriptedBackend::start().await;
+    let condition =
+        |pointer: &str, values: &[&str]| (pointer.to_owned(), values.iter().map(|&v| v.to_owned()).collect());
+    let conditions = vec![
+        condition("/errors/0/extensions/code", &["invalid-jwt", "UNAUTHENTICATED"]),
+        condition("/code", &["401"]),
+        condition("/success", &["false"]),
+    ];
+    let with = with_backend(|backend| {
+        backend.refused = vec![];
+        backend.refused_when = RefusedWhen::new(conditions);
+    });
+    let authority = api.authority_with(with, vec![]);
+    let code = |code: &str| json!({"errors": [{"extensions": {"code": code}}], "data": null});
+    for (status, body, refused) in [
+        (200, code("invalid-jwt"), true),
+        (400, code("UNAUTHENTICATED"), true),
+        (500, code("invalid-jwt"), true),
+        (429, json!({"code": "401"}), true),
+        (200, json!({"code": 401}), true),
+        (200, json!({"success": false}), true),
+        (200, json!({"code": "401", "accessToken": "at2"}), true),
+        (200, code("internal-error"), false),
+        (200, json!({"code": 402}), false),
+        (200, json!({"code": [401]}), false),
+        (200, json!({"success": true}), false),
+        (401, json!({}), false),
+    ] {
+        api.answers(Reply::json(status, &body));
+        let is_refused = refreshed(&authority).await.err() == Some(RefreshError::Refused);
+        assert_eq!(is_refused, refused, "{status} {body}");
+    }
+    api.answers(Reply::text(200, "text/html", "\u{feff}{\"code\":401}"));
+    assert_eq!(refreshed(&authority).await.err(), Some(RefreshError::Refused));
+    api.answers(Reply::text(401, "text/html", "<p>{\"code\":401}"));
+    assert_eq!(refreshed(&authority).await.err(), Some(RefreshError::Failed { retry_after: None }));
 }
 
 async fn unreachable_authority(clock: &Clock) -> Authority {
@@ -189,6 +252,7 @@ async fn a_sign_out_is_confirmed_only_by_a_2xx() {
     let request = SignOutRequest { refresh_token: Some(&token), access_token: None, provider: "" };
     for (reply, expected) in [
         (Reply::text(204, "text/plain", ""), SignedOut::Confirmed),
+        (Reply::text(200, "text/html", "<html>log in"), SignedOut::NotConfirmed),
         (Reply::json(401, &json!({})), SignedOut::NotConfirmed),
         (Reply::json(500, &json!({})), SignedOut::NotConfirmed),
         (Reply::Reset, SignedOut::NotConfirmed),

@@ -129,6 +129,7 @@ fn backend() -> BackendSettings {
             REFRESH,
         )),
         refused: vec![401],
+        refused_when: RefusedWhen::default(),
         signout: Some(template("/auth/signout", &json!({"refreshToken": "{refresh_token}"}), SIGN_OUT)),
         answer: AnswerFields {
             access_token: Pointer::Json("/accessToken".to_owned()),
@@ -193,9 +194,11 @@ pub(crate) async fn refreshed(authority: &Authority) -> Result<Issued, RefreshEr
 pub(crate) fn outcome_of(result: &Result<Issued, IssueError>) -> &'static str {
     match result {
         Ok(_) => "issued",
-        Err(IssueError::BadCredentials) => "bad credentials",
+        Err(IssueError::BadCredentials(Guess::Counted)) => "bad credentials",
+        Err(IssueError::BadCredentials(Guess::Uncounted)) => "bad credentials, no guess",
+        Err(IssueError::TooMany(_)) => "too many",
         Err(IssueError::Refused(_)) => "refused",
-        Err(IssueError::NotAllowed) => "not allowed",
+        Err(IssueError::NotAllowed(_)) => "not allowed",
         Err(IssueError::Unsupported) => "unsupported",
         Err(IssueError::Unavailable(_)) => "unavailable",
     }

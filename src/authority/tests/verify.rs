@@ -134,6 +134,24 @@ async fn claims_of_new_tokens_say_whether_their_signature_was_verified() {
         assert_eq!(shows(header).await, expected, "{header}");
     }
 
+    for (header, changes, expected) in [
+        (
+            r#"{"alg":"ES256"}"#,
+            json!({"iss": "https://api.example.kr/"}),
+            "`iss` is `\"https://api.example.kr/\"`, and `issuer` is `https://api.example.kr`",
+        ),
+        (r#"{"alg":"ES256"}"#, json!({"aud": ["web"]}), "`aud` is `[\"web\"]`, and `audience` is `sigbang`"),
+        (r#"{"alg":"HS256"}"#, json!({}), "`alg` is HS256; these algorithms are taken: RS256"),
+    ] {
+        api.answers(Reply::json(
+            200,
+            &json!({"accessToken": signer.sign(header, &access_claims(&api.clock, changes))}),
+        ));
+        let rejected = login(verify(VerifyKeys::PublicKey(signer.pem()))).await.unwrap_err();
+        let told = crate::outbound::chain(&rejected);
+        assert!(told.contains(expected), "{told}");
+    }
+    api.answers(Reply::json(200, &json!({"accessToken": token})));
     let foreign = verify(VerifyKeys::PublicKey(fake::Signer::ec().pem()));
     assert_eq!(outcome_of(&login(foreign).await), "unavailable", "the token is signed with another key");
     assert!(

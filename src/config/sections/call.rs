@@ -56,9 +56,13 @@ table! {
     pub(crate) struct RefreshTable: CallTable {
         /// How long the whole call may take, from connecting to the last byte of the answer.
         TIMEOUT: form::Duration = default("timeout", "\"60s\"");
-        /// Statuses of the answer that end the session. Any other status except 2xx, and an HTML page with any status,
-        /// is treated as an outage: the session is kept.
+        /// Statuses of the answer that end the session. Any other status except 2xx, and a page with any status (a body
+        /// that begins with `<`), is treated as an outage: the session is kept.
         REFUSED: List<Number<u16, 400, 499>> = default("refused", "[401]");
+        /// Values in the answer's JSON that end the session whatever the status, by JSON pointer, e.g. `{
+        /// "/errors/0/extensions/code" = ["invalid-jwt"] }` for GraphQL. A value is a text, a number or a flag; `1` and
+        /// `"1"` are equal.
+        REFUSED_WHEN: Entries<Any> = optional("refused_when");
     }
 }
 

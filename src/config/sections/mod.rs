@@ -18,6 +18,7 @@ use upstreams::UpstreamTable;
 use crate::config::schema::key::{Named, Table, Tables, table};
 
 mod allow;
+mod authorities;
 pub(crate) mod authority;
 pub(crate) mod call;
 mod forms;

@@ -113,8 +113,23 @@ bad! {
          8:1 `id_token_login` is for ID tokens, and with `kind = \"oauth2\"` there are none → leave it out, or write `kind = \"oidc\"`\n\
          9:18 the gateway sets `code` itself → leave it out\n";
     oidc_with_keys_of_oauth2: SMALLEST, "[session]" => "[providers.corp]\ntoken_url = \"https://x\"\nprofile = { url = \"https://x\" }\nclient_id = \"x\"",
-        "5:1 `token_url` is for `kind = \"oauth2\"`; an OpenID provider says this in its discovery document → write `kind = \"oauth2\"`, or leave it out and write `issuer = \"https://…\"`\n\
-         6:1 `profile` is for `kind = \"oauth2\"`; an OpenID provider says this in its discovery document → write `kind = \"oauth2\"`, or leave it out and write `issuer = \"https://…\"`\n";
+        "6:1 `profile` is for `kind = \"oauth2\"`; an OpenID provider says this in its discovery document → write `kind = \"oauth2\"`, or leave it out and write `issuer = \"https://…\"`\n";
+    oauth2_with_addresses_of_oidc: SMALLEST, "[session]" => "[providers.github]\nkind = \"oauth2\"\nclient_id = \"x\"\njwks_url = \"https://x\"\ntenants = [\"a\"]",
+        "7:1 `jwks_url` is for OpenID Connect, and the provider is of `kind = \"oauth2\"` → leave it out, or write `kind = \"oidc\"`\n\
+         8:1 `tenants` is for OpenID Connect, and the provider is of `kind = \"oauth2\"` → leave it out, or write `kind = \"oidc\"`\n";
+    parameters_that_the_gateway_sets: SMALLEST, "[upstreams" => "authorize_params = { state = \"x\", scope = \"y\" }\ntoken_params = { redirect_uri = \"x\" }\nrefresh_params = { code_challenge = \"x\", scope = \"ok\" }\n[upstreams",
+        "8:22 the gateway sets `state` itself → leave it out\n\
+         8:35 the scopes have a key of their own → write `scopes = [\"openid\", …]`\n\
+         9:18 the gateway sets `redirect_uri` itself → leave it out\n\
+         10:20 the gateway sets `code_challenge` itself → leave it out\n";
+    a_tenant_that_is_no_id: SMALLEST, "[upstreams" => "tenants = [\"contoso.com\"]\n[upstreams",
+        "8:12 `contoso.com` is no tenant id (`tid`) → write the tenant's id, e.g. \"9188040d-6c67-4c5b-b112-36a304b66dad\"\n";
+    labels_without_text: SMALLEST, "[upstreams" => "label = { ko = \" \", en = \"Staff\" }\n[upstreams",
+        "8:16 a label without text shows an empty button → leave it out for the usual name\n";
+    values_that_refuse_nothing: BACKEND, "json = { refreshToken" => "refused_when = { code = [\"x\"], \"/a\" = [], \"/b\" = [{ c = 1 }] }\njson = { refreshToken",
+        "14:18 `code` is no JSON pointer → write e.g. `refused_when = { \"/errors/0/extensions/code\" = [\"invalid-jwt\"] }`\n\
+         14:39 `/a` lists no value, so it refuses nothing → write e.g. `refused_when = { \"/errors/0/extensions/code\" = [\"invalid-jwt\"] }`\n\
+         14:51 a value must be a text, a number, true or false → write e.g. `refused_when = { \"/errors/0/extensions/code\" = [\"invalid-jwt\"] }`\n";
     scopes_without_openid: SMALLEST, "[upstreams" => "scopes = [\"email\"]\n[upstreams",
         "8:10 without the scope `openid` there is no ID token → write `scopes = [\"openid\", …]`\n";
     no_provider_at_all: SMALLEST, "[providers.google]\nclient_id = \"id\"\nclient_secret = \"env:SECRET\"\n" => "",

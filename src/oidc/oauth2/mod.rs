@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, header};
 use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,14 +14,14 @@ use url::Url;
 use super::{
     claims::Claims,
     fetch::{self, Http, Unavailable},
-    id_token::Flaw,
+    id_token::{Flaw, Rejection},
+    issuer,
     login::{Attempt, CallbackParams, Identity, OidcError},
-    metadata,
     provider::Provider,
     refresh::{PROFILE_AT_REFRESH, RefreshError, Refreshed},
 };
 use crate::{
-    outbound::HttpAnswer,
+    outbound::{HttpAnswer, chain},
     secret::{AccessToken, RefreshToken},
 };
 
@@ -47,7 +47,7 @@ enum ProfileError {
     Unavailable(#[source] Arc<Unavailable>),
     /// The answer is a refusal, or is not accepted as a proof.
     #[error("the profile is not accepted: {0}")]
-    Untrusted(Flaw),
+    Untrusted(Rejection),
 }
 
 impl Provider {
@@ -60,12 +60,12 @@ impl Provider {
         redirect_uri: &str,
     ) -> Result<Identity, OidcError> {
         // RFC 9207. Without metadata the issuer is known only if it is configured.
-        let is_other = |issuer: &String| !metadata::is_issuer(&self.settings.issuer, issuer);
+        let is_other = |issuer: &String| !issuer::is_issuer(&self.settings.issuer, issuer);
         if oauth2.issuer_is_given && callback.iss.as_ref().is_some_and(is_other) {
             return Err(OidcError::Attempt);
         }
         let endpoints = oauth2.endpoints(self.settings.preset);
-        let mut tokens = self.exchange_code(&endpoints, &callback, attempt, redirect_uri, &oauth2.token_params).await?;
+        let mut tokens = self.exchange_code(&endpoints, &callback, attempt, redirect_uri).await?;
         // It cannot be verified without a key set.
         tokens.id_token = None;
         let profile = self.profile(oauth2, &tokens.access_token, fetch::CALL).await?;
@@ -87,22 +87,23 @@ impl Provider {
         previous: Option<&Claims>,
     ) -> Result<Refreshed, RefreshError> {
         let endpoints = oauth2.endpoints(self.settings.preset);
-        let mut tokens = self.refreshed_tokens(&endpoints, refresh_token, &oauth2.token_params).await?;
+        let mut tokens = self.refreshed_tokens(&endpoints, refresh_token).await?;
         tokens.id_token = None;
         let name = &self.settings.name;
         let profile = match self.profile(oauth2, &tokens.access_token, PROFILE_AT_REFRESH).await {
             Ok(profile) => Some(profile.claims),
             Err(error) => {
                 // The refresh token may be spent, so the new tokens must not be lost because there is no profile.
-                tracing::warn!(provider = name, %error, "oidc: no profile at refresh; the old one stays");
+                tracing::warn!(provider = name, error = %chain(&error), "oidc: no profile at refresh; the old one stays");
                 None
             }
         };
         let before = previous.and_then(|previous| previous.get("sub"));
         match (before, profile.as_ref().and_then(|profile| profile.get("sub"))) {
             (Some(before), Some(now)) if before != now => {
+                // No refusal, so the session stays; the tokens are not used.
                 tracing::error!(provider = name, "oidc: a refresh returned the tokens of another person");
-                Err(RefreshError::Refused)
+                Err(RefreshError::Failed { retry_after: None })
             }
             _ => Ok(Refreshed { tokens, profile }),
         }
@@ -124,13 +125,15 @@ impl Provider {
         let profile = self.ask(profile_request(&self.http, url, &oauth2.profile, access_token), deadline);
         let (profile, emails) = futures_util::future::join(profile, emails).await;
         let received = profile.map_err(|error| ProfileError::Unavailable(Arc::new(error)))?;
-        if is_refusal(received.status) {
-            return Err(ProfileError::Untrusted(Flaw::Profile));
+        if fetch::is_refusal(&received) {
+            let status = Value::from(received.status.as_u16());
+            return Err(ProfileError::Untrusted(Flaw::Profile.with(Some(&status), "a profile comes with status 200")));
         }
         let as_given: Claims = self.document(&received, "profile")?;
-        let issuer = metadata::issuer_text(&self.settings.issuer);
+        let issuer = issuer::issuer_text(&self.settings.issuer);
         let answer = Value::Object(as_given.clone());
-        let claims = oauth2.profile.claims(issuer, &answer, emails?.as_ref()).map_err(ProfileError::Untrusted)?;
+        let claims = oauth2.profile.claims(issuer, &answer, emails?.as_ref());
+        let claims = claims.map_err(|flaw| ProfileError::Untrusted(flaw.into()))?;
         Ok(ProfileAnswer { claims, as_given })
     }
 
@@ -144,7 +147,7 @@ impl Provider {
     ) -> Result<Option<Value>, ProfileError> {
         let received = self.ask(profile_request(&self.http, url, profile, access_token), deadline).await;
         let received = received.map_err(|error| ProfileError::Unavailable(Arc::new(error)))?;
-        if is_refusal(received.status) {
+        if fetch::is_refusal(&received) {
             tracing::info!(
                 provider = self.settings.name,
                 status = received.status.as_u16(),
@@ -167,16 +170,11 @@ fn profile_request(http: &Http, url: &Url, profile: &Profile, access_token: &Acc
     request.headers(own).bearer_auth(access_token.expose())
 }
 
-/// Whether a status refuses this token. Other failures count as an outage.
-fn is_refusal(status: StatusCode) -> bool {
-    status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
-}
-
 impl From<ProfileError> for OidcError {
     fn from(error: ProfileError) -> Self {
         match error {
             ProfileError::Unavailable(error) => Self::Unavailable(error),
-            ProfileError::Untrusted(flaw) => Self::Untrusted(flaw),
+            ProfileError::Untrusted(rejection) => Self::Untrusted(rejection),
         }
     }
 }

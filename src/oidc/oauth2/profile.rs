@@ -4,7 +4,10 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
-use crate::oidc::{claims::Claims, id_token::Flaw};
+use crate::{
+    oidc::{claims::Claims, id_token::Flaw},
+    received,
+};
 
 /// The profile request, and where the claims are in its answer. Places are JSON pointers (RFC 6901).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,12 +72,7 @@ impl Profile {
 
     fn is_success(&self, answer: &Value) -> bool {
         let Some(ProfileSuccess { pointer, equals }) = &self.success else { return true };
-        match answer.pointer(pointer) {
-            Some(Value::String(text)) => text == equals,
-            Some(Value::Number(number)) => number.to_string() == *equals,
-            Some(Value::Bool(flag)) => *equals == if *flag { "true" } else { "false" },
-            _ => false,
-        }
+        answer.pointer(pointer).and_then(received::scalar_text).as_ref() == Some(equals)
     }
 
     /// Whether the address is verified; `None` if the answer has no such fields.

@@ -23,8 +23,6 @@ pub struct OAuth2 {
     pub token_auth: TokenAuth,
     /// Whether logins are protected by PKCE (S256).
     pub pkce: bool,
-    /// Further form fields of token requests.
-    pub token_params: Vec<(String, String)>,
     /// The profile request.
     pub profile: Profile,
 }

@@ -36,7 +36,6 @@ fn settings(fake: &Fake, name: &str) -> Settings {
         issuer_is_given: false,
         token_auth: TokenAuth::Post,
         pkce: true,
-        token_params: vec![],
         profile,
     };
     let scopes = defaults.scopes.iter().map(|&scope| scope.to_owned()).collect();
@@ -44,12 +43,16 @@ fn settings(fake: &Fake, name: &str) -> Settings {
     Settings { name: name.to_owned(), preset: defaults.preset, kind, scopes, ..fake.settings() }
 }
 
-fn provider(fake: &Fake, name: &str, change: impl FnOnce(&mut OAuth2)) -> Provider {
+fn changed(fake: &Fake, name: &str, change: impl FnOnce(&mut OAuth2)) -> Settings {
     let mut settings = settings(fake, name);
     if let ProviderKind::OAuth2(oauth2) = &mut settings.kind {
         change(oauth2);
     }
-    fake.provider_with(settings)
+    settings
+}
+
+fn provider(fake: &Fake, name: &str, change: impl FnOnce(&mut OAuth2)) -> Provider {
+    fake.provider_with(changed(fake, name, change))
 }
 
 async fn login_with_iss(provider: &Provider, iss: Option<&str>) -> Result<Identity, OidcError> {
@@ -220,7 +223,7 @@ async fn an_error_with_status_200_is_an_error_in_either_form() {
     ] {
         fake.answer("/token", reply);
         let refused = login(&provider).await;
-        assert!(matches!(refused, Err(OidcError::Refused { error }) if error == "bad_verification_code"));
+        assert!(matches!(refused, Err(OidcError::Refused(refusal)) if refusal.error == "bad_verification_code"));
     }
     assert_eq!(fake.server.count("/me"), 0);
 }
@@ -240,14 +243,16 @@ async fn a_profile_that_is_no_proof_ends_the_login() {
         (Reply::json(200, &json!({"response": good})), Flaw::Profile),
         (Reply::json(401, &json!({"resultcode": "00", "response": good})), Flaw::Profile),
         (Reply::json(403, &json!({})), Flaw::Profile),
-        (Reply::text(404, "text/html", "<html>"), Flaw::Profile),
+        (Reply::text(401, "text/html", "{}"), Flaw::Profile),
+        (Reply::text(404, "text/html", ""), Flaw::Profile),
     ] {
         fake.answer("/me", reply.clone());
         let result = login(&provider).await;
-        assert!(matches!(result, Err(OidcError::Untrusted(found)) if found == flaw), "{reply:?}: {result:?}");
+        assert!(matches!(&result, Err(OidcError::Untrusted(found)) if *found == flaw), "{reply:?}: {result:?}");
     }
     for reply in [
         Reply::text(200, "text/html", "<html>maintenance</html>"),
+        Reply::text(404, "text/plain", "\u{feff} <html>"),
         Reply::text(200, "application/json", "[]"),
         Reply::text(200, "application/json", "\"text\""),
         Reply::text(200, "application/json", "{\"resultcode\":"),
@@ -295,10 +300,9 @@ async fn configured_parameters_headers_and_authentication_are_sent() {
     let fake = Fake::start().await;
     github_answers(&fake);
     fake.answer("/revoke", Reply::json(200, &json!({})));
-    let provider = provider(&fake, "naver", |oauth2| {
+    let settings = changed(&fake, "naver", |oauth2| {
         oauth2.pkce = false;
         oauth2.token_auth = TokenAuth::Basic;
-        oauth2.token_params = vec![("audience".to_owned(), "api".to_owned())];
         oauth2.revoke_url = Some(fake.server.url("/revoke"));
         oauth2.profile = Profile {
             headers: vec![(header::ACCEPT, "application/vnd.api+json".parse().unwrap())],
@@ -307,13 +311,19 @@ async fn configured_parameters_headers_and_authentication_are_sent() {
             ..oauth2.profile.clone()
         };
     });
+    let param = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let (token_params, refresh_params) = (param("audience", "api"), param("scope", "api"));
+    let provider = fake.provider_with(Settings { token_params, refresh_params, ..settings });
     let url = provider.authorization(REDIRECT, &[]).await.unwrap().url;
     assert!(!url.query().unwrap().contains("code_challenge"));
     login(&provider).await.unwrap();
     let exchange = asked(&fake, "/token");
     assert_eq!(exchange.header("authorization"), Some("Basic Y2xpZW50JTNBMTpzJTI2Y3JldA=="));
     assert_eq!((exchange.field("client_secret"), exchange.field("code_verifier")), (None, None));
-    assert_eq!(exchange.field("audience").as_deref(), Some("api"));
+    assert_eq!((exchange.field("audience").as_deref(), exchange.field("scope")), (Some("api"), None));
+    provider.refresh(&RefreshToken::new("r"), None).await.unwrap();
+    let refresh = asked(&fake, "/token");
+    assert_eq!((refresh.field("audience"), refresh.field("scope").as_deref()), (None, Some("api")));
     assert_eq!(asked(&fake, "/me").header("accept"), Some("application/vnd.api+json"));
     assert!(provider.revoke(Some(&RefreshToken::new("r")), None).await.unwrap());
     assert_eq!(
@@ -324,7 +334,7 @@ async fn configured_parameters_headers_and_authentication_are_sent() {
 }
 
 #[tokio::test]
-async fn a_refresh_fetches_the_profile_again_and_one_of_another_person_is_refused() {
+async fn a_refresh_fetches_the_profile_again_and_one_of_another_person_is_no_refusal() {
     let fake = Fake::start().await;
     naver_answers(&fake);
     let provider = provider(&fake, "naver", |_| {});
@@ -349,7 +359,8 @@ async fn a_refresh_fetches_the_profile_again_and_one_of_another_person_is_refuse
         assert_eq!((refreshed.tokens.access_token.expose(), refreshed.profile), ("BBB", None), "{unusable:?}");
     }
     fake.answer("/me", Reply::json(200, &json!({"resultcode": "00", "response": {"id": "1"}})));
-    assert_eq!(refresh().await.err(), Some(RefreshError::Refused), "a profile of another person");
+    let failed = Some(RefreshError::Failed { retry_after: None });
+    assert_eq!(refresh().await.err(), failed, "a profile of another person");
 }
 
 #[tokio::test]
@@ -369,10 +380,10 @@ async fn the_error_bad_refresh_token_is_a_refusal_at_github_only() {
 async fn an_oauth2_provider_is_not_discovered_and_its_id_tokens_are_refused() {
     let fake = Fake::start().await;
     let provider = provider(&fake, "github", |_| {});
-    provider.discover().await.unwrap();
+    assert!(provider.probe(REDIRECT).await.is_err(), "404");
     assert_eq!(provider.reachable(), Reachability::Reachable);
     let token = fake.id_token(json!({}));
     assert!(provider.verify_id_token(&token, &["client:1".to_owned()], None, None).await.is_err());
     let seen: Vec<_> = fake.server.seen().into_iter().map(|seen| format!("{} {}", seen.method, seen.target)).collect();
-    assert_eq!(seen, ["HEAD /token"]);
+    assert_eq!(seen, ["POST /token"]);
 }

@@ -160,7 +160,7 @@ async fn a_callback_of_another_attempt_or_issuer_is_refused_before_any_token_req
     fake.answer("/token", Reply::json(400, &json!({"error": "invalid_grant"})));
     let right = CallbackParams { iss: Some(fake.issuer()), ..callback(&attempt) };
     let refused = announced.redeem(right, &attempt, REDIRECT).await;
-    assert!(matches!(refused, Err(OidcError::Refused { error }) if error == "invalid_grant"));
+    assert!(matches!(refused, Err(OidcError::Refused(refusal)) if refusal.error == "invalid_grant"));
 }
 
 #[tokio::test]
@@ -168,9 +168,10 @@ async fn without_valid_metadata_no_login_begins_and_discovery_is_tried_once_a_se
     let fake = Fake::start().await;
     let provider = fake.provider();
     for (reply, expected) in [
-        (fake.metadata_with(json!({"issuer": "https://evil.example"})), "another issuer"),
+        (fake.metadata_with(json!({"issuer": "https://evil.example"})), "`https://evil.example`"),
         (fake.metadata_with(json!({"code_challenge_methods_supported": ["plain"]})), "S256"),
-        (Reply::text(200, "text/html", "<html>"), "cannot be read"),
+        (Reply::text(200, "text/html", "<html>"), "came a page"),
+        (Reply::text(200, "text/html", "{"), "cannot be read"),
         (Reply::text(200, "application/json", vec![b' '; (1 << 20) + 1]), "larger"),
         (Reply::json(302, &json!({})).with("location", "/elsewhere"), "302"),
         (Reply::Reset, "did not answer"),
@@ -206,13 +207,23 @@ async fn userinfo_adds_to_the_identity_and_must_be_about_the_same_person() {
     for other in [json!({"sub": "u2"}), json!({"email": "a@b.kr"}), json!({"sub": 1})] {
         fake.answer("/me", Reply::json(200, &other));
         assert!(
-            matches!(login(&fake, &provider, json!({})).await, Err(OidcError::Untrusted(Flaw::Subject))),
+            matches!(login(&fake, &provider, json!({})).await, Err(OidcError::Untrusted(found)) if found == Flaw::Subject),
             "{other}"
         );
     }
     fake.answer("/me", Reply::json(403, &json!({})));
     assert!(login(&fake, &provider, json!({})).await.is_ok(), "a refusal of userinfo is no outage");
-    for down in [Reply::json(503, &json!({})), Reply::Reset, Reply::Cut] {
+    let down = [
+        Reply::json(503, &json!({})),
+        Reply::json(429, &json!({})),
+        Reply::json(408, &json!({})),
+        Reply::text(200, "text/html", "<html>"),
+        Reply::text(403, "application/json", "<html>"),
+        Reply::text(200, "application/json", "[]"),
+        Reply::Reset,
+        Reply::Cut,
+    ];
+    for down in down {
         fake.answer("/me", down);
         assert!(matches!(login(&fake, &provider, json!({})).await, Err(OidcError::Unavailable(_))));
     }
@@ -235,4 +246,151 @@ async fn an_answer_of_the_token_endpoint_without_tokens_or_refusal_is_an_outage_
         let result = provider.redeem(callback(&attempt), &attempt, REDIRECT).await;
         assert!(matches!(result, Err(OidcError::Unavailable(_))), "{reply:?}");
     }
+}
+
+/// A provider with metadata that names a userinfo endpoint, which answers with this JWT.
+async fn with_signed_userinfo(fake: &Fake, token: &str) -> Result<Identity, OidcError> {
+    fake.answer(METADATA, fake.metadata_with(json!({"userinfo_endpoint": fake.server.url("/me")})));
+    fake.answer("/me", Reply::text(200, "application/jwt", token));
+    login(fake, &fake.provider(), json!({})).await
+}
+
+#[tokio::test]
+async fn a_userinfo_that_is_a_signed_jwt_is_verified_and_used() {
+    let fake = Fake::start().await;
+    for claims in [fake.claims(json!({"email": "a@b.kr"})), json!({"sub": "u1", "email": "a@b.kr"})] {
+        let token = fake.signer.sign(r#"{"alg":"ES256","kid":"k1"}"#, &claims);
+        let identity = with_signed_userinfo(&fake, &format!("\u{feff}{token}\n")).await.unwrap();
+        assert_eq!(identity.profile["email"], "a@b.kr", "{claims}");
+    }
+    let header = r#"{"alg":"ES256","kid":"k1"}"#;
+    let sign = |changes: Value| fake.signer.sign(header, &fake.claims(changes));
+    for (token, flaw) in [
+        (sign(json!({"aud": "other"})), Flaw::Audience),
+        (sign(json!({"iss": "https://evil.example"})), Flaw::Issuer),
+        (sign(json!({"sub": "u2"})), Flaw::Subject),
+        (Signer::ec().sign(header, &fake.claims(json!({}))), Flaw::Signature),
+        (Signer::Constant(vec![1]).sign(r#"{"alg":"none"}"#, &fake.claims(json!({}))), Flaw::Algorithm),
+        ("eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d".to_owned(), Flaw::Encrypted),
+    ] {
+        let refused = with_signed_userinfo(&fake, &token).await;
+        assert!(matches!(&refused, Err(OidcError::Untrusted(found)) if *found == flaw), "{flaw:?}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_of_a_shared_issuer_is_of_the_tenant_that_it_names_and_that_is_taken() {
+    const TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+    let fake = Fake::start().await;
+    fake.answer(
+        "/common/v2.0/.well-known/openid-configuration",
+        fake.metadata_with(json!({"issuer": format!("{}/{{tenantid}}/v2.0", fake.issuer())})),
+    );
+    let of = |tenant: &str| format!("{}/{tenant}/v2.0", fake.issuer());
+    let provider = |tenants| {
+        let issuer = of("common").parse().unwrap();
+        fake.provider_with(Settings { issuer, tenants, ..fake.settings() })
+    };
+    let listed = |tenant: &str| Tenants::Listed(vec![tenant.to_owned()]);
+    for (tenants, claims, flaw) in [
+        (Tenants::Any, json!({"iss": of(TENANT), "tid": TENANT}), None),
+        (listed(&TENANT.to_uppercase()), json!({"iss": of(TENANT), "tid": TENANT}), None),
+        (listed("other"), json!({"iss": of(TENANT), "tid": TENANT}), Some(Flaw::Tenant)),
+        (Tenants::Listed(vec![]), json!({"iss": of(TENANT), "tid": TENANT}), Some(Flaw::Tenant)),
+        (Tenants::Any, json!({"iss": of(TENANT), "tid": "other"}), Some(Flaw::Issuer)),
+        (Tenants::Any, json!({"iss": of(TENANT)}), Some(Flaw::Issuer)),
+        (Tenants::Any, json!({"iss": of("{tenantid}")}), Some(Flaw::Tenant)),
+        (Tenants::Any, json!({"iss": of("common"), "tid": TENANT}), Some(Flaw::Issuer)),
+        (Tenants::Any, json!({"iss": "https://evil.example", "tid": TENANT}), Some(Flaw::Issuer)),
+    ] {
+        let result = login(&fake, &provider(tenants.clone()), claims.clone()).await;
+        match (&result, flaw) {
+            (Ok(identity), None) => assert_eq!(identity.claims["tid"], TENANT),
+            (Err(OidcError::Untrusted(found)), Some(flaw)) => assert_eq!(found, &flaw, "{claims}"),
+            _ => panic!("{tenants:?} {claims}: {result:?}"),
+        }
+    }
+    // RFC 9207: the callback's issuer must be the token's.
+    let provider = provider(Tenants::Any);
+    let attempt = attempt(&provider).await;
+    let claims = json!({"iss": of(TENANT), "tid": TENANT, "nonce": attempt.nonce.expose()});
+    fake.answer("/token", tokens(&fake.id_token(claims)));
+    for (iss, is_taken) in [(of(TENANT), true), (of("other"), false), ("https://evil.example".to_owned(), false)] {
+        let callback = CallbackParams { iss: Some(iss.clone()), ..callback(&attempt) };
+        assert_eq!(provider.redeem(callback, &attempt, REDIRECT).await.is_ok(), is_taken, "{iss}");
+    }
+}
+
+#[tokio::test]
+async fn given_addresses_win_over_the_metadata_and_given_parameters_are_sent() {
+    let (fake, inside) = (Fake::start().await, Fake::start().await);
+    // Outside nothing answers: the metadata names addresses that only browsers reach.
+    let outside = "http://outside.example";
+    let metadata = json!({
+        "issuer": outside, "authorization_endpoint": format!("{outside}/authorize"),
+        "token_endpoint": format!("{outside}/token"), "jwks_uri": format!("{outside}/jwks"),
+        "userinfo_endpoint": format!("{outside}/me"),
+    });
+    inside.answer("/inside/discovery", fake.metadata_with(metadata));
+    inside.answer("/jwks", Reply::json(200, &json!({"keys": [fake.signer.jwk("k1")]})));
+    inside.answer("/me", Reply::json(200, &json!({"sub": "u1", "email": "a@b.kr"})));
+    let at = |path: &str| Some(inside.server.url(path));
+    let param = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let addresses = Addresses {
+        discovery: at("/inside/discovery"),
+        authorize: None,
+        token: at("/token"),
+        jwks: at("/jwks"),
+        userinfo: at("/me"),
+        revoke: None,
+    };
+    let provider = fake.provider_with(Settings {
+        issuer: outside.parse().unwrap(),
+        addresses,
+        token_params: param("resource", "r"),
+        refresh_params: param("scope", "api://x/use"),
+        ..fake.settings()
+    });
+    let Authorization { url, attempt } = provider.authorization(REDIRECT, &[]).await.unwrap();
+    assert!(url.as_str().starts_with("http://outside.example/authorize?"), "{url}");
+    let claims = json!({"iss": outside, "nonce": attempt.nonce.expose()});
+    inside.answer("/token", tokens(&fake.id_token(claims)));
+    let identity = provider.redeem(callback(&attempt), &attempt, REDIRECT).await.unwrap();
+    assert_eq!(identity.profile["email"], "a@b.kr");
+    let asked = |server: &Fake| server.server.seen().into_iter().rfind(|seen| seen.target == "/token").unwrap();
+    assert_eq!((asked(&inside).field("resource").as_deref(), asked(&inside).field("scope")), (Some("r"), None));
+    provider.refresh(&RefreshToken::new("rt0"), None).await.unwrap();
+    let refresh = asked(&inside);
+    assert_eq!((refresh.field("resource"), refresh.field("scope").as_deref()), (None, Some("api://x/use")));
+    assert!(fake.server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_rejected_id_token_is_told_with_the_values_that_differ() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let told = async |token: String| {
+        let attempt = attempt(&provider).await;
+        fake.answer("/token", tokens(&IdToken::new(token)));
+        provider.redeem(callback(&attempt), &attempt, REDIRECT).await.unwrap_err().to_string()
+    };
+    let sign = |header: &str, changes: Value| fake.signer.sign(header, &fake.claims(changes));
+    let es256 = r#"{"alg":"ES256","kid":"k1"}"#;
+    for (token, parts) in [
+        (sign(es256, json!({"aud": ["account", "b"]})), vec![r#"`["account","b"]`"#.to_owned(), format!("`{CLIENT}`")]),
+        (
+            sign(es256, json!({"iss": "https://else.example/"})),
+            vec!["`https://else.example/`".to_owned(), format!("`{}`", fake.issuer())],
+        ),
+        (sign(r#"{"alg":"HS256"}"#, json!({})), vec!["HS256".to_owned(), "RS256, ES256".to_owned()]),
+        (sign(r#"{"alg":"ES256K"}"#, json!({})), vec!["ES256K".to_owned(), "RS256, ES256".to_owned()]),
+        (sign(r#"{"alg":"ES256","kid":"gone"}"#, json!({"nonce": null})), vec!["nonce".to_owned()]),
+        ("eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d".to_owned(), vec!["encrypted".to_owned()]),
+    ] {
+        let told = told(token).await;
+        assert!(parts.iter().all(|part| told.contains(part)), "{told} lacks one of {parts:?}");
+    }
+    let misconfigured = login(&fake, &provider, json!({"aud": "other"})).await.unwrap_err();
+    assert!(misconfigured.is_misconfigured());
+    assert!(!login(&fake, &provider, json!({"nonce": "other"})).await.unwrap_err().is_misconfigured());
 }

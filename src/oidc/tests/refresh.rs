@@ -36,6 +36,36 @@ async fn a_refresh_needs_no_id_token_and_one_of_another_person_or_client_is_an_e
 }
 
 #[tokio::test]
+async fn a_refresh_keeps_the_old_profile_while_the_userinfo_endpoint_is_down() {
+    let fake = Fake::start().await;
+    fake.answer(METADATA, fake.metadata_with(json!({"userinfo_endpoint": fake.server.url("/me")})));
+    let provider = fake.provider();
+    let previous = fake.claims(json!({"role": "admin"}));
+    fake.answer("/token", tokens(&fake.id_token(json!({"name": "new"}))));
+    for reply in [
+        Reply::json(408, &json!({})),
+        Reply::json(429, &json!({})),
+        Reply::json(302, &json!({})).with("location", "/login"),
+        Reply::text(200, "text/html", "<html>maintenance"),
+        Reply::text(403, "text/html", "<html>"),
+        Reply::text(200, "application/json", ""),
+        Reply::text(200, "application/json", "[]"),
+        Reply::json(500, &json!({})),
+        Reply::Reset,
+    ] {
+        fake.answer("/me", reply.clone());
+        let refreshed = provider.refresh(&RefreshToken::new("rt0"), previous.as_object()).await.unwrap();
+        assert_eq!(refreshed.profile, None, "{reply:?}");
+    }
+    fake.answer("/me", Reply::json(403, &json!({})));
+    let refused = provider.refresh(&RefreshToken::new("rt0"), previous.as_object()).await.unwrap().profile.unwrap();
+    assert_eq!((refused.get("role"), &refused["name"]), (None, &json!("new")), "the ID token's claims alone");
+    fake.answer("/me", Reply::text(200, "text/html", "\u{feff}{\"sub\":\"u1\",\"role\":\"user\"}"));
+    let profile = provider.refresh(&RefreshToken::new("rt0"), previous.as_object()).await.unwrap().profile.unwrap();
+    assert_eq!((&profile["role"], &profile["name"]), (&json!("user"), &json!("new")));
+}
+
+#[tokio::test]
 async fn refreshed_tokens_are_returned_when_no_key_can_be_fetched_to_verify_the_id_token() {
     let fake = Fake::start().await;
     fake.answer("/jwks", Reply::json(503, &json!({})));
@@ -48,13 +78,22 @@ async fn refreshed_tokens_are_returned_when_no_key_can_be_fetched_to_verify_the_
 }
 
 #[tokio::test]
-async fn only_invalid_grant_refuses_a_refresh_token() {
+async fn only_an_error_that_is_final_refuses_a_refresh_token() {
     let fake = Fake::start().await;
     let provider = fake.provider();
     let failed = |seconds: Option<u64>| RefreshError::Failed { retry_after: seconds.map(Duration::from_secs) };
     for (reply, expected) in [
         (Reply::json(400, &json!({"error": "invalid_grant"})), RefreshError::Refused),
         (Reply::json(401, &json!({"error": "invalid_grant", "error_code": "KOE322"})), RefreshError::Refused),
+        (Reply::json(400, &json!({"error": "interaction_required"})), RefreshError::Refused),
+        (Reply::json(400, &json!({"error": "login_required"})), RefreshError::Refused),
+        (Reply::json(403, &json!({"error": "consent_required"})), RefreshError::Refused),
+        (Reply::json(200, &json!({"error": "account_selection_required"})), RefreshError::Refused),
+        (Reply::text(400, "text/html", "\u{feff}{\"error\":\"invalid_grant\"}"), RefreshError::Refused),
+        (Reply::text(400, "text/html", "error=invalid_grant"), RefreshError::Refused),
+        (Reply::text(400, "application/json", "<p>{\"error\":\"invalid_grant\"}"), failed(None)),
+        (Reply::json(400, &json!({"error": ["invalid_grant"]})), failed(None)),
+        (Reply::json(408, &json!({"error": "invalid_grant"})), failed(None)),
         (Reply::json(400, &json!({"error": "invalid_request"})), failed(None)),
         (Reply::json(401, &json!({"error": "invalid_client"})), failed(None)),
         (Reply::json(401, &json!({})), failed(None)),

@@ -23,7 +23,7 @@ pub(in crate::otp) struct Email {
 impl Email {
     /// Parses an address. Quoted local parts, comments, lists and address literals are refused: mail software reads
     /// them differently, and codes were sent to other addresses.
-    pub(super) fn parse(text: &str, bare_domains: bool) -> Option<Self> {
+    pub(in crate::otp) fn parse(text: &str, bare_domains: bool) -> Option<Self> {
         let text = text.trim_matches(' ');
         if text.len() > LONGEST {
             return None;
@@ -35,6 +35,11 @@ impl Email {
         let domain = domain_in_ascii(domain, bare_domains)?;
         let written = format!("{local}@{domain}");
         (written.len() <= LONGEST).then(|| Self { canonical: written.to_ascii_lowercase(), written })
+    }
+
+    /// Whether the address is `text` itself, but for the case of its domain: not one that was trimmed or converted.
+    pub(in crate::otp) fn is_written_as(&self, text: &str) -> bool {
+        self.written.eq_ignore_ascii_case(text)
     }
 
     /// `a***@e***.com`

@@ -3,9 +3,9 @@
 mod email;
 mod phone;
 
+pub(super) use email::Email;
 pub use phone::Country;
 
-use email::Email;
 use phone::Phone;
 
 use crate::channel::Channel;

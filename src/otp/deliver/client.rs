@@ -7,7 +7,7 @@ use crate::outbound::{Network, Outbound, Settings};
 /// A client for providers of messages. Its connect timeout is 2 s, because a person is waiting for the code.
 pub fn http_client() -> reqwest::Result<Outbound> {
     let connect_timeout = Duration::from_secs(2);
-    Outbound::new(Settings { peer: "message provider", connect_timeout, network: Network::Internet })
+    Outbound::new(Settings { peer: "message provider", connect_timeout, network: Network::Internet, authorities: None })
 }
 
 /// Longest answer of a provider, in bytes; usual answers have a few hundred.

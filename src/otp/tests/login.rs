@@ -30,6 +30,7 @@ async fn backend(
         otp: Some(otp),
         refresh: None,
         refused: vec![401],
+        refused_when: authority::RefusedWhen::default(),
         signout: None,
         answer: authority::AnswerFields {
             access_token: at("/accessToken"),

@@ -113,6 +113,9 @@ async fn the_code_page_shows_problems_of_the_table_and_nothing_else() {
     assert!(page("error=too_many&retry=x").await.contains(">잠시 후 다시 시도해주세요.<"));
     assert!(page("error=too_many&retry=99999999").await.contains(">잠시 후 다시 시도해주세요.<"));
     assert!(page("error=code_wrong").await.contains(">인증번호가 올바르지 않거나 만료되었습니다<"));
+    for (query, marked) in [("error=code_wrong", true), ("error=bad_phone", true), ("error=too_soon&retry=37", false)] {
+        assert_eq!(page(query).await.contains("aria-invalid=\"true\""), marked, "{query}");
+    }
     for query in ["", "error=", "error=<script>", "error=your+account+was+stolen", "retry=37"] {
         assert!(!page(query).await.contains("role=\"alert\""), "{query}");
     }

@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod gateway;
+mod refused;
 mod verify;
 
 pub(crate) use gateway::GatewayTable;
@@ -156,6 +157,7 @@ fn backend(section: &Section<'_, AuthorityTable>, upstreams: &[&str], cx: &mut C
     let refresh = section.section(&AuthorityTable::REFRESH);
     let timeout = refresh.read(&RefreshTable::TIMEOUT);
     let refused = refresh.values(&RefreshTable::REFUSED);
+    let refused_when = refused::refused_when(&refresh, cx);
     let refresh = if refresh.is_present() { call::call(&refresh, timeout, targets, REFRESH, cx) } else { None };
     let answer = section.section(&AuthorityTable::ANSWER);
     Some(BackendSettings {
@@ -165,6 +167,7 @@ fn backend(section: &Section<'_, AuthorityTable>, upstreams: &[&str], cx: &mut C
         otp,
         refresh,
         refused,
+        refused_when,
         signout,
         answer: AnswerFields {
             access_token: answer.read(&AnswerTable::ACCESS_TOKEN),

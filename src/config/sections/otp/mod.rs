@@ -20,7 +20,7 @@ mod channel;
 mod email;
 mod outbox;
 mod sms;
-mod texts;
+pub(crate) mod texts;
 
 pub(crate) use channel::ChannelTable;
 use email::EmailTable;

@@ -4,7 +4,7 @@ use crate::{
     config::schema::{
         context::Context,
         form,
-        key::{Includes, Key, Table, table},
+        key::{HasTable, Includes, Key, Table, table},
         kind::closest,
         section::Section,
         tree::Place,
@@ -38,9 +38,9 @@ pub(crate) fn texts<S: Includes<S>>(
 }
 
 /// Reads the texts under `key`, each through `read`.
-pub(crate) fn pair<S: Includes<S>>(
+pub(crate) fn pair<S: Includes<S>, F: HasTable<Table = TextTable>>(
     section: &Section<'_, S>,
-    key: &Key<S, Table<TextTable>>,
+    key: &Key<S, F>,
     cx: &mut Context<'_>,
     mut read: impl FnMut(String, &Place, &mut Context<'_>) -> Option<String>,
 ) -> Option<Texts> {

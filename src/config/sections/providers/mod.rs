@@ -1,23 +1,28 @@
 //! `[providers.NAME]`: identity providers.
 
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use super::{
     allow::{self, EMAILS},
+    authorities,
     authority::Issuer,
+    otp::texts::pair,
     server::ServerSettings,
 };
 use crate::{
-    config::schema::{context::Context, form, section::Section, tree::Entry},
+    config::schema::{context::Context, form, section::Section, tree::Place},
     oidc::{
-        Preset, ProviderKind, Settings,
+        Addresses, Allow, Preset, ProviderKind, Settings, Tenants,
         presets::{self, Defaults},
     },
     route,
+    text::Translated,
 };
 
 mod address;
 mod oauth2;
+mod params;
 mod profile;
 mod table;
 
@@ -59,7 +64,12 @@ pub(crate) fn provider(
         scopes(section, known, cx)
     };
     let authorize_params =
-        authorize_params(section, known, (tokens_of == Issuer::Provider && !is_oauth2).then_some(&*scopes), cx);
+        params::authorize(section, known, (tokens_of == Issuer::Provider && !is_oauth2).then_some(&*scopes), cx);
+    let token_params = params::own(section, &ProviderTable::TOKEN_PARAMS, cx);
+    let refresh_params = params::own(section, &ProviderTable::REFRESH_PARAMS, cx);
+    let ca = ca(section, cx);
+    let label = label(section, cx);
+    let tenants = tenants(section, allow.as_ref(), cx);
     let client_id = cx.indirect(section, &ProviderTable::CLIENT_ID);
     let client_secret = cx.secret(section, &ProviderTable::CLIENT_SECRET);
     let id_token_login = section.section(&ProviderTable::ID_TOKEN_LOGIN);
@@ -71,7 +81,9 @@ pub(crate) fn provider(
             "list the client ids of the apps, or leave `id_token_login` out",
         );
     }
+    let mut addresses = Addresses::default();
     let (kind, issued_by) = if is_oauth2 {
+        oauth2::complain_of_oidc_keys(section, cx);
         let oauth2 = oauth2::oauth2(section, known_oauth2, cx);
         let given = given_issuer(section, cx);
         let oauth2 = oauth2?;
@@ -83,10 +95,10 @@ pub(crate) fn provider(
         if !section.is_malformed(&ProviderTable::KIND) {
             oauth2::complain_of_keys(section, cx);
         }
+        addresses = self::addresses(section, cx);
         (ProviderKind::Oidc, issuer(section, known, cx)?)
     };
     let preset = known.map(|known| known.preset).or(known_oauth2.map(|known| known.preset));
-    let label = known.map(|known| known.label).or(known_oauth2.map(|known| known.label));
     Some(Settings {
         name: name.to_owned(),
         preset: preset.unwrap_or(Preset::Generic),
@@ -96,10 +108,15 @@ pub(crate) fn provider(
         client_secret,
         scopes,
         authorize_params,
+        token_params,
+        refresh_params,
+        addresses,
+        tenants,
+        ca,
         response_mode: section.read(&ProviderTable::RESPONSE_MODE),
         id_token_audiences: audiences,
         allow,
-        label: section.optional(&ProviderTable::LABEL).or_else(|| label.map(str::to_owned)),
+        label,
     })
 }
 
@@ -167,41 +184,60 @@ fn oauth2_scopes(section: &Section<'_, ProviderTable>, known: Option<&[&str]>, c
     scopes.into_iter().map(|(scope, _)| scope).collect()
 }
 
-/// `lasting`: the scopes, if the session uses this provider's refresh token.
-fn authorize_params(
-    section: &Section<'_, ProviderTable>,
-    known: Option<Defaults>,
-    lasting: Option<&[String]>,
-    cx: &mut Context<'_>,
-) -> Vec<(String, String)> {
-    const OURS: &[&str] = &[
-        "client_id",
-        "code_challenge",
-        "code_challenge_method",
-        "nonce",
-        "redirect_uri",
-        "response_mode",
-        "response_type",
-        "scope",
-        "state",
-    ];
-    let for_refresh = match (known, lasting) {
-        (_, None) => &[][..],
-        (Some(known), _) => known.for_refresh,
-        // OpenID Connect Core section 11: without a prompt for consent, `offline_access` is ignored and there is no
-        // refresh token.
-        (None, Some(scopes)) if scopes.iter().any(|scope| scope == "offline_access") => &[("prompt", "consent")],
-        (None, Some(_)) => &[],
-    };
-    let mut params: Vec<_> =
-        for_refresh.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    for Entry { name, place, node } in section.entries(&ProviderTable::AUTHORIZE_PARAMS) {
-        if OURS.contains(&name.as_str()) {
-            cx.complain(place, format!("the gateway sets `{name}` itself"), "leave it out");
-        }
-        let Some(value) = node.text() else { continue };
-        params.retain(|(known, _)| known != name);
-        params.push((name.clone(), value.to_owned()));
+/// The only authorities whose certificates are accepted.
+fn ca(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) -> Option<Vec<CertificateDer<'static>>> {
+    let (node, place) = (section.node(&ProviderTable::CA)?, section.place(&ProviderTable::CA));
+    let written = node.text().unwrap_or_default();
+    if !form::is_reference(written) && !written.contains("-----BEGIN") {
+        cx.complain(place, "this is the name of a file, not a certificate", "write `ca = \"file:PATH\"`");
+        return None;
     }
-    params
+    let pem = cx.indirect(section, &ProviderTable::CA)?;
+    authorities::read(pem.as_bytes(), place, cx)
+}
+
+/// The name on the login page: one text for all languages, or one for each.
+fn label(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) -> Option<Translated<String>> {
+    let filled = |text: String, place: &Place, cx: &mut Context<'_>| {
+        if text.trim().is_empty() {
+            cx.complain(place, "a label without text shows an empty button", "leave it out for the usual name");
+            return None;
+        }
+        Some(text.trim().to_owned())
+    };
+    if let Some(text) = section.optional(&ProviderTable::LABEL) {
+        let text = filled(text, section.place(&ProviderTable::LABEL), cx)?;
+        return Some(Translated { korean: text.clone(), english: text });
+    }
+    let texts = pair(section, &ProviderTable::LABEL, cx, filled)?;
+    Some(Translated { korean: texts.korean, english: texts.english })
+}
+
+/// The addresses that win over those of the discovery document.
+fn addresses(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) -> Addresses {
+    let mut url = |key| address::url(section, key, cx);
+    Addresses {
+        discovery: url(&ProviderTable::DISCOVERY_URL),
+        authorize: url(&ProviderTable::AUTHORIZE_URL),
+        token: url(&ProviderTable::TOKEN_URL),
+        jwks: url(&ProviderTable::JWKS_URL),
+        userinfo: url(&ProviderTable::USERINFO_URL),
+        revoke: url(&ProviderTable::REVOKE_URL),
+    }
+}
+
+/// Which tenants are taken, where the issuer turns out to stand for many.
+fn tenants(section: &Section<'_, ProviderTable>, allow: Option<&Allow>, cx: &mut Context<'_>) -> Tenants {
+    let listed = section.list(&ProviderTable::TENANTS);
+    for (tenant, place) in &listed {
+        let is_id = !tenant.is_empty() && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !is_id {
+            let help = "write the tenant's id, e.g. \"9188040d-6c67-4c5b-b112-36a304b66dad\"";
+            cx.complain(place, format!("`{tenant}` is no tenant id (`tid`)"), help);
+        }
+    }
+    match allow {
+        Some(Allow::Anyone) if listed.is_empty() => Tenants::Any,
+        _ => Tenants::Listed(listed.into_iter().map(|(tenant, _)| tenant).collect()),
+    }
 }

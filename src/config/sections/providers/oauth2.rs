@@ -13,21 +13,25 @@ use crate::{
         form,
         key::{AnyKey, Key},
         section::Section,
-        tree::Entry,
     },
     oidc::{OAuth2, ResponseMode, presets::OAuth2Defaults},
 };
 
 /// The keys that only `kind = "oauth2"` has.
-const KEYS: [&dyn AnyKey<Table = ProviderTable>; 7] = [
-    &ProviderTable::AUTHORIZE_URL,
-    &ProviderTable::TOKEN_URL,
-    &ProviderTable::REVOKE_URL,
-    &ProviderTable::TOKEN_AUTH,
-    &ProviderTable::TOKEN_PARAMS,
-    &ProviderTable::PKCE,
-    &ProviderTable::PROFILE,
-];
+const KEYS: [&dyn AnyKey<Table = ProviderTable>; 3] =
+    [&ProviderTable::TOKEN_AUTH, &ProviderTable::PKCE, &ProviderTable::PROFILE];
+
+/// The keys that only `kind = "oidc"` has.
+const OIDC_KEYS: [&dyn AnyKey<Table = ProviderTable>; 4] =
+    [&ProviderTable::DISCOVERY_URL, &ProviderTable::JWKS_URL, &ProviderTable::USERINFO_URL, &ProviderTable::TENANTS];
+
+/// Complains of [`OIDC_KEYS`] at a provider without OpenID Connect.
+pub(super) fn complain_of_oidc_keys(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) {
+    for key in OIDC_KEYS.into_iter().filter(|key| section.has(*key)) {
+        let message = format!("`{}` is for OpenID Connect, and the provider is of `kind = \"oauth2\"`", key.name());
+        cx.complain(section.place_of_key(key), message, "leave it out, or write `kind = \"oidc\"`");
+    }
+}
 
 /// Whether the file has any of [`KEYS`].
 pub(super) fn has_keys(section: &Section<'_, ProviderTable>) -> bool {
@@ -80,7 +84,6 @@ pub(super) fn oauth2(
     }
     let token_url = endpoint(section, &ProviderTable::TOKEN_URL, known.map(|known| known.token_url), cx);
     let revoke_url = url(section, &ProviderTable::REVOKE_URL, cx);
-    let token_params = token_params(section, cx);
     let profile = profile(&section.section(&ProviderTable::PROFILE), known.map(|known| known.profile), cx);
     Some(OAuth2 {
         authorize_url: authorize_url?,
@@ -89,7 +92,6 @@ pub(super) fn oauth2(
         issuer_is_given: section.has(&ProviderTable::ISSUER),
         token_auth: section.read(&ProviderTable::TOKEN_AUTH),
         pkce,
-        token_params,
         profile: profile?,
     })
 }
@@ -110,25 +112,4 @@ fn endpoint(
         complain_of_missing(section.own_place(), name, &format!("providers.{}", section.name), help, cx);
     }
     form::url(known?).ok()
-}
-
-fn token_params(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) -> Vec<(String, String)> {
-    const OURS: &[&str] = &[
-        "client_id",
-        "client_secret",
-        "code",
-        "code_verifier",
-        "grant_type",
-        "redirect_uri",
-        "refresh_token",
-        "state",
-    ];
-    let mut params = Vec::new();
-    for Entry { name, place, node } in section.entries(&ProviderTable::TOKEN_PARAMS) {
-        if OURS.contains(&name.as_str()) {
-            cx.complain(place, format!("the gateway sets `{name}` itself"), "leave it out");
-        }
-        params.extend(node.text().map(|value| (name.clone(), value.to_owned())));
-    }
-    params
 }

@@ -1,7 +1,10 @@
 //! The keys of `[providers.NAME]` and its tables.
 
 use super::{
-    super::allow::{AllowTable, Anyone},
+    super::{
+        allow::{AllowTable, Anyone},
+        otp::texts::TextTable,
+    },
     profile::ProfileTable,
 };
 use crate::{
@@ -30,33 +33,52 @@ table! {
         /// "profile_nickname"]`, `naver` `["openid"]`. With `oauth2` none is needed, and the default is none; `github`
         /// `["user:email"]`.
         SCOPES: List<form::Text> = optional("scopes");
-        /// Extra parameters of the authorization request, e.g. `{ prompt = "select_account" }`. With authority
-        /// `provider`, the parameters that make the provider issue a refresh token are added unless they are set here:
-        /// `prompt=consent` with the scope `offline_access`, for `google` `access_type=offline` and `prompt=consent`.
+        /// Extra parameters of the authorization request, e.g. `{ prompt = "select_account" }`. What the gateway sets
+        /// itself (`state`, `redirect_uri`, `code_challenge` …) is an error. With authority `provider`, the parameters
+        /// that make the provider issue a refresh token are added unless they are set here: `prompt=consent` with the
+        /// scope `offline_access`, for `google` `access_type=offline` and `prompt=consent`.
         AUTHORIZE_PARAMS: Entries<form::Text> = optional("authorize_params");
         /// How the provider's answer comes back: in the address, or in a form that the browser posts (for providers
         /// that insist; needs https).
         RESPONSE_MODE: Choice<ResponseMode> = default("response_mode", "\"query\"");
-        /// The provider's name on the built-in login page. Default: the usual name of a known provider, else NAME.
-        LABEL: form::Text = optional("label");
+        /// Extra fields of the code exchange, e.g. `{ audience = "api" }`.
+        TOKEN_PARAMS: Entries<form::Text> = optional("token_params");
+        /// Extra fields of a refresh, e.g. `{ scope = "api://app/use" }` for Entra, which issues no token for an API of
+        /// one's own without it.
+        REFRESH_PARAMS: Entries<form::Text> = optional("refresh_params");
+        /// The provider's name on the built-in login page: one text, or one for each language (`{ ko = "사내 계정", en =
+        /// "Staff" }`). Default: the usual name of a known provider, else NAME.
+        LABEL: Either<form::Text, TextTable> = optional("label");
+        /// The authorities of the provider's certificates in PEM, e.g. `"file:corp-ca.pem"`, instead of the system's:
+        /// for a provider with a certificate of a company's own authority.
+        CA: form::Indirect = optional("ca");
+        /// Where the discovery document is, if not under `issuer`.
+        DISCOVERY_URL: form::Url = optional("discovery_url");
         /// Lets an app log in with an ID token that it has, at `POST {base_path}/NAME`. Absent: off.
         ID_TOKEN_LOGIN: Table<IdTokenLoginTable> = optional("id_token_login");
         /// Who may log in: `"anyone"`, or lists, of which a person must meet every one that is given. Required with the
         /// authorities `provider` and `gateway` as soon as `public_url` is not on loopback.
         ALLOW: Either<Choice<Anyone>, AllowTable> = optional("allow");
-        /// `oauth2`: the authorization endpoint, where people are sent to.
+        /// The authorization endpoint, where people are sent to. Required with `oauth2`. With `oidc`, this and the
+        /// other addresses win over those of the discovery document, for a provider that has another address inside
+        /// than outside (a container network, a router without hairpin).
         AUTHORIZE_URL: form::Url = optional("authorize_url");
-        /// `oauth2`: the token endpoint. JSON and form answers are read, and an `error` with status 200 is treated as
-        /// an error.
+        /// The token endpoint. JSON and form answers are read, and an `error` with status 200 is treated as an error.
+        /// Required with `oauth2`.
         TOKEN_URL: form::Url = optional("token_url");
-        /// `oauth2`: the revocation endpoint (RFC 7009), for logouts with authority `provider`. Absent: nothing is
+        /// `oidc`: the key set.
+        JWKS_URL: form::Url = optional("jwks_url");
+        /// `oidc`: the userinfo endpoint.
+        USERINFO_URL: form::Url = optional("userinfo_url");
+        /// The revocation endpoint (RFC 7009), for logouts with authority `provider`. `oauth2`, absent: nothing is
         /// revoked, except at `naver`, which has its own request for it.
         REVOKE_URL: form::Url = optional("revoke_url");
+        /// `oidc`: which tenants (`tid`) may log in, where the discovery document's issuer holds `{tenantid}` (Entra's
+        /// `/common` and `/organizations`). Empty: with `allow = "anyone"` all, else none.
+        TENANTS: List<form::Text> = default("tenants", "[]");
         /// `oauth2`: whether the client's id and secret go to the token endpoint as fields of the form, or as
         /// `Authorization: Basic`.
         TOKEN_AUTH: Choice<TokenAuth> = default("token_auth", "\"post\"");
-        /// `oauth2`: extra fields of the requests for tokens, e.g. `{ audience = "api" }`.
-        TOKEN_PARAMS: Entries<form::Text> = optional("token_params");
         /// `oauth2`: whether logins carry a PKCE challenge (S256). `false` only for a provider that refuses it.
         PKCE: Flag = default("pkce", "true");
         /// `oauth2`: the request for the profile of the person who logged in.

@@ -1,7 +1,5 @@
 //! Sends e-mail, each message to one address, through the configured transports in their order.
 
-use std::net::Ipv4Addr;
-
 use lettre::{
     Address, Message,
     message::{
@@ -15,7 +13,7 @@ use super::{
     message::{Mail, Undelivered},
     outbox::{Outbox, OutboxSettings},
 };
-use crate::{channel::Channel, clock::Clock, outbound::Outbound, secret::Random};
+use crate::{channel::Channel, clock::Clock, otp::address::Email, outbound::Outbound, secret::Random};
 
 pub(super) mod letter;
 pub(super) mod smtp;
@@ -136,17 +134,10 @@ impl MailSender {
     }
 }
 
-/// Parses an address that a code may be sent to: one, in ASCII, at a domain name. Quoted local parts, lists, comments
-/// and characters that look like `@` are refused: parsers read them differently, and codes were sent to other people.
+/// Parses an address of a message: exactly one plain address, as [`Email`] defines it, in ASCII already.
 pub fn parse_address(text: &str) -> Option<Address> {
-    // RFC 5321 section 4.5.3.1.3, without the angle brackets.
-    const LONGEST: usize = 254;
-    let plain = |b: u8| b.is_ascii_graphic() && !b"\"(),:;<>[\\]".contains(&b);
-    if text.len() > LONGEST || !text.bytes().all(plain) {
-        return None;
-    }
-    let address: Address = text.parse().ok()?;
-    address.domain().parse::<Ipv4Addr>().is_err().then_some(address)
+    Email::parse(text, true).filter(|email| email.is_written_as(text))?;
+    text.parse().ok()
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderName, Method};
 use reqwest::RequestBuilder;
-use serde_json::Value;
 use url::Url;
 
 use super::{
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     call::{BadValue, Body, Placeholder, Text, Values},
     otp::deliver::message::Sms,
+    received,
     secret::Secret,
 };
 
@@ -61,7 +61,7 @@ pub struct Hmac {
 pub struct SuccessRule {
     /// Accepted statuses; none: any 2xx.
     pub statuses: Vec<u16>,
-    /// A place in the JSON (RFC 6901), and the values accepted there, as text. `None`: any body but an HTML page.
+    /// A place in the JSON (RFC 6901), and the values accepted there, as text. `None`: any body but a page.
     pub field: Option<(String, Vec<String>)>,
 }
 
@@ -144,13 +144,14 @@ impl SuccessRule {
             self.statuses.contains(&answer.0.status.as_u16())
         };
         let Some((pointer, accepted)) = &self.field else {
-            if status && !answer.0.is_page() {
+            // An API that answers in XML is accepted too.
+            if status && !received::is_html(&answer.0.body) {
                 return Ok(());
             }
             return Err(answer.refused(&answer.json().unwrap_or_default(), REASONS));
         };
         let json = answer.json()?;
-        let found = json.pointer(pointer).and_then(as_text);
+        let found = json.pointer(pointer).and_then(received::scalar_text);
         if status && found.is_some_and(|found| accepted.contains(&found)) {
             return Ok(());
         }
@@ -161,12 +162,3 @@ impl SuccessRule {
 /// Where the reason of a refusal is in the answers of common APIs.
 const REASONS: &[&str] =
     &["/code", "/error", "/message", "/error/code", "/error/message", "/errorCode", "/errorMessage", "/result_code"];
-
-/// A text, number or boolean as text: `1` and `"1"` are equal.
-fn as_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}

@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     otp::deliver::{client::LARGEST_ANSWER, message::Sms},
     outbound::{CallLimits, HttpAnswer, NoAnswer, Outbound},
+    received,
     secret::Random,
 };
 
@@ -100,7 +101,7 @@ impl ProviderAnswer {
     /// a failure.
     pub(super) fn json(&self) -> Result<Value, NotAccepted> {
         let text = String::from_utf8_lossy(&self.0.body);
-        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|_| NotAccepted::Malformed(self.0.status))
+        received::json(text.as_bytes()).map_err(|_| NotAccepted::Malformed(self.0.status))
     }
 
     /// This answer as a failure; the reason is made of the texts and numbers at `pointers` (RFC 6901).

@@ -3,13 +3,9 @@
 use std::fs;
 
 use lettre::transport::smtp::{client::Certificate, extension::ClientId};
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
 use url::{Host, Url};
 
-use super::super::super::{forms, server::ServerSettings};
+use super::super::super::{authorities, forms, server::ServerSettings};
 use crate::{
     config::schema::{
         context::Context,
@@ -234,16 +230,7 @@ fn authorities(
             return None;
         }
     };
-    let read = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
-    let usable = |der: &CertificateDer<'_>| RootCertStore::empty().add(der.clone().into_owned()).is_ok();
-    if read.is_empty() || !read.iter().all(usable) {
-        cx.complain(
-            place,
-            "there is no certificate in this file",
-            "the file holds the authority's certificate in PEM (`-----BEGIN CERTIFICATE-----`)",
-        );
-        return None;
-    }
+    let read = authorities::read(&pem, place, cx)?;
     read.into_iter().map(|der| Certificate::from_der(der.to_vec()).ok()).collect()
 }
 

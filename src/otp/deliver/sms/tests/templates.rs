@@ -80,7 +80,9 @@ async fn a_template_decides_which_answers_count_as_taken() {
     for (statuses, field, status, media_type, body, taken) in [
         (vec![], None, 204, "text/plain", "", true),
         (vec![], None, 200, "text/xml", "<ok/>", true),
-        (vec![], None, 200, "text/html", "ok", false),
+        (vec![], None, 200, "text/html", "ok", true),
+        (vec![], None, 200, "text/plain", "\u{feff} <html>", false),
+        (vec![], field("/a"), 200, "text/html", "\u{feff}{\"a\":0}", true),
         (vec![], None, 200, "text/plain", "<!DOCTYPE html><p>log in", false),
         (vec![], None, 302, "text/plain", "", false),
         (vec![202], None, 200, "text/plain", "", false),

@@ -1,0 +1,50 @@
+//! `refused_when` of `[authority.refresh]`: values in the answer's JSON that end the session.
+
+use super::call::RefreshTable;
+use crate::{
+    authority::RefusedWhen,
+    config::schema::{
+        context::Context,
+        form::{Pointer, TextForm as _},
+        section::Section,
+        tree::{Entry, Node, Value},
+    },
+};
+
+const EXAMPLE: &str = "write e.g. `refused_when = { \"/errors/0/extensions/code\" = [\"invalid-jwt\"] }`";
+
+/// Reads `refused_when`.
+pub(super) fn refused_when(refresh: &Section<'_, RefreshTable>, cx: &mut Context<'_>) -> RefusedWhen {
+    let mut conditions = Vec::new();
+    for Entry { name, place, node } in refresh.entries(&RefreshTable::REFUSED_WHEN) {
+        if Pointer::parse(name).is_err() {
+            cx.complain(place, format!("`{name}` is no JSON pointer"), EXAMPLE);
+            continue;
+        }
+        let nodes = match &node.value {
+            Value::List(list) => list.iter().collect(),
+            _ => vec![node],
+        };
+        if nodes.is_empty() {
+            cx.complain(&node.place, format!("`{name}` lists no value, so it refuses nothing"), EXAMPLE);
+        }
+        let mut values = Vec::new();
+        for node in nodes {
+            match scalar(node) {
+                Some(value) => values.push(value),
+                None => cx.complain(&node.place, "a value must be a text, a number, true or false", EXAMPLE),
+            }
+        }
+        conditions.push((name.clone(), values));
+    }
+    RefusedWhen::new(conditions)
+}
+
+fn scalar(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Flag(flag) => Some(flag.to_string()),
+        Value::List(_) | Value::Table(_) | Value::Other(_) => None,
+    }
+}
