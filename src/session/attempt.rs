@@ -21,6 +21,9 @@ use crate::{
 /// open a login at once.
 pub const MOST_ATTEMPTS: usize = 5;
 
+/// Most cookies of attempts that do not open that one answer deletes: a deletion is longer than such a cookie.
+const MOST_BROKEN: usize = 20;
+
 /// The cookies of login attempts.
 pub struct Attempts<'s> {
     shared: &'s Shared,
@@ -106,10 +109,14 @@ impl<'s> Attempts<'s> {
     /// The attempts that may be deleted: the time of each, its id, and the reach of its cookie.
     fn found<'c>(&self, cookies: impl Iterator<Item = &'c HeaderValue>) -> Vec<(Timestamp, &'c str, Reach)> {
         let attempts = self.shared.jar.find(cookies).attempts.into_iter();
+        let mut broken = 0;
         attempts
             .filter_map(|(id, value)| match self.open::<serde::de::IgnoredAny>(id, value) {
                 Ok(sealed) => Some((sealed.made, id, reach_of(sealed.reach_is_cross_site))),
-                Err(OpenError::Broken) => Some((Timestamp::default(), id, Reach::Lax)),
+                Err(OpenError::Broken) => {
+                    broken += 1;
+                    (broken <= MOST_BROKEN).then_some((Timestamp::default(), id, Reach::Lax))
+                }
                 Err(OpenError::UnknownKey) => None,
             })
             .collect()
