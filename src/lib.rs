@@ -29,6 +29,7 @@ pub mod backoff;
 pub mod channel;
 pub mod client;
 pub mod clock;
+pub mod head_memory;
 pub mod scheme;
 pub mod seal;
 pub mod secret;

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::{authority::Authority, clock::Clock, seal::KeyRing, secret::Random, store::Store, telemetry::Metrics};
@@ -90,6 +90,11 @@ impl Sessions {
         let sessions = Self { shared: Arc::new(shared) };
         sessions.follow_endings();
         sessions
+    }
+
+    /// The `Cookie` headers of a request that have a cookie of ours.
+    pub fn own_cookie_lines<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h HeaderValue> {
+        self.shared.jar.own_lines(headers)
     }
 
     /// Removes our cookies from a request before it is forwarded. The access token's and the device's cookie stay if

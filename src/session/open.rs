@@ -42,6 +42,7 @@ pub(super) enum Reading<T> {
 }
 
 /// Why an unsealed token is not accepted.
+#[derive(Clone, Copy)]
 enum Refused {
     /// It is no token of the authority.
     Malformed,
@@ -56,7 +57,7 @@ enum Refused {
 }
 
 impl Refused {
-    fn is_broken(&self) -> bool {
+    fn is_broken(self) -> bool {
         matches!(self, Self::Malformed | Self::Forged)
     }
 }
@@ -134,7 +135,7 @@ impl Shared {
                 (Err(refused), _) => {
                     forged += usize::from(matches!(refused, Refused::Forged));
                     // A cookie that may turn out to be genuine later is not deleted together with a broken one.
-                    if refusal.as_ref().is_none_or(Refused::is_broken) {
+                    if refusal.is_none_or(Refused::is_broken) {
                         refusal = Some(refused);
                     }
                 }

@@ -113,7 +113,7 @@ pub struct Metrics {
     pub stale_tokens: Counter,
     /// Calls to the store that failed.
     pub store_errors: Counter,
-    /// Log lines dropped because the queue was full.
+    /// Log lines that were lost: the queue was full, or they could not be written.
     pub dropped_log_lines: Counter,
     requests: [[Counter; AUTH.len()]; CLASSES.len()],
     refreshes: [Counter; 4],
@@ -192,7 +192,7 @@ impl Metrics {
         registry.register("store_errors", "Calls to the store that failed", metrics.store_errors.clone());
         registry.register(
             "log_lines_dropped",
-            "Log lines dropped because the queue was full",
+            "Log lines lost: the queue was full, or they could not be written",
             metrics.dropped_log_lines.clone(),
         );
         Self { registry, ..metrics }

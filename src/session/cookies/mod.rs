@@ -1,6 +1,8 @@
 //! The gateway's cookies: the only place with their names and attributes. Finds them in a request, removes them from
 //! requests and answers of upstreams, and makes the `Set-Cookie` values that set and delete them.
 
+use std::collections::HashSet;
+
 use http::{HeaderMap, HeaderValue, header};
 
 use super::settings::Settings;
@@ -30,6 +32,8 @@ const LONGEST_CHALLENGE: usize = 4000;
 pub(super) const LONGEST_LIFETIME: u64 = 400 * 24 * 3600;
 /// The attributes that delete a cookie. `Expires` is for clients that do not support `Max-Age`.
 const DELETED: &str = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+/// Up to this number of `Cookie` headers, equal ones are not looked for.
+const FEW_LINES: usize = 16;
 /// How long a login may take, in seconds.
 pub(super) const ATTEMPT_LIFETIME: u64 = 600;
 
@@ -109,6 +113,14 @@ impl Jar {
             }
         }
         found
+    }
+
+    /// The `Cookie` headers that have a cookie of ours. If there are many, as over HTTP/2, only one of equal ones.
+    pub(super) fn own_lines<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h HeaderValue> {
+        let lines = headers.get_all(header::COOKIE);
+        let mut seen = (lines.iter().nth(FEW_LINES).is_some()).then(HashSet::new);
+        let has_own = |line: &HeaderValue| pairs(line.as_bytes()).any(|(name, _)| self.classify(name).is_some());
+        lines.iter().filter(move |line| has_own(line) && seen.as_mut().is_none_or(|seen| seen.insert(line.as_bytes())))
     }
 
     /// Removes our cookies from the `Cookie` headers, except the access token's and the device's if `keep` names them.
