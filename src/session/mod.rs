@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use tokio::{runtime::Handle, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::{authority::Authority, clock::Clock, seal::KeyRing, secret::Random, store::Store, telemetry::Metrics};
 
@@ -69,7 +70,9 @@ impl Sessions {
         metrics: Arc<Metrics>,
         background: Handle,
     ) -> Self {
+        let dropped = CancellationToken::new();
         let shared = shared::Shared {
+            _alive: dropped.clone().drop_guard(),
             jar: cookies::Jar::new(&settings),
             ring: KeyRing::new(&settings.keys, random.clone()),
             opened: opened::OpenedCookies::new(),
@@ -88,7 +91,7 @@ impl Sessions {
             background,
         };
         let sessions = Self { shared: Arc::new(shared) };
-        sessions.follow_endings();
+        sessions.follow_endings(dropped);
         sessions
     }
 
