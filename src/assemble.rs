@@ -20,6 +20,7 @@ use crate::{
     config::Config,
     endpoint::{Guesses, ReturnTo},
     handle::{Body, Peer, RequestHandler, Routing},
+    head_memory::HeadGuard,
     hygiene::{self, Hygiene},
     listen::{self, Handler, RunningServer, ServerParts, Shutdown},
     login::Logins,
@@ -266,9 +267,9 @@ impl Handler for NewestHandler {
         Peer::new(address, scheme)
     }
 
-    async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+    async fn handle(&self, peer: Peer, request: Request<Incoming>, head: HeadGuard) -> Response<Body> {
         let handler = self.current.load().handler.clone();
-        handler.handle(&peer, request).await
+        handler.handle(&peer, request, head).await
     }
 }
 

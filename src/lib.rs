@@ -30,6 +30,7 @@ pub mod backoff;
 pub mod channel;
 pub mod client;
 pub mod clock;
+pub mod head_memory;
 pub mod own_headers;
 pub mod received;
 pub mod scheme;

@@ -12,6 +12,10 @@ use vestibule::{
     secret::Random,
 };
 
+/// The allocator of glibc keeps what was freed between blocks in use; after a flood that would be nearly all of it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment: Environment = std::env::vars().collect();

@@ -6,7 +6,11 @@ use std::{
     path::Path,
 };
 
-use super::{exit::Exit, run};
+use super::{
+    exit::Exit,
+    run::{self, Foreground},
+    systemd::Systemd,
+};
 use crate::{
     clock::Clock,
     config::{self, Environment},
@@ -20,6 +24,7 @@ const USUAL_PORT: u16 = 8080;
 
 /// Runs the demo until a signal.
 pub fn demo() -> io::Result<Exit> {
+    let foreground = Foreground::begin()?;
     crate::assemble::install_cryptography();
     let random = Random::system();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -36,11 +41,12 @@ pub fn demo() -> io::Result<Exit> {
     config.telemetry = telemetry::Settings {
         format: telemetry::Format::Text,
         level: "info".to_owned(),
+        access: true,
         output: telemetry::Output::Stderr,
     };
     let page = config.login.public_url.clone();
     servers.backend.expect_assertions_of(&page.origin().ascii_serialization());
-    let exit = run::serve(config, random, async |_| {
+    let exit = run::serve(foreground, config, random, &Systemd::of(&Environment::default()), async |_, _| {
         let printed = writeln!(io::stdout(), "{page}\nOpen this page. Ctrl-C ends the demo.");
         if let Err(error) = printed {
             tracing::error!(%error, %page, "the page's address cannot be printed");

@@ -23,6 +23,7 @@ mod probe;
 mod reload;
 mod run;
 mod schema;
+mod systemd;
 
 use self::exit::with_config;
 pub use self::{demo::demo, exit::Exit, run::run};

@@ -3,25 +3,16 @@
 use std::{path::Path, time::Duration};
 
 use notify::{RecursiveMode, Watcher as _};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::{signal::unix::Signal, sync::mpsc};
 
 /// Editors write in several steps: the file is read once it has not changed for this long.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Sends a cause each time the file at `path` is to be read again; `last` is its content when it was last read. The
-/// channel closes if neither signals nor the file system can be watched.
-pub(super) fn changes(path: &Path, mut last: Option<Vec<u8>>) -> mpsc::Receiver<&'static str> {
+/// Sends a cause each time the file at `path` is to be read again; `last` is its content when it was last read.
+pub(super) fn changes(path: &Path, mut last: Option<Vec<u8>>, mut hangup: Signal) -> mpsc::Receiver<&'static str> {
     let (cause, causes) = mpsc::channel(1);
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangup) => {
-            let cause = cause.clone();
-            tokio::spawn(async move { while hangup.recv().await.is_some() && cause.send("SIGHUP").await.is_ok() {} });
-        }
-        Err(error) => tracing::error!(%error, "SIGHUP cannot be received"),
-    }
+    let of_signal = cause.clone();
+    tokio::spawn(async move { while hangup.recv().await.is_some() && of_signal.send("SIGHUP").await.is_ok() {} });
     let path = path.to_owned();
     tokio::spawn(async move {
         let (event, mut events) = mpsc::channel(1);

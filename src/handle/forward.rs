@@ -40,7 +40,9 @@ impl ForwardedRequest<'_, '_> {
         let Some(visit) = visit else {
             let mut request = self.take_head(Authorization::Keep, None);
             *request.body_mut() = self.bodies(body, false).0;
-            let response = self.exchange(request, None, None).await?;
+            self.head = None;
+            let mut response = self.exchange(request, None, None).await?;
+            self.end_events_at_drain(&mut response);
             return Ok(PendingAnswer { response, source: AnswerSource::Upstream, session: None });
         };
         let authorization = authorization(self.upstream.settings().bearer, visit);
@@ -50,6 +52,9 @@ impl ForwardedRequest<'_, '_> {
         let again = (carries_token && visit.may_be_renewed()).then(|| clone_head(&request));
         let (body, second_body) = self.bodies(body, again.is_some() && self.may_retry());
         *request.body_mut() = body;
+        if again.is_none() {
+            self.head = None;
+        }
 
         let mut response = self.exchange(request, again.as_ref(), Some(visit)).await?;
         if let Some(again) = again
@@ -59,6 +64,7 @@ impl ForwardedRequest<'_, '_> {
             let second = Box::pin(self.after_401(&mut response, again, second_body, visit)).await?;
             response = second.unwrap_or(response);
         }
+        self.end_events_at_drain(&mut response);
         if is_stream(response.headers())
             && visit.access().is_some()
             && let Body::Upstream(body) = response.body_mut()
@@ -70,6 +76,16 @@ impl ForwardedRequest<'_, '_> {
         let is_personal = carries_token || tells_user;
         let source = if is_personal { AnswerSource::UpstreamToUser } else { AnswerSource::Upstream };
         Ok(PendingAnswer { response, source, session: None })
+    }
+
+    /// An event stream is ended when the process drains: its reader connects again, to another instance. Other answers
+    /// run on until the end of the drain time.
+    fn end_events_at_drain(&self, response: &mut Response<Body>) {
+        if has_events(response.headers())
+            && let Body::Upstream(body) = response.body_mut()
+        {
+            body.end_when(Box::pin(self.handler.draining.clone().cancelled_owned()));
+        }
     }
 
     /// The answer to a second try after a 401 (`first`), where the session has a fresh token and the request can be
@@ -224,8 +240,17 @@ fn is_token_rejected<B>(answer: &Response<B>) -> bool {
 
 /// Whether the answer is an event stream or gRPC, which is cut when its session ends.
 fn is_stream(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
-        let kind = kind.as_bytes();
-        kind.starts_with(b"text/event-stream") || kind.starts_with(b"application/grpc")
-    })
+    has_type(headers, b"text/event-stream") || has_type(headers, b"application/grpc")
+}
+
+/// Whether the answer is a stream of server-sent events.
+fn has_events(headers: &HeaderMap) -> bool {
+    has_type(headers, b"text/event-stream")
+}
+
+fn has_type(headers: &HeaderMap, media_type: &[u8]) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.as_bytes().get(..media_type.len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case(media_type))
 }

@@ -7,6 +7,7 @@ use hyper::body::{Body as _, Incoming};
 
 use super::{authorize::Authorized, peer::Peer, request_handler::RequestHandler};
 use crate::{
+    head_memory::HeadGuard,
     hygiene::Admitted,
     route::{RetryOn401, Route},
     session::{Claims, Visit},
@@ -30,6 +31,8 @@ pub(super) struct ForwardedRequest<'h, 'p> {
     admitted: Admitted,
     target: PathAndQuery,
     overridden: Option<Method>,
+    /// Counts the head while it, or a copy for a second try, is in memory.
+    pub(super) head: Option<HeadGuard>,
 }
 
 impl<'h, 'p> ForwardedRequest<'h, 'p> {
@@ -40,11 +43,13 @@ impl<'h, 'p> ForwardedRequest<'h, 'p> {
         authorized: Authorized<'h>,
         request_id: &'p RequestId,
         body: &Incoming,
+        head: HeadGuard,
     ) -> Self {
         let Authorized { admitted, route, target, overridden } = authorized;
         let upstream = &handler.upstreams[route.settings.upstream];
         let kind = exchange_kind(parts, body.is_end_stream());
-        Self { handler, route, upstream, kind, parts, peer, request_id, admitted, target, overridden }
+        let head = Some(head);
+        Self { handler, route, upstream, kind, parts, peer, request_id, admitted, target, overridden, head }
     }
 
     /// The request as the upstream gets it, without its body. The headers are taken out of `parts`.

@@ -29,14 +29,15 @@ pub use self::{
     request_handler::RequestHandler,
     routing::{Destination, RouteMatch, Routing},
 };
-use crate::problem::ProblemKind;
+use crate::{head_memory::HeadGuard, problem::ProblemKind};
 
 impl RequestHandler {
     /// Answers one request and writes its line to the access log.
-    pub async fn handle(self: &Arc<Self>, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    /// `head` is dropped as soon as nothing of the request's head is kept.
+    pub async fn handle(self: &Arc<Self>, peer: &Peer, request: Request<Incoming>, head: HeadGuard) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let mut log = RequestLog::begin(self, peer, &parts);
-        let answer = match self.answer(peer, &mut parts, body, &mut log.facts).await {
+        let answer = match self.answer(peer, &mut parts, body, head, &mut log.facts).await {
             Ok(answer) => answer,
             Err(stop) => self.answer_to(stop, &log.facts),
         };
@@ -50,6 +51,7 @@ impl RequestHandler {
         peer: &Peer,
         parts: &mut Parts,
         body: Incoming,
+        head: HeadGuard,
         facts: &mut RequestFacts<'h>,
     ) -> Result<PendingAnswer, Stop> {
         let (authorized, mut visit) = match self.authorize(parts, peer, facts).await? {
@@ -61,10 +63,11 @@ impl RequestHandler {
                 };
             }
             // Boxed, because it is large and runs seldom: unboxed it would enlarge every connection's future.
-            Verdict::Own(own, admitted) => return Box::pin(self.own(own, admitted, parts, body, facts)).await,
+            Verdict::Own(own, admitted) => return Box::pin(self.own(own, admitted, parts, body, head, facts)).await,
         };
-        let mut request = ForwardedRequest::new(self, peer, parts, authorized, &facts.request_id, &body);
-        let answer = request.forward(body, visit.as_mut()).await;
+        let mut request = ForwardedRequest::new(self, peer, parts, authorized, &facts.request_id, &body, head);
+        // Boxed, because it is large: unboxed each request's future would be moved about with room for it.
+        let answer = Box::pin(request.forward(body, visit.as_mut())).await;
         // Read after the exchange, so that the answer has the newest cookies.
         let session = visit.as_ref().map(SessionHead::of);
         match answer {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     endpoint::{Call, CountError, EndpointAnswer, VisitorOrigin},
+    head_memory::HeadGuard,
     hygiene::{self, Admitted},
     login::AfterLogout,
     pages::Asset,
@@ -28,6 +29,19 @@ use crate::{
 
 /// Bytes of a body that an own endpoint reads at most.
 const LONGEST_BODY: usize = 64 * 1024;
+/// Headers that an own endpoint may read, with those that begin with `sec-` and our cookies.
+const NEEDED: [&str; 10] = [
+    "accept",
+    "accept-language",
+    "authorization",
+    "content-type",
+    "origin",
+    "purpose",
+    "referer",
+    "user-agent",
+    "x-moz",
+    "x-requested-with",
+];
 /// How long an own endpoint waits for the whole body.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -39,6 +53,7 @@ impl RequestHandler {
         admitted: Admitted,
         parts: &mut Parts,
         body: Incoming,
+        head: HeadGuard,
         facts: &mut RequestFacts<'_>,
     ) -> Result<PendingAnswer, Stop> {
         let (endpoint, checks) = match own.service {
@@ -59,15 +74,17 @@ impl RequestHandler {
         if begins_a_login(endpoint) && hygiene::is_prefetch(&parts.headers) {
             return Err(Stop::with(ProblemKind::NotAheadOfTime, &visit));
         }
-        let body = match collect(body).await {
+        let is_navigation = hygiene::is_navigation(parts);
+        let headers = self.needed(&std::mem::take(&mut parts.headers));
+        let body = match collect(body, &head).await {
             Ok(body) => body,
             Err(problem) => return Err(Stop::with(problem, &visit)),
         };
         let call = Call {
             query: parts.uri.query().map(str::to_owned),
             method: parts.method.clone(),
-            is_navigation: hygiene::is_navigation(parts),
-            headers: std::mem::take(&mut parts.headers),
+            is_navigation,
+            headers,
             body,
             client: admitted.client,
             origin: self.logins.origin_of(admitted.host.as_str()),
@@ -81,6 +98,26 @@ impl RequestHandler {
         let answer = answer.await.map_err(|_| Stop::from(ProblemKind::Internal))??;
         let response = self.responder.content(answer.status, answer.content).map(Body::from);
         Ok(PendingAnswer::of_gateway(response, SessionHead { status: answer.auth_status, cookies: answer.cookies }))
+    }
+
+    /// The headers that own endpoints read, and of `Cookie` the lines with cookies of ours. The others are dropped
+    /// before the body is awaited, so that a body that never comes keeps little.
+    fn needed(&self, all: &HeaderMap) -> HeaderMap {
+        let mut needed = HeaderMap::with_capacity(NEEDED.len());
+        let has_cookie = all.contains_key(header::COOKIE);
+        for line in self.sessions.own_cookie_lines(all) {
+            needed.append(header::COOKIE, line.clone());
+        }
+        if has_cookie && needed.is_empty() {
+            // Only browsers send cookies, also those of others.
+            needed.insert(header::COOKIE, HeaderValue::from_static(""));
+        }
+        for (name, value) in all {
+            if NEEDED.contains(&name.as_str()) || name.as_str().starts_with("sec-") {
+                needed.append(name, value.clone());
+            }
+        }
+        needed
     }
 
     /// The JWKS: the same for every client, so shared caches may store it and no session is read.
@@ -203,10 +240,11 @@ fn was_wrong(answer: &Result<EndpointAnswer, Stop>) -> bool {
 }
 
 /// The whole body. If its `Content-Length` is over the limit, it is refused unread.
-async fn collect(body: Incoming) -> Result<Bytes, ProblemKind> {
+async fn collect(body: Incoming, head: &HeadGuard) -> Result<Bytes, ProblemKind> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
+    let Some(_awaited) = head.await_body() else { return Err(ProblemKind::TooMany) };
     if body.size_hint().lower() > LONGEST_BODY as u64 {
         return Err(ProblemKind::BodyTooLarge);
     }

@@ -87,8 +87,9 @@ impl Hygiene {
     }
 
     /// Refuses the request, or leaves in `parts` exactly what may be judged and forwarded: an origin-form target with
-    /// the canonical path and the raw query, one `Host`, at most one `Cookie`, and no header that could pass for ours.
-    /// A refused request is left unchanged.
+    /// the canonical path and the raw query, one `Host`, and no header that could pass for ours. A refused request is
+    /// left unchanged. Lines of `Cookie` are not joined: a few bytes of HTTP/2 can stand for large ones, and until they
+    /// are joined these share their memory.
     ///
     /// `peer` is the address that connected (or that the PROXY header named), `scheme` that of its connection.
     pub fn admit(&self, parts: &mut Parts, peer: IpAddr, scheme: Scheme) -> Result<Admitted, Refusal> {
@@ -148,7 +149,6 @@ impl Hygiene {
         if let Some(left) = hops_left {
             parts.headers.insert(header::MAX_FORWARDS, left);
         }
-        names::join_cookies(&mut parts.headers);
         let client = Client::of_request(reported.address, &parts.headers);
         Ok(Admitted { host, scheme, client, forwarded_for: reported.chain, method_override })
     }

@@ -107,20 +107,6 @@ fn bit(length: usize) -> u64 {
     1 << length.min(63)
 }
 
-/// Joins several `Cookie` lines into one (RFC 9113 section 8.2.3), so that no later step sees only the first.
-pub(super) fn join_cookies(headers: &mut HeaderMap) {
-    let mut lines = headers.get_all(header::COOKIE).iter();
-    let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return };
-    let mut joined = Vec::from(first.as_bytes());
-    for line in std::iter::once(second).chain(lines) {
-        joined.extend_from_slice(b"; ");
-        joined.extend_from_slice(line.as_bytes());
-    }
-    let joined = HeaderValue::from_maybe_shared(bytes::Bytes::from(joined))
-        .expect("valid header values joined by a semicolon are a valid header value");
-    headers.insert(header::COOKIE, joined);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,15 +254,5 @@ mod tests {
         assert!(own.inspect(&headers, 1).is_ok(), "HTTP/2 splits cookies");
         headers.insert("big", HeaderValue::from_str(&"v".repeat(32 * 1024)).unwrap());
         assert_eq!(own.inspect(&headers, 1), Err(Refusal::TooManyHeaders));
-    }
-
-    #[test]
-    fn cookie_lines_become_one() {
-        let mut headers = HeaderMap::new();
-        for line in ["a=1", "b=2; c=3", "d=4"] {
-            headers.append(header::COOKIE, HeaderValue::from_static(line));
-        }
-        join_cookies(&mut headers);
-        assert_eq!(headers.get_all(header::COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3; d=4"]);
     }
 }

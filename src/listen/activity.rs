@@ -19,6 +19,8 @@ pub(super) struct Activity {
     has_partial_head: AtomicBool,
     /// HTTP/2: the number of the frame or header block that is not complete; 0 if there is none.
     incomplete_frame: AtomicUsize,
+    /// HTTP/2: requests refused since the frames were last followed.
+    refused: AtomicUsize,
     /// HTTP/2: the connection ends because of the peer's flood.
     is_flooded: AtomicBool,
     /// Bytes wait to be written, and the socket accepts none.
@@ -49,6 +51,7 @@ impl Activity {
             served: AtomicUsize::new(0),
             has_partial_head: AtomicBool::new(false),
             incomplete_frame: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             is_flooded: AtomicBool::new(false),
             is_stalled: AtomicBool::new(false),
             written: AtomicU64::new(0),
@@ -89,6 +92,16 @@ impl Activity {
     /// Records that no request can be read after request `number`.
     pub(super) fn set_last_request(&self, number: usize) {
         self.last_request.store(number, Relaxed);
+    }
+
+    /// Records that a request was refused because of the heads in memory.
+    pub(super) fn note_refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// The requests refused since the last call.
+    pub(super) fn take_refused(&self) -> usize {
+        if self.refused.load(Relaxed) == 0 { 0 } else { self.refused.swap(0, Relaxed) }
     }
 
     /// Whether the connection ended because its peer sent frames that do no work.

@@ -25,6 +25,7 @@ use super::{
     worker::{AcceptedConnection, Worker},
 };
 use crate::{
+    head_memory::{HeadGuard, HeadMemory},
     scheme::Scheme,
     telemetry::{AdminListener, AdminPages},
 };
@@ -46,7 +47,7 @@ impl Handler for PagesHandler {
 
     fn peer(&self, _address: IpAddr, _scheme: Scheme) {}
 
-    async fn handle(&self, (): (), request: Request<Incoming>) -> Response<Self::Body> {
+    async fn handle(&self, (): (), request: Request<Incoming>, _head: HeadGuard) -> Response<Self::Body> {
         self.pages.answer(self.surface, &request.into_parts().0)
     }
 }
@@ -73,6 +74,7 @@ pub(super) async fn serve(
         tls: None,
         proxy_protocol: None,
         clients: None,
+        heads: HeadMemory::new(limits.heads),
         limits,
         shutdown,
         // Never cancelled: probes ask for readiness until the last request is done.

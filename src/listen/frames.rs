@@ -35,6 +35,10 @@ const PADDED: u8 = 8;
 /// Credits that a request earns. A request that is reset costs these and one more.
 const REQUEST: u32 = 4;
 
+/// Credits that a request costs which is refused because of the heads in memory, beside those that it earned. A
+/// browser sends it again; a peer that goes on sending more is a flood.
+const REFUSED: u32 = REQUEST + 5;
+
 /// Both directions of a connection, and its credits.
 ///
 /// The h2 crate bounds the frames that make it keep state (resets, CONTINUATION, empty DATA), but not those that it
@@ -125,6 +129,14 @@ impl Http2Frames {
                 }
             }
         }
+    }
+
+    /// Counts requests that were refused.
+    pub(super) fn refused(&mut self, requests: usize, now: impl Fn() -> Instant) -> Result<(), FrameFault> {
+        if requests == 0 {
+            return Ok(());
+        }
+        self.spend(u32::try_from(requests).unwrap_or(u32::MAX).saturating_mul(REFUSED), now)
     }
 
     /// Follows the next bytes to the peer.
@@ -327,6 +339,19 @@ mod tests {
         // A client that sends as many control frames with each request as a browser.
         let browser = [frame(10, HEADERS, END_HEADERS, 1), frame(5, PRIORITY, 0, 1), frame(4, WINDOW_UPDATE, 0, 1)];
         assert_eq!(frames_until_flood(&browser.concat()), usize::MAX);
+    }
+
+    #[test]
+    fn some_refused_requests_are_no_flood_and_many_are() {
+        let (mut frames, now) = connection();
+        let request = frame(10, HEADERS, END_HEADERS | END_STREAM, 1);
+        let mut refuse = |requests: usize| {
+            read(&mut frames, &request.repeat(requests), now).and_then(|()| frames.refused(requests, now))
+        };
+        assert_eq!(refuse(0), Ok(()));
+        // A page whose images are refused and asked for twice again.
+        assert_eq!([refuse(41), refuse(41), refuse(41)], [Ok(()), Ok(()), Ok(())]);
+        assert_eq!((0..10).find(|_| refuse(41) == Err(FrameFault::Flood)), Some(1));
     }
 
     #[test]

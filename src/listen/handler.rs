@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use crate::scheme::Scheme;
+use crate::{head_memory::HeadGuard, scheme::Scheme};
 
 /// Answers requests. The listener has one handler per worker and asks it once per connection for a [`Self::Peer`].
 pub trait Handler: Clone + Send + Sync + 'static {
@@ -21,9 +21,13 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// one), with IPv4-mapped IPv6 addresses as IPv4; `scheme` is `Https` if the connection has TLS.
     fn peer(&self, address: IpAddr, scheme: Scheme) -> Self::Peer;
 
-    /// Answers one request.
-    fn handle(&self, peer: Self::Peer, request: Request<Incoming>)
-    -> impl Future<Output = Response<Self::Body>> + Send;
+    /// Answers one request. `head` is to be dropped as soon as nothing of the request's head is kept.
+    fn handle(
+        &self,
+        peer: Self::Peer,
+        request: Request<Incoming>,
+        head: HeadGuard,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// The handler of one worker, asked for once on the worker's own thread and inside its runtime: the place for state
     /// of one core, such as its connections to the upstreams.

@@ -53,7 +53,7 @@ where
 {
     let ConnectionContext { handler, peer, address: _, activity, mut deadlines, mut draining, shutdown, limits } =
         connection;
-    let service = service(handler, peer, activity.clone(), shutdown);
+    let service = service(handler, peer, activity.clone(), shutdown, None);
     let mut http = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut expired = None;
     poll_fn(|cx| {

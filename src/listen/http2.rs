@@ -16,6 +16,7 @@ use super::{
     connection::ConnectionContext, deadline::Expired, handler::Handler, io::InspectedIo, service::service,
     settings::Limits, stream::StreamExecutor,
 };
+use crate::head_memory::HeadMemory;
 
 /// Bytes of flow control window per stream: enough for fast uploads, and bounded for 128 streams.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -47,13 +48,14 @@ pub(super) async fn serve<T, H>(
     builder: &http2::Builder<StreamExecutor>,
     io: InspectedIo<T>,
     connection: ConnectionContext<H, H::Peer>,
+    heads: &Arc<HeadMemory>,
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     let ConnectionContext { handler, peer, address, activity, mut deadlines, mut draining, shutdown, limits: _ } =
         connection;
-    let service = service(handler, peer, Arc::clone(&activity), shutdown);
+    let service = service(handler, peer, Arc::clone(&activity), shutdown, Some(heads.connection()));
     let mut http = pin!(builder.serve_connection(TokioIo::new(io), service));
     let mut has_sent_goaway = false;
     poll_fn(|cx| {

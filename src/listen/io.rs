@@ -93,6 +93,7 @@ impl<T> InspectedIo<T> {
             }
             Inspection::Frames(frames) => {
                 frames.read(&mut buf.filled_mut()[before..], Instant::now)?;
+                frames.refused(self.activity.take_refused(), Instant::now)?;
                 self.activity.set_incomplete_frame(frames.incomplete());
             }
         }

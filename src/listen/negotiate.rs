@@ -31,7 +31,7 @@ use super::{
     sniff::{HttpVersion, ReadAhead, sniff},
     stream::StreamExecutor,
 };
-use crate::scheme::Scheme;
+use crate::{head_memory::HeadMemory, scheme::Scheme};
 
 /// What the connections of one worker share.
 pub(super) struct WorkerContext<H> {
@@ -42,6 +42,8 @@ pub(super) struct WorkerContext<H> {
     pub(super) proxy_protocol: Option<ProxyProtocol>,
     /// `None` for the admin and health addresses, whose clients are not counted.
     pub(super) clients: Option<Arc<ClientConnections>>,
+    /// The heads of all HTTP/2 connections.
+    pub(super) heads: Arc<HeadMemory>,
     pub(super) limits: Arc<Limits>,
     pub(super) shutdown: Shutdown,
     /// A child of the shutdown's token, so that workers do not share a lock.
@@ -128,7 +130,7 @@ impl<H: Handler> WorkerContext<H> {
         match version {
             HttpVersion::Http1 => http1::serve(&self.http1, io, connection).await,
             // Boxed for the same reason: the future of HTTP/2 is the larger of the two.
-            HttpVersion::Http2 => Box::pin(http2::serve(&self.http2, io, connection)).await,
+            HttpVersion::Http2 => Box::pin(http2::serve(&self.http2, io, connection, &self.heads)).await,
         }
     }
 }

@@ -27,7 +27,10 @@ use super::{
     tls::CertificateError,
     worker,
 };
-use crate::telemetry::{AdminListener, AdminPages, Metrics};
+use crate::{
+    head_memory::HeadMemory,
+    telemetry::{AdminListener, AdminPages, Metrics},
+};
 
 /// The parts of a server that is about to run.
 #[derive(Debug)]
@@ -88,12 +91,14 @@ impl<H: Handler> ServerParts<H> {
             self.settings.trusted_proxies.clone(),
             Arc::clone(&self.metrics),
         ));
+        let heads = HeadMemory::new(limits.heads);
         let cut = self.shutdown.cutting();
         let mut workers = Vec::with_capacity(self.workers.get());
         let mut ends = Vec::with_capacity(self.workers.get());
         for index in 0..self.workers.get() {
             let (handler, limits, shutdown) = (self.handler.clone(), Arc::clone(&limits), self.shutdown.clone());
             let (tls, proxy_protocol, clients) = (tls.clone(), proxy_protocol.clone(), Some(Arc::clone(&clients)));
+            let heads = Arc::clone(&heads);
             let context = move |index| WorkerContext {
                 handler: handler.for_worker(index),
                 http1: http1::builder(&limits),
@@ -101,6 +106,7 @@ impl<H: Handler> ServerParts<H> {
                 tls,
                 proxy_protocol,
                 clients,
+                heads,
                 draining: shutdown.draining().child_token(),
                 limits,
                 shutdown,

@@ -1,7 +1,6 @@
 //! Between hyper and the [`Handler`]: catches panics, records the end of each request, paces HTTP/2 answers.
 
 use std::{
-    convert::Infallible,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
@@ -20,28 +19,36 @@ use super::{
     shutdown::Shutdown,
     stream::StreamProgress,
 };
+use crate::head_memory::{ConnectionHeads, HeadGuard, TooManyHeads};
 
-/// The hyper service of one connection.
+/// The hyper service of one connection. `heads` counts the heads of HTTP/2 requests; a request that they have no room
+/// for is refused with `REFUSED_STREAM`, which tells the peer that it may send it again (RFC 9113 section 8.7).
 #[expect(clippy::type_complexity, reason = "a name for the future would cost a box around it, once per request")]
 pub(super) fn service<H: Handler>(
     handler: H,
     peer: H::Peer,
     activity: Arc<Activity>,
     shutdown: Shutdown,
+    heads: Option<Arc<ConnectionHeads>>,
 ) -> impl Service<
     Request<Incoming>,
     Response = Response<ResponseBody<H::Body>>,
-    Error = Infallible,
-    Future = impl Future<Output = Result<Response<ResponseBody<H::Body>>, Infallible>> + Send + 'static,
+    Error = h2::Error,
+    Future = impl Future<Output = Result<Response<ResponseBody<H::Body>>, h2::Error>> + Send + 'static,
 > {
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let (handler, peer, shutdown) = (handler.clone(), peer.clone(), shutdown.clone());
         let guard = activity.begin_request();
+        let head = heads.as_ref().map_or(Ok(HeadGuard::uncounted()), |heads| heads.admit(&request));
+        if head.is_err() {
+            activity.note_refused();
+        }
         async move {
+            let head = head.map_err(|TooManyHeads| h2::Error::from(h2::Reason::REFUSED_STREAM))?;
             let version = request.version();
             let is_last = guard.is_last();
             // The handler shares nothing with the connection that a panic could leave half changed.
-            let answered = AssertUnwindSafe(async { handler.handle(peer, request).await }).catch_unwind().await;
+            let answered = AssertUnwindSafe(async { handler.handle(peer, request, head).await }).catch_unwind().await;
             let mut response = match answered {
                 Ok(response) => response.map(|body| ResponseBody::new(body, version, guard)),
                 Err(_panic) => {

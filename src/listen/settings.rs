@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
+use crate::head_memory::HeadLimits;
+
 /// The keys of `[server]` and `[limits]` that concern sockets, validated.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
@@ -64,6 +66,8 @@ pub struct Limits {
     pub head_lines: u32,
     /// Streams of an HTTP/2 connection at a time; answers rapid reset.
     pub streams: u32,
+    /// Heads of HTTP/2 requests in memory; answers heads that a few bytes stand for.
+    pub heads: HeadLimits,
 }
 
 impl Default for Limits {
@@ -79,6 +83,7 @@ impl Default for Limits {
             head_bytes: 32 * 1024,
             head_lines: 100,
             streams: 128,
+            heads: HeadLimits::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A handle on the shutdown of the server. Clones are handles on the same shutdown.
@@ -82,16 +82,26 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// Receives SIGTERM and SIGINT from this call on, which must be made inside a tokio runtime. The future waits for one
-/// of them and begins the shutdown; a second one cuts all connections at once.
-pub fn on_signal(shutdown: Shutdown) -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
+/// SIGTERM and SIGINT, received from the moment that this is made: one that comes before anything can be shut down
+/// waits.
+#[derive(Debug)]
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// To be called inside a tokio runtime, which must run when the signals are waited for.
+    pub fn receive() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them and begins the shutdown; a second one cuts all connections at once.
+    pub async fn stop(mut self, shutdown: Shutdown) {
         for _ in 0..2 {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
             }
             if shutdown.has_begun() {
                 tracing::warn!("second signal: cutting open connections");
@@ -101,5 +111,5 @@ pub fn on_signal(shutdown: Shutdown) -> io::Result<impl Future<Output = ()>> {
                 shutdown.begin();
             }
         }
-    })
+    }
 }

@@ -6,16 +6,16 @@
 
 use std::{
     cell::RefCell,
-    future::poll_fn,
-    pin::pin,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::alarm::{Alarm, after};
@@ -35,28 +35,49 @@ pub(super) struct StreamExecutor {
 
 impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for StreamExecutor {
     fn execute(&self, stream: F) {
-        let stalled = self.stalled;
-        tokio::spawn(async move {
-            let progress = Arc::new(StreamProgress::default());
-            let mut stream = pin!(stream);
-            let (mut seen, mut since) = (0, Instant::now());
-            let mut alarm = Alarm::default();
-            poll_fn(|cx| {
-                let current = CurrentStream::enter(Arc::clone(&progress));
-                if stream.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(());
-                }
-                drop(current);
-                let Some(given) = progress.waiting_for_room() else { return Poll::Pending };
-                if given != seen {
-                    (seen, since) = (given, Instant::now());
-                }
-                ready!(alarm.poll_until(after(since, stalled), cx));
-                tracing::debug!("stream reset: its peer does not read the answer");
-                Poll::Ready(())
-            })
-            .await;
+        tokio::spawn(WatchedStream {
+            stream,
+            progress: Arc::default(),
+            seen: 0,
+            since: Instant::now(),
+            stalled: self.stalled,
+            alarm: Alarm::default(),
         });
+    }
+}
+
+pin_project! {
+    /// A stream that ends when its peer reads nothing. Not an `async` block: that would hold the stream's future, by
+    /// far the largest part of what a stream costs, a second time.
+    struct WatchedStream<F> {
+        #[pin]
+        stream: F,
+        progress: Arc<StreamProgress>,
+        // The parts given when it was last polled, and since when they were as many.
+        seen: usize,
+        since: Instant,
+        stalled: Duration,
+        alarm: Alarm,
+    }
+}
+
+impl<F: Future> Future for WatchedStream<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let current = CurrentStream::enter(Arc::clone(this.progress));
+        if this.stream.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        drop(current);
+        let Some(given) = this.progress.waiting_for_room() else { return Poll::Pending };
+        if given != *this.seen {
+            (*this.seen, *this.since) = (given, Instant::now());
+        }
+        ready!(this.alarm.poll_until(after(*this.since, *this.stalled), cx));
+        tracing::debug!("stream reset: its peer does not read the answer");
+        Poll::Ready(())
     }
 }
 

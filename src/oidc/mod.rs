@@ -45,5 +45,5 @@ pub use probe::ProbeError;
 pub use provider::{Provider, Reachability};
 pub use refresh::{RefreshError, Refreshed};
 pub use settings::{Addresses, ProviderKind, RESERVED_PARAMS, ResponseMode, Settings};
-pub use token::{Refusal, TokenAnswer};
 pub(crate) use token::bearer_token;
+pub use token::{Refusal, TokenAnswer};

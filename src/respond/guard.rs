@@ -2,16 +2,13 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::scheme::Scheme;
+use crate::{scheme::Scheme, telemetry::NO_PAGE_POLICY};
 
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// For files: as `NO_PAGE_POLICY`, and an SVG may have its own styles and is shown in a sandbox.
 pub(super) const FILE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
 );
-/// For answers that are no pages: a browser runs nothing of them, and shows none in a frame.
-const NO_PAGE_POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 /// A year, without `includeSubDomains`: the operator decides about other names of the domain.
 const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");

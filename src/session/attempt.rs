@@ -28,6 +28,8 @@ pub const MOST_ATTEMPTS: usize = 5;
 const MOST_USED_ATTEMPTS: u32 = 100;
 /// ID tokens and nonces of one client's network that are remembered as used.
 const MOST_USED_TOKENS: u32 = 1000;
+/// Most cookies of attempts that do not open that one answer deletes: a deletion is longer than such a cookie.
+const MOST_BROKEN: usize = 20;
 
 /// The cookies of login attempts.
 pub struct Attempts<'s> {
@@ -133,10 +135,14 @@ impl<'s> Attempts<'s> {
     /// The attempts that may be deleted: the time of each, its id, and the reach of its cookie.
     fn found<'c>(&self, cookies: impl Iterator<Item = &'c HeaderValue>) -> Vec<(Timestamp, &'c str, Reach)> {
         let attempts = self.shared.jar.find(cookies).attempts.into_iter();
+        let mut broken = 0;
         attempts
             .filter_map(|(id, value)| match self.open::<serde::de::IgnoredAny>(id, value) {
                 Ok(sealed) => Some((sealed.made, id, reach_of(sealed.reach_is_cross_site))),
-                Err(OpenError::Broken) => Some((Timestamp::default(), id, Reach::Lax)),
+                Err(OpenError::Broken) => {
+                    broken += 1;
+                    (broken <= MOST_BROKEN).then_some((Timestamp::default(), id, Reach::Lax))
+                }
                 Err(OpenError::UnknownKey) => None,
             })
             .collect()

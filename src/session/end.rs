@@ -1,6 +1,8 @@
 //! The end of a session: its `sid` is stored as ended, its refresh results are deleted, its streams end, its tokens are
 //! signed out.
 
+use tokio_util::sync::CancellationToken;
+
 use std::{sync::Arc, time::Duration};
 
 use super::{
@@ -39,13 +41,17 @@ pub(super) enum EndReason {
 
 impl Sessions {
     /// Marks the states of sessions as ended when the store announces an end, from this instance or another one.
-    pub(super) fn follow_endings(&self) {
+    pub(super) fn follow_endings(&self, dropped: CancellationToken) {
         let mut endings = self.shared.store.refreshes.endings();
         let shared = Arc::downgrade(&self.shared);
         self.shared.background.spawn(async move {
             use tokio::sync::broadcast::error::RecvError;
             loop {
-                let ended = match endings.recv().await {
+                let received = tokio::select! {
+                    () = dropped.cancelled() => return,
+                    received = endings.recv() => received,
+                };
+                let ended = match received {
                     Ok(sid) => sid,
                     // Announcements were lost, and it is unknown which: every session with a state here is looked up.
                     Err(RecvError::Lagged(_)) => {

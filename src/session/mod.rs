@@ -11,8 +11,9 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use tokio::{runtime::Handle, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::{authority::Authority, clock::Clock, seal::KeyRing, secret::Random, store::Store, telemetry::Metrics};
 
@@ -73,7 +74,9 @@ impl Sessions {
         metrics: Arc<Metrics>,
         background: Handle,
     ) -> Self {
+        let dropped = CancellationToken::new();
         let shared = shared::Shared {
+            _alive: dropped.clone().drop_guard(),
             jar: cookies::Jar::new(&settings),
             ring: KeyRing::new(&settings.keys, random.clone()),
             opened: opened::OpenedCookies::new(),
@@ -98,8 +101,13 @@ impl Sessions {
             background,
         };
         let sessions = Self { shared: Arc::new(shared) };
-        sessions.follow_endings();
+        sessions.follow_endings(dropped);
         sessions
+    }
+
+    /// The `Cookie` headers of a request that have a cookie of ours.
+    pub fn own_cookie_lines<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h HeaderValue> {
+        self.shared.jar.own_lines(headers)
     }
 
     /// Removes our cookies from a request before it is forwarded. The access token's and the device's cookie stay if

@@ -1,6 +1,6 @@
 //! Opens or verifies a request's token cookies. Opened cookies are cached, so that a live session costs one look-up.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
     check,
@@ -20,6 +20,13 @@ use crate::{
     secret::AccessToken,
     store::{Generation, Sid},
 };
+
+/// Most octets of the values that are joined from copies of the parts of one sealed cookie.
+const MOST_SEALED_OCTETS: usize = 256 * 1024;
+/// The same for an unsealed cookie, whose values are parsed as JSON.
+const MOST_UNSEALED_OCTETS: usize = 64 * 1024;
+/// Most tokens of one request whose signature proves wrong; no further one is verified.
+const MOST_FORGED: usize = 4;
 
 /// The result of reading one of our cookies.
 pub(super) enum Reading<T> {
@@ -51,6 +58,27 @@ impl IssuedUnsealed {
     /// Whether these times were given to the access token when it was read.
     fn is_known_to(&self, grant: &AccessGrant) -> bool {
         (grant.received_at, grant.expires_at) == (self.received_at, self.access.expires_at)
+    }
+}
+
+/// Why an unsealed token is not accepted.
+#[derive(Clone, Copy)]
+enum Refused {
+    /// It is no token of the authority.
+    Malformed,
+    /// Its signature is wrong.
+    Forged,
+    /// See [`Reading::Expired`].
+    Expired,
+    /// See [`Reading::Unchecked`].
+    Unchecked(Duration),
+    /// The authority's keys are not available.
+    WithoutKeys,
+}
+
+impl Refused {
+    fn is_broken(self) -> bool {
+        matches!(self, Self::Malformed | Self::Forged)
     }
 }
 
@@ -100,110 +128,133 @@ impl Shared {
         client: ClientKey,
         now: Timestamp,
     ) -> Reading<OpenedAccess> {
-        let mut best = Reading::Absent;
-        for first in found.access.first_parts() {
-            match (self.read_one_unsealed(found, first, issued, client, now).await, &best) {
-                (Reading::Opened(one), Reading::Opened(other)) if !one.same_person(other) => return Reading::Absent,
-                (_, Reading::Opened(_)) | (Reading::Absent, _) => {}
-                (Reading::Opened(one), _) => best = Reading::Opened(one),
-                // A cookie that may turn out to be genuine later is not deleted together with a broken one.
-                (other, Reading::Absent | Reading::Broken(_)) => best = other,
-                (_, Reading::Expired | Reading::Unchecked(_)) => {}
+        let parts = &found.access;
+        if let Some(whole) = parts.single() {
+            return match self.read_one_unsealed(whole, issued, client, now).await {
+                Ok(opened) => Reading::Opened(opened),
+                Err(refused) => self.unsealed_reading(refused, parts),
+            };
+        }
+        // An unsealed value does not declare the number of its parts, but each except the last has the full length.
+        let longest_part = self.jar.longest_part();
+        let candidates = parts.candidates(|first| if first.len() == longest_part { parts.without_gap() } else { 1 });
+        let whole = candidates.whole.iter().copied().map(Cow::Borrowed);
+        let joined =
+            parts.joined(&candidates, MOST_UNSEALED_OCTETS).map(|joined| Cow::Owned(joined.unwrap_or_default().0));
+        let mut may_delete = !candidates.has_too_many_copies;
+        let (mut best, mut refusal): (Option<OpenedAccess>, _) = (None, None);
+        let mut forged = 0;
+        for value in whole.chain(joined) {
+            if forged == MOST_FORGED {
+                may_delete = false;
+                break;
+            }
+            match (self.read_one_unsealed(&value, issued, client, now).await, &best) {
+                (Ok(one), Some(other)) if !one.same_person(other) => return Reading::Absent,
+                (Ok(one), None) => best = Some(one),
+                (Ok(_), Some(_)) => {}
+                (Err(refused), _) => {
+                    forged += usize::from(matches!(refused, Refused::Forged));
+                    // A cookie that may turn out to be genuine later is not deleted together with a broken one.
+                    if refusal.is_none_or(Refused::is_broken) {
+                        refusal = Some(refused);
+                    }
+                }
             }
         }
-        best
+        match (best, refusal) {
+            (Some(opened), _) => Reading::Opened(opened),
+            (None, Some(refused)) if may_delete || matches!(refused, Refused::Unchecked(_)) => {
+                self.unsealed_reading(refused, parts)
+            }
+            (None, _) => Reading::Absent,
+        }
+    }
+
+    fn unsealed_reading(&self, refused: Refused, parts: &TokenParts<'_>) -> Reading<OpenedAccess> {
+        match refused {
+            Refused::Malformed | Refused::Forged => {
+                self.metrics.cookies_cleared.inc();
+                Reading::Broken(self.jar.clear(TokenCookie::Access, parts.extent()))
+            }
+            Refused::Expired => Reading::Expired,
+            Refused::Unchecked(wait) => Reading::Unchecked(wait),
+            Refused::WithoutKeys => Reading::Absent,
+        }
     }
 
     async fn read_one_unsealed(
         &self,
-        found: &FoundCookies<'_>,
-        first: &[u8],
+        value: &[u8],
         issued: Option<IssuedUnsealed>,
         client: ClientKey,
         now: Timestamp,
-    ) -> Reading<OpenedAccess> {
-        let parts = found.access.extent();
-        let broken = || {
-            self.metrics.cookies_cleared.inc();
-            Reading::Broken(self.jar.clear(TokenCookie::Access, parts))
-        };
-        let joined;
-        let value = if let Some(whole) = found.access.single() {
-            whole
-        } else {
-            let Some(whole) = found.access.joined(first, parts) else { return broken() };
-            joined = whole;
-            &joined
-        };
-        let known = self.opened.access.get(value);
+    ) -> Result<OpenedAccess, Refused> {
         // The times that were decided at receipt replace those that were read from the token alone.
         let is_known = |opened: &OpenedAccess| {
             issued.is_none_or(|issued| issued.is_known_to(&opened.grant) || !issued.is(opened.grant.token.expose()))
         };
-        let opened = if let Some(opened) = known.filter(is_known) {
-            opened
-        } else {
-            let Ok(text) = std::str::from_utf8(value) else { return broken() };
-            if self.forged_tokens.knows(value) {
-                return broken();
+        if let Some(opened) = self.opened.access.get(value).filter(is_known) {
+            return Ok(opened);
+        }
+        let text = std::str::from_utf8(value).map_err(|_| Refused::Malformed)?;
+        if self.forged_tokens.knows(value) {
+            return Err(Refused::Malformed);
+        }
+        let issued = issued.filter(|issued| issued.is(text));
+        // The times of a token that was received here were decided at receipt, by our clock.
+        let leeway = issued.is_none().then_some(self.settings.leeway);
+        let claims = match self.authority.read_access_token(text, leeway) {
+            Ok(unverified) => {
+                if let Some(wait) = self.forged_tokens.wait(client, now) {
+                    return Err(Refused::Unchecked(wait));
+                }
+                unverified.verify().await
             }
-            let issued = issued.filter(|issued| issued.is(text));
-            // The times of a token that was received here were decided at receipt, by our clock.
-            let leeway = issued.is_none().then_some(self.settings.leeway);
-            let claims = match self.authority.read_access_token(text, leeway) {
-                Ok(unverified) => {
-                    if let Some(wait) = self.forged_tokens.wait(client, now) {
-                        return Reading::Unchecked(wait);
-                    }
-                    unverified.verify().await
-                }
-                Err(error) => Err(error),
-            };
-            let claims = match claims {
-                Ok(claims) => claims,
-                // Without the keys the gateway cannot judge the cookie: it neither accepts nor deletes it.
-                Err(VerifyError::Unavailable(_)) => return Reading::Absent,
-                Err(VerifyError::Expired) => return Reading::Expired,
-                Err(VerifyError::Invalid) => return broken(),
-                Err(VerifyError::Forged) => {
-                    self.forged_tokens.count(client, value, now);
-                    return broken();
-                }
-            };
-            let token = AccessToken::new(text);
-            let Some(bearer) = bearer(&token) else { return broken() };
-            let (claims, roles) = self.claims_and_roles(Some(&claims), true, &Claims::new());
-            let (times, due_at, life) = if let Some(IssuedUnsealed { sid, access, received_at }) = issued {
-                let UnsealedAccess { expires_at, arrived_expired, .. } = access;
-                let times = TokenTimes { received_at, expires_at, arrived_expired };
-                let life = Duration::from_millis(access.life);
-                (times, check::due_at(sid, times, life, &self.settings), life)
-            } else {
-                let lifetime = authority::lifetime(&token, None, now);
-                let due_at = lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5));
-                // Without a refresh token the access token is accepted as long as its verification accepts it.
-                let expires_at = lifetime.expires_at.plus(self.settings.leeway);
-                (TokenTimes { received_at: now, expires_at, arrived_expired: false }, due_at, lifetime.total)
-            };
-            let grant = Arc::new(AccessGrant {
-                due_at,
-                login: None,
-                generation: 0,
-                token,
-                bearer,
-                received_at: times.received_at,
-                expires_at: times.expires_at,
-                arrived_expired: times.arrived_expired,
-                life,
-                claims,
-                roles,
-            });
-            let state = self.state_of(unsealed_sid(&grant.token), now);
-            let opened = OpenedAccess { grant, state };
-            self.opened.access.insert(value.into(), opened.clone());
-            opened
+            Err(error) => Err(error),
         };
-        Reading::Opened(opened)
+        let claims = claims.map_err(|error| match error {
+            // Without the keys the gateway cannot judge the cookie: it neither accepts nor deletes it.
+            VerifyError::Unavailable(_) => Refused::WithoutKeys,
+            VerifyError::Expired => Refused::Expired,
+            VerifyError::Invalid => Refused::Malformed,
+            VerifyError::Forged => {
+                self.forged_tokens.count(client, value, now);
+                Refused::Forged
+            }
+        })?;
+        let token = AccessToken::new(text);
+        let bearer = bearer(&token).ok_or(Refused::Malformed)?;
+        let (claims, roles) = self.claims_and_roles(Some(&claims), true, &Claims::new());
+        let (times, due_at, life) = if let Some(IssuedUnsealed { sid, access, received_at }) = issued {
+            let UnsealedAccess { expires_at, arrived_expired, .. } = access;
+            let times = TokenTimes { received_at, expires_at, arrived_expired };
+            let life = Duration::from_millis(access.life);
+            (times, check::due_at(sid, times, life, &self.settings), life)
+        } else {
+            let lifetime = authority::lifetime(&token, None, now);
+            let due_at = lifetime.expires_at.minus(self.settings.refresh_ahead.min(lifetime.total / 5));
+            // Without a refresh token the access token is accepted as long as its verification accepts it.
+            let expires_at = lifetime.expires_at.plus(self.settings.leeway);
+            (TokenTimes { received_at: now, expires_at, arrived_expired: false }, due_at, lifetime.total)
+        };
+        let grant = Arc::new(AccessGrant {
+            due_at,
+            login: None,
+            generation: 0,
+            token,
+            bearer,
+            received_at: times.received_at,
+            expires_at: times.expires_at,
+            arrived_expired: times.arrived_expired,
+            life,
+            claims,
+            roles,
+        });
+        let state = self.state_of(unsealed_sid(&grant.token), now);
+        let opened = OpenedAccess { grant, state };
+        self.opened.access.insert(value.into(), opened.clone());
+        Ok(opened)
     }
 
     /// Opens a sealed token cookie. If its name occurs several times, the value that opens counts; if values of
@@ -224,14 +275,17 @@ impl Shared {
         {
             return Reading::Opened(opened);
         }
+        // A first part without a number, or with a key that is not in the ring, is refused by `open`.
+        let candidates = parts.candidates(|first| self.ring.parts_of(first).unwrap_or(1));
+        let whole = candidates.whole.iter().map(|whole| open(whole, 1));
+        let joined = parts.joined(&candidates, MOST_SEALED_OCTETS).map(|joined| {
+            let (value, count) = joined.ok_or(OpenError::Broken)?;
+            open(&value, count)
+        });
         let mut opened: Option<T> = None;
         let mut broken = false;
-        for first in parts.first_parts() {
-            let whole = self
-                .ring
-                .parts_of(first)
-                .and_then(|count| open(&parts.joined(first, count).ok_or(OpenError::Broken)?, count));
-            match (whole, &opened) {
+        for result in whole.chain(joined) {
+            match (result, &opened) {
                 (Ok(one), None) => opened = Some(one),
                 (Ok(one), Some(other)) if one.same_session(other) => {}
                 // Another host of the site may have set one of them: neither is accepted, neither is deleted.
@@ -244,7 +298,7 @@ impl Shared {
         }
         match opened {
             Some(opened) => Reading::Opened(opened),
-            None if broken => {
+            None if broken && !candidates.has_too_many_copies => {
                 self.metrics.cookies_cleared.inc();
                 Reading::Broken(self.jar.clear(token, parts.extent()))
             }

@@ -48,6 +48,8 @@ pub(super) struct Shared {
     pub(super) pending_writes: Arc<Semaphore>,
     /// The runtime of refreshes, so that neither a busy core nor a client that disconnects delays them.
     pub(super) background: Handle,
+    /// Cancelled when this is dropped, so that the task which follows the ends of sessions ends too.
+    pub(super) _alive: tokio_util::sync::DropGuard,
 }
 
 impl Shared {

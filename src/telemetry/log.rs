@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Dispatch, Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt as _, filter_fn},
@@ -59,6 +59,24 @@ pub(super) fn subscriber(
         Format::Text => lines.boxed(),
     };
     Ok(registry().with(lines.with_filter(level.and(redaction))))
+}
+
+/// Which lines the configured level includes, of those that are not tracing events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct LogLevels {
+    /// Access lines, which are `info`.
+    pub(super) access: bool,
+    /// The report of lost lines, which is `warn`.
+    pub(super) reports: bool,
+}
+
+impl LogLevels {
+    pub(super) fn of(subscriber: &Dispatch) -> Self {
+        tracing::dispatcher::with_default(subscriber, || Self {
+            access: tracing::enabled!(target: "access", Level::INFO),
+            reports: tracing::enabled!(target: "vestibule::telemetry", Level::WARN),
+        })
+    }
 }
 
 fn is_warn_only(target: &str) -> bool {
@@ -126,7 +144,7 @@ mod tests {
 
     fn logged(format: Format, level: &str, log: impl FnOnce()) -> Vec<String> {
         let queue = Arc::new(LogQueue::new(1 << 20, Counter::default()));
-        let settings = Settings { format, level: level.to_owned(), output: Output::Stdout };
+        let settings = Settings { format, level: level.to_owned(), access: true, output: Output::Stdout };
         let subscriber = subscriber(&settings, &Clock::system(), Arc::clone(&queue)).unwrap();
         tracing::subscriber::with_default(subscriber, log);
         queue.close();
@@ -168,8 +186,28 @@ mod tests {
     }
 
     #[test]
+    fn access_lines_are_info_and_reports_of_lost_lines_are_warn() {
+        for (level, access, reports) in [
+            ("trace", true, true),
+            ("info", true, true),
+            ("warn", false, true),
+            ("error", false, false),
+            ("off", false, false),
+            ("warn,access=info", true, true),
+            ("info,access=warn", false, true),
+        ] {
+            let queue = Arc::new(LogQueue::new(0, Counter::default()));
+            let settings =
+                Settings { format: Format::Text, level: level.to_owned(), access: true, output: Output::Stdout };
+            let subscriber = Dispatch::new(subscriber(&settings, &Clock::system(), queue).unwrap());
+            assert_eq!(LogLevels::of(&subscriber), LogLevels { access, reports }, "{level}");
+        }
+    }
+
+    #[test]
     fn an_invalid_level_is_an_error() {
-        let settings = Settings { format: Format::Text, level: "a=b=c".to_owned(), output: Output::Stdout };
+        let settings =
+            Settings { format: Format::Text, level: "a=b=c".to_owned(), access: true, output: Output::Stdout };
         let queue = Arc::new(LogQueue::new(0, Counter::default()));
         assert!(matches!(subscriber(&settings, &Clock::system(), queue), Err(InitError::Level { .. })));
     }

@@ -125,7 +125,7 @@ pub struct Metrics {
     pub store_errors: Counter,
     /// Milliseconds by which the store's clock is ahead of this process's; negative if it is behind.
     pub store_clock_difference: Gauge,
-    /// Log lines dropped because the queue was full.
+    /// Log lines that were lost: the queue was full, or they could not be written.
     pub dropped_log_lines: Counter,
     requests: [[Counter; AUTH.len()]; CLASSES.len()],
     refreshes: [Counter; 4],
@@ -214,7 +214,7 @@ impl Metrics {
         );
         registry.register(
             "log_lines_dropped",
-            "Log lines dropped because the queue was full",
+            "Log lines lost: the queue was full, or they could not be written",
             metrics.dropped_log_lines.clone(),
         );
         Self { registry, ..metrics }

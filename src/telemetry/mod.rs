@@ -13,14 +13,21 @@ mod request_id;
 mod trace_parent;
 mod writer;
 
-use std::{fs::OpenOptions, io, path::PathBuf, sync::Arc};
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
+    sync::Arc,
+};
 
+use tracing::Dispatch;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use self::{
     access::AccessLine,
     metrics::{CodeEvent, LoginResult, Metrics, RefreshResult, UpstreamCounters, UpstreamFailure},
-    pages::{AdminListener, AdminPages, DependencyStatus, Readiness},
+    pages::{AdminListener, AdminPages, DependencyStatus, NO_PAGE_POLICY, Readiness},
     queue::AccessLog,
     request_id::{RequestId, RequestIds},
     trace_parent::TraceParent,
@@ -35,6 +42,8 @@ pub struct Settings {
     pub format: Format,
     /// A level, or tracing directives (`info,vestibule::session=debug`).
     pub level: String,
+    /// Whether requests are logged, if the level includes `info`.
+    pub access: bool,
     /// Standard output, standard error, or a file.
     pub output: Output,
 }
@@ -88,9 +97,14 @@ pub enum InitError {
 
 /// Sets up the log of this process. It ends when the guard is dropped.
 pub fn init(settings: &Settings, clock: &Clock, metrics: &Metrics) -> Result<Guard, InitError> {
+    // The descriptor itself: the buffer of `Stdout` would keep what could not be written, and write half of it later.
+    let standard = |descriptor: io::Result<OwnedFd>| match descriptor {
+        Ok(descriptor) => Box::new(File::from(descriptor)),
+        Err(_) => Box::new(io::sink()) as Box<dyn io::Write + Send>,
+    };
     let sink: Box<dyn io::Write + Send> = match &settings.output {
-        Output::Stdout => Box::new(io::stdout()),
-        Output::Stderr => Box::new(io::stderr()),
+        Output::Stdout => standard(io::stdout().as_fd().try_clone_to_owned()),
+        Output::Stderr => standard(io::stderr().as_fd().try_clone_to_owned()),
         Output::File(path) => Box::new(
             OpenOptions::new()
                 .append(true)
@@ -100,8 +114,11 @@ pub fn init(settings: &Settings, clock: &Clock, metrics: &Metrics) -> Result<Gua
         ),
     };
     let queue = Arc::new(queue::LogQueue::new(queue::LIMIT, metrics.dropped_log_lines.clone()));
-    let subscriber = log::subscriber(settings, clock, Arc::clone(&queue))?;
-    let guard = writer::start(sink, settings.format, clock.clone(), queue).map_err(InitError::Thread)?;
+    let subscriber = Dispatch::new(log::subscriber(settings, clock, Arc::clone(&queue))?);
+    let levels = log::LogLevels::of(&subscriber);
+    let writes_access = settings.access && levels.access;
+    let writer = writer::LogWriter::new(sink, settings, levels, clock.clone(), queue);
+    let guard = writer.start(writes_access).map_err(InitError::Thread)?;
     subscriber.try_init().map_err(InitError::Twice)?;
     Ok(guard)
 }

@@ -17,6 +17,10 @@ use serde::Serialize;
 
 use super::Metrics;
 
+/// The `Content-Security-Policy` of answers that are no pages: a browser runs nothing of them, and shows none in a
+/// frame.
+pub const NO_PAGE_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 const NOT_SERVED: &str = "this host or origin is not served here\n";
 
 /// The listener that received a request.
@@ -90,7 +94,7 @@ impl AdminPages {
         }
         match page {
             AdminPage::Live => text(StatusCode::OK, "ok\n"),
-            AdminPage::Ready => ready(&(self.state)()),
+            AdminPage::Ready => ready(&(self.state)(), self.metrics.dropped_log_lines.get()),
             AdminPage::Metrics => {
                 // Brings gauges up to date.
                 (self.state)();
@@ -113,7 +117,7 @@ impl fmt::Debug for AdminPages {
     }
 }
 
-fn ready(state: &Readiness) -> Response<Full<Bytes>> {
+fn ready(state: &Readiness, lost_log_lines: u64) -> Response<Full<Bytes>> {
     #[derive(Serialize)]
     struct Body<'a> {
         status: &'a str,
@@ -121,6 +125,7 @@ fn ready(state: &Readiness) -> Response<Full<Bytes>> {
         store: DependencyStatus,
         #[serde(skip_serializing_if = "Option::is_none")]
         store_clock_difference_ms: Option<i64>,
+        lost_log_lines: u64,
     }
     let (code, status) =
         if state.ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "draining") };
@@ -129,6 +134,7 @@ fn ready(state: &Readiness) -> Response<Full<Bytes>> {
         providers: &state.providers,
         store: state.store,
         store_clock_difference_ms: state.store_clock_difference,
+        lost_log_lines,
     });
     response(code, "application/json", body.expect("strings and maps of strings are JSON"))
 }
@@ -142,14 +148,12 @@ fn response(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> R
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    for (name, value) in [
-        (CACHE_CONTROL, "no-store"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
-        (REFERRER_POLICY, "no-referrer"),
-    ] {
+    for (name, value) in
+        [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (REFERRER_POLICY, "no-referrer")]
+    {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.insert(CONTENT_SECURITY_POLICY, NO_PAGE_POLICY);
     response
 }
 
@@ -213,7 +217,9 @@ mod tests {
             let answer = pages(ready).answer(AdminListener::Health, &request);
             assert_eq!(answer.status(), code);
             let body = answer.into_body().collect().await.unwrap().to_bytes();
-            let expected = format!(r#"{{"status":"{word}","providers":{{"google":"unreachable"}},"store":"ok"}}"#);
+            let expected = format!(
+                r#"{{"status":"{word}","providers":{{"google":"unreachable"}},"store":"ok","lost_log_lines":0}}"#
+            );
             assert_eq!(body, expected);
         }
     }

@@ -128,6 +128,16 @@ impl LogQueue {
         }
     }
 
+    /// Counts lines that were taken and could not be written.
+    pub(super) fn count_unwritten(&self, lines: u64) {
+        self.dropped.inc_by(lines);
+    }
+
+    /// Whether the log is ending.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Refuses further lines; those in the queue are still written.
     pub(super) fn close(&self) {
         self.lock().closed = true;

@@ -47,6 +47,7 @@ pub struct AnswerBody {
     /// not idle.
     upload: Option<(Arc<UploadProgress>, u64)>,
     end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    clean_end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl AnswerBody {
@@ -59,7 +60,8 @@ impl AnswerBody {
     ) -> Self {
         let upload = upload.filter(|upload| !upload.is_done()).map(|upload| (upload, 0));
         let connection = Some(connection);
-        let mut this = Self { body, connection, idle, passes_trailers, silent_since: None, upload, end: None };
+        let mut this =
+            Self { body, connection, idle, passes_trailers, silent_since: None, upload, end: None, clean_end: None };
         // hyper does not poll a body that says it is empty.
         if this.body.is_end_stream() {
             this.return_connection();
@@ -70,6 +72,12 @@ impl AnswerBody {
     /// Ends the body with an error when `end` completes: for a stream whose session has ended.
     pub fn cut_when(&mut self, end: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.end = Some(end);
+    }
+
+    /// Ends the body, as if the upstream had ended it, when `end` completes: for a stream of events, whose reader
+    /// connects again.
+    pub fn end_when(&mut self, end: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.clean_end = Some(end);
     }
 
     /// Drops the answer; keeps its connection if the rest of the answer has already arrived.
@@ -151,6 +159,12 @@ impl Body for AnswerBody {
             this.end = None;
             this.connection = None;
             return Poll::Ready(Some(Err(AnswerError::Ended)));
+        }
+        if let Some(end) = &mut this.clean_end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            this.connection = None;
+            return Poll::Ready(None);
         }
         match this.poll_body(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {

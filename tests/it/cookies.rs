@@ -168,6 +168,83 @@ async fn of_two_cookies_of_one_name_the_one_that_opens_counts_and_two_of_differe
 }
 
 #[tokio::test]
+async fn an_unsplit_session_counts_among_any_number_of_planted_copies_and_parts() {
+    for seal in ["session.seal = true", "session.seal = false"] {
+        let stack = TestStack::with(seal).await;
+        let browser = stack.logged_in("mina").await;
+        let (own, key_id) = (browser.cookie_header(), browser.cookie("sb_rt").unwrap()[..8].to_owned());
+        let ask = |cookies: String| stack.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);
+        for planted in [
+            "sb_at=planted; ".repeat(200),
+            format!("sb_at={key_id}.1.planted; ").repeat(200),
+            format!("sb_at={key_id}.60.; ").repeat(200),
+            "sb_at.1=planted; ".repeat(5),
+            "sb_rt.1=planted; sb_at.3=planted; sb_at.99=planted; ".to_owned(),
+        ] {
+            for header in [format!("{planted}{own}"), format!("{own}; {planted}")] {
+                let answer = ask(header).await.is(200).says("valid");
+                assert!(answer.set_cookies().is_empty(), "{seal} {planted:.40}: {answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_than_four_copies_of_a_part_end_the_reading_of_split_values_and_clear_nothing() {
+    let (_authority, stack) = long_tokens(&[5000]).await;
+    let browser = stack.logged_in("mina").await;
+    let own = ["sb_at", "sb_at.1"].map(|name| format!("{name}={}", browser.cookie(name).unwrap())).join("; ");
+    let ask = |cookies: String| stack.browser().plain(Method::GET, "/long").header("cookie", &cookies);
+    let planted = "sb_at.1=planted; ";
+    for copies in 1..=3 {
+        ask(format!("{}{own}", planted.repeat(copies))).await.is(200).says("valid");
+        ask(format!("{own}; {}", planted.repeat(copies))).await.is(200).says("valid");
+    }
+    let answer = ask(format!("{}{own}", planted.repeat(4))).await.is(401).says("anonymous");
+    assert!(answer.set_cookies().is_empty(), "{answer}");
+    let first = format!("{}; ", own.split(';').next().unwrap());
+    let answer = ask(format!("{}{own}", first.repeat(4))).await.is(401).says("anonymous");
+    assert!(answer.set_cookies().is_empty(), "{answer}");
+}
+
+#[tokio::test]
+async fn of_a_split_value_and_planted_copies_of_several_parts_the_choice_that_opens_counts() {
+    let (_authority, stack) = long_tokens(&[9000]).await;
+    let browser = stack.logged_in("mina").await;
+    let part = |name: &str| format!("{name}={}", browser.cookie(name).unwrap());
+    let [first, second, third] = ["sb_at", "sb_at.1", "sb_at.2"].map(part);
+    let rest: Vec<_> =
+        ["sb_at.3", "sb_at.4"].iter().filter(|name| browser.cookie(name).is_some()).map(|n| part(n)).collect();
+    for planted in [
+        ["sb_at=p", "sb_at.1=p", "sb_at.2=p", &first, &second, &third],
+        [&first, "sb_at.1=p", &second, &third, "sb_at.2=p", "sb_at=p"],
+        [&first, &second, "sb_at.1=p", "sb_at.2=p", "sb_at.2=q", &third],
+    ] {
+        let header = [&planted.join("; "), &rest.join("; ")].map(String::as_str).join("; ");
+        stack.browser().plain(Method::GET, "/long").header("cookie", &header).await.is(200).says("valid");
+    }
+}
+
+#[tokio::test]
+async fn of_many_forged_unsealed_tokens_in_one_request_four_are_verified_and_nothing_is_cleared() {
+    let stack = TestStack::with("session.seal = false").await;
+    let at = stack.logged_in("mina").await.cookie("sb_at").unwrap();
+    let (signed, signature) = at.rsplit_once('.').unwrap();
+    let forged =
+        |n: usize| format!("sb_at={signed}.{}{}", "A".repeat(signature.len() - 1), ['A', 'Q', 'g', 'w'][n % 4]);
+    let ask = |cookies: String| stack.browser().plain(Method::GET, "/api/me").header("cookie", &cookies);
+    let few = (0..3).map(forged).collect::<Vec<_>>().join("; ");
+    let answer = ask(few).await.is(401).says("invalid");
+    assert!(answer.clears("sb_at"), "{answer}");
+    let many = (0..20).map(forged).collect::<Vec<_>>().join("; ");
+    for _ in 0..20 {
+        // The client's budget of a hundred forged tokens lasts for more than five such requests.
+        let answer = ask(many.clone()).await.is(401).says("anonymous");
+        assert!(answer.set_cookies().is_empty(), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn of_two_unsealed_tokens_the_genuine_one_counts_and_two_of_different_people_are_both_ignored() {
     let stack = TestStack::with("session.seal = false").await;
     let (mina, jun) = (stack.logged_in("mina").await, stack.logged_in("jun").await);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vestibule::demo::backend::{EMAIL, PASSWORD};
 
-use crate::harness::{Browser, Process, Raw, TestStack, WebSocket, free_port};
+use crate::harness::{Browser, Process, Raw, TestStack, WebSocket, free_port, within_time_limit};
 
 /// The secret parts of a browser's cookies.
 fn held(browser: &Browser) -> Vec<String> {
@@ -196,4 +196,25 @@ async fn while_the_log_is_not_read_lines_are_dropped_and_counted_and_requests_ar
     process.until_said("log lines dropped").await;
     process.signal("TERM");
     assert_eq!(process.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn requests_are_not_logged_with_access_false_or_at_a_level_above_info() {
+    let stack = TestStack::start().await;
+    for (setting, is_logged) in [
+        ("telemetry.log.access = true", true),
+        ("telemetry.log.access = false", false),
+        ("telemetry.log.level = \"warn\"", false),
+        ("telemetry.log.level = \"warn,access=info\"", true),
+    ] {
+        let port = free_port();
+        let mut process = Process::start(&stack.file(port, setting), &["run"]);
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let connected = async { while tokio::net::TcpStream::connect(address).await.is_err() {} };
+        within_time_limit("the socket", connected).await;
+        stack.browser_at(port).fetch("/public/ping").await.is(200);
+        process.signal("TERM");
+        assert_eq!(process.ended().await.code(), Some(0));
+        assert_eq!(process.output().contains("/public/ping"), is_logged, "{setting}: {}", process.output());
+    }
 }

@@ -10,6 +10,7 @@ use crate::{
         section::Section,
     },
     endpoint::{GuessLimits, Rate},
+    head_memory::HeadLimits,
     listen::Limits,
     oidc::AnswerSizes,
 };
@@ -33,6 +34,16 @@ table! {
         /// Concurrent requests on one HTTP/2 connection; more wait. Against floods of streams that are opened and
         /// reset. Changes with a restart only.
         STREAMS: Number<u32, 1, 10_000> = default("streams", "128");
+        /// Most bytes of the heads of one HTTP/2 connection's requests that are in memory at a time, decoded; further
+        /// requests are refused with `REFUSED_STREAM`, after which browsers send them again. Against a few bytes that
+        /// refer to large headers. The only request of a connection is always served. From 64KiB to 64MiB. Changes
+        /// with a restart only.
+        HEADS_PER_CONNECTION: form::Size = default("heads_per_connection", "\"1MiB\"");
+        /// The same for all HTTP/2 connections together. From 1MiB to 64GiB. Changes with a restart only.
+        HEADS_IN_TOTAL: form::Size = default("heads_in_total", "\"256MiB\"");
+        /// Most requests of one HTTP/2 connection to endpoints of the gateway that wait for their body at a time; more
+        /// are answered 429. Against bodies that never come. Changes with a restart only.
+        AWAITED_BODIES: Number<u32, 1, 10_000> = default("awaited_bodies", "8");
         /// Largest head of a request, including its target; a larger one is answered 431. Against floods of headers and
         /// cookies. From 8KiB to 1MiB. Changes with a restart only.
         HEADER_BYTES: form::Size = default("header_bytes", "\"32KiB\"");
@@ -87,6 +98,8 @@ pub(crate) fn guesses(section: &Section<'_, LimitsTable>) -> GuessLimits {
 pub(crate) fn of_sockets(section: &Section<'_, LimitsTable>, cx: &mut Context<'_>) -> Sockets {
     let period = |key| section.read(key);
     let head_bytes = size(section, &LimitsTable::HEADER_BYTES, 8 << 10..=1 << 20, cx);
+    let heads_per_connection = size(section, &LimitsTable::HEADS_PER_CONNECTION, 64 << 10..=64 << 20, cx);
+    let heads_in_total = size(section, &LimitsTable::HEADS_IN_TOTAL, 1 << 20..=64 << 30, cx);
     Sockets {
         connections: section.read(&LimitsTable::CONNECTIONS),
         connections_per_client: section.read(&LimitsTable::CONNECTIONS_PER_CLIENT),
@@ -98,6 +111,11 @@ pub(crate) fn of_sockets(section: &Section<'_, LimitsTable>, cx: &mut Context<'_
             head_bytes: u32::try_from(head_bytes).unwrap_or(u32::MAX),
             head_lines: section.read(&LimitsTable::HEADER_LINES),
             streams: section.read(&LimitsTable::STREAMS),
+            heads: HeadLimits {
+                per_connection: usize::try_from(heads_per_connection).unwrap_or(usize::MAX),
+                in_total: usize::try_from(heads_in_total).unwrap_or(usize::MAX),
+                bodies: section.read(&LimitsTable::AWAITED_BODIES),
+            },
             ..Limits::default()
         },
     }
@@ -161,6 +179,9 @@ mod tests {
             connections = 20000
             connections_per_client = 4096
             streams = 128
+            heads_per_connection = "1MiB"
+            heads_in_total = "256MiB"
+            awaited_bodies = 8
             header_bytes = "32KiB"
             header_lines = 100
             header_timeout = "10s"
@@ -193,6 +214,9 @@ mod tests {
             connections = 7
             connections_per_client = 2
             streams = 3
+            heads_per_connection = "64KiB"
+            heads_in_total = "2MiB"
+            awaited_bodies = 5
             header_bytes = "8KiB"
             header_lines = 10
             header_timeout = "1s"
@@ -207,6 +231,7 @@ mod tests {
         assert_eq!(guesses.per_client, Rate { most: 5, window: Duration::from_mins(10) });
         assert_eq!(guesses.per_account, Rate { most: 1, window: Duration::from_hours(24) });
         assert_eq!((sockets.connections, sockets.connections_per_client), (7, 2));
+        assert_eq!(sockets.limits.heads, HeadLimits { per_connection: 64 << 10, in_total: 2 << 20, bodies: 5 });
         let Limits { head, idle, stalled, handshake, head_bytes, head_lines, streams, .. } = sockets.limits;
         assert_eq!([head, idle, stalled, handshake].map(|span| span.as_secs()), [1, 2, 3, 4]);
         assert_eq!((head_bytes, head_lines, streams, body_rate), (8192, 10, 3, 0));

@@ -5,7 +5,7 @@ use crate::{
     config::schema::{
         context::Context,
         form,
-        key::{Choice, Table, table, words},
+        key::{Choice, Flag, Table, table, words},
         section::Section,
     },
     telemetry::{self, Format, Output},
@@ -28,6 +28,8 @@ table! {
         /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, or directives such as
         /// `info,vestibule::session=debug`.
         LEVEL: forms::LogLevel = default("level", "\"info\"");
+        /// Whether each request has a line. Such lines are `info`: with `level = "warn"` there are none either.
+        ACCESS: Flag = default("access", "true");
         /// `stdout`, `stderr`, or the path of a file, relative to the folder of `gateway.toml`.
         OUTPUT: form::Text = default("output", "\"stdout\"");
     }
@@ -43,5 +45,10 @@ pub(crate) fn telemetry(section: &Section<'_, TelemetryTable>, cx: &Context<'_>)
         "stderr" => Output::Stderr,
         path => Output::File(cx.path(path)),
     };
-    telemetry::Settings { format: log.read(&LogTable::FORMAT), level: log.read(&LogTable::LEVEL), output }
+    telemetry::Settings {
+        format: log.read(&LogTable::FORMAT),
+        level: log.read(&LogTable::LEVEL),
+        access: log.read(&LogTable::ACCESS),
+        output,
+    }
 }

@@ -87,3 +87,48 @@ async fn parts_of_frames_do_not_keep_an_idle_connection_open() {
     };
     timeout(TEST_TIMEOUT, ended).await.expect("the connection ends");
 }
+
+#[tokio::test]
+async fn requests_whose_heads_have_no_room_are_refused_and_going_on_after_that_ends_the_connection() {
+    let heads = HeadLimits { per_connection: 64 * 1024, ..HeadLimits::default() };
+    let mut gateway = start(settings(), Limits { heads, ..Limits::default() });
+    let io = TokioIo::new(gateway.connect().await);
+    let (client, connection) =
+        hyper::client::conn::http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let reason = |error: hyper::Error| {
+        std::error::Error::source(&error).and_then(|source| source.downcast_ref::<h2::Error>()?.reason())
+    };
+    let send = || {
+        let request = Request::get("http://a/wait").header("x", "y".repeat(12 * 1024)).body(Empty::new()).unwrap();
+        client.clone().send_request(request)
+    };
+    // Five heads of 12 KiB have room.
+    let mut served = Vec::new();
+    for _ in 0..5 {
+        served.push(tokio::spawn(send()));
+        gateway.arrived.recv().await.unwrap();
+    }
+    for _ in 0..20 {
+        let error = timeout(TEST_TIMEOUT, send()).await.unwrap().unwrap_err();
+        assert_eq!(reason(error), Some(h2::Reason::REFUSED_STREAM));
+    }
+    // Once there is room again, so is service.
+    gateway.release.add_permits(5);
+    for answer in served {
+        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
+    let waiting = (0..5).map(|_| tokio::spawn(send())).collect::<Vec<_>>();
+    for _ in &waiting {
+        gateway.arrived.recv().await.unwrap();
+    }
+    let mut refused = 0;
+    let end = loop {
+        match reason(timeout(TEST_TIMEOUT, send()).await.unwrap().unwrap_err()) {
+            Some(h2::Reason::REFUSED_STREAM) => refused += 1,
+            other => break other,
+        }
+        assert!(refused < 5000, "the connection goes on");
+    };
+    assert!(refused > 100 && matches!(end, None | Some(h2::Reason::ENHANCE_YOUR_CALM)), "{refused} {end:?}");
+}

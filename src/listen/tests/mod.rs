@@ -28,6 +28,7 @@ use tokio::{
 
 use super::{Handler, Limits, RunningServer, ServerParts, Settings, Shutdown, TlsFiles, bind};
 use crate::{
+    head_memory::{HeadGuard, HeadLimits},
     scheme::Scheme,
     telemetry::{AdminPages, DependencyStatus, Metrics, Readiness},
 };
@@ -56,7 +57,12 @@ impl Handler for EchoHandler {
         (address, scheme == Scheme::Https)
     }
 
-    async fn handle(&self, (address, tls): (IpAddr, bool), mut request: Request<Incoming>) -> Response<Self::Body> {
+    async fn handle(
+        &self,
+        (address, tls): (IpAddr, bool),
+        mut request: Request<Incoming>,
+        _head: HeadGuard,
+    ) -> Response<Self::Body> {
         match request.uri().path() {
             "/wait" => {
                 self.arrived.send(()).unwrap();

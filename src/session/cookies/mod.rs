@@ -1,6 +1,8 @@
 //! The gateway's cookies: the only place with their names and attributes. Finds them in a request, removes them from
 //! requests and answers of upstreams, and makes the `Set-Cookie` values that set and delete them.
 
+use std::collections::HashSet;
+
 use http::{HeaderMap, HeaderValue, header};
 
 use super::settings::Settings;
@@ -8,10 +10,12 @@ use crate::{channel::Channel, scheme::Scheme};
 
 mod changes;
 mod found;
+mod parts;
 
 pub use changes::CookieChanges;
-pub(super) use found::{FoundCookies, TokenParts};
+pub(super) use found::FoundCookies;
 use found::{named, pairs, pieces};
+pub(super) use parts::TokenParts;
 
 /// Longest name and value of one cookie in octets: browsers keep 4,096, and a part number must fit too.
 const LONGEST_COOKIE: usize = 4000;
@@ -28,6 +32,8 @@ const LONGEST_CHALLENGE: usize = 4000;
 pub(super) const LONGEST_LIFETIME: u64 = 400 * 24 * 3600;
 /// The attributes that delete a cookie. `Expires` is for clients that do not support `Max-Age`.
 const DELETED: &str = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+/// Up to this number of `Cookie` headers, equal ones are not looked for.
+const FEW_LINES: usize = 16;
 /// How long a login may take, in seconds.
 pub(super) const ATTEMPT_LIFETIME: u64 = 600;
 
@@ -91,20 +97,30 @@ impl Jar {
         }
     }
 
-    /// Finds our cookies in a request's `Cookie` headers.
+    /// Finds our cookies in a request's `Cookie` headers, in one pass. Parts with a higher number than any that is set
+    /// are not found, so they are neither read nor deleted; they are not forwarded either.
     pub(super) fn find<'h>(&self, headers: impl Iterator<Item = &'h HeaderValue>) -> FoundCookies<'h> {
+        let most_parts = self.parts(MOST_SESSION_OCTETS);
         let mut found = FoundCookies::default();
         for (name, value) in headers.flat_map(|v| pairs(v.as_bytes())) {
             match self.classify(name) {
-                Some(OurCookie::Access(part)) => found.access.add(part, value),
-                Some(OurCookie::Refresh(part)) => found.refresh.add(part, value),
+                Some(OurCookie::Access(part)) if part < most_parts => found.access.add(part, value),
+                Some(OurCookie::Refresh(part)) if part < most_parts => found.refresh.add(part, value),
                 Some(OurCookie::Device) => found.device = Some(value),
                 Some(OurCookie::Attempt(id)) => found.attempts.push((id, value)),
                 Some(OurCookie::Challenge(channel)) => found.challenges.push((channel, value)),
-                None => {}
+                Some(OurCookie::Access(_) | OurCookie::Refresh(_)) | None => {}
             }
         }
         found
+    }
+
+    /// The `Cookie` headers that have a cookie of ours. If there are many, as over HTTP/2, only one of equal ones.
+    pub(super) fn own_lines<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h HeaderValue> {
+        let lines = headers.get_all(header::COOKIE);
+        let mut seen = (lines.iter().nth(FEW_LINES).is_some()).then(HashSet::new);
+        let has_own = |line: &HeaderValue| pairs(line.as_bytes()).any(|(name, _)| self.classify(name).is_some());
+        lines.iter().filter(move |line| has_own(line) && seen.as_mut().is_none_or(|seen| seen.insert(line.as_bytes())))
     }
 
     /// Removes our cookies from the `Cookie` headers, except the access token's and the device's if `keep` names them.
@@ -172,7 +188,12 @@ impl Jar {
 
     /// Number of cookies that a value of `len` octets is split into.
     pub(super) fn parts(&self, len: usize) -> usize {
-        len.div_ceil(LONGEST_COOKIE - self.access.len() - 4).max(1)
+        len.div_ceil(self.longest_part()).max(1)
+    }
+
+    /// Octets of each part of a split value but the last.
+    pub(super) fn longest_part(&self) -> usize {
+        LONGEST_COOKIE - self.access.len() - 4
     }
 
     /// Sets a token cookie, split into parts. `max_age` is in seconds and cut to 400 days.
@@ -183,7 +204,7 @@ impl Jar {
         let (name, attributes) = (self.name(token), self.attributes());
         let mut rest = text;
         for part in 0..count {
-            let (value, remaining) = rest.split_at(rest.len().min(LONGEST_COOKIE - self.access.len() - 4));
+            let (value, remaining) = rest.split_at(rest.len().min(self.longest_part()));
             rest = remaining;
             changes.push(format!("{}={value}; Max-Age={max_age}{attributes}", part_name(name, part)));
         }

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
 
 use super::{
-    cookies::{CookieChanges, TokenCookie},
+    cookies::{CookieChanges, Jar, TokenCookie},
     grant::{AccessGrant, Login, RefreshGrant, Session},
     opened::OpenedRefresh,
     refresh::in_flight::PendingRefresh,
@@ -50,7 +50,7 @@ pub struct Visit {
     is_stale: bool,
 }
 
-/// The `Cookie` headers of a request. The values are shared, not copied.
+/// The `Cookie` headers of a request that have a cookie of ours. The values are shared, not copied.
 #[derive(Default)]
 struct RequestCookies {
     first: Option<HeaderValue>,
@@ -58,8 +58,8 @@ struct RequestCookies {
 }
 
 impl RequestCookies {
-    fn of(headers: &HeaderMap) -> Self {
-        let mut cookies = headers.get_all(header::COOKIE).iter();
+    fn of(headers: &HeaderMap, jar: &Jar) -> Self {
+        let mut cookies = jar.own_lines(headers);
         Self { first: cookies.next().cloned(), more: cookies.cloned().collect() }
     }
 
@@ -158,7 +158,7 @@ impl Visit {
         own.or_else(|| self.refresh_grant().map(|r| &r.login))
     }
 
-    /// The `Cookie` headers of the request.
+    /// The `Cookie` headers of the request that have a cookie of ours.
     pub(super) fn cookies(&self) -> impl Iterator<Item = &HeaderValue> {
         self.cookies.iter()
     }

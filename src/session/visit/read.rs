@@ -22,7 +22,7 @@ impl Sessions {
         let mut visit = Visit {
             sessions: self.clone(),
             client: client.clone(),
-            cookies: RequestCookies::of(headers),
+            cookies: RequestCookies::of(headers, &self.shared.jar),
             state: None,
             refresh: None,
             access: None,
@@ -54,7 +54,8 @@ impl Visit {
         let access = if shared.settings.seal {
             shared.read_access(&found, now)
         } else {
-            shared.read_unsealed_access(&found, unsealed, self.client.key(), now).await
+            // Boxed, because it is large and most configurations seal the cookie.
+            Box::pin(shared.read_unsealed_access(&found, unsealed, self.client.key(), now)).await
         };
         // The outcome for an access token without a refresh token.
         let without_refresh = match access {

@@ -37,10 +37,16 @@ impl Process {
 
     /// Starts `vestibule` in a new folder with that `gateway.toml`.
     pub(crate) fn start(toml: &str, arguments: &[&str]) -> Self {
+        Self::start_with(toml, arguments, &[])
+    }
+
+    /// The same with these environment variables.
+    pub(crate) fn start_with(toml: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("gateway.toml"), toml).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -99,6 +105,22 @@ impl Process {
         let id = self.id().to_string();
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits until it receives SIGHUP and SIGTERM itself; before that they end it.
+    pub(crate) async fn until_receives_signals(&self) {
+        let receives = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+            [1, 15].iter().all(|signal| caught >> (signal - 1) & 1 == 1)
+        };
+        let received = async {
+            while !receives() {
+                tokio::task::yield_now().await;
+            }
+        };
+        within_time_limit("the handlers of signals", received).await;
     }
 
     /// Number of its open files and sockets.
