@@ -199,7 +199,7 @@ impl Shared {
         }
         let text = std::str::from_utf8(value).map_err(|_| Refused::Malformed)?;
         if self.forged_tokens.knows(value) {
-            return Err(Refused::Malformed);
+            return Err(Refused::Forged);
         }
         let issued = issued.filter(|issued| issued.is(text));
         // The times of a token that was received here were decided at receipt, by our clock.
