@@ -87,8 +87,7 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
         let what = format!("provider {}", settings.name);
         let provider = Provider::new(settings.clone(), http.clone(), clock.clone(), Random::system());
         let provider = provider.map_err(io::Error::other)?;
-        let origin = config.login.public_url.origin().ascii_serialization();
-        let redirect_uri = format!("{origin}{}/callback/{}", config.login.base_path, settings.name);
+        let redirect_uri = config.login.redirect_uri(config.login.origins().public(), &settings.name);
         let tried = async move { provider.probe(&redirect_uri).await.map_err(|error| told(&error)) };
         probes.push(Probe { what, tried: tried.boxed() });
     }

@@ -31,16 +31,16 @@ impl Config {
         let mut ends: Vec<String> =
             origins.of_logins().iter().map(|origin| self.after_logout(&origins, origin)).collect();
         ends.dedup();
-        let registration = |provider: &oidc::Settings| {
-            let path = format!("{}/callback/{}", self.login.base_path, provider.name);
-            Registration {
-                provider: provider.name.clone(),
-                redirect_uris: origins.of_logins().iter().map(|origin| origin.absolute(&path)).collect(),
-                post_logout_redirect_uris: match provider.kind {
-                    ProviderKind::Oidc => ends.clone(),
-                    ProviderKind::OAuth2(_) => Vec::new(),
-                },
-            }
+        let registration = |provider: &oidc::Settings| Registration {
+            provider: provider.name.clone(),
+            redirect_uris: {
+                let uri = |origin| self.login.redirect_uri(origin, &provider.name);
+                origins.of_logins().iter().map(uri).collect()
+            },
+            post_logout_redirect_uris: match provider.kind {
+                ProviderKind::Oidc => ends.clone(),
+                ProviderKind::OAuth2(_) => Vec::new(),
+            },
         };
         self.providers.iter().map(registration).collect()
     }

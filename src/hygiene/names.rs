@@ -65,6 +65,10 @@ impl ReservedHeaders {
                 continue;
             }
             lines += 1;
+            if *name == header::CONNECTION || *name == header::TRAILER {
+                // Each of these lists names of headers: a further name counts as a further line.
+                lines += memchr::memchr_iter(b',', value.as_bytes()).count();
+            }
             needs_checks |= matches!(name.as_str().len(), 3 | 6 | 7 | 8 | 14 | 17) && CHECKED.contains(name);
             if self.is_reserved(name.as_str()) && to_remove.last() != Some(name) {
                 to_remove.push(name.clone());
@@ -254,5 +258,15 @@ mod tests {
         assert!(own.inspect(&headers, 1).is_ok(), "HTTP/2 splits cookies");
         headers.insert("big", HeaderValue::from_str(&"v".repeat(32 * 1024)).unwrap());
         assert_eq!(own.inspect(&headers, 1), Err(Refusal::TooManyHeaders));
+    }
+
+    #[test]
+    fn each_name_that_connection_or_trailer_lists_counts_as_a_line() {
+        for name in [header::CONNECTION, header::TRAILER] {
+            for (names, refused) in [(100, false), (101, true), (16_000, true)] {
+                let headers = HeaderMap::from_iter([(name.clone(), ["a"].repeat(names).join(",").parse().unwrap())]);
+                assert_eq!(own().inspect(&headers, 1).is_err(), refused, "{name} with {names} names");
+            }
+        }
     }
 }

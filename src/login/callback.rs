@@ -185,7 +185,7 @@ impl Logins {
         params: CallbackParams,
         attempt: LoginAttempt,
     ) -> Result<Entered, NoSession> {
-        let redirect_uri = self.redirect_uri(&call.origin, name);
+        let redirect_uri = self.settings.redirect_uri(&call.origin, name);
         let identity = match provider.redeem(params, &attempt.oidc, &redirect_uri).await {
             Ok(identity) => identity,
             Err(error @ (OidcError::Refused(_) | OidcError::Untrusted(_))) => {

@@ -10,7 +10,7 @@ use super::{
     state,
 };
 use crate::{
-    endpoint::{Call, EndpointAnswer, LoginPlace, Parameters, VisitorOrigin, with_return_to},
+    endpoint::{Call, EndpointAnswer, LoginPlace, Parameters, with_return_to},
     oidc::{Preset, Provider, ResponseMode},
     pages::{Asset, Brand, CodeForm, LoginPage, PasswordForm, ProviderLink},
     problem::{Denial, ProblemKind},
@@ -99,7 +99,7 @@ impl Logins {
             let (auth_status, cookies) = call.visit.head();
             return Ok(EndpointAnswer::page(StatusCode::TOO_MANY_REQUESTS, page, cookies, auth_status));
         }
-        let authorization = provider.authorization(&self.redirect_uri(&call.origin, name), &[]).await?;
+        let authorization = provider.authorization(&self.settings.redirect_uri(&call.origin, name), &[]).await?;
         let attempt = self.attempt(call, name, authorization.attempt, return_to).await;
         let id = state::attempt_of(attempt.oidc.state.expose()).ok_or(LoginError::AttemptExpired)?;
         let reach = match provider.settings().response_mode {
@@ -147,11 +147,6 @@ impl Logins {
     /// `return_to` for a link; not needed if it is `after_login`.
     fn in_link<'a>(&self, return_to: &'a str) -> Option<&'a str> {
         Some(return_to).filter(|return_to| *return_to != self.return_to.after_login())
-    }
-
-    /// The redirect URI on the visitor's host, which is registered with the provider.
-    pub(super) fn redirect_uri(&self, origin: &VisitorOrigin, provider: &str) -> String {
-        origin.absolute(&self.at(&format!("callback/{provider}")))
     }
 
     /// The path of an own endpoint.

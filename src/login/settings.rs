@@ -2,7 +2,7 @@
 
 use crate::{
     channel::Channel,
-    endpoint::{OriginSettings, Origins, ReturnToSettings},
+    endpoint::{OriginSettings, Origins, ReturnToSettings, VisitorOrigin},
     pages::Site,
 };
 
@@ -46,6 +46,11 @@ impl Settings {
     /// The origins of visitors' hosts.
     pub fn origins(&self) -> Origins {
         Origins::new(&OriginSettings { public_url: &self.public_url, hosts: &self.hosts })
+    }
+
+    /// The redirect URI of a provider for logins that begin on `origin`; it is registered with the provider.
+    pub fn redirect_uri(&self, origin: &VisitorOrigin, provider: &str) -> String {
+        origin.absolute(&format!("{}/callback/{provider}", self.base_path))
     }
 
     /// The settings of [`ReturnTo`](crate::endpoint::ReturnTo).

@@ -48,7 +48,7 @@ table! {
         /// cookies. From 8KiB to 1MiB. Changes with a restart only.
         HEADER_BYTES: form::Size = default("header_bytes", "\"32KiB\"");
         /// Most header lines of a request; with more it is answered 431. Over HTTP/2 all lines of `Cookie` count as
-        /// one. Changes with a restart only.
+        /// one. Each further name in `Connection` and `Trailer` counts as a line. Changes with a restart only.
         HEADER_LINES: Number<u32, 10, 10_000> = default("header_lines", "100");
         /// How long the head of a request may take, from its first byte (on a new connection from its acceptance) to
         /// its last, even if bytes arrive steadily; then 408. Against clients that send a header a minute (Slowloris).
