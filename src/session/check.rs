@@ -17,8 +17,8 @@ use crate::{
 /// A token that arrives expired or nearly so, because the authority's clock differs, is sent for this time after its
 /// receipt, and not refreshed within it.
 pub(super) const SETTLING: Duration = Duration::from_secs(5);
-/// A token with less time left at receipt arrives nearly expired, even if that is its whole lifetime.
-const LEAST_USE: Duration = Duration::from_secs(2);
+/// A token with no more time left at receipt arrives nearly expired, even if that is its whole lifetime.
+const LEAST_USE: Duration = Duration::from_secs(1);
 
 /// How fresh an access token is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -59,11 +59,11 @@ pub(super) fn id_times(token: &IdToken, received: Timestamp) -> TokenTimes {
 }
 
 /// The times of a token received at `received_at`. It arrives nearly expired if less than 5 s are left of it, and these
-/// are at most half of its lifetime or less than 2 s. A short lifetime alone does not make it so.
+/// are at most half of its lifetime or 1 s. A short lifetime alone does not make it so.
 pub(super) fn times_at_receipt(received_at: Timestamp, lifetime: Lifetime) -> TokenTimes {
     let Lifetime { expires_at, total } = lifetime;
     let left = expires_at.since(received_at);
-    let arrived_expired = left < SETTLING && (left * 2 <= total || left < LEAST_USE);
+    let arrived_expired = left < SETTLING && (left * 2 <= total || left <= LEAST_USE);
     let expires_at = if arrived_expired { received_at.plus(SETTLING) } else { expires_at };
     TokenTimes { received_at, expires_at, arrived_expired }
 }
@@ -156,7 +156,7 @@ mod tests {
         {
             assert_eq!(arrival(left, total), (true, SETTLING, SETTLING), "{left}");
         }
-        for (left, total) in [(5000, hour), (4000, Duration::from_secs(4)), (2000, Duration::from_secs(2))] {
+        for (left, total) in [(5000, hour), (4000, Duration::from_secs(4)), (1200, Duration::from_secs(2))] {
             let (arrived_expired, end, due) = arrival(left, total);
             assert_eq!((arrived_expired, end.as_millis()), (false, u128::try_from(left).unwrap()));
             assert!(due < end, "a short lifetime has a margin like any other");
