@@ -71,7 +71,7 @@ impl RequestHandler {
         if own.row.cross_site == CrossSite::Refused && is_foreign(parts, &parts.method, &admitted, &[]) {
             return Err(Stop::with(ProblemKind::CrossOrigin, &visit));
         }
-        if begins_a_login(endpoint) && hygiene::is_prefetch(&parts.headers) {
+        if has_to_be_asked_for(endpoint) && hygiene::is_prefetch(&parts.headers) {
             return Err(Stop::with(ProblemKind::NotAheadOfTime, &visit));
         }
         let is_navigation = hygiene::is_navigation(parts);
@@ -219,9 +219,13 @@ impl RequestHandler {
     }
 }
 
-/// Whether a GET of this endpoint may begin a login, and so push out another one of the browser.
-const fn begins_a_login(endpoint: OwnEndpoint) -> bool {
-    matches!(endpoint, OwnEndpoint::LoginPage | OwnEndpoint::Start(_) | OwnEndpoint::CodePage(_))
+/// Whether a GET of this endpoint does what a person has to ask for: it may begin a login, and so push out another one
+/// of the browser, or use up the one-time address that leads to a provider's logout.
+const fn has_to_be_asked_for(endpoint: OwnEndpoint) -> bool {
+    matches!(
+        endpoint,
+        OwnEndpoint::LoginPage | OwnEndpoint::Start(_) | OwnEndpoint::CodePage(_) | OwnEndpoint::LoggedOut
+    )
 }
 
 /// What a call without a session gets.

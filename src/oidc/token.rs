@@ -179,7 +179,7 @@ pub(crate) fn bearer_token(text: &str) -> Option<&str> {
     let text = text.trim();
     let scheme = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
     let token = scheme.map_or(text, |scheme| text[scheme.len()..].trim_start());
-    is_token(token).then_some(token)
+    (is_token(token) && !token.eq_ignore_ascii_case("bearer")).then_some(token)
 }
 
 /// Whether a text can be a token: visible ASCII, which a header can carry unchanged.
@@ -243,7 +243,8 @@ mod tests {
             ("bearer  abc\n", Some("abc")),
             (" BEARER a.b.c ", Some("a.b.c")),
             ("Bearerabc", Some("Bearerabc")),
-            ("Bearer ", Some("Bearer")),
+            ("Bearer ", None),
+            ("bearer", None),
             ("Bearer a b", None),
             ("Bearer Bearer abc", None),
             ("abc def", None),

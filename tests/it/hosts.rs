@@ -91,6 +91,8 @@ async fn a_prefetch_begins_no_login_and_evicts_none() {
     assert_eq!(browser.follow(&callback).await.is(303).location(), "/deep");
     // Somebody who is logged in gets pages ahead of time.
     browser.navigate("/api/me").header("sec-purpose", "prefetch").await.is(200).says("valid");
+    // The page after a logout may lead on to a provider, once.
+    browser.navigate("/auth/logged-out").header("sec-purpose", "prefetch").await.is(503);
 }
 
 #[tokio::test]
