@@ -101,8 +101,8 @@ impl Logins {
             }
             Err(error) => return Err(self.store_failed(&call, name, run, error, return_to)),
         }
-        outcome::announce(&self.sessions, &slot).await;
-        let exchanged = self.exchange_code(&mut call, name, provider, params, found.attempt).await;
+        let exchange = self.exchange_code(&mut call, name, provider, params, found.attempt);
+        let exchanged = outcome::announced(&self.sessions, &slot, exchange).await;
         let to = return_to.clone();
         let outcome = match &exchanged {
             Ok(entered) => Outcome::Entered { session: entered.session.clone(), return_to: to },

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -23,6 +24,10 @@ use crate::{
 const KEPT_FOR: Duration = Duration::from_secs(60);
 /// How long another instance waits for an outcome: as long as calls to a provider and to an authority may take.
 const LONGEST_RUN: Duration = Duration::from_secs(60);
+/// How long an instance that died with a callback keeps the others waiting.
+const MARK: Duration = Duration::from_secs(4);
+/// How often the mark of a running callback is renewed.
+const RENEWAL: Duration = Duration::from_secs(1);
 /// The time between two questions to the store whether another instance has the outcome.
 const POLL: Duration = Duration::from_millis(200);
 /// Questions without an answer after which nobody is working on it: the other instance may have used the attempt and
@@ -61,9 +66,27 @@ enum StoredOutcome {
     },
 }
 
-/// Tells other instances that this one works on the callback of `slot`.
-pub(super) async fn announce(sessions: &Sessions, slot: &DepositSlot) {
-    if let Err(error) = sessions.deposits().put(slot, &StoredOutcome::Running, LONGEST_RUN).await {
+/// Does `work` on the callback of `slot`, and tells other instances meanwhile that it is being worked on.
+pub(super) async fn announced<T>(sessions: &Sessions, slot: &DepositSlot, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    announce(sessions, slot).await;
+    loop {
+        if let Ok(done) = tokio::time::timeout(RENEWAL, &mut work).await {
+            return done;
+        }
+        match select(&mut work, std::pin::pin!(announce(sessions, slot))).await {
+            Either::Left((done, announcement)) => {
+                // The mark must not come to the store after the outcome.
+                announcement.await;
+                return done;
+            }
+            Either::Right(((), _)) => {}
+        }
+    }
+}
+
+async fn announce(sessions: &Sessions, slot: &DepositSlot) {
+    if let Err(error) = sessions.deposits().put(slot, &StoredOutcome::Running, MARK).await {
         tracing::debug!(%error, "other instances do not learn that a callback is being worked on");
     }
 }

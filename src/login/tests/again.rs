@@ -66,6 +66,28 @@ async fn another_instance_gets_the_outcome_from_the_store_also_while_the_first_o
 }
 
 #[tokio::test]
+async fn a_callback_whose_instance_has_died_is_given_up_once_its_mark_has_ended() {
+    let (fake, store) = (Arc::new(Fake::start().await), MemoryStore::shared());
+    let (one, other) = (LoginFixture::instance(fake.clone(), &store), LoginFixture::instance(fake.clone(), &store));
+    fake.answer("/token", Reply::Hang);
+    let (before, query) = on_its_way_back(&one, "/deep").await;
+    let mut browser = before.clone();
+    let until_asked = async {
+        while exchanges(&one) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = one.callback(&mut browser, &query) => panic!("the provider does not answer"),
+        () = until_asked => {}
+    }
+    fake.clock.advance(Duration::from_secs(4));
+    let mut retry = before;
+    let given_up = tokio::time::timeout(Duration::from_secs(30), other.callback(&mut retry, &query)).await;
+    assert!(matches!(given_up.expect("no wait for the dead").error(), LoginError::AttemptExpired));
+}
+
+#[tokio::test]
 async fn after_60_s_without_the_cookie_or_with_another_code_the_attempt_has_expired() {
     let fixture = LoginFixture::start().await;
     let (before, query) = on_its_way_back(&fixture, "/deep").await;
