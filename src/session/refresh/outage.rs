@@ -22,7 +22,9 @@ const UNSENT_IN_A_ROW: u32 = 3;
 /// Shortest time between two probes of the fleet.
 const PACE: Duration = Duration::from_secs(1);
 /// A session that has failed probes this much later than one that has not, so that the latter is preferred.
-const AFTER_OTHERS: Duration = Duration::from_millis(300);
+const AFTER_OTHERS: Duration = Duration::from_millis(150);
+/// A session that has probed waits longer than this, so that those that have not come first.
+const AFTER_NEW: Duration = Duration::from_millis(300);
 /// The session of the last probe waits this much longer than any other: it probes again only if it is the only one.
 const AFTER_ALL: Duration = Duration::from_millis(600);
 /// Different people that are told apart within a second. Beyond this number each failure counts as another person's.
@@ -167,16 +169,15 @@ impl AuthorityRecord {
         self.releases.iter().any(|(from, to)| (*from..=*to).contains(&set_at))
     }
 
-    /// When a session may probe if no other does before.
+    /// When a session may probe if no other does before. Of those that have probed, the one whose probe is longest ago
+    /// comes first.
     pub(super) fn next_probe(&self, session: SessionMark, has_failed: bool) -> Timestamp {
         let slot = self.last_probe.plus(PACE);
-        if self.probed.last() == Some(&session) {
-            slot.plus(AFTER_ALL)
-        } else if has_failed || self.probed.contains(&session) {
-            slot.plus(AFTER_OTHERS)
-        } else {
-            slot
-        }
+        let Some(place) = self.probed.iter().position(|other| *other == session) else {
+            return if has_failed { slot.plus(AFTER_OTHERS) } else { slot };
+        };
+        let (later, of) = (u32::try_from(place + 1).unwrap_or(1), u32::try_from(self.probed.len()).unwrap_or(1));
+        slot.plus(AFTER_NEW + (AFTER_ALL - AFTER_NEW) * later / of.max(1))
     }
 
     fn held_since(&self) -> Option<Timestamp> {
@@ -343,8 +344,9 @@ mod tests {
         assert!(!may_ask(&mut record, 1, true, 1000), "it has failed, so it leaves the probe to another");
         assert!(may_ask(&mut record, 9, false, 1000));
         assert!(!may_ask(&mut record, 8, false, 1999), "a second for each probe");
-        assert!(may_ask(&mut record, 1, true, 2300));
-        assert!(!may_ask(&mut record, 9, false, 3300), "it has probed");
+        assert!(!may_ask(&mut record, 1, true, 2149), "any that has not failed comes before it");
+        assert!(may_ask(&mut record, 1, true, 2150));
+        assert!(!may_ask(&mut record, 9, false, 3449), "any that has not probed comes before it");
         assert!(may_ask(&mut record, 9, false, 3600));
         assert!(!may_ask(&mut record, 9, true, 5199), "any other comes before the last one");
         assert!(may_ask(&mut record, 9, true, 5200), "it is the only one");
@@ -386,6 +388,26 @@ mod tests {
         assert!(!may_ask(&mut record, 99, false, 999) && may_ask(&mut record, 99, false, 1000));
         record.apply(Event::Refreshed(1), at(1500));
         assert!(may_ask(&mut record, 98, false, 1500) && record.has_released(at(1400)));
+    }
+
+    #[test]
+    fn of_sessions_that_all_wait_and_have_failed_each_probes_in_turn() {
+        let mut record = AuthorityRecord::default();
+        let sessions: Vec<SessionMark> = (1..=20).collect();
+        for person in 1..=20 {
+            failed(&mut record, person, 0);
+        }
+        let mut probes = Vec::new();
+        for _ in 0..60 {
+            // The first of those whose turn comes first, as if all looked at once.
+            let next = *sessions.iter().min_by_key(|session| record.next_probe(**session, true)).unwrap();
+            let turn = record.next_probe(next, true);
+            assert_eq!(record.apply(Event::Probe { session: next, has_failed: true }, turn), Verdict::MayAsk(true));
+            probes.push(next);
+        }
+        for round in probes.chunks(20) {
+            assert_eq!(round.iter().collect::<BTreeSet<_>>().len(), 20, "{probes:?}");
+        }
     }
 
     #[test]
