@@ -1,6 +1,6 @@
 //! The exchange with the upstream, and the one retry after a 401, for ordinary requests and upgrades alike.
 
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 
 use super::{
@@ -15,6 +15,7 @@ use crate::{
     upstream::{
         self, RequestBody, SwitchedConnection, TunnelEnd, UpgradeAnswer,
         headers::{Authorization, ExchangeKind},
+        is_event_stream, is_stream,
         replay::{self, Replay},
     },
 };
@@ -81,7 +82,7 @@ impl ForwardedRequest<'_, '_> {
     /// An event stream is ended when the process drains: its reader connects again, to another instance. Other answers
     /// run on until the end of the drain time.
     fn end_events_at_drain(&self, response: &mut Response<Body>) {
-        if has_events(response.headers())
+        if is_event_stream(response.headers())
             && let Body::Upstream(body) = response.body_mut()
         {
             body.end_when(Box::pin(self.handler.draining.clone().cancelled_owned()));
@@ -236,21 +237,4 @@ fn is_token_rejected<B>(answer: &Response<B>) -> bool {
             .get_all(header::WWW_AUTHENTICATE)
             .iter()
             .any(|challenge| memchr::memmem::find(challenge.as_bytes(), b"insufficient_scope").is_some())
-}
-
-/// Whether the answer is an event stream or gRPC, which is cut when its session ends.
-fn is_stream(headers: &HeaderMap) -> bool {
-    has_type(headers, b"text/event-stream") || has_type(headers, b"application/grpc")
-}
-
-/// Whether the answer is a stream of server-sent events.
-fn has_events(headers: &HeaderMap) -> bool {
-    has_type(headers, b"text/event-stream")
-}
-
-fn has_type(headers: &HeaderMap, media_type: &[u8]) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.as_bytes().get(..media_type.len()))
-        .is_some_and(|start| start.eq_ignore_ascii_case(media_type))
 }

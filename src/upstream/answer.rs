@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -18,6 +19,33 @@ use crate::alarm::after;
 
 /// Most frames of a discarded answer that are read to keep its connection.
 const DISCARDED_FRAMES: usize = 4;
+
+/// Whether an answer is a stream of events or of gRPC messages: its silence says nothing about the upstream, and it is
+/// cut when its session ends.
+pub fn is_stream(headers: &HeaderMap) -> bool {
+    is_event_stream(headers) || has_type(headers, b"application/grpc")
+}
+
+/// Whether an answer is a stream of server-sent events.
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    has_type(headers, b"text/event-stream")
+}
+
+fn has_type(headers: &HeaderMap, media_type: &[u8]) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.as_bytes().get(..media_type.len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case(media_type))
+}
+
+/// What it means that an upstream sends nothing of an answer for longer than the route allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Silence {
+    /// The answer broke off.
+    IsFault,
+    /// A stream had nothing to say.
+    IsUsual,
+}
 
 /// Why the body of an answer is incomplete. The visitor must see an incomplete answer, never a clean end.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +67,7 @@ pub struct AnswerBody {
     /// The connection, until the body has ended or broken off.
     connection: Option<AnswerConnection>,
     idle: Duration,
+    silence: Silence,
     /// Whether the visitor asked for trailers (RFC 9110 section 6.5.1).
     passes_trailers: bool,
     /// Since when nothing was received, while the answer is being read.
@@ -55,13 +84,23 @@ impl AnswerBody {
         body: Incoming,
         connection: AnswerConnection,
         idle: Duration,
+        silence: Silence,
         upload: Option<Arc<UploadProgress>>,
         passes_trailers: bool,
     ) -> Self {
         let upload = upload.filter(|upload| !upload.is_done()).map(|upload| (upload, 0));
         let connection = Some(connection);
-        let mut this =
-            Self { body, connection, idle, passes_trailers, silent_since: None, upload, end: None, clean_end: None };
+        let mut this = Self {
+            body,
+            connection,
+            idle,
+            silence,
+            passes_trailers,
+            silent_since: None,
+            upload,
+            end: None,
+            clean_end: None,
+        };
         // hyper does not poll a body that says it is empty.
         if this.body.is_end_stream() {
             this.return_connection();
@@ -191,7 +230,10 @@ impl Body for AnswerBody {
             }
             Poll::Pending => {
                 ready!(this.poll_silence(cx));
-                this.connection = None;
+                match this.silence {
+                    Silence::IsFault => this.broke_off(),
+                    Silence::IsUsual => this.connection = None,
+                }
                 Poll::Ready(Some(Err(AnswerError::Idle)))
             }
         }

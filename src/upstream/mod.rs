@@ -23,7 +23,7 @@ mod upgrade;
 mod websocket;
 
 pub use self::{
-    answer::{AnswerBody, AnswerError},
+    answer::{AnswerBody, AnswerError, is_event_stream, is_stream},
     balance::Upstream,
     body::{RequestBody, RequestError},
     error::{AnswerFault, ForwardError, Stage},

@@ -16,7 +16,7 @@ use self::{
     framing::check_framing,
 };
 use super::{
-    answer::AnswerBody,
+    answer::{AnswerBody, Silence, is_stream},
     balance::Upstream,
     body::{RequestBody, UploadProgress},
     connect::connect,
@@ -212,7 +212,8 @@ pub(super) fn into_answer(
     if let Some(upload) = &upload {
         upload.answered();
     }
-    Ok(answer.map(|body| AnswerBody::new(body, connection, deadlines.idle, upload, passes_trailers)))
+    let silence = if is_stream(answer.headers()) { Silence::IsUsual } else { Silence::IsFault };
+    Ok(answer.map(|body| AnswerBody::new(body, connection, deadlines.idle, silence, upload, passes_trailers)))
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ enum Deed {
     Close,
     BreakBody,
     BreakChunks,
+    StallInBody,
+    StallInChunks,
     Rubbish,
     Status(u16),
 }
@@ -58,6 +60,14 @@ async fn serve_connection(mut stream: TcpStream, deed: Deed, count: Arc<AtomicUs
             Deed::Close => return,
             Deed::BreakBody => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf",
             Deed::BreakChunks => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+            Deed::StallInBody => {
+                write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
+                std::future::pending().await
+            }
+            Deed::StallInChunks => {
+                write(&mut stream, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n").await;
+                std::future::pending().await
+            }
             Deed::Rubbish => "SSH-2.0-OpenSSH_9.2\r\n",
             Deed::Status(code) => {
                 status = format!("HTTP/1.1 {code} x\r\ncontent-length: 2\r\n\r\nok");
@@ -79,7 +89,8 @@ async fn beside_a_good_one(deed: Deed, rule: EjectionRule) -> (usize, usize) {
     let targets = vec![target(good.local_addr().unwrap()), target(other.local_addr().unwrap())];
     let upstream = upstream_by(targets, rule);
     let (good_count, other_count) = (Arc::default(), Arc::<AtomicUsize>::default());
-    let deadlines = RequestDeadlines { first_byte: Duration::from_millis(100), ..PATIENT };
+    let limit = Duration::from_millis(100);
+    let deadlines = RequestDeadlines { first_byte: limit, idle: limit, ..PATIENT };
     let ask = async {
         let mut failed = 0;
         for _ in 0..MANY {
@@ -102,7 +113,15 @@ async fn beside_a_good_one(deed: Deed, rule: EjectionRule) -> (usize, usize) {
 #[tokio::test]
 async fn a_target_that_fails_in_any_way_is_left_out_after_three_failures() {
     let default = EjectionRule::default;
-    for deed in [Deed::Hang, Deed::Close, Deed::BreakBody, Deed::BreakChunks, Deed::Rubbish] {
+    for deed in [
+        Deed::Hang,
+        Deed::Close,
+        Deed::BreakBody,
+        Deed::BreakChunks,
+        Deed::StallInBody,
+        Deed::StallInChunks,
+        Deed::Rubbish,
+    ] {
         let (requests, failed) = beside_a_good_one(deed, default()).await;
         assert_eq!((requests, failed), (3, 3), "{deed:?}");
     }
