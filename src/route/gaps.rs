@@ -36,7 +36,7 @@ pub enum GapKind {
     Subtree,
     /// The request has another path, but with or without a `strip` the backend gets the same.
     Strip,
-    /// No gap: the stricter rule applies to every request of the laxer route, whose own is never used.
+    /// No gap: the stricter rule applies to the laxer route's requests, with the request's method at least.
     Overruled,
 }
 
@@ -91,13 +91,15 @@ impl Table {
     }
 
     fn past_hosts(&self, route: &Route, hosts: &[String], shared: &SharedTargets, gaps: &mut Vec<Gap>) {
-        let (path, method) = (route.pattern.sample(), a_method(route));
+        let path = route.pattern.sample();
         for host in hosts.iter().filter(|host| route.is_for(host) == HostMatch::Other) {
-            if let Some(way) = self.way(route, &method, host, &path, shared)
-                && way.is_laxer
-                && way.found.is_for(host) == HostMatch::Every
-            {
-                add(gaps, way.found, route, (&method, host, &path), GapKind::Hosts);
+            for method in self.methods_of(route) {
+                if let Some(way) = self.way(route, method, host, &path, shared)
+                    && way.is_laxer
+                    && way.found.is_for(host) == HostMatch::Every
+                {
+                    add(gaps, way.found, route, (method, host, &path), GapKind::Hosts);
+                }
             }
         }
     }
@@ -106,14 +108,16 @@ impl Table {
         if route.pattern.has_rest() {
             return;
         }
-        let (path, method) = (route.pattern.sample(), a_method(route));
+        let path = route.pattern.sample();
         let below = if path.ends_with('/') { path + "x" } else { path + "/x" };
         for host in hosts.iter().filter(|host| route.is_for(host) != HostMatch::Other) {
-            if let Some(way) = self.way(route, &method, host, &below, shared)
-                && way.is_laxer
-                && !way.found.pattern.is_below(&route.pattern)
-            {
-                add(gaps, way.found, route, (&method, host, &below), GapKind::Subtree);
+            for method in self.methods_of(route) {
+                if let Some(way) = self.way(route, method, host, &below, shared)
+                    && way.is_laxer
+                    && !way.found.pattern.is_below(&route.pattern)
+                {
+                    add(gaps, way.found, route, (method, host, &below), GapKind::Subtree);
+                }
             }
         }
     }
@@ -126,33 +130,52 @@ impl Table {
         shared: &SharedTargets,
         gaps: &mut Vec<Gap>,
     ) {
-        let (path, method) = (route.pattern.sample(), a_method(route));
+        let path = route.pattern.sample();
         let Some(at_backend) = upstream_path(route, &path) else { return };
         for other in strips.iter().map(|strip| format!("{}{at_backend}", strip.trim_end_matches('/'))) {
             if other == path {
                 continue;
             }
             for host in hosts.iter().filter(|host| route.is_for(host) != HostMatch::Other) {
-                if let Some(way) = self.way(route, &method, host, &other, shared)
-                    && way.is_laxer
-                    && upstream_path(way.found, &other).as_deref() == Some(&*at_backend)
-                {
-                    add(gaps, way.found, route, (&method, host, &other), GapKind::Strip);
+                for method in self.methods_of(route) {
+                    if let Some(way) = self.way(route, method, host, &other, shared)
+                        && way.is_laxer
+                        && upstream_path(way.found, &other).as_deref() == Some(&*at_backend)
+                    {
+                        add(gaps, way.found, route, (method, host, &other), GapKind::Strip);
+                    }
                 }
             }
         }
     }
 
     fn overruled(&self, route: &Route, hosts: &[String], gaps: &mut Vec<Gap>) {
-        let (path, method) = (route.pattern.sample(), a_method(route));
+        let path = route.pattern.sample();
         for host in hosts.iter().filter(|host| route.is_for(host) != HostMatch::Other) {
-            let TableMatch::Route(found) = self.find(&method, host, &path) else { continue };
-            if found.index == route.index {
-                for other in self.rules(route, &method, host, &path).routes().filter(|rule| rule.index != route.index) {
-                    add(gaps, route, other, (&method, host, &path), GapKind::Overruled);
+            for method in self.methods_of(route) {
+                let TableMatch::Route(found) = self.find(method, host, &path) else { continue };
+                if found.index == route.index {
+                    let rules = self.rules(route, method, host, &path);
+                    for other in rules.routes().filter(|rule| rule.index != route.index) {
+                        add(gaps, route, other, (method, host, &path), GapKind::Overruled);
+                    }
                 }
             }
         }
+    }
+
+    /// The methods of a route for which the way of a request may differ, without repeats, the first of its own first.
+    fn methods_of<'t>(&'t self, route: &'t Route) -> Vec<&'t Method> {
+        let named = || self.routes().iter().flat_map(|route| &route.settings.methods);
+        // Where no route names a method, all have the same way.
+        let usual = if named().next().is_some() { &METHODS[..] } else { &METHODS[..1] };
+        let mut methods = Vec::new();
+        for method in route.settings.methods.iter().chain(usual).chain(named()) {
+            if route.methods.allows(method) && !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+        methods
     }
 
     /// `None` where the request does not reach the backend of `stricter`.
@@ -175,10 +198,6 @@ impl Table {
         let is_closed = rules.decide(Requester::User { roles: &[] }) == Decision::Forbidden;
         Some(Way { found, is_laxer: !is_strict && !is_closed })
     }
-}
-
-fn a_method(route: &Route) -> Method {
-    route.settings.methods.first().cloned().unwrap_or(Method::GET)
 }
 
 fn upstream_path(route: &Route, path: &str) -> Option<String> {

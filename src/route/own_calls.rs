@@ -62,8 +62,8 @@ impl OwnCalls {
     /// Whether a request to this upstream would be one of the calls. GET and HEAD never are. For a request with two
     /// methods (its own, and one that a header names) ask for each.
     ///
-    /// Paths are compared by their lax readings, and without suffixes like `.json` at their end, by which frameworks
-    /// choose a format.
+    /// Paths are compared by their lax readings, with and without the suffix at the end of either (`.json`), by which
+    /// frameworks choose a format.
     pub fn include(&self, upstream: usize, method: &Method, upstream_path: &str) -> bool {
         if is_read(method) {
             return false;
@@ -101,18 +101,21 @@ impl CallSegment {
         }
     }
 
-    /// Whether the part matches as it is, without suffixes of its own, or without the suffix that the call has.
+    /// Whether the part and the call's segment match, each as it is or without its suffix.
     fn matches_with_suffix(&self, part: &str) -> bool {
         let shorter = part.match_indices('.').map(|(dot, _)| &part[..dot]).filter(|stem| !stem.is_empty());
-        std::iter::once(part).chain(shorter).any(|part| self.matches(part))
-            || self.without_suffix().is_some_and(|stem| stem.matches(part))
+        let without_suffix = self.without_suffix();
+        std::iter::once(part)
+            .chain(shorter)
+            .any(|part| self.matches(part) || without_suffix.as_ref().is_some_and(|stem| stem.matches(part)))
     }
 
+    /// `None` if it has no suffix, or nothing but one.
     fn without_suffix(&self) -> Option<Self> {
         let (last, before) = self.0.split_last()?;
         let stem = &last[..last.rfind('.')?];
         let pieces: Vec<String> = before.iter().cloned().chain([stem.to_owned()]).collect();
-        pieces.iter().any(|piece| !piece.is_empty()).then_some(Self(pieces))
+        (pieces != [""]).then_some(Self(pieces))
     }
 }
 
@@ -184,6 +187,9 @@ mod tests {
                 call(Method::POST, vec![literal("/trpc/auth.login")]),
                 call(Method::POST, vec![literal("/login.php")]),
                 call(Method::GET, vec![literal("/me")]),
+                call(Method::POST, vec![literal("/Social/"), CallPiece::Placeholder, literal("/token")]),
+                call(Method::POST, vec![literal("/Auth/signout.php")]),
+                call(Method::POST, vec![literal("/hooks/"), CallPiece::Placeholder, literal(".json")]),
             ],
         )
     }
@@ -220,6 +226,28 @@ mod tests {
             ("POST", "/trpc/auth"),
             ("POST", "/login.php"),
             ("POST", "/Login"),
+            ("POST", "/login.html"),
+            ("POST", "/trpc/auth.me"),
+            ("POST", "/auth/signout.php"),
+            ("POST", "/auth/signout.json"),
+            ("POST", "/AUTH/Signout"),
+            ("POST", "/auth/signout.tar.gz/"),
+            ("POST", "/auth/signout/.json"),
+            ("POST", "/hooks/a.xml"),
+            ("POST", "/hooks/a"),
+            ("POST", "/social/x/token"),
+            ("POST", "/social/x%2Fy/token"),
+            ("POST", "/SOCIAL/x%2Fy/TOKEN"),
+            ("POST", "/social/x%2Fy/token/"),
+            ("POST", "/social/x%2Fy/token.json"),
+            ("POST", "/social//x%2Fy/token"),
+            ("POST", "/social/x%EF%BC%8Fy/TOKEN"),
+            ("POST", "/social/;x/token"),
+            ("POST", "/social/%20/token"),
+            ("POST", "/social/.../token"),
+            ("POST", "/social%2Fx%2Ftoken"),
+            ("POST", "/z/..%20/social/x%2Fy/token"),
+            ("PUT", "/users/u-7%2F8.json/phone"),
             ("PUT", "/users/u-7.json/phone.xml"),
             ("POST", "/auth/social/google"),
             ("POST", "/auth/social/%EC%8B%9D/"),
@@ -253,9 +281,11 @@ mod tests {
             ("POST", "/auth/.json"),
             ("POST", "/auth/refreshed.json"),
             ("POST", "/auth/refresh-json"),
-            ("POST", "/trpc/auth.me"),
             ("POST", "/trpc/login"),
-            ("POST", "/login.html"),
+            ("POST", "/auth/signouts.php"),
+            ("POST", "/social/token"),
+            ("POST", "/social/x/y/token"),
+            ("POST", "/social/x/y%2Fz/token"),
             ("PUT", "/users/u-.jso/phone"),
             ("PUT", "/users/7/phone"),
             ("POST", "/"),

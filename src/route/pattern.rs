@@ -59,13 +59,23 @@ impl Pattern {
         Some(Self(self.0.iter().map(raw).collect())).filter(|raw| raw != self)
     }
 
-    /// The pattern for the lax readings of paths.
+    /// The pattern for the laxest readings of paths.
     pub(super) fn lax(&self) -> Self {
+        self.with_literals(lax::segments)
+    }
+
+    /// The pattern for the readings that drop no segment and split none; `None` if it is [`Self::lax`].
+    pub(super) fn lax_with_all_segments(&self) -> Option<Self> {
+        let all = self.with_literals(|text| lax::kept_segment(text).into_iter().collect());
+        Some(all).filter(|all| *all != self.lax())
+    }
+
+    fn with_literals(&self, read: impl Fn(&str) -> Vec<String>) -> Self {
         let mut segments = Vec::new();
         for segment in &self.0 {
             match segment {
                 Segment::Literal(text) => {
-                    segments.extend(lax::segments(text).into_iter().map(|text| Segment::Literal(text.into())));
+                    segments.extend(read(text).into_iter().map(|text| Segment::Literal(text.into())));
                 }
                 other => segments.push(other.clone()),
             }

@@ -152,8 +152,9 @@ impl Group {
     fn new(members: &[&Route]) -> Self {
         let mut index = HostIndex::default();
         for route in members {
-            let pattern = route.pattern.lax();
-            index.insert(&route.settings.hosts, &pattern, &route.methods, route.index, Conflicts::Kept);
+            for pattern in std::iter::once(route.pattern.lax()).chain(route.pattern.lax_with_all_segments()) {
+                index.insert(&route.settings.hosts, &pattern, &route.methods, route.index, Conflicts::Kept);
+            }
         }
         Self { index, is_plain: members.iter().all(|route| route.pattern.agrees_with_lax()) }
     }

@@ -88,8 +88,8 @@ impl Table {
     }
 
     /// The access rules for a request that matches `route`: the route's own, or a stricter one of another route to the
-    /// same upstream, where the path as the laxest backend would read it, sent with the same host and method, matches
-    /// that route. Where neither is stricter, both.
+    /// same upstream, where the path in one of its lax readings, sent with the same host and method, matches that
+    /// route. Where neither is stricter, both.
     pub fn rules<'t>(&'t self, route: &'t Route, method: &Method, host: &str, path: &str) -> Rules<'t> {
         self.stricter.rules(&self.routes, route, method, host, path)
     }

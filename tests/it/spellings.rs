@@ -70,6 +70,45 @@ async fn a_protected_path_has_no_spelling_that_needs_no_session() {
     assert!(upstream.last().all("authorization")[0].starts_with("Bearer "), "with the session");
 }
 
+#[tokio::test]
+async fn a_value_with_an_escaped_slash_or_nothing_seen_is_no_way_past_a_rule() {
+    let upstream = Upstream::saying("b").await;
+    let file = format!(
+        r#"
+        upstreams.b = {{ targets = ["{}"] }}
+        [[routes]]
+        path = "/a/{{id}}/secret"
+        upstream = "b"
+        access = "user"
+        [[routes]]
+        path = "/{{*rest}}"
+        upstream = "b"
+        access = "public"
+        encoded_slash = "keep"
+        "#,
+        upstream.target()
+    );
+    let stack = Setup::new().without("routes").with(&file).start().await;
+    for target in [
+        "/A/x%2Fy/secret",
+        "/a/x%2Fy/SECRET",
+        "/a/x%2fy/secret/",
+        "/a/x%2Fy/secret.",
+        "/a/x%2Fy/secret;j",
+        "/a%20/x%2Fy/secret",
+        "/a//x%2Fy/secret",
+        "/A/;x/secret",
+        "/a/%20/Secret",
+        "/A/.../secret",
+    ] {
+        assert_eq!(status(&stack, "GET", target).await, 401, "{target}");
+    }
+    assert_eq!(status(&stack, "GET", "/a/x%2Fy/secret").await, 400, "this route does not keep an escaped slash");
+    assert!(upstream.heard().is_empty(), "{:?}", upstream.heard());
+    assert_eq!(status(&stack, "GET", "/A/x%2Fy/open").await, 200);
+    assert_eq!(upstream.last().line(), "GET /A/x%2Fy/open HTTP/1.1");
+}
+
 /// Every route but the own calls' is open; the upstream has the address of the authority under another name.
 async fn with_calls_to(upstream: &Upstream, more: &str) -> TestStack {
     let target = upstream.target();
@@ -82,7 +121,7 @@ async fn with_calls_to(upstream: &Upstream, more: &str) -> TestStack {
         kind = "backend"
         upstream = "api"
         [authority.exchange]
-        path = "/auth/{{provider}}"
+        path = "/social/{{provider}}/token"
         [authority.credentials]
         path = "/v1/login"
         [authority.refresh]
@@ -91,12 +130,14 @@ async fn with_calls_to(upstream: &Upstream, more: &str) -> TestStack {
         path = "/{{*rest}}"
         upstream = "web"
         access = "public"
+        encoded_slash = "keep"
         {more}
         [[routes]]
         path = "/proxy/{{*rest}}"
         strip = "/proxy"
         upstream = "api"
         access = "public"
+        encoded_slash = "keep"
         "#
     );
     Setup::new().without("routes").without("authority").with(&file).start().await
@@ -118,6 +159,14 @@ async fn the_gateways_own_calls_are_out_of_reach_in_every_spelling() {
         "/v1/refresh?x",
         "/auth/google.xml",
         "/auth/anything",
+        "/social/google/token",
+        "/social/google/token.xml",
+        "/social/x%2Fy/token",
+        "/SOCIAL/x%2Fy/TOKEN",
+        "/social/x%2Fy/token/",
+        "/social/%20/token",
+        "/proxy/social/x%2Fy/token",
+        "/proxy/Social/x%2Fy/token.json",
         "/proxy/v1/login",
         "/proxy/V1/Login.json",
         "/proxy/v1/x/..%20/login",

@@ -29,7 +29,7 @@ fn routes() -> Vec<Settings> {
 }
 
 /// The line of the route that matches (0: none), and the decision: by its own rule, or by that of the route that the
-/// path matches as a lenient backend reads it. A rule of a lower level never applies.
+/// path matches as a lenient backend reads it, in either of two ways. A rule of a lower level never applies.
 fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (usize, Option<Decision>) {
     let parts: Vec<&str> = path[1..].split('/').collect();
     let without_parameters: Vec<&str> =
@@ -38,13 +38,21 @@ fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (us
     if found == 0 || parts[0] == "auth" || without_parameters.first() == Some(&"auth") {
         return (0, None);
     }
-    let lax: Vec<String> = without_parameters.iter().map(|part| part.replace("%61", "a").to_lowercase()).collect();
-    let mut lax: Vec<&str> = lax.iter().map(String::as_str).collect();
-    // The patterns `/` and `/public/` end in a slash.
-    if matches!(&*lax, [] | ["public"]) {
-        lax.push("");
-    }
-    let lax = place(method, host, &lax);
+    // A segment of parameters alone is dropped, or it is a value.
+    let with_values: Vec<&str> = parts
+        .iter()
+        .map(|part| if part.starts_with(';') { part } else { part.split(';').next().unwrap() })
+        .filter(|part| !part.is_empty())
+        .collect();
+    let [lax, with_values] = [without_parameters, with_values].map(|parts| {
+        let lax: Vec<String> = parts.iter().map(|part| part.replace("%61", "a").to_lowercase()).collect();
+        let mut lax: Vec<&str> = lax.iter().map(String::as_str).collect();
+        // The patterns `/` and `/public/` end in a slash.
+        if matches!(&*lax, [] | ["public"]) {
+            lax.push("");
+        }
+        place(method, host, &lax)
+    });
     let level = |line: usize| match line {
         0 | 1 | 4 => 0,
         3 | 8 => 1,
@@ -57,8 +65,8 @@ fn oracle(method: &str, host: &str, path: &str, roles: Option<&[String]>) -> (us
         Decision::Forbidden => 2,
         Decision::LogIn => 3,
     };
-    let most = level(found).max(level(lax));
-    let deciding = [found, lax].into_iter().filter(|line| *line != 0 && level(*line) == most);
+    let most = level(found).max(level(lax)).max(level(with_values));
+    let deciding = [found, lax, with_values].into_iter().filter(|line| *line != 0 && level(*line) == most);
     (found, deciding.map(|line| decision(line, roles)).max_by_key(severity))
 }
 

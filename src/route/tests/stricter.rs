@@ -86,6 +86,100 @@ fn no_spelling_of_a_protected_path_falls_to_a_laxer_rule() {
 }
 
 #[test]
+fn an_escaped_slash_in_a_value_is_no_way_past_a_rule_in_any_spelling() {
+    for kept in [false, true] {
+        let slash = |kept| if kept { EncodedSlash::Keep } else { EncodedSlash::Refuse };
+        let route = |line, path: &str, access, kept| Settings {
+            access,
+            encoded_slash: slash(kept),
+            ..settings(line, &[], &[], path)
+        };
+        let table = build(vec![
+            route(1, "/a/{id}/secret", Access::User, kept),
+            route(2, "/u/{id}", roles(&["admin"]), kept),
+            route(3, "/files/{id}/raw/{*rest}", Access::User, kept),
+            route(4, "/{*rest}", Access::Public, true),
+        ])
+        .unwrap();
+        for (path, stricter) in [
+            ("/A/x%2Fy/secret", 1),
+            ("/a/x%2Fy/SECRET", 1),
+            ("/a/x%2Fy/secret/", 1),
+            ("/a/x%2Fy/secret.", 1),
+            ("/a/x%2Fy/secret%20", 1),
+            ("/a/x%2Fy/secret;j", 1),
+            ("/a/x%2Fy/secret%3Bj", 1),
+            ("/a%20/x%2Fy/secret", 1),
+            ("/a;j/x%2Fy/secret", 1),
+            ("/a//x%2Fy/secret", 1),
+            ("/a/x%2Fy//secret", 1),
+            ("/a/x%2Fy/;/secret", 1),
+            ("/;/a/x%2Fy/%C5%BFecret", 1),
+            ("/z/..%20/a/x%2Fy/secret", 1),
+            ("/a%2Fx%2Fsecret", 1),
+            ("/A/x%EF%BC%8Fy/secret", 1),
+            ("/A%2Fx%EF%BC%8Fy%2Fsecret", 1),
+            ("/U/x%2Fy", 2),
+            ("/u/x%2Fy/", 2),
+            ("/u/x%2Fy/.", 2),
+            ("/U/x%2Fy%2Fz.", 2),
+            ("/files/a%2Fb/RAW", 3),
+            ("/Files/a%2Fb/raw/z", 3),
+            ("/files/a%2Fb%20/raw%20/z%2Fy", 3),
+        ] {
+            assert_eq!(got(&table, path), (4, vec![stricter]), "{path}");
+        }
+        for path in ["/A/x%2Fy", "/A/x%2Fy/z/secret", "/uu/x%2Fy", "/files/a%2Fb/rawer"] {
+            assert_eq!(got(&table, path), (4, vec![4]), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_some_backends_drop_is_a_value_for_others() {
+    let table = with_access(&[
+        ("/export/{id}/full", Access::User, 0),
+        ("/one/{id}", Access::User, 0),
+        ("/q/{id}/x/{*rest}", Access::User, 0),
+        ("/two/{a}/{b}/end", Access::User, 0),
+        ("/{*rest}", Access::Public, 0),
+    ]);
+    for (path, stricter) in [
+        ("/EXPORT/;x/full", 1),
+        ("/export/;x/FULL", 1),
+        ("/EXPORT/%20/full", 1),
+        ("/EXPORT/.../full", 1),
+        ("/EXPORT/%C2%A0/full", 1),
+        ("/EXPORT/%E2%80%8B/full", 1),
+        ("/EXPORT/%3Bx/full", 1),
+        ("/EXPORT/..%20/full", 1),
+        ("/EXPORT//;x/full", 1),
+        ("/EXPORT/;x/%20/full", 1),
+        ("/EXPORT/;x/.../full/", 1),
+        ("/ONE/;x", 2),
+        ("/one/%20/", 2),
+        ("/one/.../", 2),
+        ("/one/;x/", 2),
+        ("/ONE/%20;", 2),
+        ("/Q/;/x/y", 3),
+        ("/Q/%20/X", 3),
+        ("/q/;/X/y", 3),
+        ("/TWO/;x/%20/end", 4),
+        ("/TWO/;x/;y/end", 4),
+        ("/TWO/;x/1/end", 4),
+    ] {
+        assert_eq!(got(&table, path), (5, vec![stricter]), "{path}");
+    }
+    for path in ["/EXPORT//full", "/EXPORT/full", "/ONE/", "/ONE//", "/Q//x/y", "/TWO/;x/end", "/ONE/;x/1/2"] {
+        assert_eq!(got(&table, path), (5, vec![5]), "{path}");
+    }
+    let table = with_access(&[("/;v/{id}/end", Access::User, 0), ("/{*rest}", Access::Public, 0)]);
+    for path in ["/;V/;x/end", "/;V/1/end", "/%3Bv/1/END", "/1/end/"] {
+        assert_eq!(got(&table, path), (2, vec![1]), "a pattern has such a segment too: {path}");
+    }
+}
+
+#[test]
 fn patterns_are_read_laxly_too() {
     let table = with_access(&[
         ("/Admin/{*rest}", roles(&["admin"]), 0),
@@ -255,6 +349,23 @@ fn requests_that_fall_past_a_protected_route_are_found() {
         gaps(&[("/r/{*rest}", &[], &[], admin(), None), stripped]),
         [(GapKind::Strip, 2, 1, "GET a.example/api/r/x".to_owned())]
     );
+    for (methods, wanted) in [(&["POST"][..], "POST"), (&["PUT", "GET"], "GET"), (&["PURGE"], "PURGE")] {
+        let stripped = ("/p/{*rest}", methods, &[][..], Access::Public, Some("/p"));
+        let found = gaps(&[("/staff/{*rest}", &[], &[], admin(), None), stripped.clone()]);
+        assert_eq!(found, [(GapKind::Strip, 2, 1, format!("{wanted} a.example/p/staff/x"))]);
+        let none = gaps(&[("/staff/{*rest}", &["DELETE"], &[], admin(), None), stripped]);
+        assert_eq!(none, [], "no method that both serve");
+    }
+    let post = ("/{*rest}", &["POST"][..], &[][..], Access::Public, None);
+    for (route, wanted) in [
+        (("/r/{*rest}", &[][..], &["a.example"][..], admin(), None), (GapKind::Hosts, "POST b.example/r/x")),
+        (("/r", &[], &[], admin(), None), (GapKind::Subtree, "POST a.example/r/x")),
+    ] {
+        assert_eq!(gaps(&[post.clone(), route]), [(wanted.0, 1, 2, wanted.1.to_owned())]);
+    }
+    let found =
+        gaps(&[("/Docs", &["GET", "POST"], &[], Access::Public, None), ("/docs", &["POST"], &[], Access::User, None)]);
+    assert_eq!(found, [(GapKind::Overruled, 1, 2, "POST a.example/Docs".to_owned())]);
     for (laxer, stricter) in [("/Docs/{*rest}", "/docs/{*rest}"), ("/docs/", "/docs"), ("/docs;v=1", "/docs")] {
         let found = gaps(&[(laxer, &[], &[], Access::Public, None), (stricter, &[], &[], Access::User, None)]);
         assert!(found.iter().any(|gap| (gap.0, gap.1, gap.2) == (GapKind::Overruled, 1, 2)), "{laxer}: {found:?}");
