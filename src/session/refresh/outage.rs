@@ -25,8 +25,8 @@ const PACE: Duration = Duration::from_secs(1);
 const AFTER_OTHERS: Duration = Duration::from_millis(150);
 /// A session that has probed waits longer than this, so that those that have not come first.
 const AFTER_NEW: Duration = Duration::from_millis(300);
-/// The session of the last probe waits this much longer than any other: it probes again only if it is the only one.
-const AFTER_ALL: Duration = Duration::from_millis(600);
+/// The session of the last probe waits this much longer still: it probes again only if it is the only one.
+const AFTER_ALL: Duration = Duration::from_millis(300);
 /// Different people that are told apart within a second. Beyond this number each failure counts as another person's.
 const MOST_PEOPLE: usize = 32;
 /// Sessions that are remembered to have probed.
@@ -177,7 +177,7 @@ impl AuthorityRecord {
             return if has_failed { slot.plus(AFTER_OTHERS) } else { slot };
         };
         let (later, of) = (u32::try_from(place + 1).unwrap_or(1), u32::try_from(self.probed.len()).unwrap_or(1));
-        slot.plus(AFTER_NEW + (AFTER_ALL - AFTER_NEW) * later / of.max(1))
+        slot.plus(AFTER_NEW + AFTER_ALL * later / of.max(1))
     }
 
     fn held_since(&self) -> Option<Timestamp> {
