@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::harness::{Browser, Gateway, Setup, StoreServer, TestStack, within_time_limit};
+use crate::harness::{Browser, Gateway, Setup, StoreServer, TestStack, on_both_stores, within_time_limit};
 
 const KEYS: &str = "[session]\nkeys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n";
 
@@ -195,26 +195,7 @@ async fn a_result_that_could_not_be_stored_is_stored_when_the_store_is_back() {
     assert_eq!((counters.refresh_calls - before, counters.reuse_detected), (1, 0));
 }
 
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod redis {
-            use super::*;
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(StoreServer::redis().await).await;
-            })*
-        }
-        mod postgres {
-            use super::*;
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(StoreServer::postgres().await).await;
-            })*
-        }
-    };
-}
-
-on_both! {
+on_both_stores! {
     one_refresh_serves_three_hundred_requests_at_three_instances
     a_logout_at_one_instance_ends_the_session_at_all
     while_the_store_is_unreachable_valid_tokens_work_and_expired_ones_get_503

@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use vestibule::clock::Clock;
 
 use crate::harness::{
-    Browser, Gateway, Process, Raw, Setup, StoreServer, TestStack, free_port, report, secs, within_time_limit,
+    Browser, Gateway, Process, Raw, Setup, StoreServer, TestStack, free_port, on_both_stores, report, secs,
+    within_time_limit,
 };
 
 const KEYS: &str = "[session]\nkeys = [\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]\n";
@@ -110,26 +111,7 @@ async fn an_instance_whose_clock_differs_from_the_stores_says_so() {
     assert!(page("/metrics").await.contains("vestibule_store_clock_difference_milliseconds -"));
 }
 
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod redis {
-            use super::*;
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(StoreServer::redis().await).await;
-            })*
-        }
-        mod postgres {
-            use super::*;
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(StoreServer::postgres().await).await;
-            })*
-        }
-    };
-}
-
-on_both! {
+on_both_stores! {
     after_an_instance_was_killed_with_the_lease_held_the_other_refreshes_while_its_visitors_wait
     a_refusal_after_an_instance_was_killed_with_the_lease_held_ends_no_session
     clocks_90_s_apart_lose_no_session

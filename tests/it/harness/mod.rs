@@ -28,7 +28,7 @@ pub(crate) use self::{
     provider::{CallbackTamper, IdTokenTamper, Provider, html_answer, json_answer},
     proxies::Product,
     raw::Raw,
-    servers::StoreServer,
+    servers::{StoreServer, on_both_stores},
     smtp::MailServer,
     upstream::{Upstream, ok},
     websocket::WebSocket,

@@ -116,3 +116,22 @@ fn postgres_binaries() -> PathBuf {
     folders.sort();
     folders.pop().expect("PostgreSQL is installed (scripts/test does it)")
 }
+
+/// Runs each of these tests with Redis and with `PostgreSQL` as the store of a fleet.
+macro_rules! on_both_stores {
+    ($($name:ident)*) => {
+        mod redis {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::harness::StoreServer::redis().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::harness::StoreServer::postgres().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_stores;

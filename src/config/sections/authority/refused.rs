@@ -7,7 +7,7 @@ use crate::{
         context::Context,
         form::{Pointer, TextForm as _},
         section::Section,
-        tree::{Entry, Node, Value},
+        tree::{Entry, Value},
     },
 };
 
@@ -30,7 +30,7 @@ pub(super) fn refused_when(refresh: &Section<'_, RefreshTable>, cx: &mut Context
         }
         let mut values = Vec::new();
         for node in nodes {
-            match scalar(node) {
+            match node.scalar() {
                 Some(value) => values.push(value),
                 None => cx.complain(&node.place, "a value must be a text, a number, true or false", EXAMPLE),
             }
@@ -38,13 +38,4 @@ pub(super) fn refused_when(refresh: &Section<'_, RefreshTable>, cx: &mut Context
         conditions.push((name.clone(), values));
     }
     RefusedWhen::new(conditions)
-}
-
-fn scalar(node: &Node) -> Option<String> {
-    match &node.value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Flag(flag) => Some(flag.to_string()),
-        Value::List(_) | Value::Table(_) | Value::Other(_) => None,
-    }
 }

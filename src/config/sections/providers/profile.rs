@@ -9,7 +9,7 @@ use crate::{
         form,
         key::{Any, Entries, Key, Table, table},
         section::Section,
-        tree::{Entry, Node, Value},
+        tree::Entry,
     },
     oidc::{Profile, ProfileSuccess, presets::ProfileDefaults},
 };
@@ -112,14 +112,8 @@ pub(super) fn profile(
 }
 
 fn success(section: &Section<'_, SuccessTable>, cx: &mut Context<'_>) -> Option<ProfileSuccess> {
-    let scalar = |node: &Node| match &node.value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Flag(flag) => Some(flag.to_string()),
-        _ => None,
-    };
     let equals = section.node(&SuccessTable::EQUALS)?;
-    let text = scalar(equals);
+    let text = equals.scalar();
     if text.is_none() {
         cx.complain(&equals.place, "`equals` must be a text, a number, true or false", "write `equals = \"00\"`");
     }

@@ -36,8 +36,10 @@ pub(super) fn success(section: &Section<'_, SmsSuccessTable>, cx: &mut Context<'
     }
     let Some(node) = section.node(&SmsSuccessTable::EQUALS) else { return Some(SuccessRule { statuses, field: None }) };
     let values = match &node.value {
-        Value::List(list) => list.iter().map(plain).collect::<Option<Vec<_>>>().filter(|values| !values.is_empty()),
-        _ => plain(node).map(|value| vec![value]),
+        Value::List(list) => {
+            list.iter().map(Node::scalar).collect::<Option<Vec<_>>>().filter(|values| !values.is_empty())
+        }
+        _ => node.scalar().map(|value| vec![value]),
     };
     let Some(values) = values else {
         let message = "`equals` must be a text, a number or a flag, or a list of them";
@@ -45,13 +47,4 @@ pub(super) fn success(section: &Section<'_, SmsSuccessTable>, cx: &mut Context<'
         return None;
     };
     Some(SuccessRule { statuses, field: Some((section.optional(&SmsSuccessTable::POINTER)?, values)) })
-}
-
-fn plain(node: &Node) -> Option<String> {
-    match &node.value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Flag(flag) => Some(flag.to_string()),
-        Value::List(_) | Value::Table(_) | Value::Other(_) => None,
-    }
 }
