@@ -37,7 +37,7 @@ use crate::{
     session::Sessions,
     signing::Signer,
     store::{self, Store},
-    telemetry::{self, AccessLog, DependencyStatus, Metrics, Readiness, RequestIds},
+    telemetry::{self, AccessLog, AuthorityStatus, DependencyStatus, Metrics, Readiness, RequestIds},
     upstream::{Upstream, replay},
 };
 
@@ -412,6 +412,14 @@ fn admin_pages(process: &Process, current: &Arc<ArcSwap<Configured>>) -> telemet
             .providers
             .iter()
             .map(|p| (p.settings().name.clone(), dependency_status(p.reachable())))
+            .collect(),
+        authorities: current
+            .load()
+            .handler
+            .sessions
+            .authorities_down()
+            .into_iter()
+            .map(|(name, is_down)| (name, if is_down { AuthorityStatus::Down } else { AuthorityStatus::Up }))
             .collect(),
         store: match store.health.is_reachable() {
             None => DependencyStatus::Unknown,

@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use rand::seq::SliceRandom as _;
 use serde_json::Value;
 use tokio::time::Instant;
 use url::{Position, Url};
@@ -27,6 +28,7 @@ use crate::{
     outbound::{self, Busy, CallLimits, HttpAnswer, Network, NoAnswer, Outbound, chain},
     own_headers::VESTIBULE_ASSERTION,
     scheme::Scheme,
+    secret::Random,
     upstream::{self, SentRequest, Target, TargetState, Upstream},
 };
 
@@ -41,13 +43,15 @@ pub struct Backend {
     pub connect_timeout: Duration,
     /// The health of each target, which requests of visitors share. Empty: no target is ever left out.
     pub health: Vec<Arc<TargetState>>,
+    /// Chooses the target that is called after one that was not reached.
+    pub random: Random,
 }
 
 impl Backend {
     /// This upstream, for calls.
     pub fn of(upstream: &Upstream) -> Self {
         let upstream::Settings { name, targets, connect_timeout, .. } = upstream.settings().clone();
-        Self { name, targets, connect_timeout, health: upstream.targets().to_vec() }
+        Self { name, targets, connect_timeout, health: upstream.targets().to_vec(), random: upstream.random().clone() }
     }
 }
 
@@ -156,6 +160,7 @@ struct BackendClient {
     targets: Vec<TargetClient>,
     /// Index of the target to ask first next time, modulo their number.
     next: AtomicUsize,
+    random: Random,
 }
 
 struct TargetClient {
@@ -167,7 +172,7 @@ struct TargetClient {
 
 impl BackendClient {
     fn new(backend: Backend) -> reqwest::Result<Self> {
-        let Backend { name, targets, connect_timeout, health } = backend;
+        let Backend { name, targets, connect_timeout, health, random } = backend;
         let outbound = |socket: Option<&Path>| {
             let network = Network::Internal { socket };
             Outbound::new(outbound::Settings { peer: "backend", connect_timeout, network, authorities: None })
@@ -184,17 +189,20 @@ impl BackendClient {
             };
             Ok(TargetClient { outbound, base, health: health.next() })
         });
-        Ok(Self { name, targets: targets.collect::<reqwest::Result<_>>()?, next: AtomicUsize::new(0) })
+        Ok(Self { name, targets: targets.collect::<reqwest::Result<_>>()?, next: AtomicUsize::new(0), random })
     }
 
-    /// All targets, each call beginning with the next one; those that are left out come last.
+    /// All targets: the next in turn, then the others in random order, so that what one cannot take is divided among
+    /// them; those that are left out come last.
     fn in_order(&self, now: Instant) -> Vec<&TargetClient> {
-        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.targets.len().max(1);
-        let mut order: Vec<_> = self.targets[first..].iter().chain(&self.targets[..first]).collect();
-        // Only the one that is called first may be a target whose ejection is over: that is its trial.
-        let admitted = order.iter().position(|target| target.health.as_ref().is_none_or(|health| health.admits(now)));
-        order[..=admitted.unwrap_or(0)].rotate_right(1);
-        order[1..].sort_by_key(|target| target.health.as_ref().is_some_and(|health| health.is_ejected()));
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.targets.len().max(1);
+        let mut order: Vec<_> = self.targets.iter().collect();
+        order.swap(0, turn);
+        order[1..].shuffle(&mut self.random.clone());
+        // If the ejection of the one in turn is over, this call is its trial.
+        let is_first = order[0].health.as_ref().is_none_or(|health| health.admits(now));
+        order[usize::from(is_first)..]
+            .sort_by_key(|target| target.health.as_ref().is_some_and(|health| health.is_ejected()));
         order
     }
 }
@@ -208,7 +216,8 @@ fn count(answer: &Result<HttpAnswer, NoAnswer>, sent: &mut SentRequest) {
         }
         // The call waited for other calls.
         Err(NoAnswer::Unsent { source, .. }) if source.is::<Busy>() => {}
-        Err(NoAnswer::Unsent { .. } | NoAnswer::Unanswered { .. }) => sent.failed(),
+        Err(NoAnswer::Unsent { .. }) => sent.was_refused(),
+        Err(NoAnswer::Unanswered { .. }) => sent.failed(),
         Err(NoAnswer::TooLarge { .. }) => {}
     }
 }

@@ -13,7 +13,10 @@ use crate::{
     client::Client,
     outbound::NoAnswer,
     scripted::{self, Reply, Server},
-    upstream::{Target, testing::upstream_of},
+    upstream::{
+        EjectionRule, Target,
+        testing::{upstream_by, upstream_of},
+    },
 };
 
 fn client() -> Client {
@@ -43,8 +46,13 @@ fn values() -> Values {
 
 fn caller(targets: Vec<Target>) -> Caller {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let backend =
-        Backend { name: "api".to_owned(), targets, connect_timeout: Duration::from_secs(5), health: Vec::new() };
+    let backend = Backend {
+        name: "api".to_owned(),
+        targets,
+        connect_timeout: Duration::from_secs(5),
+        health: Vec::new(),
+        random: crate::secret::Random::system(),
+    };
     Caller::new(vec![backend], 64 << 10).unwrap()
 }
 
@@ -152,6 +160,26 @@ async fn calls_rotate_over_the_targets_and_skip_one_that_is_down() {
     }
     assert_eq!(a.seen().len() + b.seen().len(), 6);
     assert!(a.seen().len() >= 2 && b.seen().len() >= 2);
+}
+
+#[tokio::test]
+async fn the_calls_that_a_target_cannot_take_are_divided_among_all_others() {
+    let (a, b) =
+        (Server::start(|_| Reply::json(200, &json!({}))).await, Server::start(|_| Reply::json(200, &json!({}))).await);
+    let targets = vec![target(scripted::dead_address().await), target(a.address), target(b.address)];
+    let (never, calls) = (EjectionRule { most: 0.0, ..EjectionRule::default() }, 150);
+    // The first is refused each time, or left out after three calls.
+    for rule in [never, EjectionRule::default()] {
+        let upstream = upstream_by(targets.clone(), rule);
+        let caller = Caller::new(vec![Backend::of(&upstream)], 64 << 10).unwrap();
+        let before = a.seen().len();
+        for _ in 0..calls {
+            caller.call(&template("/x"), &values(), &client()).await.unwrap();
+        }
+        let share = a.seen().len() - before;
+        // Seven times the deviation that is to be expected.
+        assert!(share.abs_diff(calls / 2) < 25, "{share} of {calls}");
+    }
 }
 
 #[tokio::test]

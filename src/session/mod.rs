@@ -9,7 +9,7 @@
 //! | how does a login become a session? | `enter.rs`, then `issue.rs` |
 //! | how does a session end? | `logout.rs` and `end.rs` |
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, HeaderValue};
 use tokio::{runtime::Handle, sync::Semaphore};
@@ -103,6 +103,11 @@ impl Sessions {
         let sessions = Self { shared: Arc::new(shared) };
         sessions.follow_endings(dropped);
         sessions
+    }
+
+    /// The authorities that refreshes have asked, by name, and whether each counts as down.
+    pub fn authorities_down(&self) -> BTreeMap<String, bool> {
+        self.shared.authorities.are_down()
     }
 
     /// The `Cookie` headers of a request that have a cookie of ours.

@@ -16,7 +16,7 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type LoginLabels = [(&'static str, String); 2];
-type UpstreamLabels = [(&'static str, String); 1];
+type NameLabel = [(&'static str, String); 1];
 
 /// The result of a refresh for the request that needed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,7 +130,8 @@ pub struct Metrics {
     requests: [[Counter; AUTH.len()]; CLASSES.len()],
     refreshes: [Counter; 4],
     upstream_failures: [Counter; 5],
-    upstream_ejections: Family<UpstreamLabels, Counter>,
+    upstream_ejections: Family<NameLabel, Counter>,
+    authorities_down: Family<NameLabel, Gauge>,
     logins: Family<LoginLabels, Counter>,
     codes: [[Counter; CodeEvent::ALL.len()]; Channel::ALL.len()],
     registry: Registry,
@@ -153,8 +154,10 @@ impl Metrics {
         registry.register("refreshes", "Refreshes by result, counted per request that needed one", refreshes.clone());
         let upstream_failures = Family::<Labels<1>, Counter>::default();
         registry.register("upstream_failures", "Upstream requests that failed", upstream_failures.clone());
-        let upstream_ejections = Family::<UpstreamLabels, Counter>::default();
+        let upstream_ejections = Family::<NameLabel, Counter>::default();
         registry.register("upstream_ejections", "Targets left out after failures", upstream_ejections.clone());
+        let authorities_down = Family::<NameLabel, Gauge>::default();
+        registry.register("authority_down", "1 while this authority counts as down", authorities_down.clone());
         let logins = Family::<LoginLabels, Counter>::default();
         registry.register("logins", "Logins by method and result", logins.clone());
         let codes = Family::<Labels<2>, Counter>::default();
@@ -179,6 +182,7 @@ impl Metrics {
             upstream_failures: ["connect", "timeout", "broken", "body", "protocol"]
                 .map(|kind| upstream_failures.get_or_create_owned(&[("kind", kind)])),
             upstream_ejections,
+            authorities_down,
             logins,
             codes: Channel::ALL.map(|channel| {
                 CodeEvent::ALL
@@ -244,6 +248,11 @@ impl Metrics {
             ejections: self.upstream_ejections.get_or_create_owned(&[("upstream", name.to_owned())]),
             broken_bodies: self.upstream_failures[UpstreamFailure::Body as usize].clone(),
         }
+    }
+
+    /// 1 while the authority of this name counts as down, else 0.
+    pub fn authority_down(&self, name: &str) -> Gauge {
+        self.authorities_down.get_or_create_owned(&[("authority", name.to_owned())])
     }
 
     /// Counts a login. `method` is its name in the configuration (`google`, or `credentials` for e-mail and password)

@@ -27,7 +27,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 pub use self::{
     access::AccessLine,
     metrics::{CodeEvent, LoginResult, Metrics, RefreshResult, UpstreamCounters, UpstreamFailure},
-    pages::{AdminListener, AdminPages, DependencyStatus, NO_PAGE_POLICY, Readiness},
+    pages::{AdminListener, AdminPages, AuthorityStatus, DependencyStatus, NO_PAGE_POLICY, Readiness},
     queue::AccessLog,
     request_id::{RequestId, RequestIds},
     trace_parent::TraceParent,

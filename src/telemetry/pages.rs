@@ -44,6 +44,16 @@ pub enum DependencyStatus {
     Unknown,
 }
 
+/// Whether an authority counts as down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthorityStatus {
+    /// Every session that needs it asks it.
+    Up,
+    /// It is only probed, until a refresh succeeds.
+    Down,
+}
+
 /// The content of `/readyz`. Dependencies do not change its status: a store that is down must not take every instance
 /// out of service.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +62,8 @@ pub struct Readiness {
     pub ready: bool,
     /// Providers by name.
     pub providers: BTreeMap<String, DependencyStatus>,
+    /// Authorities by name, from the first refresh on that asks them.
+    pub authorities: BTreeMap<String, AuthorityStatus>,
     /// The store.
     pub store: DependencyStatus,
     /// Milliseconds by which the store's clock is ahead of this process's (negative: behind), if they differ too much.
@@ -122,6 +134,7 @@ fn ready(state: &Readiness, lost_log_lines: u64) -> Response<Full<Bytes>> {
     struct Body<'a> {
         status: &'a str,
         providers: &'a BTreeMap<String, DependencyStatus>,
+        authorities: &'a BTreeMap<String, AuthorityStatus>,
         store: DependencyStatus,
         #[serde(skip_serializing_if = "Option::is_none")]
         store_clock_difference_ms: Option<i64>,
@@ -132,6 +145,7 @@ fn ready(state: &Readiness, lost_log_lines: u64) -> Response<Full<Bytes>> {
     let body = serde_json::to_string(&Body {
         status,
         providers: &state.providers,
+        authorities: &state.authorities,
         store: state.store,
         store_clock_difference_ms: state.store_clock_difference,
         lost_log_lines,
@@ -196,6 +210,7 @@ mod tests {
         AdminPages::new(Arc::default(), move || Readiness {
             ready,
             providers: [("google".to_owned(), DependencyStatus::Unreachable)].into(),
+            authorities: [("the backend".to_owned(), AuthorityStatus::Down)].into(),
             store: DependencyStatus::Ok,
             store_clock_difference: None,
         })
@@ -218,8 +233,9 @@ mod tests {
             assert_eq!(answer.status(), code);
             let body = answer.into_body().collect().await.unwrap().to_bytes();
             let expected = format!(
-                r#"{{"status":"{word}","providers":{{"google":"unreachable"}},"store":"ok","lost_log_lines":0}}"#
+                r#"{{"status":"{word}","providers":{{"google":"unreachable"}},"authorities":{{"the backend":"down"}},"#
             );
+            let expected = expected + r#""store":"ok","lost_log_lines":0}"#;
             assert_eq!(body, expected);
         }
     }

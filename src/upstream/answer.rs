@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{body::UploadProgress, connection::AnswerConnection, headers, pool};
+use super::{body::UploadProgress, connection::AnswerConnection, headers, pool, settings::RequestDeadlines};
 use crate::alarm::after;
 
 /// Most frames of a discarded answer that are read to keep its connection.
@@ -67,6 +67,8 @@ pub struct AnswerBody {
     /// The connection, until the body has ended or broken off.
     connection: Option<AnswerConnection>,
     idle: Duration,
+    /// A silence of this length counts against the target, also while the visitor still waits.
+    patience: Duration,
     silence: Silence,
     /// Whether the visitor asked for trailers (RFC 9110 section 6.5.1).
     passes_trailers: bool,
@@ -83,17 +85,17 @@ impl AnswerBody {
     pub(super) fn new(
         body: Incoming,
         connection: AnswerConnection,
-        idle: Duration,
+        deadlines: RequestDeadlines,
         silence: Silence,
         upload: Option<Arc<UploadProgress>>,
         passes_trailers: bool,
     ) -> Self {
         let upload = upload.filter(|upload| !upload.is_done()).map(|upload| (upload, 0));
-        let connection = Some(connection);
         let mut this = Self {
             body,
-            connection,
-            idle,
+            connection: Some(connection),
+            idle: deadlines.idle,
+            patience: deadlines.first_byte.min(deadlines.idle),
             silence,
             passes_trailers,
             silent_since: None,
@@ -171,7 +173,8 @@ impl AnswerBody {
         Pin::new(&mut self.body).poll_frame(no_waker)
     }
 
-    /// Ready when nothing has been sent for too long.
+    /// Ready when nothing has been sent for too long. Before that, a silence that is as long as the wait for a first
+    /// byte may be counts against the target: few visitors wait for the end of `idle`.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(AnswerConnection::Open(connection)) = &mut self.connection else { return Poll::Pending };
         if let Some((upload, seen)) = &mut self.upload {
@@ -182,6 +185,10 @@ impl AnswerBody {
             }
         }
         let since = *self.silent_since.get_or_insert_with(Instant::now);
+        if self.silence == Silence::IsFault && self.upload.is_none() && !connection.request.is_counted() {
+            ready!(connection.alarm.poll_until(after(since, self.patience), cx));
+            connection.request.failed();
+        }
         connection.alarm.poll_until(after(since, self.idle), cx)
     }
 }
@@ -250,8 +257,11 @@ impl Body for AnswerBody {
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        // What was read of the answer was good; the visitor did not want the rest.
-        if let Some(connection) = &mut self.connection {
+        // What was read of the answer was good; the visitor did not want the rest. A visitor who leaves while the target
+        // is silent says nothing about it.
+        if let Some(connection) = &mut self.connection
+            && (self.silent_since.is_none() || self.silence == Silence::IsUsual)
+        {
             connection.request().succeeded();
         }
     }

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use rand::seq::IndexedRandom as _;
 use tokio::time::Instant;
 
 use super::{
@@ -24,12 +25,14 @@ pub struct Upstream {
     settings: Settings,
     targets: Vec<Arc<TargetState>>,
     next: AtomicUsize,
+    /// Chooses the targets that stand in for others.
+    random: Random,
     pub(super) tls: Arc<rustls::ClientConfig>,
 }
 
 impl Upstream {
     /// An upstream with no connections yet. `tls` checks the certificates of `https` targets; `random` is for the
-    /// jitter of ejections.
+    /// jitter of ejections, and chooses which target stands in for another.
     pub fn new(
         settings: Settings,
         mut tls: Arc<rustls::ClientConfig>,
@@ -41,10 +44,11 @@ impl Upstream {
             Arc::make_mut(&mut tls).alpn_protocols = vec![b"http/1.1".to_vec()];
         }
         let UpstreamCounters { ejections, broken_bodies } = counters;
-        let group = HealthGroup::new(&settings.name, &settings.eject, settings.targets.len(), random, ejections);
+        let group =
+            HealthGroup::new(&settings.name, &settings.eject, settings.targets.len(), random.clone(), ejections);
         let state = |target: &Target| TargetState::new(target.clone(), group.as_ref(), broken_bodies.clone());
         let targets = settings.targets.iter().map(state).collect();
-        Self { settings, targets, next: AtomicUsize::new(0), tls }
+        Self { settings, targets, next: AtomicUsize::new(0), random, tls }
     }
 
     /// The settings it was made from.
@@ -55,6 +59,11 @@ impl Upstream {
     /// The name by which routes and calls refer to it.
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// Chooses which target stands in for another.
+    pub fn random(&self) -> &Random {
+        &self.random
     }
 
     /// Its targets, with their health.
@@ -70,26 +79,30 @@ impl Upstream {
         }
     }
 
-    /// The index of the target that gets the next request: the next in turn that is not ejected, or whose ejection is
-    /// over. If all are ejected, the one whose ejection ends first.
+    /// The index of the target that gets the next request: the next in turn, or one that stands in for it while it is
+    /// ejected.
     pub(super) fn next_index(&self, now: Instant) -> usize {
         let count = self.targets.len();
         if count == 1 {
             return 0;
         }
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let in_turn = || (0..count).map(|i| turn.wrapping_add(i) % count);
-        in_turn()
-            .find(|&i| self.targets[i].admits(now))
-            .or_else(|| in_turn().min_by_key(|&i| self.targets[i].ejected_until()))
-            .unwrap_or(0)
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % count;
+        if self.targets[turn].admits(now) { turn } else { self.stand_in_for(&[turn]).unwrap_or(turn) }
     }
 
-    /// The index of the next target that is not ejected; `index` itself if there is none.
+    /// The index of a target that stands in for those in `tried`: one that is not ejected, else one that is; `None` if
+    /// all have been tried. It is a random one: the requests that a target cannot take are divided among all others,
+    /// where the next in the list would get them all.
+    pub(super) fn stand_in_for(&self, tried: &[usize]) -> Option<usize> {
+        let untried = (0..self.targets.len()).filter(|index| !tried.contains(index));
+        let (ejected, admitted): (Vec<_>, Vec<_>) = untried.partition(|&index| self.targets[index].is_ejected());
+        let candidates = if admitted.is_empty() { ejected } else { admitted };
+        candidates.choose(&mut self.random.clone()).copied()
+    }
+
+    /// The index of another target that is not ejected; `index` itself if there is none.
     pub(super) fn another_than(&self, index: usize) -> usize {
-        let count = self.targets.len();
-        let others = (1..count).map(|step| (index + step) % count);
-        others.into_iter().find(|&other| !self.targets[other].is_ejected()).unwrap_or(index)
+        self.stand_in_for(&[index]).filter(|&other| !self.targets[other].is_ejected()).unwrap_or(index)
     }
 }
 
@@ -111,9 +124,32 @@ mod tests {
         assert!(!turns(6, now).contains(&2));
         let over = now + Duration::from_secs(11);
         assert_eq!(turns(6, over).iter().filter(|&&turn| turn == 2).count(), 1, "one request tries it");
-        for target in [0, 2] {
-            (0..3).for_each(|_| upstream.targets()[target].refused(now));
+    }
+
+    /// How often each of five targets gets one of 4,000 requests.
+    fn shares(upstream: &Upstream, now: Instant) -> [usize; 5] {
+        let mut shares = [0; 5];
+        (0..4000).for_each(|_| shares[upstream.next_index(now)] += 1);
+        shares
+    }
+
+    #[tokio::test]
+    async fn the_shares_of_ejected_targets_are_divided_among_all_others() {
+        let targets = (1..=5).map(|port| Target::Http { host: "192.0.2.1".into(), port }).collect();
+        let upstream = upstream_by(targets, EjectionRule { most: 1.0, ..EjectionRule::default() });
+        let now = Instant::now();
+        assert_eq!(shares(&upstream, now), [800; 5]);
+        for ejected in [0, 1] {
+            (0..3).for_each(|_| upstream.targets()[ejected].refused(now));
         }
-        assert!(!turns(3, now).contains(&2), "if all are ejected the one whose ejection ends first is tried");
+        let [first, second, rest @ ..] = shares(&upstream, now);
+        assert_eq!((first, second), (0, 0));
+        // Seven times the deviation that is to be expected.
+        assert!(rest.iter().all(|share| share.abs_diff(1333) < 140), "{rest:?}");
+        for ejected in [2, 3, 4] {
+            (0..3).for_each(|_| upstream.targets()[ejected].refused(now));
+        }
+        let all = shares(&upstream, now);
+        assert!(all.iter().all(|share| share.abs_diff(800) < 200), "while all are ejected each is tried: {all:?}");
     }
 }

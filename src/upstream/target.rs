@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     addresses::Addresses,
-    health::{Admission, Health, HealthGroup},
+    health::{Admission, Failure, Health, HealthGroup},
     settings::Target,
 };
 use crate::scheme::Scheme;
@@ -80,15 +80,10 @@ impl TargetState {
         self.health.as_ref().map_or(Admission::Yes, |health| health.admit(now))
     }
 
-    /// Orders ejected targets by the end of their ejection.
-    pub(super) fn ejected_until(&self) -> u64 {
-        self.health.as_ref().map_or(0, Health::ejected_until)
-    }
-
     /// Records that the target accepted no connection.
     pub(super) fn refused(&self, since: Instant) {
         if let Some(health) = &self.health {
-            health.failed(since, Instant::now());
+            health.failed(Failure::Unsent, since, Instant::now());
         }
     }
 }
@@ -133,10 +128,24 @@ impl SentRequest {
 
     /// Records that there was no answer, or none that can be used.
     pub fn failed(&mut self) {
+        self.failed_by(Failure::Lost);
+    }
+
+    /// Records that the request was not sent, because the target accepted no connection.
+    pub fn was_refused(&mut self) {
+        self.failed_by(Failure::Unsent);
+    }
+
+    fn failed_by(&mut self, failure: Failure) {
         if let Some(health) = self.uncounted() {
-            health.failed(self.sent, Instant::now());
+            health.failed(failure, self.sent, Instant::now());
         }
         self.is_counted = true;
+    }
+
+    /// Whether its outcome is counted.
+    pub(super) fn is_counted(&self) -> bool {
+        self.is_counted
     }
 
     /// Records that the answer broke off in its body.

@@ -32,7 +32,7 @@ pub(super) fn upstream_with(targets: Vec<Target>, roots: rustls::RootCertStore) 
 }
 
 /// An upstream whose targets are ejected by this rule.
-pub(super) fn upstream_by(targets: Vec<Target>, eject: EjectionRule) -> Upstream {
+pub(crate) fn upstream_by(targets: Vec<Target>, eject: EjectionRule) -> Upstream {
     upstream_from(Settings { targets, eject, ..settings() }, rustls::RootCertStore::empty())
 }
 
@@ -54,7 +54,7 @@ pub(super) fn upstream_from(settings: Settings, roots: rustls::RootCertStore) ->
     // An error means that another test has installed it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    Upstream::new(settings, Arc::new(tls), Random::repeated(255), UpstreamCounters::default())
+    Upstream::new(settings, Arc::new(tls), Random::system(), UpstreamCounters::default())
 }
 
 pub(super) fn target(address: SocketAddr) -> Target {

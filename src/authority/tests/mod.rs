@@ -72,12 +72,14 @@ pub(crate) fn authority(
 
 fn caller(address: std::net::SocketAddr) -> Caller {
     let target = Target::Http { host: address.ip().to_string(), port: address.port() };
-    let connect_timeout = Duration::from_secs(5);
-    Caller::new(
-        vec![crate::call::Backend { name: "api".to_owned(), targets: vec![target], connect_timeout, health: vec![] }],
-        64 << 10,
-    )
-    .unwrap()
+    let backend = crate::call::Backend {
+        name: "api".to_owned(),
+        targets: vec![target],
+        connect_timeout: Duration::from_secs(5),
+        health: vec![],
+        random: Random::system(),
+    };
+    Caller::new(vec![backend], 64 << 10).unwrap()
 }
 
 /// The dependencies of a test's authority: a new store, and fixed keys.

@@ -133,6 +133,7 @@ fn start(settings: Settings, limits: Limits) -> TestServer {
     let pages = AdminPages::new(Arc::clone(&metrics), move || Readiness {
         ready: !ending.has_begun(),
         providers: [].into(),
+        authorities: [].into(),
         store: DependencyStatus::Ok,
         store_clock_difference: None,
     });

@@ -188,6 +188,7 @@ impl Setup {
             targets: vec![target],
             connect_timeout,
             health: vec![],
+            random: random.clone(),
         });
         let caller = Arc::new(Caller::new(backends.into_iter().collect(), 64 << 10).unwrap());
         let keys: Vec<_> = self.keys.iter().map(|byte| SealKey([*byte; 32].into())).collect();

@@ -10,7 +10,7 @@ use super::{
     gate::{Admission, Asker},
     hold::CallFailure,
     outage::{Event, Verdict},
-    watch::{AuthorityWatch, WatchDeps},
+    watch::{Authorities, AuthorityWatch, WatchDeps},
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -263,19 +263,34 @@ async fn while_the_store_is_away_each_instance_goes_by_what_it_knows_itself() {
     assert!(may_ask(&one, 2).await);
 }
 
+/// Watches of one process, whose gauges they share.
+struct Process {
+    fleet: Instances,
+    metrics: Arc<Metrics>,
+}
+
+impl Process {
+    fn new() -> Self {
+        Self { fleet: Instances::new(), metrics: Arc::new(Metrics::new()) }
+    }
+
+    fn deps(&self) -> WatchDeps {
+        WatchDeps {
+            store: self.fleet.store.clone(),
+            clock: self.fleet.clock.clone(),
+            random: Random::system(),
+            metrics: self.metrics.clone(),
+            background: tokio::runtime::Handle::current(),
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_gauge_of_the_brake_falls_with_a_success_and_with_a_reload() {
-    let fleet = Instances::new();
-    let metrics = Arc::new(Metrics::new());
-    let deps = || WatchDeps {
-        store: fleet.store.clone(),
-        clock: fleet.clock.clone(),
-        random: Random::system(),
-        metrics: metrics.clone(),
-        background: tokio::runtime::Handle::current(),
-    };
+    let process = Process::new();
+    let metrics = &process.metrics;
     let engaged = || async {
-        let watch = Arc::new(AuthorityWatch::new("the backend", deps()));
+        let watch = Arc::new(AuthorityWatch::new("the backend", process.deps()));
         for number in 0..20 {
             watch.record(Event::Refused(number)).await;
         }
@@ -285,9 +300,47 @@ async fn the_gauge_of_the_brake_falls_with_a_success_and_with_a_reload() {
     assert_eq!(metrics.brake.get(), 1);
     watch.succeeded(asker(1).rt, None).await;
     assert_eq!(metrics.brake.get(), 0);
-    fleet.clock.advance(secs(120));
+    process.fleet.clock.advance(secs(120));
     let watch = engaged().await;
     assert_eq!(metrics.brake.get(), 1);
     drop(watch);
     assert_eq!(metrics.brake.get(), 0);
+}
+
+#[tokio::test]
+async fn the_gauge_of_an_authority_that_is_down_falls_with_a_success_and_with_a_reload() {
+    let process = Process::new();
+    let (down, other) = (process.metrics.authority_down("the backend"), process.metrics.authority_down("demo"));
+    let watch = || Arc::new(AuthorityWatch::new("the backend", process.deps()));
+    let before = watch();
+    for _ in 0..3 {
+        assert_eq!(down.get(), 0);
+        before.record(Event::Unsent).await;
+    }
+    assert_eq!((down.get(), other.get()), (1, 0));
+    let after = watch();
+    drop(before);
+    after.look().await;
+    assert_eq!(down.get(), 1, "the watch after a reload has read the note");
+    after.succeeded(asker(1).rt, None).await;
+    assert_eq!(down.get(), 0);
+}
+
+#[tokio::test]
+async fn an_instance_without_refreshes_learns_that_another_instances_refresh_has_succeeded() {
+    let process = Process::new();
+    let authorities = Authorities::new(process.deps());
+    let other = process.fleet.instance();
+    let own = authorities.named("the backend");
+    for _ in 0..3 {
+        own.record(Event::Unsent).await;
+    }
+    assert_eq!(authorities.are_down(), [("the backend".to_owned(), true)].into());
+    other.look().await;
+    other.succeeded(asker(1).rt, None).await;
+    process.fleet.clock.advance(secs(1));
+    while authorities.are_down()["the backend"] {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(process.metrics.authority_down("the backend").get(), 0);
 }

@@ -5,12 +5,13 @@
 //! an outage, by far the most frequent events, are written every [`SUCCESSES_EVERY`].
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
@@ -60,6 +61,8 @@ pub(super) struct AuthorityWatch {
     name: String,
     key: Digest,
     deps: WatchDeps,
+    /// 1 while it counts as down.
+    down: Gauge,
     local: Mutex<Local>,
     /// One exchange with the store at a time.
     turn: tokio::sync::Mutex<()>,
@@ -105,6 +108,21 @@ impl Authorities {
         watches.insert(name.to_owned(), watch.clone());
         watch
     }
+
+    /// The authorities that refreshes have asked, and whether each counts as down. What is known of one that is only
+    /// probed is read again for the next call: the first success may have been at another instance.
+    pub(in crate::session) fn are_down(&self) -> BTreeMap<String, bool> {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_down = |watch: &Arc<AuthorityWatch>| {
+            if watch.view(AuthorityRecord::is_held) && watch.turn.try_lock().is_ok() {
+                let watch = watch.clone();
+                // Not awaited: it ends with the store's answer.
+                self.deps.background.spawn(async move { watch.look().await });
+            }
+            watch.view(AuthorityRecord::is_down)
+        };
+        watches.iter().map(|(name, watch)| (name.clone(), is_down(watch))).collect()
+    }
 }
 
 impl AuthorityWatch {
@@ -112,6 +130,7 @@ impl AuthorityWatch {
         Self {
             name: name.to_owned(),
             key: digest_of(&[b"authority", name.as_bytes()]),
+            down: deps.metrics.authority_down(name),
             deps,
             local: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -359,8 +378,14 @@ impl AuthorityWatch {
             (false, false) | (true, true) => {}
         }
         match (was_down, down) {
-            (false, true) => tracing::error!(authority, "the authority is down: it is asked at most once a second"),
-            (true, false) => tracing::info!(authority, "the authority answers again"),
+            (false, true) => {
+                self.down.inc();
+                tracing::error!(authority, "the authority is down: it is asked at most once a second");
+            }
+            (true, false) => {
+                self.down.dec();
+                tracing::info!(authority, "the authority answers again");
+            }
             (false, false) | (true, true) => {}
         }
         if (was_down || was_braked) && !down && !braked {
@@ -374,10 +399,13 @@ impl AuthorityWatch {
 }
 
 impl Drop for AuthorityWatch {
-    /// After a reload another watch counts for the gauge.
+    /// After a reload another watch counts for the gauges.
     fn drop(&mut self) {
         if self.view(AuthorityRecord::is_braked) {
             self.deps.metrics.brake.dec();
+        }
+        if self.view(AuthorityRecord::is_down) {
+            self.down.dec();
         }
     }
 }

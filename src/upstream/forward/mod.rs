@@ -32,7 +32,7 @@ impl Upstream {
     /// headers are prepared by the caller ([`super::headers::prepare_request`]). `copy` is a copy of its head, if the
     /// caller has one.
     ///
-    /// If a target accepts no connection the next is tried, ejected ones last. A request is sent again only if nothing
+    /// If a target accepts no connection another is tried, ejected ones last. A request is sent again only if nothing
     /// of it was written, or once if it is safe, has no body and its connection closed without an answer. Then another
     /// target is preferred, because this one may be about to restart; an only target gets it again only if the
     /// connection had been used before.
@@ -88,8 +88,9 @@ impl Upstream {
     }
 
     /// Sends `request` over a new connection to the first target that accepts one: beginning with index `first`, then
-    /// the others in turn, at last those that are ejected. Nothing was sent to a target that accepted no connection. If
-    /// `may_repeat` and the connection closes without an answer, the request is sent once more, to the next target.
+    /// the others in random order, at last those that are ejected. Nothing was sent to a target that accepted no
+    /// connection. If `may_repeat` and the connection closes without an answer, the request is sent once more, to the
+    /// next target.
     pub(super) async fn exchange_over_new_connection(
         &self,
         mut request: Request<RequestBody>,
@@ -100,27 +101,11 @@ impl Upstream {
     ) -> Result<(Response<Incoming>, AnswerConnection), ForwardError> {
         let mut broken = None;
         let mut failure = ForwardError::Unreachable(io::ErrorKind::NotConnected.into());
-        let mut ejected = Vec::new();
-        let mut in_turn = (0..self.targets().len()).map(|step| (first + step) % self.targets().len());
-        let mut is_second_pass = false;
+        let mut tried = Vec::new();
         loop {
-            let index = match in_turn.next() {
-                Some(index) if index != first && self.targets()[index].is_ejected() => {
-                    ejected.push(index);
-                    continue;
-                }
-                Some(index) => index,
-                None => {
-                    if !std::mem::replace(&mut is_second_pass, true) {
-                        // From the last to the first, so that the first is taken next.
-                        ejected.reverse();
-                    }
-                    match ejected.pop() {
-                        Some(index) => index,
-                        None => return Err(broken.unwrap_or(failure)),
-                    }
-                }
-            };
+            let next = if tried.is_empty() { Some(first) } else { self.stand_in_for(&tried) };
+            let Some(index) = next else { return Err(broken.unwrap_or(failure)) };
+            tried.push(index);
             let target = &self.targets()[index];
             let now = Instant::now();
             let connecting = tokio::time::timeout(self.settings().connect_timeout, connect(target, &self.tls));
@@ -213,7 +198,7 @@ pub(super) fn into_answer(
         upload.answered();
     }
     let silence = if is_stream(answer.headers()) { Silence::IsUsual } else { Silence::IsFault };
-    Ok(answer.map(|body| AnswerBody::new(body, connection, deadlines.idle, silence, upload, passes_trailers)))
+    Ok(answer.map(|body| AnswerBody::new(body, connection, deadlines, silence, upload, passes_trailers)))
 }
 
 #[cfg(test)]

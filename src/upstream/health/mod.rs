@@ -5,7 +5,7 @@ mod window;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,6 +16,10 @@ use tokio::time::Instant;
 
 use self::window::{Counts, Window};
 use crate::{backoff::jittered, secret::Random};
+
+/// A row of failures that a target which answers most of its requests does not have: of those that answer half of them
+/// less than one in a million requests begins one.
+const LONG_ROW: u64 = 20;
 
 /// `[upstreams.NAME.eject]`: when a target gets no requests for a while.
 #[derive(Clone, PartialEq, Debug)]
@@ -62,12 +66,13 @@ impl EjectionRule {
     }
 
     /// Whether a target with these counts is to be ejected. Failures in a row are enough even if many requests before
-    /// them succeeded, because the target has just broken; not if others failed before them in the same window, because
-    /// then some of its requests have failed all the time.
+    /// them succeeded, because the target has just broken. If others failed before them in the same window, some of its
+    /// requests fail all the time, and it takes a row of [`LONG_ROW`].
     #[expect(clippy::cast_precision_loss, reason = "counts of a window are far below 2^52")]
     fn is_met(&self, counts: Counts, row: u32) -> bool {
         counts.failures >= u64::from(self.failures)
-            && (counts.failures as f64 >= self.share * counts.requests as f64 || u64::from(row) >= counts.failures)
+            && (counts.failures as f64 >= self.share * counts.requests as f64
+                || u64::from(row) >= counts.failures.min(LONG_ROW))
     }
 }
 
@@ -80,6 +85,9 @@ pub(super) struct HealthGroup {
     most: usize,
     /// Targets that are ejected now.
     ejected: AtomicUsize,
+    /// Until when, in milliseconds, a target that loses requests wants to be ejected in the place of one that refuses
+    /// connections. The latter costs no visitor an answer: another target gets the request.
+    place_wanted_until: AtomicU64,
     origin: Instant,
     /// For the jitter of ejections.
     random: Random,
@@ -99,7 +107,16 @@ impl HealthGroup {
         let most = rule.most_of(targets);
         (most > 0).then(|| {
             let (upstream, rule) = (upstream.to_owned(), rule.clone());
-            Arc::new(Self { upstream, rule, most, ejected: AtomicUsize::new(0), origin: Instant::now(), random, count })
+            Arc::new(Self {
+                upstream,
+                rule,
+                most,
+                ejected: AtomicUsize::new(0),
+                place_wanted_until: AtomicU64::new(0),
+                origin: Instant::now(),
+                random,
+                count,
+            })
         })
     }
 
@@ -108,11 +125,31 @@ impl HealthGroup {
         u64::try_from(at.saturating_duration_since(self.origin).as_millis()).unwrap_or(u64::MAX - 1) + 1
     }
 
+    /// Whether a target that loses requests wants the place of one that refuses connections.
+    fn is_place_wanted(&self, millis: u64) -> bool {
+        millis < self.place_wanted_until.load(Ordering::Relaxed)
+    }
+
+    /// Wants a place until the failures that are counted now are older than the window.
+    fn want_place(&self, millis: u64) {
+        let window = u64::try_from(self.rule.window.as_millis()).unwrap_or(u64::MAX);
+        self.place_wanted_until.store(millis.saturating_add(window), Ordering::Relaxed);
+    }
+
     /// When an ejection that begins at `millis` ends.
     fn end(&self, millis: u64) -> u64 {
         let span = jittered(self.rule.duration, &self.random).as_millis();
         millis.saturating_add(u64::try_from(span).unwrap_or(u64::MAX)).max(millis + 1)
     }
+}
+
+/// How a request failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Failure {
+    /// The target accepted no connection.
+    Unsent,
+    /// It got the request, and gave no answer or none that can be used.
+    Lost,
 }
 
 /// Whether a target may get a request.
@@ -135,6 +172,8 @@ pub(super) struct Health {
     window: Window,
     /// Failures since the last success.
     row: AtomicU32,
+    /// Whether the latest failure that decided about its ejection was [`Failure::Unsent`].
+    refuses: AtomicBool,
     /// When the ejection ends, in milliseconds of [`HealthGroup::millis`]; 0 while the target is not ejected. When that
     /// time has passed the target stays ejected until one request has succeeded.
     ejected_until: AtomicU64,
@@ -151,6 +190,7 @@ impl Health {
             target,
             window,
             row: AtomicU32::new(0),
+            refuses: AtomicBool::new(false),
             ejected_until: AtomicU64::new(0),
             changed: AtomicU64::new(0),
         }
@@ -169,6 +209,10 @@ impl Health {
             return Admission::Yes;
         }
         let now = self.group.millis(now);
+        if self.refuses.load(Ordering::Relaxed) && self.group.is_place_wanted(now) {
+            self.admit_again(now);
+            return Admission::Yes;
+        }
         if now < until {
             return Admission::No;
         }
@@ -181,12 +225,7 @@ impl Health {
 
     /// Whether the target is ejected, or its trial has not ended.
     pub(super) fn is_ejected(&self) -> bool {
-        self.ejected_until() != 0
-    }
-
-    /// When its ejection ends, in milliseconds since the upstream was made; 0 if it is not ejected.
-    pub(super) fn ejected_until(&self) -> u64 {
-        self.ejected_until.load(Ordering::Relaxed)
+        self.ejected_until.load(Ordering::Relaxed) != 0
     }
 
     /// Records that a request that was sent at `sent` was answered completely. Ends an ejection.
@@ -200,7 +239,13 @@ impl Health {
         if self.row.load(Ordering::Relaxed) != 0 {
             self.row.store(0, Ordering::Relaxed);
         }
-        if self.is_ejected() && self.ejected_until.swap(0, Ordering::Relaxed) != 0 {
+        if self.is_ejected() {
+            self.admit_again(now);
+        }
+    }
+
+    fn admit_again(&self, now: u64) {
+        if self.ejected_until.swap(0, Ordering::Relaxed) != 0 {
             self.changed.store(now, Ordering::Relaxed);
             self.group.ejected.fetch_sub(1, Ordering::Relaxed);
             tracing::info!(upstream = self.group.upstream, target = self.target, "a target gets requests again");
@@ -208,7 +253,7 @@ impl Health {
     }
 
     /// Records that a request that was sent at `sent` failed, and ejects the target if its failures meet the rule.
-    pub(super) fn failed(&self, sent: Instant, now: Instant) {
+    pub(super) fn failed(&self, failure: Failure, sent: Instant, now: Instant) {
         if self.is_outdated(sent) {
             return;
         }
@@ -217,6 +262,7 @@ impl Health {
         let before = self.row.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |row| Some(row.saturating_add(1)));
         let row = before.unwrap_or(0).saturating_add(1);
         if self.is_ejected() {
+            self.refuses.store(failure == Failure::Unsent, Ordering::Relaxed);
             // 0 is left alone: another request has just ended the ejection.
             let end = self.group.end(now);
             let later = |until| (until != 0).then_some(end.max(until));
@@ -225,16 +271,24 @@ impl Health {
         }
         let counts = self.window.counts(now);
         if self.group.rule.is_met(counts, row) {
-            self.eject(now, counts);
+            self.eject(failure, now, counts);
         }
     }
 
-    fn eject(&self, now: u64, counts: Counts) {
+    fn eject(&self, failure: Failure, now: u64, counts: Counts) {
         let group = &self.group;
-        let one_more = |ejected| (ejected < group.most).then_some(ejected + 1);
-        if group.ejected.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+        if failure == Failure::Unsent && group.is_place_wanted(now) {
             return;
         }
+        let one_more = |ejected| (ejected < group.most).then_some(ejected + 1);
+        if group.ejected.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+            if failure == Failure::Lost {
+                group.want_place(now);
+            }
+            return;
+        }
+        group.place_wanted_until.store(0, Ordering::Relaxed);
+        self.refuses.store(failure == Failure::Unsent, Ordering::Relaxed);
         let end = group.end(now);
         if self.ejected_until.compare_exchange(0, end, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             // Another request has ejected it at the same moment.

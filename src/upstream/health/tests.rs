@@ -18,7 +18,7 @@ fn succeed(target: &Health, times: usize, at: Instant) {
 }
 
 fn fail(target: &Health, times: usize, at: Instant) {
-    (0..times).for_each(|_| target.failed(at, at));
+    (0..times).for_each(|_| target.failed(Failure::Lost, at, at));
 }
 
 #[test]
@@ -57,6 +57,18 @@ fn failures_in_a_row_eject_a_target_that_answered_all_requests_before() {
 }
 
 #[test]
+fn a_target_that_fails_now_and_then_is_ejected_by_twenty_failures_in_a_row() {
+    let (all, start, _) = targets(2, &EjectionRule::default());
+    succeed(&all[0], 5_000, start);
+    fail(&all[0], 1, start);
+    succeed(&all[0], 5_000, start);
+    fail(&all[0], 19, start);
+    assert!(!all[0].is_ejected());
+    fail(&all[0], 1, start);
+    assert!(all[0].is_ejected());
+}
+
+#[test]
 fn failures_older_than_the_window_do_not_count() {
     let (all, start, _) = targets(2, &EjectionRule::default());
     fail(&all[0], 2, start);
@@ -73,7 +85,7 @@ fn an_ejected_target_is_tried_by_one_request_and_admitted_when_it_succeeds() {
     let over = start + 10 * SECOND;
     assert_eq!(all[0].admit(over), Admission::Trial);
     assert_eq!(all[0].admit(over), Admission::No, "another request at the same moment");
-    all[0].failed(over, over + SECOND);
+    all[0].failed(Failure::Lost, over, over + SECOND);
     assert_eq!(all[0].admit(over + 10 * SECOND), Admission::No, "it failed a second after it was tried");
     let later = over + 11 * SECOND;
     assert_eq!(all[0].admit(later), Admission::Trial);
@@ -93,7 +105,7 @@ fn the_outcome_of_a_request_sent_before_the_ejection_changes_nothing() {
     assert_eq!(all[0].admit(tried), Admission::Trial);
     all[0].succeeded(tried, tried);
     for _ in 0..3 {
-        all[0].failed(start + SECOND, tried + SECOND);
+        all[0].failed(Failure::Lost, start + SECOND, tried + SECOND);
     }
     assert!(!all[0].is_ejected(), "those three had been sent before");
 }
@@ -113,6 +125,39 @@ fn at_most_the_given_part_of_the_targets_is_ejected_at_a_time() {
     for (count, most) in [(1, 1.0), (1, 0.5), (3, 0.3), (9, 0.0)] {
         assert!(HealthGroup::new("app", &rule(most), count, Random::repeated(0), Counter::default()).is_none());
     }
+}
+
+#[test]
+fn a_target_that_loses_requests_is_ejected_in_the_place_of_one_that_refuses_connections() {
+    let (all, start, _) = targets(3, &EjectionRule::default());
+    let refuse = |times, at| (0..times).for_each(|_| all[0].failed(Failure::Unsent, at, at));
+    refuse(3, start);
+    fail(&all[1], 2, start);
+    assert_eq!(all[0].admit(start), Admission::No);
+    fail(&all[1], 1, start);
+    assert!(all[0].is_ejected() && !all[1].is_ejected(), "one of three at a time");
+    assert_eq!(all[0].admit(start), Admission::Yes, "it makes place");
+    refuse(9, start);
+    assert!(!all[0].is_ejected(), "the place is kept");
+    fail(&all[1], 1, start);
+    assert!(all[1].is_ejected());
+    refuse(1, start);
+    fail(&all[2], 9, start);
+    assert!(!all[0].is_ejected() && !all[2].is_ejected());
+    assert_eq!(all[1].admit(start), Admission::No, "it loses requests too");
+}
+
+#[test]
+fn a_place_that_is_wanted_is_kept_for_one_window() {
+    let (all, start, _) = targets(3, &EjectionRule::default());
+    let refuse = |times, at| (0..times).for_each(|_| all[0].failed(Failure::Unsent, at, at));
+    refuse(3, start);
+    fail(&all[1], 3, start);
+    assert_eq!(all[0].admit(start + 9 * SECOND), Admission::Yes);
+    refuse(3, start + 9 * SECOND);
+    assert!(!all[0].is_ejected());
+    refuse(1, start + 10 * SECOND);
+    assert!(all[0].is_ejected());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -29,6 +30,7 @@ enum Deed {
     Close,
     BreakBody,
     BreakChunks,
+    StallBeforeBody,
     StallInBody,
     StallInChunks,
     Rubbish,
@@ -60,6 +62,10 @@ async fn serve_connection(mut stream: TcpStream, deed: Deed, count: Arc<AtomicUs
             Deed::Close => return,
             Deed::BreakBody => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf",
             Deed::BreakChunks => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+            Deed::StallBeforeBody => {
+                write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n").await;
+                std::future::pending().await
+            }
             Deed::StallInBody => {
                 write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
                 std::future::pending().await
@@ -118,6 +124,7 @@ async fn a_target_that_fails_in_any_way_is_left_out_after_three_failures() {
         Deed::Close,
         Deed::BreakBody,
         Deed::BreakChunks,
+        Deed::StallBeforeBody,
         Deed::StallInBody,
         Deed::StallInChunks,
         Deed::Rubbish,
@@ -125,6 +132,83 @@ async fn a_target_that_fails_in_any_way_is_left_out_after_three_failures() {
         let (requests, failed) = beside_a_good_one(deed, default()).await;
         assert_eq!((requests, failed), (3, 3), "{deed:?}");
     }
+}
+
+#[tokio::test]
+async fn a_target_whose_answers_fall_silent_is_left_out_while_their_visitors_still_wait() {
+    for deed in [Deed::StallBeforeBody, Deed::StallInBody, Deed::StallInChunks] {
+        let listeners =
+            [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+        let upstream = upstream_of(listeners.iter().map(|listener| target(listener.local_addr().unwrap())).collect());
+        let deadlines = RequestDeadlines { first_byte: SHORT, ..PATIENT };
+        let visitors = (0..6).map(async |_| {
+            let answer = upstream.forward(get("/"), None, deadlines).await.unwrap();
+            answer.into_body().collect().await
+        });
+        let left_out = async {
+            while !upstream.targets()[1].is_ejected() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let count = Arc::default();
+        tokio::select! {
+            () = left_out => {}
+            ended = futures_util::future::join_all(visitors) => panic!("{deed:?}: {ended:?}"),
+            () = serve(&listeners[0], Deed::Answer, &count) => unreachable!("it serves for ever"),
+            () = serve(&listeners[1], deed, &count) => unreachable!("it serves for ever"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_who_leaves_while_the_target_is_silent_does_not_end_its_ejection() {
+    let listeners = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let targets = listeners.iter().map(|listener| target(listener.local_addr().unwrap())).collect();
+    let rule = EjectionRule { failures: 1, duration: Duration::from_millis(1), ..EjectionRule::default() };
+    let upstream = upstream_by(targets, rule);
+    upstream.targets()[1].refused(Instant::now());
+    // Longer than the ejection: the next request in its turn is its trial.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let ask = async {
+        for expected in ["ok", "half"] {
+            let mut body = send(&upstream, get("/")).await.unwrap().into_body();
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), expected);
+            if expected == "half" {
+                assert!(body.frame().now_or_never().is_none());
+            }
+        }
+    };
+    let count = Arc::default();
+    tokio::select! {
+        () = ask => {}
+        () = serve(&listeners[0], Deed::Answer, &count) => unreachable!("it serves for ever"),
+        () = serve(&listeners[1], Deed::StallInBody, &count) => unreachable!("it serves for ever"),
+    }
+    assert!(upstream.targets()[1].is_ejected());
+}
+
+#[tokio::test]
+async fn of_three_targets_one_refuses_one_hangs_and_visitors_are_answered() {
+    let listeners = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let mut targets = vec![closed_target().await];
+    targets.extend(listeners.iter().map(|listener| target(listener.local_addr().unwrap())));
+    let upstream = upstream_of(targets);
+    let deadlines = RequestDeadlines { first_byte: Duration::from_millis(100), ..PATIENT };
+    let ask = async {
+        let mut failed = 0;
+        for _ in 0..MANY {
+            failed += usize::from(upstream.forward(get("/"), None, deadlines).await.is_err());
+        }
+        failed
+    };
+    let count = Arc::default();
+    let failed = tokio::select! {
+        failed = ask => failed,
+        () = serve(&listeners[0], Deed::Hang, &count) => unreachable!("it serves for ever"),
+        () = serve(&listeners[1], Deed::Answer, &count) => unreachable!("it serves for ever"),
+    };
+    // Three that eject it, and those that it gets until the first target has made place.
+    assert!(failed <= 6, "{failed} of {MANY}");
 }
 
 #[tokio::test]
@@ -208,6 +292,32 @@ async fn the_trial_of_an_ejected_target_reaches_it_though_its_idle_connection_wa
         () = serve(&good, Deed::Answer, &count) => unreachable!("it serves for ever"),
     }
     assert_eq!(connections.load(Ordering::Relaxed), 3, "every second request");
+}
+
+#[tokio::test]
+async fn the_requests_that_a_target_cannot_take_are_divided_among_all_others() {
+    let listeners = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let mut targets = vec![closed_target().await];
+    targets.extend(listeners.iter().map(|listener| target(listener.local_addr().unwrap())));
+    let (never, requests) = (EjectionRule { most: 0.0, ..EjectionRule::default() }, 300);
+    // The first is refused each time, or left out after three requests.
+    for rule in [never, EjectionRule::default()] {
+        let upstream = upstream_by(targets.clone(), rule);
+        let counts = [Arc::<AtomicUsize>::default(), Arc::default()];
+        let ask = async {
+            for _ in 0..requests {
+                text(send(&upstream, post(RequestBody::empty())).await.unwrap()).await;
+            }
+        };
+        tokio::select! {
+            () = ask => {}
+            () = serve(&listeners[0], Deed::Answer, &counts[0]) => unreachable!("it serves for ever"),
+            () = serve(&listeners[1], Deed::Answer, &counts[1]) => unreachable!("it serves for ever"),
+        }
+        // Seven times the deviation that is to be expected.
+        let share = counts[0].load(Ordering::Relaxed);
+        assert!(share.abs_diff(requests / 2) < 35, "{share} of {requests}");
+    }
 }
 
 /// Sends GETs, or requests for an upgrade, to a target that does `deed` beside a good one. How many were answered, and
