@@ -257,8 +257,8 @@ impl Body for AnswerBody {
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        // What was read of the answer was good; the visitor did not want the rest. A visitor who leaves while the target
-        // is silent says nothing about it.
+        // What was read of the answer was good; the visitor did not want the rest. But a visitor who leaves while the
+        // target is silent says nothing about it.
         if let Some(connection) = &mut self.connection
             && (self.silent_since.is_none() || self.silence == Silence::IsUsual)
         {

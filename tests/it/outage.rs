@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 use vestibule::demo::{Fault, hook::ScriptedAnswer};
 
-use crate::harness::{Answer, Browser, TestStack, html_answer, json_answer, secs, within_time_limit};
+use crate::harness::{Answer, Browser, Raw, TestStack, html_answer, json_answer, secs, within_time_limit};
 
 /// Different people: failures of three of them are an outage.
 const PEOPLE: [&str; 3] = ["mina", "jun", "sora"];
@@ -37,7 +37,7 @@ fn fetched(browsers: &[Browser]) -> impl Future<Output = Vec<Answer>> + use<> {
 
 /// Sessions of three people, and an authority that is down because the refresh of each has failed.
 async fn down(sessions: usize) -> (TestStack, Vec<Browser>) {
-    let stack = TestStack::start().await;
+    let stack = TestStack::with("server.admin_listen = \"127.0.0.1:0\"").await;
     let browsers = join_all((0..sessions).map(|n| stack.logged_in(PEOPLE[n % 3]))).await;
     stack.expire_tokens();
     stack.backend.set_authority_fault(Fault::Unavailable);
@@ -294,6 +294,26 @@ async fn after_an_outage_every_session_recovers() {
         answer.is(200);
     }
     assert_eq!(stack.backend.counters().reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn readyz_and_metrics_show_that_an_authority_is_down_until_a_refresh_succeeds() {
+    let (stack, browsers) = down(4).await;
+    let admin = stack.gateway.admin();
+    let page =
+        |path: &str| Raw::exchange(admin, format!("GET {path} HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n"));
+    let ready = page("/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 200") && ready.contains(r#""authorities":{"the backend":"down"}"#), "{ready}");
+    let gauge = r#"vestibule_authority_down{authority="the backend"}"#;
+    let metrics = page("/metrics").await;
+    assert!(metrics.contains(&format!("{gauge} 1\n")), "{metrics}");
+    stack.backend.set_authority_fault(Fault::None);
+    stack.advance(secs(2));
+    browsers[3].fetch("/api/me").await.is(200).says("refreshed");
+    let ready = page("/readyz").await;
+    assert!(ready.contains(r#""authorities":{"the backend":"up"}"#), "{ready}");
+    let metrics = page("/metrics").await;
+    assert!(metrics.contains(&format!("{gauge} 0\n")), "{metrics}");
 }
 
 #[tokio::test]

@@ -46,10 +46,10 @@ table! {
     /// `[upstreams.NAME.eject]`
     pub(crate) struct EjectTable {
         /// The failures within `window` that are needed: connections that are not accepted, no first byte within
-        /// `timeout`, answers that break off or cannot be read, and `statuses`.
+        /// `timeout`, answers that break off, fall silent for `timeout` or cannot be read, and `statuses`.
         FAILURES: Number<u32, 1, 1_000_000> = default("failures", "3");
         /// The part of the target's requests within `window` that these failures have to be. That many failures in a
-        /// row are enough too, if no other request of the window failed.
+        /// row are enough too, if no other request of the window failed; else 20 in a row.
         SHARE: Fraction = default("share", "0.5");
         /// The time in which requests and failures are counted.
         WINDOW: form::Duration = default("window", "\"10s\"");
@@ -57,6 +57,7 @@ table! {
         /// succeeds the target gets its share again, if not it is left out once more.
         FOR: form::Duration = default("for", "\"10s\"");
         /// The part of the targets that may be left out at a time, rounded down to whole targets. 0: none ever.
+        /// With 0.5 it is one of three: where two of three may hang at the same time, write 0.67.
         MOST: Fraction = default("most", "0.5");
         /// Statuses of answers that count as failures, e.g. `[502, 503]`. The answers are passed on.
         STATUSES: List<Number<u16, 400, 599>> = default("statuses", "[]");
