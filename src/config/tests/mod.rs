@@ -28,6 +28,7 @@ mod declarations;
 mod environment;
 mod gaps;
 mod otp;
+mod plausible;
 mod providers;
 mod stores;
 mod upstreams;
