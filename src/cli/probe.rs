@@ -151,8 +151,8 @@ async fn connected(upstream: &Upstream, index: usize) -> Result<String, String> 
     }
 }
 
-/// What is wrong if `authority.verify.issuer` is the issuer of the provider's document except for a final slash. Another
-/// issuer may be right: a provider's access tokens may be of another one than its ID tokens.
+/// What is wrong if `authority.verify.issuer` is the issuer of the provider's document except for a final slash. An
+/// issuer that differs more may be right: a provider's access tokens may be of another one than its ID tokens.
 fn differ_by_a_slash((written, named): (String, String)) -> Option<String> {
     let is_slip = written != named && written.trim_end_matches('/') == named.trim_end_matches('/');
     is_slip.then(|| format!("its document says `issuer` is `{named}`, and `authority.verify.issuer` is `{written}`"))

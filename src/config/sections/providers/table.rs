@@ -66,7 +66,8 @@ table! {
         /// The token endpoint. JSON and form answers are read, and an `error` with status 200 is treated as an error.
         /// Required with `oauth2`.
         TOKEN_URL: form::Url = optional("token_url");
-        /// `oidc`: the key set. With `authorize_url`, `token_url` and this, logins work without the discovery document too.
+        /// `oidc`: the key set. With this, `authorize_url` and `token_url`, logins also work without the discovery
+        /// document.
         JWKS_URL: form::Url = optional("jwks_url");
         /// `oidc`: the userinfo endpoint.
         USERINFO_URL: form::Url = optional("userinfo_url");
