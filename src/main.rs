@@ -19,7 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment: Environment = std::env::vars().collect();
-    let next = cli::start(cli, &environment, &Random::system(), &mut io::stdout());
+    let next = cli::start(cli, &environment, &Random::system(), &mut io::stdin(), &mut io::stdout());
     let exit = next.and_then(|next| match next {
         Next::Run(path) => cli::run(&path, &environment),
         Next::Demo => cli::demo(),

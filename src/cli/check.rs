@@ -15,9 +15,8 @@ use super::{
     probe::{Probed, probe},
 };
 use crate::{
-    config::{Complaint, Complaints, Config, Loaded, Registration},
+    config::{Complaint, Complaints, Config, CookieSizes, Loaded, Registration},
     scheme::Scheme,
-    session::MOST_ATTEMPTS,
 };
 
 /// What `check` does besides reading the file.
@@ -119,9 +118,9 @@ impl Findings<'_> {
         if let Some(config) = self.config {
             let keys = config.session.keys.iter().enumerate();
             json["keys"] = keys.map(|(index, key)| json!({ "id": key.id(), "seals": index == 0 })).collect();
-            let cookies = CookieSizes::of(config);
-            json["cookie_header"] =
-                json!({ "longest": cookies.usual, "during_logins": cookies.during_logins, "limit": cookies.limit });
+            let CookieSizes { usual, during_logins, .. } = config.cookie_sizes();
+            let limit = config.listen.limits.head_bytes;
+            json["cookie_header"] = json!({ "longest": usual, "during_logins": during_logins, "limit": limit });
             json["register"] = config.registrations().iter().map(registration).collect();
         }
         if let Some(probed) = &self.probed {
@@ -138,33 +137,24 @@ impl Findings<'_> {
     }
 }
 
-/// Sizes of the `Cookie` header in bytes.
-struct CookieSizes {
-    usual: usize,
-    during_logins: usize,
-    limit: u32,
-}
-
-impl CookieSizes {
-    fn of(config: &Config) -> Self {
-        let session = &config.session;
-        Self {
-            usual: session.longest_cookie_header(0, 0),
-            during_logins: session.longest_cookie_header(MOST_ATTEMPTS, config.otp.channels().count()),
-            limit: config.listen.limits.head_bytes,
-        }
-    }
-}
-
 fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let session = &config.session;
     for (index, key) in session.keys.iter().enumerate() {
         writeln!(out, "key {}: {}", key.id(), if index == 0 { "seals and opens" } else { "opens" })?;
     }
-    let CookieSizes { usual, during_logins, limit } = CookieSizes::of(config);
+    let CookieSizes { usual, during_logins, attempts, channels } = config.cookie_sizes();
+    let under_way = match (attempts, channels) {
+        (0, 0) => String::new(),
+        (0, codes) => format!(", and {during_logins} while {} under way", counted(codes, "code")),
+        (logins, 0) => format!(", and {during_logins} while {} under way", counted(logins, "login")),
+        (logins, codes) => {
+            format!(", and {during_logins} while {logins} logins and {} under way", counted(codes, "code"))
+        }
+    };
     writeln!(
         out,
-        "Cookie header at its worst: {usual} bytes, and {during_logins} while {MOST_ATTEMPTS} logins are under way (a header block may have {limit}, those of many backends 8192)",
+        "Cookie header at its worst: {usual} bytes{under_way} (a header block may have {}, those of many backends 8192)",
+        config.listen.limits.head_bytes
     )?;
     for Registration { provider, redirect_uris, post_logout_redirect_uris } in config.registrations() {
         for uri in redirect_uris {
@@ -184,6 +174,11 @@ fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// `1 code is`, `2 codes are`.
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what} is") } else { format!("{number} {what}s are") }
 }
 
 /// A warning for each listen address that cannot be bound. It may be in use by the gateway that runs with this file, so

@@ -1,8 +1,8 @@
 //! The command line: one file for each command. [`start`] runs all but `run` and `demo`, which `main` runs.
 
 use std::{
-    io::{self, Write},
-    path::PathBuf,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
 };
 
 use clap::{Parser, Subcommand};
@@ -32,7 +32,7 @@ pub use self::{demo::demo, exit::Exit, run::run};
 #[derive(Parser, Debug)]
 #[command(name = "vestibule", version)]
 pub struct Cli {
-    /// The configuration file.
+    /// The configuration file; for `check` and `explain` also `-`, standard input.
     #[arg(long, global = true, value_name = "PATH", default_value = "gateway.toml")]
     pub config: PathBuf,
     /// The command; without one: run.
@@ -80,10 +80,24 @@ pub enum Next {
     Exit(Exit),
 }
 
-/// Runs every command except `run` and `demo`, with its output to `out`.
-pub fn start(cli: Cli, environment: &Environment, random: &Random, out: &mut dyn Write) -> io::Result<Next> {
-    let load = || config::load(&cli.config, environment, random);
+/// Runs every command except `run` and `demo`, with its output to `out`. `input` is read for `--config -`.
+pub fn start(
+    cli: Cli,
+    environment: &Environment,
+    random: &Random,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+) -> io::Result<Next> {
+    let is_input = cli.config.as_path() == Path::new("-");
+    let mut load = || match is_input {
+        true => config::load_input(input, environment, random),
+        false => config::load(&cli.config, environment, random),
+    };
     let exit = match cli.command.unwrap_or(Command::Run) {
+        // A reload could not read it again.
+        Command::Run if is_input => {
+            return Err(io::Error::other("`run` reads its file again at each change: name a file, not `--config -`"));
+        }
         Command::Run => return Ok(Next::Run(cli.config)),
         Command::Demo => return Ok(Next::Demo),
         Command::Check(options) => check::check(&cli.config, load(), options, out)?,
@@ -133,7 +147,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
         let cli = Cli::try_parse_from(config.iter().chain(arguments)).unwrap();
         let environment = [("KEY".to_owned(), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned())].into();
         let mut out = Vec::new();
-        let next = start(cli, &environment, &Random::system(), &mut out).unwrap();
+        let next = start(cli, &environment, &Random::system(), &mut io::empty(), &mut out).unwrap();
         let folder = format!("{}/", folder.path().display());
         (next, String::from_utf8(out).unwrap().replace(&folder, ""))
     }
@@ -143,7 +157,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
         for arguments in [&["vestibule"][..], &["vestibule", "run"], &["vestibule", "run", "--config", "gateway.toml"]]
         {
             let cli = Cli::try_parse_from(arguments).unwrap();
-            let next = start(cli, &Environment::new(), &Random::system(), &mut Vec::new()).unwrap();
+            let next = start(cli, &Environment::new(), &Random::system(), &mut io::empty(), &mut Vec::new()).unwrap();
             assert_eq!(next, Next::Run("gateway.toml".into()));
         }
     }
@@ -161,6 +175,25 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
              hint: one host is served by https: `host_prefix = true` keeps other hosts of the domain from setting the cookies\n\
              gateway.toml: no problems, no warnings\n"
         );
+    }
+
+    #[test]
+    fn check_and_explain_read_standard_input_and_run_does_not() {
+        let environment = [("KEY".to_owned(), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned())].into();
+        let read = |file: &str, arguments: &[&str]| {
+            let cli = Cli::try_parse_from(["vestibule", "--config", "-"].iter().chain(arguments)).unwrap();
+            let mut out = Vec::new();
+            let next = start(cli, &environment, &Random::system(), &mut file.as_bytes(), &mut out);
+            (next.ok(), String::from_utf8(out).unwrap())
+        };
+        let (next, output) = read(SECURE, &["check"]);
+        assert_eq!(next, Some(Next::Exit(Exit::Success)), "{output}");
+        let (next, output) = read(&SECURE.replace("bearer", "baerer"), &["check"]);
+        assert_eq!(next, Some(Next::Exit(Exit::BadConfig)));
+        assert!(output.contains(" --> standard input:13:1\n"), "{output}");
+        assert!(read(SECURE, &["explain", "GET", "/admin/x"]).1.contains("route     /admin/{*rest}"));
+        assert_eq!(read(SECURE, &["run"]).0, None);
+        assert_eq!(read(SECURE, &[]).0, None);
     }
 
     #[test]
@@ -190,7 +223,10 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
         };
         let (next, good) = json(&file, &[]);
         assert_eq!((next, &good["ok"]), (Next::Exit(Exit::Success), &true.into()));
-        assert_eq!((&good["errors"], &good["warnings"]), (&serde_json::json!([]), &serde_json::json!([])));
+        assert_eq!(good["errors"], serde_json::json!([]));
+        let [warning] = good["warnings"].as_array().unwrap().as_slice() else { panic!("{good}") };
+        assert_eq!((&warning["line"], &warning["column"]), (&5.into(), &23.into()));
+        assert!(warning["message"].as_str().unwrap().contains("never ends on `vestibule:8080`"), "{warning}");
         assert_eq!(good["keys"], serde_json::json!([{ "id": "630dcd29", "seals": true }]));
         assert_eq!(good["cookie_header"]["limit"], 32768);
         assert_eq!(
@@ -219,7 +255,7 @@ headers = { set = { x-user-id = "u-{claims.sub}" }, remove = ["server"] }
         assert_eq!(json(&warned, &[]).1["ok"], true);
         let (next, denied) = json(&warned, &["--deny-warnings"]);
         assert_eq!((next, &denied["ok"]), (Next::Exit(Exit::BadConfig), &false.into()));
-        assert_eq!(denied["warnings"].as_array().unwrap().len(), 1);
+        assert_eq!(denied["warnings"].as_array().unwrap().len(), 2);
     }
 
     #[test]

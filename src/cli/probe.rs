@@ -9,7 +9,7 @@ use futures_util::{
 
 use crate::{
     assemble,
-    authority::VerifyKeys,
+    authority::{AuthorityKind, VerifyKeys},
     clock::Clock,
     config::Config,
     oidc::{self, KeySource, ProbeError, Provider, Unavailable},
@@ -88,7 +88,15 @@ fn probes(config: &Config) -> io::Result<Vec<Probe>> {
         let provider = Provider::new(settings.clone(), http.clone(), clock.clone(), Random::system());
         let provider = provider.map_err(io::Error::other)?;
         let redirect_uri = config.login.redirect_uri(config.login.origins().public(), &settings.name);
-        let tried = async move { provider.probe(&redirect_uri).await.map_err(|error| told(&error)) };
+        let of_tokens = match config.authority.kind {
+            AuthorityKind::Provider => config.authority.verify.as_ref().and_then(|verify| verify.issuer.clone()),
+            AuthorityKind::Backend(_) | AuthorityKind::Gateway(_) => None,
+        };
+        let tried = async move {
+            let found = provider.probe(&redirect_uri).await.map_err(|error| told(&error))?;
+            let named = provider.named_issuer().await;
+            of_tokens.zip(named).and_then(differ_by_a_slash).map_or(Ok(found), Err)
+        };
         probes.push(Probe { what, tried: tried.boxed() });
     }
     if let Some(VerifyKeys::Jwks(url)) = config.authority.verify.as_ref().map(|verify| &verify.keys) {
@@ -141,6 +149,13 @@ async fn connected(upstream: &Upstream, index: usize) -> Result<String, String> 
         }
         Err(error) => Err(plain(&error)),
     }
+}
+
+/// What is wrong if `authority.verify.issuer` is the issuer of the provider's document except for a final slash. An
+/// issuer that differs more may be right: a provider's access tokens may be of another one than its ID tokens.
+fn differ_by_a_slash((written, named): (String, String)) -> Option<String> {
+    let is_slip = written != named && written.trim_end_matches('/') == named.trim_end_matches('/');
+    is_slip.then(|| format!("its document says `issuer` is `{named}`, and `authority.verify.issuer` is `{written}`"))
 }
 
 fn told(error: &ProbeError) -> String {
@@ -230,6 +245,25 @@ upstream = "app"
                  upstream app {socket}: Ok(\"\")\n"
             )
         );
+    }
+
+    #[tokio::test]
+    async fn an_issuer_to_verify_that_differs_by_a_slash_is_told_with_both_values() {
+        let fake = Fake::start().await;
+        fake.answer("/token", Reply::json(400, &json!({"error": "invalid_grant"})));
+        let issuer = fake.issuer();
+        for (written, told) in [
+            (issuer.clone(), "Ok(".to_owned()),
+            ("https://tokens.example".to_owned(), "Ok(".to_owned()),
+            (
+                format!("{issuer}/"),
+                format!("Err(\"its document says `issuer` is `{issuer}`, and `authority.verify.issuer` is `{issuer}/`"),
+            ),
+        ] {
+            let verify = format!("{issuer}/jwks\"\nissuer = \"{written}");
+            let output = lines(&issuer, &verify, &app(&[issuer.clone()]).replace("50ms", "60s"), LONG).await;
+            assert!(output.contains(&format!("provider corp: {told}")), "{output}");
+        }
     }
 
     #[tokio::test]

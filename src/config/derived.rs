@@ -3,13 +3,14 @@
 
 use super::Config;
 use crate::{
-    authority::{AuthorityKind, BackendSettings},
+    authority::{self, AuthorityKind, BackendSettings},
     call::{Piece, Template},
     channel::Channel,
     endpoint::{Origins, VisitorOrigin},
     oidc::{self, ProviderKind},
-    otp::{ChannelSettings, CodePurpose},
+    otp::{self, ChannelSettings, CodePurpose},
     route::{CallPiece, Conflict, HasPage, OwnCall, OwnCalls, OwnSettings, SharedTargets, Table},
+    session::{self, MOST_ATTEMPTS},
     signing::SigningKey,
 };
 
@@ -24,7 +25,37 @@ pub struct Registration {
     pub post_logout_redirect_uris: Vec<String>,
 }
 
+/// The longest `Cookie` headers of the gateway's own cookies, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CookieSizes {
+    /// With a session alone.
+    pub usual: usize,
+    /// With a session, the most login attempts and a code of each channel under way.
+    pub during_logins: usize,
+    /// The most login attempts under way: 0 without a provider.
+    pub attempts: usize,
+    /// The channels of codes.
+    pub channels: usize,
+}
+
+impl CookieSizes {
+    pub(super) fn of(session: &session::Settings, providers: usize, channels: usize) -> Self {
+        let attempts = if providers == 0 { 0 } else { MOST_ATTEMPTS };
+        Self {
+            usual: session.longest_cookie_header(0, 0),
+            during_logins: session.longest_cookie_header(attempts, channels),
+            attempts,
+            channels,
+        }
+    }
+}
+
 impl Config {
+    /// The longest `Cookie` headers.
+    pub fn cookie_sizes(&self) -> CookieSizes {
+        CookieSizes::of(&self.session, self.providers.len(), self.otp.channels().count())
+    }
+
     /// The registrations, for each host on which logins begin.
     pub fn registrations(&self) -> Vec<Registration> {
         let origins = self.login.origins();
@@ -74,21 +105,11 @@ impl Config {
 
     /// The calls of the gateway to backends. A client's request that matches one is refused.
     pub fn own_calls(&self) -> OwnCalls {
-        OwnCalls::new(&SharedTargets::new(&self.upstreams), self.calls().map(own_call).collect())
-    }
-
-    /// All calls of the file: under `authority`, `otp` and `login`.
-    fn calls(&self) -> impl Iterator<Item = &Template> {
-        let issuing = self.backend().map(|b| [&b.exchange, &b.credentials, &b.otp, &b.refresh, &b.signout]);
-        let notify = self.otp.channels().filter_map(|(_, channel)| channel.notify.as_ref());
-        issuing.into_iter().flatten().flatten().chain(&self.authority.notify).chain(notify)
+        OwnCalls::new(&SharedTargets::new(&self.upstreams), calls(&self.authority, &self.otp).map(own_call).collect())
     }
 
     fn backend(&self) -> Option<&BackendSettings> {
-        match &self.authority.kind {
-            AuthorityKind::Backend(backend) => Some(backend),
-            AuthorityKind::Provider | AuthorityKind::Gateway(_) => None,
-        }
+        backend(&self.authority)
     }
 
     /// The keys that sign the gateway's JWTs, at least one: those of `[signing]`, else one derived from each session
@@ -98,6 +119,23 @@ impl Config {
             return self.session.keys.iter().map(SigningKey::derived).collect();
         }
         self.signing.clone()
+    }
+}
+
+/// All calls of the file: under `authority`, `otp` and `login`.
+pub(super) fn calls<'s>(
+    authority: &'s authority::Settings,
+    otp: &'s otp::Settings,
+) -> impl Iterator<Item = &'s Template> {
+    let issuing = backend(authority).map(|b| [&b.exchange, &b.credentials, &b.otp, &b.refresh, &b.signout]);
+    let notify = otp.channels().filter_map(|(_, channel)| channel.notify.as_ref());
+    issuing.into_iter().flatten().flatten().chain(&authority.notify).chain(notify)
+}
+
+fn backend(authority: &authority::Settings) -> Option<&BackendSettings> {
+    match &authority.kind {
+        AuthorityKind::Backend(backend) => Some(backend),
+        AuthorityKind::Provider | AuthorityKind::Gateway(_) => None,
     }
 }
 

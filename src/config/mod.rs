@@ -13,7 +13,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use derived::Registration;
+pub use derived::{CookieSizes, Registration};
 pub use schema::{
     Environment,
     complaint::{Complaint, Complaints},
@@ -39,7 +39,6 @@ use crate::{
     own_headers::OWN_HEADERS,
     route,
     secret::Random,
-    session::MOST_ATTEMPTS,
     upstream::{Bearer, HeaderPiece},
 };
 
@@ -126,6 +125,20 @@ pub fn load(path: &Path, environment: &Environment, random: &Random) -> Result<L
     }
 }
 
+/// Reads what is written on standard input, with the settings and secrets of `environment`; relative paths in it start
+/// at the working directory.
+pub fn load_input(input: &mut dyn io::Read, environment: &Environment, random: &Random) -> Result<Loaded, Complaints> {
+    const NAME: &str = "standard input";
+    match io::read_to_string(input) {
+        Ok(text) => parse(&text, NAME, Path::new(""), environment, random),
+        Err(error) => {
+            let mut problems = Problems::default();
+            problems.complain(&Place::Nowhere, format!("{NAME} cannot be read: {error}"), "it must be text in UTF-8");
+            Err(problems.finish(NAME, ""))
+        }
+    }
+}
+
 /// Reads `text`, the content of the file `name` in `folder`.
 pub fn parse(
     text: &str,
@@ -189,11 +202,11 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
     let site = page_section.optional(&PagesTable::NAME);
     let otp = otp::otp(&otp, &otp::OtpInputs { server: &server, site, logins: &logins, upstreams: calls }, cx);
     let key_was_made = session.as_ref().is_some_and(|session| session.key_was_made);
+    let called = authority.as_ref().zip(otp.as_ref());
+    let called = called.map(|(authority, otp)| derived::calls(authority, otp).map(|call| call.upstream).collect());
     let channels = otp::channels(&root.section(&RootTable::OTP)).iter().filter(|(_, code)| code.is_present()).count();
-    // Logins under way and codes are not counted together: each pair of them is gone within minutes.
-    let longest_cookie_header = session
-        .as_ref()
-        .map(|session| session.longest_cookie_header(MOST_ATTEMPTS, 0).max(session.longest_cookie_header(0, channels)));
+    let longest_cookie_header =
+        session.as_ref().map(|session| CookieSizes::of(session, providers.len(), channels).during_logins);
     Checks {
         root,
         server: &server,
@@ -202,6 +215,7 @@ fn build(root: &Section<'_, RootTable>, random: &Random, cx: &mut Context<'_>) -
         upstreams: &upstreams,
         routes: &routes,
         all_routes,
+        called,
         longest_cookie_header,
         key_was_made,
     }

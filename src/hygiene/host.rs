@@ -232,7 +232,15 @@ mod tests {
         for text in ["app.example.kr", "APP.EXAMPLE.KR", "app.example.kr:443"] {
             assert_eq!(find(&hosts, text), Some(("app.example.kr".into(), HostSource::PublicUrl)), "{text}");
         }
-        for text in ["app.example.kr:8443", "example.kr", "evil", "xapp.example.kr", "localhost", "127.0.0.1"] {
+        for text in [
+            "app.example.kr:8443",
+            "app.example.kr.",
+            "example.kr",
+            "evil",
+            "xapp.example.kr",
+            "localhost",
+            "127.0.0.1",
+        ] {
             assert_eq!(find(&hosts, text), None, "{text}");
         }
     }

@@ -149,6 +149,11 @@ impl Unavailable {
         if answer.is_page() { Self::Page(name) } else { Self::Malformed(name) }
     }
 
+    /// Whether a document came and its content does not fit, so that no other source may replace it.
+    pub(super) fn is_from_document(&self) -> bool {
+        matches!(self, Self::WrongIssuer { .. } | Self::WithoutTls(_) | Self::NoPkce)
+    }
+
     /// Whether only the operator can mend it: another try fails in the same way.
     pub fn is_misconfigured(&self) -> bool {
         match self {

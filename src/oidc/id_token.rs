@@ -175,7 +175,7 @@ impl Expected<'_> {
         Ok(())
     }
 
-    /// Checks `iss`, and where the metadata's issuer holds `{tenantid}`, `tid` too.
+    /// Checks `iss`, and `tid` where the metadata's issuer holds `{tenantid}` or the configuration lists tenants.
     pub(super) fn check_issuer(&self, claims: &Claims) -> Result<(), Rejection> {
         let (claimed, tenant) = (claims.get("iss"), claims.get("tid"));
         let issuer = match tenant.and_then(Value::as_str) {
@@ -186,7 +186,9 @@ impl Expected<'_> {
         if text != Some(&issuer) && !text.is_some_and(|text| self.preset.also_issues_as(text, &issuer)) {
             return Err(Flaw::Issuer.with(claimed, &format!("the provider's metadata says `{issuer}`")));
         }
-        if issuer::has_tenant(self.issuer) && !tenant.and_then(Value::as_str).is_some_and(|t| self.tenants.take(t)) {
+        if (issuer::has_tenant(self.issuer) || self.tenants.are_listed())
+            && !tenant.and_then(Value::as_str).is_some_and(|t| self.tenants.take(t))
+        {
             let wanted = "it is not listed in `tenants`: list it, or write `allow = \"anyone\"`";
             return Err(Flaw::Tenant.with(tenant, wanted));
         }

@@ -15,6 +15,11 @@ pub enum Tenants {
 }
 
 impl Tenants {
+    /// Whether the configuration lists tenants: these alone are taken then, also where the issuer stands for one.
+    pub(super) fn are_listed(&self) -> bool {
+        matches!(self, Self::Listed(tenants) if !tenants.is_empty())
+    }
+
     pub(super) fn take(&self, tenant: &str) -> bool {
         match self {
             Self::Any => true,

@@ -19,7 +19,10 @@ use super::{
     token::{Refusal, TokenAnswer, TokenError},
     userinfo::{self, UserinfoError},
 };
-use crate::secret::{IdToken, Secret};
+use crate::{
+    received,
+    secret::{IdToken, Secret},
+};
 
 /// An authorization request, and the secrets that its callback must match.
 #[derive(Debug)]
@@ -177,7 +180,7 @@ impl Provider {
         match &callback.iss {
             Some(issuer) if issuer::is_of(&metadata.issuer, issuer) => {}
             None if !metadata.authorization_response_iss_parameter_supported => {}
-            _ => return Err(OidcError::Attempt),
+            named => return Err(self.other_issuer(named.as_deref(), &metadata.issuer)),
         }
         let endpoints = metadata.endpoints(self.settings.preset);
         let tokens = self.exchange_code(&endpoints, &callback, attempt, redirect_uri).await?;
@@ -196,10 +199,11 @@ impl Provider {
             )
             .await?;
         // An issuer that stands for many tenants is compared with the token's, as soon as that is known.
-        if callback.iss.is_some_and(|issuer| claims.get("iss").and_then(Value::as_str) != Some(&issuer))
-            && issuer::has_tenant(&metadata.issuer)
+        let of_token = claims.get("iss").and_then(Value::as_str);
+        if issuer::has_tenant(&metadata.issuer)
+            && let Some(named) = callback.iss.as_deref().filter(|named| of_token != Some(named))
         {
-            return Err(OidcError::Attempt);
+            return Err(self.other_issuer(Some(named), of_token.unwrap_or_default()));
         }
         let userinfo = match self.userinfo((published, &metadata), &tokens.access_token, &claims, fetch::CALL).await {
             Err(error @ UserinfoError::Refused(_)) => {
@@ -217,6 +221,19 @@ impl Provider {
             id_token: Some(id_token),
             tokens: Some(tokens),
         })
+    }
+
+    /// The error for a callback whose `iss` (RFC 9207) is absent or another one than expected. The log has both values:
+    /// they may differ by a slash alone.
+    pub(super) fn other_issuer(&self, named: Option<&str>, expected: &str) -> OidcError {
+        let named = named.map(|named| received::for_log(named, 200, &[]));
+        tracing::warn!(
+            provider = self.settings.name,
+            named,
+            expected,
+            "oidc: the callback's `iss` is not that of the provider; the login is refused"
+        );
+        OidcError::Attempt
     }
 
     /// Exchanges the callback's code for tokens.

@@ -78,7 +78,7 @@ impl Provider {
         let preset = self.settings.preset;
         let mut url = match preset.logout_endpoint(&self.settings.issuer) {
             Some(url) => url,
-            None => match self.metadata(published).await {
+            None => match self.published_metadata(published).await {
                 Ok(metadata) => match metadata.end_session_endpoint.clone() {
                     Some(url) => url,
                     None => return ProviderLogout::None,

@@ -47,6 +47,24 @@ fn address(settings: &Settings) -> Result<Url, Unavailable> {
 }
 
 impl Metadata {
+    /// The metadata by the configuration alone; `None` if an address is missing that a login needs.
+    pub(super) fn given(settings: &Settings) -> Option<Self> {
+        let Addresses { discovery: _, authorize, token, jwks, userinfo, revoke } = settings.addresses.clone();
+        Some(Self {
+            issuer: settings.issuer_as_written.clone(),
+            authorization_endpoint: authorize?,
+            token_endpoint: token?,
+            jwks_uri: jwks?,
+            userinfo_endpoint: userinfo,
+            revocation_endpoint: revoke,
+            end_session_endpoint: None,
+            token_endpoint_auth_methods_supported: None,
+            id_token_signing_alg_values_supported: None,
+            code_challenge_methods_supported: None,
+            authorization_response_iss_parameter_supported: false,
+        })
+    }
+
     /// The endpoints by the metadata, except where `preset` differs.
     pub(super) fn endpoints(&self, preset: Preset) -> Endpoints {
         let methods = self.token_endpoint_auth_methods_supported.as_deref();
@@ -68,7 +86,7 @@ impl Metadata {
         let (issuer, preset) = (&settings.issuer, settings.preset);
         let stands_for_it = issuer::has_tenant(&self.issuer) && issuer::is_of(&self.issuer, issuer.as_str());
         if !stands_for_it && !issuer::is_issuer(issuer, &self.issuer) {
-            let configured = issuer::issuer_text(issuer).to_owned();
+            let configured = settings.issuer_as_written.clone();
             let named = received::for_log(&self.issuer, LONGEST_NAMED, &[]);
             return Err(Unavailable::WrongIssuer { configured, named });
         }

@@ -169,7 +169,7 @@ impl Preset {
     }
 
     /// Whether the ID token has all requested claims, so that no userinfo request is needed.
-    pub(super) fn id_token_is_complete(self) -> bool {
+    pub(crate) fn id_token_is_complete(self) -> bool {
         matches!(self, Self::Google | Self::Kakao)
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::{
     fetch::Unavailable,
-    jws,
+    issuer, jws,
     login::{Attempt, CallbackParams, OidcError},
     metadata::Metadata,
-    provider::{Protocol, Provider},
+    provider::{Protocol, Provider, Published},
     token::Refusal,
 };
 use crate::{received, secret::Secret};
@@ -64,7 +64,7 @@ impl Provider {
         let mut found = Vec::new();
         if let Protocol::OpenId(published) = &self.protocol {
             let metadata = self.metadata(published).await.map_err(ProbeError::Discovery)?;
-            found.push("discovery".to_owned());
+            found.push(self.said_of_discovery(published, &metadata).await);
             self.check_methods(&metadata)?;
             found.push(match self.count_keys().await.map_err(ProbeError::Keys)? {
                 0 => return Err(ProbeError::NoKey),
@@ -74,6 +74,30 @@ impl Provider {
         }
         found.push(self.probe_client(redirect_uri).await?);
         Ok(found.join(", "))
+    }
+
+    /// The issuer that the provider's document names; `None` without a document.
+    pub async fn named_issuer(&self) -> Option<String> {
+        match &self.protocol {
+            Protocol::OpenId(published) => Some(self.published_metadata(published).await.ok()?.issuer.clone()),
+            Protocol::OAuth2(_) => None,
+        }
+    }
+
+    /// Whether the document was fetched, and its issuer if the file writes that differently.
+    async fn said_of_discovery(&self, published: &Published, metadata: &Metadata) -> String {
+        // The document was asked for just before, so this waits for no second request.
+        if let Err(error) = self.published_metadata(published).await {
+            return format!("no discovery ({error}): the addresses of the configuration are used");
+        }
+        let (named, written) = (&metadata.issuer, &self.settings.issuer_as_written);
+        if named == written || issuer::has_tenant(named) {
+            return "discovery".to_owned();
+        }
+        let named = received::for_log(named, 300, &[]);
+        format!(
+            "discovery, whose `issuer` is `{named}` and in the configuration `{written}`: tokens must have the former"
+        )
     }
 
     /// Compares the algorithms and the authentication methods in the metadata with ours.
@@ -122,7 +146,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::{
-        oidc::fake::{Fake, METADATA},
+        oidc::{
+            Addresses, Settings,
+            fake::{Fake, METADATA},
+        },
         outbound::chain,
         scripted::Reply,
     };
@@ -149,6 +176,31 @@ mod tests {
         assert!(other.contains("`invalid_request`"), "{other}");
         let down = probed(json!({}), Reply::text(200, "application/json", "<html>")).await.unwrap_err();
         assert_eq!(down, "token endpoint: instead of the provider's token answer came a page");
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_the_document_writes_otherwise_is_told_with_both_values() {
+        let fake = Fake::start().await;
+        fake.answer("/token", refused("invalid_grant"));
+        let (bare, slash) = (fake.issuer(), format!("{}/", fake.issuer()));
+        for (written, named) in [(&bare, &slash), (&slash, &bare)] {
+            fake.answer(METADATA, fake.metadata_with(json!({"issuer": named})));
+            let settings = Settings { issuer_as_written: written.clone(), ..fake.settings() };
+            let told = fake.provider_with(settings).probe(REDIRECT).await.unwrap();
+            assert!(told.contains(&format!("`{named}`")) && told.contains(&format!("`{written}`")), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_whose_addresses_are_all_given_is_probed_without_discovery() {
+        let fake = Fake::start().await;
+        fake.answer(METADATA, Reply::json(404, &json!({})));
+        fake.answer("/token", refused("invalid_grant"));
+        let at = |path: &str| Some(fake.server.url(path));
+        let addresses =
+            Addresses { authorize: at("/authorize"), token: at("/token"), jwks: at("/jwks"), ..Addresses::default() };
+        let told = fake.provider_with(Settings { addresses, ..fake.settings() }).probe(REDIRECT).await.unwrap();
+        assert!(told.starts_with("no discovery (") && told.contains("404") && told.contains("1 key"), "{told}");
     }
 
     #[tokio::test]

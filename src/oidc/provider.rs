@@ -54,8 +54,13 @@ pub(super) enum Protocol {
 /// The published documents of an OpenID provider; fetched at first use.
 pub(super) struct Published {
     metadata: DocumentCache<Metadata>,
+    /// The metadata by the configuration alone; `None` if that lacks something that a login needs.
+    given: Option<Arc<Metadata>>,
     keys: KeySource,
 }
+
+/// How long a login waits for metadata that it does not need, but that may say more than the configuration.
+const WAIT_FOR_EXTRAS: Duration = Duration::from_secs(1);
 
 /// Whether the last request to a provider was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,9 +116,23 @@ impl Provider {
         }
     }
 
+    /// The metadata for logins and refreshes. Where the configuration gives all that they need, they also work without
+    /// the provider's document: with the defaults of OpenID Connect Discovery section 3 for what is not given.
     pub(super) async fn metadata(&self, published: &Published) -> Result<Arc<Metadata>, Arc<Unavailable>> {
+        let Some(given) = &published.given else { return self.published_metadata(published).await };
+        let fetched = tokio::time::timeout(WAIT_FOR_EXTRAS, published.metadata.current()).await;
+        match fetched {
+            Ok(Ok(metadata)) => Ok(metadata),
+            // What a document says about itself or about PKCE is not replaced by the configuration.
+            Ok(Err(error)) if error.is_from_document() => Err(error),
+            Ok(Err(_)) | Err(_) => Ok(Arc::clone(given)),
+        }
+    }
+
+    /// The metadata that the provider publishes, with the addresses of the configuration.
+    pub(super) async fn published_metadata(&self, published: &Published) -> Result<Arc<Metadata>, Arc<Unavailable>> {
         let metadata = published.metadata.current().await;
-        if metadata.is_err() {
+        if metadata.is_err() && published.given.is_none() {
             self.set_reachability(Reachability::Unreachable);
         }
         metadata
@@ -235,12 +254,18 @@ impl Published {
                 async move { metadata::discover(&http, &settings, now).await.map_err(Arc::new) }.boxed()
             })
         };
-        let located = metadata.clone();
+        let (located, given) = (metadata.clone(), settings.addresses.jwks.clone());
         let name = format!("{} keys", settings.name);
         let keys = KeySource::published(name, http.clone(), clock.clone(), random.clone(), move || {
-            let located = located.clone();
-            async move { Ok(located.current().await?.jwks_uri.clone()) }.boxed()
+            let (located, given) = (located.clone(), given.clone());
+            async move {
+                match given {
+                    Some(given) => Ok(given),
+                    None => Ok(located.current().await?.jwks_uri.clone()),
+                }
+            }
+            .boxed()
         });
-        Self { metadata, keys }
+        Self { metadata, given: Metadata::given(settings).map(Arc::new), keys }
     }
 }

@@ -17,6 +17,8 @@ pub struct Settings {
     pub kind: ProviderKind,
     /// The issuer: base URL of the discovery document, and with the subject the identity of a person.
     pub issuer: Url,
+    /// `issuer` as the file has it: of an issuer without a path, `Url` does not keep whether it ends with a slash.
+    pub issuer_as_written: String,
     /// OAuth client id.
     pub client_id: String,
     /// OAuth client secret; `None` for a public client.
@@ -113,6 +115,7 @@ impl Settings {
             name: "corp".to_owned(),
             preset: Preset::Generic,
             kind: ProviderKind::Oidc,
+            issuer_as_written: super::issuer::issuer_text(&issuer).to_owned(),
             issuer,
             client_id: "client".to_owned(),
             client_secret: None,

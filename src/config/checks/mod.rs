@@ -1,11 +1,14 @@
 //! Checks that compare tables with each other.
 
+mod hosts;
+mod needless;
 mod network;
 mod own_calls;
+mod pages;
 mod routes;
 
 use super::{
-    schema::{context::Context, section::Section},
+    schema::{context::Context, key::Word as _, section::Section},
     sections::{
         RootTable,
         authority::{AuthorityTable, GatewayTable, Issuer, VerifyTable},
@@ -43,6 +46,8 @@ pub(super) struct Checks<'c, 't> {
     pub(super) routes: &'c [ReadRoute<'t>],
     /// Whether `routes` has all routes of the file: none was malformed.
     pub(super) all_routes: bool,
+    /// The upstreams of all calls under `authority`, `otp` and `login`; `None` if some could not be read.
+    pub(super) called: Option<Vec<usize>>,
     /// The longest `Cookie` header of the gateway's own cookies, in bytes.
     pub(super) longest_cookie_header: Option<usize>,
     /// Whether a session key was generated at this start, because the file has none.
@@ -63,9 +68,12 @@ impl Checks<'_, '_> {
         self.roles(cx);
         self.missing_bearers(cx);
         self.missing_id_tokens(cx);
+        self.passing_id_tokens(cx);
         self.shared_store_without_keys(cx);
         self.own_calls(cx);
         self.network(cx);
+        self.hosts_without_logins(cx);
+        self.keys_without_effect(cx);
     }
 
     fn authority(&self) -> Section<'_, AuthorityTable> {
@@ -273,6 +281,26 @@ impl Checks<'_, '_> {
                     section.place(&UpstreamTable::BEARER),
                     format!("the upstream `{}` gets no token: no provider here gives ID tokens", section.name),
                     "write `bearer = \"access\"` or `\"none\"`",
+                );
+            }
+        }
+    }
+
+    /// The refreshes of a backend and of the gateway bring no ID token, so that of the login is all there is.
+    fn passing_id_tokens(&self, cx: &mut Context<'_>) {
+        if self.issuer == Issuer::Provider {
+            return;
+        }
+        for section in self.root.named(&RootTable::UPSTREAMS) {
+            if section.optional(&UpstreamTable::BEARER) == Some(Bearer::Id) {
+                cx.warn(
+                    section.place(&UpstreamTable::BEARER),
+                    format!(
+                        "the upstream `{}` gets no token once the ID token of a login at a provider has expired: with the authority `{}` no refresh brings another",
+                        section.name,
+                        self.issuer.word()
+                    ),
+                    "write `bearer = \"access\"`",
                 );
             }
         }

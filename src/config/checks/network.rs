@@ -11,6 +11,7 @@ use super::{
         sections::{RootTable, limits::LimitsTable, server::ServerTable, upstreams::UpstreamTable},
     },
     Checks,
+    hosts::without_usual_port,
 };
 use crate::{route::is_this_machine, upstream::Target};
 
@@ -91,7 +92,7 @@ impl Checks<'_, '_> {
         let of_routes = self.routes.iter().flat_map(|(_, route)| &route.hosts);
         let mut hosts: Vec<String> = Vec::new();
         for host in public.into_iter().chain(self.server.hosts.iter().chain(of_routes).cloned()) {
-            let plain = host.strip_suffix(":443").or_else(|| host.strip_suffix(":80")).unwrap_or(&host);
+            let plain = without_usual_port(&host);
             if !hosts.iter().any(|known| known == plain) {
                 hosts.push(plain.to_owned());
             }

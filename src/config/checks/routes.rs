@@ -1,19 +1,17 @@
 //! Checks of `[[routes]]` against each other and against what leads to them.
 
-use url::Position;
-
 use super::{
     super::{
         schema::{
             START,
             context::Context,
-            form,
             section::Section,
             tree::{Node, Place},
         },
         sections::{
             RootTable,
             authority::{AuthorityTable, GatewayTable, Issuer},
+            otp::channels,
             providers::{Protocol, ProviderTable},
             routes::RouteTable,
             session::SessionTable,
@@ -21,21 +19,14 @@ use super::{
     },
     Checks, ReadRoute,
 };
-use crate::{
-    hygiene,
-    route::{
-        self, Access, Conflict, Decision, Gap, GapKind, JWKS_PATH, OwnSettings, Requester, SharedTargets, TableMatch,
-        has_wildcard,
-    },
-};
+use crate::route::{self, Access, Conflict, Gap, GapKind, HasPage, JWKS_PATH, OwnSettings, SharedTargets};
 
 impl Checks<'_, '_> {
     pub(super) fn route_table(&self, cx: &mut Context<'_>) {
-        let base_path = self.root.section(&RootTable::SESSION).read(&SessionTable::BASE_PATH);
         // Two routes may be on one line of the file, so the table gets their index as the line.
         let routes = self.routes.iter().enumerate();
         let numbered = routes.map(|(line, (_, route))| route::Settings { line, ..route.clone() }).collect();
-        let own = OwnSettings { base_path, providers: Vec::new(), credentials: false, codes: Vec::new() };
+        let own = self.own_settings();
         let shared = SharedTargets::new(self.upstreams);
         let table = route::Table::build(numbered, own, &shared);
         for conflict in table.as_ref().err().into_iter().flatten() {
@@ -45,93 +36,27 @@ impl Checks<'_, '_> {
             cx.warn(&START, "there are no routes: everything but the gateway's own pages is 404", "write `[[routes]]`");
         }
         if let (Ok(table), true) = (table, self.all_routes) {
-            self.login_page(&table, cx);
-            self.after_logout(&table, cx);
+            self.pages(&table, cx);
             for gap in table.gaps(&self.hosts(), &shared) {
                 self.warn_of_gap(&gap, cx);
             }
         }
     }
 
-    /// The addresses of pages are no patterns.
-    pub(super) fn pages_with_wildcards(&self, cx: &mut Context<'_>) {
-        let session = self.root.section(&RootTable::SESSION);
-        let (login, after_login, after_logout) =
-            (SessionTable::LOGIN_PAGE, SessionTable::AFTER_LOGIN, SessionTable::AFTER_LOGOUT);
-        let pages = [
-            (session.place(&login), session.read(&login)),
-            (session.place(&after_login), session.read(&after_login)),
-            (session.place(&after_logout), session.read(&after_logout)),
-        ];
-        for (place, page) in pages {
-            let path = page.split(['?', '#']).next().unwrap_or_default();
-            if path.starts_with('/') && has_wildcard(path) {
-                cx.complain(
-                    place,
-                    format!("`{path}` would be taken as text: this is the address of one page, without placeholders"),
-                    "write the address as a browser shows it; a literal `*` is `%2A`",
-                );
-            }
-        }
-    }
-
-    /// The app's own login page has to be reachable without a login.
-    fn login_page(&self, table: &route::Table, cx: &mut Context<'_>) {
-        let session = self.root.section(&RootTable::SESSION);
-        let page = session.read(&SessionTable::LOGIN_PAGE);
-        let path = page.split(['?', '#']).next().unwrap_or_default();
-        let Some(public_url) = self.server.public_url.as_ref().filter(|_| form::path(&page).is_ok()) else { return };
-        let place = session.place(&SessionTable::LOGIN_PAGE);
-        let path = match hygiene::canonical_path(path, hygiene::EncodedSlash::Refuse) {
-            Ok(path) => path,
-            Err(problem) => {
-                cx.complain(place, format!("no request has the path `{path}`"), problem);
-                return;
-            }
-        };
-        if table.is_own(&path) {
-            let message = format!("`{path}` is the gateway's own");
-            cx.complain(place, message, "write \"built-in\", or a path of the app");
-            return;
-        }
-        let host = &public_url[Position::BeforeHost..Position::AfterPort];
-        let TableMatch::Route(found) = table.find(&http::Method::GET, host, &path) else {
-            let message = format!("no route serves the login page `{path}`");
-            cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
-            return;
-        };
-        let rules = table.rules(found, &http::Method::GET, host, &path);
-        if rules.decide(Requester::Anonymous) != Decision::Allow {
-            let line = rules.routes().last().map_or(0, |route| self.routes[route.index].1.line);
-            let message = format!("the login page `{path}` itself needs a login: its route on line {line} is not open");
-            cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
-        }
-    }
-
-    /// An `after_logout` that the file names must not lead to a login again. Without one the gateway has a page.
-    fn after_logout(&self, table: &route::Table, cx: &mut Context<'_>) {
-        let session = self.root.section(&RootTable::SESSION);
-        if !session.has(&SessionTable::AFTER_LOGOUT) {
-            return;
-        }
-        let page = session.read(&SessionTable::AFTER_LOGOUT);
-        let Some(public_url) = &self.server.public_url else { return };
-        let own_path = match url::Url::parse(&page) {
-            Ok(url) if self.server.is_own(&url) => url.path().to_owned(),
-            Ok(_) => return,
-            Err(_) => page.split(['?', '#']).next().unwrap_or_default().to_owned(),
-        };
-        let Ok(path) = hygiene::canonical_path(&own_path, hygiene::EncodedSlash::Refuse) else { return };
-        let host = &public_url[Position::BeforeHost..Position::AfterPort];
-        let TableMatch::Route(found) = table.find(&http::Method::GET, host, &path) else { return };
-        let rules = table.rules(found, &http::Method::GET, host, &path);
-        if rules.decide(Requester::Anonymous) != Decision::Allow {
-            let line = rules.routes().last().map_or(0, |route| self.routes[route.index].1.line);
-            cx.warn(
-                session.place(&SessionTable::AFTER_LOGOUT),
-                format!("`{path}` needs a login (line {line}), so a logout does not end there, but on the gateway's own page"),
-                "name a page that everybody may see, or leave `after_logout` out",
-            );
+    /// The gateway's own endpoints.
+    fn own_settings(&self) -> OwnSettings {
+        let codes = channels(&self.root.section(&RootTable::OTP)).into_iter();
+        OwnSettings {
+            base_path: self.root.section(&RootTable::SESSION).read(&SessionTable::BASE_PATH),
+            providers: self.root.named(&RootTable::PROVIDERS).map(|provider| provider.name.to_owned()).collect(),
+            credentials: self.authority().has(&AuthorityTable::CREDENTIALS),
+            codes: codes
+                .filter(|(_, section)| section.is_present())
+                .map(|(channel, _)| match self.logins.iter().any(|login| login.channel == channel) {
+                    true => (channel, HasPage::Yes),
+                    false => (channel, HasPage::No),
+                })
+                .collect(),
         }
     }
 

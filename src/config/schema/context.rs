@@ -12,6 +12,7 @@ use super::{
     form::{Indirect, Secret as SecretForm, is_reference},
     key::{Includes, Key, Maybe},
     section::Section,
+    suggestion::is_variable,
     tree::Place,
 };
 use crate::secret::Secret;
@@ -67,12 +68,25 @@ impl<'c> Context<'c> {
         S: Includes<B>,
     {
         let source = section.optional(key)?;
+        if is_variable(&source.0) {
+            let message = format!("`{}` would be taken as text: no shell or template fills it in", source.0);
+            self.complain(section.place(key), message, "write \"env:NAME\" with the variable's name");
+            return None;
+        }
         self.resolve(&source.0, section.place(key))
     }
 
     /// Resolves `text` to a secret. Warns if it is plain text in the file, but not if it is plain text in an
     /// environment variable.
     pub(crate) fn resolve_secret(&mut self, text: &str, place: &Place) -> Option<Secret> {
+        if is_variable(text) {
+            self.complain(
+                place,
+                "this is a variable of a shell or template, and would be taken as the secret itself",
+                "write \"env:NAME\" with the variable's name, without `$` and braces",
+            );
+            return None;
+        }
         if !is_reference(text) && matches!(place, Place::File(_)) {
             self.warn(
                 place,

@@ -193,7 +193,11 @@ fn source(text: &str) -> Parsed<Source> {
 }
 
 fn path_or_url(text: &str) -> Parsed<String> {
-    if text.starts_with('/') { path(text) } else { url(text).map(|_| text.to_owned()) }
+    match text {
+        _ if text.starts_with('/') => path(text),
+        _ if text.contains("://") => url(text).map(|_| text.to_owned()),
+        _ => Err("write a path that begins with `/`, or an address in full, e.g. \"https://app.example.com/home\""),
+    }
 }
 
 /// `60s`, more than zero.
@@ -246,9 +250,16 @@ pub(crate) fn address(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_| "write an IP address and a port, e.g. \"0.0.0.0:8080\" or \"[::1]:8080\"")
 }
 
+/// Help for a host with a final dot: a browser takes it for another host, with other cookies and another `Origin`.
+pub(crate) const WITHOUT_FINAL_DOT: &str =
+    "leave out the final dot of the host: to browsers and providers `a.example.` is another host than `a.example`";
+
 /// `https://host`, an address without path, query or user.
 pub(crate) fn origin(text: &str) -> Parsed<url::Url> {
     let url = url(text)?;
+    if url.host_str().is_some_and(|host| host.ends_with('.')) {
+        return Err(WITHOUT_FINAL_DOT);
+    }
     if url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !text.ends_with(['?', '#']) {
         Ok(url)
     } else {
@@ -389,6 +400,26 @@ mod tests {
         assert_eq!(rate("3/10m"), Ok((3, time::Duration::from_mins(10))));
         for bad in ["", "5", "/h", "0/h", "5/", "-1/h", "5/w", "5/0s", "5/500ms", "5/h/h"] {
             assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_read_as_browsers_send_it() {
+        for (written, sent) in [
+            ("HTTPS://App.Example.KR:443/", "https://app.example.kr"),
+            ("http://app.example.kr:8080", "http://app.example.kr:8080"),
+            ("https://식방.example.kr", "https://xn--vh3bp6j.example.kr"),
+            ("http://[0:0:0:0:0:0:0:1]", "http://[::1]"),
+        ] {
+            assert_eq!(origin(written).unwrap().origin().ascii_serialization(), sent, "{written}");
+        }
+        for (text, help) in [
+            ("https://app.example.kr.", "the final dot"),
+            ("https://app.example.kr/x", "behind the host"),
+            ("app.example.kr", "in full"),
+            ("app.example.kr:443", "begin with http"),
+        ] {
+            assert!(origin(text).unwrap_err().contains(help), "{text}");
         }
     }
 

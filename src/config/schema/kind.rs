@@ -121,7 +121,10 @@ impl KeyKind {
             Self::List(Self::One(form)) => format!("write `{name} = [\"{}\"]`", form.example),
             Self::List(_) => format!("write `{name} = […]`"),
             Self::Tables(_) => format!("write `[[{name}]]`"),
-            Self::Table(_) => format!("write its keys under `[{name}]`, or `{name} = {{ … }}`"),
+            Self::Table(rows) => {
+                let first = rows.iter().next().map_or("", |row| row.name);
+                format!("write its keys as a table, e.g. `{name} = {{ {first} = … }}`")
+            }
             Self::Named(_) => format!("write `[{name}.NAME]`"),
             Self::Entries(_) => format!("write `{name} = {{ NAME = \"…\" }}`"),
             Self::Either(kind, rows) => {
@@ -142,7 +145,7 @@ pub(crate) fn quoted(words: &[&str]) -> String {
 pub(crate) fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= 1.max(candidate.len() / 3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

@@ -26,6 +26,7 @@ pub(crate) mod kind;
 mod reference;
 pub(crate) mod section;
 pub(crate) mod shape;
+pub(crate) mod suggestion;
 mod syntax;
 pub(crate) mod tree;
 

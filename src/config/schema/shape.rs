@@ -4,6 +4,7 @@ use super::{
     complaint::{Problems, has_password},
     form::{AnyForm, is_reference},
     kind::{KeyKind, KeyRow, Need, Rows, closest, quoted},
+    suggestion,
     tree::{Entry, Node, Place, Table, Value},
 };
 
@@ -88,7 +89,9 @@ fn check_value(
         }
         (KeyKind::Flag, Value::Flag(_)) | (KeyKind::Any, _) => {}
         (KeyKind::One(form), Value::Text(text)) => check_form(form, text, node, name, problems),
-        (KeyKind::Choice(words, later), Value::Text(text)) => check_choice(words, later, text, node, name, problems),
+        (KeyKind::Choice(words, later), Value::Text(text)) => {
+            check_choice((words, later), text, node, name, "", problems);
+        }
         (KeyKind::Number(from, to), Value::Number(number))
             if number.as_i64().is_some_and(|n| (*from..=*to).contains(&n)) => {}
         (KeyKind::Fraction, Value::Number(number))
@@ -104,6 +107,11 @@ fn check_value(
         }
         (KeyKind::Table(rows) | KeyKind::Either(_, rows), Value::Table(table)) => {
             check(table, *rows, path, key_place, problems);
+        }
+        (KeyKind::Either(KeyKind::Choice(words, later), rows), Value::Text(text)) => {
+            let table = suggestion::in_table(*rows, &node.value);
+            let table = table.map(|table| format!("; or write `{name} = {table}`")).unwrap_or_default();
+            check_choice((words, later), text, node, name, &table, problems);
         }
         (KeyKind::Either(word, _), Value::Text(_)) => check_value(node, key_place, name, word, path, problems),
         (KeyKind::Named(rows), Value::Table(tables)) => {
@@ -142,7 +150,9 @@ fn check_value(
             let place = if matches!(value, Value::Table(_)) { key_place } else { &node.place };
             let is_hidden = is_secret_kind(kind) || problems.hides(&node.place);
             let found = if is_hidden { kind_of(value).to_owned() } else { found(value) };
-            problems.complain(place, format!("`{name}` must be {}, not {found}", kind.what()), kind.help(name));
+            let instead = if is_hidden { None } else { suggestion::instead(name, kind, value) };
+            let help = instead.unwrap_or_else(|| kind.help(name));
+            problems.complain(place, format!("`{name}` must be {}, not {found}", kind.what()), help);
         }
     }
 }
@@ -174,7 +184,15 @@ fn check_form(form: &AnyForm, text: &str, node: &Node, name: &str, problems: &mu
     problems.complain(&node.place, format!("`{name}` must be {}, not {shown}", form.what), help);
 }
 
-fn check_choice(words: &[&str], later: &[&str], text: &str, node: &Node, name: &str, problems: &mut Problems) {
+/// Checks a word; `or` is added to the help where another form of the value is possible.
+fn check_choice(
+    (words, later): (&[&str], &[&str]),
+    text: &str,
+    node: &Node,
+    name: &str,
+    or: &str,
+    problems: &mut Problems,
+) {
     if words.contains(&text) {
         return;
     }
@@ -185,8 +203,8 @@ fn check_choice(words: &[&str], later: &[&str], text: &str, node: &Node, name: &
     };
     let help = match closest(text, words.iter().copied()) {
         Some(meant) => format!("did you mean \"{meant}\"?"),
-        None if words.len() == 1 => format!("it can be {}", quoted(words)),
-        None => format!("it can be one of {}", quoted(words)),
+        None if words.len() == 1 => format!("it can be {}{or}", quoted(words)),
+        None => format!("it can be one of {}{or}", quoted(words)),
     };
     problems.complain(&node.place, message, help);
 }

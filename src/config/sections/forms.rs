@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::{
     authority,
-    config::schema::form::{Parsed, cookie, pointer, text_forms},
+    config::schema::form::{Parsed, WITHOUT_FINAL_DOT, cookie, pointer, text_forms},
     upstream,
 };
 
@@ -65,23 +65,40 @@ fn target(text: &str) -> Parsed<upstream::Target> {
     }
 }
 
-/// `host` or `host:port`, lower case.
+/// `host` or `host:port` as a browser sends it: lower case, international names in punycode, addresses in their
+/// canonical form.
 fn host(text: &str) -> Parsed<String> {
     const HELP: &str =
         "write a host, with a port where it is not the usual one, e.g. \"app.example.com\" or \"vestibule:8080\"";
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !text.ends_with(']') => (name, Some(port)),
+        _ => (text, None),
+    };
     // The spellings of other tools for several or all hosts. As text they would match no request.
-    if text.contains('*') || text.starts_with(['.', '~']) || matches!(text, "_" | "0.0.0.0" | "[::]" | "::") {
+    if text.contains('*') || text.starts_with(['.', '~']) || matches!(name, "_" | "0.0.0.0" | "[::]") || text == "::" {
         return Err(
             "there are no wildcards in hosts yet: list each host; without `hosts` a route is for every accepted host",
         );
     }
-    let url = Url::parse(&format!("vestibule://{text}")).map_err(|_| HELP)?;
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(HELP)?.to_ascii_lowercase();
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '[' | ']' | ':');
-    if !text.chars().all(good) {
-        return Err(HELP);
+    if text.contains("://") {
+        return Err(
+            "leave out what stands before the host, e.g. \"app.example.com\": the scheme is that of `public_url`",
+        );
     }
-    Ok(url.port().map_or(host.clone(), |port| format!("{host}:{port}")))
+    if text.contains(['/', '?', '#']) {
+        return Err("leave out what stands behind the host, e.g. \"app.example.com\"; a route's `path` is for paths");
+    }
+    if name.contains(':') && !name.starts_with('[') {
+        return Err("an IPv6 address stands in brackets, e.g. \"[2001:db8::7]\" or \"[2001:db8::7]:8080\"");
+    }
+    if name.ends_with('.') {
+        return Err(WITHOUT_FINAL_DOT);
+    }
+    let number = |port: &str| port.parse().ok().filter(|number: &u16| *number != 0 && !port.starts_with('+'));
+    let port = port.map(|port| number(port).ok_or(HELP)).transpose()?;
+    let good = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | '[' | ']' | ':');
+    let host = url::Host::parse(name).ok().filter(|_| name.chars().all(good)).ok_or(HELP)?.to_string();
+    Ok(port.map_or(host.clone(), |port| format!("{host}:{port}")))
 }
 
 /// A JSON pointer or `cookie:NAME`.
@@ -127,14 +144,53 @@ mod tests {
         assert_eq!(host("App.Example.COM"), Ok("app.example.com".into()));
         assert_eq!(host("vestibule:8080"), Ok("vestibule:8080".into()));
         assert_eq!(host("[::1]:80"), Ok("[::1]:80".into()));
-        for bad in ["", "a/b", "https://a", "a b", "a@b", "a:99999"] {
+        for bad in ["", ":80", "a:", "a b", "a@b", "a%41", "a:99999", "a:0", "a:+1", "[::1", "[x]"] {
             assert!(host(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
+    fn a_host_is_read_as_browsers_send_it() {
+        for (written, sent) in [
+            ("식방.example.kr", "xn--vh3bp6j.example.kr"),
+            ("XN--VH3BP6J.example.kr:443", "xn--vh3bp6j.example.kr:443"),
+            ("[0:0:0:0:0:0:0:1]:8080", "[::1]:8080"),
+            ("192.168.000.1", "192.168.0.1"),
+        ] {
+            assert_eq!(host(written), Ok(sent.into()), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_no_request_has_is_refused_with_what_to_leave_out() {
+        for (text, help) in [
+            ("https://app.example.com", "before the host"),
+            ("app.example.com/", "behind the host"),
+            ("app.example.com/admin", "behind the host"),
+            ("example.com.", "the final dot"),
+            ("example.com.:8080", "the final dot"),
+            ("::1", "in brackets"),
+            ("2001:db8::7", "in brackets"),
+        ] {
+            assert!(host(text).unwrap_err().contains(help), "{text}");
+        }
+    }
+
+    #[test]
     fn a_host_with_a_wildcard_of_another_tool_is_refused_with_the_reason() {
-        for bad in ["*", "*.example.com", "app.*", ".example.com", "~^app", "_", "0.0.0.0", "[::]", "*:8080"] {
+        for bad in [
+            "*",
+            "*.example.com",
+            "app.*",
+            ".example.com",
+            "~^app",
+            "_",
+            "0.0.0.0",
+            "[::]",
+            "::",
+            "*:8080",
+            "0.0.0.0:8080",
+        ] {
             assert!(host(bad).unwrap_err().contains("no wildcards"), "{bad}");
         }
         assert_eq!(host("my_app"), Ok("my_app".into()));

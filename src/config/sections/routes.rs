@@ -9,6 +9,7 @@ use crate::{
         form,
         key::{AnyKey, Choice, Either, Entries, Flag, List, Table, table, words},
         section::Section,
+        suggestion::is_variable,
         tree::Place,
     },
     hygiene::EncodedSlash,
@@ -109,9 +110,9 @@ pub(crate) enum AccessWord {
 
 words! {
     AccessWord:
+    "user" => Self::User,
     "public" => Self::Public,
     "optional" => Self::Optional,
-    "user" => Self::User,
     "anonymous" => Self::Anonymous,
 }
 
@@ -204,6 +205,14 @@ fn headers(section: &Section<'_, HeadersTable>, cx: &mut Context<'_>) -> HeaderR
                 continue;
             }
         };
+        if entry.node.text().is_some_and(is_variable) {
+            let message = format!(
+                "this would be sent as text in `{}`: no other placeholders than claims are filled in",
+                entry.name
+            );
+            cx.complain(&entry.node.place, message, "write e.g. \"{claims.sub}\"");
+            continue;
+        }
         let template = entry.node.text().and_then(|text| call::header(text, &entry.node.place, cx));
         if complain_of_own(&name, &entry.place, cx) {
             continue;

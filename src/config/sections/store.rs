@@ -97,11 +97,13 @@ pub(crate) fn store(section: &Section<'_, StoreTable>, cx: &mut Context<'_>) -> 
     for (key, is_needless, whose) in needless {
         if section.has(key) && is_needless {
             let name = key.name();
-            cx.complain(
-                section.place_of_key(key),
-                format!("a store of `kind = \"{}\"` has no `{name}`", kind.word()),
-                format!("leave it out; `{name}` is for {whose}"),
-            );
+            let help = if section.has(&StoreTable::KIND) {
+                format!("leave it out; `{name}` is for {whose}")
+            } else {
+                format!("write `kind` too: `{name}` is for {whose}")
+            };
+            let message = format!("a store of `kind = \"{}\"` has no `{name}`", kind.word());
+            cx.complain(section.place_of_key(key), message, help);
         }
     }
     let (settings, place, help) = match kind {

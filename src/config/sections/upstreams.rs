@@ -135,6 +135,10 @@ where
     if found.is_none() {
         let help = match closest(&name, upstreams.iter().copied()) {
             Some(meant) => format!("did you mean \"{meant}\"?"),
+            None if name.contains([':', '/']) => {
+                "write the upstream's name, and its address as `targets = [\"http://host:port\"]` under `[upstreams.NAME]`"
+                    .to_owned()
+            }
             None if upstreams.is_empty() => format!("write `[upstreams.{name}]`"),
             None => format!("write `[upstreams.{name}]`, or name one of {}", quoted(upstreams)),
         };

@@ -15,7 +15,8 @@ fn authority_gateway_has_defaults_from_public_url_and_session() {
     let Loaded { config, warnings } = read(GATEWAY).unwrap_or_else(|complaints| panic!("{complaints}"));
     assert_eq!(
         printed(&warnings),
-        "7:8 the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session → write `[store]` with a `kind` that outlives the process\n"
+        "1:1 our own cookies can take 36509 bytes, and a request's head may have 32768: who has that many gets 431 until they are deleted → write `header_bytes = \"44KiB\"` under `[limits]`\n\
+         7:8 the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session → write `[store]` with a `kind` that outlives the process\n"
     );
     let AuthorityKind::Gateway(gateway) = &config.authority.kind else { panic!("{:?}", config.authority.kind) };
     assert_eq!((&*gateway.issuer, &*gateway.audience), ("https://app.example", "https://app.example"));
@@ -62,7 +63,7 @@ fn empty_issuers_audiences_and_roles_are_complaints_and_long_access_tokens_are_w
 #[test]
 fn bearer_id_without_an_openid_provider_is_warned_of() {
     let text = GATEWAY.replace("[[routes]]", "bearer = \"id\"\n[[routes]]");
-    assert!(!printed(&read(&text).unwrap().warnings).contains("ID token"));
+    assert!(!printed(&read(&text).unwrap().warnings).contains("no provider here gives ID tokens"));
     let google = "[providers.google]\nclient_id = \"id\"\nallow = \"anyone\"\n";
     let github = google.replace("google]", "github]\nkind = \"oauth2\"\nclient_secret = \"env:SECRET\"");
     for providers in [github.as_str(), ""] {

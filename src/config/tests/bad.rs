@@ -36,7 +36,7 @@ bad! {
     a_missing_key: SMALLEST, "client_id = \"id\"\n" => "",
         "5:12 `client_id` is missing in `providers.google` → write `client_id = \"…\"`\n";
     a_number_where_a_duration_belongs: SMALLEST, "[session]" => "[session]\nidle = 30",
-        "5:8 `idle` must be a duration, not the number 30 → write `idle = \"60s\"`\n";
+        "5:8 `idle` must be a duration, not the number 30 → write `idle = \"30s\"`\n";
     a_duration_without_a_unit: SMALLEST, "[session]" => "[session]\nidle = \"30\"",
         "5:8 `idle` must be a duration, not `30` → write a whole number with a unit: ms, s, m, h or d, e.g. \"60s\"\n";
     a_duration_of_zero: SMALLEST, "[session]" => "[session]\nidle = \"0s\"",
@@ -257,7 +257,7 @@ bad! {
         "17:22 `max_connection_age` must be a duration, not `0s` → it must be more than zero\n\
          18:22 `failures` must be a number from 1 to 1000000, not the number 0 → write a whole number from 1 to 1000000, without quotes\n\
          18:33 `share` must be a number from 0 to 1, not the number 1.5 → write `share = 0.5`, without quotes\n\
-         18:47 `window` must be a duration, not the number 10 → write `window = \"60s\"`\n\
+         18:47 `window` must be a duration, not the number 10 → write `window = \"10s\"`\n\
          18:57 `for` must be a duration, not `0s` → it must be more than zero\n\
          18:70 `most` must be a number from 0 to 1, not the number -0.1 → write `most = 0.5`, without quotes\n\
          18:88 each of `statuses` must be a number from 400 to 599, not the number 200 → write a whole number from 400 to 599, without quotes\n\
@@ -279,8 +279,8 @@ bad! {
     a_store_with_a_secret_that_is_not_a_url: BACKEND, "[session]" => "[store]\nkind = \"redis\"\nurl = \"env:SECRET\"\n[session]",
         "6:7 `url` is no address that a store of `kind = \"redis\"` can have → it begins with redis://, rediss://, redis-sentinel://, rediss-sentinel://, redis-cluster://, rediss-cluster://; write `url = \"redis://127.0.0.1:6379/0\"`; with a password in it, `url = \"env:NAME\"`\n";
     a_store_with_keys_of_other_kinds: BACKEND, "[session]" => "[store]\npath = \"x\"\nurl = \"redis://x\"\n[session]",
-        "5:1 a store of `kind = \"memory\"` has no `path` → leave it out; `path` is for \"file\"\n\
-         6:1 a store of `kind = \"memory\"` has no `url` → leave it out; `url` is for \"redis\" and \"postgres\"\n";
+        "5:1 a store of `kind = \"memory\"` has no `path` → write `kind` too: `path` is for \"file\"\n\
+         6:1 a store of `kind = \"memory\"` has no `url` → write `kind` too: `url` is for \"redis\" and \"postgres\"\n";
     a_store_in_a_missing_folder: BACKEND, "[session]" => "[store]\nkind = \"file\"\npath = \"data/v.redb\"\n[session]",
         "6:8 the folder of the store's file does not exist → make the folder, or write another `path`; relative paths start at the folder of this file\n";
     a_store_of_an_unknown_kind: BACKEND, "[session]" => "[store]\nkind = \"mysql\"\nstore_down = \"fail\"\n[session]",

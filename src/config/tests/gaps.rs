@@ -4,7 +4,7 @@
 use super::{BACKEND, GATEWAY, SMALLEST, printed, read};
 
 /// The warnings for `base` with `old` replaced by `new`, without those of `base` itself.
-fn warnings(base: &str, old: &str, new: &str) -> String {
+pub(super) fn warnings(base: &str, old: &str, new: &str) -> String {
     assert!(base.contains(old), "{old}");
     let messages = |text: &str| match read(text) {
         Ok(loaded) => loaded.warnings,
@@ -16,7 +16,7 @@ fn warnings(base: &str, old: &str, new: &str) -> String {
     printed(&after)
 }
 
-fn errors(base: &str, old: &str, new: &str) -> String {
+pub(super) fn errors(base: &str, old: &str, new: &str) -> String {
     assert!(base.contains(old), "{old}");
     match read(&base.replacen(old, new, 1)) {
         Ok(_) => panic!("accepted: {new}"),
@@ -161,7 +161,7 @@ fn an_after_logout_that_needs_a_login_is_warned_of_where_the_file_names_it() {
         warnings(BACKEND, "[session]", "[session]\nafter_logout = \"/api/x\""),
         "5:16 `/api/x` needs a login (line 18), so a logout does not end there, but on the gateway's own page → name a page that everybody may see, or leave `after_logout` out\n"
     );
-    for open in ["/elsewhere", "https://app.example/auth/login", "/auth/login?x"] {
+    for open in ["/auth/logged-out", "https://app.example/auth/login", "/auth/login?x"] {
         assert_eq!(warnings(BACKEND, "[session]", &format!("[session]\nafter_logout = \"{open}\"")), "", "{open}");
     }
     assert!(
@@ -174,7 +174,7 @@ fn an_after_logout_that_needs_a_login_is_warned_of_where_the_file_names_it() {
 fn cookies_that_do_not_fit_into_a_request_are_warned_of() {
     for (limit, fits) in [("16KiB", false), ("24KiB", false), ("32KiB", true), ("64KiB", true)] {
         let warned =
-            warnings(BACKEND, "[upstreams.api]", &format!("[limits]\nheader_bytes = \"{limit}\"\n[upstreams.api]"));
+            warnings(SMALLEST, "[upstreams.app]", &format!("[limits]\nheader_bytes = \"{limit}\"\n[upstreams.app]"));
         assert_eq!(warned.contains("our own cookies can take"), !fits, "{limit}: {warned}");
     }
 }

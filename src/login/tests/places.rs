@@ -129,3 +129,17 @@ async fn a_repeated_parameter_is_refused_at_every_endpoint_that_reads_it() {
     let page = fixture.logins.page(call("error=a&error=b").await).await.unwrap_err();
     assert!(matches!(page.error, LoginError::RepeatedParameter));
 }
+
+#[tokio::test]
+async fn no_cookie_of_an_attempt_is_longer_than_check_says() {
+    let fixture = LoginFixture::with(|provider| provider.response_mode = oidc::ResponseMode::FormPost).await;
+    let mut browser = Browser::default();
+    fixture.log_in(&mut browser, "").await;
+    let longest = format!("/{}", "a".repeat(crate::endpoint::LONGEST_IN_COOKIE - 1));
+    fixture.start_login(&mut browser, &format!("return_to={longest}")).await;
+    let (name, value) = browser.0.iter().find(|(name, _)| name.starts_with("sb_tx")).unwrap();
+    let settings = session::test_settings("https://app.example.kr");
+    let counted = settings.longest_cookie_header(1, 0) - settings.longest_cookie_header(0, 0);
+    let real = "; ".len() + name.len() + "=".len() + value.len();
+    assert!(real <= counted && counted - real < 200, "{real} of {counted}");
+}

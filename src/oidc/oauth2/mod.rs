@@ -60,9 +60,11 @@ impl Provider {
         redirect_uri: &str,
     ) -> Result<Identity, OidcError> {
         // RFC 9207. Without metadata the issuer is known only if it is configured.
-        let is_other = |issuer: &String| !issuer::is_issuer(&self.settings.issuer, issuer);
-        if oauth2.issuer_is_given && callback.iss.as_ref().is_some_and(is_other) {
-            return Err(OidcError::Attempt);
+        let is_other = |issuer: &&str| !issuer::is_issuer(&self.settings.issuer, issuer);
+        if oauth2.issuer_is_given
+            && let Some(named) = callback.iss.as_deref().filter(is_other)
+        {
+            return Err(self.other_issuer(Some(named), &self.settings.issuer_as_written));
         }
         let endpoints = oauth2.endpoints(self.settings.preset);
         let mut tokens = self.exchange_code(&endpoints, &callback, attempt, redirect_uri).await?;

@@ -14,6 +14,7 @@ use crate::{
     secret::{AccessToken, IdToken, RefreshToken, Secret},
 };
 
+mod given;
 mod id_tokens;
 mod refresh;
 
@@ -275,6 +276,17 @@ async fn a_userinfo_that_is_a_signed_jwt_is_verified_and_used() {
     ] {
         let refused = with_signed_userinfo(&fake, &token).await;
         assert!(matches!(&refused, Err(OidcError::Untrusted(found)) if *found == flaw), "{flaw:?}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn listed_tenants_are_the_only_ones_also_at_an_issuer_that_stands_for_one() {
+    let fake = Fake::start().await;
+    let provider = fake.provider_with(Settings { tenants: Tenants::Listed(vec!["t1".to_owned()]), ..fake.settings() });
+    assert!(login(&fake, &provider, json!({"tid": "t1"})).await.is_ok());
+    for claims in [json!({"tid": "t2"}), json!({})] {
+        let refused = login(&fake, &provider, claims).await;
+        assert!(matches!(&refused, Err(OidcError::Untrusted(found)) if *found == Flaw::Tenant), "{refused:?}");
     }
 }
 

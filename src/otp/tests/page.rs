@@ -157,3 +157,18 @@ async fn a_script_gets_json_and_no_redirect() {
     let got = prove.form(&mut browser(), Step::Send, Channel::Sms, "phone=010-1234-5678").await;
     assert_eq!(got.json()["success"], true, "a channel without a page answers forms with JSON, too");
 }
+
+#[tokio::test]
+async fn no_cookie_of_a_challenge_is_longer_than_check_says() {
+    let fixture = OtpFixture::of(CodePurpose::Login);
+    let mut visitor = browser();
+    let longest = format!("/{}", "a".repeat(crate::endpoint::LONGEST_IN_COOKIE - 1));
+    let email = format!("{}@{}.example", "a".repeat(64), ["b"; 3].map(|label| label.repeat(59)).join("."));
+    let body =
+        json!({ "email": email, "return_to": longest, "deviceId": uuid::Uuid::nil(), "deviceName": "😀".repeat(100) });
+    fixture.post(&mut visitor, Step::Send, Channel::Email, body).await.json();
+    let real = "; ".len() + "sb_otp_email=".len() + visitor.cookies["sb_otp_email"].len();
+    let settings = session::test_settings("https://app.example.kr");
+    let counted = settings.longest_cookie_header(0, 1) - settings.longest_cookie_header(0, 0);
+    assert!(real <= counted && counted - real < 300, "{real} of {counted}");
+}

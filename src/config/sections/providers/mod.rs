@@ -11,7 +11,12 @@ use super::{
     server::ServerSettings,
 };
 use crate::{
-    config::schema::{context::Context, form, section::Section, tree::Place},
+    config::schema::{
+        context::Context,
+        form,
+        section::Section,
+        tree::{Node, Place, Value},
+    },
     oidc::{
         Addresses, Allow, Preset, ProviderKind, Settings, Tenants,
         presets::{self, Defaults},
@@ -98,11 +103,14 @@ pub(crate) fn provider(
         addresses = self::addresses(section, cx);
         (ProviderKind::Oidc, issuer(section, known, cx)?)
     };
+    let issuer_as_written = section.node(&ProviderTable::ISSUER).and_then(Node::text).map(str::to_owned);
+    let issuer_as_written = issuer_as_written.or_else(|| known.map(|known| known.issuer.to_owned()));
     let preset = known.map(|known| known.preset).or(known_oauth2.map(|known| known.preset));
     Some(Settings {
         name: name.to_owned(),
         preset: preset.unwrap_or(Preset::Generic),
         kind,
+        issuer_as_written: issuer_as_written.unwrap_or_else(|| issued_by.origin().ascii_serialization()),
         issuer: issued_by,
         client_id: client_id?,
         client_secret,
@@ -149,6 +157,13 @@ fn given_issuer(section: &Section<'_, ProviderTable>, cx: &mut Context<'_>) -> O
             "write it as the provider's discovery document has it",
         );
     }
+    if let Some((base, _)) = issuer.as_str().split_once("/.well-known/") {
+        cx.complain(
+            section.place(&ProviderTable::ISSUER),
+            "this is the address of a discovery document, not the issuer that the document names",
+            format!("write `issuer = \"{base}\"`"),
+        );
+    }
     warn_of_http(&issuer, section.place(&ProviderTable::ISSUER), cx);
     Some(issuer)
 }
@@ -159,7 +174,8 @@ fn scopes(section: &Section<'_, ProviderTable>, known: Option<Defaults>, cx: &mu
         return scopes.iter().map(|scope| (*scope).to_owned()).collect();
     }
     let scopes = section.values(&ProviderTable::SCOPES);
-    if !scopes.iter().any(|scope| scope == "openid") {
+    let is_list = section.node(&ProviderTable::SCOPES).is_some_and(|node| matches!(node.value, Value::List(_)));
+    if is_list && !scopes.iter().any(|scope| scope == "openid") {
         cx.complain(
             section.place(&ProviderTable::SCOPES),
             "without the scope `openid` there is no ID token",

@@ -66,15 +66,16 @@ table! {
         /// The token endpoint. JSON and form answers are read, and an `error` with status 200 is treated as an error.
         /// Required with `oauth2`.
         TOKEN_URL: form::Url = optional("token_url");
-        /// `oidc`: the key set.
+        /// `oidc`: the key set. With this, `authorize_url` and `token_url`, logins also work without the discovery
+        /// document.
         JWKS_URL: form::Url = optional("jwks_url");
         /// `oidc`: the userinfo endpoint.
         USERINFO_URL: form::Url = optional("userinfo_url");
         /// The revocation endpoint (RFC 7009), for logouts with authority `provider`. `oauth2`, absent: nothing is
         /// revoked, except at `naver`, which has its own request for it.
         REVOKE_URL: form::Url = optional("revoke_url");
-        /// `oidc`: which tenants (`tid`) may log in, where the discovery document's issuer holds `{tenantid}` (Entra's
-        /// `/common` and `/organizations`). Empty: with `allow = "anyone"` all, else none.
+        /// `oidc`: which tenants (`tid`) may log in, for a discovery document whose issuer holds `{tenantid}` (Entra's
+        /// `/common` and `/organizations`). Empty: there, with `allow = "anyone"` all, else none.
         TENANTS: List<form::Text> = default("tenants", "[]");
         /// `oauth2`: whether the client's id and secret go to the token endpoint as fields of the form, or as
         /// `Authorization: Basic`.
