@@ -123,7 +123,17 @@ impl Checks<'_, '_> {
         };
         let Ok(path) = hygiene::canonical_path(&own_path, hygiene::EncodedSlash::Refuse) else { return };
         let host = &public_url[Position::BeforeHost..Position::AfterPort];
-        let TableMatch::Route(found) = table.find(&http::Method::GET, host, &path) else { return };
+        let found = match table.find(&http::Method::GET, host, &path) {
+            TableMatch::Route(found) => found,
+            TableMatch::WrongMethod(_) | TableMatch::NoEndpoint => {
+                return cx.complain(
+                    session.place(&SessionTable::AFTER_LOGOUT),
+                    format!("`{path}` is the gateway's own, and no page to show after a logout"),
+                    "name a page that everybody may see, or leave `after_logout` out",
+                );
+            }
+            TableMatch::Own(_) | TableMatch::None => return,
+        };
         let rules = table.rules(found, &http::Method::GET, host, &path);
         if rules.decide(Requester::Anonymous) != Decision::Allow {
             let line = rules.routes().last().map_or(0, |route| self.routes[route.index].1.line);

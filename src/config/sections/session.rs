@@ -202,6 +202,19 @@ pub(crate) fn login(
         text
     };
     let (after_login, after_logout) = (place(&SessionTable::AFTER_LOGIN), place(&SessionTable::AFTER_LOGOUT));
+    let base_path = section.read(&SessionTable::BASE_PATH);
+    let own_path = match form::url(&after_login) {
+        Ok(url) if server.is_own(&url) => url.path().to_owned(),
+        Ok(_) => String::new(),
+        Err(_) => after_login.split(['?', '#']).next().unwrap_or_default().to_owned(),
+    };
+    if own_path.strip_prefix(&base_path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        cx.complain(
+            section.place(&SessionTable::AFTER_LOGIN),
+            format!("`{own_path}` is the gateway's own, and no page to show after a login"),
+            "write a path of the app",
+        );
+    }
     let login_page = section.read(&SessionTable::LOGIN_PAGE);
     let login_page = (login_page != "built-in").then_some(login_page);
     if let Some(Err(help)) = login_page.as_deref().map(form::path) {
@@ -214,7 +227,7 @@ pub(crate) fn login(
     Some(login::Settings {
         public_url: server.public_url.clone()?,
         hosts: Vec::new(),
-        base_path: section.read(&SessionTable::BASE_PATH),
+        base_path,
         login_page,
         after_login,
         after_logout,

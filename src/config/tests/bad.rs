@@ -272,6 +272,10 @@ bad! {
          22:1 `tls` is not available yet in this version → leave it out\n";
     a_login_target_of_another_origin: BACKEND, "[session]" => "[session]\nafter_login = \"https://evil.example/\"",
         "5:15 `after_login` leads to another origin → list its origin in `return_to_origins`, or write a path\n";
+    a_login_target_of_our_own: BACKEND, "[session]" => "[session]\nafter_login = \"/auth/logout?a\"",
+        "5:15 `/auth/logout` is the gateway's own, and no page to show after a login → write a path of the app\n";
+    a_logout_target_of_our_own: BACKEND, "[session]" => "[session]\nafter_logout = \"/auth/logout\"",
+        "5:16 `/auth/logout` is the gateway's own, and no page to show after a logout → name a page that everybody may see, or leave `after_logout` out\n";
     a_store_on_a_server_without_a_url: BACKEND, "[session]" => "[store]\nkind = \"redis\"\n[session]",
         "5:8 a store of `kind = \"redis\"` needs a `url` → write `url = \"redis://127.0.0.1:6379/0\"`; with a password in it, `url = \"env:NAME\"`\n";
     a_store_with_the_url_of_another_kind: BACKEND, "[session]" => "[store]\nkind = \"postgres\"\nurl = \"redis://x\"\n[session]",
