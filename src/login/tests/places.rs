@@ -129,3 +129,19 @@ async fn a_repeated_parameter_is_refused_at_every_endpoint_that_reads_it() {
     let page = fixture.logins.page(call("error=a&error=b").await).await.unwrap_err();
     assert!(matches!(page.error, LoginError::RepeatedParameter));
 }
+
+#[tokio::test]
+async fn a_login_begins_only_with_what_a_person_can_have_opened() {
+    let fixture = LoginFixture::start().await;
+    for is_page in [true, false] {
+        let mut call = fixture.call(&Browser::default(), Method::GET, "return_to=/a", Bytes::new()).await;
+        call.may_begin_login = false;
+        let mut browser = Browser::default();
+        let got = match is_page {
+            true => browser.take(fixture.logins.page(call).await),
+            false => browser.take(fixture.logins.start(call, "corp").await),
+        };
+        assert!(matches!(got.error(), LoginError::NotOpened) && got.set_cookie.is_empty());
+        assert_eq!(got.answer.unwrap_err().return_to.as_deref(), Some("/a"));
+    }
+}
