@@ -135,7 +135,7 @@ impl From<IssueError> for LoginError {
 impl From<OidcError> for LoginError {
     fn from(error: OidcError) -> Self {
         match error {
-            OidcError::Unavailable(cause) => Self::ProviderUnavailable(cause),
+            OidcError::Unavailable(cause) | OidcError::CodeUnused(cause) => Self::ProviderUnavailable(cause),
             // The callback itself shows refusals on the login page, so here the login only has to be started again.
             OidcError::Attempt | OidcError::Refused(_) | OidcError::Untrusted(_) => Self::AttemptExpired,
         }
