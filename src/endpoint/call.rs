@@ -30,6 +30,8 @@ pub struct Call {
     pub origin: VisitorOrigin,
     /// Whether it is a navigation: its answer is shown as a page.
     pub is_navigation: bool,
+    /// Whether a login may begin with it: a person can have opened its address.
+    pub may_begin_login: bool,
     /// The session of the request.
     pub visit: Visit,
     /// Whether the answer is for a person: a page, not JSON.

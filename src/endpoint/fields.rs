@@ -1,9 +1,11 @@
 //! The fields of a JSON body. A field of another type than the endpoint reads counts as absent, so that the answer
 //! names the field and not the body.
 
+use std::collections::HashSet;
+
 use serde::{
     Deserialize, Deserializer,
-    de::{self, MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
 
@@ -26,12 +28,20 @@ impl Fields {
 
     fn read(body: &[u8]) -> Result<Self, Unreadable> {
         let json: Value = received::json(body).map_err(|_| Unreadable::Malformed)?;
-        if !json.is_object() {
-            return Ok(Self::default());
-        }
         // Two parsers could use different ones of two members with one name (RFC 8259 section 4).
-        let members: Members = received::json(body).map_err(|_| Unreadable::Repeated)?;
-        Ok(Self(members.0))
+        let mut seen = HashSet::new();
+        if !Self::names(body).into_iter().all(|name| seen.insert(name)) {
+            return Err(Unreadable::Repeated);
+        }
+        match json {
+            Value::Object(members) => Ok(Self(members)),
+            _ => Ok(Self::default()),
+        }
+    }
+
+    /// The names of the members of a body's object, repeated ones too; none if the body is no JSON object.
+    pub fn names(body: &[u8]) -> Vec<String> {
+        received::json(body).map_or_else(|_| Vec::new(), |MemberNames(names)| names)
     }
 
     /// A text; `None` if the field is absent, null or of another type.
@@ -45,28 +55,26 @@ impl Fields {
     }
 }
 
-/// The members of an object, each once.
-struct Members(Map<String, Value>);
+/// The names of the members of an object, in their order.
+struct MemberNames(Vec<String>);
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for MemberNames {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
 
         impl<'de> Visitor<'de> for Object {
-            type Value = Members;
+            type Value = MemberNames;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = object.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(de::Error::custom("a member is repeated"));
-                    }
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<MemberNames, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = object.next_entry()? {
+                    names.push(name);
                 }
-                Ok(Members(members))
+                Ok(MemberNames(names))
             }
         }
 

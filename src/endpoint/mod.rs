@@ -8,6 +8,7 @@ mod fields;
 mod guesses;
 mod origins;
 mod parameters;
+mod repeated;
 mod return_to;
 mod spelling;
 

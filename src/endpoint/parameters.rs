@@ -8,7 +8,7 @@ use url::form_urlencoded;
 const MAX: usize = 64;
 
 /// Decoded parameters, in their order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Parameters<'a> {
     read: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// Whether there are more than [`MAX`].
@@ -26,6 +26,16 @@ impl<'a> Parameters<'a> {
         let mut pairs = form_urlencoded::parse(encoded);
         let read = pairs.by_ref().take(MAX).collect();
         Self { read, has_more: pairs.next().is_some() }
+    }
+
+    /// The decoded names, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.read.iter().map(|(name, _)| name.as_ref())
+    }
+
+    /// Whether there are more than 64, so that a repetition cannot be excluded.
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// Whether there is a parameter of this name.

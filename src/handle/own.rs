@@ -75,6 +75,7 @@ impl RequestHandler {
             return Err(Stop::with(ProblemKind::NotAheadOfTime, &visit));
         }
         let is_navigation = hygiene::is_navigation(parts);
+        let may_begin_login = hygiene::may_begin_login(&parts.headers);
         let headers = self.needed(&std::mem::take(&mut parts.headers));
         let body = match collect(body, &head).await {
             Ok(body) => body,
@@ -84,6 +85,7 @@ impl RequestHandler {
             query: parts.uri.query().map(str::to_owned),
             method: parts.method.clone(),
             is_navigation,
+            may_begin_login,
             headers,
             body,
             client: admitted.client,
@@ -91,6 +93,9 @@ impl RequestHandler {
             visit,
             wants_page: facts.wants.form == WantedForm::Page,
         };
+        if call.repeats_a_parameter() {
+            return Err(Stop::with(ProblemKind::RepeatedParameter, &call.visit));
+        }
         let handler = self.clone();
         // In a task, so that what an endpoint begins (a code spent, a refresh token rotated) is completed even if the
         // client disconnects.

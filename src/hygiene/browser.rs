@@ -21,6 +21,9 @@ const PREFETCH_HEADERS: [HeaderName; 3] =
 /// Their words for it.
 const PREFETCH_WORDS: [&[u8]; 2] = [b"prefetch", b"prerender"];
 
+/// `Sec-Fetch-Dest` of a page within another page.
+const FRAMES: [&str; 5] = ["embed", "fencedframe", "frame", "iframe", "object"];
+
 /// A navigation (product.md, "Words"): GET or HEAD whose answer is shown as a page.
 pub fn is_navigation(parts: &Parts) -> bool {
     matches!(parts.method, Method::GET | Method::HEAD) && shows_a_page(&parts.headers)
@@ -37,6 +40,18 @@ pub fn shows_a_page(headers: &HeaderMap) -> bool {
         return false;
     }
     headers.get_all(header::ACCEPT).iter().any(accepts_html)
+}
+
+/// Whether a login may begin with this GET: a person can have opened its address. That is what is shown as a page, but
+/// not within a page of another site, and what has no Sec-Fetch headers (older browsers, tools). Images, scripts and
+/// the other parts of any page are told by these headers; their logins would push out one that is under way.
+pub fn may_begin_login(headers: &HeaderMap) -> bool {
+    if [SEC_FETCH_MODE, SEC_FETCH_SITE, SEC_FETCH_DEST, SEC_FETCH_USER].iter().all(|name| !headers.contains_key(name)) {
+        return true;
+    }
+    let is_framed = headers.get_all(&SEC_FETCH_DEST).iter().any(|dest| FRAMES.iter().any(|frame| dest == frame));
+    let is_cross_site = headers.get_all(&SEC_FETCH_SITE).iter().any(|site| site == "cross-site");
+    shows_a_page(headers) && !(is_framed && is_cross_site)
 }
 
 /// A form that a page of the same origin submits: for the redirect to the login it counts as a navigation.
@@ -190,6 +205,33 @@ mod tests {
             ("GET", &[mode, site, form], false),
         ] {
             assert_eq!(is_form_submission(&parts(method, lines)), submits, "{method} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_may_begin_with_what_a_person_can_have_opened() {
+        let navigate = ("sec-fetch-mode", "navigate");
+        let (cross, same, sibling) =
+            (("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "same-site"));
+        for (lines, may) in [
+            (&[][..], true),
+            (&[("accept", "*/*")], true),
+            (&[("accept", "text/html")], true),
+            (&[navigate], true),
+            (&[navigate, ("sec-fetch-dest", "document"), cross], true),
+            (&[navigate, ("sec-fetch-dest", "empty"), same], true),
+            (&[navigate, ("sec-fetch-dest", "iframe"), same], true),
+            (&[navigate, ("sec-fetch-dest", "iframe"), sibling], true),
+            (&[navigate, ("sec-fetch-dest", "iframe"), cross], false),
+            (&[navigate, ("sec-fetch-dest", "object"), cross], false),
+            (&[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image"), cross], false),
+            (&[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script"), same], false),
+            (&[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), same], false),
+            (&[("sec-fetch-mode", "websocket")], false),
+            (&[("sec-fetch-dest", "image")], false),
+            (&[cross, ("accept", "text/html")], false),
+        ] {
+            assert_eq!(may_begin_login(&parts("GET", lines).headers), may, "{lines:?}");
         }
     }
 

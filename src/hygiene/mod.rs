@@ -22,8 +22,8 @@ use http::{
 
 pub use self::{
     browser::{
-        SameSite, is_form_submission, is_navigation, is_prefetch, is_preflight, must_be_same_site, same_site,
-        shows_a_page,
+        SameSite, is_form_submission, is_navigation, is_prefetch, is_preflight, may_begin_login, must_be_same_site,
+        same_site, shows_a_page,
     },
     host::{HostName, is_loopback},
     method::MethodOverride,

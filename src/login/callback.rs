@@ -10,14 +10,14 @@ use super::{
     attempt::LoginAttempt,
     error::LoginError,
     logins::{Failed, Logins},
-    outcome::{self, Outcome, Run, Turn},
+    outcome::{self, AttemptUse, Outcome, Run, Turn},
     state,
 };
 use crate::{
     authority::Proof,
     endpoint::{Call, EndpointAnswer, Parameters},
     oidc::{CallbackParams, OidcError, Provider, Refusal},
-    problem::{Denial, ProblemKind},
+    problem::Denial,
     secret::{Secret, ct_eq},
     session::{AuthStatus, CookieChanges, DepositSlot, Entered, FoundAttempt},
     store::StoreError,
@@ -52,7 +52,7 @@ enum NoSession {
     /// The provider refused: the login page shows why.
     Denied(Denial),
     /// It failed.
-    Failed(LoginError),
+    Failed(LoginError, AttemptUse),
 }
 
 impl<E: Into<LoginError>> From<E> for NotReceived {
@@ -101,16 +101,21 @@ impl Logins {
             }
             Err(error) => return Err(self.store_failed(&call, name, run, error, return_to)),
         }
-        let exchange = self.exchange_code(&mut call, name, provider, params, found.attempt);
+        let exchange = self.exchange_code(&mut call, name, provider, params, &found.attempt);
         let exchanged = outcome::announced(&self.sessions, &slot, exchange).await;
         let to = return_to.clone();
         let outcome = match &exchanged {
             Ok(entered) => Outcome::Entered { session: entered.session.clone(), return_to: to },
             Err(NoSession::Denied(denial)) => Outcome::Denied { denial: *denial, return_to: to },
-            Err(NoSession::Failed(error)) => Outcome::Failed { kind: error.kind(), return_to: to },
+            Err(NoSession::Failed(error, attempt)) => {
+                Outcome::Failed { kind: error.kind(), attempt: *attempt, return_to: to }
+            }
         };
         // Stored before anybody is answered, so that an answer that gets lost can be had again.
         outcome::store(&self.sessions, &slot, &outcome).await;
+        if let Err(NoSession::Failed(_, AttemptUse::Unused)) = &exchanged {
+            self.sessions.attempts().give_back(&found).await;
+        }
         run.finish(outcome);
         match exchanged {
             Ok(entered) => {
@@ -124,7 +129,9 @@ impl Logins {
                 self.record_denial(&call, name, denial);
                 Ok(self.denied(&call, denial, &return_to, spent))
             }
-            Err(NoSession::Failed(error)) => Err(self.failed(&call, name, error, spent).returning_to(Some(&return_to))),
+            Err(NoSession::Failed(error, attempt)) => {
+                Err(self.failed(&call, name, error, attempt.cookie(spent)).returning_to(Some(&return_to)))
+            }
         }
     }
 
@@ -143,13 +150,19 @@ impl Logins {
         let attempts = self.sessions.attempts();
         let found = attempts.find::<LoginAttempt>(&call.headers, id).ok_or(LoginError::AttemptExpired)?;
         let attempt = &found.attempt;
+        let return_to = self.return_to_of(&found).await;
         if !ct_eq(attempt.oidc.state.expose().as_bytes(), state.as_bytes()) {
             // The cookie of this attempt, and another state: a guess.
-            let _wrong = self.guesses.of_client(call.client.key()).await?;
-            let spent = found.deletion;
-            return Err(NotReceived { spent, ..LoginError::AttemptExpired.into() });
+            let error = match self.guesses.of_client(call.client.key()).await {
+                Ok(_wrong) => LoginError::AttemptExpired,
+                Err(error) => error.into(),
+            };
+            let spent = match &error {
+                LoginError::AttemptExpired => found.deletion,
+                _ => CookieChanges::default(),
+            };
+            return Err(NotReceived { error, return_to: Some(return_to), spent });
         }
-        let return_to = self.return_to_of(&found).await;
         if attempt.provider != name || !attempt.is_of(&call.origin) {
             let (error, spent) = (LoginError::AttemptExpired, found.deletion);
             return Err(NotReceived { error, return_to: Some(return_to), spent });
@@ -183,7 +196,7 @@ impl Logins {
         name: &str,
         provider: &Provider,
         params: CallbackParams,
-        attempt: LoginAttempt,
+        attempt: &LoginAttempt,
     ) -> Result<Entered, NoSession> {
         let redirect_uri = self.settings.redirect_uri(&call.origin, name);
         let identity = match provider.redeem(params, &attempt.oidc, &redirect_uri).await {
@@ -193,11 +206,17 @@ impl Logins {
                 let denial = if error.is_misconfigured() { Denial::Misconfigured } else { Denial::Refused };
                 return Err(NoSession::Denied(denial));
             }
-            Err(error) => return Err(NoSession::Failed(error.into())),
+            Err(error) => {
+                let attempt = match error {
+                    OidcError::CodeUnused(_) => AttemptUse::Unused,
+                    _ => AttemptUse::Used,
+                };
+                return Err(NoSession::Failed(error.into(), attempt));
+            }
         };
         let device = call.device(&self.sessions, &self.random, attempt.device, None);
         let proof = Proof::Provider(Box::new(identity));
-        self.enter(call, proof, name, device).await.map_err(NoSession::Failed)
+        self.enter(call, proof, name, device).await.map_err(|error| NoSession::Failed(error, AttemptUse::Used))
     }
 
     /// The answer to a callback that came before.
@@ -219,9 +238,8 @@ impl Logins {
                 }
             },
             Outcome::Denied { denial, return_to } => Ok(self.denied(call, denial, &return_to, spent)),
-            Outcome::Failed { kind, return_to } => {
-                // While the store is away the attempt may be unused.
-                let spent = if kind == ProblemKind::StoreUnavailable { CookieChanges::default() } else { spent };
+            Outcome::Failed { kind, attempt, return_to } => {
+                let spent = attempt.cookie(spent);
                 Err(self.failed(call, name, LoginError::FailedBefore(kind), spent).returning_to(Some(&return_to)))
             }
             Outcome::Gone => self.expired(call, name, Some(asked), spent).await,
@@ -234,7 +252,7 @@ impl Logins {
         let error = LoginError::from(error);
         let kind = error.kind();
         let failure = self.failed(call, name, error, CookieChanges::default()).returning_to(Some(&return_to));
-        run.finish(Outcome::Failed { kind, return_to });
+        run.finish(Outcome::Failed { kind, attempt: AttemptUse::Unused, return_to });
         failure
     }
 

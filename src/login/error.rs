@@ -19,6 +19,9 @@ pub enum LoginError {
     /// not by the same callback within 60 s.
     #[error("the login attempt is unknown, too old, or was used")]
     AttemptExpired,
+    /// A login was to begin with a request that no person can have opened.
+    #[error("a login begins with a navigation")]
+    NotOpened,
     /// The identity provider does not answer.
     #[error("the identity provider is not available")]
     ProviderUnavailable(#[source] Arc<oidc::Unavailable>),
@@ -74,6 +77,7 @@ impl LoginError {
     pub fn kind(&self) -> ProblemKind {
         match self {
             Self::AttemptExpired => ProblemKind::AttemptExpired,
+            Self::NotOpened => ProblemKind::LoginNotOpened,
             Self::ProviderUnavailable(cause) if cause.is_misconfigured() => ProblemKind::ProviderMisconfigured,
             Self::ProviderUnavailable(_) => ProblemKind::ProviderUnavailable,
             Self::AuthorityUnavailable(_) => ProblemKind::AuthorityUnavailable,
@@ -97,7 +101,7 @@ impl LoginError {
     /// The label `result` in `vestibule_logins_total`; `None`: not counted.
     pub(super) fn result(&self) -> Option<telemetry::LoginResult> {
         match self {
-            Self::NotConfigured | Self::FailedBefore(_) => None,
+            Self::NotConfigured | Self::NotOpened | Self::FailedBefore(_) => None,
             Self::AttemptExpired
             | Self::BadCredentials(_)
             | Self::BackendTooMany(_)
@@ -131,7 +135,7 @@ impl From<IssueError> for LoginError {
 impl From<OidcError> for LoginError {
     fn from(error: OidcError) -> Self {
         match error {
-            OidcError::Unavailable(cause) => Self::ProviderUnavailable(cause),
+            OidcError::Unavailable(cause) | OidcError::CodeUnused(cause) => Self::ProviderUnavailable(cause),
             // The callback itself shows refusals on the login page, so here the login only has to be started again.
             OidcError::Attempt | OidcError::Refused(_) | OidcError::Untrusted(_) => Self::AttemptExpired,
         }
@@ -172,6 +176,7 @@ impl From<LoginError> for Problem {
             | LoginError::Session(_)
             | LoginError::Store(_) => problem.caused_by(error),
             LoginError::AttemptExpired
+            | LoginError::NotOpened
             | LoginError::BadCredentials(_)
             | LoginError::BackendTooMany(None)
             | LoginError::FieldMissing

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::{
     problem::{Denial, ProblemKind},
-    session::{DepositSlot, PackedSession, Session, Sessions},
+    session::{CookieChanges, DepositSlot, PackedSession, Session, Sessions},
     store::{Digest, StoreError},
 };
 
@@ -42,9 +42,30 @@ pub(super) enum Outcome {
     /// The provider refused the login.
     Denied { denial: Denial, return_to: String },
     /// The login failed.
-    Failed { kind: ProblemKind, return_to: String },
+    Failed { kind: ProblemKind, attempt: AttemptUse, return_to: String },
     /// The attempt was used, and there is no outcome.
     Gone,
+}
+
+/// Whether a failed callback used its attempt up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) enum AttemptUse {
+    /// The code may be void: the same callback fails in the same way again.
+    #[default]
+    Used,
+    /// Neither the code nor the attempt is used up: the same callback can be tried again, with the same cookie. Its
+    /// outcome is for those who wait for it.
+    Unused,
+}
+
+impl AttemptUse {
+    /// What becomes of the attempt's cookie; `deletion` deletes it.
+    pub(super) fn cookie(self, deletion: CookieChanges) -> CookieChanges {
+        match self {
+            Self::Used => deletion,
+            Self::Unused => CookieChanges::default(),
+        }
+    }
 }
 
 /// An outcome in the store.
@@ -62,6 +83,8 @@ enum StoredOutcome {
     },
     Failed {
         code: String,
+        #[serde(default)]
+        attempt: AttemptUse,
         return_to: String,
     },
 }
@@ -102,8 +125,8 @@ pub(super) async fn store(sessions: &Sessions, slot: &DepositSlot, outcome: &Out
         Outcome::Denied { denial, return_to } => {
             StoredOutcome::Denied { code: denial.code().to_owned(), return_to: return_to.clone() }
         }
-        Outcome::Failed { kind, return_to } => {
-            StoredOutcome::Failed { code: kind.code().to_owned(), return_to: return_to.clone() }
+        Outcome::Failed { kind, attempt, return_to } => {
+            StoredOutcome::Failed { code: kind.code().to_owned(), attempt: *attempt, return_to: return_to.clone() }
         }
         Outcome::Gone => return,
     };
@@ -137,8 +160,8 @@ fn opened(sessions: &Sessions, stored: StoredOutcome) -> Outcome {
         StoredOutcome::Denied { code, return_to } => {
             Denial::of_code(&code).map(|denial| Outcome::Denied { denial, return_to })
         }
-        StoredOutcome::Failed { code, return_to } => {
-            ProblemKind::of_code(&code).map(|kind| Outcome::Failed { kind, return_to })
+        StoredOutcome::Failed { code, attempt, return_to } => {
+            ProblemKind::of_code(&code).map(|kind| Outcome::Failed { kind, attempt, return_to })
         }
     };
     outcome.unwrap_or(Outcome::Gone)

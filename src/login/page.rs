@@ -85,6 +85,10 @@ impl Logins {
 
     async fn redirect_to(&self, call: &Call, name: &str, return_to: &str) -> Result<EndpointAnswer, LoginError> {
         let provider = self.provider(name)?;
+        // A part of any page, or a script: it would push out a login under way, and nobody would see the provider.
+        if !call.may_begin_login {
+            return Err(LoginError::NotOpened);
+        }
         if call.origin.logins() == LoginPlace::AtPublicUrl {
             // No provider redirects to this host: the login begins and ends at `public_url`.
             let path = return_to.strip_prefix(call.origin.as_str()).unwrap_or(return_to);

@@ -154,6 +154,23 @@ impl Unavailable {
         matches!(self, Self::WrongIssuer { .. } | Self::WithoutTls(_) | Self::NoPkce)
     }
 
+    /// Whether the provider did nothing for the request: it was not sent, or the answer says that it is not handled now
+    /// (429: RFC 6585 section 4; 503: RFC 9110 section 15.6.4). Any other failure may have come after the effect.
+    pub(super) fn is_unheard(&self) -> bool {
+        match self {
+            Self::NoAnswer(error) => matches!(error, NoAnswer::Unsent { .. }),
+            Self::Status { status, .. } => {
+                matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::Malformed(_)
+            | Self::Page(_)
+            | Self::WrongIssuer { .. }
+            | Self::WithoutTls(_)
+            | Self::NoPkce
+            | Self::Interrupted => false,
+        }
+    }
+
     /// Whether only the operator can mend it: another try fails in the same way.
     pub fn is_misconfigured(&self) -> bool {
         match self {

@@ -139,8 +139,11 @@ pub(super) struct Expected<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Tolerated difference of the provider's clock.
+/// How long after its `exp` a token is taken: the provider's clock may be behind ours.
 const SKEW: Duration = Duration::from_secs(60);
+/// How long before its `iat` or `nbf` a token is taken. Our clock may be 90 s behind, and a token is seconds old when
+/// it comes, while its end is far off.
+const EARLY: Duration = Duration::from_secs(100);
 
 impl Expected<'_> {
     pub(super) fn check(&self, token: &Jws<'_>) -> Result<(), Rejection> {
@@ -166,6 +169,9 @@ impl Expected<'_> {
             return Err(Flaw::Subject.into());
         }
         self.check_audience(claims)?;
+        if ["iat", "exp"].iter().any(|name| !claims.contains_key(*name)) {
+            return Err(Flaw::Time.into());
+        }
         self.check_times(claims)?;
         if let Some(nonce) = self.nonce
             && !text("nonce").is_some_and(|claimed| secret::ct_eq(claimed.as_bytes(), nonce.as_bytes()))
@@ -195,13 +201,16 @@ impl Expected<'_> {
         Ok(())
     }
 
-    /// Checks `iss` and `aud` of a signed userinfo, where they are there; OpenID Connect Core section 5.3.2 only
-    /// recommends them.
+    /// Checks `iss`, `aud` and the times of a signed userinfo, where they are there; OpenID Connect Core section 5.3.2
+    /// only recommends `iss` and `aud`.
     pub(super) fn check_userinfo(&self, claims: &Claims) -> Result<(), Rejection> {
         if claims.contains_key("iss") {
             self.check_issuer(claims)?;
         }
-        if claims.contains_key("aud") { self.check_audience(claims) } else { Ok(()) }
+        if claims.contains_key("aud") {
+            self.check_audience(claims)?;
+        }
+        self.check_times(claims)
     }
 
     fn check_audience(&self, claims: &Claims) -> Result<(), Rejection> {
@@ -220,22 +229,20 @@ impl Expected<'_> {
         }
     }
 
+    /// Checks `iat`, `exp` and `nbf`, where they are there.
     fn check_times(&self, claims: &Claims) -> Result<(), Rejection> {
-        let (now_minus_skew, now_plus_skew) = (self.now.minus(SKEW), self.now.plus(SKEW));
-        let issued = numeric_date(claims.get("iat").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
-        let expires = numeric_date(claims.get("exp").ok_or(Flaw::Time)?).ok_or(Flaw::Time)?;
-        let from = match claims.get("nbf") {
-            Some(date) => numeric_date(date).ok_or(Flaw::Time)?,
-            None => issued,
-        };
-        let too_old = self.max_age.is_some_and(|most| self.now.since(issued) > most);
-        if expires <= now_minus_skew || issued > now_plus_skew || from > now_plus_skew || too_old {
-            let times = format!("{} to {}", issued.rfc3339(), expires.rfc3339());
+        let date = |name| claims.get(name).map(|date| numeric_date(date).ok_or(Flaw::Time)).transpose();
+        let (issued, expires, from) = (date("iat")?, date("exp")?, date("nbf")?);
+        let has_ended = expires.is_some_and(|expires| expires <= self.now.minus(SKEW));
+        let is_early = [issued, from].into_iter().flatten().any(|date| date > self.now.plus(EARLY));
+        let is_too_old = self.max_age.is_some_and(|most| issued.is_none_or(|issued| self.now.since(issued) > most));
+        if has_ended || is_early || is_too_old {
+            let said = |date: Option<Timestamp>| date.map_or_else(|| "?".to_owned(), Timestamp::rfc3339);
+            let times = format!("{} to {}", said(issued), said(expires));
             let wanted = format!("it is {} here: do the clocks agree?", self.now.rfc3339());
-            Err(Flaw::Time.with(Some(&times.into()), &wanted))
-        } else {
-            Ok(())
+            return Err(Flaw::Time.with(Some(&times.into()), &wanted));
         }
+        Ok(())
     }
 }
 

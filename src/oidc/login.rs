@@ -79,6 +79,9 @@ pub enum OidcError {
     /// The provider is down, or its answer violates the specification: a later try may succeed.
     #[error("the provider is not available")]
     Unavailable(#[source] Arc<Unavailable>),
+    /// As `Unavailable`, and the provider has not taken the code: the same callback can be tried again.
+    #[error("the provider is not available")]
+    CodeUnused(#[source] Arc<Unavailable>),
     /// The provider refused the code or the client: a new login is needed.
     #[error("the provider refused: {0}")]
     Refused(Refusal),
@@ -94,7 +97,7 @@ impl OidcError {
     /// Whether only the operator can mend it: another login fails in the same way.
     pub fn is_misconfigured(&self) -> bool {
         match self {
-            Self::Unavailable(error) => error.is_misconfigured(),
+            Self::Unavailable(error) | Self::CodeUnused(error) => error.is_misconfigured(),
             // RFC 6749 section 5.2: all but `invalid_grant` are about the client.
             Self::Refused(refusal) => matches!(
                 refusal.error.as_str(),
@@ -176,7 +179,7 @@ impl Provider {
         attempt: &Attempt,
         redirect_uri: &str,
     ) -> Result<Identity, OidcError> {
-        let metadata = self.metadata(published).await.map_err(OidcError::Unavailable)?;
+        let metadata = self.metadata(published).await.map_err(OidcError::CodeUnused)?;
         match &callback.iss {
             Some(issuer) if issuer::is_of(&metadata.issuer, issuer) => {}
             None if !metadata.authorization_response_iss_parameter_supported => {}
@@ -258,6 +261,7 @@ impl Provider {
         fields.extend(self.settings.token_params.iter().map(|(name, value)| (name.as_str(), value.clone())));
         self.tokens(endpoints, fields, fetch::CALL).await.map_err(|error| match error {
             TokenError::Refused(refusal) => OidcError::Refused(refusal),
+            TokenError::Unavailable(error) if error.is_unheard() => OidcError::CodeUnused(Arc::new(error)),
             TokenError::Unavailable(error) => OidcError::Unavailable(Arc::new(error)),
         })
     }

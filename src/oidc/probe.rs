@@ -133,7 +133,7 @@ impl Provider {
                 "invalid_grant" | "bad_verification_code" => Ok("client known".to_owned()),
                 _ => Ok(format!("token endpoint: {refusal} to a made-up code")),
             },
-            Err(OidcError::Unavailable(error)) => Err(ProbeError::Token(error)),
+            Err(OidcError::Unavailable(error) | OidcError::CodeUnused(error)) => Err(ProbeError::Token(error)),
             Ok(_) | Err(OidcError::Attempt | OidcError::Untrusted(_)) => {
                 Ok("token endpoint: tokens for a made-up code".to_owned())
             }

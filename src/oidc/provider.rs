@@ -214,7 +214,7 @@ impl Provider {
     }
 
     /// The claims of a userinfo that is a signed JWT (OpenID Connect Core section 5.3.2): signed by the provider, and
-    /// where `iss` and `aud` are there, of the provider and for this client.
+    /// where `iss`, `aud` and times are there, of the provider, for this client and valid now.
     async fn signed_userinfo(
         &self,
         published: &Published,

@@ -37,6 +37,7 @@ pub(super) struct Challenge {
     pub(super) purpose: CodePurpose,
     #[serde(rename = "m")]
     pub(super) made: Timestamp,
+    /// The end of the code, by the store's clock: another instance may judge it.
     #[serde(rename = "x")]
     pub(super) expires: Timestamp,
     #[serde(rename = "s", skip_serializing_if = "Option::is_none", default)]
@@ -89,7 +90,7 @@ impl Otps {
         in_body: Option<&str>,
         sid: Option<Sid>,
     ) -> PresentedChallenge {
-        let now = self.clock.now();
+        let now = self.store_time();
         if let Some(text) = in_body {
             let opened =
                 self.open(text.as_bytes(), setup).ok().flatten().filter(|opened| opened.is_valid_for(setup, sid, now));
@@ -107,6 +108,11 @@ impl Otps {
         let cleared =
             if first.is_none() && has_broken { challenges.clear(setup.channel) } else { CookieChanges::default() };
         PresentedChallenge { opened: first.filter(|_| is_unambiguous), cleared }
+    }
+
+    /// The time of the store's clock.
+    pub(super) fn store_time(&self) -> Timestamp {
+        self.store.health.time_at(self.clock.now())
     }
 
     pub(super) fn seal_challenge(&self, challenge: &Challenge) -> String {

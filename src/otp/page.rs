@@ -40,7 +40,7 @@ impl Otps {
         if call.visit.access().is_some() {
             return Ok(EndpointAnswer::see_other(return_to, cookies, auth_status));
         }
-        let now = self.clock.now();
+        let now = self.store_time();
         let opened = presented.opened.filter(|_| other.is_none());
         let masked = opened.as_ref().map(|opened| opened.address.masked());
         let sent = opened

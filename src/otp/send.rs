@@ -96,7 +96,7 @@ impl Otps {
             address: address.recipient().to_owned(),
             purpose: setup.purpose,
             made: now,
-            expires: now.plus(self.settings.lifetime),
+            expires: self.store_time().plus(self.settings.lifetime),
             sid: sid.map(|sid| Uuid::from_bytes(sid.0)),
             return_to: request.return_to.and_then(|asked| self.return_to.in_cookie(&asked, &call.origin)),
             device_id: request.device_id,
@@ -104,7 +104,7 @@ impl Otps {
         };
         let sealed = self.seal_challenge(&challenge);
         let opened = OpenedChallenge { challenge, address, key: self.ring.mac_key() };
-        let (address, expires) = (&opened.address, opened.challenge.expires);
+        let (address, expires) = (&opened.address, now.plus(self.settings.lifetime));
         let (digits, binding) = (Digits::random(&self.random), opened.binding(setup, sid));
         let code = NewCode {
             address: binding.address_digest(&opened.key),

@@ -244,6 +244,14 @@ problems! {
         connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
         client: "load it when the person opens it",
     }
+    /// A login was to begin with an image, a script or another part of a page, or in a frame of another site: it begins
+    /// only with a navigation.
+    LoginNotOpened {
+        status: StatusCode::UNAUTHORIZED, code: "navigation_needed", text: Fixed(Text::LoginNotOpened),
+        advice: None, link: Some(Link::LogIn), form: FormPage::None,
+        connection: Keep, session: Kept, retry: Never, guess: Uncounted, counter: None,
+        client: "open the address as a page: `location.assign(…)`, or a link",
+    }
     /// The login attempt is unknown to this browser, older than 10 minutes, or was used; the same callback within 60 s
     /// gets the same answer instead.
     AttemptExpired {

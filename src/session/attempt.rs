@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     seal::{OpenError, Purpose},
     secret::Secret,
-    store::{Owner, StoreError},
+    store::{Digest, Owner, StoreError},
 };
 
 /// Most login attempts in a browser. Each cookie is sent with every request until its login ends, and many tabs may
@@ -44,13 +44,21 @@ pub struct FoundAttempt<T> {
     pub cookie: Secret,
     /// Deletes the cookie.
     pub deletion: CookieChanges,
-    /// The attempt cannot be taken from this time on.
-    pub ends: Timestamp,
+    /// The attempt cannot be taken from this time of the store's clock on.
+    ends: Timestamp,
     id: String,
+}
+
+impl<T> FoundAttempt<T> {
+    /// The key that is taken.
+    fn mark(&self) -> Digest {
+        digest_of(&[b"attempt", self.id.as_bytes()])
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 struct Sealed<T> {
+    /// By the store's clock.
     made: Timestamp,
     /// Left out where it is false: each request carries the cookie.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -65,8 +73,7 @@ impl<'s> Attempts<'s> {
 
     /// Seals `attempt` into a cookie. Of all attempts those beyond the newest [`MOST_ATTEMPTS`] are deleted.
     pub fn keep<T: Serialize>(&self, headers: &HeaderMap, id: &str, attempt: &T, reach: Reach) -> CookieChanges {
-        let now = self.shared.now();
-        let sealed = Sealed { made: now, reach_is_cross_site: reach == Reach::CrossSite, attempt };
+        let sealed = Sealed { made: self.shared.store_time(), reach_is_cross_site: reach == Reach::CrossSite, attempt };
         let Ok(plain) = serde_json::to_vec(&sealed) else {
             tracing::error!("a login attempt could not be serialized; the login will fail at its callback");
             return CookieChanges::default();
@@ -95,13 +102,20 @@ impl<'s> Attempts<'s> {
 
     /// Takes an attempt; each can be taken once. False if it was taken before, or is older than 10 minutes.
     pub async fn take<T>(&self, client: ClientKey, found: &FoundAttempt<T>) -> Result<bool, StoreError> {
-        let now = self.shared.now();
-        if found.ends <= now {
+        let left = found.ends.since(self.shared.store_time());
+        if left.is_zero() {
             return Ok(false);
         }
         let owner = Owner { key: digest_of(&[b"attempts of", client.network()]), most: MOST_USED_ATTEMPTS };
-        let used = digest_of(&[b"attempt", found.id.as_bytes()]);
-        self.shared.store.one_time.take_of(owner, used, found.ends, now).await
+        let now = self.shared.now();
+        self.shared.store.one_time.take_of(owner, found.mark(), now.plus(left), now).await
+    }
+
+    /// Undoes [`Attempts::take`], after a callback that used nothing up. On a store error the attempt stays used.
+    pub async fn give_back<T>(&self, found: &FoundAttempt<T>) {
+        if let Err(error) = self.shared.store.one_time.give_back(found.mark(), self.shared.now()).await {
+            tracing::warn!(%error, "a login attempt was not given back: its callback cannot be tried again");
+        }
     }
 
     /// Deletes the attempts in these cookies, so that no login that began before a logout can complete after it.
@@ -119,7 +133,8 @@ impl<'s> Attempts<'s> {
 
     /// A sealed nonce for an app's own sign-in at `provider`, which [`Attempts::is_own_nonce`] recognises later.
     pub fn seal_nonce(&self, provider: &str) -> String {
-        let plain = serde_json::json!([self.shared.now(), provider, self.shared.random.token::<32>()]).to_string();
+        let plain =
+            serde_json::json!([self.shared.store_time(), provider, self.shared.random.token::<32>()]).to_string();
         self.shared.ring.seal(Purpose::Nonce, plain.as_bytes(), |_| 1)
     }
 
@@ -128,7 +143,7 @@ impl<'s> Attempts<'s> {
         let opened = self.shared.ring.open(Purpose::Nonce, nonce.as_bytes(), 1);
         let Ok(plain) = opened else { return false };
         serde_json::from_slice::<(Timestamp, String, String)>(&plain).is_ok_and(|(made, of, _)| {
-            of == provider && self.shared.now().since(made) < Duration::from_secs(ATTEMPT_LIFETIME)
+            of == provider && self.shared.store_time().since(made) < Duration::from_secs(ATTEMPT_LIFETIME)
         })
     }
 

@@ -4,8 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::cookies::CookieChanges;
+use super::{
+    cookies::CookieChanges,
+    digest::{person_of_subject, token_digest},
+};
 use crate::{
     authority::{Claims, Device},
     clock::Timestamp,
@@ -76,6 +80,17 @@ pub struct RefreshGrant {
     pub(super) unsealed: Option<UnsealedAccess>,
     /// Who logged in: outages count by people. `None` in sessions of older versions.
     pub(super) person: Option<u32>,
+}
+
+impl RefreshGrant {
+    /// Whether an unsealed access token may be of the same session: it was received with this refresh token, or it is
+    /// of the same person, as the token of another refresh is.
+    pub(super) fn may_be_of(&self, unsealed: &AccessGrant) -> bool {
+        let digest = token_digest(unsealed.token.expose());
+        let is_received_with_it = self.unsealed.is_some_and(|own| own.digest == digest);
+        let subject = unsealed.claims.get("sub").and_then(Value::as_str).map(person_of_subject);
+        is_received_with_it || self.person.is_none() || subject.is_none() || self.person == subject
+    }
 }
 
 /// When a token was received and when it ends, by our clock. Decided once, at receipt.

@@ -57,6 +57,11 @@ impl Shared {
         self.clock.now()
     }
 
+    /// The time of the store's clock, for times that another instance judges.
+    pub(super) fn store_time(&self) -> Timestamp {
+        self.store.health.time_at(self.now())
+    }
+
     /// True if the last call to the store failed.
     pub(super) fn is_store_unreachable(&self) -> bool {
         self.store.health.is_reachable() == Some(false)

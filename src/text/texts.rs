@@ -181,6 +181,11 @@ texts! {
     }
 
     // Problems of logins.
+    /// A login was to begin with a request that shows no page.
+    LoginNotOpened {
+        korean: "로그인은 페이지로 열어야 시작됩니다",
+        english: "A login begins when its address is opened as a page",
+    }
     /// The login attempt is unknown, too old or was used.
     AttemptExpired { korean: "로그인 시도가 만료되었습니다", english: "This login attempt has expired" }
     /// The login provider does not answer.

@@ -243,6 +243,10 @@ async fn while_the_provider_or_the_backend_is_down_a_login_fails_and_the_next_on
     let answer = browser.follow(&callback).await.is(503);
     assert!(answer.header("retry-after").is_some());
     stack.provider.set_down(false);
+    // The provider has not taken the code: the page loaded again goes on.
+    let reloaded = browser.copy();
+    assert_eq!(reloaded.follow(&callback).await.is(303).says("refreshed").location(), "/");
+    assert!(reloaded.is_logged_in());
     stack.backend.set_authority_fault(Fault::Unavailable);
     let callback = browser.as_far_as_callback("demo", "/", "mina").await;
     browser.follow(&callback).await.is(503);

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
 use serde_json::json;
 
-use crate::harness::{Setup, TestStack, Upstream, ok, secs};
+use crate::harness::{Browser, Setup, TestStack, Upstream, ok, secs};
 
 fn key(byte: u8) -> String {
     STANDARD.encode([byte; 32])
@@ -259,6 +259,50 @@ async fn of_two_unsealed_tokens_the_genuine_one_counts_and_two_of_different_peop
     ask(format!("sb_at={other}; sb_at={at}")).await.is(401);
     let (one, two) = (mina.cookie_header(), jun.cookie_header());
     ask(format!("{one}; {two}")).await.is(401);
+}
+
+#[tokio::test]
+async fn an_access_token_and_a_refresh_token_of_different_logins_are_the_session_of_the_later_login() {
+    let stack = TestStack::start().await;
+    let mina = stack.logged_in("mina").await;
+    stack.advance(secs(1));
+    let jun = stack.logged_in("jun").await;
+    let mixed = |at: &Browser, rt: &Browser| {
+        let browser = stack.browser();
+        browser.set_cookie("sb_at", &at.cookie("sb_at").unwrap());
+        browser.set_cookie("sb_rt", &rt.cookie("sb_rt").unwrap());
+        browser
+    };
+    let (newer_access, newer_refresh) = (mixed(&jun, &mina), mixed(&mina, &jun));
+    assert_eq!(newer_access.fetch("/api/me").await.is(200).says("valid").json()["email"], "jun@example.test");
+    // The refresh token of the other person is not used, also not by `POST /refresh` or past the end.
+    newer_access.post("/auth/refresh").await.is(200).says("valid");
+    let kept = newer_access.cookie("sb_at").unwrap();
+    stack.expire_tokens();
+    newer_access.set_cookie("sb_at", &kept);
+    newer_access.fetch("/api/me").await.is(401).says("invalid");
+    assert_eq!(stack.backend.refresh_calls(), 0);
+    let refreshed = newer_refresh.fetch("/api/me").await.is(200).says("refreshed");
+    assert_eq!(refreshed.json()["email"], "jun@example.test");
+    assert_eq!(mina.fetch("/api/me").await.is(200).says("refreshed").json()["email"], "mina@example.test");
+    assert_eq!(stack.backend.refresh_calls(), 2);
+}
+
+#[tokio::test]
+async fn an_unsealed_access_token_of_another_person_than_the_refresh_tokens_is_ignored_while_its_session_lives() {
+    let stack = TestStack::with("session.seal = false").await;
+    let (mina, jun) = (stack.logged_in("mina").await, stack.logged_in("jun").await);
+    let mixed = stack.browser();
+    let (at, rt) = (jun.cookie("sb_at").unwrap(), mina.cookie("sb_rt").unwrap());
+    mixed.set_cookie("sb_at", &at);
+    mixed.set_cookie("sb_rt", &rt);
+    let answer = mixed.fetch("/api/me").await.is(200).says("refreshed");
+    assert_eq!(answer.json()["email"], "mina@example.test");
+    // A login as somebody else ends the session before, and its answer may be cut after the first cookie.
+    mina.post("/auth/logout").await.is(200);
+    mixed.set_cookie("sb_at", &at);
+    mixed.set_cookie("sb_rt", &rt);
+    assert_eq!(mixed.fetch("/api/me").await.is(200).says("valid").json()["email"], "jun@example.test");
 }
 
 #[tokio::test]

@@ -96,6 +96,56 @@ async fn a_prefetch_begins_no_login_and_evicts_none() {
 }
 
 #[tokio::test]
+async fn no_part_of_a_foreign_page_begins_a_login_or_evicts_one() {
+    let stack = TestStack::start().await;
+    let browser = stack.browser();
+    let callback = browser.as_far_as_callback("demo", "/deep", "mina").await;
+    let part = |path: &str, mode: &str, dest: &str, site: &str| {
+        let ask = browser.plain(Method::GET, path).header("accept", "text/html,image/*");
+        ask.header("sec-fetch-mode", mode).header("sec-fetch-dest", dest).header("sec-fetch-site", site)
+    };
+    for path in ["/auth/login/demo", "/auth/login/demo?return_to=/x"] {
+        for (mode, dest) in [
+            ("no-cors", "image"),
+            ("no-cors", "script"),
+            ("no-cors", "style"),
+            ("no-cors", "video"),
+            ("cors", "font"),
+            ("cors", "empty"),
+            ("navigate", "iframe"),
+            ("navigate", "object"),
+        ] {
+            let answer = part(path, mode, dest, "cross-site").await.is(401);
+            assert!(answer.set_cookies().is_empty(), "{mode} {dest}: {answer}");
+            if mode != "navigate" {
+                assert_eq!(part("/api/me", mode, dest, "cross-site").await.is(401).json()["code"], "login_required");
+            }
+        }
+    }
+    // A script of the app is told where the login is.
+    let script = browser.fetch("/auth/login/demo").await.is(401).says("anonymous").problem("navigation_needed");
+    assert_eq!(script.json()["login"], "/auth/login");
+    assert_eq!(script.header("cache-control"), Some("no-store"));
+    assert_eq!(browser.follow(&callback).await.is(303).location(), "/deep");
+    // What a person opens begins one: a link of another site, a frame of the app's own page, a browser without these
+    // headers, a tool.
+    part("/auth/login/demo", "navigate", "document", "cross-site").await.is(303);
+    part("/auth/login/demo", "navigate", "iframe", "same-origin").await.is(303);
+    browser.plain(Method::GET, "/auth/login/demo").await.is(303);
+    browser.plain(Method::HEAD, "/auth/login/demo").await.is(303);
+}
+
+#[tokio::test]
+async fn the_login_page_that_goes_on_by_itself_begins_no_login_for_a_part_of_a_page() {
+    let stack = Setup::new().without("authority.credentials").start().await;
+    let browser = stack.browser();
+    assert!(browser.navigate("/auth/login").await.is(303).location().contains("state="));
+    let image = browser.plain(Method::GET, "/auth/login").header("sec-fetch-dest", "image");
+    let answer = image.header("sec-fetch-mode", "no-cors").header("sec-fetch-site", "cross-site").await.is(401);
+    assert!(answer.set_cookies().is_empty(), "{answer}");
+}
+
+#[tokio::test]
 async fn every_401_names_the_login_page_and_has_a_challenge() {
     let setup = Setup::with_codes().with("providers.demo.id_token_login = { audiences = [\"vestibule\"] }");
     let notify = "otp.sms.purpose = \"verify\"\n[otp.sms.notify]\nupstream = \"backend\"\npath = \"/notify\"\n";
@@ -158,6 +208,33 @@ async fn a_repeated_parameter_of_an_endpoint_is_400() {
         let answer = browser.navigate(path).await.is(400);
         assert!(answer.set_cookies().is_empty(), "{path}: {answer}");
     }
+    // A POST: in the query, in the body, or once in each, however the name is written.
+    let json = "application/json";
+    let form = "application/x-www-form-urlencoded";
+    for (path, kind, body) in [
+        ("/auth/login?return_to=/a&return_to=/b", form, "email=a@b.kr&password=x"),
+        ("/auth/login?return_to=/a", form, "email=a@b.kr&password=x&return_to=/b"),
+        ("/auth/login?return%5Fto=/a", form, "email=a@b.kr&password=x&return_to=/b"),
+        ("/auth/login", form, "email=a@b.kr&password=x&return_to=/a&r%65turn_to=/a"),
+        ("/auth/login?email=c@d.kr", json, r#"{"email":"a@b.kr","password":"x"}"#),
+        ("/auth/login", json, r#"{"email":"a@b.kr","password":"x","\u0065mail":"c@d.kr"}"#),
+        ("/auth/logout?a=1&a=2", form, ""),
+        ("/auth/logout", json, r#"{"everywhere":true,"everywhere":false}"#),
+        ("/auth/refresh?a=1&a=1", json, ""),
+        ("/auth/sms/send?phone=1&phone=2", json, r#"{"phone":"010-1234-5678"}"#),
+        ("/auth/sms/verify?code=123456", json, r#"{"phone":"010-1234-5678","code":"654321"}"#),
+        ("/auth/demo/nonce?a=1&a=2", json, ""),
+        ("/auth/callback/demo?state=a", form, "state=a&code=b"),
+    ] {
+        let answer = browser.post(path).header("content-type", kind).body(body).await.is(400);
+        assert!(answer.set_cookies().is_empty(), "{path} {body}: {answer}");
+        if !path.starts_with("/auth/callback") {
+            answer.problem("repeated_parameter");
+        }
+    }
+    browser.fetch("/auth/session?a=1&a=2").await.is(400).problem("repeated_parameter");
+    let body = "email=mina@example.test&password=wrong";
+    browser.post("/auth/login?source=x").header("content-type", form).body(body).await.is(401);
     for fields in [
         [("email", "a@b.kr"), ("email", "c@d.kr"), ("password", "x")],
         [("email", "a@b.kr"), ("password", "x"), ("password", "y")],

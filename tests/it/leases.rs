@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use serde_json::json;
 use vestibule::clock::Clock;
 
 use crate::harness::{
@@ -89,6 +90,25 @@ async fn clocks_90_s_apart_lose_no_session(store: StoreServer) {
     assert_eq!(stack.backend.counters().reuse_detected, 0);
 }
 
+async fn clocks_90_s_apart_lose_no_login_and_no_code(store: StoreServer) {
+    let setup = Setup::with_codes().with(KEYS).with("[server]\nhosts = [\"127.0.0.1\"]");
+    let stack = setup.with(&store.toml).start().await;
+    let [behind, ahead] = [-90_000, 90_000].map(|millis| stack.gateway_with_clock(&Clock::ahead_by(millis)));
+    for (one, other, phone) in [(&behind, &ahead, "010-1234-5678"), (&ahead, &behind, "010-1234-5679")] {
+        let (browser, visitor) = (stack.browser().at(one), stack.browser().at(one));
+        let callback = browser.as_far_as_callback("demo", "/deep", "mina").await;
+        let elsewhere = browser.through(other);
+        assert_eq!(elsewhere.follow(&callback).await.is(303).location(), "/deep");
+        elsewhere.fetch("/api/me").await.is(200);
+        browser.fetch("/api/me").await.is(200);
+
+        visitor.post("/auth/sms/send").json(&json!({ "phone": phone })).await.is(200);
+        let message = stack.backend.messages().pop().unwrap();
+        let code = json!({ "phone": phone, "code": message.code().unwrap() });
+        visitor.through(other).post("/auth/sms/verify").json(&code).await.is(200).says("refreshed");
+    }
+}
+
 #[tokio::test]
 async fn an_instance_whose_clock_differs_from_the_stores_says_so() {
     let store = StoreServer::redis().await;
@@ -115,4 +135,5 @@ on_both_stores! {
     after_an_instance_was_killed_with_the_lease_held_the_other_refreshes_while_its_visitors_wait
     a_refusal_after_an_instance_was_killed_with_the_lease_held_ends_no_session
     clocks_90_s_apart_lose_no_session
+    clocks_90_s_apart_lose_no_login_and_no_code
 }

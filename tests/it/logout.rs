@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use vestibule::demo::{
     Fault,
     backend::{EMAIL, PASSWORD},
@@ -75,6 +76,30 @@ async fn a_logout_ends_on_something_that_does_not_log_in_again() {
     assert!(korean.text().contains("로그아웃되었습니다"), "{korean}");
     let named = stack.browser().navigate("/auth/logged-out?provider=demo").await.is(200);
     assert!(named.text().contains("Demo ID has no logout of its own"), "{named}");
+    let unknown = stack.browser().navigate("/auth/logged-out?provider=unknown").await.is(200);
+    assert!(unknown.text().contains("You are logged out") && !unknown.text().contains("of its own"), "{unknown}");
+}
+
+#[tokio::test]
+async fn a_head_and_an_options_of_our_pages_change_nothing() {
+    let stack = TestStack::start().await;
+    let browser = stack.logged_in("mina").await;
+    let url = logout(&browser).await.json()["url"].as_str().unwrap().to_owned();
+    let ask = |method: Method, path: &str| browser.plain(method, path).header("accept", "text/html");
+    for path in ["/auth/login", "/auth/session", "/auth/assets/page.js"] {
+        let head = ask(Method::HEAD, path).await.is(200);
+        assert!(head.body.is_empty() && head.set_cookies().is_empty(), "{head}");
+    }
+    for (path, allowed) in
+        [("/auth/logged-out", "GET"), ("/auth/callback/demo", "GET, POST"), ("/auth/logout", "POST"), (&url, "GET")]
+    {
+        for method in [Method::HEAD, Method::OPTIONS] {
+            assert_eq!(ask(method, path).await.is(405).header("allow"), Some(allowed));
+        }
+    }
+    assert_eq!(ask(Method::OPTIONS, "/auth/login").await.is(405).header("allow"), Some("GET, HEAD, POST"));
+    // The one-time address still leads on.
+    browser.navigate(&url).await.is(303);
 }
 
 #[tokio::test]

@@ -49,11 +49,37 @@ async fn an_address_that_may_lead_to_another_site_is_replaced_by_after_login() {
         "/.//evil.example",
         "evil.example",
         "",
-        "/auth/logout",
     ] {
-        let end = ends_at(&stack, evil).await;
-        assert!(end == "/home" || evil == "/auth/logout" && end.starts_with('/'), "{evil:?} ended at {end:?}");
+        assert_eq!(ends_at(&stack, evil).await, "/home", "{evil:?}");
     }
+}
+
+#[tokio::test]
+async fn no_login_ends_at_an_endpoint_of_the_gateway() {
+    let stack = TestStack::with("session.after_login = \"/home\"").await;
+    for own in [
+        "/auth",
+        "/auth/logout",
+        "/auth/logout?a=b",
+        "/auth/refresh",
+        "/auth/session",
+        "/auth/login",
+        "/auth/login/demo",
+        "/auth/callback/demo?code=a&state=b",
+        "/auth/logged-out",
+        "/auth/demo",
+        "/auth/sms/send",
+        "/auth/assets/page.js",
+        "/%61uth/logout",
+    ] {
+        assert_eq!(ends_at(&stack, own).await, "/home", "{own}");
+    }
+    // Not by a form, and not for a visitor with a session.
+    let browser = stack.logged_in("mina").await;
+    assert_eq!(browser.navigate("/auth/login?return_to=/auth/logout").await.is(303).location(), "/home");
+    let form = [("email", "mina@example.test"), ("password", "mina-password"), ("return_to", "/auth/logout")];
+    let posted = stack.browser().navigate("/auth/login").with_method(http::Method::POST).form(&form).await.is(303);
+    assert!(!posted.location().contains("logout"), "{posted}");
 }
 
 #[tokio::test]

@@ -19,13 +19,17 @@ use super::{
 };
 use crate::{
     call::{Caller, Placeholder, Template, Values},
+    client::ClientKey,
     clock::{Clock, Timestamp},
     oidc::Identity,
-    store::{Digest, Store},
+    store::{Digest, Owner, Store},
 };
 
 /// How long a person counts as known.
 const KNOWN_LIFETIME: Duration = Duration::from_secs(10 * 366 * 86400);
+/// People of one client's network that are known. Beyond this the backend is called again at the next login of the one
+/// that was recorded first, so that a client with many accounts cannot fill the store.
+const MOST_PEOPLE: u32 = 10_000;
 /// How much longer than the call a login may take: the time for its calls to the store.
 const STORE_TIME: Duration = Duration::from_secs(10);
 
@@ -120,7 +124,8 @@ impl FirstLogins {
         self.give_back(login.person).await;
         notified?;
         let now = self.clock.now();
-        if let Err(error) = self.store.one_time.take(login.person, now.plus(KNOWN_LIFETIME), now).await {
+        let until = now.plus(KNOWN_LIFETIME);
+        if let Err(error) = self.store.one_time.take_of(people_of(from.client.key()), login.person, until, now).await {
             tracing::warn!(
                 %error,
                 "login: a person was not recorded as known; the backend will be called at the next login again"
@@ -162,6 +167,14 @@ fn turn_key(person: Digest) -> Digest {
     context.update(b"vestibule login under way");
     context.update(&person.0);
     Digest(context.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes"))
+}
+
+/// The owner of the marks of people who log in from this client's network.
+fn people_of(client: ClientKey) -> Owner {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"vestibule people of");
+    context.update(client.network());
+    Owner { key: Digest(context.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes")), most: MOST_PEOPLE }
 }
 
 #[cfg(test)]

@@ -30,7 +30,9 @@ pub struct ReturnToSettings<'s> {
 #[derive(Debug)]
 pub struct ReturnTo {
     origins: Vec<Origin>,
-    /// The gateway's own endpoints that begin or end a login, or end a logout.
+    /// All below it is the gateway's own on the visitor's origin, and none of it is a page to be led to.
+    base_path: [String; 1],
+    /// A listed origin may be another host of this gateway: its endpoints that begin or end a login, or end a logout.
     endpoints: [String; 3],
     after_login: String,
 }
@@ -41,6 +43,7 @@ impl ReturnTo {
         let listed = settings.origins.iter().filter_map(|origin| Url::parse(origin).ok()).map(|url| url.origin());
         Self {
             origins: listed.filter(Origin::is_tuple).collect(),
+            base_path: [settings.base_path.to_owned()],
             endpoints: ["login", "callback", "logged-out"].map(|endpoint| format!("{}/{endpoint}", settings.base_path)),
             after_login: settings.after_login.to_owned(),
         }
@@ -78,7 +81,7 @@ impl ReturnTo {
     /// Whether it is a path (with query and fragment) on the visitor's origin.
     fn is_own_path(&self, asked: &str, own: &Url) -> bool {
         let stays = own.join(asked).is_ok_and(|url| url.origin() == own.origin());
-        stays && self.is_plain_path(without_query(asked), own)
+        stays && is_plain_path(without_query(asked), own, &self.base_path)
     }
 
     /// Whether it is an absolute URL on the visitor's origin or on one that the configuration lists.
@@ -91,36 +94,39 @@ impl ReturnTo {
         path.starts_with('/')
             && url.username().is_empty()
             && url.password().is_none()
-            && (origin == own.origin() || self.origins.contains(&origin))
-            && self.is_plain_path(without_query(path), own)
+            && match origin == own.origin() {
+                true => is_plain_path(without_query(path), own, &self.base_path),
+                false => self.origins.contains(&origin) && is_plain_path(without_query(path), own, &self.endpoints),
+            }
     }
+}
 
-    /// Whether every parser reads it as the same path of the same origin, also one that decodes it once too often: it
-    /// has no step upwards, no backslash and no control character, and does not begin with two slashes. After a
-    /// redirect to an endpoint of the login another login would start.
-    fn is_plain_path(&self, path: &str, own: &Url) -> bool {
-        if path.split('/').any(is_step) {
+/// Whether every parser reads it as the same path of the same origin, also one that decodes it once too often: it has
+/// no step upwards, no backslash and no control character, and does not begin with two slashes. Nothing at or below
+/// `endpoints` is such a path: after a redirect there another login would start, the session would end, or no page
+/// would be shown.
+fn is_plain_path(path: &str, own: &Url, endpoints: &[String]) -> bool {
+    if path.split('/').any(is_step) {
+        return false;
+    }
+    let mut path = Cow::Borrowed(path);
+    for _ in 0..MAX_DECODINGS {
+        let is_endpoint = endpoints.iter().any(|endpoint| {
+            path.strip_prefix(endpoint.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        if is_endpoint
+            || path.chars().any(|c| c == '\\' || c.is_control())
+            || begins_with_empty_segment(&path)
+            || own.join(&path).is_ok_and(|url| url.origin() != own.origin() || url.path().starts_with("//"))
+        {
             return false;
         }
-        let mut path = Cow::Borrowed(path);
-        for _ in 0..MAX_DECODINGS {
-            let is_endpoint = self.endpoints.iter().any(|endpoint| {
-                path.strip_prefix(endpoint.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            });
-            if is_endpoint
-                || path.chars().any(|c| c == '\\' || c.is_control())
-                || begins_with_empty_segment(&path)
-                || own.join(&path).is_ok_and(|url| url.origin() != own.origin() || url.path().starts_with("//"))
-            {
-                return false;
-            }
-            match percent_decode_str(&path).decode_utf8_lossy() {
-                decoded if decoded == path => return true,
-                decoded => path = Cow::Owned(decoded.into_owned()),
-            }
+        match percent_decode_str(&path).decode_utf8_lossy() {
+            decoded if decoded == path => return true,
+            decoded => path = Cow::Owned(decoded.into_owned()),
         }
-        false
     }
+    false
 }
 
 /// The address up to its query or fragment.

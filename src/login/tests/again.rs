@@ -5,7 +5,8 @@ use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use super::*;
 use crate::{
     clock::Timestamp,
-    store::{Digest, OneTime, Owner, StoreError},
+    problem::ProblemKind,
+    store::{Digest, Health, OneTime, Owner, StoreError},
 };
 
 /// A browser on its way back from the provider, and the callback's query.
@@ -132,14 +133,63 @@ async fn a_login_that_failed_fails_in_the_same_way_again() {
         let got = fixture.callback(&mut before.clone(), &query).await;
         assert_eq!(got.location(), "/auth/login?error=login_failed&return_to=%2Fdeep");
     }
+    // After this answer the code may be void.
     let (before, query) = on_its_way_back(&fixture, "/deep").await;
-    fixture.fake.answer("/token", Reply::json(503, &json!({})));
+    fixture.fake.answer("/token", Reply::json(500, &json!({})));
     for _ in 0..2 {
-        let got = fixture.callback(&mut before.clone(), &query).await;
-        assert_eq!(got.error().kind(), crate::problem::ProblemKind::ProviderUnavailable);
+        let mut browser = before.clone();
+        let got = fixture.callback(&mut browser, &query).await;
+        assert_eq!(got.error().kind(), ProblemKind::ProviderUnavailable);
         assert_eq!(got.answer.unwrap_err().return_to.as_deref(), Some("/deep"));
+        assert_eq!(browser.attempts(), 0);
     }
     assert_eq!(exchanges(&fixture), 2);
+}
+
+#[tokio::test]
+async fn a_callback_whose_code_the_provider_has_not_taken_can_be_tried_again() {
+    let (fake, store) = (Arc::new(Fake::start().await), MemoryStore::shared());
+    let (one, other) = (LoginFixture::instance(fake.clone(), &store), LoginFixture::instance(fake.clone(), &store));
+    for status in [503, 429] {
+        let mut browser = Browser::default();
+        let authorization = one.start_login(&mut browser, "return_to=/deep").await;
+        let query = format!("code=c&state={}", parameter(&authorization, "state"));
+        fake.answer("/token", Reply::json(status, &json!({})));
+        for instance in [&one, &other] {
+            let got = instance.callback(&mut browser, &query).await;
+            assert_eq!(got.error().kind(), ProblemKind::ProviderUnavailable);
+            assert_eq!(got.answer.unwrap_err().return_to.as_deref(), Some("/deep"));
+            assert_eq!(browser.attempts(), 1, "the cookie is kept");
+        }
+        one.provider_agrees(&authorization);
+        assert_eq!(one.callback(&mut browser, &query).await.location(), "/deep");
+        assert!(one.is_logged_in(&browser).await && browser.attempts() == 0);
+    }
+    assert_eq!(exchanges(&one), 6);
+}
+
+#[tokio::test]
+async fn an_attempt_lasts_ten_minutes_also_where_the_clocks_of_two_instances_are_180_s_apart() {
+    let (fake, store) = (Arc::new(Fake::start().await), MemoryStore::shared());
+    let instance = |ahead: i64| {
+        let clock = Clock::ahead_by(ahead);
+        let store = Store { health: Arc::new(ClockDifference(-ahead)), ..store.clone() };
+        (LoginFixture::at(fake.clone(), &store, clock.clone(), |_| {}), clock)
+    };
+    let ((behind, one), (ahead, other)) = (instance(-90_000), instance(90_000));
+    for (begun_at, ended_at) in [(&behind, &ahead), (&ahead, &behind)] {
+        let (before, query) = on_its_way_back(begun_at, "/deep").await;
+        for clock in [&one, &other] {
+            clock.advance(Duration::from_secs(595));
+        }
+        assert_eq!(ended_at.callback(&mut before.clone(), &query).await.location(), "/deep");
+        let (before, query) = on_its_way_back(begun_at, "/deep").await;
+        for clock in [&one, &other] {
+            clock.advance(Duration::from_secs(605));
+        }
+        let late = ended_at.callback(&mut before.clone(), &query).await;
+        assert!(matches!(late.error(), LoginError::AttemptExpired));
+    }
 }
 
 #[tokio::test]
@@ -178,6 +228,23 @@ async fn while_the_store_is_away_the_attempt_stays_for_another_try() {
     assert!(matches!(failed.error(), LoginError::Store(_)));
     assert_eq!(failed.answer.unwrap_err().return_to.as_deref(), Some("/deep"));
     assert_eq!(other.callback(&mut browser, &query).await.location(), "/deep");
+}
+
+/// A store whose clock is so many milliseconds ahead.
+struct ClockDifference(i64);
+
+impl Health for ClockDifference {
+    fn is_reachable(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn clock_difference(&self) -> Option<i64> {
+        Some(self.0)
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        ready(Ok(())).boxed()
+    }
 }
 
 /// Single-use keys in a store that does not answer.

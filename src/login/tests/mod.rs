@@ -13,6 +13,7 @@ use crate::{
     authority::{self, Authority},
     call::Caller,
     client::Client,
+    clock::Clock,
     endpoint::{Call, EndpointAnswer, GuessLimits, Guesses, Rate},
     oidc::{self, Flaw, fake::Fake},
     pages::Pages,
@@ -50,20 +51,23 @@ impl LoginFixture {
     }
 
     async fn with(change: impl FnOnce(&mut oidc::Settings)) -> Self {
-        Self::at(Arc::new(Fake::start().await), &MemoryStore::shared(), change)
+        let fake = Arc::new(Fake::start().await);
+        let clock = fake.clock.clone();
+        Self::at(fake, &MemoryStore::shared(), clock, change)
     }
 
     /// Another instance with the same provider, store and keys.
     fn instance(fake: Arc<Fake>, store: &Store) -> Self {
-        Self::at(fake, store, |_| {})
+        let clock = fake.clock.clone();
+        Self::at(fake, store, clock, |_| {})
     }
 
-    fn at(fake: Arc<Fake>, store: &Store, change: impl FnOnce(&mut oidc::Settings)) -> Self {
+    fn at(fake: Arc<Fake>, store: &Store, clock: Clock, change: impl FnOnce(&mut oidc::Settings)) -> Self {
         let mut provider = fake.settings();
         provider.id_token_audiences = Some(vec![provider.client_id.clone()]);
         change(&mut provider);
         let providers = vec![Arc::new(fake.provider_with(provider))];
-        let (clock, random, metrics) = (fake.clock.clone(), Random::system(), Arc::new(Metrics::new()));
+        let (random, metrics) = (Random::system(), Arc::new(Metrics::new()));
         let authority = Authority::new(
             authority::Settings { kind: authority::AuthorityKind::Provider, verify: None, notify: None },
             authority::test_deps(Caller::new(vec![], 64 << 10).unwrap(), providers.clone(), &clock),
@@ -113,6 +117,7 @@ impl LoginFixture {
             client,
             origin: self.logins.origin_of(host),
             is_navigation: true,
+            may_begin_login: true,
             visit,
             wants_page: true,
         }

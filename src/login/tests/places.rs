@@ -143,3 +143,19 @@ async fn no_cookie_of_an_attempt_is_longer_than_check_says() {
     let real = "; ".len() + name.len() + "=".len() + value.len();
     assert!(real <= counted && counted - real < 200, "{real} of {counted}");
 }
+
+#[tokio::test]
+async fn a_login_begins_only_with_what_a_person_can_have_opened() {
+    let fixture = LoginFixture::start().await;
+    for is_page in [true, false] {
+        let mut call = fixture.call(&Browser::default(), Method::GET, "return_to=/a", Bytes::new()).await;
+        call.may_begin_login = false;
+        let mut browser = Browser::default();
+        let got = match is_page {
+            true => browser.take(fixture.logins.page(call).await),
+            false => browser.take(fixture.logins.start(call, "corp").await),
+        };
+        assert!(matches!(got.error(), LoginError::NotOpened) && got.set_cookie.is_empty());
+        assert_eq!(got.answer.unwrap_err().return_to.as_deref(), Some("/a"));
+    }
+}

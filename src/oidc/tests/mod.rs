@@ -237,7 +237,7 @@ async fn an_answer_of_the_token_endpoint_without_tokens_or_refusal_is_an_outage_
     let attempt = attempt(&provider).await;
     for reply in [
         Reply::json(500, &json!({"error": "server_error"})),
-        Reply::json(429, &json!({})),
+        Reply::json(502, &json!({})),
         Reply::text(200, "text/html", "<html>"),
         Reply::text(200, "application/json", vec![b'x'; 1 << 20]),
         Reply::Reset,
@@ -247,6 +247,25 @@ async fn an_answer_of_the_token_endpoint_without_tokens_or_refusal_is_an_outage_
         let result = provider.redeem(callback(&attempt), &attempt, REDIRECT).await;
         assert!(matches!(result, Err(OidcError::Unavailable(_))), "{reply:?}");
     }
+}
+
+#[tokio::test]
+async fn a_code_that_was_not_sent_or_that_the_provider_does_not_handle_now_is_unused() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    let attempt = attempt(&provider).await;
+    for status in [429, 503] {
+        fake.answer("/token", Reply::json(status, &json!({})));
+        let result = provider.redeem(callback(&attempt), &attempt, REDIRECT).await;
+        assert!(matches!(result, Err(OidcError::CodeUnused(_))), "{status}: {result:?}");
+    }
+    let elsewhere = format!("http://{}/token", crate::scripted::dead_address().await);
+    fake.answer(METADATA, fake.metadata_with(json!({"token_endpoint": elsewhere})));
+    let result = fake.provider().redeem(callback(&attempt), &attempt, REDIRECT).await;
+    assert!(matches!(result, Err(OidcError::CodeUnused(_))), "{result:?}");
+    fake.answer(METADATA, Reply::json(503, &json!({})));
+    let result = fake.provider().redeem(callback(&attempt), &attempt, REDIRECT).await;
+    assert!(matches!(result, Err(OidcError::CodeUnused(_))), "{result:?}");
 }
 
 /// A provider with metadata that names a userinfo endpoint, which answers with this JWT.
@@ -270,6 +289,11 @@ async fn a_userinfo_that_is_a_signed_jwt_is_verified_and_used() {
         (sign(json!({"aud": "other"})), Flaw::Audience),
         (sign(json!({"iss": "https://evil.example"})), Flaw::Issuer),
         (sign(json!({"sub": "u2"})), Flaw::Subject),
+        (sign(json!({"sub": null})), Flaw::Subject),
+        (sign(json!({"exp": fake.clock.now().as_secs() - 61})), Flaw::Time),
+        (sign(json!({"exp": "soon"})), Flaw::Time),
+        (sign(json!({"iat": fake.clock.now().as_secs() + 120})), Flaw::Time),
+        (sign(json!({"nbf": fake.clock.now().as_secs() + 120})), Flaw::Time),
         (Signer::ec().sign(header, &fake.claims(json!({}))), Flaw::Signature),
         (Signer::Constant(vec![1]).sign(r#"{"alg":"none"}"#, &fake.claims(json!({}))), Flaw::Algorithm),
         ("eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d".to_owned(), Flaw::Encrypted),

@@ -332,6 +332,7 @@ impl OtpFixture {
             .public()
             .clone(),
             is_navigation: false,
+            may_begin_login: true,
             visit,
             wants_page: false,
         }

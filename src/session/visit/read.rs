@@ -87,12 +87,22 @@ impl Visit {
         }
     }
 
-    /// Combines the two tokens. If they are of different logins, only the token of the later login counts.
+    /// Combines the two tokens. If they are of different logins, only the token of the later login counts, so that no
+    /// refresh gives one person the tokens of another. An unsealed access token does not say when its login was: one of
+    /// another person counts only if the refresh token's session has ended, as after a login whose answer was cut.
     fn combine(&mut self, access: Option<OpenedAccess>, refresh: Option<OpenedRefresh>) {
-        let logins = (access.as_ref().and_then(|a| a.grant.login.as_ref()), refresh.as_ref().map(|r| &r.grant.login));
-        let (keep_access, keep_refresh) = match logins {
-            (Some(of_access), Some(of_refresh)) if of_access.sid != of_refresh.sid => {
-                (of_access.at >= of_refresh.at, of_access.at < of_refresh.at)
+        let (keep_access, keep_refresh) = match (&access, &refresh) {
+            (Some(access), Some(refresh)) => {
+                let of_refresh = &refresh.grant.login;
+                match &access.grant.login {
+                    Some(of_access) if of_access.sid != of_refresh.sid => {
+                        (of_access.at >= of_refresh.at, of_access.at < of_refresh.at)
+                    }
+                    None if !refresh.grant.may_be_of(&access.grant) => {
+                        (refresh.state.has_ended(), !refresh.state.has_ended())
+                    }
+                    Some(_) | None => (true, true),
+                }
             }
             _ => (true, true),
         };

@@ -17,7 +17,8 @@ pub struct Owner {
 /// Keys of things that may be used once (login attempts, ID tokens) or that are remembered (people and devices that
 /// have logged in).
 pub trait OneTime: Send + Sync {
-    /// Takes `key`. True for the first call, false for every further one before the `until` of the first.
+    /// Takes `key`. True for the first call, false for every further one before the `until` of the first. Only for keys
+    /// that are given back as soon as the request is handled: the others have an owner.
     fn take(&self, key: Digest, until: Timestamp, now: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Takes `key` as one of `owner`'s keys. Of those the newest are kept, as many as [`Owner::most`] says: a further

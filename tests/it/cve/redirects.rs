@@ -117,20 +117,24 @@ async fn ghsa_qqxw_m5fj_f7gv_no_open_redirect_of_the_list_leaves_the_site_at_log
         let query = query(&["return_to", "to"], line);
         format!("GET /auth/login?{query} HTTP/1.1\r\nhost: {host}\r\naccept: text/html\r\ncookie: {cookies}\r\n\r\n")
     };
-    let logout = |line: &String| {
-        let body = query(&["return_to", "to", "post_logout_redirect_uri"], line);
+    let logout = |in_query: &[&str], in_body: &[&str], line: &String| {
+        let (asked, body) = (query(in_query, line), query(in_body, line));
         let kind = "content-type: application/x-www-form-urlencoded\r\naccept: text/html";
         format!(
-            "POST /auth/logout?{body} HTTP/1.1\r\nhost: {host}\r\n{kind}\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /auth/logout?{asked} HTTP/1.1\r\nhost: {host}\r\n{kind}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
     };
     let at_login = locations(&stack, lines.iter().map(login)).await;
-    let at_logout = locations(&stack, lines.iter().map(logout)).await;
+    // A parameter in the query and in the body would be 400.
+    let (some, others) = (["return_to"], ["to", "post_logout_redirect_uri"]);
+    let at_logout = locations(&stack, lines.iter().map(|line| logout(&some, &others, line))).await;
+    let at_form = locations(&stack, lines.iter().map(|line| logout(&others, &some, line))).await;
     let stay = |found: &[Option<String>]| found.iter().flatten().filter(|location| stays(&home, location)).count();
     let left: Vec<_> =
         lines.iter().zip(&at_login).filter(|(_, to)| !to.as_ref().is_some_and(|to| stays(&home, to))).collect();
     assert!(left.is_empty(), "{left:?}");
+    assert_eq!(at_form, at_logout);
     println!("login {}/{}, logout {}/{}", stay(&at_login), lines.len(), stay(&at_logout), lines.len());
     assert_eq!((stay(&at_login), stay(&at_logout)), (lines.len(), lines.len()));
     // The check works: most lines lead to another site if they are followed unchanged.

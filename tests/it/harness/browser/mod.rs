@@ -126,6 +126,11 @@ impl Browser {
         other
     }
 
+    /// The same browser, whose requests to the gateway's address reach another instance.
+    pub(crate) fn through(&self, gateway: &super::Gateway) -> Self {
+        Self { address: gateway.address(), http2: Arc::default(), ..self.clone() }
+    }
+
     /// The same browser at another port of this host.
     pub(crate) fn at_port(&self, port: u16) -> Self {
         let mut other = self.clone();
