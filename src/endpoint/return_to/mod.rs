@@ -94,9 +94,10 @@ impl ReturnTo {
         path.starts_with('/')
             && url.username().is_empty()
             && url.password().is_none()
-            && match origin == own.origin() {
-                true => is_plain_path(without_query(path), own, &self.base_path),
-                false => self.origins.contains(&origin) && is_plain_path(without_query(path), own, &self.endpoints),
+            && if origin == own.origin() {
+                is_plain_path(without_query(path), own, &self.base_path)
+            } else {
+                self.origins.contains(&origin) && is_plain_path(without_query(path), own, &self.endpoints)
             }
     }
 }

@@ -151,10 +151,8 @@ async fn a_login_begins_only_with_what_a_person_can_have_opened() {
         let mut call = fixture.call(&Browser::default(), Method::GET, "return_to=/a", Bytes::new()).await;
         call.may_begin_login = false;
         let mut browser = Browser::default();
-        let got = match is_page {
-            true => browser.take(fixture.logins.page(call).await),
-            false => browser.take(fixture.logins.start(call, "corp").await),
-        };
+        let got = if is_page { fixture.logins.page(call).await } else { fixture.logins.start(call, "corp").await };
+        let got = browser.take(got);
         assert!(matches!(got.error(), LoginError::NotOpened) && got.set_cookie.is_empty());
         assert_eq!(got.answer.unwrap_err().return_to.as_deref(), Some("/a"));
     }
