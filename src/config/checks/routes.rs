@@ -24,8 +24,8 @@ use super::{
 use crate::{
     hygiene,
     route::{
-        self, Access, Conflict, Decision, Gap, GapKind, JWKS_PATH, OwnSettings, Requester, SharedTargets, TableMatch,
-        has_wildcard,
+        self, Access, Conflict, Decision, Gap, GapKind, JWKS_PATH, LaxPath, OwnSettings, Requester, SharedTargets,
+        TableMatch, has_wildcard,
     },
 };
 
@@ -100,7 +100,7 @@ impl Checks<'_, '_> {
             cx.complain(place, message, "write a route for it, with `access = \"anonymous\"`");
             return;
         };
-        let rules = table.rules(found, &http::Method::GET, host, &path);
+        let rules = table.rules(found, &http::Method::GET, host, &LaxPath::new(&path));
         if rules.decide(Requester::Anonymous) != Decision::Allow {
             let line = rules.routes().last().map_or(0, |route| self.routes[route.index].1.line);
             let message = format!("the login page `{path}` itself needs a login: its route on line {line} is not open");
@@ -124,7 +124,7 @@ impl Checks<'_, '_> {
         let Ok(path) = hygiene::canonical_path(&own_path, hygiene::EncodedSlash::Refuse) else { return };
         let host = &public_url[Position::BeforeHost..Position::AfterPort];
         let TableMatch::Route(found) = table.find(&http::Method::GET, host, &path) else { return };
-        let rules = table.rules(found, &http::Method::GET, host, &path);
+        let rules = table.rules(found, &http::Method::GET, host, &LaxPath::new(&path));
         if rules.decide(Requester::Anonymous) != Decision::Allow {
             let line = rules.routes().last().map_or(0, |route| self.routes[route.index].1.line);
             cx.warn(
