@@ -15,7 +15,7 @@ use crate::{
     handle::{Destination, RouteMatch, Routing},
     hygiene::{Admitted, Hygiene, Refusal},
     problem::Failure,
-    route::{Access, Candidate, Decision, MatchOutcome, OwnCallsRule, Requester, Route, Rules},
+    route::{Access, Candidate, Decision, LaxPath, MatchOutcome, OwnCallsRule, Requester, Route, Rules},
     scheme::Scheme,
     upstream::{
         self, Bearer, Target,
@@ -89,7 +89,7 @@ pub(super) fn explain(request: &ExplainRequest, config: &Config, out: &mut dyn W
         Destination::Route(RouteMatch { route, target, rules, .. }) => {
             matched(route, &candidates, out)?;
             if route.settings.own_calls == OwnCallsRule::Open
-                && routing.own_calls.include(route.settings.upstream, &parts.method, target.path())
+                && routing.own_calls.include(route.settings.upstream, &parts.method, &LaxPath::new(target.path()))
             {
                 writeln!(
                     out,

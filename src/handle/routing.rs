@@ -4,7 +4,7 @@ use http::{Method, request::Parts, uri::PathAndQuery};
 
 use crate::{
     hygiene::{self, Admitted, EncodedSlash, Hygiene, MethodOverride, Refusal},
-    route::{OwnCalls, OwnCallsRule, OwnMatch, Route, Rules, Table, TableMatch},
+    route::{LaxPath, OwnCalls, OwnCallsRule, OwnMatch, Route, Rules, Table, TableMatch},
 };
 
 /// The parts that judge a request before its session is read.
@@ -67,18 +67,23 @@ impl Routing {
             TableMatch::None => Destination::NoRoute,
             TableMatch::Route(route) => {
                 let target = route.upstream_path(parts.uri.path_and_query().unwrap_or(&ROOT));
-                let mut rules = self.table.rules(route, method, host, path);
+                let lax_path = LaxPath::new(path);
+                let mut rules = self.table.rules(route, method, host, &lax_path);
                 let overridden = match &admitted.method_override {
-                    Some(named) if route.settings.method_override => match self.overridden(named, route, host, path) {
-                        Ok((method, more)) => {
-                            rules = rules.and(&more);
-                            Some(method)
+                    Some(named) if route.settings.method_override => {
+                        match self.overridden(named, route, host, path, &lax_path) {
+                            Ok((method, more)) => {
+                                rules = rules.and(&more);
+                                Some(method)
+                            }
+                            Err(refused) => return refused,
                         }
-                        Err(refused) => return refused,
-                    },
+                    }
                     _ => None,
                 };
-                let is_own = |method: &Method| self.own_calls.include(route.settings.upstream, method, target.path());
+                let stripped = (target.path() != path).then(|| LaxPath::new(target.path()));
+                let upstream_path = stripped.as_ref().unwrap_or(&lax_path);
+                let is_own = |method: &Method| self.own_calls.include(route.settings.upstream, method, upstream_path);
                 let is_own_call = route.settings.own_calls == OwnCallsRule::Closed
                     && (is_own(&parts.method)
                         || (*method != parts.method && is_own(method))
@@ -97,11 +102,12 @@ impl Routing {
         route: &Route,
         host: &str,
         path: &str,
+        lax_path: &LaxPath<'_>,
     ) -> Result<(Method, Rules<'t>), Destination<'t>> {
         let method = named.method().map_err(Destination::Refused)?.clone();
         match self.table.find(&method, host, path) {
             TableMatch::Route(other) if other.settings.upstream == route.settings.upstream => {
-                let rules = self.table.rules(other, &method, host, path);
+                let rules = self.table.rules(other, &method, host, lax_path);
                 Ok((method, rules))
             }
             _ => Err(Destination::NoRoute),

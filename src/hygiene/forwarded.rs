@@ -67,12 +67,14 @@ impl TrustedProxies {
     }
 
     /// The host that a trusted proxy reports: the only value of `X-Forwarded-Host`, unless a `Forwarded: host=` names
-    /// another, by which a visitor's own `X-Forwarded-Host` that the proxy passed on is found out.
+    /// another, by which a visitor's own `X-Forwarded-Host` that the proxy passed on is found out. A `Forwarded` that
+    /// cannot be read could name another.
     pub(super) fn reported_host<'h>(&self, headers: &'h HeaderMap, peer: IpAddr) -> Option<&'h [u8]> {
         let mut lines = headers.get_all(&X_FORWARDED_HOST).iter();
         let (Some(host), None) = (lines.next(), lines.next()) else { return None };
         let host = host.as_bytes();
-        let agrees = |element: &str| parameters(element, "host").all(|other| is_same_host(other, host));
+        let agrees =
+            |element: &str| is_readable(element) && parameters(element, "host").all(|other| is_same_host(other, host));
         (self.contains(peer) && elements(headers, &header::FORWARDED).all(agrees)).then_some(host)
     }
 
@@ -103,7 +105,7 @@ fn reported(peer: IpAddr, nearest_first: &[IpAddr], scheme: Option<Scheme>) -> R
 
 /// The elements of a list header, over all its lines, from the right.
 fn elements<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    // A line that is not ASCII is one element that is no address.
+    // A line that is not ASCII is one element that is no address and has no pair.
     headers.get_all(name).iter().rev().flat_map(|line| line.to_str().unwrap_or("?").rsplit(',')).map(str::trim)
 }
 
@@ -113,7 +115,7 @@ fn last<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 
 /// Parses an address with or without port, brackets and quotes.
 fn address(text: &str) -> Option<IpAddr> {
-    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let text = unquoted(text);
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))?;
     Some(address.to_canonical())
@@ -122,14 +124,31 @@ fn address(text: &str) -> Option<IpAddr> {
 /// Whether a `host` parameter, quoted or not, names the same host and port as `X-Forwarded-Host`.
 fn is_same_host(parameter: &str, host: &[u8]) -> bool {
     let written = |host| split(host).map(|(name, port)| (name, significant(port)));
-    match (written(parameter.trim_matches('"').as_bytes()), written(host)) {
+    match (written(unquoted(parameter).as_bytes()), written(host)) {
         (Ok(one), Ok(other)) => one == other,
         _ => false,
     }
 }
 
 fn scheme(text: &str) -> Option<Scheme> {
-    Scheme::named(text.trim_matches('"'))
+    Scheme::named(unquoted(text))
+}
+
+/// The text between two quotes, or the text as it is.
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+/// Whether an element of `Forwarded` has nothing but pairs of a name and a value (RFC 7239 section 4), none of which
+/// has an escape, or a comma or semicolon between quotes: then every reader finds the same pairs.
+fn is_readable(element: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_value = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    element.split(';').map(str::trim).filter(|pair| !pair.is_empty()).all(|pair| {
+        pair.split_once('=').map(|(name, value)| (name, unquoted(value))).is_some_and(|(name, value)| {
+            !name.is_empty() && !value.is_empty() && name.bytes().all(is_name) && value.bytes().all(is_value)
+        })
+    })
 }
 
 /// A parameter of a `Forwarded` element (RFC 7239 section 4).
@@ -249,6 +268,63 @@ mod tests {
     }
 
     #[test]
+    fn an_x_forwarded_host_beside_a_forwarded_that_cannot_be_read_is_not_believed() {
+        let proxy = "10.0.0.1".parse().unwrap();
+        let believed = |forwarded: &[u8]| {
+            let mut headers = headers(&[("x-forwarded-host", "app.example.kr:8443")]);
+            headers.append(header::FORWARDED, HeaderValue::from_bytes(forwarded).unwrap());
+            let alone = trusted().reported_host(&headers, proxy).is_some();
+            headers.append(header::FORWARDED, HeaderValue::from_static("host=\"app.example.kr:8443\""));
+            assert_eq!(trusted().reported_host(&headers, proxy).is_some(), alone, "an agreeing line changes nothing");
+            alone
+        };
+        for readable in [
+            "",
+            ";",
+            " , ",
+            "for=1.2.3.4;;",
+            "for=1.2.3.4 ; proto=https , for=10.0.0.2",
+            "for=\"[2001:db8::1]:4711\";by=_hidden;secret=a-b",
+            "for=[2001:db8::1]",
+            "host=APP.example.kr:8443",
+            "Host=\"app.example.kr:8443\"",
+            "host=app.example.kr:8443;host=app.example.kr:8443",
+        ] {
+            assert!(believed(readable.as_bytes()), "{readable}");
+        }
+        for other in [
+            "host=app.example.kr",
+            "host=\"app.example.kr\"",
+            "host=app.example.kr:443",
+            "host=app.example.kr:8443, host=app.example.kr",
+            "host=app.example.kr;host=app.example.kr:8443",
+            "host=app.example.kr:8443:8443",
+            "host=\"app.example.kr:8443",
+            "host=app.example.kr:8443\"",
+            "host=\"\"app.example.kr:8443\"\"",
+            "host=\"app.example.kr:844\\3\"",
+            "host=\"app.example.kr:8443,evil\"",
+            "host=\"\"",
+            "host =app.example.kr:8443",
+            "host= app.example.kr:8443",
+            "ho st=app.example.kr:8443",
+            "=app.example.kr:8443",
+            "app.example.kr:8443",
+            "host",
+            "for=\"1.2.3.4",
+            "for=\"a\\\";host=evil\"",
+            "for=",
+            "?",
+        ] {
+            assert!(!believed(other.as_bytes()), "{other}");
+        }
+        assert!(!believed("for=1.2.3.4;host=app.example.kr:8443;x=\u{e9}".as_bytes()), "a line that is not ASCII");
+        let list = headers(&[("x-forwarded-host", "app.example.kr, app.example.kr")]);
+        let reported = trusted().reported_host(&list, proxy).unwrap();
+        assert!(split(reported).is_err(), "a list is no host");
+    }
+
+    #[test]
     fn the_last_scheme_in_x_forwarded_proto_counts_if_it_is_http_or_https() {
         for (value, scheme) in [
             ("https", Some(Scheme::Https)),
@@ -257,6 +333,8 @@ mod tests {
             ("wss", None),
             ("junk", None),
             ("https,", None),
+            ("\"https\"", Some(Scheme::Https)),
+            ("\"https", None),
         ] {
             assert_eq!(client_of("10.0.0.1", &[("x-forwarded-proto", value)]).2, scheme, "{value}");
         }

@@ -4,6 +4,7 @@ use http::Method;
 
 use super::{
     access::{Decision, Requester},
+    lax::LaxPath,
     own::{OwnEndpoint, OwnService},
     table::{Table, TableMatch},
 };
@@ -14,7 +15,8 @@ impl Table {
     pub fn begins_login(&self, host: &str, path: &str, login_page_goes_on: bool) -> bool {
         match self.find(&Method::GET, host, path) {
             TableMatch::Route(route) => {
-                self.rules(route, &Method::GET, host, path).decide(Requester::Anonymous) == Decision::LogIn
+                self.rules(route, &Method::GET, host, &LaxPath::new(path)).decide(Requester::Anonymous)
+                    == Decision::LogIn
             }
             TableMatch::Own(own) => match own.service {
                 OwnService::Call { endpoint: OwnEndpoint::LoginPage, .. } => login_page_goes_on,

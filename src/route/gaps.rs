@@ -6,6 +6,7 @@ use super::{
     access::{Decision, Requester},
     entry::Route,
     hosts::HostMatch,
+    lax::LaxPath,
     methods::Methods,
     settings::Access,
     table::{Table, TableMatch},
@@ -155,7 +156,7 @@ impl Table {
             for method in self.methods_of(route) {
                 let TableMatch::Route(found) = self.find(method, host, &path) else { continue };
                 if found.index == route.index {
-                    let rules = self.rules(route, method, host, &path);
+                    let rules = self.rules(route, method, host, &LaxPath::new(&path));
                     for other in rules.routes().filter(|rule| rule.index != route.index) {
                         add(gaps, route, other, (method, host, &path), GapKind::Overruled);
                     }
@@ -191,7 +192,7 @@ impl Table {
         if !shared.have_common(found.settings.upstream, stricter.settings.upstream) {
             return None;
         }
-        let rules = self.rules(found, method, host, path);
+        let rules = self.rules(found, method, host, &LaxPath::new(path));
         let wanted = &stricter.settings.access;
         let is_strict = rules.routes().any(|rule| rule.settings.access.is_as_strict_as(wanted));
         // Two lists of roles without an order are two groups of people, not a gap.

@@ -10,7 +10,7 @@
 //! - `;parameters`: servlet containers. Whether they decode before or after is theirs, so `%3B` counts.
 //! - `%2F` as `/`, and a path that is decoded twice: two servers behind each other.
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, cell::OnceCell, ops::Range};
 
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
@@ -37,68 +37,167 @@ const ESCAPED_SLASH: char = '\u{f8fe}';
 const COMPATIBLE_SLASH: char = '\u{f8fd}';
 
 /// What a backend may drop, so that nothing of a segment is left; as bits.
-const PARAMETERS: u8 = 1;
-const BLANKS: u8 = 2;
-const DOTS: u8 = 4;
+const PARAMETERS: u16 = 1;
+const BLANKS: u16 = 2;
+const DOTS: u16 = 4;
+/// Beside these bits: something is left of the segment in every reading.
+const NAMED: u16 = 8;
+/// Beside these bits: some backends take the segment as a step up.
+const STEP_UP: u16 = 16;
+/// Beside these bits: the part occurs in this way to split the path, and with a bit further left in the other three.
+const SPLIT: u16 = 32;
+/// So many kinds are counted at a time.
+const CHUNK: usize = 64;
+/// Whether an escaped slash splits, and whether one in another width does.
+const SPLITS: [(bool, bool); 4] = [(true, true), (true, false), (false, true), (false, false)];
 
-/// The lax readings of a path: its segments joined by slashes, without a slash at either end; empty for the root.
+/// A canonical path and its lax readings. It is read when they are needed, and once for all rules that need them.
 ///
-/// All have case, blanks, dots and parameters of a segment dropped: whatever a pattern takes as `{name}` is the same
-/// with them. More than one reading have the paths for which the number of segments differs among lenient backends:
+/// All readings have case, blanks, dots and parameters of a segment dropped: whatever a pattern takes as `{name}` is the
+/// same with them. More than one reading have the paths for which the number of segments differs among lenient backends:
 /// - An escaped slash splits a segment or is a part of it; so does, apart from it, a slash in another width.
 /// - A segment of parameters, blanks or dots alone is dropped or is the value of a `{name}`, for each of the three.
 /// - A segment that is `..` once its blanks are dropped (`/public/..%20/admin`) may be a step up too.
 ///
 /// The laxest reading is the first. The choices are independent, so there are at most 4 × 8 × 2 readings, some of them
-/// equal.
-pub(super) fn readings(path: &str) -> impl Iterator<Item = String> {
-    let text: Rc<str> = folded(path).into();
-    let (escaped, compatible) = (text.contains(ESCAPED_SLASH), text.contains(COMPATIBLE_SLASH));
-    let splits = [(true, true), (true, false), (false, true), (false, false)].into_iter().filter(
-        move |(splits_escaped, splits_compatible)| (escaped || *splits_escaped) && (compatible || *splits_compatible),
-    );
-    splits.flat_map(move |(escaped, compatible)| {
-        let text = text.clone();
-        let droppable = parts(&text, escaped, compatible).filter_map(dropped_kinds).fold(0, |all, kinds| all | kinds);
-        let climbs = parts(&text, escaped, compatible).any(is_step_up);
-        let kept = (0..=droppable).filter(move |kept| kept & !droppable == 0);
-        let backends = kept.flat_map(move |kept| [(kept, false), (kept, true)]).filter(move |(_, up)| climbs || !up);
-        backends.map(move |(kept, up)| reading(parts(&text, escaped, compatible), kept, up))
-    })
+/// equal. The path is folded once and split at most four times; each reading is then one pass over two bytes per segment.
+#[derive(Debug)]
+pub struct LaxPath<'p> {
+    path: &'p str,
+    folded: OnceCell<Folded<'p>>,
 }
 
-/// One reading: the `kept` kinds of text are dropped at the end of a segment, but not if nothing else is left.
-fn reading<'t>(parts: impl Iterator<Item = &'t str>, kept: u8, climbs: bool) -> String {
-    let mut segments = Vec::new();
-    for part in parts {
-        match dropped_kinds(part) {
-            None => segments.extend(name(part)),
-            Some(kinds) if climbs && is_step_up(part) && kinds & kept & !DOTS == 0 => drop(segments.pop()),
-            Some(kinds) if kinds & kept == 0 => {}
-            Some(_) => segments.push(part),
+/// A folded path, and the parts between slashes that are not empty, in all ways to split it.
+#[derive(Debug)]
+struct Folded<'p> {
+    text: Cow<'p, str>,
+    /// The name of each part, or the whole part if nothing is left of it.
+    places: Vec<Range<usize>>,
+    /// What a reading does with each. Apart from the places, so that parts are counted by two bytes each.
+    kinds: Vec<u16>,
+    /// The places in `kinds` that have [`STEP_UP`].
+    steps: Vec<usize>,
+}
+
+impl<'p> LaxPath<'p> {
+    /// `path` is canonical, without a query.
+    pub fn new(path: &'p str) -> Self {
+        Self { path, folded: OnceCell::new() }
+    }
+
+    /// Whether its lax reading is the path itself, without its first slash: see [`is_own_reading`].
+    pub(super) fn is_own_reading(&self) -> bool {
+        is_own_reading(self.path)
+    }
+
+    /// Whether `test` is true for one of the readings. It gets the first `most` segments of each, none of them empty;
+    /// the root has none.
+    pub(super) fn any_reading(&self, most: usize, mut test: impl FnMut(&[&str]) -> bool) -> bool {
+        if self.is_own_reading() {
+            let segments = self.path.split('/').filter(|segment| !segment.is_empty()).take(most);
+            return test(&segments.collect::<Vec<_>>());
+        }
+        let folded = self.folded.get_or_init(|| Folded::of(self.path));
+        let mut segments = Vec::new();
+        for split in folded.splits() {
+            let of_split = folded.kinds.iter().filter(|kinds| **kinds & split != 0);
+            let all_kinds = of_split.fold(0, |all, kinds| all | kinds);
+            let droppable = all_kinds & (PARAMETERS | BLANKS | DOTS);
+            for kept in (0..=droppable).filter(|kept| kept & !droppable == 0) {
+                for climbs in [false, true] {
+                    if climbs && all_kinds & STEP_UP == 0 {
+                        continue;
+                    }
+                    folded.read(split, kept, climbs, most, &mut segments);
+                    if test(&segments) {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+}
+
+impl<'p> Folded<'p> {
+    fn of(path: &'p str) -> Self {
+        let text = folded(path);
+        let (mut places, mut kinds, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+        let mut push = |begin: usize, part: &str, splits: u16| {
+            if !part.is_empty() {
+                let (place, of_part) = named_or_dropped(part);
+                places.push(begin + place.start..begin + place.end);
+                if of_part & STEP_UP != 0 {
+                    steps.push(kinds.len());
+                }
+                kinds.push(of_part | splits);
+            }
+        };
+        let mut begin = 0;
+        for segment in text.split(['/', '\\']) {
+            if segment.is_ascii() || !segment.contains([ESCAPED_SLASH, COMPATIBLE_SLASH]) {
+                push(begin, segment, 15 * SPLIT);
+            } else {
+                for (way, (splits_escaped, splits_compatible)) in SPLITS.into_iter().enumerate() {
+                    let mut begin = begin;
+                    for piece in split(segment, splits_escaped, splits_compatible) {
+                        push(begin, piece, SPLIT << way);
+                        begin += piece.len() + ESCAPED_SLASH.len_utf8();
+                    }
+                }
+            }
+            begin += segment.len() + 1;
+        }
+        Self { text, places, kinds, steps }
+    }
+
+    /// The ways to split it that may differ.
+    fn splits(&self) -> impl Iterator<Item = u16> {
+        let (escaped, compatible) = (self.text.contains(ESCAPED_SLASH), self.text.contains(COMPATIBLE_SLASH));
+        let differs = move |(_, (splits_escaped, splits_compatible)): &(usize, (bool, bool))| {
+            (escaped || *splits_escaped) && (compatible || *splits_compatible)
+        };
+        SPLITS.into_iter().enumerate().filter(differs).map(|(way, _)| SPLIT << way)
+    }
+
+    /// One reading: the `kept` kinds of parts are values, the others are dropped.
+    fn read<'t>(&'t self, split: u16, kept: u16, climbs: bool, most: usize, segments: &mut Vec<&'t str>) {
+        segments.clear();
+        // Without a branch, so that the compiler counts several at a time.
+        let is_value = |kinds: u16| (kinds & split != 0) & (kinds & (NAMED | kept) != 0);
+        // A part that is kept for its dots alone is a step up too.
+        let is_step = |kinds: u16| climbs && kinds & split != 0 && kinds & kept & !DOTS == 0;
+        let steps = self.steps.iter().copied().filter(|at| is_step(self.kinds[*at]));
+        let (mut begin, mut depth) = (0, 0_usize);
+        for end in steps.chain([self.kinds.len()]) {
+            for (kinds, places) in self.kinds[begin..end].chunks(CHUNK).zip(self.places[begin..end].chunks(CHUNK)) {
+                let values: u16 = kinds.iter().map(|kinds| u16::from(is_value(*kinds))).sum();
+                if values > 0 && segments.len() < most {
+                    let values = kinds.iter().zip(places).filter(|(kinds, _)| is_value(**kinds));
+                    segments.extend(values.take(most - segments.len()).map(|(_, place)| &self.text[place.clone()]));
+                }
+                // Counted beyond `most` too: steps up may lead back.
+                depth += usize::from(values);
+            }
+            if end < self.kinds.len() {
+                depth = depth.saturating_sub(1);
+                segments.truncate(depth);
+            }
+            begin = end + 1;
         }
     }
-    segments.join("/")
-}
-
-/// Whether `test` is true for a lax reading of a path. A path that is its own reading is not copied.
-pub(super) fn any_reading(path: &str, mut test: impl FnMut(&str) -> bool) -> bool {
-    if is_own_reading(path) {
-        return test(path.strip_prefix('/').unwrap_or(path));
-    }
-    readings(path).any(|reading| test(&reading))
 }
 
 /// The segments of the laxest reading of literal text, e.g. of a pattern's segment; none if nothing is left of it.
 pub(super) fn segments(text: &str) -> Vec<String> {
-    parts(&folded(text), true, true).filter_map(name).map(str::to_owned).collect()
+    split(&folded(text), true, true).filter_map(name).map(str::to_owned).collect()
 }
 
 /// The text of a pattern's segment for the readings that drop no segment and split none; `None` if it has no text.
 pub(super) fn kept_segment(text: &str) -> Option<String> {
     let text = folded(text);
-    let text = if dropped_kinds(&text).is_some() { &text } else { name(&text)? };
-    Some(text.to_owned())
+    let kept = name(&text).unwrap_or(&text);
+    (!kept.is_empty()).then(|| kept.to_owned())
 }
 
 /// Decoded, in its compatibility form (NFKC), without invisible characters, and in one case. Slashes that were not
@@ -115,7 +214,11 @@ fn folded(text: &str) -> Cow<'_, str> {
         }
         return decoded;
     }
-    Cow::Owned(decoded.split_inclusive(['/', '\\', ESCAPED_SLASH]).map(folded_segment).collect())
+    let mut out = String::with_capacity(decoded.len());
+    for segment in decoded.split_inclusive(['/', '\\', ESCAPED_SLASH]) {
+        fold_segment(segment, &mut out);
+    }
+    Cow::Owned(out)
 }
 
 /// Decoded once; an escaped slash or backslash becomes [`ESCAPED_SLASH`].
@@ -142,23 +245,37 @@ fn decoded(text: &str) -> Cow<'_, str> {
     Cow::Owned(percent_decode_str(&marked).decode_utf8_lossy().into_owned())
 }
 
-/// One segment that is not ASCII, with the slash at its end. One of which nothing is seen becomes a blank.
-fn folded_segment(segment: &str) -> String {
+/// Appends one segment, folded, with the slash at its end. One of which nothing is seen becomes a blank.
+fn fold_segment(segment: &str, out: &mut String) {
     let text = segment.trim_end_matches(['/', '\\', ESCAPED_SLASH]);
-    let slash = |c| if matches!(c, '/' | '\\') { COMPATIBLE_SLASH } else { c };
-    // Composed again after folding, because some small letters have no composed form where their capital has one.
-    let mut out: String = text.nfkc().filter(|c| !is_ignored(*c)).flat_map(one_case).nfkc().map(slash).collect();
-    if out.is_empty() && !text.is_empty() {
-        out.push(' ');
+    let begin = out.len();
+    if text.is_ascii() {
+        out.push_str(text);
+        out[begin..].make_ascii_lowercase();
+    } else {
+        let mut cased = String::with_capacity(text.len());
+        text.nfkc().filter(|c| !is_ignored(*c)).for_each(|c| push_in_one_case(c, &mut cased));
+        // Composed again after folding, because some small letters have no composed form where their capital has one.
+        out.extend(cased.nfkc().map(|c| if matches!(c, '/' | '\\') { COMPATIBLE_SLASH } else { c }));
+        if out.len() == begin {
+            out.push(' ');
+        }
     }
-    out + &segment[text.len()..]
+    out.push_str(&segment[text.len()..]);
 }
 
 /// Small letters by way of capitals, because backends compare in either.
-fn one_case(c: char) -> impl Iterator<Item = char> {
-    // The capital of the Turkish i has no small letter of its own in most languages.
-    let c = if c == 'İ' { 'i' } else { c };
-    c.to_uppercase().flat_map(char::to_lowercase)
+fn push_in_one_case(c: char, out: &mut String) {
+    match c {
+        _ if c.is_ascii() => out.push(c.to_ascii_lowercase()),
+        // Without case, and the dearest to look up: one character of a path becomes up to 18 of these.
+        '\u{590}'..='\u{109f}' | '\u{1100}'..='\u{139f}' | '\u{2e80}'..='\u{a63f}' | '\u{ac00}'..='\u{d7ff}' => {
+            out.push(c)
+        }
+        // The capital of the Turkish i has no small letter of its own in most languages.
+        'İ' => out.push('i'),
+        _ => out.extend(c.to_uppercase().flat_map(char::to_lowercase)),
+    }
 }
 
 /// Characters that are not seen and that a file system may ignore (HFS+, Apple TN1150).
@@ -167,7 +284,7 @@ fn is_ignored(c: char) -> bool {
 }
 
 /// The text between slashes.
-fn parts(text: &str, splits_escaped: bool, splits_compatible: bool) -> impl Iterator<Item = &str> {
+fn split(text: &str, splits_escaped: bool, splits_compatible: bool) -> impl Iterator<Item = &str> {
     let is_slash = move |c: char| match c {
         '/' | '\\' => true,
         ESCAPED_SLASH => splits_escaped,
@@ -184,23 +301,23 @@ fn without_parameters(part: &str) -> &str {
 
 /// A part without parameters, without blanks at its ends and without dots at its end; `None` if nothing is left.
 fn name(part: &str) -> Option<&str> {
-    let name = without_parameters(part).trim().trim_end_matches(|c: char| c == '.' || c.is_whitespace());
-    Some(name).filter(|name| !name.is_empty())
+    let (place, kinds) = named_or_dropped(part);
+    (kinds == NAMED).then(|| &part[place])
 }
 
-/// What a backend has to drop so that nothing is left of a part; `None` if something is left, or was not there.
-fn dropped_kinds(part: &str) -> Option<u8> {
-    if part.is_empty() || name(part).is_some() {
-        return None;
-    }
+/// The place of a part's name; or the whole part, and what a backend has to drop so that nothing of it is left.
+fn named_or_dropped(part: &str) -> (Range<usize>, u16) {
     let text = without_parameters(part);
+    let trimmed = text.trim_start();
+    let name = trimmed.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
+    if !name.is_empty() {
+        let begin = text.len() - trimmed.len();
+        return (begin..begin + name.len(), NAMED);
+    }
     let parameters = if text.len() < part.len() { PARAMETERS } else { 0 };
-    Some(text.chars().fold(parameters, |kinds, c| kinds | if c == '.' { DOTS } else { BLANKS }))
-}
-
-/// Whether some backends take a part as a step up.
-fn is_step_up(part: &str) -> bool {
-    without_parameters(part).trim() == ".."
+    let step_up = if trimmed.trim_end() == ".." { STEP_UP } else { 0 };
+    let kinds = text.chars().fold(parameters | step_up, |kinds, c| kinds | if c == '.' { DOTS } else { BLANKS });
+    (0..part.len(), kinds)
 }
 
 #[cfg(test)]
@@ -209,7 +326,17 @@ mod tests {
 
     use super::*;
 
-    /// The different readings, the laxest first.
+    /// The readings, the laxest first, their segments joined by slashes.
+    fn readings(path: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        LaxPath::new(path).any_reading(usize::MAX, |segments| {
+            all.push(segments.join("/"));
+            false
+        });
+        all
+    }
+
+    /// The different ones.
     fn read(path: &str) -> Vec<String> {
         let mut different: Vec<String> = Vec::new();
         for reading in readings(path) {
@@ -221,7 +348,7 @@ mod tests {
     }
 
     fn laxest(path: &str) -> String {
-        readings(path).next().unwrap()
+        readings(path).swap_remove(0)
     }
 
     #[test]
@@ -330,6 +457,7 @@ mod tests {
     fn two_dots_with_blanks_are_read_as_nothing_as_a_value_and_as_a_step_up() {
         assert_eq!(read("/public/..%20/admin"), ["public/admin", "admin", "public/.. /admin"]);
         assert!(read("/a/b/..%C2%A0;x/%20../c").contains(&"c".to_owned()));
+        assert!(read("/a/.../b/..%20/c").contains(&"a/.../c".to_owned()), "a value of dots beside a step");
         assert_eq!(read("/..%20"), ["", ".. "]);
         assert_eq!(read("/public/.%20./admin"), ["public/admin", "public/. ./admin"]);
         assert!(read("/public/;x/..%20/admin").contains(&"public/admin".to_owned()), "the step drops the value");
@@ -338,7 +466,7 @@ mod tests {
     #[test]
     fn the_number_of_readings_is_bounded() {
         let path = "/%2F/%EF%BC%8F/;x/%20/.../..%20;x/".repeat(9);
-        assert_eq!(readings(&path).count(), 64);
+        assert_eq!(readings(&path).len(), 64);
     }
 
     proptest! {
@@ -351,9 +479,9 @@ mod tests {
 
         #[test]
         fn the_reading_of_a_reading_is_itself(path in "(/(\\PC|[a-cA.;]|%20|%3B){0,4}){1,4}") {
-            let first = readings(&path).next().unwrap();
+            let first = laxest(&path);
             if !first.contains('%') {
-                prop_assert_eq!(readings(&first).next(), Some(first));
+                prop_assert_eq!(laxest(&first), first);
             }
         }
     }

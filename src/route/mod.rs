@@ -28,6 +28,7 @@ pub use self::{
     explain::{Candidate, MatchOutcome},
     foreign::has_wildcard,
     gaps::{Gap, GapKind},
+    lax::LaxPath,
     own::{
         AnswerForm, CrossSite, Exists, GuessCheck, JWKS_PATH, OwnEndpoint, OwnMethods, OwnPath, OwnRow, OwnService,
         ProviderIndex, ServedBy, reserved_provider_name,

@@ -2,7 +2,10 @@
 
 use http::Method;
 
-use super::{lax, targets::SharedTargets};
+use super::{
+    lax::{self, LaxPath},
+    targets::SharedTargets,
+};
 
 /// A call that the gateway makes, by its template.
 #[derive(Clone, Debug)]
@@ -35,6 +38,10 @@ pub struct OwnCalls {
 struct CompiledCall {
     method: Method,
     segments: Vec<CallSegment>,
+    /// The last segment without its suffix, if it has one. The paths of a request and of a call match also if one of
+    /// them lacks its suffix; two different suffixes name different things, for example two procedures of tRPC
+    /// (`auth.login`, `auth.me`).
+    last_without_suffix: Option<CallSegment>,
 }
 
 /// The text between placeholders, in its lax reading; one piece: no placeholder.
@@ -49,7 +56,9 @@ impl OwnCalls {
     pub fn new(shared: &SharedTargets, calls: Vec<OwnCall>) -> Self {
         let mut by_upstream: Vec<Vec<CompiledCall>> = vec![Vec::new(); shared.len()];
         for call in calls.into_iter().filter(|call| !is_read(&call.method)) {
-            let compiled = CompiledCall { method: call.method, segments: compile(&call.path) };
+            let segments = compile(&call.path);
+            let last_without_suffix = segments.last().and_then(CallSegment::without_suffix);
+            let compiled = CompiledCall { method: call.method, segments, last_without_suffix };
             for (upstream, calls) in by_upstream.iter_mut().enumerate() {
                 if shared.have_common(upstream, call.upstream) {
                     calls.push(compiled.clone());
@@ -64,29 +73,33 @@ impl OwnCalls {
     ///
     /// Paths are compared by their lax readings, with and without the suffix at the end of one of them (`.json`), by
     /// which frameworks choose a format.
-    pub fn include(&self, upstream: usize, method: &Method, upstream_path: &str) -> bool {
+    pub fn include(&self, upstream: usize, method: &Method, upstream_path: &LaxPath<'_>) -> bool {
         if is_read(method) {
             return false;
         }
         let is_for = |call: &&CompiledCall| call.method.as_str().eq_ignore_ascii_case(method.as_str());
         let calls = || self.by_upstream.get(upstream).into_iter().flatten().filter(is_for);
-        calls().next().is_some() && lax::any_reading(upstream_path, |reading| calls().any(|call| call.matches(reading)))
+        // One more for a suffix that is a segment of its own, and one that shows that there are more.
+        let most = calls().map(|call| call.segments.len() + 2).max();
+        most.is_some_and(|most| upstream_path.any_reading(most, |reading| calls().any(|call| call.matches(reading))))
     }
 }
 
 impl CompiledCall {
-    fn matches(&self, reading: &str) -> bool {
-        let mut parts: Vec<&str> = reading.split('/').filter(|part| !part.is_empty()).collect();
-        // `/auth/otp/.json` too.
-        if parts.len() > self.segments.len() && parts.last().is_some_and(|last| last.starts_with('.')) {
-            parts.pop();
-        }
+    fn matches(&self, reading: &[&str]) -> bool {
+        let parts = match reading {
+            // `/auth/otp/.json` too.
+            [before @ .., last] if before.len() >= self.segments.len() && last.starts_with('.') => before,
+            _ => reading,
+        };
         let (Some((last, before)), Some((last_part, parts))) = (self.segments.split_last(), parts.split_last()) else {
             return self.segments.is_empty() && parts.is_empty();
         };
         before.len() == parts.len()
             && before.iter().zip(parts).all(|(segment, part)| segment.matches(part))
-            && last.matches_with_suffix(last_part)
+            && (last.matches(last_part)
+                || last.matches_without_suffix(last_part)
+                || self.last_without_suffix.as_ref().is_some_and(|stem| stem.matches(last_part)))
     }
 }
 
@@ -101,13 +114,13 @@ impl CallSegment {
         }
     }
 
-    /// Whether the part and the call's segment match, as they are or one of them without its suffix. Two different
-    /// suffixes name different things, for example two procedures of tRPC (`auth.login`, `auth.me`).
-    fn matches_with_suffix(&self, part: &str) -> bool {
-        let mut shorter = part.match_indices('.').map(|(dot, _)| &part[..dot]).filter(|stem| !stem.is_empty());
-        self.matches(part)
-            || shorter.any(|stem| self.matches(stem))
-            || self.without_suffix().is_some_and(|stem| stem.matches(part))
+    /// Whether it matches what stands before one of the dots of `part`. The search takes one pass, also over many dots.
+    fn matches_without_suffix(&self, part: &str) -> bool {
+        match &*self.0 {
+            [text] => part.strip_prefix(&**text).is_some_and(|rest| rest.starts_with('.')),
+            [first, .., last] => part.strip_prefix(&**first).is_some_and(|rest| rest.contains(&format!("{last}."))),
+            [] => false,
+        }
     }
 
     /// `None` if it has no suffix, or nothing but one.
@@ -249,14 +262,14 @@ mod tests {
             ("POST", "/auth/social/%EC%8B%9D/"),
             ("PUT", "/users/u-7.json/phone"),
         ] {
-            assert!(calls.include(0, &method.parse().unwrap(), path), "{method} {path}");
+            assert!(calls.include(0, &method.parse().unwrap(), &LaxPath::new(path)), "{method} {path}");
             assert!(
-                calls.include(1, &method.parse().unwrap(), path),
+                calls.include(1, &method.parse().unwrap(), &LaxPath::new(path)),
                 "the same target under another name: {method} {path}"
             );
-            assert!(!calls.include(2, &method.parse().unwrap(), path), "another port: {method} {path}");
-            assert!(!calls.include(3, &method.parse().unwrap(), path));
-            assert!(!calls.include(9, &method.parse().unwrap(), path));
+            assert!(!calls.include(2, &method.parse().unwrap(), &LaxPath::new(path)), "another port: {method} {path}");
+            assert!(!calls.include(3, &method.parse().unwrap(), &LaxPath::new(path)));
+            assert!(!calls.include(9, &method.parse().unwrap(), &LaxPath::new(path)));
         }
     }
 
@@ -291,7 +304,7 @@ mod tests {
             ("GET", "/me"),
             ("POST", "/me"),
         ] {
-            assert!(!calls.include(0, &method.parse().unwrap(), path), "{method} {path}");
+            assert!(!calls.include(0, &method.parse().unwrap(), &LaxPath::new(path)), "{method} {path}");
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     access::{Decision, Requester},
     entry::Route,
     hosts::HostIndex,
-    lax,
+    lax::LaxPath,
     settings::Access,
     targets::SharedTargets,
     trie::Conflicts,
@@ -83,6 +83,8 @@ pub(super) struct StricterRules {
 #[derive(Debug)]
 struct Group {
     index: HostIndex,
+    /// The number of segments of the longest pattern: what follows them matters only by its presence.
+    longest: usize,
     /// Whether all patterns are their own lax reading: then a path that is its own lax reading matches the same route
     /// in either.
     is_plain: bool,
@@ -102,9 +104,16 @@ impl StricterRules {
         for (upstream, place) in &mut by_upstream {
             let is_same = |route: &&Route| shared.have_common(*upstream, route.settings.upstream);
             let members: Vec<&Route> = routes.iter().filter(is_same).collect();
+            // Most tables have many routes and few rules.
+            let mut rules: Vec<&Access> = Vec::new();
+            for route in &members {
+                if !rules.contains(&&route.settings.access) {
+                    rules.push(&route.settings.access);
+                }
+            }
             for route in members.iter().filter(|route| route.settings.upstream == *upstream) {
                 let own = &route.settings.access;
-                if members.iter().any(|other| !own.is_as_strict_as(&other.settings.access)) {
+                if rules.iter().any(|other| !own.is_as_strict_as(other)) {
                     by_route[route.index] = Some(*place.get_or_insert_with(|| {
                         groups.push(Group::new(&members));
                         groups.len() - 1
@@ -121,16 +130,16 @@ impl StricterRules {
         route: &'t Route,
         method: &Method,
         host: &str,
-        path: &str,
+        path: &LaxPath<'_>,
     ) -> Rules<'t> {
         let mut rules = Rules::of(route);
         let Some(group) = self.by_route.get(route.index).copied().flatten().map(|at| &self.groups[at]) else {
             return rules;
         };
-        if group.is_plain && lax::is_own_reading(path) {
+        if group.is_plain && path.is_own_reading() {
             return rules;
         }
-        lax::any_reading(path, |reading| {
+        path.any_reading(group.longest + 1, |reading| {
             let found = group.index.find(host, |trie| trie.find_all(method, reading)).unwrap_or_default();
             for route in found.iter().map(|index| &routes[*index]) {
                 // Of the routes with one pattern as written, the most specific by its methods is meant.
@@ -151,11 +160,13 @@ impl StricterRules {
 impl Group {
     fn new(members: &[&Route]) -> Self {
         let mut index = HostIndex::default();
+        let mut longest = 0;
         for route in members {
             for pattern in std::iter::once(route.pattern.lax()).chain(route.pattern.lax_with_all_segments()) {
+                longest = longest.max(pattern.segments().len());
                 index.insert(&route.settings.hosts, &pattern, &route.methods, route.index, Conflicts::Kept);
             }
         }
-        Self { index, is_plain: members.iter().all(|route| route.pattern.agrees_with_lax()) }
+        Self { index, longest, is_plain: members.iter().all(|route| route.pattern.agrees_with_lax()) }
     }
 }

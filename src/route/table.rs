@@ -6,6 +6,7 @@ use super::{
     conflict::Conflict,
     entry::Route,
     hosts::HostIndex,
+    lax::LaxPath,
     own::ProviderIndex,
     own_table::{OwnFound, OwnMatch, OwnSettings, OwnTable},
     settings::Settings,
@@ -90,7 +91,7 @@ impl Table {
     /// The access rules for a request that matches `route`: the route's own, or a stricter one of another route to the
     /// same upstream, where the path in one of its lax readings, sent with the same host and method, matches that
     /// route. Where neither is stricter, both.
-    pub fn rules<'t>(&'t self, route: &'t Route, method: &Method, host: &str, path: &str) -> Rules<'t> {
+    pub fn rules<'t>(&'t self, route: &'t Route, method: &Method, host: &str, path: &LaxPath<'_>) -> Rules<'t> {
         self.stricter.rules(&self.routes, route, method, host, path)
     }
 

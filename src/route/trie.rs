@@ -74,34 +74,44 @@ impl Trie {
     }
 
     /// The route of the most specific pattern that matches the path.
-    pub(super) fn find(&self, method: &Method, path: &str) -> Option<usize> {
-        self.search(0, path.strip_prefix('/'), &|leaf| leaf.pick(method))
+    pub(super) fn find<'p>(&self, method: &Method, path: &'p str) -> Option<usize> {
+        let first = |left: Option<&'p str>| {
+            let left = left?;
+            Some(match memchr::memchr(b'/', left.as_bytes()) {
+                Some(slash) => (&left[..slash], Some(&left[slash + 1..])),
+                None => (left, None),
+            })
+        };
+        self.search(0, path.strip_prefix('/'), &first, &|leaf| leaf.pick(method))
     }
 
     /// All routes of the most specific pattern that matches a lax reading, among those for this method.
-    pub(super) fn find_all(&self, method: &Method, reading: &str) -> Option<Vec<usize>> {
+    pub(super) fn find_all<'r>(&self, method: &Method, reading: &'r [&'r str]) -> Option<Vec<usize>> {
+        let first = |left: &'r [&'r str]| left.split_first().map(|(first, left)| (*first, left));
         let all = |leaf: &Leaf| Some(leaf.all(method)).filter(|routes| !routes.is_empty());
-        self.search(0, Some(reading).filter(|reading| !reading.is_empty()), &all)
+        self.search(0, reading, &first, &all)
     }
 
-    /// `left`: what follows the slash after this node's segment; `None` at the end of the path.
-    fn search<T>(&self, at: usize, left: Option<&str>, pick: &impl Fn(&Leaf) -> Option<T>) -> Option<T> {
+    /// `left`: the segments after this node's, of which `first` splits off the first; `None` at the end of the path.
+    fn search<'p, P: Copy, T>(
+        &self,
+        at: usize,
+        left: P,
+        first: &impl Fn(P) -> Option<(&'p str, P)>,
+        pick: &impl Fn(&Leaf) -> Option<T>,
+    ) -> Option<T> {
         let node = &self.nodes[at];
-        let Some(left) = left else {
+        let Some((segment, after)) = first(left) else {
             return pick(&node.here).or_else(|| pick(&node.rest));
         };
-        let (segment, after) = match memchr::memchr(b'/', left.as_bytes()) {
-            Some(slash) => (&left[..slash], Some(&left[slash + 1..])),
-            None => (left, None),
-        };
         if let Ok(place) = node.literals.binary_search_by(|(have, _)| (**have).cmp(segment))
-            && let Some(route) = self.search(node.literals[place].1, after, pick)
+            && let Some(route) = self.search(node.literals[place].1, after, first, pick)
         {
             return Some(route);
         }
         if let Some(child) = node.name
             && !segment.is_empty()
-            && let Some(route) = self.search(child, after, pick)
+            && let Some(route) = self.search(child, after, first, pick)
         {
             return Some(route);
         }

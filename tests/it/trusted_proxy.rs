@@ -52,6 +52,8 @@ async fn a_host_that_only_a_proxy_uses_is_replaced_by_the_one_that_a_trusted_pro
             "host: unlisted.internal\r\nx-forwarded-host: other.example\r\nforwarded: for=1.2.3.4;host=other.example",
             200,
         ),
+        ("host: unlisted.internal\r\nx-forwarded-host: other.example\r\nforwarded: host=\"other.example", 421),
+        ("host: unlisted.internal\r\nx-forwarded-host: other.example\r\nforwarded: other.example", 421),
         ("host: unlisted.internal\r\nforwarded: host=other.example", 421),
         ("host: unlisted.internal\r\nhost: origin.internal\r\nx-forwarded-host: other.example", 400),
         ("host: un listed\r\nx-forwarded-host: other.example", 400),

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     endpoint::{OriginSettings, Origins, VisitorOrigin, without_query},
     hygiene::{EncodedSlash, canonical_path},
-    route::{Decision, OwnEndpoint, OwnService, Requester, Rules, Table, TableMatch, has_wildcard},
+    route::{Decision, LaxPath, OwnEndpoint, OwnService, Requester, Rules, Table, TableMatch, has_wildcard},
 };
 
 impl Checks<'_, '_> {
@@ -79,7 +79,7 @@ impl Checks<'_, '_> {
         }
         let fault_on = |host: &str| match table.find(&Method::GET, host, &path) {
             TableMatch::Route(found) => {
-                let rules = table.rules(found, &Method::GET, host, &path);
+                let rules = table.rules(found, &Method::GET, host, &LaxPath::new(&path));
                 let line = self.line_of(&rules);
                 (rules.decide(Requester::Anonymous) != Decision::Allow).then(|| {
                     format!("the login page `{path}` itself needs a login: its route on line {line} is not open")
@@ -105,7 +105,7 @@ impl Checks<'_, '_> {
         let help = "name a page of the app that people who are logged in may see";
         match table.find(&Method::GET, &host, &path) {
             TableMatch::Route(found) => {
-                let rules = table.rules(found, &Method::GET, &host, &path);
+                let rules = table.rules(found, &Method::GET, &host, &LaxPath::new(&path));
                 if rules.decide(Requester::User { roles: &[] }) == Decision::AlreadyLoggedIn {
                     let line = self.line_of(&rules);
                     let message = format!(
@@ -142,7 +142,7 @@ impl Checks<'_, '_> {
             let elsewhere = "so a logout does not end there, but on the gateway's own page";
             let fault = match table.find(&Method::GET, &host, &path) {
                 TableMatch::Route(found) if begins_login => {
-                    let line = self.line_of(&table.rules(found, &Method::GET, &host, &path));
+                    let line = self.line_of(&table.rules(found, &Method::GET, &host, &LaxPath::new(&path)));
                     format!("`{path}`{on_host} needs a login (line {line}), {elsewhere}")
                 }
                 TableMatch::Own(_) if begins_login => format!("`{path}`{on_host} begins a login at once, {elsewhere}"),

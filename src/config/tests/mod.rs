@@ -16,7 +16,7 @@ use crate::{
     call::{Body, Json, Piece, Placeholder, Text},
     channel::Channel,
     oidc::{self, Allow, Preset, TokenAuth},
-    route::Access,
+    route::{Access, LaxPath},
     secret::Secret,
     session::StoreDown,
     store,

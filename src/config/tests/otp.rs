@@ -90,7 +90,7 @@ json = { phone = "{address}", tenant = "{claims.tenant}" }
     assert_eq!(template.upstream, 0);
     let bearer = Text(vec![Piece::Literal("Bearer ".to_owned()), Piece::Placeholder(Placeholder::AccessToken)]);
     assert_eq!(template.headers, [(http::header::AUTHORIZATION, bearer)]);
-    assert!(config.own_calls().include(0, &http::Method::POST, "/users/me/phone"));
+    assert!(config.own_calls().include(0, &http::Method::POST, &LaxPath::new("/users/me/phone")));
     assert!(config.session.template_claims.contains(&"tenant".to_owned()));
     let own = notify.replace("json =", "headers = { authorization = \"Basic x\" }\njson =");
     let config = read(&with(&format!("{CODES}{own}"))).unwrap().config;

@@ -9,6 +9,7 @@ use super::*;
 use crate::{hygiene::EncodedSlash, upstream::HeaderRules};
 
 mod decision;
+mod lenient;
 mod own;
 mod stricter;
 
