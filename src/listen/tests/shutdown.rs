@@ -75,11 +75,8 @@ fn patient(settings: Settings) -> TestServer {
 async fn connections_that_have_begun_no_request_do_not_delay_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let tls = || Settings { tls: Some(tls::certificate_in(folder.path()).0), ..settings() };
-    let proxied = || Settings {
-        proxy_protocol: true,
-        trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
-        ..settings()
-    };
+    let proxied =
+        || Settings { proxy_protocol: true, trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()], ..settings() };
     // The beginning of a record of type handshake.
     let half_hello: &[u8] = &[22, 3, 1, 2, 0, 1, 0];
     let preface: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
