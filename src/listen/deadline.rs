@@ -69,8 +69,7 @@ impl ConnectionDeadlines {
     /// From now on an idle connection closes after `idle_while_draining`, the time for a request that is already sent.
     pub(super) fn begin_draining(&mut self) {
         self.is_draining = true;
-        self.since = Instant::now();
-        self.silent.1 = self.since;
+        self.silent.1 = Instant::now();
     }
 
     /// To be polled at the end of each poll of the connection's task, when the connection itself has nothing to do.

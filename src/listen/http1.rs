@@ -63,12 +63,12 @@ where
                 return Poll::Ready(());
             }
             if draining.just_begun(cx) {
-                if activity.phase() == ConnectionPhase::Idle {
-                    deadlines.begin_draining();
-                } else {
+                if activity.phase() == ConnectionPhase::Busy {
                     Pin::new(&mut http).graceful_shutdown();
                     continue;
                 }
+                // hyper would close at once, also where a part of the next head has arrived.
+                deadlines.begin_draining();
             }
             expired = Some(ready!(deadlines.poll_expired(cx)));
             return Poll::Ready(());
@@ -90,6 +90,9 @@ async fn close<T: AsyncRead + AsyncWrite + Unpin>(mut io: InspectedIo<T>, expire
             io.write_all(REQUEST_TIMEOUT).await?;
         }
         io.shutdown().await?;
+        if expired == Some(Expired::Idle) {
+            return Ok(());
+        }
         // Closing with unread bytes would send a reset, which can overtake the answer just written.
         let mut discarded = 0;
         // On the heap: on the stack it would be part of every connection's future.

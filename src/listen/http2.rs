@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use hyper::server::conn::http2;
+use hyper::{
+    server::conn::http2,
+    service::{Service as _, service_fn},
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -18,7 +21,7 @@ use super::{
 };
 use crate::head_memory::HeadMemory;
 
-/// Bytes of flow control window per stream: enough for fast uploads, and bounded for 128 streams.
+/// Bytes of flow control window per stream: enough for fast uploads, and bounded for 100 streams.
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// Bytes of flow control window per connection.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -56,6 +59,9 @@ pub(super) async fn serve<T, H>(
     let ConnectionContext { handler, peer, address, activity, mut deadlines, mut draining, shutdown, limits: _ } =
         connection;
     let service = service(handler, peer, Arc::clone(&activity), shutdown, Some(heads.connection()));
+    // Boxed, because hyper keeps room for it until the stream ends: a peer that reads nothing would hold the kilobytes
+    // of a finished future.
+    let service = service_fn(move |request| Box::pin(service.call(request)));
     let mut http = pin!(builder.serve_connection(TokioIo::new(io), service));
     let mut has_sent_goaway = false;
     poll_fn(|cx| {

@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -59,9 +59,42 @@ struct NegotiatedClient {
     slot: ConnectionSlot,
 }
 
+/// Its bytes.
+enum NegotiatedStream {
+    Plain(TcpStream, ReadAhead, HttpVersion),
+    /// Boxed, so that the future of a connection without TLS is not as large as one with TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
 impl<H: Handler> WorkerContext<H> {
     /// Serves one accepted connection to its end.
-    pub(super) async fn serve(self: Arc<Self>, mut stream: TcpStream, peer: SocketAddr, mut slot: ConnectionSlot) {
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: ConnectionSlot) {
+        // In this order, so that bytes that have arrived count.
+        let negotiated = tokio::select! {
+            biased;
+            negotiated = self.negotiate(stream, peer, slot) => negotiated,
+            () = self.may_close_idle() => None,
+        };
+        match negotiated {
+            Some((NegotiatedStream::Plain(stream, ahead, version), client)) => {
+                self.serve_http(stream, ahead, version, client).await;
+            }
+            Some((NegotiatedStream::Tls(stream), client)) => {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                let version = if is_http2 { HttpVersion::Http2 } else { HttpVersion::Http1 };
+                Box::pin(self.serve_http(*stream, ReadAhead::default(), version, client)).await;
+            }
+            None => {}
+        }
+    }
+
+    /// `None`: the connection is to be closed.
+    async fn negotiate(
+        &self,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        mut slot: ConnectionSlot,
+    ) -> Option<(NegotiatedStream, NegotiatedClient)> {
         let address = match &self.proxy_protocol {
             None => peer.ip(),
             Some(proxy_protocol) => match proxy_protocol.client_address(&mut stream, peer).await {
@@ -69,7 +102,7 @@ impl<H: Handler> WorkerContext<H> {
                 Err(error) => {
                     // Only at debug level: the TCP health check of a load balancer looks the same.
                     tracing::debug!(%error, "connection closed");
-                    return;
+                    return None;
                 }
             },
         };
@@ -77,30 +110,31 @@ impl<H: Handler> WorkerContext<H> {
         if let Some(clients) = &self.clients {
             let Ok(client_slot) = clients.admit(address) else {
                 tracing::debug!(%address, "connection closed: the client has too many connections");
-                return;
+                return None;
             };
             slot.add_client_slot(client_slot);
         }
         let since = Instant::now();
         let Some(tls) = &self.tls else {
-            let Some((ahead, version)) = timeout(self.limits.head, sniff(&mut stream)).await.ok().flatten() else {
-                return;
-            };
-            return self
-                .serve_http(stream, ahead, version, NegotiatedClient { address, scheme: Scheme::Http, since, slot })
-                .await;
+            let (ahead, version) = timeout(self.limits.head, sniff(&mut stream)).await.ok().flatten()?;
+            let client = NegotiatedClient { address, scheme: Scheme::Http, since, slot };
+            return Some((NegotiatedStream::Plain(stream, ahead, version), client));
         };
         match timeout(self.limits.handshake, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
-                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                let version = if is_http2 { HttpVersion::Http2 } else { HttpVersion::Http1 };
                 let client = NegotiatedClient { address, scheme: Scheme::Https, since: Instant::now(), slot };
-                // Boxed, so that the future of a connection without TLS is not as large as one with TLS.
-                Box::pin(self.serve_http(stream, ReadAhead::default(), version, client)).await;
+                return Some((NegotiatedStream::Tls(Box::new(stream)), client));
             }
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
         }
+        None
+    }
+
+    /// Completes `idle_while_draining` after draining began: a connection that brought no request by then brings none.
+    async fn may_close_idle(&self) {
+        self.draining.cancelled().await;
+        tokio::time::sleep(self.limits.idle_while_draining).await;
     }
 
     async fn serve_http<T>(self: Arc<Self>, stream: T, ahead: ReadAhead, version: HttpVersion, client: NegotiatedClient)

@@ -82,7 +82,7 @@ impl Default for Limits {
             idle_while_draining: Duration::from_secs(1),
             head_bytes: 32 * 1024,
             head_lines: 100,
-            streams: 128,
+            streams: 100,
             heads: HeadLimits::default(),
         }
     }

@@ -8,6 +8,9 @@ use crate::harness::{
     free_port, ok, raw, report, within_time_limit,
 };
 
+/// Requests at a time that a connection may have by default.
+const STREAMS: u32 = 100;
+
 /// The gateway under attack, as a process, and its upstream.
 struct AttackedGateway {
     process: Process,
@@ -381,9 +384,9 @@ async fn large_cookies_that_few_bytes_refer_to_keep_little_memory_and_further_st
         let (mut links, mut sent) = (Vec::new(), 0);
         for _ in 0..10 {
             let mut link = victim.connect(&[]).await;
-            let streams = (0..128).map(|n| with_referred_cookies(&victim, n * 2 + 1, method, path, &cookie));
+            let streams = (0..STREAMS).map(|n| with_referred_cookies(&victim, n * 2 + 1, method, path, &cookie));
             link.send(streams.collect::<Vec<_>>().concat()).await;
-            sent += 128;
+            sent += STREAMS as usize;
             links.push(link);
         }
         for link in &mut links {
@@ -398,6 +401,31 @@ async fn large_cookies_that_few_bytes_refer_to_keep_little_memory_and_further_st
         victim.has_withstood(what, sent, None, 5 * 1024).await;
         assert!(victim.metrics().await.contains("vestibule_connections_flooded_total 0\n"));
     }
+}
+
+#[tokio::test]
+async fn answers_that_a_peer_does_not_read_keep_little_besides_themselves() {
+    let mut victim = AttackedGateway::start().await;
+    let (mut links, mut sent) = (Vec::new(), 0);
+    for _ in 0..30 {
+        // SETTINGS_INITIAL_WINDOW_SIZE: 0.
+        let mut link = victim.connect(&[(4, 0)]).await;
+        let streams = (0..STREAMS).map(|n| victim.get(n * 2 + 1, "/auth/session"));
+        link.send(streams.collect::<Vec<_>>().concat()).await;
+        sent += STREAMS as usize;
+        links.push(link);
+    }
+    for link in &mut links {
+        for _ in 0..STREAMS {
+            let head = link.until(|frame| frame.kind == is::HEADERS).await.expect("the connection goes on");
+            assert_eq!(head.status(), Some(200));
+        }
+    }
+    // Not optimised, 12 MiB; with room for the futures that made the answers it would be 26 MiB.
+    victim.until_memory_is("answers without a window", 17 * 1024).await;
+    drop(links);
+    victim.until_memory_is("answers without a window", 12 * 1024).await;
+    victim.has_withstood("answers without a window", sent, None, 14 * 1024).await;
 }
 
 #[tokio::test]

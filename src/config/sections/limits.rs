@@ -33,7 +33,7 @@ table! {
         CONNECTIONS_PER_CLIENT: Number<u32, 1, 1_000_000> = default("connections_per_client", "4096");
         /// Concurrent requests on one HTTP/2 connection; more wait. Against floods of streams that are opened and
         /// reset. Changes with a restart only.
-        STREAMS: Number<u32, 1, 10_000> = default("streams", "128");
+        STREAMS: Number<u32, 1, 10_000> = default("streams", "100");
         /// Most bytes of the heads of one HTTP/2 connection's requests that are in memory at a time, decoded; further
         /// requests are refused with `REFUSED_STREAM`, after which browsers send them again. Against a few bytes that
         /// refer to large headers. The only request of a connection is always served. From 64KiB to 64MiB. Changes
@@ -178,7 +178,7 @@ mod tests {
             failures_per_account = "100/h"
             connections = 20000
             connections_per_client = 4096
-            streams = 128
+            streams = 100
             heads_per_connection = "1MiB"
             heads_in_total = "256MiB"
             awaited_bodies = 8

@@ -5,14 +5,20 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::*;
 
+/// A certificate for `a.example`, and its files in `folder`.
+pub(super) fn certificate_in(folder: &std::path::Path) -> (TlsFiles, rcgen::CertifiedKey<rcgen::KeyPair>) {
+    let files = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
+    let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    std::fs::write(&files.cert, pair.cert.pem()).unwrap();
+    std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
+    (files, pair)
+}
+
 #[test]
 fn early_data_is_refused() {
     // RFC 8446 section 8: an attacker who records early data can replay it.
     let folder = tempfile::tempdir().unwrap();
-    let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
-    let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
-    std::fs::write(&files.cert, pair.cert.pem()).unwrap();
-    std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
+    let (files, _) = certificate_in(folder.path());
     let acceptor = crate::listen::tls::Certificate::load(files).unwrap().acceptor().unwrap();
     assert_eq!(acceptor.config().max_early_data_size, 0);
     assert!(!acceptor.config().send_half_rtt_data);
@@ -79,10 +85,7 @@ fn trusting(pair: &rcgen::CertifiedKey<rcgen::KeyPair>, alpn: &[u8]) -> rustls::
 #[tokio::test]
 async fn a_missing_tls_handshake_ends_the_connection_at_its_deadline() {
     let folder = tempfile::tempdir().unwrap();
-    let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
-    let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
-    std::fs::write(&files.cert, pair.cert.pem()).unwrap();
-    std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
+    let (files, _) = certificate_in(folder.path());
     let gateway = start(Settings { tls: Some(files), ..settings() }, Limits { handshake: SHORT, ..Limits::default() });
     assert_eq!(gateway.raw("").await, "");
 }
@@ -91,10 +94,7 @@ async fn a_missing_tls_handshake_ends_the_connection_at_its_deadline() {
 #[tokio::test]
 async fn rustls_rustsec_2024_0336_handshakes_that_stop_half_way_or_come_byte_by_byte_end() {
     let folder = tempfile::tempdir().unwrap();
-    let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
-    let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
-    std::fs::write(&files.cert, pair.cert.pem()).unwrap();
-    std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
+    let (files, pair) = certificate_in(folder.path());
     let limits = Limits { handshake: Duration::from_millis(500), ..Limits::default() };
     let gateway = start(Settings { tls: Some(files), ..settings() }, limits);
 
