@@ -89,9 +89,12 @@ pub fn start(
     out: &mut dyn Write,
 ) -> io::Result<Next> {
     let is_input = cli.config.as_path() == Path::new("-");
-    let mut load = || match is_input {
-        true => config::load_input(input, environment, random),
-        false => config::load(&cli.config, environment, random),
+    let mut load = || {
+        if is_input {
+            config::load_input(input, environment, random)
+        } else {
+            config::load(&cli.config, environment, random)
+        }
     };
     let exit = match cli.command.unwrap_or(Command::Run) {
         // A reload could not read it again.

@@ -261,7 +261,8 @@ upstream = "app"
             ),
         ] {
             let verify = format!("{issuer}/jwks\"\nissuer = \"{written}");
-            let output = lines(&issuer, &verify, &app(&[issuer.clone()]).replace("50ms", "60s"), LONG).await;
+            let output =
+                lines(&issuer, &verify, &app(std::slice::from_ref(&issuer)).replace("50ms", "60s"), LONG).await;
             assert!(output.contains(&format!("provider corp: {told}")), "{output}");
         }
     }

@@ -52,9 +52,9 @@ impl Checks<'_, '_> {
             credentials: self.authority().has(&AuthorityTable::CREDENTIALS),
             codes: codes
                 .filter(|(_, section)| section.is_present())
-                .map(|(channel, _)| match self.logins.iter().any(|login| login.channel == channel) {
-                    true => (channel, HasPage::Yes),
-                    false => (channel, HasPage::No),
+                .map(|(channel, _)| {
+                    let has_page = self.logins.iter().any(|login| login.channel == channel);
+                    (channel, if has_page { HasPage::Yes } else { HasPage::No })
                 })
                 .collect(),
         }

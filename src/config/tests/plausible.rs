@@ -1,4 +1,4 @@
-//! Files as somebody writes them who knows nginx, Traefik, oauth2-proxy or NextAuth: each complaint says what to write.
+//! Files as an operator writes them who knows nginx, Traefik or oauth2-proxy: each complaint says what to write.
 
 use super::{BACKEND, SMALLEST, gaps::errors};
 
