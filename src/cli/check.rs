@@ -156,6 +156,14 @@ fn describe(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         "Cookie header at its worst: {usual} bytes{under_way} (a header block may have {}, those of many backends 8192)",
         config.listen.limits.head_bytes
     )?;
+    let limit = usize::try_from(config.listen.limits.head_bytes).unwrap_or(usize::MAX);
+    if during_logins > limit {
+        let room = (during_logins + 8192).div_ceil(1024);
+        writeln!(
+            out,
+            "hint: `header_bytes = \"{room}KiB\"` under `[limits]` leaves room for all of these cookies at once"
+        )?;
+    }
     for Registration { provider, redirect_uris, post_logout_redirect_uris } in config.registrations() {
         for uri in redirect_uris {
             writeln!(out, "register at {provider}: redirect_uri {uri}")?;

@@ -72,11 +72,13 @@ impl Checks<'_, '_> {
             || (is_named && ports.contains(&Some(port)))
     }
 
+    /// Without `header_bytes` in the file there is no warning but a hint (`cli/check.rs`): the default is over the usual
+    /// size, and few browsers have five logins and a code of each channel under way beside the longest session.
     fn longest_cookie_header(&self, cx: &mut Context<'_>) {
         let Some((longest, listen)) = self.longest_cookie_header.zip(self.server.listen.as_ref()) else { return };
         let limit = usize::try_from(listen.limits.head_bytes).unwrap_or(usize::MAX);
-        if longest > limit {
-            let limits = self.root.section(&RootTable::LIMITS);
+        let limits = self.root.section(&RootTable::LIMITS);
+        if longest > limit && limits.has(&LimitsTable::HEADER_BYTES) {
             cx.warn(
                 limits.place(&LimitsTable::HEADER_BYTES),
                 format!("our own cookies can take {longest} bytes, and a request's head may have {limit}: who has that many gets 431 until they are deleted"),

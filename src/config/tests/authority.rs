@@ -15,8 +15,7 @@ fn authority_gateway_has_defaults_from_public_url_and_session() {
     let Loaded { config, warnings } = read(GATEWAY).unwrap_or_else(|complaints| panic!("{complaints}"));
     assert_eq!(
         printed(&warnings),
-        "1:1 our own cookies can take 36509 bytes, and a request's head may have 32768: who has that many gets 431 until they are deleted → write `header_bytes = \"44KiB\"` under `[limits]`\n\
-         7:8 the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session → write `[store]` with a `kind` that outlives the process\n"
+        "7:8 the gateway's own refresh tokens are in `store.kind = \"memory\"`: a restart ends every session → write `[store]` with a `kind` that outlives the process\n"
     );
     let AuthorityKind::Gateway(gateway) = &config.authority.kind else { panic!("{:?}", config.authority.kind) };
     assert_eq!((&*gateway.issuer, &*gateway.audience), ("https://app.example", "https://app.example"));
